@@ -1,0 +1,50 @@
+/* linux/amd64: system calls, the registers an unwinder follows. */
+#ifndef CGOHEAP_ARCH_AMD64_H
+#define CGOHEAP_ARCH_AMD64_H
+
+#include <stdint.h>
+
+static inline long arch_syscall6(long n, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* The callee-saved registers: all that the CFI of a caller can need. */
+struct regs {
+	uint64_t ip, sp, bp, bx, r12, r13, r14, r15;
+};
+
+/* The caller's registers as they are here.  Must be inlined to mean anything. */
+__attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
+{
+	__asm__ volatile("lea 0(%%rip), %%rax\n\t"
+			 "mov %%rax, 0(%0)\n\t"
+			 "mov %%rsp, 8(%0)\n\t"
+			 "mov %%rbp, 16(%0)\n\t"
+			 "mov %%rbx, 24(%0)\n\t"
+			 "mov %%r12, 32(%0)\n\t"
+			 "mov %%r13, 40(%0)\n\t"
+			 "mov %%r14, 48(%0)\n\t"
+			 "mov %%r15, 56(%0)\n\t"
+			 :
+			 : "r"(r)
+			 : "rax", "memory");
+}
+
+/* The thread control block: on glibc it sits at the top of the thread's stack. */
+static inline uint64_t arch_thread_pointer(void)
+{
+	uint64_t tp;
+	__asm__("mov %%fs:0x10, %0" : "=r"(tp));
+	return tp;
+}
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The handful of words every module uses.  No module may include another's
+ * private state from here: this is vocabulary, not a common header.
+ */
+#ifndef CGOHEAP_BASE_H
+#define CGOHEAP_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define KIB        ((size_t)1 << 10)
+#define MIB        ((size_t)1 << 20)
+#define PAGE_BYTES ((size_t)4096) /* granularity of readability checks */
+
+#define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(n, a) (((n) + (a)-1) & ~((a)-1))
+
+/* Relaxed accesses: figures and flags that order nothing else. */
+#define LOAD(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define ADD(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+/* Publishing accesses: what was written before is seen by who reads it. */
+#define LOAD_ACQ(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE_REL(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * CGOHEAP_* from the environment, read once in the constructor.
+ *
+ * A bad value prints one line on stderr (write(2), no allocation) that names
+ * the variable, the value and what is allowed; the default then holds.  A
+ * CGOHEAP_ variable that does not exist gets one line too.
+ */
+#ifndef CGOHEAP_CONFIG_H
+#define CGOHEAP_CONFIG_H
+
+#include "base.h"
+
+#define CONFIG_PATH_BYTES 108 /* sizeof sockaddr_un.sun_path, NUL included */
+
+#define CONFIG_DEFAULT_SAMPLE_BYTES 524288u
+#define CONFIG_MAX_SAMPLE_BYTES     (1u << 30)
+#define CONFIG_DEFAULT_MEMORY       (32 * MIB)
+#define CONFIG_MIN_MEMORY           (4 * MIB)
+#define CONFIG_MAX_MEMORY           (1024 * MIB)
+
+struct config {
+	bool start_dormant;
+	bool any_program;
+	uint32_t sample_bytes; /* 1..CONFIG_MAX_SAMPLE_BYTES; 1 = every allocation */
+	uint64_t max_memory_bytes;
+	char socket_path[CONFIG_PATH_BYTES]; /* as given; "" = the default place */
+	bool listen;                         /* CGOHEAP_LISTEN given and good */
+	uint32_t listen_address;             /* IPv4, host order, in 127.0.0.0/8 */
+	uint16_t listen_port;                /* 0 = any free one (shown in /v1/status) */
+	char blackbox_dir[256];              /* "" = off */
+};
+
+/*
+ * Reads environ into *config; everything not said has its default.  quiet: say
+ * nothing (a process that the shim stays passive in).  Sizes are bytes with an
+ * optional suffix: 524288, 512KiB, 1MiB (K, KB, KiB, M, MB, MiB, G, GB, GiB, all binary).
+ */
+void config_read(struct config *config, char *const *environ_block, bool quiet);
+
+/* "512KiB" -> 524288; false where text is not a size. Shared with the server's query parameters. */
+bool config_parse_bytes(const char *text, uint64_t *bytes);
+/* "90s", "10m", "1h30m", "250ms" (as Go's time.ParseDuration, no sign) or plain seconds "30" ->
+ * nanoseconds. */
+bool config_parse_duration(const char *text, uint64_t *ns);
+
+/* One line on stderr, "cgoheap: " before and a newline after; cut at 512 bytes. */
+void config_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * On, off, how finely, and for how long.
+ */
+#ifndef CGOHEAP_CONTROL_H
+#define CGOHEAP_CONTROL_H
+
+#include "base.h"
+
+/* Applies the start configuration. */
+void control_init(uint32_t sample_bytes, bool dormant);
+
+/* interval_bytes 0 = keep the last one; for_ns 0 = until told otherwise. */
+void control_sampling(bool on, uint32_t interval_bytes, uint64_t for_ns);
+
+struct control_state {
+	bool on;
+	uint32_t sample_bytes; /* the one in force, or that `on` would use */
+	uint64_t remaining_ns; /* until it turns itself off; 0 = no limit */
+};
+struct control_state control_get(void);
+
+/* Called by the server's loop: ends a limited sampling, tells threads of a
+ * change.  Returns nanoseconds until it wants to be called again (UINT64_MAX: not). */
+uint64_t control_tick(void);
+
+uint64_t control_monotonic_ns(void);
+
+#endif

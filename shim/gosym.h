@@ -1,0 +1,59 @@
+/*
+ * Go's own symbols from the memory of the running program: runtime.moduledata
+ * and pclntab, found through program headers alone, so that stripped and PIE
+ * binaries of Go 1.18 to 1.27 are alike.
+ *
+ * gosym_init runs once, in the constructor, before the Go runtime starts; all
+ * else is read-only after it and safe anywhere, in a hook and in a signal
+ * handler too.  All offsets that come from the tables are checked against their
+ * bounds before they are followed; a table that does not add up answers "not
+ * found".
+ */
+#ifndef CGOHEAP_GOSYM_H
+#define CGOHEAP_GOSYM_H
+
+#include "base.h"
+
+/* Finds the main executable's moduledata.  0, or -1: not a Go program (or one we do not know). */
+int gosym_init(void);
+
+bool gosym_is_go(void);          /* gosym_init found a Go program */
+const char *gosym_version(void); /* "go1.26.8" from the build info; "" unknown */
+
+/* Whether pc lies in runtime.text..etext (with internal linking, C functions too). */
+bool gosym_in_text(uint64_t pc);
+
+struct gosym_func {
+	uint64_t entry;   /* address in this process */
+	uint64_t end;     /* start of the next function */
+	const char *name; /* in the binary, NUL-terminated: "main.(*T).f", "runtime.asmcgocall" */
+	/* internal, for gosym_frames */
+	const void *func;
+};
+
+/* The function that holds pc.  False outside of text or where the tables do not add up. */
+bool gosym_find(uint64_t pc, struct gosym_func *out);
+
+/*
+ * Whether a function inside Go's text is C: with internal linking the C
+ * functions of runtime/cgo and of cgo wrappers ("x_cgo_*", "_cgo_*", "crosscall_amd64", ...)
+ * lie there and keep no frame pointer and no asmcgocall conventions.
+ */
+bool gosym_is_c_name(const char *name);
+
+struct gosym_frame {
+	const char *function;
+	const char *file;   /* "" unknown */
+	int64_t line;       /* 0 unknown */
+	int64_t start_line; /* of the function, 0 unknown (known since Go 1.20) */
+};
+#define GOSYM_MAX_INLINE 32
+
+/*
+ * The source frames of one pc (the address of the call instruction or inside
+ * it: return address - 1), innermost first, inlined calls included.  The number
+ * written, at most max; 0 when unknown.
+ */
+size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max);
+
+#endif

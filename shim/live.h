@@ -1,0 +1,65 @@
+/*
+ * The sampled blocks that are still allocated, by address.
+ *
+ * 64 shards, each a lock, a share of the buckets and a free list over one pool
+ * of nodes.  A full pool refuses (the block is then counted as dropped, neither
+ * as allocated nor as in use).
+ *
+ * In front of it stands a filter of one byte per address hash: the number of
+ * live sampled blocks with that hash, sticking at 255.  0 answers "certainly
+ * not sampled": the one question free asks.  It has no false negatives: it is
+ * raised before malloc returns the address and lowered after the record is
+ * gone.  It also counts the addresses of the bootstrap arena (real.h), so that
+ * those take the slow path too.
+ */
+#ifndef CGOHEAP_LIVE_H
+#define CGOHEAP_LIVE_H
+
+#include "base.h"
+
+#define LIVE_FILTER_BITS 18
+extern uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden")));
+
+static inline uint32_t live_hash(const void *p)
+{
+	return (uint32_t)(((uint64_t)p * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - LIVE_FILTER_BITS));
+}
+
+/* The fast path's question: could this block be sampled?  6 instructions. */
+static inline bool live_maybe(const void *p)
+{
+	return LOAD(&live_filter[live_hash(p)]) != 0;
+}
+
+/* Pin the filter for an address that is never to take the fast path. */
+void live_filter_pin(const void *p);
+
+struct live_block {
+	uint64_t address;
+	uint64_t size;     /* bytes asked for */
+	uint32_t site;     /* id, stacks.h */
+	uint32_t interval; /* it was sampled at */
+	uint32_t tick;     /* when: LIVE_TICK_NS units since the shim started */
+};
+#define LIVE_TICK_NS UINT64_C(100000000)
+
+/* Records a block before its address is given to the host.  -1: no room.
+ * A record already at that address is stale (its free was missed): it is
+ * replaced, returned in *stale and 1 is the result.  0: done. */
+int live_put(const struct live_block *block, struct live_block *stale);
+
+/* Takes the record at p out, before the block is really freed.  False: not sampled. */
+bool live_take(const void *p, struct live_block *out);
+
+uint64_t live_count(void);
+
+/* Calls visit for every block, a shard at a time under that shard's lock: visit
+ * must not lock, allocate or call a hook. */
+void live_each(void (*visit)(const struct live_block *block, void *arg), void *arg);
+
+uint32_t live_tick_now(void);
+
+/* In the child of fork: locks as if new. */
+void live_after_fork_in_child(void);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The profile as pprof reads it: profile.proto by protobuf-c, one message at a
+ * time through zlib into a sink; or as text in the manner of Go's debug=1.
+ */
+#ifndef CGOHEAP_PROFILE_H
+#define CGOHEAP_PROFILE_H
+
+#include "base.h"
+#include "region.h"
+#include "stacks.h"
+
+/* Where a response goes; -1 ends the writing (the client is gone, or out of memory). */
+struct sink {
+	int (*write)(struct sink *sink, const void *bytes, size_t count);
+	void *arg;
+};
+
+enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
+
+struct profile_options {
+	enum profile_format format;
+	bool symbols;                /* false: addresses, mappings and build IDs only */
+	bool all_frames;             /* true: cgo's plumbing frames too */
+	bool is_growth;              /* a difference of two snapshots */
+	uint64_t duration_ns;        /* of a growth profile */
+	uint64_t min_age_ns;         /* for the comment */
+	const char *const *comments; /* NULL-terminated; what was dropped, truncated ... */
+};
+
+/*
+ * Writes the whole profile.  0; -1 when the sink failed or scratch was exhausted
+ * before anything was written.  When scratch runs out later the profile says so
+ * in a comment.  Runs on the server's thread; allocates from scratch only.
+ */
+int profile_write(struct scratch *scratch, const struct snapshot *snapshot,
+		  const struct profile_options *options, struct sink *sink);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * The shim's memory.
+ *
+ * One region holds every table that outlives a request: stacks, sites, live
+ * blocks, unwind rows.  It is mapped once, by a raw system call, with its full
+ * size reserved and its pages touched only as they fill.  Tables refer to each
+ * other by 32-bit indexes and offsets from the region's start, never by
+ * pointer, so that the same bytes can one day be a shared file read by another
+ * process (DESIGN, invariant 6).
+ *
+ * Scratch memory is for one request at a time (a scrape): a bump allocator over
+ * raw mappings, bounded, given back whole.
+ *
+ * Nothing here touches the host's heap.
+ */
+#ifndef CGOHEAP_REGION_H
+#define CGOHEAP_REGION_H
+
+#include "base.h"
+
+#define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
+#define REGION_VERSION 1
+
+/* Offsets are from the start of the region; sizes in bytes. */
+struct region_table {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+struct region_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_bytes;
+	uint64_t region_bytes;
+	uint64_t start_realtime_ns;  /* when the shim started: CLOCK_REALTIME */
+	uint64_t start_monotonic_ns; /* the same moment: CLOCK_MONOTONIC */
+	uint32_t pid;
+	uint32_t reserved;
+	struct region_table arena; /* stacks and sites, bump-allocated */
+	struct region_table stack_buckets;
+	struct region_table live_buckets;
+	struct region_table live_nodes;
+	struct region_table rows; /* unwind rows by pc */
+	uint64_t arena_used;      /* bytes of arena handed out */
+};
+
+extern struct region_header *region; /* NULL until region_init succeeded */
+
+/*
+ * Maps a region of at most max_bytes and lays out its tables.  Once, before
+ * any hook records.  0, or -1 when the memory cannot be had: the shim then
+ * stays passive.
+ */
+int region_init(size_t max_bytes);
+
+/*
+ * n zeroed bytes, 8-aligned, from the arena, forever; its offset from the
+ * region's start, or 0 when the arena is full.  Any thread, lock-free.
+ */
+uint32_t region_alloc(size_t n);
+
+static inline void *region_at(uint64_t offset)
+{
+	return (char *)region + offset;
+}
+
+/* Bytes of the region and of all scratch that are resident right now. */
+uint64_t region_resident_bytes(void);
+
+/* ---- scratch ---------------------------------------------------------- */
+
+struct scratch_chunk;
+struct scratch {
+	struct scratch_chunk *chunks; /* newest first */
+	size_t mapped_bytes;
+	size_t max_bytes;
+	bool exhausted; /* an allocation was refused: the result is partial */
+};
+
+#define SCRATCH_INIT(max) ((struct scratch){.max_bytes = (max)})
+
+/* n zeroed bytes, 16-aligned, until scratch_release; NULL past max_bytes. */
+void *scratch_alloc(struct scratch *s, size_t n);
+char *scratch_strdup(struct scratch *s, const char *text, size_t n); /* NUL-terminated copy */
+void scratch_release(struct scratch *s);                             /* safe twice */
+
+#endif

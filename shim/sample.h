@@ -1,0 +1,83 @@
+/*
+ * Which allocations are sampled, and what a sample stands for.
+ *
+ * Bytes are a line; sample points lie on it as a Poisson process of one point
+ * per `interval` bytes on average; an allocation is sampled when a point falls
+ * into it, that is with probability 1 - e^(-size/interval).  Each thread keeps
+ * only the distance to its next point.  The process has no memory, so that an
+ * interval may change at any time: a thread that sees a new epoch draws anew.
+ * Interval 1 means every allocation, exactly.
+ *
+ * A thread's state is zero-initialised, initial-exec TLS: no constructor, no
+ * allocation, valid in a thread's first instruction.  bytes_left == 0 sends
+ * every allocation to the slow path: a new thread, and a thread that control
+ * has told to look up, begin there.
+ */
+#ifndef CGOHEAP_SAMPLE_H
+#define CGOHEAP_SAMPLE_H
+
+#include "base.h"
+
+struct sample_thread {
+	uint64_t bytes_left; /* an allocation smaller than this is not sampled */
+	uint64_t rng;
+	uint32_t epoch;     /* of the interval that bytes_left was drawn under */
+	uint8_t busy;       /* inside the shim: hooks pass through */
+	uint8_t registered; /* in control's list of threads; 2 = has left it, exiting */
+	uint8_t is_main;    /* 1 yes, 2 no, 0 not yet asked */
+	uint8_t reserved;
+	struct sample_thread *next, *prev; /* control's list */
+};
+
+extern __thread struct sample_thread sample_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/*
+ * The fast path's question: may this allocation go unsampled?  5 instructions
+ * with its update; no call, lock or store outside the thread's own state.
+ */
+static inline bool sample_skip(size_t size)
+{
+	uint64_t left = LOAD(&sample_self.bytes_left);
+	if (unlikely(size >= left))
+		return false;
+	STORE(&sample_self.bytes_left, left - size);
+	return true;
+}
+
+/*
+ * The slow path's answer, after sample_skip said no: the interval this block is
+ * sampled at, or 0 where it is not sampled (new thread or epoch and the new
+ * draw missed, sampling is off, the shim is passive, the thread is busy).
+ * Redraws bytes_left.  Async-signal-safe; errno untouched.
+ */
+uint32_t sample_take(size_t size);
+
+/*
+ * The current state for all threads.  interval 0 = off.  Bumps the epoch; every
+ * registered thread looks it up at its next allocation, within a second
+ * (sample_nudge is called by the server's timer until it has).
+ */
+void sample_set_interval(uint32_t interval);
+uint32_t sample_interval(void); /* 0 = off */
+void sample_nudge(void);        /* tell threads of older epochs to look up */
+uint32_t sample_threads(void);  /* registered now */
+/* The thread ends (pthread key destructor), or everything is forgotten (child of fork). */
+void sample_thread_exit(struct sample_thread *t);
+void sample_after_fork_in_child(void);
+
+/*
+ * What one sampled block of size bytes stands for, in fixed point: how many
+ * blocks, 16 fraction bits, and how many bytes, 8 fraction bits.  Deterministic:
+ * adding it at malloc and subtracting it at free cancels exactly.  Interval 1:
+ * exactly one block and size bytes.
+ */
+#define WEIGHT_OBJECT_BITS 16
+#define WEIGHT_BYTE_BITS   8
+struct weight {
+	uint64_t objects_fx;
+	uint64_t bytes_fx;
+};
+struct weight sample_weight(uint64_t size, uint32_t interval);
+
+#endif

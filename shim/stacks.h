@@ -1,0 +1,96 @@
+/*
+ * Interned stacks and what was allocated at them.
+ *
+ * A stack is stored once.  Under it hang sites, one per (block size, origin),
+ * each with running totals; a stack with more than STACK_MAX_SIZES sizes counts
+ * the rest at a site of size 0 ("mixed").  Both live in the region's arena,
+ * append-only: a pointer or id once returned stays good for the life of the
+ * process, and readers need no lock.
+ *
+ * Ids are arena offsets / 8 (0 = none).
+ */
+#ifndef CGOHEAP_STACKS_H
+#define CGOHEAP_STACKS_H
+
+#include "base.h"
+#include "capture.h"
+#include "region.h"
+#include "sample.h"
+
+#define STACK_MAX_SIZES 64
+
+enum origin { ORIGIN_MALLOC, ORIGIN_MMAP, ORIGIN_THREAD_STACK, ORIGIN_COUNT };
+extern const char *const origin_names[ORIGIN_COUNT]; /* "malloc", "mmap", "thread_stack" */
+
+struct stack {
+	uint64_t hash;
+	uint32_t next;       /* id of the next stack in its bucket */
+	uint32_t first_site; /* id */
+	uint32_t site_count;
+	uint16_t frame_count;
+	uint16_t end; /* enum capture_end */
+	uint32_t omitted_at;
+	uint32_t reserved;
+	uint64_t frames[]; /* leaf first, see struct capture */
+};
+
+/* Totals only grow; in use = allocated - freed.  Fixed point as in struct weight. */
+struct site {
+	uint32_t stack; /* id */
+	uint32_t next;  /* id of the next site of the same stack */
+	uint64_t size;  /* of each block; 0 = mixed (or blocks of size 0) */
+	uint32_t origin;
+	uint32_t mixed; /* size says nothing: many sizes */
+	uint64_t alloc_objects_fx, alloc_bytes_fx;
+	uint64_t free_objects_fx, free_bytes_fx;
+};
+
+static inline struct stack *stack_at(uint32_t id)
+{
+	return region_at((uint64_t)id * 8);
+}
+static inline struct site *site_at(uint32_t id)
+{
+	return region_at((uint64_t)id * 8);
+}
+
+/* The site for this stack, size and origin, made if need be; 0 when the arena is full. Lock-free.
+ */
+uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin);
+
+void site_add_alloc(struct site *s, struct weight w);
+void site_add_free(struct site *s, struct weight w);
+
+/* All stacks and sites there are, for status. */
+uint32_t stacks_count(void);
+uint32_t stacks_site_count(void);
+
+/* ---- what a reader works on ------------------------------------------- */
+
+/* One site's figures at one moment, in whole objects and bytes (rounded). */
+struct tally {
+	uint32_t site; /* id */
+	uint32_t reserved;
+	int64_t alloc_objects, alloc_bytes;
+	int64_t inuse_objects, inuse_bytes;
+};
+
+struct snapshot {
+	struct tally *tallies; /* in scratch; sites with all figures 0 are left out */
+	size_t count;
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+};
+
+/*
+ * All sites now; 0, or -1 when scratch is exhausted.  Takes no lock.
+ * min_age_ns > 0: only live blocks at least that old count, and the alloc
+ * figures equal the in-use ones (Go's profile has no such view; a block that is
+ * gone has no age).  That reads the live table, one shard's lock at a time.
+ */
+int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out);
+
+/* after - before per site, into *out (growth; in-use figures may be negative). */
+int stacks_difference(struct scratch *scratch, const struct snapshot *before,
+		      const struct snapshot *after, struct snapshot *out);
+
+#endif

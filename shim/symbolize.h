@@ -1,0 +1,42 @@
+/*
+ * From addresses to source frames, for a whole profile at once.
+ */
+#ifndef CGOHEAP_SYMBOLIZE_H
+#define CGOHEAP_SYMBOLIZE_H
+
+#include "base.h"
+#include "modules.h"
+#include "region.h"
+
+struct source_line {
+	const char *function; /* C++ still mangled; "" unknown */
+	const char *file;     /* "" unknown */
+	int64_t line;         /* 0 unknown */
+	int64_t start_line;   /* 0 unknown */
+};
+
+/* One distinct address. */
+struct location {
+	uint64_t pc;                 /* return address as captured */
+	const struct module *module; /* NULL: in no file (JIT code, unmapped since) */
+	bool is_go;
+	bool is_plumbing;    /* runtime.asmcgocall, runtime.cgocall, _cgo_HASH_Cfunc_*: how cgo
+				calls, not who calls; the default view leaves them out */
+	uint32_t line_count; /* > 1: inlined calls, innermost first */
+	struct source_line *lines; /* in scratch */
+};
+
+struct symbols {
+	struct location *list; /* ascending by pc */
+	size_t count;
+};
+
+/*
+ * pcs: any order, duplicates allowed.  with_names false: modules only, no lines
+ * ("symbols=none").  0, or -1 when scratch was exhausted (what was found stays).
+ */
+int symbolize(struct scratch *scratch, const struct modules *modules, const uint64_t *pcs,
+	      size_t count, bool with_names, struct symbols *out);
+const struct location *symbols_find(const struct symbols *symbols, uint64_t pc);
+
+#endif
