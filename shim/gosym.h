@@ -27,6 +27,7 @@ struct gosym_func {
 	uint64_t entry;   /* address in this process */
 	uint64_t end;     /* start of the next function */
 	const char *name; /* in the binary, NUL-terminated: "main.(*T).f", "runtime.asmcgocall" */
+	bool is_c;        /* compiled by a C compiler: see gosym_is_c_name */
 	/* internal, for gosym_frames */
 	const void *func;
 };
@@ -36,8 +37,17 @@ bool gosym_find(uint64_t pc, struct gosym_func *out);
 
 /*
  * Whether a function inside Go's text is C: with internal linking the C
- * functions of runtime/cgo and of cgo wrappers ("x_cgo_*", "_cgo_*", "crosscall_amd64", ...)
- * lie there and keep no frame pointer and no asmcgocall conventions.
+ * functions of runtime/cgo and of cgo wrappers ("x_cgo_*", "_cgo_HASH_Cfunc_*",
+ * "crosscall1", ...) lie there and keep no frame pointer and no asmcgocall
+ * conventions.
+ *
+ * gosym_func.is_c is the exact answer: the linker writes no line table for code
+ * that Go's compiler and assembler did not make, whatever it is called.  The
+ * name alone knows the C of the standard library's own packages (Go 1.18-1.27),
+ * which is all that is linked internally unless -linkmode=internal is forced; it
+ * says no for assembly without a package in its name ("crosscall2", "gogo",
+ * "_rt0_amd64_linux") and for the two Go functions with a C-like name
+ * ("_cgo_topofstack", "_cgo_panic").
  */
 bool gosym_is_c_name(const char *name);
 
