@@ -31,7 +31,7 @@ static inline bool live_maybe(const void *p)
 	return LOAD(&live_filter[live_hash(p)]) != 0;
 }
 
-/* Pin the filter for an address that is never to take the fast path. */
+/* Pin the filter for an address that is never to take the fast path.  Before the region too. */
 void live_filter_pin(const void *p);
 
 struct live_block {
@@ -39,7 +39,7 @@ struct live_block {
 	uint64_t size;     /* bytes asked for */
 	uint32_t site;     /* id, stacks.h */
 	uint32_t interval; /* it was sampled at */
-	uint32_t tick;     /* when: LIVE_TICK_NS units since the shim started */
+	uint32_t tick;     /* when (live_tick_now): LIVE_TICK_NS units since the shim started */
 };
 #define LIVE_TICK_NS UINT64_C(100000000)
 
@@ -51,10 +51,20 @@ int live_put(const struct live_block *block, struct live_block *stale);
 /* Takes the record at p out, before the block is really freed.  False: not sampled. */
 bool live_take(const void *p, struct live_block *out);
 
+/*
+ * Takes the record at p out but keeps its node, so that a realloc that fails can
+ * put it back without needing room.  0: not sampled; else what to hand to
+ * exactly one of live_restore and live_drop.
+ */
+uint32_t live_hold(const void *p, struct live_block *out);
+void live_restore(uint32_t held);
+void live_drop(uint32_t held);
+
 uint64_t live_count(void);
 
-/* Calls visit for every block, a shard at a time under that shard's lock: visit
- * must not lock, allocate or call a hook. */
+/* Calls visit for every block, a few buckets at a time under their shard's lock: visit
+ * must not lock, allocate or call a hook, and should be short.  A block that is there
+ * all the while is visited once. */
 void live_each(void (*visit)(const struct live_block *block, void *arg), void *arg);
 
 uint32_t live_tick_now(void);

@@ -47,11 +47,15 @@ struct region_header {
 extern struct region_header *region; /* NULL until region_init succeeded */
 
 /*
- * Maps a region of at most max_bytes and lays out its tables.  Once, before
- * any hook records.  0, or -1 when the memory cannot be had: the shim then
- * stays passive.
+ * max_bytes bounds all of the shim's memory (CGOHEAP_MAX_MEMORY): three quarters
+ * of it become the region, mapped and laid out here; the rest is left to scratch.
+ * Once, before any hook records.  0, or -1 when the memory cannot be had: the
+ * shim then stays passive.
  */
 int region_init(size_t max_bytes);
+
+/* What all scratch together may take: max_bytes less the region. */
+size_t region_scratch_max_bytes(void);
 
 /*
  * n zeroed bytes, 8-aligned, from the arena, forever; its offset from the
@@ -64,7 +68,7 @@ static inline void *region_at(uint64_t offset)
 	return (char *)region + offset;
 }
 
-/* Bytes of the region and of all scratch that are resident right now. */
+/* Bytes of the region and of all scratch that are resident right now (mincore; not for hooks). */
 uint64_t region_resident_bytes(void);
 
 /* ---- scratch ---------------------------------------------------------- */
@@ -77,6 +81,7 @@ struct scratch {
 	bool exhausted; /* an allocation was refused: the result is partial */
 };
 
+/* All scratch together is bounded too: by region_scratch_max_bytes. */
 #define SCRATCH_INIT(max) ((struct scratch){.max_bytes = (max)})
 
 /* n zeroed bytes, 16-aligned, until scratch_release; NULL past max_bytes. */

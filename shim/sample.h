@@ -11,7 +11,7 @@
  * A thread's state is zero-initialised, initial-exec TLS: no constructor, no
  * allocation, valid in a thread's first instruction.  bytes_left == 0 sends
  * every allocation to the slow path: a new thread, and a thread that control
- * has told to look up, begin there.
+ * has told to look up, begin there, and draw.
  */
 #ifndef CGOHEAP_SAMPLE_H
 #define CGOHEAP_SAMPLE_H
@@ -23,10 +23,10 @@ struct sample_thread {
 	uint64_t rng;
 	uint32_t epoch;     /* of the interval that bytes_left was drawn under */
 	uint8_t busy;       /* inside the shim: hooks pass through */
-	uint8_t registered; /* in control's list of threads; 2 = has left it, exiting */
+	uint8_t registered; /* in the list of threads; 2 = has left it, exiting */
 	uint8_t is_main;    /* 1 yes, 2 no, 0 not yet asked */
 	uint8_t reserved;
-	struct sample_thread *next, *prev; /* control's list */
+	struct sample_thread *next, *prev; /* the list of threads */
 };
 
 extern __thread struct sample_thread sample_self
@@ -46,6 +46,24 @@ static inline bool sample_skip(size_t size)
 }
 
 /*
+ * Inside the shim: hooks that this thread, or a signal handler on it, runs into
+ * meanwhile pass through.  Returns what to hand to sample_leave; nests.
+ */
+static inline uint8_t sample_enter(void)
+{
+	uint8_t before = LOAD(&sample_self.busy);
+	STORE(&sample_self.busy, 1);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return before;
+}
+
+static inline void sample_leave(uint8_t before)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	STORE(&sample_self.busy, before);
+}
+
+/*
  * The slow path's answer, after sample_skip said no: the interval this block is
  * sampled at, or 0 where it is not sampled (new thread or epoch and the new
  * draw missed, sampling is off, the shim is passive, the thread is busy).
@@ -62,8 +80,16 @@ void sample_set_interval(uint32_t interval);
 uint32_t sample_interval(void); /* 0 = off */
 void sample_nudge(void);        /* tell threads of older epochs to look up */
 uint32_t sample_threads(void);  /* registered now */
+/*
+ * Threads may be listed from now on: makes the pthread key whose destructor takes
+ * a thread off the list.  Once, in the constructor of an active process, before
+ * the first sample_set_interval.  -1: no key that can be set without allocating;
+ * threads then go unlisted, and one that runs on a long draw sees a change late.
+ */
+int sample_init(void);
 /* The thread ends (pthread key destructor), or everything is forgotten (child of fork). */
 void sample_thread_exit(struct sample_thread *t);
+/* The list is empty, nobody is listed again, and sampling is off for good. */
 void sample_after_fork_in_child(void);
 
 /*

@@ -1,0 +1,313 @@
+/*
+ * Sampled live blocks: chained hashing in 64 shards.
+ *
+ * One hash serves three purposes by its top bits: 6 choose the shard, 18 the
+ * filter byte, as many as there are buckets the bucket.  So a shard owns a run
+ * of buckets and a run of filter bytes, and its lock covers both; the filter
+ * needs no atomic read-modify-write, only stores that free may read unlocked.
+ */
+#include "live.h"
+
+#include <assert.h>
+
+#include "control.h"
+#include "lock.h"
+#include "region.h"
+#include "sample.h"
+
+#define SHARD_BITS    6
+#define SHARDS        (1u << SHARD_BITS)
+#define FILTER_STUCK  255
+#define VISIT_BUCKETS 16 /* at a time under the lock */
+
+struct node {
+	uint64_t address;
+	uint64_t size;
+	uint32_t site, interval, tick;
+	uint32_t next; /* 1 + index of the next in the bucket or in the free list */
+};
+static_assert(sizeof(struct node) == 32, "region layout");
+
+static struct shard {
+	struct lock lock;
+	uint32_t free; /* nodes that were used before, 1 + index */
+	uint64_t count;
+} __attribute__((aligned(64))) shards[SHARDS];
+
+uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden"), aligned(4096)));
+
+static uint32_t nodes_used; /* handed out from the pool's low end */
+
+static uint64_t hash_address(uint64_t address)
+{
+	return address * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static struct shard *shard_of(uint64_t address)
+{
+	return &shards[hash_address(address) >> (64 - SHARD_BITS)];
+}
+
+static uint32_t *bucket_of(uint64_t address)
+{
+	int bits = __builtin_ctzll(region->live_buckets.bytes / sizeof(uint32_t));
+	uint32_t *buckets = region_at(region->live_buckets.offset);
+
+	return &buckets[hash_address(address) >> (64 - bits)];
+}
+
+static struct node *node_at(uint32_t id)
+{
+	return (struct node *)region_at(region->live_nodes.offset) + (id - 1);
+}
+
+/* ---- the filter: under the shard's lock -------------------------------- */
+
+static void filter_raise(uint64_t address)
+{
+	uint8_t *f = &live_filter[live_hash((void *)address)];
+	if (*f != FILTER_STUCK)
+		STORE(f, (uint8_t)(*f + 1));
+}
+
+/* Once stuck its count is not known any more, so that it can never come down. */
+static void filter_lower(uint64_t address)
+{
+	uint8_t *f = &live_filter[live_hash((void *)address)];
+	if (*f != FILTER_STUCK)
+		STORE(f, (uint8_t)(*f - 1));
+}
+
+void live_filter_pin(const void *p)
+{
+	struct shard *s = shard_of((uint64_t)p);
+	uint8_t before = sample_enter();
+
+	lock_take(&s->lock);
+	STORE(&live_filter[live_hash(p)], FILTER_STUCK);
+	lock_release(&s->lock);
+	sample_leave(before);
+}
+
+/* ---- nodes -------------------------------------------------------------- */
+
+/* Under s's lock. */
+static uint32_t node_pop(struct shard *s)
+{
+	uint32_t id = s->free;
+	if (id)
+		STORE(&s->free, node_at(id)->next);
+	return id;
+}
+
+static void node_push(struct shard *s, uint32_t id)
+{
+	node_at(id)->next = s->free;
+	STORE(&s->free, id);
+}
+
+static uint32_t node_fresh(void)
+{
+	uint32_t total = (uint32_t)(region->live_nodes.bytes / sizeof(struct node));
+	uint32_t used = LOAD(&nodes_used);
+
+	do {
+		if (used >= total)
+			return 0;
+	} while (!__atomic_compare_exchange_n(&nodes_used, &used, used + 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return used + 1;
+}
+
+/* The pool is used up; another shard may have nodes to spare.  No lock may be held. */
+static uint32_t node_from_others(void)
+{
+	for (size_t i = 0; i < SHARDS; i++) {
+		uint32_t id;
+		if (!LOAD(&shards[i].free))
+			continue;
+		lock_take(&shards[i].lock);
+		id = node_pop(&shards[i]);
+		lock_release(&shards[i].lock);
+		if (id)
+			return id;
+	}
+	return 0;
+}
+
+/* ---- records ------------------------------------------------------------ */
+
+static struct live_block block_of(const struct node *n)
+{
+	return (struct live_block){.address = n->address,
+				   .size = n->size,
+				   .site = n->site,
+				   .interval = n->interval,
+				   .tick = n->tick};
+}
+
+/* The link that points at p's node, or at the end of its bucket.  Under the lock. */
+static uint32_t *link_to(uint64_t address)
+{
+	uint32_t *link = bucket_of(address);
+	while (*link && node_at(*link)->address != address)
+		link = &node_at(*link)->next;
+	return link;
+}
+
+static void node_write(struct node *n, const struct live_block *block)
+{
+	n->address = block->address;
+	n->size = block->size;
+	n->site = block->site;
+	n->interval = block->interval;
+	n->tick = block->tick;
+}
+
+/* Links a node that carries its address already.  Under the lock. */
+static void node_link(struct shard *s, uint32_t id)
+{
+	uint64_t address = node_at(id)->address;
+	uint32_t *bucket = bucket_of(address);
+
+	node_at(id)->next = *bucket;
+	*bucket = id;
+	STORE(&s->count, s->count + 1);
+	filter_raise(address);
+}
+
+/* Under the lock: 1 and *stale where there is a record already, else 0. */
+static int replace_stale(const struct live_block *block, struct live_block *stale)
+{
+	uint32_t id = *link_to(block->address);
+	if (!id)
+		return 0;
+	*stale = block_of(node_at(id));
+	node_write(node_at(id), block);
+	return 1;
+}
+
+int live_put(const struct live_block *block, struct live_block *stale)
+{
+	struct shard *s = shard_of(block->address);
+	uint32_t id;
+	int replaced;
+
+	lock_take(&s->lock);
+	replaced = replace_stale(block, stale);
+	id = replaced ? 0 : node_pop(s);
+	if (!replaced && !id)
+		id = node_fresh();
+	if (!replaced && !id) {
+		lock_release(&s->lock);
+		id = node_from_others();
+		if (!id)
+			return -1;
+		/* Nobody else records this address meanwhile: it is not the host's yet. */
+		lock_take(&s->lock);
+	}
+	if (id) {
+		node_write(node_at(id), block);
+		node_link(s, id);
+	}
+	lock_release(&s->lock);
+	return replaced;
+}
+
+/* Under the lock. */
+static uint32_t node_unlink(struct shard *s, const void *p, struct live_block *out)
+{
+	uint32_t *link = link_to((uint64_t)p);
+	uint32_t id = *link;
+
+	if (id) {
+		*link = node_at(id)->next;
+		*out = block_of(node_at(id));
+		STORE(&s->count, s->count - 1);
+		filter_lower((uint64_t)p);
+	}
+	return id;
+}
+
+bool live_take(const void *p, struct live_block *out)
+{
+	struct shard *s = shard_of((uint64_t)p);
+	uint32_t id;
+
+	lock_take(&s->lock);
+	id = node_unlink(s, p, out);
+	if (id)
+		node_push(s, id);
+	lock_release(&s->lock);
+	return id;
+}
+
+uint32_t live_hold(const void *p, struct live_block *out)
+{
+	struct shard *s = shard_of((uint64_t)p);
+	uint32_t id;
+
+	lock_take(&s->lock);
+	id = node_unlink(s, p, out);
+	lock_release(&s->lock);
+	return id;
+}
+
+void live_restore(uint32_t held)
+{
+	struct shard *s = shard_of(node_at(held)->address);
+
+	lock_take(&s->lock);
+	node_link(s, held);
+	lock_release(&s->lock);
+}
+
+void live_drop(uint32_t held)
+{
+	struct shard *s = shard_of(node_at(held)->address);
+
+	lock_take(&s->lock);
+	node_push(s, held);
+	lock_release(&s->lock);
+}
+
+/* ---- readers ------------------------------------------------------------ */
+
+uint64_t live_count(void)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < SHARDS; i++)
+		sum += LOAD(&shards[i].count);
+	return sum;
+}
+
+void live_each(void (*visit)(const struct live_block *block, void *arg), void *arg)
+{
+	uint32_t *buckets = region_at(region->live_buckets.offset);
+	size_t count = region->live_buckets.bytes / sizeof(uint32_t);
+
+	for (size_t b = 0; b < count; b += VISIT_BUCKETS) {
+		struct shard *s = &shards[b / (count / SHARDS)];
+		uint8_t before = sample_enter();
+
+		lock_take(&s->lock);
+		for (size_t i = b; i < b + VISIT_BUCKETS; i++)
+			for (uint32_t id = buckets[i]; id; id = node_at(id)->next) {
+				struct live_block block = block_of(node_at(id));
+				visit(&block, arg);
+			}
+		lock_release(&s->lock);
+		sample_leave(before);
+	}
+}
+
+uint32_t live_tick_now(void)
+{
+	return (uint32_t)((control_monotonic_ns() - region->start_monotonic_ns) / LIVE_TICK_NS);
+}
+
+void live_after_fork_in_child(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		shards[i].lock = (struct lock){0};
+}

@@ -1,0 +1,246 @@
+/*
+ * One mapping, laid out once.  Tables that fill do so from their low end, so
+ * that what is resident follows what is used; only bucket arrays are touched at
+ * random, and they are kept small for that reason.
+ */
+#include "region.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lock.h"
+#include "sys.h"
+
+static_assert(sizeof(struct region_table) == 16, "region layout");
+static_assert(offsetof(struct region_header, arena) == 48, "region layout");
+static_assert(sizeof(struct region_header) == 136, "region layout");
+
+/* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
+#define LIVE_BYTES_PER_BUCKET 64
+
+struct region_header *region;
+
+static size_t scratch_max_bytes;
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t = {0};
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static size_t clamp(size_t n, size_t low, size_t high)
+{
+	return n < low ? low : n > high ? high : n;
+}
+
+/* The largest power of two that is not above n; n > 0. */
+static size_t power_of_two(size_t n)
+{
+	return (size_t)1 << (63 - __builtin_clzl(n));
+}
+
+static struct region_table lay_out(uint64_t *end, size_t bytes)
+{
+	struct region_table table = {.offset = *end, .bytes = bytes};
+	*end += bytes;
+	return table;
+}
+
+static void lay_out_tables(struct region_header *r, size_t max_bytes)
+{
+	uint64_t end = PAGE_BYTES; /* the header has the first page to itself */
+	size_t nodes = ALIGN_UP(r->region_bytes / 2, PAGE_BYTES);
+	size_t buckets = power_of_two(nodes / LIVE_BYTES_PER_BUCKET);
+
+	r->rows = lay_out(&end, clamp(ALIGN_UP(max_bytes / 32, PAGE_BYTES), 256 * KIB, MIB));
+	r->stack_buckets = lay_out(&end, power_of_two(clamp(max_bytes / 128, 64 * KIB, 256 * KIB)));
+	r->live_buckets = lay_out(&end, clamp(buckets, 4 * KIB, MIB) * sizeof(uint32_t));
+	r->live_nodes = lay_out(&end, nodes);
+	r->arena = lay_out(&end, r->region_bytes - end);
+}
+
+int region_init(size_t max_bytes)
+{
+	size_t bytes = max_bytes / 4 * 3 / PAGE_BYTES * PAGE_BYTES;
+	struct region_header *r;
+
+	if (region || bytes < 2 * MIB || bytes > UINT32_MAX)
+		return -1;
+	r = sys_map_anonymous(bytes);
+	if (!r)
+		return -1;
+	r->magic = REGION_MAGIC;
+	r->version = REGION_VERSION;
+	r->header_bytes = sizeof *r;
+	r->region_bytes = bytes;
+	r->start_realtime_ns = clock_ns(CLOCK_REALTIME);
+	r->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+	r->pid = (uint32_t)sys_getpid();
+	lay_out_tables(r, max_bytes);
+	scratch_max_bytes = max_bytes - bytes;
+	STORE_REL(&region, r);
+	return 0;
+}
+
+size_t region_scratch_max_bytes(void)
+{
+	return scratch_max_bytes;
+}
+
+uint32_t region_alloc(size_t n)
+{
+	uint64_t used = LOAD(&region->arena_used);
+
+	if (n > region->arena.bytes)
+		return 0;
+	n = ALIGN_UP(n, 8);
+	do {
+		if (n > region->arena.bytes - used)
+			return 0;
+	} while (!__atomic_compare_exchange_n(&region->arena_used, &used, used + n, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return (uint32_t)(region->arena.offset + used);
+}
+
+/* ---- scratch ---------------------------------------------------------- */
+
+struct scratch_chunk {
+	struct scratch_chunk *older;                /* of the same scratch */
+	struct scratch_chunk *list_next, **list_at; /* of all scratch */
+	size_t mapped_bytes, used_bytes;
+};
+static_assert(sizeof(struct scratch_chunk) <= 48, "the first block's alignment");
+
+#define CHUNK_HEADER_BYTES ALIGN_UP(sizeof(struct scratch_chunk), 16)
+#define CHUNK_BYTES        (256 * KIB)
+
+/* All chunks there are, for the figure of what is resident and for the bound. */
+static struct {
+	struct lock lock;
+	struct scratch_chunk *first;
+	size_t mapped_bytes;
+} chunks;
+
+static bool chunks_add(struct scratch_chunk *c)
+{
+	bool fits;
+
+	lock_take(&chunks.lock);
+	fits = !scratch_max_bytes || c->mapped_bytes + chunks.mapped_bytes <= scratch_max_bytes;
+	if (fits) {
+		chunks.mapped_bytes += c->mapped_bytes;
+		c->list_next = chunks.first;
+		c->list_at = &chunks.first;
+		if (c->list_next)
+			c->list_next->list_at = &c->list_next;
+		chunks.first = c;
+	}
+	lock_release(&chunks.lock);
+	return fits;
+}
+
+static void chunks_remove(struct scratch_chunk *c)
+{
+	lock_take(&chunks.lock);
+	chunks.mapped_bytes -= c->mapped_bytes;
+	*c->list_at = c->list_next;
+	if (c->list_next)
+		c->list_next->list_at = c->list_at;
+	lock_release(&chunks.lock);
+}
+
+static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
+{
+	size_t left = (s->max_bytes - s->mapped_bytes) / PAGE_BYTES * PAGE_BYTES;
+	size_t bytes = ALIGN_UP(n + CHUNK_HEADER_BYTES, PAGE_BYTES);
+	struct scratch_chunk *c;
+
+	if (bytes > left)
+		return NULL;
+	if (bytes < CHUNK_BYTES)
+		bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+	c = sys_map_anonymous(bytes);
+	if (!c)
+		return NULL;
+	c->mapped_bytes = bytes;
+	c->used_bytes = CHUNK_HEADER_BYTES;
+	if (!chunks_add(c)) {
+		sys_unmap(c, bytes);
+		return NULL;
+	}
+	c->older = s->chunks;
+	s->chunks = c;
+	s->mapped_bytes += bytes;
+	return c;
+}
+
+void *scratch_alloc(struct scratch *s, size_t n)
+{
+	struct scratch_chunk *c = s->chunks;
+	void *p;
+
+	if (n <= s->max_bytes) {
+		n = ALIGN_UP(n, 16);
+		if (!c || n > c->mapped_bytes - c->used_bytes)
+			c = chunk_new(s, n);
+		if (c) {
+			p = (char *)c + c->used_bytes;
+			c->used_bytes += n;
+			return p;
+		}
+	}
+	s->exhausted = true;
+	return NULL;
+}
+
+char *scratch_strdup(struct scratch *s, const char *text, size_t n)
+{
+	char *copy = n < SIZE_MAX ? scratch_alloc(s, n + 1) : NULL;
+	if (copy)
+		memcpy(copy, text, n);
+	return copy;
+}
+
+void scratch_release(struct scratch *s)
+{
+	struct scratch_chunk *c = s->chunks;
+
+	while (c) {
+		struct scratch_chunk *older = c->older;
+		chunks_remove(c);
+		sys_unmap(c, c->mapped_bytes);
+		c = older;
+	}
+	s->chunks = NULL;
+	s->mapped_bytes = 0;
+}
+
+/* ---- what it costs ---------------------------------------------------- */
+
+static uint64_t resident_bytes(const void *start, size_t bytes)
+{
+	unsigned char pages[1024];
+	uint64_t resident = 0;
+
+	for (size_t at = 0; at < bytes; at += sizeof pages * PAGE_BYTES) {
+		size_t n = clamp(bytes - at, 0, sizeof pages * PAGE_BYTES);
+		if (sys_failed(arch_syscall6(SYS_mincore, (long)start + (long)at, (long)n,
+					     (long)pages, 0, 0, 0)))
+			return 0;
+		for (size_t i = 0; i < n / PAGE_BYTES; i++)
+			resident += pages[i] & 1;
+	}
+	return resident * PAGE_BYTES;
+}
+
+uint64_t region_resident_bytes(void)
+{
+	uint64_t sum = region ? resident_bytes(region, region->region_bytes) : 0;
+
+	lock_take(&chunks.lock);
+	for (const struct scratch_chunk *c = chunks.first; c; c = c->list_next)
+		sum += resident_bytes(c, c->mapped_bytes);
+	lock_release(&chunks.lock);
+	return sum;
+}

@@ -1,0 +1,246 @@
+/*
+ * The Poisson byte counter.
+ *
+ * bytes_left is the number of the byte, counted from 1, that the next sample
+ * point lies in: the smallest integer not below an exponential draw, so that
+ * "size >= bytes_left" has probability 1 - e^(-size/interval) to the last bit,
+ * and bytes_left - size is again such a draw.  That is why a draw may be thrown
+ * away and taken anew at any moment without any bias.
+ */
+#include "sample.h"
+
+#include <assert.h>
+#include <math.h>
+#include <pthread.h>
+
+#include "lock.h"
+#include "sys.h"
+
+static_assert(sizeof(struct sample_thread) == 40, "one line of TLS");
+
+__thread struct sample_thread sample_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Further than any thread allocates: the fast path is then all there is. */
+#define NEVER (UINT64_C(1) << 62)
+
+/* Epoch in the high half, interval in the low; one word, so that both are of one moment. */
+static uint64_t current;
+
+static struct {
+	struct lock lock;
+	struct sample_thread *first;
+	uint32_t count;
+	bool open; /* key is good */
+	pthread_key_t key;
+} threads;
+
+static uint32_t epoch_of(uint64_t state)
+{
+	return (uint32_t)(state >> 32);
+}
+
+static uint32_t interval_of(uint64_t state)
+{
+	return (uint32_t)state;
+}
+
+/* ---- the draw --------------------------------------------------------- */
+
+/* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one, eight bytes of state. */
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static void seed(struct sample_thread *t)
+{
+	struct timespec now = {0};
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	t->rng = mix((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^
+		 mix((uint64_t)(uintptr_t)t) ^ mix((uint64_t)sys_gettid() << 32);
+	t->rng |= 1; /* 0 means not seeded */
+}
+
+static uint64_t draw(struct sample_thread *t, uint32_t interval)
+{
+	double uniform, bytes;
+
+	if (!t->rng)
+		seed(t);
+	t->rng += UINT64_C(0x9e3779b97f4a7c15);
+	/* In (0, 1]: log(0) would be an infinity, and would set errno. */
+	uniform = (double)((mix(t->rng) >> 11) + 1) * 0x1p-53;
+	bytes = ceil(-log(uniform) * (double)interval);
+	return bytes < 1 ? 1 : (uint64_t)bytes;
+}
+
+/* ---- the slow path ---------------------------------------------------- */
+
+/*
+ * Lists a thread once, so that it can be told of a change.  pthread_setspecific
+ * does not allocate for the first 32 keys (glibc nptl/pthread_setspecific.c).
+ */
+static void list_thread(struct sample_thread *t)
+{
+	uint8_t before;
+
+	if (!LOAD(&threads.open))
+		return;
+	before = sample_enter();
+	if (pthread_setspecific(threads.key, t) == 0) {
+		t->registered = 1;
+		lock_take(&threads.lock);
+		t->prev = NULL;
+		t->next = threads.first;
+		if (t->next)
+			t->next->prev = t;
+		threads.first = t;
+		threads.count++;
+		lock_release(&threads.lock);
+	}
+	sample_leave(before);
+}
+
+uint32_t sample_take(size_t size)
+{
+	struct sample_thread *t = &sample_self;
+	uint64_t state = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+	uint32_t interval = interval_of(state);
+	uint64_t left = LOAD(&t->bytes_left);
+	bool drawn;
+
+	/* Before the constructor nothing is known: bytes_left stays 0, to come back. */
+	if (t->busy || !epoch_of(state))
+		return 0;
+	if (unlikely(!t->registered))
+		list_thread(t);
+	/* A draw is never 0: this is a new thread, or one that was told to look up. */
+	drawn = left && t->epoch == epoch_of(state);
+	STORE(&t->epoch, epoch_of(state));
+	if (interval <= 1) {
+		STORE(&t->bytes_left, interval ? 0 : NEVER);
+		return interval;
+	}
+	if (!drawn) {
+		left = draw(t, interval);
+		if (size < left) {
+			STORE(&t->bytes_left, left - size);
+			return 0;
+		}
+	}
+	STORE(&t->bytes_left, draw(t, interval));
+	return interval;
+}
+
+/* ---- all threads ------------------------------------------------------ */
+
+void sample_set_interval(uint32_t interval)
+{
+	uint64_t old = LOAD(&current), new;
+
+	do {
+		uint32_t epoch = epoch_of(old) + 1;
+		new = (uint64_t)(epoch ? epoch : 1) << 32 | interval;
+	} while (!__atomic_compare_exchange_n(&current, &old, new, true, __ATOMIC_RELEASE,
+					      __ATOMIC_RELAXED));
+	STORE(&sample_self.bytes_left, 0);
+	sample_nudge();
+}
+
+uint32_t sample_interval(void)
+{
+	return interval_of(LOAD(&current));
+}
+
+/*
+ * The owner's own store may overwrite the 0, hence "until it has".  A 0 written
+ * to a thread that has just caught up costs it one fresh draw, and no bias.
+ */
+void sample_nudge(void)
+{
+	uint32_t epoch = epoch_of(LOAD(&current));
+	uint8_t before = sample_enter();
+
+	lock_take(&threads.lock);
+	for (struct sample_thread *t = threads.first; t; t = t->next)
+		if (LOAD(&t->epoch) != epoch)
+			STORE(&t->bytes_left, 0);
+	lock_release(&threads.lock);
+	sample_leave(before);
+}
+
+uint32_t sample_threads(void)
+{
+	return LOAD(&threads.count);
+}
+
+static void unlist_thread(void *t)
+{
+	sample_thread_exit(t);
+}
+
+int sample_init(void)
+{
+	if (pthread_key_create(&threads.key, unlist_thread))
+		return -1;
+	if (threads.key >= 32) {
+		pthread_key_delete(threads.key);
+		return -1;
+	}
+	STORE(&threads.open, true);
+	return 0;
+}
+
+/* Other keys' destructors may still allocate: such blocks are sampled, unlisted. */
+void sample_thread_exit(struct sample_thread *t)
+{
+	uint8_t before;
+
+	if (t->registered != 1)
+		return;
+	before = sample_enter();
+	lock_take(&threads.lock);
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		threads.first = t->next;
+	if (t->next)
+		t->next->prev = t->prev;
+	threads.count--;
+	lock_release(&threads.lock);
+	t->registered = 2;
+	sample_leave(before);
+}
+
+void sample_after_fork_in_child(void)
+{
+	threads.open = false;
+	threads.lock = (struct lock){0};
+	threads.first = NULL;
+	threads.count = 0;
+	sample_self.registered = 2;
+	sample_set_interval(0);
+}
+
+/* ---- what a sample stands for ----------------------------------------- */
+
+/* Past this many intervals e^-x is below the last bit of either fixed point. */
+#define CERTAIN_INTERVALS 40
+
+struct weight sample_weight(uint64_t size, uint32_t interval)
+{
+	double objects = 1;
+
+	if (interval <= 1 || size / interval >= CERTAIN_INTERVALS)
+		return (struct weight){.objects_fx = UINT64_C(1) << WEIGHT_OBJECT_BITS,
+				       .bytes_fx = size << WEIGHT_BYTE_BITS};
+	if (!size) /* never sampled at such an interval */
+		return (struct weight){0};
+	objects = -1 / expm1(-(double)size / (double)interval);
+	return (struct weight){
+		.objects_fx = (uint64_t)(objects * (1 << WEIGHT_OBJECT_BITS) + 0.5),
+		.bytes_fx = (uint64_t)(objects * (double)size * (1 << WEIGHT_BYTE_BITS) + 0.5)};
+}

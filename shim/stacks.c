@@ -1,0 +1,373 @@
+/*
+ * Stacks and sites, append-only.
+ *
+ * Both kinds of list are pushed at their head with one compare-and-swap.  A push
+ * that loses the race looks at what was pushed since its last look before it
+ * tries again, so that no stack and no site ever exists twice; what it had
+ * written in the arena is then lost, which takes two threads meeting the same
+ * new stack in the same microsecond.
+ */
+#include "stacks.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "control.h"
+#include "live.h"
+
+static_assert(offsetof(struct stack, frames) == 32, "region layout");
+static_assert(sizeof(struct site) == 56, "region layout");
+static_assert(CAPTURE_MAX_FRAMES <= UINT16_MAX, "stack.frame_count");
+
+const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
+
+static uint32_t stack_total, site_total;
+
+static uint32_t *buckets(void)
+{
+	return region_at(region->stack_buckets.offset);
+}
+
+static size_t bucket_count(void)
+{
+	return region->stack_buckets.bytes / sizeof(uint32_t);
+}
+
+/* ---- stacks ----------------------------------------------------------- */
+
+static uint64_t hash_capture(const struct capture *c)
+{
+	uint64_t h = c->count | (uint64_t)c->end << 16 | (uint64_t)c->omitted_at << 32;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		h = (h ^ c->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
+		h ^= h >> 32;
+	}
+	return h;
+}
+
+static bool stack_is(const struct stack *s, const struct capture *c, uint64_t hash)
+{
+	return s->hash == hash && s->frame_count == c->count && s->end == c->end &&
+	       s->omitted_at == c->omitted_at &&
+	       memcmp(s->frames, c->frames, c->count * sizeof c->frames[0]) == 0;
+}
+
+/* Looks from id on, up to but not including `until`. */
+static uint32_t stack_find(uint32_t id, uint32_t until, const struct capture *c, uint64_t hash)
+{
+	for (; id != until; id = stack_at(id)->next)
+		if (stack_is(stack_at(id), c, hash))
+			return id;
+	return 0;
+}
+
+static uint32_t stack_new(const struct capture *c, uint64_t hash)
+{
+	uint32_t offset = region_alloc(sizeof(struct stack) + c->count * sizeof c->frames[0]);
+	struct stack *s = region_at(offset);
+
+	if (!offset)
+		return 0;
+	s->hash = hash;
+	s->frame_count = (uint16_t)c->count;
+	s->end = (uint16_t)c->end;
+	s->omitted_at = c->omitted_at;
+	memcpy(s->frames, c->frames, c->count * sizeof c->frames[0]);
+	return offset / 8;
+}
+
+static uint32_t stack_intern(const struct capture *c)
+{
+	uint64_t hash = hash_capture(c);
+	uint32_t *bucket = &buckets()[hash & (bucket_count() - 1)];
+	uint32_t head = LOAD_ACQ(bucket);
+	uint32_t found = stack_find(head, 0, c, hash);
+	uint32_t id;
+
+	if (found)
+		return found;
+	id = stack_new(c, hash);
+	if (!id)
+		return 0;
+	for (;;) {
+		uint32_t seen = head;
+		stack_at(id)->next = head;
+		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			break;
+		found = stack_find(head, seen, c, hash);
+		if (found)
+			return found;
+	}
+	ADD(&stack_total, 1);
+	return id;
+}
+
+/* ---- sites ------------------------------------------------------------ */
+
+static bool site_is(const struct site *s, uint64_t size, enum origin origin, bool mixed)
+{
+	return s->size == size && s->origin == (uint32_t)origin && s->mixed == mixed;
+}
+
+static uint32_t site_find(uint32_t id, uint32_t until, uint64_t size, enum origin origin,
+			  bool mixed)
+{
+	for (; id != until; id = site_at(id)->next)
+		if (site_is(site_at(id), size, origin, mixed))
+			return id;
+	return 0;
+}
+
+static uint32_t site_new(uint32_t stack, uint64_t size, enum origin origin, bool mixed)
+{
+	uint32_t offset = region_alloc(sizeof(struct site));
+	struct site *s = region_at(offset);
+
+	if (!offset)
+		return 0;
+	s->stack = stack;
+	s->size = size;
+	s->origin = origin;
+	s->mixed = mixed;
+	return offset / 8;
+}
+
+/* Pushes a new site unless another thread just did; head is what was looked through. */
+static uint32_t site_push(uint32_t stack, uint32_t head, uint64_t size, enum origin origin,
+			  bool mixed)
+{
+	uint32_t *first = &stack_at(stack)->first_site;
+	uint32_t id = site_new(stack, size, origin, mixed);
+
+	while (id) {
+		uint32_t seen = head, found;
+		site_at(id)->next = head;
+		if (__atomic_compare_exchange_n(first, &head, id, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			ADD(&stack_at(stack)->site_count, 1);
+			ADD(&site_total, 1);
+			break;
+		}
+		found = site_find(head, seen, size, origin, mixed);
+		if (found)
+			return found;
+	}
+	return id;
+}
+
+/*
+ * The bound on sizes is a bound on the length of this walk; threads that race for
+ * the last place may all get one, which costs nothing.
+ */
+uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
+{
+	uint32_t stack = stack_intern(c);
+	uint32_t head, found;
+
+	if (!stack)
+		return 0;
+	head = LOAD_ACQ(&stack_at(stack)->first_site);
+	found = site_find(head, 0, size, origin, false);
+	if (found)
+		return found;
+	if (LOAD(&stack_at(stack)->site_count) < STACK_MAX_SIZES)
+		return site_push(stack, head, size, origin, false);
+	found = site_find(head, 0, 0, origin, true);
+	return found ? found : site_push(stack, head, 0, origin, true);
+}
+
+void site_add_alloc(struct site *s, struct weight w)
+{
+	ADD(&s->alloc_objects_fx, w.objects_fx);
+	ADD(&s->alloc_bytes_fx, w.bytes_fx);
+}
+
+/* Released, so that who reads this free also sees the allocation it belongs to. */
+void site_add_free(struct site *s, struct weight w)
+{
+	__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&s->free_bytes_fx, w.bytes_fx, __ATOMIC_RELEASE);
+}
+
+uint32_t stacks_count(void)
+{
+	return LOAD(&stack_total);
+}
+
+uint32_t stacks_site_count(void)
+{
+	return LOAD(&site_total);
+}
+
+/* ---- snapshots -------------------------------------------------------- */
+
+static int64_t rounded(uint64_t fixed, int bits)
+{
+	return ((int64_t)fixed + (1 << (bits - 1))) >> bits;
+}
+
+static bool tally_is_zero(const struct tally *t)
+{
+	return !(t->alloc_objects | t->alloc_bytes | t->inuse_objects | t->inuse_bytes);
+}
+
+/*
+ * Frees are read first: each belongs to an allocation that the later read sees,
+ * so that in use is never negative.
+ */
+static struct tally tally_read(uint32_t id)
+{
+	struct site *s = site_at(id);
+	uint64_t free_bytes = LOAD_ACQ(&s->free_bytes_fx);
+	uint64_t free_objects = LOAD_ACQ(&s->free_objects_fx);
+	uint64_t alloc_objects = LOAD(&s->alloc_objects_fx);
+	uint64_t alloc_bytes = LOAD(&s->alloc_bytes_fx);
+
+	return (struct tally){.site = id,
+			      .alloc_objects = rounded(alloc_objects, WEIGHT_OBJECT_BITS),
+			      .alloc_bytes = rounded(alloc_bytes, WEIGHT_BYTE_BITS),
+			      .inuse_objects =
+				      rounded(alloc_objects - free_objects, WEIGHT_OBJECT_BITS),
+			      .inuse_bytes = rounded(alloc_bytes - free_bytes, WEIGHT_BYTE_BITS)};
+}
+
+/* Every site into out->tallies, with its figures or, for a view by age, without. */
+static void snapshot_fill(struct snapshot *out, size_t room, bool figures)
+{
+	for (size_t b = 0; b < bucket_count(); b++)
+		for (uint32_t stack = LOAD_ACQ(&buckets()[b]); stack; stack = stack_at(stack)->next)
+			for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site);
+			     id && out->count < room; id = site_at(id)->next) {
+				struct tally t =
+					figures ? tally_read(id) : (struct tally){.site = id};
+				if (!figures || !tally_is_zero(&t))
+					out->tallies[out->count++] = t;
+			}
+}
+
+static void snapshot_drop_zeros(struct snapshot *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < out->count; i++)
+		if (!tally_is_zero(&out->tallies[i]))
+			out->tallies[kept++] = out->tallies[i];
+	out->count = kept;
+}
+
+/* From a site to its tally: open addressing, at most half full. */
+struct tally_index {
+	struct tally *tallies;
+	uint32_t *slots; /* index into tallies plus one */
+	uint32_t mask;
+};
+
+static uint32_t *tally_slot(const struct tally_index *index, uint32_t site)
+{
+	uint32_t at = site * 2654435769u;
+
+	for (at ^= at >> 16;; at++) {
+		uint32_t *slot = &index->slots[at & index->mask];
+		if (!*slot || index->tallies[*slot - 1].site == site)
+			return slot;
+	}
+}
+
+static int tally_index_build(struct tally_index *index, struct scratch *scratch,
+			     struct tally *tallies, size_t count)
+{
+	size_t slots = 16;
+
+	while (slots < 2 * count)
+		slots *= 2;
+	index->tallies = tallies;
+	index->mask = (uint32_t)(slots - 1);
+	index->slots = scratch_alloc(scratch, slots * sizeof *index->slots);
+	if (!index->slots)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		*tally_slot(index, tallies[i].site) = (uint32_t)i + 1;
+	return 0;
+}
+
+struct age_view {
+	struct tally_index index;
+	uint64_t now_ns, min_age_ns;
+};
+
+/* A block's tick is when it was made, rounded down; its age counts from the end of the tick. */
+static void age_view_add(const struct live_block *block, void *arg)
+{
+	const struct age_view *view = arg;
+	uint64_t made_ns = region->start_monotonic_ns + (block->tick + UINT64_C(1)) * LIVE_TICK_NS;
+	uint32_t slot;
+
+	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)
+		return;
+	slot = *tally_slot(&view->index, block->site);
+	if (slot) {
+		struct weight w = sample_weight(block->size, block->interval);
+		view->index.tallies[slot - 1].inuse_objects += (int64_t)w.objects_fx;
+		view->index.tallies[slot - 1].inuse_bytes += (int64_t)w.bytes_fx;
+	}
+}
+
+static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
+{
+	struct age_view view = {.now_ns = out->time_ns, .min_age_ns = min_age_ns};
+
+	if (tally_index_build(&view.index, scratch, out->tallies, out->count))
+		return -1;
+	live_each(age_view_add, &view);
+	for (size_t i = 0; i < out->count; i++) {
+		struct tally *t = &out->tallies[i];
+		t->inuse_objects = rounded((uint64_t)t->inuse_objects, WEIGHT_OBJECT_BITS);
+		t->inuse_bytes = rounded((uint64_t)t->inuse_bytes, WEIGHT_BYTE_BITS);
+		t->alloc_objects = t->inuse_objects;
+		t->alloc_bytes = t->inuse_bytes;
+	}
+	snapshot_drop_zeros(out);
+	return 0;
+}
+
+int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
+{
+	/* Sites made while we read may be missed: they are younger than the snapshot. */
+	size_t room = (size_t)stacks_site_count() + 64;
+
+	*out = (struct snapshot){.time_ns = control_monotonic_ns()};
+	out->tallies = scratch_alloc(scratch, room * sizeof *out->tallies);
+	if (!out->tallies)
+		return -1;
+	snapshot_fill(out, room, min_age_ns == 0);
+	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out) : 0;
+}
+
+int stacks_difference(struct scratch *scratch, const struct snapshot *before,
+		      const struct snapshot *after, struct snapshot *out)
+{
+	struct tally_index index;
+
+	*out = (struct snapshot){.time_ns = after->time_ns, .count = after->count};
+	out->tallies =
+		scratch_alloc(scratch, (after->count + before->count) * sizeof *out->tallies);
+	if (!out->tallies)
+		return -1;
+	memcpy(out->tallies, after->tallies, after->count * sizeof *out->tallies);
+	if (tally_index_build(&index, scratch, out->tallies, out->count))
+		return -1;
+	for (size_t i = 0; i < before->count; i++) {
+		const struct tally *b = &before->tallies[i];
+		uint32_t slot = *tally_slot(&index, b->site);
+		struct tally *t = &out->tallies[slot ? slot - 1 : out->count++];
+		t->site = b->site;
+		t->alloc_objects -= b->alloc_objects;
+		t->alloc_bytes -= b->alloc_bytes;
+		t->inuse_objects -= b->inuse_objects;
+		t->inuse_bytes -= b->inuse_bytes;
+	}
+	snapshot_drop_zeros(out);
+	return 0;
+}
