@@ -21,11 +21,14 @@ void *track_valloc(size_t size);
 void *track_pvalloc(size_t size);
 void track_free(void *p);
 
+/* Before each pthread_create of the host: the first one starts the server's thread (server.h). */
+void track_thread_created(void);
+
 /* What could not be recorded, and why (status page; each only grows). */
 struct track_drops {
 	uint64_t live_full;   /* no room for another live block */
 	uint64_t stacks_full; /* no room for another stack or site */
-	uint64_t reentered;   /* hook called while the thread was inside the shim */
+	uint64_t reentered;   /* sampled, or maybe a sample's free, while inside the shim */
 	uint64_t stale;       /* a free was missed; its record was replaced */
 };
 extern struct track_drops track_drops;

@@ -1,0 +1,99 @@
+/*
+ * The shim's life in a process: the constructor that decides whether it takes
+ * part, and the child of fork, in which it does not.
+ *
+ * It takes part in Go programs (and where CGOHEAP_ANY=1 asks for it).  In every
+ * other process that inherits LD_PRELOAD, a shell or a compiler started by the
+ * service, it has no region, no thread and no socket, and says nothing.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "config.h"
+#include "control.h"
+#include "gosym.h"
+#include "live.h"
+#include "real.h"
+#include "region.h"
+#include "sample.h"
+#include "server.h"
+#include "track.h"
+
+/*
+ * For good.  Sampling off with a new epoch: threads then never look up again,
+ * and free meets an empty filter.
+ */
+static void become_passive(const char *reason)
+{
+	shim_passive_reason = reason;
+	STORE(&shim_state, SHIM_PASSIVE);
+	sample_set_interval(0);
+}
+
+/*
+ * Other threads are gone, perhaps in the middle of one of our locks, and the
+ * server with them.  The child keeps what it inherited and records nothing.
+ */
+static void after_fork_in_child(void)
+{
+	int error = errno;
+
+	shim_passive_reason = "child of fork";
+	STORE(&shim_state, SHIM_PASSIVE);
+	live_after_fork_in_child();
+	sample_after_fork_in_child();
+	server_after_fork_in_child();
+	errno = error;
+}
+
+/* NULL, or why there is nothing to do in this process. */
+static const char *why_not(struct config *config)
+{
+	bool is_go;
+
+	if (getauxval(AT_SECURE))
+		return "set-user-ID or capabilities";
+	is_go = gosym_init() == 0;
+	config_read(config, environ, true);
+	if (!is_go && !config->any_program)
+		return "not a Go program";
+	config_read(config, environ, false);
+	return NULL;
+}
+
+static const char *start(struct config *config)
+{
+	if (region_init(config->max_memory_bytes))
+		return "no memory";
+	capture_init();
+	sample_init();
+	pthread_atfork(NULL, NULL, after_fork_in_child);
+	control_init(config->sample_bytes, config->start_dormant);
+	server_bind(config);
+	STORE(&shim_state, SHIM_ACTIVE);
+	return NULL;
+}
+
+/* Early among constructors: what others allocate in theirs is the program's too. */
+__attribute__((constructor(101))) static void init(void)
+{
+	static struct config config;
+	int error = errno;
+	uint8_t before = sample_enter();
+	const char *reason;
+
+	real_resolve();
+	reason = why_not(&config);
+	if (!reason)
+		reason = start(&config);
+	if (reason)
+		become_passive(reason);
+	sample_leave(before);
+	/* A Go program makes a thread soon, in its own time; another may never make one. */
+	if (!reason && !gosym_is_go())
+		track_thread_created();
+	errno = error;
+}
