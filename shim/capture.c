@@ -1,0 +1,182 @@
+/* See capture.h. */
+#include "capture.h"
+
+#include <link.h>
+#include <string.h>
+
+#include "gosym.h"
+#include "memory.h"
+#include "unwind_c.h"
+#include "unwind_go.h"
+
+#define MAX_WALK       8192 /* frames followed before a stack is too deep */
+#define MAX_SIGNALS    4    /* signal frames: each may move the stack pointer anywhere */
+#define CAPTURE_LEAVES (CAPTURE_MAX_FRAMES - CAPTURE_ROOT_FRAMES)
+
+static const char *const end_names[CAPTURE_END_COUNT] = {
+	[CAPTURE_COMPLETE_GO] = "complete_go",   [CAPTURE_COMPLETE_THREAD] = "complete_thread",
+	[CAPTURE_TOO_DEEP] = "too_deep",         [CAPTURE_NO_CFI] = "no_cfi",
+	[CAPTURE_BAD_CFI] = "bad_cfi",           [CAPTURE_BAD_STACK] = "bad_stack",
+	[CAPTURE_BAD_CROSSING] = "bad_crossing", [CAPTURE_BAD_GO] = "bad_go",
+	[CAPTURE_UNWINDER] = "unwinder",
+};
+
+const char *capture_end_name(uint32_t end)
+{
+	return end < CAPTURE_END_COUNT ? end_names[end] : "unknown";
+}
+
+/* The shim's own code, from the linker. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+static bool in_shim(uint64_t pc)
+{
+	return pc - (uint64_t)__ehdr_start < (uint64_t)(etext - __ehdr_start);
+}
+
+void capture_init(void)
+{
+	unwind_go_init();
+}
+
+/* A walk in progress. */
+struct walk {
+	struct capture *out;
+	struct memory memory;
+	uint32_t total; /* frames met; out holds the first and the last of them */
+	uint32_t gap;   /* index of the first frame after one we had to jump over; 0 none */
+	uint32_t signals;
+	struct regs regs; /* while in C */
+	bool exact;       /* regs.ip is an interrupted instruction */
+	struct go_cursor go;
+};
+
+static void keep_frame(struct walk *w, uint64_t ip)
+{
+	uint32_t at = w->total++;
+
+	if (at >= CAPTURE_MAX_FRAMES)
+		at = CAPTURE_LEAVES + (at - CAPTURE_LEAVES) % CAPTURE_ROOT_FRAMES;
+	w->out->frames[at] = ip;
+}
+
+/* Turns the ring of the last frames so that they stand in order behind the first ones. */
+static void order_frames(struct walk *w)
+{
+	uint64_t ring[CAPTURE_ROOT_FRAMES];
+	uint64_t *roots = w->out->frames + CAPTURE_LEAVES;
+	uint32_t oldest = (w->total - CAPTURE_LEAVES) % CAPTURE_ROOT_FRAMES;
+
+	if (w->total <= CAPTURE_MAX_FRAMES) {
+		w->out->count = w->total;
+		w->out->omitted_at = w->gap;
+		return;
+	}
+	memcpy(ring, roots, sizeof ring);
+	for (uint32_t i = 0; i < CAPTURE_ROOT_FRAMES; i++)
+		roots[i] = ring[(oldest + i) % CAPTURE_ROOT_FRAMES];
+	w->out->count = CAPTURE_MAX_FRAMES;
+	w->out->omitted_at = CAPTURE_LEAVES;
+}
+
+enum side { SIDE_C, SIDE_GO, SIDE_DONE };
+
+static enum side finish(struct walk *w, uint32_t end)
+{
+	w->out->end = end;
+	return SIDE_DONE;
+}
+
+static enum side enter_go(struct walk *w)
+{
+	w->out->called_from_go = 1;
+	return SIDE_GO;
+}
+
+/* Over C code that cannot be stepped, to the asmcgocall that called it; else the stack ends here.
+ */
+static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
+{
+	uint64_t pc;
+
+	if (!unwind_go_search(&w->memory, w->regs.sp, &w->go, &pc))
+		return finish(w, otherwise);
+	if (leaves_gap && w->gap == 0)
+		w->gap = w->total;
+	keep_frame(w, pc);
+	return enter_go(w);
+}
+
+static enum side step_c(struct walk *w)
+{
+	uint64_t pc = w->regs.ip - (w->exact ? 0 : 1);
+	struct place place;
+	uint64_t sp = w->regs.sp;
+	int failure;
+
+	if (w->regs.ip == 0)
+		return finish(w, CAPTURE_COMPLETE_THREAD);
+	place = unwind_c_place(pc);
+	if (!in_shim(pc))
+		keep_frame(w, pc + 1);
+	switch (place.kind) {
+	case PLACE_ASMCGOCALL:
+		if (unwind_go_enter(&w->memory, sp, &w->go))
+			return enter_go(w);
+		return finish(w, CAPTURE_BAD_CROSSING);
+	case PLACE_C_IN_GO:
+		return search_go(w, CAPTURE_NO_CFI, false);
+	case PLACE_GO:
+	case PLACE_CROSSCALL2:
+		unwind_go_enter_at(w->regs.bp, sp, &w->go);
+		return enter_go(w);
+	case PLACE_GO_ROOT:
+		return finish(w, CAPTURE_COMPLETE_GO);
+	case PLACE_C_ROOT:
+		return finish(w, CAPTURE_COMPLETE_THREAD);
+	case PLACE_C_SIGNAL:
+		if (++w->signals > MAX_SIGNALS)
+			return finish(w, CAPTURE_BAD_STACK);
+		break;
+	default:
+		break;
+	}
+	failure = unwind_c_step(&w->memory, &place, &w->regs, &w->exact);
+	return failure ? search_go(w, (uint32_t)failure, true) : SIDE_C;
+}
+
+static enum side step_go(struct walk *w)
+{
+	uint64_t pc;
+
+	if (w->go.record == 0)
+		return finish(w, CAPTURE_COMPLETE_GO);
+	switch (unwind_go_step(&w->memory, &w->go, &pc, &w->regs)) {
+	case GO_STEP_FRAME:
+		keep_frame(w, pc);
+		return SIDE_GO;
+	case GO_STEP_ROOT:
+		return finish(w, CAPTURE_COMPLETE_GO);
+	case GO_STEP_CROSSCALL:
+		keep_frame(w, pc);
+		w->exact = false;
+		return SIDE_C;
+	case GO_STEP_BAD:
+		break;
+	}
+	return finish(w, CAPTURE_BAD_GO);
+}
+
+void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
+{
+	struct walk w = {.out = c, .memory = MEMORY_INIT, .regs = *regs};
+	enum side side = SIDE_C;
+
+	c->end = CAPTURE_TOO_DEEP;
+	c->called_from_go = 0;
+	keep_frame(&w, leaf + 1);
+	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
+		side = side == SIDE_C ? step_c(&w) : step_go(&w);
+	order_frames(&w);
+}

@@ -1,0 +1,520 @@
+/* See cfi.h. */
+#include "cfi.h"
+
+#include <string.h>
+
+#define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* no sane CIE or FDE is longer */
+#define MAX_REMEMBERED  4
+#define RETURN_ADDRESS  16 /* its column on amd64 */
+
+/* DWARF 5 table 7.29, and the GNU additions. */
+enum {
+	DW_CFA_advance_loc = 0x40, /* high two bits, delta in the low six */
+	DW_CFA_offset = 0x80,
+	DW_CFA_restore = 0xc0,
+	DW_CFA_nop = 0x00,
+	DW_CFA_set_loc = 0x01,
+	DW_CFA_advance_loc1 = 0x02,
+	DW_CFA_advance_loc2 = 0x03,
+	DW_CFA_advance_loc4 = 0x04,
+	DW_CFA_offset_extended = 0x05,
+	DW_CFA_restore_extended = 0x06,
+	DW_CFA_undefined = 0x07,
+	DW_CFA_same_value = 0x08,
+	DW_CFA_register = 0x09,
+	DW_CFA_remember_state = 0x0a,
+	DW_CFA_restore_state = 0x0b,
+	DW_CFA_def_cfa = 0x0c,
+	DW_CFA_def_cfa_register = 0x0d,
+	DW_CFA_def_cfa_offset = 0x0e,
+	DW_CFA_def_cfa_expression = 0x0f,
+	DW_CFA_expression = 0x10,
+	DW_CFA_offset_extended_sf = 0x11,
+	DW_CFA_def_cfa_sf = 0x12,
+	DW_CFA_def_cfa_offset_sf = 0x13,
+	DW_CFA_val_offset = 0x14,
+	DW_CFA_val_offset_sf = 0x15,
+	DW_CFA_val_expression = 0x16,
+	DW_CFA_GNU_args_size = 0x2e,
+	DW_CFA_GNU_negative_offset_extended = 0x2f,
+};
+
+enum { DW_EH_PE_absptr = 0x00, DW_EH_PE_pcrel = 0x10, DW_EH_PE_omit = 0xff };
+
+/* A run of bytes being read; past the end everything reads as 0 and bad is set. */
+struct bytes {
+	const uint8_t *at, *end;
+	bool bad;
+};
+
+static uint64_t read_fixed(struct bytes *b, size_t n)
+{
+	uint64_t v = 0;
+
+	if (b->bad || (size_t)(b->end - b->at) < n) {
+		b->bad = true;
+		return 0;
+	}
+	memcpy(&v, b->at, n);
+	b->at += n;
+	return v;
+}
+
+static uint64_t read_uleb(struct bytes *b)
+{
+	uint64_t v = 0;
+
+	for (unsigned shift = 0;; shift += 7) {
+		uint8_t byte = (uint8_t)read_fixed(b, 1);
+		if (shift < 64)
+			v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80) || b->bad)
+			return v;
+	}
+}
+
+static int64_t read_sleb(struct bytes *b)
+{
+	uint64_t v = 0;
+	unsigned shift = 0;
+	uint8_t byte;
+
+	do {
+		byte = (uint8_t)read_fixed(b, 1);
+		if (shift < 64)
+			v |= (uint64_t)(byte & 0x7f) << shift;
+		shift += 7;
+	} while ((byte & 0x80) && !b->bad);
+	if (shift < 64 && (byte & 0x40))
+		v |= ~UINT64_C(0) << shift;
+	return (int64_t)v;
+}
+
+static void skip_block(struct bytes *b)
+{
+	uint64_t n = read_uleb(b);
+
+	if (b->bad || n > (uint64_t)(b->end - b->at))
+		b->bad = true;
+	else
+		b->at += n;
+}
+
+/* A pointer in one of the DW_EH_PE encodings that compilers emit for code on amd64. */
+static uint64_t read_encoded(struct bytes *b, uint8_t encoding)
+{
+	uint64_t base = (encoding & 0x70) == DW_EH_PE_pcrel ? (uint64_t)b->at : 0;
+
+	if ((encoding & 0x70) != DW_EH_PE_pcrel && (encoding & 0x70) != 0)
+		b->bad = true;
+	switch (encoding & 0x0f) {
+	case 0x00: /* absptr */
+	case 0x04: /* udata8 */
+	case 0x0c: /* sdata8 */
+		return base + read_fixed(b, 8);
+	case 0x03: /* udata4 */
+		return base + read_fixed(b, 4);
+	case 0x0b: /* sdata4 */
+		return base + (uint64_t)(int64_t)(int32_t)read_fixed(b, 4);
+	case 0x02: /* udata2 */
+		return base + read_fixed(b, 2);
+	case 0x0a: /* sdata2 */
+		return base + (uint64_t)(int64_t)(int16_t)read_fixed(b, 2);
+	default:
+		b->bad = true;
+		return 0;
+	}
+}
+
+/* The body of a CIE or FDE whose length field is at address. */
+static bool open_entry(uint64_t address, struct bytes *out)
+{
+	uint32_t length32;
+	uint64_t length;
+
+	memcpy(&length32, (const void *)address, sizeof length32);
+	address += 4;
+	length = length32;
+	if (length32 == UINT32_MAX) {
+		memcpy(&length, (const void *)address, sizeof length);
+		address += 8;
+	}
+	if (length == 0 || length > MAX_ENTRY_BYTES)
+		return false;
+	*out = (struct bytes){.at = (const uint8_t *)address,
+			      .end = (const uint8_t *)address + length};
+	return true;
+}
+
+struct cie {
+	uint64_t code_align;
+	int64_t data_align;
+	uint8_t pointer_encoding;
+	bool is_signal;
+	bool has_augmentation_length;
+	struct bytes instructions;
+};
+
+static void parse_augmentation(struct bytes *b, const char *augmentation, struct cie *cie)
+{
+	struct bytes data;
+	uint64_t length = read_uleb(b);
+
+	if (b->bad || length > (uint64_t)(b->end - b->at)) {
+		b->bad = true;
+		return;
+	}
+	data = (struct bytes){.at = b->at, .end = b->at + length};
+	b->at += length;
+	for (const char *c = augmentation + 1; *c && !data.bad; c++) {
+		uint8_t encoding;
+		switch (*c) {
+		case 'R':
+			cie->pointer_encoding = (uint8_t)read_fixed(&data, 1);
+			break;
+		case 'L':
+			(void)read_fixed(&data, 1);
+			break;
+		case 'P':
+			encoding = (uint8_t)read_fixed(&data, 1);
+			(void)read_encoded(&data, encoding & 0x7f);
+			break;
+		case 'S':
+			cie->is_signal = true;
+			break;
+		default:
+			return; /* what follows is unknown, but its length is not */
+		}
+	}
+	b->bad |= data.bad;
+}
+
+static bool parse_cie(uint64_t address, struct cie *cie)
+{
+	struct bytes b;
+	const char *augmentation;
+	uint8_t version;
+
+	*cie = (struct cie){.pointer_encoding = DW_EH_PE_absptr};
+	if (!open_entry(address, &b) || read_fixed(&b, 4) != 0)
+		return false;
+	version = (uint8_t)read_fixed(&b, 1);
+	if (version != 1 && version != 3)
+		return false;
+	augmentation = (const char *)b.at;
+	while (read_fixed(&b, 1) != 0)
+		continue;
+	cie->code_align = read_uleb(&b);
+	cie->data_align = read_sleb(&b);
+	if ((version == 1 ? read_fixed(&b, 1) : read_uleb(&b)) != RETURN_ADDRESS || b.bad)
+		return false;
+	if (augmentation[0] == 'z') {
+		cie->has_augmentation_length = true;
+		parse_augmentation(&b, augmentation, cie);
+	} else if (augmentation[0] != '\0') {
+		return false;
+	}
+	cie->instructions = b;
+	return !b.bad;
+}
+
+/* Rules while a program runs; what is not one of our registers is not kept. */
+struct rule {
+	enum { RULE_SAME, RULE_OFFSET, RULE_UNDEFINED, RULE_COMPLEX } kind;
+	int64_t offset; /* from the CFA, bytes */
+};
+struct rules {
+	struct rule registers[CFI_REGISTERS];
+	struct rule return_address;
+	uint8_t cfa_register;
+	bool cfa_complex;
+	int64_t cfa_offset;
+};
+
+struct machine {
+	const struct cie *cie;
+	struct rules now, initial;
+	struct rules remembered[MAX_REMEMBERED];
+	unsigned depth;
+	uint64_t location, pc;
+	bool bad;
+};
+
+static uint8_t register_of_dwarf(uint64_t number)
+{
+	switch (number) {
+	case 3:
+		return CFI_BX;
+	case 6:
+		return CFI_BP;
+	case 7:
+		return CFI_SP;
+	case 12:
+	case 13:
+	case 14:
+	case 15:
+		return (uint8_t)(CFI_R12 + (number - 12));
+	default:
+		return CFI_NONE;
+	}
+}
+
+static struct rule *rule_of(struct rules *rules, uint64_t number)
+{
+	uint8_t r = register_of_dwarf(number);
+
+	if (number == RETURN_ADDRESS)
+		return &rules->return_address;
+	return r == CFI_NONE ? NULL : &rules->registers[r];
+}
+
+static void set_rule(struct machine *m, uint64_t number, int kind, int64_t offset)
+{
+	struct rule *rule = rule_of(&m->now, number);
+
+	if (rule) {
+		rule->kind = kind;
+		rule->offset = offset;
+	}
+}
+
+static void restore_rule(struct machine *m, uint64_t number)
+{
+	struct rule *rule = rule_of(&m->now, number);
+
+	if (rule)
+		*rule = *rule_of(&m->initial, number);
+}
+
+static void set_cfa(struct machine *m, uint64_t number, int64_t offset)
+{
+	m->now.cfa_register = register_of_dwarf(number);
+	m->now.cfa_complex = m->now.cfa_register == CFI_NONE;
+	m->now.cfa_offset = offset;
+}
+
+static void remember(struct machine *m)
+{
+	if (m->depth == MAX_REMEMBERED)
+		m->bad = true;
+	else
+		m->remembered[m->depth++] = m->now;
+}
+
+static void recall(struct machine *m)
+{
+	if (m->depth == 0)
+		m->bad = true;
+	else
+		m->now = m->remembered[--m->depth];
+}
+
+/* The instructions that only change rules. */
+static void run_rule(struct machine *m, struct bytes *b, uint8_t op)
+{
+	int64_t data_align = m->cie->data_align;
+	uint64_t number;
+
+	switch (op) {
+	case DW_CFA_nop:
+		return;
+	case DW_CFA_offset_extended:
+		number = read_uleb(b);
+		set_rule(m, number, RULE_OFFSET, (int64_t)read_uleb(b) * data_align);
+		return;
+	case DW_CFA_offset_extended_sf:
+		number = read_uleb(b);
+		set_rule(m, number, RULE_OFFSET, read_sleb(b) * data_align);
+		return;
+	case DW_CFA_GNU_negative_offset_extended:
+		number = read_uleb(b);
+		set_rule(m, number, RULE_OFFSET, -(int64_t)read_uleb(b) * data_align);
+		return;
+	case DW_CFA_restore_extended:
+		restore_rule(m, read_uleb(b));
+		return;
+	case DW_CFA_undefined:
+		set_rule(m, read_uleb(b), RULE_UNDEFINED, 0);
+		return;
+	case DW_CFA_same_value:
+		set_rule(m, read_uleb(b), RULE_SAME, 0);
+		return;
+	case DW_CFA_register:
+	case DW_CFA_val_offset:
+		set_rule(m, read_uleb(b), RULE_COMPLEX, 0);
+		(void)read_uleb(b);
+		return;
+	case DW_CFA_val_offset_sf:
+		set_rule(m, read_uleb(b), RULE_COMPLEX, 0);
+		(void)read_sleb(b);
+		return;
+	case DW_CFA_expression:
+	case DW_CFA_val_expression:
+		set_rule(m, read_uleb(b), RULE_COMPLEX, 0);
+		skip_block(b);
+		return;
+	case DW_CFA_remember_state:
+		remember(m);
+		return;
+	case DW_CFA_restore_state:
+		recall(m);
+		return;
+	case DW_CFA_GNU_args_size:
+		(void)read_uleb(b);
+		return;
+	default:
+		m->bad = true;
+	}
+}
+
+static void run_cfa(struct machine *m, struct bytes *b, uint8_t op)
+{
+	uint64_t number;
+
+	switch (op) {
+	case DW_CFA_def_cfa:
+		number = read_uleb(b);
+		set_cfa(m, number, (int64_t)read_uleb(b));
+		return;
+	case DW_CFA_def_cfa_sf:
+		number = read_uleb(b);
+		set_cfa(m, number, read_sleb(b) * m->cie->data_align);
+		return;
+	case DW_CFA_def_cfa_register:
+		set_cfa(m, read_uleb(b), m->now.cfa_offset);
+		return;
+	case DW_CFA_def_cfa_offset:
+		m->now.cfa_offset = (int64_t)read_uleb(b);
+		return;
+	case DW_CFA_def_cfa_offset_sf:
+		m->now.cfa_offset = read_sleb(b) * m->cie->data_align;
+		return;
+	case DW_CFA_def_cfa_expression:
+		m->now.cfa_complex = true;
+		skip_block(b);
+		return;
+	default:
+		run_rule(m, b, op);
+	}
+}
+
+/* Whether op moved the location; *delta by how much. */
+static bool run_advance(struct machine *m, struct bytes *b, uint8_t op, uint64_t *target)
+{
+	uint64_t delta;
+
+	switch (op) {
+	case DW_CFA_set_loc:
+		*target = read_encoded(b, m->cie->pointer_encoding);
+		return true;
+	case DW_CFA_advance_loc1:
+		delta = read_fixed(b, 1);
+		break;
+	case DW_CFA_advance_loc2:
+		delta = read_fixed(b, 2);
+		break;
+	case DW_CFA_advance_loc4:
+		delta = read_fixed(b, 4);
+		break;
+	default:
+		if ((op & 0xc0) != DW_CFA_advance_loc)
+			return false;
+		delta = op & 0x3f;
+	}
+	*target = m->location + delta * m->cie->code_align;
+	return true;
+}
+
+/* Runs until the location passes pc: what holds then holds at pc. */
+static void run(struct machine *m, struct bytes b)
+{
+	while (b.at < b.end && !b.bad && !m->bad) {
+		uint8_t op = (uint8_t)read_fixed(&b, 1);
+		uint64_t target;
+
+		if (run_advance(m, &b, op, &target)) {
+			if (target > m->pc)
+				return;
+			m->location = target;
+		} else if ((op & 0xc0) == DW_CFA_offset) {
+			set_rule(m, op & 0x3f, RULE_OFFSET,
+				 (int64_t)read_uleb(&b) * m->cie->data_align);
+		} else if ((op & 0xc0) == DW_CFA_restore) {
+			restore_rule(m, op & 0x3f);
+		} else {
+			run_cfa(m, &b, op);
+		}
+	}
+	m->bad |= b.bad;
+}
+
+/* A slot `offset` bytes from the CFA as a row says it; false where it cannot. */
+static bool row_slot(int64_t offset, int16_t *slot)
+{
+	if (offset % 8 != 0 || offset / 8 <= INT16_MIN || offset / 8 > INT16_MAX)
+		return false;
+	*slot = (int16_t)(offset / 8);
+	return true;
+}
+
+static enum cfi_result row_of_rules(const struct rules *rules, struct cfi_row *row)
+{
+	if (rules->return_address.kind == RULE_UNDEFINED)
+		return CFI_ROOT;
+	if (rules->cfa_complex || rules->return_address.kind != RULE_OFFSET ||
+	    rules->cfa_offset < INT32_MIN || rules->cfa_offset > INT32_MAX ||
+	    !row_slot(rules->return_address.offset, &row->return_address))
+		return CFI_COMPLEX;
+	row->cfa_register = rules->cfa_register;
+	row->cfa_offset = (int32_t)rules->cfa_offset;
+	for (int r = 0; r < CFI_REGISTERS; r++) {
+		const struct rule *rule = &rules->registers[r];
+		row->saved[r] = CFI_SAME;
+		if (rule->kind == RULE_COMPLEX ||
+		    (rule->kind == RULE_OFFSET && !row_slot(rule->offset, &row->saved[r])))
+			return CFI_COMPLEX;
+	}
+	return CFI_ROW;
+}
+
+/* Opens the FDE and its CIE; *b is left at the FDE's instructions. */
+static bool parse_fde(uint64_t fde, struct cie *cie, struct bytes *b, uint64_t *start)
+{
+	uint64_t cie_pointer_at, cie_distance;
+
+	if (!open_entry(fde, b))
+		return false;
+	cie_pointer_at = (uint64_t)b->at;
+	cie_distance = read_fixed(b, 4);
+	if (cie_distance == 0 || !parse_cie(cie_pointer_at - cie_distance, cie))
+		return false;
+	*start = read_encoded(b, cie->pointer_encoding);
+	(void)read_encoded(b, cie->pointer_encoding & 0x0f); /* its length */
+	if (cie->has_augmentation_length)
+		skip_block(b);
+	return !b->bad;
+}
+
+enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row)
+{
+	struct cie cie;
+	struct bytes b;
+	struct machine m;
+
+	m.depth = 0;
+	m.bad = false;
+	m.pc = pc;
+	m.cie = &cie;
+	m.now = (struct rules){.cfa_complex = true};
+	m.now.return_address.kind = RULE_COMPLEX;
+	m.initial = m.now;
+	if (!parse_fde(fde, &cie, &b, &m.location) || m.location > pc)
+		return CFI_BAD;
+	if (cie.is_signal)
+		return CFI_SIGNAL;
+	/* A CIE's instructions hold from the start on: nothing there advances. */
+	run(&m, cie.instructions);
+	m.initial = m.now;
+	run(&m, b);
+	return m.bad ? CFI_BAD : row_of_rules(&m.now, row);
+}

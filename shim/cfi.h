@@ -1,0 +1,53 @@
+/*
+ * One row of call frame information: how to get from the registers inside a
+ * function to those of its caller, in the form that nearly all of the code
+ * there is needs.  Compiled from an .eh_frame FDE by a small interpreter that
+ * checks every byte against the FDE's length and gives up on what a row cannot
+ * say.
+ *
+ * Format: DWARF 5 section 6.4, LSB Core 5.0 section 10.6 (.eh_frame).
+ */
+#ifndef CGOHEAP_CFI_H
+#define CGOHEAP_CFI_H
+
+#include "base.h"
+
+/* The registers an amd64 caller can still have: the callee-saved ones and rsp. */
+enum cfi_register {
+	CFI_BX,
+	CFI_BP,
+	CFI_SP,
+	CFI_R12,
+	CFI_R13,
+	CFI_R14,
+	CFI_R15,
+	CFI_REGISTERS,
+	CFI_NONE = CFI_REGISTERS
+};
+
+/* The offset that says "still in the register". */
+#define CFI_SAME INT16_MIN
+
+struct cfi_row {
+	int32_t cfa_offset;   /* CFA = value of cfa_register + cfa_offset */
+	uint8_t cfa_register; /* enum cfi_register */
+	uint8_t reserved[3];
+	int16_t saved[CFI_REGISTERS]; /* at CFA + 8 * saved[r]; CFI_SAME = unchanged */
+	int16_t return_address;       /* at CFA + 8 * return_address */
+};
+
+enum cfi_result {
+	CFI_ROW,     /* *row is good */
+	CFI_ROOT,    /* the return address is undefined: nobody called this */
+	CFI_SIGNAL,  /* a signal frame: its caller's registers are in the ucontext */
+	CFI_COMPLEX, /* DWARF expressions and the like: an unwinder's job */
+	CFI_BAD,     /* does not decode */
+};
+
+/*
+ * The row in force at pc.  fde: address of an FDE in a loaded module (where its
+ * length field is), as an unwinder found it for pc.  Async-signal-safe.
+ */
+enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row);
+
+#endif

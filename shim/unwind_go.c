@@ -1,0 +1,207 @@
+/* See unwind_go.h. */
+#include "unwind_go.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "gosym.h"
+#include "unwind_c.h"
+
+#define MAX_GOROUTINE_STACK ((uint64_t)4 << 30) /* debug.SetMaxStack defaults to 1 GiB */
+#define MAX_THREAD_STACK    ((uint64_t)1 << 30)
+#define MAX_SEARCH_WORDS    8192 /* 64 KiB of thread stack */
+
+/* runtime/runtime2.go: the same in all of 1.21 to 1.27. */
+enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
+
+static struct {
+	/* asmcgocall saves {depth, g} at its stack pointer + this: 0 since 1.22, 40 in 1.21. */
+	uint64_t saved_at;
+	/* crosscall2 keeps its caller's registers in one frame record less in 1.21. */
+	bool double_record;
+	uint64_t m_curg; /* offset of m.curg: 0xc0 to 1.24, 0xb8 since */
+} layout;
+
+static int minor_version(const char *version)
+{
+	return strncmp(version, "go1.", 4) == 0 ? atoi(version + 4) : 0;
+}
+
+void unwind_go_init(void)
+{
+	int minor = minor_version(gosym_version());
+	bool old = minor > 0 && minor <= 21;
+
+	layout.saved_at = old ? 40 : 0;
+	layout.double_record = !old;
+	layout.m_curg = minor > 0 && minor <= 24 ? 0xc0 : 0xb8;
+}
+
+/* ---- the goroutine that a thread runs ----------------------------------- */
+
+static bool read_stack(struct memory *memory, uint64_t g, struct go_stack *stack)
+{
+	return memory_read(memory, g + G_STACK_LO, &stack->lo) &&
+	       memory_read(memory, g + G_STACK_HI, &stack->hi) && stack->lo < stack->hi &&
+	       stack->hi - stack->lo <= MAX_GOROUTINE_STACK;
+}
+
+/* A word is a g if its m's g0 has the same m, and its m's current goroutine too. */
+static bool read_current(struct memory *memory, uint64_t g, struct go_stack *stack)
+{
+	uint64_t m, g0, m_of_g0, curg, m_of_curg;
+
+	return memory_read(memory, g + G_M, &m) && memory_read(memory, m + M_G0, &g0) &&
+	       memory_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
+	       memory_read(memory, m + layout.m_curg, &curg) &&
+	       memory_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
+	       read_stack(memory, curg, stack);
+}
+
+/* Bytes of thread-local storage of the executable; Go's g is among them, mostly alone. */
+static uint64_t tls_bytes(void)
+{
+	const Elf64_Phdr *phdr = (const void *)getauxval(AT_PHDR);
+	size_t count = getauxval(AT_PHNUM);
+
+	for (size_t i = 0; phdr && i < count; i++)
+		if (phdr[i].p_type == PT_TLS)
+			return ALIGN_UP(phdr[i].p_memsz, phdr[i].p_align ? phdr[i].p_align : 1);
+	return 0;
+}
+
+/*
+ * The stack of the goroutine that this thread runs, while it is on its g0: the
+ * chain leads there from systemstack.  g lies in the executable's own TLS block,
+ * right below the thread pointer.
+ */
+static bool current_goroutine(struct memory *memory, struct go_stack *stack)
+{
+	uint64_t tp = arch_thread_pointer(), bytes = tls_bytes(), g;
+
+	if (bytes > 4096)
+		bytes = 4096;
+	for (uint64_t at = 8; at <= bytes; at += 8)
+		if (memory_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, stack))
+			return true;
+	return false;
+}
+
+/* ---- from C to Go ------------------------------------------------------ */
+
+static bool is_go_pc(uint64_t pc)
+{
+	return gosym_in_text(pc);
+}
+
+/* The call came from a user goroutine: its stack's top less the saved depth is the record. */
+static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
+			    struct go_cursor *out)
+{
+	if (!read_stack(memory, g, &out->stack) || depth >= out->stack.hi - out->stack.lo)
+		return false;
+	out->record = out->stack.hi - depth;
+	return true;
+}
+
+bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out)
+{
+	uint64_t first, g, return_pc;
+
+	*out = (struct go_cursor){.thread_stack = sp};
+	if (!memory_read(memory, sp + layout.saved_at, &first) ||
+	    !memory_read(memory, sp + layout.saved_at + 8, &g))
+		return false;
+	if (g == 0)
+		out->record = first; /* already on the thread's stack: the old stack pointer */
+	else if (!enter_goroutine(memory, g, first, out))
+		return false;
+	return memory_read(memory, out->record + 8, &return_pc) && is_go_pc(return_pc - 1);
+}
+
+bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
+{
+	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
+		if (!memory_read(memory, sp, pc))
+			return false;
+		if (is_go_pc(*pc - 1) && unwind_c_place(*pc - 1).kind == PLACE_ASMCGOCALL &&
+		    unwind_go_enter(memory, sp + 8, out))
+			return true;
+	}
+	return false;
+}
+
+void unwind_go_enter_at(uint64_t record, uint64_t sp, struct go_cursor *out)
+{
+	*out = (struct go_cursor){.record = record, .thread_stack = sp};
+}
+
+/* ---- Go frames --------------------------------------------------------- */
+
+static bool on_goroutine(const struct go_cursor *c, uint64_t record)
+{
+	return record >= c->stack.lo && record + 16 <= c->stack.hi;
+}
+
+static bool on_thread(const struct go_cursor *c, uint64_t record)
+{
+	return record >= c->thread_stack && record - c->thread_stack < MAX_THREAD_STACK;
+}
+
+/*
+ * Whether the chain may go from one record to the next: up the same stack, or
+ * over to the other of the two that this walk is on.  What it may not do is go
+ * in circles.
+ */
+static bool may_follow(struct memory *memory, struct go_cursor *c, uint64_t next)
+{
+	if (on_goroutine(c, c->record) && on_goroutine(c, next))
+		return next > c->record;
+	if (on_goroutine(c, next))
+		return true;
+	if (on_thread(c, next) && (on_goroutine(c, c->record) || next > c->record))
+		return true;
+	/* From g0 to a goroutine not known yet (systemstack). */
+	return c->stack.hi == 0 && current_goroutine(memory, &c->stack) && on_goroutine(c, next);
+}
+
+/*
+ * crosscall2 saved the registers of the C code that called it (PUSH_REGS_HOST_TO_ABI0)
+ * right below its frame pointer b; since 1.22 the assembler's own frame record
+ * makes that one record more.
+ */
+static bool regs_at_crosscall(struct memory *memory, uint64_t b, struct regs *regs)
+{
+	uint64_t bp_at = layout.double_record ? b + 8 : b;
+
+	regs->sp = bp_at + 16;
+	return memory_read(memory, b - 40, &regs->bx) && memory_read(memory, b - 32, &regs->r12) &&
+	       memory_read(memory, b - 24, &regs->r13) && memory_read(memory, b - 16, &regs->r14) &&
+	       memory_read(memory, b - 8, &regs->r15) && memory_read(memory, bp_at, &regs->bp) &&
+	       memory_read(memory, bp_at + 8, &regs->ip);
+}
+
+enum go_step unwind_go_step(struct memory *memory, struct go_cursor *c, uint64_t *pc,
+			    struct regs *regs)
+{
+	uint64_t next;
+
+	if (!memory_read(memory, c->record, &next) || !memory_read(memory, c->record + 8, pc) ||
+	    !is_go_pc(*pc - 1))
+		return GO_STEP_BAD;
+	switch (unwind_c_place(*pc - 1).kind) {
+	case PLACE_GO_ROOT:
+		return GO_STEP_ROOT;
+	case PLACE_CROSSCALL2:
+		return regs_at_crosscall(memory, next, regs) ? GO_STEP_CROSSCALL : GO_STEP_BAD;
+	default:
+		break;
+	}
+	/* A root that is not in our list of names: the chain was started with rbp = 0. */
+	if (next != 0 && !may_follow(memory, c, next))
+		return GO_STEP_BAD;
+	c->record = next;
+	return GO_STEP_FRAME;
+}

@@ -1,0 +1,278 @@
+/*
+ * Capture in a C program: frames against glibc's backtrace(), which walks with
+ * libgcc's unwinder, through libc and cmocka code.  (Go stacks need a Go
+ * program: tests/e2e.)  The test links the shim's objects, so that its own
+ * frames count as the shim's and are left out on both sides.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "arch.h"
+#include "capture.h"
+#include "region.h"
+#include "sys.h"
+
+extern const char __ehdr_start[], etext[];
+
+static struct capture captured;
+static void *expected[256];
+static int expected_count;
+
+static int is_own(uint64_t pc)
+{
+	return pc >= (uint64_t)__ehdr_start && pc < (uint64_t)etext;
+}
+
+static void __attribute__((noinline)) take(void)
+{
+	struct regs regs;
+
+	expected_count = backtrace(expected, (int)COUNT_OF(expected));
+	arch_get_regs(&regs);
+	capture_stack(&captured, &regs, 0x1000);
+}
+
+/* interrupted: frames that were interrupted, not calling. They are kept one byte
+ * further, so that "one less" is right for every frame. */
+static void assert_captured(int interrupted)
+{
+	uint32_t at = 1;
+	int first = 0;
+
+	assert_int_equal(captured.frames[0], 0x1001);
+	/* A sanitizer's own backtrace() comes with a frame of the sanitizer in front. */
+	while (first < 2 && captured.frames[1] != (uint64_t)expected[first])
+		first++;
+	for (int i = first; i < expected_count; i++) {
+		if (is_own((uint64_t)expected[i]))
+			continue;
+		assert_true(at < captured.count);
+		if (captured.frames[at] == (uint64_t)expected[i] + 1)
+			interrupted--;
+		else
+			assert_int_equal(captured.frames[at], (uint64_t)expected[i]);
+		at++;
+	}
+	assert_int_equal(interrupted, 0);
+	assert_int_equal(captured.count, at);
+}
+
+static void assert_captured_as_expected(void)
+{
+	assert_captured(0);
+}
+
+static int compare_and_take(const void *a, const void *b)
+{
+	take();
+	return *(const int *)a - *(const int *)b;
+}
+
+static void test_through_libc(void **state)
+{
+	int numbers[] = {3, 1, 2};
+
+	(void)state;
+	qsort(numbers, COUNT_OF(numbers), sizeof numbers[0], compare_and_take);
+	assert_captured_as_expected();
+	assert_true(captured.count >= 4);
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+	assert_int_equal(captured.called_from_go, 0);
+	assert_int_equal(captured.omitted_at, 0);
+}
+
+static void *thread_body(void *arg)
+{
+	take();
+	return arg;
+}
+
+static void test_thread_ends_at_its_start(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, thread_body, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_captured_as_expected();
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+}
+
+/* libc frames are few: depth comes from recursion through bsearch. */
+static int depth_wanted;
+static void *(*search)(const void *, const void *, size_t, size_t, /* not the header's inline one */
+		       int (*)(const void *, const void *));
+
+static int recurse(const void *key, const void *element)
+{
+	if (--depth_wanted > 0)
+		search(key, element, 1, 1, recurse);
+	else
+		take();
+	return 0;
+}
+
+static void test_deep_stack_keeps_both_ends(void **state)
+{
+	static const char byte;
+	uint64_t root;
+
+	(void)state;
+	depth_wanted = 1;
+	search(&byte, &byte, 1, 1, recurse);
+	root = captured.frames[captured.count - 1];
+	depth_wanted = 1000;
+	search(&byte, &byte, 1, 1, recurse);
+	assert_int_equal(captured.count, CAPTURE_MAX_FRAMES);
+	assert_int_equal(captured.omitted_at, CAPTURE_MAX_FRAMES - CAPTURE_ROOT_FRAMES);
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+	assert_int_equal(captured.frames[captured.count - 1], root);
+}
+
+static void test_shallower_than_the_limit_is_whole(void **state)
+{
+	static const char byte;
+
+	(void)state;
+	for (int depth = 100; depth < 140; depth++) {
+		depth_wanted = depth;
+		search(&byte, &byte, 1, 1, recurse);
+		if (captured.omitted_at == 0)
+			assert_captured_as_expected();
+		else
+			assert_int_equal(captured.count, CAPTURE_MAX_FRAMES);
+	}
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	take();
+}
+
+static int raise_in_comparison(const void *a, const void *b)
+{
+	(void)a;
+	(void)b;
+	raise(SIGUSR1);
+	return 0;
+}
+
+static void test_signal_frame(void **state)
+{
+	static char alternate[64 * KIB];
+	stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+	int numbers[2] = {0};
+
+	(void)state;
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	qsort(numbers, 2, sizeof numbers[0], raise_in_comparison);
+	assert_captured(1);
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+}
+
+static ucontext_t home, elsewhere;
+
+static void on_other_stack(void)
+{
+	take();
+	swapcontext(&elsewhere, &home);
+}
+
+/* A coroutine's stack: no thread's, unmapped above. Whatever comes out, it must come out. */
+static void test_small_foreign_stack(void **state)
+{
+	size_t bytes = 16 * KIB;
+	char *stack = mmap(NULL, bytes + PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(stack, MAP_FAILED);
+	mprotect(stack + bytes, PAGE_BYTES, PROT_NONE);
+	getcontext(&elsewhere);
+	elsewhere.uc_stack.ss_sp = stack;
+	elsewhere.uc_stack.ss_size = bytes;
+	elsewhere.uc_link = &home;
+	makecontext(&elsewhere, on_other_stack, 0);
+	swapcontext(&home, &elsewhere);
+	assert_true(captured.count >= 1);
+	assert_true(captured.end < CAPTURE_END_COUNT);
+	munmap(stack, bytes + PAGE_BYTES);
+}
+
+/* Registers that point nowhere end the stack; they do not end the process. */
+static void test_wild_registers(void **state)
+{
+	struct regs good, regs;
+	uint64_t wild[] = {0,
+			   8,
+			   7,
+			   UINT64_MAX,
+			   UINT64_MAX - 7,
+			   (uint64_t)1 << 63,
+			   0x10000,
+			   (uint64_t)etext + (1 << 30)};
+
+	(void)state;
+	arch_get_regs(&good);
+	for (size_t i = 0; i < COUNT_OF(wild); i++) {
+		regs = good;
+		regs.ip = (uint64_t)dlsym(RTLD_DEFAULT, "qsort") + 64;
+		regs.sp = wild[i];
+		capture_stack(&captured, &regs, 0x1000);
+		regs.bp = wild[i];
+		regs.ip = wild[i];
+		capture_stack(&captured, &regs, 0x1000);
+		assert_true(captured.count >= 1);
+		assert_true(captured.end < CAPTURE_END_COUNT);
+	}
+}
+
+static void test_every_end_has_a_name(void **state)
+{
+	(void)state;
+	for (uint32_t end = 0; end < CAPTURE_END_COUNT; end++)
+		assert_string_not_equal(capture_end_name(end), "unknown");
+	assert_string_equal(capture_end_name(CAPTURE_END_COUNT), "unknown");
+}
+
+static int setup(void **state)
+{
+	void *warm[1];
+
+	(void)state;
+	backtrace(warm, 1); /* loads libgcc_s now */
+	search = dlsym(RTLD_DEFAULT, "bsearch");
+	if (region_init(32 * MIB) != 0)
+		return -1;
+	capture_init();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_through_libc),
+		cmocka_unit_test(test_thread_ends_at_its_start),
+		cmocka_unit_test(test_deep_stack_keeps_both_ends),
+		cmocka_unit_test(test_shallower_than_the_limit_is_whole),
+		cmocka_unit_test(test_signal_frame),
+		cmocka_unit_test(test_small_foreign_stack),
+		cmocka_unit_test(test_wild_registers),
+		cmocka_unit_test(test_every_end_has_a_name),
+	};
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,208 @@
+/*
+ * Rows against libunwind's own reading of the same tables: for every function
+ * of libc, at several addresses in it, the row must lead from made-up registers
+ * to the registers libunwind arrives at.  And against damage: every byte of an
+ * FDE flipped, every length cut.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <libunwind.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "cfi.h"
+
+/* A stack full of words that are addresses of themselves, so that a saved register tells its slot.
+ */
+#define STACK_WORDS 65536
+static uint64_t stack_words[STACK_WORDS];
+
+struct table {
+	uint64_t header; /* .eh_frame_hdr */
+};
+
+struct entry {
+	int32_t pc, fde; /* from the header's start (DW_EH_PE_datarel | sdata4) */
+};
+
+static const struct entry *libc_entries(struct table *t, uint32_t *count)
+{
+	struct dl_find_object libc;
+	const uint8_t *h;
+
+	assert_int_equal(_dl_find_object((void *)dlsym(RTLD_NEXT, "qsort"), &libc), 0);
+	t->header = (uint64_t)libc.dlfo_eh_frame;
+	h = (const uint8_t *)t->header;
+	assert_int_equal(h[0], 1);
+	assert_int_equal(h[3], 0x3b);
+	memcpy(count, h + 8, sizeof *count);
+	return (const struct entry *)(h + 12);
+}
+
+static void set_context(unw_context_t *context, uint64_t pc, uint64_t sp)
+{
+	memset(context, 0, sizeof *context);
+	for (int r = 0; r < 16; r++)
+		context->data[r] = sp + 8192; /* every register that may be a frame's base */
+	context->data[7] = sp;
+	context->data[16] = pc;
+}
+
+static uint64_t value_of(const struct cfi_row *row, int r, uint64_t cfa, uint64_t old)
+{
+	return row->saved[r] == CFI_SAME ? old
+					 : *(uint64_t *)(cfa + (uint64_t)(8l * row->saved[r]));
+}
+
+/* 1 compared, 0 not a row or libunwind does not step it. */
+static int compare_at(uint64_t fde, uint64_t pc)
+{
+	static const unw_regnum_t numbers[] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_RSP,
+					       UNW_X86_64_R12, UNW_X86_64_R13, UNW_X86_64_R14,
+					       UNW_X86_64_R15};
+	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], cfa;
+	struct cfi_row row;
+	unw_context_t context;
+	unw_cursor_t cursor;
+	unw_word_t word;
+
+	if (cfi_compile(fde, pc, &row) != CFI_ROW)
+		return 0;
+	cfa = (row.cfa_register == CFI_SP ? sp : sp + 8192) + (uint64_t)(int64_t)row.cfa_offset;
+	/* libunwind looks up the caller too: make it one it can find. */
+	for (size_t i = 0; i < STACK_WORDS; i++)
+		if (i % 64 == 0)
+			stack_words[i] = (uint64_t)&stack_words[i];
+	/* libunwind takes a pc for a return address: what takes effect right there is not yet
+	 * applied. */
+	set_context(&context, pc + 1, sp);
+	unw_init_local(&cursor, &context);
+	unw_step(&cursor);
+	unw_get_reg(&cursor, UNW_REG_IP, &word);
+	assert_int_equal(word, *(uint64_t *)(cfa + (uint64_t)(8l * row.return_address)));
+	for (int r = 0; r < CFI_REGISTERS; r++) {
+		uint64_t expected = r == CFI_SP ? cfa : value_of(&row, r, cfa, sp + 8192);
+		unw_get_reg(&cursor, numbers[r], &word);
+		assert_int_equal(word, expected);
+	}
+	return 1;
+}
+
+static void test_rows_agree_with_libunwind(void **state)
+{
+	struct table table = {0};
+	uint32_t count, rows = 0, tried = 0;
+	const struct entry *entries = libc_entries(&table, &count);
+
+	(void)state;
+	for (size_t i = 0; i < STACK_WORDS; i++)
+		stack_words[i] = (uint64_t)&stack_words[i];
+	for (uint32_t i = 0; i + 1 < count; i += 3) {
+		uint64_t start = table.header + (uint64_t)(int64_t)entries[i].pc;
+		uint64_t fde = table.header + (uint64_t)(int64_t)entries[i].fde;
+		uint32_t fde_length, range;
+		memcpy(&fde_length, (void *)fde, 4);
+		memcpy(&range, (void *)(fde + 12), 4);
+		for (uint64_t at = 0; at + 1 < range; at += range / 4 + 1, tried++)
+			rows += (uint32_t)compare_at(fde, start + at);
+	}
+	assert_true(tried > 1000);
+	/* All but hand-written code and PLT stubs are rows. */
+	assert_true(rows * 100 >= tried * 98);
+}
+
+/* One FDE of libc with its CIE, copied so that it can be damaged. */
+struct copy {
+	uint8_t *bytes;
+	size_t size, fde_at;
+};
+
+static struct copy copy_entry(uint64_t fde)
+{
+	uint32_t length, distance;
+	uint64_t cie;
+	struct copy c;
+
+	memcpy(&length, (void *)fde, 4);
+	memcpy(&distance, (void *)(fde + 4), 4);
+	cie = fde + 4 - distance;
+	c.size = fde + 4 + length - cie;
+	c.fde_at = fde - cie;
+	c.bytes = malloc(c.size);
+	memcpy(c.bytes, (void *)cie, c.size);
+	return c;
+}
+
+static void test_damaged_tables_are_survived(void **state)
+{
+	struct table table = {0};
+	uint32_t count;
+	const struct entry *entries = libc_entries(&table, &count);
+	uint64_t nearest = UINT64_MAX, fde = 0, start = 0;
+
+	(void)state;
+	/* The FDE nearest to its CIE: the smallest copy. */
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t f = table.header + (uint64_t)(int64_t)entries[i].fde;
+		uint32_t distance;
+		memcpy(&distance, (void *)(f + 4), 4);
+		if (distance < nearest) {
+			nearest = distance;
+			fde = f;
+		}
+	}
+	struct copy c = copy_entry(fde);
+	int32_t relative;
+	memcpy(&relative, c.bytes + c.fde_at + 8, 4);
+	start = (uint64_t)(c.bytes + c.fde_at + 8) + (uint64_t)(int64_t)relative;
+	for (size_t i = 0; i < c.size; i++) {
+		/* Lengths are what bounds the rest: a longer entry reads on in the table, as in
+		 * memory. */
+		if (i < 4 || (i >= c.fde_at && i < c.fde_at + 8))
+			continue;
+		for (int bit = 0; bit < 8; bit++) {
+			struct cfi_row row;
+			c.bytes[i] ^= (uint8_t)(1 << bit);
+			assert_in_range(cfi_compile((uint64_t)c.bytes + c.fde_at, start + 1, &row),
+					CFI_ROW, CFI_BAD);
+			c.bytes[i] ^= (uint8_t)(1 << bit);
+		}
+	}
+	for (uint32_t length = 0; length < c.size - c.fde_at - 4; length++) {
+		struct cfi_row row;
+		memcpy(c.bytes + c.fde_at, &length, 4);
+		assert_in_range(cfi_compile((uint64_t)c.bytes + c.fde_at, start + 1, &row), CFI_ROW,
+				CFI_BAD);
+	}
+	free(c.bytes);
+}
+
+static void test_outside_of_the_function_is_bad(void **state)
+{
+	struct table table = {0};
+	uint32_t count;
+	const struct entry *entries = libc_entries(&table, &count);
+	struct cfi_row row;
+
+	(void)state;
+	assert_int_equal(cfi_compile(table.header + (uint64_t)(int64_t)entries[1].fde,
+				     table.header + (uint64_t)(int64_t)entries[1].pc - 1, &row),
+			 CFI_BAD);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows_agree_with_libunwind),
+		cmocka_unit_test(test_damaged_tables_are_survived),
+		cmocka_unit_test(test_outside_of_the_function_is_bad),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
