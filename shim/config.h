@@ -33,7 +33,7 @@ struct config {
 /*
  * Reads environ into *config; everything not said has its default.  quiet: say
  * nothing (a process that the shim stays passive in).  Sizes are bytes with an
- * optional suffix: 524288, 512KiB, 1MiB (K, KB, KiB, M, MB, MiB, G, GB, GiB, all binary).
+ * optional suffix: 524288, 512KiB, 1MiB (K, KB, Ki, KiB, M ..., G ..., all binary, any case).
  */
 void config_read(struct config *config, char *const *environ_block, bool quiet);
 
@@ -43,7 +43,18 @@ bool config_parse_bytes(const char *text, uint64_t *bytes);
  * nanoseconds. */
 bool config_parse_duration(const char *text, uint64_t *ns);
 
-/* One line on stderr, "cgoheap: " before and a newline after; cut at 512 bytes. */
+/*
+ * text in double quotes for a message, into out and returned: what is not
+ * printable ASCII as \xNN, so that no value can write to somebody's terminal; a
+ * long one is cut and ends in "...".
+ */
+#define CONFIG_QUOTE_BYTES 200
+const char *config_quote(char out[CONFIG_QUOTE_BYTES], const char *text);
+
+/*
+ * One line on stderr, "cgoheap: " before and a newline after; cut at 512 bytes.
+ * Says nothing where stderr would block or is a broken pipe.  errno untouched.
+ */
 void config_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,0 +1,106 @@
+/*
+ * The state of sampling and its two clocks: when a limited sampling ends, and
+ * when threads of an older epoch are told again to look up.  Whoever asks for a
+ * change only sets the state; the server's loop, through control_tick, does
+ * what time brings.
+ */
+#include "control.h"
+
+#include <time.h>
+
+#include "config.h"
+#include "lock.h"
+#include "sample.h"
+
+/* A thread that misses one nudge (it was storing its counter just then) gets the next. */
+#define NUDGE_EVERY_NS UINT64_C(50000000)
+#define NUDGES         20u /* one second of them */
+
+#define NEVER UINT64_MAX
+
+static struct {
+	struct lock lock; /* over all that follows */
+	bool on;
+	uint32_t sample_bytes;
+	uint64_t ends_ns; /* NEVER = no limit */
+	uint32_t nudges_left;
+	uint64_t next_nudge_ns;
+} control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES, .ends_ns = NEVER};
+
+uint64_t control_monotonic_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Under the lock, so that of two changes the later one is the one in force. */
+static void change(bool on, uint64_t ends_ns, uint64_t now)
+{
+	control.on = on;
+	control.ends_ns = on ? ends_ns : NEVER;
+	control.nudges_left = NUDGES;
+	control.next_nudge_ns = now;
+	sample_set_interval(on ? control.sample_bytes : 0);
+}
+
+void control_init(uint32_t sample_bytes, bool dormant)
+{
+	lock_take(&control.lock);
+	control.sample_bytes = sample_bytes;
+	change(!dormant, NEVER, control_monotonic_ns());
+	control.nudges_left = 0; /* no thread has an older epoch yet */
+	lock_release(&control.lock);
+}
+
+void control_sampling(bool on, uint32_t interval_bytes, uint64_t for_ns)
+{
+	uint64_t now = control_monotonic_ns(), ends_ns;
+	if (for_ns == 0 || __builtin_add_overflow(now, for_ns, &ends_ns))
+		ends_ns = NEVER;
+	lock_take(&control.lock);
+	if (interval_bytes != 0)
+		control.sample_bytes = interval_bytes;
+	change(on, ends_ns, now);
+	lock_release(&control.lock);
+}
+
+struct control_state control_get(void)
+{
+	uint64_t now = control_monotonic_ns();
+	lock_take(&control.lock);
+	struct control_state s = {.on = control.on, .sample_bytes = control.sample_bytes};
+	/* Past its end and not yet ended: 0 would say "no limit". */
+	if (control.ends_ns != NEVER)
+		s.remaining_ns = control.ends_ns > now ? control.ends_ns - now : 1;
+	lock_release(&control.lock);
+	return s;
+}
+
+/* From now to then; 0 where then has passed. */
+static uint64_t until(uint64_t then, uint64_t now)
+{
+	if (then == NEVER)
+		return NEVER;
+	return then > now ? then - now : 0;
+}
+
+uint64_t control_tick(void)
+{
+	uint64_t now = control_monotonic_ns();
+	lock_take(&control.lock);
+	if (now >= control.ends_ns)
+		change(false, NEVER, now);
+	bool nudge = control.nudges_left > 0 && now >= control.next_nudge_ns;
+	if (nudge) {
+		control.nudges_left--;
+		control.next_nudge_ns = now + NUDGE_EVERY_NS;
+	}
+	uint64_t wait = until(control.ends_ns, now);
+	if (control.nudges_left > 0 && until(control.next_nudge_ns, now) < wait)
+		wait = until(control.next_nudge_ns, now);
+	lock_release(&control.lock);
+	if (nudge)
+		sample_nudge();
+	return wait;
+}

@@ -1,0 +1,47 @@
+/*
+ * What there is to ask for, and the answer to it.
+ *
+ * A route checks everything about a request before it does anything.  Its
+ * answer is built whole, on the server's thread; building may take milliseconds.
+ * An answer that needs time to pass (seconds=) says when it is due and is
+ * finished then.
+ */
+#ifndef CGOHEAP_ROUTES_H
+#define CGOHEAP_ROUTES_H
+
+#include "base.h"
+#include "body.h"
+#include "http.h"
+#include "profile.h"
+#include "stacks.h"
+
+#define ROUTES_MAX_SECONDS 3600
+
+struct answer {
+	int status;
+	const char *type, *allow, *filename; /* as in struct http_response */
+	bool head_only;                      /* the request was a HEAD */
+	const char *text;                    /* a short or constant body, before `body` */
+	size_t text_bytes;
+	char line[512]; /* where text is built: errors, small JSON */
+	struct body body;
+
+	uint64_t due_ns; /* CLOCK_MONOTONIC; not 0: routes_finish is to be called then */
+	/* what is kept until then */
+	struct scratch held; /* owns before.tallies */
+	struct snapshot before;
+	struct profile_options options;
+};
+
+/* Empty; must not move after this. */
+void routes_init(struct answer *answer);
+/* Answers the request, or sets answer->due_ns. */
+void routes_begin(struct answer *answer, const struct http_request *request);
+void routes_finish(struct answer *answer);
+/* Answers with an error: one line of plain text, newline added. */
+void routes_refuse(struct answer *answer, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Gives all memory back; as after routes_init; safe twice. */
+void routes_release(struct answer *answer);
+
+#endif
