@@ -22,6 +22,7 @@ SHIM_SRC := \
 	shim/interpose.c \
 	shim/live.c \
 	shim/lock.c \
+	shim/memory.c \
 	shim/modules.c \
 	shim/profile.c \
 	shim/real.c \
@@ -48,10 +49,12 @@ SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(
 	-fasynchronous-unwind-tables -fcf-protection=none -Ishim -I$(BUILD)/gen -isystem $(LLVM_INCLUDE)
 
 SHIM_LIBS := $(LLVM_LIBUNWIND) -l:libprotobuf-c.a -l:libz.a -lm
-# libunwind calls abort and assert on tables it does not like; both come to us instead.
+# What libunwind asks of libc comes to us instead (shim/unwind_c.c): abort and assert on tables it does not
+# like, the list of modules under the loader's lock, and environment variables that make it print.
+WRAP := -Wl,--wrap=abort,--wrap=__assert_fail,--wrap=dl_iterate_phdr,--wrap=getenv
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-libs,ALL \
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
-	-Wl,--wrap=abort -Wl,--wrap=__assert_fail
+	$(WRAP)
 
 .PHONY: all demo test bench fmt lint install uninstall clean help setup unit
 
@@ -89,12 +92,78 @@ $(BUILD)/cgoheap: $(CLI_SRC)
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_OBJ  := $(filter-out $(BUILD)/obj/interpose.o $(BUILD)/obj/init.o,$(SHIM_OBJ))
+UNIT_WRAP  = $(WRAP)
 
 unit: $(UNIT_BIN)
 
-$(BUILD)/unit/%: tests/unit/%.c $(UNIT_OBJ)
+$(BUILD)/libshim-unit.a: $(UNIT_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
-	$(CC) $(SHIM_CFLAGS) -o $@ $< $(UNIT_OBJ) $(SHIM_LIBS) -lcmocka -Wl,--wrap=abort -Wl,--wrap=__assert_fail
+	$(CC) $(SHIM_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
+
+# Compares with libunwind as it is.
+$(BUILD)/unit/test_cfi: UNIT_WRAP :=
 
 clean:
 	rm -rf $(BUILD)
+
+# ---- a missing package is named before the compiler stumbles over it ---------------
+
+$(BUILD)/.packages: tools/setup
+	@tools/setup check build
+	@mkdir -p $(BUILD) && touch $@
+
+$(SHIM_OBJ) $(BUILD)/gen/profile.pb-c.c $(BUILD)/cgoheap: | $(BUILD)/.packages
+
+# ---- what people run ----------------------------------------------------------------
+
+help:
+	@echo 'make             build build/libcgoheap.so and build/cgoheap'
+	@echo 'make demo        install what building needs, then show the example service its C leaks (KEEP=1: leave it running)'
+	@echo 'make test        install what testing needs, then run every test (CGOHEAP_TEST_ONLY=PATTERN: those suites)'
+	@echo 'make bench       measure what the shim costs a program'
+	@echo 'make setup       install the Debian packages that building needs'
+	@echo 'make unit        build the unit tests into build/unit'
+	@echo 'make fmt         format the sources'
+	@echo 'make lint        check format, go vet, exported symbols and shell scripts'
+	@echo 'make install     into PREFIX (/usr/local), under DESTDIR if given'
+	@echo 'make uninstall   remove what install put there'
+	@echo 'make clean       remove build/'
+
+setup:
+	@tools/setup build
+
+demo:
+	@KEEP='$(KEEP)' MAKE='$(MAKE)' tools/demo
+
+test:
+	@MAKE='$(MAKE)' tools/test
+
+bench: all
+	@bench/run
+
+lint: all
+	@CGOHEAP_TEST_ONLY='^check' MAKE='$(MAKE)' tools/test
+
+fmt:
+	git ls-files -z -co --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i
+	git ls-files -z -co --exclude-standard '*.go' | xargs -0 gofmt -w
+
+LIB_DIR := $(DESTDIR)$(PREFIX)/lib/cgoheap
+BIN_DIR := $(DESTDIR)$(PREFIX)/bin
+DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/cgoheap
+
+install: all
+	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
+	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
+	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
+	install -m 644 README.md LICENSE CHANGELOG.md $(wildcard docs/*.md) $(DOC_DIR)
+
+# The library may be in use: what has it mapped keeps it.
+uninstall:
+	rm -f $(BIN_DIR)/cgoheap $(LIB_DIR)/libcgoheap.so
+	rm -rf $(DOC_DIR)
+	rmdir $(LIB_DIR) 2>/dev/null || true
