@@ -25,10 +25,14 @@ static inline uint32_t live_hash(const void *p)
 	return (uint32_t)(((uint64_t)p * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - LIVE_FILTER_BITS));
 }
 
-/* The fast path's question: could this block be sampled?  6 instructions. */
+/*
+ * The fast path's question: could this block be sampled?  6 instructions.  A plain
+ * load: a byte does not tear, what matters about it was stored before the host
+ * had p, and gcc compares it in memory, which it does not do for an atomic one.
+ */
 static inline bool live_maybe(const void *p)
 {
-	return LOAD(&live_filter[live_hash(p)]) != 0;
+	return live_filter[live_hash(p)] != 0;
 }
 
 /* Pin the filter for an address that is never to take the fast path.  Before the region too. */
