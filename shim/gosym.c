@@ -32,7 +32,7 @@ struct moduledata {
 	uint64_t header;
 	struct go_slice names, cutab, filetab, pctab, pclntable, ftab;
 	uint64_t findfunctab, minpc, maxpc, text, etext;
-	uint64_t later[22]; /* segments, types, rodata, gofunc: they moved, see gofunc_offset */
+	uint64_t later[22]; /* segments, types, rodata, gofunc: they moved, see gofunc_start */
 } __attribute__((may_alias));
 
 static_assert(offsetof(struct moduledata, ftab) == 128, "runtime/symtab.go, moduledata");
@@ -50,7 +50,7 @@ enum {
 	FUNC_NPCDATA = 28,
 	FUNC_CU = 32,
 	FUNC_START_LINE = 36, /* since Go 1.20 */
-	FUNC_BYTES_1_18 = 40,
+	FUNC_BYTES_1_18 = 40, /* the last word is: kind, flag, 0, number of funcdata */
 	FUNC_BYTES_1_20 = 44,
 };
 #define PCDATA_INL_TREE_INDEX 2
@@ -75,10 +75,12 @@ struct image {
 };
 
 static struct {
-	bool found, is_1_20;
-	uint64_t text, etext;
+	uint64_t text,
+		etext; /* 0, 0: nothing found, so no pc is in text and nothing else is read */
+	bool is_1_20;
 	uint32_t func_bytes;
 	struct table names, cutab, filetab, pctab, funcs, ftab, gofunc;
+	uint32_t wrapper_kind; /* 0 not looked for yet */
 	char version[64];
 } go;
 
@@ -159,17 +161,7 @@ static bool image_read(struct image *image)
 	return true;
 }
 
-static bool image_holds(const struct image *image, uint64_t start, uint64_t bytes)
-{
-	for (size_t i = 0; i < image->count; i++) {
-		const struct segment *s = &image->segments[i];
-		if (start >= s->start && start <= s->end && s->end - start >= bytes)
-			return true;
-	}
-	return false;
-}
-
-/* From start to the end of its segment: for tables whose length nobody says. */
+/* From start to the end of its segment; empty outside of all of them. */
 static struct table image_rest(const struct image *image, uint64_t start)
 {
 	for (size_t i = 0; i < image->count; i++) {
@@ -178,6 +170,11 @@ static struct table image_rest(const struct image *image, uint64_t start)
 			return (struct table){(const uint8_t *)start, s->end - start};
 	}
 	return (struct table){0};
+}
+
+static bool image_holds(const struct image *image, uint64_t start, uint64_t bytes)
+{
+	return image_rest(image, start).len >= bytes;
 }
 
 static bool slice_table(const struct image *image, const struct go_slice *slice, size_t item_bytes,
@@ -281,38 +278,30 @@ __attribute__((no_sanitize_address)) static bool version_scan(const struct image
 static bool image_scan(const struct image *image,
 		       bool (*scan)(const struct image *, uint64_t start, uint64_t end))
 {
-	for (int relro = 0; relro < 2; relro++)
-		for (size_t i = 0; i < image->count; i++) {
-			struct segment s = image->segments[i];
-			if ((s.flags & PF_W) == 0)
-				continue;
-			bool overlaps = image->relro.start >= s.start && image->relro.start < s.end;
-			if (relro && !overlaps)
-				continue;
-			if (!relro && overlaps)
-				s.start = image->relro.end;
-			if (s.start < s.end && scan(image, s.start, s.end))
-				return true;
-		}
-	return false;
+	const struct segment *relro = &image->relro;
+	for (size_t i = 0; i < image->count; i++) {
+		struct segment s = image->segments[i];
+		if (relro->start >= s.start && relro->start < s.end)
+			s.start = relro->end;
+		if ((s.flags & PF_W) && s.start < s.end && scan(image, s.start, s.end))
+			return true;
+	}
+	return relro->start < relro->end && scan(image, relro->start, relro->end);
 }
 
 int gosym_init(void)
 {
 	struct image image = {0};
 	memset(&go, 0, sizeof(go));
-	if (!image_read(&image) || !image_scan(&image, moduledata_scan)) {
-		memset(&go, 0, sizeof(go));
+	if (!image_read(&image) || !image_scan(&image, moduledata_scan))
 		return -1;
-	}
 	image_scan(&image, version_scan);
-	go.found = true;
 	return 0;
 }
 
 bool gosym_is_go(void)
 {
-	return go.found;
+	return go.etext != 0;
 }
 
 const char *gosym_version(void)
@@ -427,9 +416,9 @@ static bool pc_value(uint32_t start, uint64_t func_entry, uint64_t pc, int32_t *
 	return false;
 }
 
-static uint64_t func_offset(const struct gosym_func *f)
+static uint32_t func_offset(const struct gosym_func *f)
 {
-	return (uint64_t)((const uint8_t *)f->func - go.funcs.bytes);
+	return (uint32_t)((const uint8_t *)f->func - go.funcs.bytes);
 }
 
 static void func_file_line(const struct gosym_func *f, uint64_t pc, struct gosym_frame *frame)
@@ -452,13 +441,37 @@ static void func_file_line(const struct gosym_func *f, uint64_t pc, struct gosym
 	frame->line = line;
 }
 
+/* runtime._func's last word: kind (abi.FuncID) in the low byte, number of funcdata in the high. */
+static uint32_t func_last(uint64_t func)
+{
+	return func_u32(func, go.func_bytes - 4);
+}
+
+/*
+ * What abi.FuncIDWrapper is in this release: it is the last of the kinds and
+ * follows systemstack and systemstack_switch (1.18 to 1.27), while the number
+ * itself moves.  Looks at every name once, so the first caller pays; a race only
+ * looks twice.
+ */
+static uint32_t wrapper_kind(void)
+{
+	uint32_t kind = LOAD(&go.wrapper_kind), entry, func;
+	for (uint64_t i = 0; kind == 0 && ftab_entry(i, &entry, &func); i++) {
+		const char *name = table_string(&go.names, func_u32(func, FUNC_NAME));
+		if (name != NULL && strcmp(name, "runtime.systemstack") == 0)
+			kind = (func_last(func) & 0xff) + 2;
+	}
+	kind = kind > 2 ? kind : NONE;
+	STORE(&go.wrapper_kind, kind);
+	return kind;
+}
+
 /* The inline tree of a function: offset in gofunc, NONE when it has none. */
 static uint32_t inline_tree(uint64_t func)
 {
-	uint32_t count = func_u32(func, go.func_bytes - 4) >> 24; /* nfuncdata, the last byte */
 	uint64_t funcdata = go.func_bytes + 4 * (uint64_t)func_u32(func, FUNC_NPCDATA);
 	uint32_t tree;
-	if (count <= FUNCDATA_INL_TREE ||
+	if (func_last(func) >> 24 <= FUNCDATA_INL_TREE ||
 	    !table_u32(&go.funcs, func + funcdata + 4 * FUNCDATA_INL_TREE, &tree))
 		return NONE;
 	return tree;
@@ -479,20 +492,30 @@ static bool inline_call(const struct gosym_func *f, uint32_t tree, uint64_t pc, 
 	return true;
 }
 
-/* runtime.inlinedCall: name, position in the caller, and since 1.20 the function's first line. */
+/* runtime.inlinedCall: kind, name, position in the caller, and since 1.20 the first line. */
 static bool inline_read(const struct gosym_func *f, uint64_t call, struct gosym_frame *frame,
 			uint64_t *parent_pc)
 {
-	uint32_t name, parent, start_line = 0;
-	if (!table_u32(&go.gofunc, call + (go.is_1_20 ? 4 : 12), &name) ||
+	uint32_t kind, name, parent, start_line = 0;
+	if (!table_u32(&go.gofunc, call, &kind) ||
+	    !table_u32(&go.gofunc, call + (go.is_1_20 ? 4 : 12), &name) ||
 	    !table_u32(&go.gofunc, call + (go.is_1_20 ? 8 : 16), &parent) ||
 	    (go.is_1_20 && !table_u32(&go.gofunc, call + 12, &start_line)) ||
 	    parent >= f->end - f->entry)
 		return false;
 	frame->function = table_string(&go.names, name);
 	frame->start_line = start_line;
+	frame->is_wrapper = (kind >> (go.is_1_20 ? 0 : 16) & 0xff) == wrapper_kind();
 	*parent_pc = f->entry + parent;
 	return frame->function != NULL;
+}
+
+static void func_read(const struct gosym_func *f, struct gosym_frame *frame)
+{
+	uint32_t func = func_offset(f);
+	frame->function = f->name;
+	frame->start_line = go.is_1_20 ? (int32_t)func_u32(func, FUNC_START_LINE) : 0;
+	frame->is_wrapper = (func_last(func) & 0xff) == wrapper_kind();
 }
 
 size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max)
@@ -501,19 +524,15 @@ size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max)
 	uint64_t call, parent_pc;
 	if (max == 0 || !gosym_find(pc, &f))
 		return 0;
-	uint64_t func = func_offset(&f);
-	uint32_t tree = inline_tree(func);
+	uint32_t tree = inline_tree(func_offset(&f));
 	for (size_t n = 0; n < max; n++) {
-		struct gosym_frame *frame = &frames[n];
-		func_file_line(&f, pc, frame);
-		if (inline_call(&f, tree, pc, &call) && inline_read(&f, call, frame, &parent_pc)) {
-			pc = parent_pc;
-			continue;
+		func_file_line(&f, pc, &frames[n]);
+		if (!inline_call(&f, tree, pc, &call) ||
+		    !inline_read(&f, call, &frames[n], &parent_pc)) {
+			func_read(&f, &frames[n]);
+			return n + 1;
 		}
-		frame->function = f.name;
-		frame->start_line =
-			go.is_1_20 && !f.is_c ? (int32_t)func_u32(func, FUNC_START_LINE) : 0;
-		return n + 1;
+		pc = parent_pc;
 	}
 	return max;
 }

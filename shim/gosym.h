@@ -56,6 +56,9 @@ struct gosym_frame {
 	const char *file;   /* "" unknown */
 	int64_t line;       /* 0 unknown */
 	int64_t start_line; /* of the function, 0 unknown (known since Go 1.20) */
+	/* Made by the compiler to adapt a call (method wrapper, "main.f.gowrap1", ABI
+	 * wrapper): Go's own stacks and profiles leave these out. */
+	bool is_wrapper;
 };
 #define GOSYM_MAX_INLINE 32
 

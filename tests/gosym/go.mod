@@ -1,0 +1,3 @@
+module cgoheap/tests/gosym
+
+go 1.18
