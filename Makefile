@@ -17,6 +17,7 @@ SHIM_SRC := \
 	shim/control.c \
 	shim/elfsym.c \
 	shim/gosym.c \
+	shim/gzip.c \
 	shim/http.c \
 	shim/init.c \
 	shim/interpose.c \
@@ -24,7 +25,11 @@ SHIM_SRC := \
 	shim/lock.c \
 	shim/memory.c \
 	shim/modules.c \
+	shim/pprof_stream.c \
 	shim/profile.c \
+	shim/profile_job.c \
+	shim/profile_proto.c \
+	shim/profile_text.c \
 	shim/real.c \
 	shim/region.c \
 	shim/sample.c \
@@ -32,6 +37,7 @@ SHIM_SRC := \
 	shim/stacks.c \
 	shim/status.c \
 	shim/symbolize.c \
+	shim/text.c \
 	shim/track.c \
 	shim/unwind_c.c \
 	shim/unwind_go.c

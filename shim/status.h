@@ -1,4 +1,11 @@
-/* /v1/status as JSON, and the same facts as profile comments. */
+/*
+ * What the shim knows of itself: /v1/status as JSON, and the facts a reader of
+ * a profile needs, as its comments.
+ *
+ * Runs on the server's thread; reads counters without a lock, so figures that
+ * belong together may differ by what happened in between.  A figure that is not
+ * known is null in JSON and left out of comments, never 0.
+ */
 #ifndef CGOHEAP_STATUS_H
 #define CGOHEAP_STATUS_H
 
@@ -6,12 +13,18 @@
 #include "profile.h"
 #include "region.h"
 
+/* 0, or -1 when the sink failed. */
 int status_write_json(struct sink *sink);
-/* NULL-terminated, in scratch: interval, what was dropped, stacks truncated by reason.  NULL: out
- * of scratch. */
+
+/* NULL-terminated, in scratch: version, state, interval, what was dropped and
+ * why, stacks that could not be followed to their root.  NULL: out of scratch. */
 const char *const *status_comments(struct scratch *scratch);
 
-/* "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of who answers malloc. */
+/* "sampling", "dormant", "passive" */
+const char *status_state(void);
+
+/* "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of who answers
+ * malloc; "" unknown.  Read once, then kept. */
 const char *status_allocator(void);
 
 #endif

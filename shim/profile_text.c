@@ -1,0 +1,197 @@
+/*
+ * The profile as text, in the manner of Go's heap?debug=1; pprof's parser of
+ * old heap profiles reads it too (profile/legacy_profile.go).
+ *
+ * Go's figures there are what was sampled, and pprof scales them up by the rate
+ * in the header.  Ours are scaled already, block by block, so the header gives
+ * pprof the rate 1, at which it leaves them alone; the true rate is in a comment.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "gosym.h"
+#include "profile_job.h"
+#include "text.h"
+
+/* pprof's parser halves it: see runtime/pprof/pprof.go, writeHeapInternal. */
+#define HEADER_RATE 2
+
+/* ---- order: in-use bytes, then allocated ones, most first -------------- */
+
+static bool tally_before(const struct tally *a, const struct tally *b)
+{
+	if (a->inuse_bytes != b->inuse_bytes)
+		return a->inuse_bytes > b->inuse_bytes;
+	if (a->alloc_bytes != b->alloc_bytes)
+		return a->alloc_bytes > b->alloc_bytes;
+	return a->site < b->site;
+}
+
+static void heap_sift(const struct tally **list, size_t at, size_t count)
+{
+	for (size_t child; (child = 2 * at + 1) < count; at = child) {
+		if (child + 1 < count && tally_before(list[child], list[child + 1]))
+			child++;
+		if (!tally_before(list[at], list[child]))
+			return;
+		const struct tally *t = list[at];
+		list[at] = list[child];
+		list[child] = t;
+	}
+}
+
+/* Heapsort: qsort may allocate. */
+static void tallies_sort(const struct tally **list, size_t count)
+{
+	for (size_t i = count / 2; i-- > 0;)
+		heap_sift(list, i, count);
+	for (size_t n = count; n-- > 1;) {
+		const struct tally *t = list[0];
+		list[0] = list[n];
+		list[n] = t;
+		heap_sift(list, 0, n);
+	}
+}
+
+/* The samples to write, in their order; NULL: out of scratch. */
+static const struct tally **tallies_ordered(struct scratch *scratch, const struct snapshot *s,
+					    size_t *count)
+{
+	const struct tally **list = scratch_alloc(scratch, (s->count + 1) * sizeof(*list));
+	*count = 0;
+	for (size_t i = 0; list && i < s->count; i++)
+		if (!tally_is_zero(&s->tallies[i]))
+			list[(*count)++] = &s->tallies[i];
+	if (list)
+		tallies_sort(list, *count);
+	return list;
+}
+
+/* ---- lines ------------------------------------------------------------ */
+
+static struct tally tallies_sum(const struct snapshot *s)
+{
+	struct tally sum = {0};
+	for (size_t i = 0; i < s->count; i++) {
+		sum.alloc_objects += s->tallies[i].alloc_objects;
+		sum.alloc_bytes += s->tallies[i].alloc_bytes;
+		sum.inuse_objects += s->tallies[i].inuse_objects;
+		sum.inuse_bytes += s->tallies[i].inuse_bytes;
+	}
+	return sum;
+}
+
+/* pprof takes equal columns for one and drops the first: Go adds a byte, so do we.
+ * It has no sign in a header: what shrank is 0 there and told in a comment. */
+static void text_header(struct text *t, const struct tally *sum)
+{
+	int64_t objects = sum->inuse_objects > 0 ? sum->inuse_objects : 0;
+	int64_t bytes = sum->inuse_bytes > 0 ? sum->inuse_bytes : 0;
+	text_printf(t,
+		    "heap profile: %" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] @ heap/%d\n",
+		    objects, bytes, sum->alloc_objects,
+		    sum->alloc_bytes + (sum->alloc_bytes == bytes), HEADER_RATE);
+	if (objects != sum->inuse_objects || bytes != sum->inuse_bytes)
+		text_printf(t, "# in use: %" PRId64 ": %" PRId64 "\n", sum->inuse_objects,
+			    sum->inuse_bytes);
+}
+
+/* An address, function+offset, file:line: what of it is known. */
+static void text_source_line(struct text *t, uint64_t pc, const struct location *l,
+			     const struct source_line *s, uint64_t entry)
+{
+	text_printf(t, "#\t%#" PRIx64 "\t", pc - 1);
+	text_string(t, *s->function ? s->function : "?");
+	if (entry && entry < pc)
+		text_printf(t, "+%#" PRIx64, pc - 1 - entry);
+	if (*s->file) {
+		text_string(t, "\t");
+		text_string(t, s->file);
+		text_printf(t, ":%" PRId64, s->line);
+	} else if (l->module) {
+		text_string(t, "\t");
+		text_string(t, l->module->path);
+	}
+	text_string(t, "\n");
+}
+
+static void text_frame(struct text *t, const struct profile_frame *f)
+{
+	char name[SYNTHETIC_NAME_BYTES];
+	const struct location *l = f->location;
+	struct gosym_func go = {0};
+	if (f->synthetic) {
+		synthetic_name(f->synthetic, name);
+		text_printf(t, "#\t%s\n", name);
+		return;
+	}
+	if (l && l->is_go)
+		gosym_find(f->pc - 1, &go);
+	for (uint32_t i = 0; l && i < l->line_count; i++)
+		text_source_line(t, f->pc, l, &l->lines[i], go.entry);
+	if (l && l->line_count)
+		return;
+	text_printf(t, "#\t%#" PRIx64, f->pc - 1);
+	text_string(t, l && l->module ? "\t" : "");
+	text_string(t, l && l->module ? l->module->path : "");
+	text_string(t, "\n");
+}
+
+/*
+ * pprof refuses a line of bytes without objects, and all that follow it.  One
+ * can be in a growth profile: a stack of many sizes that freed as many blocks
+ * as it took.  It is written as a comment.
+ */
+static void text_figures(struct text *t, const struct tally *y)
+{
+	if (y->inuse_objects == 0 && y->inuse_bytes != 0)
+		text_string(t, "# ");
+	text_printf(t, "%" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] @", y->inuse_objects,
+		    y->inuse_bytes, y->alloc_objects, y->alloc_bytes);
+}
+
+static void text_tally(struct text *t, const struct profile_job *job, const struct tally *y)
+{
+	const struct site *site = site_at(y->site);
+	const struct stack *stack = stack_at(site->stack);
+	struct profile_frame frames[PROFILE_MAX_FRAMES];
+	text_figures(t, y);
+	for (uint32_t i = 0; i < stack->frame_count; i++)
+		text_printf(t, " %#" PRIx64, stack->frames[i]);
+	text_printf(t, "\n#\torigin=%s",
+		    site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "?");
+	if (!site->mixed)
+		text_printf(t, " bytes=%" PRIu64, site->size);
+	text_string(t, "\n");
+	size_t count = profile_frames(job, stack, frames);
+	for (size_t i = 0; i < count; i++)
+		text_frame(t, &frames[i]);
+	text_string(t, "\n");
+}
+
+int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
+		       const struct profile_options *options, struct sink *sink)
+{
+	struct text *t = scratch_alloc(scratch, sizeof(*t));
+	struct profile_job *job = scratch_alloc(scratch, sizeof(*job));
+	size_t count;
+	if (!t || !job)
+		return -1;
+	const struct tally **list = tallies_ordered(scratch, snapshot, &count);
+	if (!list)
+		return -1;
+	text_init(t, sink);
+	profile_job_prepare(job, scratch, snapshot, options);
+	struct tally sum = tallies_sum(snapshot);
+	text_header(t, &sum);
+	for (size_t i = 0; i < count && !t->failed; i++)
+		text_tally(t, job, list[i]);
+	for (const char *const *c = profile_comments(job); *c; c++) {
+		text_string(t, "# ");
+		text_string(t, *c);
+		text_string(t, "\n");
+	}
+	if (scratch->exhausted)
+		text_string(t, "# " PROFILE_PARTIAL_COMMENT "\n");
+	return text_flush(t);
+}

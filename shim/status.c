@@ -1,0 +1,347 @@
+/*
+ * See status.h.  Times are formatted here: glibc's gmtime_r may read the time
+ * zone from a file, and allocate for it.
+ */
+#include "status.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "capture.h"
+#include "control.h"
+#include "gosym.h"
+#include "live.h"
+#include "modules.h"
+#include "real.h"
+#include "sample.h"
+#include "server.h"
+#include "stacks.h"
+#include "sys.h"
+#include "text.h"
+#include "track.h"
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+const char *status_state(void)
+{
+	if (LOAD(&shim_state) == SHIM_PASSIVE)
+		return "passive";
+	return control_get().on ? "sampling" : "dormant";
+}
+
+/* ---- the allocator ---------------------------------------------------- */
+
+#define ALLOCATOR_NAME_BYTES    64
+#define ALLOCATOR_SCRATCH_BYTES (4 * MIB)
+
+/* File names begin so; the rest is a version. */
+static const struct {
+	const char *prefix, *name;
+} allocators[] = {
+	{"libc.so", "glibc"},        {"libc-2.", "glibc"},        {"libjemalloc", "jemalloc"},
+	{"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
+};
+
+static const char *allocator_of_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path;
+	for (size_t i = 0; i < COUNT_OF(allocators); i++)
+		if (strncmp(file, allocators[i].prefix, strlen(allocators[i].prefix)) == 0)
+			return allocators[i].name;
+	return file;
+}
+
+const char *status_allocator(void)
+{
+	static char name[ALLOCATOR_NAME_BYTES];
+	struct scratch scratch = SCRATCH_INIT(ALLOCATOR_SCRATCH_BYTES);
+	struct modules modules = {0};
+	if (*name)
+		return name;
+	real_resolve();
+	modules_read(&scratch, &modules);
+	const struct module *m = modules_find(&modules, (uint64_t)real.malloc);
+	if (m)
+		snprintf(name, sizeof(name), "%s", allocator_of_file(m->path));
+	scratch_release(&scratch);
+	return name;
+}
+
+/* ---- times and paths -------------------------------------------------- */
+
+#define RFC3339_BYTES 64
+
+/* Days since 1970-01-01 to a date of the Gregorian calendar, counted in years
+ * that begin in March: a leap day is then a year's last. */
+static void date_of_days(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+	uint64_t z = days + 719468; /* since 0000-03-01 */
+	uint64_t era = z / 146097;
+	unsigned doe = (unsigned)(z % 146097);
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned march_month = (5 * doy + 2) / 153;
+	*day = doy - (153 * march_month + 2) / 5 + 1;
+	*month = march_month < 10 ? march_month + 3 : march_month - 9;
+	*year = (unsigned)(yoe + era * 400) + (*month <= 2);
+}
+
+static void rfc3339(uint64_t realtime_ns, char out[RFC3339_BYTES])
+{
+	uint64_t seconds = realtime_ns / NS_PER_SECOND;
+	unsigned of_day = (unsigned)(seconds % 86400), year, month, day;
+	date_of_days(seconds / 86400, &year, &month, &day);
+	snprintf(out, RFC3339_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%09" PRIu64 "Z", year, month,
+		 day, of_day / 3600, of_day / 60 % 60, of_day % 60, realtime_ns % NS_PER_SECOND);
+}
+
+/* "" unknown */
+static void read_executable(char *path, size_t bytes)
+{
+	long n = arch_syscall6(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)path,
+			       (long)bytes - 1, 0, 0);
+	path[sys_failed(n) ? 0 : n] = 0;
+}
+
+/* ---- JSON ------------------------------------------------------------- */
+
+struct json {
+	struct text text;
+	bool follows; /* something came before in this object: a comma is due */
+};
+
+static void json_key(struct json *j, const char *key)
+{
+	text_printf(&j->text, "%s\"%s\":", j->follows ? "," : "", key);
+	j->follows = true;
+}
+
+static void json_open(struct json *j, const char *key)
+{
+	if (key)
+		json_key(j, key);
+	text_string(&j->text, "{");
+	j->follows = false;
+}
+
+static void json_close(struct json *j)
+{
+	text_string(&j->text, "}");
+	j->follows = true;
+}
+
+static void json_number(struct json *j, const char *key, uint64_t value)
+{
+	json_key(j, key);
+	text_printf(&j->text, "%" PRIu64, value);
+}
+
+/* is_known false: null. */
+static void json_known(struct json *j, const char *key, bool is_known, uint64_t value)
+{
+	if (is_known) {
+		json_number(j, key, value);
+		return;
+	}
+	json_key(j, key);
+	text_string(&j->text, "null");
+}
+
+static void json_string(struct json *j, const char *key, const char *value)
+{
+	json_key(j, key);
+	text_json_string(&j->text, value);
+}
+
+/* ---- the status, part by part ----------------------------------------- */
+
+static void write_state(struct json *j)
+{
+	struct control_state c = control_get();
+	char start[RFC3339_BYTES] = "";
+	if (region)
+		rfc3339(region->start_realtime_ns, start);
+	json_string(j, "version", CGOHEAP_VERSION);
+	json_number(j, "pid", (uint64_t)sys_getpid());
+	json_string(j, "state", status_state());
+	json_number(j, "sample_bytes", c.sample_bytes);
+	json_known(j, "sampling_remaining_ns", c.on && c.remaining_ns, c.remaining_ns);
+	json_known(j, "uptime_ns", region != NULL,
+		   region ? control_monotonic_ns() - region->start_monotonic_ns : 0);
+	json_string(j, "start_time", start);
+}
+
+static void write_samples(struct json *j)
+{
+	json_open(j, "samples");
+	json_number(j, "taken", LOAD(&track_samples));
+	json_known(j, "live", region != NULL, region ? live_count() : 0);
+	json_close(j);
+	json_open(j, "dropped");
+	json_number(j, "live_full", LOAD(&track_drops.live_full));
+	json_number(j, "stacks_full", LOAD(&track_drops.stacks_full));
+	json_number(j, "reentered", LOAD(&track_drops.reentered));
+	json_number(j, "stale", LOAD(&track_drops.stale));
+	json_close(j);
+}
+
+struct stack_ends {
+	uint64_t by_end[CAPTURE_END_COUNT];
+	uint64_t complete, truncated;
+};
+
+static struct stack_ends stack_ends_read(void)
+{
+	struct stack_ends e = {0};
+	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++) {
+		e.by_end[i] = LOAD(&track_ends[i]);
+		if (capture_end_is_complete(i))
+			e.complete += e.by_end[i];
+		else
+			e.truncated += e.by_end[i];
+	}
+	return e;
+}
+
+static void write_stacks(struct json *j)
+{
+	struct stack_ends e = stack_ends_read();
+	json_open(j, "stacks");
+	json_known(j, "distinct", region != NULL, region ? stacks_count() : 0);
+	json_known(j, "sites", region != NULL, region ? stacks_site_count() : 0);
+	json_number(j, "complete", e.complete);
+	json_number(j, "truncated", e.truncated);
+	json_open(j, "by_end");
+	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+		json_number(j, capture_end_name(i), e.by_end[i]);
+	json_close(j);
+	json_close(j);
+}
+
+static void write_memory(struct json *j)
+{
+	json_open(j, "memory");
+	json_known(j, "resident_bytes", region != NULL, region ? region_resident_bytes() : 0);
+	json_known(j, "max_bytes", region != NULL, region ? region->region_bytes : 0);
+	json_close(j);
+	json_number(j, "threads", sample_threads());
+}
+
+static void write_host(struct json *j)
+{
+	char executable[4096];
+	read_executable(executable, sizeof(executable));
+	json_open(j, "host");
+	json_string(j, "go_version", gosym_version());
+	json_string(j, "allocator", status_allocator());
+	json_string(j, "executable", executable);
+	json_close(j);
+	json_string(j, "socket", server_socket_path());
+	json_known(j, "tcp_port", server_tcp_port() != 0, server_tcp_port());
+}
+
+int status_write_json(struct sink *sink)
+{
+	struct json j = {.follows = false};
+	text_init(&j.text, sink);
+	json_open(&j, NULL);
+	write_state(&j);
+	write_samples(&j);
+	write_stacks(&j);
+	write_memory(&j);
+	write_host(&j);
+	json_close(&j);
+	text_string(&j.text, "\n");
+	return text_flush(&j.text);
+}
+
+/* ---- comments --------------------------------------------------------- */
+
+#define MAX_COMMENTS  16
+#define COMMENT_BYTES 256
+
+struct comments {
+	struct scratch *scratch;
+	const char **list; /* MAX_COMMENTS, the last stays NULL */
+	size_t count;
+	bool failed;
+};
+
+static void comment_add(struct comments *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void comment_add(struct comments *c, const char *format, ...)
+{
+	char line[COMMENT_BYTES];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	char *kept = scratch_strdup(c->scratch, line, strlen(line));
+	if (!kept || c->count == MAX_COMMENTS - 1)
+		c->failed = true;
+	else
+		c->list[c->count++] = kept;
+}
+
+static void comment_interval(struct comments *c)
+{
+	struct control_state s = control_get();
+	comment_add(c, "state: %s", status_state());
+	if (s.sample_bytes == 1)
+		comment_add(c, "every allocation");
+	else
+		comment_add(c, "sampled every %" PRIu32 " bytes on average", s.sample_bytes);
+}
+
+static void comment_drops(struct comments *c)
+{
+	const struct {
+		const char *what;
+		uint64_t count;
+	} drops[] = {
+		{"blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
+		 LOAD(&track_drops.live_full)},
+		{"blocks dropped, no room for their stacks (stacks_full); raise CGOHEAP_MAX_MEMORY",
+		 LOAD(&track_drops.stacks_full)},
+		{"calls missed, made in a signal handler that interrupted the shim (reentered)",
+		 LOAD(&track_drops.reentered)},
+		{"frees missed, found when the address was used again (stale)",
+		 LOAD(&track_drops.stale)},
+	};
+	for (size_t i = 0; i < COUNT_OF(drops); i++)
+		if (drops[i].count)
+			comment_add(c, "%" PRIu64 " %s", drops[i].count, drops[i].what);
+}
+
+static void comment_stacks(struct comments *c)
+{
+	struct stack_ends e = stack_ends_read();
+	char reasons[COMMENT_BYTES];
+	size_t used = 0;
+	if (!e.truncated)
+		return;
+	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++) {
+		if (capture_end_is_complete(i) || !e.by_end[i] || used >= sizeof(reasons))
+			continue;
+		used += (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s %" PRIu64,
+					 used ? ", " : "", capture_end_name(i), e.by_end[i]);
+	}
+	comment_add(c, "incomplete stacks: %" PRIu64 " of %" PRIu64 " (%s)", e.truncated,
+		    e.truncated + e.complete, reasons);
+}
+
+const char *const *status_comments(struct scratch *scratch)
+{
+	struct comments c = {.scratch = scratch};
+	c.list = scratch_alloc(scratch, MAX_COMMENTS * sizeof(*c.list));
+	if (!c.list)
+		return NULL;
+	comment_add(&c, "cgoheap %s", CGOHEAP_VERSION);
+	comment_interval(&c);
+	comment_drops(&c);
+	comment_stacks(&c);
+	return c.failed ? NULL : c.list;
+}
