@@ -157,6 +157,7 @@ static enum side step_go(struct walk *w)
 		keep_frame(w, pc);
 		return SIDE_GO;
 	case GO_STEP_ROOT:
+		keep_frame(w, pc);
 		return finish(w, CAPTURE_COMPLETE_GO);
 	case GO_STEP_CROSSCALL:
 		keep_frame(w, pc);

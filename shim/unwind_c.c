@@ -253,7 +253,9 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 /* Names as pclntab has them; ABI0 wrappers carry the suffix ".abi0" in symbol tables only. */
 static uint8_t kind_of_go_function(const char *name)
 {
-	static const char *const roots[] = {"runtime.goexit", "runtime.mstart", "runtime.rt0_go"};
+	/* As topofstack in runtime/traceback.go has them. */
+	static const char *const roots[] = {"runtime.goexit", "runtime.mstart", "runtime.mcall",
+					    "runtime.morestack", "runtime.rt0_go"};
 
 	if (strcmp(name, "runtime.asmcgocall") == 0)
 		return PLACE_ASMCGOCALL;

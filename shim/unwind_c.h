@@ -32,7 +32,7 @@ enum place_kind {
 	PLACE_C_BAD_CFI,  /* information that does not decode */
 	PLACE_C_IN_GO,    /* C inside Go's text (internal linking): no CFI by nature */
 	PLACE_GO,         /* a Go function */
-	PLACE_GO_ROOT,    /* runtime.goexit, mstart, rt0_go: a stack's end */
+	PLACE_GO_ROOT,    /* runtime.goexit, mstart, mcall, rt0_go: a stack's end */
 	PLACE_ASMCGOCALL, /* Go called C */
 	PLACE_CROSSCALL2, /* C called Go */
 };

@@ -124,11 +124,18 @@ bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out)
 bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
 {
 	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
+		uint8_t kind;
 		if (!memory_read(memory, sp, pc))
 			return false;
-		if (is_go_pc(*pc - 1) && unwind_c_place(*pc - 1).kind == PLACE_ASMCGOCALL &&
-		    unwind_go_enter(memory, sp + 8, out))
+		if (!is_go_pc(*pc - 1))
+			continue;
+		kind = unwind_c_place(*pc - 1).kind;
+		if (kind == PLACE_ASMCGOCALL && unwind_go_enter(memory, sp + 8, out))
 			return true;
+		if (kind == PLACE_GO_ROOT) {
+			unwind_go_enter_at(0, sp + 8, out);
+			return true;
+		}
 	}
 	return false;
 }

@@ -36,7 +36,8 @@ bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out);
 /*
  * For C code that keeps no unwind information (internal linking, assembly):
  * looks up the thread's stack for a return into asmcgocall that
- * unwind_go_enter accepts.  *at: the stack pointer there, *pc: the return pc.
+ * unwind_go_enter accepts, or into a root (rt0_go, which calls x_cgo_init
+ * directly; the cursor's record is then 0).  *pc: that return pc.
  */
 bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc);
 
@@ -45,7 +46,7 @@ void unwind_go_enter_at(uint64_t record, uint64_t sp, struct go_cursor *out);
 
 enum go_step {
 	GO_STEP_FRAME,     /* *pc is the return pc of one more Go frame */
-	GO_STEP_ROOT,      /* the chain ends here as it should */
+	GO_STEP_ROOT,      /* *pc is in a function that nobody called: the end */
 	GO_STEP_CROSSCALL, /* *pc is in crosscall2; *regs are the C caller's */
 	GO_STEP_BAD,       /* it leaves the stacks it may be on */
 };
