@@ -15,14 +15,29 @@ type event struct {
 	Action, Package, Test, Output, ImportPath string
 }
 
+// key is a test; with Test "", what its package printed outside of any.
+type key struct{ Package, Test string }
+
+func (k key) String() string {
+	if k.Test == "" {
+		return k.Package
+	}
+	return k.Package + "." + k.Test
+}
+
+// parent is the test that k is a subtest of; at the end its package.
+func (k key) parent() key {
+	return key{k.Package, k.Test[:max(strings.LastIndex(k.Test, "/"), 0)]}
+}
+
 type run struct {
-	output  map[string]*strings.Builder // by test; "" is what no test said
-	parents map[string]bool
-	failed  map[string]bool // tests, and the parents of failed tests
+	output  map[key]*strings.Builder
+	parents map[key]bool // tests that have subtests
+	failed  map[key]bool // tests and packages below which one has failed
 }
 
 func main() {
-	r := run{map[string]*strings.Builder{}, map[string]bool{}, map[string]bool{}}
+	r := run{map[key]*strings.Builder{}, map[key]bool{}, map[key]bool{}}
 	lines := bufio.NewReader(os.Stdin)
 	for {
 		line, err := lines.ReadString('\n')
@@ -30,7 +45,7 @@ func main() {
 		if json.Unmarshal([]byte(line), &e) == nil {
 			r.see(e)
 		} else if line != "" {
-			r.say("", line)
+			fmt.Print("    ", line)
 		}
 		if err != nil {
 			return
@@ -38,59 +53,59 @@ func main() {
 	}
 }
 
-func (r *run) say(test, text string) {
-	if r.output[test] == nil {
-		r.output[test] = &strings.Builder{}
-	}
-	r.output[test].WriteString(text)
-}
-
 func (r *run) see(e event) {
-	if i := strings.LastIndex(e.Test, "/"); i >= 0 {
-		r.parents[e.Test[:i]] = true
+	k := key{e.Package, e.Test}
+	if k.Test != "" {
+		r.parents[k.parent()] = true
 	}
 	switch e.Action {
-	case "output", "build-output":
-		r.say(e.Test, e.Output)
+	case "build-output":
+		// "package [package.test]", which Package does not say here.
+		k.Package, _, _ = strings.Cut(e.ImportPath, " ")
+		r.say(k, e.Output)
+	case "output":
+		r.say(k, e.Output)
 	case "pass", "skip", "fail":
-		r.end(e)
+		r.end(k, e.Action)
 	}
 }
 
-func (r *run) end(e event) {
+func (r *run) say(k key, text string) {
+	if r.output[k] == nil {
+		r.output[k] = &strings.Builder{}
+	}
+	r.output[k].WriteString(text)
+}
+
+func (r *run) end(k key, action string) {
 	switch {
-	case e.Test == "" && e.Action == "fail" && !r.failed[""]:
-		// It did not build, or it died outside of a test.
-		fmt.Printf("not ok %s\n%s", e.Package, r.said(""))
-	case e.Test == "":
-		delete(r.output, "")
-		r.failed = map[string]bool{}
-	case e.Action == "fail":
-		if !r.failed[e.Test] {
-			fmt.Printf("not ok %s\n%s", e.Test, r.said(e.Test))
+	case action == "fail":
+		if !r.failed[k] {
+			// A package comes here where it did not build, or died outside of a test.
+			fmt.Printf("not ok %s\n%s", k, r.said(k))
 		}
-		for parent := e.Test; parent != ""; {
-			parent = parent[:max(strings.LastIndex(parent, "/"), 0)]
-			r.failed[parent] = true
+		for k.Test != "" {
+			k = k.parent()
+			r.failed[k] = true
 		}
-	case r.parents[e.Test]:
-	case e.Action == "skip":
-		fmt.Printf("skip %s %s\n", e.Test, r.reason(e.Test))
+	case k.Test == "" || r.parents[k]:
+	case action == "skip":
+		fmt.Printf("skip %s %s\n", k, r.reason(k))
 	default:
-		fmt.Println("ok", e.Test)
+		fmt.Println("ok", k)
 	}
 }
 
-func (r *run) said(test string) string {
-	if r.output[test] == nil {
+func (r *run) said(k key) string {
+	if r.output[k] == nil {
 		return ""
 	}
-	return "    " + strings.ReplaceAll(strings.TrimRight(r.output[test].String(), "\n"), "\n", "\n    ") + "\n"
+	return "    " + strings.ReplaceAll(strings.TrimRight(r.output[k].String(), "\n"), "\n", "\n    ") + "\n"
 }
 
 // reason is the line that t.Skip printed.
-func (r *run) reason(test string) string {
-	for _, line := range strings.Split(r.said(test), "\n") {
+func (r *run) reason(k key) string {
+	for _, line := range strings.Split(r.said(k), "\n") {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") {
 			return line
