@@ -11,11 +11,14 @@ VERSION := 0.1.0
 # ---- the shim ---------------------------------------------------------------
 
 SHIM_SRC := \
+	shim/body.c \
 	shim/capture.c \
 	shim/cfi.c \
 	shim/config.c \
+	shim/connection.c \
 	shim/control.c \
 	shim/elfsym.c \
+	shim/endpoint.c \
 	shim/gosym.c \
 	shim/gzip.c \
 	shim/http.c \
@@ -32,6 +35,7 @@ SHIM_SRC := \
 	shim/profile_text.c \
 	shim/real.c \
 	shim/region.c \
+	shim/routes.c \
 	shim/sample.c \
 	shim/server.c \
 	shim/stacks.c \

@@ -1,0 +1,298 @@
+#include "endpoint.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "netsys.h"
+
+#define BACKLOG 16
+
+/*
+ * The constructor opens files before main does.  A program that counts on its
+ * first open being descriptor 3 (or selects over low numbers) keeps that: ours
+ * are moved up here.
+ */
+#define LOWEST_FD 200
+
+/* ---- saying what went wrong --------------------------------------------- */
+
+/* strerror may read message catalogues, which allocates. */
+const char *endpoint_error_text(long error, char number[ENDPOINT_ERROR_BYTES])
+{
+	static const struct {
+		int error;
+		const char *text;
+	} texts[] = {
+		{EACCES, "permission denied"},
+		{EPERM, "not permitted"},
+		{ENOENT, "no such directory"},
+		{ENOTDIR, "a part of the path is not a directory"},
+		{EROFS, "read-only file system"},
+		{ENOSPC, "no space left"},
+		{EDQUOT, "quota exceeded"},
+		{ENAMETOOLONG, "name too long"},
+		{ELOOP, "too many symbolic links"},
+		{EADDRINUSE, "in use"},
+		{EADDRNOTAVAIL, "no such address here"},
+		{EMFILE, "too many open files"},
+		{ENFILE, "too many open files in the system"},
+		{EAFNOSUPPORT, "the kernel has no such sockets"},
+		{ENOMEM, "out of memory"},
+		{EAGAIN, "too many threads or processes"},
+	};
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		if (texts[i].error == error)
+			return texts[i].text;
+	snprintf(number, ENDPOINT_ERROR_BYTES, "error %ld", error);
+	return number;
+}
+
+static int complain_path(const char *path, const char *what)
+{
+	char quoted[CONFIG_QUOTE_BYTES];
+	config_complain("no socket at %s: %s, or set CGOHEAP_SOCKET to another path",
+			config_quote(quoted, path), what);
+	return -1;
+}
+
+/* `doing: permission denied; remedy`; result is as the kernel returned it. */
+static int complain_error(const char *path, const char *doing, long result, const char *remedy)
+{
+	char what[160], number[ENDPOINT_ERROR_BYTES];
+	snprintf(what, sizeof(what), "%s: %s; %s", doing, endpoint_error_text(-result, number),
+		 remedy);
+	return complain_path(path, what);
+}
+
+/* The thing itself, were it a symbolic link. */
+static long look_at(const char *path, struct stat *st)
+{
+	return arch_syscall6(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, AT_SYMLINK_NOFOLLOW, 0,
+			     0);
+}
+
+/* ---- our directory ------------------------------------------------------ */
+
+static int check_directory(const char *path, const struct stat *st)
+{
+	char what[128];
+	if (!S_ISDIR(st->st_mode))
+		return complain_path(
+			path, "it is not a directory (or a symbolic link to one); remove it");
+	if (st->st_uid != geteuid()) {
+		snprintf(what, sizeof(what),
+			 "that directory belongs to uid %u, not to %u; remove it", st->st_uid,
+			 geteuid());
+		return complain_path(path, what);
+	}
+	if (st->st_mode & (S_IWGRP | S_IWOTH)) {
+		snprintf(what, sizeof(what),
+			 "that directory can be written by others (mode %04o); chmod 700 it",
+			 st->st_mode & 07777);
+		return complain_path(path, what);
+	}
+	return 0;
+}
+
+/*
+ * Makes it if need be and looks at what is there.  Nobody can put another thing
+ * in its place after that: it lies in a directory that is ours or sticky.
+ * 0; -1 after a line on stderr; 1 where the parent cannot hold it, nothing said
+ * if quiet.
+ */
+static int make_directory(const char *path, bool quiet)
+{
+	struct stat st;
+	long made = arch_syscall6(SYS_mkdir, (long)path, 0700, 0, 0, 0, 0);
+	if (made < 0 && made != -EEXIST) {
+		if (!quiet)
+			complain_error(path, "cannot make that directory", made,
+				       "make it, owned by this user and of mode 700");
+		return 1;
+	}
+	long r = arch_syscall6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW,
+			       0, 0);
+	if (r < 0)
+		return complain_error(path, "cannot look at that directory", r, "remove it");
+	return check_directory(path, &st);
+}
+
+/* The default path in parent; result as make_directory's. */
+static int default_path_in(const char *parent, bool quiet, char path[CONFIG_PATH_BYTES])
+{
+	size_t n = (size_t)snprintf(path, CONFIG_PATH_BYTES, "%s/cgoheap-%u", parent, geteuid());
+	if (n + strlen("/4294967295.sock") >= CONFIG_PATH_BYTES)
+		return 1;
+	int result = make_directory(path, quiet);
+	if (result == 0)
+		snprintf(path + n, CONFIG_PATH_BYTES - n, "/%d.sock", sys_getpid());
+	return result;
+}
+
+static bool is_our_directory(const char *path)
+{
+	struct stat st;
+	return look_at(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
+/*
+ * XDG_RUNTIME_DIR may name what is not there or not ours (sudo keeps the other
+ * user's, containers inherit the host's): then it is as if not set.
+ */
+static int default_path(char path[CONFIG_PATH_BYTES])
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	if (runtime != NULL && *runtime == '/' && is_our_directory(runtime)) {
+		int result = default_path_in(runtime, true, path);
+		if (result <= 0)
+			return result;
+	}
+	return default_path_in("/tmp", false, path) == 0 ? 0 : -1;
+}
+
+/* ---- binding ------------------------------------------------------------ */
+
+static long move_up(long fd)
+{
+	long high;
+	if (fd < 0)
+		return fd;
+	high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LOWEST_FD, 0, 0, 0);
+	if (high < 0)
+		return fd; /* the limit is below that */
+	sys_close((int)fd);
+	return high;
+}
+
+static bool somebody_answers(const struct sockaddr_un *address)
+{
+	long fd = net_socket(AF_UNIX);
+	if (fd < 0)
+		return true; /* cannot tell: leave it alone */
+	long r = net_connect((int)fd, address, sizeof(*address));
+	sys_close((int)fd);
+	return r != -ECONNREFUSED;
+}
+
+/* Takes a dead socket's file away; 0, or -1 after a line on stderr. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	struct stat before, now;
+	const char *path = address->sun_path;
+	if (look_at(path, &before) < 0)
+		return 0; /* gone meanwhile */
+	if (!S_ISSOCK(before.st_mode))
+		return complain_path(path, "a file that is not a socket is there; remove it");
+	if (somebody_answers(address))
+		return complain_path(path, "another process listens there; end it");
+	/* Another process may have found it stale too and put its own there. */
+	if (look_at(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
+		return complain_path(path, "another process has just taken it; end it");
+	long r = arch_syscall6(SYS_unlink, (long)path, 0, 0, 0, 0, 0);
+	if (r < 0 && r != -ENOENT)
+		return complain_error(path, "cannot replace the socket of a dead process", r,
+				      "remove it");
+	return 0;
+}
+
+static int bind_unix(int fd, const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	/*
+	 * The mode the socket has when it is bound is the mode its file is made
+	 * with (net/unix/af_unix.c, unix_bind), so it is never open to others, in
+	 * a shared directory either; and the host's umask is left alone.
+	 */
+	arch_syscall6(SYS_fchmod, fd, 0600, 0, 0, 0, 0);
+	long r = net_bind(fd, address, sizeof(*address));
+	if (r == -EADDRINUSE) {
+		if (remove_stale(address) != 0)
+			return -1;
+		r = net_bind(fd, address, sizeof(*address));
+	}
+	if (r < 0)
+		return complain_error(path, "cannot make it", r,
+				      "make its directory writable for this user");
+	/* A umask that takes the owner's bits away too, and kernels that are not Linux. */
+	arch_syscall6(SYS_chmod, (long)path, 0600, 0, 0, 0, 0);
+	r = net_listen(fd, BACKLOG);
+	if (r < 0) {
+		arch_syscall6(SYS_unlink, (long)path, 0, 0, 0, 0, 0);
+		return complain_error(path, "cannot listen", r, "see what limits this process");
+	}
+	return 0;
+}
+
+int endpoint_open_unix(struct own_fd *own, const char *path, char bound[CONFIG_PATH_BYTES])
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char chosen[CONFIG_PATH_BYTES] = "";
+	*own = OWN_FD_NONE;
+	bound[0] = '\0';
+	if (*path == '\0' && default_path(chosen) != 0)
+		return -1;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", *path != '\0' ? path : chosen);
+	long fd = move_up(net_socket(AF_UNIX));
+	if (fd < 0)
+		return complain_error(address.sun_path, "cannot make a socket", fd,
+				      "see what limits this process");
+	if (bind_unix((int)fd, &address) != 0) {
+		sys_close((int)fd);
+		return -1;
+	}
+	strcpy(bound, address.sun_path);
+	*own = own_fd_take((int)fd);
+	return 0;
+}
+
+/* ---- TCP ---------------------------------------------------------------- */
+
+static int complain_tcp(uint32_t address, uint16_t port, long result)
+{
+	char number[ENDPOINT_ERROR_BYTES];
+	config_complain("cannot listen on %u.%u.%u.%u:%u: %s; set CGOHEAP_LISTEN to another port, "
+			"or to port 0 for any free one",
+			address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255, port,
+			endpoint_error_text(-result, number));
+	return -1;
+}
+
+static long listen_tcp(int fd, struct sockaddr_in *address)
+{
+	int one = 1;
+	socklen_t n = sizeof(*address);
+	/* The port of a service that has just been restarted is not "in use". */
+	net_set_option(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	long r = net_bind(fd, address, sizeof(*address));
+	if (r == 0)
+		r = net_listen(fd, BACKLOG);
+	if (r == 0)
+		r = net_own_name(fd, address, &n);
+	return r;
+}
+
+int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint16_t *bound)
+{
+	struct sockaddr_in in = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(address),
+	};
+	*own = OWN_FD_NONE;
+	*bound = 0;
+	long fd = move_up(net_socket(AF_INET));
+	if (fd < 0)
+		return complain_tcp(address, port, fd);
+	long r = listen_tcp((int)fd, &in);
+	if (r < 0) {
+		sys_close((int)fd);
+		return complain_tcp(address, port, r);
+	}
+	*bound = ntohs(in.sin_port);
+	*own = own_fd_take((int)fd);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * A listening socket: made in the constructor, bound where only its owner can
+ * reach it, and given up without harm when the host takes its descriptor.
+ *
+ * The default unix socket is cgoheap-<euid>/<pid>.sock in $XDG_RUNTIME_DIR where
+ * that is set, absolute and can hold our directory, else in /tmp.  Our directory
+ * has mode 0700; one that is a symbolic link, somebody else's, or writable by
+ * others is refused.  The socket has mode 0600 from the moment it exists.  A
+ * socket file nobody listens on is what a Go program leaves behind (it exits by
+ * exit_group, no destructor runs) and is replaced; one in use never is.
+ */
+#ifndef CGOHEAP_ENDPOINT_H
+#define CGOHEAP_ENDPOINT_H
+
+#include "base.h"
+#include "config.h"
+#include "ownfd.h"
+
+/*
+ * Binds and listens; 0, or -1 after one line on stderr.  Nothing is allocated.
+ * path: "" = the default place.  bound: the path it is at, as it was given.
+ */
+int endpoint_open_unix(struct own_fd *own, const char *path, char bound[CONFIG_PATH_BYTES]);
+/* address in host order; port 0 = any free one; *bound is the one it got. */
+int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint16_t *bound);
+
+/* What EACCES and its like mean, in words; "error N", into number, for others. */
+#define ENDPOINT_ERROR_BYTES 32
+const char *endpoint_error_text(long error, char number[ENDPOINT_ERROR_BYTES]);
+
+#endif

@@ -1,0 +1,308 @@
+/*
+ * The loop: two listening sockets, a few connections, and what control wants
+ * done in time.  Everything here but bind and start runs on the server's thread.
+ */
+#include "server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "connection.h"
+#include "control.h"
+#include "endpoint.h"
+#include "netsys.h"
+#include "real.h"
+#include "sample.h"
+
+#define SERVED 8 /* connections whose request is read */
+#define SPARE  2 /* beyond them: told that there are too many */
+
+#define STACK_BYTES     (256 * KIB)
+#define MAX_STACK_BYTES (16 * MIB)
+
+/* When the host is out of descriptors, or poll fails: never spin on it. */
+#define PAUSE_NS UINT64_C(100000000)
+
+enum { UNIX, TCP, LISTENERS };
+
+static struct {
+	struct own_fd listeners[LISTENERS];
+	struct connection connections[SERVED + SPARE];
+	uint64_t accept_again_ns; /* after a pause */
+	char socket_path[CONFIG_PATH_BYTES];
+	uint16_t tcp_port;
+	bool started;
+} server = {.listeners = {{.fd = -1}, {.fd = -1}}};
+
+const char *server_socket_path(void)
+{
+	return server.socket_path;
+}
+
+uint16_t server_tcp_port(void)
+{
+	return server.tcp_port;
+}
+
+int server_bind(const struct config *config)
+{
+	int result = endpoint_open_unix(&server.listeners[UNIX], config->socket_path,
+					server.socket_path);
+	if (config->listen && endpoint_open_tcp(&server.listeners[TCP], config->listen_address,
+						config->listen_port, &server.tcp_port) != 0)
+		result = -1;
+	return result;
+}
+
+/* ---- new connections ---------------------------------------------------- */
+
+static struct connection *free_connection(bool *is_spare)
+{
+	size_t i = 0;
+	while (i < SERVED + SPARE && server.connections[i].state != CONNECTION_FREE)
+		i++;
+	*is_spare = i >= SERVED;
+	return i < SERVED + SPARE ? &server.connections[i] : NULL;
+}
+
+/* The directory keeps others out already; this holds where its mode was changed. */
+static bool peer_may_ask(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+	return net_get_option(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void greet(struct connection *c, int fd, int listener, bool is_spare)
+{
+	connection_open(c, fd, listener == TCP);
+	if (listener == UNIX && !peer_may_ask(fd))
+		connection_refuse(c, 403, "only the user this process runs as, or root, may ask");
+	else if (is_spare)
+		connection_refuse(c, 503, "8 requests are under way: wait for one to end");
+}
+
+/* The host took our descriptor away. */
+static void lose_listener(int listener)
+{
+	own_fd_close(&server.listeners[listener]);
+	if (listener == UNIX)
+		server.socket_path[0] = '\0';
+	else
+		server.tcp_port = 0;
+}
+
+static void accept_all(int listener)
+{
+	struct connection *c;
+	bool is_spare;
+	while ((c = free_connection(&is_spare)) != NULL) {
+		long fd = net_accept(server.listeners[listener].fd);
+		if (fd >= 0) {
+			greet(c, (int)fd, listener, is_spare);
+		} else if (fd == -EAGAIN) {
+			return;
+		} else if (fd != -EINTR && fd != -ECONNABORTED) {
+			/* Most likely no descriptors; the client stays in the backlog. */
+			server.accept_again_ns = control_monotonic_ns() + PAUSE_NS;
+			return;
+		}
+	}
+}
+
+static void listener_step(int listener, short events)
+{
+	if (events == 0)
+		return;
+	if ((events & POLLNVAL) != 0 || !own_fd_is_ours(&server.listeners[listener]))
+		lose_listener(listener);
+	else
+		accept_all(listener);
+}
+
+/* ---- one turn ----------------------------------------------------------- */
+
+static void sleep_until(uint64_t *wait_ns, uint64_t then_ns, uint64_t now_ns)
+{
+	uint64_t left = then_ns > now_ns ? then_ns - now_ns : 0;
+	if (left < *wait_ns)
+		*wait_ns = left;
+}
+
+/* What to poll for: the listeners, then the connections, each at its own index. */
+static uint64_t prepare(struct pollfd *list, uint64_t wait_ns)
+{
+	uint64_t now_ns = control_monotonic_ns();
+	bool is_spare;
+	bool may_accept = now_ns >= server.accept_again_ns && free_connection(&is_spare) != NULL;
+	if (now_ns < server.accept_again_ns)
+		sleep_until(&wait_ns, server.accept_again_ns, now_ns);
+	for (int i = 0; i < LISTENERS; i++)
+		list[i] = (struct pollfd){
+			.fd = may_accept ? server.listeners[i].fd : -1,
+			.events = POLLIN,
+		};
+	for (int i = 0; i < SERVED + SPARE; i++) {
+		const struct connection *c = &server.connections[i];
+		bool is_free = c->state == CONNECTION_FREE;
+		list[LISTENERS + i] = (struct pollfd){
+			.fd = is_free ? -1 : c->own.fd,
+			.events = connection_events(c),
+		};
+		if (!is_free)
+			sleep_until(&wait_ns, c->deadline_ns, now_ns);
+	}
+	return wait_ns;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / 1000000000u),
+		.tv_nsec = (long)(ns % 1000000000u),
+	};
+}
+
+/* False where nothing can be said about any of the descriptors. */
+static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
+{
+	struct timespec timeout = to_timespec(wait_ns);
+	long r = net_poll(list, n, wait_ns == UINT64_MAX ? NULL : &timeout);
+	if (r >= 0)
+		return true;
+	if (r != -EINTR) {
+		/* A limit on descriptors below our few (a sandbox) refuses the whole list. */
+		timeout = to_timespec(PAUSE_NS);
+		net_poll(NULL, 0, &timeout);
+	}
+	return false;
+}
+
+static void turn(void)
+{
+	struct pollfd list[LISTENERS + SERVED + SPARE];
+	uint64_t wait_ns = prepare(list, control_tick());
+	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
+		for (size_t i = 0; i < COUNT_OF(list); i++)
+			list[i].revents = 0;
+	uint64_t now_ns = control_monotonic_ns();
+	/* Connections first: one that ends here makes room for one that comes. */
+	for (int i = 0; i < SERVED + SPARE; i++)
+		connection_step(&server.connections[i], list[LISTENERS + i].revents, now_ns);
+	for (int i = 0; i < LISTENERS; i++)
+		listener_step(i, list[i].revents);
+}
+
+/* ---- the thread --------------------------------------------------------- */
+
+static void *run(void *unused)
+{
+	sample_self.busy = 1; /* for good: our own calls are not the host's */
+	arch_syscall6(SYS_prctl, PR_SET_NAME, (long)"cgoheap", 0, 0, 0, 0);
+	for (;;)
+		turn();
+	return unused;
+}
+
+/* A stack with a guard page below it; NULL where there is no memory. */
+static void *map_stack(size_t bytes)
+{
+	char *p = sys_map_anonymous(bytes + PAGE_BYTES);
+	if (p == NULL)
+		return NULL;
+	arch_syscall6(SYS_mprotect, (long)p, PAGE_BYTES, PROT_NONE, 0, 0, 0);
+	return p + PAGE_BYTES;
+}
+
+static int create_on(void *stack, size_t bytes)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error = pthread_attr_init(&attr);
+	if (error != 0)
+		return error;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	error = pthread_attr_setstack(&attr, stack, bytes);
+	if (error == 0)
+		error = real.pthread_create(&thread, &attr, run, NULL);
+	pthread_attr_destroy(&attr);
+	return error;
+}
+
+/*
+ * glibc puts the program's static TLS on the thread's stack too, and refuses
+ * with EINVAL where it does not fit: try larger ones.  Untouched pages are free.
+ */
+static int create_thread(void)
+{
+	int error = EINVAL;
+	for (size_t bytes = STACK_BYTES; error == EINVAL && bytes <= MAX_STACK_BYTES; bytes *= 4) {
+		char *stack = map_stack(bytes);
+		error = stack != NULL ? create_on(stack, bytes) : ENOMEM;
+		if (error != 0 && stack != NULL)
+			sys_unmap(stack - PAGE_BYTES, bytes + PAGE_BYTES);
+	}
+	return error;
+}
+
+/*
+ * A new thread inherits its maker's mask.  pthread_sigmask, not the system call:
+ * it leaves out the two signals glibc needs on every thread, without which
+ * setuid in the host would wait for us forever.
+ */
+static int create_thread_without_signals(void)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = create_thread();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+/* Nobody will ever answer there: better that connecting fails. */
+static void give_up(int error)
+{
+	char number[ENDPOINT_ERROR_BYTES];
+	config_complain("cannot start the thread that serves the profile: %s; the program runs on "
+			"without its socket",
+			endpoint_error_text(error, number));
+	if (server.listeners[UNIX].fd >= 0)
+		arch_syscall6(SYS_unlink, (long)server.socket_path, 0, 0, 0, 0, 0);
+	for (int i = 0; i < LISTENERS; i++)
+		lose_listener(i);
+}
+
+int server_start(void)
+{
+	int saved_errno = errno;
+	if (__atomic_exchange_n(&server.started, true, __ATOMIC_ACQ_REL))
+		return 0;
+	if (server.listeners[UNIX].fd < 0 && server.listeners[TCP].fd < 0)
+		return -1;
+	uint8_t before = sample_enter();
+	int error = create_thread_without_signals();
+	if (error != 0)
+		give_up(error);
+	sample_leave(before);
+	errno = saved_errno;
+	return error == 0 ? 0 : -1;
+}
+
+void server_after_fork_in_child(void)
+{
+	STORE(&server.started, true); /* nothing starts in a child */
+	for (int i = 0; i < LISTENERS; i++)
+		lose_listener(i);
+	for (int i = 0; i < SERVED + SPARE; i++) {
+		struct connection *c = &server.connections[i];
+		/* Its memory may have been in the middle of a change: left as it is. */
+		if (c->state != CONNECTION_FREE)
+			own_fd_close(&c->own);
+		c->state = CONNECTION_FREE;
+	}
+}
