@@ -1,0 +1,301 @@
+/* The table of live blocks against an exact model, and the filter in front of it. */
+#include "child.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "control.h"
+#include "live.h"
+#include "region.h"
+#include "sample.h"
+
+static struct live_block block_at(uint64_t address, uint64_t size)
+{
+	return (struct live_block){
+		.address = address, .size = size, .site = 7, .interval = 1, .tick = 9};
+}
+
+static int put(uint64_t address, uint64_t size)
+{
+	struct live_block stale, b = block_at(address, size);
+	return live_put(&b, &stale);
+}
+
+/* Addresses that all have one filter byte: the hash's multiplier turned round. */
+static uint64_t colliding(uint32_t hash, uint64_t i)
+{
+	uint64_t inverse = 1, k = UINT64_C(0x9E3779B97F4A7C15);
+	for (int round = 0; round < 6; round++)
+		inverse *= 2 - k * inverse;
+	return (((uint64_t)hash << (64 - LIVE_FILTER_BITS)) + i) * inverse;
+}
+
+static void takes_what_was_put(void)
+{
+	struct live_block out;
+
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(!live_take((void *)0x1000, &out) && !live_maybe((void *)0x1000));
+	CHECK(put(0x1000, 24) == 0 && put(0x2000, 48) == 0);
+	CHECK(live_maybe((void *)0x1000) && live_maybe((void *)0x2000) && live_count() == 2);
+	CHECK(live_take((void *)0x1000, &out));
+	CHECK(out.address == 0x1000 && out.size == 24 && out.site == 7 && out.interval == 1 &&
+	      out.tick == 9);
+	CHECK(!live_maybe((void *)0x1000) && live_maybe((void *)0x2000));
+	CHECK(!live_take((void *)0x1000, &out));
+	CHECK(live_take((void *)0x2000, &out) && live_count() == 0);
+}
+CASE(takes_what_was_put)
+
+static void a_missed_free_is_replaced(void)
+{
+	struct live_block stale, fresh = block_at(0x1000, 99), out;
+
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(put(0x1000, 24) == 0);
+	CHECK(live_put(&fresh, &stale) == 1 && stale.size == 24 && live_count() == 1);
+	CHECK(live_take((void *)0x1000, &out) && out.size == 99);
+	CHECK(!live_maybe((void *)0x1000) && live_count() == 0);
+}
+CASE(a_missed_free_is_replaced)
+
+static void what_is_held_can_be_put_back(void)
+{
+	struct live_block out;
+	uint32_t held;
+	uint64_t n = 0;
+
+	CHECK(region_init(4 * MIB) == 0);
+	CHECK(live_hold((void *)0x10, &out) == 0);
+	while (put(0x10 + 16 * n, n) == 0)
+		n++;
+	held = live_hold((void *)0x10, &out);
+	CHECK(held && out.size == 0 && out.tick == 9 && live_count() == n - 1);
+	CHECK(put(0x8, 1) == -1); /* its room is still its own */
+	live_restore(held);
+	CHECK(live_count() == n && live_maybe((void *)0x10));
+	held = live_hold((void *)0x10, &out);
+	CHECK(held && out.size == 0);
+	live_drop(held);
+	CHECK(live_count() == n - 1 && put(0x8, 1) == 0);
+	CHECK(!live_take((void *)0x10, &out));
+}
+CASE(what_is_held_can_be_put_back)
+
+static void a_full_pool_refuses_and_recovers(void)
+{
+	struct live_block out;
+	uint64_t total, n = 0;
+
+	CHECK(region_init(4 * MIB) == 0);
+	total = region->live_nodes.bytes / 32;
+	while (put(0x10 + 16 * n, n) == 0)
+		n++;
+	CHECK(n == total && live_count() == total);
+	/* Room that another shard gave up is room: all of it can be used again, anywhere. */
+	for (uint64_t i = 0; i < 1000; i++)
+		CHECK(live_take((void *)(0x10 + 16 * i), &out) && out.size == i);
+	for (uint64_t i = 0; i < 1000; i++)
+		CHECK(put(colliding(5, i), i) == 0);
+	CHECK(put(0x8, 0) == -1 && !live_maybe((void *)0x8));
+	CHECK(live_count() == total);
+	for (uint64_t i = 1000; i < n; i++)
+		CHECK(live_take((void *)(0x10 + 16 * i), &out) && out.size == i);
+}
+CASE(a_full_pool_refuses_and_recovers)
+
+/* ---- the filter --------------------------------------------------------- */
+
+static void the_filter_counts_below_its_limit(void)
+{
+	struct live_block out;
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (uint64_t i = 0; i < 254; i++)
+		CHECK(put(colliding(77, i), i) == 0);
+	CHECK(live_filter[77] == 254);
+	for (uint64_t i = 0; i < 254; i++)
+		CHECK(live_maybe((void *)colliding(77, i)) &&
+		      live_take((void *)colliding(77, i), &out) && out.size == i);
+	CHECK(live_filter[77] == 0);
+}
+CASE(the_filter_counts_below_its_limit)
+
+static void the_filter_sticks_at_its_limit(void)
+{
+	struct live_block out;
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (uint64_t i = 0; i < 300; i++)
+		CHECK(put(colliding(78, i), i) == 0);
+	CHECK(live_filter[78] == 255 && live_filter[77] == 0 && live_filter[79] == 0);
+	for (uint64_t i = 0; i < 300; i++)
+		CHECK(live_take((void *)colliding(78, i), &out) && out.size == i);
+	CHECK(live_filter[78] == 255 && live_count() == 0);
+	/* Answers "maybe" for ever, and the table still answers right. */
+	CHECK(!live_take((void *)colliding(78, 3), &out));
+	CHECK(put(colliding(78, 3), 5) == 0 && live_take((void *)colliding(78, 3), &out));
+}
+CASE(the_filter_sticks_at_its_limit)
+
+static void a_pinned_address_is_never_let_through(void)
+{
+	struct live_block out;
+
+	live_filter_pin((void *)0x1000); /* before there is a region */
+	CHECK(live_maybe((void *)0x1000));
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(put(0x1000, 1) == 0 && live_take((void *)0x1000, &out));
+	CHECK(live_maybe((void *)0x1000) && !live_take((void *)0x1000, &out));
+}
+CASE(a_pinned_address_is_never_let_through)
+
+/* ---- many threads -------------------------------------------------------- */
+
+#define THREADS   4
+#define ADDRESSES 2000
+#define ROUNDS    100000
+
+struct worker {
+	uint64_t base;
+	uint64_t sizes[ADDRESSES]; /* 0: not in the table */
+};
+static struct worker workers[THREADS];
+
+static void step(struct worker *w, uint64_t r)
+{
+	uint64_t i = r % ADDRESSES, address = w->base + 16 * i;
+	struct live_block out;
+	uint32_t held;
+
+	if (!w->sizes[i]) {
+		CHECK(put(address, r) == 0);
+		w->sizes[i] = r;
+		CHECK(live_maybe((void *)address));
+		return;
+	}
+	CHECK(live_maybe((void *)address)); /* no false negative, whatever the others do */
+	if (r >> 40 & 1) {
+		CHECK(live_take((void *)address, &out) && out.size == w->sizes[i]);
+		w->sizes[i] = 0;
+	} else {
+		held = live_hold((void *)address, &out);
+		CHECK(held && out.size == w->sizes[i]);
+		live_restore(held);
+	}
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t x = w->base | 1;
+
+	for (int n = 0; n < ROUNDS; n++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		step(w, x);
+	}
+	return NULL;
+}
+
+static uint64_t visited, visited_wrong;
+static void visit(const struct live_block *b, void *arg)
+{
+	(void)arg;
+	for (int t = 0; t < THREADS; t++)
+		if (b->address - workers[t].base < 16 * ADDRESSES) {
+			visited++;
+			visited_wrong +=
+				workers[t].sizes[(b->address - workers[t].base) / 16] != b->size;
+			return;
+		}
+	visited_wrong++;
+}
+
+static void count_one(const struct live_block *b, void *arg)
+{
+	*(uint64_t *)arg += b->address != 0;
+}
+
+static void agrees_with_a_model_under_threads(void)
+{
+	pthread_t threads[THREADS];
+	uint64_t expected = 0;
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (uint64_t t = 0; t < THREADS; t++) {
+		workers[t].base = 0x7f0000000000 + t * 0x1000000;
+		CHECK(!pthread_create(&threads[t], NULL, work, &workers[t]));
+	}
+	for (int n = 0; n < 20; n++) { /* a reader meanwhile */
+		uint64_t count = 0;
+		live_each(count_one, &count);
+		CHECK(count <= THREADS * ADDRESSES);
+	}
+	for (int t = 0; t < THREADS; t++) {
+		CHECK(!pthread_join(threads[t], NULL));
+		for (int i = 0; i < ADDRESSES; i++)
+			expected += workers[t].sizes[i] != 0;
+	}
+	CHECK(live_count() == expected && expected > 0);
+	live_each(visit, NULL);
+	CHECK(visited == expected && visited_wrong == 0);
+	for (int t = 0; t < THREADS; t++)
+		for (uint64_t i = 0; i < ADDRESSES; i++) {
+			struct live_block out;
+			CHECK(live_take((void *)(workers[t].base + 16 * i), &out) ==
+			      (workers[t].sizes[i] != 0));
+		}
+	CHECK(live_count() == 0);
+	for (size_t i = 0; i < sizeof live_filter; i++)
+		CHECK(live_filter[i] == 0);
+}
+CASE(agrees_with_a_model_under_threads)
+
+/* ---- the rest ------------------------------------------------------------ */
+
+static void leave_locked(const struct live_block *b, void *arg)
+{
+	(void)b, (void)arg;
+	live_after_fork_in_child();
+	struct live_block out;
+	CHECK(live_take((void *)0x1000, &out));
+	_exit(0);
+}
+
+/* visit runs under the lock: as in the child of a fork that came at such a moment. */
+static void locks_are_new_in_a_forked_child(void)
+{
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(put(0x1000, 1) == 0);
+	live_each(leave_locked, NULL);
+	CHECK(!"visited");
+}
+CASE(locks_are_new_in_a_forked_child)
+
+static void ticks_count_from_the_start(void)
+{
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(live_tick_now() == 0);
+	region->start_monotonic_ns = control_monotonic_ns() - 35 * LIVE_TICK_NS - LIVE_TICK_NS / 2;
+	CHECK(live_tick_now() == 35 || live_tick_now() == 36);
+}
+CASE(ticks_count_from_the_start)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_takes_what_was_put),
+		cmocka_unit_test(test_a_missed_free_is_replaced),
+		cmocka_unit_test(test_what_is_held_can_be_put_back),
+		cmocka_unit_test(test_a_full_pool_refuses_and_recovers),
+		cmocka_unit_test(test_the_filter_counts_below_its_limit),
+		cmocka_unit_test(test_the_filter_sticks_at_its_limit),
+		cmocka_unit_test(test_a_pinned_address_is_never_let_through),
+		cmocka_unit_test(test_agrees_with_a_model_under_threads),
+		cmocka_unit_test(test_locks_are_new_in_a_forked_child),
+		cmocka_unit_test(test_ticks_count_from_the_start),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
