@@ -1,0 +1,286 @@
+package main
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// What decides whether cgoheap can work in a program.  `doctor` shows every
+// check, `run` refuses or warns by the same ones.
+
+type level string
+
+const (
+	levelOK   level = "ok"
+	levelWarn level = "warn"
+	levelFail level = "fail"
+)
+
+type check struct {
+	Name   string `json:"name"`
+	Level  level  `json:"level"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy,omitempty"`
+	// A program may be run all the same: what it starts may be what is looked for.
+	runnable bool
+}
+
+func ok(name, format string, args ...any) check {
+	return check{Name: name, Level: levelOK, Text: fmt.Sprintf(format, args...)}
+}
+
+func warn(name, remedy, format string, args ...any) check {
+	return check{Name: name, Level: levelWarn, Text: fmt.Sprintf(format, args...), Remedy: remedy, runnable: true}
+}
+
+func fail(name, remedy, format string, args ...any) check {
+	return check{Name: name, Level: levelFail, Text: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+// checkProgram looks at a program's file as the user uid, gid would start it.
+func checkProgram(f *facts, uid, gid int) []check {
+	checks := []check{checkFile(f)}
+	if checks[0].Level == levelFail || f.isScript {
+		return checks
+	}
+	checks = append(checks, checkGo(f), checkLinking(f))
+	if f.loader != "" {
+		checks = append(checks, checkLibc(f))
+	}
+	if f.isGo() && f.loader != "" {
+		checks = append(checks, checkCgo(f))
+	}
+	if f.loader != "" && (f.hasCgo || !f.isGo()) {
+		checks = append(checks, checkAllocator(f))
+	}
+	checks = append(checks, checkPrivileges(f, uid, gid))
+	if len(f.instrumented()) > 0 {
+		checks = append(checks, checkInstrumented(f))
+	}
+	if f.isGo() {
+		checks = append(checks, checkStripped(f))
+	}
+	return checks
+}
+
+func checkFile(f *facts) check {
+	const name = "file"
+	switch {
+	case f.mode.IsDir():
+		return fail(name, "give the program's path", "it is a directory")
+	case !f.mode.IsRegular():
+		return fail(name, "give the program's path", "it is not a regular file")
+	case f.isScript:
+		return checkScript(f)
+	case !f.isELF:
+		return fail(name, "give the program's path", "neither an ELF program nor a script that begins with #!")
+	case f.class != elf.ELFCLASS64 || f.machine != elf.EM_X86_64:
+		return fail(name, "build it for linux/amd64", "%s, and cgoheap is for 64-bit x86-64 only", architecture(f))
+	case f.isShared:
+		return fail(name, "give the program that loads it", "a shared library, not a program")
+	case f.mode&0o111 == 0:
+		return fail(name, "chmod +x "+quoteShell(f.path), "not executable")
+	}
+	return ok(name, "64-bit x86-64 program")
+}
+
+func architecture(f *facts) string {
+	bits := 64
+	if f.class == elf.ELFCLASS32 {
+		bits = 32
+	}
+	return fmt.Sprintf("a %d-bit %s program", bits, strings.ToLower(strings.TrimPrefix(f.machine.String(), "EM_")))
+}
+
+// checkScript: a script starts other programs, and they inherit the preload.
+func checkScript(f *facts) check {
+	c := warn("file", "",
+		"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs")
+	words := strings.Fields(f.interpreter)
+	if len(words) == 0 {
+		return fail("file", "write the interpreter after #!", "a script that names no interpreter")
+	}
+	shell, err := inspect(words[0], words[0])
+	if err != nil {
+		return fail("file", "install it", "a script for %s, which is not here", quoteName(words[0]))
+	}
+	if shell.isMusl() {
+		return checkLibc(shell)
+	}
+	return c
+}
+
+// The range that cgoheap is tested on.
+const oldestGo, newestGo = 21, 27
+
+var goVersion = regexp.MustCompile(`\bgo1\.(\d+)`)
+
+func checkGo(f *facts) check {
+	const name = "go"
+	if !f.isGo() {
+		c := fail(name, "if it starts a Go program, that one is seen; CGOHEAP_ANY=1 or cgoheap run --any looks at it too",
+			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs")
+		c.runnable = true
+		return c
+	}
+	version := escapeName(f.goInfo.GoVersion)
+	found := goVersion.FindStringSubmatch(version)
+	if found == nil {
+		return warn(name, "", "Go of an unknown version (%s); tested are go1.%d to go1.%d", version, oldestGo, newestGo)
+	}
+	switch minor, _ := strconv.Atoi(found[1]); {
+	case minor < oldestGo:
+		return warn(name, fmt.Sprintf("build it with go1.%d or newer", oldestGo),
+			"%s, older than the tested go1.%d to go1.%d: stacks may end early or lack names", version, oldestGo, newestGo)
+	case minor > newestGo:
+		return warn(name, "look for a newer cgoheap",
+			"%s, newer than the tested go1.%d to go1.%d: stacks may end early or lack names", version, oldestGo, newestGo)
+	}
+	return ok(name, "%s", version)
+}
+
+func checkLinking(f *facts) check {
+	const name = "linking"
+	const noCode = "there is no C heap to look at; go tool pprof's heap profile shows all there is"
+	switch {
+	case f.loader != "" && f.external:
+		return ok(name, "dynamic, by the C linker")
+	case f.loader != "":
+		return ok(name, "dynamic, by Go's own linker")
+	case !f.isGo():
+		c := fail(name, "put cgoheap run before the program that it starts",
+			"statically linked: it ignores a preload, though the programs it starts do not")
+		c.runnable = true
+		return c
+	case f.setting("CGO_ENABLED") == "0":
+		return fail(name, noCode, "statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload")
+	case f.hasCgo:
+		return fail(name, "build it without -extldflags -static",
+			"statically linked with -extldflags -static: it ignores a preload")
+	}
+	return fail(name, noCode, "statically linked, as no package in it uses cgo: it has no C code, and ignores a preload")
+}
+
+func checkLibc(f *facts) check {
+	const name = "libc"
+	if f.isMusl() {
+		return fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
+			"linked against musl (Alpine): cgoheap needs glibc")
+	}
+	version := systemGlibc(f.loader)
+	if version < 0 {
+		return ok(name, "glibc, by its loader %s", escapeName(f.loader))
+	}
+	return ok(name, "%s", version)
+}
+
+func checkCgo(f *facts) check {
+	const name = "cgo"
+	switch {
+	case !f.hasCgo:
+		return fail(name, "there is no C heap to look at; go tool pprof's heap profile shows all there is",
+			"dynamic, but no package in it uses cgo")
+	case len(f.cgoPackages) == 0:
+		return ok(name, "used")
+	}
+	return ok(name, "used by %s", escapeName(listSome(f.cgoPackages, 5)))
+}
+
+func listSome(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+func checkAllocator(f *facts) check {
+	const name = "allocator"
+	switch {
+	case f.definesMalloc():
+		c := fail(name, "link the allocator as a shared library, or preload it: LD_PRELOAD=libjemalloc.so.2 cgoheap run ...",
+			"malloc is defined inside the executable (%s): its calls never leave it, and only what passes through libc, "+
+				"such as mmap, is seen", f.allocatorName())
+		c.runnable = true
+		return c
+	case len(f.prefixed) > 0:
+		return warn(name, "", "%s is linked in beside malloc: what calls %s itself is not seen",
+			prefixedNames[f.prefixed[0]], strings.Join(f.prefixed, ", "))
+	}
+	return ok(name, "malloc is called in a shared library")
+}
+
+func checkPrivileges(f *facts, uid, gid int) check {
+	const name = "privileges"
+	const remedy = "put cgoheap run behind it (sudo cgoheap run ...), or run a copy without them"
+	if why := f.secureMode(uid, gid); why != "" {
+		return fail(name, remedy, "it has %s: the loader ignores a preload in it", why)
+	}
+	if f.mode&(os.ModeSetuid|os.ModeSetgid) != 0 || f.fileCaps {
+		return warn(name, remedy, "it has setuid, setgid or file capabilities: "+
+			"started by another user than you, it ignores a preload")
+	}
+	return ok(name, "no setuid, setgid or file capabilities")
+}
+
+func checkInstrumented(f *facts) check {
+	names := strings.Join(f.instrumented(), " ")
+	text := "built with " + names + ", which is not tested with cgoheap"
+	if strings.Contains(names, "-asan") {
+		text += ": the sanitizer's own malloc wants to come first, and may refuse to start"
+	}
+	return warn("sanitizer", "build it without "+names, "%s", text)
+}
+
+func checkStripped(f *facts) check {
+	if f.stripped {
+		return ok("symbols", "stripped: Go functions keep their names, C functions inside it show as addresses")
+	}
+	return ok("symbols", "not stripped")
+}
+
+// checkLibrary compares the shim with the libc that it would be loaded beside.
+func checkLibrary(library string, err error, libc glibcVersion) check {
+	const name = "library"
+	if err != nil {
+		return fail(name, "", "%s", err)
+	}
+	needed := neededGlibc(library)
+	if libc >= 0 && needed > libc {
+		return fail(name, "use a "+libraryName+" built on a system as old as the target",
+			"%s needs %s, the program has %s", quoteName(library), needed, libc)
+	}
+	return ok(name, "%s", escapeName(library))
+}
+
+// checkPreload looks at what LD_PRELOAD holds for a program not yet started: it is kept, behind ours.
+func checkPreload(preload string) []check {
+	others := otherPreloads(preload)
+	if len(others) == 0 {
+		return nil
+	}
+	return []check{ok("preload", "%s stays preloaded, behind cgoheap", escapeName(strings.Join(others, ", ")))}
+}
+
+// preloads splits LD_PRELOAD as the loader does.
+func preloads(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
+}
+
+func isShim(path string) bool {
+	return strings.HasPrefix(filepath.Base(path), libraryName)
+}
+
+func otherPreloads(value string) []string {
+	var others []string
+	for _, p := range preloads(value) {
+		if !isShim(p) {
+			others = append(others, p)
+		}
+	}
+	return others
+}

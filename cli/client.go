@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/pprof/profile"
+)
+
+const (
+	statusTimeout  = 5 * time.Second
+	profileTimeout = 60 * time.Second // a large binary's symbols are read for it
+	// The process is not trusted with our memory.
+	maxStatusBytes  = 1 << 20
+	maxProfileBytes = 256 << 20
+	maxPlainBytes   = 1 << 30
+)
+
+// client speaks HTTP with the shim of one process.
+type client struct {
+	process *process
+	http    *http.Client
+}
+
+func newClient(p *process) *client {
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		fd, err := p.connect()
+		if err != nil {
+			return nil, errDial{err}
+		}
+		file := os.NewFile(uintptr(fd), "cgoheap socket")
+		defer file.Close()
+		return net.FileConn(file)
+	}
+	return &client{process: p, http: &http.Client{Transport: &http.Transport{
+		DialContext:        dial,
+		DisableKeepAlives:  true, // the shim serves few connections at a time
+		DisableCompression: true,
+	}}}
+}
+
+// status is /v1/status.  A figure that the shim does not know is nil.
+type status struct {
+	Version     string  `json:"version"`
+	PID         int     `json:"pid"`
+	State       string  `json:"state"`
+	SampleBytes uint64  `json:"sample_bytes"`
+	RemainingNS *int64  `json:"sampling_remaining_ns"`
+	UptimeNS    int64   `json:"uptime_ns"`
+	StartTime   string  `json:"start_time"`
+	Samples     samples `json:"samples"`
+	Dropped     map[string]uint64
+	Stacks      stackCounts `json:"stacks"`
+	Memory      struct {
+		ResidentBytes uint64 `json:"resident_bytes"`
+		MaxBytes      uint64 `json:"max_bytes"`
+	} `json:"memory"`
+	Threads int `json:"threads"`
+	Host    struct {
+		GoVersion  string `json:"go_version"`
+		Allocator  string `json:"allocator"`
+		Executable string `json:"executable"`
+	} `json:"host"`
+	Socket  *string `json:"socket"`
+	TCPPort *int    `json:"tcp_port"`
+}
+
+type samples struct {
+	Taken uint64 `json:"taken"`
+	Live  uint64 `json:"live"`
+}
+
+type stackCounts struct {
+	Distinct  uint64            `json:"distinct"`
+	Sites     uint64            `json:"sites"`
+	Complete  uint64            `json:"complete"`
+	Truncated uint64            `json:"truncated"`
+	ByEnd     map[string]uint64 `json:"by_end"`
+}
+
+func (c *client) status() (*status, error) {
+	body, err := c.request(http.MethodGet, "/v1/status", nil, statusTimeout, maxStatusBytes)
+	if err != nil {
+		return nil, err
+	}
+	s := &status{}
+	if err := json.Unmarshal(body, s); err != nil {
+		return nil, fmt.Errorf("%s answers on its socket, but not as a shim that this cgoheap %s knows: %s",
+			c.process.title(), version, escapeName(err.Error()))
+	}
+	return s, nil
+}
+
+// profileBytes fetches /debug/pprof/cgoheap as it is.
+func (c *client) profileBytes(query url.Values, timeout time.Duration) ([]byte, error) {
+	return c.request(http.MethodGet, "/debug/pprof/cgoheap", query, timeout, maxProfileBytes)
+}
+
+func (c *client) profile(query url.Values) (*profile.Profile, error) {
+	body, err := c.profileBytes(query, profileTimeout)
+	if err != nil {
+		return nil, err
+	}
+	p, err := parseProfile(body)
+	if err != nil {
+		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s", c.process.title(), escapeName(err.Error()))
+	}
+	return p, nil
+}
+
+// parseProfile bounds what a small answer may unpack to.
+func parseProfile(body []byte) (*profile.Profile, error) {
+	unzip, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := readBounded(unzip, maxPlainBytes)
+	if err != nil {
+		return nil, err
+	}
+	return profile.ParseUncompressed(plain)
+}
+
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = fmt.Errorf("more than %s", formatBytes(limit))
+	}
+	return body, err
+}
+
+// request returns the body of a 200, or one sentence.
+func (c *client) request(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	target := url.URL{Scheme: "http", Host: "cgoheap", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err, timeout)
+	}
+	defer resp.Body.Close()
+	body, err := readBounded(resp.Body, limit)
+	if err != nil {
+		return nil, c.explain(err, timeout)
+	}
+	if resp.StatusCode != http.StatusOK {
+		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+		if line == "" {
+			line = resp.Status
+		}
+		return nil, fmt.Errorf("%s refused: %s", c.process.title(), escapeName(cutEnd(line, 300)))
+	}
+	return body, nil
+}
+
+func (c *client) explain(err error, timeout time.Duration) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	var dial errDial
+	switch {
+	case !c.process.alive():
+		return errEnded{c.process}
+	case errors.As(err, &dial):
+		return dial.error
+	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
+		return fmt.Errorf("%s gave no answer within %s%s",
+			c.process.title(), formatDuration(timeout), c.process.stoppedHint())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s closed the connection before its answer was whole: try again", c.process.title())
+	}
+	return fmt.Errorf("%s answers on its socket, but not with HTTP: %s",
+		c.process.title(), escapeName(cutEnd(err.Error(), 200)))
+}
+
+// errDial marks what connect said: a whole sentence already.
+type errDial struct{ error }
+
+// errEnded: the process was there, and is no more.
+type errEnded struct{ process *process }
+
+func (e errEnded) Error() string { return fmt.Sprintf("process %d has ended", e.process.pid) }

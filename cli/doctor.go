@@ -1,0 +1,330 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+const doctorHelp = `usage: cgoheap doctor PROGRAM|PID [--json] [--library PATH]
+
+Says whether cgoheap can work: in a program, before it is started, or in a
+process that runs.  Each check has one line, and what to do where it failed.
+The exit code is 0 where it works and 1 where it will not.
+
+Examples:
+  cgoheap doctor ./service
+  cgoheap doctor 4242
+`
+
+// report is the outcome: the checks, and one sentence.
+type report struct {
+	Target  string  `json:"target"`
+	PID     *int    `json:"pid"`
+	Works   bool    `json:"works"`
+	Verdict string  `json:"verdict"`
+	Checks  []check `json:"checks"`
+}
+
+func doctor(io stdio, args []string) error {
+	asJSON, library := false, ""
+	f := newFlags()
+	f.boolean("--json", &asJSON)
+	f.text("--library", &library)
+	rest, err := f.parseExactly(args, "PROGRAM or PID")
+	if err != nil {
+		return err
+	}
+	r, err := examine(rest[0], library)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = writeJSON(io.out, r)
+	} else {
+		r.print(io)
+	}
+	if err == nil && !r.Works {
+		err = errReported
+	}
+	return err
+}
+
+// examine takes a number for a process: a program of such a name is ./4242.
+func examine(target, library string) (*report, error) {
+	if _, err := strconv.Atoi(target); err == nil {
+		pid, err := parsePID(target)
+		if err != nil {
+			return nil, err
+		}
+		p, err := openProcess(pid)
+		if err != nil {
+			return nil, err
+		}
+		return examineProcess(p, library)
+	}
+	return examineProgram(target, library)
+}
+
+func examineProgram(name, library string) (*report, error) {
+	path, err := resolveProgram(name)
+	if err != nil {
+		// Not executable, say: the checks have a line for that.
+		if _, statErr := os.Stat(name); statErr != nil {
+			return nil, err
+		}
+		path = name
+	}
+	f, err := inspect(path, path)
+	if err != nil {
+		return nil, explainOpen(path, err)
+	}
+	r := &report{Target: path, Checks: checkProgram(f, os.Getuid(), os.Getgid())}
+	if f.loader != "" {
+		found, err := findLibrary(library)
+		r.Checks = append(r.Checks, checkLibrary(found, err, systemGlibc(f.loader)))
+		r.Checks = append(r.Checks, checkPreload(os.Getenv("LD_PRELOAD"))...)
+	}
+	r.judge("start it with cgoheap run -- " + quoteShell(path))
+	return r, nil
+}
+
+func examineProcess(p *process, library string) (*report, error) {
+	r := &report{Target: p.executable(), PID: &p.pid}
+	shims, err := p.shims()
+	if err != nil {
+		return nil, p.explainAccess(err)
+	}
+	if r.Target == "" {
+		return nil, p.explainNoShim()
+	}
+	f, err := inspect(procPath(p.pid, "exe"), r.Target)
+	if err != nil {
+		return nil, p.explainAccess(err)
+	}
+	env, err := p.environ()
+	if err != nil {
+		return nil, p.explainAccess(err)
+	}
+	if len(shims) == 0 {
+		r.examineUnloaded(p, f, env, library)
+		return r, nil
+	}
+	r.Checks = append(r.Checks, checkGo(f))
+	if env["CGOHEAP_ANY"] == "1" && !f.isGo() {
+		r.Checks[0] = ok("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
+	}
+	if f.hasCgo || !f.isGo() {
+		r.Checks = append(r.Checks, checkAllocator(f))
+	}
+	r.Checks = append(r.Checks, checkLoaded(shims), checkOrder(env["LD_PRELOAD"]))
+	if len(f.instrumented()) > 0 {
+		r.Checks = append(r.Checks, checkInstrumented(f))
+	}
+	r.Checks = append(r.Checks, checkShim(newClient(p))...)
+	r.judge(fmt.Sprintf("see who holds C memory with cgoheap top %d", p.pid))
+	return r, nil
+}
+
+// examineUnloaded: what would be if the process were started anew.
+func (r *report) examineUnloaded(p *process, f *facts, env map[string]string, library string) {
+	restart := "restart it with cgoheap run -- " + quoteShell(p.executable())
+	why := "not loaded, and it cannot be given to a process that runs"
+	if loaded := preloads(env["LD_PRELOAD"]); anyOf(loaded, isShim) {
+		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
+			"or not as the process sees it (a container?), or LD_PRELOAD was ignored"
+	}
+	r.Checks = checkProgram(f, p.effectiveUID(), os.Getgid())
+	if f.loader != "" {
+		found, err := findLibrary(library)
+		r.Checks = append(r.Checks, checkLibrary(found, err, p.processGlibc()))
+		r.Checks = append(r.Checks, checkPreload(env["LD_PRELOAD"])...)
+	}
+	works := true
+	for _, c := range r.Checks {
+		works = works && c.Level != levelFail
+	}
+	if !works {
+		restart = ""
+	}
+	r.Checks = append(r.Checks, fail("loaded", restart, "%s", why))
+	r.judge("")
+	if works {
+		r.Verdict = "not loaded, but it can be: " + restart
+	}
+}
+
+func anyOf(words []string, is func(string) bool) bool {
+	for _, w := range words {
+		if is(w) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkLoaded(shims []string) check {
+	if len(shims) > 1 {
+		return warn("loaded", "preload one of them", "%d copies are loaded: %s", len(shims),
+			escapeName(strings.Join(shims, ", ")))
+	}
+	return ok("loaded", "%s", escapeName(shims[0]))
+}
+
+// knownAllocators are libraries that answer malloc themselves and call no next one.
+var knownAllocators = []string{"jemalloc", "tcmalloc", "mimalloc", "snmalloc", "rpmalloc", "hardened_malloc",
+	"hoard", "tbbmalloc", "libasan", "libscudo", "heaptrack", "dmalloc"}
+
+// checkOrder: what stands before us in LD_PRELOAD is asked first, and an allocator asks nobody else.
+func checkOrder(preload string) check {
+	const name = "order"
+	var before []string
+	found := false
+	for _, p := range preloads(preload) {
+		if isShim(p) {
+			found = true
+			break
+		}
+		before = append(before, p)
+	}
+	if !found {
+		return ok(name, "loaded by other means than LD_PRELOAD")
+	}
+	for _, p := range before {
+		for _, a := range knownAllocators {
+			if strings.Contains(filepath.Base(p), a) {
+				return fail(name, "restart it with "+libraryName+" first in LD_PRELOAD, as cgoheap run does",
+					"%s stands before it in LD_PRELOAD and answers malloc itself", escapeName(p))
+			}
+		}
+	}
+	if len(before) > 0 {
+		return warn(name, "put "+libraryName+" first, as cgoheap run does",
+			"%s before it in LD_PRELOAD", escapeName(strings.Join(before, ", ")))
+	}
+	return ok(name, "first in LD_PRELOAD")
+}
+
+// checkShim asks the shim itself.
+func checkShim(c *client) []check {
+	s, err := c.status()
+	if err != nil {
+		return []check{fail("socket", "", "%s", err)}
+	}
+	answer := "answers, shim " + escapeName(s.Version)
+	if s.Socket != nil {
+		answer = escapeName(*s.Socket) + " " + answer
+	}
+	return []check{ok("socket", "%s", answer), checkState(c.process.pid, s), checkDropped(s), checkStacks(s),
+		ok("memory", "%s of at most %s", formatBytes(int64(s.Memory.ResidentBytes)), formatBytes(int64(s.Memory.MaxBytes)))}
+}
+
+func checkState(pid int, s *status) check {
+	const name = "state"
+	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", escapeName(s.State), formatInterval(s.SampleBytes),
+		countOf(int(s.Samples.Taken), "sample", "samples"), formatCount(int64(s.Samples.Live)), escapeName(s.Host.Allocator))
+	if s.State == "sampling" {
+		return ok(name, "%s", text)
+	}
+	return warn(name, fmt.Sprintf("cgoheap sampling %d on", pid), "%s", text)
+}
+
+func checkDropped(s *status) check {
+	const name = "dropped"
+	var parts []string
+	full := false
+	for _, key := range sortedCounts(s.Dropped) {
+		// A stale record is a free that was missed and noticed: no sample was lost.
+		if n := s.Dropped[key]; n > 0 {
+			parts = append(parts, formatCount(int64(n))+" "+strings.ReplaceAll(escapeName(key), "_", " "))
+			full = full || strings.HasSuffix(key, "_full")
+		}
+	}
+	if len(parts) == 0 {
+		return ok(name, "no sample was dropped")
+	}
+	remedy := ""
+	if full {
+		remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES",
+			plainBytes(s.Memory.MaxBytes))
+	}
+	return warn(name, remedy, "%s", strings.Join(parts, ", "))
+}
+
+// checkStacks: a stack that ends early still has its leaf, but not who asked.
+func checkStacks(s *status) check {
+	const name = "stacks"
+	total := s.Stacks.Complete + s.Stacks.Truncated
+	if total == 0 {
+		return ok(name, "none yet")
+	}
+	share := 100 * float64(s.Stacks.Complete) / float64(total)
+	text := fmt.Sprintf("%s of %s complete", formatShare(share), formatCount(int64(total)))
+	var reasons []string
+	for _, end := range sortedCounts(s.Stacks.ByEnd) {
+		if n := s.Stacks.ByEnd[end]; n > 0 && !strings.HasPrefix(end, "complete_") {
+			reasons = append(reasons, formatCount(int64(n))+" "+strings.ReplaceAll(escapeName(end), "_", " "))
+		}
+	}
+	if len(reasons) > 0 {
+		text += "; the others: " + strings.Join(reasons, ", ")
+	}
+	if share < 99 {
+		return warn(name, "", "%s", text)
+	}
+	return ok(name, "%s", text)
+}
+
+// formatShare never rounds up to 100 %.
+func formatShare(percent float64) string {
+	if percent == 100 {
+		return "100 %"
+	}
+	return fmt.Sprintf("%.2f %%", min(percent, 99.99))
+}
+
+func sortedCounts(m map[string]uint64) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// judge makes the verdict of the checks.
+func (r *report) judge(next string) {
+	var warnings []string
+	for _, c := range r.Checks {
+		switch c.Level {
+		case levelFail:
+			r.Verdict = "will not work: " + c.Text
+			return
+		case levelWarn:
+			warnings = append(warnings, c.Name)
+		}
+	}
+	r.Works = true
+	r.Verdict = "works: " + next
+	if len(warnings) > 0 {
+		r.Verdict = fmt.Sprintf("works, but see %s: %s", strings.Join(warnings, ", "), next)
+	}
+}
+
+func (r *report) print(io stdio) {
+	title := escapeName(r.Target)
+	if r.PID != nil {
+		title = fmt.Sprintf("process %d, %s", *r.PID, title)
+	}
+	fmt.Fprintln(io.out, title)
+	for _, c := range r.Checks {
+		fmt.Fprintf(io.out, "  %-5s %-10s %s\n", c.Level, c.Name, c.Text)
+		if c.Remedy != "" {
+			fmt.Fprintf(io.out, "  %-5s %-10s -> %s\n", "", "", c.Remedy)
+		}
+	}
+	fmt.Fprintln(io.out, r.Verdict)
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// formatBytes writes a size as people read it: "812.4 MiB".
+func formatBytes(n int64) string {
+	sign := ""
+	value := float64(n)
+	if n < 0 {
+		sign, value = "-", -value
+	}
+	if value < 1024 {
+		return fmt.Sprintf("%s%d B", sign, int64(value))
+	}
+	unit := -1
+	for value >= 1024 && unit < 5 {
+		value /= 1024
+		unit++
+	}
+	// 1023.96 KiB would round to "1024.0 KiB".
+	if value >= 1023.95 && unit < 5 {
+		value /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%s%.1f %ciB", sign, value, "KMGTPE"[unit])
+}
+
+// plainBytes writes a size exactly, in the largest unit that divides it: "512KiB", "1".
+func plainBytes(n uint64) string {
+	for _, u := range []struct {
+		bytes uint64
+		name  string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n >= u.bytes && n%u.bytes == 0 {
+			return strconv.FormatUint(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatUint(n, 10)
+}
+
+// formatInterval says how finely a shim samples.
+func formatInterval(sampleBytes uint64) string {
+	if sampleBytes == 1 {
+		return "every allocation"
+	}
+	return "1 in " + plainBytes(sampleBytes)
+}
+
+// formatGrowth is formatBytes with its sign.
+func formatGrowth(n int64) string {
+	if n > 0 {
+		return "+" + formatBytes(n)
+	}
+	return formatBytes(n)
+}
+
+// formatCount groups digits: "1,234,567".
+func formatCount(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if digits[0] == '-' {
+		sign, digits = "-", digits[1:]
+	}
+	var parts []string
+	for len(digits) > 3 {
+		parts = append([]string{digits[len(digits)-3:]}, parts...)
+		digits = digits[:len(digits)-3]
+	}
+	return sign + strings.Join(append([]string{digits}, parts...), ",")
+}
+
+// countOf is a count with its noun: "1 process", "3 processes".
+func countOf(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return formatCount(int64(n)) + " " + many
+}
+
+// formatDuration keeps the two largest units: "45s", "4m10s", "2h03m", "5d04h".
+func formatDuration(d time.Duration) string {
+	switch {
+	case d > 0 && d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return pairOfUnits(int(d.Minutes()), "m", int(d.Seconds())%60, "s")
+	case d < 24*time.Hour:
+		return pairOfUnits(int(d.Hours()), "h", int(d.Minutes())%60, "m")
+	}
+	return pairOfUnits(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
+}
+
+func pairOfUnits(big int, bigUnit string, small int, smallUnit string) string {
+	if small == 0 {
+		return fmt.Sprintf("%d%s", big, bigUnit)
+	}
+	return fmt.Sprintf("%d%s%02d%s", big, bigUnit, small, smallUnit)
+}
+
+var byteUnits = map[string]uint64{
+	"": 1, "b": 1,
+	"k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10,
+	"m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20,
+	"g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
+}
+
+// parseBytes reads 524288, 512KiB, 1MiB; units are binary, as the shim reads them.
+func parseBytes(text string) (uint64, bool) {
+	digits := strings.TrimRightFunc(text, unicode.IsLetter)
+	unit, ok := byteUnits[strings.ToLower(text[len(digits):])]
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || n > math.MaxUint64/unit {
+		return 0, false
+	}
+	return n * unit, true
+}
+
+// parseDuration reads 90s, 10m, 1h30m, 250ms, and plain seconds.
+func parseDuration(text string) (time.Duration, bool) {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return time.Duration(n) * time.Second, true
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil && d >= 0 && text[0] != '+'
+}
+
+// escapeName makes a name that another process chose safe for a terminal: what
+// is not printable (control characters, escape sequences, characters that turn
+// the reading direction, broken UTF-8) becomes \x1b and the like.
+func escapeName(name string) string {
+	clean := true
+	for _, r := range name {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return name
+	}
+	var b strings.Builder
+	for i := 0; i < len(name); {
+		r, n := utf8.DecodeRuneInString(name[i:])
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			fmt.Fprintf(&b, `\x%02x`, name[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// quoteName is for a word of the user's or a process's inside a sentence.
+func quoteName(name string) string {
+	return `"` + escapeName(name) + `"`
+}
+
+// quoteShell is for a word in a command line that the user is meant to copy.
+func quoteShell(word string) string {
+	plain := word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-./:=@%+,", r))
+	})
+	if plain {
+		return word
+	}
+	return "'" + strings.ReplaceAll(escapeName(word), "'", `'\''`) + "'"
+}
+
+// cut shortens text to width columns, at its start where the end tells more.
+func cutEnd(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	if width <= 1 {
+		return string(runes[:max(width, 0)])
+	}
+	return string(runes[:width-1]) + "…"
+}
+
+func cutStart(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	if width <= 1 {
+		return string(runes[:max(width, 0)])
+	}
+	return "…" + string(runes[len(runes)-width+1:])
+}
+
+// table aligns columns; a column in right is set flush right, and the last is never padded.
+func writeTable(w io.Writer, right []bool, rows [][]string) {
+	widths := make([]int, len(right))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			switch {
+			case right[i]:
+				line.WriteString(pad + cell)
+			case i == len(row)-1:
+				line.WriteString(cell)
+			default:
+				line.WriteString(cell + pad)
+			}
+			if i < len(row)-1 {
+				line.WriteString("  ")
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+}
+
+// writeJSON is for machines; <, > and & stay as they are, function names hold them.
+func writeJSON(w io.Writer, value any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(value)
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sort"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// facts is what a program's file says about whether a preloaded library can
+// see the C allocations of the process that runs it.
+type facts struct {
+	path        string
+	mode        os.FileMode
+	owner       uint32
+	group       uint32
+	fileCaps    bool   // has the security.capability attribute
+	interpreter string // of a script: what follows #!
+	isScript    bool
+
+	isELF    bool
+	class    elf.Class
+	machine  elf.Machine
+	isShared bool // a library, not a program
+	loader   string
+	stripped bool
+	external bool // linked by the C linker: some package beyond std's uses cgo
+
+	goInfo      *debug.BuildInfo // nil: not a Go program
+	hasCgo      bool             // runtime/cgo is in it
+	cgoPackages []string         // packages that call C
+
+	allocator     []string // malloc-family functions defined inside the executable
+	prefixed      []string // the same of an allocator under a prefix: je_malloc
+	importsMalloc bool
+}
+
+// inspect reads the facts of a file.  name may be /proc/PID/exe; shown is the path for people.
+func inspect(name, shown string) (*facts, error) {
+	f := &facts{path: shown}
+	// Before it is opened: a named pipe would keep us waiting.
+	if err := f.readAttributes(name); err != nil || !f.mode.IsRegular() {
+		return f, err
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	magic := make([]byte, 256)
+	n, _ := file.ReadAt(magic, 0)
+	magic = magic[:n]
+	if bytes.HasPrefix(magic, []byte("#!")) {
+		line, _, _ := bytes.Cut(magic[2:], []byte("\n"))
+		f.isScript, f.interpreter = true, strings.TrimSpace(string(line))
+		return f, nil
+	}
+	if !bytes.HasPrefix(magic, []byte(elf.ELFMAG)) {
+		return f, nil
+	}
+	f.isELF = true
+	return f, f.readELF(file)
+}
+
+func (f *facts) readAttributes(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	f.mode = info.Mode()
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		f.owner, f.group = st.Uid, st.Gid
+	}
+	size, err := unix.Getxattr(name, "security.capability", nil)
+	f.fileCaps = err == nil && size > 0
+	return nil
+}
+
+func (f *facts) readELF(file *os.File) error {
+	e, err := elf.NewFile(file)
+	if err != nil {
+		return fmt.Errorf("%s is a damaged ELF file: %s", quoteName(f.path), escapeName(err.Error()))
+	}
+	f.class, f.machine = e.Class, e.Machine
+	for _, p := range e.Progs {
+		switch p.Type {
+		case elf.PT_INTERP:
+			text, _ := io.ReadAll(io.LimitReader(p.Open(), 4096))
+			f.loader = strings.TrimRight(string(text), "\x00")
+		case elf.PT_GNU_EH_FRAME:
+			f.external = true // Go's own linker writes none
+		}
+	}
+	f.goInfo, _ = buildinfo.Read(file)
+	f.isShared = e.Type == elf.ET_DYN && f.loader == "" && f.goInfo == nil && e.Entry == 0
+	f.stripped = e.Section(".symtab") == nil
+	f.readSymbols(e)
+	if f.goInfo != nil {
+		return f.scanNames(file)
+	}
+	return nil
+}
+
+var allocatorNames = map[string]bool{
+	"malloc": true, "free": true, "calloc": true, "realloc": true, "posix_memalign": true,
+	"aligned_alloc": true, "memalign": true,
+}
+
+// Whose malloc a prefix is; _rjem_ is jemalloc as Rust renames it.
+var prefixedNames = map[string]string{
+	"je_malloc": "jemalloc", "_rjem_malloc": "jemalloc", "_rjem_je_malloc": "jemalloc",
+	"tc_malloc": "tcmalloc", "mi_malloc": "mimalloc", "rpmalloc": "rpmalloc",
+	"sn_malloc": "snmalloc", "scalable_malloc": "tbbmalloc",
+}
+
+func (f *facts) readSymbols(e *elf.File) {
+	static, _ := e.Symbols()
+	dynamic, _ := e.DynamicSymbols()
+	own, prefixed := map[string]bool{}, map[string]bool{}
+	for _, s := range append(static, dynamic...) {
+		defined := s.Section != elf.SHN_UNDEF && elf.ST_TYPE(s.Info) == elf.STT_FUNC
+		switch {
+		case s.Name == "malloc" && s.Section == elf.SHN_UNDEF:
+			f.importsMalloc = true
+		case defined && allocatorNames[s.Name]:
+			own[s.Name] = true
+		case defined && prefixedNames[s.Name] != "":
+			prefixed[s.Name] = true
+		}
+	}
+	f.allocator, f.prefixed = sortedKeys(own), sortedKeys(prefixed)
+}
+
+// definesMalloc: calls of malloc do not leave the executable.  Each cgo program
+// calls malloc (runtime/cgo does, to start a thread), so one that does not
+// import it has it inside, stripped or not.
+func (f *facts) definesMalloc() bool {
+	if f.loader == "" || !f.isELF {
+		return false
+	}
+	for _, name := range f.allocator {
+		if name == "malloc" {
+			return true
+		}
+	}
+	return f.goInfo != nil && f.hasCgo && !f.importsMalloc
+}
+
+// allocatorName guesses whose malloc is inside.
+func (f *facts) allocatorName() string {
+	if len(f.prefixed) > 0 {
+		return prefixedNames[f.prefixed[0]]
+	}
+	return "an allocator"
+}
+
+// Go's function names stand in pclntab between NULs, also in a stripped file.
+// Spelled in two parts, so that this command's own file does not hold them.
+var (
+	crossingName = []byte("\x00" + strings.Join([]string{"cross", "call2"}, "") + "\x00")
+	wrapperName  = []byte(strings.Join([]string{"._C", "func_"}, ""))
+)
+
+const (
+	scanChunk   = 1 << 20
+	scanOverlap = 512 // longer than any name looked for
+)
+
+// scanNames finds runtime/cgo and the packages that call C by the names of functions.
+// Not by way of section headers or pclntab: both moved between releases.
+func (f *facts) scanNames(file io.ReadSeeker) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	packages := map[string]bool{}
+	reader := bufio.NewReaderSize(file, scanChunk)
+	buf := make([]byte, 0, scanChunk+scanOverlap)
+	for {
+		n, err := io.ReadFull(reader, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		f.hasCgo = f.hasCgo || bytes.Contains(buf, crossingName)
+		scanWrappers(buf, packages)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		buf = append(buf[:0], buf[len(buf)-scanOverlap:]...)
+	}
+	f.cgoPackages = sortedKeys(packages)
+	return nil
+}
+
+// scanWrappers collects the packages of Go's cgo wrappers: "example.com/pkg._Cfunc_name".
+func scanWrappers(buf []byte, packages map[string]bool) {
+	for {
+		at := bytes.Index(buf, wrapperName)
+		if at < 0 {
+			return
+		}
+		name := buf[max(0, at-scanOverlap/2):at]
+		if nul := bytes.LastIndexByte(name, 0); nul >= 0 && isImportPath(name[nul+1:]) {
+			packages[strings.ReplaceAll(string(name[nul+1:]), "%2e", ".")] = true
+		}
+		buf = buf[at+len(wrapperName):]
+	}
+}
+
+func isImportPath(name []byte) bool {
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`"'()*,:;<>[]{}`), c) >= 0 {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+func sortedKeys(set map[string]bool) []string {
+	keys := make([]string, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+func (f *facts) isStatic() bool { return f.isELF && f.loader == "" }
+func (f *facts) isGo() bool     { return f.goInfo != nil }
+func (f *facts) isMusl() bool   { return strings.Contains(filepath.Base(f.loader), "ld-musl") }
+
+// setting is one of the build settings that the go command records; "" where it did not.
+func (f *facts) setting(key string) string {
+	if f.goInfo == nil {
+		return ""
+	}
+	for _, s := range f.goInfo.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// instrumented names -race, -asan, -msan among the build's settings.
+func (f *facts) instrumented() []string {
+	var found []string
+	for _, key := range []string{"-race", "-asan", "-msan"} {
+		if f.setting(key) == "true" {
+			found = append(found, key)
+		}
+	}
+	return found
+}
+
+// secureMode says why the loader would ignore LD_PRELOAD for this user (AT_SECURE); "" it would not.
+func (f *facts) secureMode(uid, gid int) string {
+	switch {
+	case f.mode&os.ModeSetuid != 0 && int(f.owner) != uid:
+		return "setuid"
+	case f.mode&os.ModeSetgid != 0 && int(f.group) != gid:
+		return "setgid"
+	case f.fileCaps && uid != 0:
+		return "file capabilities"
+	}
+	return ""
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"debug/elf"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// findLibrary returns libcgoheap.so's absolute path: as given, else
+// $CGOHEAP_LIBRARY, else beside the command or where `make install` puts it.
+func findLibrary(given string) (string, error) {
+	if given == "" {
+		given = os.Getenv("CGOHEAP_LIBRARY")
+	}
+	if given != "" {
+		path, err := filepath.Abs(given)
+		if err != nil {
+			return "", err
+		}
+		if !isFile(path) {
+			return "", fmt.Errorf("there is no library at %s (--library or CGOHEAP_LIBRARY says so)", quoteName(path))
+		}
+		return path, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	dir := filepath.Dir(self)
+	for _, place := range []string{".", "../lib/cgoheap", "../lib"} {
+		if path := filepath.Join(dir, place, libraryName); isFile(path) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not beside this command in %s, nor in ../lib/cgoheap or ../lib: "+
+		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY", libraryName, quoteName(dir))
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// glibcVersion is 2.N as N; -1 unknown.
+type glibcVersion int
+
+func (v glibcVersion) String() string { return fmt.Sprintf("glibc 2.%d", int(v)) }
+
+func parseGlibcVersion(symbolVersion string) glibcVersion {
+	rest, ok := strings.CutPrefix(symbolVersion, "GLIBC_2.")
+	if !ok {
+		return -1
+	}
+	minor, _, _ := strings.Cut(rest, ".")
+	n, err := strconv.Atoi(minor)
+	if err != nil {
+		return -1
+	}
+	return glibcVersion(n)
+}
+
+// neededGlibc is the newest glibc that a library asks for.
+func neededGlibc(path string) glibcVersion {
+	e, err := elf.Open(path)
+	if err != nil {
+		return -1
+	}
+	defer e.Close()
+	needed := glibcVersion(-1)
+	needs, _ := e.DynamicVersionNeeds()
+	for _, need := range needs {
+		for _, v := range need.Needs {
+			needed = max(needed, parseGlibcVersion(v.Dep))
+		}
+	}
+	return needed
+}
+
+// providedGlibc is the version that a libc.so.6 defines.
+func providedGlibc(file io.ReaderAt) glibcVersion {
+	e, err := elf.NewFile(file)
+	if err != nil {
+		return -1
+	}
+	provided := glibcVersion(-1)
+	versions, _ := e.DynamicVersions()
+	for _, v := range versions {
+		provided = max(provided, parseGlibcVersion(v.Name))
+	}
+	return provided
+}
+
+// systemGlibc finds the libc.so.6 that belongs to a program's loader.
+func systemGlibc(loader string) glibcVersion {
+	if real, err := filepath.EvalSymlinks(loader); err == nil {
+		loader = real
+	}
+	for _, dir := range []string{filepath.Dir(loader), "/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"} {
+		file, err := os.Open(filepath.Join(dir, "libc.so.6"))
+		if err != nil {
+			continue
+		}
+		v := providedGlibc(file)
+		file.Close()
+		if v >= 0 {
+			return v
+		}
+	}
+	return -1
+}
+
+// processGlibc is the version of the libc that a process has mapped.
+func (p *process) processGlibc() glibcVersion {
+	files, _ := p.mappedFiles()
+	for _, f := range files {
+		base := filepath.Base(f)
+		if base == "libc.so.6" || strings.HasPrefix(base, "libc-2.") {
+			return p.providedGlibc(f)
+		}
+	}
+	return -1
+}
+
+func (p *process) providedGlibc(name string) glibcVersion {
+	file, err := p.openFile(name)
+	if err != nil {
+		return -1
+	}
+	defer file.Close()
+	return providedGlibc(file)
+}

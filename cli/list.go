@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const listHelp = `usage: cgoheap list [--json]
+
+Shows the processes that have libcgoheap.so loaded and that you may look at:
+their state, how finely they sample, the sampled blocks alive and the bytes
+that those stand for.  "~" marks an estimate.
+
+Example:
+  $ cgoheap list
+   PID  STATE     INTERVAL        LIVE      IN USE  UPTIME  GO        PROGRAM
+  4242  sampling  1 in 512KiB    1,625  ~812.4 MiB  4d02h   go1.26.8  service
+
+A process whose state is "passive" has the library loaded, but is not looked at.
+`
+
+// listEntry is one process.  What is not known is null.
+type listEntry struct {
+	PID         int     `json:"pid"`
+	Program     string  `json:"program"`
+	State       string  `json:"state"` // sampling, dormant, passive, unreachable
+	Reason      string  `json:"reason,omitempty"`
+	SampleBytes *uint64 `json:"sample_bytes"`
+	LiveSamples *uint64 `json:"live_samples"`
+	InUseBytes  *int64  `json:"in_use_bytes"`
+	UptimeNS    *int64  `json:"uptime_ns"`
+	GoVersion   *string `json:"go_version"`
+}
+
+const (
+	listWorkers = 8
+	// A figure beside the others is not worth a long wait.
+	listProfileTimeout = 2 * time.Second
+)
+
+func listProcesses(io stdio, args []string) error {
+	asJSON := false
+	f := newFlags()
+	f.boolean("--json", &asJSON)
+	if _, err := f.parseExactly(args); err != nil {
+		return err
+	}
+	found, unreadable, err := findShims()
+	if err != nil {
+		return err
+	}
+	entries := describeAll(found)
+	if asJSON {
+		return writeJSON(io.out, map[string]any{"processes": entries, "unreadable": unreadable})
+	}
+	printList(io, entries)
+	if unreadable > 0 {
+		fmt.Fprintf(io.err, "cgoheap: %s of other users could not be looked at; run this as root to see them too\n",
+			countOf(unreadable, "process", "processes"))
+	}
+	return nil
+}
+
+// findShims scans /proc for processes that map the library, and counts those that may not be read.
+func findShims() (found []*process, unreadable int, err error) {
+	names, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, entry := range names {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		p, err := openProcess(pid)
+		if err != nil {
+			continue
+		}
+		shims, err := p.shims()
+		switch {
+		case err != nil && p.alive() && p.hasCommandLine():
+			unreadable++
+		case len(shims) > 0 && p.state != 'Z':
+			found = append(found, p)
+		}
+	}
+	return found, unreadable, nil
+}
+
+// hasCommandLine: threads of the kernel have none; everybody may read it.
+func (p *process) hasCommandLine() bool {
+	text, err := os.ReadFile(procPath(p.pid, "cmdline"))
+	return err == nil && len(text) > 0
+}
+
+func describeAll(found []*process) []listEntry {
+	entries := make([]listEntry, len(found))
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, listWorkers)
+	for i, p := range found {
+		wait.Add(1)
+		slots <- struct{}{}
+		go func() {
+			entries[i] = describe(p)
+			<-slots
+			wait.Done()
+		}()
+	}
+	wait.Wait()
+	sort.Slice(entries, func(i, j int) bool { return entries[i].PID < entries[j].PID })
+	return entries
+}
+
+func describe(p *process) listEntry {
+	e := listEntry{PID: p.pid, Program: p.program()}
+	c := newClient(p)
+	s, err := c.status()
+	if err != nil {
+		e.State, e.Reason = "unreachable", err.Error()
+		if env, envErr := p.environ(); envErr == nil && p.passiveReason(env) != "" {
+			e.State, e.Reason = "passive", p.passiveReason(env)
+		}
+		return e
+	}
+	e.State = s.State
+	e.SampleBytes, e.LiveSamples, e.UptimeNS = &s.SampleBytes, &s.Samples.Live, &s.UptimeNS
+	if s.Host.GoVersion != "" {
+		e.GoVersion = &s.Host.GoVersion
+	}
+	if total, err := c.inUseBytes(); err == nil {
+		e.InUseBytes = &total
+	}
+	return e
+}
+
+// inUseBytes sums the profile, without names: they are what makes one dear.
+func (c *client) inUseBytes() (int64, error) {
+	body, err := c.request(http.MethodGet, "/debug/pprof/cgoheap", url.Values{"symbols": {"none"}},
+		listProfileTimeout, maxProfileBytes)
+	if err != nil {
+		return 0, err
+	}
+	p, err := parseProfile(body)
+	if err != nil {
+		return 0, err
+	}
+	s, err := summarize(p)
+	if err != nil {
+		return 0, err
+	}
+	return s.bytes, nil
+}
+
+func printList(io stdio, entries []listEntry) {
+	if len(entries) == 0 {
+		fmt.Fprintln(io.err, "cgoheap: no process that you may look at has cgoheap loaded; start one with cgoheap run -- PROGRAM")
+		return
+	}
+	rows := [][]string{{"PID", "STATE", "INTERVAL", "LIVE", "IN USE", "UPTIME", "GO", "PROGRAM"}}
+	for _, e := range entries {
+		rows = append(rows, e.row())
+	}
+	writeTable(io.out, []bool{true, false, false, true, true, false, false, false}, rows)
+}
+
+func (e *listEntry) row() []string {
+	row := []string{strconv.Itoa(e.PID), escapeName(e.State), "-", "-", "-", "-", "-", e.Program}
+	if e.SampleBytes != nil {
+		row[2] = formatInterval(*e.SampleBytes)
+	}
+	if e.LiveSamples != nil {
+		row[3] = formatCount(int64(*e.LiveSamples))
+	}
+	if e.InUseBytes != nil {
+		row[4] = estimate(formatBytes(*e.InUseBytes), e.SampleBytes == nil || *e.SampleBytes > 1)
+	}
+	if e.UptimeNS != nil {
+		row[5] = formatDuration(time.Duration(*e.UptimeNS))
+	}
+	if e.GoVersion != nil {
+		row[6] = escapeName(*e.GoVersion)
+	}
+	if e.Reason != "" {
+		row[7] += ": " + strings.TrimPrefix(e.Reason, fmt.Sprintf("process %d (%s) ", e.PID, e.Program))
+	}
+	return row
+}
+
+func estimate(text string, estimated bool) string {
+	if estimated {
+		return "~" + text
+	}
+	return text
+}

@@ -1,0 +1,168 @@
+// Command cgoheap runs programs under libcgoheap.so, finds the processes that
+// have it loaded, and shows what their C code holds.
+//
+// It is one static binary, so that it can be copied into any container.  All it
+// knows of a process comes from /proc and from the shim's socket; it attaches
+// to nothing and changes nothing but, on request, whether the shim samples.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// version is set by the build.
+var version = "dev"
+
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// stdio is where a verb reads from and writes to.
+type stdio struct {
+	out, err io.Writer
+	terminal *os.File // stdout where it is a terminal, else nil
+	progress bool     // stderr is a terminal: a line may be rewritten
+}
+
+// usageError is a mistake in how the command was called: exit code 2.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Sprintf(format, args...)}
+}
+
+// errReported ends a verb with exit code 1 when all there is to say has been said.
+var errReported = errors.New("reported")
+
+// verb is one thing the command does.  help is what --help prints: a synopsis, what it is for, an example.
+type verb struct {
+	name, short, help string
+	run               func(io stdio, args []string) error
+}
+
+// verbs are in the order in which a user meets them.
+func verbs() []verb {
+	return []verb{
+		{"run", "start a program with cgoheap loaded", runHelp, runProgram},
+		{"list", "show the processes that have it loaded", listHelp, listProcesses},
+		{"doctor", "say whether it can work in a program or a process", doctorHelp, doctor},
+		{"top", "watch who holds C memory, live", topHelp, top},
+		{"profile", "save a profile for go tool pprof", profileHelp, saveProfile},
+		{"sampling", "turn sampling on or off, for a time or for good", samplingHelp, sampling},
+		{"version", "print the version", versionHelp, printVersion},
+	}
+}
+
+const versionHelp = `usage: cgoheap version
+
+Prints the version of the command.
+`
+
+func printVersion(io stdio, args []string) error {
+	if _, err := newFlags().parseExactly(args); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "cgoheap %s\n", version)
+	return nil
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("cgoheap shows what the C code of a Go program allocates, and which Go code asked for it.\n\n" +
+		"usage: cgoheap VERB [flags] [arguments]\n\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(&b, "  %-10s%s\n", v.name, v.short)
+	}
+	b.WriteString("  help      explain a verb: cgoheap help top\n\n" +
+		"start here:\n" +
+		"  cgoheap run -- ./service          start it\n" +
+		"  cgoheap top $(pidof service)      see who holds C memory\n")
+	return b.String()
+}
+
+func findVerb(name string) (verb, bool) {
+	for _, v := range verbs() {
+		if v.name == name {
+			return v, true
+		}
+	}
+	return verb{}, false
+}
+
+func help(io stdio, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(io.out, usage())
+		return nil
+	}
+	v, ok := findVerb(args[0])
+	if !ok {
+		return usagef("there is no verb %s; cgoheap help lists them", quoteName(args[0]))
+	}
+	fmt.Fprint(io.out, v.help)
+	return nil
+}
+
+func dispatch(io stdio, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(io.err, usage())
+		return usageError{}
+	}
+	switch args[0] {
+	case "help", "--help", "-h", "-help":
+		return help(io, args[1:])
+	case "--version", "-version":
+		return printVersion(io, nil)
+	}
+	v, ok := findVerb(args[0])
+	if !ok {
+		return usagef("there is no verb %s; cgoheap help lists them", quoteName(args[0]))
+	}
+	err := v.run(io, args[1:])
+	if errors.Is(err, errHelp) {
+		fmt.Fprint(io.out, v.help)
+		return nil
+	}
+	var bad usageError
+	if errors.As(err, &bad) {
+		return usagef("%s: %s; see cgoheap %s --help", v.name, bad.text, v.name)
+	}
+	return err
+}
+
+// execute runs one command line and returns its exit code.
+func execute(io stdio, args []string) int {
+	err := dispatch(io, args)
+	var bad usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &bad):
+		if bad.text != "" {
+			fmt.Fprintf(io.err, "cgoheap: %s\n", bad.text)
+		}
+		return exitUsage
+	case errors.Is(err, errReported):
+		return exitFailed
+	}
+	fmt.Fprintf(io.err, "cgoheap: %s\n", err)
+	return exitFailed
+}
+
+func main() {
+	io := stdio{out: os.Stdout, err: os.Stderr}
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		io.terminal = os.Stdout
+	}
+	io.progress = term.IsTerminal(int(os.Stderr.Fd()))
+	os.Exit(execute(io, os.Args[1:]))
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const libraryName = "libcgoheap.so"
+
+// process is what /proc says of one process, from outside.
+type process struct {
+	pid     int
+	tgid    int
+	name    string // as the kernel has it, at most 15 bytes
+	state   byte   // R, S, T, Z ... as in ps
+	uids    []int  // real, effective, saved, as seen from here
+	nsPID   int    // in its innermost PID namespace
+	started string // clock ticks since boot: tells a PID used anew
+	label   string // what program returned; kept for when the process has ended
+}
+
+// parsePID reads the argument of every verb that looks at a process.
+func parsePID(arg string) (int, error) {
+	pid, err := strconv.Atoi(arg)
+	if err != nil || pid <= 0 || pid > 1<<30 {
+		return 0, usagef("%s is not a process ID", quoteName(arg))
+	}
+	return pid, nil
+}
+
+func procPath(pid int, rest string) string {
+	return fmt.Sprintf("/proc/%d/%s", pid, rest)
+}
+
+// openProcess reads what every user may read of every process.
+func openProcess(pid int) (*process, error) {
+	p := &process{pid: pid, nsPID: pid}
+	text, err := os.ReadFile(procPath(pid, "status"))
+	if err != nil {
+		return nil, fmt.Errorf("process %d does not exist (it may have ended); "+
+			"cgoheap list shows the processes that have cgoheap loaded", pid)
+	}
+	p.readStatus(text)
+	if p.tgid != 0 && p.tgid != pid {
+		return nil, fmt.Errorf("%d is a thread of process %d: give the process's ID", pid, p.tgid)
+	}
+	p.started = startTime(pid)
+	return p, nil
+}
+
+func (p *process) readStatus(text []byte) {
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), ":")
+		fields := strings.Fields(value)
+		if len(fields) == 0 {
+			continue
+		}
+		switch key {
+		case "Name":
+			p.name = strings.TrimSpace(value)
+		case "State":
+			p.state = fields[0][0]
+		case "Tgid":
+			p.tgid, _ = strconv.Atoi(fields[0])
+		case "NSpid":
+			p.nsPID, _ = strconv.Atoi(fields[len(fields)-1])
+		case "Uid":
+			for _, f := range fields[:min(3, len(fields))] {
+				uid, _ := strconv.Atoi(f)
+				p.uids = append(p.uids, uid)
+			}
+		}
+	}
+}
+
+// startTime is field 22 of stat; "" when the process is gone.
+func startTime(pid int) string {
+	text, err := os.ReadFile(procPath(pid, "stat"))
+	if err != nil {
+		return ""
+	}
+	// The name in parentheses may hold spaces and parentheses itself.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 20 {
+		return ""
+	}
+	return fields[19]
+}
+
+// alive says whether this very process, not another with its ID, still runs.
+func (p *process) alive() bool {
+	now := &process{}
+	text, err := os.ReadFile(procPath(p.pid, "status"))
+	if err != nil {
+		return false
+	}
+	now.readStatus(text)
+	return now.state != 'Z' && now.state != 'X' && startTime(p.pid) == p.started
+}
+
+func (p *process) effectiveUID() int {
+	if len(p.uids) < 2 {
+		return -1
+	}
+	return p.uids[1]
+}
+
+// executable is the path as the process sees it; "" where it may not be read.
+func (p *process) executable() string {
+	path, err := os.Readlink(procPath(p.pid, "exe"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(path, " (deleted)")
+}
+
+// program is the name to show, safe for a terminal.
+func (p *process) program() string {
+	if p.label == "" {
+		p.label = escapeName(p.name)
+		if exe := p.executable(); exe != "" {
+			p.label = escapeName(filepath.Base(exe))
+		}
+	}
+	return p.label
+}
+
+// title names the process in a sentence.
+func (p *process) title() string {
+	return fmt.Sprintf("process %d (%s)", p.pid, p.program())
+}
+
+// environ is the environment that the process was started with.
+func (p *process) environ() (map[string]string, error) {
+	text, err := os.ReadFile(procPath(p.pid, "environ"))
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{}
+	for _, entry := range strings.Split(string(text), "\x00") {
+		if key, value, ok := strings.Cut(entry, "="); ok {
+			if _, twice := env[key]; !twice { // getenv takes the first
+				env[key] = value
+			}
+		}
+	}
+	return env, nil
+}
+
+// mappedFiles are the files mapped into the process, in address order, each once.
+func (p *process) mappedFiles() ([]string, error) {
+	text, err := os.ReadFile(procPath(p.pid, "maps"))
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	seen := map[string]bool{}
+	for _, line := range strings.Split(string(text), "\n") {
+		slash := strings.IndexByte(line, '/')
+		if slash < 0 {
+			continue
+		}
+		path := strings.TrimSuffix(line[slash:], " (deleted)")
+		if !seen[path] {
+			seen[path] = true
+			files = append(files, path)
+		}
+	}
+	return files, nil
+}
+
+// shims are the copies of libcgoheap.so that the process has mapped: one, as a rule.
+func (p *process) shims() ([]string, error) {
+	files, err := p.mappedFiles()
+	if err != nil {
+		return nil, err
+	}
+	var shims []string
+	for _, f := range files {
+		if strings.HasPrefix(filepath.Base(f), libraryName) {
+			shims = append(shims, f)
+		}
+	}
+	return shims, nil
+}
+
+// isGo says whether the executable is a Go program.
+func (p *process) isGo() bool {
+	_, err := buildinfo.ReadFile(procPath(p.pid, "exe"))
+	return err == nil
+}
+
+// rssBytes is what the kernel counts as resident; -1 unknown.
+func (p *process) rssBytes() int64 {
+	text, err := os.ReadFile(procPath(p.pid, "statm"))
+	if err != nil {
+		return -1
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return -1
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return -1
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// explainAccess turns a failure to read /proc into what to do about it.
+func (p *process) explainAccess(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH):
+		return fmt.Errorf("process %d has ended", p.pid)
+	case !errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s cannot be looked at: %w", p.title(), err)
+	case os.Geteuid() == 0:
+		return fmt.Errorf("%s may not be looked at from here: this container or service lacks "+
+			"the capability CAP_SYS_PTRACE; run cgoheap on the host, or in the process's own container", p.title())
+	case p.effectiveUID() != os.Geteuid():
+		owner := userName(p.effectiveUID())
+		return fmt.Errorf("%s belongs to user %s: run this as root or as %s", p.title(), owner, owner)
+	}
+	return fmt.Errorf("%s may not be looked at, though it is yours "+
+		"(its file has capabilities, or it changed its user): run this as root", p.title())
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return escapeName(u.Username)
+	}
+	return strconv.Itoa(uid)
+}

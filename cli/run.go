@@ -1,0 +1,228 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const runHelp = `usage: cgoheap run [flags] [--] PROGRAM [arguments]
+
+Starts PROGRAM with libcgoheap.so preloaded.  The process becomes the program:
+its signals, its exit code and its process ID are its own.
+
+  --sample-bytes N   one sample every N bytes on average; 1 records every
+                     allocation (default 512KiB)
+  --dormant          load it, but do not sample until told to
+  --listen ADDR      serve go tool pprof on a loopback address too
+  --socket PATH      where to listen (default cgoheap-UID/PID.sock in
+                     $XDG_RUNTIME_DIR, else /tmp)
+  --max-memory N     bound on the memory of cgoheap itself (default 32MiB)
+  --any              also look at programs that are not written in Go
+  --library PATH     libcgoheap.so, where it is not beside this command
+
+Examples:
+  cgoheap run -- ./service -addr :8080
+  cgoheap run --dormant --listen 127.0.0.1:6061 -- ./service
+
+Then: cgoheap top PID
+`
+
+// maxSocketBytes is what sun_path holds beside its NUL.
+const maxSocketBytes = 107
+
+type runOptions struct {
+	sampleBytes, maxMemory  uint64
+	dormant, any            bool
+	listen, socket, library string
+}
+
+func parseRun(args []string) (*runOptions, []string, error) {
+	o := &runOptions{}
+	f := newFlags()
+	f.program = true
+	f.size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
+	f.size("--max-memory", &o.maxMemory, 4<<20, 1<<30)
+	f.boolean("--dormant", &o.dormant)
+	f.boolean("--any", &o.any)
+	f.text("--library", &o.library)
+	f.add("--listen", &flagSpec{set: o.setListen})
+	f.add("--socket", &flagSpec{set: o.setSocket})
+	rest, err := f.parse(args)
+	if err == nil && len(rest) == 0 {
+		err = usagef("the program to run is missing")
+	}
+	return o, rest, err
+}
+
+// setListen accepts what the shim does: a port on 127.0.0.0/8.
+func (o *runOptions) setListen(value string) error {
+	bad := usagef("wants a loopback address such as 127.0.0.1:6061")
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return bad
+	}
+	if host == "" || host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip := net.ParseIP(host).To4()
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || ip == nil || ip[0] != 127 {
+		return bad
+	}
+	o.listen = net.JoinHostPort(ip.String(), port)
+	return nil
+}
+
+// setSocket: absolute, as this command looks for it from another directory.
+func (o *runOptions) setSocket(value string) error {
+	path, err := filepath.Abs(value)
+	if value == "" || err != nil || len(path) > maxSocketBytes {
+		return usagef("wants a path of at most %d bytes", maxSocketBytes)
+	}
+	o.socket = path
+	return nil
+}
+
+func runProgram(io stdio, args []string) error {
+	o, command, err := parseRun(args)
+	if err != nil {
+		return err
+	}
+	path, err := resolveProgram(command[0])
+	if err != nil {
+		return err
+	}
+	f, err := inspect(path, path)
+	if err != nil {
+		return explainOpen(path, err)
+	}
+	library, err := findLibrary(o.library)
+	if err == nil && strings.ContainsAny(library, ": ") {
+		err = fmt.Errorf("the path of the library, %s, holds a space or colon, which LD_PRELOAD cannot express: "+
+			"copy it elsewhere and name it with --library", quoteName(library))
+	}
+	if err != nil {
+		return err
+	}
+	notes, err := judge(f, library, o.any)
+	if err != nil {
+		return err
+	}
+	for _, note := range notes {
+		fmt.Fprintf(io.err, "cgoheap: %s: %s\n", escapeName(command[0]), note)
+	}
+	err = syscall.Exec(path, command, o.environ(os.Environ(), library))
+	return explainExec(path, err)
+}
+
+// resolveProgram finds the program as a shell does.
+func resolveProgram(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil || errors.Is(err, exec.ErrDot) {
+		return path, nil
+	}
+	if !strings.Contains(name, "/") {
+		return "", fmt.Errorf("there is no program %s in PATH: give its path, such as ./%s",
+			quoteName(name), escapeName(name))
+	}
+	info, statErr := os.Stat(name)
+	switch {
+	case statErr != nil:
+		return "", explainOpen(name, statErr)
+	case info.IsDir():
+		return "", fmt.Errorf("%s is a directory: give the program's path", quoteName(name))
+	}
+	return "", fmt.Errorf("%s is not executable: chmod +x %s", quoteName(name), quoteShell(name))
+}
+
+func explainOpen(path string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no program %s", quoteName(path))
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%s may not be read: cgoheap has to look at a program before it runs it", quoteName(path))
+	}
+	return err
+}
+
+// judge refuses what cannot work, and returns what the user should know of the rest.
+func judge(f *facts, library string, any bool) ([]string, error) {
+	checks := checkProgram(f, os.Getuid(), os.Getgid())
+	if f.loader != "" {
+		checks = append(checks, checkLibrary(library, nil, systemGlibc(f.loader)))
+	}
+	var notes []string
+	for _, c := range checks {
+		isPassive := !f.isGo() && c.runnable
+		switch {
+		case c.Level == levelOK || any && isPassive:
+		case !c.runnable && c.Remedy == "":
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", quoteName(f.path), c.Text)
+		case !c.runnable:
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", quoteName(f.path), c.Text, c.Remedy)
+		case !isPassive || len(notes) == 0:
+			notes = append(notes, c.Text)
+		}
+	}
+	return notes, nil
+}
+
+func explainExec(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%s is no program that the kernel can run", quoteName(path))
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%s cannot start: its loader or interpreter is not here", quoteName(path))
+	}
+	return fmt.Errorf("%s cannot start: %w", quoteName(path), err)
+}
+
+// environ is the environment of the program: ours first in LD_PRELOAD, what was there behind it.
+func (o *runOptions) environ(base []string, library string) []string {
+	set := map[string]string{}
+	put := func(key, value string) {
+		if value != "" {
+			set[key] = value
+		}
+	}
+	put("CGOHEAP_LISTEN", o.listen)
+	put("CGOHEAP_SOCKET", o.socket)
+	if o.sampleBytes > 0 {
+		put("CGOHEAP_SAMPLE_BYTES", strconv.FormatUint(o.sampleBytes, 10))
+	}
+	if o.maxMemory > 0 {
+		put("CGOHEAP_MAX_MEMORY", strconv.FormatUint(o.maxMemory, 10))
+	}
+	if o.dormant {
+		put("CGOHEAP_START", "dormant")
+	}
+	if o.any {
+		put("CGOHEAP_ANY", "1")
+	}
+	var env []string
+	preload := ""
+	for _, entry := range base {
+		key, value, _ := strings.Cut(entry, "=")
+		switch {
+		case key == "LD_PRELOAD" && preload == "":
+			preload = value
+		case key == "LD_PRELOAD", set[key] != "", key == "CGOHEAP_LIBRARY":
+		default:
+			env = append(env, entry)
+		}
+	}
+	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, otherPreloads(preload)...), ":"))
+	for _, key := range []string{"CGOHEAP_START", "CGOHEAP_SAMPLE_BYTES", "CGOHEAP_SOCKET", "CGOHEAP_LISTEN",
+		"CGOHEAP_MAX_MEMORY", "CGOHEAP_ANY"} {
+		if set[key] != "" {
+			env = append(env, key+"="+set[key])
+		}
+	}
+	return env
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const samplingHelp = `usage: cgoheap sampling PID [on|off] [flags]
+
+Turns sampling on or off in a running process; without a word it shows how it
+is.  Blocks sampled before stay known, and their frees are seen, while it is off.
+
+  --for D            on for this long, then off by itself (such as 10m)
+  --sample-bytes N   one sample every N bytes on average; 1 is every allocation
+  --json             the answer for machines
+
+Examples:
+  cgoheap sampling 4242
+  cgoheap sampling 4242 on --for 10m
+  cgoheap sampling 4242 off
+`
+
+type samplingOptions struct {
+	word        string
+	duration    time.Duration
+	sampleBytes uint64
+	asJSON      bool
+}
+
+func parseSampling(args []string) (*samplingOptions, int, error) {
+	o := &samplingOptions{}
+	f := newFlags()
+	limit := f.duration("--for", &o.duration, time.Second, 365*24*time.Hour)
+	size := f.size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
+	f.boolean("--json", &o.asJSON)
+	rest, err := f.parse(args)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case len(rest) == 0:
+		return nil, 0, usagef("PID is missing")
+	case len(rest) > 2:
+		return nil, 0, usagef("%s is one argument too many", quoteName(rest[2]))
+	case len(rest) == 2:
+		o.word = rest[1]
+	}
+	pid, err := parsePID(rest[0])
+	switch {
+	case err != nil:
+	case o.word != "" && o.word != "on" && o.word != "off":
+		err = usagef("it can be turned on or off, not %s", quoteName(o.word))
+	case o.word != "on" && (limit.given || size.given):
+		err = usagef("--for and --sample-bytes go with on: cgoheap sampling %d on --for 10m", pid)
+	}
+	return o, pid, err
+}
+
+// samplingState is what POST /v1/sampling answers, and part of /v1/status.
+type samplingState struct {
+	State       string `json:"state"`
+	SampleBytes uint64 `json:"sample_bytes"`
+	RemainingNS *int64 `json:"sampling_remaining_ns"`
+}
+
+func sampling(io stdio, args []string) error {
+	o, pid, err := parseSampling(args)
+	if err != nil {
+		return err
+	}
+	p, err := openProcess(pid)
+	if err != nil {
+		return err
+	}
+	state, err := o.apply(newClient(p))
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return writeJSON(io.out, state)
+	}
+	fmt.Fprintf(io.out, "%s: %s\n", p.title(), state)
+	return nil
+}
+
+func (o *samplingOptions) apply(c *client) (*samplingState, error) {
+	if o.word == "" {
+		s, err := c.status()
+		if err != nil {
+			return nil, err
+		}
+		return &samplingState{s.State, s.SampleBytes, s.RemainingNS}, nil
+	}
+	query := url.Values{"state": {o.word}}
+	if o.duration > 0 {
+		query.Set("for", o.duration.String())
+	}
+	if o.sampleBytes > 0 {
+		query.Set("sample_bytes", strconv.FormatUint(o.sampleBytes, 10))
+	}
+	body, err := c.request(http.MethodPost, "/v1/sampling", query, statusTimeout, maxStatusBytes)
+	if err != nil {
+		return nil, err
+	}
+	state := &samplingState{}
+	if err := json.Unmarshal(body, state); err != nil {
+		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
+			c.process.title(), version, escapeName(err.Error()))
+	}
+	return state, nil
+}
+
+func (s *samplingState) String() string {
+	text := escapeName(s.State) + ", " + formatInterval(s.SampleBytes)
+	if s.RemainingNS != nil && *s.RemainingNS > 0 {
+		text += ", for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
+	}
+	return text
+}

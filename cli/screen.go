@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// screen is the terminal while `top` has it: the alternate screen, no cursor,
+// keys without Enter and without echo.  Whatever ends top gives it back.
+type screen struct {
+	out     *os.File
+	saved   *unix.Termios // of stdin, nil where that is not a terminal
+	keys    chan byte
+	signals chan os.Signal
+	closed  bool
+}
+
+const (
+	enterScreen = "\x1b[?1049h\x1b[?25l"
+	leaveScreen = "\x1b[?25h\x1b[?1049l"
+)
+
+func openScreen(out *os.File) (*screen, error) {
+	s := &screen{out: out, keys: make(chan byte), signals: make(chan os.Signal, 4)}
+	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP,
+		syscall.SIGCONT, syscall.SIGWINCH)
+	if _, err := out.WriteString(enterScreen); err != nil {
+		return nil, err
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		s.takeKeys()
+		go s.readKeys()
+	}
+	return s, nil
+}
+
+// takeKeys leaves signals on, so that Ctrl-C and Ctrl-Z are what they always are.
+func (s *screen) takeKeys() {
+	fd := int(os.Stdin.Fd())
+	saved, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return
+	}
+	s.saved = saved
+	mode := *saved
+	mode.Lflag &^= unix.ICANON | unix.ECHO
+	mode.Cc[unix.VMIN], mode.Cc[unix.VTIME] = 1, 0
+	_ = unix.IoctlSetTermios(fd, unix.TCSETS, &mode)
+}
+
+func (s *screen) readKeys() {
+	buf := make([]byte, 1)
+	for {
+		if n, err := os.Stdin.Read(buf); n == 0 || err != nil {
+			return
+		}
+		s.keys <- buf[0]
+	}
+}
+
+// close may be called twice.
+func (s *screen) close() {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	signal.Stop(s.signals)
+	s.giveBack()
+}
+
+func (s *screen) giveBack() {
+	if s.saved != nil {
+		_ = unix.IoctlSetTermios(int(os.Stdin.Fd()), unix.TCSETS, s.saved)
+	}
+	_, _ = s.out.WriteString(leaveScreen)
+}
+
+// handle says whether a signal ends us; the others ask for another drawing at most.
+func (s *screen) handle(sig os.Signal) bool {
+	switch sig {
+	case syscall.SIGWINCH, syscall.SIGCONT:
+		return false
+	case syscall.SIGTSTP:
+		s.suspend()
+		return false
+	}
+	return true
+}
+
+func orderOf(key byte, order string) string {
+	switch key {
+	case 'i':
+		return "inuse"
+	case 'g':
+		return "growth"
+	case 'o':
+		return "objects"
+	}
+	return order
+}
+
+// suspend stops us as Ctrl-Z should, with the terminal as the shell wants it.
+func (s *screen) suspend() {
+	s.giveBack()
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	_, _ = s.out.WriteString(enterScreen)
+	if s.saved != nil {
+		s.takeKeys()
+	}
+}
+
+func (s *screen) size() (width, height int) {
+	width, height, err := term.GetSize(int(s.out.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		return 80, 24
+	}
+	return width, height
+}
+
+func (s *screen) draw(v *view, rows int, order, note string) {
+	width, height := s.size()
+	_, _ = s.out.Write(drawView(v, rows, order, note, width, height))
+}
+
+// drawView is one frame, in one write: no flicker.
+func drawView(v *view, rows int, order, note string, width, height int) []byte {
+	lines := v.header()
+	if note != "" {
+		lines = append(lines, "! "+note)
+	}
+	lines = append(lines, "")
+	room := max(height-len(lines)-2, 1)
+	if rows == 0 || rows > room {
+		rows = room
+	}
+	lines = append(lines, fitTable(v.cells(rows), width)...)
+	footer := fmt.Sprintf("sorted by %s   q ends, i g o sort", order)
+	if left := len(v.summary.rows) - rows; left > 0 {
+		footer = "and " + countOf(left, "row more", "rows more") + "   " + footer
+	}
+	for len(lines) < height-1 {
+		lines = append(lines, "")
+	}
+	lines = append(lines[:max(height-1, 0)], footer)
+	var b bytes.Buffer
+	b.WriteString("\x1b[H")
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString(cutEnd(line, width) + "\x1b[K")
+	}
+	b.WriteString("\x1b[J")
+	return b.Bytes()
+}
+
+// fitTable makes the rows fit the width: figures stay whole, then the Go
+// caller loses its import path, then both names their rarer end.
+func fitTable(cells [][]string, width int) []string {
+	var fixed int
+	for i := range topRight[:3] {
+		fixed += columnWidth(cells, i) + 2
+	}
+	room := max(width-fixed-2, 20)
+	if columnWidth(cells, 3)+columnWidth(cells, 4) > room {
+		for _, row := range cells[1:] {
+			row[3] = shortGoName(row[3])
+		}
+	}
+	leaf := columnWidth(cells, 4)
+	if columnWidth(cells, 3)+leaf > room {
+		leaf = min(leaf, max(room/3, room-columnWidth(cells, 3)))
+		for _, row := range cells[1:] {
+			row[3], row[4] = cutStart(row[3], room-leaf), cutEnd(row[4], leaf)
+		}
+	}
+	var b bytes.Buffer
+	writeTable(&b, topRight, cells)
+	var lines []string
+	for _, line := range bytes.Split(bytes.TrimRight(b.Bytes(), "\n"), []byte("\n")) {
+		lines = append(lines, string(line))
+	}
+	return lines
+}
+
+func columnWidth(cells [][]string, column int) int {
+	width := 0
+	for _, row := range cells {
+		width = max(width, utf8.RuneCountInString(row[column]))
+	}
+	return width
+}
+
+// shortGoName leaves the last element of the import path.
+func shortGoName(name string) string {
+	pkg, function := splitGoName(name)
+	if pkg == "" {
+		return name
+	}
+	for i := len(pkg) - 1; i >= 0; i-- {
+		if pkg[i] == '/' {
+			return pkg[i+1:] + "." + function
+		}
+	}
+	return name
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where a process's socket is.  The path means what it means to the process:
+// its root directory, its user IDs, its process ID, all of which differ from
+// ours when it runs in a container.
+
+// socketPaths are the places to look, likeliest first, as the process names them.
+func (p *process) socketPaths(env map[string]string) []string {
+	if given := env["CGOHEAP_SOCKET"]; given != "" {
+		if !path.IsAbs(given) {
+			if cwd, err := os.Readlink(procPath(p.pid, "cwd")); err == nil {
+				given = path.Join(cwd, given)
+			}
+		}
+		return []string{given}
+	}
+	// A runtime directory that is not the process's own is passed over (sudo keeps the other user's).
+	dirs := []string{"/tmp"}
+	if runtime := env["XDG_RUNTIME_DIR"]; path.IsAbs(runtime) {
+		dirs = []string{strings.TrimRight(runtime, "/"), "/tmp"}
+	}
+	var paths []string
+	for _, uid := range p.uidsInside() {
+		for _, dir := range dirs {
+			paths = append(paths, fmt.Sprintf("%s/cgoheap-%d/%d.sock", dir, uid, p.nsPID))
+		}
+	}
+	return paths
+}
+
+// uidsInside are the user IDs that the process may have had when its shim bound
+// the socket, in its own user namespace: the effective one now, then what it
+// may have been before the program changed it.
+func (p *process) uidsInside() []int {
+	table, _ := os.ReadFile(procPath(p.pid, "uid_map"))
+	if sameNamespace(p.pid, "user") {
+		table = nil
+	}
+	var uids []int
+	add := func(uid int) {
+		for _, u := range uids {
+			if u == uid {
+				return
+			}
+		}
+		uids = append(uids, uid)
+	}
+	if len(p.uids) == 3 {
+		for _, uid := range []int{p.uids[1], p.uids[0], p.uids[2]} {
+			add(mapUID(string(table), uid))
+		}
+	}
+	add(0)
+	return uids
+}
+
+func sameNamespace(pid int, kind string) bool {
+	theirs, err1 := os.Readlink(procPath(pid, "ns/"+kind))
+	ours, err2 := os.Readlink("/proc/self/ns/" + kind)
+	return err1 != nil || err2 != nil || theirs == ours
+}
+
+// mapUID reads /proc/PID/uid_map: lines of (ID inside, ID outside, length).
+func mapUID(table string, uid int) int {
+	for _, line := range strings.Split(table, "\n") {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			continue
+		}
+		inside, _ := strconv.Atoi(f[0])
+		outside, _ := strconv.Atoi(f[1])
+		length, _ := strconv.Atoi(f[2])
+		if uid >= outside && uid-outside < length {
+			return inside + uid - outside
+		}
+	}
+	return uid
+}
+
+// openInRoot opens a path as the process would, without following a symbolic
+// link out of its root: a container may not lead a root user's cgoheap to the
+// host's files.  The descriptor is O_PATH: good for naming the file, no more.
+func (p *process) openInRoot(name string) (int, error) {
+	root, err := unix.Open(procPath(p.pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, strings.TrimLeft(name, "/"), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
+		// A kernel before 5.6, or a filter that does not know openat2.
+		return unix.Openat(root, strings.TrimLeft(name, "/"), unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
+	return fd, err
+}
+
+// openFile opens a regular file of the process's for reading; not a pipe, which would keep us waiting.
+func (p *process) openFile(name string) (*os.File, error) {
+	fd, err := p.openInRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	reopened := fmt.Sprintf("/proc/self/fd/%d", fd)
+	if !isFile(reopened) {
+		return nil, syscall.EINVAL
+	}
+	return os.Open(reopened)
+}
+
+// connect dials the shim of the process.  A path through /proc/PID/root may be
+// longer than the 108 bytes of a socket address; /proc/self/fd/N never is.
+func (p *process) connect() (int, error) {
+	shims, err := p.shims()
+	if err != nil {
+		return -1, p.explainAccess(err)
+	}
+	if len(shims) == 0 {
+		return -1, p.explainNoShim()
+	}
+	env, err := p.environ()
+	if err != nil {
+		return -1, p.explainAccess(err)
+	}
+	paths := p.socketPaths(env)
+	var first error
+	for _, name := range paths {
+		fd, err := p.connectTo(name)
+		if err == nil {
+			return fd, nil
+		}
+		// What the likeliest place says matters, unless only another place has a socket at all.
+		if first == nil || errors.Is(first, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	return -1, p.explainSocket(first, paths[0], env)
+}
+
+// errOther: the socket is there, but another process answers it.
+type errOther struct{ pid int }
+
+func (e errOther) Error() string { return fmt.Sprintf("process %d answers it", e.pid) }
+
+func (p *process) connectTo(name string) (int, error) {
+	target, err := p.openInRoot(name)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(target)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", target)})
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	// The kernel says who listens.  0 would be a process that has no ID here.
+	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err == nil && int(peer.Pid) != p.pid {
+		unix.Close(fd)
+		return -1, errOther{int(peer.Pid)}
+	}
+	return fd, nil
+}
+
+func (p *process) explainNoShim() error {
+	switch p.state {
+	case 'Z', 'X':
+		return fmt.Errorf("process %d (%s) has ended", p.pid, p.program())
+	}
+	exe := p.executable()
+	if exe == "" {
+		return fmt.Errorf("%s runs no program: it is a thread of the kernel", p.title())
+	}
+	return fmt.Errorf("%s runs without cgoheap, and cannot be given it while it runs: "+
+		"restart it with cgoheap run -- %s", p.title(), quoteShell(exe))
+}
+
+// passiveReason says why a shim that is loaded would not have started; "" when it should have.
+func (p *process) passiveReason(env map[string]string) string {
+	if env["CGOHEAP_ANY"] != "1" && !p.isGo() {
+		return "it is not a Go program"
+	}
+	return ""
+}
+
+func (p *process) explainSocket(err error, name string, env map[string]string) error {
+	shown := quoteShell(name)
+	var other errOther
+	switch {
+	case p.passiveReason(env) != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
+		return fmt.Errorf("%s has cgoheap loaded but passive: %s; "+
+			"start it with cgoheap run --any to look at it all the same", p.title(), p.passiveReason(env))
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
+			"the program's stderr says why if it could not be made; "+
+			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.title(), shown)
+	case errors.Is(err, fs.ErrPermission):
+		owner := userName(p.effectiveUID())
+		return fmt.Errorf("%s belongs to user %s, and its socket %s opens for the owner only: "+
+			"run this as root or as %s", p.title(), owner, shown, owner)
+	case errors.As(err, &other):
+		return fmt.Errorf("%s has no socket of its own: process %d answers at %s; "+
+			"give each its own CGOHEAP_SOCKET, or set none", p.title(), other.pid, shown)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%s: nobody listens on its socket %s, which an earlier process left behind; "+
+			"restart the program", p.title(), shown)
+	case errors.Is(err, syscall.ENOTSOCK) || errors.Is(err, syscall.EPROTOTYPE):
+		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program", p.title(), shown)
+	case errors.Is(err, syscall.EAGAIN):
+		return fmt.Errorf("%s does not answer on %s%s", p.title(), shown, p.stoppedHint())
+	}
+	return fmt.Errorf("%s cannot be reached at %s: %w", p.title(), shown, err)
+}
+
+// stoppedHint is for a process that accepts no connection or gives no answer.
+func (p *process) stoppedHint() string {
+	now, err := openProcess(p.pid)
+	if err == nil && (now.state == 'T' || now.state == 't') {
+		return fmt.Sprintf(": it is stopped; continue it with kill -CONT %d", p.pid)
+	}
+	return "; it may be very busy: try again"
+}

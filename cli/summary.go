@@ -1,0 +1,281 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/google/pprof/profile"
+	"github.com/ianlancetaylor/demangle"
+)
+
+// A profile as rows of (Go caller, C leaf): which Go function asked, and which
+// C function called the allocator for it.
+
+type rowKey struct {
+	GoCaller string `json:"go_caller"`
+	CLeaf    string `json:"c_leaf"`
+}
+
+type row struct {
+	rowKey
+	Bytes   int64  `json:"in_use_bytes"`
+	Growth  *int64 `json:"growth_bytes"` // since the last look; null on the first
+	Objects int64  `json:"in_use_objects"`
+	Stacks  int    `json:"stacks"`
+}
+
+type summary struct {
+	rows      []row
+	bytes     int64
+	objects   int64
+	growth    *int64
+	estimated bool
+}
+
+func sampleTypeIndex(p *profile.Profile, name string) int {
+	for i, t := range p.SampleType {
+		if t.Type == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func summarize(p *profile.Profile) (*summary, error) {
+	bytesAt, objectsAt := sampleTypeIndex(p, "inuse_space"), sampleTypeIndex(p, "inuse_objects")
+	if bytesAt < 0 || objectsAt < 0 {
+		return nil, errors.New("the profile has no inuse_space and inuse_objects: it is not a heap profile")
+	}
+	s := &summary{estimated: p.Period > 1}
+	byKey := map[rowKey]*row{}
+	for _, sample := range p.Sample {
+		key := classify(framesOf(sample))
+		r := byKey[key]
+		if r == nil {
+			r = &row{rowKey: key}
+			byKey[key] = r
+		}
+		r.Bytes += sample.Value[bytesAt]
+		r.Objects += sample.Value[objectsAt]
+		r.Stacks++
+		s.bytes += sample.Value[bytesAt]
+		s.objects += sample.Value[objectsAt]
+	}
+	for _, r := range byKey {
+		s.rows = append(s.rows, *r)
+	}
+	s.sortBy("inuse")
+	return s, nil
+}
+
+// growSince fills in what changed; rows that are gone stay visible for one look, at 0.
+func (s *summary) growSince(before *summary) {
+	old := map[rowKey]int64{}
+	for _, r := range before.rows {
+		old[r.rowKey] = r.Bytes
+	}
+	for i := range s.rows {
+		growth := s.rows[i].Bytes - old[s.rows[i].rowKey]
+		s.rows[i].Growth = &growth
+		delete(old, s.rows[i].rowKey)
+	}
+	for key, bytes := range old {
+		if bytes != 0 {
+			growth := -bytes
+			s.rows = append(s.rows, row{rowKey: key, Growth: &growth})
+		}
+	}
+	total := s.bytes - before.bytes
+	s.growth = &total
+}
+
+func (s *summary) sortBy(order string) {
+	value := func(r *row) int64 {
+		switch {
+		case order == "objects":
+			return r.Objects
+		case order == "growth" && r.Growth != nil:
+			return *r.Growth
+		}
+		return r.Bytes
+	}
+	sort.Slice(s.rows, func(i, j int) bool {
+		a, b := &s.rows[i], &s.rows[j]
+		if va, vb := value(a), value(b); va != vb {
+			return va > vb
+		}
+		if a.Bytes != b.Bytes {
+			return a.Bytes > b.Bytes
+		}
+		if a.GoCaller != b.GoCaller {
+			return a.GoCaller < b.GoCaller
+		}
+		return a.CLeaf < b.CLeaf
+	})
+}
+
+// frame is one source frame; inlined calls are frames of their own.
+type frame struct {
+	name string
+	file string
+	isGo bool
+}
+
+// framesOf lists a sample's frames, leaf first.
+func framesOf(s *profile.Sample) []frame {
+	var frames []frame
+	for _, loc := range s.Location {
+		if len(loc.Line) == 0 {
+			frames = append(frames, frame{name: unknownName(loc)})
+			continue
+		}
+		for _, line := range loc.Line {
+			if line.Function == nil || line.Function.Name == "" {
+				frames = append(frames, frame{name: unknownName(loc)})
+				continue
+			}
+			f := frame{name: line.Function.Name, file: line.Function.Filename}
+			f.isGo = isGoFrame(f)
+			if !f.isGo {
+				f.name = demangle.Filter(f.name, demangle.NoParams, demangle.NoTemplateParams)
+			}
+			frames = append(frames, f)
+		}
+	}
+	return frames
+}
+
+// unknownName: the file is all there is to say of code without symbols.
+func unknownName(loc *profile.Location) string {
+	if loc.Mapping == nil || loc.Mapping.File == "" {
+		return "(unknown)"
+	}
+	file := loc.Mapping.File
+	return "(in " + file[strings.LastIndexByte(file, '/')+1:] + ")"
+}
+
+// What compilers add to a C function's name after a dot.
+var cSuffix = regexp.MustCompile(`\.(part|cold|constprop|isra|lto_priv|llvm|localalias)(\.\d+)*$`)
+
+// isGoFrame: Go functions come with their file, C functions as a rule without;
+// where neither has one, a Go name is "package.function".
+func isGoFrame(f frame) bool {
+	if strings.HasPrefix(f.name, "_cgo_") || strings.HasPrefix(f.name, "x_cgo_") {
+		return false
+	}
+	switch {
+	case strings.HasSuffix(f.file, ".go"):
+		return true
+	case strings.HasPrefix(f.name, "runtime.") || f.name == "crosscall2":
+		return true
+	case f.file != "" || strings.HasPrefix(f.name, "_Z"):
+		return false
+	}
+	return strings.Contains(cSuffix.ReplaceAllString(f.name, ""), ".")
+}
+
+// classify answers who asked and who called the allocator.
+func classify(frames []frame) rowKey {
+	return rowKey{GoCaller: goCaller(frames), CLeaf: cLeaf(frames)}
+}
+
+// isUserGo leaves out the runtime and what cgo generates.
+func isUserGo(f frame) bool {
+	if !f.isGo || f.name == "crosscall2" || strings.HasPrefix(f.name, "runtime.") ||
+		strings.HasPrefix(f.name, "runtime/cgo.") {
+		return false
+	}
+	_, function := splitGoName(f.name)
+	return !strings.HasPrefix(function, "_Cfunc_") && !strings.HasPrefix(function, "_cgoexp_") &&
+		!strings.HasPrefix(function, "_Cgo")
+}
+
+// splitGoName: "example.com/a/b.(*T).f" is package "example.com/a/b", function "(*T).f".
+func splitGoName(name string) (pkg, function string) {
+	slash := strings.LastIndexByte(name, '/')
+	// A slash may stand in a type parameter: "main.f[example.com/a.T]".
+	if bracket := strings.IndexByte(name, '['); bracket >= 0 && bracket < slash {
+		slash = strings.LastIndexByte(name[:bracket], '/')
+	}
+	dot := strings.IndexByte(name[slash+1:], '.')
+	if dot < 0 {
+		return "", name
+	}
+	return name[:slash+1+dot], name[slash+1+dot+1:]
+}
+
+// goCaller is the innermost Go function that a person wrote; without one, who else asked.
+func goCaller(frames []frame) string {
+	fromRuntime := ""
+	for _, f := range frames {
+		if isUserGo(f) {
+			return f.name
+		}
+		if fromRuntime == "" && f.isGo && strings.HasPrefix(f.name, "runtime.") && !isCrossing(f.name) {
+			fromRuntime = f.name
+		}
+	}
+	if fromRuntime != "" {
+		return fromRuntime
+	}
+	return "(C thread) " + threadRoot(frames)
+}
+
+// isCrossing: how the runtime gets to C, not why.
+func isCrossing(name string) bool {
+	switch name {
+	case "runtime.asmcgocall", "runtime.asmcgocall_no_g", "runtime.cgocall", "runtime.systemstack",
+		"runtime.mcall", "runtime.libcCall", "runtime.callCgoMmap", "runtime.callCgoMunmap":
+		return true
+	}
+	return strings.HasSuffix(name, ".abi0")
+}
+
+// threadRoot is the function that a C thread was started with.
+func threadRoot(frames []frame) string {
+	for i := len(frames) - 1; i >= 0; i-- {
+		switch frames[i].name {
+		case "clone", "clone3", "__clone", "__clone3", "start_thread", "_start", "__libc_start_main",
+			"__libc_start_call_main", "__libc_start_main_impl", "(unknown)", "(in libc.so.6)":
+			continue
+		}
+		if i > 0 {
+			return frames[i].name
+		}
+	}
+	return "(unknown)"
+}
+
+// cLeaf is the C function that called the allocator.  Where Go called it with
+// nothing between, the leaf is the allocator itself, or the cgo helper that a
+// person would know: C.CString, C.CBytes.
+func cLeaf(frames []frame) string {
+	if len(frames) == 0 {
+		return "(unknown)"
+	}
+	for _, f := range frames[1:] {
+		switch {
+		case isNew(f.name) || strings.HasPrefix(f.name, "_cgo_"):
+			continue
+		case f.isGo:
+			_, function := splitGoName(f.name)
+			switch function {
+			case "_Cfunc_CString", "_Cfunc_CBytes":
+				return "C." + strings.TrimPrefix(function, "_Cfunc_")
+			}
+			if function == "_Cfunc__CMalloc" || function == "_Cfunc__Cmalloc" || isCrossing(f.name) {
+				continue // a helper may have called it
+			}
+			return frames[0].name
+		}
+		return f.name
+	}
+	return frames[0].name
+}
+
+// isNew: the C++ operators allocate for their caller.
+func isNew(name string) bool {
+	return strings.HasPrefix(name, "operator new")
+}
