@@ -1,0 +1,323 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/pprof/profile"
+)
+
+// patience ends what hangs. Nothing is asserted about time.
+const patience = 3 * time.Minute
+
+// A host is a test program running under the shim.
+type host struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	lines  chan string
+	output []string // of stdout, all but facts and "ready"
+	stderr lockedBuffer
+	socket string
+	facts  map[string]json.RawMessage
+	ended  chan struct{}
+	client http.Client
+	// mayPrint: stderr is the test's to check.
+	mayPrint bool
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type hostOptions struct {
+	args        []string
+	env         []string
+	sampleBytes int    // 0: not said
+	preload     string // behind the shim
+	noShim      bool
+	mayPrint    bool
+	dir         string
+}
+
+// startHost starts the program; it has not run to its first stop yet.
+func startHost(t testing.TB, path string, o hostOptions) *host {
+	t.Helper()
+	h := &host{t: t, lines: make(chan string, 1024), facts: map[string]json.RawMessage{},
+		ended: make(chan struct{}), mayPrint: o.mayPrint}
+	// Not t.TempDir: a test's name in it can make the path too long for a socket.
+	dir, err := os.MkdirTemp("", "cgoheap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.socket = filepath.Join(dir, "s")
+	h.cmd = exec.Command(path, o.args...)
+	h.cmd.Dir = o.dir
+	h.cmd.Env = append(cleanEnviron(), hostEnviron(t, h.socket, o)...)
+	h.cmd.Stderr = &h.stderr
+	h.stdin, _ = h.cmd.StdinPipe()
+	stdout, _ := h.cmd.StdoutPipe()
+	if err := h.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go h.read(stdout)
+	h.client.Timeout = patience
+	h.client.Transport = &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return h.dial(ctx)
+		}}
+	t.Cleanup(func() {
+		h.cmd.Process.Kill()
+		<-h.ended
+		os.RemoveAll(dir)
+		if text := h.stderr.String(); !h.mayPrint && strings.Contains(text, "cgoheap") {
+			t.Errorf("the shim printed:\n%s", text)
+		}
+	})
+	return h
+}
+
+// start runs the program to its first stop.
+func start(t testing.TB, path string, o hostOptions) *host {
+	t.Helper()
+	h := startHost(t, path, o)
+	h.ready()
+	return h
+}
+
+func hostEnviron(t testing.TB, socket string, o hostOptions) (env []string) {
+	if !o.noShim {
+		preload := shimPath(t)
+		if o.preload != "" {
+			preload += " " + o.preload
+		}
+		env = append(env, "LD_PRELOAD="+preload, "CGOHEAP_SOCKET="+socket)
+	}
+	if o.sampleBytes != 0 {
+		env = append(env, "CGOHEAP_SAMPLE_BYTES="+strconv.Itoa(o.sampleBytes))
+	}
+	return append(env, o.env...)
+}
+
+// cleanEnviron is the environment without what would change a host.
+func cleanEnviron() (env []string) {
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "CGOHEAP_") && !strings.HasPrefix(e, "LD_PRELOAD=") &&
+			!strings.HasPrefix(e, "GODEBUG=") {
+			env = append(env, e)
+		}
+	}
+	return env
+}
+
+func (h *host) read(stdout io.Reader) {
+	lines := bufio.NewReader(stdout)
+	for {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			h.lines <- strings.TrimSuffix(line, "\n")
+		}
+		if err != nil {
+			break
+		}
+	}
+	close(h.lines)
+	h.cmd.Wait()
+	close(h.ended)
+}
+
+// ready waits until the program stands still, and keeps the facts it says.
+func (h *host) ready() {
+	h.t.Helper()
+	if !h.readUntilReady() {
+		h.t.Fatalf("%s ended before it was ready: %v\n%s", h.cmd.Path, h.cmd.ProcessState, h.stderr.String())
+	}
+}
+
+func (h *host) readUntilReady() bool {
+	h.t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case line, open := <-h.lines:
+			if !open {
+				<-h.ended
+				return false
+			}
+			if line == "ready" {
+				return true
+			}
+			h.keep(line)
+		case <-deadline:
+			h.cmd.Process.Kill()
+			h.t.Fatalf("%s hangs\n%s", h.cmd.Path, h.stderr.String())
+		}
+	}
+}
+
+func (h *host) keep(line string) {
+	name, value, found := strings.Cut(line, " ")
+	if found && json.Valid([]byte(value)) {
+		h.facts[name] = json.RawMessage(value)
+		return
+	}
+	h.output = append(h.output, line)
+}
+
+// fact is what the program said under this name, into *value.
+func (h *host) fact(name string, value any) {
+	h.t.Helper()
+	text, ok := h.facts[name]
+	if !ok {
+		h.t.Fatalf("%s said nothing of %s", h.cmd.Path, name)
+	}
+	if err := json.Unmarshal(text, value); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// tell gives the program its next command and waits until it is done.
+func (h *host) tell(format string, args ...any) {
+	h.t.Helper()
+	fmt.Fprintf(h.stdin, format+"\n", args...)
+	h.ready()
+}
+
+// finish lets the program run to its end and returns its exit code.
+func (h *host) finish(lastWords ...string) int {
+	h.t.Helper()
+	for _, w := range lastWords {
+		fmt.Fprintln(h.stdin, w)
+	}
+	h.stdin.Close()
+	for h.readUntilReady() {
+	}
+	return h.cmd.ProcessState.ExitCode()
+}
+
+func (h *host) pid() int { return h.cmd.Process.Pid }
+
+// dial connects, waiting for a socket that is not there yet.
+func (h *host) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := d.DialContext(ctx, "unix", h.socket)
+		if err == nil || time.Now().After(deadline) {
+			return conn, err
+		}
+	}
+}
+
+func (h *host) request(method, path string) (int, http.Header, []byte) {
+	h.t.Helper()
+	request, err := http.NewRequest(method, "http://cgoheap"+path, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	response, err := h.client.Do(request)
+	if err != nil {
+		h.t.Fatalf("%s %s: %v\n%s", method, path, err, h.stderr.String())
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return response.StatusCode, response.Header, body
+}
+
+func (h *host) get(path string) []byte {
+	h.t.Helper()
+	code, _, body := h.request("GET", path)
+	if code != 200 {
+		h.t.Fatalf("GET %s: %d %s", path, code, body)
+	}
+	return body
+}
+
+// profile fetches and parses the cgo profile; query is "" or "?...".
+func (h *host) profile(query string) *profile.Profile {
+	h.t.Helper()
+	p, err := profile.ParseData(h.get("/debug/pprof/cgoheap" + query))
+	if err != nil {
+		h.t.Fatalf("profile%s: %v", query, err)
+	}
+	if err := p.CheckValid(); err != nil {
+		h.t.Fatalf("profile%s: %v", query, err)
+	}
+	return p
+}
+
+// status is /v1/status.
+type status struct {
+	Version     string
+	PID         int
+	State       string
+	SampleBytes int64  `json:"sample_bytes"`
+	Remaining   *int64 `json:"sampling_remaining_ns"`
+	Samples     struct{ Taken, Live int64 }
+	Dropped     map[string]int64
+	Stacks      struct {
+		Distinct, Sites, Complete, Truncated int64
+		FromGo                               *int64           `json:"from_go"`
+		ByEnd                                map[string]int64 `json:"by_end"`
+	}
+	Memory struct {
+		Resident int64 `json:"resident_bytes"`
+		Max      int64 `json:"max_bytes"`
+	}
+	Threads int
+	Host    struct {
+		GoVersion  string `json:"go_version"`
+		Allocator  string
+		Executable string
+	}
+	Socket  *string
+	TCPPort *int `json:"tcp_port"`
+}
+
+func (h *host) status() (s status) {
+	h.t.Helper()
+	body := h.get("/v1/status")
+	if err := json.Unmarshal(body, &s); err != nil {
+		h.t.Fatalf("/v1/status: %v\n%s", err, body)
+	}
+	return s
+}
+
+// wantNothingDropped: every allocation at interval 1 must be in the tables.
+func (h *host) wantNothingDropped() {
+	h.t.Helper()
+	for why, n := range h.status().Dropped {
+		if n != 0 {
+			h.t.Errorf("dropped %s: %d", why, n)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+// Command driven does what its stdin says, a command a line, and is still in
+// between: it allocates and frees by known functions, makes many distinct
+// stacks, forks, starts commands, exits.
+package main
+
+/*
+#include <stdlib.h>
+#include "driven.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"net/http"
+	_ "net/http/pprof"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"unsafe"
+
+	"cgoheap.test/steps"
+)
+
+var held = map[string][]unsafe.Pointer{}
+
+//go:noinline
+func allocA(n int) unsafe.Pointer { return C.dr_malloc(C.size_t(n)) }
+
+//go:noinline
+func allocB(n int) unsafe.Pointer { return C.dr_malloc(C.size_t(n)) }
+
+//go:noinline
+func allocC(n int) unsafe.Pointer { return C.dr_malloc(C.size_t(n)) }
+
+var by = map[string]func(int) unsafe.Pointer{"A": allocA, "B": allocB, "C": allocC}
+
+func alloc(name string, count, size int) {
+	for i := 0; i < count; i++ {
+		held[name] = append(held[name], by[name](size))
+	}
+}
+
+func free(name string, count int) {
+	for _, p := range held[name][:count] {
+		C.dr_free(p)
+	}
+	held[name] = held[name][count:]
+}
+
+// The bits of path choose the functions on the stack, so that each path of n
+// bits is another of 2^n stacks.
+//
+//go:noinline
+func left(path, bits, size int) unsafe.Pointer { return branch(path, bits, size) }
+
+//go:noinline
+func right(path, bits, size int) unsafe.Pointer { return branch(path, bits, size) }
+
+//go:noinline
+func branch(path, bits, size int) unsafe.Pointer {
+	switch {
+	case bits == 0:
+		return C.dr_malloc(C.size_t(size))
+	case path&1 == 0:
+		return left(path>>1, bits-1, size)
+	default:
+		return right(path>>1, bits-1, size)
+	}
+}
+
+func spread(stacks, each, size int) {
+	for i := 0; i < each; i++ {
+		for path := 0; path < stacks; path++ {
+			held["spread"] = append(held["spread"], branch(path, 10, size))
+		}
+	}
+}
+
+// Each goroutine keeps a thread of its own.
+func threads(count, each, size int) {
+	var wait sync.WaitGroup
+	for i := 0; i < count; i++ {
+		wait.Add(1)
+		go func() {
+			runtime.LockOSThread()
+			for i := 0; i < each; i++ {
+				C.dr_free(allocC(size))
+			}
+			wait.Done()
+			select {}
+		}()
+	}
+	wait.Wait()
+}
+
+func run(name string) string {
+	out, err := exec.Command("/bin/sh", "-c", "echo $LD_PRELOAD; exec "+name).CombinedOutput()
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func heapProfile(path string) {
+	f, err := os.Create(path)
+	if err == nil {
+		runtime.GC()
+		err = pprof.WriteHeapProfile(f)
+	}
+	if err != nil {
+		panic(err)
+	}
+	f.Close()
+}
+
+func obey(line string) {
+	var name string
+	var n, each, size int
+	command, rest, _ := strings.Cut(line, " ")
+	switch command {
+	case "alloc":
+		fmt.Sscan(rest, &name, &n, &size)
+		alloc(name, n, size)
+	case "free":
+		fmt.Sscan(rest, &name, &n)
+		free(name, n)
+	case "spread":
+		fmt.Sscan(rest, &n, &each, &size)
+		spread(n, each, size)
+	case "threads":
+		fmt.Sscan(rest, &n, &each, &size)
+		threads(n, each, size)
+	case "sleepers":
+		fmt.Sscan(rest, &n)
+		C.dr_sleepers(C.int(n))
+	case "fork":
+		fmt.Sscan(rest, &n)
+		steps.Say("child", C.dr_fork(C.int(n)))
+	case "run":
+		steps.Say("output", run(rest))
+	case "environ":
+		steps.Say("environ", os.Environ())
+	case "heap":
+		heapProfile(rest)
+	case "listen":
+		go http.ListenAndServe(rest, nil)
+	case "exit":
+		fmt.Sscan(rest, &n)
+		os.Exit(n)
+	default:
+		panic(line)
+	}
+}
+
+var kept [][]byte
+
+func main() {
+	kept = append(kept, make([]byte, 8<<20)) // for Go's own profile to show
+	for {
+		obey(steps.Ready())
+	}
+}

@@ -1,0 +1,46 @@
+// Command netuser has no C of its own: net and os/user bring some, and with
+// nothing else the Go linker links it itself, without unwind tables.
+package main
+
+import (
+	"context"
+	"net"
+	"os/user"
+	"sync"
+
+	"cgoheap.test/steps"
+)
+
+//go:noinline
+func lookUpHost() {
+	if _, err := net.DefaultResolver.LookupHost(context.Background(), "localhost"); err != nil {
+		panic(err)
+	}
+}
+
+//go:noinline
+func lookUpUser(name string) *user.User {
+	u, err := user.Lookup(name)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
+func main() {
+	for i := 0; i < 10; i++ {
+		lookUpHost()
+	}
+	u := lookUpUser("root")
+	var wait sync.WaitGroup
+	for i := 0; i < 8; i++ {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			lookUpUser("daemon")
+		}()
+	}
+	wait.Wait()
+	steps.Say("root", u.Uid)
+	steps.Ready()
+}

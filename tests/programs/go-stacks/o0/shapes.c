@@ -1,0 +1,2 @@
+#define PREFIX o0_
+#include "shapes.h"

@@ -1,0 +1,2 @@
+#define PREFIX o2_
+#include "shapes.h"

@@ -1,0 +1,3 @@
+module cgoheap.test/steps
+
+go 1.21
