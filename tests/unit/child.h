@@ -45,4 +45,16 @@ static inline void run_in_child(void (*f)(void))
 		run_in_child(f);                                                                   \
 	}
 
+/* A case about the heap's or the stack's own layout, which AddressSanitizer replaces. */
+#ifdef __SANITIZE_ADDRESS__
+#define CASE_WITHOUT_ASAN(f)                                                                       \
+	static void test_##f(void **state)                                                         \
+	{                                                                                          \
+		(void)state, (void)f;                                                              \
+		skip();                                                                            \
+	}
+#else
+#define CASE_WITHOUT_ASAN(f) CASE(f)
+#endif
+
 #endif
