@@ -1,0 +1,453 @@
+/* What a user may put into the environment, and to the letter what is said about it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+
+/* ---- stderr, caught in a pipe ------------------------------------------- */
+
+static struct {
+	int saved, pipe[2];
+	char text[8192];
+} caught;
+
+static void catch_stderr(void)
+{
+	fflush(stderr);
+	caught.saved = dup(2);
+	assert_int_equal(pipe(caught.pipe), 0);
+	dup2(caught.pipe[1], 2);
+}
+
+static const char *caught_stderr(void)
+{
+	dup2(caught.saved, 2);
+	close(caught.saved);
+	close(caught.pipe[1]);
+	size_t n = 0;
+	ssize_t got;
+	while ((got = read(caught.pipe[0], caught.text + n, sizeof(caught.text) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(caught.pipe[0]);
+	caught.text[n] = '\0';
+	return caught.text;
+}
+
+/* Reads one entry; what was said is returned. */
+static const char *read_one(struct config *config, const char *entry)
+{
+	char *block[] = {"PATH=/bin", (char *)entry, "HOME=/", NULL};
+	catch_stderr();
+	config_read(config, block, false);
+	return caught_stderr();
+}
+
+static void assert_defaults(const struct config *c)
+{
+	static const struct config zero;
+	struct config expected = zero;
+	expected.sample_bytes = 524288;
+	expected.max_memory_bytes = 32 * MIB;
+	assert_memory_equal(c, &expected, sizeof(expected));
+}
+
+static void assert_refused(const char *entry, const char *line)
+{
+	struct config c;
+	assert_string_equal(read_one(&c, entry), line);
+	assert_defaults(&c);
+}
+
+/* ---- values ------------------------------------------------------------- */
+
+static void nothing_set_is_all_defaults_and_silent(void **state)
+{
+	struct config c;
+	char *empty[] = {NULL};
+	(void)state;
+	catch_stderr();
+	config_read(&c, empty, false);
+	assert_string_equal(caught_stderr(), "");
+	assert_defaults(&c);
+	config_read(&c, NULL, false);
+	assert_defaults(&c);
+}
+
+static void empty_value_is_as_if_not_set(void **state)
+{
+	static const char *const names[] = {"START",      "SAMPLE_BYTES", "SOCKET", "LISTEN",
+					    "MAX_MEMORY", "BLACKBOX",     "ANY"};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		char entry[64];
+		snprintf(entry, sizeof(entry), "CGOHEAP_%s=", names[i]);
+		assert_refused(entry, "");
+	}
+}
+
+static void good_values_are_taken_without_a_word(void **state)
+{
+	struct config c;
+	char *block[] = {"CGOHEAP_START=dormant",
+			 "CGOHEAP_SAMPLE_BYTES=1",
+			 "CGOHEAP_SOCKET=run/x.sock",
+			 "CGOHEAP_LISTEN=127.0.0.2:6061",
+			 "CGOHEAP_MAX_MEMORY=64MiB",
+			 "CGOHEAP_ANY=1",
+			 NULL};
+	(void)state;
+	catch_stderr();
+	config_read(&c, block, false);
+	assert_string_equal(caught_stderr(), "");
+	assert_true(c.start_dormant);
+	assert_int_equal(c.sample_bytes, 1);
+	assert_string_equal(c.socket_path, "run/x.sock");
+	assert_true(c.listen);
+	assert_int_equal(c.listen_address, 0x7f000002);
+	assert_int_equal(c.listen_port, 6061);
+	assert_int_equal(c.max_memory_bytes, 64 * MIB);
+	assert_true(c.any_program);
+}
+
+static void good_values_that_are_the_default(void **state)
+{
+	(void)state;
+	assert_refused("CGOHEAP_START=sampling", "");
+	assert_refused("CGOHEAP_ANY=0", "");
+	assert_refused("CGOHEAP_SAMPLE_BYTES=512KiB", "");
+}
+
+static void the_first_of_two_counts(void **state)
+{
+	struct config c;
+	char *block[] = {"CGOHEAP_SAMPLE_BYTES=7", "CGOHEAP_SAMPLE_BYTES=9", NULL};
+	(void)state;
+	config_read(&c, block, false);
+	assert_int_equal(c.sample_bytes, 7);
+}
+
+static void listens_on_localhost_and_port_0(void **state)
+{
+	struct config c;
+	(void)state;
+	assert_string_equal(read_one(&c, "CGOHEAP_LISTEN=localhost:0"), "");
+	assert_true(c.listen);
+	assert_int_equal(c.listen_address, 0x7f000001);
+	assert_int_equal(c.listen_port, 0);
+}
+
+static void bad_values_say_what_to_give(void **state)
+{
+	(void)state;
+	assert_refused("CGOHEAP_SAMPLE_BYTES=12x",
+		       "cgoheap: CGOHEAP_SAMPLE_BYTES=\"12x\" is not a size: give bytes from 1 to "
+		       "1073741824, e.g. 524288 or 512KiB; using 524288\n");
+	assert_refused("CGOHEAP_SAMPLE_BYTES=0",
+		       "cgoheap: CGOHEAP_SAMPLE_BYTES=\"0\" is out of range: give bytes from 1 to "
+		       "1073741824, e.g. 524288 or 512KiB; using 524288\n");
+	assert_refused("CGOHEAP_SAMPLE_BYTES=2GiB",
+		       "cgoheap: CGOHEAP_SAMPLE_BYTES=\"2GiB\" is out of range: give bytes from 1 "
+		       "to 1073741824, e.g. 524288 or 512KiB; using 524288\n");
+	assert_refused("CGOHEAP_MAX_MEMORY=1MiB",
+		       "cgoheap: CGOHEAP_MAX_MEMORY=\"1MiB\" is out of range: give bytes from "
+		       "4194304 to 1073741824, e.g. 33554432 or 32MiB; using 33554432\n");
+	assert_refused("CGOHEAP_START=on",
+		       "cgoheap: CGOHEAP_START=\"on\" is not a way to start: give sampling or "
+		       "dormant; using sampling\n");
+	assert_refused("CGOHEAP_ANY=yes", "cgoheap: CGOHEAP_ANY=\"yes\" is not a yes or no: give 1 "
+					  "or 0; using 0\n");
+}
+
+static void addresses_off_loopback_are_refused(void **state)
+{
+	(void)state;
+	assert_refused("CGOHEAP_LISTEN=:6061",
+		       "cgoheap: CGOHEAP_LISTEN=\":6061\" is not on loopback: give 127.0.0.1:6061; "
+		       "not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=0.0.0.0:70",
+		       "cgoheap: CGOHEAP_LISTEN=\"0.0.0.0:70\" is not on loopback: give "
+		       "127.0.0.1:70; not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=[::1]:70",
+		       "cgoheap: CGOHEAP_LISTEN=\"[::1]:70\" is not on loopback: give "
+		       "127.0.0.1:70; not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=127.0.0.1.evil.example:70",
+		       "cgoheap: CGOHEAP_LISTEN=\"127.0.0.1.evil.example:70\" is not on loopback: "
+		       "give 127.0.0.1:70; not listening on TCP\n");
+	assert_refused(
+		"CGOHEAP_LISTEN=6061",
+		"cgoheap: CGOHEAP_LISTEN=\"6061\" is not host:port: give 127.0.0.1:6061; not "
+		"listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=127.0.0.1:65536",
+		       "cgoheap: CGOHEAP_LISTEN=\"127.0.0.1:65536\" has no port from 0 to 65535: "
+		       "give 127.0.0.1:6061; not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=127.0.0.1:",
+		       "cgoheap: CGOHEAP_LISTEN=\"127.0.0.1:\" has no port from 0 to 65535: give "
+		       "127.0.0.1:6061; not listening on TCP\n");
+}
+
+static void loopback_addresses_are_strict(void **state)
+{
+	static const char *const bad[] = {"127.0.0:1",      "127.0.0.256:1", "127.0.0.1.:1",
+					  "127.0.0.0001:1", "127..0.1:1",    " 127.0.0.1:1",
+					  "128.0.0.1:1",    "LOCALHOST:1",   "localhost2:1"};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct config c;
+		char entry[64];
+		snprintf(entry, sizeof(entry), "CGOHEAP_LISTEN=%s", bad[i]);
+		assert_non_null(strstr(read_one(&c, entry), "is not on loopback"));
+		assert_false(c.listen);
+	}
+}
+
+static void longest_socket_path(void **state)
+{
+	char entry[256];
+	struct config c;
+	(void)state;
+	int n = snprintf(entry, sizeof(entry), "CGOHEAP_SOCKET=/");
+	memset(entry + n, 'a', 106);
+	entry[n + 106] = '\0';
+	assert_string_equal(read_one(&c, entry), "");
+	assert_int_equal(strlen(c.socket_path), 107);
+
+	strcat(entry, "a");
+	const char *said = read_one(&c, entry);
+	assert_non_null(strstr(said, "is 108 bytes long: give a path of at most 107; using the "
+				     "default place\n"));
+	assert_defaults(&c);
+}
+
+static void blackbox_is_kept_and_said_to_be_missing(void **state)
+{
+	struct config c;
+	(void)state;
+	assert_string_equal(read_one(&c, "CGOHEAP_BLACKBOX=/var/tmp"),
+			    "cgoheap: CGOHEAP_BLACKBOX=\"/var/tmp\" has no effect: the flight "
+			    "recorder is not in this version yet\n");
+	assert_string_equal(c.blackbox_dir, "/var/tmp");
+}
+
+static void unknown_names_are_named(void **state)
+{
+	static const char known[] =
+		" is not a variable of cgoheap: there are CGOHEAP_START, CGOHEAP_SAMPLE_BYTES, "
+		"CGOHEAP_SOCKET, CGOHEAP_LISTEN, CGOHEAP_MAX_MEMORY, CGOHEAP_BLACKBOX, "
+		"CGOHEAP_ANY; ignoring it\n";
+	static const char *const names[] = {"CGOHEAP_SAMPLE_BYTE", "CGOHEAP_SAMPLE_BYTES2",
+					    "CGOHEAP_MAX_CPU", "CGOHEAP_FOLLOW_FORK", "CGOHEAP_"};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		char entry[64], line[512];
+		snprintf(entry, sizeof(entry), "%s=1", names[i]);
+		snprintf(line, sizeof(line), "cgoheap: \"%s\"%s", names[i], known);
+		assert_refused(entry, line);
+	}
+	assert_refused("CGOHEAPS=1", "");
+	assert_refused("cgoheap_start=1", "");
+}
+
+static void quiet_says_nothing_and_takes_good_values(void **state)
+{
+	struct config c;
+	char *block[] = {"CGOHEAP_ANY=1", "CGOHEAP_START=x", "CGOHEAP_FOO=1", "CGOHEAP_BLACKBOX=/b",
+			 NULL};
+	(void)state;
+	catch_stderr();
+	config_read(&c, block, true);
+	assert_string_equal(caught_stderr(), "");
+	assert_true(c.any_program);
+	assert_false(c.start_dormant);
+}
+
+/* ---- the line itself ---------------------------------------------------- */
+
+static void no_value_reaches_the_terminal_raw(void **state)
+{
+	(void)state;
+	assert_refused("CGOHEAP_START=\x1b[31m\n\"\\\x9b\x7f",
+		       "cgoheap: CGOHEAP_START=\"\\x1b[31m\\x0a\\\"\\\\\\x9b\\x7f\" is not a way "
+		       "to start: give sampling or dormant; using sampling\n");
+	/* a name too */
+	struct config c;
+	assert_non_null(strstr(read_one(&c, "CGOHEAP_\x1b]0;x\x07=1"),
+			       "\"CGOHEAP_\\x1b]0;x\\x07\" is not a variable"));
+}
+
+static void long_values_are_cut_and_the_remedy_is_not(void **state)
+{
+	char entry[5000] = "CGOHEAP_START=";
+	struct config c;
+	(void)state;
+	for (int control = 0; control < 2; control++) {
+		memset(entry + 14, control ? 1 : 'x', 4000);
+		const char *said = read_one(&c, entry);
+		assert_in_range(strlen(said), 100, 512);
+		assert_non_null(strstr(said, "...\" is not a way to start: give sampling or "
+					     "dormant; using sampling\n"));
+	}
+}
+
+static void a_line_is_cut_at_512_bytes(void **state)
+{
+	char text[2000];
+	(void)state;
+	memset(text, 'y', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	catch_stderr();
+	errno = 77;
+	config_complain("%s", text);
+	assert_int_equal(errno, 77);
+	const char *said = caught_stderr();
+	assert_int_equal(strlen(said), 512);
+	assert_int_equal(said[511], '\n');
+}
+
+/* With SIGPIPE at its default, which would end this program; a blocking write would hang it. */
+static void broken_or_full_stderr_harms_nobody(void **state)
+{
+	int ends[2], saved = dup(2);
+	(void)state;
+	signal(SIGPIPE, SIG_DFL);
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	while (write(ends[1], "x", 1) == 1)
+		;
+	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+	dup2(ends[1], 2);
+	config_complain("into a full pipe");
+	close(ends[0]);
+	config_complain("into a broken pipe");
+	close(2);
+	config_complain("into nothing");
+	dup2(saved, 2);
+	close(saved);
+	close(ends[1]);
+}
+
+/* ---- sizes and durations ------------------------------------------------ */
+
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {
+		{"0", 0},
+		{"524288", 524288},
+		{"512KiB", 524288},
+		{"512K", 524288},
+		{"512kb", 524288},
+		{"512Ki", 524288},
+		{"1MiB", MIB},
+		{"2M", 2 * MIB},
+		{"3GB", 3072 * MIB},
+		{"1G", 1024 * MIB},
+		{"7B", 7},
+		{"18446744073709551615", UINT64_MAX},
+		{"17179869183GiB", UINT64_C(17179869183) << 30},
+	};
+	static const char *const bad[] = {"",
+					  "K",
+					  "-1",
+					  "+1",
+					  " 1",
+					  "1 ",
+					  "1KK",
+					  "1KiBs",
+					  "1T",
+					  "0x10",
+					  "1.5M",
+					  "1e6",
+					  "Mi",
+					  "1iB",
+					  "18446744073709551616",
+					  "17179869184GiB"};
+	uint64_t bytes;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		assert_true(config_parse_bytes(good[i].text, &bytes));
+		assert_int_equal(bytes, good[i].bytes);
+	}
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		if (config_parse_bytes(bad[i], &bytes))
+			fail_msg("\"%s\" was taken for a size", bad[i]);
+}
+
+#define S UINT64_C(1000000000)
+static void durations(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+	} good[] = {
+		{"0", 0},
+		{"30", 30 * S},
+		{"1.5", 3 * S / 2},
+		{"90s", 90 * S},
+		{"10m", 600 * S},
+		{"1h30m", 5400 * S},
+		{"1h0m0.5s", 3600 * S + S / 2},
+		{"250ms", S / 4},
+		{"1.5h", 5400 * S},
+		{"7us", 7000},
+		{"7\xc2\xb5s", 7000},
+		{"7\xce\xbcs", 7000},
+		{"12ns", 12},
+		{"0.1234567899999s", 123456789},
+		{"2562047h47m16.854775807s", INT64_MAX},
+	};
+	static const char *const bad[] = {"",           "s",
+					  "-1s",        "+1s",
+					  " 1s",        "1s ",
+					  "1x",         "1h30",
+					  "1.",         ".5s",
+					  "1.s",        "1d",
+					  "1S",         "1h 30m",
+					  "1m.",        "2562047h47m16.854775808s",
+					  "9223372037", "99999999999999999999s"};
+	uint64_t ns;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		assert_true(config_parse_duration(good[i].text, &ns));
+		assert_int_equal(ns, good[i].ns);
+	}
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		if (config_parse_duration(bad[i], &ns))
+			fail_msg("\"%s\" was taken for a duration", bad[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_set_is_all_defaults_and_silent),
+		cmocka_unit_test(empty_value_is_as_if_not_set),
+		cmocka_unit_test(good_values_are_taken_without_a_word),
+		cmocka_unit_test(good_values_that_are_the_default),
+		cmocka_unit_test(the_first_of_two_counts),
+		cmocka_unit_test(listens_on_localhost_and_port_0),
+		cmocka_unit_test(bad_values_say_what_to_give),
+		cmocka_unit_test(addresses_off_loopback_are_refused),
+		cmocka_unit_test(loopback_addresses_are_strict),
+		cmocka_unit_test(longest_socket_path),
+		cmocka_unit_test(blackbox_is_kept_and_said_to_be_missing),
+		cmocka_unit_test(unknown_names_are_named),
+		cmocka_unit_test(quiet_says_nothing_and_takes_good_values),
+		cmocka_unit_test(no_value_reaches_the_terminal_raw),
+		cmocka_unit_test(long_values_are_cut_and_the_remedy_is_not),
+		cmocka_unit_test(a_line_is_cut_at_512_bytes),
+		cmocka_unit_test(broken_or_full_stderr_harms_nobody),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(durations),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

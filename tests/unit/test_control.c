@@ -1,0 +1,185 @@
+/* On, off, how finely and for how long; the sampler is played by the test. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <time.h>
+
+#include "control.h"
+#include "sample.h"
+
+static struct {
+	uint32_t interval;
+	int sets, nudges;
+} sampler;
+
+void sample_set_interval(uint32_t interval)
+{
+	sampler.interval = interval;
+	sampler.sets++;
+}
+
+void sample_nudge(void)
+{
+	sampler.nudges++;
+}
+
+static int reset(void **state)
+{
+	(void)state;
+	control_init(524288, false);
+	sampler.sets = sampler.nudges = 0;
+	return 0;
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u),
+			     .tv_nsec = (long)(ns % 1000000000u)};
+	nanosleep(&t, NULL);
+}
+
+/* Ticks as the server's loop does, until control wants no more. */
+static void tick_to_rest(void)
+{
+	uint64_t wait;
+	while ((wait = control_tick()) != UINT64_MAX)
+		sleep_ns(wait);
+}
+
+static void assert_state(bool on, uint32_t sample_bytes, uint32_t interval)
+{
+	struct control_state s = control_get();
+	assert_int_equal(s.on, on);
+	assert_int_equal(s.sample_bytes, sample_bytes);
+	assert_int_equal(sampler.interval, interval);
+}
+
+static void starts_sampling_and_wants_no_time(void **state)
+{
+	(void)state;
+	control_init(4096, false);
+	assert_state(true, 4096, 4096);
+	assert_int_equal(control_get().remaining_ns, 0);
+	assert_true(control_tick() == UINT64_MAX);
+	assert_int_equal(sampler.nudges, 0);
+}
+
+static void starts_dormant_and_knows_its_interval(void **state)
+{
+	(void)state;
+	control_init(4096, true);
+	assert_state(false, 4096, 0);
+	control_sampling(true, 0, 0);
+	assert_state(true, 4096, 4096);
+}
+
+static void interval_0_keeps_the_last_one(void **state)
+{
+	(void)state;
+	control_sampling(true, 777, 0);
+	assert_state(true, 777, 777);
+	control_sampling(false, 0, 0);
+	assert_state(false, 777, 0);
+	control_sampling(true, 0, 0);
+	assert_state(true, 777, 777);
+}
+
+static void a_limited_sampling_ends_itself(void **state)
+{
+	(void)state;
+	control_sampling(true, 8, 30000000);
+	struct control_state s = control_get();
+	assert_in_range(s.remaining_ns, 1, 30000000);
+	tick_to_rest();
+	assert_state(false, 8, 0);
+	assert_int_equal(control_get().remaining_ns, 0);
+	assert_int_equal(sampler.sets, 2);
+}
+
+/* Past its end and not yet ticked: not "without limit". */
+static void an_end_that_has_passed_is_still_an_end(void **state)
+{
+	(void)state;
+	control_sampling(true, 8, 1);
+	sleep_ns(1000);
+	assert_true(control_get().on);
+	assert_int_equal(control_get().remaining_ns, 1);
+	control_tick();
+	assert_false(control_get().on);
+}
+
+static void a_new_word_replaces_the_limit(void **state)
+{
+	(void)state;
+	control_sampling(true, 0, 3600 * UINT64_C(1000000000));
+	assert_true(control_get().remaining_ns > 0);
+	control_sampling(true, 0, 0);
+	assert_int_equal(control_get().remaining_ns, 0);
+	control_sampling(true, 0, 1);
+	control_sampling(false, 0, 0);
+	assert_int_equal(control_get().remaining_ns, 0);
+	tick_to_rest();
+	assert_state(false, 524288, 0);
+}
+
+static void a_limit_past_the_end_of_time_is_none(void **state)
+{
+	(void)state;
+	control_sampling(true, 0, UINT64_MAX);
+	assert_int_equal(control_get().remaining_ns, 0);
+	assert_true(control_get().on);
+}
+
+static void off_with_a_limit_has_none(void **state)
+{
+	(void)state;
+	control_sampling(false, 0, 1000000);
+	assert_int_equal(control_get().remaining_ns, 0);
+	tick_to_rest();
+	assert_state(false, 524288, 0);
+}
+
+static void a_change_is_nudged_for_a_second_and_then_not(void **state)
+{
+	(void)state;
+	control_sampling(true, 99, 0);
+	assert_int_equal(sampler.nudges, 0); /* the caller's thread only sets the state */
+	uint64_t wait = control_tick();
+	assert_int_equal(sampler.nudges, 1);
+	assert_in_range(wait, 1, 50000000);
+	tick_to_rest();
+	assert_int_equal(sampler.nudges, 20);
+	assert_true(control_tick() == UINT64_MAX);
+	assert_int_equal(sampler.nudges, 20);
+}
+
+static void ticks_in_quick_succession_nudge_once(void **state)
+{
+	(void)state;
+	uint64_t before = control_monotonic_ns();
+	control_sampling(true, 99, 0);
+	for (int i = 0; i < 50; i++)
+		control_tick();
+	uint64_t passed = control_monotonic_ns() - before;
+	assert_in_range(sampler.nudges, 1, 1 + passed / 50000000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(starts_sampling_and_wants_no_time, reset),
+		cmocka_unit_test_setup(starts_dormant_and_knows_its_interval, reset),
+		cmocka_unit_test_setup(interval_0_keeps_the_last_one, reset),
+		cmocka_unit_test_setup(a_limited_sampling_ends_itself, reset),
+		cmocka_unit_test_setup(an_end_that_has_passed_is_still_an_end, reset),
+		cmocka_unit_test_setup(a_new_word_replaces_the_limit, reset),
+		cmocka_unit_test_setup(a_limit_past_the_end_of_time_is_none, reset),
+		cmocka_unit_test_setup(off_with_a_limit_has_none, reset),
+		cmocka_unit_test_setup(a_change_is_nudged_for_a_second_and_then_not, reset),
+		cmocka_unit_test_setup(ticks_in_quick_succession_nudge_once, reset),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
