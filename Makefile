@@ -17,6 +17,7 @@ SHIM_SRC := \
 	shim/config.c \
 	shim/connection.c \
 	shim/control.c \
+	shim/elffile.c \
 	shim/elfsym.c \
 	shim/endpoint.c \
 	shim/gosym.c \
@@ -38,6 +39,7 @@ SHIM_SRC := \
 	shim/routes.c \
 	shim/sample.c \
 	shim/server.c \
+	shim/sort.c \
 	shim/stacks.c \
 	shim/status.c \
 	shim/symbolize.c \

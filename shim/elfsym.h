@@ -21,11 +21,14 @@ struct elfsym {
 
 /*
  * Fills name and entry of all queries (any order in and kept; all in one module).
- * Prefers, for one address: the symbol whose range holds it, global over local,
- * FUNC over NOTYPE, fewest leading underscores (so "malloc", not "__libc_malloc").
- * The file is mapped privately and read only within its size; a file that is
- * malformed or truncated gives fewer names, never a fault (a file that shrinks
- * while it is read is guarded by reading with pread into scratch, not by mmap).
+ * Prefers, for one address: the symbol whose range holds it, FUNC over NOTYPE,
+ * the innermost, global over local, fewest leading underscores (so "malloc", not
+ * "__libc_malloc"), then the shortest name.  A symbol without a size stands for
+ * what follows it up to the next symbol.  What lies between the symbols of a
+ * stripped file has no name.
+ *
+ * The file is read with pread, within its size and that of scratch; one that is
+ * malformed, truncated or shrinks meanwhile gives fewer names, never a fault.
  */
 void elfsym_resolve(struct scratch *scratch, const struct module *module, struct elfsym *queries,
 		    size_t count);

@@ -9,10 +9,11 @@
 #include "region.h"
 
 struct source_line {
-	const char *function; /* C++ still mangled; "" unknown */
-	const char *file;     /* "" unknown */
-	int64_t line;         /* 0 unknown */
-	int64_t start_line;   /* 0 unknown */
+	/* As Go's profiles have it ("main.f[...]" for any type arguments); C++ still mangled. */
+	const char *function;
+	const char *file;   /* "" unknown */
+	int64_t line;       /* 0 unknown */
+	int64_t start_line; /* 0 unknown */
 };
 
 /* One distinct address. */
@@ -20,9 +21,18 @@ struct location {
 	uint64_t pc;                 /* return address as captured */
 	const struct module *module; /* NULL: in no file (JIT code, unmapped since) */
 	bool is_go;
-	bool is_plumbing;    /* runtime.asmcgocall, runtime.cgocall, _cgo_HASH_Cfunc_*: how cgo
-				calls, not who calls; the default view leaves them out */
-	uint32_t line_count; /* > 1: inlined calls, innermost first */
+	/*
+	 * How cgo calls, not who calls: runtime.cgocall, runtime.asmcgocall,
+	 * _cgo_HASH_Cfunc_*, the way back from C (crosscall2 to _cgoexp_*), and
+	 * adapters that Go's own stacks leave out (main.f.gowrap1, ABI wrappers).
+	 * The default view leaves them out too.
+	 */
+	bool is_plumbing;
+	/*
+	 * 0: unknown; > 1: inlined calls, innermost first.  Lines of plumbing are
+	 * dropped where the location has others, as Go's profiles do.
+	 */
+	uint32_t line_count;
 	struct source_line *lines; /* in scratch */
 };
 
