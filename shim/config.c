@@ -367,6 +367,13 @@ static void complain_unknown(const char *entry)
 			config_quote(quoted, name), known);
 }
 
+static void read_runtime_dir(struct config *config, char *const *environ_block)
+{
+	const char *value = find_value(environ_block, "XDG_RUNTIME_DIR");
+	if (value != NULL && *value == '/' && strlen(value) < CONFIG_PATH_BYTES)
+		strcpy(config->runtime_dir, value);
+}
+
 void config_read(struct config *config, char *const *environ_block, bool quiet)
 {
 	static char *const nothing[] = {NULL};
@@ -376,6 +383,7 @@ void config_read(struct config *config, char *const *environ_block, bool quiet)
 	};
 	if (environ_block == NULL)
 		environ_block = nothing;
+	read_runtime_dir(config, environ_block);
 	for (size_t i = 0; i < COUNT_OF(settings); i++) {
 		const char *value = find_value(environ_block, settings[i].name);
 		if (value != NULL && *value != '\0')

@@ -1,5 +1,6 @@
 /*
- * CGOHEAP_* from the environment, read once in the constructor.
+ * CGOHEAP_* from the environment (and XDG_RUNTIME_DIR, where the socket goes),
+ * read once in the constructor.
  *
  * A bad value prints one line on stderr (write(2), no allocation) that names
  * the variable, the value and what is allowed; the default then holds.  A
@@ -24,6 +25,7 @@ struct config {
 	uint32_t sample_bytes; /* 1..CONFIG_MAX_SAMPLE_BYTES; 1 = every allocation */
 	uint64_t max_memory_bytes;
 	char socket_path[CONFIG_PATH_BYTES]; /* as given; "" = the default place */
+	char runtime_dir[CONFIG_PATH_BYTES]; /* XDG_RUNTIME_DIR; "" none */
 	bool listen;                         /* CGOHEAP_LISTEN given and good */
 	uint32_t listen_address;             /* IPv4, host order, in 127.0.0.0/8 */
 	uint16_t listen_port;                /* 0 = any free one (shown in /v1/status) */

@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -143,10 +142,9 @@ static bool is_our_directory(const char *path)
  * XDG_RUNTIME_DIR may name what is not there or not ours (sudo keeps the other
  * user's, containers inherit the host's): then it is as if not set.
  */
-static int default_path(char path[CONFIG_PATH_BYTES])
+static int default_path(const char *runtime, char path[CONFIG_PATH_BYTES])
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	if (runtime != NULL && *runtime == '/' && is_our_directory(runtime)) {
+	if (*runtime != '\0' && is_our_directory(runtime)) {
 		int result = default_path_in(runtime, true, path);
 		if (result <= 0)
 			return result;
@@ -227,15 +225,19 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 	return 0;
 }
 
-int endpoint_open_unix(struct own_fd *own, const char *path, char bound[CONFIG_PATH_BYTES])
+int endpoint_open_unix(struct own_fd *own, const struct config *config,
+		       char bound[CONFIG_PATH_BYTES])
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char chosen[CONFIG_PATH_BYTES] = "";
+	const char *path = config->socket_path;
 	*own = OWN_FD_NONE;
 	bound[0] = '\0';
-	if (*path == '\0' && default_path(chosen) != 0)
-		return -1;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", *path != '\0' ? path : chosen);
+	if (*path == '\0') {
+		if (default_path(config->runtime_dir, address.sun_path) != 0)
+			return -1;
+	} else {
+		strcpy(address.sun_path, path);
+	}
 	long fd = move_up(net_socket(AF_UNIX));
 	if (fd < 0)
 		return complain_error(address.sun_path, "cannot make a socket", fd,

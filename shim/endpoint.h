@@ -18,9 +18,10 @@
 
 /*
  * Binds and listens; 0, or -1 after one line on stderr.  Nothing is allocated.
- * path: "" = the default place.  bound: the path it is at, as it was given.
+ * bound: the path it is at, as config gave it.
  */
-int endpoint_open_unix(struct own_fd *own, const char *path, char bound[CONFIG_PATH_BYTES]);
+int endpoint_open_unix(struct own_fd *own, const struct config *config,
+		       char bound[CONFIG_PATH_BYTES]);
 /* address in host order; port 0 = any free one; *bound is the one it got. */
 int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint16_t *bound);
 

@@ -49,8 +49,7 @@ uint16_t server_tcp_port(void)
 
 int server_bind(const struct config *config)
 {
-	int result = endpoint_open_unix(&server.listeners[UNIX], config->socket_path,
-					server.socket_path);
+	int result = endpoint_open_unix(&server.listeners[UNIX], config, server.socket_path);
 	if (config->listen && endpoint_open_tcp(&server.listeners[TCP], config->listen_address,
 						config->listen_port, &server.tcp_port) != 0)
 		result = -1;

@@ -8,40 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "client.h"
 #include "config.h"
-
-/* ---- stderr, caught in a pipe ------------------------------------------- */
-
-static struct {
-	int saved, pipe[2];
-	char text[8192];
-} caught;
-
-static void catch_stderr(void)
-{
-	fflush(stderr);
-	caught.saved = dup(2);
-	assert_int_equal(pipe(caught.pipe), 0);
-	dup2(caught.pipe[1], 2);
-}
-
-static const char *caught_stderr(void)
-{
-	dup2(caught.saved, 2);
-	close(caught.saved);
-	close(caught.pipe[1]);
-	size_t n = 0;
-	ssize_t got;
-	while ((got = read(caught.pipe[0], caught.text + n, sizeof(caught.text) - 1 - n)) > 0)
-		n += (size_t)got;
-	close(caught.pipe[0]);
-	caught.text[n] = '\0';
-	return caught.text;
-}
 
 /* Reads one entry; what was said is returned. */
 static const char *read_one(struct config *config, const char *entry)
@@ -226,6 +195,19 @@ static void longest_socket_path(void **state)
 	assert_non_null(strstr(said, "is 108 bytes long: give a path of at most 107; using the "
 				     "default place\n"));
 	assert_defaults(&c);
+}
+
+static void runtime_dir_counts_where_it_is_a_place(void **state)
+{
+	struct config c;
+	char long_entry[200] = "XDG_RUNTIME_DIR=/";
+	(void)state;
+	read_one(&c, "XDG_RUNTIME_DIR=/run/user/7");
+	assert_string_equal(c.runtime_dir, "/run/user/7");
+	assert_refused("XDG_RUNTIME_DIR=run", "");
+	assert_refused("XDG_RUNTIME_DIR=", "");
+	memset(long_entry + 17, 'x', 107);
+	assert_refused(long_entry, "");
 }
 
 static void blackbox_is_kept_and_said_to_be_missing(void **state)
@@ -439,6 +421,7 @@ int main(void)
 		cmocka_unit_test(addresses_off_loopback_are_refused),
 		cmocka_unit_test(loopback_addresses_are_strict),
 		cmocka_unit_test(longest_socket_path),
+		cmocka_unit_test(runtime_dir_counts_where_it_is_a_place),
 		cmocka_unit_test(blackbox_is_kept_and_said_to_be_missing),
 		cmocka_unit_test(unknown_names_are_named),
 		cmocka_unit_test(quiet_says_nothing_and_takes_good_values),
