@@ -82,7 +82,7 @@ __attribute__((constructor(101))) static void init(void)
 {
 	static struct config config;
 	int error = errno;
-	uint8_t before = sample_enter();
+	uint8_t before = sample_enter_as(BUSY_OWN);
 	const char *reason;
 
 	real_resolve();

@@ -18,11 +18,19 @@
 
 #include "base.h"
 
+/* What a thread does inside the shim. A call that meets BUSY_RECORDING is the host's
+ * and is missed (a signal handler's, or an allocator's that uses public names). */
+enum sample_busy {
+	BUSY_NOT,
+	BUSY_RECORDING,
+	BUSY_OWN /* the shim's own work: nothing is missed */
+};
+
 struct sample_thread {
 	uint64_t bytes_left; /* an allocation smaller than this is not sampled */
 	uint64_t rng;
 	uint32_t epoch;     /* of the interval that bytes_left was drawn under */
-	uint8_t busy;       /* inside the shim: hooks pass through */
+	uint8_t busy;       /* enum sample_busy: hooks pass through unless 0 */
 	uint8_t registered; /* in the list of threads; 2 = has left it, exiting */
 	uint8_t is_main;    /* 1 yes, 2 no, 0 not yet asked */
 	uint8_t reserved;
@@ -49,12 +57,17 @@ static inline bool sample_skip(size_t size)
  * Inside the shim: hooks that this thread, or a signal handler on it, runs into
  * meanwhile pass through.  Returns what to hand to sample_leave; nests.
  */
-static inline uint8_t sample_enter(void)
+static inline uint8_t sample_enter_as(enum sample_busy busy)
 {
 	uint8_t before = LOAD(&sample_self.busy);
-	STORE(&sample_self.busy, 1);
+	STORE(&sample_self.busy, before > busy ? before : busy);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return before;
+}
+
+static inline uint8_t sample_enter(void)
+{
+	return sample_enter_as(BUSY_RECORDING);
 }
 
 static inline void sample_leave(uint8_t before)

@@ -200,7 +200,7 @@ static void turn(void)
 
 static void *run(void *unused)
 {
-	sample_self.busy = 1; /* for good: our own calls are not the host's */
+	sample_enter_as(BUSY_OWN); /* for good: our own calls are not the host's */
 	arch_syscall6(SYS_prctl, PR_SET_NAME, (long)"cgoheap", 0, 0, 0, 0);
 	for (;;)
 		turn();
@@ -283,7 +283,7 @@ int server_start(void)
 		return 0;
 	if (server.listeners[UNIX].fd < 0 && server.listeners[TCP].fd < 0)
 		return -1;
-	uint8_t before = sample_enter();
+	uint8_t before = sample_enter_as(BUSY_OWN);
 	int error = create_thread_without_signals();
 	if (error != 0)
 		give_up(error);

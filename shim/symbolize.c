@@ -35,13 +35,14 @@ static bool is_c_wrapper(const char *name)
  * Who reads "C function, then goCallback" knows that C called back.  Everything
  * between the two is plumbing, _cgoexpwrap_* too: it carries the exported
  * function's name, and that function's own frame is the one below it.
+ * runtime.goexit, a goroutine's root, is left out as Go's own profiles leave it out.
  */
 static bool is_go_plumbing(const char *name)
 {
 	static const char *const names[] = {
 		"runtime.cgocall",     "runtime.asmcgocall",   "runtime.asmcgocall_landingpad",
 		"runtime.cgocallback", "runtime.cgocallbackg", "runtime.cgocallbackg1",
-		"crosscall2",
+		"crosscall2",          "runtime.goexit",
 	};
 	const char *unqualified = strrchr(name, '.');
 

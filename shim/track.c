@@ -91,7 +91,7 @@ static __attribute__((noinline)) void record(void *p, size_t size, uint32_t inte
 static uint32_t take(size_t size)
 {
 	if (unlikely(LOAD(&sample_self.busy))) {
-		if (sample_interval() && tracking())
+		if (LOAD(&sample_self.busy) == BUSY_RECORDING && sample_interval() && tracking())
 			ADD(&track_drops.reentered, 1);
 		return 0;
 	}
@@ -175,7 +175,8 @@ void track_free(void *p)
 		return;
 	if (p && tracking()) {
 		if (unlikely(LOAD(&sample_self.busy))) {
-			ADD(&track_drops.reentered, 1);
+			if (LOAD(&sample_self.busy) == BUSY_RECORDING)
+				ADD(&track_drops.reentered, 1);
 		} else {
 			uint8_t before = sample_enter();
 			if (live_take(p, &block))
@@ -227,7 +228,7 @@ void *track_realloc(void *p, size_t size)
 	if (!tracking())
 		return real.realloc(p, size);
 	if (unlikely(LOAD(&sample_self.busy))) {
-		if (p && live_maybe(p))
+		if (p && live_maybe(p) && LOAD(&sample_self.busy) == BUSY_RECORDING)
 			ADD(&track_drops.reentered, 1);
 		return real.realloc(p, size);
 	}
@@ -246,7 +247,7 @@ void track_thread_created(void)
 		return;
 	/* What glibc allocates for our thread is not the host's. */
 	int error = errno;
-	before = sample_enter();
+	before = sample_enter_as(BUSY_OWN);
 	server_start();
 	sample_leave(before);
 	errno = error;
