@@ -313,10 +313,12 @@ func (h *host) status() (s status) {
 }
 
 // wantNothingDropped: every allocation at interval 1 must be in the tables.
+// "reentered" is what an allocator asks itself for inside of malloc.
 func (h *host) wantNothingDropped() {
 	h.t.Helper()
-	for why, n := range h.status().Dropped {
-		if n != 0 {
+	s := h.status()
+	for why, n := range s.Dropped {
+		if n != 0 && !(why == "reentered" && s.Host.Allocator != "glibc") {
 			h.t.Errorf("dropped %s: %d", why, n)
 		}
 	}

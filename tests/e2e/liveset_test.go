@@ -109,7 +109,11 @@ func TestLiveSetOtherAllocators(t *testing.T) {
 			if library == "" {
 				t.Skipf("%s is not installed", pattern)
 			}
-			h := start(t, program(t, "go-liveset", oneBuild()), hostOptions{sampleBytes: 1, preload: library})
+			var args []string
+			if name == "jemalloc" {
+				args = []string{"no-pvalloc"} // it has none
+			}
+			h := start(t, program(t, "go-liveset", oneBuild()), hostOptions{sampleBytes: 1, preload: library, args: args})
 			wantLiveSet(t, h)
 			if got := h.status().Host.Allocator; got != name {
 				t.Errorf("/v1/status says the allocator is %s", got)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,19 +55,22 @@ func (f *figures) add(s *profile.Sample) {
 	f.inUseBytes += s.Value[3]
 }
 
-// blockSize is the label "bytes"; -1 where a sample has none.
+// blockSize is the label "bytes"; 0 where a sample has none: blocks of no size, or of many.
 func blockSize(s *profile.Sample) int64 {
 	if v := s.NumLabel["bytes"]; len(v) == 1 {
 		return v[0]
 	}
-	return -1
+	return 0
 }
+
+// cgo wraps a call that passes a pointer in a function literal.
+var closure = regexp.MustCompile(`\.func\d+$`)
 
 // goCaller is the Go function of the program that asked C, "" where none did.
 func goCaller(s *profile.Sample) string {
 	for _, name := range names(s) {
 		if strings.HasPrefix(name, "main.") && !strings.HasPrefix(name, "main._Cfunc_") {
-			return name
+			return closure.ReplaceAllString(name, "")
 		}
 	}
 	return ""
@@ -128,7 +132,7 @@ func isPlumbing(name string) bool {
 		"runtime.goexit", "runtime.cgocallbackg1.func1", "runtime.asmcgocall_landingpad":
 		return true
 	}
-	return strings.HasPrefix(name, "_cgo_") || strings.HasPrefix(name, "_cgoexp_") ||
+	return strings.HasPrefix(name, "_cgo_") || strings.HasSuffix(name, "._cgo_cmalloc") || strings.HasPrefix(name, "_cgoexp_") ||
 		strings.HasPrefix(name, "runtime.goexit")
 }
 

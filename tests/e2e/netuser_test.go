@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"debug/elf"
+	"strings"
+	"testing"
+)
+
+// A program with no C of its own, linked by Go's linker: no unwind tables at
+// all, and C functions among Go's.
+func TestInternalLinking(t *testing.T) {
+	for _, b := range everyBuild() {
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
+			path := program(t, "go-netuser", b)
+			if b.mode == "plain" {
+				wantInternallyLinked(t, path)
+			}
+			h := start(t, path, hostOptions{sampleBytes: 1, env: []string{"GODEBUG=netdns=cgo"}})
+			wantAllComplete(t, h)
+			wantLookups(t, h)
+			if code := h.finish(); code != 0 {
+				t.Errorf("exit code %d\n%s", code, h.stderr.String())
+			}
+		})
+	}
+}
+
+func wantInternallyLinked(t *testing.T, path string) {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Section(".eh_frame") != nil {
+		t.Error("the program was linked externally: this test says nothing")
+	}
+}
+
+func wantLookups(t *testing.T, h *host) {
+	t.Helper()
+	var user, goroutineUser, host figures
+	for _, s := range h.profile("").Sample {
+		list := names(s)
+		text := strings.Join(list, " ")
+		root := list[len(list)-1]
+		viaUser := strings.Contains(text, " os/user._Cfunc_") || strings.Contains(text, " os/user._C_")
+		switch {
+		case makesThread(s):
+		case strings.HasSuffix(text, "main.lookUpUser main.main runtime.main") && viaUser:
+			user.add(s)
+		case root == "main.main.func1" && strings.Contains(text, "main.lookUpUser") && viaUser:
+			goroutineUser.add(s)
+		case strings.HasPrefix(root, "net.") && strings.Contains(text, " getaddrinfo ") &&
+			(strings.Contains(text, " net._C_getaddrinfo ") || strings.Contains(text, " net._Cfunc_getaddrinfo ")):
+			host.add(s)
+		case strings.Contains(text, "main.lookUp"):
+			t.Errorf("unlike the others:\n%s", dump(s))
+		}
+	}
+	for name, f := range map[string]figures{"user.Lookup": user, "on goroutines": goroutineUser, "LookupHost": host} {
+		if f.allocObjects == 0 || f.allocBytes == 0 {
+			t.Errorf("%s has allocated nothing", name)
+		}
+	}
+	if t.Failed() {
+		for _, s := range h.profile("?frames=all").Sample {
+			t.Logf("%v\n%s", s.Value, dump(s))
+		}
+	}
+}

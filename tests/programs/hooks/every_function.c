@@ -1,0 +1,36 @@
+/* Each allocating function is recorded under the size it was asked for, and free takes it out. */
+#include "hooks.h"
+
+int main(void)
+{
+	void *p[9];
+
+	p[0] = malloc(7919);
+	p[1] = calloc(7, 1117);
+	p[2] = realloc(NULL, 7823);
+	p[3] = reallocarray(NULL, 3, 2609);
+	CHECK(posix_memalign(&p[4], 64, 7841) == 0 && (uintptr_t)p[4] % 64 == 0);
+	p[5] = aligned_alloc(64, 7872);
+	p[6] = memalign(64, 7853);
+	p[7] = valloc(7867);
+	p[8] = hooks_pvalloc(7873);
+	static const size_t sizes[] = {7919, 7819, 7823, 7827, 7841, 7872, 7853, 7867, 7873};
+	for (int i = 0; i < 9; i++) {
+		CHECK(p[i]);
+		memset(p[i], 0xa5, sizes[i]);
+		EXPECT(sizes[i], 1, 1);
+	}
+	for (int i = 0; i < 9; i++)
+		free(p[i]);
+	for (int i = 0; i < 9; i++)
+		EXPECT(sizes[i], 1, 0);
+	/* Once more at the same addresses. */
+	for (int i = 0; i < 9; i++)
+		p[i] = malloc(OPAQUE((size_t)7919));
+	EXPECT(7919, 10, 9);
+	for (int i = 0; i < 9; i++)
+		free(p[i]);
+	free(NULL);
+	EXPECT(7919, 10, 0);
+	return 0;
+}
