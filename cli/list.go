@@ -62,8 +62,11 @@ func listProcesses(io stdio, args []string) error {
 	}
 	printList(io, entries)
 	if unreadable > 0 {
-		fmt.Fprintf(io.err, "cgoheap: %s of other users could not be looked at; run this as root to see them too\n",
-			countOf(unreadable, "process", "processes"))
+		remedy := "run this as root to see those of other users too"
+		if os.Geteuid() == 0 {
+			remedy = "the kernel or this container protects them, also from root"
+		}
+		fmt.Fprintf(io.err, "cgoheap: %s could not be looked at: %s\n", countOf(unreadable, "process", "processes"), remedy)
 	}
 	return nil
 }

@@ -229,11 +229,19 @@ func (p *process) explainAccess(err error) error {
 		return fmt.Errorf("%s may not be looked at from here: this container or service lacks "+
 			"the capability CAP_SYS_PTRACE; run cgoheap on the host, or in the process's own container", p.title())
 	case p.effectiveUID() != os.Geteuid():
-		owner := userName(p.effectiveUID())
-		return fmt.Errorf("%s belongs to user %s: run this as root or as %s", p.title(), owner, owner)
+		return fmt.Errorf("%s belongs to user %s", p.title(), p.ownerRemedy())
 	}
 	return fmt.Errorf("%s may not be looked at, though it is yours "+
 		"(its file has capabilities, or it changed its user): run this as root", p.title())
+}
+
+// ownerRemedy continues "belongs to user".
+func (p *process) ownerRemedy() string {
+	owner := userName(p.effectiveUID())
+	if p.effectiveUID() == 0 {
+		return owner + ": run this as root"
+	}
+	return owner + ": run this as root or as " + owner
 }
 
 func userName(uid int) string {

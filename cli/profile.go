@@ -84,7 +84,7 @@ func saveProfile(io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := openProcess(pid)
+	c, err := attach(pid)
 	if err != nil {
 		return err
 	}
@@ -92,18 +92,18 @@ func saveProfile(io stdio, args []string) error {
 		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
 			"name a file with -o, or read it as text with --text")
 	}
-	target, err := o.openTarget(io, p)
+	target, err := o.openTarget(io, c.process)
 	if err != nil {
 		return err
 	}
 	defer target.discard()
-	body, err := o.fetch(io, newClient(p))
+	body, err := o.fetch(io, c)
 	if err != nil {
 		return err
 	}
 	said := ""
 	if !o.asTxt {
-		if said, err = describeProfile(p, body); err != nil {
+		if said, err = describeProfile(c.process, body); err != nil {
 			return err
 		}
 	}

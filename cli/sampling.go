@@ -72,18 +72,18 @@ func sampling(io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := openProcess(pid)
+	c, err := attach(pid)
 	if err != nil {
 		return err
 	}
-	state, err := o.apply(newClient(p))
+	state, err := o.apply(c)
 	if err != nil {
 		return err
 	}
 	if o.asJSON {
 		return writeJSON(io.out, state)
 	}
-	fmt.Fprintf(io.out, "%s: %s\n", p.title(), state)
+	fmt.Fprintf(io.out, "%s: %s\n", c.process.title(), state)
 	return nil
 }
 

@@ -124,16 +124,25 @@ func (p *process) openFile(name string) (*os.File, error) {
 	return os.Open(reopened)
 }
 
+// attach opens a process that has the shim loaded, for the verbs that talk to it.
+func attach(pid int) (*client, error) {
+	p, err := openProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	shims, err := p.shims()
+	switch {
+	case err != nil:
+		return nil, p.explainAccess(err)
+	case len(shims) == 0:
+		return nil, p.explainNoShim()
+	}
+	return newClient(p), nil
+}
+
 // connect dials the shim of the process.  A path through /proc/PID/root may be
 // longer than the 108 bytes of a socket address; /proc/self/fd/N never is.
 func (p *process) connect() (int, error) {
-	shims, err := p.shims()
-	if err != nil {
-		return -1, p.explainAccess(err)
-	}
-	if len(shims) == 0 {
-		return -1, p.explainNoShim()
-	}
 	env, err := p.environ()
 	if err != nil {
 		return -1, p.explainAccess(err)
@@ -215,9 +224,8 @@ func (p *process) explainSocket(err error, name string, env map[string]string) e
 			"the program's stderr says why if it could not be made; "+
 			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.title(), shown)
 	case errors.Is(err, fs.ErrPermission):
-		owner := userName(p.effectiveUID())
-		return fmt.Errorf("%s belongs to user %s, and its socket %s opens for the owner only: "+
-			"run this as root or as %s", p.title(), owner, shown, owner)
+		return fmt.Errorf("the socket of %s, %s, opens for its owner only; the process belongs to user %s",
+			p.title(), shown, p.ownerRemedy())
 	case errors.As(err, &other):
 		return fmt.Errorf("%s has no socket of its own: process %d answers at %s; "+
 			"give each its own CGOHEAP_SOCKET, or set none", p.title(), other.pid, shown)

@@ -63,11 +63,11 @@ func top(io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := openProcess(pid)
+	c, err := attach(pid)
 	if err != nil {
 		return err
 	}
-	w := &watcher{client: newClient(p)}
+	w := &watcher{client: c}
 	live := io.terminal != nil && !o.once && !o.asJSON && os.Getenv("TERM") != "dumb"
 	if live {
 		return topLive(io, w, o)

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func doctorOf(t *testing.T, target string) (report, int) {
+	t.Helper()
+	c := command([]string{"CGOHEAP_LIBRARY=" + emptyLibrary(t)}, "doctor", "--json", target)
+	r := finish(t, c)
+	var v report
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil {
+		t.Fatal(err, r)
+	}
+	return v, r.code
+}
+
+func (r *report) find(name string) check {
+	for _, c := range r.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return check{}
+}
+
+func TestDoctorPrograms(t *testing.T) {
+	goVersionHere := strings.Fields(runtime.Version())[0]
+	cgo := cgoProgram(t)
+	for _, c := range []struct {
+		what, path string
+		code       int
+		check      string
+		level      level
+		text       string // of that check; "..." at the end = a prefix
+	}{
+		{"a cgo program", cgo, 0, "linking", levelOK, "dynamic, by the C linker"},
+		{"its Go", cgo, 0, "go", levelOK, goVersionHere},
+		{"its packages", cgo, 0, "cgo", levelOK, "used by main"},
+		{"its allocator", cgo, 0, "allocator", levelOK, "malloc is called in a shared library"},
+		{"its libc", cgo, 0, "libc", levelOK, "glibc 2...."},
+		{"stripped", goFixture(t, "stripped", goCgo, "1", "-ldflags=-s -w"), 0, "symbols", levelOK,
+			"stripped: Go functions keep their names, C functions inside it show as addresses"},
+		{"stripped: its packages", goFixture(t, "stripped", goCgo, "1", "-ldflags=-s -w"), 0, "cgo", levelOK, "used by main"},
+		{"PIE", goFixture(t, "pie", goCgo, "1", "-buildmode=pie"), 0, "linking", levelOK, "dynamic, by the C linker"},
+		{"std's cgo alone", goFixture(t, "user", goUser, "1"), 0, "linking", levelOK, "dynamic, by Go's own linker"},
+		{"std's cgo alone: packages", goFixture(t, "user", goUser, "1"), 0, "cgo", levelOK, "used by os/user"},
+		{"CGO_ENABLED=0", goFixture(t, "nocgo", goPlain, "0"), 1, "linking", levelFail,
+			"statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload"},
+		{"no package uses cgo", goFixture(t, "unused", goPlain, "1"), 1, "linking", levelFail,
+			"statically linked, as no package in it uses cgo: it has no C code, and ignores a preload"},
+		{"-extldflags -static", goFixture(t, "static", goCgo, "1", "-ldflags=-linkmode=external -extldflags=-static"), 1, "linking", levelFail,
+			"statically linked with -extldflags -static: it ignores a preload"},
+		{"dynamic without cgo", goFixture(t, "nocgopie", goPlain, "0", "-buildmode=pie"), 1, "cgo", levelFail,
+			"dynamic, but no package in it uses cgo"},
+		{"malloc inside", goFixture(t, "malloc", goMalloc, "1"), 1, "allocator", levelFail,
+			"malloc is defined inside the executable (an allocator): its calls never leave it, and only what passes through libc, such as mmap, is seen"},
+		{"malloc inside, stripped", goFixture(t, "smalloc", goMalloc, "1", "-ldflags=-s -w"), 1, "allocator", levelFail,
+			"malloc is defined inside the executable (an allocator): its calls never leave it, and only what passes through libc, such as mmap, is seen"},
+		{"jemalloc beside malloc", cFixture(t, "jemalloc", cJemalloc), 1, "allocator", levelWarn,
+			"jemalloc is linked in beside malloc: what calls je_malloc itself is not seen"},
+		{"not Go", cFixture(t, "c", cPlain), 1, "go", levelFail,
+			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs"},
+		{"musl", cFixture(t, "musl", cPlain, "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"), 1, "libc", levelFail,
+			"linked against musl (Alpine): cgoheap needs glibc"},
+		{"a shared library", emptyLibrary(t), 1, "file", levelFail, "a shared library, not a program"},
+		{"another architecture", patched(t, cgo, "arm", 18, 183, 0), 1, "file", levelFail,
+			"a 64-bit aarch64 program, and cgoheap is for 64-bit x86-64 only"},
+		{"a directory", testDir, 1, "file", levelFail, "it is a directory"},
+		{"text", written(t, "text", "hello\n", 0o755), 1, "file", levelFail, "neither an ELF program nor a script that begins with #!"},
+		{"empty", written(t, "empty", "", 0o755), 1, "file", levelFail, "neither an ELF program nor a script that begins with #!"},
+		{"a script", written(t, "script", "#!/bin/sh\necho\n", 0o755), 0, "file", levelWarn,
+			"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs"},
+		{"a script for nothing", written(t, "noscript", "#!/none/sh\n", 0o755), 1, "file", levelFail, `a script for "/none/sh", which is not here`},
+		{"a script that names none", written(t, "nameless", "#!\n", 0o755), 1, "file", levelFail, "a script that names no interpreter"},
+		{"not executable", patchedMode(t, cgo, 0o644), 1, "file", levelFail, "not executable"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			r, code := doctorOf(t, c.path)
+			got := r.find(c.check)
+			matches := got.Text == c.text
+			if prefix, isPrefix := strings.CutSuffix(c.text, "..."); isPrefix {
+				matches = strings.HasPrefix(got.Text, prefix)
+			}
+			if code != c.code || got.Level != c.level || !matches || r.Works != (code == 0) {
+				t.Errorf("exit code %d, want %d; %+v, want %s %q\n%+v", code, c.code, got, c.level, c.text, r)
+			}
+		})
+	}
+}
+
+func patchedMode(t *testing.T, path string, mode os.FileMode) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return written(t, "plainfile", string(text), mode)
+}
+
+func TestDoctorText(t *testing.T) {
+	path := goFixture(t, "nocgo", goPlain, "0")
+	c := command([]string{"CGOHEAP_LIBRARY=" + emptyLibrary(t)}, "doctor", path)
+	finish(t, c).want(t, 1, path+`
+  ok    file       64-bit x86-64 program
+  ok    go         `+strings.Fields(runtime.Version())[0]+`
+  fail  linking    statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload
+                   -> there is no C heap to look at; go tool pprof's heap profile shows all there is
+  ok    privileges no setuid, setgid or file capabilities
+  ok    symbols    not stripped
+will not work: statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload
+`, "")
+}
+
+func TestDoctorWithoutLibrary(t *testing.T) {
+	c := command([]string{"CGOHEAP_LIBRARY=/none/libcgoheap.so"}, "doctor", cgoProgram(t))
+	r := finish(t, c)
+	want := "will not work: there is no library at \"/none/libcgoheap.so\" (--library or CGOHEAP_LIBRARY says so)\n"
+	if r.code != 1 || !strings.HasSuffix(r.out, want) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestDoctorDamagedELF(t *testing.T) {
+	text, err := os.ReadFile(cgoProgram(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{5, 40, 64, 200, 4096, len(text) / 2, len(text) - 100} {
+		path := written(t, "cut", string(text[:n]), 0o755)
+		r := cgoheap(t, "doctor", path)
+		if r.code != 1 || strings.Contains(r.err, "panic") || r.err == "" && r.out == "" {
+			t.Errorf("cut at %d: %+v", n, r)
+		}
+	}
+	// A header whose counts and offsets lie.
+	for offset := 0; offset < 64; offset += 3 {
+		path := patched(t, cgoProgram(t), "lies", offset, 0xff, 0xff, 0xff, 0xff)
+		if r := cgoheap(t, "doctor", path); r.code > 1 || strings.Contains(r.err, "panic") {
+			t.Errorf("lies at %d: %+v", offset, r)
+		}
+	}
+}
+
+func TestDoctorNotThere(t *testing.T) {
+	cgoheap(t, "doctor", "no-such-program").want(t, 1, "",
+		"cgoheap: there is no program \"no-such-program\" in PATH: give its path, such as ./no-such-program\n")
+	cgoheap(t, "doctor", "./no-such-program").want(t, 1, "", "cgoheap: there is no program \"./no-such-program\"\n")
+}
+
+func TestSecureMode(t *testing.T) {
+	path := written(t, "setuid", "x", 0o755|os.ModeSetuid)
+	f, err := inspect(path, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := int(f.owner) + 1
+	if got := f.secureMode(other, 0); got != "setuid" {
+		t.Errorf("setuid for another user: %q", got)
+	}
+	if got := f.secureMode(int(f.owner), 0); got != "" {
+		t.Errorf("setuid for its owner: %q", got)
+	}
+	f = &facts{fileCaps: true}
+	if f.secureMode(0, 0) != "" || f.secureMode(1, 1) != "file capabilities" {
+		t.Error("file capabilities")
+	}
+	f = &facts{mode: os.ModeSetgid, group: 5}
+	if f.secureMode(0, 5) != "" || f.secureMode(0, 6) != "setgid" {
+		t.Error("setgid")
+	}
+}
+
+func TestDoctorProcess(t *testing.T) {
+	s := startShim(t, "serve", "LD_PRELOAD=")
+	c := finish(t, command(nil, "doctor", s.arg()))
+	lines := strings.Split(c.normal(s).out, "\n")
+	for _, want := range []string{
+		"  ok    order      loaded by other means than LD_PRELOAD",
+		"  ok    socket     /x.sock answers, shim 0.1.0",
+		"  ok    state      sampling, 1 in 512KiB, 3,000 samples taken, 1,625 live, malloc is glibc's",
+		"  ok    dropped    no sample was dropped",
+		"  warn  stacks     97.50 % of 40 complete; the others: 1 no cfi",
+		"  ok    memory     2.0 MiB of at most 32.0 MiB",
+		"works, but see stacks: see who holds C memory with cgoheap top PID",
+	} {
+		if !anyOf(lines, func(l string) bool { return l == want }) {
+			t.Errorf("%q is not in\n%s", want, strings.Join(lines, "\n"))
+		}
+	}
+	if c.code != 0 {
+		t.Errorf("exit code %d", c.code)
+	}
+}
+
+func TestDoctorProcessNotLoaded(t *testing.T) {
+	path := cgoProgram(t)
+	p := exec.Command(path, "signal")
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { p.Process.Kill(); p.Wait() }()
+	readUntil(t, out, "\n")
+	s := &shimmed{pid: p.Process.Pid}
+	r, code := doctorOf(t, s.arg())
+	if code != 1 || r.Works || r.Verdict != "not loaded, but it can be: restart it with cgoheap run -- "+path {
+		t.Errorf("%d %+v", code, r)
+	}
+	if c := r.find("library"); c.Level != levelOK {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestCheckOrder(t *testing.T) {
+	for preload, want := range map[string]level{
+		"/x/libcgoheap.so":                                    levelOK,
+		"/x/libcgoheap.so:/y/libjemalloc.so.2":                levelOK,
+		"/y/libjemalloc.so.2 /x/libcgoheap.so":                levelFail,
+		"/y/libfaketime.so:/x/libcgoheap.so":                  levelWarn,
+		"/y/libtcmalloc_minimal.so:/x/libcgoheap.so:/z/so.so": levelFail,
+	} {
+		if c := checkOrder(preload); c.Level != want {
+			t.Errorf("%s: %+v, want %s", preload, c, want)
+		}
+	}
+}
+
+func TestCheckDropped(t *testing.T) {
+	s := &status{Dropped: map[string]uint64{"live_full": 1234, "stacks_full": 0, "stale": 2}}
+	s.Memory.MaxBytes = 32 << 20
+	c := checkDropped(s)
+	if c.Level != levelWarn || c.Text != "1,234 live full, 2 stale" ||
+		c.Remedy != "give it more memory (CGOHEAP_MAX_MEMORY, now 32MiB) or larger CGOHEAP_SAMPLE_BYTES" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestGoVersions(t *testing.T) {
+	for version, want := range map[string]level{
+		"go1.21.13": levelOK, "go1.27rc1": levelOK, "go1.26.8 X:nodwarf5": levelOK, "go1.20.1": levelWarn,
+		"go1.28.1": levelWarn, "devel go1.28-abcdef": levelWarn, "mystery": levelWarn,
+	} {
+		f, err := inspect(cgoProgram(t), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.goInfo.GoVersion = version
+		if c := checkGo(f); c.Level != want {
+			t.Errorf("%s: %+v, want %s", version, c, want)
+		}
+	}
+}
+
+func TestGlibcVersions(t *testing.T) {
+	for text, want := range map[string]glibcVersion{"GLIBC_2.34": 34, "GLIBC_2.2.5": 2, "GLIBC_PRIVATE": -1, "GCC_3.0": -1} {
+		if got := parseGlibcVersion(text); got != want {
+			t.Errorf("%s: %d", text, got)
+		}
+	}
+	provided := systemGlibc("/lib64/ld-linux-x86-64.so.2")
+	if provided < 17 {
+		t.Errorf("this system's %s", provided)
+	}
+	if needed := neededGlibc(cgoProgram(t)); needed < 2 || needed > provided {
+		t.Errorf("a program built here needs %s of %s", needed, provided)
+	}
+	if c := checkLibrary(cgoProgram(t), nil, 2); c.Level != levelFail || !strings.HasSuffix(c.Text, "the program has glibc 2.2") {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestFindLibrary(t *testing.T) {
+	lib := emptyLibrary(t)
+	if got, err := findLibrary(lib); err != nil || got != lib {
+		t.Error(got, err)
+	}
+	if _, err := findLibrary(filepath.Join(testDir, "none")); err == nil {
+		t.Error("found what is not there")
+	}
+}

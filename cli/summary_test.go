@@ -1,0 +1,141 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/pprof/profile"
+)
+
+func summaryOf(t *testing.T, frames ...string) rowKey {
+	t.Helper()
+	b := newProfileBuilder(1)
+	b.add(1, 64, frames...)
+	s, err := summarize(b.p)
+	if err != nil || len(s.rows) != 1 {
+		t.Fatal(s, err)
+	}
+	return s.rows[0].rowKey
+}
+
+// Who asked, and who called the allocator, in the stacks that happen.
+func TestClassify(t *testing.T) {
+	const gotypes = "@_cgo_gotypes.go"
+	for _, c := range []struct {
+		what         string
+		caller, leaf string
+		frames       []string
+	}{
+		{"a C function called from Go", "main.open", "make_buffer",
+			[]string{"malloc", "make_buffer", "open_file", "main._Cfunc_open_file" + gotypes, "main.open@main.go", "main.main@main.go"}},
+		{"C.malloc itself", "main.grab", "malloc",
+			[]string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main.grab@main.go"}},
+		{"with all of cgo's frames kept", "main.grab", "malloc",
+			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
+				"main._Cfunc__Cmalloc" + gotypes, "main.grab@main.go"}},
+		{"C.calloc", "main.grab", "calloc",
+			[]string{"calloc", "main._Cfunc_calloc" + gotypes, "main.grab@main.go"}},
+		{"C.CString", "main.name", "C.CString",
+			[]string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main._Cfunc_CString" + gotypes, "main.name@main.go"}},
+		{"C.CBytes with all frames", "main.name", "C.CBytes",
+			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
+				"main._Cfunc__CMalloc" + gotypes, "main._Cfunc_CBytes" + gotypes, "main.name@main.go"}},
+		{"C++", "main.query", "duckdb::Buffer::Grow",
+			[]string{"malloc", "_Znwm", "_ZN6duckdb6Buffer4GrowEm", "main._Cfunc_query" + gotypes, "main.query@main.go"}},
+		{"a callback: the innermost Go function", "main.onRow", "dup_row",
+			[]string{"malloc", "dup_row", "main._Cfunc_dup_row" + gotypes, "main.onRow@main.go", "_cgoexp_9_onRow@_cgo_gotypes.go",
+				"runtime.cgocallbackg1@cgocall.go", "runtime.cgocallback@asm_amd64.s", "crosscall2@asm_amd64.s",
+				"each_row", "main._Cfunc_each_row" + gotypes, "main.all@main.go"}},
+		{"a C thread", "(C thread) worker", "grow", []string{"malloc", "grow", "worker", "start_thread", "clone3"}},
+		{"a thread of the runtime", "runtime.newosproc", "x_cgo_thread_start",
+			[]string{"malloc", "x_cgo_thread_start", "runtime.asmcgocall@asm_amd64.s", "runtime.newosproc@os_linux.go", "runtime.newm@proc.go"}},
+		{"a compiler's clone is not Go", "main.f", "grow.part.0",
+			[]string{"malloc", "grow.part.0", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
+		{"Go without file names", "example.com/a/b.(*T).f", "g", []string{"malloc", "g", "example.com/a/b._Cfunc_g", "example.com/a/b.(*T).f"}},
+		{"nothing known", "(C thread) (unknown)", "(unknown)", nil},
+	} {
+		got := summaryOf(t, c.frames...)
+		if got.GoCaller != c.caller || got.CLeaf != c.leaf {
+			t.Errorf("%s: %+v, want %s and %s", c.what, got, c.caller, c.leaf)
+		}
+	}
+}
+
+func TestClassifyWithoutSymbols(t *testing.T) {
+	b := newProfileBuilder(1)
+	b.add(1, 64, "malloc", "x", "main.f@main.go")
+	b.p.Sample[0].Location[1].Line = nil
+	b.p.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
+	s, err := summarize(b.p)
+	if err != nil || s.rows[0].CLeaf != "(in libssl.so.3)" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestSummarizeRefusesOtherProfiles(t *testing.T) {
+	_, err := summarize(&profile.Profile{SampleType: []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}})
+	if err == nil {
+		t.Error("a CPU profile was taken for a heap profile")
+	}
+}
+
+func TestSumsAndOrder(t *testing.T) {
+	b := newProfileBuilder(524288)
+	b.add(1, 100, "malloc", "f", "main.a@a.go", "main.main@a.go")
+	b.add(2, 50, "malloc", "f", "main.a@a.go", "main.other@a.go")
+	b.add(9, 90, "malloc", "g", "main.b@a.go")
+	s, err := summarize(b.p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.bytes != 240 || s.objects != 12 || !s.estimated || len(s.rows) != 2 {
+		t.Errorf("%+v", s)
+	}
+	if a := s.rows[0]; a.GoCaller != "main.a" || a.Bytes != 150 || a.Objects != 3 || a.Stacks != 2 || a.Growth != nil {
+		t.Errorf("%+v", a)
+	}
+	s.sortBy("objects")
+	if s.rows[0].GoCaller != "main.b" {
+		t.Errorf("by objects: %+v", s.rows)
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	first := newProfileBuilder(1)
+	first.add(1, 100, "malloc", "f", "main.a@a.go")
+	first.add(1, 70, "malloc", "g", "main.gone@a.go")
+	second := newProfileBuilder(1)
+	second.add(1, 40, "malloc", "f", "main.a@a.go")
+	second.add(1, 10, "malloc", "h", "main.new@a.go")
+	before, _ := summarize(first.p)
+	after, _ := summarize(second.p)
+	after.growSince(before)
+	after.sortBy("growth")
+	want := []struct {
+		caller        string
+		bytes, growth int64
+	}{{"main.new", 10, 10}, {"main.a", 40, -60}, {"main.gone", 0, -70}}
+	for i, w := range want {
+		if r := after.rows[i]; r.GoCaller != w.caller || r.Bytes != w.bytes || *r.Growth != w.growth {
+			t.Errorf("row %d: %+v (%d), want %+v", i, r, *r.Growth, w)
+		}
+	}
+	if *after.growth != -120 {
+		t.Errorf("total growth %d", *after.growth)
+	}
+}
+
+func TestSplitGoName(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"main.f":                          {"main", "f"},
+		"github.com/a/go-b.(*T).f":        {"github.com/a/go-b", "(*T).f"},
+		"gopkg.in/yaml.v3.f":              {"gopkg.in/yaml", "v3.f"},
+		"main.f[go.shape.int]":            {"main", "f[go.shape.int]"},
+		"a/b.Map[example.com/c/d.T].each": {"a/b", "Map[example.com/c/d.T].each"},
+		"nodot":                           {"", "nodot"},
+	} {
+		pkg, function := splitGoName(name)
+		if pkg != want[0] || function != want[1] {
+			t.Errorf("splitGoName(%q) = %q, %q", name, pkg, function)
+		}
+	}
+}

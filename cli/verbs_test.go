@@ -1,0 +1,404 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// normal replaces what differs from run to run.
+func (s *shimmed) normal(text string) string {
+	self, _ := os.Executable()
+	for _, r := range []struct{ pattern, with string }{
+		{fmt.Sprintf(`\b%d\b`, s.pid), "PID"},
+		{regexp.QuoteMeta(filepath.Base(self)), "service"},
+		{`RSS [0-9.]+ [KMG]iB`, "RSS 12.3 MiB"},
+		{`"rss_bytes": \d+`, `"rss_bytes": 1`},
+		{`"time": "[^"]+"`, `"time": "T"`},
+		{regexp.QuoteMeta(s.dir), "DIR"},
+		{fmt.Sprintf(`cgoheap-%d/`, os.Geteuid()), "cgoheap-UID/"},
+	} {
+		text = regexp.MustCompile(r.pattern).ReplaceAllString(text, r.with)
+	}
+	return text
+}
+
+func (r result) normal(s *shimmed) result {
+	return result{s.normal(r.out), s.normal(r.err), r.code}
+}
+
+func TestTopOnce(t *testing.T) {
+	s := startShim(t, "serve")
+	cgoheap(t, "top", s.arg()).normal(s).want(t, 0, `service (PID)  sampling 1 in 512KiB  up 4m10s  RSS 12.3 MiB
+C memory in use ~812.0 MiB in ~81,206 objects
+
+    IN USE  GROWTH  OBJECTS  GO CALLER                                          C LEAF
+~640.0 MiB       -  ~81,003  github.com/mattn/go-sqlite3.(*SQLiteConn).prepare  sqlite3MemMalloc
+~172.0 MiB       -     ~200  main.compress                                      ZSTD_createCCtx
+     ~96 B       -       ~3  main.header                                        C.CString
+`, "")
+}
+
+func TestTopExactHasNoTilde(t *testing.T) {
+	s := startShim(t, "exact")
+	r := cgoheap(t, "top", "-n", "1", s.arg()).normal(s)
+	r.want(t, 0, `service (PID)  sampling every allocation  up 4m10s  RSS 12.3 MiB
+C memory in use 812.0 MiB in 81,206 objects
+
+   IN USE  GROWTH  OBJECTS  GO CALLER                                          C LEAF
+640.0 MiB       -   81,003  github.com/mattn/go-sqlite3.(*SQLiteConn).prepare  sqlite3MemMalloc
+and 2 rows more
+`, "")
+}
+
+func TestTopGrowth(t *testing.T) {
+	s := startShim(t, "exact")
+	r := cgoheap(t, "top", "--json", "--sort", "growth", "--interval", "100ms", s.arg())
+	var v topJSON
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 {
+		t.Fatal(err, r)
+	}
+	if v.Growth == nil || *v.Growth != 1<<20 || len(v.Rows) != 3 || *v.Rows[0].Growth != 1<<20 || *v.Rows[1].Growth != 0 {
+		t.Errorf("%s", r.out)
+	}
+}
+
+func TestTopJSON(t *testing.T) {
+	s := startShim(t, "serve")
+	cgoheap(t, "top", "--json", "-n", "1", s.arg()).normal(s).want(t, 0, `{
+  "pid": PID,
+  "program": "service",
+  "time": "T",
+  "state": "sampling",
+  "sample_bytes": 524288,
+  "estimated": true,
+  "rss_bytes": 1,
+  "in_use_bytes": 851443808,
+  "in_use_objects": 81206,
+  "growth_bytes": null,
+  "rows": [
+    {
+      "go_caller": "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare",
+      "c_leaf": "sqlite3MemMalloc",
+      "in_use_bytes": 671088640,
+      "growth_bytes": null,
+      "in_use_objects": 81003,
+      "stacks": 1
+    }
+  ],
+  "rows_left_out": 2
+}
+`, "")
+}
+
+func TestNamesAreEscaped(t *testing.T) {
+	s := startShim(t, "hostile")
+	r := cgoheap(t, "top", s.arg())
+	if strings.ContainsRune(r.out, 0x1b) || !strings.Contains(r.out, `main.\x1b]0;owned\af`) && !strings.Contains(r.out, `\x1b]0;owned`) {
+		t.Errorf("%q", r.out)
+	}
+	s = startShim(t, "refuse")
+	r = cgoheap(t, "top", s.arg()).normal(s)
+	r.want(t, 1, "", `cgoheap: process PID (service) refused: older is not a time: \x1b[2Jgive 10m`+"\n")
+}
+
+func TestList(t *testing.T) {
+	s := startShim(t, "serve")
+	bare := startShim(t, "no socket")
+	r := cgoheap(t, "list")
+	line, bareLine := "", ""
+	for _, l := range strings.Split(r.out, "\n") {
+		switch f := strings.Fields(l); {
+		case len(f) > 0 && f[0] == s.arg():
+			line = s.normal(strings.Join(f, " "))
+		case len(f) > 0 && f[0] == bare.arg():
+			bareLine = bare.normal(strings.Join(f, " "))
+		}
+	}
+	if r.code != 0 || line != "PID sampling 1 in 512KiB 1,625 ~812.0 MiB 4m10s go1.26.8 service" {
+		t.Errorf("%d %q in\n%s%s", r.code, line, r.out, r.err)
+	}
+	want := "PID unreachable - - - - - service: has cgoheap loaded, but its socket DIR/cgoheap-UID/PID.sock is not there: " +
+		"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it"
+	if bareLine != want {
+		t.Errorf("%q, want %q", bareLine, want)
+	}
+}
+
+func TestListJSON(t *testing.T) {
+	s := startShim(t, "serve")
+	bare := startShim(t, "no socket")
+	var v struct {
+		Processes  []listEntry
+		Unreadable *int
+	}
+	r := cgoheap(t, "list", "--json")
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || v.Unreadable == nil {
+		t.Fatal(err, r)
+	}
+	seen := 0
+	for _, e := range v.Processes {
+		switch e.PID {
+		case s.pid:
+			seen++
+			if e.State != "sampling" || *e.InUseBytes != 851443808 || *e.LiveSamples != 1625 || *e.UptimeNS != 250e9 || *e.GoVersion != "go1.26.8" {
+				t.Errorf("%+v", e)
+			}
+		case bare.pid:
+			seen++
+			if e.State != "unreachable" || e.InUseBytes != nil || e.SampleBytes != nil || e.Reason == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d of 2 listed: %s", seen, r.out)
+	}
+}
+
+func TestSampling(t *testing.T) {
+	s := startShim(t, "serve")
+	cgoheap(t, "sampling", s.arg()).normal(s).want(t, 0, "process PID (service): sampling, 1 in 512KiB\n", "")
+	cgoheap(t, "sampling", s.arg(), "off").normal(s).want(t, 0, "process PID (service): dormant, 1 in 512KiB\n", "")
+	cgoheap(t, "sampling", s.arg(), "on", "--for", "10m", "--sample-bytes", "64K").normal(s).want(t, 0,
+		"process PID (service): sampling, 1 in 64KiB, for 10m more\n", "")
+	cgoheap(t, "sampling", "--json", s.arg()).want(t, 0,
+		"{\n  \"state\": \"sampling\",\n  \"sample_bytes\": 65536,\n  \"sampling_remaining_ns\": null\n}\n", "")
+}
+
+func TestTopSaysDormant(t *testing.T) {
+	s := startShim(t, "serve")
+	cgoheap(t, "sampling", s.arg(), "off")
+	r := cgoheap(t, "top", s.arg()).normal(s)
+	if !strings.Contains(r.out, "\ndormant: new allocations are not recorded; cgoheap sampling PID on\n") {
+		t.Error(r.out)
+	}
+}
+
+// ---- what cannot be reached, and what is said of it ---------------------------
+
+func TestUnreachable(t *testing.T) {
+	for part, want := range map[string]string{
+		"no socket": "process PID (service) has cgoheap loaded, but its socket DIR/cgoheap-UID/PID.sock is not there: " +
+			"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it",
+		"stale": "process PID (service): nobody listens on its socket DIR/cgoheap-UID/PID.sock, which an earlier process left behind; " +
+			"restart the program",
+		"garbage":  `process PID (service) answers on its socket, but not with HTTP: `,
+		"not json": "process PID (service) answers on its socket, but not as a shim that this cgoheap dev knows: invalid character 'h' looking for beginning of value",
+	} {
+		t.Run(part, func(t *testing.T) {
+			s := startShim(t, part)
+			r := cgoheap(t, "top", s.arg()).normal(s)
+			if part == "garbage" {
+				if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: "+want) || strings.ContainsRune(r.err, 0x1b) {
+					t.Errorf("%d %q", r.code, r.err)
+				}
+				return
+			}
+			r.want(t, 1, "", "cgoheap: "+want+"\n")
+		})
+	}
+}
+
+func TestSilentAndStopped(t *testing.T) {
+	s := startShim(t, "silent")
+	cgoheap(t, "sampling", s.arg()).normal(s).want(t, 1, "",
+		"cgoheap: process PID (service) gave no answer within 5s; it may be very busy: try again\n")
+	if err := syscall.Kill(s.pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	cgoheap(t, "sampling", s.arg()).normal(s).want(t, 1, "",
+		"cgoheap: process PID (service) gave no answer within 5s: it is stopped; continue it with kill -CONT PID\n")
+}
+
+func TestGone(t *testing.T) {
+	s := startShim(t, "serve")
+	s.kill()
+	for _, verb := range []string{"top", "profile", "sampling", "doctor"} {
+		cgoheap(t, verb, s.arg()).normal(s).want(t, 1, "",
+			"cgoheap: process PID does not exist (it may have ended); cgoheap list shows the processes that have cgoheap loaded\n")
+	}
+}
+
+func startSleep(t *testing.T, env ...string) *shimmed {
+	t.Helper()
+	c := exec.Command("sleep", "1000")
+	c.Env = append(os.Environ(), env...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return &shimmed{cmd: c, pid: c.Process.Pid, dir: "/tmp"}
+}
+
+// waitMapped: until the loader has run, a process maps nothing of what it will.
+func waitMapped(t *testing.T, pid int, name string) {
+	t.Helper()
+	for {
+		text, err := os.ReadFile(procPath(pid, "maps"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), name) {
+			return
+		}
+	}
+}
+
+func TestNotLoaded(t *testing.T) {
+	s := startSleep(t)
+	waitMapped(t, s.pid, "libc.so")
+	exe, _ := os.Readlink(procPath(s.pid, "exe"))
+	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID ("+filepath.Base(exe)+
+		") runs without cgoheap, and cannot be given it while it runs: restart it with cgoheap run -- "+exe+"\n")
+}
+
+func TestPassive(t *testing.T) {
+	s := startSleep(t, "LD_PRELOAD="+emptyLibrary(t))
+	waitMapped(t, s.pid, libraryName)
+	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (sleep) has cgoheap loaded but passive: "+
+		"it is not a Go program; start it with cgoheap run --any to look at it all the same\n")
+	r := cgoheap(t, "list")
+	if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d  passive .* sleep: it is not a Go program$`, s.pid)).MatchString(r.out) {
+		t.Error(r.out)
+	}
+}
+
+func TestThreadID(t *testing.T) {
+	s := startShim(t, "serve")
+	threads, err := os.ReadDir(procPath(s.pid, "task"))
+	if err != nil || len(threads) < 2 {
+		t.Fatal(threads, err)
+	}
+	thread := threads[len(threads)-1].Name()
+	cgoheap(t, "top", thread).normal(s).want(t, 1, "",
+		fmt.Sprintf("cgoheap: %s is a thread of process PID: give the process's ID\n", thread))
+}
+
+func asNobody(t *testing.T, c *exec.Cmd) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	// The test binary lies where others may not look.
+	path := filepath.Join(testDir, "command")
+	if _, err := os.Stat(path); err != nil {
+		text, err := os.ReadFile(c.Path)
+		if err == nil {
+			err = os.WriteFile(path, text, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Path, c.Dir = path, "/"
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
+
+func TestOtherUser(t *testing.T) {
+	s := startShim(t, "serve")
+	for _, verb := range []string{"top", "doctor", "sampling", "profile"} {
+		c := command(nil, verb, s.arg())
+		asNobody(t, c)
+		r := finish(t, c).normal(s)
+		r.want(t, 1, "", "cgoheap: process PID (service) belongs to user root: run this as root\n")
+	}
+	c := command(nil, "list")
+	asNobody(t, c)
+	if r := finish(t, c); !regexp.MustCompile(`cgoheap: \d+ processes? could not be looked at: run this as root to see those of other users too\n$`).MatchString(r.err) {
+		t.Errorf("%q", r.err)
+	}
+}
+
+// ---- finding the socket -------------------------------------------------------
+
+func TestSocketElsewhere(t *testing.T) {
+	// As long as a path can be; through /proc/PID/root it is longer than an address may be.
+	dir := filepath.Join(testDir, "deep")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := dir + "/" + strings.Repeat("s", maxSocketBytes-len(dir)-1)
+	s := startShim(t, "serve", "CGOHEAP_SOCKET="+path)
+	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 || r.out != "process PID (service): sampling, 1 in 512KiB\n" {
+		t.Errorf("%+v", r)
+	}
+	// Another process with the same setting has no socket of its own.
+	other := startShim(t, "no socket", "CGOHEAP_SOCKET="+path)
+	cgoheap(t, "sampling", other.arg()).normal(other).want(t, 1, "", fmt.Sprintf(
+		"cgoheap: process PID (service) has no socket of its own: process %d answers at %s; "+
+			"give each its own CGOHEAP_SOCKET, or set none\n", s.pid, path))
+}
+
+// In a container: another PID namespace, and a /tmp that is not ours.
+func TestContainer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make namespaces")
+	}
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
+	c := exec.Command("/bin/sh", "-c", "mount --make-rprivate / && mount -t tmpfs none /tmp && exec /proc/self/fd/3")
+	c.Env = append(os.Environ(), "XDG_RUNTIME_DIR=/tmp", "TMPDIR=/tmp")
+	c.ExtraFiles = []*os.File{self}
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+	s := begin(t, c, "serve", "/tmp")
+	if _, err := os.Stat(fmt.Sprintf("/tmp/cgoheap-0/%d.sock", s.pid)); err == nil {
+		t.Fatal("the socket is in our own /tmp: this tests nothing")
+	}
+	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 || r.out != "process PID (service): sampling, 1 in 512KiB\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestSymlinkStaysInRoot(t *testing.T) {
+	self, err := openProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink("/proc/self/exe", dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	if fd, err := self.openInRoot(dir + "/link"); err == nil {
+		syscall.Close(fd)
+		t.Error("a magic link was followed")
+	}
+	file, err := self.openFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	if err := syscall.Mkfifo(dir+"/pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := self.openFile(dir + "/pipe"); err == nil {
+		file.Close()
+		t.Error("a pipe was opened")
+	}
+}
+
+func TestMapUID(t *testing.T) {
+	const table = "         0     100000      65536\n     70000       1000          1\n"
+	for outside, inside := range map[int]int{100000: 0, 100123: 123, 1000: 70000, 5: 5} {
+		if got := mapUID(table, outside); got != inside {
+			t.Errorf("mapUID(%d) = %d, want %d", outside, got, inside)
+		}
+	}
+}
+
+func TestReadStatus(t *testing.T) {
+	p := &process{}
+	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\nUid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
+	if p.name != "a b" || p.state != 'T' || p.tgid != 42 || p.nsPID != 1 || fmt.Sprint(p.uids) != "[1 2 3]" {
+		t.Errorf("%+v", p)
+	}
+}
