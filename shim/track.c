@@ -87,15 +87,21 @@ static __attribute__((noinline)) void record(void *p, size_t size, uint32_t inte
 	errno = before;
 }
 
-/* The sampler's answer; a call from inside the shim is never recorded, but counted. */
+/* A call from inside the shim is never recorded; one that a record was being made in is counted. */
+static void count_reentered(void)
+{
+	if (LOAD(&sample_self.busy) == BUSY_RECORDING && tracking())
+		ADD(&track_drops.reentered, 1);
+}
+
+/* The sampler's answer. */
 static uint32_t take(size_t size)
 {
-	if (unlikely(LOAD(&sample_self.busy))) {
-		if (LOAD(&sample_self.busy) == BUSY_RECORDING && sample_interval() && tracking())
-			ADD(&track_drops.reentered, 1);
-		return 0;
-	}
-	return sample_take(size);
+	if (likely(!LOAD(&sample_self.busy)))
+		return sample_take(size);
+	if (sample_interval())
+		count_reentered();
+	return 0;
 }
 
 /* ---- allocating ------------------------------------------------------- */
@@ -175,8 +181,7 @@ void track_free(void *p)
 		return;
 	if (p && tracking()) {
 		if (unlikely(LOAD(&sample_self.busy))) {
-			if (LOAD(&sample_self.busy) == BUSY_RECORDING)
-				ADD(&track_drops.reentered, 1);
+			count_reentered();
 		} else {
 			uint8_t before = sample_enter();
 			if (live_take(p, &block))
@@ -228,8 +233,8 @@ void *track_realloc(void *p, size_t size)
 	if (!tracking())
 		return real.realloc(p, size);
 	if (unlikely(LOAD(&sample_self.busy))) {
-		if (p && live_maybe(p) && LOAD(&sample_self.busy) == BUSY_RECORDING)
-			ADD(&track_drops.reentered, 1);
+		if (p && live_maybe(p))
+			count_reentered();
 		return real.realloc(p, size);
 	}
 	return realloc_tracked(p, size, interval);
