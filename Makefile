@@ -21,6 +21,7 @@ SHIM_SRC := \
 	shim/elfsym.c \
 	shim/endpoint.c \
 	shim/gosym.c \
+	shim/gotables.c \
 	shim/gzip.c \
 	shim/http.c \
 	shim/init.c \

@@ -40,7 +40,7 @@ var variants = []struct {
 func overlay(t *testing.T) string {
 	t.Helper()
 	hash := sha256.New()
-	for _, name := range []string{"gosym.c", "gosym.h", "base.h"} {
+	for _, name := range []string{"gosym.c", "gosym.h", "gotables.c", "gotables.h", "base.h"} {
 		text, err := os.ReadFile(filepath.Join("../../shim", name))
 		if err != nil {
 			t.Fatal(err)

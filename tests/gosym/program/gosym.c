@@ -1,1 +1,2 @@
 #include "../../../shim/gosym.c"
+#include "../../../shim/gotables.c"

@@ -1,0 +1,66 @@
+/*
+ * Where Go's symbol tables lie in the memory of the program they describe.
+ *
+ * Section headers and symbols may be stripped, and the tables' sections move
+ * between releases (.gopclntab, .data.rel.ro, .go.module), so everything starts
+ * from the program headers: runtime.firstmoduledata is found in the writable
+ * data by its shape, and it says where each table starts and how long it is.
+ *
+ * No pointer into the tables is ever formed from an unchecked offset: all reads
+ * pass through `struct gotable`, which knows its length.  That costs a compare a
+ * read and lets a hook, a signal handler or a fuzzer ask about any pc.
+ */
+#ifndef CGOHEAP_GOTABLES_H
+#define CGOHEAP_GOTABLES_H
+
+#include <string.h>
+
+#include "base.h"
+
+struct gotable {
+	const uint8_t *bytes;
+	uint64_t len;
+};
+
+struct gotables {
+	uint64_t text, etext; /* 0, 0: nothing found */
+	bool is_1_20;         /* the layout of functions and inlined calls since Go 1.20 */
+	struct gotable names, cutab, filetab, pctab, funcs, ftab, gofunc;
+	char version[64]; /* "go1.26.8"; "" unknown */
+};
+
+/* Those of the main executable, into *out.  False: none, or none that we know (1.18 to 1.27). */
+bool gotables_find(struct gotables *out);
+
+static inline bool gotable_u32(const struct gotable *t, uint64_t offset, uint32_t *out)
+{
+	if (offset > t->len || t->len - offset < sizeof(*out))
+		return false;
+	memcpy(out, t->bytes + offset, sizeof(*out));
+	return true;
+}
+
+/* NULL unless a whole string begins at offset. */
+static inline const char *gotable_string(const struct gotable *t, uint64_t offset)
+{
+	if (offset >= t->len || (offset > 0 && t->bytes[offset - 1] != 0))
+		return NULL;
+	const uint8_t *s = t->bytes + offset;
+	return memchr(s, 0, t->len - offset) != NULL ? (const char *)s : NULL;
+}
+
+static inline bool gotable_varint(const struct gotable *t, uint64_t *offset, uint32_t *out)
+{
+	uint32_t value = 0;
+	for (unsigned shift = 0; shift < 32 && *offset < t->len; shift += 7) {
+		uint8_t byte = t->bytes[(*offset)++];
+		value |= (uint32_t)(byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0) {
+			*out = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+#endif
