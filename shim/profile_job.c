@@ -89,6 +89,15 @@ void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 		job->locations[i] = symbols_find(&job->symbols, job->pcs.pcs[i]);
 }
 
+bool profile_shows(const struct profile_job *job, const struct location *l)
+{
+	if (!l || job->options->all_frames)
+		return true;
+	bool is_goexit = l->is_go && l->line_count == 1 &&
+			 strcmp(l->lines[0].function, "runtime.goexit") == 0;
+	return !l->is_plumbing && !is_goexit;
+}
+
 void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
 {
 	if (synthetic >= SYNTHETIC_TRUNCATED)
@@ -134,7 +143,7 @@ size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 			continue;
 		}
 		const struct location *l = job->locations ? job->locations[place - 1] : NULL;
-		if (l && l->is_plumbing && !job->options->all_frames)
+		if (!profile_shows(job, l))
 			continue;
 		frames[n++] = (struct profile_frame){.place = place - 1, .pc = pc, .location = l};
 	}

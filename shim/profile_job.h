@@ -59,6 +59,10 @@ static inline bool tally_is_zero(const struct tally *t)
 	return !t->alloc_objects && !t->alloc_bytes && !t->inuse_objects && !t->inuse_bytes;
 }
 
+/* Whether the view asked for has l: all frames, or none of cgo's plumbing and of
+ * the root of every goroutine, which Go's own profiles leave out, too. */
+bool profile_shows(const struct profile_job *job, const struct location *l);
+
 /* Frames that are no address: they say what the stack lacks. */
 enum synthetic {
 	SYNTHETIC_NONE,

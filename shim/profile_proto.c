@@ -81,11 +81,6 @@ static const struct location *location_at(const struct profile_job *job, uint32_
 	return job->locations ? job->locations[place] : NULL;
 }
 
-static bool location_is_shown(const struct profile_job *job, const struct location *l)
-{
-	return !l || !l->is_plumbing || job->options->all_frames;
-}
-
 /* The place in job.modules, or -1. */
 static ptrdiff_t module_of(const struct profile_job *job, const struct location *l, uint64_t pc)
 {
@@ -121,7 +116,7 @@ static void mappings_note_locations(struct proto_writer *w)
 	for (uint32_t i = 0; i < job->pcs.count; i++) {
 		const struct location *l = location_at(job, i);
 		ptrdiff_t m = module_of(job, l, job->pcs.pcs[i]);
-		if (m >= 0 && location_is_shown(job, l))
+		if (m >= 0 && profile_shows(job, l))
 			mapping_note_location(&w->mappings[m], l);
 	}
 }
@@ -216,7 +211,7 @@ static void write_location(struct proto_writer *w, uint32_t place)
 {
 	struct profile_job *job = &w->job;
 	const struct location *l = location_at(job, place);
-	if (!location_is_shown(job, l))
+	if (!profile_shows(job, l))
 		return;
 	struct lines lines;
 	lines.count = 0;

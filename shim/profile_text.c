@@ -11,60 +11,30 @@
 
 #include "gosym.h"
 #include "profile_job.h"
+#include "sort.h"
 #include "text.h"
 
 /* pprof's parser halves it: see runtime/pprof/pprof.go, writeHeapInternal. */
 #define HEADER_RATE 2
 
-/* ---- order: in-use bytes, then allocated ones, most first -------------- */
+/* ---- order: in-use bytes, most first ----------------------------------- */
 
-static bool tally_before(const struct tally *a, const struct tally *b)
+/* Places in s->tallies; NULL: out of scratch. */
+static struct sort_item *tallies_ordered(struct scratch *scratch, const struct snapshot *s,
+					 size_t *count)
 {
-	if (a->inuse_bytes != b->inuse_bytes)
-		return a->inuse_bytes > b->inuse_bytes;
-	if (a->alloc_bytes != b->alloc_bytes)
-		return a->alloc_bytes > b->alloc_bytes;
-	return a->site < b->site;
-}
-
-static void heap_sift(const struct tally **list, size_t at, size_t count)
-{
-	for (size_t child; (child = 2 * at + 1) < count; at = child) {
-		if (child + 1 < count && tally_before(list[child], list[child + 1]))
-			child++;
-		if (!tally_before(list[at], list[child]))
-			return;
-		const struct tally *t = list[at];
-		list[at] = list[child];
-		list[child] = t;
-	}
-}
-
-/* Heapsort: qsort may allocate. */
-static void tallies_sort(const struct tally **list, size_t count)
-{
-	for (size_t i = count / 2; i-- > 0;)
-		heap_sift(list, i, count);
-	for (size_t n = count; n-- > 1;) {
-		const struct tally *t = list[0];
-		list[0] = list[n];
-		list[n] = t;
-		heap_sift(list, 0, n);
-	}
-}
-
-/* The samples to write, in their order; NULL: out of scratch. */
-static const struct tally **tallies_ordered(struct scratch *scratch, const struct snapshot *s,
-					    size_t *count)
-{
-	const struct tally **list = scratch_alloc(scratch, (s->count + 1) * sizeof(*list));
+	struct sort_item *items = scratch_alloc(scratch, (s->count + 1) * sizeof(*items));
 	*count = 0;
-	for (size_t i = 0; list && i < s->count; i++)
-		if (!tally_is_zero(&s->tallies[i]))
-			list[(*count)++] = &s->tallies[i];
-	if (list)
-		tallies_sort(list, *count);
-	return list;
+	for (size_t i = 0; items && i < s->count; i++) {
+		if (tally_is_zero(&s->tallies[i]))
+			continue;
+		/* Ascending keys, so the most comes first; growth may be negative. */
+		uint64_t key = (uint64_t)INT64_MAX - (uint64_t)s->tallies[i].inuse_bytes;
+		items[(*count)++] = (struct sort_item){.key = key, .value = i};
+	}
+	if (items)
+		sort_items(items, *count);
+	return items;
 }
 
 /* ---- lines ------------------------------------------------------------ */
@@ -177,15 +147,15 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 	size_t count;
 	if (!t || !job)
 		return -1;
-	const struct tally **list = tallies_ordered(scratch, snapshot, &count);
-	if (!list)
+	struct sort_item *order = tallies_ordered(scratch, snapshot, &count);
+	if (!order)
 		return -1;
 	text_init(t, sink);
 	profile_job_prepare(job, scratch, snapshot, options);
 	struct tally sum = tallies_sum(snapshot);
 	text_header(t, &sum);
 	for (size_t i = 0; i < count && !t->failed; i++)
-		text_tally(t, job, list[i]);
+		text_tally(t, job, &snapshot->tallies[order[i].value]);
 	for (const char *const *c = profile_comments(job); *c; c++) {
 		text_string(t, "# ");
 		text_string(t, *c);

@@ -225,7 +225,8 @@ static void write_memory(struct json *j)
 {
 	json_open(j, "memory");
 	json_known(j, "resident_bytes", region != NULL, region ? region_resident_bytes() : 0);
-	json_known(j, "max_bytes", region != NULL, region ? region->region_bytes : 0);
+	json_known(j, "max_bytes", region != NULL,
+		   region ? region->region_bytes + region_scratch_max_bytes() : 0);
 	json_close(j);
 	json_number(j, "threads", sample_threads());
 }
