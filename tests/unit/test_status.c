@@ -1,0 +1,317 @@
+/*
+ * The status page to the letter, where its figures can be set; the comments of
+ * profiles; and the text both are made of.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "control.h"
+#include "region.h"
+#include "stacks.h"
+#include "status.h"
+#include "text.h"
+#include "track.h"
+
+struct buffer {
+	struct sink sink;
+	char bytes[8192];
+	size_t count, limit;
+	bool failed;
+};
+
+static int buffer_write(struct sink *sink, const void *bytes, size_t count)
+{
+	struct buffer *b = sink->arg;
+	assert_false(b->failed);
+	if (count > b->limit - b->count) {
+		b->failed = true;
+		return -1;
+	}
+	memcpy(b->bytes + b->count, bytes, count);
+	b->count += count;
+	b->bytes[b->count] = 0;
+	return 0;
+}
+
+static void buffer_init(struct buffer *b, size_t limit)
+{
+	memset(b, 0, sizeof(*b));
+	b->limit = limit;
+	b->sink = (struct sink){.write = buffer_write, .arg = b};
+}
+
+static const char *status_json(void)
+{
+	static struct buffer b;
+	buffer_init(&b, sizeof(b.bytes) - 1);
+	assert_int_equal(status_write_json(&b.sink), 0);
+	return b.bytes;
+}
+
+/* ---- before there is a region ----------------------------------------- */
+
+static void test_unknown_is_null(void **state)
+{
+	(void)state;
+	shim_state = SHIM_PASSIVE;
+	const char *s = status_json();
+	shim_state = SHIM_ACTIVE;
+	static const char *const parts[] = {
+		"\"state\":\"passive\"",
+		"\"uptime_ns\":null,\"start_time\":null",
+		"\"live\":null",
+		"\"distinct\":null,\"sites\":null",
+		"\"memory\":{\"resident_bytes\":null,\"max_bytes\":null}",
+		"\"go_version\":null",
+		"\"socket\":null,\"tcp_port\":null}\n",
+	};
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (!strstr(s, parts[i]))
+			fail_msg("no %s in %s", parts[i], s);
+}
+
+static void test_region(void **state)
+{
+	(void)state;
+	assert_int_equal(region_init(32 * MIB), 0);
+}
+
+/* ---- the page --------------------------------------------------------- */
+
+static void set_figures(void)
+{
+	track_samples = 1234;
+	track_drops =
+		(struct track_drops){.live_full = 1, .stacks_full = 2, .reentered = 3, .stale = 4};
+	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+		track_ends[i] = 100 + i;
+	struct capture c = {.count = 1, .frames = {0x1001}};
+	assert_int_not_equal(stacks_site(&c, 8, ORIGIN_MALLOC), 0);
+	assert_int_not_equal(stacks_site(&c, 9, ORIGIN_MALLOC), 0);
+}
+
+static void test_whole_page(void **state)
+{
+	char expected[4096], executable[512], start[64];
+	uint64_t uptime, resident;
+	(void)state;
+	set_figures();
+	control_init(524288, false);
+	region->start_realtime_ns = UINT64_C(1700000000123456789);
+	const char *s = status_json();
+
+	ssize_t n = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
+	executable[n] = 0;
+	assert_int_equal(sscanf(strstr(s, "\"uptime_ns\":"), "\"uptime_ns\":%" SCNu64, &uptime), 1);
+	assert_int_equal(
+		sscanf(strstr(s, "\"resident_bytes\":"), "\"resident_bytes\":%" SCNu64, &resident),
+		1);
+	assert_true(uptime > 0 && uptime < UINT64_C(3600000000000));
+	assert_true(resident > 0 && resident <= 32 * MIB);
+	snprintf(start, sizeof(start), "2023-11-14T22:13:20.123456789Z");
+	snprintf(expected, sizeof(expected),
+		 "{\"version\":\"%s\",\"pid\":%d,\"state\":\"sampling\",\"sample_bytes\":524288,"
+		 "\"sampling_remaining_ns\":null,\"uptime_ns\":%" PRIu64 ",\"start_time\":\"%s\","
+		 "\"samples\":{\"taken\":1234,\"live\":0},"
+		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"stale\":4},"
+		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":735,"
+		 "\"by_end\":{\"complete_go\":100,\"complete_thread\":101,\"too_deep\":102,"
+		 "\"no_cfi\":103,\"bad_cfi\":104,\"bad_stack\":105,\"bad_crossing\":106,"
+		 "\"bad_go\":107,\"unwinder\":108}},"
+		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
+		 "\"threads\":0,"
+		 "\"host\":{\"go_version\":null,\"allocator\":\"glibc\",\"executable\":\"%s\"},"
+		 "\"socket\":null,\"tcp_port\":null}\n",
+		 CGOHEAP_VERSION, getpid(), uptime, start, resident, executable);
+	assert_string_equal(s, expected);
+}
+
+static void test_states(void **state)
+{
+	uint64_t remaining;
+	(void)state;
+	control_sampling(true, 1, UINT64_C(600000000000));
+	const char *s = strstr(status_json(), "\"state\":");
+	assert_int_equal(sscanf(s,
+				"\"state\":\"sampling\",\"sample_bytes\":1,"
+				"\"sampling_remaining_ns\":%" SCNu64,
+				&remaining),
+			 1);
+	assert_true(remaining > 0 && remaining <= UINT64_C(600000000000));
+	control_sampling(false, 0, 0);
+	assert_non_null(strstr(status_json(), "\"state\":\"dormant\",\"sample_bytes\":1,"
+					      "\"sampling_remaining_ns\":null"));
+	control_sampling(true, 524288, 0);
+}
+
+/* Against the C library's calendar, which the shim must not call. */
+static void test_start_times(void **state)
+{
+	static const uint64_t days[] = {0,     58,    59,    11015, 11016, 11017, 18321, 18322,
+					19722, 19723, 20512, 47540, 47541, 47542, 84057};
+	uint64_t kept = region->start_realtime_ns;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(days); i++) {
+		time_t seconds = (time_t)(days[i] * 86400 + 3661 * (i + 1));
+		char expected[96];
+		struct tm tm;
+		region->start_realtime_ns = (uint64_t)seconds * UINT64_C(1000000000) + i;
+		gmtime_r(&seconds, &tm);
+		size_t n = strftime(expected, sizeof(expected),
+				    "\"start_time\":\"%Y-%m-%dT%H:%M:%S.", &tm);
+		snprintf(expected + n, sizeof(expected) - n, "%09zuZ\",", i);
+		const char *s = status_json();
+		if (!strstr(s, expected))
+			fail_msg("no %s in %s", expected, s);
+	}
+	region->start_realtime_ns = kept;
+}
+
+static void test_failing_sink(void **state)
+{
+	(void)state;
+	for (size_t limit = 0; limit < 100; limit += 33) {
+		struct buffer b;
+		buffer_init(&b, limit);
+		assert_int_equal(status_write_json(&b.sink), -1);
+	}
+}
+
+static void test_allocator(void **state)
+{
+	(void)state;
+	assert_string_equal(status_allocator(), "glibc");
+}
+
+/* ---- comments --------------------------------------------------------- */
+
+static void check_comments(const char *const expected[])
+{
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	const char *const *c = status_comments(&scratch);
+	size_t i;
+	assert_non_null(c);
+	for (i = 0; c[i] && expected[i]; i++)
+		assert_string_equal(c[i], expected[i]);
+	if (c[i] || expected[i])
+		fail_msg("comment %zu is %s, expected %s", i, c[i], expected[i]);
+	scratch_release(&scratch);
+}
+
+static void test_comments(void **state)
+{
+	(void)state;
+	check_comments((const char *[]){
+		"cgoheap " CGOHEAP_VERSION, "state: sampling",
+		"sampled every 524288 bytes on average",
+		"1 blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
+		"2 blocks dropped, no room for their stacks (stacks_full); raise "
+		"CGOHEAP_MAX_MEMORY",
+		"3 calls missed, made in a signal handler that interrupted the shim (reentered)",
+		"4 frees missed, found when the address was used again (stale)",
+		"incomplete stacks: 735 of 936 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
+		"105, "
+		"bad_crossing 106, bad_go 107, unwinder 108)",
+		NULL});
+}
+
+static void test_comments_of_a_good_run(void **state)
+{
+	(void)state;
+	track_drops = (struct track_drops){0};
+	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+		track_ends[i] = capture_end_is_complete(i) ? 50 : 0;
+	control_sampling(false, 1, 0);
+	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: dormant",
+					"every allocation", NULL});
+	control_sampling(true, 524288, 0);
+	track_ends[CAPTURE_NO_CFI] = 1;
+	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
+					"sampled every 524288 bytes on average",
+					"incomplete stacks: 1 of 101 (no_cfi 1)", NULL});
+}
+
+static void test_comments_without_memory(void **state)
+{
+	struct scratch scratch = SCRATCH_INIT(16);
+	(void)state;
+	assert_null(status_comments(&scratch));
+	scratch_release(&scratch);
+}
+
+/* ---- text ------------------------------------------------------------- */
+
+static void check_json_string(const char *s, const char *expected)
+{
+	struct buffer b;
+	struct text t;
+	buffer_init(&b, sizeof(b.bytes) - 1);
+	text_init(&t, &b.sink);
+	text_json_string(&t, s);
+	assert_int_equal(text_flush(&t), 0);
+	assert_string_equal(b.bytes, expected);
+}
+
+static void test_json_strings(void **state)
+{
+	(void)state;
+	check_json_string(NULL, "null");
+	check_json_string("", "null");
+	check_json_string("/a b/c", "\"/a b/c\"");
+	check_json_string("a\"b\\c", "\"a\\\"b\\\\c\"");
+	check_json_string("\n\t\x01\x1f\x7f", "\"\\u000a\\u0009\\u0001\\u001f\x7f\"");
+	check_json_string("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+			  "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+	check_json_string("\xff x \xc3", "\"\\ufffd x \\ufffd\"");
+	check_json_string("\xc0\x80", "\"\\ufffd\\ufffd\"");            /* overlong */
+	check_json_string("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""); /* a surrogate */
+	check_json_string("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
+}
+
+/* Longer than the buffer, whole; a printed line alone is cut. */
+static void test_long_text(void **state)
+{
+	static char long_one[TEXT_BUFFER_BYTES + 100];
+	struct buffer b;
+	struct text t;
+	(void)state;
+	memset(long_one, 'x', sizeof(long_one) - 1);
+	buffer_init(&b, sizeof(b.bytes) - 1);
+	text_init(&t, &b.sink);
+	text_string(&t, long_one);
+	text_printf(&t, "%s", long_one);
+	text_string(&t, "end");
+	assert_int_equal(text_flush(&t), 0);
+	assert_int_equal(b.count, sizeof(long_one) - 1 + TEXT_PRINTF_BYTES - 1 + 3);
+	assert_string_equal(b.bytes + b.count - 4, "xend");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unknown_is_null),
+		cmocka_unit_test(test_region),
+		cmocka_unit_test(test_whole_page),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_start_times),
+		cmocka_unit_test(test_failing_sink),
+		cmocka_unit_test(test_allocator),
+		cmocka_unit_test(test_comments),
+		cmocka_unit_test(test_comments_of_a_good_run),
+		cmocka_unit_test(test_comments_without_memory),
+		cmocka_unit_test(test_json_strings),
+		cmocka_unit_test(test_long_text),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
