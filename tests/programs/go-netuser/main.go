@@ -11,9 +11,11 @@ import (
 	"cgoheap.test/steps"
 )
 
+// With a context that can end, net asks C on a goroutine of its own.
+//
 //go:noinline
-func lookUpHost() {
-	if _, err := net.DefaultResolver.LookupHost(context.Background(), "localhost"); err != nil {
+func lookUpHost(ctx context.Context) {
+	if _, err := net.DefaultResolver.LookupHost(ctx, "localhost"); err != nil {
 		panic(err)
 	}
 }
@@ -28,8 +30,11 @@ func lookUpUser(name string) *user.User {
 }
 
 func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	for i := 0; i < 10; i++ {
-		lookUpHost()
+		lookUpHost(context.Background())
+		lookUpHost(ctx)
 	}
 	u := lookUpUser("root")
 	var wait sync.WaitGroup
