@@ -58,13 +58,25 @@ int server_bind(const struct config *config)
 
 /* ---- new connections ---------------------------------------------------- */
 
-static struct connection *free_connection(bool *is_spare)
+/* A free one; else the one that has been answered longest ago and only lingers; else NULL. */
+static struct connection *find_room(struct connection *from, size_t count)
 {
-	size_t i = 0;
-	while (i < SERVED + SPARE && server.connections[i].state != CONNECTION_FREE)
-		i++;
-	*is_spare = i >= SERVED;
-	return i < SERVED + SPARE ? &server.connections[i] : NULL;
+	struct connection *room = NULL;
+	for (struct connection *c = from; c < from + count; c++) {
+		if (c->state == CONNECTION_FREE)
+			return c;
+		if (c->state == CONNECTION_DRAINING &&
+		    (room == NULL || c->deadline_ns < room->deadline_ns))
+			room = c;
+	}
+	return room;
+}
+
+static struct connection *room_for_one(bool *is_spare)
+{
+	struct connection *c = find_room(server.connections, SERVED);
+	*is_spare = c == NULL;
+	return c != NULL ? c : find_room(server.connections + SERVED, SPARE);
 }
 
 /* The directory keeps others out already; this holds where its mode was changed. */
@@ -78,11 +90,14 @@ static bool peer_may_ask(int fd)
 
 static void greet(struct connection *c, int fd, int listener, bool is_spare)
 {
+	connection_close(c);
 	connection_open(c, fd, listener == TCP);
 	if (listener == UNIX && !peer_may_ask(fd))
 		connection_refuse(c, 403, "only the user this process runs as, or root, may ask");
 	else if (is_spare)
 		connection_refuse(c, 503, "8 requests are under way: wait for one to end");
+	else /* most have sent their request by now, and are done with in this one step */
+		connection_step(c, POLLIN, control_monotonic_ns());
 }
 
 /* The host took our descriptor away. */
@@ -95,11 +110,14 @@ static void lose_listener(int listener)
 		server.tcp_port = 0;
 }
 
-static void accept_all(int listener)
+/* A few at a time: a crowd must not keep those already served from their answers. */
+static void accept_some(int listener)
 {
-	struct connection *c;
 	bool is_spare;
-	while ((c = free_connection(&is_spare)) != NULL) {
+	for (int i = 0; i < SERVED; i++) {
+		struct connection *c = room_for_one(&is_spare);
+		if (c == NULL)
+			return;
 		long fd = net_accept(server.listeners[listener].fd);
 		if (fd >= 0) {
 			greet(c, (int)fd, listener, is_spare);
@@ -120,7 +138,7 @@ static void listener_step(int listener, short events)
 	if ((events & POLLNVAL) != 0 || !own_fd_is_ours(&server.listeners[listener]))
 		lose_listener(listener);
 	else
-		accept_all(listener);
+		accept_some(listener);
 }
 
 /* ---- one turn ----------------------------------------------------------- */
@@ -137,7 +155,7 @@ static uint64_t prepare(struct pollfd *list, uint64_t wait_ns)
 {
 	uint64_t now_ns = control_monotonic_ns();
 	bool is_spare;
-	bool may_accept = now_ns >= server.accept_again_ns && free_connection(&is_spare) != NULL;
+	bool may_accept = now_ns >= server.accept_again_ns && room_for_one(&is_spare) != NULL;
 	if (now_ns < server.accept_again_ns)
 		sleep_until(&wait_ns, server.accept_again_ns, now_ns);
 	for (int i = 0; i < LISTENERS; i++)
