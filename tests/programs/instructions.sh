@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The budget of the fast path: at most 15 instructions more for a malloc and free pair, counted by callgrind, which is
-# exact. The pair is glibc's cheapest, so that nothing hides in it; a loop of N pairs less an empty loop of N.
+# The budget of the fast path: at most 15 instructions more for a malloc and free pair, counted by callgrind. Dormant and
+# passive counts are exact. At 512 KiB the few samples that are taken meanwhile are in the figure, about two thirds of an
+# instruction a pair with a spread of a tenth: half an instruction is allowed for them.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUDGET=15
@@ -12,16 +13,16 @@ out=$(bench/instructions) || {
 	echo "not ok instructions: bench/instructions failed"
 	exit 1
 }
-check() { # check NAME ROW: the row's count less the plain one's
+check() { # check NAME ROW ALLOWED: the row's count less the plain one's
 	local added
 	added=$(awk -v row="$2" '$1 == "plain" { plain = $2 } $1 == row { found = $2 - plain } END { print found }' <<<"$out")
-	if [ -n "$added" ] && awk -v n="$added" -v max=$BUDGET 'BEGIN { exit !(n > 0 && n <= max + 0.5) }'; then
+	if [ -n "$added" ] && awk -v n="$added" -v max="$3" 'BEGIN { exit !(n > 0 && n <= max) }'; then
 		echo "ok instructions/$1"
 	else
-		echo "not ok instructions/$1: $added more than plain, want at most $BUDGET"
+		echo "not ok instructions/$1: $added more than plain, want at most $3"
 		echo "$out" | awk '{ print "    " $0 }'
 	fi
 }
-check sampling sampling
-check dormant dormant
-check passive passive
+check dormant dormant $BUDGET
+check passive passive $BUDGET
+check sampling sampling $BUDGET.5
