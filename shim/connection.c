@@ -15,7 +15,7 @@ static void enter(struct connection *c, enum connection_state state, uint64_t fo
 
 void connection_open(struct connection *c, int fd, bool is_tcp)
 {
-	c->own = own_fd_take(fd);
+	c->own = c->last = own_fd_take(fd);
 	c->is_tcp = is_tcp;
 	c->received_bytes = c->drained_bytes = 0;
 	c->head_bytes = c->head_sent = c->text_sent = 0;
@@ -29,6 +29,13 @@ void connection_close(struct connection *c)
 		return;
 	routes_release(&c->answer);
 	own_fd_close(&c->own);
+	c->state = CONNECTION_FREE;
+}
+
+void connection_forget(struct connection *c)
+{
+	own_fd_close(&c->last);
+	c->own = OWN_FD_NONE;
 	c->state = CONNECTION_FREE;
 }
 

@@ -31,6 +31,7 @@ enum connection_state {
 struct connection {
 	enum connection_state state;
 	struct own_fd own;
+	struct own_fd last; /* the same, and kept after it is closed: see connection_forget */
 	bool is_tcp;
 	uint64_t deadline_ns;    /* of this state */
 	uint64_t answer_ends_ns; /* at the latest */
@@ -52,5 +53,12 @@ short connection_events(const struct connection *c); /* to poll for */
 void connection_step(struct connection *c, short events, uint64_t now_ns);
 /* Gives everything back; the descriptor only if it is still ours. */
 void connection_close(struct connection *c);
+/*
+ * In a child of fork: closes the child's copy of the descriptor and forgets the
+ * rest, which may have been in the middle of a change.  The kernel copies
+ * descriptors before memory: one that the parent closed in between is open here,
+ * and only `last` still knows it.
+ */
+void connection_forget(struct connection *c);
 
 #endif

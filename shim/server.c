@@ -110,25 +110,22 @@ static void lose_listener(int listener)
 		server.tcp_port = 0;
 }
 
-/* A few at a time: a crowd must not keep those already served from their answers. */
-static void accept_some(int listener)
+/*
+ * One a turn, so that nobody is told to wait for a client that hung up before he
+ * came: poll reports that hang-up no later than him.
+ */
+static void accept_one(int listener)
 {
 	bool is_spare;
-	for (int i = 0; i < SERVED; i++) {
-		struct connection *c = room_for_one(&is_spare);
-		if (c == NULL)
-			return;
-		long fd = net_accept(server.listeners[listener].fd);
-		if (fd >= 0) {
-			greet(c, (int)fd, listener, is_spare);
-		} else if (fd == -EAGAIN) {
-			return;
-		} else if (fd != -EINTR && fd != -ECONNABORTED) {
-			/* Most likely no descriptors; the client stays in the backlog. */
-			server.accept_again_ns = control_monotonic_ns() + PAUSE_NS;
-			return;
-		}
-	}
+	struct connection *c = room_for_one(&is_spare);
+	if (c == NULL)
+		return;
+	long fd = net_accept(server.listeners[listener].fd);
+	if (fd >= 0)
+		greet(c, (int)fd, listener, is_spare);
+	else if (fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED)
+		/* Most likely no descriptors; the client stays in the backlog. */
+		server.accept_again_ns = control_monotonic_ns() + PAUSE_NS;
 }
 
 static void listener_step(int listener, short events)
@@ -138,7 +135,7 @@ static void listener_step(int listener, short events)
 	if ((events & POLLNVAL) != 0 || !own_fd_is_ours(&server.listeners[listener]))
 		lose_listener(listener);
 	else
-		accept_some(listener);
+		accept_one(listener);
 }
 
 /* ---- one turn ----------------------------------------------------------- */
@@ -315,11 +312,6 @@ void server_after_fork_in_child(void)
 	STORE(&server.started, true); /* nothing starts in a child */
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
-	for (int i = 0; i < SERVED + SPARE; i++) {
-		struct connection *c = &server.connections[i];
-		/* Its memory may have been in the middle of a change: left as it is. */
-		if (c->state != CONNECTION_FREE)
-			own_fd_close(&c->own);
-		c->state = CONNECTION_FREE;
-	}
+	for (int i = 0; i < SERVED + SPARE; i++)
+		connection_forget(&server.connections[i]);
 }

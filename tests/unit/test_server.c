@@ -279,7 +279,8 @@ static void a_child_lets_go_and_the_parent_serves_on(void)
 	pid_t child = fork();
 	if (child == 0) {
 		server_after_fork_in_child();
-		CHECK(find_fd(true) == -1 && find_fd(false) == -1);
+		CHECK(find_fd(true) == -1);
+		CHECK(find_fd(false) == -1);
 		CHECK(strcmp(server_socket_path(), "") == 0 && server_tcp_port() == 0);
 		CHECK(server_start() == 0 && strcmp(thread_status("Name:"), "") == 0);
 		_exit(0);
