@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -261,6 +262,7 @@ func TestGarbageOnSocket(t *testing.T) {
 		conn.Close()
 	}
 	wantServes(t, h)
+	wantUntouched(t, h)
 }
 
 // Clients that say nothing, stop in the middle, or do not read.
@@ -278,7 +280,7 @@ func TestSlowClients(t *testing.T) {
 	}
 	wantServes(t, h)
 	for i := 0; i < 100; i++ { // and gone before the answer
-		conn, err := net.Dial("unix", h.socket)
+		conn, err := h.dial(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,6 +288,7 @@ func TestSlowClients(t *testing.T) {
 		conn.Close()
 	}
 	wantServes(t, h)
+	wantUntouched(t, h)
 }
 
 // wantServes: host and server are as before.
@@ -295,7 +298,6 @@ func wantServes(t *testing.T, h *host) {
 	if got := sum(h.profile(""), "main.allocA"); got.inUseObjects == 0 {
 		t.Errorf("the profile has %+v", got)
 	}
-	wantUntouched(t, h)
 }
 
 func compileC(t testing.TB, source string, flags ...string) string {

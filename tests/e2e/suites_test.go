@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Test suites that were not written for us must give the same under the shim,
@@ -18,6 +22,7 @@ import (
 func TestGoCgoSuite(t *testing.T) {
 	for _, version := range goVersions() {
 		t.Run("go"+version, func(t *testing.T) {
+			t.Parallel()
 			compareSuite(t, build{version, "plain"}, "", "cmd/cgo/internal/test")
 		})
 	}
@@ -37,8 +42,9 @@ func compareSuite(t *testing.T, b build, dir, pkg string) {
 	binary := buildTest(t, b, dir, pkg)
 	where := packageDir(t, b, dir, pkg)
 	without := runSuite(t, b, where, binary, nil)
-	socket := filepath.Join(t.TempDir(), "s")
-	with := runSuite(t, b, where, binary, []string{"LD_PRELOAD=" + shimPath(t), "CGOHEAP_SAMPLE_BYTES=1", "CGOHEAP_SOCKET=" + socket})
+	watch := watchSocket(t)
+	with := runSuite(t, b, where, binary, []string{"LD_PRELOAD=" + shimPath(t), "CGOHEAP_SAMPLE_BYTES=1", "CGOHEAP_SOCKET=" + watch.socket})
+	watch.wantSampled(t)
 	if len(without) == 0 {
 		t.Fatal("no test ran")
 	}
@@ -55,6 +61,64 @@ func compareSuite(t *testing.T, b build, dir, pkg string) {
 		}
 	}
 	t.Logf("%s with go%s: %v", pkg, b.goVersion, counts)
+}
+
+// A watcher asks a process for its status until that is gone, and keeps the last.
+type watcher struct {
+	socket string
+	stop   chan bool
+	last   chan status
+}
+
+func watchSocket(t *testing.T) *watcher {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "cgoheap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	w := &watcher{filepath.Join(dir, "s"), make(chan bool), make(chan status, 1)}
+	go func() {
+		var last status
+		for {
+			select {
+			case <-w.stop:
+				w.last <- last
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			if s, err := statusAt(w.socket); err == nil {
+				last = s
+			}
+		}
+	}()
+	return w
+}
+
+func statusAt(socket string) (s status, err error) {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return s, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(conn, "GET /v1/status HTTP/1.0\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return s, err
+	}
+	return s, json.NewDecoder(response.Body).Decode(&s)
+}
+
+// wantSampled: the suite did run under a shim that records.
+func (w *watcher) wantSampled(t *testing.T) {
+	t.Helper()
+	close(w.stop)
+	s := <-w.last
+	if s.Samples.Taken == 0 {
+		t.Error("the suite ran without samples")
+	}
+	t.Logf("%d samples; stacks end in %v; dropped %v", s.Samples.Taken, s.Stacks.ByEnd, s.Dropped)
 }
 
 func buildTest(t *testing.T, b build, dir, pkg string) string {
