@@ -29,7 +29,7 @@ type report struct {
 	Checks  []check `json:"checks"`
 }
 
-func doctor(io stdio, args []string) error {
+func doctor(std stdio, args []string) error {
 	asJSON, library := false, ""
 	f := newFlags()
 	f.boolean("--json", &asJSON)
@@ -43,9 +43,9 @@ func doctor(io stdio, args []string) error {
 		return err
 	}
 	if asJSON {
-		err = writeJSON(io.out, r)
+		err = writeJSON(std.out, r)
 	} else {
-		r.print(io)
+		r.print(std)
 	}
 	if err == nil && !r.Works {
 		err = errReported
@@ -314,17 +314,17 @@ func (r *report) judge(next string) {
 	}
 }
 
-func (r *report) print(io stdio) {
+func (r *report) print(std stdio) {
 	title := escapeName(r.Target)
 	if r.PID != nil {
 		title = fmt.Sprintf("process %d, %s", *r.PID, title)
 	}
-	fmt.Fprintln(io.out, title)
+	fmt.Fprintln(std.out, title)
 	for _, c := range r.Checks {
-		fmt.Fprintf(io.out, "  %-5s %-10s %s\n", c.Level, c.Name, c.Text)
+		fmt.Fprintf(std.out, "  %-5s %-10s %s\n", c.Level, c.Name, c.Text)
 		if c.Remedy != "" {
-			fmt.Fprintf(io.out, "  %-5s %-10s -> %s\n", "", "", c.Remedy)
+			fmt.Fprintf(std.out, "  %-5s %-10s -> %s\n", "", "", c.Remedy)
 		}
 	}
-	fmt.Fprintln(io.out, r.Verdict)
+	fmt.Fprintln(std.out, r.Verdict)
 }

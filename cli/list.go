@@ -45,7 +45,7 @@ const (
 	listProfileTimeout = 2 * time.Second
 )
 
-func listProcesses(io stdio, args []string) error {
+func listProcesses(std stdio, args []string) error {
 	asJSON := false
 	f := newFlags()
 	f.boolean("--json", &asJSON)
@@ -58,15 +58,15 @@ func listProcesses(io stdio, args []string) error {
 	}
 	entries := describeAll(found)
 	if asJSON {
-		return writeJSON(io.out, map[string]any{"processes": entries, "unreadable": unreadable})
+		return writeJSON(std.out, map[string]any{"processes": entries, "unreadable": unreadable})
 	}
-	printList(io, entries)
+	printList(std, entries)
 	if unreadable > 0 {
 		remedy := "run this as root to see those of other users too"
 		if os.Geteuid() == 0 {
 			remedy = "the kernel or this container protects them, also from root"
 		}
-		fmt.Fprintf(io.err, "cgoheap: %s could not be looked at: %s\n", countOf(unreadable, "process", "processes"), remedy)
+		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", countOf(unreadable, "process", "processes"), remedy)
 	}
 	return nil
 }
@@ -127,8 +127,10 @@ func describe(p *process) listEntry {
 	s, err := c.status()
 	if err != nil {
 		e.State, e.Reason = "unreachable", err.Error()
-		if env, envErr := p.environ(); envErr == nil && p.passiveReason(env) != "" {
-			e.State, e.Reason = "passive", p.passiveReason(env)
+		if env, envErr := p.environ(); envErr == nil {
+			if reason, _ := p.passiveReason(env); reason != "" {
+				e.State, e.Reason = "passive", reason
+			}
 		}
 		return e
 	}
@@ -161,16 +163,16 @@ func (c *client) inUseBytes() (int64, error) {
 	return s.bytes, nil
 }
 
-func printList(io stdio, entries []listEntry) {
+func printList(std stdio, entries []listEntry) {
 	if len(entries) == 0 {
-		fmt.Fprintln(io.err, "cgoheap: no process that you may look at has cgoheap loaded; start one with cgoheap run -- PROGRAM")
+		fmt.Fprintln(std.err, "cgoheap: no process that you may look at has cgoheap loaded; start one with cgoheap run -- PROGRAM")
 		return
 	}
 	rows := [][]string{{"PID", "STATE", "INTERVAL", "LIVE", "IN USE", "UPTIME", "GO", "PROGRAM"}}
 	for _, e := range entries {
 		rows = append(rows, e.row())
 	}
-	writeTable(io.out, []bool{true, false, false, true, true, false, false, false}, rows)
+	writeTable(std.out, []bool{true, false, false, true, true, false, false, false}, rows)
 }
 
 func (e *listEntry) row() []string {
@@ -191,7 +193,8 @@ func (e *listEntry) row() []string {
 		row[6] = escapeName(*e.GoVersion)
 	}
 	if e.Reason != "" {
-		row[7] += ": " + strings.TrimPrefix(e.Reason, fmt.Sprintf("process %d (%s) ", e.PID, e.Program))
+		reason := strings.TrimPrefix(e.Reason, fmt.Sprintf("process %d (%s)", e.PID, e.Program))
+		row[7] += ": " + strings.TrimLeft(reason, ": ")
 	}
 	return row
 }

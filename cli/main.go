@@ -47,7 +47,7 @@ var errReported = errors.New("reported")
 // verb is one thing the command does.  help is what --help prints: a synopsis, what it is for, an example.
 type verb struct {
 	name, short, help string
-	run               func(io stdio, args []string) error
+	run               func(std stdio, args []string) error
 }
 
 // verbs are in the order in which a user meets them.
@@ -68,11 +68,11 @@ const versionHelp = `usage: cgoheap version
 Prints the version of the command.
 `
 
-func printVersion(io stdio, args []string) error {
+func printVersion(std stdio, args []string) error {
 	if _, err := newFlags().parseExactly(args); err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "cgoheap %s\n", version)
+	fmt.Fprintf(std.out, "cgoheap %s\n", version)
 	return nil
 }
 
@@ -99,37 +99,37 @@ func findVerb(name string) (verb, bool) {
 	return verb{}, false
 }
 
-func help(io stdio, args []string) error {
+func help(std stdio, args []string) error {
 	if len(args) == 0 {
-		fmt.Fprint(io.out, usage())
+		fmt.Fprint(std.out, usage())
 		return nil
 	}
 	v, ok := findVerb(args[0])
 	if !ok {
 		return usagef("there is no verb %s; cgoheap help lists them", quoteName(args[0]))
 	}
-	fmt.Fprint(io.out, v.help)
+	fmt.Fprint(std.out, v.help)
 	return nil
 }
 
-func dispatch(io stdio, args []string) error {
+func dispatch(std stdio, args []string) error {
 	if len(args) == 0 {
-		fmt.Fprint(io.err, usage())
+		fmt.Fprint(std.err, usage())
 		return usageError{}
 	}
 	switch args[0] {
 	case "help", "--help", "-h", "-help":
-		return help(io, args[1:])
+		return help(std, args[1:])
 	case "--version", "-version":
-		return printVersion(io, nil)
+		return printVersion(std, nil)
 	}
 	v, ok := findVerb(args[0])
 	if !ok {
 		return usagef("there is no verb %s; cgoheap help lists them", quoteName(args[0]))
 	}
-	err := v.run(io, args[1:])
+	err := v.run(std, args[1:])
 	if errors.Is(err, errHelp) {
-		fmt.Fprint(io.out, v.help)
+		fmt.Fprint(std.out, v.help)
 		return nil
 	}
 	var bad usageError
@@ -140,29 +140,29 @@ func dispatch(io stdio, args []string) error {
 }
 
 // execute runs one command line and returns its exit code.
-func execute(io stdio, args []string) int {
-	err := dispatch(io, args)
+func execute(std stdio, args []string) int {
+	err := dispatch(std, args)
 	var bad usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &bad):
 		if bad.text != "" {
-			fmt.Fprintf(io.err, "cgoheap: %s\n", bad.text)
+			fmt.Fprintf(std.err, "cgoheap: %s\n", bad.text)
 		}
 		return exitUsage
 	case errors.Is(err, errReported):
 		return exitFailed
 	}
-	fmt.Fprintf(io.err, "cgoheap: %s\n", err)
+	fmt.Fprintf(std.err, "cgoheap: %s\n", err)
 	return exitFailed
 }
 
 func main() {
-	io := stdio{out: os.Stdout, err: os.Stderr}
+	std := stdio{out: os.Stdout, err: os.Stderr}
 	if term.IsTerminal(int(os.Stdout.Fd())) {
-		io.terminal = os.Stdout
+		std.terminal = os.Stdout
 	}
-	io.progress = term.IsTerminal(int(os.Stderr.Fd()))
-	os.Exit(execute(io, os.Args[1:]))
+	std.progress = term.IsTerminal(int(os.Stderr.Fd()))
+	os.Exit(execute(std, os.Args[1:]))
 }

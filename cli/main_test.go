@@ -1,8 +1,9 @@
 package main
 
 import (
-	"io"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -93,13 +94,18 @@ func TestFlagsStandAnywhere(t *testing.T) {
 
 // A reader that went away is no reason for a complaint.
 func TestBrokenPipe(t *testing.T) {
-	c := command(nil, "help")
-	read, write := io.Pipe()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	read.Close()
+	defer write.Close()
+	c := command(nil, "help")
 	var errs strings.Builder
 	c.Stdout, c.Stderr = write, &errs
 	_ = c.Run()
-	if errs.Len() != 0 {
-		t.Errorf("stderr: %s", errs.String())
+	status, ok := c.ProcessState.Sys().(syscall.WaitStatus)
+	if errs.Len() != 0 || !ok || !status.Signaled() || status.Signal() != syscall.SIGPIPE {
+		t.Errorf("%v, stderr %q", c.ProcessState, errs.String())
 	}
 }

@@ -24,6 +24,7 @@ type process struct {
 	name    string // as the kernel has it, at most 15 bytes
 	state   byte   // R, S, T, Z ... as in ps
 	uids    []int  // real, effective, saved, as seen from here
+	parent  int
 	nsPID   int    // in its innermost PID namespace
 	started string // clock ticks since boot: tells a PID used anew
 	label   string // what program returned; kept for when the process has ended
@@ -73,6 +74,8 @@ func (p *process) readStatus(text []byte) {
 			p.state = fields[0][0]
 		case "Tgid":
 			p.tgid, _ = strconv.Atoi(fields[0])
+		case "PPid":
+			p.parent, _ = strconv.Atoi(fields[0])
 		case "NSpid":
 			p.nsPID, _ = strconv.Atoi(fields[len(fields)-1])
 		case "Uid":
@@ -188,11 +191,36 @@ func (p *process) shims() ([]string, error) {
 	}
 	var shims []string
 	for _, f := range files {
-		if strings.HasPrefix(filepath.Base(f), libraryName) {
+		if isShim(f) {
 			shims = append(shims, f)
 		}
 	}
 	return shims, nil
+}
+
+// shimAddress is where libcgoheap.so is mapped, as text; "" where it is not.
+func (p *process) shimAddress() string {
+	text, err := os.ReadFile(procPath(p.pid, "maps"))
+	if err != nil {
+		return ""
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if slash := strings.IndexByte(line, '/'); slash >= 0 && isShim(line[slash:]) {
+			address, _, _ := strings.Cut(line, "-")
+			return address
+		}
+	}
+	return ""
+}
+
+// forkedFrom is the process whose memory this one copied and kept: the library
+// lies at the same address, which a program started anew draws afresh.  0: none.
+func (p *process) forkedFrom() int {
+	parent, err := openProcess(p.parent)
+	if err != nil || p.shimAddress() == "" || parent.shimAddress() != p.shimAddress() {
+		return 0
+	}
+	return parent.pid
 }
 
 // isGo says whether the executable is a Go program.

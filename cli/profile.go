@@ -79,7 +79,7 @@ func (o *profileOptions) query() url.Values {
 	return q
 }
 
-func saveProfile(io stdio, args []string) error {
+func saveProfile(std stdio, args []string) error {
 	o, pid, err := parseProfileFlags(args)
 	if err != nil {
 		return err
@@ -88,16 +88,16 @@ func saveProfile(io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.output == "-" && !o.asTxt && io.terminal != nil {
+	if o.output == "-" && !o.asTxt && std.terminal != nil {
 		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
 			"name a file with -o, or read it as text with --text")
 	}
-	target, err := o.openTarget(io, c.process)
+	target, err := o.openTarget(std, c.process)
 	if err != nil {
 		return err
 	}
 	defer target.discard()
-	body, err := o.fetch(io, c)
+	body, err := o.fetch(std, c)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func saveProfile(io stdio, args []string) error {
 		return err
 	}
 	if target.path != "" {
-		printNext(io, target.path, said, o)
+		printNext(std, target.path, said, o)
 	}
 	return nil
 }
@@ -129,22 +129,22 @@ func describeProfile(p *process, body []byte) (string, error) {
 	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.title(), escapeName(err.Error()))
 }
 
-func printNext(io stdio, path, said string, o *profileOptions) {
+func printNext(std stdio, path, said string, o *profileOptions) {
 	if o.asTxt {
-		fmt.Fprintf(io.err, "cgoheap: wrote %s\n", quoteShell(path))
+		fmt.Fprintf(std.err, "cgoheap: wrote %s\n", quoteShell(path))
 		return
 	}
 	if o.seconds > 0 {
 		said = strings.Replace(said, "in use", "of growth", 1)
 	}
 	shown := quoteShell(path)
-	fmt.Fprintf(io.err, "cgoheap: wrote %s: %s\n", shown, said)
-	fmt.Fprintf(io.err, "  go tool pprof %s             the stacks, as text\n", shown)
-	fmt.Fprintf(io.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)
+	fmt.Fprintf(std.err, "cgoheap: wrote %s: %s\n", shown, said)
+	fmt.Fprintf(std.err, "  go tool pprof %s             the stacks, as text\n", shown)
+	fmt.Fprintf(std.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)
 }
 
 // fetch shows on a terminal how long it still takes; an interrupt leaves no file behind.
-func (o *profileOptions) fetch(io stdio, c *client) ([]byte, error) {
+func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 	type answer struct {
 		body []byte
 		err  error
@@ -161,20 +161,20 @@ func (o *profileOptions) fetch(io stdio, c *client) ([]byte, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	left := o.seconds
-	counts := io.progress && o.seconds > 0
-	if o.seconds > 0 && !io.progress {
-		fmt.Fprintf(io.err, "cgoheap: watching %s for %ds\n", c.process.title(), o.seconds)
+	counts := std.progress && o.seconds > 0
+	if o.seconds > 0 && !std.progress {
+		fmt.Fprintf(std.err, "cgoheap: watching %s for %ds\n", c.process.title(), o.seconds)
 	}
 	for {
 		if counts {
-			fmt.Fprintf(io.err, "\r\x1b[Kcgoheap: watching %s, %ds left", c.process.title(), left)
+			fmt.Fprintf(std.err, "\r\x1b[Kcgoheap: watching %s, %ds left", c.process.title(), left)
 		}
 		select {
 		case a := <-answers:
-			clearLine(io, counts)
+			clearLine(std, counts)
 			return a.body, a.err
 		case <-signals:
-			clearLine(io, counts)
+			clearLine(std, counts)
 			return nil, errors.New("interrupted: nothing was saved")
 		case <-tick.C:
 			left = max(left-1, 0)
@@ -182,22 +182,22 @@ func (o *profileOptions) fetch(io stdio, c *client) ([]byte, error) {
 	}
 }
 
-func clearLine(io stdio, shown bool) {
+func clearLine(std stdio, shown bool) {
 	if shown {
-		fmt.Fprint(io.err, "\r\x1b[K")
+		fmt.Fprint(std.err, "\r\x1b[K")
 	}
 }
 
 // target is the file to be: it has its name only once it is whole.
 type target struct {
-	io        stdio
+	std       stdio
 	path      string // "" = the standard output
 	temporary *os.File
 	direct    bool // a device or pipe: written as it is
 }
 
-func (o *profileOptions) openTarget(io stdio, p *process) (*target, error) {
-	t := &target{io: io, path: o.output}
+func (o *profileOptions) openTarget(std stdio, p *process) (*target, error) {
+	t := &target{std: std, path: o.output}
 	if t.path == "-" {
 		t.path = ""
 		return t, nil
@@ -241,7 +241,7 @@ func defaultName(p *process, now time.Time) string {
 func (t *target) commit(body []byte) error {
 	switch {
 	case t.path == "":
-		_, err := t.io.out.Write(body)
+		_, err := t.std.out.Write(body)
 		return err
 	case t.direct:
 		return os.WriteFile(t.path, body, 0o644)

@@ -89,7 +89,7 @@ func (o *runOptions) setSocket(value string) error {
 	return nil
 }
 
-func runProgram(io stdio, args []string) error {
+func runProgram(std stdio, args []string) error {
 	o, command, err := parseRun(args)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func runProgram(io stdio, args []string) error {
 		return err
 	}
 	for _, note := range notes {
-		fmt.Fprintf(io.err, "cgoheap: %s: %s\n", escapeName(command[0]), note)
+		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", escapeName(command[0]), note)
 	}
 	err = syscall.Exec(path, command, o.environ(os.Environ(), library))
 	return explainExec(path, err)
@@ -152,7 +152,7 @@ func explainOpen(path string, err error) error {
 }
 
 // judge refuses what cannot work, and returns what the user should know of the rest.
-func judge(f *facts, library string, any bool) ([]string, error) {
+func judge(f *facts, library string, anyProgram bool) ([]string, error) {
 	checks := checkProgram(f, os.Getuid(), os.Getgid())
 	if f.loader != "" {
 		checks = append(checks, checkLibrary(library, nil, systemGlibc(f.loader)))
@@ -161,7 +161,7 @@ func judge(f *facts, library string, any bool) ([]string, error) {
 	for _, c := range checks {
 		isPassive := !f.isGo() && c.runnable
 		switch {
-		case c.Level == levelOK || any && isPassive:
+		case c.Level == levelOK || anyProgram && isPassive:
 		case !c.runnable && c.Remedy == "":
 			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", quoteName(f.path), c.Text)
 		case !c.runnable:

@@ -67,7 +67,7 @@ type samplingState struct {
 	RemainingNS *int64 `json:"sampling_remaining_ns"`
 }
 
-func sampling(io stdio, args []string) error {
+func sampling(std stdio, args []string) error {
 	o, pid, err := parseSampling(args)
 	if err != nil {
 		return err
@@ -81,9 +81,9 @@ func sampling(io stdio, args []string) error {
 		return err
 	}
 	if o.asJSON {
-		return writeJSON(io.out, state)
+		return writeJSON(std.out, state)
 	}
-	fmt.Fprintf(io.out, "%s: %s\n", c.process.title(), state)
+	fmt.Fprintf(std.out, "%s: %s\n", c.process.title(), state)
 	return nil
 }
 

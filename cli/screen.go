@@ -140,7 +140,11 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	if rows == 0 || rows > room {
 		rows = room
 	}
-	lines = append(lines, fitTable(v.cells(rows), width)...)
+	if len(v.summary.rows) == 0 {
+		lines = append(lines, noRows)
+	} else {
+		lines = append(lines, fitTable(v.cells(rows), width)...)
+	}
 	footer := fmt.Sprintf("sorted by %s   q ends, i g o sort", order)
 	if left := len(v.summary.rows) - rows; left > 0 {
 		footer = "and " + countOf(left, "row more", "rows more") + "   " + footer

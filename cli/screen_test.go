@@ -133,8 +133,8 @@ func TestTopLiveSuspended(t *testing.T) {
 	readUntil(t, term.master, leaveScreen)
 	for state := byte(0); state != 'T'; {
 		p, err := openProcess(term.cmd.Process.Pid)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || p.state == 'Z' {
+			t.Fatal("it ended instead of stopping")
 		}
 		state = p.state
 	}

@@ -204,21 +204,25 @@ func (p *process) explainNoShim() error {
 		"restart it with cgoheap run -- %s", p.title(), quoteShell(exe))
 }
 
-// passiveReason says why a shim that is loaded would not have started; "" when it should have.
-func (p *process) passiveReason(env map[string]string) string {
-	if env["CGOHEAP_ANY"] != "1" && !p.isGo() {
-		return "it is not a Go program"
+// passiveReason says why a shim that is loaded would not have started, and
+// what to do; "" when it should have.
+func (p *process) passiveReason(env map[string]string) (reason, remedy string) {
+	if parent := p.forkedFrom(); parent != 0 {
+		return fmt.Sprintf("it is a fork of process %d", parent), "look at that one"
 	}
-	return ""
+	if env["CGOHEAP_ANY"] != "1" && !p.isGo() {
+		return "it is not a Go program", "start it with cgoheap run --any to look at it all the same"
+	}
+	return "", ""
 }
 
 func (p *process) explainSocket(err error, name string, env map[string]string) error {
 	shown := quoteShell(name)
 	var other errOther
+	reason, remedy := p.passiveReason(env)
 	switch {
-	case p.passiveReason(env) != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
-		return fmt.Errorf("%s has cgoheap loaded but passive: %s; "+
-			"start it with cgoheap run --any to look at it all the same", p.title(), p.passiveReason(env))
+	case reason != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
+		return fmt.Errorf("%s has cgoheap loaded but passive: %s; %s", p.title(), reason, remedy)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
 			"the program's stderr says why if it could not be made; "+

@@ -64,7 +64,9 @@ func summarize(p *profile.Profile) (*summary, error) {
 		s.objects += sample.Value[objectsAt]
 	}
 	for _, r := range byKey {
-		s.rows = append(s.rows, *r)
+		if r.Bytes != 0 || r.Objects != 0 { // all freed: of no interest here
+			s.rows = append(s.rows, *r)
+		}
 	}
 	s.sortBy("inuse")
 	return s, nil
@@ -189,7 +191,7 @@ func isUserGo(f frame) bool {
 	}
 	_, function := splitGoName(f.name)
 	return !strings.HasPrefix(function, "_Cfunc_") && !strings.HasPrefix(function, "_cgoexp_") &&
-		!strings.HasPrefix(function, "_Cgo")
+		!strings.HasPrefix(function, "_cgo_")
 }
 
 // splitGoName: "example.com/a/b.(*T).f" is package "example.com/a/b", function "(*T).f".
@@ -238,10 +240,10 @@ func threadRoot(frames []frame) string {
 	for i := len(frames) - 1; i >= 0; i-- {
 		switch frames[i].name {
 		case "clone", "clone3", "__clone", "__clone3", "start_thread", "_start", "__libc_start_main",
-			"__libc_start_call_main", "__libc_start_main_impl", "(unknown)", "(in libc.so.6)":
+			"__libc_start_call_main", "__libc_start_main_impl":
 			continue
 		}
-		if i > 0 {
+		if i > 0 && !isUnnamed(frames[i].name) {
 			return frames[i].name
 		}
 	}
@@ -255,6 +257,7 @@ func cLeaf(frames []frame) string {
 	if len(frames) == 0 {
 		return "(unknown)"
 	}
+	unnamed := "" // code without symbols; the first function above it that has a name says more
 	for _, f := range frames[1:] {
 		switch {
 		case isNew(f.name) || strings.HasPrefix(f.name, "_cgo_"):
@@ -265,14 +268,27 @@ func cLeaf(frames []frame) string {
 			case "_Cfunc_CString", "_Cfunc_CBytes":
 				return "C." + strings.TrimPrefix(function, "_Cfunc_")
 			}
-			if function == "_Cfunc__CMalloc" || function == "_Cfunc__Cmalloc" || isCrossing(f.name) {
+			if function == "_Cfunc__CMalloc" || function == "_Cfunc__Cmalloc" || function == "_cgo_cmalloc" ||
+				isCrossing(f.name) {
 				continue // a helper may have called it
 			}
-			return frames[0].name
+			return orElse(unnamed, frames[0].name)
+		case isUnnamed(f.name):
+			unnamed = orElse(unnamed, f.name)
+			continue
 		}
 		return f.name
 	}
-	return frames[0].name
+	return orElse(unnamed, frames[0].name)
+}
+
+func isUnnamed(name string) bool { return strings.HasPrefix(name, "(") }
+
+func orElse(text, other string) string {
+	if text != "" {
+		return text
+	}
+	return other
 }
 
 // isNew: the C++ operators allocate for their caller.

@@ -29,6 +29,9 @@ func TestClassify(t *testing.T) {
 			[]string{"malloc", "make_buffer", "open_file", "main._Cfunc_open_file" + gotypes, "main.open@main.go", "main.main@main.go"}},
 		{"C.malloc itself", "main.grab", "malloc",
 			[]string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main.grab@main.go"}},
+		{"C.CString with all of cgo's frames", "main.name", "C.CString",
+			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
+				"main._cgo_cmalloc@_cgo_gotypes.go", "main._Cfunc_CString" + gotypes, "main.name@main.go"}},
 		{"with all of cgo's frames kept", "main.grab", "malloc",
 			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
 				"main._Cfunc__Cmalloc" + gotypes, "main.grab@main.go"}},
@@ -60,13 +63,28 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// Code without symbols is named by its file, where no function above it has a name.
 func TestClassifyWithoutSymbols(t *testing.T) {
+	for want, frames := range map[string][]string{
+		"(in libssl.so.3)": {"malloc", "x", "main.f@main.go"},
+		"SSL_new":          {"malloc", "x", "SSL_new", "main.f@main.go"},
+	} {
+		b := newProfileBuilder(1)
+		b.add(1, 64, frames...)
+		b.p.Sample[0].Location[1].Line = nil
+		b.p.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
+		s, err := summarize(b.p)
+		if err != nil || s.rows[0].CLeaf != want {
+			t.Errorf("%+v, %v, want %s", s, err, want)
+		}
+	}
+}
+
+// What was freed again is not a row.
+func TestNoRowsOfNothing(t *testing.T) {
 	b := newProfileBuilder(1)
-	b.add(1, 64, "malloc", "x", "main.f@main.go")
-	b.p.Sample[0].Location[1].Line = nil
-	b.p.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
-	s, err := summarize(b.p)
-	if err != nil || s.rows[0].CLeaf != "(in libssl.so.3)" {
+	b.add(0, 0, "malloc", "f", "main.a@a.go")
+	if s, err := summarize(b.p); err != nil || len(s.rows) != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -58,7 +58,7 @@ func parseTop(args []string) (*topOptions, int, error) {
 	return o, pid, err
 }
 
-func top(io stdio, args []string) error {
+func top(std stdio, args []string) error {
 	o, pid, err := parseTop(args)
 	if err != nil {
 		return err
@@ -68,9 +68,9 @@ func top(io stdio, args []string) error {
 		return err
 	}
 	w := &watcher{client: c}
-	live := io.terminal != nil && !o.once && !o.asJSON && os.Getenv("TERM") != "dumb"
+	live := std.terminal != nil && !o.once && !o.asJSON && os.Getenv("TERM") != "dumb"
 	if live {
-		return topLive(io, w, o)
+		return topLive(std, w, o)
 	}
 	v, err := w.look()
 	if err == nil && o.order == "growth" {
@@ -85,9 +85,9 @@ func top(io stdio, args []string) error {
 	}
 	v.summary.sortBy(o.order)
 	if o.asJSON {
-		return writeJSON(io.out, v.toJSON(o.rows))
+		return writeJSON(std.out, v.toJSON(o.rows))
 	}
-	v.print(io, o.rows)
+	v.print(std, o.rows)
 	return nil
 }
 
@@ -151,6 +151,8 @@ func (v *view) header() []string {
 	return lines
 }
 
+const noRows = "no block that was sampled is in use"
+
 var topColumns = []string{"IN USE", "GROWTH", "OBJECTS", "GO CALLER", "C LEAF"}
 var topRight = []bool{true, true, true, false, false}
 
@@ -170,11 +172,15 @@ func (v *view) cells(limit int) [][]string {
 	return rows
 }
 
-func (v *view) print(io stdio, limit int) {
-	fmt.Fprintf(io.out, "%s\n\n", strings.Join(v.header(), "\n"))
-	writeTable(io.out, topRight, v.cells(limit))
+func (v *view) print(std stdio, limit int) {
+	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
+	if len(v.summary.rows) == 0 {
+		fmt.Fprintln(std.out, noRows)
+		return
+	}
+	writeTable(std.out, topRight, v.cells(limit))
 	if left := len(v.summary.rows) - limit; left > 0 {
-		fmt.Fprintf(io.out, "and %s\n", countOf(left, "row more", "rows more"))
+		fmt.Fprintf(std.out, "and %s\n", countOf(left, "row more", "rows more"))
 	}
 }
 
@@ -209,12 +215,12 @@ func (v *view) toJSON(limit int) topJSON {
 
 // topLive refreshes until the user or the process ends.  It looks in the
 // background: a process that is slow to answer must not hold the keys.
-func topLive(io stdio, w *watcher, o *topOptions) error {
+func topLive(std stdio, w *watcher, o *topOptions) error {
 	v, err := w.look()
 	if err != nil {
 		return err
 	}
-	s, err := openScreen(io.terminal)
+	s, err := openScreen(std.terminal)
 	if err != nil {
 		return err
 	}
@@ -224,8 +230,8 @@ func topLive(io stdio, w *watcher, o *topOptions) error {
 	var ended errEnded
 	if errors.As(err, &ended) {
 		v.summary.sortBy(o.order)
-		v.print(io, max(o.rows, 20))
-		fmt.Fprintf(io.err, "cgoheap: %s\n", ended)
+		v.print(std, max(o.rows, 20))
+		fmt.Fprintf(std.err, "cgoheap: %s\n", ended)
 		return nil
 	}
 	return err

@@ -19,6 +19,7 @@ func (s *shimmed) normal(text string) string {
 		{fmt.Sprintf(`\b%d\b`, s.pid), "PID"},
 		{regexp.QuoteMeta(filepath.Base(self)), "service"},
 		{`RSS [0-9.]+ [KMG]iB`, "RSS 12.3 MiB"},
+		{`see sanitizer, `, "see "}, // these tests themselves may be built with -race
 		{`"rss_bytes": \d+`, `"rss_bytes": 1`},
 		{`"time": "[^"]+"`, `"time": "T"`},
 		{regexp.QuoteMeta(s.dir), "DIR"},
@@ -242,8 +243,8 @@ func waitMapped(t *testing.T, pid int, name string) {
 	t.Helper()
 	for {
 		text, err := os.ReadFile(procPath(pid, "maps"))
-		if err != nil {
-			t.Fatal(err)
+		if p, openErr := openProcess(pid); err != nil || openErr != nil || p.state == 'Z' {
+			t.Fatalf("process %d ended before it mapped %s", pid, name)
 		}
 		if strings.Contains(string(text), name) {
 			return
@@ -268,6 +269,27 @@ func TestPassive(t *testing.T) {
 	if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d  passive .* sleep: it is not a Go program$`, s.pid)).MatchString(r.out) {
 		t.Error(r.out)
 	}
+}
+
+// A fork shares the library's address with its parent; a program started anew does not.
+func TestFork(t *testing.T) {
+	path := cFixture(t, "forker", "#include <unistd.h>\n#include <stdio.h>\n"+
+		"int main(void) { int p = fork(); if (p) { printf(\"%d\\n\", p); fflush(stdout); } sleep(1000); return 0; }\n")
+	c := exec.Command(path)
+	c.Env = append(os.Environ(), "LD_PRELOAD="+emptyLibrary(t), "CGOHEAP_ANY=1")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child := 0
+	fmt.Sscan(readUntil(t, out, "\n"), &child)
+	t.Cleanup(func() { c.Process.Kill(); syscall.Kill(child, syscall.SIGKILL); c.Wait() })
+	s := &shimmed{pid: child, dir: "/none"}
+	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", fmt.Sprintf(
+		"cgoheap: process PID (forker) has cgoheap loaded but passive: it is a fork of process %d; look at that one\n", c.Process.Pid))
 }
 
 func TestThreadID(t *testing.T) {
