@@ -1,11 +1,12 @@
 /*
  * The profile as pprof reads it, proto/profile.proto, one message at a time.
  *
- * A mapping of which some locations have a name and some have not is written
- * twice, one entry for each kind.  pprof symbolizes a mapping whole or not at
- * all, and what it would put in place of our names can be worse: go tool pprof
- * loses the name of a C++ method, and that of any C function that was inlined
- * somewhere too (docs/profile-format.md).
+ * A mapping says that it has functions even where some of its locations have no
+ * name.  Without that flag pprof would symbolize the whole mapping anew, and
+ * what it puts in place of our names is worse: go tool pprof loses the name of
+ * a C++ method, and that of any C function that was inlined somewhere too.  And
+ * one location without a name would be enough to make it ask the server for
+ * symbols, and give the profile up if there are none (docs/profile-format.md).
  */
 #include <string.h>
 
@@ -14,16 +15,17 @@
 #include "profile.pb-c.h"
 #include "sys.h"
 
-/* What is to be said of one module: ids of its two mappings, 0 where there is none. */
-struct mapping_ids {
-	uint64_t named, unnamed;
-	bool lacks_files, lacks_lines, lacks_inlines; /* some named location does */
+/* What is to be said of one module. */
+struct mapping {
+	uint64_t id; /* 0: not written */
+	bool is_used;
+	bool lacks_files, lacks_lines, lacks_inlines; /* some location does */
 };
 
 struct proto_writer {
 	struct profile_job job;
 	struct pprof_stream stream;
-	struct mapping_ids *mappings;            /* by place in job.modules */
+	struct mapping *mappings;                /* by place in job.modules */
 	uint64_t synthetic_ids[SYNTHETIC_COUNT]; /* of locations; 0: not written yet */
 	uint64_t next_location_id;
 };
@@ -88,25 +90,15 @@ static ptrdiff_t module_of(const struct profile_job *job, const struct location 
 	return m ? m - job->modules.list : -1;
 }
 
-static bool location_has_name(const struct location *l)
+static void mapping_note_location(struct mapping *m, const struct location *l)
 {
-	for (uint32_t i = 0; l && i < l->line_count; i++)
-		if (l->lines[i].function && *l->lines[i].function)
-			return true;
-	return false;
-}
-
-static void mapping_note_location(struct mapping_ids *ids, const struct location *l)
-{
-	if (!location_has_name(l)) {
-		ids->unnamed = 1; /* to be numbered */
-		return;
-	}
-	ids->named = 1;
-	ids->lacks_inlines |= !l->is_go;
-	for (uint32_t i = 0; i < l->line_count; i++) {
-		ids->lacks_files |= !*l->lines[i].file;
-		ids->lacks_lines |= !l->lines[i].line;
+	m->is_used = true;
+	m->lacks_inlines |= !l || !l->is_go;
+	m->lacks_files |= !l || !l->line_count;
+	m->lacks_lines |= !l || !l->line_count;
+	for (uint32_t i = 0; l && i < l->line_count; i++) {
+		m->lacks_files |= !*l->lines[i].file;
+		m->lacks_lines |= !l->lines[i].line;
 	}
 }
 
@@ -121,49 +113,28 @@ static void mappings_note_locations(struct proto_writer *w)
 	}
 }
 
-/*
- * The entry for locations without a name claims one page more than there is.
- * pprof merges mappings of one file that have the same size and offset, and the
- * first one's flags then hold for all: the two kinds must not meet.  The size
- * matters to nothing else (internal/elfexec, ProgramHeadersForMapping).
- */
-#define UNNAMED_EXTRA_BYTES PAGE_BYTES
-
-static void write_mapping(struct proto_writer *w, const struct module *m,
-			  const struct mapping_ids *ids, uint64_t id, bool is_named)
+static void write_mapping(struct proto_writer *w, size_t place, uint64_t id)
 {
+	const struct module *module = &w->job.modules.list[place];
+	struct mapping *m = &w->mappings[place];
+	bool symbols = w->job.options->symbols;
 	Pprof__Mapping p = PPROF__MAPPING__INIT;
-	bool is_twin = !is_named && w->job.options->symbols;
+	m->id = id;
 	p.id = id;
-	p.memory_start = m->start;
-	p.memory_limit = m->end + (is_twin ? UNNAMED_EXTRA_BYTES : 0);
-	p.file_offset = m->file_offset;
-	p.filename = pprof_string(&w->stream, m->path);
-	p.build_id = pprof_string(&w->stream, m->build_id);
-	p.has_functions = is_named;
-	p.has_filenames = is_named && ids->named && !ids->lacks_files;
-	p.has_line_numbers = is_named && ids->named && !ids->lacks_lines;
-	p.has_inline_frames = is_named && ids->named && !ids->lacks_inlines;
+	p.memory_start = module->start;
+	p.memory_limit = module->end;
+	p.file_offset = module->file_offset;
+	p.filename = pprof_string(&w->stream, module->path);
+	p.build_id = pprof_string(&w->stream, module->build_id);
+	p.has_functions = symbols;
+	p.has_filenames = symbols && m->is_used && !m->lacks_files;
+	p.has_line_numbers = symbols && m->is_used && !m->lacks_lines;
+	p.has_inline_frames = symbols && m->is_used && !m->lacks_inlines;
 	pprof_write(&w->stream, PPROF_MAPPING, &p);
 }
 
-static uint64_t write_module(struct proto_writer *w, const struct module *m, uint64_t id)
-{
-	struct mapping_ids *ids = &w->mappings[m - w->job.modules.list];
-	bool symbols = w->job.options->symbols;
-	/* The executable is there even if no frame is in it, and then counts as
-	 * named: merged in front of a Go profile it must not have Go frames redone. */
-	if (ids->named || (m->is_main && (symbols || !ids->unnamed))) {
-		write_mapping(w, m, ids, id, symbols);
-		ids->named = id++;
-	}
-	if (ids->unnamed) {
-		write_mapping(w, m, ids, id, false);
-		ids->unnamed = id++;
-	}
-	return id;
-}
-
+/* The executable first, for pprof takes the first for the program, and even if no
+ * frame is in it; of the others those that hold a frame. */
 static void write_mappings(struct proto_writer *w)
 {
 	const struct modules *modules = &w->job.modules;
@@ -176,10 +147,10 @@ static void write_mappings(struct proto_writer *w)
 	mappings_note_locations(w);
 	for (size_t i = 0; i < modules->count; i++)
 		if (modules->list[i].is_main)
-			id = write_module(w, &modules->list[i], id);
+			write_mapping(w, i, id++);
 	for (size_t i = 0; i < modules->count; i++)
-		if (!modules->list[i].is_main)
-			id = write_module(w, &modules->list[i], id);
+		if (!modules->list[i].is_main && w->mappings[i].is_used)
+			write_mapping(w, i, id++);
 }
 
 /* ---- functions and locations ------------------------------------------ */
@@ -222,7 +193,7 @@ static void write_location(struct proto_writer *w, uint32_t place)
 	p.id = place + 1;
 	p.address = job->pcs.pcs[place] - 1;
 	if (m >= 0)
-		p.mapping_id = location_has_name(l) ? w->mappings[m].named : w->mappings[m].unnamed;
+		p.mapping_id = w->mappings[m].id;
 	p.n_line = lines.count;
 	p.line = lines.pointers;
 	pprof_write(&w->stream, PPROF_LOCATION, &p);

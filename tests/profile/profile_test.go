@@ -7,12 +7,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/pprof/profile"
@@ -436,31 +439,43 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// A location without a name is in a mapping without the flag, so that pprof may
-// find the name; and that stays so when profiles are merged.
+// A location without a name leaves its mapping's flag alone, or pprof would do
+// the other ones anew.
 func TestNamelessCode(t *testing.T) {
 	p := written(t, "marks.pb.gz")
-	check := func(p *profile.Profile) {
-		t.Helper()
-		for _, l := range p.Location {
-			if l.Mapping != nil && l.Mapping.HasFunctions != (len(l.Line) > 0) {
-				t.Errorf("%#x: %d lines in a mapping with HasFunctions=%v", l.Address, len(l.Line), l.Mapping.HasFunctions)
-			}
-		}
-	}
-	check(p)
 	s := sampleOf(t, p, 800)
 	if got := names(s); !reflect.DeepEqual(got, []string{"malloc", "?"}) {
 		t.Fatalf("%v", got)
 	}
-	merged, err := profile.Merge([]*profile.Profile{p, written(t, "cgoheap.pb.gz"), written(t, "heap.pb.gz")})
-	if err != nil {
-		t.Fatal(err)
+	if m := s.Location[1].Mapping; m != p.Mapping[0] || !m.HasFunctions {
+		t.Errorf("it is in %v", m)
 	}
-	check(merged)
-	// pprof still finds the file and all named frames keep their names.
 	if got := names(sampleOf(t, seen(t, "marks.pb.gz"), 500)); !contains(got, "both") {
 		t.Errorf("%v", got)
+	}
+}
+
+// Over HTTP pprof asks the server for the names that are missing, with POST
+// /debug/pprof/symbol, and gives the profile up where there is no such page: a
+// profile with symbols must not make it ask.
+func TestFetchedOverHTTP(t *testing.T) {
+	var posts atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posts.Add(1)
+			http.NotFound(w, r)
+			return
+		}
+		http.ServeFile(w, r, filepath.Join(dir, filepath.Base(r.URL.Path)))
+	}))
+	defer server.Close()
+	for _, name := range []string{"cgoheap.pb.gz", "marks.pb.gz", "all.pb.gz", "growth.pb.gz"} {
+		if top := pprof(t, "-top", server.URL+"/debug/pprof/"+name); !strings.Contains(top, "malloc") {
+			t.Errorf("%s: no malloc in\n%s", name, top)
+		}
+	}
+	if n := posts.Load(); n != 0 {
+		t.Errorf("pprof asked the server for symbols %d times", n)
 	}
 }
 
