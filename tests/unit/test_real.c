@@ -60,6 +60,9 @@ void *dlsym(void *restrict handle, const char *restrict name)
 	lookups++;
 	if (while_resolving)
 		while_resolving();
+	errno = 5; /* as it may */
+	if (lacks(name))
+		dlopen("/nonexistent", RTLD_NOW); /* leaves its complaint to dlerror */
 	for (size_t i = 0; i < COUNT_OF(libc); i++)
 		if (!strcmp(libc[i].name, name))
 			return lacks(name) ? NULL : libc[i].function;
@@ -228,7 +231,7 @@ static void what_is_missing_is_substituted(void)
 	lacking = "aligned_alloc,memalign,valloc,pvalloc,pthread_create,";
 	errno = 3;
 	real_resolve();
-	CHECK(errno == 3);
+	CHECK(errno == 3 && dlerror() == NULL);
 	void *p = real.aligned_alloc(128, 128), *q = real.memalign(1, 100), *v = real.valloc(5000),
 	     *w = real.pvalloc(5000), *e = real.pvalloc(0);
 	CHECK(p && (uintptr_t)p % 128 == 0 && q && v && (uintptr_t)v % 4096 == 0);

@@ -2,6 +2,7 @@
 #include "child.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,20 +140,28 @@ CASE(a_full_arena_refuses_the_new_and_keeps_the_old)
 
 /* ---- many threads --------------------------------------------------------- */
 
-#define THREADS 4
-#define STACKS  500
+#define THREADS 2
+#define STACKS  5000
 #define ROUNDS  10
 
-static pthread_barrier_t barrier;
+/* All go on at once: a barrier that wakes nobody, since waking would part them again. */
+static void line_up(uint64_t *arrived, uint64_t threads)
+{
+	uint64_t turn = ADD(arrived, 1) / threads;
+	while (LOAD(arrived) < (turn + 1) * threads)
+		sched_yield();
+}
 
-/* All threads meet every new stack at about the same time. */
+static uint64_t arrived;
+
+/* Of each new stack and each new site, all threads are first at about the same time. */
 static void *intern_all(void *arg)
 {
 	for (uint64_t r = 0; r < ROUNDS; r++)
 		for (uint64_t n = 0; n < STACKS; n++) {
 			struct capture c = stack_of(n, 1 + n % 40);
-			if (r == 0 && n % 25 == 0)
-				pthread_barrier_wait(&barrier);
+			if (r < 2)
+				line_up(&arrived, THREADS);
 			uint32_t site = stacks_site(&c, 8 * (1 + r % 5), ORIGIN_MALLOC);
 			CHECK(site && site_at(site)->size == 8 * (1 + r % 5));
 			site_add_alloc(site_at(site), sample_weight(8, 1));
@@ -164,13 +173,12 @@ static void *intern_all(void *arg)
 
 static void no_stack_or_site_is_ever_twice(void)
 {
-	struct scratch scratch = SCRATCH_INIT(8 * MIB);
+	struct scratch scratch = SCRATCH_INIT(16 * MIB);
 	struct snapshot s;
 	pthread_t threads[THREADS];
 	int64_t objects = 0, inuse = 0;
 
-	CHECK(region_init(8 * MIB) == 0);
-	pthread_barrier_init(&barrier, NULL, THREADS);
+	CHECK(region_init(64 * MIB) == 0);
 	for (int t = 0; t < THREADS; t++)
 		CHECK(!pthread_create(&threads[t], NULL, intern_all, NULL));
 	for (int t = 0; t < THREADS; t++)
