@@ -307,7 +307,7 @@ static void comment_drops(struct comments *c)
 		 LOAD(&track_drops.live_full)},
 		{"blocks dropped, no room for their stacks (stacks_full); raise CGOHEAP_MAX_MEMORY",
 		 LOAD(&track_drops.stacks_full)},
-		{"calls missed, made in a signal handler that interrupted the shim (reentered)",
+		{"calls missed, made while their thread was inside the shim (reentered)",
 		 LOAD(&track_drops.reentered)},
 		{"frees missed, found when the address was used again (stale)",
 		 LOAD(&track_drops.stale)},

@@ -229,7 +229,7 @@ static void test_comments(void **state)
 		"1 blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
 		"2 blocks dropped, no room for their stacks (stacks_full); raise "
 		"CGOHEAP_MAX_MEMORY",
-		"3 calls missed, made in a signal handler that interrupted the shim (reentered)",
+		"3 calls missed, made while their thread was inside the shim (reentered)",
 		"4 frees missed, found when the address was used again (stale)",
 		"incomplete stacks: 735 of 936 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
 		"105, "
