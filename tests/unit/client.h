@@ -57,6 +57,7 @@ struct response {
 	int status;
 	const char *head, *body;
 	size_t body_bytes;
+	bool clean_end; /* closed, not reset */
 };
 
 /* Reads to the end; closes fd. */
@@ -71,6 +72,7 @@ static inline struct response receive_response(int fd)
 		if (r.count == room)
 			r.bytes = realloc(r.bytes, (room *= 2) + 1);
 	}
+	r.clean_end = n == 0;
 	close(fd);
 	r.bytes[r.count] = '\0';
 	r.head = r.body = r.bytes;
