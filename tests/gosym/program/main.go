@@ -52,6 +52,7 @@ func withoutOuterWrappers(list []frame) []frame {
 type checker struct {
 	pcs, functions, inlined, wrappers, c, differences int
 	last                                              string
+	seen                                              map[string]bool // functions that were located
 }
 
 func (c *checker) differ(pc uint64, format string, args ...interface{}) {
@@ -200,14 +201,22 @@ func (c *checker) checkEdges(start, end uint64) {
 	}
 }
 
-func sweep(start, end, step uint64, each func(pc uint64, a answer)) {
+func sweep(start, end, step uint64, each func(pcs []uint64)) {
 	pcs := make([]uint64, 0, len(buffer))
 	for pc := start; pc < end; pc += step {
 		if pcs = append(pcs, pc); len(pcs) == cap(pcs) || pc+step >= end {
-			ask(pcs, each)
+			each(pcs)
 			pcs = pcs[:0]
 		}
 	}
+}
+
+func (c *checker) checkAll(pcs []uint64) {
+	locations := locate(pcs)
+	ask(pcs, func(pc uint64, a answer) {
+		c.check(pc, a)
+		c.checkLocation(pc, a, locations[pc])
+	})
 }
 
 func main() {
@@ -220,17 +229,22 @@ func main() {
 	}
 	start, end, bias := textRange()
 	if *list {
-		sweep(start, end, *step, func(pc uint64, a answer) {
-			if len(a.frames) > 0 && a.frames[0].file != "" { // not C, not padding
-				fmt.Printf("%x %s %s:%d\n", pc-bias, a.name, a.frames[0].file, a.frames[0].line)
-			}
+		sweep(start, end, *step, func(pcs []uint64) {
+			ask(pcs, func(pc uint64, a answer) {
+				if len(a.frames) > 0 && a.frames[0].file != "" { // not C, not padding
+					fmt.Printf("%x %s %s:%d\n", pc-bias, a.name, a.frames[0].file, a.frames[0].line)
+				}
+			})
 		})
 		return
 	}
-	var c checker
+	c := checker{seen: map[string]bool{}}
 	c.checkNames()
 	c.checkEdges(start, end)
-	sweep(start, end, *step, c.check)
+	sweep(start, end, *step, c.checkAll)
+	c.checkSeen()
+	runtime.KeepAlive(linked)
+	c.checkProbe(bias, c.c > 0)
 	fmt.Printf("pcs %d functions %d inlined %d wrappers %d c %d differences %d\n",
 		c.pcs, c.functions, c.inlined, c.wrappers, c.c, c.differences)
 	if c.differences > 0 {
@@ -239,4 +253,4 @@ func main() {
 }
 
 // Linked, not called: code to look at, with the C of the standard library.
-var _ = []interface{}{json.Marshal, net.LookupHost, user.Current, shapes}
+var linked = []interface{}{json.Marshal, net.LookupHost, user.Current, shapes, probe}
