@@ -97,7 +97,7 @@ func startHost(t testing.TB, path string, o hostOptions) *host {
 		h.cmd.Process.Kill()
 		<-h.ended
 		os.RemoveAll(dir)
-		if text := h.stderr.String(); !h.mayPrint && strings.Contains(text, "cgoheap") {
+		if text := h.stderr.String(); !h.mayPrint && strings.Contains("\n"+text, "\ncgoheap: ") {
 			t.Errorf("the shim printed:\n%s", text)
 		}
 	})

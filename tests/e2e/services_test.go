@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -200,9 +201,9 @@ func TestRqlite(t *testing.T) {
 		}
 	}
 	execute("/db/execute?transaction", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, body TEXT)", "CREATE INDEX i ON t(name)")
-	for i := 0; i < 100; i++ {
+	for i := 0; i < 300; i++ {
 		execute("/db/execute?transaction",
-			[]any{"INSERT INTO t(name, body) VALUES(?, ?)", fmt.Sprint("name", i), strings.Repeat("text ", i)},
+			[]any{"INSERT INTO t(name, body) VALUES(?, ?)", fmt.Sprint("name", i), strings.Repeat("text ", i%100)},
 			[]any{"UPDATE t SET body = body || ? WHERE name < ?", "more", "name5"})
 		execute("/db/query?timings", []any{"SELECT name, count(*), max(body) FROM t WHERE body LIKE ? GROUP BY name ORDER BY 2 DESC", "%e%"})
 	}
@@ -218,5 +219,19 @@ func waitReady(t *testing.T, h *host, url string) {
 		} else if time.Now().After(deadline) {
 			t.Fatalf("%v\n%s", err, h.stderr.String())
 		}
+	}
+}
+
+// DuckDB, for its C++. Its module is half a gigabyte, so that this runs when
+// asked for: CGOHEAP_E2E_LARGE=1.
+func TestDuckDB(t *testing.T) {
+	if os.Getenv("CGOHEAP_E2E_LARGE") == "" {
+		t.Skip("downloads half a gigabyte: CGOHEAP_E2E_LARGE=1 runs it")
+	}
+	b := build{"1.26.8", "plain"}
+	h := start(t, program(t, "go-duckdb", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_MAX_MEMORY=512MiB"}})
+	wantComplete(t, h)
+	if code := h.finish(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, h.stderr.String())
 	}
 }

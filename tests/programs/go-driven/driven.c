@@ -1,5 +1,7 @@
 #include "driven.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,4 +64,29 @@ int dr_sleepers(int threads)
 			return -1;
 	}
 	return 0;
+}
+
+unsigned long dr_plugin(const char *path, size_t n, void **block)
+{
+	void *library = dlopen(path, RTLD_NOW);
+	void *(*alloc)(size_t) = library ? (void *(*)(size_t))dlsym(library, "plugin_alloc") : NULL;
+
+	if (!alloc)
+		return 0;
+	*block = alloc(n);
+	return dlclose(library) ? 0 : (unsigned long)alloc;
+}
+
+int dr_errno_kept(int count)
+{
+	int kept = 1;
+
+	for (int i = 0; i < count; i++) {
+		errno = 1000 + i;
+		void *p = malloc(100);
+		p = realloc(p, 200);
+		free(p);
+		kept &= errno == 1000 + i;
+	}
+	return kept;
 }

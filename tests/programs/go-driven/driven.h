@@ -6,3 +6,10 @@ void dr_free(void *p);
 int dr_fork(int count);
 /* threads C threads that stay, asleep. */
 int dr_sleepers(int threads);
+/*
+ * Loads the library, calls its plugin_alloc(n), unloads it.  The block in *block;
+ * the result is where the function lay, 0 where it could not be had.
+ */
+unsigned long dr_plugin(const char *path, size_t n, void **block);
+/* Allocates and frees with errno set; whether it is as it was. */
+int dr_errno_kept(int count);

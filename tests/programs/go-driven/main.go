@@ -4,6 +4,7 @@
 package main
 
 /*
+#cgo LDFLAGS: -ldl
 #include <stdlib.h>
 #include "driven.h"
 */
@@ -96,6 +97,16 @@ func threads(count, each, size int) {
 	wait.Wait()
 }
 
+//go:noinline
+func plugin(path string, size int) uint64 {
+	var block unsafe.Pointer
+	text := C.CString(path)
+	defer C.free(unsafe.Pointer(text))
+	at := C.dr_plugin(text, C.size_t(size), &block)
+	held["plugin"] = append(held["plugin"], block)
+	return uint64(at)
+}
+
 func run(name string) string {
 	out, err := exec.Command("/bin/sh", "-c", "echo $LD_PRELOAD; exec "+name).CombinedOutput()
 	if err != nil {
@@ -139,6 +150,12 @@ func obey(line string) {
 	case "fork":
 		fmt.Sscan(rest, &n)
 		steps.Say("child", C.dr_fork(C.int(n)))
+	case "plugin":
+		fmt.Sscan(rest, &name, &n)
+		steps.Say("plugin", plugin(name, n))
+	case "errno":
+		fmt.Sscan(rest, &n)
+		steps.Say("kept", C.dr_errno_kept(C.int(n)) != 0)
 	case "run":
 		steps.Say("output", run(rest))
 	case "environ":

@@ -12,6 +12,9 @@
 
 static volatile int sink;
 
+/* Much thread-local storage of C, so that Go's own is far from the thread pointer. */
+static __thread volatile char thread_room[16384];
+
 NOINLINE void *st_leaf(size_t n)
 {
 	oracle_note(n);
@@ -47,6 +50,7 @@ NOINLINE static void *st_thread_main(void *arg)
 	struct job *job = arg;
 
 	job->p = st_leaf(job->n);
+	thread_room[job->n % sizeof(thread_room)] = 1;
 	sink++;
 	return NULL;
 }
