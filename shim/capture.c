@@ -171,9 +171,11 @@ static enum side step_go(struct walk *w)
 
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
-	struct walk w = {.out = c, .memory = MEMORY_INIT, .regs = *regs};
+	struct walk w = {.out = c, .regs = *regs};
 	enum side side = SIDE_C;
 
+	/* From here up to the frame we were called from, this is the stack we run on. */
+	memory_init(&w.memory, &w, regs->sp);
 	c->end = CAPTURE_TOO_DEEP;
 	c->called_from_go = 0;
 	keep_frame(&w, leaf + 1);

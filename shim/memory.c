@@ -3,6 +3,24 @@
 
 #include "sys.h"
 
+/* More than the frames of the shim can be: not a stretch of this stack. */
+#define MAX_KNOWN_BYTES (64 * KIB)
+
+static uint64_t page_of(uint64_t address)
+{
+	return address & ~(uint64_t)(PAGE_BYTES - 1);
+}
+
+void memory_init(struct memory *m, const void *lo, uint64_t hi)
+{
+	*m = (struct memory){.next = 0};
+	if (hi - (uint64_t)lo > MAX_KNOWN_BYTES)
+		return;
+	m->ranges[0].lo = page_of((uint64_t)lo);
+	m->ranges[0].hi = page_of(hi) + PAGE_BYTES;
+	m->next = 1;
+}
+
 static bool page_is_known(struct memory *m, uint64_t page)
 {
 	for (size_t i = 0; i < MEMORY_RANGES; i++)
@@ -31,7 +49,7 @@ static void remember_page(struct memory *m, uint64_t page)
 
 bool memory_read(struct memory *m, uint64_t address, uint64_t *word)
 {
-	uint64_t page = address & ~(uint64_t)(PAGE_BYTES - 1);
+	uint64_t page = page_of(address);
 
 	if (unlikely((address & 7) != 0 || page == 0))
 		return false;

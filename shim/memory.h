@@ -21,7 +21,8 @@ struct memory {
 	uint32_t next; /* to be replaced */
 };
 
-#define MEMORY_INIT ((struct memory){.next = 0})
+/* Nothing is known but the pages of [lo, hi]: a stretch of the running stack. */
+void memory_init(struct memory *m, const void *lo, uint64_t hi);
 
 /* The aligned 8-byte word at address; false where it cannot be read. Async-signal-safe. */
 bool memory_read(struct memory *m, uint64_t address, uint64_t *word);
