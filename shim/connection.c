@@ -1,3 +1,10 @@
+/*
+ * The states in the order a good client sees them, from the bottom of the file
+ * up: a request is read, answered (or parked until its answer is due), sent, and
+ * what the client still says is drained.  Each function either leaves the
+ * connection where it is, to be polled, or enters the next state itself, so that
+ * a client that is ready is done with in one step.
+ */
 #include "connection.h"
 
 #include "control.h"

@@ -1,3 +1,8 @@
+/*
+ * Runs in the constructor, before main, where the program may count on its first
+ * descriptors, its umask and its silence: each is left as it was.  Whatever
+ * cannot be had is one line that names the path and the remedy.
+ */
 #include "endpoint.h"
 
 #include <netinet/in.h>
