@@ -221,6 +221,7 @@ type truth struct {
 		Blocks   string
 		Count    int
 		Bytes    int
+		Exact    bool
 	}
 	RSSBytes    int `json:"rss_bytes"`
 	GoHeapBytes int `json:"go_heap_bytes"`
@@ -241,7 +242,7 @@ func (c *client) printTruth() error {
 		return err
 	}
 	for _, leak := range t.Leaks {
-		fmt.Printf("leak\t%s\t%d\t%s\t%d\n", leak.Function, leak.Count, leak.Blocks, leak.Bytes)
+		fmt.Printf("leak\t%s\t%d\t%s\t%d\t%t\n", leak.Function, leak.Count, leak.Blocks, leak.Bytes, leak.Exact)
 	}
 	fmt.Printf("rss\t%d\ngo_heap\t%d\n", t.RSSBytes, t.GoHeapBytes)
 	return nil
