@@ -11,7 +11,7 @@
 #include "netsys.h"
 
 /* More than this after the answer, and the client is not listening anyway. */
-#define DRAIN_BYTES (64 * KIB)
+#define DRAIN_BYTES (HTTP_MAX_BODY_BYTES + 64 * KIB)
 
 /* The time is asked for anew: building an answer may have taken a while. */
 static void enter(struct connection *c, enum connection_state state, uint64_t for_ns)

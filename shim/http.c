@@ -294,8 +294,8 @@ static int check_body(const struct http_request *r, const struct headers *h, con
 		return 400;
 	}
 	if (length > HTTP_MAX_BODY_BYTES) {
-		*problem = "the body is over 8192 bytes: send the parameters in the query, without "
-			   "a body";
+		*problem =
+			"the body is over 1 MiB: send the parameters in the query, without a body";
 		return 413;
 	}
 	if (length > 0 && (r->method == HTTP_GET || r->method == HTTP_HEAD)) {

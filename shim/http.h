@@ -12,7 +12,9 @@
 #include "base.h"
 
 #define HTTP_MAX_HEAD_BYTES 8192
-#define HTTP_MAX_BODY_BYTES 8192 /* taken and thrown away: parameters are in the query alone */
+/* Taken and thrown away: parameters are in the query alone.  pprof posts addresses, 15 bytes each.
+ */
+#define HTTP_MAX_BODY_BYTES (1024 * 1024)
 #define HTTP_MAX_PARAMS     16
 #define HTTP_RESPONSE_BYTES 512 /* room for any head that http_write_head writes */
 

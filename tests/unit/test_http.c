@@ -178,8 +178,8 @@ static void bodies(void **state)
 	(void)state;
 #define WITH(method, header) method " / HTTP/1.1\r\nHost: x\r\n" header "\r\n\r\n"
 	assert_int_equal(parse_status(WITH("POST", "Content-Length: 0")), 0);
-	assert_int_equal(parse_status(WITH("POST", "Content-Length: 8192")), 0);
-	assert_int_equal(parse_status(WITH("POST", "Content-Length: 8193")), 413);
+	assert_int_equal(parse_status(WITH("POST", "Content-Length: 1048576")), 0);
+	assert_int_equal(parse_status(WITH("POST", "Content-Length: 1048577")), 413);
 	assert_int_equal(parse_status(WITH("POST", "Content-Length: 999999999999999999")), 413);
 	assert_int_equal(parse_status(WITH("POST", "Content-Length: 9999999999999999999")), 400);
 	assert_int_equal(parse_status(WITH("POST", "Content-Length: -1")), 400);
