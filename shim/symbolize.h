@@ -24,7 +24,8 @@ struct location {
 	/*
 	 * How cgo calls, not who calls: runtime.cgocall, runtime.asmcgocall,
 	 * _cgo_HASH_Cfunc_*, the way back from C (crosscall2 to _cgoexp_*), and
-	 * adapters that Go's own stacks leave out (main.f.gowrap1, ABI wrappers).
+	 * what Go's own stacks leave out (adapters: main.f.gowrap1, ABI wrappers; and
+	 * runtime.goexit).
 	 * The default view leaves them out too.
 	 */
 	bool is_plumbing;
