@@ -152,7 +152,7 @@ func TestSamplingForATime(t *testing.T) {
 func TestForkAndExec(t *testing.T) {
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1})
 	h.tell("alloc A 10 1000")
-	h.tell("threads 4 200 100") // locks are busy, records many
+	h.tell("churn 3") // the shim's locks are taken while we fork
 	for i := 0; i < 20; i++ {
 		h.tell("fork 5000")
 		var code int

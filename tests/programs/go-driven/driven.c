@@ -8,9 +8,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static volatile long count;
+
+/* No tail call: the frame is to be seen. */
 void *dr_malloc(size_t n)
 {
-	return malloc(n);
+	void *p = malloc(n);
+
+	count++;
+	return p;
 }
 
 void dr_free(void *p)
@@ -47,21 +53,27 @@ int dr_fork(int count)
 	return WEXITSTATUS(status);
 }
 
-static void *sleeper(void *arg)
+static void *short_thread(void *arg)
 {
-	(void)arg;
-	for (;;)
-		pause();
-	return NULL;
+	void *volatile p = malloc(*(size_t *)arg);
+
+	free(malloc(10));
+	return p;
 }
 
-int dr_sleepers(int threads)
+int dr_short_threads(int threads, int together, size_t n)
 {
-	pthread_t id;
+	pthread_t ids[64];
 
-	for (int i = 0; i < threads; i++) {
-		if (pthread_create(&id, NULL, sleeper, NULL))
-			return -1;
+	if (together > 64)
+		return -1;
+	for (int done = 0; done < threads; done += together) {
+		for (int i = 0; i < together; i++) {
+			if (pthread_create(&ids[i], NULL, short_thread, &n))
+				return -1;
+		}
+		for (int i = 0; i < together; i++)
+			pthread_join(ids[i], NULL);
 	}
 	return 0;
 }

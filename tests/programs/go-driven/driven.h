@@ -4,8 +4,8 @@ void *dr_malloc(size_t n);
 void dr_free(void *p);
 /* In a child of fork(2): malloc, realloc and free `count` blocks, then _exit(7).  Its exit code. */
 int dr_fork(int count);
-/* threads C threads that stay, asleep. */
-int dr_sleepers(int threads);
+/* C threads, `together` at a time, that each leave a block of n bytes and end. */
+int dr_short_threads(int threads, int together, size_t n);
 /*
  * Loads the library, calls its plugin_alloc(n), unloads it.  The block in *block;
  * the result is where the function lay, 0 where it could not be had.

@@ -97,6 +97,17 @@ func threads(count, each, size int) {
 	wait.Wait()
 }
 
+// churn never ends.
+func churn(goroutines int) {
+	for i := 0; i < goroutines; i++ {
+		go func() {
+			for {
+				C.dr_free(allocC(100))
+			}
+		}()
+	}
+}
+
 //go:noinline
 func plugin(path string, size int) uint64 {
 	var block unsafe.Pointer
@@ -144,9 +155,14 @@ func obey(line string) {
 	case "threads":
 		fmt.Sscan(rest, &n, &each, &size)
 		threads(n, each, size)
-	case "sleepers":
+	case "churn":
 		fmt.Sscan(rest, &n)
-		C.dr_sleepers(C.int(n))
+		churn(n)
+	case "short-threads":
+		fmt.Sscan(rest, &n, &each, &size)
+		if C.dr_short_threads(C.int(n), C.int(each), C.size_t(size)) != 0 {
+			panic("no thread")
+		}
 	case "fork":
 		fmt.Sscan(rest, &n)
 		steps.Say("child", C.dr_fork(C.int(n)))
