@@ -251,8 +251,9 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 }
 
 /* Names as pclntab has them; ABI0 wrappers carry the suffix ".abi0" in symbol tables only. */
-static uint8_t kind_of_go_function(const char *name)
+static uint8_t kind_of_go_function(const struct gosym_func *function)
 {
+	const char *name = function->name;
 	/* As topofstack in runtime/traceback.go has them. */
 	static const char *const roots[] = {"runtime.goexit", "runtime.mstart", "runtime.mcall",
 					    "runtime.morestack", "runtime.rt0_go"};
@@ -263,7 +264,7 @@ static uint8_t kind_of_go_function(const char *name)
 		return PLACE_CROSSCALL2;
 	if (is_one_of(name, roots, COUNT_OF(roots)))
 		return PLACE_GO_ROOT;
-	return gosym_is_c_name(name) ? PLACE_C_IN_GO : PLACE_GO;
+	return function->is_c ? PLACE_C_IN_GO : PLACE_GO;
 }
 
 static void place_look_up(struct place *place, uint64_t pc)
@@ -274,7 +275,7 @@ static void place_look_up(struct place *place, uint64_t pc)
 	if (!gosym_in_text(pc))
 		place_c(place, pc);
 	else if (gosym_find(pc, &function))
-		place->kind = kind_of_go_function(function.name);
+		place->kind = kind_of_go_function(&function);
 	else
 		place->kind = PLACE_C_IN_GO;
 }
