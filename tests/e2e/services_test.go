@@ -75,7 +75,7 @@ func hasGo(list []frame) bool {
 // libc, where a thread that C made begins.
 func isRoot(f frame) bool {
 	switch f.function {
-	case "runtime.goexit", "runtime.main", "runtime.mstart", "runtime.mstart0", "runtime.rt0_go", "runtime.mcall":
+	case "runtime.goexit", "runtime.main", "runtime.mstart", "runtime.mstart0", "runtime.rt0_go", "runtime.mcall", "runtime.morestack":
 		return true
 	}
 	return f.mapping != nil && strings.Contains(filepath.Base(f.mapping.File), "libc.so")
