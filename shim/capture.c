@@ -37,6 +37,7 @@ static bool in_shim(uint64_t pc)
 
 void capture_init(void)
 {
+	unwind_c_init();
 	unwind_go_init();
 }
 

@@ -9,6 +9,7 @@
  *
  * What is not plain passing on lives in track.c.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@
 #include "real.h"
 #include "sample.h"
 #include "track.h"
+#include "unwind_c.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -141,4 +143,12 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 {
 	track_thread_created();
 	return real.pthread_create(thread, attributes, start, arg);
+}
+
+/* What is remembered of code addresses does not outlive the code. */
+EXPORT int dlclose(void *handle)
+{
+	int result = real.dlclose(handle);
+	unwind_c_forget();
+	return result;
 }

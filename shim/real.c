@@ -192,6 +192,12 @@ static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(v
 	return EAGAIN;
 }
 
+static int no_dlclose(void *handle)
+{
+	(void)handle;
+	return -1;
+}
+
 /* ---- resolvers -------------------------------------------------------- */
 
 static void *first_malloc(size_t size)
@@ -315,6 +321,14 @@ static int first_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f
 	return real.pthread_create(t, a, f, arg);
 }
 
+static int first_dlclose(void *handle)
+{
+	if (resolving)
+		return -1;
+	real_resolve();
+	return real.dlclose(handle);
+}
+
 /* ---- the table -------------------------------------------------------- */
 
 struct real real __attribute__((visibility("hidden"))) = {
@@ -332,6 +346,7 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.mremap = first_mremap,
 	.madvise = first_madvise,
 	.pthread_create = first_pthread_create,
+	.dlclose = first_dlclose,
 };
 
 /* By this thread's own lookup: another may be at the same, and stores the same. */
@@ -365,6 +380,7 @@ void real_resolve(void)
 	RESOLVE(mremap, raw_mremap);
 	RESOLVE(madvise, raw_madvise);
 	RESOLVE(pthread_create, no_pthread_create);
+	RESOLVE(dlclose, no_dlclose);
 	if (missing)
 		dlerror(); /* ours to hear, not the host's */
 	resolving = 0;

@@ -30,6 +30,7 @@ struct real {
 	void *(*mremap)(void *, size_t, size_t, int, ...);
 	int (*madvise)(void *, size_t, int);
 	int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int (*dlclose)(void *);
 };
 /* reallocarray is ours (a checked multiplication, then realloc); mmap64 is mmap on 64-bit. */
 

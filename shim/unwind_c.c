@@ -14,14 +14,21 @@
 #include "sys.h"
 
 static_assert(sizeof(struct place) == 32, "two places a cache line");
-static_assert(CFI_REGISTERS <= 8, "a place has room for each register");
+static_assert(CFI_REGISTERS == COUNT_OF(((struct place *)0)->saved), "one slot a register");
 
 #define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* one C frame; more is a broken chain */
 
 /* ---- the loader's answer without the loader's lock --------------------- */
 
-/* glibc 2.35; weak, so that the shim loads without it. */
-extern int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
+/* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
+static int (*find_object)(void *address, struct dl_find_object *result);
+
+void unwind_c_init(void)
+{
+	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
+	if (!find_object)
+		dlerror(); /* ours to hear, not the host's */
+}
 
 int __real_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
 int __wrap_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
@@ -81,7 +88,7 @@ static bool describe_module(struct dl_phdr_info *info)
 	struct dl_find_object found;
 	const ElfW(Ehdr) * header;
 
-	if (_dl_find_object((void *)unwinder.pc, &found) != 0)
+	if (find_object((void *)unwinder.pc, &found) != 0)
 		return false;
 	header = found.dlfo_map_start;
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -101,7 +108,7 @@ int __wrap_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *
 {
 	struct dl_phdr_info info;
 
-	if (!_dl_find_object)
+	if (!find_object)
 		return __real_dl_iterate_phdr(callback, data);
 	return describe_module(&info) ? callback(&info, sizeof info, data) : 0;
 }
@@ -192,6 +199,20 @@ step_by_unwinder(struct memory *memory, uint64_t pc, struct regs *regs)
 
 /* ---- what stands at a pc ----------------------------------------------- */
 
+/* Counts unloadings of code: what a place says holds for one of them. */
+static uint16_t generation;
+
+void unwind_c_forget(void)
+{
+	ADD(&generation, 1);
+}
+
+/* Go's text is the program's: it is never unloaded. */
+static bool is_current(const struct place *place)
+{
+	return place->kind >= PLACE_C_IN_GO || place->generation == LOAD(&generation);
+}
+
 /* mov $15,%rax; syscall: what the kernel returns to from a signal handler. */
 static bool is_sigreturn(uint64_t pc)
 {
@@ -271,7 +292,7 @@ static void place_look_up(struct place *place, uint64_t pc)
 {
 	struct gosym_func function;
 
-	*place = (struct place){.pc = pc};
+	*place = (struct place){.pc = pc, .generation = LOAD(&generation)};
 	if (!gosym_in_text(pc))
 		place_c(place, pc);
 	else if (gosym_find(pc, &function))
@@ -298,6 +319,11 @@ static size_t cache_count(void)
 	return n == 0 ? 0 : (size_t)1 << (63 - __builtin_clzll(n));
 }
 
+/*
+ * Entries are written once, and once more for each unloading of code after which
+ * they are asked for again.  A reader that meets the writer in between looks the
+ * address up itself.
+ */
 static bool cache_get(uint64_t pc, struct place *out)
 {
 	struct place *table = region_at(region->rows.offset);
@@ -311,13 +337,24 @@ static bool cache_get(uint64_t pc, struct place *out)
 			return false;
 		if (key == pc) {
 			*out = *p;
-			return true;
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			return LOAD(&p->pc) == pc && out->pc == pc && is_current(out);
 		}
 	}
 	return false;
 }
 
-/* Entries are written once and never change; a full neighbourhood is not cached. */
+/* Takes an entry that is free, or holds what is known no more of the same pc. */
+static bool cache_claim(struct place *p, uint64_t pc)
+{
+	uint64_t key = LOAD_ACQ(&p->pc);
+
+	return (key == 0 || (key == pc && !is_current(p))) &&
+	       __atomic_compare_exchange_n(&p->pc, &key, PC_CLAIMED, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+/* A full neighbourhood is not cached. */
 static void cache_put(const struct place *place)
 {
 	struct place *table = region_at(region->rows.offset);
@@ -326,15 +363,13 @@ static void cache_put(const struct place *place)
 
 	for (size_t i = 0; i < PROBES && count; i++) {
 		struct place *p = &table[(slot + i) & (count - 1)];
-		uint64_t empty = 0;
-		if (__atomic_compare_exchange_n(&p->pc, &empty, PC_CLAIMED, false, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED)) {
+		if (cache_claim(p, place->pc)) {
 			memcpy((char *)p + sizeof p->pc, (const char *)place + sizeof place->pc,
 			       sizeof *p - sizeof p->pc);
 			STORE_REL(&p->pc, place->pc);
 			return;
 		}
-		if (empty == place->pc)
+		if (LOAD(&p->pc) == place->pc)
 			return;
 	}
 }

@@ -44,7 +44,8 @@ struct place {
 	uint8_t cfa_register;
 	int16_t return_address;
 	int32_t cfa_offset;
-	int16_t saved[8]; /* by enum cfi_register */
+	int16_t saved[7];    /* by enum cfi_register */
+	uint16_t generation; /* of the loaded code that it describes */
 };
 
 /*
@@ -53,6 +54,12 @@ struct place {
  * full or another thread's entry half written.
  */
 struct place unwind_c_place(uint64_t pc);
+
+/* Code was unloaded: what was remembered of any C address no longer holds.  Any thread. */
+void unwind_c_forget(void);
+
+/* Once, in the constructor. */
+void unwind_c_init(void);
 
 /*
  * From the frame `regs` is in to its caller's, along `place`.  exact: set when

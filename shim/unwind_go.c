@@ -12,6 +12,8 @@
 #define MAX_GOROUTINE_STACK ((uint64_t)4 << 30) /* debug.SetMaxStack defaults to 1 GiB */
 #define MAX_THREAD_STACK    ((uint64_t)1 << 30)
 #define MAX_SEARCH_WORDS    8192 /* 64 KiB of thread stack */
+#define MAX_TLS_BYTES       (1 * MIB)
+#define MAX_G_SEARCHES      64
 
 /* runtime/runtime2.go: the same in all of 1.21 to 1.27. */
 enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
@@ -73,20 +75,41 @@ static uint64_t tls_bytes(void)
 }
 
 /*
+ * Where below the thread pointer this program keeps g: found once, by looking
+ * through the executable's TLS block for a word that is a g with a goroutine.
+ * 0: not found, after a few threads in vain not searched for any more.
+ */
+static uint64_t find_g_offset(struct memory *memory, struct go_stack *stack)
+{
+	static uint32_t searches;
+	uint64_t tp = arch_thread_pointer(), bytes = tls_bytes(), g;
+
+	if (ADD(&searches, 1) >= MAX_G_SEARCHES)
+		return 0;
+	if (bytes > MAX_TLS_BYTES)
+		bytes = MAX_TLS_BYTES;
+	for (uint64_t at = 8; at <= bytes; at += 8)
+		if (memory_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, stack))
+			return at;
+	return 0;
+}
+
+/*
  * The stack of the goroutine that this thread runs, while it is on its g0: the
- * chain leads there from systemstack.  g lies in the executable's own TLS block,
- * right below the thread pointer.
+ * chain leads there from systemstack.
  */
 static bool current_goroutine(struct memory *memory, struct go_stack *stack)
 {
-	uint64_t tp = arch_thread_pointer(), bytes = tls_bytes(), g;
+	static uint64_t g_offset;
+	uint64_t at = LOAD(&g_offset), g;
 
-	if (bytes > 4096)
-		bytes = 4096;
-	for (uint64_t at = 8; at <= bytes; at += 8)
-		if (memory_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, stack))
-			return true;
-	return false;
+	if (at != 0)
+		return memory_read(memory, arch_thread_pointer() - at, &g) &&
+		       read_current(memory, g, stack);
+	at = find_g_offset(memory, stack);
+	if (at != 0)
+		STORE(&g_offset, at);
+	return at != 0;
 }
 
 /* ---- from C to Go ------------------------------------------------------ */

@@ -46,6 +46,7 @@ static const struct {
 	{"mremap", mremap},
 	{"madvise", madvise},
 	{"pthread_create", pthread_create},
+	{"dlclose", dlclose},
 };
 
 static bool lacks(const char *name)
