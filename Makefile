@@ -26,8 +26,12 @@ SHIM_SRC := \
 	shim/http.c \
 	shim/init.c \
 	shim/interpose.c \
+	shim/ledger.c \
+	shim/ledger_piece.c \
+	shim/ledger_tree.c \
 	shim/live.c \
 	shim/lock.c \
+	shim/mapcaller.c \
 	shim/memory.c \
 	shim/modules.c \
 	shim/pprof_stream.c \
@@ -45,7 +49,9 @@ SHIM_SRC := \
 	shim/status.c \
 	shim/symbolize.c \
 	shim/text.c \
+	shim/threads.c \
 	shim/track.c \
+	shim/track_map.c \
 	shim/unwind_c.c \
 	shim/unwind_go.c
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
@@ -119,6 +125,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 
 # Compares with libunwind as it is.
 $(BUILD)/unit/test_cfi: UNIT_WRAP :=
+# Has Go symbols of its own, and so may not have what needs the shim's.
+$(BUILD)/unit/test_mapcaller: UNIT_WRAP :=
 
 clean:
 	rm -rf $(BUILD)

@@ -18,7 +18,7 @@ static const char *const end_names[CAPTURE_END_COUNT] = {
 	[CAPTURE_TOO_DEEP] = "too_deep",         [CAPTURE_NO_CFI] = "no_cfi",
 	[CAPTURE_BAD_CFI] = "bad_cfi",           [CAPTURE_BAD_STACK] = "bad_stack",
 	[CAPTURE_BAD_CROSSING] = "bad_crossing", [CAPTURE_BAD_GO] = "bad_go",
-	[CAPTURE_UNWINDER] = "unwinder",
+	[CAPTURE_UNWINDER] = "unwinder",         [CAPTURE_SKIPPED] = "skipped",
 };
 
 const char *capture_end_name(uint32_t end)

@@ -15,11 +15,14 @@
 #include "config.h"
 #include "control.h"
 #include "gosym.h"
+#include "ledger.h"
 #include "live.h"
+#include "mapcaller.h"
 #include "real.h"
 #include "region.h"
 #include "sample.h"
 #include "server.h"
+#include "threads.h"
 #include "track.h"
 
 /*
@@ -44,6 +47,7 @@ static void after_fork_in_child(void)
 	shim_passive_reason = "child of fork";
 	STORE(&shim_state, SHIM_PASSIVE);
 	live_after_fork_in_child();
+	ledger_after_fork_in_child();
 	sample_after_fork_in_child();
 	server_after_fork_in_child();
 	errno = error;
@@ -69,7 +73,9 @@ static const char *start(struct config *config)
 	if (region_init(config->max_memory_bytes))
 		return "no memory";
 	capture_init();
+	mapcaller_init((uint64_t)real.malloc);
 	sample_init();
+	threads_init();
 	pthread_atfork(NULL, NULL, after_fork_in_child);
 	control_init(config->sample_bytes, config->start_dormant);
 	server_bind(config);

@@ -7,7 +7,7 @@
  * three, the filter's address, compare, branch, jump).  No call, no lock, no
  * store outside the thread's own counter.  tests/programs/instructions.sh counts.
  *
- * What is not plain passing on lives in track.c.
+ * What is not plain passing on lives in track.c, track_map.c and threads.c.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,7 +20,9 @@
 #include "live.h"
 #include "real.h"
 #include "sample.h"
+#include "threads.h"
 #include "track.h"
+#include "track_map.h"
 #include "unwind_c.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -104,32 +106,55 @@ EXPORT void *pvalloc(size_t size)
 	return real.pvalloc(size);
 }
 
+/* The ledger's functions want to know who called. */
+#define CALLER ((uint64_t)__builtin_return_address(0))
+
+static inline bool active(void)
+{
+	return LOAD(&shim_state) == SHIM_ACTIVE;
+}
+
 EXPORT void *mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)
 {
+	if (active())
+		return track_mmap(p, n, prot, flags, fd, offset, CALLER);
 	return real.mmap(p, n, prot, flags, fd, offset);
 }
 
 EXPORT void *mmap64(void *p, size_t n, int prot, int flags, int fd, off64_t offset)
 {
+	if (active())
+		return track_mmap(p, n, prot, flags, fd, offset, CALLER);
 	return real.mmap(p, n, prot, flags, fd, offset);
 }
 
 EXPORT int munmap(void *p, size_t n)
 {
+	if (active())
+		return track_munmap(p, n);
 	return real.munmap(p, n);
 }
 
-/* The fifth argument is there only with MREMAP_FIXED. */
+EXPORT int mprotect(void *p, size_t n, int prot)
+{
+	if (active())
+		return track_mprotect(p, n, prot, CALLER);
+	return real.mprotect(p, n, prot);
+}
+
+/* The fifth argument is there with these flags only; the second takes it as a hint. */
 EXPORT void *mremap(void *p, size_t old, size_t new, int flags, ...)
 {
-	va_list more;
 	void *to = NULL;
 
-	if (!(flags & MREMAP_FIXED))
-		return real.mremap(p, old, new, flags);
-	va_start(more, flags);
-	to = va_arg(more, void *);
-	va_end(more);
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
+		va_list more;
+		va_start(more, flags);
+		to = va_arg(more, void *);
+		va_end(more);
+	}
+	if (active())
+		return track_mremap(p, old, new, flags, to, CALLER);
 	return real.mremap(p, old, new, flags, to);
 }
 
@@ -142,6 +167,8 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*start)(void *), void *arg)
 {
 	track_thread_created();
+	if (active())
+		return threads_create(thread, attributes, start, arg, CALLER);
 	return real.pthread_create(thread, attributes, start, arg);
 }
 

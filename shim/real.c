@@ -168,13 +168,18 @@ static int raw_munmap(void *p, size_t n)
 	return (int)answer(arch_syscall6(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0));
 }
 
+static int raw_mprotect(void *p, size_t n, int prot)
+{
+	return (int)answer(arch_syscall6(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0));
+}
+
 static void *raw_mremap(void *p, size_t old, size_t new, int flags, ...)
 {
 	va_list more;
 	void *to = NULL;
 
 	va_start(more, flags);
-	if (flags & MREMAP_FIXED)
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		to = va_arg(more, void *);
 	va_end(more);
 	return (void *)answer(
@@ -289,13 +294,21 @@ static int first_munmap(void *p, size_t n)
 	return real.munmap(p, n);
 }
 
+static int first_mprotect(void *p, size_t n, int prot)
+{
+	if (resolving)
+		return raw_mprotect(p, n, prot);
+	real_resolve();
+	return real.mprotect(p, n, prot);
+}
+
 static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
 {
 	va_list more;
 	void *to = NULL;
 
 	va_start(more, flags);
-	if (flags & MREMAP_FIXED)
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		to = va_arg(more, void *);
 	va_end(more);
 	if (resolving)
@@ -343,6 +356,7 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.pvalloc = first_pvalloc,
 	.mmap = first_mmap,
 	.munmap = first_munmap,
+	.mprotect = first_mprotect,
 	.mremap = first_mremap,
 	.madvise = first_madvise,
 	.pthread_create = first_pthread_create,
@@ -377,6 +391,7 @@ void real_resolve(void)
 	RESOLVE(pvalloc, pvalloc_by_posix);
 	RESOLVE(mmap, raw_mmap);
 	RESOLVE(munmap, raw_munmap);
+	RESOLVE(mprotect, raw_mprotect);
 	RESOLVE(mremap, raw_mremap);
 	RESOLVE(madvise, raw_madvise);
 	RESOLVE(pthread_create, no_pthread_create);

@@ -13,10 +13,13 @@
 
 static_assert(sizeof(struct region_table) == 16, "region layout");
 static_assert(offsetof(struct region_header, arena) == 48, "region layout");
-static_assert(sizeof(struct region_header) == 136, "region layout");
+static_assert(sizeof(struct region_header) == 168, "region layout");
 
 /* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
 #define LIVE_BYTES_PER_BUCKET 64
+
+/* For 1023 threads that were created and have not yet begun to run (threads.c). */
+#define THREAD_STARTS_BYTES (32 * KIB)
 
 struct region_header *region;
 
@@ -55,6 +58,8 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 
 	r->rows = lay_out(&end, clamp(ALIGN_UP(max_bytes / 32, PAGE_BYTES), 256 * KIB, MIB));
 	r->stack_buckets = lay_out(&end, power_of_two(clamp(max_bytes / 128, 64 * KIB, 256 * KIB)));
+	r->ledger = lay_out(&end, clamp(ALIGN_UP(max_bytes / 16, PAGE_BYTES), 256 * KIB, 8 * MIB));
+	r->thread_starts = lay_out(&end, THREAD_STARTS_BYTES);
 	r->live_buckets = lay_out(&end, clamp(buckets, 4 * KIB, MIB) * sizeof(uint32_t));
 	r->live_nodes = lay_out(&end, nodes);
 	r->arena = lay_out(&end, r->region_bytes - end);

@@ -40,8 +40,10 @@ struct region_header {
 	struct region_table stack_buckets;
 	struct region_table live_buckets;
 	struct region_table live_nodes;
-	struct region_table rows; /* unwind rows by pc */
-	uint64_t arena_used;      /* bytes of arena handed out */
+	struct region_table rows;          /* unwind rows by pc */
+	struct region_table ledger;        /* mapped ranges */
+	struct region_table thread_starts; /* what new threads are to do */
+	uint64_t arena_used;               /* bytes of arena handed out */
 };
 
 extern struct region_header *region; /* NULL until region_init succeeded */

@@ -43,6 +43,7 @@ static const struct {
 	{"pvalloc", pvalloc},
 	{"mmap", mmap},
 	{"munmap", munmap},
+	{"mprotect", mprotect},
 	{"mremap", mremap},
 	{"madvise", madvise},
 	{"pthread_create", pthread_create},
@@ -80,6 +81,7 @@ static void resolved(void)
 	CHECK(real.aligned_alloc == aligned_alloc && real.memalign == memalign);
 	CHECK(real.valloc == valloc && real.pvalloc == pvalloc && real.mmap == mmap);
 	CHECK(real.munmap == munmap && real.mremap == mremap && real.madvise == madvise);
+	CHECK(real.mprotect == mprotect);
 	CHECK(real.pthread_create == pthread_create);
 }
 
@@ -114,6 +116,8 @@ FIRST(mmap, block = real.mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS
       CHECK(block != MAP_FAILED))
 FIRST(munmap, block = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       CHECK(!real.munmap(block, 4096)))
+FIRST(mprotect, block = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      CHECK(!real.mprotect(block, 4096, PROT_NONE)))
 FIRST(mremap, block = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       CHECK(real.mremap(block, 8192, 4096, 0) == block))
 FIRST(madvise, block = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -167,7 +171,9 @@ static void use_everything(void)
 	real.free(NULL);
 	p = real.mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED && real.mremap(p, 8192, 4096, 0) == p);
-	CHECK(real.madvise(p, 4096, MADV_DONTNEED) == 0 && real.munmap(p, 4096) == 0);
+	CHECK(real.madvise(p, 4096, MADV_DONTNEED) == 0);
+	CHECK(real.mprotect(p, 4096, PROT_NONE) == 0 && real.munmap(p, 4096) == 0);
+	CHECK(real.mprotect((void *)1, 4096, PROT_NONE) == -1 && errno == EINVAL);
 	CHECK(real.munmap((void *)1, 4096) == -1 && errno == EINVAL);
 	CHECK(real.pthread_create(&thread, NULL, nothing, NULL) == EAGAIN);
 }
@@ -311,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_first_pvalloc),
 		cmocka_unit_test(test_first_mmap),
 		cmocka_unit_test(test_first_munmap),
+		cmocka_unit_test(test_first_mprotect),
 		cmocka_unit_test(test_first_mremap),
 		cmocka_unit_test(test_first_madvise),
 		cmocka_unit_test(test_first_pthread_create),

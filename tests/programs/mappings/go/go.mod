@@ -1,0 +1,3 @@
+module cgoheap.example/mappings
+
+go 1.21
