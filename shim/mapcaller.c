@@ -114,17 +114,11 @@ static enum purpose purpose_of(const char *function)
 	return PURPOSE_NOT_SAID;
 }
 
-#define MAX_INLINED 8
-
+/* The functions above are too large to be inlined: the one that holds the pc will do. */
 static enum purpose purpose_of_frame(uint64_t return_address)
 {
-	struct gosym_frame frames[MAX_INLINED];
-	size_t n = gosym_frames(return_address - 1, frames, MAX_INLINED);
-	enum purpose purpose = PURPOSE_NOT_SAID;
-
-	for (size_t i = 0; i < n && purpose == PURPOSE_NOT_SAID; i++)
-		purpose = purpose_of(frames[i].function);
-	return purpose;
+	struct gosym_func f;
+	return gosym_find(return_address - 1, &f) ? purpose_of(f.name) : PURPOSE_NOT_SAID;
 }
 
 enum ledger_kind mapcaller_kind(const struct capture *c, bool usable)
