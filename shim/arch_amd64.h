@@ -39,6 +39,24 @@ __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 			 : "rax", "memory");
 }
 
+/*
+ * Takes size off the 64-bit word at the start of the initial-exec thread-local
+ * `variable`, and goes to `label` if that left nothing (the word was at most size).
+ * One instruction and its address instead of load, compare, subtract and store:
+ * this is the fast path of malloc.
+ */
+#define ARCH_TLS_SUBTRACT(variable, size, label)                                                   \
+	do {                                                                                       \
+		uint64_t arch_offset;                                                              \
+		__asm__("movq " #variable "@gottpoff(%%rip), %0" : "=r"(arch_offset));             \
+		__asm__ goto("subq %1, %%fs:(%0)\n\t"                                              \
+			     "jbe %l2"                                                             \
+			     :                                                                     \
+			     : "r"(arch_offset), "r"(size)                                         \
+			     : "cc", "memory"                                                      \
+			     : label);                                                             \
+	} while (0)
+
 /* The thread control block: on glibc it sits at the top of the thread's stack. */
 static inline uint64_t arch_thread_pointer(void)
 {

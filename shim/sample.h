@@ -16,6 +16,7 @@
 #ifndef CGOHEAP_SAMPLE_H
 #define CGOHEAP_SAMPLE_H
 
+#include "arch.h"
 #include "base.h"
 
 /* What a thread does inside the shim. A call that meets BUSY_RECORDING is the host's
@@ -27,7 +28,7 @@ enum sample_busy {
 };
 
 struct sample_thread {
-	uint64_t bytes_left; /* an allocation smaller than this is not sampled */
+	uint64_t bytes_left; /* an allocation smaller than this is not sampled; first: arch.h */
 	uint64_t rng;
 	uint32_t epoch;     /* of the interval that bytes_left was drawn under */
 	uint8_t busy;       /* enum sample_busy: hooks pass through unless 0 */
@@ -41,16 +42,17 @@ extern __thread struct sample_thread sample_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /*
- * The fast path's question: may this allocation go unsampled?  5 instructions
+ * The fast path's question: may this allocation go unsampled?  3 instructions
  * with its update; no call, lock or store outside the thread's own state.
  */
 static inline bool sample_skip(size_t size)
 {
-	uint64_t left = LOAD(&sample_self.bytes_left);
-	if (unlikely(size >= left))
-		return false;
-	STORE(&sample_self.bytes_left, left - size);
+	ARCH_TLS_SUBTRACT(sample_self, size, run_out);
 	return true;
+run_out:
+	/* As if it had not been asked: the slow path judges. */
+	STORE(&sample_self.bytes_left, LOAD(&sample_self.bytes_left) + size);
+	return false;
 }
 
 /*
