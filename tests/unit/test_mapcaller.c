@@ -49,17 +49,6 @@ bool gosym_find(uint64_t pc, struct gosym_func *out)
 	return true;
 }
 
-size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max)
-{
-	size_t n = 0;
-
-	if (!gosym_in_text(pc))
-		return 0;
-	for (; n < max && n < 3 && functions[function_at(pc)][n]; n++)
-		frames[n] = (struct gosym_frame){.function = functions[function_at(pc)][n]};
-	return n;
-}
-
 /* A stack of these Go functions, innermost first, below mmap and x_cgo_mmap. "a<b": a inlined in b.
  */
 static struct capture stack_of(const char *const *names)

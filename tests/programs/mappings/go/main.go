@@ -4,6 +4,7 @@ package main
 
 /*
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,20 +13,28 @@ static void *map_for_go(size_t n)
 	return mmap(0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+static sem_t runs;
+
 static void *sleeps(void *arg)
 {
+	sem_post(&runs);
 	for (;;)
 		pause();
 	return arg;
 }
 
+// A stack is known once its thread runs.
 static int start_thread(void)
 {
+	int error;
 	pthread_t t;
 	pthread_attr_t a;
 	pthread_attr_init(&a);
 	pthread_attr_setstacksize(&a, 1 << 20);
-	return pthread_create(&t, &a, sleeps, 0);
+	error = sem_init(&runs, 0, 0) || pthread_create(&t, &a, sleeps, 0);
+	if (!error)
+		sem_wait(&runs);
+	return error;
 }
 */
 import "C"
