@@ -16,7 +16,19 @@
 #define NUDGE_EVERY_NS UINT64_C(50000000)
 #define NUDGES         20u /* one second of them */
 
+/* What was being recorded when sampling went off is recorded by then. */
+#define SETTLE_NS    UINT64_C(2000000000)
+#define ASK_EVERY_NS UINT64_C(10000000000)
+
 #define NEVER UINT64_MAX
+
+static bool follow_nobody(bool on, bool settled)
+{
+	(void)on, (void)settled;
+	return true;
+}
+
+bool (*control_follower)(bool on, bool settled) = follow_nobody;
 
 static struct {
 	struct lock lock; /* over all that follows */
@@ -25,7 +37,9 @@ static struct {
 	uint64_t ends_ns; /* NEVER = no limit */
 	uint32_t nudges_left;
 	uint64_t next_nudge_ns;
-} control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES, .ends_ns = NEVER};
+	uint64_t next_follow_ns; /* the follower is asked again; NEVER = no need */
+} control = {
+	.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES, .ends_ns = NEVER, .next_follow_ns = NEVER};
 
 uint64_t control_monotonic_ns(void)
 {
@@ -41,6 +55,7 @@ static void change(bool on, uint64_t ends_ns, uint64_t now)
 	control.ends_ns = on ? ends_ns : NEVER;
 	control.nudges_left = NUDGES;
 	control.next_nudge_ns = now;
+	control.next_follow_ns = control_follower(on, false) ? NEVER : now + SETTLE_NS;
 	sample_set_interval(on ? control.sample_bytes : 0);
 }
 
@@ -49,7 +64,9 @@ void control_init(uint32_t sample_bytes, bool dormant)
 	lock_take(&control.lock);
 	control.sample_bytes = sample_bytes;
 	change(!dormant, NEVER, control_monotonic_ns());
-	control.nudges_left = 0; /* no thread has an older epoch yet */
+	control.nudges_left = 0;                      /* no thread has an older epoch yet */
+	if (dormant && control_follower(false, true)) /* nor has any recorded */
+		control.next_follow_ns = NEVER;
 	lock_release(&control.lock);
 }
 
@@ -96,7 +113,11 @@ uint64_t control_tick(void)
 		control.nudges_left--;
 		control.next_nudge_ns = now + NUDGE_EVERY_NS;
 	}
+	if (now >= control.next_follow_ns)
+		control.next_follow_ns = control_follower(false, true) ? NEVER : now + ASK_EVERY_NS;
 	uint64_t wait = until(control.ends_ns, now);
+	if (until(control.next_follow_ns, now) < wait)
+		wait = until(control.next_follow_ns, now);
 	if (control.nudges_left > 0 && until(control.next_nudge_ns, now) < wait)
 		wait = until(control.next_nudge_ns, now);
 	lock_release(&control.lock);

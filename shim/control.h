@@ -6,6 +6,13 @@
 
 #include "base.h"
 
+/*
+ * Who is told that sampling goes on or off (interpose_follow); set before
+ * control_init.  Called with on; after `off` once more when every thread has had
+ * the time to finish what it was recording (settled), and again until it says true.
+ */
+extern bool (*control_follower)(bool on, bool settled);
+
 /* Applies the start configuration. */
 void control_init(uint32_t sample_bytes, bool dormant);
 

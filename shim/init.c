@@ -15,6 +15,7 @@
 #include "config.h"
 #include "control.h"
 #include "gosym.h"
+#include "interpose.h"
 #include "ledger.h"
 #include "live.h"
 #include "mapcaller.h"
@@ -34,6 +35,7 @@ static void become_passive(const char *reason)
 	shim_passive_reason = reason;
 	STORE(&shim_state, SHIM_PASSIVE);
 	sample_set_interval(0);
+	interpose_follow(false, true);
 }
 
 /*
@@ -77,6 +79,7 @@ static const char *start(struct config *config)
 	sample_init();
 	threads_init();
 	pthread_atfork(NULL, NULL, after_fork_in_child);
+	control_follower = interpose_follow;
 	control_init(config->sample_bytes, config->start_dormant);
 	server_bind(config);
 	STORE(&shim_state, SHIM_ACTIVE);

@@ -2,13 +2,16 @@
  * The exported functions (interpose.map), each a question and a jump.
  *
  * Budget: a malloc and free pair that is not sampled costs at most 15
- * instructions over the real pair; it is 11 today (malloc 4: load the TLS
- * offset, subtract, branch, jump; free 7: the hash's three, the filter's
- * address, compare, branch, jump).  No call, no lock, no store outside the
+ * instructions over the real pair while sampling is on; it is 13 today (a jump
+ * each to what is in force; malloc 4: load the TLS offset, subtract, branch,
+ * jump; free 7: the hash's three, the filter's address, compare, branch, jump),
+ * and 2, the jumps, while it is off.  No call, no lock, no store outside the
  * thread's own counter.  tests/programs/instructions.sh counts.
  *
  * What is not plain passing on lives in track.c, track_map.c and threads.c.
  */
+#include "interpose.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -27,14 +30,16 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-EXPORT void *malloc(size_t size)
+/* ---- malloc, calloc, realloc, free -------------------------------------- */
+
+static void *look_malloc(size_t size)
 {
 	if (unlikely(!sample_skip(size)))
 		return track_malloc(size);
 	return real.malloc(size);
 }
 
-EXPORT void free(void *p)
+static void look_free(void *p)
 {
 	if (unlikely(live_maybe(p))) {
 		track_free(p);
@@ -43,7 +48,7 @@ EXPORT void free(void *p)
 	real.free(p);
 }
 
-EXPORT void *calloc(size_t count, size_t size)
+static void *look_calloc(size_t count, size_t size)
 {
 	size_t bytes;
 	if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
@@ -53,12 +58,54 @@ EXPORT void *calloc(size_t count, size_t size)
 	return real.calloc(count, size);
 }
 
-EXPORT void *realloc(void *p, size_t size)
+static void *look_realloc(void *p, size_t size)
 {
 	if (unlikely(live_maybe(p) || !sample_skip(size)))
 		return track_realloc(p, size);
 	return real.realloc(p, size);
 }
+
+/* What is in force.  Each is changed by one store: a thread sees the old or the new. */
+static struct {
+	void *(*malloc)(size_t);
+	void (*free)(void *);
+	void *(*calloc)(size_t, size_t);
+	void *(*realloc)(void *, size_t);
+} now = {look_malloc, look_free, look_calloc, look_realloc};
+
+bool interpose_follow(bool on, bool settled)
+{
+	/* A block of the bootstrap arena must never come to the real free. */
+	bool frees = on || !settled || live_count() != 0 || real_bootstrap_is_used();
+
+	STORE(&now.free, frees ? look_free : real.free);
+	STORE(&now.realloc, frees ? look_realloc : real.realloc);
+	STORE(&now.malloc, on ? look_malloc : real.malloc);
+	STORE(&now.calloc, on ? look_calloc : real.calloc);
+	return on || !frees || real_bootstrap_is_used();
+}
+
+EXPORT void *malloc(size_t size)
+{
+	return LOAD(&now.malloc)(size);
+}
+
+EXPORT void free(void *p)
+{
+	LOAD (&now.free)(p);
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+	return LOAD(&now.calloc)(count, size);
+}
+
+EXPORT void *realloc(void *p, size_t size)
+{
+	return LOAD(&now.realloc)(p, size);
+}
+
+/* ---- the rest of the family --------------------------------------------- */
 
 /* Not every allocator behind us has it, and glibc's goes to its own realloc unseen. */
 EXPORT void *reallocarray(void *p, size_t count, size_t size)

@@ -42,6 +42,11 @@ bool real_is_bootstrap(const void *p)
 	return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_BYTES;
 }
 
+bool real_bootstrap_is_used(void)
+{
+	return LOAD(&bootstrap_used) != 0;
+}
+
 /* alignment: a power of two.  Zeroed: nothing in the arena is used twice. */
 static void *bootstrap_alloc(size_t alignment, size_t size)
 {

@@ -42,6 +42,8 @@ void real_resolve(void);
 
 /* Whether p came from the bootstrap arena. */
 bool real_is_bootstrap(const void *p);
+/* Whether there are any such blocks. */
+bool real_bootstrap_is_used(void);
 /* realloc of a bootstrap block: a fresh real block with its bytes, or NULL with errno. */
 void *real_bootstrap_realloc(void *p, size_t size);
 

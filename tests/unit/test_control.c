@@ -26,11 +26,27 @@ void sample_nudge(void)
 	sampler.nudges++;
 }
 
+static struct {
+	int calls;
+	bool on, settled, satisfied;
+} follower;
+
+static bool follow(bool on, bool settled)
+{
+	follower.calls++;
+	follower.on = on;
+	follower.settled = settled;
+	return on || follower.satisfied;
+}
+
 static int reset(void **state)
 {
 	(void)state;
+	control_follower = follow;
+	follower.satisfied = true;
 	control_init(524288, false);
 	sampler.sets = sampler.nudges = 0;
+	follower.calls = 0;
 	return 0;
 }
 
@@ -167,6 +183,45 @@ static void ticks_in_quick_succession_nudge_once(void **state)
 	assert_in_range(sampler.nudges, 1, 1 + passed / 50000000);
 }
 
+static void the_follower_is_told_before_allocations_are_to_be_looked_at(void **state)
+{
+	(void)state;
+	control_sampling(false, 0, 0);
+	assert_int_equal(follower.calls, 1);
+	assert_false(follower.on);
+	assert_false(follower.settled); /* a thread may be recording still */
+	control_sampling(true, 0, 0);
+	assert_int_equal(follower.calls, 2);
+	assert_true(follower.on);
+}
+
+static void the_follower_is_asked_again_until_it_is_satisfied(void **state)
+{
+	(void)state;
+	follower.satisfied = false;
+	control_sampling(false, 0, 0);
+	uint64_t begin = control_monotonic_ns();
+	for (uint64_t wait = control_tick(); follower.calls < 2; wait = control_tick())
+		sleep_ns(wait);
+	assert_true(control_monotonic_ns() - begin >= 2000000000);
+	assert_false(follower.on);
+	assert_true(follower.settled);
+	assert_true(control_tick() != UINT64_MAX); /* not yet: it wants to be asked */
+	follower.satisfied = true;
+	control_sampling(true, 0, 0); /* and no more once sampling is on again */
+	tick_to_rest();
+	assert_int_equal(follower.calls, 3);
+}
+
+static void a_dormant_start_is_settled_at_once(void **state)
+{
+	(void)state;
+	control_init(524288, true);
+	assert_false(follower.on);
+	assert_true(follower.settled);
+	assert_true(control_tick() == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +235,10 @@ int main(void)
 		cmocka_unit_test_setup(off_with_a_limit_has_none, reset),
 		cmocka_unit_test_setup(a_change_is_nudged_for_a_second_and_then_not, reset),
 		cmocka_unit_test_setup(ticks_in_quick_succession_nudge_once, reset),
+		cmocka_unit_test_setup(the_follower_is_told_before_allocations_are_to_be_looked_at,
+				       reset),
+		cmocka_unit_test_setup(the_follower_is_asked_again_until_it_is_satisfied, reset),
+		cmocka_unit_test_setup(a_dormant_start_is_settled_at_once, reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
