@@ -417,6 +417,24 @@ static void a_stack_counts_while_its_thread_runs(void)
 }
 CASE(a_stack_counts_while_its_thread_runs)
 
+/* One call over C's reservation and a stack: the stack is not made C's object. */
+static void a_stack_stays_its_creators(void)
+{
+	uint32_t sites[3];
+
+	begin(sites);
+	map(0, 4, sites[2], LEDGER_C, 0);
+	map(4, 8, sites[0], LEDGER_THREAD_STACK, 0);
+	protect(0, 8, true, sites[1]);
+	SHOWS("0-4 C u 1, 4-8 stack u 0");
+	CHECK(in_use_is(sites[0], 1, 4) && in_use_is(sites[1], 1, 4));
+	unmap(0, 4);
+	CHECK(in_use_is(sites[0], 1, 4) && in_use_is(sites[1], 0, 0));
+	unmap(4, 8);
+	CHECK(in_use_is(sites[0], 0, 0) && in_use_is(sites[1], 0, 0));
+}
+CASE(a_stack_stays_its_creators)
+
 static void reconciling_forgets_what_is_not_mapped(void)
 {
 	uint32_t sites[3];
@@ -980,6 +998,7 @@ int main(void)
 		T(what_is_held_can_be_put_back),
 		T(what_is_held_can_move),
 		T(a_stack_counts_while_its_thread_runs),
+		T(a_stack_stays_its_creators),
 		T(reconciling_forgets_what_is_not_mapped),
 		T(a_full_pool_refuses_and_recovers),
 		T(the_tree_stays_shallow),
