@@ -221,17 +221,3 @@ func waitReady(t *testing.T, h *host, url string) {
 		}
 	}
 }
-
-// DuckDB, for its C++. Its module is half a gigabyte, so that this runs when
-// asked for: CGOHEAP_E2E_LARGE=1.
-func TestDuckDB(t *testing.T) {
-	if os.Getenv("CGOHEAP_E2E_LARGE") == "" {
-		t.Skip("downloads half a gigabyte: CGOHEAP_E2E_LARGE=1 runs it")
-	}
-	b := build{"1.26.8", "plain"}
-	h := start(t, program(t, "go-duckdb", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_MAX_MEMORY=512MiB"}})
-	wantComplete(t, h)
-	if code := h.finish(); code != 0 {
-		t.Errorf("exit code %d\n%s", code, h.stderr.String())
-	}
-}
