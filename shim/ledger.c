@@ -294,8 +294,10 @@ static uint32_t make_usable(uint32_t node, uint32_t site, uint32_t last)
 	bool joins = is_reserve(n);
 
 	n->flags |= LEDGER_USABLE;
-	if (joins)
+	if (joins) {
 		n->site = site;
+		n->tick = live_tick_now();
+	}
 	ledger_piece_add(node, joins ? last : 0);
 	return joins && ledger_piece_is_counted(n) ? node : last;
 }

@@ -56,7 +56,7 @@ struct ledger_range {
 	/* stacks.h; 0: none.  What is not usable keeps the site of who reserved it or last used it.
 	 */
 	uint32_t site;
-	uint32_t tick; /* when it was mapped, live.h */
+	uint32_t tick; /* when it was mapped, moved or made usable, live.h */
 	uint8_t kind;
 	uint8_t flags;
 	uint16_t reserved;

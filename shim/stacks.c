@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "ledger.h"
 #include "live.h"
 
 static_assert(offsetof(struct stack, frames) == 32, "region layout");
@@ -297,21 +298,41 @@ struct age_view {
 	uint64_t now_ns, min_age_ns;
 };
 
-/* A block's tick is when it was made, rounded down; its age counts from the end of the tick. */
-static void age_view_add(const struct live_block *block, void *arg)
+/* A tick is when something was made, rounded down; its age counts from the end of the tick. */
+static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
 {
-	const struct age_view *view = arg;
-	uint64_t made_ns = region->start_monotonic_ns + (block->tick + UINT64_C(1)) * LIVE_TICK_NS;
+	uint64_t made_ns = region->start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
 	uint32_t slot;
 
 	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)
 		return;
-	slot = *tally_slot(&view->index, block->site);
+	slot = *tally_slot(&view->index, site);
 	if (slot) {
-		struct weight w = sample_weight(block->size, block->interval);
 		view->index.tallies[slot - 1].inuse_objects += (int64_t)w.objects_fx;
 		view->index.tallies[slot - 1].inuse_bytes += (int64_t)w.bytes_fx;
 	}
+}
+
+static void age_view_add_block(const struct live_block *block, void *arg)
+{
+	age_view_add(arg, block->site, block->tick, sample_weight(block->size, block->interval));
+}
+
+/* A mapping's pieces are as old as each is; the object goes with the piece that stands for it. */
+static int age_view_add_ranges(const struct age_view *view, struct scratch *scratch)
+{
+	struct ledger_range *list;
+	long count = ledger_copy(scratch, &list);
+
+	for (long i = 0; i < count; i++) {
+		const struct ledger_range *r = &list[i];
+		uint64_t objects = r->flags & LEDGER_HEAD ? 1 : 0;
+		if (ledger_is_counted(r))
+			age_view_add(view, r->site, r->tick,
+				     (struct weight){objects << WEIGHT_OBJECT_BITS,
+						     (r->end - r->start) << WEIGHT_BYTE_BITS});
+	}
+	return count < 0 ? -1 : 0;
 }
 
 static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
@@ -320,7 +341,9 @@ static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct 
 
 	if (tally_index_build(&view.index, scratch, out->tallies, out->count))
 		return -1;
-	live_each(age_view_add, &view);
+	live_each(age_view_add_block, &view);
+	if (age_view_add_ranges(&view, scratch))
+		return -1;
 	for (size_t i = 0; i < out->count; i++) {
 		struct tally *t = &out->tallies[i];
 		t->inuse_objects = rounded((uint64_t)t->inuse_objects, WEIGHT_OBJECT_BITS);

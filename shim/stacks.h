@@ -85,7 +85,8 @@ struct snapshot {
  * All sites now; 0, or -1 when scratch is exhausted.  Takes no lock.
  * min_age_ns > 0: only live blocks at least that old count, and the alloc
  * figures equal the in-use ones (Go's profile has no such view; a block that is
- * gone has no age).  That reads the live table, one shard's lock at a time.
+ * gone has no age).  That reads the live table, one shard's lock at a time, and
+ * the ledger.
  */
 int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "ledger.h"
 #include "live.h"
 #include "stacks.h"
 
@@ -315,6 +316,39 @@ static void by_age_only_old_live_blocks_count(void)
 }
 CASE(by_age_only_old_live_blocks_count)
 
+/* What is mapped is no sample: it is in no table of live blocks, and is as old all the same. */
+static void by_age_old_mappings_count(void)
+{
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	struct capture c = stack_of(1, 3);
+	struct snapshot s;
+
+	CHECK(region_init(8 * MIB) == 0);
+	region->start_monotonic_ns -= 1000 * LIVE_TICK_NS;
+	struct ledger_range r = {.start = 1 << 20,
+				 .end = (1 << 20) + 4 * PAGE_BYTES,
+				 .site = stacks_site(&c, 4 * PAGE_BYTES, ORIGIN_MMAP),
+				 .tick = live_tick_now() - 300,
+				 .flags = LEDGER_USABLE};
+	ledger_map(&r);
+	r.start += MIB, r.end += MIB, r.tick += 290;
+	ledger_map(&r);
+	/* A reservation, and what was committed of it just now. */
+	r.start += MIB, r.end += MIB, r.tick -= 290, r.flags = 0;
+	ledger_map(&r);
+	ledger_protect(r.start, PAGE_BYTES, true, r.site);
+	ledger_unmap((1 << 20) + PAGE_BYTES,
+		     PAGE_BYTES); /* of the old one: two pieces, one object */
+
+	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && s.count == 1);
+	CHECK(tally_equals(&s.tallies[0], 3, 9 * PAGE_BYTES, 3, 8 * PAGE_BYTES));
+	CHECK(stacks_snapshot(&scratch, 200 * LIVE_TICK_NS, &s) == 0 && s.count == 1);
+	CHECK(tally_equals(&s.tallies[0], 1, 3 * PAGE_BYTES, 1, 3 * PAGE_BYTES));
+	CHECK(stacks_snapshot(&scratch, 500 * LIVE_TICK_NS, &s) == 0 && s.count == 0);
+	scratch_release(&scratch);
+}
+CASE(by_age_old_mappings_count)
+
 static void a_difference_is_growth(void)
 {
 	struct scratch scratch = SCRATCH_INIT(MIB);
@@ -390,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_a_snapshot_rounds_and_leaves_out_zeros),
 		cmocka_unit_test(test_weights_cancel_exactly),
 		cmocka_unit_test(test_by_age_only_old_live_blocks_count),
+		cmocka_unit_test(test_by_age_old_mappings_count),
 		cmocka_unit_test(test_a_difference_is_growth),
 		cmocka_unit_test(test_a_reader_without_memory_is_told),
 		cmocka_unit_test(test_ten_thousand_samples_fit_in_their_share),
