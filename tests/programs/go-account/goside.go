@@ -1,0 +1,96 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+// Where one goroutine's stack begins and how far down it goes.
+type reach struct{ first, deepest uintptr }
+
+// first points into the stack's first frame, and so moves with the stack.
+//
+//go:noinline
+func goDeep(calls int, first *byte, at *reach, parked *sync.WaitGroup, park chan bool) byte {
+	var room [256]byte
+	room[calls%256] = 1
+	if calls > 0 {
+		return goDeep(calls-1, first, at, parked, park) + room[0]
+	}
+	*at = reach{uintptr(unsafe.Pointer(first)), uintptr(unsafe.Pointer(&room))}
+	parked.Done()
+	<-park
+	return room[0]
+}
+
+// goroutines start, go so many calls deep and stay.
+func goroutines(count, calls int) []reach {
+	var parked sync.WaitGroup
+	reaches := make([]reach, count)
+	park := make(chan bool)
+	parked.Add(count)
+	for i := range reaches {
+		at := &reaches[i]
+		go func() {
+			var first byte
+			goDeep(calls, &first, at, &parked, park)
+		}()
+	}
+	parked.Wait()
+	return reaches
+}
+
+// stacks says what is resident of them by the kernel's page table, and what
+// they are in all. Sizes are powers of two, of at least 32 KiB here; such begin
+// and end at multiples of 8 KiB, with the first frame at the very end.
+func stacks(reaches []reach) (resident, size int64) {
+	pagemap, err := os.Open("/proc/self/pagemap")
+	if err != nil {
+		panic(err)
+	}
+	defer pagemap.Close()
+	const align, guard = 8192, 928
+	for _, r := range reaches {
+		high := (r.first + align - 1) &^ (align - 1)
+		bytes := uintptr(32 << 10)
+		for bytes < high-r.deepest+guard {
+			bytes *= 2
+		}
+		resident += residentIn(pagemap, high-bytes, high)
+		size += int64(bytes)
+	}
+	return resident, size
+}
+
+var kept [][]byte
+
+func touch(b []byte) []byte {
+	for i := 0; i < len(b); i += pageBytes {
+		b[i] = 1
+	}
+	return b
+}
+
+//go:noinline
+func goHeap(bytes int) { kept = append(kept, touch(make([]byte, bytes))) }
+
+// goFree leaves bytes free in the Go heap, and not returned: the caller says
+// how much the runtime may keep.
+func goFree() {
+	kept = nil
+	runtime.GC()
+}
+
+// rawMap goes around libc, as bbolt and golang.org/x/exp/mmap do.
+//
+//go:noinline
+func rawMap(bytes int) {
+	b, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		panic(err)
+	}
+	touch(b)
+}
