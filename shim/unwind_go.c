@@ -144,6 +144,24 @@ bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out)
 	return memory_read(memory, out->record + 8, &return_pc) && is_go_pc(return_pc - 1);
 }
 
+/*
+ * runtime.callCgoMmap calls C itself: it aligns the stack and leaves the pointer
+ * as it was where C returns to; its frame record lies above the 16 bytes of its
+ * frame (runtime/sys_linux_amd64.s, all of 1.18 to 1.27).  sp: past the return
+ * address.
+ */
+static bool enter_from_mmap(struct memory *memory, uint64_t pc, uint64_t sp, struct go_cursor *out)
+{
+	struct gosym_func f;
+	uint64_t was, return_pc;
+
+	if (!gosym_find(pc, &f) || strcmp(f.name, "runtime.callCgoMmap") != 0 ||
+	    !memory_read(memory, sp, &was) || was - sp >= 16)
+		return false;
+	unwind_go_enter_at(was + 16, sp, out);
+	return memory_read(memory, out->record + 8, &return_pc) && is_go_pc(return_pc - 1);
+}
+
 bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
 {
 	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
@@ -154,6 +172,8 @@ bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out,
 			continue;
 		kind = unwind_c_place(*pc - 1).kind;
 		if (kind == PLACE_ASMCGOCALL && unwind_go_enter(memory, sp + 8, out))
+			return true;
+		if (kind == PLACE_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
 			return true;
 		if (kind == PLACE_GO_ROOT) {
 			unwind_go_enter_at(0, sp + 8, out);

@@ -36,8 +36,9 @@ bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out);
 /*
  * For C code that keeps no unwind information (internal linking, assembly):
  * looks up the thread's stack for a return into asmcgocall that
- * unwind_go_enter accepts, or into a root (rt0_go, which calls x_cgo_init
- * directly; the cursor's record is then 0).  *pc: that return pc.
+ * unwind_go_enter accepts, into callCgoMmap, or into a root (rt0_go, which
+ * calls x_cgo_init directly; the cursor's record is then 0).  *pc: that return
+ * pc.
  */
 bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc);
 

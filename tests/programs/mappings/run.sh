@@ -18,8 +18,8 @@ wanted() { [ -z "$only" ] || [[ " $only " == *" $1 "* ]]; }
 # compile NAME: the program, only where it is older than its sources.
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
-	if [ "$1" = go ]; then
-		(cd "$HERE/go" && "$GO" build -o "$OUT/go" .)
+	if [ -d "$HERE/$1" ]; then
+		(cd "$HERE/$1" && "$GO" build -o "$OUT/$1" .)
 		return
 	fi
 	[ "$bin" -nt "$src" ] && [ "$bin" -nt "$HERE/mappings.h" ] && [ "$bin" -nt "$HERE/../hooks/hooks.h" ] && return
@@ -65,6 +65,7 @@ run many many ""
 # A ledger of 256 KiB has room for 5,460 ranges; one that is free stands between each two.
 run many_in_little_memory many "" CGOHEAP_MAX_MEMORY=4MiB -- 5460
 run go go "" CGOHEAP_ANY=0
+run go_linked_internally go-internal "" CGOHEAP_ANY=0
 
 library() { /sbin/ldconfig -p | sed -n "s/^[[:space:]]*$1[^ ]* (.*x86-64.*=> //p" | head -n 1; }
 

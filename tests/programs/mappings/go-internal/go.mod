@@ -1,0 +1,3 @@
+module cgoheap.example/mappings/internal
+
+go 1.21
