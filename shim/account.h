@@ -1,0 +1,136 @@
+/*
+ * What the RSS is made of: every resident page has one owner.
+ *
+ * One pass over /proc/self/smaps gives each mapping's resident bytes.  A mapping
+ * has one owner, or it is split by ledger ranges, recognised allocator heaps and
+ * module ranges, and /proc/self/pagemap says which pages of each part are
+ * resident; parts are scaled so that they sum to what smaps said.
+ *
+ * Precedence for a page: the shim's own memory; the ledger; thread stacks; files
+ * and the modules' .data and .bss; the C allocator's memory recognised by its own
+ * structures (brk heap, arena headers, chunk headers); what was there when the
+ * shim started (the loader's); and what nobody claims is untracked_mmap.
+ *
+ * Nothing stops: the kernel's mmap_lock is taken for reading, one mapping at a time;
+ * the ledger's lock for one copy; the allocator's own locks as its statistics need.
+ */
+#ifndef CGOHEAP_ACCOUNT_H
+#define CGOHEAP_ACCOUNT_H
+
+#include "base.h"
+#include "region.h"
+
+/* In the order they are shown.  Names: account_owner_name, fixed interface. */
+enum account_owner {
+	OWNER_GO_HEAP,
+	OWNER_GO_STACKS,
+	OWNER_GO_METADATA,
+	OWNER_C_LIVE,
+	OWNER_C_RETAINED,
+	OWNER_C_MMAP,
+	OWNER_THREAD_STACKS,
+	OWNER_PROGRAM,
+	OWNER_LIBRARIES,
+	OWNER_MAPPED_FILES,
+	OWNER_SHARED_MEMORY,
+	OWNER_SHIM,
+	OWNER_KERNEL,         /* vdso, vvar */
+	OWNER_UNTRACKED_MMAP, /* anonymous, mapped by a raw system call or before us */
+	OWNER_COUNT
+};
+const char *account_owner_name(enum account_owner owner);
+
+#define UNKNOWN UINT64_MAX /* a figure that is not known; null in JSON */
+
+struct account_bytes {
+	uint64_t resident;  /* the owner's share of RSS */
+	uint64_t huge;      /* of it in transparent huge pages (AnonHugePages) */
+	uint64_t lazy_free; /* of it marked MADV_FREE: resident until the kernel wants it (LazyFree)
+			     */
+	uint64_t swapped;
+	uint64_t mapped; /* usable address space, resident or not */
+	bool known;      /* false: included in a neighbour that says so (go_stacks in go_heap) */
+	bool exact;      /* counted, not estimated */
+};
+
+/* The allocator behind malloc, by its own statistics; UNKNOWN where it does not say. */
+struct allocator_stats {
+	const char *name;      /* "glibc", "jemalloc", "tcmalloc", "mimalloc", ... */
+	uint64_t in_use_bytes; /* blocks handed out, with the allocator's own rounding */
+	uint64_t free_bytes;   /* free inside it */
+	uint64_t mapped_bytes; /* big blocks with a mapping of their own (glibc hblkhd); in
+				  in_use_bytes too */
+	uint64_t system_bytes; /* all it has from the system */
+	uint64_t arenas;
+	uint64_t nanoseconds; /* the statistics call took: that long its locks were held, one arena
+				 at a time */
+};
+
+struct go_stats {
+	/* From runtime.gcController where the binary has symbols and the figures are plausible;
+	 * else UNKNOWN. */
+	uint64_t heap_in_use_bytes, heap_free_bytes, heap_released_bytes;
+	uint64_t stacks_bytes; /* what of the arenas is neither: stacks and the runtime's manual
+				  spans */
+	uint64_t mapped_ready_bytes, total_alloc_bytes;
+	const char *source; /* "runtime.gcController", "" */
+};
+
+struct process_stats { /* /proc/self/status, bytes; UNKNOWN where the kernel has no such line */
+	uint64_t vm_rss, rss_anon, rss_file, rss_shmem, vm_data, vm_stk, vm_size, vm_swap, vm_hwm;
+	uint64_t threads;
+};
+
+struct cgroup_stats {
+	int version; /* 1, 2, 0: none found */
+	char path[256];
+	uint64_t current, limit, anon, file, kernel, swap; /* v1: usage, limit, rss, cache */
+};
+
+#define ACCOUNT_WARNINGS 8
+struct account {
+	uint64_t time_ns; /* CLOCK_REALTIME */
+	uint64_t took_ns;
+	uint64_t rss_bytes; /* sum of smaps: owners + unexplained */
+	uint64_t unexplained_bytes;
+	struct account_bytes owners[OWNER_COUNT];
+	struct allocator_stats allocator;
+	uint64_t c_live_estimate_bytes;     /* from the samples, malloc family */
+	uint64_t c_live_estimate_error;     /* one standard error of it; 0 = exact */
+	uint64_t c_blocks_touched_permille; /* of sampled blocks' bytes, how many are resident */
+	struct go_stats go;
+	struct process_stats process;
+	struct cgroup_stats cgroup;
+	uint32_t mappings;       /* VMAs read */
+	uint32_t split_mappings; /* that needed pagemap */
+	uint64_t thread_stacks_count;
+	const char *warnings[ACCOUNT_WARNINGS]; /* sentences; NULL-terminated where fewer */
+};
+
+/* One part of a mapping with one owner: what the memory profile hangs stacks on. */
+struct account_part {
+	uint64_t start, end;
+	uint64_t resident;
+	uint32_t site; /* of ledger parts; 0 none */
+	uint8_t owner; /* of the allocator's, OWNER_C_LIVE are big blocks, OWNER_C_RETAINED all else
+			*/
+};
+/* What the sampled blocks of one site stand for, of what of them is resident. */
+struct account_site {
+	uint32_t site;
+	uint64_t resident;
+};
+struct account_parts {
+	struct account_part *list; /* ascending */
+	size_t count;
+	struct account_site *sites; /* of the C allocator's blocks */
+	size_t site_count;
+};
+
+/*
+ * Takes the account into *out and what it was made from into *parts.  0, or -1:
+ * /proc unreadable or scratch exhausted.  Server thread.
+ */
+int account_take(struct scratch *scratch, struct account *out, struct account_parts *parts);
+
+#endif
