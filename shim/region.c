@@ -249,3 +249,18 @@ uint64_t region_resident_bytes(void)
 	lock_release(&chunks.lock);
 	return sum;
 }
+
+size_t region_ranges(struct region_range *out, size_t max)
+{
+	size_t count = 0;
+
+	if (region && count < max)
+		out[count++] = (struct region_range){
+			(uint64_t)region, (uint64_t)region + region->region_bytes};
+	lock_take(&chunks.lock);
+	for (const struct scratch_chunk *c = chunks.first; c && count < max; c = c->list_next)
+		out[count++] =
+			(struct region_range){(uint64_t)c, (uint64_t)c + c->mapped_bytes};
+	lock_release(&chunks.lock);
+	return count;
+}

@@ -70,6 +70,12 @@ static inline void *region_at(uint64_t offset)
 	return (char *)region + offset;
 }
 
+/* Where the region and all scratch lie now, in no order: as many as fit; how many those are. */
+struct region_range {
+	uint64_t start, end;
+};
+size_t region_ranges(struct region_range *out, size_t max);
+
 /* Bytes of the region and of all scratch that are resident right now (mincore; not for hooks). */
 uint64_t region_resident_bytes(void);
 
