@@ -1,0 +1,84 @@
+/* See worker.h. */
+#include "worker.h"
+
+#include <linux/futex.h>
+#include <sys/prctl.h>
+
+#include "control.h"
+#include "ownthread.h"
+#include "sample.h"
+#include "sys.h"
+
+enum { ABSENT, IDLE, BUSY };
+
+static struct {
+	uint32_t state;
+	void (*call)(void *arg);
+	void *arg;
+} worker;
+
+static long wait_while(uint32_t state, const struct timespec *timeout)
+{
+	return arch_syscall6(SYS_futex, (long)&worker.state, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, state,
+			     (long)timeout, 0, 0);
+}
+
+static void set_state(uint32_t state)
+{
+	STORE_REL(&worker.state, state);
+	arch_syscall6(SYS_futex, (long)&worker.state, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX, 0,
+		      0, 0);
+}
+
+static void *run(void *unused)
+{
+	sample_enter_as(BUSY_OWN); /* for good: what the allocator does here is not the host's */
+	arch_syscall6(SYS_prctl, PR_SET_NAME, (long)"cgoheap-alloc", 0, 0, 0, 0);
+	for (;;) {
+		while (LOAD_ACQ(&worker.state) != BUSY)
+			wait_while(IDLE, NULL);
+		worker.call(worker.arg);
+		set_state(IDLE);
+	}
+	return unused;
+}
+
+int worker_start(void)
+{
+	if (LOAD(&worker.state) != ABSENT)
+		return 0;
+	STORE(&worker.state, IDLE);
+	int error = ownthread_create(run);
+	if (error != 0)
+		STORE(&worker.state, ABSENT);
+	return error;
+}
+
+int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
+{
+	if (LOAD_ACQ(&worker.state) != IDLE)
+		return -1;
+	worker.call = call;
+	worker.arg = arg;
+	set_state(BUSY);
+	uint64_t end_ns = control_monotonic_ns() + timeout_ns;
+	while (LOAD_ACQ(&worker.state) == BUSY) {
+		uint64_t now_ns = control_monotonic_ns();
+		if (now_ns >= end_ns)
+			return -1;
+		struct timespec left = {.tv_sec = (time_t)((end_ns - now_ns) / 1000000000u),
+					.tv_nsec = (long)((end_ns - now_ns) % 1000000000u)};
+		wait_while(BUSY, &left);
+	}
+	return 0;
+}
+
+bool worker_is_busy(void)
+{
+	return LOAD_ACQ(&worker.state) == BUSY;
+}
+
+void worker_after_fork_in_child(void)
+{
+	STORE(&worker.state, ABSENT);
+}
