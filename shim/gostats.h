@@ -1,0 +1,29 @@
+/*
+ * What the Go runtime's own variables say of its memory, where the binary has
+ * symbols: no help of the program's, no call into Go, nothing stopped.
+ *
+ * runtime.gcController has the heap's figures (same offsets in Go 1.21 to 1.27);
+ * runtime.allgs leads to every goroutine's stack.  Both are read while the
+ * program runs on, so what is read is checked against the ranges the runtime
+ * has mapped, and what does not fit is not believed.
+ */
+#ifndef CGOHEAP_GOSTATS_H
+#define CGOHEAP_GOSTATS_H
+
+#include "account.h"
+#include "claims.h"
+
+/*
+ * heap_usable_bytes: of the runtime's arenas, without reservations.  All UNKNOWN
+ * and source "" where the binary is stripped, of another release, or the figures
+ * contradict each other.
+ */
+void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out);
+
+/*
+ * Resident bytes of the stacks of all goroutines, dead ones' that are kept for
+ * reuse included; only what lies in a claim of heap (ascending).  UNKNOWN as above.
+ */
+uint64_t gostats_stacks_resident(struct scratch *scratch, const struct claims *heap);
+
+#endif
