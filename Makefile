@@ -11,39 +11,60 @@ VERSION := 0.1.0
 # ---- the shim ---------------------------------------------------------------
 
 SHIM_SRC := \
+	shim/account.c \
+	shim/account_claims.c \
+	shim/account_json.c \
+	shim/account_live.c \
+	shim/account_pass.c \
+	shim/allocator.c \
+	shim/answers_memory.c \
 	shim/body.c \
 	shim/capture.c \
 	shim/cfi.c \
+	shim/claims.c \
 	shim/config.c \
 	shim/connection.c \
 	shim/control.c \
+	shim/earlymaps.c \
 	shim/elffile.c \
 	shim/elfsym.c \
 	shim/endpoint.c \
+	shim/glibcheap.c \
+	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \
 	shim/gzip.c \
 	shim/http.c \
 	shim/init.c \
 	shim/interpose.c \
+	shim/json.c \
 	shim/ledger.c \
 	shim/ledger_piece.c \
 	shim/ledger_tree.c \
+	shim/lines.c \
 	shim/live.c \
 	shim/lock.c \
 	shim/mapcaller.c \
 	shim/memory.c \
+	shim/metrics.c \
 	shim/modules.c \
+	shim/ownthread.c \
+	shim/pagemap.c \
 	shim/pprof_stream.c \
+	shim/procinfo.c \
 	shim/profile.c \
 	shim/profile_job.c \
+	shim/profile_memory.c \
+	shim/profile_places.c \
 	shim/profile_proto.c \
 	shim/profile_text.c \
 	shim/real.c \
 	shim/region.c \
 	shim/routes.c \
 	shim/sample.c \
+	shim/selfmem.c \
 	shim/server.c \
+	shim/smaps.c \
 	shim/sort.c \
 	shim/stacks.c \
 	shim/status.c \
@@ -53,7 +74,17 @@ SHIM_SRC := \
 	shim/track.c \
 	shim/track_map.c \
 	shim/unwind_c.c \
-	shim/unwind_go.c
+	shim/unwind_go.c \
+	shim/worker.c
+
+# FAULTS=1: system calls that fail on command, for tests/programs/faults.  Never in build/ itself.
+ifdef FAULTS
+BUILD := build/faults
+SHIM_SRC += shim/faults.c
+FAULTS_CFLAGS := -DCGOHEAP_FAULTS
+FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack,--wrap=pthread_atfork,--wrap=pthread_key_create
+endif
+
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
 # LLVM's libunwind: its archive is position-independent (docs/rejected.md says why not the other one).
@@ -65,7 +96,7 @@ CFLAGS  ?= -O2 -g
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-	-fasynchronous-unwind-tables -fcf-protection=none -Ishim -I$(BUILD)/gen -isystem $(LLVM_INCLUDE)
+	-fasynchronous-unwind-tables -fcf-protection=none -Ishim -I$(BUILD)/gen -isystem $(LLVM_INCLUDE) $(FAULTS_CFLAGS)
 
 SHIM_LIBS := $(LLVM_LIBUNWIND) -l:libprotobuf-c.a -l:libz.a -lm
 # What libunwind asks of libc comes to us instead (shim/unwind_c.c): abort and assert on tables it does not
@@ -73,7 +104,7 @@ SHIM_LIBS := $(LLVM_LIBUNWIND) -l:libprotobuf-c.a -l:libz.a -lm
 WRAP := -Wl,--wrap=abort,--wrap=__assert_fail,--wrap=dl_iterate_phdr,--wrap=getenv
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-libs,ALL \
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
-	$(WRAP)
+	$(WRAP) $(FAULTS_LDFLAGS)
 
 .PHONY: all demo test bench fmt lint install uninstall clean help setup unit
 

@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "config.h"
 #include "control.h"
+#include "earlymaps.h"
 #include "gosym.h"
 #include "interpose.h"
 #include "ledger.h"
@@ -25,6 +26,8 @@
 #include "server.h"
 #include "threads.h"
 #include "track.h"
+
+#define EARLY_SCRATCH_BYTES (256 * KIB)
 
 /*
  * For good.  Sampling off with a new epoch: threads then never look up again,
@@ -70,10 +73,20 @@ static const char *why_not(struct config *config)
 	return NULL;
 }
 
+/* What the loader and earlier constructors have mapped is theirs, in every account. */
+static void take_early_maps(void)
+{
+	struct scratch scratch = SCRATCH_INIT(EARLY_SCRATCH_BYTES);
+
+	earlymaps_take(&scratch);
+	scratch_release(&scratch);
+}
+
 static const char *start(struct config *config)
 {
 	if (region_init(config->max_memory_bytes))
 		return "no memory";
+	take_early_maps();
 	capture_init();
 	mapcaller_init((uint64_t)real.malloc);
 	sample_init();

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answers_memory.h"
 #include "config.h"
 #include "control.h"
 #include "status.h"
@@ -52,7 +53,7 @@ void routes_refuse(struct answer *a, int status, const char *format, ...)
 	answer_line(a, status, text_plain, n);
 }
 
-static void refuse_no_memory(struct answer *a)
+void routes_refuse_no_memory(struct answer *a)
 {
 	bool head_only = a->head_only;
 	routes_release(a);
@@ -151,9 +152,15 @@ static void answer_index(struct answer *a, const struct http_request *r)
 		"only blocks at least that old</li>\n"
 		"<li>also: symbols=none (addresses and build IDs only), frames=all (keeps the "
 		"frames of cgo itself)</li>\n"
+		"<li><a href=\"/debug/pprof/memory\">/debug/pprof/memory</a> the whole RSS as one "
+		"profile</li>\n"
+		"<li><a href=\"/v1/account\">/v1/account</a> what the RSS is made of, as "
+		"JSON</li>\n"
+		"<li><a href=\"/metrics\">/metrics</a> the same for Prometheus</li>\n"
 		"<li><a href=\"/v1/status\">/v1/status</a> state, samples, what was dropped, as "
 		"JSON</li>\n"
 		"<li>POST /v1/sampling?state=on|off&amp;for=10m&amp;sample_bytes=524288</li>\n"
+		"<li>POST /v1/trim gives the C allocator's free pages back</li>\n"
 		"</ul>\n"
 		"</body></html>\n";
 	(void)r;
@@ -196,7 +203,7 @@ void routes_finish(struct answer *a)
 	a->before = (struct snapshot){0};
 	scratch_release(&a->held);
 	if (result != 0) {
-		refuse_no_memory(a);
+		routes_refuse_no_memory(a);
 		return;
 	}
 	a->status = 200;
@@ -211,7 +218,7 @@ void routes_finish(struct answer *a)
 static void begin_growth(struct answer *a, uint64_t seconds)
 {
 	if (stacks_snapshot(&a->held, a->options.min_age_ns, &a->before) != 0)
-		refuse_no_memory(a);
+		routes_refuse_no_memory(a);
 	else
 		a->due_ns = control_monotonic_ns() + seconds * UINT64_C(1000000000);
 }
@@ -246,7 +253,7 @@ static void answer_status(struct answer *a, const struct http_request *r)
 {
 	(void)r;
 	if (status_write_json(&a->body.sink) != 0) {
-		refuse_no_memory(a);
+		routes_refuse_no_memory(a);
 		return;
 	}
 	a->status = 200;
@@ -316,9 +323,13 @@ static const struct route {
 	 false,
 	 answer_profile,
 	 {"debug", "seconds", "older", "symbols", "frames", NULL}},
+	{"/debug/pprof/memory", false, answer_memory_profile, {NULL}},
 	{"/debug/pprof/symbol", true, answer_symbol, {NULL}},
+	{"/metrics", false, answer_metrics, {NULL}},
+	{"/v1/account", false, answer_account, {NULL}},
 	{"/v1/status", false, answer_status, {NULL}},
 	{"/v1/sampling", true, answer_sampling, {"state", "for", "sample_bytes", NULL}},
+	{"/v1/trim", true, answer_trim, {NULL}},
 };
 
 static const struct route *find_route(const char *path)
@@ -375,7 +386,8 @@ void routes_begin(struct answer *a, const struct http_request *r)
 	if (route == NULL) {
 		routes_refuse(a, 404,
 			      "no page %s here: there are /debug/pprof/, /debug/pprof/cgoheap, "
-			      "/v1/status and POST /v1/sampling",
+			      "/debug/pprof/memory, /v1/account, /v1/status, /metrics, POST "
+			      "/v1/sampling and POST /v1/trim",
 			      config_quote(quoted, r->path));
 		return;
 	}

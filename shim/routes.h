@@ -41,6 +41,8 @@ void routes_finish(struct answer *answer);
 /* Answers with an error: one line of plain text, newline added. */
 void routes_refuse(struct answer *answer, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* 503: scratch is exhausted.  Gives back what the answer holds. */
+void routes_refuse_no_memory(struct answer *answer);
 /* Gives all memory back; as after routes_init; safe twice. */
 void routes_release(struct answer *answer);
 

@@ -4,8 +4,6 @@
  */
 #include "server.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -14,14 +12,12 @@
 #include "control.h"
 #include "endpoint.h"
 #include "netsys.h"
-#include "real.h"
+#include "ownthread.h"
 #include "sample.h"
+#include "worker.h"
 
 #define SERVED 8 /* connections whose request is read */
 #define SPARE  2 /* beyond them: told that there are too many */
-
-#define STACK_BYTES     (256 * KIB)
-#define MAX_STACK_BYTES (16 * MIB)
 
 /* When the host is out of descriptors, or poll fails: never spin on it. */
 #define PAUSE_NS UINT64_C(100000000)
@@ -222,62 +218,6 @@ static void *run(void *unused)
 	return unused;
 }
 
-/* A stack with a guard page below it; NULL where there is no memory. */
-static void *map_stack(size_t bytes)
-{
-	char *p = sys_map_anonymous(bytes + PAGE_BYTES);
-	if (p == NULL)
-		return NULL;
-	arch_syscall6(SYS_mprotect, (long)p, PAGE_BYTES, PROT_NONE, 0, 0, 0);
-	return p + PAGE_BYTES;
-}
-
-static int create_on(void *stack, size_t bytes)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int error = pthread_attr_init(&attr);
-	if (error != 0)
-		return error;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	error = pthread_attr_setstack(&attr, stack, bytes);
-	if (error == 0)
-		error = real.pthread_create(&thread, &attr, run, NULL);
-	pthread_attr_destroy(&attr);
-	return error;
-}
-
-/*
- * glibc puts the program's static TLS on the thread's stack too, and refuses
- * with EINVAL where it does not fit: try larger ones.  Untouched pages are free.
- */
-static int create_thread(void)
-{
-	int error = EINVAL;
-	for (size_t bytes = STACK_BYTES; error == EINVAL && bytes <= MAX_STACK_BYTES; bytes *= 4) {
-		char *stack = map_stack(bytes);
-		error = stack != NULL ? create_on(stack, bytes) : ENOMEM;
-		if (error != 0 && stack != NULL)
-			sys_unmap(stack - PAGE_BYTES, bytes + PAGE_BYTES);
-	}
-	return error;
-}
-
-/*
- * A new thread inherits its maker's mask.  pthread_sigmask, not the system call:
- * it leaves out the two signals glibc needs on every thread, without which
- * setuid in the host would wait for us forever.
- */
-static int create_thread_without_signals(void)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = create_thread();
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error;
-}
-
 /* Nobody will ever answer there: better that connecting fails. */
 static void give_up(int error)
 {
@@ -299,7 +239,10 @@ int server_start(void)
 	if (server.listeners[UNIX].fd < 0 && server.listeners[TCP].fd < 0)
 		return -1;
 	uint8_t before = sample_enter_as(BUSY_OWN);
-	int error = create_thread_without_signals();
+	int error = ownthread_create(run);
+	if (error == 0)
+		worker_start(); /* without it the account lacks the allocator's figures, and says so
+				 */
 	if (error != 0)
 		give_up(error);
 	sample_leave(before);
@@ -310,6 +253,7 @@ int server_start(void)
 void server_after_fork_in_child(void)
 {
 	STORE(&server.started, true); /* nothing starts in a child */
+	worker_after_fork_in_child();
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
 	for (int i = 0; i < SERVED + SPARE; i++)

@@ -1,7 +1,4 @@
-/*
- * See status.h.  Times are formatted here: glibc's gmtime_r may read the time
- * zone from a file, and allocate for it.
- */
+/* See status.h. */
 #include "status.h"
 
 #include <inttypes.h>
@@ -12,6 +9,7 @@
 #include "capture.h"
 #include "control.h"
 #include "gosym.h"
+#include "json.h"
 #include "live.h"
 #include "modules.h"
 #include "real.h"
@@ -19,10 +17,7 @@
 #include "server.h"
 #include "stacks.h"
 #include "sys.h"
-#include "text.h"
 #include "track.h"
-
-#define NS_PER_SECOND UINT64_C(1000000000)
 
 const char *status_state(void)
 {
@@ -70,33 +65,7 @@ const char *status_allocator(void)
 	return name;
 }
 
-/* ---- times and paths -------------------------------------------------- */
-
-#define RFC3339_BYTES 64
-
-/* Days since 1970-01-01 to a date of the Gregorian calendar, counted in years
- * that begin in March: a leap day is then a year's last. */
-static void date_of_days(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
-{
-	uint64_t z = days + 719468; /* since 0000-03-01 */
-	uint64_t era = z / 146097;
-	unsigned doe = (unsigned)(z % 146097);
-	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	unsigned march_month = (5 * doy + 2) / 153;
-	*day = doy - (153 * march_month + 2) / 5 + 1;
-	*month = march_month < 10 ? march_month + 3 : march_month - 9;
-	*year = (unsigned)(yoe + era * 400) + (*month <= 2);
-}
-
-static void rfc3339(uint64_t realtime_ns, char out[RFC3339_BYTES])
-{
-	uint64_t seconds = realtime_ns / NS_PER_SECOND;
-	unsigned of_day = (unsigned)(seconds % 86400), year, month, day;
-	date_of_days(seconds / 86400, &year, &month, &day);
-	snprintf(out, RFC3339_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%09" PRIu64 "Z", year, month,
-		 day, of_day / 3600, of_day / 60 % 60, of_day % 60, realtime_ns % NS_PER_SECOND);
-}
+/* ---- the executable -------------------------------------------------- */
 
 /* "" unknown */
 static void read_executable(char *path, size_t bytes)
@@ -106,64 +75,14 @@ static void read_executable(char *path, size_t bytes)
 	path[sys_failed(n) ? 0 : n] = 0;
 }
 
-/* ---- JSON ------------------------------------------------------------- */
-
-struct json {
-	struct text text;
-	bool follows; /* something came before in this object: a comma is due */
-};
-
-static void json_key(struct json *j, const char *key)
-{
-	text_printf(&j->text, "%s\"%s\":", j->follows ? "," : "", key);
-	j->follows = true;
-}
-
-static void json_open(struct json *j, const char *key)
-{
-	if (key)
-		json_key(j, key);
-	text_string(&j->text, "{");
-	j->follows = false;
-}
-
-static void json_close(struct json *j)
-{
-	text_string(&j->text, "}");
-	j->follows = true;
-}
-
-static void json_number(struct json *j, const char *key, uint64_t value)
-{
-	json_key(j, key);
-	text_printf(&j->text, "%" PRIu64, value);
-}
-
-/* is_known false: null. */
-static void json_known(struct json *j, const char *key, bool is_known, uint64_t value)
-{
-	if (is_known) {
-		json_number(j, key, value);
-		return;
-	}
-	json_key(j, key);
-	text_string(&j->text, "null");
-}
-
-static void json_string(struct json *j, const char *key, const char *value)
-{
-	json_key(j, key);
-	text_json_string(&j->text, value);
-}
-
 /* ---- the status, part by part ----------------------------------------- */
 
 static void write_state(struct json *j)
 {
 	struct control_state c = control_get();
-	char start[RFC3339_BYTES] = "";
+	char start[JSON_TIME_BYTES] = "";
 	if (region)
-		rfc3339(region->start_realtime_ns, start);
+		json_format_time(region->start_realtime_ns, start);
 	json_string(j, "version", CGOHEAP_VERSION);
 	json_number(j, "pid", (uint64_t)sys_getpid());
 	json_string(j, "state", status_state());
@@ -246,8 +165,8 @@ static void write_host(struct json *j)
 
 int status_write_json(struct sink *sink)
 {
-	struct json j = {.follows = false};
-	text_init(&j.text, sink);
+	struct json j;
+	json_init(&j, sink);
 	json_open(&j, NULL);
 	write_state(&j);
 	write_samples(&j);
@@ -255,8 +174,7 @@ int status_write_json(struct sink *sink)
 	write_memory(&j);
 	write_host(&j);
 	json_close(&j);
-	text_string(&j.text, "\n");
-	return text_flush(&j.text);
+	return json_finish(&j);
 }
 
 /* ---- comments --------------------------------------------------------- */

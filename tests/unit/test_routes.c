@@ -198,17 +198,20 @@ static void head_is_get_without_its_body(void **state)
 	free(r.bytes);
 }
 
+/* What a 404 ends with. */
+#define PAGES                                                                                      \
+	"/debug/pprof/cgoheap, /debug/pprof/memory, /v1/account, /v1/status, /metrics, POST "      \
+	"/v1/sampling and POST /v1/trim\n"
+
 /* ---- what is refused ---------------------------------------------------- */
 
 static void unknown_paths(void **state)
 {
 	(void)state;
 	assert_get("/debug/pprof/heap", 404,
-		   "no page \"/debug/pprof/heap\" here: there are /debug/pprof/, "
-		   "/debug/pprof/cgoheap, /v1/status and POST /v1/sampling\n");
+		   "no page \"/debug/pprof/heap\" here: there are /debug/pprof/, " PAGES);
 	assert_get("/%1b[31m%22", 404,
-		   "no page \"/\\x1b[31m\\\"\" here: there are /debug/pprof/, "
-		   "/debug/pprof/cgoheap, /v1/status and POST /v1/sampling\n");
+		   "no page \"/\\x1b[31m\\\"\" here: there are /debug/pprof/, " PAGES);
 }
 
 static void wrong_methods(void **state)
@@ -367,8 +370,7 @@ static void split_at_every_byte(void **state)
 		send_bytes(fd, text, at);
 		sched_yield();
 		assert_answer(ask(fd, text + at), 404,
-			      "no page \"/nope\" here: there are /debug/pprof/, "
-			      "/debug/pprof/cgoheap, /v1/status and POST /v1/sampling\n");
+			      "no page \"/nope\" here: there are /debug/pprof/, " PAGES);
 	}
 }
 

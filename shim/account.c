@@ -1,0 +1,271 @@
+/* See account.h; account_job.h has the parts. */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "account_job.h"
+#include "control.h"
+#include "gosym.h"
+#include "gostats.h"
+#include "ledger.h"
+#include "procinfo.h"
+
+static const char *const names[OWNER_COUNT] = {
+	[OWNER_GO_HEAP] = "go_heap",
+	[OWNER_GO_STACKS] = "go_stacks",
+	[OWNER_GO_METADATA] = "go_metadata",
+	[OWNER_C_LIVE] = "c_live",
+	[OWNER_C_RETAINED] = "c_retained",
+	[OWNER_C_MMAP] = "c_mmap",
+	[OWNER_THREAD_STACKS] = "thread_stacks",
+	[OWNER_PROGRAM] = "program",
+	[OWNER_LIBRARIES] = "libraries",
+	[OWNER_MAPPED_FILES] = "mapped_files",
+	[OWNER_SHARED_MEMORY] = "shared_memory",
+	[OWNER_SHIM] = "shim",
+	[OWNER_KERNEL] = "kernel",
+	[OWNER_UNTRACKED_MMAP] = "untracked_mmap",
+};
+
+const char *account_owner_name(enum account_owner owner)
+{
+	return (unsigned)owner < OWNER_COUNT ? names[owner] : "";
+}
+
+void account_warn(struct account_job *job, const char *sentence)
+{
+	if (job->warning_count < ACCOUNT_WARNINGS)
+		job->out->warnings[job->warning_count++] = sentence;
+}
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- Go ----------------------------------------------------------------- */
+
+static void split_go(struct account_job *job)
+{
+	struct account *a = job->out;
+	struct account_bytes *heap = &a->owners[OWNER_GO_HEAP];
+	struct account_bytes *stacks = &a->owners[OWNER_GO_STACKS];
+	gostats_read(job->scratch, job->go_heap_usable, &a->go);
+	uint64_t resident = gostats_stacks_resident(job->scratch, &job->go_heap);
+	stacks->known = resident != UNKNOWN;
+	if (!gosym_is_go()) { /* none, and that is known */
+		stacks->known = true;
+		return;
+	}
+	if (!stacks->known) {
+		account_warn(job, "the binary has no symbols that tell goroutine stacks from the "
+				  "Go heap: go_heap has both");
+		return;
+	}
+	stacks->resident = lower(resident, heap->resident);
+	heap->resident -= stacks->resident;
+	/* Where in the heap they lie is not kept: pages are shared out as bytes are. */
+	stacks->mapped =
+		lower(a->go.stacks_bytes == UNKNOWN ? stacks->resident : a->go.stacks_bytes,
+		      heap->mapped);
+	heap->mapped -= stacks->mapped;
+}
+
+/* ---- the C allocator ---------------------------------------------------- */
+
+/* In use and free in the allocator's pools, without big blocks. */
+struct pool {
+	uint64_t resident, in_use, free; /* UNKNOWN */
+};
+
+static struct pool pool_of(const struct account_job *job)
+{
+	const struct allocator_stats *s = &job->out->allocator;
+	struct pool p = {.resident = job->out->owners[OWNER_C_RETAINED].resident,
+			 .in_use = s->in_use_bytes,
+			 .free = s->free_bytes};
+	if (p.in_use != UNKNOWN && s->mapped_bytes != UNKNOWN)
+		p.in_use -= lower(s->mapped_bytes, p.in_use);
+	/* It does not say: what the samples say is the best there is. */
+	if (p.in_use == UNKNOWN && job->out->c_live_estimate_bytes != UNKNOWN)
+		p.in_use = (uint64_t)job->live.bytes;
+	return p;
+}
+
+/*
+ * How much of what is in use is resident.  It cannot be less than what free
+ * memory leaves of the resident bytes, nor more than either is; in between, what
+ * is resident of the sampled blocks tells.
+ */
+static uint64_t live_in_pool(const struct account_job *job, const struct pool *p, bool *exact)
+{
+	uint64_t high = lower(p->in_use, p->resident);
+	uint64_t low = p->free != UNKNOWN && p->resident > p->free ? p->resident - p->free : 0;
+	low = lower(low, high);
+	double touched =
+		job->live.pool_bytes > 0 ? job->live.pool_resident / job->live.pool_bytes : 1;
+	uint64_t estimate = (uint64_t)(touched * (double)p->in_use);
+	*exact = low == high || (touched == 1 && job->live.pool_bytes > 0 &&
+				 p->in_use <= p->resident && job->allocator_result == ALLOCATOR_OK);
+	return estimate < low ? low : lower(estimate, high);
+}
+
+/* Moves what is in use of the pools to c_live, where big blocks are already. */
+static void split_allocator(struct account_job *job)
+{
+	struct account_bytes *live = &job->out->owners[OWNER_C_LIVE];
+	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
+	struct pool p = pool_of(job);
+	uint64_t in_use = job->out->allocator.in_use_bytes, moved = p.resident;
+	uint64_t mapped = live->mapped + pool->mapped;
+	if (p.in_use == UNKNOWN) {
+		pool->known = false;
+		account_warn(job, "what of the C allocator's memory is in use is not known: c_live "
+				  "has all of it");
+	} else {
+		moved = live_in_pool(job, &p, &live->exact);
+		pool->exact = live->exact;
+	}
+	if (pool->resident) {
+		uint64_t huge =
+			(uint64_t)((double)pool->huge * (double)moved / (double)pool->resident);
+		live->huge += huge;
+		pool->huge -= lower(huge, pool->huge);
+	}
+	live->resident += moved;
+	pool->resident -= moved;
+	live->mapped = in_use;
+	pool->mapped = in_use == UNKNOWN ? UNKNOWN : mapped - lower(in_use, mapped);
+}
+
+static void read_live(struct account_job *job)
+{
+	struct account *a = job->out;
+	a->c_live_estimate_bytes = a->c_live_estimate_error = a->c_blocks_touched_permille =
+		UNKNOWN;
+	if (!account_live_read(job->scratch, &job->live)) {
+		job->incomplete = true;
+		job->live.count = 0;
+		return;
+	}
+	if (!control_get().on && job->live.count == 0)
+		return;
+	a->c_live_estimate_bytes = (uint64_t)job->live.bytes;
+	a->c_live_estimate_error = (uint64_t)sqrt(job->live.variance);
+}
+
+static void measure_live(struct account_job *job)
+{
+	account_live_measure(&job->live, job->parts);
+	if (!account_live_sites(job->scratch, &job->live, job->parts))
+		job->incomplete = true;
+	if (job->live.all_bytes > 0)
+		job->out->c_blocks_touched_permille =
+			(uint64_t)(1000 * job->live.all_resident / job->live.all_bytes + 0.5);
+}
+
+/* ---- warnings ----------------------------------------------------------- */
+
+/* Blocks in threads' caches count as in use in glibc: at most 7 of each of 64 sizes. */
+#define CACHED_BYTES_PER_THREAD (256 * KIB)
+
+static void warn_of_mismatch(struct account_job *job)
+{
+	const struct account *a = job->out;
+	if (job->allocator_result != ALLOCATOR_OK || a->c_live_estimate_bytes == UNKNOWN ||
+	    a->allocator.in_use_bytes == UNKNOWN)
+		return;
+	double in_use = (double)a->allocator.in_use_bytes;
+	double error = 3 * (double)a->c_live_estimate_error;
+	double low = job->live.bytes - error - MIB;
+	/* Other allocators round up to size classes, a quarter apart at most. */
+	double high = allocator_is_glibc() ? 1.02 * job->live.rounded_bytes
+					   : 1.25 * job->live.rounded_bytes;
+	high += error + MIB +
+		(double)CACHED_BYTES_PER_THREAD *
+			(double)(a->process.threads == UNKNOWN ? 1 : a->process.threads);
+	if (in_use > high)
+		account_warn(job, "the C allocator has more in use than the samples account for: "
+				  "memory from before sampling started, or while it was off");
+	else if (in_use < low)
+		account_warn(job,
+			     "the samples account for more than the C allocator has in use: an "
+			     "allocator of its own behind some of the calls, or frees not seen");
+}
+
+static void warn(struct account_job *job)
+{
+	const struct account *a = job->out;
+	if (job->allocator_result == ALLOCATOR_UNANSWERED)
+		account_warn(job, "the C allocator did not answer: a thread holds one of its locks "
+				  "and does not run");
+	if (job->allocator_result == ALLOCATOR_OLD)
+		account_warn(job, "the C allocator's figures are of an earlier account: asking it "
+				  "takes long, and makes the program wait");
+	if (job->allocator_result == ALLOCATOR_SILENT)
+		account_warn(job, "the C allocator has no statistics that cgoheap knows: what is "
+				  "in use is estimated from the samples");
+	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
+	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
+		account_warn(job, "not all of the C allocator's big blocks were found: the rest "
+				  "of them is in untracked_mmap");
+	if (ledger_counters().refused)
+		account_warn(job, "the ledger of mappings was full: what it refused is in "
+				  "untracked_mmap; raise CGOHEAP_MAX_MEMORY");
+	if (job->incomplete || job->scratch->exhausted)
+		account_warn(job, "incomplete: the memory for accounts ran out; raise "
+				  "CGOHEAP_MAX_MEMORY");
+	warn_of_mismatch(job);
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+static void sum_up(struct account *a)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < OWNER_COUNT; i++)
+		sum += a->owners[i].resident;
+	a->unexplained_bytes = a->rss_bytes > sum ? a->rss_bytes - sum : 0;
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec t = {0};
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int take(struct account_job *job)
+{
+	struct account *a = job->out;
+	job->allocator_result = allocator_read(&a->allocator);
+	read_live(job);
+	if (account_claims_collect(job) != 0 || account_pass(job) != 0)
+		return -1;
+	procinfo_read_status(job->scratch, NULL, &a->process);
+	procinfo_read_cgroup(job->scratch, "", &a->cgroup);
+	measure_live(job);
+	split_allocator(job);
+	split_go(job);
+	if (allocator_is_glibc())
+		a->allocator.arenas = job->glibc.arenas + 1;
+	sum_up(a);
+	warn(job);
+	return 0;
+}
+
+int account_take(struct scratch *scratch, struct account *out, struct account_parts *parts)
+{
+	struct account_job *job = scratch_alloc(scratch, sizeof(*job));
+	uint64_t start_ns = control_monotonic_ns();
+	if (!job)
+		return -1;
+	*out = (struct account){.time_ns = realtime_ns(), .thread_stacks_count = 1};
+	*parts = (struct account_parts){0};
+	for (size_t i = 0; i < OWNER_COUNT; i++)
+		out->owners[i].known = out->owners[i].exact = true;
+	*job = (struct account_job){.scratch = scratch, .out = out, .parts = parts};
+	int result = take(job);
+	out->took_ns = control_monotonic_ns() - start_ns;
+	return result;
+}

@@ -1,0 +1,326 @@
+/*
+ * Who claims which addresses.
+ *
+ * /proc/self/maps is read once before smaps, for what has to be known of the
+ * whole address space first: which mappings the ledger may forget, where the
+ * allocator's structures are to be looked for.
+ */
+#include <string.h>
+
+#include "account_job.h"
+#include "earlymaps.h"
+#include "ledger.h"
+#include "live.h"
+#include "ownthread.h"
+
+#define MAX_OWN_RANGES 256
+
+/* Pages that may be looked at one by one for the header of a big block. */
+#define MAX_SEARCH_PAGES 65536
+
+static bool begins(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* ---- kinds of mappings -------------------------------------------------- */
+
+bool account_claims_divide(const struct smaps_mapping *m)
+{
+	return !m->shared &&
+	       (!m->path[0] || strcmp(m->path, "[heap]") == 0 || begins(m->path, "[anon:"));
+}
+
+/* Kernels with CONFIG_ANON_VMA_NAME: Go 1.25 and glibc 2.38 (if asked to) say what is what. */
+static enum account_owner owner_by_label(const char *label)
+{
+	static const struct {
+		const char *prefix;
+		enum account_owner owner;
+	} labels[] = {
+		{"[anon: Go: heap", OWNER_GO_HEAP},
+		{"[anon: Go: ", OWNER_GO_METADATA},
+		{"[anon: glibc: malloc", OWNER_C_RETAINED},
+		{"[anon: glibc: loader", OWNER_LIBRARIES},
+		{"[anon: glibc: pthread stack", OWNER_THREAD_STACKS},
+	};
+	for (size_t i = 0; i < COUNT_OF(labels); i++)
+		if (begins(label, labels[i].prefix))
+			return labels[i].owner;
+	return OWNER_UNTRACKED_MMAP;
+}
+
+static bool is_shared_memory(const struct smaps_mapping *m)
+{
+	return begins(m->path, "/memfd:") || begins(m->path, "/SYSV") ||
+	       begins(m->path, "/dev/shm/") || (m->shared && begins(m->path, "/dev/zero"));
+}
+
+static const struct module *module_of(const struct account_job *job, const struct smaps_mapping *m)
+{
+	for (size_t i = 0; m->inode && i < job->modules.count; i++) {
+		const struct module *module = &job->modules.list[i];
+		if (module->inode == m->inode && module->device == m->device)
+			return module;
+	}
+	return NULL;
+}
+
+/* A module's file that C code maps to read it is a file like any other. */
+static enum account_owner owner_of_file(const struct account_job *job,
+					const struct smaps_mapping *m)
+{
+	const struct module *module = module_of(job, m);
+	if (!module || (!m->executable && claims_find(&job->files, m->start)))
+		return OWNER_MAPPED_FILES;
+	if (module->is_shim)
+		return OWNER_SHIM;
+	return module->is_main ? OWNER_PROGRAM : OWNER_LIBRARIES;
+}
+
+enum account_owner account_claims_owner(const struct account_job *job,
+					const struct smaps_mapping *m)
+{
+	if (m->path[0] == 0)
+		return m->shared ? OWNER_SHARED_MEMORY : OWNER_UNTRACKED_MMAP;
+	if (strcmp(m->path, "[heap]") == 0)
+		return OWNER_C_RETAINED;
+	if (begins(m->path, "[stack"))
+		return OWNER_THREAD_STACKS;
+	if (begins(m->path, "[anon_shmem:"))
+		return OWNER_SHARED_MEMORY;
+	if (begins(m->path, "[anon:"))
+		return owner_by_label(m->path);
+	if (is_shared_memory(m))
+		return OWNER_SHARED_MEMORY;
+	/* "[vdso]", "[vvar]", "/[aio]", "anon_inode:[io_uring]", "socket:[123]" */
+	if (m->path[0] != '/' || m->path[1] == '[')
+		return OWNER_KERNEL;
+	return owner_of_file(job, m);
+}
+
+/* ---- the ledger --------------------------------------------------------- */
+
+static const uint8_t owner_of_kind[LEDGER_KIND_COUNT] = {
+	[LEDGER_C] = OWNER_C_MMAP,
+	[LEDGER_ALLOCATOR] = OWNER_C_RETAINED,
+	[LEDGER_GO_HEAP] = OWNER_GO_HEAP,
+	[LEDGER_GO_METADATA] = OWNER_GO_METADATA,
+	[LEDGER_THREAD_STACK] = OWNER_THREAD_STACKS,
+	[LEDGER_CACHED_STACK] = OWNER_THREAD_STACKS,
+};
+
+static struct claims *claims_for(struct account_job *job, const struct ledger_range *r)
+{
+	if (r->flags & LEDGER_FILE)
+		return &job->files;
+	return r->kind == LEDGER_CACHED_STACK ? &job->cached : &job->ledger;
+}
+
+static bool take_range(struct account_job *job, const struct ledger_range *r)
+{
+	bool ok = claims_add(job->scratch, claims_for(job, r), r->start, r->end,
+			     owner_of_kind[r->kind], r->site);
+	if (r->kind == LEDGER_THREAD_STACK)
+		job->out->thread_stacks_count++;
+	if (r->kind != LEDGER_GO_HEAP)
+		return ok;
+	if (r->flags & LEDGER_USABLE)
+		job->go_heap_usable += r->end - r->start;
+	return ok && claims_add(job->scratch, &job->go_heap, r->start, r->end, OWNER_GO_HEAP, 0);
+}
+
+static int read_ledger(struct account_job *job)
+{
+	struct ledger_range *ranges;
+	long count = ledger_copy(job->scratch, &ranges);
+	for (long i = 0; i < count; i++)
+		if (ranges[i].kind < LEDGER_KIND_COUNT && !take_range(job, &ranges[i]))
+			return -1;
+	return count < 0 ? -1 : 0;
+}
+
+/* ---- /proc/self/maps ---------------------------------------------------- */
+
+struct spans {
+	struct ledger_span *list;
+	size_t count, room;
+};
+
+/* Neighbours become one: what matters is where nothing is. */
+static bool spans_add(struct scratch *scratch, struct spans *s, uint64_t start, uint64_t end)
+{
+	if (s->count && s->list[s->count - 1].end == start) {
+		s->list[s->count - 1].end = end;
+		return true;
+	}
+	if (s->count == s->room) {
+		size_t room = s->room ? 2 * s->room : 256;
+		struct ledger_span *list = scratch_alloc(scratch, room * sizeof(*list));
+		if (!list)
+			return false;
+		if (s->count)
+			memcpy(list, s->list, s->count * sizeof(*list));
+		s->list = list;
+		s->room = room;
+	}
+	s->list[s->count++] = (struct ledger_span){start, end};
+	return true;
+}
+
+static int read_maps(struct account_job *job)
+{
+	struct smaps maps;
+	struct smaps_mapping m;
+	struct spans spans = {0};
+	uint32_t tick = live_tick_now();
+	bool ok = smaps_open_path(&maps, job->scratch, "/proc/self/maps") == 0;
+	while (ok && smaps_next(&maps, &m)) {
+		ok = spans_add(job->scratch, &spans, m.start, m.end);
+		if (account_claims_divide(&m) && m.writable && m.path[0] != '[')
+			ok = ok && claims_add(job->scratch, &job->anonymous, m.start, m.end, 0, 0);
+	}
+	smaps_close(&maps);
+	if (!ok || spans.count == 0)
+		return -1;
+	ledger_reconcile(spans.list, spans.count, tick);
+	return 0;
+}
+
+/* ---- modules' .bss ------------------------------------------------------ */
+
+static uint64_t page_up(uint64_t address)
+{
+	return ALIGN_UP(address, (uint64_t)PAGE_BYTES);
+}
+
+/* What a segment has in memory beyond its file's pages. */
+static bool take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t bias, uint8_t owner)
+{
+	if (s->p_type != PT_LOAD || s->p_memsz <= s->p_filesz || s->p_memsz > UINT64_C(1) << 40)
+		return true;
+	uint64_t start = page_up(bias + s->p_vaddr + s->p_filesz);
+	uint64_t end = page_up(bias + s->p_vaddr + s->p_memsz);
+	return claims_add(job->scratch, &job->data, start, end, owner, 0);
+}
+
+/* The program headers as they lie in memory: the file may be another by now. */
+static bool take_module(struct account_job *job, const struct module *m, uint8_t owner)
+{
+	struct elffile f;
+	Elf64_Phdr s;
+	uint64_t bias = 0;
+	bool ok = true, has_bias = false;
+	if (!m->image || !elffile_init_image(&f, m->image, m->image_end))
+		return true;
+	for (uint32_t i = 0; !has_bias && elffile_segment(&f, i, &s); i++) {
+		has_bias = s.p_type == PT_LOAD && s.p_offset < PAGE_BYTES;
+		bias = m->image - (s.p_vaddr - s.p_offset);
+	}
+	for (uint32_t i = 0; ok && has_bias && elffile_segment(&f, i, &s); i++)
+		ok = take_segment(job, &s, bias, owner);
+	return ok;
+}
+
+static int read_modules(struct account_job *job)
+{
+	if (modules_read(job->scratch, &job->modules) != 0)
+		return -1;
+	for (size_t i = 0; i < job->modules.count; i++) {
+		const struct module *m = &job->modules.list[i];
+		uint8_t owner = m->is_shim   ? OWNER_SHIM
+				: m->is_main ? OWNER_PROGRAM
+					     : OWNER_LIBRARIES;
+		if (!take_module(job, m, owner))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- glibc's memory ----------------------------------------------------- */
+
+static void look(void *arg, uint64_t start, uint64_t end, const struct claim *claim)
+{
+	if (!claim)
+		glibcheap_look(arg, start, end);
+}
+
+static void to_owners(struct claims *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		found->list[i].what =
+			found->list[i].what == GLIBCHEAP_BIG ? OWNER_C_LIVE : OWNER_C_RETAINED;
+}
+
+static int read_glibc(struct account_job *job)
+{
+	struct glibcheap *g = &job->glibc;
+	struct glibcheap_hints hints = {.big_bytes = job->out->allocator.mapped_bytes,
+					.block_count = job->live.count,
+					.max_pages = MAX_SEARCH_PAGES};
+	uint64_t *blocks = scratch_alloc(job->scratch, job->live.count * sizeof(*blocks));
+	if (!blocks)
+		return -1;
+	for (size_t i = 0; i < job->live.count; i++)
+		blocks[i] = job->live.items[i].key;
+	hints.blocks = blocks;
+	for (size_t i = 0; i < job->anonymous.count; i++)
+		account_claims_cut(job, job->anonymous.list[i].start, job->anonymous.list[i].end,
+				   look, g);
+	glibcheap_finish(g, &hints);
+	to_owners(&g->found);
+	return g->failed ? -1 : 0;
+}
+
+/* ---- the shim's own ----------------------------------------------------- */
+
+/* Insertion: few, and nearly in order from one time to the next. */
+static void own_insert(struct claims *own, uint64_t start, uint64_t end)
+{
+	size_t at = own->count;
+	if (own->count == MAX_OWN_RANGES)
+		return;
+	for (; at > 0 && own->list[at - 1].start > start; at--)
+		own->list[at] = own->list[at - 1];
+	own->list[at] = (struct claim){.start = start, .end = end, .what = OWNER_SHIM};
+	own->count++;
+}
+
+/* Anew for every mapping: scratch grows while the account is taken. */
+static void read_own(struct claims *own)
+{
+	struct region_range ranges[MAX_OWN_RANGES];
+	struct ownthread_stack stacks[OWNTHREAD_MAX];
+	size_t count = region_ranges(ranges, COUNT_OF(ranges)), threads = ownthread_stacks(stacks);
+	own->count = 0;
+	for (size_t i = 0; i < count; i++)
+		own_insert(own, ranges[i].start, ranges[i].end);
+	for (size_t i = 0; i < threads; i++)
+		own_insert(own, stacks[i].start, stacks[i].end);
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+void account_claims_cut(struct account_job *job, uint64_t start, uint64_t end, claims_visit *visit,
+			void *arg)
+{
+	const struct claims *layers[] = {&job->own,         &job->ledger, &job->data,
+					 &job->glibc.found, &job->cached, &job->early};
+	read_own(&job->own);
+	claims_cut(layers, COUNT_OF(layers), start, end, visit, arg);
+}
+
+int account_claims_collect(struct account_job *job)
+{
+	struct scratch *s = job->scratch;
+	job->own.list = scratch_alloc(s, MAX_OWN_RANGES * sizeof(*job->own.list));
+	glibcheap_init(&job->glibc, s);
+	if (!job->own.list || read_maps(job) != 0 || read_ledger(job) != 0 ||
+	    read_modules(job) != 0 || !earlymaps_claim(s, &job->early, OWNER_LIBRARIES) ||
+	    !claims_sort(s, &job->files) || !claims_sort(s, &job->ledger) ||
+	    !claims_sort(s, &job->go_heap) || !claims_sort(s, &job->cached) ||
+	    !claims_sort(s, &job->data) || !claims_sort(s, &job->early))
+		return -1;
+	/* Last: it looks at what nobody else claims. */
+	return allocator_is_glibc() ? read_glibc(job) : 0;
+}

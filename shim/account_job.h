@@ -1,0 +1,64 @@
+/*
+ * One account while it is taken.  Private to account*.c.
+ *
+ *   account_claims.c  who claims which addresses
+ *   account_pass.c    the pass over smaps: every mapping's pages to their owners
+ *   account_live.c    what the sampled blocks say
+ *   account.c         the order of things, and the allocator's and Go's shares
+ */
+#ifndef CGOHEAP_ACCOUNT_JOB_H
+#define CGOHEAP_ACCOUNT_JOB_H
+
+#include "account.h"
+#include "account_live.h"
+#include "allocator.h"
+#include "claims.h"
+#include "glibcheap.h"
+#include "modules.h"
+#include "smaps.h"
+
+/*
+ * What a claim's `what` is: an enum account_owner.  The allocator's pools (arenas,
+ * extents) are OWNER_C_RETAINED and its big blocks OWNER_C_LIVE until the end,
+ * when what is in use of the pools moves from the one to the other.
+ */
+
+struct account_job {
+	struct scratch *scratch;
+	struct account *out;
+	struct account_parts *parts;
+	size_t part_room;
+	struct modules modules;
+	struct claims anonymous; /* private anonymous mappings that can be written to */
+	struct claims own;       /* the shim's, as of now */
+	struct claims ledger;    /* of memory: by owner */
+	struct claims files;     /* of the ledger: files that C code has mapped */
+	struct claims cached;    /* stacks whose thread has ended, if they are still that */
+	struct claims data;      /* .bss of modules */
+	struct claims early;
+	struct claims go_heap; /* of the ledger: arenas */
+	uint64_t go_heap_usable;
+	struct glibcheap glibc;
+	struct account_live live;
+	enum allocator_result allocator_result;
+	size_t warning_count;
+	bool incomplete; /* scratch ran out on the way */
+};
+
+void account_warn(struct account_job *job, const char *sentence);
+
+/* 0, or -1: /proc unreadable or scratch exhausted. */
+int account_claims_collect(struct account_job *job);
+/* As claims_cut over all claims on anonymous memory; own memory as it is now. */
+void account_claims_cut(struct account_job *job, uint64_t start, uint64_t end, claims_visit *visit,
+			void *arg);
+/* Whether a mapping is memory that claims divide; else account_claims_owner says whose it is. */
+bool account_claims_divide(const struct smaps_mapping *m);
+/* Of a mapping as a whole, or of what nobody claims in it. */
+enum account_owner account_claims_owner(const struct account_job *job,
+					const struct smaps_mapping *m);
+
+/* 0, or -1 as above. */
+int account_pass(struct account_job *job);
+
+#endif

@@ -1,0 +1,228 @@
+/* See account_json.h. */
+#include "account_json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "control.h"
+#include "profile_job.h"
+#include "sort.h"
+
+static void known(struct json *j, const char *key, uint64_t value)
+{
+	json_known(j, key, value != UNKNOWN, value);
+}
+
+static void write_owner(struct json *j, const struct account *a, enum account_owner owner)
+{
+	const struct account_bytes *o = &a->owners[owner];
+	json_open(j, NULL);
+	json_string(j, "name", account_owner_name(owner));
+	json_known(j, "bytes", o->known, o->resident);
+	json_bool(j, "exact", o->exact);
+	json_known(j, "huge_bytes", o->known, o->huge);
+	json_known(j, "lazy_free_bytes", o->known, o->lazy_free);
+	json_known(j, "swap_bytes", o->known, o->swapped);
+	json_known(j, "mapped_bytes", o->known && o->mapped != UNKNOWN, o->mapped);
+	json_close(j);
+}
+
+static void write_owners(struct json *j, const struct account *a)
+{
+	char time[JSON_TIME_BYTES];
+	json_format_time(a->time_ns, time);
+	json_number(j, "rss_bytes", a->rss_bytes);
+	json_open_array(j, "owners");
+	for (unsigned i = 0; i < OWNER_COUNT; i++)
+		write_owner(j, a, (enum account_owner)i);
+	json_close_array(j);
+	json_number(j, "unexplained_bytes", a->unexplained_bytes);
+	json_number(j, "took_ns", a->took_ns);
+	json_string(j, "time", time);
+}
+
+static void write_allocator(struct json *j, const struct account *a)
+{
+	const struct allocator_stats *s = &a->allocator;
+	json_open(j, "allocator");
+	json_string(j, "name", s->name);
+	known(j, "in_use_bytes", s->in_use_bytes);
+	known(j, "free_bytes", s->free_bytes);
+	known(j, "mapped_bytes", s->mapped_bytes);
+	known(j, "system_bytes", s->system_bytes);
+	known(j, "arenas", s->arenas);
+	known(j, "nanoseconds", s->nanoseconds);
+	json_close(j);
+	json_open(j, "c_live_estimate");
+	known(j, "bytes", a->c_live_estimate_bytes);
+	known(j, "standard_error_bytes", a->c_live_estimate_error);
+	json_number(j, "sample_bytes", control_get().sample_bytes);
+	json_close(j);
+	json_permille(j, "c_blocks_resident_ratio", a->c_blocks_touched_permille != UNKNOWN,
+		      a->c_blocks_touched_permille);
+}
+
+static void write_go(struct json *j, const struct go_stats *g)
+{
+	json_open(j, "go");
+	json_string(j, "source", g->source);
+	known(j, "heap_in_use_bytes", g->heap_in_use_bytes);
+	known(j, "heap_free_bytes", g->heap_free_bytes);
+	known(j, "heap_released_bytes", g->heap_released_bytes);
+	known(j, "stacks_bytes", g->stacks_bytes);
+	known(j, "mapped_ready_bytes", g->mapped_ready_bytes);
+	known(j, "total_alloc_bytes", g->total_alloc_bytes);
+	json_close(j);
+}
+
+static void write_process(struct json *j, const struct process_stats *p)
+{
+	json_open(j, "process");
+	known(j, "vm_rss_bytes", p->vm_rss);
+	known(j, "rss_anon_bytes", p->rss_anon);
+	known(j, "rss_file_bytes", p->rss_file);
+	known(j, "rss_shmem_bytes", p->rss_shmem);
+	known(j, "vm_data_bytes", p->vm_data);
+	known(j, "vm_stk_bytes", p->vm_stk);
+	known(j, "vm_size_bytes", p->vm_size);
+	known(j, "vm_swap_bytes", p->vm_swap);
+	known(j, "vm_hwm_bytes", p->vm_hwm);
+	known(j, "threads", p->threads);
+	json_close(j);
+}
+
+static void write_cgroup(struct json *j, const struct cgroup_stats *c)
+{
+	json_open(j, "cgroup");
+	json_known(j, "version", c->version != 0, (uint64_t)c->version);
+	json_string(j, "path", c->path);
+	known(j, "current_bytes", c->current);
+	known(j, "limit_bytes", c->limit);
+	known(j, "anon_bytes", c->anon);
+	known(j, "file_bytes", c->file);
+	known(j, "kernel_bytes", c->kernel);
+	known(j, "swap_bytes", c->swap);
+	json_close(j);
+}
+
+/* ---- the largest C mappings, by who made them --------------------------- */
+
+#define TOP_SITES  10
+#define TOP_FRAMES 12
+
+struct top_site {
+	uint32_t site;
+	uint64_t resident, mapped;
+};
+
+/* Each site of c_mmap once, ascending by site; NULL: out of scratch. */
+static struct top_site *sum_sites(struct scratch *scratch, const struct account_parts *parts,
+				  size_t *count)
+{
+	size_t n = 0;
+	struct sort_item *items = scratch_alloc(scratch, parts->count * sizeof(*items));
+	struct top_site *sites = scratch_alloc(scratch, parts->count * sizeof(*sites));
+	*count = 0;
+	if (!items || !sites)
+		return NULL;
+	for (size_t i = 0; i < parts->count; i++)
+		if (parts->list[i].owner == OWNER_C_MMAP)
+			items[n++] = (struct sort_item){.key = parts->list[i].site, .value = i};
+	sort_items(items, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct account_part *p = &parts->list[items[i].value];
+		if (*count == 0 || sites[*count - 1].site != p->site)
+			sites[(*count)++] = (struct top_site){.site = p->site};
+		sites[*count - 1].resident += p->resident;
+		sites[*count - 1].mapped += p->end - p->start;
+	}
+	return sites;
+}
+
+/* The largest first, in place; how many. */
+static size_t keep_largest(struct top_site *sites, size_t count)
+{
+	size_t kept = count < TOP_SITES ? count : TOP_SITES;
+	for (size_t i = 0; i < kept; i++) {
+		size_t largest = i;
+		for (size_t k = i + 1; k < count; k++)
+			if (sites[k].resident > sites[largest].resident)
+				largest = k;
+		struct top_site swap = sites[i];
+		sites[i] = sites[largest];
+		sites[largest] = swap;
+	}
+	return kept;
+}
+
+static void write_frame(struct json *j, const struct profile_frame *f)
+{
+	char text[SYNTHETIC_NAME_BYTES];
+	if (f->synthetic)
+		synthetic_name(f->synthetic, text);
+	else if (f->location && f->location->line_count) {
+		json_string(j, NULL, f->location->lines[0].function);
+		return;
+	} else {
+		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)f->pc - 1);
+	}
+	json_string(j, NULL, text);
+}
+
+static void write_top_site(struct json *j, const struct profile_job *job,
+			   const struct top_site *top)
+{
+	struct profile_frame frames[PROFILE_MAX_FRAMES];
+	size_t count =
+		top->site ? profile_frames(job, stack_at(site_at(top->site)->stack), frames) : 0;
+	json_open(j, NULL);
+	json_number(j, "bytes", top->resident);
+	json_number(j, "mapped_bytes", top->mapped);
+	json_open_array(j, "frames");
+	for (size_t i = 0; i < count && i < TOP_FRAMES; i++)
+		write_frame(j, &frames[i]);
+	json_close_array(j);
+	json_close(j);
+}
+
+static void write_top(struct json *j, struct scratch *scratch, const struct account_parts *parts)
+{
+	size_t count;
+	struct top_site *sites = sum_sites(scratch, parts, &count);
+	struct tally tallies[TOP_SITES];
+	struct snapshot snapshot = {.tallies = tallies};
+	struct profile_options options = {.symbols = true};
+	struct profile_job job;
+	count = sites ? keep_largest(sites, count) : 0;
+	for (size_t i = 0; i < count; i++)
+		if (sites[i].site)
+			tallies[snapshot.count++] =
+				(struct tally){.site = sites[i].site, .inuse_objects = 1};
+	profile_job_prepare(&job, scratch, &snapshot, &options);
+	json_open_array(j, "c_mmap_top");
+	for (size_t i = 0; i < count; i++)
+		write_top_site(j, &job, &sites[i]);
+	json_close_array(j);
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+void account_json_write(struct json *j, const char *key, struct scratch *scratch,
+			const struct account *a, const struct account_parts *parts)
+{
+	json_open(j, key);
+	write_owners(j, a);
+	write_allocator(j, a);
+	write_go(j, &a->go);
+	write_process(j, &a->process);
+	write_cgroup(j, &a->cgroup);
+	json_number(j, "mappings", a->mappings);
+	json_number(j, "split_mappings", a->split_mappings);
+	json_number(j, "thread_stacks", a->thread_stacks_count);
+	write_top(j, scratch, parts);
+	json_open_array(j, "warnings");
+	for (size_t i = 0; i < ACCOUNT_WARNINGS && a->warnings[i]; i++)
+		json_string(j, NULL, a->warnings[i]);
+	json_close_array(j);
+	json_close(j);
+}

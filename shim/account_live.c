@@ -1,0 +1,132 @@
+/* See account_live.h. */
+#include "account_live.h"
+
+#include <math.h>
+
+#include "live.h"
+#include "pagemap.h"
+#include "sample.h"
+
+/* Residency of more would take longer than an account may. */
+#define MAX_KEPT 32768
+
+static uint64_t hash_address(uint64_t address)
+{
+	address *= UINT64_C(0x9E3779B97F4A7C15);
+	return (address ^ address >> 32) * UINT64_C(0xD6E8FEB86659FD93);
+}
+
+/* malloc/malloc.c: a size field before it, in steps of 16, at least 32. */
+static uint64_t glibc_chunk_bytes(uint64_t size)
+{
+	uint64_t bytes = ALIGN_UP(size + 8, (uint64_t)16);
+	return bytes < 32 ? 32 : bytes;
+}
+
+static void keep(struct account_live *l, const struct live_block *block, uint64_t weight)
+{
+	if (l->count == l->room || hash_address(block->address) > l->keep_below)
+		return;
+	l->items[l->count] = (struct sort_item){.key = block->address, .value = l->count};
+	l->blocks[l->count++] =
+		(struct live_copy){.size = block->size, .weight = weight, .site = block->site};
+}
+
+/*
+ * A block of S bytes was sampled with probability p = 1 - e^(-S/R) and stands
+ * for S/p: what it adds to the variance of the sum is S^2 (1-p) / p^2.
+ */
+static void visit(const struct live_block *block, void *arg)
+{
+	struct account_live *l = arg;
+	double size = (double)block->size;
+	double p = block->interval <= 1 ? 1 : -expm1(-size / block->interval);
+	uint64_t weight = sample_weight(block->size, block->interval).bytes_fx >> WEIGHT_BYTE_BITS;
+	if (block->size == 0)
+		return;
+	l->bytes += size / p;
+	l->rounded_bytes += (double)glibc_chunk_bytes(block->size) / p;
+	l->variance += size * size * (1 - p) / (p * p);
+	keep(l, block, weight);
+}
+
+bool account_live_read(struct scratch *scratch, struct account_live *l)
+{
+	uint64_t count = live_count();
+	*l = (struct account_live){.room = count + count / 8 + 64, .keep_below = UINT64_MAX};
+	if (count > MAX_KEPT)
+		l->keep_below = UINT64_MAX / count * (MAX_KEPT - MAX_KEPT / 8);
+	if (l->room > MAX_KEPT)
+		l->room = MAX_KEPT;
+	l->items = scratch_alloc(scratch, l->room * sizeof(*l->items));
+	l->blocks = scratch_alloc(scratch, l->room * sizeof(*l->blocks));
+	if (!l->items || !l->blocks)
+		return false;
+	live_each(visit, l);
+	sort_items(l->items, l->count);
+	return true;
+}
+
+static bool is_allocators(const struct account_part *part)
+{
+	return part->owner == OWNER_C_LIVE || part->owner == OWNER_C_RETAINED;
+}
+
+static void measure(struct account_live *l, struct live_copy *block, uint64_t address,
+		    const struct account_part *part, struct pagemap_window *window)
+{
+	uint64_t end = address + block->size < part->end ? address + block->size : part->end;
+	block->resident = pagemap_window_bytes(window, address, end, part->end);
+	double stands_for = (double)block->weight / (double)block->size;
+	double resident = stands_for * (double)block->resident;
+	l->all_bytes += (double)block->weight;
+	l->all_resident += resident;
+	if (part->owner == OWNER_C_RETAINED) {
+		l->pool_bytes += (double)block->weight;
+		l->pool_resident += resident;
+	}
+}
+
+/* Blocks and parts are both ascending: one walk along both. */
+void account_live_measure(struct account_live *l, const struct account_parts *parts)
+{
+	struct pagemap_window window = {.end = 0};
+	size_t at = 0;
+	for (size_t i = 0; i < l->count; i++) {
+		uint64_t address = l->items[i].key;
+		while (at < parts->count && parts->list[at].end <= address)
+			at++;
+		if (at == parts->count)
+			return;
+		if (parts->list[at].start <= address && is_allocators(&parts->list[at]))
+			measure(l, &l->blocks[l->items[i].value], address, &parts->list[at],
+				&window);
+	}
+}
+
+bool account_live_sites(struct scratch *scratch, const struct account_live *l,
+			struct account_parts *parts)
+{
+	double kept = 0;
+	struct sort_item *items = scratch_alloc(scratch, l->count * sizeof(*items));
+	parts->sites = scratch_alloc(scratch, l->count * sizeof(*parts->sites));
+	parts->site_count = 0;
+	if (!items || !parts->sites)
+		return false;
+	for (size_t i = 0; i < l->count; i++) {
+		items[i] = (struct sort_item){.key = l->blocks[i].site, .value = i};
+		kept += (double)l->blocks[i].weight;
+	}
+	double all_for_kept = kept > 0 ? l->bytes / kept : 1;
+	sort_items(items, l->count);
+	for (size_t i = 0; i < l->count; i++) {
+		const struct live_copy *b = &l->blocks[items[i].value];
+		double bytes =
+			all_for_kept * (double)b->weight * (double)b->resident / (double)b->size;
+		size_t n = parts->site_count;
+		if (n == 0 || parts->sites[n - 1].site != b->site)
+			parts->sites[parts->site_count++] = (struct account_site){.site = b->site};
+		parts->sites[parts->site_count - 1].resident += (uint64_t)bytes;
+	}
+	return true;
+}

@@ -1,0 +1,40 @@
+/*
+ * What the sampled blocks say of the C allocator's memory: how much is in use,
+ * how sure that is, and how much of it is resident.  Private to account*.c.
+ */
+#ifndef CGOHEAP_ACCOUNT_LIVE_H
+#define CGOHEAP_ACCOUNT_LIVE_H
+
+#include "account.h"
+#include "sort.h"
+
+struct live_copy {
+	uint64_t size;
+	uint64_t weight;   /* bytes it stands for */
+	uint64_t resident; /* of its own bytes; after account_live_measure */
+	uint32_t site;
+};
+
+struct account_live {
+	/* Of all blocks. */
+	double bytes, variance;
+	double rounded_bytes; /* as glibc rounds each */
+	/* Those that are kept (all, or a fair share where they are too many), ascending. */
+	struct sort_item *items; /* key: address, value: place in blocks */
+	struct live_copy *blocks;
+	size_t count, room;
+	uint64_t keep_below; /* of an address's hash: it is kept */
+	/* Of blocks in the allocator's pools, weighted; after account_live_measure. */
+	double pool_bytes, pool_resident;
+	double all_bytes, all_resident; /* those with mappings of their own too */
+};
+
+/* Copies the blocks.  False: scratch is exhausted, and nothing is known. */
+bool account_live_read(struct scratch *scratch, struct account_live *live);
+/* Asks what of them is resident, where they lie in the allocator's parts. */
+void account_live_measure(struct account_live *live, const struct account_parts *parts);
+/* Their resident bytes by site, into parts->sites.  False: scratch is exhausted. */
+bool account_live_sites(struct scratch *scratch, const struct account_live *live,
+			struct account_parts *parts);
+
+#endif

@@ -1,0 +1,212 @@
+/* See profile_memory.h. */
+#include "profile_memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "profile.pb-c.h"
+#include "profile_places.h"
+#include "sort.h"
+
+/* What is no owner of the account's but a row of the profile. */
+#define OWNER_UNEXPLAINED OWNER_COUNT
+#define OWNERS            (OWNER_COUNT + 1)
+
+#define NAME_BYTES 32
+
+/* One sample.  site 0: no stack is known. */
+struct row {
+	uint64_t bytes;
+	uint32_t site;
+	uint8_t owner;
+};
+
+struct rows {
+	struct row *list;
+	size_t count, room;
+};
+
+static void rows_add(struct rows *rows, uint8_t owner, uint32_t site, uint64_t bytes)
+{
+	if (bytes && rows->count < rows->room)
+		rows->list[rows->count++] =
+			(struct row){.bytes = bytes, .site = site, .owner = owner};
+}
+
+/* ---- what hangs below an owner ------------------------------------------ */
+
+/* The parts of one owner, by site.  How many bytes that were. */
+static uint64_t rows_add_parts(struct rows *rows, struct scratch *scratch,
+			       const struct account_parts *parts, uint8_t owner)
+{
+	uint64_t sum = 0, bytes = 0;
+	size_t n = 0;
+	struct sort_item *items = scratch_alloc(scratch, parts->count * sizeof(*items));
+	for (size_t i = 0; items && i < parts->count; i++)
+		if (parts->list[i].owner == owner && parts->list[i].site)
+			items[n++] = (struct sort_item){.key = parts->list[i].site, .value = i};
+	sort_items(items, n);
+	for (size_t i = 0; i < n; i++) {
+		bytes += parts->list[items[i].value].resident;
+		if (i + 1 < n && items[i + 1].key == items[i].key)
+			continue;
+		rows_add(rows, owner, (uint32_t)items[i].key, bytes);
+		sum += bytes;
+		bytes = 0;
+	}
+	return sum;
+}
+
+static uint64_t scaled(uint64_t bytes, uint64_t to, uint64_t from)
+{
+	return (uint64_t)((unsigned __int128)bytes * to / from);
+}
+
+/*
+ * Samples are an estimate: they are scaled to what the account has, up only by
+ * as much as chance may have taken from them.  What then is left, memory from
+ * before sampling started or while it was off, has no stack.
+ */
+static uint64_t rows_add_live(struct rows *rows, const struct account *a,
+			      const struct account_parts *parts)
+{
+	uint64_t live = a->owners[OWNER_C_LIVE].resident, sum = 0, given = 0;
+	for (size_t i = 0; i < parts->site_count; i++)
+		sum += parts->sites[i].resident;
+	if (sum == 0)
+		return 0;
+	uint64_t error = a->c_live_estimate_error == UNKNOWN ? 0 : 3 * a->c_live_estimate_error;
+	uint64_t most = sum + sum / 10 + error, to = live < most ? live : most;
+	for (size_t i = 0; i < parts->site_count; i++) {
+		uint64_t bytes = scaled(parts->sites[i].resident, to, sum);
+		rows_add(rows, OWNER_C_LIVE, parts->sites[i].site, bytes);
+		given += bytes;
+	}
+	return given;
+}
+
+static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct account *a,
+		      const struct account_parts *parts)
+{
+	*rows = (struct rows){.room = parts->site_count + parts->count + OWNERS};
+	rows->list = scratch_alloc(scratch, rows->room * sizeof(*rows->list));
+	if (!rows->list)
+		return false;
+	for (uint8_t owner = 0; owner < OWNER_COUNT; owner++) {
+		uint64_t with_stack = 0;
+		if (owner == OWNER_C_LIVE)
+			with_stack = rows_add_live(rows, a, parts);
+		else if (owner == OWNER_C_MMAP || owner == OWNER_THREAD_STACKS)
+			with_stack = rows_add_parts(rows, scratch, parts, owner);
+		rows_add(rows, owner, 0, a->owners[owner].resident - with_stack);
+	}
+	rows_add(rows, OWNER_UNEXPLAINED, 0, a->unexplained_bytes);
+	return true;
+}
+
+/* For what prepares symbols: each site once or more. */
+static bool snapshot_of(struct scratch *scratch, const struct rows *rows, struct snapshot *out)
+{
+	*out = (struct snapshot){
+		.tallies = scratch_alloc(scratch, rows->count * sizeof(*out->tallies))};
+	for (size_t i = 0; out->tallies && i < rows->count; i++)
+		if (rows->list[i].site)
+			out->tallies[out->count++] =
+				(struct tally){.site = rows->list[i].site, .inuse_objects = 1};
+	return out->tallies != NULL;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+struct writer {
+	struct profile_places *places;
+	uint64_t roots[OWNERS]; /* ids; 0: not written yet */
+	uint64_t no_stack;      /* below an owner that has stacks */
+	char names[OWNERS][NAME_BYTES];
+};
+
+static void write_header(struct writer *w, const struct account *a)
+{
+	struct pprof_stream *s = &w->places->stream;
+	Pprof__ValueType type = PPROF__VALUE_TYPE__INIT;
+	Pprof__ValueType *types[] = {&type};
+	Pprof__Profile header = PPROF__PROFILE__INIT;
+	type.type = pprof_string(s, "memory_space");
+	type.unit = pprof_string(s, "bytes");
+	header.n_sample_type = 1;
+	header.sample_type = types;
+	header.time_nanos = (int64_t)a->time_ns;
+	pprof_write(s, PPROF_TOP, &header);
+}
+
+static void write_comments(struct writer *w, const struct account *a, const char *const *comments)
+{
+	struct pprof_stream *s = &w->places->stream;
+	for (; *comments; comments++)
+		pprof_comment(s, *comments);
+	for (size_t i = 0; i < ACCOUNT_WARNINGS && a->warnings[i]; i++)
+		pprof_comment(s, a->warnings[i]);
+}
+
+static uint64_t root_of(struct writer *w, uint8_t owner)
+{
+	const char *name = owner == OWNER_UNEXPLAINED ? "unexplained" : account_owner_name(owner);
+	if (w->roots[owner])
+		return w->roots[owner];
+	snprintf(w->names[owner], NAME_BYTES, "[%s]", name);
+	w->roots[owner] = profile_places_named(w->places, w->names[owner]);
+	return w->roots[owner];
+}
+
+/* Blocks, mappings and threads from before there was anyone to see who made them. */
+static uint64_t no_stack_of(struct writer *w)
+{
+	if (!w->no_stack)
+		w->no_stack = profile_places_named(w->places, "[stack not known]");
+	return w->no_stack;
+}
+
+static bool has_stacks(uint8_t owner)
+{
+	return owner == OWNER_C_LIVE || owner == OWNER_C_MMAP || owner == OWNER_THREAD_STACKS;
+}
+
+static void write_sample(struct writer *w, const struct row *row)
+{
+	uint64_t ids[PROFILE_MAX_FRAMES + 1];
+	int64_t value = (int64_t)row->bytes;
+	Pprof__Sample p = PPROF__SAMPLE__INIT;
+	size_t n = 0;
+	if (row->site)
+		n = profile_places_stack(w->places, stack_at(site_at(row->site)->stack), ids);
+	else if (has_stacks(row->owner))
+		ids[n++] = no_stack_of(w);
+	ids[n++] = root_of(w, row->owner);
+	p.n_location_id = n;
+	p.location_id = ids;
+	p.n_value = 1;
+	p.value = &value;
+	pprof_write(&w->places->stream, PPROF_SAMPLE, &p);
+}
+
+int profile_memory_write(struct scratch *scratch, const struct account *a,
+			 const struct account_parts *parts, const char *const *comments,
+			 struct sink *sink)
+{
+	static const struct profile_options options = {.symbols = true};
+	struct writer *w = scratch_alloc(scratch, sizeof(*w));
+	struct snapshot snapshot;
+	struct rows rows;
+	if (!w || !rows_fill(&rows, scratch, a, parts) || !snapshot_of(scratch, &rows, &snapshot))
+		return -1;
+	w->places = profile_places_open(scratch, sink);
+	if (!w->places)
+		return -1;
+	profile_job_prepare(&w->places->job, scratch, &snapshot, &options);
+	write_header(w, a);
+	write_comments(w, a, comments);
+	profile_places_write(w->places);
+	for (size_t i = 0; i < rows.count; i++)
+		write_sample(w, &rows.list[i]);
+	return pprof_close(&w->places->stream);
+}

@@ -1,0 +1,21 @@
+/*
+ * /debug/pprof/memory: the whole RSS as one profile.
+ *
+ * Sample type memory_space/bytes.  Every sample's root is a frame that names the
+ * owner, "[c_live]"; below it are real stacks where they are known: of the C
+ * allocator's blocks in use, of C's mappings, and of who created each thread.
+ * Samples sum to the account's rss_bytes, exactly.
+ */
+#ifndef CGOHEAP_PROFILE_MEMORY_H
+#define CGOHEAP_PROFILE_MEMORY_H
+
+#include "account.h"
+#include "profile.h"
+
+/* comments: NULL-terminated.  0; -1 when the sink failed or scratch was exhausted before anything
+ * was written. */
+int profile_memory_write(struct scratch *scratch, const struct account *account,
+			 const struct account_parts *parts, const char *const *comments,
+			 struct sink *sink);
+
+#endif
