@@ -102,13 +102,13 @@ func (c *client) status() (*status, error) {
 	return s, nil
 }
 
-// profileBytes fetches /debug/pprof/cgoheap as it is.
-func (c *client) profileBytes(query url.Values, timeout time.Duration) ([]byte, error) {
-	return c.request(http.MethodGet, "/debug/pprof/cgoheap", query, timeout, maxProfileBytes)
+// profileBytes fetches a profile, cgoheap or memory, as it is.
+func (c *client) profileBytes(name string, query url.Values, timeout time.Duration) ([]byte, error) {
+	return c.request(http.MethodGet, "/debug/pprof/"+name, query, timeout, maxProfileBytes)
 }
 
 func (c *client) profile(query url.Values) (*profile.Profile, error) {
-	body, err := c.profileBytes(query, profileTimeout)
+	body, err := c.profileBytes("cgoheap", query, profileTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (c *client) request(method, path string, query url.Values, timeout time.Dur
 		if line == "" {
 			line = resp.Status
 		}
-		return nil, fmt.Errorf("%s refused: %s", c.process.title(), escapeName(cutEnd(line, 300)))
+		return nil, errRefused{resp.StatusCode, fmt.Sprintf("%s refused: %s", c.process.title(), escapeName(cutEnd(line, 300)))}
 	}
 	return body, nil
 }
@@ -188,6 +188,14 @@ func (c *client) explain(err error, timeout time.Duration) error {
 	return fmt.Errorf("%s answers on its socket, but not with HTTP: %s",
 		c.process.title(), escapeName(cutEnd(err.Error(), 200)))
 }
+
+// errRefused is any answer but 200.
+type errRefused struct {
+	status int
+	text   string
+}
+
+func (e errRefused) Error() string { return e.text }
 
 // errDial marks what connect said: a whole sentence already.
 type errDial struct{ error }

@@ -3,7 +3,8 @@
 //
 // It is one static binary, so that it can be copied into any container.  All it
 // knows of a process comes from /proc and from the shim's socket; it attaches
-// to nothing and changes nothing but, on request, whether the shim samples.
+// to nothing and changes nothing but, on request, whether the shim samples and
+// what free memory the C allocator keeps.
 package main
 
 import (
@@ -58,6 +59,8 @@ func verbs() []verb {
 		{"doctor", "say whether it can work in a program or a process", doctorHelp, doctor},
 		{"top", "watch who holds C memory, live", topHelp, top},
 		{"profile", "save a profile for go tool pprof", profileHelp, saveProfile},
+		{"explain", "say what the resident memory is made of", explainHelp, explain},
+		{"trim", "have the C allocator return its free memory", trimHelp, trim},
 		{"sampling", "turn sampling on or off, for a time or for good", samplingHelp, sampling},
 		{"version", "print the version", versionHelp, printVersion},
 	}
@@ -86,6 +89,7 @@ func usage() string {
 	b.WriteString("  help      explain a verb: cgoheap help top\n\n" +
 		"start here:\n" +
 		"  cgoheap run -- ./service          start it\n" +
+		"  cgoheap explain $(pidof service)  see what its memory is made of\n" +
 		"  cgoheap top $(pidof service)      see who holds C memory\n")
 	return b.String()
 }

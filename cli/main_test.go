@@ -11,7 +11,7 @@ import (
 func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ args, err string }{
 		{"frobnicate", `there is no verb "frobnicate"; cgoheap help lists them`},
-		{"explain 1", `there is no verb "explain"; cgoheap help lists them`},
+		{"collect 1", `there is no verb "collect"; cgoheap help lists them`},
 		{"help frobnicate", `there is no verb "frobnicate"; cgoheap help lists them`},
 		{"top", "top: PID is missing; see cgoheap top --help"},
 		{"top abc", `top: "abc" is not a process ID; see cgoheap top --help`},
@@ -29,6 +29,16 @@ func TestUsageErrors(t *testing.T) {
 		{"profile x", `profile: "x" is not a process ID; see cgoheap profile --help`},
 		{"profile 12 --seconds 3601", `profile: --seconds wants a number from 1 to 3600, not "3601"; see cgoheap profile --help`},
 		{"profile 12 --older soon", `profile: --older wants a time from 0s to 3650d, such as 30s or 10m, not "soon"; see cgoheap profile --help`},
+		{"profile 12 --memory --seconds 5", "profile: --memory is what is resident now: --seconds and --older do not go with it; see cgoheap profile --help"},
+		{"profile 12 --older 5s --memory", "profile: --memory is what is resident now: --seconds and --older do not go with it; see cgoheap profile --help"},
+		{"explain", "explain: PID is missing; see cgoheap explain --help"},
+		{"explain x", `explain: "x" is not a process ID; see cgoheap explain --help`},
+		{"explain 12 --watch", "explain: there is no flag --watch; see cgoheap explain --help"},
+		{"explain 12 --go-pprof", "explain: --go-pprof wants a value; see cgoheap explain --help"},
+		{"explain 12 --go-pprof unix:///x", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "unix:///x"; see cgoheap explain --help`},
+		{"explain 12 --go-pprof http://", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "http://"; see cgoheap explain --help`},
+		{"trim", "trim: PID is missing; see cgoheap trim --help"},
+		{"trim 12 all", `trim: "all" is one argument too many; see cgoheap trim --help`},
 		{"sampling", "sampling: PID is missing; see cgoheap sampling --help"},
 		{"sampling 12 maybe", `sampling: it can be turned on or off, not "maybe"; see cgoheap sampling --help`},
 		{"sampling 12 off --for 10m", "sampling: --for and --sample-bytes go with on: cgoheap sampling 12 on --for 10m; see cgoheap sampling --help"},
@@ -76,7 +86,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestVerbsNotThereYetAreNotListed(t *testing.T) {
-	for _, later := range []string{"explain", "trim", "collect", "watch", "autopsy"} {
+	for _, later := range []string{"collect", "watch", "autopsy"} {
 		if strings.Contains(usage(), "\n  "+later) {
 			t.Errorf("the usage lists %s", later)
 		}

@@ -12,14 +12,18 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+
+	"github.com/google/pprof/profile"
 )
 
 const profileHelp = `usage: cgoheap profile PID [flags]
 
 Saves a profile that go tool pprof reads, of the C memory in use now.
 
-  -o FILE        where to (default cgoheap.PROGRAM.PID.TIME.pb.gz here;
-                 - is the standard output)
+  --memory       of the whole resident memory instead, by owner: its total is
+                 the RSS that cgoheap explain explains
+  -o FILE        where to (default cgoheap.PROGRAM.PID.TIME.pb.gz here, or
+                 cgoheap-memory.PROGRAM...; - is the standard output)
   --seconds N    what is allocated and still in use after N seconds: the growth
   --older D      only blocks at least this old, such as 10m: a leak is old
   --raw          addresses and build IDs only; pprof finds the names elsewhere
@@ -29,6 +33,7 @@ Saves a profile that go tool pprof reads, of the C memory in use now.
 Examples:
   cgoheap profile 4242
   cgoheap profile 4242 --seconds 60 -o growth.pb.gz
+  cgoheap profile 4242 --memory
   cgoheap profile 4242 -o - | go tool pprof -top /dev/stdin
 `
 
@@ -37,6 +42,15 @@ type profileOptions struct {
 	seconds               int
 	older                 time.Duration
 	raw, allFrames, asTxt bool
+	memory                bool
+}
+
+// name is the profile's own, below /debug/pprof/.
+func (o *profileOptions) name() string {
+	if o.memory {
+		return "memory"
+	}
+	return "cgoheap"
 }
 
 func parseProfileFlags(args []string) (*profileOptions, int, error) {
@@ -48,7 +62,11 @@ func parseProfileFlags(args []string) (*profileOptions, int, error) {
 	f.boolean("--raw", &o.raw)
 	f.boolean("--all-frames", &o.allFrames)
 	f.boolean("--text", &o.asTxt)
+	f.boolean("--memory", &o.memory)
 	rest, err := f.parseExactly(args, "PID")
+	if err == nil && o.memory && (o.seconds > 0 || o.older > 0) {
+		err = usagef("--memory is what is resident now: --seconds and --older do not go with it")
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -103,7 +121,7 @@ func saveProfile(std stdio, args []string) error {
 	}
 	said := ""
 	if !o.asTxt {
-		if said, err = describeProfile(c.process, body); err != nil {
+		if said, err = o.describe(c.process, body); err != nil {
 			return err
 		}
 	}
@@ -116,17 +134,41 @@ func saveProfile(std stdio, args []string) error {
 	return nil
 }
 
-// describeProfile also makes sure that what is saved can be read.
-func describeProfile(p *process, body []byte) (string, error) {
+// describe also makes sure that what is saved can be read.
+func (o *profileOptions) describe(p *process, body []byte) (string, error) {
 	parsed, err := parseProfile(body)
 	if err == nil {
-		var s *summary
-		if s, err = summarize(parsed); err == nil {
-			return fmt.Sprintf("%s in use in %s", estimate(formatBytes(s.bytes), s.estimated),
-				countOf(len(parsed.Sample), "stack", "stacks")), nil
+		say := describeHeap
+		if o.memory {
+			say = describeMemory
+		}
+		var said string
+		if said, err = say(parsed); err == nil {
+			return said, nil
 		}
 	}
 	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.title(), escapeName(err.Error()))
+}
+
+func describeHeap(p *profile.Profile) (string, error) {
+	s, err := summarize(p)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s in use in %s", estimate(formatBytes(s.bytes), s.estimated),
+		countOf(len(p.Sample), "stack", "stacks")), nil
+}
+
+func describeMemory(p *profile.Profile) (string, error) {
+	at := sampleTypeIndex(p, "memory_space")
+	if at < 0 {
+		return "", errors.New("the profile has no memory_space")
+	}
+	var sum int64
+	for _, s := range p.Sample {
+		sum += s.Value[at]
+	}
+	return fmt.Sprintf("%s resident in %s", formatBytes(sum), countOf(len(p.Sample), "stack", "stacks")), nil
 }
 
 func printNext(std stdio, path, said string, o *profileOptions) {
@@ -152,7 +194,7 @@ func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 	answers := make(chan answer, 1)
 	wait := time.Duration(o.seconds) * time.Second
 	go func() {
-		body, err := c.profileBytes(o.query(), wait+profileTimeout)
+		body, err := c.profileBytes(o.name(), o.query(), wait+profileTimeout)
 		answers <- answer{body, err}
 	}()
 	signals := make(chan os.Signal, 1)
@@ -203,11 +245,11 @@ func (o *profileOptions) openTarget(std stdio, p *process) (*target, error) {
 		return t, nil
 	}
 	if t.path == "" {
-		t.path = defaultName(p, time.Now())
+		t.path = o.defaultName(p, time.Now())
 	}
 	if info, err := os.Stat(t.path); err == nil {
 		if info.IsDir() {
-			t.path = filepath.Join(t.path, defaultName(p, time.Now()))
+			t.path = filepath.Join(t.path, o.defaultName(p, time.Now()))
 		} else if !info.Mode().IsRegular() {
 			t.direct = true
 			return t, nil
@@ -228,14 +270,18 @@ func (o *profileOptions) openTarget(std stdio, p *process) (*target, error) {
 }
 
 // defaultName tells programs, processes and moments apart.
-func defaultName(p *process, now time.Time) string {
+func (o *profileOptions) defaultName(p *process, now time.Time) string {
 	program := strings.Map(func(r rune) rune {
 		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)) {
 			return r
 		}
 		return '_'
 	}, p.program())
-	return fmt.Sprintf("cgoheap.%s.%d.%s.pb.gz", program, p.pid, now.Format("20060102-150405"))
+	kind := ""
+	if o.memory {
+		kind = "-memory"
+	}
+	return fmt.Sprintf("cgoheap%s.%s.%d.%s.pb.gz", kind, program, p.pid, now.Format("20060102-150405"))
 }
 
 func (t *target) commit(body []byte) error {

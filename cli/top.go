@@ -127,15 +127,19 @@ func (w *watcher) look() (*view, error) {
 	return &view{status: s, summary: sum, process: w.client.process, rss: w.client.process.rssBytes(), time: time.Now()}, nil
 }
 
-// header is what stands above the table; each line is safe for a terminal.
-func (v *view) header() []string {
-	s, sum := v.status, v.summary
+// headline says what is looked at, and how the shim is.
+func (s *status) headline(p *process) string {
 	state := escapeName(s.State) + " " + formatInterval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
 		state += " for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
 	}
-	first := fmt.Sprintf("%s (%d)  %s  up %s", v.process.program(), v.process.pid, state,
-		formatDuration(time.Duration(s.UptimeNS)))
+	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, formatDuration(time.Duration(s.UptimeNS)))
+}
+
+// header is what stands above the table; each line is safe for a terminal.
+func (v *view) header() []string {
+	s, sum := v.status, v.summary
+	first := s.headline(v.process)
 	if v.rss >= 0 {
 		first += "  RSS " + formatBytes(v.rss)
 	}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	accountTimeout  = 60 * time.Second // names of the stacks are read for it
+	maxAccountBytes = 4 << 20
+)
+
+// account is /v1/account: what the RSS is made of.  What the shim does not know is nil.
+type account struct {
+	RSS         int64       `json:"rss_bytes"`
+	Owners      []ownerPart `json:"owners"`
+	Unexplained int64       `json:"unexplained_bytes"`
+	TookNS      int64       `json:"took_ns"`
+	Time        time.Time   `json:"time"`
+	Allocator   struct {
+		Name   string `json:"name"`
+		InUse  *int64 `json:"in_use_bytes"`
+		Free   *int64 `json:"free_bytes"`
+		Arenas *int64 `json:"arenas"`
+	} `json:"allocator"`
+	Estimate struct {
+		Bytes       *int64 `json:"bytes"`
+		Error       *int64 `json:"standard_error_bytes"`
+		SampleBytes *int64 `json:"sample_bytes"`
+	} `json:"c_live_estimate"`
+	Go           goSplit      `json:"go"`
+	Process      processStats `json:"process"`
+	Cgroup       cgroupStats  `json:"cgroup"`
+	ThreadStacks int64        `json:"thread_stacks"`
+	MmapTop      []mmapStack  `json:"c_mmap_top"`
+	Warnings     []string     `json:"warnings"`
+}
+
+// ownerPart is what one owner has of the RSS.
+type ownerPart struct {
+	Name     string `json:"name"`
+	Bytes    *int64 `json:"bytes"` // nil: in a neighbour's figure
+	Exact    bool   `json:"exact"`
+	Huge     int64  `json:"huge_bytes"`
+	LazyFree int64  `json:"lazy_free_bytes"`
+	Swap     int64  `json:"swap_bytes"`
+	Mapped   *int64 `json:"mapped_bytes"`
+}
+
+// goSplit is what Go's heap is made of: not resident bytes, but what the runtime counts.
+type goSplit struct {
+	Source   *string `json:"source"`
+	InUse    *int64  `json:"heap_in_use_bytes"`
+	Free     *int64  `json:"heap_free_bytes"`
+	Released *int64  `json:"heap_released_bytes"`
+	Stacks   *int64  `json:"stacks_bytes"`
+	Metadata *int64  `json:"metadata_bytes,omitempty"`
+}
+
+type processStats struct {
+	RSS      *int64 `json:"vm_rss_bytes"`
+	RSSAnon  *int64 `json:"rss_anon_bytes"`
+	RSSFile  *int64 `json:"rss_file_bytes"`
+	RSSShmem *int64 `json:"rss_shmem_bytes"`
+	Data     *int64 `json:"vm_data_bytes"`
+	Stk      *int64 `json:"vm_stk_bytes"`
+	Size     *int64 `json:"vm_size_bytes"`
+	Swap     *int64 `json:"vm_swap_bytes"`
+	Threads  *int64 `json:"threads"`
+}
+
+type cgroupStats struct {
+	Version *int   `json:"version"` // nil: none was found
+	Path    string `json:"path"`
+	Current *int64 `json:"current_bytes"`
+	Limit   *int64 `json:"limit_bytes"` // nil: none
+	Anon    *int64 `json:"anon_bytes"`
+	File    *int64 `json:"file_bytes"`
+	Kernel  *int64 `json:"kernel_bytes"`
+	Swap    *int64 `json:"swap_bytes"`
+}
+
+// mmapStack is C memory mapped past malloc, by who mapped it; leaf first.
+type mmapStack struct {
+	Bytes  int64    `json:"bytes"`
+	Mapped int64    `json:"mapped_bytes"`
+	Frames []string `json:"frames"`
+}
+
+// The owners' names, fixed by the interface.
+const (
+	goHeap        = "go_heap"
+	goStacks      = "go_stacks"
+	goMetadata    = "go_metadata"
+	cLive         = "c_live"
+	cRetained     = "c_retained"
+	cMmap         = "c_mmap"
+	threadStacks  = "thread_stacks"
+	programOwner  = "program"
+	librariesPart = "libraries"
+	mappedFiles   = "mapped_files"
+	sharedMemory  = "shared_memory"
+	shimOwner     = "shim"
+	untrackedMmap = "untracked_mmap"
+)
+
+var ownerLabels = map[string]string{
+	goHeap: "Go heap", goStacks: "goroutine stacks", goMetadata: "Go metadata", cLive: "C live", cRetained: "C retained",
+	cMmap: "C mmap", threadStacks: "thread stacks", librariesPart: "libraries", shimOwner: "cgoheap itself",
+	untrackedMmap: "untracked mmap",
+}
+
+// ownerLabel is for people; an owner that this command does not know yet keeps its name.
+func ownerLabel(name string) string {
+	if label := ownerLabels[name]; label != "" {
+		return label
+	}
+	return strings.ReplaceAll(escapeName(name), "_", " ")
+}
+
+func (a *account) owner(name string) ownerPart {
+	for _, o := range a.Owners {
+		if o.Name == name {
+			return o
+		}
+	}
+	return ownerPart{Name: name}
+}
+
+// resident is what an owner has; 0 also where it is not known.
+func (a *account) resident(names ...string) int64 {
+	var sum int64
+	for _, name := range names {
+		sum += known(a.owner(name).Bytes)
+	}
+	return sum
+}
+
+func known(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+// answer fetches JSON, and keeps the text as it was sent.
+func (c *client) answer(method, path string, into any) ([]byte, error) {
+	body, err := c.request(method, path, nil, accountTimeout, maxAccountBytes)
+	var refused errRefused
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		return nil, fmt.Errorf("%s was started with a %s that has no %s: restart it with the one that belongs to cgoheap %s",
+			c.process.title(), libraryName, path, version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
+			c.process.title(), version, escapeName(err.Error()))
+	}
+	return body, nil
+}
+
+func (c *client) account() (*account, []byte, error) {
+	a := &account{}
+	body, err := c.answer(http.MethodGet, "/v1/account", a)
+	return a, body, err
+}
+
+// object is a JSON object whose members keep their order, so that what the shim
+// says passes through unchanged, also what this command does not know.
+type object []member
+
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+func parseObject(text []byte) (object, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	var o object
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{}
+		m.key, _ = key.(string)
+		if err := d.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		o = append(o, m)
+	}
+	return o, nil
+}
+
+// set replaces a member, or adds it at the end.
+func (o *object) set(key string, value any) error {
+	var b bytes.Buffer
+	if err := writeJSON(&b, value); err != nil {
+		return err
+	}
+	text := json.RawMessage(bytes.TrimSpace(b.Bytes()))
+	for i := range *o {
+		if (*o)[i].key == key {
+			(*o)[i].value = text
+			return nil
+		}
+	}
+	*o = append(*o, member{key, text})
+	return nil
+}
+
+// merge sets in the member of that name, an object, the members of value.
+func (o *object) merge(key string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	from, err := parseObject(text)
+	if err != nil {
+		return err
+	}
+	for i := range *o {
+		if (*o)[i].key != key {
+			continue
+		}
+		into, err := parseObject((*o)[i].value)
+		if err != nil {
+			return err
+		}
+		for _, m := range from {
+			if err := into.set(m.key, m.value); err != nil {
+				return err
+			}
+		}
+		return o.set(key, into)
+	}
+	return o.set(key, from)
+}
+
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		key, err := json.Marshal(m.key)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(m.value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}

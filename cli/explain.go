@@ -1,0 +1,223 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+const explainHelp = `usage: cgoheap explain PID [flags]
+
+Says what the resident memory (RSS) of a process is made of: every resident
+byte has one owner, and the rest is shown as unexplained.  Then what the kernel
+and the cgroup say, and a verdict: what dominates, what grew since the last
+look, whether it is a leak, and what to do next.
+
+  --go-pprof URL   ask the service's own net/http/pprof for what Go's heap is
+                   made of, where cgoheap cannot know it (stripped programs)
+  --json           the account for machines, with the verdict
+
+"~" marks an estimate.  GROWN is since you last looked at this process.
+
+Example:
+  $ cgoheap explain 4242
+  service (4242)  sampling 1 in 512KiB  up 4d02h  RSS 1.2 GiB
+
+  OWNER           RESIDENT    SHARE      GROWN
+  Go heap         81.0 MiB    6.4 %   +1.0 MiB
+    in use 60.2 MiB, free and not returned 20.1 MiB, released 12.0 MiB
+  C live         614.4 KiB    0.0 %        0 B
+    in use 620.0 KiB, glibc says; ~612.0 KiB by samples
+  C retained       1.1 GiB   91.2 %        0 B
+    free in 37 arenas
+  ...
+  C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 614.4 KiB.
+  Not a leak. Try ` + "`cgoheap trim 4242`" + `; if it returns, run with
+  MALLOC_ARENA_MAX=2.
+
+cgoheap profile --memory PID saves the same as a flame graph.
+`
+
+type explainOptions struct {
+	goPprof string
+	asJSON  bool
+}
+
+func parseExplain(args []string) (*explainOptions, int, error) {
+	o := &explainOptions{}
+	f := newFlags()
+	f.boolean("--json", &o.asJSON)
+	f.add("--go-pprof", &flagSpec{set: func(v string) (err error) {
+		o.goPprof, err = goPprofURL(v)
+		return err
+	}})
+	rest, err := f.parseExactly(args, "PID")
+	if err != nil {
+		return nil, 0, err
+	}
+	pid, err := parsePID(rest[0])
+	return o, pid, err
+}
+
+// explanation is one look at a process: the account, and what is concluded from it.
+type explanation struct {
+	process *process
+	status  *status
+	account *account
+	body    []byte // the account as it was sent
+	grown   *growth
+	verdict []finding
+	filled  bool // Go's part, from the service
+}
+
+func explain(std stdio, args []string) error {
+	o, pid, err := parseExplain(args)
+	if err != nil {
+		return err
+	}
+	c, err := attach(pid)
+	if err != nil {
+		return err
+	}
+	e, err := o.look(c)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return e.writeJSON(std)
+	}
+	e.print(std)
+	return nil
+}
+
+func (o *explainOptions) look(c *client) (*explanation, error) {
+	e := &explanation{process: c.process}
+	// Before the account: what Go uses then, it has mapped by now.
+	var split *goSplit
+	var err error
+	if o.goPprof != "" {
+		if split, err = fetchGoSplit(o.goPprof); err != nil {
+			return nil, err
+		}
+	}
+	if e.status, err = c.status(); err != nil {
+		return nil, err
+	}
+	if e.account, e.body, err = c.account(); err != nil {
+		return nil, err
+	}
+	if split != nil {
+		if err := e.account.fillGo(split, o.goPprof); err != nil {
+			return nil, err
+		}
+		e.filled = true
+	}
+	store := openAccountStore()
+	e.grown = growthSince(store.last(e.process), e.account)
+	store.keep(e.process, e.body)
+	env, _ := e.process.environ() // without it, what is set there is not known
+	e.verdict = judgeAccount(&situation{
+		account: e.account, grown: e.grown, pid: e.process.pid, env: env,
+		goPprof: o.goPprof, dormant: e.status.State == "dormant",
+	})
+	return e, nil
+}
+
+// writeJSON passes on what the shim said, with what this command adds.
+func (e *explanation) writeJSON(std stdio) error {
+	o, err := parseObject(e.body)
+	if err == nil && e.filled {
+		err = o.merge("go", e.account.Go)
+	}
+	if err == nil {
+		err = o.set("grown", e.grown)
+	}
+	if err == nil {
+		err = o.set("verdict", e.verdict)
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(std.out, o)
+}
+
+const (
+	plainWidth = 100
+	maxWidth   = 120 // longer lines are hard to read
+	shownRules = 3
+)
+
+func (e *explanation) print(std stdio) {
+	width := plainWidth
+	if std.terminal != nil {
+		if w, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && w > 0 {
+			width = min(w, maxWidth)
+		}
+	}
+	fmt.Fprintf(std.out, "%s  RSS %s\n\n", e.status.headline(e.process), formatBytes(e.account.RSS))
+	e.printOwners(std, width)
+	fmt.Fprintln(std.out)
+	e.printKernel(std, width)
+	fmt.Fprintln(std.out)
+	e.printVerdict(std, width)
+	for _, w := range e.account.Warnings {
+		printWrapped(std, "note: "+escapeName(w), "  ", width)
+	}
+}
+
+// printVerdict keeps to what a tired person reads; the rest is named.
+func (e *explanation) printVerdict(std stdio, width int) {
+	var left []string
+	for i, f := range e.verdict {
+		if i >= shownRules {
+			left = append(left, f.Rule)
+			continue
+		}
+		printWrapped(std, f.Text, "", width)
+	}
+	if len(left) > 0 {
+		printWrapped(std, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".", "", width)
+	}
+}
+
+func printWrapped(std stdio, text, indent string, width int) {
+	for i, line := range wrap(text, width-len(indent)) {
+		if i > 0 {
+			line = indent + line
+		}
+		fmt.Fprintln(std.out, line)
+	}
+}
+
+// wrap breaks text at spaces, but never inside `a command`.
+func wrap(text string, width int) []string {
+	var lines []string
+	line, quoted := "", false
+	for _, word := range strings.Fields(text) {
+		glued := quoted
+		if strings.Count(word, "`")%2 == 1 {
+			quoted = !quoted
+		}
+		switch {
+		case line == "":
+			line = word
+		case glued:
+			line += " " + word
+			if at := lastBreak(line); len([]rune(line)) > width && at > 0 {
+				lines, line = append(lines, line[:at]), line[at+1:]
+			}
+		case len([]rune(line))+1+len([]rune(word)) > width:
+			lines, line = append(lines, line), word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
+
+// lastBreak is the space before the command that the line ends in.
+func lastBreak(line string) int {
+	open := strings.LastIndexByte(strings.TrimRight(line, "`.,;:)"), '`')
+	return strings.LastIndexByte(line[:max(open, 0)], ' ')
+}

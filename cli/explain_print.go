@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// The tables of `cgoheap explain`.
+
+const (
+	shownMmapStacks = 3
+	shownFrames     = 5
+)
+
+// printOwners is the table; under an owner's row stands what is known of its inside.
+func (e *explanation) printOwners(std stdio, width int) {
+	a := e.account
+	rows := [][]string{{"OWNER", "RESIDENT", "SHARE", "GROWN"}}
+	details := [][]string{nil}
+	add := func(label, resident string, bytes int64, grown *int64, inside []string) {
+		share := "-"
+		if a.RSS > 0 && resident != "-" {
+			share = fmt.Sprintf("%.1f %%", 100*float64(bytes)/float64(a.RSS))
+		}
+		change := "-"
+		if grown != nil {
+			change = formatGrowth(*grown)
+		}
+		rows = append(rows, []string{label, resident, share, change})
+		details = append(details, inside)
+	}
+	for _, o := range a.Owners {
+		inside := e.details(o)
+		switch {
+		case o.Bytes == nil:
+			add(ownerLabel(o.Name), "-", 0, nil, inside)
+		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0:
+			add(ownerLabel(o.Name), estimate(formatBytes(*o.Bytes), !o.Exact), *o.Bytes, e.grown.of(o.Name), inside)
+		}
+	}
+	var unexplained, total *int64
+	if e.grown != nil {
+		change := a.Unexplained - e.grown.last.Unexplained
+		unexplained, total = &change, &e.grown.RSS
+	}
+	add("unexplained", formatBytes(a.Unexplained), a.Unexplained, unexplained, nil)
+	add("RSS", formatBytes(a.RSS), a.RSS, total, nil)
+	if e.grown == nil {
+		for i := range rows {
+			rows[i] = rows[i][:3]
+		}
+	}
+	printDetailed(std, rows, details, width)
+}
+
+func printDetailed(std stdio, rows, details [][]string, width int) {
+	var table bytes.Buffer
+	writeTable(&table, []bool{false, true, true, true}[:len(rows[0])], rows)
+	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
+		fmt.Fprintln(std.out, line)
+		for _, d := range details[i] {
+			fmt.Fprintln(std.out, "  "+cutEnd(d, width-2))
+		}
+	}
+}
+
+// details are lines, each safe for a terminal.
+func (e *explanation) details(o ownerPart) []string {
+	var lines []string
+	add := func(line string) {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	switch o.Name {
+	case goHeap:
+		add(e.insideGoHeap())
+	case goStacks:
+		add(e.insideGoStacks(o))
+	case goMetadata:
+		if n := e.account.Go.Metadata; n != nil {
+			add(formatBytes(*n) + " by the runtime's count")
+		}
+	case cLive:
+		add(e.insideLive())
+	case cRetained:
+		add(e.insideRetained())
+	case cMmap:
+		lines = append(lines, e.mmapStacks(o)...)
+	case threadStacks:
+		add(countOf(int(e.account.ThreadStacks), "stack", "stacks") + mappedOf(o))
+	}
+	add(kernelKinds(o))
+	return lines
+}
+
+func (e *explanation) insideGoHeap() string {
+	g := &e.account.Go
+	if g.InUse == nil && g.Free == nil && g.Released == nil {
+		return "what of it is in use is not known: --go-pprof URL asks the service"
+	}
+	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", bytesOrDash(g.InUse), bytesOrDash(g.Free),
+		bytesOrDash(g.Released), escapeName(textOrDash(g.Source)))
+}
+
+func (e *explanation) insideGoStacks(o ownerPart) string {
+	n := e.account.Go.Stacks
+	switch {
+	case o.Bytes == nil && n == nil:
+		return "not known apart: they are in Go heap's figure"
+	case o.Bytes == nil:
+		return "in Go heap's figure: " + formatBytes(*n) + " by the runtime's count"
+	case n != nil:
+		return formatBytes(*n) + " by the runtime's count"
+	}
+	return ""
+}
+
+func (e *explanation) insideLive() string {
+	var parts []string
+	if n := e.account.Allocator.InUse; n != nil {
+		parts = append(parts, fmt.Sprintf("in use %s, %s says", formatBytes(*n), e.allocator()))
+	}
+	if n := e.account.Estimate.Bytes; n != nil && *n == 0 && known(e.account.Estimate.SampleBytes) != 1 {
+		parts = append(parts, "too little for a sample")
+	} else if n != nil {
+		margin := known(e.account.Estimate.Error)
+		text := estimate(formatBytes(*n), margin > 0) + " by samples"
+		if margin > 0 {
+			text += fmt.Sprintf(" (standard error %s)", formatBytes(margin))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (e *explanation) insideRetained() string {
+	a := &e.account.Allocator
+	var parts []string
+	if a.Free != nil {
+		parts = append(parts, fmt.Sprintf("free %s, %s says", formatBytes(*a.Free), e.allocator()))
+	}
+	if a.Arenas != nil {
+		parts = append(parts, countOf(int(*a.Arenas), "arena", "arenas"))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (e *explanation) allocator() string {
+	return escapeName(orElse(e.account.Allocator.Name, "the allocator"))
+}
+
+// mmapStacks name who mapped, the largest first.
+func (e *explanation) mmapStacks(o ownerPart) []string {
+	var lines []string
+	if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
+		lines = append(lines, formatBytes(*o.Mapped)+" mapped and usable")
+	}
+	width := 0
+	shown := e.account.MmapTop[:min(shownMmapStacks, len(e.account.MmapTop))]
+	for _, s := range shown {
+		width = max(width, len(formatBytes(s.Bytes)))
+	}
+	for _, s := range shown {
+		var frames []string
+		for _, f := range s.Frames[:min(shownFrames, len(s.Frames))] {
+			frames = append(frames, escapeName(f))
+		}
+		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), strings.Join(frames, " < ")))
+	}
+	if left := len(e.account.MmapTop) - len(shown); left > 0 {
+		lines = append(lines, "and "+countOf(left, "stack more", "stacks more"))
+	}
+	return lines
+}
+
+func mappedOf(o ownerPart) string {
+	if o.Mapped == nil {
+		return ""
+	}
+	return ", " + formatBytes(*o.Mapped) + " mapped"
+}
+
+// kernelKinds is what resident does not mean the usual thing for.
+func kernelKinds(o ownerPart) string {
+	var parts []string
+	for _, k := range []struct {
+		bytes int64
+		what  string
+	}{{o.Huge, "in huge pages"}, {o.LazyFree, "freed lazily"}, {o.Swap, "more in swap"}} {
+		if k.bytes > 0 {
+			parts = append(parts, formatBytes(k.bytes)+" "+k.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// printKernel is what the kernel counts, which others go by.
+func (e *explanation) printKernel(std stdio, width int) {
+	p := &e.account.Process
+	fmt.Fprintf(std.out, "VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s\n", bytesOrDash(p.RSS), bytesOrDash(p.RSSAnon),
+		bytesOrDash(p.RSSFile), bytesOrDash(p.RSSShmem))
+	threads := "-"
+	if p.Threads != nil {
+		threads = formatCount(*p.Threads)
+	}
+	fmt.Fprintf(std.out, "VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s\n", bytesOrDash(p.Size), bytesOrDash(p.Data),
+		bytesOrDash(p.Stk), bytesOrDash(p.Swap), threads)
+	for _, line := range e.cgroupLines() {
+		printWrapped(std, line, "  ", width)
+	}
+}
+
+func (e *explanation) cgroupLines() []string {
+	c := &e.account.Cgroup
+	if c.Version == nil || c.Current == nil {
+		return []string{"no memory cgroup was found"}
+	}
+	limit := "no limit"
+	if c.Limit != nil {
+		limit = "limit " + formatBytes(*c.Limit)
+	}
+	names := [4]string{"memory.current", "anon", "file", "kernel"}
+	if *c.Version == 1 {
+		names = [4]string{"usage", "rss", "cache", "kernel"}
+	}
+	return []string{
+		fmt.Sprintf("cgroup v%d %s: %s %s, %s; %s %s, %s %s, %s %s, swap %s", *c.Version, quoteShell(c.Path), names[0],
+			formatBytes(*c.Current), limit, names[1], bytesOrDash(c.Anon), names[2], bytesOrDash(c.File),
+			names[3], bytesOrDash(c.Kernel), bytesOrDash(c.Swap)),
+		e.whyTheyDiffer(),
+	}
+}
+
+// whyTheyDiffer: the commonest question about the two figures.
+func (e *explanation) whyTheyDiffer() string {
+	if *e.account.Cgroup.Current > e.account.RSS {
+		return "The cgroup has more than this process's RSS: it also counts page cache, the kernel's own memory and its other processes."
+	}
+	return "The cgroup has less than this process's RSS: a page shared with others is charged once, to the cgroup that touched it first."
+}
+
+func bytesOrDash(n *int64) string {
+	if n == nil {
+		return "-"
+	}
+	return formatBytes(*n)
+}
+
+func textOrDash(text *string) string {
+	if text == nil || *text == "" {
+		return "-"
+	}
+	return *text
+}

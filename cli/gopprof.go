@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Go's own figures, from the service: net/http/pprof writes runtime.MemStats
+// below its heap profile as text, one "# HeapInuse = 123" a line.
+
+const (
+	goPprofTimeout  = 30 * time.Second
+	maxGoPprofBytes = 256 << 20
+	memStatsSource  = "runtime.MemStats"
+)
+
+// goPprofURL completes what a person gives: host:port, or the URL of the index or of the heap profile.
+func goPprofURL(given string) (string, error) {
+	wrong := usagef("wants a URL such as http://127.0.0.1:6060/debug/pprof/heap")
+	if !strings.Contains(given, "://") {
+		given = "http://" + given
+	}
+	u, err := url.Parse(given)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", wrong
+	}
+	switch strings.TrimRight(u.Path, "/") {
+	case "":
+		u.Path = "/debug/pprof/heap"
+	case "/debug/pprof":
+		u.Path = "/debug/pprof/heap"
+	}
+	query := u.Query()
+	query.Set("debug", "1")
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+// fetchGoSplit asks the service.  Each error is one sentence.
+func fetchGoSplit(target string) (*goSplit, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), goPprofTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, err
+	}
+	shown := quoteShell(target)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s: is net/http/pprof served there?", shown, escapeName(cutEnd(resp.Status, 100)))
+	}
+	body, err := readBounded(resp.Body, maxGoPprofBytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))
+	}
+	split, err := parseMemStats(body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", shown, err)
+	}
+	return split, nil
+}
+
+func explainFetch(err error) string {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
+		return "no answer within " + formatDuration(goPprofTimeout)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nobody listens there"
+	}
+	return escapeName(cutEnd(err.Error(), 200))
+}
+
+// memStats are the lines that tell Go's split; of "in use / obtained" the first figure.
+var memStats = []string{"HeapInuse", "HeapIdle", "HeapReleased", "Stack", "MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys"}
+
+func parseMemStats(text []byte) (*goSplit, error) {
+	found := map[string]int64{}
+	_, stats, there := bytes.Cut(text, []byte("# runtime.MemStats\n"))
+	lines := bufio.NewScanner(bytes.NewReader(stats))
+	lines.Buffer(nil, 1<<20) // PauseNs is a long line
+	for lines.Scan() {
+		key, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "# "), " = ")
+		if !ok {
+			continue
+		}
+		first, _, _ := strings.Cut(value, " ")
+		if n, err := strconv.ParseInt(first, 10, 64); err == nil && n >= 0 {
+			found[key] = n
+		}
+	}
+	for _, name := range memStats {
+		if _, ok := found[name]; !ok || !there {
+			return nil, errors.New("is no heap profile with Go's MemStats: give the service's own /debug/pprof/heap")
+		}
+	}
+	if found["HeapReleased"] > found["HeapIdle"] {
+		return nil, errors.New("has figures that contradict each other: more heap released than idle")
+	}
+	source := memStatsSource
+	inUse, free, released := found["HeapInuse"], found["HeapIdle"]-found["HeapReleased"], found["HeapReleased"]
+	stacks := found["Stack"]
+	metadata := found["MSpan"] + found["MCache"] + found["BuckHashSys"] + found["GCSys"] + found["OtherSys"]
+	return &goSplit{Source: &source, InUse: &inUse, Free: &free, Released: &released, Stacks: &stacks, Metadata: &metadata}, nil
+}
+
+// fillGo takes from the service what the account does not know, and makes sure
+// that both speak of one process: Go cannot use more than it has mapped.
+func (a *account) fillGo(from *goSplit, target string) error {
+	mapped := a.owner(goHeap).Mapped
+	if mapped != nil && known(from.InUse)+known(from.Stacks) > *mapped {
+		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", quoteShell(target),
+			formatBytes(known(from.InUse)+known(from.Stacks)), formatBytes(*mapped))
+	}
+	filled := false
+	for _, f := range []struct{ to, from **int64 }{
+		{&a.Go.InUse, &from.InUse}, {&a.Go.Free, &from.Free}, {&a.Go.Released, &from.Released},
+		{&a.Go.Stacks, &from.Stacks}, {&a.Go.Metadata, &from.Metadata},
+	} {
+		if *f.to == nil {
+			*f.to = *f.from
+			filled = true
+		}
+	}
+	switch {
+	case a.Go.Source == nil || *a.Go.Source == "":
+		a.Go.Source = from.Source
+	case filled:
+		both := *a.Go.Source + ", " + memStatsSource
+		a.Go.Source = &both
+	}
+	return nil
+}

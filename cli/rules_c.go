@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Rules about memory that C code has, or had.
+
+// liveGrowth is what the C heap grew by; 0 where that is noise.  Resident bytes are partly
+// estimated, so the allocator's own count has to have grown too, where both looks have one.
+func (s *situation) liveGrowth() int64 {
+	grew := known(s.grown.of(cLive))
+	if grew <= 0 {
+		return 0
+	}
+	before := s.account.resident(cLive) - grew
+	enough := max(liveGrowthBytes, int64(liveGrowthShare*float64(before)))
+	if now, last := s.account.Allocator.InUse, s.grown.last.Allocator.InUse; now != nil && last != nil && *now-*last < enough {
+		return 0
+	}
+	if grew < enough {
+		return 0
+	}
+	return grew
+}
+
+func cLiveGrows(s *situation) string {
+	grew := s.liveGrowth()
+	if grew == 0 {
+		return ""
+	}
+	rate := ""
+	if s.grown.Elapsed >= growthTime {
+		rate = fmt.Sprintf(" (%s an hour)", formatBytes(int64(float64(grew)*float64(time.Hour)/float64(s.grown.Elapsed))))
+	}
+	return fmt.Sprintf("C live grew by %s%s %s, to %s. If that goes on at a steady load it is a leak: "+
+		"%s shows who holds it, %s saves the blocks that are old.", formatBytes(grew), rate, s.since(),
+		s.of(s.has(cLive)), s.command("top %d"), s.command("profile %d --older 10m"))
+}
+
+func cLiveDominates(s *situation) string {
+	if s.dominant != cLive || s.liveGrowth() > 0 {
+		return ""
+	}
+	text := fmt.Sprintf("C code holds %s, in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.command("top %d"))
+	if s.account.owner(cRetained).Bytes == nil {
+		text = fmt.Sprintf("The C allocator has %s; what of that is in use it does not say. %s shows who allocated what is, %s whether the rest returns.",
+			s.of(s.has(cLive)), s.command("top %d"), s.command("trim %d"))
+	}
+	switch {
+	case s.grown.of(cLive) == nil:
+		text += " To see whether it grows, run this again in some minutes."
+	case s.grown.Elapsed < growthTime:
+		text += " It has not grown " + s.since() + ", which is too short to tell."
+	default:
+		text += " It has not grown " + s.since() + ": a cache or a working set rather than a leak."
+	}
+	return text
+}
+
+func cRetainedLarge(s *situation) string {
+	if !s.large(cRetained) {
+		return ""
+	}
+	where := ""
+	if n := s.account.Allocator.Arenas; n != nil {
+		where = " in " + countOf(int(*n), "arena", "arenas")
+	}
+	return fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s. Not a leak. Try %s; if it returns, %s.",
+		formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive)), s.command("trim %d"), s.keepSmall())
+}
+
+// keepSmall is what makes the allocator keep less.
+func (s *situation) keepSmall() string {
+	a := &s.account.Allocator
+	switch {
+	case strings.HasPrefix(a.Name, "jemalloc"):
+		return "run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"
+	case strings.HasPrefix(a.Name, "tcmalloc"):
+		return "run with TCMALLOC_RELEASE_RATE=10"
+	case strings.HasPrefix(a.Name, "mimalloc"):
+		return "run with MIMALLOC_PURGE_DELAY=0"
+	case a.Name == "glibc" && known(a.Arenas) > manyArenas && s.env["MALLOC_ARENA_MAX"] == "":
+		return "run with MALLOC_ARENA_MAX=2"
+	}
+	return "have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded"
+}
+
+func cMmapLarge(s *situation) string {
+	if !s.large(cMmap) {
+		return ""
+	}
+	text := fmt.Sprintf("C code mapped %s itself, past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool.",
+		s.of(s.has(cMmap)))
+	if top := s.account.MmapTop; len(top) > 0 && len(top[0].Frames) > 0 {
+		text += fmt.Sprintf(" The largest part, %s, by %s.", formatBytes(top[0].Bytes), mmapCaller(top[0].Frames))
+	}
+	return text + fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use.",
+		s.command("profile %d"))
+}
+
+// mmapCaller is the function that mapped, not the call it used for it.
+func mmapCaller(frames []string) string {
+	for _, f := range frames {
+		switch f {
+		case "mmap", "mmap64", "mremap", "mprotect":
+			continue
+		}
+		return escapeName(f)
+	}
+	return escapeName(frames[0])
+}
+
+func threadStacksLarge(s *situation) string {
+	n := s.has(threadStacks)
+	if s.dominant != threadStacks && !s.atLeast(n, threadStackShare, threadStackBytes) {
+		return ""
+	}
+	return fmt.Sprintf("The stacks of %s hold %s. Go makes a thread for each cgo call that runs at the same time: bound how many do, "+
+		"and see who made the others with %s (`-tagfocus=origin=thread_stack` to pprof).",
+		countOf(int(s.account.ThreadStacks), "thread", "threads"), s.of(n), s.command("profile %d"))
+}
+
+func untrackedMmapLarge(s *situation) string {
+	if !s.large(untrackedMmap) {
+		return ""
+	}
+	return fmt.Sprintf("%s was mapped past libc, so that nobody can say by whom. Candidates: Go's syscall.Mmap and unix.Mmap "+
+		"(off-heap caches such as fastcache), libraries that make system calls themselves, and memory mapped before cgoheap was loaded. "+
+		"`strace -f -k -e trace=mmap` on a canary names the caller.", s.of(s.has(untrackedMmap)))
+}
+
+// estimateDisagrees: a sample stands for bytes asked for, the allocator counts what it gave.
+func estimateDisagrees(s *situation) string {
+	e, given := &s.account.Estimate, s.account.Allocator.InUse
+	if e.Bytes == nil || e.Error == nil || given == nil {
+		return ""
+	}
+	margin := estimateErrors * *e.Error
+	switch {
+	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+estimateBytes:
+		why := "memory from before it sampled, samples that were dropped (" + s.command("doctor %d") + "), or very small blocks"
+		if s.dormant {
+			why = "sampling is off now, and what was allocated meanwhile is not known"
+		}
+		return fmt.Sprintf("The allocator says %s is in use, the samples stand for %s: %s. The profile shows that much less.",
+			formatBytes(*given), aboutBytes(*e.Bytes, margin), why)
+	case float64(*given) < float64(*e.Bytes-margin)-estimateBytes:
+		return fmt.Sprintf("The samples stand for %s, the allocator says only %s is in use: another allocator answers part of malloc, "+
+			"or blocks were freed past cgoheap. What the profile shows may be gone already.",
+			aboutBytes(*e.Bytes, margin), formatBytes(*given))
+	}
+	return ""
+}
+
+func aboutBytes(n, margin int64) string {
+	if margin == 0 {
+		return formatBytes(n)
+	}
+	return fmt.Sprintf("%s ± %s", formatBytes(n), formatBytes(margin))
+}
+
+// cUntouched: blocks need not be resident, and a profile of blocks is then larger than the RSS.
+func cUntouched(s *situation) string {
+	given := known(s.account.Allocator.InUse)
+	n := given - s.has(cLive) - s.account.owner(cLive).Swap
+	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.account.owner(cLive).Bytes == nil {
+		return ""
+	}
+	return fmt.Sprintf("C blocks of %s are in use, %s of that is not resident: allocated and never touched, it costs no RSS. "+
+		"The cgoheap profile counts it all the same, the memory profile does not.", formatBytes(given), formatBytes(n))
+}
+
+// lazyFree names the owner that has most of it.
+func lazyFree(s *situation) string {
+	var sum int64
+	var most ownerPart
+	for _, o := range s.account.Owners {
+		sum += o.LazyFree
+		if o.LazyFree > most.LazyFree {
+			most = o
+		}
+	}
+	if !s.atLeast(sum, lazyFreeShare, lazyFreeBytes) {
+		return ""
+	}
+	return fmt.Sprintf("%s only looks resident: it is freed (MADV_FREE), and the kernel takes it when it needs memory. "+
+		"Most of it is in %s.", s.of(sum), ownerLabel(most.Name))
+}
+
+// hugePages: where an owner has gaps, a huge page keeps 2 MiB for one touched byte.
+func hugePages(s *situation) string {
+	var most ownerPart
+	for _, name := range []string{cRetained, threadStacks, goHeap} {
+		o := s.account.owner(name)
+		if name == goHeap && float64(known(s.account.Go.Free)) < hugeGoFreeShare*float64(known(o.Bytes)) {
+			continue
+		}
+		if o.Huge >= hugeBytes && float64(o.Huge) >= hugeShare*float64(known(o.Bytes)) && o.Huge > most.Huge {
+			most = o
+		}
+	}
+	if most.Huge == 0 {
+		return ""
+	}
+	remedy := "set /sys/kernel/mm/transparent_hugepage/enabled to madvise"
+	if most.Name == goHeap {
+		remedy += ", or run with GODEBUG=disablethp=1"
+	}
+	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in them, and each keeps 2 MiB resident for one touched byte. "+
+		"To compare, %s and start the program anew.", ownerLabel(most.Name), formatBytes(most.Huge), formatBytes(known(most.Bytes)), remedy)
+}
+
+// roundDown to a whole MiB, so that a suggested limit reads well.
+func roundDown(n float64) int64 {
+	return int64(math.Max(0, n)) >> 20 << 20
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Rules about Go's memory, about what the kernel lends, and about limits.
+
+func goHeapDominates(s *situation) string {
+	if s.dominant != goHeap || s.goFree() > s.has(goHeap)/2 && goHeapFree(s) != "" {
+		return ""
+	}
+	inside := ""
+	if s.account.owner(goStacks).Bytes == nil && s.account.Go.Stacks == nil {
+		inside = " (with goroutine stacks in it)"
+	}
+	return fmt.Sprintf("Go's own heap%s is %s. That is not C memory, and Go's profiler is the tool: %s.",
+		inside, s.of(s.has(goHeap)), s.pprof("heap"))
+}
+
+// goFree: a huge page may hold what the runtime counts as released, but never more than there is.
+func (s *situation) goFree() int64 {
+	return min(known(s.account.Go.Free), s.has(goHeap))
+}
+
+func goHeapFree(s *situation) string {
+	free := s.goFree()
+	if !s.atLeast(free, goFreeShare, goFreeBytes) {
+		return ""
+	}
+	return fmt.Sprintf("Go keeps %s free for the next cycle, and returns over minutes what it does not use. Not a leak. "+
+		"A lower GOGC or a GOMEMLIMIT makes it keep less; debug.FreeOSMemory() returns it once.", s.of(free))
+}
+
+func goStacksLarge(s *situation) string {
+	if !s.large(goStacks) {
+		return ""
+	}
+	return fmt.Sprintf("Goroutine stacks are %s: very many goroutines, or deep ones. See which with %s.",
+		s.of(s.has(goStacks)), s.pprof("goroutine"))
+}
+
+func goMetadataLarge(s *situation) string {
+	if !s.large(goMetadata) {
+		return ""
+	}
+	return fmt.Sprintf("The Go runtime's own data is %s: span and heap tables, which follow the largest heap there was, and profiling records. "+
+		"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(goMetadata)))
+}
+
+func mappedFilesLarge(s *situation) string {
+	if !s.large(mappedFiles) {
+		return ""
+	}
+	return fmt.Sprintf("%s is mapped files. It counts as RSS, but it is page cache: the kernel takes it back when it needs memory. Not a leak.",
+		s.of(s.has(mappedFiles)))
+}
+
+func sharedMemoryLarge(s *situation) string {
+	if !s.large(sharedMemory) {
+		return ""
+	}
+	return fmt.Sprintf("%s is shared memory, which counts in the RSS of every process that maps it: do not add RSS up over them. "+
+		"This process's fair share is in `grep Pss: /proc/%d/smaps_rollup`.", s.of(s.has(sharedMemory)), s.pid)
+}
+
+func programDominates(s *situation) string {
+	if s.dominant != programOwner {
+		return ""
+	}
+	return fmt.Sprintf("Most of it, %s, is the program itself and its libraries. Their code is page cache that other processes share: "+
+		"there is little to gain here.", s.of(s.has(programOwner)))
+}
+
+func shimDominates(s *situation) string {
+	if s.dominant != shimOwner {
+		return ""
+	}
+	return fmt.Sprintf("The largest owner, with %s, is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
+		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(shimOwner)))
+}
+
+func swapped(s *situation) string {
+	n := known(s.account.Process.Swap)
+	if !s.atLeast(n, swapShare, swapBytes) {
+		return ""
+	}
+	return fmt.Sprintf("%s more is swapped out: RSS says too little, and what grows may be invisible in it.", formatBytes(n))
+}
+
+// unreclaimable is what the kernel cannot take from the cgroup without killing: shared
+// memory counts as file there, but has no file to go back to.
+func (s *situation) unreclaimable() int64 {
+	c := &s.account.Cgroup
+	cache := max(0, known(c.File)-known(s.account.Process.RSSShmem))
+	return max(0, known(c.Current)-cache)
+}
+
+func nearLimit(s *situation) string {
+	c := &s.account.Cgroup
+	if c.Current == nil || c.Limit == nil || *c.Limit <= 0 || float64(s.unreclaimable()) < limitShare*float64(*c.Limit) {
+		return ""
+	}
+	left := max(0, *c.Limit-s.unreclaimable())
+	return fmt.Sprintf("The cgroup is near its limit: %s of %s cannot be reclaimed, %s more and the kernel kills.",
+		formatBytes(s.unreclaimable()), formatBytes(*c.Limit), formatBytes(left))
+}
+
+// goMemoryLimit: GOMEMLIMIT bounds what Go has, and knows nothing of C's memory.
+func goMemoryLimit(s *situation) string {
+	limit := known(s.account.Cgroup.Limit)
+	goLimit, ok := parseGoMemLimit(s.env["GOMEMLIMIT"])
+	others := s.notGo()
+	if !ok || limit <= 0 || goLimit > math.MaxInt64-others || goLimit+others <= limit {
+		return ""
+	}
+	text := fmt.Sprintf("GOMEMLIMIT=%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
+		escapeName(s.env["GOMEMLIMIT"]), formatBytes(others), formatBytes(limit))
+	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
+	used := known(s.account.Go.InUse) + s.account.resident(goMetadata)
+	if fits <= used {
+		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
+	}
+	return fmt.Sprintf("%s GOMEMLIMIT=%s would fit.", text, plainBytes(uint64(fits)))
+}
+
+// notGo is what of the RSS counts against the limit beside Go's; files can be reclaimed.
+func (s *situation) notGo() int64 {
+	a := s.account
+	return max(0, a.RSS-a.resident(goHeap, goStacks, goMetadata, programOwner, librariesPart, mappedFiles))
+}
+
+// parseGoMemLimit reads bytes with one of the suffixes of runtime/debug; "off" is none.
+func parseGoMemLimit(text string) (int64, bool) {
+	unit := int64(1)
+	for i, suffix := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if strings.HasSuffix(text, suffix) {
+			text, unit = strings.TrimSuffix(text, suffix), 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(strings.TrimSuffix(text, "B"), 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return 0, false
+	}
+	return n * unit, true
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+)
+
+const trimHelp = `usage: cgoheap trim PID [--json]
+
+Has the C allocator of a process return its free memory to the kernel (glibc:
+malloc_trim), and shows the resident memory before and after, by owner.  The
+process runs on; threads that allocate meanwhile may wait for a moment.
+
+  --json   the two accounts for machines
+
+Example:
+  $ cgoheap trim 4242
+  process 4242 (service): malloc_trim returned 1.1 GiB
+
+  OWNER         BEFORE      AFTER    CHANGE
+  C retained   1.1 GiB   12.0 MiB  -1.1 GiB
+  RSS          1.2 GiB  106.1 MiB  -1.1 GiB
+`
+
+// trimmed is what POST /v1/trim answers.
+type trimmed struct {
+	Before   account `json:"before"`
+	After    account `json:"after"`
+	Released int64   `json:"released_bytes"`
+	What     string  `json:"what"`
+}
+
+func trim(std stdio, args []string) error {
+	asJSON := false
+	f := newFlags()
+	f.boolean("--json", &asJSON)
+	rest, err := f.parseExactly(args, "PID")
+	if err != nil {
+		return err
+	}
+	pid, err := parsePID(rest[0])
+	if err != nil {
+		return err
+	}
+	c, err := attach(pid)
+	if err != nil {
+		return err
+	}
+	t := &trimmed{}
+	body, err := c.answer(http.MethodPost, "/v1/trim", t)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		o, err := parseObject(body)
+		if err != nil {
+			return err
+		}
+		return writeJSON(std.out, o)
+	}
+	t.print(std, c.process)
+	return nil
+}
+
+func (t *trimmed) print(std stdio, p *process) {
+	what := escapeName(orElse(t.What, "the allocator"))
+	if t.Released <= 0 {
+		fmt.Fprintf(std.out, "%s: %s returned nothing\n", p.title(), what)
+	} else {
+		fmt.Fprintf(std.out, "%s: %s returned %s\n", p.title(), what, formatBytes(t.Released))
+	}
+	fmt.Fprintln(std.out)
+	writeTable(std.out, []bool{false, true, true, true}, t.rows())
+	if text := t.conclusion(); text != "" {
+		fmt.Fprintln(std.out)
+		printWrapped(std, text, "", plainWidth)
+	}
+}
+
+// rows are the owners that changed, and the sum.
+func (t *trimmed) rows() [][]string {
+	rows := [][]string{{"OWNER", "BEFORE", "AFTER", "CHANGE"}}
+	for _, o := range t.After.Owners {
+		before := t.Before.owner(o.Name).Bytes
+		if o.Bytes == nil || before == nil || *o.Bytes == *before {
+			continue
+		}
+		rows = append(rows, trimRow(ownerLabel(o.Name), *before, *o.Bytes))
+	}
+	if t.Before.Unexplained != t.After.Unexplained {
+		rows = append(rows, trimRow("unexplained", t.Before.Unexplained, t.After.Unexplained))
+	}
+	return append(rows, trimRow("RSS", t.Before.RSS, t.After.RSS))
+}
+
+func trimRow(label string, before, after int64) []string {
+	return []string{label, formatBytes(before), formatBytes(after), formatGrowth(after - before)}
+}
+
+const (
+	// What is left of the retained memory for a trim to have helped, or not.
+	trimHelped = 0.50
+	trimWorth  = 16 << 20
+)
+
+// conclusion says what the outcome means for the next time.
+func (t *trimmed) conclusion() string {
+	before, after := t.Before.resident(cRetained), t.After.resident(cRetained)
+	s := &situation{account: &t.Before}
+	switch {
+	case before < trimWorth:
+		return ""
+	case float64(after) <= trimHelped*float64(before):
+		return "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
+	}
+	return fmt.Sprintf("%s of free memory stays: it shares its pages with blocks that are in use, or the program takes it back at once.",
+		formatBytes(after))
+}
