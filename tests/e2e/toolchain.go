@@ -65,8 +65,16 @@ func repositoryRoot() string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-func shimPath(t testing.TB) string {
-	path, err := filepath.Abs(filepath.Join(repositoryRoot(), "build", "libcgoheap.so"))
+func shimPath(t testing.TB) string { return built(t, "libcgoheap.so") }
+
+// built is a file that make has made. CGOHEAP_E2E_BUILD names another BUILD
+// directory than make's own.
+func built(t testing.TB, name string) string {
+	dir := os.Getenv("CGOHEAP_E2E_BUILD")
+	if dir == "" {
+		dir = filepath.Join(repositoryRoot(), "build")
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}

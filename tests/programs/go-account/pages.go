@@ -18,8 +18,13 @@ func residentBytes(start, end uintptr) (bytes int64) {
 	return residentIn(pagemap, start, end)
 }
 
+var buffer []byte
+
 func residentIn(pagemap *os.File, start, end uintptr) (bytes int64) {
-	entries := make([]byte, (end-start)/pageBytes*8)
+	if need := int((end - start) / pageBytes * 8); len(buffer) < need {
+		buffer = make([]byte, need)
+	}
+	entries := buffer[:(end-start)/pageBytes*8]
 	if _, err := pagemap.ReadAt(entries, int64(start/pageBytes*8)); err != nil {
 		panic(err)
 	}
