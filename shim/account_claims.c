@@ -12,8 +12,12 @@
 #include "ledger.h"
 #include "live.h"
 #include "ownthread.h"
+#include "selfmem.h"
 
 #define MAX_OWN_RANGES 256
+
+/* Where in a stack its thread's descriptor begins: at most so far from the end. */
+#define STACK_TOP_BYTES (2 * PAGE_BYTES)
 
 /* Pages that may be looked at one by one for the header of a big block. */
 #define MAX_SEARCH_PAGES 65536
@@ -110,6 +114,25 @@ static const uint8_t owner_of_kind[LEDGER_KIND_COUNT] = {
 	[LEDGER_CACHED_STACK] = OWNER_THREAD_STACKS,
 };
 
+/*
+ * Whether a stack whose thread has ended is still that, and not something that has
+ * been mapped in its place unseen: libc leaves the thread's descriptor at its
+ * upper end, which begins with its own address twice (tcbhead_t: tcb and self).
+ */
+static bool is_still_stack(const struct ledger_range *r)
+{
+	uint64_t words[PAGE_BYTES / 8];
+	for (uint64_t page = r->end - PAGE_BYTES;
+	     page >= r->start && r->end - page <= STACK_TOP_BYTES; page -= PAGE_BYTES) {
+		if (!selfmem_read(page, words, sizeof(words)))
+			continue;
+		for (size_t i = 0; i + 2 < COUNT_OF(words); i += 2)
+			if (words[i] == page + i * 8 && words[i + 2] == words[i])
+				return true;
+	}
+	return false;
+}
+
 static struct claims *claims_for(struct account_job *job, const struct ledger_range *r)
 {
 	if (r->flags & LEDGER_FILE)
@@ -130,12 +153,17 @@ static bool take_range(struct account_job *job, const struct ledger_range *r)
 	return ok && claims_add(job->scratch, &job->go_heap, r->start, r->end, OWNER_GO_HEAP, 0);
 }
 
+static bool is_believed(const struct ledger_range *r)
+{
+	return r->kind < LEDGER_KIND_COUNT && (r->kind != LEDGER_CACHED_STACK || is_still_stack(r));
+}
+
 static int read_ledger(struct account_job *job)
 {
 	struct ledger_range *ranges;
 	long count = ledger_copy(job->scratch, &ranges);
 	for (long i = 0; i < count; i++)
-		if (ranges[i].kind < LEDGER_KIND_COUNT && !take_range(job, &ranges[i]))
+		if (is_believed(&ranges[i]) && !take_range(job, &ranges[i]))
 			return -1;
 	return count < 0 ? -1 : 0;
 }

@@ -86,9 +86,9 @@ static const char *start(struct config *config)
 {
 	if (region_init(config->max_memory_bytes))
 		return "no memory";
-	take_early_maps();
 	capture_init();
 	mapcaller_init((uint64_t)real.malloc);
+	take_early_maps();
 	sample_init();
 	threads_init();
 	pthread_atfork(NULL, NULL, after_fork_in_child);

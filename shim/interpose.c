@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "earlymaps.h"
 #include "live.h"
 #include "real.h"
 #include "sample.h"
@@ -165,14 +166,14 @@ EXPORT void *mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)
 {
 	if (active())
 		return track_mmap(p, n, prot, flags, fd, offset, CALLER);
-	return real.mmap(p, n, prot, flags, fd, offset);
+	return earlymaps_mmap(p, n, prot, flags, fd, offset, CALLER);
 }
 
 EXPORT void *mmap64(void *p, size_t n, int prot, int flags, int fd, off64_t offset)
 {
 	if (active())
 		return track_mmap(p, n, prot, flags, fd, offset, CALLER);
-	return real.mmap(p, n, prot, flags, fd, offset);
+	return earlymaps_mmap(p, n, prot, flags, fd, offset, CALLER);
 }
 
 EXPORT int munmap(void *p, size_t n)
