@@ -15,6 +15,7 @@
 #include "control.h"
 #include "ledger.h"
 #include "live.h"
+#include "pagemap.h"
 
 static_assert(offsetof(struct stack, frames) == 32, "region layout");
 static_assert(sizeof(struct site) == 56, "region layout");
@@ -318,6 +319,16 @@ static void age_view_add_block(const struct live_block *block, void *arg)
 	age_view_add(arg, block->site, block->tick, sample_weight(block->size, block->interval));
 }
 
+/*
+ * What a range holds.  Of a thread's stack that is what has been touched: its 8 MiB
+ * are address space, and nobody's leak.
+ */
+static uint64_t range_bytes(const struct ledger_range *r)
+{
+	return r->kind == LEDGER_THREAD_STACK ? pagemap_resident_bytes(r->start, r->end)
+					      : r->end - r->start;
+}
+
 /* A mapping's pieces are as old as each is; the object goes with the piece that stands for it. */
 static int age_view_add_ranges(const struct age_view *view, struct scratch *scratch)
 {
@@ -330,7 +341,7 @@ static int age_view_add_ranges(const struct age_view *view, struct scratch *scra
 		if (ledger_is_counted(r))
 			age_view_add(view, r->site, r->tick,
 				     (struct weight){objects << WEIGHT_OBJECT_BITS,
-						     (r->end - r->start) << WEIGHT_BYTE_BITS});
+						     range_bytes(r) << WEIGHT_BYTE_BITS});
 	}
 	return count < 0 ? -1 : 0;
 }
@@ -355,6 +366,40 @@ static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct 
 	return 0;
 }
 
+static bool is_of_threads(const struct tally *t)
+{
+	return site_at(t->site)->origin == ORIGIN_THREAD_STACK;
+}
+
+/* Threads' stacks in use by what they hold now. */
+static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out)
+{
+	struct tally_index index;
+	struct ledger_range *list;
+	size_t stacks = 0;
+	long count;
+
+	for (size_t i = 0; i < out->count; i++)
+		if (is_of_threads(&out->tallies[i])) {
+			out->tallies[i].inuse_bytes = 0;
+			stacks++;
+		}
+	if (!stacks)
+		return 0;
+	count = ledger_copy(scratch, &list);
+	if (count < 0 || tally_index_build(&index, scratch, out->tallies, out->count))
+		return -1;
+	for (long i = 0; i < count; i++) {
+		const struct ledger_range *r = &list[i];
+		uint32_t slot = 0;
+		if (r->kind == LEDGER_THREAD_STACK && ledger_is_counted(r))
+			slot = *tally_slot(&index, r->site);
+		if (slot)
+			out->tallies[slot - 1].inuse_bytes += (int64_t)range_bytes(r);
+	}
+	return 0;
+}
+
 int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
 {
 	/* Sites made while we read may be missed: they are younger than the snapshot. */
@@ -365,7 +410,8 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 	if (!out->tallies)
 		return -1;
 	snapshot_fill(out, room, min_age_ns == 0);
-	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out) : 0;
+	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out)
+			  : snapshot_measure_stacks(scratch, out);
 }
 
 int stacks_difference(struct scratch *scratch, const struct snapshot *before,

@@ -86,7 +86,8 @@ struct snapshot {
  * min_age_ns > 0: only live blocks at least that old count, and the alloc
  * figures equal the in-use ones (Go's profile has no such view; a block that is
  * gone has no age).  That reads the live table, one shard's lock at a time, and
- * the ledger.
+ * the ledger.  Threads' stacks in use count at their resident bytes, read from
+ * pagemap; allocated, at their size.
  */
 int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out);
 

@@ -48,6 +48,16 @@ static NOINLINE void create_large(pthread_t *t, int n)
 		create(&t[i], KIBS(4096), false, waits, &t[i]);
 }
 
+/* Each thread's stack, at what it has touched: something, and little of what it may use. */
+static void stacks_in_use(const char *function, size_t bytes)
+{
+	struct mappings_figures f = mappings_of("thread_stack", function);
+
+	CHECK(f.objects == THREADS);
+	CHECK(f.bytes >= THREADS * KIBS(4) && f.bytes <= THREADS * KIBS(64));
+	CHECK(f.alloc_bytes > 0 && f.alloc_bytes % (long long)(THREADS * bytes) == 0);
+}
+
 static void rounds(void)
 {
 	pthread_t small[THREADS], large[THREADS];
@@ -58,8 +68,8 @@ static void rounds(void)
 		create_small(small, THREADS, false);
 		create_large(large, THREADS);
 		pthread_barrier_wait(&ready);
-		IN_USE("thread_stack", "create_small", THREADS, THREADS * KIBS(128));
-		IN_USE("thread_stack", "create_large", THREADS, THREADS * KIBS(4096));
+		stacks_in_use("create_small", KIBS(128));
+		stacks_in_use("create_large", KIBS(4096));
 		pthread_barrier_wait(&leave);
 		for (int i = 0; i < THREADS; i++) {
 			void *result;

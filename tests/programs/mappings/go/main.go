@@ -126,8 +126,12 @@ func main() {
 	startThread()
 	want("mmap", "", 2, 8<<20)
 	want("mmap", "main.mapInC", 2, 8<<20)
-	want("thread_stack", "main.startThread", 1, 1<<20)
-	if o, b := inUse("thread_stack", "runtime.newm"); o < 20 || b < o<<16 {
+	// In use is what a thread has touched: a page at least, and of its 1 MiB little.
+	if o, b := inUse("thread_stack", "main.startThread"); o != 1 || b < 4<<10 || b > 128<<10 {
+		fmt.Fprintf(os.Stderr, "C's thread: %d objects of %d bytes\n%s", o, b, text())
+		os.Exit(1)
+	}
+	if o, b := inUse("thread_stack", "runtime.newm"); o < 20 || b < o<<12 || b > o<<17 {
 		fmt.Fprintf(os.Stderr, "the runtime's own threads: %d objects of %d bytes\n%s", o, b, text())
 		os.Exit(1)
 	}
