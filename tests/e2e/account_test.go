@@ -265,15 +265,14 @@ func TestAccountAllocators(t *testing.T) {
 				t.Skipf("%s is not installed", c.library)
 			}
 			h := start(t, program(t, "go-account", oneBuild()), hostOptions{preload: library, env: []string{c.keep}, sampleBytes: c.sampleBytes})
-			h.tell("malloc 10000 8192 1")
 			h.accountNow()
 			before := h.account()
 			if before.Allocator.Name != name {
 				t.Errorf("the allocator is %s", before.Allocator.Name)
 			}
-			h.tell("malloc 20000 8192 1")
+			h.tell("malloc 30000 8192 1")
 			full := h.account()
-			wantGrowth(t, before, full, map[string]int64{"c_live": 20000 * 8192}, "shim")
+			wantGrowth(t, before, full, map[string]int64{"c_live": 30000 * 8192}, "shim")
 			h.tell("free 4")
 			wantGrowth(t, full, h.account(), map[string]int64{"c_live": -22500 * 8192, "c_retained": 22500 * 8192}, "shim")
 			h.tell("big %d 0", gib)
