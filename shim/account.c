@@ -157,8 +157,8 @@ static void read_live(struct account_job *job)
 static void measure_live(struct account_job *job)
 {
 	account_live_measure(&job->live, job->parts);
-	if (!account_live_sites(job->scratch, &job->live, job->parts))
-		job->incomplete = true;
+	job->parts->blocks = job->live.blocks;
+	job->parts->block_count = job->live.count;
 	if (job->live.all_bytes > 0)
 		job->out->c_blocks_touched_permille =
 			(uint64_t)(1000 * job->live.all_resident / job->live.all_bytes + 0.5);

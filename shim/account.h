@@ -115,16 +115,19 @@ struct account_part {
 	uint8_t owner; /* of the allocator's, OWNER_C_LIVE are big blocks, OWNER_C_RETAINED all else
 			*/
 };
-/* What the sampled blocks of one site stand for, of what of them is resident. */
-struct account_site {
+/* One sampled block in use, or one of a fair share of them where they are many. */
+struct account_block {
+	uint64_t size;   /* never 0 */
+	uint64_t weight; /* bytes it stands for */
+	uint64_t
+		resident; /* of its own bytes; 0 too where it is in none of the allocator's parts */
 	uint32_t site;
-	uint64_t resident;
 };
 struct account_parts {
 	struct account_part *list; /* ascending */
 	size_t count;
-	struct account_site *sites; /* of the C allocator's blocks */
-	size_t site_count;
+	const struct account_block *blocks;
+	size_t block_count;
 };
 
 /*

@@ -7,8 +7,8 @@
 #include "pagemap.h"
 #include "sample.h"
 
-/* Residency of more would take longer than an account may. */
-#define MAX_KEPT 32768
+/* Enough for a ratio; more would take time, and memory that the account then has to count. */
+#define MAX_KEPT 8192
 
 static uint64_t hash_address(uint64_t address)
 {
@@ -29,7 +29,7 @@ static void keep(struct account_live *l, const struct live_block *block, uint64_
 		return;
 	l->items[l->count] = (struct sort_item){.key = block->address, .value = l->count};
 	l->blocks[l->count++] =
-		(struct live_copy){.size = block->size, .weight = weight, .site = block->site};
+		(struct account_block){.size = block->size, .weight = weight, .site = block->site};
 }
 
 /*
@@ -72,7 +72,7 @@ static bool is_allocators(const struct account_part *part)
 	return part->owner == OWNER_C_LIVE || part->owner == OWNER_C_RETAINED;
 }
 
-static void measure(struct account_live *l, struct live_copy *block, uint64_t address,
+static void measure(struct account_live *l, struct account_block *block, uint64_t address,
 		    const struct account_part *part, struct pagemap_window *window)
 {
 	uint64_t end = address + block->size < part->end ? address + block->size : part->end;
@@ -102,31 +102,4 @@ void account_live_measure(struct account_live *l, const struct account_parts *pa
 			measure(l, &l->blocks[l->items[i].value], address, &parts->list[at],
 				&window);
 	}
-}
-
-bool account_live_sites(struct scratch *scratch, const struct account_live *l,
-			struct account_parts *parts)
-{
-	double kept = 0;
-	struct sort_item *items = scratch_alloc(scratch, l->count * sizeof(*items));
-	parts->sites = scratch_alloc(scratch, l->count * sizeof(*parts->sites));
-	parts->site_count = 0;
-	if (!items || !parts->sites)
-		return false;
-	for (size_t i = 0; i < l->count; i++) {
-		items[i] = (struct sort_item){.key = l->blocks[i].site, .value = i};
-		kept += (double)l->blocks[i].weight;
-	}
-	double all_for_kept = kept > 0 ? l->bytes / kept : 1;
-	sort_items(items, l->count);
-	for (size_t i = 0; i < l->count; i++) {
-		const struct live_copy *b = &l->blocks[items[i].value];
-		double bytes =
-			all_for_kept * (double)b->weight * (double)b->resident / (double)b->size;
-		size_t n = parts->site_count;
-		if (n == 0 || parts->sites[n - 1].site != b->site)
-			parts->sites[parts->site_count++] = (struct account_site){.site = b->site};
-		parts->sites[parts->site_count - 1].resident += (uint64_t)bytes;
-	}
-	return true;
 }

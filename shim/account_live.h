@@ -8,20 +8,13 @@
 #include "account.h"
 #include "sort.h"
 
-struct live_copy {
-	uint64_t size;
-	uint64_t weight;   /* bytes it stands for */
-	uint64_t resident; /* of its own bytes; after account_live_measure */
-	uint32_t site;
-};
-
 struct account_live {
 	/* Of all blocks. */
 	double bytes, variance;
 	double rounded_bytes; /* as glibc rounds each */
 	/* Those that are kept (all, or a fair share where they are too many), ascending. */
 	struct sort_item *items; /* key: address, value: place in blocks */
-	struct live_copy *blocks;
+	struct account_block *blocks;
 	size_t count, room;
 	uint64_t keep_below; /* of an address's hash: it is kept */
 	/* Of blocks in the allocator's pools, weighted; after account_live_measure. */
@@ -33,8 +26,5 @@ struct account_live {
 bool account_live_read(struct scratch *scratch, struct account_live *live);
 /* Asks what of them is resident, where they lie in the allocator's parts. */
 void account_live_measure(struct account_live *live, const struct account_parts *parts);
-/* Their resident bytes by site, into parts->sites.  False: scratch is exhausted. */
-bool account_live_sites(struct scratch *scratch, const struct account_live *live,
-			struct account_parts *parts);
 
 #endif

@@ -62,40 +62,115 @@ static uint64_t scaled(uint64_t bytes, uint64_t to, uint64_t from)
 	return (uint64_t)((unsigned __int128)bytes * to / from);
 }
 
+/* ---- blocks in use ------------------------------------------------------ */
+
+/* Of what blocks stand for, how much is resident. */
+struct ratio {
+	double weight, resident;
+};
+
+static void ratio_add(struct ratio *r, const struct account_block *b)
+{
+	r->weight += (double)b->weight;
+	r->resident += (double)b->weight * (double)b->resident / (double)b->size;
+}
+
+static double ratio_of(const struct ratio *r)
+{
+	return r->weight > 0 ? r->resident / r->weight : 1;
+}
+
+/* Blocks in the order of their sites, to be met as sites are. */
+struct by_site {
+	const struct account_parts *parts;
+	struct sort_item *items; /* key: site, value: place in blocks */
+	struct ratio all;
+};
+
+static bool by_site_init(struct by_site *s, struct scratch *scratch,
+			 const struct account_parts *parts)
+{
+	*s = (struct by_site){.parts = parts};
+	s->items = scratch_alloc(scratch, parts->block_count * sizeof(*s->items));
+	for (size_t i = 0; s->items && i < parts->block_count; i++) {
+		s->items[i] = (struct sort_item){.key = parts->blocks[i].site, .value = i};
+		ratio_add(&s->all, &parts->blocks[i]);
+	}
+	if (s->items)
+		sort_items(s->items, parts->block_count);
+	return s->items != NULL;
+}
+
+/* Of one site; of all blocks where none of its own was looked at. */
+static double by_site_ratio(const struct by_site *s, uint32_t site)
+{
+	struct ratio own = {0};
+	size_t low = 0, high = s->parts->block_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (s->items[middle].key < site)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < s->parts->block_count && s->items[low].key == site; low++)
+		ratio_add(&own, &s->parts->blocks[s->items[low].value]);
+	return ratio_of(own.weight > 0 ? &own : &s->all);
+}
+
+/* What is resident of each site's blocks in use, in place; the sum. */
+static uint64_t resident_by_site(struct snapshot *snapshot, const struct by_site *blocks)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < snapshot->count; i++) {
+		struct tally *t = &snapshot->tallies[i];
+		bool counts = site_at(t->site)->origin == ORIGIN_MALLOC && t->inuse_bytes > 0;
+		double ratio = counts ? by_site_ratio(blocks, t->site) : 0;
+		t->inuse_bytes = (int64_t)((double)t->inuse_bytes * ratio);
+		sum += (uint64_t)t->inuse_bytes;
+	}
+	return sum;
+}
+
 /*
  * Samples are an estimate: they are scaled to what the account has, up only by
  * as much as chance may have taken from them.  What then is left, memory from
  * before sampling started or while it was off, has no stack.
  */
 static uint64_t rows_add_live(struct rows *rows, const struct account *a,
-			      const struct account_parts *parts)
+			      const struct snapshot *blocks, uint64_t sum)
 {
-	uint64_t live = a->owners[OWNER_C_LIVE].resident, sum = 0, given = 0;
-	for (size_t i = 0; i < parts->site_count; i++)
-		sum += parts->sites[i].resident;
+	uint64_t live = a->owners[OWNER_C_LIVE].resident, given = 0;
 	if (sum == 0)
 		return 0;
 	uint64_t error = a->c_live_estimate_error == UNKNOWN ? 0 : 3 * a->c_live_estimate_error;
 	uint64_t most = sum + sum / 10 + error, to = live < most ? live : most;
-	for (size_t i = 0; i < parts->site_count; i++) {
-		uint64_t bytes = scaled(parts->sites[i].resident, to, sum);
-		rows_add(rows, OWNER_C_LIVE, parts->sites[i].site, bytes);
+	for (size_t i = 0; i < blocks->count; i++) {
+		uint64_t bytes = scaled((uint64_t)blocks->tallies[i].inuse_bytes, to, sum);
+		rows_add(rows, OWNER_C_LIVE, blocks->tallies[i].site, bytes);
 		given += bytes;
 	}
 	return given;
 }
 
+/* ---- all rows ----------------------------------------------------------- */
+
 static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct account *a,
 		      const struct account_parts *parts)
 {
-	*rows = (struct rows){.room = parts->site_count + parts->count + OWNERS};
+	struct snapshot live;
+	struct by_site blocks;
+	if (stacks_snapshot(scratch, 0, &live) != 0 || !by_site_init(&blocks, scratch, parts))
+		return false;
+	*rows = (struct rows){.room = live.count + parts->count + OWNERS};
 	rows->list = scratch_alloc(scratch, rows->room * sizeof(*rows->list));
 	if (!rows->list)
 		return false;
+	uint64_t sum = resident_by_site(&live, &blocks);
 	for (uint8_t owner = 0; owner < OWNER_COUNT; owner++) {
 		uint64_t with_stack = 0;
 		if (owner == OWNER_C_LIVE)
-			with_stack = rows_add_live(rows, a, parts);
+			with_stack = rows_add_live(rows, a, &live, sum);
 		else if (owner == OWNER_C_MMAP || owner == OWNER_THREAD_STACKS)
 			with_stack = rows_add_parts(rows, scratch, parts, owner);
 		rows_add(rows, owner, 0, a->owners[owner].resident - with_stack);

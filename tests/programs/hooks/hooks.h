@@ -30,8 +30,8 @@
 
 static char hooks_answer[8 << 20];
 
-/* The body of a GET; ends the program where there is no 200. */
-static inline const char *hooks_get(const char *path)
+/* The body of the answer; ends the program where there is no 200. */
+static inline const char *hooks_ask(const char *method, const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -42,7 +42,8 @@ static inline const char *hooks_get(const char *path)
 	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
 	/* Not dprintf: that allocates. */
 	char request[256];
-	int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: x\r\n\r\n", path);
+	int length = snprintf(request, sizeof request, "%s %s HTTP/1.0\r\nHost: x\r\n\r\n", method,
+			      path);
 	CHECK(write(fd, request, (size_t)length) == length);
 	while ((n = read(fd, hooks_answer + used, sizeof hooks_answer - 1 - used)) > 0)
 		used += (size_t)n;
@@ -54,6 +55,11 @@ static inline const char *hooks_get(const char *path)
 	const char *body = strstr(hooks_answer, "\r\n\r\n");
 	CHECK(body);
 	return body + 4;
+}
+
+static inline const char *hooks_get(const char *path)
+{
+	return hooks_ask("GET", path);
 }
 
 /* A number of /v1/status, by a key that is unique in it. */
