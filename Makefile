@@ -73,6 +73,7 @@ SHIM_SRC := \
 	shim/threads.c \
 	shim/track.c \
 	shim/track_map.c \
+	shim/unloads.c \
 	shim/unwind_c.c \
 	shim/unwind_go.c \
 	shim/worker.c

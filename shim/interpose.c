@@ -27,6 +27,7 @@
 #include "threads.h"
 #include "track.h"
 #include "track_map.h"
+#include "unloads.h"
 #include "unwind_c.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -223,7 +224,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 /* What is remembered of code addresses does not outlive the code. */
 EXPORT int dlclose(void *handle)
 {
-	int result = real.dlclose(handle);
+	int result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
 	unwind_c_forget();
 	return result;
 }

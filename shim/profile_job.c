@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gosym.h"
+#include "unloads.h"
+
 bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
 	uint64_t slots = 16;
@@ -61,6 +64,12 @@ static bool pc_set_add(struct scratch *scratch, struct pc_set *set, uint64_t pc)
 	return true;
 }
 
+/* Go's text is the program's: it stays. */
+static bool frame_is_unloaded(const struct stack *s, uint64_t pc)
+{
+	return unloads_since(s->unloads, pc) && !gosym_in_text(pc - 1);
+}
+
 static void job_collect_pcs(struct profile_job *job)
 {
 	for (size_t i = 0; i < job->snapshot->count; i++) {
@@ -69,7 +78,8 @@ static void job_collect_pcs(struct profile_job *job)
 			continue;
 		const struct stack *s = stack_at(site_at(t->site)->stack);
 		for (uint32_t f = 0; f < s->frame_count; f++) {
-			if (!pc_set_add(job->scratch, &job->pcs, s->frames[f]))
+			if (!frame_is_unloaded(s, s->frames[f]) &&
+			    !pc_set_add(job->scratch, &job->pcs, s->frames[f]))
 				return;
 		}
 	}
@@ -104,15 +114,17 @@ void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
 		snprintf(buffer, SYNTHETIC_NAME_BYTES, "[truncated: %s]",
 			 capture_end_name(synthetic - SYNTHETIC_TRUNCATED));
 	else
-		snprintf(buffer, SYNTHETIC_NAME_BYTES, "[frames omitted]");
+		snprintf(buffer, SYNTHETIC_NAME_BYTES, "%s",
+			 synthetic == SYNTHETIC_UNLOADED ? "[unloaded library]"
+							 : "[frames omitted]");
 }
 
-/* Frames without a place (scratch ran out) are a gap too; one mark for a run of them. */
-static size_t frames_mark_gap(struct profile_frame *frames, size_t n)
+/* One mark for a run of frames that are lacking for the same reason. */
+static size_t frames_mark(struct profile_frame *frames, size_t n, uint32_t synthetic)
 {
-	if (n && frames[n - 1].synthetic == SYNTHETIC_OMITTED)
+	if (n && frames[n - 1].synthetic == synthetic)
 		return n;
-	frames[n] = (struct profile_frame){.synthetic = SYNTHETIC_OMITTED};
+	frames[n] = (struct profile_frame){.synthetic = synthetic};
 	return n + 1;
 }
 
@@ -135,11 +147,15 @@ size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 		stack->frame_count < CAPTURE_MAX_FRAMES ? stack->frame_count : CAPTURE_MAX_FRAMES;
 	for (uint32_t i = 0; i < count; i++) {
 		if (stack->omitted_at && i == stack->omitted_at)
-			n = frames_mark_gap(frames, n);
+			n = frames_mark(frames, n, SYNTHETIC_OMITTED);
 		uint64_t pc = stack->frames[i];
+		if (frame_is_unloaded(stack, pc)) {
+			n = frames_mark(frames, n, SYNTHETIC_UNLOADED);
+			continue;
+		}
 		uint32_t place = pc_set_find(&job->pcs, pc);
-		if (!place) {
-			n = frames_mark_gap(frames, n);
+		if (!place) { /* scratch ran out */
+			n = frames_mark(frames, n, SYNTHETIC_OMITTED);
 			continue;
 		}
 		const struct location *l = job->locations ? job->locations[place - 1] : NULL;

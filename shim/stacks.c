@@ -15,6 +15,7 @@
 #include "control.h"
 #include "ledger.h"
 #include "live.h"
+#include "unloads.h"
 #include "pagemap.h"
 
 static_assert(offsetof(struct stack, frames) == 32, "region layout");
@@ -37,9 +38,10 @@ static size_t bucket_count(void)
 
 /* ---- stacks ----------------------------------------------------------- */
 
-static uint64_t hash_capture(const struct capture *c)
+static uint64_t hash_capture(const struct capture *c, uint32_t unloads)
 {
 	uint64_t h = c->count | (uint64_t)c->end << 16 | (uint64_t)c->omitted_at << 32;
+	h ^= unloads * UINT64_C(0xC2B2AE3D27D4EB4F);
 
 	for (uint32_t i = 0; i < c->count; i++) {
 		h = (h ^ c->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
@@ -48,23 +50,26 @@ static uint64_t hash_capture(const struct capture *c)
 	return h;
 }
 
-static bool stack_is(const struct stack *s, const struct capture *c, uint64_t hash)
+/* Equal addresses are not equal code where some was unloaded in between. */
+static bool stack_is(const struct stack *s, const struct capture *c, uint64_t hash,
+		     uint32_t unloads)
 {
 	return s->hash == hash && s->frame_count == c->count && s->end == c->end &&
-	       s->omitted_at == c->omitted_at &&
+	       s->omitted_at == c->omitted_at && s->unloads == unloads &&
 	       memcmp(s->frames, c->frames, c->count * sizeof c->frames[0]) == 0;
 }
 
 /* Looks from id on, up to but not including `until`. */
-static uint32_t stack_find(uint32_t id, uint32_t until, const struct capture *c, uint64_t hash)
+static uint32_t stack_find(uint32_t id, uint32_t until, const struct capture *c, uint64_t hash,
+			   uint32_t unloads)
 {
 	for (; id != until; id = stack_at(id)->next)
-		if (stack_is(stack_at(id), c, hash))
+		if (stack_is(stack_at(id), c, hash, unloads))
 			return id;
 	return 0;
 }
 
-static uint32_t stack_new(const struct capture *c, uint64_t hash)
+static uint32_t stack_new(const struct capture *c, uint64_t hash, uint32_t unloads)
 {
 	uint32_t offset = region_alloc(sizeof(struct stack) + c->count * sizeof c->frames[0]);
 	struct stack *s = region_at(offset);
@@ -75,21 +80,23 @@ static uint32_t stack_new(const struct capture *c, uint64_t hash)
 	s->frame_count = (uint16_t)c->count;
 	s->end = (uint16_t)c->end;
 	s->omitted_at = c->omitted_at;
+	s->unloads = unloads;
 	memcpy(s->frames, c->frames, c->count * sizeof c->frames[0]);
 	return offset / 8;
 }
 
 static uint32_t stack_intern(const struct capture *c)
 {
-	uint64_t hash = hash_capture(c);
+	uint32_t unloads = unloads_stamp(c->frames, c->count);
+	uint64_t hash = hash_capture(c, unloads);
 	uint32_t *bucket = &buckets()[hash & (bucket_count() - 1)];
 	uint32_t head = LOAD_ACQ(bucket);
-	uint32_t found = stack_find(head, 0, c, hash);
+	uint32_t found = stack_find(head, 0, c, hash, unloads);
 	uint32_t id;
 
 	if (found)
 		return found;
-	id = stack_new(c, hash);
+	id = stack_new(c, hash, unloads);
 	if (!id)
 		return 0;
 	for (;;) {
@@ -98,7 +105,7 @@ static uint32_t stack_intern(const struct capture *c)
 		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE))
 			break;
-		found = stack_find(head, seen, c, hash);
+		found = stack_find(head, seen, c, hash, unloads);
 		if (found)
 			return found;
 	}

@@ -30,7 +30,7 @@ struct stack {
 	uint16_t frame_count;
 	uint16_t end; /* enum capture_end */
 	uint32_t omitted_at;
-	uint32_t reserved;
+	uint32_t unloads;  /* unloads_stamp of its frames */
 	uint64_t frames[]; /* leaf first, see struct capture */
 };
 

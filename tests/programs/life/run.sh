@@ -79,3 +79,8 @@ run constructor_waits constructor_waits LIFE_LIBRARY="$OUT/lib_constructor_waits
 # The allocator is behind the shim, and the program knows nothing of it.
 library lib_signal_safe lib_signal_safe
 run signal_storm signal_storm LD_PRELOAD="$SHIM $OUT/lib_signal_safe.so"
+
+# Two libraries that differ in a name only, of the same length: their code lies at the same places.
+library lib_first lib_alloc -DNAME=first__alloc
+library lib_second lib_alloc -DNAME=second_alloc
+run unloaded unloaded LIFE_FIRST="$OUT/lib_first.so" LIFE_SECOND="$OUT/lib_second.so"

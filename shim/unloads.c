@@ -1,0 +1,220 @@
+/*
+ * See unloads.h.  An entry a place: a library that is loaded and unloaded all
+ * the time, at the same addresses, moves its entry on.  Where there are more
+ * places than entries, the nearest ones are taken together: then more is shown
+ * as unknown than need be, and nothing wrongly.
+ *
+ * Between dlclose's unmapping and our note of it the place is free.  Whoever
+ * loads there at once has his first stacks shown as unknown.
+ */
+#include "unloads.h"
+
+#include <errno.h>
+#include <link.h>
+
+#include "lock.h"
+
+#define PLACES        64
+#define ADDRESSES_END (UINT64_C(1) << 47)
+
+static struct {
+	struct lock lock; /* of those who add */
+	uint32_t last;    /* the order: 1 is the first unloading */
+	uint32_t count;
+	struct unload {
+		uint64_t start, end;
+		uint32_t at; /* its latest unloading */
+	} list[PLACES];
+} unloads;
+
+/* ---- the order -------------------------------------------------------- */
+
+/* The latest unloading of what holds the instruction before a return address. */
+static uint32_t latest_at(uint64_t pc)
+{
+	uint32_t count = LOAD_ACQ(&unloads.count), latest = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct unload *u = &unloads.list[i];
+		uint32_t at = LOAD_ACQ(&u->at);
+		if (at > latest && pc > LOAD(&u->start) && pc <= LOAD(&u->end))
+			latest = at;
+	}
+	return latest;
+}
+
+uint32_t unloads_stamp(const uint64_t *pcs, size_t count)
+{
+	uint32_t latest = 0;
+
+	if (likely(!LOAD(&unloads.count)))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t at = latest_at(pcs[i]);
+		if (at > latest)
+			latest = at;
+	}
+	return latest;
+}
+
+bool unloads_since(uint32_t stamp, uint64_t pc)
+{
+	return latest_at(pc) > stamp;
+}
+
+/* ---- adding ----------------------------------------------------------- */
+
+static uint64_t distance(const struct unload *u, uint64_t start, uint64_t end)
+{
+	if (start >= u->end)
+		return start - u->end;
+	return u->start >= end ? u->start - end : 0;
+}
+
+/* The entry of this very place, or of the nearest.  There is one. */
+static struct unload *nearest(uint64_t start, uint64_t end)
+{
+	struct unload *best = &unloads.list[0];
+
+	for (uint32_t i = 0; i < unloads.count; i++) {
+		struct unload *u = &unloads.list[i];
+		if (u->start == start && u->end == end)
+			return u;
+		if (distance(u, start, end) < distance(best, start, end))
+			best = u;
+	}
+	return best;
+}
+
+/* Its range first: whoever sees the new order sees what it is of. */
+static void widen(struct unload *u, uint64_t start, uint64_t end)
+{
+	if (start < u->start)
+		STORE(&u->start, start);
+	if (end > u->end)
+		STORE(&u->end, end);
+	STORE_REL(&u->at, unloads.last);
+}
+
+void unloads_add(uint64_t start, uint64_t end)
+{
+	lock_take(&unloads.lock);
+	struct unload *u = unloads.count ? nearest(start, end) : NULL;
+
+	unloads.last++;
+	if ((u && u->start == start && u->end == end) || unloads.count == PLACES) {
+		widen(u, start, end);
+	} else {
+		unloads.list[unloads.count] = (struct unload){start, end, unloads.last};
+		STORE_REL(&unloads.count, unloads.count + 1);
+	}
+	lock_release(&unloads.lock);
+}
+
+/* ---- what is loaded --------------------------------------------------- */
+
+struct range {
+	uint64_t start, end;
+};
+
+/* In the loader's order, in which libraries keep their place until they go. */
+struct loaded {
+	struct range *list;
+	size_t count, room, next;
+	unsigned long long unloaded; /* by the loader's own count, of all kinds */
+};
+
+#define LOADED_MAX 8192
+
+static struct range range_of(const struct dl_phdr_info *info)
+{
+	struct range r = {UINT64_MAX, 0};
+
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uint64_t start = info->dlpi_addr + p->p_vaddr;
+		if (p->p_type != PT_LOAD)
+			continue;
+		if (start < r.start)
+			r.start = start;
+		if (start + p->p_memsz > r.end)
+			r.end = start + p->p_memsz;
+	}
+	return r;
+}
+
+static int note_loaded(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct loaded *loaded = arg;
+
+	(void)size;
+	loaded->unloaded = info->dlpi_subs;
+	if (loaded->count < loaded->room)
+		loaded->list[loaded->count] = range_of(info);
+	loaded->count++;
+	return 0;
+}
+
+/* What is passed over on the way to one that is still there has gone. */
+static int add_gone(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct loaded *before = arg;
+	struct range r = range_of(info);
+	size_t at = before->next;
+
+	(void)size;
+	while (at < before->count &&
+	       (before->list[at].start != r.start || before->list[at].end != r.end))
+		at++;
+	if (at == before->count)
+		return 0; /* loaded meanwhile by another thread */
+	for (; before->next < at; before->next++)
+		unloads_add(before->list[before->next].start, before->list[before->next].end);
+	before->next = at + 1;
+	return 0;
+}
+
+static int note_count(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	*(unsigned long long *)arg = info->dlpi_subs;
+	return 1;
+}
+
+/*
+ * The loader's own list: unwind_c.c answers dl_iterate_phdr in its place where
+ * the loader's lock may not be taken.  Here it may: dlclose takes it as well.
+ */
+int __real_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
+
+static void add_all_gone(struct loaded *before)
+{
+	unsigned long long now = before->unloaded;
+
+	__real_dl_iterate_phdr(note_count, &now);
+	if (now == before->unloaded)
+		return;
+	if (!before->list || before->count > before->room) {
+		unloads_add(0, ADDRESSES_END); /* we could not look: nothing is certain */
+		return;
+	}
+	__real_dl_iterate_phdr(add_gone, before);
+	for (; before->next < before->count; before->next++)
+		unloads_add(before->list[before->next].start, before->list[before->next].end);
+}
+
+int unloads_watch(int (*close)(void *handle), void *handle)
+{
+	struct loaded before = {.list = sys_map_anonymous(LOADED_MAX * sizeof *before.list)};
+	int result, error;
+
+	before.room = before.list ? LOADED_MAX : 0;
+	__real_dl_iterate_phdr(note_loaded, &before);
+	result = close(handle);
+	error = errno;
+	add_all_gone(&before);
+	if (before.list)
+		sys_unmap(before.list, LOADED_MAX * sizeof *before.list);
+	errno = error;
+	return result;
+}

@@ -1,0 +1,79 @@
+/*
+ * Two libraries, one after the other at the same addresses.  What the first
+ * allocated is still held when the second stands in its place, and must not be
+ * shown under the second's name.
+ */
+#include <dlfcn.h>
+
+#include "life.h"
+
+static void *(*load(const char *variable, const char *name, void **library))(size_t)
+{
+	*library = dlopen(getenv(variable), RTLD_NOW);
+	CHECK(*library);
+	void *(*f)(size_t) = (void *(*)(size_t))dlsym(*library, name);
+	CHECK(f);
+	return f;
+}
+
+/* What the profile says of the blocks of this size: up to the empty line. */
+static bool stack_says(size_t size, const char *text)
+{
+	char label[64], part[16384];
+	snprintf(label, sizeof label, " bytes=%zu\n", size);
+	const char *begin = strstr(hooks_get("/debug/pprof/cgoheap?debug=1"), label);
+	CHECK(begin);
+	const char *end = strstr(begin, "\n\n");
+	CHECK(end && (size_t)(end - begin) < sizeof part);
+	memcpy(part, begin, (size_t)(end - begin));
+	part[end - begin] = 0;
+	return strstr(part, text);
+}
+
+int main(void)
+{
+	void *library;
+	void *(*first)(size_t) = load("LIFE_FIRST", "first__alloc", &library);
+	void *a = first(7001);
+	CHECK(stack_says(7001, "first__alloc"));
+	CHECK(dlclose(library) == 0);
+	CHECK(stack_says(7001, "[unloaded library]"));
+	CHECK(stack_says(7001, "main"));
+
+	void *(*second)(size_t) = load("LIFE_SECOND", "second_alloc", &library);
+	if ((void *)second != (void *)first) {
+		dprintf(2, "the second library lies elsewhere\n");
+		return 77;
+	}
+	/* The very same stack of addresses, and another stack. */
+	void *b = second(7003), *c = second(7001);
+	CHECK(stack_says(7003, "second_alloc"));
+	CHECK(!stack_says(7003, "[unloaded library]"));
+	CHECK(hooks_figures_of(7001).live == 2);
+	const char *text = hooks_get("/debug/pprof/cgoheap?debug=1");
+	int named = 0;
+	while ((text = strstr(text, " bytes=7001\n")) != NULL) {
+		const char *end = strstr(text, "\n\n"), *name = strstr(text, "second_alloc");
+		named += name && name < end;
+		text = end;
+	}
+	CHECK(named == 1);
+
+	/* And the first again: its block of before is of another loading. */
+	CHECK(dlclose(library) == 0);
+	first = load("LIFE_FIRST", "first__alloc", &library);
+	void *d = first(7007);
+	CHECK(stack_says(7007, "first__alloc"));
+	CHECK(stack_says(7003, "[unloaded library]"));
+	free(a), free(b), free(c), free(d);
+	EXPECT(7001, 2, 0);
+
+	/* Over and over: the notes of what was unloaded do not pile up. */
+	for (int i = 0; i < 3000; i++) {
+		CHECK(dlclose(library) == 0);
+		first = load("LIFE_FIRST", "first__alloc", &library);
+	}
+	free(first(7013));
+	CHECK(stack_says(7013, "first__alloc"));
+	return 0;
+}
