@@ -19,6 +19,7 @@ SHIM_SRC := \
 	shim/allocator.c \
 	shim/answers_memory.c \
 	shim/body.c \
+	shim/budget.c \
 	shim/capture.c \
 	shim/cfi.c \
 	shim/claims.c \

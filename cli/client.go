@@ -52,17 +52,19 @@ func newClient(p *process) *client {
 
 // status is /v1/status.  A figure that the shim does not know is nil.
 type status struct {
-	Version     string  `json:"version"`
-	PID         int     `json:"pid"`
-	State       string  `json:"state"`
-	SampleBytes uint64  `json:"sample_bytes"`
-	RemainingNS *int64  `json:"sampling_remaining_ns"`
-	UptimeNS    int64   `json:"uptime_ns"`
-	StartTime   string  `json:"start_time"`
-	Samples     samples `json:"samples"`
-	Dropped     map[string]uint64
-	Stacks      stackCounts `json:"stacks"`
-	Memory      struct {
+	Version               string    `json:"version"`
+	PID                   int       `json:"pid"`
+	State                 string    `json:"state"`
+	SampleBytes           uint64    `json:"sample_bytes"`
+	RemainingNS           *int64    `json:"sampling_remaining_ns"`
+	ConfiguredSampleBytes uint64    `json:"configured_sample_bytes"`
+	Overhead              *overhead `json:"overhead"` // nil: a shim before 0.2
+	UptimeNS              int64     `json:"uptime_ns"`
+	StartTime             string    `json:"start_time"`
+	Samples               samples   `json:"samples"`
+	Dropped               map[string]uint64
+	Stacks                stackCounts `json:"stacks"`
+	Memory                struct {
 		ResidentBytes uint64 `json:"resident_bytes"`
 		MaxBytes      uint64 `json:"max_bytes"`
 	} `json:"memory"`

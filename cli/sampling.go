@@ -65,6 +65,17 @@ type samplingState struct {
 	State       string `json:"state"`
 	SampleBytes uint64 `json:"sample_bytes"`
 	RemainingNS *int64 `json:"sampling_remaining_ns"`
+	// Of /v1/status only, and of no shim before 0.2.
+	ConfiguredSampleBytes uint64    `json:"configured_sample_bytes,omitempty"`
+	Overhead              *overhead `json:"overhead,omitempty"`
+}
+
+// overhead is what recording costs, as the shim measures it.
+type overhead struct {
+	CPURatio    float64  `json:"cpu_ratio"`     // of one core, in the last second
+	MaxCPURatio *float64 `json:"max_cpu_ratio"` // nil: no bound at interval 1
+	CPUNS       int64    `json:"cpu_ns"`        // since it started
+	RaisedFor   *string  `json:"raised_for"`    // what the interval is doubled for: "cpu", "memory"
 }
 
 func sampling(std stdio, args []string) error {
@@ -93,7 +104,7 @@ func (o *samplingOptions) apply(c *client) (*samplingState, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &samplingState{s.State, s.SampleBytes, s.RemainingNS}, nil
+		return &samplingState{s.State, s.SampleBytes, s.RemainingNS, s.ConfiguredSampleBytes, s.Overhead}, nil
 	}
 	query := url.Values{"state": {o.word}}
 	if o.duration > 0 {
@@ -118,6 +129,14 @@ func (s *samplingState) String() string {
 	text := escapeName(s.State) + ", " + formatInterval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
 		text += ", for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
+	}
+	if o := s.Overhead; o != nil {
+		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes && o.RaisedFor != nil {
+			text += fmt.Sprintf(" (%s was asked for: its bound on %s is reached)",
+				plainBytes(s.ConfiguredSampleBytes), escapeName(*o.RaisedFor))
+		}
+		text += fmt.Sprintf("; recording takes %.3g%% of one core now, %s so far",
+			o.CPURatio*100, formatDuration(time.Duration(o.CPUNS)))
 	}
 	return text
 }

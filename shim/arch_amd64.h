@@ -17,6 +17,12 @@ static inline long arch_syscall6(long n, long a, long b, long c, long d, long e,
 	return result;
 }
 
+/* A counter of constant rate, the same on all cores; not ordered with what is around it. */
+static inline uint64_t arch_ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
 /* The callee-saved registers: all that the CFI of a caller can need. */
 struct regs {
 	uint64_t ip, sp, bp, bx, r12, r13, r14, r15;

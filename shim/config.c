@@ -271,6 +271,23 @@ static void read_max_memory(const struct reading *r)
 		   &r->config->max_memory_bytes);
 }
 
+/* "1", "0.5" or "2.5%": of one core. */
+static void read_max_cpu(const struct reading *r)
+{
+	const char *text = r->value;
+	uint64_t whole, billionths;
+	if (parse_digits(&text, &whole) && parse_fraction(&text, &billionths) &&
+	    (*text == '\0' || strcmp(text, "%") == 0) && whole <= 100) {
+		uint64_t ppm = whole * 10000 + billionths / 100000;
+		if (ppm >= 100 && ppm <= 1000000) {
+			r->config->max_cpu_ppm = (uint32_t)ppm;
+			r->config->max_cpu_given = true;
+			return;
+		}
+	}
+	reject(r, "is not a share of one core: give percent from 0.01 to 100, e.g. 0.5; using 1");
+}
+
 static void read_socket(const struct reading *r)
 {
 	size_t n = strlen(r->value);
@@ -320,13 +337,10 @@ static const struct setting {
 	const char *name;
 	void (*read)(const struct reading *r);
 } settings[] = {
-	{PREFIX "START", read_start},
-	{PREFIX "SAMPLE_BYTES", read_sample_bytes},
-	{PREFIX "SOCKET", read_socket},
-	{PREFIX "LISTEN", read_listen},
-	{PREFIX "MAX_MEMORY", read_max_memory},
-	{PREFIX "BLACKBOX", read_blackbox},
-	{PREFIX "ANY", read_any},
+	{PREFIX "START", read_start},           {PREFIX "SAMPLE_BYTES", read_sample_bytes},
+	{PREFIX "SOCKET", read_socket},         {PREFIX "LISTEN", read_listen},
+	{PREFIX "MAX_MEMORY", read_max_memory}, {PREFIX "MAX_CPU", read_max_cpu},
+	{PREFIX "BLACKBOX", read_blackbox},     {PREFIX "ANY", read_any},
 };
 
 /* The value where entry is name=value, else NULL. */
@@ -380,6 +394,7 @@ void config_read(struct config *config, char *const *environ_block, bool quiet)
 	*config = (struct config){
 		.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES,
 		.max_memory_bytes = CONFIG_DEFAULT_MEMORY,
+		.max_cpu_ppm = CONFIG_DEFAULT_CPU_PPM,
 	};
 	if (environ_block == NULL)
 		environ_block = nothing;

@@ -17,6 +17,7 @@
 #define CONFIG_MAX_SAMPLE_BYTES     (1u << 30)
 #define CONFIG_DEFAULT_MEMORY       (32 * MIB)
 #define CONFIG_MIN_MEMORY           (4 * MIB)
+#define CONFIG_DEFAULT_CPU_PPM      10000u /* 1 percent of one core */
 #define CONFIG_MAX_MEMORY           (1024 * MIB)
 
 struct config {
@@ -24,6 +25,8 @@ struct config {
 	bool any_program;
 	uint32_t sample_bytes; /* 1..CONFIG_MAX_SAMPLE_BYTES; 1 = every allocation */
 	uint64_t max_memory_bytes;
+	uint32_t max_cpu_ppm; /* of one core, for recording */
+	bool max_cpu_given;
 	char socket_path[CONFIG_PATH_BYTES]; /* as given; "" = the default place */
 	char runtime_dir[CONFIG_PATH_BYTES]; /* XDG_RUNTIME_DIR; "" none */
 	bool listen;                         /* CGOHEAP_LISTEN given and good */

@@ -20,6 +20,8 @@
 #define SETTLE_NS    UINT64_C(2000000000)
 #define ASK_EVERY_NS UINT64_C(10000000000)
 
+#define BUDGET_EVERY_NS UINT64_C(1000000000)
+
 #define NEVER UINT64_MAX
 
 static bool follow_nobody(bool on, bool settled)
@@ -30,16 +32,22 @@ static bool follow_nobody(bool on, bool settled)
 
 bool (*control_follower)(bool on, bool settled) = follow_nobody;
 
+uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
+
 static struct {
 	struct lock lock; /* over all that follows */
 	bool on;
-	uint32_t sample_bytes;
-	uint64_t ends_ns; /* NEVER = no limit */
+	uint32_t sample_bytes; /* asked for */
+	uint32_t doublings;    /* of it */
+	uint64_t ends_ns;      /* NEVER = no limit */
 	uint32_t nudges_left;
 	uint64_t next_nudge_ns;
 	uint64_t next_follow_ns; /* the follower is asked again; NEVER = no need */
-} control = {
-	.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES, .ends_ns = NEVER, .next_follow_ns = NEVER};
+	uint64_t next_budget_ns;
+} control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES,
+	     .ends_ns = NEVER,
+	     .next_follow_ns = NEVER,
+	     .next_budget_ns = NEVER};
 
 uint64_t control_monotonic_ns(void)
 {
@@ -48,15 +56,33 @@ uint64_t control_monotonic_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint32_t interval_in_force(void)
+{
+	uint64_t bytes = (uint64_t)control.sample_bytes << control.doublings;
+	return bytes < CONFIG_MAX_SAMPLE_BYTES ? (uint32_t)bytes : CONFIG_MAX_SAMPLE_BYTES;
+}
+
+/* Every thread is to draw anew.  Under the lock. */
+static void apply(uint64_t now)
+{
+	control.nudges_left = NUDGES;
+	control.next_nudge_ns = now;
+	sample_set_interval(control.on ? interval_in_force() : 0);
+}
+
 /* Under the lock, so that of two changes the later one is the one in force. */
 static void change(bool on, uint64_t ends_ns, uint64_t now)
 {
 	control.on = on;
 	control.ends_ns = on ? ends_ns : NEVER;
-	control.nudges_left = NUDGES;
-	control.next_nudge_ns = now;
 	control.next_follow_ns = control_follower(on, false) ? NEVER : now + SETTLE_NS;
-	sample_set_interval(on ? control.sample_bytes : 0);
+	control.doublings = 0;
+	control.next_budget_ns = NEVER;
+	if (on && control_budget) {
+		control.doublings = control_budget(control.sample_bytes, true);
+		control.next_budget_ns = now + BUDGET_EVERY_NS;
+	}
+	apply(now);
 }
 
 void control_init(uint32_t sample_bytes, bool dormant)
@@ -86,7 +112,9 @@ struct control_state control_get(void)
 {
 	uint64_t now = control_monotonic_ns();
 	lock_take(&control.lock);
-	struct control_state s = {.on = control.on, .sample_bytes = control.sample_bytes};
+	struct control_state s = {.on = control.on,
+				  .sample_bytes = interval_in_force(),
+				  .configured_sample_bytes = control.sample_bytes};
 	/* Past its end and not yet ended: 0 would say "no limit". */
 	if (control.ends_ns != NEVER)
 		s.remaining_ns = control.ends_ns > now ? control.ends_ns - now : 1;
@@ -102,12 +130,26 @@ static uint64_t until(uint64_t then, uint64_t now)
 	return then > now ? then - now : 0;
 }
 
+/* Under the lock. */
+static void keep_to_budget(uint64_t now)
+{
+	uint32_t doublings = control_budget(control.sample_bytes, false);
+	uint32_t before = interval_in_force();
+
+	control.next_budget_ns = now + BUDGET_EVERY_NS;
+	control.doublings = doublings;
+	if (interval_in_force() != before)
+		apply(now);
+}
+
 uint64_t control_tick(void)
 {
 	uint64_t now = control_monotonic_ns();
 	lock_take(&control.lock);
 	if (now >= control.ends_ns)
 		change(false, NEVER, now);
+	if (now >= control.next_budget_ns)
+		keep_to_budget(now);
 	bool nudge = control.nudges_left > 0 && now >= control.next_nudge_ns;
 	if (nudge) {
 		control.nudges_left--;
@@ -118,6 +160,8 @@ uint64_t control_tick(void)
 	uint64_t wait = until(control.ends_ns, now);
 	if (until(control.next_follow_ns, now) < wait)
 		wait = until(control.next_follow_ns, now);
+	if (until(control.next_budget_ns, now) < wait)
+		wait = until(control.next_budget_ns, now);
 	if (control.nudges_left > 0 && until(control.next_nudge_ns, now) < wait)
 		wait = until(control.next_nudge_ns, now);
 	lock_release(&control.lock);

@@ -13,6 +13,12 @@
  */
 extern bool (*control_follower)(bool on, bool settled);
 
+/*
+ * Who says how many times the interval is to be doubled (budget_doublings); set
+ * before control_init, NULL: nobody.  Asked once a second while sampling is on.
+ */
+extern uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
+
 /* Applies the start configuration. */
 void control_init(uint32_t sample_bytes, bool dormant);
 
@@ -22,7 +28,9 @@ void control_sampling(bool on, uint32_t interval_bytes, uint64_t for_ns);
 struct control_state {
 	bool on;
 	uint32_t sample_bytes; /* the one in force, or that `on` would use */
-	uint64_t remaining_ns; /* until it turns itself off; 0 = no limit */
+	uint32_t
+		configured_sample_bytes; /* the one asked for; below it where a budget is used up */
+	uint64_t remaining_ns;           /* until it turns itself off; 0 = no limit */
 };
 struct control_state control_get(void);
 

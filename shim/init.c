@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "capture.h"
 #include "config.h"
 #include "control.h"
@@ -93,6 +94,8 @@ static const char *start(struct config *config)
 	threads_init();
 	pthread_atfork(NULL, NULL, after_fork_in_child);
 	control_follower = interpose_follow;
+	budget_init(config->max_cpu_ppm, config->max_cpu_given);
+	control_budget = budget_doublings;
 	control_init(config->sample_bytes, config->start_dormant);
 	server_bind(config);
 	STORE(&shim_state, SHIM_ACTIVE);

@@ -111,6 +111,16 @@ void json_permille(struct json *j, const char *key, bool is_known, uint64_t valu
 	text_printf(&j->text, "%" PRIu64 ".%03" PRIu64, value / 1000, value % 1000);
 }
 
+void json_millionths(struct json *j, const char *key, bool is_known, uint64_t value)
+{
+	if (!is_known) {
+		json_null(j, key);
+		return;
+	}
+	separate(j, key);
+	text_printf(&j->text, "%" PRIu64 ".%06" PRIu64, value / 1000000, value % 1000000);
+}
+
 /* ---- times -------------------------------------------------------------- */
 
 /* Days since 1970-01-01 to a date of the Gregorian calendar, counted in years

@@ -32,6 +32,8 @@ void json_bool(struct json *j, const char *key, bool value);
 void json_string(struct json *j, const char *key, const char *value);
 /* thousandths, as a fraction with three digits */
 void json_permille(struct json *j, const char *key, bool is_known, uint64_t value);
+/* with six */
+void json_millionths(struct json *j, const char *key, bool is_known, uint64_t value);
 
 /* RFC 3339 in UTC, nanoseconds and all. */
 #define JSON_TIME_BYTES 64

@@ -108,7 +108,7 @@ static void node_push(struct shard *s, uint32_t id)
 
 static uint32_t node_fresh(void)
 {
-	uint32_t total = (uint32_t)(region->live_nodes.bytes / sizeof(struct node));
+	uint32_t total = (uint32_t)live_capacity();
 	uint32_t used = LOAD(&nodes_used);
 
 	do {
@@ -279,6 +279,11 @@ uint64_t live_count(void)
 	for (size_t i = 0; i < SHARDS; i++)
 		sum += LOAD(&shards[i].count);
 	return sum;
+}
+
+uint64_t live_capacity(void)
+{
+	return region->live_nodes.bytes / sizeof(struct node);
 }
 
 void live_each(void (*visit)(const struct live_block *block, void *arg), void *arg)

@@ -65,6 +65,7 @@ void live_restore(uint32_t held);
 void live_drop(uint32_t held);
 
 uint64_t live_count(void);
+uint64_t live_capacity(void); /* how many there is room for */
 
 /* Calls visit for every block, a few buckets at a time under their shard's lock: visit
  * must not lock, allocate or call a hook, and should be short.  A block that is there

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "budget.h"
 #include "capture.h"
 #include "control.h"
 #include "ledger.h"
@@ -49,6 +50,13 @@ static void counter(struct text *t, const char *name, const char *help, uint64_t
 {
 	family(t, name, "counter", help);
 	sample(t, name, NULL, NULL, value);
+}
+
+static void counter_seconds(struct text *t, const char *name, const char *help, uint64_t ns)
+{
+	family(t, name, "counter", help);
+	text_printf(t, "cgoheap_%s %" PRIu64 ".%09" PRIu64 "\n", name, ns / 1000000000,
+		    ns % 1000000000);
 }
 
 static void gauge_seconds(struct text *t, const char *name, const char *help, uint64_t ns)
@@ -182,6 +190,11 @@ static void write_shim(struct text *t)
 	sample(t, "build_info", "version", CGOHEAP_VERSION, 1);
 	gauge(t, "sampling_enabled", "1 while allocations are sampled.", c.on);
 	gauge(t, "sample_interval_bytes", "Mean bytes between samples.", c.sample_bytes);
+	gauge(t, "sample_interval_configured_bytes",
+	      "The interval asked for; a smaller one than in force where a budget is used up.",
+	      c.configured_sample_bytes);
+	counter_seconds(t, "recording_cpu_seconds_total", "Processor time spent recording.",
+			budget_get().cpu_ns);
 	counter(t, "samples_total", "Blocks recorded.", LOAD(&track_samples));
 	gauge(t, "live_samples", "Recorded blocks that are still in use.", live_count());
 	write_drops(t);

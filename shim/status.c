@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "budget.h"
 #include "capture.h"
 #include "control.h"
 #include "gosym.h"
@@ -87,6 +88,7 @@ static void write_state(struct json *j)
 	json_number(j, "pid", (uint64_t)sys_getpid());
 	json_string(j, "state", status_state());
 	json_number(j, "sample_bytes", c.sample_bytes);
+	json_number(j, "configured_sample_bytes", c.configured_sample_bytes);
 	json_known(j, "sampling_remaining_ns", c.on && c.remaining_ns, c.remaining_ns);
 	json_known(j, "uptime_ns", region != NULL,
 		   region ? control_monotonic_ns() - region->start_monotonic_ns : 0);
@@ -150,6 +152,17 @@ static void write_memory(struct json *j)
 	json_number(j, "threads", sample_threads());
 }
 
+static void write_overhead(struct json *j)
+{
+	struct budget_state b = budget_get();
+	json_open(j, "overhead");
+	json_millionths(j, "cpu_ratio", true, b.cpu_ppm);
+	json_millionths(j, "max_cpu_ratio", b.max_cpu_ppm != 0, b.max_cpu_ppm);
+	json_number(j, "cpu_ns", b.cpu_ns);
+	json_string(j, "raised_for", b.is_cpu ? "cpu" : b.is_room ? "memory" : NULL);
+	json_close(j);
+}
+
 static void write_host(struct json *j)
 {
 	char executable[4096];
@@ -172,6 +185,7 @@ int status_write_json(struct sink *sink)
 	write_samples(&j);
 	write_stacks(&j);
 	write_memory(&j);
+	write_overhead(&j);
 	write_host(&j);
 	json_close(&j);
 	return json_finish(&j);
@@ -213,6 +227,14 @@ static void comment_interval(struct comments *c)
 		comment_add(c, "every allocation");
 	else
 		comment_add(c, "sampled every %" PRIu32 " bytes on average", s.sample_bytes);
+	if (s.sample_bytes != s.configured_sample_bytes)
+		comment_add(c,
+			    "coarser than the %" PRIu32
+			    " bytes asked for, to keep recording within "
+			    "its bound on %s",
+			    s.configured_sample_bytes,
+			    budget_get().is_cpu ? "processor time (CGOHEAP_MAX_CPU)"
+						: "memory (CGOHEAP_MAX_MEMORY)");
 }
 
 static void comment_drops(struct comments *c)

@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "arch.h"
+#include "budget.h"
 #include "capture.h"
 #include "live.h"
 #include "real.h"
@@ -78,12 +79,14 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 static __attribute__((noinline)) void record(void *p, size_t size, uint32_t interval, uint64_t leaf)
 {
 	int before = errno;
+	uint64_t begun = budget_begin();
 	uint32_t site = capture_site(size, leaf);
 
 	if (site)
 		record_block(p, size, interval, site);
 	else
 		ADD(&track_drops.stacks_full, 1);
+	budget_end(begun);
 	errno = before;
 }
 
@@ -184,8 +187,10 @@ void track_free(void *p)
 			count_reentered();
 		} else {
 			uint8_t before = sample_enter();
+			uint64_t begun = budget_begin();
 			if (live_take(p, &block))
 				forget(&block);
+			budget_end(begun);
 			sample_leave(before);
 		}
 	}

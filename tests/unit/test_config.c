@@ -27,6 +27,7 @@ static void assert_defaults(const struct config *c)
 	struct config expected = zero;
 	expected.sample_bytes = 524288;
 	expected.max_memory_bytes = 32 * MIB;
+	expected.max_cpu_ppm = 10000;
 	assert_memory_equal(c, &expected, sizeof(expected));
 }
 
@@ -54,8 +55,8 @@ static void nothing_set_is_all_defaults_and_silent(void **state)
 
 static void empty_value_is_as_if_not_set(void **state)
 {
-	static const char *const names[] = {"START",      "SAMPLE_BYTES", "SOCKET", "LISTEN",
-					    "MAX_MEMORY", "BLACKBOX",     "ANY"};
+	static const char *const names[] = {"START",      "SAMPLE_BYTES", "SOCKET",   "LISTEN",
+					    "MAX_MEMORY", "MAX_CPU",      "BLACKBOX", "ANY"};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		char entry[64];
@@ -220,14 +221,45 @@ static void blackbox_is_kept_and_said_to_be_missing(void **state)
 	assert_string_equal(c.blackbox_dir, "/var/tmp");
 }
 
+static void processor_share_is_percent_of_one_core(void **state)
+{
+	static const struct {
+		const char *entry;
+		uint32_t ppm;
+	} good[] = {
+		{"CGOHEAP_MAX_CPU=1", 10000},    {"CGOHEAP_MAX_CPU=0.5%", 5000},
+		{"CGOHEAP_MAX_CPU=0.01", 100},   {"CGOHEAP_MAX_CPU=100", 1000000},
+		{"CGOHEAP_MAX_CPU=2.75", 27500},
+	};
+	static const char *const bad[] = {"0",   "100.01", "101", "-1", "1e2",
+					  "1 %", "%",      ".5",  "1%%"};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		struct config c;
+		assert_string_equal(read_one(&c, good[i].entry), "");
+		assert_int_equal(c.max_cpu_ppm, good[i].ppm);
+		assert_true(c.max_cpu_given);
+	}
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		char entry[64], line[256];
+		snprintf(entry, sizeof(entry), "CGOHEAP_MAX_CPU=%s", bad[i]);
+		snprintf(line, sizeof(line),
+			 "cgoheap: CGOHEAP_MAX_CPU=\"%s\" is not a share of one core: give percent "
+			 "from 0.01 to 100, e.g. 0.5; using 1\n",
+			 bad[i]);
+		assert_refused(entry, line);
+	}
+}
+
 static void unknown_names_are_named(void **state)
 {
 	static const char known[] =
 		" is not a variable of cgoheap: there are CGOHEAP_START, CGOHEAP_SAMPLE_BYTES, "
-		"CGOHEAP_SOCKET, CGOHEAP_LISTEN, CGOHEAP_MAX_MEMORY, CGOHEAP_BLACKBOX, "
+		"CGOHEAP_SOCKET, CGOHEAP_LISTEN, CGOHEAP_MAX_MEMORY, CGOHEAP_MAX_CPU, "
+		"CGOHEAP_BLACKBOX, "
 		"CGOHEAP_ANY; ignoring it\n";
 	static const char *const names[] = {"CGOHEAP_SAMPLE_BYTE", "CGOHEAP_SAMPLE_BYTES2",
-					    "CGOHEAP_MAX_CPU", "CGOHEAP_FOLLOW_FORK", "CGOHEAP_"};
+					    "CGOHEAP_MAX_CPUS", "CGOHEAP_FOLLOW_FORK", "CGOHEAP_"};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		char entry[64], line[512];
@@ -423,6 +455,7 @@ int main(void)
 		cmocka_unit_test(longest_socket_path),
 		cmocka_unit_test(runtime_dir_counts_where_it_is_a_place),
 		cmocka_unit_test(blackbox_is_kept_and_said_to_be_missing),
+		cmocka_unit_test(processor_share_is_percent_of_one_core),
 		cmocka_unit_test(unknown_names_are_named),
 		cmocka_unit_test(quiet_says_nothing_and_takes_good_values),
 		cmocka_unit_test(no_value_reaches_the_terminal_raw),

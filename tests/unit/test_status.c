@@ -132,16 +132,19 @@ static void test_whole_page(void **state)
 	assert_true(resident > 0 && resident <= 32 * MIB);
 	snprintf(expected, sizeof(expected),
 		 "{\"version\":\"%s\",\"pid\":%d,\"state\":\"sampling\",\"sample_bytes\":524288,"
+		 "\"configured_sample_bytes\":524288,"
 		 "\"sampling_remaining_ns\":null,\"uptime_ns\":%" PRIu64
 		 ",\"start_time\":\"2023-11-14T22:13:20.123456789Z\","
 		 "\"samples\":{\"taken\":1234,\"live\":0},"
 		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"stale\":4},"
-		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":735,"
+		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":844,"
 		 "\"by_end\":{\"complete_go\":100,\"complete_thread\":101,\"too_deep\":102,"
 		 "\"no_cfi\":103,\"bad_cfi\":104,\"bad_stack\":105,\"bad_crossing\":106,"
-		 "\"bad_go\":107,\"unwinder\":108}},"
+		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109}},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
 		 "\"threads\":0,"
+		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,\"cpu_ns\":0,"
+		 "\"raised_for\":null},"
 		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\"},"
 		 "\"socket\":null,\"tcp_port\":null}\n",
 		 CGOHEAP_VERSION, getpid(), uptime, resident, allocator_expected(), executable);
@@ -156,12 +159,14 @@ static void test_states(void **state)
 	const char *s = strstr(status_json(), "\"state\":");
 	assert_int_equal(sscanf(s,
 				"\"state\":\"sampling\",\"sample_bytes\":1,"
+				"\"configured_sample_bytes\":1,"
 				"\"sampling_remaining_ns\":%" SCNu64,
 				&remaining),
 			 1);
 	assert_true(remaining > 0 && remaining <= UINT64_C(600000000000));
 	control_sampling(false, 0, 0);
 	assert_non_null(strstr(status_json(), "\"state\":\"dormant\",\"sample_bytes\":1,"
+					      "\"configured_sample_bytes\":1,"
 					      "\"sampling_remaining_ns\":null"));
 	control_sampling(true, 524288, 0);
 }
@@ -231,9 +236,9 @@ static void test_comments(void **state)
 		"CGOHEAP_MAX_MEMORY",
 		"3 calls missed, made while their thread was inside the shim (reentered)",
 		"4 frees missed, found when the address was used again (stale)",
-		"incomplete stacks: 735 of 936 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
+		"incomplete stacks: 844 of 1045 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
 		"105, "
-		"bad_crossing 106, bad_go 107, unwinder 108)",
+		"bad_crossing 106, bad_go 107, unwinder 108, skipped 109)",
 		NULL});
 }
 

@@ -1,0 +1,65 @@
+/*
+ * What recording may cost, and what it does cost.
+ *
+ * Two bounds: the processor time that recording takes (CGOHEAP_MAX_CPU, a share
+ * of one core), measured around every recorded sample; and the tables' room.
+ * Where one is reached the interval between samples doubles, as often as it
+ * takes, and it halves again when things are calm: estimates get coarser, and
+ * nothing gathered is lost or biased, because each block keeps the interval that
+ * it was sampled at.
+ *
+ * An interval of 1 is a promise of exact figures.  It is kept, whatever it costs,
+ * unless CGOHEAP_MAX_CPU was given too.
+ */
+#ifndef CGOHEAP_BUDGET_H
+#define CGOHEAP_BUDGET_H
+
+#include "arch.h"
+#include "base.h"
+
+#define BUDGET_PPM 1000000u /* of one core */
+
+/* Clock ticks spent recording, by all threads; only grows. */
+extern uint64_t budget_spent;
+
+/*
+ * One record that took longer was interrupted: the processor was another's for
+ * the rest.  0.1 to 0.3 ms, as the clock goes.
+ */
+#define BUDGET_LONGEST_TICKS (UINT64_C(1) << 18)
+
+static inline uint64_t budget_begin(void)
+{
+	return arch_ticks();
+}
+
+static inline void budget_end(uint64_t begun)
+{
+	uint64_t took = arch_ticks() - begun;
+	ADD(&budget_spent, took < BUDGET_LONGEST_TICKS ? took : BUDGET_LONGEST_TICKS);
+}
+
+/* Once, in the constructor.  is_explicit: the user named the bound. */
+void budget_init(uint32_t max_cpu_ppm, bool is_explicit);
+
+/*
+ * How many times the interval asked for is to be doubled from now on; asked once
+ * a second while sampling goes on (control_budget).  anew: somebody has just
+ * asked for that interval, what was before does not count.
+ */
+uint32_t budget_doublings(uint32_t sample_bytes, bool anew);
+
+/* The judgement alone: from the doublings so far, the share spent, the bound. */
+uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu_ppm);
+/* The doublings that tables of this size, filled so far, ask for. */
+uint32_t budget_judge_room(uint64_t used, uint64_t total);
+
+struct budget_state {
+	uint64_t cpu_ppm;     /* in the last whole second that was looked at */
+	uint64_t cpu_ns;      /* spent since the shim started */
+	uint64_t max_cpu_ppm; /* 0: no bound, the interval is 1 */
+	bool is_cpu, is_room; /* what the interval is doubled for */
+};
+struct budget_state budget_get(void);
+
+#endif

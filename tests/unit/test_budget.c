@@ -1,0 +1,188 @@
+/* When the interval doubles and when it comes back; what is spent is said by the test. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <time.h>
+
+#include "budget.h"
+#include "control.h"
+#include "live.h"
+#include "region.h"
+#include "sample.h"
+
+static void a_share_above_the_bound_doubles_as_often_as_it_takes(void **state)
+{
+	(void)state;
+	assert_int_equal(budget_judge_cpu(0, 10000, 10000), 0);
+	assert_int_equal(budget_judge_cpu(0, 10001, 10000), 1);
+	assert_int_equal(budget_judge_cpu(0, 20000, 10000), 1);
+	assert_int_equal(budget_judge_cpu(3, 80008, 10000), 7);
+	assert_int_equal(budget_judge_cpu(29, UINT64_MAX, 100), 30);
+}
+
+/* Halving doubles the cost: it must not raise it above the bound again at once. */
+static void it_halves_one_step_at_a_time_and_only_when_calm(void **state)
+{
+	(void)state;
+	assert_int_equal(budget_judge_cpu(5, 2501, 10000), 5);
+	assert_int_equal(budget_judge_cpu(5, 2500, 10000), 4);
+	assert_int_equal(budget_judge_cpu(1, 0, 10000), 0);
+	assert_int_equal(budget_judge_cpu(0, 0, 10000), 0);
+}
+
+static void tables_that_fill_up_ask_for_ever_more(void **state)
+{
+	(void)state;
+	assert_int_equal(budget_judge_room(0, 1024), 0);
+	assert_int_equal(budget_judge_room(767, 1024), 0);
+	assert_int_equal(budget_judge_room(768, 1024), 1);
+	assert_int_equal(budget_judge_room(896, 1024), 2);
+	assert_int_equal(budget_judge_room(960, 1024), 3);
+	assert_int_equal(budget_judge_room(1024, 1024), 30);
+	assert_int_equal(budget_judge_room(2000, 1024), 30);
+}
+
+/* All of a core since the last look: far above any bound. */
+static void spend_all(void)
+{
+	ADD(&budget_spent, UINT64_C(1) << 40);
+}
+
+static void a_new_interval_starts_from_itself(void **state)
+{
+	(void)state;
+	budget_init(10000, false);
+	assert_int_equal(budget_doublings(4096, true), 0);
+	spend_all();
+	assert_true(budget_doublings(4096, false) > 5);
+	assert_true(budget_get().is_cpu);
+	assert_false(budget_get().is_room);
+	assert_true(budget_get().cpu_ppm > 10000);
+	spend_all();
+	assert_int_equal(budget_doublings(8192, true), 0);
+	assert_false(budget_get().is_cpu);
+	assert_int_equal(budget_doublings(8192, false), 0); /* what was before does not count */
+}
+
+static void an_interval_of_1_stays_exact_unless_a_bound_was_named(void **state)
+{
+	(void)state;
+	budget_init(10000, false);
+	budget_doublings(1, true);
+	spend_all();
+	assert_int_equal(budget_doublings(1, false), 0);
+	assert_int_equal(budget_get().max_cpu_ppm, 0);
+	assert_true(budget_get().cpu_ppm > 10000); /* it is said all the same */
+
+	budget_init(10000, true);
+	budget_doublings(1, true);
+	spend_all();
+	assert_true(budget_doublings(1, false) > 5);
+	assert_int_equal(budget_get().max_cpu_ppm, 10000);
+}
+
+static void put_blocks(uint64_t from, uint64_t count)
+{
+	for (uint64_t i = from; i < from + count; i++) {
+		struct live_block stale, block = {.address = i * 64, .size = 8, .interval = 4096};
+		if (live_put(&block, &stale) < 0)
+			fail_msg("no room for block %d", (int)i);
+	}
+}
+
+static void full_tables_coarsen_and_empty_ones_do_not(void **state)
+{
+	struct live_block out;
+	(void)state;
+	budget_init(1000000, false);
+	budget_doublings(4096, true);
+	put_blocks(1, live_capacity() / 4 * 3);
+	assert_int_equal(budget_doublings(4096, false), 1);
+	assert_true(budget_get().is_room);
+	assert_false(budget_get().is_cpu);
+	assert_int_equal(budget_doublings(1, false), 0); /* exact */
+	for (uint64_t i = 1; i <= live_capacity() / 4; i++)
+		live_take((void *)(i * 64), &out);
+	assert_int_equal(budget_doublings(4096, false), 0);
+}
+
+/* One that was interrupted for a second must not look like a second's work. */
+static void an_interrupted_record_counts_for_little(void **state)
+{
+	uint64_t before = budget_spent;
+	(void)state;
+	budget_end(budget_begin() - (UINT64_C(1) << 33));
+	assert_int_equal(budget_spent - before, BUDGET_LONGEST_TICKS);
+	budget_end(budget_begin());
+	assert_true(budget_spent - before < 2 * BUDGET_LONGEST_TICKS);
+}
+
+/* ---- through control ---------------------------------------------------- */
+
+static uint32_t asked_for;
+
+static uint32_t doubling(uint32_t sample_bytes, bool anew)
+{
+	(void)sample_bytes;
+	return anew ? 0 : asked_for;
+}
+
+static void wait_and_tick(void)
+{
+	struct timespec t = {.tv_sec = 1, .tv_nsec = 1000000};
+	nanosleep(&t, NULL);
+	assert_true(control_tick() <= UINT64_C(1000000000));
+}
+
+static void assert_interval(uint32_t in_force, uint32_t configured)
+{
+	assert_int_equal(control_get().sample_bytes, in_force);
+	assert_int_equal(control_get().configured_sample_bytes, configured);
+	assert_int_equal(sample_interval(), in_force);
+}
+
+static void control_asks_once_a_second_and_obeys(void **state)
+{
+	(void)state;
+	control_budget = doubling;
+	control_init(65536, false);
+	asked_for = 3;
+	control_tick();
+	assert_interval(65536, 65536); /* a second has not passed */
+	wait_and_tick();
+	assert_interval(524288, 65536);
+	asked_for = 30;
+	wait_and_tick();
+	assert_interval(1u << 30, 65536); /* as coarse as it gets */
+	control_sampling(true, 4096, 0);
+	assert_interval(4096, 4096);
+	asked_for = 1;
+	wait_and_tick();
+	assert_interval(8192, 4096);
+	control_sampling(false, 0, 0);
+	assert_int_equal(sample_interval(), 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return region_init(4 * MIB);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_share_above_the_bound_doubles_as_often_as_it_takes),
+		cmocka_unit_test(it_halves_one_step_at_a_time_and_only_when_calm),
+		cmocka_unit_test(tables_that_fill_up_ask_for_ever_more),
+		cmocka_unit_test(a_new_interval_starts_from_itself),
+		cmocka_unit_test(an_interval_of_1_stays_exact_unless_a_bound_was_named),
+		cmocka_unit_test(full_tables_coarsen_and_empty_ones_do_not),
+		cmocka_unit_test(an_interrupted_record_counts_for_little),
+		cmocka_unit_test(control_asks_once_a_second_and_obeys),
+	};
+	return cmocka_run_group_tests_name("budget", tests, set_up, NULL);
+}
