@@ -60,7 +60,7 @@ func checkProgram(f *facts, uid, gid int) []check {
 	}
 	checks = append(checks, checkPrivileges(f, uid, gid))
 	if len(f.instrumented()) > 0 {
-		checks = append(checks, checkInstrumented(f))
+		checks = append(checks, checkInstrumented(f, os.Getenv("ASAN_OPTIONS")))
 	}
 	if f.isGo() {
 		checks = append(checks, checkStripped(f))
@@ -227,13 +227,23 @@ func checkPrivileges(f *facts, uid, gid int) check {
 	return ok(name, "no setuid, setgid or file capabilities")
 }
 
-func checkInstrumented(f *facts) check {
+// The sanitizer's own malloc wants to be the first one, unless it is told not to look.
+const asanOption = "verify_asan_link_order=0"
+
+// checkInstrumented judges a program built with -race, -asan or -msan that starts, or has started, with these ASAN_OPTIONS.
+func checkInstrumented(f *facts, asanOptions string) check {
+	const name = "sanitizer"
 	names := strings.Join(f.instrumented(), " ")
-	text := "built with " + names + ", which is not tested with cgoheap"
-	if strings.Contains(names, "-asan") {
-		text += ": the sanitizer's own malloc wants to come first, and may refuse to start"
+	switch {
+	case f.setting("-msan") == "true":
+		return warn(name, "build it without -msan", "built with %s, which is not tested with cgoheap", names)
+	case f.setting("-asan") != "true" || f.definesMalloc():
+		return ok(name, "built with %s, which works with cgoheap", names)
+	case strings.Contains(asanOptions, asanOption):
+		return ok(name, "built with -asan: its malloc stands behind cgoheap, as ASAN_OPTIONS allows")
 	}
-	return warn("sanitizer", "build it without "+names, "%s", text)
+	return fail(name, "set ASAN_OPTIONS="+asanOption,
+		"built with -asan: the sanitizer ends a program in which another library comes before its own")
 }
 
 func checkStripped(f *facts) check {

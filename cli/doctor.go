@@ -122,7 +122,7 @@ func examineProcess(p *process, library string) (*report, error) {
 	}
 	r.Checks = append(r.Checks, checkLoaded(shims), checkOrder(env["LD_PRELOAD"]))
 	if len(f.instrumented()) > 0 {
-		r.Checks = append(r.Checks, checkInstrumented(f))
+		r.Checks = append(r.Checks, checkInstrumented(f, env["ASAN_OPTIONS"]))
 	}
 	r.Checks = append(r.Checks, checkShim(newClient(p))...)
 	r.judge(fmt.Sprintf("see who holds C memory with cgoheap top %d", p.pid))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -162,8 +164,17 @@ func (e *explanation) print(std stdio) {
 	fmt.Fprintln(std.out)
 	e.printVerdict(std, width)
 	for _, w := range e.account.Warnings {
+		if e.repeats(w) {
+			continue
+		}
 		printWrapped(std, "note: "+escapeName(w), "  ", width)
 	}
+}
+
+// repeats: the verdict says the same, and more of it.
+func (e *explanation) repeats(warning string) bool {
+	return strings.Contains(warning, "the samples account for") &&
+		slices.ContainsFunc(e.verdict, func(f finding) bool { return f.Rule == estimateRule })
 }
 
 // printVerdict keeps to what a tired person reads; the rest is named.
@@ -190,34 +201,43 @@ func printWrapped(std stdio, text, indent string, width int) {
 	}
 }
 
-// wrap breaks text at spaces, but never inside `a command`.
+// wrap breaks text at spaces, but never inside `a command` nor between a figure and its unit.
 func wrap(text string, width int) []string {
 	var lines []string
-	line, quoted := "", false
-	for _, word := range strings.Fields(text) {
-		glued := quoted
-		if strings.Count(word, "`")%2 == 1 {
-			quoted = !quoted
-		}
+	line := ""
+	for _, part := range unbroken(text) {
 		switch {
 		case line == "":
-			line = word
-		case glued:
-			line += " " + word
-			if at := lastBreak(line); len([]rune(line)) > width && at > 0 {
-				lines, line = append(lines, line[:at]), line[at+1:]
-			}
-		case len([]rune(line))+1+len([]rune(word)) > width:
-			lines, line = append(lines, line), word
+			line = part
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(part) > width:
+			lines, line = append(lines, line), part
 		default:
-			line += " " + word
+			line += " " + part
 		}
 	}
 	return append(lines, line)
 }
 
-// lastBreak is the space before the command that the line ends in.
-func lastBreak(line string) int {
-	open := strings.LastIndexByte(strings.TrimRight(line, "`.,;:)"), '`')
-	return strings.LastIndexByte(line[:max(open, 0)], ' ')
+func unbroken(text string) []string {
+	var parts []string
+	quoted := false
+	for _, word := range strings.Fields(text) {
+		if last := len(parts) - 1; last >= 0 && (quoted || isUnit(word)) {
+			parts[last] += " " + word
+		} else {
+			parts = append(parts, word)
+		}
+		if strings.Count(word, "`")%2 == 1 {
+			quoted = !quoted
+		}
+	}
+	return parts
+}
+
+func isUnit(word string) bool {
+	switch strings.Trim(word, ",.;:()") {
+	case "B", "KiB", "MiB", "GiB", "TiB", "%":
+		return true
+	}
+	return false
 }

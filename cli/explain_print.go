@@ -35,7 +35,7 @@ func (e *explanation) printOwners(std stdio, width int) {
 		switch {
 		case o.Bytes == nil:
 			add(ownerLabel(o.Name), "-", 0, nil, inside)
-		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0:
+		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0 || o.Name == cLive:
 			add(ownerLabel(o.Name), estimate(formatBytes(*o.Bytes), !o.Exact), *o.Bytes, e.grown.of(o.Name), inside)
 		}
 	}
@@ -80,7 +80,7 @@ func (e *explanation) details(o ownerPart) []string {
 		add(e.insideGoStacks(o))
 	case goMetadata:
 		if n := e.account.Go.Metadata; n != nil {
-			add(formatBytes(*n) + " by the runtime's count")
+			add(formatBytes(*n) + " by " + memStatsSource)
 		}
 	case cLive:
 		add(e.insideLive())
@@ -165,7 +165,7 @@ func (e *explanation) mmapStacks(o ownerPart) []string {
 	for _, s := range shown {
 		var frames []string
 		for _, f := range s.Frames[:min(shownFrames, len(s.Frames))] {
-			frames = append(frames, escapeName(f))
+			frames = append(frames, frameName(f))
 		}
 		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), strings.Join(frames, " < ")))
 	}

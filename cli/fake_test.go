@@ -219,6 +219,7 @@ func mapLibrary() {
 type fakeShim struct {
 	part     string
 	profiles atomic.Int64
+	accounts atomic.Int64
 	state    atomic.Value // string
 	interval atomic.Uint64
 }
@@ -235,6 +236,10 @@ func newFakeShim(part string) *fakeShim {
 
 func (f *fakeShim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
+	if f.part == "no account" && r.URL.Path != "/v1/status" {
+		http.NotFound(w, r)
+		return
+	}
 	switch r.Method + " " + r.URL.Path {
 	case "GET /v1/status":
 		io.WriteString(w, fakeStatus(os.Getpid(), f.state.Load().(string), f.interval.Load(), "null"))
@@ -242,6 +247,16 @@ func (f *fakeShim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.answerSampling(w, query.Get("state"), query.Get("for"), query.Get("sample_bytes"))
 	case "GET /debug/pprof/cgoheap":
 		f.answerProfile(w, r)
+	case "GET /debug/pprof/memory":
+		if f.part == "wrong profile" {
+			f.answerProfile(w, r)
+			return
+		}
+		fakeMemoryProfile().Write(w)
+	case "GET /v1/account":
+		io.WriteString(w, fakeAccount(f.part, f.accounts.Add(1)))
+	case "POST /v1/trim":
+		f.answerTrim(w)
 	default:
 		http.NotFound(w, r)
 	}

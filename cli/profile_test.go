@@ -64,6 +64,23 @@ func TestProfileDefaultName(t *testing.T) {
 	}
 }
 
+func TestProfileMemory(t *testing.T) {
+	s := startShim(t, "serve")
+	dir := t.TempDir()
+	r := profileIn(t, dir, s.arg(), "--memory")
+	names := namesIn(t, dir)
+	if r.code != 0 || len(names) != 1 || !regexp.MustCompile(`^cgoheap-memory\.cli\.test\.\d+\.\d{8}-\d{6}\.pb\.gz$`).MatchString(names[0]) {
+		t.Fatal(r, names)
+	}
+	if !strings.HasPrefix(r.err, "cgoheap: wrote "+names[0]+": 901.0 MiB resident in 2 stacks\n") {
+		t.Errorf("%q", r.err)
+	}
+	// The other profile is no profile of memory, and is not saved as one.
+	s = startShim(t, "wrong profile")
+	r = profileIn(t, t.TempDir(), s.arg(), "--memory").normal(s)
+	r.want(t, 1, "", "cgoheap: process PID (service) sent a profile that cannot be read: the profile has no memory_space\n")
+}
+
 func TestProfileQuery(t *testing.T) {
 	s := startShim(t, "serve")
 	dir := t.TempDir()

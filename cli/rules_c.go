@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/ianlancetaylor/demangle"
 )
 
 // Rules about memory that C code has, or had.
@@ -37,8 +39,16 @@ func cLiveGrows(s *situation) string {
 		rate = fmt.Sprintf(" (%s an hour)", formatBytes(int64(float64(grew)*float64(time.Hour)/float64(s.grown.Elapsed))))
 	}
 	return fmt.Sprintf("C live grew by %s%s %s, to %s. If that goes on at a steady load it is a leak: "+
-		"%s shows who holds it, %s saves the blocks that are old.", formatBytes(grew), rate, s.since(),
-		s.of(s.has(cLive)), s.command("top %d"), s.command("profile %d --older 10m"))
+		"%s shows who holds it, %s saves the blocks that are old.%s", formatBytes(grew), rate, s.since(),
+		s.of(s.has(cLive)), s.command("top %d"), s.command("profile %d --older 10m"), s.wakeFirst())
+}
+
+// wakeFirst: what is allocated while it does not sample is in no profile.
+func (s *situation) wakeFirst() string {
+	if !s.dormant {
+		return ""
+	}
+	return " But it is dormant, and only blocks allocated from now on can be shown: " + s.command("sampling %d on") + " first."
 }
 
 func cLiveDominates(s *situation) string {
@@ -50,6 +60,7 @@ func cLiveDominates(s *situation) string {
 		text = fmt.Sprintf("The C allocator has %s; what of that is in use it does not say. %s shows who allocated what is, %s whether the rest returns.",
 			s.of(s.has(cLive)), s.command("top %d"), s.command("trim %d"))
 	}
+	text += s.wakeFirst()
 	switch {
 	case s.grown.of(cLive) == nil:
 		text += " To see whether it grows, run this again in some minutes."
@@ -82,7 +93,7 @@ func (s *situation) keepSmall() string {
 	case strings.HasPrefix(a.Name, "tcmalloc"):
 		return "run with TCMALLOC_RELEASE_RATE=10"
 	case strings.HasPrefix(a.Name, "mimalloc"):
-		return "run with MIMALLOC_PURGE_DELAY=0"
+		return "run with MIMALLOC_PURGE_DELAY=0 (before 2.1: MIMALLOC_DECOMMIT_DELAY=0)"
 	case a.Name == "glibc" && known(a.Arenas) > manyArenas && s.env["MALLOC_ARENA_MAX"] == "":
 		return "run with MALLOC_ARENA_MAX=2"
 	}
@@ -93,7 +104,7 @@ func cMmapLarge(s *situation) string {
 	if !s.large(cMmap) {
 		return ""
 	}
-	text := fmt.Sprintf("C code mapped %s itself, past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool.",
+	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool.",
 		s.of(s.has(cMmap)))
 	if top := s.account.MmapTop; len(top) > 0 && len(top[0].Frames) > 0 {
 		text += fmt.Sprintf(" The largest part, %s, by %s.", formatBytes(top[0].Bytes), mmapCaller(top[0].Frames))
@@ -109,9 +120,13 @@ func mmapCaller(frames []string) string {
 		case "mmap", "mmap64", "mremap", "mprotect":
 			continue
 		}
-		return escapeName(f)
+		return frameName(f)
 	}
-	return escapeName(frames[0])
+	return frameName(frames[0])
+}
+
+func frameName(name string) string {
+	return escapeName(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
 }
 
 func threadStacksLarge(s *situation) string {
@@ -141,7 +156,7 @@ func estimateDisagrees(s *situation) string {
 	}
 	margin := estimateErrors * *e.Error
 	switch {
-	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+estimateBytes:
+	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+float64(estimateBytes+estimateThread*s.threads()):
 		why := "memory from before it sampled, samples that were dropped (" + s.command("doctor %d") + "), or very small blocks"
 		if s.dormant {
 			why = "sampling is off now, and what was allocated meanwhile is not known"
@@ -154,6 +169,10 @@ func estimateDisagrees(s *situation) string {
 			aboutBytes(*e.Bytes, margin), formatBytes(*given))
 	}
 	return ""
+}
+
+func (s *situation) threads() int64 {
+	return max(1, known(s.account.Process.Threads))
 }
 
 func aboutBytes(n, margin int64) string {

@@ -55,7 +55,7 @@ func mappedFilesLarge(s *situation) string {
 	if !s.large(mappedFiles) {
 		return ""
 	}
-	return fmt.Sprintf("%s is mapped files. It counts as RSS, but it is page cache: the kernel takes it back when it needs memory. Not a leak.",
+	return fmt.Sprintf("Mapped files are %s. That counts as RSS, but it is page cache: the kernel takes it back when it needs memory. Not a leak.",
 		s.of(s.has(mappedFiles)))
 }
 
@@ -63,7 +63,7 @@ func sharedMemoryLarge(s *situation) string {
 	if !s.large(sharedMemory) {
 		return ""
 	}
-	return fmt.Sprintf("%s is shared memory, which counts in the RSS of every process that maps it: do not add RSS up over them. "+
+	return fmt.Sprintf("Shared memory is %s. It counts in the RSS of every process that maps it: do not add RSS up over them. "+
 		"This process's fair share is in `grep Pss: /proc/%d/smaps_rollup`.", s.of(s.has(sharedMemory)), s.pid)
 }
 
@@ -71,7 +71,7 @@ func programDominates(s *situation) string {
 	if s.dominant != programOwner {
 		return ""
 	}
-	return fmt.Sprintf("Most of it, %s, is the program itself and its libraries. Their code is page cache that other processes share: "+
+	return fmt.Sprintf("The largest part, %s, is the program itself and its libraries. Their code is page cache that other processes share: "+
 		"there is little to gain here.", s.of(s.has(programOwner)))
 }
 
@@ -79,7 +79,7 @@ func shimDominates(s *situation) string {
 	if s.dominant != shimOwner {
 		return ""
 	}
-	return fmt.Sprintf("The largest owner, with %s, is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
+	return fmt.Sprintf("The largest part, %s, is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
 		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(shimOwner)))
 }
 

@@ -113,6 +113,7 @@ func (t *trimmed) conclusion() string {
 	case float64(after) <= trimHelped*float64(before):
 		return "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
 	}
-	return fmt.Sprintf("%s of free memory stays: it shares its pages with blocks that are in use, or the program takes it back at once.",
+	return fmt.Sprintf("%s of free memory stays: it shares its pages with blocks that are in use, "+
+		"the allocator keeps it for a thread of its own, or the program took it back at once.",
 		formatBytes(after))
 }

@@ -221,7 +221,7 @@ func TestSilentAndStopped(t *testing.T) {
 func TestGone(t *testing.T) {
 	s := startShim(t, "serve")
 	s.kill()
-	for _, verb := range []string{"top", "profile", "sampling", "doctor"} {
+	for _, verb := range []string{"top", "profile", "sampling", "doctor", "explain", "trim"} {
 		cgoheap(t, verb, s.arg()).normal(s).want(t, 1, "",
 			"cgoheap: process PID does not exist (it may have ended); cgoheap list shows the processes that have cgoheap loaded\n")
 	}
@@ -325,7 +325,7 @@ func asNobody(t *testing.T, c *exec.Cmd) {
 
 func TestOtherUser(t *testing.T) {
 	s := startShim(t, "serve")
-	for _, verb := range []string{"top", "doctor", "sampling", "profile"} {
+	for _, verb := range []string{"top", "doctor", "sampling", "profile", "explain", "trim"} {
 		c := command(nil, verb, s.arg())
 		asNobody(t, c)
 		r := finish(t, c).normal(s)

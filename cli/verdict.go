@@ -64,6 +64,8 @@ const (
 	estimateErrors   = 4
 	estimateRounding = 1.0 / 3
 	estimateBytes    = 1 << 20
+	// Blocks in a thread's cache count as in use in glibc.
+	estimateThread = 256 << 10
 
 	unexplainedShare = 0.01
 	unexplainedBytes = 1 << 20
@@ -75,6 +77,8 @@ type rule struct {
 	about string
 	says  func(*situation) string
 }
+
+const estimateRule = "estimate_disagrees"
 
 // rules are in the order in which their findings are shown, but for the
 // dominant owner's, which comes first.
@@ -100,7 +104,7 @@ var rules = []rule{
 	{"huge_pages", "", hugePages},
 	{"lazy_free", "", lazyFree},
 	{"swap", "", swapped},
-	{"estimate_disagrees", "", estimateDisagrees},
+	{estimateRule, "", estimateDisagrees},
 	{"c_untouched", "", cUntouched},
 	{"unexplained", "", unexplained},
 }
@@ -123,7 +127,7 @@ type situation struct {
 
 func judgeAccount(s *situation) []finding {
 	s.dominant = dominantOwner(s)
-	var first, rest []finding
+	first, rest := []finding{}, []finding{}
 	for _, r := range rules {
 		text := r.says(s)
 		switch {
@@ -173,9 +177,9 @@ func (s *situation) large(owner string) bool {
 	return s.dominant == owner || s.atLeast(s.has(owner), notableShare, notableBytes)
 }
 
-// of says a figure with its share: "612.0 MiB, 50 % of RSS".
+// of says a figure with its share: "612.0 MiB (50 % of RSS)".
 func (s *situation) of(n int64) string {
-	return fmt.Sprintf("%s, %.0f %% of RSS", formatBytes(n), 100*s.share(n))
+	return fmt.Sprintf("%s (%.0f %% of RSS)", formatBytes(n), 100*s.share(n))
 }
 
 // judged are the owners that can dominate.
@@ -215,11 +219,11 @@ func (s *situation) command(format string) string {
 }
 
 func nothingDominates(s *situation) string {
-	if s.dominant != "" {
+	if s.dominant != "" || s.account.RSS <= 0 {
 		return ""
 	}
 	top := s.ranked()
-	return fmt.Sprintf("No single owner dominates: the largest are %s (%s) and %s (%s).",
+	return fmt.Sprintf("No single owner dominates: the largest are %s, %s, and %s, %s.",
 		speakOf(top[0]), s.of(s.has(top[0])), speakOf(top[1]), s.of(s.has(top[1])))
 }
 
@@ -248,7 +252,7 @@ func ownerGrows(s *situation) string {
 	now := s.account.resident(most.Name)
 	text := fmt.Sprintf("%s grew by %s %s: from %s to %s.", upperFirst(ownerLabel(most.Name)), formatBytes(*most.Bytes), s.since(),
 		formatBytes(now-*most.Bytes), formatBytes(now))
-	if next := s.whereToLook(most.Name); next != "" {
+	if next := s.whereToLook(most.Name); next != "" && most.Name != s.dominant {
 		text += " " + next
 	}
 	return text

@@ -1,0 +1,475 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/pprof"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// explainer looks with a directory of its own for what it keeps.
+func explainer(t *testing.T) func(args ...string) result {
+	dir := t.TempDir()
+	return func(args ...string) result {
+		t.Helper()
+		return finish(t, command([]string{"XDG_RUNTIME_DIR=" + dir}, args...))
+	}
+}
+
+const (
+	explainKernel = `
+VmRSS 12.3 MiB = RssAnon 869.0 MiB + RssFile 32.0 MiB + RssShmem 0 B
+VmSize 4.0 GiB  VmData 2.0 GiB  VmStk 132.0 KiB  VmSwap 4.0 KiB  threads 14
+cgroup v2 /system.slice/service.service: memory.current 1.1 GiB, limit 2.0 GiB; anon 901.0 MiB,
+  file 200.0 MiB, kernel 12.0 MiB, swap 4.0 KiB
+The cgroup has more than this process's RSS: it also counts page cache, the kernel's own memory
+  and its other processes.
+`
+	explainNote = "note: not all of the C allocator's big blocks were found: the rest of them is in untracked_mmap"
+)
+
+// cutVerdict takes the last paragraph apart, as one line: how it is broken depends on the length of the PID.
+func cutVerdict(out string) (before, verdict string) {
+	at := strings.LastIndex(out, "\n\n")
+	return out[:at+1], strings.Join(strings.Fields(out[at:]), " ")
+}
+
+func TestExplain(t *testing.T) {
+	verdict := ""
+	s := startShim(t, "serve")
+	look := explainer(t)
+	r := look("explain", s.arg()).normal(s)
+	r.out, verdict = cutVerdict(r.out)
+	r.want(t, 0, `service (PID)  sampling 1 in 512KiB  up 4m10s  RSS 12.3 MiB
+
+OWNER               RESIDENT    SHARE
+Go heap             80.0 MiB    8.9 %
+  in use 60.0 MiB, free and not returned 20.0 MiB, released 40.0 MiB (runtime.gcController)
+goroutine stacks     2.0 MiB    0.2 %
+  3.0 MiB by the runtime's count
+Go metadata          3.0 MiB    0.3 %
+C live            ~572.0 MiB   63.5 %
+  in use 580.0 MiB, glibc says; ~556.0 MiB by samples (standard error 12.0 MiB)
+  2.0 MiB in huge pages
+C retained        ~100.0 MiB   11.1 %
+  free 102.4 MiB, glibc says; 37 arenas
+C mmap             101.0 MiB   11.2 %
+  256.0 MiB mapped and usable
+  90.0 MiB  mmap < os_pages_map < pages_map < extent_alloc_mmap < main._Cfunc_duckdb_query
+   8.0 MiB  mmap < v8::internal::PageMemory::Grow < main.render
+   2.0 MiB  mmap64 < cache_open
+  and 1 stack more
+  1.0 MiB freed lazily
+thread stacks        4.0 MiB    0.4 %
+  14 stacks, 112.0 MiB mapped
+  4.0 KiB more in swap
+program             12.0 MiB    1.3 %
+libraries            9.0 MiB    1.0 %
+mapped files        10.0 MiB    1.1 %
+cgoheap itself       7.5 MiB    0.8 %
+unexplained        512.0 KiB    0.1 %
+RSS                901.0 MiB  100.0 %
+`+explainKernel, "")
+	if want := "C code holds 572.0 MiB (63 % of RSS), in blocks that are in use: `cgoheap top PID` shows who. " +
+		"To see whether it grows, run this again in some minutes. " + explainNote; verdict != want {
+		t.Errorf("%s\nwant\n%s", verdict, want)
+	}
+
+	r = look("explain", s.arg()).normal(s)
+	r.out, verdict = cutVerdict(r.out)
+	want := `
+OWNER               RESIDENT    SHARE      GROWN
+Go heap             80.0 MiB    8.5 %        0 B
+`
+	grown := "C live            ~612.0 MiB   65.0 %  +40.0 MiB\n"
+	grows := "C live grew by 40.0 MiB (40.0 MiB an hour) since the last look, 1h ago, to 612.0 MiB (65 % of RSS). " +
+		"If that goes on at a steady load it is a leak: `cgoheap top PID` shows who holds it, " +
+		"`cgoheap profile PID --older 10m` saves the blocks that are old. " + explainNote
+	total := "RSS                941.0 MiB  100.0 %  +40.0 MiB\n"
+	if r.code != 0 || !strings.Contains(r.out, want) || !strings.Contains(r.out, grown) || !strings.Contains(r.out, total) ||
+		verdict != grows {
+		t.Errorf("%s\n%s\nwant in it\n%s%s%s%s", r.out, verdict, want, grown, total, grows)
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	s := startShim(t, "serve")
+	look := explainer(t)
+	first, second := look("explain", "--json", s.arg()), look("explain", "--json", s.arg())
+	// What the shim said stays, in its order, also what this command does not know.
+	var sent, got map[string]any
+	check0(json.Unmarshal([]byte(fakeAccount("serve", 1)), &sent))
+	check0(json.Unmarshal([]byte(first.out), &got))
+	if got["grown"] != nil || len(got) != len(sent)+2 {
+		t.Error(first.out)
+	}
+	for key, value := range sent {
+		if fmt.Sprint(got[key]) != fmt.Sprint(value) {
+			t.Errorf("%s is %v, was %v", key, got[key], value)
+		}
+	}
+	end := `  "later": {
+    "key": "<kept>"
+  },
+  "grown": null,
+  "verdict": [
+    {
+      "rule": "c_live_dominates",
+      "text": "C code holds 572.0 MiB (63 % of RSS), in blocks that are in use: ` + "`cgoheap top PID`" +
+		` shows who. To see whether it grows, run this again in some minutes."
+    }
+  ]
+}
+`
+	if r := first.normal(s); !strings.HasPrefix(r.out, "{\n  \"rss_bytes\": 1,\n  \"owners\": [\n") || !strings.HasSuffix(r.out, end) {
+		t.Errorf("%s\nwant at the end\n%s", r.out, end)
+	}
+	var v struct {
+		Grown   growth
+		Verdict []finding
+	}
+	check0(json.Unmarshal([]byte(second.out), &v))
+	if v.Grown.RSS != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.of(cLive) != 40<<20 || *v.Grown.of(cMmap) != 0 ||
+		len(v.Grown.Owners) != 13 || v.Grown.Since.Hour() != 1 || v.Verdict[0].Rule != "c_live_grows" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Whatever the process answers, it does not reach the terminal, and does not end us in a panic.
+func TestExplainOfStrangeAccounts(t *testing.T) {
+	for part, want := range map[string]string{
+		"hostile":       `  90 B  mmap < \x1bgr`,
+		"empty account": "RSS               0 B      -\n\nVmRSS - = RssAnon - + RssFile - + RssShmem -\nVmSize -  VmData -  VmStk -  VmSwap -  threads -\nno memory cgroup was found\n",
+		"contradiction": "C live          ~-5 B      -\n",
+	} {
+		s := startShim(t, part)
+		look := explainer(t)
+		for range 2 {
+			r := look("explain", s.arg())
+			if r.code != 0 || r.err != "" || strings.ContainsRune(r.out, 0x1b) || !strings.Contains(r.out, want) {
+				t.Errorf("%s: %d %q\n%s\nwant in it\n%s", part, r.code, r.err, r.out, want)
+			}
+			if r = look("explain", "--json", s.arg()); r.code != 0 || !json.Valid([]byte(r.out)) {
+				t.Errorf("%s: %+v", part, r)
+			}
+		}
+	}
+	s := startShim(t, "not an account")
+	r := explainer(t)("explain", s.arg()).normal(s)
+	if r.code != 1 || r.out != "" || !strings.HasPrefix(r.err, "cgoheap: process PID (service) answered what this cgoheap dev cannot read: ") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A shim from before there were accounts.
+func TestExplainOlderShim(t *testing.T) {
+	s := startShim(t, "no account")
+	for verb, path := range map[string]string{"explain": "/v1/account", "trim": "/v1/trim"} {
+		explainer(t)(verb, s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (service) was started with a libcgoheap.so that has no "+
+			path+": restart it with the one that belongs to cgoheap dev\n")
+	}
+}
+
+func TestTrim(t *testing.T) {
+	s := startShim(t, "serve")
+	cgoheap(t, "trim", s.arg()).normal(s).want(t, 0, `process PID (service): malloc_trim returned 80.0 MiB
+
+OWNER          BEFORE      AFTER     CHANGE
+C retained  100.0 MiB   20.0 MiB  -80.0 MiB
+RSS         901.0 MiB  821.0 MiB  -80.0 MiB
+
+It was free memory, and no leak. It comes back with the next peak; to keep it small, run with
+MALLOC_ARENA_MAX=2.
+`, "")
+	var v trimmed
+	r := cgoheap(t, "trim", "--json", s.arg())
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 || v.Released != 80<<20 || v.What != "malloc_trim" ||
+		v.Before.RSS-v.After.RSS != 80<<20 || !strings.HasPrefix(r.out, "{\n  \"before\": {\n    \"rss_bytes\": ") {
+		t.Errorf("%v %s", err, r.out)
+	}
+	s = startShim(t, "trims nothing")
+	cgoheap(t, "trim", s.arg()).normal(s).want(t, 0, `process PID (service): malloc_trim returned nothing
+
+OWNER     BEFORE      AFTER  CHANGE
+RSS    901.0 MiB  901.0 MiB     0 B
+
+100.0 MiB of free memory stays: it shares its pages with blocks that are in use, the allocator keeps
+it for a thread of its own, or the program took it back at once.
+`, "")
+	s = startShim(t, "no trim")
+	cgoheap(t, "trim", s.arg()).normal(s).want(t, 1, "",
+		"cgoheap: process PID (service) refused: snmalloc has no call for that which cgoheap knows\n")
+}
+
+// ---- what grew ------------------------------------------------------------------
+
+func keptFor(t *testing.T, started string) (accountStore, *process) {
+	t.Helper()
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	store := openAccountStore()
+	if store.dir == "" {
+		t.Fatal("no place to keep accounts")
+	}
+	return store, &process{pid: os.Getpid(), started: started}
+}
+
+func TestAccountsAreKeptForOneProcess(t *testing.T) {
+	store, p := keptFor(t, startTime(os.Getpid()))
+	if store.last(p) != nil {
+		t.Error("an account before the first")
+	}
+	store.keep(p, []byte(fakeAccount("serve", 2)))
+	if a := store.last(p); a == nil || a.RSS != 941<<20 {
+		t.Errorf("%+v", a)
+	}
+	info, err := os.Stat(store.path(p))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Error(info, err)
+	}
+	later := &process{pid: p.pid, started: p.started + "1"}
+	if store.last(later) != nil {
+		t.Error("the account of a process that had the same ID")
+	}
+	if store.last(&process{pid: p.pid}) != nil {
+		t.Error("an account though nobody knows when the process started")
+	}
+	// Those of processes that are no more are cleaned away, others' files never.
+	store.keep(later, []byte("{}"))
+	other := filepath.Join(store.dir, "1.sock")
+	check0(os.WriteFile(other, nil, 0o600))
+	store.keep(p, []byte("{}"))
+	if _, err := os.Stat(store.path(later)); !os.IsNotExist(err) {
+		t.Error("kept for a process that does not exist:", err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
+	}
+	check0(os.WriteFile(store.path(p), []byte("{ not JSON"), 0o600))
+	if store.last(p) != nil {
+		t.Error("an account of a damaged file")
+	}
+}
+
+// A directory that others can write, and a link in its place, are passed over.
+func TestAccountsAreNotKeptWhereOthersWrite(t *testing.T) {
+	for name, spoil := range map[string]func(dir string){
+		"writable": func(dir string) { check0(os.Mkdir(dir, 0o700)); check0(os.Chmod(dir, 0o777)) },
+		"link":     func(dir string) { check0(os.Symlink(t.TempDir(), dir)) },
+		"file":     func(dir string) { check0(os.WriteFile(dir, nil, 0o600)) },
+	} {
+		base := t.TempDir()
+		dir := filepath.Join(base, fmt.Sprintf("cgoheap-%d", os.Geteuid()))
+		spoil(dir)
+		t.Setenv("XDG_RUNTIME_DIR", base)
+		if got := openAccountStore().dir; got == dir {
+			t.Errorf("%s: it is used", name)
+		}
+	}
+	// And a link in place of the file is not followed.
+	store, p := keptFor(t, startTime(os.Getpid()))
+	target := filepath.Join(t.TempDir(), "a.json")
+	check0(os.WriteFile(target, []byte("{}"), 0o600))
+	check0(os.Symlink(target, store.path(p)))
+	if store.last(p) != nil {
+		t.Error("a link was followed")
+	}
+}
+
+func TestGrowthNeedsTime(t *testing.T) {
+	one, two := parseAccount(fakeAccount("serve", 1)), parseAccount(fakeAccount("serve", 2))
+	if growthSince(nil, one) != nil || growthSince(one, one) != nil || growthSince(two, one) != nil {
+		t.Error("growth since never, now, or the future")
+	}
+	if g := growthSince(one, two); g == nil || g.Elapsed != time.Hour || g.RSS != 40<<20 {
+		t.Errorf("%+v", g)
+	}
+	// An owner that was not known has not grown by what it is.
+	stripped := parseAccount(fakeAccount("stripped", 1))
+	if g := growthSince(stripped, two); g.of(goStacks) != nil {
+		t.Errorf("%+v", g)
+	}
+}
+
+// ---- Go's figures from the service --------------------------------------------------
+
+func TestGoPprofURL(t *testing.T) {
+	const heap = "http://127.0.0.1:6060/debug/pprof/heap?debug=1"
+	for given, want := range map[string]string{
+		"127.0.0.1:6060": heap, "http://127.0.0.1:6060": heap, "http://127.0.0.1:6060/": heap,
+		"http://127.0.0.1:6060/debug/pprof/": heap, "http://127.0.0.1:6060/debug/pprof/heap": heap,
+		"http://127.0.0.1:6060/debug/pprof/heap?debug=2": heap,
+		"https://h/admin/pprof/heap?token=x":             "https://h/admin/pprof/heap?debug=1&token=x",
+	} {
+		if got, err := goPprofURL(given); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", given, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "unix:///run/x", "http://", "://", "http://[::1"} {
+		if got, err := goPprofURL(bad); err == nil {
+			t.Errorf("%q: %s", bad, got)
+		}
+	}
+}
+
+const memStatsText = `heap profile: 1: 2 [3: 4] @ heap/1048576
+
+# runtime.MemStats
+# Alloc = 1
+# HeapIdle = 30
+# HeapInuse = 100
+# HeapReleased = 20
+# Stack = 7 / 8
+# MSpan = 1 / 100
+# MCache = 2 / 100
+# BuckHashSys = 4
+# GCSys = 8
+# OtherSys = 16
+# GCCPUFraction = 0.5
+`
+
+func TestParseMemStats(t *testing.T) {
+	g, err := parseMemStats([]byte(memStatsText))
+	if err != nil || *g.InUse != 100 || *g.Free != 10 || *g.Released != 20 || *g.Stacks != 7 || *g.Metadata != 31 {
+		t.Errorf("%+v %v", g, err)
+	}
+	for text, want := range map[string]string{
+		"":      "is no heap profile with Go's MemStats",
+		"hello": "is no heap profile with Go's MemStats",
+		strings.Replace(memStatsText, "HeapIdle", "HeapIdol", 1):                   "is no heap profile with Go's MemStats",
+		strings.Replace(memStatsText, "# runtime.MemStats\n", "", 1):               "is no heap profile with Go's MemStats",
+		strings.Replace(memStatsText, "HeapInuse = 100", "HeapInuse = -1", 1):      "is no heap profile with Go's MemStats",
+		strings.Replace(memStatsText, "HeapReleased = 20", "HeapReleased = 31", 1): "has figures that contradict each other",
+	} {
+		if _, err := parseMemStats([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s of\n%s", err, want, text)
+		}
+	}
+}
+
+func servePprof(t *testing.T, h http.HandlerFunc) string {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestExplainGoPprof(t *testing.T) {
+	s := startShim(t, "stripped")
+	look := explainer(t)
+	r := look("explain", s.arg())
+	unknown := `Go heap             82.0 MiB    9.1 %
+  what of it is in use is not known: --go-pprof URL asks the service
+goroutine stacks           -        -
+  not known apart: they are in Go heap's figure
+`
+	if !strings.Contains(r.out, unknown) {
+		t.Errorf("%s\nwant in it\n%s", r.out, unknown)
+	}
+	text := memStatsText
+	for old, mib := range map[string]int{"HeapInuse = 100": 60, "HeapIdle = 30": 30, "HeapReleased = 20": 20, "Stack = 7": 2} {
+		name, _, _ := strings.Cut(old, " = ")
+		text = strings.Replace(text, old, fmt.Sprintf("%s = %d", name, mib<<20), 1)
+	}
+	address := servePprof(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.String() != "/debug/pprof/heap?debug=1" {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprint(w, text)
+	})
+	r = look("explain", s.arg(), "--go-pprof", address)
+	filled := `Go heap             82.0 MiB    8.7 %       0 B
+  in use 60.0 MiB, free and not returned 10.0 MiB, released 20.0 MiB (runtime.MemStats)
+goroutine stacks           -        -         -
+  in Go heap's figure: 2.0 MiB by the runtime's count
+Go metadata          3.0 MiB    0.3 %       0 B
+  31 B by runtime.MemStats
+`
+	filled = strings.ReplaceAll(filled, "     0 B\n", "      0 B\n")
+	filled = strings.ReplaceAll(filled, "-         -\n", "-          -\n")
+	if r.code != 0 || !strings.Contains(r.out, filled) {
+		t.Errorf("%s%s\nwant in it\n%s", r.err, r.out, filled)
+	}
+	var v struct {
+		Go map[string]any
+	}
+	r = look("explain", s.arg(), "--json", "--go-pprof", address)
+	check0(json.Unmarshal([]byte(r.out), &v))
+	want := "map[heap_free_bytes:1.048576e+07 heap_in_use_bytes:6.291456e+07 heap_released_bytes:2.097152e+07 " +
+		"mapped_ready_bytes:<nil> metadata_bytes:31 source:runtime.MemStats stacks_bytes:2.097152e+06]"
+	if fmt.Sprint(v.Go) != want {
+		t.Errorf("%v\nwant\n%s", v.Go, want)
+	}
+}
+
+// What the runtime's variables said, the service does not change.
+func TestGoPprofFillsOnlyWhatIsUnknown(t *testing.T) {
+	a := parseAccount(fakeAccount("serve", 1))
+	from, err := parseMemStats([]byte(memStatsText))
+	check0(err)
+	check0(a.fillGo(from, "http://x"))
+	if *a.Go.InUse != 60<<20 || *a.Go.Source != "runtime.gcController" || *a.Go.Metadata != 31 {
+		t.Errorf("%+v", a.Go)
+	}
+	a.Go.Stacks = nil
+	check0(a.fillGo(from, "http://x"))
+	if *a.Go.Stacks != 7 || *a.Go.Source != "runtime.gcController, runtime.MemStats" {
+		t.Errorf("%+v", a.Go)
+	}
+}
+
+func TestExplainGoPprofErrors(t *testing.T) {
+	s := startShim(t, "serve")
+	look := explainer(t)
+	fails := func(address, want string) {
+		t.Helper()
+		r := look("explain", s.arg(), "--go-pprof", address)
+		r.want(t, 1, "", "cgoheap: "+want+"\n")
+	}
+	address := servePprof(t, http.NotFound)
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' answers 404 Not Found: is net/http/pprof served there?")
+	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello\x1b") })
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' is no heap profile with Go's MemStats: give the service's own /debug/pprof/heap")
+	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, strings.Replace(memStatsText, "HeapInuse = 100", "HeapInuse = 209715200", 1))
+	})
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' tells of another process: 200.0 MiB of Go heap in use there, 128.0 MiB mapped here")
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	fails(server.URL, "'"+server.URL+"/debug/pprof/heap?debug=1' cannot be fetched: nobody listens there")
+}
+
+// Go's own handler writes what is parsed here.
+func TestGoPprofOfARealService(t *testing.T) {
+	address := servePprof(t, pprof.Index)
+	target, err := goPprofURL(address)
+	check0(err)
+	g, err := fetchGoSplit(target)
+	if err != nil || *g.InUse < 100<<10 || *g.Stacks < 10<<10 || *g.Metadata < 100<<10 || *g.Free < 0 {
+		t.Errorf("%+v %v", g, err)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		width      int
+		text, want string
+	}{
+		{10, "aa bb cc dd ee", "aa bb cc|dd ee"},
+		{10, "aa `bb cc dd` ee", "aa|`bb cc dd`|ee"},
+		{10, "`aa bb cc dd`, ee ff", "`aa bb cc dd`,|ee ff"},
+		{10, "hold 12.5 MiB, say", "hold|12.5 MiB,|say"},
+		{10, "", ""},
+		{3, "überlänge ist", "überlänge|ist"},
+		{10, "an odd `quote here", "an odd|`quote here"},
+	} {
+		if got := strings.Join(wrap(c.text, c.width), "|"); got != c.want {
+			t.Errorf("wrap(%q, %d) = %q, want %q", c.text, c.width, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,393 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// quiet is an account that no rule but nothing_dominates has a word for; a test changes one thing.
+func quiet() *situation {
+	ten := func(name string) ownerPart { return part(name, 100*mib) }
+	a := &account{RSS: 1000 * mib, Owners: []ownerPart{
+		ten(goHeap), ten(goStacks), ten(goMetadata), ten(cLive), ten(cRetained), ten(cMmap), part(threadStacks, 50*mib),
+		part(programOwner, 70*mib), part(librariesPart, 30*mib), ten(mappedFiles), ten(sharedMemory),
+		part(shimOwner, 50*mib), part(untrackedMmap, 99*mib),
+	}, Unexplained: 1 * mib, ThreadStacks: 14, Time: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)}
+	a.Allocator.Name = "glibc"
+	a.Allocator.InUse, a.Allocator.Arenas = num(105*mib), num(37)
+	a.Estimate.Bytes, a.Estimate.Error, a.Estimate.SampleBytes = num(100*mib), num(5*mib), num(524288)
+	a.Go.InUse, a.Go.Free = num(80*mib), num(15*mib)
+	a.Process.Swap, a.Process.Threads, a.Process.RSSShmem = num(0), num(14), num(100*mib)
+	two := 2
+	a.Cgroup.Version, a.Cgroup.Current, a.Cgroup.Limit, a.Cgroup.File = &two, num(1500*mib), num(2000*mib), num(300*mib)
+	a.MmapTop = []mmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "os_pages_map", "main.query"}}}
+	return &situation{account: a, pid: 4242, env: map[string]string{}}
+}
+
+const mib = 1 << 20
+
+func num(n int64) *int64 { return &n }
+
+func part(name string, bytes int64) ownerPart {
+	return ownerPart{Name: name, Bytes: num(bytes), Exact: true, Mapped: num(2 * bytes)}
+}
+
+// set gives an owner so many bytes; the account still adds up.
+func (s *situation) set(name string, bytes int64) *situation {
+	for i := range s.account.Owners {
+		if o := &s.account.Owners[i]; o.Name == name {
+			s.account.RSS += bytes - known(o.Bytes)
+			o.Bytes = num(bytes)
+		}
+	}
+	return s
+}
+
+func (s *situation) part(name string) *ownerPart {
+	for i := range s.account.Owners {
+		if s.account.Owners[i].Name == name {
+			return &s.account.Owners[i]
+		}
+	}
+	return nil
+}
+
+// after gives the situation an earlier look, from which the owner has grown by so much.
+func (s *situation) after(elapsed time.Duration, name string, grew int64) *situation {
+	last := *s.account
+	last.Owners = slices.Clone(s.account.Owners)
+	last.Time = s.account.Time.Add(-elapsed)
+	last.Allocator.InUse = num(known(s.account.Allocator.InUse))
+	for i := range last.Owners {
+		if last.Owners[i].Name == name {
+			last.Owners[i].Bytes = num(known(last.Owners[i].Bytes) - grew)
+		}
+	}
+	if name == cLive {
+		*last.Allocator.InUse -= grew
+	}
+	last.RSS -= grew
+	s.grown = growthSince(&last, s.account)
+	return s
+}
+
+type verdictCase struct {
+	rule  string
+	why   string
+	is    func() *situation
+	wants string // all of its text; "" the rule is silent
+}
+
+func changed(change func(s *situation)) func() *situation {
+	return func() *situation {
+		s := quiet()
+		change(s)
+		return s
+	}
+}
+
+func goLimited(limit string) func() *situation {
+	return changed(func(s *situation) { s.env["GOMEMLIMIT"] = limit })
+}
+
+// Each rule has an account that triggers it, and one that misses by little.
+var verdictCases = []verdictCase{
+	{"nothing_dominates", "all alike", quiet,
+		"No single owner dominates: the largest are Go heap, 100.0 MiB (10 % of RSS), and goroutine stacks, 100.0 MiB (10 % of RSS)."},
+	{"nothing_dominates", "one has a third", changed(func(s *situation) { s.set(cLive, 450*mib) }), ""},
+	{"nothing_dominates", "one has little less than a third", changed(func(s *situation) { s.set(cLive, 449*mib) }),
+		"No single owner dominates: the largest are C live, 449.0 MiB (33 % of RSS), and Go heap, 100.0 MiB (7 % of RSS)."},
+
+	{"c_live_grows", "an hour", changed(func(s *situation) { s.after(2*time.Hour, cLive, 40*mib) }),
+		"C live grew by 40.0 MiB (20.0 MiB an hour) since the last look, 2h ago, to 100.0 MiB (10 % of RSS). If that goes on at a steady load " +
+			"it is a leak: `cgoheap top 4242` shows who holds it, `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
+	{"c_live_grows", "seconds, dormant", changed(func(s *situation) { s.after(5*time.Second, cLive, 2*mib); s.dormant = true }),
+		"C live grew by 2.0 MiB since the last look, 5s ago, to 100.0 MiB (10 % of RSS). If that goes on at a steady load it is a leak: " +
+			"`cgoheap top 4242` shows who holds it, `cgoheap profile 4242 --older 10m` saves the blocks that are old. " +
+			"But it is dormant, and only blocks allocated from now on can be shown: `cgoheap sampling 4242 on` first."},
+	{"c_live_grows", "by less than 2 %", changed(func(s *situation) { s.after(time.Hour, cLive, 15*mib/10) }), ""},
+	{"c_live_grows", "it shrank", changed(func(s *situation) { s.after(time.Hour, cLive, -40*mib) }), ""},
+	{"c_live_grows", "resident, but not in use", changed(func(s *situation) {
+		s.after(time.Hour, cLive, 40*mib)
+		s.grown.last.Allocator.InUse = s.account.Allocator.InUse
+	}), ""},
+	{"c_live_grows", "no earlier look", quiet, ""},
+
+	{"c_live_dominates", "no earlier look", changed(func(s *situation) { s.set(cLive, 900*mib) }),
+		"C code holds 900.0 MiB (50 % of RSS), in blocks that are in use: `cgoheap top 4242` shows who. " +
+			"To see whether it grows, run this again in some minutes."},
+	{"c_live_dominates", "steady", changed(func(s *situation) { s.set(cLive, 900*mib).after(time.Hour, cLive, 0) }),
+		"C code holds 900.0 MiB (50 % of RSS), in blocks that are in use: `cgoheap top 4242` shows who. " +
+			"It has not grown since the last look, 1h ago: a cache or a working set rather than a leak."},
+	{"c_live_dominates", "steady, for seconds", changed(func(s *situation) { s.set(cLive, 900*mib).after(59*time.Second, cLive, 0) }),
+		"C code holds 900.0 MiB (50 % of RSS), in blocks that are in use: `cgoheap top 4242` shows who. " +
+			"It has not grown since the last look, 59s ago, which is too short to tell."},
+	{"c_live_dominates", "retained is not known", changed(func(s *situation) {
+		s.set(cLive, 900*mib)
+		s.part(cRetained).Bytes = nil
+	}), "The C allocator has 900.0 MiB (50 % of RSS); what of that is in use it does not say. `cgoheap top 4242` shows who allocated what is, " +
+		"`cgoheap trim 4242` whether the rest returns. To see whether it grows, run this again in some minutes."},
+	{"c_live_dominates", "growing", changed(func(s *situation) { s.set(cLive, 900*mib).after(time.Hour, cLive, 40*mib) }), ""},
+	{"c_live_dominates", "less than a third", changed(func(s *situation) { s.set(cLive, 449*mib) }), ""},
+
+	{"c_retained", "37 arenas", changed(func(s *situation) { s.set(cRetained, 1126*mib).set(cLive, 600<<10) }),
+		"C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 600.0 KiB. Not a leak. " +
+			"Try `cgoheap trim 4242`; if it returns, run with MALLOC_ARENA_MAX=2."},
+	{"c_retained", "arenas bounded already", changed(func(s *situation) {
+		s.set(cRetained, 900*mib)
+		s.env["MALLOC_ARENA_MAX"] = "2"
+	}), "C allocator keeps 900.0 MiB free in 37 arenas; live C memory is 100.0 MiB. Not a leak. Try `cgoheap trim 4242`; if it returns, " +
+		"have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded."},
+	{"c_retained", "one arena", changed(func(s *situation) {
+		s.set(cRetained, 900*mib)
+		s.account.Allocator.Arenas = num(1)
+	}), "C allocator keeps 900.0 MiB free in 1 arena; live C memory is 100.0 MiB. Not a leak. Try `cgoheap trim 4242`; if it returns, " +
+		"have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded."},
+	{"c_retained", "a fifth, of jemalloc", changed(func(s *situation) {
+		s.set(cRetained, 225*mib)
+		s.account.Allocator.Name, s.account.Allocator.Arenas = "jemalloc", nil
+	}), "C allocator keeps 225.0 MiB free; live C memory is 100.0 MiB. Not a leak. Try `cgoheap trim 4242`; if it returns, " +
+		"run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000."},
+	{"c_retained", "less than a fifth", changed(func(s *situation) { s.set(cRetained, 224*mib) }), ""},
+	{"c_retained", "too little to matter", changed(func(s *situation) {
+		s.account = &account{RSS: 20 * mib, Owners: []ownerPart{part(cRetained, 6*mib), part(programOwner, 14*mib)}}
+	}), ""},
+
+	{"c_mmap", "a private allocator", changed(func(s *situation) { s.set(cMmap, 900*mib) }),
+		"C code mapped 900.0 MiB (50 % of RSS) past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool. " +
+			"The largest part, 90.0 MiB, by os_pages_map. `cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); " +
+			"the library's own statistics say what of it is in use."},
+	{"c_mmap", "nobody knows the stack", changed(func(s *situation) { s.set(cMmap, 225*mib); s.account.MmapTop = []mmapStack{{Bytes: 1}} }),
+		"C code mapped 225.0 MiB (20 % of RSS) past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool. " +
+			"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use."},
+	{"c_mmap", "less than a fifth", changed(func(s *situation) { s.set(cMmap, 224*mib) }), ""},
+
+	{"go_heap_dominates", "in use", changed(func(s *situation) { s.set(goHeap, 900*mib) }),
+		"Go's own heap is 900.0 MiB (50 % of RSS). That is not C memory, and Go's profiler is the tool: `go tool pprof http://SERVICE/debug/pprof/heap`."},
+	{"go_heap_dominates", "with stacks in it, at a URL", changed(func(s *situation) {
+		s.set(goHeap, 900*mib)
+		s.part(goStacks).Bytes = nil
+		s.goPprof = "http://127.0.0.1:6060/debug/pprof/heap?debug=1"
+	}), "Go's own heap (with goroutine stacks in it) is 900.0 MiB (50 % of RSS). That is not C memory, and Go's profiler is the tool: " +
+		"`go tool pprof http://127.0.0.1:6060/debug/pprof/heap`."},
+	{"go_heap_dominates", "mostly free", changed(func(s *situation) { s.set(goHeap, 900*mib); s.account.Go.Free = num(451 * mib) }), ""},
+	{"go_heap_dominates", "less than a third", changed(func(s *situation) { s.set(goHeap, 449*mib) }), ""},
+
+	{"go_heap_free", "a fifth", changed(func(s *situation) { s.set(goHeap, 300*mib); s.account.Go.Free = num(240 * mib) }),
+		"Go keeps 240.0 MiB (20 % of RSS) free for the next cycle, and returns over minutes what it does not use. Not a leak. " +
+			"A lower GOGC or a GOMEMLIMIT makes it keep less; debug.FreeOSMemory() returns it once."},
+	{"go_heap_free", "less", changed(func(s *situation) { s.set(goHeap, 300*mib); s.account.Go.Free = num(239 * mib) }), ""},
+	{"go_heap_free", "not resident", changed(func(s *situation) { s.account.Go.Free = num(900 * mib) }), ""},
+
+	{"go_stacks", "many", changed(func(s *situation) { s.set(goStacks, 225*mib) }),
+		"Goroutine stacks are 225.0 MiB (20 % of RSS): very many goroutines, or deep ones. See which with `go tool pprof http://SERVICE/debug/pprof/goroutine`."},
+	{"go_stacks", "by the runtime's count", changed(func(s *situation) {
+		s.set(goHeap, 1000*mib)
+		s.part(goStacks).Bytes = nil
+		s.account.Go.Stacks = num(900 * mib)
+	}), "Goroutine stacks are 900.0 MiB (47 % of RSS): very many goroutines, or deep ones. See which with `go tool pprof http://SERVICE/debug/pprof/goroutine`."},
+	{"go_stacks", "less than a fifth", changed(func(s *situation) { s.set(goStacks, 224*mib) }), ""},
+
+	{"go_metadata", "a fifth", changed(func(s *situation) { s.set(goMetadata, 225*mib) }),
+		"The Go runtime's own data is 225.0 MiB (20 % of RSS): span and heap tables, which follow the largest heap there was, and profiling records. " +
+			"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling."},
+	{"go_metadata", "less", changed(func(s *situation) { s.set(goMetadata, 224*mib) }), ""},
+
+	{"thread_stacks", "a tenth", changed(func(s *situation) { s.set(threadStacks, 106*mib) }),
+		"The stacks of 14 threads hold 106.0 MiB (10 % of RSS). Go makes a thread for each cgo call that runs at the same time: bound how many do, " +
+			"and see who made the others with `cgoheap profile 4242` (`-tagfocus=origin=thread_stack` to pprof)."},
+	{"thread_stacks", "less", changed(func(s *situation) { s.set(threadStacks, 105*mib) }), ""},
+
+	{"mapped_files", "a fifth", changed(func(s *situation) { s.set(mappedFiles, 225*mib) }),
+		"Mapped files are 225.0 MiB (20 % of RSS). That counts as RSS, but it is page cache: the kernel takes it back when it needs memory. Not a leak."},
+	{"mapped_files", "less", changed(func(s *situation) { s.set(mappedFiles, 224*mib) }), ""},
+
+	{"shared_memory", "a fifth", changed(func(s *situation) { s.set(sharedMemory, 225*mib) }),
+		"Shared memory is 225.0 MiB (20 % of RSS). It counts in the RSS of every process that maps it: do not add RSS up over them. " +
+			"This process's fair share is in `grep Pss: /proc/4242/smaps_rollup`."},
+	{"shared_memory", "less", changed(func(s *situation) { s.set(sharedMemory, 224*mib) }), ""},
+
+	{"program_dominates", "with its libraries", changed(func(s *situation) { s.set(programOwner, 300*mib).set(librariesPart, 320*mib) }),
+		"The largest part, 620.0 MiB (41 % of RSS), is the program itself and its libraries. Their code is page cache that other processes share: " +
+			"there is little to gain here."},
+	{"program_dominates", "less than a third", changed(func(s *situation) { s.set(programOwner, 220*mib).set(librariesPart, 220*mib) }), ""},
+
+	{"shim_dominates", "a third", changed(func(s *situation) { s.set(shimOwner, 500*mib) }),
+		"The largest part, 500.0 MiB (34 % of RSS), is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger " +
+			"CGOHEAP_SAMPLE_BYTES makes it less."},
+	{"shim_dominates", "less", changed(func(s *situation) { s.set(shimOwner, 450*mib) }), ""},
+
+	{"untracked_mmap", "a fifth", changed(func(s *situation) { s.set(untrackedMmap, 226*mib) }),
+		"226.0 MiB (20 % of RSS) was mapped past libc, so that nobody can say by whom. Candidates: Go's syscall.Mmap and unix.Mmap " +
+			"(off-heap caches such as fastcache), libraries that make system calls themselves, and memory mapped before cgoheap was loaded. " +
+			"`strace -f -k -e trace=mmap` on a canary names the caller."},
+	{"untracked_mmap", "less", changed(func(s *situation) { s.set(untrackedMmap, 225*mib) }), ""},
+
+	{"near_limit", "nine tenths", changed(func(s *situation) { s.account.Cgroup.Current = num(2000 * mib) }),
+		"The cgroup is near its limit: 1.8 GiB of 2.0 GiB cannot be reclaimed, 200.0 MiB more and the kernel kills."},
+	{"near_limit", "full of page cache", changed(func(s *situation) {
+		s.account.Cgroup.Current, s.account.Cgroup.File = num(2000*mib), num(301*mib)
+	}), ""},
+	{"near_limit", "no limit", changed(func(s *situation) { s.account.Cgroup.Limit = nil }), ""},
+
+	// 500 MiB are neither Go's nor a file's.
+	{"go_memory_limit", "does not fit", goLimited("1501MiB"),
+		"GOMEMLIMIT=1501MiB and 500.0 MiB of memory that is not Go's do not fit into the cgroup's limit of 2.0 GiB: Go collects too late. " +
+			"GOMEMLIMIT=1400MiB would fit."},
+	{"go_memory_limit", "fits", goLimited("1500MiB"), ""},
+	{"go_memory_limit", "off", goLimited("off"), ""},
+	{"go_memory_limit", "what is in use does not", changed(func(s *situation) {
+		s.env["GOMEMLIMIT"] = "2GiB"
+		s.account.Go.InUse = num(1301 * mib)
+	}), "GOMEMLIMIT=2GiB and 500.0 MiB of memory that is not Go's do not fit into the cgroup's limit of 2.0 GiB: Go collects too late. " +
+		"No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."},
+
+	{"owner_grows", "mappings", changed(func(s *situation) { s.after(10*time.Minute, cMmap, 50*mib) }),
+		"C mmap grew by 50.0 MiB since the last look, 10m ago: from 50.0 MiB to 100.0 MiB. " +
+			"Who mapped it: `cgoheap profile 4242 --seconds 60`, and `-tagfocus=origin=mmap` to pprof."},
+	{"owner_grows", "what dominates has said its command", changed(func(s *situation) { s.set(goHeap, 900*mib).after(time.Minute, goHeap, 500*mib) }),
+		"Go heap grew by 500.0 MiB since the last look, 1m ago: from 400.0 MiB to 900.0 MiB."},
+	{"owner_grows", "less than a twentieth", changed(func(s *situation) { s.after(10*time.Minute, cMmap, 49*mib) }), ""},
+	{"owner_grows", "C live, which has its own rule", changed(func(s *situation) { s.after(10*time.Minute, cLive, 50*mib) }), ""},
+
+	{"huge_pages", "retained", changed(func(s *situation) { s.part(cRetained).Huge = 50 * mib }),
+		"Transparent huge pages inflate C retained: 50.0 MiB of its 100.0 MiB is in them, and each keeps 2 MiB resident for one touched byte. " +
+			"To compare, set /sys/kernel/mm/transparent_hugepage/enabled to madvise and start the program anew."},
+	{"huge_pages", "less than half", changed(func(s *situation) { s.part(cRetained).Huge = 49 * mib }), ""},
+	{"huge_pages", "Go's, with free memory", changed(func(s *situation) { s.part(goHeap).Huge = 98 * mib; s.account.Go.Free = num(20 * mib) }),
+		"Transparent huge pages inflate Go heap: 98.0 MiB of its 100.0 MiB is in them, and each keeps 2 MiB resident for one touched byte. " +
+			"To compare, set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or run with GODEBUG=disablethp=1 and start the program anew."},
+	{"huge_pages", "Go's, in use", changed(func(s *situation) { s.part(goHeap).Huge = 98 * mib; s.account.Go.Free = num(19 * mib) }), ""},
+	{"huge_pages", "C live's, in use", changed(func(s *situation) { s.part(cLive).Huge = 98 * mib }), ""},
+
+	{"lazy_free", "a tenth", changed(func(s *situation) { s.part(goHeap).LazyFree = 40 * mib; s.part(cMmap).LazyFree = 60 * mib }),
+		"100.0 MiB (10 % of RSS) only looks resident: it is freed (MADV_FREE), and the kernel takes it when it needs memory. Most of it is in C mmap."},
+	{"lazy_free", "less", changed(func(s *situation) { s.part(goHeap).LazyFree = 39 * mib; s.part(cMmap).LazyFree = 60 * mib }), ""},
+
+	{"swap", "a twentieth", changed(func(s *situation) { s.account.Process.Swap = num(50 * mib) }),
+		"50.0 MiB more is swapped out: RSS says too little, and what grows may be invisible in it."},
+	{"swap", "less", changed(func(s *situation) { s.account.Process.Swap = num(49 * mib) }), ""},
+
+	// (100 + 4 * 5) * 4/3 + 1 + 14/4 = 164.5
+	{estimateRule, "more than the samples", changed(func(s *situation) { s.account.Allocator.InUse = num(165 * mib) }),
+		"The allocator says 165.0 MiB is in use, the samples stand for 100.0 MiB ± 20.0 MiB: memory from before it sampled, samples that were dropped " +
+			"(`cgoheap doctor 4242`), or very small blocks. The profile shows that much less."},
+	{estimateRule, "dormant", changed(func(s *situation) { s.account.Allocator.InUse = num(165 * mib); s.dormant = true }),
+		"The allocator says 165.0 MiB is in use, the samples stand for 100.0 MiB ± 20.0 MiB: sampling is off now, and what was allocated meanwhile " +
+			"is not known. The profile shows that much less."},
+	{estimateRule, "within the error", changed(func(s *situation) { s.account.Allocator.InUse = num(164 * mib) }), ""},
+	{estimateRule, "less than the samples", changed(func(s *situation) { s.account.Allocator.InUse = num(78 * mib) }),
+		"The samples stand for 100.0 MiB ± 20.0 MiB, the allocator says only 78.0 MiB is in use: another allocator answers part of malloc, " +
+			"or blocks were freed past cgoheap. What the profile shows may be gone already."},
+	{estimateRule, "less, within the error", changed(func(s *situation) { s.account.Allocator.InUse = num(79 * mib) }), ""},
+	{estimateRule, "the allocator does not say", changed(func(s *situation) { s.account.Allocator.InUse = nil }), ""},
+
+	{"c_untouched", "never touched", changed(func(s *situation) { s.account.Allocator.InUse = num(1124 * mib) }),
+		"C blocks of 1.1 GiB are in use, 1.0 GiB of that is not resident: allocated and never touched, it costs no RSS. " +
+			"The cgoheap profile counts it all the same, the memory profile does not."},
+	{"c_untouched", "little", changed(func(s *situation) { s.account.Allocator.InUse = num(163 * mib) }), ""},
+	{"c_untouched", "swapped", changed(func(s *situation) {
+		s.account.Allocator.InUse = num(1124 * mib)
+		s.part(cLive).Swap = 1000 * mib
+	}), ""},
+
+	{"unexplained", "more than 1 %", changed(func(s *situation) { s.account.Unexplained = 11 * mib }),
+		"11.0 MiB (1 % of RSS) is unexplained: memory changed hands while it was counted, or cgoheap does not know an owner. " +
+			"Look again; if it stays, report it with `cgoheap explain 4242 --json`."},
+	{"unexplained", "1 %", changed(func(s *situation) { s.account.Unexplained = 10 * mib }), ""},
+	{"unexplained", "1 MiB of a small process", changed(func(s *situation) {
+		s.account = &account{RSS: 4 * mib, Unexplained: 1 * mib, Owners: []ownerPart{part(programOwner, 3*mib)}}
+	}), ""},
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range verdictCases {
+		got := ""
+		findings := judgeAccount(c.is())
+		for _, f := range findings {
+			if f.Rule == c.rule {
+				got = f.Text
+			}
+		}
+		if got != c.wants {
+			t.Errorf("%s, %s:\n%s\nwant\n%s\namong %v", c.rule, c.why, got, c.wants, findings)
+		}
+	}
+}
+
+func TestEachRuleHasBothDirections(t *testing.T) {
+	for _, r := range rules {
+		var speaks, silent bool
+		for _, c := range verdictCases {
+			speaks = speaks || c.rule == r.name && c.wants != ""
+			silent = silent || c.rule == r.name && c.wants == ""
+		}
+		if !speaks || !silent {
+			t.Errorf("%s: an account that triggers it: %v, a near miss: %v", r.name, speaks, silent)
+		}
+	}
+}
+
+// Whoever dominates is spoken of, and first.
+func TestDominantOwnerComesFirst(t *testing.T) {
+	for _, name := range judged {
+		s := quiet().set(name, 2000*mib)
+		s.env["GOMEMLIMIT"] = "4GiB"
+		got := judgeAccount(s)
+		at := slices.IndexFunc(rules, func(r rule) bool { return r.name == got[0].Rule })
+		if s.dominant != name || rules[at].about != name || len(got) < 2 {
+			t.Errorf("%s: %q dominates, %v", name, s.dominant, got)
+		}
+	}
+	// What grows is said of C live before anything else.
+	got := judgeAccount(quiet().set(cLive, 2000*mib).after(time.Hour, cLive, 500*mib))
+	if got[0].Rule != "c_live_grows" {
+		t.Error(got)
+	}
+}
+
+// The table shows three findings, and names the others.
+func TestVerdictIsShort(t *testing.T) {
+	s := quiet().set(cRetained, 900*mib)
+	s.part(cRetained).Huge = 500 * mib
+	s.account.Process.Swap = num(500 * mib)
+	s.account.Unexplained = 100 * mib
+	s.account.Cgroup.Current = num(2500 * mib)
+	e := &explanation{account: s.account, verdict: judgeAccount(s)}
+	var out strings.Builder
+	e.printVerdict(stdio{out: &out}, 200)
+	if lines := strings.Split(out.String(), "\n"); len(lines) != 6 ||
+		lines[len(lines)-2] != "Less pressing, in full with --json: swap, unexplained." {
+		t.Errorf("%s", out.String())
+	}
+}
+
+func TestParseGoMemLimit(t *testing.T) {
+	for text, want := range map[string]int64{"1": 1, "100B": 100, "2KiB": 2048, "900MiB": 900 * mib, "1GiB": 1 << 30, "3TiB": 3 << 40, "0": 0} {
+		if got, ok := parseGoMemLimit(text); !ok || got != want {
+			t.Errorf("%q: %d, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "off", "-1", "1.5GiB", "1GB", "MiB", "9999999TiB", "1 MiB"} {
+		if got, ok := parseGoMemLimit(text); ok {
+			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
+
+// The shim's own warning of the same is left out where the verdict says more.
+func TestWarningsAreNotRepeated(t *testing.T) {
+	const warning = "the C allocator has more in use than the samples account for: memory from before sampling started"
+	s := quiet()
+	e := &explanation{account: s.account, verdict: judgeAccount(s)}
+	if e.repeats(warning) {
+		t.Error("left out, and nothing says it")
+	}
+	s.account.Allocator.InUse = num(165 * mib)
+	e.verdict = judgeAccount(s)
+	if !e.repeats(warning) || e.repeats("the ledger of mappings was full") {
+		t.Error("said twice, or not at all")
+	}
+}
