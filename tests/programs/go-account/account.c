@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE     4096
@@ -236,6 +237,56 @@ int ac_lazy(size_t size)
 	void *p = write_over(mmap(NULL, size, RW, ANON, -1, 0), size);
 
 	return p == MAP_FAILED ? -1 : madvise(p, size, MADV_FREE);
+}
+
+int ac_swapped(size_t size)
+{
+	void *p = write_over(mmap(NULL, size, RW, ANON, -1, 0), size);
+
+	return p == MAP_FAILED ? -1 : madvise(p, size, MADV_PAGEOUT);
+}
+
+static struct {
+	char *start;
+	size_t size;
+} flicker;
+
+static void *flicker_thread(void *arg)
+{
+	for (;;) {
+		write_over(flicker.start,
+			   flicker.size - PAGE); /* else there is nothing to look at */
+		usleep(3000);
+		madvise(flicker.start, flicker.size, MADV_DONTNEED);
+		usleep(3000);
+	}
+	return arg;
+}
+
+/* By the kernel's own call, past libc. */
+static char *map_raw(char *at, size_t size, int protection, int flags)
+{
+	return (char *)syscall(SYS_mmap, at, size, protection, ANON | MAP_NORESERVE | flags, -1, 0);
+}
+
+static int map_by_two(char *at, size_t size)
+{
+	map_raw(at, size, RW, MAP_FIXED);
+	return mmap(at, size / 2, RW, ANON | MAP_FIXED | MAP_NORESERVE, -1, 0) == at ? 0 : -1;
+}
+
+int ac_flicker(size_t size)
+{
+	const size_t slow = 16ul << 30;
+	pthread_t id;
+	char *p = map_raw(NULL, slow + PAGE + size + PAGE, PROT_NONE, 0);
+
+	flicker.start = p + slow + PAGE;
+	flicker.size = size;
+	if (p == MAP_FAILED || map_by_two(p, slow) || map_by_two(flicker.start, size))
+		return -1;
+	p[0] = 1;
+	return pthread_create(&id, NULL, flicker_thread, NULL) ? -1 : 0;
 }
 
 /* A page between them that nobody may touch keeps them apart. */

@@ -28,6 +28,13 @@ int ac_cage(size_t size, long pieces, size_t piece);
 int ac_huge(size_t size);
 /* Written, then given to the kernel to take when it wants it. */
 int ac_lazy(size_t size);
+/* Written, then swapped out, if there is where to. */
+int ac_swapped(size_t size);
+/*
+ * A mapping that a thread fills and gives back, over and over, and before it one
+ * that takes long to look through; both have two owners.
+ */
+int ac_flicker(size_t size);
 /* count mappings that cannot merge, of size bytes each, written. */
 int ac_many(long count, size_t size);
 /* A file of the size, mapped and read. */

@@ -84,6 +84,46 @@ func goFree() {
 	runtime.GC()
 }
 
+var sink *[64]byte
+
+// The bits of path choose the functions on the stack.
+//
+//go:noinline
+func left(path, bits int) {
+	if bits == 0 {
+		sink = new([64]byte)
+	} else if path&1 == 0 {
+		left(path>>1, bits-1)
+	} else {
+		right(path>>1, bits-1)
+	}
+}
+
+//go:noinline
+func right(path, bits int) {
+	if bits == 0 {
+		sink = new([64]byte)
+		return
+	}
+	if path&1 == 0 {
+		left(path>>1, bits-1)
+	} else {
+		right(path>>1, bits-1)
+	}
+}
+
+// buckets has the runtime keep a record of so many stacks that allocate, at
+// most 2^20: memory of its own, beside the heap.
+func buckets(stacks int) {
+	rate := runtime.MemProfileRate
+	runtime.MemProfileRate = 1
+	for path := 0; path < stacks; path++ {
+		left(path, 20)
+	}
+	runtime.MemProfileRate = rate
+	runtime.GC()
+}
+
 // rawMap goes around libc, as bbolt and golang.org/x/exp/mmap do.
 //
 //go:noinline

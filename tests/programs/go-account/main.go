@@ -101,6 +101,10 @@ func obey(line string) {
 		check(C.ac_huge(size(a)))
 	case "lazy":
 		check(C.ac_lazy(size(a)))
+	case "swapped":
+		check(C.ac_swapped(size(a)))
+	case "flicker":
+		check(C.ac_flicker(size(a)))
 	case "many":
 		check(C.ac_many(C.long(a), size(b)))
 	case "file":
@@ -121,6 +125,8 @@ func obey(line string) {
 		goHeap(a)
 	case "gofree":
 		goFree()
+	case "buckets":
+		buckets(a)
 	case "raw":
 		rawMap(a)
 	case "alternate":
