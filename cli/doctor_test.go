@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -286,5 +287,32 @@ func TestFindLibrary(t *testing.T) {
 	}
 	if _, err := findLibrary(filepath.Join(testDir, "none")); err == nil {
 		t.Error("found what is not there")
+	}
+}
+
+func TestCheckInstrumented(t *testing.T) {
+	built := func(flags ...string) *facts {
+		f := &facts{goInfo: &debug.BuildInfo{}}
+		for _, flag := range flags {
+			f.goInfo.Settings = append(f.goInfo.Settings, debug.BuildSetting{Key: flag, Value: "true"})
+		}
+		return f
+	}
+	for _, c := range []struct {
+		f       *facts
+		options string
+		want    level
+		text    string
+	}{
+		{built("-race"), "", levelOK, "built with -race, which works with cgoheap"},
+		{built("-asan"), "halt_on_error=0", levelFail,
+			"built with -asan: the sanitizer ends a program in which another library comes before its own"},
+		{built("-asan"), "halt_on_error=0:verify_asan_link_order=0", levelOK,
+			"built with -asan: its malloc stands behind cgoheap, as ASAN_OPTIONS allows"},
+		{built("-msan"), "", levelWarn, "built with -msan, which is not tested with cgoheap"},
+	} {
+		if got := checkInstrumented(c.f, c.options); got.Level != c.want || got.Text != c.text {
+			t.Errorf("%v %q: %s %q, want %s %q", c.f.instrumented(), c.options, got.Level, got.Text, c.want, c.text)
+		}
 	}
 }
