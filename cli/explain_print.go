@@ -8,11 +8,6 @@ import (
 
 // The tables of `cgoheap explain`.
 
-const (
-	shownMmapStacks = 3
-	shownFrames     = 5
-)
-
 // printOwners is the table; under an owner's row stands what is known of its inside.
 func (e *explanation) printOwners(std stdio, width int) {
 	a := e.account
@@ -87,7 +82,10 @@ func (e *explanation) details(o ownerPart) []string {
 	case cRetained:
 		add(e.insideRetained())
 	case cMmap:
-		lines = append(lines, e.mmapStacks(o)...)
+		if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
+			add(formatBytes(*o.Mapped) + " mapped and usable")
+		}
+		lines = append(lines, e.account.mmapLines()...)
 	case threadStacks:
 		add(countOf(int(e.account.ThreadStacks), "stack", "stacks") + mappedOf(o))
 	}
@@ -149,30 +147,6 @@ func (e *explanation) insideRetained() string {
 
 func (e *explanation) allocator() string {
 	return escapeName(orElse(e.account.Allocator.Name, "the allocator"))
-}
-
-// mmapStacks name who mapped, the largest first.
-func (e *explanation) mmapStacks(o ownerPart) []string {
-	var lines []string
-	if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
-		lines = append(lines, formatBytes(*o.Mapped)+" mapped and usable")
-	}
-	width := 0
-	shown := e.account.MmapTop[:min(shownMmapStacks, len(e.account.MmapTop))]
-	for _, s := range shown {
-		width = max(width, len(formatBytes(s.Bytes)))
-	}
-	for _, s := range shown {
-		var frames []string
-		for _, f := range s.Frames[:min(shownFrames, len(s.Frames))] {
-			frames = append(frames, frameName(f))
-		}
-		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), strings.Join(frames, " < ")))
-	}
-	if left := len(e.account.MmapTop) - len(shown); left > 0 {
-		lines = append(lines, "and "+countOf(left, "stack more", "stacks more"))
-	}
-	return lines
 }
 
 func mappedOf(o ownerPart) string {

@@ -61,7 +61,7 @@ C retained        ~100.0 MiB   11.1 %
   free 102.4 MiB, glibc says; 37 arenas
 C mmap             101.0 MiB   11.2 %
   256.0 MiB mapped and usable
-  90.0 MiB  mmap < os_pages_map < pages_map < extent_alloc_mmap < main._Cfunc_duckdb_query
+  90.0 MiB  mmap < os_pages_map < … < main._Cfunc_duckdb_query < main.query
    8.0 MiB  mmap < v8::internal::PageMemory::Grow < main.render
    2.0 MiB  mmap64 < cache_open
   and 1 stack more
@@ -471,5 +471,27 @@ func TestWrap(t *testing.T) {
 		if got := strings.Join(wrap(c.text, c.width), "|"); got != c.want {
 			t.Errorf("wrap(%q, %d) = %q, want %q", c.text, c.width, got, c.want)
 		}
+	}
+}
+
+func TestMmapStacks(t *testing.T) {
+	for _, c := range []struct{ frames, want string }{
+		{"mmap grab main.f", "mmap < grab < main.f"},
+		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc duckdb::Vector::Resize duckdb::Scan worker start_thread",
+			"mmap < je_pages_map < … < duckdb::Vector::Resize < duckdb::Scan"},
+		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc _ZN6duckdb6Vector6ResizeEm b c d main._Cfunc_query main.(*db).query runtime.main",
+			"mmap < je_pages_map < … < duckdb::Vector::Resize < b < … < main.(*db).query"},
+		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc je_mallocx", "mmap < je_pages_map < je_extent_alloc < pac_alloc < je_malloc"},
+		{"", "(the stack is not known)"},
+	} {
+		s := &mmapStack{Frames: strings.Fields(c.frames)}
+		if got := s.String(); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.frames, got, c.want)
+		}
+	}
+	// Stacks that differ beyond what was sent are one.
+	a := &account{MmapTop: []mmapStack{{5, 6, []string{"x"}}, {3, 4, []string{"y"}}, {3, 3, []string{"y"}}}}
+	if got := a.mmapStacks(); len(got) != 2 || got[0].Bytes != 6 || got[0].Mapped != 7 || got[0].mapper() != "y" || a.MmapTop[1].Bytes != 3 {
+		t.Errorf("%+v", got)
 	}
 }

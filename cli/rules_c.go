@@ -5,8 +5,6 @@ import (
 	"math"
 	"strings"
 	"time"
-
-	"github.com/ianlancetaylor/demangle"
 )
 
 // Rules about memory that C code has, or had.
@@ -106,27 +104,11 @@ func cMmapLarge(s *situation) string {
 	}
 	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool.",
 		s.of(s.has(cMmap)))
-	if top := s.account.MmapTop; len(top) > 0 && len(top[0].Frames) > 0 {
-		text += fmt.Sprintf(" The largest part, %s, by %s.", formatBytes(top[0].Bytes), mmapCaller(top[0].Frames))
+	if top := s.account.mmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
+		text += fmt.Sprintf(" The largest part, %s, by %s.", formatBytes(top[0].Bytes), top[0].mapper())
 	}
 	return text + fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use.",
 		s.command("profile %d"))
-}
-
-// mmapCaller is the function that mapped, not the call it used for it.
-func mmapCaller(frames []string) string {
-	for _, f := range frames {
-		switch f {
-		case "mmap", "mmap64", "mremap", "mprotect":
-			continue
-		}
-		return frameName(f)
-	}
-	return frameName(frames[0])
-}
-
-func frameName(name string) string {
-	return escapeName(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
 }
 
 func threadStacksLarge(s *situation) string {

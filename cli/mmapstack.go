@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/ianlancetaylor/demangle"
+)
+
+// Who mapped C's memory, in a line each.  Below the call that mapped, a private
+// allocator has ten functions of its own before the one that wanted memory.
+
+const (
+	shownMmapStacks = 3
+	shownFrames     = 5
+)
+
+// mmapStacks are the account's, those that look the same as one, largest first.
+func (a *account) mmapStacks() []mmapStack {
+	var merged []mmapStack
+	for _, s := range a.MmapTop {
+		at := slices.IndexFunc(merged, func(m mmapStack) bool { return slices.Equal(m.Frames, s.Frames) })
+		if at < 0 {
+			merged = append(merged, s)
+			continue
+		}
+		merged[at].Bytes += s.Bytes
+		merged[at].Mapped += s.Mapped
+	}
+	sort.SliceStable(merged, func(i, j int) bool { return merged[i].Bytes > merged[j].Bytes })
+	return merged
+}
+
+func frameName(name string) string {
+	return escapeName(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
+}
+
+// mapper is the function that mapped, not the call it used for it.
+func (s *mmapStack) mapper() string {
+	for _, f := range s.Frames {
+		switch f {
+		case "mmap", "mmap64", "mremap", "mprotect":
+			continue
+		}
+		return frameName(f)
+	}
+	return frameName(s.Frames[0])
+}
+
+// What allocators call their functions.
+var allocatorName = regexp.MustCompile(`(?i)alloc|map|extent|arena|chunk|(^|_)je_|^pac?_`)
+
+// String leaves out the allocator's own functions between the one that mapped and
+// the one that wanted memory, and ends with the Go function that asked.
+func (s *mmapStack) String() string {
+	var names []string
+	for _, f := range s.Frames {
+		names = append(names, frameName(f))
+	}
+	if len(names) == 0 {
+		return "(the stack is not known)"
+	}
+	wanted := 0
+	for wanted < len(names) && allocatorName.MatchString(names[wanted]) {
+		wanted++
+	}
+	shown := names
+	if wanted > 3 && wanted < len(names) {
+		shown = append(append(slices.Clone(names[:2]), "…"), names[wanted:]...)
+	}
+	if len(shown) <= shownFrames {
+		return strings.Join(shown, " < ")
+	}
+	text := strings.Join(shown[:shownFrames], " < ")
+	if caller := s.goCaller(); caller != "" && !slices.Contains(shown[:shownFrames], caller) {
+		text += " < … < " + caller
+	}
+	return text
+}
+
+// goCaller is the innermost Go function that a person wrote; "" none is known.
+func (s *mmapStack) goCaller() string {
+	for _, name := range s.Frames {
+		f := frame{name: name}
+		f.isGo = !strings.HasPrefix(name, "_Z") && isGoFrame(f)
+		if isUserGo(f) {
+			return frameName(name)
+		}
+	}
+	return ""
+}
+
+// mmapLines are for the table.
+func (a *account) mmapLines() []string {
+	stacks := a.mmapStacks()
+	shown := stacks[:min(shownMmapStacks, len(stacks))]
+	width := 0
+	for _, s := range shown {
+		width = max(width, len(formatBytes(s.Bytes)))
+	}
+	var lines []string
+	for _, s := range shown {
+		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), s.String()))
+	}
+	if left := len(stacks) - len(shown); left > 0 {
+		lines = append(lines, "and "+countOf(left, "stack more", "stacks more"))
+	}
+	return lines
+}
