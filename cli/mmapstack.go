@@ -68,8 +68,9 @@ func (s *mmapStack) String() string {
 		wanted++
 	}
 	shown := names
-	if wanted > 3 && wanted < len(names) {
-		shown = append(append(slices.Clone(names[:2]), "…"), names[wanted:]...)
+	if wanted > 3 {
+		// Where the frames end before the allocator does, its last one is nearest.
+		shown = append(append(slices.Clone(names[:2]), "…"), names[min(wanted, len(names)-1):]...)
 	}
 	if len(shown) <= shownFrames {
 		return strings.Join(shown, " < ")
