@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,10 +24,11 @@ func newCgroup(t testing.TB, limit int64) *cgroup {
 		g.path, g.v2 = base, true
 		os.WriteFile(filepath.Join(base, "cgroup.subtree_control"), []byte("+memory"), 0) // may be there already
 	}
-	g.path = filepath.Join(g.path, fmt.Sprintf("cgoheap-e2e-%d", os.Getpid()))
-	if err := os.Mkdir(g.path, 0o755); err != nil {
+	path, err := os.MkdirTemp(g.path, "cgoheap-e2e-")
+	if err != nil {
 		t.Skipf("no cgroup of its own can be made here: %v", err)
 	}
+	g.path = path
 	t.Cleanup(func() {
 		if err := os.Remove(g.path); err != nil {
 			t.Errorf("the cgroup stays behind: %v", err)
