@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# A shim whose system calls fail on command (shim/faults.h) in front of a C and of a Go program: whichever call fails, the
+# first, the second, and so on to the last there is, the program ends with its own exit code and output, in its own time.
+# What the shim may say is a line or two of its own on stderr; a bad CGOHEAP_LISTEN is there for it to say something.
+set -u
+cd "$(dirname "$0")/../../.." || exit 1
+SHIM=$PWD/build/faults/libcgoheap.so
+RELEASED=$PWD/build/libcgoheap.so
+LIMIT=20        # seconds a run
+PATIENCE_MS=300 # of a host with a shim that does not answer
+
+# one DIR HOST NAME N[+]: a run; a line in DIR/failed if it is not the host's own, the file DIR/done.N if a call failed.
+if [ "${1-}" = --one ]; then
+	dir=$2 host=$3 name=$4 n=$5
+	own=$dir/run.$n
+	timeout -k 1 $LIMIT env CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_LISTEN=nonsense CGOHEAP_SOCKET="$own.sock" SHIM_FAULTS="$name:$n" \
+		SHIM_FAULTS_LOG="$dir/done.$n" LD_PRELOAD="$SHIM" \
+		"$host" "$own.sock" $PATIENCE_MS >"$own.out" 2>"$own.err" </dev/null
+	rc=$?
+	if [ $rc != 7 ] || ! cmp -s "$own.out" "$dir/own" || grep -qv '^cgoheap: ' "$own.err" || [ "$(wc -l <"$own.err")" -gt 4 ]; then
+		{
+			echo "$name:$n: exit status $rc, want 7"
+			head -n 5 "$own.out" "$own.err" | sed 's/^/    /'
+		} >>"$dir/failed"
+	fi
+	rm -f "$own".*
+	exit 0
+fi
+
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+
+build() {
+	"${MAKE:-make}" --no-print-directory FAULTS=1 -j2 build/faults/libcgoheap.so >&2 || return 1
+	mkdir -p build/hooks
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/c" tests/programs/faults/host.c -lpthread || return 1
+	(cd tests/programs/go-faults && CGO_ENABLED=1 go build -o "$DIR/go" .)
+}
+
+verdict() { # verdict NAME DIR
+	if [ -s "$2/failed" ]; then
+		echo "not ok faults/$1"
+		head -n 40 "$2/failed" | sed 's/^/    /'
+	elif [ ! -s "$2/count" ]; then
+		echo "not ok faults/$1: no call of that name was made to fail"
+	else
+		echo "ok faults/$1"
+	fi
+	rm -rf "$2"
+}
+
+prepare() { # prepare HOST: the directory of a case, with what the host says by itself
+	rm -rf "$DIR/case"
+	mkdir "$DIR/case"
+	"$DIR/$1" "$DIR/none" 1 >"$DIR/case/own"
+}
+
+at_once() { xargs -P "$(nproc)" -I '{}' "$0" --one "$DIR/case" "$DIR/$1" "$2" '{}'; }
+
+# Each call by itself: batches of N, until one in which none was there to fail.
+each() { # each HOST NAME
+	local from=1 step=100
+	prepare "$1"
+	while :; do
+		seq "$from" $((from + step - 1)) | at_once "$1" "$2"
+		[ -n "$(find "$DIR/case" -name 'done.*' -size +0 -print -quit)" ] || break
+		find "$DIR/case" -name 'done.*' -delete
+		echo $((from + step)) >"$DIR/case/count"
+		from=$((from + step))
+	done
+	verdict "$1/each_call" "$DIR/case"
+}
+
+# From one on, all: a resource that is gone and stays gone.
+gone() { # gone HOST NAME
+	prepare "$1"
+	printf '%s\n' 1+ 2+ 3+ 5+ 9+ | at_once "$1" "$2"
+	find "$DIR/case" -name 'done.*' -size +0 -print >"$DIR/case/count"
+	verdict "$1/no_more_$2" "$DIR/case"
+}
+
+if ! build 2>"$DIR/err" >&2; then
+	echo "not ok faults: the build failed"
+	tail -n 20 "$DIR/err" | sed 's/^/    /'
+	exit
+fi
+
+# What the library's own text says: that the build has it, and that the released one has not.
+has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faults_; }
+if has "$SHIM" && ! has "$RELEASED"; then
+	echo "ok faults/not_in_the_released_library"
+else
+	echo "not ok faults/not_in_the_released_library"
+fi
+
+for host in c go; do
+	each $host all
+	for name in all thread pthread mmap munmap mprotect mincore openat close read pread64 write fstat readlinkat fcntl socket \
+		bind listen accept4 getsockopt sendto recvfrom ppoll futex prctl rt_sigprocmask process_vm_readv; do
+		gone $host $name
+	done
+done

@@ -1,0 +1,3 @@
+module cgoheap.test/faults
+
+go 1.21
