@@ -30,6 +30,7 @@ SHIM_SRC := \
 	shim/elffile.c \
 	shim/elfsym.c \
 	shim/endpoint.c \
+	shim/fde.c \
 	shim/glibcheap.c \
 	shim/gostats.c \
 	shim/gosym.c \

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "sys.h"
+
 #define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* no sane CIE or FDE is longer */
 #define MAX_REMEMBERED  4
 #define RETURN_ADDRESS  16 /* its column on amd64 */
@@ -126,12 +128,27 @@ static uint64_t read_encoded(struct bytes *b, uint8_t encoding)
 	}
 }
 
+/* A damaged table may point anywhere. */
+static bool all_readable(uint64_t address, uint64_t bytes)
+{
+	uint64_t last = (address + bytes - 1) & ~UINT64_C(7);
+
+	if (last < address - 8)
+		return false;
+	for (address &= ~UINT64_C(7); address < last; address += PAGE_BYTES)
+		if (!sys_readable((const void *)address))
+			return false;
+	return sys_readable((const void *)last);
+}
+
 /* The body of a CIE or FDE whose length field is at address. */
 static bool open_entry(uint64_t address, struct bytes *out)
 {
 	uint32_t length32;
 	uint64_t length;
 
+	if (!all_readable(address, 12))
+		return false;
 	memcpy(&length32, (const void *)address, sizeof length32);
 	address += 4;
 	length = length32;
@@ -139,7 +156,7 @@ static bool open_entry(uint64_t address, struct bytes *out)
 		memcpy(&length, (const void *)address, sizeof length);
 		address += 8;
 	}
-	if (length == 0 || length > MAX_ENTRY_BYTES)
+	if (length == 0 || length > MAX_ENTRY_BYTES || !all_readable(address, length))
 		return false;
 	*out = (struct bytes){.at = (const uint8_t *)address,
 			      .end = (const uint8_t *)address + length};
@@ -477,43 +494,59 @@ static enum cfi_result row_of_rules(const struct rules *rules, struct cfi_row *r
 	return CFI_ROW;
 }
 
+struct fde {
+	struct cie cie;
+	uint64_t start, bytes; /* of the code */
+};
+
 /* Opens the FDE and its CIE; *b is left at the FDE's instructions. */
-static bool parse_fde(uint64_t fde, struct cie *cie, struct bytes *b, uint64_t *start)
+static bool parse_fde(uint64_t address, struct fde *fde, struct bytes *b)
 {
 	uint64_t cie_pointer_at, cie_distance;
 
-	if (!open_entry(fde, b))
+	if (!open_entry(address, b))
 		return false;
 	cie_pointer_at = (uint64_t)b->at;
 	cie_distance = read_fixed(b, 4);
-	if (cie_distance == 0 || !parse_cie(cie_pointer_at - cie_distance, cie))
+	if (cie_distance == 0 || !parse_cie(cie_pointer_at - cie_distance, &fde->cie))
 		return false;
-	*start = read_encoded(b, cie->pointer_encoding);
-	(void)read_encoded(b, cie->pointer_encoding & 0x0f); /* its length */
-	if (cie->has_augmentation_length)
+	fde->start = read_encoded(b, fde->cie.pointer_encoding);
+	fde->bytes = read_encoded(b, fde->cie.pointer_encoding & 0x0f);
+	if (fde->cie.has_augmentation_length)
 		skip_block(b);
 	return !b->bad;
 }
 
+int cfi_covers(uint64_t fde, uint64_t pc)
+{
+	struct fde parsed;
+	struct bytes b;
+
+	if (!parse_fde(fde, &parsed, &b))
+		return -1;
+	return pc - parsed.start < parsed.bytes;
+}
+
 enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row)
 {
-	struct cie cie;
+	struct fde parsed;
 	struct bytes b;
 	struct machine m;
 
 	m.depth = 0;
 	m.bad = false;
 	m.pc = pc;
-	m.cie = &cie;
+	m.cie = &parsed.cie;
 	m.now = (struct rules){.cfa_complex = true};
 	m.now.return_address.kind = RULE_COMPLEX;
 	m.initial = m.now;
-	if (!parse_fde(fde, &cie, &b, &m.location) || m.location > pc)
+	if (!parse_fde(fde, &parsed, &b) || parsed.start > pc)
 		return CFI_BAD;
-	if (cie.is_signal)
+	m.location = parsed.start;
+	if (parsed.cie.is_signal)
 		return CFI_SIGNAL;
 	/* A CIE's instructions hold from the start on: nothing there advances. */
-	run(&m, cie.instructions);
+	run(&m, parsed.cie.instructions);
 	m.initial = m.now;
 	run(&m, b);
 	return m.bad ? CFI_BAD : row_of_rules(&m.now, row);

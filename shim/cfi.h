@@ -45,9 +45,13 @@ enum cfi_result {
 };
 
 /*
- * The row in force at pc.  fde: address of an FDE in a loaded module (where its
- * length field is), as an unwinder found it for pc.  Async-signal-safe.
+ * The row in force at pc.  fde: address of an FDE (where its length field is), as
+ * the module's table has it for pc: what cannot be read there is CFI_BAD.
+ * Async-signal-safe.
  */
 enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row);
+
+/* Whether the FDE is of the code at pc: 1 yes, 0 no, -1 it does not decode. */
+int cfi_covers(uint64_t fde, uint64_t pc);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cfi.h"
+#include "fde.h"
 #include "gosym.h"
 #include "region.h"
 #include "sys.h"
@@ -91,7 +92,8 @@ static bool describe_module(struct dl_phdr_info *info)
 	if (find_object((void *)unwinder.pc, &found) != 0)
 		return false;
 	header = found.dlfo_map_start;
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (!sys_readable(header) ||
+	    memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_phentsize != sizeof(ElfW(Phdr)) ||
 	    header->e_phoff + (uint64_t)header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
 		return false;
@@ -142,8 +144,8 @@ static void regs_of_cursor(unw_cursor_t *cursor, struct regs *regs)
 	unw_get_reg(cursor, UNW_X86_64_R15, (unw_word_t *)&regs->r15);
 }
 
-/* The FDE that covers pc, 0 where there is none; -1 in *failed when libunwind gave up. */
-static uint64_t __attribute__((noinline)) find_fde(uint64_t pc, bool *failed)
+/* The FDE that covers pc, 0 where there is none; *failed when libunwind gave up. */
+static uint64_t __attribute__((noinline)) find_fde_by_unwinder(uint64_t pc, bool *failed)
 {
 	unw_context_t context;
 	unw_cursor_t cursor;
@@ -163,6 +165,28 @@ static uint64_t __attribute__((noinline)) find_fde(uint64_t pc, bool *failed)
 	}
 	unwinder.active = false;
 	return fde;
+}
+
+/* The same, of the module's table, of which only what fits the module is believed. */
+static uint64_t find_fde(uint64_t pc, bool *failed)
+{
+	struct dl_find_object found;
+	struct fde_module module;
+	uint64_t fde;
+	int covers;
+
+	if (!find_object)
+		return find_fde_by_unwinder(pc, failed);
+	*failed = false;
+	if (find_object((void *)pc, &found) != 0)
+		return 0;
+	module = (struct fde_module){.table = (uint64_t)found.dlfo_eh_frame,
+				     .start = (uint64_t)found.dlfo_map_start,
+				     .end = (uint64_t)found.dlfo_map_end};
+	fde = fde_find(&module, pc);
+	covers = fde ? cfi_covers(fde, pc) : 0;
+	*failed = covers < 0;
+	return covers > 0 ? fde : 0;
 }
 
 /* One frame by libunwind.  Its reads are unchecked: the frame must lie in readable memory. */

@@ -6,12 +6,13 @@
  * stack of known addresses is walked without a lock, a search or a system call
  * other than memory.h's.
  *
- * A new pc's FDE is found by LLVM's libunwind; it also steps the frames that a
- * row cannot express.  It asks the loader for modules through dl_iterate_phdr,
- * whose lock another thread may hold for as long as a library's constructors
- * run: so that call is answered by us from glibc's lock-free _dl_find_object
- * where there is one (glibc 2.35).  Where libunwind gives up by abort(), the
- * stack ends there and the host runs on.
+ * A new pc's FDE is looked for in the table of its module (fde.h), which glibc's
+ * lock-free _dl_find_object names (since 2.35; before, LLVM's libunwind finds the
+ * FDE).  libunwind also steps the frames that a row cannot express.  It asks the
+ * loader for modules through dl_iterate_phdr, whose lock another thread may hold
+ * for as long as a library's constructors run: so that call is answered by us from
+ * _dl_find_object too.  Where libunwind gives up by abort(), the stack ends there
+ * and the host runs on.
  */
 #ifndef CGOHEAP_UNWIND_C_H
 #define CGOHEAP_UNWIND_C_H

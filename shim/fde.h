@@ -1,0 +1,27 @@
+/*
+ * Which FDE describes a pc: the search in .eh_frame_hdr's sorted table (LSB Core
+ * 5.0, section 10.6.2).
+ *
+ * libunwind has one too, but believes what it reads: a table that does not fit
+ * the module it lies in faults, and a pc that it does not list is looked for in
+ * all of .eh_frame, to a terminator that may not be there.  Here each word is
+ * asked about before it is read (memory.h), and what the table does not list has
+ * no FDE.
+ */
+#ifndef CGOHEAP_FDE_H
+#define CGOHEAP_FDE_H
+
+#include "base.h"
+
+/* Of the module mapped at [start, end), with its .eh_frame_hdr at table (0: it has none). */
+struct fde_module {
+	uint64_t table, start, end;
+};
+
+/*
+ * The address of the last FDE that begins at or below pc, which may end below it
+ * too; 0: there is none, or no table that can be searched.  Async-signal-safe.
+ */
+uint64_t fde_find(const struct fde_module *module, uint64_t pc);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * Tables that do not fit the module they are in: whatever they say, a look-up
+ * answers.  The library's tables are damaged where they are mapped; each address
+ * is asked about once, since what was found is remembered.
+ */
+#include "fixture.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/mman.h>
+
+#include "cfi.h"
+#include "fde.h"
+#include "region.h"
+#include "unwind_c.h"
+
+static const char source[] = "int a(int n) { return n + 1; }\n"
+			     "int b(int (*f)(int)) { return f(1) + f(2); }\n"
+			     "int c(int (*f)(int)) { return f(3) + f(4); }\n"
+			     "__asm__(\".globl bare\\n.type bare,@function\\n\"\n"
+			     "        \"bare: nop\\n nop\\n ret\\n.size bare,.-bare\");\n";
+
+struct library {
+	struct fde_module module;
+	uint32_t *table;  /* .eh_frame_hdr, writable */
+	uint8_t *entries; /* .eh_frame */
+	size_t entries_bytes;
+	uint64_t b, bare;
+};
+
+static size_t bytes_of_eh_frame(const uint8_t *at)
+{
+	const uint8_t *start = at;
+	uint32_t length;
+
+	for (memcpy(&length, at, 4); length != 0; memcpy(&length, at, 4))
+		at += 4 + length;
+	return (size_t)(at - start);
+}
+
+/* A copy of its own for each test. */
+static struct library load(void)
+{
+	static unsigned count;
+	struct library l = {0};
+	struct dl_find_object found;
+	char name[16];
+	void *handle;
+
+	snprintf(name, sizeof name, "t%u.so", count++);
+	/* The zero that ends .eh_frame is the compiler's crtend.o's. */
+	handle = dlopen(fixture_library(name, "c", source, "-O1 `cc -print-file-name=crtendS.o`"),
+			RTLD_NOW);
+	assert_non_null(handle);
+	l.b = (uint64_t)dlsym(handle, "b") + 1;
+	l.bare = (uint64_t)dlsym(handle, "bare") + 1;
+	assert_int_equal(_dl_find_object((void *)l.b, &found), 0);
+	l.module =
+		(struct fde_module){(uint64_t)found.dlfo_eh_frame, (uint64_t)found.dlfo_map_start,
+				    (uint64_t)found.dlfo_map_end};
+	l.table = found.dlfo_eh_frame;
+	l.entries = (uint8_t *)l.table + 4 + (int32_t)l.table[1];
+	l.entries_bytes = bytes_of_eh_frame(l.entries);
+	assert_int_equal(mprotect((void *)(l.module.table & ~(PAGE_BYTES - 1)), 2 * PAGE_BYTES,
+				  PROT_READ | PROT_WRITE),
+			 0);
+	return l;
+}
+
+static void test_finds_what_is_listed(void **state)
+{
+	struct library l = load();
+	uint64_t fde = fde_find(&l.module, l.b);
+
+	(void)state;
+	assert_int_not_equal(fde, 0);
+	assert_int_equal(cfi_covers(fde, l.b), 1);
+	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C);
+}
+
+/* No FDE of its own: the one before it ends before it. */
+static void test_code_without_cfi_is_not_looked_for_elsewhere(void **state)
+{
+	struct library l = load();
+
+	(void)state;
+	assert_int_equal(unwind_c_place(l.bare).kind, PLACE_C_NO_CFI);
+}
+
+static void test_a_table_longer_than_its_module_is_none(void **state)
+{
+	struct library l = load();
+
+	(void)state;
+	l.table[2] = 0x7fffffff;
+	assert_int_equal(fde_find(&l.module, l.b), 0);
+	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_NO_CFI);
+}
+
+static void test_an_entry_that_points_outside_is_none(void **state)
+{
+	struct library l = load();
+
+	(void)state;
+	for (uint32_t i = 0; i < l.table[2]; i++)
+		l.table[3 + 2 * i + 1] = 0x70000000;
+	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_NO_CFI);
+}
+
+static void test_an_fde_of_no_sane_length_does_not_decode(void **state)
+{
+	struct library l = load();
+	uint32_t *length = (uint32_t *)fde_find(&l.module, l.b);
+
+	(void)state;
+	*length = 0x7ffffff0;
+	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_BAD_CFI);
+}
+
+static void test_a_cie_that_is_not_mapped_does_not_decode(void **state)
+{
+	struct library l = load();
+	uint32_t *fde = (uint32_t *)fde_find(&l.module, l.b);
+
+	(void)state;
+	fde[1] = 0x70000000;
+	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_BAD_CFI);
+}
+
+/* Every 4 bytes of both tables, with every kind of nonsense: an answer, whichever. */
+static void test_nonsense_everywhere(void **state)
+{
+	static const uint32_t values[] = {0, 0x7fffffff, 0x80000000, 0xffffffff, 0x00010000};
+	struct library l = load();
+	uint32_t *words = l.table;
+	size_t count = (size_t)(l.entries + l.entries_bytes - (uint8_t *)l.table) / 4;
+	struct cfi_row row;
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t before = words[i];
+		for (size_t v = 0; v < COUNT_OF(values); v++) {
+			uint64_t fde;
+			words[i] = values[v];
+			fde = fde_find(&l.module, l.b);
+			if (fde && cfi_covers(fde, l.b) > 0)
+				cfi_compile(fde, l.b, &row);
+		}
+		words[i] = before;
+	}
+	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C);
+}
+
+static int setup(void **state)
+{
+	if (region_init(32 * MIB))
+		return -1;
+	unwind_c_init();
+	return fixture_setup(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_finds_what_is_listed),
+		cmocka_unit_test(test_code_without_cfi_is_not_looked_for_elsewhere),
+		cmocka_unit_test(test_a_table_longer_than_its_module_is_none),
+		cmocka_unit_test(test_an_entry_that_points_outside_is_none),
+		cmocka_unit_test(test_an_fde_of_no_sane_length_does_not_decode),
+		cmocka_unit_test(test_a_cie_that_is_not_mapped_does_not_decode),
+		cmocka_unit_test(test_nonsense_everywhere),
+	};
+	return cmocka_run_group_tests(tests, setup, fixture_teardown);
+}
