@@ -40,6 +40,16 @@ static void add_big(struct glibcheap *h, uint64_t start, uint64_t end)
 	h->big_bytes += end - start;
 }
 
+/* Neighbours are one: a chunk may lie across the place where a heap might have begun. */
+static void add_unknown(struct glibcheap *h, uint64_t start, uint64_t end)
+{
+	struct claim *last = h->unknown.count ? &h->unknown.list[h->unknown.count - 1] : NULL;
+	if (last && last->end == start)
+		last->end = end;
+	else
+		add(h, &h->unknown, start, end, 0);
+}
+
 /* ---- headers ------------------------------------------------------------ */
 
 /* The end of the heap that begins at address, or 0. */
@@ -93,7 +103,7 @@ void glibcheap_look(struct glibcheap *h, uint64_t at, uint64_t end)
 		} else {
 			stop = next_heap_boundary(at);
 			stop = stop < end ? stop : end;
-			add(h, &h->unknown, at, stop, 0);
+			add_unknown(h, at, stop);
 		}
 		at = stop;
 	}
@@ -105,14 +115,16 @@ static void look_at_block(struct glibcheap *h, uint64_t block)
 {
 	struct chunk_header c;
 	uint64_t chunk = block - CHUNK_HEADER;
-	const struct claim *gap = claims_find(&h->unknown, chunk);
-	if (!gap || block % CHUNK_HEADER != 0 || !selfmem_read(chunk, &c, sizeof(c)) ||
+	if (block % CHUNK_HEADER != 0 || !selfmem_read(chunk, &c, sizeof(c)) ||
 	    (c.size & CHUNK_FLAGS) != CHUNK_IS_MAPPED || c.before >= chunk)
 		return;
 	uint64_t start = chunk - c.before, end = chunk + (c.size & ~CHUNK_FLAGS);
-	if (start >= gap->start && start % PAGE_BYTES == 0 && end > start && end <= gap->end &&
-	    is_whole_pages(end - start))
-		add_big(h, start, end);
+	if (start % PAGE_BYTES != 0 || end <= start || !is_whole_pages(end - start))
+		return;
+	/* The walk may have come as far as the size it had once. */
+	const struct claim *gap = claims_find(&h->unknown, end - 1);
+	if (gap)
+		add_big(h, start > gap->start ? start : gap->start, end);
 }
 
 /* ---- page by page ---------------------------------------------------------- */

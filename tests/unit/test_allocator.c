@@ -1,0 +1,118 @@
+/* glibc's figures against what was allocated; giving back; asking not too often. */
+#include "child.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "real.h"
+#include "worker.h"
+
+static struct allocator_stats read_now(void)
+{
+	struct allocator_stats s;
+	CHECK(allocator_read(&s) == ALLOCATOR_OK);
+	CHECK(strcmp(s.name, "glibc") == 0);
+	return s;
+}
+
+static void nobody_to_ask(void)
+{
+	struct allocator_stats s;
+	enum allocator_result result;
+	real_resolve();
+	CHECK(allocator_read(&s) == ALLOCATOR_UNANSWERED);
+	CHECK(s.in_use_bytes == UNKNOWN && s.system_bytes == UNKNOWN && s.nanoseconds == UNKNOWN);
+	CHECK(allocator_trim(&result) == NULL && result == ALLOCATOR_UNANSWERED);
+}
+CASE(nobody_to_ask)
+
+static bool within(uint64_t a, uint64_t b, uint64_t most)
+{
+	return a > b ? a - b <= most : b - a <= most;
+}
+
+static void figures(void)
+{
+	static char *blocks[20000];
+	enum allocator_result result;
+	real_resolve();
+	CHECK(worker_start() == 0);
+	struct allocator_stats before = read_now();
+	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = malloc(1000);
+		CHECK(blocks[i]);
+		memset(blocks[i], 1, 1000);
+	}
+	char *big = malloc(100 * MIB);
+	CHECK(big);
+	struct allocator_stats full = read_now();
+	CHECK(within(full.in_use_bytes - before.in_use_bytes, 20000 * 1008 + 100 * MIB, 64 * KIB));
+	CHECK(within(full.mapped_bytes - before.mapped_bytes, 100 * MIB, 64 * KIB));
+	for (size_t i = 0; i < COUNT_OF(blocks) - 1; i++)
+		free(blocks[i]);
+	free(big);
+	struct allocator_stats freed = read_now();
+	CHECK(within(freed.in_use_bytes, before.in_use_bytes, 64 * KIB));
+	CHECK(within(freed.free_bytes - before.free_bytes, 20000 * 1008, 256 * KIB));
+	CHECK(freed.system_bytes >= freed.free_bytes + freed.in_use_bytes);
+	const char *what = allocator_trim(&result);
+	CHECK(result == ALLOCATOR_OK && strcmp(what, "malloc_trim") == 0);
+	free(blocks[COUNT_OF(blocks) - 1]);
+}
+CASE_WITHOUT_ASAN(figures)
+
+/* Many free chunks to walk: the answer is good for a while. */
+static void not_too_often(void)
+{
+	enum { COUNT = 3000000 };
+	struct allocator_stats s, again;
+	enum allocator_result result;
+	void **blocks = malloc(COUNT * sizeof *blocks);
+	real_resolve();
+	CHECK(worker_start() == 0 && blocks);
+	for (size_t i = 0; i < COUNT; i++)
+		blocks[i] = malloc(200);
+	for (size_t i = 0; i < COUNT; i += 2)
+		free(blocks[i]);
+	CHECK(allocator_read(&s) == ALLOCATOR_OK);
+	if (s.nanoseconds <= 5000000) {
+		fprintf(stderr, "too fast a machine to see it: %llu ns\n",
+			(unsigned long long)s.nanoseconds);
+		_exit(77);
+	}
+	free(blocks[1]);
+	CHECK(allocator_read(&again) == ALLOCATOR_OLD);
+	CHECK(memcmp(&s, &again, sizeof s) == 0);
+	/* After a trim nobody wants the figures from before. */
+	CHECK(allocator_trim(&result));
+	CHECK(allocator_read(&again) == ALLOCATOR_OK);
+}
+
+static void test_not_too_often(void **state)
+{
+	int status;
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();
+#endif
+	pid_t pid = fork();
+	if (pid == 0) {
+		not_too_often();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nobody_to_ask),
+		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_not_too_often),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

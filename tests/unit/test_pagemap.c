@@ -1,0 +1,153 @@
+/* Which pages are resident, against what was done to them. */
+#include "child.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base.h"
+#include "pagemap.h"
+#include "selfmem.h"
+
+#define COUNT 1500
+
+static char *map_pages(size_t count)
+{
+	char *p = mmap(NULL, count * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	madvise(p, count * PAGE_BYTES, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* Every third page written, every fifth read only: those all are the page of zeros. */
+static char *make_pages(uint8_t *written, uint8_t *present)
+{
+	char *p = map_pages(COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		volatile char *page = p + i * PAGE_BYTES;
+		written[i] = i % 3 == 0;
+		present[i] = written[i] || i % 5 == 0;
+		if (written[i])
+			*page = 1;
+		else if (present[i])
+			CHECK(*page == 0);
+	}
+	return p;
+}
+
+static void present_and_counted(void)
+{
+	uint8_t written[COUNT], present[COUNT], seen[COUNT];
+	char *p = make_pages(written, present);
+
+	CHECK(pagemap_present((uint64_t)p, COUNT, seen) == 0);
+	CHECK(memcmp(seen, present, COUNT) == 0);
+	CHECK(pagemap_counted((uint64_t)p, COUNT, seen) == 0);
+	/* Before Linux 6.7 the page of zeros cannot be told. */
+	if (memcmp(seen, present, COUNT) != 0)
+		CHECK(memcmp(seen, written, COUNT) == 0);
+	uint64_t sum = 0;
+	for (size_t i = 0; i < COUNT; i++)
+		sum += present[i] * PAGE_BYTES;
+	CHECK(pagemap_resident_bytes((uint64_t)p, (uint64_t)p + COUNT * PAGE_BYTES) == sum);
+}
+CASE(present_and_counted)
+
+static void not_mapped(void)
+{
+	uint8_t seen[8];
+	char *p = map_pages(8);
+	memset(p, 1, 8 * PAGE_BYTES);
+	CHECK(munmap(p + 4 * PAGE_BYTES, PAGE_BYTES) == 0);
+	CHECK(pagemap_present((uint64_t)p, 8, seen) == -1);
+	CHECK(pagemap_present((uint64_t)p, 4, seen) == 0 && seen[0] && seen[3]);
+	CHECK(pagemap_resident_bytes((uint64_t)p, (uint64_t)p + 8 * PAGE_BYTES) == 0);
+}
+CASE(not_mapped)
+
+/* Ranges of any place and length, as a sum over pages has them. */
+static void windows(void)
+{
+	uint8_t written[COUNT], present[COUNT];
+	char *p = make_pages(written, present);
+	uint64_t start = (uint64_t)p, end = start + COUNT * PAGE_BYTES, at = 0;
+	struct pagemap_window w = {.end = 0};
+	srandom(1);
+	while (at < COUNT * PAGE_BYTES) {
+		uint64_t bytes = (uint64_t)random() % (at % 7 ? 5000 : 3 * MIB), want = 0;
+		uint64_t to = at + bytes < COUNT * PAGE_BYTES ? at + bytes : COUNT * PAGE_BYTES;
+		for (uint64_t i = at; i < to; i++)
+			want += present[i / PAGE_BYTES];
+		CHECK(pagemap_window_bytes(&w, start + at, start + to, end) == want);
+		at += (uint64_t)random() % 60000;
+	}
+	CHECK(pagemap_window_bytes(&w, start + 100, start + 100, end) == 0);
+}
+CASE(windows)
+
+/* ---- reading memory ------------------------------------------------------ */
+
+static void reads_what_is_there(void)
+{
+	char *p = map_pages(3), text[32];
+	strcpy(p + PAGE_BYTES - 3, "over the edge");
+	CHECK(selfmem_read((uint64_t)p + PAGE_BYTES - 3, text, 14));
+	CHECK(strcmp(text, "over the edge") == 0);
+	CHECK(!selfmem_read((uint64_t)p, text, 0));
+	CHECK(!selfmem_read(UINT64_MAX - 3, text, 8));
+	CHECK(!selfmem_read(0, text, 8));
+}
+CASE(reads_what_is_there)
+
+/* An absent page stays absent: looking costs the host nothing. */
+static void touches_nothing(void)
+{
+	char *p = map_pages(3), text[32];
+	uint8_t seen[3];
+	p[0] = 1;
+	CHECK(!selfmem_read((uint64_t)p + PAGE_BYTES, text, 8));
+	CHECK(!selfmem_read((uint64_t)p + PAGE_BYTES - 4, text, 8));
+	CHECK(pagemap_present((uint64_t)p, 3, seen) == 0);
+	CHECK(seen[0] && !seen[1] && !seen[2]);
+	CHECK(munmap(p, PAGE_BYTES) == 0);
+	CHECK(!selfmem_read((uint64_t)p, text, 8));
+}
+CASE(touches_nothing)
+
+/* Some of many addresses are gone: the others are read, in their places. */
+static void each_that_is_there(void)
+{
+	uint64_t addresses[SELFMEM_EACH], words[SELFMEM_EACH];
+	bool ok[SELFMEM_EACH];
+	char *p = map_pages(SELFMEM_EACH);
+	for (uint64_t i = 0; i < SELFMEM_EACH; i++) {
+		addresses[i] = (uint64_t)p + i * PAGE_BYTES + 8;
+		*(uint64_t *)addresses[i] = i + 1000;
+	}
+	for (uint64_t i = 0; i < SELFMEM_EACH; i += 1 + i % 4)
+		CHECK(munmap(p + i * PAGE_BYTES, PAGE_BYTES) == 0);
+	selfmem_read_each(addresses, SELFMEM_EACH, words, 8, ok);
+	for (uint64_t i = 0, gone = 0; i < SELFMEM_EACH; i++) {
+		if (i == gone) {
+			CHECK(!ok[i]);
+			gone += 1 + gone % 4;
+		} else {
+			CHECK(ok[i] && words[i] == i + 1000);
+		}
+	}
+}
+CASE(each_that_is_there)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_present_and_counted),
+		cmocka_unit_test(test_not_mapped),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_reads_what_is_there),
+		cmocka_unit_test(test_touches_nothing),
+		cmocka_unit_test(test_each_that_is_there),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

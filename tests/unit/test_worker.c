@@ -1,0 +1,106 @@
+/* A call that returns, one that does not in time, and what is refused meanwhile. */
+#include "child.h"
+
+#include <pthread.h>
+
+#include "ownthread.h"
+#include "real.h"
+#include "sample.h"
+#include "worker.h"
+
+#define LONG_NS UINT64_C(60000000000)
+
+static void note_thread(void *arg)
+{
+	*(pthread_t *)arg = pthread_self();
+}
+
+static void runs_elsewhere(void)
+{
+	pthread_t seen = pthread_self();
+	CHECK(worker_run(note_thread, &seen, LONG_NS) == -1); /* not started */
+	CHECK(pthread_equal(seen, pthread_self()));
+	real_resolve();
+	CHECK(worker_start() == 0 && worker_start() == 0);
+	for (int i = 0; i < 1000; i++) {
+		seen = pthread_self();
+		CHECK(worker_run(note_thread, &seen, LONG_NS) == 0);
+		CHECK(!pthread_equal(seen, pthread_self()));
+	}
+	CHECK(!worker_is_busy());
+}
+CASE(runs_elsewhere)
+
+static void note_busy(void *arg)
+{
+	*(int *)arg = sample_self.busy;
+}
+
+/* What the allocator does there is not the host's. */
+static void counts_as_own(void)
+{
+	int busy = -1;
+	real_resolve();
+	CHECK(worker_start() == 0);
+	CHECK(worker_run(note_busy, &busy, LONG_NS) == 0 && busy == BUSY_OWN);
+}
+CASE(counts_as_own)
+
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static int passes;
+
+static void take_lock(void *arg)
+{
+	pthread_mutex_lock(&held);
+	++*(int *)arg;
+	pthread_mutex_unlock(&held);
+}
+
+static void a_lock_that_is_held(void)
+{
+	real_resolve();
+	CHECK(worker_start() == 0);
+	pthread_mutex_lock(&held);
+	CHECK(worker_run(take_lock, &passes, 1000000) == -1);
+	CHECK(worker_is_busy() && __atomic_load_n(&passes, __ATOMIC_SEQ_CST) == 0);
+	CHECK(worker_run(take_lock, &passes, LONG_NS) == -1); /* at once */
+	pthread_mutex_unlock(&held);
+	while (worker_is_busy())
+		usleep(1000);
+	CHECK(passes == 1);
+	CHECK(worker_run(take_lock, &passes, LONG_NS) == 0 && passes == 2);
+}
+CASE(a_lock_that_is_held)
+
+static void none_in_a_child(void)
+{
+	int busy;
+	real_resolve();
+	CHECK(worker_start() == 0);
+	worker_after_fork_in_child();
+	CHECK(worker_run(note_busy, &busy, LONG_NS) == -1);
+}
+CASE(none_in_a_child)
+
+static void its_stack_is_known(void)
+{
+	struct ownthread_stack stacks[OWNTHREAD_MAX];
+	uint64_t inside = 0;
+	real_resolve();
+	CHECK(ownthread_stacks(stacks) == 0);
+	CHECK(worker_start() == 0);
+	CHECK(ownthread_stacks(stacks) == 1);
+	CHECK(worker_run(note_thread, &inside, LONG_NS) == 0);
+	CHECK(inside >= stacks[0].start && inside < stacks[0].end); /* pthread_t: its descriptor */
+}
+CASE(its_stack_is_known)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_runs_elsewhere),      cmocka_unit_test(test_counts_as_own),
+		cmocka_unit_test(test_a_lock_that_is_held), cmocka_unit_test(test_none_in_a_child),
+		cmocka_unit_test(test_its_stack_is_known),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
