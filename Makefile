@@ -31,6 +31,7 @@ SHIM_SRC := \
 	shim/elfsym.c \
 	shim/endpoint.c \
 	shim/fde.c \
+	shim/forked.c \
 	shim/glibcheap.c \
 	shim/gostats.c \
 	shim/gosym.c \

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "control.h"
 #include "earlymaps.h"
+#include "forked.h"
 #include "gosym.h"
 #include "interpose.h"
 #include "ledger.h"
@@ -92,7 +93,8 @@ static const char *start(struct config *config)
 	take_early_maps();
 	sample_init();
 	threads_init();
-	pthread_atfork(NULL, NULL, after_fork_in_child);
+	forked_watch(after_fork_in_child);
+	pthread_atfork(NULL, NULL, forked_noticed);
 	control_follower = interpose_follow;
 	budget_init(config->max_cpu_ppm, config->max_cpu_given);
 	control_budget = budget_doublings;

@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 
 #include "earlymaps.h"
+#include "forked.h"
 #include "live.h"
 #include "real.h"
 #include "sample.h"
@@ -160,6 +161,7 @@ EXPORT void *pvalloc(size_t size)
 
 static inline bool active(void)
 {
+	forked_look();
 	return LOAD(&shim_state) == SHIM_ACTIVE;
 }
 

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "forked.h"
 #include "lock.h"
 #include "sys.h"
 
@@ -179,6 +180,7 @@ uint32_t sample_threads(void)
 
 static void unlist_thread(void *t)
 {
+	forked_look();
 	sample_thread_exit(t);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "arch.h"
+#include "forked.h"
 #include "ledger.h"
 #include "live.h"
 #include "real.h"
@@ -11,6 +12,7 @@
 #include "sample.h"
 #include "stacks.h"
 #include "sys.h"
+#include "track.h"
 #include "track_map.h"
 
 /* ---- blocks ----------------------------------------------------------- */
@@ -83,6 +85,10 @@ static uint64_t missed;
 
 static void stack_ended(void *end)
 {
+	forked_look();
+	/* In a child, another thread may have been changing the ledger as it was copied. */
+	if (LOAD(&shim_state) != SHIM_ACTIVE)
+		return;
 	ledger_stack_ended((uint64_t)end - 1);
 }
 

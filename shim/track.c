@@ -14,6 +14,7 @@
 #include "arch.h"
 #include "budget.h"
 #include "capture.h"
+#include "forked.h"
 #include "live.h"
 #include "real.h"
 #include "region.h"
@@ -31,6 +32,7 @@ const char *shim_passive_reason;
 /* Whether there can be records at all. */
 static bool tracking(void)
 {
+	forked_look();
 	return LOAD(&shim_state) != SHIM_PASSIVE && LOAD_ACQ(&region);
 }
 
@@ -100,8 +102,10 @@ static void count_reentered(void)
 /* The sampler's answer. */
 static uint32_t take(size_t size)
 {
-	if (likely(!LOAD(&sample_self.busy)))
+	if (likely(!LOAD(&sample_self.busy))) {
+		forked_look();
 		return sample_take(size);
+	}
 	if (sample_interval())
 		count_reentered();
 	return 0;

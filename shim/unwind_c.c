@@ -92,8 +92,7 @@ static bool describe_module(struct dl_phdr_info *info)
 	if (find_object((void *)unwinder.pc, &found) != 0)
 		return false;
 	header = found.dlfo_map_start;
-	if (!sys_readable(header) ||
-	    memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (!sys_readable(header) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_phentsize != sizeof(ElfW(Phdr)) ||
 	    header->e_phoff + (uint64_t)header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
 		return false;
