@@ -59,6 +59,9 @@ static uint64_t mix(uint64_t z)
 static void seed(struct sample_thread *t)
 {
 	struct timespec now = {0};
+
+	/* Seeded already where the program's own clock_gettime allocates (libfaketime). */
+	t->rng = 1;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	t->rng = mix((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^
 		 mix((uint64_t)(uintptr_t)t) ^ mix((uint64_t)sys_gettid() << 32);
@@ -91,7 +94,8 @@ static void list_thread(struct sample_thread *t)
 	if (!LOAD(&threads.open))
 		return;
 	before = sample_enter();
-	if (pthread_setspecific(threads.key, t) == 0) {
+	/* A signal handler's allocation may have listed us since we were asked to. */
+	if (!t->registered && pthread_setspecific(threads.key, t) == 0) {
 		t->registered = 1;
 		lock_take(&threads.lock);
 		t->prev = NULL;
