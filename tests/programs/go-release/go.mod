@@ -1,0 +1,3 @@
+module cgoheap.test/release
+
+go 1.15
