@@ -1,0 +1,307 @@
+/* An account of this process: what is in it, that it adds up, and what it does with little memory.
+ */
+#include "child.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "account.h"
+#include "account_json.h"
+#include "control.h"
+#include "earlymaps.h"
+#include "ledger.h"
+#include "live.h"
+#include "metrics.h"
+#include "profile_memory.h"
+#include "real.h"
+#include "sample.h"
+#include "stacks.h"
+#include "track.h"
+#include "worker.h"
+
+struct taken {
+	struct scratch scratch;
+	struct account account;
+	struct account_parts parts;
+};
+
+static void begin(void)
+{
+	real_resolve();
+	CHECK(region_init(32 * MIB) == 0);
+	control_init(524288, true);
+	CHECK(worker_start() == 0);
+}
+
+static struct taken take_now(void)
+{
+	struct taken t = {.scratch = SCRATCH_INIT(8 * MIB)};
+	CHECK(account_take(&t.scratch, &t.account, &t.parts) == 0);
+	return t;
+}
+
+static uint64_t resident(const struct taken *t, enum account_owner owner)
+{
+	return t->account.owners[owner].resident;
+}
+
+static char *map_touched(size_t bytes, size_t touched)
+{
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	madvise(p, bytes, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < touched; i += PAGE_BYTES)
+		p[i] = 1;
+	return p;
+}
+
+static uint32_t a_site(enum origin origin)
+{
+	struct capture c = {.count = 2, .frames = {(uint64_t)map_touched, (uint64_t)a_site}};
+	return stacks_site(&c, 4096, origin);
+}
+
+static void put_in_ledger(const char *p, size_t bytes, enum ledger_kind kind, uint32_t site)
+{
+	struct ledger_range r = {.start = (uint64_t)p,
+				 .end = (uint64_t)p + bytes,
+				 .kind = (uint8_t)kind,
+				 .flags = LEDGER_USABLE,
+				 .site = site};
+	ledger_map(&r);
+}
+
+/* Owners and what is unexplained are the RSS; parts are in order, and are the owners. */
+static void check_adds_up(const struct taken *t)
+{
+	const struct account *a = &t->account;
+	uint64_t sum = a->unexplained_bytes, parts = 0, before = 0;
+	for (unsigned i = 0; i < OWNER_COUNT; i++)
+		sum += a->owners[i].resident;
+	CHECK(sum == a->rss_bytes && a->rss_bytes > 0);
+	for (size_t i = 0; i < t->parts.count; i++) {
+		const struct account_part *p = &t->parts.list[i];
+		CHECK(p->start >= before && p->end > p->start && p->owner < OWNER_COUNT);
+		CHECK(p->resident <= p->end - p->start);
+		before = p->end;
+		parts += p->resident;
+	}
+	CHECK(parts + a->unexplained_bytes == a->rss_bytes);
+	CHECK(a->mappings > 0 && a->took_ns > 0 && a->time_ns > UINT64_C(1600000000000000000));
+}
+
+static bool near(uint64_t a, uint64_t b, uint64_t most)
+{
+	return a > b ? a - b <= most : b - a <= most;
+}
+
+static void adds_up(void)
+{
+	begin();
+	struct taken t = take_now();
+	check_adds_up(&t);
+	CHECK(t.account.unexplained_bytes == 0);
+	/* The shim is part of the program here. */
+	CHECK(resident(&t, OWNER_SHIM) > 0 && resident(&t, OWNER_LIBRARIES) > 0);
+	CHECK(resident(&t, OWNER_GO_HEAP) == 0 && t.account.owners[OWNER_GO_STACKS].known);
+	CHECK(t.account.process.vm_rss != UNKNOWN);
+	scratch_release(&t.scratch);
+}
+CASE(adds_up)
+
+/* One mapping of the kernel's, and five owners in it. */
+static void one_mapping_many_owners(void)
+{
+	begin();
+	uint32_t site = a_site(ORIGIN_MMAP);
+	char *p = map_touched(100 * MIB, 0);
+	struct taken before = take_now();
+	put_in_ledger(p + 10 * MIB, 10 * MIB, LEDGER_C, site);
+	put_in_ledger(p + 20 * MIB, 10 * MIB, LEDGER_GO_HEAP, 0);
+	put_in_ledger(p + 40 * MIB, 10 * MIB, LEDGER_GO_METADATA, 0);
+	put_in_ledger(p + 60 * MIB, 10 * MIB, LEDGER_THREAD_STACK, 0);
+	put_in_ledger(p + 80 * MIB, 10 * MIB, LEDGER_ALLOCATOR, 0);
+	for (size_t i = 0; i < 10; i++)
+		for (size_t k = 0; k < (i + 1) * 16; k++)
+			p[i * 10 * MIB + 3 * k * PAGE_BYTES] = 1;
+	struct taken t = take_now();
+	check_adds_up(&t);
+	static const struct {
+		enum account_owner owner;
+		uint64_t pages;
+	} want[] = {{OWNER_C_MMAP, 32},
+		    {OWNER_GO_HEAP, 48},
+		    {OWNER_GO_METADATA, 80},
+		    {OWNER_THREAD_STACKS, 112},
+		    {OWNER_UNTRACKED_MMAP, 16 + 64 + 96 + 128 + 160}};
+	for (size_t i = 0; i < COUNT_OF(want); i++)
+		CHECK(near(resident(&t, want[i].owner) - resident(&before, want[i].owner),
+			   want[i].pages * PAGE_BYTES, 4 * PAGE_BYTES));
+	/* The allocator's is live or retained: which, it says itself. */
+	uint64_t c = resident(&t, OWNER_C_LIVE) + resident(&t, OWNER_C_RETAINED);
+	uint64_t c_before = resident(&before, OWNER_C_LIVE) + resident(&before, OWNER_C_RETAINED);
+	CHECK(near(c - c_before, 144 * PAGE_BYTES, 64 * PAGE_BYTES));
+	CHECK(t.account.split_mappings >= 1 && t.account.thread_stacks_count == 2);
+	for (size_t i = 0, found = 0; i < t.parts.count; i++) {
+		found += t.parts.list[i].site == site;
+		CHECK(i + 1 < t.parts.count || found == 1);
+	}
+	scratch_release(&before.scratch);
+	scratch_release(&t.scratch);
+}
+CASE_WITHOUT_ASAN(one_mapping_many_owners)
+
+/* Pages of zeros are present and not in RSS: parts share what smaps counts. */
+static void zeros_are_not_counted(void)
+{
+	begin();
+	char *p = map_touched(20 * MIB, 0);
+	put_in_ledger(p, 10 * MIB, LEDGER_C, 0);
+	for (size_t i = 0; i < 20 * MIB; i += PAGE_BYTES)
+		CHECK(((volatile char *)p)[i] == 0);
+	for (size_t i = 0; i < 2 * MIB; i += PAGE_BYTES)
+		p[i] = p[15 * MIB + i] = 1;
+	struct taken t = take_now();
+	check_adds_up(&t);
+	CHECK(resident(&t, OWNER_C_MMAP) == 2 * MIB);
+	CHECK(near(resident(&t, OWNER_UNTRACKED_MMAP), 2 * MIB, 64 * KIB));
+	scratch_release(&t.scratch);
+}
+CASE_WITHOUT_ASAN(zeros_are_not_counted)
+
+/* What the ledger still has and the kernel has not is forgotten, at an address nobody maps at. */
+static void reconciled(void)
+{
+	begin();
+	put_in_ledger((char *)(UINT64_C(1) << 40), 10 * MIB, LEDGER_C, 0);
+	CHECK(ledger_counters().ranges == 1);
+	usleep(2 * LIVE_TICK_NS / 1000); /* what is new is left alone */
+	struct taken t = take_now();
+	CHECK(resident(&t, OWNER_C_MMAP) == 0 && ledger_counters().ranges == 0);
+	scratch_release(&t.scratch);
+}
+CASE_WITHOUT_ASAN(reconciled)
+
+/* A stack whose thread has ended, and something else mapped in its place since. */
+static void not_a_stack_any_more(void)
+{
+	begin();
+	char *p = map_touched(8 * MIB, 8 * MIB);
+	put_in_ledger(p, 8 * MIB, LEDGER_CACHED_STACK, 0);
+	struct taken t = take_now();
+	CHECK(resident(&t, OWNER_UNTRACKED_MMAP) >= 8 * MIB);
+	/* With a descriptor at its end it is one: its own address twice. */
+	uint64_t *descriptor = (uint64_t *)(p + 8 * MIB - 2304);
+	descriptor[0] = descriptor[2] = (uint64_t)descriptor;
+	struct taken again = take_now();
+	CHECK(near(resident(&again, OWNER_THREAD_STACKS) - resident(&t, OWNER_THREAD_STACKS),
+		   8 * MIB, 64 * KIB)); /* the main thread's may have grown */
+	scratch_release(&t.scratch);
+	scratch_release(&again.scratch);
+}
+CASE(not_a_stack_any_more)
+
+static void before_the_shim(void)
+{
+	struct scratch s = SCRATCH_INIT(MIB);
+	real_resolve();
+	/* Between its hook and its constructor: one seen by the hook, one not. */
+	char *seen = earlymaps_mmap(NULL, 5 * MIB, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, (uint64_t)before_the_shim);
+	char *unseen = map_touched(3 * MIB, 3 * MIB);
+	CHECK(seen != MAP_FAILED && unseen);
+	memset(seen, 1, 5 * MIB);
+	begin();
+	earlymaps_take(&s);
+	scratch_release(&s);
+	STORE(&shim_state, SHIM_ACTIVE);
+	struct taken t = take_now();
+	CHECK(resident(&t, OWNER_C_MMAP) == 5 * MIB);
+	CHECK(resident(&t, OWNER_LIBRARIES) >= 3 * MIB);
+	scratch_release(&t.scratch);
+}
+CASE_WITHOUT_ASAN(before_the_shim)
+
+/* ---- little memory --------------------------------------------------------------- */
+
+struct counting {
+	struct sink sink;
+	uint64_t bytes, most;
+};
+
+static int count_bytes(struct sink *sink, const void *bytes, size_t count)
+{
+	struct counting *c = sink->arg;
+	(void)bytes;
+	c->bytes += count;
+	return c->bytes > c->most ? -1 : 0;
+}
+
+/* With any scratch at all: an account that adds up, or a refusal. */
+static void any_scratch(void)
+{
+	static const char *const none[] = {NULL};
+	int taken = 0, refused = 0;
+	begin();
+	for (int i = 0; i < 300; i++)
+		put_in_ledger(map_touched(2 * PAGE_BYTES, PAGE_BYTES), PAGE_BYTES, LEDGER_C,
+			      a_site(ORIGIN_MMAP));
+	for (size_t kib = 0; kib < 3000; kib += kib < 400 ? 4 : 100) {
+		struct taken t = {.scratch = SCRATCH_INIT(kib * KIB)};
+		struct counting c = {.sink = {.write = count_bytes, .arg = &c}, .most = 1 << 30};
+		struct json j;
+		if (account_take(&t.scratch, &t.account, &t.parts) != 0) {
+			CHECK(t.scratch.exhausted);
+			refused++;
+		} else {
+			taken++;
+			check_adds_up(&t);
+			json_init(&j, &c.sink);
+			account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
+			CHECK(json_finish(&j) == 0 && c.bytes > 1000);
+			CHECK(metrics_write(&c.sink, &t.account) == 0);
+			profile_memory_write(&t.scratch, &t.account, &t.parts, none, &c.sink);
+		}
+		scratch_release(&t.scratch);
+	}
+	CHECK(taken > 3 && refused > 3);
+}
+CASE(any_scratch)
+
+/* The client hangs up after so many bytes. */
+static void any_sink(void)
+{
+	static const char *const none[] = {NULL};
+	begin();
+	struct taken t = take_now();
+	for (uint64_t most = 0; most < 20000; most += 500) {
+		struct counting c = {.sink = {.write = count_bytes, .arg = &c}, .most = most};
+		struct json j;
+		json_init(&j, &c.sink);
+		account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
+		CHECK(json_finish(&j) == (c.bytes > most ? -1 : 0));
+		c.bytes = 0;
+		CHECK(metrics_write(&c.sink, &t.account) == (c.bytes > most ? -1 : 0));
+	}
+	struct counting c = {.sink = {.write = count_bytes, .arg = &c}, .most = 10};
+	CHECK(profile_memory_write(&t.scratch, &t.account, &t.parts, none, &c.sink) == -1);
+	scratch_release(&t.scratch);
+}
+CASE(any_sink)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_adds_up),
+		cmocka_unit_test(test_one_mapping_many_owners),
+		cmocka_unit_test(test_zeros_are_not_counted),
+		cmocka_unit_test(test_reconciled),
+		cmocka_unit_test(test_not_a_stack_any_more),
+		cmocka_unit_test(test_before_the_shim),
+		cmocka_unit_test(test_any_scratch),
+		cmocka_unit_test(test_any_sink),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

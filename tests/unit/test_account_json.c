@@ -1,0 +1,160 @@
+/* /v1/account to the letter: what is not known is null. */
+#include "child.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "account_json.h"
+#include "control.h"
+#include "stacks.h"
+
+static char page[64 * KIB];
+static size_t page_bytes;
+
+static int keep(struct sink *sink, const void *bytes, size_t count)
+{
+	(void)sink;
+	CHECK(page_bytes + count < sizeof page);
+	memcpy(page + page_bytes, bytes, count);
+	page_bytes += count;
+	page[page_bytes] = 0;
+	return 0;
+}
+
+static void write_account(const struct account *a, const struct account_parts *parts)
+{
+	struct scratch s = SCRATCH_INIT(2 * MIB);
+	struct sink sink = {.write = keep};
+	struct json j;
+	page_bytes = 0;
+	json_init(&j, &sink);
+	account_json_write(&j, NULL, &s, a, parts);
+	CHECK(json_finish(&j) == 0);
+	scratch_release(&s);
+}
+
+static void begin(void)
+{
+	CHECK(region_init(8 * MIB) == 0);
+	control_init(4096, false);
+}
+
+static void says(const char *text)
+{
+	if (!strstr(page, text)) {
+		fprintf(stderr, "not there: %s\n%s\n", text, page);
+		_exit(1);
+	}
+}
+
+static void nothing_known(void)
+{
+	struct account a = {.time_ns = UINT64_C(1700000000123456789)};
+	struct account_parts none = {0};
+	begin();
+	for (unsigned i = 0; i < OWNER_COUNT; i++)
+		a.owners[i].mapped = UNKNOWN;
+	memset(&a.allocator, 0xff, sizeof a.allocator);
+	a.allocator.name = "";
+	memset(&a.go, 0xff, sizeof a.go);
+	a.go.source = "";
+	memset(&a.process, 0xff, sizeof a.process);
+	memset(&a.cgroup, 0xff, sizeof a.cgroup);
+	a.cgroup.version = 0;
+	a.cgroup.path[0] = 0;
+	a.c_live_estimate_bytes = a.c_live_estimate_error = a.c_blocks_touched_permille = UNKNOWN;
+	write_account(&a, &none);
+	says("{\"rss_bytes\":0,\"owners\":[{\"name\":\"go_heap\",\"bytes\":null,\"exact\":false,"
+	     "\"huge_bytes\":null,\"lazy_free_bytes\":null,\"swap_bytes\":null,"
+	     "\"mapped_bytes\":null},{\"name\":\"go_stacks\",");
+	says("\"mapped_bytes\":null}],\"unexplained_bytes\":0,\"took_ns\":0,"
+	     "\"time\":\"2023-11-14T22:13:20.123456789Z\","
+	     "\"allocator\":{\"name\":null,\"in_use_bytes\":null,\"free_bytes\":null,"
+	     "\"mapped_bytes\":null,\"system_bytes\":null,\"arenas\":null,\"nanoseconds\":null},"
+	     "\"c_live_estimate\":{\"bytes\":null,\"standard_error_bytes\":null,"
+	     "\"sample_bytes\":4096},\"c_blocks_resident_ratio\":null,"
+	     "\"go\":{\"source\":null,\"heap_in_use_bytes\":null,\"heap_free_bytes\":null,"
+	     "\"heap_released_bytes\":null,\"stacks_bytes\":null,\"mapped_ready_bytes\":null,"
+	     "\"total_alloc_bytes\":null},\"process\":{\"vm_rss_bytes\":null,");
+	says("\"threads\":null},\"cgroup\":{\"version\":null,\"path\":null,\"current_bytes\":null,"
+	     "\"limit_bytes\":null,\"anon_bytes\":null,\"file_bytes\":null,\"kernel_bytes\":null,"
+	     "\"swap_bytes\":null},\"mappings\":0,\"split_mappings\":0,\"thread_stacks\":0,"
+	     "\"c_mmap_top\":[],\"warnings\":[]}\n");
+}
+CASE(nothing_known)
+
+static void all_known(void)
+{
+	struct account a = {.rss_bytes = 77, .unexplained_bytes = 1, .mappings = 3};
+	struct account_parts none = {0};
+	begin();
+	a.owners[OWNER_C_MMAP] = (struct account_bytes){.resident = 76,
+							.huge = 5,
+							.lazy_free = 4,
+							.swapped = 3,
+							.mapped = 90,
+							.known = true,
+							.exact = true};
+	a.allocator = (struct allocator_stats){.name = "glibc", .in_use_bytes = 12, .arenas = 37};
+	a.c_blocks_touched_permille = 59;
+	a.go.source = "runtime.gcController";
+	a.cgroup.version = 2;
+	strcpy(a.cgroup.path, "/a \"b\"");
+	a.cgroup.limit = UNKNOWN;
+	a.warnings[0] = "one";
+	a.warnings[1] = "two";
+	write_account(&a, &none);
+	says("{\"rss_bytes\":77,");
+	says("{\"name\":\"c_mmap\",\"bytes\":76,\"exact\":true,\"huge_bytes\":5,"
+	     "\"lazy_free_bytes\":4,\"swap_bytes\":3,\"mapped_bytes\":90}");
+	says("\"allocator\":{\"name\":\"glibc\",\"in_use_bytes\":12,");
+	says("\"arenas\":37,");
+	says("\"c_blocks_resident_ratio\":0.059,");
+	says("\"source\":\"runtime.gcController\",\"heap_in_use_bytes\":0,");
+	says("\"cgroup\":{\"version\":2,\"path\":\"/a \\\"b\\\"\",\"current_bytes\":0,"
+	     "\"limit_bytes\":null,");
+	says("\"warnings\":[\"one\",\"two\"]}\n");
+}
+CASE(all_known)
+
+/* The ten largest by what is resident, parts of one site together, names from the symbols. */
+static void top(void)
+{
+	struct account_part list[40];
+	struct account_parts parts = {.list = list};
+	struct account a = {.rss_bytes = 1};
+	begin();
+	for (uint64_t i = 0; i < 36; i++) {
+		struct capture c = {.count = 2, .frames = {(uint64_t)top + 1, i % 12 + 1}};
+		uint32_t site = stacks_site(&c, 4096, ORIGIN_MMAP);
+		list[parts.count++] = (struct account_part){.start = i << 20,
+							    .end = (i + 1) << 20,
+							    .resident = 1000 * (i % 12),
+							    .site = site,
+							    .owner = OWNER_C_MMAP};
+	}
+	list[parts.count++] = (struct account_part){
+		.start = 50 << 20, .end = 51 << 20, .resident = 500000, .owner = OWNER_C_MMAP};
+	list[parts.count++] = (struct account_part){.start = 60 << 20,
+						    .end = 61 << 20,
+						    .resident = 900000,
+						    .owner = OWNER_UNTRACKED_MMAP};
+	write_account(&a, &parts);
+	says("\"c_mmap_top\":[{\"bytes\":500000,\"mapped_bytes\":1048576,\"frames\":[]},"
+	     "{\"bytes\":33000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"0xb\"]},"
+	     "{\"bytes\":30000,");
+	says("{\"bytes\":9000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"0x3\"]}],"
+	     "\"warnings\"");
+	CHECK(!strstr(page, "\"bytes\":6000,"));
+}
+CASE(top)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_known),
+		cmocka_unit_test(test_all_known),
+		cmocka_unit_test(test_top),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

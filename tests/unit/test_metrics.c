@@ -1,0 +1,137 @@
+/* /metrics to the letter where it matters: names, types, and no line for what is not known. */
+#include "child.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "metrics.h"
+#include "region.h"
+
+static char page[64 * KIB];
+static size_t page_bytes;
+
+static int keep(struct sink *sink, const void *bytes, size_t count)
+{
+	(void)sink;
+	CHECK(page_bytes + count < sizeof page);
+	memcpy(page + page_bytes, bytes, count);
+	page_bytes += count;
+	page[page_bytes] = 0;
+	return 0;
+}
+
+static struct account some_account(void)
+{
+	struct account a = {.rss_bytes = 1000, .unexplained_bytes = 10, .took_ns = 1500000};
+	for (unsigned i = 0; i < OWNER_COUNT; i++)
+		a.owners[i] = (struct account_bytes){.resident = i, .known = true};
+	memset(&a.allocator, 0xff, sizeof a.allocator);
+	memset(&a.go, 0xff, sizeof a.go);
+	memset(&a.process, 0xff, sizeof a.process);
+	memset(&a.cgroup, 0xff, sizeof a.cgroup);
+	a.c_live_estimate_bytes = a.c_live_estimate_error = UNKNOWN;
+	return a;
+}
+
+static void write_page(const struct account *a)
+{
+	struct sink sink = {.write = keep};
+	page_bytes = 0;
+	CHECK(region_init(8 * MIB) == 0);
+	control_init(524288, false);
+	CHECK(metrics_write(&sink, a) == 0);
+}
+
+static bool has_line(const char *line)
+{
+	char whole[256];
+	snprintf(whole, sizeof whole, "\n%s\n", line);
+	return strstr(page, whole);
+}
+
+static void owners_are_one_family(void)
+{
+	struct account a = some_account();
+	a.owners[OWNER_GO_STACKS].known = false;
+	a.owners[OWNER_C_LIVE].mapped = UNKNOWN;
+	write_page(&a);
+	CHECK(has_line("# TYPE cgoheap_memory_bytes gauge"));
+	CHECK(has_line("cgoheap_memory_bytes{owner=\"c_live\"} 3"));
+	CHECK(has_line("cgoheap_memory_bytes{owner=\"unexplained\"} 10"));
+	CHECK(has_line("cgoheap_rss_bytes 1000"));
+	CHECK(has_line("cgoheap_account_duration_seconds 0.001500000"));
+	CHECK(!strstr(page, "owner=\"go_stacks\""));
+	CHECK(!strstr(page, "cgoheap_memory_mapped_bytes{owner=\"c_live\"}"));
+	CHECK(has_line("cgoheap_memory_mapped_bytes{owner=\"c_mmap\"} 0"));
+}
+CASE(owners_are_one_family)
+
+static void unknown_has_no_line(void)
+{
+	struct account a = some_account();
+	write_page(&a);
+	CHECK(!strstr(page, "cgoheap_process_") && !strstr(page, "cgoheap_cgroup_"));
+	CHECK(!strstr(page, "cgoheap_allocator_") && !strstr(page, "cgoheap_go_heap"));
+	CHECK(!strstr(page, "18446744073709551615"));
+}
+CASE(unknown_has_no_line)
+
+static void known_has_one(void)
+{
+	struct account a = some_account();
+	a.process.vm_rss = 5;
+	a.cgroup.limit = 6;
+	a.allocator.nanoseconds = 2000000001;
+	a.go.heap_free_bytes = 7;
+	write_page(&a);
+	CHECK(has_line("cgoheap_process_vm_rss_bytes 5"));
+	CHECK(has_line("cgoheap_cgroup_limit_bytes 6"));
+	CHECK(has_line("cgoheap_allocator_statistics_duration_seconds 2.000000001"));
+	CHECK(has_line("cgoheap_go_heap_free_bytes 7"));
+	CHECK(has_line("cgoheap_sampling_enabled 1"));
+	CHECK(has_line("cgoheap_sample_interval_bytes 524288"));
+	CHECK(has_line("cgoheap_build_info{version=\"" CGOHEAP_VERSION "\"} 1"));
+	CHECK(has_line("cgoheap_samples_dropped_total{reason=\"live_full\"} 0"));
+}
+CASE(known_has_one)
+
+/* Each sample below the HELP and TYPE of its family, each family once, counters named as such. */
+static void well_formed(void)
+{
+	struct account a = some_account();
+	char family[128] = "", seen[16 * KIB] = "", type[16] = "";
+	write_page(&a);
+	CHECK(page[page_bytes - 1] == '\n');
+	for (char *line = strtok(page, "\n"); line; line = strtok(NULL, "\n")) {
+		char name[128], quoted[140];
+		if (sscanf(line, "# HELP %127s", name) == 1) {
+			snprintf(quoted, sizeof quoted, " %s ", name);
+			CHECK(!strstr(seen, quoted));
+			strcat(seen, quoted);
+			strcpy(family, name);
+			CHECK(line[strlen(line) - 1] == '.');
+		} else if (sscanf(line, "# TYPE %127s %15s", name, type) == 2) {
+			CHECK(strcmp(name, family) == 0);
+			bool is_total =
+				strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0;
+			CHECK(is_total == (strcmp(type, "counter") == 0));
+		} else {
+			CHECK(sscanf(line, "%127[a-z_]", name) == 1);
+			CHECK(strcmp(name, family) == 0);
+			CHECK(strncmp(name, "cgoheap_", 8) == 0);
+		}
+	}
+}
+CASE(well_formed)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_owners_are_one_family),
+		cmocka_unit_test(test_unknown_has_no_line),
+		cmocka_unit_test(test_known_has_one),
+		cmocka_unit_test(test_well_formed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
