@@ -29,7 +29,8 @@ enum capture_end {
 	CAPTURE_BAD_CROSSING,    /* asmcgocall or crosscall2 not as we know them */
 	CAPTURE_BAD_GO,          /* a Go frame chain that leaves its stack */
 	CAPTURE_UNWINDER,        /* libunwind gave up */
-	CAPTURE_SKIPPED, /* not walked: nested, or more mappings a second than are followed */
+	CAPTURE_SKIPPED, /* not walked: nested, no stack left to walk on, or more mappings a second
+			    than are followed */
 	CAPTURE_END_COUNT
 };
 

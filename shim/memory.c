@@ -1,6 +1,8 @@
 /* See memory.h. */
 #include "memory.h"
 
+#include <signal.h>
+
 #include "sys.h"
 
 /* More than the frames of the shim can be: not a stretch of this stack. */
@@ -59,5 +61,33 @@ bool memory_read(struct memory *m, uint64_t address, uint64_t *word)
 		remember_page(m, page);
 	}
 	*word = LOAD((const uint64_t *)address);
+	return true;
+}
+
+static bool ask_for_stack(uint64_t here, uint64_t bytes)
+{
+	stack_t own;
+
+	if (arch_syscall6(SYS_sigaltstack, 0, (long)&own, 0, 0, 0, 0) == 0 &&
+	    (own.ss_flags & SS_ONSTACK))
+		return here - (uint64_t)own.ss_sp >= bytes;
+	return sys_readable((const void *)((here - bytes) & ~UINT64_C(7)));
+}
+
+bool memory_has_stack(uint64_t bytes)
+{
+	/* The stretch of stack that has been asked about: most calls come from the same depth. */
+	static __thread struct {
+		uint64_t lo, hi;
+	} asked __attribute__((tls_model("initial-exec")));
+	uint64_t here = (uint64_t)__builtin_frame_address(0), lo = here - bytes;
+	bool touches = lo <= asked.hi && here >= asked.lo;
+
+	if (likely(lo >= asked.lo && here <= asked.hi))
+		return true;
+	if (!ask_for_stack(here, bytes))
+		return false;
+	asked.lo = touches && asked.lo < lo ? asked.lo : lo;
+	asked.hi = touches && asked.hi > here ? asked.hi : here;
 	return true;
 }

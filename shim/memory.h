@@ -24,6 +24,13 @@ struct memory {
 /* Nothing is known but the pages of [lo, hi]: a stretch of the running stack. */
 void memory_init(struct memory *m, const void *lo, uint64_t hi);
 
+/*
+ * Whether so many more bytes of the running stack can be used: a small thread's
+ * ends at its guard page, a signal handler's own at whatever lies below it.
+ * Async-signal-safe.
+ */
+bool memory_has_stack(uint64_t bytes);
+
 /* The aligned 8-byte word at address; false where it cannot be read. Async-signal-safe. */
 bool memory_read(struct memory *m, uint64_t address, uint64_t *word);
 

@@ -19,6 +19,9 @@ static_assert(CFI_REGISTERS == COUNT_OF(((struct place *)0)->saved), "one slot a
 
 #define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* one C frame; more is a broken chain */
 
+/* What libunwind takes of the stack: 6 KiB were measured. */
+#define UNWINDER_STACK_BYTES (12 * KIB)
+
 /* ---- the loader's answer without the loader's lock --------------------- */
 
 /* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
@@ -198,6 +201,8 @@ step_by_unwinder(struct memory *memory, uint64_t pc, struct regs *regs)
 	uint64_t word;
 	volatile int result = CAPTURE_UNWINDER;
 
+	if (!memory_has_stack(UNWINDER_STACK_BYTES))
+		return CAPTURE_UNWINDER;
 	if (!memory_read(memory, regs->sp, &word) || !memory_read(memory, regs->bp & ~7ul, &word))
 		return CAPTURE_BAD_STACK;
 	context_of_regs(&context, regs);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "arch.h"
 #include "capture.h"
@@ -213,6 +214,41 @@ static void test_small_foreign_stack(void **state)
 	munmap(stack, bytes + PAGE_BYTES);
 }
 
+static void capture_in_handler(int signal)
+{
+	struct regs regs;
+
+	(void)signal;
+	arch_get_regs(&regs);
+	capture_stack(&captured, &regs, 0x1000);
+}
+
+/* Below a handler's own stack lies whatever the program has there. */
+static void test_no_stack_left_to_walk_on(void **state)
+{
+	size_t bytes = (size_t)sysconf(_SC_MINSIGSTKSZ) + KIB;
+	size_t pages = ALIGN_UP(bytes, PAGE_BYTES);
+	char *guard = mmap(NULL, PAGE_BYTES + pages, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t own = {.ss_sp = guard + PAGE_BYTES, .ss_size = bytes},
+		none = {.ss_flags = SS_DISABLE};
+	struct sigaction action = {.sa_handler = capture_in_handler, .sa_flags = SA_ONSTACK};
+
+	(void)state;
+	assert_ptr_not_equal(guard, MAP_FAILED);
+	assert_int_equal(mprotect(guard, PAGE_BYTES, PROT_NONE), 0);
+	capture_in_handler(0);
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+	assert_int_equal(sigaltstack(&own, NULL), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	raise(SIGUSR1);
+	assert_int_equal(captured.end, CAPTURE_SKIPPED);
+	assert_int_equal(captured.count, 1);
+	assert_int_equal(captured.frames[0], 0x1001);
+	sigaltstack(&none, NULL);
+	munmap(guard, PAGE_BYTES + pages);
+}
+
 /* Registers that point nowhere end the stack; they do not end the process. */
 static void test_wild_registers(void **state)
 {
@@ -271,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_shallower_than_the_limit_is_whole),
 		cmocka_unit_test(test_signal_frame),
 		cmocka_unit_test(test_small_foreign_stack),
+		cmocka_unit_test(test_no_stack_left_to_walk_on),
 		cmocka_unit_test(test_wild_registers),
 		cmocka_unit_test(test_every_end_has_a_name),
 	};
