@@ -60,7 +60,8 @@ uint32_t budget_judge_room(uint64_t used, uint64_t total)
 static uint32_t judge_tables(void)
 {
 	uint32_t live = budget_judge_room(live_count(), live_capacity());
-	uint32_t arena = budget_judge_room(LOAD(&region->arena_used), region->arena.bytes);
+	uint32_t arena =
+		budget_judge_room(LOAD(&region_layout.arena_used), region_layout.arena.bytes);
 
 	return live > arena ? live : arena;
 }

@@ -19,6 +19,13 @@ static struct ledger_counters counters;
 /* This thread holds the lock or waits for it: a signal handler on it must do neither. */
 static __thread uint8_t inside __attribute__((tls_model("initial-exec")));
 
+static void leave(void)
+{
+	lock_release(&lock);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	STORE(&inside, 0);
+}
+
 static bool enter(void)
 {
 	if (LOAD(&inside)) {
@@ -28,14 +35,10 @@ static bool enter(void)
 	STORE(&inside, 1);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	lock_take(&lock);
-	return true;
-}
-
-static void leave(void)
-{
-	lock_release(&lock);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	STORE(&inside, 0);
+	if (ledger_tree_begin())
+		return true;
+	leave();
+	return false;
 }
 
 struct ledger_counters ledger_counters(void)

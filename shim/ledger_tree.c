@@ -10,12 +10,37 @@ static_assert(sizeof(struct ledger_head) == sizeof(struct ledger_node), "it take
 
 struct ledger_head *ledger_head(void)
 {
-	return region_at(region->ledger.offset);
+	return region_at(region_layout.ledger.offset);
+}
+
+/*
+ * Links lie where a host with a wild pointer can reach them.  One that leads
+ * nowhere, or more steps than any sound tree has, ends the ledger for good: a
+ * node without children, so that every walk ends there.
+ */
+#define STEPS_PER_NODE 256
+#define STEPS_AT_LEAST 4096
+
+static struct ledger_node nowhere;
+static size_t steps;
+static bool broken;
+
+bool ledger_tree_begin(void)
+{
+	steps = 0;
+	return !broken;
 }
 
 struct ledger_node *ledger_node(uint32_t node)
 {
-	return (struct ledger_node *)region_at(region->ledger.offset) + node;
+	size_t room = region_layout.ledger.bytes / sizeof(struct ledger_node);
+
+	if (unlikely(node >= room || steps++ > STEPS_AT_LEAST + STEPS_PER_NODE * room)) {
+		broken = true;
+		nowhere = (struct ledger_node){0};
+		return &nowhere;
+	}
+	return (struct ledger_node *)region_at(region_layout.ledger.offset) + node;
 }
 
 /* ---- the pool --------------------------------------------------------- */
@@ -30,7 +55,7 @@ uint32_t ledger_tree_new(void)
 		h->free = ledger_node(node)->left;
 	} else {
 		node = h->unused ? h->unused : 1;
-		if (node >= region->ledger.bytes / sizeof(struct ledger_node)) {
+		if (node >= region_layout.ledger.bytes / sizeof(struct ledger_node)) {
 			ADD(&h->refused, 1);
 			return 0;
 		}

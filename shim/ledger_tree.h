@@ -31,6 +31,10 @@ struct ledger_head {
 	uint64_t reserved[3];
 };
 
+/* Before each operation, under the lock.  False: the tree was written over, and is not to be used.
+ */
+bool ledger_tree_begin(void);
+
 struct ledger_head *ledger_head(void);
 struct ledger_node *ledger_node(uint32_t node); /* node is not 0 */
 

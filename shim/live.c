@@ -50,15 +50,24 @@ static struct shard *shard_of(uint64_t address)
 
 static uint32_t *bucket_of(uint64_t address)
 {
-	int bits = __builtin_ctzll(region->live_buckets.bytes / sizeof(uint32_t));
-	uint32_t *buckets = region_at(region->live_buckets.offset);
+	int bits = __builtin_ctzll(region_layout.live_buckets.bytes / sizeof(uint32_t));
+	uint32_t *buckets = region_at(region_layout.live_buckets.offset);
 
 	return &buckets[hash_address(address) >> (64 - bits)];
 }
 
 static struct node *node_at(uint32_t id)
 {
-	return (struct node *)region_at(region->live_nodes.offset) + (id - 1);
+	return (struct node *)region_at(region_layout.live_nodes.offset) + (id - 1);
+}
+
+/*
+ * Links lie where a host with a wild pointer can reach them.  One that leads
+ * nowhere ends its list, and a list longer than its shard has nodes is a ring.
+ */
+static bool is_node(uint32_t id)
+{
+	return id - 1 < LOAD(&nodes_used);
 }
 
 /* ---- the filter: under the shard's lock -------------------------------- */
@@ -95,8 +104,9 @@ void live_filter_pin(const void *p)
 static uint32_t node_pop(struct shard *s)
 {
 	uint32_t id = s->free;
-	if (id)
-		STORE(&s->free, node_at(id)->next);
+	if (!is_node(id))
+		id = 0;
+	STORE(&s->free, id ? node_at(id)->next : 0);
 	return id;
 }
 
@@ -149,9 +159,15 @@ static struct live_block block_of(const struct node *n)
 /* The link that points at p's node, or at the end of its bucket.  Under the lock. */
 static uint32_t *link_to(uint64_t address)
 {
+	uint64_t left = shard_of(address)->count;
 	uint32_t *link = bucket_of(address);
-	while (*link && node_at(*link)->address != address)
+
+	while (is_node(*link) && left-- > 0) {
+		if (node_at(*link)->address == address)
+			return link;
 		link = &node_at(*link)->next;
+	}
+	*link = 0;
 	return link;
 }
 
@@ -283,13 +299,22 @@ uint64_t live_count(void)
 
 uint64_t live_capacity(void)
 {
-	return region->live_nodes.bytes / sizeof(struct node);
+	return region_layout.live_nodes.bytes / sizeof(struct node);
+}
+
+static void visit_bucket(const uint32_t *bucket, uint64_t most,
+			 void (*visit)(const struct live_block *block, void *arg), void *arg)
+{
+	for (uint32_t id = *bucket; is_node(id) && most > 0; id = node_at(id)->next, most--) {
+		struct live_block block = block_of(node_at(id));
+		visit(&block, arg);
+	}
 }
 
 void live_each(void (*visit)(const struct live_block *block, void *arg), void *arg)
 {
-	uint32_t *buckets = region_at(region->live_buckets.offset);
-	size_t count = region->live_buckets.bytes / sizeof(uint32_t);
+	uint32_t *buckets = region_at(region_layout.live_buckets.offset);
+	size_t count = region_layout.live_buckets.bytes / sizeof(uint32_t);
 
 	for (size_t b = 0; b < count; b += VISIT_BUCKETS) {
 		struct shard *s = &shards[b / (count / SHARDS)];
@@ -297,10 +322,7 @@ void live_each(void (*visit)(const struct live_block *block, void *arg), void *a
 
 		lock_take(&s->lock);
 		for (size_t i = b; i < b + VISIT_BUCKETS; i++)
-			for (uint32_t id = buckets[i]; id; id = node_at(id)->next) {
-				struct live_block block = block_of(node_at(id));
-				visit(&block, arg);
-			}
+			visit_bucket(&buckets[i], s->count, visit, arg);
 		lock_release(&s->lock);
 		sample_leave(before);
 	}
@@ -308,7 +330,8 @@ void live_each(void (*visit)(const struct live_block *block, void *arg), void *a
 
 uint32_t live_tick_now(void)
 {
-	return (uint32_t)((control_monotonic_ns() - region->start_monotonic_ns) / LIVE_TICK_NS);
+	return (uint32_t)((control_monotonic_ns() - region_layout.start_monotonic_ns) /
+			  LIVE_TICK_NS);
 }
 
 void live_after_fork_in_child(void)

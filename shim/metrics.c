@@ -209,7 +209,7 @@ static void write_shim(struct text *t)
 	gauge(t, "shim_resident_bytes", "Resident memory of the shim's tables.",
 	      region_resident_bytes());
 	gauge(t, "shim_max_bytes", "Bound on the shim's own memory.",
-	      region->region_bytes + region_scratch_max_bytes());
+	      region_layout.region_bytes + region_scratch_max_bytes());
 }
 
 int metrics_write(struct sink *sink, const struct account *a)

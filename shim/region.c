@@ -22,6 +22,7 @@ static_assert(sizeof(struct region_header) == 168, "region layout");
 #define THREAD_STARTS_BYTES (32 * KIB)
 
 struct region_header *region;
+struct region_header region_layout;
 
 static size_t scratch_max_bytes;
 
@@ -84,6 +85,7 @@ int region_init(size_t max_bytes)
 	r->pid = (uint32_t)sys_getpid();
 	lay_out_tables(r, max_bytes);
 	scratch_max_bytes = max_bytes - bytes;
+	region_layout = *r;
 	STORE_REL(&region, r);
 	return 0;
 }
@@ -95,17 +97,20 @@ size_t region_scratch_max_bytes(void)
 
 uint32_t region_alloc(size_t n)
 {
-	uint64_t used = LOAD(&region->arena_used);
+	const struct region_table *arena = &region_layout.arena;
+	uint64_t used = LOAD(&region_layout.arena_used);
 
-	if (n > region->arena.bytes)
+	if (n > arena->bytes)
 		return 0;
 	n = ALIGN_UP(n, 8);
 	do {
-		if (n > region->arena.bytes - used)
+		if (n > arena->bytes - used)
 			return 0;
-	} while (!__atomic_compare_exchange_n(&region->arena_used, &used, used + n, true,
+	} while (!__atomic_compare_exchange_n(&region_layout.arena_used, &used, used + n, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return (uint32_t)(region->arena.offset + used);
+	/* For who reads the region from outside. */
+	ADD(&region->arena_used, n);
+	return (uint32_t)(arena->offset + used);
 }
 
 /* ---- scratch ---------------------------------------------------------- */
@@ -241,7 +246,7 @@ static uint64_t resident_bytes(const void *start, size_t bytes)
 
 uint64_t region_resident_bytes(void)
 {
-	uint64_t sum = region ? resident_bytes(region, region->region_bytes) : 0;
+	uint64_t sum = region ? resident_bytes(region, region_layout.region_bytes) : 0;
 
 	lock_take(&chunks.lock);
 	for (const struct scratch_chunk *c = chunks.first; c; c = c->list_next)
@@ -255,12 +260,11 @@ size_t region_ranges(struct region_range *out, size_t max)
 	size_t count = 0;
 
 	if (region && count < max)
-		out[count++] = (struct region_range){
-			(uint64_t)region, (uint64_t)region + region->region_bytes};
+		out[count++] = (struct region_range){(uint64_t)region,
+						     (uint64_t)region + region_layout.region_bytes};
 	lock_take(&chunks.lock);
 	for (const struct scratch_chunk *c = chunks.first; c && count < max; c = c->list_next)
-		out[count++] =
-			(struct region_range){(uint64_t)c, (uint64_t)c + c->mapped_bytes};
+		out[count++] = (struct region_range){(uint64_t)c, (uint64_t)c + c->mapped_bytes};
 	lock_release(&chunks.lock);
 	return count;
 }

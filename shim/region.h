@@ -49,6 +49,12 @@ struct region_header {
 extern struct region_header *region; /* NULL until region_init succeeded */
 
 /*
+ * The header as it was laid out.  The shim goes by this one: a host that writes
+ * where it should not may have changed the other.
+ */
+extern struct region_header region_layout;
+
+/*
  * max_bytes bounds all of the shim's memory (CGOHEAP_MAX_MEMORY): three quarters
  * of it become the region, mapped and laid out here; the rest is left to scratch.
  * Once, before any hook records.  0, or -1 when the memory cannot be had: the

@@ -28,12 +28,44 @@ static uint32_t stack_total, site_total;
 
 static uint32_t *buckets(void)
 {
-	return region_at(region->stack_buckets.offset);
+	return region_at(region_layout.stack_buckets.offset);
 }
 
 static size_t bucket_count(void)
 {
-	return region->stack_buckets.bytes / sizeof(uint32_t);
+	return region_layout.stack_buckets.bytes / sizeof(uint32_t);
+}
+
+/* ---- ids ---------------------------------------------------------------- */
+
+/* Longer than any chain that was not written over: such a one may be a ring. */
+#define MAX_CHAIN 1024
+
+static struct stack no_stack;
+static struct site no_site;
+
+/* Whether bytes at this id lie in what the arena has handed out. */
+static bool is_in_arena(uint32_t id, size_t bytes)
+{
+	uint64_t at = (uint64_t)id * 8 - region_layout.arena.offset;
+	uint64_t used = LOAD(&region_layout.arena_used);
+
+	return at <= used && bytes <= used - at;
+}
+
+struct stack *stack_at(uint32_t id)
+{
+	struct stack *s = region_at((uint64_t)id * 8);
+
+	if (!is_in_arena(id, sizeof *s) || s->frame_count > CAPTURE_MAX_FRAMES ||
+	    !is_in_arena(id, sizeof *s + s->frame_count * sizeof s->frames[0]))
+		return &no_stack;
+	return s;
+}
+
+struct site *site_at(uint32_t id)
+{
+	return is_in_arena(id, sizeof(struct site)) ? region_at((uint64_t)id * 8) : &no_site;
 }
 
 /* ---- stacks ----------------------------------------------------------- */
@@ -63,7 +95,7 @@ static bool stack_is(const struct stack *s, const struct capture *c, uint64_t ha
 static uint32_t stack_find(uint32_t id, uint32_t until, const struct capture *c, uint64_t hash,
 			   uint32_t unloads)
 {
-	for (; id != until; id = stack_at(id)->next)
+	for (int left = MAX_CHAIN; id && id != until && left; id = stack_at(id)->next, left--)
 		if (stack_is(stack_at(id), c, hash, unloads))
 			return id;
 	return 0;
@@ -123,7 +155,7 @@ static bool site_is(const struct site *s, uint64_t size, enum origin origin, boo
 static uint32_t site_find(uint32_t id, uint32_t until, uint64_t size, enum origin origin,
 			  bool mixed)
 {
-	for (; id != until; id = site_at(id)->next)
+	for (int left = MAX_CHAIN; id && id != until && left; id = site_at(id)->next, left--)
 		if (site_is(site_at(id), size, origin, mixed))
 			return id;
 	return 0;
@@ -242,18 +274,27 @@ static struct tally tally_read(uint32_t id)
 			      .inuse_bytes = rounded(alloc_bytes - free_bytes, WEIGHT_BYTE_BITS)};
 }
 
+/* The sites of one stack; *left: how many steps there can be yet, were nothing a ring. */
+static void snapshot_add(struct snapshot *out, uint32_t stack, size_t room, bool figures,
+			 size_t *left)
+{
+	for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && out->count < room && *left;
+	     id = site_at(id)->next, --*left) {
+		struct tally t = figures ? tally_read(id) : (struct tally){.site = id};
+		if (!figures || !tally_is_zero(&t))
+			out->tallies[out->count++] = t;
+	}
+}
+
 /* Every site into out->tallies, with its figures or, for a view by age, without. */
 static void snapshot_fill(struct snapshot *out, size_t room, bool figures)
 {
+	size_t left = room + stacks_count() + MAX_CHAIN;
+
 	for (size_t b = 0; b < bucket_count(); b++)
-		for (uint32_t stack = LOAD_ACQ(&buckets()[b]); stack; stack = stack_at(stack)->next)
-			for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site);
-			     id && out->count < room; id = site_at(id)->next) {
-				struct tally t =
-					figures ? tally_read(id) : (struct tally){.site = id};
-				if (!figures || !tally_is_zero(&t))
-					out->tallies[out->count++] = t;
-			}
+		for (uint32_t stack = LOAD_ACQ(&buckets()[b]); stack && left;
+		     stack = stack_at(stack)->next, left--)
+			snapshot_add(out, stack, room, figures, &left);
 }
 
 static void snapshot_drop_zeros(struct snapshot *out)
@@ -309,7 +350,7 @@ struct age_view {
 /* A tick is when something was made, rounded down; its age counts from the end of the tick. */
 static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
 {
-	uint64_t made_ns = region->start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
+	uint64_t made_ns = region_layout.start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
 	uint32_t slot;
 
 	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)

@@ -45,14 +45,12 @@ struct site {
 	uint64_t free_objects_fx, free_bytes_fx;
 };
 
-static inline struct stack *stack_at(uint32_t id)
-{
-	return region_at((uint64_t)id * 8);
-}
-static inline struct site *site_at(uint32_t id)
-{
-	return region_at((uint64_t)id * 8);
-}
+/*
+ * What an id stands for; an id that is none, which a host's wild write can leave
+ * in any table, stands for an empty stack and a site that nobody reads.
+ */
+struct stack *stack_at(uint32_t id);
+struct site *site_at(uint32_t id);
 
 /* The site for this stack, size and origin, made if need be; 0 when the arena is full. Lock-free.
  */

@@ -83,7 +83,7 @@ static void write_state(struct json *j)
 	struct control_state c = control_get();
 	char start[JSON_TIME_BYTES] = "";
 	if (region)
-		json_format_time(region->start_realtime_ns, start);
+		json_format_time(region_layout.start_realtime_ns, start);
 	json_string(j, "version", CGOHEAP_VERSION);
 	json_number(j, "pid", (uint64_t)sys_getpid());
 	json_string(j, "state", status_state());
@@ -91,7 +91,7 @@ static void write_state(struct json *j)
 	json_number(j, "configured_sample_bytes", c.configured_sample_bytes);
 	json_known(j, "sampling_remaining_ns", c.on && c.remaining_ns, c.remaining_ns);
 	json_known(j, "uptime_ns", region != NULL,
-		   region ? control_monotonic_ns() - region->start_monotonic_ns : 0);
+		   region ? control_monotonic_ns() - region_layout.start_monotonic_ns : 0);
 	json_string(j, "start_time", start);
 }
 
@@ -147,7 +147,7 @@ static void write_memory(struct json *j)
 	json_open(j, "memory");
 	json_known(j, "resident_bytes", region != NULL, region ? region_resident_bytes() : 0);
 	json_known(j, "max_bytes", region != NULL,
-		   region ? region->region_bytes + region_scratch_max_bytes() : 0);
+		   region ? region_layout.region_bytes + region_scratch_max_bytes() : 0);
 	json_close(j);
 	json_number(j, "threads", sample_threads());
 }

@@ -33,7 +33,12 @@ static uint32_t unused_blocks = 1; /* from here on never used */
 
 static struct thread_start *block_at(uint32_t block)
 {
-	return (struct thread_start *)region_at(region->thread_starts.offset) + block;
+	return (struct thread_start *)region_at(region_layout.thread_starts.offset) + block;
+}
+
+static uint32_t block_count(void)
+{
+	return (uint32_t)(region_layout.thread_starts.bytes / sizeof(struct thread_start));
 }
 
 static uint64_t head_of(uint64_t before, uint32_t block)
@@ -46,7 +51,7 @@ static uint32_t block_never_used(void)
 	uint32_t block = LOAD(&unused_blocks);
 
 	do {
-		if (block >= region->thread_starts.bytes / sizeof(struct thread_start))
+		if (block >= block_count())
 			return 0;
 	} while (!__atomic_compare_exchange_n(&unused_blocks, &block, block + 1, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
@@ -58,7 +63,11 @@ static uint32_t block_take(void)
 	uint64_t head = LOAD_ACQ(&free_blocks);
 
 	while ((uint32_t)head) {
-		uint32_t next = LOAD(&block_at((uint32_t)head)->next);
+		uint32_t next;
+		/* A host's wild write: what the list led to is given up. */
+		if ((uint32_t)head >= block_count())
+			break;
+		next = LOAD(&block_at((uint32_t)head)->next);
 		if (__atomic_compare_exchange_n(&free_blocks, &head, head_of(head, next), true,
 						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			return (uint32_t)head;

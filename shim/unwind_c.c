@@ -342,7 +342,7 @@ static size_t cache_slot(uint64_t pc, size_t count)
 /* The largest power of two of places that fits. */
 static size_t cache_count(void)
 {
-	size_t n = region->rows.bytes / sizeof(struct place);
+	size_t n = region_layout.rows.bytes / sizeof(struct place);
 
 	return n == 0 ? 0 : (size_t)1 << (63 - __builtin_clzll(n));
 }
@@ -354,7 +354,7 @@ static size_t cache_count(void)
  */
 static bool cache_get(uint64_t pc, struct place *out)
 {
-	struct place *table = region_at(region->rows.offset);
+	struct place *table = region_at(region_layout.rows.offset);
 	size_t count = cache_count();
 	size_t slot = count ? cache_slot(pc, count) : 0;
 
@@ -385,7 +385,7 @@ static bool cache_claim(struct place *p, uint64_t pc)
 /* A full neighbourhood is not cached. */
 static void cache_put(const struct place *place)
 {
-	struct place *table = region_at(region->rows.offset);
+	struct place *table = region_at(region_layout.rows.offset);
 	size_t count = cache_count();
 	size_t slot = count ? cache_slot(place->pc, count) : 0;
 

@@ -291,7 +291,7 @@ static void by_age_only_old_live_blocks_count(void)
 	struct snapshot s;
 
 	CHECK(region_init(8 * MIB) == 0);
-	region->start_monotonic_ns -= 1000 * LIVE_TICK_NS; /* a shim as old as the blocks */
+	region_layout.start_monotonic_ns -= 1000 * LIVE_TICK_NS; /* a shim as old as the blocks */
 	uint32_t a = stacks_site(&c, 8, ORIGIN_MALLOC), b = stacks_site(&c, 16, ORIGIN_MALLOC),
 		 y = stacks_site(&c, 24, ORIGIN_MALLOC);
 	add_block(0x10, a, 8, 1, 600);
@@ -324,7 +324,7 @@ static void by_age_old_mappings_count(void)
 	struct snapshot s;
 
 	CHECK(region_init(8 * MIB) == 0);
-	region->start_monotonic_ns -= 1000 * LIVE_TICK_NS;
+	region_layout.start_monotonic_ns -= 1000 * LIVE_TICK_NS;
 	struct ledger_range r = {.start = 1 << 20,
 				 .end = (1 << 20) + 4 * PAGE_BYTES,
 				 .site = stacks_site(&c, 4 * PAGE_BYTES, ORIGIN_MMAP),

@@ -119,7 +119,7 @@ static void test_whole_page(void **state)
 	(void)state;
 	set_figures();
 	control_init(524288, false);
-	region->start_realtime_ns = UINT64_C(1700000000123456789);
+	region_layout.start_realtime_ns = UINT64_C(1700000000123456789);
 	const char *s = status_json();
 
 	ssize_t n = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
@@ -176,13 +176,13 @@ static void test_start_times(void **state)
 {
 	static const uint64_t days[] = {0,     58,    59,    11015, 11016, 11017, 18321, 18322,
 					19722, 19723, 20512, 47540, 47541, 47542, 84057};
-	uint64_t kept = region->start_realtime_ns;
+	uint64_t kept = region_layout.start_realtime_ns;
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(days); i++) {
 		time_t seconds = (time_t)(days[i] * 86400 + 3661 * (i + 1));
 		char expected[96];
 		struct tm tm;
-		region->start_realtime_ns = (uint64_t)seconds * UINT64_C(1000000000) + i;
+		region_layout.start_realtime_ns = (uint64_t)seconds * UINT64_C(1000000000) + i;
 		gmtime_r(&seconds, &tm);
 		size_t n = strftime(expected, sizeof(expected),
 				    "\"start_time\":\"%Y-%m-%dT%H:%M:%S.", &tm);
@@ -191,7 +191,7 @@ static void test_start_times(void **state)
 		if (!strstr(s, expected))
 			fail_msg("no %s in %s", expected, s);
 	}
-	region->start_realtime_ns = kept;
+	region_layout.start_realtime_ns = kept;
 }
 
 static void test_failing_sink(void **state)

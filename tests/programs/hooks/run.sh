@@ -69,6 +69,7 @@ run maps maps ""
 run full full "" CGOHEAP_MAX_MEMORY=4MiB
 run spawn spawn ""
 run throws throws ""
+run scribble scribble ""
 run passive passive "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=nonsense CGOHEAP_NO_SUCH=1
 
 # ---- a dlsym that allocates ----------------------------------------------------
