@@ -1,8 +1,6 @@
 /* See account_live.h. */
 #include "account_live.h"
 
-#include <math.h>
-
 #include "live.h"
 #include "pagemap.h"
 #include "sample.h"
@@ -34,20 +32,22 @@ static void keep(struct account_live *l, const struct live_block *block, uint64_
 
 /*
  * A block of S bytes was sampled with probability p = 1 - e^(-S/R) and stands
- * for S/p: what it adds to the variance of the sum is S^2 (1-p) / p^2.
+ * for S/p: what it adds to the variance of the sum is S^2 (1-p) / p^2.  p follows
+ * from the weight, which has been computed from it.
  */
 static void visit(const struct live_block *block, void *arg)
 {
 	struct account_live *l = arg;
 	double size = (double)block->size;
-	double p = block->interval <= 1 ? 1 : -expm1(-size / block->interval);
-	uint64_t weight = sample_weight(block->size, block->interval).bytes_fx >> WEIGHT_BYTE_BITS;
-	if (block->size == 0)
+	uint64_t weight_fx = sample_weight(block->size, block->interval).bytes_fx;
+	double weight = (double)weight_fx / (1 << WEIGHT_BYTE_BITS);
+	if (block->size == 0 || weight_fx == 0)
 		return;
-	l->bytes += size / p;
+	double p = size < weight ? size / weight : 1;
+	l->bytes += weight;
 	l->rounded_bytes += (double)glibc_chunk_bytes(block->size) / p;
-	l->variance += size * size * (1 - p) / (p * p);
-	keep(l, block, weight);
+	l->variance += weight * weight * (1 - p);
+	keep(l, block, weight_fx >> WEIGHT_BYTE_BITS);
 }
 
 bool account_live_read(struct scratch *scratch, struct account_live *l)
