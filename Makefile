@@ -32,6 +32,7 @@ SHIM_SRC := \
 	shim/endpoint.c \
 	shim/fde.c \
 	shim/forked.c \
+	shim/forks.c \
 	shim/glibcheap.c \
 	shim/gostats.c \
 	shim/gosym.c \

@@ -25,7 +25,8 @@ func (p *process) socketPaths(env map[string]string) []string {
 				given = path.Join(cwd, given)
 			}
 		}
-		return []string{given}
+		// A child of fork that goes on (CGOHEAP_FOLLOW_FORK) has the second.
+		return []string{given, fmt.Sprintf("%s.%d", given, p.nsPID)}
 	}
 	// A runtime directory that is not the process's own is passed over (sudo keeps the other user's).
 	dirs := []string{"/tmp"}

@@ -240,6 +240,14 @@ static void read_any(const struct reading *r)
 		reject(r, "is not a yes or no: give 1 or 0; using 0");
 }
 
+static void read_follow_fork(const struct reading *r)
+{
+	if (strcmp(r->value, "1") == 0)
+		r->config->follow_fork = true;
+	else if (strcmp(r->value, "0") != 0)
+		reject(r, "is not a yes or no: give 1 or 0; using 0");
+}
+
 /* A size within bounds, or *bytes stays. */
 static void read_bytes(const struct reading *r, uint64_t low, uint64_t high, const char *example,
 		       uint64_t *bytes)
@@ -337,10 +345,15 @@ static const struct setting {
 	const char *name;
 	void (*read)(const struct reading *r);
 } settings[] = {
-	{PREFIX "START", read_start},           {PREFIX "SAMPLE_BYTES", read_sample_bytes},
-	{PREFIX "SOCKET", read_socket},         {PREFIX "LISTEN", read_listen},
-	{PREFIX "MAX_MEMORY", read_max_memory}, {PREFIX "MAX_CPU", read_max_cpu},
-	{PREFIX "BLACKBOX", read_blackbox},     {PREFIX "ANY", read_any},
+	{PREFIX "START", read_start},
+	{PREFIX "SAMPLE_BYTES", read_sample_bytes},
+	{PREFIX "SOCKET", read_socket},
+	{PREFIX "LISTEN", read_listen},
+	{PREFIX "MAX_MEMORY", read_max_memory},
+	{PREFIX "MAX_CPU", read_max_cpu},
+	{PREFIX "BLACKBOX", read_blackbox},
+	{PREFIX "ANY", read_any},
+	{PREFIX "FOLLOW_FORK", read_follow_fork},
 };
 
 /* The value where entry is name=value, else NULL. */

@@ -169,3 +169,13 @@ uint64_t control_tick(void)
 		sample_nudge();
 	return wait;
 }
+
+void control_before_fork(void)
+{
+	lock_take(&control.lock);
+}
+
+void control_after_fork(void)
+{
+	lock_release(&control.lock);
+}

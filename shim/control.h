@@ -40,4 +40,8 @@ uint64_t control_tick(void);
 
 uint64_t control_monotonic_ns(void);
 
+/* Around a fork whose child goes on (forks.c): the lock is held in between. */
+void control_before_fork(void);
+void control_after_fork(void);
+
 #endif

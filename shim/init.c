@@ -1,13 +1,12 @@
 /*
  * The shim's life in a process: the constructor that decides whether it takes
- * part, and the child of fork, in which it does not.
+ * part.
  *
  * It takes part in Go programs (and where CGOHEAP_ANY=1 asks for it).  In every
  * other process that inherits LD_PRELOAD, a shell or a compiler started by the
  * service, it has no region, no thread and no socket, and says nothing.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -16,11 +15,10 @@
 #include "config.h"
 #include "control.h"
 #include "earlymaps.h"
-#include "forked.h"
+#include "forks.h"
 #include "gosym.h"
 #include "interpose.h"
 #include "ledger.h"
-#include "live.h"
 #include "mapcaller.h"
 #include "real.h"
 #include "region.h"
@@ -41,23 +39,6 @@ static void become_passive(const char *reason)
 	STORE(&shim_state, SHIM_PASSIVE);
 	sample_set_interval(0);
 	interpose_follow(false, true);
-}
-
-/*
- * Other threads are gone, perhaps in the middle of one of our locks, and the
- * server with them.  The child keeps what it inherited and records nothing.
- */
-static void after_fork_in_child(void)
-{
-	int error = errno;
-
-	shim_passive_reason = "child of fork";
-	STORE(&shim_state, SHIM_PASSIVE);
-	live_after_fork_in_child();
-	ledger_after_fork_in_child();
-	sample_after_fork_in_child();
-	server_after_fork_in_child();
-	errno = error;
 }
 
 /* NULL, or why there is nothing to do in this process. */
@@ -93,8 +74,7 @@ static const char *start(struct config *config)
 	take_early_maps();
 	sample_init();
 	threads_init();
-	forked_watch(after_fork_in_child);
-	pthread_atfork(NULL, NULL, forked_noticed);
+	forks_init(config);
 	control_follower = interpose_follow;
 	budget_init(config->max_cpu_ppm, config->max_cpu_given);
 	control_budget = budget_doublings;

@@ -60,6 +60,16 @@ void ledger_after_fork_in_child(void)
 	inside = 0;
 }
 
+bool ledger_before_fork(void)
+{
+	return enter();
+}
+
+void ledger_after_fork(void)
+{
+	leave();
+}
+
 static uint64_t page_down(uint64_t address)
 {
 	return address & ~(uint64_t)(PAGE_BYTES - 1);

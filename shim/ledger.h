@@ -116,5 +116,9 @@ struct ledger_counters {
 struct ledger_counters ledger_counters(void);
 void ledger_count_uncaptured(void);
 void ledger_after_fork_in_child(void);
+/* Around a fork whose child goes on (forks.c): the lock is held in between.  False: this
+ * thread is in here already (it forks in a signal handler), and holds nothing more. */
+bool ledger_before_fork(void);
+void ledger_after_fork(void);
 
 #endif

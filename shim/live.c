@@ -339,3 +339,15 @@ void live_after_fork_in_child(void)
 	for (size_t i = 0; i < SHARDS; i++)
 		shards[i].lock = (struct lock){0};
 }
+
+void live_before_fork(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		lock_take(&shards[i].lock);
+}
+
+void live_after_fork(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		lock_release(&shards[i].lock);
+}

@@ -76,5 +76,8 @@ uint32_t live_tick_now(void);
 
 /* In the child of fork: locks as if new. */
 void live_after_fork_in_child(void);
+/* Around a fork whose child goes on (forks.c): the locks are held in between. */
+void live_before_fork(void);
+void live_after_fork(void);
 
 #endif

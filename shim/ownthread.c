@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 
 #include "real.h"
 #include "sys.h"
@@ -88,4 +89,13 @@ int ownthread_create(void *(*run)(void *))
 	int error = create(run);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
+}
+
+void ownthread_forget(void)
+{
+	for (size_t i = 0; i < OWNTHREAD_MAX; i++)
+		if (stacks[i].end)
+			sys_unmap((void *)stacks[i].start, stacks[i].end - stacks[i].start);
+	memset(stacks, 0, sizeof stacks);
+	stack_count = 0;
 }

@@ -17,4 +17,7 @@ struct ownthread_stack {
 };
 size_t ownthread_stacks(struct ownthread_stack out[OWNTHREAD_MAX]);
 
+/* In a child of fork that goes on: these threads are the parent's; their stacks go. */
+void ownthread_forget(void);
+
 #endif

@@ -268,3 +268,26 @@ size_t region_ranges(struct region_range *out, size_t max)
 	lock_release(&chunks.lock);
 	return count;
 }
+
+/* ---- fork ------------------------------------------------------------- */
+
+void region_before_fork(void)
+{
+	lock_take(&chunks.lock);
+}
+
+void region_after_fork(void)
+{
+	lock_release(&chunks.lock);
+}
+
+void region_forget_scratch(void)
+{
+	region->pid = (uint32_t)sys_getpid();
+	while (chunks.first) {
+		struct scratch_chunk *c = chunks.first;
+		chunks.first = c->list_next;
+		sys_unmap(c, c->mapped_bytes);
+	}
+	chunks.mapped_bytes = 0;
+}

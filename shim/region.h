@@ -103,4 +103,10 @@ void *scratch_alloc(struct scratch *s, size_t n);
 char *scratch_strdup(struct scratch *s, const char *text, size_t n); /* NUL-terminated copy */
 void scratch_release(struct scratch *s);                             /* safe twice */
 
+/* Around a fork whose child goes on (forks.c): the lock is held in between. */
+void region_before_fork(void);
+void region_after_fork(void);
+/* In that child: the parent's threads are done with their scratch. */
+void region_forget_scratch(void);
+
 #endif

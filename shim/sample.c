@@ -231,6 +231,29 @@ void sample_after_fork_in_child(void)
 	sample_set_interval(0);
 }
 
+void sample_before_fork(void)
+{
+	lock_take(&threads.lock);
+}
+
+void sample_after_fork(void)
+{
+	lock_release(&threads.lock);
+}
+
+/* Its next draws are its own: the parent's thread goes on with the same numbers. */
+void sample_follow_in_child(void)
+{
+	struct sample_thread *t = &sample_self;
+	bool is_listed = t->registered == 1;
+
+	t->prev = t->next = NULL;
+	threads.first = is_listed ? t : NULL;
+	threads.count = is_listed;
+	t->rng = 0;
+	STORE(&t->bytes_left, 0);
+}
+
 /* ---- what a sample stands for ----------------------------------------- */
 
 /* Past this many intervals e^-x is below the last bit of either fixed point. */

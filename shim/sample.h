@@ -106,6 +106,11 @@ int sample_init(void);
 void sample_thread_exit(struct sample_thread *t);
 /* The list is empty, nobody is listed again, and sampling is off for good. */
 void sample_after_fork_in_child(void);
+/* Around a fork whose child goes on (forks.c): the lock is held in between. */
+void sample_before_fork(void);
+void sample_after_fork(void);
+/* In that child: this thread is the only one there is. */
+void sample_follow_in_child(void);
 
 /*
  * What one sampled block of size bytes stands for, in fixed point: how many

@@ -259,3 +259,10 @@ void server_after_fork_in_child(void)
 	for (int i = 0; i < SERVED + SPARE; i++)
 		connection_forget(&server.connections[i]);
 }
+
+void server_bind_again(const struct config *config)
+{
+	server_bind(config);
+	STORE(&server.started, false);
+	server_start();
+}

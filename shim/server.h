@@ -32,5 +32,7 @@ uint16_t server_tcp_port(void);       /* 0 where there is none */
 /* Child of fork: forget everything, close our copies of the descriptors (a socket somebody
  * still holds looks alive, with nobody behind it), unlink nothing. */
 void server_after_fork_in_child(void);
+/* After that, in a child that goes on: a socket and a thread of its own. */
+void server_bind_again(const struct config *config);
 
 #endif

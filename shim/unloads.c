@@ -218,3 +218,13 @@ int unloads_watch(int (*close)(void *handle), void *handle)
 	errno = error;
 	return result;
 }
+
+void unloads_before_fork(void)
+{
+	lock_take(&unloads.lock);
+}
+
+void unloads_after_fork(void)
+{
+	lock_release(&unloads.lock);
+}

@@ -30,4 +30,8 @@ bool unloads_since(uint32_t stamp, uint64_t pc);
 /* A place is free for other code from now on.  For unloads_watch, and for tests. */
 void unloads_add(uint64_t start, uint64_t end);
 
+/* Around a fork whose child goes on (forks.c): the lock is held in between. */
+void unloads_before_fork(void);
+void unloads_after_fork(void);
+
 #endif

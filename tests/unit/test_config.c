@@ -68,18 +68,16 @@ static void empty_value_is_as_if_not_set(void **state)
 static void good_values_are_taken_without_a_word(void **state)
 {
 	struct config c;
-	char *block[] = {"CGOHEAP_START=dormant",
-			 "CGOHEAP_SAMPLE_BYTES=1",
-			 "CGOHEAP_SOCKET=run/x.sock",
-			 "CGOHEAP_LISTEN=127.0.0.2:6061",
-			 "CGOHEAP_MAX_MEMORY=64MiB",
-			 "CGOHEAP_ANY=1",
-			 NULL};
+	char *block[] = {"CGOHEAP_START=dormant",     "CGOHEAP_SAMPLE_BYTES=1",
+			 "CGOHEAP_SOCKET=run/x.sock", "CGOHEAP_LISTEN=127.0.0.2:6061",
+			 "CGOHEAP_MAX_MEMORY=64MiB",  "CGOHEAP_ANY=1",
+			 "CGOHEAP_FOLLOW_FORK=1",     NULL};
 	(void)state;
 	catch_stderr();
 	config_read(&c, block, false);
 	assert_string_equal(caught_stderr(), "");
 	assert_true(c.start_dormant);
+	assert_true(c.follow_fork);
 	assert_int_equal(c.sample_bytes, 1);
 	assert_string_equal(c.socket_path, "run/x.sock");
 	assert_true(c.listen);
@@ -94,6 +92,7 @@ static void good_values_that_are_the_default(void **state)
 	(void)state;
 	assert_refused("CGOHEAP_START=sampling", "");
 	assert_refused("CGOHEAP_ANY=0", "");
+	assert_refused("CGOHEAP_FOLLOW_FORK=0", "");
 	assert_refused("CGOHEAP_SAMPLE_BYTES=512KiB", "");
 }
 
@@ -257,9 +256,9 @@ static void unknown_names_are_named(void **state)
 		" is not a variable of cgoheap: there are CGOHEAP_START, CGOHEAP_SAMPLE_BYTES, "
 		"CGOHEAP_SOCKET, CGOHEAP_LISTEN, CGOHEAP_MAX_MEMORY, CGOHEAP_MAX_CPU, "
 		"CGOHEAP_BLACKBOX, "
-		"CGOHEAP_ANY; ignoring it\n";
+		"CGOHEAP_ANY, CGOHEAP_FOLLOW_FORK; ignoring it\n";
 	static const char *const names[] = {"CGOHEAP_SAMPLE_BYTE", "CGOHEAP_SAMPLE_BYTES2",
-					    "CGOHEAP_MAX_CPUS", "CGOHEAP_FOLLOW_FORK", "CGOHEAP_"};
+					    "CGOHEAP_MAX_CPUS", "CGOHEAP_FOLLOW_FORKS", "CGOHEAP_"};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		char entry[64], line[512];

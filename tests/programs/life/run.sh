@@ -69,6 +69,7 @@ run careful_handlers careful_handlers
 run takes_descriptors takes_descriptors
 run elsewhere elsewhere
 run chroot_and_setuid elsewhere -- root
+run follow_fork follow_fork CGOHEAP_FOLLOW_FORK=1
 run daemon daemon LIFE_SOCKET="$DIR/daemon.own"
 mkdir -p "$DIR/run"
 run exec_chain exec_chain CGOHEAP_SOCKET= XDG_RUNTIME_DIR="$DIR/run"
