@@ -32,7 +32,7 @@ const char *account_owner_name(enum account_owner owner)
 	return (unsigned)owner < OWNER_COUNT ? names[owner] : "";
 }
 
-void account_warn(struct account_job *job, const char *sentence)
+static void add_warning(struct account_job *job, const char *sentence)
 {
 	if (job->warning_count < ACCOUNT_WARNINGS)
 		job->out->warnings[job->warning_count++] = sentence;
@@ -58,8 +58,8 @@ static void split_go(struct account_job *job)
 		return;
 	}
 	if (!stacks->known) {
-		account_warn(job, "the binary has no symbols that tell goroutine stacks from the "
-				  "Go heap: go_heap has both");
+		add_warning(job, "the binary has no symbols that tell goroutine stacks from the "
+				 "Go heap: go_heap has both");
 		return;
 	}
 	stacks->resident = lower(resident, heap->resident);
@@ -120,8 +120,8 @@ static void split_allocator(struct account_job *job)
 	uint64_t mapped = live->mapped + pool->mapped;
 	if (p.in_use == UNKNOWN) {
 		pool->known = false;
-		account_warn(job, "what of the C allocator's memory is in use is not known: c_live "
-				  "has all of it");
+		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "
+				 "has all of it");
 	} else {
 		moved = live_in_pool(job, &p, &live->exact);
 		pool->exact = live->exact;
@@ -185,36 +185,36 @@ static void warn_of_mismatch(struct account_job *job)
 		(double)CACHED_BYTES_PER_THREAD *
 			(double)(a->process.threads == UNKNOWN ? 1 : a->process.threads);
 	if (in_use > high)
-		account_warn(job, "the C allocator has more in use than the samples account for: "
-				  "memory from before sampling started, or while it was off");
+		add_warning(job, "the C allocator has more in use than the samples account for: "
+				 "memory from before sampling started, or while it was off");
 	else if (in_use < low)
-		account_warn(job,
-			     "the samples account for more than the C allocator has in use: an "
-			     "allocator of its own behind some of the calls, or frees not seen");
+		add_warning(job,
+			    "the samples account for more than the C allocator has in use: an "
+			    "allocator of its own behind some of the calls, or frees not seen");
 }
 
 static void warn(struct account_job *job)
 {
 	const struct account *a = job->out;
 	if (job->allocator_result == ALLOCATOR_UNANSWERED)
-		account_warn(job, "the C allocator did not answer: a thread holds one of its locks "
-				  "and does not run");
+		add_warning(job, "the C allocator did not answer: a thread holds one of its locks "
+				 "and does not run");
 	if (job->allocator_result == ALLOCATOR_OLD)
-		account_warn(job, "the C allocator's figures are of an earlier account: asking it "
-				  "takes long, and makes the program wait");
+		add_warning(job, "the C allocator's figures are of an earlier account: asking it "
+				 "takes long, and makes the program wait");
 	if (job->allocator_result == ALLOCATOR_SILENT)
-		account_warn(job, "the C allocator has no statistics that cgoheap knows: what is "
-				  "in use is estimated from the samples");
+		add_warning(job, "the C allocator has no statistics that cgoheap knows: what is "
+				 "in use is estimated from the samples");
 	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
 	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
-		account_warn(job, "not all of the C allocator's big blocks were found: the rest "
-				  "of them is in untracked_mmap");
+		add_warning(job, "not all of the C allocator's big blocks were found: the rest "
+				 "of them is in untracked_mmap");
 	if (ledger_counters().refused)
-		account_warn(job, "the ledger of mappings was full: what it refused is in "
-				  "untracked_mmap; raise CGOHEAP_MAX_MEMORY");
+		add_warning(job, "the ledger of mappings was full: what it refused is in "
+				 "untracked_mmap; raise CGOHEAP_MAX_MEMORY");
 	if (job->incomplete || job->scratch->exhausted)
-		account_warn(job, "incomplete: the memory for accounts ran out; raise "
-				  "CGOHEAP_MAX_MEMORY");
+		add_warning(job, "incomplete: the memory for accounts ran out; raise "
+				 "CGOHEAP_MAX_MEMORY");
 	warn_of_mismatch(job);
 }
 

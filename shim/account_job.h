@@ -45,8 +45,6 @@ struct account_job {
 	bool incomplete; /* scratch ran out on the way */
 };
 
-void account_warn(struct account_job *job, const char *sentence);
-
 /* 0, or -1: /proc unreadable or scratch exhausted. */
 int account_claims_collect(struct account_job *job);
 /* As claims_cut over all claims on anonymous memory; own memory as it is now. */

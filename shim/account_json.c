@@ -107,7 +107,7 @@ static void write_cgroup(struct json *j, const struct cgroup_stats *c)
 
 /* ---- the largest C mappings, by who made them --------------------------- */
 
-#define TOP_SITES  10
+#define TOP_SITES 10
 /* An allocator of a library's own is a dozen frames deep before its caller shows. */
 #define TOP_FRAMES 64
 
