@@ -8,11 +8,13 @@
  *
  * Precedence for a page: the shim's own memory; the ledger; thread stacks; files
  * and the modules' .data and .bss; the C allocator's memory recognised by its own
- * structures (brk heap, arena headers, chunk headers); what was there when the
- * shim started (the loader's); and what nobody claims is untracked_mmap.
+ * structures (brk heap, arena headers, chunk headers); stacks whose thread has
+ * ended, by the descriptor that libc leaves in them; what was there when the shim
+ * started (the loader's); and what nobody claims is untracked_mmap.
  *
  * Nothing stops: the kernel's mmap_lock is taken for reading, one mapping at a time;
- * the ledger's lock for one copy; the allocator's own locks as its statistics need.
+ * the ledger's lock for a few ranges at a time; the allocator's own locks, an arena at
+ * a time, as its statistics need (allocator.h: how long is in the account, and bounded).
  */
 #ifndef CGOHEAP_ACCOUNT_H
 #define CGOHEAP_ACCOUNT_H
