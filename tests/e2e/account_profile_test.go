@@ -69,7 +69,7 @@ func TestMemoryProfile(t *testing.T) {
 }
 
 func testMemoryProfile(t *testing.T, b build) {
-	h := start(t, program(t, "go-account", b), hostOptions{})
+	h := start(t, program(t, "go-account", b), hostOptions{sampleBytes: 64 << 10})
 	h.tellAll([]string{"malloc 100000 1016 1", fmt.Sprint("big ", gib, " ", 64*mib), fmt.Sprint("map ", 100*mib, " ", 50*mib),
 		fmt.Sprint("cage ", gib, " 64 ", mib), "threads 30 1000000 0", fmt.Sprint("raw ", 30*mib), fmt.Sprint("goheap ", 64*mib),
 		"churn 20 1000 1016 16376 0", fmt.Sprint("file $FILE ", 64*mib, " 1"), fmt.Sprint("shared ", 9*mib, " ", 9*mib, " ", 9*mib)})
@@ -94,8 +94,8 @@ func testMemoryProfile(t *testing.T, b build) {
 		bytes           int64
 		fraction        float64
 	}{
-		{"c_live", "main.cMalloc", 100000 * 1024, 0.2}, // 200 samples of it
-		{"c_live", "main.cBig", 64 * mib, 0.1},         // not the GiB; scaled together with the estimate
+		{"c_live", "main.cMalloc", 100000 * 1024, 0.15}, // 1600 samples of it
+		{"c_live", "main.cBig", 64 * mib, 0.1},          // not the GiB; scaled together with the estimate
 		{"c_mmap", "main.cMap", 50 * mib, 0.02},
 		{"c_mmap", "main.cCage", 32 * mib, 0.02},
 		{"thread_stacks", "main.cThreads", stacks, 0.02},
