@@ -1,0 +1,3 @@
+module cgoheap.test/soak
+
+go 1.21
