@@ -17,6 +17,7 @@
 #include "stacks.h"
 #include "sys.h"
 #include "threads.h"
+#include "track.h"
 
 static void begin(void)
 {
@@ -25,6 +26,7 @@ static void begin(void)
 	capture_init();
 	CHECK(sample_init() == 0);
 	threads_init();
+	shim_state = SHIM_ACTIVE;
 }
 
 #define CREATE(thread, attributes, start, arg)                                                     \
