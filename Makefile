@@ -18,6 +18,8 @@ SHIM_SRC := \
 	shim/account_pass.c \
 	shim/allocator.c \
 	shim/answers_memory.c \
+	shim/blackbox.c \
+	shim/blackbox_file.c \
 	shim/body.c \
 	shim/budget.c \
 	shim/capture.c \

@@ -62,6 +62,7 @@ func verbs() []verb {
 		{"explain", "say what the resident memory is made of", explainHelp, explain},
 		{"trim", "have the C allocator return its free memory", trimHelp, trim},
 		{"sampling", "turn sampling on or off, for a time or for good", samplingHelp, sampling},
+		{"autopsy", "read what a killed process left behind", autopsyHelp, autopsy},
 		{"version", "print the version", versionHelp, printVersion},
 	}
 }

@@ -338,7 +338,9 @@ static void read_blackbox(const struct reading *r)
 	size_t n = strlen(r->value);
 	if (n < sizeof(r->config->blackbox_dir))
 		memcpy(r->config->blackbox_dir, r->value, n + 1);
-	reject(r, "has no effect: the flight recorder is not in this version yet");
+	else
+		reject(r, "is %zu bytes long: give a path of at most %zu; no flight recorder", n,
+		       sizeof(r->config->blackbox_dir) - 1);
 }
 
 static const struct setting {

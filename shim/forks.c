@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blackbox.h"
 #include "control.h"
 #include "forked.h"
 #include "ledger.h"
@@ -91,6 +92,7 @@ static void follow(void)
 {
 	struct config own = *config;
 
+	blackbox_after_fork_in_child(true);
 	unlock();
 	region_forget_scratch();
 	sample_follow_in_child();
@@ -109,6 +111,7 @@ static void become_passive(void)
 {
 	shim_passive_reason = "child of fork";
 	STORE(&shim_state, SHIM_PASSIVE);
+	blackbox_after_fork_in_child(false);
 	live_after_fork_in_child();
 	ledger_after_fork_in_child();
 	sample_after_fork_in_child();

@@ -40,6 +40,11 @@ int gosym_init(void)
 	return gotables_find(&go) ? 0 : -1;
 }
 
+const struct gotables *gosym_tables(void)
+{
+	return &go;
+}
+
 bool gosym_is_go(void)
 {
 	return go.etext != 0;

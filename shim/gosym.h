@@ -14,11 +14,16 @@
 
 #include "base.h"
 
+struct gotables;
+
 /* Finds the main executable's moduledata.  0, or -1: not a Go program (or one we do not know). */
 int gosym_init(void);
 
 bool gosym_is_go(void);          /* gosym_init found a Go program */
 const char *gosym_version(void); /* "go1.26.8" from the build info; "" unknown */
+
+/* Where the tables lie, for who reads them later in the file they came from. */
+const struct gotables *gosym_tables(void);
 
 /* Whether pc lies in runtime.text..etext (with internal linking, C functions too). */
 bool gosym_in_text(uint64_t pc);

@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "blackbox.h"
 #include "budget.h"
 #include "capture.h"
 #include "config.h"
@@ -67,7 +68,7 @@ static void take_early_maps(void)
 
 static const char *start(struct config *config)
 {
-	if (region_init(config->max_memory_bytes))
+	if (blackbox_open(config) && region_init(config->max_memory_bytes))
 		return "no memory";
 	capture_init();
 	mapcaller_init((uint64_t)real.malloc);

@@ -13,7 +13,7 @@
 
 static_assert(sizeof(struct region_table) == 16, "region layout");
 static_assert(offsetof(struct region_header, arena) == 48, "region layout");
-static_assert(sizeof(struct region_header) == 168, "region layout");
+static_assert(sizeof(struct region_header) == 184, "region layout");
 
 /* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
 #define LIVE_BYTES_PER_BUCKET 64
@@ -54,7 +54,8 @@ static struct region_table lay_out(uint64_t *end, size_t bytes)
 static void lay_out_tables(struct region_header *r, size_t max_bytes)
 {
 	uint64_t end = PAGE_BYTES; /* the header has the first page to itself */
-	size_t nodes = ALIGN_UP(r->region_bytes / 2, PAGE_BYTES);
+	uint64_t tables_end = r->region_bytes - r->blackbox.bytes;
+	size_t nodes = ALIGN_UP(tables_end / 2, PAGE_BYTES);
 	size_t buckets = power_of_two(nodes / LIVE_BYTES_PER_BUCKET);
 
 	r->rows = lay_out(&end, clamp(ALIGN_UP(max_bytes / 32, PAGE_BYTES), 256 * KIB, MIB));
@@ -63,18 +64,35 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 	r->thread_starts = lay_out(&end, THREAD_STARTS_BYTES);
 	r->live_buckets = lay_out(&end, clamp(buckets, 4 * KIB, MIB) * sizeof(uint32_t));
 	r->live_nodes = lay_out(&end, nodes);
-	r->arena = lay_out(&end, r->region_bytes - end);
+	r->arena = lay_out(&end, tables_end - end);
+	if (r->blackbox.bytes)
+		r->blackbox.offset = end;
+}
+
+size_t region_bytes_of(size_t max_bytes)
+{
+	return max_bytes / 4 * 3 / PAGE_BYTES * PAGE_BYTES;
 }
 
 int region_init(size_t max_bytes)
 {
-	size_t bytes = max_bytes / 4 * 3 / PAGE_BYTES * PAGE_BYTES;
-	struct region_header *r;
+	size_t bytes = region_bytes_of(max_bytes);
+	void *memory = region || bytes < 2 * MIB ? NULL : sys_map_anonymous(bytes);
 
-	if (region || bytes < 2 * MIB || bytes > UINT32_MAX)
+	if (!memory)
 		return -1;
-	r = sys_map_anonymous(bytes);
-	if (!r)
+	if (!region_init_at(memory, max_bytes, 0))
+		return 0;
+	sys_unmap(memory, bytes);
+	return -1;
+}
+
+int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes)
+{
+	size_t bytes = region_bytes_of(max_bytes) + extra_bytes;
+	struct region_header *r = memory;
+
+	if (region || bytes < 2 * MIB + extra_bytes || bytes > UINT32_MAX)
 		return -1;
 	r->magic = REGION_MAGIC;
 	r->version = REGION_VERSION;
@@ -83,8 +101,9 @@ int region_init(size_t max_bytes)
 	r->start_realtime_ns = clock_ns(CLOCK_REALTIME);
 	r->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	r->pid = (uint32_t)sys_getpid();
+	r->blackbox.bytes = extra_bytes;
 	lay_out_tables(r, max_bytes);
-	scratch_max_bytes = max_bytes - bytes;
+	scratch_max_bytes = max_bytes - region_bytes_of(max_bytes);
 	region_layout = *r;
 	STORE_REL(&region, r);
 	return 0;

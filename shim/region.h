@@ -19,7 +19,7 @@
 #include "base.h"
 
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
-#define REGION_VERSION 1
+#define REGION_VERSION 2
 
 /* Offsets are from the start of the region; sizes in bytes. */
 struct region_table {
@@ -44,6 +44,7 @@ struct region_header {
 	struct region_table ledger;        /* mapped ranges */
 	struct region_table thread_starts; /* what new threads are to do */
 	uint64_t arena_used;               /* bytes of arena handed out */
+	struct region_table blackbox;      /* struct blackbox; 0, 0 without a file */
 };
 
 extern struct region_header *region; /* NULL until region_init succeeded */
@@ -61,6 +62,13 @@ extern struct region_header region_layout;
  * shim then stays passive.
  */
 int region_init(size_t max_bytes);
+
+/*
+ * The same in memory that the caller has mapped, zeroed: region_bytes_of(max_bytes),
+ * and extra_bytes (whole pages) behind the tables for the black box.
+ */
+int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes);
+size_t region_bytes_of(size_t max_bytes);
 
 /* What all scratch together may take: max_bytes less the region. */
 size_t region_scratch_max_bytes(void);

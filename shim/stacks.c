@@ -297,6 +297,31 @@ static void snapshot_fill(struct snapshot *out, size_t room, bool figures)
 			snapshot_add(out, stack, room, figures, &left);
 }
 
+static void totals_add(struct stacks_totals *sum, uint32_t id)
+{
+	struct tally t = tally_read(id);
+	uint32_t origin = site_at(id)->origin;
+
+	if (origin < ORIGIN_COUNT) {
+		sum->bytes[origin] += (uint64_t)t.inuse_bytes;
+		sum->objects[origin] += (uint64_t)t.inuse_objects;
+	}
+}
+
+struct stacks_totals stacks_totals(void)
+{
+	struct stacks_totals sum = {0};
+	size_t left = (size_t)stacks_count() + stacks_site_count() + MAX_CHAIN;
+
+	for (size_t b = 0; b < bucket_count(); b++)
+		for (uint32_t stack = LOAD_ACQ(&buckets()[b]); stack && left;
+		     stack = stack_at(stack)->next, left--)
+			for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && left;
+			     id = site_at(id)->next, left--)
+				totals_add(&sum, id);
+	return sum;
+}
+
 static void snapshot_drop_zeros(struct snapshot *out)
 {
 	size_t kept = 0;

@@ -63,6 +63,13 @@ void site_add_free(struct site *s, struct weight w);
 uint32_t stacks_count(void);
 uint32_t stacks_site_count(void);
 
+/* What is in use now, by origin: a thread's stack by its size, not by what is resident. */
+struct stacks_totals {
+	uint64_t bytes[ORIGIN_COUNT];
+	uint64_t objects[ORIGIN_COUNT];
+};
+struct stacks_totals stacks_totals(void);
+
 /* ---- what a reader works on ------------------------------------------- */
 
 /* One site's figures at one moment, in whole objects and bytes (rounded). */

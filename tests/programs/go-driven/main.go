@@ -146,6 +146,15 @@ func obey(line string) {
 	case "alloc":
 		fmt.Sscan(rest, &name, &n, &size)
 		alloc(name, n, size)
+	case "dirty": // and written to, so that it is resident
+		fmt.Sscan(rest, &name, &n, &size)
+		first := len(held[name])
+		alloc(name, n, size)
+		for _, p := range held[name][first:] {
+			for i := 0; i < size; i += 4096 {
+				unsafe.Slice((*byte)(p), size)[i] = 1
+			}
+		}
 	case "free":
 		fmt.Sscan(rest, &name, &n)
 		free(name, n)

@@ -1,0 +1,339 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The file of a flight recorder, as shim/region.h, stacks.h and blackbox.h lay
+// it out.  It is of a process that was killed in the middle of something, on a
+// disk that may have lost the end of it, or of no shim at all: every offset is
+// checked, every chain is cut where it comes back to itself, and what cannot be
+// read is said in notes.
+
+const (
+	boxMagic   = 0x00706165686f6763
+	boxVersion = 2
+
+	boxHeaderBytes  = 184
+	boxStackBytes   = 32
+	boxSiteBytes    = 56
+	boxFixedBytes   = 512 // of struct blackbox, before its modules
+	boxModuleBytes  = 368
+	boxMomentBytes  = 120
+	boxMaxFrames    = 4096
+	boxUnknown      = ^uint64(0)
+	boxModuleMain   = 1
+	boxModuleShim   = 2
+	boxModuleHasELF = 4
+)
+
+// boxImage answers 0 and nil for what lies outside of it.
+type boxImage []byte
+
+func (b boxImage) at(offset, n uint64) []byte {
+	if offset > uint64(len(b)) || n > uint64(len(b))-offset {
+		return nil
+	}
+	return b[offset : offset+n]
+}
+
+func (b boxImage) u16(offset uint64) uint16 {
+	if p := b.at(offset, 2); p != nil {
+		return binary.LittleEndian.Uint16(p)
+	}
+	return 0
+}
+
+func (b boxImage) u32(offset uint64) uint32 {
+	if p := b.at(offset, 4); p != nil {
+		return binary.LittleEndian.Uint32(p)
+	}
+	return 0
+}
+
+func (b boxImage) u64(offset uint64) uint64 {
+	if p := b.at(offset, 8); p != nil {
+		return binary.LittleEndian.Uint64(p)
+	}
+	return 0
+}
+
+// text ends at its NUL.
+func (b boxImage) text(offset, n uint64) string {
+	p := b.at(offset, n)
+	if end := bytes.IndexByte(p, 0); end >= 0 {
+		p = p[:end]
+	}
+	return string(p)
+}
+
+type boxModule struct {
+	start, end, fileOffset, loadBias uint64
+	flags                            uint32
+	buildID, path                    string
+}
+
+// boxMoment is one second's figures; boxUnknown where the kernel did not say.
+type boxMoment struct {
+	Time                            time.Time
+	RSS, Anon, File, Shmem, Swap    uint64
+	CgroupCurrent, CgroupLimit      uint64
+	CLive, CObjects, CMapped        uint64
+	ThreadStacks                    uint64 // resident
+	Samples, Dropped                uint64
+	SampleBytes, ConfiguredInterval uint32
+}
+
+type boxTable struct{ address, len uint64 }
+
+type boxSite struct {
+	size                     uint64
+	origin                   uint32
+	mixed                    bool
+	allocObjects, allocBytes int64
+	inUseObjects, inUseBytes int64
+}
+
+type boxStack struct {
+	frames []uint64
+	sites  []boxSite
+}
+
+type blackbox struct {
+	pid                             uint32
+	start                           time.Time
+	program, goVersion, shimVersion string
+	modules                         []boxModule
+	moments                         []boxMoment // oldest first
+	stacks                          []boxStack
+	goText, goEnd                   uint64
+	goIs120                         bool
+	goTables                        [7]boxTable
+	notes                           []string // what could not be read
+}
+
+func (b *blackbox) note(format string, args ...any) {
+	if len(b.notes) < 16 {
+		b.notes = append(b.notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// readBlackbox: an error where it is no such file; else what there is of it.
+func readBlackbox(data []byte) (*blackbox, error) {
+	d := boxImage(data)
+	switch {
+	case len(d) == 0:
+		return nil, errors.New("it is empty: the process ended before it had written anything")
+	case d.u64(0) != boxMagic:
+		return nil, errors.New("it is not a flight recorder of cgoheap")
+	case d.u32(8) != boxVersion:
+		return nil, fmt.Errorf("its format is version %d, and this cgoheap %s reads version %d: use the cgoheap of the same release",
+			d.u32(8), version, boxVersion)
+	case len(d) < boxHeaderBytes:
+		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(d))
+	}
+	b := &blackbox{pid: d.u32(40), start: unixNano(d.u64(24))}
+	if size := d.u64(16); size > uint64(len(d)) {
+		b.note("the file is cut off: %d of %d bytes are there", len(d), size)
+	}
+	b.readFixed(d)
+	b.readStacks(d)
+	b.scaleThreadStacks()
+	return b, nil
+}
+
+func unixNano(ns uint64) time.Time { return time.Unix(int64(ns/1e9), int64(ns%1e9)) }
+
+func (b *blackbox) readFixed(d boxImage) {
+	at := d.u64(168)
+	if d.at(at, boxFixedBytes) == nil || at < boxHeaderBytes {
+		b.note("the table of modules and the figures of the last hour are missing")
+		return
+	}
+	f := d[at:]
+	b.program, b.goVersion, b.shimVersion = f.text(160, 256), f.text(416, 64), f.text(480, 32)
+	b.goText, b.goEnd, b.goIs120 = f.u64(32), f.u64(40), f.u32(20) != 0
+	for i := range b.goTables {
+		b.goTables[i] = boxTable{f.u64(48 + 16*uint64(i)), f.u64(56 + 16*uint64(i))}
+	}
+	if f.u32(0) != boxModuleBytes || f.u32(4) != boxMomentBytes {
+		b.note("modules and moments have sizes this cgoheap %s does not know", version)
+		return
+	}
+	moduleRoom, momentRoom := uint64(f.u32(8)), uint64(f.u32(12))
+	b.readModules(f, moduleRoom)
+	if end := boxFixedBytes + moduleRoom*boxModuleBytes; end <= uint64(len(f)) {
+		b.readMoments(f[end:], momentRoom, f.u64(24))
+	} else {
+		b.note("the figures of the last hour are cut off")
+	}
+}
+
+func (b *blackbox) readModules(f boxImage, room uint64) {
+	count := uint64(f.u32(16))
+	for i := uint64(0); i < min(count, room); i++ {
+		at := boxFixedBytes + i*boxModuleBytes
+		if f.at(at, boxModuleBytes) == nil {
+			b.note("the table of modules is cut off")
+			return
+		}
+		m := boxModule{f.u64(at), f.u64(at + 8), f.u64(at + 16), f.u64(at + 24), f.u32(at + 32),
+			f.text(at+40, 72), f.text(at+112, 256)}
+		if m.start >= m.end || m.path == "" {
+			b.note("module %d makes no sense", i)
+			continue
+		}
+		b.modules = append(b.modules, m)
+	}
+}
+
+func (b *blackbox) readMoments(f boxImage, room, count uint64) {
+	if room == 0 || room > 1<<20 {
+		b.note("the figures of the last hour make no sense")
+		return
+	}
+	first := uint64(0)
+	if count > room {
+		first = count - room
+	}
+	for i := first; i < count && i-first < room; i++ {
+		at := i % room * boxMomentBytes
+		if f.at(at, boxMomentBytes) == nil {
+			b.note("the figures of the last hour are cut off")
+			return
+		}
+		if f.u64(at) == 0 {
+			continue
+		}
+		b.moments = append(b.moments, boxMoment{unixNano(f.u64(at)),
+			f.u64(at + 8), f.u64(at + 16), f.u64(at + 24), f.u64(at + 32), f.u64(at + 40),
+			f.u64(at + 48), f.u64(at + 56), f.u64(at + 64), f.u64(at + 72), f.u64(at + 80),
+			f.u64(at + 88), f.u64(at + 96), f.u64(at + 104), f.u32(at + 112), f.u32(at + 116)})
+	}
+}
+
+// boxReader walks the chains of stacks and sites.
+type boxReader struct {
+	box        *blackbox
+	data       boxImage
+	start, end uint64 // of the arena, as far as it is used
+	seen       map[uint32]bool
+	bad        int
+}
+
+func (b *blackbox) readStacks(d boxImage) {
+	r := &boxReader{box: b, data: d, start: d.u64(48), seen: map[uint32]bool{}}
+	used := d.u64(56) // how much of it is in use only the process knew
+	if r.start < boxHeaderBytes || r.start > uint64(len(d)) {
+		b.note("the stacks are missing")
+		return
+	}
+	r.end = r.start + min(used, uint64(len(d))-r.start)
+	buckets, bytes := d.u64(64), d.u64(72)
+	if buckets > uint64(len(d)) || bytes > uint64(len(d))-buckets {
+		b.note("the index of stacks is cut off")
+		if buckets > uint64(len(d)) {
+			return
+		}
+		bytes = uint64(len(d)) - buckets
+	}
+	for at := buckets; at+4 <= buckets+bytes; at += 4 {
+		for id := d.u32(at); id != 0; {
+			id = r.stack(id)
+		}
+	}
+	if r.bad > 0 {
+		b.note("%s of stacks or sites led to nowhere, and what hung there is missing",
+			countOf(r.bad, "reference", "references"))
+	}
+}
+
+// take is the offset of a record that has not been read yet; 0: none.
+func (r *boxReader) take(id uint32, n uint64) uint64 {
+	at := uint64(id) * 8
+	if at < r.start || at > r.end || r.end-at < n || r.seen[id] {
+		r.bad++
+		return 0
+	}
+	r.seen[id] = true
+	return at
+}
+
+// stack reads one and returns the next in its bucket.
+func (r *boxReader) stack(id uint32) uint32 {
+	at := r.take(id, boxStackBytes)
+	if at == 0 {
+		return 0
+	}
+	count := uint64(r.data.u16(at + 20))
+	next := r.data.u32(at + 8)
+	if count > boxMaxFrames || count*8 > r.end-at-boxStackBytes {
+		r.bad++
+		return next
+	}
+	var s boxStack
+	for i := uint64(0); i < count; i++ {
+		s.frames = append(s.frames, r.data.u64(at+boxStackBytes+8*i))
+	}
+	for site := r.data.u32(at + 12); site != 0; {
+		site = r.site(site, id, &s)
+	}
+	if len(s.sites) > 0 {
+		r.box.stacks = append(r.box.stacks, s)
+	}
+	return next
+}
+
+// scaleThreadStacks: a thread's stack is recorded by its size, of which little
+// is ever touched. What was resident is known of all of them together.
+func (b *blackbox) scaleThreadStacks() {
+	const threadStack = 2
+	last, mapped := b.last(), 0.0
+	for _, s := range b.stacks {
+		for _, site := range s.sites {
+			if site.origin == threadStack {
+				mapped += float64(site.inUseBytes)
+			}
+		}
+	}
+	scale := 0.0
+	if last != nil && mapped > 0 {
+		scale = min(float64(last.ThreadStacks)/mapped, 1)
+	}
+	for _, s := range b.stacks {
+		for i := range s.sites {
+			if site := &s.sites[i]; site.origin == threadStack {
+				site.inUseBytes = int64(float64(site.inUseBytes) * scale)
+			}
+		}
+	}
+}
+
+// More than this is no figure of one site.
+const boxMostBytes = 1 << 50
+
+func (r *boxReader) site(id, stack uint32, s *boxStack) uint32 {
+	at := r.take(id, boxSiteBytes)
+	if at == 0 {
+		return 0
+	}
+	d := r.data
+	next := d.u32(at + 4)
+	allocObjects, allocBytes := d.u64(at+24), d.u64(at+32)
+	site := boxSite{size: d.u64(at + 8), origin: d.u32(at + 16), mixed: d.u32(at+20) != 0,
+		allocObjects: int64(allocObjects+1<<15) >> 16, allocBytes: int64(allocBytes+1<<7) >> 8,
+		inUseObjects: int64(allocObjects-d.u64(at+40)+1<<15) >> 16,
+		inUseBytes:   int64(allocBytes-d.u64(at+48)+1<<7) >> 8}
+	for _, n := range []int64{site.allocObjects, site.allocBytes, site.inUseObjects, site.inUseBytes} {
+		if d.u32(at) != stack || n < 0 || n > boxMostBytes {
+			r.bad++
+			return next
+		}
+	}
+	s.sites = append(s.sites, site)
+	return next
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What the reader takes for granted is what the C compiler makes of the headers.
+func TestBlackboxLayout(t *testing.T) {
+	const program = `
+#include <stdio.h>
+#include "blackbox.h"
+#include "region.h"
+#include "stacks.h"
+#define O(s, f) printf("%s.%s %zu\n", #s, #f, offsetof(struct s, f))
+#define S(s) printf("%s %zu\n", #s, sizeof(struct s))
+int main(void)
+{
+	printf("magic %llu\nversion %d\n", (unsigned long long)REGION_MAGIC, REGION_VERSION);
+	S(region_header); O(region_header, pid); O(region_header, arena); O(region_header, stack_buckets);
+	O(region_header, arena_used); O(region_header, blackbox); O(region_header, region_bytes);
+	O(region_header, start_realtime_ns);
+	O(stack, next); O(stack, first_site); O(stack, frame_count); O(stack, frames);
+	S(site); O(site, stack); O(site, next); O(site, size); O(site, origin); O(site, mixed);
+	O(site, alloc_objects_fx); O(site, alloc_bytes_fx); O(site, free_objects_fx); O(site, free_bytes_fx);
+	O(blackbox, modules); O(blackbox, module_count); O(blackbox, moment_count); O(blackbox, go_is_1_20);
+	O(blackbox, go_text); O(blackbox, go_etext); O(blackbox, go_tables); O(blackbox, program);
+	O(blackbox, go_version); O(blackbox, shim_version);
+	S(blackbox_module); O(blackbox_module, flags); O(blackbox_module, build_id); O(blackbox_module, path);
+	S(blackbox_moment); O(blackbox_moment, cgroup_current); O(blackbox_moment, c_live_bytes);
+	O(blackbox_moment, thread_stack_bytes); O(blackbox_moment, samples); O(blackbox_moment, sample_bytes);
+	O(blackbox_moment, configured_sample_bytes);
+	printf("object bits %d\nbyte bits %d\n", WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS);
+	return 0;
+}
+`
+	want := fmt.Sprintf(`magic %d
+version %d
+region_header %d
+region_header.pid 40
+region_header.arena 48
+region_header.stack_buckets 64
+region_header.arena_used 160
+region_header.blackbox 168
+region_header.region_bytes 16
+region_header.start_realtime_ns 24
+stack.next 8
+stack.first_site 12
+stack.frame_count 20
+stack.frames %d
+site %d
+site.stack 0
+site.next 4
+site.size 8
+site.origin 16
+site.mixed 20
+site.alloc_objects_fx 24
+site.alloc_bytes_fx 32
+site.free_objects_fx 40
+site.free_bytes_fx 48
+blackbox.modules %d
+blackbox.module_count 16
+blackbox.moment_count 24
+blackbox.go_is_1_20 20
+blackbox.go_text 32
+blackbox.go_etext 40
+blackbox.go_tables 48
+blackbox.program 160
+blackbox.go_version 416
+blackbox.shim_version 480
+blackbox_module %d
+blackbox_module.flags 32
+blackbox_module.build_id 40
+blackbox_module.path 112
+blackbox_moment %d
+blackbox_moment.cgroup_current 48
+blackbox_moment.c_live_bytes 64
+blackbox_moment.thread_stack_bytes 88
+blackbox_moment.samples 96
+blackbox_moment.sample_bytes 112
+blackbox_moment.configured_sample_bytes 116
+object bits 16
+byte bits 8
+`, uint64(boxMagic), boxVersion, boxHeaderBytes, boxStackBytes, boxSiteBytes, boxFixedBytes, boxModuleBytes, boxMomentBytes)
+	dir := t.TempDir()
+	source, binary := filepath.Join(dir, "layout.c"), filepath.Join(dir, "layout")
+	if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := exec.Command("cc", "-std=gnu11", "-D_GNU_SOURCE", "-I../shim", "-o", binary, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	got, err := exec.Command(binary).Output()
+	if err != nil || string(got) != want {
+		t.Errorf("%v: the layout is\n%s\nand the reader has\n%s", err, got, want)
+	}
+}
+
+// smallBox is a whole file, small: two stacks in one bucket, one module, one moment.
+func smallBox() []byte {
+	d := make([]byte, 8192)
+	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(d[at:], v) }
+	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(d[at:], v) }
+	put64(0, boxMagic)
+	put32(8, boxVersion)
+	put32(12, boxHeaderBytes)
+	put64(16, uint64(len(d)))
+	put64(24, 1_700_000_000_000_000_000)
+	put32(40, 4242)
+	put64(48, 1024) // arena
+	put64(56, 1024)
+	put64(64, 512) // buckets
+	put64(72, 16)
+	put64(160, 400) // used
+	put64(168, 4096)
+	put32(512, 1024/8)
+	stack := func(at int, next, site uint32, frames ...uint64) {
+		put32(at+8, next)
+		put32(at+12, site)
+		binary.LittleEndian.PutUint16(d[at+20:], uint16(len(frames)))
+		for i, f := range frames {
+			put64(at+32+8*i, f)
+		}
+	}
+	site := func(at int, stack, size uint32, objects uint64) {
+		put32(at, stack)
+		put64(at+8, uint64(size))
+		put64(at+24, objects<<16)
+		put64(at+32, objects*uint64(size)<<8)
+		put64(at+40, 1<<16)
+		put64(at+48, uint64(size)<<8)
+	}
+	stack(1024, 1200/8, 1104/8, 0x1001, 0x1002)
+	site(1104, 1024/8, 100, 11)
+	stack(1200, 0, 1264/8, 0x1001, 0x2003)
+	site(1264, 1200/8, 10, 3)
+	b := 4096
+	put32(b, boxModuleBytes)
+	put32(b+4, boxMomentBytes)
+	put32(b+8, 2)
+	put32(b+12, 4)
+	put32(b+16, 1)
+	put64(b+24, 5) // the ring has come round
+	copy(d[b+160:], "/bin/gone")
+	copy(d[b+416:], "go1.26.8")
+	put64(b+512, 0x1000)
+	put64(b+520, 0x3000)
+	put32(b+544, boxModuleMain|boxModuleHasELF)
+	copy(d[b+552:], "abcd")
+	copy(d[b+624:], "/nowhere/gone")
+	for i := 0; i < 4; i++ {
+		at := b + 512 + 2*boxModuleBytes + i*boxMomentBytes
+		seq := i
+		if i == 0 {
+			seq = 4
+		}
+		put64(at, uint64(1_700_000_000+seq)*1e9)
+		put64(at+8, uint64(seq)<<20)
+		put64(at+56, boxUnknown)
+		put32(at+112, 1)
+	}
+	return d
+}
+
+func TestBlackboxIsRead(t *testing.T) {
+	b, err := readBlackbox(smallBox())
+	if err != nil || len(b.notes) != 0 {
+		t.Fatal(err, b.notes)
+	}
+	if b.pid != 4242 || b.program != "/bin/gone" || len(b.modules) != 1 || len(b.moments) != 4 || len(b.stacks) != 2 {
+		t.Errorf("%+v", b)
+	}
+	if last := b.last(); last.RSS != 4<<20 || b.moments[0].RSS != 1<<20 {
+		t.Errorf("moments are out of order: %+v", b.moments)
+	}
+	symbols := newBoxSymbols(b)
+	if m := symbols.missing(); len(m) != 1 || m[0] != "/nowhere/gone: not there" {
+		t.Errorf("missing: %q", m)
+	}
+	p := b.profile(symbols)
+	if err := p.CheckValid(); err != nil {
+		t.Error(err)
+	}
+	sum, err := summarize(p)
+	if err != nil || sum.bytes != 1020 || sum.objects != 12 {
+		t.Errorf("%v: %+v", err, sum)
+	}
+}
+
+func autopsyOf(t *testing.T, data []byte) (int, string, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.cgoheap")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	code := execute(stdio{out: &out, err: &errs}, []string{"autopsy", path})
+	return code, out.String(), strings.ReplaceAll(errs.String(), path, "FILE")
+}
+
+func TestAutopsySaysWhatIsWrong(t *testing.T) {
+	good := smallBox()
+	old := append([]byte{}, good...)
+	old[8] = 9
+	for want, data := range map[string][]byte{
+		"cgoheap: FILE: it is empty: the process ended before it had written anything\n":                                      nil,
+		"cgoheap: FILE: it is not a flight recorder of cgoheap\n":                                                             []byte("hello"),
+		"cgoheap: FILE: its format is version 9, and this cgoheap dev reads version 2: use the cgoheap of the same release\n": old,
+		"cgoheap: FILE: it is cut off after 100 bytes, in the middle of its header\n":                                         good[:100],
+	} {
+		if code, out, errs := autopsyOf(t, data); code != 1 || out != "" || errs != want {
+			t.Errorf("%d %q %q, want %q", code, out, errs, want)
+		}
+	}
+	code, out, errs := autopsyOf(t, good[:2000])
+	if code != 0 || !strings.Contains(out, "unknown program (4242)") || !strings.Contains(errs, "2000 of 8192 bytes") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+}
+
+// Wherever a file is cut and whatever bit is flipped, there is an answer.
+func TestBlackboxDamage(t *testing.T) {
+	good := smallBox()
+	read := func(data []byte) {
+		if b, err := readBlackbox(data); err == nil {
+			examineBox(t, b)
+		}
+	}
+	for n := range good {
+		read(good[:n])
+	}
+	for i := range good {
+		for _, value := range []byte{0xff, good[i] ^ 1, good[i] ^ 0x80} {
+			bad := append([]byte{}, good...)
+			bad[i] = value
+			read(bad)
+		}
+	}
+}
+
+func examineBox(t *testing.T, b *blackbox) {
+	symbols := newBoxSymbols(b)
+	p := b.profile(symbols)
+	if err := p.CheckValid(); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := summarize(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	b.print(stdio{out: &out, err: &errs}, sum, symbols, false, 20)
+	if strings.ContainsRune(out.String()+errs.String(), '\x1b') {
+		t.Fatal("an escape reaches the terminal")
+	}
+}
+
+func FuzzBlackbox(f *testing.F) {
+	f.Add(smallBox())
+	f.Add(smallBox()[:2000])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := readBlackbox(data)
+		if err != nil {
+			return
+		}
+		for i := range b.modules { // no files of this machine
+			b.modules[i].path = "[x]"
+		}
+		examineBox(t, b)
+	})
+}

@@ -1,0 +1,282 @@
+/*
+ * What is written for a later reader, and when.  Readers see this file at any
+ * moment, torn: an entry is whole before its count includes it.
+ */
+#include "blackbox.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "blackbox_file.h"
+#include "control.h"
+#include "endpoint.h"
+#include "gosym.h"
+#include "gotables.h"
+#include "modules.h"
+#include "procinfo.h"
+#include "region.h"
+#include "stacks.h"
+#include "sys.h"
+#include "track.h"
+
+#define EVERY_NS      UINT64_C(1000000000)
+#define SCRATCH_BYTES (4 * MIB)
+
+#define LOOK_AT_STACKS_EVERY 10
+
+static_assert(ELFFILE_BUILD_ID_BYTES <= sizeof((struct blackbox_module *)0)->build_id, "build_id");
+
+static struct {
+	struct blackbox *box; /* NULL: off */
+	uint64_t next_ns;
+	uint32_t stacks_seen;
+	uint64_t thread_stack_bytes;
+} recorder;
+
+bool blackbox_is_on(void)
+{
+	return recorder.box != NULL;
+}
+
+/* ---- the start ---------------------------------------------------------- */
+
+static void copy_text(char *out, size_t bytes, const char *text)
+{
+	snprintf(out, bytes, "%s", text ? text : "");
+}
+
+static void write_go_tables(struct blackbox *box)
+{
+	const struct gotables *go = gosym_tables();
+	const struct gotable *tables[BLACKBOX_GO_TABLES] = {&go->names, &go->cutab, &go->filetab,
+							    &go->pctab, &go->funcs, &go->ftab,
+							    &go->gofunc};
+
+	box->go_text = go->text;
+	box->go_etext = go->etext;
+	box->go_is_1_20 = go->is_1_20;
+	for (size_t i = 0; i < BLACKBOX_GO_TABLES; i++) {
+		box->go_tables[i].address = (uint64_t)tables[i]->bytes;
+		box->go_tables[i].len = tables[i]->len;
+	}
+}
+
+static void describe(struct blackbox *box, const char *executable)
+{
+	box->module_bytes = sizeof box->modules[0];
+	box->moment_bytes = sizeof box->moments[0];
+	box->module_room = COUNT_OF(box->modules);
+	box->moment_room = COUNT_OF(box->moments);
+	write_go_tables(box);
+	copy_text(box->program, sizeof box->program, executable);
+	copy_text(box->go_version, sizeof box->go_version, gosym_version());
+	copy_text(box->shim_version, sizeof box->shim_version, CGOHEAP_VERSION);
+}
+
+static void read_executable(char *path, size_t bytes)
+{
+	long n = arch_syscall6(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)path,
+			       (long)bytes - 1, 0, 0);
+	path[sys_failed(n) ? 0 : n] = 0;
+}
+
+int blackbox_open(const struct config *config)
+{
+	char name[BLACKBOX_NAME_BYTES], number[ENDPOINT_ERROR_BYTES], quoted[CONFIG_QUOTE_BYTES];
+	char executable[BLACKBOX_PATH_BYTES];
+	size_t extra = ALIGN_UP(sizeof(struct blackbox), PAGE_BYTES);
+	size_t bytes = region_bytes_of(config->max_memory_bytes) + extra;
+	const char *what;
+	void *memory;
+	long error;
+
+	if (!*config->blackbox_dir)
+		return -1;
+	read_executable(executable, sizeof executable);
+	blackbox_file_name(name, executable, sys_getpid());
+	memory = blackbox_file_map(config->blackbox_dir, name, bytes, &what, &error);
+	if (!memory) {
+		config_complain("CGOHEAP_BLACKBOX=%s: cannot %s: %s; the program runs on without "
+				"its flight recorder",
+				config_quote(quoted, config->blackbox_dir), what,
+				endpoint_error_text(error, number));
+		return -1;
+	}
+	if (region_init_at(memory, config->max_memory_bytes, extra)) {
+		sys_unmap(memory, bytes);
+		return -1;
+	}
+	recorder.box = region_at(region_layout.blackbox.offset);
+	describe(recorder.box, executable);
+	return 0;
+}
+
+/* ---- modules ------------------------------------------------------------ */
+
+static bool is_known(const struct blackbox *box, const struct module *m)
+{
+	for (uint32_t i = 0; i < box->module_count; i++) {
+		const struct blackbox_module *known = &box->modules[i];
+		if (known->start == m->start && known->end == m->end &&
+		    known->file_offset == m->file_offset &&
+		    strcmp(known->build_id, m->build_id) == 0 &&
+		    strncmp(known->path, m->path, sizeof known->path - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A module that has gone stays: stacks may still lead through it. */
+static void add_module(struct blackbox *box, const struct module *m)
+{
+	struct blackbox_module *out = &box->modules[box->module_count];
+
+	if (box->module_count == BLACKBOX_MODULES || is_known(box, m))
+		return;
+	out->start = m->start;
+	out->end = m->end;
+	out->file_offset = m->file_offset;
+	out->load_bias = m->load_bias;
+	out->flags = (m->is_main ? BLACKBOX_MODULE_MAIN : 0) |
+		     (m->is_shim ? BLACKBOX_MODULE_SHIM : 0) |
+		     (m->elf_ok ? BLACKBOX_MODULE_HAS_ELF : 0);
+	copy_text(out->build_id, sizeof out->build_id, m->build_id);
+	copy_text(out->path, sizeof out->path, m->path);
+	STORE_REL(&box->module_count, box->module_count + 1);
+}
+
+/* Only a stack that was not there before can lead through a module that was not. */
+static void write_modules(struct blackbox *box)
+{
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
+	struct modules modules = {0};
+	uint32_t stacks = stacks_count();
+
+	if (box->module_count && stacks == recorder.stacks_seen)
+		return;
+	recorder.stacks_seen = stacks;
+	modules_read(&scratch, &modules);
+	for (size_t i = 0; i < modules.count; i++)
+		add_module(box, &modules.list[i]);
+	scratch_release(&scratch);
+}
+
+/* ---- moments ------------------------------------------------------------ */
+
+/* A look at every thread's pages: not each second. */
+static uint64_t read_thread_stacks(struct scratch *scratch)
+{
+	struct snapshot s;
+	uint64_t sum = 0;
+
+	if (stacks_snapshot(scratch, 0, &s))
+		return UNKNOWN;
+	for (size_t i = 0; i < s.count; i++)
+		if (site_at(s.tallies[i].site)->origin == ORIGIN_THREAD_STACK)
+			sum += (uint64_t)s.tallies[i].inuse_bytes;
+	return sum;
+}
+
+static void read_c(struct scratch *scratch, struct blackbox_moment *out)
+{
+	struct stacks_totals totals = stacks_totals();
+
+	out->c_live_bytes = totals.bytes[ORIGIN_MALLOC];
+	out->c_live_objects = totals.objects[ORIGIN_MALLOC];
+	out->c_mapped_bytes = totals.bytes[ORIGIN_MMAP];
+	if (recorder.box->moment_count % LOOK_AT_STACKS_EVERY == 0)
+		recorder.thread_stack_bytes = read_thread_stacks(scratch);
+	out->thread_stack_bytes = recorder.thread_stack_bytes;
+}
+
+static void read_kernel(struct scratch *scratch, struct blackbox_moment *out)
+{
+	struct process_stats p;
+	struct cgroup_stats g;
+
+	procinfo_read_status(scratch, NULL, &p);
+	procinfo_read_cgroup(scratch, "", &g);
+	out->rss = p.vm_rss;
+	out->anon = p.rss_anon;
+	out->file = p.rss_file;
+	out->shmem = p.rss_shmem;
+	out->swap = p.vm_swap;
+	out->cgroup_current = g.current;
+	out->cgroup_limit = g.limit;
+}
+
+static uint64_t dropped(void)
+{
+	return LOAD(&track_drops.live_full) + LOAD(&track_drops.stacks_full) +
+	       LOAD(&track_drops.reentered);
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec t = {0};
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void write_moment(struct blackbox *box)
+{
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
+	struct control_state c = control_get();
+	struct blackbox_moment m = {.realtime_ns = realtime_ns(),
+				    .samples = LOAD(&track_samples),
+				    .dropped = dropped(),
+				    .sample_bytes = c.on ? c.sample_bytes : 0,
+				    .configured_sample_bytes = c.configured_sample_bytes};
+
+	read_kernel(&scratch, &m);
+	read_c(&scratch, &m);
+	scratch_release(&scratch);
+	box->moments[box->moment_count % BLACKBOX_MOMENTS] = m;
+	STORE_REL(&box->moment_count, box->moment_count + 1);
+}
+
+uint64_t blackbox_tick(void)
+{
+	uint64_t now = control_monotonic_ns();
+
+	if (!recorder.box)
+		return UINT64_MAX;
+	if (now < recorder.next_ns)
+		return recorder.next_ns - now;
+	write_modules(recorder.box);
+	write_moment(recorder.box);
+	recorder.next_ns = now + EVERY_NS;
+	return EVERY_NS;
+}
+
+/* ---- fork --------------------------------------------------------------- */
+
+static bool is_zero(const uint64_t *page)
+{
+	for (size_t i = 0; i < PAGE_BYTES / sizeof *page; i++)
+		if (page[i])
+			return false;
+	return true;
+}
+
+/* Of a child that is passive only the header and what new threads are to do are read. */
+void blackbox_after_fork_in_child(bool goes_on)
+{
+	const struct region_table *starts = &region_layout.thread_starts;
+	uint64_t keep = goes_on ? region_layout.blackbox.offset : starts->offset + starts->bytes;
+	size_t bytes = region_layout.region_bytes;
+	char *copy;
+
+	if (!recorder.box)
+		return;
+	recorder.box = NULL;
+	copy = sys_map_anonymous(bytes);
+	if (!copy)
+		return;
+	for (uint64_t at = 0; at < keep; at += PAGE_BYTES)
+		if (!is_zero(region_at(at)))
+			memcpy(copy + at, region_at(at), PAGE_BYTES);
+	arch_syscall6(SYS_mremap, (long)copy, (long)bytes, (long)bytes,
+		      MREMAP_MAYMOVE | MREMAP_FIXED, (long)region, 0);
+}

@@ -1,0 +1,217 @@
+/*
+ * Raw system calls only: this runs in the constructor of somebody's program.
+ *
+ * The descriptor is closed at once; the mapping keeps the open file, and with
+ * it the lock, until the process is gone, however it ends.
+ */
+#include "blackbox_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "blackbox.h"
+#include "sys.h"
+
+#define NUMBERS 100 /* tried after a name that is taken: pid 1 of container after container */
+#define SCAN    256 /* files looked at in a directory */
+
+static long open_at(long dir, const char *name, int flags)
+{
+	return arch_syscall6(SYS_openat, dir, (long)name,
+			     flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600, 0, 0);
+}
+
+static void remove_at(long dir, const char *name)
+{
+	arch_syscall6(SYS_unlinkat, dir, (long)name, 0, 0, 0, 0);
+}
+
+void blackbox_file_name(char out[BLACKBOX_NAME_BYTES], const char *executable, int pid)
+{
+	const char *slash = strrchr(executable, '/');
+	size_t n = 0;
+
+	for (const char *p = slash ? slash + 1 : executable; *p && n < 64; p++) {
+		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+			     (*p >= '0' && *p <= '9') || strchr("._-", *p);
+		out[n++] = plain ? *p : '_';
+	}
+	snprintf(out + n, BLACKBOX_NAME_BYTES - n, "%s.%d", n ? "" : "unknown", pid);
+}
+
+/* ---- old files ---------------------------------------------------------- */
+
+struct old_file {
+	char name[BLACKBOX_NAME_BYTES + 16];
+	int64_t modified_s, modified_ns;
+	uint64_t bytes;
+};
+
+struct old_files {
+	size_t count;
+	uint64_t bytes;
+	bool has_oldest;
+	struct old_file oldest; /* of those nobody has mapped */
+};
+
+static bool is_ours(const char *name)
+{
+	size_t n = strlen(name), suffix = sizeof BLACKBOX_SUFFIX - 1;
+	return n > suffix && n < sizeof((struct old_file *)0)->name &&
+	       strcmp(name + n - suffix, BLACKBOX_SUFFIX) == 0;
+}
+
+/* Whether its process has ended. */
+static bool is_free(long dir, const char *name)
+{
+	long fd = open_at(dir, name, O_RDONLY);
+	bool is_locked;
+
+	if (sys_failed(fd))
+		return false;
+	is_locked = sys_failed(arch_syscall6(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0));
+	sys_close((int)fd);
+	return !is_locked;
+}
+
+static void look_at(struct old_files *all, long dir, const char *name)
+{
+	struct stat s;
+	struct old_file f;
+
+	if (!is_ours(name) ||
+	    sys_failed(arch_syscall6(SYS_newfstatat, dir, (long)name, (long)&s, AT_SYMLINK_NOFOLLOW,
+				     0, 0)) ||
+	    !S_ISREG(s.st_mode))
+		return;
+	all->count++;
+	all->bytes += (uint64_t)s.st_blocks * 512;
+	strcpy(f.name, name);
+	f.modified_s = s.st_mtim.tv_sec;
+	f.modified_ns = s.st_mtim.tv_nsec;
+	f.bytes = (uint64_t)s.st_blocks * 512;
+	if (all->has_oldest &&
+	    (f.modified_s > all->oldest.modified_s ||
+	     (f.modified_s == all->oldest.modified_s && f.modified_ns >= all->oldest.modified_ns)))
+		return;
+	if (is_free(dir, name)) {
+		all->oldest = f;
+		all->has_oldest = true;
+	}
+}
+
+struct linux_dirent64 {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+};
+
+static void look_at_all(struct old_files *all, long dir)
+{
+	char buffer[4096] __attribute__((aligned(8)));
+	size_t seen = 0;
+	long n;
+
+	*all = (struct old_files){0};
+	arch_syscall6(SYS_lseek, dir, 0, SEEK_SET, 0, 0, 0);
+	while (seen < SCAN &&
+	       (n = arch_syscall6(SYS_getdents64, dir, (long)buffer, sizeof buffer, 0, 0, 0)) > 0)
+		for (long at = 0; at < n; seen++) {
+			struct linux_dirent64 *entry = (void *)(buffer + at);
+			look_at(all, dir, entry->name);
+			at += entry->bytes;
+		}
+}
+
+static void make_room(long dir, size_t bytes)
+{
+	struct old_files all;
+
+	for (int i = 0; i < SCAN; i++) {
+		look_at_all(&all, dir);
+		if (!all.has_oldest ||
+		    (all.count < BLACKBOX_FILES && all.bytes + bytes <= BLACKBOX_ALL_BYTES))
+			return;
+		remove_at(dir, all.oldest.name);
+	}
+}
+
+/* ---- the new one -------------------------------------------------------- */
+
+static long create(long dir, const char *name, char made[BLACKBOX_NAME_BYTES + 16])
+{
+	long fd = -EEXIST;
+
+	for (int i = 0; i < NUMBERS && fd == -EEXIST; i++) {
+		if (i == 0)
+			snprintf(made, BLACKBOX_NAME_BYTES + 16, "%s" BLACKBOX_SUFFIX, name);
+		else
+			snprintf(made, BLACKBOX_NAME_BYTES + 16, "%s.%d" BLACKBOX_SUFFIX, name, i);
+		fd = open_at(dir, made, O_RDWR | O_CREAT | O_EXCL);
+	}
+	return fd;
+}
+
+/* Its pages exist on the disk from now on.  0, or -errno. */
+static long allocate(long fd, size_t bytes, const char **what)
+{
+	long r;
+
+	*what = "lock the file";
+	r = arch_syscall6(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0);
+	if (sys_failed(r))
+		return r;
+	*what = "allocate the file's space";
+	do
+		r = arch_syscall6(SYS_fallocate, fd, 0, 0, (long)bytes, 0, 0);
+	while (r == -EINTR);
+	return r;
+}
+
+static void *map(long fd, size_t bytes, const char **what, long *error)
+{
+	long r = allocate(fd, bytes, what);
+
+	if (!sys_failed(r)) {
+		*what = "map the file";
+		r = arch_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				  0);
+	}
+	*error = sys_failed(r) ? -r : 0;
+	return sys_failed(r) ? NULL : (void *)r;
+}
+
+void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const char **what,
+			long *error)
+{
+	char made[BLACKBOX_NAME_BYTES + 16];
+	void *memory = NULL;
+	long fd, at;
+
+	*what = "open the directory";
+	at = arch_syscall6(SYS_openat, AT_FDCWD, (long)dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+			   0, 0);
+	if (sys_failed(at)) {
+		*error = -at;
+		return NULL;
+	}
+	make_room(at, bytes);
+	*what = "create a file";
+	fd = create(at, name, made);
+	if (sys_failed(fd)) {
+		*error = -fd;
+	} else {
+		memory = map(fd, bytes, what, error);
+		if (!memory)
+			remove_at(at, made);
+		sys_close((int)fd);
+	}
+	sys_close((int)at);
+	return memory;
+}

@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/pprof/profile"
+)
+
+// autopsy is what `cgoheap autopsy --json -o` says of the one file in dir.
+type autopsy struct {
+	Program string
+	PID     int
+	Alive   bool
+	Bytes   int64 `json:"in_use_bytes"`
+	Rows    []struct {
+		GoCaller string `json:"go_caller"`
+		CLeaf    string `json:"c_leaf"`
+		Bytes    int64  `json:"in_use_bytes"`
+		Objects  int64  `json:"in_use_objects"`
+	}
+	Moments []struct {
+		RSS   *int64 `json:"rss_bytes"`
+		CLive *int64 `json:"c_live_bytes"`
+	}
+	Missing []string `json:"missing_binaries"`
+	Notes   []string
+
+	profile *profile.Profile
+}
+
+func readAutopsy(t *testing.T, dir string) (a autopsy) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.cgoheap"))
+	if len(files) != 1 {
+		t.Fatalf("%d files: %v", len(files), files)
+	}
+	out := filepath.Join(t.TempDir(), "p.pb.gz")
+	cmd := exec.Command(built(t, "cgoheap"), "autopsy", files[0], "--json", "-o", out)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("autopsy: %v\n%s", err, errs.String())
+	}
+	if err := json.Unmarshal(text, &a); err != nil {
+		t.Fatalf("autopsy: %v\n%s", err, text)
+	}
+	data, err := os.ReadFile(out)
+	if err == nil {
+		a.profile, err = profile.ParseData(data)
+	}
+	if err == nil {
+		err = a.profile.CheckValid()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a autopsy) row(goCaller string) (n, objects int64, leaf string) {
+	for _, r := range a.Rows {
+		if r.GoCaller == goCaller {
+			return r.Bytes, r.Objects, r.CLeaf
+		}
+	}
+	return 0, 0, ""
+}
+
+func (h *host) waitForMoments(dir string, n int) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		if len(readAutopsy(h.t.(*testing.T), dir).Moments) >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatal("nothing is written each second")
+		}
+	}
+}
+
+// After kill -9 the file says what the process would have said a moment before:
+// the same stacks, functions, files and lines, and the same figures.
+func TestAutopsyAfterKill(t *testing.T) {
+	for _, b := range everyBuild() {
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+			h.tell("alloc A 1000 1000")
+			h.tell("alloc B 10 77")
+			h.tell("free A 100")
+			h.tell("spread 16 3 50")
+			h.waitForMoments(dir, 2)
+			if a := readAutopsy(t, dir); !a.Alive {
+				t.Error("it is said to have ended")
+			}
+			live := h.profile("")
+			h.cmd.Process.Kill()
+			<-h.ended
+			a := readAutopsy(t, dir)
+			if a.Alive || a.PID != h.pid() || filepath.Base(a.Program) != "go-driven" || len(a.Notes) != 0 || len(a.Missing) != 0 {
+				t.Errorf("autopsy: %+v", a)
+			}
+			if n, objects, leaf := a.row("main.allocA"); n != 900_000 || objects != 900 || (leaf != "dr_malloc" && b.mode != "stripped") {
+				t.Errorf("main.allocA: %d bytes in %d objects by %s", n, objects, leaf)
+			}
+			if last := a.Moments[len(a.Moments)-1]; last.RSS == nil || *last.RSS < 1<<20 || last.CLive == nil || *last.CLive < 900_000 {
+				t.Errorf("the last moment: %+v", last)
+			}
+			wantSameStacks(t, a.profile, live)
+		})
+	}
+}
+
+// Each stack of our functions, with each frame's function, file and line.
+func wantSameStacks(t *testing.T, got, want *profile.Profile) {
+	t.Helper()
+	ours := func(p *profile.Profile) map[string]figures {
+		m := map[string]figures{}
+		for _, s := range p.Sample {
+			if !contains(s, "main.obey") {
+				continue
+			}
+			var text strings.Builder
+			for _, l := range s.Location {
+				for _, line := range l.Line {
+					text.WriteString(line.Function.Name + " " + line.Function.Filename + "\n")
+				}
+			}
+			f := m[text.String()]
+			f.add(s)
+			m[text.String()] = f
+		}
+		return m
+	}
+	g, w := ours(got), ours(want)
+	for stack, f := range w {
+		if g[stack] != f {
+			t.Errorf("%+v, want %+v of\n%s", g[stack], f, stack)
+		}
+	}
+	if len(w) < 10 || len(g) != len(w) {
+		t.Errorf("%d stacks, want %d", len(g), len(w))
+		for stack := range g {
+			if _, ok := w[stack]; !ok {
+				t.Logf("unexpected:\n%s", stack)
+			}
+		}
+	}
+}
+
+// The kernel kills it for the memory that its C code leaks: the file names who, and how much.
+func TestAutopsyAfterOOM(t *testing.T) {
+	const limit, block = 160 << 20, 64 << 10
+	dir := t.TempDir()
+	g := newCgroup(t, limit)
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}, sampleBytes: 32 << 10})
+	g.add(t, h.pid())
+	h.tell("alloc B 100 %d", block)
+	h.waitForMoments(dir, 1)
+	// dirty: what is never touched is not charged.
+	allocated := int64(0)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); allocated += 50 * block {
+		if _, err := h.stdin.Write([]byte("dirty A 50 65536\n")); err != nil || !h.readUntilReady() {
+			break
+		}
+	}
+	<-h.ended
+	if status, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("it ended otherwise: %v\n%s", h.cmd.ProcessState, h.stderr.String())
+	}
+	a := readAutopsy(t, dir)
+	n, _, leaf := a.row("main.allocA")
+	t.Logf("at least %d MiB leaked, the recorder says %d MiB; %d moments", allocated>>20, n>>20, len(a.Moments))
+	// Within the last command of 50 blocks it was killed.
+	if low, high := 0.9*float64(allocated), 1.1*float64(allocated+50*block); float64(n) < low || float64(n) > high || leaf != "dr_malloc" {
+		t.Errorf("main.allocA: %d bytes by %s, true is %d or a little more", n, leaf, allocated)
+	}
+	if len(a.Rows) == 0 || a.Rows[0].GoCaller != "main.allocA" || math.Abs(float64(a.Bytes-n)) > 0.2*float64(n) {
+		t.Errorf("main.allocA does not stand out: %+v", a.Rows)
+	}
+}
+
+// One line, and the program runs on without.
+func TestBlackboxThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing")
+	for place, why := range map[string]string{
+		missing:       "cannot open the directory: no such directory",
+		file:          "cannot open the directory: ",
+		"/proc/self/": "cannot create a file: ",
+	} {
+		h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, mayPrint: true, env: []string{"CGOHEAP_BLACKBOX=" + place}})
+		h.tell("alloc A 10 1000")
+		wantFigures(t, h, "main.allocA", figures{10, 10_000, 10, 10_000})
+		text := h.stderr.String()
+		if !strings.HasPrefix(text, "cgoheap: CGOHEAP_BLACKBOX=\""+place+"\": "+why) || strings.Count(text, "\n") != 1 ||
+			!strings.HasSuffix(text, "; the program runs on without its flight recorder\n") {
+			t.Errorf("it said %q", text)
+		}
+		if code := h.finish(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
+// The file is its owner's alone, a child of fork does not write to it, a name
+// that is taken gets a number, and of old ones sixteen are kept.
+func TestBlackboxFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := program(t, "go-driven", oneBuild())
+	h := start(t, path, hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h.tell("alloc A 10 1000")
+	files, _ := filepath.Glob(filepath.Join(dir, "go-driven.*.cgoheap"))
+	if len(files) != 1 {
+		t.Fatalf("files: %v", files)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	for i := 0; i < 5; i++ {
+		h.tell("fork 5000")
+	}
+	h.tell("run true")
+	h.waitForMoments(dir, 1)
+	if n, objects, _ := readAutopsy(t, dir).row("main.allocA"); n != 10_000 || objects != 10 {
+		t.Errorf("main.allocA: %d bytes in %d objects", n, objects)
+	}
+	for i := 0; i < 20; i++ {
+		start(t, path, hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}}).finish()
+	}
+	files, _ = filepath.Glob(filepath.Join(dir, "*.cgoheap"))
+	if len(files) != 16 {
+		t.Errorf("%d files are kept", len(files))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go-driven."+strconv.Itoa(h.pid())+".cgoheap")); err != nil {
+		t.Errorf("a running process's file was removed: %v", err)
+	}
+}
