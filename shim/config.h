@@ -23,7 +23,7 @@
 struct config {
 	bool start_dormant;
 	bool any_program;
-	bool follow_fork; /* a child of fork goes on */
+	bool follow_fork;      /* a child of fork goes on */
 	uint32_t sample_bytes; /* 1..CONFIG_MAX_SAMPLE_BYTES; 1 = every allocation */
 	uint64_t max_memory_bytes;
 	uint32_t max_cpu_ppm; /* of one core, for recording */
