@@ -10,6 +10,7 @@
 #include "sample.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 
@@ -17,7 +18,7 @@
 #include "lock.h"
 #include "sys.h"
 
-static_assert(sizeof(struct sample_thread) == 40, "one line of TLS");
+static_assert(sizeof(struct sample_thread) == 32, "one line of TLS");
 
 __thread struct sample_thread sample_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -28,12 +29,28 @@ __thread struct sample_thread sample_self
 /* Epoch in the high half, interval in the low; one word, so that both are of one moment. */
 static uint64_t current;
 
+/* More threads than these see a change late. */
+#define MAX_LISTED 16384
+
+/*
+ * A table of our own, and the thread's number with it: a thread that ends by the
+ * raw system call runs no destructor, and its storage is then unmapped or another
+ * thread's, so that nothing may be linked through it.
+ */
+struct slot {
+	struct sample_thread *thread; /* NULL: free */
+	int32_t tid;
+	uint32_t next_free; /* 1 + index */
+};
+
 static struct {
 	struct lock lock;
-	struct sample_thread *first;
+	uint32_t used; /* slots from here on were never used */
+	uint32_t free; /* 1 + index */
 	uint32_t count;
 	bool open; /* key is good */
 	pthread_key_t key;
+	struct slot slots[MAX_LISTED];
 } threads;
 
 static uint32_t epoch_of(uint64_t state)
@@ -81,6 +98,31 @@ static uint64_t draw(struct sample_thread *t, uint32_t interval)
 	return bytes < 1 ? 1 : (uint64_t)bytes;
 }
 
+/* ---- the list of threads: under its lock -------------------------------- */
+
+static bool slot_take(struct sample_thread *t, int tid)
+{
+	uint32_t i = threads.free ? threads.free - 1 : threads.used;
+
+	if (i == MAX_LISTED)
+		return false;
+	if (threads.free)
+		threads.free = threads.slots[i].next_free;
+	else
+		STORE(&threads.used, i + 1);
+	threads.slots[i] = (struct slot){.thread = t, .tid = tid};
+	t->slot = i;
+	STORE(&threads.count, threads.count + 1);
+	return true;
+}
+
+static void slot_give(uint32_t i)
+{
+	threads.slots[i] = (struct slot){.next_free = threads.free};
+	threads.free = i + 1;
+	STORE(&threads.count, threads.count - 1);
+}
+
 /* ---- the slow path ---------------------------------------------------- */
 
 /*
@@ -96,14 +138,9 @@ static void list_thread(struct sample_thread *t)
 	before = sample_enter();
 	/* A signal handler's allocation may have listed us since we were asked to. */
 	if (!t->registered && pthread_setspecific(threads.key, t) == 0) {
-		t->registered = 1;
+		int tid = sys_gettid();
 		lock_take(&threads.lock);
-		t->prev = NULL;
-		t->next = threads.first;
-		if (t->next)
-			t->next->prev = t;
-		threads.first = t;
-		threads.count++;
+		t->registered = slot_take(t, tid) ? 1 : 2;
 		lock_release(&threads.lock);
 	}
 	sample_leave(before);
@@ -164,16 +201,34 @@ uint32_t sample_interval(void)
  * The owner's own store may overwrite the 0, hence "until it has".  A 0 written
  * to a thread that has just caught up costs it one fresh draw, and no bias.
  */
+static void nudge(uint32_t i, uint32_t epoch, int pid)
+{
+	struct slot *s = &threads.slots[i];
+
+	if (!s->thread)
+		return;
+	if (arch_syscall6(SYS_tgkill, pid, s->tid, 0, 0, 0, 0) == -ESRCH)
+		slot_give(i);
+	else if (LOAD(&s->thread->epoch) != epoch)
+		STORE(&s->thread->bytes_left, 0);
+}
+
+/* A few at a time under the lock: a thread that starts or ends waits for it. */
+#define NUDGE_AT_ONCE 32
+
 void sample_nudge(void)
 {
-	uint32_t epoch = epoch_of(LOAD(&current));
+	uint32_t epoch = epoch_of(LOAD(&current)), i = 0;
+	int pid = sys_getpid();
 	uint8_t before = sample_enter();
 
-	lock_take(&threads.lock);
-	for (struct sample_thread *t = threads.first; t; t = t->next)
-		if (LOAD(&t->epoch) != epoch)
-			STORE(&t->bytes_left, 0);
-	lock_release(&threads.lock);
+	while (i < LOAD(&threads.used)) {
+		uint32_t end = i + NUDGE_AT_ONCE;
+		lock_take(&threads.lock);
+		for (; i < end && i < threads.used; i++)
+			nudge(i, epoch, pid);
+		lock_release(&threads.lock);
+	}
 	sample_leave(before);
 }
 
@@ -209,13 +264,8 @@ void sample_thread_exit(struct sample_thread *t)
 		return;
 	before = sample_enter();
 	lock_take(&threads.lock);
-	if (t->prev)
-		t->prev->next = t->next;
-	else
-		threads.first = t->next;
-	if (t->next)
-		t->next->prev = t->prev;
-	threads.count--;
+	if (threads.slots[t->slot].thread == t)
+		slot_give(t->slot);
 	lock_release(&threads.lock);
 	t->registered = 2;
 	sample_leave(before);
@@ -225,7 +275,8 @@ void sample_after_fork_in_child(void)
 {
 	threads.open = false;
 	threads.lock = (struct lock){0};
-	threads.first = NULL;
+	threads.used = 0;
+	threads.free = 0;
 	threads.count = 0;
 	sample_self.registered = 2;
 	sample_set_interval(0);
@@ -245,11 +296,10 @@ void sample_after_fork(void)
 void sample_follow_in_child(void)
 {
 	struct sample_thread *t = &sample_self;
-	bool is_listed = t->registered == 1;
 
-	t->prev = t->next = NULL;
-	threads.first = is_listed ? t : NULL;
-	threads.count = is_listed;
+	threads.used = threads.free = threads.count = 0;
+	if (t->registered == 1)
+		slot_take(t, sys_gettid());
 	t->rng = 0;
 	STORE(&t->bytes_left, 0);
 }

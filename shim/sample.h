@@ -35,7 +35,7 @@ struct sample_thread {
 	uint8_t registered; /* in the list of threads; 2 = has left it, exiting */
 	uint8_t is_main;    /* 1 yes, 2 no, 0 not yet asked */
 	uint8_t reserved;
-	struct sample_thread *next, *prev; /* the list of threads */
+	uint32_t slot; /* in the list of threads, once registered */
 };
 
 extern __thread struct sample_thread sample_self

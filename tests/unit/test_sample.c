@@ -9,6 +9,8 @@
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sample.h"
 
@@ -340,6 +342,35 @@ static void a_lost_nudge_is_repeated(void)
 }
 CASE(a_lost_nudge_is_repeated)
 
+/* Two of them in the same place: the stack is given back at once, and is the next one's. */
+static void *exit_raw(void *arg)
+{
+	allocate(8);
+	if (arg)
+		syscall(SYS_exit, 0);
+	return arg;
+}
+
+static void threads_that_end_unheard_are_dropped(void)
+{
+	pthread_attr_t big;
+	pthread_t t;
+
+	CHECK(sample_init() == 0);
+	CHECK(!pthread_attr_init(&big) && !pthread_attr_setstacksize(&big, 64 << 20));
+	sample_set_interval(1);
+	for (int i = 0; i < 4; i++) {
+		CHECK(!pthread_create(&t, &big, exit_raw, (void *)1));
+		CHECK(!pthread_join(t, NULL));
+	}
+	CHECK(!pthread_create(&t, &big, exit_raw, NULL));
+	CHECK(!pthread_join(t, NULL));
+	CHECK(sample_threads() == 4);
+	sample_set_interval(2);
+	CHECK(sample_threads() == 0);
+}
+CASE(threads_that_end_unheard_are_dropped)
+
 static pthread_key_t late_key;
 static uint32_t late_answer;
 
@@ -450,6 +481,7 @@ int main(void)
 		cmocka_unit_test(errno_is_the_hosts),
 		cmocka_unit_test(test_threads_see_a_change),
 		cmocka_unit_test(test_a_lost_nudge_is_repeated),
+		cmocka_unit_test(test_threads_that_end_unheard_are_dropped),
 		cmocka_unit_test(test_destructors_may_still_allocate),
 		cmocka_unit_test(test_a_late_key_is_not_used),
 		cmocka_unit_test(test_a_forked_child_is_off_for_good),
