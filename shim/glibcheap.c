@@ -133,7 +133,8 @@ struct search {
 	struct glibcheap *heap;
 	uint64_t expected;
 	size_t pages_left;
-	uint64_t seen_to; /* end of the last chunk found */
+	uint64_t seen_to;    /* end of the last chunk found */
+	struct claims known; /* found by their blocks: counted already */
 	struct pagemap_window window;
 	uint64_t pages[SELFMEM_EACH];
 	size_t count; /* pages to be read at once */
@@ -159,7 +160,8 @@ static void search_read(struct search *s, uint64_t end)
 static void search_range(struct search *s, uint64_t start, uint64_t end)
 {
 	for (uint64_t page = start; page < end && s->pages_left > 0; page += PAGE_BYTES) {
-		if (page < s->seen_to || pagemap_window_bytes(&s->window, page, page + 1, end) == 0)
+		if (page < s->seen_to || claims_find(&s->known, page) ||
+		    pagemap_window_bytes(&s->window, page, page + 1, end) == 0)
 			continue;
 		s->pages[s->count++] = page;
 		s->pages_left--;
@@ -175,6 +177,9 @@ void glibcheap_finish(struct glibcheap *h, const struct glibcheap_hints *hints)
 	if (hints->big_bytes != UNKNOWN && claims_sort(h->scratch, &h->unknown)) {
 		for (size_t i = 0; i < hints->block_count && h->big_bytes < s.expected; i++)
 			look_at_block(h, hints->blocks[i]);
+		if (!claims_sort(h->scratch, &h->found))
+			h->failed = true;
+		s.known = h->found;
 		for (size_t i = 0; i < h->unknown.count && h->big_bytes < s.expected; i++)
 			search_range(&s, h->unknown.list[i].start, h->unknown.list[i].end);
 	}
