@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "blackbox.h"
 #include "sys.h"
@@ -158,6 +159,14 @@ static long create(long dir, const char *name, char made[BLACKBOX_NAME_BYTES + 1
 	return fd;
 }
 
+/* A file beyond the limit (ulimit -f) would not only fail: SIGXFSZ ends the host. */
+static bool is_within_limit(size_t bytes)
+{
+	struct rlimit64 limit;
+	long r = arch_syscall6(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0);
+	return !sys_failed(r) && limit.rlim_cur >= bytes;
+}
+
 /* Its pages exist on the disk from now on.  0, or -errno. */
 static long allocate(long fd, size_t bytes, const char **what)
 {
@@ -168,6 +177,8 @@ static long allocate(long fd, size_t bytes, const char **what)
 	if (sys_failed(r))
 		return r;
 	*what = "allocate the file's space";
+	if (!is_within_limit(bytes))
+		return -EFBIG;
 	do
 		r = arch_syscall6(SYS_fallocate, fd, 0, 0, (long)bytes, 0, 0);
 	while (r == -EINTR);
