@@ -113,7 +113,7 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-li
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
-.PHONY: all demo test bench fmt lint install uninstall clean help setup unit
+.PHONY: all demo test fuzz soak bench fmt lint install uninstall clean help setup unit
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
@@ -183,6 +183,8 @@ help:
 	@echo 'make             build build/libcgoheap.so and build/cgoheap'
 	@echo 'make demo        install what building needs, then show the example service its C leaks (KEEP=1: leave it running)'
 	@echo 'make test        install what testing needs, then run every test (CGOHEAP_TEST_ONLY=PATTERN: those suites)'
+	@echo 'make fuzz        search the parsers for bad input, 20 s each (FUZZ_SECONDS=N); needs clang'
+	@echo 'make soak        ten minutes in a service under load, asked all the time (SOAK_SECONDS=N)'
 	@echo 'make bench       measure what the shim costs a program'
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
@@ -200,6 +202,12 @@ demo:
 
 test:
 	@MAKE='$(MAKE)' tools/test
+
+fuzz:
+	@MAKE='$(MAKE)' tools/fuzz
+
+soak: all
+	@tools/soak
 
 bench: all
 	@bench/run

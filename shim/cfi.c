@@ -257,6 +257,12 @@ struct machine {
 	bool bad;
 };
 
+/* What does not fit wraps around: a wrong row, checked against the stack as all are. */
+static int64_t factored(uint64_t n, const struct cie *cie)
+{
+	return (int64_t)(n * (uint64_t)cie->data_align);
+}
+
 static uint8_t register_of_dwarf(uint64_t number)
 {
 	switch (number) {
@@ -329,7 +335,7 @@ static void recall(struct machine *m)
 /* The instructions that only change rules. */
 static void run_rule(struct machine *m, struct bytes *b, uint8_t op)
 {
-	int64_t data_align = m->cie->data_align;
+	const struct cie *cie = m->cie;
 	uint64_t number;
 
 	switch (op) {
@@ -337,15 +343,15 @@ static void run_rule(struct machine *m, struct bytes *b, uint8_t op)
 		return;
 	case DW_CFA_offset_extended:
 		number = read_uleb(b);
-		set_rule(m, number, RULE_OFFSET, (int64_t)read_uleb(b) * data_align);
+		set_rule(m, number, RULE_OFFSET, factored(read_uleb(b), cie));
 		return;
 	case DW_CFA_offset_extended_sf:
 		number = read_uleb(b);
-		set_rule(m, number, RULE_OFFSET, read_sleb(b) * data_align);
+		set_rule(m, number, RULE_OFFSET, factored((uint64_t)read_sleb(b), cie));
 		return;
 	case DW_CFA_GNU_negative_offset_extended:
 		number = read_uleb(b);
-		set_rule(m, number, RULE_OFFSET, -(int64_t)read_uleb(b) * data_align);
+		set_rule(m, number, RULE_OFFSET, factored(-read_uleb(b), cie));
 		return;
 	case DW_CFA_restore_extended:
 		restore_rule(m, read_uleb(b));
@@ -395,7 +401,7 @@ static void run_cfa(struct machine *m, struct bytes *b, uint8_t op)
 		return;
 	case DW_CFA_def_cfa_sf:
 		number = read_uleb(b);
-		set_cfa(m, number, read_sleb(b) * m->cie->data_align);
+		set_cfa(m, number, factored((uint64_t)read_sleb(b), m->cie));
 		return;
 	case DW_CFA_def_cfa_register:
 		set_cfa(m, read_uleb(b), m->now.cfa_offset);
@@ -404,7 +410,7 @@ static void run_cfa(struct machine *m, struct bytes *b, uint8_t op)
 		m->now.cfa_offset = (int64_t)read_uleb(b);
 		return;
 	case DW_CFA_def_cfa_offset_sf:
-		m->now.cfa_offset = read_sleb(b) * m->cie->data_align;
+		m->now.cfa_offset = factored((uint64_t)read_sleb(b), m->cie);
 		return;
 	case DW_CFA_def_cfa_expression:
 		m->now.cfa_complex = true;
@@ -454,8 +460,7 @@ static void run(struct machine *m, struct bytes b)
 				return;
 			m->location = target;
 		} else if ((op & 0xc0) == DW_CFA_offset) {
-			set_rule(m, op & 0x3f, RULE_OFFSET,
-				 (int64_t)read_uleb(&b) * m->cie->data_align);
+			set_rule(m, op & 0x3f, RULE_OFFSET, factored(read_uleb(&b), m->cie));
 		} else if ((op & 0xc0) == DW_CFA_restore) {
 			restore_rule(m, op & 0x3f);
 		} else {

@@ -1,7 +1,7 @@
 /*
  * The HTTP parser under any bytes at all.
  *
- * For libFuzzer: clang -fsanitize=fuzzer,address -Ishim tests/fuzz/fuzz_http.c shim/http.c.
+ * For libFuzzer: tools/fuzz.
  * Without clang, -DFUZZ_ROUNDS=N gives it a main that changes a few requests N times:
  * cc -fsanitize=address,undefined -DFUZZ_ROUNDS=1000000 ...
  */
