@@ -252,3 +252,26 @@ func TestBlackboxFiles(t *testing.T) {
 		t.Errorf("a running process's file was removed: %v", err)
 	}
 }
+
+// The disk is full: that is known before anything is mapped, and nothing is left behind.
+func TestBlackboxDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("no small file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, mayPrint: true, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h.tell("alloc A 1000 1000")
+	wantFigures(t, h, "main.allocA", figures{1000, 1_000_000, 1000, 1_000_000})
+	want := "cgoheap: CGOHEAP_BLACKBOX=\"" + dir + "\": cannot allocate the file's space: no space left; " +
+		"the program runs on without its flight recorder\n"
+	if got := h.stderr.String(); got != want {
+		t.Errorf("it said %q, want %q", got, want)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+	if code := h.finish(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
