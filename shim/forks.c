@@ -6,6 +6,10 @@
  *
  * The thread counts as inside the shim meanwhile: what other libraries' handlers
  * allocate around the fork passes by the locks that it holds.
+ *
+ * Another library's handler may wait for a lock of its own whose holder waits for
+ * one of ours.  That one, after half a second, gives ours back in the forking
+ * thread's place, which touches nothing then; the child is passive.
  */
 #include "forks.h"
 
@@ -19,6 +23,7 @@
 #include "forked.h"
 #include "ledger.h"
 #include "live.h"
+#include "lock.h"
 #include "ownthread.h"
 #include "region.h"
 #include "sample.h"
@@ -29,6 +34,10 @@
 
 static const struct config *config;
 static int followed_into; /* the child that goes on: its PID */
+
+/* Of all our locks, for a fork. */
+enum { NOT_HELD, HELD, ABANDONED };
+static uint32_t hold;
 
 /* By this thread, between the handlers before and after fork. */
 static __thread struct {
@@ -51,6 +60,7 @@ static void before_fork(void)
 	live_before_fork();
 	sample_before_fork();
 	unloads_before_fork();
+	STORE_REL(&hold, HELD);
 }
 
 static void unlock(void)
@@ -63,11 +73,28 @@ static void unlock(void)
 	ledger_after_fork();
 }
 
+static bool end_hold(uint32_t as)
+{
+	uint32_t held = HELD;
+
+	return __atomic_compare_exchange_n(&hold, &held, as, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+static void abandon(void)
+{
+	if (end_hold(ABANDONED))
+		unlock();
+}
+
 static void in_parent(void)
 {
 	if (!forking.locked)
 		return;
-	unlock();
+	if (end_hold(NOT_HELD))
+		unlock();
+	else
+		ledger_fork_abandoned();
 	sample_leave(forking.before);
 }
 
@@ -122,7 +149,7 @@ static void in_child(void)
 {
 	int error = errno;
 
-	if (forking.locked)
+	if (forking.locked && end_hold(NOT_HELD))
 		follow();
 	else
 		become_passive();
@@ -140,8 +167,10 @@ void forks_init(const struct config *given)
 {
 	config = given;
 	forked_watch(in_child);
-	if (config->follow_fork)
-		pthread_atfork(before_fork, in_parent, in_child_of_fork);
-	else
+	if (!config->follow_fork) {
 		pthread_atfork(NULL, NULL, forked_noticed);
+		return;
+	}
+	STORE(&lock_waited_long, abandon);
+	pthread_atfork(before_fork, in_parent, in_child_of_fork);
 }

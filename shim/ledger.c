@@ -70,6 +70,11 @@ void ledger_after_fork(void)
 	leave();
 }
 
+void ledger_fork_abandoned(void)
+{
+	STORE(&inside, 0);
+}
+
 static uint64_t page_down(uint64_t address)
 {
 	return address & ~(uint64_t)(PAGE_BYTES - 1);

@@ -120,5 +120,7 @@ void ledger_after_fork_in_child(void);
  * thread is in here already (it forks in a signal handler), and holds nothing more. */
 bool ledger_before_fork(void);
 void ledger_after_fork(void);
+/* In the thread that forks, where another has called ledger_after_fork for it. */
+void ledger_fork_abandoned(void);
 
 #endif

@@ -5,7 +5,13 @@
  */
 #include "lock.h"
 
+#include <errno.h>
+
 #define SPINS 100
+
+static const struct timespec long_wait = {.tv_nsec = 500000000};
+
+void (*lock_waited_long)(void);
 
 static bool lock_try(struct lock *l)
 {
@@ -24,5 +30,8 @@ void lock_wait(struct lock *l)
 	}
 	/* From here on the state says that somebody may sleep, whoever takes it. */
 	while (__atomic_exchange_n(&l->state, 2, __ATOMIC_ACQUIRE) != 0)
-		arch_syscall6(SYS_futex, (long)&l->state, FUTEX_WAIT, 2, 0, 0, 0);
+		if (arch_syscall6(SYS_futex, (long)&l->state, FUTEX_WAIT, 2, (long)&long_wait, 0,
+				  0) == -ETIMEDOUT &&
+		    LOAD(&lock_waited_long))
+			lock_waited_long();
 }

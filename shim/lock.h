@@ -18,6 +18,9 @@ struct lock {
 
 void lock_wait(struct lock *l); /* the slow half; lock.c */
 
+/* Called by who has waited for half a second, and again each half second; NULL: nobody. */
+extern void (*lock_waited_long)(void);
+
 static inline void lock_take(struct lock *l)
 {
 	uint32_t expected = 0;

@@ -70,6 +70,8 @@ run takes_descriptors takes_descriptors
 run elsewhere elsewhere
 run chroot_and_setuid elsewhere -- root
 run follow_fork follow_fork CGOHEAP_FOLLOW_FORK=1
+library lib_fork_lock lib_fork_lock -lpthread
+run fork_lock fork_lock CGOHEAP_FOLLOW_FORK=1 LD_PRELOAD="$SHIM $OUT/lib_fork_lock.so"
 run daemon daemon LIFE_SOCKET="$DIR/daemon.own"
 mkdir -p "$DIR/run"
 run exec_chain exec_chain CGOHEAP_SOCKET= XDG_RUNTIME_DIR="$DIR/run"
