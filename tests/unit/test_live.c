@@ -278,7 +278,8 @@ static void ticks_count_from_the_start(void)
 {
 	CHECK(region_init(8 * MIB) == 0);
 	CHECK(live_tick_now() == 0);
-	region_layout.start_monotonic_ns = control_monotonic_ns() - 35 * LIVE_TICK_NS - LIVE_TICK_NS / 2;
+	region_layout.start_monotonic_ns =
+		control_monotonic_ns() - 35 * LIVE_TICK_NS - LIVE_TICK_NS / 2;
 	CHECK(live_tick_now() == 35 || live_tick_now() == 36);
 }
 CASE(ticks_count_from_the_start)
