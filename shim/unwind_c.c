@@ -431,10 +431,13 @@ static uint64_t *register_at(struct regs *regs, unsigned r)
 
 static int step_by_row(struct memory *memory, const struct place *place, struct regs *regs)
 {
-	uint64_t cfa =
-		*register_at(regs, place->cfa_register) + (uint64_t)(int64_t)place->cfa_offset;
 	struct regs caller = *regs;
+	uint64_t cfa;
 
+	/* The cache lies in the region, and that a host may have written over. */
+	if (place->cfa_register >= CFI_REGISTERS)
+		return CAPTURE_BAD_CFI;
+	cfa = *register_at(regs, place->cfa_register) + (uint64_t)(int64_t)place->cfa_offset;
 	if (cfa <= regs->sp || cfa - regs->sp > MAX_FRAME_BYTES)
 		return CAPTURE_BAD_STACK;
 	caller.sp = cfa;
