@@ -1,61 +1,21 @@
 #!/usr/bin/env bash
-# Runs each program here under the shim as a user would preload it, at interval 1. A program passes when it exits 0 and
-# nothing was said on stderr; a line a case, as tools/test counts them. With names: those cases only.
+# Runs each program here under the shim as a user would preload it, at interval 1.
 set -u
-cd "$(dirname "$0")/../../.." || exit 1
-HERE=tests/programs/hooks
-SHIM=${HOOKS_SHIM:-$PWD/build/libcgoheap.so}
-OUT=${HOOKS_OUT:-$PWD/build/hooks}
-CC=${CC:-cc} CXX=${CXX:-c++}
-LIMIT=120
-DIR=$(mktemp -d)
-trap 'rm -rf "$DIR"' EXIT
-mkdir -p "$OUT"
-only=$*
+# shellcheck disable=SC2034 # cases.sh reads SUITE and DEFAULTS
+SUITE=hooks
+. "$(dirname "$0")/../cases.sh"
+DEFAULTS=(CGOHEAP_SAMPLE_BYTES=1)
 
-wanted() { [ -z "$only" ] || [[ " $only " == *" $1 "* ]]; }
-
-# compile NAME: the program, only where it is older than its sources.
+# The program, only where it is older than its sources.
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	[ -f "$src" ] || src=$HERE/$1.cc
-	[ "$bin" -nt "$src" ] && [ "$bin" -nt "$HERE/hooks.h" ] && return
+	newer "$bin" "$src" "$HERE/hooks.h" && return
 	case $src in
 	# The compiler knows what malloc means, and would leave calls out.
 	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread ;;
 	*) "$CXX" -std=c++11 -Wall -Wextra -O1 -g -o "$bin" "$src" -ldl ;;
 	esac
-}
-
-verdict() { # verdict NAME RC STDERR
-	if [ "$2" = 77 ]; then
-		echo "skip hooks/$1 $(head -n 1 "$3")"
-	elif [ "$2" = 0 ] && [ ! -s "$3" ]; then
-		echo "ok hooks/$1"
-	else
-		echo "not ok hooks/$1: exit status $2"
-		head -n 20 "$3" | sed 's/^/    /'
-	fi
-}
-
-# run CASE PROGRAM PRELOADS [VAR=VALUE]... [-- ARG...]
-run() {
-	local name=$1 program=$2 preload=$3 vars=() args=()
-	shift 3
-	wanted "$name" || return 0
-	while [ $# -gt 0 ] && [ "$1" != -- ]; do
-		vars+=("$1")
-		shift
-	done
-	[ $# -gt 0 ] && shift
-	args=("$@")
-	if ! compile "$program" >"$DIR/err" 2>&1; then
-		verdict "$name" "not compiled" "$DIR/err"
-		return
-	fi
-	timeout -k 5 "$LIMIT" env CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_SOCKET="$DIR/$name.sock" "${vars[@]}" \
-		LD_PRELOAD="$SHIM$preload" "$OUT/$program" "${args[@]}" >"$DIR/out" 2>"$DIR/err" </dev/null
-	verdict "$name" $? "$DIR/err"
 }
 
 run every_function every_function ""
@@ -82,11 +42,9 @@ fi
 
 # ---- another allocator behind ----------------------------------------------------
 
-library() { /sbin/ldconfig -p | sed -n "s/^[[:space:]]*$1[^ ]* (.*x86-64.*=> //p" | head -n 1; }
-
 behind() { # behind NAME SONAME: the cases that an allocator of its own could break
 	local lib vars=()
-	lib=$(library "$2")
+	lib=$(installed "$2")
 	nm -D --defined-only "$lib" 2>/dev/null | grep -q ' pvalloc$' || vars=(HOOKS_NO_PVALLOC=1)
 	for program in every_function realloc before_constructor fork_child threads throws; do
 		if [ -n "$lib" ]; then
@@ -118,5 +76,5 @@ footprint() {
 if wanted footprint; then
 	: >"$DIR/err"
 	footprint
-	verdict footprint $? "$DIR/err"
+	verdict footprint $?
 fi
