@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # For each suite's run.sh to source: runs a program a case under the shim, a line a case as tools/test counts them.
 # A program passes when it exits 0 and nothing was said on stderr; 77 is a skip, its first line on stderr the reason.
 #

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Each program here does something to its memory, asks its own account, and knows what that has to say.
+# cases.sh reads SUITE and DEFAULTS.
+# shellcheck disable=SC2034
 set -u
-# shellcheck disable=SC2034 # cases.sh reads SUITE and DEFAULTS
 SUITE=account
 . "$(dirname "$0")/../cases.sh"
 DEFAULTS=(ACCOUNT_FILE="$DIR/file")

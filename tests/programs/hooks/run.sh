@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs each program here under the shim as a user would preload it, at interval 1.
+# cases.sh reads SUITE and DEFAULTS.
+# shellcheck disable=SC2034
 set -u
-# shellcheck disable=SC2034 # cases.sh reads SUITE and DEFAULTS
 SUITE=hooks
 . "$(dirname "$0")/../cases.sh"
 DEFAULTS=(CGOHEAP_SAMPLE_BYTES=1)

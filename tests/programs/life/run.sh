@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What happens to processes in their life, each case a program under the shim at interval 1.
+# cases.sh reads SUITE and DEFAULTS.
+# shellcheck disable=SC2034
 set -u
-# shellcheck disable=SC2034 # cases.sh reads SUITE and DEFAULTS
 SUITE=life
 . "$(dirname "$0")/../cases.sh"
 trap 'rm -rf "$DIR"; rmdir /tmp/cgoheap-life-?????? 2>/dev/null' EXIT

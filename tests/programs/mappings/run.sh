@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs each program here, which maps memory and starts threads, under the shim.
+# cases.sh reads SUITE and DEFAULTS.
+# shellcheck disable=SC2034
 set -u
-# shellcheck disable=SC2034 # cases.sh reads SUITE and DEFAULTS
 SUITE=mappings
 . "$(dirname "$0")/../cases.sh"
 
