@@ -198,6 +198,27 @@ static void *map(long fd, size_t bytes, const char **what, long *error)
 	return sys_failed(r) ? NULL : (void *)r;
 }
 
+/* Out of the way of the host's own descriptors, which begin at 3. */
+#define LOWEST_FD 200
+
+/*
+ * The lock belongs to the open file, which the mapping keeps open; but not on
+ * overlayfs, where what is mapped is the file below.  There the lock is free again
+ * once fd is closed: a descriptor is then kept, for good, to hold it.
+ */
+static void close_locked(long at, const char *name, long fd)
+{
+	long again;
+
+	sys_close((int)fd);
+	again = arch_syscall6(SYS_openat, at, (long)name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
+	if (sys_failed(again))
+		return;
+	if (!sys_failed(arch_syscall6(SYS_flock, again, LOCK_EX | LOCK_NB, 0, 0, 0, 0)))
+		arch_syscall6(SYS_fcntl, again, F_DUPFD_CLOEXEC, LOWEST_FD, 0, 0, 0);
+	sys_close((int)again);
+}
+
 void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const char **what,
 			long *error)
 {
@@ -221,7 +242,7 @@ void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const c
 		memory = map(fd, bytes, what, error);
 		if (!memory)
 			remove_at(at, made);
-		sys_close((int)fd);
+		close_locked(at, made, fd);
 	}
 	sys_close((int)at);
 	return memory;
