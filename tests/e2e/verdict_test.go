@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -188,12 +189,23 @@ func TestVerdict(t *testing.T) {
 			h.cmd.Process.Kill()
 			h.drain()
 			<-h.ended
+			if c.rule == "near_limit" && !hasDiskBelow(t.TempDir()) {
+				t.Skip("the near miss is page cache that can be reclaimed, and files here may be memory themselves (tmpfs)")
+			}
 			h, verdict = c.miss.look(t, c.rule)
 			if f := find(verdict, c.rule); f != nil {
 				t.Errorf("the near miss: %s\n%v", f.Text, h.accountNow())
 			}
 		})
 	}
+}
+
+// hasDiskBelow tells whether what is written there can be written back to a disk.
+// Below overlayfs may lie anything.
+func hasDiskBelow(dir string) bool {
+	const tmpfs, overlayfs = 0x01021994, 0x794c7630
+	var s syscall.Statfs_t
+	return syscall.Statfs(dir, &s) == nil && s.Type != tmpfs && s.Type != overlayfs
 }
 
 // makeSwap gives the machine a swap file for as long as the test runs.
