@@ -440,14 +440,21 @@ long ledger_copy(struct scratch *scratch, struct ledger_range **out)
 
 /* ---- reconciling ------------------------------------------------------ */
 
-/* Whether something old lies in the gap. */
+/* Whether something old lies in the gap.  A damaged tree must not lead in circles: always upwards.
+ */
 static bool any_older(uint64_t start, uint64_t end, uint32_t since)
 {
-	uint32_t node = first_above(start);
-
-	while (node && ledger_node(node)->start < end && ledger_node(node)->tick >= since)
-		node = first_above(ledger_node(node)->end);
-	return node && ledger_node(node)->start < end;
+	for (uint64_t at = start;;) {
+		uint32_t node = first_above(at);
+		const struct ledger_node *n = ledger_node(node);
+		if (!node || n->start >= end)
+			return false;
+		if (n->tick < since)
+			return true;
+		if (n->end <= at)
+			return false;
+		at = n->end;
+	}
 }
 
 static uint64_t forget_gap(uint64_t start, uint64_t end, uint32_t since)

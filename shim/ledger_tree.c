@@ -155,7 +155,7 @@ uint32_t ledger_tree_at_most(uint32_t tree, uint64_t address)
 			best = tree;
 		tree = n->start <= address ? n->right : n->left;
 	}
-	return best;
+	return broken ? 0 : best; /* so that who goes from node to node ends, too */
 }
 
 uint32_t ledger_tree_at_least(uint32_t tree, uint64_t address)
@@ -168,5 +168,5 @@ uint32_t ledger_tree_at_least(uint32_t tree, uint64_t address)
 			best = tree;
 		tree = n->start >= address ? n->left : n->right;
 	}
-	return best;
+	return broken ? 0 : best; /* so that who goes from node to node ends, too */
 }
