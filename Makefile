@@ -21,6 +21,7 @@ SHIM_SRC := \
 	shim/blackbox.c \
 	shim/blackbox_file.c \
 	shim/body.c \
+	shim/bridge.c \
 	shim/budget.c \
 	shim/capture.c \
 	shim/cfi.c \

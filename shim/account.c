@@ -51,7 +51,13 @@ static void split_go(struct account_job *job)
 	struct account_bytes *heap = &a->owners[OWNER_GO_HEAP];
 	struct account_bytes *stacks = &a->owners[OWNER_GO_STACKS];
 	gostats_read(job->scratch, job->go_heap_usable, &a->go);
-	uint64_t resident = gostats_stacks_resident(job->scratch, &job->go_heap);
+	bool by_package = a->go.runtime[CGOHEAP_GO_HEAP_STACKS] != UNKNOWN;
+	/* The runtime's count has the free spans that it keeps for stacks, too. */
+	uint64_t resident = by_package ? a->go.stacks_bytes
+				       : gostats_stacks_resident(job->scratch, &job->go_heap);
+	if (a->go.has_package && !by_package)
+		add_warning(job, "Go's own figures did not come within 100 ms: heap_live_bytes, "
+				 "metadata_bytes and runtime_metrics are missing");
 	stacks->known = resident != UNKNOWN;
 	if (!gosym_is_go()) { /* none, and that is known */
 		stacks->known = true;

@@ -20,6 +20,7 @@
 #define CGOHEAP_ACCOUNT_H
 
 #include "base.h"
+#include "bridge.h"
 #include "region.h"
 
 /* In the order they are shown.  Names: account_owner_name, fixed interface. */
@@ -69,13 +70,19 @@ struct allocator_stats {
 };
 
 struct go_stats {
-	/* From runtime.gcController where the binary has symbols and the figures are plausible;
+	/* From the Go package where the program has it (bridge.h); else from
+	 * runtime.gcController where the binary has symbols and the figures are plausible;
 	 * else UNKNOWN. */
 	uint64_t heap_in_use_bytes, heap_free_bytes, heap_released_bytes;
 	uint64_t stacks_bytes; /* what of the arenas is neither: stacks and the runtime's manual
 				  spans */
 	uint64_t mapped_ready_bytes, total_alloc_bytes;
-	const char *source; /* "runtime.gcController", "" */
+	/* From the Go package alone; the runtime's own counts, all of them. */
+	uint64_t metadata_bytes; /* what the runtime has mapped that is no arena */
+	uint64_t memory_limit;   /* GOMEMLIMIT as it is now; UNKNOWN too where there is none */
+	uint64_t runtime[CGOHEAP_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
+	const char *source;                   /* "runtime/metrics", "runtime.gcController", "" */
+	bool has_package;                     /* it is there, whether or not it answered in time */
 };
 
 struct process_stats { /* /proc/self/status, bytes; UNKNOWN where the kernel has no such line */

@@ -62,6 +62,60 @@ static void write_allocator(struct json *j, const struct account *a)
 		      a->c_blocks_touched_permille);
 }
 
+/* By enum cgoheap_bridge_figure. */
+static const char *const runtime_names[CGOHEAP_GO_FIGURES] = {
+	[CGOHEAP_GO_HEAP_FREE] = "/memory/classes/heap/free:bytes",
+	[CGOHEAP_GO_HEAP_OBJECTS] = "/memory/classes/heap/objects:bytes",
+	[CGOHEAP_GO_HEAP_RELEASED] = "/memory/classes/heap/released:bytes",
+	[CGOHEAP_GO_HEAP_STACKS] = "/memory/classes/heap/stacks:bytes",
+	[CGOHEAP_GO_HEAP_UNUSED] = "/memory/classes/heap/unused:bytes",
+	[CGOHEAP_GO_METADATA_MCACHE_FREE] = "/memory/classes/metadata/mcache/free:bytes",
+	[CGOHEAP_GO_METADATA_MCACHE_INUSE] = "/memory/classes/metadata/mcache/inuse:bytes",
+	[CGOHEAP_GO_METADATA_MSPAN_FREE] = "/memory/classes/metadata/mspan/free:bytes",
+	[CGOHEAP_GO_METADATA_MSPAN_INUSE] = "/memory/classes/metadata/mspan/inuse:bytes",
+	[CGOHEAP_GO_METADATA_OTHER] = "/memory/classes/metadata/other:bytes",
+	[CGOHEAP_GO_OS_STACKS] = "/memory/classes/os-stacks:bytes",
+	[CGOHEAP_GO_OTHER] = "/memory/classes/other:bytes",
+	[CGOHEAP_GO_PROFILING_BUCKETS] = "/memory/classes/profiling/buckets:bytes",
+	[CGOHEAP_GO_TOTAL] = "/memory/classes/total:bytes",
+	[CGOHEAP_GO_HEAP_LIVE] = "/gc/heap/live:bytes",
+	[CGOHEAP_GO_HEAP_GOAL] = "/gc/heap/goal:bytes",
+	[CGOHEAP_GO_ALLOCATED] = "/gc/heap/allocs:bytes",
+	[CGOHEAP_GO_MEMORY_LIMIT] = "/gc/gomemlimit:bytes",
+	[CGOHEAP_GO_GOROUTINES] = "/sched/goroutines:goroutines",
+};
+
+static void write_runtime(struct json *j, const struct go_stats *g)
+{
+	json_open(j, "runtime_metrics");
+	for (size_t i = 0; i < COUNT_OF(runtime_names); i++)
+		if (runtime_names[i])
+			known(j, runtime_names[i], g->runtime[i]);
+	json_close(j);
+}
+
+/* Objects are live, as the last collection found, or else dead or newer than that. */
+static void write_objects(struct json *j, const struct go_stats *g)
+{
+	uint64_t objects = g->runtime[CGOHEAP_GO_HEAP_OBJECTS];
+	uint64_t live = g->runtime[CGOHEAP_GO_HEAP_LIVE];
+	if (live != UNKNOWN && objects != UNKNOWN && live > objects)
+		live = objects; /* swept since */
+	known(j, "heap_objects_bytes", objects);
+	known(j, "heap_live_bytes", live);
+	json_known(j, "heap_dead_or_new_bytes", live != UNKNOWN && objects != UNKNOWN,
+		   objects - live);
+	known(j, "heap_unused_bytes", g->runtime[CGOHEAP_GO_HEAP_UNUSED]);
+}
+
+static void write_last_gc(struct json *j, uint64_t unix_ns)
+{
+	char time[JSON_TIME_BYTES] = "";
+	if (unix_ns != UNKNOWN && unix_ns != 0)
+		json_format_time(unix_ns, time);
+	json_string(j, "last_gc_time", *time ? time : NULL);
+}
+
 static void write_go(struct json *j, const struct go_stats *g)
 {
 	json_open(j, "go");
@@ -72,6 +126,13 @@ static void write_go(struct json *j, const struct go_stats *g)
 	known(j, "stacks_bytes", g->stacks_bytes);
 	known(j, "mapped_ready_bytes", g->mapped_ready_bytes);
 	known(j, "total_alloc_bytes", g->total_alloc_bytes);
+	known(j, "metadata_bytes", g->metadata_bytes);
+	write_objects(j, g);
+	known(j, "gc_goal_bytes", g->runtime[CGOHEAP_GO_HEAP_GOAL]);
+	known(j, "memory_limit_bytes", g->memory_limit);
+	known(j, "goroutines", g->runtime[CGOHEAP_GO_GOROUTINES]);
+	write_last_gc(j, g->runtime[CGOHEAP_GO_LAST_GC]);
+	write_runtime(j, g);
 	json_close(j);
 }
 

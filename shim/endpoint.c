@@ -15,13 +15,6 @@
 
 #define BACKLOG 16
 
-/*
- * The constructor opens files before main does.  A program that counts on its
- * first open being descriptor 3 (or selects over low numbers) keeps that: ours
- * are moved up here.
- */
-#define LOWEST_FD 200
-
 /* ---- saying what went wrong --------------------------------------------- */
 
 /* strerror may read message catalogues, which allocates. */
@@ -159,18 +152,6 @@ static int default_path(const char *runtime, char path[CONFIG_PATH_BYTES])
 
 /* ---- binding ------------------------------------------------------------ */
 
-static long move_up(long fd)
-{
-	long high;
-	if (fd < 0)
-		return fd;
-	high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, LOWEST_FD, 0, 0, 0);
-	if (high < 0)
-		return fd; /* the limit is below that */
-	sys_close((int)fd);
-	return high;
-}
-
 static bool somebody_answers(const struct sockaddr_un *address)
 {
 	long fd = net_socket(AF_UNIX);
@@ -243,7 +224,7 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config,
 	} else {
 		strcpy(address.sun_path, path);
 	}
-	long fd = move_up(net_socket(AF_UNIX));
+	long fd = net_move_up(net_socket(AF_UNIX));
 	if (fd < 0)
 		return complain_error(address.sun_path, "cannot make a socket", fd,
 				      "see what limits this process");
@@ -291,7 +272,7 @@ int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint1
 	};
 	*own = OWN_FD_NONE;
 	*bound = 0;
-	long fd = move_up(net_socket(AF_INET));
+	long fd = net_move_up(net_socket(AF_INET));
 	if (fd < 0)
 		return complain_tcp(address, port, fd);
 	long r = listen_tcp((int)fd, &in);

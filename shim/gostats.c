@@ -127,16 +127,10 @@ static bool is_plausible(const struct controller *c, uint64_t heap_usable_bytes)
 	       sum <= heap_usable_bytes && c->total_alloc >= c->total_free;
 }
 
-void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out)
+static void read_variables(struct scratch *scratch, uint64_t heap_usable_bytes,
+			   struct go_stats *out)
 {
 	struct controller c;
-	*out = (struct go_stats){.heap_in_use_bytes = UNKNOWN,
-				 .heap_free_bytes = UNKNOWN,
-				 .heap_released_bytes = UNKNOWN,
-				 .stacks_bytes = UNKNOWN,
-				 .mapped_ready_bytes = UNKNOWN,
-				 .total_alloc_bytes = UNKNOWN,
-				 .source = ""};
 	look_up(scratch);
 	uint64_t address = variables.address[GC_CONTROLLER];
 	if (!address || !release_is_known() ||
@@ -150,6 +144,62 @@ void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go
 	out->total_alloc_bytes = c.total_alloc;
 	out->stacks_bytes = heap_usable_bytes - c.heap_in_use - c.heap_free - c.heap_released;
 	out->source = "runtime.gcController";
+}
+
+/* ---- the Go package's --------------------------------------------------- */
+
+/* UNKNOWN where one of them is, or they are no figures at all. */
+static uint64_t sum_of(const uint64_t *figures, size_t first, size_t last)
+{
+	uint64_t sum = 0;
+	for (size_t i = first; i <= last; i++)
+		if (figures[i] == UNKNOWN || __builtin_add_overflow(sum, figures[i], &sum))
+			return UNKNOWN;
+	return sum;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return sum_of((const uint64_t[]){a, b}, 0, 1);
+}
+
+/* The sums as runtime.MemStats has them: HeapInuse, HeapIdle less HeapReleased, and so on. */
+static bool read_package(struct go_stats *out)
+{
+	uint64_t *f = out->runtime;
+	if (!bridge_read_figures(f))
+		return false;
+	out->heap_in_use_bytes = plus(f[CGOHEAP_GO_HEAP_OBJECTS], f[CGOHEAP_GO_HEAP_UNUSED]);
+	out->heap_free_bytes = f[CGOHEAP_GO_HEAP_FREE];
+	out->heap_released_bytes = f[CGOHEAP_GO_HEAP_RELEASED];
+	out->stacks_bytes = f[CGOHEAP_GO_HEAP_STACKS];
+	out->metadata_bytes =
+		sum_of(f, CGOHEAP_GO_METADATA_MCACHE_FREE, CGOHEAP_GO_PROFILING_BUCKETS);
+	out->total_alloc_bytes = f[CGOHEAP_GO_ALLOCATED];
+	if (f[CGOHEAP_GO_TOTAL] != UNKNOWN && f[CGOHEAP_GO_HEAP_RELEASED] <= f[CGOHEAP_GO_TOTAL])
+		out->mapped_ready_bytes = f[CGOHEAP_GO_TOTAL] - f[CGOHEAP_GO_HEAP_RELEASED];
+	if (f[CGOHEAP_GO_MEMORY_LIMIT] < INT64_MAX)
+		out->memory_limit = f[CGOHEAP_GO_MEMORY_LIMIT];
+	out->source = "runtime/metrics";
+	return true;
+}
+
+void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out)
+{
+	*out = (struct go_stats){.heap_in_use_bytes = UNKNOWN,
+				 .heap_free_bytes = UNKNOWN,
+				 .heap_released_bytes = UNKNOWN,
+				 .stacks_bytes = UNKNOWN,
+				 .mapped_ready_bytes = UNKNOWN,
+				 .total_alloc_bytes = UNKNOWN,
+				 .metadata_bytes = UNKNOWN,
+				 .memory_limit = UNKNOWN,
+				 .source = "",
+				 .has_package = bridge_is_attached()};
+	for (size_t i = 0; i < COUNT_OF(out->runtime); i++)
+		out->runtime[i] = UNKNOWN;
+	if (!read_package(out))
+		read_variables(scratch, heap_usable_bytes, out);
 }
 
 /* ---- stacks ------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
- * What the Go runtime's own variables say of its memory, where the binary has
- * symbols: no help of the program's, no call into Go, nothing stopped.
+ * What the Go runtime says of its memory: by the Go package, where the program
+ * has it (bridge.h); else by its own variables, where the binary has symbols,
+ * with no help of the program's.  No call into Go, nothing stopped.
  *
  * runtime.gcController has the heap's figures (same offsets in Go 1.21 to 1.27);
  * runtime.allgs leads to every goroutine's stack.  Both are read while the
@@ -15,8 +16,8 @@
 
 /*
  * heap_usable_bytes: of the runtime's arenas, without reservations.  All UNKNOWN
- * and source "" where the binary is stripped, of another release, or the figures
- * contradict each other.
+ * and source "" where there is no package that answers in time, and the binary is
+ * stripped, of another release, or the figures contradict each other.  Server's thread.
  */
 void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out);
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "bridge.h"
 #include "earlymaps.h"
 #include "forked.h"
 #include "live.h"
@@ -229,4 +230,12 @@ EXPORT int dlclose(void *handle)
 	int result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
 	unwind_c_forget();
 	return result;
+}
+
+/* ---- the Go package ------------------------------------------------------ */
+
+EXPORT int cgoheap_bridge_v1(uint32_t protocol, const char *version, enum cgoheap_bridge_want want,
+			     struct cgoheap_bridge_about *about)
+{
+	return bridge_want(protocol, version, want, about);
 }

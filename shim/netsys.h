@@ -17,6 +17,32 @@ static inline long net_socket(int family)
 			     0, 0);
 }
 
+/* Two ends of one connection, within this process. */
+static inline long net_pair(int type, int pair[2])
+{
+	return arch_syscall6(SYS_socketpair, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			     (long)pair, 0, 0);
+}
+
+/*
+ * The constructor opens files before main does.  A program that counts on its
+ * first open being descriptor 3 (or selects over low numbers) keeps that: ours
+ * are moved up here.
+ */
+#define NET_LOWEST_FD 200
+
+static inline long net_move_up(long fd)
+{
+	long high;
+	if (fd < 0)
+		return fd;
+	high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, NET_LOWEST_FD, 0, 0, 0);
+	if (high < 0)
+		return fd; /* the limit is below that */
+	sys_close((int)fd);
+	return high;
+}
+
 static inline long net_bind(int fd, const void *address, size_t n)
 {
 	return arch_syscall6(SYS_bind, fd, (long)address, (long)n, 0, 0, 0);

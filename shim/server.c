@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "blackbox.h"
+#include "bridge.h"
 #include "connection.h"
 #include "control.h"
 #include "endpoint.h"
@@ -24,6 +25,7 @@
 #define PAUSE_NS UINT64_C(100000000)
 
 enum { UNIX, TCP, LISTENERS };
+enum { INBOX = LISTENERS, FIRST_CONNECTION }; /* what is polled, by place */
 
 static struct {
 	struct own_fd listeners[LISTENERS];
@@ -50,6 +52,7 @@ int server_bind(const struct config *config)
 	if (config->listen && endpoint_open_tcp(&server.listeners[TCP], config->listen_address,
 						config->listen_port, &server.tcp_port) != 0)
 		result = -1;
+	bridge_open();
 	return result;
 }
 
@@ -85,11 +88,11 @@ static bool peer_may_ask(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static void greet(struct connection *c, int fd, int listener, bool is_spare)
+static void greet(struct connection *c, int fd, int from, bool is_spare)
 {
 	connection_close(c);
-	connection_open(c, fd, listener == TCP);
-	if (listener == UNIX && !peer_may_ask(fd))
+	connection_open(c, fd, from == TCP);
+	if (from == UNIX && !peer_may_ask(fd))
 		connection_refuse(c, 403, "only the user this process runs as, or root, may ask");
 	else if (is_spare)
 		connection_refuse(c, 503, "8 requests are under way: wait for one to end");
@@ -135,6 +138,20 @@ static void listener_step(int listener, short events)
 		accept_one(listener);
 }
 
+/* One a turn, as above. */
+static void inbox_step(short events)
+{
+	bool is_spare;
+	int fd = events != 0 ? bridge_accept() : -1;
+	if (fd < 0)
+		return;
+	struct connection *c = room_for_one(&is_spare);
+	if (c != NULL)
+		greet(c, fd, INBOX, is_spare);
+	else
+		sys_close(fd);
+}
+
 /* ---- one turn ----------------------------------------------------------- */
 
 static void sleep_until(uint64_t *wait_ns, uint64_t then_ns, uint64_t now_ns)
@@ -144,7 +161,7 @@ static void sleep_until(uint64_t *wait_ns, uint64_t then_ns, uint64_t now_ns)
 		*wait_ns = left;
 }
 
-/* What to poll for: the listeners, then the connections, each at its own index. */
+/* What to poll for: the listeners, the inbox, then the connections, each at its own index. */
 static uint64_t prepare(struct pollfd *list, uint64_t wait_ns)
 {
 	uint64_t now_ns = control_monotonic_ns();
@@ -157,10 +174,11 @@ static uint64_t prepare(struct pollfd *list, uint64_t wait_ns)
 			.fd = may_accept ? server.listeners[i].fd : -1,
 			.events = POLLIN,
 		};
+	list[INBOX] = (struct pollfd){.fd = may_accept ? bridge_inbox() : -1, .events = POLLIN};
 	for (int i = 0; i < SERVED + SPARE; i++) {
 		const struct connection *c = &server.connections[i];
 		bool is_free = c->state == CONNECTION_FREE;
-		list[LISTENERS + i] = (struct pollfd){
+		list[FIRST_CONNECTION + i] = (struct pollfd){
 			.fd = is_free ? -1 : c->own.fd,
 			.events = connection_events(c),
 		};
@@ -196,7 +214,7 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 
 static void turn(void)
 {
-	struct pollfd list[LISTENERS + SERVED + SPARE];
+	struct pollfd list[FIRST_CONNECTION + SERVED + SPARE];
 	uint64_t wait_ns = control_tick(), moment_ns = blackbox_tick();
 	wait_ns = prepare(list, wait_ns < moment_ns ? wait_ns : moment_ns);
 	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
@@ -205,9 +223,10 @@ static void turn(void)
 	uint64_t now_ns = control_monotonic_ns();
 	/* Connections first: one that ends here makes room for one that comes. */
 	for (int i = 0; i < SERVED + SPARE; i++)
-		connection_step(&server.connections[i], list[LISTENERS + i].revents, now_ns);
+		connection_step(&server.connections[i], list[FIRST_CONNECTION + i].revents, now_ns);
 	for (int i = 0; i < LISTENERS; i++)
 		listener_step(i, list[i].revents);
+	inbox_step(list[INBOX].revents);
 }
 
 /* ---- the thread --------------------------------------------------------- */
@@ -234,13 +253,22 @@ static void give_up(int error)
 		lose_listener(i);
 }
 
+/* Whether there is anybody to serve. */
+static bool is_wanted(void)
+{
+	return server.listeners[UNIX].fd >= 0 || server.listeners[TCP].fd >= 0 ||
+	       blackbox_is_on() || bridge_is_wanted();
+}
+
 int server_start(void)
 {
 	int saved_errno = errno;
+	if (LOAD(&server.started))
+		return 0;
+	if (!is_wanted())
+		return -1;
 	if (__atomic_exchange_n(&server.started, true, __ATOMIC_ACQ_REL))
 		return 0;
-	if (server.listeners[UNIX].fd < 0 && server.listeners[TCP].fd < 0 && !blackbox_is_on())
-		return -1;
 	uint8_t before = sample_enter_as(BUSY_OWN);
 	int error = ownthread_create(run);
 	if (error == 0)
@@ -259,6 +287,7 @@ void server_after_fork_in_child(void)
 	worker_after_fork_in_child();
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
+	bridge_forget();
 	for (int i = 0; i < SERVED + SPARE; i++)
 		connection_forget(&server.connections[i]);
 }

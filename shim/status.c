@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge.h"
 #include "budget.h"
 #include "capture.h"
 #include "control.h"
@@ -163,6 +164,14 @@ static void write_overhead(struct json *j)
 	json_close(j);
 }
 
+static void write_package(struct json *j)
+{
+	json_open(j, "go_package");
+	json_string(j, "version", bridge_is_attached() ? bridge_package_version() : NULL);
+	json_number(j, "missed", bridge_missed());
+	json_close(j);
+}
+
 static void write_host(struct json *j)
 {
 	char executable[4096];
@@ -187,6 +196,7 @@ int status_write_json(struct sink *sink)
 	write_memory(&j);
 	write_overhead(&j);
 	write_host(&j);
+	write_package(&j);
 	json_close(&j);
 	return json_finish(&j);
 }
