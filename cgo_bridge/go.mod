@@ -1,0 +1,3 @@
+module cgoheap/cgo_bridge
+
+go 1.21

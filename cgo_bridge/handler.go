@@ -1,0 +1,117 @@
+package cgo_bridge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+var served = []ProfileKind{ProfileC, ProfileAll, ProfileMemory}
+
+func init() {
+	for _, kind := range served {
+		http.Handle("/debug/pprof/"+string(kind), Handler())
+	}
+}
+
+// Handler serves the profiles for a mux of the program's own. The last part of
+// the path says which: .../cgoheap, .../allheap or .../memory, wherever it is put:
+//
+//	mux.Handle("/debug/pprof/cgoheap", cgo_bridge.Handler())
+//
+// Parameters are those of the library's own pages: debug, seconds, older, symbols
+// and frames for cgoheap; and gc=1, as Go's heap profile has it, for allheap and
+// memory. GET and HEAD only: nothing can be changed through it. Without the
+// library it answers 404, and says how to start the program with it.
+func Handler() http.Handler { return http.HandlerFunc(serve) }
+
+func serve(w http.ResponseWriter, r *http.Request) {
+	kind := ProfileKind(path.Base(r.URL.Path))
+	if !isServed(kind) {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("no profile %q here: there are cgoheap, allheap and memory", kind))
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		refuse(w, http.StatusMethodNotAllowed, "use GET")
+		return
+	}
+	query := r.URL.Query()
+	if problem := tooLong(r, query.Get("seconds")); problem != "" {
+		refuse(w, http.StatusBadRequest, problem)
+		return
+	}
+	if kind != ProfileC && query.Has("gc") {
+		if on, err := strconv.ParseBool(query.Get("gc")); err != nil || !on && query.Get("gc") != "0" {
+			refuse(w, http.StatusBadRequest, fmt.Sprintf("gc=%q is not understood: give 1 or 0", query.Get("gc")))
+			return
+		} else if on && Loaded() {
+			runtime.GC()
+		}
+		query.Del("gc")
+	}
+	answer, err := request(r.Context(), r.Method, "/debug/pprof/"+string(kind), query)
+	if err != nil {
+		refuse(w, statusOf(err), err.Error())
+		return
+	}
+	defer answer.Body.Close()
+	forward(w, answer)
+}
+
+func isServed(kind ProfileKind) bool {
+	for _, k := range served {
+		if k == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// tooLong says where the server would give up before the profile is due, as net/http/pprof does.
+func tooLong(r *http.Request, seconds string) string {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	n, err := strconv.ParseFloat(seconds, 64)
+	if !ok || err != nil || server.WriteTimeout == 0 || n < server.WriteTimeout.Seconds() {
+		return ""
+	}
+	return fmt.Sprintf("seconds=%s is not within the server's WriteTimeout of %s", seconds, server.WriteTimeout.Round(time.Millisecond))
+}
+
+// statusOf an error that is no answer of the library's.
+func statusOf(err error) int {
+	var version *VersionError
+	if errors.Is(err, ErrNotPreloaded) || errors.As(err, &version) {
+		return http.StatusNotFound
+	}
+	return http.StatusServiceUnavailable
+}
+
+func refuse(w http.ResponseWriter, status int, line string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Go-Pprof", "1") // go tool pprof then shows the line
+	w.WriteHeader(status)
+	fmt.Fprintln(w, line)
+}
+
+func forward(w http.ResponseWriter, answer *http.Response) {
+	h := w.Header()
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Disposition", "Allow"} {
+		if value := answer.Header.Get(name); value != "" {
+			h.Set(name, value)
+		}
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	if answer.StatusCode != http.StatusOK {
+		h.Set("X-Go-Pprof", "1")
+	}
+	w.WriteHeader(answer.StatusCode)
+	io.Copy(w, answer.Body)
+}
