@@ -29,6 +29,7 @@ SHIM_SRC := \
 	shim/config.c \
 	shim/connection.c \
 	shim/control.c \
+	shim/dwarfbytes.c \
 	shim/earlymaps.c \
 	shim/elffile.c \
 	shim/elfsym.c \
