@@ -16,6 +16,7 @@ SHIM_SRC := \
 	shim/account_json.c \
 	shim/account_live.c \
 	shim/account_pass.c \
+	shim/account_top.c \
 	shim/allocator.c \
 	shim/answers_memory.c \
 	shim/blackbox.c \
