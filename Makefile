@@ -20,6 +20,7 @@ SHIM_SRC := \
 	shim/allocator.c \
 	shim/answers_memory.c \
 	shim/blackbox.c \
+	shim/blackbox_account.c \
 	shim/blackbox_file.c \
 	shim/body.c \
 	shim/budget.c \
