@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 	"time"
 )
 
@@ -12,7 +13,7 @@ import (
 // into what /v1/account says, so that it is shown and judged as explain does.
 
 const (
-	boxAccountBytes    = 3880
+	boxAccountBytes    = 4088
 	boxOwners          = 20
 	boxOwnerNameBytes  = 24
 	boxTop             = 10
@@ -53,6 +54,7 @@ type boxAccountJSON struct {
 		Stacks      *uint64 `json:"stacks_bytes"`
 		MappedReady *uint64 `json:"mapped_ready_bytes"`
 		TotalAlloc  *uint64 `json:"total_alloc_bytes"`
+		boxRuntimeJSON
 	} `json:"go"`
 	Process struct {
 		RSS      *uint64 `json:"vm_rss_bytes"`
@@ -81,6 +83,72 @@ type boxAccountJSON struct {
 	ThreadStacks  *uint64       `json:"thread_stacks"`
 	MmapTop       []boxMmapJSON `json:"c_mmap_top"`
 	Warnings      []string      `json:"warnings"`
+}
+
+// boxRuntimeJSON is what the Go package tells.
+type boxRuntimeJSON struct {
+	Metadata    *uint64    `json:"metadata_bytes"`
+	Objects     *uint64    `json:"heap_objects_bytes"`
+	Live        *uint64    `json:"heap_live_bytes"`
+	DeadOrNew   *uint64    `json:"heap_dead_or_new_bytes"`
+	Unused      *uint64    `json:"heap_unused_bytes"`
+	Goal        *uint64    `json:"gc_goal_bytes"`
+	MemoryLimit *uint64    `json:"memory_limit_bytes"`
+	Goroutines  *uint64    `json:"goroutines"`
+	LastGC      *time.Time `json:"last_gc_time"`
+	Metrics     object     `json:"runtime_metrics"`
+}
+
+// Places in the runtime's figures: enum cgoheap_bridge_figure.
+const (
+	boxGoFigures  = 24
+	boxGoObjects  = 1
+	boxGoUnused   = 4
+	boxGoLive     = 14
+	boxGoGoal     = 15
+	boxGoRoutines = 18
+	boxGoLastGC   = 19
+)
+
+// boxGoMetrics are the names of those that runtime/metrics has, by place.
+var boxGoMetrics = []string{
+	"/memory/classes/heap/free:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/released:bytes",
+	"/memory/classes/heap/stacks:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/metadata/mcache/free:bytes",
+	"/memory/classes/metadata/mcache/inuse:bytes", "/memory/classes/metadata/mspan/free:bytes",
+	"/memory/classes/metadata/mspan/inuse:bytes", "/memory/classes/metadata/other:bytes", "/memory/classes/os-stacks:bytes",
+	"/memory/classes/other:bytes", "/memory/classes/profiling/buckets:bytes", "/memory/classes/total:bytes",
+	"/gc/heap/live:bytes", "/gc/heap/goal:bytes", "/gc/heap/allocs:bytes", "/gc/gomemlimit:bytes", "/sched/goroutines:goroutines",
+}
+
+func (r *boxFields) runtime() (j boxRuntimeJSON) {
+	r.figures(&j.Metadata, &j.MemoryLimit)
+	var raw [boxGoFigures]uint64
+	var figures [boxGoFigures]*uint64
+	for i := range raw {
+		raw[i] = r.u64()
+		figures[i] = boxFigure(raw[i])
+	}
+	j.Objects, j.Unused, j.Goal, j.Goroutines = figures[boxGoObjects], figures[boxGoUnused], figures[boxGoGoal], figures[boxGoRoutines]
+	if live := figures[boxGoLive]; live != nil {
+		j.Live = live
+		if j.Objects != nil {
+			least := min(*live, *j.Objects) // swept since
+			dead := *j.Objects - least
+			j.Live, j.DeadOrNew = &least, &dead
+		}
+	}
+	if ns := figures[boxGoLastGC]; ns != nil && *ns != 0 {
+		at := unixNano(*ns).UTC()
+		j.LastGC = &at
+	}
+	for i, name := range boxGoMetrics {
+		value := json.RawMessage("null")
+		if raw[i] != boxUnknown { // "no limit" is a figure here, and no machine has it
+			value = json.RawMessage(strconv.FormatUint(raw[i], 10))
+		}
+		j.Metrics = append(j.Metrics, member{name, value})
+	}
+	return j
 }
 
 type boxOwnerJSON struct {
@@ -184,6 +252,7 @@ func (b *blackbox) accountBody(symbols *boxSymbols) []byte {
 	g := &a.Go
 	r.figures(&g.InUse, &g.Free, &g.Released, &g.Stacks, &g.MappedReady, &g.TotalAlloc)
 	g.Source = r.known(32)
+	g.boxRuntimeJSON = r.runtime()
 	p := &a.Process
 	r.figures(&p.RSS, &p.RSSAnon, &p.RSSFile, &p.RSSShmem, &p.Data, &p.Stk, &p.Size, &p.Swap, &p.HWM, &p.Threads)
 	c := &a.Cgroup

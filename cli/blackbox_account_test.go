@@ -38,6 +38,19 @@ func smallAccount(sequence uint64) []byte {
 	text("glibc", 32)
 	figures(6)
 	text("runtime.gcController", 32)
+	put(uint64(77), boxUnknown) // metadata, memory_limit
+	for i := uint64(0); i < boxGoFigures; i++ {
+		switch {
+		case i == boxGoLive:
+			put(uint64(600))
+		case i == boxGoLastGC:
+			put(uint64(smallAccountTime))
+		case i > boxGoLastGC:
+			put(boxUnknown)
+		default:
+			put(1000 + i)
+		}
+	}
 	figures(9)
 	put(boxUnknown)
 	put(uint64(2))
@@ -107,6 +120,10 @@ int main(void)
 	a.go.heap_in_use = next(), a.go.heap_free = next(), a.go.heap_released = next(), a.go.stacks = next();
 	a.go.mapped_ready = next(), a.go.total_alloc = next();
 	strcpy(a.go.source, "runtime.gcController");
+	a.go.metadata = 77, a.go.memory_limit = UINT64_MAX;
+	for (int i = 0; i < BLACKBOX_GO_FIGURES; i++)
+		a.go.runtime[i] = i < CGOHEAP_GO_FIGURES ? 1000 + i : UINT64_MAX;
+	a.go.runtime[CGOHEAP_GO_HEAP_LIVE] = 600, a.go.runtime[CGOHEAP_GO_LAST_GC] = a.realtime_ns;
 	a.process.rss = next(), a.process.anon = next(), a.process.file = next(), a.process.shmem = next();
 	a.process.data = next(), a.process.stk = next(), a.process.size = next(), a.process.swap = next();
 	a.process.hwm = next(), a.process.threads = UINT64_MAX;
@@ -156,7 +173,16 @@ const smallAccountBody = `{"rss_bytes":419430400,"owners":[` +
 	`"allocator":{"name":"glibc","in_use_bytes":7340032,"free_bytes":8388608,"mapped_bytes":9437184,"system_bytes":10485760,"arenas":11534336,"nanoseconds":12582912},` +
 	`"c_live_estimate":{"bytes":1048576,"standard_error_bytes":2097152,"sample_bytes":3145728},"c_blocks_resident_ratio":0.985,` +
 	`"go":{"source":"runtime.gcController","heap_in_use_bytes":13631488,"heap_free_bytes":14680064,"heap_released_bytes":15728640,` +
-	`"stacks_bytes":16777216,"mapped_ready_bytes":17825792,"total_alloc_bytes":18874368},` +
+	`"stacks_bytes":16777216,"mapped_ready_bytes":17825792,"total_alloc_bytes":18874368,"metadata_bytes":77,` +
+	`"heap_objects_bytes":1001,"heap_live_bytes":600,"heap_dead_or_new_bytes":401,"heap_unused_bytes":1004,"gc_goal_bytes":1015,` +
+	`"memory_limit_bytes":null,"goroutines":1018,"last_gc_time":"2023-11-14T22:14:39.2Z","runtime_metrics":{` +
+	`"/memory/classes/heap/free:bytes":1000,"/memory/classes/heap/objects:bytes":1001,"/memory/classes/heap/released:bytes":1002,` +
+	`"/memory/classes/heap/stacks:bytes":1003,"/memory/classes/heap/unused:bytes":1004,"/memory/classes/metadata/mcache/free:bytes":1005,` +
+	`"/memory/classes/metadata/mcache/inuse:bytes":1006,"/memory/classes/metadata/mspan/free:bytes":1007,` +
+	`"/memory/classes/metadata/mspan/inuse:bytes":1008,"/memory/classes/metadata/other:bytes":1009,"/memory/classes/os-stacks:bytes":1010,` +
+	`"/memory/classes/other:bytes":1011,"/memory/classes/profiling/buckets:bytes":1012,"/memory/classes/total:bytes":1013,` +
+	`"/gc/heap/live:bytes":600,"/gc/heap/goal:bytes":1015,"/gc/heap/allocs:bytes":1016,"/gc/gomemlimit:bytes":1017,` +
+	`"/sched/goroutines:goroutines":1018}},` +
 	`"process":{"vm_rss_bytes":19922944,"rss_anon_bytes":20971520,"rss_file_bytes":22020096,"rss_shmem_bytes":23068672,"vm_data_bytes":24117248,` +
 	`"vm_stk_bytes":25165824,"vm_size_bytes":26214400,"vm_swap_bytes":27262976,"vm_hwm_bytes":28311552,"threads":null},` +
 	`"cgroup":{"version":2,"path":"/a.slice/b","current_bytes":29360128,"limit_bytes":30408704,"anon_bytes":31457280,"file_bytes":32505856,` +

@@ -37,7 +37,8 @@
 
 #define BLACKBOX_MODULES    512
 #define BLACKBOX_MOMENTS    3600
-#define BLACKBOX_GO_TABLES  7 /* names, cutab, filetab, pctab, funcs, ftab, gofunc */
+#define BLACKBOX_GO_FIGURES 24 /* places */
+#define BLACKBOX_GO_TABLES  7  /* names, cutab, filetab, pctab, funcs, ftab, gofunc */
 #define BLACKBOX_PATH_BYTES 256
 #define BLACKBOX_OWNERS     20 /* room */
 #define BLACKBOX_ACCOUNTS   2
@@ -107,6 +108,8 @@ struct blackbox_account {
 	struct {
 		uint64_t heap_in_use, heap_free, heap_released, stacks, mapped_ready, total_alloc;
 		char source[32];
+		uint64_t metadata, memory_limit;
+		uint64_t runtime[BLACKBOX_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
 	} go;
 	struct {
 		uint64_t rss, anon, file, shmem, data, stk, size, swap, hwm, threads;
@@ -152,9 +155,9 @@ static_assert(sizeof(struct blackbox_module) == 368, "region layout");
 static_assert(sizeof(struct blackbox_moment) == 272, "region layout");
 static_assert(sizeof(struct blackbox_owner) == 72, "region layout");
 static_assert(offsetof(struct blackbox_account, allocator) == 104, "region layout");
-static_assert(offsetof(struct blackbox_account, cgroup) == 344, "region layout");
-static_assert(offsetof(struct blackbox_account, owners) == 664, "region layout");
-static_assert(sizeof(struct blackbox_account) == 3880, "region layout");
+static_assert(offsetof(struct blackbox_account, cgroup) == 552, "region layout");
+static_assert(offsetof(struct blackbox_account, owners) == 872, "region layout");
+static_assert(sizeof(struct blackbox_account) == 4088, "region layout");
 static_assert(offsetof(struct blackbox, accounts) == 584, "region layout");
 
 /*

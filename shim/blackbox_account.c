@@ -8,6 +8,7 @@
 
 #include "control.h"
 
+static_assert((int)CGOHEAP_GO_FIGURES <= BLACKBOX_GO_FIGURES, "a new figure needs room");
 static_assert(OWNER_COUNT <= BLACKBOX_OWNERS, "a new owner needs room");
 static_assert(ACCOUNT_WARNINGS <= BLACKBOX_WARNINGS, "a new warning needs room");
 
@@ -54,6 +55,10 @@ static void write_go(struct blackbox_account *out, const struct go_stats *g)
 	out->go.mapped_ready = g->mapped_ready_bytes;
 	out->go.total_alloc = g->total_alloc_bytes;
 	copy_text(out->go.source, sizeof out->go.source, g->source);
+	out->go.metadata = g->metadata_bytes;
+	out->go.memory_limit = g->memory_limit;
+	for (size_t i = 0; i < BLACKBOX_GO_FIGURES; i++)
+		out->go.runtime[i] = i < COUNT_OF(g->runtime) ? g->runtime[i] : UNKNOWN;
 }
 
 static void write_kernel(struct blackbox_account *out, const struct process_stats *p,
