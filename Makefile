@@ -36,6 +36,7 @@ SHIM_SRC := \
 	shim/forked.c \
 	shim/forks.c \
 	shim/glibcheap.c \
+	shim/goheap.c \
 	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \
