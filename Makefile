@@ -37,6 +37,7 @@ SHIM_SRC := \
 	shim/forks.c \
 	shim/glibcheap.c \
 	shim/goheap.c \
+	shim/golabels.c \
 	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \
@@ -45,6 +46,7 @@ SHIM_SRC := \
 	shim/init.c \
 	shim/interpose.c \
 	shim/json.c \
+	shim/labelsets.c \
 	shim/ledger.c \
 	shim/ledger_piece.c \
 	shim/ledger_tree.c \
@@ -61,6 +63,7 @@ SHIM_SRC := \
 	shim/procinfo.c \
 	shim/profile.c \
 	shim/profile_job.c \
+	shim/profile_labels.c \
 	shim/profile_memory.c \
 	shim/profile_places.c \
 	shim/profile_proto.c \
