@@ -158,7 +158,7 @@ static bool moduledata_accept(const struct image *image, const struct moduledata
 SCANS static bool moduledata_plausible(const struct image *image, const struct moduledata *md)
 {
 	return md->names.start > md->header && md->names.start - md->header <= PAGE_BYTES &&
-	       md->names.len == md->names.cap && md->minpc == md->text &&
+	       md->names.len == md->names.cap && md->minpc == md->text && md->header % 8 == 0 &&
 	       image_holds(image, md->header, sizeof(struct pc_header));
 }
 
