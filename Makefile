@@ -36,7 +36,7 @@ SHIM_SRC := \
 	shim/forked.c \
 	shim/forks.c \
 	shim/glibcheap.c \
-	shim/goheap.c \
+	shim/goarena.c \
 	shim/golabels.c \
 	shim/gostats.c \
 	shim/gosym.c \

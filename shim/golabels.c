@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "arch.h"
-#include "goheap.h"
+#include "goarena.h"
 #include "gosym.h"
 #include "gotables.h"
 
@@ -93,7 +93,7 @@ const char *golabels_status(void)
 /* Where labels and their texts lie, mostly: the heap and the program's constants. */
 static bool is_there(struct memory *memory, uint64_t address, uint64_t bytes)
 {
-	return goheap_holds(address, bytes) || gotables_hold(gosym_tables(), address, bytes) ||
+	return goarena_holds(address, bytes) || gotables_hold(gosym_tables(), address, bytes) ||
 	       memory_holds(memory, address, bytes);
 }
 

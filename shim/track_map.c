@@ -8,7 +8,7 @@
 #include "arch.h"
 #include "capture.h"
 #include "control.h"
-#include "goheap.h"
+#include "goarena.h"
 #include "ledger.h"
 #include "live.h"
 #include "mapcaller.h"
@@ -164,7 +164,7 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 	int before;
 
 	if (flags & MAP_FIXED)
-		goheap_forget((uint64_t)p, (uint64_t)p + mapped_bytes(n, flags));
+		goarena_forget((uint64_t)p, (uint64_t)p + mapped_bytes(n, flags));
 	got = real.mmap(p, n, prot, flags, fd, offset);
 	if (got == MAP_FAILED)
 		return got;
@@ -181,7 +181,7 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 				   ((flags & MAP_TYPE) == MAP_PRIVATE ? 0 : LEDGER_SHARED))};
 	ledger_map(&range);
 	if (range.kind == LEDGER_GO_HEAP && (prot & PROT_READ))
-		goheap_note(range.start, range.end);
+		goarena_note(range.start, range.end);
 	errno = before;
 	return got;
 }
@@ -193,7 +193,7 @@ int track_munmap(void *p, size_t n)
 	uint32_t held = ledger_hold((uint64_t)p, n);
 	int result, before;
 
-	goheap_forget((uint64_t)p, (uint64_t)p + n);
+	goarena_forget((uint64_t)p, (uint64_t)p + n);
 	result = real.munmap(p, n);
 	before = errno;
 	if (result)
@@ -210,7 +210,7 @@ int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
 	int result, before;
 
 	if (!(prot & PROT_READ))
-		goheap_forget((uint64_t)p, (uint64_t)p + n);
+		goarena_forget((uint64_t)p, (uint64_t)p + n);
 	result = real.mprotect(p, n, prot);
 	before = errno;
 	if (result)
@@ -273,9 +273,9 @@ void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_
 	void *got;
 	int before;
 
-	goheap_forget((uint64_t)p, (uint64_t)p + old);
+	goarena_forget((uint64_t)p, (uint64_t)p + old);
 	if (flags & MREMAP_FIXED)
-		goheap_forget((uint64_t)to, (uint64_t)to + new);
+		goarena_forget((uint64_t)to, (uint64_t)to + new);
 	got = real.mremap(p, old, new, flags, to);
 	before = errno;
 	r.to = (uint64_t)got;

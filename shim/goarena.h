@@ -13,20 +13,20 @@
  * Facts by source: runtime/mheap.go (grow), runtime/mem_linux.go, Go 1.21 to 1.27.
  * All functions: any thread, lock-free, async-signal-safe.
  */
-#ifndef CGOHEAP_GOHEAP_H
-#define CGOHEAP_GOHEAP_H
+#ifndef CGOHEAP_GOARENA_H
+#define CGOHEAP_GOARENA_H
 
 #include "base.h"
 
-#define GOHEAP_CHUNK_BYTES (4 * MIB)
+#define GOARENA_CHUNK_BYTES (4 * MIB)
 
 /* The runtime has made [start, end) readable: the whole chunks in it count from now on. */
-void goheap_note(uint64_t start, uint64_t end);
+void goarena_note(uint64_t start, uint64_t end);
 
 /* About to go, or to be mapped over: none of it counts any more. */
-void goheap_forget(uint64_t start, uint64_t end);
+void goarena_forget(uint64_t start, uint64_t end);
 
 /* Whether all of the bytes lie in chunks that count. */
-bool goheap_holds(uint64_t address, uint64_t bytes);
+bool goarena_holds(uint64_t address, uint64_t bytes);
 
 #endif

@@ -2,7 +2,7 @@
  * A set of chunk numbers, eight to a line of the cache: a look-up touches one line.
  * With 16384 places a heap of 64 GiB is known whole, of a larger one most.
  */
-#include "goheap.h"
+#include "goarena.h"
 
 #define CHUNK_BITS 22
 #define LINE_BITS  11
@@ -57,9 +57,9 @@ static uint64_t chunk_of(uint64_t address)
 	return address >> CHUNK_BITS;
 }
 
-void goheap_note(uint64_t start, uint64_t end)
+void goarena_note(uint64_t start, uint64_t end)
 {
-	uint64_t from = chunk_of(start + GOHEAP_CHUNK_BYTES - 1), to = chunk_of(end);
+	uint64_t from = chunk_of(start + GOARENA_CHUNK_BYTES - 1), to = chunk_of(end);
 
 	if (end < start || to > UINT32_MAX || from >= to)
 		return;
@@ -71,7 +71,7 @@ void goheap_note(uint64_t start, uint64_t end)
 		note((uint32_t)chunk);
 }
 
-void goheap_forget(uint64_t start, uint64_t end)
+void goarena_forget(uint64_t start, uint64_t end)
 {
 	uint64_t from = chunk_of(start), to = chunk_of(end - 1);
 
@@ -85,7 +85,7 @@ void goheap_forget(uint64_t start, uint64_t end)
 		forget((uint32_t)chunk);
 }
 
-bool goheap_holds(uint64_t address, uint64_t bytes)
+bool goarena_holds(uint64_t address, uint64_t bytes)
 {
 	uint64_t from = chunk_of(address), to = chunk_of(address + bytes - 1);
 
