@@ -40,6 +40,8 @@ SHIM_SRC := \
 	shim/forked.c \
 	shim/forks.c \
 	shim/glibcheap.c \
+	shim/goarena.c \
+	shim/golabels.c \
 	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \
@@ -48,6 +50,7 @@ SHIM_SRC := \
 	shim/init.c \
 	shim/interpose.c \
 	shim/json.c \
+	shim/labelsets.c \
 	shim/ledger.c \
 	shim/ledger_piece.c \
 	shim/ledger_tree.c \
@@ -64,6 +67,7 @@ SHIM_SRC := \
 	shim/procinfo.c \
 	shim/profile.c \
 	shim/profile_job.c \
+	shim/profile_labels.c \
 	shim/profile_memory.c \
 	shim/profile_places.c \
 	shim/profile_proto.c \

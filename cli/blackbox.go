@@ -19,7 +19,7 @@ const (
 	boxVersion = 3
 
 	boxHeaderBytes  = 184
-	boxStackBytes   = 32
+	boxStackBytes   = 40
 	boxSiteBytes    = 56
 	boxFixedBytes   = 584 // of struct blackbox, before its accounts
 	boxModuleBytes  = 368
@@ -110,6 +110,7 @@ type boxSite struct {
 
 type boxStack struct {
 	frames []uint64
+	labels []boxLabel
 	sites  []boxSite
 }
 
@@ -252,11 +253,12 @@ type boxReader struct {
 	data       boxImage
 	start, end uint64 // of the arena, as far as it is used
 	seen       map[uint32]bool
+	labelSets  map[uint32][]boxLabel
 	bad        int
 }
 
 func (b *blackbox) readStacks(d boxImage) {
-	r := &boxReader{box: b, data: d, start: d.u64(48), seen: map[uint32]bool{}}
+	r := &boxReader{box: b, data: d, start: d.u64(48), seen: map[uint32]bool{}, labelSets: map[uint32][]boxLabel{}}
 	used := d.u64(56) // how much of it is in use only the process knew
 	if r.start < boxHeaderBytes || r.start > uint64(len(d)) {
 		b.note("the stacks are missing")
@@ -277,7 +279,7 @@ func (b *blackbox) readStacks(d boxImage) {
 		}
 	}
 	if r.bad > 0 {
-		b.note("%s of stacks or sites led to nowhere, and what hung there is missing",
+		b.note("%s of stacks, sites or labels led to nowhere, and what hung there is missing",
 			countOf(r.bad, "reference", "references"))
 	}
 }
@@ -305,7 +307,7 @@ func (r *boxReader) stack(id uint32) uint32 {
 		r.bad++
 		return next
 	}
-	var s boxStack
+	s := boxStack{labels: r.labels(r.data.u32(at + 32))}
 	for i := uint64(0); i < count; i++ {
 		s.frames = append(s.frames, r.data.u64(at+boxStackBytes+8*i))
 	}

@@ -440,6 +440,7 @@ func (w *boxProfile) addStack(s *boxStack) {
 		}
 		sample := &profile.Sample{Location: locations, Label: map[string][]string{"origin": {origin}},
 			Value: []int64{site.allocObjects, site.allocBytes, site.inUseObjects, site.inUseBytes}}
+		s.addLabels(sample)
 		if !site.mixed {
 			sample.NumLabel = map[string][]int64{"bytes": {int64(min(site.size, boxMostBytes))}}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ func TestBlackboxLayout(t *testing.T) {
 	const program = `
 #include <stdio.h>
 #include "blackbox.h"
+#include "labelsets.h"
 #include "region.h"
 #include "stacks.h"
 #define O(s, f) printf("%s.%s %zu\n", #s, #f, offsetof(struct s, f))
@@ -27,7 +29,8 @@ int main(void)
 	S(region_header); O(region_header, pid); O(region_header, arena); O(region_header, stack_buckets);
 	O(region_header, arena_used); O(region_header, blackbox); O(region_header, region_bytes);
 	O(region_header, start_realtime_ns);
-	O(stack, next); O(stack, first_site); O(stack, frame_count); O(stack, frames);
+	O(stack, next); O(stack, first_site); O(stack, frame_count); O(stack, labels); O(stack, frames);
+	S(labelset); O(labelset, hash); O(labelset, bytes); O(labelset, count); O(labelset, texts);
 	S(site); O(site, stack); O(site, next); O(site, size); O(site, origin); O(site, mixed);
 	O(site, alloc_objects_fx); O(site, alloc_bytes_fx); O(site, free_objects_fx); O(site, free_bytes_fx);
 	O(blackbox, modules); O(blackbox, module_count); O(blackbox, moment_count); O(blackbox, go_is_1_20);
@@ -46,6 +49,7 @@ int main(void)
 	printf("modules follow %zu\nmoments follow %zu\n", offsetof(struct blackbox, modules) - sizeof(struct blackbox_account) * BLACKBOX_ACCOUNTS,
 	       offsetof(struct blackbox, moments) - sizeof(struct blackbox_module) * BLACKBOX_MODULES -
 	       sizeof(struct blackbox_account) * BLACKBOX_ACCOUNTS);
+	printf("labels %d, text cut %u\n", GOLABELS_MAX, LABELSET_TEXT_CUT);
 	printf("object bits %d\nbyte bits %d\n", WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS);
 	return 0;
 }
@@ -63,7 +67,13 @@ region_header.start_realtime_ns 24
 stack.next 8
 stack.first_site 12
 stack.frame_count 20
+stack.labels 32
 stack.frames %d
+labelset %d
+labelset.hash 0
+labelset.bytes 12
+labelset.count 14
+labelset.texts 16
 site %d
 site.stack 0
 site.next 4
@@ -119,11 +129,12 @@ top %d
 warnings %d of %d
 modules follow %d
 moments follow %d
+labels %d, text cut %d
 object bits 16
 byte bits 8
-`, uint64(boxMagic), boxVersion, boxHeaderBytes, boxStackBytes, boxSiteBytes, boxFixedBytes+2*boxAccountBytes,
+`, uint64(boxMagic), boxVersion, boxHeaderBytes, boxStackBytes, boxLabelSetBytes, boxSiteBytes, boxFixedBytes+2*boxAccountBytes,
 		boxFixedBytes, boxModuleBytes, boxMomentBytes, boxAccountBytes, boxOwners, boxTop, boxWarnings, boxWarningBytes,
-		boxFixedBytes, boxFixedBytes)
+		boxFixedBytes, boxFixedBytes, boxMaxLabels, boxTextCut)
 	if got := runC(t, program); string(got) != want {
 		t.Errorf("the layout is\n%s\nand the reader has\n%s", got, want)
 	}
@@ -156,7 +167,18 @@ const (
 	smallBoxBytes    = smallBoxMoments + 4*boxMomentBytes
 )
 
-// smallBox is a whole file, small: two stacks in one bucket, one module, four moments, two accounts.
+// labelSet is a record of these texts, each given as its count's byte and itself.
+func labelSet(count int, texts string) []byte {
+	h := fnv.New64a()
+	h.Write([]byte(texts))
+	d := binary.LittleEndian.AppendUint64(nil, h.Sum64())
+	d = binary.LittleEndian.AppendUint32(d, 0)
+	d = binary.LittleEndian.AppendUint16(d, uint16(len(texts)))
+	return append(append(d, byte(count), 0), texts...)
+}
+
+// smallBox is a whole file, small: two stacks in one bucket, one of them under labels, one module, four moments, two
+// accounts.
 func smallBox() []byte {
 	d := make([]byte, smallBoxBytes)
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(d[at:], v) }
@@ -179,7 +201,7 @@ func smallBox() []byte {
 		put32(at+12, site)
 		binary.LittleEndian.PutUint16(d[at+20:], uint16(len(frames)))
 		for i, f := range frames {
-			put64(at+32+8*i, f)
+			put64(at+boxStackBytes+8*i, f)
 		}
 	}
 	site := func(at int, stack, size uint32, objects uint64) {
@@ -194,6 +216,9 @@ func smallBox() []byte {
 	site(1104, 1024/8, 100, 11)
 	stack(1200, 0, 1264/8, 0x1001, 0x2003)
 	site(1264, 1200/8, 10, 3)
+	put32(1200+32, 1400/8)
+	// A value that was cut in the middle of a character, a key of the profile's own, a terminal's escape.
+	copy(d[1400:], labelSet(3, "\x04\x82longx\xc3"+"\x06\x03originown"+"\x06\x05tenanta\x1b[1m"))
 	b := smallBoxAt
 	put32(b, boxModuleBytes)
 	put32(b+4, boxMomentBytes)
@@ -255,9 +280,38 @@ func TestBlackboxIsRead(t *testing.T) {
 	if err := p.CheckValid(); err != nil {
 		t.Error(err)
 	}
+	for i, want := range []string{"map[origin:[malloc]]",
+		`map[label.origin:[own] long:[x...] origin:[malloc] tenant:[a\x1b[1m]]`} {
+		if got := fmt.Sprint(p.Sample[i].Label); got != want {
+			t.Errorf("sample %d has labels %s, want %s", i, got, want)
+		}
+	}
 	sum, err := summarize(p)
 	if err != nil || sum.bytes != 1020 || sum.objects != 12 {
 		t.Errorf("%v: %+v", err, sum)
+	}
+}
+
+// A set that is not whole is none: its samples stay, and a note says so.
+func TestBlackboxLabelsDamage(t *testing.T) {
+	good := smallBox()
+	for at := 1400; at < 1400+16+10; at++ {
+		if at >= 1408 && at < 1412 || at == 1415 { // the next set, and whether there were more
+			continue
+		}
+		bad := append([]byte{}, good...)
+		bad[at] ^= 1
+		b, err := readBlackbox(bad)
+		if err != nil || len(b.stacks) != 2 || b.stacks[1].labels != nil || len(b.notes) != 1 {
+			t.Errorf("byte %d: %v, %+v, notes %q", at, err, b.stacks, b.notes)
+		}
+	}
+	for _, id := range []uint32{1, 1024/8 - 1, 2048 / 8, 1<<32 - 1} {
+		bad := append([]byte{}, good...)
+		binary.LittleEndian.PutUint32(bad[1200+32:], id)
+		if b, err := readBlackbox(bad); err != nil || len(b.stacks) != 2 || b.stacks[1].labels != nil || len(b.notes) != 1 {
+			t.Errorf("id %d: %v, %+v", id, err, b)
+		}
 	}
 }
 

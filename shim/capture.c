@@ -4,7 +4,9 @@
 #include <link.h>
 #include <string.h>
 
+#include "golabels.h"
 #include "gosym.h"
+#include "labelsets.h"
 #include "memory.h"
 #include "unwind_c.h"
 #include "unwind_go.h"
@@ -54,6 +56,8 @@ struct walk {
 	struct regs regs; /* while in C */
 	bool exact;       /* regs.ip is an interrupted instruction */
 	struct go_cursor go;
+	uint64_t goroutine; /* the innermost; 0: none yet */
+	uint64_t labels;    /* what it has in g.labels */
 };
 
 static void keep_frame(struct walk *w, uint64_t ip)
@@ -154,6 +158,10 @@ static enum side step_go(struct walk *w)
 {
 	uint64_t pc;
 
+	if (w->goroutine == 0 && w->go.g != 0) {
+		w->goroutine = w->go.g;
+		w->labels = golabels_of(&w->memory, w->goroutine);
+	}
 	if (w->go.record == 0)
 		return finish(w, CAPTURE_COMPLETE_GO);
 	switch (unwind_go_step(&w->memory, &w->go, &pc, &w->regs)) {
@@ -173,8 +181,9 @@ static enum side step_go(struct walk *w)
 	return finish(w, CAPTURE_BAD_GO);
 }
 
-static __attribute__((noinline)) void follow(struct capture *c, const struct regs *regs,
-					     uint64_t leaf)
+/* The labels of the innermost goroutine on the way; 0: none. */
+static __attribute__((noinline)) uint64_t follow(struct capture *c, const struct regs *regs,
+						 uint64_t leaf)
 {
 	struct walk w = {.out = c, .regs = *regs};
 	enum side side = SIDE_C;
@@ -186,13 +195,39 @@ static __attribute__((noinline)) void follow(struct capture *c, const struct reg
 	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
 		side = side == SIDE_C ? step_c(&w) : step_go(&w);
 	order_frames(&w);
+	return w.labels;
+}
+
+/* After the walk, whose stack it may so have. */
+static __attribute__((noinline)) uint32_t intern_labels(uint64_t address)
+{
+	struct memory memory = {.next = 0};
+	struct golabels labels;
+
+	switch (golabels_read(&memory, address, &labels)) {
+	case GOLABELS_READ:
+		return labelsets_intern(&labels);
+	case GOLABELS_BAD:
+		labelsets_count_dropped();
+		break;
+	case GOLABELS_NONE:
+		break;
+	}
+	return 0;
 }
 
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
+	uint64_t labels;
+
 	c->called_from_go = 0;
-	if (likely(memory_has_stack(WALK_STACK_BYTES)))
-		return follow(c, regs, leaf);
+	c->labels = 0;
+	if (likely(memory_has_stack(WALK_STACK_BYTES))) {
+		labels = follow(c, regs, leaf);
+		if (labels)
+			c->labels = intern_labels(labels);
+		return;
+	}
 	c->frames[0] = leaf + 1;
 	c->count = 1;
 	c->omitted_at = 0;

@@ -121,6 +121,39 @@ bool gosym_find(uint64_t pc, struct gosym_func *out)
 	return true;
 }
 
+/* Where in the names this one is, whole: between two NULs.  NONE: it is not there. */
+static uint32_t name_offset(const char *name)
+{
+	const uint8_t *at = go.names.bytes, *end = at + go.names.len;
+	size_t bytes = strlen(name) + 1;
+
+	for (; at && at < end; at++) {
+		at = memmem(at, (size_t)(end - at), name, bytes);
+		if (at && (at == go.names.bytes || at[-1] == 0))
+			return (uint32_t)(at - go.names.bytes);
+		if (!at)
+			break;
+	}
+	return NONE;
+}
+
+/*
+ * The names are searched as one stretch of bytes, and the functions only for the
+ * place of a name that is there: that reads a tenth of what comparing the name of
+ * each function would.
+ */
+bool gosym_lookup(const char *name, struct gosym_func *out)
+{
+	uint32_t wanted = name_offset(name), entry, func;
+
+	if (wanted == NONE)
+		return false;
+	for (uint64_t i = 0; ftab_entry(i, &entry, &func); i++)
+		if (func_u32(func, FUNC_NAME) == wanted)
+			return gosym_find(go.text + entry, out);
+	return false;
+}
+
 bool gosym_is_c_name(const char *name)
 {
 	/* runtime/cgo's *.c and gcc_amd64.S, in all releases together. */

@@ -41,6 +41,12 @@ struct gosym_func {
 bool gosym_find(uint64_t pc, struct gosym_func *out);
 
 /*
+ * The function of that name.  False: it is not in the program.  Looks through all
+ * names there are: not for hooks.
+ */
+bool gosym_lookup(const char *name, struct gosym_func *out);
+
+/*
  * Whether a function inside Go's text is C: with internal linking the C
  * functions of runtime/cgo and of cgo wrappers ("x_cgo_*", "_cgo_HASH_Cfunc_*",
  * "crosscall1", ...) lie there and keep no frame pointer and no asmcgocall

@@ -158,7 +158,7 @@ static bool moduledata_accept(const struct image *image, const struct moduledata
 SCANS static bool moduledata_plausible(const struct image *image, const struct moduledata *md)
 {
 	return md->names.start > md->header && md->names.start - md->header <= PAGE_BYTES &&
-	       md->names.len == md->names.cap && md->minpc == md->text &&
+	       md->names.len == md->names.cap && md->minpc == md->text && md->header % 8 == 0 &&
 	       image_holds(image, md->header, sizeof(struct pc_header));
 }
 
@@ -214,6 +214,15 @@ static bool image_scan(const struct image *image,
 	return relro->start < relro->end && scan(image, relro->start, relro->end);
 }
 
+static void segments_keep(const struct image *image)
+{
+	for (size_t i = 0; i < image->count && i < GOTABLES_SEGMENTS; i++) {
+		const struct segment *s = &image->segments[i];
+		image->tables->segments[i] =
+			(struct gotable){(const uint8_t *)s->start, s->end - s->start};
+	}
+}
+
 bool gotables_find(struct gotables *out)
 {
 	struct image image = {.tables = out};
@@ -221,6 +230,7 @@ bool gotables_find(struct gotables *out)
 	memset(out, 0, sizeof(*out));
 	if (!image_read(&image) || !image_scan(&image, moduledata_scan))
 		return false;
+	segments_keep(&image);
 	image_scan(&image, version_scan);
 	return true;
 }

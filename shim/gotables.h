@@ -22,15 +22,30 @@ struct gotable {
 	uint64_t len;
 };
 
+#define GOTABLES_SEGMENTS 8
+
 struct gotables {
 	uint64_t text, etext; /* 0, 0: nothing found */
 	bool is_1_20;         /* the layout of functions and inlined calls since Go 1.20 */
 	struct gotable names, cutab, filetab, pctab, funcs, ftab, gofunc;
 	char version[64]; /* "go1.26.8"; "" unknown */
+	/* What of the executable's file is mapped and can be read, for good. */
+	struct gotable segments[GOTABLES_SEGMENTS];
 };
 
 /* Those of the main executable, into *out.  False: none, or none that we know (1.18 to 1.27). */
 bool gotables_find(struct gotables *out);
+
+/* Whether all of the bytes lie in one of the executable's segments. */
+static inline bool gotables_hold(const struct gotables *t, uint64_t address, uint64_t bytes)
+{
+	for (size_t i = 0; i < GOTABLES_SEGMENTS; i++) {
+		uint64_t at = address - (uint64_t)t->segments[i].bytes;
+		if (at < t->segments[i].len)
+			return bytes <= t->segments[i].len - at;
+	}
+	return false;
+}
 
 static inline bool gotable_u32(const struct gotable *t, uint64_t offset, uint32_t *out)
 {

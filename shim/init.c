@@ -17,6 +17,7 @@
 #include "control.h"
 #include "earlymaps.h"
 #include "forks.h"
+#include "golabels.h"
 #include "gosym.h"
 #include "interpose.h"
 #include "ledger.h"
@@ -71,6 +72,7 @@ static const char *start(struct config *config)
 	if (blackbox_open(config) && region_init(config->max_memory_bytes))
 		return "no memory";
 	capture_init();
+	golabels_init();
 	mapcaller_init((uint64_t)real.malloc);
 	take_early_maps();
 	sample_init();

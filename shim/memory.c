@@ -49,17 +49,32 @@ static void remember_page(struct memory *m, uint64_t page)
 	m->next = (m->next + 1) % MEMORY_RANGES;
 }
 
+static __attribute__((noinline)) bool ask_for_page(struct memory *m, uint64_t page)
+{
+	if (page == 0 || !sys_readable((const void *)page))
+		return false;
+	remember_page(m, page);
+	return true;
+}
+
+bool memory_holds(struct memory *m, uint64_t address, uint64_t bytes)
+{
+	if (bytes == 0 || address + bytes < address)
+		return false;
+	for (uint64_t page = page_of(address); page < address + bytes; page += PAGE_BYTES)
+		if (!page_is_known(m, page) && !ask_for_page(m, page))
+			return false;
+	return true;
+}
+
 bool memory_read(struct memory *m, uint64_t address, uint64_t *word)
 {
 	uint64_t page = page_of(address);
 
-	if (unlikely((address & 7) != 0 || page == 0))
+	if (unlikely((address & 7) != 0))
 		return false;
-	if (unlikely(!page_is_known(m, page))) {
-		if (!sys_readable((const void *)address))
-			return false;
-		remember_page(m, page);
-	}
+	if (unlikely(!page_is_known(m, page)) && !ask_for_page(m, page))
+		return false;
 	*word = LOAD((const uint64_t *)address);
 	return true;
 }

@@ -34,4 +34,7 @@ bool memory_has_stack(uint64_t bytes);
 /* The aligned 8-byte word at address; false where it cannot be read. Async-signal-safe. */
 bool memory_read(struct memory *m, uint64_t address, uint64_t *word);
 
+/* Whether all of the bytes can be read; none of them is. Async-signal-safe. */
+bool memory_holds(struct memory *m, uint64_t address, uint64_t bytes);
+
 #endif

@@ -10,6 +10,7 @@
 #include "budget.h"
 #include "capture.h"
 #include "control.h"
+#include "labelsets.h"
 #include "ledger.h"
 #include "live.h"
 #include "region.h"
@@ -198,6 +199,9 @@ static void write_shim(struct text *t)
 	counter(t, "samples_total", "Blocks recorded.", LOAD(&track_samples));
 	gauge(t, "live_samples", "Recorded blocks that are still in use.", live_count());
 	write_drops(t);
+	counter(t, "samples_without_labels_total",
+		"Samples recorded without the goroutine labels they had.",
+		labelsets_counters().dropped);
 	write_stack_ends(t);
 	gauge(t, "stacks", "Distinct stacks.", stacks_count());
 	gauge(t, "sites", "Distinct stacks and block sizes.", stacks_site_count());

@@ -73,22 +73,43 @@ static uint64_t string_hash(const char *s)
 	return h;
 }
 
-int64_t pprof_string(struct pprof_stream *s, const char *text)
+/* The slot that has text, or the free one where it belongs. */
+static uint32_t *string_slot(struct pprof_strings *t, const char *text)
 {
-	struct pprof_strings *t = &s->strings;
-	if (!text || !*text)
-		return 0;
 	uint32_t slot = index_first(&t->index, string_hash(text));
 	for (uint32_t n; (n = t->index.slots[slot]); slot = index_next(&t->index, slot))
 		if (strcmp(t->list[n - 1], text) == 0)
-			return n - 1;
-	if (t->count == t->capacity) {
+			break;
+	return &t->index.slots[slot];
+}
+
+static int64_t string_add(struct pprof_stream *s, uint32_t *slot, const char *text)
+{
+	struct pprof_strings *t = &s->strings;
+	if (!text || t->count == t->capacity) {
 		s->partial = true;
 		return 0;
 	}
 	t->list[t->count++] = text;
-	t->index.slots[slot] = t->count;
+	*slot = t->count;
 	return t->count - 1;
+}
+
+int64_t pprof_string(struct pprof_stream *s, const char *text)
+{
+	if (!text || !*text)
+		return 0;
+	uint32_t *slot = string_slot(&s->strings, text);
+	return *slot ? *slot - 1 : string_add(s, slot, text);
+}
+
+int64_t pprof_string_copy(struct pprof_stream *s, const char *text)
+{
+	if (!*text)
+		return 0;
+	uint32_t *slot = string_slot(&s->strings, text);
+	return *slot ? *slot - 1
+		     : string_add(s, slot, scratch_strdup(s->scratch, text, strlen(text)));
 }
 
 static bool strings_init(struct scratch *scratch, struct pprof_strings *t, uint32_t capacity)
@@ -172,11 +193,11 @@ bool pprof_open(struct pprof_stream *s, struct scratch *scratch, struct sink *si
 }
 
 /* A line has two strings at most and one function: no table grows while it is used. */
-void pprof_reserve(struct pprof_stream *s, uint64_t lines)
+void pprof_reserve(struct pprof_stream *s, uint64_t lines, uint32_t strings)
 {
 	if (lines > UINT32_MAX / 8)
 		lines = UINT32_MAX / 8;
-	strings_grow(s, s->strings.count + 2 * (uint32_t)lines);
+	strings_grow(s, s->strings.count + 2 * (uint32_t)lines + strings);
 	for (uint64_t n = lines; n; n /= 2)
 		if (functions_init(s->scratch, &s->functions, (uint32_t)n))
 			return;

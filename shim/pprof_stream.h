@@ -50,8 +50,9 @@ struct pprof_stream {
 /* false: not enough scratch for any profile at all; nothing is written yet. */
 bool pprof_open(struct pprof_stream *stream, struct scratch *scratch, struct sink *sink);
 
-/* Makes room for the names of this many source lines, or for as many as scratch allows. */
-void pprof_reserve(struct pprof_stream *stream, uint64_t lines);
+/* Makes room for the names of this many source lines, or for as many as scratch allows,
+ * and for so many other strings. */
+void pprof_reserve(struct pprof_stream *stream, uint64_t lines, uint32_t strings);
 
 /* A message made by protoc-c. */
 void pprof_write(struct pprof_stream *stream, enum pprof_field field, const void *message);
@@ -59,6 +60,9 @@ void pprof_write(struct pprof_stream *stream, enum pprof_field field, const void
 /* The id of s, which must stay where it is until pprof_close; 0 (the empty string)
  * when the table is full. */
 int64_t pprof_string(struct pprof_stream *stream, const char *s);
+
+/* The same of a text that does not stay: it is copied where it is new. */
+int64_t pprof_string_copy(struct pprof_stream *stream, const char *s);
 
 /* The id of the function, which is written when it is first asked for; 0: it has
  * no name, or there is no room. */

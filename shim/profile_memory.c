@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "profile.pb-c.h"
+#include "profile_labels.h"
 #include "profile_places.h"
 #include "sort.h"
 
@@ -251,16 +251,22 @@ static void write_sample(struct writer *w, const struct row *row)
 	uint64_t ids[PROFILE_MAX_FRAMES + 1];
 	int64_t value = (int64_t)row->bytes;
 	Pprof__Sample p = PPROF__SAMPLE__INIT;
+	struct profile_labels labels;
 	size_t n = 0;
-	if (row->site)
-		n = profile_places_stack(w->places, stack_at(site_at(row->site)->stack), ids);
-	else if (has_stacks(row->owner))
+	labels.count = 0;
+	if (row->site) {
+		const struct stack *stack = stack_at(site_at(row->site)->stack);
+		n = profile_places_stack(w->places, stack, ids);
+		profile_labels_add_set(&labels, &w->places->stream, stack->labels);
+	} else if (has_stacks(row->owner))
 		ids[n++] = no_stack_of(w);
 	ids[n++] = root_of(w, row->owner);
 	p.n_location_id = n;
 	p.location_id = ids;
 	p.n_value = 1;
 	p.value = &value;
+	p.n_label = labels.count;
+	p.label = labels.pointers;
 	pprof_write(&w->places->stream, PPROF_SAMPLE, &p);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "profile.pb-c.h"
+#include "profile_labels.h"
 
 /* What is to be said of one module. */
 struct profile_mapping {
@@ -156,7 +157,7 @@ static uint64_t count_lines(const struct profile_job *job)
 
 static void write_locations(struct profile_places *w)
 {
-	pprof_reserve(&w->stream, count_lines(&w->job));
+	pprof_reserve(&w->stream, count_lines(&w->job), profile_labels_strings());
 	for (uint32_t i = 0; i < w->job.pcs.count; i++)
 		write_location(w, i);
 }

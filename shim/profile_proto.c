@@ -1,6 +1,6 @@
 /* The profile cgoheap, proto/profile.proto, one message at a time. */
 #include "control.h"
-#include "profile.pb-c.h"
+#include "profile_labels.h"
 #include "profile_places.h"
 #include "sys.h"
 
@@ -51,27 +51,39 @@ static void write_comments(struct profile_places *w)
 }
 /* ---- samples ---------------------------------------------------------- */
 
+static void add_own_labels(struct profile_places *w, struct profile_labels *labels,
+			   const struct site *site)
+{
+	Pprof__Label *origin = profile_labels_add(labels), *bytes;
+	origin->key = pprof_string(&w->stream, "origin");
+	origin->str = pprof_string(&w->stream,
+				   site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
+	if (site->mixed || !site->size) /* Go leaves out a size of 0, too */
+		return;
+	bytes = profile_labels_add(labels);
+	bytes->key = pprof_string(&w->stream, "bytes");
+	bytes->num = (int64_t)site->size;
+}
+
 static void write_sample(struct profile_places *w, const struct tally *t)
 {
 	const struct site *site = site_at(t->site);
 	uint64_t ids[PROFILE_MAX_FRAMES];
-	size_t count = profile_places_stack(w, stack_at(site->stack), ids);
+	const struct stack *stack = stack_at(site->stack);
+	size_t count = profile_places_stack(w, stack, ids);
 
 	int64_t values[] = {t->alloc_objects, t->alloc_bytes, t->inuse_objects, t->inuse_bytes};
-	Pprof__Label origin = PPROF__LABEL__INIT, bytes = PPROF__LABEL__INIT;
-	Pprof__Label *labels[] = {&origin, &bytes};
-	origin.key = pprof_string(&w->stream, "origin");
-	origin.str = pprof_string(&w->stream,
-				  site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
-	bytes.key = pprof_string(&w->stream, "bytes");
-	bytes.num = (int64_t)site->size;
+	struct profile_labels labels;
+	labels.count = 0;
+	add_own_labels(w, &labels, site);
+	profile_labels_add_set(&labels, &w->stream, stack->labels);
 	Pprof__Sample p = PPROF__SAMPLE__INIT;
 	p.n_location_id = count;
 	p.location_id = ids;
 	p.n_value = COUNT_OF(values);
 	p.value = values;
-	p.n_label = site->mixed || !site->size ? 1 : 2; /* Go leaves out a size of 0, too */
-	p.label = labels;
+	p.n_label = labels.count;
+	p.label = labels.pointers;
 	pprof_write(&w->stream, PPROF_SAMPLE, &p);
 }
 

@@ -11,6 +11,7 @@
 
 #include "gosym.h"
 #include "profile_job.h"
+#include "profile_labels.h"
 #include "sort.h"
 #include "text.h"
 
@@ -133,6 +134,7 @@ static void text_tally(struct text *t, const struct profile_job *job, const stru
 	if (!site->mixed)
 		text_printf(t, " bytes=%" PRIu64, site->size);
 	text_string(t, "\n");
+	profile_labels_text(t, stack->labels);
 	size_t count = profile_frames(job, stack, frames);
 	for (size_t i = 0; i < count; i++)
 		text_frame(t, &frames[i]);

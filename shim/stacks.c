@@ -13,18 +13,20 @@
 #include <string.h>
 
 #include "control.h"
+#include "labelsets.h"
 #include "ledger.h"
 #include "live.h"
 #include "unloads.h"
 #include "pagemap.h"
 
-static_assert(offsetof(struct stack, frames) == 32, "region layout");
+static_assert(offsetof(struct stack, frames) == 40, "region layout");
 static_assert(sizeof(struct site) == 56, "region layout");
 static_assert(CAPTURE_MAX_FRAMES <= UINT16_MAX, "stack.frame_count");
 
 const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
 
 static uint32_t stack_total, site_total;
+static uint64_t labelled_bytes; /* of stacks and sites under labels */
 
 static uint32_t *buckets(void)
 {
@@ -68,67 +70,93 @@ struct site *site_at(uint32_t id)
 	return is_in_arena(id, sizeof(struct site)) ? region_at((uint64_t)id * 8) : &no_site;
 }
 
+/* n bytes of the arena for what is under these labels; 0: not to be had. */
+static uint32_t alloc_under(uint32_t labels, size_t n)
+{
+	uint32_t offset;
+
+	if (!labels)
+		return region_alloc(n);
+	if (LOAD(&labelled_bytes) + n > region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS)
+		return 0;
+	offset = region_alloc(n);
+	if (offset)
+		ADD(&labelled_bytes, n);
+	return offset;
+}
+
 /* ---- stacks ----------------------------------------------------------- */
 
-static uint64_t hash_capture(const struct capture *c, uint32_t unloads)
-{
-	uint64_t h = c->count | (uint64_t)c->end << 16 | (uint64_t)c->omitted_at << 32;
-	h ^= unloads * UINT64_C(0xC2B2AE3D27D4EB4F);
+/* What makes a stack this one. */
+struct key {
+	const struct capture *c;
+	uint64_t hash;
+	uint32_t unloads, labels;
+};
 
+static struct key key_of(const struct capture *c, uint32_t labels)
+{
+	struct key key = {.c = c, .unloads = unloads_stamp(c->frames, c->count), .labels = labels};
+	uint64_t h = c->count | (uint64_t)c->end << 16 | (uint64_t)c->omitted_at << 32;
+
+	h ^= key.unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^ labels * UINT64_C(0x165667B19E3779F9);
 	for (uint32_t i = 0; i < c->count; i++) {
 		h = (h ^ c->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
 		h ^= h >> 32;
 	}
-	return h;
+	key.hash = h;
+	return key;
 }
 
 /* Equal addresses are not equal code where some was unloaded in between. */
-static bool stack_is(const struct stack *s, const struct capture *c, uint64_t hash,
-		     uint32_t unloads)
+static bool stack_is(const struct stack *s, const struct key *key)
 {
-	return s->hash == hash && s->frame_count == c->count && s->end == c->end &&
-	       s->omitted_at == c->omitted_at && s->unloads == unloads &&
+	const struct capture *c = key->c;
+
+	return s->hash == key->hash && s->frame_count == c->count && s->end == c->end &&
+	       s->omitted_at == c->omitted_at && s->unloads == key->unloads &&
+	       s->labels == key->labels &&
 	       memcmp(s->frames, c->frames, c->count * sizeof c->frames[0]) == 0;
 }
 
 /* Looks from id on, up to but not including `until`. */
-static uint32_t stack_find(uint32_t id, uint32_t until, const struct capture *c, uint64_t hash,
-			   uint32_t unloads)
+static uint32_t stack_find(uint32_t id, uint32_t until, const struct key *key)
 {
 	for (int left = MAX_CHAIN; id && id != until && left; id = stack_at(id)->next, left--)
-		if (stack_is(stack_at(id), c, hash, unloads))
+		if (stack_is(stack_at(id), key))
 			return id;
 	return 0;
 }
 
-static uint32_t stack_new(const struct capture *c, uint64_t hash, uint32_t unloads)
+static uint32_t stack_new(const struct key *key)
 {
-	uint32_t offset = region_alloc(sizeof(struct stack) + c->count * sizeof c->frames[0]);
+	const struct capture *c = key->c;
+	size_t frame_bytes = c->count * sizeof c->frames[0];
+	uint32_t offset = alloc_under(key->labels, sizeof(struct stack) + frame_bytes);
 	struct stack *s = region_at(offset);
 
 	if (!offset)
 		return 0;
-	s->hash = hash;
+	s->hash = key->hash;
 	s->frame_count = (uint16_t)c->count;
 	s->end = (uint16_t)c->end;
 	s->omitted_at = c->omitted_at;
-	s->unloads = unloads;
-	memcpy(s->frames, c->frames, c->count * sizeof c->frames[0]);
+	s->unloads = key->unloads;
+	s->labels = key->labels;
+	memcpy(s->frames, c->frames, frame_bytes);
 	return offset / 8;
 }
 
-static uint32_t stack_intern(const struct capture *c)
+static uint32_t stack_intern(const struct key *key)
 {
-	uint32_t unloads = unloads_stamp(c->frames, c->count);
-	uint64_t hash = hash_capture(c, unloads);
-	uint32_t *bucket = &buckets()[hash & (bucket_count() - 1)];
+	uint32_t *bucket = &buckets()[key->hash & (bucket_count() - 1)];
 	uint32_t head = LOAD_ACQ(bucket);
-	uint32_t found = stack_find(head, 0, c, hash, unloads);
+	uint32_t found = stack_find(head, 0, key);
 	uint32_t id;
 
 	if (found)
 		return found;
-	id = stack_new(c, hash, unloads);
+	id = stack_new(key);
 	if (!id)
 		return 0;
 	for (;;) {
@@ -137,7 +165,7 @@ static uint32_t stack_intern(const struct capture *c)
 		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE))
 			break;
-		found = stack_find(head, seen, c, hash, unloads);
+		found = stack_find(head, seen, key);
 		if (found)
 			return found;
 	}
@@ -163,7 +191,7 @@ static uint32_t site_find(uint32_t id, uint32_t until, uint64_t size, enum origi
 
 static uint32_t site_new(uint32_t stack, uint64_t size, enum origin origin, bool mixed)
 {
-	uint32_t offset = region_alloc(sizeof(struct site));
+	uint32_t offset = alloc_under(stack_at(stack)->labels, sizeof(struct site));
 	struct site *s = region_at(offset);
 
 	if (!offset)
@@ -202,9 +230,11 @@ static uint32_t site_push(uint32_t stack, uint32_t head, uint64_t size, enum ori
  * The bound on sizes is a bound on the length of this walk; threads that race for
  * the last place may all get one, which costs nothing.
  */
-uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
+static uint32_t site_under(uint32_t labels, const struct capture *c, uint64_t size,
+			   enum origin origin)
 {
-	uint32_t stack = stack_intern(c);
+	struct key key = key_of(c, labels);
+	uint32_t stack = stack_intern(&key);
 	uint32_t head, found;
 
 	if (!stack)
@@ -217,6 +247,16 @@ uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
 		return site_push(stack, head, size, origin, false);
 	found = site_find(head, 0, 0, origin, true);
 	return found ? found : site_push(stack, head, 0, origin, true);
+}
+
+uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
+{
+	uint32_t site = site_under(c->labels, c, size, origin);
+
+	if (likely(site) || !c->labels)
+		return site;
+	labelsets_count_dropped();
+	return site_under(0, c, size, origin);
 }
 
 void site_add_alloc(struct site *s, struct weight w)

@@ -1,7 +1,8 @@
 /*
  * Interned stacks and what was allocated at them.
  *
- * A stack is stored once.  Under it hang sites, one per (block size, origin),
+ * A stack is its frames and the goroutine labels it was met under; it is stored
+ * once.  Under it hang sites, one per (block size, origin),
  * each with running totals; a stack with more than STACK_MAX_SIZES sizes counts
  * the rest at a site of size 0 ("mixed").  Both live in the region's arena,
  * append-only: a pointer or id once returned stays good for the life of the
@@ -30,7 +31,9 @@ struct stack {
 	uint16_t frame_count;
 	uint16_t end; /* enum capture_end */
 	uint32_t omitted_at;
-	uint32_t unloads;  /* unloads_stamp of its frames */
+	uint32_t unloads; /* unloads_stamp of its frames */
+	uint32_t labels;  /* id, labelsets.h; 0 none */
+	uint32_t reserved;
 	uint64_t frames[]; /* leaf first, see struct capture */
 };
 
@@ -51,6 +54,13 @@ struct site {
  */
 struct stack *stack_at(uint32_t id);
 struct site *site_at(uint32_t id);
+
+/*
+ * What labels multiply may not take the room of stacks: where all stacks and sites
+ * under labels together have this share of the arena (in eighths), more of them
+ * are recorded without their labels, which is counted (labelsets_counters).
+ */
+#define STACKS_LABELLED_EIGHTHS 4
 
 /* The site for this stack, size and origin, made if need be; 0 when the arena is full. Lock-free.
  */

@@ -10,8 +10,10 @@
 #include "budget.h"
 #include "capture.h"
 #include "control.h"
+#include "golabels.h"
 #include "gosym.h"
 #include "json.h"
+#include "labelsets.h"
 #include "live.h"
 #include "modules.h"
 #include "real.h"
@@ -107,6 +109,17 @@ static void write_samples(struct json *j)
 	json_number(j, "stacks_full", LOAD(&track_drops.stacks_full));
 	json_number(j, "reentered", LOAD(&track_drops.reentered));
 	json_number(j, "stale", LOAD(&track_drops.stale));
+	json_number(j, "labels", labelsets_counters().dropped);
+	json_close(j);
+}
+
+static void write_labels(struct json *j)
+{
+	struct labelsets_counters c = labelsets_counters();
+	json_string(j, "goroutine_labels", golabels_status());
+	json_open(j, "label_sets");
+	json_number(j, "distinct", c.sets);
+	json_number(j, "truncated", c.part);
 	json_close(j);
 }
 
@@ -193,6 +206,7 @@ int status_write_json(struct sink *sink)
 	write_state(&j);
 	write_samples(&j);
 	write_stacks(&j);
+	write_labels(&j);
 	write_memory(&j);
 	write_overhead(&j);
 	write_host(&j);
@@ -261,6 +275,9 @@ static void comment_drops(struct comments *c)
 		 LOAD(&track_drops.reentered)},
 		{"frees missed, found when the address was used again (stale)",
 		 LOAD(&track_drops.stale)},
+		{"samples recorded without their goroutine labels, of which there are too many "
+		 "(labels)",
+		 labelsets_counters().dropped},
 	};
 	for (size_t i = 0; i < COUNT_OF(drops); i++)
 		if (drops[i].count)

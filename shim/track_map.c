@@ -8,6 +8,7 @@
 #include "arch.h"
 #include "capture.h"
 #include "control.h"
+#include "goarena.h"
 #include "ledger.h"
 #include "live.h"
 #include "mapcaller.h"
@@ -157,13 +158,17 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 			    .caller = caller,
 			    .origin = ORIGIN_MMAP,
 			    .usable = prot_usable(prot)};
-	void *got = real.mmap(p, n, prot, flags, fd, offset);
 	struct ledger_range range;
 	struct maker maker;
-	int before = errno;
+	void *got;
+	int before;
 
+	if (flags & MAP_FIXED)
+		goarena_forget((uint64_t)p, (uint64_t)p + mapped_bytes(n, flags));
+	got = real.mmap(p, n, prot, flags, fd, offset);
 	if (got == MAP_FAILED)
 		return got;
+	before = errno;
 	maker = maker_of_mapping(&call, (uint64_t)got, flags);
 	range = (struct ledger_range){
 		.start = (uint64_t)got,
@@ -175,6 +180,8 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 				   (flags & MAP_ANONYMOUS ? 0 : LEDGER_FILE) |
 				   ((flags & MAP_TYPE) == MAP_PRIVATE ? 0 : LEDGER_SHARED))};
 	ledger_map(&range);
+	if (range.kind == LEDGER_GO_HEAP && (prot & PROT_READ))
+		goarena_note(range.start, range.end);
 	errno = before;
 	return got;
 }
@@ -184,9 +191,11 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 int track_munmap(void *p, size_t n)
 {
 	uint32_t held = ledger_hold((uint64_t)p, n);
-	int result = real.munmap(p, n);
-	int before = errno;
+	int result, before;
 
+	goarena_forget((uint64_t)p, (uint64_t)p + n);
+	result = real.munmap(p, n);
+	before = errno;
 	if (result)
 		ledger_restore(held);
 	else
@@ -197,10 +206,13 @@ int track_munmap(void *p, size_t n)
 
 int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
 {
-	int result = real.mprotect(p, n, prot);
-	int before = errno;
 	uint32_t site = 0;
+	int result, before;
 
+	if (!(prot & PROT_READ))
+		goarena_forget((uint64_t)p, (uint64_t)p + n);
+	result = real.mprotect(p, n, prot);
+	before = errno;
 	if (result)
 		return result;
 	if (prot_usable(prot) && ledger_wants_site((uint64_t)p, n))
@@ -258,9 +270,14 @@ void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_
 	struct ledger_range was;
 	bool is_known = ledger_find(r.from, &was);
 	uint32_t held = r.stays || old == 0 ? 0 : ledger_hold(r.from, old);
-	void *got = real.mremap(p, old, new, flags, to);
-	int before = errno;
+	void *got;
+	int before;
 
+	goarena_forget((uint64_t)p, (uint64_t)p + old);
+	if (flags & MREMAP_FIXED)
+		goarena_forget((uint64_t)to, (uint64_t)to + new);
+	got = real.mremap(p, old, new, flags, to);
+	before = errno;
 	r.to = (uint64_t)got;
 	if (got == MAP_FAILED)
 		ledger_restore(held);

@@ -51,7 +51,7 @@ static bool read_stack(struct memory *memory, uint64_t g, struct go_stack *stack
 }
 
 /* A word is a g if its m's g0 has the same m, and its m's current goroutine too. */
-static bool read_current(struct memory *memory, uint64_t g, struct go_stack *stack)
+static bool read_current(struct memory *memory, uint64_t g, struct go_cursor *c)
 {
 	uint64_t m, g0, m_of_g0, curg, m_of_curg;
 
@@ -59,7 +59,7 @@ static bool read_current(struct memory *memory, uint64_t g, struct go_stack *sta
 	       memory_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
 	       memory_read(memory, m + layout.m_curg, &curg) &&
 	       memory_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
-	       read_stack(memory, curg, stack);
+	       read_stack(memory, curg, &c->stack) && (c->g = curg);
 }
 
 /* Bytes of thread-local storage of the executable; Go's g is among them, mostly alone. */
@@ -79,7 +79,7 @@ static uint64_t tls_bytes(void)
  * through the executable's TLS block for a word that is a g with a goroutine.
  * 0: not found, after a few threads in vain not searched for any more.
  */
-static uint64_t find_g_offset(struct memory *memory, struct go_stack *stack)
+static uint64_t find_g_offset(struct memory *memory, struct go_cursor *c)
 {
 	static uint32_t searches;
 	uint64_t tp = arch_thread_pointer(), bytes = tls_bytes(), g;
@@ -89,24 +89,24 @@ static uint64_t find_g_offset(struct memory *memory, struct go_stack *stack)
 	if (bytes > MAX_TLS_BYTES)
 		bytes = MAX_TLS_BYTES;
 	for (uint64_t at = 8; at <= bytes; at += 8)
-		if (memory_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, stack))
+		if (memory_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, c))
 			return at;
 	return 0;
 }
 
 /*
- * The stack of the goroutine that this thread runs, while it is on its g0: the
+ * The goroutine that this thread runs, and its stack, while it is on its g0: the
  * chain leads there from systemstack.
  */
-static bool current_goroutine(struct memory *memory, struct go_stack *stack)
+static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 {
 	static uint64_t g_offset;
 	uint64_t at = LOAD(&g_offset), g;
 
 	if (at != 0)
 		return memory_read(memory, arch_thread_pointer() - at, &g) &&
-		       read_current(memory, g, stack);
-	at = find_g_offset(memory, stack);
+		       read_current(memory, g, c);
+	at = find_g_offset(memory, c);
 	if (at != 0)
 		STORE(&g_offset, at);
 	return at != 0;
@@ -125,6 +125,7 @@ static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
 {
 	if (!read_stack(memory, g, &out->stack) || depth >= out->stack.hi - out->stack.lo)
 		return false;
+	out->g = g;
 	out->record = out->stack.hi - depth;
 	return true;
 }
@@ -214,7 +215,7 @@ static bool may_follow(struct memory *memory, struct go_cursor *c, uint64_t next
 	if (on_thread(c, next) && (on_goroutine(c, c->record) || next > c->record))
 		return true;
 	/* From g0 to a goroutine not known yet (systemstack). */
-	return c->stack.hi == 0 && current_goroutine(memory, &c->stack) && on_goroutine(c, next);
+	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
 }
 
 /*

@@ -21,6 +21,7 @@ struct go_stack {
 struct go_cursor {
 	uint64_t record;       /* address of the frame record {caller's record, return pc} */
 	struct go_stack stack; /* of the goroutine; lo == hi: not known */
+	uint64_t g;            /* the goroutine; 0: not known */
 	uint64_t thread_stack; /* stack pointer on the thread's own stack: records lie above it */
 };
 

@@ -294,7 +294,10 @@ type status struct {
 		Max      int64 `json:"max_bytes"`
 	}
 	Threads int
-	Host    struct {
+	// "known", "none_used" or "unknown: why"
+	GoroutineLabels *string          `json:"goroutine_labels"`
+	LabelSets       map[string]int64 `json:"label_sets"`
+	Host            struct {
 		GoVersion  string `json:"go_version"`
 		Allocator  string
 		Executable string

@@ -238,6 +238,24 @@ static void functions_c_and_wrappers(void **state)
 	assert_false(frame.is_wrapper);
 }
 
+static void functions_by_name(void **state)
+{
+	struct gosym_func f;
+
+	(void)state;
+	make(true, 40);
+	assert_int_equal(gosym_init(), 0);
+	assert_true(gosym_lookup("x_cgo_thing", &f));
+	assert_true(f.entry == text_at(64) && f.end == text_at(128));
+	assert_true(gosym_lookup("main.outer", &f)); /* the first there is */
+	assert_true(f.entry == text_at(0));
+	assert_true(gosym_lookup("runtime.systemstack", &f));
+	assert_true(f.entry == text_at(192) && f.end == text_at(TEXT_BYTES));
+	/* A part of a name, and a name of inlined calls only. */
+	assert_false(gosym_lookup("cgo_thing", &f) || gosym_lookup("main.oute", &f));
+	assert_false(gosym_lookup("main.inner", &f) || gosym_lookup("main.none", &f));
+}
+
 static void outside_of_text(void **state)
 {
 	const uint64_t outside[] = {0, text_at(-1ull), text_at(TEXT_BYTES), UINT64_MAX};
@@ -357,10 +375,15 @@ static void every_byte_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(layout_1_18),           cmocka_unit_test(layout_1_20),
-		cmocka_unit_test(layout_1_27),           cmocka_unit_test(functions_c_and_wrappers),
-		cmocka_unit_test(outside_of_text),       cmocka_unit_test(names_of_c_functions),
-		cmocka_unit_test(a_c_program_is_not_go), cmocka_unit_test(versions_that_do_not_fit),
+		cmocka_unit_test(layout_1_18),
+		cmocka_unit_test(layout_1_20),
+		cmocka_unit_test(layout_1_27),
+		cmocka_unit_test(functions_c_and_wrappers),
+		cmocka_unit_test(functions_by_name),
+		cmocka_unit_test(outside_of_text),
+		cmocka_unit_test(names_of_c_functions),
+		cmocka_unit_test(a_c_program_is_not_go),
+		cmocka_unit_test(versions_that_do_not_fit),
 		cmocka_unit_test(every_byte_wrong),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "labelsets.h"
 #include "ledger.h"
 #include "live.h"
 #include "stacks.h"
@@ -63,20 +64,23 @@ CASE(equal_stacks_are_one)
 
 static void different_stacks_are_not(void)
 {
-	struct capture all[] = {stack_of(1, 20), stack_of(1, 20), stack_of(1, 20), stack_of(1, 19),
-				stack_of(2, 20), stack_of(1, 0),  stack_of(1, 128)};
+	struct capture all[] = {stack_of(1, 20),  stack_of(1, 20), stack_of(1, 20),
+				stack_of(1, 19),  stack_of(2, 20), stack_of(1, 0),
+				stack_of(1, 128), stack_of(1, 20), stack_of(1, 20)};
 
 	CHECK(region_init(8 * MIB) == 0);
 	all[0].end = CAPTURE_NO_CFI;
 	all[1].omitted_at = 5;
 	all[2].frames[19]++;
+	all[7].labels = 100; /* an id */
+	all[8].labels = 101;
 	for (size_t i = 0; i < COUNT_OF(all); i++)
 		CHECK(stack_id(&all[i]) != 0);
 	CHECK(stacks_count() == COUNT_OF(all));
 	for (size_t i = 0; i < COUNT_OF(all); i++) {
 		const struct stack *s = stack_at(stack_id(&all[i]));
 		CHECK(s->end == all[i].end && s->omitted_at == all[i].omitted_at &&
-		      s->frame_count == all[i].count);
+		      s->frame_count == all[i].count && s->labels == all[i].labels);
 	}
 	CHECK(stacks_count() == COUNT_OF(all));
 }
@@ -138,6 +142,40 @@ static void a_full_arena_refuses_the_new_and_keeps_the_old(void)
 	CHECK(size < 100 && stacks_site(&first, 8, ORIGIN_MALLOC) == kept);
 }
 CASE(a_full_arena_refuses_the_new_and_keeps_the_old)
+
+/* Labels that are ever others multiply stacks: those without must still find room. */
+static void stacks_under_labels_do_not_take_all_room(void)
+{
+	struct capture c = stack_of(1, 60), plain = stack_of(2, 60);
+	uint64_t n = 0, used;
+	uint32_t site, bare = 0;
+
+	CHECK(region_init(8 * MIB) == 0);
+	do {
+		c.labels = (uint32_t)++n;
+		site = stacks_site(&c, 8, ORIGIN_MALLOC);
+		CHECK(site);
+	} while (stack_at(site_at(site)->stack)->labels == n);
+	used = LOAD(&region_layout.arena_used);
+	CHECK(n > 1000 && used <= region_layout.arena.bytes / 2 + 4096);
+	CHECK(labelsets_counters().dropped == 1);
+	CHECK(stack_at(site_at(site)->stack)->labels == 0);
+	/* From now on all new sets are one stack without; what is known keeps its labels. */
+	c.labels = (uint32_t)n + 1;
+	CHECK(stacks_site(&c, 8, ORIGIN_MALLOC) == site && labelsets_counters().dropped == 2);
+	c.labels = 0;
+	CHECK(stacks_site(&c, 8, ORIGIN_MALLOC) == site);
+	c.labels = 1;
+	CHECK(stack_at(site_at(stacks_site(&c, 8, ORIGIN_MALLOC))->stack)->labels == 1);
+	/* Another size under known labels needs room, too: what was left does for some sites. */
+	for (uint64_t size = 9; labelsets_counters().dropped == 2; size++) {
+		CHECK(size < 20);
+		bare = stacks_site(&c, size, ORIGIN_MALLOC);
+	}
+	CHECK(stack_at(site_at(bare)->stack)->labels == 0);
+	CHECK(stacks_site(&plain, 8, ORIGIN_MALLOC));
+}
+CASE(stacks_under_labels_do_not_take_all_room)
 
 /* ---- many threads --------------------------------------------------------- */
 
@@ -419,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_sites_are_by_size_and_origin),
 		cmocka_unit_test(test_too_many_sizes_are_mixed),
 		cmocka_unit_test(test_a_full_arena_refuses_the_new_and_keeps_the_old),
+		cmocka_unit_test(test_stacks_under_labels_do_not_take_all_room),
 		cmocka_unit_test(test_no_stack_or_site_is_ever_twice),
 		cmocka_unit_test(test_in_use_is_never_negative),
 		cmocka_unit_test(test_a_snapshot_rounds_and_leaves_out_zeros),

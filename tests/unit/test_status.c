@@ -17,6 +17,7 @@
 
 #include "capture.h"
 #include "control.h"
+#include "labelsets.h"
 #include "region.h"
 #include "stacks.h"
 #include "status.h"
@@ -137,11 +138,13 @@ static void test_whole_page(void **state)
 		 "\"sampling_remaining_ns\":null,\"uptime_ns\":%" PRIu64
 		 ",\"start_time\":\"2023-11-14T22:13:20.123456789Z\","
 		 "\"samples\":{\"taken\":1234,\"live\":0},"
-		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"stale\":4},"
+		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"stale\":4,"
+		 "\"labels\":0},"
 		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":844,"
 		 "\"by_end\":{\"complete_go\":100,\"complete_thread\":101,\"too_deep\":102,"
 		 "\"no_cfi\":103,\"bad_cfi\":104,\"bad_stack\":105,\"bad_crossing\":106,"
 		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109}},"
+		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
 		 "\"threads\":0,"
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,\"cpu_ns\":0,"
@@ -260,6 +263,19 @@ static void test_comments_of_a_good_run(void **state)
 					"incomplete stacks: 1 of 101 (no_cfi 1)", NULL});
 }
 
+static void test_comments_on_labels(void **state)
+{
+	(void)state;
+	track_ends[CAPTURE_NO_CFI] = 0;
+	labelsets_count_dropped();
+	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
+					"sampled every 524288 bytes on average",
+					"1 samples recorded without their goroutine labels, of "
+					"which there are too many (labels)",
+					NULL});
+	assert_non_null(strstr(status_json(), "\"stale\":0,\"labels\":1}"));
+}
+
 static void test_comments_without_memory(void **state)
 {
 	struct scratch scratch = SCRATCH_INIT(16);
@@ -327,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_allocator),
 		cmocka_unit_test(test_comments),
 		cmocka_unit_test(test_comments_of_a_good_run),
+		cmocka_unit_test(test_comments_on_labels),
 		cmocka_unit_test(test_comments_without_memory),
 		cmocka_unit_test(test_json_strings),
 		cmocka_unit_test(test_long_text),

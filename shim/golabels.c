@@ -1,0 +1,290 @@
+/* See golabels.h. */
+#include "golabels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch.h"
+#include "goarena.h"
+#include "gosym.h"
+#include "gotables.h"
+
+/* g.labels by minor release, on 64-bit systems. */
+static const struct {
+	int minor;
+	uint32_t offset;
+	bool is_map;
+} releases[] = {
+	{21, 0x158, true},  {22, 0x158, true},  {23, 0x160, true},  {24, 0x160, false},
+	{25, 0x158, false}, {26, 0x160, false}, {27, 0x160, false},
+};
+
+uint32_t golabels_offset;
+
+static struct {
+	bool is_map;
+	const char *status;
+	char reason[128];
+} known;
+
+/* ---- where they are ----------------------------------------------------- */
+
+#define SETTER         "runtime/pprof.runtime_setProfLabel"
+#define MAX_CODE_BYTES 512
+
+static void unknown(const char *why)
+{
+	snprintf(known.reason, sizeof known.reason, "unknown: %s", why);
+	known.status = known.reason;
+}
+
+/* The offset by which the program's own code sets the labels. */
+static bool offset_in_code(const struct gosym_func *f, uint32_t *offset)
+{
+	uint64_t bytes = f->end - f->entry;
+
+	return arch_field_of_g((const uint8_t *)f->entry,
+			       bytes < MAX_CODE_BYTES ? bytes : MAX_CODE_BYTES, offset);
+}
+
+static void verify(uint32_t offset, bool is_map)
+{
+	struct gosym_func setter;
+	uint32_t in_code;
+
+	if (!gosym_lookup(SETTER, &setter))
+		known.status = "none_used";
+	else if (!offset_in_code(&setter, &in_code))
+		unknown("the code of " SETTER " is not as in the releases known");
+	else if (in_code != offset)
+		unknown("the code of " SETTER " has another offset than its release");
+	else {
+		known.status = "known";
+		known.is_map = is_map;
+		STORE(&golabels_offset, offset);
+	}
+}
+
+void golabels_init(void)
+{
+	const char *version = gosym_version();
+	int minor = strncmp(version, "go1.", 4) == 0 ? atoi(version + 4) : 0;
+	char why[96];
+
+	memset(&known, 0, sizeof known);
+	golabels_offset = 0;
+	if (!gosym_is_go())
+		return;
+	for (size_t i = 0; i < COUNT_OF(releases); i++)
+		if (releases[i].minor == minor)
+			return verify(releases[i].offset, releases[i].is_map);
+	snprintf(why, sizeof why, "Go release %s", *version ? version : "not known");
+	unknown(why);
+}
+
+const char *golabels_status(void)
+{
+	return known.status;
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+/* Where labels and their texts lie, mostly: the heap and the program's constants. */
+static bool is_there(struct memory *memory, uint64_t address, uint64_t bytes)
+{
+	return goarena_holds(address, bytes) || gotables_hold(gosym_tables(), address, bytes) ||
+	       memory_holds(memory, address, bytes);
+}
+
+static bool are_words(struct memory *memory, uint64_t address, size_t count)
+{
+	return (address & 7) == 0 && is_there(memory, address, count * 8);
+}
+
+static uint64_t word_at(uint64_t address)
+{
+	return LOAD((const uint64_t *)address);
+}
+
+/* Longer than this is no string. */
+#define MAX_STRING_BYTES (UINT64_C(1) << 40)
+
+/* A string's two words, known to be there. */
+static bool read_text(struct memory *memory, uint64_t at, struct golabel_text *out)
+{
+	uint64_t address = word_at(at), bytes = word_at(at + 8);
+
+	out->is_cut = bytes > GOLABELS_BYTES;
+	out->count = out->is_cut ? GOLABELS_BYTES : (uint8_t)bytes;
+	out->bytes = bytes ? (const char *)address : "";
+	return bytes <= MAX_STRING_BYTES && (bytes == 0 || is_there(memory, address, out->count));
+}
+
+static int compare(const struct golabel_text *a, const struct golabel_text *b)
+{
+	int order = memcmp(a->bytes, b->bytes, a->count < b->count ? a->count : b->count);
+
+	return order ? order : (int)a->count - (int)b->count;
+}
+
+/* In its place by key; the last by key gives way where there are too many. */
+static void insert(struct golabels *out, const struct golabel *label)
+{
+	uint32_t at = out->count;
+
+	out->total++;
+	while (at > 0 && compare(&label->key, &out->list[at - 1].key) < 0)
+		at--;
+	if (at == GOLABELS_MAX)
+		return;
+	if (out->count < GOLABELS_MAX)
+		out->count++;
+	memmove(&out->list[at + 1], &out->list[at], (out->count - 1 - at) * sizeof *label);
+	out->list[at] = *label;
+}
+
+static bool read_label(struct memory *memory, uint64_t key, uint64_t value, struct golabels *out)
+{
+	struct golabel label;
+
+	if (!read_text(memory, key, &label.key) || !read_text(memory, value, &label.value))
+		return false;
+	insert(out, &label);
+	return true;
+}
+
+/* ---- Go 1.24 and later: a slice of {key, value}, ascending by key --------- */
+
+#define MAX_LABELS (UINT64_C(1) << 20)
+
+static bool read_slice(struct memory *memory, uint64_t labels, struct golabels *out)
+{
+	uint64_t list, total, kept;
+
+	if (!are_words(memory, labels, 3))
+		return false;
+	list = word_at(labels);
+	total = word_at(labels + 8);
+	if (total > word_at(labels + 16) || total > MAX_LABELS)
+		return false;
+	kept = total < GOLABELS_MAX ? total : GOLABELS_MAX;
+	if (kept && !are_words(memory, list, 4 * kept))
+		return false;
+	for (uint64_t i = 0; i < kept; i++)
+		if (!read_label(memory, list + 32 * i, list + 32 * i + 16, out))
+			return false;
+	out->total = (uint32_t)total;
+	return true;
+}
+
+/* ---- up to Go 1.23: a map, which may stand in the middle of its growth ---- */
+
+/* runtime/map.go: hmap, then bmap for map[string]string. */
+enum { MAP_COUNT = 0, MAP_FLAGS = 8, MAP_B = 9, MAP_BUCKETS = 16, MAP_OLD_BUCKETS = 24 };
+enum { MAP_WORDS = 4 };
+enum { SLOTS = 8, KEYS = 8, VALUES = KEYS + 16 * SLOTS, OVERFLOW = VALUES + 16 * SLOTS };
+enum { BUCKET_BYTES = OVERFLOW + 8 };
+
+#define SAME_SIZE_GROW 8
+#define EVACUATED_MIN  2 /* tophash[0] of a bucket whose entries are in the new ones */
+#define EVACUATED_MAX  4
+#define MIN_TOP_HASH   5 /* of a slot in use */
+
+/* More than are good for a stack of 16: such a map is not read. */
+#define MAX_B       6
+#define MAX_BUCKETS 256
+
+struct map_walk {
+	struct memory *memory;
+	struct golabels *out;
+	uint32_t buckets_left;
+};
+
+static bool read_bucket(struct map_walk *w, uint64_t bucket)
+{
+	const uint8_t *top = (const uint8_t *)bucket;
+
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (LOAD(&top[i]) >= MIN_TOP_HASH && !read_label(w->memory, bucket + KEYS + 16 * i,
+								 bucket + VALUES + 16 * i, w->out))
+			return false;
+	return true;
+}
+
+/* A bucket and those it overflows into. */
+static bool read_chain(struct map_walk *w, uint64_t bucket, bool is_old)
+{
+	for (; bucket; bucket = word_at(bucket + OVERFLOW)) {
+		uint8_t top;
+		if (w->buckets_left-- == 0 || !are_words(w->memory, bucket, BUCKET_BYTES / 8))
+			return false;
+		top = LOAD((const uint8_t *)bucket);
+		if (is_old && top >= EVACUATED_MIN && top <= EVACUATED_MAX)
+			return true;
+		if (!read_bucket(w, bucket))
+			return false;
+	}
+	return true;
+}
+
+static bool read_buckets(struct map_walk *w, uint64_t buckets, uint32_t count, bool is_old)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!read_chain(w, buckets + (uint64_t)i * BUCKET_BYTES, is_old))
+			return false;
+	return true;
+}
+
+/* Nobody changes the map of a label set once it is made, so that its count must be met. */
+static bool read_map(struct memory *memory, uint64_t labels, struct golabels *out)
+{
+	struct map_walk w = {.memory = memory, .out = out, .buckets_left = MAX_BUCKETS};
+	uint64_t map, count, buckets, old;
+	uint8_t flags, b;
+
+	if (!are_words(memory, labels, 1))
+		return false;
+	map = word_at(labels);
+	if (!map)
+		return true;
+	if (!are_words(memory, map, MAP_WORDS))
+		return false;
+	count = word_at(map + MAP_COUNT);
+	flags = LOAD((const uint8_t *)map + MAP_FLAGS);
+	b = LOAD((const uint8_t *)map + MAP_B);
+	buckets = word_at(map + MAP_BUCKETS);
+	old = word_at(map + MAP_OLD_BUCKETS);
+	if (count == 0)
+		return true;
+	if (!buckets || b > MAX_B || !read_buckets(&w, buckets, 1u << b, false))
+		return false;
+	if (old && !(flags & SAME_SIZE_GROW) && b == 0)
+		return false;
+	if (old && !read_buckets(&w, old, flags & SAME_SIZE_GROW ? 1u << b : 1u << (b - 1), true))
+		return false;
+	return out->total == count;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+enum golabels_result golabels_parse(struct memory *memory, uint64_t labels, bool is_map,
+				    struct golabels *out)
+{
+	out->count = out->total = 0;
+	if (is_map ? !read_map(memory, labels, out) : !read_slice(memory, labels, out))
+		return GOLABELS_BAD;
+	return out->count ? GOLABELS_READ : GOLABELS_NONE;
+}
+
+uint64_t golabels_across_pages(struct memory *memory, uint64_t g)
+{
+	uint64_t at = g + golabels_offset;
+
+	return are_words(memory, at, 1) ? word_at(at) : 0;
+}
+
+enum golabels_result golabels_read(struct memory *memory, uint64_t labels, struct golabels *out)
+{
+	return golabels_parse(memory, labels, known.is_map, out);
+}

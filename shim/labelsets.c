@@ -1,0 +1,335 @@
+/*
+ * See labelsets.h.  The table of buckets is the process's own, and so copied by
+ * fork as the region is; what it leads to is in the region, for later readers.
+ */
+#include "labelsets.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+static_assert(sizeof(struct labelset) == 16, "region layout");
+static_assert(GOLABELS_BYTES < LABELSET_TEXT_CUT, "a count and a mark in one byte");
+static_assert(GOLABELS_MAX * (2 + 2 * GOLABELS_BYTES) <= UINT16_MAX, "labelset.bytes");
+
+#define BUCKETS   4096
+#define MAX_CHAIN 256 /* longer than any that was not written over */
+
+static uint32_t buckets[BUCKETS];
+static struct {
+	uint32_t sets, labels, part;
+	uint64_t bytes; /* of the arena */
+	uint64_t dropped;
+} counters;
+
+/* ---- records ------------------------------------------------------------ */
+
+static uint8_t count_byte(const struct golabel_text *t)
+{
+	return t->count | (t->is_cut ? LABELSET_TEXT_CUT : 0);
+}
+
+static uint64_t hash_bytes(uint64_t h, const void *bytes, size_t count)
+{
+	const uint8_t *p = bytes;
+
+	for (size_t i = 0; i < count; i++)
+		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* What is looked for. */
+struct key {
+	const struct golabels *labels;
+	uint64_t hash;
+	size_t bytes; /* of the record's texts */
+};
+
+static struct key key_of(const struct golabels *labels)
+{
+	struct key key = {.labels = labels};
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (uint32_t i = 0; i < labels->count; i++) {
+		const struct golabel *l = &labels->list[i];
+		uint8_t counts[] = {count_byte(&l->key), count_byte(&l->value)};
+		h = hash_bytes(h, counts, sizeof counts);
+		h = hash_bytes(h, l->key.bytes, l->key.count);
+		h = hash_bytes(h, l->value.bytes, l->value.count);
+		key.bytes += sizeof counts + l->key.count + l->value.count;
+	}
+	key.hash = h;
+	return key;
+}
+
+static bool is_part(const struct golabels *labels)
+{
+	return labels->total > labels->count;
+}
+
+static struct labelset *set_at(uint32_t id)
+{
+	uint64_t at = (uint64_t)id * 8 - region_layout.arena.offset;
+	uint64_t used = LOAD(&region_layout.arena_used);
+	struct labelset *s = region_at((uint64_t)id * 8);
+
+	if (at > used || used - at < sizeof *s || used - at - sizeof *s < s->bytes)
+		return NULL;
+	return s;
+}
+
+/* One text; false where the record does not hold it. */
+static bool next_text(const struct labelset *s, size_t *at, uint8_t count, struct golabel_text *out)
+{
+	out->count = count & (uint8_t)~LABELSET_TEXT_CUT;
+	out->is_cut = count & LABELSET_TEXT_CUT;
+	out->bytes = (const char *)s->texts + *at;
+	*at += out->count;
+	return *at <= s->bytes;
+}
+
+void labelsets_get(uint32_t id, struct golabels *out)
+{
+	const struct labelset *s = id ? set_at(id) : NULL;
+	size_t at = 0;
+
+	out->count = out->total = 0;
+	if (!s || s->count > GOLABELS_MAX)
+		return;
+	while (out->count < s->count) {
+		struct golabel *l = &out->list[out->count];
+		uint8_t key, value;
+		if (at + 2 > s->bytes)
+			break;
+		key = s->texts[at++];
+		value = s->texts[at++];
+		if (!next_text(s, &at, key, &l->key) || !next_text(s, &at, value, &l->value))
+			break;
+		out->count++;
+	}
+	out->total = out->count + (s->is_part ? 1 : 0);
+}
+
+/* Whether the text at *at is this one; moves past it. */
+static bool text_is(const uint8_t **at, const struct golabel_text *t)
+{
+	const uint8_t *bytes = *at;
+
+	*at += t->count;
+	return memcmp(bytes, t->bytes, t->count) == 0;
+}
+
+/* Counts come first, so that no text is read beyond its record. */
+static bool set_is(uint32_t id, const struct key *key)
+{
+	const struct labelset *s = set_at(id);
+	const uint8_t *at = s ? s->texts : NULL;
+
+	if (!s || s->hash != key->hash || s->bytes != key->bytes ||
+	    s->count != key->labels->count || s->is_part != is_part(key->labels))
+		return false;
+	for (uint32_t i = 0; i < key->labels->count; i++) {
+		const struct golabel *l = &key->labels->list[i];
+		uint8_t key_count = *at++, value_count = *at++;
+		if (key_count != count_byte(&l->key) || value_count != count_byte(&l->value) ||
+		    !text_is(&at, &l->key) || !text_is(&at, &l->value))
+			return false;
+	}
+	return true;
+}
+
+/* ---- interning ---------------------------------------------------------- */
+
+static uint32_t find(uint32_t id, uint32_t until, const struct key *key)
+{
+	const struct labelset *s;
+
+	for (int left = MAX_CHAIN; id && id != until && left; left--) {
+		if (set_is(id, key))
+			return id;
+		s = set_at(id);
+		id = s ? s->next : 0;
+	}
+	return 0;
+}
+
+static uint8_t *put_text(uint8_t *at, const struct golabel_text *t)
+{
+	memcpy(at, t->bytes, t->count);
+	return at + t->count;
+}
+
+static void fill(struct labelset *s, const struct key *key)
+{
+	uint8_t *at = s->texts;
+
+	s->hash = key->hash;
+	s->bytes = (uint16_t)key->bytes;
+	s->count = (uint8_t)key->labels->count;
+	s->is_part = is_part(key->labels);
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct golabel *l = &key->labels->list[i];
+		*at++ = count_byte(&l->key);
+		*at++ = count_byte(&l->value);
+		at = put_text(at, &l->key);
+		at = put_text(at, &l->value);
+	}
+}
+
+/* Threads that race for the last places may all get one. */
+static uint32_t set_new(const struct key *key)
+{
+	size_t all = ALIGN_UP(sizeof(struct labelset) + key->bytes, 8);
+	uint32_t offset;
+
+	if (LOAD(&counters.sets) >= LABELSETS_MAX ||
+	    LOAD(&counters.bytes) + all > region_layout.arena.bytes / LABELSETS_ARENA_SHARE)
+		return 0;
+	offset = region_alloc(all);
+	if (!offset)
+		return 0;
+	ADD(&counters.bytes, all);
+	fill(region_at(offset), key);
+	return offset / 8;
+}
+
+static void count_set(const struct golabels *labels)
+{
+	ADD(&counters.sets, 1);
+	ADD(&counters.labels, labels->count);
+	if (is_part(labels))
+		ADD(&counters.part, 1);
+}
+
+/* Pushed at its bucket's head as stacks are (stacks.c); head: what was looked through. */
+static uint32_t push(uint32_t *bucket, uint32_t head, const struct key *key)
+{
+	uint32_t id = set_new(key);
+
+	while (id) {
+		struct labelset *s = region_at((uint64_t)id * 8);
+		uint32_t seen = head, found;
+		s->next = head;
+		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			count_set(key->labels);
+			break;
+		}
+		found = find(head, seen, key);
+		if (found)
+			return found;
+	}
+	return id;
+}
+
+uint32_t labelsets_intern(const struct golabels *labels)
+{
+	struct key key = key_of(labels);
+	uint32_t *bucket = &buckets[(key.hash ^ key.hash >> 32) & (BUCKETS - 1)];
+	uint32_t head = LOAD_ACQ(bucket);
+	uint32_t id = find(head, 0, &key);
+
+	if (!id)
+		id = push(bucket, head, &key);
+	if (!id)
+		labelsets_count_dropped();
+	return id;
+}
+
+struct labelsets_counters labelsets_counters(void)
+{
+	return (struct labelsets_counters){.sets = LOAD(&counters.sets),
+					   .labels = LOAD(&counters.labels),
+					   .part = LOAD(&counters.part),
+					   .dropped = LOAD(&counters.dropped)};
+}
+
+void labelsets_count_dropped(void)
+{
+	ADD(&counters.dropped, 1);
+}
+
+/* ---- for people --------------------------------------------------------- */
+
+static uint32_t code_point(const char *s, size_t bytes)
+{
+	uint32_t code = bytes == 1 ? (uint8_t)s[0] : (uint8_t)s[0] & (0x7fu >> bytes);
+
+	for (size_t i = 1; i < bytes; i++)
+		code = code << 6 | ((uint8_t)s[i] & 0x3f);
+	return code;
+}
+
+/* What moves a cursor, ends a line, turns the reading direction or cannot be seen. */
+static bool is_harmful(uint32_t code)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+		{0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(ranges); i++)
+		if (code >= ranges[i].first && code <= ranges[i].last)
+			return true;
+	return false;
+}
+
+/* At most four bytes for one of the text, as LABELSETS_TEXT_BYTES counts. */
+static size_t escape_code(char *out, uint32_t code)
+{
+	if (code == '\n' || code == '\t' || code == '\r')
+		return (size_t)sprintf(out, "\\%c", code == '\n' ? 'n' : code == '\t' ? 't' : 'r');
+	return (size_t)sprintf(out, code < 0x80 ? "\\x%02x" : "\\u%04x", (unsigned)code);
+}
+
+static size_t escape_one(char *out, const char *s, size_t bytes, bool quoted)
+{
+	uint32_t code = bytes ? code_point(s, bytes) : 0;
+
+	if (bytes == 0)
+		return (size_t)sprintf(out, "\\x%02x", (unsigned)(uint8_t)*s);
+	if (is_harmful(code))
+		return escape_code(out, code);
+	if (quoted && (code == '"' || code == '\\'))
+		return (size_t)sprintf(out, "\\%c", (char)code);
+	memcpy(out, s, bytes);
+	return bytes;
+}
+
+/* Whether the text ends in the middle of a character, because it was cut there. */
+static bool is_torn(const struct golabel_text *text, uint32_t at)
+{
+	uint8_t first = (uint8_t)text->bytes[at];
+	uint32_t whole = first >= 0xf8   ? 0
+			 : first >= 0xf0 ? 4
+			 : first >= 0xe0 ? 3
+			 : first >= 0xc0 ? 2
+					 : 0;
+
+	if (!text->is_cut || text->count - at >= whole)
+		return false;
+	while (++at < text->count)
+		if (((uint8_t)text->bytes[at] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+void labelsets_escape(const struct golabel_text *text, bool quoted, char out[LABELSETS_TEXT_BYTES])
+{
+	char whole[GOLABELS_BYTES + 1]; /* ends in NUL, which no sequence goes beyond */
+
+	memcpy(whole, text->bytes, text->count);
+	whole[text->count] = 0;
+	for (uint32_t at = 0; at < text->count;) {
+		size_t bytes = text_utf8_length(whole + at);
+		if (bytes == 0 && is_torn(text, at))
+			break;
+		out += escape_one(out, whole + at, bytes, quoted);
+		at += bytes ? (uint32_t)bytes : 1;
+	}
+	strcpy(out, text->is_cut ? "..." : "");
+}

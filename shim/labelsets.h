@@ -1,0 +1,65 @@
+/*
+ * Interned sets of goroutine labels.
+ *
+ * A set is stored once, in the region's arena, append-only: an id once returned
+ * stays good for the life of the process, and readers need no lock.  Their number
+ * and their bytes are bounded: a service that puts a request's id into a label
+ * makes a set a request.
+ *
+ * Texts are kept as the program has them, in whatever encoding.  Whoever writes
+ * them for others does so by labelsets_escape.
+ *
+ * Ids are arena offsets / 8 (0 = no labels).
+ */
+#ifndef CGOHEAP_LABELSETS_H
+#define CGOHEAP_LABELSETS_H
+
+#include "base.h"
+#include "golabels.h"
+#include "region.h"
+
+#define LABELSETS_MAX 4096
+/* Of the arena, all sets together. */
+#define LABELSETS_ARENA_SHARE 8
+
+/* Read by cli/blackbox.go.  A change of layout is a new REGION_VERSION. */
+#define LABELSET_TEXT_CUT 0x80u
+
+struct labelset {
+	uint64_t hash;   /* FNV-1a of what follows `count` in the record */
+	uint32_t next;   /* id of the next set in its bucket */
+	uint16_t bytes;  /* of texts */
+	uint8_t count;   /* labels, ascending by key */
+	uint8_t is_part; /* there were more */
+	/* For each label: the bytes of its key and of its value, each a byte that has
+	 * LABELSET_TEXT_CUT set where the text was longer; then the key; then the value. */
+	uint8_t texts[];
+};
+
+/*
+ * The id of this set, stored if need be; 0 when there is no room for it, which is
+ * counted.  Lock-free, async-signal-safe.
+ */
+uint32_t labelsets_intern(const struct golabels *labels);
+
+/* The set's labels into *out, whose texts point into the region; none where id is none. */
+void labelsets_get(uint32_t id, struct golabels *out);
+
+struct labelsets_counters {
+	uint32_t sets, labels; /* there are; labels of all sets together */
+	uint32_t part;         /* sets that are not whole */
+	uint64_t dropped;      /* samples recorded without the labels they had */
+};
+struct labelsets_counters labelsets_counters(void);
+void labelsets_count_dropped(void);
+
+/*
+ * A label's text for people and for readers of profiles, into out, NUL-terminated:
+ * what is no UTF-8 and what a terminal would obey becomes \xff, \n, \u202e and the
+ * like; a text that was cut ends in "...".  quoted: " and \ are escaped too, as in
+ * Go's %q (without the quotes around).
+ */
+#define LABELSETS_TEXT_BYTES (4 * GOLABELS_BYTES + 8)
+void labelsets_escape(const struct golabel_text *text, bool quoted, char out[LABELSETS_TEXT_BYTES]);
+
+#endif
