@@ -37,9 +37,11 @@ SHIM_SRC := \
 	shim/forked.c \
 	shim/forks.c \
 	shim/glibcheap.c \
+	shim/goheap.c \
 	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \
+	shim/gunzip.c \
 	shim/gzip.c \
 	shim/http.c \
 	shim/init.c \
@@ -60,6 +62,7 @@ SHIM_SRC := \
 	shim/pprof_stream.c \
 	shim/procinfo.c \
 	shim/profile.c \
+	shim/profile_go.c \
 	shim/profile_job.c \
 	shim/profile_memory.c \
 	shim/profile_places.c \
