@@ -43,7 +43,7 @@ struct goheap {
 	struct pprof_stream *stream;
 	struct gunzip *gunzip;
 	struct profile_places *places; /* while it is written */
-	void (*emit)(void *arg, Pprof__Sample *sample);
+	goheap_emit *emit;
 	void *arg;
 	uint64_t first_id;    /* is added to ids of locations and functions */
 	int64_t first_string; /* of the fresh ones */
@@ -55,6 +55,8 @@ struct goheap {
 	uint32_t types, string_count, string_room, fresh_count;
 	uint64_t highest_string; /* that anything refers to */
 	uint32_t *strings;       /* by its own id: ours, or FRESH */
+	uint32_t sample_count, key_room;
+	uint64_t *keys; /* of locations, by id */
 	struct expected expected[EXPECTED];
 	struct id_set locations, functions;
 
@@ -237,6 +239,7 @@ static bool check_sample(struct goheap *g, const struct field *f)
 	const Pprof__Sample *s = unpack_sample(g, f);
 	if (!s)
 		return false;
+	g->sample_count++;
 	for (size_t i = 0; i < s->n_location_id; i++)
 		if (!use_id(&g->locations, s->location_id[i]))
 			return false;
@@ -256,10 +259,44 @@ static bool check_mapping(struct goheap *g, const struct field *f)
 	return m && use_string(g, m->filename) && use_string(g, m->build_id);
 }
 
+/* Makes room for one at `place` of a list that is full below it. */
+static void *list_grow(struct goheap *g, const void *list, uint32_t place, uint32_t *room,
+		       size_t bytes)
+{
+	uint32_t more = *room ? *room : 2048;
+	while (more <= place)
+		more *= 2;
+	void *bigger = scratch_alloc(g->scratch, more * bytes);
+	if (bigger && *room)
+		memcpy(bigger, list, *room * bytes);
+	if (bigger)
+		*room = more;
+	return bigger;
+}
+
+static uint64_t mix(uint64_t key, uint64_t with)
+{
+	key = (key ^ with) * UINT64_C(0x9E3779B97F4A7C15);
+	return key ^ key >> 29;
+}
+
+/* Its id is another in each profile; where it is in the program is not. */
+static bool keep_key(struct goheap *g, const Pprof__Location *l)
+{
+	if (l->id >= g->key_room &&
+	    !(g->keys = list_grow(g, g->keys, (uint32_t)l->id, &g->key_room, sizeof(*g->keys))))
+		return false;
+	uint64_t key = mix(0, l->address);
+	for (size_t i = 0; i < l->n_line; i++)
+		key = mix(key, (uint64_t)l->line[i]->line);
+	g->keys[l->id] = key;
+	return true;
+}
+
 static bool check_location(struct goheap *g, const struct field *f)
 {
 	const Pprof__Location *l = unpack_location(g, f);
-	if (!l || !define_id(&g->locations, l->id))
+	if (!l || !define_id(&g->locations, l->id) || !keep_key(g, l))
 		return false;
 	for (size_t i = 0; i < l->n_line; i++)
 		if (!use_id(&g->functions, l->line[i]->function_id))
@@ -274,26 +311,14 @@ static bool check_function(struct goheap *g, const struct field *f)
 	       use_string(g, p->system_name) && use_string(g, p->filename);
 }
 
-static bool strings_make_room(struct goheap *g)
-{
-	uint32_t room = g->string_room ? 2 * g->string_room : 4096;
-	if (g->string_count < g->string_room)
-		return true;
-	uint32_t *bigger =
-		room <= MAX_IDS ? scratch_alloc(g->scratch, room * sizeof(*bigger)) : NULL;
-	if (!bigger)
-		return false;
-	if (g->string_count)
-		memcpy(bigger, g->strings, g->string_count * sizeof(*bigger));
-	g->strings = bigger;
-	g->string_room = room;
-	return true;
-}
-
 static bool check_string(struct goheap *g, const struct field *f)
 {
 	const char *text = (const char *)g->buffer;
-	if (strlen(text) != f->bytes || !strings_make_room(g) || (!g->string_count && *text))
+	if (strlen(text) != f->bytes || g->string_count == MAX_IDS || (!g->string_count && *text))
+		return false;
+	if (g->string_count == g->string_room &&
+	    !(g->strings = list_grow(g, g->strings, g->string_count, &g->string_room,
+				     sizeof(*g->strings))))
 		return false;
 	int64_t ours = pprof_find_string(g->stream, text);
 	for (size_t i = 0; i < EXPECTED; i++)
@@ -361,6 +386,11 @@ struct goheap *goheap_open(struct scratch *scratch, struct pprof_stream *stream,
 	return g->gunzip && check(g) ? g : NULL;
 }
 
+uint32_t goheap_sample_count(const struct goheap *g)
+{
+	return g->sample_count;
+}
+
 int64_t goheap_period(const struct goheap *g)
 {
 	return g->period;
@@ -410,8 +440,19 @@ static void write_location(struct goheap *g, Pprof__Location *l)
 	pprof_write(g->stream, PPROF_LOCATION, l);
 }
 
+static uint64_t key_of(const struct goheap *g, const Pprof__Sample *s)
+{
+	uint64_t key = 0;
+	for (size_t i = 0; i < s->n_location_id; i++)
+		key = mix(key, s->location_id[i] < g->key_room ? g->keys[s->location_id[i]] : 0);
+	for (size_t i = 0; i < s->n_label; i++)
+		key = mix(key, (uint64_t)s->label[i]->num);
+	return key;
+}
+
 static void write_sample(struct goheap *g, Pprof__Sample *s)
 {
+	uint64_t key = key_of(g, s);
 	forget_unknown(&s->base);
 	for (size_t i = 0; i < s->n_location_id; i++)
 		g->ids[i] = s->location_id[i] + g->first_id;
@@ -424,15 +465,15 @@ static void write_sample(struct goheap *g, Pprof__Sample *s)
 	}
 	s->location_id = g->ids;
 	s->label = g->labels;
-	g->emit(g->arg, s);
+	g->emit(g->arg, s, key);
 }
 
 static bool write_field(struct goheap *g, const struct field *f)
 {
 	void *message = NULL;
-	if (f->number == PPROF_FUNCTION && (message = unpack_function(g, f)))
+	if (g->places && f->number == PPROF_FUNCTION && (message = unpack_function(g, f)))
 		write_function(g, message);
-	else if (f->number == PPROF_LOCATION && (message = unpack_location(g, f)))
+	else if (g->places && f->number == PPROF_LOCATION && (message = unpack_location(g, f)))
 		write_location(g, message);
 	else if (f->number == PPROF_SAMPLE && (message = unpack_sample(g, f)))
 		write_sample(g, message);
@@ -462,8 +503,15 @@ static void write_strings(void *arg)
 		pprof_write_string(g->stream, "?");
 }
 
-void goheap_write(struct goheap *g, struct profile_places *places,
-		  void (*emit)(void *arg, Pprof__Sample *sample), void *arg)
+void goheap_each(struct goheap *g, goheap_emit *emit, void *arg)
+{
+	g->places = NULL;
+	g->emit = emit;
+	g->arg = arg;
+	read_all(g, write_field);
+}
+
+void goheap_write(struct goheap *g, struct profile_places *places, goheap_emit *emit, void *arg)
 {
 	g->places = places;
 	g->emit = emit;

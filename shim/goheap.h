@@ -42,12 +42,18 @@ int64_t goheap_period(const struct goheap *heap); /* runtime.MemProfileRate; byt
 /* The sum of inuse_space, of samples that are above 0. */
 uint64_t goheap_inuse_bytes(const struct goheap *heap);
 
+uint32_t goheap_sample_count(const struct goheap *heap);
+
 /*
- * Writes its functions and locations, and gives each sample to emit, to be changed
- * and written by pprof_write: ids are the new ones, and there is room for one more
- * location, at the root, and one more label.  After this the stream takes no new string.
+ * Is given each sample, to be changed and written by pprof_write: there is room for one more
+ * location, at the root, and one more label.  key is of its stack and labels, the same in
+ * every heap profile of this process.
  */
-void goheap_write(struct goheap *heap, struct profile_places *places,
-		  void (*emit)(void *arg, Pprof__Sample *sample), void *arg);
+typedef void goheap_emit(void *arg, Pprof__Sample *sample, uint64_t key);
+
+/* Samples alone, whose ids stand for nothing: to be looked at. */
+void goheap_each(struct goheap *heap, goheap_emit *emit, void *arg);
+/* Writes its functions and locations, too.  After this the stream takes no new string. */
+void goheap_write(struct goheap *heap, struct profile_places *places, goheap_emit *emit, void *arg);
 
 #endif

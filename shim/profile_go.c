@@ -30,10 +30,87 @@ static struct goheap *open_heap(struct profile_places *w, const struct go_heap *
 
 /* ---- beside the C heap -------------------------------------------------- */
 
+/*
+ * Samples of before, by key.  A stack that is in both profiles is in the difference
+ * once, and not at all where nothing happened: readers do not cancel one against the
+ * other.  Of samples with one key the first has it all.
+ */
+struct old_sample {
+	uint64_t key;
+	int64_t values[GOHEAP_VALUES];
+};
+struct old_samples {
+	struct index index;
+	struct old_sample *list;
+	uint32_t count, capacity;
+};
+
 struct side {
 	struct pprof_stream *stream;
-	bool is_before;
+	struct old_samples old; /* capacity 0: no difference is asked for */
+	bool is_before;         /* those of before that are not in now */
 };
+
+static struct old_sample *old_find(const struct old_samples *old, uint64_t key, uint32_t *slot)
+{
+	*slot = index_first(&old->index, key);
+	for (uint32_t n; (n = old->index.slots[*slot]); *slot = index_next(&old->index, *slot))
+		if (old->list[n - 1].key == key)
+			return &old->list[n - 1];
+	return NULL;
+}
+
+static void old_add(void *arg, Pprof__Sample *s, uint64_t key)
+{
+	struct old_samples *old = arg;
+	uint32_t slot;
+	struct old_sample *o = old_find(old, key, &slot);
+	if (!o && old->count == old->capacity)
+		return;
+	if (!o) {
+		o = &old->list[old->count++];
+		o->key = key;
+		old->index.slots[slot] = old->count;
+	}
+	for (size_t i = 0; i < GOHEAP_VALUES; i++)
+		o->values[i] = (int64_t)((uint64_t)o->values[i] + (uint64_t)s->value[i]);
+}
+
+static bool old_read(struct old_samples *old, struct scratch *scratch, struct goheap *heap)
+{
+	old->capacity = goheap_sample_count(heap);
+	old->list = scratch_alloc(scratch, old->capacity * sizeof(*old->list));
+	if (!old->list || !index_init(scratch, &old->index, old->capacity))
+		return false;
+	goheap_each(heap, old_add, old);
+	return true;
+}
+
+/* Takes from values what was there before; true: something is left, on either side of 0. */
+static bool old_take(struct old_samples *old, uint64_t key, int64_t *values)
+{
+	uint32_t slot;
+	struct old_sample *o = old_find(old, key, &slot);
+	bool is_change = false;
+	for (size_t i = 0; i < GOHEAP_VALUES; i++) {
+		uint64_t before = o ? (uint64_t)o->values[i] : 0;
+		values[i] = (int64_t)((uint64_t)values[i] - before);
+		is_change |= values[i] != 0;
+		if (o)
+			o->values[i] = 0;
+	}
+	return is_change;
+}
+
+/* Go forgets no stack that allocated; what it leaves out of a profile is not ours to know. */
+static bool old_is_left(const struct old_samples *old)
+{
+	for (uint32_t i = 0; i < old->count; i++)
+		for (size_t n = 0; n < GOHEAP_VALUES; n++)
+			if (old->list[i].values[n])
+				return true;
+	return false;
+}
 
 void profile_go_name_labels(struct pprof_stream *s)
 {
@@ -41,15 +118,17 @@ void profile_go_name_labels(struct pprof_stream *s)
 	pprof_string(s, "go");
 }
 
-static void emit_side(void *arg, Pprof__Sample *s)
+static void emit_side(void *arg, Pprof__Sample *s, uint64_t key)
 {
 	struct side *side = arg;
 	Pprof__Label origin = PPROF__LABEL__INIT;
+	if (side->is_before) /* what now has not taken */
+		memset(s->value, 0, GOHEAP_VALUES * sizeof(*s->value));
+	if (side->old.capacity && !old_take(&side->old, key, s->value))
+		return;
 	origin.key = pprof_string(side->stream, "origin");
 	origin.str = pprof_string(side->stream, "go");
 	s->label[s->n_label++] = &origin;
-	for (size_t i = 0; side->is_before && i < s->n_value; i++)
-		s->value[i] = (int64_t)(0 - (uint64_t)s->value[i]);
 	pprof_write(side->stream, PPROF_SAMPLE, s);
 }
 
@@ -60,10 +139,14 @@ void profile_go_write(struct profile_places *w, const struct go_heap *now,
 	struct goheap *heap = open_heap(w, now), *old = NULL;
 	if (!heap || (before->bytes && !(old = open_heap(w, before))))
 		return;
+	if (old && !old_read(&side.old, w->job.scratch, old)) {
+		pprof_comment(&w->stream, PROFILE_GO_DAMAGED_COMMENT);
+		return;
+	}
 	write_rate(w, heap);
 	goheap_write(heap, w, emit_side, &side);
 	side.is_before = true;
-	if (old)
+	if (old_is_left(&side.old))
 		goheap_write(old, w, emit_side, &side);
 }
 
@@ -102,9 +185,10 @@ struct memory_writer {
 	struct shares shares;
 };
 
-static void emit_memory(void *arg, Pprof__Sample *s)
+static void emit_memory(void *arg, Pprof__Sample *s, uint64_t key)
 {
 	struct memory_writer *w = arg;
+	(void)key;
 	int64_t live = s->value[GOHEAP_INUSE_BYTES];
 	uint64_t share = live > 0 ? shares_next(&w->shares, (uint64_t)live) : 0;
 	if (!share)

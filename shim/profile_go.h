@@ -16,8 +16,8 @@
 void profile_go_name_labels(struct pprof_stream *stream);
 
 /*
- * Go's samples as Go scaled them, with the label origin=go; of before, which may have
- * no bytes, with their signs turned.  Last of all that is written: see pprof_append.
+ * Go's samples as Go scaled them, with the label origin=go; less those of
+ * before, which may have no bytes.  Last of all that is written: see pprof_append.
  * What cannot be read is left out, of both, and a comment says so.
  */
 void profile_go_write(struct profile_places *places, const struct go_heap *now,
