@@ -86,29 +86,31 @@ static bool old_read(struct old_samples *old, struct scratch *scratch, struct go
 	return true;
 }
 
-/* Takes from values what was there before; true: something is left, on either side of 0. */
-static bool old_take(struct old_samples *old, uint64_t key, int64_t *values)
+/* Takes from values what was there before. */
+static void old_take(struct old_samples *old, uint64_t key, int64_t *values)
 {
 	uint32_t slot;
 	struct old_sample *o = old_find(old, key, &slot);
-	bool is_change = false;
-	for (size_t i = 0; i < GOHEAP_VALUES; i++) {
-		uint64_t before = o ? (uint64_t)o->values[i] : 0;
-		values[i] = (int64_t)((uint64_t)values[i] - before);
-		is_change |= values[i] != 0;
-		if (o)
-			o->values[i] = 0;
+	for (size_t i = 0; o && i < GOHEAP_VALUES; i++) {
+		values[i] = (int64_t)((uint64_t)values[i] - (uint64_t)o->values[i]);
+		o->values[i] = 0;
 	}
-	return is_change;
+}
+
+static bool is_zero(const int64_t *values)
+{
+	for (size_t i = 0; i < GOHEAP_VALUES; i++)
+		if (values[i])
+			return false;
+	return true;
 }
 
 /* Go forgets no stack that allocated; what it leaves out of a profile is not ours to know. */
 static bool old_is_left(const struct old_samples *old)
 {
 	for (uint32_t i = 0; i < old->count; i++)
-		for (size_t n = 0; n < GOHEAP_VALUES; n++)
-			if (old->list[i].values[n])
-				return true;
+		if (!is_zero(old->list[i].values))
+			return true;
 	return false;
 }
 
@@ -124,7 +126,10 @@ static void emit_side(void *arg, Pprof__Sample *s, uint64_t key)
 	Pprof__Label origin = PPROF__LABEL__INIT;
 	if (side->is_before) /* what now has not taken */
 		memset(s->value, 0, GOHEAP_VALUES * sizeof(*s->value));
-	if (side->old.capacity && !old_take(&side->old, key, s->value))
+	if (side->old.capacity)
+		old_take(&side->old, key, s->value);
+	/* Go has also stacks that allocated since the collection that its figures are of. */
+	if (is_zero(s->value))
 		return;
 	origin.key = pprof_string(side->stream, "origin");
 	origin.str = pprof_string(side->stream, "go");

@@ -115,7 +115,7 @@ func (c *checker) checkProbe(bias uint64, internal bool) {
 func (c *checker) checkSeen() {
 	for _, name := range []string{"runtime.cgocall", "runtime.asmcgocall", "runtime.cgocallback",
 		"runtime.cgocallbackg", "runtime.cgocallbackg1", "crosscall2", "runtime.main",
-		"main._Cfunc_locate_probe", "main.sum[go.shape.int]"} {
+		"main._Cfunc_locate_probe", "main.sum[go.shape.float64]"} {
 		if !c.seen[name] {
 			c.differ(0, "%s was not met", name)
 		}
