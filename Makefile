@@ -29,6 +29,7 @@ SHIM_SRC := \
 	shim/config.c \
 	shim/connection.c \
 	shim/control.c \
+	shim/dwarfbytes.c \
 	shim/earlymaps.c \
 	shim/elffile.c \
 	shim/elfsym.c \
@@ -226,15 +227,17 @@ fmt:
 LIB_DIR := $(DESTDIR)$(PREFIX)/lib/cgoheap
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/cgoheap
+GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 
 install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
 	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
 	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
 	install -m 644 README.md LICENSE CHANGELOG.md $(wildcard docs/*.md) $(DOC_DIR)
+	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; done
 
 # The library may be in use: what has it mapped keeps it.
 uninstall:
 	rm -f $(BIN_DIR)/cgoheap $(LIB_DIR)/libcgoheap.so
-	rm -rf $(DOC_DIR)
+	rm -rf $(DOC_DIR) $(GO_DIR)
 	rmdir $(LIB_DIR) 2>/dev/null || true

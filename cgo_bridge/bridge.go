@@ -1,15 +1,19 @@
 package cgo_bridge
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+	"time"
 )
 
 // Version is this package's. It belongs to the libcgoheap.so of the same version.
@@ -52,16 +56,60 @@ func isMapped(library string) bool {
 	return err == nil && bytes.Contains(maps, []byte("/"+library+"\n"))
 }
 
-// client speaks HTTP to the library, each request over a connection of its own.
-var client = &http.Client{Transport: &http.Transport{
-	DisableKeepAlives:  true,
-	DisableCompression: true,
-	DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return connect(wantRequest)
-	},
-}}
+// The library serves 8 requests at a time: two are left to those who ask from outside.
+var slots = make(chan struct{}, 6)
 
-// request sends one; the body is the caller's to close. The library's refusal is an answer.
+// slotTime is how long to wait for one of them.
+const slotTime = 5 * time.Second
+
+func takeSlot(ctx context.Context) error {
+	select {
+	case slots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(slotTime)
+	defer timer.Stop()
+	select {
+	case slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return &RequestError{http.StatusServiceUnavailable, fmt.Sprintf("%d requests are under way: wait for one to end", cap(slots))}
+	}
+}
+
+// body is a response's, whose connection and slot go with it.
+type body struct {
+	io.ReadCloser
+	ctx  context.Context
+	conn net.Conn
+	stop func() bool
+	once sync.Once
+}
+
+// Read fails as the context does where that ended it.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && b.ctx.Err() != nil {
+		err = b.ctx.Err()
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	b.once.Do(func() {
+		b.stop()
+		b.conn.Close()
+		<-slots
+	})
+	return nil
+}
+
+// request sends one, over a connection of its own; the body is the caller's to
+// close. The library's refusal is an answer. (http.Transport would log an answer
+// that comes before the request is sent, as "too many" does.)
 func request(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
 	if err := check(); err != nil {
 		return nil, err
@@ -71,11 +119,32 @@ func request(ctx context.Context, method, path string, query url.Values) (*http.
 	if err != nil {
 		return nil, err
 	}
-	answer, err := client.Do(r)
-	if wrapped, ok := err.(*url.Error); ok {
-		err = wrapped.Err // the address says nothing to anybody
+	r.Close = true
+	if err := takeSlot(ctx); err != nil {
+		return nil, err
 	}
-	return answer, err
+	conn, err := connect(wantRequest)
+	if err != nil {
+		<-slots
+		return nil, err
+	}
+	b := &body{ctx: ctx, conn: conn}
+	b.stop = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	sent := r.Write(conn)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), r)
+	if err != nil {
+		b.Close()
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case sent != nil:
+			err = sent
+		}
+		return nil, fmt.Errorf("libcgoheap.so did not answer: %w", err)
+	}
+	b.ReadCloser = answer.Body
+	answer.Body = b
+	return answer, nil
 }
 
 // maxRefusalBytes is far more than the one line that a refusal is.

@@ -86,6 +86,10 @@ func tooLong(r *http.Request, seconds string) string {
 // statusOf an error that is no answer of the library's.
 func statusOf(err error) int {
 	var version *VersionError
+	var refused *RequestError
+	if errors.As(err, &refused) {
+		return refused.Status
+	}
 	if errors.Is(err, ErrNotPreloaded) || errors.As(err, &version) {
 		return http.StatusNotFound
 	}

@@ -60,6 +60,11 @@ type goSplit struct {
 	Released *int64  `json:"heap_released_bytes"`
 	Stacks   *int64  `json:"stacks_bytes"`
 	Metadata *int64  `json:"metadata_bytes,omitempty"`
+	// Of what is in use, where the program has the Go package.
+	Live       *int64 `json:"heap_live_bytes,omitempty"`
+	DeadOrNew  *int64 `json:"heap_dead_or_new_bytes,omitempty"`
+	Unused     *int64 `json:"heap_unused_bytes,omitempty"`
+	Goroutines *int64 `json:"goroutines,omitempty"`
 }
 
 type processStats struct {

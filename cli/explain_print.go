@@ -71,11 +71,12 @@ func (e *explanation) details(o ownerPart) []string {
 	switch o.Name {
 	case goHeap:
 		add(e.insideGoHeap())
+		add(e.insideGoObjects())
 	case goStacks:
 		add(e.insideGoStacks(o))
 	case goMetadata:
 		if n := e.account.Go.Metadata; n != nil {
-			add(formatBytes(*n) + " by " + memStatsSource)
+			add(formatBytes(*n) + " by the runtime's count, touched or not")
 		}
 	case cLive:
 		add(e.insideLive())
@@ -102,7 +103,25 @@ func (e *explanation) insideGoHeap() string {
 		bytesOrDash(g.Released), escapeName(textOrDash(g.Source)))
 }
 
+// insideGoObjects is known from the Go package alone.
+func (e *explanation) insideGoObjects() string {
+	g := &e.account.Go
+	if g.Live == nil || g.DeadOrNew == nil {
+		return ""
+	}
+	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s", formatBytes(*g.Live),
+		formatBytes(*g.DeadOrNew), bytesOrDash(g.Unused))
+}
+
 func (e *explanation) insideGoStacks(o ownerPart) string {
+	text := e.goStacksCount(o)
+	if n := e.account.Go.Goroutines; n != nil && text != "" {
+		text += ", " + countOf(int(*n), "goroutine", "goroutines")
+	}
+	return text
+}
+
+func (e *explanation) goStacksCount(o ownerPart) string {
 	n := e.account.Go.Stacks
 	switch {
 	case o.Bytes == nil && n == nil:

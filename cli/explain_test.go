@@ -388,7 +388,7 @@ goroutine stacks           -        -
 goroutine stacks           -        -         -
   in Go heap's figure: 2.0 MiB by the runtime's count
 Go metadata          3.0 MiB    0.3 %       0 B
-  31 B by runtime.MemStats
+  31 B by the runtime's count, touched or not
 `
 	filled = strings.ReplaceAll(filled, "     0 B\n", "      0 B\n")
 	filled = strings.ReplaceAll(filled, "-         -\n", "-          -\n")
@@ -404,6 +404,25 @@ Go metadata          3.0 MiB    0.3 %       0 B
 		"mapped_ready_bytes:<nil> metadata_bytes:31 source:runtime.MemStats stacks_bytes:2.097152e+06]"
 	if fmt.Sprint(v.Go) != want {
 		t.Errorf("%v\nwant\n%s", v.Go, want)
+	}
+}
+
+// With the Go package the account knows what Go's memory in use is made of.
+func TestExplainWithTheGoPackage(t *testing.T) {
+	s := startShim(t, "package")
+	r := explainer(t)("explain", s.arg()).normal(s)
+	for _, want := range []string{`
+Go heap             80.0 MiB    8.9 %
+  in use 60.0 MiB, free and not returned 20.0 MiB, released 40.0 MiB (runtime/metrics)
+  in use are objects found live 50.0 MiB, dead or newer ones 8.0 MiB, gaps 2.0 MiB
+goroutine stacks     2.0 MiB    0.2 %
+  2.0 MiB by the runtime's count, 311 goroutines
+Go metadata          3.0 MiB    0.3 %
+  7.0 MiB by the runtime's count, touched or not
+`} {
+		if r.code != 0 || !strings.Contains(r.out, want) {
+			t.Errorf("%s%s\nwant in it\n%s", r.err, r.out, want)
+		}
 	}
 }
 

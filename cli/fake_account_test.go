@@ -37,6 +37,12 @@ func fakeAccount(part string, n int64) string {
 	for key, value := range map[string]int64{"RSS": 901<<20 + grown, "LIVE": 572<<20 + grown, "INUSE": 580<<20 + grown, "HOUR": n} {
 		text = strings.ReplaceAll(text, "$"+key, fmt.Sprint(value))
 	}
+	if part == "package" {
+		from, to := strings.Index(text, `"go":`), strings.Index(text, `"process"`)
+		text = text[:from] + `"go":{"source":"runtime/metrics","heap_in_use_bytes":62914560,"heap_free_bytes":20971520,` +
+			`"heap_released_bytes":41943040,"stacks_bytes":2097152,"mapped_ready_bytes":94371840,"metadata_bytes":7340032,` +
+			`"heap_live_bytes":52428800,"heap_dead_or_new_bytes":8388608,"heap_unused_bytes":2097152,"goroutines":311},` + text[to:]
+	}
 	if part == "stripped" {
 		text = strings.Replace(text, `{"name":"go_stacks","bytes":2097152,`, `{"name":"go_stacks","bytes":null,`, 1)
 		text = strings.Replace(text, `"bytes":83886080`, `"bytes":85983232`, 1)

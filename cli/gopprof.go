@@ -129,8 +129,10 @@ func (a *account) fillGo(from *goSplit, target string) error {
 		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", quoteShell(target),
 			formatBytes(known(from.InUse)+known(from.Stacks)), formatBytes(*mapped))
 	}
-	a.Go.Metadata = from.Metadata // which the shim never knows
 	filled := false
+	if a.Go.Metadata == nil { // which only the Go package tells the shim
+		a.Go.Metadata = from.Metadata
+	}
 	for _, f := range []struct{ to, from **int64 }{
 		{&a.Go.InUse, &from.InUse}, {&a.Go.Free, &from.Free}, {&a.Go.Released, &from.Released}, {&a.Go.Stacks, &from.Stacks},
 	} {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "dwarfbytes.h"
 #include "sys.h"
 
 #define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* no sane CIE or FDE is longer */
@@ -41,93 +42,6 @@ enum {
 	DW_CFA_GNU_negative_offset_extended = 0x2f,
 };
 
-enum { DW_EH_PE_absptr = 0x00, DW_EH_PE_pcrel = 0x10, DW_EH_PE_omit = 0xff };
-
-/* A run of bytes being read; past the end everything reads as 0 and bad is set. */
-struct bytes {
-	const uint8_t *at, *end;
-	bool bad;
-};
-
-static uint64_t read_fixed(struct bytes *b, size_t n)
-{
-	uint64_t v = 0;
-
-	if (b->bad || (size_t)(b->end - b->at) < n) {
-		b->bad = true;
-		return 0;
-	}
-	memcpy(&v, b->at, n);
-	b->at += n;
-	return v;
-}
-
-static uint64_t read_uleb(struct bytes *b)
-{
-	uint64_t v = 0;
-
-	for (unsigned shift = 0;; shift += 7) {
-		uint8_t byte = (uint8_t)read_fixed(b, 1);
-		if (shift < 64)
-			v |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80) || b->bad)
-			return v;
-	}
-}
-
-static int64_t read_sleb(struct bytes *b)
-{
-	uint64_t v = 0;
-	unsigned shift = 0;
-	uint8_t byte;
-
-	do {
-		byte = (uint8_t)read_fixed(b, 1);
-		if (shift < 64)
-			v |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while ((byte & 0x80) && !b->bad);
-	if (shift < 64 && (byte & 0x40))
-		v |= ~UINT64_C(0) << shift;
-	return (int64_t)v;
-}
-
-static void skip_block(struct bytes *b)
-{
-	uint64_t n = read_uleb(b);
-
-	if (b->bad || n > (uint64_t)(b->end - b->at))
-		b->bad = true;
-	else
-		b->at += n;
-}
-
-/* A pointer in one of the DW_EH_PE encodings that compilers emit for code on amd64. */
-static uint64_t read_encoded(struct bytes *b, uint8_t encoding)
-{
-	uint64_t base = (encoding & 0x70) == DW_EH_PE_pcrel ? (uint64_t)b->at : 0;
-
-	if ((encoding & 0x70) != DW_EH_PE_pcrel && (encoding & 0x70) != 0)
-		b->bad = true;
-	switch (encoding & 0x0f) {
-	case 0x00: /* absptr */
-	case 0x04: /* udata8 */
-	case 0x0c: /* sdata8 */
-		return base + read_fixed(b, 8);
-	case 0x03: /* udata4 */
-		return base + read_fixed(b, 4);
-	case 0x0b: /* sdata4 */
-		return base + (uint64_t)(int64_t)(int32_t)read_fixed(b, 4);
-	case 0x02: /* udata2 */
-		return base + read_fixed(b, 2);
-	case 0x0a: /* sdata2 */
-		return base + (uint64_t)(int64_t)(int16_t)read_fixed(b, 2);
-	default:
-		b->bad = true;
-		return 0;
-	}
-}
-
 /* A damaged table may point anywhere. */
 static bool all_readable(uint64_t address, uint64_t bytes)
 {
@@ -142,7 +56,7 @@ static bool all_readable(uint64_t address, uint64_t bytes)
 }
 
 /* The body of a CIE or FDE whose length field is at address. */
-static bool open_entry(uint64_t address, struct bytes *out)
+static bool open_entry(uint64_t address, struct dwarfbytes *out)
 {
 	uint32_t length32;
 	uint64_t length;
@@ -158,8 +72,8 @@ static bool open_entry(uint64_t address, struct bytes *out)
 	}
 	if (length == 0 || length > MAX_ENTRY_BYTES || !all_readable(address, length))
 		return false;
-	*out = (struct bytes){.at = (const uint8_t *)address,
-			      .end = (const uint8_t *)address + length};
+	*out = (struct dwarfbytes){.at = (const uint8_t *)address,
+				   .end = (const uint8_t *)address + length};
 	return true;
 }
 
@@ -169,32 +83,32 @@ struct cie {
 	uint8_t pointer_encoding;
 	bool is_signal;
 	bool has_augmentation_length;
-	struct bytes instructions;
+	struct dwarfbytes instructions;
 };
 
-static void parse_augmentation(struct bytes *b, const char *augmentation, struct cie *cie)
+static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, struct cie *cie)
 {
-	struct bytes data;
-	uint64_t length = read_uleb(b);
+	struct dwarfbytes data;
+	uint64_t length = dwarfbytes_uleb(b);
 
 	if (b->bad || length > (uint64_t)(b->end - b->at)) {
 		b->bad = true;
 		return;
 	}
-	data = (struct bytes){.at = b->at, .end = b->at + length};
+	data = (struct dwarfbytes){.at = b->at, .end = b->at + length};
 	b->at += length;
 	for (const char *c = augmentation + 1; *c && !data.bad; c++) {
 		uint8_t encoding;
 		switch (*c) {
 		case 'R':
-			cie->pointer_encoding = (uint8_t)read_fixed(&data, 1);
+			cie->pointer_encoding = (uint8_t)dwarfbytes_fixed(&data, 1);
 			break;
 		case 'L':
-			(void)read_fixed(&data, 1);
+			(void)dwarfbytes_fixed(&data, 1);
 			break;
 		case 'P':
-			encoding = (uint8_t)read_fixed(&data, 1);
-			(void)read_encoded(&data, encoding & 0x7f);
+			encoding = (uint8_t)dwarfbytes_fixed(&data, 1);
+			(void)dwarfbytes_encoded(&data, encoding & 0x7f);
 			break;
 		case 'S':
 			cie->is_signal = true;
@@ -208,22 +122,23 @@ static void parse_augmentation(struct bytes *b, const char *augmentation, struct
 
 static bool parse_cie(uint64_t address, struct cie *cie)
 {
-	struct bytes b;
+	struct dwarfbytes b;
 	const char *augmentation;
 	uint8_t version;
 
 	*cie = (struct cie){.pointer_encoding = DW_EH_PE_absptr};
-	if (!open_entry(address, &b) || read_fixed(&b, 4) != 0)
+	if (!open_entry(address, &b) || dwarfbytes_fixed(&b, 4) != 0)
 		return false;
-	version = (uint8_t)read_fixed(&b, 1);
+	version = (uint8_t)dwarfbytes_fixed(&b, 1);
 	if (version != 1 && version != 3)
 		return false;
 	augmentation = (const char *)b.at;
-	while (read_fixed(&b, 1) != 0)
+	while (dwarfbytes_fixed(&b, 1) != 0)
 		continue;
-	cie->code_align = read_uleb(&b);
-	cie->data_align = read_sleb(&b);
-	if ((version == 1 ? read_fixed(&b, 1) : read_uleb(&b)) != RETURN_ADDRESS || b.bad)
+	cie->code_align = dwarfbytes_uleb(&b);
+	cie->data_align = dwarfbytes_sleb(&b);
+	if ((version == 1 ? dwarfbytes_fixed(&b, 1) : dwarfbytes_uleb(&b)) != RETURN_ADDRESS ||
+	    b.bad)
 		return false;
 	if (augmentation[0] == 'z') {
 		cie->has_augmentation_length = true;
@@ -333,7 +248,7 @@ static void recall(struct machine *m)
 }
 
 /* The instructions that only change rules. */
-static void run_rule(struct machine *m, struct bytes *b, uint8_t op)
+static void run_rule(struct machine *m, struct dwarfbytes *b, uint8_t op)
 {
 	const struct cie *cie = m->cie;
 	uint64_t number;
@@ -342,39 +257,39 @@ static void run_rule(struct machine *m, struct bytes *b, uint8_t op)
 	case DW_CFA_nop:
 		return;
 	case DW_CFA_offset_extended:
-		number = read_uleb(b);
-		set_rule(m, number, RULE_OFFSET, factored(read_uleb(b), cie));
+		number = dwarfbytes_uleb(b);
+		set_rule(m, number, RULE_OFFSET, factored(dwarfbytes_uleb(b), cie));
 		return;
 	case DW_CFA_offset_extended_sf:
-		number = read_uleb(b);
-		set_rule(m, number, RULE_OFFSET, factored((uint64_t)read_sleb(b), cie));
+		number = dwarfbytes_uleb(b);
+		set_rule(m, number, RULE_OFFSET, factored((uint64_t)dwarfbytes_sleb(b), cie));
 		return;
 	case DW_CFA_GNU_negative_offset_extended:
-		number = read_uleb(b);
-		set_rule(m, number, RULE_OFFSET, factored(-read_uleb(b), cie));
+		number = dwarfbytes_uleb(b);
+		set_rule(m, number, RULE_OFFSET, factored(-dwarfbytes_uleb(b), cie));
 		return;
 	case DW_CFA_restore_extended:
-		restore_rule(m, read_uleb(b));
+		restore_rule(m, dwarfbytes_uleb(b));
 		return;
 	case DW_CFA_undefined:
-		set_rule(m, read_uleb(b), RULE_UNDEFINED, 0);
+		set_rule(m, dwarfbytes_uleb(b), RULE_UNDEFINED, 0);
 		return;
 	case DW_CFA_same_value:
-		set_rule(m, read_uleb(b), RULE_SAME, 0);
+		set_rule(m, dwarfbytes_uleb(b), RULE_SAME, 0);
 		return;
 	case DW_CFA_register:
 	case DW_CFA_val_offset:
-		set_rule(m, read_uleb(b), RULE_COMPLEX, 0);
-		(void)read_uleb(b);
+		set_rule(m, dwarfbytes_uleb(b), RULE_COMPLEX, 0);
+		(void)dwarfbytes_uleb(b);
 		return;
 	case DW_CFA_val_offset_sf:
-		set_rule(m, read_uleb(b), RULE_COMPLEX, 0);
-		(void)read_sleb(b);
+		set_rule(m, dwarfbytes_uleb(b), RULE_COMPLEX, 0);
+		(void)dwarfbytes_sleb(b);
 		return;
 	case DW_CFA_expression:
 	case DW_CFA_val_expression:
-		set_rule(m, read_uleb(b), RULE_COMPLEX, 0);
-		skip_block(b);
+		set_rule(m, dwarfbytes_uleb(b), RULE_COMPLEX, 0);
+		dwarfbytes_skip_block(b);
 		return;
 	case DW_CFA_remember_state:
 		remember(m);
@@ -383,38 +298,38 @@ static void run_rule(struct machine *m, struct bytes *b, uint8_t op)
 		recall(m);
 		return;
 	case DW_CFA_GNU_args_size:
-		(void)read_uleb(b);
+		(void)dwarfbytes_uleb(b);
 		return;
 	default:
 		m->bad = true;
 	}
 }
 
-static void run_cfa(struct machine *m, struct bytes *b, uint8_t op)
+static void run_cfa(struct machine *m, struct dwarfbytes *b, uint8_t op)
 {
 	uint64_t number;
 
 	switch (op) {
 	case DW_CFA_def_cfa:
-		number = read_uleb(b);
-		set_cfa(m, number, (int64_t)read_uleb(b));
+		number = dwarfbytes_uleb(b);
+		set_cfa(m, number, (int64_t)dwarfbytes_uleb(b));
 		return;
 	case DW_CFA_def_cfa_sf:
-		number = read_uleb(b);
-		set_cfa(m, number, factored((uint64_t)read_sleb(b), m->cie));
+		number = dwarfbytes_uleb(b);
+		set_cfa(m, number, factored((uint64_t)dwarfbytes_sleb(b), m->cie));
 		return;
 	case DW_CFA_def_cfa_register:
-		set_cfa(m, read_uleb(b), m->now.cfa_offset);
+		set_cfa(m, dwarfbytes_uleb(b), m->now.cfa_offset);
 		return;
 	case DW_CFA_def_cfa_offset:
-		m->now.cfa_offset = (int64_t)read_uleb(b);
+		m->now.cfa_offset = (int64_t)dwarfbytes_uleb(b);
 		return;
 	case DW_CFA_def_cfa_offset_sf:
-		m->now.cfa_offset = factored((uint64_t)read_sleb(b), m->cie);
+		m->now.cfa_offset = factored((uint64_t)dwarfbytes_sleb(b), m->cie);
 		return;
 	case DW_CFA_def_cfa_expression:
 		m->now.cfa_complex = true;
-		skip_block(b);
+		dwarfbytes_skip_block(b);
 		return;
 	default:
 		run_rule(m, b, op);
@@ -422,22 +337,22 @@ static void run_cfa(struct machine *m, struct bytes *b, uint8_t op)
 }
 
 /* Whether op moved the location; *delta by how much. */
-static bool run_advance(struct machine *m, struct bytes *b, uint8_t op, uint64_t *target)
+static bool run_advance(struct machine *m, struct dwarfbytes *b, uint8_t op, uint64_t *target)
 {
 	uint64_t delta;
 
 	switch (op) {
 	case DW_CFA_set_loc:
-		*target = read_encoded(b, m->cie->pointer_encoding);
+		*target = dwarfbytes_encoded(b, m->cie->pointer_encoding);
 		return true;
 	case DW_CFA_advance_loc1:
-		delta = read_fixed(b, 1);
+		delta = dwarfbytes_fixed(b, 1);
 		break;
 	case DW_CFA_advance_loc2:
-		delta = read_fixed(b, 2);
+		delta = dwarfbytes_fixed(b, 2);
 		break;
 	case DW_CFA_advance_loc4:
-		delta = read_fixed(b, 4);
+		delta = dwarfbytes_fixed(b, 4);
 		break;
 	default:
 		if ((op & 0xc0) != DW_CFA_advance_loc)
@@ -449,10 +364,10 @@ static bool run_advance(struct machine *m, struct bytes *b, uint8_t op, uint64_t
 }
 
 /* Runs until the location passes pc: what holds then holds at pc. */
-static void run(struct machine *m, struct bytes b)
+static void run(struct machine *m, struct dwarfbytes b)
 {
 	while (b.at < b.end && !b.bad && !m->bad) {
-		uint8_t op = (uint8_t)read_fixed(&b, 1);
+		uint8_t op = (uint8_t)dwarfbytes_fixed(&b, 1);
 		uint64_t target;
 
 		if (run_advance(m, &b, op, &target)) {
@@ -460,7 +375,7 @@ static void run(struct machine *m, struct bytes b)
 				return;
 			m->location = target;
 		} else if ((op & 0xc0) == DW_CFA_offset) {
-			set_rule(m, op & 0x3f, RULE_OFFSET, factored(read_uleb(&b), m->cie));
+			set_rule(m, op & 0x3f, RULE_OFFSET, factored(dwarfbytes_uleb(&b), m->cie));
 		} else if ((op & 0xc0) == DW_CFA_restore) {
 			restore_rule(m, op & 0x3f);
 		} else {
@@ -505,27 +420,27 @@ struct fde {
 };
 
 /* Opens the FDE and its CIE; *b is left at the FDE's instructions. */
-static bool parse_fde(uint64_t address, struct fde *fde, struct bytes *b)
+static bool parse_fde(uint64_t address, struct fde *fde, struct dwarfbytes *b)
 {
 	uint64_t cie_pointer_at, cie_distance;
 
 	if (!open_entry(address, b))
 		return false;
 	cie_pointer_at = (uint64_t)b->at;
-	cie_distance = read_fixed(b, 4);
+	cie_distance = dwarfbytes_fixed(b, 4);
 	if (cie_distance == 0 || !parse_cie(cie_pointer_at - cie_distance, &fde->cie))
 		return false;
-	fde->start = read_encoded(b, fde->cie.pointer_encoding);
-	fde->bytes = read_encoded(b, fde->cie.pointer_encoding & 0x0f);
+	fde->start = dwarfbytes_encoded(b, fde->cie.pointer_encoding);
+	fde->bytes = dwarfbytes_encoded(b, fde->cie.pointer_encoding & 0x0f);
 	if (fde->cie.has_augmentation_length)
-		skip_block(b);
+		dwarfbytes_skip_block(b);
 	return !b->bad;
 }
 
 int cfi_covers(uint64_t fde, uint64_t pc)
 {
 	struct fde parsed;
-	struct bytes b;
+	struct dwarfbytes b;
 
 	if (!parse_fde(fde, &parsed, &b))
 		return -1;
@@ -535,7 +450,7 @@ int cfi_covers(uint64_t fde, uint64_t pc)
 enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row)
 {
 	struct fde parsed;
-	struct bytes b;
+	struct dwarfbytes b;
 	struct machine m;
 
 	m.depth = 0;

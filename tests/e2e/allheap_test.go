@@ -18,7 +18,7 @@ import (
 func bridged(t testing.TB, b build) string {
 	t.Helper()
 	programs := filepath.Join(repositoryRoot(), "tests", "programs")
-	dir := filepath.Join(programs, "go-bridge")
+	dir := filepath.Join(programs, "go-allheap")
 	inputs := []string{dir, filepath.Join(programs, "go-steps"), filepath.Join(repositoryRoot(), "cgo_bridge")}
 	return buildPackage(t, dir, inputs, b, ".")
 }

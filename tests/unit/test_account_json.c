@@ -75,7 +75,12 @@ static void nothing_known(void)
 	     "\"sample_bytes\":4096},\"c_blocks_resident_ratio\":null,"
 	     "\"go\":{\"source\":null,\"heap_in_use_bytes\":null,\"heap_free_bytes\":null,"
 	     "\"heap_released_bytes\":null,\"stacks_bytes\":null,\"mapped_ready_bytes\":null,"
-	     "\"total_alloc_bytes\":null},\"process\":{\"vm_rss_bytes\":null,");
+	     "\"total_alloc_bytes\":null,\"metadata_bytes\":null,\"heap_objects_bytes\":null,"
+	     "\"heap_live_bytes\":null,\"heap_dead_or_new_bytes\":null,"
+	     "\"heap_unused_bytes\":null,\"gc_goal_bytes\":null,\"memory_limit_bytes\":null,"
+	     "\"goroutines\":null,\"last_gc_time\":null,\"runtime_metrics\":{"
+	     "\"/memory/classes/heap/free:bytes\":null,");
+	says("\"/sched/goroutines:goroutines\":null}},\"process\":{\"vm_rss_bytes\":null,");
 	says("\"threads\":null},\"cgroup\":{\"version\":null,\"path\":null,\"current_bytes\":null,"
 	     "\"limit_bytes\":null,\"anon_bytes\":null,\"file_bytes\":null,\"kernel_bytes\":null,"
 	     "\"swap_bytes\":null},\"mappings\":0,\"split_mappings\":0,\"thread_stacks\":0,"
@@ -98,6 +103,12 @@ static void all_known(void)
 	a.allocator = (struct allocator_stats){.name = "glibc", .in_use_bytes = 12, .arenas = 37};
 	a.c_blocks_touched_permille = 59;
 	a.go.source = "runtime.gcController";
+	for (uint64_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
+		a.go.runtime[i] = 100 + i;
+	a.go.runtime[CGOHEAP_GO_HEAP_LIVE] = 60;
+	a.go.runtime[CGOHEAP_GO_LAST_GC] = UINT64_C(1700000000123456789);
+	a.go.metadata_bytes = 7;
+	a.go.memory_limit = UNKNOWN;
 	a.cgroup.version = 2;
 	strcpy(a.cgroup.path, "/a \"b\"");
 	a.cgroup.limit = UNKNOWN;
@@ -111,6 +122,24 @@ static void all_known(void)
 	says("\"arenas\":37,");
 	says("\"c_blocks_resident_ratio\":0.059,");
 	says("\"source\":\"runtime.gcController\",\"heap_in_use_bytes\":0,");
+	says("\"metadata_bytes\":7,\"heap_objects_bytes\":101,\"heap_live_bytes\":60,"
+	     "\"heap_dead_or_new_bytes\":41,\"heap_unused_bytes\":104,\"gc_goal_bytes\":115,"
+	     "\"memory_limit_bytes\":null,\"goroutines\":118,"
+	     "\"last_gc_time\":\"2023-11-14T22:13:20.123456789Z\",\"runtime_metrics\":{"
+	     "\"/memory/classes/heap/free:bytes\":100,\"/memory/classes/heap/objects:bytes\":101,"
+	     "\"/memory/classes/heap/released:bytes\":102,"
+	     "\"/memory/classes/heap/stacks:bytes\":103,"
+	     "\"/memory/classes/heap/unused:bytes\":104,"
+	     "\"/memory/classes/metadata/mcache/free:bytes\":105,"
+	     "\"/memory/classes/metadata/mcache/inuse:bytes\":106,"
+	     "\"/memory/classes/metadata/mspan/free:bytes\":107,"
+	     "\"/memory/classes/metadata/mspan/inuse:bytes\":108,"
+	     "\"/memory/classes/metadata/other:bytes\":109,"
+	     "\"/memory/classes/os-stacks:bytes\":110,\"/memory/classes/other:bytes\":111,"
+	     "\"/memory/classes/profiling/buckets:bytes\":112,"
+	     "\"/memory/classes/total:bytes\":113,\"/gc/heap/live:bytes\":60,"
+	     "\"/gc/heap/goal:bytes\":115,\"/gc/heap/allocs:bytes\":116,"
+	     "\"/gc/gomemlimit:bytes\":117,\"/sched/goroutines:goroutines\":118}}");
 	says("\"cgroup\":{\"version\":2,\"path\":\"/a \\\"b\\\"\",\"current_bytes\":0,"
 	     "\"limit_bytes\":null,");
 	says("\"warnings\":[\"one\",\"two\"]}\n");

@@ -25,6 +25,24 @@ const char *gosym_version(void)
 	return version;
 }
 
+/* ---- the package's part ------------------------------------------------- */
+
+static bool is_attached, is_silent;
+static uint64_t told[CGOHEAP_GO_FIGURES];
+
+bool bridge_is_attached(void)
+{
+	return is_attached;
+}
+
+bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
+{
+	if (!is_attached || is_silent)
+		return false;
+	memcpy(out, told, sizeof told);
+	return true;
+}
+
 /* runtime/mgcpacer.go, Go 1.21 to 1.27. */
 struct controller {
 	uint64_t others[34];
@@ -213,6 +231,60 @@ static void no_list(void)
 }
 CASE(no_list)
 
+/* ---- the package's figures ------------------------------------------------ */
+
+static void package_comes_first(void)
+{
+	good_figures();
+	is_attached = true;
+	for (uint64_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
+		told[i] = (i + 1) * MIB;
+	told[CGOHEAP_GO_TOTAL] = 1000 * MIB;
+	struct go_stats g = read_stats();
+	CHECK(strcmp(g.source, "runtime/metrics") == 0 && g.has_package);
+	CHECK(g.heap_in_use_bytes == told[CGOHEAP_GO_HEAP_OBJECTS] + told[CGOHEAP_GO_HEAP_UNUSED]);
+	CHECK(g.heap_free_bytes == told[CGOHEAP_GO_HEAP_FREE]);
+	CHECK(g.heap_released_bytes == told[CGOHEAP_GO_HEAP_RELEASED]);
+	CHECK(g.stacks_bytes == told[CGOHEAP_GO_HEAP_STACKS]);
+	CHECK(g.mapped_ready_bytes == 1000 * MIB - told[CGOHEAP_GO_HEAP_RELEASED]);
+	/* mcache free to profiling buckets: figures 5 to 12. */
+	CHECK(g.metadata_bytes == (6 + 7 + 8 + 9 + 10 + 11 + 12 + 13) * MIB);
+	CHECK(g.memory_limit == told[CGOHEAP_GO_MEMORY_LIMIT]);
+	CHECK(memcmp(g.runtime, told, sizeof told) == 0);
+	told[CGOHEAP_GO_MEMORY_LIMIT] = INT64_MAX; /* none */
+	CHECK(read_stats().memory_limit == UNKNOWN);
+}
+CASE(package_comes_first)
+
+static void package_does_not_know_all(void)
+{
+	is_attached = true;
+	for (uint64_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
+		told[i] = MIB;
+	told[CGOHEAP_GO_HEAP_UNUSED] = told[CGOHEAP_GO_OTHER] = CGOHEAP_BRIDGE_UNKNOWN;
+	told[CGOHEAP_GO_MEMORY_LIMIT] = CGOHEAP_BRIDGE_UNKNOWN;
+	told[CGOHEAP_GO_HEAP_RELEASED] = 2 * MIB; /* of a total of 1 MiB */
+	struct go_stats g = read_stats();
+	CHECK(g.heap_in_use_bytes == UNKNOWN && g.metadata_bytes == UNKNOWN);
+	CHECK(g.memory_limit == UNKNOWN && g.mapped_ready_bytes == UNKNOWN);
+	CHECK(g.heap_free_bytes == MIB && strcmp(g.source, "runtime/metrics") == 0);
+}
+CASE(package_does_not_know_all)
+
+static void silent_package_leaves_the_variables(void)
+{
+	good_figures();
+	is_attached = is_silent = true;
+	struct go_stats g = read_stats();
+	CHECK(strcmp(g.source, "runtime.gcController") == 0 && g.has_package);
+	CHECK(g.heap_in_use_bytes == 20 * MIB && g.metadata_bytes == UNKNOWN);
+	CHECK(g.runtime[CGOHEAP_GO_HEAP_STACKS] == UNKNOWN);
+	version = "go9.99";
+	g = read_stats();
+	CHECK(is_unknown(&g) && g.has_package);
+}
+CASE(silent_package_leaves_the_variables)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +295,9 @@ int main(void)
 		cmocka_unit_test(test_all_stacks),
 		cmocka_unit_test(test_some_are_nonsense),
 		cmocka_unit_test(test_no_list),
+		cmocka_unit_test(test_package_comes_first),
+		cmocka_unit_test(test_package_does_not_know_all),
+		cmocka_unit_test(test_silent_package_leaves_the_variables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,7 +85,8 @@ static void test_unknown_is_null(void **state)
 		"\"distinct\":null,\"sites\":null",
 		"\"memory\":{\"resident_bytes\":null,\"max_bytes\":null}",
 		"\"go_version\":null",
-		"\"socket\":null,\"tcp_port\":null}\n",
+		"\"socket\":null,\"tcp_port\":null,"
+		"\"go_package\":{\"version\":null,\"missed\":0}}\n",
 	};
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
 		if (!strstr(s, parts[i]))
@@ -146,7 +147,8 @@ static void test_whole_page(void **state)
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,\"cpu_ns\":0,"
 		 "\"raised_for\":null},"
 		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\"},"
-		 "\"socket\":null,\"tcp_port\":null}\n",
+		 "\"socket\":null,\"tcp_port\":null,"
+		 "\"go_package\":{\"version\":null,\"missed\":0}}\n",
 		 CGOHEAP_VERSION, getpid(), uptime, resident, allocator_expected(), executable);
 	assert_string_equal(s, expected);
 }

@@ -1,104 +1,139 @@
-// Command bridge has the Go package in it. It holds memory of Go's and of C's as
-// its stdin says, a command a line. Nothing is collected unless it is told to.
+// Command bridge is a service with the Go package in it: it serves what the
+// package puts on http.DefaultServeMux, and does what the lines of stdin say.
 package main
 
 /*
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static void *take(size_t bytes)
+static char *volatile br_kept[4096]; // volatile: nobody reads it, and the blocks are to stay
+static int br_count;
+
+static void __attribute__((noinline)) br_leak(size_t bytes)
 {
-	void *p = malloc(bytes);
-	if (p)
-		memset(p, 1, bytes);
-	return p;
+	char *block = malloc(bytes);
+
+	memset(block, 1, bytes);
+	br_kept[br_count++] = block;
 }
+
+static volatile int br_stop;
+
+static void *br_stop_later(void *microseconds)
+{
+	usleep((useconds_t)(size_t)microseconds);
+	br_stop = 1;
+	return NULL;
+}
+
+static void br_begin(size_t microseconds)
+{
+	pthread_t id;
+
+	br_stop = 0;
+	pthread_create(&id, NULL, br_stop_later, (void *)microseconds);
+	pthread_detach(id);
+}
+
+static volatile int *br_stop_at(void) { return &br_stop; }
 */
 import "C"
 
 import (
+	"context"
 	"fmt"
-	"os"
+	"net"
+	"net/http"
+	_ "net/http/pprof"
 	"runtime"
 	"runtime/debug"
-	"runtime/pprof"
+	"runtime/metrics"
 	"strings"
 	"unsafe"
 
 	"cgoheap.test/steps"
-	_ "cgoheap/cgo_bridge"
+	"cgoheap/cgo_bridge"
 )
 
-const pageBytes = 4096
-
-var (
-	heldGo [][]byte
-	heldC  []unsafe.Pointer
-)
+var held [][]byte
 
 //go:noinline
-func holdGo(count, bytes int) {
-	for i := 0; i < count; i++ {
-		b := make([]byte, bytes)
-		for at := 0; at < bytes; at += pageBytes {
-			b[at] = 1
+func leak(bytes int) { C.br_leak(C.size_t(bytes)) }
+
+//go:noinline
+func hold(bytes int) {
+	b := make([]byte, bytes)
+	for i := range b {
+		b[i] = 1
+	}
+	held = append(held, b)
+}
+
+// spin keeps the only processor that Go has, without a point where it could be taken from it.
+func spin(microseconds int) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	stop := (*int32)(unsafe.Pointer(C.br_stop_at()))
+	C.br_begin(C.size_t(microseconds))
+	for i := 0; i < 1<<62; i++ {
+		if *stop != 0 {
+			break
 		}
-		heldGo = append(heldGo, b)
 	}
 }
 
-//go:noinline
-func holdC(count, bytes int) {
-	for i := 0; i < count; i++ {
-		heldC = append(heldC, C.take(C.size_t(bytes)))
+// classes is runtime/metrics' view of memory.
+func classes() map[string]uint64 {
+	values := map[string]uint64{}
+	for _, d := range metrics.All() {
+		if strings.HasPrefix(d.Name, "/memory/classes/") {
+			s := []metrics.Sample{{Name: d.Name}}
+			metrics.Read(s)
+			values[d.Name] = s[0].Value.Uint64()
+		}
 	}
-}
-
-// A generic type's method, whose name the two profiles must write alike.
-type shelf[T any] struct{ kept []T }
-
-//go:noinline
-func (s *shelf[T]) holdBoth(count, bytes int) {
-	holdGo(count, bytes)
-	holdC(count, bytes)
-}
-
-func writeHeap(path string) {
-	f, err := os.Create(path)
-	if err == nil {
-		err = pprof.Lookup("heap").WriteTo(f, 0)
-	}
-	if err != nil {
-		panic(err)
-	}
-	f.Close()
+	return values
 }
 
 func obey(line string) {
-	var a, b int
+	var n int
 	command, rest, _ := strings.Cut(line, " ")
-	fmt.Sscan(rest, &a, &b)
+	fmt.Sscan(rest, &n)
 	switch command {
-	case "go":
-		holdGo(a, b)
-	case "c":
-		holdC(a, b)
-	case "both":
-		new(shelf[int]).holdBoth(a, b)
-	case "forget":
-		heldGo = nil
-	case "gc": // twice: the profile is as of the last collection but one
+	case "leak":
+		leak(n)
+	case "hold":
+		hold(n)
+	case "gc":
 		runtime.GC()
-		runtime.GC()
-	case "heap":
-		writeHeap(rest)
+	case "limit":
+		debug.SetMemoryLimit(int64(n))
+	case "spin":
+		fmt.Println("spinning")
+		spin(n)
+	case "account":
+		steps.Say("before", classes())
+		account, err := cgo_bridge.Account(context.Background())
+		steps.Say("after", classes())
+		steps.Say("account", account)
+		steps.Say("error", fmt.Sprint(err))
+	case "loaded":
+		steps.Say("loaded", cgo_bridge.Loaded())
+		_, err := cgo_bridge.Status(context.Background())
+		steps.Say("error", fmt.Sprint(err))
 	default:
 		panic(line)
 	}
 }
 
 func main() {
-	debug.SetGCPercent(-1)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go http.Serve(listener, nil)
+	steps.Say("url", "http://"+listener.Addr().String())
 	for {
 		obey(steps.Ready())
 	}
