@@ -343,3 +343,20 @@ func TestAllHeapWithoutThePackage(t *testing.T) {
 		t.Errorf("[go_heap] has %v below it", got)
 	}
 }
+
+// The service's own port has both, too; gc=1 is the package's.
+func TestAllHeapOnTheServicesPort(t *testing.T) {
+	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{sampleBytes: 1})
+	h.tellAll([]string{fmt.Sprint("hold ", 16*mib), fmt.Sprint("leak ", mib)})
+	p := h.pageProfile("/debug/pprof/allheap?gc=1")
+	if got := sum(p, "main.hold").inUseBytes; !within(got, 16*mib, 0.01, 0) {
+		t.Errorf("main.hold has %d", got)
+	}
+	if got := sum(p, "main.leak").inUseBytes; got != mib {
+		t.Errorf("main.leak has %d", got)
+	}
+	p = h.pageProfile("/debug/pprof/memory?gc=1")
+	if got := below(p, "go_heap", "main.hold"); !within(got, 16*mib, 0.01, 0) {
+		t.Errorf("main.hold has %d below [go_heap]", got)
+	}
+}
