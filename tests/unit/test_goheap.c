@@ -686,6 +686,34 @@ static void without_memory_it_is_left_out(void **state)
 	assert_true(whole > 10 && left_out > 1);
 }
 
+/* A full table of strings: Go's are behind it, and what is said of it behind those. */
+static void a_partial_profile_has_it_whole(void **state)
+{
+	enum { MANY = 1100 };
+	static char texts[MANY][8];
+	static const char *comments[MANY + 1];
+	struct scratch scratch = SCRATCH_INIT(8 * MIB);
+	struct snapshot none = {.time_ns = control_monotonic_ns()};
+	struct profile_options o = {.symbols = true,
+				    .comments = comments,
+				    .go = {.bytes = go_gzip.at, .count = go_gzip.count}};
+	struct bytes written = {0};
+	struct sink sink = {.write = keep, .arg = &written};
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "%zu", i);
+		comments[i] = texts[i];
+	}
+	assert_int_equal(profile_write(&scratch, &none, &o, &sink), 0);
+	scratch_release(&scratch);
+	Pprof__Profile *p = unpack(&written);
+	check_valid(p, 4);
+	assert_int_equal(p->n_sample, 3);
+	check_frame(p, p->sample[1]->location_id[0], "main.hold", "service/main.go", 14, 12);
+	assert_true(has_comment(p, PROFILE_PARTIAL_COMMENT));
+	pprof__profile__free_unpacked(p, NULL);
+}
+
 /* ---- the memory profile -------------------------------------------------- */
 
 static Pprof__Profile *memory_profile(const struct account *a, const struct go_heap *heap)
@@ -825,6 +853,7 @@ int main(void)
 		cmocka_unit_test(what_refers_to_nothing_is_refused),
 		cmocka_unit_test(many_strings_keep_their_places),
 		cmocka_unit_test(without_memory_it_is_left_out),
+		cmocka_unit_test(a_partial_profile_has_it_whole),
 		cmocka_unit_test(memory_has_live_objects_by_stack),
 		cmocka_unit_test(memory_has_the_rest_by_gos_figures),
 		cmocka_unit_test(memory_loses_no_byte_by_scaling),
