@@ -16,9 +16,11 @@ SHIM_SRC := \
 	shim/account_json.c \
 	shim/account_live.c \
 	shim/account_pass.c \
+	shim/account_top.c \
 	shim/allocator.c \
 	shim/answers_memory.c \
 	shim/blackbox.c \
+	shim/blackbox_account.c \
 	shim/blackbox_file.c \
 	shim/body.c \
 	shim/bridge.c \

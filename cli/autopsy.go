@@ -17,7 +17,9 @@ const autopsyHelp = `usage: cgoheap autopsy FILE [flags]
 
 Reads what a process left behind that was killed, by the OOM killer or otherwise:
 the file of its flight recorder (CGOHEAP_BLACKBOX=DIR when it was started).
-It shows its last figures, how they had come about, and who held C memory.
+It shows what ` + "`cgoheap explain`" + ` would have shown at the end (what the RSS was made of,
+and what is concluded from it), how its figures had come about, and who held C
+memory.
 
   -o FILE       also write a profile that go tool pprof reads
   -n, --rows N  rows to show (default 20)
@@ -67,15 +69,24 @@ func autopsy(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, rest[0], alive)}
 	if o.asJSON {
-		err = writeJSON(std.out, b.toJSON(sum, symbols, alive, o.rows))
+		err = b.writeJSON(std, found, o.rows)
 	} else {
-		b.print(std, sum, symbols, alive, o.rows)
+		b.print(std, found, o.rows)
 	}
 	if err != nil || o.output == "" {
 		return err
 	}
 	return writeBoxProfile(std, o.output, p)
+}
+
+// postmortem is what is shown of a file.
+type postmortem struct {
+	sum       *summary
+	symbols   *boxSymbols
+	alive     bool
+	explained *explanation // nil: no account was written
 }
 
 // readBoxFile also says whether the process still runs: the shim's lock lasts as long as its mapping.
@@ -143,12 +154,14 @@ func (b *blackbox) isEstimated() bool {
 	return false
 }
 
-func (b *blackbox) print(std stdio, sum *summary, symbols *boxSymbols, alive bool, limit int) {
+func (b *blackbox) print(std stdio, found *postmortem, limit int) {
+	sum := found.sum
 	name := programName(b.program)
 	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.pid,
 		orElse(escapeName(b.goVersion), "not Go"), orElse(escapeName(b.shimVersion), "unknown"))
-	b.printEnd(std.out, alive)
+	b.printEnd(std.out, found.alive)
 	b.printFigures(std.out)
+	b.printAccount(std, found.explained)
 	estimated := b.isEstimated()
 	fmt.Fprintf(std.out, "C memory in use at the end %s in %s\n\n", estimate(formatBytes(sum.bytes), estimated),
 		estimate(countOf(int(sum.objects), "object", "objects"), estimated))
@@ -165,7 +178,7 @@ func (b *blackbox) print(std stdio, sum *summary, symbols *boxSymbols, alive boo
 			fmt.Fprintf(std.out, "and %s\n", countOf(left, "row more", "rows more"))
 		}
 	}
-	for _, why := range symbols.missing() {
+	for _, why := range found.symbols.missing() {
 		fmt.Fprintf(std.err, "cgoheap: no names from %s\n", why)
 	}
 	for _, why := range b.notes {
@@ -212,15 +225,48 @@ func (b *blackbox) printFigures(out io.Writer) {
 		}
 		fmt.Fprintln(out)
 	}
-	rows := [][]string{{"BEFORE", "RSS", "C IN USE", "C MAPPED"}}
+	rows := [][]string{{"BEFORE", "RSS", "C IN USE", "C FREE", "C MAPPED", "GO IN USE", "GO FREE"}}
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second, 0} {
 		if m := b.before(back); m != nil {
-			rows = append(rows, []string{formatDuration(back), boxBytes(m.RSS), boxBytes(m.CLive), boxBytes(m.CMapped)})
+			rows = append(rows, []string{formatDuration(back), boxBytes(m.RSS), boxBytes(m.CLive), boxBytes(m.AllocatorFree),
+				boxBytes(m.CMapped), boxBytes(m.GoHeapInUse), boxBytes(m.GoHeapFree)})
 		}
 	}
 	fmt.Fprintln(out)
-	writeTable(out, []bool{true, true, true, true}, rows)
+	writeTable(out, []bool{true, true, true, true, true, true, true}, rows)
 	fmt.Fprintln(out)
+}
+
+// printAccount is what explain prints, as of a moment before the end.
+func (b *blackbox) printAccount(std stdio, e *explanation) {
+	last := b.last()
+	switch {
+	case e != nil:
+		width := textWidth(std)
+		fmt.Fprintf(std.out, "What its memory was made of, %s", b.accountAge(e))
+		if e.grown != nil {
+			fmt.Fprintf(std.out, "; GROWN is in the last %s", formatDuration(e.grown.Elapsed))
+		}
+		fmt.Fprintln(std.out)
+		fmt.Fprintln(std.out)
+		e.printAccount(std, width)
+		fmt.Fprintln(std.out)
+	case last != nil:
+		fmt.Fprintln(std.out, "what its memory was made of is not known: no account was written before the end")
+		fmt.Fprintf(std.out, "the C allocator says: in use %s, free %s, of %s from the system\n", boxBytes(last.AllocatorInUse),
+			boxBytes(last.AllocatorFree), boxBytes(last.AllocatorSystem))
+		fmt.Fprintf(std.out, "Go says: heap in use %s, free %s, released %s; stacks %s\n\n", boxBytes(last.GoHeapInUse),
+			boxBytes(last.GoHeapFree), boxBytes(last.GoHeapReleased), boxBytes(last.GoStacks))
+	}
+}
+
+// accountAge is how old it was at the end.
+func (b *blackbox) accountAge(e *explanation) string {
+	last := b.last()
+	if last == nil || last.Time.Sub(e.account.Time) < 50*time.Millisecond {
+		return "when the last figures were written"
+	}
+	return fmt.Sprintf("%.1f s before the last figures", last.Time.Sub(e.account.Time).Seconds())
 }
 
 // before is the moment that long before the last; nil: the record is shorter.
@@ -250,6 +296,14 @@ type momentJSON struct {
 	ThreadStacks  *uint64 `json:"thread_stack_bytes"`
 	SampleBytes   uint32  `json:"sample_bytes"` // 0: dormant
 	Dropped       uint64  `json:"dropped"`
+
+	AllocatorInUse  *uint64 `json:"allocator_in_use_bytes"`
+	AllocatorFree   *uint64 `json:"allocator_free_bytes"`
+	AllocatorSystem *uint64 `json:"allocator_system_bytes"`
+	GoHeapInUse     *uint64 `json:"go_heap_in_use_bytes"`
+	GoHeapFree      *uint64 `json:"go_heap_free_bytes"`
+	GoHeapReleased  *uint64 `json:"go_heap_released_bytes"`
+	GoStacks        *uint64 `json:"go_stacks_bytes"`
 }
 
 type autopsyJSON struct {
@@ -263,17 +317,31 @@ type autopsyJSON struct {
 	Objects   int64        `json:"in_use_objects"`
 	Rows      []row        `json:"rows"`
 	RowsLeft  int          `json:"rows_left_out"`
+	Account   *object      `json:"account"` // as explain has it; nil: none was written
 	Moments   []momentJSON `json:"moments"`
 	Missing   []string     `json:"missing_binaries"`
 	Notes     []string     `json:"notes"`
 }
 
-func (b *blackbox) toJSON(sum *summary, symbols *boxSymbols, alive bool, limit int) autopsyJSON {
+func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
+	j := b.toJSON(found, limit)
+	if found.explained != nil {
+		o, err := found.explained.toJSON()
+		if err != nil {
+			return err
+		}
+		j.Account = &o
+	}
+	return writeJSON(std.out, j)
+}
+
+func (b *blackbox) toJSON(found *postmortem, limit int) autopsyJSON {
+	sum := found.sum
 	shown := append([]row{}, sum.rows[:min(limit, len(sum.rows))]...)
 	j := autopsyJSON{Program: strings.ToValidUTF8(b.program, "?"), PID: b.pid, GoVersion: b.goVersion,
-		Start: b.start.UTC().Format(time.RFC3339Nano), Alive: alive, Estimated: b.isEstimated(),
+		Start: b.start.UTC().Format(time.RFC3339Nano), Alive: found.alive, Estimated: b.isEstimated(),
 		Bytes: sum.bytes, Objects: sum.objects, Rows: shown, RowsLeft: len(sum.rows) - len(shown),
-		Moments: []momentJSON{}, Missing: append([]string{}, symbols.missing()...), Notes: append([]string{}, b.notes...)}
+		Moments: []momentJSON{}, Missing: append([]string{}, found.symbols.missing()...), Notes: append([]string{}, b.notes...)}
 	known := func(n uint64) *uint64 {
 		if n == boxUnknown {
 			return nil
@@ -283,7 +351,9 @@ func (b *blackbox) toJSON(sum *summary, symbols *boxSymbols, alive bool, limit i
 	for _, m := range b.moments {
 		j.Moments = append(j.Moments, momentJSON{m.Time.UTC().Format(time.RFC3339Nano), known(m.RSS), known(m.Anon), known(m.File),
 			known(m.Shmem), known(m.Swap), known(m.CgroupCurrent), known(m.CgroupLimit), known(m.CLive),
-			known(m.CObjects), known(m.CMapped), known(m.ThreadStacks), m.SampleBytes, m.Dropped})
+			known(m.CObjects), known(m.CMapped), known(m.ThreadStacks), m.SampleBytes, m.Dropped,
+			known(m.AllocatorInUse), known(m.AllocatorFree), known(m.AllocatorSystem), known(m.GoHeapInUse),
+			known(m.GoHeapFree), known(m.GoHeapReleased), known(m.GoStacks)})
 	}
 	return j
 }

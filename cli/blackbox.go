@@ -16,14 +16,14 @@ import (
 
 const (
 	boxMagic   = 0x00706165686f6763
-	boxVersion = 2
+	boxVersion = 3
 
 	boxHeaderBytes  = 184
 	boxStackBytes   = 32
 	boxSiteBytes    = 56
-	boxFixedBytes   = 512 // of struct blackbox, before its modules
+	boxFixedBytes   = 584 // of struct blackbox, before its accounts
 	boxModuleBytes  = 368
-	boxMomentBytes  = 120
+	boxMomentBytes  = 272
 	boxMaxFrames    = 4096
 	boxUnknown      = ^uint64(0)
 	boxModuleMain   = 1
@@ -86,11 +86,21 @@ type boxMoment struct {
 	ThreadStacks                    uint64 // resident
 	Samples, Dropped                uint64
 	SampleBytes, ConfiguredInterval uint32
+
+	// As the allocator and Go's runtime say.
+	AllocatorInUse, AllocatorFree, AllocatorSystem    uint64
+	GoHeapInUse, GoHeapFree, GoHeapReleased, GoStacks uint64
+
+	// Of the last account before it, in that one's order of owners; all ones: not known.
+	AccountTime      uint64 // 0: there was none
+	OwnerPages       [boxOwners]uint32
+	UnexplainedPages uint32
 }
 
 type boxTable struct{ address, len uint64 }
 
 type boxSite struct {
+	id                       uint32
 	size                     uint64
 	origin                   uint32
 	mixed                    bool
@@ -113,7 +123,9 @@ type blackbox struct {
 	goText, goEnd                   uint64
 	goIs120                         bool
 	goTables                        [7]boxTable
-	notes                           []string // what could not be read
+	account                         boxImage          // nil: there is none
+	environment                     map[string]string // of what it was started with, what a verdict asks for
+	notes                           []string          // what could not be read
 }
 
 func (b *blackbox) note(format string, args ...any) {
@@ -164,19 +176,29 @@ func (b *blackbox) readFixed(d boxImage) {
 		b.note("modules and moments have sizes this cgoheap %s does not know", version)
 		return
 	}
-	moduleRoom, momentRoom := uint64(f.u32(8)), uint64(f.u32(12))
-	b.readModules(f, moduleRoom)
-	if end := boxFixedBytes + moduleRoom*boxModuleBytes; end <= uint64(len(f)) {
+	b.environment = map[string]string{"GOMEMLIMIT": f.text(512, 32), "MALLOC_ARENA_MAX": f.text(544, 32)}
+	if f.u32(576) != boxAccountBytes {
+		b.note("accounts have a size this cgoheap %s does not know", version)
+		return
+	}
+	moduleRoom, momentRoom, accountRoom := uint64(f.u32(8)), uint64(f.u32(12)), uint64(f.u32(580))
+	b.readAccounts(f[boxFixedBytes:], accountRoom)
+	modules := boxFixedBytes + accountRoom*boxAccountBytes
+	if modules > uint64(len(f)) {
+		b.note("the table of modules and the figures of the last hour are cut off")
+		return
+	}
+	b.readModules(f[modules:], moduleRoom, uint64(f.u32(16)))
+	if end := modules + moduleRoom*boxModuleBytes; end <= uint64(len(f)) {
 		b.readMoments(f[end:], momentRoom, f.u64(24))
 	} else {
 		b.note("the figures of the last hour are cut off")
 	}
 }
 
-func (b *blackbox) readModules(f boxImage, room uint64) {
-	count := uint64(f.u32(16))
+func (b *blackbox) readModules(f boxImage, room, count uint64) {
 	for i := uint64(0); i < min(count, room); i++ {
-		at := boxFixedBytes + i*boxModuleBytes
+		at := i * boxModuleBytes
 		if f.at(at, boxModuleBytes) == nil {
 			b.note("the table of modules is cut off")
 			return
@@ -209,11 +231,19 @@ func (b *blackbox) readMoments(f boxImage, room, count uint64) {
 		if f.u64(at) == 0 {
 			continue
 		}
-		b.moments = append(b.moments, boxMoment{unixNano(f.u64(at)),
-			f.u64(at + 8), f.u64(at + 16), f.u64(at + 24), f.u64(at + 32), f.u64(at + 40),
-			f.u64(at + 48), f.u64(at + 56), f.u64(at + 64), f.u64(at + 72), f.u64(at + 80),
-			f.u64(at + 88), f.u64(at + 96), f.u64(at + 104), f.u32(at + 112), f.u32(at + 116)})
+		b.moments = append(b.moments, readMoment(f[at:]))
 	}
+}
+
+func readMoment(f boxImage) boxMoment {
+	m := boxMoment{unixNano(f.u64(0)), f.u64(8), f.u64(16), f.u64(24), f.u64(32), f.u64(40), f.u64(48), f.u64(56),
+		f.u64(64), f.u64(72), f.u64(80), f.u64(88), f.u64(96), f.u64(104), f.u32(112), f.u32(116),
+		f.u64(120), f.u64(128), f.u64(136), f.u64(144), f.u64(152), f.u64(160), f.u64(168),
+		f.u64(176), [boxOwners]uint32{}, f.u32(264)}
+	for i := range m.OwnerPages {
+		m.OwnerPages[i] = f.u32(184 + 4*uint64(i))
+	}
+	return m
 }
 
 // boxReader walks the chains of stacks and sites.
@@ -324,7 +354,7 @@ func (r *boxReader) site(id, stack uint32, s *boxStack) uint32 {
 	d := r.data
 	next := d.u32(at + 4)
 	allocObjects, allocBytes := d.u64(at+24), d.u64(at+32)
-	site := boxSite{size: d.u64(at + 8), origin: d.u32(at + 16), mixed: d.u32(at+20) != 0,
+	site := boxSite{id: id, size: d.u64(at + 8), origin: d.u32(at + 16), mixed: d.u32(at+20) != 0,
 		allocObjects: int64(allocObjects+1<<15) >> 16, allocBytes: int64(allocBytes+1<<7) >> 8,
 		inUseObjects: int64(allocObjects-d.u64(at+40)+1<<15) >> 16,
 		inUseBytes:   int64(allocBytes-d.u64(at+48)+1<<7) >> 8}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,11 +32,20 @@ int main(void)
 	O(site, alloc_objects_fx); O(site, alloc_bytes_fx); O(site, free_objects_fx); O(site, free_bytes_fx);
 	O(blackbox, modules); O(blackbox, module_count); O(blackbox, moment_count); O(blackbox, go_is_1_20);
 	O(blackbox, go_text); O(blackbox, go_etext); O(blackbox, go_tables); O(blackbox, program);
-	O(blackbox, go_version); O(blackbox, shim_version);
+	O(blackbox, go_version); O(blackbox, shim_version); O(blackbox, go_memory_limit); O(blackbox, malloc_arena_max);
+	O(blackbox, account_bytes); O(blackbox, account_room); O(blackbox, accounts);
 	S(blackbox_module); O(blackbox_module, flags); O(blackbox_module, build_id); O(blackbox_module, path);
 	S(blackbox_moment); O(blackbox_moment, cgroup_current); O(blackbox_moment, c_live_bytes);
 	O(blackbox_moment, thread_stack_bytes); O(blackbox_moment, samples); O(blackbox_moment, sample_bytes);
-	O(blackbox_moment, configured_sample_bytes);
+	O(blackbox_moment, configured_sample_bytes); O(blackbox_moment, allocator_in_use); O(blackbox_moment, allocator_free);
+	O(blackbox_moment, allocator_system); O(blackbox_moment, go_heap_in_use); O(blackbox_moment, go_heap_free);
+	O(blackbox_moment, go_heap_released); O(blackbox_moment, go_stacks); O(blackbox_moment, account_ns);
+	O(blackbox_moment, owner_pages); O(blackbox_moment, unexplained_pages);
+	S(blackbox_account); O(blackbox_account, bytes); O(blackbox_account, sequence); O(blackbox_account, realtime_ns);
+	printf("owners %d\ntop %d\nwarnings %d of %d\n", BLACKBOX_OWNERS, ACCOUNT_TOP, BLACKBOX_WARNINGS, BLACKBOX_WARNING_BYTES);
+	printf("modules follow %zu\nmoments follow %zu\n", offsetof(struct blackbox, modules) - sizeof(struct blackbox_account) * BLACKBOX_ACCOUNTS,
+	       offsetof(struct blackbox, moments) - sizeof(struct blackbox_module) * BLACKBOX_MODULES -
+	       sizeof(struct blackbox_account) * BLACKBOX_ACCOUNTS);
 	printf("object bits %d\nbyte bits %d\n", WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS);
 	return 0;
 }
@@ -73,6 +84,11 @@ blackbox.go_tables 48
 blackbox.program 160
 blackbox.go_version 416
 blackbox.shim_version 480
+blackbox.go_memory_limit 512
+blackbox.malloc_arena_max 544
+blackbox.account_bytes 576
+blackbox.account_room 580
+blackbox.accounts %d
 blackbox_module %d
 blackbox_module.flags 32
 blackbox_module.build_id 40
@@ -84,11 +100,40 @@ blackbox_moment.thread_stack_bytes 88
 blackbox_moment.samples 96
 blackbox_moment.sample_bytes 112
 blackbox_moment.configured_sample_bytes 116
+blackbox_moment.allocator_in_use 120
+blackbox_moment.allocator_free 128
+blackbox_moment.allocator_system 136
+blackbox_moment.go_heap_in_use 144
+blackbox_moment.go_heap_free 152
+blackbox_moment.go_heap_released 160
+blackbox_moment.go_stacks 168
+blackbox_moment.account_ns 176
+blackbox_moment.owner_pages 184
+blackbox_moment.unexplained_pages 264
+blackbox_account %d
+blackbox_account.bytes 4
+blackbox_account.sequence 8
+blackbox_account.realtime_ns 16
+owners %d
+top %d
+warnings %d of %d
+modules follow %d
+moments follow %d
 object bits 16
 byte bits 8
-`, uint64(boxMagic), boxVersion, boxHeaderBytes, boxStackBytes, boxSiteBytes, boxFixedBytes, boxModuleBytes, boxMomentBytes)
+`, uint64(boxMagic), boxVersion, boxHeaderBytes, boxStackBytes, boxSiteBytes, boxFixedBytes+2*boxAccountBytes,
+		boxFixedBytes, boxModuleBytes, boxMomentBytes, boxAccountBytes, boxOwners, boxTop, boxWarnings, boxWarningBytes,
+		boxFixedBytes, boxFixedBytes)
+	if got := runC(t, program); string(got) != want {
+		t.Errorf("the layout is\n%s\nand the reader has\n%s", got, want)
+	}
+}
+
+// runC is what a program in C prints.
+func runC(t *testing.T, program string) []byte {
+	t.Helper()
 	dir := t.TempDir()
-	source, binary := filepath.Join(dir, "layout.c"), filepath.Join(dir, "layout")
+	source, binary := filepath.Join(dir, "program.c"), filepath.Join(dir, "program")
 	if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -96,14 +141,24 @@ byte bits 8
 		t.Fatalf("%v\n%s", err, text)
 	}
 	got, err := exec.Command(binary).Output()
-	if err != nil || string(got) != want {
-		t.Errorf("%v: the layout is\n%s\nand the reader has\n%s", err, got, want)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return got
 }
 
-// smallBox is a whole file, small: two stacks in one bucket, one module, one moment.
+// Where smallBox has what.
+const (
+	smallBoxAt       = 4096
+	smallBoxAccounts = smallBoxAt + boxFixedBytes
+	smallBoxModules  = smallBoxAccounts + 2*boxAccountBytes
+	smallBoxMoments  = smallBoxModules + 2*boxModuleBytes
+	smallBoxBytes    = smallBoxMoments + 4*boxMomentBytes
+)
+
+// smallBox is a whole file, small: two stacks in one bucket, one module, four moments, two accounts.
 func smallBox() []byte {
-	d := make([]byte, 8192)
+	d := make([]byte, smallBoxBytes)
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(d[at:], v) }
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(d[at:], v) }
 	put64(0, boxMagic)
@@ -139,7 +194,7 @@ func smallBox() []byte {
 	site(1104, 1024/8, 100, 11)
 	stack(1200, 0, 1264/8, 0x1001, 0x2003)
 	site(1264, 1200/8, 10, 3)
-	b := 4096
+	b := smallBoxAt
 	put32(b, boxModuleBytes)
 	put32(b+4, boxMomentBytes)
 	put32(b+8, 2)
@@ -148,21 +203,35 @@ func smallBox() []byte {
 	put64(b+24, 5) // the ring has come round
 	copy(d[b+160:], "/bin/gone")
 	copy(d[b+416:], "go1.26.8")
-	put64(b+512, 0x1000)
-	put64(b+520, 0x3000)
-	put32(b+544, boxModuleMain|boxModuleHasELF)
-	copy(d[b+552:], "abcd")
-	copy(d[b+624:], "/nowhere/gone")
+	copy(d[b+512:], "1GiB")
+	copy(d[b+544:], "2")
+	put32(b+576, boxAccountBytes)
+	put32(b+580, 2)
+	copy(d[smallBoxAccounts:], smallAccount(8))
+	copy(d[smallBoxAccounts+boxAccountBytes:], smallAccount(7))
+	m := smallBoxModules
+	put64(m, 0x1000)
+	put64(m+8, 0x3000)
+	put32(m+32, boxModuleMain|boxModuleHasELF)
+	copy(d[m+40:], "abcd")
+	copy(d[m+112:], "/nowhere/gone")
 	for i := 0; i < 4; i++ {
-		at := b + 512 + 2*boxModuleBytes + i*boxMomentBytes
+		at := smallBoxMoments + i*boxMomentBytes
 		seq := i
 		if i == 0 {
 			seq = 4
 		}
-		put64(at, uint64(1_700_000_000+seq)*1e9)
+		put64(at, uint64(1_700_000_000+20*seq)*1e9)
 		put64(at+8, uint64(seq)<<20)
 		put64(at+56, boxUnknown)
 		put32(at+112, 1)
+		put64(at+120, uint64(seq)<<16)
+		put64(at+176, uint64(smallAccountTime+int64(seq-4)*20e9))
+		for owner := 0; owner < boxOwners; owner++ {
+			put32(at+184+4*owner, uint32(owner*10+seq))
+		}
+		put32(at+184, ^uint32(0))
+		put32(at+264, 3)
 	}
 	return d
 }
@@ -192,12 +261,18 @@ func TestBlackboxIsRead(t *testing.T) {
 	}
 }
 
-func autopsyOf(t *testing.T, data []byte) (int, string, string) {
+func writeBox(t *testing.T, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.cgoheap")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func autopsyOf(t *testing.T, data []byte) (int, string, string) {
+	t.Helper()
+	path := writeBox(t, data)
 	var out, errs strings.Builder
 	code := execute(stdio{out: &out, err: &errs}, []string{"autopsy", path})
 	return code, out.String(), strings.ReplaceAll(errs.String(), path, "FILE")
@@ -210,7 +285,7 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 	for want, data := range map[string][]byte{
 		"cgoheap: FILE: it is empty: the process ended before it had written anything\n":                                      nil,
 		"cgoheap: FILE: it is not a flight recorder of cgoheap\n":                                                             []byte("hello"),
-		"cgoheap: FILE: its format is version 9, and this cgoheap dev reads version 2: use the cgoheap of the same release\n": old,
+		"cgoheap: FILE: its format is version 9, and this cgoheap dev reads version 3: use the cgoheap of the same release\n": old,
 		"cgoheap: FILE: it is cut off after 100 bytes, in the middle of its header\n":                                         good[:100],
 	} {
 		if code, out, errs := autopsyOf(t, data); code != 1 || out != "" || errs != want {
@@ -218,27 +293,44 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 		}
 	}
 	code, out, errs := autopsyOf(t, good[:2000])
-	if code != 0 || !strings.Contains(out, "unknown program (4242)") || !strings.Contains(errs, "2000 of 8192 bytes") {
+	if code != 0 || !strings.Contains(out, "unknown program (4242)") || !strings.Contains(errs, fmt.Sprintf("2000 of %d bytes", len(good))) {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 }
 
 // Wherever a file is cut and whatever bit is flipped, there is an answer.
 func TestBlackboxDamage(t *testing.T) {
-	good := smallBox()
+	good, plain := smallBox(), smallBox()
+	clear(plain[smallBoxAccounts:smallBoxModules]) // quicker, where the account is none's concern
 	read := func(data []byte) {
 		if b, err := readBlackbox(data); err == nil {
 			examineBox(t, b)
 		}
 	}
+	flip := func(from []byte, i int, value byte, seal bool) {
+		bad := append([]byte{}, from...)
+		bad[i] = value
+		if seal {
+			sealAccounts(bad)
+		}
+		read(bad)
+	}
 	for n := range good {
-		read(good[:n])
+		read(plain[:n])
+		if n%64 == 0 {
+			read(good[:n])
+		}
 	}
 	for i := range good {
-		for _, value := range []byte{0xff, good[i] ^ 1, good[i] ^ 0x80} {
-			bad := append([]byte{}, good...)
-			bad[i] = value
-			read(bad)
+		switch {
+		case i < smallBoxAccounts || i >= smallBoxModules && i < smallBoxMoments:
+			for _, value := range []byte{0xff, good[i] ^ 1, good[i] ^ 0x80} {
+				flip(plain, i, value, false)
+			}
+		case i < smallBoxAccounts+boxAccountBytes || i >= smallBoxMoments:
+			flip(good, i, 0xff, true)
+			flip(good, i, good[i]^0x81, true)
+		default: // in the older account: all that matters is whether it is whole
 		}
 	}
 }
@@ -254,7 +346,11 @@ func examineBox(t *testing.T, b *blackbox) {
 		t.Fatal(err)
 	}
 	var out, errs strings.Builder
-	b.print(stdio{out: &out, err: &errs}, sum, symbols, false, 20)
+	found := &postmortem{sum: sum, symbols: symbols, explained: b.explanation(symbols, "FILE", false)}
+	b.print(stdio{out: &out, err: &errs}, found, 20)
+	if err := b.writeJSON(stdio{out: io.Discard}, found, 20); err != nil {
+		t.Fatal(err)
+	}
 	if strings.ContainsRune(out.String()+errs.String(), '\x1b') {
 		t.Fatal("an escape reaches the terminal")
 	}
@@ -263,7 +359,10 @@ func examineBox(t *testing.T, b *blackbox) {
 func FuzzBlackbox(f *testing.F) {
 	f.Add(smallBox())
 	f.Add(smallBox()[:2000])
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Add(smallBox()[:smallBoxModules-100])
+	f.Fuzz(func(t *testing.T, given []byte) {
+		data := bytes.Clone(given)
+		sealAccounts(data)
 		b, err := readBlackbox(data)
 		if err != nil {
 			return

@@ -71,6 +71,8 @@ type explanation struct {
 	grown   *growth
 	verdict []finding
 	filled  bool // Go's part, from the service
+
+	recorded bool // it is of a flight recorder: there is no process, nor status
 }
 
 func explain(std stdio, args []string) error {
@@ -126,8 +128,16 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 	return e, nil
 }
 
-// writeJSON passes on what the shim said, with what this command adds.
 func (e *explanation) writeJSON(std stdio) error {
+	o, err := e.toJSON()
+	if err != nil {
+		return err
+	}
+	return writeJSON(std.out, o)
+}
+
+// toJSON passes on what the shim said, with what this command adds.
+func (e *explanation) toJSON() (object, error) {
 	o, err := parseObject(e.body)
 	if err == nil && e.filled {
 		err = o.merge("go", e.account.Go)
@@ -138,10 +148,7 @@ func (e *explanation) writeJSON(std stdio) error {
 	if err == nil {
 		err = o.set("verdict", e.verdict)
 	}
-	if err != nil {
-		return err
-	}
-	return writeJSON(std.out, o)
+	return o, err
 }
 
 const (
@@ -150,14 +157,23 @@ const (
 	shownRules = 3
 )
 
-func (e *explanation) print(std stdio) {
-	width := plainWidth
+func textWidth(std stdio) int {
 	if std.terminal != nil {
 		if w, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && w > 0 {
-			width = min(w, maxWidth)
+			return min(w, maxWidth)
 		}
 	}
+	return plainWidth
+}
+
+func (e *explanation) print(std stdio) {
+	width := textWidth(std)
 	fmt.Fprintf(std.out, "%s  RSS %s\n\n", e.status.headline(e.process), formatBytes(e.account.RSS))
+	e.printAccount(std, width)
+}
+
+// printAccount is all but the headline.
+func (e *explanation) printAccount(std stdio, width int) {
 	e.printOwners(std, width)
 	fmt.Fprintln(std.out)
 	e.printKernel(std, width)

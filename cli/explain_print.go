@@ -97,6 +97,9 @@ func (e *explanation) details(o ownerPart) []string {
 func (e *explanation) insideGoHeap() string {
 	g := &e.account.Go
 	if g.InUse == nil && g.Free == nil && g.Released == nil {
+		if e.recorded {
+			return "what of it is in use is not known"
+		}
 		return "what of it is in use is not known: --go-pprof URL asks the service"
 	}
 	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", bytesOrDash(g.InUse), bytesOrDash(g.Free),

@@ -36,15 +36,22 @@ func cLiveGrows(s *situation) string {
 	if s.grown.Elapsed >= growthTime {
 		rate = fmt.Sprintf(" (%s an hour)", formatBytes(int64(float64(grew)*float64(time.Hour)/float64(s.grown.Elapsed))))
 	}
-	return fmt.Sprintf("C live grew by %s%s %s, to %s. If that goes on at a steady load it is a leak: "+
-		"%s shows who holds it, %s saves the blocks that are old.%s", formatBytes(grew), rate, s.since(),
-		s.of(s.has(cLive)), s.command("top %d"), s.command("profile %d --older 10m"), s.wakeFirst())
+	text := fmt.Sprintf("C live grew by %s%s %s, to %s.", formatBytes(grew), rate, s.since(), s.of(s.has(cLive)))
+	if s.ended {
+		return fmt.Sprintf("%s At a steady load that is a leak: %s shows who held it, %s saves it as a profile.%s", text,
+			s.showHolders(), s.saveProfile(""), s.wakeFirst())
+	}
+	return fmt.Sprintf("%s If that goes on at a steady load it is a leak: %s shows who holds it, %s saves the blocks that are old.%s",
+		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 
 // wakeFirst: what is allocated while it does not sample is in no profile.
 func (s *situation) wakeFirst() string {
-	if !s.dormant {
+	switch {
+	case !s.dormant:
 		return ""
+	case s.ended:
+		return " But it was dormant, and what was allocated meanwhile is not among that."
 	}
 	return " But it is dormant, and only blocks allocated from now on can be shown: " + s.command("sampling %d on") + " first."
 }
@@ -53,13 +60,19 @@ func cLiveDominates(s *situation) string {
 	if s.dominant != cLive || s.liveGrowth() > 0 {
 		return ""
 	}
-	text := fmt.Sprintf("C code holds %s, in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.command("top %d"))
+	text := fmt.Sprintf("C code holds %s, in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.showHolders())
 	if s.account.owner(cRetained).Bytes == nil {
-		text = fmt.Sprintf("The C allocator has %s; what of that is in use it does not say. %s shows who allocated what is, %s whether the rest returns.",
-			s.of(s.has(cLive)), s.command("top %d"), s.command("trim %d"))
+		text = fmt.Sprintf("The C allocator has %s; what of that is in use it does not say. %s shows who allocated what is",
+			s.of(s.has(cLive)), upperFirst(s.showHolders()))
+		if !s.ended {
+			text += fmt.Sprintf(", %s whether the rest returns", s.command("trim %d"))
+		}
+		text += "."
 	}
 	text += s.wakeFirst()
 	switch {
+	case s.grown.of(cLive) == nil && s.ended:
+		text += " It did not run for long enough to tell whether it grew."
 	case s.grown.of(cLive) == nil:
 		text += " To see whether it grows, run this again in some minutes."
 	case s.grown.Elapsed < growthTime:
@@ -78,8 +91,12 @@ func cRetainedLarge(s *situation) string {
 	if n := s.account.Allocator.Arenas; n != nil {
 		where = " in " + countOf(int(*n), "arena", "arenas")
 	}
-	return fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s. Not a leak. Try %s; if it returns, %s.",
-		formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive)), s.command("trim %d"), s.keepSmall())
+	remedy := fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
+	if s.ended {
+		remedy = "Next time, " + s.keepSmall() + "."
+	}
+	return fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s. Not a leak. %s",
+		formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive)), remedy)
 }
 
 // keepSmall is what makes the allocator keep less.
@@ -108,7 +125,7 @@ func cMmapLarge(s *situation) string {
 		text += fmt.Sprintf(" The largest part, %s, by %s.", formatBytes(top[0].Bytes), top[0].mapper())
 	}
 	return text + fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use.",
-		s.command("profile %d"))
+		s.saveProfile(""))
 }
 
 func threadStacksLarge(s *situation) string {
@@ -118,7 +135,7 @@ func threadStacksLarge(s *situation) string {
 	}
 	return fmt.Sprintf("The stacks of %s hold %s. Go makes a thread for each cgo call that runs at the same time: bound how many do, "+
 		"and see who made the others with %s (`-tagfocus=origin=thread_stack` to pprof).",
-		countOf(int(s.account.ThreadStacks), "thread", "threads"), s.of(n), s.command("profile %d"))
+		countOf(int(s.account.ThreadStacks), "thread", "threads"), s.of(n), s.saveProfile(""))
 }
 
 func untrackedMmapLarge(s *situation) string {
@@ -140,7 +157,12 @@ func estimateDisagrees(s *situation) string {
 	switch {
 	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+float64(estimateBytes+estimateThread*s.threads()):
 		why := "memory from before it sampled, samples that were dropped (" + s.command("doctor %d") + "), or very small blocks"
-		if s.dormant {
+		switch {
+		case s.dormant && s.ended:
+			why = "sampling was off, and what was allocated meanwhile is not known"
+		case s.ended:
+			why = "memory from before it sampled, samples that were dropped, or very small blocks"
+		case s.dormant:
 			why = "sampling is off now, and what was allocated meanwhile is not known"
 		}
 		return fmt.Sprintf("The allocator says %s is in use, the samples stand for %s: %s. The profile shows that much less.",

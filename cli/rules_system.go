@@ -63,8 +63,12 @@ func sharedMemoryLarge(s *situation) string {
 	if !s.large(sharedMemory) {
 		return ""
 	}
-	return fmt.Sprintf("Shared memory is %s. It counts in the RSS of every process that maps it: do not add RSS up over them. "+
-		"This process's fair share is in `grep Pss: /proc/%d/smaps_rollup`.", s.of(s.has(sharedMemory)), s.pid)
+	text := fmt.Sprintf("Shared memory is %s. It counts in the RSS of every process that maps it: do not add RSS up over them.",
+		s.of(s.has(sharedMemory)))
+	if s.ended {
+		return text
+	}
+	return fmt.Sprintf("%s This process's fair share is in `grep Pss: /proc/%d/smaps_rollup`.", text, s.pid)
 }
 
 func programDominates(s *situation) string {

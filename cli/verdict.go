@@ -122,6 +122,9 @@ type situation struct {
 	env      map[string]string // of the process, as it was started
 	goPprof  string            // where its net/http/pprof is, "" not known
 	dormant  bool              // the shim does not sample now
+	recorded bool              // by a flight recorder: an earlier look is one of its own
+	ended    bool              // the process is no more: nothing can be asked of it
+	file     string            // the flight recorder's
 	dominant string            // the owner that dominates, "" none
 }
 
@@ -202,11 +205,17 @@ func dominantOwner(s *situation) string {
 
 // since begins a sentence about growth.
 func (s *situation) since() string {
+	if s.recorded {
+		return "in the last " + formatDuration(s.grown.Elapsed)
+	}
 	return "since the last look, " + formatDuration(s.grown.Elapsed) + " ago"
 }
 
 // pprof is the command for one of the service's own profiles.
 func (s *situation) pprof(name string) string {
+	if s.ended {
+		return fmt.Sprintf("`go tool pprof http://SERVICE/debug/pprof/%s` on the next run", name)
+	}
 	if s.goPprof == "" {
 		return fmt.Sprintf("`go tool pprof http://SERVICE/debug/pprof/%s`", name)
 	}
@@ -216,6 +225,22 @@ func (s *situation) pprof(name string) string {
 
 func (s *situation) command(format string) string {
 	return "`cgoheap " + fmt.Sprintf(format, s.pid) + "`"
+}
+
+// saveProfile is the command that gives a profile of C's memory; flags for one of a running process.
+func (s *situation) saveProfile(flags string) string {
+	if s.ended {
+		return "`cgoheap autopsy " + quoteShell(s.file) + " -o killed.pb.gz`"
+	}
+	return s.command("profile %d" + flags)
+}
+
+// showHolders is where a person sees who holds C's memory.
+func (s *situation) showHolders() string {
+	if s.ended {
+		return "the table of C memory"
+	}
+	return s.command("top %d")
 }
 
 func nothingDominates(s *situation) string {
@@ -271,10 +296,13 @@ func (s *situation) whereToLook(owner string) string {
 	case goStacks:
 		return "Which goroutines: " + s.pprof("goroutine") + "."
 	case cMmap:
-		return "Who mapped it: " + s.command("profile %d --seconds 60") + ", and `-tagfocus=origin=mmap` to pprof."
+		return "Who mapped it: " + s.saveProfile(" --seconds 60") + ", and `-tagfocus=origin=mmap` to pprof."
 	case threadStacks:
-		return "Who made the threads: " + s.command("profile %d") + ", and `-tagfocus=origin=thread_stack` to pprof."
+		return "Who made the threads: " + s.saveProfile("") + ", and `-tagfocus=origin=thread_stack` to pprof."
 	case cRetained:
+		if s.ended {
+			return "It was free memory."
+		}
 		return "It is free memory: " + s.command("trim %d") + " shows what of it can be returned."
 	}
 	return ""
@@ -288,6 +316,9 @@ func unexplained(s *situation) string {
 	if s.share(n) <= unexplainedShare || n <= unexplainedBytes {
 		return ""
 	}
-	return fmt.Sprintf("%s is unexplained: memory changed hands while it was counted, or cgoheap does not know an owner. "+
-		"Look again; if it stays, report it with %s.", s.of(n), s.command("explain %d --json"))
+	text := fmt.Sprintf("%s is unexplained: memory changed hands while it was counted, or cgoheap does not know an owner.", s.of(n))
+	if s.ended {
+		return text
+	}
+	return fmt.Sprintf("%s Look again; if it stays, report it with %s.", text, s.command("explain %d --json"))
 }

@@ -330,6 +330,37 @@ func TestEachRuleHasBothDirections(t *testing.T) {
 	}
 }
 
+// Of a process that has ended nothing can be asked, and its flight recorder has no earlier look.
+func TestVerdictOfTheDead(t *testing.T) {
+	said := map[string]string{}
+	for _, c := range verdictCases {
+		s := c.is()
+		s.ended, s.recorded, s.file, s.goPprof = true, true, "/var/lib/a b.cgoheap", ""
+		for _, f := range judgeAccount(s) {
+			for _, asks := range []string{"4242", "run this again", "Look again", "last look", "`cgoheap trim", "`cgoheap top"} {
+				if strings.Contains(f.Text, asks) {
+					t.Errorf("%s, %s: %q of a process that has ended:\n%s", c.rule, c.why, asks, f.Text)
+				}
+			}
+			if f.Rule == c.rule && said[c.rule] == "" {
+				said[c.rule] = f.Text
+			}
+		}
+	}
+	for rule, want := range map[string]string{
+		"c_retained": "Not a leak. Next time, run with MALLOC_ARENA_MAX=2.",
+		"c_live_grows": "At a steady load that is a leak: the table of C memory shows who held it, " +
+			"`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` saves it as a profile.",
+		"c_mmap":            "`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` has the stacks (`-tagfocus=origin=mmap` to pprof)",
+		"go_heap_dominates": "Go's profiler is the tool: `go tool pprof http://SERVICE/debug/pprof/heap` on the next run.",
+		"c_live_dominates":  "in blocks that are in use: the table of C memory shows who.",
+	} {
+		if !strings.Contains(said[rule], want) {
+			t.Errorf("%s:\n%s\nwant\n%s", rule, said[rule], want)
+		}
+	}
+}
+
 // Whoever dominates is spoken of, and first.
 func TestDominantOwnerComesFirst(t *testing.T) {
 	for _, name := range judged {

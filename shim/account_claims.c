@@ -82,9 +82,18 @@ static enum account_owner owner_of_file(const struct account_job *job,
 	return module->is_main ? OWNER_PROGRAM : OWNER_LIBRARIES;
 }
 
+/* The flight recorder's file, where the region is one. */
+static bool is_region(const struct smaps_mapping *m)
+{
+	uint64_t start = (uint64_t)region;
+	return m->start >= start && m->end <= start + region_layout.region_bytes;
+}
+
 enum account_owner account_claims_owner(const struct account_job *job,
 					const struct smaps_mapping *m)
 {
+	if (is_region(m))
+		return OWNER_SHIM;
 	if (m->path[0] == 0)
 		return m->shared ? OWNER_SHARED_MEMORY : OWNER_UNTRACKED_MMAP;
 	if (strcmp(m->path, "[heap]") == 0)

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account_top.h"
 #include "control.h"
 #include "profile_job.h"
-#include "sort.h"
 
 static void known(struct json *j, const char *key, uint64_t value)
 {
@@ -168,54 +168,8 @@ static void write_cgroup(struct json *j, const struct cgroup_stats *c)
 
 /* ---- the largest C mappings, by who made them --------------------------- */
 
-#define TOP_SITES 10
 /* An allocator of a library's own is a dozen frames deep before its caller shows. */
 #define TOP_FRAMES 64
-
-struct top_site {
-	uint32_t site;
-	uint64_t resident, mapped;
-};
-
-/* Each site of c_mmap once, ascending by site; NULL: out of scratch. */
-static struct top_site *sum_sites(struct scratch *scratch, const struct account_parts *parts,
-				  size_t *count)
-{
-	size_t n = 0;
-	struct sort_item *items = scratch_alloc(scratch, parts->count * sizeof(*items));
-	struct top_site *sites = scratch_alloc(scratch, parts->count * sizeof(*sites));
-	*count = 0;
-	if (!items || !sites)
-		return NULL;
-	for (size_t i = 0; i < parts->count; i++)
-		if (parts->list[i].owner == OWNER_C_MMAP)
-			items[n++] = (struct sort_item){.key = parts->list[i].site, .value = i};
-	sort_items(items, n);
-	for (size_t i = 0; i < n; i++) {
-		const struct account_part *p = &parts->list[items[i].value];
-		if (*count == 0 || sites[*count - 1].site != p->site)
-			sites[(*count)++] = (struct top_site){.site = p->site};
-		sites[*count - 1].resident += p->resident;
-		sites[*count - 1].mapped += p->end - p->start;
-	}
-	return sites;
-}
-
-/* The largest first, in place; how many. */
-static size_t keep_largest(struct top_site *sites, size_t count)
-{
-	size_t kept = count < TOP_SITES ? count : TOP_SITES;
-	for (size_t i = 0; i < kept; i++) {
-		size_t largest = i;
-		for (size_t k = i + 1; k < count; k++)
-			if (sites[k].resident > sites[largest].resident)
-				largest = k;
-		struct top_site swap = sites[i];
-		sites[i] = sites[largest];
-		sites[largest] = swap;
-	}
-	return kept;
-}
 
 static void write_frame(struct json *j, const struct profile_frame *f)
 {
@@ -232,7 +186,7 @@ static void write_frame(struct json *j, const struct profile_frame *f)
 }
 
 static void write_top_site(struct json *j, const struct profile_job *job,
-			   const struct top_site *top)
+			   const struct account_top *top)
 {
 	struct profile_frame frames[PROFILE_MAX_FRAMES];
 	size_t count =
@@ -249,13 +203,12 @@ static void write_top_site(struct json *j, const struct profile_job *job,
 
 static void write_top(struct json *j, struct scratch *scratch, const struct account_parts *parts)
 {
-	size_t count;
-	struct top_site *sites = sum_sites(scratch, parts, &count);
-	struct tally tallies[TOP_SITES];
+	struct account_top sites[ACCOUNT_TOP];
+	size_t count = account_top_read(scratch, parts, sites);
+	struct tally tallies[ACCOUNT_TOP];
 	struct snapshot snapshot = {.tallies = tallies};
 	struct profile_options options = {.symbols = true};
 	struct profile_job job;
-	count = sites ? keep_largest(sites, count) : 0;
 	for (size_t i = 0; i < count; i++)
 		if (sites[i].site)
 			tallies[snapshot.count++] =

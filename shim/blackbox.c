@@ -7,12 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "allocator.h"
+#include "blackbox_account.h"
 #include "blackbox_file.h"
 #include "control.h"
 #include "endpoint.h"
+#include "gostats.h"
 #include "gosym.h"
 #include "gotables.h"
+#include "ledger.h"
 #include "modules.h"
 #include "procinfo.h"
 #include "region.h"
@@ -25,6 +30,9 @@
 
 #define LOOK_AT_STACKS_EVERY 10
 
+/* An account again after so many times the processor time of the last: 0.5 % of a core. */
+#define ACCOUNT_REST 200
+
 static_assert(ELFFILE_BUILD_ID_BYTES <= sizeof((struct blackbox_module *)0)->build_id, "build_id");
 
 static struct {
@@ -32,6 +40,8 @@ static struct {
 	uint64_t next_ns;
 	uint32_t stacks_seen;
 	uint64_t thread_stack_bytes;
+	uint64_t account_next_ns, account_sequence;
+	struct account account; /* the last; time_ns 0: none yet */
 } recorder;
 
 bool blackbox_is_on(void)
@@ -62,12 +72,24 @@ static void write_go_tables(struct blackbox *box)
 	}
 }
 
+/* One that is too long is no limit that anybody set. */
+static void copy_setting(char *out, size_t bytes, const char *name)
+{
+	const char *value = environ ? config_find(environ, name) : NULL;
+	if (value && strlen(value) < bytes)
+		copy_text(out, bytes, value);
+}
+
 static void describe(struct blackbox *box, const char *executable)
 {
 	box->module_bytes = sizeof box->modules[0];
 	box->moment_bytes = sizeof box->moments[0];
+	box->account_bytes = sizeof box->accounts[0];
 	box->module_room = COUNT_OF(box->modules);
 	box->moment_room = COUNT_OF(box->moments);
+	box->account_room = COUNT_OF(box->accounts);
+	copy_setting(box->go_memory_limit, sizeof box->go_memory_limit, "GOMEMLIMIT");
+	copy_setting(box->malloc_arena_max, sizeof box->malloc_arena_max, "MALLOC_ARENA_MAX");
 	write_go_tables(box);
 	copy_text(box->program, sizeof box->program, executable);
 	copy_text(box->go_version, sizeof box->go_version, gosym_version());
@@ -206,20 +228,82 @@ static void read_kernel(struct scratch *scratch, struct blackbox_moment *out)
 	out->cgroup_limit = g.limit;
 }
 
+/* Of the runtime's arenas, without reservations.  False: scratch exhausted. */
+static bool read_go_heap_usable(struct scratch *scratch, uint64_t *bytes)
+{
+	struct ledger_range *ranges;
+	long count = ledger_copy(scratch, &ranges);
+
+	*bytes = 0;
+	for (long i = 0; i < count; i++)
+		if (ranges[i].kind == LEDGER_GO_HEAP && ranges[i].flags & LEDGER_USABLE)
+			*bytes += ranges[i].end - ranges[i].start;
+	return count >= 0;
+}
+
+static void set_go(struct blackbox_moment *out, const struct go_stats *g)
+{
+	out->go_heap_in_use = g->heap_in_use_bytes;
+	out->go_heap_free = g->heap_free_bytes;
+	out->go_heap_released = g->heap_released_bytes;
+	out->go_stacks = g->stacks_bytes;
+}
+
+static void set_allocator(struct blackbox_moment *out, const struct allocator_stats *s)
+{
+	out->allocator_in_use = s->in_use_bytes;
+	out->allocator_free = s->free_bytes;
+	out->allocator_system = s->system_bytes;
+}
+
+/* What an account that was taken just now has need not be asked for again. */
+static void read_allocator_and_go(struct scratch *scratch, bool has_account,
+				  struct blackbox_moment *out)
+{
+	struct allocator_stats s;
+	struct go_stats g = {.heap_in_use_bytes = UNKNOWN,
+			     .heap_free_bytes = UNKNOWN,
+			     .heap_released_bytes = UNKNOWN,
+			     .stacks_bytes = UNKNOWN};
+	uint64_t usable;
+
+	if (has_account) {
+		set_allocator(out, &recorder.account.allocator);
+		set_go(out, &recorder.account.go);
+		return;
+	}
+	allocator_read(&s);
+	if (read_go_heap_usable(scratch, &usable))
+		gostats_read(scratch, usable, &g);
+	set_allocator(out, &s);
+	set_go(out, &g);
+}
+
 static uint64_t dropped(void)
 {
 	return LOAD(&track_drops.live_full) + LOAD(&track_drops.stacks_full) +
 	       LOAD(&track_drops.reentered);
 }
 
-static uint64_t realtime_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t = {0};
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void write_moment(struct blackbox *box)
+static uint64_t realtime_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+/* Of this thread: what waiting for others costs is not the host's. */
+static uint64_t cpu_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static void write_moment(struct blackbox *box, bool has_account)
 {
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	struct control_state c = control_get();
@@ -231,13 +315,51 @@ static void write_moment(struct blackbox *box)
 
 	read_kernel(&scratch, &m);
 	read_c(&scratch, &m);
+	read_allocator_and_go(&scratch, has_account, &m);
+	blackbox_account_remember(&m, &recorder.account);
 	scratch_release(&scratch);
 	box->moments[box->moment_count % BLACKBOX_MOMENTS] = m;
 	STORE_REL(&box->moment_count, box->moment_count + 1);
 }
 
+/* ---- accounts ----------------------------------------------------------- */
+
+static bool take_account(struct blackbox *box)
+{
+	struct scratch scratch = SCRATCH_INIT(region_scratch_max_bytes());
+	struct account_parts parts;
+	struct account a;
+	bool taken = account_take(&scratch, &a, &parts) == 0;
+
+	if (taken) {
+		recorder.account = a;
+		if (blackbox_account_write(box, recorder.account_sequence + 1, &scratch, &a,
+					   &parts))
+			recorder.account_sequence++;
+	}
+	scratch_release(&scratch);
+	return taken;
+}
+
+/* False: not due, or not to be had. */
+static bool write_account(struct blackbox *box, uint64_t now)
+{
+	bool is_first = recorder.account_next_ns == 0, taken;
+	uint64_t begin_ns = cpu_ns();
+
+	if (now < recorder.account_next_ns)
+		return false;
+	taken = take_account(box);
+	/* The first one looks symbols up, and is no measure for the next. */
+	recorder.account_next_ns = is_first ? now : now + ACCOUNT_REST * (cpu_ns() - begin_ns);
+	return taken;
+}
+
+/* ---- each second -------------------------------------------------------- */
+
 uint64_t blackbox_tick(void)
 {
+	bool has_account;
 	uint64_t now = control_monotonic_ns();
 
 	if (!recorder.box)
@@ -245,7 +367,8 @@ uint64_t blackbox_tick(void)
 	if (now < recorder.next_ns)
 		return recorder.next_ns - now;
 	write_modules(recorder.box);
-	write_moment(recorder.box);
+	has_account = write_account(recorder.box, control_monotonic_ns());
+	write_moment(recorder.box, has_account);
 	recorder.next_ns = now + EVERY_NS;
 	return EVERY_NS;
 }

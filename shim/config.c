@@ -366,7 +366,7 @@ static const char *entry_value(const char *entry, const char *name)
 }
 
 /* The first one counts, as getenv has it. */
-static const char *find_value(char *const *environ_block, const char *name)
+const char *config_find(char *const *environ_block, const char *name)
 {
 	for (; *environ_block != NULL; environ_block++) {
 		const char *value = entry_value(*environ_block, name);
@@ -398,7 +398,7 @@ static void complain_unknown(const char *entry)
 
 static void read_runtime_dir(struct config *config, char *const *environ_block)
 {
-	const char *value = find_value(environ_block, "XDG_RUNTIME_DIR");
+	const char *value = config_find(environ_block, "XDG_RUNTIME_DIR");
 	if (value != NULL && *value == '/' && strlen(value) < CONFIG_PATH_BYTES)
 		strcpy(config->runtime_dir, value);
 }
@@ -415,7 +415,7 @@ void config_read(struct config *config, char *const *environ_block, bool quiet)
 		environ_block = nothing;
 	read_runtime_dir(config, environ_block);
 	for (size_t i = 0; i < COUNT_OF(settings); i++) {
-		const char *value = find_value(environ_block, settings[i].name);
+		const char *value = config_find(environ_block, settings[i].name);
 		if (value != NULL && *value != '\0')
 			settings[i].read(&(struct reading){config, settings[i].name, value, quiet});
 	}

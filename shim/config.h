@@ -43,6 +43,9 @@ struct config {
  */
 void config_read(struct config *config, char *const *environ_block, bool quiet);
 
+/* A variable's value in it, as getenv has it; NULL: not there. */
+const char *config_find(char *const *environ_block, const char *name);
+
 /* "512KiB" -> 524288; false where text is not a size. Shared with the server's query parameters. */
 bool config_parse_bytes(const char *text, uint64_t *bytes);
 /* "90s", "10m", "1h30m", "250ms" (as Go's time.ParseDuration, no sign) or plain seconds "30" ->

@@ -19,7 +19,7 @@
 #include "base.h"
 
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
-#define REGION_VERSION 2
+#define REGION_VERSION 3
 
 /* Offsets are from the start of the region; sizes in bytes. */
 struct region_table {

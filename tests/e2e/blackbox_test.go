@@ -28,14 +28,29 @@ type autopsy struct {
 		Bytes    int64  `json:"in_use_bytes"`
 		Objects  int64  `json:"in_use_objects"`
 	}
-	Moments []struct {
-		RSS   *int64 `json:"rss_bytes"`
-		CLive *int64 `json:"c_live_bytes"`
+	Moments []moment
+	Account *struct {
+		account
+		Verdict []finding
 	}
 	Missing []string `json:"missing_binaries"`
 	Notes   []string
 
 	profile *profile.Profile
+	account json.RawMessage // as it was printed
+}
+
+type moment struct {
+	Time            time.Time
+	RSS             *int64 `json:"rss_bytes"`
+	CLive           *int64 `json:"c_live_bytes"`
+	AllocatorInUse  *int64 `json:"allocator_in_use_bytes"`
+	AllocatorFree   *int64 `json:"allocator_free_bytes"`
+	AllocatorSystem *int64 `json:"allocator_system_bytes"`
+	GoHeapInUse     *int64 `json:"go_heap_in_use_bytes"`
+	GoHeapFree      *int64 `json:"go_heap_free_bytes"`
+	GoHeapReleased  *int64 `json:"go_heap_released_bytes"`
+	GoStacks        *int64 `json:"go_stacks_bytes"`
 }
 
 func readAutopsy(t *testing.T, dir string) (a autopsy) {
@@ -55,6 +70,11 @@ func readAutopsy(t *testing.T, dir string) (a autopsy) {
 	if err := json.Unmarshal(text, &a); err != nil {
 		t.Fatalf("autopsy: %v\n%s", err, text)
 	}
+	var raw struct{ Account json.RawMessage }
+	if err := json.Unmarshal(text, &raw); err != nil {
+		t.Fatal(err)
+	}
+	a.account = raw.Account
 	data, err := os.ReadFile(out)
 	if err == nil {
 		a.profile, err = profile.ParseData(data)
@@ -160,7 +180,144 @@ func wantSameStacks(t *testing.T, got, want *profile.Profile) {
 	}
 }
 
-// The kernel kills it for the memory that its C code leaks: the file names who, and how much.
+// waitForAccount waits for one that was taken later than now; false: the process has ended.
+func (h *host) waitForAccount(dir string) bool {
+	h.t.Helper()
+	asked := time.Now()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		select {
+		case <-h.ended:
+			return false
+		default:
+		}
+		if a := readAutopsy(h.t.(*testing.T), dir); a.Account != nil && a.Account.Time.After(asked) {
+			return true
+		}
+	}
+	h.t.Fatal("no account is written")
+	return false
+}
+
+// wantAllFigures: what the allocator says and, in a program with symbols, what Go's runtime says.
+func (m moment) wantAllFigures(t *testing.T, stripped bool) {
+	t.Helper()
+	known := func(name string, n *int64, want bool) {
+		if (n != nil) != want || n != nil && (*n < 0 || *n > 1<<40) {
+			t.Errorf("the last moment's %s: %v", name, n)
+		}
+	}
+	known("allocator_in_use", m.AllocatorInUse, true)
+	known("allocator_free", m.AllocatorFree, true)
+	known("allocator_system", m.AllocatorSystem, true)
+	known("go_heap_in_use", m.GoHeapInUse, !stripped)
+	known("go_heap_free", m.GoHeapFree, !stripped)
+	known("go_heap_released", m.GoHeapReleased, !stripped)
+	known("go_stacks", m.GoStacks, !stripped)
+}
+
+// After kill -9 there is what explain said before.
+func TestAutopsyIsWhatExplainSaid(t *testing.T) {
+	for _, b := range everyBuild() {
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 4096, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+			h.tell("dirty A 2000 20000")
+			h.tell("dirty B 1000 20000")
+			h.tell("free B 900")
+			h.account() // it holds still
+			said := cgoheap(t, h, "explain", strconv.Itoa(h.pid()), "--json")
+			var want account
+			if err := json.Unmarshal(said, &want); err != nil {
+				t.Fatal(err)
+			}
+			if !h.waitForAccount(dir) {
+				t.Fatal("it ended by itself")
+			}
+			h.cmd.Process.Kill()
+			<-h.ended
+			a := readAutopsy(t, dir)
+			if a.Account == nil {
+				t.Fatal("there is no account")
+			}
+			got := a.Account.account
+			wantAddsUp(t, got, want.RSS)
+			for _, name := range ownerNames {
+				slack := int64(512 << 10)
+				if name == "shim" { // what it keeps in mind grows
+					slack = 2 << 20
+				}
+				if !within(got.bytes(name), want.bytes(name), 0.03, slack) {
+					t.Errorf("%s: autopsy says %d, explain said %d", name, got.bytes(name), want.bytes(name))
+				}
+			}
+			if !within(*got.Allocator.InUse, *want.Allocator.InUse, 0.01, 64<<10) ||
+				!within(*got.Allocator.Free, *want.Allocator.Free, 0.05, 256<<10) ||
+				*got.Allocator.Arenas != *want.Allocator.Arenas || got.Go.Source != want.Go.Source {
+				t.Errorf("autopsy says %+v %+v, explain said %+v %+v", got.Allocator, got.Go, want.Allocator, want.Go)
+			}
+			if len(a.Account.Verdict) == 0 || strings.Contains(a.Account.Verdict[0].Text, strconv.Itoa(h.pid())) {
+				t.Errorf("the verdict: %+v", a.Account.Verdict)
+			}
+			wantSameShape(t, "account", a.account, said)
+			a.Moments[len(a.Moments)-1].wantAllFigures(t, b.mode == "stripped")
+		})
+	}
+}
+
+// wantSameShape: the same members in the same order, known where they are known.
+func wantSameShape(t *testing.T, where string, got, want json.RawMessage) {
+	t.Helper()
+	if strings.HasSuffix(where, ".grown") || strings.HasSuffix(where, ".verdict") {
+		return
+	}
+	g, w := members(got), members(want)
+	if len(w) == 0 {
+		kind := func(text json.RawMessage) string { return strings.TrimLeft(string(text), " \n")[:1] }
+		if isNull := kind(want) == "n"; isNull != (kind(got) == "n") {
+			t.Errorf("%s is %s, explain said %s", where, got, want)
+		}
+		return
+	}
+	for i := range w {
+		if i >= len(g) || g[i].name != w[i].name {
+			t.Errorf("%s has %v, explain said %v", where, g, w)
+			return
+		}
+		wantSameShape(t, where+"."+w[i].name, g[i].value, w[i].value)
+	}
+	if len(g) != len(w) {
+		t.Errorf("%s has %v, explain said %v", where, g, w)
+	}
+}
+
+type jsonMember struct {
+	name  string
+	value json.RawMessage
+}
+
+func (m jsonMember) String() string { return m.name }
+
+// members of an object; nil: it is none.
+func members(text json.RawMessage) (list []jsonMember) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil
+	}
+	for d.More() {
+		var m jsonMember
+		name, err := d.Token()
+		if err != nil || d.Decode(&m.value) != nil {
+			return nil
+		}
+		m.name, _ = name.(string)
+		list = append(list, m)
+	}
+	return list
+}
+
+// The kernel kills it for the memory that its C code leaks: the file names who, and how much, and
+// of what the rest was made.
 func TestAutopsyAfterOOM(t *testing.T) {
 	const limit, block = 160 << 20, 64 << 10
 	dir := t.TempDir()
@@ -175,6 +332,10 @@ func TestAutopsyAfterOOM(t *testing.T) {
 		if _, err := h.stdin.Write([]byte("dirty A 50 65536\n")); err != nil || !h.readUntilReady() {
 			break
 		}
+		// From here on an account is never older than one command.
+		if allocated > limit*3/4 && !h.waitForAccount(dir) {
+			break
+		}
 	}
 	<-h.ended
 	if status, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
@@ -184,11 +345,25 @@ func TestAutopsyAfterOOM(t *testing.T) {
 	n, _, leaf := a.row("main.allocA")
 	t.Logf("at least %d MiB leaked, the recorder says %d MiB; %d moments", allocated>>20, n>>20, len(a.Moments))
 	// Within the last command of 50 blocks it was killed.
-	if low, high := 0.9*float64(allocated), 1.1*float64(allocated+50*block); float64(n) < low || float64(n) > high || leaf != "dr_malloc" {
+	low, high := 0.9*float64(allocated), 1.1*float64(allocated+50*block)
+	if float64(n) < low || float64(n) > high || leaf != "dr_malloc" {
 		t.Errorf("main.allocA: %d bytes by %s, true is %d or a little more", n, leaf, allocated)
 	}
 	if len(a.Rows) == 0 || a.Rows[0].GoCaller != "main.allocA" || math.Abs(float64(a.Bytes-n)) > 0.2*float64(n) {
 		t.Errorf("main.allocA does not stand out: %+v", a.Rows)
+	}
+	last := a.Moments[len(a.Moments)-1]
+	last.wantAllFigures(t, false)
+	if a.Account == nil {
+		t.Fatal("there is no account")
+	}
+	t.Logf("the account of %v before the last moment:\n%v", last.Time.Sub(a.Account.Time), a.Account.account)
+	wantAddsUp(t, a.Account.account, *last.RSS)
+	if live := float64(a.Account.bytes("c_live")); live < low || live > high {
+		t.Errorf("C live is %.0f bytes, true is %d or a little more", live, allocated)
+	}
+	if find(a.Account.Verdict, "near_limit") == nil || !strings.HasPrefix(a.Account.Verdict[0].Rule, "c_live_") {
+		t.Errorf("the verdict: %+v", a.Account.Verdict)
 	}
 }
 

@@ -314,3 +314,31 @@ func TestBridgeStatic(t *testing.T) {
 		t.Error(failure)
 	}
 }
+
+// TestBridgeFlightRecorder: what Go said of itself outlives the process, too.
+func TestBridgeFlightRecorder(t *testing.T) {
+	dir := t.TempDir()
+	h := start(t, bridgeProgram(t, build{oneBuild().goVersion, "stripped"}), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h.tell("hold %d", 64<<20)
+	h.tell("gc")
+	said := cgoheap(t, h, "explain", fmt.Sprint(h.pid()), "--json")
+	if !h.waitForAccount(dir) {
+		t.Fatal("it ended by itself")
+	}
+	h.cmd.Process.Kill()
+	<-h.ended
+	a := readAutopsy(t, dir)
+	if a.Account == nil {
+		t.Fatal("there is no account")
+	}
+	wantSameShape(t, "account", a.account, said)
+	var found struct {
+		Go struct {
+			Source string
+			Live   int64 `json:"heap_live_bytes"`
+		}
+	}
+	if err := json.Unmarshal(a.account, &found); err != nil || found.Go.Source != "runtime/metrics" || found.Go.Live < 64<<20 {
+		t.Errorf("%v %+v", err, found)
+	}
+}

@@ -1,15 +1,25 @@
-/* The flight recorder's file: what it is called, what there is not room for, whose are removed. */
+/* The flight recorder: what its file is called, what there is not room for, whose are removed; and
+ * what is written into it, whole or not at all. */
+#include "child.h"
 #include "fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <zlib.h>
+
 #include "blackbox.h"
+#include "blackbox_account.h"
 #include "blackbox_file.h"
+#include "control.h"
+#include "real.h"
+#include "region.h"
+#include "worker.h"
 
 #define BYTES 65536
 
@@ -136,6 +146,240 @@ static void old_files_are_removed(void **state)
 	munmap(p, BYTES);
 }
 
+/* ---- accounts ----------------------------------------------------------- */
+
+/* Another figure in each field that has one. */
+static struct account an_account(void)
+{
+	struct account a = {.time_ns = 1,
+			    .took_ns = 2,
+			    .rss_bytes = 3,
+			    .unexplained_bytes = 5 * PAGE_BYTES,
+			    .c_live_estimate_bytes = UNKNOWN,
+			    .c_live_estimate_error = 4,
+			    .c_blocks_touched_permille = 5,
+			    .mappings = 6,
+			    .split_mappings = 7,
+			    .thread_stacks_count = 8,
+			    .allocator = {"an allocator", 10, 11, 12, 13, UNKNOWN, 15},
+			    .go = {20, 21, 22, 23, 24, UNKNOWN, "a source"},
+			    .process = {30, 31, 32, 33, 34, 35, 36, 37, 38, 39},
+			    .cgroup = {2, "/a/cgroup", 40, 41, 42, 43, UNKNOWN, 45},
+			    .warnings = {"one", "two"}};
+	for (unsigned i = 0; i < OWNER_COUNT; i++)
+		a.owners[i] = (struct account_bytes){.resident = i * PAGE_BYTES,
+						     .huge = 100 + i,
+						     .lazy_free = 200 + i,
+						     .swapped = 300 + i,
+						     .mapped = 400 + i,
+						     .known = i != OWNER_GO_STACKS,
+						     .exact = i % 2};
+	return a;
+}
+
+static bool is_whole(const struct blackbox_account *a)
+{
+	return a->bytes == sizeof *a &&
+	       a->crc == crc32(0, (const Bytef *)&a->bytes, sizeof *a - sizeof a->crc);
+}
+
+static void write_account(struct blackbox *box, uint64_t sequence, const struct account *a,
+			  const struct account_parts *parts)
+{
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	CHECK(blackbox_account_write(box, sequence, &scratch, a, parts));
+	scratch_release(&scratch);
+}
+
+static void check_owners(const struct blackbox_account *out, const struct account *a)
+{
+	CHECK(out->owner_count == OWNER_COUNT);
+	for (unsigned i = 0; i < OWNER_COUNT; i++) {
+		const struct account_bytes *want = &a->owners[i];
+		const struct blackbox_owner *o = &out->owners[i];
+		CHECK(strcmp(o->name, account_owner_name((enum account_owner)i)) == 0);
+		CHECK(o->resident == want->resident && o->huge == want->huge &&
+		      o->lazy_free == want->lazy_free && o->swapped == want->swapped &&
+		      o->mapped == want->mapped && o->is_known == want->known &&
+		      o->is_exact == want->exact);
+	}
+}
+
+/* What the names of the fields say is what is in them; where each lies cli's tests know. */
+static void an_account_is_written(void)
+{
+	static struct blackbox box;
+	struct account_part list[] = {{0x1000, 0x3000, 0x1000, 7, OWNER_C_MMAP},
+				      {0x3000, 0x4000, 0x1000, 8, OWNER_C_LIVE},
+				      {0x4000, 0x9000, 0x4000, 9, OWNER_C_MMAP},
+				      {0x9000, 0xa000, 0x1000, 7, OWNER_C_MMAP}};
+	struct account_parts parts = {.list = list, .count = COUNT_OF(list)};
+	struct account a = an_account();
+	const struct blackbox_account *out = &box.accounts[1];
+
+	CHECK(region_init(32 * MIB) == 0);
+	control_init(4096, false);
+	write_account(&box, 1, &a, &parts);
+	CHECK(is_whole(out) && out->sequence == 1 && box.accounts[0].bytes == 0);
+	check_owners(out, &a);
+	CHECK(out->realtime_ns == 1 && out->took_ns == 2 && out->rss == 3 &&
+	      out->unexplained == 5 * PAGE_BYTES && out->c_live_estimate == UINT64_MAX &&
+	      out->c_live_estimate_error == 4 && out->c_resident_permille == 5 &&
+	      out->sample_bytes == 4096 && out->mappings == 6 && out->split_mappings == 7 &&
+	      out->thread_stacks == 8);
+	CHECK(out->allocator.in_use == 10 && out->allocator.free == 11 &&
+	      out->allocator.mapped == 12 && out->allocator.system == 13 &&
+	      out->allocator.arenas == UINT64_MAX && out->allocator.nanoseconds == 15 &&
+	      strcmp(out->allocator.name, "an allocator") == 0);
+	CHECK(out->go.heap_in_use == 20 && out->go.heap_free == 21 && out->go.heap_released == 22 &&
+	      out->go.stacks == 23 && out->go.mapped_ready == 24 &&
+	      out->go.total_alloc == UINT64_MAX && strcmp(out->go.source, "a source") == 0);
+	CHECK(out->process.rss == 30 && out->process.anon == 31 && out->process.file == 32 &&
+	      out->process.shmem == 33 && out->process.data == 34 && out->process.stk == 35 &&
+	      out->process.size == 36 && out->process.swap == 37 && out->process.hwm == 38 &&
+	      out->process.threads == 39);
+	CHECK(out->cgroup.version == 2 && out->cgroup.current == 40 && out->cgroup.limit == 41 &&
+	      out->cgroup.anon == 42 && out->cgroup.file == 43 &&
+	      out->cgroup.kernel == UINT64_MAX && out->cgroup.swap == 45 &&
+	      strcmp(out->cgroup.path, "/a/cgroup") == 0);
+	CHECK(out->top_count == 2 && out->top[0].site == 9 && out->top[0].resident == 0x4000 &&
+	      out->top[0].mapped == 0x5000 && out->top[1].site == 7 &&
+	      out->top[1].resident == 0x2000 && out->top[1].mapped == 0x3000);
+	CHECK(strcmp(out->warnings[0], "one") == 0 && strcmp(out->warnings[1], "two") == 0 &&
+	      out->warnings[2][0] == 0);
+}
+CASE(an_account_is_written)
+
+static void a_moment_has_the_owners(void)
+{
+	struct account a = an_account();
+	struct blackbox_moment m;
+
+	a.owners[OWNER_C_LIVE].resident = UINT64_MAX - 1;
+	a.owners[OWNER_C_RETAINED].resident = 5 * PAGE_BYTES + PAGE_BYTES / 2;
+	blackbox_account_remember(&m, &a);
+	CHECK(m.account_ns == 1 && m.unexplained_pages == 5);
+	CHECK(m.owner_pages[OWNER_GO_STACKS] == UINT32_MAX &&
+	      m.owner_pages[OWNER_C_LIVE] == UINT32_MAX && m.owner_pages[OWNER_C_RETAINED] == 6 &&
+	      m.owner_pages[OWNER_SHIM] == OWNER_SHIM && m.owner_pages[OWNER_COUNT] == UINT32_MAX);
+}
+CASE(a_moment_has_the_owners)
+
+/* Writes the nth account over the older one, of which a page cannot be written, and dies of it. */
+static void die_writing(struct blackbox *box, uint64_t n, bool first_page)
+{
+	struct account a = an_account();
+	const struct account_parts parts = {0};
+	uint64_t slot = (uint64_t)&box->accounts[n % 2], page = slot / PAGE_BYTES * PAGE_BYTES;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		signal(SIGSEGV, SIG_DFL); /* cmocka has one of its own */
+		page += first_page ? 0 : PAGE_BYTES;
+		CHECK(page < slot + sizeof box->accounts[0]);
+		for (size_t i = 0; i < ACCOUNT_WARNINGS; i++)
+			a.warnings[i] = "another";
+		CHECK(mprotect((void *)page, PAGE_BYTES, PROT_READ) == 0);
+		write_account(box, n, &a, &parts);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+}
+
+static void one_of_two_is_whole(void)
+{
+	struct blackbox *box =
+		mmap(NULL, sizeof *box, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct account a = an_account();
+	const struct account_parts parts = {0};
+	int torn = 0;
+
+	CHECK(region_init(32 * MIB) == 0);
+	control_init(4096, false);
+	for (uint64_t n = 1; n <= 4; n++)
+		write_account(box, n, &a, &parts);
+	for (uint64_t n = 5; n <= 8; n++) {
+		const struct blackbox_account *newer = &box->accounts[(n - 1) % 2];
+		die_writing(box, n, n <= 6); /* memcpy may begin at either end */
+		CHECK(is_whole(newer) && newer->sequence == n - 1);
+		torn += !is_whole(&box->accounts[n % 2]);
+		write_account(box, n, &a, &parts);
+	}
+	CHECK(torn > 0);
+}
+CASE(one_of_two_is_whole)
+
+/* ---- what is written each second ----------------------------------------- */
+
+static struct blackbox *open_here(void)
+{
+	struct config config = {.max_memory_bytes = 64 * MIB};
+
+	strcpy(config.blackbox_dir, fixture_dir);
+	real_resolve();
+	CHECK(blackbox_open(&config) == 0 && blackbox_is_on());
+	control_init(524288, true);
+	CHECK(worker_start() == 0);
+	return region_at(region_layout.blackbox.offset);
+}
+
+static void tick(void)
+{
+	uint64_t wait_ns = blackbox_tick();
+	CHECK(wait_ns <= 1000000000);
+	usleep((useconds_t)(wait_ns / 1000 + 1));
+}
+
+static void each_second_has_a_moment_and_an_account(void)
+{
+	setenv("GOMEMLIMIT", "1GiB", 1);
+	setenv("MALLOC_ARENA_MAX", "123456789012345678901234567890123", 1); /* too long */
+	struct blackbox *box = open_here();
+	const struct blackbox_moment *m = &box->moments[0];
+	const struct blackbox_account *a = &box->accounts[1];
+
+	CHECK(strcmp(box->go_memory_limit, "1GiB") == 0 && box->malloc_arena_max[0] == 0);
+	blackbox_tick();
+	blackbox_tick(); /* not due */
+	CHECK(box->moment_count == 1 && is_whole(a) && a->sequence == 1);
+	CHECK(a->rss > 0 && a->process.rss != UNKNOWN && m->rss + MIB > a->process.rss);
+	CHECK(m->account_ns == a->realtime_ns && m->account_ns <= m->realtime_ns);
+	CHECK(m->allocator_in_use == a->allocator.in_use && m->allocator_in_use != UNKNOWN &&
+	      m->allocator_free != UNKNOWN && m->allocator_system >= m->allocator_in_use);
+	/* This is no Go program. */
+	CHECK(m->go_heap_in_use == UNKNOWN && m->go_heap_free == UNKNOWN &&
+	      m->go_heap_released == UNKNOWN && m->go_stacks == UNKNOWN);
+	CHECK(m->owner_pages[OWNER_SHIM] * PAGE_BYTES ==
+	      ALIGN_UP(a->owners[OWNER_SHIM].resident, PAGE_BYTES));
+	/* The recorder's file is the shim's memory, and nobody else's. */
+	CHECK(a->owners[OWNER_SHIM].resident > 0 && a->owners[OWNER_MAPPED_FILES].resident < MIB);
+	CHECK(a->owners[OWNER_SHIM].mapped >= 48 * MIB);
+}
+CASE_WITHOUT_ASAN(each_second_has_a_moment_and_an_account)
+
+/* So many mappings that an account takes long: the moments go on without it, with figures of their
+ * own. */
+static void a_dear_account_is_taken_seldom(void)
+{
+	const size_t pages = 30000;
+	char *p = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct blackbox *box = open_here();
+
+	CHECK(p != MAP_FAILED);
+	for (size_t i = 0; i < pages; i += 2)
+		CHECK(mprotect(p + i * PAGE_BYTES, PAGE_BYTES, PROT_NONE) == 0);
+	for (int i = 0; i < 4; i++)
+		tick();
+	CHECK(box->moment_count == 4);
+	CHECK(box->accounts[1].sequence == 1 && box->accounts[0].sequence == 2);
+	const struct blackbox_moment *m = &box->moments[3];
+	CHECK(m->account_ns == box->accounts[0].realtime_ns && m->allocator_in_use != UNKNOWN);
+	CHECK(m->account_ns < box->moments[2].realtime_ns);
+}
+CASE_WITHOUT_ASAN(a_dear_account_is_taken_seldom)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +388,11 @@ int main(void)
 		cmocka_unit_test(a_taken_name_gets_a_number),
 		cmocka_unit_test(a_limit_on_file_size_is_no_signal),
 		cmocka_unit_test(old_files_are_removed),
+		cmocka_unit_test(test_an_account_is_written),
+		cmocka_unit_test(test_a_moment_has_the_owners),
+		cmocka_unit_test(test_one_of_two_is_whole),
+		cmocka_unit_test(test_each_second_has_a_moment_and_an_account),
+		cmocka_unit_test(test_a_dear_account_is_taken_seldom),
 	};
 	return cmocka_run_group_tests_name("blackbox", tests, fixture_setup, fixture_teardown);
 }

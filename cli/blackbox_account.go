@@ -1,0 +1,384 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"time"
+)
+
+// The account in a flight recorder's file, as shim/blackbox.h lays it out: made
+// into what /v1/account says, so that it is shown and judged as explain does.
+
+const (
+	boxAccountBytes    = 4088
+	boxOwners          = 20
+	boxOwnerNameBytes  = 24
+	boxTop             = 10
+	boxTopFrames       = 64
+	boxWarnings        = 8
+	boxWarningBytes    = 192
+	boxAccountCRCBytes = 4
+	boxPageBytes       = 4096
+)
+
+// boxAccountJSON has the members of /v1/account, in its order.
+type boxAccountJSON struct {
+	RSS         *uint64        `json:"rss_bytes"`
+	Owners      []boxOwnerJSON `json:"owners"`
+	Unexplained *uint64        `json:"unexplained_bytes"`
+	TookNS      *uint64        `json:"took_ns"`
+	Time        time.Time      `json:"time"`
+	Allocator   struct {
+		Name        *string `json:"name"`
+		InUse       *uint64 `json:"in_use_bytes"`
+		Free        *uint64 `json:"free_bytes"`
+		Mapped      *uint64 `json:"mapped_bytes"`
+		System      *uint64 `json:"system_bytes"`
+		Arenas      *uint64 `json:"arenas"`
+		Nanoseconds *uint64 `json:"nanoseconds"`
+	} `json:"allocator"`
+	Estimate struct {
+		Bytes       *uint64 `json:"bytes"`
+		Error       *uint64 `json:"standard_error_bytes"`
+		SampleBytes *uint64 `json:"sample_bytes"`
+	} `json:"c_live_estimate"`
+	ResidentRatio *json.Number `json:"c_blocks_resident_ratio"`
+	Go            struct {
+		Source      *string `json:"source"`
+		InUse       *uint64 `json:"heap_in_use_bytes"`
+		Free        *uint64 `json:"heap_free_bytes"`
+		Released    *uint64 `json:"heap_released_bytes"`
+		Stacks      *uint64 `json:"stacks_bytes"`
+		MappedReady *uint64 `json:"mapped_ready_bytes"`
+		TotalAlloc  *uint64 `json:"total_alloc_bytes"`
+		boxRuntimeJSON
+	} `json:"go"`
+	Process struct {
+		RSS      *uint64 `json:"vm_rss_bytes"`
+		RSSAnon  *uint64 `json:"rss_anon_bytes"`
+		RSSFile  *uint64 `json:"rss_file_bytes"`
+		RSSShmem *uint64 `json:"rss_shmem_bytes"`
+		Data     *uint64 `json:"vm_data_bytes"`
+		Stk      *uint64 `json:"vm_stk_bytes"`
+		Size     *uint64 `json:"vm_size_bytes"`
+		Swap     *uint64 `json:"vm_swap_bytes"`
+		HWM      *uint64 `json:"vm_hwm_bytes"`
+		Threads  *uint64 `json:"threads"`
+	} `json:"process"`
+	Cgroup struct {
+		Version *uint64 `json:"version"`
+		Path    *string `json:"path"`
+		Current *uint64 `json:"current_bytes"`
+		Limit   *uint64 `json:"limit_bytes"`
+		Anon    *uint64 `json:"anon_bytes"`
+		File    *uint64 `json:"file_bytes"`
+		Kernel  *uint64 `json:"kernel_bytes"`
+		Swap    *uint64 `json:"swap_bytes"`
+	} `json:"cgroup"`
+	Mappings      *uint64       `json:"mappings"`
+	SplitMappings *uint64       `json:"split_mappings"`
+	ThreadStacks  *uint64       `json:"thread_stacks"`
+	MmapTop       []boxMmapJSON `json:"c_mmap_top"`
+	Warnings      []string      `json:"warnings"`
+}
+
+// boxRuntimeJSON is what the Go package tells.
+type boxRuntimeJSON struct {
+	Metadata    *uint64    `json:"metadata_bytes"`
+	Objects     *uint64    `json:"heap_objects_bytes"`
+	Live        *uint64    `json:"heap_live_bytes"`
+	DeadOrNew   *uint64    `json:"heap_dead_or_new_bytes"`
+	Unused      *uint64    `json:"heap_unused_bytes"`
+	Goal        *uint64    `json:"gc_goal_bytes"`
+	MemoryLimit *uint64    `json:"memory_limit_bytes"`
+	Goroutines  *uint64    `json:"goroutines"`
+	LastGC      *time.Time `json:"last_gc_time"`
+	Metrics     object     `json:"runtime_metrics"`
+}
+
+// Places in the runtime's figures: enum cgoheap_bridge_figure.
+const (
+	boxGoFigures  = 24
+	boxGoObjects  = 1
+	boxGoUnused   = 4
+	boxGoLive     = 14
+	boxGoGoal     = 15
+	boxGoRoutines = 18
+	boxGoLastGC   = 19
+)
+
+// boxGoMetrics are the names of those that runtime/metrics has, by place.
+var boxGoMetrics = []string{
+	"/memory/classes/heap/free:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/released:bytes",
+	"/memory/classes/heap/stacks:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/metadata/mcache/free:bytes",
+	"/memory/classes/metadata/mcache/inuse:bytes", "/memory/classes/metadata/mspan/free:bytes",
+	"/memory/classes/metadata/mspan/inuse:bytes", "/memory/classes/metadata/other:bytes", "/memory/classes/os-stacks:bytes",
+	"/memory/classes/other:bytes", "/memory/classes/profiling/buckets:bytes", "/memory/classes/total:bytes",
+	"/gc/heap/live:bytes", "/gc/heap/goal:bytes", "/gc/heap/allocs:bytes", "/gc/gomemlimit:bytes", "/sched/goroutines:goroutines",
+}
+
+func (r *boxFields) runtime() (j boxRuntimeJSON) {
+	r.figures(&j.Metadata, &j.MemoryLimit)
+	var raw [boxGoFigures]uint64
+	var figures [boxGoFigures]*uint64
+	for i := range raw {
+		raw[i] = r.u64()
+		figures[i] = boxFigure(raw[i])
+	}
+	j.Objects, j.Unused, j.Goal, j.Goroutines = figures[boxGoObjects], figures[boxGoUnused], figures[boxGoGoal], figures[boxGoRoutines]
+	if live := figures[boxGoLive]; live != nil {
+		j.Live = live
+		if j.Objects != nil {
+			least := min(*live, *j.Objects) // swept since
+			dead := *j.Objects - least
+			j.Live, j.DeadOrNew = &least, &dead
+		}
+	}
+	if ns := figures[boxGoLastGC]; ns != nil && *ns != 0 {
+		at := unixNano(*ns).UTC()
+		j.LastGC = &at
+	}
+	for i, name := range boxGoMetrics {
+		value := json.RawMessage("null")
+		if raw[i] != boxUnknown { // "no limit" is a figure here, and no machine has it
+			value = json.RawMessage(strconv.FormatUint(raw[i], 10))
+		}
+		j.Metrics = append(j.Metrics, member{name, value})
+	}
+	return j
+}
+
+type boxOwnerJSON struct {
+	Name     string  `json:"name"`
+	Bytes    *uint64 `json:"bytes"`
+	Exact    bool    `json:"exact"`
+	Huge     *uint64 `json:"huge_bytes"`
+	LazyFree *uint64 `json:"lazy_free_bytes"`
+	Swap     *uint64 `json:"swap_bytes"`
+	Mapped   *uint64 `json:"mapped_bytes"`
+}
+
+type boxMmapJSON struct {
+	Bytes  *uint64  `json:"bytes"`
+	Mapped *uint64  `json:"mapped_bytes"`
+	Frames []string `json:"frames"`
+}
+
+// boxFigure is one that may be unknown; what no machine has is none either.
+func boxFigure(n uint64) *uint64 {
+	if n > 1<<62 {
+		return nil
+	}
+	return &n
+}
+
+// readAccounts keeps the newer of the two that is whole.
+func (b *blackbox) readAccounts(f boxImage, room uint64) {
+	newest, torn := uint64(0), false
+	for i := uint64(0); i < min(room, 16); i++ {
+		slot := boxImage(f.at(i*boxAccountBytes, boxAccountBytes))
+		switch {
+		case slot == nil:
+			b.note("the accounts are cut off")
+			return
+		case slot.u32(0) == 0 && slot.u32(4) == 0: // never written
+		case crc32.ChecksumIEEE(slot[boxAccountCRCBytes:]) != slot.u32(0) || slot.u32(4) != boxAccountBytes:
+			torn = true
+		case slot.u64(8) >= newest:
+			newest, b.account = slot.u64(8), slot
+		}
+	}
+	if torn && b.account == nil {
+		b.note("the account is damaged")
+	}
+}
+
+// boxFields reads one field after the other.
+type boxFields struct {
+	image boxImage
+	at    uint64
+}
+
+func (r *boxFields) u32() uint32 {
+	r.at += 4
+	return r.image.u32(r.at - 4)
+}
+
+func (r *boxFields) u64() uint64 {
+	r.at += 8
+	return r.image.u64(r.at - 8)
+}
+
+func (r *boxFields) figures(into ...**uint64) {
+	for _, to := range into {
+		*to = boxFigure(r.u64())
+	}
+}
+
+func (r *boxFields) text(n uint64) string {
+	r.at += n
+	return r.image.text(r.at-n, n)
+}
+
+// known is a text that may be unknown.
+func (r *boxFields) known(n uint64) *string {
+	text := r.text(n)
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// accountBody is the account as /v1/account would have sent it; nil: there is none.
+func (b *blackbox) accountBody(symbols *boxSymbols) []byte {
+	if b.account == nil {
+		return nil
+	}
+	r := &boxFields{b.account, 16}
+	a := &boxAccountJSON{Owners: []boxOwnerJSON{}, MmapTop: []boxMmapJSON{}, Warnings: []string{}}
+	a.Time = unixNano(r.u64()).UTC()
+	r.figures(&a.TookNS, &a.RSS, &a.Unexplained, &a.Estimate.Bytes, &a.Estimate.Error)
+	if permille := r.u64(); permille <= 1000 {
+		ratio := json.Number(fmt.Sprintf("%d.%03d", permille/1000, permille%1000))
+		a.ResidentRatio = &ratio
+	}
+	r.figures(&a.Estimate.SampleBytes, &a.Mappings, &a.SplitMappings, &a.ThreadStacks)
+	s := &a.Allocator
+	r.figures(&s.InUse, &s.Free, &s.Mapped, &s.System, &s.Arenas, &s.Nanoseconds)
+	s.Name = r.known(32)
+	g := &a.Go
+	r.figures(&g.InUse, &g.Free, &g.Released, &g.Stacks, &g.MappedReady, &g.TotalAlloc)
+	g.Source = r.known(32)
+	g.boxRuntimeJSON = r.runtime()
+	p := &a.Process
+	r.figures(&p.RSS, &p.RSSAnon, &p.RSSFile, &p.RSSShmem, &p.Data, &p.Stk, &p.Size, &p.Swap, &p.HWM, &p.Threads)
+	c := &a.Cgroup
+	if version := r.u64(); version == 1 || version == 2 {
+		c.Version = &version
+	}
+	r.figures(&c.Current, &c.Limit, &c.Anon, &c.File, &c.Kernel, &c.Swap)
+	c.Path = r.known(256)
+	b.readOwners(r, a, symbols)
+	text, err := json.Marshal(a)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+func (b *blackbox) readOwners(r *boxFields, a *boxAccountJSON, symbols *boxSymbols) {
+	owners, top := r.u32(), r.u32()
+	for i := uint32(0); i < boxOwners; i++ {
+		o := boxOwnerJSON{Name: r.text(boxOwnerNameBytes)}
+		r.figures(&o.Bytes, &o.Huge, &o.LazyFree, &o.Swap, &o.Mapped)
+		if isKnown := r.u32() != 0; !isKnown {
+			o.Bytes, o.Huge, o.LazyFree, o.Swap, o.Mapped = nil, nil, nil, nil, nil
+		}
+		o.Exact = r.u32() != 0
+		if i < owners {
+			a.Owners = append(a.Owners, o)
+		}
+	}
+	for i := uint32(0); i < boxTop; i++ {
+		m := boxMmapJSON{Frames: symbols.siteFrames(r.u64())}
+		r.figures(&m.Bytes, &m.Mapped)
+		if i < top {
+			a.MmapTop = append(a.MmapTop, m)
+		}
+	}
+	for i := 0; i < boxWarnings; i++ {
+		if w := r.text(boxWarningBytes); w != "" {
+			a.Warnings = append(a.Warnings, w)
+		}
+	}
+}
+
+// siteFrames are the functions that led to a site, leaf first; none: not known.
+func (s *boxSymbols) siteFrames(id uint64) []string {
+	frames := []string{}
+	for _, stack := range s.box.stacks {
+		for _, site := range stack.sites {
+			if uint64(site.id) != id || id == 0 {
+				continue
+			}
+			for _, pc := range stack.frames[:min(boxTopFrames, len(stack.frames))] {
+				frames = append(frames, s.shownFunction(pc)...)
+			}
+			return frames
+		}
+	}
+	return frames
+}
+
+// shownFunction is the innermost of a call, as a profile shows it; none: it is left out.
+func (s *boxSymbols) shownFunction(pc uint64) []string {
+	lines := s.lines(pc - 1)
+	for _, l := range lines {
+		if !l.isPlumbing() {
+			return []string{l.function}
+		}
+	}
+	if m := s.module(pc - 1); len(lines) > 0 || m != nil && m.flags&boxModuleShim != 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%#x", pc-1)}
+}
+
+// accountAt is what a moment has of the account before it, beside this one: nil none.
+func (m *boxMoment) accountAt(now *account) *account {
+	if m == nil || m.AccountTime == 0 {
+		return nil
+	}
+	a := &account{Time: unixNano(m.AccountTime)}
+	pages := func(n uint32) *int64 {
+		if n == ^uint32(0) {
+			return nil
+		}
+		bytes := int64(n) * boxPageBytes
+		return &bytes
+	}
+	if n := pages(m.UnexplainedPages); n != nil {
+		a.Unexplained = *n
+	}
+	a.RSS = a.Unexplained
+	for i, o := range now.Owners {
+		if i == len(m.OwnerPages) {
+			break
+		}
+		bytes := pages(m.OwnerPages[i])
+		a.RSS += known(bytes)
+		a.Owners = append(a.Owners, ownerPart{Name: o.Name, Bytes: bytes})
+	}
+	if n := boxFigure(m.AllocatorInUse); n != nil {
+		inUse := int64(*n)
+		a.Allocator.InUse = &inUse
+	}
+	return a
+}
+
+// grown compares with the longest while before that the record has.
+func (b *blackbox) grown(now *account) *growth {
+	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second} {
+		if before := b.before(back).accountAt(now); before != nil {
+			return growthSince(before, now)
+		}
+	}
+	return nil
+}
+
+// explanation is what explain would have shown; nil: no account was written.
+func (b *blackbox) explanation(symbols *boxSymbols, file string, alive bool) *explanation {
+	body := b.accountBody(symbols)
+	a := &account{}
+	if body == nil || json.NewDecoder(bytes.NewReader(body)).Decode(a) != nil {
+		return nil
+	}
+	e := &explanation{account: a, body: body, grown: b.grown(a), recorded: true}
+	last := b.last()
+	e.verdict = judgeAccount(&situation{account: a, grown: e.grown, pid: int(b.pid), env: b.environment,
+		dormant: last != nil && last.SampleBytes == 0, file: file, ended: !alive, recorded: true})
+	return e
+}

@@ -1,0 +1,58 @@
+/* See account_top.h. */
+#include "account_top.h"
+
+#include <string.h>
+
+#include "sort.h"
+
+/* Each site of c_mmap once, ascending by site; NULL: out of scratch. */
+static struct account_top *sum_sites(struct scratch *scratch, const struct account_parts *parts,
+				     size_t *count)
+{
+	size_t n = 0;
+	struct sort_item *items = scratch_alloc(scratch, parts->count * sizeof(*items));
+	struct account_top *sites = scratch_alloc(scratch, parts->count * sizeof(*sites));
+	*count = 0;
+	if (!items || !sites)
+		return NULL;
+	for (size_t i = 0; i < parts->count; i++)
+		if (parts->list[i].owner == OWNER_C_MMAP)
+			items[n++] = (struct sort_item){.key = parts->list[i].site, .value = i};
+	sort_items(items, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct account_part *p = &parts->list[items[i].value];
+		if (*count == 0 || sites[*count - 1].site != p->site)
+			sites[(*count)++] = (struct account_top){.site = p->site};
+		sites[*count - 1].resident += p->resident;
+		sites[*count - 1].mapped += p->end - p->start;
+	}
+	return sites;
+}
+
+/* The largest first, in place; how many. */
+static size_t keep_largest(struct account_top *sites, size_t count)
+{
+	size_t kept = count < ACCOUNT_TOP ? count : ACCOUNT_TOP;
+	for (size_t i = 0; i < kept; i++) {
+		size_t largest = i;
+		for (size_t k = i + 1; k < count; k++)
+			if (sites[k].resident > sites[largest].resident)
+				largest = k;
+		struct account_top swap = sites[i];
+		sites[i] = sites[largest];
+		sites[largest] = swap;
+	}
+	return kept;
+}
+
+size_t account_top_read(struct scratch *scratch, const struct account_parts *parts,
+			struct account_top out[ACCOUNT_TOP])
+{
+	size_t count;
+	struct account_top *sites = sum_sites(scratch, parts, &count);
+	if (!sites)
+		return 0;
+	count = keep_largest(sites, count);
+	memcpy(out, sites, count * sizeof(*out));
+	return count;
+}
