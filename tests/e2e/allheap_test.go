@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/pprof/profile"
 )
@@ -283,7 +284,7 @@ func testMemoryProfileOfGo(t *testing.T, b build) {
 	// Collected, and not given back: no object has it, but it is there.
 	released := *a.Go.HeapReleased
 	h.tellAll([]string{"forget", "gc"})
-	p = h.memoryProfile()
+	p = h.memoryProfileInTime()
 	released = *h.accountNow().Go.HeapReleased - released // the runtime gives some back by itself
 	if got := below(p, "go_heap", "main.holdGo"); got > mib {
 		t.Errorf("main.holdGo has %d yet", got)
@@ -294,11 +295,36 @@ func testMemoryProfileOfGo(t *testing.T, b build) {
 
 	// Forgotten, and not collected: dead objects are still objects of the profile.
 	h.tellAll([]string{"gc", fmt.Sprint("go 4 ", 8*mib)})
-	p = h.memoryProfile()
+	p = h.memoryProfileInTime()
 	if got := below(p, "go_heap", "[dead or new objects]"); !within(got, 32*mib, 0.1, mib) {
 		t.Errorf("[dead or new objects] has %d, true is %d\n%v", got, 32*mib, leaves(p, "go_heap"))
 	}
 	wantRSS(t, p, h)
+}
+
+// memoryProfileInTime is one during which the runtime gave nothing back, as it does for a
+// while after a collection.
+func (h *host) memoryProfileInTime() *profile.Profile {
+	h.t.Helper()
+	for try := 0; ; try++ {
+		before := h.rollup()
+		p, err := profile.ParseData(h.get("/debug/pprof/memory"))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		var total int64
+		for _, s := range p.Sample {
+			total += s.Value[0]
+		}
+		after, slack := h.rollup(), max(256*kib, byRoot(p)["shim"]) // given back by now
+		if within(total, before, 0.01, slack) && within(total, after, 0.01, slack) {
+			return p
+		}
+		if try == 100 {
+			h.t.Fatalf("the profile's total is %d, smaps_rollup said %d before and %d after", total, before, after)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // leaves is what an owner has below it, by leaf.
