@@ -41,10 +41,12 @@ SHIM_SRC := \
 	shim/forks.c \
 	shim/glibcheap.c \
 	shim/goarena.c \
+	shim/goheap.c \
 	shim/golabels.c \
 	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \
+	shim/gunzip.c \
 	shim/gzip.c \
 	shim/http.c \
 	shim/init.c \
@@ -66,6 +68,7 @@ SHIM_SRC := \
 	shim/pprof_stream.c \
 	shim/procinfo.c \
 	shim/profile.c \
+	shim/profile_go.c \
 	shim/profile_job.c \
 	shim/profile_labels.c \
 	shim/profile_memory.c \

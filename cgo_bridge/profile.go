@@ -28,7 +28,7 @@ const (
 type ProfileOptions struct {
 	Kind ProfileKind // "" is ProfileC
 
-	// For ProfileC: what was allocated and freed over this time, in whole seconds up to an hour.
+	// For ProfileC and ProfileAll: what was allocated and freed over this time, in whole seconds up to an hour.
 	Growth time.Duration
 	// For ProfileC: only blocks that are at least this old.
 	Older time.Duration

@@ -3,6 +3,7 @@
 
 #include "account_json.h"
 #include "allocator.h"
+#include "bridge.h"
 #include "metrics.h"
 #include "profile_memory.h"
 #include "status.h"
@@ -61,9 +62,13 @@ void answer_memory_profile(struct answer *a, const struct http_request *r)
 	(void)r;
 	if (!take(a, &t))
 		return;
+	struct go_heap heap = {0};
+	bool has_go = bridge_is_attached();
+	if (has_go && !bridge_read_heap(&t.scratch, &heap.bytes, &heap.count))
+		heap.bytes = NULL;
 	const char *const *comments = status_comments(&t.scratch);
-	int result = comments ? profile_memory_write(&t.scratch, &t.account, &t.parts, comments,
-						     &a->body.sink)
+	int result = comments ? profile_memory_write(&t.scratch, &t.account, &t.parts,
+						     has_go ? &heap : NULL, comments, &a->body.sink)
 			      : -1;
 	finish(a, result, "application/octet-stream");
 	if (result == 0)

@@ -6,9 +6,9 @@
 #include "profile.pb-c.h"
 #include "text.h"
 
-/* A sample has at most PROFILE_MAX_FRAMES ids of 5 bytes, a location LOCATION_MAX_LINES
- * lines of some 20: what is larger than this is a mistake, and is left out. */
-#define MESSAGE_BYTES 4096
+/* A sample has at most GOHEAP_MAX_FRAMES ids of 5 bytes, a location some 200 lines of 30:
+ * what is larger than this is a mistake, and is left out. */
+#define MESSAGE_BYTES 8192
 
 /* Strings that do not depend on how many symbols there are: taken before symbols are read. */
 #define BASIC_STRINGS 1024
@@ -47,7 +47,7 @@ void pprof_write(struct pprof_stream *s, enum pprof_field field, const void *mes
 }
 
 /* A string that is not UTF-8 would make strict readers refuse the whole profile. */
-static void write_string(struct pprof_stream *s, const char *text)
+void pprof_write_string(struct pprof_stream *s, const char *text)
 {
 	write_header(s, PPROF_STRING, strlen(text));
 	const char *start = text;
@@ -74,7 +74,7 @@ static uint64_t string_hash(const char *s)
 }
 
 /* The slot that has text, or the free one where it belongs. */
-static uint32_t *string_slot(struct pprof_strings *t, const char *text)
+static uint32_t *string_slot(const struct pprof_strings *t, const char *text)
 {
 	uint32_t slot = index_first(&t->index, string_hash(text));
 	for (uint32_t n; (n = t->index.slots[slot]); slot = index_next(&t->index, slot))
@@ -86,13 +86,19 @@ static uint32_t *string_slot(struct pprof_strings *t, const char *text)
 static int64_t string_add(struct pprof_stream *s, uint32_t *slot, const char *text)
 {
 	struct pprof_strings *t = &s->strings;
-	if (!text || t->count == t->capacity) {
+	if (!text || t->count == t->capacity || s->tails) {
 		s->partial = true;
 		return 0;
 	}
 	t->list[t->count++] = text;
 	*slot = t->count;
 	return t->count - 1;
+}
+
+int64_t pprof_find_string(const struct pprof_stream *s, const char *text)
+{
+	uint32_t n = *text ? *string_slot(&s->strings, text) : 1;
+	return (int64_t)n - 1;
 }
 
 int64_t pprof_string(struct pprof_stream *s, const char *text)
@@ -110,6 +116,16 @@ int64_t pprof_string_copy(struct pprof_stream *s, const char *text)
 	uint32_t *slot = string_slot(&s->strings, text);
 	return *slot ? *slot - 1
 		     : string_add(s, slot, scratch_strdup(s->scratch, text, strlen(text)));
+}
+
+int64_t pprof_append(struct pprof_stream *s, struct pprof_tail *tail)
+{
+	int64_t first = (int64_t)s->strings.count + s->tail_strings;
+	tail->next = s->tails;
+	s->tails = tail;
+	s->tail_count++;
+	s->tail_strings += tail->count;
+	return first;
 }
 
 static bool strings_init(struct scratch *scratch, struct pprof_strings *t, uint32_t capacity)
@@ -218,14 +234,26 @@ void pprof_comment(struct pprof_stream *s, const char *text)
 		write_comment(s, id);
 }
 
+/* In the order in which they were appended. */
+static void write_tails(const struct pprof_tail *newest)
+{
+	const struct pprof_tail *before = NULL, *tail;
+	for (; before != newest; before = tail) {
+		for (tail = newest; tail->next != before; tail = tail->next)
+			;
+		tail->write(tail->arg);
+	}
+}
+
 int pprof_close(struct pprof_stream *s)
 {
 	for (uint32_t i = 0; i < s->strings.count; i++)
-		write_string(s, s->strings.list[i]);
+		pprof_write_string(s, s->strings.list[i]);
+	write_tails(s->tails);
 	if (s->partial || s->scratch->exhausted) {
 		/* Needs no room in the table: it goes right behind it. */
-		write_string(s, PROFILE_PARTIAL_COMMENT);
-		write_comment(s, s->strings.count);
+		pprof_write_string(s, PROFILE_PARTIAL_COMMENT);
+		write_comment(s, (int64_t)s->strings.count + s->tail_strings);
 	}
 	return gzip_close(s->gzip);
 }

@@ -38,12 +38,22 @@ struct pprof_functions {
 	uint32_t count, capacity;
 };
 
+/* Strings that are not in the table, and follow it: count of them, which write writes. */
+struct pprof_tail {
+	struct pprof_tail *next;
+	uint32_t count;
+	void (*write)(void *arg);
+	void *arg;
+};
+
 struct pprof_stream {
 	struct gzip *gzip;
 	struct scratch *scratch;
 	uint8_t *buffer;
 	struct pprof_strings strings;
 	struct pprof_functions functions;
+	struct pprof_tail *tails; /* newest first */
+	uint32_t tail_count, tail_strings;
 	bool partial; /* something was left out for want of scratch */
 };
 
@@ -63,6 +73,17 @@ int64_t pprof_string(struct pprof_stream *stream, const char *s);
 
 /* The same of a text that does not stay: it is copied where it is new. */
 int64_t pprof_string_copy(struct pprof_stream *stream, const char *s);
+
+/* The id of s where it is in the table; -1: it is not.  s need not stay. */
+int64_t pprof_find_string(const struct pprof_stream *stream, const char *s);
+
+/*
+ * The id of the first of tail's strings, the others' follow it.  pprof_close calls
+ * tail->write, which writes all of them by pprof_write_string.  From now on pprof_string
+ * knows what is in the table, and takes nothing new.
+ */
+int64_t pprof_append(struct pprof_stream *stream, struct pprof_tail *tail);
+void pprof_write_string(struct pprof_stream *stream, const char *s);
 
 /* The id of the function, which is written when it is first asked for; 0: it has
  * no name, or there is no room. */

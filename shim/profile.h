@@ -15,6 +15,12 @@ struct sink {
 	void *arg;
 };
 
+/* A heap profile as Go's runtime/pprof wrote it (bridge_read_heap); NULL: none. */
+struct go_heap {
+	const uint8_t *bytes;
+	size_t count;
+};
+
 enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
 
 struct profile_options {
@@ -25,6 +31,8 @@ struct profile_options {
 	uint64_t duration_ns;        /* of a growth profile */
 	uint64_t min_age_ns;         /* for the comment */
 	const char *const *comments; /* NULL-terminated; what was dropped, truncated ... */
+	struct go_heap go;           /* PROFILE_GZIP: Go's samples beside ours */
+	struct go_heap go_before;    /* with is_growth: what is to be taken from them */
 };
 
 /*

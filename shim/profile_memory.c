@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "profile.pb-c.h"
+#include "profile_go.h"
 #include "profile_labels.h"
 #include "profile_places.h"
 #include "sort.h"
@@ -271,8 +273,8 @@ static void write_sample(struct writer *w, const struct row *row)
 }
 
 int profile_memory_write(struct scratch *scratch, const struct account *a,
-			 const struct account_parts *parts, const char *const *comments,
-			 struct sink *sink)
+			 const struct account_parts *parts, const struct go_heap *go,
+			 const char *const *comments, struct sink *sink)
 {
 	static const struct profile_options options = {.symbols = true};
 	struct writer *w = scratch_alloc(scratch, sizeof(*w));
@@ -288,6 +290,10 @@ int profile_memory_write(struct scratch *scratch, const struct account *a,
 	write_comments(w, a, comments);
 	profile_places_write(w->places);
 	for (size_t i = 0; i < rows.count; i++)
-		write_sample(w, &rows.list[i]);
+		if (!go || rows.list[i].owner != OWNER_GO_HEAP)
+			write_sample(w, &rows.list[i]);
+	if (go && a->owners[OWNER_GO_HEAP].resident)
+		profile_go_write_memory(w->places, root_of(w, OWNER_GO_HEAP), go, &a->go,
+					a->owners[OWNER_GO_HEAP].resident);
 	return pprof_close(&w->places->stream);
 }

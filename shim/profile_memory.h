@@ -12,10 +12,13 @@
 #include "account.h"
 #include "profile.h"
 
-/* comments: NULL-terminated.  0; -1 when the sink failed or scratch was exhausted before anything
- * was written. */
+/*
+ * go: Go's heap profile; without bytes where it did not come; NULL where the program has no
+ * package that could send it: then Go's heap has no stacks.  comments: NULL-terminated.  0; -1 when
+ * the sink failed or scratch was exhausted before anything was written.
+ */
 int profile_memory_write(struct scratch *scratch, const struct account *account,
-			 const struct account_parts *parts, const char *const *comments,
-			 struct sink *sink);
+			 const struct account_parts *parts, const struct go_heap *go,
+			 const char *const *comments, struct sink *sink);
 
 #endif

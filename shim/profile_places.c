@@ -99,6 +99,12 @@ static void write_mappings(struct profile_places *w)
 			write_mapping(w, i, id++);
 }
 
+uint64_t profile_places_mapping(const struct profile_places *w, uint64_t address)
+{
+	const struct module *m = w->mappings ? modules_find(&w->job.modules, address) : NULL;
+	return m ? w->mappings[m - w->job.modules.list].id : 0;
+}
+
 /* ---- functions and locations ------------------------------------------ */
 
 #define LOCATION_MAX_LINES 64 /* more than GOSYM_MAX_INLINE */

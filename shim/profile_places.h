@@ -31,6 +31,9 @@ void profile_places_write(struct profile_places *places);
 size_t profile_places_stack(struct profile_places *places, const struct stack *stack,
 			    uint64_t ids[PROFILE_MAX_FRAMES]);
 
+/* The id of the mapping that has the address of a call in it; 0: none that was written. */
+uint64_t profile_places_mapping(const struct profile_places *places, uint64_t address);
+
 /* The id of a new location in no mapping, which stands for no code; there is room for so many.
  * name stays until the end. */
 #define PROFILE_PLACES_NAMED 32

@@ -1,5 +1,7 @@
 /* The profile cgoheap, proto/profile.proto, one message at a time. */
 #include "control.h"
+#include "profile.pb-c.h"
+#include "profile_go.h"
 #include "profile_labels.h"
 #include "profile_places.h"
 #include "sys.h"
@@ -104,6 +106,8 @@ static void name_labels(struct profile_places *w)
 	pprof_string(&w->stream, "bytes");
 	for (size_t i = 0; i < ORIGIN_COUNT; i++)
 		pprof_string(&w->stream, origin_names[i]);
+	if (w->job.options->go.bytes)
+		profile_go_name_labels(&w->stream);
 }
 
 int profile_write_proto(struct scratch *scratch, const struct snapshot *snapshot,
@@ -118,5 +122,7 @@ int profile_write_proto(struct scratch *scratch, const struct snapshot *snapshot
 	write_comments(w);
 	profile_places_write(w);
 	write_samples(w);
+	if (options->go.bytes)
+		profile_go_write(w, &options->go, &options->go_before);
 	return pprof_close(&w->stream);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "answers_memory.h"
+#include "bridge.h"
 #include "config.h"
 #include "control.h"
 #include "status.h"
@@ -152,6 +153,9 @@ static void answer_index(struct answer *a, const struct http_request *r)
 		"only blocks at least that old</li>\n"
 		"<li>also: symbols=none (addresses and build IDs only), frames=all (keeps the "
 		"frames of cgo itself)</li>\n"
+		"<li><a href=\"/debug/pprof/allheap\">/debug/pprof/allheap</a> Go's heap and C's "
+		"in "
+		"one profile, where the service imports cgo_bridge; seconds=, frames=all</li>\n"
 		"<li><a href=\"/debug/pprof/memory\">/debug/pprof/memory</a> the whole RSS as one "
 		"profile</li>\n"
 		"<li><a href=\"/v1/account\">/v1/account</a> what the RSS is made of, as "
@@ -194,29 +198,50 @@ static int build_profile(struct answer *a, struct scratch *work)
 	return write_profile(a, work, &growth);
 }
 
-void routes_finish(struct answer *a)
+/* Go's heap profile, where one is asked for.  False: refused. */
+static bool read_go(struct answer *a, struct scratch *scratch, struct go_heap *heap)
 {
-	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
-	int result = build_profile(a, &work);
-	scratch_release(&work);
-	a->due_ns = 0;
-	a->before = (struct snapshot){0};
-	scratch_release(&a->held);
-	if (result != 0) {
+	if (!a->with_go || bridge_read_heap(scratch, &heap->bytes, &heap->count))
+		return true;
+	if (scratch->exhausted)
 		routes_refuse_no_memory(a);
-		return;
-	}
+	else
+		routes_refuse(a, 503,
+			      "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
+			      "/debug/pprof/cgoheap does not wait for Go");
+	return false;
+}
+
+static void say_profile(struct answer *a)
+{
 	a->status = 200;
 	if (a->options.format == PROFILE_TEXT) {
 		a->type = text_plain;
 	} else {
 		a->type = "application/octet-stream";
-		a->filename = "cgoheap.pb.gz";
+		a->filename = a->with_go ? "allheap.pb.gz" : "cgoheap.pb.gz";
 	}
+}
+
+void routes_finish(struct answer *a)
+{
+	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
+	bool ready = read_go(a, &work, &a->options.go);
+	int result = ready ? build_profile(a, &work) : -1;
+	scratch_release(&work);
+	a->due_ns = 0;
+	a->before = (struct snapshot){0};
+	scratch_release(&a->held);
+	if (result == 0)
+		say_profile(a);
+	else if (ready)
+		routes_refuse_no_memory(a);
 }
 
 static void begin_growth(struct answer *a, uint64_t seconds)
 {
+	if (!read_go(a, &a->held, &a->options.go_before))
+		return;
 	if (stacks_snapshot(&a->held, a->options.min_age_ns, &a->before) != 0)
 		routes_refuse_no_memory(a);
 	else
@@ -241,6 +266,29 @@ static void answer_profile(struct answer *a, const struct http_request *r)
 		.is_growth = seconds > 0,
 		.min_age_ns = older_ns,
 	};
+	if (seconds > 0)
+		begin_growth(a, seconds);
+	else
+		routes_finish(a);
+}
+
+static void answer_allheap(struct answer *a, const struct http_request *r)
+{
+	uint64_t seconds = 0;
+	bool all_frames = false;
+	if (!take_number(a, r, "seconds", 1, ROUTES_MAX_SECONDS, "whole seconds from 1 to 3600",
+			 &seconds) ||
+	    !take_word(a, r, "frames", "all", &all_frames))
+		return;
+	if (!bridge_is_attached()) {
+		routes_refuse(a, 404,
+			      "Go's heap is not known here: import the Go package cgo_bridge in "
+			      "the service; C's alone is /debug/pprof/cgoheap");
+		return;
+	}
+	a->with_go = true;
+	a->options = (struct profile_options){
+		.symbols = true, .all_frames = all_frames, .is_growth = seconds > 0};
 	if (seconds > 0)
 		begin_growth(a, seconds);
 	else
@@ -323,6 +371,7 @@ static const struct route {
 	 false,
 	 answer_profile,
 	 {"debug", "seconds", "older", "symbols", "frames", NULL}},
+	{"/debug/pprof/allheap", false, answer_allheap, {"seconds", "frames", NULL}},
 	{"/debug/pprof/memory", false, answer_memory_profile, {NULL}},
 	{"/debug/pprof/symbol", true, answer_symbol, {NULL}},
 	{"/metrics", false, answer_metrics, {NULL}},
@@ -386,7 +435,8 @@ void routes_begin(struct answer *a, const struct http_request *r)
 	if (route == NULL) {
 		routes_refuse(a, 404,
 			      "no page %s here: there are /debug/pprof/, /debug/pprof/cgoheap, "
-			      "/debug/pprof/memory, /v1/account, /v1/status, /metrics, POST "
+			      "/debug/pprof/allheap, /debug/pprof/memory, /v1/account, "
+			      "/v1/status, /metrics, POST "
 			      "/v1/sampling and POST /v1/trim",
 			      config_quote(quoted, r->path));
 		return;

@@ -31,6 +31,7 @@ struct answer {
 	struct scratch held; /* owns before.tallies */
 	struct snapshot before;
 	struct profile_options options;
+	bool with_go; /* Go's heap, too */
 };
 
 /* Empty; must not move after this. */

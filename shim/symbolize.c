@@ -56,26 +56,6 @@ static bool is_go_plumbing(const char *name)
 
 /* ---- Go --------------------------------------------------------------- */
 
-/* As the runtime prints it: runtime/symtab.go, funcNameForPrint.  NULL: out of scratch. */
-static const char *printed_name(struct scratch *scratch, const char *name)
-{
-	const char *open = strchr(name, '['), *close = open ? strrchr(open, ']') : NULL;
-	size_t head, tail;
-	char *printed;
-
-	if (!close || has_prefix(open, "[...]"))
-		return name;
-	head = (size_t)(open - name);
-	tail = strlen(close + 1);
-	printed = scratch_alloc(scratch, head + 5 + tail + 1);
-	if (printed) {
-		memcpy(printed, name, head);
-		memcpy(printed + head, "[...]", 5);
-		memcpy(printed + head + 5, close + 1, tail);
-	}
-	return printed;
-}
-
 static bool is_adapter(const struct gosym_frame *frame)
 {
 	return frame->is_wrapper || is_go_plumbing(frame->function);
@@ -99,15 +79,9 @@ static int go_location(struct scratch *scratch, struct location *l, struct gosym
 	l->lines = scratch_alloc(scratch, count * sizeof *l->lines);
 	if (!l->lines)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		const char *name = printed_name(scratch, frames[i].function);
-
-		if (!name)
-			return -1;
-		l->lines[i] = (struct source_line){name, frames[i].file, frames[i].line,
-						   frames[i].start_line};
-		l->line_count++;
-	}
+	for (size_t i = 0; i < count; i++)
+		l->lines[l->line_count++] = (struct source_line){
+			frames[i].function, frames[i].file, frames[i].line, frames[i].start_line};
 	l->is_plumbing = is_adapter(&frames[0]);
 	return 0;
 }

@@ -9,7 +9,8 @@
 #include "region.h"
 
 struct source_line {
-	/* As Go's profiles have it ("main.f[...]" for any type arguments); C++ still mangled. */
+	/* As Go's profiles have it, with type arguments ("main.f[go.shape.int]"); C++ still
+	 * mangled. */
 	const char *function;
 	const char *file;   /* "" unknown */
 	int64_t line;       /* 0 unknown */

@@ -262,7 +262,7 @@ static void any_scratch(void)
 			account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
 			CHECK(json_finish(&j) == 0 && c.bytes > 1000);
 			CHECK(metrics_write(&c.sink, &t.account) == 0);
-			profile_memory_write(&t.scratch, &t.account, &t.parts, none, &c.sink);
+			profile_memory_write(&t.scratch, &t.account, &t.parts, NULL, none, &c.sink);
 		}
 		scratch_release(&t.scratch);
 	}
@@ -286,7 +286,7 @@ static void any_sink(void)
 		CHECK(metrics_write(&c.sink, &t.account) == (c.bytes > most ? -1 : 0));
 	}
 	struct counting c = {.sink = {.write = count_bytes, .arg = &c}, .most = 10};
-	CHECK(profile_memory_write(&t.scratch, &t.account, &t.parts, none, &c.sink) == -1);
+	CHECK(profile_memory_write(&t.scratch, &t.account, &t.parts, NULL, none, &c.sink) == -1);
 	scratch_release(&t.scratch);
 }
 CASE(any_sink)

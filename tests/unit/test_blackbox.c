@@ -162,10 +162,20 @@ static struct account an_account(void)
 			    .split_mappings = 7,
 			    .thread_stacks_count = 8,
 			    .allocator = {"an allocator", 10, 11, 12, 13, UNKNOWN, 15},
-			    .go = {20, 21, 22, 23, 24, UNKNOWN, "a source"},
+			    .go = {.heap_in_use_bytes = 20,
+				   .heap_free_bytes = 21,
+				   .heap_released_bytes = 22,
+				   .stacks_bytes = 23,
+				   .mapped_ready_bytes = 24,
+				   .total_alloc_bytes = UNKNOWN,
+				   .metadata_bytes = 25,
+				   .memory_limit = 26,
+				   .source = "a source"},
 			    .process = {30, 31, 32, 33, 34, 35, 36, 37, 38, 39},
 			    .cgroup = {2, "/a/cgroup", 40, 41, 42, 43, UNKNOWN, 45},
 			    .warnings = {"one", "two"}};
+	for (unsigned i = 0; i < CGOHEAP_GO_FIGURES; i++)
+		a.go.runtime[i] = 500 + i;
 	for (unsigned i = 0; i < OWNER_COUNT; i++)
 		a.owners[i] = (struct account_bytes){.resident = i * PAGE_BYTES,
 						     .huge = 100 + i,
@@ -234,6 +244,9 @@ static void an_account_is_written(void)
 	CHECK(out->go.heap_in_use == 20 && out->go.heap_free == 21 && out->go.heap_released == 22 &&
 	      out->go.stacks == 23 && out->go.mapped_ready == 24 &&
 	      out->go.total_alloc == UINT64_MAX && strcmp(out->go.source, "a source") == 0);
+	CHECK(out->go.metadata == 25 && out->go.memory_limit == 26);
+	for (uint64_t i = 0; i < BLACKBOX_GO_FIGURES; i++)
+		CHECK(out->go.runtime[i] == (i < CGOHEAP_GO_FIGURES ? 500 + i : UINT64_MAX));
 	CHECK(out->process.rss == 30 && out->process.anon == 31 && out->process.file == 32 &&
 	      out->process.shmem == 33 && out->process.data == 34 && out->process.stk == 35 &&
 	      out->process.size == 36 && out->process.swap == 37 && out->process.hwm == 38 &&

@@ -8,9 +8,11 @@
 #include "client.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "bridge.h"
 #include "control.h"
 #include "real.h"
 #include "region.h"
@@ -18,6 +20,7 @@
 #include "sample.h"
 #include "server.h"
 #include "stacks.h"
+#include "track.h"
 
 static char base[64];
 
@@ -200,7 +203,8 @@ static void head_is_get_without_its_body(void **state)
 
 /* What a 404 ends with. */
 #define PAGES                                                                                      \
-	"/debug/pprof/cgoheap, /debug/pprof/memory, /v1/account, /v1/status, /metrics, POST "      \
+	"/debug/pprof/cgoheap, /debug/pprof/allheap, /debug/pprof/memory, /v1/account, "           \
+	"/v1/status, /metrics, POST "                                                              \
 	"/v1/sampling and POST /v1/trim\n"
 
 /* ---- what is refused ---------------------------------------------------- */
@@ -551,6 +555,101 @@ static void those_who_wait_for_growth_may_leave(void **state)
 	assert_index(ask(dial(), INDEX));
 }
 
+/* ---- Go's heap ----------------------------------------------------------- */
+
+/* The Go package's side: answers from a file, if at all, until its socket ends. */
+struct package {
+	int fd;
+	bool answers;
+};
+
+static void answer_heap(int fd, uint32_t sequence)
+{
+	struct {
+		struct cgoheap_bridge_message head;
+		uint8_t bytes[16 * KIB];
+	} piece = {.head = {.kind = CGOHEAP_BRIDGE_ASK_HEAP, .sequence = sequence}};
+	FILE *f = fopen("tests/unit/testdata/goheap.gz", "r");
+	piece.head.bytes = fread(piece.bytes, 1, sizeof(piece.bytes), f);
+	fclose(f);
+	send(fd, &piece, sizeof(piece.head) + piece.head.bytes, MSG_NOSIGNAL);
+}
+
+static void *run_package(void *arg)
+{
+	struct package *p = arg;
+	struct cgoheap_bridge_message question;
+	struct pollfd can_read = {.fd = p->fd, .events = POLLIN}; /* it does not block */
+	while (poll(&can_read, 1, -1) == 1 &&
+	       recv(p->fd, &question, sizeof(question), 0) == sizeof(question))
+		if (p->answers && question.kind == CGOHEAP_BRIDGE_ASK_HEAP)
+			answer_heap(p->fd, question.sequence);
+	close(p->fd);
+	return NULL;
+}
+
+/* Takes the place of the one before, whose thread then ends. */
+static void attach_package(struct package *p, pthread_t *thread)
+{
+	struct cgoheap_bridge_about about;
+	STORE(&shim_state, SHIM_ACTIVE);
+	p->fd = bridge_want(CGOHEAP_BRIDGE_PROTOCOL, "0.1.0", CGOHEAP_BRIDGE_FIGURES, &about);
+	assert_true(p->fd >= 0);
+	assert_int_equal(pthread_create(thread, NULL, run_package, p), 0);
+	assert_index(ask(dial(), INDEX)); /* so that the server has seen it */
+}
+
+static void allheap_needs_the_package(void **state)
+{
+	(void)state;
+	assert_get("/debug/pprof/allheap", 404,
+		   "Go's heap is not known here: import the Go package cgo_bridge in the service; "
+		   "C's alone is /debug/pprof/cgoheap\n");
+	assert_get("/debug/pprof/allheap?debug=1", 400,
+		   "unknown parameter \"debug\": /debug/pprof/allheap takes seconds, frames\n");
+	assert_get("/debug/pprof/allheap?seconds=0", 400,
+		   "seconds=\"0\" is not understood: give whole seconds from 1 to 3600\n");
+}
+
+static void allheap_is_both_heaps(void **state)
+{
+	static const char *const targets[] = {
+		"/debug/pprof/allheap", "/debug/pprof/allheap?frames=all",
+		"/debug/pprof/allheap?seconds=1", "/debug/pprof/memory"};
+	static struct package answering = {.answers = true}, silent = {0};
+	pthread_t threads[2];
+	size_t plain = 0;
+	(void)state;
+	struct response r = request("GET", "/debug/pprof/cgoheap");
+	plain = r.body_bytes;
+	free(r.bytes);
+	attach_package(&answering, &threads[0]);
+	for (size_t i = 0; i < COUNT_OF(targets); i++) {
+		r = request("GET", targets[i]);
+		if (r.status != 200)
+			fail_msg("%s: %d %s", targets[i], r.status, r.body);
+		assert_length_is_right(&r);
+		if (i < 2) { /* what is in it: test_goheap */
+			assert_header(&r, "filename=\"allheap.pb.gz\"\r\n");
+			assert_true(r.body_bytes > plain);
+		}
+		free(r.bytes);
+	}
+	attach_package(&silent, &threads[1]);
+	pthread_join(threads[0], NULL);
+	assert_get("/debug/pprof/allheap", 503,
+		   "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
+		   "/debug/pprof/cgoheap does not wait for Go\n");
+	assert_get("/debug/pprof/allheap?seconds=5", 503,
+		   "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
+		   "/debug/pprof/cgoheap does not wait for Go\n");
+	shutdown(silent.fd, SHUT_RDWR);
+	pthread_join(threads[1], NULL);
+	r = request("GET", "/debug/pprof/memory"); /* with nobody to ask */
+	assert_int_equal(r.status, 200);
+	free(r.bytes);
+}
+
 /* ---- memory ------------------------------------------------------------- */
 
 /* All scratch there is (it comes in pieces of 256 KiB), as soon as the last client's has been given
@@ -695,6 +794,8 @@ int main(void)
 		cmocka_unit_test(those_who_linger_hold_no_place),
 		cmocka_unit_test(growth_is_what_came_in_between),
 		cmocka_unit_test(those_who_wait_for_growth_may_leave),
+		cmocka_unit_test(allheap_needs_the_package),
+		cmocka_unit_test(allheap_is_both_heaps),
 		cmocka_unit_test(out_of_memory_is_said_and_passes),
 		cmocka_unit_test(nothing_is_kept_after_answers),
 		cmocka_unit_test(tcp_answers_loopback_names_only),

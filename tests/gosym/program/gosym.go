@@ -40,7 +40,8 @@ type answer struct {
 	name       string // as the runtime prints it
 	isC        bool
 	cName      bool
-	frames     []frame // innermost first
+	frames     []frame  // innermost first
+	symbols    []string // their names with type arguments, as runtime/pprof writes them
 }
 
 func initSymbols() bool     { return C.gosym_init() == 0 && bool(C.gosym_is_go()) }
@@ -87,6 +88,7 @@ func ask(pcs []uint64, each func(pc uint64, a answer)) {
 				isC: bool(f.is_c), cName: bool(C.gosym_is_c_name(f.name))}
 		}
 		for _, f := range b.frames[:b.count] {
+			a.symbols = append(a.symbols, text(f.function))
 			a.frames = append(a.frames, frame{printed(text(f.function)), text(f.file), int(f.line), bool(f.is_wrapper)})
 		}
 		each(pc, a)

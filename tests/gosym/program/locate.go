@@ -61,7 +61,8 @@ func (c *checker) checkLocation(pc uint64, a answer, l location) {
 		return
 	}
 	want := location{isGo: !a.isC}
-	for _, f := range a.frames {
+	for i, f := range a.frames {
+		f.function = a.symbols[i]
 		c.seen[f.function] = true
 		if !adapts(f) {
 			f.wrapper = false
@@ -70,8 +71,8 @@ func (c *checker) checkLocation(pc uint64, a answer, l location) {
 	}
 	if len(want.lines) == 0 {
 		want.plumbing = true
-		for _, f := range a.frames {
-			f.wrapper = false
+		for i, f := range a.frames {
+			f.function, f.wrapper = a.symbols[i], false
 			want.lines = append(want.lines, f)
 		}
 	}
@@ -114,7 +115,7 @@ func (c *checker) checkProbe(bias uint64, internal bool) {
 func (c *checker) checkSeen() {
 	for _, name := range []string{"runtime.cgocall", "runtime.asmcgocall", "runtime.cgocallback",
 		"runtime.cgocallbackg", "runtime.cgocallbackg1", "crosscall2", "runtime.main",
-		"main._Cfunc_locate_probe", "main.sum[...]"} {
+		"main._Cfunc_locate_probe", "main.sum[go.shape.float64]"} {
 		if !c.seen[name] {
 			c.differ(0, "%s was not met", name)
 		}
