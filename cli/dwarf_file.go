@@ -179,7 +179,7 @@ func readDwarfSections(e *elf.File) (map[string][]byte, error) {
 			if total += s.Size; s.Size > dwarfMostBytes || total > dwarfMostBytes {
 				return nil, errDwarfWork
 			}
-			data, err := s.Data()
+			data, err := wholeSection(s)
 			if err == nil && packed {
 				data, err = unpackOld(data, dwarfMostBytes-total)
 				total += uint64(len(data))
@@ -191,6 +191,20 @@ func readDwarfSections(e *elf.File) (map[string][]byte, error) {
 		}
 	}
 	return sections, nil
+}
+
+// wholeSection reads what is not packed in one piece: the library's growing buffers cost three times the memory.
+func wholeSection(s *elf.Section) ([]byte, error) {
+	last := make([]byte, 1)
+	if s.Flags&elf.SHF_COMPRESSED != 0 || s.Size == 0 {
+		return s.Data()
+	}
+	if _, err := s.ReadAt(last, int64(s.Size-1)); err != nil { // there is not as much
+		return nil, err
+	}
+	data := make([]byte, s.Size)
+	_, err := io.ReadFull(io.NewSectionReader(s, 0, int64(s.Size)), data)
+	return data, err
 }
 
 // unpackOld: .zdebug_* is "ZLIB", the size, and the stream.

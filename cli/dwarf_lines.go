@@ -2,7 +2,6 @@ package main
 
 import (
 	"debug/dwarf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -31,8 +30,9 @@ const (
 	dwarfMostChain  = 16  // of one entry that refers to another
 	dwarfMostInline = 256 // frames of an address
 	dwarfMostShared = 8   // units that claim an address
-	// Attributes and rows read for one file: a hundred million bytes of the units asked for.
-	dwarfMostWork = 1 << 26
+	// Steps of some 20 ns in one file.
+	dwarfMostWork     = 1 << 28
+	dwarfWorkOfAnItem = 40 // that the library makes an object of
 )
 
 const attrMIPSLinkageName = dwarf.Attr(0x2007)
@@ -44,7 +44,7 @@ type dwarfLines struct {
 	sections   map[string][]byte
 	alt        *dwarfLines // what dwz moved to a common file; nil: nothing
 	unitRanges spans
-	unitEnds   map[dwarf.Offset]dwarf.Offset // of each root entry
+	units      []dwarfUnitHead
 	work       int
 	failed     error // the first thing that could not be read
 }
@@ -84,9 +84,8 @@ func (s *spans) holding(address uint64) (found []span) {
 // newDwarfLines takes sections by their names, ".debug_info" and so on.
 func newDwarfLines(sections map[string][]byte) (d *dwarfLines, err error) {
 	defer catchDwarf(&err)
-	d = &dwarfLines{sections: sections, work: dwarfMostWork, unitEnds: map[dwarf.Offset]dwarf.Offset{}}
-	roots, err := dwarfUnits(sections[".debug_info"])
-	if err != nil {
+	d = &dwarfLines{sections: sections, work: dwarfMostWork}
+	if d.units, err = dwarfUnits(sections[".debug_info"]); err != nil {
 		return nil, err
 	}
 	d.data, err = dwarf.New(sections[".debug_abbrev"], nil, nil, sections[".debug_info"], sections[".debug_line"], nil,
@@ -99,9 +98,8 @@ func newDwarfLines(sections map[string][]byte) (d *dwarfLines, err error) {
 			return nil, err
 		}
 	}
-	for _, root := range roots {
-		d.unitEnds[root.at] = root.end
-		if err := d.addUnit(root.at); err != nil {
+	for i := range d.units {
+		if err := d.addUnit(i); err != nil {
 			d.fail(err)
 		}
 	}
@@ -129,41 +127,6 @@ func (d *dwarfLines) spend(n int) error {
 	return nil
 }
 
-type dwarfUnitRoot struct{ at, end dwarf.Offset }
-
-// dwarfUnits is where each unit's first entry is. The library does not say; it
-// also takes memory for a unit that is five bytes long.
-func dwarfUnits(info []byte) (roots []dwarfUnitRoot, err error) {
-	for at := uint64(0); at < uint64(len(info)); {
-		d := boxImage(info[at:])
-		header, size, wide := uint64(4), uint64(d.u32(0)), uint64(4)
-		if size == 0xffffffff {
-			header, size, wide = 12, d.u64(4), 8
-		}
-		if size > uint64(len(d))-min(header, uint64(len(d))) {
-			return nil, errors.New("a unit is cut off")
-		}
-		root := header + 2 + wide + 1
-		if d.u16(header) >= 5 {
-			root++
-			switch d.at(header+2, 1)[0] {
-			case 2, 6: // type units: no code
-				root = 0
-			case 4, 5:
-				root += 8
-			}
-		}
-		if root != 0 && root < header+size {
-			roots = append(roots, dwarfUnitRoot{dwarf.Offset(at + root), dwarf.Offset(at + header + size)})
-		}
-		if len(roots) > dwarfMostUnits {
-			return nil, errDwarfWork
-		}
-		at += header + size
-	}
-	return roots, nil
-}
-
 func (d *dwarfLines) entry(at dwarf.Offset) (*dwarf.Entry, error) {
 	r := d.data.Reader()
 	r.Seek(at)
@@ -174,9 +137,9 @@ func (d *dwarfLines) entry(at dwarf.Offset) (*dwarf.Entry, error) {
 	return e, err
 }
 
-func (d *dwarfLines) addUnit(root dwarf.Offset) (err error) {
+func (d *dwarfLines) addUnit(i int) (err error) {
 	defer catchDwarf(&err)
-	e, err := d.entry(root)
+	e, err := d.entry(dwarf.Offset(d.units[i].at))
 	if err != nil {
 		return err
 	}
@@ -185,7 +148,7 @@ func (d *dwarfLines) addUnit(root dwarf.Offset) (err error) {
 	}
 	ranges, err := d.ranges(e)
 	for _, r := range ranges {
-		d.unitRanges.list = append(d.unitRanges.list, span{r[0], r[1], int(root)})
+		d.unitRanges.list = append(d.unitRanges.list, span{r[0], r[1], i})
 	}
 	return err
 }
@@ -199,47 +162,42 @@ func (d *dwarfLines) ranges(e *dwarf.Entry) (kept [][2]uint64, err error) {
 		}
 	}
 	if err == nil {
-		err = d.spend(len(all))
+		err = d.spend(dwarfWorkOfAnItem + len(all))
 	}
 	return kept, err
 }
 
 // resolve gives each address that is known its frames, innermost first.
 func (d *dwarfLines) resolve(addresses []uint64) map[uint64][]dwarfFrame {
-	byUnit := map[dwarf.Offset][]uint64{}
+	byUnit := map[int][]uint64{}
 	for _, a := range addresses {
 		claims := d.unitRanges.holding(a)
 		sort.SliceStable(claims, func(i, j int) bool { return claims[i].high-claims[i].low < claims[j].high-claims[j].low })
 		for _, c := range claims[:min(dwarfMostShared, len(claims))] {
-			if list := byUnit[dwarf.Offset(c.of)]; len(list) == 0 || list[len(list)-1] != a {
-				byUnit[dwarf.Offset(c.of)] = append(list, a)
-			}
+			byUnit[c.of] = append(byUnit[c.of], a)
 		}
 	}
-	roots := make([]dwarf.Offset, 0, len(byUnit))
-	for root := range byUnit {
-		roots = append(roots, root)
-	}
-	slices.Sort(roots)
 	found := map[uint64][]dwarfFrame{}
-	for _, root := range roots {
-		if err := d.resolveUnit(root, byUnit[root], found); err != nil {
-			d.fail(err)
+	for i := range d.units {
+		if asked := byUnit[i]; asked != nil {
+			if err := d.resolveUnit(&d.units[i], asked, found); err != nil {
+				d.fail(err)
+			}
 		}
 	}
 	return found
 }
 
-func (d *dwarfLines) resolveUnit(root dwarf.Offset, addresses []uint64, found map[uint64][]dwarfFrame) (err error) {
+func (d *dwarfLines) resolveUnit(h *dwarfUnitHead, asked []uint64, found map[uint64][]dwarfFrame) (err error) {
 	defer catchDwarf(&err)
-	slices.Sort(addresses)
-	u := &dwarfUnit{d: d, asked: addresses, rows: map[uint64]dwarfRow{}}
-	if u.root, err = d.entry(root); err != nil {
+	slices.Sort(asked)
+	u := &dwarfUnit{d: d, asked: slices.Compact(asked), rows: map[uint64]dwarfRow{}}
+	if u.root, err = d.entry(dwarf.Offset(h.at)); err != nil {
 		return err
 	}
 	// What was read before one of the two failed is as good.
-	lines, functions := u.readLines(), u.readFunctions(d.unitEnds[root])
-	for _, a := range addresses {
+	lines, functions := u.readLines(), u.readFunctions(h)
+	for _, a := range u.asked {
 		if frames := u.frames(a); better(frames, found[a]) {
 			found[a] = frames
 		}
@@ -320,7 +278,7 @@ func (u *dwarfUnit) readLines() (err error) {
 			}
 			return err
 		}
-		if err := u.d.spend(1); err != nil {
+		if err := u.d.spend(2); err != nil {
 			return err
 		}
 		if !open {
@@ -357,59 +315,16 @@ func (u *dwarfUnit) file(i int64) string {
 }
 
 // readFunctions keeps those that hold what was asked for.
-func (u *dwarfUnit) readFunctions(end dwarf.Offset) (err error) {
+func (u *dwarfUnit) readFunctions(h *dwarfUnitHead) (err error) {
 	defer u.spans.sort()
 	defer catchDwarf(&err)
-	r := u.d.data.Reader()
-	r.Seek(u.root.Offset)
-	within := []int{} // the function around, for each level
-	for {
-		e, err := r.Next()
+	return u.d.walkCode(h, func(at dwarf.Offset, around int) (int, error) {
+		e, err := u.d.entry(at)
 		if err != nil {
-			return err
+			return around, err
 		}
-		if e == nil || e.Offset >= end {
-			return nil
-		}
-		if err := u.d.spend(cost(e)); err != nil {
-			return err
-		}
-		if e.Tag == 0 {
-			if len(within) <= 1 {
-				return nil
-			}
-			within = within[:len(within)-1]
-			continue
-		}
-		around := -1
-		if len(within) > 0 {
-			around = within[len(within)-1]
-		}
-		if e.Tag == dwarf.TagSubprogram || e.Tag == dwarf.TagInlinedSubroutine {
-			if around, err = u.addFunction(e, around); err != nil {
-				return err
-			}
-		}
-		if e.Children {
-			within = append(within, around)
-		} else if len(within) == 0 {
-			return nil
-		}
-		if len(within) > dwarfMostDepth {
-			return errors.New("its entries nest too deep")
-		}
-	}
-}
-
-// cost of an entry: its attributes, and the library copies strings.
-func cost(e *dwarf.Entry) int {
-	n := 1 + len(e.Field)
-	for i := range e.Field {
-		if text, ok := e.Field[i].Val.(string); ok {
-			n += len(text) / 64
-		}
-	}
-	return n
+		return u.addFunction(e, around)
+	})
 }
 
 // addFunction answers what is around the entry's children.
@@ -553,82 +468,24 @@ const (
 )
 
 type lineHeader struct {
+	dwarfScan
 	d       *dwarfLines
-	p       boxImage
-	at      uint64
 	wide    uint64 // bytes of an offset
 	longest int
 	count   uint64
-	bad     bool
 }
 
-func (h *lineHeader) uint(n uint64) (v uint64) {
-	p := h.p.at(h.at, n)
-	if p == nil {
-		h.bad = true
-	}
-	for i, b := range p {
-		v |= uint64(b) << (8 * i)
-	}
-	h.at += n
-	return v
-}
-
-func (h *lineHeader) uleb() uint64 {
-	v, n := uint64(0), 0
-	if h.at < uint64(len(h.p)) {
-		v, n = binary.Uvarint(h.p[h.at:])
-	}
-	if n <= 0 {
-		h.bad = true
-		return 0
-	}
-	h.at += uint64(n)
-	return v
-}
-
-func (h *lineHeader) length(in boxImage, at uint64) int {
-	if at >= uint64(len(in)) {
-		h.bad = true
-		return 0
-	}
-	n := len(in.text(at, min(uint64(len(in))-at, dwarfMostPath+1)))
-	h.bad = h.bad || n > dwarfMostPath
+func (h *lineHeader) path() int {
+	n := h.text()
 	h.longest = max(h.longest, n)
 	return n
 }
 
-func (h *lineHeader) text() int {
-	n := h.length(h.p, h.at)
-	h.at += uint64(n) + 1
-	return n
-}
-
-func (h *lineHeader) form(form uint64) {
-	switch form {
-	case 0x08: // string
-		h.text()
-	case 0x0e: // strp
-		h.length(h.d.sections[".debug_str"], h.uint(h.wide))
-	case 0x1f: // line_strp
-		h.length(h.d.sections[".debug_line_str"], h.uint(h.wide))
-	case 0x0b: // data1
-		h.uint(1)
-	case 0x05: // data2
-		h.uint(2)
-	case 0x06: // data4
-		h.uint(4)
-	case 0x07: // data8
-		h.uint(8)
-	case 0x1e: // data16
-		h.at += 16
-	case 0x0f: // udata
-		h.uleb()
-	case 0x09: // block
-		h.at = min(h.at, uint64(len(h.p))) + min(h.uleb(), uint64(len(h.p)))
-	default:
-		h.bad = true
-	}
+func (h *lineHeader) pathIn(section string) {
+	s := dwarfScan{p: h.d.sections[section], at: h.uint(h.wide)}
+	s.p = s.p[:min(uint64(len(s.p)), s.at+dwarfMostPath)]
+	h.longest = max(h.longest, s.text())
+	h.bad = h.bad || s.bad
 }
 
 // table of DWARF 5: formats, then entries of these.
@@ -639,21 +496,29 @@ func (h *lineHeader) table() {
 		forms = append(forms, h.uleb())
 	}
 	n := h.uleb()
-	h.count += min(n, dwarfMostFiles+1)
-	h.bad = h.bad || h.count > dwarfMostFiles || n > 0 && len(forms) == 0
-	for ; n > 0 && !h.bad; n-- {
-		for _, f := range forms {
-			h.form(f)
+	h.bad = h.bad || n > dwarfMostFiles || n > 0 && len(forms) == 0
+	for h.count += n; n > 0 && !h.bad; n-- {
+		for _, form := range forms {
+			switch form {
+			case 0x08: // string
+				h.path()
+			case 0x0e: // strp
+				h.pathIn(".debug_str")
+			case 0x1f: // line_strp
+				h.pathIn(".debug_line_str")
+			default:
+				h.pass(&dwarfUnitHead{wide: h.wide}, form)
+			}
 		}
 	}
 }
 
-// tables before DWARF 5: directories, then files.
+// oldTables before DWARF 5: directories, then files.
 func (h *lineHeader) oldTables() {
-	for !h.bad && h.text() > 0 {
+	for h.path() > 0 && !h.bad {
 		h.count++
 	}
-	for !h.bad && h.text() > 0 {
+	for h.path() > 0 && !h.bad {
 		h.count++
 		h.uleb()
 		h.uleb()
@@ -667,21 +532,23 @@ func (d *dwarfLines) checkLineHeader(root *dwarf.Entry) error {
 	if !ok || at < 0 || at > int64(len(line)) {
 		return nil // the library says so too
 	}
-	h := &lineHeader{d: d, p: line[at:], wide: 4}
-	if h.uint(4) == 0xffffffff {
+	h := &lineHeader{dwarfScan: dwarfScan{p: line[at:]}, d: d, wide: 4}
+	size := h.uint(4)
+	if size == 0xffffffff {
 		h.wide = 8
-		h.uint(8)
+		size = h.uint(8)
 	}
+	h.p = h.p[:min(uint64(len(h.p)), h.at+min(size, uint64(len(h.p))))]
 	version := h.uint(2)
 	if version >= 5 {
-		h.uint(2)
+		h.skip(2) // bytes of an address, of a segment
 	}
-	h.uint(h.wide)
-	h.uint(4) // instruction length, is_stmt, line base and range
+	h.skip(h.wide)
+	h.skip(4) // instruction length, is_stmt, line base and range
 	if version >= 4 {
-		h.uint(1)
+		h.skip(1)
 	}
-	h.at += max(h.uint(1), 1) - 1 // opcode lengths
+	h.skip(max(h.uint(1), 1) - 1) // opcode lengths
 	if version >= 5 {
 		h.table()
 		h.table()
@@ -689,7 +556,8 @@ func (d *dwarfLines) checkLineHeader(root *dwarf.Entry) error {
 		h.oldTables()
 	}
 	dir, _ := root.Val(dwarf.AttrCompDir).(string)
-	if h.bad || h.count > dwarfMostFiles || h.count*uint64(2*h.longest+len(dir)+2) > dwarfMostPathBytes {
+	longest := uint64(max(h.longest, len(dir)))
+	if h.bad || h.count > dwarfMostFiles || longest > dwarfMostPath || h.count*3*longest > dwarfMostPathBytes {
 		return errors.New("a table of its files is damaged or too large")
 	}
 	return nil

@@ -193,9 +193,9 @@ func TestDwarfAsAddr2line(t *testing.T) {
 
 func codeOf(t *testing.T, file string) []byte { return sectionData(boxFileOf(t, file).elf, ".text") }
 
-func objcopy(t *testing.T, args ...string) { mustRun(t, "", "objcopy", args...) }
+func objcopy(t testing.TB, args ...string) { mustRun(t, "", "objcopy", args...) }
 
-func setDebugRoot(t *testing.T, dir string) {
+func setDebugRoot(t testing.TB, dir string) {
 	before := debugRoot
 	t.Cleanup(func() { debugRoot = before })
 	debugRoot = dir
