@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Source frames of a file's C code: DWARF says where, the symbol table how the
@@ -53,11 +54,12 @@ func (f *boxFile) addDebugSymbols(debug *debugFile) {
 func (f *boxFile) sourceLines(address uint64, frames []dwarfFrame) (lines []boxLine) {
 	for i := range frames {
 		s := &frames[i]
-		name := s.linkage
-		if name == "" && s.entry != 0 {
-			name = f.nameAt(s.entry) // of C's "f" the compiler makes "f.constprop.0"
+		name := orElse(s.linkage, s.name)
+		if s.entry != 0 && !isMangled(s.linkage) {
+			// As the live profile has it: the compiler made "f.constprop.0" of "f", and "malloc" is
+			// "__GI___libc_malloc" to libc itself.
+			name = orElse(f.nameAt(s.entry), name)
 		}
-		name = orElse(name, s.name)
 		if name == "" && i == len(frames)-1 {
 			name = f.name(address)
 		}
@@ -67,4 +69,9 @@ func (f *boxFile) sourceLines(address uint64, frames []dwarfFrame) (lines []boxL
 		lines = append(lines, boxLine{function: name, file: s.file, line: s.line, start: s.start})
 	}
 	return lines
+}
+
+// isMangled: C++, Rust.
+func isMangled(name string) bool {
+	return strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "_R")
 }
