@@ -56,6 +56,7 @@ func resolveAll(d *dwarfLines) {
 }
 
 func FuzzDwarf(f *testing.F) {
+	f.Add(tinyInfo(tinyAbstract), tinyAbbrev, tinyLine(tinyTables...), []byte{}, []byte{}, []byte{}, []byte{}, []byte{}, []byte{})
 	for _, file := range smallELFs(f) {
 		sections, err := readDwarfSections(boxFileOf(f, file).elf)
 		if err != nil {
@@ -119,4 +120,33 @@ func currentBuildID(path string) (id string) {
 	}
 	defer e.Close()
 	return elfBuildID(e)
+}
+
+// Whatever byte of it is another, and wherever it ends, there is an answer, and memory for it.
+func TestDwarfDamage(t *testing.T) {
+	for _, flags := range [][]string{{"-gdwarf-5"}, {"-gdwarf-4"}} {
+		file := compileDwarf(t, "gcc", "plain.c", append(flags, "-O2", "-shared", "-fPIC", "-nostdlib")...)
+		sections, err := readDwarfSections(boxFileOf(t, file).elf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{".debug_info", ".debug_abbrev", ".debug_line", ".debug_ranges", ".debug_rnglists"} {
+			good := sections[name]
+			with := func(data []byte) {
+				sections[name] = data
+				if d, err := newDwarfLines(sections); err == nil {
+					resolveAll(d)
+				}
+			}
+			for i := range good {
+				with(good[:i])
+				for _, value := range []byte{0xff, good[i] ^ 1, good[i] ^ 0x80, 0} {
+					bad := append([]byte{}, good...)
+					bad[i] = value
+					with(bad)
+				}
+			}
+			sections[name] = good
+		}
+	}
 }
