@@ -13,6 +13,7 @@ import (
 func (f *boxFile) readSources(path string, addresses []uint64) (notes []string) {
 	defer func() {
 		if r := recover(); r != nil {
+			panicSeen()
 			notes = append(notes, fmt.Sprintf("%s: damaged: %v", path, r))
 		}
 	}()

@@ -3,12 +3,30 @@ package main
 import (
 	"debug/elf"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
+
+var panicked = regexp.MustCompile(`(?m)^panic\(.*\n\t.*\n((?:runtime\..*\n\t.*\n)*)([^(\n]*)`)
+
+// wantNoPanics of ours; it answers for the rest of the process's life.
+func wantNoPanics() {
+	panicSeen = func() {
+		stack := string(debug.Stack())
+		m := panicked.FindStringSubmatch(stack)
+		if m == nil || !strings.HasPrefix(m[2], "debug/") && !strings.HasPrefix(m[2], "compress/") {
+			fmt.Fprintln(os.Stderr, stack)
+			os.Exit(2)
+		}
+	}
+}
 
 // endless: go test -fuzz knows no limit for one input.
 func endless(t *testing.T) {
@@ -56,6 +74,7 @@ func resolveAll(d *dwarfLines) {
 }
 
 func FuzzDwarf(f *testing.F) {
+	wantNoPanics()
 	f.Add(tinyInfo(tinyAbstract), tinyAbbrev, tinyLine(tinyTables...), []byte{}, []byte{}, []byte{}, []byte{}, []byte{}, []byte{})
 	for _, file := range smallELFs(f) {
 		sections, err := readDwarfSections(boxFileOf(f, file).elf)
@@ -79,6 +98,7 @@ func FuzzDwarf(f *testing.F) {
 
 // FuzzDebugFile is of the file around it: sections, symbols, notes and links.
 func FuzzDebugFile(f *testing.F) {
+	wantNoPanics()
 	setDebugRoot(f, f.TempDir())
 	for _, file := range smallELFs(f) {
 		objcopy(f, "--add-gnu-debuglink="+file, file)
@@ -124,6 +144,7 @@ func currentBuildID(path string) (id string) {
 
 // Whatever byte of it is another, and wherever it ends, there is an answer, and memory for it.
 func TestDwarfDamage(t *testing.T) {
+	wantNoPanics()
 	for _, flags := range [][]string{{"-gdwarf-5"}, {"-gdwarf-4"}} {
 		file := compileDwarf(t, "gcc", "plain.c", append(flags, "-O2", "-shared", "-fPIC", "-nostdlib")...)
 		sections, err := readDwarfSections(boxFileOf(t, file).elf)

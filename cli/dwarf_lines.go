@@ -107,9 +107,13 @@ func newDwarfLines(sections map[string][]byte) (d *dwarfLines, err error) {
 	return d, nil
 }
 
+// panicSeen is for tests: the library may panic over bad data, this package may not.
+var panicSeen = func() {}
+
 // catchDwarf makes an error of what the library panics over.
 func catchDwarf(err *error) {
 	if r := recover(); r != nil {
+		panicSeen()
 		*err = fmt.Errorf("damaged: %v", r)
 	}
 }
