@@ -17,10 +17,10 @@ import (
 // Names of a recorded process's addresses, from the files that it had mapped:
 // the same file when its build ID is the recorded one.
 
-// boxLine is a source frame; a C function has no file.
+// boxLine is a source frame; a C function of which there is no DWARF has no file.
 type boxLine struct {
 	function, file string
-	line           int64
+	line, start    int64 // start: of the function; 0 unknown
 	isGo           bool
 }
 
@@ -34,6 +34,7 @@ type boxFile struct {
 	elf     *elf.File
 	symbols []boxSymbol // ascending
 	missing string      // why there are no names
+	sources map[uint64][]boxLine
 }
 
 type boxSymbols struct {
@@ -51,7 +52,44 @@ func newBoxSymbols(b *blackbox) *boxSymbols {
 			s.gos = readBoxGo(b, m, f.elf)
 		}
 	}
+	s.readSources()
 	return s
+}
+
+// readSources of all frames, file by file: DWARF is large, and of one at a time.
+func (s *boxSymbols) readSources() {
+	asked, paths := map[*boxFile][]uint64{}, map[*boxFile]string{}
+	var order []*boxFile
+	for i := range s.box.stacks {
+		for _, pc := range s.box.stacks[i].frames {
+			f, address, m := s.place(pc - 1)
+			if f == nil || s.goLines(pc-1) != nil {
+				continue
+			}
+			if asked[f] == nil {
+				order = append(order, f)
+			}
+			asked[f], paths[f] = append(asked[f], address), m.path
+		}
+	}
+	for _, f := range order {
+		for _, why := range f.readSources(paths[f], asked[f]) {
+			s.box.note("no lines of C code from %s", why)
+		}
+	}
+}
+
+// place of an address in its file; nil: there is no file.
+func (s *boxSymbols) place(pc uint64) (*boxFile, uint64, *boxModule) {
+	m := s.module(pc)
+	if m == nil || m.flags&boxModuleHasELF == 0 {
+		return nil, 0, nil
+	}
+	f := s.file(m)
+	if f.elf == nil {
+		return nil, 0, nil
+	}
+	return f, pc - m.loadBias, m
 }
 
 // missing lists the files without which there are addresses only.
@@ -132,7 +170,11 @@ func elfBuildID(e *elf.File) string {
 func (f *boxFile) readSymbols() {
 	static, _ := f.elf.Symbols()
 	dynamic, _ := f.elf.DynamicSymbols()
-	for _, s := range append(static, dynamic...) {
+	f.addSymbols(append(static, dynamic...))
+}
+
+func (f *boxFile) addSymbols(list []elf.Symbol) {
+	for _, s := range list {
 		kind := elf.ST_TYPE(s.Info)
 		if (kind == elf.STT_FUNC || kind == 10 /* GNU_IFUNC */) && s.Section != elf.SHN_UNDEF && s.Name != "" {
 			f.symbols = append(f.symbols, boxSymbol{s.Value, s.Size, s.Name})
@@ -163,6 +205,15 @@ func (f *boxFile) name(address uint64) string {
 	return ""
 }
 
+// nameAt is that of the function that begins there.
+func (f *boxFile) nameAt(start uint64) string {
+	i := sort.Search(len(f.symbols), func(i int) bool { return f.symbols[i].start >= start })
+	if i == len(f.symbols) || f.symbols[i].start != start {
+		return ""
+	}
+	return f.name(start)
+}
+
 func plainer(a, b string) bool {
 	ua, ub := len(a)-len(strings.TrimLeft(a, "_")), len(b)-len(strings.TrimLeft(b, "_"))
 	if ua != ub {
@@ -183,21 +234,25 @@ func (s *boxSymbols) module(pc uint64) *boxModule {
 
 // lines of one call, innermost first; none: no name is known.
 func (s *boxSymbols) lines(pc uint64) []boxLine {
-	if s.gos != nil && pc >= s.box.goText && pc < s.box.goEnd {
-		if lines := s.gos.lines(pc); lines != nil {
-			return lines
-		}
+	if lines := s.goLines(pc); lines != nil {
+		return lines
 	}
-	m := s.module(pc)
-	if m == nil || m.flags&boxModuleHasELF == 0 {
+	f, address, _ := s.place(pc)
+	if f == nil {
 		return nil
 	}
-	f := s.file(m)
-	if f.elf == nil {
-		return nil
+	if lines := f.sources[address]; lines != nil {
+		return lines
 	}
-	if name := f.name(pc - m.loadBias); name != "" {
+	if name := f.name(address); name != "" {
 		return []boxLine{{function: name}}
+	}
+	return nil
+}
+
+func (s *boxSymbols) goLines(pc uint64) []boxLine {
+	if s.gos != nil && pc >= s.box.goText && pc < s.box.goEnd {
+		return s.gos.lines(pc)
 	}
 	return nil
 }
@@ -413,6 +468,7 @@ func (b *blackbox) profile(symbols *boxSymbols) *profile.Profile {
 	for i := range b.stacks {
 		w.addStack(&b.stacks[i])
 	}
+	w.setFlags()
 	for _, why := range append(symbols.missing(), b.notes...) {
 		w.p.Comments = append(w.p.Comments, why)
 	}
@@ -421,9 +477,36 @@ func (b *blackbox) profile(symbols *boxSymbols) *profile.Profile {
 
 func (w *boxProfile) addMapping(m *boxModule) {
 	mapping := &profile.Mapping{ID: uint64(len(w.p.Mapping) + 1), Start: m.start, Limit: m.end, Offset: m.fileOffset,
-		File: m.path, BuildID: m.buildID, HasFunctions: true}
+		File: m.path, BuildID: m.buildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}
 	w.p.Mapping = append(w.p.Mapping, mapping)
 	w.mappings[m] = mapping
+}
+
+// setFlags: a mapping has what all of its locations have, and none if it has none;
+// what is not from Go's tables or DWARF has neither files nor inlined calls.
+func (w *boxProfile) setFlags() {
+	used := map[*profile.Mapping]bool{}
+	for _, l := range w.p.Location {
+		m := l.Mapping
+		if m == nil {
+			continue
+		}
+		used[m] = true
+		if len(l.Line) == 0 {
+			m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames = false, false, false
+		}
+		for _, line := range l.Line {
+			if line.Function.Filename == "" {
+				m.HasFilenames, m.HasInlineFrames = false, false
+			}
+			m.HasLineNumbers = m.HasLineNumbers && line.Line != 0
+		}
+	}
+	for _, m := range w.p.Mapping {
+		if !used[m] {
+			m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames = false, false, false
+		}
+	}
 }
 
 func (w *boxProfile) addStack(s *boxStack) {
@@ -477,7 +560,8 @@ func (w *boxProfile) function(l boxLine) *profile.Function {
 	l.line = 0
 	f := w.functions[l]
 	if f == nil {
-		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.function, SystemName: l.function, Filename: l.file}
+		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.function, SystemName: l.function, Filename: l.file,
+			StartLine: l.start}
 		w.functions[l] = f
 		w.p.Function = append(w.p.Function, f)
 	}

@@ -168,8 +168,8 @@ func isGoFrame(f frame) bool {
 		return false
 	}
 	switch {
-	case strings.HasSuffix(f.file, ".go"):
-		return true
+	case strings.HasSuffix(f.file, ".go"): // a cgo preamble's C is there too
+		return strings.Contains(cSuffix.ReplaceAllString(f.name, ""), ".") && !strings.HasPrefix(f.name, "_Z")
 	case strings.HasPrefix(f.name, "runtime.") || f.name == "crosscall2":
 		return true
 	case f.file != "" || strings.HasPrefix(f.name, "_Z"):

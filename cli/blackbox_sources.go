@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Source frames of a file's C code: DWARF says where, the symbol table how the
+// linker calls it.
+
+// readSources answers what could not be read.
+func (f *boxFile) readSources(path string, addresses []uint64) (notes []string) {
+	defer func() {
+		if r := recover(); r != nil {
+			panicSeen()
+			notes = append(notes, fmt.Sprintf("%s: damaged: %v", path, r))
+		}
+	}()
+	debug := findDebugFile(f.elf, path)
+	defer debug.close()
+	if debug.elf == nil {
+		if debug.note != "" {
+			notes = append(notes, debug.note)
+		}
+		return notes
+	}
+	if debug.elf != f.elf {
+		f.addDebugSymbols(&debug)
+	}
+	d, err := readDwarf(debug.elf, debug.path)
+	if err != nil {
+		return append(notes, debug.path+": "+err.Error())
+	}
+	slices.Sort(addresses)
+	f.sources = map[uint64][]boxLine{}
+	for address, frames := range d.resolve(slices.Compact(addresses)) {
+		f.sources[address] = f.sourceLines(address, frames)
+	}
+	if d.failed != nil {
+		notes = append(notes, debug.path+": "+d.failed.Error())
+	}
+	return notes
+}
+
+// addDebugSymbols: a stripped binary's are in its debug file.
+func (f *boxFile) addDebugSymbols(debug *debugFile) {
+	defer func() { _ = recover() }() // without them it is as it was
+	if list, err := debug.elf.Symbols(); err == nil {
+		f.addSymbols(list)
+	}
+}
+
+// sourceLines: nil where a frame has no name.
+func (f *boxFile) sourceLines(address uint64, frames []dwarfFrame) (lines []boxLine) {
+	for i := range frames {
+		s := &frames[i]
+		name := orElse(s.linkage, s.name)
+		if s.entry != 0 && !isMangled(s.linkage) {
+			// As the live profile has it: the compiler made "f.constprop.0" of "f", and "malloc" is
+			// "__GI___libc_malloc" to libc itself.
+			name = orElse(f.nameAt(s.entry), name)
+		}
+		if name == "" && i == len(frames)-1 {
+			name = f.name(address)
+		}
+		if name == "" {
+			return nil
+		}
+		lines = append(lines, boxLine{function: name, file: s.file, line: s.line, start: s.start})
+	}
+	return lines
+}
+
+// isMangled: C++, Rust.
+func isMangled(name string) bool {
+	return strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "_R")
+}

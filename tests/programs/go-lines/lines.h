@@ -1,0 +1,3 @@
+#include <stddef.h>
+
+void *ln_record(size_t n);
