@@ -17,6 +17,7 @@
 
 #include "capture.h"
 #include "control.h"
+#include "real.h"
 #include "region.h"
 #include "stacks.h"
 #include "status.h"
@@ -329,5 +330,6 @@ int main(void)
 		cmocka_unit_test(test_json_strings),
 		cmocka_unit_test(test_long_text),
 	};
+	real_resolve(); /* as the constructor does */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
