@@ -90,9 +90,10 @@ static void a_raised_interval_is_beside_the_one_asked_for(void)
 	struct account a = some_account();
 	struct sink sink = {.write = keep};
 	struct timespec second = {.tv_sec = 1, .tv_nsec = 1000000};
-	write_page(&a);
-	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
 	control_budget = two;
+	write_page(&a);
+	CHECK(has_line("cgoheap_sample_interval_bytes 524288"));
+	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
 	nanosleep(&second, NULL);
 	control_tick();
 	page_bytes = 0;
