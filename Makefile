@@ -103,6 +103,16 @@ FAULTS_CFLAGS := -DCGOHEAP_FAULTS
 FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack,--wrap=pthread_atfork,--wrap=pthread_key_create
 endif
 
+# SANITIZE=address or thread: for the unit tests and the stress program.  (TSan does not model fences; none is on
+# the paths that it is to judge.)
+ifeq ($(SANITIZE),address)
+BUILD := build/sanitized
+CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifeq ($(SANITIZE),thread)
+BUILD := build/tsan
+CFLAGS := -O1 -g -fsanitize=thread -Wno-error=tsan
+endif
+
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
 # LLVM's libunwind: its archive is position-independent (docs/rejected.md says why not the other one).
@@ -176,6 +186,18 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 $(BUILD)/unit/test_cfi: UNIT_WRAP :=
 # Has Go symbols of its own, and so may not have what needs the shim's.
 $(BUILD)/unit/test_mapcaller: UNIT_WRAP :=
+
+# ---- the stress program with the shim in it: its calls of malloc and the like renamed to the hooks, so that a sanitizer's
+# runtime has the names for itself and stands behind the hooks as an allocator would ------------------------------------
+
+STRESS_OBJ := $(BUILD)/obj/interpose.o $(BUILD)/obj/init.o $(BUILD)/libshim-unit.a
+
+$(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h) $(STRESS_OBJ) shim/interpose.map
+	sed -n 's/^\t\([a-z0-9_]*\);$$/\1 hook_\1/p' shim/interpose.map >$@.names
+	objcopy --redefine-syms=$@.names $(BUILD)/obj/interpose.o $@.hooks.o
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fno-builtin -c -o $@.o $<
+	objcopy --redefine-syms=$@.names --redefine-sym getenv=__real_getenv $@.o
+	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o $(filter-out $(BUILD)/obj/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
 
 clean:
 	rm -rf $(BUILD)

@@ -123,7 +123,10 @@ static uint64_t gofunc_start(const struct moduledata *md, bool is_1_20)
 	return word[304 / 8] < word[296 / 8] ? word[344 / 8] : word[320 / 8];
 }
 
-static bool moduledata_accept(const struct image *image, const struct moduledata *md)
+/* Reads the data of others word by word: not for the address sanitizer to judge. */
+#define SCANS __attribute__((no_sanitize_address))
+
+SCANS static bool moduledata_accept(const struct image *image, const struct moduledata *md)
 {
 	const struct pc_header *h = (const struct pc_header *)md->header;
 	if (h->magic != HEADER_GO_1_18 && h->magic != HEADER_GO_1_20)
@@ -147,9 +150,6 @@ static bool moduledata_accept(const struct image *image, const struct moduledata
 	return true;
 }
 
-/* Reads the data of others word by word: not for the address sanitizer to judge. */
-#define SCANS __attribute__((no_sanitize_address))
-
 /*
  * The cheap half of the question for one place in the data.  It dereferences
  * nothing: following every word that might be a pointer would page in the whole
@@ -157,9 +157,9 @@ static bool moduledata_accept(const struct image *image, const struct moduledata
  */
 SCANS static bool moduledata_plausible(const struct image *image, const struct moduledata *md)
 {
-	return md->names.start > md->header && md->names.start - md->header <= PAGE_BYTES &&
-	       md->names.len == md->names.cap && md->minpc == md->text && md->header % 8 == 0 &&
-	       image_holds(image, md->header, sizeof(struct pc_header));
+	return md->header % _Alignof(struct pc_header) == 0 && md->names.start > md->header &&
+	       md->names.start - md->header <= PAGE_BYTES && md->names.len == md->names.cap &&
+	       md->minpc == md->text && image_holds(image, md->header, sizeof(struct pc_header));
 }
 
 SCANS static bool moduledata_scan(const struct image *image, uint64_t start, uint64_t end)

@@ -60,7 +60,6 @@ const char *status_allocator(void)
 	struct modules modules = {0};
 	if (*name)
 		return name;
-	real_resolve();
 	modules_read(&scratch, &modules);
 	const struct module *m = modules_find(&modules, (uint64_t)real.malloc);
 	if (m)

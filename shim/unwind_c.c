@@ -349,9 +349,41 @@ static size_t cache_count(void)
 
 /*
  * Entries are written once, and once more for each unloading of code after which
- * they are asked for again.  A reader that meets the writer in between looks the
- * address up itself.
+ * they are asked for again, then with another generation.  The writer claims the
+ * pc, and stores the word with the generation last but for the pc.  A reader
+ * loads that word first: it is the new one, and then the others are, or it is
+ * another one by the time the pc is what it was.  Then, and where the pc is
+ * claimed, he looks the address up himself.
  */
+typedef uint64_t place_word __attribute__((may_alias));
+#define LAST_WORD 3
+static_assert(sizeof(struct place) == 8 * (LAST_WORD + 1) &&
+		      offsetof(struct place, generation) / 8 == LAST_WORD,
+	      "the generation is in the last word");
+
+static uint64_t load_word(const struct place *p, size_t i)
+{
+	return LOAD_ACQ((const place_word *)p + i);
+}
+
+/* All but the pc. */
+static struct place load_words(const struct place *p)
+{
+	struct place out = {0};
+
+	for (size_t i = LAST_WORD; i > 0; i--)
+		((place_word *)&out)[i] = load_word(p, i);
+	return out;
+}
+
+/* By who has claimed the entry. */
+static void store_words(struct place *p, const struct place *place)
+{
+	for (size_t i = 1; i <= LAST_WORD; i++)
+		STORE_REL((place_word *)p + i, ((const place_word *)place)[i]);
+	STORE_REL(&p->pc, place->pc);
+}
+
 static bool cache_get(uint64_t pc, struct place *out)
 {
 	struct place *table = region_at(region_layout.rows.offset);
@@ -364,9 +396,11 @@ static bool cache_get(uint64_t pc, struct place *out)
 		if (key == 0)
 			return false;
 		if (key == pc) {
-			*out = *p;
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			return LOAD(&p->pc) == pc && out->pc == pc && is_current(out);
+			*out = load_words(p);
+			out->pc = LOAD_ACQ(&p->pc);
+			return out->pc == pc &&
+			       load_word(p, LAST_WORD) == load_word(out, LAST_WORD) &&
+			       is_current(out);
 		}
 	}
 	return false;
@@ -376,8 +410,9 @@ static bool cache_get(uint64_t pc, struct place *out)
 static bool cache_claim(struct place *p, uint64_t pc)
 {
 	uint64_t key = LOAD_ACQ(&p->pc);
+	struct place held = load_words(p);
 
-	return (key == 0 || (key == pc && !is_current(p))) &&
+	return (key == 0 || (key == pc && !is_current(&held))) &&
 	       __atomic_compare_exchange_n(&p->pc, &key, PC_CLAIMED, false, __ATOMIC_ACQUIRE,
 					   __ATOMIC_RELAXED);
 }
@@ -392,9 +427,7 @@ static void cache_put(const struct place *place)
 	for (size_t i = 0; i < PROBES && count; i++) {
 		struct place *p = &table[(slot + i) & (count - 1)];
 		if (cache_claim(p, place->pc)) {
-			memcpy((char *)p + sizeof p->pc, (const char *)place + sizeof place->pc,
-			       sizeof *p - sizeof p->pc);
-			STORE_REL(&p->pc, place->pc);
+			store_words(p, place);
 			return;
 		}
 		if (LOAD(&p->pc) == place->pc)

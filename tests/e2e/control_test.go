@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,10 +31,12 @@ func wantFigures(t *testing.T, h *host, function string, want figures) {
 
 // allocUntilSampled: threads learn of a change at an allocation, within a
 // second; from then on each one counts. The count until then is returned.
-func (h *host) allocUntilSampled(name string) {
+func (h *host) allocUntilSampled(name string) { h.allocUntilSampledBy(name, 64) }
+
+func (h *host) allocUntilSampledBy(name string, size int) {
 	h.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		h.tell("alloc %s 1 64", name)
+		h.tell("alloc %s 1 %d", name, size)
 		if sum(h.profile(""), "main.alloc"+name).inUseObjects > 0 {
 			return
 		}
@@ -148,6 +153,23 @@ func TestSamplingForATime(t *testing.T) {
 		t.Errorf("dormant with %d ns remaining", *s.Remaining)
 	}
 	h.allocUntilUnsampled("A")
+}
+
+// The command, on a dormant process: on for a while, and then what it says of that.
+func TestSamplingCommand(t *testing.T) {
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{env: []string{"CGOHEAP_START=dormant"}})
+	pid := fmt.Sprint(h.pid())
+	cgoheap(t, h, "sampling", pid, "on", "--for", "10m", "--sample-bytes", "128KiB")
+	h.allocUntilSampledBy("A", 1<<20)
+	said := string(cgoheap(t, h, "sampling", pid))
+	want := `^process \d+ \(go-driven\): sampling, 1 in 128KiB, for (10m|9m\d+s) more; recording takes \S+ of one core now, \S+ so far\n$`
+	if !regexp.MustCompile(want).MatchString(said) {
+		t.Errorf("it says %q", said)
+	}
+	cgoheap(t, h, "sampling", pid, "off")
+	if said := string(cgoheap(t, h, "sampling", pid)); !strings.Contains(said, ": dormant, 1 in 128KiB; recording takes ") {
+		t.Errorf("it says %q", said)
+	}
 }
 
 // fork in C: the child allocates without end or harm, the parent's figures are

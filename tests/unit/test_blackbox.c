@@ -146,6 +146,27 @@ static void old_files_are_removed(void **state)
 	munmap(p, BYTES);
 }
 
+/* By size too: what the new one has no room beside is removed, the oldest first. */
+static void old_files_are_removed_for_their_size(void **state)
+{
+	const char *what;
+	long error;
+	(void)state;
+	fixture_run("rm -rf '%s'/*", fixture_dir);
+	for (int i = 0; i < 5; i++)
+		fixture_run(
+			"f='%s/big.%d.cgoheap'; fallocate -l %zu $f && touch -d '2002-01-%02d' $f",
+			fixture_dir, i, (size_t)(BLACKBOX_ALL_BYTES / 4), i + 1);
+	void *p = make("new.1", &what, &error);
+	assert_non_null(p);
+	munmap(p, BYTES);
+	assert_int_equal(count_files(), 4); /* a quarter each, and one that is small */
+	assert_int_equal(access(fixture_path("big.1.cgoheap"), F_OK), -1);
+	assert_int_equal(access(fixture_path("big.2.cgoheap"), F_OK), 0);
+	fixture_run("rm -rf '%s'/*", fixture_dir);
+}
+
+
 /* ---- accounts ----------------------------------------------------------- */
 
 /* Another figure in each field that has one. */
@@ -401,6 +422,7 @@ int main(void)
 		cmocka_unit_test(a_taken_name_gets_a_number),
 		cmocka_unit_test(a_limit_on_file_size_is_no_signal),
 		cmocka_unit_test(old_files_are_removed),
+		cmocka_unit_test(old_files_are_removed_for_their_size),
 		cmocka_unit_test(test_an_account_is_written),
 		cmocka_unit_test(test_a_moment_has_the_owners),
 		cmocka_unit_test(test_one_of_two_is_whole),

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "control.h"
 #include "metrics.h"
@@ -77,6 +78,32 @@ static void unknown_has_no_line(void)
 }
 CASE(unknown_has_no_line)
 
+static uint32_t two(uint32_t sample_bytes, bool anew)
+{
+	(void)sample_bytes;
+	return anew ? 0 : 2;
+}
+
+/* A budget that is used up is seen by the two intervals. */
+static void a_raised_interval_is_beside_the_one_asked_for(void)
+{
+	struct account a = some_account();
+	struct sink sink = {.write = keep};
+	struct timespec second = {.tv_sec = 1, .tv_nsec = 1000000};
+	control_budget = two;
+	write_page(&a);
+	CHECK(has_line("cgoheap_sample_interval_bytes 524288"));
+	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
+	nanosleep(&second, NULL);
+	control_tick();
+	page_bytes = 0;
+	CHECK(metrics_write(&sink, &a) == 0);
+	control_budget = NULL;
+	CHECK(has_line("cgoheap_sample_interval_bytes 2097152"));
+	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
+}
+CASE(a_raised_interval_is_beside_the_one_asked_for)
+
 static void known_has_one(void)
 {
 	struct account a = some_account();
@@ -131,6 +158,7 @@ int main(void)
 		cmocka_unit_test(test_owners_are_one_family),
 		cmocka_unit_test(test_unknown_has_no_line),
 		cmocka_unit_test(test_known_has_one),
+		cmocka_unit_test(test_a_raised_interval_is_beside_the_one_asked_for),
 		cmocka_unit_test(test_well_formed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

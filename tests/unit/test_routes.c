@@ -40,7 +40,7 @@ static void record_stacks(void)
 static int start_server(void **state)
 {
 	struct config c = {.sample_bytes = 524288,
-			   .max_memory_bytes = 16 * MIB,
+			   .max_memory_bytes = 64 * MIB, /* room for eight large answers */
 			   .listen = true,
 			   .listen_address = INADDR_LOOPBACK};
 	(void)state;
@@ -503,6 +503,54 @@ static void the_ninth_is_told_to_wait(void **state)
 			assert_index(ask(open[i], INDEX));
 }
 
+/* Asks until there is a place again, for longer than anybody may hold one. */
+static void assert_there_is_a_place_again(void)
+{
+	for (int tries = 0; tries < 300; tries++) {
+		struct response r = ask(dial(), INDEX);
+		int status = r.status;
+		free(r.bytes);
+		if (status == 200)
+			return;
+		assert_int_equal(status, 503);
+		usleep(100000);
+	}
+	fail_msg("they keep their places");
+}
+
+static void eight_who_say_nothing_lose_their_places(void **state)
+{
+	int silent[8];
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		silent[i] = dial();
+		send_text(silent[i], i % 2 ? "GET / HT" : "");
+	}
+	assert_there_is_a_place_again();
+	assert_answer(receive_response(silent[1]), 408,
+		      "the request was not sent within 5 seconds: send it at once\n");
+	for (int i = 0; i < 8; i++)
+		if (i != 1)
+			close(silent[i]);
+}
+
+/* Their answers are larger than what the kernel keeps for them. */
+static void eight_who_do_not_read_lose_their_places(void **state)
+{
+	int stuck[8];
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		struct pollfd begun = {.events = POLLIN};
+		begun.fd = stuck[i] = dial();
+		send_text(stuck[i], "GET /debug/pprof/cgoheap?debug=1 HTTP/1.0\r\n\r\n");
+		assert_int_equal(poll(&begun, 1, -1), 1);
+	}
+	assert_answer(ask(dial(), INDEX), 503, "8 requests are under way: wait for one to end\n");
+	assert_there_is_a_place_again();
+	for (int i = 0; i < 8; i++)
+		close(stuck[i]);
+}
+
 /* Nobody is told to wait for those who have been answered and not yet hung up. */
 static void those_who_linger_hold_no_place(void **state)
 {
@@ -791,6 +839,8 @@ int main(void)
 		cmocka_unit_test(a_slow_client_delays_nobody),
 		cmocka_unit_test(a_client_that_does_not_read_delays_nobody),
 		cmocka_unit_test(the_ninth_is_told_to_wait),
+		cmocka_unit_test(eight_who_say_nothing_lose_their_places),
+		cmocka_unit_test(eight_who_do_not_read_lose_their_places),
 		cmocka_unit_test(those_who_linger_hold_no_place),
 		cmocka_unit_test(growth_is_what_came_in_between),
 		cmocka_unit_test(those_who_wait_for_growth_may_leave),

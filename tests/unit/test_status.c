@@ -18,6 +18,7 @@
 #include "capture.h"
 #include "control.h"
 #include "labelsets.h"
+#include "real.h"
 #include "region.h"
 #include "stacks.h"
 #include "status.h"
@@ -348,5 +349,6 @@ int main(void)
 		cmocka_unit_test(test_json_strings),
 		cmocka_unit_test(test_long_text),
 	};
+	real_resolve(); /* as the constructor does */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ if [ "${1-}" = --one ]; then
 	dir=$2 host=$3 name=$4 n=$5
 	own=$dir/run.$n
 	timeout -k 1 $LIMIT env CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_LISTEN=nonsense CGOHEAP_SOCKET="$own.sock" SHIM_FAULTS="$name:$n" \
-		SHIM_FAULTS_LOG="$dir/done.$n" LD_PRELOAD="$SHIM" \
+		SHIM_FAULTS_LOG="$dir/done.$n" ${BOX:+CGOHEAP_BLACKBOX="$BOX"} LD_PRELOAD="$SHIM" \
 		"$host" "$own.sock" $PATIENCE_MS >"$own.out" 2>"$own.err" </dev/null
 	rc=$?
 	if [ $rc != 7 ] || ! cmp -s "$own.out" "$dir/own" || grep -qv '^cgoheap: ' "$own.err" || [ "$(wc -l <"$own.err")" -gt 4 ]; then
@@ -58,7 +58,7 @@ prepare() { # prepare HOST: the directory of a case, with what the host says by 
 at_once() { xargs -P "$(nproc)" -I '{}' "$0" --one "$DIR/case" "$DIR/$1" "$2" '{}'; }
 
 # Each call by itself: batches of N, until one in which none was there to fail.
-each() { # each HOST NAME
+each() { # each HOST NAME [PREFIX]
 	local from=1 step=100
 	prepare "$1"
 	while :; do
@@ -68,15 +68,15 @@ each() { # each HOST NAME
 		echo $((from + step)) >"$DIR/case/count"
 		from=$((from + step))
 	done
-	verdict "$1/each_call" "$DIR/case"
+	verdict "${3-}$1/each_call" "$DIR/case"
 }
 
 # From one on, all: a resource that is gone and stays gone.
-gone() { # gone HOST NAME
+gone() { # gone HOST NAME [PREFIX]
 	prepare "$1"
 	printf '%s\n' 1+ 2+ 3+ 5+ 9+ | at_once "$1" "$2"
 	find "$DIR/case" -name 'done.*' -size +0 -print >"$DIR/case/count"
-	verdict "$1/no_more_$2" "$DIR/case"
+	verdict "${3-}$1/no_more_$2" "$DIR/case"
 }
 
 if ! build 2>"$DIR/err" >&2; then
@@ -92,6 +92,16 @@ if has "$SHIM" && ! has "$RELEASED"; then
 else
 	echo "not ok faults/not_in_the_released_library"
 fi
+
+# With a flight recorder, beside files of two that have ended.
+export BOX=$DIR/box
+mkdir "$BOX"
+: >"$BOX/old.1.cgoheap"
+: >"$BOX/old.2.cgoheap"
+for name in openat mmap flock prlimit64 fallocate fcntl getdents64 newfstatat unlinkat; do
+	gone c $name recorder/
+done
+unset BOX
 
 for host in c go; do
 	each $host all

@@ -1,11 +1,21 @@
 /*
  * A library's constructor waits, inside dlopen, for a thread which allocates
  * through code that was never seen before.  Whoever asked the loader about that
- * code under the loader's lock would wait for dlopen, and dlopen for him.
+ * code under the loader's lock would wait for dlopen, and dlopen for him.  Nor
+ * does the constructor wait in vain for an answer of the shim's.
  */
 #include <dlfcn.h>
 
 #include "life.h"
+
+/* By the library's constructor; nothing was asked for before. */
+void waits_ask(void)
+{
+	CHECK(hooks_status_says("\"allocator\":\"glibc\""));
+	CHECK(hooks_get("/v1/account") && hooks_get("/debug/pprof/memory") &&
+	      hooks_get("/metrics"));
+	CHECK(hooks_get("/debug/pprof/cgoheap"));
+}
 
 int main(void)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 void *waits_block;
+void waits_ask(void); /* the program's */
 
 static void *allocate(void *size)
 {
@@ -21,6 +22,7 @@ static void *on_a_thread(size_t size)
 __attribute__((constructor)) static void load(void)
 {
 	waits_block = on_a_thread(7919);
+	waits_ask();
 }
 
 __attribute__((destructor)) static void unload(void)
