@@ -216,7 +216,7 @@ help:
 	@echo 'make             build build/libcgoheap.so and build/cgoheap'
 	@echo 'make demo        install what building needs, then show the example service its C leaks (KEEP=1: leave it running)'
 	@echo 'make test        install what testing needs, then run every test (CGOHEAP_TEST_ONLY=PATTERN: those suites)'
-	@echo 'make fuzz        search the parsers for bad input, 20 s each (FUZZ_SECONDS=N); needs clang'
+	@echo 'make fuzz        search the parsers for bad input, 20 s each (FUZZ_SECONDS=N); the C ones need clang'
 	@echo 'make soak        ten minutes in a service under load, asked all the time (SOAK_SECONDS=N)'
 	@echo 'make bench       measure what the shim costs a program'
 	@echo 'make setup       install the Debian packages that building needs'

@@ -199,6 +199,9 @@ func (d *dwarfLines) resolveUnit(h *dwarfUnitHead, asked []uint64, found map[uin
 	if u.root, err = d.entry(dwarf.Offset(h.at)); err != nil {
 		return err
 	}
+	if dir := u.root.AttrField(dwarf.AttrCompDir); dir != nil { // the library knows no common file
+		dir.Val = d.text(u.root, dwarf.AttrCompDir)
+	}
 	// What was read before one of the two failed is as good.
 	lines, functions := u.readLines(), u.readFunctions(h)
 	for _, a := range u.asked {

@@ -301,3 +301,26 @@ func TestBoxMappingFlags(t *testing.T) {
 		}
 	}
 }
+
+// dwz moves what two files have in common to a third, as distributions do.
+func TestDwarfCommonFile(t *testing.T) {
+	if _, err := exec.LookPath("dwz"); err != nil {
+		t.Skip("dwz is not installed")
+	}
+	dir := t.TempDir()
+	whole := compileDwarf(t, "g++", "classes.cc", "-O2", "-gdwarf-4", "-Wl,--build-id")
+	one, two, common := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "common.debug")
+	mustRun(t, "", "cp", whole, one)
+	mustRun(t, "", "cp", whole, two)
+	mustRun(t, "", "dwz", "-m", common, one, two)
+	wantAsAddr2line(t, one, whole)
+	if err := os.Remove(common); err != nil {
+		t.Fatal(err)
+	}
+	setDebugRoot(t, dir)
+	addresses, _ := addressesOf(t, one)
+	notes := boxFileOf(t, one).readSources(one, addresses)
+	if want := []string{one + ": its supplementary file " + common + ": not there"}; !slices.Equal(notes, want) {
+		t.Errorf("%q, want %q", notes, want)
+	}
+}

@@ -41,7 +41,10 @@ __attribute__((noinline)) int nested(int n)
 #ifdef __clang__
 	return n;
 #else
-	__attribute__((noinline)) int inner(int k) { return k + n + rand(); }
+	__attribute__((noinline)) int inner(int k)
+	{
+		return k + n + rand();
+	}
 	return inner(1) + inner(2);
 #endif
 }
