@@ -96,12 +96,6 @@ static enum side finish(struct walk *w, uint32_t end)
 	return SIDE_DONE;
 }
 
-static enum side enter_go(struct walk *w)
-{
-	w->out->called_from_go = 1;
-	return SIDE_GO;
-}
-
 /* Over C code that cannot be stepped, to the asmcgocall that called it; else the stack ends here.
  */
 static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
@@ -113,7 +107,7 @@ static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
 	if (leaves_gap && w->gap == 0)
 		w->gap = w->total;
 	keep_frame(w, pc);
-	return enter_go(w);
+	return SIDE_GO;
 }
 
 static enum side step_c(struct walk *w)
@@ -131,14 +125,14 @@ static enum side step_c(struct walk *w)
 	switch (place.kind) {
 	case PLACE_ASMCGOCALL:
 		if (unwind_go_enter(&w->memory, sp, &w->go))
-			return enter_go(w);
+			return SIDE_GO;
 		return finish(w, CAPTURE_BAD_CROSSING);
 	case PLACE_C_IN_GO:
 		return search_go(w, CAPTURE_NO_CFI, false);
 	case PLACE_GO:
 	case PLACE_CROSSCALL2:
 		unwind_go_enter_at(w->regs.bp, sp, &w->go);
-		return enter_go(w);
+		return SIDE_GO;
 	case PLACE_GO_ROOT:
 		return finish(w, CAPTURE_COMPLETE_GO);
 	case PLACE_C_ROOT:
@@ -220,7 +214,6 @@ void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
 	uint64_t labels;
 
-	c->called_from_go = 0;
 	c->labels = 0;
 	if (likely(memory_has_stack(WALK_STACK_BYTES))) {
 		labels = follow(c, regs, leaf);

@@ -35,11 +35,10 @@ enum capture_end {
 };
 
 struct capture {
-	uint32_t count;          /* frames, leaf first */
-	uint32_t end;            /* enum capture_end */
-	uint32_t omitted_at;     /* frames[omitted_at] is the first after a gap; 0 = no gap */
-	uint32_t called_from_go; /* an asmcgocall was crossed */
-	uint32_t labels;         /* of the innermost goroutine, labelsets.h; 0: none */
+	uint32_t count;      /* frames, leaf first */
+	uint32_t end;        /* enum capture_end */
+	uint32_t omitted_at; /* frames[omitted_at] is the first after a gap; 0 = no gap */
+	uint32_t labels;     /* of the innermost goroutine, labelsets.h; 0: none */
 	/*
 	 * Return addresses (the pc of the call is one less), except frames[0],
 	 * which is the entry of the allocator function plus one.

@@ -6,6 +6,8 @@
 #define ZLIB_CONST /* zlib reads its input only */
 #include <zlib.h>
 
+#include "zscratch.h"
+
 #define OUT_BYTES (16 * KIB)
 
 /* inflateInit2's windowBits: the largest window, and a gzip header in front. */
@@ -21,20 +23,6 @@ struct gunzip {
 	uint8_t out[OUT_BYTES];
 };
 
-static void *gunzip_alloc(void *scratch, unsigned items, unsigned size)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow((size_t)items, (size_t)size, &bytes))
-		return NULL;
-	return scratch_alloc(scratch, bytes);
-}
-
-static void gunzip_free(void *scratch, void *p)
-{
-	(void)scratch; /* is released whole */
-	(void)p;
-}
-
 struct gunzip *gunzip_open(struct scratch *scratch, const uint8_t *bytes, size_t count)
 {
 	struct gunzip *g = scratch_alloc(scratch, sizeof(*g));
@@ -42,8 +30,8 @@ struct gunzip *gunzip_open(struct scratch *scratch, const uint8_t *bytes, size_t
 		return NULL;
 	g->bytes = bytes;
 	g->count = count;
-	g->stream.zalloc = gunzip_alloc;
-	g->stream.zfree = gunzip_free;
+	g->stream.zalloc = zscratch_alloc;
+	g->stream.zfree = zscratch_free;
 	g->stream.opaque = scratch;
 	if (inflateInit2(&g->stream, WINDOW_BITS) != Z_OK)
 		return NULL;

@@ -7,6 +7,8 @@
 #define ZLIB_CONST /* zlib reads its input only */
 #include <zlib.h>
 
+#include "zscratch.h"
+
 #define OUT_BYTES (16 * KIB)
 
 /* deflateInit2's windowBits: the largest window, and a gzip header in front. */
@@ -20,28 +22,14 @@ struct gzip {
 	unsigned char out[OUT_BYTES];
 };
 
-static void *gzip_alloc(void *scratch, unsigned items, unsigned size)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow((size_t)items, (size_t)size, &bytes))
-		return NULL;
-	return scratch_alloc(scratch, bytes);
-}
-
-static void gzip_free(void *scratch, void *p)
-{
-	(void)scratch; /* is released whole */
-	(void)p;
-}
-
 struct gzip *gzip_open(struct scratch *scratch, struct sink *sink)
 {
 	struct gzip *g = scratch_alloc(scratch, sizeof(*g));
 	if (!g)
 		return NULL;
 	g->sink = sink;
-	g->stream.zalloc = gzip_alloc;
-	g->stream.zfree = gzip_free;
+	g->stream.zalloc = zscratch_alloc;
+	g->stream.zfree = zscratch_free;
 	g->stream.opaque = scratch;
 	if (deflateInit2(&g->stream, Z_BEST_SPEED, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL,
 			 Z_DEFAULT_STRATEGY) != Z_OK)

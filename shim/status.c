@@ -13,6 +13,7 @@
 #include "golabels.h"
 #include "gosym.h"
 #include "json.h"
+#include "ledger.h"
 #include "labelsets.h"
 #include "live.h"
 #include "modules.h"
@@ -155,6 +156,17 @@ static void write_stacks(struct json *j)
 	json_close(j);
 }
 
+static void write_ledger(struct json *j)
+{
+	struct ledger_counters c = ledger_counters();
+	json_open(j, "ledger");
+	json_number(j, "ranges", c.ranges);
+	json_number(j, "refused", c.refused);
+	json_number(j, "interrupted", c.interrupted);
+	json_number(j, "uncaptured", c.uncaptured);
+	json_close(j);
+}
+
 static void write_memory(struct json *j)
 {
 	json_open(j, "memory");
@@ -206,6 +218,7 @@ int status_write_json(struct sink *sink)
 	write_samples(&j);
 	write_stacks(&j);
 	write_labels(&j);
+	write_ledger(&j);
 	write_memory(&j);
 	write_overhead(&j);
 	write_host(&j);

@@ -286,7 +286,6 @@ type status struct {
 	Dropped     map[string]int64
 	Stacks      struct {
 		Distinct, Sites, Complete, Truncated int64
-		FromGo                               *int64           `json:"from_go"`
 		ByEnd                                map[string]int64 `json:"by_end"`
 	}
 	Memory struct {

@@ -146,6 +146,7 @@ static void test_whole_page(void **state)
 		 "\"no_cfi\":103,\"bad_cfi\":104,\"bad_stack\":105,\"bad_crossing\":106,"
 		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109}},"
 		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
+		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
 		 "\"threads\":0,"
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,\"cpu_ns\":0,"
