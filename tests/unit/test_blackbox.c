@@ -166,7 +166,6 @@ static void old_files_are_removed_for_their_size(void **state)
 	fixture_run("rm -rf '%s'/*", fixture_dir);
 }
 
-
 /* ---- accounts ----------------------------------------------------------- */
 
 /* Another figure in each field that has one. */

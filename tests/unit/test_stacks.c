@@ -53,7 +53,7 @@ static void equal_stacks_are_one(void)
 	struct capture a = stack_of(1, 20), b = stack_of(1, 20);
 
 	CHECK(region_init(8 * MIB) == 0);
-	b.frames[20] = 99;    /* past the end: no part of it */
+	b.frames[20] = 99; /* past the end: no part of it */
 	uint32_t id = stack_id(&a);
 	CHECK(stack_id(&b) == id && stacks_count() == 1 && stacks_site_count() == 1);
 	CHECK(stack_at(id)->frame_count == 20 && stack_at(id)->end == 0);
