@@ -256,7 +256,7 @@ func (c *Controller) foreign(at time.Time) []Event {
 // free has Go return what it can, beside the looks, which go on.
 func (c *Controller) free(at time.Time, f Figures) Event {
 	c.freeing = true
-	c.policy.freed(at, 0)
+	c.policy.freeing(at)
 	go func() {
 		begun := c.world.now()
 		c.world.freeOSMemory()

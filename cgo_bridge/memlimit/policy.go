@@ -21,8 +21,9 @@ const (
 	holdMost   = 16 // times as long, after raises that did not last
 	holdLasted = 4  // times hold: a raise that is undone within that did not last
 	trendLooks = 100
-	freeRest   = 10 * time.Second // between two FreeOSMemory
-	freeShare  = 20               // and this many times as long as one took
+	freeRest   = 10 * time.Second // between two FreeOSMemory; twice as long after each that did not help
+	freeMost   = 10 * time.Minute
+	freeShare  = 20 // and this many times as long as one took
 	lookLeast  = 20 * time.Millisecond
 	lookShare  = 50        // times as long as a look took: 2 % of a CPU
 	lookAhead  = 4         // looks until what grows is at its limit
@@ -53,11 +54,13 @@ type policy struct {
 	lastNonGo  int64
 	over       int // looks in a row at which Go had more than its limit
 	freeNoMore time.Time
+	freeRest   time.Duration
 }
 
 func newPolicy(o Options, ceiling int64) *policy {
 	hold := holdLooks * o.Interval
-	return &policy{opts: o, ceiling: ceiling, hold: hold, recent: lowest{width: hold}, trend: trend{window: trendLooks * o.Interval}}
+	return &policy{opts: o, ceiling: ceiling, hold: hold, recent: lowest{width: hold}, trend: trend{window: trendLooks * o.Interval},
+		freeRest: freeRest}
 }
 
 // weigh finds the bound that leaves Go the least, and what that is.
@@ -199,7 +202,7 @@ func (p *policy) watch(m *measurement, f *Figures) {
 	if m.golang.held-p.limit >= max(1, f.Headroom/lowerStep) {
 		p.over++
 	} else {
-		p.over = 0
+		p.over, p.freeRest = 0, freeRest
 	}
 }
 
@@ -249,9 +252,17 @@ func (p *policy) mustFree(f *Figures) bool {
 	return p.over >= 2 && soon && !p.last.at.Before(p.freeNoMore)
 }
 
-// freed: FreeOSMemory was called, or has ended after so long.
+// freeing: FreeOSMemory is called.
+func (p *policy) freeing(at time.Time) {
+	p.freeNoMore = at.Add(p.freeRest)
+	p.freeRest = min(2*p.freeRest, freeMost)
+}
+
+// freed: it has ended, after so long.
 func (p *policy) freed(at time.Time, took time.Duration) {
-	p.freeNoMore = at.Add(max(freeRest, freeShare*took))
+	if rest := at.Add(freeShare * took); rest.After(p.freeNoMore) {
+		p.freeNoMore = rest
+	}
 }
 
 // lowest is the minimum of a series over the last width at least, and twice that

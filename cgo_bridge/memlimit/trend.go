@@ -6,6 +6,7 @@ import "time"
 type trend struct {
 	window time.Duration
 	points []point
+	steady float64 // what slope says
 }
 
 type point struct {
@@ -31,11 +32,14 @@ func (t *trend) add(at time.Time, n float64) {
 		keep++
 	}
 	t.points = append(t.points[:copy(t.points, t.points[keep:])], point{at, n})
+	t.steady = t.fit()
 }
 
 // slope is per second, of a line through the window; 0 where there is no steady
 // growth: too short a time, a bad fit, or a step that is over.
-func (t *trend) slope() float64 {
+func (t *trend) slope() float64 { return t.steady }
+
+func (t *trend) fit() float64 {
 	k := len(t.points)
 	if k < trendAtLeast || t.points[k-1].at.Sub(t.points[0].at) < t.window/trendEnough {
 		return 0
