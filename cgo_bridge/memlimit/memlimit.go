@@ -120,6 +120,7 @@ type Controller struct {
 	untouched int64
 	counted   time.Time     // when pages were counted last
 	counting  time.Duration // that took so long
+	paid      time.Time     // until when the share of the CPU for that is used up
 	freeing   bool
 }
 
@@ -209,9 +210,9 @@ func (c *Controller) lookLocked() (events []Event) {
 	m.bounds = bounds
 	events = c.foreign(begun)
 	m.untouched = min(c.untouched, m.golang.held)
-	if age := begun.Sub(c.counted); age >= lookShare*c.counting && (age >= c.opts.Interval || p.changes(&m)) {
+	if c.mayCount(begun) && (begun.Sub(c.counted) >= c.opts.Interval || p.changes(&m)) {
 		m.untouched = m.golang.untouched(c.world.residentHeap())
-		c.untouched, c.counted, c.counting = m.untouched, begun, c.world.now().Sub(begun)
+		c.didCount(begun, m.untouched)
 	}
 	figures, more := p.step(&m)
 	events = append(events, more...)
@@ -227,6 +228,21 @@ func (c *Controller) lookLocked() (events []Event) {
 	c.state = State{Figures: figures, Time: begun, Took: took, Next: next, Slope: p.trend.slope(),
 		Previous: p.ceiling, NoRoom: p.lacking}
 	return events
+}
+
+// mayCount: pages are not counted more often than their share of the CPU allows, over
+// some time: several times in a row they may be, since a change that is decided by
+// an old count may be wrong.
+func (c *Controller) mayCount(at time.Time) bool {
+	return c.paid.Sub(at) <= countBurst*lookShare*c.counting
+}
+
+func (c *Controller) didCount(begun time.Time, untouched int64) {
+	c.untouched, c.counted, c.counting = untouched, begun, c.world.now().Sub(begun)
+	if c.paid.Before(begun) {
+		c.paid = begun
+	}
+	c.paid = c.paid.Add(lookShare * c.counting)
 }
 
 func (c *Controller) failed(at time.Time, err error) (events []Event) {

@@ -25,7 +25,8 @@ const (
 	freeMost   = 10 * time.Minute
 	freeShare  = 20 // and this many times as long as one took
 	lookLeast  = 20 * time.Millisecond
-	lookShare  = 50        // times as long as a look took: 2 % of a CPU
+	lookShare  = 50 // times as long as a look took: 2 % of a CPU
+	countBurst = 10
 	lookAhead  = 4         // looks until what grows is at its limit
 	lookSpeed  = 256 << 20 // bytes a second that nothing grows by, from standstill, between two looks
 )
