@@ -86,7 +86,7 @@ func TestStopInCallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.nonGo = 300 * mib
-	w.clock = w.clock.Add(time.Second)
+	w.advance(time.Second)
 	c.look()
 	if w.set != math.MaxInt64 || !c.State().Stopped {
 		t.Error(size(w.set))

@@ -189,8 +189,8 @@ func TestFreeOSMemory(t *testing.T) {
 	grow := func(time.Duration) { w.nonGo = min(w.nonGo+mib, 14*mib) }
 	r.pass(20*time.Second, grow)
 	<-w.freed
-	if w.frees != 1 && w.frees != 2 || !strings.Contains(r.kinds(), "lowered, returned") {
-		t.Errorf("freed %d times in 20 s", w.frees)
+	if n := w.freedTimes(); n != 1 && n != 2 || !strings.Contains(r.kinds(), "lowered, returned") {
+		t.Errorf("freed %d times in 20 s", n)
 	}
 
 	w = newWorld()
@@ -200,7 +200,7 @@ func TestFreeOSMemory(t *testing.T) {
 		grow(s)
 		w.held = min(w.held, w.set)
 	})
-	if w.frees != 0 {
+	if w.freedTimes() != 0 {
 		t.Error(r.events)
 	}
 }

@@ -10,14 +10,14 @@ import (
 
 // A mapping is a line of /proc/self/maps, as far as it matters here.
 type mapping struct {
-	start, end uintptr
+	start, end uint64
 	usable     bool // it can be written to
 }
 
 // arenaMappings are the mappings of the Go heap: those that touch each other around
 // an address in it. The runtime reserves its arenas one behind the other, and has
 // nothing else there (runtime/malloc.go, mallocinit and sysAlloc).
-func arenaMappings(maps []byte, inside uintptr) (found []mapping) {
+func arenaMappings(maps []byte, inside uint64) (found []mapping) {
 	var run []mapping
 	in := false
 	for len(maps) > 0 {
@@ -55,7 +55,7 @@ func parseMapping(line []byte) (m mapping, ok bool) {
 	from, to, _ := bytes.Cut(f[0], []byte("-"))
 	start, err1 := strconv.ParseUint(string(from), 16, 64)
 	end, err2 := strconv.ParseUint(string(to), 16, 64)
-	return mapping{uintptr(start), uintptr(end), mode == "rw-p"}, err1 == nil && err2 == nil && start < end
+	return mapping{start, end, mode == "rw-p"}, err1 == nil && err2 == nil && start < end
 }
 
 var inHeap *[64]byte // an object on the heap, whose address says where that is
@@ -84,7 +84,7 @@ func residentHeap() (resident, seen int64) {
 	defer pagemap.Close()
 	page := int64(os.Getpagesize())
 	buffer := make([]byte, 32<<10)
-	for _, m := range arenaMappings(maps, uintptr(unsafe.Pointer(inHeap))) {
+	for _, m := range arenaMappings(maps, uint64(uintptr(unsafe.Pointer(inHeap)))) {
 		if !m.usable {
 			continue
 		}

@@ -33,7 +33,7 @@ type fakeWorld struct {
 
 func newWorld() *fakeWorld {
 	return &fakeWorld{clock: time.Unix(1_000_000, 0), cgroup: 512 * mib, held: 100 * mib, live: 40 * mib, goal: 80 * mib,
-		set: math.MaxInt64, freed: make(chan struct{}, 10)}
+		set: math.MaxInt64, freed: make(chan struct{}, 1000)}
 }
 
 func (w *fakeWorld) now() time.Time {
@@ -42,12 +42,24 @@ func (w *fakeWorld) now() time.Time {
 	return w.clock
 }
 
+func (w *fakeWorld) advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+func (w *fakeWorld) freedTimes() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.frees
+}
+
 func (w *fakeWorld) golang() goFigures {
 	return goFigures{held: w.held, spans: w.held, live: w.live, goal: w.goal}
 }
 
 func (w *fakeWorld) bounds() ([]bound, error) {
-	w.clock = w.clock.Add(w.took)
+	w.advance(w.took)
 	if w.err != nil || w.cgroup == 0 {
 		return nil, w.err
 	}
@@ -56,7 +68,7 @@ func (w *fakeWorld) bounds() ([]bound, error) {
 
 func (w *fakeWorld) residentHeap() (resident, seen int64) {
 	w.counts++
-	w.clock = w.clock.Add(w.counting)
+	w.advance(w.counting)
 	return w.held - w.untouched, w.held
 }
 
@@ -105,7 +117,7 @@ func (r *run) pass(d time.Duration, change func(since time.Duration)) {
 		if r.w.clock.Add(next).Sub(begun) > d {
 			return
 		}
-		r.w.clock = r.w.clock.Add(next)
+		r.w.advance(next)
 		if change != nil {
 			change(r.w.clock.Sub(begun))
 		}
