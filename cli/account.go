@@ -52,6 +52,9 @@ type ownerPart struct {
 	Mapped   *int64 `json:"mapped_bytes"`
 }
 
+// goOwnFigures is the source where the process has the Go package: all is known.
+const goOwnFigures = "runtime/metrics"
+
 // goSplit is what Go's heap is made of: not resident bytes, but what the runtime counts.
 type goSplit struct {
 	Source   *string `json:"source"`
@@ -60,6 +63,7 @@ type goSplit struct {
 	Released *int64  `json:"heap_released_bytes"`
 	Stacks   *int64  `json:"stacks_bytes"`
 	Metadata *int64  `json:"metadata_bytes,omitempty"`
+	Limit    *int64  `json:"memory_limit_bytes,omitempty"` // as it is now; nil: none, or not known
 	// Of what is in use, where the program has the Go package.
 	Live       *int64 `json:"heap_live_bytes,omitempty"`
 	DeadOrNew  *int64 `json:"heap_dead_or_new_bytes,omitempty"`

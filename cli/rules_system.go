@@ -116,19 +116,35 @@ func nearLimit(s *situation) string {
 // goMemoryLimit: GOMEMLIMIT bounds what Go has, and knows nothing of C's memory.
 func goMemoryLimit(s *situation) string {
 	limit := known(s.account.Cgroup.Limit)
-	goLimit, ok := parseGoMemLimit(s.env["GOMEMLIMIT"])
+	goLimit, written, ok := s.goLimit()
 	others := s.notGo()
 	if !ok || limit <= 0 || goLimit > math.MaxInt64-others || goLimit+others <= limit {
 		return ""
 	}
-	text := fmt.Sprintf("GOMEMLIMIT=%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
-		escapeName(s.env["GOMEMLIMIT"]), formatBytes(others), formatBytes(limit))
+	text := fmt.Sprintf("%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
+		written, formatBytes(others), formatBytes(limit))
 	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
 	used := known(s.account.Go.InUse) + s.account.resident(goMetadata)
 	if fits <= used {
 		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
 	}
-	return fmt.Sprintf("%s GOMEMLIMIT=%s would fit.", text, plainBytes(uint64(fits)))
+	return fmt.Sprintf("%s GOMEMLIMIT=%s would fit; the Go package cgo_bridge/memlimit keeps it right while C memory changes.",
+		text, plainBytes(uint64(fits)))
+}
+
+// goLimit is the limit that holds, where Go's own figures are known, else the one that
+// the program was started with.
+func (s *situation) goLimit() (bytes int64, text string, ok bool) {
+	started, ok := parseGoMemLimit(s.env["GOMEMLIMIT"])
+	text = "GOMEMLIMIT=" + escapeName(s.env["GOMEMLIMIT"])
+	g := &s.account.Go
+	switch {
+	case g.Limit != nil && (!ok || *g.Limit != started):
+		return *g.Limit, "GOMEMLIMIT, which the program set to " + formatBytes(*g.Limit) + ",", true
+	case g.Limit == nil && g.Source != nil && *g.Source == goOwnFigures:
+		return 0, "", false // there is none
+	}
+	return started, text, ok
 }
 
 // notGo is what of the RSS counts against the limit beside Go's; files can be reclaimed.

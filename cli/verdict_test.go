@@ -92,6 +92,18 @@ func goLimited(limit string) func() *situation {
 	return changed(func(s *situation) { s.env["GOMEMLIMIT"] = limit })
 }
 
+// goLimitedNow is with the Go package, which knows the limit as it is; 0: none.
+func goLimitedNow(started string, now int64) func() *situation {
+	return changed(func(s *situation) {
+		s.env["GOMEMLIMIT"] = started
+		source := goOwnFigures
+		s.account.Go.Source = &source
+		if now != 0 {
+			s.account.Go.Limit = num(now)
+		}
+	})
+}
+
 // Each rule has an account that triggers it, and one that misses by little.
 var verdictCases = []verdictCase{
 	{"nothing_dominates", "all alike", quiet,
@@ -235,9 +247,17 @@ var verdictCases = []verdictCase{
 	// 500 MiB are neither Go's nor a file's.
 	{"go_memory_limit", "does not fit", goLimited("1501MiB"),
 		"GOMEMLIMIT=1501MiB and 500.0 MiB of memory that is not Go's do not fit into the cgroup's limit of 2.0 GiB: Go collects too late. " +
-			"GOMEMLIMIT=1400MiB would fit."},
+			"GOMEMLIMIT=1400MiB would fit; the Go package cgo_bridge/memlimit keeps it right while C memory changes."},
 	{"go_memory_limit", "fits", goLimited("1500MiB"), ""},
 	{"go_memory_limit", "off", goLimited("off"), ""},
+	{"go_memory_limit", "set by the program", goLimitedNow("", 1843*mib),
+		"GOMEMLIMIT, which the program set to 1.8 GiB, and 500.0 MiB of memory that is not Go's do not fit into the cgroup's limit of 2.0 GiB: " +
+			"Go collects too late. GOMEMLIMIT=1400MiB would fit; the Go package cgo_bridge/memlimit keeps it right while C memory changes."},
+	{"go_memory_limit", "as the program was started", goLimitedNow("1501MiB", 1501*mib),
+		"GOMEMLIMIT=1501MiB and 500.0 MiB of memory that is not Go's do not fit into the cgroup's limit of 2.0 GiB: Go collects too late. " +
+			"GOMEMLIMIT=1400MiB would fit; the Go package cgo_bridge/memlimit keeps it right while C memory changes."},
+	{"go_memory_limit", "lowered by the program", goLimitedNow("1501MiB", 1500*mib), ""},
+	{"go_memory_limit", "taken away by the program", goLimitedNow("1501MiB", 0), ""},
 	{"go_memory_limit", "what is in use does not", changed(func(s *situation) {
 		s.env["GOMEMLIMIT"] = "2GiB"
 		s.account.Go.InUse = num(1301 * mib)

@@ -1,0 +1,182 @@
+// Command memlimit has Go memory and C memory beside each other under a limit, a
+// command a line of stdin:
+//
+//	plain BYTES          GOMEMLIMIT, once
+//	follow INTERVAL      GOMEMLIMIT by the package memlimit
+//	live BYTES           objects that stay
+//	untouched BYTES      one object that is not written to
+//	touch                it is now
+//	fill                 garbage, until two collections have ended
+//	churn on|off         garbage all the time
+//	c BYTES              C memory, 1 MiB every 30 ms
+//	cfree                all of it
+//	state                what memlimit says, and the runtime
+//	stop                 memlimit
+package main
+
+/*
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *ml_block(size_t bytes)
+{
+	char *p = malloc(bytes);
+	return p ? memset(p, 1, bytes) : NULL;
+}
+
+static void ml_trim(void)
+{
+	malloc_trim(0);
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"cgoheap.test/steps"
+	"cgoheap/cgo_bridge/memlimit"
+)
+
+const mib = 1 << 20
+
+var (
+	live      []*node
+	untouched []byte
+	blocks    []*C.char
+	churning  atomic.Bool
+	control   *memlimit.Controller
+	mu        sync.Mutex
+	events    []string
+)
+
+type node struct {
+	next *node
+	text [1000]byte
+}
+
+var heap atomic.Pointer[[32 << 10]byte] // what is stored here is not on a stack
+
+func garbage(bytes int) {
+	for ; bytes > 0; bytes -= 32 << 10 {
+		b := new([32 << 10]byte)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		heap.Store(b)
+	}
+}
+
+func fill() {
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for now.NumGC < before.NumGC+2 {
+		garbage(mib)
+		runtime.ReadMemStats(&now)
+	}
+}
+
+func churn() {
+	for churning.Load() {
+		garbage(mib)
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func follow(interval string) {
+	d, err := time.ParseDuration(interval)
+	if err != nil {
+		panic(err)
+	}
+	control, err = memlimit.Start(memlimit.Options{Interval: d, OnEvent: func(e memlimit.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, e.String())
+	}})
+	if err != nil {
+		panic(err)
+	}
+}
+
+type said struct {
+	memlimit.State
+	Now    int64 // the limit that holds
+	Events []string
+}
+
+func state() (s said) {
+	if control != nil {
+		s.State = control.State()
+	}
+	s.Now = debug.SetMemoryLimit(-1)
+	mu.Lock()
+	defer mu.Unlock()
+	s.Events = append(s.Events, events...)
+	return s
+}
+
+func obey(line string) {
+	command, argument, _ := strings.Cut(line, " ")
+	bytes := 0
+	fmt.Sscan(argument, &bytes)
+	switch command {
+	case "plain":
+		debug.SetMemoryLimit(int64(bytes))
+	case "follow":
+		follow(argument)
+	case "live":
+		for n := 0; n < bytes; n += 1024 {
+			live = append(live, &node{})
+		}
+	case "untouched":
+		untouched = make([]byte, bytes)
+	case "touch":
+		for i := 0; i < len(untouched); i += 4096 {
+			untouched[i] = 1
+		}
+	case "fill":
+		fill()
+	case "churn":
+		if churning.Swap(argument == "on"); argument == "on" {
+			go churn()
+		}
+	case "c":
+		for n := 0; n < bytes; n += mib {
+			p := C.ml_block(mib)
+			if p == nil {
+				panic("out of memory")
+			}
+			blocks = append(blocks, p)
+			time.Sleep(30 * time.Millisecond)
+		}
+	case "cfree":
+		for _, p := range blocks {
+			C.free(unsafe.Pointer(p))
+		}
+		blocks = nil
+		C.ml_trim()
+	case "state":
+		steps.Say("state", state())
+	case "stop":
+		control.Stop()
+	case "":
+	default:
+		fmt.Fprintln(os.Stderr, "what is", line)
+		os.Exit(2)
+	}
+}
+
+func main() {
+	for {
+		obey(steps.Ready())
+	}
+}
