@@ -95,7 +95,7 @@
 // From then on it takes a collection until Go has come down: C memory that grows by
 // the headroom within that time is not caught. Seen with 512 MiB, the headroom of
 // 26 MiB, a heap that fills its limit and 60 MiB of it live, on two busy CPUs: 33
-// MiB/s of C were survived in all of 42 runs, 100 MiB/s in 19 of 24. While C memory
+// MiB/s of C were survived in all of 18 runs, 100 MiB/s in 23 of 24. While C memory
 // grows, the limit is set for a second ahead, at most by the headroom again. Where
 // more has to be survived, give more headroom.
 //
