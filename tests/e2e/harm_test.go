@@ -32,7 +32,7 @@ func TestExports(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := strings.Fields(`aligned_alloc calloc dlclose free madvise malloc memalign mmap mmap64 mprotect mremap munmap
+	want := strings.Fields(`aligned_alloc calloc cgoheap_bridge_v1 dlclose free madvise malloc memalign mmap mmap64 mprotect mremap munmap
 		posix_memalign pthread_create pvalloc realloc reallocarray valloc`)
 	if !slices.Equal(got, want) {
 		t.Errorf("exports are\n%v\nwant\n%v", got, want)
