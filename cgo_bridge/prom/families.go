@@ -42,6 +42,7 @@ var families = []struct{ name, help, label string }{
 	{"cgoheap_go_stacks_bytes", "Go arenas that are not heap: stacks and manual spans.", ""},
 	{"cgoheap_go_mapped_ready_bytes", "What the Go runtime has ready.", ""},
 	{"cgoheap_samples_dropped_total", "What could not be recorded.", "reason"},
+	{"cgoheap_samples_without_labels_total", "Samples recorded without the goroutine labels they had.", ""},
 	{"cgoheap_captures_total", "Stacks captured, by how they ended.", "end"},
 	{"cgoheap_build_info", "Version of the shim; always 1.", "version"},
 	{"cgoheap_sampling_enabled", "1 while allocations are sampled.", ""},
