@@ -32,6 +32,6 @@
 // Everything is safe for use by several goroutines. Nothing here blocks a thread:
 // requests go over a socket pair within the process.
 //
-// The package needs Go 1.21 and the standard library. It compiles on every
+// The package, every name in it, needs Go 1.21 and the standard library. It compiles on every
 // platform and with CGO_ENABLED=0; there, no library can be preloaded.
 package cgo_bridge

@@ -14,8 +14,8 @@ type SamplingSwitch int
 
 const (
 	SamplingKeep SamplingSwitch = iota // only ask how it is
-	SamplingOn
-	SamplingOff
+	SamplingOn                         // record allocations from now on
+	SamplingOff                        // record none; what is recorded is kept track of
 )
 
 // SamplingOptions is what [Sampling] is to do.

@@ -89,6 +89,49 @@ func TestCPUBudget(t *testing.T) {
 	}
 }
 
+// More and more blocks, until there is no room for them: the interval rises before the tables are full, so that
+// none is dropped and what is estimated is still true; freed, all is as it was.
+func TestMemoryBudget(t *testing.T) {
+	const configured, size, batch = 64, 256, 1_000
+	h := start(t, program(t, "go-driven", oneBuild()),
+		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_MEMORY=4MiB", "CGOHEAP_MAX_CPU=100"}})
+	held, coarsest := 0, int64(configured)
+	for deadline := time.Now().Add(patience); coarsest < 16*configured; {
+		h.tell("alloc A %d %d", batch, size)
+		held += batch
+		time.Sleep(200 * time.Millisecond) // how full they are is looked at once a second
+		coarsest = max(coarsest, h.status().SampleBytes)
+		if time.Now().After(deadline) {
+			t.Fatalf("%d blocks, and the interval is still %d: %+v", held, coarsest, h.overhead())
+		}
+	}
+	if o := h.overhead(); o.Configured != configured || o.Overhead.RaisedFor == nil || *o.Overhead.RaisedFor != "memory" {
+		t.Errorf("status: %+v", o)
+	}
+	p := h.profile("")
+	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments, "coarser than the 64 bytes asked for") ||
+		!strings.Contains(comments, "memory (CGOHEAP_MAX_MEMORY)") {
+		t.Errorf("the profile does not say that it is coarser, and why: %q", p.Comments)
+	}
+	h.wantNothingDropped()
+	met := 1 - math.Exp(-size/float64(coarsest))
+	want := float64(held) * size
+	e := estimate{got: float64(sum(p, "main.allocA").inUseBytes), want: want, variance: want * size * (1 - met) / met}
+	if d := e.deviations(); math.Abs(d) > 4 {
+		t.Errorf("estimated %.4g of %.4g: %.1f standard errors", e.got, e.want, d)
+	}
+	t.Logf("%d blocks, coarsest interval %d, %.2f standard errors", held, coarsest, e.deviations())
+	h.tell("free A %d", held)
+	for deadline := time.Now().Add(patience); h.status().SampleBytes != configured; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("all is freed, and the interval is still %d: %+v", h.status().SampleBytes, h.overhead())
+		}
+	}
+	if o := h.overhead(); o.Overhead.RaisedFor != nil {
+		t.Errorf("all is freed, and yet: %+v", o)
+	}
+}
+
 // Interval 1 is a promise: it is broken only where a bound was named.
 func TestCPUBudgetOfExactFigures(t *testing.T) {
 	path := program(t, "go-driven", oneBuild())
