@@ -104,6 +104,22 @@ uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
 	return budget.cpu > budget.room ? budget.cpu : budget.room;
 }
 
+/* From here on a burst may fill what is left within the second to the next look. */
+static bool tables_are_filling(void)
+{
+	return live_count() > live_capacity() / 2 ||
+	       LOAD(&region_layout.arena_used) > region_layout.arena.bytes / 2;
+}
+
+bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings)
+{
+	if (sample_bytes <= 1) /* a promise; or, with a bound that was named, nothing to double */
+		return false;
+	STORE(&budget.room, judge_tables());
+	*doublings = budget.cpu > budget.room ? budget.cpu : budget.room;
+	return tables_are_filling();
+}
+
 static uint64_t spent_ns(void)
 {
 	uint64_t ticks = arch_ticks() - budget.first_ticks;

@@ -49,6 +49,12 @@ void budget_init(uint32_t max_cpu_ppm, bool is_explicit);
  */
 uint32_t budget_doublings(uint32_t sample_bytes, bool anew);
 
+/*
+ * The same for the tables' room alone, into *doublings: it costs a few loads, and is asked
+ * often while they fill (control_room).  True: one of them is more than half full.
+ */
+bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings);
+
 /* The judgement alone: from the doublings so far, the share spent, the bound. */
 uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu_ppm);
 /* The doublings that tables of this size, filled so far, ask for. */

@@ -21,6 +21,7 @@
 #define ASK_EVERY_NS UINT64_C(10000000000)
 
 #define BUDGET_EVERY_NS UINT64_C(1000000000)
+#define ROOM_EVERY_NS   UINT64_C(50000000) /* while tables are more than half full */
 
 #define NEVER UINT64_MAX
 
@@ -33,6 +34,7 @@ static bool follow_nobody(bool on, bool settled)
 bool (*control_follower)(bool on, bool settled) = follow_nobody;
 
 uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
+bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
 
 static struct {
 	struct lock lock; /* over all that follows */
@@ -43,11 +45,12 @@ static struct {
 	uint32_t nudges_left;
 	uint64_t next_nudge_ns;
 	uint64_t next_follow_ns; /* the follower is asked again; NEVER = no need */
-	uint64_t next_budget_ns;
+	uint64_t next_budget_ns, next_room_ns;
 } control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES,
 	     .ends_ns = NEVER,
 	     .next_follow_ns = NEVER,
-	     .next_budget_ns = NEVER};
+	     .next_budget_ns = NEVER,
+	     .next_room_ns = NEVER};
 
 uint64_t control_monotonic_ns(void)
 {
@@ -77,7 +80,7 @@ static void change(bool on, uint64_t ends_ns, uint64_t now)
 	control.ends_ns = on ? ends_ns : NEVER;
 	control.next_follow_ns = control_follower(on, false) ? NEVER : now + SETTLE_NS;
 	control.doublings = 0;
-	control.next_budget_ns = NEVER;
+	control.next_budget_ns = control.next_room_ns = NEVER;
 	if (on && control_budget) {
 		control.doublings = control_budget(control.sample_bytes, true);
 		control.next_budget_ns = now + BUDGET_EVERY_NS;
@@ -131,13 +134,17 @@ static uint64_t until(uint64_t then, uint64_t now)
 }
 
 /* Under the lock. */
-static void keep_to_budget(uint64_t now)
+static void keep_to_budget(uint64_t now, bool room_alone)
 {
-	uint32_t doublings = control_budget(control.sample_bytes, false);
 	uint32_t before = interval_in_force();
+	bool is_filling;
 
-	control.next_budget_ns = now + BUDGET_EVERY_NS;
-	control.doublings = doublings;
+	if (!room_alone) {
+		control.doublings = control_budget(control.sample_bytes, false);
+		control.next_budget_ns = now + BUDGET_EVERY_NS;
+	}
+	is_filling = control_room && control_room(control.sample_bytes, &control.doublings);
+	control.next_room_ns = is_filling ? now + ROOM_EVERY_NS : NEVER;
 	if (interval_in_force() != before)
 		apply(now);
 }
@@ -148,8 +155,8 @@ uint64_t control_tick(void)
 	lock_take(&control.lock);
 	if (now >= control.ends_ns)
 		change(false, NEVER, now);
-	if (now >= control.next_budget_ns)
-		keep_to_budget(now);
+	if (now >= control.next_budget_ns || now >= control.next_room_ns)
+		keep_to_budget(now, now < control.next_budget_ns);
 	bool nudge = control.nudges_left > 0 && now >= control.next_nudge_ns;
 	if (nudge) {
 		control.nudges_left--;
@@ -162,6 +169,8 @@ uint64_t control_tick(void)
 		wait = until(control.next_follow_ns, now);
 	if (until(control.next_budget_ns, now) < wait)
 		wait = until(control.next_budget_ns, now);
+	if (until(control.next_room_ns, now) < wait)
+		wait = until(control.next_room_ns, now);
 	if (control.nudges_left > 0 && until(control.next_nudge_ns, now) < wait)
 		wait = until(control.next_nudge_ns, now);
 	lock_release(&control.lock);

@@ -15,9 +15,11 @@ extern bool (*control_follower)(bool on, bool settled);
 
 /*
  * Who says how many times the interval is to be doubled (budget_doublings); set
- * before control_init, NULL: nobody.  Asked once a second while sampling is on.
+ * before control_init, NULL: nobody.  Asked once a second while sampling is on; and
+ * control_room (budget_look_at_room) after it, and every 50 ms as long as it says true.
  */
 extern uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
+extern bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
 
 /* Applies the start configuration. */
 void control_init(uint32_t sample_bytes, bool dormant);

@@ -81,6 +81,7 @@ static const char *start(struct config *config)
 	control_follower = interpose_follow;
 	budget_init(config->max_cpu_ppm, config->max_cpu_given);
 	control_budget = budget_doublings;
+	control_room = budget_look_at_room;
 	control_init(config->sample_bytes, config->start_dormant);
 	server_bind(config);
 	STORE(&shim_state, SHIM_ACTIVE);

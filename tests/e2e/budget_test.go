@@ -92,14 +92,14 @@ func TestCPUBudget(t *testing.T) {
 // More and more blocks, until there is no room for them: the interval rises before the tables are full, so that
 // none is dropped and what is estimated is still true; freed, all is as it was.
 func TestMemoryBudget(t *testing.T) {
-	const configured, size, batch = 64, 256, 1_000
+	const configured, size, batch = 64, 256, 2_000
 	h := start(t, program(t, "go-driven", oneBuild()),
 		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_MEMORY=4MiB", "CGOHEAP_MAX_CPU=100"}})
 	held, coarsest := 0, int64(configured)
 	for deadline := time.Now().Add(patience); coarsest < 16*configured; {
 		h.tell("alloc A %d %d", batch, size)
 		held += batch
-		time.Sleep(200 * time.Millisecond) // how full they are is looked at once a second
+		time.Sleep(50 * time.Millisecond) // full in two seconds, were nothing done
 		coarsest = max(coarsest, h.status().SampleBytes)
 		if time.Now().After(deadline) {
 			t.Fatalf("%d blocks, and the interval is still %d: %+v", held, coarsest, h.overhead())

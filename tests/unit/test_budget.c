@@ -166,6 +166,50 @@ static void control_asks_once_a_second_and_obeys(void **state)
 	assert_int_equal(sample_interval(), 0);
 }
 
+static uint32_t room_doublings, room_asked;
+static bool room_fills;
+
+static bool room(uint32_t sample_bytes, uint32_t *doublings)
+{
+	(void)sample_bytes;
+	room_asked++;
+	*doublings = room_doublings;
+	return room_fills;
+}
+
+static void wait_ms(long ms)
+{
+	struct timespec t = {.tv_nsec = ms * 1000000};
+	nanosleep(&t, NULL);
+}
+
+/* A burst fills in less than a second what the last second's look found half empty. */
+static void tables_that_fill_are_looked_at_more_often(void **state)
+{
+	(void)state;
+	asked_for = 0;
+	control_budget = doubling;
+	control_room = room;
+	room_fills = true;
+	control_init(65536, false);
+	wait_and_tick();
+	assert_int_equal(room_asked, 1);
+	room_doublings = 2;
+	wait_ms(51);
+	assert_true(control_tick() <= UINT64_C(50000000));
+	assert_interval(262144, 65536);
+	room_fills = false;
+	room_doublings = 0;
+	wait_ms(51);
+	control_tick();
+	assert_interval(65536, 65536);
+	assert_int_equal(room_asked, 3);
+	wait_ms(51);
+	control_tick();
+	assert_int_equal(room_asked, 3);
+	control_room = NULL;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -183,6 +227,7 @@ int main(void)
 		cmocka_unit_test(full_tables_coarsen_and_empty_ones_do_not),
 		cmocka_unit_test(an_interrupted_record_counts_for_little),
 		cmocka_unit_test(control_asks_once_a_second_and_obeys),
+		cmocka_unit_test(tables_that_fill_are_looked_at_more_often),
 	};
 	return cmocka_run_group_tests_name("budget", tests, set_up, NULL);
 }
