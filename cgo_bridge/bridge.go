@@ -30,7 +30,7 @@ type about struct {
 // Loaded says whether libcgoheap.so is preloaded into this process, is of a
 // release that this package understands, and works here. It does not change while
 // the process lives, and costs some nanoseconds.
-func Loaded() bool { return check() == nil }
+func Loaded() bool { return libraryIsThere() && check() == nil }
 
 // check is nil, or why nothing can be asked: ErrNotPreloaded, *VersionError or *PassiveError.
 func check() error {

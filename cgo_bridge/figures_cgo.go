@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"runtime/pprof"
-	"sync/atomic"
 )
 
 // Where each metric stands in an answer (enum cgoheap_bridge_figure).
@@ -56,14 +55,9 @@ type figures struct {
 	message []byte
 }
 
-var figuresStarted atomic.Bool
-
-// startFigures leaves a goroutine behind that reads the library's questions, once.
+// startFigures leaves a goroutine behind that reads the library's questions; called once, as the package is initialised.
 // Where the library cannot be reached its account has no figures of Go's, and says so.
 func startFigures() {
-	if figuresStarted.Swap(true) {
-		return
-	}
 	conn, err := connect(wantFigures)
 	if err != nil {
 		return

@@ -79,7 +79,7 @@ func connectError(errno syscall.Errno) error {
 }
 
 func init() {
-	if err := check(); err == nil {
+	if Loaded() {
 		startFigures()
 	}
 }
