@@ -134,7 +134,7 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-li
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
-.PHONY: all demo test fuzz soak bench fmt lint install uninstall clean help setup unit
+.PHONY: all demo test test-long fuzz soak bench fmt lint install uninstall clean help setup unit
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
@@ -216,6 +216,7 @@ help:
 	@echo 'make             build build/libcgoheap.so and build/cgoheap'
 	@echo 'make demo        install what building needs, then show the example service its C leaks (KEEP=1: leave it running)'
 	@echo 'make test        install what testing needs, then run every test (CGOHEAP_TEST_ONLY=PATTERN: those suites)'
+	@echo 'make test-long   the same, and what takes too long for every run'
 	@echo 'make fuzz        search the parsers for bad input, 20 s each (FUZZ_SECONDS=N); the C ones need clang'
 	@echo 'make soak        ten minutes in a service under load, asked all the time (SOAK_SECONDS=N)'
 	@echo 'make bench       measure what the shim costs a program'
@@ -235,6 +236,9 @@ demo:
 
 test:
 	@MAKE='$(MAKE)' tools/test
+
+test-long:
+	@TEST_LONG=1 MAKE='$(MAKE)' tools/test
 
 fuzz:
 	@MAKE='$(MAKE)' tools/fuzz
