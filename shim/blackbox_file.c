@@ -22,8 +22,7 @@
 
 static long open_at(long dir, const char *name, int flags)
 {
-	return arch_syscall6(SYS_openat, dir, (long)name,
-			     flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600, 0, 0);
+	return sys_open_at(dir, name, flags | O_NOFOLLOW | O_NONBLOCK, 0600);
 }
 
 static void remove_at(long dir, const char *name)
@@ -198,9 +197,6 @@ static void *map(long fd, size_t bytes, const char **what, long *error)
 	return sys_failed(r) ? NULL : (void *)r;
 }
 
-/* Out of the way of the host's own descriptors, which begin at 3. */
-#define LOWEST_FD 200
-
 /*
  * The lock belongs to the open file, which the mapping keeps open; but not on
  * overlayfs, where what is mapped is the file below.  There the lock is free again
@@ -211,12 +207,13 @@ static void close_locked(long at, const char *name, long fd)
 	long again;
 
 	sys_close((int)fd);
-	again = arch_syscall6(SYS_openat, at, (long)name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
+	again = open_at(at, name, O_RDWR);
 	if (sys_failed(again))
 		return;
 	if (!sys_failed(arch_syscall6(SYS_flock, again, LOCK_EX | LOCK_NB, 0, 0, 0, 0)))
-		arch_syscall6(SYS_fcntl, again, F_DUPFD_CLOEXEC, LOWEST_FD, 0, 0, 0);
-	sys_close((int)again);
+		sys_move_up(again);
+	else
+		sys_close((int)again);
 }
 
 void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const char **what,
@@ -227,8 +224,7 @@ void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const c
 	long fd, at;
 
 	*what = "open the directory";
-	at = arch_syscall6(SYS_openat, AT_FDCWD, (long)dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
-			   0, 0);
+	at = sys_open_at(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
 	if (sys_failed(at)) {
 		*error = -at;
 		return NULL;

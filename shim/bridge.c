@@ -38,8 +38,8 @@ void bridge_open(void)
 	int pair[2];
 	if (net_pair(SOCK_SEQPACKET, pair) != 0)
 		return;
-	bridge.inbox = own_fd_take((int)net_move_up(pair[0]));
-	bridge.mailbox = own_fd_take((int)net_move_up(pair[1]));
+	bridge.inbox = own_fd_take(pair[0]);
+	bridge.mailbox = own_fd_take(pair[1]);
 }
 
 void bridge_forget(void)

@@ -224,7 +224,7 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config,
 	} else {
 		strcpy(address.sun_path, path);
 	}
-	long fd = net_move_up(net_socket(AF_UNIX));
+	long fd = net_socket(AF_UNIX);
 	if (fd < 0)
 		return complain_error(address.sun_path, "cannot make a socket", fd,
 				      "see what limits this process");
@@ -272,7 +272,7 @@ int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint1
 	};
 	*own = OWN_FD_NONE;
 	*bound = 0;
-	long fd = net_move_up(net_socket(AF_INET));
+	long fd = net_socket(AF_INET);
 	if (fd < 0)
 		return complain_tcp(address, port, fd);
 	long r = listen_tcp((int)fd, &in);

@@ -102,8 +102,7 @@ static bool parse_line(const char *text, struct maps_line *line)
 static int open_path(const char *path)
 {
 	/* Not blocking: where the library was there may be a FIFO by now. */
-	long fd = arch_syscall6(SYS_openat, AT_FDCWD, (long)path,
-				O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0, 0);
+	long fd = sys_open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
 	return sys_failed(fd) ? -1 : (int)fd;
 }

@@ -13,34 +13,27 @@
 
 static inline long net_socket(int family)
 {
-	return arch_syscall6(SYS_socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0,
-			     0, 0);
+	return sys_move_up(arch_syscall6(SYS_socket, family,
+					 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0, 0, 0));
 }
 
-/* Two ends of one connection, within this process. */
+/* Two ends of one connection, within this process.  0, or -errno. */
 static inline long net_pair(int type, int pair[2])
 {
-	return arch_syscall6(SYS_socketpair, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-			     (long)pair, 0, 0);
-}
-
-/*
- * The constructor opens files before main does.  A program that counts on its
- * first open being descriptor 3 (or selects over low numbers) keeps that: ours
- * are moved up here.
- */
-#define NET_LOWEST_FD 200
-
-static inline long net_move_up(long fd)
-{
-	long high;
-	if (fd < 0)
-		return fd;
-	high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, NET_LOWEST_FD, 0, 0, 0);
-	if (high < 0)
-		return fd; /* the limit is below that */
-	sys_close((int)fd);
-	return high;
+	long r = arch_syscall6(SYS_socketpair, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			       (long)pair, 0, 0);
+	if (sys_failed(r))
+		return r;
+	long one = sys_move_up(pair[0]), other = sys_move_up(pair[1]);
+	pair[0] = (int)one;
+	pair[1] = (int)other;
+	if (!sys_failed(one) && !sys_failed(other))
+		return 0;
+	if (!sys_failed(one))
+		sys_close((int)one);
+	if (!sys_failed(other))
+		sys_close((int)other);
+	return -EMFILE;
 }
 
 static inline long net_bind(int fd, const void *address, size_t n)
@@ -60,7 +53,8 @@ static inline long net_connect(int fd, const void *address, size_t n)
 
 static inline long net_accept(int fd)
 {
-	return arch_syscall6(SYS_accept4, fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0);
+	return sys_move_up(
+		arch_syscall6(SYS_accept4, fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0));
 }
 
 static inline long net_get_option(int fd, int level, int name, void *value, socklen_t *n)

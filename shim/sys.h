@@ -6,6 +6,7 @@
 #ifndef CGOHEAP_SYS_H
 #define CGOHEAP_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -47,14 +48,55 @@ static inline void sys_unmap(void *p, size_t bytes)
 #endif
 }
 
-static inline long sys_open_read(const char *path)
-{
-	return arch_syscall6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-}
-
 static inline void sys_close(int fd)
 {
 	arch_syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/*
+ * Descriptors.  The host owns the table of them: what is closed of its 0 to 2 is
+ * for its own next open, and what it writes to 2 must not reach a file of ours.
+ * So no descriptor of ours stays there, not even for one read: every one that is
+ * made passes here or through sys_move_up.  -EMFILE where the limit leaves no other.
+ */
+static inline long sys_move_off_standard(long fd)
+{
+	long high;
+	if (sys_failed(fd) || fd > 2)
+		return fd;
+	high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
+	sys_close((int)fd);
+	return sys_failed(high) ? -EMFILE : high;
+}
+
+/*
+ * One that is kept.  A program that counts on its first open being descriptor 3, or
+ * selects over low numbers, keeps that: ours go as far up as the limit on
+ * descriptors lets them.
+ */
+static inline long sys_move_up(long fd)
+{
+	static const int lowest[] = {200, 100, 50, 25, 12};
+	for (size_t i = 0; i < COUNT_OF(lowest) && !sys_failed(fd) && fd < lowest[i]; i++) {
+		long high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest[i], 0, 0, 0);
+		if (sys_failed(high))
+			continue;
+		sys_close((int)fd);
+		return high;
+	}
+	return sys_move_off_standard(fd);
+}
+
+/* As openat, with O_CLOEXEC. */
+static inline long sys_open_at(long dir, const char *path, int flags, int mode)
+{
+	return sys_move_off_standard(
+		arch_syscall6(SYS_openat, dir, (long)path, flags | O_CLOEXEC, mode, 0, 0));
+}
+
+static inline long sys_open_read(const char *path)
+{
+	return sys_open_at(AT_FDCWD, path, O_RDONLY, 0);
 }
 
 static inline long sys_read(int fd, void *buf, size_t n)

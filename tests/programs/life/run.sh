@@ -33,6 +33,7 @@ run small_stacks small_stacks ""
 run unwound unwound ""
 run careful_handlers careful_handlers ""
 run takes_descriptors takes_descriptors ""
+run closed_stdio closed_stdio ""
 run elsewhere elsewhere ""
 run chroot_and_setuid elsewhere "" -- root
 run follow_fork follow_fork "" CGOHEAP_FOLLOW_FORK=1

@@ -1,0 +1,79 @@
+/*
+ * A host that was started without standard descriptors and with few to spend: none
+ * of the shim's stays one of 0 to 2 (the host's next open may want that number, and
+ * what it says on 2 must not go to a client), and all of it works.
+ */
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "life.h"
+
+#define LIMIT  40
+#define REPORT 3 /* standard error as it was, above those that are closed */
+
+static void start_over(char **arguments)
+{
+	struct rlimit limit = {LIMIT, LIMIT};
+	CHECK(dup2(2, REPORT) == REPORT && setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (int fd = 0; fd < LIMIT; fd++)
+		if (fd != REPORT)
+			close(fd);
+	setenv("LIFE_AGAIN", "1", 1);
+	execv("/proc/self/exe", arguments);
+	_exit(99);
+}
+
+/* A client with half of a request: one more descriptor of the server's, for as long as it lives. */
+static pid_t half_a_client(void)
+{
+	pid_t pid = fork();
+	if (pid)
+		return pid;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) || write(fd, "GET /debug", 10) != 10)
+		_exit(1);
+	pause();
+	_exit(0);
+}
+
+/* How many the shim has; the host has none but REPORT. */
+static int shims_descriptors(void)
+{
+	int kept = 0;
+	for (int fd = 0; fd < LIMIT; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		if (flags == -1 || fd == REPORT)
+			continue;
+		if (fd < 12 || !(flags & FD_CLOEXEC)) {
+			dprintf(REPORT, "descriptor %d, flags %d\n", fd, flags);
+			_exit(1);
+		}
+		kept++;
+	}
+	return kept;
+}
+
+int main(int count, char **arguments)
+{
+	int before;
+	if (count > 0 && !getenv("LIFE_AGAIN"))
+		start_over(arguments);
+	void *p = malloc(7919);
+	before = shims_descriptors();
+	pid_t client = half_a_client();
+	for (int i = 0; i < 500 && shims_descriptors() == before; i++)
+		usleep(10000);
+	int with_client = shims_descriptors();
+	kill(client, SIGKILL);
+	waitpid(client, NULL, 0);
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(REPORT, fd) != fd)
+			return 1;
+	CHECK(before > 0 && with_client > before);
+	EXPECT(7919, 1, 1);
+	free(p);
+	EXPECT(7919, 1, 0);
+	return 0;
+}
