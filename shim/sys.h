@@ -22,9 +22,10 @@ static inline bool sys_failed(long result)
 }
 
 /*
- * Zeroed private memory, or NULL.  Untouched pages cost nothing.  In a build that
- * looks for races its runtime has to hear that what lies here was never anybody
- * else's.
+ * Zeroed private memory, or NULL.  Untouched pages cost nothing, and a touched one
+ * costs that page: of tables that are touched here and there huge pages would make
+ * all resident.  In a build that looks for races its runtime has to hear that what
+ * lies here was never anybody else's.
  */
 static inline void *sys_map_anonymous(size_t bytes)
 {
@@ -35,7 +36,10 @@ static inline void *sys_map_anonymous(size_t bytes)
 #else
 	long r = arch_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return sys_failed(r) ? NULL : (void *)r;
+	if (sys_failed(r))
+		return NULL;
+	arch_syscall6(SYS_madvise, r, (long)bytes, MADV_NOHUGEPAGE, 0, 0, 0);
+	return (void *)r;
 #endif
 }
 

@@ -2,6 +2,7 @@
 #include "child.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +215,36 @@ static void scratch_counts_as_resident(void)
 }
 CASE(scratch_counts_as_resident)
 
+/* Its line "VmFlags:" in smaps, of the mapping that address lies in. */
+static bool has_flag(const void *address, const char *flag)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512];
+	unsigned long start, end;
+	bool here = false, found = false;
+
+	CHECK(f);
+	while (!found && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = (uintptr_t)address - start < end - start;
+		found = here && strncmp(line, "VmFlags:", 8) == 0 && strstr(line + 8, flag);
+	}
+	fclose(f);
+	return found;
+}
+
+/* Where huge pages are for all, a table of which every tenth page is touched would be resident. */
+static void own_memory_has_no_huge_pages(void)
+{
+	struct scratch s = SCRATCH_INIT(8 * MIB);
+
+	CHECK(region_init(32 * MIB) == 0 && scratch_alloc(&s, 4 * MIB));
+	CHECK(has_flag(region, " nh ") && has_flag(s.chunks, " nh "));
+	CHECK(!has_flag(__builtin_frame_address(0), " nh "));
+	scratch_release(&s);
+}
+CASE(own_memory_has_no_huge_pages)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +261,7 @@ int main(void)
 		cmocka_unit_test(scratch_strdup_ends_in_nul),
 		cmocka_unit_test(test_all_scratch_together_is_bounded),
 		cmocka_unit_test(test_scratch_counts_as_resident),
+		cmocka_unit_test(test_own_memory_has_no_huge_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
