@@ -41,6 +41,7 @@ SHIM_SRC := \
 	shim/forks.c \
 	shim/glibcheap.c \
 	shim/goarena.c \
+	shim/goexe.c \
 	shim/goheap.c \
 	shim/golabels.c \
 	shim/gostats.c \

@@ -7,6 +7,8 @@
 #include <elf.h>
 #include <sys/auxv.h>
 
+#include "goexe.h"
+
 /* runtime.pcHeader's first 8 bytes: magic, 0, 0, the instruction quantum, the pointer size. */
 #define HEADER_GO_1_18 UINT64_C(0x08010000fffffff0)
 #define HEADER_GO_1_20 UINT64_C(0x08010000fffffff1)
@@ -67,7 +69,7 @@ static bool image_read(struct image *image)
 	size_t count = getauxval(AT_PHNUM);
 	uint64_t bias;
 	if (headers == NULL || getauxval(AT_PHENT) != sizeof(*headers) ||
-	    !image_bias(headers, count, &bias))
+	    !image_bias(headers, count, &bias) || !goexe_may_be_go(headers, count, bias))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		const Elf64_Phdr *h = &headers[i];

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "arch.h"
+#include "gonote.h"
 #include "golabels.h"
 #include "gosym.h"
 

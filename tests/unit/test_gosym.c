@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "gonote.h"
 #include "gosym.h"
 
 /*

@@ -1,0 +1,14 @@
+/* A program with much data of which it reads one byte, and that says how much of it was ever
+ * resident. */
+#include <stdio.h>
+#include <sys/resource.h>
+
+char data[64 << 20] = {1};
+
+int main(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	printf("%ld\n", usage.ru_maxrss / 1024 + data[1]);
+	return 0;
+}
