@@ -18,7 +18,12 @@
 //
 //	go tool pprof http://service:6060/debug/pprof/cgoheap
 //
-// works on the port that is scraped already. [Handler] serves them on another
+// works on the port that is scraped already. The patterns have the method GET where
+// the mux knows methods (main modules of go 1.22 and later). Of what else a program can
+// register, such a pattern conflicts with two things: itself, and a HEAD pattern with a
+// wildcard or a trailing slash that covers it (HEAD /), which no GET pattern of the
+// program could stand beside either. An import never panics: where a page's place is
+// taken already it is missing, and one line on stderr says so. [Handler] serves them on another
 // mux. [Account], [Status], [Sampling] and [Profile] are the same for the program
 // itself.
 //

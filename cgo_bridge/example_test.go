@@ -10,7 +10,9 @@ import (
 	"cgoheap/cgo_bridge"
 )
 
-// On a mux of the program's own, beside what is there.
+// On a mux of the program's own, beside what is there. To be within a module that says
+// go 1.21, too, there is no method in these patterns; from go 1.22 on, and beside
+// GET /debug/pprof/, they are "GET /debug/pprof/cgoheap" and so on.
 func ExampleHandler() {
 	mux := http.NewServeMux()
 	mux.Handle("/debug/pprof/cgoheap", cgo_bridge.Handler())

@@ -13,16 +13,14 @@ import (
 
 var served = []ProfileKind{ProfileC, ProfileAll, ProfileMemory}
 
-func init() {
-	for _, kind := range served {
-		http.Handle("/debug/pprof/"+string(kind), Handler())
-	}
-}
-
 // Handler serves the profiles for a mux of the program's own. The last part of
 // the path says which: .../cgoheap, .../allheap or .../memory, wherever it is put:
 //
-//	mux.Handle("/debug/pprof/cgoheap", cgo_bridge.Handler())
+//	mux.Handle("GET /debug/pprof/cgoheap", cgo_bridge.Handler())
+//
+// (the pattern without GET where the module says go 1.21: the mux of Go 1.22 is
+// the first to know methods, and refuses the pattern without one beside
+// GET /debug/pprof/, which net/http/pprof registers there).
 //
 // Parameters are those of the library's own pages: debug, seconds, older, symbols
 // and frames for cgoheap; and gc=1, as Go's heap profile has it, for allheap and

@@ -72,7 +72,16 @@ for version in $VERSIONS; do
 	done
 done
 
+# What go.mod says decides which mux net/http has, and more: the same by the newest Go, as a module of each age.
 export GOTOOLCHAIN=go$NEWEST_GO
+for age in 1.22 "${NEWEST_GO%.*}"; do
+	for module in cgo_bridge cgo_bridge/prom; do
+		sed "s/^go .*/go $age/" "$module/go.mod" >"$DIR/aged.mod"
+		cp "$module/go.sum" "$DIR/aged.sum" 2>/dev/null || rm -f "$DIR/aged.sum"
+		line "go.mod-$age-preload-$module" "$module" preload -modfile="$DIR/aged.mod"
+	done
+done
+
 cp cgo_bridge/prom/go.mod cgo_bridge/prom/go.sum "$DIR"
 if (cd cgo_bridge/prom && go get -modfile="$DIR/go.mod" "github.com/prometheus/client_golang@$NEWEST_CLIENT") >"$DIR/out" 2>&1; then
 	line "client_golang-$NEWEST_CLIENT-preload" cgo_bridge/prom preload -modfile="$DIR/go.mod"

@@ -132,6 +132,7 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
+	http.HandleFunc("GET /", http.NotFound) // to the mux before Go 1.22 a host of an odd name
 	go http.Serve(listener, nil)
 	steps.Say("url", "http://"+listener.Addr().String())
 	for {

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	_ "net/http/pprof"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
