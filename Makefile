@@ -80,6 +80,7 @@ SHIM_SRC := \
 	shim/region.c \
 	shim/routes.c \
 	shim/sample.c \
+	shim/seccomp.c \
 	shim/selfmem.c \
 	shim/server.c \
 	shim/smaps.c \

@@ -9,6 +9,7 @@
 #include "gostats.h"
 #include "ledger.h"
 #include "procinfo.h"
+#include "seccomp.h"
 
 static const char *const names[OWNER_COUNT] = {
 	[OWNER_GO_HEAP] = "go_heap",
@@ -51,6 +52,10 @@ static void split_go(struct account_job *job)
 	struct account_bytes *heap = &a->owners[OWNER_GO_HEAP];
 	struct account_bytes *stacks = &a->owners[OWNER_GO_STACKS];
 	gostats_read(job->scratch, job->go_heap_usable, &a->go);
+	if (!heap->known) {
+		stacks->known = false;
+		return;
+	}
 	bool by_package = a->go.runtime[CGOHEAP_GO_HEAP_STACKS] != UNKNOWN;
 	/* The runtime's count has the free spans that it keeps for stacks, too. */
 	uint64_t resident = by_package ? a->go.stacks_bytes
@@ -124,6 +129,10 @@ static void split_allocator(struct account_job *job)
 	struct pool p = pool_of(job);
 	uint64_t in_use = job->out->allocator.in_use_bytes, moved = p.resident;
 	uint64_t mapped = live->mapped + pool->mapped;
+	if (!live->known || !pool->known) { /* of neither is it known where it lies */
+		live->known = pool->known = false;
+		return;
+	}
 	if (p.in_use == UNKNOWN) {
 		pool->known = false;
 		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "
@@ -202,6 +211,15 @@ static void warn_of_mismatch(struct account_job *job)
 static void warn(struct account_job *job)
 {
 	const struct account *a = job->out;
+	if (a->unsplit_mappings)
+		add_warning(
+			job,
+			seccomp_allows_rare()
+				? "/proc/self/pagemap cannot be read: whose the pages of shared "
+				  "mappings are is not known; they are unexplained"
+				: "not available here: seccomp, and /proc/self/pagemap cannot be "
+				  "read: whose the pages of shared mappings are is not known; "
+				  "they are unexplained");
 	if (job->allocator_result == ALLOCATOR_UNANSWERED)
 		add_warning(job, "the C allocator did not answer: a thread holds one of its locks "
 				 "and does not run");
@@ -230,7 +248,7 @@ static void sum_up(struct account *a)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < OWNER_COUNT; i++)
-		sum += a->owners[i].resident;
+		sum += a->owners[i].known ? a->owners[i].resident : 0;
 	a->unexplained_bytes = a->rss_bytes > sum ? a->rss_bytes - sum : 0;
 }
 
@@ -266,6 +284,7 @@ int account_take(struct scratch *scratch, struct account *out, struct account_pa
 	uint64_t start_ns = control_monotonic_ns();
 	if (!job)
 		return -1;
+	seccomp_look();
 	*out = (struct account){.time_ns = realtime_ns(), .thread_stacks_count = 1};
 	*parts = (struct account_parts){0};
 	for (size_t i = 0; i < OWNER_COUNT; i++)

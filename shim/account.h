@@ -21,6 +21,7 @@
 
 #include "base.h"
 #include "bridge.h"
+#include "pagemap.h"
 #include "region.h"
 
 /* In the order they are shown.  Names: account_owner_name, fixed interface. */
@@ -43,8 +44,6 @@ enum account_owner {
 };
 const char *account_owner_name(enum account_owner owner);
 
-#define UNKNOWN UINT64_MAX /* a figure that is not known; null in JSON */
-
 struct account_bytes {
 	uint64_t resident;  /* the owner's share of RSS */
 	uint64_t huge;      /* of it in transparent huge pages (AnonHugePages) */
@@ -52,8 +51,8 @@ struct account_bytes {
 			     */
 	uint64_t swapped;
 	uint64_t mapped; /* usable address space, resident or not */
-	bool known;      /* false: included in a neighbour that says so (go_stacks in go_heap) */
-	bool exact;      /* counted, not estimated */
+	bool known; /* false: in a neighbour that says so (go_stacks in go_heap), or unexplained */
+	bool exact; /* counted, not estimated */
 };
 
 /* The allocator behind malloc, by its own statistics; UNKNOWN where it does not say. */
@@ -110,8 +109,9 @@ struct account {
 	struct go_stats go;
 	struct process_stats process;
 	struct cgroup_stats cgroup;
-	uint32_t mappings;       /* VMAs read */
-	uint32_t split_mappings; /* that needed pagemap */
+	uint32_t mappings;         /* VMAs read */
+	uint32_t split_mappings;   /* that needed pagemap */
+	uint32_t unsplit_mappings; /* of them those where it could not be had: unexplained */
 	uint64_t thread_stacks_count;
 	const char *warnings[ACCOUNT_WARNINGS]; /* sentences; NULL-terminated where fewer */
 };
@@ -126,10 +126,10 @@ struct account_part {
 };
 /* One sampled block in use, or one of a fair share of them where they are many. */
 struct account_block {
-	uint64_t size;   /* never 0 */
-	uint64_t weight; /* bytes it stands for */
-	uint64_t
-		resident; /* of its own bytes; 0 too where it is in none of the allocator's parts */
+	uint64_t size;     /* never 0 */
+	uint64_t weight;   /* bytes it stands for */
+	uint64_t resident; /* of its own bytes, all where that is not known; 0 where it is in none
+			      of the allocator's parts */
 	uint32_t site;
 };
 struct account_parts {

@@ -77,6 +77,10 @@ static void measure(struct account_live *l, struct account_block *block, uint64_
 {
 	uint64_t end = address + block->size < part->end ? address + block->size : part->end;
 	block->resident = pagemap_window_bytes(window, address, end, part->end);
+	if (block->resident == UNKNOWN) {
+		block->resident = block->size;
+		return;
+	}
 	double stands_for = (double)block->weight / (double)block->size;
 	double resident = stands_for * (double)block->resident;
 	l->all_bytes += (double)block->weight;

@@ -54,17 +54,17 @@ static void cut_visit(void *arg, uint64_t start, uint64_t end, const struct clai
 
 /* ---- residency ---------------------------------------------------------- */
 
-typedef int residency(uint64_t start, size_t count, uint8_t *pages);
-
-static uint64_t count_resident(uint64_t start, uint64_t end, residency *ask)
+static uint64_t count_resident(uint64_t start, uint64_t end)
 {
 	uint8_t pages[16 * KIB];
 	uint64_t resident = 0;
 	while (start < end) {
 		size_t n = (end - start) / PAGE_BYTES;
 		n = n < sizeof(pages) ? n : sizeof(pages);
-		if (n == 0 || ask(start, n, pages) != 0)
-			return resident * PAGE_BYTES;
+		if (n == 0)
+			break;
+		if (pagemap_present(start, n, pages) != 0)
+			return UNKNOWN;
 		for (size_t i = 0; i < n; i++)
 			resident += pages[i];
 		start += n * PAGE_BYTES;
@@ -72,12 +72,14 @@ static uint64_t count_resident(uint64_t start, uint64_t end, residency *ask)
 	return resident * PAGE_BYTES;
 }
 
-/* Into each part's resident; the sum. */
-static uint64_t count_parts(struct account_part *parts, size_t count, residency *ask)
+/* Into each part's resident; the sum, or UNKNOWN. */
+static uint64_t count_parts(struct account_part *parts, size_t count)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < count; i++) {
-		parts[i].resident = count_resident(parts[i].start, parts[i].end, ask);
+		parts[i].resident = count_resident(parts[i].start, parts[i].end);
+		if (parts[i].resident == UNKNOWN)
+			return UNKNOWN;
 		sum += parts[i].resident;
 	}
 	return sum;
@@ -100,6 +102,16 @@ static void scale_parts(struct account_part *parts, size_t count, uint64_t sum, 
 	}
 }
 
+/* What they share stays unexplained, and what each owner has in all is not known. */
+static void give_up_parts(struct account_job *job, struct account_part *parts, size_t count)
+{
+	job->out->unsplit_mappings++;
+	for (size_t i = 0; i < count; i++) {
+		parts[i].resident = 0;
+		job->out->owners[parts[i].owner].known = false;
+	}
+}
+
 static void measure_parts(struct account_job *job, const struct smaps_mapping *m,
 			  struct account_part *parts, size_t count)
 {
@@ -115,10 +127,10 @@ static void measure_parts(struct account_job *job, const struct smaps_mapping *m
 		return;
 	}
 	job->out->split_mappings++;
-	uint64_t sum = count_parts(parts, count, pagemap_present);
-	if (sum != m->resident)
-		sum = count_parts(parts, count, pagemap_counted);
-	if (sum != m->resident)
+	uint64_t sum = count_parts(parts, count);
+	if (sum == UNKNOWN)
+		give_up_parts(job, parts, count);
+	else if (sum != m->resident)
 		scale_parts(parts, count, sum, m->resident);
 }
 

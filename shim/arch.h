@@ -8,9 +8,4 @@
 #error "cgoheap knows linux/amd64 only; a new processor is a new arch_*.h"
 #endif
 
-#ifdef CGOHEAP_FAULTS
-#include "faults.h"
-#define arch_syscall6 faults_syscall6
-#endif
-
 #endif

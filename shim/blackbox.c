@@ -98,8 +98,7 @@ static void describe(struct blackbox *box, const char *executable)
 
 static void read_executable(char *path, size_t bytes)
 {
-	long n = arch_syscall6(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)path,
-			       (long)bytes - 1, 0, 0);
+	long n = sys_call(readlinkat, AT_FDCWD, "/proc/self/exe", path, bytes - 1);
 	path[sys_failed(n) ? 0 : n] = 0;
 }
 
@@ -400,6 +399,5 @@ void blackbox_after_fork_in_child(bool goes_on)
 	for (uint64_t at = 0; at < keep; at += PAGE_BYTES)
 		if (!is_zero(region_at(at)))
 			memcpy(copy + at, region_at(at), PAGE_BYTES);
-	arch_syscall6(SYS_mremap, (long)copy, (long)bytes, (long)bytes,
-		      MREMAP_MAYMOVE | MREMAP_FIXED, (long)region, 0);
+	sys_call(mremap, copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, region);
 }

@@ -27,7 +27,7 @@ static long open_at(long dir, const char *name, int flags)
 
 static void remove_at(long dir, const char *name)
 {
-	arch_syscall6(SYS_unlinkat, dir, (long)name, 0, 0, 0, 0);
+	sys_call(unlinkat, dir, name, 0);
 }
 
 void blackbox_file_name(char out[BLACKBOX_NAME_BYTES], const char *executable, int pid)
@@ -73,7 +73,7 @@ static bool is_free(long dir, const char *name)
 
 	if (sys_failed(fd))
 		return false;
-	is_locked = sys_failed(arch_syscall6(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0));
+	is_locked = sys_failed(sys_call(flock, fd, LOCK_EX | LOCK_NB));
 	sys_close((int)fd);
 	return !is_locked;
 }
@@ -84,8 +84,7 @@ static void look_at(struct old_files *all, long dir, const char *name)
 	struct old_file f;
 
 	if (!is_ours(name) ||
-	    sys_failed(arch_syscall6(SYS_newfstatat, dir, (long)name, (long)&s, AT_SYMLINK_NOFOLLOW,
-				     0, 0)) ||
+	    sys_failed(sys_call(newfstatat, dir, name, &s, AT_SYMLINK_NOFOLLOW)) ||
 	    !S_ISREG(s.st_mode))
 		return;
 	all->count++;
@@ -119,9 +118,8 @@ static void look_at_all(struct old_files *all, long dir)
 	long n;
 
 	*all = (struct old_files){0};
-	arch_syscall6(SYS_lseek, dir, 0, SEEK_SET, 0, 0, 0);
-	while (seen < SCAN &&
-	       (n = arch_syscall6(SYS_getdents64, dir, (long)buffer, sizeof buffer, 0, 0, 0)) > 0)
+	sys_call(lseek, dir, 0, SEEK_SET);
+	while (seen < SCAN && (n = sys_call(getdents64, dir, buffer, sizeof buffer)) > 0)
 		for (long at = 0; at < n; seen++) {
 			struct linux_dirent64 *entry = (void *)(buffer + at);
 			look_at(all, dir, entry->name);
@@ -162,7 +160,7 @@ static long create(long dir, const char *name, char made[BLACKBOX_NAME_BYTES + 1
 static bool is_within_limit(size_t bytes)
 {
 	struct rlimit64 limit;
-	long r = arch_syscall6(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0);
+	long r = sys_call(prlimit64, 0, RLIMIT_FSIZE, 0, &limit);
 	return !sys_failed(r) && limit.rlim_cur >= bytes;
 }
 
@@ -172,14 +170,14 @@ static long allocate(long fd, size_t bytes, const char **what)
 	long r;
 
 	*what = "lock the file";
-	r = arch_syscall6(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0);
+	r = sys_call(flock, fd, LOCK_EX | LOCK_NB);
 	if (sys_failed(r))
 		return r;
 	*what = "allocate the file's space";
 	if (!is_within_limit(bytes))
 		return -EFBIG;
 	do
-		r = arch_syscall6(SYS_fallocate, fd, 0, 0, (long)bytes, 0, 0);
+		r = sys_call(fallocate, fd, 0, 0, bytes);
 	while (r == -EINTR);
 	return r;
 }
@@ -190,8 +188,7 @@ static void *map(long fd, size_t bytes, const char **what, long *error)
 
 	if (!sys_failed(r)) {
 		*what = "map the file";
-		r = arch_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-				  0);
+		r = sys_call(mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 	}
 	*error = sys_failed(r) ? -r : 0;
 	return sys_failed(r) ? NULL : (void *)r;
@@ -210,7 +207,7 @@ static void close_locked(long at, const char *name, long fd)
 	again = open_at(at, name, O_RDWR);
 	if (sys_failed(again))
 		return;
-	if (!sys_failed(arch_syscall6(SYS_flock, again, LOCK_EX | LOCK_NB, 0, 0, 0, 0)))
+	if (!sys_failed(sys_call(flock, again, LOCK_EX | LOCK_NB)))
 		sys_move_up(again);
 	else
 		sys_close((int)again);

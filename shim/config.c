@@ -43,8 +43,7 @@ static bool stderr_is_ready(void)
 {
 	struct pollfd p = {.fd = 2, .events = POLLOUT};
 	struct timespec now = {0, 0};
-	return arch_syscall6(SYS_ppoll, (long)&p, 1, (long)&now, 0, 0, 0) == 1 &&
-	       p.revents == POLLOUT;
+	return sys_call(ppoll, &p, 1, &now) == 1 && p.revents == POLLOUT;
 }
 
 void config_complain(const char *format, ...)

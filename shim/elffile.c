@@ -2,20 +2,12 @@
 #include "elffile.h"
 
 #include <string.h>
-#include <sys/uio.h>
 
+#include "selfmem.h"
 #include "sys.h"
 
 /* Of a note area; build IDs come early in theirs, and the areas of real files are smaller. */
 #define NOTES_BYTES 2048
-
-static size_t image_read(uint64_t address, void *buf, size_t n)
-{
-	struct iovec to = {buf, n}, from = {(void *)address, n};
-	long r = arch_syscall6(SYS_process_vm_readv, sys_getpid(), (long)&to, 1, (long)&from, 1, 0);
-
-	return sys_failed(r) ? 0 : (size_t)r;
-}
 
 static size_t file_read(int fd, uint64_t offset, char *buf, size_t n)
 {
@@ -39,7 +31,7 @@ size_t elffile_read(const struct elffile *f, uint64_t offset, void *buf, size_t 
 		return offset <= INT64_MAX ? file_read(f->fd, offset, buf, n) : 0;
 	if (offset >= bytes)
 		return 0;
-	return image_read(f->image + offset, buf, n < bytes - offset ? n : bytes - offset);
+	return selfmem_copy(f->image + offset, buf, n < bytes - offset ? n : bytes - offset);
 }
 
 static bool read_all(const struct elffile *f, uint64_t offset, void *buf, size_t n)

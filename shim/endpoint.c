@@ -68,8 +68,7 @@ static int complain_error(const char *path, const char *doing, long result, cons
 /* The thing itself, were it a symbolic link. */
 static long look_at(const char *path, struct stat *st)
 {
-	return arch_syscall6(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, AT_SYMLINK_NOFOLLOW, 0,
-			     0);
+	return sys_call(newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
 }
 
 /* ---- our directory ------------------------------------------------------ */
@@ -80,10 +79,10 @@ static int check_directory(const char *path, const struct stat *st)
 	if (!S_ISDIR(st->st_mode))
 		return complain_path(
 			path, "it is not a directory (or a symbolic link to one); remove it");
-	if (st->st_uid != geteuid()) {
+	if (st->st_uid != sys_geteuid()) {
 		snprintf(what, sizeof(what),
 			 "that directory belongs to uid %u, not to %u; remove it", st->st_uid,
-			 geteuid());
+			 sys_geteuid());
 		return complain_path(path, what);
 	}
 	if (st->st_mode & (S_IWGRP | S_IWOTH)) {
@@ -104,15 +103,14 @@ static int check_directory(const char *path, const struct stat *st)
 static int make_directory(const char *path, bool quiet)
 {
 	struct stat st;
-	long made = arch_syscall6(SYS_mkdir, (long)path, 0700, 0, 0, 0, 0);
+	long made = sys_call(mkdir, path, 0700);
 	if (made < 0 && made != -EEXIST) {
 		if (!quiet)
 			complain_error(path, "cannot make that directory", made,
 				       "make it, owned by this user and of mode 700");
 		return 1;
 	}
-	long r = arch_syscall6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW,
-			       0, 0);
+	long r = sys_call(newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
 		return complain_error(path, "cannot look at that directory", r, "remove it");
 	return check_directory(path, &st);
@@ -121,7 +119,8 @@ static int make_directory(const char *path, bool quiet)
 /* The default path in parent; result as make_directory's. */
 static int default_path_in(const char *parent, bool quiet, char path[CONFIG_PATH_BYTES])
 {
-	size_t n = (size_t)snprintf(path, CONFIG_PATH_BYTES, "%s/cgoheap-%u", parent, geteuid());
+	size_t n =
+		(size_t)snprintf(path, CONFIG_PATH_BYTES, "%s/cgoheap-%u", parent, sys_geteuid());
 	if (n + strlen("/4294967295.sock") >= CONFIG_PATH_BYTES)
 		return 1;
 	int result = make_directory(path, quiet);
@@ -133,7 +132,7 @@ static int default_path_in(const char *parent, bool quiet, char path[CONFIG_PATH
 static bool is_our_directory(const char *path)
 {
 	struct stat st;
-	return look_at(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+	return look_at(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == sys_geteuid();
 }
 
 /*
@@ -176,7 +175,7 @@ static int remove_stale(const struct sockaddr_un *address)
 	/* Another process may have found it stale too and put its own there. */
 	if (look_at(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
 		return complain_path(path, "another process has just taken it; end it");
-	long r = arch_syscall6(SYS_unlink, (long)path, 0, 0, 0, 0, 0);
+	long r = sys_call(unlink, path);
 	if (r < 0 && r != -ENOENT)
 		return complain_error(path, "cannot replace the socket of a dead process", r,
 				      "remove it");
@@ -191,7 +190,7 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 	 * with (net/unix/af_unix.c, unix_bind), so it is never open to others, in
 	 * a shared directory either; and the host's umask is left alone.
 	 */
-	arch_syscall6(SYS_fchmod, fd, 0600, 0, 0, 0, 0);
+	sys_call(fchmod, fd, 0600);
 	long r = net_bind(fd, address, sizeof(*address));
 	if (r == -EADDRINUSE) {
 		if (remove_stale(address) != 0)
@@ -202,10 +201,10 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 		return complain_error(path, "cannot make it", r,
 				      "make its directory writable for this user");
 	/* A umask that takes the owner's bits away too, and kernels that are not Linux. */
-	arch_syscall6(SYS_chmod, (long)path, 0600, 0, 0, 0, 0);
+	sys_call(chmod, path, 0600);
 	r = net_listen(fd, BACKLOG);
 	if (r < 0) {
-		arch_syscall6(SYS_unlink, (long)path, 0, 0, 0, 0, 0);
+		sys_call(unlink, path);
 		return complain_error(path, "cannot listen", r, "see what limits this process");
 	}
 	return 0;

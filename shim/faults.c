@@ -10,64 +10,25 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sys.h"
-#undef arch_syscall6
+#include "arch.h"
+#include "base.h"
+#include "syscalls.h"
 
 enum { NAME_ALL = -1, NAME_THREAD = -2, NAME_PTHREAD = -3 };
 
-/* The error is one that the call really has. */
+#define FAULT(name, error, when, missing) {#name, SYS_##name, error},
+#define NO_FAULT(name, error, when, missing)
+
 static const struct name {
 	const char *name;
 	int number, error;
-} names[] = {
-	{"all", NAME_ALL, 0},
-	{"thread", NAME_THREAD, EAGAIN},
-	{"pthread", NAME_PTHREAD, ENOMEM},
-	{"mmap", SYS_mmap, ENOMEM},
-	{"munmap", SYS_munmap, ENOMEM},
-	{"mprotect", SYS_mprotect, ENOMEM},
-	{"mincore", SYS_mincore, EAGAIN},
-	{"madvise", SYS_madvise, EAGAIN},
-	{"openat", SYS_openat, EMFILE},
-	{"close", SYS_close, EIO},
-	{"read", SYS_read, EIO},
-	{"pread64", SYS_pread64, EIO},
-	{"write", SYS_write, ENOSPC},
-	{"fstat", SYS_fstat, ENOMEM},
-	{"newfstatat", SYS_newfstatat, ENOMEM},
-	{"readlinkat", SYS_readlinkat, ENOMEM},
-	{"unlinkat", SYS_unlinkat, EROFS},
-	{"getdents64", SYS_getdents64, EIO},
-	{"lseek", SYS_lseek, EINVAL},
-	{"flock", SYS_flock, EWOULDBLOCK},
-	{"prlimit64", SYS_prlimit64, EPERM},
-	{"fallocate", SYS_fallocate, ENOSPC},
-	{"mremap", SYS_mremap, ENOMEM},
-	{"mkdir", SYS_mkdir, ENOSPC},
-	{"unlink", SYS_unlink, EROFS},
-	{"chmod", SYS_chmod, EROFS},
-	{"fchmod", SYS_fchmod, EROFS},
-	{"fcntl", SYS_fcntl, EMFILE},
-	{"ioctl", SYS_ioctl, ENOTTY},
-	{"socket", SYS_socket, EMFILE},
-	{"bind", SYS_bind, EADDRINUSE},
-	{"listen", SYS_listen, EADDRINUSE},
-	{"connect", SYS_connect, ECONNREFUSED},
-	{"accept4", SYS_accept4, EMFILE},
-	{"getsockopt", SYS_getsockopt, ENOBUFS},
-	{"setsockopt", SYS_setsockopt, ENOBUFS},
-	{"getsockname", SYS_getsockname, ENOBUFS},
-	{"sendto", SYS_sendto, ENOBUFS},
-	{"recvfrom", SYS_recvfrom, ENOMEM},
-	{"shutdown", SYS_shutdown, ENOTCONN},
-	{"ppoll", SYS_ppoll, ENOMEM},
-	{"futex", SYS_futex, EINTR},
-	{"prctl", SYS_prctl, EPERM},
-	{"rt_sigprocmask", SYS_rt_sigprocmask, EFAULT},
-	{"process_vm_readv", SYS_process_vm_readv, EPERM},
-};
+} names[] = {{"all", NAME_ALL, 0},
+	     {"thread", NAME_THREAD, EAGAIN},
+	     {"pthread", NAME_PTHREAD, ENOMEM},
+	     SYSCALLS(FAULT, FAULT, NO_FAULT)};
 
 static struct {
 	bool is_read;

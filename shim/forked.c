@@ -17,8 +17,7 @@ void forked_watch(void (*in_child)(void))
 {
 	forked_page.is_parent = 1;
 	STORE(&call_in_child, in_child);
-	arch_syscall6(SYS_madvise, (long)&forked_page, sizeof forked_page, MADV_WIPEONFORK, 0, 0,
-		      0);
+	sys_call(madvise, &forked_page, sizeof forked_page, MADV_WIPEONFORK);
 }
 
 void forked_noticed(void)

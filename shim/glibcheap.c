@@ -160,8 +160,13 @@ static void search_read(struct search *s, uint64_t end)
 static void search_range(struct search *s, uint64_t start, uint64_t end)
 {
 	for (uint64_t page = start; page < end && s->pages_left > 0; page += PAGE_BYTES) {
-		if (page < s->seen_to || claims_find(&s->known, page) ||
-		    pagemap_window_bytes(&s->window, page, page + 1, end) == 0)
+		uint64_t resident;
+		if (page < s->seen_to || claims_find(&s->known, page))
+			continue;
+		resident = pagemap_window_bytes(&s->window, page, page + 1, end);
+		if (resident == UNKNOWN)
+			break;
+		if (!resident)
 			continue;
 		s->pages[s->count++] = page;
 		s->pages_left--;

@@ -216,6 +216,14 @@ struct stacks {
 	uint64_t resident;
 };
 
+static void stacks_count(struct stacks *s, uint64_t resident)
+{
+	if (resident == UNKNOWN)
+		s->resident = UNKNOWN;
+	else if (s->resident != UNKNOWN)
+		s->resident += resident;
+}
+
 /* In ascending order the window need not go back and forth. */
 static void stacks_flush(struct stacks *s)
 {
@@ -224,7 +232,7 @@ static void stacks_flush(struct stacks *s)
 		uint64_t lo = s->items[i].key, hi = s->items[i].value;
 		const struct claim *claim = claims_find(s->heap, lo);
 		if (claim && hi <= claim->end)
-			s->resident += pagemap_window_bytes(&s->window, lo, hi, claim->end);
+			stacks_count(s, pagemap_window_bytes(&s->window, lo, hi, claim->end));
 	}
 	s->count = 0;
 }

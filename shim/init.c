@@ -25,6 +25,7 @@
 #include "real.h"
 #include "region.h"
 #include "sample.h"
+#include "seccomp.h"
 #include "server.h"
 #include "threads.h"
 #include "track.h"
@@ -69,6 +70,7 @@ static void take_early_maps(void)
 
 static const char *start(struct config *config)
 {
+	seccomp_look();
 	if (blackbox_open(config) && region_init(config->max_memory_bytes))
 		return "no memory";
 	capture_init();

@@ -30,8 +30,7 @@ void lock_wait(struct lock *l)
 	}
 	/* From here on the state says that somebody may sleep, whoever takes it. */
 	while (__atomic_exchange_n(&l->state, 2, __ATOMIC_ACQUIRE) != 0)
-		if (arch_syscall6(SYS_futex, (long)&l->state, FUTEX_WAIT, 2, (long)&long_wait, 0,
-				  0) == -ETIMEDOUT &&
+		if (sys_call(futex, &l->state, FUTEX_WAIT, 2, &long_wait) == -ETIMEDOUT &&
 		    LOAD(&lock_waited_long))
 			lock_waited_long();
 }

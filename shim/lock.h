@@ -32,7 +32,7 @@ static inline void lock_take(struct lock *l)
 static inline void lock_release(struct lock *l)
 {
 	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2))
-		arch_syscall6(SYS_futex, (long)&l->state, FUTEX_WAKE, 1, 0, 0, 0);
+		sys_call(futex, &l->state, FUTEX_WAKE, 1);
 }
 
 #endif

@@ -83,8 +83,7 @@ static bool ask_for_stack(uint64_t here, uint64_t bytes)
 {
 	stack_t own;
 
-	if (arch_syscall6(SYS_sigaltstack, 0, (long)&own, 0, 0, 0, 0) == 0 &&
-	    (own.ss_flags & SS_ONSTACK))
+	if (sys_call(sigaltstack, 0, &own) == 0 && (own.ss_flags & SS_ONSTACK))
 		return here - (uint64_t)own.ss_sp >= bytes;
 	return sys_readable((const void *)((here - bytes) & ~UINT64_C(7)));
 }

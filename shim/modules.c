@@ -113,7 +113,7 @@ static bool is_mapped_file(const struct module *m, int fd)
 	char file_id[BUILD_ID_HEX_BYTES], image_id[BUILD_ID_HEX_BYTES];
 	struct stat st;
 
-	if (sys_failed(arch_syscall6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0)) || !S_ISREG(st.st_mode))
+	if (sys_failed(sys_call(fstat, fd, &st)) || !S_ISREG(st.st_mode))
 		return false;
 	if (st.st_dev == m->device && st.st_ino == m->inode)
 		return true;

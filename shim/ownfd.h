@@ -22,7 +22,7 @@ struct own_fd {
 static inline struct own_fd own_fd_take(int fd)
 {
 	struct stat st;
-	if (fd < 0 || arch_syscall6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) != 0)
+	if (fd < 0 || sys_call(fstat, fd, &st) != 0)
 		return OWN_FD_NONE;
 	return (struct own_fd){.fd = fd, .device = st.st_dev, .inode = st.st_ino};
 }

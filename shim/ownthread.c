@@ -21,7 +21,7 @@ static void *map_stack(size_t bytes)
 	char *p = sys_map_anonymous(bytes + PAGE_BYTES);
 	if (p == NULL)
 		return NULL;
-	arch_syscall6(SYS_mprotect, (long)p, PAGE_BYTES, PROT_NONE, 0, 0, 0);
+	sys_call(mprotect, p, PAGE_BYTES, PROT_NONE);
 	return p + PAGE_BYTES;
 }
 

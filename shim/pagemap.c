@@ -23,17 +23,6 @@ struct scan_arg {
 
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 
-int pagemap_present(uint64_t start, size_t count, uint8_t *pages)
-{
-	long r = arch_syscall6(SYS_mincore, (long)start, (long)(count * PAGE_BYTES), (long)pages, 0,
-			       0, 0);
-	if (sys_failed(r))
-		return -1;
-	for (size_t i = 0; i < count; i++)
-		pages[i] &= 1;
-	return 0;
-}
-
 /* Present and not the page of zeros. */
 static int scan(int fd, uint64_t start, size_t count, uint8_t *pages)
 {
@@ -47,7 +36,7 @@ static int scan(int fd, uint64_t start, size_t count, uint8_t *pages)
 			       .all_of = SCAN_PRESENT | SCAN_ZERO,
 			       .returned = SCAN_PRESENT};
 	for (;;) {
-		long n = arch_syscall6(SYS_ioctl, fd, SCAN, (long)&arg, 0, 0, 0);
+		long n = sys_call(ioctl, fd, SCAN, &arg);
 		if (sys_failed(n))
 			return -1;
 		for (long i = 0; i < n; i++)
@@ -77,17 +66,35 @@ static int read_entries(int fd, uint64_t start, size_t count, uint8_t *pages)
 	return 0;
 }
 
-int pagemap_counted(uint64_t start, size_t count, uint8_t *pages)
+static int read_pagemap(int fd, uint64_t start, size_t count, uint8_t *pages)
+{
+	memset(pages, 0, count);
+	if (scan(fd, start, count, pages) == 0)
+		return 0;
+	memset(pages, 0, count);
+	return read_entries(fd, start, count, pages);
+}
+
+/* Counts what RSS does not: the page of zeros, and pages on their way out to swap. */
+static int ask_mincore(uint64_t start, size_t count, uint8_t *pages)
+{
+	if (sys_failed(sys_rare(mincore, start, count * PAGE_BYTES, pages)))
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		pages[i] &= 1;
+	return 0;
+}
+
+int pagemap_present(uint64_t start, size_t count, uint8_t *pages)
 {
 	long fd = sys_open_read("/proc/self/pagemap");
-	if (sys_failed(fd))
-		return pagemap_present(start, count, pages);
-	memset(pages, 0, count);
-	int result = scan((int)fd, start, count, pages);
-	if (result != 0)
-		result = read_entries((int)fd, start, count, pages);
-	sys_close((int)fd);
-	return result;
+	int result = -1;
+
+	if (!sys_failed(fd)) {
+		result = read_pagemap((int)fd, start, count, pages);
+		sys_close((int)fd);
+	}
+	return result == 0 ? 0 : ask_mincore(start, count, pages);
 }
 
 uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end)
@@ -99,15 +106,16 @@ uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end)
 		n = n < sizeof(pages) ? n : sizeof(pages);
 		if (n == 0)
 			break;
-		if (pagemap_present(start, n, pages) == 0)
-			for (size_t i = 0; i < n; i++)
-				resident += pages[i];
+		if (pagemap_present(start, n, pages) != 0)
+			return UNKNOWN;
+		for (size_t i = 0; i < n; i++)
+			resident += pages[i];
 		start += n * PAGE_BYTES;
 	}
 	return resident * PAGE_BYTES;
 }
 
-/* Moves the window so that it begins with the page of address; false: it is not mapped. */
+/* Moves the window so that it begins with the page of address; false: it cannot be told. */
 static bool window_move(struct pagemap_window *w, uint64_t address, uint64_t limit)
 {
 	uint64_t start = address & ~(uint64_t)(PAGE_BYTES - 1);
@@ -130,7 +138,7 @@ uint64_t pagemap_window_bytes(struct pagemap_window *w, uint64_t start, uint64_t
 		uint64_t next = (start & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES;
 		uint64_t stop = next < end ? next : end;
 		if ((start < w->start || start >= w->end) && !window_move(w, start, limit))
-			return resident;
+			return UNKNOWN;
 		if (w->pages[(start - w->start) / PAGE_BYTES])
 			resident += stop - start;
 		start = stop;

@@ -1,11 +1,10 @@
 /*
- * Which pages of this process are resident.
+ * Which pages of this process are resident, as RSS counts them.
  *
- * mincore, for anonymous memory: 1 ms a GiB of 4 KiB pages, where PAGEMAP_SCAN
- * takes 3 and reading /proc/self/pagemap 12.  It counts what RSS does not: pages
- * that all map the one page of zeros (read before they were ever written), and
- * pages on their way out to swap.  pagemap_counted asks the slow way and leaves
- * those out, for where the sum is not what smaps says.
+ * By /proc/self/pagemap: PAGEMAP_SCAN (Linux 6.7) takes 3 ms a GiB of 4 KiB pages,
+ * reading its entries 12, and these do not tell the page of zeros (read before it
+ * was ever written).  mincore would take 1 ms, but @system-service of systemd kills
+ * for it: it is asked only where there is no pagemap, and no filter.
  *
  * Not for mappings of files: there mincore tells what is in the page cache.
  */
@@ -14,13 +13,15 @@
 
 #include "base.h"
 
-/* A byte a page, 1 or 0, of count pages from start on (page-aligned).  -1: not all of it is mapped.
+#define UNKNOWN UINT64_MAX /* a figure that is not known; null in JSON */
+
+/*
+ * A byte a page, 1 or 0, of count pages from start on (page-aligned); what is not
+ * mapped is not resident.  -1: it cannot be told here.
  */
 int pagemap_present(uint64_t start, size_t count, uint8_t *pages);
-/* As pagemap_present, but only pages that count in RSS. */
-int pagemap_counted(uint64_t start, size_t count, uint8_t *pages);
 
-/* Resident bytes of [start, end), by pagemap_present; 0 of what is not mapped. */
+/* Resident bytes of [start, end); UNKNOWN where it cannot be told. */
 uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end);
 
 /*
@@ -32,7 +33,8 @@ struct pagemap_window {
 	uint64_t start, end; /* what `pages` tells of */
 	uint8_t pages[PAGEMAP_WINDOW_PAGES];
 };
-/* Resident bytes of [start, end), which lies in a mapping that ends at `limit` or later. */
+/* Resident bytes of [start, end), which lies in a mapping that ends at `limit` or later; UNKNOWN.
+ */
 uint64_t pagemap_window_bytes(struct pagemap_window *window, uint64_t start, uint64_t end,
 			      uint64_t limit);
 

@@ -165,17 +165,17 @@ static long answer(long result)
 
 static void *raw_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)
 {
-	return (void *)answer(arch_syscall6(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset));
+	return (void *)answer(sys_call(mmap, p, n, prot, flags, fd, offset));
 }
 
 static int raw_munmap(void *p, size_t n)
 {
-	return (int)answer(arch_syscall6(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0));
+	return (int)answer(sys_call(munmap, p, n));
 }
 
 static int raw_mprotect(void *p, size_t n, int prot)
 {
-	return (int)answer(arch_syscall6(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0));
+	return (int)answer(sys_call(mprotect, p, n, prot));
 }
 
 static void *raw_mremap(void *p, size_t old, size_t new, int flags, ...)
@@ -187,13 +187,12 @@ static void *raw_mremap(void *p, size_t old, size_t new, int flags, ...)
 	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		to = va_arg(more, void *);
 	va_end(more);
-	return (void *)answer(
-		arch_syscall6(SYS_mremap, (long)p, (long)old, (long)new, flags, (long)to, 0));
+	return (void *)answer(sys_call(mremap, p, old, new, flags, to));
 }
 
 static int raw_madvise(void *p, size_t n, int advice)
 {
-	return (int)answer(arch_syscall6(SYS_madvise, (long)p, (long)n, advice, 0, 0, 0));
+	return (int)answer(sys_call(madvise, p, n, advice));
 }
 
 static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)

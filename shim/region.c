@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lock.h"
+#include "pagemap.h"
 #include "sys.h"
 
 static_assert(sizeof(struct region_table) == 16, "region layout");
@@ -247,29 +248,22 @@ void scratch_release(struct scratch *s)
 
 /* ---- what it costs ---------------------------------------------------- */
 
-static uint64_t resident_bytes(const void *start, size_t bytes)
+static void add_resident(uint64_t *sum, const void *start, size_t bytes)
 {
-	unsigned char pages[1024];
-	uint64_t resident = 0;
+	uint64_t more = pagemap_resident_bytes((uint64_t)start, (uint64_t)start + bytes);
 
-	for (size_t at = 0; at < bytes; at += sizeof pages * PAGE_BYTES) {
-		size_t n = clamp(bytes - at, 0, sizeof pages * PAGE_BYTES);
-		if (sys_failed(arch_syscall6(SYS_mincore, (long)start + (long)at, (long)n,
-					     (long)pages, 0, 0, 0)))
-			return 0;
-		for (size_t i = 0; i < n / PAGE_BYTES; i++)
-			resident += pages[i] & 1;
-	}
-	return resident * PAGE_BYTES;
+	*sum = more == UNKNOWN || *sum == UNKNOWN ? UNKNOWN : *sum + more;
 }
 
 uint64_t region_resident_bytes(void)
 {
-	uint64_t sum = region ? resident_bytes(region, region_layout.region_bytes) : 0;
+	uint64_t sum = 0;
 
+	if (region)
+		add_resident(&sum, region, region_layout.region_bytes);
 	lock_take(&chunks.lock);
 	for (const struct scratch_chunk *c = chunks.first; c; c = c->list_next)
-		sum += resident_bytes(c, c->mapped_bytes);
+		add_resident(&sum, c, c->mapped_bytes);
 	lock_release(&chunks.lock);
 	return sum;
 }

@@ -90,7 +90,7 @@ struct region_range {
 };
 size_t region_ranges(struct region_range *out, size_t max);
 
-/* Bytes of the region and of all scratch that are resident right now (mincore; not for hooks). */
+/* Bytes of the region and of all scratch that are resident right now, or UNKNOWN (pagemap.h). */
 uint64_t region_resident_bytes(void);
 
 /* ---- scratch ---------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "bridge.h"
 #include "config.h"
 #include "control.h"
+#include "seccomp.h"
 #include "status.h"
 
 static const char text_plain[] = "text/plain; charset=utf-8";
@@ -226,6 +227,7 @@ static void say_profile(struct answer *a)
 void routes_finish(struct answer *a)
 {
 	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
+	seccomp_look(); /* some time has passed */
 	bool ready = read_go(a, &work, &a->options.go);
 	int result = ready ? build_profile(a, &work) : -1;
 	scratch_release(&work);
@@ -431,6 +433,7 @@ void routes_begin(struct answer *a, const struct http_request *r)
 {
 	char quoted[CONFIG_QUOTE_BYTES];
 	const struct route *route = find_route(r->path);
+	seccomp_look();
 	a->head_only = r->method == HTTP_HEAD;
 	if (route == NULL) {
 		routes_refuse(a, 404,

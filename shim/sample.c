@@ -207,7 +207,7 @@ static void nudge(uint32_t i, uint32_t epoch, int pid)
 
 	if (!s->thread)
 		return;
-	if (arch_syscall6(SYS_tgkill, pid, s->tid, 0, 0, 0, 0) == -ESRCH)
+	if (sys_call(tgkill, pid, s->tid, 0) == -ESRCH)
 		slot_give(i);
 	else if (LOAD(&s->thread->epoch) != epoch)
 		STORE(&s->thread->bytes_left, 0);

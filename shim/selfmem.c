@@ -1,5 +1,5 @@
 /*
- * process_vm_readv, and where a sandbox forbids it, /proc/self/mem.
+ * process_vm_readv, and where a sandbox is or forbids it, /proc/self/mem.
  */
 #include "selfmem.h"
 
@@ -24,21 +24,20 @@ static bool is_resident(uint64_t address, size_t bytes)
 	return true;
 }
 
-static bool read_by_file(uint64_t address, void *buffer, size_t bytes)
+static size_t read_by_file(uint64_t address, void *buffer, size_t bytes)
 {
 	long fd = sys_open_read("/proc/self/mem");
 	if (sys_failed(fd))
-		return false;
+		return 0;
 	long n = sys_pread((int)fd, buffer, bytes, address);
 	sys_close((int)fd);
-	return n == (long)bytes;
+	return sys_failed(n) ? 0 : (size_t)n;
 }
 
 /* Bytes read into *to from all of `from`; -errno. */
 static long read_vector(const struct iovec *to, const struct iovec *from, size_t count)
 {
-	return arch_syscall6(SYS_process_vm_readv, sys_getpid(), (long)to, 1, (long)from,
-			     (long)count, 0);
+	return sys_rare(process_vm_readv, sys_getpid(), to, 1, from, count);
 }
 
 static bool is_forbidden(long result)
@@ -46,13 +45,18 @@ static bool is_forbidden(long result)
 	return result == -38 /* ENOSYS */ || result == -1 /* EPERM */;
 }
 
-bool selfmem_read(uint64_t address, void *buffer, size_t bytes)
+size_t selfmem_copy(uint64_t address, void *buffer, size_t bytes)
 {
-	if (!is_resident(address, bytes))
-		return false;
 	struct iovec to = {buffer, bytes}, from = {(void *)address, bytes};
 	long n = read_vector(&to, &from, 1);
-	return is_forbidden(n) ? read_by_file(address, buffer, bytes) : n == (long)bytes;
+	if (is_forbidden(n))
+		return read_by_file(address, buffer, bytes);
+	return sys_failed(n) ? 0 : (size_t)n;
+}
+
+bool selfmem_read(uint64_t address, void *buffer, size_t bytes)
+{
+	return is_resident(address, bytes) && selfmem_copy(address, buffer, bytes) == bytes;
 }
 
 /* The kernel stops at the first address it cannot read: that one is left out, and on behind it. */
@@ -69,8 +73,8 @@ void selfmem_read_each(const uint64_t *addresses, size_t count, void *buffer, si
 		for (size_t i = 0; i < whole; i++)
 			ok[done++] = true;
 		if (done < count)
-			ok[done] =
-				is_forbidden(n) &&
-				read_by_file(addresses[done], (char *)buffer + done * bytes, bytes);
+			ok[done] = is_forbidden(n) &&
+				   read_by_file(addresses[done], (char *)buffer + done * bytes,
+						bytes) == bytes;
 	}
 }

@@ -10,6 +10,9 @@
 
 #include "base.h"
 
+/* How many of the bytes could be read, from the first on; absent pages are made present. */
+size_t selfmem_copy(uint64_t address, void *buffer, size_t bytes);
+
 /* All of the bytes, or false.  At most a few pages: not for bulk. */
 bool selfmem_read(uint64_t address, void *buffer, size_t bytes);
 

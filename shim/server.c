@@ -85,7 +85,7 @@ static bool peer_may_ask(int fd)
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 	return net_get_option(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
-	       (peer.uid == 0 || peer.uid == geteuid());
+	       (peer.uid == 0 || peer.uid == sys_geteuid());
 }
 
 static void greet(struct connection *c, int fd, int from, bool is_spare)
@@ -207,7 +207,7 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 		/* A sandbox: a limit on descriptors below our few refuses the whole list, and
 		 * a filter the call itself.  The host's processor is not ours to spin on. */
 		timeout = to_timespec(PAUSE_NS);
-		arch_syscall6(SYS_nanosleep, (long)&timeout, 0, 0, 0, 0, 0);
+		sys_call(nanosleep, &timeout, 0);
 	}
 	return false;
 }
@@ -234,7 +234,7 @@ static void turn(void)
 static void *run(void *unused)
 {
 	sample_enter_as(BUSY_OWN); /* for good: our own calls are not the host's */
-	arch_syscall6(SYS_prctl, PR_SET_NAME, (long)"cgoheap", 0, 0, 0, 0);
+	sys_call(prctl, PR_SET_NAME, "cgoheap", 0);
 	for (;;)
 		turn();
 	return unused;
@@ -248,7 +248,7 @@ static void give_up(int error)
 			"without its socket",
 			endpoint_error_text(error, number));
 	if (server.listeners[UNIX].fd >= 0)
-		arch_syscall6(SYS_unlink, (long)server.socket_path, 0, 0, 0, 0, 0);
+		sys_call(unlink, server.socket_path);
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
 }

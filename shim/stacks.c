@@ -438,8 +438,12 @@ static void age_view_add_block(const struct live_block *block, void *arg)
  */
 static uint64_t range_bytes(const struct ledger_range *r)
 {
-	return r->kind == LEDGER_THREAD_STACK ? pagemap_resident_bytes(r->start, r->end)
-					      : r->end - r->start;
+	uint64_t touched;
+
+	if (r->kind != LEDGER_THREAD_STACK)
+		return r->end - r->start;
+	touched = pagemap_resident_bytes(r->start, r->end);
+	return touched == UNKNOWN ? 0 : touched;
 }
 
 /* A mapping's pieces are as old as each is; the object goes with the piece that stands for it. */

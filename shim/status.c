@@ -17,8 +17,10 @@
 #include "labelsets.h"
 #include "live.h"
 #include "modules.h"
+#include "pagemap.h"
 #include "real.h"
 #include "sample.h"
+#include "seccomp.h"
 #include "server.h"
 #include "stacks.h"
 #include "sys.h"
@@ -74,8 +76,7 @@ const char *status_allocator(void)
 /* "" unknown */
 static void read_executable(char *path, size_t bytes)
 {
-	long n = arch_syscall6(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)path,
-			       (long)bytes - 1, 0, 0);
+	long n = sys_call(readlinkat, AT_FDCWD, "/proc/self/exe", path, bytes - 1);
 	path[sys_failed(n) ? 0 : n] = 0;
 }
 
@@ -90,6 +91,7 @@ static void write_state(struct json *j)
 	json_string(j, "version", CGOHEAP_VERSION);
 	json_number(j, "pid", (uint64_t)sys_getpid());
 	json_string(j, "state", status_state());
+	json_string(j, "seccomp", seccomp_mode_name());
 	json_number(j, "sample_bytes", c.sample_bytes);
 	json_number(j, "configured_sample_bytes", c.configured_sample_bytes);
 	json_known(j, "sampling_remaining_ns", c.on && c.remaining_ns, c.remaining_ns);
@@ -170,7 +172,8 @@ static void write_ledger(struct json *j)
 static void write_memory(struct json *j)
 {
 	json_open(j, "memory");
-	json_known(j, "resident_bytes", region != NULL, region ? region_resident_bytes() : 0);
+	uint64_t resident = region ? region_resident_bytes() : UNKNOWN;
+	json_known(j, "resident_bytes", resident != UNKNOWN, resident);
 	json_known(j, "max_bytes", region != NULL,
 		   region ? region_layout.region_bytes + region_scratch_max_bytes() : 0);
 	json_close(j);

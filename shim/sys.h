@@ -2,6 +2,9 @@
  * Raw system calls.  They do not pass the hooks (ours or anybody's), do not
  * touch errno, allocate nothing and are safe in a signal handler and after
  * fork.  Each returns what the kernel returns: a value, or -errno.
+ *
+ * sys_call(NAME, arguments...) and sys_rare(NAME, arguments...) are the only ways
+ * to make one; what is left out is 0.  Both know the names of syscalls.h alone.
  */
 #ifndef CGOHEAP_SYS_H
 #define CGOHEAP_SYS_H
@@ -15,6 +18,25 @@
 
 #include "arch.h"
 #include "base.h"
+#include "seccomp.h"
+#include "syscalls.h"
+
+#ifdef CGOHEAP_FAULTS
+#include "faults.h"
+#define SYS_MAKE faults_syscall6
+#else
+#define SYS_MAKE arch_syscall6
+#endif
+#define SYS_PAD(n, a, b, c, d, e, f, ...)                                                          \
+	SYS_MAKE(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+#define sys_call(name, ...) SYS_PAD(SYSCALL_##name, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+
+/* One that a usual filter kills for: -EPERM under any filter, and not tried. */
+#define sys_rare(name, ...)                                                                        \
+	(seccomp_allows_rare() ? SYS_PAD(SYSCALL_RARE_##name, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)     \
+			       : -EPERM)
+#pragma GCC poison arch_syscall6
 
 static inline bool sys_failed(long result)
 {
@@ -34,11 +56,11 @@ static inline void *sys_map_anonymous(size_t bytes)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 #else
-	long r = arch_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long r = sys_call(mmap, 0, bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (sys_failed(r))
 		return NULL;
-	arch_syscall6(SYS_madvise, r, (long)bytes, MADV_NOHUGEPAGE, 0, 0, 0);
+	sys_call(madvise, r, bytes, MADV_NOHUGEPAGE);
 	return (void *)r;
 #endif
 }
@@ -48,13 +70,13 @@ static inline void sys_unmap(void *p, size_t bytes)
 #ifdef __SANITIZE_THREAD__
 	munmap(p, bytes);
 #else
-	arch_syscall6(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0);
+	sys_call(munmap, p, bytes);
 #endif
 }
 
 static inline void sys_close(int fd)
 {
-	arch_syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+	sys_call(close, fd);
 }
 
 /*
@@ -68,7 +90,7 @@ static inline long sys_move_off_standard(long fd)
 	long high;
 	if (sys_failed(fd) || fd > 2)
 		return fd;
-	high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
+	high = sys_call(fcntl, fd, F_DUPFD_CLOEXEC, 3);
 	sys_close((int)fd);
 	return sys_failed(high) ? -EMFILE : high;
 }
@@ -82,7 +104,7 @@ static inline long sys_move_up(long fd)
 {
 	static const int lowest[] = {200, 100, 50, 25, 12};
 	for (size_t i = 0; i < COUNT_OF(lowest) && !sys_failed(fd) && fd < lowest[i]; i++) {
-		long high = arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest[i], 0, 0, 0);
+		long high = sys_call(fcntl, fd, F_DUPFD_CLOEXEC, lowest[i]);
 		if (sys_failed(high))
 			continue;
 		sys_close((int)fd);
@@ -94,8 +116,7 @@ static inline long sys_move_up(long fd)
 /* As openat, with O_CLOEXEC. */
 static inline long sys_open_at(long dir, const char *path, int flags, int mode)
 {
-	return sys_move_off_standard(
-		arch_syscall6(SYS_openat, dir, (long)path, flags | O_CLOEXEC, mode, 0, 0));
+	return sys_move_off_standard(sys_call(openat, dir, path, flags | O_CLOEXEC, mode));
 }
 
 static inline long sys_open_read(const char *path)
@@ -105,27 +126,32 @@ static inline long sys_open_read(const char *path)
 
 static inline long sys_read(int fd, void *buf, size_t n)
 {
-	return arch_syscall6(SYS_read, fd, (long)buf, (long)n, 0, 0, 0);
+	return sys_call(read, fd, buf, n);
 }
 
 static inline long sys_pread(int fd, void *buf, size_t n, uint64_t offset)
 {
-	return arch_syscall6(SYS_pread64, fd, (long)buf, (long)n, (long)offset, 0, 0);
+	return sys_call(pread64, fd, buf, n, offset);
 }
 
 static inline long sys_write(int fd, const void *buf, size_t n)
 {
-	return arch_syscall6(SYS_write, fd, (long)buf, (long)n, 0, 0, 0);
+	return sys_call(write, fd, buf, n);
 }
 
 static inline int sys_gettid(void)
 {
-	return (int)arch_syscall6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	return (int)sys_call(gettid);
 }
 
 static inline int sys_getpid(void)
 {
-	return (int)arch_syscall6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	return (int)sys_call(getpid);
+}
+
+static inline uid_t sys_geteuid(void)
+{
+	return (uid_t)sys_call(geteuid);
 }
 
 /*
@@ -135,7 +161,7 @@ static inline int sys_getpid(void)
  */
 static inline bool sys_readable(const void *p)
 {
-	return arch_syscall6(SYS_rt_sigprocmask, -1, (long)p, 0, 8, 0, 0) == -22 /* EINVAL */;
+	return sys_call(rt_sigprocmask, -1, p, 0, 8) == -22 /* EINVAL */;
 }
 
 #endif

@@ -68,7 +68,7 @@ static void __attribute__((noreturn)) escape_unwinder(void)
 		__builtin_longjmp(unwinder.escape, 1);
 	/* Some other library of ours, on the server's thread: it stops, the host does not. */
 	for (;;)
-		arch_syscall6(SYS_pause, 0, 0, 0, 0, 0, 0);
+		sys_call(pause);
 }
 
 void __wrap_abort(void)

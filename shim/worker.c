@@ -19,21 +19,19 @@ static struct {
 
 static long wait_while(uint32_t state, const struct timespec *timeout)
 {
-	return arch_syscall6(SYS_futex, (long)&worker.state, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, state,
-			     (long)timeout, 0, 0);
+	return sys_call(futex, &worker.state, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, state, timeout);
 }
 
 static void set_state(uint32_t state)
 {
 	STORE_REL(&worker.state, state);
-	arch_syscall6(SYS_futex, (long)&worker.state, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX, 0,
-		      0, 0);
+	sys_call(futex, &worker.state, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX);
 }
 
 static void *run(void *unused)
 {
 	sample_enter_as(BUSY_OWN); /* for good: what the allocator does here is not the host's */
-	arch_syscall6(SYS_prctl, PR_SET_NAME, (long)"cgoheap-alloc", 0, 0, 0, 0);
+	sys_call(prctl, PR_SET_NAME, "cgoheap-alloc", 0);
 	for (;;) {
 		while (LOAD_ACQ(&worker.state) != BUSY)
 			wait_while(IDLE, NULL);

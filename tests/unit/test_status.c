@@ -134,7 +134,8 @@ static void test_whole_page(void **state)
 	assert_true(uptime > 0 && uptime < UINT64_C(3600000000000));
 	assert_true(resident > 0 && resident <= 32 * MIB);
 	snprintf(expected, sizeof(expected),
-		 "{\"version\":\"%s\",\"pid\":%d,\"state\":\"sampling\",\"sample_bytes\":524288,"
+		 "{\"version\":\"%s\",\"pid\":%d,\"state\":\"sampling\",\"seccomp\":\"unknown\","
+		 "\"sample_bytes\":524288,"
 		 "\"configured_sample_bytes\":524288,"
 		 "\"sampling_remaining_ns\":null,\"uptime_ns\":%" PRIu64
 		 ",\"start_time\":\"2023-11-14T22:13:20.123456789Z\","
@@ -165,16 +166,17 @@ static void test_states(void **state)
 	control_sampling(true, 1, UINT64_C(600000000000));
 	const char *s = strstr(status_json(), "\"state\":");
 	assert_int_equal(sscanf(s,
-				"\"state\":\"sampling\",\"sample_bytes\":1,"
+				"\"state\":\"sampling\",\"seccomp\":\"unknown\",\"sample_bytes\":1,"
 				"\"configured_sample_bytes\":1,"
 				"\"sampling_remaining_ns\":%" SCNu64,
 				&remaining),
 			 1);
 	assert_true(remaining > 0 && remaining <= UINT64_C(600000000000));
 	control_sampling(false, 0, 0);
-	assert_non_null(strstr(status_json(), "\"state\":\"dormant\",\"sample_bytes\":1,"
-					      "\"configured_sample_bytes\":1,"
-					      "\"sampling_remaining_ns\":null"));
+	assert_non_null(strstr(status_json(),
+			       "\"state\":\"dormant\",\"seccomp\":\"unknown\",\"sample_bytes\":1,"
+			       "\"configured_sample_bytes\":1,"
+			       "\"sampling_remaining_ns\":null"));
 	control_sampling(true, 524288, 0);
 }
 

@@ -1,0 +1,86 @@
+/*
+ * Every system call that the library makes, and no other: sys.h makes what stands
+ * here, and does not compile for what does not.
+ *
+ * COMMON: the usual filters allow it (systemd's @system-service, the default
+ * profiles of Docker and containerd; tests/programs/seccomp runs under each).
+ * RARE: one of them does not.  It is never made under a filter, and whoever asks
+ * goes on without it (sys_rare).  LIBC: not made by our own code, but by what it
+ * calls in libc.
+ *
+ * name, an error that it really has (for tests/programs/faults), when it is made,
+ * what is missing without it.  When: `start` (the constructor), `hook` (a slow path
+ * on the host's thread), `thread` (ours, unasked), `request` (ours, asked).
+ */
+#ifndef CGOHEAP_SYSCALLS_H
+#define CGOHEAP_SYSCALLS_H
+
+#define SYSCALLS(COMMON, RARE, LIBC)                                                               \
+	COMMON(mmap, ENOMEM, "start, thread, request",                                             \
+	       "everything: there is no memory to record in")                                      \
+	COMMON(munmap, ENOMEM, "thread, request", "memory of answers is kept")                     \
+	COMMON(mprotect, ENOMEM, "start", "the guard pages of our stacks")                         \
+	COMMON(mremap, ENOMEM, "start", "the flight recorder")                                     \
+	COMMON(madvise, EAGAIN, "start", "a child of a raw clone is not noticed")                  \
+	COMMON(openat, EMFILE, "start, request", "accounts, symbols, the flight recorder")         \
+	COMMON(close, EIO, "start, thread, request", "descriptors")                                \
+	COMMON(read, EIO, "start, request", "accounts, symbols")                                   \
+	COMMON(pread64, EIO, "start, request", "accounts, symbols")                                \
+	COMMON(write, ENOSPC, "start", "complaints on stderr")                                     \
+	COMMON(fstat, ENOMEM, "start, thread, request", "the socket: whether it is still ours")    \
+	COMMON(newfstatat, ENOMEM, "start", "the socket's directory, the flight recorder")         \
+	COMMON(readlinkat, ENOMEM, "start, request", "the executable's name")                      \
+	COMMON(unlinkat, EROFS, "start", "old files of the flight recorder stay")                  \
+	COMMON(getdents64, EIO, "start", "old files of the flight recorder stay")                  \
+	COMMON(lseek, EINVAL, "start", "old files of the flight recorder stay")                    \
+	COMMON(flock, EWOULDBLOCK, "start", "the flight recorder")                                 \
+	COMMON(prlimit64, EPERM, "start", "the flight recorder")                                   \
+	COMMON(fallocate, ENOSPC, "start", "the flight recorder")                                  \
+	COMMON(mkdir, ENOSPC, "start", "the socket, where its directory is not there")             \
+	COMMON(unlink, EROFS, "start, thread", "a dead socket's file stays")                       \
+	COMMON(chmod, EROFS, "start", "the socket's mode under a strange umask")                   \
+	COMMON(fchmod, EROFS, "start", "the socket's mode from the first moment")                  \
+	COMMON(fcntl, EMFILE, "start", "descriptors above the host's")                             \
+	COMMON(ioctl, ENOTTY, "request", "quick residency: the slow way is taken")                 \
+	COMMON(socket, EMFILE, "start", "the socket")                                              \
+	COMMON(socketpair, EMFILE, "start", "the server")                                          \
+	COMMON(bind, EADDRINUSE, "start", "the socket")                                            \
+	COMMON(listen, EADDRINUSE, "start", "the socket")                                          \
+	COMMON(connect, ECONNREFUSED, "start", "a dead process's socket is not replaced")          \
+	COMMON(accept4, EMFILE, "thread", "answers")                                               \
+	COMMON(getsockopt, ENOBUFS, "request", "answers: who asks is not known")                   \
+	COMMON(setsockopt, ENOBUFS, "start", "a TCP port that was just in use")                    \
+	COMMON(getsockname, ENOBUFS, "start", "the TCP port")                                      \
+	COMMON(sendto, ENOBUFS, "request", "answers")                                              \
+	COMMON(recvfrom, ENOMEM, "request", "answers")                                             \
+	COMMON(shutdown, ENOTCONN, "request", "a clean end of answers")                            \
+	COMMON(ppoll, ENOMEM, "start, thread", "answers")                                          \
+	COMMON(nanosleep, EINTR, "thread", "pauses where ppoll fails")                             \
+	COMMON(futex, EINTR, "thread, request, hook", "sleep while another thread has a lock")     \
+	COMMON(sched_yield, ENOSYS, "hook", "processor time while another thread has a lock")      \
+	COMMON(prctl, EPERM, "thread", "our threads' names")                                       \
+	COMMON(gettid, ENOSYS, "hook", "a thread's first sample: who it is")                       \
+	COMMON(getpid, ENOSYS, "start, thread, request", "the socket's name")                      \
+	COMMON(geteuid, ENOSYS, "start, request", "who may ask")                                   \
+	COMMON(tgkill, ESRCH, "thread", "threads that ended unseen")                               \
+	COMMON(rt_sigprocmask, EFAULT, "hook", "stacks")                                           \
+	COMMON(sigaltstack, EINVAL, "hook", "stacks on signal stacks")                             \
+	COMMON(pause, EINTR, "thread", "the end of a thread of ours that met a corrupt table")     \
+	RARE(mincore, EAGAIN, "request", "residency where there is no /proc/self/pagemap")         \
+	RARE(process_vm_readv, EPERM, "request",                                                   \
+	     "quick reading of own memory: /proc/self/mem does")                                   \
+	LIBC(clone3, EAGAIN, "start", "our threads")                                               \
+	LIBC(clone, EAGAIN, "start", "our threads")                                                \
+	LIBC(set_robust_list, ENOSYS, "thread", "nothing")                                         \
+	LIBC(rseq, ENOSYS, "thread", "nothing")                                                    \
+	LIBC(brk, ENOMEM, "request", "trim")                                                       \
+	LIBC(exit, ENOSYS, "thread", "nothing")                                                    \
+	LIBC(clock_gettime, EINVAL, "thread, request", "time, where the kernel has no vDSO for it")
+
+/* SYSCALL_openat = SYS_openat; a rare one is SYSCALL_RARE_mincore, and libc's have none. */
+#define SYSCALL_COMMON_NUMBER(name, error, when, missing) SYSCALL_##name = SYS_##name,
+#define SYSCALL_RARE_NUMBER(name, error, when, missing)   SYSCALL_RARE_##name = SYS_##name,
+#define SYSCALL_NO_NUMBER(name, error, when, missing)
+enum syscall_number { SYSCALLS(SYSCALL_COMMON_NUMBER, SYSCALL_RARE_NUMBER, SYSCALL_NO_NUMBER) };
+
+#endif
