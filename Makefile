@@ -169,7 +169,7 @@ $(BUILD)/cgoheap: $(CLI_SRC)
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 
-UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT_SRC  := $(wildcard tests/unit/test_*.c tests/unit/count_*.c)
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_OBJ  := $(filter-out $(BUILD)/obj/interpose.o $(BUILD)/obj/init.o,$(SHIM_OBJ))
 UNIT_WRAP  = $(WRAP)

@@ -14,15 +14,17 @@
 /* Beyond this any interval is at its largest. */
 #define MOST_DOUBLINGS 30
 
-uint64_t budget_spent;
+struct budget_spent budget_spent;
 
 static struct {
 	uint64_t max_cpu_ppm;
 	bool is_explicit;
 	uint32_t asked; /* the interval that was judged last */
 	uint32_t cpu, room;
-	uint64_t cpu_ppm;
-	uint64_t ticks, spent;          /* at the last look */
+	bool cpu_is_more, room_is_more; /* than that they ask for */
+	uint64_t cpu_ppm, free_cpu_ppm;
+	uint64_t ticks; /* at the last look */
+	struct budget_spent spent;
 	uint64_t first_ticks, first_ns; /* at the start */
 } budget;
 
@@ -47,7 +49,7 @@ uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu
  * One from three quarters on, two from seven eighths, and so on: what is left
  * fills half as fast as before, so that it is never used up.
  */
-uint32_t budget_judge_room(uint64_t used, uint64_t total)
+static uint32_t room_wanted(uint64_t used, uint64_t total)
 {
 	uint64_t left = used < total ? total - used : 0;
 	uint32_t doublings = 0;
@@ -57,26 +59,73 @@ uint32_t budget_judge_room(uint64_t used, uint64_t total)
 	return doublings;
 }
 
-static uint32_t judge_tables(void)
+uint32_t budget_judge_room(uint32_t doublings, uint64_t used, uint64_t total)
 {
-	uint32_t live = budget_judge_room(live_count(), live_capacity());
-	uint32_t arena =
-		budget_judge_room(LOAD(&region_layout.arena_used), region_layout.arena.bytes);
+	uint32_t now = room_wanted(used, total), calm = room_wanted(used + total / 16, total);
 
-	return live > arena ? live : arena;
+	return now > doublings ? now : calm < doublings ? calm : doublings;
 }
 
-/* The share of one core since the last look. */
-static uint64_t measure(void)
+/* ---- how far ---------------------------------------------------------- */
+
+/* As many as leave the interval of use. */
+static uint32_t most_doublings(uint32_t sample_bytes)
 {
-	uint64_t ticks = arch_ticks(), spent = LOAD(&budget_spent);
-	uint64_t elapsed = ticks - budget.ticks, used = spent - budget.spent;
+	uint32_t most = 0;
+
+	while (most < MOST_DOUBLINGS &&
+	       (uint64_t)sample_bytes << (most + 1) <= BUDGET_COARSEST_BYTES)
+		most++;
+	return most;
+}
+
+/* What is wanted, into *doublings as far as it goes; whether it went no further. */
+static bool limit(uint32_t *doublings, uint32_t wanted, uint32_t most)
+{
+	STORE(doublings, wanted < most ? wanted : most);
+	return wanted > most;
+}
+
+static void judge_tables(uint32_t sample_bytes)
+{
+	uint32_t live = budget_judge_room(budget.room, live_count(), live_capacity());
+	uint32_t arena = budget_judge_room(budget.room, LOAD(&region_layout.arena_used),
+					   region_layout.arena.bytes);
+
+	budget.room_is_more =
+		limit(&budget.room, live > arena ? live : arena, most_doublings(sample_bytes));
+}
+
+static void judge_cpu(uint32_t sample_bytes, uint64_t cpu_ppm)
+{
+	budget.cpu_is_more =
+		limit(&budget.cpu, budget_judge_cpu(budget.cpu, cpu_ppm, budget.max_cpu_ppm),
+		      budget.is_explicit ? MOST_DOUBLINGS : most_doublings(sample_bytes));
+}
+
+/* ---- looking ---------------------------------------------------------- */
+
+static uint64_t share(uint64_t used, uint64_t elapsed)
+{
+	return (uint64_t)((unsigned __int128)used * BUDGET_PPM / elapsed);
+}
+
+/* The shares of one core since the last look. */
+static void measure(void)
+{
+	uint64_t ticks = arch_ticks(), elapsed = ticks - budget.ticks;
+	struct budget_spent before = budget.spent;
 
 	budget.ticks = ticks;
-	budget.spent = spent;
-	if (!elapsed || elapsed > UINT64_MAX / 2) /* the counter went backwards: a machine moved */
-		return 0;
-	return (uint64_t)((unsigned __int128)used * BUDGET_PPM / elapsed);
+	budget.spent.recording = LOAD(&budget_spent.recording);
+	budget.spent.freeing = LOAD(&budget_spent.freeing);
+	if (!elapsed ||
+	    elapsed > UINT64_MAX / 2) { /* the counter went backwards: a machine moved */
+		before = budget.spent;
+		elapsed = 1;
+	}
+	STORE(&budget.cpu_ppm, share(budget.spent.recording - before.recording, elapsed));
+	STORE(&budget.free_cpu_ppm, share(budget.spent.freeing - before.freeing, elapsed));
 }
 
 static bool is_exact(uint32_t sample_bytes)
@@ -86,20 +135,23 @@ static bool is_exact(uint32_t sample_bytes)
 
 uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
 {
-	uint64_t cpu_ppm = measure();
+	uint64_t cpu_ppm = budget.cpu_ppm;
 
+	measure();
 	STORE(&budget.asked, sample_bytes);
 	if (anew || is_exact(sample_bytes)) {
 		STORE(&budget.cpu, 0);
 		STORE(&budget.room, 0);
+		budget.cpu_is_more = budget.room_is_more = false;
 	}
-	if (anew)
-		return 0; /* the measure is of what was before */
-	STORE(&budget.cpu_ppm, cpu_ppm);
+	if (anew) { /* the measure is of what was before */
+		STORE(&budget.cpu_ppm, cpu_ppm);
+		return 0;
+	}
 	if (!is_exact(sample_bytes)) {
-		STORE(&budget.cpu, budget_judge_cpu(budget.cpu, cpu_ppm, budget.max_cpu_ppm));
+		judge_cpu(sample_bytes, budget.cpu_ppm);
 		if (sample_bytes > 1)
-			STORE(&budget.room, judge_tables());
+			judge_tables(sample_bytes);
 	}
 	return budget.cpu > budget.room ? budget.cpu : budget.room;
 }
@@ -115,7 +167,7 @@ bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings)
 {
 	if (sample_bytes <= 1) /* a promise; or, with a bound that was named, nothing to double */
 		return false;
-	STORE(&budget.room, judge_tables());
+	judge_tables(sample_bytes);
 	*doublings = budget.cpu > budget.room ? budget.cpu : budget.room;
 	return tables_are_filling();
 }
@@ -125,7 +177,9 @@ static uint64_t spent_ns(void)
 	uint64_t ticks = arch_ticks() - budget.first_ticks;
 	uint64_t ns = control_monotonic_ns() - budget.first_ns;
 
-	return ticks ? (uint64_t)((unsigned __int128)LOAD(&budget_spent) * ns / ticks) : 0;
+	uint64_t spent = LOAD(&budget_spent.recording) + LOAD(&budget_spent.freeing);
+
+	return ticks ? (uint64_t)((unsigned __int128)spent * ns / ticks) : 0;
 }
 
 struct budget_state budget_get(void)
@@ -134,9 +188,11 @@ struct budget_state budget_get(void)
 
 	return (struct budget_state){
 		.cpu_ppm = LOAD(&budget.cpu_ppm),
+		.free_cpu_ppm = LOAD(&budget.free_cpu_ppm),
 		.cpu_ns = spent_ns(),
 		.max_cpu_ppm = is_exact(LOAD(&budget.asked)) ? 0 : budget.max_cpu_ppm,
 		.is_cpu = cpu && cpu >= room,
 		.is_room = room && room >= cpu,
+		.is_coarsest = budget.cpu_is_more || budget.room_is_more,
 	};
 }

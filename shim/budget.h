@@ -8,6 +8,15 @@
  * nothing gathered is lost or biased, because each block keeps the interval that
  * it was sampled at.
  *
+ * Only what a longer interval makes cheaper counts.  What it costs that sampled
+ * blocks are freed depends on how many there are already: it is measured apart,
+ * and raises nothing.
+ *
+ * A profile must stay good for something: the interval goes no further than
+ * BUDGET_COARSEST_BYTES (or the one asked for, where that is larger).  What is
+ * above a bound there is said, in status and profile.  Only where the user named
+ * CGOHEAP_MAX_CPU is that bound kept at any interval.
+ *
  * An interval of 1 is a promise of exact figures.  It is kept, whatever it costs,
  * unless CGOHEAP_MAX_CPU was given too.
  */
@@ -19,8 +28,13 @@
 
 #define BUDGET_PPM 1000000u /* of one core */
 
-/* Clock ticks spent recording, by all threads; only grows. */
-extern uint64_t budget_spent;
+#define BUDGET_COARSEST_BYTES (8u << 20)
+
+/* Clock ticks spent, by all threads; each only grows. */
+extern struct budget_spent {
+	uint64_t recording; /* allocations: what the interval decides */
+	uint64_t freeing;   /* sampled blocks */
+} budget_spent;
 
 /*
  * One record that took longer was interrupted: the processor was another's for
@@ -33,10 +47,10 @@ static inline uint64_t budget_begin(void)
 	return arch_ticks();
 }
 
-static inline void budget_end(uint64_t begun)
+static inline void budget_end(uint64_t *spent, uint64_t begun)
 {
 	uint64_t took = arch_ticks() - begun;
-	ADD(&budget_spent, took < BUDGET_LONGEST_TICKS ? took : BUDGET_LONGEST_TICKS);
+	ADD(spent, took < BUDGET_LONGEST_TICKS ? took : BUDGET_LONGEST_TICKS);
 }
 
 /* Once, in the constructor.  is_explicit: the user named the bound. */
@@ -57,14 +71,17 @@ bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings);
 
 /* The judgement alone: from the doublings so far, the share spent, the bound. */
 uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu_ppm);
-/* The doublings that tables of this size, filled so far, ask for. */
-uint32_t budget_judge_room(uint64_t used, uint64_t total);
+/* The doublings that tables of this size, filled so far, ask for; up at once, down when a
+ * sixteenth has become free, so that it does not go up and down at one block's coming and going. */
+uint32_t budget_judge_room(uint32_t doublings, uint64_t used, uint64_t total);
 
 struct budget_state {
-	uint64_t cpu_ppm;     /* in the last whole second that was looked at */
-	uint64_t cpu_ns;      /* spent since the shim started */
-	uint64_t max_cpu_ppm; /* 0: no bound, the interval is 1 */
-	bool is_cpu, is_room; /* what the interval is doubled for */
+	uint64_t cpu_ppm;      /* recording, in the last whole second that was looked at */
+	uint64_t free_cpu_ppm; /* the same of freeing sampled blocks */
+	uint64_t cpu_ns;       /* spent on both since the shim started */
+	uint64_t max_cpu_ppm;  /* 0: no bound, the interval is 1 */
+	bool is_cpu, is_room;  /* what the interval is doubled for */
+	bool is_coarsest;      /* and would be doubled further, were that of any use */
 };
 struct budget_state budget_get(void);
 

@@ -1,10 +1,15 @@
 /*
  * Sampled live blocks: chained hashing in 64 shards.
  *
- * One hash serves three purposes by its top bits: 6 choose the shard, 18 the
+ * One hash serves three purposes by its top bits: 6 choose the shard, 20 the
  * filter byte, as many as there are buckets the bucket.  So a shard owns a run
  * of buckets and a run of filter bytes, and its lock covers both; the filter
  * needs no atomic read-modify-write, only stores that free may read unlocked.
+ *
+ * Chains are read unlocked too (live_has).  A node that is taken out may come back
+ * in another chain while a reader stands on it, which would lead the reader astray:
+ * each shard counts its changes, before and after, and whoever saw it change knows
+ * nothing.  All stores of a change are releasing, all loads of a reader acquiring.
  */
 #include "live.h"
 
@@ -32,6 +37,7 @@ static struct shard {
 	struct lock lock;
 	uint32_t free; /* nodes that were used before, 1 + index */
 	uint64_t count;
+	uint32_t changes; /* odd: in the middle of one */
 } __attribute__((aligned(64))) shards[SHARDS];
 
 uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden"), aligned(4096)));
@@ -68,6 +74,20 @@ static struct node *node_at(uint32_t id)
 static bool is_node(uint32_t id)
 {
 	return id - 1 < LOAD(&nodes_used);
+}
+
+/* ---- changing a shard's chains ------------------------------------------ */
+
+static void change_begin(struct shard *s)
+{
+	lock_take(&s->lock);
+	STORE(&s->changes, s->changes + 1);
+}
+
+static void change_end(struct shard *s)
+{
+	STORE_REL(&s->changes, s->changes + 1);
+	lock_release(&s->lock);
 }
 
 /* ---- the filter: under the shard's lock -------------------------------- */
@@ -112,7 +132,7 @@ static uint32_t node_pop(struct shard *s)
 
 static void node_push(struct shard *s, uint32_t id)
 {
-	node_at(id)->next = s->free;
+	STORE_REL(&node_at(id)->next, s->free);
 	STORE(&s->free, id);
 }
 
@@ -167,13 +187,13 @@ static uint32_t *link_to(uint64_t address)
 			return link;
 		link = &node_at(*link)->next;
 	}
-	*link = 0;
+	STORE_REL(link, 0);
 	return link;
 }
 
 static void node_write(struct node *n, const struct live_block *block)
 {
-	n->address = block->address;
+	STORE_REL(&n->address, block->address);
 	n->size = block->size;
 	n->site = block->site;
 	n->interval = block->interval;
@@ -186,8 +206,8 @@ static void node_link(struct shard *s, uint32_t id)
 	uint64_t address = node_at(id)->address;
 	uint32_t *bucket = bucket_of(address);
 
-	node_at(id)->next = *bucket;
-	*bucket = id;
+	STORE_REL(&node_at(id)->next, *bucket);
+	STORE_REL(bucket, id);
 	STORE(&s->count, s->count + 1);
 	filter_raise(address);
 }
@@ -209,24 +229,24 @@ int live_put(const struct live_block *block, struct live_block *stale)
 	uint32_t id;
 	int replaced;
 
-	lock_take(&s->lock);
+	change_begin(s);
 	replaced = replace_stale(block, stale);
 	id = replaced ? 0 : node_pop(s);
 	if (!replaced && !id)
 		id = node_fresh();
 	if (!replaced && !id) {
-		lock_release(&s->lock);
+		change_end(s);
 		id = node_from_others();
 		if (!id)
 			return -1;
 		/* Nobody else records this address meanwhile: it is not the host's yet. */
-		lock_take(&s->lock);
+		change_begin(s);
 	}
 	if (id) {
 		node_write(node_at(id), block);
 		node_link(s, id);
 	}
-	lock_release(&s->lock);
+	change_end(s);
 	return replaced;
 }
 
@@ -237,7 +257,7 @@ static uint32_t node_unlink(struct shard *s, const void *p, struct live_block *o
 	uint32_t id = *link;
 
 	if (id) {
-		*link = node_at(id)->next;
+		STORE_REL(link, node_at(id)->next);
 		*out = block_of(node_at(id));
 		STORE(&s->count, s->count - 1);
 		filter_lower((uint64_t)p);
@@ -250,11 +270,11 @@ bool live_take(const void *p, struct live_block *out)
 	struct shard *s = shard_of((uint64_t)p);
 	uint32_t id;
 
-	lock_take(&s->lock);
+	change_begin(s);
 	id = node_unlink(s, p, out);
 	if (id)
 		node_push(s, id);
-	lock_release(&s->lock);
+	change_end(s);
 	return id;
 }
 
@@ -263,9 +283,9 @@ uint32_t live_hold(const void *p, struct live_block *out)
 	struct shard *s = shard_of((uint64_t)p);
 	uint32_t id;
 
-	lock_take(&s->lock);
+	change_begin(s);
 	id = node_unlink(s, p, out);
-	lock_release(&s->lock);
+	change_end(s);
 	return id;
 }
 
@@ -273,21 +293,42 @@ void live_restore(uint32_t held)
 {
 	struct shard *s = shard_of(node_at(held)->address);
 
-	lock_take(&s->lock);
+	change_begin(s);
 	node_link(s, held);
-	lock_release(&s->lock);
+	change_end(s);
 }
 
 void live_drop(uint32_t held)
 {
 	struct shard *s = shard_of(node_at(held)->address);
 
-	lock_take(&s->lock);
+	change_begin(s);
 	node_push(s, held);
-	lock_release(&s->lock);
+	change_end(s);
 }
 
 /* ---- readers ------------------------------------------------------------ */
+
+/* A chain this long is of a table that was written over, or its reader went astray. */
+#define MAX_PROBE 64
+
+bool live_has(const void *p)
+{
+	const struct shard *s = shard_of((uint64_t)p);
+	const struct node *nodes;
+	uint32_t before, used, id;
+	int left = MAX_PROBE;
+
+	if (unlikely(!LOAD_ACQ(&region)))
+		return false;
+	nodes = node_at(1);
+	used = LOAD(&nodes_used);
+	before = LOAD_ACQ(&s->changes);
+	for (id = LOAD_ACQ(bucket_of((uint64_t)p)); id; id = LOAD_ACQ(&nodes[id - 1].next))
+		if (id > used || LOAD_ACQ(&nodes[id - 1].address) == (uint64_t)p || !left--)
+			return true;
+	return before & 1 || LOAD(&s->changes) != before;
+}
 
 uint64_t live_count(void)
 {
@@ -337,7 +378,7 @@ uint32_t live_tick_now(void)
 void live_after_fork_in_child(void)
 {
 	for (size_t i = 0; i < SHARDS; i++)
-		shards[i].lock = (struct lock){0};
+		shards[i] = (struct shard){.free = shards[i].free, .count = shards[i].count};
 }
 
 void live_before_fork(void)

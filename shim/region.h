@@ -56,8 +56,9 @@ extern struct region_header *region; /* NULL until region_init succeeded */
 extern struct region_header region_layout;
 
 /*
- * max_bytes bounds all of the shim's memory (CGOHEAP_MAX_MEMORY): three quarters
- * of it become the region, mapped and laid out here; the rest is left to scratch.
+ * max_bytes bounds all of the shim's memory (CGOHEAP_MAX_MEMORY).  The filter of
+ * live blocks (live.h) is in it; of the rest, three quarters become the region,
+ * mapped and laid out here, and a quarter is left to scratch.
  * Once, before any hook records.  0, or -1 when the memory cannot be had: the
  * shim then stays passive.
  */

@@ -175,7 +175,9 @@ static void write_memory(struct json *j)
 	uint64_t resident = region ? region_resident_bytes() : UNKNOWN;
 	json_known(j, "resident_bytes", resident != UNKNOWN, resident);
 	json_known(j, "max_bytes", region != NULL,
-		   region ? region_layout.region_bytes + region_scratch_max_bytes() : 0);
+		   region ? region_layout.region_bytes + region_scratch_max_bytes() +
+				    sizeof live_filter
+			  : 0);
 	json_close(j);
 	json_number(j, "threads", sample_threads());
 }
@@ -186,8 +188,10 @@ static void write_overhead(struct json *j)
 	json_open(j, "overhead");
 	json_millionths(j, "cpu_ratio", true, b.cpu_ppm);
 	json_millionths(j, "max_cpu_ratio", b.max_cpu_ppm != 0, b.max_cpu_ppm);
+	json_millionths(j, "free_cpu_ratio", true, b.free_cpu_ppm);
 	json_number(j, "cpu_ns", b.cpu_ns);
 	json_string(j, "raised_for", b.is_cpu ? "cpu" : b.is_room ? "memory" : NULL);
+	json_bool(j, "at_coarsest", b.is_coarsest);
 	json_close(j);
 }
 
@@ -261,6 +265,7 @@ static void comment_add(struct comments *c, const char *format, ...)
 static void comment_interval(struct comments *c)
 {
 	struct control_state s = control_get();
+	struct budget_state budget = budget_get();
 	comment_add(c, "state: %s", status_state());
 	if (s.sample_bytes == 1)
 		comment_add(c, "every allocation");
@@ -268,12 +273,16 @@ static void comment_interval(struct comments *c)
 		comment_add(c, "sampled every %" PRIu32 " bytes on average", s.sample_bytes);
 	if (s.sample_bytes != s.configured_sample_bytes)
 		comment_add(c,
-			    "coarser than the %" PRIu32
-			    " bytes asked for, to keep recording within "
-			    "its bound on %s",
-			    s.configured_sample_bytes,
-			    budget_get().is_cpu ? "processor time (CGOHEAP_MAX_CPU)"
-						: "memory (CGOHEAP_MAX_MEMORY)");
+			    "WARNING: coarser than the %" PRIu32 " bytes asked for, %" PRIu32
+			    " times, to keep recording within its bound on %s",
+			    s.configured_sample_bytes, s.sample_bytes / s.configured_sample_bytes,
+			    budget.is_cpu ? "processor time (CGOHEAP_MAX_CPU)"
+					  : "memory (CGOHEAP_MAX_MEMORY)");
+	if (budget.is_coarsest)
+		comment_add(c,
+			    "WARNING: that bound is not kept: beyond %" PRIu32
+			    " bytes a profile would be of no use",
+			    s.sample_bytes);
 }
 
 static void comment_drops(struct comments *c)

@@ -88,7 +88,7 @@ static __attribute__((noinline)) void record(void *p, size_t size, uint32_t inte
 		record_block(p, size, interval, site);
 	else
 		ADD(&track_drops.stacks_full, 1);
-	budget_end(begun);
+	budget_end(&budget_spent.recording, begun);
 	errno = before;
 }
 
@@ -180,13 +180,11 @@ int track_posix_memalign(void **out, size_t alignment, size_t size)
  * The record goes before the block does: once freed, the address may be another
  * thread's next block, and its record must not be the one that is taken out.
  */
-void track_free(void *p)
+static __attribute__((noinline)) void free_sampled(void *p)
 {
 	struct live_block block;
 
-	if (unlikely(real_is_bootstrap(p)))
-		return;
-	if (p && tracking()) {
+	if (tracking()) {
 		if (unlikely(LOAD(&sample_self.busy))) {
 			count_reentered();
 		} else {
@@ -194,11 +192,22 @@ void track_free(void *p)
 			uint64_t begun = budget_begin();
 			if (live_take(p, &block))
 				forget(&block);
-			budget_end(begun);
+			budget_end(&budget_spent.freeing, begun);
 			sample_leave(before);
 		}
 	}
 	real.free(p);
+}
+
+/* Most that come here are other blocks, of the same filter byte as a sampled one. */
+void track_free(void *p)
+{
+	if (unlikely(real_is_bootstrap(p)))
+		return;
+	if (unlikely(live_has(p)))
+		free_sampled(p);
+	else
+		real.free(p);
 }
 
 /* ---- realloc: a free and an allocation, unless it fails ----------------- */
@@ -217,11 +226,11 @@ static void settle(uint32_t held, const struct live_block *old, const void *fres
 	}
 }
 
-static void *realloc_tracked(void *p, size_t size, uint32_t interval)
+static void *realloc_tracked(void *p, size_t size, uint32_t interval, bool is_sampled)
 {
 	uint8_t before = sample_enter();
 	struct live_block old;
-	uint32_t held = p ? live_hold(p, &old) : 0;
+	uint32_t held = is_sampled ? live_hold(p, &old) : 0;
 	void *fresh = real.realloc(p, size);
 
 	settle(held, &old, fresh, size);
@@ -234,19 +243,20 @@ static void *realloc_tracked(void *p, size_t size, uint32_t interval)
 void *track_realloc(void *p, size_t size)
 {
 	uint32_t interval;
+	bool is_sampled;
 
 	if (unlikely(real_is_bootstrap(p)))
 		return real_bootstrap_realloc(p, size);
 	/* Here for the old block alone, or also because the counter has run out. */
 	interval = sample_skip(size) ? 0 : take(size);
-	if (!tracking())
+	is_sampled = p && live_has(p);
+	if ((!interval && !is_sampled) || !tracking())
 		return real.realloc(p, size);
 	if (unlikely(LOAD(&sample_self.busy))) {
-		if (p && live_maybe(p))
-			count_reentered();
+		count_reentered();
 		return real.realloc(p, size);
 	}
-	return realloc_tracked(p, size, interval);
+	return realloc_tracked(p, size, interval, is_sampled);
 }
 
 /* ---- threads ------------------------------------------------------------ */

@@ -27,3 +27,22 @@ check() { # check NAME ROW ALLOWED: the row's count less the plain one's
 check dormant dormant $BUDGET_OFF
 check passive passive $BUDGET_OFF
 check sampling sampling $BUDGET.5
+
+# What frees of other blocks cost more where many blocks are recorded: those that meet a neighbour in the filter ask further.
+MISSES=200000
+ALLOWED=10
+misses() { # misses LIVE: instructions of all frees, less starting up
+	local frees
+	for frees in 0 $MISSES; do
+		valgrind --tool=callgrind --callgrind-out-file=build/test/misses build/unit/count_misses "$1" $frees 2>&1 |
+			sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
+	done | awk 'NR == 1 { none = $1 } NR == 2 { printf "%d", $1 - none }'
+}
+mkdir -p build/test
+none=$(misses 0) many=$(misses 100000)
+added=$(awk -v none="${none:-x}" -v many="${many:-x}" -v n=$MISSES 'BEGIN { printf "%.2f", (many - none) / n }')
+if [ -n "$none" ] && [ "$none" -gt $MISSES ] && awk -v n="$added" -v max=$ALLOWED 'BEGIN { exit !(n > 0 && n <= max) }'; then
+	echo "ok instructions/misses"
+else
+	echo "not ok instructions/misses: $added more a free at 100,000 live blocks than at none, want at most $ALLOWED ($none, $many)"
+fi

@@ -36,19 +36,28 @@ static void it_halves_one_step_at_a_time_and_only_when_calm(void **state)
 static void tables_that_fill_up_ask_for_ever_more(void **state)
 {
 	(void)state;
-	assert_int_equal(budget_judge_room(0, 1024), 0);
-	assert_int_equal(budget_judge_room(767, 1024), 0);
-	assert_int_equal(budget_judge_room(768, 1024), 1);
-	assert_int_equal(budget_judge_room(896, 1024), 2);
-	assert_int_equal(budget_judge_room(960, 1024), 3);
-	assert_int_equal(budget_judge_room(1024, 1024), 30);
-	assert_int_equal(budget_judge_room(2000, 1024), 30);
+	assert_int_equal(budget_judge_room(0, 0, 1024), 0);
+	assert_int_equal(budget_judge_room(0, 767, 1024), 0);
+	assert_int_equal(budget_judge_room(0, 768, 1024), 1);
+	assert_int_equal(budget_judge_room(0, 896, 1024), 2);
+	assert_int_equal(budget_judge_room(0, 960, 1024), 3);
+	assert_int_equal(budget_judge_room(0, 1024, 1024), 30);
+	assert_int_equal(budget_judge_room(0, 2000, 1024), 30);
+}
+
+static void a_block_more_or_less_does_not_change_it(void **state)
+{
+	(void)state;
+	assert_int_equal(budget_judge_room(1, 767, 1024), 1);
+	assert_int_equal(budget_judge_room(1, 704, 1024), 1);
+	assert_int_equal(budget_judge_room(1, 703, 1024), 0);
+	assert_int_equal(budget_judge_room(30, 0, 1024), 0);
 }
 
 /* All of a core since the last look: far above any bound. */
 static void spend_all(void)
 {
-	ADD(&budget_spent, UINT64_C(1) << 40);
+	ADD(&budget_spent.recording, UINT64_C(1) << 40);
 }
 
 static void a_new_interval_starts_from_itself(void **state)
@@ -84,6 +93,41 @@ static void an_interval_of_1_stays_exact_unless_a_bound_was_named(void **state)
 	assert_int_equal(budget_get().max_cpu_ppm, 10000);
 }
 
+/* A longer interval makes none of the frees to come cheaper. */
+static void what_frees_cost_raises_nothing(void **state)
+{
+	(void)state;
+	budget_init(10000, false);
+	budget_doublings(4096, true);
+	ADD(&budget_spent.freeing, UINT64_C(1) << 40);
+	assert_int_equal(budget_doublings(4096, false), 0);
+	assert_true(budget_get().free_cpu_ppm > 10000);
+	assert_true(budget_get().cpu_ppm < 10000);
+}
+
+static void it_goes_no_further_than_is_of_use_and_says_so(void **state)
+{
+	(void)state;
+	budget_init(10000, false);
+	budget_doublings(524288, true);
+	assert_false(budget_get().is_coarsest);
+	spend_all();
+	assert_int_equal(budget_doublings(524288, false), 4); /* 8 MiB */
+	assert_true(budget_get().is_cpu && budget_get().is_coarsest);
+	assert_int_equal(budget_doublings(524288, false), 3); /* and so it is soon back */
+	assert_false(budget_get().is_coarsest);
+	budget_doublings(16 << 20, true);
+	spend_all();
+	assert_int_equal(budget_doublings(16 << 20, false), 0);
+	assert_true(budget_get().is_coarsest);
+
+	budget_init(10000, true); /* who names the bound gets it */
+	budget_doublings(524288, true);
+	spend_all();
+	assert_true(budget_doublings(524288, false) > 4);
+	assert_false(budget_get().is_coarsest);
+}
+
 static void put_blocks(uint64_t from, uint64_t count)
 {
 	for (uint64_t i = from; i < from + count; i++) {
@@ -104,6 +148,10 @@ static void full_tables_coarsen_and_empty_ones_do_not(void **state)
 	assert_true(budget_get().is_room);
 	assert_false(budget_get().is_cpu);
 	assert_int_equal(budget_doublings(1, false), 0); /* exact */
+	live_take((void *)64, &out);
+	assert_int_equal(budget_doublings(4096, true), 0);
+	put_blocks(1, 1);
+	assert_int_equal(budget_doublings(4096, false), 1);
 	for (uint64_t i = 1; i <= live_capacity() / 4; i++)
 		live_take((void *)(i * 64), &out);
 	assert_int_equal(budget_doublings(4096, false), 0);
@@ -112,12 +160,12 @@ static void full_tables_coarsen_and_empty_ones_do_not(void **state)
 /* One that was interrupted for a second must not look like a second's work. */
 static void an_interrupted_record_counts_for_little(void **state)
 {
-	uint64_t before = budget_spent;
+	uint64_t spent = 0;
 	(void)state;
-	budget_end(budget_begin() - (UINT64_C(1) << 33));
-	assert_int_equal(budget_spent - before, BUDGET_LONGEST_TICKS);
-	budget_end(budget_begin());
-	assert_true(budget_spent - before < 2 * BUDGET_LONGEST_TICKS);
+	budget_end(&spent, budget_begin() - (UINT64_C(1) << 33));
+	assert_int_equal(spent, BUDGET_LONGEST_TICKS);
+	budget_end(&spent, budget_begin());
+	assert_true(spent < 2 * BUDGET_LONGEST_TICKS);
 }
 
 /* ---- through control ---------------------------------------------------- */
@@ -222,8 +270,11 @@ int main(void)
 		cmocka_unit_test(a_share_above_the_bound_doubles_as_often_as_it_takes),
 		cmocka_unit_test(it_halves_one_step_at_a_time_and_only_when_calm),
 		cmocka_unit_test(tables_that_fill_up_ask_for_ever_more),
+		cmocka_unit_test(a_block_more_or_less_does_not_change_it),
 		cmocka_unit_test(a_new_interval_starts_from_itself),
 		cmocka_unit_test(an_interval_of_1_stays_exact_unless_a_bound_was_named),
+		cmocka_unit_test(what_frees_cost_raises_nothing),
+		cmocka_unit_test(it_goes_no_further_than_is_of_use_and_says_so),
 		cmocka_unit_test(full_tables_coarsen_and_empty_ones_do_not),
 		cmocka_unit_test(an_interrupted_record_counts_for_little),
 		cmocka_unit_test(control_asks_once_a_second_and_obeys),

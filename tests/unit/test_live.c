@@ -38,6 +38,7 @@ static void takes_what_was_put(void)
 	CHECK(!live_take((void *)0x1000, &out) && !live_maybe((void *)0x1000));
 	CHECK(put(0x1000, 24) == 0 && put(0x2000, 48) == 0);
 	CHECK(live_maybe((void *)0x1000) && live_maybe((void *)0x2000) && live_count() == 2);
+	CHECK(live_has((void *)0x1000) && live_has((void *)0x2000) && !live_has((void *)0x3000));
 	CHECK(live_take((void *)0x1000, &out));
 	CHECK(out.address == 0x1000 && out.size == 24 && out.site == 7 && out.interval == 1 &&
 	      out.tick == 9);
@@ -143,12 +144,47 @@ static void a_pinned_address_is_never_let_through(void)
 	struct live_block out;
 
 	live_filter_pin((void *)0x1000); /* before there is a region */
-	CHECK(live_maybe((void *)0x1000));
+	CHECK(live_maybe((void *)0x1000) && !live_has((void *)0x1000));
 	CHECK(region_init(8 * MIB) == 0);
 	CHECK(put(0x1000, 1) == 0 && live_take((void *)0x1000, &out));
 	CHECK(live_maybe((void *)0x1000) && !live_take((void *)0x1000, &out));
 }
 CASE(a_pinned_address_is_never_let_through)
+
+/* A hit that is another block's is seen to be that, without the lock. */
+static void a_neighbour_in_the_filter_is_told_apart(void)
+{
+	struct live_block out;
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (uint64_t i = 0; i < 20; i++)
+		CHECK(put(colliding(79, 2 * i), i) == 0);
+	for (uint64_t i = 0; i < 20; i++) {
+		CHECK(live_has((void *)colliding(79, 2 * i)));
+		CHECK(live_maybe((void *)colliding(79, 2 * i + 1)));
+		CHECK(!live_has((void *)colliding(79, 2 * i + 1)));
+	}
+	CHECK(live_take((void *)colliding(79, 0), &out) && !live_has((void *)colliding(79, 0)));
+}
+CASE(a_neighbour_in_the_filter_is_told_apart)
+
+static bool had_in_the_middle;
+
+static void ask_in_the_middle(const struct live_block *b, void *arg)
+{
+	(void)b, (void)arg;
+	/* The lock is held: an answer at all shows that it is not asked for. */
+	had_in_the_middle = live_has((void *)0x1000) && !live_has((void *)0x1008);
+}
+
+static void no_lock_is_taken_to_see_what_is_there(void)
+{
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(put(0x1000, 1) == 0);
+	live_each(ask_in_the_middle, NULL);
+	CHECK(had_in_the_middle);
+}
+CASE(no_lock_is_taken_to_see_what_is_there)
 
 /* ---- many threads -------------------------------------------------------- */
 
@@ -174,7 +210,8 @@ static void step(struct worker *w, uint64_t r)
 		CHECK(live_maybe((void *)address));
 		return;
 	}
-	CHECK(live_maybe((void *)address)); /* no false negative, whatever the others do */
+	/* No false negative, whatever the others do. */
+	CHECK(live_maybe((void *)address) && live_has((void *)address));
 	if (r >> 40 & 1) {
 		CHECK(live_take((void *)address, &out) && out.size == w->sizes[i]);
 		w->sizes[i] = 0;
@@ -294,6 +331,8 @@ int main(void)
 		cmocka_unit_test(test_the_filter_counts_below_its_limit),
 		cmocka_unit_test(test_the_filter_sticks_at_its_limit),
 		cmocka_unit_test(test_a_pinned_address_is_never_let_through),
+		cmocka_unit_test(test_a_neighbour_in_the_filter_is_told_apart),
+		cmocka_unit_test(test_no_lock_is_taken_to_see_what_is_there),
 		cmocka_unit_test(test_agrees_with_a_model_under_threads),
 		cmocka_unit_test(test_locks_are_new_in_a_forked_child),
 		cmocka_unit_test(test_ticks_count_from_the_start),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "live.h"
 #include "region.h"
 
 static bool power_of_two(uint64_t n)
@@ -23,7 +24,7 @@ static void check_layout(size_t max_bytes)
 
 	CHECK(region->magic == REGION_MAGIC && region->version == REGION_VERSION);
 	CHECK(region->region_bytes <= max_bytes - max_bytes / 4);
-	CHECK(region_scratch_max_bytes() + region->region_bytes == max_bytes);
+	CHECK(region_scratch_max_bytes() + region->region_bytes + sizeof live_filter == max_bytes);
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		CHECK(tables[i]->offset >= end && tables[i]->offset % 64 == 0);
 		CHECK(tables[i]->bytes > 0);
@@ -34,7 +35,7 @@ static void check_layout(size_t max_bytes)
 	CHECK(power_of_two(region->live_buckets.bytes));
 	CHECK(region->rows.bytes >= 256 * KIB && region->rows.bytes <= MIB);
 	CHECK(region->ledger.bytes >= 256 * KIB && region->ledger.bytes <= 8 * MIB);
-	CHECK(region->arena.bytes >= region->region_bytes / 4);
+	CHECK(region->arena.bytes >= region->region_bytes / 5);
 	CHECK(region->pid == (uint32_t)getpid() && region->start_monotonic_ns);
 }
 

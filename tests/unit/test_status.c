@@ -150,8 +150,9 @@ static void test_whole_page(void **state)
 		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
 		 "\"threads\":0,"
-		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,\"cpu_ns\":0,"
-		 "\"raised_for\":null},"
+		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,"
+		 "\"free_cpu_ratio\":0.000000,\"cpu_ns\":0,"
+		 "\"raised_for\":null,\"at_coarsest\":false},"
 		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\"},"
 		 "\"socket\":null,\"tcp_port\":null,"
 		 "\"go_package\":{\"version\":null,\"missed\":0}}\n",
