@@ -44,6 +44,7 @@ SHIM_SRC := \
 	shim/goexe.c \
 	shim/goheap.c \
 	shim/golabels.c \
+	shim/gomodules.c \
 	shim/gostats.c \
 	shim/gosym.c \
 	shim/gotables.c \

@@ -15,6 +15,7 @@
 #include "control.h"
 #include "endpoint.h"
 #include "gostats.h"
+#include "gomodules.h"
 #include "gosym.h"
 #include "gotables.h"
 #include "ledger.h"
@@ -58,7 +59,7 @@ static void copy_text(char *out, size_t bytes, const char *text)
 
 static void write_go_tables(struct blackbox *box)
 {
-	const struct gotables *go = gosym_tables();
+	const struct gotables *go = &gomodules_get(0)->tables;
 	const struct gotable *tables[BLACKBOX_GO_TABLES] = {&go->names, &go->cutab, &go->filetab,
 							    &go->pctab, &go->funcs, &go->ftab,
 							    &go->gofunc};

@@ -163,7 +163,7 @@ static_assert(offsetof(struct blackbox, accounts) == 584, "region layout");
 /*
  * Makes the file and the region in it, in place of region_init.  0; or -1, after
  * one line on stderr where the recorder was asked for: the caller makes a region
- * without it.  Once, in the constructor, after gosym_init.
+ * without it.  Once, in the constructor, after gomodules_init.
  */
 int blackbox_open(const struct config *config);
 

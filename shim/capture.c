@@ -43,7 +43,6 @@ static bool in_shim(uint64_t pc)
 void capture_init(void)
 {
 	unwind_c_init();
-	unwind_go_init();
 }
 
 /* A walk in progress. */
@@ -56,8 +55,9 @@ struct walk {
 	struct regs regs; /* while in C */
 	bool exact;       /* regs.ip is an interrupted instruction */
 	struct go_cursor go;
-	uint64_t goroutine; /* the innermost; 0: none yet */
-	uint64_t labels;    /* what it has in g.labels */
+	uint64_t goroutine;            /* the innermost; 0: none yet */
+	uint64_t labels;               /* what it has in g.labels */
+	const struct gomodule *module; /* under whose runtime */
 };
 
 static void keep_frame(struct walk *w, uint64_t ip)
@@ -124,14 +124,14 @@ static enum side step_c(struct walk *w)
 		keep_frame(w, pc + 1);
 	switch (place.kind) {
 	case PLACE_ASMCGOCALL:
-		if (unwind_go_enter(&w->memory, sp, &w->go))
+		if (unwind_go_enter(&w->memory, pc, sp, &w->go))
 			return SIDE_GO;
 		return finish(w, CAPTURE_BAD_CROSSING);
 	case PLACE_C_IN_GO:
 		return search_go(w, CAPTURE_NO_CFI, false);
 	case PLACE_GO:
 	case PLACE_CROSSCALL2:
-		unwind_go_enter_at(w->regs.bp, sp, &w->go);
+		unwind_go_enter_at(pc, w->regs.bp, sp, &w->go);
 		return SIDE_GO;
 	case PLACE_GO_ROOT:
 		return finish(w, CAPTURE_COMPLETE_GO);
@@ -154,7 +154,8 @@ static enum side step_go(struct walk *w)
 
 	if (w->goroutine == 0 && w->go.g != 0) {
 		w->goroutine = w->go.g;
-		w->labels = golabels_of(&w->memory, w->goroutine);
+		w->module = w->go.module;
+		w->labels = golabels_of(&w->memory, w->module, w->goroutine);
 	}
 	if (w->go.record == 0)
 		return finish(w, CAPTURE_COMPLETE_GO);
@@ -177,7 +178,7 @@ static enum side step_go(struct walk *w)
 
 /* The labels of the innermost goroutine on the way; 0: none. */
 static __attribute__((noinline)) uint64_t follow(struct capture *c, const struct regs *regs,
-						 uint64_t leaf)
+						 uint64_t leaf, const struct gomodule **module)
 {
 	struct walk w = {.out = c, .regs = *regs};
 	enum side side = SIDE_C;
@@ -189,16 +190,18 @@ static __attribute__((noinline)) uint64_t follow(struct capture *c, const struct
 	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
 		side = side == SIDE_C ? step_c(&w) : step_go(&w);
 	order_frames(&w);
+	*module = w.module;
 	return w.labels;
 }
 
 /* After the walk, whose stack it may so have. */
-static __attribute__((noinline)) uint32_t intern_labels(uint64_t address)
+static __attribute__((noinline)) uint32_t intern_labels(const struct gomodule *module,
+							uint64_t address)
 {
 	struct memory memory = {.next = 0};
 	struct golabels labels;
 
-	switch (golabels_read(&memory, address, &labels)) {
+	switch (golabels_read(&memory, module, address, &labels)) {
 	case GOLABELS_READ:
 		return labelsets_intern(&labels);
 	case GOLABELS_BAD:
@@ -212,13 +215,14 @@ static __attribute__((noinline)) uint32_t intern_labels(uint64_t address)
 
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
+	const struct gomodule *module;
 	uint64_t labels;
 
 	c->labels = 0;
 	if (likely(memory_has_stack(WALK_STACK_BYTES))) {
-		labels = follow(c, regs, leaf);
+		labels = follow(c, regs, leaf, &module);
 		if (labels)
-			c->labels = intern_labels(labels);
+			c->labels = intern_labels(module, labels);
 		return;
 	}
 	c->frames[0] = leaf + 1;

@@ -60,7 +60,7 @@ static inline bool capture_end_is_complete(uint32_t end)
 	return end <= CAPTURE_COMPLETE_THREAD;
 }
 
-/* Once, in the constructor, after gosym_init: where the shim's own text lies. */
+/* Once, in the constructor, after gomodules_init: where the shim's own text lies. */
 void capture_init(void);
 
 #endif

@@ -86,17 +86,24 @@ static enum answer by_sections(const Elf64_Phdr *headers, size_t count)
 
 /* ---- all of it ---------------------------------------------------------- */
 
-static bool is_soon_searched(const Elf64_Phdr *headers, size_t count)
+static uint64_t data_bytes_of(const Elf64_Phdr *headers, size_t count)
 {
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < count; i++)
 		if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & PF_W))
 			bytes += headers[i].p_filesz;
-	return bytes <= MAX_SEARCH_BYTES;
+	return bytes;
 }
 
 bool goexe_may_be_go(const Elf64_Phdr *headers, size_t count, uint64_t bias)
 {
 	enum answer answer = has_note(headers, count, bias) ? YES : by_sections(headers, count);
-	return answer == YES || (answer == UNKNOWN && is_soon_searched(headers, count));
+	return answer == YES ||
+	       (answer == UNKNOWN && data_bytes_of(headers, count) <= MAX_SEARCH_BYTES);
+}
+
+bool goexe_library_may_be_go(const Elf64_Phdr *headers, size_t count, uint64_t bias,
+			     uint64_t data_bytes)
+{
+	return has_note(headers, count, bias) || data_bytes_of(headers, count) <= data_bytes;
 }

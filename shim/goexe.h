@@ -18,4 +18,9 @@
  */
 bool goexe_may_be_go(const Elf64_Phdr *headers, size_t count, uint64_t bias);
 
+/* The same of a library, without a system call: by its note alone, or by at most data_bytes
+ * of data to search. */
+bool goexe_library_may_be_go(const Elf64_Phdr *headers, size_t count, uint64_t bias,
+			     uint64_t data_bytes);
+
 #endif

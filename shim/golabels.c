@@ -2,13 +2,12 @@
 #include "golabels.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch.h"
 #include "goarena.h"
+#include "gomodules.h"
 #include "gosym.h"
-#include "gotables.h"
 
 /* g.labels by minor release, on 64-bit systems. */
 static const struct {
@@ -20,24 +19,22 @@ static const struct {
 	{25, 0x158, false}, {26, 0x160, false}, {27, 0x160, false},
 };
 
-uint32_t golabels_offset;
+/* Of each runtime, at the module that has it; 0: not read. */
+static struct known {
+	uint32_t offset;
+	bool is_map;
+	bool is_learned; /* whether that module's names have been looked through */
+} known[GOMODULES_MAX];
 
 static struct {
-	bool is_map;
-	const char *status;
+	const char *text;
 	char reason[128];
-} known;
+} status;
 
 /* ---- where they are ----------------------------------------------------- */
 
 #define SETTER         "runtime/pprof.runtime_setProfLabel"
 #define MAX_CODE_BYTES 512
-
-static void unknown(const char *why)
-{
-	snprintf(known.reason, sizeof known.reason, "unknown: %s", why);
-	known.status = known.reason;
-}
 
 /* The offset by which the program's own code sets the labels. */
 static bool offset_in_code(const struct gosym_func *f, uint32_t *offset)
@@ -48,44 +45,64 @@ static bool offset_in_code(const struct gosym_func *f, uint32_t *offset)
 			       bytes < MAX_CODE_BYTES ? bytes : MAX_CODE_BYTES, offset);
 }
 
-static void verify(uint32_t offset, bool is_map)
+/* "known", "none_used", or why they are not known. */
+static const char *learn(const struct gomodule *module, struct known *k, size_t release)
 {
 	struct gosym_func setter;
 	uint32_t in_code;
 
-	if (!gosym_lookup(SETTER, &setter))
-		known.status = "none_used";
-	else if (!offset_in_code(&setter, &in_code))
-		unknown("the code of " SETTER " is not as in the releases known");
-	else if (in_code != offset)
-		unknown("the code of " SETTER " has another offset than its release");
-	else {
-		known.status = "known";
-		known.is_map = is_map;
-		STORE(&golabels_offset, offset);
-	}
+	if (!gosym_lookup(module, SETTER, &setter))
+		return "none_used";
+	if (!offset_in_code(&setter, &in_code))
+		return "the code of " SETTER " is not as in the releases known";
+	if (in_code != releases[release].offset)
+		return "the code of " SETTER " has another offset than its release";
+	k->is_map = releases[release].is_map;
+	STORE_REL(&k->offset, in_code);
+	return "known";
+}
+
+/* A plugin runs under the program's runtime, and may be the only one with the code that sets. */
+static struct known *known_of(const struct gomodule *module)
+{
+	return &known[module->has_runtime ? module->index : 0];
+}
+
+static const char *learn_module(const struct gomodule *module)
+{
+	STORE(&known[module->index].is_learned, true);
+	for (size_t i = 0; i < COUNT_OF(releases); i++)
+		if (releases[i].minor == module->minor)
+			return learn(module, known_of(module), i);
+	return NULL;
+}
+
+static void say(const char *learned)
+{
+	const char *version = gosym_version();
+
+	status.text = learned;
+	if (learned && (strcmp(learned, "known") == 0 || strcmp(learned, "none_used") == 0))
+		return;
+	status.text = status.reason;
+	snprintf(status.reason, sizeof status.reason, "unknown: %s%s",
+		 learned ? learned : "Go release ",
+		 learned    ? ""
+		 : *version ? version
+			    : "not known");
 }
 
 void golabels_init(void)
 {
-	const char *version = gosym_version();
-	int minor = strncmp(version, "go1.", 4) == 0 ? atoi(version + 4) : 0;
-	char why[96];
-
-	memset(&known, 0, sizeof known);
-	golabels_offset = 0;
-	if (!gosym_is_go())
-		return;
-	for (size_t i = 0; i < COUNT_OF(releases); i++)
-		if (releases[i].minor == minor)
-			return verify(releases[i].offset, releases[i].is_map);
-	snprintf(why, sizeof why, "Go release %s", *version ? version : "not known");
-	unknown(why);
+	memset(known, 0, sizeof known);
+	status.text = NULL;
+	for (uint32_t i = gomodules_count(); i > 0; i--)
+		say(learn_module(gomodules_get(i - 1)));
 }
 
 const char *golabels_status(void)
 {
-	return known.status;
+	return status.text;
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -93,7 +110,7 @@ const char *golabels_status(void)
 /* Where labels and their texts lie, mostly: the heap and the program's constants. */
 static bool is_there(struct memory *memory, uint64_t address, uint64_t bytes)
 {
-	return goarena_holds(address, bytes) || gotables_hold(gosym_tables(), address, bytes) ||
+	return goarena_holds(address, bytes) || gomodules_hold(address, bytes) ||
 	       memory_holds(memory, address, bytes);
 }
 
@@ -277,14 +294,28 @@ enum golabels_result golabels_parse(struct memory *memory, uint64_t labels, bool
 	return out->count ? GOLABELS_READ : GOLABELS_NONE;
 }
 
-uint64_t golabels_across_pages(struct memory *memory, uint64_t g)
+/* Where g and its labels lie on two pages. */
+static uint64_t read_across(struct memory *memory, uint64_t at)
 {
-	uint64_t at = g + golabels_offset;
-
 	return are_words(memory, at, 1) ? word_at(at) : 0;
 }
 
-enum golabels_result golabels_read(struct memory *memory, uint64_t labels, struct golabels *out)
+uint64_t golabels_of(struct memory *memory, const struct gomodule *module, uint64_t g)
 {
-	return golabels_parse(memory, labels, known.is_map, out);
+	uint64_t at, labels;
+
+	if (unlikely(!LOAD(&known[module->index].is_learned)))
+		learn_module(module);
+	at = g + LOAD_ACQ(&known_of(module)->offset);
+	if (at == g)
+		return 0;
+	if (unlikely((g ^ at) & ~(uint64_t)(PAGE_BYTES - 1)))
+		return read_across(memory, at);
+	return memory_read(memory, at, &labels) ? labels : 0;
+}
+
+enum golabels_result golabels_read(struct memory *memory, const struct gomodule *module,
+				   uint64_t labels, struct golabels *out)
+{
+	return golabels_parse(memory, labels, known_of(module)->is_map, out);
 }

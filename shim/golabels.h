@@ -39,39 +39,32 @@ struct golabels {
 	struct golabel list[GOLABELS_MAX];
 };
 
-/* Once, in the constructor, after gosym_init. */
+struct gomodule;
+
+/* Once, in the constructor, after gomodules_init. */
 void golabels_init(void);
 
-/* "known", "none_used" or "unknown: why"; NULL: not a Go program. */
+/* Of the first module: "known", "none_used" or "unknown: why"; NULL: not a Go program. */
 const char *golabels_status(void);
 
 /*
- * What g.labels holds, of the goroutine at g, which stands still: it waits for the C
- * code that asks.  0: it runs under none, or they are not known.  Every sample asks
- * this, and mostly of a page that memory knows.
+ * What g.labels holds, of the goroutine at g under the module's runtime, which stands
+ * still: it waits for the C code that asks.  0: it runs under none, or they are not
+ * known.  Every sample asks this, and mostly of a page that memory knows.  Of a module
+ * it has not met it looks through the names first, once.
  *
  * All of these: any thread; lock-free, async-signal-safe; a word is read only where
  * it has been seen to be there.
  */
-extern uint32_t golabels_offset __attribute__((visibility("hidden"))); /* 0: not read */
-uint64_t golabels_across_pages(struct memory *memory, uint64_t g);
-static inline uint64_t golabels_of(struct memory *memory, uint64_t g)
-{
-	uint64_t at = g + LOAD(&golabels_offset), labels;
-
-	if (at == g)
-		return 0;
-	if (unlikely((g ^ at) & ~(uint64_t)(PAGE_BYTES - 1)))
-		return golabels_across_pages(memory, g);
-	return memory_read(memory, at, &labels) ? labels : 0;
-}
+uint64_t golabels_of(struct memory *memory, const struct gomodule *module, uint64_t g);
 
 enum golabels_result {
 	GOLABELS_NONE, /* an empty set */
 	GOLABELS_READ, /* *out holds until the goroutine runs on */
 	GOLABELS_BAD,  /* there is something, but not labels as we know them */
 };
-enum golabels_result golabels_read(struct memory *memory, uint64_t labels, struct golabels *out);
+enum golabels_result golabels_read(struct memory *memory, const struct gomodule *module,
+				   uint64_t labels, struct golabels *out);
 
 /* What golabels_read does; is_map: the layout up to Go 1.23.  For tests. */
 enum golabels_result golabels_parse(struct memory *memory, uint64_t labels, bool is_map,

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "gotables.h"
+#include "gomodules.h"
 
 /* runtime._func: offsets of the fields that are used. */
 enum {
@@ -25,73 +25,58 @@ enum {
 #define FUNCDATA_INL_TREE     3
 #define NONE                  UINT32_MAX
 
-/* Nothing found is an empty text: then no pc is in it, and nothing else is read. */
-static struct gotables go;
-static uint32_t known_wrapper_kind; /* 0 not looked for yet */
-
-static uint32_t func_bytes(void)
+static uint32_t func_bytes(const struct gotables *go)
 {
-	return go.is_1_20 ? FUNC_BYTES_1_20 : FUNC_BYTES_1_18;
-}
-
-int gosym_init(void)
-{
-	known_wrapper_kind = 0;
-	return gotables_find(&go) ? 0 : -1;
-}
-
-const struct gotables *gosym_tables(void)
-{
-	return &go;
+	return go->is_1_20 ? FUNC_BYTES_1_20 : FUNC_BYTES_1_18;
 }
 
 bool gosym_is_go(void)
 {
-	return go.etext != 0;
+	return gomodules_count() != 0;
 }
 
 const char *gosym_version(void)
 {
-	return go.version;
+	return gosym_is_go() ? gomodules_get(0)->tables.version : "";
 }
 
 /* ---- functions -------------------------------------------------------- */
 
 bool gosym_in_text(uint64_t pc)
 {
-	return pc - go.text < go.etext - go.text;
+	return gomodules_at(pc) != NULL;
 }
 
 /* ftab: {entry - text, offset of _func} ascending, and a last entry that only ends. */
-static bool ftab_entry(uint64_t index, uint32_t *entry, uint32_t *func)
+static bool ftab_entry(const struct gotables *go, uint64_t index, uint32_t *entry, uint32_t *func)
 {
-	return gotable_u32(&go.ftab, index * 8, entry) &&
-	       gotable_u32(&go.ftab, index * 8 + 4, func);
+	return gotable_u32(&go->ftab, index * 8, entry) &&
+	       gotable_u32(&go->ftab, index * 8 + 4, func);
 }
 
 /* A binary search: findfunctab would save some probes, and is one more table to trust. */
-static bool ftab_search(uint32_t pc_offset, uint64_t *index)
+static bool ftab_search(const struct gotables *go, uint32_t pc_offset, uint64_t *index)
 {
-	uint64_t low = 0, high = go.ftab.len / 8; /* entry(low) <= pc < entry(high) */
+	uint64_t low = 0, high = go->ftab.len / 8; /* entry(low) <= pc < entry(high) */
 	uint32_t entry, func;
-	if (!ftab_entry(0, &entry, &func) || entry > pc_offset)
+	if (!ftab_entry(go, 0, &entry, &func) || entry > pc_offset)
 		return false;
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
-		ftab_entry(middle, &entry, &func);
+		ftab_entry(go, middle, &entry, &func);
 		if (entry <= pc_offset)
 			low = middle;
 		else
 			high = middle;
 	}
 	*index = low;
-	return high < go.ftab.len / 8; /* the last entry is no function */
+	return high < go->ftab.len / 8; /* the last entry is no function */
 }
 
-static uint32_t func_u32(uint64_t func, uint32_t field)
+static uint32_t func_u32(const struct gotables *go, uint64_t func, uint32_t field)
 {
 	uint32_t value;
-	return gotable_u32(&go.funcs, func + field, &value) ? value : 0;
+	return gotable_u32(&go->funcs, func + field, &value) ? value : 0;
 }
 
 static bool has_prefix(const char *name, const char *prefix)
@@ -101,40 +86,30 @@ static bool has_prefix(const char *name, const char *prefix)
 
 bool gosym_find(uint64_t pc, struct gosym_func *out)
 {
+	struct gomodule *module = gomodules_at(pc);
+	const struct gotables *go;
 	uint64_t index;
 	uint32_t entry, end, func, next;
-	if (!gosym_in_text(pc) || !ftab_search((uint32_t)(pc - go.text), &index) ||
-	    !ftab_entry(index, &entry, &func) || !ftab_entry(index + 1, &end, &next) ||
-	    func > go.funcs.len || go.funcs.len - func < func_bytes())
+	if (!module)
+		return false;
+	go = &module->tables;
+	if (!ftab_search(go, (uint32_t)(pc - go->text), &index) ||
+	    !ftab_entry(go, index, &entry, &func) || !ftab_entry(go, index + 1, &end, &next) ||
+	    func > go->funcs.len || go->funcs.len - func < func_bytes(go))
 		return false;
 	*out = (struct gosym_func){
-		.entry = go.text + entry,
-		.end = go.text + end,
-		.name = gotable_string(&go.names, func_u32(func, FUNC_NAME)),
-		.func = go.funcs.bytes + func,
+		.entry = go->text + entry,
+		.end = go->text + end,
+		.name = gotable_string(&go->names, func_u32(go, func, FUNC_NAME)),
+		.module = module,
+		.func = func,
 	};
 	if (out->name == NULL || pc >= out->end)
 		return false;
 	/* Without a line table; but neither have the linker's markers (go:textfipsstart). */
-	out->is_c = func_u32(func, FUNC_PCFILE) == 0 && func_u32(func, FUNC_PCLN) == 0 &&
+	out->is_c = func_u32(go, func, FUNC_PCFILE) == 0 && func_u32(go, func, FUNC_PCLN) == 0 &&
 		    !has_prefix(out->name, "go:");
 	return true;
-}
-
-/* Where in the names this one is, whole: between two NULs.  NONE: it is not there. */
-static uint32_t name_offset(const char *name)
-{
-	const uint8_t *at = go.names.bytes, *end = at + go.names.len;
-	size_t bytes = strlen(name) + 1;
-
-	for (; at && at < end; at++) {
-		at = memmem(at, (size_t)(end - at), name, bytes);
-		if (at && (at == go.names.bytes || at[-1] == 0))
-			return (uint32_t)(at - go.names.bytes);
-		if (!at)
-			break;
-	}
-	return NONE;
 }
 
 /*
@@ -142,15 +117,16 @@ static uint32_t name_offset(const char *name)
  * place of a name that is there: that reads a tenth of what comparing the name of
  * each function would.
  */
-bool gosym_lookup(const char *name, struct gosym_func *out)
+bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_func *out)
 {
-	uint32_t wanted = name_offset(name), entry, func;
+	const struct gotables *go = &module->tables;
+	uint32_t wanted = gotables_name(go, name), entry, func;
 
-	if (wanted == NONE)
+	if (wanted == GOTABLES_NONE)
 		return false;
-	for (uint64_t i = 0; ftab_entry(i, &entry, &func); i++)
-		if (func_u32(func, FUNC_NAME) == wanted)
-			return gosym_find(go.text + entry, out);
+	for (uint64_t i = 0; ftab_entry(go, i, &entry, &func); i++)
+		if (func_u32(go, func, FUNC_NAME) == wanted)
+			return gosym_find(go->text + entry, out);
 	return false;
 }
 
@@ -177,14 +153,15 @@ bool gosym_is_c_name(const char *name)
  * delta, both varints (runtime/symtab.go, step).  Each pair is two bytes at
  * least, so that the table's length bounds the loop.
  */
-static bool pc_value(uint32_t start, uint64_t func_entry, uint64_t pc, int32_t *out)
+static bool pc_value(const struct gosym_func *f, uint32_t start, uint64_t pc, int32_t *out)
 {
-	uint64_t offset = start, at = func_entry;
+	const struct gotables *go = &f->module->tables;
+	uint64_t offset = start, at = f->entry;
 	uint32_t value = UINT32_MAX, value_delta, pc_delta;
 	if (start == 0)
 		return false;
-	for (bool first = true; gotable_varint(&go.pctab, &offset, &value_delta); first = false) {
-		if ((value_delta == 0 && !first) || !gotable_varint(&go.pctab, &offset, &pc_delta))
+	for (bool first = true; gotable_varint(&go->pctab, &offset, &value_delta); first = false) {
+		if ((value_delta == 0 && !first) || !gotable_varint(&go->pctab, &offset, &pc_delta))
 			return false;
 		value += (value_delta >> 1) ^ -(value_delta & 1);
 		at += pc_delta;
@@ -196,25 +173,21 @@ static bool pc_value(uint32_t start, uint64_t func_entry, uint64_t pc, int32_t *
 	return false;
 }
 
-static uint32_t func_offset(const struct gosym_func *f)
-{
-	return (uint32_t)((const uint8_t *)f->func - go.funcs.bytes);
-}
-
 static void func_file_line(const struct gosym_func *f, uint64_t pc, struct gosym_frame *frame)
 {
-	uint64_t func = func_offset(f);
+	const struct gotables *go = &f->module->tables;
+	uint64_t func = f->func;
 	int32_t file, line;
 	uint32_t file_offset;
 	frame->file = "";
 	frame->line = 0;
-	if (!pc_value(func_u32(func, FUNC_PCFILE), f->entry, pc, &file) ||
-	    !pc_value(func_u32(func, FUNC_PCLN), f->entry, pc, &line) || file < 0 || line < 0)
+	if (!pc_value(f, func_u32(go, func, FUNC_PCFILE), pc, &file) ||
+	    !pc_value(f, func_u32(go, func, FUNC_PCLN), pc, &line) || file < 0 || line < 0)
 		return;
-	uint64_t unit = func_u32(func, FUNC_CU);
-	if (!gotable_u32(&go.cutab, (unit + (uint32_t)file) * 4, &file_offset))
+	uint64_t unit = func_u32(go, func, FUNC_CU);
+	if (!gotable_u32(&go->cutab, (unit + (uint32_t)file) * 4, &file_offset))
 		return;
-	const char *path = gotable_string(&go.filetab, file_offset);
+	const char *path = gotable_string(&go->filetab, file_offset);
 	if (path == NULL)
 		return;
 	frame->file = path;
@@ -222,9 +195,9 @@ static void func_file_line(const struct gosym_func *f, uint64_t pc, struct gosym
 }
 
 /* runtime._func's last word: kind (abi.FuncID) in the low byte, number of funcdata in the high. */
-static uint32_t func_last(uint64_t func)
+static uint32_t func_last(const struct gotables *go, uint64_t func)
 {
-	return func_u32(func, func_bytes() - 4);
+	return func_u32(go, func, func_bytes(go) - 4);
 }
 
 /*
@@ -233,26 +206,29 @@ static uint32_t func_last(uint64_t func)
  * itself moves.  Looks at every name once, so the first caller pays; a race only
  * looks twice.
  */
-static uint32_t wrapper_kind(void)
+static uint32_t wrapper_kind(struct gomodule *module)
 {
-	uint32_t kind = LOAD(&known_wrapper_kind), entry, func;
-	for (uint64_t i = 0; kind == 0 && ftab_entry(i, &entry, &func); i++) {
-		const char *name = gotable_string(&go.names, func_u32(func, FUNC_NAME));
+	const struct gotables *go = &module->tables;
+	uint32_t kind = LOAD(&module->wrapper_kind), entry, func;
+	for (uint64_t i = 0; kind == 0 && ftab_entry(go, i, &entry, &func); i++) {
+		const char *name = gotable_string(&go->names, func_u32(go, func, FUNC_NAME));
 		if (name != NULL && strcmp(name, "runtime.systemstack") == 0)
-			kind = (func_last(func) & 0xff) + 2;
+			kind = (func_last(go, func) & 0xff) + 2;
 	}
 	kind = kind > 2 ? kind : NONE;
-	STORE(&known_wrapper_kind, kind);
+	STORE(&module->wrapper_kind, kind);
 	return kind;
 }
 
 /* The inline tree of a function: offset in gofunc, NONE when it has none. */
-static uint32_t inline_tree(uint64_t func)
+static uint32_t inline_tree(const struct gosym_func *f)
 {
-	uint64_t funcdata = func_bytes() + 4 * (uint64_t)func_u32(func, FUNC_NPCDATA);
+	const struct gotables *go = &f->module->tables;
+	uint64_t func = f->func;
+	uint64_t funcdata = func_bytes(go) + 4 * (uint64_t)func_u32(go, func, FUNC_NPCDATA);
 	uint32_t tree;
-	if (func_last(func) >> 24 <= FUNCDATA_INL_TREE ||
-	    !gotable_u32(&go.funcs, func + funcdata + 4 * FUNCDATA_INL_TREE, &tree))
+	if (func_last(go, func) >> 24 <= FUNCDATA_INL_TREE ||
+	    !gotable_u32(&go->funcs, func + funcdata + 4 * FUNCDATA_INL_TREE, &tree))
 		return NONE;
 	return tree;
 }
@@ -260,13 +236,14 @@ static uint32_t inline_tree(uint64_t func)
 /* The inlined call that pc belongs to: its offset in gofunc; false for the function's own code. */
 static bool inline_call(const struct gosym_func *f, uint32_t tree, uint64_t pc, uint64_t *call)
 {
-	uint64_t func = func_offset(f);
-	uint32_t entry_bytes = go.is_1_20 ? 16 : 20;
+	const struct gotables *go = &f->module->tables;
+	uint64_t func = f->func;
+	uint32_t entry_bytes = go->is_1_20 ? 16 : 20;
 	int32_t index;
-	if (tree == NONE || func_u32(func, FUNC_NPCDATA) <= PCDATA_INL_TREE_INDEX)
+	if (tree == NONE || func_u32(go, func, FUNC_NPCDATA) <= PCDATA_INL_TREE_INDEX)
 		return false;
-	uint32_t values = func_u32(func, func_bytes() + 4 * PCDATA_INL_TREE_INDEX);
-	if (!pc_value(values, f->entry, pc, &index) || index < 0)
+	uint32_t values = func_u32(go, func, func_bytes(go) + 4 * PCDATA_INL_TREE_INDEX);
+	if (!pc_value(f, values, pc, &index) || index < 0)
 		return false;
 	*call = tree + (uint64_t)index * entry_bytes;
 	return true;
@@ -276,26 +253,28 @@ static bool inline_call(const struct gosym_func *f, uint32_t tree, uint64_t pc, 
 static bool inline_read(const struct gosym_func *f, uint64_t call, struct gosym_frame *frame,
 			uint64_t *parent_pc)
 {
+	const struct gotables *go = &f->module->tables;
 	uint32_t kind, name, parent, start_line = 0;
-	if (!gotable_u32(&go.gofunc, call, &kind) ||
-	    !gotable_u32(&go.gofunc, call + (go.is_1_20 ? 4 : 12), &name) ||
-	    !gotable_u32(&go.gofunc, call + (go.is_1_20 ? 8 : 16), &parent) ||
-	    (go.is_1_20 && !gotable_u32(&go.gofunc, call + 12, &start_line)) ||
+	if (!gotable_u32(&go->gofunc, call, &kind) ||
+	    !gotable_u32(&go->gofunc, call + (go->is_1_20 ? 4 : 12), &name) ||
+	    !gotable_u32(&go->gofunc, call + (go->is_1_20 ? 8 : 16), &parent) ||
+	    (go->is_1_20 && !gotable_u32(&go->gofunc, call + 12, &start_line)) ||
 	    parent >= f->end - f->entry)
 		return false;
-	frame->function = gotable_string(&go.names, name);
+	frame->function = gotable_string(&go->names, name);
 	frame->start_line = start_line;
-	frame->is_wrapper = (kind >> (go.is_1_20 ? 0 : 16) & 0xff) == wrapper_kind();
+	frame->is_wrapper = (kind >> (go->is_1_20 ? 0 : 16) & 0xff) == wrapper_kind(f->module);
 	*parent_pc = f->entry + parent;
 	return frame->function != NULL;
 }
 
 static void func_read(const struct gosym_func *f, struct gosym_frame *frame)
 {
-	uint32_t func = func_offset(f);
+	const struct gotables *go = &f->module->tables;
+	uint64_t func = f->func;
 	frame->function = f->name;
-	frame->start_line = go.is_1_20 ? (int32_t)func_u32(func, FUNC_START_LINE) : 0;
-	frame->is_wrapper = (func_last(func) & 0xff) == wrapper_kind();
+	frame->start_line = go->is_1_20 ? (int32_t)func_u32(go, func, FUNC_START_LINE) : 0;
+	frame->is_wrapper = (func_last(go, func) & 0xff) == wrapper_kind(f->module);
 }
 
 size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max)
@@ -304,7 +283,7 @@ size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max)
 	uint64_t call, parent_pc;
 	if (max == 0 || !gosym_find(pc, &f))
 		return 0;
-	uint32_t tree = inline_tree(func_offset(&f));
+	uint32_t tree = inline_tree(&f);
 	for (size_t n = 0; n < max; n++) {
 		func_file_line(&f, pc, &frames[n]);
 		if (!inline_call(&f, tree, pc, &call) ||

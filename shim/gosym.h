@@ -1,31 +1,24 @@
 /*
- * Go's own symbols from the memory of the running program: runtime.moduledata
- * and pclntab, found through program headers alone, so that stripped and PIE
- * binaries of Go 1.18 to 1.27 are alike.
+ * Go's own symbols from the memory of the running program: the pclntab of each
+ * of its Go modules (gomodules.h), so that stripped and PIE binaries of Go 1.18 to
+ * 1.27 are alike.
  *
- * gosym_init runs once, in the constructor, before the Go runtime starts; all
- * else is read-only after it and safe anywhere, in a hook and in a signal
- * handler too.  All offsets that come from the tables are checked against their
- * bounds before they are followed; a table that does not add up answers "not
- * found".
+ * Only reads, and is safe anywhere, in a hook and in a signal handler too.  All
+ * offsets that come from the tables are checked against their bounds before they
+ * are followed; a table that does not add up answers "not found".
  */
 #ifndef CGOHEAP_GOSYM_H
 #define CGOHEAP_GOSYM_H
 
 #include "base.h"
 
-struct gotables;
+struct gomodule;
 
-/* Finds the main executable's moduledata.  0, or -1: not a Go program (or one we do not know). */
-int gosym_init(void);
+bool gosym_is_go(void); /* there is Go code in this process */
+/* Of the program, or else of the first Go library: "go1.26.8" from the build info; "" unknown */
+const char *gosym_version(void);
 
-bool gosym_is_go(void);          /* gosym_init found a Go program */
-const char *gosym_version(void); /* "go1.26.8" from the build info; "" unknown */
-
-/* Where the tables lie, for who reads them later in the file they came from. */
-const struct gotables *gosym_tables(void);
-
-/* Whether pc lies in runtime.text..etext (with internal linking, C functions too). */
+/* Whether pc lies in a module's runtime.text..etext (with internal linking, C functions too). */
 bool gosym_in_text(uint64_t pc);
 
 struct gosym_func {
@@ -33,18 +26,18 @@ struct gosym_func {
 	uint64_t end;     /* start of the next function */
 	const char *name; /* in the binary, NUL-terminated: "main.(*T).f", "runtime.asmcgocall" */
 	bool is_c;        /* compiled by a C compiler: see gosym_is_c_name */
-	/* internal, for gosym_frames */
-	const void *func;
+	struct gomodule *module;
+	uint64_t func; /* internal, for gosym_frames */
 };
 
 /* The function that holds pc.  False outside of text or where the tables do not add up. */
 bool gosym_find(uint64_t pc, struct gosym_func *out);
 
 /*
- * The function of that name.  False: it is not in the program.  Looks through all
- * names there are: not for hooks.
+ * The module's function of that name.  False: it has none.  Looks through all
+ * names there are: not for every sample.
  */
-bool gosym_lookup(const char *name, struct gosym_func *out);
+bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_func *out);
 
 /*
  * Whether a function inside Go's text is C: with internal linking the C

@@ -63,14 +63,8 @@ static bool image_bias(const Elf64_Phdr *headers, size_t count, uint64_t *bias)
 	return false;
 }
 
-static bool image_read(struct image *image)
+static void image_read(struct image *image, const Elf64_Phdr *headers, size_t count, uint64_t bias)
 {
-	const Elf64_Phdr *headers = (const Elf64_Phdr *)getauxval(AT_PHDR);
-	size_t count = getauxval(AT_PHNUM);
-	uint64_t bias;
-	if (headers == NULL || getauxval(AT_PHENT) != sizeof(*headers) ||
-	    !image_bias(headers, count, &bias) || !goexe_may_be_go(headers, count, bias))
-		return false;
 	for (size_t i = 0; i < count; i++) {
 		const Elf64_Phdr *h = &headers[i];
 		struct segment s = {
@@ -83,7 +77,6 @@ static bool image_read(struct image *image)
 		if (h->p_type == PT_LOAD && (h->p_flags & PF_R) && image->count < MAX_SEGMENTS)
 			image->segments[image->count++] = s;
 	}
-	return true;
 }
 
 /* From start to the end of its segment; empty outside of all of them. */
@@ -225,14 +218,42 @@ static void segments_keep(const struct image *image)
 	}
 }
 
-bool gotables_find(struct gotables *out)
+bool gotables_find_in(const Elf64_Phdr *headers, size_t count, uint64_t bias, struct gotables *out)
 {
 	struct image image = {.tables = out};
 
 	memset(out, 0, sizeof(*out));
-	if (!image_read(&image) || !image_scan(&image, moduledata_scan))
+	image_read(&image, headers, count, bias);
+	if (!image_scan(&image, moduledata_scan))
 		return false;
 	segments_keep(&image);
 	image_scan(&image, version_scan);
 	return true;
+}
+
+bool gotables_find(struct gotables *out)
+{
+	const Elf64_Phdr *headers = (const Elf64_Phdr *)getauxval(AT_PHDR);
+	size_t count = getauxval(AT_PHNUM);
+	uint64_t bias;
+
+	memset(out, 0, sizeof(*out));
+	return headers && getauxval(AT_PHENT) == sizeof(*headers) &&
+	       image_bias(headers, count, &bias) && goexe_may_be_go(headers, count, bias) &&
+	       gotables_find_in(headers, count, bias, out);
+}
+
+uint32_t gotables_name(const struct gotables *t, const char *name)
+{
+	const uint8_t *at = t->names.bytes, *end = at + t->names.len;
+	size_t bytes = strlen(name) + 1;
+
+	for (; at && at < end; at++) {
+		at = memmem(at, (size_t)(end - at), name, bytes);
+		if (at && (at == t->names.bytes || at[-1] == 0))
+			return (uint32_t)(at - t->names.bytes);
+		if (!at)
+			break;
+	}
+	return GOTABLES_NONE;
 }

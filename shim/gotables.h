@@ -13,6 +13,7 @@
 #ifndef CGOHEAP_GOTABLES_H
 #define CGOHEAP_GOTABLES_H
 
+#include <elf.h>
 #include <string.h>
 
 #include "base.h"
@@ -35,6 +36,13 @@ struct gotables {
 
 /* Those of the main executable, into *out.  False: none, or none that we know (1.18 to 1.27). */
 bool gotables_find(struct gotables *out);
+
+/* Those of a library that is loaded: its program headers, and where in memory its address 0 is. */
+bool gotables_find_in(const Elf64_Phdr *headers, size_t count, uint64_t bias, struct gotables *out);
+
+/* Where in the names this one is, whole.  Reads all of them: not for every sample. */
+#define GOTABLES_NONE UINT32_MAX
+uint32_t gotables_name(const struct gotables *t, const char *name);
 
 /* Whether all of the bytes lie in one of the executable's segments. */
 static inline bool gotables_hold(const struct gotables *t, uint64_t address, uint64_t bytes)

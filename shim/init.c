@@ -18,6 +18,7 @@
 #include "earlymaps.h"
 #include "forks.h"
 #include "golabels.h"
+#include "gomodules.h"
 #include "gosym.h"
 #include "interpose.h"
 #include "ledger.h"
@@ -51,7 +52,7 @@ static const char *why_not(struct config *config)
 
 	if (getauxval(AT_SECURE))
 		return "set-user-ID or capabilities";
-	is_go = gosym_init() == 0;
+	is_go = gomodules_init() == 0;
 	config_read(config, environ, true);
 	if (!is_go && !config->any_program)
 		return "not a Go program";

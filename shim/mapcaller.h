@@ -14,7 +14,7 @@
 #include "ledger.h"
 
 /*
- * Once, in the constructor, after gosym_init and real_resolve.  allocator: the real
+ * Once, in the constructor, after gomodules_init and real_resolve.  allocator: the real
  * malloc.  libc's own is nobody's allocator here: what it maps never passes a hook.
  */
 void mapcaller_init(uint64_t allocator);

@@ -10,6 +10,7 @@
 
 #include "cfi.h"
 #include "fde.h"
+#include "gomodules.h"
 #include "gosym.h"
 #include "region.h"
 #include "sys.h"
@@ -323,7 +324,12 @@ static void place_look_up(struct place *place, uint64_t pc)
 	*place = (struct place){.pc = pc, .generation = LOAD(&generation)};
 	if (!gosym_in_text(pc))
 		place_c(place, pc);
-	else if (gosym_find(pc, &function))
+	/* Code that no table describes may be that of a plugin, which nothing has told of. */
+	if (place->kind == PLACE_C_NO_CFI && gomodules_look(pc))
+		unwind_c_forget();
+	if (!gosym_in_text(pc))
+		return;
+	if (gosym_find(pc, &function))
 		place->kind = kind_of_go_function(&function);
 	else
 		place->kind = PLACE_C_IN_GO;

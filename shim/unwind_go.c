@@ -2,10 +2,10 @@
 #include "unwind_go.h"
 
 #include <elf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "gomodules.h"
 #include "gosym.h"
 #include "unwind_c.h"
 
@@ -18,27 +18,21 @@
 /* runtime/runtime2.go: the same in all of 1.21 to 1.27. */
 enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
 
-static struct {
-	/* asmcgocall saves {depth, g} at its stack pointer + this: 0 since 1.22, 40 in 1.21. */
-	uint64_t saved_at;
-	/* crosscall2 keeps its caller's registers in one frame record less in 1.21. */
-	bool double_record;
-	uint64_t m_curg; /* offset of m.curg: 0xc0 to 1.24, 0xb8 since */
-} layout;
-
-static int minor_version(const char *version)
+static bool is_1_21(const struct gomodule *module)
 {
-	return strncmp(version, "go1.", 4) == 0 ? atoi(version + 4) : 0;
+	return module->minor > 0 && module->minor <= 21;
 }
 
-void unwind_go_init(void)
+/* asmcgocall saves {depth, g} at its stack pointer + this. */
+static uint64_t saved_at(const struct gomodule *module)
 {
-	int minor = minor_version(gosym_version());
-	bool old = minor > 0 && minor <= 21;
+	return is_1_21(module) ? 40 : 0;
+}
 
-	layout.saved_at = old ? 40 : 0;
-	layout.double_record = !old;
-	layout.m_curg = minor > 0 && minor <= 24 ? 0xc0 : 0xb8;
+/* Of m.curg. */
+static uint64_t curg_at(const struct gomodule *module)
+{
+	return module->minor > 0 && module->minor <= 24 ? 0xc0 : 0xb8;
 }
 
 /* ---- the goroutine that a thread runs ----------------------------------- */
@@ -57,7 +51,7 @@ static bool read_current(struct memory *memory, uint64_t g, struct go_cursor *c)
 
 	return memory_read(memory, g + G_M, &m) && memory_read(memory, m + M_G0, &g0) &&
 	       memory_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
-	       memory_read(memory, m + layout.m_curg, &curg) &&
+	       memory_read(memory, m + curg_at(c->module), &curg) &&
 	       memory_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
 	       read_stack(memory, curg, &c->stack) && (c->g = curg);
 }
@@ -94,11 +88,8 @@ static uint64_t find_g_offset(struct memory *memory, struct go_cursor *c)
 	return 0;
 }
 
-/*
- * The goroutine that this thread runs, and its stack, while it is on its g0: the
- * chain leads there from systemstack.
- */
-static bool current_goroutine(struct memory *memory, struct go_cursor *c)
+/* The same of a program, whose linker alone knows where. */
+static bool current_of_program(struct memory *memory, struct go_cursor *c)
 {
 	static uint64_t g_offset;
 	uint64_t at = LOAD(&g_offset), g;
@@ -112,12 +103,23 @@ static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 	return at != 0;
 }
 
-/* ---- from C to Go ------------------------------------------------------ */
-
-static bool is_go_pc(uint64_t pc)
+/*
+ * The goroutine that this thread runs, and its stack, while it is on its g0: the
+ * chain leads there from systemstack.
+ */
+static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 {
-	return gosym_in_text(pc);
+	const struct gomodule *module = c->module;
+	uint64_t g;
+
+	for (uint32_t i = 0; i < module->tls_count; i++)
+		if (memory_read(memory, arch_thread_pointer() - module->tls[i], &g) && g != 0 &&
+		    read_current(memory, g, c))
+			return true;
+	return module->tls_count == 0 && current_of_program(memory, c);
 }
+
+/* ---- from C to Go ------------------------------------------------------ */
 
 /* The call came from a user goroutine: its stack's top less the saved depth is the record. */
 static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
@@ -130,19 +132,29 @@ static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
 	return true;
 }
 
-bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out)
+/* Where the cursor stands is called from Go code. */
+static bool is_called_by_go(struct memory *memory, const struct go_cursor *c)
 {
-	uint64_t first, g, return_pc;
+	uint64_t return_pc;
 
-	*out = (struct go_cursor){.thread_stack = sp};
-	if (!memory_read(memory, sp + layout.saved_at, &first) ||
-	    !memory_read(memory, sp + layout.saved_at + 8, &g))
+	return memory_read(memory, c->record + 8, &return_pc) && gosym_in_text(return_pc - 1);
+}
+
+bool unwind_go_enter(struct memory *memory, uint64_t pc, uint64_t sp, struct go_cursor *out)
+{
+	uint64_t saved, first, g;
+
+	unwind_go_enter_at(pc, 0, sp, out);
+	if (!out->module)
+		return false;
+	saved = sp + saved_at(out->module);
+	if (!memory_read(memory, saved, &first) || !memory_read(memory, saved + 8, &g))
 		return false;
 	if (g == 0)
 		out->record = first; /* already on the thread's stack: the old stack pointer */
 	else if (!enter_goroutine(memory, g, first, out))
 		return false;
-	return memory_read(memory, out->record + 8, &return_pc) && is_go_pc(return_pc - 1);
+	return is_called_by_go(memory, out);
 }
 
 /*
@@ -154,13 +166,13 @@ bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out)
 static bool enter_from_mmap(struct memory *memory, uint64_t pc, uint64_t sp, struct go_cursor *out)
 {
 	struct gosym_func f;
-	uint64_t was, return_pc;
+	uint64_t was;
 
 	if (!gosym_find(pc, &f) || strcmp(f.name, "runtime.callCgoMmap") != 0 ||
 	    !memory_read(memory, sp, &was) || was - sp >= 16)
 		return false;
-	unwind_go_enter_at(was + 16, sp, out);
-	return memory_read(memory, out->record + 8, &return_pc) && is_go_pc(return_pc - 1);
+	unwind_go_enter_at(pc, was + 16, sp, out);
+	return is_called_by_go(memory, out);
 }
 
 bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
@@ -169,24 +181,24 @@ bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out,
 		uint8_t kind;
 		if (!memory_read(memory, sp, pc))
 			return false;
-		if (!is_go_pc(*pc - 1))
+		if (!gosym_in_text(*pc - 1))
 			continue;
 		kind = unwind_c_place(*pc - 1).kind;
-		if (kind == PLACE_ASMCGOCALL && unwind_go_enter(memory, sp + 8, out))
+		if (kind == PLACE_ASMCGOCALL && unwind_go_enter(memory, *pc - 1, sp + 8, out))
 			return true;
 		if (kind == PLACE_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
 			return true;
 		if (kind == PLACE_GO_ROOT) {
-			unwind_go_enter_at(0, sp + 8, out);
+			unwind_go_enter_at(*pc - 1, 0, sp + 8, out);
 			return true;
 		}
 	}
 	return false;
 }
 
-void unwind_go_enter_at(uint64_t record, uint64_t sp, struct go_cursor *out)
+void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out)
 {
-	*out = (struct go_cursor){.record = record, .thread_stack = sp};
+	*out = (struct go_cursor){.record = record, .thread_stack = sp, .module = gomodules_at(pc)};
 }
 
 /* ---- Go frames --------------------------------------------------------- */
@@ -223,9 +235,10 @@ static bool may_follow(struct memory *memory, struct go_cursor *c, uint64_t next
  * right below its frame pointer b; since 1.22 the assembler's own frame record
  * makes that one record more.
  */
-static bool regs_at_crosscall(struct memory *memory, uint64_t b, struct regs *regs)
+static bool regs_at_crosscall(struct memory *memory, const struct gomodule *module, uint64_t b,
+			      struct regs *regs)
 {
-	uint64_t bp_at = layout.double_record ? b + 8 : b;
+	uint64_t bp_at = is_1_21(module) ? b : b + 8;
 
 	regs->sp = bp_at + 16;
 	return memory_read(memory, b - 40, &regs->bx) && memory_read(memory, b - 32, &regs->r12) &&
@@ -239,14 +252,17 @@ enum go_step unwind_go_step(struct memory *memory, struct go_cursor *c, uint64_t
 {
 	uint64_t next;
 
-	if (!memory_read(memory, c->record, &next) || !memory_read(memory, c->record + 8, pc) ||
-	    !is_go_pc(*pc - 1))
+	if (!memory_read(memory, c->record, &next) || !memory_read(memory, c->record + 8, pc))
+		return GO_STEP_BAD;
+	c->module = gomodules_at(*pc - 1);
+	if (!c->module)
 		return GO_STEP_BAD;
 	switch (unwind_c_place(*pc - 1).kind) {
 	case PLACE_GO_ROOT:
 		return GO_STEP_ROOT;
 	case PLACE_CROSSCALL2:
-		return regs_at_crosscall(memory, next, regs) ? GO_STEP_CROSSCALL : GO_STEP_BAD;
+		return regs_at_crosscall(memory, c->module, next, regs) ? GO_STEP_CROSSCALL
+									: GO_STEP_BAD;
 	default:
 		break;
 	}

@@ -13,6 +13,8 @@
 #include "base.h"
 #include "memory.h"
 
+struct gomodule;
+
 struct go_stack {
 	uint64_t lo, hi;
 };
@@ -22,17 +24,15 @@ struct go_cursor {
 	uint64_t record;       /* address of the frame record {caller's record, return pc} */
 	struct go_stack stack; /* of the goroutine; lo == hi: not known */
 	uint64_t g;            /* the goroutine; 0: not known */
+	const struct gomodule *module; /* whose code made the latest frame; its runtime's layouts */
 	uint64_t thread_stack; /* stack pointer on the thread's own stack: records lie above it */
 };
 
-/* Once, in the constructor after gosym_init: which of the layouts this Go has. */
-void unwind_go_init(void);
-
 /*
- * C code returned into runtime.asmcgocall with stack pointer sp: finds the
+ * C code returned to pc in a runtime.asmcgocall with stack pointer sp: finds the
  * goroutine's frame record of the call.  False: not as we know it.
  */
-bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out);
+bool unwind_go_enter(struct memory *memory, uint64_t pc, uint64_t sp, struct go_cursor *out);
 
 /*
  * For C code that keeps no unwind information (internal linking, assembly):
@@ -43,8 +43,9 @@ bool unwind_go_enter(struct memory *memory, uint64_t sp, struct go_cursor *out);
  */
 bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc);
 
-/* A Go frame reached by a plain call (callCgoMmap and the like): starts at its record, rbp. */
-void unwind_go_enter_at(uint64_t record, uint64_t sp, struct go_cursor *out);
+/* A Go frame, at pc, reached by a plain call (callCgoMmap and the like): starts at its record,
+ * rbp. */
+void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out);
 
 enum go_step {
 	GO_STEP_FRAME,     /* *pc is the return pc of one more Go frame */

@@ -36,7 +36,7 @@ var variants = []struct {
 }
 
 // What the program includes of the shim.
-var sources = []string{"arch*.h", "base.h", "elffile.[ch]", "elfsym.[ch]", "gosym.[ch]", "gotables.[ch]",
+var sources = []string{"arch*.h", "base.h", "elffile.[ch]", "elfsym.[ch]", "gomodules.[ch]", "gosym.[ch]", "gotables.[ch]",
 	"lock.[ch]", "modules.[ch]", "region.[ch]", "sort.[ch]", "symbolize.[ch]", "sys.h"}
 
 // overlay puts a file with a hash of the shim's sources into the program: go

@@ -13,6 +13,7 @@
 #include "arch.h"
 #include "gonote.h"
 #include "golabels.h"
+#include "gomodules.h"
 #include "gosym.h"
 
 /* ---- a Go heap of our own ------------------------------------------------- */
@@ -451,7 +452,7 @@ static void make_program(const char *version, const char *function)
 
 static bool status_is(const char *status)
 {
-	CHECK(gosym_init() == 0);
+	CHECK(gomodules_init() == 0);
 	golabels_init();
 	return strcmp(golabels_status(), status) == 0;
 }
@@ -494,20 +495,21 @@ static void found_in_the_goroutine(void)
 	labels = g[0x160 / 8] = (uint64_t)make_slice(2);
 	make_program("go1.27.1", SETTER);
 	CHECK(status_is("known"));
-	CHECK(golabels_of(&memory, (uint64_t)g) == labels);
-	CHECK(golabels_read(&memory, labels, &out) == GOLABELS_READ && out.count == 2);
+	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == labels);
+	CHECK(golabels_read(&memory, gomodules_get(0), labels, &out) == GOLABELS_READ &&
+	      out.count == 2);
 	g[0x160 / 8] = 0;
-	CHECK(golabels_of(&memory, (uint64_t)g) == 0);
+	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 0);
 	/* On the next page: one that is there, and one that is not. */
 	heap_end = (uint64_t *)(((uint64_t)g & ~UINT64_C(4095)) + 64);
 	g = heap_take(0x100 / 8);
 	g[0x160 / 8] = 4711;
-	CHECK(golabels_of(&memory, (uint64_t)g) == 4711);
+	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 4711);
 	heap_init();
-	CHECK(golabels_of(&memory, (uint64_t)heap_take(0x160 / 8)) == 0);
+	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)heap_take(0x160 / 8)) == 0);
 	make_program("go1.25.14", SETTER); /* with another release's code */
 	CHECK(!status_is("known"));
-	CHECK(golabels_of(&memory, (uint64_t)g) == 0); /* nothing is read */
+	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 0); /* nothing is read */
 }
 CASE(found_in_the_goroutine)
 

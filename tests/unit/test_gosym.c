@@ -1,5 +1,5 @@
 /*
- * Go's tables, made by hand in this program's data, where gosym_init looks for
+ * Go's tables, made by hand in this program's data, where gomodules_init looks for
  * them; then with every byte wrong.  Real binaries are tests/gosym's.
  */
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "gomodules.h"
 #include "gonote.h"
 #include "gosym.h"
 
@@ -194,7 +195,7 @@ static void check_inlining(void)
 static void check_layout(bool since_1_20, size_t gofunc_word)
 {
 	make(since_1_20, gofunc_word);
-	assert_int_equal(gosym_init(), 0);
+	assert_int_equal(gomodules_init(), 0);
 	assert_true(gosym_is_go());
 	assert_string_equal(gosym_version(), "go1.99.9");
 	check_inlining();
@@ -225,7 +226,7 @@ static void functions_c_and_wrappers(void **state)
 
 	(void)state;
 	make(true, 40);
-	assert_int_equal(gosym_init(), 0);
+	assert_int_equal(gomodules_init(), 0);
 	assert_true(gosym_find(text_at(127), &f));
 	assert_string_equal(f.name, "x_cgo_thing");
 	assert_true(f.is_c && f.entry == text_at(64) && f.end == text_at(128));
@@ -245,16 +246,18 @@ static void functions_by_name(void **state)
 
 	(void)state;
 	make(true, 40);
-	assert_int_equal(gosym_init(), 0);
-	assert_true(gosym_lookup("x_cgo_thing", &f));
+	assert_int_equal(gomodules_init(), 0);
+	assert_true(gosym_lookup(gomodules_get(0), "x_cgo_thing", &f));
 	assert_true(f.entry == text_at(64) && f.end == text_at(128));
-	assert_true(gosym_lookup("main.outer", &f)); /* the first there is */
+	assert_true(gosym_lookup(gomodules_get(0), "main.outer", &f)); /* the first there is */
 	assert_true(f.entry == text_at(0));
-	assert_true(gosym_lookup("runtime.systemstack", &f));
+	assert_true(gosym_lookup(gomodules_get(0), "runtime.systemstack", &f));
 	assert_true(f.entry == text_at(192) && f.end == text_at(TEXT_BYTES));
 	/* A part of a name, and a name of inlined calls only. */
-	assert_false(gosym_lookup("cgo_thing", &f) || gosym_lookup("main.oute", &f));
-	assert_false(gosym_lookup("main.inner", &f) || gosym_lookup("main.none", &f));
+	assert_false(gosym_lookup(gomodules_get(0), "cgo_thing", &f) ||
+		     gosym_lookup(gomodules_get(0), "main.oute", &f));
+	assert_false(gosym_lookup(gomodules_get(0), "main.inner", &f) ||
+		     gosym_lookup(gomodules_get(0), "main.none", &f));
 }
 
 static void outside_of_text(void **state)
@@ -265,7 +268,7 @@ static void outside_of_text(void **state)
 
 	(void)state;
 	make(true, 40);
-	assert_int_equal(gosym_init(), 0);
+	assert_int_equal(gomodules_init(), 0);
 	assert_true(gosym_in_text(text_at(0)) && gosym_in_text(text_at(TEXT_BYTES - 1)));
 	for (size_t i = 0; i < COUNT_OF(outside); i++) {
 		assert_false(gosym_in_text(outside[i]));
@@ -295,7 +298,7 @@ static void a_c_program_is_not_go(void **state)
 
 	(void)state;
 	memset(&fake, 0, sizeof fake);
-	assert_int_equal(gosym_init(), -1);
+	assert_int_equal(gomodules_init(), -1);
 	assert_false(gosym_is_go());
 	assert_string_equal(gosym_version(), "");
 	assert_false(gosym_in_text(text_at(0)) || gosym_find(text_at(0), &f));
@@ -310,7 +313,7 @@ static void versions_that_do_not_fit(void **state)
 		make(true, 40);
 		fake.build_info[15] = flags[i];
 		fake.build_info[32] = lengths[i];
-		assert_int_equal(gosym_init(), 0);
+		assert_int_equal(gomodules_init(), 0);
 		assert_string_equal(gosym_version(), "");
 	}
 }
@@ -337,7 +340,7 @@ static void spoil(size_t offset)
 
 	for (size_t i = 0; i < COUNT_OF(masks); i++) {
 		*byte ^= masks[i];
-		if (gosym_init() == 0)
+		if (gomodules_init() == 0)
 			ask_everything();
 		*byte ^= masks[i];
 	}
@@ -368,7 +371,7 @@ static void every_byte_wrong(void **state)
 			    offset >= offsetof(struct fake, module))
 				spoil(offset);
 		make(since_1_20, gofunc_word);
-		assert_int_equal(gosym_init(), 0);
+		assert_int_equal(gomodules_init(), 0);
 		check_inlining();
 	}
 }

@@ -3,6 +3,7 @@ package main
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../../shim -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Werror
+#include "gomodules.h"
 #include "gosym.h"
 
 // Frames of many pcs in one call: a cgo call a pc would be most of the test.
@@ -44,7 +45,7 @@ type answer struct {
 	symbols    []string // their names with type arguments, as runtime/pprof writes them
 }
 
-func initSymbols() bool     { return C.gosym_init() == 0 && bool(C.gosym_is_go()) }
+func initSymbols() bool     { return C.gomodules_init() == 0 && bool(C.gosym_is_go()) }
 func version() string       { return C.GoString(C.gosym_version()) }
 func inText(pc uint64) bool { return bool(C.gosym_in_text(C.uint64_t(pc))) }
 func isCName(name string) bool {

@@ -6,6 +6,7 @@
 
 #include "capture.h"
 #include "control.h"
+#include "gomodules.h"
 #include "gosym.h"
 #include "profile.h"
 #include "real.h"
@@ -20,7 +21,7 @@ static struct snapshot before;
 
 EXPORT int taker_init(void)
 {
-	if (gosym_init() || region_init(32 * MIB))
+	if (gomodules_init() || region_init(32 * MIB))
 		return -1;
 	real_resolve();
 	capture_init();
