@@ -26,8 +26,8 @@ type MemoryAccount struct {
 }
 
 // An Owner is who has a part of the RSS: go_heap, go_stacks, go_metadata, c_live,
-// c_retained, c_mmap, thread_stacks, program, libraries, mapped_files,
-// shared_memory, shim, kernel, untracked_mmap. A later library may know more.
+// c_retained, c_mmap, c_brk, file_copies, device_maps, thread_stacks, program, libraries,
+// mapped_files, shared_memory, shim, kernel, untracked_mmap. A later library may know more.
 type Owner struct {
 	Name   string `json:"name"`
 	Bytes  *int64 `json:"bytes"` // resident; nil: part of a neighbour's, which a warning names

@@ -38,6 +38,7 @@ type account struct {
 	Cgroup       cgroupStats  `json:"cgroup"`
 	ThreadStacks int64        `json:"thread_stacks"`
 	MmapTop      []mmapStack  `json:"c_mmap_top"`
+	MappedTop    []mappedPart `json:"mapped_top"`
 	Warnings     []string     `json:"warnings"`
 }
 
@@ -101,6 +102,13 @@ type mmapStack struct {
 	Frames []string `json:"frames"`
 }
 
+// mappedPart is one of the largest mappings of another owner, by who mapped it and what.
+type mappedPart struct {
+	Owner string  `json:"owner"`
+	File  *string `json:"file"`
+	mmapStack
+}
+
 // The owners' names, fixed by the interface.
 const (
 	goHeap        = "go_heap"
@@ -109,6 +117,9 @@ const (
 	cLive         = "c_live"
 	cRetained     = "c_retained"
 	cMmap         = "c_mmap"
+	cBrk          = "c_brk"
+	fileCopies    = "file_copies"
+	deviceMaps    = "device_maps"
 	threadStacks  = "thread_stacks"
 	programOwner  = "program"
 	librariesPart = "libraries"
@@ -120,7 +131,7 @@ const (
 
 var ownerLabels = map[string]string{
 	goHeap: "Go heap", goStacks: "goroutine stacks", goMetadata: "Go metadata", cLive: "C live", cRetained: "C retained",
-	cMmap: "C mmap", threadStacks: "thread stacks", librariesPart: "libraries", shimOwner: "cgoheap itself",
+	cMmap: "C mmap", cBrk: "C brk", threadStacks: "thread stacks", librariesPart: "libraries", shimOwner: "cgoheap itself",
 	untrackedMmap: "untracked mmap",
 }
 

@@ -87,6 +87,8 @@ func (e *explanation) details(o ownerPart) []string {
 			add(formatBytes(*o.Mapped) + " mapped and usable")
 		}
 		lines = append(lines, e.account.mmapLines()...)
+	case cBrk, fileCopies, deviceMaps, mappedFiles, sharedMemory:
+		lines = append(lines, e.account.mappedLines(o.Name)...)
 	case threadStacks:
 		add(countOf(int(e.account.ThreadStacks), "stack", "stacks") + mappedOf(o))
 	}

@@ -42,7 +42,7 @@ func frameName(name string) string {
 func (s *mmapStack) mapper() string {
 	for _, f := range s.Frames {
 		switch f {
-		case "mmap", "mmap64", "mremap", "mprotect":
+		case "mmap", "mmap64", "mremap", "mprotect", "sbrk", "brk":
 			continue
 		}
 		return frameName(f)
@@ -108,6 +108,34 @@ func (a *account) mmapLines() []string {
 	}
 	if left := len(stacks) - len(shown); left > 0 {
 		lines = append(lines, "and "+countOf(left, "stack more", "stacks more"))
+	}
+	return lines
+}
+
+// mappedParts are those of one owner, largest first.
+func (a *account) mappedParts(owner string) []mappedPart {
+	var parts []mappedPart
+	for _, p := range a.MappedTop {
+		if p.Owner == owner {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// mappedLines are for the table: the file, and who mapped it.
+func (a *account) mappedLines(owner string) []string {
+	parts := a.mappedParts(owner)
+	var lines []string
+	for _, p := range parts[:min(shownMmapStacks, len(parts))] {
+		line := formatBytes(p.Bytes)
+		if p.File != nil {
+			line += "  " + escapeName(*p.File)
+		}
+		if len(p.Frames) > 0 {
+			line += "  " + p.String()
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -128,6 +128,49 @@ func cMmapLarge(s *situation) string {
 		s.saveProfile(""))
 }
 
+func cBrkLarge(s *situation) string {
+	if !s.large(cBrk) {
+		return ""
+	}
+	return fmt.Sprintf("C code took %s by sbrk, past malloc: an allocator of a library's (dlmalloc and its kin) or a pool.%s "+
+		"The library's own statistics say what of it is in use.", s.of(s.has(cBrk)), s.largestPart(cBrk))
+}
+
+func fileCopiesLarge(s *situation) string {
+	if !s.large(fileCopies) {
+		return ""
+	}
+	return fmt.Sprintf("%s is copies of file pages that were mapped privately (MAP_PRIVATE) and written to.%s "+
+		"That is anonymous memory, not page cache: the kernel cannot take it back.", s.of(s.has(fileCopies)), s.largestPart(fileCopies))
+}
+
+func deviceMapsLarge(s *situation) string {
+	if !s.large(deviceMaps) {
+		return ""
+	}
+	return fmt.Sprintf("%s is memory of drivers and sockets that the program mapped: packet rings, io_uring, perf, GPU buffers.%s "+
+		"It goes when the mapping and the descriptor are closed.", s.of(s.has(deviceMaps)), s.largestPart(deviceMaps))
+}
+
+// largestPart says of an owner's largest mapping what it maps and who mapped it.
+func (s *situation) largestPart(owner string) string {
+	parts := s.account.mappedParts(owner)
+	if len(parts) == 0 {
+		return ""
+	}
+	text := " The largest part, " + formatBytes(parts[0].Bytes)
+	if parts[0].File != nil {
+		text += " of " + quoteName(*parts[0].File)
+	}
+	if len(parts[0].Frames) > 0 {
+		text += ", by " + parts[0].mapper()
+		if caller := parts[0].goCaller(); caller != "" {
+			text += " < " + caller
+		}
+	}
+	return text + "."
+}
+
 func threadStacksLarge(s *situation) string {
 	n := s.has(threadStacks)
 	if s.dominant != threadStacks && !s.atLeast(n, threadStackShare, threadStackBytes) {

@@ -87,6 +87,9 @@ var rules = []rule{
 	{"c_live_dominates", cLive, cLiveDominates},
 	{"c_retained", cRetained, cRetainedLarge},
 	{"c_mmap", cMmap, cMmapLarge},
+	{"c_brk", cBrk, cBrkLarge},
+	{"file_copies", fileCopies, fileCopiesLarge},
+	{"device_maps", deviceMaps, deviceMapsLarge},
 	{"go_heap_dominates", goHeap, goHeapDominates},
 	{"go_heap_free", goHeap, goHeapFree},
 	{"go_stacks", goStacks, goStacksLarge},
@@ -186,8 +189,8 @@ func (s *situation) of(n int64) string {
 }
 
 // judged are the owners that can dominate.
-var judged = []string{goHeap, goStacks, goMetadata, cLive, cRetained, cMmap, threadStacks, programOwner, mappedFiles,
-	sharedMemory, shimOwner, untrackedMmap}
+var judged = []string{goHeap, goStacks, goMetadata, cLive, cRetained, cMmap, cBrk, fileCopies, deviceMaps, threadStacks,
+	programOwner, mappedFiles, sharedMemory, shimOwner, untrackedMmap}
 
 // ranked are the owners, largest first.
 func (s *situation) ranked() []string {

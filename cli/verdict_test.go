@@ -13,7 +13,7 @@ func quiet() *situation {
 	a := &account{RSS: 1000 * mib, Owners: []ownerPart{
 		ten(goHeap), ten(goStacks), ten(goMetadata), ten(cLive), ten(cRetained), ten(cMmap), part(threadStacks, 50*mib),
 		part(programOwner, 70*mib), part(librariesPart, 30*mib), ten(mappedFiles), ten(sharedMemory),
-		part(shimOwner, 50*mib), part(untrackedMmap, 99*mib),
+		part(shimOwner, 50*mib), part(untrackedMmap, 99*mib), part(cBrk, 0), part(fileCopies, 0), part(deviceMaps, 0),
 	}, Unexplained: 1 * mib, ThreadStacks: 14, Time: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)}
 	a.Allocator.Name = "glibc"
 	a.Allocator.InUse, a.Allocator.Arenas = num(105*mib), num(37)
@@ -42,6 +42,16 @@ func (s *situation) set(name string, bytes int64) *situation {
 			o.Bytes = num(bytes)
 		}
 	}
+	return s
+}
+
+// mapped gives an owner one mapping with all it has.
+func (s *situation) mapped(owner, file string, frames ...string) *situation {
+	p := mappedPart{Owner: owner, mmapStack: mmapStack{Bytes: s.has(owner), Frames: frames}}
+	if file != "" {
+		p.File = &file
+	}
+	s.account.MappedTop = []mappedPart{p}
 	return s
 }
 
@@ -175,6 +185,24 @@ var verdictCases = []verdictCase{
 		"C code mapped 225.0 MiB (20 % of RSS) past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool. " +
 			"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use."},
 	{"c_mmap", "less than a fifth", changed(func(s *situation) { s.set(cMmap, 224*mib) }), ""},
+
+	{"c_brk", "a library's", changed(func(s *situation) {
+		s.set(cBrk, 900*mib).mapped(cBrk, "", "sbrk", "pool_grow", "main.loadIndex")
+	}),
+		"C code took 900.0 MiB (47 % of RSS) by sbrk, past malloc: an allocator of a library's (dlmalloc and its kin) or a pool. " +
+			"The largest part, 900.0 MiB, by pool_grow < main.loadIndex. The library's own statistics say what of it is in use."},
+	{"c_brk", "less than a fifth", changed(func(s *situation) { s.set(cBrk, 249*mib) }), ""},
+	{"file_copies", "a model", changed(func(s *situation) {
+		s.set(fileCopies, 900*mib).mapped(fileCopies, "/tmp/model.bin", "mmap", "patch", "main.loadModel")
+	}),
+		"900.0 MiB (47 % of RSS) is copies of file pages that were mapped privately (MAP_PRIVATE) and written to. " +
+			"The largest part, 900.0 MiB of \"/tmp/model.bin\", by patch < main.loadModel. That is anonymous memory, not page cache: " +
+			"the kernel cannot take it back."},
+	{"file_copies", "less than a fifth", changed(func(s *situation) { s.set(fileCopies, 249*mib) }), ""},
+	{"device_maps", "rings", changed(func(s *situation) { s.set(deviceMaps, 900*mib).mapped(deviceMaps, "socket", "mmap") }),
+		"900.0 MiB (47 % of RSS) is memory of drivers and sockets that the program mapped: packet rings, io_uring, perf, GPU buffers. " +
+			"The largest part, 900.0 MiB of \"socket\", by mmap. It goes when the mapping and the descriptor are closed."},
+	{"device_maps", "less than a fifth", changed(func(s *situation) { s.set(deviceMaps, 249*mib) }), ""},
 
 	{"go_heap_dominates", "in use", changed(func(s *situation) { s.set(goHeap, 900*mib) }),
 		"Go's own heap is 900.0 MiB (50 % of RSS). That is not C memory, and Go's profiler is the tool: `go tool pprof http://SERVICE/debug/pprof/heap`."},

@@ -18,6 +18,9 @@ static const char *const names[OWNER_COUNT] = {
 	[OWNER_C_LIVE] = "c_live",
 	[OWNER_C_RETAINED] = "c_retained",
 	[OWNER_C_MMAP] = "c_mmap",
+	[OWNER_C_BRK] = "c_brk",
+	[OWNER_FILE_COPIES] = "file_copies",
+	[OWNER_DEVICE_MAPS] = "device_maps",
 	[OWNER_THREAD_STACKS] = "thread_stacks",
 	[OWNER_PROGRAM] = "program",
 	[OWNER_LIBRARIES] = "libraries",
@@ -84,6 +87,66 @@ static void split_go(struct account_job *job)
 
 /* ---- the C allocator ---------------------------------------------------- */
 
+/* What two looks a moment apart may differ by. */
+#define HEAP_MARGIN (256 * KIB)
+
+/* What the main arena has from the system; UNKNOWN. */
+static uint64_t main_arena_bytes(const struct account_job *job)
+{
+	const struct allocator_stats *s = &job->out->allocator;
+	if (!allocator_is_glibc() || job->allocator_result != ALLOCATOR_OK ||
+	    s->system_bytes == UNKNOWN || s->mapped_bytes == UNKNOWN)
+		return UNKNOWN;
+	uint64_t arenas = s->system_bytes - lower(s->mapped_bytes, s->system_bytes);
+	return arenas - lower(job->glibc.heap_bytes, arenas);
+}
+
+/*
+ * The brk heap is not glibc's alone.  Where another took memory by sbrk and glibc went
+ * on above it, glibc counts the gap as its own and in use (sysmalloc, "foreign sbrk").
+ */
+static void take_out_gaps(struct account_job *job, uint64_t main_bytes)
+{
+	struct allocator_stats *s = &job->out->allocator;
+	if (main_bytes <= job->heap_bytes)
+		return;
+	uint64_t gaps = lower(main_bytes - job->heap_bytes, job->heap_others);
+	s->in_use_bytes -= lower(gaps, s->in_use_bytes);
+	s->system_bytes -= gaps;
+}
+
+/* And what of it glibc does not know of was taken where no hook sees it. */
+static void give_others_heap(struct account_job *job, uint64_t main_bytes)
+{
+	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
+	struct account_bytes *brk = &job->out->owners[OWNER_C_BRK];
+	if (job->heap_bytes <= main_bytes + HEAP_MARGIN ||
+	    job->heap_resident <= main_bytes + HEAP_MARGIN)
+		return;
+	uint64_t bytes = lower(job->heap_resident - main_bytes, pool->resident);
+	brk->resident += bytes;
+	brk->mapped += job->heap_bytes - main_bytes;
+	brk->exact = false;
+	pool->resident -= bytes;
+	pool->mapped -= lower(job->heap_bytes - main_bytes, pool->mapped);
+}
+
+/* Asked again where it matters: the heap may have grown since. */
+static void divide_heap(struct account_job *job)
+{
+	uint64_t main_bytes = main_arena_bytes(job);
+	if (main_bytes == UNKNOWN || !job->out->owners[OWNER_C_RETAINED].known)
+		return;
+	if (job->heap_resident > main_bytes + HEAP_MARGIN) {
+		job->allocator_result = allocator_read(&job->out->allocator);
+		main_bytes = main_arena_bytes(job);
+	}
+	if (main_bytes == UNKNOWN)
+		return;
+	take_out_gaps(job, main_bytes);
+	give_others_heap(job, main_bytes);
+}
+
 /* In use and free in the allocator's pools, without big blocks. */
 struct pool {
 	uint64_t resident, in_use, free; /* UNKNOWN */
@@ -97,8 +160,10 @@ static struct pool pool_of(const struct account_job *job)
 			 .free = s->free_bytes};
 	if (p.in_use != UNKNOWN && s->mapped_bytes != UNKNOWN)
 		p.in_use -= lower(s->mapped_bytes, p.in_use);
-	/* It does not say: what the samples say is the best there is. */
-	if (p.in_use == UNKNOWN && job->out->c_live_estimate_bytes != UNKNOWN)
+	/* It says what it has, and not what of that is in use: the samples are the best there is.
+	 */
+	if (p.in_use == UNKNOWN && job->out->c_live_estimate_bytes != UNKNOWN &&
+	    job->allocator_result != ALLOCATOR_SILENT)
 		p.in_use = (uint64_t)job->live.bytes;
 	return p;
 }
@@ -121,20 +186,49 @@ static uint64_t live_in_pool(const struct account_job *job, const struct pool *p
 	return estimate < low ? low : lower(estimate, high);
 }
 
+/* Of the pools' resident bytes, those that the allocator says it has neither in use nor free:
+ * what only looks like its own. */
+static uint64_t beyond_its_figures(const struct account_job *job, const struct pool *p)
+{
+	if (job->allocator_result != ALLOCATOR_OK || p->in_use == UNKNOWN || p->free == UNKNOWN)
+		return 0;
+	uint64_t has = p->in_use + p->free;
+	/* Others than glibc keep their own tables beside. */
+	uint64_t margin = allocator_is_glibc() ? MIB + has / 50 : 8 * MIB + has / 8;
+	return p->resident > has + margin ? p->resident - has : 0;
+}
+
+static void give_to_unknown(struct account_job *job, struct pool *p)
+{
+	uint64_t bytes = beyond_its_figures(job, p);
+	if (bytes == 0)
+		return;
+	job->out->owners[OWNER_C_RETAINED].resident -= bytes;
+	job->out->owners[OWNER_UNTRACKED_MMAP].resident += bytes;
+	job->out->owners[OWNER_UNTRACKED_MMAP].exact = false;
+	p->resident -= bytes;
+	add_warning(job, "memory that looks like the C allocator's is neither in use nor free by "
+			 "its own figures: it is in untracked_mmap");
+}
+
 /* Moves what is in use of the pools to c_live, where big blocks are already. */
 static void split_allocator(struct account_job *job)
 {
 	struct account_bytes *live = &job->out->owners[OWNER_C_LIVE];
 	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
 	struct pool p = pool_of(job);
-	uint64_t in_use = job->out->allocator.in_use_bytes, moved = p.resident;
+	uint64_t in_use = job->out->allocator.in_use_bytes, moved;
 	uint64_t mapped = live->mapped + pool->mapped;
 	if (!live->known || !pool->known) { /* of neither is it known where it lies */
 		live->known = pool->known = false;
 		return;
 	}
-	if (p.in_use == UNKNOWN) {
-		pool->known = false;
+	give_to_unknown(job, &p);
+	moved = p.resident;
+	if (job->allocator_result == ALLOCATOR_SILENT) {
+		pool->known = live->exact = false;
+	} else if (p.in_use == UNKNOWN) {
+		pool->known = live->exact = false;
 		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "
 				 "has all of it");
 	} else {
@@ -227,8 +321,9 @@ static void warn(struct account_job *job)
 		add_warning(job, "the C allocator's figures are of an earlier account: asking it "
 				 "takes long, and makes the program wait");
 	if (job->allocator_result == ALLOCATOR_SILENT)
-		add_warning(job, "the C allocator has no statistics that cgoheap knows: what is "
-				 "in use is estimated from the samples");
+		add_warning(job, "the library that answers malloc has no statistics that cgoheap "
+				 "knows: its memory is in c_mmap and c_brk, by who mapped it, and "
+				 "what of that is in use is not known");
 	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
 	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
 		add_warning(job, "not all of the C allocator's big blocks were found: the rest "
@@ -269,6 +364,7 @@ static int take(struct account_job *job)
 	procinfo_read_status(job->scratch, NULL, &a->process);
 	procinfo_read_cgroup(job->scratch, "", &a->cgroup);
 	measure_live(job);
+	divide_heap(job);
 	split_allocator(job);
 	split_go(job);
 	if (allocator_is_glibc())

@@ -32,6 +32,9 @@ enum account_owner {
 	OWNER_C_LIVE,
 	OWNER_C_RETAINED,
 	OWNER_C_MMAP,
+	OWNER_C_BRK,       /* taken by sbrk or brk past malloc */
+	OWNER_FILE_COPIES, /* pages of private file mappings that were written to */
+	OWNER_DEVICE_MAPS, /* rings and buffers of sockets, devices, io_uring, perf */
 	OWNER_THREAD_STACKS,
 	OWNER_PROGRAM,
 	OWNER_LIBRARIES,
@@ -123,6 +126,7 @@ struct account_part {
 	uint32_t site; /* of ledger parts; 0 none */
 	uint8_t owner; /* of the allocator's, OWNER_C_LIVE are big blocks, OWNER_C_RETAINED all else
 			*/
+	uint16_t file; /* place in account_parts.files; 0: none */
 };
 /* One sampled block in use, or one of a fair share of them where they are many. */
 struct account_block {
@@ -133,8 +137,11 @@ struct account_block {
 	uint32_t site;
 };
 struct account_parts {
-	struct account_part *list; /* ascending */
+	/* Ascending; disjoint, but for a private file mapping's clean pages and its copies. */
+	struct account_part *list;
 	size_t count;
+	const char **files; /* paths as /proc has them, by account_part.file; in scratch */
+	size_t file_count;
 	const struct account_block *blocks;
 	size_t block_count;
 };

@@ -60,6 +60,20 @@ static bool is_shared_memory(const struct smaps_mapping *m)
 	       begins(m->path, "/dev/shm/") || (m->shared && begins(m->path, "/dev/zero"));
 }
 
+/* Drivers' and sockets' buffers, and what the kernel makes for a descriptor: "socket:[123]",
+ * "anon_inode:[io_uring]", "/[aio]", "/dmabuf:", "/drm mm object", PCI's resource files. */
+static bool is_device(const struct smaps_mapping *m)
+{
+	static const char *const prefixes[] = {"/[",    "/dev/", "/dmabuf:", "/drm mm object",
+					       "/i915", "/sys/", "/proc/"};
+	if (m->path[0] != '/')
+		return m->path[0] != '[' && m->path[0] != 0;
+	for (size_t i = 0; i < COUNT_OF(prefixes); i++)
+		if (begins(m->path, prefixes[i]))
+			return !begins(m->path, "/dev/zero");
+	return false;
+}
+
 static const struct module *module_of(const struct account_job *job, const struct smaps_mapping *m)
 {
 	for (size_t i = 0; m->inode && i < job->modules.count; i++) {
@@ -106,10 +120,23 @@ enum account_owner account_claims_owner(const struct account_job *job,
 		return owner_by_label(m->path);
 	if (is_shared_memory(m))
 		return OWNER_SHARED_MEMORY;
-	/* "[vdso]", "[vvar]", "/[aio]", "anon_inode:[io_uring]", "socket:[123]" */
-	if (m->path[0] != '/' || m->path[1] == '[')
-		return OWNER_KERNEL;
-	return owner_of_file(job, m);
+	if (is_device(m))
+		return OWNER_DEVICE_MAPS;
+	return m->path[0] == '[' ? OWNER_KERNEL : owner_of_file(job, m);
+}
+
+/* Private mappings of /dev/zero are anonymous memory from the start. */
+enum account_owner account_claims_copies_owner(const struct smaps_mapping *m)
+{
+	return begins(m->path, "/dev/zero") ? OWNER_C_MMAP : OWNER_FILE_COPIES;
+}
+
+uint32_t account_claims_site(const struct account_job *job, const struct smaps_mapping *m)
+{
+	const struct claim *c = claims_find(&job->files, m->start);
+	if (!c && m->shared)
+		c = claims_find(&job->ledger, m->start);
+	return c ? c->site : 0;
 }
 
 /* ---- the ledger --------------------------------------------------------- */

@@ -27,7 +27,9 @@ struct account_job {
 	struct scratch *scratch;
 	struct account *out;
 	struct account_parts *parts;
-	size_t part_room;
+	size_t part_room, file_room;
+	/* Of [heap]: what no hook saw taken (bytes, and resident ones), and what one did. */
+	uint64_t heap_bytes, heap_resident, heap_others;
 	struct modules modules;
 	struct claims anonymous; /* private anonymous mappings that can be written to */
 	struct claims own;       /* the shim's, as of now */
@@ -55,6 +57,11 @@ bool account_claims_divide(const struct smaps_mapping *m);
 /* Of a mapping as a whole, or of what nobody claims in it. */
 enum account_owner account_claims_owner(const struct account_job *job,
 					const struct smaps_mapping *m);
+
+/* Whose the written pages of a private file mapping are. */
+enum account_owner account_claims_copies_owner(const struct smaps_mapping *m);
+/* Of a mapping that is not divided: who mapped its beginning; 0: not known. */
+uint32_t account_claims_site(const struct account_job *job, const struct smaps_mapping *m);
 
 /* 0, or -1 as above. */
 int account_pass(struct account_job *job);

@@ -166,10 +166,12 @@ static void write_cgroup(struct json *j, const struct cgroup_stats *c)
 	json_close(j);
 }
 
-/* ---- the largest C mappings, by who made them --------------------------- */
+/* ---- the largest mappings, by who made them ------------------------------ */
 
 /* An allocator of a library's own is a dozen frames deep before its caller shows. */
 #define TOP_FRAMES 64
+
+#define OTHERS_TOP 5
 
 static void write_frame(struct json *j, const struct profile_frame *f)
 {
@@ -185,38 +187,78 @@ static void write_frame(struct json *j, const struct profile_frame *f)
 	json_string(j, NULL, text);
 }
 
-static void write_top_site(struct json *j, const struct profile_job *job,
-			   const struct account_top *top)
+static void write_frames(struct json *j, const struct profile_job *job, uint32_t site)
 {
 	struct profile_frame frames[PROFILE_MAX_FRAMES];
-	size_t count =
-		top->site ? profile_frames(job, stack_at(site_at(top->site)->stack), frames) : 0;
-	json_open(j, NULL);
-	json_number(j, "bytes", top->resident);
-	json_number(j, "mapped_bytes", top->mapped);
+	size_t count = site ? profile_frames(job, stack_at(site_at(site)->stack), frames) : 0;
 	json_open_array(j, "frames");
 	for (size_t i = 0; i < count && i < TOP_FRAMES; i++)
 		write_frame(j, &frames[i]);
 	json_close_array(j);
-	json_close(j);
+}
+
+/* The largest of some owners, whose stacks are given names together. */
+struct tops {
+	struct account_top list[ACCOUNT_TOP + 5 * OTHERS_TOP];
+	uint8_t owners[ACCOUNT_TOP + 5 * OTHERS_TOP];
+	size_t count;
+};
+
+static void tops_add(struct tops *tops, struct scratch *scratch, const struct account_parts *parts,
+		     enum account_owner owner, size_t most)
+{
+	struct account_top found[ACCOUNT_TOP];
+	size_t count = account_top_read(scratch, parts, owner, found);
+	for (size_t i = 0; i < count && i < most; i++) {
+		if (owner != OWNER_C_MMAP && found[i].resident == 0)
+			return;
+		tops->owners[tops->count] = (uint8_t)owner;
+		tops->list[tops->count++] = found[i];
+	}
+}
+
+static void write_tops(struct json *j, const struct tops *tops, const struct profile_job *job,
+		       const struct account_parts *parts, bool mmap)
+{
+	for (size_t i = 0; i < tops->count; i++) {
+		const struct account_top *top = &tops->list[i];
+		if ((tops->owners[i] == OWNER_C_MMAP) != mmap)
+			continue;
+		json_open(j, NULL);
+		if (!mmap) {
+			json_string(j, "owner", account_owner_name(tops->owners[i]));
+			json_string(j, "file", top->file ? parts->files[top->file] : NULL);
+		}
+		json_number(j, "bytes", top->resident);
+		json_number(j, "mapped_bytes", top->mapped);
+		write_frames(j, job, top->site);
+		json_close(j);
+	}
 }
 
 static void write_top(struct json *j, struct scratch *scratch, const struct account_parts *parts)
 {
-	struct account_top sites[ACCOUNT_TOP];
-	size_t count = account_top_read(scratch, parts, sites);
-	struct tally tallies[ACCOUNT_TOP];
+	static const enum account_owner others[] = {OWNER_C_BRK, OWNER_FILE_COPIES,
+						    OWNER_DEVICE_MAPS, OWNER_MAPPED_FILES,
+						    OWNER_SHARED_MEMORY};
+	struct tops tops = {.count = 0};
+	struct tally tallies[COUNT_OF(tops.list)];
 	struct snapshot snapshot = {.tallies = tallies};
 	struct profile_options options = {.symbols = true};
 	struct profile_job job;
-	for (size_t i = 0; i < count; i++)
-		if (sites[i].site)
+	tops_add(&tops, scratch, parts, OWNER_C_MMAP, ACCOUNT_TOP);
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		tops_add(&tops, scratch, parts, others[i], OTHERS_TOP);
+	for (size_t i = 0; i < tops.count; i++)
+		if (tops.list[i].site)
 			tallies[snapshot.count++] =
-				(struct tally){.site = sites[i].site, .inuse_objects = 1};
+				(struct tally){.site = tops.list[i].site, .inuse_objects = 1};
 	profile_job_prepare(&job, scratch, &snapshot, &options);
 	json_open_array(j, "c_mmap_top");
-	for (size_t i = 0; i < count; i++)
-		write_top_site(j, &job, &sites[i]);
+	write_tops(j, &tops, &job, parts, true);
+	json_close_array(j);
+	json_open_array(j, "mapped_top");
+	write_tops(j, &tops, &job, parts, false);
 	json_close_array(j);
 }
 

@@ -40,6 +40,9 @@ static void cut_visit(void *arg, uint64_t start, uint64_t end, const struct clai
 	struct cut *cut = arg;
 	struct account_parts *p = cut->job->parts;
 	uint8_t owner = claim ? claim->what : account_claims_owner(cut->job, cut->mapping);
+	if (claim && owner == OWNER_C_MMAP && cut->mapping->path[0] == '[' &&
+	    strcmp(cut->mapping->path, "[heap]") == 0)
+		owner = OWNER_C_BRK;
 	uint32_t site = claim ? claim->site : 0;
 	struct account_part *last = p->count > cut->first ? &p->list[p->count - 1] : NULL;
 	if (last && last->owner == owner && last->site == site) {
@@ -50,6 +53,63 @@ static void cut_visit(void *arg, uint64_t start, uint64_t end, const struct clai
 	if (part)
 		*part = (struct account_part){
 			.start = start, .end = end, .owner = owner, .site = site};
+}
+
+/* What glibc has of [heap], and what others took there, as far as the hooks saw. */
+static void count_heap(struct account_job *job, const struct account_part *parts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bytes = parts[i].end - parts[i].start;
+		if (parts[i].owner == OWNER_C_BRK)
+			job->heap_others += bytes;
+		else if (parts[i].owner == OWNER_C_RETAINED) {
+			job->heap_bytes += bytes;
+			job->heap_resident += parts[i].resident;
+		}
+	}
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+#define MAX_FILES    UINT16_MAX
+#define FILES_LOOKED 64 /* mappings of one file are near each other */
+
+static bool files_make_room(struct account_job *job)
+{
+	struct account_parts *p = job->parts;
+	if (p->file_count < job->file_room)
+		return true;
+	size_t room = job->file_room ? 2 * job->file_room : 128;
+	const char **files = scratch_alloc(job->scratch, room * sizeof(*files));
+	if (!files)
+		return false;
+	files[0] = "";
+	if (p->file_count)
+		memcpy(files, p->files, p->file_count * sizeof(*files));
+	else
+		p->file_count = 1;
+	p->files = files;
+	job->file_room = room;
+	return true;
+}
+
+/* Place of the path in parts->files; 0: it has none, or there is no room. */
+static uint16_t file_index(struct account_job *job, const char *path)
+{
+	struct account_parts *p = job->parts;
+	if (strncmp(path, "socket:", 7) == 0)
+		path = "socket"; /* each has a number */
+	size_t bytes = strlen(path) + 1;
+	if (bytes == 1 || *path == '[' || !files_make_room(job) || p->file_count == MAX_FILES)
+		return 0;
+	for (size_t i = p->file_count, n = 0; i-- > 1 && n < FILES_LOOKED; n++)
+		if (strcmp(p->files[i], path) == 0)
+			return (uint16_t)i;
+	char *copy = scratch_alloc(job->scratch, bytes);
+	if (!copy)
+		return 0;
+	p->files[p->file_count] = memcpy(copy, path, bytes);
+	return (uint16_t)p->file_count++;
 }
 
 /* ---- residency ---------------------------------------------------------- */
@@ -159,20 +219,62 @@ static void give(struct account_job *job, const struct smaps_mapping *m,
 	}
 }
 
-static void take(struct account_job *job, const struct smaps_mapping *m)
+static void take_divided(struct account_job *job, const struct smaps_mapping *m)
 {
 	struct cut cut = {.job = job, .mapping = m, .first = job->parts->count};
-	job->out->mappings++;
-	job->out->rss_bytes += m->resident;
-	if (account_claims_divide(m))
-		account_claims_cut(job, m->start, m->end, cut_visit, &cut);
-	else
-		cut_visit(&cut, m->start, m->end, NULL);
+	account_claims_cut(job, m->start, m->end, cut_visit, &cut);
 	size_t count = job->parts->count - cut.first;
 	if (count == 0)
 		return;
 	measure_parts(job, m, job->parts->list + cut.first, count);
 	give(job, m, job->parts->list + cut.first, count);
+	if (strcmp(m->path, "[heap]") == 0)
+		count_heap(job, job->parts->list + cut.first, count);
+}
+
+static void take_whole(struct account_job *job, const struct smaps_mapping *m, uint8_t owner)
+{
+	struct account_part *part = part_new(job);
+	if (!part)
+		return;
+	*part = (struct account_part){.start = m->start,
+				      .end = m->end,
+				      .resident = m->resident,
+				      .site = account_claims_site(job, m),
+				      .file = file_index(job, m->path),
+				      .owner = owner};
+	give(job, m, part, 1);
+}
+
+/* What was written to a private mapping of a file is no page cache: anonymous memory, as all
+ * that is swapped of it. */
+static void take_file(struct account_job *job, const struct smaps_mapping *m, uint8_t owner)
+{
+	struct smaps_mapping clean = *m, copies = *m;
+	uint8_t copies_owner = account_claims_copies_owner(m);
+	copies.resident = m->anonymous < m->resident ? m->anonymous : m->resident;
+	copies.readable = copies.writable = copies.executable = false;
+	clean.resident -= copies.resident;
+	clean.huge = clean.lazy_free = clean.swapped = 0;
+	take_whole(job, &clean, owner);
+	take_whole(job, &copies, copies_owner);
+	job->out->owners[copies_owner].mapped += copies.resident;
+}
+
+static void take(struct account_job *job, const struct smaps_mapping *m)
+{
+	job->out->mappings++;
+	job->out->rss_bytes += m->resident;
+	if (account_claims_divide(m)) {
+		take_divided(job, m);
+		return;
+	}
+	enum account_owner owner = account_claims_owner(job, m);
+	bool is_file = owner == OWNER_MAPPED_FILES || owner == OWNER_SHARED_MEMORY;
+	if (is_file && !m->shared && m->anonymous + m->swapped > 0)
+		take_file(job, m, owner);
+	else
+		take_whole(job, m, owner);
 }
 
 int account_pass(struct account_job *job)

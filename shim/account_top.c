@@ -5,9 +5,14 @@
 
 #include "sort.h"
 
-/* Each site of c_mmap once, ascending by site; NULL: out of scratch. */
+static uint64_t key_of(const struct account_part *p)
+{
+	return (uint64_t)p->site << 16 | p->file;
+}
+
+/* Each site and file of the owner once; NULL: out of scratch. */
 static struct account_top *sum_sites(struct scratch *scratch, const struct account_parts *parts,
-				     size_t *count)
+				     enum account_owner owner, size_t *count)
 {
 	size_t n = 0;
 	struct sort_item *items = scratch_alloc(scratch, parts->count * sizeof(*items));
@@ -16,13 +21,13 @@ static struct account_top *sum_sites(struct scratch *scratch, const struct accou
 	if (!items || !sites)
 		return NULL;
 	for (size_t i = 0; i < parts->count; i++)
-		if (parts->list[i].owner == OWNER_C_MMAP)
-			items[n++] = (struct sort_item){.key = parts->list[i].site, .value = i};
+		if (parts->list[i].owner == owner)
+			items[n++] = (struct sort_item){.key = key_of(&parts->list[i]), .value = i};
 	sort_items(items, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct account_part *p = &parts->list[items[i].value];
-		if (*count == 0 || sites[*count - 1].site != p->site)
-			sites[(*count)++] = (struct account_top){.site = p->site};
+		if (i == 0 || items[i].key != items[i - 1].key)
+			sites[(*count)++] = (struct account_top){.site = p->site, .file = p->file};
 		sites[*count - 1].resident += p->resident;
 		sites[*count - 1].mapped += p->end - p->start;
 	}
@@ -46,10 +51,10 @@ static size_t keep_largest(struct account_top *sites, size_t count)
 }
 
 size_t account_top_read(struct scratch *scratch, const struct account_parts *parts,
-			struct account_top out[ACCOUNT_TOP])
+			enum account_owner owner, struct account_top out[ACCOUNT_TOP])
 {
 	size_t count;
-	struct account_top *sites = sum_sites(scratch, parts, &count);
+	struct account_top *sites = sum_sites(scratch, parts, owner, &count);
 	if (!sites)
 		return 0;
 	count = keep_largest(sites, count);

@@ -1,5 +1,5 @@
 /*
- * The largest of C's mappings past malloc in an account, by who made them.
+ * The largest parts of one owner in an account, by who made them and the file they map.
  */
 #ifndef CGOHEAP_ACCOUNT_TOP_H
 #define CGOHEAP_ACCOUNT_TOP_H
@@ -10,11 +10,13 @@
 
 struct account_top {
 	uint32_t site; /* stacks.h; 0: not known */
+	uint16_t file; /* account_parts.files; 0: none */
 	uint64_t resident, mapped;
 };
 
-/* Each site of c_mmap once, the most resident first.  How many; 0 too where scratch ran out. */
+/* Each site and file of the owner once, the most resident first.  How many; 0 too where scratch
+ * ran out. */
 size_t account_top_read(struct scratch *scratch, const struct account_parts *parts,
-			struct account_top out[ACCOUNT_TOP]);
+			enum account_owner owner, struct account_top out[ACCOUNT_TOP]);
 
 #endif

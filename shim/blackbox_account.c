@@ -89,7 +89,7 @@ static void write_top(struct blackbox_account *out, struct scratch *scratch,
 {
 	struct account_top top[ACCOUNT_TOP];
 
-	out->top_count = (uint32_t)account_top_read(scratch, parts, top);
+	out->top_count = (uint32_t)account_top_read(scratch, parts, OWNER_C_MMAP, top);
 	for (size_t i = 0; i < out->top_count; i++) {
 		out->top[i].site = top[i].site;
 		out->top[i].resident = top[i].resident;

@@ -65,6 +65,7 @@ static uint64_t heap_at(struct glibcheap *h, uint64_t address)
 	    head.bytes > head.usable_bytes || head.usable_bytes > HEAP_BYTES)
 		return 0;
 	h->arenas += is_first;
+	h->heap_bytes += head.bytes;
 	return address + head.usable_bytes;
 }
 

@@ -24,6 +24,7 @@ struct glibcheap {
 	struct claims found;   /* claim.what is an enum glibcheap_what */
 	struct claims unknown; /* what was looked at and is neither */
 	uint64_t arenas;       /* beside the main one */
+	uint64_t heap_bytes;   /* of their heaps, as their headers say */
 	uint64_t big_bytes;    /* sum of GLIBCHEAP_BIG */
 	bool failed;           /* scratch exhausted: something is missing */
 };

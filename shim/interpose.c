@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "bridge.h"
 #include "earlymaps.h"
@@ -213,6 +214,16 @@ EXPORT void *mremap(void *p, size_t old, size_t new, int flags, ...)
 EXPORT int madvise(void *p, size_t n, int advice)
 {
 	return real.madvise(p, n, advice);
+}
+
+EXPORT void *sbrk(intptr_t increment)
+{
+	return active() && increment ? track_sbrk(increment, CALLER) : real.sbrk(increment);
+}
+
+EXPORT int brk(void *to)
+{
+	return active() ? track_brk(to, CALLER) : real.brk(to);
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,

@@ -44,6 +44,22 @@ static bool same_module(uint64_t base, const char *symbol)
 	return address && dladdr(address, &info) && (uint64_t)info.dli_fbase == base;
 }
 
+/*
+ * Only an allocator that says what it has in use is taken for one: an engine that
+ * exports malloc (V8 with PartitionAlloc) maps other memory than malloc's, too, and
+ * which is which it does not tell.
+ */
+static bool has_statistics(uint64_t base)
+{
+	static const char *const functions[] = {"mallctl", "MallocExtension_GetNumericProperty",
+						"mi_process_info"};
+	bool found = false;
+	for (size_t i = 0; !found && i < COUNT_OF(functions); i++)
+		found = same_module(base, functions[i]);
+	dlerror(); /* ours to hear, not the host's */
+	return found;
+}
+
 void mapcaller_init(uint64_t malloc_address)
 {
 	Dl_info info;
@@ -53,6 +69,8 @@ void mapcaller_init(uint64_t malloc_address)
 		return;
 	base = (uint64_t)info.dli_fbase;
 	if (same_module(base, "gnu_get_libc_version"))
+		return;
+	if (!has_statistics(base))
 		return;
 	allocator.start = base;
 	allocator.end = module_end(base);

@@ -16,6 +16,7 @@
 /*
  * Once, in the constructor, after gomodules_init and real_resolve.  allocator: the real
  * malloc.  libc's own is nobody's allocator here: what it maps never passes a hook.
+ * One without statistics that we know is C code like any other.
  */
 void mapcaller_init(uint64_t allocator);
 

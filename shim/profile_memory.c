@@ -37,6 +37,13 @@ static void rows_add(struct rows *rows, uint8_t owner, uint32_t site, uint64_t b
 
 /* ---- what hangs below an owner ------------------------------------------ */
 
+static bool has_stacks(uint8_t owner)
+{
+	return owner == OWNER_C_LIVE || owner == OWNER_C_MMAP || owner == OWNER_C_BRK ||
+	       owner == OWNER_FILE_COPIES || owner == OWNER_DEVICE_MAPS ||
+	       owner == OWNER_THREAD_STACKS;
+}
+
 /* The parts of one owner, by site.  How many bytes that were. */
 static uint64_t rows_add_parts(struct rows *rows, struct scratch *scratch,
 			       const struct account_parts *parts, uint8_t owner)
@@ -173,7 +180,7 @@ static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct a
 		uint64_t with_stack = 0;
 		if (owner == OWNER_C_LIVE)
 			with_stack = rows_add_live(rows, a, &live, sum);
-		else if (owner == OWNER_C_MMAP || owner == OWNER_THREAD_STACKS)
+		else if (has_stacks(owner))
 			with_stack = rows_add_parts(rows, scratch, parts, owner);
 		rows_add(rows, owner, 0, a->owners[owner].resident - with_stack);
 	}
@@ -241,11 +248,6 @@ static uint64_t no_stack_of(struct writer *w)
 	if (!w->no_stack)
 		w->no_stack = profile_places_named(w->places, "[stack not known]");
 	return w->no_stack;
-}
-
-static bool has_stacks(uint8_t owner)
-{
-	return owner == OWNER_C_LIVE || owner == OWNER_C_MMAP || owner == OWNER_THREAD_STACKS;
 }
 
 static void write_sample(struct writer *w, const struct row *row)

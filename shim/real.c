@@ -195,6 +195,21 @@ static int raw_madvise(void *p, size_t n, int advice)
 	return (int)answer(sys_call(madvise, p, n, advice));
 }
 
+/* Where the break is, libc alone knows. */
+static void *no_sbrk(intptr_t increment)
+{
+	(void)increment;
+	errno = ENOMEM;
+	return (void *)-1;
+}
+
+static int no_brk(void *to)
+{
+	(void)to;
+	errno = ENOMEM;
+	return -1;
+}
+
 static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)
 {
 	(void)t, (void)a, (void)f, (void)arg;
@@ -329,6 +344,22 @@ static int first_madvise(void *p, size_t n, int advice)
 	return real.madvise(p, n, advice);
 }
 
+static void *first_sbrk(intptr_t increment)
+{
+	if (resolving)
+		return no_sbrk(increment);
+	real_resolve();
+	return real.sbrk(increment);
+}
+
+static int first_brk(void *to)
+{
+	if (resolving)
+		return no_brk(to);
+	real_resolve();
+	return real.brk(to);
+}
+
 static int first_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *),
 				void *arg)
 {
@@ -363,6 +394,8 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.mprotect = first_mprotect,
 	.mremap = first_mremap,
 	.madvise = first_madvise,
+	.sbrk = first_sbrk,
+	.brk = first_brk,
 	.pthread_create = first_pthread_create,
 	.dlclose = first_dlclose,
 };
@@ -398,6 +431,8 @@ void real_resolve(void)
 	RESOLVE(mprotect, raw_mprotect);
 	RESOLVE(mremap, raw_mremap);
 	RESOLVE(madvise, raw_madvise);
+	RESOLVE(sbrk, no_sbrk);
+	RESOLVE(brk, no_brk);
 	RESOLVE(pthread_create, no_pthread_create);
 	RESOLVE(dlclose, no_dlclose);
 	if (missing)

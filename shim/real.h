@@ -30,6 +30,8 @@ struct real {
 	int (*mprotect)(void *, size_t, int);
 	void *(*mremap)(void *, size_t, size_t, int, ...);
 	int (*madvise)(void *, size_t, int);
+	void *(*sbrk)(intptr_t);
+	int (*brk)(void *);
 	int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	int (*dlclose)(void *);
 };

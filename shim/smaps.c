@@ -68,9 +68,8 @@ static void take_figure(const char *line, struct smaps_mapping *m)
 		size_t bytes, field;
 	} figures[] = {
 #define FIGURE(text, member) {text, sizeof(text) - 1, offsetof(struct smaps_mapping, member)}
-		FIGURE("Rss:", resident),
-		FIGURE("AnonHugePages:", huge),
-		FIGURE("LazyFree:", lazy_free),
+		FIGURE("Rss:", resident),        FIGURE("AnonHugePages:", huge),
+		FIGURE("Anonymous:", anonymous), FIGURE("LazyFree:", lazy_free),
 		FIGURE("Swap:", swapped),
 #undef FIGURE
 	};
@@ -102,6 +101,7 @@ static bool clip(struct smaps_mapping *m, uint64_t seen_to)
 	uint64_t bytes = m->end - seen_to;
 	m->start = seen_to;
 	m->resident = m->resident < bytes ? m->resident : bytes;
+	m->anonymous = m->anonymous < bytes ? m->anonymous : bytes;
 	m->huge = m->huge < bytes ? m->huge : bytes;
 	m->lazy_free = m->lazy_free < bytes ? m->lazy_free : bytes;
 	m->swapped = m->swapped < bytes ? m->swapped : bytes;

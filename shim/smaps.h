@@ -23,6 +23,7 @@ struct smaps_mapping {
 	const char *path;
 	/* Bytes; 0 where this kernel has no such line. */
 	uint64_t resident, huge, lazy_free, swapped;
+	uint64_t anonymous; /* of resident: pages of no file, copies of a file's pages among them */
 };
 
 struct smaps {

@@ -146,9 +146,12 @@ static struct maker maker_of_mapping(const struct call *call, uint64_t address, 
 {
 	struct maker maker = {.kind = LEDGER_C};
 
-	if (!(flags & MAP_ANONYMOUS) || ((flags & MAP_FIXED) && inside_go(address, &maker.kind)))
+	if ((flags & MAP_ANONYMOUS) && (flags & MAP_FIXED) && inside_go(address, &maker.kind))
 		return maker;
-	return find_maker(call);
+	maker = find_maker(call);
+	if (!(flags & MAP_ANONYMOUS)) /* a device's or a file's: not Go's, nor the allocator's */
+		maker.kind = LEDGER_C;
+	return maker;
 }
 
 void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, uint64_t caller)
@@ -226,7 +229,9 @@ int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
 
 static uint32_t remap_site(const struct ledger_range *was, size_t bytes, uint64_t caller)
 {
-	if (was->kind != LEDGER_C || (was->flags & LEDGER_FILE))
+	if (was->flags & LEDGER_FILE)
+		return was->site;
+	if (was->kind != LEDGER_C)
 		return 0;
 	return track_map_site(bytes, ORIGIN_MMAP, (uint64_t)real.mremap, caller);
 }
@@ -285,4 +290,68 @@ void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_
 		remapped(&r, is_known ? &was : NULL, held, caller);
 	errno = before;
 	return got;
+}
+
+/* ---- sbrk, brk -------------------------------------------------------- */
+
+/* A page that the old end lies in stays with whoever had it. */
+static void brk_grew(uint64_t from, uint64_t to, uint64_t leaf, uint64_t caller)
+{
+	struct call call = {.size = to - from,
+			    .leaf = leaf,
+			    .caller = caller,
+			    .origin = ORIGIN_MMAP,
+			    .usable = true};
+	struct ledger_range range = {.start = ALIGN_UP(from, (uint64_t)PAGE_BYTES),
+				     .end = ALIGN_UP(to, (uint64_t)PAGE_BYTES),
+				     .tick = live_tick_now(),
+				     .flags = LEDGER_USABLE};
+	struct maker maker;
+
+	if (range.start >= range.end)
+		return;
+	maker = find_maker(&call);
+	range.site = maker.site;
+	range.kind = (uint8_t)maker.kind;
+	ledger_map(&range);
+}
+
+static uint32_t brk_hold(uint64_t to, uint64_t from)
+{
+	uint64_t start = ALIGN_UP(to, (uint64_t)PAGE_BYTES);
+	return start < from ? ledger_hold(start, from - start) : 0;
+}
+
+void *track_sbrk(intptr_t increment, uint64_t caller)
+{
+	uint64_t end = increment < 0 ? (uint64_t)real.sbrk(0) : 0;
+	uint32_t held = increment < 0 ? brk_hold(end + (uint64_t)increment, end) : 0;
+	void *was = real.sbrk(increment);
+	int before = errno;
+
+	if (was == (void *)-1)
+		ledger_restore(held);
+	else if (increment < 0)
+		ledger_drop(held);
+	else
+		brk_grew((uint64_t)was, (uint64_t)was + (uint64_t)increment, (uint64_t)real.sbrk,
+			 caller);
+	errno = before;
+	return was;
+}
+
+int track_brk(void *to, uint64_t caller)
+{
+	uint64_t was = (uint64_t)real.sbrk(0);
+	uint32_t held = brk_hold((uint64_t)to, was);
+	int result = real.brk(to), before = errno;
+
+	if (result)
+		ledger_restore(held);
+	else
+		ledger_drop(held);
+	if (!result && (uint64_t)to > was)
+		brk_grew(was, (uint64_t)to, (uint64_t)real.brk, caller);
+	errno = before;
+	return result;
 }

@@ -2,7 +2,7 @@
  * The slow halves of the hooks of the mmap family: the real call, and what the
  * ledger is to know of it (ledger.h has the order and why).
  *
- * Anonymous memory that C maps, and reserves of it that become usable, get their
+ * What C maps, takes by sbrk, and makes usable of what it had reserved, get their
  * stack captured: each, while that is no more than 1,000 a second after a burst
  * of 4,096; beyond, and where the thread is already inside the shim, the site is
  * the caller alone.  So the hooks cost a program at most half a percent of one
@@ -23,6 +23,9 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 int track_munmap(void *p, size_t n);
 void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_t caller);
 int track_mprotect(void *p, size_t n, int prot, uint64_t caller);
+/* glibc's malloc takes its own past these: what comes here is another's. */
+void *track_sbrk(intptr_t increment, uint64_t caller);
+int track_brk(void *to, uint64_t caller);
 
 /* The site of what the caller of leaf makes: with its stack where that may be captured
  * now, else with the caller alone.  0: no room. */

@@ -84,7 +84,7 @@ static void nothing_known(void)
 	says("\"threads\":null},\"cgroup\":{\"version\":null,\"path\":null,\"current_bytes\":null,"
 	     "\"limit_bytes\":null,\"anon_bytes\":null,\"file_bytes\":null,\"kernel_bytes\":null,"
 	     "\"swap_bytes\":null},\"mappings\":0,\"split_mappings\":0,\"thread_stacks\":0,"
-	     "\"c_mmap_top\":[],\"warnings\":[]}\n");
+	     "\"c_mmap_top\":[],\"mapped_top\":[],\"warnings\":[]}\n");
 }
 CASE(nothing_known)
 
@@ -168,12 +168,22 @@ static void top(void)
 						    .end = 61 << 20,
 						    .resident = 900000,
 						    .owner = OWNER_UNTRACKED_MMAP};
+	const char *files[] = {"", "/a file"};
+	parts.files = files;
+	parts.file_count = COUNT_OF(files);
+	list[parts.count++] = (struct account_part){.start = 70 << 20,
+						    .end = 71 << 20,
+						    .resident = 800000,
+						    .site = list[1].site,
+						    .owner = OWNER_FILE_COPIES,
+						    .file = 1};
 	write_account(&a, &parts);
 	says("\"c_mmap_top\":[{\"bytes\":500000,\"mapped_bytes\":1048576,\"frames\":[]},"
 	     "{\"bytes\":33000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"0xb\"]},"
 	     "{\"bytes\":30000,");
 	says("{\"bytes\":9000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"0x3\"]}],"
-	     "\"warnings\"");
+	     "\"mapped_top\":[{\"owner\":\"file_copies\",\"file\":\"/a file\",\"bytes\":800000,"
+	     "\"mapped_bytes\":1048576,\"frames\":[\"top\",\"0x1\"]}],\"warnings\"");
 	CHECK(!strstr(page, "\"bytes\":6000,"));
 }
 CASE(top)

@@ -239,10 +239,10 @@ static void check_owners(const struct blackbox_account *out, const struct accoun
 static void an_account_is_written(void)
 {
 	static struct blackbox box;
-	struct account_part list[] = {{0x1000, 0x3000, 0x1000, 7, OWNER_C_MMAP},
-				      {0x3000, 0x4000, 0x1000, 8, OWNER_C_LIVE},
-				      {0x4000, 0x9000, 0x4000, 9, OWNER_C_MMAP},
-				      {0x9000, 0xa000, 0x1000, 7, OWNER_C_MMAP}};
+	struct account_part list[] = {{0x1000, 0x3000, 0x1000, 7, OWNER_C_MMAP, 0},
+				      {0x3000, 0x4000, 0x1000, 8, OWNER_C_LIVE, 0},
+				      {0x4000, 0x9000, 0x4000, 9, OWNER_C_MMAP, 0},
+				      {0x9000, 0xa000, 0x1000, 7, OWNER_C_MMAP, 0}};
 	struct account_parts parts = {.list = list, .count = COUNT_OF(list)};
 	struct account a = an_account();
 	const struct blackbox_account *out = &box.accounts[1];

@@ -46,6 +46,8 @@ static const struct {
 	{"mprotect", mprotect},
 	{"mremap", mremap},
 	{"madvise", madvise},
+	{"sbrk", sbrk},
+	{"brk", brk},
 	{"pthread_create", pthread_create},
 	{"dlclose", dlclose},
 };

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "capture.h"
 #include "ledger.h"
@@ -142,11 +143,32 @@ static void files_are_known_and_not_counted(void)
 	CHECK(fd >= 0 && unlink(name) == 0 && ftruncate(fd, PAGES(4)) == 0);
 	p = track_mmap(NULL, PAGES(4), PROT_READ, MAP_PRIVATE, fd, 0, CALLER);
 	CHECK(p != MAP_FAILED && range_at(p).flags == (LEDGER_USABLE | LEDGER_FILE));
-	CHECK(range_at(p).site == 0 && in_use_is(0, 0));
+	CHECK(leaf_of(p) == (uint64_t)real.mmap && in_use_is(0, 0));
 	p = track_mremap(p, PAGES(2), PAGES(3), MREMAP_MAYMOVE, NULL, CALLER);
-	CHECK(p != MAP_FAILED && range_at(p).site == 0 && in_use_is(0, 0));
+	CHECK(p != MAP_FAILED && leaf_of(p) == (uint64_t)real.mmap && in_use_is(0, 0));
 }
 CASE(files_are_known_and_not_counted)
+
+/* The first page lies half below the old end, and stays with whoever had that. */
+static void the_break(void)
+{
+	char *end, *p;
+
+	begin();
+	end = sbrk(0);
+	CHECK(track_sbrk(PAGES(10) + 100, CALLER) == end);
+	p = (char *)ALIGN_UP((uint64_t)end, (uint64_t)PAGE_BYTES);
+	CHECK(is_known(p) && leaf_of(p) == (uint64_t)real.sbrk && range_at(p).kind == LEDGER_C);
+	CHECK(range_at(p).end == ALIGN_UP((uint64_t)end + PAGES(10) + 100, (uint64_t)PAGE_BYTES));
+	CHECK(track_sbrk(-PAGES(10) - 100, CALLER) == end + PAGES(10) + 100 && !is_known(p));
+	CHECK(track_sbrk((intptr_t)1 << 46, CALLER) == (void *)-1 && errno == ENOMEM);
+	CHECK(!is_known(p) && in_use_is(0, 0));
+	CHECK(track_brk(p + PAGES(3), CALLER) == 0 && leaf_of(p) == (uint64_t)real.brk);
+	CHECK(in_use_is(1, 3));
+	CHECK(track_brk(p + PAGES(1), CALLER) == 0 && in_use_is(1, 1));
+	CHECK(track_brk(end, CALLER) == 0 && in_use_is(0, 0));
+}
+CASE(the_break)
 
 static void a_reservation_counts_where_it_is_committed(void)
 {
@@ -348,6 +370,7 @@ int main(void)
 		T(a_mapping_has_its_callers_stack),
 		T(what_fails_changes_nothing),
 		T(files_are_known_and_not_counted),
+		T(the_break),
 		T(a_reservation_counts_where_it_is_committed),
 		T(huge_pages_round_up),
 		T(growing_is_a_free_and_an_allocation),

@@ -23,6 +23,9 @@ enum owner {
 	C_LIVE,
 	C_RETAINED,
 	C_MMAP,
+	C_BRK,
+	FILE_COPIES,
+	DEVICE_MAPS,
 	THREAD_STACKS,
 	PROGRAM,
 	LIBRARIES,
@@ -35,9 +38,10 @@ enum owner {
 };
 
 static const char *const owner_names[OWNERS] = {
-	"go_heap",       "go_stacks",     "go_metadata", "c_live",        "c_retained",
-	"c_mmap",        "thread_stacks", "program",     "libraries",     "mapped_files",
-	"shared_memory", "shim",          "kernel",      "untracked_mmap"};
+	"go_heap", "go_stacks",     "go_metadata",  "c_live",        "c_retained",
+	"c_mmap",  "c_brk",         "file_copies",  "device_maps",   "thread_stacks",
+	"program", "libraries",     "mapped_files", "shared_memory", "shim",
+	"kernel",  "untracked_mmap"};
 
 struct seen {
 	long long rss, unexplained;

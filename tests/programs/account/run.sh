@@ -15,7 +15,8 @@ compile() {
 	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread
 }
 
-for kind in untouched live retained half_retained arenas big mapped zeros cage file private_file own_file shared raw \
+for kind in untouched live retained half_retained arenas big mapped zeros cage file private_file private_memfd \
+	sbrk sbrk_among_malloc sbrk_past_the_hooks rings own_file shared raw \
 	neighbours bss stacks; do
 	run "$kind" kinds "" -- "$kind"
 done
