@@ -74,7 +74,7 @@ func accountCases() []accountCase {
 				}
 			}},
 		{name: "a file of 256 MiB", then: []string{fmt.Sprint("file $FILE ", 256*mib, " 1")}, want: map[string]int64{"mapped_files": 256 * mib}},
-		{name: "a private file", then: []string{fmt.Sprint("file $FILE ", 64*mib, " 0")}, want: map[string]int64{"file_copies": 64 * mib}},
+		{name: "a private file", then: []string{fmt.Sprint("file $FILE ", 64*mib, " 0")}, want: map[string]int64{"mapped_files": 64 * mib}},
 		{name: "shared memory", then: []string{fmt.Sprint("shared ", 40*mib, " ", 50*mib, " ", 60*mib)},
 			want: map[string]int64{"shared_memory": 150 * mib}},
 		{name: "mapped by syscall.Mmap", then: []string{fmt.Sprint("raw ", 100*mib)}, want: map[string]int64{"untracked_mmap": 100 * mib}},
