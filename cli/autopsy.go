@@ -23,6 +23,7 @@ memory.
 
   -o FILE       also write a profile that go tool pprof reads
   -n, --rows N  rows to show (default 20)
+  --caller WHICH  the Go function to name, as for cgoheap top
   --json        the answer for machines
 
 Names come from the binaries on this machine; where one is missing or is not
@@ -37,9 +38,10 @@ Examples:
 const maxBlackboxBytes = 2 << 30
 
 type autopsyOptions struct {
-	output string
-	rows   int
-	asJSON bool
+	output  string
+	rows    int
+	asJSON  bool
+	callers callerRule
 }
 
 func autopsy(std stdio, args []string) error {
@@ -48,6 +50,7 @@ func autopsy(std stdio, args []string) error {
 	f.text("-o --output", &o.output)
 	f.count("-n --rows", &o.rows, 1, 100000)
 	f.boolean("--json", &o.asJSON)
+	o.callers.addFlag(f)
 	rest, err := f.parseExactly(args, "FILE")
 	if err != nil {
 		return err
@@ -65,11 +68,12 @@ func autopsy(std stdio, args []string) error {
 	}
 	symbols := newBoxSymbols(b)
 	p := b.profile(symbols)
-	sum, err := summarize(p)
+	o.callers.know(b.program)
+	sum, err := summarize(p, &o.callers)
 	if err != nil {
 		return err
 	}
-	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, rest[0], alive)}
+	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, &o.callers, rest[0], alive)}
 	if o.asJSON {
 		err = b.writeJSON(std, found, o.rows)
 	} else {
@@ -163,17 +167,21 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	b.printFigures(std.out)
 	b.printAccount(std, found.explained)
 	estimated := b.isEstimated()
-	fmt.Fprintf(std.out, "C memory in use at the end %s in %s\n\n", estimate(formatBytes(sum.bytes), estimated),
+	fmt.Fprintf(std.out, "C memory in use at the end %s in %s\n", estimate(formatBytes(sum.bytes), estimated),
 		estimate(countOf(int(sum.objects), "object", "objects"), estimated))
+	if line := sum.mappedLine(); line != "" {
+		fmt.Fprintln(std.out, line)
+	}
+	fmt.Fprintln(std.out)
 	if len(sum.rows) == 0 {
 		fmt.Fprintln(std.out, noRows)
 	} else {
-		rows := [][]string{{"IN USE", "OBJECTS", "GO CALLER", "C LEAF"}}
+		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
 		for _, r := range sum.rows[:min(limit, len(sum.rows))] {
-			rows = append(rows, []string{estimate(formatBytes(r.Bytes), estimated),
-				estimate(formatCount(r.Objects), estimated), escapeName(r.GoCaller), escapeName(r.CLeaf)})
+			rows = append(rows, []string{r.amount(estimated), estimate(formatCount(r.Objects), estimated && r.Mapped == nil),
+				r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
 		}
-		writeTable(std.out, []bool{true, true, false, false}, rows)
+		writeTable(std.out, []bool{true, true, false, false, false}, rows)
 		if left := len(sum.rows) - limit; left > 0 {
 			fmt.Fprintf(std.out, "and %s\n", countOf(left, "row more", "rows more"))
 		}

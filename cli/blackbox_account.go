@@ -369,16 +369,24 @@ func (b *blackbox) grown(now *account) *growth {
 	return nil
 }
 
+// dropped are samples, until the end.
+func (b *blackbox) dropped() uint64 {
+	if last := b.last(); last != nil {
+		return last.Dropped
+	}
+	return 0
+}
+
 // explanation is what explain would have shown; nil: no account was written.
-func (b *blackbox) explanation(symbols *boxSymbols, file string, alive bool) *explanation {
+func (b *blackbox) explanation(symbols *boxSymbols, callers *callerRule, file string, alive bool) *explanation {
 	body := b.accountBody(symbols)
 	a := &account{}
 	if body == nil || json.NewDecoder(bytes.NewReader(body)).Decode(a) != nil {
 		return nil
 	}
-	e := &explanation{account: a, body: body, grown: b.grown(a), recorded: true}
+	e := &explanation{account: a, body: body, grown: b.grown(a), recorded: true, callers: callers}
 	last := b.last()
 	e.verdict = judgeAccount(&situation{account: a, grown: e.grown, pid: int(b.pid), env: b.environment,
-		dormant: last != nil && last.SampleBytes == 0, file: file, ended: !alive, recorded: true})
+		callers: callers, dropped: b.dropped(), dormant: last != nil && last.SampleBytes == 0, file: file, ended: !alive, recorded: true})
 	return e
 }

@@ -161,7 +161,7 @@ func openSmallBox(t *testing.T, change func(d []byte)) (*blackbox, *explanation)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b, b.explanation(newBoxSymbols(b), "/a b.cgoheap", false)
+	return b, b.explanation(newBoxSymbols(b), nil, "/a b.cgoheap", false)
 }
 
 const smallAccountBody = `{"rss_bytes":419430400,"owners":[` +
@@ -254,7 +254,7 @@ func TestAutopsyShowsTheAccount(t *testing.T) {
 		"\nC live            ~300.0 MiB   75.0 %  +299.9 MiB\n  in use 7.0 MiB, glibc says; ~1.0 MiB by samples (standard error 2.0 MiB)\n",
 		"\nRSS                400.0 MiB  100.0 %  +399.7 MiB\n",
 		"\nnote: first\nnote: second\n",
-		"At a steady\nload that is a leak: the table of C memory shows who held it,\n`cgoheap autopsy ",
+		"At a\nsteady load that is a leak: the table of C memory shows who held it,\n`cgoheap autopsy ",
 		"cgroup v2 /a.slice/b: memory.current 28.0 MiB, limit 29.0 MiB;",
 	} {
 		if !strings.Contains(out, want) {

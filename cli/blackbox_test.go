@@ -286,7 +286,7 @@ func TestBlackboxIsRead(t *testing.T) {
 			t.Errorf("sample %d has labels %s, want %s", i, got, want)
 		}
 	}
-	sum, err := summarize(p)
+	sum, err := summarize(p, nil)
 	if err != nil || sum.bytes != 1020 || sum.objects != 12 {
 		t.Errorf("%v: %+v", err, sum)
 	}
@@ -395,12 +395,12 @@ func examineBox(t *testing.T, b *blackbox) {
 	if err := p.CheckValid(); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := summarize(p)
+	sum, err := summarize(p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out, errs strings.Builder
-	found := &postmortem{sum: sum, symbols: symbols, explained: b.explanation(symbols, "FILE", false)}
+	found := &postmortem{sum: sum, symbols: symbols, explained: b.explanation(symbols, nil, "FILE", false)}
 	b.print(stdio{out: &out, err: &errs}, found, 20)
 	if err := b.writeJSON(stdio{out: io.Discard}, found, 20); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ look, whether it is a leak, and what to do next.
 
   --go-pprof URL   ask the service's own net/http/pprof for what Go's heap is
                    made of, where cgoheap cannot know it (stripped programs)
+  --caller WHICH   the Go function to name, as for cgoheap top
   --json           the account for machines, with the verdict
 
 "~" marks an estimate.  GROWN is since you last looked at this process.
@@ -44,6 +45,7 @@ cgoheap profile --memory PID saves the same as a flame graph.
 type explainOptions struct {
 	goPprof string
 	asJSON  bool
+	callers callerRule
 }
 
 func parseExplain(args []string) (*explainOptions, int, error) {
@@ -54,6 +56,7 @@ func parseExplain(args []string) (*explainOptions, int, error) {
 		o.goPprof, err = goPprofURL(v)
 		return err
 	}})
+	o.callers.addFlag(f)
 	rest, err := f.parseExactly(args, "PID")
 	if err != nil {
 		return nil, 0, err
@@ -71,6 +74,7 @@ type explanation struct {
 	grown   *growth
 	verdict []finding
 	filled  bool // Go's part, from the service
+	callers *callerRule
 
 	recorded bool // it is of a flight recorder: there is no process, nor status
 }
@@ -96,7 +100,8 @@ func explain(std stdio, args []string) error {
 }
 
 func (o *explainOptions) look(c *client) (*explanation, error) {
-	e := &explanation{process: c.process}
+	o.callers.know(procPath(c.process.pid, "exe"))
+	e := &explanation{process: c.process, callers: &o.callers}
 	// Before the account: what Go uses then, it has mapped by now.
 	var split *goSplit
 	var err error
@@ -123,7 +128,7 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 	env, _ := e.process.environ() // without it, what is set there is not known
 	e.verdict = judgeAccount(&situation{
 		account: e.account, grown: e.grown, pid: e.process.pid, env: env,
-		goPprof: o.goPprof, dormant: e.status.State == "dormant",
+		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.droppedSamples(),
 	})
 	return e, nil
 }
@@ -168,7 +173,14 @@ func textWidth(std stdio) int {
 
 func (e *explanation) print(std stdio) {
 	width := textWidth(std)
-	fmt.Fprintf(std.out, "%s  RSS %s\n\n", e.status.headline(e.process), formatBytes(e.account.RSS))
+	fmt.Fprintf(std.out, "%s  RSS %s\n", e.status.headline(e.process), formatBytes(e.account.RSS))
+	for _, line := range e.status.cautions(e.process.pid) {
+		fmt.Fprintln(std.out, line)
+	}
+	if e.grown != nil {
+		fmt.Fprintf(std.out, "GROWN is since %s, %s ago\n", e.grown.clock(), formatDuration(e.grown.Elapsed))
+	}
+	fmt.Fprintln(std.out)
 	e.printAccount(std, width)
 }
 
@@ -193,11 +205,11 @@ func (e *explanation) repeats(warning string) bool {
 		slices.ContainsFunc(e.verdict, func(f finding) bool { return f.Rule == estimateRule })
 }
 
-// printVerdict keeps to what a tired person reads; the rest is named.
+// printVerdict keeps to what a tired person reads, and to what is pressing; the rest is named.
 func (e *explanation) printVerdict(std stdio, width int) {
 	var left []string
 	for i, f := range e.verdict {
-		if i >= shownRules {
+		if i >= shownRules && !f.pressing {
 			left = append(left, f.Rule)
 			continue
 		}

@@ -86,9 +86,9 @@ func (e *explanation) details(o ownerPart) []string {
 		if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
 			add(formatBytes(*o.Mapped) + " mapped and usable")
 		}
-		lines = append(lines, e.account.mmapLines()...)
+		lines = append(lines, e.account.mmapLines(e.callers)...)
 	case cBrk, fileCopies, deviceMaps, mappedFiles, sharedMemory:
-		lines = append(lines, e.account.mappedLines(o.Name)...)
+		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
 	case threadStacks:
 		add(countOf(int(e.account.ThreadStacks), "stack", "stacks") + mappedOf(o))
 	}
@@ -223,20 +223,56 @@ func (e *explanation) cgroupLines() []string {
 	if *c.Version == 1 {
 		names = [4]string{"usage", "rss", "cache", "kernel"}
 	}
-	return []string{
+	lines := []string{
 		fmt.Sprintf("cgroup v%d %s: %s %s, %s; %s %s, %s %s, %s %s, swap %s", *c.Version, quoteShell(c.Path), names[0],
 			formatBytes(*c.Current), limit, names[1], bytesOrDash(c.Anon), names[2], bytesOrDash(c.File),
 			names[3], bytesOrDash(c.Kernel), bytesOrDash(c.Swap)),
-		e.whyTheyDiffer(),
 	}
+	if why := e.whyTheyDiffer(); why != "" {
+		lines = append(lines, why)
+	}
+	return lines
 }
 
-// whyTheyDiffer: the commonest question about the two figures.
+// The cgroup's figure and the RSS differ in a way that matters by this share of the RSS, and bytes.
+const (
+	differShare = 0.10
+	differBytes = 16 << 20
+)
+
+// whyTheyDiffer: the commonest question about the two figures; "" they hardly do.  Only what
+// the cgroup counts as that is a reason.
 func (e *explanation) whyTheyDiffer() string {
-	if *e.account.Cgroup.Current > e.account.RSS {
-		return "The cgroup has more than this process's RSS: it also counts page cache, the kernel's own memory and its other processes."
+	rss, c, p := e.account.RSS, &e.account.Cgroup, &e.account.Process
+	more := *c.Current - rss
+	matters := func(n int64) bool { return n >= differBytes && float64(n) >= differShare*float64(rss) }
+	switch {
+	case matters(more):
+		var reasons []string
+		add := func(n int64, what string) {
+			if n > 0 && float64(n) >= differShare*float64(more) {
+				reasons = append(reasons, formatBytes(n)+" "+what)
+			}
+		}
+		add(known(c.File)-known(p.RSSFile)-known(p.RSSShmem), "of page cache that this process does not map")
+		add(known(c.Kernel), "of the kernel's own memory")
+		if p.RSSAnon != nil {
+			add(known(c.Anon)-*p.RSSAnon, "of other processes")
+		}
+		text := fmt.Sprintf("The cgroup has %s more than this process's RSS", formatBytes(more))
+		if len(reasons) > 0 {
+			text += ": " + strings.Join(reasons, ", ")
+		}
+		return text + "."
+	case matters(-more):
+		text := fmt.Sprintf("The cgroup has %s less than this process's RSS", formatBytes(-more))
+		if shared := known(p.RSSFile) + known(p.RSSShmem); shared >= -more {
+			text += ": file and shared pages, of which this process maps " + formatBytes(shared) +
+				", are charged once, to the cgroup that touched them first"
+		}
+		return text + "."
 	}
-	return "The cgroup has less than this process's RSS: a page shared with others is charged once, to the cgroup that touched it first."
+	return ""
 }
 
 func bytesOrDash(n *int64) string {

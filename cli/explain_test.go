@@ -28,8 +28,8 @@ VmRSS 12.3 MiB = RssAnon 869.0 MiB + RssFile 32.0 MiB + RssShmem 0 B
 VmSize 4.0 GiB  VmData 2.0 GiB  VmStk 132.0 KiB  VmSwap 4.0 KiB  threads 14
 cgroup v2 /system.slice/service.service: memory.current 1.1 GiB, limit 2.0 GiB; anon 901.0 MiB,
   file 200.0 MiB, kernel 12.0 MiB, swap 4.0 KiB
-The cgroup has more than this process's RSS: it also counts page cache, the kernel's own memory
-  and its other processes.
+The cgroup has 225.4 MiB more than this process's RSS: 168.0 MiB of page cache that this process
+  does not map, 32.0 MiB of other processes.
 `
 	explainNote = "note: not all of the C allocator's big blocks were found: the rest of them is in untracked_mmap"
 )
@@ -76,7 +76,7 @@ cgoheap itself       7.5 MiB    0.8 %
 unexplained        512.0 KiB    0.1 %
 RSS                901.0 MiB  100.0 %
 `+explainKernel, "")
-	if want := "C code holds 572.0 MiB (63 % of RSS), in blocks that are in use: `cgoheap top PID` shows who. " +
+	if want := "C code holds 572.0 MiB (63 % of RSS) in blocks that are in use: `cgoheap top PID` shows who. " +
 		"To see whether it grows, run this again in some minutes. " + explainNote; verdict != want {
 		t.Errorf("%s\nwant\n%s", verdict, want)
 	}
@@ -84,11 +84,13 @@ RSS                901.0 MiB  100.0 %
 	r = look("explain", s.arg()).normal(s)
 	r.out, verdict = cutVerdict(r.out)
 	want := `
+GROWN is since 01:00, 1h ago
+
 OWNER               RESIDENT    SHARE      GROWN
 Go heap             80.0 MiB    8.5 %        0 B
 `
 	grown := "C live            ~612.0 MiB   65.0 %  +40.0 MiB\n"
-	grows := "C live grew by 40.0 MiB (40.0 MiB an hour) since the last look, 1h ago, to 612.0 MiB (65 % of RSS). " +
+	grows := "C live grew by 40.0 MiB in 1h (40.0 MiB an hour since 01:00), to 612.0 MiB (65 % of RSS). " +
 		"If that goes on at a steady load it is a leak: `cgoheap top PID` shows who holds it, " +
 		"`cgoheap profile PID --older 10m` saves the blocks that are old. " + explainNote
 	total := "RSS                941.0 MiB  100.0 %  +40.0 MiB\n"
@@ -120,8 +122,8 @@ func TestExplainJSON(t *testing.T) {
   "grown": null,
   "verdict": [
     {
-      "rule": "c_live_dominates",
-      "text": "C code holds 572.0 MiB (63 % of RSS), in blocks that are in use: ` + "`cgoheap top PID`" +
+      "rule": "c_live",
+      "text": "C code holds 572.0 MiB (63 % of RSS) in blocks that are in use: ` + "`cgoheap top PID`" +
 		` shows who. To see whether it grows, run this again in some minutes."
     }
   ]
@@ -504,7 +506,7 @@ func TestMmapStacks(t *testing.T) {
 		{"", "(the stack is not known)"},
 	} {
 		s := &mmapStack{Frames: strings.Fields(c.frames)}
-		if got := s.String(); got != c.want {
+		if got := s.line(nil); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.frames, got, c.want)
 		}
 	}

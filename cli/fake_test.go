@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 var testDir string
 
 func runTests(m *testing.M) int {
+	time.Local = time.UTC
 	var err error
 	testDir, err = os.MkdirTemp("", "cgoheap-cli")
 	if err != nil {
@@ -68,7 +69,7 @@ func command(env []string, args ...string) *exec.Cmd {
 		panic(err)
 	}
 	c := exec.Command(self, args...)
-	c.Env = append(append(os.Environ(), partVariable+"=command"), env...)
+	c.Env = append(append(os.Environ(), partVariable+"=command", "TZ=UTC"), env...)
 	return c
 }
 
@@ -353,7 +354,8 @@ func fakeProfile(period, n int64) *profile.Profile {
 	stack := func(frames ...string) []string { return append(frames, root...) }
 	b.add(81003, 639<<20+n<<20, stack("malloc", "sqlite3MemMalloc", "sqlite3_prepare_v2",
 		"github.com/mattn/go-sqlite3._Cfunc_sqlite3_prepare_v2@_cgo_gotypes.go",
-		"github.com/mattn/go-sqlite3.(*SQLiteConn).prepare@sqlite3.go")...)
+		"github.com/mattn/go-sqlite3.(*SQLiteConn).prepare@sqlite3.go",
+		"cgoheap/cli/internal/store.(*Store).lookup@store.go")...)
 	b.add(200, 172<<20, stack("malloc", "ZSTD_createCCtx", "main._Cfunc_ZSTD_createCCtx@_cgo_gotypes.go",
 		"main.compress@main.go")...)
 	b.add(3, 96, stack("malloc", "main._Cfunc__CMalloc@_cgo_gotypes.go", "main._Cfunc_CString@_cgo_gotypes.go",

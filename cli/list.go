@@ -156,7 +156,7 @@ func (c *client) inUseBytes() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := summarize(p)
+	s, err := summarize(p, nil)
 	if err != nil {
 		return 0, err
 	}

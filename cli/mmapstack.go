@@ -38,24 +38,12 @@ func frameName(name string) string {
 	return escapeName(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
 }
 
-// mapper is the function that mapped, not the call it used for it.
-func (s *mmapStack) mapper() string {
-	for _, f := range s.Frames {
-		switch f {
-		case "mmap", "mmap64", "mremap", "mprotect", "sbrk", "brk":
-			continue
-		}
-		return frameName(f)
-	}
-	return frameName(s.Frames[0])
-}
-
 // What allocators call their functions.
 var allocatorName = regexp.MustCompile(`(?i)alloc|map|extent|arena|chunk|(^|_)je_|^pac?_`)
 
-// String leaves out the allocator's own functions between the one that mapped and
+// line leaves out the allocator's own functions between the one that mapped and
 // the one that wanted memory, and ends with the Go function that asked.
-func (s *mmapStack) String() string {
+func (s *mmapStack) line(callers *callerRule) string {
 	var names []string
 	for _, f := range s.Frames {
 		names = append(names, frameName(f))
@@ -76,26 +64,33 @@ func (s *mmapStack) String() string {
 		return strings.Join(shown, " < ")
 	}
 	text := strings.Join(shown[:shownFrames], " < ")
-	if caller := s.goCaller(); caller != "" && !slices.Contains(shown[:shownFrames], caller) {
+	if caller := s.goCaller(callers); caller != "" && !slices.Contains(shown[:shownFrames], caller) {
 		text += " < … < " + caller
 	}
 	return text
 }
 
-// goCaller is the innermost Go function that a person wrote; "" none is known.
-func (s *mmapStack) goCaller() string {
+// goCaller is the Go function that the rule chooses; "" none is known.
+func (s *mmapStack) goCaller(callers *callerRule) string {
+	return frameName(callers.userCaller(s.frames()))
+}
+
+// mapper is the C function that mapped, as top names it.
+func (s *mmapStack) mapper() string { return frameName(cLeaf(s.frames())) }
+
+// frames have no files: what looks like a Go name is one.
+func (s *mmapStack) frames() []frame {
+	var frames []frame
 	for _, name := range s.Frames {
 		f := frame{name: name}
 		f.isGo = !strings.HasPrefix(name, "_Z") && isGoFrame(f)
-		if isUserGo(f) {
-			return frameName(name)
-		}
+		frames = append(frames, f)
 	}
-	return ""
+	return frames
 }
 
 // mmapLines are for the table.
-func (a *account) mmapLines() []string {
+func (a *account) mmapLines(callers *callerRule) []string {
 	stacks := a.mmapStacks()
 	shown := stacks[:min(shownMmapStacks, len(stacks))]
 	width := 0
@@ -104,7 +99,7 @@ func (a *account) mmapLines() []string {
 	}
 	var lines []string
 	for _, s := range shown {
-		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), s.String()))
+		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), s.line(callers)))
 	}
 	if left := len(stacks) - len(shown); left > 0 {
 		lines = append(lines, "and "+countOf(left, "stack more", "stacks more"))
@@ -124,7 +119,7 @@ func (a *account) mappedParts(owner string) []mappedPart {
 }
 
 // mappedLines are for the table: the file, and who mapped it.
-func (a *account) mappedLines(owner string) []string {
+func (a *account) mappedLines(owner string, callers *callerRule) []string {
 	parts := a.mappedParts(owner)
 	var lines []string
 	for _, p := range parts[:min(shownMmapStacks, len(parts))] {
@@ -133,7 +128,7 @@ func (a *account) mappedLines(owner string) []string {
 			line += "  " + escapeName(*p.File)
 		}
 		if len(p.Frames) > 0 {
-			line += "  " + p.String()
+			line += "  " + p.line(callers)
 		}
 		lines = append(lines, line)
 	}

@@ -151,12 +151,15 @@ func (o *profileOptions) describe(p *process, body []byte) (string, error) {
 }
 
 func describeHeap(p *profile.Profile) (string, error) {
-	s, err := summarize(p)
+	s, err := summarize(p, nil)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s in use in %s", estimate(formatBytes(s.bytes), s.estimated),
-		countOf(len(p.Sample), "stack", "stacks")), nil
+	said := fmt.Sprintf("%s in use in %s", estimate(formatBytes(s.bytes), s.estimated), countOf(len(p.Sample), "stack", "stacks"))
+	if line := s.mappedLine(); line != "" {
+		said += "; " + line
+	}
+	return said, nil
 }
 
 func describeMemory(p *profile.Profile) (string, error) {

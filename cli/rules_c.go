@@ -4,46 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 )
 
 // Rules about memory that C code has, or had.
-
-// liveGrowth is what the C heap grew by; 0 where that is noise.  Resident bytes are partly
-// estimated, so the allocator's own count has to have grown too, where both looks have one.
-func (s *situation) liveGrowth() int64 {
-	grew := known(s.grown.of(cLive))
-	if grew <= 0 {
-		return 0
-	}
-	before := s.account.resident(cLive) - grew
-	enough := max(liveGrowthBytes, int64(liveGrowthShare*float64(before)))
-	if now, last := s.account.Allocator.InUse, s.grown.last.Allocator.InUse; now != nil && last != nil && *now-*last < enough {
-		return 0
-	}
-	if grew < enough {
-		return 0
-	}
-	return grew
-}
-
-func cLiveGrows(s *situation) string {
-	grew := s.liveGrowth()
-	if grew == 0 {
-		return ""
-	}
-	rate := ""
-	if s.grown.Elapsed >= growthTime {
-		rate = fmt.Sprintf(" (%s an hour)", formatBytes(int64(float64(grew)*float64(time.Hour)/float64(s.grown.Elapsed))))
-	}
-	text := fmt.Sprintf("C live grew by %s%s %s, to %s.", formatBytes(grew), rate, s.since(), s.of(s.has(cLive)))
-	if s.ended {
-		return fmt.Sprintf("%s At a steady load that is a leak: %s shows who held it, %s saves it as a profile.%s", text,
-			s.showHolders(), s.saveProfile(""), s.wakeFirst())
-	}
-	return fmt.Sprintf("%s If that goes on at a steady load it is a leak: %s shows who holds it, %s saves the blocks that are old.%s",
-		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
-}
 
 // wakeFirst: what is allocated while it does not sample is in no profile.
 func (s *situation) wakeFirst() string {
@@ -56,31 +19,20 @@ func (s *situation) wakeFirst() string {
 	return " But it is dormant, and only blocks allocated from now on can be shown: " + s.command("sampling %d on") + " first."
 }
 
-func cLiveDominates(s *situation) string {
-	if s.dominant != cLive || s.liveGrowth() > 0 {
+func cLiveLarge(s *situation) string {
+	if !s.large(cLive) || s.liveGrowth() > 0 {
 		return ""
 	}
-	text := fmt.Sprintf("C code holds %s, in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.showHolders())
+	text := fmt.Sprintf("C code holds %s in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.showHolders())
 	if s.account.owner(cRetained).Bytes == nil {
-		text = fmt.Sprintf("The C allocator has %s; what of that is in use it does not say. %s shows who allocated what is",
+		text = fmt.Sprintf("The C allocator has %s; how much of that is in use is unknown. %s shows who allocated the blocks in use",
 			s.of(s.has(cLive)), upperFirst(s.showHolders()))
 		if !s.ended {
 			text += fmt.Sprintf(", %s whether the rest returns", s.command("trim %d"))
 		}
 		text += "."
 	}
-	text += s.wakeFirst()
-	switch {
-	case s.grown.of(cLive) == nil && s.ended:
-		text += " It did not run for long enough to tell whether it grew."
-	case s.grown.of(cLive) == nil:
-		text += " To see whether it grows, run this again in some minutes."
-	case s.grown.Elapsed < growthTime:
-		text += " It has not grown " + s.since() + ", which is too short to tell."
-	default:
-		text += " It has not grown " + s.since() + ": a cache or a working set rather than a leak."
-	}
-	return text
+	return text + s.wakeFirst()
 }
 
 func cRetainedLarge(s *situation) string {
@@ -95,8 +47,8 @@ func cRetainedLarge(s *situation) string {
 	if s.ended {
 		remedy = "Next time, " + s.keepSmall() + "."
 	}
-	return fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s. Not a leak. %s",
-		formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive)), remedy)
+	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive))),
+		s.notALeak(), remedy)
 }
 
 // keepSmall is what makes the allocator keep less.
@@ -119,13 +71,48 @@ func cMmapLarge(s *situation) string {
 	if !s.large(cMmap) {
 		return ""
 	}
-	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator (DuckDB's jemalloc, V8, wasm), a cache or a buffer pool.",
-		s.of(s.has(cMmap)))
+	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(cMmap)))
 	if top := s.account.mmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
-		text += fmt.Sprintf(" The largest part, %s, by %s.", formatBytes(top[0].Bytes), top[0].mapper())
+		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack is who made it grow, not who holds it.",
+			formatBytes(top[0].Bytes), s.mapperOf(&top[0]))
 	}
-	return text + fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use.",
-		s.saveProfile(""))
+	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
+	if remedy := poolRemedy(s.account.mmapStacks()); remedy != "" {
+		return text + "; " + remedy + "."
+	}
+	return text + "; the library's own statistics say what of it is in use."
+}
+
+// mapperOf names the C function that mapped and the Go function that called it.
+func (s *situation) mapperOf(stack *mmapStack) string {
+	name, caller := stack.mapper(), stack.goCaller(s.callers)
+	switch {
+	case caller == "":
+		return name
+	case name == frameName(stack.Frames[0]): // mmap itself
+		return caller
+	}
+	return name + " for " + caller
+}
+
+// pools are private allocators, by how their functions' names begin, that can be told to
+// use malloc, so that each block has its own stack.
+var pools = []struct{ prefix, remedy string }{
+	{"_PyObject_", "with PYTHONMALLOC=malloc each of Python's blocks has its own stack"},
+	{"_PyMem_", "with PYTHONMALLOC=malloc each of Python's blocks has its own stack"},
+}
+
+func poolRemedy(stacks []mmapStack) string {
+	for _, stack := range stacks {
+		for _, f := range stack.Frames {
+			for _, p := range pools {
+				if strings.HasPrefix(f, p.prefix) {
+					return p.remedy
+				}
+			}
+		}
+	}
+	return ""
 }
 
 func cBrkLarge(s *situation) string {
@@ -163,10 +150,7 @@ func (s *situation) largestPart(owner string) string {
 		text += " of " + quoteName(*parts[0].File)
 	}
 	if len(parts[0].Frames) > 0 {
-		text += ", by " + parts[0].mapper()
-		if caller := parts[0].goCaller(); caller != "" {
-			text += " < " + caller
-		}
+		text += ", was mapped by " + s.mapperOf(&parts[0].mmapStack)
 	}
 	return text + "."
 }
@@ -185,9 +169,9 @@ func untrackedMmapLarge(s *situation) string {
 	if !s.large(untrackedMmap) {
 		return ""
 	}
-	return fmt.Sprintf("%s was mapped past libc, so that nobody can say by whom. Candidates: Go's syscall.Mmap and unix.Mmap "+
-		"(off-heap caches such as fastcache), libraries that make system calls themselves, and memory mapped before cgoheap was loaded. "+
-		"`strace -f -k -e trace=mmap` on a canary names the caller.", s.of(s.has(untrackedMmap)))
+	return fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown. Candidates: Go's syscall.Mmap and "+
+		"unix.Mmap (off-heap caches such as fastcache), Rust libraries (rustix, as in wasmtime), and memory mapped before cgoheap was loaded. "+
+		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.", s.of(s.has(untrackedMmap)))
 }
 
 // estimateDisagrees: a sample stands for bytes asked for, the allocator counts what it gave.
@@ -199,23 +183,36 @@ func estimateDisagrees(s *situation) string {
 	margin := estimateErrors * *e.Error
 	switch {
 	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+float64(estimateBytes+estimateThread*s.threads()):
-		why := "memory from before it sampled, samples that were dropped (" + s.command("doctor %d") + "), or very small blocks"
-		switch {
-		case s.dormant && s.ended:
-			why = "sampling was off, and what was allocated meanwhile is not known"
-		case s.ended:
-			why = "memory from before it sampled, samples that were dropped, or very small blocks"
-		case s.dormant:
-			why = "sampling is off now, and what was allocated meanwhile is not known"
-		}
 		return fmt.Sprintf("The allocator says %s is in use, the samples stand for %s: %s. The profile shows that much less.",
-			formatBytes(*given), aboutBytes(*e.Bytes, margin), why)
+			formatBytes(*given), aboutBytes(*e.Bytes, margin), because(s.unsampled()))
 	case float64(*given) < float64(*e.Bytes-margin)-estimateBytes:
-		return fmt.Sprintf("The samples stand for %s, the allocator says only %s is in use: another allocator answers part of malloc, "+
-			"or blocks were freed past cgoheap. What the profile shows may be gone already.",
-			aboutBytes(*e.Bytes, margin), formatBytes(*given))
+		return fmt.Sprintf("The samples stand for %s, the allocator says only %s is in use: %s. The profile may show blocks that are freed.",
+			aboutBytes(*e.Bytes, margin), formatBytes(*given), because(nil))
 	}
 	return ""
+}
+
+// because joins the reasons that hold.
+func because(reasons []string) string {
+	if len(reasons) == 0 {
+		return "cgoheap does not know why"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// unsampled are the reasons, each checked, why blocks in use are in no sample.
+func (s *situation) unsampled() []string {
+	var reasons []string
+	if s.dormant {
+		reasons = append(reasons, "sampling is off, and what is allocated meanwhile is not recorded")
+	}
+	if s.env["CGOHEAP_START"] == "dormant" {
+		reasons = append(reasons, "the program was started dormant, and what it allocated before sampling is not recorded")
+	}
+	if s.dropped > 0 {
+		reasons = append(reasons, countOf(int(s.dropped), "sample was dropped", "samples were dropped"))
+	}
+	return reasons
 }
 
 func (s *situation) threads() int64 {
@@ -277,7 +274,7 @@ func hugePages(s *situation) string {
 		remedy += ", or run with GODEBUG=disablethp=1"
 	}
 	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in them, and each keeps 2 MiB resident for one touched byte. "+
-		"To compare, %s and start the program anew.", ownerLabel(most.Name), formatBytes(most.Huge), formatBytes(known(most.Bytes)), remedy)
+		"To compare, %s and restart the program.", ownerLabel(most.Name), formatBytes(most.Huge), formatBytes(known(most.Bytes)), remedy)
 }
 
 // roundDown to a whole MiB, so that a suggested limit reads well.

@@ -10,7 +10,7 @@ import (
 // Rules about Go's memory, about what the kernel lends, and about limits.
 
 func goHeapDominates(s *situation) string {
-	if s.dominant != goHeap || s.goFree() > s.has(goHeap)/2 && goHeapFree(s) != "" {
+	if !s.third(goHeap) || s.goFree() > s.has(goHeap)/2 && goHeapFree(s) != "" {
 		return ""
 	}
 	inside := ""
@@ -31,7 +31,7 @@ func goHeapFree(s *situation) string {
 	if !s.atLeast(free, goFreeShare, goFreeBytes) {
 		return ""
 	}
-	return fmt.Sprintf("Go keeps %s free for the next cycle, and returns over minutes what it does not use. Not a leak. "+
+	return fmt.Sprintf("Go keeps %s free for the next cycle, and returns over minutes what it does not use. "+
 		"A lower GOGC or a GOMEMLIMIT makes it keep less; debug.FreeOSMemory() returns it once.", s.of(free))
 }
 
@@ -51,12 +51,22 @@ func goMetadataLarge(s *situation) string {
 		"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(goMetadata)))
 }
 
+// mappedFilesLarge calls page cache only what the kernel counts as that: pages of a private
+// mapping that were written to are anonymous memory.
 func mappedFilesLarge(s *situation) string {
 	if !s.large(mappedFiles) {
 		return ""
 	}
-	return fmt.Sprintf("Mapped files are %s. That counts as RSS, but it is page cache: the kernel takes it back when it needs memory. Not a leak.",
-		s.of(s.has(mappedFiles)))
+	n, cache := s.has(mappedFiles), s.account.Process.RSSFile
+	text := fmt.Sprintf("Mapped files are %s.", s.of(n))
+	switch {
+	case cache == nil:
+		return text + " What of them is page cache is unknown."
+	case n <= *cache:
+		return text + " They count as RSS, but are page cache, which the kernel takes back when it needs memory."
+	}
+	return fmt.Sprintf("%s At most %s of that is page cache (RssFile); the rest was written to, and the kernel cannot take it back.",
+		text, formatBytes(*cache))
 }
 
 func sharedMemoryLarge(s *situation) string {
@@ -72,18 +82,17 @@ func sharedMemoryLarge(s *situation) string {
 }
 
 func programDominates(s *situation) string {
-	if s.dominant != programOwner {
+	if !s.third(programOwner) {
 		return ""
 	}
-	return fmt.Sprintf("The largest part, %s, is the program itself and its libraries. Their code is page cache that other processes share: "+
-		"there is little to gain here.", s.of(s.has(programOwner)))
+	return fmt.Sprintf("%s is the program itself and its libraries: code, data and .bss.", s.of(s.has(programOwner)))
 }
 
 func shimDominates(s *situation) string {
-	if s.dominant != shimOwner {
+	if !s.third(shimOwner) {
 		return ""
 	}
-	return fmt.Sprintf("The largest part, %s, is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
+	return fmt.Sprintf("%s is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
 		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(shimOwner)))
 }
 
@@ -92,7 +101,7 @@ func swapped(s *situation) string {
 	if !s.atLeast(n, swapShare, swapBytes) {
 		return ""
 	}
-	return fmt.Sprintf("%s more is swapped out: RSS says too little, and what grows may be invisible in it.", formatBytes(n))
+	return fmt.Sprintf("%s more is swapped out: RSS does not count it, and growth may not show in RSS.", formatBytes(n))
 }
 
 // unreclaimable is what the kernel cannot take from the cgroup without killing: shared

@@ -168,21 +168,22 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 // fitTable makes the rows fit the width: figures stay whole, then the Go
 // caller loses its import path, then both names their rarer end.
 func fitTable(cells [][]string, width int) []string {
+	const caller, leaf = 4, 5
 	var fixed int
-	for i := range topRight[:3] {
+	for i := range topRight[:caller] {
 		fixed += columnWidth(cells, i) + 2
 	}
 	room := max(width-fixed-2, 20)
-	if columnWidth(cells, 3)+columnWidth(cells, 4) > room {
+	if columnWidth(cells, caller)+columnWidth(cells, leaf) > room {
 		for _, row := range cells[1:] {
-			row[3] = shortGoName(row[3])
+			row[caller] = shortGoName(row[caller])
 		}
 	}
-	leaf := columnWidth(cells, 4)
-	if columnWidth(cells, 3)+leaf > room {
-		leaf = min(leaf, max(room/3, room-columnWidth(cells, 3)))
+	end := columnWidth(cells, leaf)
+	if columnWidth(cells, caller)+end > room {
+		end = min(end, max(room/3, room-columnWidth(cells, caller)))
 		for _, row := range cells[1:] {
-			row[3], row[4] = cutStart(row[3], room-leaf), cutEnd(row[4], leaf)
+			row[caller], row[leaf] = cutStart(row[caller], room-end), cutEnd(row[leaf], end)
 		}
 	}
 	var b bytes.Buffer

@@ -88,7 +88,7 @@ func TestTopLive(t *testing.T) {
 			s := startShim(t, "exact")
 			term := openTerminal(t, 100, 10, "top", "--interval", "100ms", s.arg())
 			first := readUntil(t, term.master, endOfFrame)
-			if !strings.HasPrefix(first, enterScreen+"\x1b[H") || !strings.Contains(first, "go-sqlite3.(*SQLiteConn).prepare") {
+			if !strings.HasPrefix(first, enterScreen+"\x1b[H") || !strings.Contains(first, "store.(*Store).lookup") {
 				t.Errorf("%q", first)
 			}
 			readUntil(t, term.master, "+1.0 MiB")
@@ -177,7 +177,7 @@ func TestDrawViewFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := summarize(fakeProfile(524288, 1))
+	sum, err := summarize(fakeProfile(524288, 1), &callerRule{module: "cgoheap/cli"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestDrawViewFits(t *testing.T) {
 		}
 	}
 	frame := string(drawView(v, 0, "inuse", "", 90, 12))
-	for _, want := range []string{"go-sqlite3.(*SQLiteConn).prepare", "sqlite3MemMalloc", "main.compress", "sorted by inuse"} {
+	for _, want := range []string{"store.(*Store).lookup", "sqlite3MemMalloc", "main.compress", "sorted by inuse"} {
 		if !strings.Contains(frame, want) {
 			t.Errorf("%q is not in %q", want, frame)
 		}

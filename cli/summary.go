@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"sort"
 	"strings"
@@ -13,25 +14,43 @@ import (
 // A profile as rows of (Go caller, C leaf): which Go function asked, and which
 // C function called the allocator for it.
 
+// The values of the label origin.
+const (
+	originMalloc = "malloc"
+	originMmap   = "mmap"
+	originStack  = "thread_stack"
+)
+
 type rowKey struct {
+	Origin   string `json:"origin"`
 	GoCaller string `json:"go_caller"`
 	CLeaf    string `json:"c_leaf"`
 }
 
+// row is blocks in use; of mappings and thread stacks the resident bytes, or those mapped
+// where what is resident is not known.
 type row struct {
 	rowKey
 	Bytes   int64  `json:"in_use_bytes"`
+	Mapped  *int64 `json:"mapped_bytes"` // null of blocks
 	Growth  *int64 `json:"growth_bytes"` // since the last look; null on the first
 	Objects int64  `json:"in_use_objects"`
 	Stacks  int    `json:"stacks"`
 }
 
+// total is what rows of one origin sum to.
+type total struct {
+	bytes, mapped int64
+}
+
 type summary struct {
 	rows      []row
-	bytes     int64
+	bytes     int64 // blocks in use
 	objects   int64
 	growth    *int64
 	estimated bool
+	resident  bool             // of mappings it is known what is resident
+	mapped    map[string]total // by origin, but for malloc
 }
 
 func sampleTypeIndex(p *profile.Profile, name string) int {
@@ -43,7 +62,7 @@ func sampleTypeIndex(p *profile.Profile, name string) int {
 	return -1
 }
 
-func summarize(p *profile.Profile) (*summary, error) {
+func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 	bytesAt, objectsAt := sampleTypeIndex(p, "inuse_space"), sampleTypeIndex(p, "inuse_objects")
 	if bytesAt < 0 || objectsAt < 0 {
 		return nil, errors.New("the profile has no inuse_space and inuse_objects: it is not a heap profile")
@@ -51,7 +70,8 @@ func summarize(p *profile.Profile) (*summary, error) {
 	s := &summary{estimated: p.Period > 1}
 	byKey := map[rowKey]*row{}
 	for _, sample := range p.Sample {
-		key := classify(framesOf(sample))
+		key := callers.classify(framesOf(sample))
+		key.Origin = originOf(sample)
 		r := byKey[key]
 		if r == nil {
 			r = &row{rowKey: key}
@@ -60,16 +80,77 @@ func summarize(p *profile.Profile) (*summary, error) {
 		r.Bytes += sample.Value[bytesAt]
 		r.Objects += sample.Value[objectsAt]
 		r.Stacks++
-		s.bytes += sample.Value[bytesAt]
-		s.objects += sample.Value[objectsAt]
 	}
 	for _, r := range byKey {
-		if r.Bytes != 0 || r.Objects != 0 { // all freed: of no interest here
-			s.rows = append(s.rows, *r)
+		if r.Bytes == 0 && r.Objects == 0 { // all freed: of no interest here
+			continue
 		}
+		if r.Origin != originMalloc {
+			mapped := r.Bytes
+			r.Mapped = &mapped
+		}
+		s.rows = append(s.rows, *r)
 	}
+	s.sum()
 	s.sortBy("inuse")
 	return s, nil
+}
+
+func originOf(sample *profile.Sample) string {
+	if origin := sample.Label["origin"]; len(origin) == 1 && origin[0] != "" {
+		return origin[0]
+	}
+	return originMalloc
+}
+
+func (s *summary) sum() {
+	s.bytes, s.objects, s.mapped = 0, 0, map[string]total{}
+	for _, r := range s.rows {
+		if r.Origin == originMalloc {
+			s.bytes += r.Bytes
+			s.objects += r.Objects
+			continue
+		}
+		t := s.mapped[r.Origin]
+		s.mapped[r.Origin] = total{t.bytes + r.Bytes, t.mapped + known(r.Mapped)}
+	}
+}
+
+// residentBy is what a memory profile has below the owners that have stacks of mappings.
+func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]int64, error) {
+	at := sampleTypeIndex(p, "memory_space")
+	if at < 0 {
+		return nil, errors.New("the profile has no memory_space")
+	}
+	origins := map[string]string{"[" + cMmap + "]": originMmap, "[" + threadStacks + "]": originStack}
+	resident := map[rowKey]int64{}
+	for _, sample := range p.Sample {
+		frames := framesOf(sample)
+		if len(frames) < 2 {
+			continue
+		}
+		origin := origins[frames[len(frames)-1].name]
+		if origin == "" || frames[0].name == "[stack not known]" {
+			continue
+		}
+		key := callers.classify(frames[:len(frames)-1])
+		key.Origin = origin
+		resident[key] += sample.Value[at]
+	}
+	return resident, nil
+}
+
+// setResident counts mappings by what of them is resident.
+func (s *summary) setResident(resident map[rowKey]int64) {
+	for i := range s.rows {
+		if r := &s.rows[i]; r.Mapped != nil {
+			r.Bytes = resident[r.rowKey]
+			*r.Mapped = max(*r.Mapped, r.Bytes) // it was looked at later
+		}
+	}
+	s.resident = true
+	s.sum()
+	s.sortBy("inuse")
 }
 
 // growSince fills in what changed; rows that are gone stay visible for one look, at 0.
@@ -149,13 +230,13 @@ func framesOf(s *profile.Sample) []frame {
 	return frames
 }
 
-// unknownName: the file is all there is to say of code without symbols.
+// unknownName: of code without symbols the file and the place in it, as addr2line takes it.
 func unknownName(loc *profile.Location) string {
-	if loc.Mapping == nil || loc.Mapping.File == "" {
+	m := loc.Mapping
+	if m == nil || m.File == "" {
 		return "(unknown)"
 	}
-	file := loc.Mapping.File
-	return "(in " + file[strings.LastIndexByte(file, '/')+1:] + ")"
+	return fmt.Sprintf("%s+%#x", m.File[strings.LastIndexByte(m.File, '/')+1:], loc.Address-m.Start+m.Offset)
 }
 
 // What compilers add to a C function's name after a dot.
@@ -164,7 +245,7 @@ var cSuffix = regexp.MustCompile(`\.(part|cold|constprop|isra|lto_priv|llvm|loca
 // isGoFrame: Go functions come with their file, C functions as a rule without;
 // where neither has one, a Go name is "package.function".
 func isGoFrame(f frame) bool {
-	if strings.HasPrefix(f.name, "_cgo_") || strings.HasPrefix(f.name, "x_cgo_") {
+	if strings.HasPrefix(f.name, "_cgo_") || strings.HasPrefix(f.name, "x_cgo_") || isUnnamed(f.name) {
 		return false
 	}
 	switch {
@@ -176,22 +257,6 @@ func isGoFrame(f frame) bool {
 		return false
 	}
 	return strings.Contains(cSuffix.ReplaceAllString(f.name, ""), ".")
-}
-
-// classify answers who asked and who called the allocator.
-func classify(frames []frame) rowKey {
-	return rowKey{GoCaller: goCaller(frames), CLeaf: cLeaf(frames)}
-}
-
-// isUserGo leaves out the runtime and what cgo generates.
-func isUserGo(f frame) bool {
-	if !f.isGo || f.name == "crosscall2" || strings.HasPrefix(f.name, "runtime.") ||
-		strings.HasPrefix(f.name, "runtime/cgo.") {
-		return false
-	}
-	_, function := splitGoName(f.name)
-	return !strings.HasPrefix(function, "_Cfunc_") && !strings.HasPrefix(function, "_cgoexp_") &&
-		!strings.HasPrefix(function, "_cgo_")
 }
 
 // splitGoName: "example.com/a/b.(*T).f" is package "example.com/a/b", function "(*T).f".
@@ -206,23 +271,6 @@ func splitGoName(name string) (pkg, function string) {
 		return "", name
 	}
 	return name[:slash+1+dot], name[slash+1+dot+1:]
-}
-
-// goCaller is the innermost Go function that a person wrote; without one, who else asked.
-func goCaller(frames []frame) string {
-	fromRuntime := ""
-	for _, f := range frames {
-		if isUserGo(f) {
-			return f.name
-		}
-		if fromRuntime == "" && f.isGo && strings.HasPrefix(f.name, "runtime.") && !isCrossing(f.name) {
-			fromRuntime = f.name
-		}
-	}
-	if fromRuntime != "" {
-		return fromRuntime
-	}
-	return "(C thread) " + threadRoot(frames)
 }
 
 // isCrossing: how the runtime gets to C, not why.
@@ -282,7 +330,12 @@ func cLeaf(frames []frame) string {
 	return orElse(unnamed, frames[0].name)
 }
 
-func isUnnamed(name string) bool { return strings.HasPrefix(name, "(") }
+// isUnnamed: a place in a file, as unknownName and the account write it, or not even that.
+func isUnnamed(name string) bool {
+	return strings.HasPrefix(name, "(") || strings.HasPrefix(name, "0x") || unnamedPlace.MatchString(name)
+}
+
+var unnamedPlace = regexp.MustCompile(`\+0x[0-9a-f]+$`)
 
 func orElse(text, other string) string {
 	if text != "" {

@@ -10,7 +10,7 @@ func summaryOf(t *testing.T, frames ...string) rowKey {
 	t.Helper()
 	b := newProfileBuilder(1)
 	b.add(1, 64, frames...)
-	s, err := summarize(b.p)
+	s, err := summarize(b.p, nil)
 	if err != nil || len(s.rows) != 1 {
 		t.Fatal(s, err)
 	}
@@ -66,14 +66,14 @@ func TestClassify(t *testing.T) {
 // Code without symbols is named by its file, where no function above it has a name.
 func TestClassifyWithoutSymbols(t *testing.T) {
 	for want, frames := range map[string][]string{
-		"(in libssl.so.3)": {"malloc", "x", "main.f@main.go"},
+		"libssl.so.3+0x20": {"malloc", "x", "main.f@main.go"},
 		"SSL_new":          {"malloc", "x", "SSL_new", "main.f@main.go"},
 	} {
 		b := newProfileBuilder(1)
 		b.add(1, 64, frames...)
 		b.p.Sample[0].Location[1].Line = nil
 		b.p.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
-		s, err := summarize(b.p)
+		s, err := summarize(b.p, nil)
 		if err != nil || s.rows[0].CLeaf != want {
 			t.Errorf("%+v, %v, want %s", s, err, want)
 		}
@@ -84,13 +84,13 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 func TestNoRowsOfNothing(t *testing.T) {
 	b := newProfileBuilder(1)
 	b.add(0, 0, "malloc", "f", "main.a@a.go")
-	if s, err := summarize(b.p); err != nil || len(s.rows) != 0 {
+	if s, err := summarize(b.p, nil); err != nil || len(s.rows) != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
 func TestSummarizeRefusesOtherProfiles(t *testing.T) {
-	_, err := summarize(&profile.Profile{SampleType: []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}})
+	_, err := summarize(&profile.Profile{SampleType: []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}}, nil)
 	if err == nil {
 		t.Error("a CPU profile was taken for a heap profile")
 	}
@@ -101,7 +101,7 @@ func TestSumsAndOrder(t *testing.T) {
 	b.add(1, 100, "malloc", "f", "main.a@a.go", "main.main@a.go")
 	b.add(2, 50, "malloc", "f", "main.a@a.go", "main.other@a.go")
 	b.add(9, 90, "malloc", "g", "main.b@a.go")
-	s, err := summarize(b.p)
+	s, err := summarize(b.p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +124,8 @@ func TestGrowth(t *testing.T) {
 	second := newProfileBuilder(1)
 	second.add(1, 40, "malloc", "f", "main.a@a.go")
 	second.add(1, 10, "malloc", "h", "main.new@a.go")
-	before, _ := summarize(first.p)
-	after, _ := summarize(second.p)
+	before, _ := summarize(first.p, nil)
+	after, _ := summarize(second.p, nil)
 	after.growSince(before)
 	after.sortBy("growth")
 	want := []struct {

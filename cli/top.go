@@ -12,27 +12,34 @@ const topHelp = `usage: cgoheap top PID [flags]
 
 Shows which Go functions hold C memory, and the C function that called the
 allocator for each.  In a terminal it is live: GROWTH is since the last refresh.
-Where the output is not a terminal it prints one table and ends.
+If stdout is not a terminal, it prints one table and exits.
 
   -n N             rows (default: as many as fit; 20 where not in a terminal)
   --interval D     time between two refreshes (default 2s)
   --sort COLUMN    inuse, growth or objects (default inuse)
+  --caller WHICH   the Go function to name: "module", the innermost of the main
+                   module, else the outermost of a library (default); "innermost";
+                   or the innermost that matches a regular expression
   --once           print one table and end
   --json           the same for machines
 
-Keys: q ends, i g o sort by in use, growth, objects, space refreshes now.
+Keys: q ends, i g o sort by bytes, growth, objects, space refreshes now.
 With --sort growth and one table it looks twice, one interval apart.
 
 Example:
   $ cgoheap top --once 4242
   service (4242)  sampling 1 in 512KiB  up 4m10s  RSS 1.2 GiB
   C memory in use ~812.4 MiB in ~94,210 objects
+  mapped past malloc 98.0 MiB resident of 120.0 MiB
 
-      IN USE  GROWTH  OBJECTS  GO CALLER                C LEAF
-  ~640.2 MiB       -  ~81,003  main.(*store).lookup     sqlite3MemMalloc
-  ~172.2 MiB       -  ~13,207  main.compress            ZSTD_createCCtx
+       BYTES  GROWTH  OBJECTS  WHAT       GO CALLER             C LEAF
+  ~640.2 MiB       -  ~81,003  in use by  main.(*store).lookup  sqlite3MemMalloc
+  ~172.2 MiB       -  ~13,207  in use by  main.compress         ZSTD_createCCtx
+    98.0 MiB       -        7  mapped by  main.query            os_pages_map
 
-"~" marks an estimate from samples.  cgoheap profile saves the whole stacks.
+"~" marks an estimate from samples.  Of mappings BYTES are resident; "mapped by"
+is who made a pool grow, which need not be who holds its memory.
+cgoheap profile saves the whole stacks.
 `
 
 type topOptions struct {
@@ -40,6 +47,7 @@ type topOptions struct {
 	interval     time.Duration
 	order        string
 	once, asJSON bool
+	callers      callerRule
 }
 
 func parseTop(args []string) (*topOptions, int, error) {
@@ -48,6 +56,7 @@ func parseTop(args []string) (*topOptions, int, error) {
 	f.count("-n --rows", &o.rows, 1, 100000)
 	f.duration("--interval", &o.interval, 100*time.Millisecond, 24*time.Hour)
 	f.choice("--sort", &o.order, "inuse", "growth", "objects")
+	o.callers.addFlag(f)
 	f.boolean("--once", &o.once)
 	f.boolean("--json", &o.asJSON)
 	rest, err := f.parseExactly(args, "PID")
@@ -67,7 +76,8 @@ func top(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	w := &watcher{client: c}
+	o.callers.know(procPath(c.process.pid, "exe"))
+	w := &watcher{client: c, callers: &o.callers}
 	live := std.terminal != nil && !o.once && !o.asJSON && os.Getenv("TERM") != "dumb"
 	if live {
 		return topLive(std, w, o)
@@ -91,10 +101,18 @@ func top(std stdio, args []string) error {
 	return nil
 }
 
+// residentAge is how old the figures of what is resident may be: for them the kernel goes
+// through the page tables.
+const residentAge = 10 * time.Second
+
 // watcher looks at one process again and again.
 type watcher struct {
-	client *client
-	last   *summary
+	client  *client
+	callers *callerRule
+	last    *summary
+
+	resident   map[rowKey]int64 // of mappings; nil: not known
+	residentAt time.Time
 }
 
 // view is one look.
@@ -115,16 +133,36 @@ func (w *watcher) look() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, err := summarize(p)
+	sum, err := summarize(p, w.callers)
 	if err != nil {
 		return nil, err
 	}
 	sum.estimated = sum.estimated || s.SampleBytes > 1
+	if len(sum.mapped) > 0 {
+		if w.readResident(); w.resident != nil {
+			sum.setResident(w.resident)
+		}
+	}
 	if w.last != nil {
 		sum.growSince(w.last)
 	}
 	w.last = &summary{rows: append([]row(nil), sum.rows...), bytes: sum.bytes}
 	return &view{status: s, summary: sum, process: w.client.process, rss: w.client.process.rssBytes(), time: time.Now()}, nil
+}
+
+// readResident leaves nil where the process does not tell: rows then show what is mapped.
+func (w *watcher) readResident() {
+	if time.Since(w.residentAt) < residentAge {
+		return
+	}
+	w.resident, w.residentAt = nil, time.Now()
+	body, err := w.client.profileBytes("memory", nil, accountTimeout)
+	if err != nil {
+		return
+	}
+	if p, err := parseProfile(body); err == nil {
+		w.resident, _ = residentBy(p, w.callers)
+	}
 }
 
 // headline says what is looked at, and how the shim is.
@@ -134,6 +172,37 @@ func (s *status) headline(p *process) string {
 		state += " for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
 	}
 	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, formatDuration(time.Duration(s.UptimeNS)))
+}
+
+// cautions are what a reader of any figure has to know first.
+func (s *status) cautions(pid int) []string {
+	var lines []string
+	if s.State == "dormant" {
+		lines = append(lines, fmt.Sprintf("dormant: new allocations are not recorded; cgoheap sampling %d on", pid))
+	} else if s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
+		line := fmt.Sprintf("sampling is coarser than asked for: %s, not %s", formatInterval(s.SampleBytes),
+			formatInterval(s.ConfiguredSampleBytes))
+		if s.Overhead != nil && s.Overhead.RaisedFor != nil {
+			line += ", to bound its use of " + escapeName(*s.Overhead.RaisedFor)
+		}
+		lines = append(lines, line)
+	}
+	if n := s.droppedSamples(); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s: figures are too low; cgoheap doctor %d says why",
+			countOf(int(n), "sample was dropped", "samples were dropped"), pid))
+	}
+	return lines
+}
+
+// droppedSamples leaves out labels: those samples are there without them.
+func (s *status) droppedSamples() uint64 {
+	var sum uint64
+	for reason, n := range s.Dropped {
+		if reason != "labels" {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // header is what stands above the table; each line is safe for a terminal.
@@ -149,16 +218,57 @@ func (v *view) header() []string {
 		second += ", " + formatGrowth(*sum.growth) + " since the last look"
 	}
 	lines := []string{first, second}
-	if s.State == "dormant" {
-		lines = append(lines, fmt.Sprintf("dormant: new allocations are not recorded; cgoheap sampling %d on", v.process.pid))
+	if line := sum.mappedLine(); line != "" {
+		lines = append(lines, line)
+	}
+	return append(lines, v.notes()...)
+}
+
+// notes are what a reader of the table has to know first.
+func (v *view) notes() []string {
+	lines := v.status.cautions(v.process.pid)
+	if v.rss >= 0 && v.summary.bytes > v.rss {
+		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
 	}
 	return lines
 }
 
+// mappedLine sums the rows that are not blocks.
+func (s *summary) mappedLine() string {
+	var parts []string
+	for _, o := range []struct{ origin, name string }{{originMmap, "mapped past malloc"}, {originStack, "thread stacks"}} {
+		t, ok := s.mapped[o.origin]
+		switch {
+		case !ok:
+		case s.resident:
+			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, formatBytes(t.bytes), formatBytes(t.mapped)))
+		default:
+			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, formatBytes(t.mapped)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
 const noRows = "no block that was sampled is in use"
 
-var topColumns = []string{"IN USE", "GROWTH", "OBJECTS", "GO CALLER", "C LEAF"}
-var topRight = []bool{true, true, true, false, false}
+var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
+var topRight = []bool{true, true, true, false, false, false}
+
+// what says what a row's bytes are to its caller.
+func (r *row) what() string {
+	switch r.Origin {
+	case originMmap:
+		return "mapped by"
+	case originStack:
+		return "stacks by"
+	}
+	return "in use by"
+}
+
+// amount is a row's bytes: of mappings they are counted.
+func (r *row) amount(estimated bool) string {
+	return estimate(formatBytes(r.Bytes), estimated && r.Mapped == nil)
+}
 
 func (v *view) cells(limit int) [][]string {
 	rows := [][]string{topColumns}
@@ -167,11 +277,9 @@ func (v *view) cells(limit int) [][]string {
 		if r.Growth != nil {
 			growth = formatGrowth(*r.Growth)
 		}
-		rows = append(rows, []string{
-			estimate(formatBytes(r.Bytes), v.summary.estimated), growth,
-			estimate(formatCount(r.Objects), v.summary.estimated),
-			escapeName(r.GoCaller), escapeName(r.CLeaf),
-		})
+		rows = append(rows, []string{r.amount(v.summary.estimated), growth,
+			estimate(formatCount(r.Objects), v.summary.estimated && r.Mapped == nil),
+			r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
 	}
 	return rows
 }
@@ -189,18 +297,25 @@ func (v *view) print(std stdio, limit int) {
 }
 
 type topJSON struct {
-	PID         int    `json:"pid"`
-	Program     string `json:"program"`
-	Time        string `json:"time"`
-	State       string `json:"state"`
-	SampleBytes uint64 `json:"sample_bytes"`
-	Estimated   bool   `json:"estimated"`
-	RSS         *int64 `json:"rss_bytes"`
-	Bytes       int64  `json:"in_use_bytes"`
-	Objects     int64  `json:"in_use_objects"`
-	Growth      *int64 `json:"growth_bytes"`
-	Rows        []row  `json:"rows"`
-	RowsLeft    int    `json:"rows_left_out"`
+	PID         int                   `json:"pid"`
+	Program     string                `json:"program"`
+	Time        string                `json:"time"`
+	State       string                `json:"state"`
+	SampleBytes uint64                `json:"sample_bytes"`
+	Estimated   bool                  `json:"estimated"`
+	RSS         *int64                `json:"rss_bytes"`
+	Bytes       int64                 `json:"in_use_bytes"`
+	Objects     int64                 `json:"in_use_objects"`
+	Growth      *int64                `json:"growth_bytes"`
+	Notes       []string              `json:"notes"`  // what the lines above the table say
+	Mapped      map[string]mappedJSON `json:"mapped"` // by origin
+	Rows        []row                 `json:"rows"`
+	RowsLeft    int                   `json:"rows_left_out"`
+}
+
+type mappedJSON struct {
+	Resident *int64 `json:"resident_bytes"` // null: not known
+	Mapped   int64  `json:"mapped_bytes"`
 }
 
 func (v *view) toJSON(limit int) topJSON {
@@ -209,7 +324,15 @@ func (v *view) toJSON(limit int) topJSON {
 		PID: v.process.pid, Program: v.process.program(), Time: v.time.UTC().Format(time.RFC3339),
 		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.estimated,
 		Bytes: v.summary.bytes, Objects: v.summary.objects, Growth: v.summary.growth,
+		Notes: append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},
 		Rows: shown, RowsLeft: len(v.summary.rows) - len(shown),
+	}
+	for origin, sum := range v.summary.mapped {
+		m := mappedJSON{Mapped: sum.mapped}
+		if v.summary.resident {
+			m.Resident = &sum.bytes
+		}
+		t.Mapped[origin] = m
 	}
 	if v.rss >= 0 {
 		t.RSS = &v.rss

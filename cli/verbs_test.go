@@ -38,11 +38,12 @@ func TestTopOnce(t *testing.T) {
 	s := startShim(t, "serve")
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 0, `service (PID)  sampling 1 in 512KiB  up 4m10s  RSS 12.3 MiB
 C memory in use ~812.0 MiB in ~81,206 objects
+more is in use than resident: blocks never touched, or swapped out, are not in the RSS
 
-    IN USE  GROWTH  OBJECTS  GO CALLER                                          C LEAF
-~640.0 MiB       -  ~81,003  github.com/mattn/go-sqlite3.(*SQLiteConn).prepare  sqlite3MemMalloc
-~172.0 MiB       -     ~200  main.compress                                      ZSTD_createCCtx
-     ~96 B       -       ~3  main.header                                        C.CString
+     BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
+~640.0 MiB       -  ~81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
+~172.0 MiB       -     ~200  in use by  main.compress                               ZSTD_createCCtx
+     ~96 B       -       ~3  in use by  main.header                                 C.CString
 `, "")
 }
 
@@ -51,9 +52,10 @@ func TestTopExactHasNoTilde(t *testing.T) {
 	r := cgoheap(t, "top", "-n", "1", s.arg()).normal(s)
 	r.want(t, 0, `service (PID)  sampling every allocation  up 4m10s  RSS 12.3 MiB
 C memory in use 812.0 MiB in 81,206 objects
+more is in use than resident: blocks never touched, or swapped out, are not in the RSS
 
-   IN USE  GROWTH  OBJECTS  GO CALLER                                          C LEAF
-640.0 MiB       -   81,003  github.com/mattn/go-sqlite3.(*SQLiteConn).prepare  sqlite3MemMalloc
+    BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
+640.0 MiB       -   81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
 and 2 rows more
 `, "")
 }
@@ -83,11 +85,17 @@ func TestTopJSON(t *testing.T) {
   "in_use_bytes": 851443808,
   "in_use_objects": 81206,
   "growth_bytes": null,
+  "notes": [
+    "more is in use than resident: blocks never touched, or swapped out, are not in the RSS"
+  ],
+  "mapped": {},
   "rows": [
     {
-      "go_caller": "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare",
+      "origin": "malloc",
+      "go_caller": "cgoheap/cli/internal/store.(*Store).lookup",
       "c_leaf": "sqlite3MemMalloc",
       "in_use_bytes": 671088640,
+      "mapped_bytes": null,
       "growth_bytes": null,
       "in_use_objects": 81003,
       "stacks": 1

@@ -14,7 +14,7 @@ import (
 // sentences, or "" where it does not apply.  All thresholds stand here.
 
 const (
-	// An owner dominates when it is the largest and has at least this share of RSS.
+	// An owner with this share of RSS is always spoken of; the largest such owner dominates.
 	dominantShare = 1.0 / 3
 
 	// What an owner must have to be worth a word though another dominates: a share of RSS, and bytes.
@@ -23,12 +23,16 @@ const (
 
 	// Growth since the last look: of the C heap itself, and of any other owner as a share of RSS.
 	// The C heap is judged more finely: it is what this tool is for, and its figure is the allocator's own.
+	// In a short window growth is small: a rate of rateShare an hour counts as much.
 	liveGrowthShare = 0.02
 	liveGrowthBytes = 1 << 20
 	growthShare     = 0.05
 	growthBytes     = 8 << 20
-	// Over less time than this a rate per hour means nothing, nor does the absence of growth.
-	growthTime = time.Minute
+	rateShare       = 0.10
+	// Over less time than rateTime a rate per hour means nothing.  Less than evidenceTime
+	// without growth is no evidence.
+	rateTime     = time.Minute
+	evidenceTime = time.Hour
 
 	// More arenas than this, and MALLOC_ARENA_MAX is the remedy; glibc makes up to 8 a CPU.
 	manyArenas = 8
@@ -71,20 +75,25 @@ const (
 	unexplainedBytes = 1 << 20
 )
 
-// rule names are part of --json.  about is the owner it speaks of, "" none.
+// rule names are part of --json.  about is the owner it speaks of, "" none: what that
+// owner grew by follows its first sentence.
 type rule struct {
 	name  string
 	about string
 	says  func(*situation) string
 }
 
-const estimateRule = "estimate_disagrees"
+const (
+	estimateRule   = "estimate_disagrees"
+	liveGrowsRule  = "c_live_grows"
+	ownerGrowsRule = "owner_grows"
+)
 
 // rules are in the order in which their findings are shown, but for the
 // dominant owner's, which comes first.
 var rules = []rule{
-	{"c_live_grows", cLive, cLiveGrows},
-	{"c_live_dominates", cLive, cLiveDominates},
+	{liveGrowsRule, cLive, cLiveGrows},
+	{"c_live", cLive, cLiveLarge},
 	{"c_retained", cRetained, cRetainedLarge},
 	{"c_mmap", cMmap, cMmapLarge},
 	{"c_brk", cBrk, cBrkLarge},
@@ -103,18 +112,24 @@ var rules = []rule{
 	{"nothing_dominates", "", nothingDominates},
 	{"near_limit", "", nearLimit},
 	{"go_memory_limit", "", goMemoryLimit},
-	{"owner_grows", "", ownerGrows},
+	{ownerGrowsRule, "", ownerGrows},
 	{"huge_pages", "", hugePages},
 	{"lazy_free", "", lazyFree},
 	{"swap", "", swapped},
 	{estimateRule, "", estimateDisagrees},
 	{"c_untouched", "", cUntouched},
-	{"unexplained", "", unexplained},
+	{unexplainedOwner, unexplainedOwner, unexplained},
+	{"owner_large", "", ownerLarge}, // last: of whom nothing has been said
 }
+
+// unexplainedOwner is what no owner has, where it is ranked among them.
+const unexplainedOwner = "unexplained"
 
 type finding struct {
 	Rule string `json:"rule"`
 	Text string `json:"text"`
+
+	pressing bool // always printed
 }
 
 // situation is all that the rules know.
@@ -128,23 +143,45 @@ type situation struct {
 	recorded bool              // by a flight recorder: an earlier look is one of its own
 	ended    bool              // the process is no more: nothing can be asked of it
 	file     string            // the flight recorder's
-	dominant string            // the owner that dominates, "" none
+	dropped  uint64            // samples
+	callers  *callerRule
+	dominant string          // the owner that dominates, "" none
+	spokenOf map[string]bool // owners, while the rules are gone through
 }
 
+// judgeAccount puts first what is said of the dominant owner, then what else is pressing:
+// what grows, and owners with a third of RSS.
 func judgeAccount(s *situation) []finding {
 	s.dominant = dominantOwner(s)
-	first, rest := []finding{}, []finding{}
+	var first, pressing, rest []finding
+	s.spokenOf = map[string]bool{}
 	for _, r := range rules {
 		text := r.says(s)
+		if text == "" {
+			continue
+		}
+		if r.about != "" && !s.spokenOf[r.about] {
+			s.spokenOf[r.about] = true
+			if r.name != liveGrowsRule {
+				text = join(text, s.change(r.about))
+			}
+		}
+		f := finding{r.name, text, r.name == liveGrowsRule || r.name == ownerGrowsRule || s.third(r.about)}
 		switch {
-		case text == "":
 		case r.about != "" && r.about == s.dominant:
-			first = append(first, finding{r.name, text})
+			first = append(first, f)
+		case f.pressing:
+			pressing = append(pressing, f)
 		default:
-			rest = append(rest, finding{r.name, text})
+			rest = append(rest, f)
 		}
 	}
-	return append(first, rest...)
+	return slices.Concat(first, pressing, rest)
+}
+
+// join joins sentences; "" is none.
+func join(sentences ...string) string {
+	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
 }
 
 // has is what an owner is judged by: program and libraries are one, and Go's
@@ -152,6 +189,8 @@ func judgeAccount(s *situation) []finding {
 func (s *situation) has(owner string) int64 {
 	a := s.account
 	switch owner {
+	case unexplainedOwner:
+		return max(a.Unexplained, -a.Unexplained)
 	case programOwner:
 		return a.resident(programOwner, librariesPart)
 	case goStacks:
@@ -178,9 +217,14 @@ func (s *situation) atLeast(n int64, share float64, bytes int64) bool {
 	return s.share(n) >= share && n >= bytes
 }
 
-// large: it dominates, or is worth a word beside what does.
+// third: an owner with that much is always spoken of.
+func (s *situation) third(owner string) bool {
+	return owner != "" && s.share(s.has(owner)) >= dominantShare
+}
+
+// large: worth a word, whatever the others have.
 func (s *situation) large(owner string) bool {
-	return s.dominant == owner || s.atLeast(s.has(owner), notableShare, notableBytes)
+	return s.third(owner) || s.atLeast(s.has(owner), notableShare, notableBytes)
 }
 
 // of says a figure with its share: "612.0 MiB (50 % of RSS)".
@@ -188,30 +232,27 @@ func (s *situation) of(n int64) string {
 	return fmt.Sprintf("%s (%.0f %% of RSS)", formatBytes(n), 100*s.share(n))
 }
 
-// judged are the owners that can dominate.
-var judged = []string{goHeap, goStacks, goMetadata, cLive, cRetained, cMmap, cBrk, fileCopies, deviceMaps, threadStacks,
-	programOwner, mappedFiles, sharedMemory, shimOwner, untrackedMmap}
-
-// ranked are the owners, largest first.
+// ranked are the owners of the account as they are judged, largest first.
 func (s *situation) ranked() []string {
-	names := slices.Clone(judged)
+	names := []string{}
+	for _, o := range s.account.Owners {
+		if o.Name != librariesPart {
+			names = append(names, o.Name)
+		}
+	}
+	if !slices.Contains(names, programOwner) {
+		names = append(names, programOwner)
+	}
+	names = append(names, unexplainedOwner)
 	sort.SliceStable(names, func(i, j int) bool { return s.has(names[i]) > s.has(names[j]) })
 	return names
 }
 
 func dominantOwner(s *situation) string {
-	if first := s.ranked()[0]; s.share(s.has(first)) >= dominantShare {
+	if first := s.ranked()[0]; s.third(first) {
 		return first
 	}
 	return ""
-}
-
-// since begins a sentence about growth.
-func (s *situation) since() string {
-	if s.recorded {
-		return "in the last " + formatDuration(s.grown.Elapsed)
-	}
-	return "since the last look, " + formatDuration(s.grown.Elapsed) + " ago"
 }
 
 // pprof is the command for one of the service's own profiles.
@@ -230,6 +271,9 @@ func (s *situation) command(format string) string {
 	return "`cgoheap " + fmt.Sprintf(format, s.pid) + "`"
 }
 
+// memoryFlag is for the profile of all that is resident.
+const memoryFlag = " --memory"
+
 // saveProfile is the command that gives a profile of C's memory; flags for one of a running process.
 func (s *situation) saveProfile(flags string) string {
 	if s.ended {
@@ -244,6 +288,28 @@ func (s *situation) showHolders() string {
 		return "the table of C memory"
 	}
 	return s.command("top %d")
+}
+
+// ownerMeanings are of owners that have no rule: what they are.
+var ownerMeanings = map[string]string{
+	"kernel": "memory that the kernel lends, such as the rings of io_uring and AIO",
+}
+
+// ownerLarge speaks of the owners that no rule had a word for, also of those that this
+// command does not know yet.
+func ownerLarge(s *situation) string {
+	var sentences []string
+	for _, name := range s.ranked() {
+		if s.spokenOf[name] || !s.large(name) {
+			continue
+		}
+		text := upperFirst(speakOf(name)) + ": " + s.of(s.has(name))
+		if what := ownerMeanings[name]; what != "" {
+			text += ", " + what
+		}
+		sentences = append(sentences, text+".", s.change(name))
+	}
+	return join(sentences...)
 }
 
 func nothingDominates(s *situation) string {
@@ -263,63 +329,17 @@ func speakOf(owner string) string {
 	return ownerLabel(owner)
 }
 
-// ownerGrows: of the owners that have no rule of their own for growth, the one that grew most.
-func ownerGrows(s *situation) string {
-	if s.grown == nil {
-		return ""
-	}
-	var most ownerGrowth
-	for _, o := range s.grown.Owners {
-		if o.Name != cLive && known(o.Bytes) > known(most.Bytes) {
-			most = o
-		}
-	}
-	if !s.atLeast(known(most.Bytes), growthShare, growthBytes) {
-		return ""
-	}
-	now := s.account.resident(most.Name)
-	text := fmt.Sprintf("%s grew by %s %s: from %s to %s.", upperFirst(ownerLabel(most.Name)), formatBytes(*most.Bytes), s.since(),
-		formatBytes(now-*most.Bytes), formatBytes(now))
-	if next := s.whereToLook(most.Name); next != "" && most.Name != s.dominant {
-		text += " " + next
-	}
-	return text
-}
-
 func upperFirst(text string) string {
 	first, rest := utf8.DecodeRuneInString(text)
 	return strings.ToUpper(string(first)) + text[rest:]
 }
 
-// whereToLook is the next command for what grows.
-func (s *situation) whereToLook(owner string) string {
-	switch owner {
-	case goHeap:
-		return "What of it is in use: " + s.pprof("heap") + "."
-	case goStacks:
-		return "Which goroutines: " + s.pprof("goroutine") + "."
-	case cMmap:
-		return "Who mapped it: " + s.saveProfile(" --seconds 60") + ", and `-tagfocus=origin=mmap` to pprof."
-	case threadStacks:
-		return "Who made the threads: " + s.saveProfile("") + ", and `-tagfocus=origin=thread_stack` to pprof."
-	case cRetained:
-		if s.ended {
-			return "It was free memory."
-		}
-		return "It is free memory: " + s.command("trim %d") + " shows what of it can be returned."
-	}
-	return ""
-}
-
 func unexplained(s *situation) string {
-	n := s.account.Unexplained
-	if n < 0 {
-		n = -n
-	}
+	n := s.has(unexplainedOwner)
 	if s.share(n) <= unexplainedShare || n <= unexplainedBytes {
 		return ""
 	}
-	text := fmt.Sprintf("%s is unexplained: memory changed hands while it was counted, or cgoheap does not know an owner.", s.of(n))
+	text := s.of(n) + " is unexplained: cgoheap knows no owner for it."
 	if s.ended {
 		return text
 	}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"debug/buildinfo"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Which Go function of a stack is called its caller.  The innermost one is often a wrapper
+// (go-sqlite3's, purego's), the outermost always main.main: the innermost function of the
+// main module is the line that a person of this program would look at.
+
+const (
+	callerModule    = "module"
+	callerInnermost = "innermost"
+)
+
+// callerRule is used by every output that names a caller.  nil is the default rule for a
+// program of which the module is not known.
+type callerRule struct {
+	innermost bool
+	pattern   *regexp.Regexp // the innermost function that matches, where one does
+	module    string         // path of the main module, "" not known
+	libraries []string       // paths of the modules it was built with
+}
+
+// addFlag adds --caller, which sets how the rule decides.
+func (r *callerRule) addFlag(f *flags) {
+	f.add("--caller", &flagSpec{set: func(v string) error {
+		switch v {
+		case callerModule:
+			r.innermost, r.pattern = false, nil
+		case callerInnermost:
+			r.innermost, r.pattern = true, nil
+		default:
+			pattern, err := regexp.Compile(v)
+			if err != nil || v == "" {
+				return usagef("wants %s, %s or a regular expression", callerModule, callerInnermost)
+			}
+			r.innermost, r.pattern = false, pattern
+		}
+		return nil
+	}})
+}
+
+// know reads what the binary says of its modules; without that only package main is known.
+func (r *callerRule) know(binary string) {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return
+	}
+	r.module = info.Main.Path
+	if r.module == "" && info.Path != "command-line-arguments" {
+		r.module = info.Path
+	}
+	for _, m := range info.Deps {
+		r.libraries = append(r.libraries, m.Path)
+	}
+}
+
+// userCaller is the function that the rule chooses; "" a person wrote none of them.
+func (r *callerRule) userCaller(frames []frame) string {
+	if r == nil {
+		r = &callerRule{}
+	}
+	if users := userGo(frames); r.innermost {
+		return first(users)
+	} else if r.pattern != nil {
+		if at := slices.IndexFunc(users, r.pattern.MatchString); at >= 0 {
+			return users[at]
+		}
+	}
+	return r.ofModule(frames)
+}
+
+// ofModule is the innermost function of the main module, else the outermost of a library.
+func (r *callerRule) ofModule(frames []frame) string {
+	users := userGo(behindAllocator(frames))
+	if at := slices.IndexFunc(users, func(name string) bool { return r.isMain(packageOf(name)) }); at >= 0 {
+		return users[at]
+	}
+	for i := len(users) - 1; i >= 0; i-- {
+		if !r.isStandard(packageOf(users[i])) {
+			return users[i]
+		}
+	}
+	return first(users)
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+// packageOf is a function's import path; in a symbol's name its dots are escaped.
+func packageOf(name string) string {
+	pkg, _ := splitGoName(name)
+	if plain, err := url.PathUnescape(pkg); err == nil {
+		return plain
+	}
+	return pkg
+}
+
+func within(pkg, module string) bool {
+	return module != "" && (pkg == module || strings.HasPrefix(pkg, module+"/"))
+}
+
+func (r *callerRule) isMain(pkg string) bool {
+	return pkg == "main" || within(pkg, r.module)
+}
+
+// isStandard: import paths of the standard library begin with no domain.
+func (r *callerRule) isStandard(pkg string) bool {
+	first, _, _ := strings.Cut(pkg, "/")
+	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.libraries, func(m string) bool { return within(pkg, m) })
+}
+
+// goCaller is the function that the rule chooses; without one, who else asked.
+func (r *callerRule) goCaller(frames []frame) string {
+	if name := r.userCaller(frames); name != "" {
+		return name
+	}
+	for _, f := range frames {
+		if f.isGo && strings.HasPrefix(f.name, "runtime.") && !isCrossing(f.name) {
+			return f.name
+		}
+	}
+	return "(C thread) " + threadRoot(frames)
+}
+
+// classify answers who asked and who called the allocator.
+func (r *callerRule) classify(frames []frame) rowKey {
+	return rowKey{GoCaller: r.goCaller(frames), CLeaf: cLeaf(frames)}
+}
+
+// behindAllocator leaves out an allocator that the program gave to C code, a Go function
+// which C code called and which calls malloc itself: the memory is for who called that C code.
+func behindAllocator(frames []frame) []frame {
+	user := false
+	for i := 1; i < len(frames); i++ {
+		f := frames[i]
+		switch _, function := splitGoName(f.name); {
+		case function == "_Cfunc_CString" || function == "_Cfunc_CBytes":
+			return frames
+		case isUserGo(f):
+			user = true
+		case f.isGo || strings.HasPrefix(f.name, "_cgo_"):
+		case user && len(userGo(frames[i:])) > 0:
+			return frames[i:]
+		default:
+			return frames
+		}
+	}
+	return frames
+}
+
+// userGo are the names of the Go functions that a person wrote, innermost first.
+func userGo(frames []frame) []string {
+	var names []string
+	for _, f := range frames {
+		if isUserGo(f) {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// isUserGo leaves out the runtime and what cgo generates.
+func isUserGo(f frame) bool {
+	if !f.isGo || f.name == "crosscall2" || strings.HasPrefix(f.name, "runtime.") ||
+		strings.HasPrefix(f.name, "runtime/cgo.") {
+		return false
+	}
+	_, function := splitGoName(f.name)
+	return !strings.HasPrefix(function, "_Cfunc_") && !strings.HasPrefix(function, "_C2func_") && !strings.HasPrefix(function, "_cgoexp_") &&
+		!strings.HasPrefix(function, "_cgo_")
+}

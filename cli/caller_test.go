@@ -1,0 +1,150 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/pprof/profile"
+)
+
+// Whom a stack is charged to, by each of the rules.
+func TestCaller(t *testing.T) {
+	const gotypes = "@_cgo_gotypes.go"
+	wrapped := []string{"malloc", "sqlite3MemMalloc", "github.com/mattn/go-sqlite3._Cfunc_sqlite3_prepare_v2" + gotypes,
+		"github.com/mattn/go-sqlite3.(*SQLiteConn).prepare@sqlite3.go", "database/sql.(*DB).query@sql.go",
+		"example.com/svc/internal/store.(*Store).Get@store.go", "main.handle@main.go", "net/http.HandlerFunc.ServeHTTP@server.go",
+		"net/http.(*conn).serve@server.go", "runtime.goexit@asm_amd64.s"}
+	library := []string{"malloc", "rd_kafka_new", "github.com/confluentinc/kafka._Cfunc_poll" + gotypes, "github.com/confluentinc/kafka.messageToC@m.go",
+		"github.com/confluentinc/kafka.(*Consumer).reader@c.go", "runtime.goexit@asm_amd64.s"}
+	// C code's allocator is a Go function, which it calls back.
+	allocator := []string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main.goAlloc@main.go", "_cgoexp_1_goAlloc@_cgo_gotypes.go",
+		"ts_parser_parse", "main._Cfunc_parse" + gotypes, "main.indexFile@main.go", "main.main@main.go"}
+	callback := []string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main._Cfunc_CString" + gotypes, "main.onRow@main.go",
+		"each_row", "main._Cfunc_each_row" + gotypes, "main.all@main.go"}
+	pure := []string{"malloc", "github.com/ebitengine/purego.syscall_SyscallN@syscall.go", "main.render@main.go", "main.main@main.go"}
+	standard := []string{"malloc", "getaddrinfo", "net._C2func_getaddrinfo" + gotypes, "net.cgoLookupHost@cgo_unix.go", "runtime.goexit@asm_amd64.s"}
+	escaped := []string{"malloc", "f", "example.com/svc%2ev2.Open@open.go", "example.com/other.Wrap@x.go", "net/http.(*conn).serve@server.go"}
+
+	module := func(path string) *callerRule { return &callerRule{module: path} }
+	flagged := func(value string) *callerRule {
+		r := module("example.com/svc")
+		f := newFlags()
+		r.addFlag(f)
+		if _, err := f.parse([]string{"--caller", value}); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, c := range []struct {
+		what   string
+		rule   *callerRule
+		frames []string
+		want   string
+	}{
+		{"the main module", module("example.com/svc"), wrapped, "example.com/svc/internal/store.(*Store).Get"},
+		{"a module whose name begins alike", module("example.com/s"), wrapped, "main.handle"},
+		{"the module is not known", nil, wrapped, "main.handle"},
+		{"of a library, the outermost", module("example.com/svc"), library, "github.com/confluentinc/kafka.(*Consumer).reader"},
+		{"a Go allocator", module("example.com/svc"), allocator, "main.indexFile"},
+		{"a callback that allocates for itself", module("example.com/svc"), callback, "main.onRow"},
+		{"no cgo", module("example.com/svc"), pure, "main.render"},
+		{"the standard library alone", module("example.com/svc"), standard, "net.cgoLookupHost"},
+		{"a path with a dot", module("example.com/svc.v2"), escaped, "example.com/svc%2ev2.Open"},
+		{"a module without a domain", &callerRule{libraries: []string{"kafka"}}, []string{"malloc", "kafka.read@x.go", "net.x@x.go"}, "kafka.read"},
+		{"--caller innermost", flagged("innermost"), wrapped, "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare"},
+		{"--caller innermost, a Go allocator", flagged("innermost"), allocator, "main.goAlloc"},
+		{"--caller module", flagged("module"), wrapped, "example.com/svc/internal/store.(*Store).Get"},
+		{"--caller PATTERN", flagged("^database/sql"), wrapped, "database/sql.(*DB).query"},
+		{"--caller PATTERN that nothing matches", flagged("nothing"), wrapped, "example.com/svc/internal/store.(*Store).Get"},
+	} {
+		b := newProfileBuilder(1)
+		b.add(1, 64, c.frames...)
+		s, err := summarize(b.p, c.rule)
+		if err != nil || len(s.rows) != 1 || s.rows[0].GoCaller != c.want {
+			t.Errorf("%s: %+v %v, want %s", c.what, s, err, c.want)
+		}
+		// The account's stacks, which have no file names, are named alike.
+		stack := &mmapStack{}
+		for _, f := range framesOf(b.p.Sample[0]) {
+			stack.Frames = append(stack.Frames, f.name)
+		}
+		if got := stack.goCaller(c.rule); got != c.want {
+			t.Errorf("%s, in an account: %s, want %s", c.what, got, c.want)
+		}
+		if got := stack.mapper(); got != s.rows[0].CLeaf {
+			t.Errorf("%s, in an account: C leaf %s, top has %s", c.what, got, s.rows[0].CLeaf)
+		}
+	}
+	if _, err := func() ([]string, error) {
+		f := newFlags()
+		(&callerRule{}).addFlag(f)
+		return f.parse([]string{"--caller", "a("})
+	}(); err == nil {
+		t.Error("a broken pattern was taken")
+	}
+}
+
+// The module is the binary's own, also where it is stripped.
+func TestModuleOfABinary(t *testing.T) {
+	var r callerRule
+	r.know(goFixture(t, "stripped-module", goPlain, "0", "-ldflags=-s -w"))
+	if r.module != "example.com/fixture" {
+		t.Errorf("%+v", r)
+	}
+	dir := t.TempDir()
+	check0(os.WriteFile(filepath.Join(dir, "x.go"), []byte(goPlain), 0o644))
+	build := exec.Command("go", "build", "-o", "x", "x.go")
+	build.Dir, build.Env = dir, append(os.Environ(), "GO111MODULE=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	r = callerRule{}
+	r.know(filepath.Join(dir, "x"))
+	r.know(filepath.Join(dir, "missing"))
+	if r.module != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Mappings are counted by what of them is resident, and are not called in use.
+func TestMappingsAreResidentBytes(t *testing.T) {
+	b := newProfileBuilder(524288)
+	b.add(2, 100, "malloc", "grow", "main.a@a.go")
+	b.add(1, 300, "mmap", "pool_grow", "main.a@a.go")
+	b.add(1, 50, "mmap", "gone", "main.b@a.go")
+	b.add(4, 80, "pthread_create", "start", "main.c@a.go")
+	for i, origin := range []string{originMalloc, originMmap, originMmap, originStack} {
+		b.p.Sample[i].Label["origin"] = []string{origin}
+	}
+	m := newProfileBuilder(1)
+	m.p.SampleType = []*profile.ValueType{{Type: "memory_space", Unit: "bytes"}}
+	for bytes, frames := range map[int64][]string{
+		7: {"malloc", "grow", "main.a@a.go", "[c_live]"}, 30: {"mmap", "pool_grow", "main.a@a.go", "[c_mmap]"},
+		9: {"[stack not known]", "[c_mmap]"}, 11: {"[shim]"}, 20: {"pthread_create", "start", "main.c@a.go", "[thread_stacks]"},
+	} {
+		m.add(1, 1, frames...)
+		m.p.Sample[len(m.p.Sample)-1].Value = []int64{bytes}
+	}
+	s, err := summarize(b.p, nil)
+	check0(err)
+	if s.bytes != 100 || s.mapped[originMmap] != (total{350, 350}) || s.mappedLine() != "mapped past malloc 350 B, resident or not; thread stacks 80 B, resident or not" {
+		t.Errorf("%+v %s", s, s.mappedLine())
+	}
+	resident, err := residentBy(m.p, nil)
+	check0(err)
+	s.setResident(resident)
+	if s.bytes != 100 || s.mapped[originMmap] != (total{30, 350}) || s.mapped[originStack] != (total{20, 80}) ||
+		s.mappedLine() != "mapped past malloc 30 B resident of 350 B; thread stacks 20 B resident of 80 B" {
+		t.Errorf("%+v %s", s, s.mappedLine())
+	}
+	for i, want := range []struct{ what, amount string }{{"in use by", "~100 B"}, {"mapped by", "30 B"}, {"stacks by", "20 B"}, {"mapped by", "0 B"}} {
+		if r := &s.rows[i]; r.what() != want.what || r.amount(true) != want.amount {
+			t.Errorf("%+v: %s %s, want %+v", r, r.what(), r.amount(true), want)
+		}
+	}
+	if _, err := residentBy(b.p, nil); err == nil {
+		t.Error("a heap profile was taken for one of the whole memory")
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What no verdict may say, of any account.
+
+// randomSituation has owners of any size, known or not, one of them unheard of, and
+// sometimes an earlier look from which each has changed.
+func randomSituation(r *rand.Rand) *situation {
+	s := quiet()
+	s.account.Owners = append(s.account.Owners, part("kernel", 0), part("an_owner_of_a_later_version", 0))
+	size := func() int64 { return int64(r.ExpFloat64()*float64(int64(1)<<(10+r.Intn(24)))) * int64(r.Intn(3)) / 2 }
+	s.account.RSS = 0
+	for i := range s.account.Owners {
+		o := &s.account.Owners[i]
+		o.Bytes = num(size())
+		if r.Intn(12) == 0 && o.Name != cLive {
+			o.Bytes = nil
+		}
+		s.account.RSS += known(o.Bytes)
+	}
+	s.account.Unexplained = size() / 8
+	s.account.RSS += s.account.Unexplained
+	s.account.Allocator.InUse = num(s.account.resident(cLive))
+	s.account.Estimate.Bytes = num(max(0, s.account.resident(cLive)+size()-size()))
+	s.dormant, s.dropped = r.Intn(4) == 0, uint64(r.Intn(3))
+	if r.Intn(3) == 0 {
+		s.env["CGOHEAP_START"] = "dormant"
+	}
+	if r.Intn(3) == 0 {
+		s.account.Allocator.InUse = nil
+	}
+	if r.Intn(4) > 0 {
+		s.looked(r, size)
+	}
+	return s
+}
+
+// looked gives it an earlier look: seconds, minutes or days ago.
+func (s *situation) looked(r *rand.Rand, size func() int64) {
+	last := *s.account
+	last.Owners = slices.Clone(s.account.Owners)
+	last.Time = s.account.Time.Add(-time.Duration(1 + r.Int63n(int64(time.Second)<<r.Intn(18))))
+	last.RSS = 0
+	for i := range last.Owners {
+		if o := &last.Owners[i]; o.Bytes != nil {
+			o.Bytes = num(max(0, *o.Bytes+(size()-size())/4))
+			last.RSS += *o.Bytes
+		}
+	}
+	if s.account.Allocator.InUse != nil {
+		last.Allocator.InUse = num(last.resident(cLive))
+	}
+	last.Unexplained = size() / 8
+	last.RSS += last.Unexplained
+	s.grown = growthSince(&last, s.account)
+}
+
+// aboutOwners are the owners that a finding is about.
+func (s *situation) aboutOwners(f finding) []string {
+	for _, r := range rules {
+		if r.name == f.Rule && r.about != "" {
+			return []string{r.about}
+		}
+	}
+	return nil
+}
+
+func checkVerdict(t *testing.T, s *situation, table string, findings []finding) {
+	t.Helper()
+	fail := func(format string, args ...any) {
+		t.Helper()
+		t.Fatalf("%s\n%s\n%+v", fmt.Sprintf(format, args...), table, findings)
+	}
+	all := ""
+	told := map[string]string{} // of each owner, all that is said
+	for _, f := range findings {
+		all += f.Text + "\n"
+		for _, name := range s.aboutOwners(f) {
+			told[name] += f.Text
+		}
+	}
+	for _, never := range []string{"rather than a leak", "not grown since", "very small blocks", "%!"} {
+		if strings.Contains(all, never) {
+			fail("it says %q", never)
+		}
+	}
+	// Growth that is printed is given wherever its owner is spoken of, and never denied.
+	for name, text := range told {
+		grew := s.grewBy(name)
+		if grew > 0 && !strings.Contains(text, "grew by "+formatBytes(grew)+" in "+formatDuration(s.grown.Elapsed)) {
+			fail("%s grew by %s, which is not said", name, formatBytes(grew))
+		}
+		if grew > 0 && strings.Contains(text, "has not grown") {
+			fail("%s grew by %s, which is denied", name, formatBytes(grew))
+		}
+	}
+	if s.grown != nil && s.grown.Elapsed < time.Minute && strings.Contains(all, "an hour since") {
+		fail("a rate of %s", s.grown.Elapsed)
+	}
+	if (s.grown == nil || s.grown.Elapsed < time.Hour) && strings.Contains(all, "a working set") {
+		fail("acquitted without an hour's evidence")
+	}
+	if isLeak := strings.Contains(all, "it is a leak") || strings.Contains(all, "that is a leak"); isLeak && strings.Contains(strings.ToLower(all), "not a leak") {
+		fail("not a leak beside one")
+	}
+	// Everything with a third of RSS is spoken of, and C's blocks from a fifth on.
+	for _, name := range s.ranked() {
+		if s.third(name) && told[name] == "" && !strings.Contains(all, upperFirst(speakOf(name))+": ") {
+			fail("nothing is said of %s, %s", name, s.of(s.has(name)))
+		}
+	}
+	if s.large(cLive) && told[cLive] == "" {
+		fail("nothing is said of C live, %s", s.of(s.has(cLive)))
+	}
+	if strings.Contains(all, "dropped") && s.dropped == 0 || strings.Contains(all, "started dormant") && s.env["CGOHEAP_START"] != "dormant" {
+		fail("a reason that does not hold")
+	}
+}
+
+func TestVerdictsCanBeDefended(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	spoken := map[string]int{}
+	for range 20000 {
+		s := randomSituation(r)
+		findings := judgeAccount(s)
+		var table bytes.Buffer
+		e := &explanation{account: s.account, grown: s.grown, verdict: findings}
+		e.printOwners(stdio{out: &table}, 200)
+		checkVerdict(t, s, table.String(), findings)
+		for _, f := range findings {
+			spoken[f.Rule]++
+		}
+		printed := &bytes.Buffer{}
+		e.printVerdict(stdio{out: printed}, 10000)
+		for _, f := range findings {
+			if f.pressing && !strings.Contains(printed.String(), strings.TrimSpace(f.Text)) {
+				t.Fatalf("%s is pressing and not printed:\n%s", f.Rule, printed.String())
+			}
+		}
+	}
+	for _, rule := range []string{liveGrowsRule, ownerGrowsRule, estimateRule, "c_live", "c_retained", "owner_large", "unexplained", "mapped_files"} {
+		if spoken[rule] < 100 {
+			t.Errorf("of 20000 accounts %d make %s speak: the test does not try it", spoken[rule], rule)
+		}
+	}
+}
