@@ -15,6 +15,7 @@ static struct gomodule list[GOMODULES_MAX];
 static uint32_t count, missed;
 static uint64_t refused[GOMODULES_MAX]; /* where files are in which no tables were found */
 static uint32_t refused_count;
+static bool is_program;
 static bool is_adding; /* by one thread at a time; the others go on without */
 
 /* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
@@ -30,6 +31,11 @@ uint32_t gomodules_count(void)
 struct gomodule *gomodules_get(uint32_t index)
 {
 	return &list[index];
+}
+
+bool gomodules_are_program(void)
+{
+	return is_program;
 }
 
 uint32_t gomodules_missed(void)
@@ -143,7 +149,8 @@ int gomodules_init(void)
 	STORE(&count, 0);
 	STORE(&missed, 0);
 	list[0] = (struct gomodule){0};
-	if (gotables_find(&list[0].tables))
+	is_program = gotables_find(&list[0].tables);
+	if (is_program)
 		add(&list[0]);
 	__real_dl_iterate_phdr(add_loaded, NULL);
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");

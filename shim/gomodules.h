@@ -19,7 +19,7 @@
 
 struct gomodule {
 	struct gotables tables;
-	uint32_t index; /* in the list: the program's is 0 where it is Go's */
+	uint32_t index; /* in the list */
 	int minor;      /* of its Go release, 26 of go1.26.8; 0: not known */
 	/* False: a plugin, whose code runs under the runtime of the first module. */
 	bool has_runtime;
@@ -47,6 +47,7 @@ bool gomodules_look(uint64_t address);
 /* Whose Go code (runtime.text to runtime.etext) holds pc; NULL: no module's. */
 struct gomodule *gomodules_at(uint64_t pc);
 
+bool gomodules_are_program(void); /* the first of them is the program itself */
 uint32_t gomodules_count(void);
 struct gomodule *gomodules_get(uint32_t index); /* below the count */
 /* Go's modules that are in no list: there was no room. */

@@ -2,10 +2,14 @@
  * The shim's life in a process: the constructor that decides whether it takes
  * part.
  *
- * It takes part in Go programs (and where CGOHEAP_ANY=1 asks for it).  In every
- * other process that inherits LD_PRELOAD, a shell or a compiler started by the
- * service, it has no region, no thread and no socket, and says nothing.
+ * It takes part in Go programs (and where CGOHEAP_ANY=1 asks for it), and in others
+ * from the moment on that they have Go in them: a C or Python program that loads a
+ * library made by -buildmode=c-shared.  In every other process that inherits
+ * LD_PRELOAD, a shell or a compiler started by the service, it has no region, no
+ * thread and no socket, and says nothing.
  */
+#include "init.h"
+
 #include <errno.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -30,37 +34,48 @@
 #include "server.h"
 #include "threads.h"
 #include "track.h"
+#include "unwind_c.h"
 
 #define EARLY_SCRATCH_BYTES (256 * KIB)
 
+/* Of this process, also where it is not used yet. */
+static struct config config;
+
+/* Passive for want of Go alone. */
+static bool waits_for_go;
+
 /*
- * For good.  Sampling off with a new epoch: threads then never look up again,
+ * Unless Go comes later.  Sampling off with a new epoch: threads then never look up again,
  * and free meets an empty filter.
  */
 static void become_passive(const char *reason)
 {
 	shim_passive_reason = reason;
 	STORE(&shim_state, SHIM_PASSIVE);
-	sample_set_interval(0);
+	/* A thread that has been told would never ask again: not where it may have to. */
+	if (!waits_for_go)
+		sample_set_interval(0);
 	interpose_follow(false, true);
 }
 
 /* NULL, or why there is nothing to do in this process. */
-static const char *why_not(struct config *config)
+static const char *why_not(void)
 {
-	bool is_go;
-
 	if (getauxval(AT_SECURE))
 		return "set-user-ID or capabilities";
-	is_go = gomodules_init() == 0;
-	config_read(config, environ, true);
-	if (!is_go && !config->any_program)
+	waits_for_go = gomodules_init() != 0;
+	config_read(&config, environ, true);
+	if (waits_for_go && !config.any_program)
 		return "not a Go program";
-	config_read(config, environ, false);
+	waits_for_go = false;
+	config_read(&config, environ, false);
 	return NULL;
 }
 
-/* What the loader and earlier constructors have mapped is theirs, in every account. */
+/*
+ * What the loader and earlier constructors have mapped is theirs, in every account.
+ * Later there is more than that, and who mapped it is not known.
+ */
 static void take_early_maps(void)
 {
 	struct scratch scratch = SCRATCH_INIT(EARLY_SCRATCH_BYTES);
@@ -69,24 +84,27 @@ static void take_early_maps(void)
 	scratch_release(&scratch);
 }
 
-static const char *start(struct config *config)
+static const char *start(void)
 {
+	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
+
 	seccomp_look();
-	if (blackbox_open(config) && region_init(config->max_memory_bytes))
+	if (blackbox_open(&config) && region_init(config.max_memory_bytes))
 		return "no memory";
 	capture_init();
 	golabels_init();
 	mapcaller_init((uint64_t)real.malloc);
-	take_early_maps();
+	if (!was_passive)
+		take_early_maps();
 	sample_init();
 	threads_init();
-	forks_init(config);
+	forks_init(&config);
 	control_follower = interpose_follow;
-	budget_init(config->max_cpu_ppm, config->max_cpu_given);
+	budget_init(config.max_cpu_ppm, config.max_cpu_given);
 	control_budget = budget_doublings;
 	control_room = budget_look_at_room;
-	control_init(config->sample_bytes, config->start_dormant);
-	server_bind(config);
+	control_init(config.sample_bytes, config.start_dormant);
+	server_bind(&config);
 	STORE(&shim_state, SHIM_ACTIVE);
 	return NULL;
 }
@@ -94,20 +112,43 @@ static const char *start(struct config *config)
 /* Early among constructors: what others allocate in theirs is the program's too. */
 __attribute__((constructor(101))) static void init(void)
 {
-	static struct config config;
 	int error = errno;
 	uint8_t before = sample_enter_as(BUSY_OWN);
 	const char *reason;
 
 	real_resolve();
-	reason = why_not(&config);
+	reason = why_not();
 	if (!reason)
-		reason = start(&config);
+		reason = start();
 	if (reason)
 		become_passive(reason);
 	sample_leave(before);
-	/* A Go program makes a thread soon, in its own time; another may never make one. */
-	if (!reason && !gosym_is_go())
+	/* A Go program makes a thread soon, in its own time; another may have made its last. */
+	if (!reason && !gomodules_are_program())
 		track_thread_created();
 	errno = error;
+}
+
+/* ---- Go that comes later ------------------------------------------------ */
+
+/* In the constructor of the library, mostly, before its Go code runs for the first time. */
+static __attribute__((noinline)) void start_late(void)
+{
+	int error = errno;
+	uint8_t before = sample_enter_as(BUSY_OWN);
+
+	if (!start())
+		shim_passive_reason = NULL;
+	sample_leave(before);
+	errno = error;
+}
+
+void init_look(uint64_t caller)
+{
+	if (!gomodules_look(caller))
+		return;
+	unwind_c_forget();
+	if (LOAD(&shim_state) == SHIM_PASSIVE &&
+	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
+		start_late();
 }

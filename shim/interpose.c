@@ -24,6 +24,7 @@
 #include "bridge.h"
 #include "earlymaps.h"
 #include "forked.h"
+#include "init.h"
 #include "live.h"
 #include "real.h"
 #include "sample.h"
@@ -229,6 +230,7 @@ EXPORT int brk(void *to)
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*start)(void *), void *arg)
 {
+	init_look(CALLER);
 	track_thread_created();
 	if (active())
 		return threads_create(thread, attributes, start, arg, CALLER);

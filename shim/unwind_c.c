@@ -305,14 +305,16 @@ static uint8_t kind_of_go_function(const struct gosym_func *function)
 {
 	const char *name = function->name;
 	/* As topofstack in runtime/traceback.go has them. */
-	static const char *const roots[] = {"runtime.goexit", "runtime.mstart", "runtime.mcall",
-					    "runtime.morestack", "runtime.rt0_go"};
+	static const char *const roots[] = {"runtime.goexit", "runtime.mstart",
+					    "runtime.mcall",  "runtime.morestack",
+					    "runtime.rt0_go", "runtime.libInit"};
 
 	if (strcmp(name, "runtime.asmcgocall") == 0)
 		return PLACE_ASMCGOCALL;
 	if (strcmp(name, "crosscall2") == 0 || strcmp(name, "runtime/cgo.crosscall2") == 0)
 		return PLACE_CROSSCALL2;
-	if (is_one_of(name, roots, COUNT_OF(roots)))
+	/* _rt0_ and libInit: a library's constructor, which starts the runtime's first thread. */
+	if (is_one_of(name, roots, COUNT_OF(roots)) || strncmp(name, "_rt0_", 5) == 0)
 		return PLACE_GO_ROOT;
 	return function->is_c ? PLACE_C_IN_GO : PLACE_GO;
 }
