@@ -14,6 +14,7 @@ SHIM_SRC := \
 	shim/account.c \
 	shim/account_claims.c \
 	shim/account_json.c \
+	shim/account_kept.c \
 	shim/account_live.c \
 	shim/account_pass.c \
 	shim/account_top.c \
@@ -40,6 +41,7 @@ SHIM_SRC := \
 	shim/forked.c \
 	shim/forks.c \
 	shim/glibcheap.c \
+	shim/glibckept.c \
 	shim/goarena.c \
 	shim/goexe.c \
 	shim/goheap.c \

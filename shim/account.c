@@ -366,6 +366,7 @@ static int take(struct account_job *job)
 	measure_live(job);
 	divide_heap(job);
 	split_allocator(job);
+	account_kept_read(job);
 	split_go(job);
 	if (allocator_is_glibc())
 		a->allocator.arenas = job->glibc.arenas + 1;

@@ -66,9 +66,19 @@ struct allocator_stats {
 	uint64_t mapped_bytes; /* big blocks with a mapping of their own (glibc hblkhd); in
 				  in_use_bytes too */
 	uint64_t system_bytes; /* all it has from the system */
+	uint64_t cached_bytes; /* of free_bytes: kept for blocks of the same size (fast bins) */
 	uint64_t arenas;
 	uint64_t nanoseconds; /* the statistics call took: that long its locks were held, one arena
 				 at a time */
+};
+
+/* What C retained is made of, where the allocator is glibc; resident bytes, UNKNOWN. */
+struct kept_bytes {
+	uint64_t returnable; /* malloc_trim gives it back */
+	uint64_t arena_ends; /* the ends of arenas, which it does not; of end_count arenas */
+	uint64_t end_count;
+	uint64_t cached; /* fast bins; blocks in threads' caches are in use by glibc's count */
+	uint64_t pinned; /* free memory whose pages blocks in use lie on, and the allocator's own */
 };
 
 struct go_stats {
@@ -106,6 +116,7 @@ struct account {
 	uint64_t unexplained_bytes;
 	struct account_bytes owners[OWNER_COUNT];
 	struct allocator_stats allocator;
+	struct kept_bytes kept;
 	uint64_t c_live_estimate_bytes;     /* from the samples, malloc family */
 	uint64_t c_live_estimate_error;     /* one standard error of it; 0 = exact */
 	uint64_t c_blocks_touched_permille; /* of sampled blocks' bytes, how many are resident */

@@ -268,20 +268,48 @@ static bool take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t 
 	return claims_add(job->scratch, &job->data, start, end, owner, 0);
 }
 
-/* The program headers as they lie in memory: the file may be another by now. */
+/* What is added to the file's addresses; its program headers are read as they lie in memory:
+ * the file may be another by now. */
+static bool module_bias(const struct module *m, struct elffile *f, uint64_t *bias)
+{
+	Elf64_Phdr s;
+	if (!m->image || !elffile_init_image(f, m->image, m->image_end))
+		return false;
+	for (uint32_t i = 0; elffile_segment(f, i, &s); i++)
+		if (s.p_type == PT_LOAD && s.p_offset < PAGE_BYTES) {
+			*bias = m->image - (s.p_vaddr - s.p_offset);
+			return true;
+		}
+	return false;
+}
+
+bool account_claims_data(const struct account_job *job, uint64_t address, uint64_t *start,
+			 uint64_t *end)
+{
+	const struct module *m = modules_find(&job->modules, address);
+	struct elffile f;
+	Elf64_Phdr s;
+	uint64_t bias;
+	if (!m || !module_bias(m, &f, &bias))
+		return false;
+	for (uint32_t i = 0; elffile_segment(&f, i, &s); i++)
+		if (s.p_type == PT_LOAD && (s.p_flags & PF_W)) {
+			*start = bias + s.p_vaddr;
+			*end = *start + s.p_memsz;
+			return true;
+		}
+	return false;
+}
+
 static bool take_module(struct account_job *job, const struct module *m, uint8_t owner)
 {
 	struct elffile f;
 	Elf64_Phdr s;
-	uint64_t bias = 0;
-	bool ok = true, has_bias = false;
-	if (!m->image || !elffile_init_image(&f, m->image, m->image_end))
+	uint64_t bias;
+	bool ok = true;
+	if (!module_bias(m, &f, &bias))
 		return true;
-	for (uint32_t i = 0; !has_bias && elffile_segment(&f, i, &s); i++) {
-		has_bias = s.p_type == PT_LOAD && s.p_offset < PAGE_BYTES;
-		bias = m->image - (s.p_vaddr - s.p_offset);
-	}
-	for (uint32_t i = 0; ok && has_bias && elffile_segment(&f, i, &s); i++)
+	for (uint32_t i = 0; ok && elffile_segment(&f, i, &s); i++)
 		ok = take_segment(job, &s, bias, owner);
 	return ok;
 }

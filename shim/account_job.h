@@ -4,6 +4,7 @@
  *   account_claims.c  who claims which addresses
  *   account_pass.c    the pass over smaps: every mapping's pages to their owners
  *   account_live.c    what the sampled blocks say
+ *   account_kept.c    what the C allocator keeps, and why
  *   account.c         the order of things, and the allocator's and Go's shares
  */
 #ifndef CGOHEAP_ACCOUNT_JOB_H
@@ -30,6 +31,7 @@ struct account_job {
 	size_t part_room, file_room;
 	/* Of [heap]: what no hook saw taken (bytes, and resident ones), and what one did. */
 	uint64_t heap_bytes, heap_resident, heap_others;
+	uint64_t heap_start, heap_end;
 	struct modules modules;
 	struct claims anonymous; /* private anonymous mappings that can be written to */
 	struct claims own;       /* the shim's, as of now */
@@ -63,7 +65,14 @@ enum account_owner account_claims_copies_owner(const struct smaps_mapping *m);
 /* Of a mapping that is not divided: who mapped its beginning; 0: not known. */
 uint32_t account_claims_site(const struct account_job *job, const struct smaps_mapping *m);
 
+/* The variables of the module that has address in its text. */
+bool account_claims_data(const struct account_job *job, uint64_t address, uint64_t *start,
+			 uint64_t *end);
+
 /* 0, or -1 as above. */
 int account_pass(struct account_job *job);
+
+/* Last: what C retained is made of. */
+void account_kept_read(struct account_job *job);
 
 #endif

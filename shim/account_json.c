@@ -50,8 +50,16 @@ static void write_allocator(struct json *j, const struct account *a)
 	known(j, "free_bytes", s->free_bytes);
 	known(j, "mapped_bytes", s->mapped_bytes);
 	known(j, "system_bytes", s->system_bytes);
+	known(j, "cached_bytes", s->cached_bytes);
 	known(j, "arenas", s->arenas);
 	known(j, "nanoseconds", s->nanoseconds);
+	json_close(j);
+	json_open(j, "c_retained_kept");
+	known(j, "returnable_bytes", a->kept.returnable);
+	known(j, "arena_ends_bytes", a->kept.arena_ends);
+	known(j, "arena_ends", a->kept.end_count);
+	known(j, "cached_bytes", a->kept.cached);
+	known(j, "pinned_bytes", a->kept.pinned);
 	json_close(j);
 	json_open(j, "c_live_estimate");
 	known(j, "bytes", a->c_live_estimate_bytes);

@@ -56,8 +56,12 @@ static void cut_visit(void *arg, uint64_t start, uint64_t end, const struct clai
 }
 
 /* What glibc has of [heap], and what others took there, as far as the hooks saw. */
-static void count_heap(struct account_job *job, const struct account_part *parts, size_t count)
+static void count_heap(struct account_job *job, const struct account_part *parts, size_t count,
+		       const struct smaps_mapping *m)
 {
+	if (!job->heap_start)
+		job->heap_start = m->start;
+	job->heap_end = m->end;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t bytes = parts[i].end - parts[i].start;
 		if (parts[i].owner == OWNER_C_BRK)
@@ -229,7 +233,7 @@ static void take_divided(struct account_job *job, const struct smaps_mapping *m)
 	measure_parts(job, m, job->parts->list + cut.first, count);
 	give(job, m, job->parts->list + cut.first, count);
 	if (strcmp(m->path, "[heap]") == 0)
-		count_heap(job, job->parts->list + cut.first, count);
+		count_heap(job, job->parts->list + cut.first, count, m);
 }
 
 static void take_whole(struct account_job *job, const struct smaps_mapping *m, uint8_t owner)

@@ -98,6 +98,7 @@ static struct allocator_stats nothing(void)
 					.free_bytes = UNKNOWN,
 					.mapped_bytes = UNKNOWN,
 					.system_bytes = UNKNOWN,
+					.cached_bytes = UNKNOWN,
 					.arenas = UNKNOWN,
 					.nanoseconds = UNKNOWN};
 }
@@ -110,6 +111,7 @@ static void read_glibc(struct allocator_stats *s)
 	s->in_use_bytes = m.uordblks + m.hblkhd;
 	s->free_bytes = m.fordblks;
 	s->mapped_bytes = m.hblkhd;
+	s->cached_bytes = m.fsmblks;
 	s->system_bytes = m.arena + m.hblkhd;
 }
 

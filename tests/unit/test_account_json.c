@@ -56,6 +56,7 @@ static void nothing_known(void)
 		a.owners[i].mapped = UNKNOWN;
 	memset(&a.allocator, 0xff, sizeof a.allocator);
 	a.allocator.name = "";
+	memset(&a.kept, 0xff, sizeof a.kept);
 	memset(&a.go, 0xff, sizeof a.go);
 	a.go.source = "";
 	memset(&a.process, 0xff, sizeof a.process);
@@ -70,7 +71,10 @@ static void nothing_known(void)
 	says("\"mapped_bytes\":null}],\"unexplained_bytes\":0,\"took_ns\":0,"
 	     "\"time\":\"2023-11-14T22:13:20.123456789Z\","
 	     "\"allocator\":{\"name\":null,\"in_use_bytes\":null,\"free_bytes\":null,"
-	     "\"mapped_bytes\":null,\"system_bytes\":null,\"arenas\":null,\"nanoseconds\":null},"
+	     "\"mapped_bytes\":null,\"system_bytes\":null,\"cached_bytes\":null,\"arenas\":null,"
+	     "\"nanoseconds\":null},\"c_retained_kept\":{\"returnable_bytes\":null,"
+	     "\"arena_ends_bytes\":null,\"arena_ends\":null,\"cached_bytes\":null,"
+	     "\"pinned_bytes\":null},"
 	     "\"c_live_estimate\":{\"bytes\":null,\"standard_error_bytes\":null,"
 	     "\"sample_bytes\":4096},\"c_blocks_resident_ratio\":null,"
 	     "\"go\":{\"source\":null,\"heap_in_use_bytes\":null,\"heap_free_bytes\":null,"
