@@ -36,6 +36,11 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* In no header yet, or no longer. */
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t alignment, size_t size);
+void cfree(void *p);
+
 /* ---- malloc, calloc, realloc, free -------------------------------------- */
 
 static void *look_malloc(size_t size)
@@ -112,6 +117,27 @@ EXPORT void *realloc(void *p, size_t size)
 }
 
 /* ---- the rest of the family --------------------------------------------- */
+
+/* By which of its names a block is freed is for the allocator to judge. */
+EXPORT void free_sized(void *p, size_t size)
+{
+	if (unlikely(live_maybe(p)) && !track_forget(p))
+		return;
+	real.free_sized(p, size);
+}
+
+EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	if (unlikely(live_maybe(p)) && !track_forget(p))
+		return;
+	real.free_aligned_sized(p, alignment, size);
+}
+
+/* For programs linked before glibc 2.26 took the name away. */
+EXPORT void cfree(void *p)
+{
+	free(p);
+}
 
 /* Not every allocator behind us has it, and glibc's goes to its own realloc unseen. */
 EXPORT void *reallocarray(void *p, size_t count, size_t size)

@@ -155,6 +155,19 @@ static void *pvalloc_by_posix(size_t size)
 	return memalign_by_posix(PAGE_BYTES, ALIGN_UP(size ? size : 1, PAGE_BYTES));
 }
 
+/* C23's, which glibc has since 2.43: with the right sizes they do what free does. */
+static void free_sized_by_free(void *p, size_t size)
+{
+	(void)size;
+	real.free(p);
+}
+
+static void free_aligned_sized_by_free(void *p, size_t alignment, size_t size)
+{
+	(void)alignment, (void)size;
+	real.free(p);
+}
+
 static long answer(long result)
 {
 	if (!sys_failed(result))
@@ -239,6 +252,22 @@ static void first_free(void *p)
 		return;
 	real_resolve();
 	real.free(p);
+}
+
+static void first_free_sized(void *p, size_t size)
+{
+	if (resolving || real_is_bootstrap(p))
+		return;
+	real_resolve();
+	real.free_sized(p, size);
+}
+
+static void first_free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	if (resolving || real_is_bootstrap(p))
+		return;
+	real_resolve();
+	real.free_aligned_sized(p, alignment, size);
 }
 
 static void *first_calloc(size_t count, size_t size)
@@ -382,6 +411,8 @@ static int first_dlclose(void *handle)
 struct real real __attribute__((visibility("hidden"))) = {
 	.malloc = first_malloc,
 	.free = first_free,
+	.free_sized = first_free_sized,
+	.free_aligned_sized = first_free_aligned_sized,
 	.calloc = first_calloc,
 	.realloc = first_realloc,
 	.posix_memalign = first_posix_memalign,
@@ -422,6 +453,8 @@ void real_resolve(void)
 	RESOLVE(realloc, bootstrap_realloc);
 	RESOLVE(malloc, bootstrap_malloc);
 	RESOLVE(free, bootstrap_free);
+	RESOLVE(free_sized, free_sized_by_free);
+	RESOLVE(free_aligned_sized, free_aligned_sized_by_free);
 	RESOLVE(aligned_alloc, memalign_by_posix);
 	RESOLVE(memalign, memalign_by_posix);
 	RESOLVE(valloc, valloc_by_posix);

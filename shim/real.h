@@ -18,6 +18,8 @@
 struct real {
 	void *(*malloc)(size_t);
 	void (*free)(void *);
+	void (*free_sized)(void *, size_t);
+	void (*free_aligned_sized)(void *, size_t, size_t);
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	int (*posix_memalign)(void **, size_t, size_t);

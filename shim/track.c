@@ -180,7 +180,7 @@ int track_posix_memalign(void **out, size_t alignment, size_t size)
  * The record goes before the block does: once freed, the address may be another
  * thread's next block, and its record must not be the one that is taken out.
  */
-static __attribute__((noinline)) void free_sampled(void *p)
+static __attribute__((noinline)) void forget_sampled(void *p)
 {
 	struct live_block block;
 
@@ -196,17 +196,21 @@ static __attribute__((noinline)) void free_sampled(void *p)
 			sample_leave(before);
 		}
 	}
-	real.free(p);
 }
 
 /* Most that come here are other blocks, of the same filter byte as a sampled one. */
-void track_free(void *p)
+bool track_forget(void *p)
 {
 	if (unlikely(real_is_bootstrap(p)))
-		return;
+		return false;
 	if (unlikely(live_has(p)))
-		free_sampled(p);
-	else
+		forget_sampled(p);
+	return true;
+}
+
+void track_free(void *p)
+{
+	if (track_forget(p))
 		real.free(p);
 }
 

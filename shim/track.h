@@ -20,6 +20,8 @@ void *track_memalign(size_t alignment, size_t size);
 void *track_valloc(size_t size);
 void *track_pvalloc(size_t size);
 void track_free(void *p);
+/* Takes the record out, before the block is freed.  Whether it is the real one's to free. */
+bool track_forget(void *p);
 
 /* Before each pthread_create of the host: the first one starts the server's thread (server.h). */
 void track_thread_created(void);

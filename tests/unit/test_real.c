@@ -28,12 +28,28 @@ static const char *lacking; /* dlsym answers NULL: "name,name," or "*" */
 static void (*while_resolving)(void);
 static int lookups;
 
+/* glibc 2.43's. */
+static size_t freed_bytes;
+static void sized(void *p, size_t size)
+{
+	freed_bytes += size;
+	free(p);
+}
+
+static void aligned_sized(void *p, size_t alignment, size_t size)
+{
+	CHECK((uintptr_t)p % alignment == 0);
+	sized(p, size);
+}
+
 static const struct {
 	const char *name;
 	void *function;
 } libc[] = {
 	{"malloc", malloc},
 	{"free", free},
+	{"free_sized", sized},
+	{"free_aligned_sized", aligned_sized},
 	{"calloc", calloc},
 	{"realloc", realloc},
 	{"posix_memalign", posix_memalign},
@@ -107,6 +123,9 @@ static void *block;
 static pthread_t thread;
 FIRST(malloc, block = real.malloc(10); CHECK(block))
 FIRST(free, block = malloc(10); real.free(block))
+FIRST(free_sized, block = malloc(10); real.free_sized(block, 10); CHECK(freed_bytes == 10))
+FIRST(free_aligned_sized, block = aligned_alloc(64, 64); real.free_aligned_sized(block, 64, 64);
+      CHECK(freed_bytes == 64))
 FIRST(calloc, block = real.calloc(10, 10); CHECK(block))
 FIRST(realloc, block = real.realloc(NULL, 10); CHECK(block))
 FIRST(posix_memalign, CHECK(!real.posix_memalign(&block, 64, 10)))
@@ -310,6 +329,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_malloc),
 		cmocka_unit_test(test_first_free),
+		cmocka_unit_test(test_first_free_sized),
+		cmocka_unit_test(test_first_free_aligned_sized),
 		cmocka_unit_test(test_first_calloc),
 		cmocka_unit_test(test_first_realloc),
 		cmocka_unit_test(test_first_posix_memalign),

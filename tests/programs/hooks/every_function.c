@@ -1,6 +1,15 @@
 /* Each allocating function is recorded under the size it was asked for, and free takes it out. */
 #include "hooks.h"
 
+/* The shim's, where this libc has none; a program that asks is told that there is none, or of them.
+ */
+#pragma weak free_sized
+#pragma weak free_aligned_sized
+#pragma weak cfree
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t alignment, size_t size);
+void cfree(void *p);
+
 int main(void)
 {
 	void *p[9];
@@ -32,5 +41,16 @@ int main(void)
 		free(p[i]);
 	free(NULL);
 	EXPECT(7919, 10, 0);
+	/* By the other names there are, which this libc may lack. */
+	p[0] = malloc(7907);
+	p[1] = aligned_alloc(64, 7907);
+	p[2] = malloc(7907);
+	free_sized(p[0], 7907);
+	free_aligned_sized(p[1], 64, 7907);
+	EXPECT(7907, 3, 1);
+	cfree(p[2]);
+	free_sized(NULL, 0);
+	free_aligned_sized(NULL, 64, 0);
+	EXPECT(7907, 3, 0);
 	return 0;
 }
