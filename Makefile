@@ -22,6 +22,7 @@ SHIM_SRC := \
 	shim/answers_memory.c \
 	shim/blackbox.c \
 	shim/blackbox_account.c \
+	shim/blackbox_disk.c \
 	shim/blackbox_file.c \
 	shim/body.c \
 	shim/bridge.c \

@@ -206,6 +206,9 @@ func (b *blackbox) printEnd(out io.Writer, alive bool) {
 		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.start.Format(layout), last.Time.Format(layout),
 			formatDuration(last.Time.Sub(b.start)))
 	}
+	if b.isCopied {
+		fmt.Fprintln(out, "the recorder's file was on a disk and was written once a second: the last second may be missing")
+	}
 }
 
 // printFigures shows the last ones and how they were before.
@@ -320,6 +323,7 @@ type autopsyJSON struct {
 	GoVersion string       `json:"go_version"`
 	Start     string       `json:"start_time"`
 	Alive     bool         `json:"alive"`
+	Copied    bool         `json:"copied_each_second"` // the last second may be missing
 	Estimated bool         `json:"estimated"`
 	Bytes     int64        `json:"in_use_bytes"`
 	Objects   int64        `json:"in_use_objects"`
@@ -347,7 +351,7 @@ func (b *blackbox) toJSON(found *postmortem, limit int) autopsyJSON {
 	sum := found.sum
 	shown := append([]row{}, sum.rows[:min(limit, len(sum.rows))]...)
 	j := autopsyJSON{Program: strings.ToValidUTF8(b.program, "?"), PID: b.pid, GoVersion: b.goVersion,
-		Start: b.start.UTC().Format(time.RFC3339Nano), Alive: found.alive, Estimated: b.isEstimated(),
+		Start: b.start.UTC().Format(time.RFC3339Nano), Alive: found.alive, Copied: b.isCopied, Estimated: b.isEstimated(),
 		Bytes: sum.bytes, Objects: sum.objects, Rows: shown, RowsLeft: len(sum.rows) - len(shown),
 		Moments: []momentJSON{}, Missing: append([]string{}, found.symbols.missing()...), Notes: append([]string{}, b.notes...)}
 	known := func(n uint64) *uint64 {

@@ -26,6 +26,7 @@ const (
 	boxMomentBytes  = 272
 	boxMaxFrames    = 4096
 	boxUnknown      = ^uint64(0)
+	boxIsCopied     = 1
 	boxModuleMain   = 1
 	boxModuleShim   = 2
 	boxModuleHasELF = 4
@@ -125,6 +126,7 @@ type blackbox struct {
 	goIs120                         bool
 	goTables                        [7]boxTable
 	account                         boxImage          // nil: there is none
+	isCopied                        bool              // written once a second: shim/blackbox_disk.h
 	environment                     map[string]string // of what it was started with, what a verdict asks for
 	notes                           []string          // what could not be read
 }
@@ -149,7 +151,7 @@ func readBlackbox(data []byte) (*blackbox, error) {
 	case len(d) < boxHeaderBytes:
 		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(d))
 	}
-	b := &blackbox{pid: d.u32(40), start: unixNano(d.u64(24))}
+	b := &blackbox{pid: d.u32(40), start: unixNano(d.u64(24)), isCopied: d.u32(44)&boxIsCopied != 0}
 	if size := d.u64(16); size > uint64(len(d)) {
 		b.note("the file is cut off: %d of %d bytes are there", len(d), size)
 	}

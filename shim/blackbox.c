@@ -11,6 +11,7 @@
 
 #include "allocator.h"
 #include "blackbox_account.h"
+#include "blackbox_disk.h"
 #include "blackbox_file.h"
 #include "control.h"
 #include "endpoint.h"
@@ -103,12 +104,24 @@ static void read_executable(char *path, size_t bytes)
 	path[sys_failed(n) ? 0 : n] = 0;
 }
 
+static int complain(const struct config *config, const char *what, long error)
+{
+	char number[ENDPOINT_ERROR_BYTES], quoted[CONFIG_QUOTE_BYTES];
+
+	config_complain("CGOHEAP_BLACKBOX=%s: cannot %s: %s; the program runs on without its "
+			"flight recorder",
+			config_quote(quoted, config->blackbox_dir), what,
+			endpoint_error_text(error, number));
+	return -1;
+}
+
 int blackbox_open(const struct config *config)
 {
-	char name[BLACKBOX_NAME_BYTES], number[ENDPOINT_ERROR_BYTES], quoted[CONFIG_QUOTE_BYTES];
+	char name[BLACKBOX_NAME_BYTES];
 	char executable[BLACKBOX_PATH_BYTES];
 	size_t extra = ALIGN_UP(sizeof(struct blackbox), PAGE_BYTES);
 	size_t bytes = region_bytes_of(config->max_memory_bytes) + extra;
+	struct blackbox_file file;
 	const char *what;
 	void *memory;
 	long error;
@@ -117,21 +130,24 @@ int blackbox_open(const struct config *config)
 		return -1;
 	read_executable(executable, sizeof executable);
 	blackbox_file_name(name, executable, sys_getpid());
-	memory = blackbox_file_map(config->blackbox_dir, name, bytes, &what, &error);
-	if (!memory) {
-		config_complain("CGOHEAP_BLACKBOX=%s: cannot %s: %s; the program runs on without "
-				"its flight recorder",
-				config_quote(quoted, config->blackbox_dir), what,
-				endpoint_error_text(error, number));
-		return -1;
-	}
+	memory = blackbox_file_map(config->blackbox_dir, name, bytes, &file, &what, &error);
+	if (!memory)
+		return complain(config, what, error);
 	if (region_init_at(memory, config->max_memory_bytes, extra)) {
+		own_fd_close(&file.own);
 		sys_unmap(memory, bytes);
 		return -1;
 	}
 	recorder.box = region_at(region_layout.blackbox.offset);
 	describe(recorder.box, executable);
+	if (file.own.fd >= 0 && blackbox_disk_open(&file))
+		complain(config, "get memory", ENOMEM);
 	return 0;
+}
+
+int blackbox_start(void)
+{
+	return blackbox_disk_start();
 }
 
 /* ---- modules ------------------------------------------------------------ */
@@ -394,6 +410,8 @@ void blackbox_after_fork_in_child(bool goes_on)
 	if (!recorder.box)
 		return;
 	recorder.box = NULL;
+	if (blackbox_disk_forget())
+		return; /* no mapping of a file: the child has a copy already */
 	copy = sys_map_anonymous(bytes);
 	if (!copy)
 		return;

@@ -2,10 +2,11 @@
  * The flight recorder: what is known of the process in a file, so that it can
  * still be read after kill -9 or the kernel's OOM killer (`cgoheap autopsy`).
  *
- * With CGOHEAP_BLACKBOX=dir the region is a shared mapping of
- * <dir>/<program>.<pid>.cgoheap, mode 0600: stacks, sites and live blocks are in
- * it as they are made, at no cost of their own.  Behind them lies struct
- * blackbox: what turns addresses into names later, the last hour's figures, one
+ * With CGOHEAP_BLACKBOX=dir the region goes to <dir>/<program>.<pid>.cgoheap, mode
+ * 0600: in a file system in memory it is a shared mapping of it, so that stacks,
+ * sites and live blocks are in it as they are made, at no cost; on a disk a thread
+ * writes once a second what has changed (blackbox_disk.h).  Behind the tables lies
+ * struct blackbox: what turns addresses into names later, the last hour's figures, one
  * moment a second, and the last account, by the server's thread.
  *
  * A moment costs a few reads of /proc and the allocator's statistics, which take its
@@ -14,10 +15,10 @@
  * one apart, which looks symbols up), so that accounts have 0.5 % of a core at most.  Where
  * that is more than a second, the account is that much older at the end.
  *
- * All of the file is allocated on the disk before it is mapped: a disk that is
- * full later cannot raise SIGBUS in the host.  A lock on the file (flock) lasts as long
- * as the mapping: who holds none has ended.  Old files of ended processes are
- * removed, the oldest first, when a new one is made.
+ * All of the file is allocated before it is used: what is full later cannot raise
+ * SIGBUS in the host.  A lock on the file (flock) lasts as long as the mapping, or the
+ * descriptor that it is written through: who holds none has ended.  Old files of ended processes
+ * are removed, the oldest first, when a new one is made.
  *
  * Where anything is wrong one line says so, and the program runs on without.
  */
@@ -168,6 +169,8 @@ static_assert(offsetof(struct blackbox, accounts) == 584, "region layout");
 int blackbox_open(const struct config *config);
 
 bool blackbox_is_on(void);
+/* With the server's thread: makes another where the file is on a disk.  0, or an error number. */
+int blackbox_start(void);
 
 /* Server's loop: writes what is due.  Nanoseconds until the next; UINT64_MAX where off. */
 uint64_t blackbox_tick(void);

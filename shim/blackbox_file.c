@@ -1,18 +1,20 @@
 /*
  * Raw system calls only: this runs in the constructor of somebody's program.
  *
- * The descriptor is closed at once; the mapping keeps the open file, and with
- * it the lock, until the process is gone, however it ends.
+ * The descriptor of a file that is mapped is closed at once; the mapping keeps the
+ * open file, and with it the lock, until the process is gone, however it ends.
  */
 #include "blackbox_file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 #include "blackbox.h"
 #include "sys.h"
@@ -182,14 +184,18 @@ static long allocate(long fd, size_t bytes, const char **what)
 	return r;
 }
 
-static void *map(long fd, size_t bytes, const char **what, long *error)
+/* A file system whose files are memory: nobody waits who writes to a mapping of one. */
+static bool is_in_memory(long fd)
 {
-	long r = allocate(fd, bytes, what);
+	struct statfs s;
+	return !sys_failed(sys_call(fstatfs, fd, &s)) &&
+	       (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC || s.f_type == HUGETLBFS_MAGIC);
+}
 
-	if (!sys_failed(r)) {
-		*what = "map the file";
-		r = sys_call(mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-	}
+static void *map_file(long fd, size_t bytes, const char **what, long *error)
+{
+	*what = "map the file";
+	long r = sys_call(mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 	*error = sys_failed(r) ? -r : 0;
 	return sys_failed(r) ? NULL : (void *)r;
 }
@@ -199,11 +205,13 @@ static void *map(long fd, size_t bytes, const char **what, long *error)
  * overlayfs, where what is mapped is the file below.  There the lock is free again
  * once fd is closed: a descriptor is then kept, for good, to hold it.
  */
-static void close_locked(long at, const char *name, long fd)
+static void close_locked(long at, const char *name, long fd, bool is_mapped)
 {
 	long again;
 
 	sys_close((int)fd);
+	if (!is_mapped)
+		return;
 	again = open_at(at, name, O_RDWR);
 	if (sys_failed(again))
 		return;
@@ -213,13 +221,59 @@ static void close_locked(long at, const char *name, long fd)
 		sys_close((int)again);
 }
 
-void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const char **what,
-			long *error)
+/* The directory may be a relative one, and the host go elsewhere. */
+static void read_path(long fd, char *path, size_t bytes)
+{
+	char link[32];
+	snprintf(link, sizeof link, "/proc/self/fd/%ld", fd);
+	long n = sys_call(readlinkat, AT_FDCWD, link, path, bytes - 1);
+	path[sys_failed(n) ? 0 : n] = 0;
+}
+
+/* The open file holds the lock: its descriptor is kept. */
+static void *beside_file(long fd, size_t bytes, struct blackbox_file *file, const char **what,
+			 long *error)
+{
+	void *memory = sys_map_anonymous(bytes);
+	*what = "get memory";
+	*error = ENOMEM;
+	fd = sys_move_up(fd);
+	file->own = own_fd_take(sys_failed(fd) ? -1 : (int)fd);
+	if (memory && file->own.fd >= 0) {
+		read_path(fd, file->path, sizeof file->path);
+		return memory;
+	}
+	if (memory)
+		sys_unmap(memory, bytes);
+	if (!sys_failed(fd))
+		sys_close((int)fd);
+	return NULL;
+}
+
+/* What is made of fd, which is closed or kept. */
+static void *memory_for(long at, const char *made, long fd, size_t bytes,
+			struct blackbox_file *file, const char **what, long *error)
+{
+	long r = allocate(fd, bytes, what);
+	void *memory = NULL;
+
+	*error = -r;
+	if (!sys_failed(r) && !is_in_memory(fd))
+		return beside_file(fd, bytes, file, what, error);
+	if (!sys_failed(r))
+		memory = map_file(fd, bytes, what, error);
+	close_locked(at, made, fd, memory != NULL);
+	return memory;
+}
+
+void *blackbox_file_map(const char *dir, const char *name, size_t bytes, struct blackbox_file *file,
+			const char **what, long *error)
 {
 	char made[BLACKBOX_NAME_BYTES + 16];
 	void *memory = NULL;
 	long fd, at;
 
+	file->own = OWN_FD_NONE;
 	*what = "open the directory";
 	at = sys_open_at(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
 	if (sys_failed(at)) {
@@ -229,14 +283,11 @@ void *blackbox_file_map(const char *dir, const char *name, size_t bytes, const c
 	make_room(at, bytes);
 	*what = "create a file";
 	fd = create(at, name, made);
-	if (sys_failed(fd)) {
-		*error = -fd;
-	} else {
-		memory = map(fd, bytes, what, error);
-		if (!memory)
-			remove_at(at, made);
-		close_locked(at, made, fd);
-	}
+	*error = -fd;
+	if (!sys_failed(fd))
+		memory = memory_for(at, made, fd, bytes, file, what, error);
+	if (!sys_failed(fd) && !memory)
+		remove_at(at, made);
 	sys_close((int)at);
 	return memory;
 }

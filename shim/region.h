@@ -21,6 +21,8 @@
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
 #define REGION_VERSION 3
 
+#define REGION_IS_COPIED 1u /* these are a copy of the tables, made once a second */
+
 /* Offsets are from the start of the region; sizes in bytes. */
 struct region_table {
 	uint64_t offset;
@@ -35,7 +37,7 @@ struct region_header {
 	uint64_t start_realtime_ns;  /* when the shim started: CLOCK_REALTIME */
 	uint64_t start_monotonic_ns; /* the same moment: CLOCK_MONOTONIC */
 	uint32_t pid;
-	uint32_t reserved;
+	uint32_t flags;
 	struct region_table arena; /* stacks and sites, bump-allocated */
 	struct region_table stack_buckets;
 	struct region_table live_buckets;

@@ -272,8 +272,10 @@ int server_start(void)
 	uint8_t before = sample_enter_as(BUSY_OWN);
 	int error = ownthread_create(run);
 	if (error == 0)
-		worker_start(); /* without it the account lacks the allocator's figures, and says so
-				 */
+		/* Without it the account lacks the allocator's figures, and says so. */
+		worker_start();
+	if (error == 0)
+		blackbox_start();
 	if (error != 0)
 		give_up(error);
 	sample_leave(before);

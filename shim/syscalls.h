@@ -33,8 +33,10 @@
 	COMMON(unlinkat, EROFS, "start", "old files of the flight recorder stay")                  \
 	COMMON(getdents64, EIO, "start", "old files of the flight recorder stay")                  \
 	COMMON(lseek, EINVAL, "start", "old files of the flight recorder stay")                    \
-	COMMON(flock, EWOULDBLOCK, "start", "the flight recorder")                                 \
+	COMMON(flock, EWOULDBLOCK, "start, thread", "the flight recorder")                         \
 	COMMON(prlimit64, EPERM, "start", "the flight recorder")                                   \
+	COMMON(fstatfs, ENOSYS, "start", "a flight recorder without a delay on tmpfs")             \
+	COMMON(pwrite64, EIO, "start, thread", "the flight recorder, on a disk")                   \
 	COMMON(fallocate, ENOSPC, "start", "the flight recorder")                                  \
 	COMMON(mkdir, ENOSPC, "start", "the socket, where its directory is not there")             \
 	COMMON(unlink, EROFS, "start, thread", "a dead socket's file stays")                       \
@@ -55,7 +57,7 @@
 	COMMON(recvfrom, ENOMEM, "request", "answers")                                             \
 	COMMON(shutdown, ENOTCONN, "request", "a clean end of answers")                            \
 	COMMON(ppoll, ENOMEM, "start, thread", "answers")                                          \
-	COMMON(nanosleep, EINTR, "thread", "pauses where ppoll fails")                             \
+	COMMON(nanosleep, EINTR, "thread", "the flight recorder, on a disk")                       \
 	COMMON(futex, EINTR, "thread, request, hook", "sleep while another thread has a lock")     \
 	COMMON(sched_yield, ENOSYS, "hook", "processor time while another thread has a lock")      \
 	COMMON(prctl, EPERM, "thread", "our threads' names")                                       \
@@ -65,6 +67,7 @@
 	COMMON(tgkill, ESRCH, "thread", "threads that ended unseen")                               \
 	COMMON(rt_sigprocmask, EFAULT, "hook", "stacks")                                           \
 	COMMON(sigaltstack, EINVAL, "hook", "stacks on signal stacks")                             \
+	COMMON(clock_gettime, EINVAL, "thread, request", "bounds on the time of our own work")     \
 	COMMON(pause, EINTR, "thread", "the end of a thread of ours that met a corrupt table")     \
 	RARE(mincore, EAGAIN, "request", "residency where there is no /proc/self/pagemap")         \
 	RARE(process_vm_readv, EPERM, "request",                                                   \
@@ -74,8 +77,7 @@
 	LIBC(set_robust_list, ENOSYS, "thread", "nothing")                                         \
 	LIBC(rseq, ENOSYS, "thread", "nothing")                                                    \
 	LIBC(brk, ENOMEM, "request", "trim")                                                       \
-	LIBC(exit, ENOSYS, "thread", "nothing")                                                    \
-	LIBC(clock_gettime, EINVAL, "thread, request", "time, where the kernel has no vDSO for it")
+	LIBC(exit, ENOSYS, "thread", "nothing")
 
 /* SYSCALL_openat = SYS_openat; a rare one is SYSCALL_RARE_mincore, and libc's have none. */
 #define SYSCALL_COMMON_NUMBER(name, error, when, missing) SYSCALL_##name = SYS_##name,

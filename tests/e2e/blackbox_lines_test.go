@@ -47,7 +47,7 @@ func sourceLines(s *profile.Sample) (lines []string) {
 // The profile of a killed process names the lines of C that leaked, those of inlined calls
 // and of C in a Go file too, and go tool pprof shows them in the source.
 func TestAutopsyNamesLinesOfC(t *testing.T) {
-	dir := t.TempDir()
+	dir := boxDir(t)
 	h := start(t, program(t, "go-lines", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.waitForMoments(dir, 1)
 	h.cmd.Process.Kill()

@@ -21,6 +21,7 @@ type autopsy struct {
 	Program string
 	PID     int
 	Alive   bool
+	Copied  bool  `json:"copied_each_second"`
 	Bytes   int64 `json:"in_use_bytes"`
 	Rows    []struct {
 		GoCaller string `json:"go_caller"`
@@ -88,6 +89,17 @@ func readAutopsy(t *testing.T, dir string) (a autopsy) {
 	return a
 }
 
+// boxDir is a directory in memory: the recorder's file has there at any moment what the process has.
+func boxDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "cgoheap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 func (a autopsy) row(goCaller string) (n, objects int64, leaf string) {
 	for _, r := range a.Rows {
 		if r.GoCaller == goCaller {
@@ -115,7 +127,7 @@ func TestAutopsyAfterKill(t *testing.T) {
 	for _, b := range everyBuild() {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dir := boxDir(t)
 			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 			h.tell("alloc A 1000 1000")
 			h.tell("alloc B 10 77")
@@ -140,6 +152,53 @@ func TestAutopsyAfterKill(t *testing.T) {
 			}
 			wantSameStacks(t, a.profile, live)
 		})
+	}
+}
+
+// On a disk the file is written once a second, by a descriptor of the library's that the host may close; none of it is
+// mapped, so that the host never waits for it.
+func TestAutopsyOfAFileOnADisk(t *testing.T) {
+	var fs syscall.Statfs_t
+	dir := t.TempDir()
+	if err := syscall.Statfs(dir, &fs); err != nil || fs.Type == 0x01021994 {
+		t.Skip("the directory for temporary files is in memory")
+	}
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	// Alive from the first moment, before anything was written by the second.
+	if a := readAutopsy(t, dir); !a.Alive || !a.Copied || len(a.Notes) != 0 {
+		t.Errorf("autopsy: %+v", a)
+	}
+	waitFor := func(caller string, bytes, objects int64) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+			n, found, _ := readAutopsy(t, dir).row(caller)
+			if n == bytes && found == objects {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %d bytes in %d objects are written, want %d in %d", caller, n, found, bytes, objects)
+			}
+		}
+	}
+	h.tell("alloc A 1000 1000")
+	waitFor("main.allocA", 1_000_000, 1000)
+	h.tell("free A 100")
+	h.tell("alloc B 10 77")
+	waitFor("main.allocB", 770, 10)
+	waitFor("main.allocA", 900_000, 900)
+	h.waitForMoments(dir, 2)
+	maps, err := os.ReadFile("/proc/" + strconv.Itoa(h.pid()) + "/maps")
+	if err != nil || strings.Contains(string(maps), ".cgoheap") {
+		t.Errorf("the file is mapped (%v)", err)
+	}
+	h.cmd.Process.Kill()
+	<-h.ended
+	a := readAutopsy(t, dir)
+	if a.Alive || !a.Copied || len(a.Notes) != 0 || a.Account == nil || len(a.Moments) < 2 {
+		t.Errorf("autopsy: %+v", a)
+	}
+	if n, objects, _ := a.row("main.allocA"); n != 900_000 || objects != 900 {
+		t.Errorf("main.allocA: %d bytes in %d objects", n, objects)
 	}
 }
 
@@ -228,7 +287,7 @@ func TestAutopsyIsWhatExplainSaid(t *testing.T) {
 	for _, b := range everyBuild() {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dir := boxDir(t)
 			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 4096, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 			h.tell("dirty A 2000 20000")
 			h.tell("dirty B 1000 20000")
@@ -328,7 +387,7 @@ func members(text json.RawMessage) (list []jsonMember) {
 // of what the rest was made.
 func TestAutopsyAfterOOM(t *testing.T) {
 	const limit, block = 160 << 20, 64 << 10
-	dir := t.TempDir()
+	dir := boxDir(t)
 	g := newCgroup(t, limit)
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}, sampleBytes: 32 << 10})
 	g.add(t, h.pid())
@@ -405,7 +464,7 @@ func TestBlackboxThatCannotBe(t *testing.T) {
 // The file is its owner's alone, a child of fork does not write to it, a name
 // that is taken gets a number, and of old ones sixteen are kept.
 func TestBlackboxFiles(t *testing.T) {
-	dir := t.TempDir()
+	dir := boxDir(t)
 	path := program(t, "go-driven", oneBuild())
 	h := start(t, path, hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.tell("alloc A 10 1000")

@@ -317,7 +317,7 @@ func TestBridgeStatic(t *testing.T) {
 
 // TestBridgeFlightRecorder: what Go said of itself outlives the process, too.
 func TestBridgeFlightRecorder(t *testing.T) {
-	dir := t.TempDir()
+	dir := boxDir(t)
 	h := start(t, bridgeProgram(t, build{oneBuild().goVersion, "stripped"}), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.tell("hold %d", 64<<20)
 	h.tell("gc")

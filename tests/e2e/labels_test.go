@@ -303,7 +303,7 @@ func TestLabelsWithoutEnd(t *testing.T) {
 func TestLabelsInAutopsy(t *testing.T) {
 	for _, b := range []build{oneBuild(), {goVersions()[0], "plain"}} {
 		t.Run(b.String(), func(t *testing.T) {
-			dir := t.TempDir()
+			dir := boxDir(t)
 			h := start(t, program(t, "go-labels", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 			var blocks []labelledBlock
 			h.fact("blocks", &blocks)

@@ -15,6 +15,7 @@
 
 #include "blackbox.h"
 #include "blackbox_account.h"
+#include "blackbox_disk.h"
 #include "blackbox_file.h"
 #include "control.h"
 #include "real.h"
@@ -44,7 +45,18 @@ static void names_are_plain(void **state)
 
 static void *make(const char *name, const char **what, long *error)
 {
-	return blackbox_file_map(fixture_dir, name, BYTES, what, error);
+	struct blackbox_file file;
+	void *p = blackbox_file_map(fixture_dir, name, BYTES, &file, what, error);
+	assert_int_equal(file.own.fd, -1);
+	return p;
+}
+
+/* In memory, where the file is mapped. */
+static int setup_in_memory(void **state)
+{
+	(void)state;
+	strcpy(fixture_dir, "/dev/shm/cgoheap-test-XXXXXX");
+	return mkdtemp(fixture_dir) ? 0 : -1;
 }
 
 static int count_files(void)
@@ -413,6 +425,87 @@ static void a_dear_account_is_taken_seldom(void)
 }
 CASE_WITHOUT_ASAN(a_dear_account_is_taken_seldom)
 
+/* ---- on a disk ---------------------------------------------------------- */
+
+static const char *copy_path;
+
+static int open_copy(void)
+{
+	struct blackbox_file file = {{.fd = -1}, ""};
+	int fd = open(copy_path = fixture_path("copy"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(region_init(32 * MIB) == 0);
+	CHECK(ftruncate(fd, (off_t)region_layout.region_bytes) == 0);
+	file.own = own_fd_take(fd);
+	strcpy(file.path, copy_path);
+	CHECK(blackbox_disk_open(&file) == 0);
+	return fd;
+}
+
+static bool is_same(int fd)
+{
+	size_t bytes = region_layout.region_bytes;
+	const char *copy = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	CHECK(copy != MAP_FAILED);
+	bool same = memcmp(copy, region, bytes) == 0;
+	munmap((void *)copy, bytes);
+	return same;
+}
+
+static uint64_t bytes_written(void)
+{
+	uint64_t n = 0;
+	FILE *f = fopen("/proc/self/io", "re");
+	char line[64];
+	CHECK(f);
+	while (fgets(line, sizeof line, f))
+		sscanf(line, "wchar: %lu", &n);
+	fclose(f);
+	return n;
+}
+
+/* All of it, and no page that has not. */
+static void what_changed_is_written(void)
+{
+	int fd = open_copy();
+	CHECK(is_same(fd) && (region->flags & REGION_IS_COPIED));
+	for (size_t round = 1; round < 60; round++) {
+		size_t at = region_layout.arena.offset + round * 7919 * 8;
+		uint64_t before = bytes_written();
+		*(uint64_t *)region_at(at) += round; /* one bit, most often */
+		*(char *)region_at(region_layout.region_bytes - round) = 1;
+		CHECK(!is_same(fd) && blackbox_disk_write() && is_same(fd));
+		CHECK(bytes_written() - before == 2 * PAGE_BYTES);
+	}
+	uint64_t before = bytes_written();
+	CHECK(blackbox_disk_write() && bytes_written() == before);
+	/* Back to zeros is a change, too. */
+	memset(region_at(region_layout.region_bytes - PAGE_BYTES), 0, PAGE_BYTES);
+	CHECK(blackbox_disk_write() && is_same(fd));
+}
+CASE(what_changed_is_written)
+
+/* The host closes what it does not know, and its own file has the number then. */
+static void a_closed_file_is_opened_again(void)
+{
+	int fd = open_copy(), again = open(copy_path, O_RDONLY);
+	int own = open(fixture_path("own"), O_RDWR | O_CREAT, 0600);
+
+	CHECK(dup2(own, fd) == fd);
+	*(uint64_t *)region_at(region_layout.arena.offset) = 1;
+	CHECK(blackbox_disk_write() && is_same(again));
+	CHECK(lseek(own, 0, SEEK_END) == 0);
+	/* It is gone: another at its place is not for us. */
+	CHECK(dup2(own, fd) == fd && unlink(copy_path) == 0);
+	for (int kept = 12; kept < 300; kept++)
+		if (kept != own && kept != again && kept != fd)
+			close(kept);
+	close(open(copy_path, O_RDWR | O_CREAT, 0600));
+	*(uint64_t *)region_at(region_layout.arena.offset) = 2;
+	CHECK(!blackbox_disk_write() && lseek(own, 0, SEEK_END) == 0);
+}
+CASE(a_closed_file_is_opened_again)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +520,8 @@ int main(void)
 		cmocka_unit_test(test_one_of_two_is_whole),
 		cmocka_unit_test(test_each_second_has_a_moment_and_an_account),
 		cmocka_unit_test(test_a_dear_account_is_taken_seldom),
+		cmocka_unit_test(test_what_changed_is_written),
+		cmocka_unit_test(test_a_closed_file_is_opened_again),
 	};
-	return cmocka_run_group_tests_name("blackbox", tests, fixture_setup, fixture_teardown);
+	return cmocka_run_group_tests_name("blackbox", tests, setup_in_memory, fixture_teardown);
 }
