@@ -20,6 +20,7 @@ SHIM_SRC := \
 	shim/account_top.c \
 	shim/allocator.c \
 	shim/answers_memory.c \
+	shim/baseline.c \
 	shim/blackbox.c \
 	shim/blackbox_account.c \
 	shim/blackbox_disk.c \

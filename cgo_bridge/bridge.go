@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -56,27 +58,35 @@ func isMapped(library string) bool {
 	return err == nil && bytes.Contains(maps, []byte("/"+library+"\n"))
 }
 
-// The library serves 8 requests at a time: two are left to those who ask from outside.
-var slots = make(chan struct{}, 6)
+// The library serves 16 requests at a time: four are left to those who ask from
+// outside. Those that wait for growth hold no place there, and need none here.
+var slots = make(chan struct{}, 12)
 
-// slotTime is how long to wait for one of them.
-const slotTime = 5 * time.Second
+const (
+	slotTime  = 5 * time.Second        // to wait for a place, here and there
+	busyPause = 100 * time.Millisecond // between two tries
+)
 
-func takeSlot(ctx context.Context) error {
+// takeSlot returns what gives the slot back.
+func takeSlot(ctx context.Context, query url.Values) (func(), error) {
+	if query.Has("seconds") {
+		return func() {}, nil
+	}
+	free := func() { <-slots }
 	select {
 	case slots <- struct{}{}:
-		return nil
+		return free, nil
 	default:
 	}
 	timer := time.NewTimer(slotTime)
 	defer timer.Stop()
 	select {
 	case slots <- struct{}{}:
-		return nil
+		return free, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-timer.C:
-		return &RequestError{http.StatusServiceUnavailable, fmt.Sprintf("%d requests are under way: wait for one to end", cap(slots))}
+		return nil, &RequestError{http.StatusServiceUnavailable, fmt.Sprintf("%d requests are under way: wait for one to end", cap(slots))}
 	}
 }
 
@@ -86,6 +96,7 @@ type body struct {
 	ctx  context.Context
 	conn net.Conn
 	stop func() bool
+	free func() // the slot
 	once sync.Once
 }
 
@@ -102,15 +113,40 @@ func (b *body) Close() error {
 	b.once.Do(func() {
 		b.stop()
 		b.conn.Close()
-		<-slots
+		b.free()
 	})
 	return nil
 }
 
-// request sends one, over a connection of its own; the body is the caller's to
+// request asks again, for a while, where the library has no place just now.
+func request(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
+	for deadline := time.Now().Add(slotTime); ; {
+		answer, err := requestOnce(ctx, method, path, query)
+		if !isBusy(answer, err) || time.Now().After(deadline) {
+			return answer, err
+		}
+		if answer != nil {
+			answer.Body.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(busyPause):
+		}
+	}
+}
+
+func isBusy(answer *http.Response, err error) bool {
+	if err != nil {
+		return errors.Is(err, syscall.EAGAIN)
+	}
+	return answer.StatusCode == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != ""
+}
+
+// requestOnce sends one, over a connection of its own; the body is the caller's to
 // close. The library's refusal is an answer. (http.Transport would log an answer
 // that comes before the request is sent, as "too many" does.)
-func request(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
+func requestOnce(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
 	if err := check(); err != nil {
 		return nil, err
 	}
@@ -120,15 +156,16 @@ func request(ctx context.Context, method, path string, query url.Values) (*http.
 		return nil, err
 	}
 	r.Close = true
-	if err := takeSlot(ctx); err != nil {
+	free, err := takeSlot(ctx, query)
+	if err != nil {
 		return nil, err
 	}
 	conn, err := connect(wantRequest)
 	if err != nil {
-		<-slots
+		free()
 		return nil, err
 	}
-	b := &body{ctx: ctx, conn: conn}
+	b := &body{ctx: ctx, conn: conn, free: free}
 	b.stop = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	sent := r.Write(conn)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), r)

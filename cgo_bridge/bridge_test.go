@@ -353,13 +353,8 @@ func TestManyAtOnce(t *testing.T) {
 // TestAllSlotsTaken: who comes then is told so, or gives up when its context does; a slot that is given back serves again.
 func TestAllSlotsTaken(t *testing.T) {
 	preloaded(t)
-	growing, stop := context.WithCancel(context.Background())
-	ended := make(chan error, cap(slots))
 	for i := 0; i < cap(slots); i++ {
-		go func() { ended <- Profile(io.Discard, ProfileOptions{Growth: time.Hour, Context: growing}) }()
-	}
-	for len(slots) < cap(slots) {
-		time.Sleep(time.Millisecond)
+		slots <- struct{}{}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
@@ -370,13 +365,31 @@ func TestAllSlotsTaken(t *testing.T) {
 	if _, err := Status(context.Background()); !errors.As(err, &refused) || refused.Status != 503 {
 		t.Error(err)
 	}
-	stop()
 	for i := 0; i < cap(slots); i++ {
-		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
+		<-slots
 	}
 	if _, err := Status(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestGrowthHoldsNoPlace: far more than are served at a time wait for an hour, and others are answered at once.
+func TestGrowthHoldsNoPlace(t *testing.T) {
+	preloaded(t)
+	growing, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 40)
+	for i := 0; i < cap(ended); i++ {
+		go func() { ended <- Profile(io.Discard, ProfileOptions{Growth: time.Hour, Context: growing}) }()
+	}
+	for i := 0; i < 50; i++ {
+		if _, err := Status(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	for i := 0; i < cap(ended); i++ {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	}
 }

@@ -105,7 +105,7 @@ func refuse(w http.ResponseWriter, status int, line string) {
 
 func forward(w http.ResponseWriter, answer *http.Response) {
 	h := w.Header()
-	for _, name := range []string{"Content-Type", "Content-Length", "Content-Disposition", "Allow"} {
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Disposition", "Allow", "Retry-After"} {
 		if value := answer.Header.Get(name); value != "" {
 			h.Set(name, value)
 		}

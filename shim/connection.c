@@ -13,6 +13,27 @@
 /* More than this after the answer, and the client is not listening anyway. */
 #define DRAIN_BYTES (HTTP_MAX_BODY_BYTES + 64 * KIB)
 
+/* Apart from the connections: what waits, sends or drains needs none, and those are many. */
+static char requests[CONNECTION_READERS][HTTP_MAX_HEAD_BYTES];
+static bool taken[CONNECTION_READERS];
+
+static char *take_request(void)
+{
+	for (size_t i = 0; i < CONNECTION_READERS; i++)
+		if (!taken[i]) {
+			taken[i] = true;
+			return requests[i];
+		}
+	return NULL;
+}
+
+static void give_request(struct connection *c)
+{
+	if (c->request != NULL)
+		taken[(size_t)(c->request - requests[0]) / HTTP_MAX_HEAD_BYTES] = false;
+	c->request = NULL;
+}
+
 /* The time is asked for anew: building an answer may have taken a while. */
 static void enter(struct connection *c, enum connection_state state, uint64_t for_ns)
 {
@@ -26,6 +47,7 @@ void connection_open(struct connection *c, int fd, bool is_tcp)
 	c->is_tcp = is_tcp;
 	c->received_bytes = c->drained_bytes = 0;
 	c->head_bytes = c->head_sent = c->text_sent = 0;
+	c->request = take_request();
 	routes_init(&c->answer);
 	enter(c, CONNECTION_READING, CONNECTION_REQUEST_NS);
 }
@@ -35,12 +57,14 @@ void connection_close(struct connection *c)
 	if (c->state == CONNECTION_FREE)
 		return;
 	routes_release(&c->answer);
+	give_request(c);
 	own_fd_close(&c->own);
 	c->state = CONNECTION_FREE;
 }
 
 void connection_forget(struct connection *c)
 {
+	give_request(c);
 	own_fd_close(&c->last);
 	c->own = OWN_FD_NONE;
 	c->state = CONNECTION_FREE;
@@ -125,6 +149,7 @@ static void send_on(struct connection *c)
 static void begin_sending(struct connection *c)
 {
 	const struct answer *a = &c->answer;
+	give_request(c);
 	c->head_bytes =
 		http_write_head(c->head, &(struct http_response){
 						 .status = a->status,
@@ -132,6 +157,7 @@ static void begin_sending(struct connection *c)
 						 .allow = a->allow,
 						 .filename = a->filename,
 						 .body_bytes = a->text_bytes + a->body.bytes,
+						 .retry = a->busy,
 					 });
 	enter(c, CONNECTION_SENDING, CONNECTION_STALL_NS);
 	c->answer_ends_ns = c->deadline_ns - CONNECTION_STALL_NS + CONNECTION_ANSWER_NS;
@@ -141,6 +167,12 @@ static void begin_sending(struct connection *c)
 void connection_refuse(struct connection *c, int status, const char *line)
 {
 	routes_refuse(&c->answer, status, "%s", line);
+	begin_sending(c);
+}
+
+void connection_refuse_busy(struct connection *c, const char *line)
+{
+	routes_refuse_busy(&c->answer, line);
 	begin_sending(c);
 }
 
@@ -179,6 +211,7 @@ static void answer_request(struct connection *c, size_t head_bytes)
 		begin_sending(c);
 		return;
 	}
+	give_request(c);
 	c->state = CONNECTION_PARKED;
 	c->deadline_ns = c->answer.due_ns;
 }
@@ -195,7 +228,7 @@ static void end_reading(struct connection *c, int status, const char *line)
 static void read_request(struct connection *c)
 {
 	long n = net_receive(c->own.fd, c->request + c->received_bytes,
-			     sizeof(c->request) - c->received_bytes);
+			     HTTP_MAX_HEAD_BYTES - c->received_bytes);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n < 0) {
@@ -210,11 +243,21 @@ static void read_request(struct connection *c)
 	size_t head_bytes = http_head_bytes(c->request, c->received_bytes);
 	if (head_bytes > 0)
 		answer_request(c, head_bytes);
-	else if (c->received_bytes == sizeof(c->request))
+	else if (c->received_bytes == HTTP_MAX_HEAD_BYTES)
 		connection_refuse(c, 431, "the request is over 8192 bytes: send fewer headers");
 }
 
 /* ---- one step ----------------------------------------------------------- */
+
+bool connection_is_busy(const struct connection *c)
+{
+	return c->state == CONNECTION_READING || c->state == CONNECTION_SENDING;
+}
+
+bool connection_is_due(const struct connection *c, uint64_t now_ns)
+{
+	return c->state == CONNECTION_PARKED && now_ns >= c->deadline_ns;
+}
 
 short connection_events(const struct connection *c)
 {
@@ -232,7 +275,22 @@ short connection_events(const struct connection *c)
 	return 0;
 }
 
-static void step_on_event(struct connection *c)
+static void finish(struct connection *c)
+{
+	routes_finish(&c->answer);
+	begin_sending(c);
+}
+
+/* Over TCP an end of sending and a close look the same. */
+static void step_on_end(struct connection *c, short events)
+{
+	if (c->is_tcp || (events & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+		connection_close(c);
+	else
+		finish(c);
+}
+
+static void step_on_event(struct connection *c, short events)
 {
 	switch (c->state) {
 	case CONNECTION_READING:
@@ -244,8 +302,8 @@ static void step_on_event(struct connection *c)
 	case CONNECTION_DRAINING:
 		drain(c);
 		break;
-	case CONNECTION_PARKED: /* the client has gone */
-		connection_close(c);
+	case CONNECTION_PARKED:
+		step_on_end(c, events);
 		break;
 	case CONNECTION_FREE:
 		break;
@@ -259,8 +317,7 @@ static void step_on_deadline(struct connection *c)
 		end_reading(c, 408, "the request was not sent within 5 seconds: send it at once");
 		break;
 	case CONNECTION_PARKED:
-		routes_finish(&c->answer);
-		begin_sending(c);
+		finish(c);
 		break;
 	case CONNECTION_SENDING:
 	case CONNECTION_DRAINING:
@@ -281,7 +338,7 @@ void connection_step(struct connection *c, short events, uint64_t now_ns)
 	}
 	/* What came in time counts, were we late ourselves; what trickles on does not. */
 	if (events != 0)
-		step_on_event(c);
+		step_on_event(c, events);
 	if (now_ns >= c->deadline_ns)
 		step_on_deadline(c);
 }

@@ -6,6 +6,10 @@
  * (Connection: close).  After the answer it reads on for a moment what the
  * client still sends: closing over unread bytes would reset the connection and
  * could destroy the answer on its way.
+ *
+ * One that waits for its answer to be due holds its descriptor and its baseline,
+ * and nothing that others need.  A client on a unix socket that ends its sending
+ * while it waits (shutdown, not close) has its answer at once.
  */
 #ifndef CGOHEAP_CONNECTION_H
 #define CGOHEAP_CONNECTION_H
@@ -40,13 +44,20 @@ struct connection {
 	struct answer answer;
 	char head[HTTP_RESPONSE_BYTES];
 	size_t head_bytes, head_sent, text_sent;
-	char request[HTTP_MAX_HEAD_BYTES];
+	char *request; /* HTTP_MAX_HEAD_BYTES while it is read, else NULL */
 };
 
-/* Takes over an accepted socket and reads its request. */
+#define CONNECTION_READERS 16 /* whose request is read at a time */
+
+/* Takes over an accepted socket and reads its request; one beyond the readers is to be refused. */
 void connection_open(struct connection *c, int fd, bool is_tcp);
+/* It is read or answered, and so counts against what is served at a time. */
+bool connection_is_busy(const struct connection *c);
+/* Its answer is due: the next step builds it, which may take milliseconds. */
+bool connection_is_due(const struct connection *c, uint64_t now_ns);
 /* Instead of whatever it asks for. */
 void connection_refuse(struct connection *c, int status, const char *line);
+void connection_refuse_busy(struct connection *c, const char *line);
 
 short connection_events(const struct connection *c); /* to poll for */
 /* After poll, also where nothing happened: time may have run out. */

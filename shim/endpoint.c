@@ -13,7 +13,7 @@
 
 #include "netsys.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 
 /* ---- saying what went wrong --------------------------------------------- */
 

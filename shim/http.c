@@ -426,11 +426,11 @@ size_t http_write_head(char out[HTTP_RESPONSE_BYTES], const struct http_response
 			 "HTTP/1.1 %d %s\r\n"
 			 "Content-Type: %s\r\n"
 			 "X-Content-Type-Options: nosniff\r\n"
-			 "%s%s%s"
+			 "%s%s%s%s"
 			 "Content-Length: %llu\r\n"
 			 "Connection: close\r\n\r\n",
 			 r->status, reason_of(r->status), r->type, disposition, allow,
 			 r->status >= 400 ? "X-Go-Pprof: 1\r\n" : "",
-			 (unsigned long long)r->body_bytes);
+			 r->retry ? "Retry-After: 1\r\n" : "", (unsigned long long)r->body_bytes);
 	return n < HTTP_RESPONSE_BYTES ? (size_t)n : HTTP_RESPONSE_BYTES - 1;
 }

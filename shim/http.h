@@ -58,6 +58,7 @@ struct http_response {
 	const char *allow;    /* Allow, or NULL */
 	const char *filename; /* offered by Content-Disposition, or NULL */
 	uint64_t body_bytes;
+	bool retry; /* Retry-After: 1 */
 };
 
 /* The head with its blank line into out; its length. */

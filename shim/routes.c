@@ -22,14 +22,14 @@ static const char text_plain[] = "text/plain; charset=utf-8";
 
 void routes_init(struct answer *a)
 {
-	*a = (struct answer){.held = SCRATCH_INIT(region_scratch_max_bytes())};
+	*a = (struct answer){0};
 	body_init(&a->body);
 }
 
 void routes_release(struct answer *a)
 {
 	body_release(&a->body);
-	scratch_release(&a->held);
+	baseline_release(a->baseline);
 	routes_init(a);
 }
 
@@ -55,14 +55,20 @@ void routes_refuse(struct answer *a, int status, const char *format, ...)
 	answer_line(a, status, text_plain, n);
 }
 
+void routes_refuse_busy(struct answer *a, const char *line)
+{
+	routes_refuse(a, 503, "%s", line);
+	a->busy = true;
+}
+
 void routes_refuse_no_memory(struct answer *a)
 {
 	bool head_only = a->head_only;
 	routes_release(a);
 	a->head_only = head_only;
-	routes_refuse(a, 503,
-		      "out of the shim's memory: raise CGOHEAP_MAX_MEMORY, or ask again when fewer "
-		      "requests are under way");
+	routes_refuse_busy(a,
+			   "out of the shim's memory: raise CGOHEAP_MAX_MEMORY, or ask again when "
+			   "fewer requests are under way");
 }
 
 /* ---- parameters --------------------------------------------------------- */
@@ -189,12 +195,14 @@ static int write_profile(struct answer *a, struct scratch *work, const struct sn
 static int build_profile(struct answer *a, struct scratch *work)
 {
 	struct snapshot now, growth;
+	const struct snapshot *before = a->baseline ? &a->baseline->snapshot : NULL;
 	if (stacks_snapshot(work, a->options.min_age_ns, &now) != 0)
 		return -1;
-	if (!a->options.is_growth)
+	if (before == NULL)
 		return write_profile(a, work, &now);
-	a->options.duration_ns = now.time_ns - a->before.time_ns;
-	if (stacks_difference(work, &a->before, &now, &growth) != 0)
+	a->options.duration_ns = now.time_ns - before->time_ns;
+	a->options.go_before = a->baseline->go;
+	if (stacks_difference(work, before, &now, &growth) != 0)
 		return -1;
 	return write_profile(a, work, &growth);
 }
@@ -232,22 +240,39 @@ void routes_finish(struct answer *a)
 	int result = ready ? build_profile(a, &work) : -1;
 	scratch_release(&work);
 	a->due_ns = 0;
-	a->before = (struct snapshot){0};
-	scratch_release(&a->held);
+	baseline_release(a->baseline);
+	a->baseline = NULL;
 	if (result == 0)
 		say_profile(a);
 	else if (ready)
 		routes_refuse_no_memory(a);
 }
 
+static bool fill_baseline(struct answer *a, struct baseline *b)
+{
+	if (!read_go(a, &b->scratch, &b->go))
+		return false;
+	if (stacks_snapshot(&b->scratch, b->min_age_ns, &b->snapshot) == 0)
+		return true;
+	routes_refuse_no_memory(a); /* which gives the baseline back */
+	return false;
+}
+
 static void begin_growth(struct answer *a, uint64_t seconds)
 {
-	if (!read_go(a, &a->held, &a->options.go_before))
+	uint64_t min_age_ns = a->options.min_age_ns;
+	if (baseline_is_full()) {
+		routes_refuse_busy(a, "64 requests wait for their seconds= already: ask again when "
+				      "one has been answered");
 		return;
-	if (stacks_snapshot(&a->held, a->options.min_age_ns, &a->before) != 0)
-		routes_refuse_no_memory(a);
-	else
-		a->due_ns = control_monotonic_ns() + seconds * UINT64_C(1000000000);
+	}
+	a->baseline = baseline_share(min_age_ns, a->with_go);
+	if (a->baseline == NULL) {
+		a->baseline = baseline_new(min_age_ns);
+		if (!fill_baseline(a, a->baseline))
+			return;
+	}
+	a->due_ns = control_monotonic_ns() + seconds * UINT64_C(1000000000);
 }
 
 static void answer_profile(struct answer *a, const struct http_request *r)

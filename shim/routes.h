@@ -10,6 +10,7 @@
 #define CGOHEAP_ROUTES_H
 
 #include "base.h"
+#include "baseline.h"
 #include "body.h"
 #include "http.h"
 #include "profile.h"
@@ -21,15 +22,16 @@ struct answer {
 	int status;
 	const char *type, *allow, *filename; /* as in struct http_response */
 	bool head_only;                      /* the request was a HEAD */
+	bool busy;                           /* refused for now: ask again in a second */
 	const char *text;                    /* a short or constant body, before `body` */
 	size_t text_bytes;
 	char line[512]; /* where text is built: errors, small JSON */
 	struct body body;
 
-	uint64_t due_ns; /* CLOCK_MONOTONIC; not 0: routes_finish is to be called then */
+	uint64_t
+		due_ns; /* CLOCK_MONOTONIC; not 0: routes_finish is to be called then, or earlier */
 	/* what is kept until then */
-	struct scratch held; /* owns before.tallies */
-	struct snapshot before;
+	struct baseline *baseline;
 	struct profile_options options;
 	bool with_go; /* Go's heap, too */
 };
@@ -38,11 +40,14 @@ struct answer {
 void routes_init(struct answer *answer);
 /* Answers the request, or sets answer->due_ns. */
 void routes_begin(struct answer *answer, const struct http_request *request);
+/* Before due_ns it answers with what there is by now. */
 void routes_finish(struct answer *answer);
 /* Answers with an error: one line of plain text, newline added. */
 void routes_refuse(struct answer *answer, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* 503: scratch is exhausted.  Gives back what the answer holds. */
+/* 503, and may be asked again soon. */
+void routes_refuse_busy(struct answer *answer, const char *line);
+/* The same where scratch is exhausted.  Gives back what the answer holds. */
 void routes_refuse_no_memory(struct answer *answer);
 /* Gives all memory back; as after routes_init; safe twice. */
 void routes_release(struct answer *answer);

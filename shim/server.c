@@ -18,8 +18,9 @@
 #include "sample.h"
 #include "worker.h"
 
-#define SERVED 8 /* connections whose request is read */
-#define SPARE  2 /* beyond them: told that there are too many */
+#define SERVED CONNECTION_READERS /* connections that are read or answered at a time */
+#define SPARE  4                  /* beyond them: told that there are too many */
+#define PLACES (SERVED + SPARE + BASELINES_MAX)
 
 /* When the host is out of descriptors, or poll fails: never spin on it. */
 #define PAUSE_NS UINT64_C(100000000)
@@ -29,7 +30,7 @@ enum { INBOX = LISTENERS, FIRST_CONNECTION }; /* what is polled, by place */
 
 static struct {
 	struct own_fd listeners[LISTENERS];
-	struct connection connections[SERVED + SPARE];
+	struct connection connections[PLACES];
 	uint64_t accept_again_ns; /* after a pause */
 	char socket_path[CONFIG_PATH_BYTES];
 	uint16_t tcp_port;
@@ -59,10 +60,10 @@ int server_bind(const struct config *config)
 /* ---- new connections ---------------------------------------------------- */
 
 /* A free one; else the one that has been answered longest ago and only lingers; else NULL. */
-static struct connection *find_room(struct connection *from, size_t count)
+static struct connection *find_room(void)
 {
 	struct connection *room = NULL;
-	for (struct connection *c = from; c < from + count; c++) {
+	for (struct connection *c = server.connections; c < server.connections + PLACES; c++) {
 		if (c->state == CONNECTION_FREE)
 			return c;
 		if (c->state == CONNECTION_DRAINING &&
@@ -72,11 +73,14 @@ static struct connection *find_room(struct connection *from, size_t count)
 	return room;
 }
 
+/* Those that wait for an answer to be due count for nothing: there are places for all of them. */
 static struct connection *room_for_one(bool *is_spare)
 {
-	struct connection *c = find_room(server.connections, SERVED);
-	*is_spare = c == NULL;
-	return c != NULL ? c : find_room(server.connections + SERVED, SPARE);
+	size_t busy = 0;
+	for (size_t i = 0; i < PLACES; i++)
+		busy += connection_is_busy(&server.connections[i]);
+	*is_spare = busy >= SERVED;
+	return busy < SERVED + SPARE ? find_room() : NULL;
 }
 
 /* The directory keeps others out already; this holds where its mode was changed. */
@@ -95,7 +99,7 @@ static void greet(struct connection *c, int fd, int from, bool is_spare)
 	if (from == UNIX && !peer_may_ask(fd))
 		connection_refuse(c, 403, "only the user this process runs as, or root, may ask");
 	else if (is_spare)
-		connection_refuse(c, 503, "8 requests are under way: wait for one to end");
+		connection_refuse_busy(c, "16 requests are under way: wait for one to end");
 	else /* most have sent their request by now, and are done with in this one step */
 		connection_step(c, POLLIN, control_monotonic_ns());
 }
@@ -175,7 +179,7 @@ static uint64_t prepare(struct pollfd *list, uint64_t wait_ns)
 			.events = POLLIN,
 		};
 	list[INBOX] = (struct pollfd){.fd = may_accept ? bridge_inbox() : -1, .events = POLLIN};
-	for (int i = 0; i < SERVED + SPARE; i++) {
+	for (int i = 0; i < PLACES; i++) {
 		const struct connection *c = &server.connections[i];
 		bool is_free = c->state == CONNECTION_FREE;
 		list[FIRST_CONNECTION + i] = (struct pollfd){
@@ -212,9 +216,23 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 	return false;
 }
 
+/* Of those that are due together one a turn, so that who comes meanwhile waits for one of them at
+ * most. */
+static void step_connections(const struct pollfd *list, uint64_t now_ns)
+{
+	bool finished = false;
+	for (int i = 0; i < PLACES; i++) {
+		struct connection *c = &server.connections[i];
+		bool is_due = connection_is_due(c, now_ns);
+		if (!is_due || !finished)
+			connection_step(c, list[FIRST_CONNECTION + i].revents, now_ns);
+		finished = finished || is_due;
+	}
+}
+
 static void turn(void)
 {
-	struct pollfd list[FIRST_CONNECTION + SERVED + SPARE];
+	struct pollfd list[FIRST_CONNECTION + PLACES];
 	uint64_t wait_ns = control_tick(), moment_ns = blackbox_tick();
 	wait_ns = prepare(list, wait_ns < moment_ns ? wait_ns : moment_ns);
 	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
@@ -222,8 +240,7 @@ static void turn(void)
 			list[i].revents = 0;
 	uint64_t now_ns = control_monotonic_ns();
 	/* Connections first: one that ends here makes room for one that comes. */
-	for (int i = 0; i < SERVED + SPARE; i++)
-		connection_step(&server.connections[i], list[FIRST_CONNECTION + i].revents, now_ns);
+	step_connections(list, now_ns);
 	for (int i = 0; i < LISTENERS; i++)
 		listener_step(i, list[i].revents);
 	inbox_step(list[INBOX].revents);
@@ -290,8 +307,9 @@ void server_after_fork_in_child(void)
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
 	bridge_forget();
-	for (int i = 0; i < SERVED + SPARE; i++)
+	for (int i = 0; i < PLACES; i++)
 		connection_forget(&server.connections[i]);
+	baseline_forget_all();
 }
 
 void server_bind_again(const struct config *config)

@@ -487,18 +487,18 @@ static void a_client_that_does_not_read_delays_nobody(void **state)
 	free(r.bytes);
 }
 
-static void the_ninth_is_told_to_wait(void **state)
+static void the_seventeenth_is_told_to_wait(void **state)
 {
-	int open[8];
+	int open[16];
 	(void)state;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 16; i++)
 		open[i] = dial();
 	for (int round = 0; round < 3; round++)
 		assert_answer(ask(dial(), INDEX), 503,
-			      "8 requests are under way: wait for one to end\n");
+			      "16 requests are under way: wait for one to end\n");
 	close(open[3]);
 	assert_index(ask(dial(), INDEX));
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 16; i++)
 		if (i != 3)
 			assert_index(ask(open[i], INDEX));
 }
@@ -518,36 +518,38 @@ static void assert_there_is_a_place_again(void)
 	fail_msg("they keep their places");
 }
 
-static void eight_who_say_nothing_lose_their_places(void **state)
+static void sixteen_who_say_nothing_lose_their_places(void **state)
 {
-	int silent[8];
+	int silent[16];
 	(void)state;
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 16; i++) {
 		silent[i] = dial();
 		send_text(silent[i], i % 2 ? "GET / HT" : "");
 	}
 	assert_there_is_a_place_again();
 	assert_answer(receive_response(silent[1]), 408,
 		      "the request was not sent within 5 seconds: send it at once\n");
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 16; i++)
 		if (i != 1)
 			close(silent[i]);
 }
 
-/* Their answers are larger than what the kernel keeps for them. */
-static void eight_who_do_not_read_lose_their_places(void **state)
+/* Their answers are larger than what the kernel keeps for them. Eight more say nothing. */
+static void those_who_do_not_read_lose_their_places(void **state)
 {
-	int stuck[8];
+	int stuck[16];
 	(void)state;
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 16; i++) {
 		struct pollfd begun = {.events = POLLIN};
 		begun.fd = stuck[i] = dial();
+		if (i >= 8)
+			continue;
 		send_text(stuck[i], "GET /debug/pprof/cgoheap?debug=1 HTTP/1.0\r\n\r\n");
 		assert_int_equal(poll(&begun, 1, -1), 1);
 	}
-	assert_answer(ask(dial(), INDEX), 503, "8 requests are under way: wait for one to end\n");
+	assert_answer(ask(dial(), INDEX), 503, "16 requests are under way: wait for one to end\n");
 	assert_there_is_a_place_again();
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 16; i++)
 		close(stuck[i]);
 }
 
@@ -584,6 +586,50 @@ static void growth_is_what_came_in_between(void **state)
 	assert_non_null(strstr(r.body, "heap profile: 1: 77 [1: "));
 	free(r.bytes);
 	site_add_free(site_at(site), sample_weight(77, 1));
+}
+
+/* Four times as many as are served at a time, and those who come meanwhile. */
+static void those_who_wait_for_growth_hold_no_place(void **state)
+{
+	int waiting[64];
+	(void)state;
+	for (int i = 0; i < 64; i++) {
+		waiting[i] = i % 2 == 0 ? dial() : dial_tcp();
+		send_text(waiting[i],
+			  "GET /debug/pprof/cgoheap?seconds=2&debug=1 HTTP/1.0\r\n\r\n");
+	}
+	for (int i = 0; i < 20; i++)
+		assert_index(ask(dial(), INDEX));
+	struct response r = ask(dial(), "GET /debug/pprof/cgoheap?seconds=2 HTTP/1.0\r\n\r\n");
+	assert_non_null(strstr(r.bytes, "\r\nRetry-After: 1\r\n"));
+	assert_answer(r, 503,
+		      "64 requests wait for their seconds= already: ask again when one has been "
+		      "answered\n");
+	for (int i = 0; i < 64; i++) {
+		r = receive_response(waiting[i]);
+		assert_int_equal(r.status, 200);
+		assert_length_is_right(&r);
+		free(r.bytes);
+	}
+	assert_index(ask(dial(), INDEX));
+}
+
+/* An hour, cut short: what has grown by now is the answer. */
+static void an_end_of_sending_brings_the_answer(void **state)
+{
+	(void)state;
+	struct capture c = {.count = 2, .frames = {0x3000, 0x4000}};
+	int fd = dial();
+	send_text(fd, "GET /debug/pprof/cgoheap?seconds=3600&debug=1 HTTP/1.0\r\n\r\n");
+	assert_index(ask(dial(), INDEX));
+	uint32_t site = stacks_site(&c, 55, ORIGIN_MALLOC);
+	site_add_alloc(site_at(site), sample_weight(55, 1));
+	shutdown(fd, SHUT_WR);
+	struct response r = receive_response(fd);
+	assert_int_equal(r.status, 200);
+	assert_non_null(strstr(r.body, "heap profile: 1: 55 [1: "));
+	free(r.bytes);
+	site_add_free(site_at(site), sample_weight(55, 1));
 }
 
 static void those_who_wait_for_growth_may_leave(void **state)
@@ -838,11 +884,13 @@ int main(void)
 		cmocka_unit_test(gone_before_the_answer),
 		cmocka_unit_test(a_slow_client_delays_nobody),
 		cmocka_unit_test(a_client_that_does_not_read_delays_nobody),
-		cmocka_unit_test(the_ninth_is_told_to_wait),
-		cmocka_unit_test(eight_who_say_nothing_lose_their_places),
-		cmocka_unit_test(eight_who_do_not_read_lose_their_places),
+		cmocka_unit_test(the_seventeenth_is_told_to_wait),
+		cmocka_unit_test(sixteen_who_say_nothing_lose_their_places),
+		cmocka_unit_test(those_who_do_not_read_lose_their_places),
 		cmocka_unit_test(those_who_linger_hold_no_place),
 		cmocka_unit_test(growth_is_what_came_in_between),
+		cmocka_unit_test(those_who_wait_for_growth_hold_no_place),
+		cmocka_unit_test(an_end_of_sending_brings_the_answer),
 		cmocka_unit_test(those_who_wait_for_growth_may_leave),
 		cmocka_unit_test(allheap_needs_the_package),
 		cmocka_unit_test(allheap_is_both_heaps),
