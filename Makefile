@@ -17,6 +17,7 @@ SHIM_SRC := \
 	shim/account_kept.c \
 	shim/account_live.c \
 	shim/account_pass.c \
+	shim/account_stacks.c \
 	shim/account_top.c \
 	shim/allocator.c \
 	shim/answers_memory.c \

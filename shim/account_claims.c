@@ -12,12 +12,8 @@
 #include "ledger.h"
 #include "live.h"
 #include "ownthread.h"
-#include "selfmem.h"
 
 #define MAX_OWN_RANGES 256
-
-/* Where in a stack its thread's descriptor begins: at most so far from the end. */
-#define STACK_TOP_BYTES (2 * PAGE_BYTES)
 
 /* Pages that may be looked at one by one for the header of a big block. */
 #define MAX_SEARCH_PAGES 65536
@@ -150,25 +146,6 @@ static const uint8_t owner_of_kind[LEDGER_KIND_COUNT] = {
 	[LEDGER_CACHED_STACK] = OWNER_THREAD_STACKS,
 };
 
-/*
- * Whether a stack whose thread has ended is still that, and not something that has
- * been mapped in its place unseen: libc leaves the thread's descriptor at its
- * upper end, which begins with its own address twice (tcbhead_t: tcb and self).
- */
-static bool is_still_stack(const struct ledger_range *r)
-{
-	uint64_t words[PAGE_BYTES / 8];
-	for (uint64_t page = r->end - PAGE_BYTES;
-	     page >= r->start && r->end - page <= STACK_TOP_BYTES; page -= PAGE_BYTES) {
-		if (!selfmem_read(page, words, sizeof(words)))
-			continue;
-		for (size_t i = 0; i + 2 < COUNT_OF(words); i += 2)
-			if (words[i] == page + i * 8 && words[i + 2] == words[i])
-				return true;
-	}
-	return false;
-}
-
 static struct claims *claims_for(struct account_job *job, const struct ledger_range *r)
 {
 	if (r->flags & LEDGER_FILE)
@@ -191,7 +168,9 @@ static bool take_range(struct account_job *job, const struct ledger_range *r)
 
 static bool is_believed(const struct ledger_range *r)
 {
-	return r->kind < LEDGER_KIND_COUNT && (r->kind != LEDGER_CACHED_STACK || is_still_stack(r));
+	/* A stack whose thread has ended may be something else by now, mapped unseen. */
+	return r->kind < LEDGER_KIND_COUNT &&
+	       (r->kind != LEDGER_CACHED_STACK || account_stacks_is_one(r->start, r->end));
 }
 
 static int read_ledger(struct account_job *job)
@@ -396,7 +375,7 @@ static void read_own(struct claims *own)
 void account_claims_cut(struct account_job *job, uint64_t start, uint64_t end, claims_visit *visit,
 			void *arg)
 {
-	const struct claims *layers[] = {&job->own,         &job->ledger, &job->data,
+	const struct claims *layers[] = {&job->own,         &job->ledger, &job->data, &job->stacks,
 					 &job->glibc.found, &job->cached, &job->early};
 	read_own(&job->own);
 	claims_cut(layers, COUNT_OF(layers), start, end, visit, arg);
@@ -411,7 +390,8 @@ int account_claims_collect(struct account_job *job)
 	    read_modules(job) != 0 || !earlymaps_claim(s, &job->early, OWNER_LIBRARIES) ||
 	    !claims_sort(s, &job->files) || !claims_sort(s, &job->ledger) ||
 	    !claims_sort(s, &job->go_heap) || !claims_sort(s, &job->cached) ||
-	    !claims_sort(s, &job->data) || !claims_sort(s, &job->early))
+	    !claims_sort(s, &job->data) || !claims_sort(s, &job->early) ||
+	    account_stacks_find(job) != 0)
 		return -1;
 	/* Last: it looks at what nobody else claims. */
 	return allocator_is_glibc() ? read_glibc(job) : 0;

@@ -4,6 +4,7 @@
  *   account_claims.c  who claims which addresses
  *   account_pass.c    the pass over smaps: every mapping's pages to their owners
  *   account_live.c    what the sampled blocks say
+ *   account_stacks.c  thread stacks, by what libc leaves in them
  *   account_kept.c    what the C allocator keeps, and why
  *   account.c         the order of things, and the allocator's and Go's shares
  */
@@ -39,6 +40,7 @@ struct account_job {
 	struct claims files;     /* of the ledger: files that C code has mapped */
 	struct claims cached;    /* stacks whose thread has ended, if they are still that */
 	struct claims data;      /* .bss of modules */
+	struct claims stacks;    /* of threads that no hook saw made */
 	struct claims early;
 	struct claims go_heap; /* of the ledger: arenas */
 	uint64_t go_heap_usable;
@@ -68,6 +70,11 @@ uint32_t account_claims_site(const struct account_job *job, const struct smaps_m
 /* The variables of the module that has address in its text. */
 bool account_claims_data(const struct account_job *job, uint64_t address, uint64_t *start,
 			 uint64_t *end);
+
+/* Whether the end of this range is that of a thread's stack. */
+bool account_stacks_is_one(uint64_t start, uint64_t end);
+/* Claims those that nobody else does.  0, or -1 as above. */
+int account_stacks_find(struct account_job *job);
 
 /* 0, or -1 as above. */
 int account_pass(struct account_job *job);

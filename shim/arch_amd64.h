@@ -103,4 +103,12 @@ static inline uint64_t arch_thread_pointer(void)
 	return tp;
 }
 
+/* The same in all threads of a process (tcbhead_t.stack_guard). */
+static inline uint64_t arch_stack_guard(void)
+{
+	uint64_t guard;
+	__asm__("mov %%fs:0x28, %0" : "=r"(guard));
+	return guard;
+}
+
 #endif

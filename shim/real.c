@@ -229,6 +229,15 @@ static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(v
 	return EAGAIN;
 }
 
+/* <threads.h>, whose name a header of ours has. */
+#define THRD_ERROR 2
+
+static int no_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
+{
+	(void)t, (void)f, (void)arg;
+	return THRD_ERROR;
+}
+
 static int no_dlclose(void *handle)
 {
 	(void)handle;
@@ -398,6 +407,14 @@ static int first_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f
 	return real.pthread_create(t, a, f, arg);
 }
 
+static int first_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
+{
+	if (resolving)
+		return THRD_ERROR;
+	real_resolve();
+	return real.thrd_create(t, f, arg);
+}
+
 static int first_dlclose(void *handle)
 {
 	if (resolving)
@@ -428,6 +445,7 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.sbrk = first_sbrk,
 	.brk = first_brk,
 	.pthread_create = first_pthread_create,
+	.thrd_create = first_thrd_create,
 	.dlclose = first_dlclose,
 };
 
@@ -467,6 +485,7 @@ void real_resolve(void)
 	RESOLVE(sbrk, no_sbrk);
 	RESOLVE(brk, no_brk);
 	RESOLVE(pthread_create, no_pthread_create);
+	RESOLVE(thrd_create, no_thrd_create);
 	RESOLVE(dlclose, no_dlclose);
 	if (missing)
 		dlerror(); /* ours to hear, not the host's */

@@ -35,6 +35,7 @@ struct real {
 	void *(*sbrk)(intptr_t);
 	int (*brk)(void *);
 	int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int (*thrd_create)(pthread_t *, int (*)(void *), void *); /* thrd_t is pthread_t */
 	int (*dlclose)(void *);
 };
 /* reallocarray is ours (a checked multiplication, then realloc); mmap64 is mmap on 64-bit. */

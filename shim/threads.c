@@ -180,8 +180,9 @@ static void *thread_main(void *p)
 	return start(arg);
 }
 
-/* 0: this thread is to start without us. */
-static uint32_t prepare(size_t bytes, void *(*start)(void *), void *arg, uint64_t caller)
+/* 0: this thread is to start without us.  leaf: the real function that will make it. */
+static uint32_t prepare(size_t bytes, void *(*start)(void *), void *arg, uint64_t leaf,
+			uint64_t caller)
 {
 	uint32_t block;
 
@@ -193,8 +194,7 @@ static uint32_t prepare(size_t bytes, void *(*start)(void *), void *arg, uint64_
 	block_at(block)->start = start;
 	block_at(block)->arg = arg;
 	block_at(block)->stack_bytes = bytes;
-	block_at(block)->site =
-		track_map_site(bytes, ORIGIN_THREAD_STACK, (uint64_t)real.pthread_create, caller);
+	block_at(block)->site = track_map_site(bytes, ORIGIN_THREAD_STACK, leaf, caller);
 	return block;
 }
 
@@ -203,7 +203,8 @@ int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 {
 	int error = errno, result;
 	size_t bytes = stack_bytes(attributes);
-	uint32_t block = bytes ? prepare(bytes, start, arg, caller) : 0;
+	uint32_t block =
+		bytes ? prepare(bytes, start, arg, (uint64_t)real.pthread_create, caller) : 0;
 
 	errno = error;
 	if (!block) {
@@ -212,6 +213,30 @@ int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 		return real.pthread_create(thread, attributes, start, arg);
 	}
 	result = real.pthread_create(thread, attributes, thread_main, block_at(block));
+	if (result)
+		block_give(block);
+	return result;
+}
+
+/*
+ * Its start routine returns an int, in the register whose lower half that is, so that
+ * a routine of the other type may stand in for it.
+ */
+int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint64_t caller)
+{
+	int error = errno, result;
+	size_t bytes = stack_bytes(NULL);
+	uint32_t block = 0;
+
+	if (bytes)
+		block = prepare(bytes, (void *(*)(void *))(void *)start, arg,
+				(uint64_t)real.thrd_create, caller);
+	errno = error;
+	if (!block) {
+		ADD(&missed, 1);
+		return real.thrd_create(thread, start, arg);
+	}
+	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main, block_at(block));
 	if (result)
 		block_give(block);
 	return result;

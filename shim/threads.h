@@ -10,6 +10,9 @@
  * attributes have it, until the thread ends.  After that libc keeps it for the next
  * thread, or unmaps it unseen: LEDGER_CACHED_STACK.
  *
+ * Threads that libc makes by itself, for timers and asynchronous I/O, pass no hook:
+ * account_stacks.c finds their stacks.
+ *
  * A stack that the program brought itself (pthread_attr_setstack) is the
  * program's memory: it is counted where that was allocated, and not here.
  */
@@ -26,6 +29,9 @@ void threads_init(void);
 /* pthread_create, as the hook was called.  caller: its return address. */
 int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
 		   void *arg, uint64_t caller);
+
+/* thrd_create, the same. */
+int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint64_t caller);
 
 /* Threads whose stack could not be recorded: no block, no key, or created inside the shim. */
 uint64_t threads_missed(void);

@@ -2,6 +2,8 @@
  */
 #include "child.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,6 +11,7 @@
 
 #include "account.h"
 #include "account_json.h"
+#include "arch.h"
 #include "control.h"
 #include "earlymaps.h"
 #include "ledger.h"
@@ -195,9 +198,13 @@ static void not_a_stack_any_more(void)
 	put_in_ledger(p, 8 * MIB, LEDGER_CACHED_STACK, 0);
 	struct taken t = take_now();
 	CHECK(resident(&t, OWNER_UNTRACKED_MMAP) >= 8 * MIB);
-	/* With a descriptor at its end it is one: its own address twice. */
+	/* With a descriptor at its end it is one: its own address twice, and the guard. */
 	uint64_t *descriptor = (uint64_t *)(p + 8 * MIB - 2304);
 	descriptor[0] = descriptor[2] = (uint64_t)descriptor;
+	struct taken not_yet = take_now();
+	CHECK(resident(&not_yet, OWNER_UNTRACKED_MMAP) >= 8 * MIB);
+	scratch_release(&not_yet.scratch);
+	descriptor[5] = arch_stack_guard();
 	struct taken again = take_now();
 	CHECK(near(resident(&again, OWNER_THREAD_STACKS) - resident(&t, OWNER_THREAD_STACKS),
 		   8 * MIB, 64 * KIB)); /* the main thread's may have grown */
@@ -205,6 +212,40 @@ static void not_a_stack_any_more(void)
 	scratch_release(&again.scratch);
 }
 CASE(not_a_stack_any_more)
+
+static sem_t is_deep, may_end;
+
+static void *go_deep(void *arg)
+{
+	volatile char bytes[3 * MIB];
+	memset((char *)bytes, 1, sizeof bytes);
+	sem_post(&is_deep);
+	sem_wait(&may_end);
+	return bytes[9] ? arg : NULL;
+}
+
+/* As libc's own threads are, for timers and the like. */
+static void made_past_every_hook(void)
+{
+	pthread_t threads[3];
+	begin();
+	struct taken t = take_now();
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		CHECK(pthread_create(&threads[i], NULL, go_deep, NULL) == 0);
+		sem_wait(&is_deep);
+	}
+	struct taken again = take_now();
+	CHECK(near(resident(&again, OWNER_THREAD_STACKS) - resident(&t, OWNER_THREAD_STACKS),
+		   9 * MIB, 192 * KIB));
+	CHECK(again.account.thread_stacks_count == t.account.thread_stacks_count + 3);
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		sem_post(&may_end);
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		pthread_join(threads[i], NULL);
+	scratch_release(&t.scratch);
+	scratch_release(&again.scratch);
+}
+CASE_WITHOUT_ASAN(made_past_every_hook)
 
 static void before_the_shim(void)
 {
@@ -302,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_zeros_are_not_counted),
 		cmocka_unit_test(test_reconciled),
 		cmocka_unit_test(test_not_a_stack_any_more),
+		cmocka_unit_test(test_made_past_every_hook),
 		cmocka_unit_test(test_before_the_shim),
 		cmocka_unit_test(test_any_scratch),
 		cmocka_unit_test(test_any_sink),

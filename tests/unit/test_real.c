@@ -28,6 +28,9 @@ static const char *lacking; /* dlsym answers NULL: "name,name," or "*" */
 static void (*while_resolving)(void);
 static int lookups;
 
+/* <threads.h>, whose name a header of the shim has. */
+int thrd_create(pthread_t *thread, int (*start)(void *), void *arg);
+
 /* glibc 2.43's. */
 static size_t freed_bytes;
 static void sized(void *p, size_t size)
@@ -65,6 +68,7 @@ static const struct {
 	{"sbrk", sbrk},
 	{"brk", brk},
 	{"pthread_create", pthread_create},
+	{"thrd_create", thrd_create},
 	{"dlclose", dlclose},
 };
 
@@ -143,6 +147,13 @@ FIRST(mremap, block = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -
       CHECK(real.mremap(block, 8192, 4096, 0) == block))
 FIRST(madvise, block = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       CHECK(!real.madvise(block, 4096, MADV_DONTNEED)))
+static int nothing_c11(void *arg)
+{
+	return arg != NULL;
+}
+
+FIRST(thrd_create, CHECK(real.thrd_create(&thread, nothing_c11, NULL) == 0);
+      pthread_join(thread, NULL))
 FIRST(pthread_create, CHECK(!real.pthread_create(&thread, NULL, nothing, NULL));
       pthread_join(thread, NULL))
 
@@ -343,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_first_mprotect),
 		cmocka_unit_test(test_first_mremap),
 		cmocka_unit_test(test_first_madvise),
+		cmocka_unit_test(test_first_thrd_create),
 		cmocka_unit_test(test_first_pthread_create),
 		cmocka_unit_test(test_resolving_twice_is_harmless),
 		cmocka_unit_test(test_dlsym_may_allocate),

@@ -5,6 +5,7 @@
 #include <execinfo.h>
 #include <limits.h>
 #include <pthread.h>
+#include <threads.h>
 
 #include "mappings.h"
 
@@ -115,6 +116,36 @@ void *start_is_the_root(void *arg)
 	return arg;
 }
 
+static int waits_for_c11(void *arg)
+{
+	(void)arg;
+	pthread_barrier_wait(&ready);
+	pthread_barrier_wait(&leave);
+	return -4711;
+}
+
+static NOINLINE thrd_t create_c11(void)
+{
+	thrd_t t;
+	CHECK(thrd_create(&t, waits_for_c11, NULL) == thrd_success);
+	return t;
+}
+
+/* C11's threads are libc's, made past pthread_create. */
+static void c11(void)
+{
+	int result;
+
+	CHECK(pthread_barrier_init(&ready, NULL, 2) == 0);
+	CHECK(pthread_barrier_init(&leave, NULL, 2) == 0);
+	thrd_t t = create_c11();
+	pthread_barrier_wait(&ready);
+	CHECK(mappings_of("thread_stack", "create_c11").objects == 1);
+	pthread_barrier_wait(&leave);
+	CHECK(thrd_join(t, &result) == thrd_success && result == -4711);
+	IN_USE("thread_stack", NULL, 0, 0);
+}
+
 int main(void)
 {
 	pthread_t t;
@@ -124,6 +155,7 @@ int main(void)
 	truncated = hooks_status("truncated");
 	rounds();
 	detached();
+	c11();
 	create(&t, KIBS(128), false, start_is_the_root, NULL);
 	CHECK(pthread_join(t, NULL) == 0);
 	IN_USE("mmap", "start_is_the_root", 1, 77 * PAGE);
