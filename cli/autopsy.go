@@ -178,7 +178,7 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	} else {
 		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
 		for _, r := range sum.rows[:min(limit, len(sum.rows))] {
-			rows = append(rows, []string{r.amount(estimated), estimate(formatCount(r.Objects), estimated && r.Mapped == nil),
+			rows = append(rows, []string{r.amount(estimated), r.count(estimated),
 				r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
 		}
 		writeTable(std.out, []bool{true, true, false, false, false}, rows)

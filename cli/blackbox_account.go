@@ -13,7 +13,7 @@ import (
 // into what /v1/account says, so that it is shown and judged as explain does.
 
 const (
-	boxAccountBytes    = 4088
+	boxAccountBytes    = 4104
 	boxOwners          = 20
 	boxOwnerNameBytes  = 24
 	boxTop             = 10
@@ -81,7 +81,10 @@ type boxAccountJSON struct {
 	Mappings      *uint64       `json:"mappings"`
 	SplitMappings *uint64       `json:"split_mappings"`
 	ThreadStacks  *uint64       `json:"thread_stacks"`
+	EndedStacks   *uint64       `json:"thread_stacks_ended"`
+	EndedBytes    *uint64       `json:"thread_stacks_ended_bytes"`
 	MmapTop       []boxMmapJSON `json:"c_mmap_top"`
+	MappedTop     []boxMmapJSON `json:"mapped_top"` // not recorded
 	Warnings      []string      `json:"warnings"`
 }
 
@@ -238,7 +241,7 @@ func (b *blackbox) accountBody(symbols *boxSymbols) []byte {
 		return nil
 	}
 	r := &boxFields{b.account, 16}
-	a := &boxAccountJSON{Owners: []boxOwnerJSON{}, MmapTop: []boxMmapJSON{}, Warnings: []string{}}
+	a := &boxAccountJSON{Owners: []boxOwnerJSON{}, MmapTop: []boxMmapJSON{}, MappedTop: []boxMmapJSON{}, Warnings: []string{}}
 	a.Time = unixNano(r.u64()).UTC()
 	r.figures(&a.TookNS, &a.RSS, &a.Unexplained, &a.Estimate.Bytes, &a.Estimate.Error)
 	if permille := r.u64(); permille <= 1000 {
@@ -294,6 +297,7 @@ func (b *blackbox) readOwners(r *boxFields, a *boxAccountJSON, symbols *boxSymbo
 			a.Warnings = append(a.Warnings, w)
 		}
 	}
+	r.figures(&a.EndedStacks, &a.EndedBytes)
 }
 
 // siteFrames are the functions that led to a site, leaf first; none: not known.

@@ -75,6 +75,7 @@ func smallAccount(sequence uint64) []byte {
 	text("first", boxWarningBytes)
 	text("second", boxWarningBytes)
 	text("", (boxWarnings-2)*boxWarningBytes)
+	put(uint64(6000), uint64(48000<<20)) // stacks of ended threads
 	sealAccount(w.Bytes())
 	return w.Bytes()
 }
@@ -135,6 +136,7 @@ int main(void)
 	a.top[0].site = 1264 / 8, a.top[0].resident = 5 << 20, a.top[0].mapped = 6 << 20;
 	a.top[1].resident = 3 << 20, a.top[1].mapped = 4 << 20;
 	strcpy(a.warnings[0], "first"), strcpy(a.warnings[1], "second");
+	a.ended_stacks = 6000, a.ended_stacks_bytes = 48000ull << 20;
 	fwrite(&a, sizeof a, 1, stdout);
 	return 0;
 }
@@ -186,8 +188,8 @@ const smallAccountBody = `{"rss_bytes":419430400,"owners":[` +
 	`"process":{"vm_rss_bytes":19922944,"rss_anon_bytes":20971520,"rss_file_bytes":22020096,"rss_shmem_bytes":23068672,"vm_data_bytes":24117248,` +
 	`"vm_stk_bytes":25165824,"vm_size_bytes":26214400,"vm_swap_bytes":27262976,"vm_hwm_bytes":28311552,"threads":null},` +
 	`"cgroup":{"version":2,"path":"/a.slice/b","current_bytes":29360128,"limit_bytes":30408704,"anon_bytes":31457280,"file_bytes":32505856,` +
-	`"kernel_bytes":33554432,"swap_bytes":34603008},"mappings":4194304,"split_mappings":5242880,"thread_stacks":6291456,` +
-	`"c_mmap_top":[{"bytes":5242880,"mapped_bytes":6291456,"frames":["0x1000","0x2002"]},{"bytes":3145728,"mapped_bytes":4194304,"frames":[]}],` +
+	`"kernel_bytes":33554432,"swap_bytes":34603008},"mappings":4194304,"split_mappings":5242880,"thread_stacks":6291456,"thread_stacks_ended":6000,"thread_stacks_ended_bytes":50331648000,` +
+	`"c_mmap_top":[{"bytes":5242880,"mapped_bytes":6291456,"frames":["0x1000","0x2002"]},{"bytes":3145728,"mapped_bytes":4194304,"frames":[]}],"mapped_top":[],` +
 	`"warnings":["first","second"]}`
 
 func TestBlackboxAccountIsRead(t *testing.T) {

@@ -119,15 +119,16 @@ func (r *callerRule) isStandard(pkg string) bool {
 	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.libraries, func(m string) bool { return within(pkg, m) })
 }
 
+// goRuntime is the caller where Go's runtime asked for itself: for a thread, as a rule.
+const goRuntime = "(Go runtime)"
+
 // goCaller is the function that the rule chooses; without one, who else asked.
 func (r *callerRule) goCaller(frames []frame) string {
 	if name := r.userCaller(frames); name != "" {
 		return name
 	}
-	for _, f := range frames {
-		if f.isGo && strings.HasPrefix(f.name, "runtime.") && !isCrossing(f.name) {
-			return f.name
-		}
+	if slices.ContainsFunc(frames, func(f frame) bool { return f.isGo && strings.HasPrefix(f.name, "runtime.") && !isCrossing(f.name) }) {
+		return goRuntime
 	}
 	return "(C thread) " + threadRoot(frames)
 }

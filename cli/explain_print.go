@@ -90,7 +90,8 @@ func (e *explanation) details(o ownerPart) []string {
 	case cBrk, fileCopies, deviceMaps, mappedFiles, sharedMemory:
 		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
 	case threadStacks:
-		add(countOf(int(e.account.ThreadStacks), "stack", "stacks") + mappedOf(o))
+		add(e.account.stacksCount() + mappedOf(o))
+		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
 	}
 	add(kernelKinds(o))
 	return lines
@@ -167,6 +168,35 @@ func (e *explanation) insideRetained() string {
 		parts = append(parts, countOf(int(*a.Arenas), "arena", "arenas"))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// keptStackBytes is what glibc keeps at most of stacks of ended threads, for new ones
+// (nptl's cache).  More of them are of threads that were neither joined nor detached.
+const keptStackBytes = 40 << 20
+
+// unjoined: stacks of ended threads that libc does not keep for new ones.
+func (a *account) unjoined() bool {
+	return a.EndedStacks > 0 && a.EndedBytes > keptStackBytes+a.EndedBytes/a.EndedStacks
+}
+
+// stacksCount: "6,005 stacks, of which 6,000 belong to threads that have ended (not joined)".
+func (a *account) stacksCount() string {
+	text := countOf(int(a.ThreadStacks+a.EndedStacks), "stack", "stacks")
+	if a.EndedStacks == 0 {
+		return text
+	}
+	text += fmt.Sprintf(", of which %s", belong(a.EndedStacks))
+	if a.unjoined() {
+		return text + " (not joined)"
+	}
+	return text + " (libc keeps them for new threads)"
+}
+
+func belong(n int64) string {
+	if n == 1 {
+		return "1 belongs to a thread that has ended"
+	}
+	return formatCount(n) + " belong to threads that have ended"
 }
 
 func (e *explanation) allocator() string {

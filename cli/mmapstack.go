@@ -45,8 +45,12 @@ var allocatorName = regexp.MustCompile(`(?i)alloc|map|extent|arena|chunk|(^|_)je
 // the one that wanted memory, and ends with the Go function that asked.
 func (s *mmapStack) line(callers *callerRule) string {
 	var names []string
+	caller := s.goCaller(callers)
 	for _, f := range s.Frames {
 		names = append(names, frameName(f))
+		if caller != "" && names[len(names)-1] == caller {
+			break
+		}
 	}
 	if len(names) == 0 {
 		return "(the stack is not known)"
@@ -64,7 +68,7 @@ func (s *mmapStack) line(callers *callerRule) string {
 		return strings.Join(shown, " < ")
 	}
 	text := strings.Join(shown[:shownFrames], " < ")
-	if caller := s.goCaller(callers); caller != "" && !slices.Contains(shown[:shownFrames], caller) {
+	if caller != "" && !slices.Contains(shown[:shownFrames], caller) {
 		text += " < … < " + caller
 	}
 	return text
@@ -121,9 +125,14 @@ func (a *account) mappedParts(owner string) []mappedPart {
 // mappedLines are for the table: the file, and who mapped it.
 func (a *account) mappedLines(owner string, callers *callerRule) []string {
 	parts := a.mappedParts(owner)
+	parts = parts[:min(shownMmapStacks, len(parts))]
+	width := 0
+	for _, p := range parts {
+		width = max(width, len(formatBytes(p.Bytes)))
+	}
 	var lines []string
-	for _, p := range parts[:min(shownMmapStacks, len(parts))] {
-		line := formatBytes(p.Bytes)
+	for _, p := range parts {
+		line := fmt.Sprintf("%*s", width, formatBytes(p.Bytes))
 		if p.File != nil {
 			line += "  " + escapeName(*p.File)
 		}

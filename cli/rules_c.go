@@ -157,12 +157,32 @@ func (s *situation) largestPart(owner string) string {
 
 func threadStacksLarge(s *situation) string {
 	n := s.has(threadStacks)
-	if s.dominant != threadStacks && !s.atLeast(n, threadStackShare, threadStackBytes) {
+	if !s.third(threadStacks) && !s.atLeast(n, threadStackShare, threadStackBytes) {
 		return ""
 	}
-	return fmt.Sprintf("The stacks of %s hold %s. Go makes a thread for each cgo call that runs at the same time: bound how many do, "+
-		"and see who made the others with %s (`-tagfocus=origin=thread_stack` to pprof).",
-		countOf(int(s.account.ThreadStacks), "thread", "threads"), s.of(n), s.saveProfile(""))
+	a := s.account
+	text := fmt.Sprintf("Thread stacks hold %s: %s.", s.of(n), a.stacksCount())
+	if a.unjoined() {
+		text += " A thread that is neither joined nor detached keeps its stack."
+	}
+	text += s.whoseThreads()
+	if s.ended {
+		return text
+	}
+	return fmt.Sprintf("%s %s has the stacks that made them.", text, s.command("profile %d"+memoryFlag))
+}
+
+// whoseThreads names who made the threads whose stacks hold most.
+func (s *situation) whoseThreads() string {
+	parts := s.account.mappedParts(threadStacks)
+	if len(parts) == 0 || len(parts[0].Frames) == 0 {
+		return ""
+	}
+	most := formatBytes(parts[0].Bytes)
+	if caller := s.callers.goCaller(parts[0].frames()); caller != goRuntime {
+		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, frameName(caller))
+	}
+	return fmt.Sprintf(" Most, %s, are of threads that Go made, one for each cgo call that runs at the same time: bound how many do.", most)
 }
 
 func untrackedMmapLarge(s *situation) string {

@@ -58,7 +58,7 @@ func mappedFilesLarge(s *situation) string {
 		return ""
 	}
 	n, cache := s.has(mappedFiles), s.account.Process.RSSFile
-	text := fmt.Sprintf("Mapped files are %s.", s.of(n))
+	text := fmt.Sprintf("Mapped files are %s.%s", s.of(n), s.largestPart(mappedFiles))
 	switch {
 	case cache == nil:
 		return text + " What of them is page cache is unknown."
@@ -73,8 +73,8 @@ func sharedMemoryLarge(s *situation) string {
 	if !s.large(sharedMemory) {
 		return ""
 	}
-	text := fmt.Sprintf("Shared memory is %s. It counts in the RSS of every process that maps it: do not add RSS up over them.",
-		s.of(s.has(sharedMemory)))
+	text := fmt.Sprintf("Shared memory is %s.%s It counts in the RSS of every process that maps it: do not add RSS up over them.",
+		s.of(s.has(sharedMemory)), s.largestPart(sharedMemory))
 	if s.ended {
 		return text
 	}

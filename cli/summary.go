@@ -116,21 +116,24 @@ func (s *summary) sum() {
 	}
 }
 
-// residentBy is what a memory profile has below the owners that have stacks of mappings.
+// mappedRoots are the owners in a memory profile whose stacks are of mappings by C code.
+var mappedRoots = map[string]string{"[" + cMmap + "]": originMmap, "[" + cBrk + "]": originMmap, "[" + deviceMaps + "]": originMmap,
+	"[" + fileCopies + "]": originMmap, "[" + threadStacks + "]": originStack}
+
+// residentBy is what a memory profile has below those owners.
 func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]int64, error) {
 	at := sampleTypeIndex(p, "memory_space")
 	if at < 0 {
 		return nil, errors.New("the profile has no memory_space")
 	}
-	origins := map[string]string{"[" + cMmap + "]": originMmap, "[" + threadStacks + "]": originStack}
 	resident := map[rowKey]int64{}
 	for _, sample := range p.Sample {
 		frames := framesOf(sample)
 		if len(frames) < 2 {
 			continue
 		}
-		origin := origins[frames[len(frames)-1].name]
-		if origin == "" || frames[0].name == "[stack not known]" {
+		origin := mappedRoots[frames[len(frames)-1].name]
+		if origin == "" || frames[0].name == "[stack not known]" || strings.HasPrefix(frames[0].name, "/") {
 			continue
 		}
 		key := callers.classify(frames[:len(frames)-1])
@@ -140,12 +143,20 @@ func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]int64, erro
 	return resident, nil
 }
 
-// setResident counts mappings by what of them is resident.
+// setResident counts mappings by what of them is resident.  Some are in no heap profile:
+// devices', files', and stacks of threads that have ended.
 func (s *summary) setResident(resident map[rowKey]int64) {
+	had := map[rowKey]bool{}
 	for i := range s.rows {
 		if r := &s.rows[i]; r.Mapped != nil {
 			r.Bytes = resident[r.rowKey]
 			*r.Mapped = max(*r.Mapped, r.Bytes) // it was looked at later
+			had[r.rowKey] = true
+		}
+	}
+	for key, bytes := range resident {
+		if !had[key] && bytes > 0 {
+			s.rows = append(s.rows, row{rowKey: key, Bytes: bytes, Mapped: &bytes})
 		}
 	}
 	s.resident = true
@@ -330,9 +341,9 @@ func cLeaf(frames []frame) string {
 	return orElse(unnamed, frames[0].name)
 }
 
-// isUnnamed: a place in a file, as unknownName and the account write it, or not even that.
+// isUnnamed: a place in a file, as unknownName and the account write it, a mark, or not even that.
 func isUnnamed(name string) bool {
-	return strings.HasPrefix(name, "(") || strings.HasPrefix(name, "0x") || unnamedPlace.MatchString(name)
+	return strings.HasPrefix(name, "(") || strings.HasPrefix(name, "[") || strings.HasPrefix(name, "0x") || unnamedPlace.MatchString(name)
 }
 
 var unnamedPlace = regexp.MustCompile(`\+0x[0-9a-f]+$`)

@@ -49,7 +49,7 @@ func TestClassify(t *testing.T) {
 				"runtime.cgocallbackg1@cgocall.go", "runtime.cgocallback@asm_amd64.s", "crosscall2@asm_amd64.s",
 				"each_row", "main._Cfunc_each_row" + gotypes, "main.all@main.go"}},
 		{"a C thread", "(C thread) worker", "grow", []string{"malloc", "grow", "worker", "start_thread", "clone3"}},
-		{"a thread of the runtime", "runtime.newosproc", "x_cgo_thread_start",
+		{"a thread of the runtime", "(Go runtime)", "x_cgo_thread_start",
 			[]string{"malloc", "x_cgo_thread_start", "runtime.asmcgocall@asm_amd64.s", "runtime.newosproc@os_linux.go", "runtime.newm@proc.go"}},
 		{"a compiler's clone is not Go", "main.f", "grow.part.0",
 			[]string{"malloc", "grow.part.0", "main._Cfunc_f" + gotypes, "main.f@main.go"}},

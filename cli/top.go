@@ -138,10 +138,8 @@ func (w *watcher) look() (*view, error) {
 		return nil, err
 	}
 	sum.estimated = sum.estimated || s.SampleBytes > 1
-	if len(sum.mapped) > 0 {
-		if w.readResident(); w.resident != nil {
-			sum.setResident(w.resident)
-		}
+	if w.readResident(); w.resident != nil {
+		sum.setResident(w.resident)
 	}
 	if w.last != nil {
 		sum.growSince(w.last)
@@ -270,6 +268,14 @@ func (r *row) amount(estimated bool) string {
 	return estimate(formatBytes(r.Bytes), estimated && r.Mapped == nil)
 }
 
+// count is a row's objects; those of mappings that are in no heap profile are not known.
+func (r *row) count(estimated bool) string {
+	if r.Mapped != nil && r.Objects == 0 {
+		return "-"
+	}
+	return estimate(formatCount(r.Objects), estimated && r.Mapped == nil)
+}
+
 func (v *view) cells(limit int) [][]string {
 	rows := [][]string{topColumns}
 	for _, r := range v.summary.rows[:min(limit, len(v.summary.rows))] {
@@ -278,8 +284,7 @@ func (v *view) cells(limit int) [][]string {
 			growth = formatGrowth(*r.Growth)
 		}
 		rows = append(rows, []string{r.amount(v.summary.estimated), growth,
-			estimate(formatCount(r.Objects), v.summary.estimated && r.Mapped == nil),
-			r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
+			r.count(v.summary.estimated), r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
 	}
 	return rows
 }

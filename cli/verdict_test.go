@@ -258,12 +258,28 @@ var verdictCases = []verdictCase{
 	{"go_metadata", "less", changed(func(s *situation) { s.set(goMetadata, 224*mib) }), ""},
 
 	{"thread_stacks", "a tenth", changed(func(s *situation) { s.set(threadStacks, 106*mib) }),
-		"The stacks of 14 threads hold 106.0 MiB (10 % of RSS). Go makes a thread for each cgo call that runs at the same time: bound how many do, " +
-			"and see who made the others with `cgoheap profile 4242` (`-tagfocus=origin=thread_stack` to pprof)."},
+		"Thread stacks hold 106.0 MiB (10 % of RSS): 14 stacks. `cgoheap profile 4242 --memory` has the stacks that made them."},
+	{"thread_stacks", "Go's", changed(func(s *situation) {
+		s.set(threadStacks, 106*mib).mapped(threadStacks, "", "pthread_create", "_cgo_try_pthread_create", "runtime.asmcgocall", "runtime.newm1")
+		s.account.EndedStacks, s.account.EndedBytes = 1, 8*mib
+	}), "Thread stacks hold 106.0 MiB (10 % of RSS): 15 stacks, of which 1 belongs to a thread that has ended (libc keeps them for new threads). " +
+		"Most, 106.0 MiB, are of threads that Go made, one for each cgo call that runs at the same time: bound how many do. " +
+		"`cgoheap profile 4242 --memory` has the stacks that made them."},
+	{"thread_stacks", "never joined", changed(func(s *situation) {
+		s.set(threadStacks, 106*mib).mapped(threadStacks, "", "pthread_create", "main._Cfunc_notify_async", "main.handleEvent", "main.main")
+		s.account.EndedStacks, s.account.EndedBytes = 6000, 48000*mib
+	}), "Thread stacks hold 106.0 MiB (10 % of RSS): 6,014 stacks, of which 6,000 belong to threads that have ended (not joined). " +
+		"A thread that is neither joined nor detached keeps its stack. Most, 106.0 MiB, are of threads that main.handleEvent made. " +
+		"`cgoheap profile 4242 --memory` has the stacks that made them."},
 	{"thread_stacks", "less", changed(func(s *situation) { s.set(threadStacks, 105*mib) }), ""},
 
 	{"mapped_files", "a fifth", changed(func(s *situation) { s.set(mappedFiles, 225*mib) }),
 		"Mapped files are 225.0 MiB (20 % of RSS). They count as RSS, but are page cache, which the kernel takes back when it needs memory."},
+	{"mapped_files", "by name", changed(func(s *situation) {
+		s.set(mappedFiles, 225*mib).mapped(mappedFiles, "/t.db", "mmap", "main._Cfunc_scan", "main.open")
+	}),
+		"Mapped files are 225.0 MiB (20 % of RSS). The largest part, 225.0 MiB of \"/t.db\", was mapped by main.open. " +
+			"They count as RSS, but are page cache, which the kernel takes back when it needs memory."},
 	{"mapped_files", "written to", changed(func(s *situation) { s.set(mappedFiles, 225*mib); s.account.Process.RSSFile = num(200 * mib) }),
 		"Mapped files are 225.0 MiB (20 % of RSS). At most 200.0 MiB of that is page cache (RssFile); the rest was written to, and the kernel cannot take it back."},
 	{"mapped_files", "the kernel does not say", changed(func(s *situation) { s.set(mappedFiles, 225*mib); s.account.Process.RSSFile = nil }),

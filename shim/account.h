@@ -126,7 +126,10 @@ struct account {
 	uint32_t mappings;         /* VMAs read */
 	uint32_t split_mappings;   /* that needed pagemap */
 	uint32_t unsplit_mappings; /* of them those where it could not be had: unexplained */
-	uint64_t thread_stacks_count;
+	uint64_t thread_stacks_count; /* of running threads */
+	/* Of threads that have ended, and their bytes of address space.  libc keeps some of them
+	 * for new threads (glibc 40 MiB); the others' threads were neither joined nor detached. */
+	uint64_t ended_stacks_count, ended_stacks_bytes;
 	const char *warnings[ACCOUNT_WARNINGS]; /* sentences; NULL-terminated where fewer */
 };
 

@@ -159,6 +159,10 @@ static bool take_range(struct account_job *job, const struct ledger_range *r)
 			     owner_of_kind[r->kind], r->site);
 	if (r->kind == LEDGER_THREAD_STACK)
 		job->out->thread_stacks_count++;
+	if (r->kind == LEDGER_CACHED_STACK) {
+		job->out->ended_stacks_count++;
+		job->out->ended_stacks_bytes += r->end - r->start;
+	}
 	if (r->kind != LEDGER_GO_HEAP)
 		return ok;
 	if (r->flags & LEDGER_USABLE)

@@ -177,22 +177,35 @@ static void write_cgroup(struct json *j, const struct cgroup_stats *c)
 /* ---- the largest mappings, by who made them ------------------------------ */
 
 /* An allocator of a library's own is a dozen frames deep before its caller shows. */
-#define TOP_FRAMES 64
+#define TOP_FRAMES PROFILE_MAX_FRAMES
 
+#define OTHERS     6 /* owners beside c_mmap */
 #define OTHERS_TOP 5
 
-static void write_frame(struct json *j, const struct profile_frame *f)
+/* Code without symbols is named by its file and the place in it: "libfoo.so+0x1234". */
+static void write_place(struct json *j, const struct profile_job *job, uint64_t pc)
+{
+	char text[256];
+	const struct module *m = modules_find(&job->modules, pc);
+	const char *slash = m ? strrchr(m->path, '/') : NULL;
+	if (m)
+		snprintf(text, sizeof(text), "%s+0x%llx", slash ? slash + 1 : m->path,
+			 (unsigned long long)(pc - m->start + m->file_offset));
+	json_string(j, NULL, m ? text : "(unknown)");
+}
+
+static void write_frame(struct json *j, const struct profile_job *job,
+			const struct profile_frame *f)
 {
 	char text[SYNTHETIC_NAME_BYTES];
-	if (f->synthetic)
+	if (f->synthetic) {
 		synthetic_name(f->synthetic, text);
-	else if (f->location && f->location->line_count) {
+		json_string(j, NULL, text);
+	} else if (f->location && f->location->line_count) {
 		json_string(j, NULL, f->location->lines[0].function);
-		return;
 	} else {
-		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)f->pc - 1);
+		write_place(j, job, f->pc - 1);
 	}
-	json_string(j, NULL, text);
 }
 
 static void write_frames(struct json *j, const struct profile_job *job, uint32_t site)
@@ -201,14 +214,14 @@ static void write_frames(struct json *j, const struct profile_job *job, uint32_t
 	size_t count = site ? profile_frames(job, stack_at(site_at(site)->stack), frames) : 0;
 	json_open_array(j, "frames");
 	for (size_t i = 0; i < count && i < TOP_FRAMES; i++)
-		write_frame(j, &frames[i]);
+		write_frame(j, job, &frames[i]);
 	json_close_array(j);
 }
 
 /* The largest of some owners, whose stacks are given names together. */
 struct tops {
-	struct account_top list[ACCOUNT_TOP + 5 * OTHERS_TOP];
-	uint8_t owners[ACCOUNT_TOP + 5 * OTHERS_TOP];
+	struct account_top list[ACCOUNT_TOP + OTHERS * OTHERS_TOP];
+	uint8_t owners[ACCOUNT_TOP + OTHERS * OTHERS_TOP];
 	size_t count;
 };
 
@@ -246,9 +259,9 @@ static void write_tops(struct json *j, const struct tops *tops, const struct pro
 
 static void write_top(struct json *j, struct scratch *scratch, const struct account_parts *parts)
 {
-	static const enum account_owner others[] = {OWNER_C_BRK, OWNER_FILE_COPIES,
-						    OWNER_DEVICE_MAPS, OWNER_MAPPED_FILES,
-						    OWNER_SHARED_MEMORY};
+	static const enum account_owner others[OTHERS] = {OWNER_C_BRK,         OWNER_FILE_COPIES,
+							  OWNER_DEVICE_MAPS,   OWNER_MAPPED_FILES,
+							  OWNER_SHARED_MEMORY, OWNER_THREAD_STACKS};
 	struct tops tops = {.count = 0};
 	struct tally tallies[COUNT_OF(tops.list)];
 	struct snapshot snapshot = {.tallies = tallies};
@@ -284,6 +297,8 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 	json_number(j, "mappings", a->mappings);
 	json_number(j, "split_mappings", a->split_mappings);
 	json_number(j, "thread_stacks", a->thread_stacks_count);
+	json_number(j, "thread_stacks_ended", a->ended_stacks_count);
+	json_number(j, "thread_stacks_ended_bytes", a->ended_stacks_bytes);
 	write_top(j, scratch, parts);
 	json_open_array(j, "warnings");
 	for (size_t i = 0; i < ACCOUNT_WARNINGS && a->warnings[i]; i++)

@@ -127,6 +127,7 @@ struct blackbox_account {
 		uint64_t resident, mapped;
 	} top[ACCOUNT_TOP];                                       /* of c_mmap */
 	char warnings[BLACKBOX_WARNINGS][BLACKBOX_WARNING_BYTES]; /* "": none */
+	uint64_t ended_stacks, ended_stacks_bytes;
 };
 
 struct blackbox {
@@ -158,7 +159,7 @@ static_assert(sizeof(struct blackbox_owner) == 72, "region layout");
 static_assert(offsetof(struct blackbox_account, allocator) == 104, "region layout");
 static_assert(offsetof(struct blackbox_account, cgroup) == 552, "region layout");
 static_assert(offsetof(struct blackbox_account, owners) == 872, "region layout");
-static_assert(sizeof(struct blackbox_account) == 4088, "region layout");
+static_assert(sizeof(struct blackbox_account) == 4104, "region layout");
 static_assert(offsetof(struct blackbox, accounts) == 584, "region layout");
 
 /*

@@ -111,6 +111,8 @@ static void write_whole(struct blackbox_account *out, const struct account *a)
 	out->mappings = a->mappings;
 	out->split_mappings = a->split_mappings;
 	out->thread_stacks = a->thread_stacks_count;
+	out->ended_stacks = a->ended_stacks_count;
+	out->ended_stacks_bytes = a->ended_stacks_bytes;
 	for (size_t i = 0; i < ACCOUNT_WARNINGS && a->warnings[i]; i++)
 		copy_text(out->warnings[i], sizeof out->warnings[i], a->warnings[i]);
 }

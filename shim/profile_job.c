@@ -110,13 +110,22 @@ bool profile_shows(const struct profile_job *job, const struct location *l)
 
 void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
 {
+	static const char *const marks[] = {
+		[SYNTHETIC_OMITTED] = "[frames omitted]",
+		[SYNTHETIC_LOST] = "[frames not known]",
+		[SYNTHETIC_UNLOADED] = "[unloaded library]",
+	};
 	if (synthetic >= SYNTHETIC_TRUNCATED)
 		snprintf(buffer, SYNTHETIC_NAME_BYTES, "[truncated: %s]",
 			 capture_end_name(synthetic - SYNTHETIC_TRUNCATED));
 	else
-		snprintf(buffer, SYNTHETIC_NAME_BYTES, "%s",
-			 synthetic == SYNTHETIC_UNLOADED ? "[unloaded library]"
-							 : "[frames omitted]");
+		snprintf(buffer, SYNTHETIC_NAME_BYTES, "%s", marks[synthetic]);
+}
+
+/* Only of a stack that is full frames were left out; else they were not found. */
+static uint32_t gap_mark(const struct stack *s)
+{
+	return s->frame_count >= CAPTURE_MAX_FRAMES ? SYNTHETIC_OMITTED : SYNTHETIC_LOST;
 }
 
 /* One mark for a run of frames that are lacking for the same reason. */
@@ -147,7 +156,7 @@ size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 		stack->frame_count < CAPTURE_MAX_FRAMES ? stack->frame_count : CAPTURE_MAX_FRAMES;
 	for (uint32_t i = 0; i < count; i++) {
 		if (stack->omitted_at && i == stack->omitted_at)
-			n = frames_mark(frames, n, SYNTHETIC_OMITTED);
+			n = frames_mark(frames, n, gap_mark(stack));
 		uint64_t pc = stack->frames[i];
 		if (frame_is_unloaded(stack, pc)) {
 			n = frames_mark(frames, n, SYNTHETIC_UNLOADED);
@@ -155,7 +164,7 @@ size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 		}
 		uint32_t place = pc_set_find(&job->pcs, pc);
 		if (!place) { /* scratch ran out */
-			n = frames_mark(frames, n, SYNTHETIC_OMITTED);
+			n = frames_mark(frames, n, SYNTHETIC_LOST);
 			continue;
 		}
 		const struct location *l = job->locations ? job->locations[place - 1] : NULL;

@@ -67,11 +67,14 @@ bool profile_shows(const struct profile_job *job, const struct location *l);
 enum synthetic {
 	SYNTHETIC_NONE,
 	SYNTHETIC_OMITTED,   /* a gap: the stack was deeper than we keep */
+	SYNTHETIC_LOST,      /* a gap: code that could not be stepped over, or no memory for names
+			      */
 	SYNTHETIC_UNLOADED,  /* code that is no more there: what is now is another */
 	SYNTHETIC_TRUNCATED, /* + enum capture_end: nothing known above */
 	SYNTHETIC_COUNT = SYNTHETIC_TRUNCATED + CAPTURE_END_COUNT
 };
-/* "[frames omitted]", "[unloaded library]", "[truncated: no_cfi]"; written into buffer. */
+/* "[frames omitted]", "[frames not known]", "[unloaded library]", "[truncated: no_cfi]"; written
+ * into buffer. */
 #define SYNTHETIC_NAME_BYTES 64
 void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES]);
 

@@ -20,6 +20,7 @@
 struct row {
 	uint64_t bytes;
 	uint32_t site;
+	uint16_t file; /* account_parts.files; 0: none */
 	uint8_t owner;
 };
 
@@ -28,11 +29,10 @@ struct rows {
 	size_t count, room;
 };
 
-static void rows_add(struct rows *rows, uint8_t owner, uint32_t site, uint64_t bytes)
+static void rows_add(struct rows *rows, struct row row)
 {
-	if (bytes && rows->count < rows->room)
-		rows->list[rows->count++] =
-			(struct row){.bytes = bytes, .site = site, .owner = owner};
+	if (row.bytes && rows->count < rows->room)
+		rows->list[rows->count++] = row;
 }
 
 /* ---- what hangs below an owner ------------------------------------------ */
@@ -44,7 +44,19 @@ static bool has_stacks(uint8_t owner)
 	       owner == OWNER_THREAD_STACKS;
 }
 
-/* The parts of one owner, by site.  How many bytes that were. */
+static bool has_files(uint8_t owner)
+{
+	return owner == OWNER_MAPPED_FILES || owner == OWNER_SHARED_MEMORY ||
+	       owner == OWNER_FILE_COPIES || owner == OWNER_DEVICE_MAPS;
+}
+
+/* Site and file in one: what tells two rows of an owner apart. */
+static uint64_t key_of(const struct account_part *p)
+{
+	return (uint64_t)p->site << 16 | (has_files(p->owner) ? p->file : 0);
+}
+
+/* The parts of one owner, by site and file.  How many bytes that were. */
 static uint64_t rows_add_parts(struct rows *rows, struct scratch *scratch,
 			       const struct account_parts *parts, uint8_t owner)
 {
@@ -52,14 +64,17 @@ static uint64_t rows_add_parts(struct rows *rows, struct scratch *scratch,
 	size_t n = 0;
 	struct sort_item *items = scratch_alloc(scratch, parts->count * sizeof(*items));
 	for (size_t i = 0; items && i < parts->count; i++)
-		if (parts->list[i].owner == owner && parts->list[i].site)
-			items[n++] = (struct sort_item){.key = parts->list[i].site, .value = i};
+		if (parts->list[i].owner == owner && key_of(&parts->list[i]))
+			items[n++] = (struct sort_item){.key = key_of(&parts->list[i]), .value = i};
 	sort_items(items, n);
 	for (size_t i = 0; i < n; i++) {
 		bytes += parts->list[items[i].value].resident;
 		if (i + 1 < n && items[i + 1].key == items[i].key)
 			continue;
-		rows_add(rows, owner, (uint32_t)items[i].key, bytes);
+		rows_add(rows, (struct row){.bytes = bytes,
+					    .site = (uint32_t)(items[i].key >> 16),
+					    .file = (uint16_t)items[i].key,
+					    .owner = owner});
 		sum += bytes;
 		bytes = 0;
 	}
@@ -156,7 +171,9 @@ static uint64_t rows_add_live(struct rows *rows, const struct account *a,
 	uint64_t most = sum + sum / 10 + error, to = live < most ? live : most;
 	for (size_t i = 0; i < blocks->count; i++) {
 		uint64_t bytes = scaled((uint64_t)blocks->tallies[i].inuse_bytes, to, sum);
-		rows_add(rows, OWNER_C_LIVE, blocks->tallies[i].site, bytes);
+		rows_add(rows, (struct row){.bytes = bytes,
+					    .site = blocks->tallies[i].site,
+					    .owner = OWNER_C_LIVE});
 		given += bytes;
 	}
 	return given;
@@ -180,11 +197,12 @@ static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct a
 		uint64_t with_stack = 0;
 		if (owner == OWNER_C_LIVE)
 			with_stack = rows_add_live(rows, a, &live, sum);
-		else if (has_stacks(owner))
+		else if (has_stacks(owner) || has_files(owner))
 			with_stack = rows_add_parts(rows, scratch, parts, owner);
-		rows_add(rows, owner, 0, a->owners[owner].resident - with_stack);
+		rows_add(rows, (struct row){.bytes = a->owners[owner].resident - with_stack,
+					    .owner = owner});
 	}
-	rows_add(rows, OWNER_UNEXPLAINED, 0, a->unexplained_bytes);
+	rows_add(rows, (struct row){.bytes = a->unexplained_bytes, .owner = OWNER_UNEXPLAINED});
 	return true;
 }
 
@@ -206,6 +224,8 @@ struct writer {
 	struct profile_places *places;
 	uint64_t roots[OWNERS]; /* ids; 0: not written yet */
 	uint64_t no_stack;      /* below an owner that has stacks */
+	uint64_t *files;        /* as parts->files; NULL: no room, they go without */
+	const struct account_parts *parts;
 	char names[OWNERS][NAME_BYTES];
 };
 
@@ -242,6 +262,13 @@ static uint64_t root_of(struct writer *w, uint8_t owner)
 	return w->roots[owner];
 }
 
+static uint64_t file_of(struct writer *w, uint16_t file)
+{
+	if (!w->files[file])
+		w->files[file] = profile_places_named(w->places, w->parts->files[file]);
+	return w->files[file];
+}
+
 /* Blocks, mappings and threads from before there was anyone to see who made them. */
 static uint64_t no_stack_of(struct writer *w)
 {
@@ -252,7 +279,7 @@ static uint64_t no_stack_of(struct writer *w)
 
 static void write_sample(struct writer *w, const struct row *row)
 {
-	uint64_t ids[PROFILE_MAX_FRAMES + 1];
+	uint64_t ids[PROFILE_MAX_FRAMES + 2];
 	int64_t value = (int64_t)row->bytes;
 	Pprof__Sample p = PPROF__SAMPLE__INIT;
 	struct profile_labels labels;
@@ -264,6 +291,8 @@ static void write_sample(struct writer *w, const struct row *row)
 		profile_labels_add_set(&labels, &w->places->stream, stack->labels);
 	} else if (has_stacks(row->owner))
 		ids[n++] = no_stack_of(w);
+	if (row->file && w->files)
+		ids[n++] = file_of(w, row->file);
 	ids[n++] = root_of(w, row->owner);
 	p.n_location_id = n;
 	p.location_id = ids;
@@ -284,6 +313,8 @@ int profile_memory_write(struct scratch *scratch, const struct account *a,
 	struct rows rows;
 	if (!w || !rows_fill(&rows, scratch, a, parts) || !snapshot_of(scratch, &rows, &snapshot))
 		return -1;
+	w->parts = parts;
+	w->files = scratch_alloc(scratch, parts->file_count * sizeof(*w->files));
 	w->places = profile_places_open(scratch, sink);
 	if (!w->places)
 		return -1;

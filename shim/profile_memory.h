@@ -4,6 +4,7 @@
  * Sample type memory_space/bytes.  Every sample's root is a frame that names the
  * owner, "[c_live]"; below it are real stacks where they are known: of the C
  * allocator's blocks in use, of C's mappings, and of who created each thread.
+ * Between the owner and the stack of a mapped file stands the file's name.
  * Samples sum to the account's rss_bytes, exactly.
  */
 #ifndef CGOHEAP_PROFILE_MEMORY_H

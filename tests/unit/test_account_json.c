@@ -88,6 +88,7 @@ static void nothing_known(void)
 	says("\"threads\":null},\"cgroup\":{\"version\":null,\"path\":null,\"current_bytes\":null,"
 	     "\"limit_bytes\":null,\"anon_bytes\":null,\"file_bytes\":null,\"kernel_bytes\":null,"
 	     "\"swap_bytes\":null},\"mappings\":0,\"split_mappings\":0,\"thread_stacks\":0,"
+	     "\"thread_stacks_ended\":0,\"thread_stacks_ended_bytes\":0,"
 	     "\"c_mmap_top\":[],\"mapped_top\":[],\"warnings\":[]}\n");
 }
 CASE(nothing_known)
@@ -183,11 +184,11 @@ static void top(void)
 						    .file = 1};
 	write_account(&a, &parts);
 	says("\"c_mmap_top\":[{\"bytes\":500000,\"mapped_bytes\":1048576,\"frames\":[]},"
-	     "{\"bytes\":33000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"0xb\"]},"
+	     "{\"bytes\":33000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"(unknown)\"]},"
 	     "{\"bytes\":30000,");
-	says("{\"bytes\":9000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"0x3\"]}],"
+	says("{\"bytes\":9000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"(unknown)\"]}],"
 	     "\"mapped_top\":[{\"owner\":\"file_copies\",\"file\":\"/a file\",\"bytes\":800000,"
-	     "\"mapped_bytes\":1048576,\"frames\":[\"top\",\"0x1\"]}],\"warnings\"");
+	     "\"mapped_bytes\":1048576,\"frames\":[\"top\",\"(unknown)\"]}],\"warnings\"");
 	CHECK(!strstr(page, "\"bytes\":6000,"));
 }
 CASE(top)

@@ -3,11 +3,13 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -320,6 +322,37 @@ int ac_file(const char *path, size_t size, int shared)
 	char *p = mmap(NULL, size, PROT_READ, shared ? MAP_SHARED : MAP_PRIVATE, fd, 0);
 	close(fd);
 	return p == MAP_FAILED ? -1 : read_over(p, size);
+}
+
+int ac_copy(const char *path, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, (off_t)size))
+		return -1;
+	void *p = mmap(NULL, size, RW, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return write_over(p, size) == MAP_FAILED ? -1 : 0;
+}
+
+int ac_sbrk(size_t size)
+{
+	return write_over(sbrk((intptr_t)size), size) == MAP_FAILED ? -1 : 0;
+}
+
+int ac_ring(unsigned mib)
+{
+	struct tpacket_req3 r = {.tp_block_size = 1 << 20,
+				 .tp_block_nr = mib,
+				 .tp_frame_size = 2048,
+				 .tp_frame_nr = mib * 512,
+				 .tp_retire_blk_tov = 100};
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), version = TPACKET_V3;
+
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) ||
+	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof r))
+		return -1;
+	return mmap(NULL, (size_t)mib << 20, RW, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0;
 }
 
 static int share_memfd(size_t size)

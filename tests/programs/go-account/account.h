@@ -39,6 +39,12 @@ int ac_flicker(size_t size);
 int ac_many(long count, size_t size);
 /* A file of the size, mapped and read. */
 int ac_file(const char *path, size_t size, int shared);
+/* A private mapping of a file, every page written. */
+int ac_copy(const char *path, size_t size);
+/* Taken by sbrk and written. */
+int ac_sbrk(size_t size);
+/* The ring of a packet socket; needs CAP_NET_RAW.  Of so many MiB. */
+int ac_ring(unsigned mib);
 /* By memfd_create, by MAP_SHARED without a file, by shmget. */
 int ac_shared(size_t memfd, size_t anonymous, size_t sysv);
 /* The program's own .bss, and that of a library that is loaded now. */

@@ -40,6 +40,9 @@ func cBig(bytes, touched int) { check(C.ac_big(size(bytes), size(touched))) }
 func cMap(bytes, touched int) { check(C.ac_map(size(bytes), size(touched))) }
 
 //go:noinline
+func cSbrk(bytes int) { check(C.ac_sbrk(size(bytes))) }
+
+//go:noinline
 func cCage(bytes, pieces, piece int) { check(C.ac_cage(size(bytes), C.long(pieces), size(piece))) }
 
 //go:noinline
@@ -75,7 +78,7 @@ func obey(line string) {
 	var path string
 	command, rest, _ := strings.Cut(line, " ")
 	switch command {
-	case "file", "library":
+	case "file", "library", "copy":
 		fmt.Sscan(rest, &path, &a, &b)
 	default:
 		fmt.Sscan(rest, &a, &b, &c, &d, &e)
@@ -109,6 +112,12 @@ func obey(line string) {
 		check(C.ac_many(C.long(a), size(b)))
 	case "file":
 		withPath(path, func(p *C.char) C.int { return C.ac_file(p, size(a), C.int(b)) })
+	case "copy":
+		withPath(path, func(p *C.char) C.int { return C.ac_copy(p, size(a)) })
+	case "sbrk":
+		cSbrk(a)
+	case "ring":
+		check(C.ac_ring(C.uint(a)))
 	case "shared":
 		check(C.ac_shared(size(a), size(b), size(c)))
 	case "bss":
