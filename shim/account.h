@@ -166,4 +166,7 @@ struct account_parts {
  */
 int account_take(struct scratch *scratch, struct account *out, struct account_parts *parts);
 
+/* What is kept changed (trim): the next account reads it, however long that took before. */
+void account_kept_forget(void);
+
 #endif

@@ -2,6 +2,7 @@
  * What the C allocator keeps: what malloc_trim would give back of it, and why not the rest.
  */
 #include "account_job.h"
+#include "control.h"
 #include "glibckept.h"
 #include "real.h"
 
@@ -23,6 +24,32 @@ static uint64_t take(uint64_t *left, uint64_t bytes)
 	return bytes;
 }
 
+/* A process with many free chunks does not pay for being looked at: what took T is not read
+ * again within 100 T. */
+#define CHEAP_NS    UINT64_C(5000000)
+#define REST_FACTOR 100
+
+static struct {
+	struct glibckept found;
+	uint64_t rest_until_ns;
+} last;
+
+void account_kept_forget(void)
+{
+	last.rest_until_ns = 0;
+}
+
+static struct glibckept read_or_last(const struct glibckept_places *places)
+{
+	uint64_t start_ns = control_monotonic_ns();
+	if (start_ns < last.rest_until_ns)
+		return last.found;
+	glibckept_read(places, &last.found);
+	uint64_t took_ns = control_monotonic_ns() - start_ns;
+	last.rest_until_ns = took_ns > CHEAP_NS ? start_ns + REST_FACTOR * took_ns : 0;
+	return last.found;
+}
+
 void account_kept_read(struct account_job *job)
 {
 	struct account *a = job->out;
@@ -37,7 +64,7 @@ void account_kept_read(struct account_job *job)
 	if (!allocator_is_glibc() || !retained->known || retained->resident < WORTH_BYTES ||
 	    !account_claims_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
 		return;
-	glibckept_read(&places, &found);
+	found = read_or_last(&places);
 	if (found.returnable == UNKNOWN)
 		return;
 	a->kept.arena_ends = take(&left, found.arena_ends);

@@ -107,6 +107,7 @@ static void write_trimmed(struct answer *a, struct taken *before, struct taken *
 static const char *trim(struct answer *a)
 {
 	enum allocator_result result;
+	account_kept_forget();
 	const char *what = allocator_trim(&result);
 	if (result == ALLOCATOR_SILENT)
 		routes_refuse(a, 501, "%s has no call for that which cgoheap knows",

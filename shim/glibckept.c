@@ -20,7 +20,7 @@
 #define TOP_WORDS   32
 #define STATE_WORDS (TOP_WORDS + 2 + 2 * BINS)
 
-#define MAX_STEPS 16384 /* free chunks looked at, of all arenas */
+#define MAX_STEPS 131072 /* free chunks looked at, of all arenas */
 
 struct heap_header { /* struct _heap_info */
 	uint64_t arena, previous, bytes, usable_bytes;
@@ -33,6 +33,7 @@ struct walk {
 	const struct glibckept_places *places;
 	struct glibckept *out;
 	size_t steps_left;
+	struct pagemap_window window;
 	bool broken; /* something was not as it has to be, or there was too much of it */
 };
 
@@ -44,13 +45,19 @@ struct arena {
 	bool is_main;
 };
 
-static bool in_memory(const struct walk *w, bool is_main, uint64_t start, uint64_t end)
+/* Where the arenas' memory that address lies in ends; 0: it lies in none. */
+static uint64_t memory_end(const struct walk *w, bool is_main, uint64_t address)
 {
 	const struct glibckept_places *p = w->places;
 	if (is_main)
-		return start >= p->brk_start && end <= p->brk_end && start < end;
-	const struct claim *c = claims_find(p->heaps, start);
-	return c && c->what == p->what && end <= c->end && start < end;
+		return address >= p->brk_start && address < p->brk_end ? p->brk_end : 0;
+	const struct claim *c = claims_find(p->heaps, address);
+	return c && c->what == p->what ? c->end : 0;
+}
+
+static bool in_memory(const struct walk *w, bool is_main, uint64_t start, uint64_t end)
+{
+	return start < end && end <= memory_end(w, is_main, start);
 }
 
 /* ---- an arena ----------------------------------------------------------- */
@@ -116,11 +123,13 @@ static bool is_top(const struct walk *w, struct arena *a, size_t word)
 
 /* ---- what of it is resident --------------------------------------------- */
 
-static void add_resident(struct walk *w, uint64_t *sum, uint64_t start, uint64_t end)
+/* limit: the mapping goes on to there. */
+static void add_resident(struct walk *w, uint64_t *sum, uint64_t start, uint64_t end,
+			 uint64_t limit)
 {
 	if (start >= end)
 		return;
-	uint64_t bytes = pagemap_resident_bytes(start, end);
+	uint64_t bytes = pagemap_window_bytes(&w->window, start, end, limit);
 	if (bytes == UNKNOWN)
 		w->broken = true;
 	else
@@ -132,11 +141,11 @@ static void add_end(struct walk *w, const struct arena *a)
 	uint64_t start = ALIGN_UP(a->top + 16, (uint64_t)PAGE_BYTES);
 	/* What another took by sbrk behind it keeps the main arena's end where it is. */
 	if (a->is_main && a->top_end == w->places->brk_end) {
-		add_resident(w, &w->out->returnable, start, a->top_end);
+		add_resident(w, &w->out->returnable, start, a->top_end, a->top_end);
 		return;
 	}
 	w->out->end_count++;
-	add_resident(w, &w->out->arena_ends, start, a->top_end);
+	add_resident(w, &w->out->arena_ends, start, a->top_end, a->top_end);
 }
 
 static void add_bin(struct walk *w, const struct arena *a, size_t bin)
@@ -156,7 +165,8 @@ static void add_bin(struct walk *w, const struct arena *a, size_t bin)
 		before = at;
 		add_resident(w, &w->out->returnable,
 			     ALIGN_UP(at + CHUNK_STATE, (uint64_t)PAGE_BYTES),
-			     (at + (c.size & ~CHUNK_FLAGS)) & ~(uint64_t)(PAGE_BYTES - 1));
+			     (at + (c.size & ~CHUNK_FLAGS)) & ~(uint64_t)(PAGE_BYTES - 1),
+			     memory_end(w, a->is_main, at));
 	}
 }
 

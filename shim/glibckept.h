@@ -33,7 +33,7 @@ struct glibckept_places {
 	uint64_t data_start, data_end; /* libc's own variables: the main arena is one */
 };
 
-/* Server thread.  At most some 50 ms, whatever the program has. */
+/* Server thread.  At most some 200 ms, whatever the program has. */
 void glibckept_read(const struct glibckept_places *places, struct glibckept *out);
 
 #endif

@@ -26,6 +26,12 @@ run every_block_half_retained kinds "" CGOHEAP_SAMPLE_BYTES=1 -- half_retained
 for kind in live retained big cage neighbours; do
 	run "dormant_$kind" kinds "" CGOHEAP_START=dormant -- "$kind"
 done
+for shape in ends below nodes pinned; do
+	run "kept_$shape" kept "" -- "$shape"
+done
+run kept_ends_threshold kept "" MALLOC_TRIM_THRESHOLD_=131072 -- ends
+run kept_below_threshold kept "" MALLOC_TRIM_THRESHOLD_=131072 -- below
+run kept_below_arena_max kept "" MALLOC_ARENA_MAX=2 -- below
 run one_arena kinds "" MALLOC_ARENA_MAX=1 -- arenas
 run stuck stuck ""
 run many_mappings many ""
