@@ -36,8 +36,8 @@ Example:
     free in 37 arenas
   ...
   C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 614.4 KiB.
-  Not a leak. Try ` + "`cgoheap trim 4242`" + `; if it returns, run with
-  MALLOC_ARENA_MAX=2.
+  Not a leak. 1.0 GiB of it lies at the ends of 36 arenas, which malloc_trim
+  never returns: run with MALLOC_TRIM_THRESHOLD_=131072, and free does.
 
 cgoheap profile --memory PID saves the same as a flame graph.
 `

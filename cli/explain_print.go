@@ -82,6 +82,7 @@ func (e *explanation) details(o ownerPart) []string {
 		add(e.insideLive())
 	case cRetained:
 		add(e.insideRetained())
+		add(e.account.Kept.line())
 	case cMmap:
 		if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
 			add(formatBytes(*o.Mapped) + " mapped and usable")

@@ -27,44 +27,12 @@ func cLiveLarge(s *situation) string {
 	if s.account.owner(cRetained).Bytes == nil {
 		text = fmt.Sprintf("The C allocator has %s; how much of that is in use is unknown. %s shows who allocated the blocks in use",
 			s.of(s.has(cLive)), upperFirst(s.showHolders()))
-		if !s.ended {
+		if !s.ended && s.canTrim() {
 			text += fmt.Sprintf(", %s whether the rest returns", s.command("trim %d"))
 		}
 		text += "."
 	}
 	return text + s.wakeFirst()
-}
-
-func cRetainedLarge(s *situation) string {
-	if !s.large(cRetained) {
-		return ""
-	}
-	where := ""
-	if n := s.account.Allocator.Arenas; n != nil {
-		where = " in " + countOf(int(*n), "arena", "arenas")
-	}
-	remedy := fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
-	if s.ended {
-		remedy = "Next time, " + s.keepSmall() + "."
-	}
-	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive))),
-		s.notALeak(), remedy)
-}
-
-// keepSmall is what makes the allocator keep less.
-func (s *situation) keepSmall() string {
-	a := &s.account.Allocator
-	switch {
-	case strings.HasPrefix(a.Name, "jemalloc"):
-		return "run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"
-	case strings.HasPrefix(a.Name, "tcmalloc"):
-		return "run with TCMALLOC_RELEASE_RATE=10"
-	case strings.HasPrefix(a.Name, "mimalloc"):
-		return "run with MIMALLOC_PURGE_DELAY=0 (before 2.1: MIMALLOC_DECOMMIT_DELAY=0)"
-	case a.Name == "glibc" && known(a.Arenas) > manyArenas && s.env["MALLOC_ARENA_MAX"] == "":
-		return "run with MALLOC_ARENA_MAX=2"
-	}
-	return "have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded"
 }
 
 func cMmapLarge(s *situation) string {

@@ -28,6 +28,8 @@ type trimmed struct {
 	After    account `json:"after"`
 	Released int64   `json:"released_bytes"`
 	What     string  `json:"what"`
+
+	env map[string]string // of the process, as it was started
 }
 
 func trim(std stdio, args []string) error {
@@ -58,6 +60,7 @@ func trim(std stdio, args []string) error {
 		}
 		return writeJSON(std.out, o)
 	}
+	t.env, _ = c.process.environ() // without it, what is set there is not known
 	t.print(std, c.process)
 	return nil
 }
@@ -103,17 +106,37 @@ const (
 	trimWorth  = 16 << 20
 )
 
-// conclusion says what the outcome means for the next time.
+// conclusion says what stayed and why, and what to do the next time.
 func (t *trimmed) conclusion() string {
 	before, after := t.Before.resident(cRetained), t.After.resident(cRetained)
-	s := &situation{account: &t.Before}
-	switch {
-	case before < trimWorth:
+	s := &situation{account: &t.After, env: t.env}
+	if before < trimWorth {
 		return ""
-	case float64(after) <= trimHelped*float64(before):
-		return "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
 	}
-	return fmt.Sprintf("%s of free memory stays: it shares its pages with blocks that are in use, "+
-		"the allocator keeps it for a thread of its own, or the program took it back at once.",
-		formatBytes(after))
+	helped, stays := "", ""
+	if float64(after) <= trimHelped*float64(before) {
+		helped = "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
+	}
+	if after >= keptBytes {
+		stays = fmt.Sprintf("%s of memory that is not in use stays.", formatBytes(after))
+		why := s.whyItStays()
+		if why == "" && helped == "" {
+			why = "cgoheap does not know why."
+		}
+		stays = join(stays, why)
+	}
+	return join(helped, stays)
+}
+
+// whyItStays: after a trim, what could have been returned was taken back meanwhile.
+func (s *situation) whyItStays() string {
+	k := &s.account.Kept
+	if k.Returnable == nil {
+		return ""
+	}
+	again := ""
+	if n := known(k.Returnable) + known(k.Cached); s.isNotable(n) {
+		again = fmt.Sprintf("The program has freed %s since.", formatBytes(n))
+	}
+	return join(s.endsStay(), s.pinnedStays(), again)
 }

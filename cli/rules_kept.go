@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// What the C allocator keeps: what returns it follows from where it lies.  The figures
+// for each remedy are in docs/reading-an-account.md.
+
+// keptParts is what C retained is made of, where the allocator is glibc.
+type keptParts struct {
+	Returnable *int64 `json:"returnable_bytes"` // malloc_trim returns it
+	ArenaEnds  *int64 `json:"arena_ends_bytes"` // and this it never does
+	Ends       *int64 `json:"arena_ends"`       // how many arenas those are the ends of
+	Cached     *int64 `json:"cached_bytes"`     // small blocks, which malloc_trim joins first
+	Pinned     *int64 `json:"pinned_bytes"`     // on pages that blocks in use lie on
+}
+
+// line is for the table.
+func (k *keptParts) line() string {
+	if k.Returnable == nil {
+		return ""
+	}
+	text := fmt.Sprintf("trim returns %s, at the ends of arenas %s, on pages with blocks in use %s", formatBytes(*k.Returnable),
+		bytesOrDash(k.ArenaEnds), bytesOrDash(k.Pinned))
+	if known(k.Cached) > 0 {
+		text += ", small blocks " + formatBytes(*k.Cached)
+	}
+	return text
+}
+
+const (
+	// A part of what is kept that is worth a sentence.
+	keptShare = 0.20
+	keptBytes = 8 << 20
+	// glibc's own threshold, before it raises it: arenas with ends below that are many, not large.
+	trimThreshold = 128 << 10
+
+	callTrim   = "have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded"
+	callPriced = "have the program call malloc_trim(0) after its peaks (the price: arena locks meanwhile, page faults later), " +
+		"or run it with jemalloc preloaded"
+	returnEnds = "run with MALLOC_TRIM_THRESHOLD_=131072"
+)
+
+func cRetainedLarge(s *situation) string {
+	if !s.large(cRetained) {
+		return ""
+	}
+	where := ""
+	if n := s.account.Allocator.Arenas; n != nil {
+		where = " in " + countOf(int(*n), "arena", "arenas")
+	}
+	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive))),
+		s.notALeak(), s.returnKept())
+}
+
+// returnKept says what returns the memory.
+func (s *situation) returnKept() string {
+	k := &s.account.Kept
+	switch {
+	case s.ended:
+		return "Next time, " + s.keepSmall() + "."
+	case k.Returnable == nil:
+		return fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
+	}
+	text := ""
+	if n := known(k.Returnable) + known(k.Cached); s.isNotable(n) {
+		text = fmt.Sprintf("%s returns %s of it; to keep it small, %s.", s.command("trim %d"), s.upTo(n), callPriced)
+	}
+	return join(text, s.endsStay(), s.pinnedStays())
+}
+
+// upTo: which of the cached blocks can be joined to whole pages is seen only then.
+func (s *situation) upTo(n int64) string {
+	if s.isNotable(known(s.account.Kept.Cached)) {
+		return "up to " + formatBytes(n)
+	}
+	return formatBytes(n)
+}
+
+func (s *situation) isNotable(n int64) bool {
+	return n >= keptBytes && float64(n) >= keptShare*float64(s.has(cRetained))
+}
+
+// endsStay speaks of the free memory at the ends of arenas.
+func (s *situation) endsStay() string {
+	k := &s.account.Kept
+	n, ends := known(k.ArenaEnds), known(k.Ends)
+	if !s.isNotable(n) || ends == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns", formatBytes(n), countOf(int(ends), "arena", "arenas"))
+	switch {
+	case n/ends <= 2*trimThreshold && s.env["MALLOC_ARENA_MAX"] == "":
+		return text + ": each is small, so run with MALLOC_ARENA_MAX=2 (the price: threads wait for each other more)."
+	case s.env["MALLOC_TRIM_THRESHOLD_"] != "":
+		return text + ": a smaller MALLOC_TRIM_THRESHOLD_ makes free return them, or run it with jemalloc preloaded."
+	}
+	return fmt.Sprintf("%s: %s, and free does (the price: system calls and page faults).", text, returnEnds)
+}
+
+func (s *situation) pinnedStays() string {
+	n := known(s.account.Kept.Pinned)
+	if !s.isNotable(n) {
+		return ""
+	}
+	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it, new blocks use it.", formatBytes(n))
+}
+
+// canTrim: cgoheap knows what to call.
+func (s *situation) canTrim() bool {
+	name := s.account.Allocator.Name
+	return name == "glibc" || strings.HasPrefix(name, "jemalloc") || strings.HasPrefix(name, "tcmalloc") || strings.HasPrefix(name, "mimalloc")
+}
+
+// keepSmall is what makes the allocator keep less, where it does not say what it keeps.
+func (s *situation) keepSmall() string {
+	a := &s.account.Allocator
+	switch {
+	case strings.HasPrefix(a.Name, "jemalloc"):
+		return "run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"
+	case strings.HasPrefix(a.Name, "tcmalloc"):
+		return "run with TCMALLOC_RELEASE_RATE=10"
+	case strings.HasPrefix(a.Name, "mimalloc"):
+		return "run with MIMALLOC_PURGE_DELAY=0 (before 2.1: MIMALLOC_DECOMMIT_DELAY=0)"
+	case s.ended && s.env["MALLOC_TRIM_THRESHOLD_"] == "":
+		return returnEnds + ", and " + callTrim
+	}
+	return callTrim
+}
