@@ -523,7 +523,7 @@ func TestVerdictIsShort(t *testing.T) {
 	s.account.Cgroup.Current = num(2500 * mib)
 	e := &explanation{account: s.account, verdict: judgeAccount(s)}
 	var out strings.Builder
-	e.printVerdict(stdio{out: &out}, 250)
+	e.printVerdict(stdio{out: &out}, 220)
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 6 ||
 		lines[len(lines)-2] != "Less pressing, in full with --json: swap, unexplained." {
 		t.Errorf("%s", out.String())
