@@ -12,6 +12,7 @@ VERSION := 0.1.0
 
 SHIM_SRC := \
 	shim/account.c \
+	shim/account_arenas.c \
 	shim/account_claims.c \
 	shim/account_json.c \
 	shim/account_kept.c \

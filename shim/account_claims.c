@@ -379,8 +379,9 @@ static void read_own(struct claims *own)
 void account_claims_cut(struct account_job *job, uint64_t start, uint64_t end, claims_visit *visit,
 			void *arg)
 {
-	const struct claims *layers[] = {&job->own,         &job->ledger, &job->data, &job->stacks,
-					 &job->glibc.found, &job->cached, &job->early};
+	const struct claims *layers[] = {&job->own,    &job->ledger, &job->go_heap,
+					 &job->data,   &job->stacks, &job->glibc.found,
+					 &job->cached, &job->early};
 	read_own(&job->own);
 	claims_cut(layers, COUNT_OF(layers), start, end, visit, arg);
 }
@@ -391,11 +392,11 @@ int account_claims_collect(struct account_job *job)
 	job->own.list = scratch_alloc(s, MAX_OWN_RANGES * sizeof(*job->own.list));
 	glibcheap_init(&job->glibc, s);
 	if (!job->own.list || read_maps(job) != 0 || read_ledger(job) != 0 ||
-	    read_modules(job) != 0 || !earlymaps_claim(s, &job->early, OWNER_LIBRARIES) ||
-	    !claims_sort(s, &job->files) || !claims_sort(s, &job->ledger) ||
-	    !claims_sort(s, &job->go_heap) || !claims_sort(s, &job->cached) ||
-	    !claims_sort(s, &job->data) || !claims_sort(s, &job->early) ||
-	    account_stacks_find(job) != 0)
+	    read_modules(job) != 0 || account_arenas_find(job) != 0 ||
+	    !earlymaps_claim(s, &job->early, OWNER_LIBRARIES) || !claims_sort(s, &job->files) ||
+	    !claims_sort(s, &job->ledger) || !claims_sort(s, &job->go_heap) ||
+	    !claims_sort(s, &job->cached) || !claims_sort(s, &job->data) ||
+	    !claims_sort(s, &job->early) || account_stacks_find(job) != 0)
 		return -1;
 	/* Last: it looks at what nobody else claims. */
 	return allocator_is_glibc() ? read_glibc(job) : 0;

@@ -4,6 +4,7 @@
  *   account_claims.c  who claims which addresses
  *   account_pass.c    the pass over smaps: every mapping's pages to their owners
  *   account_live.c    what the sampled blocks say
+ *   account_arenas.c  Go's heap where no hook saw it mapped
  *   account_stacks.c  thread stacks, by what libc leaves in them
  *   account_kept.c    what the C allocator keeps, and why
  *   account.c         the order of things, and the allocator's and Go's shares
@@ -42,7 +43,7 @@ struct account_job {
 	struct claims data;      /* .bss of modules */
 	struct claims stacks;    /* of threads that no hook saw made */
 	struct claims early;
-	struct claims go_heap; /* of the ledger: arenas */
+	struct claims go_heap; /* Go's arenas, of the ledger or the runtime's own list */
 	uint64_t go_heap_usable;
 	struct glibcheap glibc;
 	struct account_live live;
@@ -70,6 +71,9 @@ uint32_t account_claims_site(const struct account_job *job, const struct smaps_m
 /* The variables of the module that has address in its text. */
 bool account_claims_data(const struct account_job *job, uint64_t address, uint64_t *start,
 			 uint64_t *end);
+
+/* Go's arenas into go_heap, where the ledger has none.  0, or -1 as above. */
+int account_arenas_find(struct account_job *job);
 
 /* Whether the end of this range is that of a thread's stack. */
 bool account_stacks_is_one(uint64_t start, uint64_t end);
