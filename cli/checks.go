@@ -57,6 +57,9 @@ func checkProgram(f *facts, uid, gid int) []check {
 	}
 	if f.loader != "" && (f.hasCgo || !f.isGo()) {
 		checks = append(checks, checkAllocator(f))
+		if c := checkPrivate(f); c != nil {
+			checks = append(checks, *c)
+		}
 	}
 	checks = append(checks, checkPrivileges(f, uid, gid))
 	if len(f.instrumented()) > 0 {
@@ -207,9 +210,6 @@ func checkAllocator(f *facts) check {
 				"such as mmap, is seen", f.allocatorName())
 		c.runnable = true
 		return c
-	case len(f.prefixed) > 0:
-		return warn(name, "", "%s is linked in beside malloc: what calls %s itself is not seen",
-			prefixedNames[f.prefixed[0]], strings.Join(f.prefixed, ", "))
 	}
 	return ok(name, "malloc is called in a shared library")
 }

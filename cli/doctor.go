@@ -118,7 +118,11 @@ func examineProcess(p *process, library string) (*report, error) {
 		r.Checks[0] = ok("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
 	}
 	if f.hasCgo || !f.isGo() {
+		f.readMapped(p)
 		r.Checks = append(r.Checks, checkAllocator(f))
+		if c := checkPrivate(f); c != nil {
+			r.Checks = append(r.Checks, *c)
+		}
 	}
 	r.Checks = append(r.Checks, checkLoaded(shims), checkOrder(env["LD_PRELOAD"]))
 	if len(f.instrumented()) > 0 {

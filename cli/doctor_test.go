@@ -64,8 +64,12 @@ func TestDoctorPrograms(t *testing.T) {
 			"malloc is defined inside the executable (an allocator): its calls never leave it, and only what passes through libc, such as mmap, is seen"},
 		{"malloc inside, stripped", goFixture(t, "smalloc", goMalloc, "1", "-ldflags=-s -w"), 1, "allocator", levelFail,
 			"malloc is defined inside the executable (an allocator): its calls never leave it, and only what passes through libc, such as mmap, is seen"},
-		{"jemalloc beside malloc", cFixture(t, "jemalloc", cJemalloc), 1, "allocator", levelWarn,
-			"jemalloc is linked in beside malloc: what calls je_malloc itself is not seen"},
+		{"jemalloc beside malloc", cFixture(t, "jemalloc", cJemalloc), 1, "private allocator", levelWarn,
+			"jemalloc as je_malloc: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it; " +
+				"what of it is in use is read from jemalloc's own statistics where it has them"},
+		{"jemalloc in a library", needing(t, "duck", "duckdb_je_malloc", "duckdb_je_mallctl"), 1, "private allocator", levelWarn,
+			"jemalloc as duckdb_je_malloc in libduck.so: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it; " +
+				"what of it is in use is read from jemalloc's own statistics where it has them"},
 		{"not Go", cFixture(t, "c", cPlain), 1, "go", levelFail,
 			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs"},
 		{"musl", cFixture(t, "musl", cPlain, "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"), 1, "libc", levelFail,
@@ -313,6 +317,58 @@ func TestCheckInstrumented(t *testing.T) {
 	} {
 		if got := checkInstrumented(c.f, c.options); got.Level != c.want || got.Text != c.text {
 			t.Errorf("%v %q: %s %q, want %s %q", c.f.instrumented(), c.options, got.Level, got.Text, c.want, c.text)
+		}
+	}
+}
+
+// needing is a program that needs a library which has these functions.
+func needing(t *testing.T, name string, functions ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	source := ""
+	for _, f := range functions {
+		source += "void *" + f + "(unsigned long n) { return (void *)n; }\n"
+	}
+	for file, text := range map[string]string{name + ".c": source, "main.c": "void *" + functions[0] +
+		"(unsigned long);\nint main(void) { return !" + functions[0] + "(1); }\n"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"-shared", "-fPIC", "-o", "lib" + name + ".so", name + ".c"},
+		{"-o", "main", "main.c", "-L.", "-l" + name, "-Wl,-rpath,$ORIGIN"}} {
+		cc := exec.Command("cc", args...)
+		cc.Dir = dir
+		if out, err := cc.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %s", err, out)
+		}
+	}
+	return filepath.Join(dir, "main")
+}
+
+func TestFindPrivate(t *testing.T) {
+	for _, c := range []struct{ functions, want string }{
+		{"malloc free mallocx mallctl", ""}, // malloc itself
+		{"xmalloc PyMem_Malloc git__malloc g_malloc", ""},
+		{"je_malloc", "jemalloc as je_malloc"},
+		{"_rjem_malloc", "jemalloc as _rjem_malloc"},
+		{"duckdb_je_malloc duckdb_je_mallctl duckdb_je_mallocx", "jemalloc as duckdb_je_malloc"},
+		{"db_mallocx db_malloc", "jemalloc as db_malloc"},
+		{"mi_malloc", "mimalloc as mi_malloc"},
+		{"node_mi_malloc tc_malloc", "mimalloc as node_mi_malloc, tcmalloc as tc_malloc"},
+		{"rpmalloc dlmalloc scalable_malloc sn_malloc", "dlmalloc as dlmalloc, rpmalloc as rpmalloc, snmalloc as sn_malloc, tbbmalloc as scalable_malloc"},
+		{"_ZN15partition_alloc13PartitionRoot5AllocEm _ZN15partition_alloc4FreeEPv", "PartitionAlloc"},
+	} {
+		names := map[string]bool{}
+		for _, name := range strings.Fields(c.functions) {
+			names[name] = true
+		}
+		var got []string
+		for _, a := range findPrivate(names, "") {
+			got = append(got, a.String())
+		}
+		if text := strings.Join(got, ", "); text != c.want {
+			t.Errorf("%s: %q, want %q", c.functions, text, c.want)
 		}
 	}
 }

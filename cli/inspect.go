@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -42,7 +43,7 @@ type facts struct {
 	cgoPackages []string         // packages that call C
 
 	allocator     []string // malloc-family functions defined inside the executable
-	prefixed      []string // the same of an allocator under a prefix: je_malloc
+	private       []privateAllocator
 	importsMalloc bool
 }
 
@@ -106,6 +107,9 @@ func (f *facts) readELF(file *os.File) error {
 	f.isShared = e.Type == elf.ET_DYN && f.loader == "" && f.goInfo == nil && e.Entry == 0
 	f.stripped = e.Section(".symtab") == nil
 	f.readSymbols(e)
+	if f.loader != "" {
+		f.readNeeded(e)
+	}
 	if f.goInfo != nil {
 		return f.scanNames(file)
 	}
@@ -117,29 +121,22 @@ var allocatorNames = map[string]bool{
 	"aligned_alloc": true, "memalign": true,
 }
 
-// Whose malloc a prefix is; _rjem_ is jemalloc as Rust renames it.
-var prefixedNames = map[string]string{
-	"je_malloc": "jemalloc", "_rjem_malloc": "jemalloc", "_rjem_je_malloc": "jemalloc",
-	"tc_malloc": "tcmalloc", "mi_malloc": "mimalloc", "rpmalloc": "rpmalloc",
-	"sn_malloc": "snmalloc", "scalable_malloc": "tbbmalloc",
-}
-
 func (f *facts) readSymbols(e *elf.File) {
-	static, _ := e.Symbols()
-	dynamic, _ := e.DynamicSymbols()
-	own, prefixed := map[string]bool{}, map[string]bool{}
-	for _, s := range append(static, dynamic...) {
-		defined := s.Section != elf.SHN_UNDEF && elf.ST_TYPE(s.Info) == elf.STT_FUNC
-		switch {
-		case s.Name == "malloc" && s.Section == elf.SHN_UNDEF:
-			f.importsMalloc = true
-		case defined && allocatorNames[s.Name]:
-			own[s.Name] = true
-		case defined && prefixedNames[s.Name] != "":
-			prefixed[s.Name] = true
+	names := definedFunctions(e)
+	own := map[string]bool{}
+	for name := range allocatorNames {
+		if names[name] {
+			own[name] = true
 		}
 	}
-	f.allocator, f.prefixed = sortedKeys(own), sortedKeys(prefixed)
+	f.allocator = sortedKeys(own)
+	f.importsMalloc = importsMalloc(e)
+	f.private = findPrivate(names, "")
+}
+
+func importsMalloc(e *elf.File) bool {
+	imported, _ := e.ImportedSymbols()
+	return slices.ContainsFunc(imported, func(s elf.ImportedSymbol) bool { return s.Name == "malloc" })
 }
 
 // definesMalloc: calls of malloc do not leave the executable.  Each cgo program
@@ -159,8 +156,8 @@ func (f *facts) definesMalloc() bool {
 
 // allocatorName guesses whose malloc is inside.
 func (f *facts) allocatorName() string {
-	if len(f.prefixed) > 0 {
-		return prefixedNames[f.prefixed[0]]
+	if len(f.private) > 0 {
+		return f.private[0].kind
 	}
 	return "an allocator"
 }
@@ -191,6 +188,7 @@ func (f *facts) scanNames(file io.ReadSeeker) error {
 		buf = buf[:len(buf)+n]
 		f.hasCgo = f.hasCgo || bytes.Contains(buf, crossingName)
 		scanWrappers(buf, packages)
+		f.scanPrivate(buf)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			break
 		}

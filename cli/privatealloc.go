@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Allocators under a name of their own, in the program or a library of it: they map their memory
+// themselves, and none of their blocks passes malloc.
+
+type privateAllocator struct {
+	kind   string // jemalloc, mimalloc, ...
+	prefix string // of its functions; "" where it is not known
+	file   string // of the library; "" the program
+}
+
+// privateNames: the function that tells, whatever is put before it.  jemalloc is built with
+// --with-jemalloc-prefix, or renamed as Rust (_rjem_) and DuckDB (duckdb_je_) do.
+var privateNames = []struct {
+	kind    string
+	pattern *regexp.Regexp
+}{
+	{"jemalloc", regexp.MustCompile(`^(\w*?)(?:malloc|mallctl)$`)}, // with mallocx or mallctl beside it
+	{"mimalloc", regexp.MustCompile(`^(\w*mi_)malloc$`)},
+	{"tcmalloc", regexp.MustCompile(`^(\w*tc_)malloc$`)},
+	{"rpmalloc", regexp.MustCompile(`^(\w*rp)malloc$`)},
+	{"snmalloc", regexp.MustCompile(`^(\w*sn_)malloc$`)},
+	{"tbbmalloc", regexp.MustCompile(`^(\w*scalable_)malloc$`)},
+	{"dlmalloc", regexp.MustCompile(`^(\w*dl)malloc$`)},
+	{"PartitionAlloc", regexp.MustCompile(`^(_ZNK?)(?:\d+base\d+)?(?:15partition_alloc|14PartitionAlloc|13PartitionRoot)`)},
+}
+
+// In a stripped file their messages are still there.  Spelled in two parts, as crossingName is.
+var privateTexts = []struct {
+	kind string
+	text []byte
+}{
+	{"jemalloc", []byte(strings.Join([]string{"<jema", "lloc>: "}, ""))},
+	{"mimalloc", []byte(strings.Join([]string{"mima", "lloc: warning: "}, ""))},
+}
+
+// findPrivate: names are of defined functions.
+func findPrivate(names map[string]bool, file string) []privateAllocator {
+	found := map[privateAllocator]bool{}
+	for name := range names {
+		for _, p := range privateNames {
+			m := p.pattern.FindStringSubmatch(name)
+			if m == nil || p.kind == "jemalloc" && !isJemalloc(names, m[1]) {
+				continue
+			}
+			a := privateAllocator{kind: p.kind, prefix: m[1], file: file}
+			if p.kind == "PartitionAlloc" {
+				a.prefix = ""
+			}
+			found[a] = true
+			break
+		}
+	}
+	all := make([]privateAllocator, 0, len(found))
+	for a := range found {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b privateAllocator) int { return strings.Compare(a.String(), b.String()) })
+	return all
+}
+
+// isJemalloc: with the plain names it is malloc itself, which is another check's.
+func isJemalloc(names map[string]bool, prefix string) bool {
+	return prefix != "" && (names[prefix+"mallocx"] || names[prefix+"mallctl"] || strings.HasSuffix(prefix, "je_") && names[prefix+"malloc"] ||
+		strings.HasPrefix(prefix, "_rjem_") && names[prefix+"malloc"])
+}
+
+func (a privateAllocator) String() string {
+	text := a.kind
+	if a.prefix != "" {
+		text += " as " + a.prefix + "malloc"
+	}
+	if a.file != "" {
+		text += " in " + a.file
+	}
+	return escapeName(text)
+}
+
+// readLibrary adds the allocators inside one library.
+func (f *facts) readLibrary(path string) {
+	e, err := elf.Open(path)
+	if err != nil {
+		return
+	}
+	defer e.Close()
+	names := definedFunctions(e)
+	if names["malloc"] && (names["mallctl"] || names["mi_malloc"] || names["tc_malloc"]) {
+		return // it answers malloc: no private one
+	}
+	f.private = append(f.private, findPrivate(names, filepath.Base(path))...)
+}
+
+func definedFunctions(e *elf.File) map[string]bool {
+	static, _ := e.Symbols()
+	dynamic, _ := e.DynamicSymbols()
+	names := map[string]bool{}
+	for _, s := range slices.Concat(static, dynamic) {
+		if s.Section != elf.SHN_UNDEF && elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			names[s.Name] = true
+		}
+	}
+	return names
+}
+
+// readNeeded adds those of the libraries that the program names, where they lie in the usual places.
+func (f *facts) readNeeded(e *elf.File) {
+	names, _ := e.ImportedLibraries()
+	dirs := runPaths(e, filepath.Dir(f.path))
+	dirs = append(dirs, filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...)
+	dirs = append(dirs, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib")
+	for _, name := range names {
+		if strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "ld-linux") {
+			continue
+		}
+		for _, dir := range dirs {
+			path := filepath.Join(dir, name)
+			if _, err := os.Stat(path); err == nil {
+				f.readLibrary(path)
+				break
+			}
+		}
+	}
+}
+
+// readMapped reads the libraries that a process has mapped, in place of those it was linked with.
+func (f *facts) readMapped(p *process) {
+	files, err := p.mappedFiles()
+	if err != nil {
+		return
+	}
+	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
+	for _, file := range files {
+		if strings.Contains(filepath.Base(file), ".so") && !isShim(file) && file != f.path {
+			f.readLibrary(procPath(p.pid, "root") + file)
+		}
+	}
+}
+
+func runPaths(e *elf.File, origin string) []string {
+	var dirs []string
+	for _, tag := range []elf.DynTag{elf.DT_RUNPATH, elf.DT_RPATH} {
+		lists, _ := e.DynString(tag)
+		for _, list := range lists {
+			for _, dir := range filepath.SplitList(list) {
+				dirs = append(dirs, strings.NewReplacer("$ORIGIN", origin, "${ORIGIN}", origin).Replace(dir))
+			}
+		}
+	}
+	return dirs
+}
+
+// scanPrivate finds by their messages those that no symbol tells of.
+func (f *facts) scanPrivate(buf []byte) {
+	for _, p := range privateTexts {
+		known := slices.ContainsFunc(f.private, func(a privateAllocator) bool { return a.file == "" && a.kind == p.kind })
+		if !known && f.stripped && bytes.Contains(buf, p.text) {
+			f.private = append(f.private, privateAllocator{kind: p.kind})
+		}
+	}
+}
+
+// checkPrivate is nil where there is none.
+func checkPrivate(f *facts) *check {
+	if len(f.private) == 0 || f.definesMalloc() {
+		return nil
+	}
+	var names []string
+	figures := false
+	for _, a := range f.private {
+		names = append(names, a.String())
+		figures = figures || a.kind == "jemalloc" && a.prefix != ""
+	}
+	text := fmt.Sprintf("%s: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it", listSome(names, 3))
+	if figures {
+		text += "; what of it is in use is read from jemalloc's own statistics where it has them"
+	}
+	c := warn("private allocator", "", "%s", text)
+	return &c
+}
