@@ -325,10 +325,14 @@ func (s *boxSymbols) shownFunction(pc uint64) []string {
 			return []string{l.function}
 		}
 	}
-	if m := s.module(pc - 1); len(lines) > 0 || m != nil && m.flags&boxModuleShim != 0 {
+	m := s.module(pc - 1)
+	switch {
+	case len(lines) > 0 || m != nil && m.flags&boxModuleShim != 0:
 		return nil
+	case m == nil:
+		return []string{"(unknown)"}
 	}
-	return []string{fmt.Sprintf("%#x", pc-1)}
+	return []string{placeIn(m.path, pc-1-m.start+m.fileOffset)}
 }
 
 // accountAt is what a moment has of the account before it, beside this one: nil none.

@@ -189,7 +189,7 @@ const smallAccountBody = `{"rss_bytes":419430400,"owners":[` +
 	`"vm_stk_bytes":25165824,"vm_size_bytes":26214400,"vm_swap_bytes":27262976,"vm_hwm_bytes":28311552,"threads":null},` +
 	`"cgroup":{"version":2,"path":"/a.slice/b","current_bytes":29360128,"limit_bytes":30408704,"anon_bytes":31457280,"file_bytes":32505856,` +
 	`"kernel_bytes":33554432,"swap_bytes":34603008},"mappings":4194304,"split_mappings":5242880,"thread_stacks":6291456,"thread_stacks_ended":6000,"thread_stacks_ended_bytes":50331648000,` +
-	`"c_mmap_top":[{"bytes":5242880,"mapped_bytes":6291456,"frames":["0x1000","0x2002"]},{"bytes":3145728,"mapped_bytes":4194304,"frames":[]}],"mapped_top":[],` +
+	`"c_mmap_top":[{"bytes":5242880,"mapped_bytes":6291456,"frames":["gone+0x0","gone+0x1002"]},{"bytes":3145728,"mapped_bytes":4194304,"frames":[]}],"mapped_top":[],` +
 	`"warnings":["first","second"]}`
 
 func TestBlackboxAccountIsRead(t *testing.T) {

@@ -547,7 +547,7 @@ func (w *boxProfile) location(pc uint64) *profile.Location {
 		w.locations[pc] = nil
 		return nil
 	}
-	l := &profile.Location{ID: uint64(len(w.p.Location) + 1), Address: pc, Mapping: w.mappings[m]}
+	l := &profile.Location{ID: uint64(len(w.p.Location) + 1), Address: pc - 1, Mapping: w.mappings[m]}
 	for _, line := range kept {
 		l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.line})
 	}

@@ -92,7 +92,9 @@ func (e *explanation) details(o ownerPart) []string {
 		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
 	case threadStacks:
 		add(e.account.stacksCount() + mappedOf(o))
-		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
+		if known(o.Bytes) >= shownStackBytes {
+			lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
+		}
 	}
 	add(kernelKinds(o))
 	return lines
@@ -170,6 +172,9 @@ func (e *explanation) insideRetained() string {
 	}
 	return strings.Join(parts, "; ")
 }
+
+// shownStackBytes is what thread stacks must have for it to matter whose they are.
+const shownStackBytes = 1 << 20
 
 // keptStackBytes is what glibc keeps at most of stacks of ended threads, for new ones
 // (nptl's cache).  More of them are of threads that were neither joined nor detached.

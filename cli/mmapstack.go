@@ -136,7 +136,7 @@ func (a *account) mappedLines(owner string, callers *callerRule) []string {
 		if p.File != nil {
 			line += "  " + escapeName(*p.File)
 		}
-		if len(p.Frames) > 0 {
+		if p.File == nil || len(p.Frames) > 0 {
 			line += "  " + p.line(callers)
 		}
 		lines = append(lines, line)

@@ -247,7 +247,12 @@ func unknownName(loc *profile.Location) string {
 	if m == nil || m.File == "" {
 		return "(unknown)"
 	}
-	return fmt.Sprintf("%s+%#x", m.File[strings.LastIndexByte(m.File, '/')+1:], loc.Address-m.Start+m.Offset)
+	return placeIn(m.File, loc.Address-m.Start+m.Offset)
+}
+
+// placeIn: "libfoo.so+0x1234".
+func placeIn(path string, offset uint64) string {
+	return fmt.Sprintf("%s+%#x", path[strings.LastIndexByte(path, '/')+1:], offset)
 }
 
 // What compilers add to a C function's name after a dot.

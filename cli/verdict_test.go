@@ -545,7 +545,7 @@ func TestParseGoMemLimit(t *testing.T) {
 
 // The shim's own warning of the same is left out where the verdict says more.
 func TestWarningsAreNotRepeated(t *testing.T) {
-	const warning = "the C allocator has more in use than the samples account for: memory from before sampling started"
+	const warning = "the C allocator has more in use than the samples account for"
 	s := quiet()
 	e := &explanation{account: s.account, verdict: judgeAccount(s)}
 	if e.repeats(warning) {

@@ -278,6 +278,7 @@ static void measure_live(struct account_job *job)
 /* Blocks in threads' caches count as in use in glibc: at most 7 of each of 64 sizes. */
 #define CACHED_BYTES_PER_THREAD (256 * KIB)
 
+/* Why, the command says as far as it is known. */
 static void warn_of_mismatch(struct account_job *job)
 {
 	const struct account *a = job->out;
@@ -294,12 +295,9 @@ static void warn_of_mismatch(struct account_job *job)
 		(double)CACHED_BYTES_PER_THREAD *
 			(double)(a->process.threads == UNKNOWN ? 1 : a->process.threads);
 	if (in_use > high)
-		add_warning(job, "the C allocator has more in use than the samples account for: "
-				 "memory from before sampling started, or while it was off");
+		add_warning(job, "the C allocator has more in use than the samples account for");
 	else if (in_use < low)
-		add_warning(job,
-			    "the samples account for more than the C allocator has in use: an "
-			    "allocator of its own behind some of the calls, or frees not seen");
+		add_warning(job, "the samples account for more than the C allocator has in use");
 }
 
 static void warn(struct account_job *job)
