@@ -32,11 +32,13 @@ SHIM_SRC := \
 	shim/budget.c \
 	shim/capture.c \
 	shim/cfi.c \
+	shim/cfi_step.c \
 	shim/claims.c \
 	shim/config.c \
 	shim/connection.c \
 	shim/control.c \
 	shim/dwarfbytes.c \
+	shim/dwarfexpr.c \
 	shim/earlymaps.c \
 	shim/elffile.c \
 	shim/elfsym.c \
@@ -71,6 +73,7 @@ SHIM_SRC := \
 	shim/memory.c \
 	shim/metrics.c \
 	shim/modules.c \
+	shim/noabort.c \
 	shim/ownthread.c \
 	shim/pagemap.c \
 	shim/pprof_stream.c \
@@ -84,6 +87,7 @@ SHIM_SRC := \
 	shim/profile_proto.c \
 	shim/profile_text.c \
 	shim/real.c \
+	shim/recstack.c \
 	shim/region.c \
 	shim/routes.c \
 	shim/sample.c \
@@ -124,7 +128,7 @@ endif
 
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
-# LLVM's libunwind: its archive is position-independent (docs/rejected.md says why not the other one).
+# LLVM's libunwind, for tests: it is what our unwinder is compared with.
 LLVM_LIBUNWIND := $(firstword $(wildcard /usr/lib/llvm-19/lib/libunwind.a /usr/lib/llvm-16/lib/libunwind.a))
 LLVM_INCLUDE   := $(LLVM_LIBUNWIND:%/lib/libunwind.a=%/include)
 
@@ -133,14 +137,13 @@ CFLAGS  ?= -O2 -g
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-	-fasynchronous-unwind-tables -fcf-protection=none -Ishim -I$(BUILD)/gen -isystem $(LLVM_INCLUDE) $(FAULTS_CFLAGS)
+	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
 
-SHIM_LIBS := $(LLVM_LIBUNWIND) -l:libprotobuf-c.a -l:libz.a -lm
-# What libunwind asks of libc comes to us instead (shim/unwind_c.c): abort and assert on tables it does not
-# like, the list of modules under the loader's lock, and environment variables that make it print.
-WRAP := -Wl,--wrap=abort,--wrap=__assert_fail,--wrap=dl_iterate_phdr,--wrap=getenv
+SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
+# Where one of these gives up, the host goes on (shim/noabort.c).
+WRAP := -Wl,--wrap=abort,--wrap=__assert_fail
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-libs,ALL \
-	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
+	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
 .PHONY: all demo test test-long fuzz soak bench fmt lint install uninstall clean help setup unit
@@ -189,10 +192,12 @@ $(BUILD)/libshim-unit.a: $(UNIT_OBJ)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
-	$(CC) $(SHIM_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
+	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) $(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
 
 # Compares with libunwind as it is.
 $(BUILD)/unit/test_cfi: UNIT_WRAP :=
+$(BUILD)/unit/test_cfi: UNIT_LIBS := $(LLVM_LIBUNWIND)
+$(BUILD)/unit/test_cfi: UNIT_CFLAGS := -isystem $(LLVM_INCLUDE)
 # Has Go symbols of its own, and so may not have what needs the shim's.
 $(BUILD)/unit/test_mapcaller: UNIT_WRAP :=
 
@@ -205,7 +210,7 @@ $(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h)
 	sed -n 's/^\t\([a-z0-9_]*\);$$/\1 hook_\1/p' shim/interpose.map >$@.names
 	objcopy --redefine-syms=$@.names $(BUILD)/obj/interpose.o $@.hooks.o
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fno-builtin -c -o $@.o $<
-	objcopy --redefine-syms=$@.names --redefine-sym getenv=__real_getenv $@.o
+	objcopy --redefine-syms=$@.names $@.o
 	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o $(filter-out $(BUILD)/obj/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
 
 clean:

@@ -47,6 +47,48 @@ __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 }
 
 /*
+ * Defines void name(void *top, void (*work)(void *arg, const struct regs *host), void *arg):
+ * work(arg) on the stack that ends at top, which 16 divides; host are the registers of
+ * the caller, where it goes on.  16 bytes of the caller's stack are taken.  The frame's
+ * CFA lies on the old stack, so that every unwinder goes on there; it counts as a
+ * signal's, of which debuggers know that the stack may be another one above it.
+ */
+#define ARCH_DEFINE_RUN_ON(name)                                                                   \
+	__asm__(".pushsection .text\n"                                                             \
+		".type " #name ", @function\n" #name ":\n"                                         \
+		".cfi_startproc\n"                                                                 \
+		".cfi_signal_frame\n"                                                              \
+		"push %rbp\n"                                                                      \
+		".cfi_def_cfa_offset 16\n"                                                         \
+		".cfi_offset %rbp, -16\n"                                                          \
+		"mov %rsp, %rbp\n"                                                                 \
+		".cfi_def_cfa_register %rbp\n"                                                     \
+		"lea -64(%rdi), %rsp\n"                                                            \
+		"mov 8(%rbp), %rax\n"                                                              \
+		"mov %rax, 0(%rsp)\n"                                                              \
+		"lea 16(%rbp), %rax\n"                                                             \
+		"mov %rax, 8(%rsp)\n"                                                              \
+		"mov 0(%rbp), %rax\n"                                                              \
+		"mov %rax, 16(%rsp)\n"                                                             \
+		"mov %rbx, 24(%rsp)\n"                                                             \
+		"mov %r12, 32(%rsp)\n"                                                             \
+		"mov %r13, 40(%rsp)\n"                                                             \
+		"mov %r14, 48(%rsp)\n"                                                             \
+		"mov %r15, 56(%rsp)\n"                                                             \
+		"mov %rsi, %rax\n"                                                                 \
+		"mov %rdx, %rdi\n"                                                                 \
+		"mov %rsp, %rsi\n"                                                                 \
+		"call *%rax\n"                                                                     \
+		"mov %rbp, %rsp\n"                                                                 \
+		"pop %rbp\n"                                                                       \
+		".cfi_def_cfa %rsp, 8\n"                                                           \
+		".cfi_restore %rbp\n"                                                              \
+		"ret\n"                                                                            \
+		".cfi_endproc\n"                                                                   \
+		".size " #name ", .-" #name "\n"                                                   \
+		".popsection\n")
+
+/*
  * Takes size off the 64-bit word at the start of the initial-exec thread-local
  * `variable`, and goes to `label` if that left nothing (the word was at most size).
  * One instruction and its address instead of load, compare, subtract and store:

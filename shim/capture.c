@@ -15,9 +15,6 @@
 #define MAX_SIGNALS    4    /* signal frames: each may move the stack pointer anywhere */
 #define CAPTURE_LEAVES (CAPTURE_MAX_FRAMES - CAPTURE_ROOT_FRAMES)
 
-/* What a walk takes of the stack it runs on: 2.2 KiB were measured. */
-#define WALK_STACK_BYTES (4 * KIB)
-
 static const char *const end_names[CAPTURE_END_COUNT] = {
 	[CAPTURE_COMPLETE_GO] = "complete_go",   [CAPTURE_COMPLETE_THREAD] = "complete_thread",
 	[CAPTURE_TOO_DEEP] = "too_deep",         [CAPTURE_NO_CFI] = "no_cfi",
@@ -42,6 +39,7 @@ static bool in_shim(uint64_t pc)
 
 void capture_init(void)
 {
+	memory_start();
 	unwind_c_init();
 }
 
@@ -176,32 +174,14 @@ static enum side step_go(struct walk *w)
 	return finish(w, CAPTURE_BAD_GO);
 }
 
-/* The labels of the innermost goroutine on the way; 0: none. */
-static __attribute__((noinline)) uint64_t follow(struct capture *c, const struct regs *regs,
-						 uint64_t leaf, const struct gomodule **module)
+/* Of the innermost goroutine on the way, which stands still meanwhile. */
+static uint32_t intern_labels(struct walk *w)
 {
-	struct walk w = {.out = c, .regs = *regs};
-	enum side side = SIDE_C;
-
-	/* From here up to the frame we were called from, this is the stack we run on. */
-	memory_init(&w.memory, &w, regs->sp);
-	c->end = CAPTURE_TOO_DEEP;
-	keep_frame(&w, leaf + 1);
-	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
-		side = side == SIDE_C ? step_c(&w) : step_go(&w);
-	order_frames(&w);
-	*module = w.module;
-	return w.labels;
-}
-
-/* After the walk, whose stack it may so have. */
-static __attribute__((noinline)) uint32_t intern_labels(const struct gomodule *module,
-							uint64_t address)
-{
-	struct memory memory = {.next = 0};
 	struct golabels labels;
 
-	switch (golabels_read(&memory, module, address, &labels)) {
+	if (likely(!w->labels))
+		return 0;
+	switch (golabels_read(&w->memory, w->module, w->labels, &labels)) {
 	case GOLABELS_READ:
 		return labelsets_intern(&labels);
 	case GOLABELS_BAD:
@@ -215,18 +195,15 @@ static __attribute__((noinline)) uint32_t intern_labels(const struct gomodule *m
 
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
-	const struct gomodule *module;
-	uint64_t labels;
+	struct memory_copy copies[MEMORY_COPIES]; /* filled as they are needed */
+	struct walk w = {.out = c, .regs = *regs};
+	enum side side = SIDE_C;
 
-	c->labels = 0;
-	if (likely(memory_has_stack(WALK_STACK_BYTES))) {
-		labels = follow(c, regs, leaf, &module);
-		if (labels)
-			c->labels = intern_labels(module, labels);
-		return;
-	}
-	c->frames[0] = leaf + 1;
-	c->count = 1;
-	c->omitted_at = 0;
-	c->end = CAPTURE_SKIPPED;
+	memory_init(&w.memory, regs->sp, copies);
+	c->end = CAPTURE_TOO_DEEP;
+	keep_frame(&w, leaf + 1);
+	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
+		side = side == SIDE_C ? step_c(&w) : step_go(&w);
+	order_frames(&w);
+	c->labels = intern_labels(&w);
 }

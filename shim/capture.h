@@ -4,9 +4,9 @@
  *
  * Runs inside a hook, on any thread and stack, possibly in a signal handler:
  * no allocation, no lock of ours (the loader's, only when a pc is seen for the
- * first time), no Go.  Everything it reads outside its own frame lies inside a
- * checked range.  errno is the caller's to preserve; sample_self.busy is set by
- * the caller.
+ * first time on a glibc before 2.35), no Go.  What it reads outside its own frame
+ * memory.h lets it read.  errno is the caller's to preserve; sample_self.busy is set
+ * by the caller.
  */
 #ifndef CGOHEAP_CAPTURE_H
 #define CGOHEAP_CAPTURE_H
@@ -28,8 +28,8 @@ enum capture_end {
 	CAPTURE_BAD_STACK,       /* a value outside the stack's bounds */
 	CAPTURE_BAD_CROSSING,    /* asmcgocall or crosscall2 not as we know them */
 	CAPTURE_BAD_GO,          /* a Go frame chain that leaves its stack */
-	CAPTURE_UNWINDER,        /* libunwind gave up */
-	CAPTURE_SKIPPED, /* not walked: nested, no stack left to walk on, or more mappings a second
+	CAPTURE_UNWINDER,        /* a place that was not known yet, while code was unloaded */
+	CAPTURE_SKIPPED, /* not walked: nested, no recording stack left, or more mappings a second
 			    than are followed */
 	CAPTURE_END_COUNT
 };
@@ -48,9 +48,9 @@ struct capture {
 
 /*
  * Fills *c with the stack of the hook's caller.  leaf: address of the function
- * the host called (real.malloc); becomes frames[0].  regs: taken with
- * arch_get_regs anywhere inside the shim; frames inside the shim are walked
- * over and not kept.
+ * the host called (real.malloc); becomes frames[0].  regs: of a function of
+ * the shim's on the host's stack (recstack.h), or taken with arch_get_regs; frames
+ * inside the shim are walked over and not kept.  Takes 12 KiB of stack.
  */
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf);
 

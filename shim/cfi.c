@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-#include "dwarfbytes.h"
-#include "sys.h"
+#include "cfi_rules.h"
 
 #define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* no sane CIE or FDE is longer */
 #define MAX_REMEMBERED  4
@@ -43,25 +42,18 @@ enum {
 };
 
 /* A damaged table may point anywhere. */
-static bool all_readable(uint64_t address, uint64_t bytes)
+static bool is_in(const struct fde_module *module, uint64_t address, uint64_t bytes)
 {
-	uint64_t last = (address + bytes - 1) & ~UINT64_C(7);
-
-	if (last < address - 8)
-		return false;
-	for (address &= ~UINT64_C(7); address < last; address += PAGE_BYTES)
-		if (!sys_readable((const void *)address))
-			return false;
-	return sys_readable((const void *)last);
+	return address >= module->start && address < module->end && bytes <= module->end - address;
 }
 
 /* The body of a CIE or FDE whose length field is at address. */
-static bool open_entry(uint64_t address, struct dwarfbytes *out)
+static bool open_entry(const struct fde_module *module, uint64_t address, struct dwarfbytes *out)
 {
 	uint32_t length32;
 	uint64_t length;
 
-	if (!all_readable(address, 12))
+	if (!is_in(module, address, 12))
 		return false;
 	memcpy(&length32, (const void *)address, sizeof length32);
 	address += 4;
@@ -70,7 +62,7 @@ static bool open_entry(uint64_t address, struct dwarfbytes *out)
 		memcpy(&length, (const void *)address, sizeof length);
 		address += 8;
 	}
-	if (length == 0 || length > MAX_ENTRY_BYTES || !all_readable(address, length))
+	if (length == 0 || length > MAX_ENTRY_BYTES || !is_in(module, address, length))
 		return false;
 	*out = (struct dwarfbytes){.at = (const uint8_t *)address,
 				   .end = (const uint8_t *)address + length};
@@ -120,14 +112,14 @@ static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, s
 	b->bad |= data.bad;
 }
 
-static bool parse_cie(uint64_t address, struct cie *cie)
+static bool parse_cie(const struct fde_module *module, uint64_t address, struct cie *cie)
 {
 	struct dwarfbytes b;
 	const char *augmentation;
 	uint8_t version;
 
 	*cie = (struct cie){.pointer_encoding = DW_EH_PE_absptr};
-	if (!open_entry(address, &b) || dwarfbytes_fixed(&b, 4) != 0)
+	if (!open_entry(module, address, &b) || dwarfbytes_fixed(&b, 4) != 0)
 		return false;
 	version = (uint8_t)dwarfbytes_fixed(&b, 1);
 	if (version != 1 && version != 3)
@@ -150,23 +142,10 @@ static bool parse_cie(uint64_t address, struct cie *cie)
 	return !b.bad;
 }
 
-/* Rules while a program runs; what is not one of our registers is not kept. */
-struct rule {
-	enum { RULE_SAME, RULE_OFFSET, RULE_UNDEFINED, RULE_COMPLEX } kind;
-	int64_t offset; /* from the CFA, bytes */
-};
-struct rules {
-	struct rule registers[CFI_REGISTERS];
-	struct rule return_address;
-	uint8_t cfa_register;
-	bool cfa_complex;
-	int64_t cfa_offset;
-};
-
 struct machine {
 	const struct cie *cie;
-	struct rules now, initial;
-	struct rules remembered[MAX_REMEMBERED];
+	struct cfi_rules now, initial;
+	struct cfi_rules remembered[MAX_REMEMBERED];
 	unsigned depth;
 	uint64_t location, pc;
 	bool bad;
@@ -178,7 +157,7 @@ static int64_t factored(uint64_t n, const struct cie *cie)
 	return (int64_t)(n * (uint64_t)cie->data_align);
 }
 
-static uint8_t register_of_dwarf(uint64_t number)
+uint8_t cfi_register_of_dwarf(uint64_t number)
 {
 	switch (number) {
 	case 3:
@@ -197,18 +176,18 @@ static uint8_t register_of_dwarf(uint64_t number)
 	}
 }
 
-static struct rule *rule_of(struct rules *rules, uint64_t number)
+static struct cfi_rule *rule_of(struct cfi_rules *rules, uint64_t number)
 {
-	uint8_t r = register_of_dwarf(number);
+	uint8_t r = cfi_register_of_dwarf(number);
 
 	if (number == RETURN_ADDRESS)
 		return &rules->return_address;
 	return r == CFI_NONE ? NULL : &rules->registers[r];
 }
 
-static void set_rule(struct machine *m, uint64_t number, int kind, int64_t offset)
+static void set_rule(struct machine *m, uint64_t number, enum cfi_rule_kind kind, int64_t offset)
 {
-	struct rule *rule = rule_of(&m->now, number);
+	struct cfi_rule *rule = rule_of(&m->now, number);
 
 	if (rule) {
 		rule->kind = kind;
@@ -216,9 +195,20 @@ static void set_rule(struct machine *m, uint64_t number, int kind, int64_t offse
 	}
 }
 
+/* The expression that follows. */
+static void set_expression(struct machine *m, uint64_t number, enum cfi_rule_kind kind,
+			   struct dwarfbytes *b)
+{
+	struct cfi_rule *rule = rule_of(&m->now, number);
+	struct dwarfbytes block = dwarfbytes_block(b);
+
+	if (rule)
+		*rule = (struct cfi_rule){.kind = kind, .block = block};
+}
+
 static void restore_rule(struct machine *m, uint64_t number)
 {
-	struct rule *rule = rule_of(&m->now, number);
+	struct cfi_rule *rule = rule_of(&m->now, number);
 
 	if (rule)
 		*rule = *rule_of(&m->initial, number);
@@ -226,8 +216,8 @@ static void restore_rule(struct machine *m, uint64_t number)
 
 static void set_cfa(struct machine *m, uint64_t number, int64_t offset)
 {
-	m->now.cfa_register = register_of_dwarf(number);
-	m->now.cfa_complex = m->now.cfa_register == CFI_NONE;
+	m->now.cfa_register = cfi_register_of_dwarf(number);
+	m->now.cfa_kind = m->now.cfa_register == CFI_NONE ? CFA_UNKNOWN : CFA_REGISTER;
 	m->now.cfa_offset = offset;
 }
 
@@ -278,18 +268,24 @@ static void run_rule(struct machine *m, struct dwarfbytes *b, uint8_t op)
 		set_rule(m, dwarfbytes_uleb(b), RULE_SAME, 0);
 		return;
 	case DW_CFA_register:
+		number = dwarfbytes_uleb(b);
+		set_rule(m, number, RULE_REGISTER, (int64_t)dwarfbytes_uleb(b));
+		return;
 	case DW_CFA_val_offset:
-		set_rule(m, dwarfbytes_uleb(b), RULE_COMPLEX, 0);
-		(void)dwarfbytes_uleb(b);
+		number = dwarfbytes_uleb(b);
+		set_rule(m, number, RULE_VALUE_OFFSET, factored(dwarfbytes_uleb(b), cie));
 		return;
 	case DW_CFA_val_offset_sf:
-		set_rule(m, dwarfbytes_uleb(b), RULE_COMPLEX, 0);
-		(void)dwarfbytes_sleb(b);
+		number = dwarfbytes_uleb(b);
+		set_rule(m, number, RULE_VALUE_OFFSET, factored((uint64_t)dwarfbytes_sleb(b), cie));
 		return;
 	case DW_CFA_expression:
+		number = dwarfbytes_uleb(b);
+		set_expression(m, number, RULE_EXPRESSION, b);
+		return;
 	case DW_CFA_val_expression:
-		set_rule(m, dwarfbytes_uleb(b), RULE_COMPLEX, 0);
-		dwarfbytes_skip_block(b);
+		number = dwarfbytes_uleb(b);
+		set_expression(m, number, RULE_VALUE_EXPRESSION, b);
 		return;
 	case DW_CFA_remember_state:
 		remember(m);
@@ -328,8 +324,8 @@ static void run_cfa(struct machine *m, struct dwarfbytes *b, uint8_t op)
 		m->now.cfa_offset = factored((uint64_t)dwarfbytes_sleb(b), m->cie);
 		return;
 	case DW_CFA_def_cfa_expression:
-		m->now.cfa_complex = true;
-		dwarfbytes_skip_block(b);
+		m->now.cfa_kind = CFA_EXPRESSION;
+		m->now.cfa_expression = dwarfbytes_block(b);
 		return;
 	default:
 		run_rule(m, b, op);
@@ -394,21 +390,23 @@ static bool row_slot(int64_t offset, int16_t *slot)
 	return true;
 }
 
-static enum cfi_result row_of_rules(const struct rules *rules, struct cfi_row *row)
+static enum cfi_result row_of_rules(const struct cfi_rules *rules, struct cfi_row *row)
 {
 	if (rules->return_address.kind == RULE_UNDEFINED)
 		return CFI_ROOT;
-	if (rules->cfa_complex || rules->return_address.kind != RULE_OFFSET ||
-	    rules->cfa_offset < INT32_MIN || rules->cfa_offset > INT32_MAX ||
+	if (rules->cfa_kind != CFA_REGISTER || rules->return_address.kind != RULE_OFFSET ||
+	    rules->registers[CFI_SP].kind != RULE_SAME || rules->cfa_offset < INT32_MIN ||
+	    rules->cfa_offset > INT32_MAX ||
 	    !row_slot(rules->return_address.offset, &row->return_address))
 		return CFI_COMPLEX;
 	row->cfa_register = rules->cfa_register;
 	row->cfa_offset = (int32_t)rules->cfa_offset;
-	for (int r = 0; r < CFI_REGISTERS; r++) {
-		const struct rule *rule = &rules->registers[r];
+	for (int r = 0; r < CFI_SAVED; r++) {
+		const struct cfi_rule *rule = &rules->registers[r];
 		row->saved[r] = CFI_SAME;
-		if (rule->kind == RULE_COMPLEX ||
-		    (rule->kind == RULE_OFFSET && !row_slot(rule->offset, &row->saved[r])))
+		if (rule->kind == RULE_SAME || rule->kind == RULE_UNDEFINED)
+			continue;
+		if (rule->kind != RULE_OFFSET || !row_slot(rule->offset, &row->saved[r]))
 			return CFI_COMPLEX;
 	}
 	return CFI_ROW;
@@ -420,15 +418,16 @@ struct fde {
 };
 
 /* Opens the FDE and its CIE; *b is left at the FDE's instructions. */
-static bool parse_fde(uint64_t address, struct fde *fde, struct dwarfbytes *b)
+static bool parse_fde(const struct fde_module *module, uint64_t address, struct fde *fde,
+		      struct dwarfbytes *b)
 {
 	uint64_t cie_pointer_at, cie_distance;
 
-	if (!open_entry(address, b))
+	if (!open_entry(module, address, b))
 		return false;
 	cie_pointer_at = (uint64_t)b->at;
 	cie_distance = dwarfbytes_fixed(b, 4);
-	if (cie_distance == 0 || !parse_cie(cie_pointer_at - cie_distance, &fde->cie))
+	if (cie_distance == 0 || !parse_cie(module, cie_pointer_at - cie_distance, &fde->cie))
 		return false;
 	fde->start = dwarfbytes_encoded(b, fde->cie.pointer_encoding);
 	fde->bytes = dwarfbytes_encoded(b, fde->cie.pointer_encoding & 0x0f);
@@ -437,17 +436,18 @@ static bool parse_fde(uint64_t address, struct fde *fde, struct dwarfbytes *b)
 	return !b->bad;
 }
 
-int cfi_covers(uint64_t fde, uint64_t pc)
+int cfi_covers(const struct fde_module *module, uint64_t fde, uint64_t pc)
 {
 	struct fde parsed;
 	struct dwarfbytes b;
 
-	if (!parse_fde(fde, &parsed, &b))
+	if (!parse_fde(module, fde, &parsed, &b))
 		return -1;
 	return pc - parsed.start < parsed.bytes;
 }
 
-enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row)
+bool cfi_rules_at(const struct fde_module *module, uint64_t fde, uint64_t pc,
+		  struct cfi_rules *rules)
 {
 	struct fde parsed;
 	struct dwarfbytes b;
@@ -457,17 +457,27 @@ enum cfi_result cfi_compile(uint64_t fde, uint64_t pc, struct cfi_row *row)
 	m.bad = false;
 	m.pc = pc;
 	m.cie = &parsed.cie;
-	m.now = (struct rules){.cfa_complex = true};
-	m.now.return_address.kind = RULE_COMPLEX;
+	m.now = (struct cfi_rules){.cfa_kind = CFA_UNKNOWN};
+	m.now.return_address.kind = RULE_SAME;
 	m.initial = m.now;
-	if (!parse_fde(fde, &parsed, &b) || parsed.start > pc)
-		return CFI_BAD;
+	if (!parse_fde(module, fde, &parsed, &b) || parsed.start > pc)
+		return false;
 	m.location = parsed.start;
-	if (parsed.cie.is_signal)
-		return CFI_SIGNAL;
 	/* A CIE's instructions hold from the start on: nothing there advances. */
 	run(&m, parsed.cie.instructions);
 	m.initial = m.now;
 	run(&m, b);
-	return m.bad ? CFI_BAD : row_of_rules(&m.now, row);
+	*rules = m.now;
+	rules->is_signal = parsed.cie.is_signal;
+	return !m.bad;
+}
+
+enum cfi_result cfi_compile(const struct fde_module *module, uint64_t fde, uint64_t pc,
+			    struct cfi_row *row)
+{
+	struct cfi_rules rules;
+
+	if (!cfi_rules_at(module, fde, pc, &rules))
+		return CFI_BAD;
+	return rules.is_signal ? CFI_SIGNAL : row_of_rules(&rules, row);
 }

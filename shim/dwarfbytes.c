@@ -46,14 +46,23 @@ int64_t dwarfbytes_sleb(struct dwarfbytes *b)
 	return (int64_t)v;
 }
 
-void dwarfbytes_skip_block(struct dwarfbytes *b)
+struct dwarfbytes dwarfbytes_block(struct dwarfbytes *b)
 {
 	uint64_t n = dwarfbytes_uleb(b);
+	struct dwarfbytes block = {.at = b->at, .end = b->at};
 
-	if (b->bad || n > (uint64_t)(b->end - b->at))
+	if (b->bad || n > (uint64_t)(b->end - b->at)) {
 		b->bad = true;
-	else
-		b->at += n;
+		return block;
+	}
+	b->at += n;
+	block.end = b->at;
+	return block;
+}
+
+void dwarfbytes_skip_block(struct dwarfbytes *b)
+{
+	(void)dwarfbytes_block(b);
 }
 
 uint64_t dwarfbytes_encoded(struct dwarfbytes *b, uint8_t encoding)

@@ -21,7 +21,8 @@ struct dwarfbytes {
 uint64_t dwarfbytes_fixed(struct dwarfbytes *b, size_t n); /* little-endian; n at most 8 */
 uint64_t dwarfbytes_uleb(struct dwarfbytes *b);
 int64_t dwarfbytes_sleb(struct dwarfbytes *b);
-/* A length and as many bytes. */
+/* A length and as many bytes, which are passed over. */
+struct dwarfbytes dwarfbytes_block(struct dwarfbytes *b);
 void dwarfbytes_skip_block(struct dwarfbytes *b);
 /* A pointer in one of the encodings that compilers emit for code on amd64; others are bad. */
 uint64_t dwarfbytes_encoded(struct dwarfbytes *b, uint8_t encoding);

@@ -4,16 +4,19 @@
  *
  * libunwind has one too, but believes what it reads: a table that does not fit
  * the module it lies in faults, and a pc that it does not list is looked for in
- * all of .eh_frame, to a terminator that may not be there.  Here each word is
- * asked about before it is read (memory.h), and what the table does not list has
- * no FDE.
+ * all of .eh_frame, to a terminator that may not be there.  Here nothing is read
+ * outside of the module, and what the table does not list has no FDE.
  */
 #ifndef CGOHEAP_FDE_H
 #define CGOHEAP_FDE_H
 
 #include "base.h"
 
-/* Of the module mapped at [start, end), with its .eh_frame_hdr at table (0: it has none). */
+/*
+ * The stretch [start, end) of a module that can be read and has its unwind tables in it
+ * (every linker puts them into one segment), and where in it .eh_frame_hdr begins.
+ * The caller sees to it that the module is not unloaded meanwhile.
+ */
 struct fde_module {
 	uint64_t table, start, end;
 };

@@ -25,12 +25,14 @@
 #include "live.h"
 #include "lock.h"
 #include "ownthread.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "server.h"
 #include "sys.h"
 #include "track.h"
 #include "unloads.h"
+#include "unwind_c.h"
 
 static const struct config *config;
 static int followed_into; /* the child that goes on: its PID */
@@ -121,6 +123,8 @@ static void follow(void)
 
 	blackbox_after_fork_in_child(true);
 	unlock();
+	recstack_after_fork_in_child();
+	unwind_c_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
 	ownthread_forget();

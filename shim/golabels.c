@@ -110,8 +110,7 @@ const char *golabels_status(void)
 /* Where labels and their texts lie, mostly: the heap and the program's constants. */
 static bool is_there(struct memory *memory, uint64_t address, uint64_t bytes)
 {
-	return goarena_holds(address, bytes) || gomodules_hold(address, bytes) ||
-	       memory_holds(memory, address, bytes);
+	return goarena_holds(address, bytes) || memory_holds(memory, address, bytes);
 }
 
 static bool are_words(struct memory *memory, uint64_t address, size_t count)
@@ -127,15 +126,31 @@ static uint64_t word_at(uint64_t address)
 /* Longer than this is no string. */
 #define MAX_STRING_BYTES (UINT64_C(1) << 40)
 
+/* Memory that may go away is copied. */
+static bool fetch_text(struct memory *memory, struct golabel_text *text, struct golabels *out)
+{
+	char *copy = out->copies[out->copied];
+
+	if (text->count == 0 || is_there(memory, (uint64_t)text->bytes, text->count))
+		return true;
+	if (out->copied == GOLABELS_COPIES ||
+	    !memory_copy((uint64_t)text->bytes, copy, text->count))
+		return false;
+	out->copied++;
+	text->bytes = copy;
+	return true;
+}
+
 /* A string's two words, known to be there. */
-static bool read_text(struct memory *memory, uint64_t at, struct golabel_text *out)
+static bool read_text(struct memory *memory, uint64_t at, struct golabel_text *text,
+		      struct golabels *out)
 {
 	uint64_t address = word_at(at), bytes = word_at(at + 8);
 
-	out->is_cut = bytes > GOLABELS_BYTES;
-	out->count = out->is_cut ? GOLABELS_BYTES : (uint8_t)bytes;
-	out->bytes = bytes ? (const char *)address : "";
-	return bytes <= MAX_STRING_BYTES && (bytes == 0 || is_there(memory, address, out->count));
+	text->is_cut = bytes > GOLABELS_BYTES;
+	text->count = text->is_cut ? GOLABELS_BYTES : (uint8_t)bytes;
+	text->bytes = bytes ? (const char *)address : "";
+	return bytes <= MAX_STRING_BYTES && fetch_text(memory, text, out);
 }
 
 static int compare(const struct golabel_text *a, const struct golabel_text *b)
@@ -165,7 +180,8 @@ static bool read_label(struct memory *memory, uint64_t key, uint64_t value, stru
 {
 	struct golabel label;
 
-	if (!read_text(memory, key, &label.key) || !read_text(memory, value, &label.value))
+	if (!read_text(memory, key, &label.key, out) ||
+	    !read_text(memory, value, &label.value, out))
 		return false;
 	insert(out, &label);
 	return true;
@@ -288,16 +304,10 @@ static bool read_map(struct memory *memory, uint64_t labels, struct golabels *ou
 enum golabels_result golabels_parse(struct memory *memory, uint64_t labels, bool is_map,
 				    struct golabels *out)
 {
-	out->count = out->total = 0;
+	out->count = out->total = out->copied = 0;
 	if (is_map ? !read_map(memory, labels, out) : !read_slice(memory, labels, out))
 		return GOLABELS_BAD;
 	return out->count ? GOLABELS_READ : GOLABELS_NONE;
-}
-
-/* Where g and its labels lie on two pages. */
-static uint64_t read_across(struct memory *memory, uint64_t at)
-{
-	return are_words(memory, at, 1) ? word_at(at) : 0;
 }
 
 uint64_t golabels_of(struct memory *memory, const struct gomodule *module, uint64_t g)
@@ -309,8 +319,6 @@ uint64_t golabels_of(struct memory *memory, const struct gomodule *module, uint6
 	at = g + LOAD_ACQ(&known_of(module)->offset);
 	if (at == g)
 		return 0;
-	if (unlikely((g ^ at) & ~(uint64_t)(PAGE_BYTES - 1)))
-		return read_across(memory, at);
 	return memory_read(memory, at, &labels) ? labels : 0;
 }
 

@@ -19,8 +19,9 @@
 #include "memory.h"
 
 /* Of more labels the first by key are kept; of a longer key or value the first bytes. */
-#define GOLABELS_MAX   16
-#define GOLABELS_BYTES 127
+#define GOLABELS_MAX    16
+#define GOLABELS_BYTES  127
+#define GOLABELS_COPIES 4
 
 /* Text in the program's memory; not terminated, and in no known encoding. */
 struct golabel_text {
@@ -37,6 +38,9 @@ struct golabels {
 	uint32_t count; /* in list, ascending by key */
 	uint32_t total; /* there are so many */
 	struct golabel list[GOLABELS_MAX];
+	/* Texts that do not lie in Go's memory, of which few are taken. */
+	uint32_t copied;
+	char copies[GOLABELS_COPIES][GOLABELS_BYTES];
 };
 
 struct gomodule;

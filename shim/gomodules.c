@@ -130,9 +130,6 @@ static bool add_image(const struct loaded *image)
 
 /* ---- at the start ------------------------------------------------------- */
 
-/* Past our own answer to unwinders: unwind_c.h. */
-int __real_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
-
 static int add_loaded(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct loaded image = {info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr};
@@ -152,7 +149,7 @@ int gomodules_init(void)
 	is_program = gotables_find(&list[0].tables);
 	if (is_program)
 		add(&list[0]);
-	__real_dl_iterate_phdr(add_loaded, NULL);
+	dl_iterate_phdr(add_loaded, NULL);
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
 	if (!find_object)
 		dlerror(); /* ours to hear, not the host's */

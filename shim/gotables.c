@@ -34,6 +34,7 @@ struct pc_header {
 #define MAX_SEGMENTS 16
 struct segment {
 	uint64_t start, end; /* of what the file fills: no Go table lies in bss */
+	uint64_t zeroed_end; /* of bss */
 	uint32_t flags;      /* PF_R ... */
 };
 
@@ -70,6 +71,7 @@ static void image_read(struct image *image, const Elf64_Phdr *headers, size_t co
 		struct segment s = {
 			.start = bias + h->p_vaddr,
 			.end = bias + h->p_vaddr + h->p_filesz,
+			.zeroed_end = bias + h->p_vaddr + h->p_memsz,
 			.flags = h->p_flags,
 		};
 		if (h->p_type == PT_GNU_RELRO)
@@ -214,7 +216,7 @@ static void segments_keep(const struct image *image)
 	for (size_t i = 0; i < image->count && i < GOTABLES_SEGMENTS; i++) {
 		const struct segment *s = &image->segments[i];
 		image->tables->segments[i] =
-			(struct gotable){(const uint8_t *)s->start, s->end - s->start};
+			(struct gotable){(const uint8_t *)s->start, s->zeroed_end - s->start};
 	}
 }
 

@@ -30,7 +30,7 @@ struct gotables {
 	bool is_1_20;         /* the layout of functions and inlined calls since Go 1.20 */
 	struct gotable names, cutab, filetab, pctab, funcs, ftab, gofunc;
 	char version[64]; /* "go1.26.8"; "" unknown */
-	/* What of the executable's file is mapped and can be read, for good. */
+	/* What of the module is mapped and can be read, for good. */
 	struct gotable segments[GOTABLES_SEGMENTS];
 };
 

@@ -28,6 +28,7 @@
 #include "ledger.h"
 #include "mapcaller.h"
 #include "real.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "seccomp.h"
@@ -89,7 +90,7 @@ static const char *start(void)
 	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
 
 	seccomp_look();
-	if (blackbox_open(&config) && region_init(config.max_memory_bytes))
+	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || recstack_init())
 		return "no memory";
 	capture_init();
 	golabels_init();
@@ -131,14 +132,24 @@ __attribute__((constructor(101))) static void init(void)
 
 /* ---- Go that comes later ------------------------------------------------ */
 
-/* In the constructor of the library, mostly, before its Go code runs for the first time. */
+static void start_here(void *unused, const struct regs *host)
+{
+	(void)unused, (void)host;
+	if (!start())
+		shim_passive_reason = NULL;
+}
+
+/*
+ * In the constructor of the library, mostly, before its Go code runs for the first
+ * time; and on whatever stack that has.
+ */
 static __attribute__((noinline)) void start_late(void)
 {
 	int error = errno;
 	uint8_t before = sample_enter_as(BUSY_OWN);
 
-	if (!start())
-		shim_passive_reason = NULL;
+	if (recstack_init() == 0)
+		recstack_run(start_here, NULL);
 	sample_leave(before);
 	errno = error;
 }

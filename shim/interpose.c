@@ -276,8 +276,11 @@ EXPORT int thrd_create(pthread_t *thread, int (*start)(void *), void *arg)
 /* What is remembered of code addresses does not outlive the code. */
 EXPORT int dlclose(void *handle)
 {
-	int result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
-	unwind_c_forget();
+	int result;
+
+	unwind_c_unload_begins();
+	result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
+	unwind_c_unload_ends();
 	return result;
 }
 

@@ -1,107 +1,232 @@
 /* See memory.h. */
 #include "memory.h"
 
-#include <signal.h>
+#include <link.h>
+#include <sys/auxv.h>
+#include <sys/uio.h>
 
+#include "arch.h"
+#include "goarena.h"
+#include "gomodules.h"
 #include "sys.h"
 
-/* More than the frames of the shim can be: not a stretch of this stack. */
-#define MAX_KNOWN_BYTES (64 * KIB)
+/* ---- where a thread's own stack lies ------------------------------------ */
+
+/*
+ * The kernel puts the program's name at the top of the first thread's stack, and
+ * keeps mappings at least so far below it (arch/x86/mm/mmap.c, mmap_base).  The
+ * mapping grows down and never shrinks: from the lowest place that ever ran to the
+ * top it is there.
+ */
+#define FIRST_STACK_BYTES (128 * MIB)
+static uint64_t first_top, first_lowest = UINT64_MAX;
+
+static bool on_first_stack(uint64_t address)
+{
+	return first_top - address <= FIRST_STACK_BYTES;
+}
+
+static void note_running_on_first(uint64_t sp)
+{
+	if (unlikely(sp < LOAD(&first_lowest)))
+		STORE(&first_lowest, sp);
+}
+
+/*
+ * glibc keeps three words of each thread's stack in its descriptor, at the thread
+ * pointer: start, bytes and guard bytes (nptl/descr.h).  Where they stand differs
+ * between releases; they are recognised: the stack ends right above the descriptor.
+ */
+#define DESCRIPTOR_WORDS 256  /* looked through; it is larger */
+#define DESCRIPTOR_MAX   8192 /* with what aligns it */
+
+struct thread_stack {
+	uint64_t start, top; /* without its guard; the descriptor begins at top */
+};
+
+static bool is_stack_of(uint64_t tp, const uint64_t *words, struct thread_stack *out)
+{
+	uint64_t start = words[0], bytes = words[1], guard = words[2], above = start + bytes - tp;
+
+	if (start >= tp || start == 0 || bytes <= tp - start || guard >= tp - start ||
+	    (guard & (PAGE_BYTES - 1)) || above < DESCRIPTOR_WORDS * 8 || above > DESCRIPTOR_MAX)
+		return false;
+	*out = (struct thread_stack){ALIGN_UP(start + guard, 8), tp & ~UINT64_C(7)};
+	return true;
+}
+
+static __attribute__((noinline)) struct thread_stack find_thread_stack(uint64_t tp)
+{
+	struct thread_stack found = {1, 1};
+
+	for (size_t i = 0; i + 3 <= DESCRIPTOR_WORDS; i++)
+		if (is_stack_of(tp, (const uint64_t *)tp + i, &found))
+			break;
+	return found;
+}
+
+/* Looked for once a thread; empty where it has none of glibc's. */
+static const struct thread_stack *thread_stack(void)
+{
+	static __thread struct thread_stack own __attribute__((tls_model("initial-exec")));
+
+	if (unlikely(!LOAD(&own.top))) {
+		struct thread_stack found = find_thread_stack(arch_thread_pointer());
+		STORE(&own.start, found.start);
+		STORE(&own.top, found.top);
+	}
+	return &own;
+}
+
+/* ---- the ranges of a walk ----------------------------------------------- */
+
+static struct memory_range range_of(uint64_t start, uint64_t end)
+{
+	start = ALIGN_UP(start, UINT64_C(8));
+	return (struct memory_range){start, end > start ? (end - start) & ~UINT64_C(7) : 0};
+}
 
 static uint64_t page_of(uint64_t address)
 {
 	return address & ~(uint64_t)(PAGE_BYTES - 1);
 }
 
-void memory_init(struct memory *m, const void *lo, uint64_t hi)
+static uint64_t chunk_end(uint64_t address)
 {
-	*m = (struct memory){.next = 0};
-	if (hi - (uint64_t)lo > MAX_KNOWN_BYTES)
-		return;
-	m->ranges[0].lo = page_of((uint64_t)lo);
-	m->ranges[0].hi = page_of(hi) + PAGE_BYTES;
-	m->next = 1;
+	return (address | (GOARENA_CHUNK_BYTES - 1)) + 1;
 }
 
-static bool page_is_known(struct memory *m, uint64_t page)
+/* False: a stack of unknown extent. */
+static bool known_stack(uint64_t sp, uint64_t first_from, struct memory_range *out)
 {
-	for (size_t i = 0; i < MEMORY_RANGES; i++)
-		if (page >= m->ranges[i].lo && page < m->ranges[i].hi)
-			return true;
-	return false;
-}
+	const struct thread_stack *own = thread_stack();
 
-/* Grows the range that ends or starts at this page, or gives up the oldest for it. */
-static void remember_page(struct memory *m, uint64_t page)
-{
-	for (size_t i = 0; i < MEMORY_RANGES; i++) {
-		if (m->ranges[i].hi == page && m->ranges[i].lo != 0) {
-			m->ranges[i].hi = page + PAGE_BYTES;
-			return;
-		}
-		if (m->ranges[i].lo == page + PAGE_BYTES) {
-			m->ranges[i].lo = page;
-			return;
-		}
-	}
-	m->ranges[m->next].lo = page;
-	m->ranges[m->next].hi = page + PAGE_BYTES;
-	m->next = (m->next + 1) % MEMORY_RANGES;
-}
-
-static __attribute__((noinline)) bool ask_for_page(struct memory *m, uint64_t page)
-{
-	if (page == 0 || !sys_readable((const void *)page))
+	if (sp - own->start < own->top - own->start)
+		*out = range_of(sp, own->top);
+	else if (on_first_stack(sp) && sp >= first_from)
+		*out = range_of(sp, first_top);
+	else if (goarena_holds(sp, 8))
+		*out = range_of(sp, chunk_end(sp));
+	else
 		return false;
-	remember_page(m, page);
 	return true;
 }
 
-bool memory_holds(struct memory *m, uint64_t address, uint64_t bytes)
+void memory_init(struct memory *m, uint64_t sp, struct memory_copy *copies)
 {
-	if (bytes == 0 || address + bytes < address)
+	m->goroutine = (struct memory_range){0, 0};
+	m->next = 0;
+	m->copies = copies;
+	for (size_t i = 0; i < MEMORY_COPIES; i++)
+		copies[i].page = 0;
+	if (on_first_stack(sp))
+		note_running_on_first(sp);
+	m->top_is_known = known_stack(sp, 0, &m->stack);
+	if (!m->top_is_known)
+		m->stack = range_of(sp, page_of(sp) + PAGE_BYTES);
+}
+
+void memory_go_on_at(struct memory *m, uint64_t sp)
+{
+	struct memory_range range;
+
+	m->top_is_known = known_stack(sp, LOAD(&first_lowest), &range);
+	if (m->top_is_known)
+		m->stack = range;
+}
+
+bool memory_on_goroutine(struct memory *m, uint64_t lo, uint64_t hi)
+{
+	if (!goarena_holds(lo, hi - lo))
 		return false;
-	for (uint64_t page = page_of(address); page < address + bytes; page += PAGE_BYTES)
-		if (!page_is_known(m, page) && !ask_for_page(m, page))
-			return false;
+	m->goroutine = range_of(lo, hi);
 	return true;
 }
 
-bool memory_read(struct memory *m, uint64_t address, uint64_t *word)
-{
-	uint64_t page = page_of(address);
+/* ---- what is not on these stacks ---------------------------------------- */
 
-	if (unlikely((address & 7) != 0))
-		return false;
-	if (unlikely(!page_is_known(m, page)) && !ask_for_page(m, page))
-		return false;
-	*word = LOAD((const uint64_t *)address);
-	return true;
+static uint64_t tls_bytes;
+
+/* Go's code and data are never unloaded, its heap is never unmapped. */
+static bool is_lasting(uint64_t address, uint64_t bytes)
+{
+	return goarena_holds(address, bytes) || gomodules_hold(address, bytes);
 }
 
-static bool ask_for_stack(uint64_t here, uint64_t bytes)
+static bool in_tls(uint64_t address)
 {
-	stack_t own;
-
-	if (sys_call(sigaltstack, 0, &own) == 0 && (own.ss_flags & SS_ONSTACK))
-		return here - (uint64_t)own.ss_sp >= bytes;
-	return sys_readable((const void *)((here - bytes) & ~UINT64_C(7)));
+	return arch_thread_pointer() - address - 8 < tls_bytes;
 }
 
-bool memory_has_stack(uint64_t bytes)
+uint64_t memory_tls_bytes(void)
 {
-	/* The stretch of stack that has been asked about: most calls come from the same depth. */
-	static __thread struct {
-		uint64_t lo, hi;
-	} asked __attribute__((tls_model("initial-exec")));
-	uint64_t here = (uint64_t)__builtin_frame_address(0), lo = here - bytes;
-	bool touches = lo <= asked.hi && here >= asked.lo;
+	return tls_bytes;
+}
 
-	if (likely(lo >= asked.lo && here <= asked.hi))
+static int add_tls_bytes(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)size, (void)unused;
+	for (size_t i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			tls_bytes += info->dlpi_phdr[i].p_memsz & ~UINT64_C(7);
+	return 0;
+}
+
+void memory_start(void)
+{
+	first_top = getauxval(AT_EXECFN) & ~UINT64_C(7);
+	tls_bytes = 0;
+	dl_iterate_phdr(add_tls_bytes, NULL);
+}
+
+bool memory_copy(uint64_t address, void *to, uint64_t bytes)
+{
+	struct iovec into = {to, bytes}, from = {(void *)address, bytes};
+
+	return sys_rare(process_vm_readv, sys_getpid(), &into, 1, &from, 1) == (long)bytes;
+}
+
+static const struct memory_copy *copy_of(struct memory *m, uint64_t page)
+{
+	struct memory_copy *copy;
+
+	for (size_t i = 0; i < MEMORY_COPIES; i++)
+		if (m->copies[i].page == page)
+			return &m->copies[i];
+	copy = &m->copies[m->next];
+	m->next = (m->next + 1) % MEMORY_COPIES;
+	copy->page = 0;
+	if (!memory_copy(page, copy->words, PAGE_BYTES))
+		return NULL;
+	copy->page = page;
+	return copy;
+}
+
+__attribute__((noinline)) bool memory_read_elsewhere(struct memory *m, uint64_t address,
+						     uint64_t *word)
+{
+	const struct memory_copy *copy;
+
+	if (is_lasting(address, 8) || in_tls(address)) {
+		*word = LOAD((const uint64_t *)address);
 		return true;
-	if (!ask_for_stack(here, bytes))
+	}
+	if (m->top_is_known || page_of(address) == 0)
 		return false;
-	asked.lo = touches && asked.lo < lo ? asked.lo : lo;
-	asked.hi = touches && asked.hi > here ? asked.hi : here;
+	copy = copy_of(m, page_of(address));
+	if (!copy)
+		return false;
+	*word = copy->words[(address & (PAGE_BYTES - 1)) / 8];
 	return true;
+}
+
+bool memory_holds(const struct memory *m, uint64_t address, uint64_t bytes)
+{
+	const struct memory_range *ranges[] = {&m->stack, &m->goroutine};
+
+	for (size_t i = 0; i < COUNT_OF(ranges); i++)
+		if (address - ranges[i]->start < ranges[i]->bytes &&
+		    bytes <= ranges[i]->bytes - (address - ranges[i]->start))
+			return bytes != 0;
+	return is_lasting(address, bytes);
 }

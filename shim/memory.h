@@ -1,40 +1,86 @@
 /*
- * Reading memory that may not be there.
+ * Reading words that an unwinder was led to.
  *
- * An unwinder follows words it found on a stack.  Each is checked first: page
- * by page, by a system call that answers instead of faulting (sys_readable),
- * remembered for this one capture only: a stack that another thread unmaps
- * between two captures is asked about again.
+ * Nothing is dereferenced that could go away before it is read.  That leaves
+ *
+ *   the stack that the thread runs on, where its top is known: a thread of glibc's
+ *   has its descriptor there, the program's first thread what the kernel put there;
+ *   Go's heap, where goroutines' stacks are: the runtime never unmaps it (goarena.h);
+ *   this thread's thread-local storage, and Go's modules (gomodules.h).
+ *
+ * Of any other stack (a coroutine's, a signal handler's, a raw clone's) the page that
+ * the thread is on is certain.  What lies further up is copied by the kernel, which
+ * answers instead of faulting (process_vm_readv), where no filter judges system calls
+ * (seccomp.h); else the walk ends there.  On a stack whose top is known no system call
+ * is made.
+ *
+ * All functions: any thread and stack; no allocation, no lock; async-signal-safe.
  */
 #ifndef CGOHEAP_MEMORY_H
 #define CGOHEAP_MEMORY_H
 
 #include "base.h"
 
-/* Two ranges are enough for the two stacks a capture alternates between. */
-#define MEMORY_RANGES 4
+#define MEMORY_COPIES 2
 
-struct memory {
-	struct {
-		uint64_t lo, hi; /* whole pages known to be readable */
-	} ranges[MEMORY_RANGES];
-	uint32_t next; /* to be replaced */
+struct memory_copy {
+	uint64_t page; /* 0: none */
+	uint64_t words[PAGE_BYTES / 8];
 };
 
-/* Nothing is known but the pages of [lo, hi]: a stretch of the running stack. */
-void memory_init(struct memory *m, const void *lo, uint64_t hi);
+struct memory {
+	struct memory_range {
+		uint64_t start, bytes; /* 8 divides both */
+	} stack, goroutine;
+	bool top_is_known;          /* of stack: then nothing is copied */
+	uint32_t next;              /* copy to be replaced */
+	struct memory_copy *copies; /* MEMORY_COPIES of them */
+};
 
 /*
- * Whether so many more bytes of the running stack can be used: a small thread's
- * ends at its guard page, a signal handler's own at whatever lies below it.
- * Async-signal-safe.
+ * Begins a walk on the stack that this thread runs on at sp: what lies below is not
+ * read.  sp is believed.  copies: room for them; need not be filled.
  */
-bool memory_has_stack(uint64_t bytes);
+void memory_init(struct memory *m, uint64_t sp, struct memory_copy *copies);
 
-/* The aligned 8-byte word at address; false where it cannot be read. Async-signal-safe. */
-bool memory_read(struct memory *m, uint64_t address, uint64_t *word);
+/* The walk goes on at sp, on another stack: what a signal has interrupted.  sp may be anything. */
+void memory_go_on_at(struct memory *m, uint64_t sp);
 
-/* Whether all of the bytes can be read; none of them is. Async-signal-safe. */
-bool memory_holds(struct memory *m, uint64_t address, uint64_t bytes);
+/* The walk has reached a goroutine whose stack this is.  False: not in Go's heap. */
+bool memory_on_goroutine(struct memory *m, uint64_t lo, uint64_t hi);
+
+bool memory_read_elsewhere(struct memory *m, uint64_t address, uint64_t *word);
+
+/* The aligned 8-byte word at address; false where it cannot be read. */
+static inline bool memory_read(struct memory *m, uint64_t address, uint64_t *word)
+{
+	if (unlikely((address & 7) != 0))
+		return false;
+	if (likely(address - m->stack.start < m->stack.bytes ||
+		   address - m->goroutine.start < m->goroutine.bytes)) {
+		*word = LOAD((const uint64_t *)address);
+		return true;
+	}
+	return memory_read_elsewhere(m, address, word);
+}
+
+/* Whether a walk may look for something at address: not above the stack, where that ends. */
+static inline bool memory_is_stack(const struct memory *m, uint64_t address)
+{
+	return !m->top_is_known || address - m->stack.start < m->stack.bytes;
+}
+
+/* Whether all of the bytes can be dereferenced, and will be there while the walk lasts. */
+bool memory_holds(const struct memory *m, uint64_t address, uint64_t bytes);
+
+/* Copies bytes from anywhere, by a system call where that is allowed; false: it is not, or
+ * they cannot be read. */
+bool memory_copy(uint64_t address, void *to, uint64_t bytes);
+
+/* How much static thread-local storage lies below the thread pointer, at least. */
+uint64_t memory_tls_bytes(void);
+
+/* Once, in the constructor: what the kernel and the loader say. */
+void memory_start(void);
 
 #endif

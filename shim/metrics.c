@@ -173,6 +173,7 @@ static void write_drops(struct text *t)
 	sample(t, name, "reason", "live_full", LOAD(&track_drops.live_full));
 	sample(t, name, "reason", "stacks_full", LOAD(&track_drops.stacks_full));
 	sample(t, name, "reason", "reentered", LOAD(&track_drops.reentered));
+	sample(t, name, "reason", "no_stack", LOAD(&track_drops.no_stack));
 	sample(t, name, "reason", "stale", LOAD(&track_drops.stale));
 }
 

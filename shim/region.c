@@ -11,6 +11,7 @@
 #include "live.h"
 #include "lock.h"
 #include "pagemap.h"
+#include "recstack.h"
 #include "sys.h"
 
 static_assert(sizeof(struct region_table) == 16, "region layout");
@@ -260,10 +261,13 @@ static void add_resident(uint64_t *sum, const void *start, size_t bytes)
 
 uint64_t region_resident_bytes(void)
 {
+	struct region_range stacks;
 	uint64_t sum = 0;
 
 	if (region)
 		add_resident(&sum, region, region_layout.region_bytes);
+	recstack_range(&stacks.start, &stacks.end);
+	add_resident(&sum, (void *)stacks.start, stacks.end - stacks.start);
 	lock_take(&chunks.lock);
 	for (const struct scratch_chunk *c = chunks.first; c; c = c->list_next)
 		add_resident(&sum, c, c->mapped_bytes);
@@ -273,11 +277,15 @@ uint64_t region_resident_bytes(void)
 
 size_t region_ranges(struct region_range *out, size_t max)
 {
+	struct region_range stacks;
 	size_t count = 0;
 
 	if (region && count < max)
 		out[count++] = (struct region_range){(uint64_t)region,
 						     (uint64_t)region + region_layout.region_bytes};
+	recstack_range(&stacks.start, &stacks.end);
+	if (stacks.end && count < max)
+		out[count++] = stacks;
 	lock_take(&chunks.lock);
 	for (const struct scratch_chunk *c = chunks.first; c && count < max; c = c->list_next)
 		out[count++] = (struct region_range){(uint64_t)c, (uint64_t)c + c->mapped_bytes};

@@ -110,6 +110,7 @@ static void write_samples(struct json *j)
 	json_number(j, "live_full", LOAD(&track_drops.live_full));
 	json_number(j, "stacks_full", LOAD(&track_drops.stacks_full));
 	json_number(j, "reentered", LOAD(&track_drops.reentered));
+	json_number(j, "no_stack", LOAD(&track_drops.no_stack));
 	json_number(j, "stale", LOAD(&track_drops.stale));
 	json_number(j, "labels", labelsets_counters().dropped);
 	json_close(j);
@@ -297,6 +298,7 @@ static void comment_drops(struct comments *c)
 		 LOAD(&track_drops.stacks_full)},
 		{"calls missed, made while their thread was inside the shim (reentered)",
 		 LOAD(&track_drops.reentered)},
+		{"calls missed, no recording stack left (no_stack)", LOAD(&track_drops.no_stack)},
 		{"frees missed, found when the address was used again (stale)",
 		 LOAD(&track_drops.stale)},
 		{"samples recorded without their goroutine labels, of which there are too many "

@@ -154,14 +154,4 @@ static inline uid_t sys_geteuid(void)
 	return (uid_t)sys_call(geteuid);
 }
 
-/*
- * Whether the 8 bytes at p can be read.  The kernel copies the new mask in
- * before it looks at `how`, so an unreadable address answers EFAULT and a
- * readable one EINVAL, and nothing changes (kernel/signal.c, rt_sigprocmask).
- */
-static inline bool sys_readable(const void *p)
-{
-	return sys_call(rt_sigprocmask, -1, p, 0, 8) == -22 /* EINVAL */;
-}
-
 #endif

@@ -65,13 +65,11 @@
 	COMMON(getpid, ENOSYS, "start, thread, request", "the socket's name")                      \
 	COMMON(geteuid, ENOSYS, "start, request", "who may ask")                                   \
 	COMMON(tgkill, ESRCH, "thread", "threads that ended unseen")                               \
-	COMMON(rt_sigprocmask, EFAULT, "hook", "stacks")                                           \
-	COMMON(sigaltstack, EINVAL, "hook", "stacks on signal stacks")                             \
 	COMMON(clock_gettime, EINVAL, "thread, request", "bounds on the time of our own work")     \
 	COMMON(pause, EINTR, "thread", "the end of a thread of ours that met a corrupt table")     \
 	RARE(mincore, EAGAIN, "request", "residency where there is no /proc/self/pagemap")         \
-	RARE(process_vm_readv, EPERM, "request",                                                   \
-	     "quick reading of own memory: /proc/self/mem does")                                   \
+	RARE(process_vm_readv, EPERM, "hook, request",                                             \
+	     "quick reading of own memory: /proc/self/mem does; stacks of coroutines")             \
 	LIBC(clone3, EAGAIN, "start", "our threads")                                               \
 	LIBC(clone, EAGAIN, "start", "our threads")                                                \
 	LIBC(set_robust_list, ENOSYS, "thread", "nothing")                                         \

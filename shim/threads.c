@@ -8,6 +8,7 @@
 #include "ledger.h"
 #include "live.h"
 #include "real.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
@@ -150,8 +151,9 @@ static uint64_t stack_start(uint64_t end, uint64_t bytes)
 	return end - ALIGN_UP(bytes & ~(STACK_ALIGNMENT - 1), (uint64_t)PAGE_BYTES);
 }
 
-static __attribute__((noinline)) void record_stack(const struct thread_start *s)
+static void record_stack_here(void *start, const struct regs *host)
 {
+	const struct thread_start *s = start;
 	uint64_t end = stack_end();
 	struct ledger_range range = {.start = stack_start(end, s->stack_bytes),
 				     .end = end,
@@ -162,6 +164,7 @@ static __attribute__((noinline)) void record_stack(const struct thread_start *s)
 				     .thread = (uint32_t)sys_gettid()};
 	uint8_t before = sample_enter();
 
+	(void)host;
 	if (pthread_setspecific(key, (void *)end) == 0)
 		ledger_map(&range);
 	sample_leave(before);
@@ -175,46 +178,67 @@ static void *thread_main(void *p)
 	void *(*start)(void *) = s->start;
 	void *arg = s->arg;
 
-	record_stack(s);
+	recstack_run_anyhow(record_stack_here, s);
 	block_give((uint32_t)(s - block_at(0)));
 	return start(arg);
 }
 
-/* 0: this thread is to start without us.  leaf: the real function that will make it. */
-static uint32_t prepare(size_t bytes, void *(*start)(void *), void *arg, uint64_t leaf,
-			uint64_t caller)
-{
-	uint32_t block;
+/* What the host asks for. */
+struct creation {
+	const pthread_attr_t *attributes;
+	void *(*start)(void *);
+	void *arg;
+	uint64_t leaf; /* the real function that will make it */
+	uint64_t caller;
+	uint32_t block; /* 0: this thread is to start without us */
+};
 
-	if (!key_is_good || LOAD(&sample_self.busy))
-		return 0;
-	block = block_take();
-	if (!block)
-		return 0;
-	block_at(block)->start = start;
-	block_at(block)->arg = arg;
-	block_at(block)->stack_bytes = bytes;
-	block_at(block)->site = track_map_site(bytes, ORIGIN_THREAD_STACK, leaf, caller);
-	return block;
+static void prepare_here(void *creation, const struct regs *host)
+{
+	struct creation *c = creation;
+	size_t bytes = stack_bytes(c->attributes);
+	struct thread_start *start;
+
+	if (!bytes) /* on a stack that the program has mapped */
+		return;
+	if (key_is_good && !LOAD(&sample_self.busy))
+		c->block = block_take();
+	if (!c->block) {
+		ADD(&missed, 1);
+		return;
+	}
+	start = block_at(c->block);
+	start->start = c->start;
+	start->arg = c->arg;
+	start->stack_bytes = bytes;
+	start->site = track_map_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller);
+}
+
+static void prepare(struct creation *c)
+{
+	int error = errno;
+
+	if (unlikely(!recstack_run(prepare_here, c)))
+		ADD(&missed, 1);
+	errno = error;
 }
 
 int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
 		   void *arg, uint64_t caller)
 {
-	int error = errno, result;
-	size_t bytes = stack_bytes(attributes);
-	uint32_t block =
-		bytes ? prepare(bytes, start, arg, (uint64_t)real.pthread_create, caller) : 0;
+	struct creation c = {.attributes = attributes,
+			     .start = start,
+			     .arg = arg,
+			     .leaf = (uint64_t)real.pthread_create,
+			     .caller = caller};
+	int result;
 
-	errno = error;
-	if (!block) {
-		if (bytes)
-			ADD(&missed, 1);
+	prepare(&c);
+	if (!c.block)
 		return real.pthread_create(thread, attributes, start, arg);
-	}
-	result = real.pthread_create(thread, attributes, thread_main, block_at(block));
+	result = real.pthread_create(thread, attributes, thread_main, block_at(c.block));
 	if (result)
-		block_give(block);
+		block_give(c.block);
 	return result;
 }
 
@@ -224,20 +248,17 @@ int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
  */
 int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint64_t caller)
 {
-	int error = errno, result;
-	size_t bytes = stack_bytes(NULL);
-	uint32_t block = 0;
+	struct creation c = {.start = (void *(*)(void *))(void *)start,
+			     .arg = arg,
+			     .leaf = (uint64_t)real.thrd_create,
+			     .caller = caller};
+	int result;
 
-	if (bytes)
-		block = prepare(bytes, (void *(*)(void *))(void *)start, arg,
-				(uint64_t)real.thrd_create, caller);
-	errno = error;
-	if (!block) {
-		ADD(&missed, 1);
+	prepare(&c);
+	if (!c.block)
 		return real.thrd_create(thread, start, arg);
-	}
-	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main, block_at(block));
+	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main, block_at(c.block));
 	if (result)
-		block_give(block);
+		block_give(c.block);
 	return result;
 }

@@ -6,6 +6,9 @@
  * The thread counts as inside the shim from before the real call of a sample to
  * after its record, so that an allocator behind us that uses the public names
  * itself is not recorded twice, and a signal handler cannot meet our locks.
+ *
+ * The real function runs on the host's stack, all else that takes more than a few
+ * words on a recording stack (recstack.h).
  */
 #include "track.h"
 
@@ -17,6 +20,7 @@
 #include "forked.h"
 #include "live.h"
 #include "real.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "server.h"
@@ -37,18 +41,6 @@ static bool tracking(void)
 }
 
 /* ---- recording -------------------------------------------------------- */
-
-static uint32_t capture_site(size_t size, uint64_t leaf)
-{
-	struct capture c;
-	struct regs regs;
-
-	arch_get_regs(&regs);
-	capture_stack(&c, &regs, leaf);
-	if (c.end < CAPTURE_END_COUNT)
-		ADD(&track_ends[c.end], 1);
-	return stacks_site(&c, size, ORIGIN_MALLOC);
-}
 
 static void forget(const struct live_block *block)
 {
@@ -77,18 +69,44 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 	}
 }
 
-/* leaf: the function the host called.  errno stays as the real function left it. */
-static __attribute__((noinline)) void record(void *p, size_t size, uint32_t interval, uint64_t leaf)
+/* A sample, made by the real function at leaf. */
+struct sample {
+	void *block;
+	size_t size;
+	uint64_t leaf;
+	uint32_t interval;
+};
+
+static uint32_t capture_site(const struct sample *s, const struct regs *host)
 {
-	int before = errno;
+	struct capture c;
+
+	capture_stack(&c, host, s->leaf);
+	if (c.end < CAPTURE_END_COUNT)
+		ADD(&track_ends[c.end], 1);
+	return stacks_site(&c, s->size, ORIGIN_MALLOC);
+}
+
+static void record_here(void *sample, const struct regs *host)
+{
+	const struct sample *s = sample;
 	uint64_t begun = budget_begin();
-	uint32_t site = capture_site(size, leaf);
+	uint32_t site = capture_site(s, host);
 
 	if (site)
-		record_block(p, size, interval, site);
+		record_block(s->block, s->size, s->interval, site);
 	else
 		ADD(&track_drops.stacks_full, 1);
 	budget_end(&budget_spent.recording, begun);
+}
+
+/* errno stays as the real function left it. */
+static inline void record(struct sample *s)
+{
+	int before = errno;
+
+	if (unlikely(!recstack_run(record_here, s)))
+		ADD(&track_drops.no_stack, 1);
 	errno = before;
 }
 
@@ -99,16 +117,38 @@ static void count_reentered(void)
 		ADD(&track_drops.reentered, 1);
 }
 
-/* The sampler's answer. */
-static uint32_t take(size_t size)
+/* The sampler's question and answer. */
+struct question {
+	size_t size;
+	uint32_t interval;
+};
+
+static void ask_here(void *question, const struct regs *host)
 {
+	struct question *q = question;
+
+	(void)host;
 	if (likely(!LOAD(&sample_self.busy))) {
 		forked_look();
-		return sample_take(size);
-	}
-	if (sample_interval())
+		q->interval = sample_take(q->size);
+	} else if (sample_interval()) {
 		count_reentered();
-	return 0;
+	}
+}
+
+/* The interval that the block is sampled at; 0: it is not. */
+static uint32_t take(size_t size)
+{
+	struct question q = {.size = size};
+
+	/* Without recording stacks nothing is recorded: the answer is no, and takes no stack. */
+	if (likely(recstack_run(ask_here, &q)))
+		return q.interval;
+	if (sample_interval())
+		ADD(&track_drops.no_stack, 1);
+	else
+		ask_here(&q, NULL);
+	return q.interval;
 }
 
 /* ---- allocating ------------------------------------------------------- */
@@ -122,7 +162,7 @@ static uint32_t take(size_t size)
 		uint8_t before = sample_enter();                                                   \
 		void *block = call;                                                                \
 		if (block)                                                                         \
-			record(block, size, interval, (uint64_t)real.function);                    \
+			record(&(struct sample){block, size, (uint64_t)real.function, interval});  \
 		sample_leave(before);                                                              \
 		return block;                                                                      \
 	} while (0)
@@ -169,12 +209,33 @@ int track_posix_memalign(void **out, size_t alignment, size_t size)
 	before = sample_enter();
 	error = real.posix_memalign(out, alignment, size);
 	if (!error && *out)
-		record(*out, size, interval, (uint64_t)real.posix_memalign);
+		record(&(struct sample){*out, size, (uint64_t)real.posix_memalign, interval});
 	sample_leave(before);
 	return error;
 }
 
 /* ---- freeing ---------------------------------------------------------- */
+
+static void take_out_here(void *p, const struct regs *host)
+{
+	struct live_block block;
+	uint64_t begun;
+	uint8_t before;
+
+	(void)host;
+	if (!tracking())
+		return;
+	if (unlikely(LOAD(&sample_self.busy))) {
+		count_reentered();
+		return;
+	}
+	before = sample_enter();
+	begun = budget_begin();
+	if (live_take(p, &block))
+		forget(&block);
+	budget_end(&budget_spent.freeing, begun);
+	sample_leave(before);
+}
 
 /*
  * The record goes before the block does: once freed, the address may be another
@@ -182,20 +243,7 @@ int track_posix_memalign(void **out, size_t alignment, size_t size)
  */
 static __attribute__((noinline)) void forget_sampled(void *p)
 {
-	struct live_block block;
-
-	if (tracking()) {
-		if (unlikely(LOAD(&sample_self.busy))) {
-			count_reentered();
-		} else {
-			uint8_t before = sample_enter();
-			uint64_t begun = budget_begin();
-			if (live_take(p, &block))
-				forget(&block);
-			budget_end(&budget_spent.freeing, begun);
-			sample_leave(before);
-		}
-	}
+	recstack_run_anyhow(take_out_here, p);
 }
 
 /* Most that come here are other blocks, of the same filter byte as a sampled one. */
@@ -216,67 +264,101 @@ void track_free(void *p)
 
 /* ---- realloc: a free and an allocation, unless it fails ----------------- */
 
-/* The fate of the old record, now that the real realloc(p, size) returned `fresh`. */
-static void settle(uint32_t held, const struct live_block *old, const void *fresh, size_t size)
+/* One call, before and after the real one. */
+struct reallocation {
+	void *p;
+	size_t size;
+	void *fresh;
+	uint32_t interval; /* fresh is sampled at; 0: it is not */
+	uint32_t held;     /* the old record; 0: none */
+	bool is_sampled, is_tracked;
+	struct live_block old;
+};
+
+static void hold_here(void *call, const struct regs *host)
 {
-	if (!held)
+	struct reallocation *r = call;
+
+	(void)host;
+	if (!tracking())
+		return;
+	if (unlikely(LOAD(&sample_self.busy))) {
+		count_reentered();
+		return;
+	}
+	r->is_tracked = true;
+	sample_enter();
+	if (r->is_sampled)
+		r->held = live_hold(r->p, &r->old);
+}
+
+/* The fate of the old record, now that the real realloc(p, size) returned `fresh`. */
+static void settle(const struct reallocation *r)
+{
+	if (!r->held)
 		return;
 	/* NULL is failure and the old block stands, but realloc(p, 0) = NULL has freed it. */
-	if (!fresh && size) {
-		live_restore(held);
+	if (!r->fresh && r->size) {
+		live_restore(r->held);
 	} else {
-		live_drop(held);
-		forget(old);
+		live_drop(r->held);
+		forget(&r->old);
 	}
 }
 
-static void *realloc_tracked(void *p, size_t size, uint32_t interval, bool is_sampled)
+static void settle_here(void *call, const struct regs *host)
 {
-	uint8_t before = sample_enter();
-	struct live_block old;
-	uint32_t held = is_sampled ? live_hold(p, &old) : 0;
-	void *fresh = real.realloc(p, size);
+	struct reallocation *r = call;
+	int before = errno;
 
-	settle(held, &old, fresh, size);
-	if (fresh && interval)
-		record(fresh, size, interval, (uint64_t)real.realloc);
-	sample_leave(before);
-	return fresh;
+	settle(r);
+	if (r->fresh && r->interval)
+		record_here(
+			&(struct sample){r->fresh, r->size, (uint64_t)real.realloc, r->interval},
+			host);
+	errno = before;
 }
 
 void *track_realloc(void *p, size_t size)
 {
-	uint32_t interval;
-	bool is_sampled;
+	struct reallocation r = {.p = p, .size = size};
 
 	if (unlikely(real_is_bootstrap(p)))
 		return real_bootstrap_realloc(p, size);
 	/* Here for the old block alone, or also because the counter has run out. */
-	interval = sample_skip(size) ? 0 : take(size);
-	is_sampled = p && live_has(p);
-	if ((!interval && !is_sampled) || !tracking())
+	r.interval = sample_skip(size) ? 0 : take(size);
+	r.is_sampled = p && live_has(p);
+	if (r.interval || r.is_sampled)
+		recstack_run_anyhow(hold_here, &r);
+	if (!r.is_tracked)
 		return real.realloc(p, size);
-	if (unlikely(LOAD(&sample_self.busy))) {
-		count_reentered();
-		return real.realloc(p, size);
-	}
-	return realloc_tracked(p, size, interval, is_sampled);
+	r.fresh = real.realloc(p, size);
+	recstack_run_anyhow(settle_here, &r);
+	sample_leave(BUSY_NOT);
+	return r.fresh;
 }
 
 /* ---- threads ------------------------------------------------------------ */
 
+static void start_server_here(void *unused, const struct regs *host)
+{
+	/* What glibc allocates for our thread is not the host's. */
+	uint8_t before = sample_enter_as(BUSY_OWN);
+
+	(void)unused;
+	(void)host;
+	server_start();
+	sample_leave(before);
+}
+
 void track_thread_created(void)
 {
 	static bool started;
-	uint8_t before;
+	int error = errno;
 
 	if (LOAD(&started) || LOAD(&shim_state) != SHIM_ACTIVE ||
 	    __atomic_exchange_n(&started, true, __ATOMIC_RELAXED))
 		return;
-	/* What glibc allocates for our thread is not the host's. */
-	int error = errno;
-	before = sample_enter_as(BUSY_OWN);
-	server_start();
-	sample_leave(before);
+	recstack_run_anyhow(start_server_here, NULL);
 	errno = error;
 }

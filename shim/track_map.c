@@ -13,6 +13,7 @@
 #include "live.h"
 #include "mapcaller.h"
 #include "real.h"
+#include "recstack.h"
 #include "sample.h"
 #include "track.h"
 
@@ -42,6 +43,7 @@ static bool may_capture(void)
 
 /* One call of the host. */
 struct call {
+	const struct regs *host;
 	uint64_t size; /* as asked */
 	uint64_t leaf; /* the function called */
 	uint64_t caller;
@@ -71,10 +73,8 @@ static __attribute__((noinline)) struct maker captured(const struct call *call)
 	uint8_t before = sample_enter();
 	struct maker maker = {.site = 0};
 	struct capture c;
-	struct regs regs;
 
-	arch_get_regs(&regs);
-	capture_stack(&c, &regs, call->leaf);
+	capture_stack(&c, call->host, call->leaf);
 	if (call->origin == ORIGIN_MMAP)
 		maker.kind = mapcaller_kind(&c, call->usable);
 	if (maker.kind == LEDGER_C)
@@ -107,11 +107,26 @@ static struct maker find_maker(const struct call *call)
 	return not_captured(call);
 }
 
-uint32_t track_map_site(uint64_t size, enum origin origin, uint64_t leaf, uint64_t caller)
+uint32_t track_map_site(const struct regs *host, uint64_t size, enum origin origin, uint64_t leaf,
+			uint64_t caller)
 {
-	struct call call = {
-		.size = size, .leaf = leaf, .caller = caller, .origin = origin, .usable = true};
+	struct call call = {.host = host,
+			    .size = size,
+			    .leaf = leaf,
+			    .caller = caller,
+			    .origin = origin,
+			    .usable = true};
 	return find_maker(&call).site;
+}
+
+/*
+ * What is left out where no recording stack is left: the ledger is lost for that
+ * mapping, and the account calls it untracked.
+ */
+static void run(recstack_work *work, void *arg)
+{
+	if (unlikely(!recstack_run(work, arg)))
+		ADD(&track_drops.no_stack, 1);
 }
 
 /* ---- mmap ------------------------------------------------------------- */
@@ -154,62 +169,122 @@ static struct maker maker_of_mapping(const struct call *call, uint64_t address, 
 	return maker;
 }
 
+struct mapping {
+	void *got;
+	size_t n;
+	uint64_t caller;
+	int prot, flags;
+};
+
+static uint8_t range_flags(const struct mapping *m)
+{
+	return (uint8_t)((prot_usable(m->prot) ? LEDGER_USABLE : 0) |
+			 (m->flags & MAP_ANONYMOUS ? 0 : LEDGER_FILE) |
+			 ((m->flags & MAP_TYPE) == MAP_PRIVATE ? 0 : LEDGER_SHARED));
+}
+
+static void note_mapping_here(void *mapping, const struct regs *host)
+{
+	const struct mapping *m = mapping;
+	uint64_t start = (uint64_t)m->got;
+	struct call call = {.host = host,
+			    .size = m->n,
+			    .leaf = (uint64_t)real.mmap,
+			    .caller = m->caller,
+			    .origin = ORIGIN_MMAP,
+			    .usable = prot_usable(m->prot)};
+	struct maker maker = maker_of_mapping(&call, start, m->flags);
+	struct ledger_range range = {.start = start,
+				     .end = start + mapped_bytes(m->n, m->flags),
+				     .site = maker.site,
+				     .tick = live_tick_now(),
+				     .kind = (uint8_t)maker.kind,
+				     .flags = range_flags(m)};
+
+	ledger_map(&range);
+	if (range.kind == LEDGER_GO_HEAP && (m->prot & PROT_READ))
+		goarena_note(range.start, range.end);
+}
+
 void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, uint64_t caller)
 {
-	struct call call = {.size = n,
-			    .leaf = (uint64_t)real.mmap,
-			    .caller = caller,
-			    .origin = ORIGIN_MMAP,
-			    .usable = prot_usable(prot)};
-	struct ledger_range range;
-	struct maker maker;
-	void *got;
+	struct mapping m = {.n = n, .caller = caller, .prot = prot, .flags = flags};
 	int before;
 
 	if (flags & MAP_FIXED)
 		goarena_forget((uint64_t)p, (uint64_t)p + mapped_bytes(n, flags));
-	got = real.mmap(p, n, prot, flags, fd, offset);
-	if (got == MAP_FAILED)
-		return got;
+	m.got = real.mmap(p, n, prot, flags, fd, offset);
+	if (m.got == MAP_FAILED)
+		return m.got;
 	before = errno;
-	maker = maker_of_mapping(&call, (uint64_t)got, flags);
-	range = (struct ledger_range){
-		.start = (uint64_t)got,
-		.end = (uint64_t)got + mapped_bytes(n, flags),
-		.site = maker.site,
-		.tick = live_tick_now(),
-		.kind = (uint8_t)maker.kind,
-		.flags = (uint8_t)((call.usable ? LEDGER_USABLE : 0) |
-				   (flags & MAP_ANONYMOUS ? 0 : LEDGER_FILE) |
-				   ((flags & MAP_TYPE) == MAP_PRIVATE ? 0 : LEDGER_SHARED))};
-	ledger_map(&range);
-	if (range.kind == LEDGER_GO_HEAP && (prot & PROT_READ))
-		goarena_note(range.start, range.end);
+	run(note_mapping_here, &m);
 	errno = before;
-	return got;
+	return m.got;
 }
 
 /* ---- munmap, mprotect ------------------------------------------------- */
 
+/* Memory that is about to go. */
+struct hold {
+	uint64_t start, bytes;
+	uint32_t held;
+	bool failed;
+};
+
+static void hold_here(void *hold, const struct regs *host)
+{
+	struct hold *h = hold;
+
+	(void)host;
+	h->held = ledger_hold(h->start, h->bytes);
+}
+
+static void settle_here(void *hold, const struct regs *host)
+{
+	const struct hold *h = hold;
+
+	(void)host;
+	if (h->failed)
+		ledger_restore(h->held);
+	else
+		ledger_drop(h->held);
+}
+
 int track_munmap(void *p, size_t n)
 {
-	uint32_t held = ledger_hold((uint64_t)p, n);
+	struct hold h = {.start = (uint64_t)p, .bytes = n};
 	int result, before;
 
 	goarena_forget((uint64_t)p, (uint64_t)p + n);
+	recstack_run_anyhow(hold_here, &h);
 	result = real.munmap(p, n);
 	before = errno;
-	if (result)
-		ledger_restore(held);
-	else
-		ledger_drop(held);
+	h.failed = result != 0;
+	if (h.held)
+		recstack_run_anyhow(settle_here, &h);
 	errno = before;
 	return result;
 }
 
+struct protection {
+	uint64_t start, bytes, caller;
+	bool usable;
+};
+
+static void note_protection_here(void *protection, const struct regs *host)
+{
+	const struct protection *p = protection;
+	uint32_t site = 0;
+
+	if (p->usable && ledger_wants_site(p->start, p->bytes))
+		site = track_map_site(host, p->bytes, ORIGIN_MMAP, (uint64_t)real.mprotect,
+				      p->caller);
+	ledger_protect(p->start, p->bytes, p->usable, site);
+}
+
 int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
 {
-	uint32_t site = 0;
+	struct protection protection = {(uint64_t)p, n, caller, prot_usable(prot)};
 	int result, before;
 
 	if (!(prot & PROT_READ))
@@ -218,92 +293,111 @@ int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
 	before = errno;
 	if (result)
 		return result;
-	if (prot_usable(prot) && ledger_wants_site((uint64_t)p, n))
-		site = track_map_site(n, ORIGIN_MMAP, (uint64_t)real.mprotect, caller);
-	ledger_protect((uint64_t)p, n, prot_usable(prot), site);
+	run(note_protection_here, &protection);
 	errno = before;
 	return result;
 }
 
 /* ---- mremap ----------------------------------------------------------- */
 
-static uint32_t remap_site(const struct ledger_range *was, size_t bytes, uint64_t caller)
+/* One call, as the kernel did it. */
+struct remap {
+	uint64_t from, to, caller;
+	size_t old, new;
+	uint32_t held;
+	bool stays;    /* MREMAP_DONTUNMAP */
+	bool is_known; /* was is what lay there */
+	struct ledger_range was;
+};
+
+static uint32_t remap_site(const struct remap *r, const struct regs *host)
 {
-	if (was->flags & LEDGER_FILE)
-		return was->site;
-	if (was->kind != LEDGER_C)
+	if (r->was.flags & LEDGER_FILE)
+		return r->was.site;
+	if (r->was.kind != LEDGER_C)
 		return 0;
-	return track_map_site(bytes, ORIGIN_MMAP, (uint64_t)real.mremap, caller);
+	return track_map_site(host, r->new, ORIGIN_MMAP, (uint64_t)real.mremap, r->caller);
 }
 
-/* A new mapping at `to`, like the one it came from but for who made it. */
-static void map_like(const struct ledger_range *was, uint64_t to, size_t bytes, uint64_t caller)
+/* A new mapping, like the one it came from but for who made it. */
+static void map_like(const struct remap *r, const struct regs *host)
 {
-	struct ledger_range range = *was;
+	struct ledger_range range = r->was;
 
-	range.site = remap_site(was, bytes, caller);
-	range.start = to;
-	range.end = to + bytes;
+	range.site = remap_site(r, host);
+	range.start = r->to;
+	range.end = r->to + r->new;
 	range.tick = live_tick_now();
 	ledger_map(&range);
 }
 
-/* One call, as the kernel did it. */
-struct remap {
-	uint64_t from, to;
-	size_t old, new;
-	bool stays; /* MREMAP_DONTUNMAP */
-};
+static void find_here(void *remap, const struct regs *host)
+{
+	struct remap *r = remap;
+
+	(void)host;
+	r->is_known = ledger_find(r->from, &r->was);
+	r->held = r->stays || r->old == 0 ? 0 : ledger_hold(r->from, r->old);
+}
 
 /* old = 0 maps once more what is shared; the kernel grows only what is one mapping. */
-static void remapped(const struct remap *r, const struct ledger_range *was, uint32_t held,
-		     uint64_t caller)
+static void remapped_here(void *remap, const struct regs *host)
 {
-	if (was && r->stays)
-		ledger_duplicate(r->from, r->to, r->new, remap_site(was, r->new, caller));
-	else if (was && r->new > r->old)
-		map_like(was, r->to, r->new, caller);
+	const struct remap *r = remap;
+
+	if (r->to == (uint64_t)MAP_FAILED)
+		return ledger_restore(r->held);
+	if (r->is_known && r->stays)
+		ledger_duplicate(r->from, r->to, r->new, remap_site(r, host));
+	else if (r->is_known && r->new > r->old)
+		map_like(r, host);
 	else
-		return ledger_move(held, r->from, r->to, r->new);
-	ledger_drop(held);
+		return ledger_move(r->held, r->from, r->to, r->new);
+	ledger_drop(r->held);
 }
 
 void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_t caller)
 {
-	struct remap r = {
-		.from = (uint64_t)p, .old = old, .new = new, .stays = flags &MREMAP_DONTUNMAP};
-	struct ledger_range was;
-	bool is_known = ledger_find(r.from, &was);
-	uint32_t held = r.stays || old == 0 ? 0 : ledger_hold(r.from, old);
+	struct remap r = {.from = (uint64_t)p,
+			  .caller = caller,
+			  .old = old,
+			  .new = new,
+			  .stays = flags &MREMAP_DONTUNMAP};
 	void *got;
 	int before;
 
+	recstack_run_anyhow(find_here, &r);
 	goarena_forget((uint64_t)p, (uint64_t)p + old);
 	if (flags & MREMAP_FIXED)
 		goarena_forget((uint64_t)to, (uint64_t)to + new);
 	got = real.mremap(p, old, new, flags, to);
 	before = errno;
 	r.to = (uint64_t)got;
-	if (got == MAP_FAILED)
-		ledger_restore(held);
-	else
-		remapped(&r, is_known ? &was : NULL, held, caller);
+	recstack_run_anyhow(remapped_here, &r);
 	errno = before;
 	return got;
 }
 
 /* ---- sbrk, brk -------------------------------------------------------- */
 
+/* The end of the program's data, as it moved. */
+struct brk_move {
+	uint64_t from, to, leaf, caller;
+	struct hold hold;
+};
+
 /* A page that the old end lies in stays with whoever had it. */
-static void brk_grew(uint64_t from, uint64_t to, uint64_t leaf, uint64_t caller)
+static void brk_grew_here(void *move, const struct regs *host)
 {
-	struct call call = {.size = to - from,
-			    .leaf = leaf,
-			    .caller = caller,
+	const struct brk_move *m = move;
+	struct call call = {.host = host,
+			    .size = m->to - m->from,
+			    .leaf = m->leaf,
+			    .caller = m->caller,
 			    .origin = ORIGIN_MMAP,
 			    .usable = true};
-	struct ledger_range range = {.start = ALIGN_UP(from, (uint64_t)PAGE_BYTES),
-				     .end = ALIGN_UP(to, (uint64_t)PAGE_BYTES),
+	struct ledger_range range = {.start = ALIGN_UP(m->from, (uint64_t)PAGE_BYTES),
+				     .end = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES),
 				     .tick = live_tick_now(),
 				     .flags = LEDGER_USABLE};
 	struct maker maker;
@@ -316,42 +410,57 @@ static void brk_grew(uint64_t from, uint64_t to, uint64_t leaf, uint64_t caller)
 	ledger_map(&range);
 }
 
-static uint32_t brk_hold(uint64_t to, uint64_t from)
+/* What is about to be given back. */
+static void brk_hold(struct brk_move *m)
 {
-	uint64_t start = ALIGN_UP(to, (uint64_t)PAGE_BYTES);
-	return start < from ? ledger_hold(start, from - start) : 0;
+	uint64_t start = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES);
+
+	if (start >= m->from)
+		return;
+	m->hold = (struct hold){.start = start, .bytes = m->from - start};
+	recstack_run_anyhow(hold_here, &m->hold);
+}
+
+/* The call has been made. */
+static void brk_moved(struct brk_move *m, bool failed)
+{
+	int before = errno;
+
+	m->hold.failed = failed;
+	if (m->hold.held)
+		recstack_run_anyhow(settle_here, &m->hold);
+	if (!failed && m->to > m->from)
+		run(brk_grew_here, m);
+	errno = before;
 }
 
 void *track_sbrk(intptr_t increment, uint64_t caller)
 {
-	uint64_t end = increment < 0 ? (uint64_t)real.sbrk(0) : 0;
-	uint32_t held = increment < 0 ? brk_hold(end + (uint64_t)increment, end) : 0;
-	void *was = real.sbrk(increment);
-	int before = errno;
+	struct brk_move m = {.leaf = (uint64_t)real.sbrk, .caller = caller};
+	void *was;
 
-	if (was == (void *)-1)
-		ledger_restore(held);
-	else if (increment < 0)
-		ledger_drop(held);
-	else
-		brk_grew((uint64_t)was, (uint64_t)was + (uint64_t)increment, (uint64_t)real.sbrk,
-			 caller);
-	errno = before;
+	if (increment < 0) {
+		m.from = (uint64_t)real.sbrk(0);
+		m.to = m.from + (uint64_t)increment;
+		brk_hold(&m);
+	}
+	was = real.sbrk(increment);
+	m.from = (uint64_t)was;
+	m.to = m.from + (uint64_t)increment;
+	brk_moved(&m, was == (void *)-1);
 	return was;
 }
 
 int track_brk(void *to, uint64_t caller)
 {
-	uint64_t was = (uint64_t)real.sbrk(0);
-	uint32_t held = brk_hold((uint64_t)to, was);
-	int result = real.brk(to), before = errno;
+	struct brk_move m = {.from = (uint64_t)real.sbrk(0),
+			     .to = (uint64_t)to,
+			     .leaf = (uint64_t)real.brk,
+			     .caller = caller};
+	int result;
 
-	if (result)
-		ledger_restore(held);
-	else
-		ledger_drop(held);
-	if (!result && (uint64_t)to > was)
-		brk_grew(was, (uint64_t)to, (uint64_t)real.brk, caller);
-	errno = before;
+	brk_hold(&m);
+	result = real.brk(to);
+	brk_moved(&m, result != 0);
 	return result;
 }

@@ -13,6 +13,8 @@
 #include <link.h>
 
 #include "lock.h"
+#include "recstack.h"
+#include "sys.h"
 
 #define PLACES        64
 #define ADDRESSES_END (UINT64_C(1) << 47)
@@ -181,26 +183,29 @@ static int note_count(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-/*
- * The loader's own list: unwind_c.c answers dl_iterate_phdr in its place where
- * the loader's lock may not be taken.  Here it may: dlclose takes it as well.
- */
-int __real_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
-
-static void add_all_gone(struct loaded *before)
+/* The loader's lock, which dl_iterate_phdr takes, dlclose takes as well. */
+static void add_all_gone_here(void *loaded, const struct regs *host)
 {
+	struct loaded *before = loaded;
 	unsigned long long now = before->unloaded;
 
-	__real_dl_iterate_phdr(note_count, &now);
+	(void)host;
+	dl_iterate_phdr(note_count, &now);
 	if (now == before->unloaded)
 		return;
 	if (!before->list || before->count > before->room) {
 		unloads_add(0, ADDRESSES_END); /* we could not look: nothing is certain */
 		return;
 	}
-	__real_dl_iterate_phdr(add_gone, before);
+	dl_iterate_phdr(add_gone, before);
 	for (; before->next < before->count; before->next++)
 		unloads_add(before->list[before->next].start, before->list[before->next].end);
+}
+
+static void note_all_loaded_here(void *loaded, const struct regs *host)
+{
+	(void)host;
+	dl_iterate_phdr(note_loaded, loaded);
 }
 
 int unloads_watch(int (*close)(void *handle), void *handle)
@@ -209,10 +214,10 @@ int unloads_watch(int (*close)(void *handle), void *handle)
 	int result, error;
 
 	before.room = before.list ? LOADED_MAX : 0;
-	__real_dl_iterate_phdr(note_loaded, &before);
+	recstack_run_anyhow(note_all_loaded_here, &before);
 	result = close(handle);
 	error = errno;
-	add_all_gone(&before);
+	recstack_run_anyhow(add_all_gone_here, &before);
 	if (before.list)
 		sys_unmap(before.list, LOADED_MAX * sizeof *before.list);
 	errno = error;

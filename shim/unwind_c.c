@@ -3,27 +3,81 @@
 
 #include <assert.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
-#include <libunwind.h>
-#include <setjmp.h>
 #include <string.h>
 
 #include "cfi.h"
 #include "fde.h"
 #include "gomodules.h"
 #include "gosym.h"
+#include "lock.h"
 #include "region.h"
 #include "sys.h"
 
 static_assert(sizeof(struct place) == 32, "two places a cache line");
-static_assert(CFI_REGISTERS == COUNT_OF(((struct place *)0)->saved), "one slot a register");
+static_assert(CFI_SAVED == COUNT_OF(((struct place *)0)->saved), "one slot a register");
 
 #define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* one C frame; more is a broken chain */
 
-/* What libunwind takes of the stack: 6 KiB were measured. */
-#define UNWINDER_STACK_BYTES (12 * KIB)
+/* ---- modules are not unloaded while they are read ------------------------ */
 
-/* ---- the loader's answer without the loader's lock --------------------- */
+static uint32_t readers, unloaders;
+
+/* Counts unloadings of code: what a place says holds for one of them. */
+static uint32_t generation;
+
+void unwind_c_forget(void)
+{
+	ADD(&generation, 1);
+}
+
+static void end_reading(void)
+{
+	__atomic_fetch_sub(&readers, 1, __ATOMIC_RELEASE);
+}
+
+/* False: an unloading is under way.  Each side says so before it looks at the other. */
+static bool begin_reading(void)
+{
+	__atomic_fetch_add(&readers, 1, __ATOMIC_SEQ_CST);
+	if (likely(!__atomic_load_n(&unloaders, __ATOMIC_SEQ_CST)))
+		return true;
+	end_reading();
+	return false;
+}
+
+/* A reader needs microseconds, unless its thread was preempted, or ended in the middle. */
+#define WAIT_NS   1000000
+#define MAX_WAITS 100
+
+void unwind_c_unload_begins(void)
+{
+	static const struct timespec moment = {.tv_nsec = WAIT_NS};
+	uint32_t reading;
+
+	__atomic_fetch_add(&unloaders, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < MAX_WAITS; i++) {
+		reading = __atomic_load_n(&readers, __ATOMIC_SEQ_CST);
+		if (!reading)
+			return;
+		sys_call(futex, &readers, FUTEX_WAIT, reading, &moment);
+	}
+}
+
+void unwind_c_unload_ends(void)
+{
+	unwind_c_forget();
+	__atomic_fetch_sub(&unloaders, 1, __ATOMIC_RELEASE);
+}
+
+void unwind_c_after_fork_in_child(void)
+{
+	STORE(&readers, 0);
+	STORE(&unloaders, 0);
+}
+
+/* ---- a module's tables --------------------------------------------------- */
 
 /* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
 static int (*find_object)(void *address, struct dl_find_object *result);
@@ -35,206 +89,98 @@ void unwind_c_init(void)
 		dlerror(); /* ours to hear, not the host's */
 }
 
-int __real_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
-int __wrap_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data);
-void __wrap_abort(void) __attribute__((noreturn));
-void __wrap___assert_fail(const char *, const char *, unsigned, const char *)
-	__attribute__((noreturn));
-char *__wrap_getenv(const char *name);
-
-/* State of a call into libunwind by this thread. */
-struct unwinder_call {
-	void *escape[5]; /* __builtin_setjmp: where abort() ends up */
-	uint64_t pc;     /* looked up */
-	bool active;
+/* The module that pc lies in. */
+struct module {
+	const ElfW(Phdr) * headers;
+	size_t count;
+	uint64_t bias;
+	uint64_t table; /* .eh_frame_hdr; 0: none */
 };
-static __thread struct unwinder_call unwinder __attribute__((tls_model("initial-exec")));
 
-/* libunwind prints when certain variables are set; the shim prints nothing. */
-char *__wrap_getenv(const char *name)
+/* The readable segment that address lies in; false: none. */
+static bool segment_of(const struct module *m, uint64_t address, uint64_t *start, uint64_t *end)
 {
-	(void)name;
-	return NULL;
+	for (size_t i = 0; i < m->count; i++) {
+		const ElfW(Phdr) *p = &m->headers[i];
+		*start = m->bias + p->p_vaddr;
+		*end = *start + p->p_filesz;
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_R) && address >= *start &&
+		    address < *end)
+			return true;
+	}
+	return false;
 }
 
-/*
- * libunwind ends the process on tables it does not like.  Here it ends the
- * walk.  No lock is held at that point: the loader's is never taken (below),
- * and libunwind's own is only read-locked around its cache of registered FDEs,
- * which has no entries.
- */
-static void __attribute__((noreturn)) escape_unwinder(void)
+/* By the program headers in its first page, where every linker puts them. */
+static bool module_of_object(const struct dl_find_object *object, struct module *out)
 {
-	if (unwinder.active)
-		__builtin_longjmp(unwinder.escape, 1);
-	/* Some other library of ours, on the server's thread: it stops, the host does not. */
-	for (;;)
-		sys_call(pause);
-}
+	const ElfW(Ehdr) *header = object->dlfo_map_start;
 
-void __wrap_abort(void)
-{
-	escape_unwinder();
-}
-
-void __wrap___assert_fail(const char *expression, const char *file, unsigned line,
-			  const char *function)
-{
-	(void)expression;
-	(void)file;
-	(void)line;
-	(void)function;
-	escape_unwinder();
-}
-
-/* The program headers of the module that holds the pc in question, from its own memory. */
-static bool describe_module(struct dl_phdr_info *info)
-{
-	struct dl_find_object found;
-	const ElfW(Ehdr) * header;
-
-	if (find_object((void *)unwinder.pc, &found) != 0)
-		return false;
-	header = found.dlfo_map_start;
-	if (!sys_readable(header) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    header->e_phentsize != sizeof(ElfW(Phdr)) ||
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff % 8 ||
 	    header->e_phoff + (uint64_t)header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
 		return false;
-	*info = (struct dl_phdr_info){
-		.dlpi_addr = found.dlfo_link_map->l_addr,
-		.dlpi_name = found.dlfo_link_map->l_name,
-		.dlpi_phdr = (const void *)((const char *)header + header->e_phoff),
-		.dlpi_phnum = header->e_phnum,
-	};
-	return true;
+	*out = (struct module){.headers = (const void *)((const char *)header + header->e_phoff),
+			       .count = header->e_phnum,
+			       .table = (uint64_t)object->dlfo_eh_frame};
+	for (size_t i = 0; i < out->count; i++)
+		if (out->headers[i].p_type == PT_LOAD) {
+			out->bias = (uint64_t)header -
+				    (out->headers[i].p_vaddr & ~(uint64_t)(PAGE_BYTES - 1));
+			return true;
+		}
+	return false;
 }
 
-int __wrap_dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data)
+struct module_search {
+	uint64_t pc;
+	struct module *out;
+};
+
+static int module_of_headers(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	struct dl_phdr_info info;
+	struct module_search *search = arg;
+	struct module m = {info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, 0};
+	uint64_t start, end;
+
+	(void)size;
+	if (!segment_of(&m, search->pc, &start, &end))
+		return 0;
+	for (size_t i = 0; i < m.count; i++)
+		if (m.headers[i].p_type == PT_GNU_EH_FRAME)
+			m.table = m.bias + m.headers[i].p_vaddr;
+	*search->out = m;
+	return 1;
+}
+
+static bool find_module(uint64_t pc, struct module *out)
+{
+	struct dl_find_object object;
+	struct module_search search = {pc, out};
 
 	if (!find_object)
-		return __real_dl_iterate_phdr(callback, data);
-	return describe_module(&info) ? callback(&info, sizeof info, data) : 0;
+		return dl_iterate_phdr(module_of_headers, &search) == 1;
+	return find_object((void *)pc, &object) == 0 && module_of_object(&object, out);
 }
 
-/* ---- libunwind, fenced ------------------------------------------------- */
-
-static void context_of_regs(unw_context_t *context, const struct regs *regs)
+/* The FDE that covers pc, 0 where there is none; *failed where it does not decode. */
+static uint64_t find_fde(const struct module *m, uint64_t pc, struct fde_module *tables,
+			 bool *failed)
 {
-	/* The order of libunwind's own unw_getcontext on x86_64: rax rbx rcx rdx rdi rsi rbp rsp
-	 * r8-r15 rip. */
-	memset(context, 0, sizeof *context);
-	context->data[1] = regs->bx;
-	context->data[6] = regs->bp;
-	context->data[7] = regs->sp;
-	context->data[12] = regs->r12;
-	context->data[13] = regs->r13;
-	context->data[14] = regs->r14;
-	context->data[15] = regs->r15;
-	context->data[16] = regs->ip;
-}
-
-static void regs_of_cursor(unw_cursor_t *cursor, struct regs *regs)
-{
-	unw_get_reg(cursor, UNW_REG_IP, (unw_word_t *)&regs->ip);
-	unw_get_reg(cursor, UNW_REG_SP, (unw_word_t *)&regs->sp);
-	unw_get_reg(cursor, UNW_X86_64_RBP, (unw_word_t *)&regs->bp);
-	unw_get_reg(cursor, UNW_X86_64_RBX, (unw_word_t *)&regs->bx);
-	unw_get_reg(cursor, UNW_X86_64_R12, (unw_word_t *)&regs->r12);
-	unw_get_reg(cursor, UNW_X86_64_R13, (unw_word_t *)&regs->r13);
-	unw_get_reg(cursor, UNW_X86_64_R14, (unw_word_t *)&regs->r14);
-	unw_get_reg(cursor, UNW_X86_64_R15, (unw_word_t *)&regs->r15);
-}
-
-/* The FDE that covers pc, 0 where there is none; *failed when libunwind gave up. */
-static uint64_t __attribute__((noinline)) find_fde_by_unwinder(uint64_t pc, bool *failed)
-{
-	unw_context_t context;
-	unw_cursor_t cursor;
-	unw_proc_info_t info;
-	struct regs regs = {.ip = pc};
-	volatile uint64_t fde = 0;
-
-	*failed = true;
-	context_of_regs(&context, &regs);
-	unwinder.pc = pc;
-	unwinder.active = true;
-	if (__builtin_setjmp(unwinder.escape) == 0) {
-		unw_init_local(&cursor, &context);
-		if (unw_get_proc_info(&cursor, &info) == UNW_ESUCCESS)
-			fde = info.unwind_info;
-		*failed = false;
-	}
-	unwinder.active = false;
-	return fde;
-}
-
-/* The same, of the module's table, of which only what fits the module is believed. */
-static uint64_t find_fde(uint64_t pc, bool *failed)
-{
-	struct dl_find_object found;
-	struct fde_module module;
 	uint64_t fde;
 	int covers;
 
-	if (!find_object)
-		return find_fde_by_unwinder(pc, failed);
 	*failed = false;
-	if (find_object((void *)pc, &found) != 0)
+	tables->table = m->table;
+	if (!m->table || !segment_of(m, m->table, &tables->start, &tables->end))
 		return 0;
-	module = (struct fde_module){.table = (uint64_t)found.dlfo_eh_frame,
-				     .start = (uint64_t)found.dlfo_map_start,
-				     .end = (uint64_t)found.dlfo_map_end};
-	fde = fde_find(&module, pc);
-	covers = fde ? cfi_covers(fde, pc) : 0;
+	fde = fde_find(tables, pc);
+	covers = fde ? cfi_covers(tables, fde, pc) : 0;
 	*failed = covers < 0;
 	return covers > 0 ? fde : 0;
 }
 
-/* One frame by libunwind.  Its reads are unchecked: the frame must lie in readable memory. */
-static int __attribute__((noinline))
-step_by_unwinder(struct memory *memory, uint64_t pc, struct regs *regs)
-{
-	unw_context_t context;
-	unw_cursor_t cursor;
-	struct regs caller;
-	uint64_t word;
-	volatile int result = CAPTURE_UNWINDER;
-
-	if (!memory_has_stack(UNWINDER_STACK_BYTES))
-		return CAPTURE_UNWINDER;
-	if (!memory_read(memory, regs->sp, &word) || !memory_read(memory, regs->bp & ~7ul, &word))
-		return CAPTURE_BAD_STACK;
-	context_of_regs(&context, regs);
-	context.data[16] = pc;
-	unwinder.pc = pc;
-	unwinder.active = true;
-	if (__builtin_setjmp(unwinder.escape) == 0) {
-		unw_init_local(&cursor, &context);
-		/* 0 is "no information on the caller", which is then ours to find. */
-		if (unw_step(&cursor) >= 0) {
-			regs_of_cursor(&cursor, &caller);
-			result = 0;
-		}
-	}
-	unwinder.active = false;
-	if (result == 0 && (caller.sp <= regs->sp || caller.sp - regs->sp > MAX_FRAME_BYTES))
-		return CAPTURE_BAD_STACK;
-	if (result == 0)
-		*regs = caller;
-	return result;
-}
-
 /* ---- what stands at a pc ----------------------------------------------- */
-
-/* Counts unloadings of code: what a place says holds for one of them. */
-static uint16_t generation;
-
-void unwind_c_forget(void)
-{
-	ADD(&generation, 1);
-}
 
 /* Go's text is the program's: it is never unloaded. */
 static bool is_current(const struct place *place)
@@ -243,45 +189,52 @@ static bool is_current(const struct place *place)
 }
 
 /* mov $15,%rax; syscall: what the kernel returns to from a signal handler. */
-static bool is_sigreturn(uint64_t pc)
+static bool is_sigreturn(const struct module *m, uint64_t pc)
 {
 	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	uint64_t start, end;
 
 	/* The frame's "return address" is the first instruction; we may look from one byte before.
 	 */
+	if (!segment_of(m, pc, &start, &end) || end - pc <= sizeof code)
+		return false;
 	return memcmp((const void *)pc, code, sizeof code) == 0 ||
 	       memcmp((const void *)(pc + 1), code, sizeof code) == 0;
 }
 
-static void place_c(struct place *place, uint64_t pc)
+static void set_row(struct place *place, const struct cfi_row *row)
 {
+	place->kind = PLACE_C;
+	place->cfa_register = row->cfa_register;
+	place->cfa_offset = row->cfa_offset;
+	place->return_address = row->return_address;
+	memcpy(place->saved, row->saved, sizeof row->saved);
+}
+
+static void place_in_module(struct place *place, const struct module *m, uint64_t pc)
+{
+	struct fde_module tables;
 	struct cfi_row row;
 	bool failed;
-	uint64_t fde = find_fde(pc, &failed);
+	uint64_t fde = find_fde(m, pc, &tables, &failed);
 
 	if (fde == 0) {
 		/* One byte before a trampoline lies no FDE of its: ask for the next byte too. */
-		fde = find_fde(pc + 1, &failed);
-		if (fde == 0 || cfi_compile(fde, pc + 1, &row) != CFI_SIGNAL) {
-			place->kind = failed ? PLACE_C_BAD_CFI : PLACE_C_NO_CFI;
-			return;
-		}
-		place->kind = PLACE_C_SIGNAL;
+		fde = find_fde(m, pc + 1, &tables, &failed);
+		place->kind = failed ? PLACE_C_BAD_CFI : PLACE_C_NO_CFI;
+		if (fde && cfi_compile(&tables, fde, pc + 1, &row) == CFI_SIGNAL)
+			place->kind = PLACE_C_SIGNAL;
 		return;
 	}
-	switch (cfi_compile(fde, pc, &row)) {
+	switch (cfi_compile(&tables, fde, pc, &row)) {
 	case CFI_ROW:
-		place->kind = PLACE_C;
-		place->cfa_register = row.cfa_register;
-		place->cfa_offset = row.cfa_offset;
-		place->return_address = row.return_address;
-		memcpy(place->saved, row.saved, sizeof row.saved);
+		set_row(place, &row);
 		return;
 	case CFI_ROOT:
 		place->kind = PLACE_C_ROOT;
 		return;
 	case CFI_SIGNAL:
-		place->kind = is_sigreturn(pc) ? PLACE_C_SIGNAL : PLACE_C_COMPLEX;
+		place->kind = is_sigreturn(m, pc) ? PLACE_C_SIGNAL : PLACE_C_COMPLEX;
 		return;
 	case CFI_COMPLEX:
 		place->kind = PLACE_C_COMPLEX;
@@ -290,6 +243,22 @@ static void place_c(struct place *place, uint64_t pc)
 		place->kind = PLACE_C_BAD_CFI;
 		return;
 	}
+}
+
+/* PLACE_UNKNOWN: not to be looked up now. */
+static void place_c(struct place *place, uint64_t pc)
+{
+	struct module m;
+
+	if (!begin_reading())
+		return;
+	place->kind = PLACE_C_NO_CFI;
+	if (find_module(pc, &m))
+		place_in_module(place, &m, pc);
+	/* Code that no table describes may be that of a plugin, which nothing has told of. */
+	if (place->kind == PLACE_C_NO_CFI && gomodules_look(pc))
+		unwind_c_forget();
+	end_reading();
 }
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
@@ -326,9 +295,6 @@ static void place_look_up(struct place *place, uint64_t pc)
 	*place = (struct place){.pc = pc, .generation = LOAD(&generation)};
 	if (!gosym_in_text(pc))
 		place_c(place, pc);
-	/* Code that no table describes may be that of a plugin, which nothing has told of. */
-	if (place->kind == PLACE_C_NO_CFI && gomodules_look(pc))
-		unwind_c_forget();
 	if (!gosym_in_text(pc))
 		return;
 	if (gosym_find(pc, &function))
@@ -450,25 +416,12 @@ struct place unwind_c_place(uint64_t pc)
 	if (cache_get(pc, &place))
 		return place;
 	place_look_up(&place, pc);
-	cache_put(&place);
+	if (likely(place.kind != PLACE_UNKNOWN))
+		cache_put(&place);
 	return place;
 }
 
 /* ---- stepping ---------------------------------------------------------- */
-
-static uint64_t *register_at(struct regs *regs, unsigned r)
-{
-	switch (r) {
-	case CFI_BX:
-		return &regs->bx;
-	case CFI_BP:
-		return &regs->bp;
-	case CFI_SP:
-		return &regs->sp;
-	default:
-		return &regs->r12 + (r - CFI_R12);
-	}
-}
 
 static int step_by_row(struct memory *memory, const struct place *place, struct regs *regs)
 {
@@ -478,16 +431,16 @@ static int step_by_row(struct memory *memory, const struct place *place, struct 
 	/* The cache lies in the region, and that a host may have written over. */
 	if (place->cfa_register >= CFI_REGISTERS)
 		return CAPTURE_BAD_CFI;
-	cfa = *register_at(regs, place->cfa_register) + (uint64_t)(int64_t)place->cfa_offset;
+	cfa = *cfi_register_in(regs, place->cfa_register) + (uint64_t)(int64_t)place->cfa_offset;
 	if (cfa <= regs->sp || cfa - regs->sp > MAX_FRAME_BYTES)
 		return CAPTURE_BAD_STACK;
 	caller.sp = cfa;
 	if (!memory_read(memory, cfa + (uint64_t)(8 * place->return_address), &caller.ip))
 		return CAPTURE_BAD_STACK;
-	for (unsigned r = 0; r < CFI_REGISTERS; r++)
+	for (unsigned r = 0; r < CFI_SAVED; r++)
 		if (place->saved[r] != CFI_SAME &&
 		    !memory_read(memory, cfa + (uint64_t)(8 * (int64_t)place->saved[r]),
-				 register_at(&caller, r)))
+				 cfi_register_in(&caller, r)))
 			return CAPTURE_BAD_STACK;
 	*regs = caller;
 	return 0;
@@ -513,7 +466,46 @@ static int step_over_signal(struct memory *memory, struct regs *regs)
 	    !memory_read(memory, gregs + 8 * 16, &interrupted.ip))
 		return CAPTURE_BAD_STACK;
 	*regs = interrupted;
+	memory_go_on_at(memory, interrupted.sp);
 	return 0;
+}
+
+static int step_in_module(struct memory *memory, const struct module *m, uint64_t pc,
+			  struct regs *regs, bool *exact)
+{
+	struct fde_module tables;
+	struct regs caller = *regs;
+	bool failed;
+	uint64_t fde = find_fde(m, pc, &tables, &failed);
+
+	if (!fde)
+		return failed ? CAPTURE_BAD_CFI : CAPTURE_NO_CFI;
+	switch (cfi_step(&tables, fde, pc, memory, &caller, exact)) {
+	case CFI_ROW:
+		break;
+	case CFI_ROOT:
+		caller.ip = 0; /* which ends the walk */
+		break;
+	default:
+		return CAPTURE_BAD_STACK;
+	}
+	if (caller.ip && (caller.sp <= regs->sp || caller.sp - regs->sp > MAX_FRAME_BYTES))
+		return CAPTURE_BAD_STACK;
+	*regs = caller;
+	return 0;
+}
+
+static int step_by_rules(struct memory *memory, uint64_t pc, struct regs *regs, bool *exact)
+{
+	struct module m;
+	int result = CAPTURE_NO_CFI;
+
+	if (!begin_reading())
+		return CAPTURE_UNWINDER;
+	if (find_module(pc, &m))
+		result = step_in_module(memory, &m, pc, regs, exact);
+	end_reading();
+	return result;
 }
 
 int unwind_c_step(struct memory *memory, const struct place *place, struct regs *regs, bool *exact)
@@ -526,9 +518,11 @@ int unwind_c_step(struct memory *memory, const struct place *place, struct regs 
 		*exact = true;
 		return step_over_signal(memory, regs);
 	case PLACE_C_COMPLEX:
-		return step_by_unwinder(memory, place->pc, regs);
+		return step_by_rules(memory, place->pc, regs, exact);
 	case PLACE_C_BAD_CFI:
 		return CAPTURE_BAD_CFI;
+	case PLACE_UNKNOWN:
+		return CAPTURE_UNWINDER;
 	default:
 		return CAPTURE_NO_CFI;
 	}

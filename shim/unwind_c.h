@@ -3,16 +3,16 @@
  *
  * For each pc seen the cache keeps 32 bytes: what kind of place it is, and for
  * C code with plain unwind information the row that leads to its caller.  A
- * stack of known addresses is walked without a lock, a search or a system call
- * other than memory.h's.
+ * stack of known addresses is walked without a lock, a search or a system call.
  *
  * A new pc's FDE is looked for in the table of its module (fde.h), which glibc's
- * lock-free _dl_find_object names (since 2.35; before, LLVM's libunwind finds the
- * FDE).  libunwind also steps the frames that a row cannot express.  It asks the
- * loader for modules through dl_iterate_phdr, whose lock another thread may hold
- * for as long as a library's constructors run: so that call is answered by us from
- * _dl_find_object too.  Where libunwind gives up by abort(), the stack ends there
- * and the host runs on.
+ * lock-free _dl_find_object names (since 2.35; before, dl_iterate_phdr, under a lock
+ * of the loader's that another thread may hold for a moment).  Frames that a row
+ * cannot express are stepped by cfi_step.
+ *
+ * A module's tables are read where they lie.  So that dlclose does not take them away
+ * meanwhile, it waits for who reads (a few microseconds); who comes while it runs does
+ * not read, and his stack ends there.
  */
 #ifndef CGOHEAP_UNWIND_C_H
 #define CGOHEAP_UNWIND_C_H
@@ -28,7 +28,7 @@ enum place_kind {
 	PLACE_C,          /* C with a row */
 	PLACE_C_ROOT,     /* nobody called this: start of a thread or process */
 	PLACE_C_SIGNAL,   /* the kernel's signal frame */
-	PLACE_C_COMPLEX,  /* C that only libunwind can step */
+	PLACE_C_COMPLEX,  /* C that cfi_step steps */
 	PLACE_C_NO_CFI,   /* no unwind information */
 	PLACE_C_BAD_CFI,  /* information that does not decode */
 	PLACE_C_IN_GO,    /* C inside Go's text (internal linking): no CFI by nature */
@@ -45,8 +45,8 @@ struct place {
 	uint8_t cfa_register;
 	int16_t return_address;
 	int32_t cfa_offset;
-	int16_t saved[7];    /* by enum cfi_register */
-	uint16_t generation; /* of the loaded code that it describes */
+	int16_t saved[6];    /* by enum cfi_register */
+	uint32_t generation; /* of the loaded code that it describes */
 };
 
 /*
@@ -56,8 +56,18 @@ struct place {
  */
 struct place unwind_c_place(uint64_t pc);
 
-/* Code was unloaded: what was remembered of any C address no longer holds.  Any thread. */
+/* What was remembered of any C address no longer holds.  Any thread. */
 void unwind_c_forget(void);
+
+/*
+ * Around what may unload code, on any thread, in pairs: in between tables are not read,
+ * and at the end all is forgotten.
+ */
+void unwind_c_unload_begins(void);
+void unwind_c_unload_ends(void);
+
+/* In a child of fork: what other threads were in the middle of is over. */
+void unwind_c_after_fork_in_child(void);
 
 /* Once, in the constructor. */
 void unwind_c_init(void);

@@ -1,9 +1,7 @@
 /* See unwind_go.h. */
 #include "unwind_go.h"
 
-#include <elf.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "gomodules.h"
 #include "gosym.h"
@@ -56,27 +54,15 @@ static bool read_current(struct memory *memory, uint64_t g, struct go_cursor *c)
 	       read_stack(memory, curg, &c->stack) && (c->g = curg);
 }
 
-/* Bytes of thread-local storage of the executable; Go's g is among them, mostly alone. */
-static uint64_t tls_bytes(void)
-{
-	const Elf64_Phdr *phdr = (const void *)getauxval(AT_PHDR);
-	size_t count = getauxval(AT_PHNUM);
-
-	for (size_t i = 0; phdr && i < count; i++)
-		if (phdr[i].p_type == PT_TLS)
-			return ALIGN_UP(phdr[i].p_memsz, phdr[i].p_align ? phdr[i].p_align : 1);
-	return 0;
-}
-
 /*
  * Where below the thread pointer this program keeps g: found once, by looking
- * through the executable's TLS block for a word that is a g with a goroutine.
+ * through static TLS, the executable's first, for a word that is a g with a goroutine.
  * 0: not found, after a few threads in vain not searched for any more.
  */
 static uint64_t find_g_offset(struct memory *memory, struct go_cursor *c)
 {
 	static uint32_t searches;
-	uint64_t tp = arch_thread_pointer(), bytes = tls_bytes(), g;
+	uint64_t tp = arch_thread_pointer(), bytes = memory_tls_bytes(), g;
 
 	if (ADD(&searches, 1) >= MAX_G_SEARCHES)
 		return 0;
@@ -112,10 +98,12 @@ static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 	const struct gomodule *module = c->module;
 	uint64_t g;
 
-	for (uint32_t i = 0; i < module->tls_count; i++)
-		if (memory_read(memory, arch_thread_pointer() - module->tls[i], &g) && g != 0 &&
-		    read_current(memory, g, c))
+	for (uint32_t i = 0; i < module->tls_count; i++) {
+		/* Every thread has it: the module's code reads it without asking. */
+		g = LOAD((const uint64_t *)(arch_thread_pointer() - (module->tls[i] & ~7ul)));
+		if (g != 0 && read_current(memory, g, c))
 			return true;
+	}
 	return module->tls_count == 0 && current_of_program(memory, c);
 }
 
@@ -127,6 +115,7 @@ static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
 {
 	if (!read_stack(memory, g, &out->stack) || depth >= out->stack.hi - out->stack.lo)
 		return false;
+	memory_on_goroutine(memory, out->stack.lo, out->stack.hi);
 	out->g = g;
 	out->record = out->stack.hi - depth;
 	return true;
@@ -179,7 +168,7 @@ bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out,
 {
 	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
 		uint8_t kind;
-		if (!memory_read(memory, sp, pc))
+		if (!memory_is_stack(memory, sp) || !memory_read(memory, sp, pc))
 			return false;
 		if (!gosym_in_text(*pc - 1))
 			continue;
@@ -227,7 +216,8 @@ static bool may_follow(struct memory *memory, struct go_cursor *c, uint64_t next
 	if (on_thread(c, next) && (on_goroutine(c, c->record) || next > c->record))
 		return true;
 	/* From g0 to a goroutine not known yet (systemstack). */
-	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
+	return c->stack.hi == 0 && current_goroutine(memory, c) &&
+	       memory_on_goroutine(memory, c->stack.lo, c->stack.hi) && on_goroutine(c, next);
 }
 
 /*

@@ -39,11 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	start = (uint64_t)room() + ROOM - (count - 2);
 	memcpy((void *)start, bytes + 2, count - 2);
 	pc = start + bytes[1];
-	cfi_compile(start + bytes[0], pc, &row);
-	cfi_covers(start + bytes[0], pc);
 	module = (struct fde_module){start, (uint64_t)room(), (uint64_t)room() + ROOM};
+	cfi_compile(&module, start + bytes[0], pc, &row);
+	cfi_covers(&module, start + bytes[0], pc);
 	found = fde_find(&module, pc);
 	if (found)
-		cfi_compile(found, pc, &row);
+		cfi_compile(&module, found, pc, &row);
 	return 0;
 }

@@ -21,7 +21,10 @@
 
 #include "arch.h"
 #include "capture.h"
+#include "memory.h"
+#include "recstack.h"
 #include "region.h"
+#include "seccomp.h"
 #include "sys.h"
 
 extern const char __ehdr_start[], etext[];
@@ -184,46 +187,70 @@ static void test_signal_frame(void **state)
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
 }
 
+/* ---- stacks whose top is not known ---------------------------------------- */
+
 static ucontext_t home, elsewhere;
 
+/* More than the page that the walk begins on. */
 static void on_other_stack(void)
 {
-	take();
+	static const char byte;
+
+	depth_wanted = 60;
+	search(&byte, &byte, 1, 1, recurse);
 	swapcontext(&elsewhere, &home);
 }
 
-/* A coroutine's stack: no thread's, unmapped above. Whatever comes out, it must come out. */
-static void test_small_foreign_stack(void **state)
+/* A coroutine's stack: no thread's, unmapped above; makecontext's last function has no CFI. */
+static void capture_on_coroutine(char *stack, size_t bytes)
 {
-	size_t bytes = 16 * KIB;
-	char *stack = mmap(NULL, bytes + PAGE_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	(void)state;
-	assert_ptr_not_equal(stack, MAP_FAILED);
-	mprotect(stack + bytes, PAGE_BYTES, PROT_NONE);
 	getcontext(&elsewhere);
 	elsewhere.uc_stack.ss_sp = stack;
 	elsewhere.uc_stack.ss_size = bytes;
 	elsewhere.uc_link = &home;
 	makecontext(&elsewhere, on_other_stack, 0);
 	swapcontext(&home, &elsewhere);
-	assert_true(captured.count >= 1);
-	assert_true(captured.end < CAPTURE_END_COUNT);
+}
+
+static void test_small_foreign_stack(void **state)
+{
+	size_t bytes = 32 * KIB;
+	char *stack = mmap(NULL, bytes + PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(stack, MAP_FAILED);
+	mprotect(stack + bytes, PAGE_BYTES, PROT_NONE);
+	for (int copies = 0; copies < 2; copies++) {
+		STORE(&seccomp_seen, copies ? SECCOMP_IS_NONE : SECCOMP_IS_FILTER);
+		capture_on_coroutine(stack, bytes);
+		assert_true(captured.count >= 2);
+		assert_int_equal(captured.end, copies ? CAPTURE_NO_CFI : CAPTURE_BAD_STACK);
+		if (copies)
+			assert_captured_as_expected();
+	}
+	STORE(&seccomp_seen, SECCOMP_IS_UNKNOWN);
 	munmap(stack, bytes + PAGE_BYTES);
 }
 
+static void take_here(void *unused, const struct regs *host)
+{
+	(void)unused;
+	capture_stack(&captured, host, 0x1000);
+}
+
+static bool had_recording_stack;
+static char *handler_ran_at;
+
 static void capture_in_handler(int signal)
 {
-	struct regs regs;
-
 	(void)signal;
-	arch_get_regs(&regs);
-	capture_stack(&captured, &regs, 0x1000);
+	handler_ran_at = __builtin_frame_address(0);
+	had_recording_stack = recstack_run(take_here, NULL);
 }
 
 /* Below a handler's own stack lies whatever the program has there. */
-static void test_no_stack_left_to_walk_on(void **state)
+static void test_a_small_signal_stack_is_enough(void **state)
 {
 	size_t bytes = (size_t)sysconf(_SC_MINSIGSTKSZ) + KIB;
 	size_t pages = ALIGN_UP(bytes, PAGE_BYTES);
@@ -234,6 +261,8 @@ static void test_no_stack_left_to_walk_on(void **state)
 	struct sigaction action = {.sa_handler = capture_in_handler, .sa_flags = SA_ONSTACK};
 
 	(void)state;
+	if (IS_SANITIZED)
+		skip();
 	assert_ptr_not_equal(guard, MAP_FAILED);
 	assert_int_equal(mprotect(guard, PAGE_BYTES, PROT_NONE), 0);
 	capture_in_handler(0);
@@ -241,12 +270,120 @@ static void test_no_stack_left_to_walk_on(void **state)
 	assert_int_equal(sigaltstack(&own, NULL), 0);
 	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	raise(SIGUSR1);
-	assert_int_equal(captured.end, CAPTURE_SKIPPED);
-	assert_int_equal(captured.count, 1);
+	assert_true(handler_ran_at > guard && handler_ran_at < guard + PAGE_BYTES + pages);
+	assert_true(had_recording_stack);
+	assert_true(captured.end == CAPTURE_COMPLETE_THREAD || captured.end == CAPTURE_BAD_STACK);
 	assert_int_equal(captured.frames[0], 0x1001);
 	sigaltstack(&none, NULL);
 	munmap(guard, PAGE_BYTES + pages);
 }
+
+static void *take_on(void *take_all)
+{
+	*(bool *)take_all = recstack_run(take_here, NULL);
+	return NULL;
+}
+
+/* A thread on a stack of the program's own: glibc's descriptor says where it ends. */
+static void test_a_stack_that_the_program_has_mapped(void **state)
+{
+	static char stack[256 * KIB] __attribute__((aligned(64)));
+	pthread_attr_t attr;
+	pthread_t thread;
+	bool ran = false;
+
+	(void)state;
+	pthread_attr_init(&attr);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, sizeof stack), 0);
+	assert_int_equal(pthread_create(&thread, &attr, take_on, &ran), 0);
+	pthread_join(thread, NULL);
+	assert_true(ran);
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+}
+
+/* ---- functions that a row cannot express ------------------------------------ */
+
+/* Realigned: its CFA is a DWARF expression. */
+static void __attribute__((noinline)) over_aligned(void (*call)(void))
+{
+	_Alignas(256) volatile char room[256];
+
+	room[0] = 1;
+	call();
+	room[1] = room[0];
+}
+
+static void over_aligned_twice(void)
+{
+	over_aligned(take);
+}
+
+static void test_through_realigned_frames(void **state)
+{
+	(void)state;
+	over_aligned(take);
+	assert_captured_as_expected();
+	over_aligned(over_aligned_twice);
+	assert_captured_as_expected();
+	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
+}
+
+/* Keeps data in rbp while it calls, and has CFI that does not say so. */
+void with_rbp(uint64_t rbp, void (*call)(void));
+__asm__(".text\n"
+	".type with_rbp, @function\n"
+	"with_rbp:\n"
+	".cfi_startproc\n"
+	"push %rbp\n"
+	".cfi_adjust_cfa_offset 8\n"
+	"mov %rdi, %rbp\n"
+	"call *%rsi\n"
+	"pop %rbp\n"
+	".cfi_adjust_cfa_offset -8\n"
+	"ret\n"
+	".cfi_endproc\n"
+	".size with_rbp, .-with_rbp\n");
+
+static void take_only(void)
+{
+	recstack_run_anyhow(take_here, NULL);
+}
+
+static uint64_t wild_rbp;
+
+static void take_with_wild_rbp(void)
+{
+	with_rbp(wild_rbp, take_only);
+	__asm__ volatile("" ::: "memory");
+}
+
+static void test_data_in_rbp_ends_the_stack_and_no_more(void **state)
+{
+	char *page = mmap(NULL, 2 * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t values[] = {0,
+			     1,
+			     8,
+			     (uint64_t)page + PAGE_BYTES,
+			     -8,
+			     (uint64_t)1 << 63,
+			     (uint64_t)page,
+			     (uint64_t)&page};
+
+	(void)state;
+	mprotect(page + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE);
+	for (size_t i = 0; i < COUNT_OF(values); i++)
+		for (int copies = 0; copies < 2; copies++) {
+			STORE(&seccomp_seen, copies ? SECCOMP_IS_NONE : SECCOMP_IS_FILTER);
+			wild_rbp = values[i];
+			over_aligned(take_with_wild_rbp);
+			assert_true(captured.count >= 1);
+			assert_true(captured.end < CAPTURE_END_COUNT);
+		}
+	STORE(&seccomp_seen, SECCOMP_IS_UNKNOWN);
+	munmap(page, 2 * PAGE_BYTES);
+}
+
+/* ---- anything at all ---------------------------------------------------------- */
 
 /* Registers that point nowhere end the stack; they do not end the process. */
 static void test_wild_registers(void **state)
@@ -266,9 +403,8 @@ static void test_wild_registers(void **state)
 	for (size_t i = 0; i < COUNT_OF(wild); i++) {
 		regs = good;
 		regs.ip = (uint64_t)dlsym(RTLD_DEFAULT, "qsort") + 64;
-		regs.sp = wild[i];
-		capture_stack(&captured, &regs, 0x1000);
 		regs.bp = wild[i];
+		capture_stack(&captured, &regs, 0x1000);
 		regs.ip = wild[i];
 		capture_stack(&captured, &regs, 0x1000);
 		assert_true(captured.count >= 1);
@@ -291,7 +427,7 @@ static int setup(void **state)
 	(void)state;
 	backtrace(warm, 1); /* loads libgcc_s now */
 	search = dlsym(RTLD_DEFAULT, "bsearch");
-	if (region_init(32 * MIB) != 0)
+	if (region_init(32 * MIB) || recstack_init())
 		return -1;
 	capture_init();
 	return 0;
@@ -306,7 +442,10 @@ int main(void)
 		cmocka_unit_test(test_shallower_than_the_limit_is_whole),
 		cmocka_unit_test(test_signal_frame),
 		cmocka_unit_test(test_small_foreign_stack),
-		cmocka_unit_test(test_no_stack_left_to_walk_on),
+		cmocka_unit_test(test_a_small_signal_stack_is_enough),
+		cmocka_unit_test(test_a_stack_that_the_program_has_mapped),
+		cmocka_unit_test(test_through_realigned_frames),
+		cmocka_unit_test(test_data_in_rbp_ends_the_stack_and_no_more),
 		cmocka_unit_test(test_wild_registers),
 		cmocka_unit_test(test_every_end_has_a_name),
 	};

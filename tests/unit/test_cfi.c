@@ -26,6 +26,7 @@ static uint64_t stack_words[STACK_WORDS];
 
 struct table {
 	uint64_t header; /* .eh_frame_hdr */
+	struct fde_module module;
 };
 
 struct entry {
@@ -39,6 +40,8 @@ static const struct entry *libc_entries(struct table *t, uint32_t *count)
 
 	assert_int_equal(_dl_find_object((void *)dlsym(RTLD_NEXT, "qsort"), &libc), 0);
 	t->header = (uint64_t)libc.dlfo_eh_frame;
+	t->module = (struct fde_module){t->header, (uint64_t)libc.dlfo_map_start,
+					(uint64_t)libc.dlfo_map_end};
 	h = (const uint8_t *)t->header;
 	assert_int_equal(h[0], 1);
 	assert_int_equal(h[3], 0x3b);
@@ -57,23 +60,25 @@ static void set_context(unw_context_t *context, uint64_t pc, uint64_t sp)
 
 static uint64_t value_of(const struct cfi_row *row, int r, uint64_t cfa, uint64_t old)
 {
+	if (r == CFI_SP)
+		return cfa;
 	return row->saved[r] == CFI_SAME ? old
 					 : *(uint64_t *)(cfa + (uint64_t)(8l * row->saved[r]));
 }
 
 /* 1 compared, 0 not a row or libunwind does not step it. */
-static int compare_at(uint64_t fde, uint64_t pc)
+static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
 {
-	static const unw_regnum_t numbers[] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_RSP,
-					       UNW_X86_64_R12, UNW_X86_64_R13, UNW_X86_64_R14,
-					       UNW_X86_64_R15};
+	static const unw_regnum_t numbers[] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
+					       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
+					       UNW_X86_64_RSP};
 	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], cfa;
 	struct cfi_row row;
 	unw_context_t context;
 	unw_cursor_t cursor;
 	unw_word_t word;
 
-	if (cfi_compile(fde, pc, &row) != CFI_ROW)
+	if (cfi_compile(module, fde, pc, &row) != CFI_ROW)
 		return 0;
 	cfa = (row.cfa_register == CFI_SP ? sp : sp + 8192) + (uint64_t)(int64_t)row.cfa_offset;
 	/* libunwind looks up the caller too: make it one it can find. */
@@ -88,7 +93,7 @@ static int compare_at(uint64_t fde, uint64_t pc)
 	unw_get_reg(&cursor, UNW_REG_IP, &word);
 	assert_int_equal(word, *(uint64_t *)(cfa + (uint64_t)(8l * row.return_address)));
 	for (int r = 0; r < CFI_REGISTERS; r++) {
-		uint64_t expected = r == CFI_SP ? cfa : value_of(&row, r, cfa, sp + 8192);
+		uint64_t expected = value_of(&row, r, cfa, sp + 8192);
 		unw_get_reg(&cursor, numbers[r], &word);
 		assert_int_equal(word, expected);
 	}
@@ -111,7 +116,7 @@ static void test_rows_agree_with_libunwind(void **state)
 		memcpy(&fde_length, (void *)fde, 4);
 		memcpy(&range, (void *)(fde + 12), 4);
 		for (uint64_t at = 0; at + 1 < range; at += range / 4 + 1, tried++)
-			rows += (uint32_t)compare_at(fde, start + at);
+			rows += (uint32_t)compare_at(&table.module, fde, start + at);
 	}
 	assert_true(tried > 1000);
 	/* All but hand-written code and PLT stubs are rows. */
@@ -122,6 +127,7 @@ static void test_rows_agree_with_libunwind(void **state)
 struct copy {
 	uint8_t *bytes;
 	size_t size, fde_at;
+	struct fde_module module;
 };
 
 static struct copy copy_entry(uint64_t fde)
@@ -137,6 +143,7 @@ static struct copy copy_entry(uint64_t fde)
 	c.fde_at = fde - cie;
 	c.bytes = malloc(c.size);
 	memcpy(c.bytes, (void *)cie, c.size);
+	c.module = (struct fde_module){0, (uint64_t)c.bytes, (uint64_t)c.bytes + c.size};
 	return c;
 }
 
@@ -170,7 +177,8 @@ static void test_damaged_tables_are_survived(void **state)
 		for (int bit = 0; bit < 8; bit++) {
 			struct cfi_row row;
 			c.bytes[i] ^= (uint8_t)(1 << bit);
-			assert_in_range(cfi_compile((uint64_t)c.bytes + c.fde_at, start + 1, &row),
+			assert_in_range(cfi_compile(&c.module, (uint64_t)c.bytes + c.fde_at,
+						    start + 1, &row),
 					CFI_ROW, CFI_BAD);
 			c.bytes[i] ^= (uint8_t)(1 << bit);
 		}
@@ -178,8 +186,9 @@ static void test_damaged_tables_are_survived(void **state)
 	for (uint32_t length = 0; length < c.size - c.fde_at - 4; length++) {
 		struct cfi_row row;
 		memcpy(c.bytes + c.fde_at, &length, 4);
-		assert_in_range(cfi_compile((uint64_t)c.bytes + c.fde_at, start + 1, &row), CFI_ROW,
-				CFI_BAD);
+		assert_in_range(
+			cfi_compile(&c.module, (uint64_t)c.bytes + c.fde_at, start + 1, &row),
+			CFI_ROW, CFI_BAD);
 	}
 	free(c.bytes);
 }
@@ -192,7 +201,8 @@ static void test_outside_of_the_function_is_bad(void **state)
 	struct cfi_row row;
 
 	(void)state;
-	assert_int_equal(cfi_compile(table.header + (uint64_t)(int64_t)entries[1].fde,
+	assert_int_equal(cfi_compile(&table.module,
+				     table.header + (uint64_t)(int64_t)entries[1].fde,
 				     table.header + (uint64_t)(int64_t)entries[1].pc - 1, &row),
 			 CFI_BAD);
 }

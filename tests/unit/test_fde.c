@@ -74,7 +74,7 @@ static void test_finds_what_is_listed(void **state)
 
 	(void)state;
 	assert_int_not_equal(fde, 0);
-	assert_int_equal(cfi_covers(fde, l.b), 1);
+	assert_int_equal(cfi_covers(&l.module, fde, l.b), 1);
 	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C);
 }
 
@@ -143,8 +143,8 @@ static void test_nonsense_everywhere(void **state)
 			uint64_t fde;
 			words[i] = values[v];
 			fde = fde_find(&l.module, l.b);
-			if (fde && cfi_covers(fde, l.b) > 0)
-				cfi_compile(fde, l.b, &row);
+			if (fde && cfi_covers(&l.module, fde, l.b) > 0)
+				cfi_compile(&l.module, fde, l.b, &row);
 		}
 		words[i] = before;
 	}

@@ -24,14 +24,29 @@ struct go_string {
 };
 
 /* The last page before one that cannot be read; all that is parsed lies at its end. */
+#define HEAP_BYTES (60 * KIB)
+static char *heap_start;
 static uint64_t *heap_end;
 
 static void heap_init(void)
 {
 	char *p = mmap(NULL, 64 * KIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	CHECK(p != MAP_FAILED && !mprotect(p + 60 * KIB, 4 * KIB, PROT_NONE));
-	heap_end = (uint64_t *)(void *)(p + 60 * KIB);
+	CHECK(p != MAP_FAILED && !mprotect(p + HEAP_BYTES, 4 * KIB, PROT_NONE));
+	heap_start = p;
+	heap_end = (uint64_t *)(void *)(p + HEAP_BYTES);
+	memory_start();
+}
+
+/* And this program's constants. */
+static struct memory heap_memory(void)
+{
+	extern const char __executable_start[], end[];
+
+	return (struct memory){
+		.top_is_known = true,
+		.stack = {(uint64_t)__executable_start, (uint64_t)(end - __executable_start)},
+		.goroutine = {(uint64_t)heap_start, HEAP_BYTES}};
 }
 
 static void *heap_take(size_t words)
@@ -47,7 +62,7 @@ static struct go_string text(const char *s)
 
 static enum golabels_result parse(const void *labels, bool is_map, struct golabels *out)
 {
-	struct memory memory = {.next = 0};
+	struct memory memory = heap_memory();
 
 	return golabels_parse(&memory, (uint64_t)labels, is_map, out);
 }
@@ -486,11 +501,12 @@ CASE(table_and_code_have_to_agree)
 
 static void found_in_the_goroutine(void)
 {
-	struct memory memory = {.next = 0};
+	struct memory memory;
 	struct golabels out;
 	uint64_t *g, labels;
 
 	heap_init();
+	memory = heap_memory();
 	g = heap_take(0x168 / 8);
 	labels = g[0x160 / 8] = (uint64_t)make_slice(2);
 	make_program("go1.27.1", SETTER);
@@ -506,6 +522,7 @@ static void found_in_the_goroutine(void)
 	g[0x160 / 8] = 4711;
 	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 4711);
 	heap_init();
+	memory = heap_memory();
 	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)heap_take(0x160 / 8)) == 0);
 	make_program("go1.25.14", SETTER); /* with another release's code */
 	CHECK(!status_is("known"));

@@ -106,8 +106,8 @@ static void test_region(void **state)
 static void set_figures(void)
 {
 	track_samples = 1234;
-	track_drops =
-		(struct track_drops){.live_full = 1, .stacks_full = 2, .reentered = 3, .stale = 4};
+	track_drops = (struct track_drops){
+		.live_full = 1, .stacks_full = 2, .reentered = 3, .stale = 4, .no_stack = 5};
 	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
 		track_ends[i] = 100 + i;
 	struct capture c = {.count = 1, .frames = {0x1001}};
@@ -140,7 +140,8 @@ static void test_whole_page(void **state)
 		 "\"sampling_remaining_ns\":null,\"uptime_ns\":%" PRIu64
 		 ",\"start_time\":\"2023-11-14T22:13:20.123456789Z\","
 		 "\"samples\":{\"taken\":1234,\"live\":0},"
-		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"stale\":4,"
+		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"no_stack\":5,"
+		 "\"stale\":4,"
 		 "\"labels\":0},"
 		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":844,"
 		 "\"by_end\":{\"complete_go\":100,\"complete_thread\":101,\"too_deep\":102,"
@@ -245,6 +246,7 @@ static void test_comments(void **state)
 		"2 blocks dropped, no room for their stacks (stacks_full); raise "
 		"CGOHEAP_MAX_MEMORY",
 		"3 calls missed, made while their thread was inside the shim (reentered)",
+		"5 calls missed, no recording stack left (no_stack)",
 		"4 frees missed, found when the address was used again (stale)",
 		"incomplete stacks: 844 of 1045 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
 		"105, "

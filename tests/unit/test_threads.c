@@ -12,6 +12,7 @@
 #include "capture.h"
 #include "ledger.h"
 #include "real.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
@@ -22,7 +23,7 @@
 static void begin(void)
 {
 	real_resolve();
-	CHECK(region_init(8 * MIB) == 0);
+	CHECK(region_init(8 * MIB) == 0 && recstack_init() == 0);
 	capture_init();
 	CHECK(sample_init() == 0);
 	threads_init();

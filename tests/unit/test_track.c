@@ -10,6 +10,7 @@
 
 #include "live.h"
 #include "real.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
@@ -99,7 +100,7 @@ static void begin(void)
 	real.aligned_alloc = real.memalign = fake_memalign;
 	real.valloc = real.pvalloc = fake_valloc;
 	real.free = fake_free;
-	CHECK(region_init(8 * MIB) == 0);
+	CHECK(region_init(8 * MIB) == 0 && recstack_init() == 0);
 	CHECK(sample_init() == 0);
 	sample_set_interval(1);
 	shim_state = SHIM_ACTIVE;

@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "ledger.h"
 #include "real.h"
+#include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
@@ -29,7 +30,7 @@
 static void begin(void)
 {
 	real_resolve();
-	CHECK(region_init(8 * MIB) == 0);
+	CHECK(region_init(8 * MIB) == 0 && recstack_init() == 0);
 	capture_init();
 	shim_state = SHIM_ACTIVE;
 }
