@@ -106,6 +106,7 @@ SHIM_SRC := \
 	shim/unloads.c \
 	shim/unwind_c.c \
 	shim/unwind_go.c \
+	shim/work.c \
 	shim/worker.c
 
 # FAULTS=1: system calls that fail on command, for tests/programs/faults.  Never in build/ itself.

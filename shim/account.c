@@ -10,6 +10,7 @@
 #include "ledger.h"
 #include "procinfo.h"
 #include "seccomp.h"
+#include "work.h"
 
 static const char *const names[OWNER_COUNT] = {
 	[OWNER_GO_HEAP] = "go_heap",
@@ -257,7 +258,7 @@ static void read_live(struct account_job *job)
 		job->live.count = 0;
 		return;
 	}
-	if (!control_get().on && job->live.count == 0)
+	if (job->live.was_cut || (!control_get().on && job->live.count == 0))
 		return;
 	a->c_live_estimate_bytes = (uint64_t)job->live.bytes;
 	a->c_live_estimate_error = (uint64_t)sqrt(job->live.variance);
@@ -303,7 +304,10 @@ static void warn_of_mismatch(struct account_job *job)
 static void warn(struct account_job *job)
 {
 	const struct account *a = job->out;
-	if (a->unsplit_mappings)
+	if (work_was_cut())
+		add_warning(job, WORK_MISSING ": owners have at least what they are given, and the "
+					      "rest is unexplained");
+	if (a->unsplit_mappings && !work_was_cut())
 		add_warning(
 			job,
 			seccomp_allows_rare()
@@ -340,6 +344,9 @@ static void warn(struct account_job *job)
 static void sum_up(struct account *a)
 {
 	uint64_t sum = 0;
+	a->is_partial = work_was_cut();
+	if (a->is_partial && a->process.vm_rss != UNKNOWN && a->process.vm_rss > a->rss_bytes)
+		a->rss_bytes = a->process.vm_rss; /* of all mappings, those not read too */
 	for (size_t i = 0; i < OWNER_COUNT; i++)
 		sum += a->owners[i].known ? a->owners[i].resident : 0;
 	a->unexplained_bytes = a->rss_bytes > sum ? a->rss_bytes - sum : 0;

@@ -123,6 +123,7 @@ struct account {
 	struct go_stats go;
 	struct process_stats process;
 	struct cgroup_stats cgroup;
+	bool is_partial;           /* there was no time for the rest: sums are at least that */
 	uint32_t mappings;         /* VMAs read */
 	uint32_t split_mappings;   /* that needed pagemap */
 	uint32_t unsplit_mappings; /* of them those where it could not be had: unexplained */

@@ -12,6 +12,7 @@
 #include "ledger.h"
 #include "live.h"
 #include "ownthread.h"
+#include "work.h"
 
 #define MAX_OWN_RANGES 256
 
@@ -222,7 +223,7 @@ static int read_maps(struct account_job *job)
 	struct spans spans = {0};
 	uint32_t tick = live_tick_now();
 	bool ok = smaps_open_path(&maps, job->scratch, "/proc/self/maps") == 0;
-	while (ok && smaps_next(&maps, &m)) {
+	while (ok && work_may_go_on(1000) && smaps_next(&maps, &m)) {
 		ok = spans_add(job->scratch, &spans, m.start, m.end);
 		if (account_claims_divide(&m) && m.writable && m.path[0] != '[')
 			ok = ok && claims_add(job->scratch, &job->anonymous, m.start, m.end, 0, 0);
@@ -230,7 +231,8 @@ static int read_maps(struct account_job *job)
 	smaps_close(&maps);
 	if (!ok || spans.count == 0)
 		return -1;
-	ledger_reconcile(spans.list, spans.count, tick);
+	if (!work_was_cut()) /* else it would forget what was not read */
+		ledger_reconcile(spans.list, spans.count, tick);
 	return 0;
 }
 

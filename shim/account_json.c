@@ -300,6 +300,7 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 	json_number(j, "thread_stacks_ended", a->ended_stacks_count);
 	json_number(j, "thread_stacks_ended_bytes", a->ended_stacks_bytes);
 	write_top(j, scratch, parts);
+	json_bool(j, "partial", a->is_partial);
 	json_open_array(j, "warnings");
 	for (size_t i = 0; i < ACCOUNT_WARNINGS && a->warnings[i]; i++)
 		json_string(j, NULL, a->warnings[i]);

@@ -4,6 +4,7 @@
 #include "live.h"
 #include "pagemap.h"
 #include "sample.h"
+#include "work.h"
 
 /* Enough for a ratio; more would take time, and memory that the account then has to count. */
 #define MAX_KEPT 8192
@@ -38,6 +39,10 @@ static void keep(struct account_live *l, const struct live_block *block, uint64_
 static void visit(const struct live_block *block, void *arg)
 {
 	struct account_live *l = arg;
+	if (l->was_cut || !work_may_go_on(100)) {
+		l->was_cut = true;
+		return;
+	}
 	double size = (double)block->size;
 	uint64_t weight_fx = sample_weight(block->size, block->interval).bytes_fx;
 	double weight = (double)weight_fx / (1 << WEIGHT_BYTE_BITS);

@@ -16,6 +16,7 @@ struct account_live {
 	struct sort_item *items; /* key: address, value: place in blocks */
 	struct account_block *blocks;
 	size_t count, room;
+	bool was_cut;        /* not all blocks were looked at: no sum is known */
 	uint64_t keep_below; /* of an address's hash: it is kept */
 	/* Of blocks in the allocator's pools, weighted; after account_live_measure. */
 	double pool_bytes, pool_resident;

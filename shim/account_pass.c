@@ -8,6 +8,7 @@
 
 #include "account_job.h"
 #include "pagemap.h"
+#include "work.h"
 
 /* ---- parts -------------------------------------------------------------- */
 
@@ -118,30 +119,12 @@ static uint16_t file_index(struct account_job *job, const char *path)
 
 /* ---- residency ---------------------------------------------------------- */
 
-static uint64_t count_resident(uint64_t start, uint64_t end)
-{
-	uint8_t pages[16 * KIB];
-	uint64_t resident = 0;
-	while (start < end) {
-		size_t n = (end - start) / PAGE_BYTES;
-		n = n < sizeof(pages) ? n : sizeof(pages);
-		if (n == 0)
-			break;
-		if (pagemap_present(start, n, pages) != 0)
-			return UNKNOWN;
-		for (size_t i = 0; i < n; i++)
-			resident += pages[i];
-		start += n * PAGE_BYTES;
-	}
-	return resident * PAGE_BYTES;
-}
-
 /* Into each part's resident; the sum, or UNKNOWN. */
 static uint64_t count_parts(struct account_part *parts, size_t count)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < count; i++) {
-		parts[i].resident = count_resident(parts[i].start, parts[i].end);
+		parts[i].resident = pagemap_resident_bytes(parts[i].start, parts[i].end);
 		if (parts[i].resident == UNKNOWN)
 			return UNKNOWN;
 		sum += parts[i].resident;
@@ -176,6 +159,33 @@ static void give_up_parts(struct account_job *job, struct account_part *parts, s
 	}
 }
 
+static size_t largest_of(const struct account_part *parts, size_t count)
+{
+	size_t largest = 0;
+	for (size_t i = 1; i < count; i++)
+		if (parts[i].end - parts[i].start > parts[largest].end - parts[largest].start)
+			largest = i;
+	return largest;
+}
+
+/* The others are counted; it has what they leave.  False: they could not be. */
+static bool count_all_but(struct account_part *parts, size_t count, size_t largest,
+			  uint64_t resident)
+{
+	uint64_t before = count_parts(parts, largest);
+	uint64_t behind = count_parts(parts + largest + 1, count - largest - 1);
+	if (before == UNKNOWN || behind == UNKNOWN)
+		return false;
+	uint64_t others = before + behind;
+	parts[largest].resident = resident > others ? resident - others : 0;
+	if (others > resident)
+		scale_parts(parts, count, others, resident);
+	return true;
+}
+
+/* Above it a mapping is most often one large reservation, and what happens to lie beside it. */
+#define COUNT_ALL_BYTES (UINT64_C(1) << 30)
+
 static void measure_parts(struct account_job *job, const struct smaps_mapping *m,
 			  struct account_part *parts, size_t count)
 {
@@ -191,6 +201,11 @@ static void measure_parts(struct account_job *job, const struct smaps_mapping *m
 		return;
 	}
 	job->out->split_mappings++;
+	if (m->end - m->start > COUNT_ALL_BYTES) {
+		if (!count_all_but(parts, count, largest_of(parts, count), m->resident))
+			give_up_parts(job, parts, count);
+		return;
+	}
 	uint64_t sum = count_parts(parts, count);
 	if (sum == UNKNOWN)
 		give_up_parts(job, parts, count);
@@ -286,7 +301,7 @@ int account_pass(struct account_job *job)
 	struct smaps smaps;
 	struct smaps_mapping m;
 	int result = smaps_open(&smaps, job->scratch);
-	while (result == 0 && smaps_next(&smaps, &m))
+	while (result == 0 && work_may_go_on(5000) && smaps_next(&smaps, &m))
 		take(job, &m);
 	smaps_close(&smaps);
 	return result != 0 || job->out->mappings == 0 ? -1 : 0;

@@ -26,6 +26,7 @@
 #include "stacks.h"
 #include "sys.h"
 #include "track.h"
+#include "work.h"
 
 #define EVERY_NS      UINT64_C(1000000000)
 #define SCRATCH_BYTES (4 * MIB)
@@ -382,9 +383,11 @@ uint64_t blackbox_tick(void)
 		return UINT64_MAX;
 	if (now < recorder.next_ns)
 		return recorder.next_ns - now;
+	work_begin(WORK_NS);
 	write_modules(recorder.box);
 	has_account = write_account(recorder.box, control_monotonic_ns());
 	write_moment(recorder.box, has_account);
+	work_end();
 	recorder.next_ns = now + EVERY_NS;
 	return EVERY_NS;
 }

@@ -9,6 +9,7 @@
 
 #include "control.h"
 #include "netsys.h"
+#include "work.h"
 
 /* More than this after the answer, and the client is not listening anyway. */
 #define DRAIN_BYTES (HTTP_MAX_BODY_BYTES + 64 * KIB)
@@ -146,6 +147,12 @@ static void send_on(struct connection *c)
 	begin_draining(c);
 }
 
+static void end_work(struct connection *c)
+{
+	c->answer.missing = work_was_cut() ? WORK_MISSING : NULL;
+	work_end();
+}
+
 static void begin_sending(struct connection *c)
 {
 	const struct answer *a = &c->answer;
@@ -155,6 +162,7 @@ static void begin_sending(struct connection *c)
 						 .status = a->status,
 						 .type = a->type,
 						 .allow = a->allow,
+						 .missing = a->missing,
 						 .filename = a->filename,
 						 .body_bytes = a->text_bytes + a->body.bytes,
 						 .retry = a->busy,
@@ -206,7 +214,9 @@ static void answer_request(struct connection *c, size_t head_bytes)
 		connection_refuse(c, status, problem);
 		return;
 	}
+	work_begin(WORK_NS);
 	routes_begin(&c->answer, &request);
+	end_work(c);
 	if (c->answer.due_ns == 0) {
 		begin_sending(c);
 		return;
@@ -277,7 +287,9 @@ short connection_events(const struct connection *c)
 
 static void finish(struct connection *c)
 {
+	work_begin(WORK_NS);
 	routes_finish(&c->answer);
+	end_work(c);
 	begin_sending(c);
 }
 

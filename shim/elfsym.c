@@ -16,6 +16,7 @@
 #include "elffile.h"
 #include "sort.h"
 #include "sys.h"
+#include "work.h"
 
 #define CHUNK_SYMBOLS 1024
 #define NAME_BYTES    4096 /* a longer one is cut */
@@ -181,6 +182,8 @@ static bool search_table(struct search *s, uint32_t type, Elf64_Sym *chunk)
 		size_t got =
 			elffile_read(&s->file, table.sh_offset + at, chunk, want * sizeof *chunk);
 
+		if (!work_may_go_on_first_half(50 * CHUNK_SYMBOLS))
+			return false; /* of half the symbols the nearest is the wrong one */
 		for (size_t i = 0; i < got / sizeof *chunk; i++)
 			consider(s, &chunk[i]);
 		if (got < want * sizeof *chunk)

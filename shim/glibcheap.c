@@ -4,6 +4,7 @@
 #include "account.h"
 #include "pagemap.h"
 #include "selfmem.h"
+#include "work.h"
 
 #define HEAP_BYTES (UINT64_C(64) << 20) /* HEAP_MAX_SIZE on 64-bit, and a heap's alignment */
 
@@ -92,6 +93,18 @@ static uint64_t next_heap_boundary(uint64_t address)
 	return (address & ~(HEAP_BYTES - 1)) + HEAP_BYTES;
 }
 
+/* The next place where one may begin: with a page that is resident.  Where there is no time to
+ * look, nothing begins. */
+static uint64_t may_be_heap_after(uint64_t address, uint64_t end)
+{
+	uint64_t boundary = next_heap_boundary(address);
+	if (boundary >= end || !work_may_go_on_first_half(10000))
+		return end;
+	uint64_t resident = pagemap_next(boundary, end);
+	boundary = ALIGN_UP(resident, HEAP_BYTES);
+	return boundary < end ? boundary : end;
+}
+
 void glibcheap_look(struct glibcheap *h, uint64_t at, uint64_t end)
 {
 	while (at < end) {
@@ -102,8 +115,7 @@ void glibcheap_look(struct glibcheap *h, uint64_t at, uint64_t end)
 		} else if ((stop = chunk_at(at, end)) != 0) {
 			add_big(h, at, stop);
 		} else {
-			stop = next_heap_boundary(at);
-			stop = stop < end ? stop : end;
+			stop = may_be_heap_after(at, end);
 			add_unknown(h, at, stop);
 		}
 		at = stop;
@@ -162,6 +174,10 @@ static void search_range(struct search *s, uint64_t start, uint64_t end)
 {
 	for (uint64_t page = start; page < end && s->pages_left > 0; page += PAGE_BYTES) {
 		uint64_t resident;
+		if (page < s->window.start || page >= s->window.end)
+			page = pagemap_next(page, end);
+		if (page >= end || !work_may_go_on_first_half(500))
+			break;
 		if (page < s->seen_to || claims_find(&s->known, page))
 			continue;
 		resident = pagemap_window_bytes(&s->window, page, page + 1, end);

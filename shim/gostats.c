@@ -10,6 +10,7 @@
 #include "selfmem.h"
 #include "sort.h"
 #include "sys.h"
+#include "work.h"
 
 /* ---- the variables' addresses ------------------------------------------- */
 
@@ -56,6 +57,10 @@ static void read_symbols(struct scratch *scratch, const struct elffile *f, const
 		return;
 	for (uint64_t done = 0; done < table->sh_size;) {
 		uint64_t left = table->sh_size - done;
+		if (!work_may_go_on(20000)) {
+			variables.looked_up = false; /* with the next budget */
+			return;
+		}
 		size_t bytes = SYMBOLS_AT_ONCE * sizeof(*symbols);
 		bytes = elffile_read(f, table->sh_offset + done, symbols,
 				     bytes < left ? bytes : left);
@@ -277,6 +282,8 @@ uint64_t gostats_stacks_resident(struct scratch *scratch, const struct claims *h
 		return UNKNOWN;
 	for (uint64_t done = 0; done < allgs.count; done += SELFMEM_EACH) {
 		uint64_t left = allgs.count - done;
+		if (!work_may_go_on(30000))
+			return UNKNOWN;
 		if (!stacks_read(&s, allgs.list + done * 8,
 				 left < SELFMEM_EACH ? left : SELFMEM_EACH))
 			return UNKNOWN;

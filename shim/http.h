@@ -56,6 +56,7 @@ struct http_response {
 	int status;
 	const char *type;     /* Content-Type */
 	const char *allow;    /* Allow, or NULL */
+	const char *missing;  /* what a partial answer lacks, or NULL */
 	const char *filename; /* offered by Content-Disposition, or NULL */
 	uint64_t body_bytes;
 	bool retry; /* Retry-After: 1 */

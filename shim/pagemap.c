@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "sys.h"
+#include "work.h"
 
 struct scan_region {
 	uint64_t start, end, categories;
@@ -24,24 +25,30 @@ struct scan_arg {
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 
 /* Present and not the page of zeros. */
-static int scan(int fd, uint64_t start, size_t count, uint8_t *pages)
+static struct scan_arg scan_of(uint64_t start, uint64_t end, struct scan_region *found, size_t room)
+{
+	return (struct scan_arg){.size = sizeof(struct scan_arg),
+				 .start = start,
+				 .end = end,
+				 .regions = (uint64_t)found,
+				 .region_count = room,
+				 .inverted = SCAN_ZERO,
+				 .all_of = SCAN_PRESENT | SCAN_ZERO,
+				 .returned = SCAN_PRESENT};
+}
+
+typedef void scan_visit(void *arg, uint64_t start, uint64_t end);
+
+static int scan(int fd, uint64_t start, uint64_t end, scan_visit *visit, void *to)
 {
 	struct scan_region found[SCAN_REGIONS];
-	struct scan_arg arg = {.size = sizeof(arg),
-			       .start = start,
-			       .end = start + count * PAGE_BYTES,
-			       .regions = (uint64_t)found,
-			       .region_count = SCAN_REGIONS,
-			       .inverted = SCAN_ZERO,
-			       .all_of = SCAN_PRESENT | SCAN_ZERO,
-			       .returned = SCAN_PRESENT};
+	struct scan_arg arg = scan_of(start, end, found, SCAN_REGIONS);
 	for (;;) {
 		long n = sys_call(ioctl, fd, SCAN, &arg);
 		if (sys_failed(n))
 			return -1;
 		for (long i = 0; i < n; i++)
-			memset(pages + (found[i].start - start) / PAGE_BYTES, 1,
-			       (found[i].end - found[i].start) / PAGE_BYTES);
+			visit(to, found[i].start, found[i].end);
 		/* walk_end is only to be trusted where the regions did not suffice. */
 		if (n < SCAN_REGIONS || arg.walk_end <= arg.start || arg.walk_end >= arg.end)
 			return 0;
@@ -66,10 +73,22 @@ static int read_entries(int fd, uint64_t start, size_t count, uint8_t *pages)
 	return 0;
 }
 
+struct marks {
+	uint64_t start;
+	uint8_t *pages;
+};
+
+static void mark(void *arg, uint64_t start, uint64_t end)
+{
+	const struct marks *m = arg;
+	memset(m->pages + (start - m->start) / PAGE_BYTES, 1, (end - start) / PAGE_BYTES);
+}
+
 static int read_pagemap(int fd, uint64_t start, size_t count, uint8_t *pages)
 {
+	struct marks marks = {start, pages};
 	memset(pages, 0, count);
-	if (scan(fd, start, count, pages) == 0)
+	if (scan(fd, start, start + count * PAGE_BYTES, mark, &marks) == 0)
 		return 0;
 	memset(pages, 0, count);
 	return read_entries(fd, start, count, pages);
@@ -97,7 +116,29 @@ int pagemap_present(uint64_t start, size_t count, uint8_t *pages)
 	return result == 0 ? 0 : ask_mincore(start, count, pages);
 }
 
-uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end)
+/* ---- sums ---------------------------------------------------------------- */
+
+/* One call's: 50 ms where all of it is resident, and next to nothing where nothing is. */
+#define SCAN_BYTES (UINT64_C(16) << 30)
+
+static void add(void *arg, uint64_t start, uint64_t end)
+{
+	*(uint64_t *)arg += end - start;
+}
+
+static uint64_t scan_bytes(int fd, uint64_t start, uint64_t end)
+{
+	uint64_t resident = 0;
+	for (uint64_t stop; start < end; start = stop) {
+		stop = end - start < SCAN_BYTES ? end : start + SCAN_BYTES;
+		if (!work_may_go_on(1000000) || scan(fd, start, stop, add, &resident) != 0)
+			return UNKNOWN;
+	}
+	return resident;
+}
+
+/* Page by page: 12 ms a GiB, resident or not. */
+static uint64_t count_bytes(uint64_t start, uint64_t end)
 {
 	uint8_t pages[4 * KIB];
 	uint64_t resident = 0;
@@ -106,7 +147,7 @@ uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end)
 		n = n < sizeof(pages) ? n : sizeof(pages);
 		if (n == 0)
 			break;
-		if (pagemap_present(start, n, pages) != 0)
+		if (!work_may_go_on(200000) || pagemap_present(start, n, pages) != 0)
 			return UNKNOWN;
 		for (size_t i = 0; i < n; i++)
 			resident += pages[i];
@@ -114,6 +155,34 @@ uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end)
 	}
 	return resident * PAGE_BYTES;
 }
+
+uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end)
+{
+	long fd = sys_open_read("/proc/self/pagemap");
+	uint64_t resident = UNKNOWN;
+	if (!sys_failed(fd)) {
+		resident = scan_bytes((int)fd, start, end);
+		sys_close((int)fd);
+	}
+	return resident != UNKNOWN ? resident : count_bytes(start, end);
+}
+
+uint64_t pagemap_next(uint64_t start, uint64_t end)
+{
+	struct scan_region found = {0};
+	struct scan_arg arg = scan_of(start, end, &found, 1);
+	long fd = sys_open_read("/proc/self/pagemap"), n;
+	if (sys_failed(fd) || start >= end)
+		return start;
+	arg.max_pages = 1;
+	n = sys_call(ioctl, fd, SCAN, &arg);
+	sys_close((int)fd);
+	if (sys_failed(n))
+		return start;
+	return n > 0 ? found.start : end;
+}
+
+/* ---- scattered addresses ------------------------------------------------- */
 
 /* Moves the window so that it begins with the page of address; false: it cannot be told. */
 static bool window_move(struct pagemap_window *w, uint64_t address, uint64_t limit)

@@ -21,8 +21,13 @@
  */
 int pagemap_present(uint64_t start, size_t count, uint8_t *pages);
 
-/* Resident bytes of [start, end); UNKNOWN where it cannot be told. */
+/* Resident bytes of [start, end), whole pages; UNKNOWN where it cannot be told, or not within the
+ * thread's budget (work.h). */
 uint64_t pagemap_resident_bytes(uint64_t start, uint64_t end);
+
+/* The first resident page from start (page-aligned) on, or end; start itself where the kernel
+ * has no quick way to tell. */
+uint64_t pagemap_next(uint64_t start, uint64_t end);
 
 /*
  * Residency of scattered addresses, ascending: a window that is read ahead, so

@@ -9,6 +9,7 @@
 
 #include "gosym.h"
 #include "unloads.h"
+#include "work.h"
 
 bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
@@ -76,6 +77,8 @@ static void job_collect_pcs(struct profile_job *job)
 		const struct tally *t = &job->snapshot->tallies[i];
 		if (tally_is_zero(t))
 			continue;
+		if (!work_may_go_on_first_half(2000))
+			return;
 		const struct stack *s = stack_at(site_at(t->site)->stack);
 		for (uint32_t f = 0; f < s->frame_count; f++) {
 			if (!frame_is_unloaded(s, s->frames[f]) &&
@@ -97,6 +100,18 @@ void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 	job->locations = scratch_alloc(scratch, job->pcs.count * sizeof(*job->locations));
 	for (uint32_t i = 0; job->locations && i < job->pcs.count; i++)
 		job->locations[i] = symbols_find(&job->symbols, job->pcs.pcs[i]);
+}
+
+struct tally profile_sum(const struct snapshot *s, size_t from)
+{
+	struct tally sum = {0};
+	for (size_t i = from; i < s->count; i++) {
+		sum.alloc_objects += s->tallies[i].alloc_objects;
+		sum.alloc_bytes += s->tallies[i].alloc_bytes;
+		sum.inuse_objects += s->tallies[i].inuse_objects;
+		sum.inuse_bytes += s->tallies[i].inuse_bytes;
+	}
+	return sum;
 }
 
 bool profile_shows(const struct profile_job *job, const struct location *l)

@@ -59,6 +59,12 @@ static inline bool tally_is_zero(const struct tally *t)
 	return !t->alloc_objects && !t->alloc_bytes && !t->inuse_objects && !t->inuse_bytes;
 }
 
+/* Of all tallies from one on. */
+struct tally profile_sum(const struct snapshot *snapshot, size_t from);
+
+/* Stands for the samples that there was no time to write. */
+#define PROFILE_REST "[stacks not shown: out of time]"
+
 /* Whether the view asked for has l: all frames, or none of cgo's plumbing and of
  * the root of every goroutine, which Go's own profiles leave out, too. */
 bool profile_shows(const struct profile_job *job, const struct location *l);

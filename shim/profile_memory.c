@@ -9,6 +9,7 @@
 #include "profile_labels.h"
 #include "profile_places.h"
 #include "sort.h"
+#include "work.h"
 
 /* What is no owner of the account's but a row of the profile. */
 #define OWNER_UNEXPLAINED OWNER_COUNT
@@ -277,7 +278,8 @@ static uint64_t no_stack_of(struct writer *w)
 	return w->no_stack;
 }
 
-static void write_sample(struct writer *w, const struct row *row)
+/* Where time is out, below its owner alone. */
+static void write_sample(struct writer *w, const struct row *row, bool is_late)
 {
 	uint64_t ids[PROFILE_MAX_FRAMES + 2];
 	int64_t value = (int64_t)row->bytes;
@@ -285,7 +287,7 @@ static void write_sample(struct writer *w, const struct row *row)
 	struct profile_labels labels;
 	size_t n = 0;
 	labels.count = 0;
-	if (row->site) {
+	if (row->site && !is_late) {
 		const struct stack *stack = stack_at(site_at(row->site)->stack);
 		n = profile_places_stack(w->places, stack, ids);
 		profile_labels_add_set(&labels, &w->places->stream, stack->labels);
@@ -324,7 +326,7 @@ int profile_memory_write(struct scratch *scratch, const struct account *a,
 	profile_places_write(w->places);
 	for (size_t i = 0; i < rows.count; i++)
 		if (!go || rows.list[i].owner != OWNER_GO_HEAP)
-			write_sample(w, &rows.list[i]);
+			write_sample(w, &rows.list[i], !work_may_go_on(5000));
 	if (go && a->owners[OWNER_GO_HEAP].resident)
 		profile_go_write_memory(w->places, root_of(w, OWNER_GO_HEAP), go, &a->go,
 					a->owners[OWNER_GO_HEAP].resident);

@@ -5,6 +5,7 @@
 #include "profile_labels.h"
 #include "profile_places.h"
 #include "sys.h"
+#include "work.h"
 
 /* ---- header and comments ---------------------------------------------- */
 
@@ -89,12 +90,31 @@ static void write_sample(struct profile_places *w, const struct tally *t)
 	pprof_write(&w->stream, PPROF_SAMPLE, &p);
 }
 
+/* What there was no time for, as one sample, so that the profile's total holds. */
+static void write_rest(struct profile_places *w, size_t from)
+{
+	struct tally t = profile_sum(w->job.snapshot, from);
+	uint64_t id = profile_places_named(w, PROFILE_REST);
+	int64_t values[] = {t.alloc_objects, t.alloc_bytes, t.inuse_objects, t.inuse_bytes};
+	Pprof__Sample p = PPROF__SAMPLE__INIT;
+	p.n_location_id = 1;
+	p.location_id = &id;
+	p.n_value = COUNT_OF(values);
+	p.value = values;
+	pprof_write(&w->stream, PPROF_SAMPLE, &p);
+}
+
 static void write_samples(struct profile_places *w)
 {
 	const struct snapshot *s = w->job.snapshot;
-	for (size_t i = 0; i < s->count && !gzip_failed(w->stream.gzip); i++)
+	size_t i = 0;
+	for (; i < s->count && work_may_go_on(5000) && !gzip_failed(w->stream.gzip); i++)
 		if (!tally_is_zero(&s->tallies[i]))
 			write_sample(w, &s->tallies[i]);
+	if (i < s->count)
+		write_rest(w, i);
+	if (work_was_cut())
+		pprof_comment(&w->stream, WORK_MISSING);
 }
 
 /* ---- the whole -------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "profile_labels.h"
 #include "sort.h"
 #include "text.h"
+#include "work.h"
 
 /* pprof's parser halves it: see runtime/pprof/pprof.go, writeHeapInternal. */
 #define HEADER_RATE 2
@@ -39,18 +40,6 @@ static struct sort_item *tallies_ordered(struct scratch *scratch, const struct s
 }
 
 /* ---- lines ------------------------------------------------------------ */
-
-static struct tally tallies_sum(const struct snapshot *s)
-{
-	struct tally sum = {0};
-	for (size_t i = 0; i < s->count; i++) {
-		sum.alloc_objects += s->tallies[i].alloc_objects;
-		sum.alloc_bytes += s->tallies[i].alloc_bytes;
-		sum.inuse_objects += s->tallies[i].inuse_objects;
-		sum.inuse_bytes += s->tallies[i].inuse_bytes;
-	}
-	return sum;
-}
 
 /* pprof takes equal columns for one and drops the first: Go adds a byte, so do we.
  * It has no sign in a header: what shrank is 0 there and told in a comment. */
@@ -154,10 +143,16 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 		return -1;
 	text_init(t, sink);
 	profile_job_prepare(job, scratch, snapshot, options);
-	struct tally sum = tallies_sum(snapshot);
+	struct tally sum = profile_sum(snapshot, 0);
 	text_header(t, &sum);
-	for (size_t i = 0; i < count && !t->failed; i++)
-		text_tally(t, job, &snapshot->tallies[order[i].value]);
+	size_t shown = 0;
+	for (; shown < count && !t->failed && work_may_go_on(20000); shown++)
+		text_tally(t, job, &snapshot->tallies[order[shown].value]);
+	if (shown < count)
+		text_printf(t, "# %s: the %zu smallest of %zu stacks are not shown\n", WORK_MISSING,
+			    count - shown, count);
+	else if (work_was_cut())
+		text_string(t, "# " WORK_MISSING "\n");
 	for (const char *const *c = profile_comments(job); *c; c++) {
 		text_string(t, "# ");
 		text_string(t, *c);

@@ -21,6 +21,7 @@
 struct answer {
 	int status;
 	const char *type, *allow, *filename; /* as in struct http_response */
+	const char *missing;                 /* there was no time for all of it */
 	bool head_only;                      /* the request was a HEAD */
 	bool busy;                           /* refused for now: ask again in a second */
 	const char *text;                    /* a short or constant body, before `body` */

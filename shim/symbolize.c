@@ -12,6 +12,7 @@
 #include "elfsym.h"
 #include "gosym.h"
 #include "sort.h"
+#include "work.h"
 
 /* ---- what is plumbing ------------------------------------------------- */
 
@@ -204,7 +205,7 @@ int symbolize(struct scratch *scratch, const struct modules *modules, const uint
 		return -1;
 	if (!with_names)
 		return 0;
-	for (size_t i = 0; i < out->count; i++)
+	for (size_t i = 0; i < out->count && work_may_go_on_first_half(2000); i++)
 		if (tables_location(scratch, &out->list[i]))
 			return -1;
 	return name_c(scratch, out);

@@ -35,6 +35,7 @@ run kept_below_arena_max kept "" MALLOC_ARENA_MAX=2 -- below
 run one_arena kinds "" MALLOC_ARENA_MAX=1 -- arenas
 run stuck stuck ""
 run many_mappings many ""
+run sparse sparse ""
 run little_memory many "" CGOHEAP_MAX_MEMORY=4MiB
 
 behind() { # behind NAME SONAME [VAR=VALUE]...: told to keep what is freed

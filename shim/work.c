@@ -1,0 +1,66 @@
+/* See work.h. */
+#include "work.h"
+
+#include "sys.h"
+
+#define ASK_EVERY_NS 1000000u
+
+static __thread struct {
+	uint64_t start_ns, budget_ns; /* 0: no budget */
+	uint64_t now_ns;              /* when the clock was asked last */
+	uint64_t since_ns;            /* estimated, since then */
+	bool was_cut;
+} work __attribute__((tls_model("initial-exec")));
+
+/* A raw system call: a preload's clock (libfaketime's) stands still or jumps.  Without the
+ * call, by the estimates. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+	if (sys_failed(sys_call(clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t)))
+		return work.now_ns + work.since_ns;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void work_begin(uint64_t budget_ns)
+{
+	work.since_ns = 0;
+	work.start_ns = work.now_ns = cpu_ns();
+	work.budget_ns = budget_ns;
+	work.was_cut = false;
+}
+
+void work_end(void)
+{
+	work.budget_ns = 0;
+}
+
+static bool is_within(uint64_t budget_ns, uint32_t cost_ns)
+{
+	if (budget_ns == 0)
+		return true;
+	work.since_ns += cost_ns;
+	if (work.since_ns >= ASK_EVERY_NS) {
+		work.now_ns = cpu_ns();
+		work.since_ns = 0;
+	}
+	if (work.now_ns - work.start_ns < budget_ns)
+		return true;
+	work.was_cut = true;
+	return false;
+}
+
+bool work_may_go_on(uint32_t cost_ns)
+{
+	return is_within(work.budget_ns, cost_ns);
+}
+
+bool work_may_go_on_first_half(uint32_t cost_ns)
+{
+	return is_within(work.budget_ns / 2, cost_ns);
+}
+
+bool work_was_cut(void)
+{
+	return work.was_cut;
+}
