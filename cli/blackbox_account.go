@@ -385,6 +385,16 @@ func (b *blackbox) dropped() uint64 {
 	return 0
 }
 
+// off is for how long it was dormant, as far back as the record goes: a moment is a second.
+func (b *blackbox) off() (sum time.Duration) {
+	for _, m := range b.moments {
+		if m.SampleBytes == 0 {
+			sum += time.Second
+		}
+	}
+	return sum
+}
+
 // explanation is what explain would have shown; nil: no account was written.
 func (b *blackbox) explanation(symbols *boxSymbols, callers *callerRule, file string, alive bool) *explanation {
 	body := b.accountBody(symbols)
@@ -395,6 +405,6 @@ func (b *blackbox) explanation(symbols *boxSymbols, callers *callerRule, file st
 	e := &explanation{account: a, body: body, grown: b.grown(a), recorded: true, callers: callers}
 	last := b.last()
 	e.verdict = judgeAccount(&situation{account: a, grown: e.grown, pid: int(b.pid), env: b.environment,
-		callers: callers, dropped: b.dropped(), dormant: last != nil && last.SampleBytes == 0, file: file, ended: !alive, recorded: true})
+		callers: callers, dropped: b.dropped(), off: b.off(), dormant: last != nil && last.SampleBytes == 0, file: file, ended: !alive, recorded: true})
 	return e
 }

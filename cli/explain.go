@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -129,6 +130,7 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 	e.verdict = judgeAccount(&situation{
 		account: e.account, grown: e.grown, pid: e.process.pid, env: env,
 		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.droppedSamples(),
+		missed: e.status.Dropped[missedFree], off: time.Duration(e.status.OffNS),
 	})
 	return e, nil
 }

@@ -175,7 +175,7 @@ func estimateDisagrees(s *situation) string {
 			formatBytes(*given), aboutBytes(*e.Bytes, margin), because(s.unsampled()))
 	case float64(*given) < float64(*e.Bytes-margin)-estimateBytes:
 		return fmt.Sprintf("The samples stand for %s, the allocator says only %s is in use: %s. The profile may show blocks that are freed.",
-			aboutBytes(*e.Bytes, margin), formatBytes(*given), because(nil))
+			aboutBytes(*e.Bytes, margin), formatBytes(*given), because(s.unfreed()))
 	}
 	return ""
 }
@@ -191,16 +191,21 @@ func because(reasons []string) string {
 // unsampled are the reasons, each checked, why blocks in use are in no sample.
 func (s *situation) unsampled() []string {
 	var reasons []string
-	if s.dormant {
-		reasons = append(reasons, "sampling is off, and what is allocated meanwhile is not recorded")
-	}
-	if s.env["CGOHEAP_START"] == "dormant" {
-		reasons = append(reasons, "the program was started dormant, and what it allocated before sampling is not recorded")
+	if s.off > 0 {
+		reasons = append(reasons, fmt.Sprintf("sampling was off for %s, and what was allocated then is not recorded", formatDuration(s.off)))
 	}
 	if s.dropped > 0 {
 		reasons = append(reasons, countOf(int(s.dropped), "sample was dropped", "samples were dropped"))
 	}
 	return reasons
+}
+
+// unfreed are the reasons why samples stand for blocks that are not in use.
+func (s *situation) unfreed() []string {
+	if s.missed == 0 {
+		return nil
+	}
+	return []string{"at least " + countOf(int(s.missed), "free was missed", "frees were missed")}
 }
 
 func (s *situation) threads() int64 {

@@ -175,28 +175,39 @@ func (s *status) headline(p *process) string {
 // cautions are what a reader of any figure has to know first.
 func (s *status) cautions(pid int) []string {
 	var lines []string
-	if s.State == "dormant" {
-		lines = append(lines, fmt.Sprintf("dormant: new allocations are not recorded; cgoheap sampling %d on", pid))
-	} else if s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
-		line := fmt.Sprintf("sampling is coarser than asked for: %s, not %s", formatInterval(s.SampleBytes),
-			formatInterval(s.ConfiguredSampleBytes))
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	off := formatDuration(time.Duration(s.OffNS))
+	switch {
+	case s.State == "dormant":
+		add("dormant: new allocations are not recorded; cgoheap sampling %d on", pid)
+	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100:
+		add("sampling was off for %s of %s: what was allocated then is not recorded", off, formatDuration(time.Duration(s.UptimeNS)))
+	}
+	if s.State != "dormant" && s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
+		why := ""
 		if s.Overhead != nil && s.Overhead.RaisedFor != nil {
-			line += ", to bound its use of " + escapeName(*s.Overhead.RaisedFor)
+			why = ", to bound its use of " + escapeName(*s.Overhead.RaisedFor)
 		}
-		lines = append(lines, line)
+		add("sampling is coarser than asked for: %s, not %s%s", formatInterval(s.SampleBytes), formatInterval(s.ConfiguredSampleBytes), why)
 	}
 	if n := s.droppedSamples(); n > 0 {
-		lines = append(lines, fmt.Sprintf("%s: figures are too low; cgoheap doctor %d says why",
-			countOf(int(n), "sample was dropped", "samples were dropped"), pid))
+		add("%s: figures are too low; cgoheap doctor %d says why", countOf(int(n), "sample was dropped", "samples were dropped"), pid)
+	}
+	if n := s.Dropped[missedFree]; n > 0 {
+		add("%s: some of the blocks may be freed", countOf(int(n), "free was missed", "frees were missed"))
 	}
 	return lines
 }
 
-// droppedSamples leaves out labels: those samples are there without them.
+// missedFree is the one count among those of dropped samples that is none: the record of a
+// block whose free was missed is replaced when its address is used again.
+const missedFree = "stale"
+
+// droppedSamples leaves out labels, too: those samples are there without them.
 func (s *status) droppedSamples() uint64 {
 	var sum uint64
 	for reason, n := range s.Dropped {
-		if reason != "labels" {
+		if reason != "labels" && reason != missedFree {
 			sum += n
 		}
 	}

@@ -144,6 +144,8 @@ type situation struct {
 	ended    bool              // the process is no more: nothing can be asked of it
 	file     string            // the flight recorder's
 	dropped  uint64            // samples
+	missed   uint64            // frees
+	off      time.Duration     // sampling was
 	callers  *callerRule
 	dominant string          // the owner that dominates, "" none
 	spokenOf map[string]bool // owners, while the rules are gone through

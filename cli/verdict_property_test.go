@@ -32,9 +32,7 @@ func randomSituation(r *rand.Rand) *situation {
 	s.account.Allocator.InUse = num(s.account.resident(cLive))
 	s.account.Estimate.Bytes = num(max(0, s.account.resident(cLive)+size()-size()))
 	s.dormant, s.dropped = r.Intn(4) == 0, uint64(r.Intn(3))
-	if r.Intn(3) == 0 {
-		s.env["CGOHEAP_START"] = "dormant"
-	}
+	s.missed, s.off = uint64(r.Intn(3)), time.Duration(r.Intn(3))*time.Second
 	if r.Intn(3) == 0 {
 		s.account.Allocator.InUse = nil
 	}
@@ -121,7 +119,8 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 	if s.large(cLive) && told[cLive] == "" {
 		fail("nothing is said of C live, %s", s.of(s.has(cLive)))
 	}
-	if strings.Contains(all, "dropped") && s.dropped == 0 || strings.Contains(all, "started dormant") && s.env["CGOHEAP_START"] != "dormant" {
+	if strings.Contains(all, "dropped") && s.dropped == 0 || strings.Contains(all, "was off") && s.off == 0 ||
+		strings.Contains(all, "missed") && s.missed == 0 {
 		fail("a reason that does not hold")
 	}
 }

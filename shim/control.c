@@ -46,11 +46,13 @@ static struct {
 	uint64_t next_nudge_ns;
 	uint64_t next_follow_ns; /* the follower is asked again; NEVER = no need */
 	uint64_t next_budget_ns, next_room_ns;
+	uint64_t off_ns, off_since_ns; /* while it is on, NEVER */
 } control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES,
 	     .ends_ns = NEVER,
 	     .next_follow_ns = NEVER,
 	     .next_budget_ns = NEVER,
-	     .next_room_ns = NEVER};
+	     .next_room_ns = NEVER,
+	     .off_since_ns = NEVER};
 
 uint64_t control_monotonic_ns(void)
 {
@@ -73,10 +75,18 @@ static void apply(uint64_t now)
 	sample_set_interval(control.on ? interval_in_force() : 0);
 }
 
+/* Under the lock. */
+static uint64_t off_until(uint64_t now)
+{
+	return control.off_ns + (control.off_since_ns < now ? now - control.off_since_ns : 0);
+}
+
 /* Under the lock, so that of two changes the later one is the one in force. */
 static void change(bool on, uint64_t ends_ns, uint64_t now)
 {
 	control.on = on;
+	control.off_ns = off_until(now);
+	control.off_since_ns = on ? NEVER : now;
 	control.ends_ns = on ? ends_ns : NEVER;
 	control.next_follow_ns = control_follower(on, false) ? NEVER : now + SETTLE_NS;
 	control.doublings = 0;
@@ -92,6 +102,8 @@ void control_init(uint32_t sample_bytes, bool dormant)
 {
 	lock_take(&control.lock);
 	control.sample_bytes = sample_bytes;
+	control.off_ns = 0;
+	control.off_since_ns = NEVER;
 	change(!dormant, NEVER, control_monotonic_ns());
 	control.nudges_left = 0;                      /* no thread has an older epoch yet */
 	if (dormant && control_follower(false, true)) /* nor has any recorded */
@@ -117,7 +129,8 @@ struct control_state control_get(void)
 	lock_take(&control.lock);
 	struct control_state s = {.on = control.on,
 				  .sample_bytes = interval_in_force(),
-				  .configured_sample_bytes = control.sample_bytes};
+				  .configured_sample_bytes = control.sample_bytes,
+				  .off_ns = off_until(now)};
 	/* Past its end and not yet ended: 0 would say "no limit". */
 	if (control.ends_ns != NEVER)
 		s.remaining_ns = control.ends_ns > now ? control.ends_ns - now : 1;

@@ -73,6 +73,30 @@ static void assert_state(bool on, uint32_t sample_bytes, uint32_t interval)
 	assert_int_equal(sampler.interval, interval);
 }
 
+/* However often it is told the same. */
+static void time_off_is_counted(void **state)
+{
+	uint64_t before, off;
+
+	(void)state;
+	before = control_get().off_ns;
+	sleep_ns(2000000);
+	assert_true(control_get().off_ns == before);
+	control_sampling(false, 0, 0);
+	sleep_ns(2000000);
+	control_sampling(false, 0, 0);
+	sleep_ns(2000000);
+	off = control_get().off_ns - before;
+	assert_true(off >= 4000000);
+	control_sampling(true, 0, 0);
+	off = control_get().off_ns;
+	sleep_ns(2000000);
+	assert_true(control_get().off_ns == off);
+	control_init(4096, true);
+	sleep_ns(2000000);
+	assert_true(control_get().off_ns >= 2000000);
+}
+
 static void starts_sampling_and_wants_no_time(void **state)
 {
 	(void)state;
@@ -225,6 +249,7 @@ static void a_dormant_start_is_settled_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(time_off_is_counted, reset),
 		cmocka_unit_test_setup(starts_sampling_and_wants_no_time, reset),
 		cmocka_unit_test_setup(starts_dormant_and_knows_its_interval, reset),
 		cmocka_unit_test_setup(interval_0_keeps_the_last_one, reset),

@@ -137,7 +137,7 @@ static void test_whole_page(void **state)
 		 "{\"version\":\"%s\",\"pid\":%d,\"state\":\"sampling\",\"seccomp\":\"unknown\","
 		 "\"sample_bytes\":524288,"
 		 "\"configured_sample_bytes\":524288,"
-		 "\"sampling_remaining_ns\":null,\"uptime_ns\":%" PRIu64
+		 "\"sampling_remaining_ns\":null,\"off_ns\":0,\"uptime_ns\":%" PRIu64
 		 ",\"start_time\":\"2023-11-14T22:13:20.123456789Z\","
 		 "\"samples\":{\"taken\":1234,\"live\":0},"
 		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"no_stack\":5,"
