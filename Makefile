@@ -34,16 +34,19 @@ SHIM_SRC := \
 	shim/cfi.c \
 	shim/cfi_step.c \
 	shim/claims.c \
+	shim/clock.c \
 	shim/config.c \
 	shim/connection.c \
 	shim/control.c \
 	shim/dwarfbytes.c \
 	shim/dwarfexpr.c \
 	shim/earlymaps.c \
+	shim/dynsym.c \
 	shim/elffile.c \
 	shim/elfsym.c \
 	shim/endpoint.c \
 	shim/fde.c \
+	shim/fixed.c \
 	shim/forked.c \
 	shim/forks.c \
 	shim/glibcheap.c \
@@ -154,6 +157,11 @@ all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
 	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS)
 	mv $@.tmp $@
+
+# What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
+HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels interpose labelsets ledger \
+	ledger_piece ledger_tree live lock mapcaller memory real recstack sample threads track track_map unloads unwind_c unwind_go
+$(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 
 $(BUILD)/obj/%.o: shim/%.c | $(BUILD)/gen/profile.pb-c.h
 	@mkdir -p $(@D)

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "account_job.h"
+#include "clock.h"
 #include "control.h"
 #include "gosym.h"
 #include "gostats.h"
@@ -354,9 +355,7 @@ static void sum_up(struct account *a)
 
 static uint64_t realtime_ns(void)
 {
-	struct timespec t = {0};
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return clock_ns(CLOCK_REALTIME);
 }
 
 static int take(struct account_job *job)

@@ -24,6 +24,16 @@ static inline uint64_t arch_ticks(void)
 	return __builtin_ia32_rdtsc();
 }
 
+/*
+ * Floating point as a new process has it: nothing raises, everything rounds to
+ * nearest.  A thread inherits what its maker has set.
+ */
+static inline void arch_reset_floating_point(void)
+{
+	uint32_t mxcsr = 0x1f80;
+	__asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
+}
+
 /* The callee-saved registers: all that the CFI of a caller can need. */
 struct regs {
 	uint64_t ip, sp, bp, bx, r12, r13, r14, r15;

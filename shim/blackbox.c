@@ -11,6 +11,7 @@
 
 #include "allocator.h"
 #include "blackbox_account.h"
+#include "clock.h"
 #include "blackbox_disk.h"
 #include "blackbox_file.h"
 #include "control.h"
@@ -300,13 +301,6 @@ static uint64_t dropped(void)
 {
 	return LOAD(&track_drops.live_full) + LOAD(&track_drops.stacks_full) +
 	       LOAD(&track_drops.reentered) + LOAD(&track_drops.no_stack);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t = {0};
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static uint64_t realtime_ns(void)

@@ -6,8 +6,7 @@
  */
 #include "control.h"
 
-#include <time.h>
-
+#include "clock.h"
 #include "config.h"
 #include "lock.h"
 #include "sample.h"
@@ -56,9 +55,7 @@ static struct {
 
 uint64_t control_monotonic_ns(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 static uint32_t interval_in_force(void)

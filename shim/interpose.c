@@ -34,7 +34,8 @@
 #include "unloads.h"
 #include "unwind_c.h"
 
-#define EXPORT __attribute__((visibility("default")))
+/* The section tells real.c what is a hook. */
+#define EXPORT __attribute__((visibility("default"), section("cgoheap_hooks")))
 
 /* In no header yet, or no longer, or in <threads.h>, whose name a header of ours has. */
 void free_sized(void *p, size_t size);

@@ -15,7 +15,7 @@
 
 #include <assert.h>
 
-#include "control.h"
+#include "clock.h"
 #include "lock.h"
 #include "region.h"
 #include "sample.h"
@@ -371,8 +371,11 @@ void live_each(void (*visit)(const struct live_block *block, void *arg), void *a
 
 uint32_t live_tick_now(void)
 {
-	return (uint32_t)((control_monotonic_ns() - region_layout.start_monotonic_ns) /
-			  LIVE_TICK_NS);
+	uint64_t now = clock_coarse_ns() + CLOCK_COARSE_LAG_NS;
+
+	if (unlikely(now < region_layout.start_monotonic_ns)) /* a clock that does not answer */
+		return 0;
+	return (uint32_t)((now - region_layout.start_monotonic_ns) / LIVE_TICK_NS);
 }
 
 void live_after_fork_in_child(void)

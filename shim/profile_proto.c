@@ -2,6 +2,7 @@
 #include "control.h"
 #include "profile.pb-c.h"
 #include "profile_go.h"
+#include "clock.h"
 #include "profile_labels.h"
 #include "profile_places.h"
 #include "sys.h"
@@ -11,11 +12,8 @@
 
 static int64_t realtime_at(uint64_t monotonic_ns)
 {
-	struct timespec now;
-	if (clock_gettime(CLOCK_REALTIME, &now))
-		return 0;
 	uint64_t ago = control_monotonic_ns() - monotonic_ns;
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec - (int64_t)ago;
+	return (int64_t)(clock_ns(CLOCK_REALTIME) - ago);
 }
 
 /* Exactly Go's heap profile: runtime/pprof/protomem.go.  It sets no default

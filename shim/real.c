@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "dynsym.h"
 #include "live.h"
 #include "sample.h"
 #include "sys.h"
@@ -447,14 +448,47 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.pthread_create = first_pthread_create,
 	.thrd_create = first_thrd_create,
 	.dlclose = first_dlclose,
+	.pthread_setspecific = pthread_setspecific,
+	.pthread_attr_getstack = pthread_attr_getstack,
+	.pthread_attr_getstacksize = pthread_attr_getstacksize,
 };
+
+/* The hooks lie in a section (interpose.c); a unit test has none. */
+extern const char __start_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
+extern const char __stop_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
+
+static bool is_hook(const void *function)
+{
+	return (const char *)function >= __start_cgoheap_hooks &&
+	       (const char *)function < __stop_cgoheap_hooks;
+}
+
+/*
+ * RTLD_NEXT is counted from who calls dlsym.  A preload in front of us that wraps
+ * dlsym calls it in our place, and the next one is then ourselves: refused, and
+ * looked up without dlsym.
+ */
+static void *next(const char *name, bool *missing)
+{
+	void *found = dlsym(RTLD_NEXT, name);
+
+	*missing |= !found;
+	return is_hook(found) ? dynsym_next(name) : found;
+}
 
 /* By this thread's own lookup: another may be at the same, and stores the same. */
 #define RESOLVE(member, substitute)                                                                \
 	do {                                                                                       \
-		void *found = dlsym(RTLD_NEXT, #member);                                           \
-		missing |= !found;                                                                 \
+		void *found = next(#member, &missing);                                             \
 		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
+	} while (0)
+
+/* libc's own, past every preload: what a hook calls beside what it stands in front of. */
+#define RESOLVE_IN_LIBC(member)                                                                    \
+	do {                                                                                       \
+		void *found = dynsym_libc(#member);                                                \
+		if (found)                                                                         \
+			STORE(&real.member, (__typeof__(real.member))found);                       \
 	} while (0)
 
 void real_resolve(void)
@@ -487,6 +521,9 @@ void real_resolve(void)
 	RESOLVE(pthread_create, no_pthread_create);
 	RESOLVE(thrd_create, no_thrd_create);
 	RESOLVE(dlclose, no_dlclose);
+	RESOLVE_IN_LIBC(pthread_setspecific);
+	RESOLVE_IN_LIBC(pthread_attr_getstack);
+	RESOLVE_IN_LIBC(pthread_attr_getstacksize);
 	if (missing)
 		dlerror(); /* ours to hear, not the host's */
 	resolving = 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "live.h"
+#include "clock.h"
 #include "lock.h"
 #include "pagemap.h"
 #include "recstack.h"
@@ -28,13 +29,6 @@ struct region_header *region;
 struct region_header region_layout;
 
 static size_t scratch_max_bytes;
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t = {0};
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static size_t clamp(size_t n, size_t low, size_t high)
 {

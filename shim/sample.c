@@ -11,11 +11,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 
+#include "clock.h"
+#include "fixed.h"
 #include "forked.h"
 #include "lock.h"
+#include "real.h"
 #include "sys.h"
 
 static_assert(sizeof(struct sample_thread) == 32, "one line of TLS");
@@ -63,6 +65,8 @@ static uint32_t interval_of(uint64_t state)
 	return (uint32_t)state;
 }
 
+static uint64_t process_seed;
+
 /* ---- the draw --------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one, eight bytes of state. */
@@ -75,27 +79,19 @@ static uint64_t mix(uint64_t z)
 
 static void seed(struct sample_thread *t)
 {
-	struct timespec now = {0};
+	static uint64_t threads_seeded;
 
-	/* Seeded already where the program's own clock_gettime allocates (libfaketime). */
-	t->rng = 1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	t->rng = mix((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^
-		 mix((uint64_t)(uintptr_t)t) ^ mix((uint64_t)sys_gettid() << 32);
+	t->rng = mix(clock_coarse_ns()) ^ mix((uint64_t)(uintptr_t)t) ^
+		 mix(LOAD(&process_seed) + ADD(&threads_seeded, 1));
 	t->rng |= 1; /* 0 means not seeded */
 }
 
 static uint64_t draw(struct sample_thread *t, uint32_t interval)
 {
-	double uniform, bytes;
-
 	if (!t->rng)
 		seed(t);
 	t->rng += UINT64_C(0x9e3779b97f4a7c15);
-	/* In (0, 1]: log(0) would be an infinity, and would set errno. */
-	uniform = (double)((mix(t->rng) >> 11) + 1) * 0x1p-53;
-	bytes = ceil(-log(uniform) * (double)interval);
-	return bytes < 1 ? 1 : (uint64_t)bytes;
+	return fixed_exponential(mix(t->rng), interval);
 }
 
 /* ---- the list of threads: under its lock -------------------------------- */
@@ -137,7 +133,7 @@ static void list_thread(struct sample_thread *t)
 		return;
 	before = sample_enter();
 	/* A signal handler's allocation may have listed us since we were asked to. */
-	if (!t->registered && pthread_setspecific(threads.key, t) == 0) {
+	if (!t->registered && real.pthread_setspecific(threads.key, t) == 0) {
 		int tid = sys_gettid();
 		lock_take(&threads.lock);
 		t->registered = slot_take(t, tid) ? 1 : 2;
@@ -245,6 +241,7 @@ static void unlist_thread(void *t)
 
 int sample_init(void)
 {
+	process_seed = mix(clock_ns(CLOCK_REALTIME)) ^ mix((uint64_t)sys_getpid());
 	if (pthread_key_create(&threads.key, unlist_thread))
 		return -1;
 	if (threads.key >= 32) {
@@ -300,6 +297,7 @@ void sample_follow_in_child(void)
 	threads.used = threads.free = threads.count = 0;
 	if (t->registered == 1)
 		slot_take(t, sys_gettid());
+	process_seed ^= mix((uint64_t)sys_getpid());
 	t->rng = 0;
 	STORE(&t->bytes_left, 0);
 }
@@ -307,19 +305,14 @@ void sample_follow_in_child(void)
 /* ---- what a sample stands for ----------------------------------------- */
 
 /* Past this many intervals e^-x is below the last bit of either fixed point. */
-#define CERTAIN_INTERVALS 40
+#define CERTAIN_INTERVALS FIXED_MAX_INTERVALS
 
 struct weight sample_weight(uint64_t size, uint32_t interval)
 {
-	double objects = 1;
-
 	if (interval <= 1 || size / interval >= CERTAIN_INTERVALS)
 		return (struct weight){.objects_fx = UINT64_C(1) << WEIGHT_OBJECT_BITS,
 				       .bytes_fx = size << WEIGHT_BYTE_BITS};
 	if (!size) /* never sampled at such an interval */
 		return (struct weight){0};
-	objects = -1 / expm1(-(double)size / (double)interval);
-	return (struct weight){
-		.objects_fx = (uint64_t)(objects * (1 << WEIGHT_OBJECT_BITS) + 0.5),
-		.bytes_fx = (uint64_t)(objects * (double)size * (1 << WEIGHT_BYTE_BITS) + 0.5)};
+	return fixed_weight(size, interval);
 }

@@ -126,9 +126,9 @@ static size_t stack_bytes(const pthread_attr_t *attributes)
 
 	if (!attributes)
 		attributes = &defaults;
-	if (pthread_attr_getstack(attributes, &start, &bytes) || (uintptr_t)start + bytes != 0)
+	if (real.pthread_attr_getstack(attributes, &start, &bytes) || (uintptr_t)start + bytes != 0)
 		return 0;
-	return pthread_attr_getstacksize(attributes, &bytes) ? 0 : bytes;
+	return real.pthread_attr_getstacksize(attributes, &bytes) ? 0 : bytes;
 }
 
 /*
@@ -165,7 +165,7 @@ static void record_stack_here(void *start, const struct regs *host)
 	uint8_t before = sample_enter();
 
 	(void)host;
-	if (pthread_setspecific(key, (void *)end) == 0)
+	if (real.pthread_setspecific(key, (void *)end) == 0)
 		ledger_map(&range);
 	sample_leave(before);
 }

@@ -7,7 +7,7 @@
 
 #include "arch.h"
 #include "capture.h"
-#include "control.h"
+#include "clock.h"
 #include "goarena.h"
 #include "ledger.h"
 #include "live.h"
@@ -27,7 +27,7 @@ static uint64_t next_capture_ns;
 
 static bool may_capture(void)
 {
-	uint64_t now = control_monotonic_ns(), oldest = now - CAPTURE_BURST * CAPTURE_PERIOD_NS;
+	uint64_t now = clock_coarse_ns(), oldest = now - CAPTURE_BURST * CAPTURE_PERIOD_NS;
 	uint64_t due = LOAD(&next_capture_ns), from;
 
 	do {
