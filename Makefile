@@ -31,6 +31,7 @@ SHIM_SRC := \
 	shim/bridge.c \
 	shim/budget.c \
 	shim/capture.c \
+	shim/cells.c \
 	shim/cfi.c \
 	shim/cfi_step.c \
 	shim/claims.c \
@@ -79,6 +80,7 @@ SHIM_SRC := \
 	shim/noabort.c \
 	shim/ownthread.c \
 	shim/pagemap.c \
+	shim/pins.c \
 	shim/pprof_stream.c \
 	shim/procinfo.c \
 	shim/profile.c \
@@ -100,6 +102,8 @@ SHIM_SRC := \
 	shim/smaps.c \
 	shim/sort.c \
 	shim/stacks.c \
+	shim/stacks_read.c \
+	shim/stacks_reclaim.c \
 	shim/status.c \
 	shim/symbolize.c \
 	shim/text.c \

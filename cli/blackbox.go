@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -16,11 +17,11 @@ import (
 
 const (
 	boxMagic   = 0x00706165686f6763
-	boxVersion = 3
+	boxVersion = 4
 
 	boxHeaderBytes  = 184
 	boxStackBytes   = 40
-	boxSiteBytes    = 56
+	boxSiteBytes    = 64
 	boxFixedBytes   = 584 // of struct blackbox, before its accounts
 	boxModuleBytes  = 368
 	boxMomentBytes  = 272
@@ -347,8 +348,18 @@ func (b *blackbox) scaleThreadStacks() {
 	}
 }
 
-// More than this is no figure of one site.
+// More than this is not in use at one site.
 const boxMostBytes = 1 << 50
+
+// boxTotal is what was allocated in all, of which turns counts how often the top
+// bit of low has changed; where the two do not agree, one was about to be counted.
+func boxTotal(low uint64, turns uint16, bits uint) int64 {
+	high := (uint64(turns) + (low>>63 ^ uint64(turns)&1)) >> 1
+	if high>>(bits-1) != 0 {
+		return math.MaxInt64
+	}
+	return int64(high<<(64-bits) | low>>bits)
+}
 
 func (r *boxReader) site(id, stack uint32, s *boxStack) uint32 {
 	at := r.take(id, boxSiteBytes)
@@ -357,12 +368,12 @@ func (r *boxReader) site(id, stack uint32, s *boxStack) uint32 {
 	}
 	d := r.data
 	next := d.u32(at + 4)
-	allocObjects, allocBytes := d.u64(at+24), d.u64(at+32)
-	site := boxSite{id: id, size: d.u64(at + 8), origin: d.u32(at + 16), mixed: d.u32(at+20) != 0,
-		allocObjects: int64(allocObjects+1<<15) >> 16, allocBytes: int64(allocBytes+1<<7) >> 8,
-		inUseObjects: int64(allocObjects-d.u64(at+40)+1<<15) >> 16,
-		inUseBytes:   int64(allocBytes-d.u64(at+48)+1<<7) >> 8}
-	for _, n := range []int64{site.allocObjects, site.allocBytes, site.inUseObjects, site.inUseBytes} {
+	allocObjects, allocBytes := d.u64(at+32), d.u64(at+40)
+	site := boxSite{id: id, size: d.u64(at + 8), origin: uint32(d.u16(at + 16)), mixed: d[at+18] != 0,
+		allocObjects: boxTotal(allocObjects, d.u16(at+20), 16), allocBytes: boxTotal(allocBytes, d.u16(at+22), 8),
+		inUseObjects: int64(allocObjects-d.u64(at+48)+1<<15) >> 16,
+		inUseBytes:   int64(allocBytes-d.u64(at+56)+1<<7) >> 8}
+	for _, n := range []int64{site.inUseObjects, site.inUseBytes} {
 		if d.u32(at) != stack || n < 0 || n > boxMostBytes {
 			r.bad++
 			return next

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ int main(void)
 	O(stack, next); O(stack, first_site); O(stack, frame_count); O(stack, labels); O(stack, frames);
 	S(labelset); O(labelset, hash); O(labelset, bytes); O(labelset, count); O(labelset, texts);
 	S(site); O(site, stack); O(site, next); O(site, size); O(site, origin); O(site, mixed);
+	O(site, alloc_objects_turns); O(site, alloc_bytes_turns);
 	O(site, alloc_objects_fx); O(site, alloc_bytes_fx); O(site, free_objects_fx); O(site, free_bytes_fx);
 	O(blackbox, modules); O(blackbox, module_count); O(blackbox, moment_count); O(blackbox, go_is_1_20);
 	O(blackbox, go_text); O(blackbox, go_etext); O(blackbox, go_tables); O(blackbox, program);
@@ -79,11 +81,13 @@ site.stack 0
 site.next 4
 site.size 8
 site.origin 16
-site.mixed 20
-site.alloc_objects_fx 24
-site.alloc_bytes_fx 32
-site.free_objects_fx 40
-site.free_bytes_fx 48
+site.mixed 18
+site.alloc_objects_turns 20
+site.alloc_bytes_turns 22
+site.alloc_objects_fx 32
+site.alloc_bytes_fx 40
+site.free_objects_fx 48
+site.free_bytes_fx 56
 blackbox.modules %d
 blackbox.module_count 16
 blackbox.moment_count 24
@@ -179,6 +183,27 @@ func labelSet(count int, texts string) []byte {
 
 // smallBox is a whole file, small: two stacks in one bucket, one of them under labels, one module, four moments, two
 // accounts.
+// Totals of years are more than 64 bits of fixed point.
+func TestBlackboxTotals(t *testing.T) {
+	for _, c := range []struct {
+		low   uint64
+		turns uint16
+		want  int64
+	}{
+		{5 << 8, 0, 5},
+		{1<<63 + 256, 1, 1<<55 + 1},
+		{1<<63 + 256, 0, 1<<55 + 1}, // its turn was about to be counted
+		{512, 2, 1<<56 + 2},
+		{512, 1, 1<<56 + 2},
+		{0, 2 * 127, 127 << 56},
+		{0, 2 * 128, math.MaxInt64},
+	} {
+		if got := boxTotal(c.low, c.turns, 8); got != c.want {
+			t.Errorf("%#x with %d turns: %d, want %d", c.low, c.turns, got, c.want)
+		}
+	}
+}
+
 func smallBox() []byte {
 	d := make([]byte, smallBoxBytes)
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(d[at:], v) }
@@ -207,10 +232,10 @@ func smallBox() []byte {
 	site := func(at int, stack, size uint32, objects uint64) {
 		put32(at, stack)
 		put64(at+8, uint64(size))
-		put64(at+24, objects<<16)
-		put64(at+32, objects*uint64(size)<<8)
-		put64(at+40, 1<<16)
-		put64(at+48, uint64(size)<<8)
+		put64(at+32, objects<<16)
+		put64(at+40, objects*uint64(size)<<8)
+		put64(at+48, 1<<16)
+		put64(at+56, uint64(size)<<8)
 	}
 	stack(1024, 1200/8, 1104/8, 0x1001, 0x1002)
 	site(1104, 1024/8, 100, 11)
@@ -339,7 +364,7 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 	for want, data := range map[string][]byte{
 		"cgoheap: FILE: it is empty: the process ended before it had written anything\n":                                      nil,
 		"cgoheap: FILE: it is not a flight recorder of cgoheap\n":                                                             []byte("hello"),
-		"cgoheap: FILE: its format is version 9, and this cgoheap dev reads version 3: use the cgoheap of the same release\n": old,
+		"cgoheap: FILE: its format is version 9, and this cgoheap dev reads version 4: use the cgoheap of the same release\n": old,
 		"cgoheap: FILE: it is cut off after 100 bytes, in the middle of its header\n":                                         good[:100],
 	} {
 		if code, out, errs := autopsyOf(t, data); code != 1 || out != "" || errs != want {

@@ -5,9 +5,9 @@
  */
 #include "budget.h"
 
+#include "cells.h"
 #include "control.h"
 #include "live.h"
-#include "region.h"
 
 /* Halving doubles the cost: only where it stays at half of the bound. */
 #define CALM 4
@@ -89,8 +89,7 @@ static bool limit(uint32_t *doublings, uint32_t wanted, uint32_t most)
 static void judge_tables(uint32_t sample_bytes)
 {
 	uint32_t live = budget_judge_room(budget.room, live_count(), live_capacity());
-	uint32_t arena = budget_judge_room(budget.room, LOAD(&region_layout.arena_used),
-					   region_layout.arena.bytes);
+	uint32_t arena = budget_judge_room(budget.room, cells_used_bytes(), cells_total_bytes());
 
 	budget.room_is_more =
 		limit(&budget.room, live > arena ? live : arena, most_doublings(sample_bytes));
@@ -159,8 +158,7 @@ uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
 /* From here on a burst may fill what is left within the second to the next look. */
 static bool tables_are_filling(void)
 {
-	return live_count() > live_capacity() / 2 ||
-	       LOAD(&region_layout.arena_used) > region_layout.arena.bytes / 2;
+	return live_count() > live_capacity() / 2 || cells_used_bytes() > cells_total_bytes() / 2;
 }
 
 bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings)

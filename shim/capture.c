@@ -16,11 +16,19 @@
 #define CAPTURE_LEAVES (CAPTURE_MAX_FRAMES - CAPTURE_ROOT_FRAMES)
 
 static const char *const end_names[CAPTURE_END_COUNT] = {
-	[CAPTURE_COMPLETE_GO] = "complete_go",   [CAPTURE_COMPLETE_THREAD] = "complete_thread",
-	[CAPTURE_TOO_DEEP] = "too_deep",         [CAPTURE_NO_CFI] = "no_cfi",
-	[CAPTURE_BAD_CFI] = "bad_cfi",           [CAPTURE_BAD_STACK] = "bad_stack",
-	[CAPTURE_BAD_CROSSING] = "bad_crossing", [CAPTURE_BAD_GO] = "bad_go",
-	[CAPTURE_UNWINDER] = "unwinder",         [CAPTURE_SKIPPED] = "skipped",
+	[CAPTURE_COMPLETE_GO] = "complete_go",
+	[CAPTURE_COMPLETE_THREAD] = "complete_thread",
+	[CAPTURE_TOO_DEEP] = "too_deep",
+	[CAPTURE_NO_CFI] = "no_cfi",
+	[CAPTURE_BAD_CFI] = "bad_cfi",
+	[CAPTURE_BAD_STACK] = "bad_stack",
+	[CAPTURE_BAD_CROSSING] = "bad_crossing",
+	[CAPTURE_BAD_GO] = "bad_go",
+	[CAPTURE_UNWINDER] = "unwinder",
+	[CAPTURE_SKIPPED] = "skipped",
+	[CAPTURE_GAP] = "gap",
+	[CAPTURE_NO_ROOM] = "no_room",
+	[CAPTURE_RECLAIMED] = "reclaimed",
 };
 
 const char *capture_end_name(uint32_t end)
@@ -205,5 +213,7 @@ void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
 		side = side == SIDE_C ? step_c(&w) : step_go(&w);
 	order_frames(&w);
+	if (w.gap && capture_end_is_complete(c->end))
+		c->end = CAPTURE_GAP;
 	c->labels = intern_labels(&w);
 }

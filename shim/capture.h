@@ -31,8 +31,13 @@ enum capture_end {
 	CAPTURE_UNWINDER,        /* a place that was not known yet, while code was unloaded */
 	CAPTURE_SKIPPED, /* not walked: nested, no recording stack left, or more mappings a second
 			    than are followed */
+	CAPTURE_GAP,     /* to a root, over frames that could not be followed */
+	/* Not of a walk: */
+	CAPTURE_NO_ROOM,   /* its ends alone, because the arena was full (stacks.h) */
+	CAPTURE_RECLAIMED, /* the totals of stacks that were reclaimed (stacks_reclaim.h) */
 	CAPTURE_END_COUNT
 };
+#define CAPTURE_WALK_ENDS CAPTURE_NO_ROOM
 
 struct capture {
 	uint32_t count;      /* frames, leaf first */

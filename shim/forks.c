@@ -25,10 +25,12 @@
 #include "live.h"
 #include "lock.h"
 #include "ownthread.h"
+#include "pins.h"
 #include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "server.h"
+#include "stacks_reclaim.h"
 #include "sys.h"
 #include "track.h"
 #include "unloads.h"
@@ -53,7 +55,7 @@ static __thread struct {
  */
 static void before_fork(void)
 {
-	forking.locked = !LOAD(&sample_self.busy) && ledger_before_fork();
+	forking.locked = !LOAD(&sample_self.busy) && !pins_held() && ledger_before_fork();
 	if (!forking.locked)
 		return;
 	forking.before = sample_enter_as(BUSY_OWN);
@@ -127,6 +129,7 @@ static void follow(void)
 	unwind_c_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
+	stacks_reclaim_follow_in_child();
 	ownthread_forget();
 	server_after_fork_in_child();
 	name_socket(&own);

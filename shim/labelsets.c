@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cells.h"
 #include "text.h"
 
 static_assert(sizeof(struct labelset) == 16, "region layout");
@@ -71,11 +72,10 @@ static bool is_part(const struct golabels *labels)
 
 static struct labelset *set_at(uint32_t id)
 {
-	uint64_t at = (uint64_t)id * 8 - region_layout.arena.offset;
-	uint64_t used = LOAD(&region_layout.arena_used);
 	struct labelset *s = region_at((uint64_t)id * 8);
 
-	if (at > used || used - at < sizeof *s || used - at - sizeof *s < s->bytes)
+	if (!cells_is(id, CELL_LABELS, sizeof *s) ||
+	    !cells_is(id, CELL_LABELS, sizeof *s + s->bytes))
 		return NULL;
 	return s;
 }
@@ -109,7 +109,7 @@ void labelsets_get(uint32_t id, struct golabels *out)
 			break;
 		out->count++;
 	}
-	out->total = out->count + (s->is_part ? 1 : 0);
+	out->total = out->count + (LOAD(&s->flags) & LABELSET_PART);
 }
 
 /* Whether the text at *at is this one; moves past it. */
@@ -128,7 +128,8 @@ static bool set_is(uint32_t id, const struct key *key)
 	const uint8_t *at = s ? s->texts : NULL;
 
 	if (!s || s->hash != key->hash || s->bytes != key->bytes ||
-	    s->count != key->labels->count || s->is_part != is_part(key->labels))
+	    s->count != key->labels->count ||
+	    (LOAD(&s->flags) & LABELSET_PART) != is_part(key->labels))
 		return false;
 	for (uint32_t i = 0; i < key->labels->count; i++) {
 		const struct golabel *l = &key->labels->list[i];
@@ -150,7 +151,7 @@ static uint32_t find(uint32_t id, uint32_t until, const struct key *key)
 		if (set_is(id, key))
 			return id;
 		s = set_at(id);
-		id = s ? s->next : 0;
+		id = s ? LOAD_ACQ(&s->next) : 0;
 	}
 	return 0;
 }
@@ -165,10 +166,10 @@ static void fill(struct labelset *s, const struct key *key)
 {
 	uint8_t *at = s->texts;
 
-	s->hash = key->hash;
+	STORE(&s->hash, key->hash);
 	s->bytes = (uint16_t)key->bytes;
 	s->count = (uint8_t)key->labels->count;
-	s->is_part = is_part(key->labels);
+	s->flags = is_part(key->labels) ? LABELSET_PART : 0;
 	for (uint32_t i = 0; i < s->count; i++) {
 		const struct golabel *l = &key->labels->list[i];
 		*at++ = count_byte(&l->key);
@@ -181,18 +182,26 @@ static void fill(struct labelset *s, const struct key *key)
 /* Threads that race for the last places may all get one. */
 static uint32_t set_new(const struct key *key)
 {
-	size_t all = ALIGN_UP(sizeof(struct labelset) + key->bytes, 8);
-	uint32_t offset;
+	size_t all = CELLS_ROUND(sizeof(struct labelset) + key->bytes);
+	uint32_t id;
 
 	if (LOAD(&counters.sets) >= LABELSETS_MAX ||
 	    LOAD(&counters.bytes) + all > region_layout.arena.bytes / LABELSETS_ARENA_SHARE)
 		return 0;
-	offset = region_alloc(all);
-	if (!offset)
+	id = cells_take(CELL_LABELS, all, CELLS_WHOLE);
+	if (!id)
 		return 0;
 	ADD(&counters.bytes, all);
-	fill(region_at(offset), key);
-	return offset / 8;
+	fill(region_at((uint64_t)id * 8), key);
+	return id;
+}
+
+static void give(uint32_t id)
+{
+	const struct labelset *s = set_at(id);
+
+	__atomic_fetch_sub(&counters.bytes, CELLS_ROUND(sizeof *s + s->bytes), __ATOMIC_RELAXED);
+	cells_give(id);
 }
 
 static void count_set(const struct golabels *labels)
@@ -211,23 +220,30 @@ static uint32_t push(uint32_t *bucket, uint32_t head, const struct key *key)
 	while (id) {
 		struct labelset *s = region_at((uint64_t)id * 8);
 		uint32_t seen = head, found;
-		s->next = head;
+		STORE(&s->next, head);
 		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
 			count_set(key->labels);
 			break;
 		}
 		found = find(head, seen, key);
-		if (found)
+		if (found) {
+			give(id);
 			return found;
+		}
 	}
 	return id;
+}
+
+static uint32_t *bucket_of(uint64_t hash)
+{
+	return &buckets[(hash ^ hash >> 32) & (BUCKETS - 1)];
 }
 
 uint32_t labelsets_intern(const struct golabels *labels)
 {
 	struct key key = key_of(labels);
-	uint32_t *bucket = &buckets[(key.hash ^ key.hash >> 32) & (BUCKETS - 1)];
+	uint32_t *bucket = bucket_of(key.hash);
 	uint32_t head = LOAD_ACQ(bucket);
 	uint32_t id = find(head, 0, &key);
 
@@ -237,6 +253,115 @@ uint32_t labelsets_intern(const struct golabels *labels)
 		labelsets_count_dropped();
 	return id;
 }
+
+/* ---- reclaiming --------------------------------------------------------- */
+
+/* Taken out, and not yet free. */
+static uint32_t taken[LABELSETS_MAX], taken_count;
+
+static void each_listed(void (*visit)(uint32_t *link, uint32_t id))
+{
+	for (uint32_t b = 0; b < BUCKETS; b++) {
+		uint32_t *link = &buckets[b], id;
+		for (int left = MAX_CHAIN; left && (id = LOAD_ACQ(link)) && set_at(id); left--) {
+			visit(link, id);
+			if (LOAD(link) == id)
+				link = &set_at(id)->next;
+		}
+	}
+}
+
+static void unmark(uint32_t *link, uint32_t id)
+{
+	(void)link;
+	STORE(&set_at(id)->flags, (uint8_t)(set_at(id)->flags & ~LABELSET_MARKED));
+}
+
+void labelsets_unmark(void)
+{
+	each_listed(unmark);
+	for (uint32_t i = 0; i < taken_count; i++)
+		unmark(NULL, taken[i]);
+}
+
+void labelsets_mark(uint32_t id)
+{
+	struct labelset *s = id ? set_at(id) : NULL;
+
+	if (s)
+		STORE(&s->flags, (uint8_t)(s->flags | LABELSET_MARKED));
+}
+
+/* A head that moves on meanwhile stays for the next time. */
+static void take_out(uint32_t *link, uint32_t id)
+{
+	struct labelset *s = set_at(id);
+	uint32_t expected = id;
+
+	if (s->flags & LABELSET_MARKED || taken_count == LABELSETS_MAX)
+		return;
+	if (__atomic_compare_exchange_n(link, &expected, LOAD(&s->next), false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		taken[taken_count++] = id;
+}
+
+void labelsets_take_out(void)
+{
+	each_listed(take_out);
+}
+
+static void put_back(uint32_t id)
+{
+	uint32_t *bucket = bucket_of(set_at(id)->hash), head = LOAD_ACQ(bucket);
+
+	do
+		STORE(&set_at(id)->next, head);
+	while (!__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE));
+}
+
+static void uncount_set(const struct labelset *s)
+{
+	__atomic_fetch_sub(&counters.sets, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&counters.labels, s->count, __ATOMIC_RELAXED);
+	if (s->flags & LABELSET_PART)
+		__atomic_fetch_sub(&counters.part, 1, __ATOMIC_RELAXED);
+}
+
+void labelsets_settle(void)
+{
+	for (uint32_t i = 0; i < taken_count; i++) {
+		struct labelset *s = set_at(taken[i]);
+		if (!s)
+			continue;
+		if (s->flags & LABELSET_MARKED) {
+			put_back(taken[i]);
+		} else {
+			uncount_set(s);
+			give(taken[i]);
+		}
+	}
+	taken_count = 0;
+}
+
+void labelsets_follow_in_child(void)
+{
+	for (uint32_t i = 0; i < taken_count; i++)
+		if (set_at(taken[i]))
+			put_back(taken[i]);
+	taken_count = 0;
+}
+
+uint32_t labelsets_permille(void)
+{
+	uint64_t most = region_layout.arena.bytes / LABELSETS_ARENA_SHARE;
+	uint32_t sets = LOAD(&counters.sets) * 1000 / LABELSETS_MAX;
+	uint32_t bytes = (uint32_t)(LOAD(&counters.bytes) * 1000 / (most ? most : 1));
+
+	return sets > bytes ? sets : bytes;
+}
+
+/* ---- counters ----------------------------------------------------------- */
 
 struct labelsets_counters labelsets_counters(void)
 {

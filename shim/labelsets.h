@@ -1,10 +1,10 @@
 /*
  * Interned sets of goroutine labels.
  *
- * A set is stored once, in the region's arena, append-only: an id once returned
- * stays good for the life of the process, and readers need no lock.  Their number
- * and their bytes are bounded: a service that puts a request's id into a label
- * makes a set a request.
+ * A set is stored once, in a cell of the region's arena, as long as a stack has it:
+ * who interns one holds a pin (pins.h) until a stack does.  Their number and their
+ * bytes are bounded: a service that puts a request's id into a label makes a set a
+ * request.
  *
  * Texts are kept as the program has them, in whatever encoding.  Whoever writes
  * them for others does so by labelsets_escape.
@@ -25,12 +25,17 @@
 /* Read by cli/blackbox.go.  A change of layout is a new REGION_VERSION. */
 #define LABELSET_TEXT_CUT 0x80u
 
+enum {
+	LABELSET_PART = 1,  /* there were more */
+	LABELSET_MARKED = 2 /* the server's: a stack has it */
+};
+
 struct labelset {
-	uint64_t hash;   /* FNV-1a of what follows `count` in the record */
-	uint32_t next;   /* id of the next set in its bucket */
-	uint16_t bytes;  /* of texts */
-	uint8_t count;   /* labels, ascending by key */
-	uint8_t is_part; /* there were more */
+	uint64_t hash;  /* FNV-1a of what follows `count` in the record */
+	uint32_t next;  /* id of the next set in its bucket */
+	uint16_t bytes; /* of texts */
+	uint8_t count;  /* labels, ascending by key */
+	uint8_t flags;
 	/* For each label: the bytes of its key and of its value, each a byte that has
 	 * LABELSET_TEXT_CUT set where the text was longer; then the key; then the value. */
 	uint8_t texts[];
@@ -52,6 +57,18 @@ struct labelsets_counters {
 };
 struct labelsets_counters labelsets_counters(void);
 void labelsets_count_dropped(void);
+
+/*
+ * Sets that no stack has any more (stacks_reclaim.c; the server's thread only): those
+ * not marked are taken out, and free, or back, once nothing that was looked up
+ * before is in use any more.
+ */
+void labelsets_unmark(void);
+void labelsets_mark(uint32_t id);
+void labelsets_take_out(void);
+void labelsets_settle(void);
+uint32_t labelsets_permille(void); /* how much of their room they have */
+void labelsets_follow_in_child(void);
 
 /*
  * A label's text for people and for readers of profiles, into out, NUL-terminated:

@@ -438,6 +438,19 @@ long ledger_copy(struct scratch *scratch, struct ledger_range **out)
 	return (long)count;
 }
 
+void ledger_each_site(void (*visit)(uint32_t site))
+{
+	struct ledger_range some[COPY_AT_ONCE];
+	uint64_t address = 0;
+	size_t n;
+
+	do {
+		n = copy_some(&address, some, COPY_AT_ONCE);
+		for (size_t i = 0; i < n; i++)
+			visit(some[i].site);
+	} while (n == COPY_AT_ONCE);
+}
+
 /* ---- reconciling ------------------------------------------------------ */
 
 /* Whether something old lies in the gap.  A damaged tree must not lead in circles: always upwards.

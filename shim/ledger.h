@@ -96,6 +96,9 @@ void ledger_duplicate(uint64_t from, uint64_t to, uint64_t bytes, uint32_t site)
  * scratch exhausted. */
 long ledger_copy(struct scratch *scratch, struct ledger_range **out);
 
+/* The site of each range, 0 too. */
+void ledger_each_site(void (*visit)(uint32_t site));
+
 /*
  * Forgets what is in none of these spans (ascending; /proc/self/maps): what libc or a raw
  * system call has unmapped unseen.  Ranges of since_tick or later stay: they may be newer

@@ -180,7 +180,7 @@ static void write_drops(struct text *t)
 static void write_stack_ends(struct text *t)
 {
 	family(t, "captures_total", "counter", "Stacks captured, by how they ended.");
-	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
 		sample(t, "captures_total", "end", capture_end_name(i), LOAD(&track_ends[i]));
 }
 

@@ -125,22 +125,24 @@ bool profile_shows(const struct profile_job *job, const struct location *l)
 
 void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
 {
-	static const char *const marks[] = {
+	static const char *const marks[SYNTHETIC_COUNT] = {
 		[SYNTHETIC_OMITTED] = "[frames omitted]",
 		[SYNTHETIC_LOST] = "[frames not known]",
 		[SYNTHETIC_UNLOADED] = "[unloaded library]",
+		[SYNTHETIC_TRUNCATED + CAPTURE_RECLAIMED] = "[reclaimed stacks]",
 	};
-	if (synthetic >= SYNTHETIC_TRUNCATED)
+	if (marks[synthetic])
+		snprintf(buffer, SYNTHETIC_NAME_BYTES, "%s", marks[synthetic]);
+	else
 		snprintf(buffer, SYNTHETIC_NAME_BYTES, "[truncated: %s]",
 			 capture_end_name(synthetic - SYNTHETIC_TRUNCATED));
-	else
-		snprintf(buffer, SYNTHETIC_NAME_BYTES, "%s", marks[synthetic]);
 }
 
-/* Only of a stack that is full frames were left out; else they were not found. */
+/* Only for want of room were frames left out; else they were not found. */
 static uint32_t gap_mark(const struct stack *s)
 {
-	return s->frame_count >= CAPTURE_MAX_FRAMES ? SYNTHETIC_OMITTED : SYNTHETIC_LOST;
+	return s->frame_count >= CAPTURE_MAX_FRAMES || s->end == CAPTURE_NO_ROOM ? SYNTHETIC_OMITTED
+										 : SYNTHETIC_LOST;
 }
 
 /* One mark for a run of frames that are lacking for the same reason. */
@@ -152,13 +154,13 @@ static size_t frames_mark(struct profile_frame *frames, size_t n, uint32_t synth
 	return n + 1;
 }
 
-/* What the root end of the stack lacks.  A stack that was too deep has its root
- * where it has a gap: nothing is missing above it. */
+/* What the root end of the stack lacks.  A stack that was too deep, or has a gap where it
+ * could not be followed, has its root where it shows the gap: nothing is missing above it. */
 static uint32_t stack_end_mark(const struct stack *s)
 {
 	if (capture_end_is_complete(s->end) || s->end >= CAPTURE_END_COUNT)
 		return SYNTHETIC_NONE;
-	if (s->end == CAPTURE_TOO_DEEP && s->omitted_at)
+	if ((s->end == CAPTURE_TOO_DEEP || s->end == CAPTURE_GAP) && s->omitted_at)
 		return SYNTHETIC_NONE;
 	return SYNTHETIC_TRUNCATED + s->end;
 }

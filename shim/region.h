@@ -19,7 +19,7 @@
 #include "base.h"
 
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
-#define REGION_VERSION 3
+#define REGION_VERSION 4
 
 #define REGION_IS_COPIED 1u /* these are a copy of the tables, made once a second */
 
@@ -38,14 +38,14 @@ struct region_header {
 	uint64_t start_monotonic_ns; /* the same moment: CLOCK_MONOTONIC */
 	uint32_t pid;
 	uint32_t flags;
-	struct region_table arena; /* stacks and sites, bump-allocated */
+	struct region_table arena; /* stacks, sites and sets of labels: cells.h */
 	struct region_table stack_buckets;
 	struct region_table live_buckets;
 	struct region_table live_nodes;
 	struct region_table rows;          /* unwind rows by pc */
 	struct region_table ledger;        /* mapped ranges */
 	struct region_table thread_starts; /* what new threads are to do */
-	uint64_t arena_used;               /* bytes of arena handed out */
+	uint64_t arena_used;               /* bytes of arena handed out, in slabs */
 	struct region_table blackbox;      /* struct blackbox; 0, 0 without a file */
 };
 
@@ -77,8 +77,8 @@ size_t region_bytes_of(size_t max_bytes);
 size_t region_scratch_max_bytes(void);
 
 /*
- * n zeroed bytes, 8-aligned, from the arena, forever; its offset from the
- * region's start, or 0 when the arena is full.  Any thread, lock-free.
+ * n zeroed bytes, 8-aligned, from the arena, forever (for cells.c); its offset from
+ * the region's start, or 0 when the arena is full.  Any thread, lock-free.
  */
 uint32_t region_alloc(size_t n);
 

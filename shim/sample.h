@@ -33,7 +33,7 @@ struct sample_thread {
 	uint32_t epoch;     /* of the interval that bytes_left was drawn under */
 	uint8_t busy;       /* enum sample_busy: hooks pass through unless 0 */
 	uint8_t registered; /* in the list of threads; 2 = has left it, exiting */
-	uint8_t reserved;
+	uint8_t pins;       /* that it holds: pins.h */
 	uint32_t slot; /* in the list of threads, once registered */
 };
 

@@ -16,6 +16,7 @@
 #include "netsys.h"
 #include "ownthread.h"
 #include "sample.h"
+#include "stacks_reclaim.h"
 #include "worker.h"
 
 #define SERVED CONNECTION_READERS /* connections that are read or answered at a time */
@@ -233,7 +234,11 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 static void turn(void)
 {
 	struct pollfd list[FIRST_CONNECTION + PLACES];
-	uint64_t wait_ns = control_tick(), moment_ns = blackbox_tick();
+	/* Room is made before it is judged. */
+	uint64_t reclaim_ns = stacks_reclaim_tick(), wait_ns = control_tick();
+	uint64_t moment_ns = blackbox_tick();
+	if (reclaim_ns < wait_ns)
+		wait_ns = reclaim_ns;
 	wait_ns = prepare(list, wait_ns < moment_ns ? wait_ns : moment_ns);
 	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
 		for (size_t i = 0; i < COUNT_OF(list); i++)

@@ -1,31 +1,32 @@
 /*
- * Stacks and sites, append-only.
+ * Stacks and sites.
  *
  * Both kinds of list are pushed at their head with one compare-and-swap.  A push
  * that loses the race looks at what was pushed since its last look before it
- * tries again, so that no stack and no site ever exists twice; what it had
- * written in the arena is then lost, which takes two threads meeting the same
- * new stack in the same microsecond.
+ * tries again, so that no stack and no site is made twice.  Taken out of the
+ * lists are stacks only, by one thread at a time (reclaim.c).
  */
 #include "stacks.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "control.h"
+#include "cells.h"
 #include "labelsets.h"
-#include "ledger.h"
-#include "live.h"
 #include "unloads.h"
-#include "pagemap.h"
+#include "unwind_c.h"
 
 static_assert(offsetof(struct stack, frames) == 40, "region layout");
-static_assert(sizeof(struct site) == 56, "region layout");
+static_assert(sizeof(struct site) == 64 && offsetof(struct site, alloc_objects_fx) == 32,
+	      "region layout");
+static_assert(sizeof(struct stack) + CAPTURE_MAX_FRAMES * 8 <= CELLS_MOST_BYTES, "one cell");
 static_assert(CAPTURE_MAX_FRAMES <= UINT16_MAX, "stack.frame_count");
+static_assert(ORIGIN_COUNT <= 4, "site.born");
 
 const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
 
 static uint32_t stack_total, site_total;
+static uint64_t coarse, born;   /* sites, ever */
 static uint64_t labelled_bytes; /* of stacks and sites under labels */
 
 static uint32_t *buckets(void)
@@ -46,105 +47,122 @@ static size_t bucket_count(void)
 static struct stack no_stack;
 static struct site no_site;
 
-/* Whether bytes at this id lie in what the arena has handed out. */
-static bool is_in_arena(uint32_t id, size_t bytes)
-{
-	uint64_t at = (uint64_t)id * 8 - region_layout.arena.offset;
-	uint64_t used = LOAD(&region_layout.arena_used);
-
-	return at <= used && bytes <= used - at;
-}
-
 struct stack *stack_at(uint32_t id)
 {
 	struct stack *s = region_at((uint64_t)id * 8);
 
-	if (!is_in_arena(id, sizeof *s) || s->frame_count > CAPTURE_MAX_FRAMES ||
-	    !is_in_arena(id, sizeof *s + s->frame_count * sizeof s->frames[0]))
+	if (!cells_is(id, CELL_STACK, sizeof *s) || s->frame_count > CAPTURE_MAX_FRAMES ||
+	    !cells_is(id, CELL_STACK, sizeof *s + s->frame_count * sizeof s->frames[0]))
 		return &no_stack;
 	return s;
 }
 
 struct site *site_at(uint32_t id)
 {
-	return is_in_arena(id, sizeof(struct site)) ? region_at((uint64_t)id * 8) : &no_site;
+	return cells_is(id, CELL_SITE, sizeof(struct site)) ? region_at((uint64_t)id * 8)
+							    : &no_site;
 }
 
-/* n bytes of the arena for what is under these labels; 0: not to be had. */
-static uint32_t alloc_under(uint32_t labels, size_t n)
+/* A cell for what is under these labels; 0: not to be had. */
+static uint32_t cell_under(uint32_t labels, enum cell_kind kind, size_t bytes, enum cells_need need)
 {
-	uint32_t offset;
+	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
+	uint32_t id;
 
 	if (!labels)
-		return region_alloc(n);
-	if (LOAD(&labelled_bytes) + n > region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS)
+		return cells_take(kind, bytes, need);
+	bytes = CELLS_ROUND(bytes);
+	if (LOAD(&labelled_bytes) + bytes > most)
 		return 0;
-	offset = region_alloc(n);
-	if (offset)
-		ADD(&labelled_bytes, n);
-	return offset;
+	id = cells_take(kind, bytes, need);
+	if (id)
+		ADD(&labelled_bytes, bytes);
+	return id;
+}
+
+static void cell_give(uint32_t labels, uint32_t id, size_t bytes)
+{
+	if (labels)
+		__atomic_fetch_sub(&labelled_bytes, CELLS_ROUND(bytes), __ATOMIC_RELAXED);
+	cells_give(id);
 }
 
 /* ---- stacks ----------------------------------------------------------- */
 
 /* What makes a stack this one. */
 struct key {
-	const struct capture *c;
-	uint64_t hash;
+	const uint64_t *frames;
+	uint32_t count, end, omitted_at;
 	uint32_t unloads, labels;
+	uint64_t hash;
+	enum cells_need need;
 };
 
 static struct key key_of(const struct capture *c, uint32_t labels)
 {
-	struct key key = {.c = c, .unloads = unloads_stamp(c->frames, c->count), .labels = labels};
-	uint64_t h = c->count | (uint64_t)c->end << 16 | (uint64_t)c->omitted_at << 32;
+	return (struct key){.frames = c->frames,
+			    .count = c->count,
+			    .end = c->end,
+			    .omitted_at = c->omitted_at,
+			    .labels = labels,
+			    .need = c->end >= CAPTURE_NO_ROOM ? CELLS_LAST : CELLS_WHOLE};
+}
 
-	h ^= key.unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^ labels * UINT64_C(0x165667B19E3779F9);
-	for (uint32_t i = 0; i < c->count; i++) {
-		h = (h ^ c->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
+static void key_finish(struct key *key)
+{
+	uint64_t h = key->count | (uint64_t)key->end << 16 | (uint64_t)key->omitted_at << 32;
+
+	key->unloads = unloads_stamp(key->frames, key->count);
+	h ^= key->unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^
+	     key->labels * UINT64_C(0x165667B19E3779F9);
+	for (uint32_t i = 0; i < key->count; i++) {
+		h = (h ^ key->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
 		h ^= h >> 32;
 	}
-	key.hash = h;
-	return key;
+	key->hash = h;
 }
 
 /* Equal addresses are not equal code where some was unloaded in between. */
 static bool stack_is(const struct stack *s, const struct key *key)
 {
-	const struct capture *c = key->c;
-
-	return s->hash == key->hash && s->frame_count == c->count && s->end == c->end &&
-	       s->omitted_at == c->omitted_at && s->unloads == key->unloads &&
+	return s->hash == key->hash && s->frame_count == key->count && s->end == key->end &&
+	       s->omitted_at == key->omitted_at && s->unloads == key->unloads &&
 	       s->labels == key->labels &&
-	       memcmp(s->frames, c->frames, c->count * sizeof c->frames[0]) == 0;
+	       memcmp(s->frames, key->frames, key->count * sizeof key->frames[0]) == 0;
 }
 
 /* Looks from id on, up to but not including `until`. */
 static uint32_t stack_find(uint32_t id, uint32_t until, const struct key *key)
 {
-	for (int left = MAX_CHAIN; id && id != until && left; id = stack_at(id)->next, left--)
-		if (stack_is(stack_at(id), key))
+	for (int left = MAX_CHAIN; id && id != until && left; left--) {
+		const struct stack *s = stack_at(id);
+		if (stack_is(s, key))
 			return id;
+		id = LOAD_ACQ(&s->next);
+	}
 	return 0;
+}
+
+static size_t stack_bytes(uint32_t frames)
+{
+	return sizeof(struct stack) + frames * sizeof(uint64_t);
 }
 
 static uint32_t stack_new(const struct key *key)
 {
-	const struct capture *c = key->c;
-	size_t frame_bytes = c->count * sizeof c->frames[0];
-	uint32_t offset = alloc_under(key->labels, sizeof(struct stack) + frame_bytes);
-	struct stack *s = region_at(offset);
+	uint32_t id = cell_under(key->labels, CELL_STACK, stack_bytes(key->count), key->need);
+	struct stack *s = region_at((uint64_t)id * 8);
 
-	if (!offset)
+	if (!id)
 		return 0;
-	s->hash = key->hash;
-	s->frame_count = (uint16_t)c->count;
-	s->end = (uint16_t)c->end;
-	s->omitted_at = c->omitted_at;
+	STORE(&s->hash, key->hash);
+	s->frame_count = (uint16_t)key->count;
+	s->end = (uint16_t)key->end;
+	s->omitted_at = key->omitted_at;
 	s->unloads = key->unloads;
 	s->labels = key->labels;
-	memcpy(s->frames, c->frames, frame_bytes);
-	return offset / 8;
+	memcpy(s->frames, key->frames, key->count * sizeof key->frames[0]);
+	return id;
 }
 
 static uint32_t stack_intern(const struct key *key)
@@ -161,13 +179,15 @@ static uint32_t stack_intern(const struct key *key)
 		return 0;
 	for (;;) {
 		uint32_t seen = head;
-		stack_at(id)->next = head;
+		STORE(&stack_at(id)->next, head);
 		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE))
 			break;
 		found = stack_find(head, seen, key);
-		if (found)
+		if (found) {
+			cell_give(key->labels, id, stack_bytes(key->count));
 			return found;
+		}
 	}
 	ADD(&stack_total, 1);
 	return id;
@@ -175,94 +195,175 @@ static uint32_t stack_intern(const struct key *key)
 
 /* ---- sites ------------------------------------------------------------ */
 
-static bool site_is(const struct site *s, uint64_t size, enum origin origin, bool mixed)
+/* What makes a site of a stack this one. */
+struct site_key {
+	uint64_t size;
+	enum origin origin;
+	bool mixed;
+	enum cells_need need;
+};
+
+static bool site_is(const struct site *s, const struct site_key *key)
 {
-	return s->size == size && s->origin == (uint32_t)origin && s->mixed == mixed;
+	return s->size == key->size && s->origin == key->origin && s->mixed == key->mixed;
 }
 
-static uint32_t site_find(uint32_t id, uint32_t until, uint64_t size, enum origin origin,
-			  bool mixed)
+static uint32_t site_find(uint32_t id, uint32_t until, const struct site_key *key)
 {
-	for (int left = MAX_CHAIN; id && id != until && left; id = site_at(id)->next, left--)
-		if (site_is(site_at(id), size, origin, mixed))
+	for (int left = MAX_CHAIN; id && id != until && left; left--) {
+		const struct site *s = site_at(id);
+		if (site_is(s, key))
 			return id;
+		id = LOAD(&s->next);
+	}
 	return 0;
 }
 
-static uint32_t site_new(uint32_t stack, uint64_t size, enum origin origin, bool mixed)
+static uint32_t site_new(uint32_t stack, const struct site_key *key)
 {
-	uint32_t offset = alloc_under(stack_at(stack)->labels, sizeof(struct site));
-	struct site *s = region_at(offset);
+	uint32_t id =
+		cell_under(stack_at(stack)->labels, CELL_SITE, sizeof(struct site), key->need);
+	struct site *s = region_at((uint64_t)id * 8);
 
-	if (!offset)
+	if (!id)
 		return 0;
-	s->stack = stack;
-	s->size = size;
-	s->origin = origin;
-	s->mixed = mixed;
-	return offset / 8;
+	STORE(&s->stack, stack);
+	s->size = key->size;
+	s->origin = (uint16_t)key->origin;
+	s->mixed = key->mixed;
+	s->born = (ADD(&born, 1) + 1) << 2 | key->origin;
+	return id;
 }
 
 /* Pushes a new site unless another thread just did; head is what was looked through. */
-static uint32_t site_push(uint32_t stack, uint32_t head, uint64_t size, enum origin origin,
-			  bool mixed)
+static uint32_t site_push(uint32_t stack, uint32_t head, const struct site_key *key)
 {
 	uint32_t *first = &stack_at(stack)->first_site;
-	uint32_t id = site_new(stack, size, origin, mixed);
+	uint32_t id = site_new(stack, key);
 
 	while (id) {
 		uint32_t seen = head, found;
-		site_at(id)->next = head;
+		STORE(&site_at(id)->next, head);
 		if (__atomic_compare_exchange_n(first, &head, id, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
 			ADD(&stack_at(stack)->site_count, 1);
 			ADD(&site_total, 1);
 			break;
 		}
-		found = site_find(head, seen, size, origin, mixed);
-		if (found)
+		found = site_find(head, seen, key);
+		if (found) {
+			cell_give(stack_at(stack)->labels, id, sizeof(struct site));
 			return found;
+		}
 	}
 	return id;
 }
 
-/*
- * The bound on sizes is a bound on the length of this walk; threads that race for
- * the last place may all get one, which costs nothing.
- */
-static uint32_t site_under(uint32_t labels, const struct capture *c, uint64_t size,
-			   enum origin origin)
+static uint32_t site_find_or_push(uint32_t stack, const struct site_key *key, uint32_t most)
 {
-	struct key key = key_of(c, labels);
-	uint32_t stack = stack_intern(&key);
-	uint32_t head, found;
+	uint32_t head = LOAD_ACQ(&stack_at(stack)->first_site), found = site_find(head, 0, key);
 
+	if (found || LOAD(&stack_at(stack)->site_count) >= most)
+		return found;
+	return site_push(stack, head, key);
+}
+
+/*
+ * The bound on sizes is a bound on the length of a walk; threads that race for
+ * the last place may all get one, which costs nothing.  Sizes that have no site
+ * share one.
+ */
+static uint32_t site_under(struct key *key, uint64_t size, enum origin origin)
+{
+	struct site_key own = {.size = size, .origin = origin, .need = CELLS_WHOLE};
+	struct site_key shared = {.origin = origin,
+				  .mixed = true,
+				  .need = key->need == CELLS_WHOLE ? CELLS_COARSE : key->need};
+	uint32_t stack, found = 0;
+
+	key_finish(key);
+	stack = stack_intern(key);
 	if (!stack)
 		return 0;
-	head = LOAD_ACQ(&stack_at(stack)->first_site);
-	found = site_find(head, 0, size, origin, false);
-	if (found)
-		return found;
-	if (LOAD(&stack_at(stack)->site_count) < STACK_MAX_SIZES)
-		return site_push(stack, head, size, origin, false);
-	found = site_find(head, 0, 0, origin, true);
-	return found ? found : site_push(stack, head, 0, origin, true);
+	if (key->end < CAPTURE_NO_ROOM)
+		found = site_find_or_push(stack, &own, STACK_MAX_SIZES);
+	return found ? found : site_find_or_push(stack, &shared, UINT32_MAX);
+}
+
+/* ---- where there is no room ------------------------------------------- */
+
+/* The leaf and its caller; then the first frames in Go: the crossing, and who called C. */
+#define COARSE_LEAVES 2
+#define COARSE_FRAMES 6
+
+static bool is_go(uint64_t frame)
+{
+	enum place_kind kind = unwind_c_place(frame - 1).kind;
+
+	return kind == PLACE_GO || kind == PLACE_ASMCGOCALL;
+}
+
+static struct key coarse_key(const struct capture *c, uint64_t frames[COARSE_FRAMES])
+{
+	uint32_t count = c->count < COARSE_LEAVES ? c->count : COARSE_LEAVES, go = count;
+	struct key key = {.frames = frames, .end = CAPTURE_NO_ROOM, .need = CELLS_COARSE};
+
+	memcpy(frames, c->frames, count * sizeof frames[0]);
+	while (go < c->count && !is_go(c->frames[go]))
+		go++;
+	if (go > count && go < c->count)
+		key.omitted_at = count;
+	while (go < c->count && count < COARSE_FRAMES)
+		frames[count++] = c->frames[go++];
+	key.count = count;
+	return key;
+}
+
+static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin origin)
+{
+	uint64_t frames[COARSE_FRAMES];
+	struct key key = coarse_key(c, frames);
+	uint32_t site = site_under(&key, size, origin);
+
+	if (!site && key.count > 1) {
+		key.count = 1;
+		key.omitted_at = 0;
+		key.need = CELLS_LAST;
+		site = site_under(&key, size, origin);
+	}
+	if (site)
+		ADD(&coarse, 1);
+	return site;
 }
 
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
 {
-	uint32_t site = site_under(c->labels, c, size, origin);
+	struct key key = key_of(c, c->labels);
+	uint32_t site = site_under(&key, size, origin);
 
-	if (likely(site) || !c->labels)
-		return site;
-	labelsets_count_dropped();
-	return site_under(0, c, size, origin);
+	if (unlikely(!site) && c->labels) {
+		labelsets_count_dropped();
+		key = key_of(c, 0);
+		site = site_under(&key, size, origin);
+	}
+	return likely(site) ? site : site_coarse(c, size, origin);
+}
+
+/* ---- figures ---------------------------------------------------------- */
+
+/* Counts how often the top bit changes: see site_allocated. */
+static void add(uint64_t *low, uint16_t *turns, uint64_t n)
+{
+	uint64_t before = ADD(low, n);
+
+	if (unlikely((before ^ (before + n)) >> 63))
+		__atomic_fetch_add(turns, 1, __ATOMIC_RELEASE);
 }
 
 void site_add_alloc(struct site *s, struct weight w)
 {
-	ADD(&s->alloc_objects_fx, w.objects_fx);
-	ADD(&s->alloc_bytes_fx, w.bytes_fx);
+	add(&s->alloc_objects_fx, &s->alloc_objects_turns, w.objects_fx);
+	add(&s->alloc_bytes_fx, &s->alloc_bytes_turns, w.bytes_fx);
 }
 
 /* Released, so that who reads this free also sees the allocation it belongs to. */
@@ -271,6 +372,32 @@ void site_add_free(struct site *s, struct weight w)
 	__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&s->free_bytes_fx, w.bytes_fx, __ATOMIC_RELEASE);
 }
+
+/*
+ * The top bit says whether the turns are an odd number: where they do not agree,
+ * one turn is about to be counted.
+ */
+static unsigned __int128 read_whole(const uint64_t *low, const uint16_t *turns)
+{
+	uint16_t before, after = LOAD_ACQ(turns);
+	uint64_t n;
+
+	do {
+		before = after;
+		n = LOAD_ACQ(low);
+		after = LOAD_ACQ(turns);
+	} while (before != after);
+	return (unsigned __int128)((after + ((n >> 63) ^ (after & 1u))) >> 1) << 64 | n;
+}
+
+struct site_allocated site_allocated(const struct site *s)
+{
+	return (struct site_allocated){
+		.objects_fx = read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns),
+		.bytes_fx = read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
+}
+
+/* ---- the table -------------------------------------------------------- */
 
 uint32_t stacks_count(void)
 {
@@ -282,278 +409,50 @@ uint32_t stacks_site_count(void)
 	return LOAD(&site_total);
 }
 
-/* ---- snapshots -------------------------------------------------------- */
-
-static int64_t rounded(uint64_t fixed, int bits)
+uint64_t stacks_coarse(void)
 {
-	return ((int64_t)fixed + (1 << (bits - 1))) >> bits;
+	return LOAD(&coarse);
 }
 
-static bool tally_is_zero(const struct tally *t)
+uint64_t stacks_latest_born(void)
 {
-	return !(t->alloc_objects | t->alloc_bytes | t->inuse_objects | t->inuse_bytes);
+	return LOAD(&born) << 2 | 3;
 }
 
-/*
- * Frees are read first: each belongs to an allocation that the later read sees,
- * so that in use is never negative.
- */
-static struct tally tally_read(uint32_t id)
+uint32_t stacks_labelled_permille(void)
 {
-	struct site *s = site_at(id);
-	uint64_t free_bytes = LOAD_ACQ(&s->free_bytes_fx);
-	uint64_t free_objects = LOAD_ACQ(&s->free_objects_fx);
-	uint64_t alloc_objects = LOAD(&s->alloc_objects_fx);
-	uint64_t alloc_bytes = LOAD(&s->alloc_bytes_fx);
+	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
 
-	return (struct tally){.site = id,
-			      .alloc_objects = rounded(alloc_objects, WEIGHT_OBJECT_BITS),
-			      .alloc_bytes = rounded(alloc_bytes, WEIGHT_BYTE_BITS),
-			      .inuse_objects =
-				      rounded(alloc_objects - free_objects, WEIGHT_OBJECT_BITS),
-			      .inuse_bytes = rounded(alloc_bytes - free_bytes, WEIGHT_BYTE_BITS)};
+	return (uint32_t)(LOAD(&labelled_bytes) * 1000 / (most ? most : 1));
 }
 
-/* The sites of one stack; *left: how many steps there can be yet, were nothing a ring. */
-static void snapshot_add(struct snapshot *out, uint32_t stack, size_t room, bool figures,
-			 size_t *left)
+uint32_t *stacks_buckets(size_t *count)
 {
-	for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && out->count < room && *left;
-	     id = site_at(id)->next, --*left) {
-		struct tally t = figures ? tally_read(id) : (struct tally){.site = id};
-		if (!figures || !tally_is_zero(&t))
-			out->tallies[out->count++] = t;
+	*count = bucket_count();
+	return buckets();
+}
+
+void stacks_link(uint32_t id)
+{
+	uint32_t *bucket = &buckets()[stack_at(id)->hash & (bucket_count() - 1)];
+	uint32_t head = LOAD_ACQ(bucket);
+
+	do
+		STORE(&stack_at(id)->next, head);
+	while (!__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE));
+}
+
+void stacks_free(uint32_t id)
+{
+	const struct stack *s = stack_at(id);
+	uint32_t site = s->first_site, labels = s->labels, next;
+
+	for (int left = MAX_CHAIN; site && left; site = next, left--) {
+		next = site_at(site)->next;
+		cell_give(labels, site, sizeof(struct site));
+		__atomic_fetch_sub(&site_total, 1, __ATOMIC_RELAXED);
 	}
-}
-
-/* Every site into out->tallies, with its figures or, for a view by age, without. */
-static void snapshot_fill(struct snapshot *out, size_t room, bool figures)
-{
-	size_t left = room + stacks_count() + MAX_CHAIN;
-
-	for (size_t b = 0; b < bucket_count(); b++)
-		for (uint32_t stack = LOAD_ACQ(&buckets()[b]); stack && left;
-		     stack = stack_at(stack)->next, left--)
-			snapshot_add(out, stack, room, figures, &left);
-}
-
-static void totals_add(struct stacks_totals *sum, uint32_t id)
-{
-	struct tally t = tally_read(id);
-	uint32_t origin = site_at(id)->origin;
-
-	if (origin < ORIGIN_COUNT) {
-		sum->bytes[origin] += (uint64_t)t.inuse_bytes;
-		sum->objects[origin] += (uint64_t)t.inuse_objects;
-	}
-}
-
-struct stacks_totals stacks_totals(void)
-{
-	struct stacks_totals sum = {0};
-	size_t left = (size_t)stacks_count() + stacks_site_count() + MAX_CHAIN;
-
-	for (size_t b = 0; b < bucket_count(); b++)
-		for (uint32_t stack = LOAD_ACQ(&buckets()[b]); stack && left;
-		     stack = stack_at(stack)->next, left--)
-			for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && left;
-			     id = site_at(id)->next, left--)
-				totals_add(&sum, id);
-	return sum;
-}
-
-static void snapshot_drop_zeros(struct snapshot *out)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < out->count; i++)
-		if (!tally_is_zero(&out->tallies[i]))
-			out->tallies[kept++] = out->tallies[i];
-	out->count = kept;
-}
-
-/* From a site to its tally: open addressing, at most half full. */
-struct tally_index {
-	struct tally *tallies;
-	uint32_t *slots; /* index into tallies plus one */
-	uint32_t mask;
-};
-
-static uint32_t *tally_slot(const struct tally_index *index, uint32_t site)
-{
-	uint32_t at = site * 2654435769u;
-
-	for (at ^= at >> 16;; at++) {
-		uint32_t *slot = &index->slots[at & index->mask];
-		if (!*slot || index->tallies[*slot - 1].site == site)
-			return slot;
-	}
-}
-
-static int tally_index_build(struct tally_index *index, struct scratch *scratch,
-			     struct tally *tallies, size_t count)
-{
-	size_t slots = 16;
-
-	while (slots < 2 * count)
-		slots *= 2;
-	index->tallies = tallies;
-	index->mask = (uint32_t)(slots - 1);
-	index->slots = scratch_alloc(scratch, slots * sizeof *index->slots);
-	if (!index->slots)
-		return -1;
-	for (size_t i = 0; i < count; i++)
-		*tally_slot(index, tallies[i].site) = (uint32_t)i + 1;
-	return 0;
-}
-
-struct age_view {
-	struct tally_index index;
-	uint64_t now_ns, min_age_ns;
-};
-
-/* A tick is when something was made, rounded down; its age counts from the end of the tick. */
-static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
-{
-	uint64_t made_ns = region_layout.start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
-	uint32_t slot;
-
-	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)
-		return;
-	slot = *tally_slot(&view->index, site);
-	if (slot) {
-		view->index.tallies[slot - 1].inuse_objects += (int64_t)w.objects_fx;
-		view->index.tallies[slot - 1].inuse_bytes += (int64_t)w.bytes_fx;
-	}
-}
-
-static void age_view_add_block(const struct live_block *block, void *arg)
-{
-	age_view_add(arg, block->site, block->tick, sample_weight(block->size, block->interval));
-}
-
-/*
- * What a range holds.  Of a thread's stack that is what has been touched: its 8 MiB
- * are address space, and nobody's leak.
- */
-static uint64_t range_bytes(const struct ledger_range *r)
-{
-	uint64_t touched;
-
-	if (r->kind != LEDGER_THREAD_STACK)
-		return r->end - r->start;
-	touched = pagemap_resident_bytes(r->start, r->end);
-	return touched == UNKNOWN ? 0 : touched;
-}
-
-/* A mapping's pieces are as old as each is; the object goes with the piece that stands for it. */
-static int age_view_add_ranges(const struct age_view *view, struct scratch *scratch)
-{
-	struct ledger_range *list;
-	long count = ledger_copy(scratch, &list);
-
-	for (long i = 0; i < count; i++) {
-		const struct ledger_range *r = &list[i];
-		uint64_t objects = r->flags & LEDGER_HEAD ? 1 : 0;
-		if (ledger_is_counted(r))
-			age_view_add(view, r->site, r->tick,
-				     (struct weight){objects << WEIGHT_OBJECT_BITS,
-						     range_bytes(r) << WEIGHT_BYTE_BITS});
-	}
-	return count < 0 ? -1 : 0;
-}
-
-static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
-{
-	struct age_view view = {.now_ns = out->time_ns, .min_age_ns = min_age_ns};
-
-	if (tally_index_build(&view.index, scratch, out->tallies, out->count))
-		return -1;
-	live_each(age_view_add_block, &view);
-	if (age_view_add_ranges(&view, scratch))
-		return -1;
-	for (size_t i = 0; i < out->count; i++) {
-		struct tally *t = &out->tallies[i];
-		t->inuse_objects = rounded((uint64_t)t->inuse_objects, WEIGHT_OBJECT_BITS);
-		t->inuse_bytes = rounded((uint64_t)t->inuse_bytes, WEIGHT_BYTE_BITS);
-		t->alloc_objects = t->inuse_objects;
-		t->alloc_bytes = t->inuse_bytes;
-	}
-	snapshot_drop_zeros(out);
-	return 0;
-}
-
-static bool is_of_threads(const struct tally *t)
-{
-	return site_at(t->site)->origin == ORIGIN_THREAD_STACK;
-}
-
-/* Threads' stacks in use by what they hold now. */
-static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out)
-{
-	struct tally_index index;
-	struct ledger_range *list;
-	size_t stacks = 0;
-	long count;
-
-	for (size_t i = 0; i < out->count; i++)
-		if (is_of_threads(&out->tallies[i])) {
-			out->tallies[i].inuse_bytes = 0;
-			stacks++;
-		}
-	if (!stacks)
-		return 0;
-	count = ledger_copy(scratch, &list);
-	if (count < 0 || tally_index_build(&index, scratch, out->tallies, out->count))
-		return -1;
-	for (long i = 0; i < count; i++) {
-		const struct ledger_range *r = &list[i];
-		uint32_t slot = 0;
-		if (r->kind == LEDGER_THREAD_STACK && ledger_is_counted(r))
-			slot = *tally_slot(&index, r->site);
-		if (slot)
-			out->tallies[slot - 1].inuse_bytes += (int64_t)range_bytes(r);
-	}
-	return 0;
-}
-
-int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
-{
-	/* Sites made while we read may be missed: they are younger than the snapshot. */
-	size_t room = (size_t)stacks_site_count() + 64;
-
-	*out = (struct snapshot){.time_ns = control_monotonic_ns()};
-	out->tallies = scratch_alloc(scratch, room * sizeof *out->tallies);
-	if (!out->tallies)
-		return -1;
-	snapshot_fill(out, room, min_age_ns == 0);
-	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out)
-			  : snapshot_measure_stacks(scratch, out);
-}
-
-int stacks_difference(struct scratch *scratch, const struct snapshot *before,
-		      const struct snapshot *after, struct snapshot *out)
-{
-	struct tally_index index;
-
-	*out = (struct snapshot){.time_ns = after->time_ns, .count = after->count};
-	out->tallies =
-		scratch_alloc(scratch, (after->count + before->count) * sizeof *out->tallies);
-	if (!out->tallies)
-		return -1;
-	memcpy(out->tallies, after->tallies, after->count * sizeof *out->tallies);
-	if (tally_index_build(&index, scratch, out->tallies, out->count))
-		return -1;
-	for (size_t i = 0; i < before->count; i++) {
-		const struct tally *b = &before->tallies[i];
-		uint32_t slot = *tally_slot(&index, b->site);
-		struct tally *t = &out->tallies[slot ? slot - 1 : out->count++];
-		t->site = b->site;
-		t->alloc_objects -= b->alloc_objects;
-		t->alloc_bytes -= b->alloc_bytes;
-		t->inuse_objects -= b->inuse_objects;
-		t->inuse_bytes -= b->inuse_bytes;
-	}
-	snapshot_drop_zeros(out);
-	return 0;
+	cell_give(labels, id, stack_bytes(s->frame_count));
+	__atomic_fetch_sub(&stack_total, 1, __ATOMIC_RELAXED);
 }

@@ -4,9 +4,14 @@
  * A stack is its frames and the goroutine labels it was met under; it is stored
  * once.  Under it hang sites, one per (block size, origin),
  * each with running totals; a stack with more than STACK_MAX_SIZES sizes counts
- * the rest at a site of size 0 ("mixed").  Both live in the region's arena,
- * append-only: a pointer or id once returned stays good for the life of the
- * process, and readers need no lock.
+ * the rest at a site of size 0 ("mixed").  Both live in cells of the region's
+ * arena (cells.h).
+ *
+ * Where the arena has no room, a stack is recorded by its leaf, its caller and the
+ * way into Go alone (CAPTURE_NO_ROOM).  Room comes from stacks with nothing in use
+ * (stacks_reclaim.h): what hooks look up here they use under a pin (pins.h); a site in use
+ * stays, and so the record of a block is as good as a pin.  Readers run where
+ * reclaiming does, on the server's thread, and need neither.
  *
  * Ids are arena offsets / 8 (0 = none).
  */
@@ -31,19 +36,26 @@ struct stack {
 	uint16_t frame_count;
 	uint16_t end; /* enum capture_end */
 	uint32_t omitted_at;
-	uint32_t unloads; /* unloads_stamp of its frames */
-	uint32_t labels;  /* id, labelsets.h; 0 none */
-	uint32_t reserved;
+	uint32_t unloads;  /* unloads_stamp of its frames */
+	uint32_t labels;   /* id, labelsets.h; 0 none */
+	uint32_t reclaim;  /* the server's: see stacks_reclaim.c */
 	uint64_t frames[]; /* leaf first, see struct capture */
 };
 
-/* Totals only grow; in use = allocated - freed.  Fixed point as in struct weight. */
+/*
+ * Totals only grow; in use = allocated - freed.  Fixed point as in struct weight,
+ * modulo 2^64: what is in use is always less, and what was allocated is known by
+ * how often its top bit has changed, too (site_allocated).
+ */
 struct site {
 	uint32_t stack; /* id */
 	uint32_t next;  /* id of the next site of the same stack */
 	uint64_t size;  /* of each block; 0 = mixed (or blocks of size 0) */
-	uint32_t origin;
-	uint32_t mixed; /* size says nothing: many sizes */
+	uint16_t origin;
+	uint8_t mixed;   /* size says nothing: many sizes */
+	uint8_t is_held; /* the server's: see stacks_reclaim.c */
+	uint16_t alloc_objects_turns, alloc_bytes_turns;
+	uint64_t born; /* a number that no other site has, ascending; then 2 bits of origin */
 	uint64_t alloc_objects_fx, alloc_bytes_fx;
 	uint64_t free_objects_fx, free_bytes_fx;
 };
@@ -62,16 +74,40 @@ struct site *site_at(uint32_t id);
  */
 #define STACKS_LABELLED_EIGHTHS 4
 
-/* The site for this stack, size and origin, made if need be; 0 when the arena is full. Lock-free.
+/*
+ * The site for this stack, size and origin, made if need be; 0 when the arena is
+ * full to its reserve.  Lock-free.  Under a pin, until what is counted is counted.
  */
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin);
 
 void site_add_alloc(struct site *s, struct weight w);
 void site_add_free(struct site *s, struct weight w);
 
+/* What was allocated at a site ever: beyond 64 bits, in fixed point. */
+struct site_allocated {
+	unsigned __int128 objects_fx, bytes_fx;
+};
+struct site_allocated site_allocated(const struct site *s);
+
 /* All stacks and sites there are, for status. */
 uint32_t stacks_count(void);
 uint32_t stacks_site_count(void);
+uint64_t stacks_coarse(void); /* how often one was recorded as CAPTURE_NO_ROOM */
+
+/* ---- for those who go through the table: the server's thread only ------- */
+
+uint32_t *stacks_buckets(size_t *count);
+/* A stack back into its bucket. */
+void stacks_link(uint32_t id);
+/* A stack that was taken out of its bucket and that nothing refers to: its cells are free. */
+void stacks_free(uint32_t id);
+/* Share of the room for what is under labels that is taken, in thousandths. */
+uint32_t stacks_labelled_permille(void);
+/* As site.born: the largest of any site that was made. */
+uint64_t stacks_latest_born(void);
+#define SITE_BORN_ORIGIN(born) ((enum origin)((born)&3))
+
+/* ---- what a reader works on: stacks_read.c ------------------------------ */
 
 /* What is in use now, by origin: a thread's stack by its size, not by what is resident. */
 struct stacks_totals {
@@ -80,12 +116,11 @@ struct stacks_totals {
 };
 struct stacks_totals stacks_totals(void);
 
-/* ---- what a reader works on ------------------------------------------- */
-
 /* One site's figures at one moment, in whole objects and bytes (rounded). */
 struct tally {
 	uint32_t site; /* id */
 	uint32_t reserved;
+	uint64_t born; /* of that site: its cell may be another's later */
 	int64_t alloc_objects, alloc_bytes;
 	int64_t inuse_objects, inuse_bytes;
 };
@@ -97,7 +132,10 @@ struct snapshot {
 };
 
 /*
- * All sites now; 0, or -1 when scratch is exhausted.  Takes no lock.
+ * All sites that there were when it began, each with figures that agree (what was
+ * freed was allocated); sites made meanwhile are younger and belong to the next one.
+ * 0, or -1 when scratch is exhausted.  Takes no lock; good until stacks are
+ * reclaimed next, later only for stacks_difference.
  * min_age_ns > 0: only live blocks at least that old count, and the alloc
  * figures equal the in-use ones (Go's profile has no such view; a block that is
  * gone has no age).  That reads the live table, one shard's lock at a time, and
@@ -106,7 +144,11 @@ struct snapshot {
  */
 int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out);
 
-/* after - before per site, into *out (growth; in-use figures may be negative). */
+/*
+ * after - before per site, into *out (growth; in-use figures may be negative).
+ * after is of now.  What was in use at stacks reclaimed since counts as freed where
+ * their totals went.
+ */
 int stacks_difference(struct scratch *scratch, const struct snapshot *before,
 		      const struct snapshot *after, struct snapshot *out);
 

@@ -23,6 +23,7 @@
 #include "seccomp.h"
 #include "server.h"
 #include "stacks.h"
+#include "stacks_reclaim.h"
 #include "sys.h"
 #include "track.h"
 
@@ -135,7 +136,7 @@ struct stack_ends {
 static struct stack_ends stack_ends_read(void)
 {
 	struct stack_ends e = {0};
-	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++) {
+	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++) {
 		e.by_end[i] = LOAD(&track_ends[i]);
 		if (capture_end_is_complete(i))
 			e.complete += e.by_end[i];
@@ -154,9 +155,11 @@ static void write_stacks(struct json *j)
 	json_number(j, "complete", e.complete);
 	json_number(j, "truncated", e.truncated);
 	json_open(j, "by_end");
-	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
 		json_number(j, capture_end_name(i), e.by_end[i]);
 	json_close(j);
+	json_number(j, "no_room", stacks_coarse());
+	json_number(j, "reclaimed", stacks_reclaimed());
 	json_close(j);
 }
 
@@ -323,7 +326,7 @@ static void comment_stacks(struct comments *c)
 	size_t used = 0;
 	if (!e.truncated)
 		return;
-	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++) {
+	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++) {
 		if (capture_end_is_complete(i) || !e.by_end[i] || used >= sizeof(reasons))
 			continue;
 		used += (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s %" PRIu64,
@@ -331,6 +334,20 @@ static void comment_stacks(struct comments *c)
 	}
 	comment_add(c, "incomplete stacks: %" PRIu64 " of %" PRIu64 " (%s)", e.truncated,
 		    e.truncated + e.complete, reasons);
+}
+
+static void comment_room(struct comments *c)
+{
+	if (stacks_coarse())
+		comment_add(c,
+			    "%" PRIu64 " samples recorded with the ends of their stacks only, no "
+			    "room for more ([truncated: no_room]); raise CGOHEAP_MAX_MEMORY",
+			    stacks_coarse());
+	if (stacks_reclaimed())
+		comment_add(c,
+			    "%" PRIu64 " stacks that nothing was in use at were forgotten to make "
+			    "room; what was allocated at them is at [reclaimed stacks]",
+			    stacks_reclaimed());
 }
 
 const char *const *status_comments(struct scratch *scratch)
@@ -343,5 +360,6 @@ const char *const *status_comments(struct scratch *scratch)
 	comment_interval(&c);
 	comment_drops(&c);
 	comment_stacks(&c);
+	comment_room(&c);
 	return c.failed ? NULL : c.list;
 }

@@ -7,6 +7,7 @@
 #include "forked.h"
 #include "ledger.h"
 #include "live.h"
+#include "pins.h"
 #include "real.h"
 #include "recstack.h"
 #include "region.h"
@@ -80,10 +81,19 @@ static void block_give(uint32_t block)
 {
 	uint64_t head = LOAD(&free_blocks);
 
+	STORE(&block_at(block)->site, 0);
 	do
 		STORE(&block_at(block)->next, (uint32_t)head);
 	while (!__atomic_compare_exchange_n(&free_blocks, &head, head_of(head, block), true,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void threads_each_site(void (*visit)(uint32_t site))
+{
+	uint32_t end = LOAD(&unused_blocks);
+
+	for (uint32_t block = 1; block < end; block++)
+		visit(LOAD_ACQ(&block_at(block)->site));
 }
 
 /* ---- where a thread's stack lies -------------------------------------- */
@@ -198,6 +208,7 @@ static void prepare_here(void *creation, const struct regs *host)
 	struct creation *c = creation;
 	size_t bytes = stack_bytes(c->attributes);
 	struct thread_start *start;
+	uint32_t pin;
 
 	if (!bytes) /* on a stack that the program has mapped */
 		return;
@@ -211,7 +222,9 @@ static void prepare_here(void *creation, const struct regs *host)
 	start->start = c->start;
 	start->arg = c->arg;
 	start->stack_bytes = bytes;
-	start->site = track_map_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller);
+	pin = pins_enter();
+	STORE(&start->site, track_map_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller));
+	pins_leave(pin);
 }
 
 static void prepare(struct creation *c)

@@ -19,6 +19,7 @@
 #include "capture.h"
 #include "forked.h"
 #include "live.h"
+#include "pins.h"
 #include "real.h"
 #include "recstack.h"
 #include "region.h"
@@ -91,12 +92,13 @@ static void record_here(void *sample, const struct regs *host)
 {
 	const struct sample *s = sample;
 	uint64_t begun = budget_begin();
-	uint32_t site = capture_site(s, host);
+	uint32_t pin = pins_enter(), site = capture_site(s, host);
 
 	if (site)
 		record_block(s->block, s->size, s->interval, site);
 	else
 		ADD(&track_drops.stacks_full, 1);
+	pins_leave(pin);
 	budget_end(&budget_spent.recording, begun);
 }
 

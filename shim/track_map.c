@@ -12,6 +12,7 @@
 #include "ledger.h"
 #include "live.h"
 #include "mapcaller.h"
+#include "pins.h"
 #include "real.h"
 #include "recstack.h"
 #include "sample.h"
@@ -193,6 +194,7 @@ static void note_mapping_here(void *mapping, const struct regs *host)
 			    .caller = m->caller,
 			    .origin = ORIGIN_MMAP,
 			    .usable = prot_usable(m->prot)};
+	uint32_t pin = pins_enter();
 	struct maker maker = maker_of_mapping(&call, start, m->flags);
 	struct ledger_range range = {.start = start,
 				     .end = start + mapped_bytes(m->n, m->flags),
@@ -202,6 +204,7 @@ static void note_mapping_here(void *mapping, const struct regs *host)
 				     .flags = range_flags(m)};
 
 	ledger_map(&range);
+	pins_leave(pin);
 	if (range.kind == LEDGER_GO_HEAP && (m->prot & PROT_READ))
 		goarena_note(range.start, range.end);
 }
@@ -253,6 +256,7 @@ static void settle_here(void *hold, const struct regs *host)
 int track_munmap(void *p, size_t n)
 {
 	struct hold h = {.start = (uint64_t)p, .bytes = n};
+	uint32_t pin = pins_enter(); /* what is held is in no table */
 	int result, before;
 
 	goarena_forget((uint64_t)p, (uint64_t)p + n);
@@ -262,6 +266,7 @@ int track_munmap(void *p, size_t n)
 	h.failed = result != 0;
 	if (h.held)
 		recstack_run_anyhow(settle_here, &h);
+	pins_leave(pin);
 	errno = before;
 	return result;
 }
@@ -274,12 +279,13 @@ struct protection {
 static void note_protection_here(void *protection, const struct regs *host)
 {
 	const struct protection *p = protection;
-	uint32_t site = 0;
+	uint32_t site = 0, pin = pins_enter();
 
 	if (p->usable && ledger_wants_site(p->start, p->bytes))
 		site = track_map_site(host, p->bytes, ORIGIN_MMAP, (uint64_t)real.mprotect,
 				      p->caller);
 	ledger_protect(p->start, p->bytes, p->usable, site);
+	pins_leave(pin);
 }
 
 int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
@@ -363,6 +369,7 @@ void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_
 			  .old = old,
 			  .new = new,
 			  .stays = flags &MREMAP_DONTUNMAP};
+	uint32_t pin = pins_enter(); /* what is held is in no table */
 	void *got;
 	int before;
 
@@ -374,6 +381,7 @@ void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_
 	before = errno;
 	r.to = (uint64_t)got;
 	recstack_run_anyhow(remapped_here, &r);
+	pins_leave(pin);
 	errno = before;
 	return got;
 }
@@ -401,13 +409,16 @@ static void brk_grew_here(void *move, const struct regs *host)
 				     .tick = live_tick_now(),
 				     .flags = LEDGER_USABLE};
 	struct maker maker;
+	uint32_t pin;
 
 	if (range.start >= range.end)
 		return;
+	pin = pins_enter();
 	maker = find_maker(&call);
 	range.site = maker.site;
 	range.kind = (uint8_t)maker.kind;
 	ledger_map(&range);
+	pins_leave(pin);
 }
 
 /* What is about to be given back. */

@@ -29,7 +29,8 @@ void *track_sbrk(intptr_t increment, uint64_t caller);
 int track_brk(void *to, uint64_t caller);
 
 /* The site of what the caller of leaf makes: with its stack where that may be captured
- * now, else with the caller alone.  0: no room.  host: recstack.h. */
+ * now, else with the caller alone.  0: no room.  host: recstack.h.
+ * Under a pin (pins.h), until the site is where it is to be. */
 uint32_t track_map_site(const struct regs *host, uint64_t size, enum origin origin, uint64_t leaf,
 			uint64_t caller);
 

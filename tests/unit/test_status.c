@@ -108,7 +108,7 @@ static void set_figures(void)
 	track_samples = 1234;
 	track_drops = (struct track_drops){
 		.live_full = 1, .stacks_full = 2, .reentered = 3, .stale = 4, .no_stack = 5};
-	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
 		track_ends[i] = 100 + i;
 	struct capture c = {.count = 1, .frames = {0x1001}};
 	assert_int_not_equal(stacks_site(&c, 8, ORIGIN_MALLOC), 0);
@@ -143,10 +143,11 @@ static void test_whole_page(void **state)
 		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"no_stack\":5,"
 		 "\"stale\":4,"
 		 "\"labels\":0},"
-		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":844,"
+		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":954,"
 		 "\"by_end\":{\"complete_go\":100,\"complete_thread\":101,\"too_deep\":102,"
 		 "\"no_cfi\":103,\"bad_cfi\":104,\"bad_stack\":105,\"bad_crossing\":106,"
-		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109}},"
+		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109,\"gap\":110},\"no_room\":0,"
+		 "\"reclaimed\":0},"
 		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
 		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
@@ -248,9 +249,9 @@ static void test_comments(void **state)
 		"3 calls missed, made while their thread was inside the shim (reentered)",
 		"5 calls missed, no recording stack left (no_stack)",
 		"4 frees missed, found when the address was used again (stale)",
-		"incomplete stacks: 844 of 1045 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
+		"incomplete stacks: 954 of 1155 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
 		"105, "
-		"bad_crossing 106, bad_go 107, unwinder 108, skipped 109)",
+		"bad_crossing 106, bad_go 107, unwinder 108, skipped 109, gap 110)",
 		NULL});
 }
 
@@ -258,7 +259,7 @@ static void test_comments_of_a_good_run(void **state)
 {
 	(void)state;
 	track_drops = (struct track_drops){0};
-	for (uint32_t i = 0; i < CAPTURE_END_COUNT; i++)
+	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
 		track_ends[i] = capture_end_is_complete(i) ? 50 : 0;
 	control_sampling(false, 1, 0);
 	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: dormant",

@@ -1,0 +1,351 @@
+/* Room for new stacks: what may go, what must stay, and that no figure changes by it. */
+#include "child.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "cells.h"
+#include "labelsets.h"
+#include "ledger.h"
+#include "live.h"
+#include "pins.h"
+#include "region.h"
+#include "stacks.h"
+#include "stacks_reclaim.h"
+
+static struct capture stack_of(uint64_t seed, uint32_t frames)
+{
+	struct capture c = {.count = frames, .end = CAPTURE_COMPLETE_THREAD};
+
+	for (uint32_t i = 0; i < frames; i++)
+		c.frames[i] = 0x1000 + 16 * (i + (i ? seed * 1000 : 0));
+	return c;
+}
+
+static struct weight whole(uint64_t objects, uint64_t bytes)
+{
+	return (struct weight){objects << WEIGHT_OBJECT_BITS, bytes << WEIGHT_BYTE_BITS};
+}
+
+/* A block that comes and goes at once. */
+static uint32_t pass_by(const struct capture *c, uint64_t bytes)
+{
+	uint32_t pin = pins_enter(), site = stacks_site(c, bytes, ORIGIN_MALLOC);
+
+	CHECK(site);
+	site_add_alloc(site_at(site), whole(1, bytes));
+	site_add_free(site_at(site), whole(1, bytes));
+	pins_leave(pin);
+	return site;
+}
+
+static bool is_complete(uint32_t site)
+{
+	return stack_at(site_at(site)->stack)->end == CAPTURE_COMPLETE_THREAD;
+}
+
+static struct tally sum(void)
+{
+	struct scratch scratch = SCRATCH_INIT(64 * MIB);
+	struct tally all = {0};
+	struct snapshot s;
+
+	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && !scratch.exhausted);
+	for (size_t i = 0; i < s.count; i++) {
+		all.alloc_objects += s.tallies[i].alloc_objects;
+		all.alloc_bytes += s.tallies[i].alloc_bytes;
+		all.inuse_objects += s.tallies[i].inuse_objects;
+		all.inuse_bytes += s.tallies[i].inuse_bytes;
+	}
+	scratch_release(&scratch);
+	return all;
+}
+
+/* The clock of the next pass is not waited for: as often as it takes. */
+static void look(void)
+{
+	struct timespec ms = {.tv_nsec = 5000000};
+	uint64_t before = stacks_reclaimed();
+
+	for (int i = 0; i < 1000 && stacks_reclaimed() == before; i++) {
+		stacks_reclaim_tick();
+		if (stacks_reclaimed() == before)
+			nanosleep(&ms, NULL);
+	}
+	CHECK(stacks_reclaimed() > before);
+}
+
+static uint64_t fill_to(uint64_t from, uint32_t permille, uint32_t frames)
+{
+	while (cells_used_bytes() < cells_total_bytes() / 1000 * permille) {
+		struct capture c = stack_of(from++, frames);
+		pass_by(&c, 64);
+	}
+	return from;
+}
+
+/* A day of libraries that come and go, of recursion to ever other depths, and of a few stacks that
+ * stay. */
+static void a_day_of_churn_ends_as_it_began(void)
+{
+	struct capture kept[20], c;
+	uint32_t sites[20];
+	uint64_t n = 0;
+	struct tally all;
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		kept[i] = stack_of(1000000 + i, 10 + i);
+		sites[i] = stacks_site(&kept[i], 100, ORIGIN_MALLOC);
+		site_add_alloc(site_at(sites[i]), whole(2, 200));
+	}
+	for (uint32_t part = 0; part < 20; part++) {
+		uint64_t from = n;
+		for (uint32_t permille = 300; permille < 900; permille += 100)
+			n = fill_to(n, permille, 5 + part * 6);
+		CHECK(n - from > 100);
+		look();
+		for (uint32_t i = 0; i < 20; i++)
+			CHECK(stacks_site(&kept[i], 100, ORIGIN_MALLOC) == sites[i] &&
+			      site_at(sites[i])->size == 100);
+	}
+	c = stack_of(5000000, 128);
+	CHECK(is_complete(pass_by(&c, 64)) && stacks_coarse() == 0);
+	all = sum();
+	CHECK(all.alloc_objects == (int64_t)n + 1 + 40 && all.inuse_objects == 40);
+	CHECK(all.alloc_bytes == 64 * ((int64_t)n + 1) + 4000 && all.inuse_bytes == 4000);
+	CHECK(cells_used_bytes() < cells_total_bytes() / 10 * 9);
+}
+CASE(a_day_of_churn_ends_as_it_began)
+
+/* A burst between two looks: stacks' ends, never nothing, and whole ones again afterwards. */
+static void without_room_a_stack_keeps_its_ends(void)
+{
+	uint64_t n = 0, coarse;
+	struct capture c;
+	uint32_t site;
+	struct stack *s;
+
+	CHECK(region_init(4 * MIB) == 0);
+	do {
+		c = stack_of(n++, 60);
+		c.frames[1] = 0x7777; /* called from one place */
+		site = pass_by(&c, 64);
+	} while (is_complete(site));
+	s = stack_at(site_at(site)->stack);
+	CHECK(s->end == CAPTURE_NO_ROOM && s->frame_count == 2 && s->frames[0] == c.frames[0] &&
+	      s->frames[1] == 0x7777 && site_at(site)->mixed);
+	for (coarse = 1; coarse < 10000; coarse++) {
+		c = stack_of(n++, 60);
+		c.frames[1] = 0x7777;
+		CHECK(pass_by(&c, 64 + coarse) == site);
+	}
+	CHECK(stacks_coarse() == coarse);
+	CHECK(sum().alloc_objects == (int64_t)n);
+	look();
+	c = stack_of(n++, 60);
+	CHECK(is_complete(pass_by(&c, 64)) && sum().alloc_objects == (int64_t)n);
+}
+CASE(without_room_a_stack_keeps_its_ends)
+
+/* A hook that has found a stack and not yet counted there keeps it. */
+static void what_a_hook_has_found_stays(void)
+{
+	struct capture c = stack_of(1, 40);
+	uint32_t site, pin;
+	uint64_t n;
+
+	CHECK(region_init(4 * MIB) == 0);
+	pass_by(&c, 64);
+	n = fill_to(2, 800, 40);
+	pin = pins_enter();
+	site = stacks_site(&c, 64, ORIGIN_MALLOC);
+	for (int i = 0; i < 3; i++)
+		CHECK(stacks_reclaim_tick() < UINT64_C(2000000000));
+	CHECK(stacks_reclaimed() == 0 && stacks_reclaim_first()); /* under way, and it waits */
+	CHECK(sum().alloc_objects == (int64_t)n - 1);
+	site_add_alloc(site_at(site), whole(1, 64));
+	pins_leave(pin);
+	look();
+	CHECK(!stacks_reclaim_first() && is_complete(site));
+	CHECK(stacks_site(&c, 64, ORIGIN_MALLOC) == site && sum().inuse_objects == 1);
+	CHECK(sum().alloc_objects == (int64_t)n);
+}
+CASE(what_a_hook_has_found_stays)
+
+/* A mapping that is not usable counts nowhere, and its site may count again. */
+static void what_a_mapping_refers_to_stays(void)
+{
+	struct capture c = stack_of(1, 40);
+	struct ledger_range r = {.start = 0x10000000,
+				 .end = 0x10004000,
+				 .kind = LEDGER_THREAD_STACK,
+				 .flags = LEDGER_USABLE};
+
+	CHECK(region_init(4 * MIB) == 0);
+	r.site = stacks_site(&c, 0x4000, ORIGIN_THREAD_STACK);
+	ledger_map(&r);
+	ledger_protect(r.start, 0x4000, false, 0);
+	fill_to(2, 800, 40);
+	look();
+	CHECK(is_complete(r.site) && site_at(r.site)->origin == ORIGIN_THREAD_STACK);
+	ledger_protect(r.start, 0x4000, true, 0);
+	CHECK(sum().inuse_bytes >= 0 && stacks_totals().bytes[ORIGIN_THREAD_STACK] == 0x4000);
+	CHECK(stacks_site(&c, 0x4000, ORIGIN_THREAD_STACK) == r.site);
+}
+CASE(what_a_mapping_refers_to_stays)
+
+static uint32_t label(uint64_t n)
+{
+	char text[24];
+	struct golabels l = {.count = 1, .total = 1};
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+	l.list[0] = (struct golabel){{"request", 7, false}, {text, (uint8_t)strlen(text), false}};
+	return labelsets_intern(&l);
+}
+
+/* A label that is another for each request: the last ones are told apart as the first ones were. */
+static void labels_that_never_repeat_find_room(void)
+{
+	struct capture c = stack_of(1, 20);
+	uint32_t dropped, kept;
+	struct golabels have;
+
+	CHECK(region_init(8 * MIB) == 0);
+	c.labels = kept = label(1000000);
+	site_add_alloc(site_at(stacks_site(&c, 8, ORIGIN_MALLOC)), whole(1, 8));
+	for (uint64_t n = 0; n < 8 * LABELSETS_MAX; n++) {
+		uint32_t pin = pins_enter();
+		c.labels = label(n);
+		CHECK(c.labels);
+		pass_by(&c, 64);
+		pins_leave(pin);
+		if (n % 200 == 199 && labelsets_permille() > 750)
+			look();
+	}
+	dropped = (uint32_t)labelsets_counters().dropped;
+	CHECK(dropped == 0 && labelsets_counters().sets <= LABELSETS_MAX);
+	labelsets_get(kept, &have);
+	CHECK(have.count == 1 && memcmp(have.list[0].value.bytes, "1000000", 7) == 0);
+	CHECK(label(1000000) == kept);
+}
+CASE(labels_that_never_repeat_find_room)
+
+static void growth_over_a_pass_is_still_growth(void)
+{
+	struct scratch scratch = SCRATCH_INIT(64 * MIB);
+	struct capture c = stack_of(1, 40), lasting = stack_of(0, 40);
+	struct snapshot before, after, growth;
+	int64_t objects = 0, bytes = 0, inuse = 0;
+	uint32_t site;
+
+	CHECK(region_init(4 * MIB) == 0);
+	fill_to(2, 800, 40);
+	site_add_alloc(site_at(stacks_site(&lasting, 8, ORIGIN_MALLOC)), whole(3, 24));
+	site = stacks_site(&c, 64, ORIGIN_MALLOC);
+	site_add_alloc(site_at(site), (struct weight){5 << 15, 77 << 7});
+	CHECK(stacks_snapshot(&scratch, 0, &before) == 0);
+	site_add_free(site_at(site), (struct weight){5 << 15, 77 << 7});
+	look();
+	fill_to(100000, 700, 24); /* other stacks, where those were */
+	CHECK(stacks_snapshot(&scratch, 0, &after) == 0);
+	CHECK(stacks_difference(&scratch, &before, &after, &growth) == 0);
+	for (size_t i = 0; i < growth.count; i++) {
+		const struct tally *t = &growth.tallies[i];
+		const struct stack *s = stack_at(site_at(t->site)->stack);
+		CHECK(t->alloc_objects >= 0 && t->alloc_bytes >= 0);
+		CHECK(t->inuse_bytes == 0 || s->end == CAPTURE_RECLAIMED);
+		objects += t->alloc_objects;
+		bytes += t->alloc_bytes;
+		inuse += t->inuse_bytes;
+	}
+	CHECK(objects > 100 && bytes == 64 * objects);
+	CHECK(inuse == -38 || inuse == -39); /* what was freed, and no more */
+	scratch_release(&scratch);
+}
+CASE(growth_over_a_pass_is_still_growth)
+
+/* ---- many threads -------------------------------------------------------- */
+
+#define THREADS 3
+#define HELD    64
+#define ROUNDS  30000
+
+static bool over;
+static uint64_t made;
+
+static void *come_and_go(void *arg)
+{
+	uint64_t r = (uint64_t)(uintptr_t)arg + 1;
+	uint32_t held[HELD] = {0};
+
+	for (int n = 0; n < ROUNDS; n++) {
+		r = r * UINT64_C(6364136223846793005) + 1442695040888963407;
+		struct capture c = stack_of(r >> 50, 10 + (r >> 40) % 30);
+		size_t i = (r >> 33) % HELD;
+		uint32_t pin;
+		if (held[i]) {
+			site_add_free(site_at(held[i]), whole(1, 64));
+			held[i] = 0;
+			continue;
+		}
+		pin = pins_enter();
+		held[i] = stacks_site(&c, 64, ORIGIN_MALLOC);
+		CHECK(held[i]);
+		site_add_alloc(site_at(held[i]), whole(1, 64));
+		pins_leave(pin);
+		ADD(&made, 1);
+	}
+	for (size_t i = 0; i < HELD; i++)
+		if (held[i])
+			site_add_free(site_at(held[i]), whole(1, 64));
+	return NULL;
+}
+
+static void *reclaim(void *arg)
+{
+	(void)arg;
+	while (!LOAD(&over)) {
+		struct tally all;
+		stacks_reclaim_tick();
+		all = sum();
+		CHECK(all.inuse_objects >= 0 && all.inuse_objects <= THREADS * (HELD + 1));
+		CHECK(all.alloc_objects >= all.inuse_objects);
+	}
+	return NULL;
+}
+
+static void no_figure_is_lost_while_threads_record(void)
+{
+	pthread_t threads[THREADS], reclaimer;
+	struct tally all;
+
+	CHECK(region_init(4 * MIB) == 0);
+	CHECK(!pthread_create(&reclaimer, NULL, reclaim, NULL));
+	for (uintptr_t t = 0; t < THREADS; t++)
+		CHECK(!pthread_create(&threads[t], NULL, come_and_go, (void *)t));
+	for (int t = 0; t < THREADS; t++)
+		CHECK(!pthread_join(threads[t], NULL));
+	STORE(&over, true);
+	CHECK(!pthread_join(reclaimer, NULL));
+	all = sum();
+	CHECK(all.alloc_objects == (int64_t)made && all.alloc_bytes == 64 * (int64_t)made);
+	CHECK(all.inuse_objects == 0 && all.inuse_bytes == 0);
+	CHECK(stacks_reclaimed() > 1000 && !stacks_reclaim_first());
+}
+CASE(no_figure_is_lost_while_threads_record)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_day_of_churn_ends_as_it_began),
+		cmocka_unit_test(test_without_room_a_stack_keeps_its_ends),
+		cmocka_unit_test(test_what_a_hook_has_found_stays),
+		cmocka_unit_test(test_what_a_mapping_refers_to_stays),
+		cmocka_unit_test(test_labels_that_never_repeat_find_room),
+		cmocka_unit_test(test_growth_over_a_pass_is_still_growth),
+		cmocka_unit_test(test_no_figure_is_lost_while_threads_record),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
