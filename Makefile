@@ -7,6 +7,8 @@ GO      ?= go
 BUILD   := build
 
 VERSION := 0.1.0
+# What the command's version says; empty outside of a repository.
+COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty 2>/dev/null)
 
 # ---- the shim ---------------------------------------------------------------
 
@@ -188,7 +190,7 @@ CLI_SRC := $(wildcard cli/*.go) cli/go.mod $(wildcard cli/go.sum)
 # Static, so that it can be copied beside the service into any container.
 $(BUILD)/cgoheap: $(CLI_SRC)
 	@mkdir -p $(BUILD)
-	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(abspath $@) .
+	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(abspath $@) .
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,26 +112,20 @@ func readBoxFile(path string) (data []byte, alive bool, err error) {
 	return data, alive, err
 }
 
-func pathReason(err error) string {
-	var wrapped *os.PathError
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return err.Error()
-}
-
 func writeBoxProfile(std stdio, path string, p *profile.Profile) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err == nil {
-		err = p.Write(f)
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
+	var body bytes.Buffer
+	if err := p.Write(&body); err != nil {
+		return err
 	}
+	target, err := openTarget(std, path, "autopsy"+profileSuffix)
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %s", quoteShell(path), pathReason(err))
+		return err
 	}
-	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", quoteShell(path), quoteShell(path))
+	defer target.discard()
+	if err := target.commit(body.Bytes()); err != nil || target.path == "" {
+		return err
+	}
+	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", quoteShell(target.path), quoteShell(target.path))
 	return nil
 }
 
@@ -344,7 +339,7 @@ func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
 		}
 		j.Account = &o
 	}
-	return writeJSON(std.out, j)
+	return writeDocument(std.out, "autopsy", j)
 }
 
 func (b *blackbox) toJSON(found *postmortem, limit int) autopsyJSON {

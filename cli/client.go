@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -31,9 +32,13 @@ const (
 type client struct {
 	process *process
 	http    *http.Client
+
+	mu   sync.Mutex
+	conn *net.UnixConn // of the last request
 }
 
 func newClient(p *process) *client {
+	c := &client{process: p}
 	dial := func(context.Context, string, string) (net.Conn, error) {
 		fd, err := p.connect()
 		if err != nil {
@@ -41,13 +46,25 @@ func newClient(p *process) *client {
 		}
 		file := os.NewFile(uintptr(fd), "cgoheap socket")
 		defer file.Close()
-		return net.FileConn(file)
+		conn, err := net.FileConn(file)
+		c.mu.Lock()
+		c.conn, _ = conn.(*net.UnixConn)
+		c.mu.Unlock()
+		return conn, err
 	}
-	return &client{process: p, http: &http.Client{Transport: &http.Transport{
+	c.http = &http.Client{Transport: &http.Transport{
 		DialContext:        dial,
 		DisableKeepAlives:  true, // the shim serves few connections at a time
 		DisableCompression: true,
-	}}}
+	}}
+	return c
+}
+
+// endSending asks for the answer now where it would come later (seconds=).
+func (c *client) endSending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn != nil && c.conn.CloseWrite() == nil
 }
 
 // status is /v1/status.  A figure that the shim does not know is nil.
@@ -143,8 +160,25 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
+// A shim that is asked by too many at once says when to ask again.  It is asked for
+// this long, once a second.
+const (
+	busyPatience = 10 * time.Second
+	busyPause    = time.Second
+)
+
 // request returns the body of a 200, or one sentence.
 func (c *client) request(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
+	for deadline := time.Now().Add(busyPatience); ; time.Sleep(busyPause) {
+		body, err := c.requestOnce(method, path, query, timeout, limit)
+		var refused errRefused
+		if !errors.As(err, &refused) || !refused.busy || time.Now().After(deadline) {
+			return body, err
+		}
+	}
+}
+
+func (c *client) requestOnce(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	target := url.URL{Scheme: "http", Host: "cgoheap", Path: path, RawQuery: query.Encode()}
@@ -166,7 +200,11 @@ func (c *client) request(method, path string, query url.Values, timeout time.Dur
 		if line == "" {
 			line = resp.Status
 		}
-		return nil, errRefused{resp.StatusCode, fmt.Sprintf("%s refused: %s", c.process.title(), escapeName(cutEnd(line, 300)))}
+		return nil, errRefused{
+			status: resp.StatusCode,
+			text:   fmt.Sprintf("%s refused: %s", c.process.title(), escapeName(cutEnd(line, 300))),
+			busy:   resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "",
+		}
 	}
 	return body, nil
 }
@@ -196,6 +234,7 @@ func (c *client) explain(err error, timeout time.Duration) error {
 type errRefused struct {
 	status int
 	text   string
+	busy   bool // it says that it may be asked again
 }
 
 func (e errRefused) Error() string { return e.text }

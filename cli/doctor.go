@@ -1,18 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
-	"strconv"
 	"strings"
 )
 
-const doctorHelp = `usage: cgoheap doctor PROGRAM|PID [--json] [--library PATH]
+const doctorHelp = `usage: cgoheap doctor [PROGRAM|PID|NAME] [--json] [--library PATH]
 
 Says whether cgoheap can work: in a program, before it is started, or in a
-process that runs.  Each check has one line, and what to do where it failed.
+process that runs (NAME: what runs, where there is no such program; nothing:
+the one process that has cgoheap loaded).  Each check has one line, and what to do where it failed.
 The exit code is 0 where it works and 1 where it will not.
 
 Examples:
@@ -34,16 +35,16 @@ func doctor(std stdio, args []string) error {
 	f := newFlags()
 	f.boolean("--json", &asJSON)
 	f.text("--library", &library)
-	rest, err := f.parseExactly(args, "PROGRAM or PID")
+	wanted, err := f.parseTarget(args)
 	if err != nil {
 		return err
 	}
-	r, err := examine(rest[0], library)
+	r, err := examine(wanted, library)
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		err = writeJSON(std.out, r)
+		err = writeDocument(std.out, "doctor", r)
 	} else {
 		r.print(std)
 	}
@@ -55,18 +56,29 @@ func doctor(std stdio, args []string) error {
 
 // examine takes a number for a process: a program of such a name is ./4242.
 func examine(target, library string) (*report, error) {
-	if _, err := strconv.Atoi(target); err == nil {
-		pid, err := parsePID(target)
-		if err != nil {
-			return nil, err
+	if target != "" && !isNumber(target) {
+		r, err := examineProgram(target, library)
+		if err == nil || strings.Contains(target, "/") {
+			return r, err
 		}
-		p, err := openProcess(pid)
-		if err != nil {
+		p, notFound := findProcess(target)
+		var several errSeveral
+		if errors.As(notFound, &several) {
+			return nil, notFound
+		}
+		if p == nil {
+			p = processCalled(target)
+		}
+		if p == nil {
 			return nil, err
 		}
 		return examineProcess(p, library)
 	}
-	return examineProgram(target, library)
+	p, err := findProcess(target)
+	if err != nil {
+		return nil, err
+	}
+	return examineProcess(p, library)
 }
 
 func examineProgram(name, library string) (*report, error) {

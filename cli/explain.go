@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 )
 
-const explainHelp = `usage: cgoheap explain PID [flags]
+const explainHelp = `usage: cgoheap explain [PID|NAME] [flags]
 
 Says what the resident memory (RSS) of a process is made of: every resident
 byte has one owner, and the rest is shown as unexplained.  Then what the kernel
@@ -41,6 +41,7 @@ Example:
   never returns: run with MALLOC_TRIM_THRESHOLD_=131072, and free does.
 
 cgoheap profile --memory PID saves the same as a flame graph.
+PID may be left out where one process has cgoheap loaded, or be a program's name.
 `
 
 type explainOptions struct {
@@ -49,7 +50,7 @@ type explainOptions struct {
 	callers callerRule
 }
 
-func parseExplain(args []string) (*explainOptions, int, error) {
+func parseExplain(args []string) (*explainOptions, string, error) {
 	o := &explainOptions{}
 	f := newFlags()
 	f.boolean("--json", &o.asJSON)
@@ -58,12 +59,8 @@ func parseExplain(args []string) (*explainOptions, int, error) {
 		return err
 	}})
 	o.callers.addFlag(f)
-	rest, err := f.parseExactly(args, "PID")
-	if err != nil {
-		return nil, 0, err
-	}
-	pid, err := parsePID(rest[0])
-	return o, pid, err
+	wanted, err := f.parseTarget(args)
+	return o, wanted, err
 }
 
 // explanation is one look at a process: the account, and what is concluded from it.
@@ -81,11 +78,11 @@ type explanation struct {
 }
 
 func explain(std stdio, args []string) error {
-	o, pid, err := parseExplain(args)
+	o, wanted, err := parseExplain(args)
 	if err != nil {
 		return err
 	}
-	c, err := attach(pid)
+	c, err := attach(wanted)
 	if err != nil {
 		return err
 	}
@@ -140,7 +137,7 @@ func (e *explanation) writeJSON(std stdio) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(std.out, o)
+	return writeDocument(std.out, "explain", o)
 }
 
 // toJSON passes on what the shim said, with what this command adds.

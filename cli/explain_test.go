@@ -108,7 +108,7 @@ func TestExplainJSON(t *testing.T) {
 	var sent, got map[string]any
 	check0(json.Unmarshal([]byte(fakeAccount("serve", 1)), &sent))
 	check0(json.Unmarshal([]byte(first.out), &got))
-	if got["grown"] != nil || len(got) != len(sent)+2 {
+	if got["grown"] != nil || len(got) != len(sent)+3 {
 		t.Error(first.out)
 	}
 	for key, value := range sent {
@@ -129,7 +129,7 @@ func TestExplainJSON(t *testing.T) {
   ]
 }
 `
-	if r := first.normal(s); !strings.HasPrefix(r.out, "{\n  \"rss_bytes\": 1,\n  \"owners\": [\n") || !strings.HasSuffix(r.out, end) {
+	if r := first.normal(s); !strings.HasPrefix(r.out, "{\n  \"schema\": \"cgoheap.explain/1\",\n  \"rss_bytes\": 1,\n  \"owners\": [\n") || !strings.HasSuffix(r.out, end) {
 		t.Errorf("%s\nwant at the end\n%s", r.out, end)
 	}
 	var v struct {
@@ -193,7 +193,7 @@ that is not in use stays.
 	var v trimmed
 	r := cgoheap(t, "trim", "--json", s.arg())
 	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 || v.Released != 80<<20 || v.What != "malloc_trim" ||
-		v.Before.RSS-v.After.RSS != 80<<20 || !strings.HasPrefix(r.out, "{\n  \"before\": {\n    \"rss_bytes\": ") {
+		v.Before.RSS-v.After.RSS != 80<<20 || !strings.HasPrefix(r.out, "{\n  \"schema\": \"cgoheap.trim/1\",\n  \"before\": {\n    \"rss_bytes\": ") {
 		t.Errorf("%v %s", err, r.out)
 	}
 	s = startShim(t, "trims nothing")

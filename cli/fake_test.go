@@ -163,7 +163,9 @@ func playShim(part string) {
 		path = fmt.Sprintf("%s/%d.sock", dir, os.Getpid())
 	}
 	var listener net.Listener
-	if part != "no socket" {
+	if part == "full queue" {
+		listener = listenFull(path)
+	} else if part != "no socket" {
 		var err error
 		listener, err = net.Listen("unix", path)
 		check0(err)
@@ -202,6 +204,27 @@ func playShim(part string) {
 	}
 	os.Stdout.WriteString("ready\n")
 	select {}
+}
+
+// listenFull has a queue of one connection, which is taken for half a second.
+func listenFull(path string) net.Listener {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	check0(err)
+	check0(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}))
+	check0(syscall.Listen(fd, 0))
+	waiting, err := net.Dial("unix", path)
+	check0(err)
+	time.AfterFunc(500*time.Millisecond, func() { waiting.Close() })
+	listener, err := net.FileListener(os.NewFile(uintptr(fd), path))
+	check0(err)
+	return slowListener{listener}
+}
+
+type slowListener struct{ net.Listener }
+
+func (l slowListener) Accept() (net.Conn, error) {
+	time.Sleep(500 * time.Millisecond)
+	return l.Listener.Accept()
 }
 
 func mapLibrary() {
@@ -289,6 +312,14 @@ func (f *fakeShim) answerProfile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n := f.profiles.Add(1)
+	if f.part == "busy" && n == 1 || f.part == "always busy" {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "16 requests are under way: wait for one to end", http.StatusServiceUnavailable)
+		return
+	}
+	if f.part == "growing" && query.Has("seconds") {
+		<-r.Context().Done() // an end of sending
+	}
 	p := fakeProfile(int64(f.interval.Load()), n)
 	p.Comments = append(p.Comments, "query "+r.URL.RawQuery)
 	if f.part == "hostile" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -124,7 +125,7 @@ func (f *flags) parseFlag(args []string) (int, error) {
 	case name == "--help" || name == "-h" || name == "-help":
 		return 0, errHelp
 	case spec == nil:
-		return 0, usagef("there is no flag %s", escapeName(name))
+		return 0, usagef("there is no flag %s%s", escapeName(name), didYouMean(nearest(name, f.names())))
 	case spec.isBool && hasValue:
 		return 0, usagef("%s takes no value", name)
 	case !spec.isBool && !hasValue:
@@ -141,6 +142,22 @@ func (f *flags) parseFlag(args []string) (int, error) {
 	return used, nil
 }
 
+func (f *flags) names() []string {
+	names := []string{"--help"}
+	for name := range f.byName {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func didYouMean(near string) string {
+	if near == "" {
+		return ""
+	}
+	return ", but " + near
+}
+
 // parseExactly is parse where as many positional arguments are wanted as named.
 func (f *flags) parseExactly(args []string, names ...string) ([]string, error) {
 	rest, err := f.parse(args)
@@ -154,4 +171,20 @@ func (f *flags) parseExactly(args []string, names ...string) ([]string, error) {
 		return nil, usagef("%s is one argument too many", quoteName(rest[len(names)]))
 	}
 	return rest, nil
+}
+
+// parseTarget is for the verbs that look at one process: its ID, its program's name, or "" for the only one there is.
+func (f *flags) parseTarget(args []string) (string, error) {
+	rest, err := f.parse(args)
+	switch {
+	case err != nil:
+		return "", err
+	case len(rest) > 1:
+		return "", usagef("%s is one argument too many", quoteName(rest[1]))
+	case len(rest) == 0:
+		return "", nil
+	case rest[0] == "":
+		return "", usagef(`"" is neither a process ID nor a program's name`)
+	}
+	return rest[0], nil
 }

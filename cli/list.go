@@ -58,17 +58,21 @@ func listProcesses(std stdio, args []string) error {
 	}
 	entries := describeAll(found)
 	if asJSON {
-		return writeJSON(std.out, map[string]any{"processes": entries, "unreadable": unreadable})
+		return writeDocument(std.out, "list", map[string]any{"processes": entries, "unreadable": unreadable})
 	}
 	printList(std, entries)
-	if unreadable > 0 {
-		remedy := "run this as root to see those of other users too"
-		if os.Geteuid() == 0 {
-			remedy = "the kernel or this container protects them, also from root"
-		}
-		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", countOf(unreadable, "process", "processes"), remedy)
+	// It explains an empty list; beside a full one it would be said each time, of processes that are of no interest.
+	if unreadable > 0 && len(entries) == 0 {
+		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", countOf(unreadable, "process", "processes"), unreadableRemedy())
 	}
 	return nil
+}
+
+func unreadableRemedy() string {
+	if os.Geteuid() == 0 {
+		return "the kernel or this container protects them, also from root"
+	}
+	return "run this as root to see those of other users too"
 }
 
 // findShims scans /proc for processes that map the library, and counts those that may not be read.

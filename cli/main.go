@@ -17,8 +17,8 @@ import (
 	"golang.org/x/term"
 )
 
-// version is set by the build.
-var version = "dev"
+// version and commit are set by the build; commit is what the go command knows where it is not.
+var version, commit = "dev", ""
 
 const (
 	exitDone   = 0
@@ -67,19 +67,6 @@ func verbs() []verb {
 	}
 }
 
-const versionHelp = `usage: cgoheap version
-
-Prints the version of the command.
-`
-
-func printVersion(std stdio, args []string) error {
-	if _, err := newFlags().parseExactly(args); err != nil {
-		return err
-	}
-	fmt.Fprintf(std.out, "cgoheap %s\n", version)
-	return nil
-}
-
 func usage() string {
 	var b strings.Builder
 	b.WriteString("cgoheap shows what the C code of a Go program allocates, and which Go code asked for it.\n\n" +
@@ -104,6 +91,14 @@ func findVerb(name string) (verb, bool) {
 	return verb{}, false
 }
 
+func noVerb(word string) error {
+	names := []string{"help"}
+	for _, v := range verbs() {
+		names = append(names, v.name)
+	}
+	return usagef("there is no verb %s%s; cgoheap help lists them", quoteName(word), didYouMean(nearest(word, names)))
+}
+
 func help(std stdio, args []string) error {
 	if len(args) == 0 {
 		fmt.Fprint(std.out, usage())
@@ -111,7 +106,7 @@ func help(std stdio, args []string) error {
 	}
 	v, ok := findVerb(args[0])
 	if !ok {
-		return usagef("there is no verb %s; cgoheap help lists them", quoteName(args[0]))
+		return noVerb(args[0])
 	}
 	fmt.Fprint(std.out, v.help)
 	return nil
@@ -130,7 +125,7 @@ func dispatch(std stdio, args []string) error {
 	}
 	v, ok := findVerb(args[0])
 	if !ok {
-		return usagef("there is no verb %s; cgoheap help lists them", quoteName(args[0]))
+		return noVerb(args[0])
 	}
 	err := v.run(std, args[1:])
 	if errors.Is(err, errHelp) {
@@ -147,27 +142,40 @@ func dispatch(std stdio, args []string) error {
 // execute runs one command line and returns its exit code.
 func execute(std stdio, args []string) int {
 	err := dispatch(std, args)
-	var bad usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.As(err, &bad):
-		if bad.text != "" {
-			fmt.Fprintf(std.err, "cgoheap: %s\n", bad.text)
-		}
-		return exitUsage
-	case errors.Is(err, errReported):
-		return exitFailed
+	}
+	code := exitCodeOf(err)
+	if errors.Is(err, errReported) || err.Error() == "" {
+		return code
 	}
 	fmt.Fprintf(std.err, "cgoheap: %s\n", err)
+	if wantsJSON(args) {
+		writeError(std.out, err, code)
+	}
+	return code
+}
+
+func exitCodeOf(err error) int {
+	var bad usageError
+	var several errSeveral
+	if errors.As(err, &bad) || errors.As(err, &several) {
+		return exitUsage
+	}
 	return exitFailed
 }
 
 func main() {
-	std := stdio{out: os.Stdout, err: os.Stderr}
+	out := &checkedWriter{Writer: os.Stdout}
+	std := stdio{out: out, err: os.Stderr}
 	if term.IsTerminal(int(os.Stdout.Fd())) {
 		std.terminal = os.Stdout
 	}
 	std.progress = term.IsTerminal(int(os.Stderr.Fd()))
-	os.Exit(execute(std, os.Args[1:]))
+	code := execute(std, os.Args[1:])
+	if out.err != nil && code == exitDone {
+		fmt.Fprintf(os.Stderr, "cgoheap: %s\n", out.err)
+		code = exitFailed
+	}
+	os.Exit(code)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,8 +14,10 @@ func TestUsageErrors(t *testing.T) {
 		{"frobnicate", `there is no verb "frobnicate"; cgoheap help lists them`},
 		{"collect 1", `there is no verb "collect"; cgoheap help lists them`},
 		{"help frobnicate", `there is no verb "frobnicate"; cgoheap help lists them`},
-		{"top", "top: PID is missing; see cgoheap top --help"},
-		{"top abc", `top: "abc" is not a process ID; see cgoheap top --help`},
+		{"tpo", `there is no verb "tpo", but top; cgoheap help lists them`},
+		{"expalin 12", `there is no verb "expalin", but explain; cgoheap help lists them`},
+		{"help doctr", `there is no verb "doctr", but doctor; cgoheap help lists them`},
+		{"sample 12", `there is no verb "sample"; cgoheap help lists them`},
 		{"top 0", `top: "0" is not a process ID; see cgoheap top --help`},
 		{"top 12 13", `top: "13" is one argument too many; see cgoheap top --help`},
 		{"top 12 --bogus", "top: there is no flag --bogus; see cgoheap top --help"},
@@ -24,22 +27,24 @@ func TestUsageErrors(t *testing.T) {
 		{"top --sort name 12", `top: --sort wants one of inuse, growth, objects, not "name"; see cgoheap top --help`},
 		{"top --once=1 12", "top: --once takes no value; see cgoheap top --help"},
 		{"list 12", `list: "12" is one argument too many; see cgoheap list --help`},
-		{"doctor", "doctor: PROGRAM or PID is missing; see cgoheap doctor --help"},
+		{"profile 12 --second 3", "profile: there is no flag --second, but --seconds; see cgoheap profile --help"},
 		{"doctor -1", "doctor: there is no flag -1; see cgoheap doctor --help"},
-		{"profile x", `profile: "x" is not a process ID; see cgoheap profile --help`},
+		{"profile 0", `profile: "0" is not a process ID; see cgoheap profile --help`},
+		{"profile 12 --seconds 5 --older 10m", "profile: --seconds and --older do not go together: a block that grows old meanwhile would count as growth; see cgoheap profile --help"},
+		{"profile 12 --memory --raw", "profile: --memory is one profile, with names: --raw, --all-frames and --text do not go with it; see cgoheap profile --help"},
+		{"profile 12 --memory --text", "profile: --memory is one profile, with names: --raw, --all-frames and --text do not go with it; see cgoheap profile --help"},
+		{"profile 12 --raw --text", "profile: --raw and --text do not go together: one leaves the names out, the other is for reading them; see cgoheap profile --help"},
 		{"profile 12 --seconds 3601", `profile: --seconds wants a number from 1 to 3600, not "3601"; see cgoheap profile --help`},
 		{"profile 12 --older soon", `profile: --older wants a time from 0s to 3650d, such as 30s or 10m, not "soon"; see cgoheap profile --help`},
 		{"profile 12 --memory --seconds 5", "profile: --memory is what is resident now: --seconds and --older do not go with it; see cgoheap profile --help"},
 		{"profile 12 --older 5s --memory", "profile: --memory is what is resident now: --seconds and --older do not go with it; see cgoheap profile --help"},
-		{"explain", "explain: PID is missing; see cgoheap explain --help"},
-		{"explain x", `explain: "x" is not a process ID; see cgoheap explain --help`},
 		{"explain 12 --watch", "explain: there is no flag --watch; see cgoheap explain --help"},
 		{"explain 12 --go-pprof", "explain: --go-pprof wants a value; see cgoheap explain --help"},
 		{"explain 12 --go-pprof unix:///x", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "unix:///x"; see cgoheap explain --help`},
 		{"explain 12 --go-pprof http://", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "http://"; see cgoheap explain --help`},
-		{"trim", "trim: PID is missing; see cgoheap trim --help"},
 		{"trim 12 all", `trim: "all" is one argument too many; see cgoheap trim --help`},
-		{"sampling", "sampling: PID is missing; see cgoheap sampling --help"},
+		{"sampling --for 10m", "sampling: --for and --sample-bytes go with on: cgoheap sampling PID on --for 10m; see cgoheap sampling --help"},
+		{"sampling 12 13 on", `sampling: "13" is one argument too many; see cgoheap sampling --help`},
 		{"sampling 12 maybe", `sampling: it can be turned on or off, not "maybe"; see cgoheap sampling --help`},
 		{"sampling 12 off --for 10m", "sampling: --for and --sample-bytes go with on: cgoheap sampling 12 on --for 10m; see cgoheap sampling --help"},
 		{"sampling 12 --sample-bytes 1", "sampling: --for and --sample-bytes go with on: cgoheap sampling 12 on --for 10m; see cgoheap sampling --help"},
@@ -81,8 +86,9 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	cgoheap(t, "version").want(t, 0, "cgoheap dev\n", "")
-	cgoheap(t, "--version").want(t, 0, "cgoheap dev\n", "")
+	want := "cgoheap dev, commit " + orElse(builtFrom(), "unknown") + ", " + runtime.Version() + "\n"
+	cgoheap(t, "version").want(t, 0, want, "")
+	cgoheap(t, "--version").want(t, 0, want, "")
 }
 
 func TestVerbsNotThereYetAreNotListed(t *testing.T) {
@@ -95,9 +101,9 @@ func TestVerbsNotThereYetAreNotListed(t *testing.T) {
 
 func TestFlagsStandAnywhere(t *testing.T) {
 	for _, line := range []string{"12 -n 3 --once", "-n 3 12 --once", "--once -n=3 12", "--once -n 3 -- 12"} {
-		o, pid, err := parseTop(strings.Fields(line))
-		if err != nil || pid != 12 || o.rows != 3 || !o.once {
-			t.Errorf("%s: %+v, %d, %v", line, o, pid, err)
+		o, wanted, err := parseTop(strings.Fields(line))
+		if err != nil || wanted != "12" || o.rows != 3 || !o.once {
+			t.Errorf("%s: %+v, %s, %v", line, o, wanted, err)
 		}
 	}
 }

@@ -30,7 +30,6 @@ type process struct {
 	label   string // what program returned; kept for when the process has ended
 }
 
-// parsePID reads the argument of every verb that looks at a process.
 func parsePID(arg string) (int, error) {
 	pid, err := strconv.Atoi(arg)
 	if err != nil || pid <= 0 || pid > 1<<30 {

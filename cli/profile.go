@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,15 +15,17 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-const profileHelp = `usage: cgoheap profile PID [flags]
+const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
 
 Saves a profile that go tool pprof reads, of the C memory in use now.
 
   --memory       of the whole resident memory instead, by owner: its total is
                  the RSS that cgoheap explain explains
   -o FILE        where to (default cgoheap.PROGRAM.PID.TIME.pb.gz here, or
-                 cgoheap-memory.PROGRAM...; - is the standard output)
+                 cgoheap-memory.PROGRAM...; a directory is where such a file
+                 goes, - is the standard output; a symbolic link is refused)
   --seconds N    what is allocated and still in use after N seconds: the growth
+                 (Ctrl-C saves what has grown by then)
   --older D      only blocks at least this old, such as 10m: a leak is old
   --raw          addresses and build IDs only; pprof finds the names elsewhere
   --all-frames   keep the frames by which Go calls C
@@ -34,8 +35,13 @@ Examples:
   cgoheap profile 4242
   cgoheap profile 4242 --seconds 60 -o growth.pb.gz
   cgoheap profile 4242 --memory
-  cgoheap profile 4242 -o - | go tool pprof -top /dev/stdin
+  cgoheap profile 4242 -o now.pb.gz && go tool pprof -top now.pb.gz
+  ssh host cgoheap profile service -o - > there.pb.gz
+
+PID may be left out where one process has cgoheap loaded, or be a program's name.
 `
+
+const profileSuffix = ".pb.gz"
 
 type profileOptions struct {
 	output                string
@@ -53,7 +59,7 @@ func (o *profileOptions) name() string {
 	return "cgoheap"
 }
 
-func parseProfileFlags(args []string) (*profileOptions, int, error) {
+func parseProfileFlags(args []string) (*profileOptions, string, error) {
 	o := &profileOptions{}
 	f := newFlags()
 	f.text("-o --output", &o.output)
@@ -63,18 +69,29 @@ func parseProfileFlags(args []string) (*profileOptions, int, error) {
 	f.boolean("--all-frames", &o.allFrames)
 	f.boolean("--text", &o.asTxt)
 	f.boolean("--memory", &o.memory)
-	rest, err := f.parseExactly(args, "PID")
-	if err == nil && o.memory && (o.seconds > 0 || o.older > 0) {
-		err = usagef("--memory is what is resident now: --seconds and --older do not go with it")
-	}
-	if err != nil {
-		return nil, 0, err
+	wanted, err := f.parseTarget(args)
+	if err == nil {
+		err = o.check()
 	}
 	if o.asTxt && o.output == "" {
 		o.output = "-"
 	}
-	pid, err := parsePID(rest[0])
-	return o, pid, err
+	return o, wanted, err
+}
+
+// check refuses what does not go together.
+func (o *profileOptions) check() error {
+	switch {
+	case o.memory && (o.seconds > 0 || o.older > 0):
+		return usagef("--memory is what is resident now: --seconds and --older do not go with it")
+	case o.memory && (o.raw || o.allFrames || o.asTxt):
+		return usagef("--memory is one profile, with names: --raw, --all-frames and --text do not go with it")
+	case o.seconds > 0 && o.older > 0:
+		return usagef("--seconds and --older do not go together: a block that grows old meanwhile would count as growth")
+	case o.raw && o.asTxt:
+		return usagef("--raw and --text do not go together: one leaves the names out, the other is for reading them")
+	}
+	return nil
 }
 
 func (o *profileOptions) query() url.Values {
@@ -98,11 +115,11 @@ func (o *profileOptions) query() url.Values {
 }
 
 func saveProfile(std stdio, args []string) error {
-	o, pid, err := parseProfileFlags(args)
+	o, wanted, err := parseProfileFlags(args)
 	if err != nil {
 		return err
 	}
-	c, err := attach(pid)
+	c, err := attach(wanted)
 	if err != nil {
 		return err
 	}
@@ -110,7 +127,7 @@ func saveProfile(std stdio, args []string) error {
 		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
 			"name a file with -o, or read it as text with --text")
 	}
-	target, err := o.openTarget(std, c.process)
+	target, err := openTarget(std, o.output, o.defaultName(c.process, time.Now()))
 	if err != nil {
 		return err
 	}
@@ -188,7 +205,10 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 	fmt.Fprintf(std.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)
 }
 
-// fetch shows on a terminal how long it still takes; an interrupt leaves no file behind.
+// interruptPatience is for the answer to an interrupt: what has grown by then.
+const interruptPatience = 10 * time.Second
+
+// fetch shows on a terminal how long it still takes.  An interrupt cuts the time short; a second one leaves no file behind.
 func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 	type answer struct {
 		body []byte
@@ -205,7 +225,8 @@ func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 	defer signal.Stop(signals)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	left := o.seconds
+	left, interrupted := o.seconds, false
+	var impatient <-chan time.Time
 	counts := std.progress && o.seconds > 0
 	if o.seconds > 0 && !std.progress {
 		fmt.Fprintf(std.err, "cgoheap: watching %s for %ds\n", c.process.title(), o.seconds)
@@ -217,59 +238,35 @@ func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 		select {
 		case a := <-answers:
 			clearLine(std, counts)
+			if interrupted && a.err != nil {
+				return nil, errInterrupted
+			}
+			if interrupted {
+				fmt.Fprintf(std.err, "cgoheap: interrupted, %ds early: what has grown by then is saved\n", left)
+			}
 			return a.body, a.err
 		case <-signals:
+			if o.seconds > 0 && !interrupted && c.endSending() {
+				interrupted, impatient = true, time.After(interruptPatience)
+				continue
+			}
 			clearLine(std, counts)
-			return nil, errors.New("interrupted: nothing was saved")
+			return nil, errInterrupted
+		case <-impatient:
+			clearLine(std, counts)
+			return nil, errInterrupted
 		case <-tick.C:
 			left = max(left-1, 0)
 		}
 	}
 }
 
+var errInterrupted = errors.New("interrupted: nothing was saved")
+
 func clearLine(std stdio, shown bool) {
 	if shown {
 		fmt.Fprint(std.err, "\r\x1b[K")
 	}
-}
-
-// target is the file to be: it has its name only once it is whole.
-type target struct {
-	std       stdio
-	path      string // "" = the standard output
-	temporary *os.File
-	direct    bool // a device or pipe: written as it is
-}
-
-func (o *profileOptions) openTarget(std stdio, p *process) (*target, error) {
-	t := &target{std: std, path: o.output}
-	if t.path == "-" {
-		t.path = ""
-		return t, nil
-	}
-	if t.path == "" {
-		t.path = o.defaultName(p, time.Now())
-	}
-	if info, err := os.Stat(t.path); err == nil {
-		if info.IsDir() {
-			t.path = filepath.Join(t.path, o.defaultName(p, time.Now()))
-		} else if !info.Mode().IsRegular() {
-			t.direct = true
-			return t, nil
-		}
-	}
-	// Opened first: an hour of --seconds must not end in a file that cannot be made.
-	file, err := os.CreateTemp(filepath.Dir(t.path), ".cgoheap-*")
-	if err != nil {
-		var where *os.PathError
-		if errors.As(err, &where) {
-			err = where.Err
-		}
-		return nil, fmt.Errorf("nothing can be written in %s (%w): name another place with -o",
-			quoteName(filepath.Dir(t.path)), err)
-	}
-	t.temporary = file
-	return t, nil
 }
 
 // defaultName tells programs, processes and moments apart.
@@ -284,38 +281,5 @@ func (o *profileOptions) defaultName(p *process, now time.Time) string {
 	if o.memory {
 		kind = "-memory"
 	}
-	return fmt.Sprintf("cgoheap%s.%s.%d.%s.pb.gz", kind, program, p.pid, now.Format("20060102-150405"))
-}
-
-func (t *target) commit(body []byte) error {
-	switch {
-	case t.path == "":
-		_, err := t.std.out.Write(body)
-		return err
-	case t.direct:
-		return os.WriteFile(t.path, body, 0o644)
-	}
-	_, err := t.temporary.Write(body)
-	if err == nil {
-		err = t.temporary.Chmod(0o644)
-	}
-	if closeErr := t.temporary.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(t.temporary.Name(), t.path)
-	}
-	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", quoteName(t.path), err)
-	}
-	t.temporary = nil
-	return nil
-}
-
-// discard takes away what was not committed.
-func (t *target) discard() {
-	if t.temporary != nil {
-		t.temporary.Close()
-		os.Remove(t.temporary.Name())
-	}
+	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.pid, now.Format("20060102-150405"), profileSuffix)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/pprof/profile"
 )
@@ -159,6 +161,162 @@ func TestProfileInterrupted(t *testing.T) {
 	}
 	if names := namesIn(t, dir); len(names) != 0 {
 		t.Errorf("left behind: %v", names)
+	}
+}
+
+// TestProfileInterruptedInTime: a shim that can says what has grown by then.
+func TestProfileInterruptedInTime(t *testing.T) {
+	s := startShim(t, "growing")
+	dir := t.TempDir()
+	c := command(nil, "profile", s.arg(), "--seconds", "100", "-o", "p.pb.gz")
+	c.Dir = dir
+	errs, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, errs, "\n")
+	time.Sleep(200 * time.Millisecond) // for the request to be on its way; sooner nothing is saved, which is said
+	c.Process.Signal(syscall.SIGINT)
+	text, _ := io.ReadAll(errs)
+	if err := c.Wait(); err != nil || !strings.Contains(string(text), "cgoheap: wrote p.pb.gz: ~812.0 MiB of growth in 3 stacks") ||
+		!strings.Contains(string(text), "interrupted") {
+		t.Errorf("%v %q", err, text)
+	}
+	readProfile(t, filepath.Join(dir, "p.pb.gz"))
+}
+
+func TestProfileFiles(t *testing.T) {
+	s := startShim(t, "serve")
+	dir := t.TempDir()
+	// Within a second or two: three files.
+	for i := 0; i < 3; i++ {
+		if r := profileIn(t, dir, s.arg()); r.code != 0 {
+			t.Fatal(r)
+		}
+	}
+	if names := namesIn(t, dir); len(names) != 3 {
+		t.Errorf("%v", names)
+	}
+	// A directory is where the file goes, as without -o.
+	sub := filepath.Join(dir, "sub")
+	check0(os.Mkdir(sub, 0o755))
+	for i := 0; i < 2; i++ {
+		if r := profileIn(t, dir, s.arg(), "-o", "sub"); r.code != 0 || !strings.HasPrefix(r.err, "cgoheap: wrote sub/cgoheap.cli.test.") {
+			t.Error(r)
+		}
+	}
+	if names := namesIn(t, sub); len(names) != 2 {
+		t.Errorf("%v", names)
+	}
+}
+
+// withUmask runs the command as a shell does that has said so.
+func withUmask(t *testing.T, dir, umask string, args ...string) result {
+	t.Helper()
+	c := command(nil, args...)
+	c.Args = append([]string{"sh", "-c", "umask " + umask + `; exec "$0" "$@"`, c.Path}, args...)
+	c.Path, c.Dir = "/bin/sh", dir
+	return finish(t, c)
+}
+
+func TestProfilePermissions(t *testing.T) {
+	s := startShim(t, "serve")
+	dir := t.TempDir()
+	for umask, want := range map[string]os.FileMode{"022": 0o644, "077": 0o600, "002": 0o664} {
+		path := filepath.Join(dir, umask)
+		if r := withUmask(t, dir, umask, "profile", s.arg(), "-o", path); r.code != 0 {
+			t.Fatal(r)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("umask %s: %v %v", umask, info, err)
+		}
+	}
+	// A file that is there keeps its own.
+	path := filepath.Join(dir, "there")
+	check0(os.WriteFile(path, nil, 0o640))
+	check0(os.Chmod(path, 0o640))
+	if r := withUmask(t, dir, "077", "profile", s.arg(), "-o", path); r.code != 0 {
+		t.Fatal(r)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 || info.Size() == 0 {
+		t.Error(info.Mode())
+	}
+}
+
+func TestProfileSymbolicLink(t *testing.T) {
+	s := startShim(t, "serve")
+	dir := t.TempDir()
+	check0(os.WriteFile(filepath.Join(dir, "precious"), []byte("kept"), 0o644))
+	check0(os.Symlink("precious", filepath.Join(dir, "link")))
+	check0(os.Symlink("nowhere", filepath.Join(dir, "dangling")))
+	for link, to := range map[string]string{"link": "precious", "dangling": "nowhere"} {
+		profileIn(t, dir, s.arg(), "-o", link).want(t, 1, "",
+			"cgoheap: \""+link+"\" is a symbolic link, and is not followed to a file: name the file itself, "+to+", with -o\n")
+		if got, err := os.Readlink(filepath.Join(dir, link)); err != nil || got != to {
+			t.Error(got, err)
+		}
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, "precious")); string(text) != "kept" {
+		t.Errorf("%q", text)
+	}
+	if names := namesIn(t, dir); len(names) != 3 {
+		t.Errorf("left behind: %v", names)
+	}
+	// To a device it is followed: /dev/stdout is one.
+	check0(os.Symlink("/dev/null", filepath.Join(dir, "null")))
+	if r := profileIn(t, dir, s.arg(), "-o", "null"); r.code != 0 {
+		t.Error(r)
+	}
+}
+
+// A full disk is a failure, wherever it is.
+func TestFullDisk(t *testing.T) {
+	s := startShim(t, "serve")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	profileIn(t, t.TempDir(), s.arg(), "-o", "/dev/full").want(t, 1, "", "cgoheap: \"/dev/full\" cannot be written: no space left on device\n")
+	for _, line := range []string{"help", "version", "list", "list --json", "top PID", "top PID --json", "explain PID", "explain PID --json",
+		"trim PID", "sampling PID", "doctor PID", "profile PID --text", "profile PID -o -", "profile --help"} {
+		c := command([]string{"XDG_RUNTIME_DIR=" + t.TempDir()}, strings.Fields(strings.ReplaceAll(line, "PID", s.arg()))...)
+		var errs strings.Builder
+		c.Stdout, c.Stderr = full, &errs
+		_ = c.Run()
+		if c.ProcessState.ExitCode() != 1 || !strings.HasSuffix(errs.String(), "cgoheap: the standard output cannot be written: no space left on device\n") {
+			t.Errorf("%s: exit code %d, %q", line, c.ProcessState.ExitCode(), errs.String())
+		}
+	}
+}
+
+// On a real file system, of one page: nothing is left of the file.
+func TestFullFileSystem(t *testing.T) {
+	s := startShim(t, "serve")
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+		t.Skip("no file system can be mounted here: ", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	check0(os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 4096), 0o644))
+	profileIn(t, dir, s.arg(), "-o", "p.pb.gz").want(t, 1, "", "cgoheap: \"p.pb.gz\" cannot be written: no space left on device\n")
+	if names := namesIn(t, dir); len(names) != 1 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+// A house that is full for a moment is asked again.
+func TestBusyIsAskedAgain(t *testing.T) {
+	s := startShim(t, "busy")
+	if r := profileIn(t, t.TempDir(), s.arg(), "-o", "p.pb.gz"); r.code != 0 {
+		t.Error(r)
+	}
+	s = startShim(t, "full queue")
+	if r := cgoheap(t, "sampling", s.arg()); r.code != 0 {
+		t.Error(r)
 	}
 }
 

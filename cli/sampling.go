@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const samplingHelp = `usage: cgoheap sampling PID [on|off] [flags]
+const samplingHelp = `usage: cgoheap sampling [PID|NAME] [on|off] [flags]
 
 Turns sampling on or off in a running process; without a word it shows how it
 is.  Blocks sampled before stay known, and their frees are seen, while it is off.
@@ -31,7 +31,7 @@ type samplingOptions struct {
 	asJSON      bool
 }
 
-func parseSampling(args []string) (*samplingOptions, int, error) {
+func parseSampling(args []string) (*samplingOptions, string, error) {
 	o := &samplingOptions{}
 	f := newFlags()
 	limit := f.duration("--for", &o.duration, time.Second, 365*24*time.Hour)
@@ -39,25 +39,25 @@ func parseSampling(args []string) (*samplingOptions, int, error) {
 	f.boolean("--json", &o.asJSON)
 	rest, err := f.parse(args)
 	if err != nil {
-		return nil, 0, err
+		return nil, "", err
 	}
+	// on and off are the last word, and may be the only one.
+	if last := len(rest) - 1; last >= 0 && (rest[last] == "on" || rest[last] == "off") {
+		o.word, rest = rest[last], rest[:last]
+	}
+	wanted := ""
 	switch {
-	case len(rest) == 0:
-		return nil, 0, usagef("PID is missing")
-	case len(rest) > 2:
-		return nil, 0, usagef("%s is one argument too many", quoteName(rest[2]))
-	case len(rest) == 2:
-		o.word = rest[1]
+	case len(rest) > 1 && o.word == "":
+		return nil, "", usagef("it can be turned on or off, not %s", quoteName(rest[1]))
+	case len(rest) > 1:
+		return nil, "", usagef("%s is one argument too many", quoteName(rest[1]))
+	case len(rest) == 1:
+		wanted = rest[0]
 	}
-	pid, err := parsePID(rest[0])
-	switch {
-	case err != nil:
-	case o.word != "" && o.word != "on" && o.word != "off":
-		err = usagef("it can be turned on or off, not %s", quoteName(o.word))
-	case o.word != "on" && (limit.given || size.given):
-		err = usagef("--for and --sample-bytes go with on: cgoheap sampling %d on --for 10m", pid)
+	if o.word != "on" && (limit.given || size.given) {
+		return nil, "", usagef("--for and --sample-bytes go with on: cgoheap sampling %s on --for 10m", orElse(wanted, "PID"))
 	}
-	return o, pid, err
+	return o, wanted, nil
 }
 
 // samplingState is what POST /v1/sampling answers, and part of /v1/status.
@@ -79,11 +79,11 @@ type overhead struct {
 }
 
 func sampling(std stdio, args []string) error {
-	o, pid, err := parseSampling(args)
+	o, wanted, err := parseSampling(args)
 	if err != nil {
 		return err
 	}
-	c, err := attach(pid)
+	c, err := attach(wanted)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func sampling(std stdio, args []string) error {
 		return err
 	}
 	if o.asJSON {
-		return writeJSON(std.out, state)
+		return writeDocument(std.out, "sampling", state)
 	}
 	fmt.Fprintf(std.out, "%s: %s\n", c.process.title(), state)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -125,22 +126,6 @@ func (p *process) openFile(name string) (*os.File, error) {
 	return os.Open(reopened)
 }
 
-// attach opens a process that has the shim loaded, for the verbs that talk to it.
-func attach(pid int) (*client, error) {
-	p, err := openProcess(pid)
-	if err != nil {
-		return nil, err
-	}
-	shims, err := p.shims()
-	switch {
-	case err != nil:
-		return nil, p.explainAccess(err)
-	case len(shims) == 0:
-		return nil, p.explainNoShim()
-	}
-	return newClient(p), nil
-}
-
 // connect dials the shim of the process.  A path through /proc/PID/root may be
 // longer than the 108 bytes of a socket address; /proc/self/fd/N never is.
 func (p *process) connect() (int, error) {
@@ -163,6 +148,9 @@ func (p *process) connect() (int, error) {
 	return -1, p.explainSocket(first, paths[0], env)
 }
 
+// queuePatience is for a process whose queue of connections is full.
+const queuePatience = 3 * time.Second
+
 // errOther: the socket is there, but another process answers it.
 type errOther struct{ pid int }
 
@@ -178,7 +166,12 @@ func (p *process) connectTo(name string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", target)})
+	address := &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", target)}
+	err = unix.Connect(fd, address)
+	for deadline := time.Now().Add(queuePatience); errors.Is(err, unix.EAGAIN) && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+		err = unix.Connect(fd, address)
+	}
 	if err != nil {
 		unix.Close(fd)
 		return -1, err
@@ -224,6 +217,9 @@ func (p *process) explainSocket(err error, name string, env map[string]string) e
 	switch {
 	case reason != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
 		return fmt.Errorf("%s has cgoheap loaded but passive: %s; %s", p.title(), reason, remedy)
+	case errors.Is(err, fs.ErrNotExist) && p.directoryProblem(name, env) != "":
+		return fmt.Errorf("%s has cgoheap loaded, but no socket: %s, or set CGOHEAP_SOCKET to another path; then restart it",
+			p.title(), p.directoryProblem(name, env))
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
 			"the program's stderr says why if it could not be made; "+
@@ -243,6 +239,35 @@ func (p *process) explainSocket(err error, name string, env map[string]string) e
 		return fmt.Errorf("%s does not answer on %s%s", p.title(), shown, p.stoppedHint())
 	}
 	return fmt.Errorf("%s cannot be reached at %s: %w", p.title(), shown, err)
+}
+
+// directoryProblem is why the shim does not put its socket there, as it says itself on stderr; "" where it would.
+func (p *process) directoryProblem(name string, env map[string]string) string {
+	if env["CGOHEAP_SOCKET"] != "" {
+		return ""
+	}
+	// What it falls back to where the runtime directory is not its own.
+	dirs := []string{path.Dir(name), fmt.Sprintf("/tmp/%s", path.Base(path.Dir(name)))}
+	for _, dir := range dirs {
+		var st unix.Stat_t
+		root, err := unix.Open(procPath(p.pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return ""
+		}
+		err = unix.Fstatat(root, strings.TrimLeft(dir, "/"), &st, unix.AT_SYMLINK_NOFOLLOW)
+		unix.Close(root)
+		shown := quoteShell(dir)
+		switch {
+		case err != nil:
+		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+			return fmt.Sprintf("%s is not a directory (or a symbolic link to one); remove it", shown)
+		case int(st.Uid) != p.effectiveUID():
+			return fmt.Sprintf("%s belongs to user %s, not to %s; remove it", shown, userName(int(st.Uid)), userName(p.effectiveUID()))
+		case st.Mode&0o022 != 0:
+			return fmt.Sprintf("%s can be written by others (mode %04o); chmod 700 it", shown, st.Mode&0o7777)
+		}
+	}
+	return ""
 }
 
 // stoppedHint is for a process that accepts no connection or gives no answer.

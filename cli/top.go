@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const topHelp = `usage: cgoheap top PID [flags]
+const topHelp = `usage: cgoheap top [PID|NAME] [flags]
 
 Shows which Go functions hold C memory, and the C function that called the
 allocator for each.  In a terminal it is live: GROWTH is since the last refresh.
@@ -40,6 +40,7 @@ Example:
 "~" marks an estimate from samples.  Of mappings BYTES are resident; "mapped by"
 is who made a pool grow, which need not be who holds its memory.
 cgoheap profile saves the whole stacks.
+PID may be left out where one process has cgoheap loaded, or be a program's name.
 `
 
 type topOptions struct {
@@ -50,7 +51,7 @@ type topOptions struct {
 	callers      callerRule
 }
 
-func parseTop(args []string) (*topOptions, int, error) {
+func parseTop(args []string) (*topOptions, string, error) {
 	o := &topOptions{interval: 2 * time.Second, order: "inuse"}
 	f := newFlags()
 	f.count("-n --rows", &o.rows, 1, 100000)
@@ -59,20 +60,16 @@ func parseTop(args []string) (*topOptions, int, error) {
 	o.callers.addFlag(f)
 	f.boolean("--once", &o.once)
 	f.boolean("--json", &o.asJSON)
-	rest, err := f.parseExactly(args, "PID")
-	if err != nil {
-		return nil, 0, err
-	}
-	pid, err := parsePID(rest[0])
-	return o, pid, err
+	wanted, err := f.parseTarget(args)
+	return o, wanted, err
 }
 
 func top(std stdio, args []string) error {
-	o, pid, err := parseTop(args)
+	o, wanted, err := parseTop(args)
 	if err != nil {
 		return err
 	}
-	c, err := attach(pid)
+	c, err := attach(wanted)
 	if err != nil {
 		return err
 	}
@@ -95,7 +92,7 @@ func top(std stdio, args []string) error {
 	}
 	v.summary.sortBy(o.order)
 	if o.asJSON {
-		return writeJSON(std.out, v.toJSON(o.rows))
+		return writeDocument(std.out, "top", v.toJSON(o.rows))
 	}
 	v.print(std, o.rows)
 	return nil

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-const trimHelp = `usage: cgoheap trim PID [--json]
+const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
 
 Has the C allocator of a process return its free memory to the kernel (glibc:
 malloc_trim), and shows the resident memory before and after, by owner.  The
@@ -36,15 +36,11 @@ func trim(std stdio, args []string) error {
 	asJSON := false
 	f := newFlags()
 	f.boolean("--json", &asJSON)
-	rest, err := f.parseExactly(args, "PID")
+	wanted, err := f.parseTarget(args)
 	if err != nil {
 		return err
 	}
-	pid, err := parsePID(rest[0])
-	if err != nil {
-		return err
-	}
-	c, err := attach(pid)
+	c, err := attach(wanted)
 	if err != nil {
 		return err
 	}
@@ -58,7 +54,7 @@ func trim(std stdio, args []string) error {
 		if err != nil {
 			return err
 		}
-		return writeJSON(std.out, o)
+		return writeDocument(std.out, "trim", o)
 	}
 	t.env, _ = c.process.environ() // without it, what is set there is not known
 	t.print(std, c.process)

@@ -75,6 +75,7 @@ func TestTopGrowth(t *testing.T) {
 func TestTopJSON(t *testing.T) {
 	s := startShim(t, "serve")
 	cgoheap(t, "top", "--json", "-n", "1", s.arg()).normal(s).want(t, 0, `{
+  "schema": "cgoheap.top/1",
   "pid": PID,
   "program": "service",
   "time": "T",
@@ -178,7 +179,7 @@ func TestSampling(t *testing.T) {
 	cgoheap(t, "sampling", s.arg(), "on", "--for", "10m", "--sample-bytes", "64K").normal(s).want(t, 0,
 		"process PID (service): sampling, 1 in 64KiB, for 10m more\n", "")
 	cgoheap(t, "sampling", "--json", s.arg()).want(t, 0,
-		"{\n  \"state\": \"sampling\",\n  \"sample_bytes\": 65536,\n  \"sampling_remaining_ns\": null\n}\n", "")
+		"{\n  \"schema\": \"cgoheap.sampling/1\",\n  \"state\": \"sampling\",\n  \"sample_bytes\": 65536,\n  \"sampling_remaining_ns\": null\n}\n", "")
 }
 
 func TestTopSaysDormant(t *testing.T) {
@@ -342,6 +343,10 @@ func TestOtherUser(t *testing.T) {
 	c := command(nil, "list")
 	asNobody(t, c)
 	if r := finish(t, c); !regexp.MustCompile(`cgoheap: \d+ processes? could not be looked at: run this as root to see those of other users too\n$`).MatchString(r.err) {
+		t.Errorf("%q", r.err)
+	}
+	// Beside a list it is not said.
+	if r := cgoheap(t, "list"); strings.Contains(r.err, "looked at") {
 		t.Errorf("%q", r.err)
 	}
 }

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Which process is meant: an ID, a program's name, or nothing where one alone
+// has the library loaded.
+
+// errSeveral is a mistake of the command line, too: exit code 2.
+type errSeveral struct {
+	wanted string
+	among  []*process
+}
+
+func (e errSeveral) Error() string {
+	var b strings.Builder
+	if e.wanted == "" {
+		fmt.Fprintf(&b, "%d processes have cgoheap loaded; give the ID of one:", len(e.among))
+	} else {
+		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; give the ID of one:", len(e.among), quoteName(e.wanted))
+	}
+	for _, p := range e.among {
+		fmt.Fprintf(&b, "\n  %-8d %s", p.pid, p.program())
+	}
+	return b.String()
+}
+
+// attach opens a process that has the shim loaded, for the verbs that talk to it.
+func attach(wanted string) (*client, error) {
+	p, err := findProcess(wanted)
+	if err != nil {
+		return nil, err
+	}
+	shims, err := p.shims()
+	switch {
+	case err != nil:
+		return nil, p.explainAccess(err)
+	case len(shims) == 0:
+		return nil, p.explainNoShim()
+	}
+	return newClient(p), nil
+}
+
+func isNumber(word string) bool {
+	_, err := strconv.Atoi(word)
+	return err == nil
+}
+
+// findProcess takes a number for an ID, whatever a program may be called.
+func findProcess(wanted string) (*process, error) {
+	if isNumber(wanted) {
+		pid, err := parsePID(wanted)
+		if err != nil {
+			return nil, err
+		}
+		return openProcess(pid)
+	}
+	loaded, unreadable, err := findShims()
+	if err != nil {
+		return nil, err
+	}
+	var found []*process
+	for _, p := range loaded {
+		if wanted == "" || p.isCalled(wanted) {
+			found = append(found, p)
+		}
+	}
+	found = withoutPassive(found)
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return nil, errSeveral{wanted, found}
+	}
+	return nil, explainNone(wanted, loaded, unreadable)
+}
+
+// isCalled compares with the executable's name and with the kernel's, which has 15 bytes.
+func (p *process) isCalled(name string) bool {
+	return p.program() == name || p.name == name
+}
+
+// withoutPassive leaves out those in which the shim sleeps (the shell that started the program), unless those are all.
+func withoutPassive(all []*process) []*process {
+	passive := make([]bool, len(all))
+	var wait sync.WaitGroup
+	for i, p := range all {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			if env, err := p.environ(); err == nil {
+				reason, _ := p.passiveReason(env)
+				passive[i] = reason != ""
+			}
+		}()
+	}
+	wait.Wait()
+	var active []*process
+	for i, p := range all {
+		if !passive[i] {
+			active = append(active, p)
+		}
+	}
+	if len(active) == 0 {
+		return all
+	}
+	return active
+}
+
+func explainNone(wanted string, loaded []*process, unreadable int) error {
+	hidden := ""
+	if unreadable > 0 {
+		hidden = fmt.Sprintf(" (%s could not be looked at: %s)", countOf(unreadable, "process", "processes"), unreadableRemedy())
+	}
+	if wanted == "" {
+		return fmt.Errorf("no process has cgoheap loaded: start one with cgoheap run -- PROGRAM%s", hidden)
+	}
+	if p := processCalled(wanted); p != nil {
+		return p.explainNoShim()
+	}
+	var names []string
+	for _, p := range loaded {
+		names = append(names, p.program())
+	}
+	if near := nearest(wanted, names); near != "" {
+		return fmt.Errorf("no process of %s has cgoheap loaded; is it %s?%s", quoteName(wanted), quoteName(near), hidden)
+	}
+	return fmt.Errorf("no process of %s has cgoheap loaded; cgoheap list shows those that have%s", quoteName(wanted), hidden)
+}
+
+// processCalled is one that runs without the shim; nil where there is none of that name.
+func processCalled(name string) *process {
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		if !isNumber(entry.Name()) {
+			continue
+		}
+		pid, _ := strconv.Atoi(entry.Name())
+		p, err := openProcess(pid)
+		if err == nil && p.executable() != "" && p.isCalled(name) {
+			return p
+		}
+	}
+	return nil
+}
+
+// nearest is the word that was most likely meant; "" where none is near.
+func nearest(word string, among []string) string {
+	best, bestDistance := "", 3
+	for _, candidate := range among {
+		d := distance(word, candidate)
+		if strings.HasPrefix(candidate, word) && len(word) > 1 {
+			d = 1
+		}
+		// Half of a short word is another word.
+		if d < bestDistance && 2*d < len(candidate) {
+			best, bestDistance = candidate, d
+		}
+	}
+	return best
+}
+
+// distance counts what has to be typed differently: a letter more, less, other, or two exchanged.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
