@@ -84,6 +84,7 @@ SHIM_SRC := \
 	shim/pagemap.c \
 	shim/pins.c \
 	shim/pprof_stream.c \
+	shim/privatealloc.c \
 	shim/procinfo.c \
 	shim/profile.c \
 	shim/profile_go.c \

@@ -28,7 +28,8 @@ type account struct {
 		Free   *int64 `json:"free_bytes"`
 		Arenas *int64 `json:"arenas"`
 	} `json:"allocator"`
-	Kept     keptParts `json:"c_retained_kept"`
+	Kept     keptParts        `json:"c_retained_kept"`
+	Private  []privateFigures `json:"private_allocators"`
 	Estimate struct {
 		Bytes       *int64 `json:"bytes"`
 		Error       *int64 `json:"standard_error_bytes"`

@@ -87,6 +87,7 @@ func (e *explanation) details(o ownerPart) []string {
 		if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
 			add(formatBytes(*o.Mapped) + " mapped and usable")
 		}
+		lines = append(lines, e.account.privateLines()...)
 		lines = append(lines, e.account.mmapLines(e.callers)...)
 	case cBrk, fileCopies, deviceMaps, mappedFiles, sharedMemory:
 		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)

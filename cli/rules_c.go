@@ -45,6 +45,9 @@ func cMmapLarge(s *situation) string {
 			formatBytes(top[0].Bytes), s.mapperOf(&top[0]))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
+	if said := s.account.privateLines(); len(said) > 0 {
+		return text + ". By their own statistics, " + strings.Join(said, "; ") + "."
+	}
 	if remedy := poolRemedy(s.account.mmapStacks()); remedy != "" {
 		return text + "; " + remedy + "."
 	}

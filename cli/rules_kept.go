@@ -129,3 +129,35 @@ func (s *situation) keepSmall() string {
 	}
 	return callTrim
 }
+
+// privateFigures is what an allocator under a prefix says of itself: its memory is C mmap.
+type privateFigures struct {
+	Name     string `json:"name"`
+	Prefix   string `json:"prefix"`
+	InUse    *int64 `json:"in_use_bytes"`
+	Metadata *int64 `json:"metadata_bytes"`
+	Resident *int64 `json:"resident_bytes"`
+}
+
+// String is "" where it says nothing.
+func (p privateFigures) String() string {
+	if p.InUse == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s as %smalloc: in use %s", p.Name, p.Prefix, formatBytes(*p.InUse))
+	if p.Resident != nil && p.Metadata != nil {
+		text += fmt.Sprintf(", kept free %s, its own tables %s", formatBytes(max(0, *p.Resident-*p.InUse-*p.Metadata)), formatBytes(*p.Metadata))
+	}
+	return escapeName(text)
+}
+
+// privateLines are for the table, below C mmap.
+func (a *account) privateLines() []string {
+	var lines []string
+	for _, p := range a.Private {
+		if text := p.String(); text != "" {
+			lines = append(lines, text)
+		}
+	}
+	return lines
+}

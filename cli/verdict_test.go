@@ -226,6 +226,13 @@ var verdictCases = []verdictCase{
 	}), "C code mapped 900.0 MiB (50 % of RSS) past malloc: a private allocator, a cache or a buffer pool. " +
 		"The largest part, 90.0 MiB, was mapped by main.query. A pool's stack is who made it grow, not who holds it. " +
 		"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use."},
+	{"c_mmap", "an allocator that says what is in use", changed(func(s *situation) {
+		s.set(cMmap, 225*mib)
+		s.account.MmapTop = nil
+		s.account.Private = []privateFigures{{Name: "jemalloc", Prefix: "duckdb_je_", InUse: num(150 * mib), Metadata: num(5 * mib), Resident: num(220 * mib)}}
+	}), "C code mapped 225.0 MiB (20 % of RSS) past malloc: a private allocator, a cache or a buffer pool. " +
+		"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof). By their own statistics, " +
+		"jemalloc as duckdb_je_malloc: in use 150.0 MiB, kept free 65.0 MiB, its own tables 5.0 MiB."},
 	{"c_mmap", "less than a fifth", changed(func(s *situation) { s.set(cMmap, 224*mib) }), ""},
 
 	{"c_brk", "a library's", changed(func(s *situation) {

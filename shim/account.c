@@ -371,6 +371,7 @@ static int take(struct account_job *job)
 	divide_heap(job);
 	split_allocator(job);
 	account_kept_read(job);
+	a->private_count = privatealloc_read(job->scratch, &job->modules, a->private_allocators);
 	split_go(job);
 	if (allocator_is_glibc())
 		a->allocator.arenas = job->glibc.arenas + 1;

@@ -22,6 +22,7 @@
 #include "base.h"
 #include "bridge.h"
 #include "pagemap.h"
+#include "privatealloc.h"
 #include "region.h"
 
 /* In the order they are shown.  Names: account_owner_name, fixed interface. */
@@ -117,16 +118,18 @@ struct account {
 	struct account_bytes owners[OWNER_COUNT];
 	struct allocator_stats allocator;
 	struct kept_bytes kept;
+	struct privatealloc private_allocators[PRIVATEALLOC_MAX];
+	size_t private_count;
 	uint64_t c_live_estimate_bytes;     /* from the samples, malloc family */
 	uint64_t c_live_estimate_error;     /* one standard error of it; 0 = exact */
 	uint64_t c_blocks_touched_permille; /* of sampled blocks' bytes, how many are resident */
 	struct go_stats go;
 	struct process_stats process;
 	struct cgroup_stats cgroup;
-	bool is_partial;           /* there was no time for the rest: sums are at least that */
-	uint32_t mappings;         /* VMAs read */
-	uint32_t split_mappings;   /* that needed pagemap */
-	uint32_t unsplit_mappings; /* of them those where it could not be had: unexplained */
+	bool is_partial;              /* there was no time for the rest: sums are at least that */
+	uint32_t mappings;            /* VMAs read */
+	uint32_t split_mappings;      /* that needed pagemap */
+	uint32_t unsplit_mappings;    /* of them those where it could not be had: unexplained */
 	uint64_t thread_stacks_count; /* of running threads */
 	/* Of threads that have ended, and their bytes of address space.  libc keeps some of them
 	 * for new threads (glibc 40 MiB); the others' threads were neither joined nor detached. */

@@ -41,6 +41,25 @@ static void write_owners(struct json *j, const struct account *a)
 	json_string(j, "time", time);
 }
 
+static void write_private(struct json *j, const struct account *a)
+{
+	json_open_array(j, "private_allocators");
+	for (size_t i = 0; i < a->private_count; i++) {
+		const struct privatealloc *p = &a->private_allocators[i];
+		json_open(j, NULL);
+		json_string(j, "name", "jemalloc");
+		json_string(j, "prefix", p->prefix);
+		known(j, "in_use_bytes", p->in_use);
+		known(j, "active_bytes", p->active);
+		known(j, "metadata_bytes", p->metadata);
+		known(j, "resident_bytes", p->resident);
+		known(j, "mapped_bytes", p->mapped);
+		known(j, "retained_bytes", p->retained);
+		json_close(j);
+	}
+	json_close_array(j);
+}
+
 static void write_allocator(struct json *j, const struct account *a)
 {
 	const struct allocator_stats *s = &a->allocator;
@@ -54,6 +73,7 @@ static void write_allocator(struct json *j, const struct account *a)
 	known(j, "arenas", s->arenas);
 	known(j, "nanoseconds", s->nanoseconds);
 	json_close(j);
+	write_private(j, a);
 	json_open(j, "c_retained_kept");
 	known(j, "returnable_bytes", a->kept.returnable);
 	known(j, "arena_ends_bytes", a->kept.arena_ends);

@@ -5,6 +5,7 @@
 
 #include "ledger.h"
 #include "mapcaller.h"
+#include "privatealloc.h"
 #include "real.h"
 #include "smaps.h"
 #include "track.h"
@@ -77,12 +78,15 @@ void earlymaps_take(struct scratch *scratch)
 	struct smaps_mapping m;
 	range_count = 0;
 	if (smaps_open_path(&maps, scratch, "/proc/self/maps") == 0)
-		while (smaps_next(&maps, &m))
+		while (smaps_next(&maps, &m)) {
+			if (m.executable)
+				privatealloc_note_start(m.device, m.inode);
 			/* Private, in no file and without a name of the kernel's. */
 			if (!m.path[0] && !m.shared) {
 				hand_over(&m);
 				keep(&m);
 			}
+		}
 	smaps_close(&maps);
 }
 

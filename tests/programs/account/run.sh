@@ -34,6 +34,7 @@ run kept_below_threshold kept "" MALLOC_TRIM_THRESHOLD_=131072 -- below
 run kept_below_arena_max kept "" MALLOC_ARENA_MAX=2 -- below
 run one_arena kinds "" MALLOC_ARENA_MAX=1 -- arenas
 run stuck stuck ""
+run private private ""
 run many_mappings many ""
 run sparse sparse ""
 run little_memory many "" CGOHEAP_MAX_MEMORY=4MiB
