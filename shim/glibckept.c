@@ -5,6 +5,7 @@
 
 #include "pagemap.h"
 #include "selfmem.h"
+#include "work.h"
 
 #define HEAP_BYTES  (UINT64_C(64) << 20)
 #define CHUNK_FLAGS UINT64_C(7)
@@ -153,7 +154,7 @@ static void add_bin(struct walk *w, const struct arena *a, size_t bin)
 	uint64_t end_of_list = bin_address(a, bin), before = end_of_list;
 	struct free_chunk c;
 	for (uint64_t at = bin_links(a, bin)[0]; at != end_of_list; at = c.next) {
-		if (w->steps_left == 0 || at % 16 != 0 ||
+		if (w->steps_left == 0 || !work_may_go_on_first_half(1500) || at % 16 != 0 ||
 		    !in_memory(w, a->is_main, at, at + sizeof(c)) ||
 		    selfmem_copy(at, &c, sizeof(c)) != sizeof(c) || c.previous != before ||
 		    (c.size & ~CHUNK_FLAGS) < CHUNK_LEAST ||

@@ -12,6 +12,7 @@
 #include "pagemap.h"
 #include "real.h"
 #include "sys.h"
+#include "work.h"
 #include "worker.h"
 
 #define READ_TIMEOUT_NS UINT64_C(1000000000)
@@ -77,7 +78,7 @@ static void add_name(struct names *names, const char *text, size_t bytes, const 
 static void find_names(const struct elffile *f, const Elf64_Shdr *strings, char *chunk,
 		       struct names *calls, struct names *families)
 {
-	for (uint64_t at = 0; at < strings->sh_size;) {
+	for (uint64_t at = 0; at < strings->sh_size && work_may_go_on_first_half(50000);) {
 		uint64_t left = strings->sh_size - at;
 		size_t got = elffile_read(f, strings->sh_offset + at, chunk,
 					  left < CHUNK_BYTES ? left : CHUNK_BYTES);
@@ -138,7 +139,8 @@ static void look_in_table(const struct elffile *f, const Elf64_Shdr *table, char
 	if (!elffile_section(f, table->sh_link, &strings))
 		return;
 	find_names(f, &strings, chunk, &calls, &families);
-	for (uint64_t done = 0; calls.count && done < table->sh_size;) {
+	for (uint64_t done = 0;
+	     calls.count && done < table->sh_size && work_may_go_on_first_half(10000);) {
 		uint64_t left = table->sh_size - done;
 		size_t bytes = SYMBOLS_AT_ONCE * sizeof(*symbols);
 		size_t n = elffile_read(f, table->sh_offset + done, symbols,
@@ -177,9 +179,9 @@ static void look(struct scratch *scratch, const struct modules *modules)
 			if (files[k].looked || files[k].device != m->device ||
 			    files[k].inode != m->inode)
 				continue;
-			files[k].looked = true;
 			if (!m->is_shim && (!of_malloc || of_malloc->inode != m->inode))
 				look_in_module(scratch, m);
+			files[k].looked = !work_was_cut(); /* else again */
 		}
 	}
 }

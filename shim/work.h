@@ -10,7 +10,7 @@
  *
  * The loops: account_pass (mappings, and pages of those with several owners),
  * account_claims (/proc/self/maps), account_live (blocks), glibcheap (what nobody
- * claims), gostats (goroutines, symbols), profile_job (frames), symbolize and elfsym
+ * claims), glibckept (free chunks), privatealloc (symbols), gostats (goroutines, symbols), profile_job (frames), symbolize and elfsym
  * (names), profile_proto, profile_text and profile_memory (samples).  All others are
  * bounded by our own tables, or by scratch memory, to some 100 ms.
  *
