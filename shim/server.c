@@ -219,6 +219,18 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 
 /* Of those that are due together one a turn, so that who comes meanwhile waits for one of them at
  * most. */
+/* What time brings; nanoseconds until the next.  After each answer, so that it is late by one
+ * at most. */
+static uint64_t tick(void)
+{
+	/* Room is made before it is judged. */
+	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), blackbox_tick()};
+	uint64_t wait_ns = UINT64_MAX;
+	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
+		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;
+	return wait_ns;
+}
+
 static void step_connections(const struct pollfd *list, uint64_t now_ns)
 {
 	bool finished = false;
@@ -227,6 +239,8 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 		bool is_due = connection_is_due(c, now_ns);
 		if (!is_due || !finished)
 			connection_step(c, list[FIRST_CONNECTION + i].revents, now_ns);
+		if (is_due || list[FIRST_CONNECTION + i].revents != 0)
+			tick();
 		finished = finished || is_due;
 	}
 }
@@ -234,12 +248,7 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 static void turn(void)
 {
 	struct pollfd list[FIRST_CONNECTION + PLACES];
-	/* Room is made before it is judged. */
-	uint64_t reclaim_ns = stacks_reclaim_tick(), wait_ns = control_tick();
-	uint64_t moment_ns = blackbox_tick();
-	if (reclaim_ns < wait_ns)
-		wait_ns = reclaim_ns;
-	wait_ns = prepare(list, wait_ns < moment_ns ? wait_ns : moment_ns);
+	uint64_t wait_ns = prepare(list, tick());
 	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
 		for (size_t i = 0; i < COUNT_OF(list); i++)
 			list[i].revents = 0;

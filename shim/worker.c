@@ -64,8 +64,10 @@ int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
 		uint64_t now_ns = control_monotonic_ns();
 		if (now_ns >= end_ns)
 			return -1;
-		struct timespec left = {.tv_sec = (time_t)((end_ns - now_ns) / 1000000000u),
-					.tv_nsec = (long)((end_ns - now_ns) % 1000000000u)};
+		uint64_t wait_ns = control_tick(); /* which must not wait for the allocator */
+		wait_ns = wait_ns < end_ns - now_ns ? wait_ns : end_ns - now_ns;
+		struct timespec left = {.tv_sec = (time_t)(wait_ns / 1000000000u),
+					.tv_nsec = (long)(wait_ns % 1000000000u)};
 		wait_while(BUSY, &left);
 	}
 	return 0;

@@ -19,7 +19,8 @@ int worker_start(void);
 /*
  * Runs call(arg) on the worker.  0: it has returned.  -1: it has not within the
  * time, and arg is the worker's until it does; or the worker is still busy or was
- * never started, and call is not made.  One caller at a time (the server).
+ * never started, and call is not made.  One caller at a time (the server), whose control_tick
+ * is done meanwhile.
  */
 int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns);
 

@@ -20,6 +20,7 @@
 #include "real.h"
 #include "region.h"
 #include "stacks.h"
+#include "work.h"
 
 /* ---- a sink and its reader -------------------------------------------- */
 
@@ -208,6 +209,7 @@ static int setup(void **state)
 static int start_test(void **state)
 {
 	(void)state;
+	work_begin(0);
 	snapshot.count = 0;
 	snapshot.time_ns = control_monotonic_ns();
 	return 0;
@@ -405,6 +407,45 @@ static void test_many_locations(void **state)
 	free(b.bytes);
 }
 
+/* Spends all of a budget, for what comes after. */
+static void be_out_of_time(void)
+{
+	work_begin(1);
+	while (work_may_go_on(1000000))
+		;
+}
+
+/* Where there is no time left the totals hold all the same, and it is said. */
+static void test_out_of_time(void **state)
+{
+	struct buffer b;
+	int64_t bytes = 0, objects = 0;
+	(void)state;
+	add_many();
+	be_out_of_time();
+	write_whole(&as_profile, &b);
+	work_end();
+	Pprof__Profile *p = checked(&b);
+	for (size_t i = 0; i < p->n_sample; i++) {
+		objects += p->sample[i]->value[2];
+		bytes += p->sample[i]->value[3];
+	}
+	assert_int_equal(objects, 200);
+	assert_int_equal(bytes, 200 * 16 + 199 * 200 / 2);
+	assert_int_equal(p->n_sample, 1);
+	assert_true(has_comment(p, WORK_MISSING));
+	pprof__profile__free_unpacked(p, NULL);
+	free(b.bytes);
+
+	be_out_of_time();
+	write_whole(&as_text, &b);
+	work_end();
+	assert_memory_equal(b.bytes, "heap profile: 200: 23100 [", 26);
+	assert_non_null(strstr((char *)b.bytes,
+			       "# " WORK_MISSING ": the 200 smallest of 200 stacks are not shown"));
+	free(b.bytes);
+}
+
 /* Whatever memory there is: nothing at all, or a profile that readers take,
  * with every figure, and which says what it lacks. */
 static void check_within(size_t scratch_bytes, int outcomes[3])
@@ -561,6 +602,7 @@ int main(void)
 		cmocka_unit_test_setup(test_marks, start_test),
 		cmocka_unit_test_setup(test_comments, start_test),
 		cmocka_unit_test_setup(test_many_locations, start_test),
+		cmocka_unit_test_setup(test_out_of_time, start_test),
 		cmocka_unit_test_setup(test_too_little_memory, start_test),
 		cmocka_unit_test_setup(test_text_too_little_memory, start_test),
 		cmocka_unit_test_setup(test_failing_sink, start_test),
