@@ -135,6 +135,10 @@ static enum side step_c(struct walk *w)
 		return finish(w, CAPTURE_BAD_CROSSING);
 	case PLACE_C_IN_GO:
 		return search_go(w, CAPTURE_NO_CFI, false);
+	case PLACE_CALLBACKASM:
+		if (unwind_go_callback(&w->memory, &w->regs))
+			return SIDE_C;
+		return finish(w, CAPTURE_BAD_CROSSING);
 	case PLACE_GO:
 	case PLACE_CROSSCALL2:
 		unwind_go_enter_at(pc, w->regs.bp, sp, &w->go);

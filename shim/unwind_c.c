@@ -285,6 +285,8 @@ static uint8_t kind_of_go_function(const struct gosym_func *function)
 	/* _rt0_ and libInit: a library's constructor, which starts the runtime's first thread. */
 	if (is_one_of(name, roots, COUNT_OF(roots)) || strncmp(name, "_rt0_", 5) == 0)
 		return PLACE_GO_ROOT;
+	if (strcmp(name, "callbackasm1") == 0)
+		return PLACE_CALLBACKASM;
 	return function->is_c ? PLACE_C_IN_GO : PLACE_GO;
 }
 

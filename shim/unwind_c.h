@@ -24,18 +24,19 @@
 
 /* What stands at a pc.  Go kinds: unwind_go.h walks those. */
 enum place_kind {
-	PLACE_UNKNOWN,    /* not yet looked up */
-	PLACE_C,          /* C with a row */
-	PLACE_C_ROOT,     /* nobody called this: start of a thread or process */
-	PLACE_C_SIGNAL,   /* the kernel's signal frame */
-	PLACE_C_COMPLEX,  /* C that cfi_step steps */
-	PLACE_C_NO_CFI,   /* no unwind information */
-	PLACE_C_BAD_CFI,  /* information that does not decode */
-	PLACE_C_IN_GO,    /* C inside Go's text (internal linking): no CFI by nature */
-	PLACE_GO,         /* a Go function */
-	PLACE_GO_ROOT,    /* runtime.goexit, mstart, mcall, rt0_go: a stack's end */
-	PLACE_ASMCGOCALL, /* Go called C */
-	PLACE_CROSSCALL2, /* C called Go */
+	PLACE_UNKNOWN,     /* not yet looked up */
+	PLACE_C,           /* C with a row */
+	PLACE_C_ROOT,      /* nobody called this: start of a thread or process */
+	PLACE_C_SIGNAL,    /* the kernel's signal frame */
+	PLACE_C_COMPLEX,   /* C that cfi_step steps */
+	PLACE_C_NO_CFI,    /* no unwind information */
+	PLACE_C_BAD_CFI,   /* information that does not decode */
+	PLACE_C_IN_GO,     /* C inside Go's text (internal linking): no CFI by nature */
+	PLACE_GO,          /* a Go function */
+	PLACE_GO_ROOT,     /* runtime.goexit, mstart, mcall, rt0_go: a stack's end */
+	PLACE_ASMCGOCALL,  /* Go called C */
+	PLACE_CROSSCALL2,  /* C called Go */
+	PLACE_CALLBACKASM, /* the same without cgo: purego calls crosscall2 from here */
 };
 
 /* How to step from a place of kind PLACE_C; as struct cfi_row, packed. */

@@ -237,12 +237,39 @@ static bool regs_at_crosscall(struct memory *memory, const struct gomodule *modu
 	       memory_read(memory, bp_at + 8, &regs->ip);
 }
 
+/*
+ * callbackasm1 (purego, sys_amd64.s) saves registers as crosscall2 does, below its frame
+ * pointer.  Above it lie the return address and 14 words of arguments, the last of them
+ * where the call had put the return address.
+ */
+#define CALLBACK_ARGUMENTS 14
+
+bool unwind_go_callback(struct memory *memory, struct regs *regs)
+{
+	uint64_t b = regs->bp;
+
+	regs->sp = b + 8 * (2 + CALLBACK_ARGUMENTS + 1);
+	return memory_read(memory, b - 40, &regs->bx) && memory_read(memory, b - 32, &regs->r12) &&
+	       memory_read(memory, b - 24, &regs->r13) && memory_read(memory, b - 16, &regs->r14) &&
+	       memory_read(memory, b - 8, &regs->r15) && memory_read(memory, b, &regs->bp) &&
+	       memory_read(memory, b + 8, &regs->ip) && !gosym_in_text(regs->ip - 1);
+}
+
 enum go_step unwind_go_step(struct memory *memory, struct go_cursor *c, uint64_t *pc,
 			    struct regs *regs)
 {
+	struct go_cursor entered;
 	uint64_t next;
 
-	if (!memory_read(memory, c->record, &next) || !memory_read(memory, c->record + 8, pc))
+	if (!memory_read(memory, c->record, &next))
+		return GO_STEP_BAD;
+	/* Half a record: assembly has pushed the frame pointer once more than its assembler. */
+	if (next == c->record + 8) {
+		c->record = next;
+		if (!memory_read(memory, c->record, &next))
+			return GO_STEP_BAD;
+	}
+	if (!memory_read(memory, c->record + 8, pc))
 		return GO_STEP_BAD;
 	c->module = gomodules_at(*pc - 1);
 	if (!c->module)
@@ -250,6 +277,14 @@ enum go_step unwind_go_step(struct memory *memory, struct go_cursor *c, uint64_t
 	switch (unwind_c_place(*pc - 1).kind) {
 	case PLACE_GO_ROOT:
 		return GO_STEP_ROOT;
+	case PLACE_ASMCGOCALL:
+		/* Assembly with a frame was called (purego): as from C, the frame pointer that
+		 * it kept may be into a stack that has moved since. */
+		if (unwind_go_enter(memory, *pc - 1, c->record + 16, &entered)) {
+			*c = entered;
+			return GO_STEP_FRAME;
+		}
+		break;
 	case PLACE_CROSSCALL2:
 		return regs_at_crosscall(memory, c->module, next, regs) ? GO_STEP_CROSSCALL
 									: GO_STEP_BAD;

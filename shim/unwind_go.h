@@ -47,6 +47,12 @@ bool unwind_go_search(struct memory *memory, uint64_t sp, struct go_cursor *out,
  * rbp. */
 void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out);
 
+/*
+ * crosscall2 was called by purego's callbackasm1: from its registers to those of the C
+ * code that called back.  False: not as we know it.
+ */
+bool unwind_go_callback(struct memory *memory, struct regs *regs);
+
 enum go_step {
 	GO_STEP_FRAME,     /* *pc is the return pc of one more Go frame */
 	GO_STEP_ROOT,      /* *pc is in a function that nobody called: the end */
