@@ -97,6 +97,20 @@ static void read_tls(const struct loaded *image, struct gomodule *module)
 				-*(const uint64_t *)(image->bias + rela[i].r_offset);
 }
 
+/* Go's linker puts g at the end of the program's thread-local words. */
+static void read_program_tls(struct gomodule *module)
+{
+	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
+	size_t n = getauxval(AT_PHNUM);
+
+	for (size_t i = 0; headers && i < n; i++)
+		if (headers[i].p_type == PT_TLS && headers[i].p_memsz == 8) {
+			module->tls[0] = 8;
+			module->tls_count = 1;
+			module->tls_is_g = true;
+		}
+}
+
 static int minor_version(const char *version)
 {
 	return strncmp(version, "go1.", 4) == 0 ? atoi(version + 4) : 0;
@@ -147,8 +161,10 @@ int gomodules_init(void)
 	STORE(&missed, 0);
 	list[0] = (struct gomodule){0};
 	is_program = gotables_find(&list[0].tables);
-	if (is_program)
+	if (is_program) {
+		read_program_tls(&list[0]);
 		add(&list[0]);
+	}
 	dl_iterate_phdr(add_loaded, NULL);
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
 	if (!find_object)

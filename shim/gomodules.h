@@ -26,11 +26,12 @@ struct gomodule {
 	uint32_t wrapper_kind; /* gosym.c's: 0 not looked for yet */
 	/*
 	 * Bytes below the thread pointer at which its code reads thread-local words, of
-	 * which one is g.  None of a program's: there the linker knows the place, and no
-	 * relocation tells.
+	 * which one is g.  Of a program only where that is the one word there is: otherwise
+	 * the linker knows the place, and no relocation tells.
 	 */
 	uint64_t tls[GOMODULE_TLS];
 	uint32_t tls_count;
+	bool tls_is_g; /* the first of them is g for certain */
 };
 
 /* Once, in the constructor: what is loaded by then.  0, or -1: there is no Go in it. */

@@ -143,6 +143,11 @@ bool memory_on_goroutine(struct memory *m, uint64_t lo, uint64_t hi)
 	return true;
 }
 
+void memory_on_own_goroutine(struct memory *m, uint64_t lo, uint64_t hi)
+{
+	m->goroutine = range_of(lo, hi);
+}
+
 /* ---- what is not on these stacks ---------------------------------------- */
 
 static uint64_t tls_bytes;

@@ -49,6 +49,9 @@ void memory_go_on_at(struct memory *m, uint64_t sp);
 /* The walk has reached a goroutine whose stack this is.  False: not in Go's heap. */
 bool memory_on_goroutine(struct memory *m, uint64_t lo, uint64_t hi);
 
+/* The same of the goroutine that waits for this thread, by what the runtime says of both. */
+void memory_on_own_goroutine(struct memory *m, uint64_t lo, uint64_t hi);
+
 bool memory_read_elsewhere(struct memory *m, uint64_t address, uint64_t *word);
 
 /* The aligned 8-byte word at address; false where it cannot be read. */

@@ -14,6 +14,8 @@
 #define MAX_G_SEARCHES      64
 
 /* runtime/runtime2.go: the same in all of 1.21 to 1.27. */
+#define OLDEST_KNOWN 21
+#define NEWEST_KNOWN 27
 enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
 
 static bool is_1_21(const struct gomodule *module)
@@ -52,6 +54,37 @@ static bool read_current(struct memory *memory, uint64_t g, struct go_cursor *c)
 	       memory_read(memory, m + curg_at(c->module), &curg) &&
 	       memory_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
 	       read_stack(memory, curg, &c->stack) && (c->g = curg);
+}
+
+static uint64_t word_at(uint64_t address)
+{
+	return LOAD((const uint64_t *)address);
+}
+
+/*
+ * What the runtime says of this thread needs no check.  Where its g is not 0, Go called
+ * the C code that this thread is in: its g, its m and the goroutine that waits for it,
+ * with its stack, stay until that returns.  This holds for a heap that no hook saw
+ * mapped, too.  0: not known here.
+ */
+static uint64_t own_goroutine(const struct gomodule *module)
+{
+	uint64_t g, m;
+
+	if (!module->tls_is_g || module->minor < OLDEST_KNOWN || module->minor > NEWEST_KNOWN)
+		return 0;
+	g = word_at(arch_thread_pointer() - module->tls[0]);
+	m = g ? word_at(g + G_M) : 0;
+	return m ? word_at(m + curg_at(module)) : 0;
+}
+
+static bool read_own_stack(struct memory *memory, uint64_t g, struct go_stack *stack)
+{
+	*stack = (struct go_stack){word_at(g + G_STACK_LO), word_at(g + G_STACK_HI)};
+	if (stack->lo >= stack->hi || stack->hi - stack->lo > MAX_GOROUTINE_STACK)
+		return false;
+	memory_on_own_goroutine(memory, stack->lo, stack->hi);
+	return true;
 }
 
 /*
@@ -96,15 +129,20 @@ static bool current_of_program(struct memory *memory, struct go_cursor *c)
 static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 {
 	const struct gomodule *module = c->module;
-	uint64_t g;
+	uint64_t g = own_goroutine(module);
 
+	if (g && read_own_stack(memory, g, &c->stack)) {
+		c->g = g;
+		return true;
+	}
 	for (uint32_t i = 0; i < module->tls_count; i++) {
 		/* Every thread has it: the module's code reads it without asking. */
 		g = LOAD((const uint64_t *)(arch_thread_pointer() - (module->tls[i] & ~7ul)));
 		if (g != 0 && read_current(memory, g, c))
-			return true;
+			return memory_on_goroutine(memory, c->stack.lo, c->stack.hi);
 	}
-	return module->tls_count == 0 && current_of_program(memory, c);
+	return module->tls_count == 0 && current_of_program(memory, c) &&
+	       memory_on_goroutine(memory, c->stack.lo, c->stack.hi);
 }
 
 /* ---- from C to Go ------------------------------------------------------ */
@@ -113,9 +151,13 @@ static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
 			    struct go_cursor *out)
 {
-	if (!read_stack(memory, g, &out->stack) || depth >= out->stack.hi - out->stack.lo)
+	if (g == own_goroutine(out->module)
+		    ? !read_own_stack(memory, g, &out->stack)
+		    : !read_stack(memory, g, &out->stack) ||
+			      !memory_on_goroutine(memory, out->stack.lo, out->stack.hi))
 		return false;
-	memory_on_goroutine(memory, out->stack.lo, out->stack.hi);
+	if (depth >= out->stack.hi - out->stack.lo)
+		return false;
 	out->g = g;
 	out->record = out->stack.hi - depth;
 	return true;
@@ -216,8 +258,7 @@ static bool may_follow(struct memory *memory, struct go_cursor *c, uint64_t next
 	if (on_thread(c, next) && (on_goroutine(c, c->record) || next > c->record))
 		return true;
 	/* From g0 to a goroutine not known yet (systemstack). */
-	return c->stack.hi == 0 && current_goroutine(memory, c) &&
-	       memory_on_goroutine(memory, c->stack.lo, c->stack.hi) && on_goroutine(c, next);
+	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
 }
 
 /*
