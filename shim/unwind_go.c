@@ -151,11 +151,14 @@ static bool current_goroutine(struct memory *memory, struct go_cursor *c)
 static bool enter_goroutine(struct memory *memory, uint64_t g, uint64_t depth,
 			    struct go_cursor *out)
 {
-	if (g == own_goroutine(out->module)
-		    ? !read_own_stack(memory, g, &out->stack)
-		    : !read_stack(memory, g, &out->stack) ||
-			      !memory_on_goroutine(memory, out->stack.lo, out->stack.hi))
-		return false;
+	if (g == own_goroutine(out->module)) {
+		if (!read_own_stack(memory, g, &out->stack))
+			return false;
+	} else {
+		if (!read_stack(memory, g, &out->stack))
+			return false;
+		memory_on_goroutine(memory, out->stack.lo, out->stack.hi);
+	}
 	if (depth >= out->stack.hi - out->stack.lo)
 		return false;
 	out->g = g;
