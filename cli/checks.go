@@ -42,6 +42,13 @@ func fail(name, remedy, format string, args ...any) check {
 	return check{Name: name, Level: levelFail, Text: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
+// unseen fails, but keeps nobody from running the program: it is not looked at itself, what it starts may be.
+func unseen(name, remedy, format string, args ...any) check {
+	c := fail(name, remedy, format, args...)
+	c.runnable = true
+	return c
+}
+
 // checkProgram looks at a program's file as the user uid, gid would start it.
 func checkProgram(f *facts, uid, gid int) []check {
 	checks := []check{checkFile(f)}
@@ -156,17 +163,15 @@ func checkLinking(f *facts) check {
 	case f.loader != "":
 		return ok(name, "dynamic, by Go's own linker")
 	case !f.isGo():
-		c := fail(name, "put cgoheap run before the program that it starts",
+		return unseen(name, "put cgoheap run before the program that it starts",
 			"statically linked: it ignores a preload, though the programs it starts do not")
-		c.runnable = true
-		return c
 	case f.setting("CGO_ENABLED") == "0":
-		return fail(name, noCode, "statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload")
+		return unseen(name, noCode, "statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload")
 	case f.hasCgo:
-		return fail(name, "build it without -extldflags -static",
+		return unseen(name, "build it without -extldflags -static",
 			"statically linked with -extldflags -static: it ignores a preload")
 	}
-	return fail(name, noCode, "statically linked, as no package in it uses cgo: it has no C code, and ignores a preload")
+	return unseen(name, noCode, "statically linked, as no package in it uses cgo: it has no C code, and ignores a preload")
 }
 
 func checkLibc(f *facts) check {
@@ -186,7 +191,7 @@ func checkCgo(f *facts) check {
 	const name = "cgo"
 	switch {
 	case !f.hasCgo:
-		return fail(name, "there is no C heap to look at; go tool pprof's heap profile shows all there is",
+		return unseen(name, "there is no C heap to look at; go tool pprof's heap profile shows all there is",
 			"dynamic, but no package in it uses cgo")
 	case len(f.cgoPackages) == 0:
 		return ok(name, "used")
@@ -218,7 +223,7 @@ func checkPrivileges(f *facts, uid, gid int) check {
 	const name = "privileges"
 	const remedy = "put cgoheap run behind it (sudo cgoheap run ...), or run a copy without them"
 	if why := f.secureMode(uid, gid); why != "" {
-		return fail(name, remedy, "it has %s: the loader ignores a preload in it", why)
+		return unseen(name, remedy, "it has %s: the loader ignores a preload in it", why)
 	}
 	if f.mode&(os.ModeSetuid|os.ModeSetgid) != 0 || f.fileCaps {
 		return warn(name, remedy, "it has setuid, setgid or file capabilities: "+

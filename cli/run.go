@@ -15,7 +15,9 @@ import (
 const runHelp = `usage: cgoheap run [flags] [--] PROGRAM [arguments]
 
 Starts PROGRAM with libcgoheap.so preloaded.  The process becomes the program:
-its signals, its exit code and its process ID are its own.
+its signals, its exit code and its process ID are its own.  PROGRAM may be what
+starts the Go program: a shell, a script, tini, go run, go test.  Where it will
+not be seen itself a line says so, and it runs all the same.
 
   --sample-bytes N   one sample every N bytes on average; 1 records every
                      allocation (default 512KiB)
@@ -30,6 +32,8 @@ its signals, its exit code and its process ID are its own.
 Examples:
   cgoheap run -- ./service -addr :8080
   cgoheap run --dormant --listen 127.0.0.1:6061 -- ./service
+  cgoheap run -- go run .
+  go test -exec 'cgoheap run --' ./...
 
 Then: cgoheap top PID
 `
@@ -114,6 +118,9 @@ func runProgram(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	if note := aboutLauncher(f, command); note != "" {
+		notes = append(notes, note)
+	}
 	for _, note := range notes {
 		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", escapeName(command[0]), note)
 	}
@@ -151,7 +158,7 @@ func explainOpen(path string, err error) error {
 	return err
 }
 
-// judge refuses what cannot work, and returns what the user should know of the rest.
+// judge refuses what would fail or be harmed, and returns what the user should know of the rest.
 func judge(f *facts, library string, anyProgram bool) ([]string, error) {
 	checks := checkProgram(f, os.Getuid(), os.Getgid())
 	if f.loader != "" {
@@ -159,18 +166,62 @@ func judge(f *facts, library string, anyProgram bool) ([]string, error) {
 	}
 	var notes []string
 	for _, c := range checks {
-		isPassive := !f.isGo() && c.runnable
+		isPassive := !f.isGo() && c.runnable && c.Name != "privileges"
 		switch {
 		case c.Level == levelOK || anyProgram && isPassive:
 		case !c.runnable && c.Remedy == "":
 			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", quoteName(f.path), c.Text)
 		case !c.runnable:
 			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", quoteName(f.path), c.Text, c.Remedy)
+		case c.Name == "privileges" && c.Level == levelFail:
+			notes = append(notes, c.Text+"; "+c.Remedy)
 		case !isPassive || len(notes) == 0:
 			notes = append(notes, c.Text)
 		}
 	}
 	return notes, nil
+}
+
+// launchers start programs where no environment of theirs arrives, and what to do there.
+var launchers = map[string]string{
+	"docker":      inContainer,
+	"podman":      inContainer,
+	"nerdctl":     inContainer,
+	"kubectl":     inContainer,
+	"ssh":         "what it starts runs on another machine: put cgoheap run behind it (ssh host cgoheap run -- ./service)",
+	"systemd-run": "the service manager starts the program, and not with this environment: put cgoheap run behind it (systemd-run cgoheap run -- ./service)",
+	"systemctl":   "the service manager starts the program, and not with this environment: see Environment=LD_PRELOAD in docs/deployment.md",
+}
+
+const inContainer = "what runs in a container is not started with this environment: " +
+	"mount the library there and set LD_PRELOAD in it, as docs/deployment.md shows"
+
+// aboutLauncher says what will be seen of what the program starts, where that is known.
+func aboutLauncher(f *facts, command []string) string {
+	name := filepath.Base(command[0])
+	switch {
+	case launchers[name] != "":
+		return launchers[name]
+	case name == "go":
+		return "what it runs is looked at where it uses cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
+	case name == "env" && dropsEnvironment(command[1:]):
+		return "env -i takes the preload away: put cgoheap run behind it (env -i cgoheap run -- ./service)"
+	case f.isStatic() && f.isGo():
+		return "the programs that it starts are looked at where they use cgo"
+	}
+	return ""
+}
+
+func dropsEnvironment(args []string) bool {
+	for _, arg := range args {
+		switch {
+		case arg == "-i" || arg == "-" || arg == "--ignore-environment":
+			return true
+		case !strings.HasPrefix(arg, "-") && !strings.Contains(arg, "="):
+			return false
+		}
+	}
+	return false
 }
 
 func explainExec(path string, err error) error {
