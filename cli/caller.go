@@ -127,7 +127,7 @@ func (r *callerRule) goCaller(frames []frame) string {
 	if name := r.userCaller(frames); name != "" {
 		return name
 	}
-	if slices.ContainsFunc(frames, func(f frame) bool { return f.isGo && strings.HasPrefix(f.name, "runtime.") && !isCrossing(f.name) }) {
+	if slices.ContainsFunc(frames, func(f frame) bool { return f.isGo && isRuntime(f.name) && !isCrossing(f.name) }) {
 		return goRuntime
 	}
 	return "(C thread) " + threadRoot(frames)
@@ -141,22 +141,39 @@ func (r *callerRule) classify(frames []frame) rowKey {
 // behindAllocator leaves out an allocator that the program gave to C code, a Go function
 // which C code called and which calls malloc itself: the memory is for who called that C code.
 func behindAllocator(frames []frame) []frame {
-	user := false
-	for i := 1; i < len(frames); i++ {
-		f := frames[i]
-		switch _, function := splitGoName(f.name); {
+	at := slices.IndexFunc(frames, func(f frame) bool { return f.isGo && !isRuntime(f.name) })
+	if at < 1 || !isAllocatorCall(frames[at].name, frames[0].name) {
+		return frames
+	}
+	for i := at; i < len(frames); i++ {
+		_, function := splitGoName(frames[i].name)
+		switch {
 		case function == "_Cfunc_CString" || function == "_Cfunc_CBytes":
 			return frames
-		case isUserGo(f):
-			user = true
-		case f.isGo || strings.HasPrefix(f.name, "_cgo_"):
-		case user && len(userGo(frames[i:])) > 0:
+		case !frames[i].isGo && !strings.HasPrefix(frames[i].name, "_cgo_"):
+			if len(userGo(frames[at:i])) == 0 || len(userGo(frames[i:])) == 0 {
+				return frames
+			}
 			return frames[i:]
-		default:
-			return frames
 		}
 	}
 	return frames
+}
+
+// isAllocatorCall: what cgo makes for C.malloc, C.calloc and the like.
+func isAllocatorCall(name, leaf string) bool {
+	_, function := splitGoName(name)
+	switch function {
+	case "_Cfunc__CMalloc", "_Cfunc__Cmalloc", "_cgo_cmalloc", "_Cfunc_" + leaf, "_C2func_" + leaf:
+		return true
+	}
+	return false
+}
+
+// isRuntime: also that of programs without cgo which call C all the same (purego).
+func isRuntime(name string) bool {
+	return strings.HasPrefix(name, "runtime.") || strings.HasPrefix(name, "runtime/cgo.") || strings.Contains(name, "/fakecgo.") ||
+		name == "crosscall2"
 }
 
 // userGo are the names of the Go functions that a person wrote, innermost first.
@@ -172,8 +189,7 @@ func userGo(frames []frame) []string {
 
 // isUserGo leaves out the runtime and what cgo generates.
 func isUserGo(f frame) bool {
-	if !f.isGo || f.name == "crosscall2" || strings.HasPrefix(f.name, "runtime.") ||
-		strings.HasPrefix(f.name, "runtime/cgo.") {
+	if !f.isGo || isRuntime(f.name) {
 		return false
 	}
 	_, function := splitGoName(f.name)

@@ -82,6 +82,18 @@ func (s *mmapStack) goCaller(callers *callerRule) string {
 // mapper is the C function that mapped, as top names it.
 func (s *mmapStack) mapper() string { return frameName(cLeaf(s.frames())) }
 
+// by names the C function that mapped and the Go function that called it.
+func (s *mmapStack) by(callers *callerRule) string {
+	name, caller := s.mapper(), s.goCaller(callers)
+	switch {
+	case caller == "":
+		return name
+	case name == frameName(s.Frames[0]): // mmap itself
+		return caller
+	}
+	return name + " for " + caller
+}
+
 // frames have no files: what looks like a Go name is one.
 func (s *mmapStack) frames() []frame {
 	var frames []frame
@@ -132,12 +144,14 @@ func (a *account) mappedLines(owner string, callers *callerRule) []string {
 	}
 	var lines []string
 	for _, p := range parts {
-		line := fmt.Sprintf("%*s", width, formatBytes(p.Bytes))
-		if p.File != nil {
-			line += "  " + escapeName(*p.File)
-		}
-		if p.File == nil || len(p.Frames) > 0 {
-			line += "  " + p.line(callers)
+		line := fmt.Sprintf("%*s  ", width, formatBytes(p.Bytes))
+		switch {
+		case p.File == nil:
+			line += p.line(callers)
+		case len(p.Frames) == 0:
+			line += escapeName(*p.File)
+		default:
+			line += escapeName(*p.File) + ", mapped by " + p.by(callers)
 		}
 		lines = append(lines, line)
 	}

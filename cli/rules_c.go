@@ -42,7 +42,7 @@ func cMmapLarge(s *situation) string {
 	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(cMmap)))
 	if top := s.account.mmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
 		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack is who made it grow, not who holds it.",
-			formatBytes(top[0].Bytes), s.mapperOf(&top[0]))
+			formatBytes(top[0].Bytes), top[0].by(s.callers))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
 	if said := s.account.privateLines(); len(said) > 0 {
@@ -52,18 +52,6 @@ func cMmapLarge(s *situation) string {
 		return text + "; " + remedy + "."
 	}
 	return text + "; the library's own statistics say what of it is in use."
-}
-
-// mapperOf names the C function that mapped and the Go function that called it.
-func (s *situation) mapperOf(stack *mmapStack) string {
-	name, caller := stack.mapper(), stack.goCaller(s.callers)
-	switch {
-	case caller == "":
-		return name
-	case name == frameName(stack.Frames[0]): // mmap itself
-		return caller
-	}
-	return name + " for " + caller
 }
 
 // pools are private allocators, by how their functions' names begin, that can be told to
@@ -121,7 +109,7 @@ func (s *situation) largestPart(owner string) string {
 		text += " of " + quoteName(*parts[0].File)
 	}
 	if len(parts[0].Frames) > 0 {
-		text += ", was mapped by " + s.mapperOf(&parts[0].mmapStack)
+		text += ", was mapped by " + parts[0].by(s.callers)
 	}
 	return text + "."
 }

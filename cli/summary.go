@@ -269,6 +269,8 @@ func isGoFrame(f frame) bool {
 		return strings.Contains(cSuffix.ReplaceAllString(f.name, ""), ".") && !strings.HasPrefix(f.name, "_Z")
 	case strings.HasPrefix(f.name, "runtime.") || f.name == "crosscall2":
 		return true
+	case strings.HasSuffix(f.file, ".s") && strings.Contains(f.name, "/"): // in Go's assembly
+		return true
 	case f.file != "" || strings.HasPrefix(f.name, "_Z"):
 		return false
 	}

@@ -1,0 +1,3 @@
+module cgoheap.test/driver
+
+go 1.21
