@@ -55,12 +55,19 @@ func checkProgram(f *facts, uid, gid int) []check {
 	if checks[0].Level == levelFail || f.isScript {
 		return checks
 	}
+	if f.isGoLibrary {
+		return append(checks, checkGo(f), checkCgo(f), checkStripped(f))
+	}
 	checks = append(checks, checkGo(f), checkLinking(f))
 	if f.loader != "" {
 		checks = append(checks, checkLibc(f))
 	}
 	if f.isGo() && f.loader != "" {
 		checks = append(checks, checkCgo(f))
+		checks = append(checks, checkPurego(f)...)
+	}
+	if f.opensPlugins {
+		checks = append(checks, ok("plugins", "it opens Go plugins: their code is seen as the program's own"))
 	}
 	if f.loader != "" && (f.hasCgo || !f.isGo()) {
 		checks = append(checks, checkAllocator(f))
@@ -93,10 +100,40 @@ func checkFile(f *facts) check {
 		return fail(name, "build it for linux/amd64", "%s, and cgoheap is for 64-bit x86-64 only", architecture(f))
 	case f.isShared:
 		return fail(name, "give the program that loads it", "a shared library, not a program")
+	case f.isGoLibrary:
+		return ok(name, "64-bit x86-64 %s", f.libraryKind())
 	case f.mode&0o111 == 0:
 		return fail(name, "chmod +x "+quoteShell(f.path), "not executable")
 	}
 	return ok(name, "64-bit x86-64 program")
+}
+
+// libraryKind names the ways to build Go into a shared library.
+func (f *facts) libraryKind() string {
+	switch f.setting("-buildmode") {
+	case "plugin":
+		return "Go plugin"
+	case "c-shared":
+		return "shared library in Go (-buildmode=c-shared)"
+	}
+	return "shared library with Go in it"
+}
+
+// libraryNext says how a library is looked at: in the program that loads it.
+func (f *facts) libraryNext() string {
+	if f.setting("-buildmode") == "plugin" {
+		return "start the Go program that opens it with cgoheap run -- PROGRAM"
+	}
+	return "start the program that loads it, in whatever language, with cgoheap run -- PROGRAM"
+}
+
+// checkPurego: a function of libc that is looked up in libc's own handle is not the one that stands before it.
+func checkPurego(f *facts) []check {
+	if !f.usesPurego() {
+		return nil
+	}
+	return []check{warn("purego", "look up malloc and free in the program, not in libc: purego.Dlsym(purego.RTLD_DEFAULT, \"free\")",
+		"it calls C by "+puregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
 }
 
 func architecture(f *facts) string {
@@ -110,7 +147,7 @@ func architecture(f *facts) string {
 // checkScript: a script starts other programs, and they inherit the preload.
 func checkScript(f *facts) check {
 	c := warn("file", "",
-		"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs")
+		"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it")
 	words := strings.Fields(f.interpreter)
 	if len(words) == 0 {
 		return fail("file", "write the interpreter after #!", "a script that names no interpreter")
@@ -134,7 +171,7 @@ func checkGo(f *facts) check {
 	const name = "go"
 	if !f.isGo() {
 		c := fail(name, "if it starts a Go program, that one is seen; CGOHEAP_ANY=1 or cgoheap run --any looks at it too",
-			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs")
+			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it")
 		c.runnable = true
 		return c
 	}

@@ -100,7 +100,11 @@ func examineProgram(name, library string) (*report, error) {
 		r.Checks = append(r.Checks, checkLibrary(found, err, systemGlibc(f.loader)))
 		r.Checks = append(r.Checks, checkPreload(os.Getenv("LD_PRELOAD"))...)
 	}
-	r.judge("start it with cgoheap run -- " + quoteShell(path))
+	next := "start it with cgoheap run -- " + quoteShell(path)
+	if f.isGoLibrary {
+		next = f.libraryNext()
+	}
+	r.judge(next)
 	return r, nil
 }
 
@@ -126,7 +130,9 @@ func examineProcess(p *process, library string) (*report, error) {
 		return r, nil
 	}
 	r.Checks = append(r.Checks, checkGo(f))
-	if env["CGOHEAP_ANY"] == "1" && !f.isGo() {
+	if s, err := newClient(p).status(); err == nil && !f.isGo() && s.Host.GoVersion != "" {
+		r.Checks[0] = ok("go", "%s, in a library that it loaded", escapeName(s.Host.GoVersion))
+	} else if env["CGOHEAP_ANY"] == "1" && !f.isGo() {
 		r.Checks[0] = ok("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
 	}
 	if f.hasCgo || !f.isGo() {

@@ -49,6 +49,9 @@ func main() {
 import "C"
 func main() { C.free(C.malloc(1)) }
 `
+	goPlugin  = "package main\n// static int one(void) { return 1; }\nimport \"C\"\nfunc Handle() int { return int(C.one()) }\n"
+	goShared  = "package main\n// static int one(void) { return 1; }\nimport \"C\"\n//export GoOne\nfunc GoOne() int { return int(C.one()) }\nfunc main() {}\n"
+	goOpens   = "package main\n// static int one(void) { return 1; }\nimport \"C\"\nimport \"plugin\"\nfunc main() { plugin.Open(\"none\"); C.one() }\n"
 	cPlain    = "int main(void) { return 0; }\n"
 	cJemalloc = "#include <stdlib.h>\nvoid *je_malloc(size_t n) { return malloc(n); }\nint main(void) { return je_malloc(1) == 0; }\n"
 )

@@ -30,17 +30,19 @@ type facts struct {
 	interpreter string // of a script: what follows #!
 	isScript    bool
 
-	isELF    bool
-	class    elf.Class
-	machine  elf.Machine
-	isShared bool // a library, not a program
-	loader   string
-	stripped bool
-	external bool // linked by the C linker: some package beyond std's uses cgo
+	isELF       bool
+	class       elf.Class
+	machine     elf.Machine
+	isShared    bool // a library, not a program
+	isGoLibrary bool // that has Go in it: a plugin, c-shared, or a c-archive in a library
+	loader      string
+	stripped    bool
+	external    bool // linked by the C linker: some package beyond std's uses cgo
 
-	goInfo      *debug.BuildInfo // nil: not a Go program
-	hasCgo      bool             // runtime/cgo is in it
-	cgoPackages []string         // packages that call C
+	goInfo       *debug.BuildInfo // nil: not a Go program
+	hasCgo       bool             // runtime/cgo is in it
+	cgoPackages  []string         // packages that call C
+	opensPlugins bool             // plugin.Open is in it
 
 	allocator     []string // malloc-family functions defined inside the executable
 	private       []privateAllocator
@@ -105,6 +107,7 @@ func (f *facts) readELF(file *os.File) error {
 	}
 	f.goInfo, _ = buildinfo.Read(file)
 	f.isShared = e.Type == elf.ET_DYN && f.loader == "" && f.goInfo == nil && e.Entry == 0
+	f.isGoLibrary = e.Type == elf.ET_DYN && f.loader == "" && f.goInfo != nil && e.Section(".dynamic") != nil && e.Entry == 0
 	f.stripped = e.Section(".symtab") == nil
 	f.readSymbols(e)
 	if f.loader != "" {
@@ -166,6 +169,7 @@ func (f *facts) allocatorName() string {
 // Spelled in two parts, so that this command's own file does not hold them.
 var (
 	crossingName = []byte("\x00" + strings.Join([]string{"cross", "call2"}, "") + "\x00")
+	pluginName   = []byte("\x00" + strings.Join([]string{"plugin", "Open"}, ".") + "\x00")
 	wrapperName  = []byte(strings.Join([]string{"._C", "func_"}, ""))
 )
 
@@ -187,6 +191,7 @@ func (f *facts) scanNames(file io.ReadSeeker) error {
 		n, err := io.ReadFull(reader, buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		f.hasCgo = f.hasCgo || bytes.Contains(buf, crossingName)
+		f.opensPlugins = f.opensPlugins || bytes.Contains(buf, pluginName)
 		scanWrappers(buf, packages)
 		f.scanPrivate(buf)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -210,7 +215,9 @@ func scanWrappers(buf []byte, packages map[string]bool) {
 		}
 		name := buf[max(0, at-scanOverlap/2):at]
 		if nul := bytes.LastIndexByte(name, 0); nul >= 0 && isImportPath(name[nul+1:]) {
-			packages[strings.ReplaceAll(string(name[nul+1:]), "%2e", ".")] = true
+			// In symbol tables of plugins each function stands twice.
+			path := strings.TrimPrefix(string(name[nul+1:]), "local.")
+			packages[strings.ReplaceAll(path, "%2e", ".")] = true
 		}
 		buf = buf[at+len(wrapperName):]
 	}
@@ -250,6 +257,21 @@ func (f *facts) setting(key string) string {
 	}
 	return ""
 }
+
+// usesPurego: it calls C without cgo, by functions that it looks up in a library's handle.
+func (f *facts) usesPurego() bool {
+	if f.goInfo == nil {
+		return false
+	}
+	for _, d := range f.goInfo.Deps {
+		if d.Path == puregoModule {
+			return true
+		}
+	}
+	return false
+}
+
+const puregoModule = "github.com/ebitengine/purego"
 
 // instrumented names -race, -asan, -msan among the build's settings.
 func (f *facts) instrumented() []string {

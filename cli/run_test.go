@@ -208,13 +208,13 @@ func TestRunWrapper(t *testing.T) {
 	path, lib := cgoProgram(t), emptyLibrary(t)
 	script := written(t, "wrapper", "#!/bin/sh\nexec "+path+" environ\n", 0o755)
 	runUnder(t, nil, script).want(t, 7, "LD_PRELOAD="+lib+"\narguments environ\n",
-		"cgoheap: "+script+": a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs\n")
+		"cgoheap: "+script+": a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it\n")
 	runUnder(t, nil, "sh", "-c", "exec "+path+" environ").want(t, 7, "LD_PRELOAD="+lib+"\narguments environ\n",
-		"cgoheap: sh: not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs\n")
+		"cgoheap: sh: not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it\n")
 	runUnder(t, nil, "--any", "sh", "-c", "exec "+path+" environ").want(t, 7,
 		"LD_PRELOAD="+lib+"\nCGOHEAP_ANY=1\narguments environ\n", "")
 	static := cFixture(t, "statictrue", cPlain, "-static")
-	runUnder(t, nil, static).want(t, 0, "", "cgoheap: "+static+": not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs\n")
+	runUnder(t, nil, static).want(t, 0, "", "cgoheap: "+static+": not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it\n")
 }
 
 func TestRunWarnsOfOwnMalloc(t *testing.T) {
