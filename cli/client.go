@@ -76,6 +76,7 @@ type status struct {
 	RemainingNS           *int64    `json:"sampling_remaining_ns"`
 	ConfiguredSampleBytes uint64    `json:"configured_sample_bytes"`
 	Overhead              *overhead `json:"overhead"` // nil: a shim before 0.2
+	OnNS                  *int64    `json:"on_ns"`    // without a break; nil: off
 	OffNS                 int64     `json:"off_ns"`   // since the start, in all
 	UptimeNS              int64     `json:"uptime_ns"`
 	StartTime             string    `json:"start_time"`

@@ -248,7 +248,10 @@ func checkState(pid int, s *status) check {
 	const name = "state"
 	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", escapeName(s.State), formatInterval(s.SampleBytes),
 		countOf(int(s.Samples.Taken), "sample", "samples"), formatCount(int64(s.Samples.Live)), escapeName(s.Host.Allocator))
-	if s.State == "sampling" {
+	switch {
+	case s.isUnbounded():
+		return warn(name, "", "%s; %s", text, s.unboundedCost(pid))
+	case s.State == "sampling":
 		return ok(name, "%s", text)
 	}
 	return warn(name, fmt.Sprintf("cgoheap sampling %d on", pid), "%s", text)

@@ -266,7 +266,12 @@ func (f *fakeShim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method + " " + r.URL.Path {
 	case "GET /v1/status":
-		io.WriteString(w, fakeStatus(os.Getpid(), f.state.Load().(string), f.interval.Load(), "null"))
+		status := fakeStatus(os.Getpid(), f.state.Load().(string), f.interval.Load(), "null")
+		if f.part == "troubled" {
+			status = strings.NewReplacer(`"uptime_ns"`, `"on_ns":12000000000,"off_ns":238000000000,"configured_sample_bytes":65536,"uptime_ns"`,
+				`"stacks_full":0`, `"stacks_full":7`).Replace(status)
+		}
+		io.WriteString(w, status)
 	case "POST /v1/sampling":
 		f.answerSampling(w, query.Get("state"), query.Get("for"), query.Get("sample_bytes"))
 	case "GET /debug/pprof/cgoheap":

@@ -148,7 +148,19 @@ func saveProfile(std stdio, args []string) error {
 	if target.path != "" {
 		printNext(std, target.path, said, o)
 	}
+	o.printCautions(std, c)
 	return nil
+}
+
+// printCautions ends with what makes the figures too low: an empty profile of a process that sleeps reads like good news.
+func (o *profileOptions) printCautions(std stdio, c *client) {
+	s, err := c.status()
+	if o.memory || err != nil {
+		return
+	}
+	for _, line := range s.cautions(c.process.pid) {
+		fmt.Fprintf(std.err, "cgoheap: %s\n", line)
+	}
 }
 
 // describe also makes sure that what is saved can be read.

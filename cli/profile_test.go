@@ -320,6 +320,26 @@ func TestBusyIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestProfileSaysWhatIsMissing: the last lines, whatever the profile looks like.
+func TestProfileSaysWhatIsMissing(t *testing.T) {
+	s := startShim(t, "troubled")
+	r := profileIn(t, t.TempDir(), s.arg(), "-o", "p.pb.gz").normal(s)
+	want := "cgoheap: sampling began 12s ago, and was off for 3m58s of 4m10s: what was allocated then is not recorded\n" +
+		"cgoheap: sampling is coarser than asked for: 1 in 512KiB, not 1 in 64KiB\n" +
+		"cgoheap: 7 samples were dropped: figures are too low; cgoheap doctor PID says why\n"
+	if r.code != 0 || !strings.HasSuffix(r.err, want) {
+		t.Errorf("%+v", r)
+	}
+	s = startShim(t, "serve")
+	cgoheap(t, "sampling", s.arg(), "off")
+	for _, output := range []string{"p.pb.gz", "-"} {
+		r = profileIn(t, t.TempDir(), s.arg(), "-o", output).normal(s)
+		if r.code != 0 || !strings.HasSuffix(r.err, "cgoheap: dormant: new allocations are not recorded; cgoheap sampling PID on\n") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // What is saved is what go tool pprof reads.
 func TestProfileWithGoToolPprof(t *testing.T) {
 	s := startShim(t, "serve")

@@ -15,13 +15,18 @@ Turns sampling on or off in a running process; without a word it shows how it
 is.  Blocks sampled before stay known, and their frees are seen, while it is off.
 
   --for D            on for this long, then off by itself (such as 10m)
-  --sample-bytes N   one sample every N bytes on average; 1 is every allocation
+  --sample-bytes N   one sample every N bytes on average; 1 is every allocation,
+                     1 to 2 us each, without the bound of CGOHEAP_MAX_CPU: a
+                     program that does little else loses most of a core to it
   --json             the answer for machines
 
 Examples:
   cgoheap sampling 4242
   cgoheap sampling 4242 on --for 10m
+  cgoheap sampling 4242 on --sample-bytes 1 --for 1m
   cgoheap sampling 4242 off
+
+PID may be left out where one process has cgoheap loaded, or be a program's name.
 `
 
 type samplingOptions struct {
@@ -70,6 +75,24 @@ type samplingState struct {
 	Overhead              *overhead `json:"overhead,omitempty"`
 }
 
+// isUnbounded: the one interval that no bound on processor time makes coarser, and no time set at which it ends.
+func (s *status) isUnbounded() bool {
+	return s.State == "sampling" && s.SampleBytes == 1 && (s.RemainingNS == nil || *s.RemainingNS == 0)
+}
+
+// unboundedCost says what that takes, and how to bound it.
+func (s *status) unboundedCost(pid int) string {
+	takes := ""
+	if s.Overhead != nil && s.Overhead.CPURatio > 0 {
+		takes = fmt.Sprintf(" and takes %.3g%% of one core now", s.Overhead.CPURatio*100)
+	}
+	return fmt.Sprintf("every allocation is recorded, which costs 1 to 2 us each%s: CGOHEAP_MAX_CPU does not bound it, and it does not end; "+
+		"cgoheap sampling %d on --sample-bytes 1 --for 1m ends it, --sample-bytes 524288 is the default", takes, pid)
+}
+
+// costPause is how long recording is watched before its cost is said: the shim measures it each second.
+const costPause = 1500 * time.Millisecond
+
 // overhead is what recording costs, as the shim measures it.
 type overhead struct {
 	CPURatio    float64  `json:"cpu_ratio"`     // of one core, in the last second
@@ -95,7 +118,23 @@ func sampling(std stdio, args []string) error {
 		return writeDocument(std.out, "sampling", state)
 	}
 	fmt.Fprintf(std.out, "%s: %s\n", c.process.title(), state)
-	return nil
+	return o.warn(std, c)
+}
+
+// warn: of what takes a whole core in silence a word.
+func (o *samplingOptions) warn(std stdio, c *client) error {
+	if o.word == "off" {
+		return nil
+	}
+	s, err := c.status()
+	if err == nil && s.isUnbounded() && o.word == "on" {
+		time.Sleep(costPause)
+		s, err = c.status()
+	}
+	if err == nil && s.isUnbounded() {
+		fmt.Fprintf(std.err, "cgoheap: %s\n", s.unboundedCost(c.process.pid))
+	}
+	return err
 }
 
 func (o *samplingOptions) apply(c *client) (*samplingState, error) {

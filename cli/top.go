@@ -177,6 +177,9 @@ func (s *status) cautions(pid int) []string {
 	switch {
 	case s.State == "dormant":
 		add("dormant: new allocations are not recorded; cgoheap sampling %d on", pid)
+	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100 && s.OnNS != nil:
+		add("sampling began %s ago, and was off for %s of %s: what was allocated then is not recorded",
+			formatDuration(time.Duration(*s.OnNS)), off, formatDuration(time.Duration(s.UptimeNS)))
 	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100:
 		add("sampling was off for %s of %s: what was allocated then is not recorded", off, formatDuration(time.Duration(s.UptimeNS)))
 	}

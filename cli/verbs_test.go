@@ -178,6 +178,16 @@ func TestSampling(t *testing.T) {
 	cgoheap(t, "sampling", s.arg(), "off").normal(s).want(t, 0, "process PID (service): dormant, 1 in 512KiB\n", "")
 	cgoheap(t, "sampling", s.arg(), "on", "--for", "10m", "--sample-bytes", "64K").normal(s).want(t, 0,
 		"process PID (service): sampling, 1 in 64KiB, for 10m more\n", "")
+	const cost = "cgoheap: every allocation is recorded, which costs 1 to 2 us each: CGOHEAP_MAX_CPU does not bound it, and it does not end; " +
+		"cgoheap sampling PID on --sample-bytes 1 --for 1m ends it, --sample-bytes 524288 is the default\n"
+	exact := startShim(t, "exact")
+	cgoheap(t, "sampling", exact.arg(), "on", "--sample-bytes", "1").normal(exact).want(t, 0,
+		"process PID (service): sampling, every allocation\n", cost)
+	cgoheap(t, "sampling", exact.arg()).normal(exact).want(t, 0, "process PID (service): sampling, every allocation\n", cost)
+	if r := cgoheap(t, "doctor", exact.arg()).normal(exact); !strings.Contains(r.out, "  warn  state ") ||
+		!strings.Contains(r.out, strings.TrimSpace(strings.TrimPrefix(cost, "cgoheap: "))) {
+		t.Error(r.out)
+	}
 	cgoheap(t, "sampling", "--json", s.arg()).want(t, 0,
 		"{\n  \"schema\": \"cgoheap.sampling/1\",\n  \"state\": \"sampling\",\n  \"sample_bytes\": 65536,\n  \"sampling_remaining_ns\": null\n}\n", "")
 }

@@ -46,12 +46,14 @@ static struct {
 	uint64_t next_follow_ns; /* the follower is asked again; NEVER = no need */
 	uint64_t next_budget_ns, next_room_ns;
 	uint64_t off_ns, off_since_ns; /* while it is on, NEVER */
+	uint64_t on_since_ns;          /* while it is off, NEVER */
 } control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES,
 	     .ends_ns = NEVER,
 	     .next_follow_ns = NEVER,
 	     .next_budget_ns = NEVER,
 	     .next_room_ns = NEVER,
-	     .off_since_ns = NEVER};
+	     .off_since_ns = NEVER,
+	     .on_since_ns = NEVER};
 
 uint64_t control_monotonic_ns(void)
 {
@@ -84,6 +86,8 @@ static void change(bool on, uint64_t ends_ns, uint64_t now)
 	control.on = on;
 	control.off_ns = off_until(now);
 	control.off_since_ns = on ? NEVER : now;
+	if (!on || control.on_since_ns == NEVER)
+		control.on_since_ns = on ? now : NEVER;
 	control.ends_ns = on ? ends_ns : NEVER;
 	control.next_follow_ns = control_follower(on, false) ? NEVER : now + SETTLE_NS;
 	control.doublings = 0;
@@ -127,6 +131,7 @@ struct control_state control_get(void)
 	struct control_state s = {.on = control.on,
 				  .sample_bytes = interval_in_force(),
 				  .configured_sample_bytes = control.sample_bytes,
+				  .on_ns = control.on ? now - control.on_since_ns : 0,
 				  .off_ns = off_until(now)};
 	/* Past its end and not yet ended: 0 would say "no limit". */
 	if (control.ends_ns != NEVER)

@@ -33,6 +33,7 @@ struct control_state {
 	uint32_t
 		configured_sample_bytes; /* the one asked for; below it where a budget is used up */
 	uint64_t remaining_ns;           /* until it turns itself off; 0 = no limit */
+	uint64_t on_ns;  /* for how long it has been on without a break; 0 while it is off */
 	uint64_t off_ns; /* how long it was off, since the start: what was allocated then is in no
 			    figure */
 };

@@ -96,6 +96,7 @@ static void write_state(struct json *j)
 	json_number(j, "sample_bytes", c.sample_bytes);
 	json_number(j, "configured_sample_bytes", c.configured_sample_bytes);
 	json_known(j, "sampling_remaining_ns", c.on && c.remaining_ns, c.remaining_ns);
+	json_known(j, "on_ns", c.on, c.on_ns);
 	json_number(j, "off_ns", c.off_ns);
 	json_known(j, "uptime_ns", region != NULL,
 		   region ? control_monotonic_ns() - region_layout.start_monotonic_ns : 0);
@@ -276,6 +277,8 @@ static void comment_interval(struct comments *c)
 		comment_add(c, "every allocation");
 	else
 		comment_add(c, "sampled every %" PRIu32 " bytes on average", s.sample_bytes);
+	if (s.on && s.off_ns >= 1000000000)
+		comment_add(c, "WARNING: sampling began %" PRIu64 " s ago", s.on_ns / 1000000000);
 	if (s.off_ns >= 1000000000)
 		comment_add(c,
 			    "WARNING: sampling was off for %" PRIu64

@@ -97,6 +97,23 @@ static void time_off_is_counted(void **state)
 	assert_true(control_get().off_ns >= 2000000);
 }
 
+/* Told the same again is no break. */
+static void time_on_is_since_the_last_break(void **state)
+{
+	(void)state;
+	control_sampling(false, 0, 0);
+	assert_true(control_get().on_ns == 0);
+	control_sampling(true, 0, 0);
+	sleep_ns(2000000);
+	control_sampling(true, 8192, 0);
+	assert_true(control_get().on_ns >= 2000000);
+	control_sampling(false, 0, 0);
+	sleep_ns(2000000);
+	uint64_t before = control_monotonic_ns();
+	control_sampling(true, 0, 0);
+	assert_true(control_get().on_ns <= control_monotonic_ns() - before);
+}
+
 static void starts_sampling_and_wants_no_time(void **state)
 {
 	(void)state;
@@ -250,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(time_off_is_counted, reset),
+		cmocka_unit_test_setup(time_on_is_since_the_last_break, reset),
 		cmocka_unit_test_setup(starts_sampling_and_wants_no_time, reset),
 		cmocka_unit_test_setup(starts_dormant_and_knows_its_interval, reset),
 		cmocka_unit_test_setup(interval_0_keeps_the_last_one, reset),

@@ -118,7 +118,7 @@ static void set_figures(void)
 static void test_whole_page(void **state)
 {
 	char expected[4096], executable[512];
-	uint64_t uptime, resident;
+	uint64_t on, uptime, resident;
 	(void)state;
 	set_figures();
 	control_init(524288, false);
@@ -127,6 +127,7 @@ static void test_whole_page(void **state)
 
 	ssize_t n = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
 	executable[n] = 0;
+	assert_int_equal(sscanf(strstr(s, "\"on_ns\":"), "\"on_ns\":%" SCNu64, &on), 1);
 	assert_int_equal(sscanf(strstr(s, "\"uptime_ns\":"), "\"uptime_ns\":%" SCNu64, &uptime), 1);
 	assert_int_equal(
 		sscanf(strstr(s, "\"resident_bytes\":"), "\"resident_bytes\":%" SCNu64, &resident),
@@ -137,7 +138,8 @@ static void test_whole_page(void **state)
 		 "{\"version\":\"%s\",\"pid\":%d,\"state\":\"sampling\",\"seccomp\":\"unknown\","
 		 "\"sample_bytes\":524288,"
 		 "\"configured_sample_bytes\":524288,"
-		 "\"sampling_remaining_ns\":null,\"off_ns\":0,\"uptime_ns\":%" PRIu64
+		 "\"sampling_remaining_ns\":null,\"on_ns\":%" PRIu64
+		 ",\"off_ns\":0,\"uptime_ns\":%" PRIu64
 		 ",\"start_time\":\"2023-11-14T22:13:20.123456789Z\","
 		 "\"samples\":{\"taken\":1234,\"live\":0},"
 		 "\"dropped\":{\"live_full\":1,\"stacks_full\":2,\"reentered\":3,\"no_stack\":5,"
@@ -158,7 +160,7 @@ static void test_whole_page(void **state)
 		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\"},"
 		 "\"socket\":null,\"tcp_port\":null,"
 		 "\"go_package\":{\"version\":null,\"missed\":0}}\n",
-		 CGOHEAP_VERSION, getpid(), uptime, resident, allocator_expected(), executable);
+		 CGOHEAP_VERSION, getpid(), on, uptime, resident, allocator_expected(), executable);
 	assert_string_equal(s, expected);
 }
 
