@@ -48,12 +48,23 @@ const char *endpoint_error_text(long error, char number[ENDPOINT_ERROR_BYTES])
 	return number;
 }
 
+/* One thread at a time: the constructor's, then the server's. */
+static bool is_quiet;
+
 static int complain_path(const char *path, const char *what)
 {
 	char quoted[CONFIG_QUOTE_BYTES];
+	if (is_quiet)
+		return -1;
 	config_complain("no socket at %s: %s, or set CGOHEAP_SOCKET to another path",
 			config_quote(quoted, path), what);
 	return -1;
+}
+
+static int complain_taken(const char *path, const char *what)
+{
+	complain_path(path, what);
+	return ENDPOINT_TAKEN;
 }
 
 /* `doing: permission denied; remedy`; result is as the kernel returned it. */
@@ -161,7 +172,7 @@ static bool somebody_answers(const struct sockaddr_un *address)
 	return r != -ECONNREFUSED;
 }
 
-/* Takes a dead socket's file away; 0, or -1 after a line on stderr. */
+/* Takes a dead socket's file away; 0, or as endpoint_open_unix. */
 static int remove_stale(const struct sockaddr_un *address)
 {
 	struct stat before, now;
@@ -171,10 +182,10 @@ static int remove_stale(const struct sockaddr_un *address)
 	if (!S_ISSOCK(before.st_mode))
 		return complain_path(path, "a file that is not a socket is there; remove it");
 	if (somebody_answers(address))
-		return complain_path(path, "another process listens there; end it");
+		return complain_taken(path, "another process listens there; end it");
 	/* Another process may have found it stale too and put its own there. */
 	if (look_at(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
-		return complain_path(path, "another process has just taken it; end it");
+		return complain_taken(path, "another process has just taken it; end it");
 	long r = sys_call(unlink, path);
 	if (r < 0 && r != -ENOENT)
 		return complain_error(path, "cannot replace the socket of a dead process", r,
@@ -193,8 +204,9 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 	sys_call(fchmod, fd, 0600);
 	long r = net_bind(fd, address, sizeof(*address));
 	if (r == -EADDRINUSE) {
-		if (remove_stale(address) != 0)
-			return -1;
+		int result = remove_stale(address);
+		if (result != 0)
+			return result;
 		r = net_bind(fd, address, sizeof(*address));
 	}
 	if (r < 0)
@@ -210,9 +222,10 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 	return 0;
 }
 
-int endpoint_open_unix(struct own_fd *own, const struct config *config,
+int endpoint_open_unix(struct own_fd *own, const struct config *config, bool quiet,
 		       char bound[CONFIG_PATH_BYTES])
 {
+	is_quiet = quiet;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *path = config->socket_path;
 	*own = OWN_FD_NONE;
@@ -227,9 +240,10 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config,
 	if (fd < 0)
 		return complain_error(address.sun_path, "cannot make a socket", fd,
 				      "see what limits this process");
-	if (bind_unix((int)fd, &address) != 0) {
+	int result = bind_unix((int)fd, &address);
+	if (result != 0) {
 		sys_close((int)fd);
-		return -1;
+		return result;
 	}
 	strcpy(bound, address.sun_path);
 	*own = own_fd_take((int)fd);
@@ -241,11 +255,13 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config,
 static int complain_tcp(uint32_t address, uint16_t port, long result)
 {
 	char number[ENDPOINT_ERROR_BYTES];
-	config_complain("cannot listen on %u.%u.%u.%u:%u: %s; set CGOHEAP_LISTEN to another port, "
+	if (!is_quiet)
+		config_complain(
+			"cannot listen on %u.%u.%u.%u:%u: %s; set CGOHEAP_LISTEN to another port, "
 			"or to port 0 for any free one",
 			address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255, port,
 			endpoint_error_text(-result, number));
-	return -1;
+	return result == -EADDRINUSE ? ENDPOINT_TAKEN : -1;
 }
 
 static long listen_tcp(int fd, struct sockaddr_in *address)
@@ -262,8 +278,10 @@ static long listen_tcp(int fd, struct sockaddr_in *address)
 	return r;
 }
 
-int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint16_t *bound)
+int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, bool quiet,
+		      uint16_t *bound)
 {
+	is_quiet = quiet;
 	struct sockaddr_in in = {
 		.sin_family = AF_INET,
 		.sin_port = htons(port),

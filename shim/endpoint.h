@@ -17,13 +17,17 @@
 #include "ownfd.h"
 
 /*
- * Binds and listens; 0, or -1 after one line on stderr.  Nothing is allocated.
- * bound: the path it is at, as config gave it.
+ * Binds and listens: 0; -1 after one line on stderr, or without if quiet.  ENDPOINT_TAKEN is
+ * such a -1, too, but in time it may be another: who has it, most often the same service a
+ * moment before it ends, is alive.  Nothing is allocated.  bound: the path it is at, as config
+ * gave it.
  */
-int endpoint_open_unix(struct own_fd *own, const struct config *config,
+#define ENDPOINT_TAKEN 1
+int endpoint_open_unix(struct own_fd *own, const struct config *config, bool quiet,
 		       char bound[CONFIG_PATH_BYTES]);
 /* address in host order; port 0 = any free one; *bound is the one it got. */
-int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, uint16_t *bound);
+int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, bool quiet,
+		      uint16_t *bound);
 
 /* What EACCES and its like mean, in words; "error N", into number, for others. */
 #define ENDPOINT_ERROR_BYTES 32

@@ -23,6 +23,9 @@
 #define SPARE  4                  /* beyond them: told that there are too many */
 #define PLACES (SERVED + SPARE + BASELINES_MAX)
 
+/* A listener that is missing is tried for again. */
+#define RETRY_NS UINT64_C(1000000000)
+
 /* When the host is out of descriptors, or poll fails: never spin on it. */
 #define PAUSE_NS UINT64_C(100000000)
 
@@ -35,6 +38,9 @@ static struct {
 	uint64_t accept_again_ns; /* after a pause */
 	char socket_path[CONFIG_PATH_BYTES];
 	uint16_t tcp_port;
+	bool is_retried[LISTENERS]; /* not there now, and may be later */
+	uint64_t retry_ns;
+	struct config config; /* to try with */
 	bool started;
 } server = {.listeners = {{.fd = -1}, {.fd = -1}}};
 
@@ -48,14 +54,52 @@ uint16_t server_tcp_port(void)
 	return server.tcp_port;
 }
 
+bool server_is_retrying(void)
+{
+	return server.is_retried[UNIX] || server.is_retried[TCP];
+}
+
+/* ---- listening ------------------------------------------------------------ */
+
+/* 0, or -1. */
+static int listener_open(int listener, bool quiet)
+{
+	const struct config *c = &server.config;
+	struct own_fd *own = &server.listeners[listener];
+	int result = listener == UNIX ? endpoint_open_unix(own, c, quiet, server.socket_path)
+				      : endpoint_open_tcp(own, c->listen_address, c->listen_port,
+							  quiet, &server.tcp_port);
+	server.is_retried[listener] = result == ENDPOINT_TAKEN;
+	return result == 0 ? 0 : -1;
+}
+
 int server_bind(const struct config *config)
 {
-	int result = endpoint_open_unix(&server.listeners[UNIX], config, server.socket_path);
-	if (config->listen && endpoint_open_tcp(&server.listeners[TCP], config->listen_address,
-						config->listen_port, &server.tcp_port) != 0)
+	server.config = *config;
+	int result = listener_open(UNIX, false);
+	if (config->listen && listener_open(TCP, false) != 0)
 		result = -1;
 	bridge_open();
 	return result;
+}
+
+/*
+ * A service that is started again may come before its old process has gone, which
+ * has the path or the port that both were given; and a host may close descriptors
+ * that it does not know.  Nanoseconds until it is to be tried next.
+ */
+static uint64_t retry_tick(void)
+{
+	uint64_t now_ns = control_monotonic_ns();
+	if (!server_is_retrying())
+		return UINT64_MAX;
+	if (now_ns < server.retry_ns)
+		return server.retry_ns - now_ns;
+	for (int i = 0; i < LISTENERS; i++)
+		if (server.is_retried[i])
+			listener_open(i, true);
+	server.retry_ns = now_ns + RETRY_NS;
+	return RETRY_NS;
 }
 
 /* ---- new connections ---------------------------------------------------- */
@@ -137,9 +181,11 @@ static void listener_step(int listener, short events)
 {
 	if (events == 0)
 		return;
-	if ((events & POLLNVAL) != 0 || !own_fd_is_ours(&server.listeners[listener]))
+	if ((events & POLLNVAL) != 0 || !own_fd_is_ours(&server.listeners[listener])) {
 		lose_listener(listener);
-	else
+		server.is_retried[listener] = true;
+		server.retry_ns = control_monotonic_ns() + RETRY_NS;
+	} else
 		accept_one(listener);
 }
 
@@ -201,36 +247,52 @@ static struct timespec to_timespec(uint64_t ns)
 	};
 }
 
+/* Only those that are there: a list longer than the limit on descriptors is refused. */
+static long poll_those(struct pollfd *list, size_t n, const struct timespec *timeout)
+{
+	struct pollfd there[FIRST_CONNECTION + PLACES];
+	size_t count = 0;
+	for (size_t i = 0; i < n; i++)
+		if (list[i].fd >= 0)
+			there[count++] = list[i];
+	long r = net_poll(there, count, timeout);
+	count = 0;
+	for (size_t i = 0; i < n; i++)
+		list[i].revents = list[i].fd >= 0 ? there[count++].revents : 0;
+	return r;
+}
+
 /* False where nothing can be said about any of the descriptors. */
 static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 {
 	struct timespec timeout = to_timespec(wait_ns);
-	long r = net_poll(list, n, wait_ns == UINT64_MAX ? NULL : &timeout);
+	long r = poll_those(list, n, wait_ns == UINT64_MAX ? NULL : &timeout);
 	if (r >= 0)
 		return true;
 	if (r != -EINTR) {
-		/* A sandbox: a limit on descriptors below our few refuses the whole list, and
-		 * a filter the call itself.  The host's processor is not ours to spin on. */
+		/* A sandbox: a limit on descriptors below those there are refuses the whole list,
+		 * and a filter the call itself.  The host's processor is not ours to spin on. */
 		timeout = to_timespec(PAUSE_NS);
 		sys_call(nanosleep, &timeout, 0);
 	}
 	return false;
 }
 
-/* Of those that are due together one a turn, so that who comes meanwhile waits for one of them at
- * most. */
 /* What time brings; nanoseconds until the next.  After each answer, so that it is late by one
  * at most. */
 static uint64_t tick(void)
 {
 	/* Room is made before it is judged. */
-	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), blackbox_tick()};
+	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), blackbox_tick(),
+				    retry_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
 		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;
 	return wait_ns;
 }
 
+/* Of those that are due together one a turn, so that who comes meanwhile waits for one of them at
+ * most. */
 static void step_connections(const struct pollfd *list, uint64_t now_ns)
 {
 	bool finished = false;
@@ -288,7 +350,7 @@ static void give_up(int error)
 static bool is_wanted(void)
 {
 	return server.listeners[UNIX].fd >= 0 || server.listeners[TCP].fd >= 0 ||
-	       blackbox_is_on() || bridge_is_wanted();
+	       server_is_retrying() || blackbox_is_on() || bridge_is_wanted();
 }
 
 int server_start(void)
@@ -320,6 +382,7 @@ void server_after_fork_in_child(void)
 	worker_after_fork_in_child();
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
+	server.is_retried[UNIX] = server.is_retried[TCP] = false;
 	bridge_forget();
 	for (int i = 0; i < PLACES; i++)
 		connection_forget(&server.connections[i]);

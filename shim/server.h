@@ -28,6 +28,7 @@ int server_bind(const struct config *config);
 int server_start(void);
 
 const char *server_socket_path(void); /* "" where there is none */
+bool server_is_retrying(void);        /* something that was asked for is not there, and tried for */
 uint16_t server_tcp_port(void);       /* 0 where there is none */
 
 /* Child of fork: forget everything, close our copies of the descriptors (a socket somebody

@@ -219,6 +219,7 @@ static void write_host(struct json *j)
 	json_string(j, "executable", executable);
 	json_close(j);
 	json_string(j, "socket", server_socket_path());
+	json_bool(j, "listening_retried", server_is_retrying());
 	json_known(j, "tcp_port", server_tcp_port() != 0, server_tcp_port());
 }
 

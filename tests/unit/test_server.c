@@ -217,6 +217,68 @@ static int find_fd(bool listening)
 	return -1;
 }
 
+static void await_listening(void)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/a.sock", base);
+	for (int i = 0; i < 6000; i++, usleep(10000)) {
+		int fd = connect_unix(path);
+		if (fd >= 0 && answers(fd))
+			return;
+	}
+	CHECK(!"it is listened to");
+}
+
+/* Another process, that listens where we are to, and does not answer. */
+static pid_t start_other(const char *path, uint16_t port)
+{
+	int ready[2];
+	char byte;
+	CHECK(pipe(ready) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct sockaddr_un un = {.sun_family = AF_UNIX};
+		struct sockaddr_in in = {.sin_family = AF_INET,
+					 .sin_port = htons(port),
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		int one = 1, a = socket(AF_UNIX, SOCK_STREAM, 0),
+		    b = socket(AF_INET, SOCK_STREAM, 0);
+		strcpy(un.sun_path, path);
+		setsockopt(b, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		CHECK(bind(a, (void *)&un, sizeof(un)) == 0 && listen(a, 16) == 0);
+		CHECK(bind(b, (void *)&in, sizeof(in)) == 0 && listen(b, 16) == 0);
+		CHECK(write(ready[1], "x", 1) == 1);
+		pause();
+	}
+	CHECK(read(ready[0], &byte, 1) == 1);
+	return pid;
+}
+
+/* A service that is started again before its old process has gone. */
+static void who_has_the_socket_ends(void)
+{
+	struct config c;
+	char other[128];
+	CHECK(server_tcp_port() != 0);
+	c = a_config();
+	c.listen_port = server_tcp_port();
+	strcpy(other, server_socket_path());
+	server_after_fork_in_child(); /* gives up what it has, as another process would not have it
+				       */
+	CHECK(unlink(other) == 0);
+	pid_t pid = start_other(other, c.listen_port);
+	server_bind_again(&c); /* says that they are taken, and starts the thread */
+	CHECK(strcmp(server_socket_path(), "") == 0 && server_tcp_port() == 0);
+	usleep(1200000); /* it has tried by now, and has not taken what is another's */
+	CHECK(strcmp(server_socket_path(), "") == 0 && server_is_retrying());
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	await_listening();
+	while (server_is_retrying())
+		usleep(10000);
+	CHECK(answers(connect_tcp(c.listen_port)));
+}
+SERVER_CASE(who_has_the_socket_ends)
+
 /* What a daemon does: closes all it finds, and opens files of its own. */
 static void the_host_takes_our_descriptors(void)
 {
@@ -237,6 +299,10 @@ static void the_host_takes_our_descriptors(void)
 	CHECK(read(host[0], &byte, 1) == 1 && byte == 'x');
 	CHECK(fcntl(listener, F_GETFD) >= 0 && fcntl(connection, F_GETFD) >= 0);
 	CHECK(strcmp(server_socket_path(), "") == 0);
+
+	/* It is listened to again, by another descriptor. */
+	await_listening();
+	CHECK(find_fd(true) != listener && fcntl(listener, F_GETFD) >= 0);
 
 	/* And then closes the rest: nobody to answer, nobody harmed. */
 	close_range(3, ~0u, 0);
@@ -306,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_a_stack_too_small_is_tried_larger),
 		cmocka_unit_test(test_no_socket_no_thread),
 		cmocka_unit_test(test_the_host_takes_our_descriptors),
+		cmocka_unit_test(test_who_has_the_socket_ends),
 		cmocka_unit_test(test_out_of_descriptors_the_client_waits),
 		cmocka_unit_test(test_a_child_lets_go_and_the_parent_serves_on),
 	};

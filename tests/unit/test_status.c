@@ -87,7 +87,7 @@ static void test_unknown_is_null(void **state)
 		"\"distinct\":null,\"sites\":null",
 		"\"memory\":{\"resident_bytes\":null,\"max_bytes\":null}",
 		"\"go_version\":null",
-		"\"socket\":null,\"tcp_port\":null,"
+		"\"socket\":null,\"listening_retried\":false,\"tcp_port\":null,"
 		"\"go_package\":{\"version\":null,\"missed\":0}}\n",
 	};
 	for (size_t i = 0; i < COUNT_OF(parts); i++)
@@ -158,7 +158,7 @@ static void test_whole_page(void **state)
 		 "\"free_cpu_ratio\":0.000000,\"cpu_ns\":0,"
 		 "\"raised_for\":null,\"at_coarsest\":false},"
 		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\"},"
-		 "\"socket\":null,\"tcp_port\":null,"
+		 "\"socket\":null,\"listening_retried\":false,\"tcp_port\":null,"
 		 "\"go_package\":{\"version\":null,\"missed\":0}}\n",
 		 CGOHEAP_VERSION, getpid(), on, uptime, resident, allocator_expected(), executable);
 	assert_string_equal(s, expected);
