@@ -137,7 +137,7 @@ func TestExplainJSON(t *testing.T) {
 		Verdict []finding
 	}
 	check0(json.Unmarshal([]byte(second.out), &v))
-	if v.Grown.RSS != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.of(cLive) != 40<<20 || *v.Grown.of(cMmap) != 0 ||
+	if v.Grown.RSS != 40<<20 || *v.Grown.RSSRate != 40<<20 || *v.Grown.Owners[3].Rate != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.of(cLive) != 40<<20 || *v.Grown.of(cMmap) != 0 ||
 		len(v.Grown.Owners) != 13 || v.Grown.Since.Hour() != 1 || v.Verdict[0].Rule != "c_live_grows" {
 		t.Errorf("%+v", v)
 	}

@@ -22,6 +22,7 @@ type growth struct {
 	Since   time.Time     `json:"since"`
 	Elapsed time.Duration `json:"elapsed_ns"`
 	RSS     int64         `json:"rss_bytes"`
+	RSSRate *int64        `json:"rss_bytes_per_hour"` // nil: too short a time
 	Owners  []ownerGrowth `json:"owners"`
 
 	last *account
@@ -30,6 +31,7 @@ type growth struct {
 type ownerGrowth struct {
 	Name  string `json:"name"`
 	Bytes *int64 `json:"bytes"` // nil: not known then or now
+	Rate  *int64 `json:"bytes_per_hour"`
 }
 
 // growthSince is nil without a last account, or where its clock makes no sense.
@@ -38,11 +40,12 @@ func growthSince(last, now *account) *growth {
 		return nil
 	}
 	g := &growth{Since: last.Time, Elapsed: now.Time.Sub(last.Time), RSS: now.RSS - last.RSS, last: last}
+	g.RSSRate = g.perHour(g.RSS)
 	for _, o := range now.Owners {
 		change := ownerGrowth{Name: o.Name}
 		if before := last.owner(o.Name).Bytes; before != nil && o.Bytes != nil {
 			n := *o.Bytes - *before
-			change.Bytes = &n
+			change.Bytes, change.Rate = &n, g.perHour(n)
 		}
 		g.Owners = append(g.Owners, change)
 	}
