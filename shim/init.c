@@ -154,12 +154,19 @@ static __attribute__((noinline)) void start_late(void)
 	errno = error;
 }
 
-void init_look(uint64_t caller)
+static void look_here(void *caller, const struct regs *host)
 {
-	if (!gomodules_look(caller))
+	(void)host;
+	if (!gomodules_look((uint64_t)caller))
 		return;
 	unwind_c_forget();
 	if (LOAD(&shim_state) == SHIM_PASSIVE &&
 	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
 		start_late();
+}
+
+/* There are no recording stacks yet in a process that waits for Go. */
+void init_look(uint64_t caller)
+{
+	recstack_run_anyhow(look_here, (void *)caller);
 }

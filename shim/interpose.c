@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -224,17 +223,15 @@ EXPORT int mprotect(void *p, size_t n, int prot)
 	return real.mprotect(p, n, prot);
 }
 
-/* The fifth argument is there with these flags only; the second takes it as a hint. */
-EXPORT void *mremap(void *p, size_t old, size_t new, int flags, ...)
+/*
+ * The fifth argument is there with these flags only; the second takes it as a hint.
+ * Not variadic here: that would take 200 bytes of stack to look at one register.
+ */
+EXPORT void *mremap_of_five(void *p, size_t old, size_t new, int flags, void *to) __asm__("mremap");
+EXPORT void *mremap_of_five(void *p, size_t old, size_t new, int flags, void *to)
 {
-	void *to = NULL;
-
-	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
-		va_list more;
-		va_start(more, flags);
-		to = va_arg(more, void *);
-		va_end(more);
-	}
+	if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+		to = NULL;
 	if (active())
 		return track_mremap(p, old, new, flags, to, CALLER);
 	return real.mremap(p, old, new, flags, to);

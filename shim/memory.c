@@ -207,8 +207,9 @@ static const struct memory_copy *copy_of(struct memory *m, uint64_t page)
 	return copy;
 }
 
-__attribute__((noinline)) bool memory_read_elsewhere(struct memory *m, uint64_t address,
-						     uint64_t *word)
+__attribute__((noinline, no_sanitize("address"))) bool memory_read_elsewhere(struct memory *m,
+									     uint64_t address,
+									     uint64_t *word)
 {
 	const struct memory_copy *copy;
 

@@ -52,10 +52,13 @@ bool memory_on_goroutine(struct memory *m, uint64_t lo, uint64_t hi);
 /* The same of the goroutine that waits for this thread, by what the runtime says of both. */
 void memory_on_own_goroutine(struct memory *m, uint64_t lo, uint64_t hi);
 
+/* Words of frames that are others, which a sanitizer has marked as not to be touched. */
 bool memory_read_elsewhere(struct memory *m, uint64_t address, uint64_t *word);
 
 /* The aligned 8-byte word at address; false where it cannot be read. */
-static inline bool memory_read(struct memory *m, uint64_t address, uint64_t *word)
+__attribute__((no_sanitize("address"))) static inline bool memory_read(struct memory *m,
+								       uint64_t address,
+								       uint64_t *word)
 {
 	if (unlikely((address & 7) != 0))
 		return false;

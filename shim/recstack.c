@@ -34,6 +34,23 @@ static void guard(char *page)
 		sys_call(mprotect, page, PAGE_BYTES, PROT_NONE);
 }
 
+/*
+ * Tells valgrind, where the program runs under it, that this is a stack, so that it
+ * does not take a switch for frames that end.  Its client request STACK_REGISTER
+ * (valgrind.h); anywhere else five instructions that do nothing.
+ */
+static void tell_valgrind(const struct recstack *s)
+{
+	const uint64_t request[6] = {0x1501, (uint64_t)s->bytes, (uint64_t)(s + 1) - 1};
+	uint64_t result = 0;
+
+	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi\n\t"
+			 "xchgq %%rbx, %%rbx"
+			 : "+d"(result)
+			 : "a"(request)
+			 : "cc", "memory");
+}
+
 int recstack_init(void)
 {
 	struct recstack *fresh;
@@ -43,8 +60,10 @@ int recstack_init(void)
 	fresh = sys_map_anonymous(RECSTACK_COUNT * sizeof *fresh);
 	if (!fresh)
 		return -1;
-	for (size_t i = 0; i < RECSTACK_COUNT; i++)
+	for (size_t i = 0; i < RECSTACK_COUNT; i++) {
 		guard(fresh[i].guard);
+		tell_valgrind(&fresh[i]);
+	}
 	STORE_REL(&stacks, fresh);
 	return 0;
 }

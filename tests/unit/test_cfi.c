@@ -33,12 +33,12 @@ struct entry {
 	int32_t pc, fde; /* from the header's start (DW_EH_PE_datarel | sdata4) */
 };
 
-static const struct entry *libc_entries(struct table *t, uint32_t *count)
+static const struct entry *entries_of(const void *code, struct table *t, uint32_t *count)
 {
 	struct dl_find_object libc;
 	const uint8_t *h;
 
-	assert_int_equal(_dl_find_object((void *)dlsym(RTLD_NEXT, "qsort"), &libc), 0);
+	assert_int_equal(_dl_find_object((void *)code, &libc), 0);
 	t->header = (uint64_t)libc.dlfo_eh_frame;
 	t->module = (struct fde_module){t->header, (uint64_t)libc.dlfo_map_start,
 					(uint64_t)libc.dlfo_map_end};
@@ -47,6 +47,11 @@ static const struct entry *libc_entries(struct table *t, uint32_t *count)
 	assert_int_equal(h[3], 0x3b);
 	memcpy(count, h + 8, sizeof *count);
 	return (const struct entry *)(h + 12);
+}
+
+static const struct entry *libc_entries(struct table *t, uint32_t *count)
+{
+	return entries_of(dlsym(RTLD_NEXT, "qsort"), t, count);
 }
 
 static void set_context(unw_context_t *context, uint64_t pc, uint64_t sp)
@@ -66,12 +71,14 @@ static uint64_t value_of(const struct cfi_row *row, int r, uint64_t cfa, uint64_
 					 : *(uint64_t *)(cfa + (uint64_t)(8l * row->saved[r]));
 }
 
+/* By enum cfi_register. */
+static const unw_regnum_t numbers[] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
+				       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
+				       UNW_X86_64_RSP};
+
 /* 1 compared, 0 not a row or libunwind does not step it. */
 static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
 {
-	static const unw_regnum_t numbers[] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
-					       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
-					       UNW_X86_64_RSP};
 	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], cfa;
 	struct cfi_row row;
 	unw_context_t context;
@@ -121,6 +128,108 @@ static void test_rows_agree_with_libunwind(void **state)
 	assert_true(tried > 1000);
 	/* All but hand-written code and PLT stubs are rows. */
 	assert_true(rows * 100 >= tried * 98);
+}
+
+/* ---- what a row cannot say -------------------------------------------------- */
+
+static struct memory stack_memory(void)
+{
+	return (struct memory){.stack = {(uint64_t)stack_words, sizeof stack_words},
+			       .top_is_known = true};
+}
+
+/* 1 compared, 0 a row, or not to be followed. */
+static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
+{
+	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], other = sp + 8192;
+	struct regs regs = {pc + 1, sp, other, other, other, other, other, other};
+	struct memory memory = stack_memory();
+	struct cfi_row row;
+	unw_context_t context;
+	unw_cursor_t cursor;
+	unw_word_t word;
+	enum cfi_result kind = cfi_compile(module, fde, pc, &row);
+	bool is_signal;
+
+	if (kind != CFI_COMPLEX && kind != CFI_SIGNAL)
+		return 0;
+	/*
+	 * What leads out of the memory that may be read (the thread that clone makes has a
+	 * root elsewhere), or to registers that calls do not keep (longjmp), is refused here,
+	 * and read or made up there.
+	 */
+	if (cfi_step(module, fde, pc, &memory, &regs, &is_signal) != CFI_ROW)
+		return 0;
+	set_context(&context, pc + 1, sp);
+	unw_init_local(&cursor, &context);
+	unw_step(&cursor);
+	assert_int_equal(is_signal, kind == CFI_SIGNAL);
+	unw_get_reg(&cursor, UNW_REG_IP, &word);
+	assert_int_equal(regs.ip, word);
+	for (unsigned r = 0; r < CFI_REGISTERS; r++) {
+		unw_get_reg(&cursor, numbers[r], &word);
+		assert_int_equal(*cfi_register_in(&regs, r), word);
+	}
+	return 1;
+}
+
+static uint32_t compare_all_steps(const void *code)
+{
+	struct table table;
+	uint32_t count, compared = 0;
+	const struct entry *entries = entries_of(code, &table, &count);
+
+	for (uint32_t i = 0; i + 1 < count; i++) {
+		uint64_t start = table.header + (uint64_t)(int64_t)entries[i].pc;
+		uint64_t fde = table.header + (uint64_t)(int64_t)entries[i].fde;
+		uint32_t range;
+		memcpy(&range, (void *)(fde + 12), 4);
+		/* Where the prologue is over and the epilogue has not begun. */
+		if (cfi_covers(&table.module, fde, start + range / 2) == 1)
+			compared +=
+				(uint32_t)compare_step_at(&table.module, fde, start + range / 2);
+	}
+	return compared;
+}
+
+/* Functions of this program that realign their stack, beside what the libraries have. */
+static uint64_t __attribute__((noinline)) realigned(uint64_t n)
+{
+	_Alignas(128) volatile uint64_t words[64];
+
+	words[n % 64] = n;
+	return (uint64_t)getpid() + words[n % 64];
+}
+
+static uint64_t __attribute__((noinline)) realigned_with_args(uint64_t n, ...)
+{
+	_Alignas(64) volatile uint64_t words[64];
+	volatile char *more = __builtin_alloca(n);
+
+	more[0] = 1;
+	words[n % 64] = n;
+	return (uint64_t)getpid() + words[n % 64] + (uint64_t)more[0];
+}
+
+static void test_steps_agree_with_libunwind(void **state)
+{
+	static const char *const libraries[] = {"libm.so.6", "libstdc++.so.6", "libcrypto.so.3",
+						"libgomp.so.1"};
+	uint32_t compared = compare_all_steps((void *)realigned);
+
+	(void)state;
+	assert_true(realigned(3) != realigned_with_args(7));
+	for (size_t i = 0; i < STACK_WORDS; i++)
+		stack_words[i] = (uint64_t)&stack_words[i];
+	assert_true(compared >= 2);
+	compared += compare_all_steps(dlsym(RTLD_NEXT, "qsort"));
+	for (size_t i = 0; i < COUNT_OF(libraries); i++) {
+		struct link_map *map = dlopen(libraries[i], RTLD_NOW);
+		if (map)
+			compared += compare_all_steps(map->l_ld);
+	}
+	/* The linkage tables of each, libc's return from signal handlers, and what realigns. */
+	assert_true(compared >= 6);
 }
 
 /* One FDE of libc with its CIE, copied so that it can be damaged. */
@@ -211,6 +320,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_agree_with_libunwind),
+		cmocka_unit_test(test_steps_agree_with_libunwind),
 		cmocka_unit_test(test_damaged_tables_are_survived),
 		cmocka_unit_test(test_outside_of_the_function_is_bad),
 	};

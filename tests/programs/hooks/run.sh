@@ -41,6 +41,15 @@ if wanted allocating_dlsym; then
 	run allocating_dlsym allocating_dlsym " $OUT/liballocating_dlsym.so"
 fi
 
+# ---- how much stack they take -----------------------------------------------------
+
+if wanted depth; then
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O2 -fno-builtin -fno-stack-protector -shared -fPIC -o "$OUT/libdepth.so" \
+		"$HERE/depth_lib.c"
+	mapfile -t shown < <(nm -D --defined-only "$SHIM" | sed 's/.* //')
+	run depth depth " $OUT/libdepth.so" LD_BIND_NOW=1 -- "${shown[@]}"
+fi
+
 # ---- another allocator behind ----------------------------------------------------
 
 behind() { # behind NAME SONAME: the cases that an allocator of its own could break

@@ -1,0 +1,144 @@
+/*
+ * How much of its caller's stack each hook takes, of a stack that is painted before.
+ * depth_lib.c's functions are behind the shim: they take less than 32 bytes.
+ *
+ * depth NAME...: every function that the shim shows.
+ */
+#include "hooks.h"
+
+#include <dlfcn.h>
+#include <sys/mman.h>
+
+#define MOST  256 /* bytes, its return address included */
+#define PAINT 0xa5
+
+static char stack[256 * 1024] __attribute__((aligned(4096)));
+
+/* fn(args...) with the stack pointer at top. */
+long call_at(void *top, void *fn, const long args[6]);
+__asm__(".text\n"
+	".type call_at, @function\n"
+	"call_at:\n"
+	".cfi_startproc\n"
+	"push %rbp\n"
+	".cfi_adjust_cfa_offset 8\n"
+	".cfi_rel_offset %rbp, 0\n"
+	"mov %rsp, %rbp\n"
+	".cfi_def_cfa_register %rbp\n"
+	"mov %rdi, %rsp\n"
+	"mov %rsi, %rax\n"
+	"mov %rdx, %r11\n"
+	"mov 0(%r11), %rdi\n"
+	"mov 8(%r11), %rsi\n"
+	"mov 16(%r11), %rdx\n"
+	"mov 24(%r11), %rcx\n"
+	"mov 32(%r11), %r8\n"
+	"mov 40(%r11), %r9\n"
+	"call *%rax\n"
+	"leave\n"
+	".cfi_def_cfa %rsp, 8\n"
+	"ret\n"
+	".cfi_endproc\n"
+	".size call_at, .-call_at\n");
+
+static void *block, *aligned, *pages, *page;
+static pthread_t thread;
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* Sizes that are not met elsewhere. What is freed was sampled: the interval is 1. */
+static const struct {
+	const char *name;
+	long args[6];
+	const void *const *from; /* the first argument is what is there */
+} calls[] = {
+	{"malloc", {100}, NULL},
+	{"calloc", {1, 100}, NULL},
+	{"realloc", {0, 200}, (const void *const *)&block},
+	{"reallocarray", {0, 1, 200}, (const void *const *)&block},
+	{"posix_memalign", {(long)&aligned, 64, 100}, NULL},
+	{"aligned_alloc", {64, 128}, NULL},
+	{"memalign", {64, 128}, NULL},
+	{"valloc", {100}, NULL},
+	{"pvalloc", {100}, NULL},
+	{"free", {0}, (const void *const *)&block},
+	{"free_sized", {0, 300}, (const void *const *)&block},
+	{"free_aligned_sized", {0, 16, 300}, (const void *const *)&block},
+	{"cfree", {0}, (const void *const *)&block},
+	{"mmap", {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}, NULL},
+	{"mmap64", {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}, NULL},
+	{"munmap", {0, 4096}, (const void *const *)&pages},
+	{"mprotect", {0, 4096, PROT_READ | PROT_WRITE}, (const void *const *)&pages},
+	{"mremap", {0, 8192, 16384, MREMAP_MAYMOVE}, (const void *const *)&pages},
+	{"madvise", {0, 4096, MADV_DONTNEED}, (const void *const *)&pages},
+	{"sbrk", {65536}, NULL},
+	{"brk", {0}, (const void *const *)&page},
+	{"pthread_create", {(long)&thread, 0, (long)nothing, 0}, NULL},
+	{"thrd_create", {(long)&thread, (long)nothing, 0}, NULL},
+	{"dlclose", {0}, (const void *const *)&block},
+};
+
+static void prepare(void)
+{
+	block = malloc(300);
+	pages = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page = (char *)sbrk(0) + 8192;
+	CHECK(block && pages != MAP_FAILED);
+}
+
+static long measure(size_t i)
+{
+	char *top = stack + sizeof stack - 4096, *lowest = stack;
+	long args[6];
+
+	prepare();
+	memcpy(args, calls[i].args, sizeof args);
+	if (calls[i].from)
+		args[0] = (long)*calls[i].from;
+	memset(stack, PAINT, sizeof stack);
+	call_at(top, dlsym(RTLD_DEFAULT, calls[i].name), args);
+	while (*lowest == (char)PAINT)
+		lowest++;
+	return top - lowest;
+}
+
+static int is_known(const char *name)
+{
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+		if (!strcmp(name, calls[i].name))
+			return 1;
+	/* No hook: the Go package's call, at its start. */
+	return !strcmp(name, "cgoheap_bridge_v1");
+}
+
+static void measure_all(int *failed)
+{
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+		for (int round = 0; round < 3; round++) {
+			long bytes = measure(i);
+			if (getenv("HOOKS_VERBOSE"))
+				printf("%-20s %ld\n", calls[i].name, bytes);
+			if (bytes <= MOST)
+				continue;
+			fprintf(stderr, "%s takes %ld bytes of stack\n", calls[i].name, bytes);
+			*failed = 1;
+		}
+}
+
+int main(int argc, char **argv)
+{
+	int failed = 0;
+
+	for (int i = 1; i < argc; i++)
+		if (!is_known(argv[i])) {
+			fprintf(stderr, "%s is not measured\n", argv[i]);
+			failed = 1;
+		}
+	*(int *)dlsym(RTLD_DEFAULT, "depth_is_measured") = 1;
+	measure_all(&failed);
+	CHECK(argc > 20); /* the names came */
+	return failed;
+}
