@@ -54,7 +54,9 @@ SHIM_SRC := \
 	shim/forks.c \
 	shim/glibcheap.c \
 	shim/glibckept.c \
+	shim/cgowatch.c \
 	shim/goarena.c \
+	shim/gocalls.c \
 	shim/goexe.c \
 	shim/goheap.c \
 	shim/golabels.c \
@@ -214,8 +216,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 $(BUILD)/unit/test_cfi: UNIT_WRAP :=
 $(BUILD)/unit/test_cfi: UNIT_LIBS := $(LLVM_LIBUNWIND)
 $(BUILD)/unit/test_cfi: UNIT_CFLAGS := -isystem $(LLVM_INCLUDE)
-# Has Go symbols of its own, and so may not have what needs the shim's.
-$(BUILD)/unit/test_mapcaller: UNIT_WRAP :=
+# They have Go symbols of their own, and so may not have what needs the shim's.
+$(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
 
 # ---- the stress program with the shim in it: its calls of malloc and the like renamed to the hooks, so that a sanitizer's
 # runtime has the names for itself and stands behind the hooks as an allocator would ------------------------------------

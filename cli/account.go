@@ -40,11 +40,12 @@ type account struct {
 	Cgroup       cgroupStats  `json:"cgroup"`
 	ThreadStacks int64        `json:"thread_stacks"`
 	// Of threads that have ended: how many, and their address space.
-	EndedStacks int64        `json:"thread_stacks_ended"`
-	EndedBytes  int64        `json:"thread_stacks_ended_bytes"`
-	MmapTop     []mmapStack  `json:"c_mmap_top"`
-	MappedTop   []mappedPart `json:"mapped_top"`
-	Warnings    []string     `json:"warnings"`
+	EndedStacks int64         `json:"thread_stacks_ended"`
+	EndedBytes  int64         `json:"thread_stacks_ended_bytes"`
+	MmapTop     []mmapStack   `json:"c_mmap_top"`
+	Untracked   untrackedSeen `json:"untracked_candidates"`
+	MappedTop   []mappedPart  `json:"mapped_top"`
+	Warnings    []string      `json:"warnings"`
 }
 
 // ownerPart is what one owner has of the RSS.

@@ -97,6 +97,9 @@ func (e *explanation) details(o ownerPart) []string {
 			lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
 		}
 	}
+	if o.Name == untrackedMmap && known(o.Bytes) >= notableBytes {
+		lines = append(lines, e.account.Untracked.lines(e.callers)...)
+	}
 	add(kernelKinds(o))
 	return lines
 }

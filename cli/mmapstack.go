@@ -157,3 +157,44 @@ func (a *account) mappedLines(owner string, callers *callerRule) []string {
 	}
 	return lines
 }
+
+// untrackedSeen: who was in a cgo call while anonymous memory grew.  What a raw system call
+// maps has no stack, and these are the candidates.
+type untrackedSeen struct {
+	Looks int64       `json:"looks"`
+	Calls []seenCalls `json:"in_cgo_calls"`
+}
+
+type seenCalls struct {
+	Looks  int64    `json:"looks"`
+	Frames []string `json:"frames"` // Go's, innermost first
+}
+
+const (
+	shownCalls = 3
+	// Of the looks, what makes a candidate worth a word.
+	seenShare = 0.20
+)
+
+// lines are those that were seen often, "in cgo calls at 4 of 5 looks while memory grew: main.f".
+func (u *untrackedSeen) lines(callers *callerRule) []string {
+	var lines []string
+	for _, c := range u.Calls[:min(shownCalls, len(u.Calls))] {
+		if float64(c.Looks) < seenShare*float64(u.Looks) {
+			break
+		}
+		stack := mmapStack{Frames: c.Frames}
+		lines = append(lines, fmt.Sprintf("in a cgo call at %d of %s while memory grew: %s", c.Looks,
+			countOf(int(u.Looks), "look", "looks"), stack.line(callers)))
+	}
+	return lines
+}
+
+// mostSeen is the Go function that was in a cgo call most often; "" none was.
+func (u *untrackedSeen) mostSeen(callers *callerRule) string {
+	if len(u.lines(callers)) == 0 {
+		return ""
+	}
+	stack := mmapStack{Frames: u.Calls[0].Frames}
+	return stack.goCaller(callers)
+}

@@ -148,9 +148,14 @@ func untrackedMmapLarge(s *situation) string {
 	if !s.large(untrackedMmap) {
 		return ""
 	}
-	return fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown. Candidates: Go's syscall.Mmap and "+
-		"unix.Mmap (off-heap caches such as fastcache), Rust libraries (rustix, as in wasmtime), and memory mapped before cgoheap was loaded. "+
-		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.", s.of(s.has(untrackedMmap)))
+	text, others := fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(untrackedMmap))), "Candidates"
+	if u := &s.account.Untracked; u.mostSeen(s.callers) != "" {
+		text += fmt.Sprintf(" While memory grew, %s was in a cgo call at %d of %s: the likeliest.", u.mostSeen(s.callers), u.Calls[0].Looks,
+			countOf(int(u.Looks), "look", "looks"))
+		others = "Others"
+	}
+	return text + " " + others + ": Go's syscall.Mmap and unix.Mmap (off-heap caches such as fastcache), Rust libraries (rustix, as in wasmtime), " +
+		"and memory mapped before cgoheap was loaded. `strace -f -k -e trace=mmap` on a canary shows the C side of the callers."
 }
 
 // estimateDisagrees: a sample stands for bytes asked for, the allocator counts what it gave.

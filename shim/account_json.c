@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "account_top.h"
+#include "cgowatch.h"
 #include "control.h"
+#include "gosym.h"
 #include "profile_job.h"
 
 static void known(struct json *j, const char *key, uint64_t value)
@@ -303,6 +305,40 @@ static void write_top(struct json *j, struct scratch *scratch, const struct acco
 	json_close_array(j);
 }
 
+/* ---- who may have mapped what nobody saw --------------------------------- */
+
+#define CANDIDATES_SHOWN 5
+
+static void write_call(struct json *j, const struct cgowatch_candidate *c)
+{
+	struct gosym_frame frames[GOSYM_MAX_INLINE];
+	json_open(j, NULL);
+	json_number(j, "looks", c->looks);
+	json_open_array(j, "frames");
+	for (uint32_t i = 0; i < c->call.count; i++) {
+		size_t n = gosym_frames(c->call.frames[i] - 1, frames, COUNT_OF(frames));
+		for (size_t k = 0; k < n; k++)
+			if (!frames[k].is_wrapper)
+				json_string(j, NULL, frames[k].function);
+	}
+	json_close_array(j);
+	json_close(j);
+}
+
+static void write_candidates(struct json *j)
+{
+	struct cgowatch_candidate list[CGOWATCH_CANDIDATES];
+	uint32_t looks;
+	size_t count = cgowatch_read(list, &looks);
+	json_open(j, "untracked_candidates");
+	json_number(j, "looks", looks);
+	json_open_array(j, "in_cgo_calls");
+	for (size_t i = 0; i < count && i < CANDIDATES_SHOWN; i++)
+		write_call(j, &list[i]);
+	json_close_array(j);
+	json_close(j);
+}
+
 /* ---- the whole ---------------------------------------------------------- */
 
 void account_json_write(struct json *j, const char *key, struct scratch *scratch,
@@ -320,6 +356,7 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 	json_number(j, "thread_stacks_ended", a->ended_stacks_count);
 	json_number(j, "thread_stacks_ended_bytes", a->ended_stacks_bytes);
 	write_top(j, scratch, parts);
+	write_candidates(j);
 	json_bool(j, "partial", a->is_partial);
 	json_open_array(j, "warnings");
 	for (size_t i = 0; i < ACCOUNT_WARNINGS && a->warnings[i]; i++)

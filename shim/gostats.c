@@ -266,26 +266,33 @@ static bool stacks_read(struct stacks *s, uint64_t list, size_t count)
 	return true;
 }
 
-uint64_t gostats_stacks_resident(struct scratch *scratch, const struct claims *heap)
+bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count)
 {
-	struct {
-		uint64_t list, count;
-	} allgs;
-	struct stacks s = {.heap = heap};
+	uint64_t slice[2];
 	look_up(scratch);
 	uint64_t address = variables.address[ALLGS];
-	if (!address || !selfmem_read(address, &allgs, sizeof(allgs)) || allgs.count == 0 ||
-	    allgs.count > MAX_GOROUTINES)
+	if (!address || !selfmem_read(address, slice, sizeof(slice)) || slice[1] == 0 ||
+	    slice[1] > MAX_GOROUTINES)
+		return false;
+	*list = slice[0];
+	*count = slice[1];
+	return true;
+}
+
+uint64_t gostats_stacks_resident(struct scratch *scratch, const struct claims *heap)
+{
+	struct stacks s = {.heap = heap};
+	uint64_t list, count;
+	if (!gostats_allgs(scratch, &list, &count))
 		return UNKNOWN;
 	s.items = scratch_alloc(scratch, STACKS_AT_ONCE * sizeof(*s.items));
 	if (!s.items)
 		return UNKNOWN;
-	for (uint64_t done = 0; done < allgs.count; done += SELFMEM_EACH) {
-		uint64_t left = allgs.count - done;
+	for (uint64_t done = 0; done < count; done += SELFMEM_EACH) {
+		uint64_t left = count - done;
 		if (!work_may_go_on(30000))
 			return UNKNOWN;
-		if (!stacks_read(&s, allgs.list + done * 8,
-				 left < SELFMEM_EACH ? left : SELFMEM_EACH))
+		if (!stacks_read(&s, list + done * 8, left < SELFMEM_EACH ? left : SELFMEM_EACH))
 			return UNKNOWN;
 	}
 	stacks_flush(&s);

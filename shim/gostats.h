@@ -21,6 +21,10 @@
  */
 void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out);
 
+/* The runtime's list of all goroutines: so many pointers to a g from *list on.  False: not known.
+ */
+bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count);
+
 /*
  * Resident bytes of the stacks of all goroutines, dead ones' that are kept for
  * reuse included; only what lies in a claim of heap (ascending).  UNKNOWN as above.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "blackbox.h"
+#include "cgowatch.h"
 #include "bridge.h"
 #include "connection.h"
 #include "control.h"
@@ -284,7 +285,7 @@ static uint64_t tick(void)
 {
 	/* Room is made before it is judged. */
 	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), blackbox_tick(),
-				    retry_tick()};
+				    retry_tick(), cgowatch_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
 		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;

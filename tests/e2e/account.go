@@ -46,6 +46,14 @@ type account struct {
 	Process  map[string]*int64
 	Cgroup   json.RawMessage
 	CMmapTop []json.RawMessage `json:"c_mmap_top"`
+
+	Untracked struct {
+		Looks int64 `json:"looks"`
+		Calls []struct {
+			Looks  int64    `json:"looks"`
+			Frames []string `json:"frames"`
+		} `json:"in_cgo_calls"`
+	} `json:"untracked_candidates"`
 	Warnings []string
 }
 

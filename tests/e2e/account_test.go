@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -142,6 +143,25 @@ func (c accountCase) run(t *testing.T, path string) {
 	wantGrowth(t, before, after, want, c.may...)
 	if c.check != nil {
 		c.check(t, before, after)
+	}
+}
+
+// What C code maps by the system call instruction has no stack; who was in a cgo call while
+// it grew is known all the same.
+func TestAccountRawCalls(t *testing.T) {
+	for _, v := range goVersions() {
+		b := build{v, "plain"}
+		h := start(t, program(t, "go-account", b), hostOptions{})
+		h.tell("rawcalls 40 %d", 8*mib)
+		a := h.account()
+		if got := a.bytes("untracked_mmap"); !within(got, 320*mib, 0.02, mib) {
+			t.Errorf("%v: untracked_mmap is %d", b, got)
+		}
+		u := a.Untracked
+		if len(u.Calls) == 0 || u.Calls[0].Looks*2 < u.Looks || !slices.Contains(u.Calls[0].Frames, "main.rawInstance") {
+			t.Errorf("%v: candidates %+v", b, u)
+		}
+		h.finish()
 	}
 }
 

@@ -90,7 +90,9 @@ static void nothing_known(void)
 	     "\"limit_bytes\":null,\"anon_bytes\":null,\"file_bytes\":null,\"kernel_bytes\":null,"
 	     "\"swap_bytes\":null},\"mappings\":0,\"split_mappings\":0,\"thread_stacks\":0,"
 	     "\"thread_stacks_ended\":0,\"thread_stacks_ended_bytes\":0,"
-	     "\"c_mmap_top\":[],\"mapped_top\":[],\"partial\":false,\"warnings\":[]}\n");
+	     "\"c_mmap_top\":[],\"mapped_top\":[],"
+	     "\"untracked_candidates\":{\"looks\":0,\"in_cgo_calls\":[]},\"partial\":false,"
+	     "\"warnings\":[]}\n");
 }
 CASE(nothing_known)
 
@@ -189,8 +191,8 @@ static void top(void)
 	     "{\"bytes\":30000,");
 	says("{\"bytes\":9000,\"mapped_bytes\":3145728,\"frames\":[\"top\",\"(unknown)\"]}],"
 	     "\"mapped_top\":[{\"owner\":\"file_copies\",\"file\":\"/a file\",\"bytes\":800000,"
-	     "\"mapped_bytes\":1048576,\"frames\":[\"top\",\"(unknown)\"]}],\"partial\":false,"
-	     "\"warnings\"");
+	     "\"mapped_bytes\":1048576,\"frames\":[\"top\",\"(unknown)\"]}],"
+	     "\"untracked_candidates\":");
 	CHECK(!strstr(page, "\"bytes\":6000,"));
 }
 CASE(top)

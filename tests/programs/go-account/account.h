@@ -24,6 +24,7 @@ int ac_stack(int thread, unsigned long *start, unsigned long *end);
 int ac_map(size_t size, size_t touched);
 /* Reserves size bytes and makes `pieces` of them usable, spread evenly; half of each is written. */
 int ac_cage(size_t size, long pieces, size_t piece);
+int ac_raw(size_t bytes);
 /* In 2 MiB pages, if the kernel has them to give. */
 int ac_huge(size_t size);
 /* Written, then given to the kernel to take when it wants it. */

@@ -43,6 +43,9 @@ func cMap(bytes, touched int) { check(C.ac_map(size(bytes), size(touched))) }
 func cSbrk(bytes int) { check(C.ac_sbrk(size(bytes))) }
 
 //go:noinline
+//go:noinline
+func rawInstance(bytes int) { check(C.ac_raw(size(bytes))) }
+
 func cCage(bytes, pieces, piece int) { check(C.ac_cage(size(bytes), C.long(pieces), size(piece))) }
 
 //go:noinline
@@ -136,6 +139,10 @@ func obey(line string) {
 		goFree()
 	case "buckets":
 		buckets(a)
+	case "rawcalls":
+		for i := 0; i < a; i++ {
+			rawInstance(b)
+		}
 	case "raw":
 		rawMap(a)
 	case "alternate":

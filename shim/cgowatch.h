@@ -1,0 +1,33 @@
+/*
+ * Who is in C code while memory grows that no hook sees.
+ *
+ * Code that maps by the system call instruction (Rust's rustix, so wasmtime) tells us
+ * nothing, and its stack cannot be had from another thread without a signal.  But the
+ * goroutine that called it has its Go frames where they can be read (gocalls.h).  So the
+ * server's thread looks at the process's anonymous memory from time to time, and when
+ * that has grown by 4 MiB it notes who is in a cgo call.  The untracked part of the
+ * account then has candidates, with at how many of how many looks each was there.
+ *
+ * While sampling is on.  A look is one small file of /proc; 20 a second in the first
+ * ten seconds and while memory grows, else one a second; noting who is there takes at
+ * most half a percent of a processor.
+ */
+#ifndef CGOHEAP_CGOWATCH_H
+#define CGOHEAP_CGOWATCH_H
+
+#include "gocalls.h"
+
+struct cgowatch_candidate {
+	struct gocall call;
+	uint32_t looks; /* at which it was in its cgo call */
+};
+
+#define CGOWATCH_CANDIDATES 32
+
+/* Server's loop.  Nanoseconds until it wants to be called again. */
+uint64_t cgowatch_tick(void);
+
+/* Server thread: the most often seen first.  How many; *looks: in all. */
+size_t cgowatch_read(struct cgowatch_candidate out[CGOWATCH_CANDIDATES], uint32_t *looks);
+
+#endif
