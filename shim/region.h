@@ -87,7 +87,8 @@ static inline void *region_at(uint64_t offset)
 	return (char *)region + offset;
 }
 
-/* Where the region, the recording stacks and all scratch lie now, in no order: as many as fit; how many those are. */
+/* Where the region, the recording stacks and all scratch lie now, in no order: as many as fit; how
+ * many those are. */
 struct region_range {
 	uint64_t start, end;
 };

@@ -34,7 +34,7 @@ struct sample_thread {
 	uint8_t busy;       /* enum sample_busy: hooks pass through unless 0 */
 	uint8_t registered; /* in the list of threads; 2 = has left it, exiting */
 	uint8_t pins;       /* that it holds: pins.h */
-	uint32_t slot; /* in the list of threads, once registered */
+	uint32_t slot;      /* in the list of threads, once registered */
 };
 
 extern __thread struct sample_thread sample_self

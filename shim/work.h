@@ -10,9 +10,10 @@
  *
  * The loops: account_pass (mappings, and pages of those with several owners),
  * account_claims (/proc/self/maps), account_live (blocks), glibcheap (what nobody
- * claims), glibckept (free chunks), privatealloc (symbols), gostats (goroutines, symbols), profile_job (frames), symbolize and elfsym
- * (names), profile_proto, profile_text and profile_memory (samples).  All others are
- * bounded by our own tables, or by scratch memory, to some 100 ms.
+ * claims), glibckept (free chunks), privatealloc (symbols), gostats (goroutines, symbols),
+ * profile_job (frames), symbolize and elfsym (names), profile_proto, profile_text and
+ * profile_memory (samples).  All others are bounded by our own tables, or by scratch memory, to
+ * some 100 ms.
  *
  * Of the calling thread, which has no budget until it begins one.
  */
