@@ -14,7 +14,7 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-const autopsyHelp = `usage: cgoheap autopsy FILE [flags]
+const autopsyHelp = `usage: cgoheap autopsy FILE|DIRECTORY [flags]
 
 Reads what a process left behind that was killed, by the OOM killer or otherwise:
 the file of its flight recorder (CGOHEAP_BLACKBOX=DIR when it was started).
@@ -22,17 +22,20 @@ It shows what ` + "`cgoheap explain`" + ` would have shown at the end (what the 
 and what is concluded from it), how its figures had come about, and who held C
 memory.
 
+  --binary PATH the program's file, where it is not at its path any more
   -o FILE       also write a profile that go tool pprof reads
   -n, --rows N  rows to show (default 20)
   --caller WHICH  the Go function to name, as for cgoheap top
   --json        the answer for machines
 
-Names come from the binaries on this machine; where one is missing or is not
-the same build any more, it says which.
+Of a directory it reads the newest recording.  Names come from the binaries on
+this machine; where one is missing or is not the same build any more, it says
+which, and that names are missing.
 
 Examples:
   cgoheap autopsy /var/lib/cgoheap/service.4242.cgoheap
   cgoheap autopsy service.4242.cgoheap -o killed.pb.gz
+  cgoheap autopsy /var/lib/cgoheap --binary ./service
 `
 
 // A region and its black box are far smaller; this is against a wrong file.
@@ -40,6 +43,7 @@ const maxBlackboxBytes = 2 << 30
 
 type autopsyOptions struct {
 	output  string
+	binary  string
 	rows    int
 	asJSON  bool
 	callers callerRule
@@ -49,32 +53,43 @@ func autopsy(std stdio, args []string) error {
 	o := &autopsyOptions{}
 	f := newFlags()
 	f.text("-o --output", &o.output)
+	f.text("--binary", &o.binary)
 	f.count("-n --rows", &o.rows, 1, 100000)
 	f.boolean("--json", &o.asJSON)
 	o.callers.addFlag(f)
-	rest, err := f.parseExactly(args, "FILE")
+	rest, err := f.parseExactly(args, "FILE or DIRECTORY")
+	if err != nil {
+		return err
+	}
+	path, err := findRecording(std, rest[0])
 	if err != nil {
 		return err
 	}
 	if o.rows == 0 {
 		o.rows = 20
 	}
-	data, alive, err := readBoxFile(rest[0])
+	data, alive, err := readBoxFile(path)
 	if err != nil {
 		return err
 	}
 	b, err := readBlackbox(data)
 	if err != nil {
-		return fmt.Errorf("%s: %s", quoteShell(rest[0]), err)
+		return fmt.Errorf("%s: %s", quoteShell(path), err)
 	}
-	symbols := newBoxSymbols(b)
+	symbols := newBoxSymbols(b, o.binary)
+	if o.binary != "" {
+		if why := symbols.binaryProblem(); why != "" {
+			return fmt.Errorf("--binary is not what ran: %s", why)
+		}
+	}
 	p := b.profile(symbols)
-	o.callers.know(b.program)
+	o.callers.know(orElse(o.binary, b.program))
+	o.callers.nameless = symbols.nameless()
 	sum, err := summarize(p, &o.callers)
 	if err != nil {
 		return err
 	}
-	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, &o.callers, rest[0], alive)}
+	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, &o.callers, path, alive)}
 	if o.asJSON {
 		err = b.writeJSON(std, found, o.rows)
 	} else {
@@ -84,6 +99,27 @@ func autopsy(std stdio, args []string) error {
 		return err
 	}
 	return writeBoxProfile(std, o.output, p)
+}
+
+// findRecording is the newest one of a directory.
+func findRecording(std stdio, path string) (string, error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return path, nil // what it is instead is said when it is read
+	}
+	names, _ := filepath.Glob(filepath.Join(path, "*.cgoheap"))
+	newest, at := "", time.Time{}
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && (newest == "" || info.ModTime().After(at)) {
+			newest, at = name, info.ModTime()
+		}
+	}
+	if newest == "" {
+		return "", fmt.Errorf("there is no recording (*.cgoheap) in %s: name the directory that CGOHEAP_BLACKBOX named", quoteName(path))
+	}
+	if len(names) > 1 {
+		fmt.Fprintf(std.err, "cgoheap: reading %s, the newest of %d recordings\n", quoteShell(newest), len(names))
+	}
+	return newest, nil
 }
 
 // postmortem is what is shown of a file.
@@ -183,6 +219,9 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	}
 	for _, why := range found.symbols.missing() {
 		fmt.Fprintf(std.err, "cgoheap: no names from %s\n", why)
+	}
+	if found.symbols.binaryProblem() != "" {
+		fmt.Fprintf(std.err, "cgoheap: names are missing: who asked is not known without the program's file; name a copy of it with --binary\n")
 	}
 	for _, why := range b.notes {
 		fmt.Fprintf(std.err, "cgoheap: %s\n", escapeName(why))

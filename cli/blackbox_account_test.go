@@ -163,7 +163,7 @@ func openSmallBox(t *testing.T, change func(d []byte)) (*blackbox, *explanation)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b, b.explanation(newBoxSymbols(b), nil, "/a b.cgoheap", false)
+	return b, b.explanation(newBoxSymbols(b, ""), nil, "/a b.cgoheap", false)
 }
 
 const smallAccountBody = `{"rss_bytes":419430400,"owners":[` +

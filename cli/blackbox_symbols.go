@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -41,10 +42,12 @@ type boxSymbols struct {
 	box   *blackbox
 	files map[string]*boxFile // by path and build ID
 	gos   *boxGo              // nil: no Go tables
+	// The program's file where it is not at its path any more; "" it may be.
+	binary string
 }
 
-func newBoxSymbols(b *blackbox) *boxSymbols {
-	s := &boxSymbols{box: b, files: map[string]*boxFile{}}
+func newBoxSymbols(b *blackbox, binary string) *boxSymbols {
+	s := &boxSymbols{box: b, files: map[string]*boxFile{}, binary: binary}
 	for i := range b.modules {
 		m := &b.modules[i]
 		f := s.file(m)
@@ -92,6 +95,27 @@ func (s *boxSymbols) place(pc uint64) (*boxFile, uint64, *boxModule) {
 	return f, pc - m.loadBias, m
 }
 
+// binaryProblem is why the program's file cannot be read; "" it can.
+func (s *boxSymbols) binaryProblem() string {
+	for i := range s.box.modules {
+		if m := &s.box.modules[i]; m.flags&boxModuleMain != 0 && s.file(m).missing != "" {
+			return s.file(m).missing
+		}
+	}
+	return ""
+}
+
+// nameless are the base names of those files.
+func (s *boxSymbols) nameless() (names []string) {
+	for i := range s.box.modules {
+		m := &s.box.modules[i]
+		if s.file(m).missing != "" {
+			names = append(names, filepath.Base(m.path))
+		}
+	}
+	return names
+}
+
 // missing lists the files without which there are addresses only.
 func (s *boxSymbols) missing() (list []string) {
 	for _, f := range s.files {
@@ -110,29 +134,33 @@ func (s *boxSymbols) file(m *boxModule) *boxFile {
 		f = &boxFile{}
 		s.files[key] = f
 		if strings.HasPrefix(m.path, "/") && m.flags&boxModuleShim == 0 {
-			if err := f.open(m); err != nil {
-				f.missing = fmt.Sprintf("%s: %s", escapeName(m.path), err)
+			path := m.path
+			if m.flags&boxModuleMain != 0 && s.binary != "" {
+				path = s.binary
+			}
+			if err := f.open(m, path); err != nil {
+				f.missing = fmt.Sprintf("%s: %s", escapeName(path), err)
 			}
 		}
 	}
 	return f
 }
 
-func (f *boxFile) open(m *boxModule) (err error) {
+func (f *boxFile) open(m *boxModule, path string) (err error) {
 	// debug/elf is meant for good files; one that makes it panic is no file for us.
 	defer func() {
 		if recover() != nil {
 			f.elf, f.symbols, err = nil, nil, errors.New("not a good ELF file")
 		}
 	}()
-	info, err := os.Stat(m.path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return errors.New("not there")
 	}
 	if !info.Mode().IsRegular() {
 		return errors.New("not a file")
 	}
-	e, err := elf.Open(m.path)
+	e, err := elf.Open(path)
 	if err != nil {
 		return errors.New("not an ELF file that can be read")
 	}

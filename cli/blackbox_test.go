@@ -297,7 +297,7 @@ func TestBlackboxIsRead(t *testing.T) {
 	if last := b.last(); last.RSS != 4<<20 || b.moments[0].RSS != 1<<20 {
 		t.Errorf("moments are out of order: %+v", b.moments)
 	}
-	symbols := newBoxSymbols(b)
+	symbols := newBoxSymbols(b, "")
 	if m := symbols.missing(); len(m) != 1 || m[0] != "/nowhere/gone: not there" {
 		t.Errorf("missing: %q", m)
 	}
@@ -415,7 +415,7 @@ func TestBlackboxDamage(t *testing.T) {
 }
 
 func examineBox(t *testing.T, b *blackbox) {
-	symbols := newBoxSymbols(b)
+	symbols := newBoxSymbols(b, "")
 	p := b.profile(symbols)
 	if err := p.CheckValid(); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ type callerRule struct {
 	pattern   *regexp.Regexp // the innermost function that matches, where one does
 	module    string         // path of the main module, "" not known
 	libraries []string       // paths of the modules it was built with
+	nameless  []string       // base names of files of which nothing could be read
 }
 
 // addFlag adds --caller, which sets how the rule decides.
@@ -130,7 +131,25 @@ func (r *callerRule) goCaller(frames []frame) string {
 	if slices.ContainsFunc(frames, func(f frame) bool { return f.isGo && isRuntime(f.name) && !isCrossing(f.name) }) {
 		return goRuntime
 	}
+	if file := r.withoutNames(frames); file != "" {
+		return "(no names: " + file + " is missing)"
+	}
 	return "(C thread) " + threadRoot(frames)
+}
+
+// withoutNames is the file whose code is in the stack and of which nothing could be read: who asked may be in it.
+func (r *callerRule) withoutNames(frames []frame) string {
+	if r == nil {
+		return ""
+	}
+	for _, f := range frames {
+		for _, file := range r.nameless {
+			if strings.HasPrefix(f.name, file+"+0x") {
+				return file
+			}
+		}
+	}
+	return ""
 }
 
 // classify answers who asked and who called the allocator.

@@ -116,7 +116,7 @@ func FuzzDebugFile(f *testing.F) {
 		}
 		m := &boxModule{path: path, buildID: currentBuildID(path)}
 		file := &boxFile{}
-		if file.open(m) != nil {
+		if file.open(m, path) != nil {
 			return
 		}
 		defer file.elf.Close()
