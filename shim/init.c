@@ -113,10 +113,14 @@ static const char *start(void)
 /* Early among constructors: what others allocate in theirs is the program's too. */
 __attribute__((constructor(101))) static void init(void)
 {
+	static bool begun;
 	int error = errno;
-	uint8_t before = sample_enter_as(BUSY_OWN);
+	uint8_t before;
 	const char *reason;
 
+	if (__atomic_exchange_n(&begun, true, __ATOMIC_RELAXED))
+		return;
+	before = sample_enter_as(BUSY_OWN);
 	real_resolve();
 	reason = why_not();
 	if (!reason)
@@ -157,6 +161,9 @@ static __attribute__((noinline)) void start_late(void)
 static void look_here(void *caller, const struct regs *host)
 {
 	(void)host;
+	/* A library's constructor may come before ours. */
+	if (LOAD(&shim_state) == SHIM_LOADING)
+		init();
 	if (!gomodules_look((uint64_t)caller))
 		return;
 	unwind_c_forget();

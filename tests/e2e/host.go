@@ -235,6 +235,9 @@ func (h *host) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+// dialOnce does not wait for a socket.
+func (h *host) dialOnce() (net.Conn, error) { return net.Dial("unix", h.socket) }
+
 func (h *host) request(method, path string) (int, http.Header, []byte) {
 	h.t.Helper()
 	request, err := http.NewRequest(method, "http://cgoheap"+path, nil)

@@ -31,6 +31,9 @@ var buildFlags = map[string][]string{
 	"plain":    nil,
 	"pie":      {"-buildmode=pie"},
 	"stripped": {"-ldflags=-s -w"},
+	// Without cgo, for programs that call C all the same.
+	"nocgo":          nil,
+	"nocgo-stripped": {"-ldflags=-s -w"},
 }
 
 // goVersions is each Go release whose runtime differs in what matters here.
@@ -127,7 +130,11 @@ func buildPackage(t testing.TB, dir string, inputs []string, b build, pkg string
 			return out, nil
 		}
 		args := append([]string{"build", "-o", out + ".new"}, buildFlags[b.mode]...)
-		text, err := goCommand(b.goVersion, dir, append(append(args, flags...), pkg)...).CombinedOutput()
+		command := goCommand(b.goVersion, dir, append(append(args, flags...), pkg)...)
+		if strings.HasPrefix(b.mode, "nocgo") {
+			command.Env = append(command.Env, "CGO_ENABLED=0")
+		}
+		text, err := command.CombinedOutput()
 		if err != nil {
 			return "", fmt.Errorf("building %s with %v: %v\n%s", dir, b, err, text)
 		}

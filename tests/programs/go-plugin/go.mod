@@ -1,0 +1,3 @@
+module cgoheap/tests/plugin
+
+go 1.21

@@ -1,0 +1,3 @@
+module cgoheap/tests/shared
+
+go 1.21
