@@ -101,7 +101,7 @@ static uint32_t slab_of(uint32_t id)
 
 static uint32_t cells_of_slab(uint32_t units)
 {
-	return MOST_UNITS / units;
+	return units ? MOST_UNITS / units : 0;
 }
 
 static uint64_t slabs_left(void)
@@ -166,11 +166,13 @@ uint32_t cells_take(enum cell_kind kind, size_t bytes, enum cells_need need)
 
 	if (bytes == 0 || bytes > CELLS_MOST_BYTES)
 		return 0;
-	while (!(id = list_pop(&free_cells[kind][units])))
-		if (!slab_cut(kind, units, need)) {
+	do {
+		id = list_pop(&free_cells[kind][units]);
+		if (!id && !slab_cut(kind, units, need)) {
 			ADD(&refused, 1);
 			return 0;
 		}
+	} while (!id || !cells_is(id, kind, bytes)); /* no cell: a host's wild write */
 	STORE((uint64_t *)cell_link(id), 0);
 	memset((char *)cell_link(id) + 8, 0, units * CELLS_UNIT - 8);
 	ADD(&used_bytes, units * CELLS_UNIT);
@@ -218,12 +220,20 @@ static uint32_t next_of(uint32_t id)
 	return next && is_handed_out(arena_offset(next)) ? next : 0;
 }
 
+static uint64_t most_cells(void)
+{
+	return region_layout.arena.bytes / CELLS_UNIT;
+}
+
 /* How many free cells each slab has of a list that was taken. */
 static void count_free(uint32_t first)
 {
-	for (uint32_t id = first; id; id = next_of(id))
+	uint64_t left = most_cells();
+
+	for (uint32_t id = first; id && left; id = next_of(id), left--)
 		slab_at(slab_of(id))->free = 0;
-	for (uint32_t id = first; id; id = next_of(id))
+	left = most_cells();
+	for (uint32_t id = first; id && left; id = next_of(id), left--)
 		slab_at(slab_of(id))->free++;
 }
 
@@ -231,10 +241,11 @@ static void count_free(uint32_t first)
 static void gather(uint64_t *list)
 {
 	uint32_t first = list_take_all(list), next;
+	uint64_t left = most_cells();
 	uint32_t kept = 0, last_kept = 0, empty = 0, last_empty = 0, emptied = 0;
 
 	count_free(first);
-	for (uint32_t id = first; id; id = next) {
+	for (uint32_t id = first; id && left; id = next, left--) {
 		struct slab *slab = slab_at(slab_of(id));
 		next = next_of(id);
 		if (slab->free == cells_of_slab(slab->units)) {

@@ -263,10 +263,12 @@ static void each_listed(void (*visit)(uint32_t *link, uint32_t id))
 {
 	for (uint32_t b = 0; b < BUCKETS; b++) {
 		uint32_t *link = &buckets[b], id;
-		for (int left = MAX_CHAIN; left && (id = LOAD_ACQ(link)) && set_at(id); left--) {
+		struct labelset *s;
+		for (int left = MAX_CHAIN; left && (id = LOAD_ACQ(link)) && (s = set_at(id));
+		     left--) {
 			visit(link, id);
 			if (LOAD(link) == id)
-				link = &set_at(id)->next;
+				link = &s->next;
 		}
 	}
 }

@@ -94,7 +94,7 @@ func TestCPUBudget(t *testing.T) {
 func TestMemoryBudget(t *testing.T) {
 	const configured, size, batch = 64, 256, 2_000
 	h := start(t, program(t, "go-driven", oneBuild()),
-		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_MEMORY=4MiB", "CGOHEAP_MAX_CPU=100"}})
+		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_MEMORY=5MiB", "CGOHEAP_MAX_CPU=100"}})
 	held, coarsest := 0, int64(configured)
 	for deadline := time.Now().Add(patience); coarsest < 16*configured; {
 		h.tell("alloc A %d %d", batch, size)

@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "hooks.h"
 
@@ -15,6 +16,16 @@
 static uint64_t *region;
 static size_t words;
 static void *blocks[BLOCKS];
+
+/* 0 where there is a guard: those of recording stacks are no mappings of their own. */
+static uint64_t word_at(unsigned long page)
+{
+	uint64_t word = 0;
+	struct iovec to = {&word, sizeof word}, from = {(void *)page, sizeof word};
+
+	process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+	return word;
+}
 
 /* As /proc/self/maps has it, read without the heap. */
 static void find_region(void)
@@ -29,7 +40,7 @@ static void find_region(void)
 		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && strstr(line, " rw-p ") &&
 		    strstr(line, " 00:00 0") && !strchr(line, '['))
 			for (unsigned long page = start; page < end && !region; page += 4096)
-				if (*(uint64_t *)page == MAGIC)
+				if (word_at(page) == MAGIC)
 					region = (uint64_t *)page;
 	fclose(f);
 	CHECK(region);
