@@ -297,7 +297,7 @@ install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
 	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
 	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
-	install -m 644 README.md LICENSE CHANGELOG.md $(wildcard docs/*.md) $(DOC_DIR)
+	install -m 644 README.md LICENSE CHANGELOG.md $(wildcard docs/*.md docs/*.yml) $(DOC_DIR)
 	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; done
 
 # The library may be in use: what has it mapped keeps it.
