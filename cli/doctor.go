@@ -146,6 +146,10 @@ func examineProcess(p *process, library string) (*report, error) {
 	if len(f.instrumented()) > 0 {
 		r.Checks = append(r.Checks, checkInstrumented(f, env["ASAN_OPTIONS"]))
 	}
+	// Before the library is asked: what it will not do for the filter's sake.
+	if c := checkSeccomp(seccompMode(p.pid)); c != nil {
+		r.Checks = append(r.Checks, *c)
+	}
 	r.Checks = append(r.Checks, checkShim(newClient(p))...)
 	r.judge(fmt.Sprintf("see who holds C memory with cgoheap top %d", p.pid))
 	return r, nil

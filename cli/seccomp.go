@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// seccompMode is the strictest of a process's threads: "0" none, "1" strict, "2" a
+// filter, as /proc has it; "" where it cannot be read.
+func seccompMode(pid int) string {
+	files, _ := filepath.Glob(procPath(pid, "task/*/status"))
+	mode := ""
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		if of := seccompModeIn(string(text)); of > mode {
+			mode = of
+		}
+	}
+	return mode
+}
+
+func seccompModeIn(status string) string {
+	for _, line := range strings.Split(status, "\n") {
+		if value, found := strings.CutPrefix(line, "Seccomp:"); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// checkSeccomp says what a process under that mode goes without; nil: nothing.
+func checkSeccomp(mode string) *check {
+	var c check
+	switch mode {
+	case "0":
+		return nil
+	case "1", "2":
+		c = warn("seccomp", "a filter that forbids more than systemd's @system-service or a container runtime's default "+
+			"has to allow what docs/safety.md lists",
+			"a filter judges system calls here: cgoheap makes only those that the usual filters allow. "+
+				"Not available here: seccomp: mincore, so that the account says unknown where "+
+				"/proc/self/pagemap cannot be read, and process_vm_readv, for which /proc/self/mem stands in")
+	default:
+		c = warn("seccomp", "", "whether a filter judges system calls cannot be read: cgoheap behaves as if one did")
+	}
+	return &c
+}

@@ -1,0 +1,3 @@
+module seccomp
+
+go 1.21

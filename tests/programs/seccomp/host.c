@@ -1,0 +1,96 @@
+/*
+ * A program that does all that hooks see, locks itself in where it is told to, and
+ * ends with 7 when its standard input does.
+ *
+ *	host                         as it is
+ *	host LIST ACTION all|one     enters the filter once it runs: all threads, or its first
+ *	host strict                  seccomp's mode 1: read, write, exit
+ *
+ * Locked in to one thread, or strictly, it only allocates.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "sandbox.h"
+
+static char *kept[1000];
+
+static void allocate(int times)
+{
+	for (int i = 0; i < times; i++) {
+		char **slot = &kept[i % 1000];
+		free(*slot);
+		*slot = malloc(100 + (size_t)i % 4000);
+		memset(*slot, 1, 100);
+		*slot = realloc(*slot, 200);
+		free(calloc(3, 50));
+		free(memalign(64, 100));
+	}
+}
+
+static void *thread(void *unused)
+{
+	for (int i = 0; i < 3000; i++)
+		free(malloc(1000));
+	return unused;
+}
+
+static void map(void)
+{
+	size_t n = 1 << 20;
+	char *p = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(p, n, PROT_READ | PROT_WRITE);
+	memset(p, 1, n);
+	madvise(p, n, MADV_DONTNEED);
+	p = mremap(p, n, 2 * n, MREMAP_MAYMOVE);
+	munmap(p, 2 * n);
+}
+
+static void work(void)
+{
+	pthread_t t[4];
+	allocate(5000);
+	map();
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, thread, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		allocate(1000);
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+}
+
+static void say(const char *word)
+{
+	if (write(1, word, strlen(word)) < 0)
+		_exit(8);
+}
+
+int main(int argc, char **argv)
+{
+	static struct sandbox s;
+	int is_locked = argc == 2 || (argc == 4 && strcmp(argv[3], "one") == 0), result = 0;
+	char c;
+	if (argc == 4 && sandbox_read(&s, argv[1], argv[2]) != 0)
+		return 2;
+	work();
+	if (argc == 4)
+		result = sandbox_enter(&s, is_locked ? 0 : SECCOMP_FILTER_FLAG_TSYNC);
+	else if (argc == 2)
+		result = prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
+	if (result != 0)
+		return 3;
+	say("ready\n");
+	while (read(0, &c, 1) == 1)
+		if (is_locked)
+			allocate(3000);
+		else
+			work();
+	say("done\n");
+	syscall(argc == 2 ? SYS_exit : SYS_exit_group, 7);
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Services under seccomp filters that kill, or answer EPERM: entered before exec, as systemd and container runtimes do it, or
+# later by the program itself, for all its threads or for one. Every route and every verb of the command is asked, the
+# recorder is on, sampling of every allocation and dormant; the service answers, works on, and ends in its own way (7).
+set -u
+cd "$(dirname "$0")/../../.." || exit 1
+HERE=$PWD/tests/programs/seccomp
+SHIM=${SECCOMP_SHIM:-$PWD/build/libcgoheap.so}
+OUT=$PWD/build/seccomp
+FILTERS=$OUT/filters
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+mkdir -p "$FILTERS"
+
+ROUTES='/debug/pprof/ /debug/pprof/cgoheap /debug/pprof/cgoheap?debug=1 
+	/debug/pprof/cgoheap?older=1ms /debug/pprof/cgoheap?symbols=none /debug/pprof/memory
+	/debug/pprof/allheap /v1/status /v1/account /metrics'
+
+build() {
+	# Names to numbers, of those that this processor has.
+	for list in "$HERE"/filters/*; do
+		sed 's/ /\n/g' "$list" | sed '/./!d; s/^/__NR_/; /=/!s/$/=0/' | "${CC:-cc}" -E -P -include sys/syscall.h - |
+			sed -n 's/^\([0-9]*\) *= *\([0-9]*\)$/\1=\2/p' >"$FILTERS/${list##*/}"
+	done
+	local program list
+	for program in sandbox host; do
+		"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$OUT/$program" "$HERE/$program.c" -lpthread || return 1
+	done
+	(cd tests/programs/go-seccomp && CGO_ENABLED=1 go build -o "$OUT/go" .)
+}
+
+# ask PID SOCKET: every route, every verb; a line of what did not answer.
+ask() {
+	local route status
+	for route in $ROUTES $GROWTH; do
+		status=$(curl -s -m 20 -o "$DIR/body" -w '%{http_code}' --unix-socket "$2" "http://x$route")
+		case $status in
+		200 | 404 | 501) ;;
+		*) echo "GET $route: $status $(head -c 200 "$DIR/body" | tr -d '\0')" ;;
+		esac
+	done
+	for route in '/v1/sampling?state=off' '/v1/sampling?state=on&sample_bytes=1' /v1/trim; do
+		status=$(curl -s -m 20 -o "$DIR/body" -w '%{http_code}' -X POST --unix-socket "$2" "http://x$route")
+		[ "$status" = 200 ] || echo "POST $route: $status $(head -c 200 "$DIR/body")"
+	done
+	CGOHEAP_SOCKET=$2 build/cgoheap list >"$DIR/verb" 2>&1 || echo "list: $(cat "$DIR/verb")"
+	for verb in doctor explain 'top --once' "profile -o $DIR/profile" 'sampling off' 'sampling on' trim; do
+		# shellcheck disable=SC2086
+		set -- "$1" "$2" $verb
+		build/cgoheap "$3" "$1" "${@:4}" >"$DIR/verb" 2>&1 || echo "$verb: $(cat "$DIR/verb")"
+		[ "$verb" != doctor ] || grep -q "seccomp  *$SAYS" "$DIR/verb" || echo "doctor does not say '$SAYS': $(cat "$DIR/verb")"
+	done
+}
+
+# service NAME SECCOMP COMMAND...: it is asked, and goes on. SECCOMP: what the status is to say.
+service() {
+	local name=$1 seccomp=$2 socket=$DIR/s status i
+	shift 2
+	rm -rf "$DIR/in" "$DIR/s" "$DIR/box" "$DIR/failed"
+	mkfifo "$DIR/in"
+	exec 9<>"$DIR/in" # neither end waits for the other
+	mkdir "$DIR/box"
+	env CGOHEAP_ANY=1 CGOHEAP_SOCKET="$socket" CGOHEAP_BLACKBOX="$DIR/box" CGOHEAP_START="$START" CGOHEAP_SAMPLE_BYTES="$BYTES" "$@" \
+		<"$DIR/in" >"$DIR/out" 2>"$DIR/err" 9>&- &
+	local pid=$!
+	for ((i = 0; i < 300; i++)); do
+		grep -q ready "$DIR/out" && break
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.05
+	done
+	ask $pid "$socket" >"$DIR/failed"
+	curl -s -m 20 --unix-socket "$socket" http://x/v1/status | grep -q "\"seccomp\":\"$seccomp\"" ||
+		echo "the status does not say seccomp $seccomp" >>"$DIR/failed"
+	{ printf xxx >&9; } 2>/dev/null
+	exec 9>&-
+	wait $pid 2>/dev/null
+	status=$?
+	if [ $status = 7 ] && [ ! -s "$DIR/failed" ] && grep -q "done" "$DIR/out" && ! grep -q . "$DIR/err"; then
+		echo "ok seccomp/$name"
+	else
+		echo "not ok seccomp/$name: exit status $status (159 is a filter that killed), want 7"
+		head -n 20 "$DIR/failed" "$DIR/out" "$DIR/err" 2>/dev/null | sed 's/^/    /'
+	fi
+}
+
+if ! build >&2; then
+	echo "not ok seccomp/build"
+	exit 1
+fi
+SAYS='.*filter'
+# The first is asked long enough for the recorder to take its account meanwhile.
+GROWTH='/debug/pprof/cgoheap?seconds=6'
+# Every allocation sampled; then dormant, which a verb turns on.
+for list in system-service-252 system-service-256 docker containerd; do
+	START=sampling BYTES=1
+	service "go/$list" filter "$OUT/sandbox" "$FILTERS/$list" kill "$SHIM" "$OUT/go"
+	GROWTH=
+	service "c/$list" filter "$OUT/sandbox" "$FILTERS/$list" kill "$SHIM" "$OUT/host"
+	service "c/$list/entered_by_all" filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/$list" kill all
+done
+START=dormant BYTES=524288
+service go/dormant filter "$OUT/sandbox" "$FILTERS/system-service-252" kill "$SHIM" "$OUT/go"
+service go/entered_by_all filter env LD_PRELOAD="$SHIM" "$OUT/go" "$FILTERS/system-service-252" kill all
+START=sampling
+service go/errno filter "$OUT/sandbox" "$FILTERS/system-service-252" errno "$SHIM" "$OUT/go"
+service c/errno filter "$OUT/sandbox" "$FILTERS/system-service-252" errno "$SHIM" "$OUT/host"
+# A worker that keeps what malloc needs; our thread is not in it.
+for BYTES in 1 524288; do
+	service "c/locked_in/$BYTES" filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
+done
+START=dormant
+service c/locked_in/dormant filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
