@@ -128,6 +128,7 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 		account: e.account, grown: e.grown, pid: e.process.pid, env: env,
 		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.droppedSamples(),
 		missed: e.status.Dropped[missedFree], off: time.Duration(e.status.OffNS),
+		purego: e.process.usesPurego(),
 	})
 	return e, nil
 }

@@ -271,6 +271,12 @@ func (f *facts) usesPurego() bool {
 	return false
 }
 
+// usesPurego reads no more of the program's file than its build info.
+func (p *process) usesPurego() bool {
+	info, err := buildinfo.ReadFile(procPath(p.pid, "exe"))
+	return err == nil && (&facts{goInfo: info}).usesPurego()
+}
+
 const puregoModule = "github.com/ebitengine/purego"
 
 // instrumented names -race, -asan, -msan among the build's settings.

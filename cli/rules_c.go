@@ -193,6 +193,9 @@ func (s *situation) unsampled() []string {
 	if s.dropped > 0 {
 		reasons = append(reasons, countOf(int(s.dropped), "sample was dropped", "samples were dropped"))
 	}
+	if s.purego {
+		reasons = append(reasons, "the program calls C by "+puregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
+	}
 	return reasons
 }
 
@@ -201,7 +204,11 @@ func (s *situation) unfreed() []string {
 	if s.missed == 0 {
 		return nil
 	}
-	return []string{"at least " + countOf(int(s.missed), "free was missed", "frees were missed")}
+	reasons := []string{"at least " + countOf(int(s.missed), "free was missed", "frees were missed")}
+	if s.purego {
+		reasons = append(reasons, "the program calls C by "+puregoModule+", and a free that it looks up in libc's own handle passes no hook")
+	}
+	return reasons
 }
 
 func (s *situation) threads() int64 {

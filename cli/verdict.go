@@ -145,6 +145,7 @@ type situation struct {
 	file     string            // the flight recorder's
 	dropped  uint64            // samples
 	missed   uint64            // frees
+	purego   bool              // the program calls C by functions that it looks up
 	off      time.Duration     // sampling was
 	callers  *callerRule
 	dominant string          // the owner that dominates, "" none

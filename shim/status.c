@@ -117,6 +117,10 @@ static void write_samples(struct json *j)
 	json_number(j, "stale", LOAD(&track_drops.stale));
 	json_number(j, "labels", labelsets_counters().dropped);
 	json_close(j);
+	json_open(j, "missed_frees"); /* noticed when their addresses were used again */
+	json_number(j, "count", LOAD(&track_drops.stale));
+	json_number(j, "bytes", LOAD(&track_missed_bytes));
+	json_close(j);
 }
 
 static void write_labels(struct json *j)

@@ -29,6 +29,7 @@
 
 struct track_drops track_drops;
 uint64_t track_samples;
+uint64_t track_missed_bytes;
 uint64_t track_ends[CAPTURE_END_COUNT];
 
 int shim_state = SHIM_LOADING;
@@ -67,6 +68,8 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 	if (put > 0) {
 		forget(&stale);
 		ADD(&track_drops.stale, 1);
+		ADD(&track_missed_bytes,
+		    sample_weight(stale.size, stale.interval).bytes_fx >> WEIGHT_BYTE_BITS);
 	}
 }
 

@@ -35,6 +35,7 @@ struct track_drops {
 	uint64_t stale;       /* a free was missed; its record was replaced */
 };
 extern struct track_drops track_drops;
+extern uint64_t track_missed_bytes;                  /* that stale records stood for */
 extern uint64_t track_samples;                       /* blocks recorded */
 extern uint64_t track_ends[/* CAPTURE_END_COUNT */]; /* stacks by how they ended */
 
