@@ -45,19 +45,24 @@ func cMmapLarge(s *situation) string {
 			formatBytes(top[0].Bytes), top[0].by(s.callers))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
-	if said := s.account.privateLines(); len(said) > 0 {
-		return text + ". By their own statistics, " + strings.Join(said, "; ") + "."
+	remedy, said := poolRemedy(s.account.mmapStacks()), s.account.privateLines()
+	if remedy == "" && len(said) == 0 {
+		return text + "; the library's own statistics say what of it is in use."
 	}
-	if remedy := poolRemedy(s.account.mmapStacks()); remedy != "" {
-		return text + "; " + remedy + "."
+	if remedy != "" {
+		text += "; " + remedy
 	}
-	return text + "; the library's own statistics say what of it is in use."
+	if len(said) > 0 {
+		text += ". By their own statistics, " + strings.Join(said, "; ")
+	}
+	return text + "."
 }
 
 // pools are private allocators, by how their functions' names begin, that can be told to
 // use malloc, so that each block has its own stack.
 var pools = []struct{ prefix, remedy string }{
 	{"_PyObject_", "with PYTHONMALLOC=malloc each of Python's blocks has its own stack"},
+	{"je_arrow_", "with ARROW_DEFAULT_MEMORY_POOL=system each of Arrow's blocks has its own stack"},
 	{"_PyMem_", "with PYTHONMALLOC=malloc each of Python's blocks has its own stack"},
 }
 

@@ -137,7 +137,8 @@ func (s *situation) whereToLook(owner string) string {
 // notALeak is said of free memory, where nothing else may be one: else a reader takes it
 // for more than that memory.
 func (s *situation) notALeak() string {
-	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(cLive) || s.large(cMmap) || s.large(untrackedMmap) {
+	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(cLive) || s.large(cMmap) || s.large(cBrk) || s.large(untrackedMmap) ||
+		s.account.Allocator.InUse == nil { // what is kept is then by the samples, which may have begun late
 		return ""
 	}
 	return "Not a leak."

@@ -213,6 +213,19 @@ static void give_to_unknown(struct account_job *job, struct pool *p)
 			 "its own figures: it is in untracked_mmap");
 }
 
+/* A library answers malloc that says nothing of itself: what it has is where its mappings are,
+ * and of glibc's own leavings in [heap] nothing is known, either. */
+static void give_to_mmap(struct account_job *job)
+{
+	static const enum account_owner owners[] = {OWNER_C_LIVE, OWNER_C_RETAINED};
+	for (size_t i = 0; i < COUNT_OF(owners); i++) {
+		struct account_bytes *from = &job->out->owners[owners[i]];
+		job->out->owners[OWNER_C_MMAP].resident += from->resident;
+		job->out->owners[OWNER_C_MMAP].exact &= from->resident == 0;
+		*from = (struct account_bytes){.mapped = UNKNOWN};
+	}
+}
+
 /* Moves what is in use of the pools to c_live, where big blocks are already. */
 static void split_allocator(struct account_job *job)
 {
@@ -225,11 +238,13 @@ static void split_allocator(struct account_job *job)
 		live->known = pool->known = false;
 		return;
 	}
+	if (job->allocator_result == ALLOCATOR_SILENT) {
+		give_to_mmap(job);
+		return;
+	}
 	give_to_unknown(job, &p);
 	moved = p.resident;
-	if (job->allocator_result == ALLOCATOR_SILENT) {
-		pool->known = live->exact = false;
-	} else if (p.in_use == UNKNOWN) {
+	if (p.in_use == UNKNOWN) {
 		pool->known = live->exact = false;
 		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "
 				 "has all of it");

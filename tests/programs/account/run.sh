@@ -12,7 +12,8 @@ compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	rm -f "$DIR/file" # the last case's
 	newer "$bin" "$src" "$HERE/account.h" tests/programs/hooks/hooks.h && return
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread || return
+	[ "$1" != engine ] || "$CC" -std=gnu11 -Wall -Wextra -O1 -g -fno-builtin -fPIC -shared -o "$OUT/libengine.so" "$HERE/engine_lib.c"
 }
 
 for kind in untouched live retained half_retained arenas big mapped zeros cage file private_file private_memfd \
@@ -35,6 +36,7 @@ run kept_below_arena_max kept "" MALLOC_ARENA_MAX=2 -- below
 run one_arena kinds "" MALLOC_ARENA_MAX=1 -- arenas
 run stuck stuck ""
 run private private ""
+run engine engine " $OUT/libengine.so"
 run many_mappings many ""
 run sparse sparse ""
 run little_memory many "" CGOHEAP_MAX_MEMORY=4MiB
