@@ -89,6 +89,7 @@ func autopsy(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	sum.dropStacks()
 	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, &o.callers, path, alive)}
 	if o.asJSON {
 		err = b.writeJSON(std, found, o.rows)

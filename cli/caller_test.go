@@ -137,14 +137,15 @@ func TestMappingsAreResidentBytes(t *testing.T) {
 	if s.bytes != 100 || s.mapped[originMmap] != (total{350, 350}) || s.mappedLine() != "mapped past malloc 350 B, resident or not; thread stacks 80 B, resident or not" {
 		t.Errorf("%+v %s", s, s.mappedLine())
 	}
-	resident, err := residentBy(m.p, nil)
+	found, err := residentBy(m.p, nil)
 	check0(err)
-	s.setResident(resident)
-	if s.bytes != 100 || s.mapped[originMmap] != (total{30, 350}) || s.mapped[originStack] != (total{20, 80}) ||
-		s.mappedLine() != "mapped past malloc 30 B resident of 350 B; thread stacks 20 B resident of 80 B" {
+	found[rowKey{originMmap, "main.d", "ring"}] = resident{bytes: 5, stack: []string{"mmap", "ring"}} // in no heap profile
+	s.setResident(found)
+	if s.bytes != 100 || s.mapped[originMmap] != (total{35, 355}) || s.mapped[originStack] != (total{20, 80}) ||
+		s.mappedLine() != "mapped past malloc 35 B resident of 355 B; thread stacks 20 B resident of 80 B" {
 		t.Errorf("%+v %s", s, s.mappedLine())
 	}
-	for i, want := range []struct{ what, amount string }{{"in use by", "~100 B"}, {"mapped by", "30 B"}, {"stacks by", "20 B"}, {"mapped by", "0 B"}} {
+	for i, want := range []struct{ what, amount string }{{"in use by", "~100 B"}, {"mapped by", "30 B"}, {"stacks by", "20 B"}, {"mapped by", "5 B"}, {"mapped by", "0 B"}} {
 		if r := &s.rows[i]; r.what() != want.what || r.amount(true) != want.amount {
 			t.Errorf("%+v: %s %s, want %+v", r, r.what(), r.amount(true), want)
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"unicode/utf8"
 
@@ -165,34 +167,65 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	return b.Bytes()
 }
 
+// Columns that a narrow screen goes without, the first one first, and the width that the
+// names are to have.
+var (
+	spareColumns = []string{"OBJECTS", "GROWTH", "C LEAF"}
+	namesWidth   = 34
+)
+
+// fitColumns leaves out columns where the names would have no room.
+func fitColumns(cells [][]string, width int) (fewer [][]string, right []bool) {
+	right = slices.Clone(topRight)
+	for _, name := range spareColumns {
+		at := slices.Index(cells[0], name)
+		if figuresWidth(cells, right)+namesWidth <= width {
+			break
+		}
+		right = slices.Delete(right, at, at+1)
+		for i, row := range cells {
+			cells[i] = slices.Delete(slices.Clone(row), at, at+1)
+		}
+	}
+	return cells, right
+}
+
+// figuresWidth is that of the columns before the Go caller.
+func figuresWidth(cells [][]string, right []bool) int {
+	width := 0
+	for i := range right[:slices.Index(cells[0], "GO CALLER")] {
+		width += columnWidth(cells, i) + 2
+	}
+	return width
+}
+
 // fitTable makes the rows fit the width: figures stay whole, then the Go
 // caller loses its import path, then both names their rarer end.
 func fitTable(cells [][]string, width int) []string {
-	const caller, leaf = 4, 5
-	var fixed int
-	for i := range topRight[:caller] {
-		fixed += columnWidth(cells, i) + 2
+	cells, right := fitColumns(cells, width)
+	caller := slices.Index(cells[0], "GO CALLER")
+	leaf, hasLeaf := caller+1, len(right) > caller+1
+	room, end := width-figuresWidth(cells, right), 0
+	if hasLeaf {
+		room, end = max(room-2, 20), columnWidth(cells, leaf)
 	}
-	room := max(width-fixed-2, 20)
-	if columnWidth(cells, caller)+columnWidth(cells, leaf) > room {
+	if columnWidth(cells, caller)+end > room {
 		for _, row := range cells[1:] {
 			row[caller] = shortGoName(row[caller])
 		}
 	}
-	end := columnWidth(cells, leaf)
 	if columnWidth(cells, caller)+end > room {
 		end = min(end, max(room/3, room-columnWidth(cells, caller)))
 		for _, row := range cells[1:] {
-			row[caller], row[leaf] = cutStart(row[caller], room-end), cutEnd(row[leaf], end)
+			row[caller] = cutStart(row[caller], room-end)
+			if hasLeaf {
+				row[leaf] = cutEnd(row[leaf], end)
+			}
 		}
 	}
 	var b bytes.Buffer
-	writeTable(&b, topRight, cells)
-	var lines []string
-	for _, line := range bytes.Split(bytes.TrimRight(b.Bytes(), "\n"), []byte("\n")) {
-		lines = append(lines, string(line))
-	}
-	return lines
+	writeTable(&b, right, cells)
+	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 
 func columnWidth(cells [][]string, column int) int {

@@ -193,4 +193,11 @@ func TestDrawViewFits(t *testing.T) {
 			t.Errorf("%q is not in %q", want, frame)
 		}
 	}
+	// A narrow one keeps the bytes and who has them.
+	frame = string(drawView(v, 0, "inuse", "", 40, 12))
+	for _, want := range []string{"BYTES", "~640.0 MiB  in use by  ", "(*Store).lookup\x1b", "main.compress"} {
+		if !strings.Contains(frame, want) {
+			t.Errorf("%q is not in %q", want, frame)
+		}
+	}
 }

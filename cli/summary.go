@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -36,6 +37,9 @@ type row struct {
 	Growth  *int64 `json:"growth_bytes"` // since the last look; null on the first
 	Objects int64  `json:"in_use_objects"`
 	Stacks  int    `json:"stacks"`
+
+	Stack   []string `json:"largest_stack,omitempty"` // leaf first; where it was asked for
+	largest int64
 }
 
 // total is what rows of one origin sum to.
@@ -70,7 +74,8 @@ func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 	s := &summary{estimated: p.Period > 1}
 	byKey := map[rowKey]*row{}
 	for _, sample := range p.Sample {
-		key := callers.classify(framesOf(sample))
+		frames := framesOf(sample)
+		key := callers.classify(frames)
 		key.Origin = originOf(sample)
 		r := byKey[key]
 		if r == nil {
@@ -80,6 +85,9 @@ func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 		r.Bytes += sample.Value[bytesAt]
 		r.Objects += sample.Value[objectsAt]
 		r.Stacks++
+		if r.Stack == nil || sample.Value[bytesAt] > r.largest {
+			r.Stack, r.largest = namesOf(frames), sample.Value[bytesAt]
+		}
 	}
 	for _, r := range byKey {
 		if r.Bytes == 0 && r.Objects == 0 { // all freed: of no interest here
@@ -94,6 +102,30 @@ func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 	s.sum()
 	s.sortBy("inuse")
 	return s, nil
+}
+
+func namesOf(frames []frame) []string {
+	names := make([]string, len(frames))
+	for i, f := range frames {
+		names[i] = f.name
+	}
+	return names
+}
+
+// choose leaves the rows, and of them the parts, that were asked for.
+func (s *summary) choose(o *topOptions) {
+	if o.filter != nil {
+		s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return !o.filter.MatchString(r.GoCaller) && !o.filter.MatchString(r.CLeaf) })
+	}
+	if !o.stacks {
+		s.dropStacks()
+	}
+}
+
+func (s *summary) dropStacks() {
+	for i := range s.rows {
+		s.rows[i].Stack = nil
+	}
 }
 
 func originOf(sample *profile.Sample) string {
@@ -120,13 +152,19 @@ func (s *summary) sum() {
 var mappedRoots = map[string]string{"[" + cMmap + "]": originMmap, "[" + cBrk + "]": originMmap, "[" + deviceMaps + "]": originMmap,
 	"[" + fileCopies + "]": originMmap, "[" + threadStacks + "]": originStack}
 
+// resident is what is resident of one row's mappings, and the stack with most of it.
+type resident struct {
+	bytes, largest int64
+	stack          []string
+}
+
 // residentBy is what a memory profile has below those owners.
-func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]int64, error) {
+func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]resident, error) {
 	at := sampleTypeIndex(p, "memory_space")
 	if at < 0 {
 		return nil, errors.New("the profile has no memory_space")
 	}
-	resident := map[rowKey]int64{}
+	found := map[rowKey]resident{}
 	for _, sample := range p.Sample {
 		frames := framesOf(sample)
 		if len(frames) < 2 {
@@ -136,27 +174,32 @@ func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]int64, erro
 		if origin == "" || frames[0].name == "[stack not known]" || strings.HasPrefix(frames[0].name, "/") {
 			continue
 		}
-		key := callers.classify(frames[:len(frames)-1])
+		frames = frames[:len(frames)-1]
+		key := callers.classify(frames)
 		key.Origin = origin
-		resident[key] += sample.Value[at]
+		r := found[key]
+		if r.bytes += sample.Value[at]; r.stack == nil || sample.Value[at] > r.largest {
+			r.stack, r.largest = namesOf(frames), sample.Value[at]
+		}
+		found[key] = r
 	}
-	return resident, nil
+	return found, nil
 }
 
 // setResident counts mappings by what of them is resident.  Some are in no heap profile:
 // devices', files', and stacks of threads that have ended.
-func (s *summary) setResident(resident map[rowKey]int64) {
+func (s *summary) setResident(found map[rowKey]resident) {
 	had := map[rowKey]bool{}
 	for i := range s.rows {
 		if r := &s.rows[i]; r.Mapped != nil {
-			r.Bytes = resident[r.rowKey]
+			r.Bytes = found[r.rowKey].bytes
 			*r.Mapped = max(*r.Mapped, r.Bytes) // it was looked at later
 			had[r.rowKey] = true
 		}
 	}
-	for key, bytes := range resident {
-		if !had[key] && bytes > 0 {
-			s.rows = append(s.rows, row{rowKey: key, Bytes: bytes, Mapped: &bytes})
+	for key, r := range found {
+		if !had[key] && r.bytes > 0 {
+			s.rows = append(s.rows, row{rowKey: key, Bytes: r.bytes, Mapped: &r.bytes, Stack: r.stack})
 		}
 	}
 	s.resident = true

@@ -60,6 +60,30 @@ and 2 rows more
 `, "")
 }
 
+func TestTopFilterAndStacks(t *testing.T) {
+	s := startShim(t, "exact")
+	r := cgoheap(t, "top", "--stacks", "--filter", "^main[.]|ZSTD", "-n", "1", s.arg()).normal(s)
+	r.want(t, 0, `service (PID)  sampling every allocation  up 4m10s  RSS 12.3 MiB
+C memory in use 812.0 MiB in 81,206 objects
+more is in use than resident: blocks never touched, or swapped out, are not in the RSS
+
+    BYTES  GROWTH  OBJECTS  WHAT       GO CALLER      C LEAF
+172.0 MiB       -      200  in use by  main.compress  ZSTD_createCCtx
+    malloc
+    ZSTD_createCCtx
+    main._Cfunc_ZSTD_createCCtx
+    main.compress
+    main.main
+    runtime.main
+    runtime.goexit
+and 1 row more
+`, "")
+	r = cgoheap(t, "top", "--filter", "a(", s.arg())
+	if r.code != 2 || !strings.Contains(r.err, "--filter wants a regular expression") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestTopGrowth(t *testing.T) {
 	s := startShim(t, "exact")
 	r := cgoheap(t, "top", "--json", "--sort", "growth", "--interval", "100ms", s.arg())

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What top shows of one look.
+
+// headline says what is looked at, and how the shim is.
+func (s *status) headline(p *process) string {
+	state := escapeName(s.State) + " " + formatInterval(s.SampleBytes)
+	if s.RemainingNS != nil && *s.RemainingNS > 0 {
+		state += " for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
+	}
+	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, formatDuration(time.Duration(s.UptimeNS)))
+}
+
+// cautions are what a reader of any figure has to know first.
+func (s *status) cautions(pid int) []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	off := formatDuration(time.Duration(s.OffNS))
+	switch {
+	case s.State == "dormant":
+		add("dormant: new allocations are not recorded; cgoheap sampling %d on", pid)
+	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100 && s.OnNS != nil:
+		add("sampling began %s ago, and was off for %s of %s: what was allocated then is not recorded",
+			formatDuration(time.Duration(*s.OnNS)), off, formatDuration(time.Duration(s.UptimeNS)))
+	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100:
+		add("sampling was off for %s of %s: what was allocated then is not recorded", off, formatDuration(time.Duration(s.UptimeNS)))
+	}
+	if s.State != "dormant" && s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
+		why := ""
+		if s.Overhead != nil && s.Overhead.RaisedFor != nil {
+			why = ", to bound its use of " + escapeName(*s.Overhead.RaisedFor)
+		}
+		add("sampling is coarser than asked for: %s, not %s%s", formatInterval(s.SampleBytes), formatInterval(s.ConfiguredSampleBytes), why)
+	}
+	if n := s.droppedSamples(); n > 0 {
+		add("%s: figures are too low; cgoheap doctor %d says why", countOf(int(n), "sample was dropped", "samples were dropped"), pid)
+	}
+	if n := s.Dropped[missedFree]; n > 0 {
+		add("%s: some of the blocks may be freed", countOf(int(n), "free was missed", "frees were missed"))
+	}
+	return lines
+}
+
+// missedFree is the one count among those of dropped samples that is none: the record of a
+// block whose free was missed is replaced when its address is used again.
+const missedFree = "stale"
+
+// droppedSamples leaves out labels, too: those samples are there without them.
+func (s *status) droppedSamples() uint64 {
+	var sum uint64
+	for reason, n := range s.Dropped {
+		if reason != "labels" && reason != missedFree {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// header is what stands above the table; each line is safe for a terminal.
+func (v *view) header() []string {
+	s, sum := v.status, v.summary
+	first := s.headline(v.process)
+	if v.rss >= 0 {
+		first += "  RSS " + formatBytes(v.rss)
+	}
+	second := fmt.Sprintf("C memory in use %s in %s", estimate(formatBytes(sum.bytes), sum.estimated),
+		estimate(countOf(int(sum.objects), "object", "objects"), sum.estimated))
+	if sum.growth != nil {
+		second += ", " + formatGrowth(*sum.growth) + " since the last look"
+	}
+	lines := []string{first, second}
+	if line := sum.mappedLine(); line != "" {
+		lines = append(lines, line)
+	}
+	return append(lines, v.notes()...)
+}
+
+// notes are what a reader of the table has to know first.
+func (v *view) notes() []string {
+	lines := v.status.cautions(v.process.pid)
+	if v.rss >= 0 && v.summary.bytes > v.rss {
+		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
+	}
+	return lines
+}
+
+// mappedLine sums the rows that are not blocks.
+func (s *summary) mappedLine() string {
+	var parts []string
+	for _, o := range []struct{ origin, name string }{{originMmap, "mapped past malloc"}, {originStack, "thread stacks"}} {
+		t, ok := s.mapped[o.origin]
+		switch {
+		case !ok:
+		case s.resident:
+			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, formatBytes(t.bytes), formatBytes(t.mapped)))
+		default:
+			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, formatBytes(t.mapped)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+const noRows = "no block that was sampled is in use"
+
+var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
+var topRight = []bool{true, true, true, false, false, false}
+
+// what says what a row's bytes are to its caller.
+func (r *row) what() string {
+	switch r.Origin {
+	case originMmap:
+		return "mapped by"
+	case originStack:
+		return "stacks by"
+	}
+	return "in use by"
+}
+
+// amount is a row's bytes: of mappings they are counted.
+func (r *row) amount(estimated bool) string {
+	return estimate(formatBytes(r.Bytes), estimated && r.Mapped == nil)
+}
+
+// count is a row's objects; those of mappings that are in no heap profile are not known.
+func (r *row) count(estimated bool) string {
+	if r.Mapped != nil && r.Objects == 0 {
+		return "-"
+	}
+	return estimate(formatCount(r.Objects), estimated && r.Mapped == nil)
+}
+
+func (v *view) cells(limit int) [][]string {
+	rows := [][]string{topColumns}
+	for _, r := range v.summary.rows[:min(limit, len(v.summary.rows))] {
+		growth := "-"
+		if r.Growth != nil {
+			growth = formatGrowth(*r.Growth)
+		}
+		rows = append(rows, []string{r.amount(v.summary.estimated), growth,
+			r.count(v.summary.estimated), r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
+	}
+	return rows
+}
+
+func (v *view) print(std stdio, limit int) {
+	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
+	if len(v.summary.rows) == 0 {
+		fmt.Fprintln(std.out, noRows)
+		return
+	}
+	var table bytes.Buffer
+	writeTable(&table, topRight, v.cells(limit))
+	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
+		fmt.Fprintln(std.out, line)
+		if i > 0 {
+			for _, f := range v.summary.rows[i-1].Stack {
+				fmt.Fprintln(std.out, "    "+escapeName(f))
+			}
+		}
+	}
+	if left := len(v.summary.rows) - limit; left > 0 {
+		fmt.Fprintf(std.out, "and %s\n", countOf(left, "row more", "rows more"))
+	}
+}
+
+type topJSON struct {
+	PID         int                   `json:"pid"`
+	Program     string                `json:"program"`
+	Time        string                `json:"time"`
+	State       string                `json:"state"`
+	SampleBytes uint64                `json:"sample_bytes"`
+	Estimated   bool                  `json:"estimated"`
+	RSS         *int64                `json:"rss_bytes"`
+	Bytes       int64                 `json:"in_use_bytes"`
+	Objects     int64                 `json:"in_use_objects"`
+	Growth      *int64                `json:"growth_bytes"`
+	Notes       []string              `json:"notes"`  // what the lines above the table say
+	Mapped      map[string]mappedJSON `json:"mapped"` // by origin
+	Rows        []row                 `json:"rows"`
+	RowsLeft    int                   `json:"rows_left_out"`
+}
+
+type mappedJSON struct {
+	Resident *int64 `json:"resident_bytes"` // null: not known
+	Mapped   int64  `json:"mapped_bytes"`
+}
+
+func (v *view) toJSON(limit int) topJSON {
+	shown := append([]row{}, v.summary.rows[:min(limit, len(v.summary.rows))]...)
+	t := topJSON{
+		PID: v.process.pid, Program: v.process.program(), Time: v.time.UTC().Format(time.RFC3339),
+		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.estimated,
+		Bytes: v.summary.bytes, Objects: v.summary.objects, Growth: v.summary.growth,
+		Notes: append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},
+		Rows: shown, RowsLeft: len(v.summary.rows) - len(shown),
+	}
+	for origin, sum := range v.summary.mapped {
+		m := mappedJSON{Mapped: sum.mapped}
+		if v.summary.resident {
+			m.Resident = &sum.bytes
+		}
+		t.Mapped[origin] = m
+	}
+	if v.rss >= 0 {
+		t.RSS = &v.rss
+	}
+	return t
+}
