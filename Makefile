@@ -298,6 +298,8 @@ install: all
 	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
 	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
 	install -m 644 README.md LICENSE CHANGELOG.md $(wildcard docs/*.md docs/*.yml) $(DOC_DIR)
+	install -d $(DOC_DIR)/json-schema
+	install -m 644 docs/json-schema/*.json $(DOC_DIR)/json-schema
 	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; done
 
 # The library may be in use: what has it mapped keeps it.
