@@ -51,7 +51,8 @@ func newBoxSymbols(b *blackbox, binary string) *boxSymbols {
 	for i := range b.modules {
 		m := &b.modules[i]
 		f := s.file(m)
-		if m.flags&boxModuleMain != 0 && s.gos == nil && f.elf != nil && b.goEnd > b.goText {
+		// The program, or the first library that has Go in it.
+		if b.goText >= m.start && b.goText < m.end && s.gos == nil && f.elf != nil && b.goEnd > b.goText {
 			s.gos = readBoxGo(b, m, f.elf)
 		}
 	}
