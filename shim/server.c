@@ -17,6 +17,7 @@
 #include "netsys.h"
 #include "ownthread.h"
 #include "sample.h"
+#include "seccomp.h"
 #include "stacks_reclaim.h"
 #include "worker.h"
 
@@ -29,6 +30,8 @@
 
 /* When the host is out of descriptors, or poll fails: never spin on it. */
 #define PAUSE_NS UINT64_C(100000000)
+
+#define LOOK_EVERY_NS UINT64_C(900000000)
 
 enum { UNIX, TCP, LISTENERS };
 enum { INBOX = LISTENERS, FIRST_CONNECTION }; /* what is polled, by place */
@@ -308,10 +311,26 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 	}
 }
 
+/*
+ * A sandbox is entered when the host likes: what hooks may do under none (memory.h)
+ * they may for a second longer at most, while sampling wakes us that often.
+ */
+static void look_for_sandbox(void)
+{
+	static uint64_t looked_ns;
+	uint64_t now_ns = control_monotonic_ns();
+
+	if (now_ns - looked_ns < LOOK_EVERY_NS)
+		return;
+	looked_ns = now_ns;
+	seccomp_look();
+}
+
 static void turn(void)
 {
 	struct pollfd list[FIRST_CONNECTION + PLACES];
 	uint64_t wait_ns = prepare(list, tick());
+	look_for_sandbox();
 	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
 		for (size_t i = 0; i < COUNT_OF(list); i++)
 			list[i].revents = 0;
