@@ -65,6 +65,9 @@ func autopsy(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.output == "-" {
+		return usagef("-o - would put a profile among the text on the standard output: name a file")
+	}
 	if o.rows == 0 {
 		o.rows = 20
 	}

@@ -326,6 +326,9 @@ func (f *fakeShim) answerProfile(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done() // an end of sending
 	}
 	p := fakeProfile(int64(f.interval.Load()), n)
+	if query.Has("seconds") {
+		p.DurationNanos = int64(10 * time.Minute)
+	}
 	p.Comments = append(p.Comments, "query "+r.URL.RawQuery)
 	if f.part == "hostile" {
 		p.Function[0].Name = "main.\x1b]0;owned\x07f"

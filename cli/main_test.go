@@ -42,6 +42,8 @@ func TestUsageErrors(t *testing.T) {
 		{"explain 12 --go-pprof", "explain: --go-pprof wants a value; see cgoheap explain --help"},
 		{"explain 12 --go-pprof unix:///x", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "unix:///x"; see cgoheap explain --help`},
 		{"explain 12 --go-pprof http://", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "http://"; see cgoheap explain --help`},
+		{"autopsy x.cgoheap -o -", "autopsy: -o - would put a profile among the text on the standard output: name a file; see cgoheap autopsy --help"},
+		{"autopsy", "autopsy: FILE or DIRECTORY is missing; see cgoheap autopsy --help"},
 		{"trim 12 all", `trim: "all" is one argument too many; see cgoheap trim --help`},
 		{"sampling --for 10m", "sampling: --for and --sample-bytes go with on: cgoheap sampling PID on --for 10m; see cgoheap sampling --help"},
 		{"sampling 12 13 on", `sampling: "13" is one argument too many; see cgoheap sampling --help`},

@@ -184,11 +184,25 @@ func describeHeap(p *profile.Profile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s in use in %s", estimate(formatBytes(s.bytes), s.estimated), countOf(len(p.Sample), "stack", "stacks"))
+	said := fmt.Sprintf("%s %s in %s", estimate(formatBytes(s.bytes), s.estimated), inUseOrGrown(p, s.bytes),
+		countOf(len(p.Sample), "stack", "stacks"))
 	if line := s.mappedLine(); line != "" {
 		said += "; " + line
 	}
 	return said, nil
+}
+
+// inUseOrGrown: growth has its time, and a rate where that is long enough for one.
+func inUseOrGrown(p *profile.Profile, bytes int64) string {
+	if p.DurationNanos == 0 {
+		return "in use"
+	}
+	g := &growth{Elapsed: time.Duration(p.DurationNanos)}
+	said := "of growth in " + formatDuration(g.Elapsed)
+	if rate := g.perHour(bytes); rate != nil {
+		said += fmt.Sprintf(" (%s an hour)", formatGrowth(*rate))
+	}
+	return said
 }
 
 func describeMemory(p *profile.Profile) (string, error) {
@@ -207,9 +221,6 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 	if o.asTxt {
 		fmt.Fprintf(std.err, "cgoheap: wrote %s\n", quoteShell(path))
 		return
-	}
-	if o.seconds > 0 {
-		said = strings.Replace(said, "in use", "of growth", 1)
 	}
 	shown := quoteShell(path)
 	fmt.Fprintf(std.err, "cgoheap: wrote %s: %s\n", shown, said)

@@ -217,7 +217,8 @@ func (p *process) explainSocket(err error, name string, env map[string]string) e
 	switch {
 	case reason != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
 		return fmt.Errorf("%s has cgoheap loaded but passive: %s; %s", p.title(), reason, remedy)
-	case errors.Is(err, fs.ErrNotExist) && p.directoryProblem(name, env) != "":
+	case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)) &&
+		p.directoryProblem(name, env) != "":
 		return fmt.Errorf("%s has cgoheap loaded, but no socket: %s, or set CGOHEAP_SOCKET to another path; then restart it",
 			p.title(), p.directoryProblem(name, env))
 	case errors.Is(err, fs.ErrNotExist):

@@ -118,6 +118,7 @@ type watcher struct {
 	client  *client
 	options *topOptions
 	last    *summary
+	first   *view // what growth is measured from
 
 	resident   map[rowKey]resident // of mappings; nil: not known
 	residentAt time.Time
@@ -130,6 +131,8 @@ type view struct {
 	process *process
 	rss     int64
 	time    time.Time
+	inUse   int64 // bytes, whatever rows are chosen
+	first   *view // nil: this is it
 }
 
 func (w *watcher) look() (*view, error) {
@@ -153,8 +156,13 @@ func (w *watcher) look() (*view, error) {
 		sum.growSince(w.last)
 	}
 	w.last = &summary{rows: append([]row(nil), sum.rows...), bytes: sum.bytes}
+	v := &view{status: s, summary: sum, process: w.client.process, rss: w.client.process.rssBytes(), time: time.Now(),
+		inUse: sum.bytes, first: w.first}
+	if w.first == nil {
+		w.first = v
+	}
 	sum.choose(w.options)
-	return &view{status: s, summary: sum, process: w.client.process, rss: w.client.process.rssBytes(), time: time.Now()}, nil
+	return v, nil
 }
 
 // readResident leaves nil where the process does not tell: rows then show what is mapped.

@@ -75,11 +75,36 @@ func (v *view) header() []string {
 	if sum.growth != nil {
 		second += ", " + formatGrowth(*sum.growth) + " since the last look"
 	}
+	if line := v.grownLine(); line != "" {
+		second += ", " + line
+	}
 	lines := []string{first, second}
 	if line := sum.mappedLine(); line != "" {
 		lines = append(lines, line)
 	}
 	return append(lines, v.notes()...)
+}
+
+// grown is the growth of what is in use since the first look; nil on that one.
+func (v *view) grown() *growth {
+	if v.first == nil {
+		return nil
+	}
+	return &growth{Since: v.first.time, Elapsed: v.time.Sub(v.first.time)}
+}
+
+// grownLine has the rate, where the time is long enough for one: "+24.0 MiB since 14:02 (1.4 GiB an hour)".
+func (v *view) grownLine() string {
+	g := v.grown()
+	if g == nil {
+		return ""
+	}
+	n := v.inUse - v.first.inUse
+	rate := g.perHour(n)
+	if rate == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s since %s (%s an hour)", formatGrowth(n), g.clock(), formatGrowth(*rate))
 }
 
 // notes are what a reader of the table has to know first.
