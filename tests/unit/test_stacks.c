@@ -271,6 +271,92 @@ CASE(in_use_is_never_negative)
 
 /* ---- snapshots ------------------------------------------------------------ */
 
+#define STABLE 3000
+#define BORN   200000
+
+static uint64_t born_now;
+
+static void *be_born(void *arg)
+{
+	for (uint64_t n = 0; n < BORN && !LOAD(&stop); n++) {
+		struct capture c = stack_of(STABLE + n, 20);
+		uint32_t site = stacks_site(&c, 64, ORIGIN_MALLOC);
+		CHECK(site);
+		site_add_alloc(site_at(site), whole(1, 64));
+		site_add_free(site_at(site), whole(1, 64));
+		STORE(&born_now, n + 1);
+	}
+	return arg;
+}
+
+/* Sites that are born while it is taken push none out, and growth is not less than none. */
+static void a_snapshot_is_complete_while_sites_are_born(void)
+{
+	struct snapshot s[2];
+	pthread_t thread;
+
+	CHECK(region_init(256 * MIB) == 0);
+	for (uint64_t n = 0; n < STABLE; n++) {
+		struct capture c = stack_of(n, 20);
+		site_add_alloc(site_at(stacks_site(&c, 100, ORIGIN_MALLOC)), whole(1, 100));
+	}
+	CHECK(!pthread_create(&thread, NULL, be_born, NULL));
+	for (int n = 0; n < 100 && LOAD(&born_now) < BORN; n++) {
+		struct scratch scratch = SCRATCH_INIT(128 * MIB);
+		struct snapshot growth;
+		uint64_t before = LOAD(&born_now);
+		for (int i = 0; i < 2; i++) {
+			int64_t bytes = 0;
+			CHECK(stacks_snapshot(&scratch, 0, &s[i]) == 0 && !scratch.exhausted);
+			CHECK(s[i].count >= STABLE + before);
+			for (size_t t = 0; t < s[i].count; t++)
+				bytes += s[i].tallies[t].inuse_bytes;
+			CHECK(bytes >= STABLE * 100 && bytes <= STABLE * 100 + 64);
+		}
+		CHECK(stacks_difference(&scratch, &s[0], &s[1], &growth) == 0);
+		for (size_t t = 0; t < growth.count; t++)
+			CHECK(growth.tallies[t].alloc_bytes >= 0 &&
+			      growth.tallies[t].inuse_bytes >= -64);
+		scratch_release(&scratch);
+	}
+	STORE(&stop, true);
+	CHECK(!pthread_join(thread, NULL) && born_now > 1000);
+}
+CASE(a_snapshot_is_complete_while_sites_are_born)
+
+/* A site's lifetime is years; and what was freed is still all that was allocated. */
+static void totals_do_not_wrap(void)
+{
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	struct capture c = stack_of(1, 3);
+	struct snapshot s;
+	struct site *site;
+
+	CHECK(region_init(8 * MIB) == 0);
+	site = site_at(stacks_site(&c, 0, ORIGIN_MMAP));
+	for (int n = 0; n < 1000; n++) {
+		site_add_alloc(site, whole(UINT64_C(1) << 43, UINT64_C(1) << 53));
+		site_add_free(site, whole(UINT64_C(1) << 43, UINT64_C(1) << 53));
+		CHECK(site_allocated(site).bytes_fx >> 61 == (unsigned)n + 1);
+		CHECK(site_allocated(site).objects_fx >> 59 == (unsigned)n + 1);
+	}
+	site_add_alloc(site, whole(1, 7));
+	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && s.count == 1);
+	CHECK(tally_equals(&s.tallies[0], (INT64_C(1000) << 43) + 1, (INT64_C(1000) << 53) + 7, 1,
+			   7));
+	/* Of a turn that is about to be counted, the top bit tells. */
+	site->alloc_bytes_turns--;
+	CHECK(site_allocated(site).bytes_fx >> WEIGHT_BYTE_BITS ==
+	      ((unsigned __int128)1000 << 53) + 7);
+	for (int n = 0; n < 100; n++) /* more than pprof can hold is the most that it can */
+		site_add_alloc(site, whole(1, UINT64_C(1) << 54));
+	site->alloc_bytes_turns = UINT16_MAX - 1;
+	CHECK(stacks_snapshot(&scratch, 0, &s) == 0);
+	CHECK(s.tallies[0].alloc_bytes == INT64_MAX);
+	scratch_release(&scratch);
+}
+CASE(totals_do_not_wrap)
+
 static void a_snapshot_rounds_and_leaves_out_zeros(void)
 {
 	struct scratch scratch = SCRATCH_INIT(MIB);
@@ -461,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_stacks_under_labels_do_not_take_all_room),
 		cmocka_unit_test(test_no_stack_or_site_is_ever_twice),
 		cmocka_unit_test(test_in_use_is_never_negative),
+		cmocka_unit_test(test_a_snapshot_is_complete_while_sites_are_born),
+		cmocka_unit_test(test_totals_do_not_wrap),
 		cmocka_unit_test(test_a_snapshot_rounds_and_leaves_out_zeros),
 		cmocka_unit_test(test_weights_cancel_exactly),
 		cmocka_unit_test(test_by_age_only_old_live_blocks_count),
