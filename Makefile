@@ -48,6 +48,7 @@ SHIM_SRC := \
 	shim/elffile.c \
 	shim/elfsym.c \
 	shim/endpoint.c \
+	shim/family.c \
 	shim/fde.c \
 	shim/fixed.c \
 	shim/forked.c \

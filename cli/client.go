@@ -89,9 +89,10 @@ type status struct {
 	} `json:"memory"`
 	Threads int `json:"threads"`
 	Host    struct {
-		GoVersion  string `json:"go_version"`
-		Allocator  string `json:"allocator"`
-		Executable string `json:"executable"`
+		GoVersion  string  `json:"go_version"`
+		Allocator  string  `json:"allocator"`
+		Executable string  `json:"executable"`
+		Unknown    *string `json:"unknown_functions"`
 	} `json:"host"`
 	Socket  *string `json:"socket"`
 	TCPPort *int    `json:"tcp_port"`

@@ -244,8 +244,18 @@ func checkShim(c *client) []check {
 	if s.Socket != nil {
 		answer = escapeName(*s.Socket) + " " + answer
 	}
-	return []check{ok("socket", "%s", answer), checkState(c.process.pid, s), checkDropped(s), checkStacks(s),
+	checks := []check{ok("socket", "%s", answer), checkState(c.process.pid, s), checkDropped(s), checkStacks(s),
 		ok("memory", "%s of at most %s", formatBytes(int64(s.Memory.ResidentBytes)), formatBytes(int64(s.Memory.MaxBytes)))}
+	if s.Host.Unknown != nil {
+		checks = append(checks, checkFunctions(*s.Host.Unknown))
+	}
+	return checks
+}
+
+// checkFunctions: a C library newer than this cgoheap may have more ways to allocate.
+func checkFunctions(names string) check {
+	return warn("functions", "use a newer cgoheap, if there is one",
+		"the C library has functions that cgoheap does not know, and what they allocate or free is missed: %s", escapeName(names))
 }
 
 func checkState(pid int, s *status) check {

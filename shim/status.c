@@ -10,6 +10,7 @@
 #include "budget.h"
 #include "capture.h"
 #include "control.h"
+#include "family.h"
 #include "golabels.h"
 #include "gosym.h"
 #include "json.h"
@@ -213,15 +214,21 @@ static void write_package(struct json *j)
 	json_close(j);
 }
 
+/* For the names in the C library's file. */
+#define SCRATCH_BYTES (2 * MIB)
+
 static void write_host(struct json *j)
 {
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	char executable[4096];
 	read_executable(executable, sizeof(executable));
 	json_open(j, "host");
 	json_string(j, "go_version", gosym_version());
 	json_string(j, "allocator", status_allocator());
 	json_string(j, "executable", executable);
+	json_string(j, "unknown_functions", family_unknown(&scratch));
 	json_close(j);
+	scratch_release(&scratch);
 	json_string(j, "socket", server_socket_path());
 	json_bool(j, "listening_retried", server_is_retrying());
 	json_known(j, "tcp_port", server_tcp_port() != 0, server_tcp_port());
