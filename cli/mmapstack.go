@@ -158,43 +158,56 @@ func (a *account) mappedLines(owner string, callers *callerRule) []string {
 	return lines
 }
 
-// untrackedSeen: who was in a cgo call while anonymous memory grew.  What a raw system call
-// maps has no stack, and these are the candidates.
+// untrackedSeen: who was in a cgo call, on a thread that touched new memory, while anonymous
+// memory grew.  What a raw system call maps has no stack, and these are the candidates.
 type untrackedSeen struct {
 	Looks int64       `json:"looks"`
-	Calls []seenCalls `json:"in_cgo_calls"`
+	Calls []seenCalls `json:"in_cgo_calls"` // most faults first
 }
 
 type seenCalls struct {
 	Looks  int64    `json:"looks"`
+	Faults int64    `json:"faults"`
 	Frames []string `json:"frames"` // Go's, innermost first
 }
 
 const (
 	shownCalls = 3
-	// Of the looks, what makes a candidate worth a word.
+	// Of all page faults seen, what makes a candidate worth a word.
 	seenShare = 0.20
 )
 
-// lines are those that were seen often, "in cgo calls at 4 of 5 looks while memory grew: main.f".
+// often are the calls with a good part of the faults.
+func (u *untrackedSeen) often() []seenCalls {
+	var all int64
+	for _, c := range u.Calls {
+		all += c.Faults
+	}
+	n := 0
+	for n < min(shownCalls, len(u.Calls)) && u.Calls[n].Faults > 0 && float64(u.Calls[n].Faults) >= seenShare*float64(all) {
+		n++
+	}
+	return u.Calls[:n]
+}
+
+// lines are for the table.
 func (u *untrackedSeen) lines(callers *callerRule) []string {
 	var lines []string
-	for _, c := range u.Calls[:min(shownCalls, len(u.Calls))] {
-		if float64(c.Looks) < seenShare*float64(u.Looks) {
-			break
-		}
+	for _, c := range u.often() {
 		stack := mmapStack{Frames: c.Frames}
-		lines = append(lines, fmt.Sprintf("in a cgo call at %d of %s while memory grew: %s", c.Looks,
-			countOf(int(u.Looks), "look", "looks"), stack.line(callers)))
+		lines = append(lines, fmt.Sprintf("%s touched in cgo calls, at %d of %s while memory grew: %s", countOf(int(c.Faults), "page", "pages"),
+			c.Looks, countOf(int(u.Looks), "look", "looks"), stack.line(callers)))
 	}
 	return lines
 }
 
-// mostSeen is the Go function that was in a cgo call most often; "" none was.
+// mostSeen says who the likeliest is; "" nobody was seen.
 func (u *untrackedSeen) mostSeen(callers *callerRule) string {
-	if len(u.lines(callers)) == 0 {
+	often := u.often()
+	if len(often) == 0 {
 		return ""
 	}
-	stack := mmapStack{Frames: u.Calls[0].Frames}
-	return stack.goCaller(callers)
+	stack := mmapStack{Frames: often[0].Frames}
+	return fmt.Sprintf("While memory grew, the thread of a cgo call by %s touched new memory at %d of %s: the likeliest.", stack.goCaller(callers),
+		often[0].Looks, countOf(int(u.Looks), "look", "looks"))
 }

@@ -154,10 +154,8 @@ func untrackedMmapLarge(s *situation) string {
 		return ""
 	}
 	text, others := fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(untrackedMmap))), "Candidates"
-	if u := &s.account.Untracked; u.mostSeen(s.callers) != "" {
-		text += fmt.Sprintf(" While memory grew, %s was in a cgo call at %d of %s: the likeliest.", u.mostSeen(s.callers), u.Calls[0].Looks,
-			countOf(int(u.Looks), "look", "looks"))
-		others = "Others"
+	if seen := s.account.Untracked.mostSeen(s.callers); seen != "" {
+		text, others = text+" "+seen, "Others"
 	}
 	return text + " " + others + ": Go's syscall.Mmap and unix.Mmap (off-heap caches such as fastcache), Rust libraries (rustix, as in wasmtime), " +
 		"and memory mapped before cgoheap was loaded. `strace -f -k -e trace=mmap` on a canary shows the C side of the callers."

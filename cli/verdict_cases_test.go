@@ -241,9 +241,9 @@ var verdictCases = []verdictCase{
 
 	{"untracked_mmap", "somebody was in a cgo call", changed(func(s *situation) {
 		s.set(untrackedMmap, 900*mib)
-		s.account.Untracked = untrackedSeen{Looks: 5, Calls: []seenCalls{{Looks: 4, Frames: []string{"main._Cfunc_instance", "main.resetInstance", "main.main"}}}}
+		s.account.Untracked = untrackedSeen{Looks: 5, Calls: []seenCalls{{Looks: 4, Faults: 900, Frames: []string{"main._Cfunc_instance", "main.resetInstance", "main.main"}}}}
 	}), "900.0 MiB (50 % of RSS) was mapped by system calls that do not pass libc, so its callers are unknown. While memory grew, " +
-		"main.resetInstance was in a cgo call at 4 of 5 looks: the likeliest. Others: Go's syscall.Mmap and unix.Mmap (off-heap caches " +
+		"the thread of a cgo call by main.resetInstance touched new memory at 4 of 5 looks: the likeliest. Others: Go's syscall.Mmap and unix.Mmap (off-heap caches " +
 		"such as fastcache), Rust libraries (rustix, as in wasmtime), and memory mapped before cgoheap was loaded. " +
 		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers."},
 	{"untracked_mmap", "a fifth", changed(func(s *situation) { s.set(untrackedMmap, 226*mib) }),

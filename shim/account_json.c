@@ -314,6 +314,7 @@ static void write_call(struct json *j, const struct cgowatch_candidate *c)
 	struct gosym_frame frames[GOSYM_MAX_INLINE];
 	json_open(j, NULL);
 	json_number(j, "looks", c->looks);
+	json_number(j, "faults", c->faults);
 	json_open_array(j, "frames");
 	for (uint32_t i = 0; i < c->call.count; i++) {
 		size_t n = gosym_frames(c->call.frames[i] - 1, frames, COUNT_OF(frames));

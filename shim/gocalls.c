@@ -13,7 +13,12 @@
 
 /* Words of a g: the stack's bounds come first; syscallsp at 104 to 112 in Go 1.18 to 1.27. */
 #define G_WORDS 20
-enum { G_LO = 0, G_HI = 1, G_FIRST_SP = 12 };
+enum { G_LO = 0, G_HI = 1, G_M = 6, G_FIRST_SP = 12 };
+
+/* m.procid, behind m.g0, m.morebuf and a word that is 0 on this processor: at 64 since Go 1.25,
+ * where a gobuf is a word less, else at 72. */
+#define M_FIRST_PROCID 64
+#define MAX_TID        (1u << 22)
 
 /* From where cgocall stands to the frame of who called it: its own locals. */
 #define CGOCALL_WORDS 64
@@ -75,6 +80,15 @@ static bool follow(struct gocall *call, uint64_t sp, uint64_t hi)
 	return call->count > 0;
 }
 
+static uint32_t thread_of(uint64_t m)
+{
+	uint64_t words[2];
+	if (!selfmem_read(m + M_FIRST_PROCID, words, sizeof(words)))
+		return 0;
+	uint64_t tid = words[0] ? words[0] : words[1];
+	return tid < MAX_TID ? (uint32_t)tid : 0;
+}
+
 size_t gocalls_now(struct scratch *scratch, struct gocall *out, size_t room)
 {
 	uint64_t list, count, pointers[SELFMEM_EACH], g[SELFMEM_EACH][G_WORDS];
@@ -90,7 +104,9 @@ size_t gocalls_now(struct scratch *scratch, struct gocall *out, size_t room)
 		selfmem_read_each(pointers, n, g, sizeof(g[0]), ok);
 		for (size_t i = 0; i < n; i++) {
 			uint64_t sp = ok[i] && found < room ? cgocall_sp(g[i]) : 0;
-			found += sp && follow(&out[found], sp, g[i][G_HI]);
+			if (!sp || !follow(&out[found], sp, g[i][G_HI]))
+				continue;
+			out[found++].thread = thread_of(g[i][G_M]);
 		}
 	}
 	return found;

@@ -22,6 +22,7 @@ struct gocall {
 	uint64_t frames[GOCALLS_FRAMES]; /* return addresses, innermost first, from the one that
 					    called runtime.cgocall on */
 	uint32_t count;                  /* at least 1 */
+	uint32_t thread;                 /* tid that it is on; 0: not known */
 };
 
 /* How many, at most room; of very many goroutines the first 65,536 are looked at.  Server

@@ -90,12 +90,17 @@ static void one_in_cgo(void)
 	gs[1] = (uint64_t)&r;
 	gs[2] = 8; /* nothing is there */
 	g_count = 3;
+	/* m.procid, since Go 1.25 and before. */
+	static uint64_t m[12];
 	idle.g[0] = at(&idle, 0);
 	idle.g[1] = at(&idle, 255);
 	idle.g[14] = in(CGOCALL); /* of an earlier call: syscallsp is 0 */
 	for (size_t word = 12; word < 16; word++) {
 		in_cgo(&r, word);
-		CHECK(look(c, COUNT_OF(c)) == 1 && c[0].count == 3);
+		m[8] = word % 2 ? 4000 + word : 0;
+		m[9] = word % 2 ? 77 : 4000 + word;
+		r.g[6] = (uint64_t)m;
+		CHECK(look(c, COUNT_OF(c)) == 1 && c[0].count == 3 && c[0].thread == 4000 + word);
 		CHECK(c[0].frames[0] == in(WRAPPER) && c[0].frames[1] == in(MAIN_F) &&
 		      c[0].frames[2] == in(MAIN_MAIN));
 	}
