@@ -307,8 +307,29 @@ static void place_look_up(struct place *place, uint64_t pc)
 
 /* ---- the cache --------------------------------------------------------- */
 
-#define PROBES     8
+#define PROBES 8
+
+/*
+ * An entry's first word is its pc and, above the bits that an address has, how often
+ * the entry was written, so that one that was replaced and came back is not taken for
+ * one that stood still.
+ */
+#define PC_BITS    48
+#define PC_MASK    ((UINT64_C(1) << PC_BITS) - 1)
 #define PC_CLAIMED 1 /* an entry that is being written */
+
+static uint64_t lookups;
+
+uint64_t unwind_c_lookups(void)
+{
+	return LOAD(&lookups);
+}
+
+/* What is not an address of code is not remembered. */
+static bool is_cacheable(uint64_t pc)
+{
+	return pc >= PAGE_BYTES && pc >> (PC_BITS - 1) == 0;
+}
 
 static size_t cache_slot(uint64_t pc, size_t count)
 {
@@ -324,18 +345,13 @@ static size_t cache_count(void)
 }
 
 /*
- * Entries are written once, and once more for each unloading of code after which
- * they are asked for again, then with another generation.  The writer claims the
- * pc, and stores the word with the generation last but for the pc.  A reader
- * loads that word first: it is the new one, and then the others are, or it is
- * another one by the time the pc is what it was.  Then, and where the pc is
- * claimed, he looks the address up himself.
+ * The writer claims the first word, stores the others, and the first one last.  A
+ * reader who finds the first word as it was before he read the others has read what
+ * belongs to it.  Where the entry is claimed, he looks the address up himself.
  */
 typedef uint64_t place_word __attribute__((may_alias));
 #define LAST_WORD 3
-static_assert(sizeof(struct place) == 8 * (LAST_WORD + 1) &&
-		      offsetof(struct place, generation) / 8 == LAST_WORD,
-	      "the generation is in the last word");
+static_assert(sizeof(struct place) == 8 * (LAST_WORD + 1), "words");
 
 static uint64_t load_word(const struct place *p, size_t i)
 {
@@ -352,12 +368,14 @@ static struct place load_words(const struct place *p)
 	return out;
 }
 
-/* By who has claimed the entry. */
-static void store_words(struct place *p, const struct place *place)
+/* By who has claimed the entry, whose first word was key. */
+static void store_words(struct place *p, const struct place *place, uint64_t key)
 {
+	uint64_t version = ((key >> PC_BITS) + 1) << PC_BITS;
+
 	for (size_t i = 1; i <= LAST_WORD; i++)
 		STORE_REL((place_word *)p + i, ((const place_word *)place)[i]);
-	STORE_REL(&p->pc, place->pc);
+	STORE_REL(&p->pc, place->pc | version);
 }
 
 static bool cache_get(uint64_t pc, struct place *out)
@@ -371,44 +389,55 @@ static bool cache_get(uint64_t pc, struct place *out)
 		uint64_t key = LOAD_ACQ(&p->pc);
 		if (key == 0)
 			return false;
-		if (key == pc) {
+		if ((key & PC_MASK) == pc) {
 			*out = load_words(p);
-			out->pc = LOAD_ACQ(&p->pc);
-			return out->pc == pc &&
-			       load_word(p, LAST_WORD) == load_word(out, LAST_WORD) &&
-			       is_current(out);
+			out->pc = pc;
+			return LOAD_ACQ(&p->pc) == key && is_current(out);
 		}
 	}
 	return false;
 }
 
-/* Takes an entry that is free, or holds what is known no more of the same pc. */
-static bool cache_claim(struct place *p, uint64_t pc)
+static bool cache_claim(struct place *p, uint64_t key)
 {
-	uint64_t key = LOAD_ACQ(&p->pc);
-	struct place held = load_words(p);
-
-	return (key == 0 || (key == pc && !is_current(&held))) &&
-	       __atomic_compare_exchange_n(&p->pc, &key, PC_CLAIMED, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return key != PC_CLAIMED && __atomic_compare_exchange_n(&p->pc, &key, PC_CLAIMED, false,
+								__ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* A full neighbourhood is not cached. */
+/* Whether the entry may be written over: it is free, or what it says holds no more. */
+static bool is_spare(const struct place *p, uint64_t key)
+{
+	struct place held = load_words(p);
+
+	return key == 0 || (key != PC_CLAIMED && !is_current(&held));
+}
+
+/*
+ * Where a neighbourhood is full one of it gives way, any: what is needed often comes
+ * back.  So code that is gone, or met once, never keeps what is in use out.
+ */
 static void cache_put(const struct place *place)
 {
 	struct place *table = region_at(region_layout.rows.offset);
 	size_t count = cache_count();
 	size_t slot = count ? cache_slot(place->pc, count) : 0;
+	struct place *p;
+	uint64_t key;
 
 	for (size_t i = 0; i < PROBES && count; i++) {
-		struct place *p = &table[(slot + i) & (count - 1)];
-		if (cache_claim(p, place->pc)) {
-			store_words(p, place);
-			return;
-		}
-		if (LOAD(&p->pc) == place->pc)
+		p = &table[(slot + i) & (count - 1)];
+		key = LOAD_ACQ(&p->pc);
+		if (is_spare(p, key) && cache_claim(p, key))
+			return store_words(p, place, key);
+		if ((key & PC_MASK) == place->pc)
 			return;
 	}
+	if (!count)
+		return;
+	p = &table[(slot + arch_ticks() / 2 % PROBES) & (count - 1)];
+	key = LOAD_ACQ(&p->pc);
+	if (cache_claim(p, key))
+		store_words(p, place, key);
 }
 
 struct place unwind_c_place(uint64_t pc)
@@ -417,8 +446,9 @@ struct place unwind_c_place(uint64_t pc)
 
 	if (cache_get(pc, &place))
 		return place;
+	ADD(&lookups, 1);
 	place_look_up(&place, pc);
-	if (likely(place.kind != PLACE_UNKNOWN))
+	if (likely(place.kind != PLACE_UNKNOWN && is_cacheable(pc)))
 		cache_put(&place);
 	return place;
 }

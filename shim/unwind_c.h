@@ -57,6 +57,9 @@ struct place {
  */
 struct place unwind_c_place(uint64_t pc);
 
+/* How many places were looked up, that is, were not in the cache. */
+uint64_t unwind_c_lookups(void);
+
 /* What was remembered of any C address no longer holds.  Any thread. */
 void unwind_c_forget(void);
 

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 
 #include "../fuzz/unwind_input.h"
+#include "unwind_c.h"
 
 #define WALKS 20000
 
@@ -51,6 +52,84 @@ static void test_walks_end_on_a_thread(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* ---- more places than there is room to remember ------------------------------ */
+
+#define ROOM (MIB / sizeof(struct place))
+
+static void look_at(uint64_t from, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		struct place place = unwind_c_place(from + i);
+		assert_int_equal(place.pc, from + i);
+	}
+}
+
+static void test_code_that_is_gone_keeps_nothing_out(void **state)
+{
+	struct dl_find_object libc;
+	uint64_t start, hot, before;
+
+	(void)state;
+	assert_int_equal(_dl_find_object(dlsym(RTLD_DEFAULT, "qsort"), &libc), 0);
+	start = (uint64_t)libc.dlfo_map_start;
+	hot = (uint64_t)dlsym(RTLD_DEFAULT, "qsort");
+	assert_true(start + 3 * ROOM < (uint64_t)libc.dlfo_map_end);
+	/* Twice, since a place that is full gives up any of its entries. */
+	look_at(start, 3 * ROOM);
+	look_at(hot, 1000);
+	look_at(hot, 1000);
+	before = unwind_c_lookups();
+	look_at(hot, 1000);
+	assert_in_range(unwind_c_lookups() - before, 0, 300);
+	/* All that was known is known no more, and makes room. */
+	unwind_c_unload_begins();
+	assert_int_equal(unwind_c_place(start + 4 * ROOM).kind, PLACE_UNKNOWN);
+	unwind_c_unload_ends();
+	look_at(hot, 1000);
+	before = unwind_c_lookups();
+	look_at(hot, 1000);
+	assert_in_range(unwind_c_lookups() - before, 0, 100);
+	assert_int_not_equal(unwind_c_place(start + 4 * ROOM).kind, PLACE_UNKNOWN);
+}
+
+/* ---- another thread loads and unloads what is looked at ----------------------- */
+
+#define CYCLES 300
+
+static int stop;
+
+static void *load_and_unload(void *name)
+{
+	for (int i = 0; i < CYCLES; i++) {
+		void *handle = dlopen(name, RTLD_NOW);
+		unwind_c_unload_begins();
+		if (handle)
+			dlclose(handle);
+		unwind_c_unload_ends();
+	}
+	STORE(&stop, 1);
+	return NULL;
+}
+
+/* As a word that is no return address any more leads into it. */
+static void test_what_is_looked_at_goes(void **state)
+{
+	static const char name[] = "libgomp.so.1";
+	struct link_map *map = dlopen(name, RTLD_NOW);
+	pthread_t thread;
+	uint64_t at, seen = 0;
+
+	(void)state;
+	assert_non_null(map);
+	at = map->l_addr;
+	dlclose(map);
+	assert_int_equal(pthread_create(&thread, NULL, load_and_unload, (void *)name), 0);
+	for (uint64_t i = 0; !LOAD(&stop); i++)
+		seen += unwind_c_place(at + i * 64 % (256 * KIB)).kind == PLACE_C;
+	pthread_join(thread, NULL);
+	assert_true(seen > 0);
+}
+
 static int setup(void **state)
 {
 	static const char *const libraries[] = {"libstdc++.so.6", "libm.so.6", "libcrypto.so.3"};
@@ -66,6 +145,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_walks_end),
 		cmocka_unit_test(test_walks_end_on_a_thread),
+		cmocka_unit_test(test_code_that_is_gone_keeps_nothing_out),
+		cmocka_unit_test(test_what_is_looked_at_goes),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
