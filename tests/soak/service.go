@@ -3,7 +3,6 @@ package soak
 import (
 	"bufio"
 	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// A service is the example, with children forked all the while.
+// A service is the example.
 type service struct {
 	url, socket string
 	command     *exec.Cmd
@@ -40,14 +39,21 @@ func build(t *testing.T) (dir string) {
 
 var listening = regexp.MustCompile(`^listening on (http:\S+) `)
 
-// start runs it until the test ends; shim is the library, or none.
+// start runs it until the test ends, with children forked; shim is the library, or none.
 func start(t *testing.T, dir, shim string) *service {
 	t.Helper()
-	s := &service{socket: filepath.Join(t.TempDir(), "socket")}
-	s.command = exec.Command(filepath.Join(dir, "notes"), "-addr", "127.0.0.1:0", "-fixed")
-	s.command.Env = append(os.Environ(), "SOAK_FORKS=1", "CGOHEAP_SOCKET="+s.socket, "CGOHEAP_SAMPLE_BYTES=64KiB",
+	return startUnder(t, dir, nil, "SOAK_FORKS=1", "CGOHEAP_SAMPLE_BYTES=64KiB",
 		"LD_PRELOAD="+filepath.Join(dir, "forks.so")+" "+shim)
-	s.command.Stderr = &s.errors
+}
+
+// startUnder runs it until the test ends, by a launcher (none: by itself), with these variables for the service.
+func startUnder(t *testing.T, dir string, launcher []string, variables ...string) *service {
+	t.Helper()
+	s := &service{socket: filepath.Join(t.TempDir(), "socket")}
+	line := append(launcher, "/usr/bin/env")
+	line = append(line, variables...)
+	line = append(line, "CGOHEAP_SOCKET="+s.socket, filepath.Join(dir, "notes"), "-addr", "127.0.0.1:0", "-fixed")
+	s.command = exec.Command(line[0], line[1:]...)
 	out, err := s.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,10 +62,10 @@ func start(t *testing.T, dir, shim string) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.command.Process.Kill() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	found := listening.FindStringSubmatch(line)
+	said, err := bufio.NewReader(out).ReadString('\n')
+	found := listening.FindStringSubmatch(said)
 	if found == nil {
-		t.Fatalf("the service said %q (%v) and %s", line, err, &s.errors)
+		t.Fatalf("the service said %q (%v) and %s", said, err, &s.errors)
 	}
 	s.url = found[1]
 	return s

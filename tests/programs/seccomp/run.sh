@@ -17,10 +17,8 @@ ROUTES='/debug/pprof/ /debug/pprof/cgoheap /debug/pprof/cgoheap?debug=1
 	/debug/pprof/allheap /v1/status /v1/account /metrics'
 
 build() {
-	# Names to numbers, of those that this processor has.
 	for list in "$HERE"/filters/*; do
-		sed 's/ /\n/g' "$list" | sed '/./!d; s/^/__NR_/; /=/!s/$/=0/' | "${CC:-cc}" -E -P -include sys/syscall.h - |
-			sed -n 's/^\([0-9]*\) *= *\([0-9]*\)$/\1=\2/p' >"$FILTERS/${list##*/}"
+		"$HERE/numbers.sh" "$list" >"$FILTERS/${list##*/}"
 	done
 	local program list
 	for program in sandbox host; do
