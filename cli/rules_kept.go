@@ -47,12 +47,25 @@ func cRetainedLarge(s *situation) string {
 	if !s.large(cRetained) {
 		return ""
 	}
+	if s.account.Allocator.InUse == nil {
+		// Live memory is then what samples stand for, and what they missed is not free.
+		return fmt.Sprintf("The C allocator has %s beyond what the samples stand for; how much of that is free is unknown.%s",
+			s.of(s.has(cRetained)), s.trySilent())
+	}
 	where := ""
 	if n := s.account.Allocator.Arenas; n != nil {
 		where = " in " + countOf(int(*n), "arena", "arenas")
 	}
 	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive))),
 		s.notALeak(), s.returnKept())
+}
+
+// trySilent: what returns was free.
+func (s *situation) trySilent() string {
+	if s.ended || !s.canTrim() {
+		return ""
+	}
+	return fmt.Sprintf(" %s shows how much of it returns.", s.command("trim %d"))
 }
 
 // returnKept says what returns the memory.

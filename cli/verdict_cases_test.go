@@ -114,6 +114,11 @@ var verdictCases = []verdictCase{
 		s.account.Allocator.Name, s.account.Allocator.Arenas = "jemalloc", nil
 	}), "C allocator keeps 225.0 MiB free; live C memory is 100.0 MiB. Not a leak. Try `cgoheap trim 4242`; if it returns, " +
 		"run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000."},
+	{"c_retained", "the allocator does not say what is in use", changed(func(s *situation) {
+		s.set(cRetained, 900*mib)
+		s.account.Allocator.Name, s.account.Allocator.InUse, s.account.Allocator.Arenas = "mimalloc", nil, nil
+	}), "The C allocator has 900.0 MiB (50 % of RSS) beyond what the samples stand for; how much of that is free is unknown. " +
+		"`cgoheap trim 4242` shows how much of it returns."},
 	{"c_retained", "less than a fifth", changed(func(s *situation) { s.set(cRetained, 224*mib) }), ""},
 	{"c_retained", "too little to matter", changed(func(s *situation) {
 		s.account = &account{RSS: 20 * mib, Owners: []ownerPart{part(cRetained, 6*mib), part(programOwner, 14*mib)}}

@@ -116,6 +116,10 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 			fail("nothing is said of %s, %s", name, s.of(s.has(name)))
 		}
 	}
+	if s.account.Allocator.InUse == nil && strings.Contains(told[cRetained], "free in") || strings.Contains(told[cRetained], "Not a leak") &&
+		(s.account.Allocator.InUse == nil || s.large(cLive) || s.large(cMmap) || s.large(untrackedMmap)) {
+		fail("free, where the allocator does not say it")
+	}
 	if s.large(cLive) && told[cLive] == "" {
 		fail("nothing is said of C live, %s", s.of(s.has(cLive)))
 	}
