@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 
 #include "clock.h"
@@ -193,20 +194,60 @@ uint32_t sample_interval(void)
 	return interval_of(LOAD(&current));
 }
 
+/* The kernel reads the word before it judges it. */
+static bool is_readable(const void *word)
+{
+	static const struct timespec at_once;
+	return sys_call(futex, word, FUTEX_WAIT_PRIVATE, 0, &at_once) != -EFAULT;
+}
+
+/* mem is -errno where the process may not open it (after setuid, without /proc): what can be
+ * read is then looked at just before. */
+static bool read_thread(long mem, const struct sample_thread *t, struct sample_thread *seen)
+{
+	if (!sys_failed(mem))
+		return sys_pread((int)mem, seen, sizeof *seen, (uint64_t)t) == sizeof *seen;
+	if (!is_readable(t) || !is_readable((const char *)(t + 1) - 4))
+		return false;
+	seen->epoch = LOAD(&t->epoch);
+	seen->registered = LOAD(&t->registered);
+	seen->slot = LOAD(&t->slot);
+	return true;
+}
+
+static void tell_thread(long mem, struct sample_thread *t)
+{
+	static const uint64_t look_up = 0;
+	if (sys_failed(mem))
+		STORE(&t->bytes_left, look_up);
+	else
+		sys_pread((int)mem, &t->bytes_left, sizeof look_up, (uint64_t)&look_up);
+}
+
 /*
+ * A thread that ended by the raw system call may have left its number to another,
+ * and its storage to nothing or to the host's data.  So the kernel reads and writes
+ * there (mem is /proc/self/mem, read from into the storage): it cannot fault, and
+ * nothing is written that is not this thread's for what it holds.
+ *
  * The owner's own store may overwrite the 0, hence "until it has".  A 0 written
  * to a thread that has just caught up costs it one fresh draw, and no bias.
  */
-static void nudge(uint32_t i, uint32_t epoch, int pid)
+static void nudge(uint32_t i, uint32_t epoch, int pid, long mem)
 {
 	struct slot *s = &threads.slots[i];
+	struct sample_thread seen;
 
 	if (!s->thread)
 		return;
 	if (sys_call(tgkill, pid, s->tid, 0) == -ESRCH)
 		slot_give(i);
-	else if (LOAD(&s->thread->epoch) != epoch)
+	else if (s->thread == &sample_self)
 		STORE(&s->thread->bytes_left, 0);
+	else if (!read_thread(mem, s->thread, &seen) || seen.slot != i || seen.registered != 1)
+		slot_give(i);
+	else if (seen.epoch != epoch)
+		tell_thread(mem, s->thread);
 }
 
 /* A few at a time under the lock: a thread that starts or ends waits for it. */
@@ -217,14 +258,17 @@ void sample_nudge(void)
 	uint32_t epoch = epoch_of(LOAD(&current)), i = 0;
 	int pid = sys_getpid();
 	uint8_t before = sample_enter();
+	long mem = LOAD(&threads.used) ? sys_open_read("/proc/self/mem") : -1;
 
 	while (i < LOAD(&threads.used)) {
 		uint32_t end = i + NUDGE_AT_ONCE;
 		lock_take(&threads.lock);
 		for (; i < end && i < threads.used; i++)
-			nudge(i, epoch, pid);
+			nudge(i, epoch, pid, mem);
 		lock_release(&threads.lock);
 	}
+	if (!sys_failed(mem))
+		sys_close((int)mem);
 	sample_leave(before);
 }
 

@@ -8,7 +8,11 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -382,6 +386,93 @@ static void allocate_late(void *value)
 	pthread_setspecific(late_key, value);
 }
 
+/* ---- a thread whose number another has by now ----------------------------- */
+
+#define STACK_BYTES (256 * KIB)
+
+static int raw_tid;
+
+static void *exit_raw_listed(void *unused)
+{
+	sample_set_interval(4096);
+	sample_take(1);
+	CHECK(sample_self.registered == 1);
+	__atomic_store_n(&raw_tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	syscall(SYS_exit, 0);
+	return unused;
+}
+
+/* A thread with that number, which needs no stack: all it does is wait. */
+static long start_numbered(pid_t tid)
+{
+	struct {
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+			set_tid, set_tid_size;
+	} args = {.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD,
+		  .stack = (uint64_t)malloc(4096),
+		  .stack_size = 4096,
+		  .set_tid = (uint64_t)&tid,
+		  .set_tid_size = 1};
+	long r = SYS_clone3;
+	__asm__ volatile("syscall\n"
+			 "test %%rax, %%rax\n"
+			 "jnz 1f\n"
+			 "2: mov %[pause], %%eax\n"
+			 "syscall\n"
+			 "jmp 2b\n"
+			 "1:\n"
+			 : "+a"(r)
+			 : "D"(&args), "S"(sizeof args), [pause] "i"(SYS_pause)
+			 : "rcx", "r11", "memory");
+	return r;
+}
+
+/*
+ * It ended by the raw system call, its stack with its TLS was unmapped, and its
+ * number is another thread's: nothing is written where it was, neither into
+ * nothing nor into what lies there now.
+ */
+static void check_gone(bool is_mapped_again)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	char *stack =
+		mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(stack != MAP_FAILED && sample_init() == 0);
+	sample_set_interval(1);
+	CHECK(pthread_attr_init(&attr) == 0 &&
+	      pthread_attr_setstack(&attr, stack, STACK_BYTES) == 0);
+	CHECK(pthread_create(&thread, &attr, exit_raw_listed, NULL) == 0);
+	int tid;
+	while ((tid = __atomic_load_n(&raw_tid, __ATOMIC_ACQUIRE)) == 0 ||
+	       syscall(SYS_tgkill, getpid(), tid, 0) == 0)
+		usleep(1000);
+	CHECK(munmap(stack, STACK_BYTES) == 0);
+	if (is_mapped_again) {
+		CHECK(mmap(stack, STACK_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == stack);
+		memset(stack, 0xa5, STACK_BYTES);
+	}
+	CHECK(start_numbered(tid) == tid);
+	sample_set_interval(8192);
+	sample_nudge();
+	for (size_t i = 0; is_mapped_again && i < STACK_BYTES; i++)
+		CHECK(stack[i] == (char)0xa5);
+	_exit(0);
+}
+
+static void a_number_of_another_thread(void)
+{
+	check_gone(false);
+}
+CASE(a_number_of_another_thread)
+
+static void memory_of_another_thread(void)
+{
+	check_gone(true);
+}
+CASE(memory_of_another_thread)
+
 static void *exit_late(void *arg)
 {
 	allocate(8);
@@ -481,6 +572,8 @@ int main(void)
 		cmocka_unit_test(errno_is_the_hosts),
 		cmocka_unit_test(test_threads_see_a_change),
 		cmocka_unit_test(test_a_lost_nudge_is_repeated),
+		cmocka_unit_test(test_a_number_of_another_thread),
+		cmocka_unit_test(test_memory_of_another_thread),
 		cmocka_unit_test(test_threads_that_end_unheard_are_dropped),
 		cmocka_unit_test(test_destructors_may_still_allocate),
 		cmocka_unit_test(test_a_late_key_is_not_used),
