@@ -79,6 +79,7 @@ SHIM_SRC := \
 	shim/live.c \
 	shim/lock.c \
 	shim/mapcaller.c \
+	shim/mem.c \
 	shim/memory.c \
 	shim/metrics.c \
 	shim/modules.c \
@@ -170,8 +171,9 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
 
 # What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
 HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels interpose labelsets ledger \
-	ledger_piece ledger_tree live lock mapcaller memory real recstack sample threads track track_map unloads unwind_c unwind_go
+	ledger_piece ledger_tree live lock mapcaller mem memory real recstack sample threads track track_map unloads unwind_c unwind_go
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
+$(BUILD)/obj/mem.o: SHIM_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns -fno-strict-aliasing
 
 $(BUILD)/obj/%.o: shim/%.c | $(BUILD)/gen/profile.pb-c.h
 	@mkdir -p $(@D)

@@ -1,6 +1,8 @@
 /* See dynsym.h. */
 #include "dynsym.h"
 
+#include <sys/auxv.h>
+
 /* Of a module's dynamic section, as addresses. */
 struct tables {
 	const ElfW(Sym) * symbols;
@@ -154,4 +156,9 @@ void *dynsym_libc(const char *name)
 		if (is_libc(m))
 			return dynsym_find(m->l_addr, m->l_ld, name);
 	return NULL;
+}
+
+void *dynsym_loader(const char *name)
+{
+	return dynsym_find_in_image((const void *)getauxval(AT_BASE), name);
 }

@@ -22,10 +22,11 @@ void *dynsym_find_in_image(const void *header, const char *name);
 
 /*
  * The first definition behind the module of ours in the order that the loader
- * searches.  And libc's own.  The loader's list is read without its
+ * searches.  And libc's own, and the loader's.  The loader's list is read without its
  * lock: while the program starts.
  */
 void *dynsym_next(const char *name);
 void *dynsym_libc(const char *name);
+void *dynsym_loader(const char *name);
 
 #endif

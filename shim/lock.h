@@ -21,6 +21,10 @@ void lock_wait(struct lock *l); /* the slow half; lock.c */
 /* Called by who has waited for half a second, and again each half second; NULL: nobody. */
 extern void (*lock_waited_long)(void);
 
+/* Set by threads of ours (ownthread.c): they may sleep in small steps while they wait. */
+extern __thread bool lock_own_thread
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 static inline void lock_take(struct lock *l)
 {
 	uint32_t expected = 0;

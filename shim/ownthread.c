@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "lock.h"
 #include "real.h"
 #include "sys.h"
 
@@ -47,6 +48,7 @@ size_t ownthread_stacks(struct ownthread_stack out[OWNTHREAD_MAX])
 static void *begin(void *run)
 {
 	arch_reset_floating_point();
+	lock_own_thread = true;
 	return ((void *(*)(void *))run)(NULL);
 }
 

@@ -68,6 +68,14 @@ static uint32_t interval_of(uint64_t state)
 
 static uint64_t process_seed;
 
+static bool libc_has_tid; /* where arch_thread_id reads */
+
+int sample_thread_id(void)
+{
+	int tid = LOAD(&libc_has_tid) ? arch_thread_id() : 0;
+	return tid > 0 ? tid : sys_gettid();
+}
+
 /* ---- the draw --------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one, eight bytes of state. */
@@ -135,7 +143,7 @@ static void list_thread(struct sample_thread *t)
 	before = sample_enter();
 	/* A signal handler's allocation may have listed us since we were asked to. */
 	if (!t->registered && real.pthread_setspecific(threads.key, t) == 0) {
-		int tid = sys_gettid();
+		int tid = sample_thread_id();
 		lock_take(&threads.lock);
 		t->registered = slot_take(t, tid) ? 1 : 2;
 		lock_release(&threads.lock);
@@ -285,6 +293,7 @@ static void unlist_thread(void *t)
 
 int sample_init(void)
 {
+	libc_has_tid = arch_thread_id() == sys_gettid();
 	process_seed = mix(clock_ns(CLOCK_REALTIME)) ^ mix((uint64_t)sys_getpid());
 	if (pthread_key_create(&threads.key, unlist_thread))
 		return -1;

@@ -101,6 +101,8 @@ uint32_t sample_threads(void);  /* registered now */
  * threads then go unlisted, and one that runs on a long draw sees a change late.
  */
 int sample_init(void);
+/* The calling thread's number, without asking the kernel where libc keeps it. */
+int sample_thread_id(void);
 /* The thread ends (pthread key destructor), or everything is forgotten (child of fork). */
 void sample_thread_exit(struct sample_thread *t);
 /* The list is empty, nobody is listed again, and sampling is off for good. */

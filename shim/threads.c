@@ -171,7 +171,7 @@ static void record_stack_here(void *start, const struct regs *host)
 				     .tick = live_tick_now(),
 				     .kind = LEDGER_THREAD_STACK,
 				     .flags = LEDGER_USABLE,
-				     .thread = (uint32_t)sys_gettid()};
+				     .thread = (uint32_t)sample_thread_id()};
 	uint8_t before = sample_enter();
 
 	(void)host;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cfi.h"
+#include "dynsym.h"
 #include "fde.h"
 #include "gomodules.h"
 #include "gosym.h"
@@ -84,9 +85,7 @@ static int (*find_object)(void *address, struct dl_find_object *result);
 
 void unwind_c_init(void)
 {
-	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
-	if (!find_object)
-		dlerror(); /* ours to hear, not the host's */
+	find_object = (__typeof__(find_object))dynsym_loader("_dl_find_object");
 }
 
 /* The module that pc lies in. */

@@ -4,9 +4,9 @@
  *
  *	host                         as it is
  *	host LIST ACTION all|one     enters the filter once it runs: all threads, or its first
- *	host strict                  seccomp's mode 1: read, write, exit
+ *	host LIST ACTION threads     so do threads, before they first allocate
  *
- * Locked in to one thread, or strictly, it only allocates.
+ * Where it is not for all threads, those who entered it only allocate.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -65,6 +65,38 @@ static void work(void)
 	waitpid(child, NULL, 0);
 }
 
+/* One after the other at first, so that libc need not wait for itself; then all at once. */
+static struct sandbox filter;
+static int turn;
+
+static void *locked_in(void *number)
+{
+	int own = (int)(long)number;
+	if (sandbox_enter(&filter, 0) != 0)
+		_exit(3);
+	while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != own)
+		;
+	free(malloc(1000));
+	__atomic_store_n(&turn, own + 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != 4)
+		;
+	for (int i = 0; i < 20000; i++)
+		free(malloc(1000 + (size_t)i % 100));
+	__atomic_add_fetch(&turn, 1, __ATOMIC_ACQ_REL);
+	for (;;)
+		if (read(0, &own, 0) < 0)
+			return NULL;
+}
+
+static void lock_threads_in(void)
+{
+	pthread_t t;
+	for (long i = 0; i < 4; i++)
+		pthread_create(&t, NULL, locked_in, (void *)i);
+	while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != 8)
+		usleep(1000);
+}
+
 static void say(const char *word)
 {
 	if (write(1, word, strlen(word)) < 0)
@@ -73,17 +105,15 @@ static void say(const char *word)
 
 int main(int argc, char **argv)
 {
-	static struct sandbox s;
-	int is_locked = argc == 2 || (argc == 4 && strcmp(argv[3], "one") == 0), result = 0;
+	int is_locked = argc == 4 && strcmp(argv[3], "one") == 0;
 	char c;
-	if (argc == 4 && sandbox_read(&s, argv[1], argv[2]) != 0)
+	if (argc == 4 && sandbox_read(&filter, argv[1], argv[2]) != 0)
 		return 2;
 	work();
-	if (argc == 4)
-		result = sandbox_enter(&s, is_locked ? 0 : SECCOMP_FILTER_FLAG_TSYNC);
-	else if (argc == 2)
-		result = prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
-	if (result != 0)
+	if (argc == 4 && strcmp(argv[3], "threads") == 0)
+		lock_threads_in();
+	else if (argc == 4 &&
+		 sandbox_enter(&filter, is_locked ? 0 : SECCOMP_FILTER_FLAG_TSYNC) != 0)
 		return 3;
 	say("ready\n");
 	while (read(0, &c, 1) == 1)
@@ -92,5 +122,5 @@ int main(int argc, char **argv)
 		else
 			work();
 	say("done\n");
-	syscall(argc == 2 ? SYS_exit : SYS_exit_group, 7);
+	_exit(7);
 }

@@ -31,14 +31,14 @@ build() {
 ask() {
 	local route status
 	for route in $ROUTES $GROWTH; do
-		status=$(curl -s -m 20 -o "$DIR/body" -w '%{http_code}' --unix-socket "$2" "http://x$route")
+		status=$(curl -sS -m 20 -o "$DIR/body" -w '%{http_code}' --unix-socket "$2" "http://x$route")
 		case $status in
 		200 | 404 | 501) ;;
 		*) echo "GET $route: $status $(head -c 200 "$DIR/body" | tr -d '\0')" ;;
 		esac
 	done
 	for route in '/v1/sampling?state=off' '/v1/sampling?state=on&sample_bytes=1' /v1/trim; do
-		status=$(curl -s -m 20 -o "$DIR/body" -w '%{http_code}' -X POST --unix-socket "$2" "http://x$route")
+		status=$(curl -sS -m 20 -o "$DIR/body" -w '%{http_code}' -X POST --unix-socket "$2" "http://x$route")
 		[ "$status" = 200 ] || echo "POST $route: $status $(head -c 200 "$DIR/body")"
 	done
 	CGOHEAP_SOCKET=$2 build/cgoheap list >"$DIR/verb" 2>&1 || echo "list: $(cat "$DIR/verb")"
@@ -106,5 +106,9 @@ service c/errno filter "$OUT/sandbox" "$FILTERS/system-service-252" errno "$SHIM
 for BYTES in 1 524288; do
 	service "c/locked_in/$BYTES" filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
 done
+# No call at all in a hook: of the thread that is locked in, and of threads that are before their first sample.
+BYTES=1
+service c/malloc_alone filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill one
+service c/malloc_alone/threads none env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill threads
 START=dormant
 service c/locked_in/dormant filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
