@@ -28,6 +28,7 @@ static struct {
 	struct own_fd figures; /* -1: nobody attached */
 	uint32_t sequence;
 	uint64_t missed;
+	uint64_t heap_rest_until_ns;
 	char version[32]; /* the package's */
 } bridge = {.inbox = {.fd = -1}, .mailbox = {.fd = -1}, .figures = {.fd = -1}};
 
@@ -272,10 +273,14 @@ static bool read_pieces(struct scratch *scratch, uint8_t **out, size_t *total)
 bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count)
 {
 	uint8_t *whole;
-	if (!bridge_is_attached())
+	uint64_t began_ns = control_monotonic_ns();
+	if (!bridge_is_attached() || began_ns < bridge.heap_rest_until_ns)
 		return false;
 	if (!read_pieces(scratch, &whole, count)) {
+		uint64_t now_ns = control_monotonic_ns();
 		bridge.missed++;
+		if (now_ns - began_ns >= BRIDGE_HEAP_NS)
+			bridge.heap_rest_until_ns = now_ns + BRIDGE_REST_NS;
 		return false;
 	}
 	*bytes = whole;

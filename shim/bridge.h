@@ -16,6 +16,7 @@
 
 #define BRIDGE_FIGURES_NS UINT64_C(100000000)  /* what a figure may take to come */
 #define BRIDGE_HEAP_NS    UINT64_C(2000000000) /* a whole heap profile */
+#define BRIDGE_REST_NS    UINT64_C(5000000000) /* after one that did not come none is asked for */
 /* A larger profile of Go's heap is refused. */
 #define BRIDGE_HEAP_MAX_BYTES (8 * MIB)
 
@@ -50,7 +51,8 @@ bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES]);
 
 /*
  * Go's own heap profile now, as runtime/pprof writes it (gzip); in scratch.  False: no
- * package, no answer in BRIDGE_HEAP_NS, or no room for it.
+ * package, no answer in BRIDGE_HEAP_NS, or no room for it.  The server waits for it, so that
+ * a Go that does not answer is left alone for BRIDGE_REST_NS: who asks then is told at once.
  */
 bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count);
 

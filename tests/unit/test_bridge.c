@@ -347,6 +347,19 @@ static void none_or_too_large_a_profile(void)
 }
 CASE(none_or_too_large_a_profile)
 
+/* The server has waited once: who asks soon after is told without another question. */
+static void one_that_does_not_come_is_not_asked_again_at_once(void)
+{
+	struct scratch s = SCRATCH_INIT(MIB);
+	const uint8_t *bytes;
+	size_t count;
+	with_package(silently);
+	CHECK(!bridge_read_heap(&s, &bytes, &count) && bridge_missed() == 1);
+	CHECK(!bridge_read_heap(&s, &bytes, &count) && bridge_missed() == 1);
+	scratch_release(&s);
+}
+CASE(one_that_does_not_come_is_not_asked_again_at_once)
+
 /* More than was announced. */
 static void overrun(int fd, struct cgoheap_bridge_message question)
 {
@@ -385,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_descriptor_taken),
 		cmocka_unit_test(test_heap_profile_comes_whole),
 		cmocka_unit_test(test_none_or_too_large_a_profile),
+		cmocka_unit_test(test_one_that_does_not_come_is_not_asked_again_at_once),
 		cmocka_unit_test(test_a_profile_does_not_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
