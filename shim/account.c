@@ -74,8 +74,12 @@ static void split_go(struct account_job *job)
 		return;
 	}
 	if (!stacks->known) {
-		add_warning(job, "the binary has no symbols that tell goroutine stacks from the "
-				 "Go heap: go_heap has both");
+		add_warning(job,
+			    gostats_runtimes() > 1
+				    ? "there are several Go runtimes: go_heap has the goroutine "
+				      "stacks of all"
+				    : "the binary has no symbols that tell goroutine stacks from "
+				      "the Go heap: go_heap has both");
 		return;
 	}
 	stacks->resident = lower(resident, heap->resident);

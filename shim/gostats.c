@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "elffile.h"
+#include "gomodules.h"
 #include "gosym.h"
 #include "modules.h"
 #include "pagemap.h"
@@ -26,6 +27,7 @@ static const struct {
 };
 
 static struct {
+	const struct gomodule *of; /* NULL: none, or several */
 	bool looked_up;
 	uint64_t address[VARIABLES]; /* 0: not found */
 } variables;
@@ -86,18 +88,40 @@ static void look_in(struct scratch *scratch, const struct module *module)
 	sys_close(fd);
 }
 
-/* Once: the main executable's symbols do not move. */
+uint32_t gostats_runtimes(void)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < gomodules_count(); i++)
+		n += gomodules_get(i)->has_runtime;
+	return n;
+}
+
+/* The module with the one runtime there is; of several the figures would be those of a part. */
+static const struct gomodule *only_runtime(void)
+{
+	if (gostats_runtimes() == 1)
+		for (uint32_t i = 0; i < gomodules_count(); i++)
+			if (gomodules_get(i)->has_runtime)
+				return gomodules_get(i);
+	return NULL;
+}
+
+/* Once for each runtime: its symbols do not move. */
 static void look_up(struct scratch *scratch)
 {
+	const struct gomodule *runtime = only_runtime();
 	struct modules modules;
-	if (variables.looked_up || !gosym_is_go() || modules_read(scratch, &modules) != 0)
+	const struct module *file;
+	if (variables.of == runtime && variables.looked_up)
+		return;
+	memset(&variables, 0, sizeof(variables));
+	variables.of = runtime;
+	if (!runtime || modules_read(scratch, &modules) != 0)
 		return;
 	variables.looked_up = true;
-	for (size_t i = 0; i < modules.count; i++)
-		if (modules.list[i].is_main && modules.list[i].elf_ok) {
-			look_in(scratch, &modules.list[i]);
-			return;
-		}
+	file = modules_find(&modules, runtime->tables.text);
+	if (file && file->elf_ok)
+		look_in(scratch, file);
 }
 
 /* ---- the heap's figures ------------------------------------------------- */

@@ -31,4 +31,8 @@ bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count);
  */
 uint64_t gostats_stacks_resident(struct scratch *scratch, const struct claims *heap);
 
+/* Go runtimes in this process: the program's, and those of libraries.  Of several the variables
+ * are not read: each knows its part. */
+uint32_t gostats_runtimes(void);
+
 #endif

@@ -13,7 +13,9 @@ static struct {
 	uint64_t start, end; /* its module; 0, 0: libc's, or not found */
 } allocator;
 
-static uint64_t go_caller; /* return address in x_cgo_mmap */
+/* Return addresses in x_cgo_mmap, one a runtime; 0: free.  More are captured as C's are. */
+#define MAX_GO_CALLERS 8
+static uint64_t go_callers[MAX_GO_CALLERS];
 
 /* How far the module at base reaches, by the program headers that are mapped with it. */
 static uint64_t module_end(uint64_t base)
@@ -85,7 +87,21 @@ bool mapcaller_is_allocator(uint64_t caller)
 
 bool mapcaller_is_go(uint64_t caller)
 {
-	return caller && caller == LOAD(&go_caller);
+	for (size_t i = 0; caller && i < MAX_GO_CALLERS; i++)
+		if (LOAD(&go_callers[i]) == caller)
+			return true;
+	return false;
+}
+
+static void learn_go_caller(uint64_t caller)
+{
+	for (size_t i = 0; i < MAX_GO_CALLERS; i++) {
+		uint64_t held = 0;
+		if (__atomic_compare_exchange_n(&go_callers[i], &held, caller, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+		    held == caller)
+			return;
+	}
 }
 
 /* The frames of the call itself: mmap, x_cgo_mmap, runtime.callCgoMmap. */
@@ -145,7 +161,7 @@ enum ledger_kind mapcaller_kind(const struct capture *c, bool usable)
 
 	if (!is_go_call(c))
 		return LEDGER_C;
-	STORE(&go_caller, c->frames[FRAME_X_CGO_MMAP]);
+	learn_go_caller(c->frames[FRAME_X_CGO_MMAP]);
 	for (uint32_t i = FRAME_GO; i < c->count && purpose == PURPOSE_NOT_SAID; i++)
 		purpose = purpose_of_frame(c->frames[i]);
 	/* An arena is reserved; what is usable at once describes it. */

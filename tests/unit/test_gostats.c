@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "gostats.h"
+#include "gomodules.h"
 #include "gosym.h"
 
 /* ---- the runtime's part -------------------------------------------------- */
@@ -15,9 +16,17 @@
 static bool is_go = true;
 static const char *version = "go1.26.8";
 
-bool gosym_is_go(void)
+static struct gomodule runtimes[2] = {{.has_runtime = true}, {.index = 1}};
+
+uint32_t gomodules_count(void)
 {
-	return is_go;
+	return is_go ? 2 : 0;
+}
+
+struct gomodule *gomodules_get(uint32_t index)
+{
+	runtimes[0].tables.text = (uint64_t)gomodules_count;
+	return &runtimes[index];
 }
 
 const char *gosym_version(void)
@@ -147,6 +156,18 @@ static void other_releases(void)
 	}
 }
 CASE(other_releases)
+
+/* A library with a runtime has been loaded: what the program's says is not all there is. */
+static void two_runtimes(void)
+{
+	good_figures();
+	struct go_stats g = read_stats();
+	CHECK(!is_unknown(&g));
+	runtimes[1].has_runtime = true;
+	g = read_stats();
+	CHECK(is_unknown(&g));
+}
+CASE(two_runtimes)
 
 static void no_go(void)
 {
@@ -291,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_figures),
 		cmocka_unit_test(test_figures_that_contradict),
 		cmocka_unit_test(test_other_releases),
+		cmocka_unit_test(test_two_runtimes),
 		cmocka_unit_test(test_no_go),
 		cmocka_unit_test(test_all_stacks),
 		cmocka_unit_test(test_some_are_nonsense),
