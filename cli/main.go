@@ -77,8 +77,9 @@ func usage() string {
 	b.WriteString("  help      explain a verb: cgoheap help top\n\n" +
 		"start here:\n" +
 		"  cgoheap run -- ./service          start it\n" +
-		"  cgoheap explain $(pidof service)  see what its memory is made of\n" +
-		"  cgoheap top $(pidof service)      see who holds C memory\n")
+		"  cgoheap explain service           see what its memory is made of\n" +
+		"  cgoheap top service               see who holds C memory\n" +
+		"A process is named by its ID or its program's name; where one alone has cgoheap loaded, by nothing.\n")
 	return b.String()
 }
 

@@ -1,0 +1,89 @@
+/*
+ * What growth is measured from: each its own while memory is plenty, shared when
+ * it is short, and never more than there are places to wait.
+ */
+#include "baseline.h"
+
+#include "control.h"
+#include "fixture.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	return region != NULL ? 0 : region_init(8 * MIB); /* of which 2 MiB are scratch */
+}
+
+static struct baseline *filled(uint64_t min_age_ns, size_t bytes)
+{
+	struct baseline *b = baseline_new(min_age_ns);
+	assert_non_null(b);
+	b->snapshot.time_ns = control_monotonic_ns();
+	assert_non_null(scratch_alloc(&b->scratch, bytes));
+	return b;
+}
+
+static void is_not_shared_while_there_is_room(void **state)
+{
+	(void)state;
+	struct baseline *a = filled(0, 4096);
+	assert_null(baseline_share(0, false));
+	struct baseline *b = filled(0, 4096);
+	assert_ptr_not_equal(a, b);
+	baseline_release(a);
+	baseline_release(b);
+}
+
+static void is_shared_where_memory_is_short(void **state)
+{
+	(void)state;
+	struct baseline *a = filled(0, 600 * KIB);
+	assert_ptr_equal(baseline_share(0, false), a);
+	assert_null(baseline_share(1, false)); /* of blocks of that age */
+	assert_null(baseline_share(0, true));  /* with Go's heap */
+	/* The second user keeps it, and the last one gives its memory back. */
+	baseline_release(a);
+	assert_int_equal(a->users, 1);
+	assert_true(a->scratch.mapped_bytes > 0);
+	a->snapshot.time_ns -= UINT64_C(2000000000);
+	assert_null(baseline_share(0, false)); /* too old */
+	baseline_release(a);
+	assert_int_equal(a->users, 0);
+	assert_int_equal(a->scratch.mapped_bytes, 0);
+	baseline_release(NULL);
+}
+
+static void users_are_bounded(void **state)
+{
+	struct baseline *all[BASELINES_MAX];
+	(void)state;
+	all[0] = filled(0, 600 * KIB);
+	for (int i = 1; i < BASELINES_MAX; i++) {
+		assert_false(baseline_is_full());
+		all[i] = baseline_share(0, false);
+		assert_ptr_equal(all[i], all[0]);
+	}
+	assert_true(baseline_is_full());
+	for (int i = 0; i < BASELINES_MAX; i++)
+		baseline_release(all[i]);
+	assert_false(baseline_is_full());
+}
+
+static void a_child_of_fork_has_none(void **state)
+{
+	(void)state;
+	filled(0, 600 * KIB);
+	baseline_forget_all();
+	assert_false(baseline_is_full());
+	assert_null(baseline_share(0, false));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(is_not_shared_while_there_is_room, setup),
+		cmocka_unit_test_setup(is_shared_where_memory_is_short, setup),
+		cmocka_unit_test_setup(users_are_bounded, setup),
+		cmocka_unit_test_setup(a_child_of_fork_has_none, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
