@@ -109,9 +109,12 @@ func top(std stdio, args []string) error {
 	return nil
 }
 
-// residentAge is how old the figures of what is resident may be: for them the kernel goes
-// through the page tables.
-const residentAge = 10 * time.Second
+// residentAge is how old the figures of what is resident may be.  For them the kernel goes
+// through the page tables, so they are asked for during residentShare of the time at most.
+const (
+	residentAge   = 10 * time.Second
+	residentShare = 0.01
+)
 
 // watcher looks at one process again and again.
 type watcher struct {
@@ -122,6 +125,7 @@ type watcher struct {
 
 	resident   map[rowKey]resident // of mappings; nil: not known
 	residentAt time.Time
+	tookLast   time.Duration // to read them
 }
 
 // view is one look.
@@ -167,10 +171,12 @@ func (w *watcher) look() (*view, error) {
 
 // readResident leaves nil where the process does not tell: rows then show what is mapped.
 func (w *watcher) readResident() {
-	if time.Since(w.residentAt) < residentAge {
+	if time.Since(w.residentAt) < max(residentAge, time.Duration(float64(w.tookLast)/residentShare)) {
 		return
 	}
-	w.resident, w.residentAt = nil, time.Now()
+	start := time.Now()
+	defer func() { w.residentAt, w.tookLast = time.Now(), time.Since(start) }()
+	w.resident = nil
 	body, err := w.client.profileBytes("memory", nil, accountTimeout)
 	if err != nil {
 		return
