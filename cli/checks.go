@@ -252,6 +252,9 @@ func checkAllocator(f *facts) check {
 				"such as mmap, is seen", f.allocatorName())
 		c.runnable = true
 		return c
+	case f.answers != "":
+		return warn(name, "", "%s answers malloc and has no statistics that cgoheap knows: what it maps shows as C mmap by who mapped it, "+
+			"what of that is in use is not known, and trim cannot ask it", escapeName(f.answers))
 	}
 	return ok(name, "malloc is called in a shared library")
 }

@@ -67,6 +67,9 @@ func TestDoctorPrograms(t *testing.T) {
 		{"jemalloc beside malloc", cFixture(t, "jemalloc", cJemalloc), 1, "private allocator", levelWarn,
 			"jemalloc as je_malloc: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it; " +
 				"what of it is in use is read from jemalloc's own statistics where it has them"},
+		{"malloc without statistics in a library", needing(t, "engine", "engine_eval", "malloc"), 1, "allocator", levelWarn,
+			"libengine.so answers malloc and has no statistics that cgoheap knows: what it maps shows as C mmap by who mapped it, " +
+				"what of that is in use is not known, and trim cannot ask it"},
 		{"jemalloc in a library", needing(t, "duck", "duckdb_je_malloc", "duckdb_je_mallctl"), 1, "private allocator", levelWarn,
 			"jemalloc as duckdb_je_malloc in libduck.so: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it; " +
 				"what of it is in use is read from jemalloc's own statistics where it has them"},

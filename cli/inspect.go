@@ -46,6 +46,7 @@ type facts struct {
 
 	allocator     []string // malloc-family functions defined inside the executable
 	private       []privateAllocator
+	answers       string // the library that answers malloc in libc's place, and has no statistics
 	importsMalloc bool
 }
 

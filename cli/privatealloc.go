@@ -95,10 +95,23 @@ func (f *facts) readLibrary(path string) {
 	}
 	defer e.Close()
 	names := definedFunctions(e)
-	if names["malloc"] && (names["mallctl"] || names["mi_malloc"] || names["tc_malloc"]) {
-		return // it answers malloc: no private one
+	if names["malloc"] && (names["mallctl"] || names["mi_process_info"] || names["MallocExtension_GetNumericProperty"]) {
+		return // it answers malloc, and has statistics: no private one
+	}
+	if dynamic, _ := e.DynamicSymbols(); f.answers == "" && definesDynamic(dynamic, "malloc") && !isLibc(path) {
+		f.answers = filepath.Base(path)
 	}
 	f.private = append(f.private, findPrivate(names, filepath.Base(path))...)
+}
+
+// isLibc: its malloc is the usual one, and the loader's is for its own use.
+func isLibc(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") || strings.HasPrefix(name, "ld-")
+}
+
+func definesDynamic(symbols []elf.Symbol, name string) bool {
+	return slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == name && s.Section != elf.SHN_UNDEF })
 }
 
 func definedFunctions(e *elf.File) map[string]bool {
@@ -120,7 +133,7 @@ func (f *facts) readNeeded(e *elf.File) {
 	dirs = append(dirs, filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...)
 	dirs = append(dirs, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib")
 	for _, name := range names {
-		if strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "ld-linux") {
+		if isLibc(name) {
 			continue
 		}
 		for _, dir := range dirs {
@@ -139,6 +152,8 @@ func (f *facts) readMapped(p *process) {
 	if err != nil {
 		return
 	}
+	answers := f.answers // a library that was opened later answers nobody else's malloc
+	defer func() { f.answers = answers }()
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
 		if strings.Contains(filepath.Base(file), ".so") && !isShim(file) && file != f.path {

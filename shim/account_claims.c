@@ -53,8 +53,9 @@ static enum account_owner owner_by_label(const char *label)
 
 static bool is_shared_memory(const struct smaps_mapping *m)
 {
-	return begins(m->path, "/memfd:") || begins(m->path, "/SYSV") ||
-	       begins(m->path, "/dev/shm/") || (m->shared && begins(m->path, "/dev/zero"));
+	return begins(m->path, "/memfd:") || begins(m->path, "/secretmem") ||
+	       begins(m->path, "/SYSV") || begins(m->path, "/dev/shm/") ||
+	       (m->shared && begins(m->path, "/dev/zero"));
 }
 
 /* Drivers' and sockets' buffers, and what the kernel makes for a descriptor: "socket:[123]",

@@ -18,7 +18,7 @@
 #define LOOK_NS     UINT64_C(1000000)
 #define CALLS       64
 #define THREADS     64
-#define REST_FACTOR 200
+#define REST_FACTOR 400
 #define WORK_SHARE  UINT64_C(20000000) /* nanoseconds a look may take */
 #define SCRATCH     (1 * MIB)
 

@@ -11,7 +11,7 @@
  *
  * While sampling is on.  Whether memory has grown is one small file of /proc, 20 times a
  * second in the first ten seconds and while it grows, else once; who is there takes at
- * most half a percent of a processor.
+ * most a quarter of a percent of a processor.
  */
 #ifndef CGOHEAP_CGOWATCH_H
 #define CGOHEAP_CGOWATCH_H
