@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,12 +42,25 @@ func (e *explanation) printOwners(std stdio, width int) {
 	}
 	add("unexplained", formatBytes(a.Unexplained), a.Unexplained, unexplained, nil)
 	add("RSS", formatBytes(a.RSS), a.RSS, total, nil)
-	if e.grown == nil {
+	switch {
+	case e.grown == nil:
 		for i := range rows {
 			rows[i] = rows[i][:3]
 		}
+	case tableWidth(rows) > width: // a share can be told from the bytes, growth from nothing else
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
 	}
 	printDetailed(std, rows, details, width)
+}
+
+func tableWidth(rows [][]string) int {
+	width := 2 * (len(rows[0]) - 1)
+	for i := range rows[0] {
+		width += columnWidth(rows, i)
+	}
+	return width
 }
 
 func printDetailed(std stdio, rows, details [][]string, width int) {

@@ -516,3 +516,23 @@ func TestMmapStacks(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// On a narrow screen growth stays, which is told by no other figure.
+func TestExplainNarrow(t *testing.T) {
+	bytes, change := int64(300<<20), int64(12<<20)
+	last := &account{RSS: 250 << 20}
+	e := &explanation{account: &account{RSS: 400 << 20, Owners: []ownerPart{{Name: cLive, Bytes: &bytes}}},
+		grown: &growth{RSS: 12 << 20, Owners: []ownerGrowth{{Name: cLive, Bytes: &change}}, last: last}}
+	for width, share := range map[int]bool{40: false, 100: true} {
+		var out strings.Builder
+		e.printOwners(stdio{out: &out}, width)
+		if strings.Contains(out.String(), "SHARE") != share || !strings.Contains(out.String(), "+12.0 MiB") {
+			t.Errorf("%d columns:\n%s", width, out.String())
+		}
+		for _, line := range strings.Split(out.String(), "\n") {
+			if len([]rune(line)) > width {
+				t.Errorf("%d columns: %q", width, line)
+			}
+		}
+	}
+}

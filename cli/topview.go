@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // What top shows of one look.
@@ -174,15 +176,25 @@ func (v *view) cells(limit int) [][]string {
 	return rows
 }
 
+// lines are the table's, cut to the terminal where there is one: what reads a file has room.
+func (v *view) lines(std stdio, limit int) []string {
+	if std.terminal != nil {
+		if width, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && width > 0 {
+			return fitTable(v.cells(limit), width)
+		}
+	}
+	var table bytes.Buffer
+	writeTable(&table, topRight, v.cells(limit))
+	return strings.Split(strings.TrimRight(table.String(), "\n"), "\n")
+}
+
 func (v *view) print(std stdio, limit int) {
 	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
 	if len(v.summary.rows) == 0 {
 		fmt.Fprintln(std.out, noRows)
 		return
 	}
-	var table bytes.Buffer
-	writeTable(&table, topRight, v.cells(limit))
-	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
+	for i, line := range v.lines(std, limit) {
 		fmt.Fprintln(std.out, line)
 		if i > 0 {
 			for _, f := range v.summary.rows[i-1].Stack {
