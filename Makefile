@@ -170,8 +170,8 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
 	mv $@.tmp $@
 
 # What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
-HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels interpose labelsets ledger \
-	ledger_piece ledger_tree live lock mapcaller mem memory real recstack sample threads track track_map unloads unwind_c unwind_go
+HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels gomodules gosym gotables interpose labelsets ledger \
+	ledger_piece ledger_tree live lock mapcaller mem memory real recstack sample stacks threads track track_map unloads unwind_c unwind_go
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 $(BUILD)/obj/mem.o: SHIM_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns -fno-strict-aliasing
 

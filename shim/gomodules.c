@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "goexe.h"
+#include "real.h"
 
 /* Of a library without Go's note: 0.5 ms. */
 #define MAX_SEARCH_BYTES (4 * MIB)
@@ -113,7 +114,13 @@ static void read_program_tls(struct gomodule *module)
 
 static int minor_version(const char *version)
 {
-	return strncmp(version, "go1.", 4) == 0 ? atoi(version + 4) : 0;
+	int n = 0;
+
+	if (strncmp(version, "go1.", 4) != 0)
+		return 0;
+	for (version += 4; *version >= '0' && *version <= '9' && n < 1000; version++)
+		n = n * 10 + (*version - '0');
+	return n;
 }
 
 /* The tables are in the module already. */
@@ -165,7 +172,7 @@ int gomodules_init(void)
 		read_program_tls(&list[0]);
 		add(&list[0]);
 	}
-	dl_iterate_phdr(add_loaded, NULL);
+	real.dl_iterate_phdr(add_loaded, NULL);
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
 	if (!find_object)
 		dlerror(); /* ours to hear, not the host's */

@@ -70,3 +70,8 @@ void lock_wait(struct lock *l)
 		if (sys_call(futex, &l->state, FUTEX_WAIT, 2, &long_wait) == -ETIMEDOUT)
 			tell();
 }
+
+void lock_wake(struct lock *l)
+{
+	sys_call(futex, &l->state, FUTEX_WAKE, 1);
+}

@@ -16,7 +16,9 @@ struct lock {
 	uint32_t state; /* 0 free, 1 held, 2 held and somebody may sleep */
 };
 
-void lock_wait(struct lock *l); /* the slow half; lock.c */
+/* The slow halves; lock.c. */
+void lock_wait(struct lock *l);
+void lock_wake(struct lock *l);
 
 /* Called by who has waited for half a second, and again each half second; NULL: nobody. */
 extern void (*lock_waited_long)(void);
@@ -36,7 +38,7 @@ static inline void lock_take(struct lock *l)
 static inline void lock_release(struct lock *l)
 {
 	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2))
-		sys_call(futex, &l->state, FUTEX_WAKE, 1);
+		lock_wake(l);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The four functions that the compiler calls unasked, for this library alone: libc's
+ * What hooks and the compiler need of string.h, for this library alone: libc's
  * come through the host's symbols, and a preload that counts or checks copies may
  * lock or allocate in them, in the middle of a hook.  Nothing else sees these: they
  * are hidden.  A sanitizer wants to see its own.
@@ -58,6 +58,49 @@ __attribute__((visibility("hidden"))) int memcmp(const void *a, const void *b, s
 		if (*x != *y)
 			return *x - *y;
 	return 0;
+}
+
+__attribute__((visibility("hidden"))) size_t strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+__attribute__((visibility("hidden"))) int strcmp(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return (uint8_t)*a - (uint8_t)*b;
+}
+
+__attribute__((visibility("hidden"))) int strncmp(const char *a, const char *b, size_t n)
+{
+	for (; n; n--, a++, b++)
+		if (!*a || *a != *b)
+			return (uint8_t)*a - (uint8_t)*b;
+	return 0;
+}
+
+__attribute__((visibility("hidden"))) void *memchr(const void *s, int byte, size_t n)
+{
+	for (const uint8_t *p = s; n; n--, p++)
+		if (*p == (uint8_t)byte)
+			return (void *)p;
+	return NULL;
+}
+
+__attribute__((visibility("hidden"))) void *memmem(const void *in, size_t n, const void *what,
+						   size_t bytes)
+{
+	const char *p = in;
+
+	for (; n >= bytes; n--, p++)
+		if (!bytes || (*p == *(const char *)what && memcmp(p, what, bytes) == 0))
+			return (void *)p;
+	return NULL;
 }
 
 #endif

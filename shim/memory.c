@@ -8,6 +8,7 @@
 #include "arch.h"
 #include "goarena.h"
 #include "gomodules.h"
+#include "real.h"
 #include "sys.h"
 
 /* ---- where a thread's own stack lies ------------------------------------ */
@@ -181,7 +182,7 @@ void memory_start(void)
 {
 	first_top = getauxval(AT_EXECFN) & ~UINT64_C(7);
 	tls_bytes = 0;
-	dl_iterate_phdr(add_tls_bytes, NULL);
+	real.dl_iterate_phdr(add_tls_bytes, NULL);
 }
 
 bool memory_copy(uint64_t address, void *to, uint64_t bytes)

@@ -70,7 +70,7 @@ static uint64_t process_seed;
 
 static bool libc_has_tid; /* where arch_thread_id reads */
 
-int sample_thread_id(void)
+__attribute__((noinline)) int sample_thread_id(void)
 {
 	int tid = LOAD(&libc_has_tid) ? arch_thread_id() : 0;
 	return tid > 0 ? tid : sys_gettid();

@@ -13,6 +13,7 @@
 #include <link.h>
 
 #include "lock.h"
+#include "real.h"
 #include "recstack.h"
 #include "sys.h"
 
@@ -190,14 +191,14 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 	unsigned long long now = before->unloaded;
 
 	(void)host;
-	dl_iterate_phdr(note_count, &now);
+	real.dl_iterate_phdr(note_count, &now);
 	if (now == before->unloaded)
 		return;
 	if (!before->list || before->count > before->room) {
 		unloads_add(0, ADDRESSES_END); /* we could not look: nothing is certain */
 		return;
 	}
-	dl_iterate_phdr(add_gone, before);
+	real.dl_iterate_phdr(add_gone, before);
 	for (; before->next < before->count; before->next++)
 		unloads_add(before->list[before->next].start, before->list[before->next].end);
 }
@@ -205,7 +206,7 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 static void note_all_loaded_here(void *loaded, const struct regs *host)
 {
 	(void)host;
-	dl_iterate_phdr(note_loaded, loaded);
+	real.dl_iterate_phdr(note_loaded, loaded);
 }
 
 int unloads_watch(int (*close)(void *handle), void *handle)

@@ -13,6 +13,7 @@
 #include "gomodules.h"
 #include "gosym.h"
 #include "lock.h"
+#include "real.h"
 #include "region.h"
 #include "sys.h"
 
@@ -158,7 +159,7 @@ static bool find_module(uint64_t pc, struct module *out)
 	struct module_search search = {pc, out};
 
 	if (!find_object)
-		return dl_iterate_phdr(module_of_headers, &search) == 1;
+		return real.dl_iterate_phdr(module_of_headers, &search) == 1;
 	return find_object((void *)pc, &object) == 0 && module_of_object(&object, out);
 }
 
@@ -397,6 +398,9 @@ static bool cache_get(uint64_t pc, struct place *out)
 	return false;
 }
 
+/* The places that were given up, for the next one: any will do. */
+static uint32_t victims;
+
 static bool cache_claim(struct place *p, uint64_t key)
 {
 	return key != PC_CLAIMED && __atomic_compare_exchange_n(&p->pc, &key, PC_CLAIMED, false,
@@ -433,7 +437,7 @@ static void cache_put(const struct place *place)
 	}
 	if (!count)
 		return;
-	p = &table[(slot + arch_ticks() / 2 % PROBES) & (count - 1)];
+	p = &table[(slot + ADD(&victims, 1) % PROBES) & (count - 1)];
 	key = LOAD_ACQ(&p->pc);
 	if (cache_claim(p, key))
 		store_words(p, place, key);
