@@ -9,6 +9,7 @@
 #include "pins.h"
 #include "sys.h"
 #include "threads.h"
+#include "unloads.h"
 
 #define LOOK_EVERY_NS  UINT64_C(1000000000)
 #define HASTE_NS       UINT64_C(50000000)    /* where it fills */
@@ -108,14 +109,25 @@ static bool is_idle(struct stack *stack)
 	return stack->reclaim == before;
 }
 
+/* Such a stack is never met again: a new one has another stamp. */
+static bool has_unloaded(const struct stack *stack)
+{
+	for (uint32_t i = 0; i < stack->frame_count && i < CAPTURE_MAX_FRAMES; i++)
+		if (unloads_since(stack->unloads, stack->frames[i]))
+			return true;
+	return false;
+}
+
 static bool may_go(struct stack *stack, bool in_haste)
 {
 	bool idle = is_idle(stack);
 
 	if (stack->end == CAPTURE_RECLAIMED || !stack_is_unused(stack))
 		return false;
-	reclaim.waiting += !idle && !in_haste;
-	return idle || in_haste;
+	if (idle || in_haste || has_unloaded(stack))
+		return true;
+	reclaim.waiting++;
+	return false;
 }
 
 /* ---- out of the table ------------------------------------------------- */
@@ -162,19 +174,43 @@ static void take_out_of(uint32_t *bucket, bool in_haste, size_t *left)
 	}
 }
 
-/* What stacks there are have their labels still. */
-static void mark_labels(void)
+static void each_stack(void (*visit)(const struct stack *stack))
 {
 	size_t count, left = region_layout.arena.bytes / CELLS_UNIT;
 	uint32_t *buckets = stacks_buckets(&count), id;
 
-	labelsets_unmark();
 	for (size_t b = 0; b < count; b++)
 		for (id = LOAD_ACQ(&buckets[b]); id && left;
 		     id = LOAD_ACQ(&stack_at(id)->next), left--)
-			labelsets_mark(stack_at(id)->labels);
+			visit(stack_at(id));
 	for (id = reclaim.first; id && left; id = stack_at(id)->reclaim, left--)
-		labelsets_mark(stack_at(id)->labels);
+		visit(stack_at(id));
+}
+
+static void mark_labels_of(const struct stack *stack)
+{
+	labelsets_mark(stack->labels);
+}
+
+/* What stacks there are have their labels still. */
+static void mark_labels(void)
+{
+	labelsets_unmark();
+	each_stack(mark_labels_of);
+}
+
+static void keep_unloads_of(const struct stack *stack)
+{
+	unloads_keep(stack->unloads, stack->frames, stack->frame_count);
+}
+
+static void forget_unloads(void)
+{
+	if (!unloads_are_many())
+		return;
+	unloads_forget_begin();
+	each_stack(keep_unloads_of);
+	unloads_forget_end();
 }
 
 static void take_out(bool in_haste)
@@ -260,6 +296,7 @@ static void settle(void)
 	mark_labels();
 	labelsets_settle();
 	cells_gather();
+	forget_unloads();
 }
 
 /* ---- when ------------------------------------------------------------- */
@@ -277,6 +314,8 @@ static uint32_t fullness(void)
 
 	all = all > labelled ? all : labelled;
 	all = all > sets ? all : sets;
+	if (all < HALF_PERMILLE && unloads_are_many())
+		all = HALF_PERMILLE;
 	return cells_refused() != reclaim.refused && all < HASTE_PERMILLE ? HASTE_PERMILLE : all;
 }
 
@@ -296,11 +335,12 @@ static bool pass_is_over(void)
 static bool end_pass(void)
 {
 	uint64_t before = cells_used_bytes(), after;
+	bool many_unloads = unloads_are_many();
 
 	settle();
 	reclaim.is_under_way = false;
 	after = cells_used_bytes();
-	return reclaim.waiting ||
+	return reclaim.waiting || (many_unloads && !unloads_are_many()) ||
 	       (after < before && before - after > cells_total_bytes() / LITTLE_SHARE);
 }
 

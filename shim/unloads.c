@@ -2,13 +2,15 @@
  * See unloads.h.  An entry a place: a library that is loaded and unloaded all
  * the time, at the same addresses, moves its entry on.  Where there are more
  * places than entries, the nearest ones are taken together: then more is shown
- * as unknown than need be, and nothing wrongly.
+ * as unknown than need be, and nothing wrongly.  An entry that no stack asks about
+ * any more is free (stacks_reclaim.c).
  *
  * Between dlclose's unmapping and our note of it the place is free.  Whoever
  * loads there at once has his first stacks shown as unknown.
  */
 #include "unloads.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <link.h>
 
@@ -74,6 +76,26 @@ static uint64_t distance(const struct unload *u, uint64_t start, uint64_t end)
 	return u->start >= end ? u->start - end : 0;
 }
 
+/* An entry that is free has no end. */
+static struct unload *find_free(void)
+{
+	for (uint32_t i = 0; i < unloads.count; i++)
+		if (!unloads.list[i].end)
+			return &unloads.list[i];
+	return unloads.count < PLACES ? &unloads.list[unloads.count] : NULL;
+}
+
+/* Its order last: whoever sees that sees what it is of. */
+static void fill(struct unload *u, uint64_t start, uint64_t end)
+{
+	STORE(&u->at, 0);
+	STORE_REL(&u->start, start);
+	STORE_REL(&u->end, end);
+	STORE_REL(&u->at, unloads.last);
+	if (u == &unloads.list[unloads.count])
+		STORE_REL(&unloads.count, unloads.count + 1);
+}
+
 /* The entry of this very place, or of the nearest.  There is one. */
 static struct unload *nearest(uint64_t start, uint64_t end)
 {
@@ -102,15 +124,58 @@ static void widen(struct unload *u, uint64_t start, uint64_t end)
 void unloads_add(uint64_t start, uint64_t end)
 {
 	lock_take(&unloads.lock);
-	struct unload *u = unloads.count ? nearest(start, end) : NULL;
+	struct unload *u = unloads.count ? nearest(start, end) : NULL, *none = find_free();
 
 	unloads.last++;
-	if ((u && u->start == start && u->end == end) || unloads.count == PLACES) {
+	if ((u && u->start == start && u->end == end) || !none)
 		widen(u, start, end);
-	} else {
-		unloads.list[unloads.count] = (struct unload){start, end, unloads.last};
-		STORE_REL(&unloads.count, unloads.count + 1);
+	else
+		fill(none, start, end);
+	lock_release(&unloads.lock);
+}
+
+/* ---- forgetting ------------------------------------------------------- */
+
+static_assert(PLACES <= 64, "a bit each");
+static uint64_t kept;
+static uint32_t kept_since; /* the order when that began */
+
+bool unloads_are_many(void)
+{
+	uint32_t taken = 0, count = LOAD_ACQ(&unloads.count);
+
+	for (uint32_t i = 0; i < count; i++)
+		taken += LOAD(&unloads.list[i].end) != 0;
+	return taken > PLACES / 4 * 3;
+}
+
+void unloads_forget_begin(void)
+{
+	lock_take(&unloads.lock);
+	kept = 0;
+	kept_since = unloads.last;
+	lock_release(&unloads.lock);
+}
+
+void unloads_keep(uint32_t stamp, const uint64_t *pcs, size_t count)
+{
+	for (uint32_t i = 0; i < LOAD(&unloads.count); i++) {
+		const struct unload *u = &unloads.list[i];
+		uint64_t start = LOAD(&u->start), end = LOAD(&u->end);
+		if (kept & UINT64_C(1) << i || LOAD(&u->at) <= stamp)
+			continue;
+		for (size_t f = 0; f < count; f++)
+			if (pcs[f] > start && pcs[f] <= end)
+				kept |= UINT64_C(1) << i;
 	}
+}
+
+void unloads_forget_end(void)
+{
+	lock_take(&unloads.lock);
+	for (uint32_t i = 0; i < unloads.count; i++)
+		if (!(kept & UINT64_C(1) << i) && unloads.list[i].at <= kept_since)
+			STORE_REL(&unloads.list[i].end, 0);
 	lock_release(&unloads.lock);
 }
 

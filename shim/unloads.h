@@ -30,6 +30,15 @@ bool unloads_since(uint32_t stamp, uint64_t pc);
 /* A place is free for other code from now on.  For unloads_watch, and for tests. */
 void unloads_add(uint64_t start, uint64_t end);
 
+/*
+ * Places that no stack asks about any more make room for others; the server's thread
+ * only.  Between begin and end each stack there is keeps what its frames need.
+ */
+bool unloads_are_many(void); /* three quarters of what can be told apart */
+void unloads_forget_begin(void);
+void unloads_keep(uint32_t stamp, const uint64_t *pcs, size_t count);
+void unloads_forget_end(void);
+
 /* Around a fork whose child goes on (forks.c): the lock is held in between. */
 void unloads_before_fork(void);
 void unloads_after_fork(void);

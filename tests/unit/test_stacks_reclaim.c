@@ -12,6 +12,7 @@
 #include "region.h"
 #include "stacks.h"
 #include "stacks_reclaim.h"
+#include "unloads.h"
 
 static struct capture stack_of(uint64_t seed, uint32_t frames)
 {
@@ -232,6 +233,33 @@ static void labels_that_never_repeat_find_room(void)
 }
 CASE(labels_that_never_repeat_find_room)
 
+/* Libraries that come and go at ever other places: what was never unloaded is not shown so. */
+static void places_that_no_stack_asks_about_are_free(void)
+{
+	struct capture lasting = stack_of(1, 20), c;
+	uint64_t held_at = 0x70000000, stays = held_at + 0x1800;
+	uint32_t held, stamp = unloads_stamp(&stays, 1);
+
+	CHECK(region_init(8 * MIB) == 0);
+	lasting.frames[3] = held_at + 8;
+	held = stacks_site(&lasting, 64, ORIGIN_MALLOC);
+	site_add_alloc(site_at(held), whole(1, 64));
+	unloads_add(held_at, held_at + 0x1000);
+	for (uint64_t n = 1; n < 150; n++) {
+		uint64_t place = held_at + n * 0x2000;
+		c = stack_of(2, 20);
+		c.frames[5] = place + 8;
+		pass_by(&c, 64);
+		unloads_add(place, place + 0x1000);
+		if (unloads_are_many())
+			look();
+	}
+	CHECK(!unloads_since(stamp, stays));
+	/* What is in use keeps what it needs. */
+	CHECK(unloads_since(stack_at(site_at(held)->stack)->unloads, held_at + 8));
+}
+CASE(places_that_no_stack_asks_about_are_free)
+
 static void growth_over_a_pass_is_still_growth(void)
 {
 	struct scratch scratch = SCRATCH_INIT(64 * MIB);
@@ -344,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_what_a_hook_has_found_stays),
 		cmocka_unit_test(test_what_a_mapping_refers_to_stays),
 		cmocka_unit_test(test_labels_that_never_repeat_find_room),
+		cmocka_unit_test(test_places_that_no_stack_asks_about_are_free),
 		cmocka_unit_test(test_growth_over_a_pass_is_still_growth),
 		cmocka_unit_test(test_no_figure_is_lost_while_threads_record),
 	};
