@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,10 @@ import (
 func (s *situation) change(owner string) string {
 	grew := s.grewBy(owner)
 	switch {
+	case grew > 0 && owner == s.growsMost: // that is said by itself
+		return ""
+	case grew > 0 && slices.Contains(plural, owner):
+		return "They " + s.grew(grew) + "."
 	case grew > 0:
 		return "It " + s.grew(grew) + "."
 	case owner != cLive:
@@ -27,6 +32,8 @@ func (s *situation) change(owner string) string {
 	return fmt.Sprintf("It has not grown in %s. Under load that speaks for a cache or a working set; without load a leak does not grow either.",
 		formatDuration(s.grown.Elapsed))
 }
+
+var plural = []string{goStacks, threadStacks, mappedFiles}
 
 // grewBy is an owner's growth as has counts it; 0 also where it is not known.
 func (s *situation) grewBy(owner string) int64 {
@@ -91,27 +98,38 @@ func cLiveGrows(s *situation) string {
 		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 
-// ownerGrows: of the owners that have no growth rule to themselves, the one that grew most.
-func ownerGrows(s *situation) string {
+// mostGrown: of the owners that have no growth rule to themselves, the one that grew most;
+// "" none grew enough.
+func (s *situation) mostGrown() string {
 	if s.grown == nil {
 		return ""
 	}
-	var most ownerGrowth
-	for _, o := range s.grown.Owners {
-		if o.Name != cLive && known(o.Bytes) > known(most.Bytes) {
-			most = o
+	most := ""
+	for _, name := range s.ranked() {
+		if name != cLive && name != unexplainedOwner && s.grewBy(name) > s.grewBy(most) {
+			most = name
 		}
 	}
-	grew := known(most.Bytes)
-	if !s.matters(grew, s.account.RSS, growthShare, growthBytes) {
+	if !s.matters(s.grewBy(most), s.account.RSS, growthShare, growthBytes) {
 		return ""
 	}
-	now := s.account.resident(most.Name)
-	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(ownerLabel(most.Name)), s.grew(grew), formatBytes(now-grew), formatBytes(now))
-	if most.Name == s.dominant {
+	return most
+}
+
+func ownerGrows(s *situation) string {
+	name := s.growsMost
+	if name == "" {
+		return ""
+	}
+	now, grew := s.account.resident(name), s.grewBy(name)
+	if name == programOwner {
+		now = s.has(name)
+	}
+	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(grew), formatBytes(now-grew), formatBytes(now))
+	if name == s.dominant {
 		return text
 	}
-	return join(text, s.whereToLook(most.Name))
+	return join(text, s.whereToLook(name))
 }
 
 // whereToLook is the next command for what grows.

@@ -134,28 +134,30 @@ type finding struct {
 
 // situation is all that the rules know.
 type situation struct {
-	account  *account
-	grown    *growth // nil: no earlier look
-	pid      int
-	env      map[string]string // of the process, as it was started
-	goPprof  string            // where its net/http/pprof is, "" not known
-	dormant  bool              // the shim does not sample now
-	recorded bool              // by a flight recorder: an earlier look is one of its own
-	ended    bool              // the process is no more: nothing can be asked of it
-	file     string            // the flight recorder's
-	dropped  uint64            // samples
-	missed   uint64            // frees
-	purego   bool              // the program calls C by functions that it looks up
-	off      time.Duration     // sampling was
-	callers  *callerRule
-	dominant string          // the owner that dominates, "" none
-	spokenOf map[string]bool // owners, while the rules are gone through
+	account   *account
+	grown     *growth // nil: no earlier look
+	pid       int
+	env       map[string]string // of the process, as it was started
+	goPprof   string            // where its net/http/pprof is, "" not known
+	dormant   bool              // the shim does not sample now
+	recorded  bool              // by a flight recorder: an earlier look is one of its own
+	ended     bool              // the process is no more: nothing can be asked of it
+	file      string            // the flight recorder's
+	dropped   uint64            // samples
+	missed    uint64            // frees
+	purego    bool              // the program calls C by functions that it looks up
+	off       time.Duration     // sampling was
+	callers   *callerRule
+	dominant  string          // the owner that dominates, "" none
+	growsMost string          // the owner that owner_grows speaks of, "" none
+	spokenOf  map[string]bool // owners, while the rules are gone through
 }
 
 // judgeAccount puts first what is said of the dominant owner, then what else is pressing:
 // what grows, and owners with a third of RSS.
 func judgeAccount(s *situation) []finding {
 	s.dominant = dominantOwner(s)
+	s.growsMost = s.mostGrown()
 	var first, pressing, rest []finding
 	s.spokenOf = map[string]bool{}
 	for _, r := range rules {
@@ -312,7 +314,23 @@ func ownerLarge(s *situation) string {
 		}
 		sentences = append(sentences, text+".", s.change(name))
 	}
-	return join(sentences...)
+	return join(append(sentences, s.unknownOwners())...)
+}
+
+// unknownOwners names those whose figure is not known.  Goroutine stacks are then in Go's heap,
+// which says so, and C retained in C live.
+func (s *situation) unknownOwners() string {
+	var names []string
+	for _, o := range s.account.Owners {
+		inNeighbour := o.Name == goStacks || o.Name == cRetained && s.account.owner(cLive).Bytes != nil && cLiveLarge(s) != ""
+		if o.Bytes == nil && !inNeighbour {
+			names = append(names, ownerLabel(o.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Unknown: what " + strings.Join(names, ", ") + " would have."
 }
 
 func nothingDominates(s *situation) string {

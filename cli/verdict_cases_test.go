@@ -358,6 +358,13 @@ var verdictCases = []verdictCase{
 		s.set("kernel", 2000*mib).set("later_one", 1000*mib).after(time.Hour, "kernel", 9*mib)
 	}), "Kernel: 2.0 GiB (50 % of RSS), memory that the kernel lends, such as the rings of io_uring and AIO. " +
 		"It grew by 9.0 MiB in 1h (9.0 MiB an hour since 02:00). Later one: 1000.0 MiB (25 % of RSS)."},
+	{"owner_large", "figures that are not known", changed(func(s *situation) {
+		s.part(cLive).Bytes, s.part(cRetained).Bytes, s.part(goStacks).Bytes = nil, nil, nil
+	}), "Unknown: what C live, C retained would have."},
+	{"owner_large", "what is not known is in a neighbour that says so", changed(func(s *situation) {
+		s.set(cLive, 900*mib)
+		s.part(cRetained).Bytes, s.part(goStacks).Bytes = nil, nil
+	}), ""},
 	{"owner_large", "less than a fifth", changed(func(s *situation) {
 		s.account.Owners = append(s.account.Owners, part("kernel", 0))
 		s.set("kernel", 200*mib)
