@@ -10,15 +10,18 @@
 #ifndef CGOHEAP_CFI_H
 #define CGOHEAP_CFI_H
 
+#include <assert.h>
+
 #include "arch.h"
 #include "base.h"
 #include "fde.h"
 #include "memory.h"
 
-/* The registers an amd64 caller can still have: the callee-saved ones and rsp. */
+/* The registers an amd64 caller can still have: the callee-saved ones, as struct regs has
+ * them from bp on, and rsp. */
 enum cfi_register {
-	CFI_BX,
 	CFI_BP,
+	CFI_BX,
 	CFI_R12,
 	CFI_R13,
 	CFI_R14,
@@ -65,19 +68,12 @@ enum cfi_result cfi_compile(const struct fde_module *module, uint64_t fde, uint6
 enum cfi_result cfi_step(const struct fde_module *module, uint64_t fde, uint64_t pc,
 			 struct memory *memory, struct regs *regs, bool *is_signal);
 
+static_assert(offsetof(struct regs, r15) == offsetof(struct regs, bp) + CFI_R15 * 8, "in order");
+
 /* Where the register is; r below CFI_REGISTERS. */
 static inline uint64_t *cfi_register_in(struct regs *regs, unsigned r)
 {
-	switch (r) {
-	case CFI_BX:
-		return &regs->bx;
-	case CFI_BP:
-		return &regs->bp;
-	case CFI_SP:
-		return &regs->sp;
-	default:
-		return &regs->r12 + (r - CFI_R12);
-	}
+	return r == CFI_SP ? &regs->sp : &regs->bp + r;
 }
 
 /* Whether the FDE is of the code at pc: 1 yes, 0 no, -1 it does not decode. */

@@ -3,6 +3,7 @@
 
 #include <link.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "arch.h"
@@ -15,16 +16,16 @@
 
 /*
  * The kernel puts the program's name at the top of the first thread's stack, and
- * keeps mappings at least so far below it (arch/x86/mm/mmap.c, mmap_base).  The
- * mapping grows down and never shrinks: from the lowest place that ever ran to the
- * top it is there.
+ * keeps mappings below what it may grow to, and this at least (arch/x86/mm/mmap.c,
+ * mmap_base).  The mapping grows down and never shrinks: from the lowest place that
+ * ever ran to the top it is there.
  */
 #define FIRST_STACK_BYTES (128 * MIB)
-static uint64_t first_top, first_lowest = UINT64_MAX;
+static uint64_t first_top, first_bytes, first_lowest = UINT64_MAX;
 
 static bool on_first_stack(uint64_t address)
 {
-	return first_top - address <= FIRST_STACK_BYTES;
+	return first_top - address <= first_bytes;
 }
 
 static void note_running_on_first(uint64_t sp)
@@ -180,7 +181,11 @@ static int add_tls_bytes(struct dl_phdr_info *info, size_t size, void *unused)
 
 void memory_start(void)
 {
+	struct rlimit most = {.rlim_cur = 8 * MIB}; /* the usual, where it cannot be asked */
+
 	first_top = getauxval(AT_EXECFN) & ~UINT64_C(7);
+	sys_call(prlimit64, 0, RLIMIT_STACK, NULL, &most);
+	first_bytes = most.rlim_cur < FIRST_STACK_BYTES ? most.rlim_cur : FIRST_STACK_BYTES;
 	tls_bytes = 0;
 	real.dl_iterate_phdr(add_tls_bytes, NULL);
 }

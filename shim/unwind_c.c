@@ -475,7 +475,7 @@ static int step_by_row(struct memory *memory, const struct place *place, struct 
 	for (unsigned r = 0; r < CFI_SAVED; r++)
 		if (place->saved[r] != CFI_SAME &&
 		    !memory_read(memory, cfa + (uint64_t)(8 * (int64_t)place->saved[r]),
-				 cfi_register_in(&caller, r)))
+				 &caller.bp + r))
 			return CAPTURE_BAD_STACK;
 	*regs = caller;
 	return 0;

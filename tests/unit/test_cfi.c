@@ -72,7 +72,7 @@ static uint64_t value_of(const struct cfi_row *row, int r, uint64_t cfa, uint64_
 }
 
 /* By enum cfi_register. */
-static const unw_regnum_t numbers[] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
+static const unw_regnum_t numbers[] = {UNW_X86_64_RBP, UNW_X86_64_RBX, UNW_X86_64_R12,
 				       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
 				       UNW_X86_64_RSP};
 

@@ -86,7 +86,7 @@ if ! build 2>"$DIR/err" >&2; then
 fi
 
 # What the library's own text says: that the build has it, and that the released one has not.
-has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faults_; }
+has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faults_syscall; }
 if has "$SHIM" && ! has "$RELEASED"; then
 	echo "ok faults/not_in_the_released_library"
 else
