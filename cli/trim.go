@@ -9,7 +9,8 @@ const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
 
 Has the C allocator of a process return its free memory to the kernel (glibc:
 malloc_trim), and shows the resident memory before and after, by owner.  The
-process runs on; threads that allocate meanwhile may wait for a moment.
+process runs on; threads that allocate meanwhile may wait for a moment.  What
+stays is explained: memory that is not in use need not be memory that returns.
 
   --json   the two accounts for machines
 

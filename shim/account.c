@@ -104,7 +104,8 @@ static uint64_t main_arena_bytes(const struct account_job *job)
 	    s->system_bytes == UNKNOWN || s->mapped_bytes == UNKNOWN)
 		return UNKNOWN;
 	uint64_t arenas = s->system_bytes - lower(s->mapped_bytes, s->system_bytes);
-	return arenas - lower(job->glibc.heap_bytes, arenas);
+	/* Heaps that look like its own and are not: nothing is known then. */
+	return job->glibc.heap_bytes > arenas ? UNKNOWN : arenas - job->glibc.heap_bytes;
 }
 
 /*

@@ -229,6 +229,20 @@ static void past_the_hooks(void)
 	want[C_BRK] = 100 * MIB;
 }
 
+/* What begins as a heap of an arena does, and is none of glibc's: another copy of its malloc has
+ * it. */
+static void lookalike(void)
+{
+	char *p = (char *)syscall(SYS_mmap, NULL, 128 * MIB, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(p != MAP_FAILED);
+	p = (char *)(((size_t)p + 64 * MIB - 1) & ~(size_t)(64 * MIB - 1));
+	size_t head[4] = {(size_t)p + 48, 0, 32 * MIB, 32 * MIB};
+	touch(p, 32 * MIB);
+	memcpy(p, head, sizeof head);
+	want[UNTRACKED_MMAP] = 32 * MIB;
+}
+
 /* ---- devices -------------------------------------------------------------- */
 
 static void ring(void)
@@ -363,6 +377,7 @@ static const struct kind {
 	{"sbrk", taken_by_sbrk, check_sbrk},
 	{"sbrk_among_malloc", among_malloc, NULL},
 	{"sbrk_past_the_hooks", past_the_hooks, NULL},
+	{"lookalike", lookalike, NULL},
 	{"rings", rings, check_rings},
 	{"own_file", own_file, NULL},
 	{"shared", shared, NULL},

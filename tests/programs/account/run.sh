@@ -17,7 +17,7 @@ compile() {
 }
 
 for kind in untouched live retained half_retained arenas big mapped zeros cage file private_file private_memfd \
-	sbrk sbrk_among_malloc sbrk_past_the_hooks rings own_file shared raw \
+	sbrk sbrk_among_malloc sbrk_past_the_hooks lookalike rings own_file shared raw \
 	neighbours bss stacks; do
 	run "$kind" kinds "" -- "$kind"
 done
