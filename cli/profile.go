@@ -229,7 +229,7 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 }
 
 // interruptPatience is for the answer to an interrupt: what has grown by then.
-const interruptPatience = 10 * time.Second
+const interruptPatience = 3 * time.Second
 
 // fetch shows on a terminal how long it still takes.  An interrupt cuts the time short; a second one leaves no file behind.
 func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
