@@ -196,6 +196,7 @@ static void write_memory(struct json *j)
 static void write_overhead(struct json *j)
 {
 	struct budget_state b = budget_get();
+	struct control_state c = control_get();
 	json_open(j, "overhead");
 	json_millionths(j, "cpu_ratio", true, b.cpu_ppm);
 	json_millionths(j, "max_cpu_ratio", b.max_cpu_ppm != 0, b.max_cpu_ppm);
@@ -203,6 +204,8 @@ static void write_overhead(struct json *j)
 	json_number(j, "cpu_ns", b.cpu_ns);
 	json_string(j, "raised_for", b.is_cpu ? "cpu" : b.is_room ? "memory" : NULL);
 	json_bool(j, "at_coarsest", b.is_coarsest);
+	/* Every allocation, whatever it takes, and no end to it. */
+	json_bool(j, "unbounded", c.on && c.sample_bytes == 1 && c.remaining_ns == 0);
 	json_close(j);
 }
 

@@ -156,7 +156,7 @@ static void test_whole_page(void **state)
 		 "\"threads\":0,"
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,"
 		 "\"free_cpu_ratio\":0.000000,\"cpu_ns\":0,"
-		 "\"raised_for\":null,\"at_coarsest\":false},"
+		 "\"raised_for\":null,\"at_coarsest\":false,\"unbounded\":false},"
 		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\","
 		 "\"unknown_functions\":null},"
 		 "\"socket\":null,\"listening_retried\":false,\"tcp_port\":null,"
@@ -178,6 +178,9 @@ static void test_states(void **state)
 				&remaining),
 			 1);
 	assert_true(remaining > 0 && remaining <= UINT64_C(600000000000));
+	assert_non_null(strstr(s, "\"unbounded\":false"));
+	control_sampling(true, 1, 0);
+	assert_non_null(strstr(status_json(), "\"unbounded\":true"));
 	control_sampling(false, 0, 0);
 	assert_non_null(strstr(status_json(),
 			       "\"state\":\"dormant\",\"seccomp\":\"unknown\",\"sample_bytes\":1,"
