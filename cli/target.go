@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // target is a file to be written.  It has its name only once it is whole, with
@@ -57,6 +59,8 @@ func (t *target) look(name string) error {
 	case err == nil && !info.Mode().IsRegular():
 		t.direct = true
 		return nil
+	case err == nil && unix.Access(t.path, unix.W_OK) != nil:
+		return fmt.Errorf("%s is there and may not be written: name another file with -o", quoteName(t.path))
 	}
 	if to, err := os.Readlink(t.path); err == nil {
 		return fmt.Errorf("%s is a symbolic link, and is not followed to a file: name the file itself, %s, with -o",
