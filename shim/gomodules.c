@@ -105,7 +105,8 @@ static void read_program_tls(struct gomodule *module)
 	size_t n = getauxval(AT_PHNUM);
 
 	for (size_t i = 0; headers && i < n; i++)
-		if (headers[i].p_type == PT_TLS && headers[i].p_memsz == 8) {
+		if (headers[i].p_type == PT_TLS && headers[i].p_memsz == 8 &&
+		    headers[i].p_align <= 8) {
 			module->tls[0] = 8;
 			module->tls_count = 1;
 			module->tls_is_g = true;

@@ -133,6 +133,12 @@ func TestSharedLibrary(t *testing.T) {
 			wantHeld(t, h.profile(""), "main.GoCallback", 50, 6007, "called_back")
 		})
 	}
+	// Go's note with the build ID is what tells its libraries from C's, but may be left out.
+	t.Run("no build ID", func(t *testing.T) {
+		dir := programDir("go-shared")
+		library := buildPackage(t, dir, []string{dir}, oneBuild(), ".", "-buildmode=c-shared", "-ldflags=-buildid=")
+		wantShared(t, start(t, dlopen, hostOptions{args: []string{library}, sampleBytes: 1}), 1, "main")
+	})
 	t.Run("two runtimes", func(t *testing.T) {
 		wantShared(t, start(t, dlopen, hostOptions{args: all, sampleBytes: 1}), int64(len(all)), "main")
 	})
