@@ -220,7 +220,7 @@ static void read_one(struct privatealloc *p, mallctl_function *call)
 /* answer is the worker's while that is busy. */
 static struct {
 	struct privatealloc answer[PRIVATEALLOC_MAX], last[PRIVATEALLOC_MAX];
-	size_t count; /* asked for */
+	size_t count, last_count; /* asked for; answered */
 	uint64_t rest_until_ns;
 } reading;
 
@@ -243,10 +243,11 @@ size_t privatealloc_read(struct scratch *scratch, const struct modules *modules,
 		if (worker_run(read_all, NULL, READ_TIMEOUT_NS) != 0)
 			return 0;
 		memcpy(reading.last, reading.answer, sizeof(reading.last));
+		reading.last_count = reading.count;
 		uint64_t took_ns = control_monotonic_ns() - start_ns;
 		if (took_ns > CHEAP_NS)
 			reading.rest_until_ns = start_ns + REST_FACTOR * took_ns;
 	}
-	memcpy(out, reading.last, reading.count * sizeof(*out));
-	return reading.count;
+	memcpy(out, reading.last, reading.last_count * sizeof(*out));
+	return reading.last_count;
 }
