@@ -432,7 +432,7 @@ func TestDropFramesWouldDropC(t *testing.T) {
 func TestMarks(t *testing.T) {
 	p := written(t, "marks.pb.gz")
 	gap, cut := names(sampleOf(t, p, 11)), names(sampleOf(t, p, 12))
-	if gap[0] != "malloc" || gap[1] != "marks" || !contains(gap, "[frames omitted]") {
+	if gap[0] != "malloc" || gap[1] != "marks" || !contains(gap, "[frames not known]") {
 		t.Errorf("a stack with a gap: %v", gap)
 	}
 	if last := gap[len(gap)-1]; last != "runtime.main" {
