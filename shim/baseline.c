@@ -8,13 +8,24 @@
 #define SHARED_NS UINT64_C(1000000000)
 
 static struct baseline baselines[BASELINES_MAX];
+static uint32_t places = BASELINES_MAX;
+
+void baseline_set_places(uint64_t count)
+{
+	places = count < BASELINES_MAX ? (uint32_t)count : BASELINES_MAX;
+}
+
+uint32_t baseline_places(void)
+{
+	return places;
+}
 
 bool baseline_is_full(void)
 {
 	uint32_t users = 0;
 	for (const struct baseline *b = baselines; b < baselines + BASELINES_MAX; b++)
 		users += b->users;
-	return users >= BASELINES_MAX;
+	return users >= places;
 }
 
 struct baseline *baseline_new(uint64_t min_age_ns)

@@ -26,7 +26,9 @@ struct baseline {
 	struct go_heap go; /* empty without Go's heap */
 };
 
-/* Whether BASELINES_MAX users wait. */
+/* How many users there may be: each has a descriptor of the host's. */
+void baseline_set_places(uint64_t places);
+uint32_t baseline_places(void); /* at most BASELINES_MAX */
 bool baseline_is_full(void);
 /* An empty one for the caller to fill.  Not where it is full. */
 struct baseline *baseline_new(uint64_t min_age_ns);

@@ -262,8 +262,11 @@ static void begin_growth(struct answer *a, uint64_t seconds)
 {
 	uint64_t min_age_ns = a->options.min_age_ns;
 	if (baseline_is_full()) {
-		routes_refuse_busy(a, "64 requests wait for their seconds= already: ask again when "
-				      "one has been answered");
+		routes_refuse(a, 503,
+			      "%u requests wait for their seconds= already: ask again when one has "
+			      "been answered",
+			      baseline_places());
+		a->busy = true;
 		return;
 	}
 	a->baseline = baseline_share(min_age_ns, a->with_go);

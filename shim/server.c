@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "blackbox.h"
@@ -77,8 +78,17 @@ static int listener_open(int listener, bool quiet)
 	return result == 0 ? 0 : -1;
 }
 
+/* Those who wait hold a sixteenth of the host's descriptors at most. */
+static void bound_waiting(void)
+{
+	struct rlimit limit;
+	if (sys_call(prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0)
+		baseline_set_places(limit.rlim_cur / 16);
+}
+
 int server_bind(const struct config *config)
 {
+	bound_waiting();
 	server.config = *config;
 	int result = listener_open(UNIX, false);
 	if (config->listen && listener_open(TCP, false) != 0)

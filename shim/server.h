@@ -4,10 +4,10 @@
  * One thread, all signals blocked, its stack from our own memory, non-blocking
  * I/O over poll: no client waits for another's reading or writing, none can
  * hold the host.  Bounds: 16 connections that are read or answered (a further one is
- * answered 503 at once), 64 that wait for their seconds= to pass beside them, 8 KiB of request, 5 s
- * to send it, 5 s without progress and 2 minutes in all while it is answered, seconds= at most
- * 3600.  Peer credentials: our own uid, or root; on TCP nobody can say, so a request must name
- * loopback as its Host.
+ * answered 503 at once), up to 64 (a sixteenth of the limit on descriptors) that wait for their
+ * seconds= to pass beside them, 8 KiB of request, 5 s to send it, 5 s without progress and 2
+ * minutes in all while it is answered, seconds= at most 3600.  Peer credentials: our own uid, or
+ * root; on TCP nobody can say, so a request must name loopback as its Host.
  *
  * The host may close or reuse any descriptor; ours are looked at before each use
  * and given up when they are no longer ours.

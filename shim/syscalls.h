@@ -34,7 +34,7 @@
 	COMMON(getdents64, EIO, "start", "old files of the flight recorder stay")                  \
 	COMMON(lseek, EINVAL, "start", "old files of the flight recorder stay")                    \
 	COMMON(flock, EWOULDBLOCK, "start, thread", "the flight recorder")                         \
-	COMMON(prlimit64, EPERM, "start", "the flight recorder; stacks of the first thread")       \
+	COMMON(prlimit64, EPERM, "start", "the flight recorder; first stacks; seconds=")           \
 	COMMON(fstatfs, ENOSYS, "start", "a flight recorder without a delay on tmpfs")             \
 	COMMON(pwrite64, EIO, "start, thread", "the flight recorder, on a disk")                   \
 	COMMON(fallocate, ENOSPC, "start", "the flight recorder")                                  \

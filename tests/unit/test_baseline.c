@@ -68,6 +68,20 @@ static void users_are_bounded(void **state)
 	assert_false(baseline_is_full());
 }
 
+/* A host with few descriptors has few who wait. */
+static void places_follow_the_limit(void **state)
+{
+	(void)state;
+	baseline_set_places(1);
+	assert_int_equal(baseline_places(), 1);
+	struct baseline *b = filled(0, 4096);
+	assert_true(baseline_is_full());
+	baseline_release(b);
+	assert_false(baseline_is_full());
+	baseline_set_places(1000000);
+	assert_int_equal(baseline_places(), BASELINES_MAX);
+}
+
 static void a_child_of_fork_has_none(void **state)
 {
 	(void)state;
@@ -83,6 +97,7 @@ int main(void)
 		cmocka_unit_test_setup(is_not_shared_while_there_is_room, setup),
 		cmocka_unit_test_setup(is_shared_where_memory_is_short, setup),
 		cmocka_unit_test_setup(users_are_bounded, setup),
+		cmocka_unit_test_setup(places_follow_the_limit, setup),
 		cmocka_unit_test_setup(a_child_of_fork_has_none, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
