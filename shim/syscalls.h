@@ -59,7 +59,6 @@
 	COMMON(ppoll, ENOMEM, "start, thread", "answers")                                          \
 	COMMON(nanosleep, EINTR, "thread", "the flight recorder, on a disk")                       \
 	COMMON(futex, EINTR, "thread, request, hook", "sleep while another thread has a lock")     \
-	COMMON(sched_yield, ENOSYS, "hook", "processor time while another thread has a lock")      \
 	COMMON(prctl, EPERM, "thread", "our threads' names")                                       \
 	COMMON(gettid, ENOSYS, "hook", "a thread's first sample: who it is")                       \
 	COMMON(getpid, ENOSYS, "start, thread, request", "the socket's name")                      \
