@@ -186,6 +186,46 @@ static void no_lock_is_taken_to_see_what_is_there(void)
 }
 CASE(no_lock_is_taken_to_see_what_is_there)
 
+/* ---- one chain, changed all the time --------------------------------------- */
+
+#define CHURNERS 2
+#define MOVES    300000
+
+static bool churned;
+
+/* Nodes go from one chain to another of the same shard, and back. */
+static void *move_nodes(void *arg)
+{
+	uint64_t me = (uint64_t)(uintptr_t)arg;
+	struct live_block out;
+
+	for (uint64_t n = 0; n < MOVES; n++) {
+		uint64_t a = colliding(77 + 64 * (n % 2), 1000 * (me + 1) + n % 7);
+		CHECK(put(a, n) == 0 && live_has((void *)a));
+		CHECK(live_take((void *)a, &out) && out.size == n);
+	}
+	STORE(&churned, true);
+	return NULL;
+}
+
+/* Who walks a chain meanwhile may be led astray, and must notice. */
+static void a_record_is_found_while_its_chain_changes(void)
+{
+	pthread_t threads[CHURNERS];
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (uint64_t i = 0; i < 10; i++)
+		CHECK(put(colliding(77, i), i) == 0);
+	for (uintptr_t t = 0; t < CHURNERS; t++)
+		CHECK(!pthread_create(&threads[t], NULL, move_nodes, (void *)t));
+	while (!LOAD(&churned))
+		for (uint64_t i = 0; i < 10; i++)
+			CHECK(live_has((void *)colliding(77, i)));
+	for (int t = 0; t < CHURNERS; t++)
+		CHECK(!pthread_join(threads[t], NULL));
+}
+CASE(a_record_is_found_while_its_chain_changes)
+
 /* ---- many threads -------------------------------------------------------- */
 
 #define THREADS   4
@@ -333,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_a_pinned_address_is_never_let_through),
 		cmocka_unit_test(test_a_neighbour_in_the_filter_is_told_apart),
 		cmocka_unit_test(test_no_lock_is_taken_to_see_what_is_there),
+		cmocka_unit_test(test_a_record_is_found_while_its_chain_changes),
 		cmocka_unit_test(test_agrees_with_a_model_under_threads),
 		cmocka_unit_test(test_locks_are_new_in_a_forked_child),
 		cmocka_unit_test(test_ticks_count_from_the_start),

@@ -15,6 +15,6 @@ compile() { # the program, only where it is older than its sources
 }
 
 compile plugin.so
-run reload reload "" CGOHEAP_SAMPLE_BYTES=1 -- "$OUT/plugin.so"
+run reload reload "" CGOHEAP_SAMPLE_BYTES=1 -- "$OUT/plugin.so" "${CHURN_RELOADS:-4000}"
 run years years ""
 run many_live many_live "" CGOHEAP_MAX_CPU=1

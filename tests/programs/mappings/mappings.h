@@ -35,10 +35,11 @@ static inline bool mappings_has(const char *site, const char *function)
 }
 
 /* All sites of the origin; of those with the function on their stack where it is not NULL. */
-static inline struct mappings_figures mappings_of(const char *origin, const char *function)
+static inline struct mappings_figures mappings_at(const char *path, const char *origin,
+						  const char *function)
 {
 	struct mappings_figures sum = {0}, f;
-	const char *line = hooks_get("/debug/pprof/cgoheap?debug=1");
+	const char *line = hooks_get(path);
 	char label[64];
 
 	snprintf(label, sizeof label, "\n#\torigin=%s ", origin);
@@ -54,6 +55,11 @@ static inline struct mappings_figures mappings_of(const char *origin, const char
 		sum.allocs += f.allocs, sum.alloc_bytes += f.alloc_bytes;
 	}
 	return sum;
+}
+
+static inline struct mappings_figures mappings_of(const char *origin, const char *function)
+{
+	return mappings_at("/debug/pprof/cgoheap?debug=1", origin, function);
 }
 
 #define IN_USE(origin, function, want_objects, want_bytes)                                         \
