@@ -41,7 +41,9 @@ typedef void scan_visit(void *arg, uint64_t start, uint64_t end);
 
 static int scan(int fd, uint64_t start, uint64_t end, scan_visit *visit, void *to)
 {
-	struct scan_region found[SCAN_REGIONS];
+	/* Set: valgrind does not know what the kernel writes there, and all that follows from it.
+	 */
+	struct scan_region found[SCAN_REGIONS] = {{0}};
 	struct scan_arg arg = scan_of(start, end, found, SCAN_REGIONS);
 	for (;;) {
 		long n = sys_call(ioctl, fd, SCAN, &arg);
