@@ -25,7 +25,7 @@ static uint64_t first_top, first_bytes, first_lowest = UINT64_MAX;
 
 static bool on_first_stack(uint64_t address)
 {
-	return first_top - address <= first_bytes;
+	return first_top - address <= LOAD(&first_bytes);
 }
 
 static void note_running_on_first(uint64_t sp)
@@ -67,17 +67,54 @@ static __attribute__((noinline)) struct thread_stack find_thread_stack(uint64_t 
 	return found;
 }
 
+static __thread struct thread_stack own_stack __attribute__((tls_model("initial-exec")));
+
+static void set_thread_stack(struct thread_stack stack)
+{
+	STORE(&own_stack.start, stack.start);
+	STORE(&own_stack.top, stack.top);
+}
+
 /* Looked for once a thread; empty where it has none of glibc's. */
 static const struct thread_stack *thread_stack(void)
 {
-	static __thread struct thread_stack own __attribute__((tls_model("initial-exec")));
+	if (unlikely(!LOAD(&own_stack.top)))
+		set_thread_stack(find_thread_stack(arch_thread_pointer()));
+	return &own_stack;
+}
 
-	if (unlikely(!LOAD(&own.top))) {
-		struct thread_stack found = find_thread_stack(arch_thread_pointer());
-		STORE(&own.start, found.start);
-		STORE(&own.top, found.top);
-	}
-	return &own;
+/*
+ * What may stand as it is of start to top, once lost is gone: what lies above, where
+ * the thread runs above it; nothing, where it runs below (a coroutine in an array of
+ * the thread's, between guards).
+ */
+static uint64_t start_without(const struct memory_range *lost, uint64_t start, uint64_t top,
+			      uint64_t sp)
+{
+	uint64_t end = lost->start + lost->bytes;
+
+	if (end <= start || lost->start >= top)
+		return start;
+	return end <= sp ? end : top;
+}
+
+void memory_lose(uint64_t start, uint64_t bytes)
+{
+	struct memory_range lost = {start, bytes};
+	struct thread_stack own = *thread_stack();
+	uint64_t sp = (uint64_t)__builtin_frame_address(0), from;
+
+	if (unlikely(start + bytes < start))
+		return;
+	if (unlikely(own.top > own.start &&
+		     (from = start_without(&lost, own.start, own.top, sp)) != own.start))
+		set_thread_stack(from < own.top ? (struct thread_stack){from, own.top}
+						: (struct thread_stack){1, 1});
+	if (!on_first_stack(sp))
+		sp = LOAD(&first_lowest);
+	from = start_without(&lost, first_top - LOAD(&first_bytes), first_top, sp);
+	if (unlikely(first_top - from < LOAD(&first_bytes)))
+		STORE(&first_bytes, first_top - from);
 }
 
 /* ---- the ranges of a walk ----------------------------------------------- */

@@ -5,6 +5,7 @@
  *
  *   the stack that the thread runs on, where its top is known: a thread of glibc's
  *   has its descriptor there, the program's first thread what the kernel put there;
+ *   but not past a guard that the thread has set in it (memory_lose);
  *   Go's heap, where goroutines' stacks are: the runtime never unmaps it (goarena.h);
  *   this thread's thread-local storage, and Go's modules (gomodules.h).
  *
@@ -69,6 +70,12 @@ __attribute__((no_sanitize("address"))) static inline bool memory_read(struct me
 	}
 	return memory_read_elsewhere(m, address, word);
 }
+
+/*
+ * This thread is about to unmap, replace or forbid to read the bytes from start on.  Where they
+ * are of the stack it is on, or of the first thread's, that is no longer known as a whole.
+ */
+void memory_lose(uint64_t start, uint64_t bytes);
 
 /* Whether a walk may look for something at address: not above the stack, where that ends. */
 static inline bool memory_is_stack(const struct memory *m, uint64_t address)

@@ -12,6 +12,7 @@
 #include "ledger.h"
 #include "live.h"
 #include "mapcaller.h"
+#include "memory.h"
 #include "pins.h"
 #include "real.h"
 #include "recstack.h"
@@ -130,6 +131,13 @@ static void run(recstack_work *work, void *arg)
 		ADD(&track_drops.no_stack, 1);
 }
 
+/* Before it goes: from then on no walk reads it without asking. */
+static void lose(const void *p, uint64_t bytes)
+{
+	goarena_forget((uint64_t)p, (uint64_t)p + bytes);
+	memory_lose((uint64_t)p, bytes);
+}
+
 /* ---- mmap ------------------------------------------------------------- */
 
 static bool prot_usable(int prot)
@@ -215,7 +223,7 @@ void *track_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, u
 	int before;
 
 	if (flags & MAP_FIXED)
-		goarena_forget((uint64_t)p, (uint64_t)p + mapped_bytes(n, flags));
+		lose(p, mapped_bytes(n, flags));
 	m.got = real.mmap(p, n, prot, flags, fd, offset);
 	if (m.got == MAP_FAILED)
 		return m.got;
@@ -259,7 +267,7 @@ int track_munmap(void *p, size_t n)
 	uint32_t pin = pins_enter(); /* what is held is in no table */
 	int result, before;
 
-	goarena_forget((uint64_t)p, (uint64_t)p + n);
+	lose(p, n);
 	recstack_run_anyhow(hold_here, &h);
 	result = real.munmap(p, n);
 	before = errno;
@@ -294,7 +302,7 @@ int track_mprotect(void *p, size_t n, int prot, uint64_t caller)
 	int result, before;
 
 	if (!(prot & PROT_READ))
-		goarena_forget((uint64_t)p, (uint64_t)p + n);
+		lose(p, n);
 	result = real.mprotect(p, n, prot);
 	before = errno;
 	if (result)
@@ -374,9 +382,9 @@ void *track_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_
 	int before;
 
 	recstack_run_anyhow(find_here, &r);
-	goarena_forget((uint64_t)p, (uint64_t)p + old);
+	lose(p, old);
 	if (flags & MREMAP_FIXED)
-		goarena_forget((uint64_t)to, (uint64_t)to + new);
+		lose(to, new);
 	got = real.mremap(p, old, new, flags, to);
 	before = errno;
 	r.to = (uint64_t)got;

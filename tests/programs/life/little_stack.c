@@ -1,10 +1,12 @@
 /*
  * Coroutines with little stack left: in malloc's memory, where what lies below is
  * another block; above a guard page, with readable memory below that; and where
- * another stack was before.  And a thread that allocates below memory which others
- * unmap all the time, from code without unwind information.
+ * another stack was before.  A thread that allocates below memory which others
+ * unmap all the time, from code without unwind information.  And from such code, a
+ * coroutine in an array of the thread's, between two guards.
  */
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -135,6 +137,38 @@ static void below_what_goes(void)
 	pthread_join(thread, NULL);
 }
 
+static void entry_without_cfi(void)
+{
+	for (int i = 0; i < 10; i++)
+		without_cfi(work);
+}
+
+static void *between_guards(void *arg)
+{
+	char array[8 * BYTES], *stack = array + 4096 - (uintptr_t)array % 4096;
+	size_t bytes = 6 * BYTES;
+
+	CHECK(mprotect(stack, 4096, PROT_NONE) == 0);
+	CHECK(mprotect(stack + bytes, 4096, PROT_NONE) == 0);
+	getcontext(&co);
+	co.uc_stack.ss_sp = stack + 4096;
+	co.uc_stack.ss_size = bytes - 4096;
+	co.uc_link = &home;
+	makecontext(&co, entry_without_cfi, 0);
+	swapcontext(&home, &co);
+	CHECK(mprotect(stack, 4096, PROT_READ | PROT_WRITE) == 0);
+	CHECK(mprotect(stack + bytes, 4096, PROT_READ | PROT_WRITE) == 0);
+	return arg;
+}
+
+static void on_a_thread(void *(*work)(void *))
+{
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, work, NULL) == 0);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	free(malloc(1));
@@ -142,5 +176,7 @@ int main(void)
 	above_a_guard();
 	where_another_was();
 	below_what_goes();
+	on_a_thread(between_guards);
+	between_guards(NULL);
 	return 0;
 }
