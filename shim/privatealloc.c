@@ -95,11 +95,24 @@ static void find_names(const struct elffile *f, const Elf64_Shdr *strings, char 
 	}
 }
 
+/* cgo's wrappers (_cgo_HASH_Cfunc_je_mallctl) and Go's functions (main.mallctl) end so, too,
+ * and are called in another way. */
+static bool is_of_c(const char *prefix)
+{
+	return strncmp(prefix, "_cgo", 4) != 0 && strpbrk(prefix, "./") == NULL;
+}
+
+/* Of a string that the linker put into another's end only the longer one was found. */
 static bool has_family(const struct names *families, const char *prefix)
 {
-	for (size_t i = 0; i < families->count; i++)
-		if (strcmp(families->list[i].prefix, prefix) == 0)
-			return true;
+	size_t n = strlen(prefix);
+	for (size_t i = 0; i < families->count; i++) {
+		const char *all = families->list[i].prefix;
+		size_t bytes = strlen(all);
+		if (bytes == n || (bytes > n && n > 0))
+			if (memcmp(all + bytes - n, prefix, n) == 0)
+				return true;
+	}
 	return false;
 }
 
@@ -125,7 +138,7 @@ static void consider(const Elf64_Sym *s, const struct names *calls, const struct
 		uint64_t skipped = s->st_name - name->start;
 		if (s->st_name < name->start || skipped > strlen(name->prefix))
 			continue;
-		if (has_family(families, name->prefix + skipped))
+		if (is_of_c(name->prefix + skipped) && has_family(families, name->prefix + skipped))
 			keep(name->prefix + skipped, bias + s->st_value);
 	}
 }

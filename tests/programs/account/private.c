@@ -24,6 +24,8 @@ int duck_je_mallctlnametomib(const char *, size_t *, size_t *);
 int odd_mallctl(const char *, void *, size_t *, void *, size_t);
 int odd_mallctlnametomib(const char *, size_t *, size_t *);
 int no_mallctl(void);
+int _cgo_0123_Cfunc_duck_je_mallctl(void *);
+int _cgo_0123_Cfunc_duck_je_mallctlnametomib(void *);
 
 int duck_je_mallctl(const char *name, void *out, size_t *bytes, void *in, size_t in_bytes)
 {
@@ -54,6 +56,19 @@ int no_mallctl(void)
 	_exit(1);
 }
 
+/* As cgo names its wrappers: they want another thing, and the names above are the ends of theirs.
+ */
+int _cgo_0123_Cfunc_duck_je_mallctl(void *arguments)
+{
+	dprintf(2, "cgo's wrapper was called, %p\n", arguments);
+	_exit(1);
+}
+
+int _cgo_0123_Cfunc_duck_je_mallctlnametomib(void *arguments)
+{
+	return _cgo_0123_Cfunc_duck_je_mallctl(arguments);
+}
+
 int main(void)
 {
 	const char *json = hooks_get("/v1/account");
@@ -64,6 +79,6 @@ int main(void)
 	CHECK(number_after(duck, "resident_bytes") == 33 * MIB);
 	CHECK(number_after(duck, "metadata_bytes") == -1);
 	CHECK(number_after(odd, "in_use_bytes") == -1);
-	CHECK(!strstr(json, "\"prefix\":\"no_\""));
+	CHECK(!strstr(json, "\"prefix\":\"no_\"") && !strstr(json, "\"prefix\":\"_cgo"));
 	return 0;
 }
