@@ -209,7 +209,7 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	}
 	fmt.Fprintln(std.out)
 	if len(sum.rows) == 0 {
-		fmt.Fprintln(std.out, noRows)
+		fmt.Fprintln(std.out, sum.noRows())
 	} else {
 		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
 		for _, r := range sum.rows[:min(limit, len(sum.rows))] {

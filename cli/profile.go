@@ -155,11 +155,15 @@ func saveProfile(std stdio, args []string) error {
 // printCautions ends with what makes the figures too low: an empty profile of a process that sleeps reads like good news.
 func (o *profileOptions) printCautions(std stdio, c *client) {
 	s, err := c.status()
-	if o.memory || err != nil {
+	if err != nil {
 		return
 	}
+	of := ""
+	if o.memory {
+		of = "of the stacks of C live: " // its total is the RSS all the same
+	}
 	for _, line := range s.cautions(c.process.pid) {
-		fmt.Fprintf(std.err, "cgoheap: %s\n", line)
+		fmt.Fprintf(std.err, "cgoheap: %s%s\n", of, line)
 	}
 }
 

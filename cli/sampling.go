@@ -53,7 +53,7 @@ func parseSampling(args []string) (*samplingOptions, string, error) {
 	wanted := ""
 	switch {
 	case len(rest) > 1 && o.word == "":
-		return nil, "", usagef("it can be turned on or off, not %s", quoteName(rest[1]))
+		return nil, "", usagef("wants on or off, not %s", quoteName(rest[1]))
 	case len(rest) > 1:
 		return nil, "", usagef("%s is one argument too many", quoteName(rest[1]))
 	case len(rest) == 1:
@@ -86,7 +86,7 @@ func (s *status) unboundedCost(pid int) string {
 	if s.Overhead != nil && s.Overhead.CPURatio > 0 {
 		takes = fmt.Sprintf(" and takes %.3g%% of one core now", s.Overhead.CPURatio*100)
 	}
-	return fmt.Sprintf("every allocation is recorded, which costs 1 to 2 us each%s: CGOHEAP_MAX_CPU does not bound it, and it does not end; "+
+	return fmt.Sprintf("every allocation is recorded, which costs 1 to 2 us each%s: CGOHEAP_MAX_CPU does not bound it, and it does not end by itself; "+
 		"cgoheap sampling %d on --sample-bytes 1 --for 1m ends it, --sample-bytes 524288 is the default", takes, pid)
 }
 
@@ -167,12 +167,15 @@ func (o *samplingOptions) apply(c *client) (*samplingState, error) {
 func (s *samplingState) String() string {
 	text := escapeName(s.State) + ", " + formatInterval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
-		text += ", for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
+		text += ", for " + formatDuration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
 	}
 	if o := s.Overhead; o != nil {
 		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes && o.RaisedFor != nil {
 			text += fmt.Sprintf(" (%s was asked for: its bound on %s is reached)",
 				plainBytes(s.ConfiguredSampleBytes), escapeName(*o.RaisedFor))
+		}
+		if s.State == "dormant" {
+			return text + fmt.Sprintf("; recording took %s so far", formatDuration(time.Duration(o.CPUNS)))
 		}
 		text += fmt.Sprintf("; recording takes %.3g%% of one core now, %s so far",
 			o.CPURatio*100, formatDuration(time.Duration(o.CPUNS)))

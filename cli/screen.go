@@ -143,7 +143,7 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 		rows = room
 	}
 	if len(v.summary.rows) == 0 {
-		lines = append(lines, noRows)
+		lines = append(lines, v.summary.noRows())
 	} else {
 		lines = append(lines, fitTable(v.cells(rows), width)...)
 	}

@@ -201,3 +201,29 @@ func TestDrawViewFits(t *testing.T) {
 		}
 	}
 }
+
+// What the samples may be off by is no memory that is not resident.
+func TestInUseBeyondResident(t *testing.T) {
+	for _, c := range []struct {
+		bytes, rss int64
+		estimated  bool
+		want       bool
+	}{
+		{655 << 20, 650 << 20, true, false},
+		{655 << 20, 650 << 20, false, true},
+		{300 << 20, 5 << 20, true, true},
+		{5 << 20, 10 << 20, false, false},
+	} {
+		v := &view{status: &status{SampleBytes: 512 << 10}, process: &process{}, rss: c.rss, summary: &summary{bytes: c.bytes, estimated: c.estimated}}
+		if got := len(v.notes()) > 0; got != c.want {
+			t.Errorf("%+v: %v", c, v.notes())
+		}
+	}
+}
+
+func TestDormantSaysForHowLongItSampled(t *testing.T) {
+	s := &status{State: "dormant", UptimeNS: 25e9, OffNS: 10e9}
+	if got := s.cautions(7); len(got) != 1 || got[0] != "dormant: new allocations are not recorded (it sampled for 15s of 25s); cgoheap sampling 7 on" {
+		t.Errorf("%q", got)
+	}
+}

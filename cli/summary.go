@@ -53,6 +53,7 @@ type summary struct {
 	objects   int64
 	growth    *int64
 	estimated bool
+	filtered  bool             // rows were left out
 	resident  bool             // of mappings it is known what is resident
 	mapped    map[string]total // by origin, but for malloc
 }
@@ -115,7 +116,9 @@ func namesOf(frames []frame) []string {
 // choose leaves the rows, and of them the parts, that were asked for.
 func (s *summary) choose(o *topOptions) {
 	if o.filter != nil {
+		n := len(s.rows)
 		s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return !o.filter.MatchString(r.GoCaller) && !o.filter.MatchString(r.CLeaf) })
+		s.filtered = len(s.rows) < n
 	}
 	if !o.stacks {
 		s.dropStacks()

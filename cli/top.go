@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,7 @@ If stdout is not a terminal, it prints one table and exits.
                    module, else the outermost of a library (default); "innermost";
                    or the innermost that matches a regular expression
   --filter REGEXP  only rows whose caller or leaf matches
-  --stacks         below each row its largest stack, in one table
+  --stacks         below each row its largest stack (implies --once)
   --once           print one table and end
   --json           the same for machines
 
@@ -64,7 +65,7 @@ func parseTop(args []string) (*topOptions, string, error) {
 	o.callers.addFlag(f)
 	f.add("--filter", &flagSpec{set: func(v string) (err error) {
 		if o.filter, err = regexp.Compile(v); err != nil {
-			return usagef("wants a regular expression: %s", escapeName(err.Error()))
+			return usagef("wants a regular expression (%s)", escapeName(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 		}
 		return nil
 	}})
@@ -86,7 +87,7 @@ func top(std stdio, args []string) error {
 	}
 	o.callers.know(procPath(c.process.pid, "exe"))
 	w := &watcher{client: c, options: o}
-	live := std.terminal != nil && !o.once && !o.asJSON && os.Getenv("TERM") != "dumb"
+	live := std.terminal != nil && !o.once && !o.stacks && !o.asJSON && os.Getenv("TERM") != "dumb"
 	if live {
 		return topLive(std, w, o)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 func (s *status) headline(p *process) string {
 	state := escapeName(s.State) + " " + formatInterval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
-		state += " for " + formatDuration(time.Duration(*s.RemainingNS)) + " more"
+		state += " for " + formatDuration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
 	}
 	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, formatDuration(time.Duration(s.UptimeNS)))
 }
@@ -27,7 +28,11 @@ func (s *status) cautions(pid int) []string {
 	off := formatDuration(time.Duration(s.OffNS))
 	switch {
 	case s.State == "dormant":
-		add("dormant: new allocations are not recorded; cgoheap sampling %d on", pid)
+		sampled := ""
+		if on := s.UptimeNS - s.OffNS; s.OffNS > 0 && on >= int64(time.Second) {
+			sampled = fmt.Sprintf(" (it sampled for %s of %s)", formatDuration(time.Duration(on)), formatDuration(time.Duration(s.UptimeNS)))
+		}
+		add("dormant: new allocations are not recorded%s; cgoheap sampling %d on", sampled, pid)
 	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100 && s.OnNS != nil:
 		add("sampling began %s ago, and was off for %s of %s: what was allocated then is not recorded",
 			formatDuration(time.Duration(*s.OnNS)), off, formatDuration(time.Duration(s.UptimeNS)))
@@ -112,10 +117,20 @@ func (v *view) grownLine() string {
 // notes are what a reader of the table has to know first.
 func (v *view) notes() []string {
 	lines := v.status.cautions(v.process.pid)
-	if v.rss >= 0 && v.summary.bytes > v.rss {
+	if v.rss >= 0 && v.summary.bytes > v.rss+v.sampleMargin() {
 		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
 	}
 	return lines
+}
+
+// sampleMargin is how far the samples may be beside what is in use.  Their standard error is the root of bytes times
+// interval where blocks are small, and less where they are large.
+func (v *view) sampleMargin() int64 {
+	if !v.summary.estimated {
+		return 0
+	}
+	interval := max(v.status.SampleBytes, v.status.ConfiguredSampleBytes)
+	return int64(estimateErrors * math.Sqrt(float64(max(v.summary.bytes, 0))*float64(interval)))
 }
 
 // mappedLine sums the rows that are not blocks.
@@ -134,7 +149,13 @@ func (s *summary) mappedLine() string {
 	return strings.Join(parts, "; ")
 }
 
-const noRows = "no block that was sampled is in use"
+// noRows is said in place of a table.
+func (s *summary) noRows() string {
+	if s.filtered {
+		return "no row's caller or leaf matches --filter"
+	}
+	return "no block that was sampled is in use"
+}
 
 var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
 var topRight = []bool{true, true, true, false, false, false}
@@ -191,7 +212,7 @@ func (v *view) lines(std stdio, limit int) []string {
 func (v *view) print(std stdio, limit int) {
 	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
 	if len(v.summary.rows) == 0 {
-		fmt.Fprintln(std.out, noRows)
+		fmt.Fprintln(std.out, v.summary.noRows())
 		return
 	}
 	for i, line := range v.lines(std, limit) {

@@ -78,6 +78,10 @@ more is in use than resident: blocks never touched, or swapped out, are not in t
     runtime.goexit
 and 1 row more
 `, "")
+	r = cgoheap(t, "top", "--filter", "nobody", s.arg())
+	if !strings.HasSuffix(r.out, "\n\nno row's caller or leaf matches --filter\n") {
+		t.Errorf("%+v", r)
+	}
 	r = cgoheap(t, "top", "--filter", "a(", s.arg())
 	if r.code != 2 || !strings.Contains(r.err, "--filter wants a regular expression") {
 		t.Errorf("%+v", r)
@@ -202,7 +206,7 @@ func TestSampling(t *testing.T) {
 	cgoheap(t, "sampling", s.arg(), "off").normal(s).want(t, 0, "process PID (service): dormant, 1 in 512KiB\n", "")
 	cgoheap(t, "sampling", s.arg(), "on", "--for", "10m", "--sample-bytes", "64K").normal(s).want(t, 0,
 		"process PID (service): sampling, 1 in 64KiB, for 10m more\n", "")
-	const cost = "cgoheap: every allocation is recorded, which costs 1 to 2 us each: CGOHEAP_MAX_CPU does not bound it, and it does not end; " +
+	const cost = "cgoheap: every allocation is recorded, which costs 1 to 2 us each: CGOHEAP_MAX_CPU does not bound it, and it does not end by itself; " +
 		"cgoheap sampling PID on --sample-bytes 1 --for 1m ends it, --sample-bytes 524288 is the default\n"
 	exact := startShim(t, "exact")
 	cgoheap(t, "sampling", exact.arg(), "on", "--sample-bytes", "1").normal(exact).want(t, 0,
