@@ -278,7 +278,11 @@ func checkDropped(s *status) check {
 	for _, key := range sortedCounts(s.Dropped) {
 		// A stale record is a free that was missed and noticed: no sample was lost.
 		if n := s.Dropped[key]; n > 0 {
-			parts = append(parts, formatCount(int64(n))+" "+strings.ReplaceAll(escapeName(key), "_", " "))
+			what := strings.ReplaceAll(escapeName(key), "_", " ")
+			if key == missedFree {
+				what = "frees missed"
+			}
+			parts = append(parts, formatCount(int64(n))+" "+what)
 			full = full || strings.HasSuffix(key, "_full")
 		}
 	}
@@ -359,10 +363,14 @@ func (r *report) print(std stdio) {
 		title = fmt.Sprintf("process %d, %s", *r.PID, title)
 	}
 	fmt.Fprintln(std.out, title)
+	width := 10
 	for _, c := range r.Checks {
-		fmt.Fprintf(std.out, "  %-5s %-10s %s\n", c.Level, c.Name, c.Text)
+		width = max(width, len(c.Name))
+	}
+	for _, c := range r.Checks {
+		fmt.Fprintf(std.out, "  %-5s %-*s %s\n", c.Level, width, c.Name, c.Text)
 		if c.Remedy != "" {
-			fmt.Fprintf(std.out, "  %-5s %-10s -> %s\n", "", "", c.Remedy)
+			fmt.Fprintf(std.out, "  %-5s %-*s -> %s\n", "", width, "", c.Remedy)
 		}
 	}
 	fmt.Fprintln(std.out, r.Verdict)

@@ -254,7 +254,7 @@ func TestCheckDropped(t *testing.T) {
 	s := &status{Dropped: map[string]uint64{"live_full": 1234, "stacks_full": 0, "stale": 2}}
 	s.Memory.MaxBytes = 32 << 20
 	c := checkDropped(s)
-	if c.Level != levelWarn || c.Text != "1,234 live full, 2 stale" ||
+	if c.Level != levelWarn || c.Text != "1,234 live full, 2 frees missed" ||
 		c.Remedy != "give it more memory (CGOHEAP_MAX_MEMORY, now 32MiB) or larger CGOHEAP_SAMPLE_BYTES" {
 		t.Errorf("%+v", c)
 	}
@@ -364,6 +364,7 @@ func TestFindPrivate(t *testing.T) {
 		{"_rjem_malloc", "jemalloc as _rjem_malloc"},
 		{"duckdb_je_malloc duckdb_je_mallctl duckdb_je_mallocx", "jemalloc as duckdb_je_malloc"},
 		{"db_mallocx db_malloc", "jemalloc as db_malloc"},
+		{"je_malloc je_mallctl _cgo_b6ab_Cfunc_je_malloc _cgo_b6ab_Cfunc_je_mallctl", "jemalloc as je_malloc"},
 		{"mi_malloc", "mimalloc as mi_malloc"},
 		{"node_mi_malloc tc_malloc", "mimalloc as node_mi_malloc, tcmalloc as tc_malloc"},
 		{"rpmalloc dlmalloc scalable_malloc sn_malloc", "dlmalloc as dlmalloc, rpmalloc as rpmalloc, snmalloc as sn_malloc, tbbmalloc as scalable_malloc"},

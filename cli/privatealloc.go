@@ -49,6 +49,9 @@ var privateTexts = []struct {
 func findPrivate(names map[string]bool, file string) []privateAllocator {
 	found := map[privateAllocator]bool{}
 	for name := range names {
+		if strings.HasPrefix(name, "_cgo") { // cgo's wrapper of it (_cgo_HASH_Cfunc_je_malloc)
+			continue
+		}
 		for _, p := range privateNames {
 			m := p.pattern.FindStringSubmatch(name)
 			if m == nil || p.kind == "jemalloc" && !isJemalloc(names, m[1]) {
