@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -148,6 +149,13 @@ func ownerLabel(name string) string {
 	}
 	return strings.ReplaceAll(escapeName(name), "_", " ")
 }
+
+// labelled is a text of the shim's, with the owners called as in the table.
+func labelled(text string) string {
+	return ownerName.ReplaceAllStringFunc(text, func(name string) string { return orElse(ownerLabels[name], name) })
+}
+
+var ownerName = regexp.MustCompile(`\b[a-z]+_[a-z]+\b`)
 
 func (a *account) owner(name string) ownerPart {
 	for _, o := range a.Owners {

@@ -256,7 +256,7 @@ func TestAutopsyShowsTheAccount(t *testing.T) {
 		"\nC live            ~300.0 MiB   75.0 %  +299.9 MiB\n  in use 7.0 MiB, glibc says; ~1.0 MiB by samples (standard error 2.0 MiB)\n",
 		"\nRSS                400.0 MiB  100.0 %  +399.7 MiB\n",
 		"\nnote: first\nnote: second\n",
-		"At a\nsteady load that is a leak: the table of C memory shows who held it,\n`cgoheap autopsy ",
+		"If that\nwas at a steady load, it is a leak: the table of C memory shows who held it, and\n`cgoheap autopsy ",
 		"cgroup v2 /a.slice/b: memory.current 28.0 MiB, limit 29.0 MiB;",
 	} {
 		if !strings.Contains(out, want) {

@@ -195,7 +195,7 @@ func (e *explanation) printAccount(std stdio, width int) {
 		if e.repeats(w) {
 			continue
 		}
-		printWrapped(std, "note: "+escapeName(w), "  ", width)
+		printWrapped(std, "note: "+labelled(escapeName(w)), "  ", width)
 	}
 }
 

@@ -69,8 +69,20 @@ func printDetailed(std stdio, rows, details [][]string, width int) {
 	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
 		fmt.Fprintln(std.out, line)
 		for _, d := range details[i] {
-			fmt.Fprintln(std.out, "  "+cutEnd(d, width-2))
+			printDetail(std, d, width)
 		}
+	}
+}
+
+// printDetail breaks what is too long; of a stack the root matters least.
+func printDetail(std stdio, d string, width int) {
+	lines := []string{cutEnd(d, width-2)}
+	if lines[0] != d && !strings.Contains(d, " < ") {
+		lines = wrap(d, width-4)
+	}
+	fmt.Fprintln(std.out, "  "+lines[0])
+	for _, line := range lines[1:] {
+		fmt.Fprintln(std.out, "    "+line)
 	}
 }
 

@@ -31,7 +31,7 @@ cgroup v2 /system.slice/service.service: memory.current 1.1 GiB, limit 2.0 GiB; 
 The cgroup has 225.4 MiB more than this process's RSS: 168.0 MiB of page cache that this process
   does not map, 32.0 MiB of other processes.
 `
-	explainNote = "note: not all of the C allocator's big blocks were found: the rest of them is in untracked_mmap"
+	explainNote = "note: not all of the C allocator's big blocks were found: the rest of them is in untracked mmap"
 )
 
 // cutVerdict takes the last paragraph apart, as one line: how it is broken depends on the length of the PID.
@@ -91,7 +91,7 @@ Go heap             80.0 MiB    8.5 %        0 B
 `
 	grown := "C live            ~612.0 MiB   65.0 %  +40.0 MiB\n"
 	grows := "C live grew by 40.0 MiB in 1h (40.0 MiB an hour since 01:00), to 612.0 MiB (65 % of RSS). " +
-		"If that goes on at a steady load it is a leak: `cgoheap top PID` shows who holds it, " +
+		"If that goes on at a steady load it is a leak: `cgoheap top PID` shows who holds it, and " +
 		"`cgoheap profile PID --older 10m` saves the blocks that are old. " + explainNote
 	total := "RSS                941.0 MiB  100.0 %  +40.0 MiB\n"
 	if r.code != 0 || !strings.Contains(r.out, want) || !strings.Contains(r.out, grown) || !strings.Contains(r.out, total) ||

@@ -195,7 +195,7 @@ func (u *untrackedSeen) lines(callers *callerRule) []string {
 	var lines []string
 	for _, c := range u.often() {
 		stack := mmapStack{Frames: c.Frames}
-		lines = append(lines, fmt.Sprintf("%s touched in cgo calls, at %d of %s while memory grew: %s", countOf(int(c.Faults), "page", "pages"),
+		lines = append(lines, fmt.Sprintf("%s touched, at %d of %s: %s", countOf(int(c.Faults), "page", "pages"),
 			c.Looks, countOf(int(u.Looks), "look", "looks"), stack.line(callers)))
 	}
 	return lines

@@ -16,10 +16,10 @@ func TestUntrackedSeen(t *testing.T) {
 		{nil, nil},
 		{[]seenCalls{call(3, 0, "main.waits")}, nil},
 		{[]seenCalls{call(9, 800, "main.grows"), call(1, 100, "main.other"), call(1, 100, "main.third")},
-			[]string{"800 pages touched in cgo calls, at 9 of 32 looks while memory grew: main._Cfunc_x < main.grows"}},
+			[]string{"800 pages touched, at 9 of 32 looks: main._Cfunc_x < main.grows"}},
 		{[]seenCalls{call(9, 1, "main.a"), call(1, 1, "main.b")},
-			[]string{"1 page touched in cgo calls, at 9 of 32 looks while memory grew: main._Cfunc_x < main.a",
-				"1 page touched in cgo calls, at 1 of 32 looks while memory grew: main._Cfunc_x < main.b"}},
+			[]string{"1 page touched, at 9 of 32 looks: main._Cfunc_x < main.a",
+				"1 page touched, at 1 of 32 looks: main._Cfunc_x < main.b"}},
 	} {
 		u := untrackedSeen{Looks: 32, Calls: c.calls}
 		if got := u.lines(nil); !slices.Equal(got, c.want) {

@@ -41,7 +41,7 @@ func cMmapLarge(s *situation) string {
 	}
 	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(cMmap)))
 	if top := s.account.mmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
-		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack is who made it grow, not who holds it.",
+		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack shows who made it grow, not who holds its memory.",
 			formatBytes(top[0].Bytes), top[0].by(s.callers))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
@@ -100,7 +100,7 @@ func deviceMapsLarge(s *situation) string {
 		return ""
 	}
 	return fmt.Sprintf("%s is memory of drivers and sockets that the program mapped: packet rings, io_uring, perf, GPU buffers.%s "+
-		"It goes when the mapping and the descriptor are closed.", s.of(s.has(deviceMaps)), s.largestPart(deviceMaps))
+		"It is freed when it is unmapped and the descriptor is closed.", s.of(s.has(deviceMaps)), s.largestPart(deviceMaps))
 }
 
 // largestPart says of an owner's largest mapping what it maps and who mapped it.

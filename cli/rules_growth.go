@@ -91,10 +91,10 @@ func cLiveGrows(s *situation) string {
 	}
 	text := fmt.Sprintf("C live %s, to %s.", s.grew(grew), s.of(s.has(cLive)))
 	if s.ended {
-		return fmt.Sprintf("%s At a steady load that is a leak: %s shows who held it, %s saves it as a profile.%s", text,
+		return fmt.Sprintf("%s If that was at a steady load, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
 			s.showHolders(), s.saveProfile(""), s.wakeFirst())
 	}
-	return fmt.Sprintf("%s If that goes on at a steady load it is a leak: %s shows who holds it, %s saves the blocks that are old.%s",
+	return fmt.Sprintf("%s If that goes on at a steady load it is a leak: %s shows who holds it, and %s saves the blocks that are old.%s",
 		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 

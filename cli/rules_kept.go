@@ -22,12 +22,11 @@ func (k *keptParts) line() string {
 	if k.Returnable == nil {
 		return ""
 	}
-	text := fmt.Sprintf("trim returns %s, at the ends of arenas %s, on pages with blocks in use %s", formatBytes(*k.Returnable),
-		bytesOrDash(k.ArenaEnds), bytesOrDash(k.Pinned))
-	if known(k.Cached) > 0 {
-		text += ", small blocks " + formatBytes(*k.Cached)
+	text := "trim returns " + formatBytes(*k.Returnable)
+	if n := known(k.Cached); n > 0 {
+		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)", formatBytes(*k.Returnable+n), formatBytes(n))
 	}
-	return text
+	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, bytesOrDash(k.ArenaEnds), bytesOrDash(k.Pinned))
 }
 
 const (

@@ -184,6 +184,15 @@ func judgeAccount(s *situation) []finding {
 	return slices.Concat(first, pressing, rest)
 }
 
+// listOf: "a, b and c".
+func listOf(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
 // join joins sentences; "" is none.
 func join(sentences ...string) string {
 	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
@@ -330,7 +339,11 @@ func (s *situation) unknownOwners() string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "Unknown: what " + strings.Join(names, ", ") + " would have."
+	are := " is not known."
+	if len(names) > 1 {
+		are = " are not known."
+	}
+	return listOf(names) + are
 }
 
 func nothingDominates(s *situation) string {

@@ -43,14 +43,14 @@ var verdictCases = []verdictCase{
 
 	{"c_live_grows", "an hour", changed(func(s *situation) { s.after(2*time.Hour, cLive, 40*mib) }),
 		"C live grew by 40.0 MiB in 2h (20.0 MiB an hour since 01:00), to 100.0 MiB (10 % of RSS). If that goes on at a steady load " +
-			"it is a leak: `cgoheap top 4242` shows who holds it, `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
+			"it is a leak: `cgoheap top 4242` shows who holds it, and `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
 	{"c_live_grows", "seconds, dormant", changed(func(s *situation) { s.after(5*time.Second, cLive, 2*mib); s.dormant = true }),
 		"C live grew by 2.0 MiB in 5s, to 100.0 MiB (10 % of RSS). If that goes on at a steady load it is a leak: " +
-			"`cgoheap top 4242` shows who holds it, `cgoheap profile 4242 --older 10m` saves the blocks that are old. " +
+			"`cgoheap top 4242` shows who holds it, and `cgoheap profile 4242 --older 10m` saves the blocks that are old. " +
 			"But it is dormant, and only blocks allocated from now on can be shown: `cgoheap sampling 4242 on` first."},
 	{"c_live_grows", "1.6 % in a minute is 90 % in an hour", changed(func(s *situation) { s.set(cLive, 1500*mib).after(time.Minute, cLive, 24*mib) }),
 		"C live grew by 24.0 MiB in 1m (1.4 GiB an hour since 02:59), to 1.5 GiB (62 % of RSS). If that goes on at a steady load " +
-			"it is a leak: `cgoheap top 4242` shows who holds it, `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
+			"it is a leak: `cgoheap top 4242` shows who holds it, and `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
 	{"c_live_grows", "by less than 2 %", changed(func(s *situation) { s.after(time.Hour, cLive, 15*mib/10) }), ""},
 	{"c_live_grows", "it shrank", changed(func(s *situation) { s.after(time.Hour, cLive, -40*mib) }), ""},
 	{"c_live_grows", "resident, but not in use", changed(func(s *situation) {
@@ -126,7 +126,7 @@ var verdictCases = []verdictCase{
 
 	{"c_mmap", "a private allocator", changed(func(s *situation) { s.set(cMmap, 900*mib) }),
 		"C code mapped 900.0 MiB (50 % of RSS) past malloc: a private allocator, a cache or a buffer pool. " +
-			"The largest part, 90.0 MiB, was mapped by os_pages_map for main.query. A pool's stack is who made it grow, not who holds it. " +
+			"The largest part, 90.0 MiB, was mapped by os_pages_map for main.query. A pool's stack shows who made it grow, not who holds its memory. " +
 			"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use."},
 	{"c_mmap", "the stack is not known", changed(func(s *situation) { s.set(cMmap, 225*mib); s.account.MmapTop = []mmapStack{{Bytes: 1}} }),
 		"C code mapped 225.0 MiB (20 % of RSS) past malloc: a private allocator, a cache or a buffer pool. " +
@@ -135,13 +135,13 @@ var verdictCases = []verdictCase{
 		s.set(cMmap, 900*mib)
 		s.account.MmapTop = []mmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "_PyObject_Malloc", "PyDict_New", "main.handle"}}}
 	}), "C code mapped 900.0 MiB (50 % of RSS) past malloc: a private allocator, a cache or a buffer pool. " +
-		"The largest part, 90.0 MiB, was mapped by _PyObject_Malloc for main.handle. A pool's stack is who made it grow, not who holds it. " +
+		"The largest part, 90.0 MiB, was mapped by _PyObject_Malloc for main.handle. A pool's stack shows who made it grow, not who holds its memory. " +
 		"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); with PYTHONMALLOC=malloc each of Python's blocks has its own stack."},
 	{"c_mmap", "by mmap itself", changed(func(s *situation) {
 		s.set(cMmap, 900*mib)
 		s.account.MmapTop = []mmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "main._Cfunc_map", "main.query"}}}
 	}), "C code mapped 900.0 MiB (50 % of RSS) past malloc: a private allocator, a cache or a buffer pool. " +
-		"The largest part, 90.0 MiB, was mapped by main.query. A pool's stack is who made it grow, not who holds it. " +
+		"The largest part, 90.0 MiB, was mapped by main.query. A pool's stack shows who made it grow, not who holds its memory. " +
 		"`cgoheap profile 4242` has the stacks (`-tagfocus=origin=mmap` to pprof); the library's own statistics say what of it is in use."},
 	{"c_mmap", "an allocator that says what is in use", changed(func(s *situation) {
 		s.set(cMmap, 225*mib)
@@ -167,7 +167,7 @@ var verdictCases = []verdictCase{
 	{"file_copies", "less than a fifth", changed(func(s *situation) { s.set(fileCopies, 249*mib) }), ""},
 	{"device_maps", "rings", changed(func(s *situation) { s.set(deviceMaps, 900*mib).mapped(deviceMaps, "socket", "mmap") }),
 		"900.0 MiB (47 % of RSS) is memory of drivers and sockets that the program mapped: packet rings, io_uring, perf, GPU buffers. " +
-			"The largest part, 900.0 MiB of \"socket\", was mapped by mmap. It goes when the mapping and the descriptor are closed."},
+			"The largest part, 900.0 MiB of \"socket\", was mapped by mmap. It is freed when it is unmapped and the descriptor is closed."},
 	{"device_maps", "less than a fifth", changed(func(s *situation) { s.set(deviceMaps, 249*mib) }), ""},
 
 	{"go_heap_dominates", "in use", changed(func(s *situation) { s.set(goHeap, 900*mib) }),
@@ -360,7 +360,7 @@ var verdictCases = []verdictCase{
 		"It grew by 9.0 MiB in 1h (9.0 MiB an hour since 02:00). Later one: 1000.0 MiB (25 % of RSS)."},
 	{"owner_large", "figures that are not known", changed(func(s *situation) {
 		s.part(cLive).Bytes, s.part(cRetained).Bytes, s.part(goStacks).Bytes = nil, nil, nil
-	}), "Unknown: what C live, C retained would have."},
+	}), "C live and C retained are not known."},
 	{"owner_large", "what is not known is in a neighbour that says so", changed(func(s *situation) {
 		s.set(cLive, 900*mib)
 		s.part(cRetained).Bytes, s.part(goStacks).Bytes = nil, nil

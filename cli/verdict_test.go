@@ -137,8 +137,8 @@ func TestVerdictOfTheDead(t *testing.T) {
 	}
 	for rule, want := range map[string]string{
 		"c_retained": "Not a leak. Next time, run with MALLOC_TRIM_THRESHOLD_=131072, and have the program call malloc_trim(0) after its peaks",
-		"c_live_grows": "At a steady load that is a leak: the table of C memory shows who held it, " +
-			"`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` saves it as a profile.",
+		"c_live_grows": "If that was at a steady load, it is a leak: the table of C memory shows who held it, and " +
+			"`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` saves that as a profile.",
 		"c_mmap":            "`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` has the stacks (`-tagfocus=origin=mmap` to pprof)",
 		"go_heap_dominates": "Go's profiler is the tool: `go tool pprof http://SERVICE/debug/pprof/heap` on the next run.",
 		"c_live":            "in blocks that are in use: the table of C memory shows who.",
@@ -212,5 +212,20 @@ func TestWarningsAreNotRepeated(t *testing.T) {
 	e.verdict = judgeAccount(s)
 	if !e.repeats(warning) || e.repeats("the ledger of mappings was full") {
 		t.Error("said twice, or not at all")
+	}
+}
+
+// The verdict's figure of what trim returns is in the table.
+func TestKeptLine(t *testing.T) {
+	n := func(i int64) *int64 { return &i }
+	for want, k := range map[string]keptParts{
+		"": {},
+		"trim returns 1.0 MiB, at the ends of arenas 2.0 MiB, on pages with blocks in use 3.0 MiB": {Returnable: n(mib), ArenaEnds: n(2 * mib), Pinned: n(3 * mib), Cached: n(0)},
+		"trim returns up to 428.0 MiB (427.0 MiB of it in small blocks), at the ends of arenas 0 B, on pages with blocks in use 0 B": {
+			Returnable: n(mib), ArenaEnds: n(0), Pinned: n(0), Cached: n(427 * mib)},
+	} {
+		if got := k.line(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
