@@ -155,7 +155,7 @@ func didYouMean(near string) string {
 	if near == "" {
 		return ""
 	}
-	return ", but " + near
+	return " (did you mean " + near + "?)"
 }
 
 // parseExactly is parse where as many positional arguments are wanted as named.

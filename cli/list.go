@@ -70,7 +70,7 @@ func listProcesses(std stdio, args []string) error {
 
 func unreadableRemedy() string {
 	if os.Geteuid() == 0 {
-		return "the kernel or this container protects them, also from root"
+		return "the kernel or this container keeps root out, too"
 	}
 	return "run this as root to see those of other users too"
 }

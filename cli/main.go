@@ -97,7 +97,7 @@ func noVerb(word string) error {
 	for _, v := range verbs() {
 		names = append(names, v.name)
 	}
-	return usagef("there is no verb %s%s; cgoheap help lists them", quoteName(word), didYouMean(nearest(word, names)))
+	return usagef("there is no verb %s%s; cgoheap help lists the verbs", quoteName(word), didYouMean(nearest(word, names)))
 }
 
 func help(std stdio, args []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,6 +76,7 @@ func findProcess(wanted string) (*process, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
+		slices.SortFunc(found, func(a, b *process) int { return a.pid - b.pid })
 		return nil, errSeveral{wanted, found}
 	}
 	return nil, explainNone(wanted, loaded, unreadable)
