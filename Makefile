@@ -173,9 +173,11 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
 HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels gomodules gosym gotables interpose labelsets ledger \
 	ledger_piece ledger_tree live lock mapcaller mem memory real recstack sample stacks threads track track_map unloads unwind_c unwind_go
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
-$(BUILD)/obj/mem.o: SHIM_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns -fno-strict-aliasing
+# gcc makes a call of memset out of the loop that is memset.
+$(BUILD)/obj/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \
+	$(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 
-$(BUILD)/obj/%.o: shim/%.c | $(BUILD)/gen/profile.pb-c.h
+$(BUILD)/obj/%.o: shim/%.c Makefile | $(BUILD)/gen/profile.pb-c.h
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include "base.h"
+
+#if !IS_SANITIZED
 
 /* Words, then bytes: of old processors only whole words are quick. */
 __attribute__((visibility("hidden"))) void *memcpy(void *to, const void *from, size_t n)

@@ -7,9 +7,11 @@
 #include <sys/uio.h>
 
 #include "arch.h"
+#include "config.h"
 #include "goarena.h"
 #include "gomodules.h"
 #include "real.h"
+#include "sample.h"
 #include "sys.h"
 
 /* ---- where a thread's own stack lies ------------------------------------ */
@@ -227,11 +229,22 @@ void memory_start(void)
 	real.dl_iterate_phdr(add_tls_bytes, NULL);
 }
 
-bool memory_copy(uint64_t address, void *to, uint64_t bytes)
+/*
+ * A thread may have entered a filter by itself, which only it knows.  So at the default
+ * interval and coarser ones a hook makes no system call, whatever is missing then.
+ */
+static bool may_copy(void)
+{
+	return sample_interval() < CONFIG_DEFAULT_SAMPLE_BYTES;
+}
+
+/* One function, so that shim/hooks.allowed can name it. */
+__attribute__((noinline)) bool memory_copy(uint64_t address, void *to, uint64_t bytes)
 {
 	struct iovec into = {to, bytes}, from = {(void *)address, bytes};
 
-	return sys_rare(process_vm_readv, sys_getpid(), &into, 1, &from, 1) == (long)bytes;
+	return may_copy() &&
+	       sys_rare(process_vm_readv, sys_getpid(), &into, 1, &from, 1) == (long)bytes;
 }
 
 static const struct memory_copy *copy_of(struct memory *m, uint64_t page)

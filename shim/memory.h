@@ -11,9 +11,9 @@
  *
  * Of any other stack (a coroutine's, a signal handler's, a raw clone's) the page that
  * the thread is on is certain.  What lies further up is copied by the kernel, which
- * answers instead of faulting (process_vm_readv), where no filter judges system calls
- * (seccomp.h); else the walk ends there.  On a stack whose top is known no system call
- * is made.
+ * answers instead of faulting (process_vm_readv), where the interval is finer than the
+ * default and no filter judges system calls (seccomp.h); else the walk ends there.  On
+ * a stack whose top is known no system call is made.
  *
  * All functions: any thread and stack; no allocation, no lock; async-signal-safe.
  */

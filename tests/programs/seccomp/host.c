@@ -5,6 +5,7 @@
  *	host                         as it is
  *	host LIST ACTION all|one     enters the filter once it runs: all threads, or its first
  *	host LIST ACTION threads     so do threads, before they first allocate
+ *	host LIST ACTION coroutine   so does a thread on a stack that only it knows of
  *
  * Where it is not for all threads, those who entered it only allocate.
  */
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 
 #include "sandbox.h"
 
@@ -95,6 +97,53 @@ static void lock_threads_in(void)
 		usleep(1000);
 }
 
+/* Frames over more than the page that malloc is called on. */
+static __attribute__((noinline)) void allocate_below(int frames)
+{
+	volatile char room[1000];
+
+	room[0] = (char)frames;
+	if (frames > 0) {
+		allocate_below(frames - 1);
+		room[1] = room[0];
+		return;
+	}
+	for (int i = 0; i < 400; i++)
+		free(malloc((size_t)100 << 10));
+}
+
+static void coroutine(void)
+{
+	if (sandbox_enter(&filter, 0) != 0)
+		_exit(3);
+	allocate_below(10);
+	__atomic_add_fetch(&over, 1, __ATOMIC_ACQ_REL);
+	syscall(SYS_exit, 0);
+}
+
+static void *enter_coroutine(void *unused)
+{
+	ucontext_t context;
+	size_t bytes = 256 << 10;
+
+	getcontext(&context);
+	context.uc_stack.ss_sp = malloc(bytes);
+	context.uc_stack.ss_size = bytes;
+	context.uc_link = NULL;
+	makecontext(&context, coroutine, 0);
+	setcontext(&context);
+	return unused;
+}
+
+static void lock_coroutine_in(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, enter_coroutine, NULL);
+	while (__atomic_load_n(&over, __ATOMIC_ACQUIRE) != 1)
+		usleep(1000);
+}
+
 static void say(const char *word)
 {
 	if (write(1, word, strlen(word)) < 0)
@@ -110,6 +159,8 @@ int main(int argc, char **argv)
 	work();
 	if (argc == 4 && strcmp(argv[3], "threads") == 0)
 		lock_threads_in();
+	else if (argc == 4 && strcmp(argv[3], "coroutine") == 0)
+		lock_coroutine_in();
 	else if (argc == 4 &&
 		 sandbox_enter(&filter, is_locked ? 0 : SECCOMP_FILTER_FLAG_TSYNC) != 0)
 		return 3;

@@ -111,5 +111,7 @@ BYTES=1
 service c/malloc_alone filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill one
 SAYS= # those threads have ended when it is asked
 service c/malloc_alone/threads none env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill threads
+BYTES=524288
+service c/malloc_alone/coroutine none env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill coroutine
 START=dormant SAYS='.*filter'
 service c/locked_in/dormant filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
