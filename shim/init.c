@@ -33,6 +33,7 @@
 #include "sample.h"
 #include "seccomp.h"
 #include "server.h"
+#include "stacks_reclaim.h"
 #include "threads.h"
 #include "track.h"
 #include "unwind_c.h"
@@ -92,6 +93,7 @@ static const char *start(void)
 	seccomp_look();
 	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || recstack_init())
 		return "no memory";
+	stacks_reclaim_init();
 	capture_init();
 	golabels_init();
 	mapcaller_init((uint64_t)real.malloc);

@@ -3,6 +3,7 @@
 #include "stacks_reclaim.h"
 
 #include "cells.h"
+#include "clock.h"
 #include "control.h"
 #include "labelsets.h"
 #include "ledger.h"
@@ -226,7 +227,6 @@ static void take_out(bool in_haste)
 
 /* ---- free, or back ---------------------------------------------------- */
 
-/* Where totals go, made while there is room. */
 static bool make_totals(void)
 {
 	struct capture none = {.end = CAPTURE_RECLAIMED};
@@ -347,7 +347,8 @@ static bool end_pass(void)
 /*
  * The time to the next pass: more is to be had soon only where this one brought
  * something.  A large table that takes long is gone through less often: this is a
- * hundredth of a core at most, or in haste a tenth.
+ * hundredth of a core at most, or in haste a tenth.  took_ns: of processor time; on a
+ * busy machine a short pass can last for seconds.
  */
 static uint64_t rest_after(bool brought, bool in_haste, uint64_t took_ns)
 {
@@ -356,6 +357,11 @@ static uint64_t rest_after(bool brought, bool in_haste, uint64_t took_ns)
 				 : (brought ? LOOK_EVERY_NS : REST_NS);
 
 	return rest > least ? rest : least;
+}
+
+void stacks_reclaim_init(void)
+{
+	make_totals();
 }
 
 static void begin_pass(bool in_haste)
@@ -369,7 +375,7 @@ static void begin_pass(bool in_haste)
 
 uint64_t stacks_reclaim_tick(void)
 {
-	uint64_t now = control_monotonic_ns();
+	uint64_t now = control_monotonic_ns(), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	bool in_haste, brought;
 	uint32_t full;
 
@@ -380,7 +386,7 @@ uint64_t stacks_reclaim_tick(void)
 	if (full < HALF_PERMILLE / 2 && !reclaim.is_under_way)
 		return REST_NS;
 	if (!reclaim.is_under_way) {
-		if (!make_totals() || full < HALF_PERMILLE)
+		if (full < HALF_PERMILLE || !make_totals())
 			return LOOK_EVERY_NS;
 		if (now < reclaim.next_pass_ns)
 			return reclaim.next_pass_ns - now;
@@ -389,7 +395,8 @@ uint64_t stacks_reclaim_tick(void)
 	if (!pass_is_over())
 		return HASTE_NS;
 	brought = end_pass();
-	reclaim.next_pass_ns = now + rest_after(brought, in_haste, control_monotonic_ns() - now);
+	reclaim.next_pass_ns =
+		now + rest_after(brought, in_haste, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu);
 	return reclaim.next_pass_ns - now;
 }
 

@@ -20,6 +20,12 @@
 #include "stacks.h"
 
 /*
+ * Once, in the constructor, with the region and before the first record: makes the sites
+ * that totals go to.  A burst may leave no room for them before the first look.
+ */
+void stacks_reclaim_init(void);
+
+/*
  * A look, and a part of the work where there is any; from the server's loop, on
  * the thread that reads stacks.  Nanoseconds until it wants to be called again.
  */

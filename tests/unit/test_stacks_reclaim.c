@@ -119,6 +119,25 @@ static void a_day_of_churn_ends_as_it_began(void)
 }
 CASE(a_day_of_churn_ends_as_it_began)
 
+/* A burst before the first look that leaves nothing, not even for stacks' ends. */
+static void a_burst_before_the_first_look_is_reclaimed(void)
+{
+	uint64_t n = 0;
+	struct capture c;
+
+	CHECK(region_init(4 * MIB) == 0);
+	stacks_reclaim_init();
+	for (; n < 100000; n++) {
+		c = stack_of(n, 2 + (uint32_t)n % 60);
+		pass_by(&c, 64);
+	}
+	look();
+	CHECK(stacks_reclaimed() >= 100);
+	c = stack_of(n++, 60);
+	CHECK(is_complete(pass_by(&c, 64)));
+}
+CASE(a_burst_before_the_first_look_is_reclaimed)
+
 /* A burst between two looks: stacks' ends, never nothing, and whole ones again afterwards. */
 static void without_room_a_stack_keeps_its_ends(void)
 {
@@ -350,6 +369,7 @@ static void no_figure_is_lost_while_threads_record(void)
 	struct tally all;
 
 	CHECK(region_init(4 * MIB) == 0);
+	stacks_reclaim_init();
 	CHECK(!pthread_create(&reclaimer, NULL, reclaim, NULL));
 	for (uintptr_t t = 0; t < THREADS; t++)
 		CHECK(!pthread_create(&threads[t], NULL, come_and_go, (void *)t));
@@ -368,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_day_of_churn_ends_as_it_began),
+		cmocka_unit_test(test_a_burst_before_the_first_look_is_reclaimed),
 		cmocka_unit_test(test_without_room_a_stack_keeps_its_ends),
 		cmocka_unit_test(test_what_a_hook_has_found_stays),
 		cmocka_unit_test(test_what_a_mapping_refers_to_stays),
