@@ -1,52 +1,15 @@
 package e2e
 
 import (
-	"debug/elf"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
-
-// What the library brings into a process: the functions it stands in for, and
-// no library that is not there anyway.
-func TestExports(t *testing.T) {
-	f, err := elf.Open(shimPath(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	all, err := f.DynamicSymbols()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, s := range all {
-		if s.Section != elf.SHN_UNDEF && s.Section != elf.SHN_ABS {
-			got = append(got, s.Name)
-		}
-	}
-	slices.Sort(got)
-	want := strings.Fields(`aligned_alloc calloc cgoheap_bridge_v1 dlclose free madvise malloc memalign mmap mmap64 mprotect mremap munmap
-		posix_memalign pthread_create pvalloc realloc reallocarray valloc`)
-	if !slices.Equal(got, want) {
-		t.Errorf("exports are\n%v\nwant\n%v", got, want)
-	}
-	libraries, err := f.ImportedLibraries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range libraries {
-		if name != "libc.so.6" && name != "libm.so.6" && name != "ld-linux-x86-64.so.2" {
-			t.Errorf("needs %s", name)
-		}
-	}
-}
 
 // A C++ host takes its unwinder from where it always did.
 func TestHostUnwinder(t *testing.T) {

@@ -189,7 +189,7 @@ func TestMemoryLimitOfUntouchedMemory(t *testing.T) {
 	h.tell("fill")
 	h.tell("touch")
 	h.tell("fill")
-	if s := h.memlimit(); s.Untouched > 30*mib || s.Now < 310*mib {
-		t.Errorf("%+v", s)
-	}
+	h.memlimitUntil("all of it touched, and with room for it", func(s memlimitState) bool {
+		return s.Untouched <= 30*mib && s.Now >= 310*mib
+	})
 }
