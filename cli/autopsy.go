@@ -87,7 +87,7 @@ func autopsy(std stdio, args []string) error {
 	}
 	p := b.profile(symbols)
 	o.callers.know(orElse(o.binary, b.program))
-	o.callers.nameless = symbols.nameless()
+	o.callers.nameless, o.callers.noModules = symbols.nameless(), b.lacksFigures
 	sum, err := summarize(p, &o.callers)
 	if err != nil {
 		return err
@@ -190,37 +190,18 @@ func (b *blackbox) isEstimated() bool {
 			return true
 		}
 	}
-	return false
+	return b.lacksFigures // at which interval is then not known
 }
 
 func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	sum := found.sum
 	name := programName(b.program)
 	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.pid,
-		orElse(escapeName(b.goVersion), "not Go"), orElse(escapeName(b.shimVersion), "unknown"))
+		orElse(escapeName(b.goVersion), orElse(b.goUnknown(), "not Go")), orElse(escapeName(b.shimVersion), "unknown"))
 	b.printEnd(std.out, found.alive)
 	b.printFigures(std.out)
 	b.printAccount(std, found.explained)
-	estimated := b.isEstimated()
-	fmt.Fprintf(std.out, "C memory in use at the end %s in %s\n", estimate(formatBytes(sum.bytes), estimated),
-		estimate(countOf(int(sum.objects), "object", "objects"), estimated))
-	if line := sum.mappedLine(); line != "" {
-		fmt.Fprintln(std.out, line)
-	}
-	fmt.Fprintln(std.out)
-	if len(sum.rows) == 0 {
-		fmt.Fprintln(std.out, sum.noRows())
-	} else {
-		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
-		for _, r := range sum.rows[:min(limit, len(sum.rows))] {
-			rows = append(rows, []string{r.amount(estimated), r.count(estimated),
-				r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
-		}
-		writeTable(std.out, []bool{true, true, false, false, false}, rows)
-		if left := len(sum.rows) - limit; left > 0 {
-			fmt.Fprintf(std.out, "and %s\n", countOf(left, "row more", "rows more"))
-		}
-	}
+	b.printHolders(std.out, sum, limit)
 	for _, why := range found.symbols.missing() {
 		fmt.Fprintf(std.err, "cgoheap: no names from %s\n", why)
 	}
@@ -232,10 +213,48 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	}
 }
 
+// goUnknown: what the file lacks is not known.
+func (b *blackbox) goUnknown() string {
+	if b.lacksFigures {
+		return "Go unknown"
+	}
+	return ""
+}
+
+// printHolders is the table of who held C memory.
+func (b *blackbox) printHolders(out io.Writer, sum *summary, limit int) {
+	if b.lacksStacks {
+		fmt.Fprintln(out, "C memory in use at the end is not known")
+		return
+	}
+	estimated := b.isEstimated()
+	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", estimate(formatBytes(sum.bytes), estimated),
+		estimate(countOf(int(sum.objects), "object", "objects"), estimated))
+	if line := sum.mappedLine(); line != "" {
+		fmt.Fprintln(out, line)
+	}
+	fmt.Fprintln(out)
+	if len(sum.rows) == 0 {
+		fmt.Fprintln(out, sum.noRows())
+	} else {
+		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
+		for _, r := range sum.rows[:min(limit, len(sum.rows))] {
+			rows = append(rows, []string{r.amount(estimated), r.count(estimated),
+				r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
+		}
+		writeTable(out, []bool{true, true, false, false, false}, rows)
+		if left := len(sum.rows) - limit; left > 0 {
+			fmt.Fprintf(out, "and %s\n", countOf(left, "row more", "rows more"))
+		}
+	}
+}
+
 func (b *blackbox) printEnd(out io.Writer, alive bool) {
 	const layout = "2006-01-02 15:04:05 MST"
 	last := b.last()
 	switch {
+	case last == nil && b.lacksFigures:
+		fmt.Fprintf(out, "started %s; its figures are missing from the file\n", b.start.Format(layout))
 	case last == nil:
 		fmt.Fprintf(out, "started %s; it ended before its first figures were written\n", b.start.Format(layout))
 	case alive:

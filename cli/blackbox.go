@@ -128,6 +128,7 @@ type blackbox struct {
 	goTables                        [7]boxTable
 	account                         boxImage          // nil: there is none
 	isCopied                        bool              // written once a second: shim/blackbox_disk.h
+	lacksFigures, lacksStacks       bool              // cut off
 	environment                     map[string]string // of what it was started with, what a verdict asks for
 	notes                           []string          // what could not be read
 }
@@ -167,6 +168,7 @@ func unixNano(ns uint64) time.Time { return time.Unix(int64(ns/1e9), int64(ns%1e
 func (b *blackbox) readFixed(d boxImage) {
 	at := d.u64(168)
 	if d.at(at, boxFixedBytes) == nil || at < boxHeaderBytes {
+		b.lacksFigures = true
 		b.note("the table of modules and the figures of the last hour are missing")
 		return
 	}
@@ -264,6 +266,7 @@ func (b *blackbox) readStacks(d boxImage) {
 	r := &boxReader{box: b, data: d, start: d.u64(48), seen: map[uint32]bool{}, labelSets: map[uint32][]boxLabel{}}
 	used := d.u64(56) // how much of it is in use only the process knew
 	if r.start < boxHeaderBytes || r.start > uint64(len(d)) {
+		b.lacksStacks = true
 		b.note("the stacks are missing")
 		return
 	}

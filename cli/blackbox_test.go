@@ -375,6 +375,12 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "unknown program (4242)") || !strings.Contains(errs, fmt.Sprintf("2000 of %d bytes", len(good))) {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
+	// What is cut off is not known: it is not none.
+	for _, want := range []string{"  Go unknown  ", "; its figures are missing from the file\n"} {
+		if !strings.Contains(out, want) || strings.Contains(out, "(C thread)") {
+			t.Errorf("%q, want %q", out, want)
+		}
+	}
 }
 
 // Wherever a file is cut and whatever bit is flipped, there is an answer.

@@ -25,6 +25,7 @@ type callerRule struct {
 	module    string         // path of the main module, "" not known
 	libraries []string       // paths of the modules it was built with
 	nameless  []string       // base names of files of which nothing could be read
+	noModules bool           // not even which files there were
 }
 
 // addFlag adds --caller, which sets how the rule decides.
@@ -133,6 +134,9 @@ func (r *callerRule) goCaller(frames []frame) string {
 	}
 	if file := r.withoutNames(frames); file != "" {
 		return "(no names: " + file + " is missing)"
+	}
+	if r != nil && r.noModules {
+		return "(no names: the table of modules is missing)"
 	}
 	return "(C thread) " + threadRoot(frames)
 }
