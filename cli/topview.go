@@ -142,6 +142,8 @@ func (s *summary) mappedLine() string {
 		case !ok:
 		case s.resident:
 			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, formatBytes(t.bytes), formatBytes(t.mapped)))
+		case o.origin == originStack: // what was touched of them
+			parts = append(parts, fmt.Sprintf("%s %s", o.name, formatBytes(t.mapped)))
 		default:
 			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, formatBytes(t.mapped)))
 		}
