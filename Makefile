@@ -298,13 +298,16 @@ BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/cgoheap
 GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 
+# As in the tree, so that links between them hold.
+DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
+DOC_TREE  := $(wildcard docs/*.md docs/*.yml docs/json-schema/*.json) proto/profile.proto examples/notes/PROFILE.md
+
 install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
 	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
 	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
-	install -m 644 README.md LICENSE CHANGELOG.md $(wildcard docs/*.md docs/*.yml) $(DOC_DIR)
-	install -d $(DOC_DIR)/json-schema
-	install -m 644 docs/json-schema/*.json $(DOC_DIR)/json-schema
+	install -m 644 $(DOC_FILES) $(DOC_DIR)
+	for f in $(DOC_TREE); do install -D -m 644 $$f $(DOC_DIR)/$$f || exit 1; done
 	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; done
 
 # The library may be in use: what has it mapped keeps it.
