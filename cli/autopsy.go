@@ -22,11 +22,11 @@ It shows what ` + "`cgoheap explain`" + ` would have shown at the end (what the 
 and what is concluded from it), how its figures had come about, and who held C
 memory.
 
-  --binary PATH the program's file, where it is not at its path any more
-  -o FILE       also write a profile that go tool pprof reads
-  -n, --rows N  rows to show (default 20)
+  --binary PATH   the program's file, where it is not at its path any more
+  -o FILE         also write a profile that go tool pprof reads
+  -n, --rows N    rows to show (default 20)
   --caller WHICH  the Go function to name, as for cgoheap top
-  --json        the answer for machines
+  --json          the answer for machines
 
 Of a directory it reads the newest recording.  Names come from the binaries on
 this machine; where one is missing or is not the same build any more, it says

@@ -11,10 +11,11 @@ import (
 
 const doctorHelp = `usage: cgoheap doctor [PROGRAM|PID|NAME] [--json] [--library PATH]
 
-Says whether cgoheap can work: in a program, before it is started, or in a
-process that runs (NAME: what runs, where there is no such program; nothing:
-the one process that has cgoheap loaded).  Each check has one line, and what to do where it failed.
-The exit code is 0 where it works and 1 where it will not.
+Says whether cgoheap can work: in a program before it is started, or in a
+process that runs.  NAME is a program in PATH, else the name of a process;
+without an argument it is the one process that has cgoheap loaded.  Each check
+has one line, and what to do where it failed.  The exit code is 0 where it works
+and 1 where it will not.
 
 Examples:
   cgoheap doctor ./service

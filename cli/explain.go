@@ -27,6 +27,7 @@ look, whether it is a leak, and what to do next.
 Example:
   $ cgoheap explain 4242
   service (4242)  sampling 1 in 512KiB  up 4d02h  RSS 1.2 GiB
+  GROWN is since 13:02, 1h ago
 
   OWNER           RESIDENT    SHARE      GROWN
   Go heap         81.0 MiB    6.4 %   +1.0 MiB
@@ -34,7 +35,8 @@ Example:
   C live         614.4 KiB    0.0 %        0 B
     in use 620.0 KiB, glibc says; ~612.0 KiB by samples
   C retained       1.1 GiB   91.2 %        0 B
-    free in 37 arenas
+    free 1.1 GiB, glibc says; 37 arenas
+    trim returns 52.0 MiB, at the ends of arenas 1.0 GiB, on pages with ...
   ...
   C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 614.4 KiB.
   Not a leak. 1.0 GiB of it lies at the ends of 36 arenas, which malloc_trim

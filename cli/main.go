@@ -79,7 +79,7 @@ func usage() string {
 		"  cgoheap run -- ./service          start it\n" +
 		"  cgoheap explain service           see what its memory is made of\n" +
 		"  cgoheap top service               see who holds C memory\n" +
-		"A process is named by its ID or its program's name; where one alone has cgoheap loaded, by nothing.\n")
+		"A process is given by its ID or its program's name, or left out where only one has cgoheap loaded.\n")
 	return b.String()
 }
 

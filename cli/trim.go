@@ -16,11 +16,15 @@ stays is explained: memory that is not in use need not be memory that returns.
 
 Example:
   $ cgoheap trim 4242
-  process 4242 (service): malloc_trim returned 1.1 GiB
+  process 4242 (service): malloc_trim returned 427.1 MiB
 
-  OWNER         BEFORE      AFTER    CHANGE
-  C retained   1.1 GiB   12.0 MiB  -1.1 GiB
-  RSS          1.2 GiB  106.1 MiB  -1.1 GiB
+  OWNER            BEFORE     AFTER      CHANGE
+  C retained    427.3 MiB  41.6 KiB  -427.2 MiB
+  RSS           434.2 MiB   7.1 MiB  -427.1 MiB
+
+  It was free memory, and no leak. It comes back with the next peak; to keep it
+  small, have the program call malloc_trim(0) after its peaks, or run it with
+  jemalloc preloaded.
 `
 
 // trimmed is what POST /v1/trim answers.
