@@ -114,7 +114,11 @@ func (s *situation) largestPart(owner string) string {
 		text += " of " + quoteName(*parts[0].File)
 	}
 	if len(parts[0].Frames) > 0 {
-		text += ", was mapped by " + parts[0].by(s.callers)
+		how := ", was mapped by "
+		if owner == cBrk {
+			how = ", was taken by "
+		}
+		text += how + parts[0].by(s.callers)
 	}
 	return text + "."
 }

@@ -172,7 +172,7 @@ func (s *samplingState) String() string {
 	if o := s.Overhead; o != nil {
 		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes && o.RaisedFor != nil {
 			text += fmt.Sprintf(" (%s was asked for: its bound on %s is reached)",
-				plainBytes(s.ConfiguredSampleBytes), escapeName(*o.RaisedFor))
+				formatInterval(s.ConfiguredSampleBytes), escapeName(*o.RaisedFor))
 		}
 		if s.State == "dormant" {
 			return text + fmt.Sprintf("; recording took %s so far", formatDuration(time.Duration(o.CPUNS)))

@@ -10,10 +10,10 @@ func TestSamplingStateSaysWhatItCosts(t *testing.T) {
 		"sampling, 1 in 512KiB, for 9m30s more; recording takes 0.0421% of one core now, 120ms so far": {
 			State: "sampling", SampleBytes: 512 << 10, ConfiguredSampleBytes: 512 << 10, RemainingNS: &left,
 			Overhead: &overhead{CPURatio: 0.000421, MaxCPURatio: &bound, CPUNS: 120e6}},
-		"sampling, 1 in 8KiB (1KiB was asked for: its bound on cpu is reached); recording takes 0.9% of one core now, 3s so far": {
+		"sampling, 1 in 8KiB (1 in 1KiB was asked for: its bound on cpu is reached); recording takes 0.9% of one core now, 3s so far": {
 			State: "sampling", SampleBytes: 8 << 10, ConfiguredSampleBytes: 1 << 10,
 			Overhead: &overhead{CPURatio: 0.009, MaxCPURatio: &bound, CPUNS: 3e9, RaisedFor: &cpu}},
-		"sampling, 1 in 8KiB (1KiB was asked for: its bound on mem\\x1bory is reached); recording takes 0% of one core now, 0s so far": {
+		"sampling, 1 in 8KiB (1 in 1KiB was asked for: its bound on mem\\x1bory is reached); recording takes 0% of one core now, 0s so far": {
 			State: "sampling", SampleBytes: 8 << 10, ConfiguredSampleBytes: 1 << 10,
 			Overhead: &overhead{RaisedFor: &memory}},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
@@ -120,7 +121,7 @@ func (t *trimmed) conclusion() string {
 	}
 	if after >= keptBytes {
 		stays = fmt.Sprintf("%s of memory that is not in use stays.", formatBytes(after))
-		why := s.whyItStays()
+		why := strings.Replace(s.whyItStays(), formatBytes(after)+" of it ", "All of it ", 1)
 		if why == "" && helped == "" {
 			why = "cgoheap does not know why."
 		}

@@ -156,7 +156,7 @@ var verdictCases = []verdictCase{
 		s.set(cBrk, 900*mib).mapped(cBrk, "", "sbrk", "pool_grow", "main.loadIndex")
 	}),
 		"C code took 900.0 MiB (47 % of RSS) by sbrk, past malloc: an allocator of a library's (dlmalloc and its kin) or a pool. " +
-			"The largest part, 900.0 MiB, was mapped by pool_grow for main.loadIndex. The library's own statistics say what of it is in use."},
+			"The largest part, 900.0 MiB, was taken by pool_grow for main.loadIndex. The library's own statistics say what of it is in use."},
 	{"c_brk", "less than a fifth", changed(func(s *situation) { s.set(cBrk, 249*mib) }), ""},
 	{"file_copies", "a model", changed(func(s *situation) {
 		s.set(fileCopies, 900*mib).mapped(fileCopies, "/tmp/model.bin", "mmap", "patch", "main.loadModel")
