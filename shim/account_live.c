@@ -55,14 +55,22 @@ static void visit(const struct live_block *block, void *arg)
 	keep(l, block, weight_fx >> WEIGHT_BYTE_BITS);
 }
 
+/* Where there is little memory for answers, the rest of an account needs most of it. */
+static uint64_t most_kept(void)
+{
+	uint64_t each = sizeof(struct sort_item) + sizeof(struct account_block);
+	uint64_t most = region_scratch_max_bytes() / 8 / each;
+	return most < MAX_KEPT ? most : MAX_KEPT;
+}
+
 bool account_live_read(struct scratch *scratch, struct account_live *l)
 {
-	uint64_t count = live_count();
+	uint64_t count = live_count(), most = most_kept();
 	*l = (struct account_live){.room = count + count / 8 + 64, .keep_below = UINT64_MAX};
-	if (count > MAX_KEPT)
-		l->keep_below = UINT64_MAX / count * (MAX_KEPT - MAX_KEPT / 8);
-	if (l->room > MAX_KEPT)
-		l->room = MAX_KEPT;
+	if (count > most)
+		l->keep_below = UINT64_MAX / count * (most - most / 8);
+	if (l->room > most)
+		l->room = most;
 	l->items = scratch_alloc(scratch, l->room * sizeof(*l->items));
 	l->blocks = scratch_alloc(scratch, l->room * sizeof(*l->blocks));
 	if (!l->items || !l->blocks)

@@ -40,6 +40,7 @@ run engine engine " $OUT/libengine.so"
 run many_mappings many ""
 run sparse sparse ""
 run little_memory many "" CGOHEAP_MAX_MEMORY=4MiB
+run little_memory_many_blocks kinds "" CGOHEAP_MAX_MEMORY=4MiB CGOHEAP_SAMPLE_BYTES=1 -- live
 
 behind() { # behind NAME SONAME [VAR=VALUE]...: told to keep what is freed
 	local name=$1 lib
