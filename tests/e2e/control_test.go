@@ -167,7 +167,7 @@ func TestSamplingCommand(t *testing.T) {
 		t.Errorf("it says %q", said)
 	}
 	cgoheap(t, h, "sampling", pid, "off")
-	if said := string(cgoheap(t, h, "sampling", pid)); !strings.Contains(said, ": dormant, 1 in 128KiB; recording takes ") {
+	if said := string(cgoheap(t, h, "sampling", pid)); !strings.Contains(said, ": dormant, 1 in 128KiB; recording took ") {
 		t.Errorf("it says %q", said)
 	}
 }

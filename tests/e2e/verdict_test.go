@@ -41,7 +41,7 @@ var verdictCases = []struct {
 	{"c_mmap", []string{"past malloc", "by ac_map", "tagfocus=origin=mmap"},
 		scene{then: []string{fmt.Sprint("map ", 100*mib, " ", 100*mib)}},
 		scene{then: []string{fmt.Sprint("map ", 100*mib, " ", mib)}}},
-	{"c_brk", []string{"by sbrk", "mapped by ac_sbrk for main.cSbrk"},
+	{"c_brk", []string{"by sbrk", "taken by ac_sbrk for main.cSbrk"},
 		scene{then: []string{fmt.Sprint("sbrk ", 100*mib)}},
 		scene{then: []string{fmt.Sprint("sbrk ", 4*mib), "malloc 60000 1016 1"}}},
 	{"file_copies", []string{"not page cache", "/file", "ac_copy"},
