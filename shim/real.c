@@ -513,6 +513,16 @@ static void *next(const char *name, bool *missing)
 			STORE(&real.member, (__typeof__(real.member))found);                       \
 	} while (0)
 
+/*
+ * One that libc may lack is not asked for by dlsym, which would allocate to say so: an
+ * allocator in front of us that maps its first memory under its lock waits for itself then.
+ */
+#define RESOLVE_IF_THERE(member, substitute)                                                       \
+	do {                                                                                       \
+		void *found = dynsym_next(#member);                                                \
+		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
+	} while (0)
+
 void real_resolve(void)
 {
 	int before = errno;
@@ -527,8 +537,8 @@ void real_resolve(void)
 	RESOLVE(realloc, bootstrap_realloc);
 	RESOLVE(malloc, bootstrap_malloc);
 	RESOLVE(free, bootstrap_free);
-	RESOLVE(free_sized, free_sized_by_free);
-	RESOLVE(free_aligned_sized, free_aligned_sized_by_free);
+	RESOLVE_IF_THERE(free_sized, free_sized_by_free);
+	RESOLVE_IF_THERE(free_aligned_sized, free_aligned_sized_by_free);
 	RESOLVE(aligned_alloc, memalign_by_posix);
 	RESOLVE(memalign, memalign_by_posix);
 	RESOLVE(valloc, valloc_by_posix);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Beside preloads that replace what libraries call: functions of libc's that lock and allocate, and dlsym. Before us and
+# Beside preloads that replace what libraries call: functions of libc's that lock and allocate, dlsym, and malloc. Before us and
 # behind us, every allocation sampled, by the default, and dormant: the program ends in its own way, in its own time.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
@@ -12,6 +12,7 @@ mkdir -p "$OUT"
 flags=(-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin)
 if ! "${CC:-cc}" "${flags[@]}" -fPIC -shared -o "$OUT/jealous.so" $HERE/jealous.c ||
 	! "${CC:-cc}" "${flags[@]}" -DWRAP_DLSYM -fPIC -shared -o "$OUT/dlsym.so" $HERE/jealous.c ||
+	! "${CC:-cc}" "${flags[@]}" -fPIC -shared -o "$OUT/allocator.so" $HERE/allocator.c -lpthread ||
 	! "${CC:-cc}" "${flags[@]}" -o "$OUT/host" $HERE/host.c -lpthread -lm; then
 	echo "not ok preloads/build"
 	exit 1
@@ -32,7 +33,7 @@ one() {
 }
 
 one alone ""
-for other in jealous dlsym; do
+for other in jealous dlsym allocator; do
 	for bytes in 1 524288; do
 		one "$other/before/$bytes" "$OUT/$other.so $SHIM" CGOHEAP_SAMPLE_BYTES=$bytes
 		one "$other/behind/$bytes" "$SHIM $OUT/$other.so" CGOHEAP_SAMPLE_BYTES=$bytes
