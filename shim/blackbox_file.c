@@ -212,7 +212,7 @@ static void close_locked(long at, const char *name, long fd, bool is_mapped)
 	sys_close((int)fd);
 	if (!is_mapped)
 		return;
-	again = open_at(at, name, O_RDWR);
+	again = open_at(at, name, O_RDONLY);
 	if (sys_failed(again))
 		return;
 	if (!sys_failed(sys_call(flock, again, LOCK_EX | LOCK_NB)))
@@ -262,6 +262,8 @@ static void *memory_for(long at, const char *made, long fd, size_t bytes,
 		return beside_file(fd, bytes, file, what, error);
 	if (!sys_failed(r))
 		memory = map_file(fd, bytes, what, error);
+	if (memory) /* who cuts it off takes memory from under the program: nobody by mistake */
+		sys_call(fchmod, fd, 0400);
 	close_locked(at, made, fd, memory != NULL);
 	return memory;
 }

@@ -83,7 +83,7 @@ static void a_file_is_allocated_private_and_locked_while_mapped(void **state)
 
 	assert_non_null(p);
 	assert_int_equal(fstat(fd, &s), 0);
-	assert_int_equal(s.st_mode, S_IFREG | 0600);
+	assert_int_equal(s.st_mode, S_IFREG | 0400);
 	assert_int_equal(s.st_size, BYTES);
 	assert_true(s.st_blocks * 512 >= BYTES);
 	strcpy(p + 5000, "seen");
