@@ -67,6 +67,7 @@ SHIM_SRC := \
 	shim/gotables.c \
 	shim/gunzip.c \
 	shim/gzip.c \
+	shim/handlers.c \
 	shim/http.c \
 	shim/init.c \
 	shim/interpose.c \
@@ -170,7 +171,7 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
 	mv $@.tmp $@
 
 # What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
-HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels gomodules gosym gotables interpose labelsets ledger \
+HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels gomodules gosym gotables handlers interpose labelsets ledger \
 	ledger_piece ledger_tree live lock mapcaller mem memory real recstack sample stacks threads track track_map unloads unwind_c unwind_go
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 # gcc makes a call of memset out of the loop that is memset.

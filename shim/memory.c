@@ -119,6 +119,15 @@ void memory_lose(uint64_t start, uint64_t bytes)
 		STORE(&first_bytes, first_top - from);
 }
 
+uint64_t memory_stack_room(uint64_t sp)
+{
+	const struct thread_stack *own = thread_stack();
+
+	if (sp - own->start < own->top - own->start)
+		return sp - own->start;
+	return on_first_stack(sp) ? sp - (first_top - LOAD(&first_bytes)) : 0;
+}
+
 /* ---- the ranges of a walk ----------------------------------------------- */
 
 static struct memory_range range_of(uint64_t start, uint64_t end)

@@ -77,6 +77,12 @@ __attribute__((no_sanitize("address"))) static inline bool memory_read(struct me
  */
 void memory_lose(uint64_t start, uint64_t bytes);
 
+/*
+ * How much of the stack that this thread was made with lies below sp, of the first thread's what
+ * it may grow to.  0: sp is on another stack.
+ */
+uint64_t memory_stack_room(uint64_t sp);
+
 /* Whether a walk may look for something at address: not above the stack, where that ends. */
 static inline bool memory_is_stack(const struct memory *m, uint64_t address)
 {

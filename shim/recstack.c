@@ -105,8 +105,14 @@ static __attribute__((noinline)) void run_here(recstack_work *work, void *arg)
 	__asm__ volatile("" ::: "memory"); /* no tail call: host is in use */
 }
 
-/* The host's registers are those of who calls this: it must be a frame, and the last of them. */
-bool recstack_run(recstack_work *work, void *arg)
+static recstack_room *room_below;
+
+void recstack_stay(recstack_room *room)
+{
+	STORE(&room_below, room);
+}
+
+static __attribute__((noinline)) bool run_on_one(recstack_work *work, void *arg)
 {
 	struct recstack *all = LOAD_ACQ(&stacks);
 	uint64_t self = arch_thread_pointer();
@@ -124,6 +130,25 @@ bool recstack_run(recstack_work *work, void *arg)
 		run_on(all[at].bytes + RECSTACK_BYTES, work, arg);
 	STORE_REL(&owners[at].thread, 0);
 	return true;
+}
+
+/* Only where it stays, so that the way to the others takes no more of the stack. */
+static __attribute__((noinline)) bool run_if_room(recstack_work *work, void *arg)
+{
+	recstack_room *room = LOAD(&room_below);
+
+	if (!room || !LOAD(&stacks) || room((uint64_t)__builtin_frame_address(0)) < RECSTACK_ROOM)
+		return false;
+	run_here(work, arg);
+	return true;
+}
+
+/* The host's registers are those of who calls this: it must be a frame, and the last of them. */
+bool recstack_run(recstack_work *work, void *arg)
+{
+	if (unlikely(LOAD(&room_below)) && run_if_room(work, arg))
+		return true;
+	return run_on_one(work, arg);
 }
 
 void recstack_run_anyhow(recstack_work *work, void *arg)

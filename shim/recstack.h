@@ -10,8 +10,10 @@
  *
  * Only the library's work runs there, never the function that a hook stands for:
  * what the host could leave by longjmp, an exception or pthread_exit stays on its
- * own stack.  A signal handler without SA_ONSTACK that comes meanwhile runs there
- * too, and has RECSTACK_BYTES less what recording takes (12 KiB).  Unwinders and
+ * own stack.  A signal handler without SA_ONSTACK that comes meanwhile would run there
+ * too.  Where the program has one (handlers.h), the work is done on the thread's own
+ * stack, if that is known and has RECSTACK_ROOM left; else the handler has RECSTACK_BYTES
+ * less what recording takes (12 KiB).  Unwinders and
  * debuggers find the way back by CFI; the shadow stack follows, since calls and
  * returns are balanced.
  */
@@ -22,7 +24,8 @@
 #include "base.h"
 
 #define RECSTACK_BYTES (60 * KIB) /* of each, without its guard */
-#define RECSTACK_COUNT 128        /* so many threads record at once, preempted ones included */
+#define RECSTACK_ROOM  (256 * KIB)
+#define RECSTACK_COUNT 128 /* so many threads record at once, preempted ones included */
 
 /* host: the registers of the function that called recstack_run, in which it goes on. */
 typedef void recstack_work(void *arg, const struct regs *host);
@@ -40,6 +43,13 @@ bool recstack_run(recstack_work *work, void *arg);
 /* The same; where none is left, on the caller's stack: for work that is shallow or must not be
  * left out. */
 void recstack_run_anyhow(recstack_work *work, void *arg);
+
+/*
+ * Whether the work stays on the caller's stack where there is room: as `room` says, in bytes below
+ * sp, of at least RECSTACK_ROOM.  NULL: nowhere.
+ */
+typedef uint64_t recstack_room(uint64_t sp);
+void recstack_stay(recstack_room *room);
 
 /* Where they lie; 0, 0: nowhere yet. */
 void recstack_range(uint64_t *start, uint64_t *end);

@@ -15,6 +15,7 @@
 #include "connection.h"
 #include "control.h"
 #include "endpoint.h"
+#include "handlers.h"
 #include "netsys.h"
 #include "ownthread.h"
 #include "sample.h"
@@ -334,6 +335,7 @@ static void look_for_sandbox(void)
 		return;
 	looked_ns = now_ns;
 	seccomp_look();
+	handlers_look();
 }
 
 static void turn(void)
@@ -393,6 +395,7 @@ int server_start(void)
 	if (__atomic_exchange_n(&server.started, true, __ATOMIC_ACQ_REL))
 		return 0;
 	uint8_t before = sample_enter_as(BUSY_OWN);
+	handlers_look();
 	int error = ownthread_create(run);
 	if (error == 0)
 		/* Without it the account lacks the allocator's figures, and says so. */

@@ -69,6 +69,8 @@
 	RARE(mincore, EAGAIN, "request", "residency where there is no /proc/self/pagemap")         \
 	RARE(process_vm_readv, EPERM, "hook, request",                                             \
 	     "quick reading of own memory: /proc/self/mem does; stacks of coroutines")             \
+	RARE(rt_sigaction, EINVAL, "hook, thread",                                                 \
+	     "recording on the stack that a handler without SA_ONSTACK expects")                   \
 	LIBC(clone3, EAGAIN, "start", "our threads")                                               \
 	LIBC(clone, EAGAIN, "start", "our threads")                                                \
 	LIBC(set_robust_list, ENOSYS, "thread", "nothing")                                         \

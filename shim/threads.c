@@ -5,6 +5,7 @@
 
 #include "arch.h"
 #include "forked.h"
+#include "handlers.h"
 #include "ledger.h"
 #include "live.h"
 #include "pins.h"
@@ -210,6 +211,7 @@ static void prepare_here(void *creation, const struct regs *host)
 	struct thread_start *start;
 	uint32_t pin;
 
+	handlers_look_at_thread();
 	if (!bytes) /* on a stack that the program has mapped */
 		return;
 	if (key_is_good && !LOAD(&sample_self.busy))

@@ -34,6 +34,7 @@ run little_stack little_stack "" LD_BIND_NOW=1
 run unwound unwound ""
 run careful_handlers careful_handlers ""
 run takes_descriptors takes_descriptors ""
+run interrupted_stack interrupted_stack ""
 run locked locked ""
 run closed_stdio closed_stdio ""
 run elsewhere elsewhere ""
