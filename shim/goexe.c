@@ -12,6 +12,7 @@
 
 #define MAX_HEADERS 32         /* compared with the file's */
 #define NAMES_BYTES (16 * KIB) /* of section names: real executables have about 1 KiB */
+#define PART_BYTES  512
 
 /* Of neither note nor sections: so much is searched for Go's tables, in about 10 ms. */
 #define MAX_SEARCH_BYTES (32 * MIB)
@@ -59,16 +60,24 @@ static bool is_this_file(const struct elffile *f, const Elf64_Phdr *headers, siz
 	       memcmp(in_file, headers, bytes) == 0;
 }
 
+/* In parts that overlap: a program's first stack may have little room. */
 static enum answer names_have_go(const struct elffile *f)
 {
 	static const char wanted[] = "\0.go.buildinfo"; /* whole: a NUL before and after */
-	char names[NAMES_BYTES];
+	char part[PART_BYTES];
 	Elf64_Shdr table;
 	if (f->section_count == 0 || !elffile_section(f, f->header.e_shstrndx, &table) ||
-	    table.sh_size > sizeof(names) || table.sh_size == 0 ||
-	    elffile_read(f, table.sh_offset, names, table.sh_size) != table.sh_size)
+	    table.sh_size > NAMES_BYTES || table.sh_size == 0)
 		return UNKNOWN;
-	return memmem(names, table.sh_size, wanted, sizeof(wanted)) != NULL ? YES : NO;
+	for (uint64_t at = 0; at < table.sh_size; at += sizeof(part) - sizeof(wanted)) {
+		uint64_t left = table.sh_size - at;
+		size_t bytes = left < sizeof(part) ? (size_t)left : sizeof(part);
+		if (elffile_read(f, table.sh_offset + at, part, bytes) != bytes)
+			return UNKNOWN;
+		if (memmem(part, bytes, wanted, sizeof(wanted)) != NULL)
+			return YES;
+	}
+	return NO;
 }
 
 static enum answer by_sections(const Elf64_Phdr *headers, size_t count)

@@ -7,9 +7,11 @@
 
 uint8_t seccomp_seen __attribute__((visibility("hidden")));
 
-/* The file is of 1.5 KiB; lists of CPUs and of groups can make it longer. */
-#define STATUS_BYTES 16384
-#define LINE         "\nSeccomp:"
+#define LINE "\nSeccomp:"
+
+/* The file is of 1.5 KiB and more; a program's first stack may have little room. */
+#define PART_BYTES 512
+#define KEPT_BYTES 32 /* of a part, so that a line in two of them is found */
 
 enum seccomp_mode seccomp_mode_in(const char *text, size_t bytes)
 {
@@ -27,16 +29,24 @@ enum seccomp_mode seccomp_mode_in(const char *text, size_t bytes)
 
 static enum seccomp_mode look_at(const char *path)
 {
-	char text[STATUS_BYTES];
+	enum seccomp_mode mode = SECCOMP_IS_UNKNOWN;
+	char text[PART_BYTES];
 	long fd = sys_open_read(path), n;
 	size_t used = 0;
 
 	if (sys_failed(fd))
 		return SECCOMP_IS_UNKNOWN;
-	while ((n = sys_read((int)fd, text + used, sizeof text - used)) > 0)
+	while (mode == SECCOMP_IS_UNKNOWN &&
+	       (n = sys_read((int)fd, text + used, sizeof text - used)) > 0) {
 		used += (size_t)n;
+		mode = seccomp_mode_in(text, used);
+		if (used > KEPT_BYTES) {
+			memmove(text, text + used - KEPT_BYTES, KEPT_BYTES);
+			used = KEPT_BYTES;
+		}
+	}
 	sys_close((int)fd);
-	return seccomp_mode_in(text, used);
+	return mode;
 }
 
 /* The more careful of the two: what binds one thread may be there to bind all. */

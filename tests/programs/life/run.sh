@@ -31,6 +31,7 @@ run thread_storm thread_storm ""
 run on_off on_off "" CGOHEAP_SAMPLE_BYTES=1GiB
 run small_stacks small_stacks ""
 run little_stack little_stack "" LD_BIND_NOW=1
+run first_stack first_stack ""
 run unwound unwound ""
 run careful_handlers careful_handlers ""
 run takes_descriptors takes_descriptors ""
