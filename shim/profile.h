@@ -25,11 +25,12 @@ enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
 
 struct profile_options {
 	enum profile_format format;
-	bool symbols;                /* false: addresses, mappings and build IDs only */
-	bool all_frames;             /* true: cgo's plumbing frames too */
-	bool is_growth;              /* a difference of two snapshots */
-	uint64_t duration_ns;        /* of a growth profile */
-	uint64_t min_age_ns;         /* for the comment */
+	bool symbols;             /* false: addresses, mappings and build IDs only */
+	bool all_frames;          /* true: cgo's plumbing frames too */
+	bool is_growth;           /* a difference of two snapshots */
+	uint64_t duration_ns;     /* of a growth profile */
+	uint64_t min_age_ns;      /* for the comment */
+	uint64_t most_text_bytes; /* PROFILE_TEXT: then the smallest stacks are left out; 0: all */
 	const char *const *comments; /* NULL-terminated; what was dropped, truncated ... */
 	struct go_heap go;           /* PROFILE_GZIP: Go's samples beside ours */
 	struct go_heap go_before;    /* with is_growth: what is to be taken from them */

@@ -130,6 +130,11 @@ static void text_tally(struct text *t, const struct profile_job *job, const stru
 	text_string(t, "\n");
 }
 
+static bool has_room(const struct text *t, const struct profile_options *options)
+{
+	return !t->failed && (!options->most_text_bytes || t->flushed < options->most_text_bytes);
+}
+
 int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 		       const struct profile_options *options, struct sink *sink)
 {
@@ -146,9 +151,14 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 	struct tally sum = profile_sum(snapshot, 0);
 	text_header(t, &sum);
 	size_t shown = 0;
-	for (; shown < count && !t->failed && work_may_go_on(20000); shown++)
+	for (; shown < count && has_room(t, options) && work_may_go_on(20000); shown++)
 		text_tally(t, job, &snapshot->tallies[order[shown].value]);
-	if (shown < count)
+	if (shown < count && !has_room(t, options))
+		text_printf(t,
+			    "# incomplete: as much text as fits in memory: the %zu smallest of "
+			    "%zu stacks are not shown; without debug=1 all are\n",
+			    count - shown, count);
+	else if (shown < count)
 		text_printf(t, "# %s: the %zu smallest of %zu stacks are not shown\n", WORK_MISSING,
 			    count - shown, count);
 	else if (work_was_cut())

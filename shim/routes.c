@@ -189,6 +189,7 @@ static int write_profile(struct answer *a, struct scratch *work, const struct sn
 	a->options.comments = status_comments(work);
 	if (a->options.comments == NULL)
 		return -1;
+	a->options.most_text_bytes = region_scratch_max_bytes() / 2; /* the rest is for the work */
 	return profile_write(work, snapshot, &a->options, &a->body.sink);
 }
 

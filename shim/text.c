@@ -12,6 +12,7 @@ void text_init(struct text *t, struct sink *sink)
 {
 	t->sink = sink;
 	t->used = 0;
+	t->flushed = 0;
 	t->failed = false;
 }
 
@@ -19,6 +20,7 @@ int text_flush(struct text *t)
 {
 	if (!t->failed && t->used && t->sink->write(t->sink, t->buffer, t->used) < 0)
 		t->failed = true;
+	t->flushed += t->used;
 	t->used = 0;
 	return t->failed ? -1 : 0;
 }

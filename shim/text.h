@@ -17,6 +17,7 @@
 struct text {
 	struct sink *sink;
 	size_t used;
+	uint64_t flushed; /* bytes that the sink has had */
 	bool failed;
 	char buffer[TEXT_BUFFER_BYTES];
 };

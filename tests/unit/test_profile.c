@@ -446,6 +446,21 @@ static void test_out_of_time(void **state)
 	free(b.bytes);
 }
 
+static void test_text_of_bounded_size(void **state)
+{
+	struct profile_options bounded = as_text;
+	struct buffer b;
+	(void)state;
+	add_many();
+	bounded.most_text_bytes = 10000;
+	write_whole(&bounded, &b);
+	assert_true(b.count > 10000 && b.count < 20000);
+	assert_memory_equal(b.bytes, "heap profile: 200: 23100 [", 26);
+	assert_non_null(strstr((char *)b.bytes,
+			       " smallest of 200 stacks are not shown; without debug=1 all are"));
+	free(b.bytes);
+}
+
 /* Whatever memory there is: nothing at all, or a profile that readers take,
  * with every figure, and which says what it lacks. */
 static void check_within(size_t scratch_bytes, int outcomes[3])
@@ -603,6 +618,7 @@ int main(void)
 		cmocka_unit_test_setup(test_comments, start_test),
 		cmocka_unit_test_setup(test_many_locations, start_test),
 		cmocka_unit_test_setup(test_out_of_time, start_test),
+		cmocka_unit_test_setup(test_text_of_bounded_size, start_test),
 		cmocka_unit_test_setup(test_too_little_memory, start_test),
 		cmocka_unit_test_setup(test_text_too_little_memory, start_test),
 		cmocka_unit_test_setup(test_failing_sink, start_test),
