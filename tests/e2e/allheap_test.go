@@ -375,7 +375,8 @@ func TestAllHeapWithoutThePackage(t *testing.T) {
 
 // The service's own port has both, too; gc=1 is the package's.
 func TestAllHeapOnTheServicesPort(t *testing.T) {
-	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{sampleBytes: 1})
+	// One small object that Go samples stands for half a MiB, and with that for more than is resident.
+	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{sampleBytes: 1, env: []string{"GODEBUG=memprofilerate=1"}})
 	h.tellAll([]string{fmt.Sprint("hold ", 16*mib), fmt.Sprint("leak ", mib)})
 	p := h.pageProfile("/debug/pprof/allheap?gc=1")
 	if got := sum(p, "main.hold").inUseBytes; !within(got, 16*mib, 0.01, 0) {

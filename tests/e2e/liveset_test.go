@@ -260,7 +260,7 @@ func (h *host) kernelResident() (bytes int64) {
 	defer memory.Close()
 	regions, libraryEnd := 0, uint64(0)
 	for _, m := range readSmaps(h.t, h.pid()) {
-		isRegion := m.path == "" && m.beginsWith(memory, "cgoheap\x00")
+		isRegion := m.path == "" && m.hasPageOf(memory, "cgoheap\x00")
 		isLibrary := strings.HasSuffix(m.path, "/libcgoheap.so") || m.path == "" && m.start == libraryEnd
 		if isRegion {
 			regions++
@@ -284,10 +284,19 @@ type vma struct {
 	rss        int64
 }
 
-func (m vma) beginsWith(memory *os.File, text string) bool {
+// hasPageOf tells whether a page of it begins with that text: the kernel merges neighbours.
+func (m vma) hasPageOf(memory *os.File, text string) bool {
+	const most = 256 << 20
 	word := make([]byte, len(text))
-	_, err := memory.ReadAt(word, int64(m.start))
-	return err == nil && string(word) == text
+	for at := m.start; at < m.end && at-m.start < most; at += 4096 {
+		if _, err := memory.ReadAt(word, int64(at)); err != nil {
+			return false
+		}
+		if string(word) == text {
+			return true
+		}
+	}
+	return false
 }
 
 func readSmaps(t testing.TB, pid int) (list []vma) {
