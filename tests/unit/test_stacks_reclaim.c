@@ -320,7 +320,7 @@ CASE(growth_over_a_pass_is_still_growth)
 #define ROUNDS  10000
 
 static bool over;
-static uint64_t made;
+static uint64_t made, refused;
 
 static void *come_and_go(void *arg)
 {
@@ -339,10 +339,10 @@ static void *come_and_go(void *arg)
 		}
 		pin = pins_enter();
 		held[i] = stacks_site(&c, 64, ORIGIN_MALLOC);
-		CHECK(held[i]);
-		site_add_alloc(site_at(held[i]), whole(1, 64));
+		if (held[i])
+			site_add_alloc(site_at(held[i]), whole(1, 64));
 		pins_leave(pin);
-		ADD(&made, 1);
+		ADD(held[i] ? &made : &refused, 1);
 	}
 	for (size_t i = 0; i < HELD; i++)
 		if (held[i])
@@ -381,6 +381,8 @@ static void no_figure_is_lost_while_threads_record(void)
 	CHECK(all.alloc_objects == (int64_t)made && all.alloc_bytes == 64 * (int64_t)made);
 	CHECK(all.inuse_objects == 0 && all.inuse_bytes == 0);
 	CHECK(stacks_reclaimed() >= 300);
+	/* While the last stack without room is itself reclaimed; counted as dropped. */
+	CHECK(refused * 100 <= made);
 }
 CASE(no_figure_is_lost_while_threads_record)
 

@@ -97,14 +97,20 @@ static void test_code_that_is_gone_keeps_nothing_out(void **state)
 #define CYCLES 300
 
 static int stop;
+static uint64_t base, looked;
 
 static void *load_and_unload(void *name)
 {
 	for (int i = 0; i < CYCLES; i++) {
-		void *handle = dlopen(name, RTLD_NOW);
+		struct link_map *map = dlopen(name, RTLD_NOW);
+		if (!map)
+			break;
+		STORE(&base, map->l_addr);
+		/* Looked at for a while first. */
+		for (uint64_t before = LOAD(&looked); LOAD(&looked) - before < 5000;)
+			sched_yield();
 		unwind_c_unload_begins();
-		if (handle)
-			dlclose(handle);
+		dlclose(map);
 		unwind_c_unload_ends();
 	}
 	STORE(&stop, 1);
@@ -115,17 +121,15 @@ static void *load_and_unload(void *name)
 static void test_what_is_looked_at_goes(void **state)
 {
 	static const char name[] = "libgomp.so.1";
-	struct link_map *map = dlopen(name, RTLD_NOW);
 	pthread_t thread;
-	uint64_t at, seen = 0;
+	uint64_t seen = 0;
 
 	(void)state;
-	assert_non_null(map);
-	at = map->l_addr;
-	dlclose(map);
 	assert_int_equal(pthread_create(&thread, NULL, load_and_unload, (void *)name), 0);
-	for (uint64_t i = 0; !LOAD(&stop); i++)
-		seen += unwind_c_place(at + i * 64 % (256 * KIB)).kind == PLACE_C;
+	for (uint64_t i = 0; !LOAD(&stop); i++) {
+		seen += unwind_c_place(LOAD(&base) + i * 64 % (256 * KIB)).kind == PLACE_C;
+		STORE(&looked, i);
+	}
 	pthread_join(thread, NULL);
 	assert_true(seen > 0);
 }
