@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/pprof/profile"
@@ -143,6 +144,7 @@ func wantTenants(t *testing.T, b build, h *host) {
 	var blocks []labelledBlock
 	h.fact("blocks", &blocks)
 	wantByTenant(t, b, h, "", blocks)
+	time.Sleep(300 * time.Millisecond) // ages are counted in tenths of a second
 	wantByTenant(t, b, h, "?older=0.000001s", blocks)
 }
 
