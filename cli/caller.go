@@ -202,8 +202,8 @@ func isRuntime(name string) bool {
 // userGo are the names of the Go functions that a person wrote, innermost first.
 func userGo(frames []frame) []string {
 	var names []string
-	for _, f := range frames {
-		if isUserGo(f) {
+	for i, f := range frames {
+		if isUserGo(f) && !isCheckOfCgo(frames[i:], i > 0 && isCgoStub(frames[i-1].name)) {
 			names = append(names, f.name)
 		}
 	}
@@ -216,6 +216,39 @@ func isUserGo(f frame) bool {
 		return false
 	}
 	_, function := splitGoName(f.name)
-	return !strings.HasPrefix(function, "_Cfunc_") && !strings.HasPrefix(function, "_C2func_") && !strings.HasPrefix(function, "_cgoexp_") &&
-		!strings.HasPrefix(function, "_cgo_")
+	return !isCgoStub(f.name) && !strings.HasPrefix(function, "_cgoexp_") && !strings.HasPrefix(function, "_cgo_")
+}
+
+// isCgoStub: the Go function that cgo makes for a C function.
+func isCgoStub(name string) bool {
+	_, function := splitGoName(name)
+	return strings.HasPrefix(function, "_Cfunc_") || strings.HasPrefix(function, "_C2func_")
+}
+
+// isCheckOfCgo: cgo makes a closure around a call that passes pointers, to check them.  It is
+// f.func1, which f itself calls and which calls the stub; the source has no such function.
+func isCheckOfCgo(frames []frame, callsStub bool) bool {
+	if !callsStub || len(frames) < 2 || !frames[1].isGo {
+		return false
+	}
+	parent, number, found := cutLast(frames[0].name)
+	if !found || !closureNumber.MatchString(number) {
+		return false
+	}
+	// Only the last parts: where f was inlined, its closure bears the name of f's caller before its own.
+	_, enclosing, _ := cutLast(parent)
+	_, caller, _ := cutLast(frames[1].name)
+	return enclosing == caller
+}
+
+var closureNumber = regexp.MustCompile(`^(func)?[0-9]+$`)
+
+// cutLast cuts a function's name at its last dot; type parameters are not part of it.
+func cutLast(name string) (before, last string, found bool) {
+	name = strings.ReplaceAll(name, "[...]", "")
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return "", name, false
+	}
+	return name[:dot], name[dot+1:], true
 }

@@ -30,6 +30,15 @@ func TestCaller(t *testing.T) {
 	standard := []string{"malloc", "getaddrinfo", "net._C2func_getaddrinfo" + gotypes, "net.cgoLookupHost@cgo_unix.go", "runtime.goexit@asm_amd64.s"}
 	escaped := []string{"malloc", "f", "example.com/svc%2ev2.Open@open.go", "example.com/other.Wrap@x.go", "net/http.(*conn).serve@server.go"}
 
+	// cgo's own closures, one of them of a method that was inlined, and closures that a person wrote.
+	checked := []string{"malloc", "vips_copy", "main._Cfunc_copy" + gotypes, "main.(*store).render.func2@s.go", "main.(*store).render@s.go", "main.main@main.go"}
+	inlined := []string{"malloc", "rocksdb_open", "example.com/rocks._Cfunc_open" + gotypes, "main.main.Open[...].func1@o.go",
+		"example.com/rocks.Open[...]@o.go", "main.serve@main.go"}
+	nested := []string{"malloc", "vips_copy", "main._Cfunc_copy" + gotypes, "main.draw.func1.1@s.go", "main.draw.func1@s.go", "sync.(*Once).doSlow@once.go",
+		"main.draw@s.go"}
+	written := []string{"malloc", "vips_copy", "main._Cfunc_copy" + gotypes, "main.draw.func1@s.go", "main.locked@s.go", "main.draw@s.go"}
+	called := []string{"malloc", "vips_copy", "main._Cfunc_copy" + gotypes, "main.decode@s.go", "main.draw.func1@s.go", "main.draw@s.go"}
+
 	module := func(path string) *callerRule { return &callerRule{module: path} }
 	flagged := func(value string) *callerRule {
 		r := module("example.com/svc")
@@ -58,6 +67,12 @@ func TestCaller(t *testing.T) {
 		{"the standard library alone", module("example.com/svc"), standard, "net.cgoLookupHost"},
 		{"a path with a dot", module("example.com/svc.v2"), escaped, "example.com/svc%2ev2.Open"},
 		{"a module without a domain", &callerRule{libraries: []string{"kafka"}}, []string{"malloc", "kafka.read@x.go", "net.x@x.go"}, "kafka.read"},
+		{"a closure that cgo wrote", module("example.com/svc"), checked, "main.(*store).render"},
+		{"a closure that cgo wrote, in a function that was inlined", module("example.com/svc"), inlined, "main.serve"},
+		{"a closure that cgo wrote, in one that a person wrote", module("example.com/svc"), nested, "main.draw.func1"},
+		{"a closure that is passed on", module("example.com/svc"), written, "main.draw.func1"},
+		{"a closure that calls a function which calls C", flagged("func"), called, "main.draw.func1"},
+		{"--caller innermost, a closure that cgo wrote", flagged("innermost"), checked, "main.(*store).render"},
 		{"--caller innermost", flagged("innermost"), wrapped, "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare"},
 		{"--caller innermost, a Go allocator", flagged("innermost"), allocator, "main.goAlloc"},
 		{"--caller module", flagged("module"), wrapped, "example.com/svc/internal/store.(*Store).Get"},
