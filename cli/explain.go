@@ -22,7 +22,8 @@ look, whether it is a leak, and what to do next.
   --caller WHICH   the Go function to name, as for cgoheap top
   --json           the account for machines, with the verdict
 
-"~" marks an estimate.  GROWN is since you last looked at this process.
+"~" marks an estimate.  GROWN is since you last looked at this process.  Who looks
+often has a second column, since a look that is at least an hour old.
 
 Example:
   $ cgoheap explain 4242
@@ -70,8 +71,9 @@ type explanation struct {
 	process *process
 	status  *status
 	account *account
-	body    []byte // the account as it was sent
-	grown   *growth
+	body    []byte  // the account as it was sent
+	grown   *growth // since the last look
+	hour    *growth // since one of an hour ago; nil: there is none, or it is the last
 	verdict []finding
 	filled  bool // Go's part, from the service
 	callers *callerRule
@@ -123,11 +125,13 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 		e.filled = true
 	}
 	store := openAccountStore()
-	e.grown = growthSince(store.last(e.process), e.account)
-	store.keep(e.process, e.body)
+	kept := store.read(e.process)
+	e.grown, e.hour = kept.growth(e.account)
+	kept.add(e.account, e.body)
+	store.keep(e.process, kept.thinned(e.account.Time))
 	env, _ := e.process.environ() // without it, what is set there is not known
 	e.verdict = judgeAccount(&situation{
-		account: e.account, grown: e.grown, pid: e.process.pid, env: env,
+		account: e.account, grown: e.grown, hour: e.hour, pid: e.process.pid, env: env,
 		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.droppedSamples(),
 		missed: e.status.Dropped[missedFree], off: time.Duration(e.status.OffNS),
 		purego: e.process.usesPurego(),
@@ -151,6 +155,9 @@ func (e *explanation) toJSON() (object, error) {
 	}
 	if err == nil {
 		err = o.set("grown", e.grown)
+	}
+	if err == nil && !e.recorded {
+		err = o.set("grown_hour", e.hour)
 	}
 	if err == nil {
 		err = o.set("verdict", e.verdict)
@@ -180,7 +187,11 @@ func (e *explanation) print(std stdio) {
 		fmt.Fprintln(std.out, line)
 	}
 	if e.grown != nil {
-		fmt.Fprintf(std.out, "GROWN is since %s, %s ago\n", e.grown.clock(), formatDuration(e.grown.Elapsed))
+		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.clock(), formatDuration(e.grown.Elapsed))
+		if e.hour != nil {
+			fmt.Fprintf(std.out, "; %s since %s", e.hour.column(), e.hour.clock())
+		}
+		fmt.Fprintln(std.out)
 	}
 	fmt.Fprintln(std.out)
 	e.printAccount(std, width)

@@ -12,44 +12,53 @@ import (
 // printOwners is the table; under an owner's row stands what is known of its inside.
 func (e *explanation) printOwners(std stdio, width int) {
 	a := e.account
-	rows := [][]string{{"OWNER", "RESIDENT", "SHARE", "GROWN"}}
+	windows := windowsOf(e.grown, e.hour)
+	rows := [][]string{{"OWNER", "RESIDENT", "SHARE"}}
+	for _, g := range windows {
+		rows[0] = append(rows[0], g.column())
+	}
+	if len(windows) > 0 {
+		rows[0][3] = "GROWN"
+	}
 	details := [][]string{nil}
-	add := func(label, resident string, bytes int64, grown *int64, inside []string) {
-		share := "-"
+	add := func(label, resident string, bytes int64, grown func(*growth) *int64, inside []string) {
+		row := []string{label, resident, "-"}
 		if a.RSS > 0 && resident != "-" {
-			share = fmt.Sprintf("%.1f %%", 100*float64(bytes)/float64(a.RSS))
+			row[2] = fmt.Sprintf("%.1f %%", 100*float64(bytes)/float64(a.RSS))
 		}
-		change := "-"
-		if grown != nil {
-			change = formatGrowth(*grown)
+		for _, g := range windows {
+			change := "-"
+			if n := grown(g); n != nil {
+				change = formatGrowth(*n)
+			}
+			row = append(row, change)
 		}
-		rows = append(rows, []string{label, resident, share, change})
+		rows = append(rows, row)
 		details = append(details, inside)
 	}
 	for _, o := range a.Owners {
 		inside := e.details(o)
+		grown := func(g *growth) *int64 { return g.of(o.Name) }
 		switch {
 		case o.Bytes == nil:
-			add(ownerLabel(o.Name), "-", 0, nil, inside)
-		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0 || o.Name == cLive:
-			add(ownerLabel(o.Name), estimate(formatBytes(*o.Bytes), !o.Exact), *o.Bytes, e.grown.of(o.Name), inside)
+			add(ownerLabel(o.Name), "-", 0, grown, inside)
+		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0 || known(e.hour.of(o.Name)) != 0 || o.Name == cLive:
+			add(ownerLabel(o.Name), estimate(formatBytes(*o.Bytes), !o.Exact), *o.Bytes, grown, inside)
 		}
 	}
-	var unexplained, total *int64
-	if e.grown != nil {
-		change := a.Unexplained - e.grown.last.Unexplained
-		unexplained, total = &change, &e.grown.RSS
-	}
-	add("unexplained", formatBytes(a.Unexplained), a.Unexplained, unexplained, nil)
-	add("RSS", formatBytes(a.RSS), a.RSS, total, nil)
-	switch {
-	case e.grown == nil:
-		for i := range rows {
-			rows[i] = rows[i][:3]
-		}
-	case tableWidth(rows) > width: // a share can be told from the bytes, growth from nothing else
+	add("unexplained", formatBytes(a.Unexplained), a.Unexplained, func(g *growth) *int64 {
+		change := a.Unexplained - g.last.Unexplained
+		return &change
+	}, nil)
+	add("RSS", formatBytes(a.RSS), a.RSS, func(g *growth) *int64 { return &g.RSS }, nil)
+	if len(windows) > 0 && tableWidth(rows) > width { // a share can be told from the bytes, growth from nothing else
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
+	}
+	if len(windows) > 1 && tableWidth(rows) > width { // the verdict has the longer one where it matters
+		for i := range rows {
+			rows[i] = rows[i][:len(rows[i])-1]
 		}
 	}
 	printDetailed(std, rows, details, width)
@@ -65,7 +74,7 @@ func tableWidth(rows [][]string) int {
 
 func printDetailed(std stdio, rows, details [][]string, width int) {
 	var table bytes.Buffer
-	writeTable(&table, []bool{false, true, true, true}[:len(rows[0])], rows)
+	writeTable(&table, []bool{false, true, true, true, true}[:len(rows[0])], rows)
 	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
 		fmt.Fprintln(std.out, line)
 		for _, d := range details[i] {

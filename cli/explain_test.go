@@ -108,7 +108,7 @@ func TestExplainJSON(t *testing.T) {
 	var sent, got map[string]any
 	check0(json.Unmarshal([]byte(fakeAccount("serve", 1)), &sent))
 	check0(json.Unmarshal([]byte(first.out), &got))
-	if got["grown"] != nil || len(got) != len(sent)+3 {
+	if got["grown"] != nil || got["grown_hour"] != nil || len(got) != len(sent)+4 {
 		t.Error(first.out)
 	}
 	for key, value := range sent {
@@ -120,6 +120,7 @@ func TestExplainJSON(t *testing.T) {
     "key": "<kept>"
   },
   "grown": null,
+  "grown_hour": null,
   "verdict": [
     {
       "rule": "c_live",
@@ -221,40 +222,49 @@ func keptFor(t *testing.T, started string) (accountStore, *process) {
 	return store, &process{pid: os.Getpid(), started: started}
 }
 
+// look keeps one that is as old, as explain does.
+func (s accountStore) look(p *process, body string) {
+	kept, a := s.read(p), parseAccount(body)
+	kept.add(a, []byte(body))
+	s.keep(p, kept.thinned(a.Time))
+}
+
 func TestAccountsAreKeptForOneProcess(t *testing.T) {
 	store, p := keptFor(t, startTime(os.Getpid()))
-	if store.last(p) != nil {
+	if store.read(p).accounts != nil {
 		t.Error("an account before the first")
 	}
-	store.keep(p, []byte(fakeAccount("serve", 2)))
-	if a := store.last(p); a == nil || a.RSS != 941<<20 {
-		t.Errorf("%+v", a)
+	store.look(p, fakeAccount("serve", 2))
+	if l := store.read(p); len(l.accounts) != 1 || l.accounts[0].RSS != 941<<20 {
+		t.Errorf("%+v", l)
 	}
 	info, err := os.Stat(store.path(p))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
 	later := &process{pid: p.pid, started: p.started + "1"}
-	if store.last(later) != nil {
+	if store.read(later).accounts != nil {
 		t.Error("the account of a process that had the same ID")
 	}
-	if store.last(&process{pid: p.pid}) != nil {
+	if store.read(&process{pid: p.pid}).accounts != nil {
 		t.Error("an account though nobody knows when the process started")
 	}
 	// Those of processes that are no more are cleaned away, others' files never.
-	store.keep(later, []byte("{}"))
+	store.look(later, "{}")
 	other := filepath.Join(store.dir, "1.sock")
 	check0(os.WriteFile(other, nil, 0o600))
-	store.keep(p, []byte("{}"))
+	store.look(p, "{}")
 	if _, err := os.Stat(store.path(later)); !os.IsNotExist(err) {
 		t.Error("kept for a process that does not exist:", err)
 	}
 	if _, err := os.Stat(other); err != nil {
 		t.Error(err)
 	}
-	check0(os.WriteFile(store.path(p), []byte("{ not JSON"), 0o600))
-	if store.last(p) != nil {
-		t.Error("an account of a damaged file")
+	for _, damaged := range []string{"{ not JSON", `{"looks":[1]}`, `{"looks":[{}` + strings.Repeat(",{}", maxLooks) + "]}"} {
+		check0(os.WriteFile(store.path(p), []byte(damaged), 0o600))
+		if l := store.read(p); l.accounts != nil || l.Bodies != nil {
+			t.Errorf("accounts of %s", damaged)
+		}
 	}
 }
 
@@ -276,10 +286,67 @@ func TestAccountsAreNotKeptWhereOthersWrite(t *testing.T) {
 	// And a link in place of the file is not followed.
 	store, p := keptFor(t, startTime(os.Getpid()))
 	target := filepath.Join(t.TempDir(), "a.json")
-	check0(os.WriteFile(target, []byte("{}"), 0o600))
+	check0(os.WriteFile(target, []byte(`{"looks":[{}]}`), 0o600))
 	check0(os.Symlink(target, store.path(p)))
-	if store.last(p) != nil {
+	if store.read(p).accounts != nil {
 		t.Error("a link was followed")
+	}
+}
+
+// However often somebody looks, after an hour there is an hour's evidence, of few looks.
+func TestAnHourOfEvidence(t *testing.T) {
+	begin := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
+	for _, every := range []time.Duration{time.Second, time.Minute, 7 * time.Minute, 40 * time.Minute, time.Hour, 26 * time.Hour} {
+		l := looks{}
+		for at := time.Duration(0); at <= 5*time.Hour || at <= 3*every; at += every {
+			now := &account{Time: begin.Add(at), RSS: int64(at)}
+			last, hour := l.growth(now)
+			if (last != nil) != (at > 0) || last != nil && last.Elapsed != every {
+				t.Fatalf("every %s, at %s: the last look is %+v", every, at, last)
+			}
+			if want := at >= time.Hour && every < time.Hour; (hour != nil) != want {
+				t.Fatalf("every %s, at %s: an hour's growth is %+v", every, at, hour)
+			}
+			if hour != nil && (hour.Elapsed < time.Hour || hour.Elapsed > time.Hour+max(every, lookSpacing+every) || hour.RSS != int64(hour.Elapsed)) {
+				t.Fatalf("every %s, at %s: %+v", every, at, hour)
+			}
+			l.add(now, nil)
+			if l = l.thinned(now.Time); len(l.accounts) > maxLooks || len(l.Bodies) != len(l.accounts) {
+				t.Fatalf("every %s, at %s: %d looks are kept", every, at, len(l.accounts))
+			}
+		}
+	}
+	// A clock that was set back: what is of later is forgotten.
+	l := looks{}
+	for _, at := range []time.Duration{0, time.Hour, 2 * time.Hour, 30 * time.Minute} {
+		l.add(&account{Time: begin.Add(at)}, nil)
+	}
+	if len(l.accounts) != 2 || len(l.Bodies) != 2 {
+		t.Errorf("%d", len(l.accounts))
+	}
+}
+
+// The column of the longer window, and what is said of it.
+func TestExplainAfterAnHour(t *testing.T) {
+	s := startShim(t, "serve")
+	dir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	store, p := openAccountStore(), &process{pid: s.pid, started: startTime(s.pid)}
+	store.look(p, fakeAccount("serve", 0)) // the first that the shim sends is of an hour later
+	store.look(p, strings.Replace(fakeAccount("serve", 1), "T01:00", "T00:59", 1))
+	r := finish(t, command([]string{"XDG_RUNTIME_DIR=" + dir}, "explain", s.arg())).normal(s)
+	for _, want := range []string{
+		"\nGROWN is since 00:59, 1m ago; IN 1h since 00:00\n\n",
+		"\nOWNER               RESIDENT    SHARE  GROWN      IN 1h\n",
+		"\nRSS                901.0 MiB  100.0 %    0 B  +40.0 MiB\n",
+		"\nC live grew by 40.0 MiB in 1h (40.0 MiB an hour since 00:00), but not in the last 1m, to",
+	} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%s\nwant in it\n%s", r.out, want)
+		}
+	}
+	if l := store.read(p); len(l.accounts) != 3 {
+		t.Errorf("%d looks are kept", len(l.accounts))
 	}
 }
 
@@ -521,12 +588,13 @@ func TestMmapStacks(t *testing.T) {
 func TestExplainNarrow(t *testing.T) {
 	bytes, change := int64(300<<20), int64(12<<20)
 	last := &account{RSS: 250 << 20}
+	g := &growth{RSS: 12 << 20, Owners: []ownerGrowth{{Name: cLive, Bytes: &change}}, last: last}
 	e := &explanation{account: &account{RSS: 400 << 20, Owners: []ownerPart{{Name: cLive, Bytes: &bytes}}},
-		grown: &growth{RSS: 12 << 20, Owners: []ownerGrowth{{Name: cLive, Bytes: &change}}, last: last}}
+		grown: g, hour: &growth{Elapsed: time.Hour, Owners: g.Owners, last: last}}
 	for width, share := range map[int]bool{40: false, 100: true} {
 		var out strings.Builder
 		e.printOwners(stdio{out: &out}, width)
-		if strings.Contains(out.String(), "SHARE") != share || !strings.Contains(out.String(), "+12.0 MiB") {
+		if strings.Contains(out.String(), "SHARE") != share || strings.Contains(out.String(), "IN 1h") != share || !strings.Contains(out.String(), "+12.0 MiB") {
 			t.Errorf("%d columns:\n%s", width, out.String())
 		}
 		for _, line := range strings.Split(out.String(), "\n") {

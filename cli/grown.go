@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// What grew since explain last looked at this process.  The last account of
-// each lies in a directory of this user's; all of it is best effort: where it
-// cannot be kept, there is no growth to show.
+// What grew since explain last looked at this process, and since a look that is an
+// hour old: who looks each minute is to have an hour's evidence as well.  The accounts
+// lie in a directory of this user's; all of it is best effort: where they cannot be
+// kept, there is no growth to show.
 
 const keptPrefix = "account-"
 
@@ -102,26 +103,103 @@ func (s accountStore) path(p *process) string {
 	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.pid, p.started, strings.TrimSpace(id)))
 }
 
-// last is the account kept for this very process; nil: none.
-func (s accountStore) last(p *process) *account {
+// Of the looks within evidenceTime those are kept that are lookSpacing apart, and the
+// last; of older ones the youngest, which is what an hour's growth is measured from.
+const (
+	lookSpacing  = 5 * time.Minute
+	maxLooks     = int(evidenceTime/lookSpacing) + 3
+	maxKeptBytes = 4 * maxAccountBytes
+)
+
+// looks are the accounts kept of one process, oldest first, as they were sent.
+type looks struct {
+	Bodies []json.RawMessage `json:"looks"`
+
+	accounts []*account // what Bodies say
+}
+
+// add takes an account at its place in time.  One that is of now or later than that is of
+// a clock that was set back, and is of no use.
+func (l *looks) add(a *account, body []byte) {
+	at := len(l.accounts)
+	for at > 0 && !l.accounts[at-1].Time.Before(a.Time) {
+		at--
+	}
+	l.accounts, l.Bodies = append(l.accounts[:at], a), append(l.Bodies[:at], body)
+}
+
+// thinned leaves what later looks need.
+func (l *looks) thinned(now time.Time) looks {
+	left := looks{}
+	oldest := max(0, l.evidence(now))
+	for i, a := range l.accounts[oldest:] {
+		isLast := oldest+i == len(l.accounts)-1
+		if n := len(left.accounts); n > 0 && !isLast && a.Time.Sub(left.accounts[n-1].Time) < lookSpacing {
+			continue
+		}
+		left.add(a, l.Bodies[oldest+i])
+	}
+	return left
+}
+
+// evidence is the place of the youngest that is evidenceTime old; -1: none.
+func (l *looks) evidence(now time.Time) int {
+	for i := len(l.accounts) - 1; i >= 0; i-- {
+		if now.Sub(l.accounts[i].Time) >= evidenceTime {
+			return i
+		}
+	}
+	return -1
+}
+
+// growth is that since the last look, and since the youngest one before it that is
+// evidenceTime old; nil: there is none.
+func (l *looks) growth(now *account) (last, hour *growth) {
+	if n := len(l.accounts); n > 0 {
+		last = growthSince(l.accounts[n-1], now)
+		if i := l.evidence(now.Time); last != nil && i >= 0 && i < n-1 {
+			hour = growthSince(l.accounts[i], now)
+		}
+	}
+	return last, hour
+}
+
+// read gives what is kept of this very process.
+func (s accountStore) read(p *process) looks {
+	l := looks{}
 	if s.dir == "" || p.started == "" {
-		return nil
+		return l
 	}
 	file, err := os.OpenFile(s.path(p), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil
+		return l
 	}
 	defer file.Close()
-	text, err := readBounded(file, maxAccountBytes)
-	a := &account{}
-	if err != nil || json.Unmarshal(text, a) != nil {
-		return nil
+	text, err := readBounded(file, maxKeptBytes)
+	kept := looks{}
+	if err != nil || json.Unmarshal(text, &kept) != nil || len(kept.Bodies) > maxLooks {
+		return l
 	}
-	return a
+	for _, body := range kept.Bodies {
+		a := &account{}
+		if json.Unmarshal(body, a) != nil {
+			return looks{}
+		}
+		l.add(a, body)
+	}
+	return l
 }
 
-func (s accountStore) keep(p *process, body []byte) {
+func (s accountStore) keep(p *process, l looks) {
 	if s.dir == "" || p.started == "" {
+		return
+	}
+	body, err := json.Marshal(l)
+	for err == nil && len(body) > maxKeptBytes && len(l.Bodies) > 1 { // the last look matters most
+		l.Bodies = l.Bodies[len(l.Bodies)-1:]
+		body, err = json.Marshal(l)
+	}
+	if err != nil {
 		return
 	}
 	s.forgetEnded()

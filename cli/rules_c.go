@@ -20,7 +20,7 @@ func (s *situation) wakeFirst() string {
 }
 
 func cLiveLarge(s *situation) string {
-	if !s.large(cLive) || s.liveGrowth() > 0 {
+	if !s.large(cLive) || s.liveGrows() {
 		return ""
 	}
 	text := fmt.Sprintf("C code holds %s in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.showHolders())

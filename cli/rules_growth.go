@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,84 +13,107 @@ import (
 // change is what an owner grew by.  Of C's blocks it also says what no growth proves:
 // little, as a leak needs load to grow.
 func (s *situation) change(owner string) string {
-	grew := s.grewBy(owner)
+	grew := s.grew(owner)
 	switch {
-	case grew > 0 && owner == s.growsMost: // that is said by itself
+	case grew != "" && owner == s.growsMost: // that is said by itself
 		return ""
-	case grew > 0 && slices.Contains(plural, owner):
-		return "They " + s.grew(grew) + "."
-	case grew > 0:
-		return "It " + s.grew(grew) + "."
+	case grew != "" && slices.Contains(plural, owner):
+		return "They " + grew + "."
+	case grew != "":
+		return "It " + grew + "."
 	case owner != cLive:
 		return ""
-	case s.grown.of(cLive) == nil && s.ended:
+	}
+	longest := s.grown
+	if s.hour.of(cLive) != nil {
+		longest = s.hour
+	}
+	switch {
+	case longest.of(cLive) == nil && s.ended:
 		return "The record is too short to tell whether it grew."
-	case s.grown.of(cLive) == nil:
+	case longest.of(cLive) == nil:
 		return "To see whether it grows, run this again in some minutes."
-	case s.grown.Elapsed < evidenceTime:
-		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", formatDuration(s.grown.Elapsed))
+	case longest.Elapsed < evidenceTime:
+		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", formatDuration(longest.Elapsed))
 	}
 	return fmt.Sprintf("It has not grown in %s. Under load that speaks for a cache or a working set; without load a leak does not grow either.",
-		formatDuration(s.grown.Elapsed))
+		formatDuration(longest.Elapsed))
 }
 
 var plural = []string{goStacks, threadStacks, mappedFiles}
 
-// grewBy is an owner's growth as has counts it; 0 also where it is not known.
-func (s *situation) grewBy(owner string) int64 {
-	switch {
-	case s.grown == nil:
-		return 0
-	case owner == programOwner:
-		return known(s.grown.of(programOwner)) + known(s.grown.of(librariesPart))
-	case owner == unexplainedOwner:
-		return s.account.Unexplained - s.grown.last.Unexplained
-	}
-	return known(s.grown.of(owner))
+// windowsOf are those that there are: since the last look, and since one of an hour ago.
+func windowsOf(last, hour *growth) []*growth {
+	return slices.DeleteFunc([]*growth{last, hour}, func(g *growth) bool { return g == nil })
 }
 
-// grew says an amount and its rate: "grew by 24.2 MiB in 1m02s (1.4 GiB an hour since 14:02)".
-func (s *situation) grew(n int64) string {
-	text := fmt.Sprintf("grew by %s in %s", formatBytes(n), formatDuration(s.grown.Elapsed))
-	if rate := s.grown.perHour(n); rate != nil {
-		text += fmt.Sprintf(" (%s an hour since %s)", formatBytes(*rate), s.grown.clock())
+func (s *situation) windows() []*growth { return windowsOf(s.grown, s.hour) }
+
+// grewBy is an owner's growth as has counts it; 0 also where it is not known.
+func (s *situation) grewBy(g *growth, owner string) int64 {
+	switch owner {
+	case programOwner:
+		return known(g.of(programOwner)) + known(g.of(librariesPart))
+	case unexplainedOwner:
+		return s.account.Unexplained - g.last.Unexplained
+	}
+	return known(g.of(owner))
+}
+
+// grew says how much an owner grew in each window, "" in none: "grew by 24.2 MiB in 1m02s
+// (1.4 GiB an hour since 14:02), by 30.0 MiB in 1h (30.0 MiB an hour since 13:03)".
+func (s *situation) grew(owner string) string {
+	var parts []string
+	still := ""
+	for _, g := range s.windows() {
+		n := s.grewBy(g, owner)
+		if n > 0 {
+			parts = append(parts, g.says(n))
+		} else if g == s.grown && g.of(owner) != nil {
+			still = ", but not in the last " + formatDuration(g.Elapsed)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "grew " + strings.Join(parts, ", ") + still
+}
+
+// says an amount and its rate.
+func (g *growth) says(n int64) string {
+	text := fmt.Sprintf("by %s in %s", formatBytes(n), formatDuration(g.Elapsed))
+	if rate := g.perHour(n); rate != nil {
+		text += fmt.Sprintf(" (%s an hour since %s)", formatBytes(*rate), g.clock())
 	}
 	return text
 }
 
-// liveGrowth is what the C heap grew by; 0 where that is noise.  Resident bytes are partly
-// estimated, so the allocator's own count has to have grown too, where both looks have one.
-func (s *situation) liveGrowth() int64 {
-	grew := known(s.grown.of(cLive))
-	if grew <= 0 {
-		return 0
-	}
-	before := s.account.resident(cLive) - grew
-	if now, last := s.account.Allocator.InUse, s.grown.last.Allocator.InUse; now != nil && last != nil &&
-		!s.matters(*now-*last, before, liveGrowthShare, liveGrowthBytes) {
-		return 0
-	}
-	if !s.matters(grew, before, liveGrowthShare, liveGrowthBytes) {
-		return 0
-	}
-	return grew
+// liveGrows: in one of the windows the C heap grew by more than noise.  Resident bytes are
+// partly estimated, so the allocator's own count has to have grown too, where both looks have one.
+func (s *situation) liveGrows() bool {
+	return slices.ContainsFunc(s.windows(), func(g *growth) bool {
+		grew := known(g.of(cLive))
+		before := s.account.resident(cLive) - grew
+		now, last := s.account.Allocator.InUse, g.last.Allocator.InUse
+		return g.matters(grew, before, liveGrowthShare, liveGrowthBytes) &&
+			(now == nil || last == nil || g.matters(*now-*last, before, liveGrowthShare, liveGrowthBytes))
+	})
 }
 
 // matters: growth that is not noise, by its amount or by its rate, beside what there was.
-func (s *situation) matters(grew, before int64, share float64, bytes int64) bool {
+func (g *growth) matters(grew, before int64, share float64, bytes int64) bool {
 	if grew < bytes {
 		return false
 	}
-	rate := s.grown.perHour(grew)
+	rate := g.perHour(grew)
 	return float64(grew) >= share*float64(before) || rate != nil && float64(*rate) >= rateShare*float64(before)
 }
 
 func cLiveGrows(s *situation) string {
-	grew := s.liveGrowth()
-	if grew == 0 {
+	if !s.liveGrows() {
 		return ""
 	}
-	text := fmt.Sprintf("C live %s, to %s.", s.grew(grew), s.of(s.has(cLive)))
+	text := fmt.Sprintf("C live %s, to %s.", s.grew(cLive), s.of(s.has(cLive)))
 	if s.ended {
 		return fmt.Sprintf("%s If that was at a steady load, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
 			s.showHolders(), s.saveProfile(""), s.wakeFirst())
@@ -98,22 +122,21 @@ func cLiveGrows(s *situation) string {
 		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 
-// mostGrown: of the owners that have no growth rule to themselves, the one that grew most;
-// "" none grew enough.
-func (s *situation) mostGrown() string {
-	if s.grown == nil {
-		return ""
-	}
-	most := ""
-	for _, name := range s.ranked() {
-		if name != cLive && name != unexplainedOwner && s.grewBy(name) > s.grewBy(most) {
-			most = name
+// mostGrown: of the owners that have no growth rule to themselves, the one that grew most,
+// and in which window; "" none grew enough.
+func (s *situation) mostGrown() (string, *growth) {
+	for _, g := range s.windows() {
+		most := ""
+		for _, name := range s.ranked() {
+			if name != cLive && name != unexplainedOwner && s.grewBy(g, name) > s.grewBy(g, most) {
+				most = name
+			}
+		}
+		if g.matters(s.grewBy(g, most), s.account.RSS, growthShare, growthBytes) {
+			return most, g
 		}
 	}
-	if !s.matters(s.grewBy(most), s.account.RSS, growthShare, growthBytes) {
-		return ""
-	}
-	return most
+	return "", nil
 }
 
 func ownerGrows(s *situation) string {
@@ -121,11 +144,11 @@ func ownerGrows(s *situation) string {
 	if name == "" {
 		return ""
 	}
-	now, grew := s.account.resident(name), s.grewBy(name)
+	now, grew := s.account.resident(name), s.grewBy(s.growsIn, name)
 	if name == programOwner {
 		now = s.has(name)
 	}
-	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(grew), formatBytes(now-grew), formatBytes(now))
+	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(name), formatBytes(now-grew), formatBytes(now))
 	if name == s.dominant {
 		return text
 	}
@@ -169,6 +192,11 @@ func (g *growth) perHour(n int64) *int64 {
 	}
 	rate := int64(float64(n) * float64(time.Hour) / float64(g.Elapsed))
 	return &rate
+}
+
+// column is its heading, where it is not the only one.
+func (g *growth) column() string {
+	return "IN " + formatDuration(g.Elapsed)
 }
 
 // clock is when the window began, in the reader's time: with the day where that is another.

@@ -135,7 +135,8 @@ type finding struct {
 // situation is all that the rules know.
 type situation struct {
 	account   *account
-	grown     *growth // nil: no earlier look
+	grown     *growth // since the last look; nil: there is none
+	hour      *growth // since one of an hour ago; nil: there is none, or it is the last
 	pid       int
 	env       map[string]string // of the process, as it was started
 	goPprof   string            // where its net/http/pprof is, "" not known
@@ -150,6 +151,7 @@ type situation struct {
 	callers   *callerRule
 	dominant  string          // the owner that dominates, "" none
 	growsMost string          // the owner that owner_grows speaks of, "" none
+	growsIn   *growth         // in which window
 	spokenOf  map[string]bool // owners, while the rules are gone through
 }
 
@@ -157,7 +159,7 @@ type situation struct {
 // what grows, and owners with a third of RSS.
 func judgeAccount(s *situation) []finding {
 	s.dominant = dominantOwner(s)
-	s.growsMost = s.mostGrown()
+	s.growsMost, s.growsIn = s.mostGrown()
 	var first, pressing, rest []finding
 	s.spokenOf = map[string]bool{}
 	for _, r := range rules {

@@ -68,6 +68,26 @@ var verdictCases = []verdictCase{
 	{"c_live", "steady, for less than an hour", changed(func(s *situation) { s.set(cLive, 900*mib).after(59*time.Minute, cLive, 0) }),
 		"C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
 			"It has not grown in 59m, which is too short to tell."},
+	{"c_live", "steady, by somebody who looks each minute", changed(func(s *situation) {
+		s.set(cLive, 900*mib).after(61*time.Minute, cLive, 0).andAfter(time.Minute, cLive, 0)
+	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
+		"It has not grown in 1h01m. Under load that speaks for a cache or a working set; without load a leak does not grow either."},
+	{"c_live", "it grew, but not since the last look", changed(func(s *situation) {
+		s.set(cLive, 900*mib).after(time.Hour, cLive, 10*mib).andAfter(time.Minute, cLive, 0)
+	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
+		"It grew by 10.0 MiB in 1h (10.0 MiB an hour since 02:00), but not in the last 1m."},
+	{"c_live_grows", "a slow leak, by somebody who looks each minute", changed(func(s *situation) {
+		s.after(61*time.Minute, cLive, 12*mib).andAfter(time.Minute, cLive, mib/5)
+	}), "C live grew by 204.8 KiB in 1m (12.0 MiB an hour since 02:59), by 12.0 MiB in 1h01m (11.8 MiB an hour since 01:59), to 100.0 MiB (10 % of RSS). " +
+		"If that goes on at a steady load it is a leak: `cgoheap top 4242` shows who holds it, and `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
+	{"c_live_grows", "since a peak was freed", changed(func(s *situation) {
+		s.set(cLive, 900*mib).after(time.Hour, cLive, -300*mib).andAfter(time.Minute, cLive, 40*mib)
+	}), "C live grew by 40.0 MiB in 1m (2.3 GiB an hour since 02:59), to 900.0 MiB (50 % of RSS). " +
+		"If that goes on at a steady load it is a leak: `cgoheap top 4242` shows who holds it, and `cgoheap profile 4242 --older 10m` saves the blocks that are old."},
+	{"owner_grows", "in an hour, but not since the last look", changed(func(s *situation) {
+		s.set(goHeap, 300*mib).after(time.Hour, goHeap, 200*mib).andAfter(time.Minute, goHeap, 0)
+	}), "Go heap grew by 200.0 MiB in 1h (200.0 MiB an hour since 02:00), but not in the last 1m: from 100.0 MiB to 300.0 MiB. " +
+		"What of it is in use: `go tool pprof http://SERVICE/debug/pprof/heap`."},
 	{"c_live", "less growth than a leak's", changed(func(s *situation) { s.set(cLive, 900*mib).after(time.Hour, cLive, 10*mib) }),
 		"C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
 			"It grew by 10.0 MiB in 1h (10.0 MiB an hour since 02:00)."},

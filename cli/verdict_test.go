@@ -90,6 +90,15 @@ func (s *situation) after(elapsed time.Duration, name string, grew int64) *situa
 	return s
 }
 
+// andAfter takes the growth that there is as an hour's, and gives the situation a last look, from which
+// the owner has grown by so much.
+func (s *situation) andAfter(elapsed time.Duration, name string, grew int64) *situation {
+	hour := s.grown
+	s.after(elapsed, name, grew)
+	s.hour = hour
+	return s
+}
+
 func TestVerdict(t *testing.T) {
 	for _, c := range verdictCases {
 		got := ""
