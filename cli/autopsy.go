@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +87,7 @@ func autopsy(std stdio, args []string) error {
 		}
 	}
 	p := b.profile(symbols)
-	o.callers.know(orElse(o.binary, b.program))
+	o.callers.know(cmp.Or(o.binary, b.program))
 	o.callers.nameless, o.callers.noModules = symbols.nameless(), b.lacksFigures
 	sum, err := summarize(p, &o.callers)
 	if err != nil {
@@ -197,7 +198,7 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	sum := found.sum
 	name := programName(b.program)
 	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.pid,
-		orElse(escapeName(b.goVersion), orElse(b.goUnknown(), "not Go")), orElse(escapeName(b.shimVersion), "unknown"))
+		cmp.Or(escapeName(b.goVersion), cmp.Or(b.goUnknown(), "not Go")), cmp.Or(escapeName(b.shimVersion), "unknown"))
 	b.printEnd(std.out, found.alive)
 	b.printFigures(std.out)
 	b.printAccount(std, found.explained)

@@ -114,9 +114,8 @@ func FuzzDebugFile(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m := &boxModule{path: path, buildID: currentBuildID(path)}
-		file := &boxFile{}
-		if file.open(m, path) != nil {
+		file := openBinary(path, currentBuildID(path))
+		if !file.isOpen() {
 			return
 		}
 		defer file.elf.Close()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -208,7 +207,7 @@ func (e *explanation) printAccount(std stdio, width int) {
 		if e.repeats(w) {
 			continue
 		}
-		printWrapped(std, "note: "+labelled(escapeName(w)), "  ", width)
+		printWrapped(std.out, "note: "+labelled(escapeName(w)), "  ", width)
 	}
 }
 
@@ -226,59 +225,9 @@ func (e *explanation) printVerdict(std stdio, width int) {
 			left = append(left, f.Rule)
 			continue
 		}
-		printWrapped(std, f.Text, "", width)
+		printWrapped(std.out, f.Text, "", width)
 	}
 	if len(left) > 0 {
-		printWrapped(std, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".", "", width)
+		printWrapped(std.out, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".", "", width)
 	}
-}
-
-func printWrapped(std stdio, text, indent string, width int) {
-	for i, line := range wrap(text, width-len(indent)) {
-		if i > 0 {
-			line = indent + line
-		}
-		fmt.Fprintln(std.out, line)
-	}
-}
-
-// wrap breaks text at spaces, but never inside `a command` nor between a figure and its unit.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, part := range unbroken(text) {
-		switch {
-		case line == "":
-			line = part
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(part) > width:
-			lines, line = append(lines, line), part
-		default:
-			line += " " + part
-		}
-	}
-	return append(lines, line)
-}
-
-func unbroken(text string) []string {
-	var parts []string
-	quoted := false
-	for _, word := range strings.Fields(text) {
-		if last := len(parts) - 1; last >= 0 && (quoted || isUnit(word)) {
-			parts[last] += " " + word
-		} else {
-			parts = append(parts, word)
-		}
-		if strings.Count(word, "`")%2 == 1 {
-			quoted = !quoted
-		}
-	}
-	return parts
-}
-
-func isUnit(word string) bool {
-	switch strings.Trim(word, ",.;:()") {
-	case "B", "KiB", "MiB", "GiB", "TiB", "%":
-		return true
-	}
-	return false
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -245,7 +246,7 @@ func belong(n int64) string {
 }
 
 func (e *explanation) allocator() string {
-	return escapeName(orElse(e.account.Allocator.Name, "the allocator"))
+	return escapeName(cmp.Or(e.account.Allocator.Name, "the allocator"))
 }
 
 func mappedOf(o ownerPart) string {
@@ -281,7 +282,7 @@ func (e *explanation) printKernel(std stdio, width int) {
 	fmt.Fprintf(std.out, "VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s\n", bytesOrDash(p.Size), bytesOrDash(p.Data),
 		bytesOrDash(p.Stk), bytesOrDash(p.Swap), threads)
 	for _, line := range e.cgroupLines() {
-		printWrapped(std, line, "  ", width)
+		printWrapped(std.out, line, "  ", width)
 	}
 }
 
@@ -348,13 +349,6 @@ func (e *explanation) whyTheyDiffer() string {
 		return text + "."
 	}
 	return ""
-}
-
-func bytesOrDash(n *int64) string {
-	if n == nil {
-		return "-"
-	}
-	return formatBytes(*n)
 }
 
 func textOrDash(text *string) string {

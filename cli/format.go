@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -209,38 +209,28 @@ func cutStart(text string, width int) string {
 	return "…" + string(runes[len(runes)-width+1:])
 }
 
-// table aligns columns; a column in right is set flush right, and the last is never padded.
-func writeTable(w io.Writer, right []bool, rows [][]string) {
-	widths := make([]int, len(right))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
+func estimate(text string, estimated bool) string {
+	if estimated {
+		return "~" + text
 	}
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			switch {
-			case right[i]:
-				line.WriteString(pad + cell)
-			case i == len(row)-1:
-				line.WriteString(cell)
-			default:
-				line.WriteString(cell + pad)
-			}
-			if i < len(row)-1 {
-				line.WriteString("  ")
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
-	}
+	return text
 }
 
-// writeJSON is for machines; <, > and & stay as they are, function names hold them.
-func writeJSON(w io.Writer, value any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(value)
+func bytesOrDash(n *int64) string {
+	if n == nil {
+		return "-"
+	}
+	return formatBytes(*n)
+}
+
+func pathReason(err error) string {
+	var wrapped *os.PathError
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		err = link.Err
+	}
+	return err.Error()
 }

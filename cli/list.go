@@ -202,10 +202,3 @@ func (e *listEntry) row() []string {
 	}
 	return row
 }
-
-func estimate(text string, estimated bool) string {
-	if estimated {
-		return "~" + text
-	}
-	return text
-}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"runtime"
 	"strings"
@@ -88,7 +89,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	want := "cgoheap dev, commit " + orElse(builtFrom(), "unknown") + ", " + runtime.Version() + "\n"
+	want := "cgoheap dev, commit " + cmp.Or(builtFrom(), "unknown") + ", " + runtime.Version() + "\n"
 	cgoheap(t, "version").want(t, 0, want, "")
 	cgoheap(t, "--version").want(t, 0, want, "")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -60,7 +61,7 @@ func parseSampling(args []string) (*samplingOptions, string, error) {
 		wanted = rest[0]
 	}
 	if o.word != "on" && (limit.given || size.given) {
-		return nil, "", usagef("--for and --sample-bytes go with on: cgoheap sampling %s on --for 10m", orElse(wanted, "PID"))
+		return nil, "", usagef("--for and --sample-bytes go with on: cgoheap sampling %s on --for 10m", cmp.Or(wanted, "PID"))
 	}
 	return o, wanted, nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -226,14 +225,6 @@ func fitTable(cells [][]string, width int) []string {
 	var b bytes.Buffer
 	writeTable(&b, right, cells)
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-}
-
-func columnWidth(cells [][]string, column int) int {
-	width := 0
-	for _, row := range cells {
-		width = max(width, utf8.RuneCountInString(row[column]))
-	}
-	return width
 }
 
 // shortGoName leaves the last element of the import path.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -384,14 +385,14 @@ func cLeaf(frames []frame) string {
 				isCrossing(f.name) {
 				continue // a helper may have called it
 			}
-			return orElse(unnamed, frames[0].name)
+			return cmp.Or(unnamed, frames[0].name)
 		case isUnnamed(f.name):
-			unnamed = orElse(unnamed, f.name)
+			unnamed = cmp.Or(unnamed, f.name)
 			continue
 		}
 		return f.name
 	}
-	return orElse(unnamed, frames[0].name)
+	return cmp.Or(unnamed, frames[0].name)
 }
 
 // isUnnamed: a place in a file, as unknownName and the account write it, a mark, or not even that.
@@ -400,13 +401,6 @@ func isUnnamed(name string) bool {
 }
 
 var unnamedPlace = regexp.MustCompile(`\+0x[0-9a-f]+$`)
-
-func orElse(text, other string) string {
-	if text != "" {
-		return text
-	}
-	return other
-}
 
 // isNew: the C++ operators allocate for their caller.
 func isNew(name string) bool {

@@ -178,15 +178,3 @@ func (w *checkedWriter) Write(p []byte) (int, error) {
 	}
 	return n, w.err
 }
-
-func pathReason(err error) string {
-	var wrapped *os.PathError
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	var link *os.LinkError
-	if errors.As(err, &link) {
-		err = link.Err
-	}
-	return err.Error()
-}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -68,7 +69,7 @@ func trim(std stdio, args []string) error {
 }
 
 func (t *trimmed) print(std stdio, p *process) {
-	what := escapeName(orElse(t.What, "the allocator"))
+	what := escapeName(cmp.Or(t.What, "the allocator"))
 	if t.Released <= 0 {
 		fmt.Fprintf(std.out, "%s: %s returned nothing\n", p.title(), what)
 	} else {
@@ -78,7 +79,7 @@ func (t *trimmed) print(std stdio, p *process) {
 	writeTable(std.out, []bool{false, true, true, true}, t.rows())
 	if text := t.conclusion(); text != "" {
 		fmt.Fprintln(std.out)
-		printWrapped(std, text, "", plainWidth)
+		printWrapped(std.out, text, "", plainWidth)
 	}
 }
 

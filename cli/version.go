@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -37,7 +38,7 @@ func printVersion(std stdio, args []string) error {
 		}
 		return writeDocument(std.out, "version", v)
 	}
-	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", version, orElse(from, "unknown"), runtime.Version())
+	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", version, cmp.Or(from, "unknown"), runtime.Version())
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,11 +56,11 @@ func (f *boxFile) addDebugSymbols(debug *debugFile) {
 func (f *boxFile) sourceLines(address uint64, frames []dwarfFrame) (lines []boxLine) {
 	for i := range frames {
 		s := &frames[i]
-		name := orElse(s.linkage, s.name)
+		name := cmp.Or(s.linkage, s.name)
 		if s.entry != 0 && !isMangled(s.linkage) {
 			// As the live profile has it: the compiler made "f.constprop.0" of "f", and "malloc" is
 			// "__GI___libc_malloc" to libc itself.
-			name = orElse(f.nameAt(s.entry), name)
+			name = cmp.Or(f.nameAt(s.entry), name)
 		}
 		if name == "" && i == len(frames)-1 {
 			name = f.name(address)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"compress/zlib"
 	"debug/elf"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -240,7 +242,7 @@ func readAlternate(link []byte, from string) (*dwarfLines, error) {
 	isIt := func(d *elf.File, _ *os.File) bool { return elfBuildID(d) == id }
 	byID := filepath.Join(debugRoot, ".build-id", id[:min(2, len(id))], id[min(2, len(id)):]+".debug")
 	if !f.try(path, isIt) && !f.try(byID, isIt) {
-		return nil, fmt.Errorf("its supplementary file %s", orElse(f.note, path+": not there"))
+		return nil, fmt.Errorf("its supplementary file %s", cmp.Or(f.note, path+": not there"))
 	}
 	defer f.close()
 	sections, err := readDwarfSections(f.elf)
@@ -248,4 +250,26 @@ func readAlternate(link []byte, from string) (*dwarfLines, error) {
 		return nil, err
 	}
 	return newDwarfLines(sections)
+}
+
+func elfBuildID(e *elf.File) string {
+	for _, s := range e.Sections {
+		if s.Type != elf.SHT_NOTE {
+			continue
+		}
+		data, err := s.Data()
+		for err == nil && len(data) >= 12 {
+			name, desc, kind := e.ByteOrder.Uint32(data), e.ByteOrder.Uint32(data[4:]), e.ByteOrder.Uint32(data[8:])
+			at := 12 + (uint64(name)+3)&^3
+			end := at + (uint64(desc)+3)&^3
+			if end > uint64(len(data)) {
+				break
+			}
+			if kind == 3 && string(data[12:12+uint64(name)]) == "GNU\x00" {
+				return hex.EncodeToString(data[at : at+uint64(desc)])
+			}
+			data = data[end:]
+		}
+	}
+	return ""
 }

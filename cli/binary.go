@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+)
+
+// The names and source lines of a binary's addresses.
+
+// boxLine is a source frame; a C function of which there is no DWARF has no file.
+type boxLine struct {
+	function, file string
+	line, start    int64 // start: of the function; 0 unknown
+	isGo           bool
+}
+
+// isPlumbing: how cgo calls, not who calls; as shim/symbolize.c has it.
+func (l boxLine) isPlumbing() bool {
+	switch l.function {
+	case "runtime.cgocall", "runtime.asmcgocall", "runtime.asmcgocall_landingpad", "runtime.cgocallback",
+		"runtime.cgocallbackg", "runtime.cgocallbackg1", "crosscall2", "runtime.goexit":
+		return true
+	}
+	name := l.function[strings.LastIndexByte(l.function, '.')+1:]
+	return strings.HasPrefix(name, "_cgoexp_") || strings.HasPrefix(name, "_cgoexpwrap_") || name == "_cgo_cmalloc" ||
+		!l.isGo && strings.HasPrefix(name, "_cgo_") && strings.Contains(name, "_Cfunc_")
+}
+
+type boxSymbol struct {
+	start, size uint64
+	name        string
+}
+
+// boxFile is one binary.
+type boxFile struct {
+	elf     *elf.File   // nil: it could not be opened
+	symbols []boxSymbol // ascending
+	missing string      // why there are no names
+	sources map[uint64][]boxLine
+}
+
+// openBinary opens the file where it has that build ID; where not, missing says why.
+func openBinary(path, buildID string) *boxFile {
+	f := &boxFile{}
+	if err := f.open(path, buildID); err != nil {
+		f.missing = fmt.Sprintf("%s: %s", escapeName(path), err)
+	}
+	return f
+}
+
+func (f *boxFile) isOpen() bool { return f.elf != nil }
+
+func (f *boxFile) open(path, buildID string) (err error) {
+	// debug/elf is meant for good files; one that makes it panic is no file for us.
+	defer func() {
+		if recover() != nil {
+			f.elf, f.symbols, err = nil, nil, errors.New("not a good ELF file")
+		}
+	}()
+	info, err := os.Stat(path)
+	if err != nil {
+		return errors.New("not there")
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a file")
+	}
+	e, err := elf.Open(path)
+	if err != nil {
+		return errors.New("not an ELF file that can be read")
+	}
+	id := elfBuildID(e)
+	if id != buildID && !(buildID == "" && id == "") {
+		return fmt.Errorf("has build ID %s now, and had %s", cmp.Or(id, "none"), cmp.Or(escapeName(buildID), "none"))
+	}
+	f.elf = e
+	f.readSymbols()
+	return nil
+}
+
+func (f *boxFile) readSymbols() {
+	static, _ := f.elf.Symbols()
+	dynamic, _ := f.elf.DynamicSymbols()
+	f.addSymbols(append(static, dynamic...))
+}
+
+func (f *boxFile) addSymbols(list []elf.Symbol) {
+	for _, s := range list {
+		kind := elf.ST_TYPE(s.Info)
+		if (kind == elf.STT_FUNC || kind == 10 /* GNU_IFUNC */) && s.Section != elf.SHN_UNDEF && s.Name != "" {
+			f.symbols = append(f.symbols, boxSymbol{s.Value, s.Size, s.Name})
+		}
+	}
+	sort.SliceStable(f.symbols, func(i, j int) bool { return f.symbols[i].start < f.symbols[j].start })
+}
+
+// lines of an address, innermost first; none: no name is known.
+func (f *boxFile) lines(address uint64) []boxLine {
+	if lines := f.sources[address]; lines != nil {
+		return lines
+	}
+	if name := f.name(address); name != "" {
+		return []boxLine{{function: name}}
+	}
+	return nil
+}
+
+// name of the function that holds an address of the file; "" unknown.
+func (f *boxFile) name(address uint64) string {
+	i := sort.Search(len(f.symbols), func(i int) bool { return f.symbols[i].start > address }) - 1
+	if i < 0 {
+		return ""
+	}
+	start := f.symbols[i].start
+	for ; i >= 0 && f.symbols[i].start == start; i-- {
+		if s := f.symbols[i]; s.size == 0 || address-s.start < s.size {
+			best := s.name
+			// Of aliases the plainest: "malloc", not "__libc_malloc".
+			for ; i >= 0 && f.symbols[i].start == start; i-- {
+				if plainer(f.symbols[i].name, best) {
+					best = f.symbols[i].name
+				}
+			}
+			return best
+		}
+	}
+	return ""
+}
+
+// nameAt is that of the function that begins there.
+func (f *boxFile) nameAt(start uint64) string {
+	i := sort.Search(len(f.symbols), func(i int) bool { return f.symbols[i].start >= start })
+	if i == len(f.symbols) || f.symbols[i].start != start {
+		return ""
+	}
+	return f.name(start)
+}
+
+func plainer(a, b string) bool {
+	ua, ub := len(a)-len(strings.TrimLeft(a, "_")), len(b)-len(strings.TrimLeft(b, "_"))
+	if ua != ub {
+		return ua < ub
+	}
+	return len(a) < len(b)
+}

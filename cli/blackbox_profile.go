@@ -1,0 +1,137 @@
+package main
+
+import "github.com/google/pprof/profile"
+
+// The profile of a recording.
+
+type boxProfile struct {
+	symbols   *boxSymbols
+	p         *profile.Profile
+	locations map[uint64]*profile.Location // nil: left out
+	functions map[boxLine]*profile.Function
+	mappings  map[*boxModule]*profile.Mapping
+}
+
+var boxOrigins = []string{"malloc", "mmap", "thread_stack"}
+
+func (b *blackbox) profile(symbols *boxSymbols) *profile.Profile {
+	period := int64(1)
+	last := b.last()
+	if last != nil {
+		period = max(int64(last.SampleBytes), int64(last.ConfiguredInterval), 1)
+	}
+	w := &boxProfile{symbols: symbols, locations: map[uint64]*profile.Location{},
+		functions: map[boxLine]*profile.Function{}, mappings: map[*boxModule]*profile.Mapping{},
+		p: &profile.Profile{Period: period, PeriodType: &profile.ValueType{Type: "space", Unit: "bytes"},
+			DefaultSampleType: "inuse_space",
+			SampleType: []*profile.ValueType{{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
+				{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"}},
+			Comments: []string{"from the flight recorder of " + b.program}}}
+	if last != nil {
+		w.p.TimeNanos = last.Time.UnixNano()
+	}
+	for i := range b.modules {
+		w.addMapping(&b.modules[i])
+	}
+	for i := range b.stacks {
+		w.addStack(&b.stacks[i])
+	}
+	w.setFlags()
+	for _, why := range append(symbols.missing(), b.notes...) {
+		w.p.Comments = append(w.p.Comments, why)
+	}
+	return w.p
+}
+
+func (w *boxProfile) addMapping(m *boxModule) {
+	mapping := &profile.Mapping{ID: uint64(len(w.p.Mapping) + 1), Start: m.start, Limit: m.end, Offset: m.fileOffset,
+		File: m.path, BuildID: m.buildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}
+	w.p.Mapping = append(w.p.Mapping, mapping)
+	w.mappings[m] = mapping
+}
+
+// setFlags: a mapping has what all of its locations have, and none if it has none;
+// what is not from Go's tables or DWARF has neither files nor inlined calls.
+func (w *boxProfile) setFlags() {
+	used := map[*profile.Mapping]bool{}
+	for _, l := range w.p.Location {
+		m := l.Mapping
+		if m == nil {
+			continue
+		}
+		used[m] = true
+		if len(l.Line) == 0 {
+			m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames = false, false, false
+		}
+		for _, line := range l.Line {
+			if line.Function.Filename == "" {
+				m.HasFilenames, m.HasInlineFrames = false, false
+			}
+			m.HasLineNumbers = m.HasLineNumbers && line.Line != 0
+		}
+	}
+	for _, m := range w.p.Mapping {
+		if !used[m] {
+			m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames = false, false, false
+		}
+	}
+}
+
+func (w *boxProfile) addStack(s *boxStack) {
+	var locations []*profile.Location
+	for _, pc := range s.frames {
+		if l := w.location(pc); l != nil {
+			locations = append(locations, l)
+		}
+	}
+	for _, site := range s.sites {
+		origin := "unknown"
+		if int(site.origin) < len(boxOrigins) {
+			origin = boxOrigins[site.origin]
+		}
+		sample := &profile.Sample{Location: locations, Label: map[string][]string{"origin": {origin}},
+			Value: []int64{site.allocObjects, site.allocBytes, site.inUseObjects, site.inUseBytes}}
+		s.addLabels(sample)
+		if !site.mixed {
+			sample.NumLabel = map[string][]int64{"bytes": {int64(min(site.size, boxMostBytes))}}
+		}
+		w.p.Sample = append(w.p.Sample, sample)
+	}
+}
+
+func (w *boxProfile) location(pc uint64) *profile.Location {
+	if l, ok := w.locations[pc]; ok {
+		return l
+	}
+	m := w.symbols.module(pc - 1)
+	lines := w.symbols.lines(pc - 1)
+	kept := lines[:0:0]
+	for _, l := range lines {
+		if !l.isPlumbing() {
+			kept = append(kept, l)
+		}
+	}
+	if len(lines) > 0 && len(kept) == 0 || m != nil && m.flags&boxModuleShim != 0 {
+		w.locations[pc] = nil
+		return nil
+	}
+	l := &profile.Location{ID: uint64(len(w.p.Location) + 1), Address: pc - 1, Mapping: w.mappings[m]}
+	for _, line := range kept {
+		l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.line})
+	}
+	w.p.Location = append(w.p.Location, l)
+	w.locations[pc] = l
+	return l
+}
+
+func (w *boxProfile) function(l boxLine) *profile.Function {
+	l.line = 0
+	f := w.functions[l]
+	if f == nil {
+		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.function, SystemName: l.function, Filename: l.file,
+			StartLine: l.start}
+		w.functions[l] = f
+		w.p.Function = append(w.p.Function, f)
+	}
+	return f
+}

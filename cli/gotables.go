@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"sort"
+)
+
+// Go's tables of functions and lines (pclntab), from a binary's file.
+
+type boxTable struct{ address, len uint64 }
+
+// boxGo reads pclntab as shim/gosym.c does, from the file.
+type boxGo struct {
+	text                                              uint64
+	is120                                             bool
+	names, cutab, filetab, pctab, funcs, ftab, goFunc boxImage
+}
+
+// readGo takes where the text and the tables are in the process, and how far that is from
+// where the file has them; nil: a table is missing.
+func (f *boxFile) readGo(text uint64, is120 bool, tables [7]boxTable, loadBias uint64) *boxGo {
+	g := &boxGo{text: text, is120: is120}
+	for i, to := range []*boxImage{&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc} {
+		*to = readAddress(f.elf, tables[i].address-loadBias, tables[i].len)
+	}
+	if g.ftab == nil || g.funcs == nil || g.names == nil || g.pctab == nil {
+		return nil
+	}
+	return g
+}
+
+// readAddress is what the file has at an address, at most n bytes.
+func readAddress(e *elf.File, address, n uint64) boxImage {
+	for _, p := range e.Progs {
+		if p.Type == elf.PT_LOAD && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
+			data := make([]byte, min(n, p.Filesz-(address-p.Vaddr), 1<<30))
+			got, _ := p.ReadAt(data, int64(address-p.Vaddr))
+			return data[:got]
+		}
+	}
+	return nil
+}
+
+const (
+	pcdataInlTree   = 2
+	funcdataInlTree = 3
+	boxMostInlined  = 64
+)
+
+// boxFunc is a function's entry in the tables.
+type boxFunc struct {
+	entry        uint64
+	f            boxImage
+	fixed        uint64 // bytes before its pcdata
+	name, cu     uint32
+	pcfile, pcln uint32
+	npcdata      uint64
+	nfuncdata    uint64
+}
+
+func (g *boxGo) find(pc uint64) (fn boxFunc, ok bool) {
+	offset := pc - g.text
+	n := len(g.ftab) / 8
+	i := sort.Search(n, func(i int) bool { return uint64(g.ftab.u32(uint64(i)*8)) > offset }) - 1
+	if i < 0 || i == n-1 {
+		return fn, false
+	}
+	at := uint64(g.ftab.u32(uint64(i)*8 + 4))
+	if at > uint64(len(g.funcs)) {
+		return fn, false
+	}
+	f := g.funcs[at:]
+	fn = boxFunc{entry: g.text + uint64(f.u32(0)), f: f, fixed: 44, name: f.u32(4), cu: f.u32(32),
+		pcfile: f.u32(20), pcln: f.u32(24), npcdata: uint64(f.u32(28))}
+	if !g.is120 {
+		fn.fixed = 40
+	}
+	if f.at(0, fn.fixed) == nil || fn.npcdata > 1024 {
+		return fn, false
+	}
+	fn.nfuncdata = uint64(f[fn.fixed-1])
+	return fn, true
+}
+
+func (g *boxGo) name(offset uint32) string {
+	if uint64(offset) >= uint64(len(g.names)) {
+		return ""
+	}
+	p := g.names[offset:]
+	end := bytes.IndexByte(p, 0)
+	if end < 0 {
+		return ""
+	}
+	return string(p[:end])
+}
+
+// value of a table of pc ranges at pc; -1 where it has none.
+func (g *boxGo) value(offset uint32, entry, pc uint64) int32 {
+	if offset == 0 || uint64(offset) >= uint64(len(g.pctab)) {
+		return -1
+	}
+	p := []byte(g.pctab[offset:])
+	value, at := int32(-1), entry
+	for first := true; ; first = false {
+		delta, n := binary.Uvarint(p)
+		if n <= 0 || (delta == 0 && !first) {
+			return -1
+		}
+		step, k := binary.Uvarint(p[n:])
+		if k <= 0 {
+			return -1
+		}
+		p = p[n+k:]
+		value += int32(uint32(delta)>>1) ^ -int32(uint32(delta)&1)
+		if at += step; pc < at {
+			return value
+		}
+	}
+}
+
+func (g *boxGo) line(fn *boxFunc, name string, pc uint64) boxLine {
+	l := boxLine{function: name, isGo: true}
+	if n := g.value(fn.pcln, fn.entry, pc); n > 0 {
+		l.line = int64(n)
+	}
+	file := g.value(fn.pcfile, fn.entry, pc)
+	if file < 0 {
+		return l
+	}
+	at := g.cutab.u32((uint64(fn.cu) + uint64(file)) * 4)
+	if at != ^uint32(0) && uint64(at) < uint64(len(g.filetab)) {
+		p := g.filetab[at:]
+		if end := bytes.IndexByte(p, 0); end >= 0 {
+			l.file = string(p[:end])
+		}
+	}
+	return l
+}
+
+func (g *boxGo) lines(pc uint64) (list []boxLine) {
+	fn, ok := g.find(pc)
+	if !ok {
+		return nil
+	}
+	if fn.pcln == 0 { // C inside Go's text
+		if name := g.name(fn.name); name != "" {
+			return []boxLine{{function: name}}
+		}
+		return nil
+	}
+	tree := boxImage(nil)
+	if fn.nfuncdata > funcdataInlTree && fn.npcdata > pcdataInlTree {
+		at := fn.f.u32(fn.fixed + 4*fn.npcdata + 4*funcdataInlTree)
+		if at != ^uint32(0) && uint64(at) < uint64(len(g.goFunc)) {
+			tree = g.goFunc[at:]
+		}
+	}
+	for tree != nil && len(list) < boxMostInlined {
+		ix := g.value(fn.f.u32(fn.fixed+4*pcdataInlTree), fn.entry, pc)
+		if ix < 0 {
+			break
+		}
+		size, nameAt, parentAt := uint64(16), uint64(4), uint64(8)
+		if !g.is120 {
+			size, nameAt, parentAt = 20, 12, 16
+		}
+		e := tree.at(uint64(ix)*size, size)
+		if e == nil {
+			break
+		}
+		list = append(list, g.line(&fn, g.name(boxImage(e).u32(nameAt)), pc))
+		pc = fn.entry + uint64(boxImage(e).u32(parentAt))
+	}
+	return append(list, g.line(&fn, g.name(fn.name), pc))
+}
