@@ -194,7 +194,7 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 
 # ---- the command ------------------------------------------------------------
 
-CLI_SRC := $(wildcard cli/*.go) cli/go.mod $(wildcard cli/go.sum)
+CLI_SRC := $(shell find cli -name '*.go' ! -name '*_test.go') cli/go.mod cli/go.sum
 
 # Static, so that it can be copied beside the service into any container.
 $(BUILD)/cgoheap: $(CLI_SRC)

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 const (
@@ -147,7 +149,7 @@ func ownerLabel(name string) string {
 	if label := ownerLabels[name]; label != "" {
 		return label
 	}
-	return strings.ReplaceAll(escapeName(name), "_", " ")
+	return strings.ReplaceAll(termtext.Escape(name), "_", " ")
 }
 
 // labelled is a text of the shim's, with the owners called as in the table.
@@ -195,7 +197,7 @@ func (c *client) answer(method, path string, into any) ([]byte, error) {
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
-			c.process.title(), version, escapeName(err.Error()))
+			c.process.title(), version, termtext.Escape(err.Error()))
 	}
 	return body, nil
 }

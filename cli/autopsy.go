@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const autopsyHelp = `usage: cgoheap autopsy FILE|DIRECTORY [flags]
@@ -78,7 +81,7 @@ func autopsy(std stdio, args []string) error {
 	}
 	b, err := readBlackbox(data)
 	if err != nil {
-		return fmt.Errorf("%s: %s", quoteShell(path), err)
+		return fmt.Errorf("%s: %s", termtext.QuoteShell(path), err)
 	}
 	symbols := newBoxSymbols(b, o.binary)
 	if o.binary != "" {
@@ -119,10 +122,10 @@ func findRecording(std stdio, path string) (string, error) {
 		}
 	}
 	if newest == "" {
-		return "", fmt.Errorf("there is no recording (*.cgoheap) in %s: name the directory that CGOHEAP_BLACKBOX named", quoteName(path))
+		return "", fmt.Errorf("there is no recording (*.cgoheap) in %s: name the directory that CGOHEAP_BLACKBOX named", termtext.Quote(path))
 	}
 	if len(names) > 1 {
-		fmt.Fprintf(std.err, "cgoheap: reading %s, the newest of %d recordings\n", quoteShell(newest), len(names))
+		fmt.Fprintf(std.err, "cgoheap: reading %s, the newest of %d recordings\n", termtext.QuoteShell(newest), len(names))
 	}
 	return newest, nil
 }
@@ -139,16 +142,16 @@ type postmortem struct {
 func readBoxFile(path string) (data []byte, alive bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, false, fmt.Errorf("cannot read %s: %s", quoteShell(path), pathReason(err))
+		return nil, false, fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, false, fmt.Errorf("%s is not a file", quoteShell(path))
+		return nil, false, fmt.Errorf("%s is not a file", termtext.QuoteShell(path))
 	}
 	alive = errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 	data, err = readBounded(io.Reader(f), maxBlackboxBytes)
 	if err != nil {
-		err = fmt.Errorf("cannot read %s: %s", quoteShell(path), pathReason(err))
+		err = fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
 	}
 	return data, alive, err
 }
@@ -166,7 +169,7 @@ func writeBoxProfile(std stdio, path string, p *profile.Profile) error {
 	if err := target.commit(body.Bytes()); err != nil || target.path == "" {
 		return err
 	}
-	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", quoteShell(target.path), quoteShell(target.path))
+	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", termtext.QuoteShell(target.path), termtext.QuoteShell(target.path))
 	return nil
 }
 
@@ -181,7 +184,7 @@ func boxBytes(n uint64) string {
 	if n > 1<<62 {
 		return "unknown"
 	}
-	return formatBytes(int64(n))
+	return termtext.Bytes(int64(n))
 }
 
 // isEstimated unless every allocation was recorded.
@@ -198,7 +201,7 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 	sum := found.sum
 	name := programName(b.program)
 	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.pid,
-		cmp.Or(escapeName(b.goVersion), cmp.Or(b.goUnknown(), "not Go")), cmp.Or(escapeName(b.shimVersion), "unknown"))
+		cmp.Or(termtext.Escape(b.goVersion), cmp.Or(b.goUnknown(), "not Go")), cmp.Or(termtext.Escape(b.shimVersion), "unknown"))
 	b.printEnd(std.out, found.alive)
 	b.printFigures(std.out)
 	b.printAccount(std, found.explained)
@@ -210,7 +213,7 @@ func (b *blackbox) print(std stdio, found *postmortem, limit int) {
 		fmt.Fprintf(std.err, "cgoheap: names are missing: who asked is not known without the program's file; name a copy of it with --binary\n")
 	}
 	for _, why := range b.notes {
-		fmt.Fprintf(std.err, "cgoheap: %s\n", escapeName(why))
+		fmt.Fprintf(std.err, "cgoheap: %s\n", termtext.Escape(why))
 	}
 }
 
@@ -229,8 +232,8 @@ func (b *blackbox) printHolders(out io.Writer, sum *summary, limit int) {
 		return
 	}
 	estimated := b.isEstimated()
-	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", estimate(formatBytes(sum.bytes), estimated),
-		estimate(countOf(int(sum.objects), "object", "objects"), estimated))
+	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", termtext.Estimate(termtext.Bytes(sum.bytes), estimated),
+		termtext.Estimate(termtext.CountOf(int(sum.objects), "object", "objects"), estimated))
 	if line := sum.mappedLine(); line != "" {
 		fmt.Fprintln(out, line)
 	}
@@ -241,11 +244,11 @@ func (b *blackbox) printHolders(out io.Writer, sum *summary, limit int) {
 		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
 		for _, r := range sum.rows[:min(limit, len(sum.rows))] {
 			rows = append(rows, []string{r.amount(estimated), r.count(estimated),
-				r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
+				r.what(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
 		}
-		writeTable(out, []bool{true, true, false, false, false}, rows)
+		termtext.WriteTable(out, []bool{true, true, false, false, false}, rows)
 		if left := len(sum.rows) - limit; left > 0 {
-			fmt.Fprintf(out, "and %s\n", countOf(left, "row more", "rows more"))
+			fmt.Fprintf(out, "and %s\n", termtext.CountOf(left, "row more", "rows more"))
 		}
 	}
 }
@@ -262,7 +265,7 @@ func (b *blackbox) printEnd(out io.Writer, alive bool) {
 		fmt.Fprintf(out, "started %s; it is still running\n", b.start.Format(layout))
 	default:
 		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.start.Format(layout), last.Time.Format(layout),
-			formatDuration(last.Time.Sub(b.start)))
+			termtext.Duration(last.Time.Sub(b.start)))
 	}
 	if b.isCopied {
 		fmt.Fprintln(out, "the recorder's file was on a disk and was written once a second: the last second may be missing")
@@ -287,22 +290,22 @@ func (b *blackbox) printFigures(out io.Writer) {
 	if last.SampleBytes == 0 {
 		fmt.Fprintln(out, "dormant at the end: what was allocated then is not known")
 	} else {
-		fmt.Fprintf(out, "sampled: %s, %s", formatInterval(uint64(last.SampleBytes)),
-			countOf(int(last.Samples), "sample", "samples"))
+		fmt.Fprintf(out, "sampled: %s, %s", termtext.Interval(uint64(last.SampleBytes)),
+			termtext.CountOf(int(last.Samples), "sample", "samples"))
 		if last.Dropped > 0 {
-			fmt.Fprintf(out, ", %s dropped", formatCount(int64(last.Dropped)))
+			fmt.Fprintf(out, ", %s dropped", termtext.Count(int64(last.Dropped)))
 		}
 		fmt.Fprintln(out)
 	}
 	rows := [][]string{{"BEFORE", "RSS", "C IN USE", "C FREE", "C MAPPED", "GO IN USE", "GO FREE"}}
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second, 0} {
 		if m := b.before(back); m != nil {
-			rows = append(rows, []string{formatDuration(back), boxBytes(m.RSS), boxBytes(m.CLive), boxBytes(m.AllocatorFree),
+			rows = append(rows, []string{termtext.Duration(back), boxBytes(m.RSS), boxBytes(m.CLive), boxBytes(m.AllocatorFree),
 				boxBytes(m.CMapped), boxBytes(m.GoHeapInUse), boxBytes(m.GoHeapFree)})
 		}
 	}
 	fmt.Fprintln(out)
-	writeTable(out, []bool{true, true, true, true, true, true, true}, rows)
+	termtext.WriteTable(out, []bool{true, true, true, true, true, true, true}, rows)
 	fmt.Fprintln(out)
 }
 
@@ -314,7 +317,7 @@ func (b *blackbox) printAccount(std stdio, e *explanation) {
 		width := textWidth(std)
 		fmt.Fprintf(std.out, "What its memory was made of, %s", b.accountAge(e))
 		if e.grown != nil {
-			fmt.Fprintf(std.out, "; GROWN is in the last %s", formatDuration(e.grown.Elapsed))
+			fmt.Fprintf(std.out, "; GROWN is in the last %s", termtext.Duration(e.grown.Elapsed))
 		}
 		fmt.Fprintln(std.out)
 		fmt.Fprintln(std.out)
@@ -376,21 +379,21 @@ type momentJSON struct {
 }
 
 type autopsyJSON struct {
-	Program   string       `json:"program"`
-	PID       uint32       `json:"pid"`
-	GoVersion string       `json:"go_version"`
-	Start     string       `json:"start_time"`
-	Alive     bool         `json:"alive"`
-	Copied    bool         `json:"copied_each_second"` // the last second may be missing
-	Estimated bool         `json:"estimated"`
-	Bytes     int64        `json:"in_use_bytes"`
-	Objects   int64        `json:"in_use_objects"`
-	Rows      []row        `json:"rows"`
-	RowsLeft  int          `json:"rows_left_out"`
-	Account   *object      `json:"account"` // as explain has it; nil: none was written
-	Moments   []momentJSON `json:"moments"`
-	Missing   []string     `json:"missing_binaries"`
-	Notes     []string     `json:"notes"`
+	Program   string           `json:"program"`
+	PID       uint32           `json:"pid"`
+	GoVersion string           `json:"go_version"`
+	Start     string           `json:"start_time"`
+	Alive     bool             `json:"alive"`
+	Copied    bool             `json:"copied_each_second"` // the last second may be missing
+	Estimated bool             `json:"estimated"`
+	Bytes     int64            `json:"in_use_bytes"`
+	Objects   int64            `json:"in_use_objects"`
+	Rows      []row            `json:"rows"`
+	RowsLeft  int              `json:"rows_left_out"`
+	Account   *document.Object `json:"account"` // as explain has it; nil: none was written
+	Moments   []momentJSON     `json:"moments"`
+	Missing   []string         `json:"missing_binaries"`
+	Notes     []string         `json:"notes"`
 }
 
 func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
@@ -402,7 +405,7 @@ func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
 		}
 		j.Account = &o
 	}
-	return writeDocument(std.out, "autopsy", j)
+	return document.Write(std.out, "autopsy", j)
 }
 
 func (b *blackbox) toJSON(found *postmortem, limit int) autopsyJSON {
@@ -432,5 +435,5 @@ func programName(path string) string {
 	if path == "" {
 		return "unknown program"
 	}
-	return escapeName(filepath.Base(path))
+	return termtext.Escape(filepath.Base(path))
 }

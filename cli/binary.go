@@ -8,6 +8,8 @@ import (
 	"os"
 	"sort"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // The names and source lines of a binary's addresses.
@@ -48,7 +50,7 @@ type boxFile struct {
 func openBinary(path, buildID string) *boxFile {
 	f := &boxFile{}
 	if err := f.open(path, buildID); err != nil {
-		f.missing = fmt.Sprintf("%s: %s", escapeName(path), err)
+		f.missing = fmt.Sprintf("%s: %s", termtext.Escape(path), err)
 	}
 	return f
 }
@@ -75,7 +77,7 @@ func (f *boxFile) open(path, buildID string) (err error) {
 	}
 	id := elfBuildID(e)
 	if id != buildID && !(buildID == "" && id == "") {
-		return fmt.Errorf("has build ID %s now, and had %s", cmp.Or(id, "none"), cmp.Or(escapeName(buildID), "none"))
+		return fmt.Errorf("has build ID %s now, and had %s", cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
 	}
 	f.elf = e
 	f.readSymbols()

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/termtext"
 )
 
 // The file of a flight recorder, as shim/region.h, stacks.h and blackbox.h lay
@@ -82,7 +85,7 @@ type blackbox struct {
 	goText, goEnd                   uint64
 	goIs120                         bool
 	goTables                        [7]boxTable
-	account                         boxImage          // nil: there is none
+	account                         binread.Image     // nil: there is none
 	isCopied                        bool              // written once a second: shim/blackbox_disk.h
 	lacksFigures, lacksStacks       bool              // cut off
 	environment                     map[string]string // of what it was started with, what a verdict asks for
@@ -97,20 +100,20 @@ func (b *blackbox) note(format string, args ...any) {
 
 // readBlackbox: an error where it is no such file; else what there is of it.
 func readBlackbox(data []byte) (*blackbox, error) {
-	d := boxImage(data)
+	d := binread.Image(data)
 	switch {
 	case len(d) == 0:
 		return nil, errors.New("it is empty: the process ended before it had written anything")
-	case d.u64(0) != boxMagic:
+	case d.U64(0) != boxMagic:
 		return nil, errors.New("it is not a flight recorder of cgoheap")
-	case d.u32(8) != boxVersion:
+	case d.U32(8) != boxVersion:
 		return nil, fmt.Errorf("its format is version %d, and this cgoheap %s reads version %d: use the cgoheap of the same release",
-			d.u32(8), version, boxVersion)
+			d.U32(8), version, boxVersion)
 	case len(d) < boxHeaderBytes:
 		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(d))
 	}
-	b := &blackbox{pid: d.u32(40), start: unixNano(d.u64(24)), isCopied: d.u32(44)&boxIsCopied != 0}
-	if size := d.u64(16); size > uint64(len(d)) {
+	b := &blackbox{pid: d.U32(40), start: unixNano(d.U64(24)), isCopied: d.U32(44)&boxIsCopied != 0}
+	if size := d.U64(16); size > uint64(len(d)) {
 		b.note("the file is cut off: %d of %d bytes are there", len(d), size)
 	}
 	b.readFixed(d)
@@ -121,52 +124,52 @@ func readBlackbox(data []byte) (*blackbox, error) {
 
 func unixNano(ns uint64) time.Time { return time.Unix(int64(ns/1e9), int64(ns%1e9)) }
 
-func (b *blackbox) readFixed(d boxImage) {
-	at := d.u64(168)
-	if d.at(at, boxFixedBytes) == nil || at < boxHeaderBytes {
+func (b *blackbox) readFixed(d binread.Image) {
+	at := d.U64(168)
+	if d.At(at, boxFixedBytes) == nil || at < boxHeaderBytes {
 		b.lacksFigures = true
 		b.note("the table of modules and the figures of the last hour are missing")
 		return
 	}
 	f := d[at:]
-	b.program, b.goVersion, b.shimVersion = f.text(160, 256), f.text(416, 64), f.text(480, 32)
-	b.goText, b.goEnd, b.goIs120 = f.u64(32), f.u64(40), f.u32(20) != 0
+	b.program, b.goVersion, b.shimVersion = f.Text(160, 256), f.Text(416, 64), f.Text(480, 32)
+	b.goText, b.goEnd, b.goIs120 = f.U64(32), f.U64(40), f.U32(20) != 0
 	for i := range b.goTables {
-		b.goTables[i] = boxTable{f.u64(48 + 16*uint64(i)), f.u64(56 + 16*uint64(i))}
+		b.goTables[i] = boxTable{f.U64(48 + 16*uint64(i)), f.U64(56 + 16*uint64(i))}
 	}
-	if f.u32(0) != boxModuleBytes || f.u32(4) != boxMomentBytes {
+	if f.U32(0) != boxModuleBytes || f.U32(4) != boxMomentBytes {
 		b.note("modules and moments have sizes this cgoheap %s does not know", version)
 		return
 	}
-	b.environment = map[string]string{"GOMEMLIMIT": f.text(512, 32), "MALLOC_ARENA_MAX": f.text(544, 32)}
-	if f.u32(576) != boxAccountBytes {
+	b.environment = map[string]string{"GOMEMLIMIT": f.Text(512, 32), "MALLOC_ARENA_MAX": f.Text(544, 32)}
+	if f.U32(576) != boxAccountBytes {
 		b.note("accounts have a size this cgoheap %s does not know", version)
 		return
 	}
-	moduleRoom, momentRoom, accountRoom := uint64(f.u32(8)), uint64(f.u32(12)), uint64(f.u32(580))
+	moduleRoom, momentRoom, accountRoom := uint64(f.U32(8)), uint64(f.U32(12)), uint64(f.U32(580))
 	b.readAccounts(f[boxFixedBytes:], accountRoom)
 	modules := boxFixedBytes + accountRoom*boxAccountBytes
 	if modules > uint64(len(f)) {
 		b.note("the table of modules and the figures of the last hour are cut off")
 		return
 	}
-	b.readModules(f[modules:], moduleRoom, uint64(f.u32(16)))
+	b.readModules(f[modules:], moduleRoom, uint64(f.U32(16)))
 	if end := modules + moduleRoom*boxModuleBytes; end <= uint64(len(f)) {
-		b.readMoments(f[end:], momentRoom, f.u64(24))
+		b.readMoments(f[end:], momentRoom, f.U64(24))
 	} else {
 		b.note("the figures of the last hour are cut off")
 	}
 }
 
-func (b *blackbox) readModules(f boxImage, room, count uint64) {
+func (b *blackbox) readModules(f binread.Image, room, count uint64) {
 	for i := uint64(0); i < min(count, room); i++ {
 		at := i * boxModuleBytes
-		if f.at(at, boxModuleBytes) == nil {
+		if f.At(at, boxModuleBytes) == nil {
 			b.note("the table of modules is cut off")
 			return
 		}
-		m := boxModule{f.u64(at), f.u64(at + 8), f.u64(at + 16), f.u64(at + 24), f.u32(at + 32),
-			f.text(at+40, 72), f.text(at+112, 256)}
+		m := boxModule{f.U64(at), f.U64(at + 8), f.U64(at + 16), f.U64(at + 24), f.U32(at + 32),
+			f.Text(at+40, 72), f.Text(at+112, 256)}
 		if m.start >= m.end || m.path == "" {
 			b.note("module %d makes no sense", i)
 			continue
@@ -175,7 +178,7 @@ func (b *blackbox) readModules(f boxImage, room, count uint64) {
 	}
 }
 
-func (b *blackbox) readMoments(f boxImage, room, count uint64) {
+func (b *blackbox) readMoments(f binread.Image, room, count uint64) {
 	if room == 0 || room > 1<<20 {
 		b.note("the figures of the last hour make no sense")
 		return
@@ -186,24 +189,24 @@ func (b *blackbox) readMoments(f boxImage, room, count uint64) {
 	}
 	for i := first; i < count && i-first < room; i++ {
 		at := i % room * boxMomentBytes
-		if f.at(at, boxMomentBytes) == nil {
+		if f.At(at, boxMomentBytes) == nil {
 			b.note("the figures of the last hour are cut off")
 			return
 		}
-		if f.u64(at) == 0 {
+		if f.U64(at) == 0 {
 			continue
 		}
 		b.moments = append(b.moments, readMoment(f[at:]))
 	}
 }
 
-func readMoment(f boxImage) boxMoment {
-	m := boxMoment{unixNano(f.u64(0)), f.u64(8), f.u64(16), f.u64(24), f.u64(32), f.u64(40), f.u64(48), f.u64(56),
-		f.u64(64), f.u64(72), f.u64(80), f.u64(88), f.u64(96), f.u64(104), f.u32(112), f.u32(116),
-		f.u64(120), f.u64(128), f.u64(136), f.u64(144), f.u64(152), f.u64(160), f.u64(168),
-		f.u64(176), [boxOwners]uint32{}, f.u32(264)}
+func readMoment(f binread.Image) boxMoment {
+	m := boxMoment{unixNano(f.U64(0)), f.U64(8), f.U64(16), f.U64(24), f.U64(32), f.U64(40), f.U64(48), f.U64(56),
+		f.U64(64), f.U64(72), f.U64(80), f.U64(88), f.U64(96), f.U64(104), f.U32(112), f.U32(116),
+		f.U64(120), f.U64(128), f.U64(136), f.U64(144), f.U64(152), f.U64(160), f.U64(168),
+		f.U64(176), [boxOwners]uint32{}, f.U32(264)}
 	for i := range m.OwnerPages {
-		m.OwnerPages[i] = f.u32(184 + 4*uint64(i))
+		m.OwnerPages[i] = f.U32(184 + 4*uint64(i))
 	}
 	return m
 }
@@ -211,23 +214,23 @@ func readMoment(f boxImage) boxMoment {
 // boxReader walks the chains of stacks and sites.
 type boxReader struct {
 	box        *blackbox
-	data       boxImage
+	data       binread.Image
 	start, end uint64 // of the arena, as far as it is used
 	seen       map[uint32]bool
 	labelSets  map[uint32][]boxLabel
 	bad        int
 }
 
-func (b *blackbox) readStacks(d boxImage) {
-	r := &boxReader{box: b, data: d, start: d.u64(48), seen: map[uint32]bool{}, labelSets: map[uint32][]boxLabel{}}
-	used := d.u64(56) // how much of it is in use only the process knew
+func (b *blackbox) readStacks(d binread.Image) {
+	r := &boxReader{box: b, data: d, start: d.U64(48), seen: map[uint32]bool{}, labelSets: map[uint32][]boxLabel{}}
+	used := d.U64(56) // how much of it is in use only the process knew
 	if r.start < boxHeaderBytes || r.start > uint64(len(d)) {
 		b.lacksStacks = true
 		b.note("the stacks are missing")
 		return
 	}
 	r.end = r.start + min(used, uint64(len(d))-r.start)
-	buckets, bytes := d.u64(64), d.u64(72)
+	buckets, bytes := d.U64(64), d.U64(72)
 	if buckets > uint64(len(d)) || bytes > uint64(len(d))-buckets {
 		b.note("the index of stacks is cut off")
 		if buckets > uint64(len(d)) {
@@ -236,13 +239,13 @@ func (b *blackbox) readStacks(d boxImage) {
 		bytes = uint64(len(d)) - buckets
 	}
 	for at := buckets; at+4 <= buckets+bytes; at += 4 {
-		for id := d.u32(at); id != 0; {
+		for id := d.U32(at); id != 0; {
 			id = r.stack(id)
 		}
 	}
 	if r.bad > 0 {
 		b.note("%s of stacks, sites or labels led to nowhere, and what hung there is missing",
-			countOf(r.bad, "reference", "references"))
+			termtext.CountOf(r.bad, "reference", "references"))
 	}
 }
 
@@ -263,17 +266,17 @@ func (r *boxReader) stack(id uint32) uint32 {
 	if at == 0 {
 		return 0
 	}
-	count := uint64(r.data.u16(at + 20))
-	next := r.data.u32(at + 8)
+	count := uint64(r.data.U16(at + 20))
+	next := r.data.U32(at + 8)
 	if count > boxMaxFrames || count*8 > r.end-at-boxStackBytes {
 		r.bad++
 		return next
 	}
-	s := boxStack{labels: r.labels(r.data.u32(at + 32))}
+	s := boxStack{labels: r.labels(r.data.U32(at + 32))}
 	for i := uint64(0); i < count; i++ {
-		s.frames = append(s.frames, r.data.u64(at+boxStackBytes+8*i))
+		s.frames = append(s.frames, r.data.U64(at+boxStackBytes+8*i))
 	}
-	for site := r.data.u32(at + 12); site != 0; {
+	for site := r.data.U32(at + 12); site != 0; {
 		site = r.site(site, id, &s)
 	}
 	if len(s.sites) > 0 {
@@ -326,14 +329,14 @@ func (r *boxReader) site(id, stack uint32, s *boxStack) uint32 {
 		return 0
 	}
 	d := r.data
-	next := d.u32(at + 4)
-	allocObjects, allocBytes := d.u64(at+32), d.u64(at+40)
-	site := boxSite{id: id, size: d.u64(at + 8), origin: uint32(d.u16(at + 16)), mixed: d[at+18] != 0,
-		allocObjects: boxTotal(allocObjects, d.u16(at+20), 16), allocBytes: boxTotal(allocBytes, d.u16(at+22), 8),
-		inUseObjects: int64(allocObjects-d.u64(at+48)+1<<15) >> 16,
-		inUseBytes:   int64(allocBytes-d.u64(at+56)+1<<7) >> 8}
+	next := d.U32(at + 4)
+	allocObjects, allocBytes := d.U64(at+32), d.U64(at+40)
+	site := boxSite{id: id, size: d.U64(at + 8), origin: uint32(d.U16(at + 16)), mixed: d[at+18] != 0,
+		allocObjects: boxTotal(allocObjects, d.U16(at+20), 16), allocBytes: boxTotal(allocBytes, d.U16(at+22), 8),
+		inUseObjects: int64(allocObjects-d.U64(at+48)+1<<15) >> 16,
+		inUseBytes:   int64(allocBytes-d.U64(at+56)+1<<7) >> 8}
 	for _, n := range []int64{site.inUseObjects, site.inUseBytes} {
-		if d.u32(at) != stack || n < 0 || n > boxMostBytes {
+		if d.U32(at) != stack || n < 0 || n > boxMostBytes {
 			r.bad++
 			return next
 		}

@@ -7,6 +7,9 @@ import (
 	"hash/crc32"
 	"strconv"
 	"time"
+
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/document"
 )
 
 // The account in a flight recorder's file, as shim/blackbox.h lays it out: made
@@ -90,16 +93,16 @@ type boxAccountJSON struct {
 
 // boxRuntimeJSON is what the Go package tells.
 type boxRuntimeJSON struct {
-	Metadata    *uint64    `json:"metadata_bytes"`
-	Objects     *uint64    `json:"heap_objects_bytes"`
-	Live        *uint64    `json:"heap_live_bytes"`
-	DeadOrNew   *uint64    `json:"heap_dead_or_new_bytes"`
-	Unused      *uint64    `json:"heap_unused_bytes"`
-	Goal        *uint64    `json:"gc_goal_bytes"`
-	MemoryLimit *uint64    `json:"memory_limit_bytes"`
-	Goroutines  *uint64    `json:"goroutines"`
-	LastGC      *time.Time `json:"last_gc_time"`
-	Metrics     object     `json:"runtime_metrics"`
+	Metadata    *uint64         `json:"metadata_bytes"`
+	Objects     *uint64         `json:"heap_objects_bytes"`
+	Live        *uint64         `json:"heap_live_bytes"`
+	DeadOrNew   *uint64         `json:"heap_dead_or_new_bytes"`
+	Unused      *uint64         `json:"heap_unused_bytes"`
+	Goal        *uint64         `json:"gc_goal_bytes"`
+	MemoryLimit *uint64         `json:"memory_limit_bytes"`
+	Goroutines  *uint64         `json:"goroutines"`
+	LastGC      *time.Time      `json:"last_gc_time"`
+	Metrics     document.Object `json:"runtime_metrics"`
 }
 
 // Places in the runtime's figures: enum cgoheap_bridge_figure.
@@ -149,7 +152,7 @@ func (r *boxFields) runtime() (j boxRuntimeJSON) {
 		if raw[i] != boxUnknown { // "no limit" is a figure here, and no machine has it
 			value = json.RawMessage(strconv.FormatUint(raw[i], 10))
 		}
-		j.Metrics = append(j.Metrics, member{name, value})
+		j.Metrics = append(j.Metrics, document.Member{Key: name, Value: value})
 	}
 	return j
 }
@@ -179,19 +182,19 @@ func boxFigure(n uint64) *uint64 {
 }
 
 // readAccounts keeps the newer of the two that is whole.
-func (b *blackbox) readAccounts(f boxImage, room uint64) {
+func (b *blackbox) readAccounts(f binread.Image, room uint64) {
 	newest, torn := uint64(0), false
 	for i := uint64(0); i < min(room, 16); i++ {
-		slot := boxImage(f.at(i*boxAccountBytes, boxAccountBytes))
+		slot := binread.Image(f.At(i*boxAccountBytes, boxAccountBytes))
 		switch {
 		case slot == nil:
 			b.note("the accounts are cut off")
 			return
-		case slot.u32(0) == 0 && slot.u32(4) == 0: // never written
-		case crc32.ChecksumIEEE(slot[boxAccountCRCBytes:]) != slot.u32(0) || slot.u32(4) != boxAccountBytes:
+		case slot.U32(0) == 0 && slot.U32(4) == 0: // never written
+		case crc32.ChecksumIEEE(slot[boxAccountCRCBytes:]) != slot.U32(0) || slot.U32(4) != boxAccountBytes:
 			torn = true
-		case slot.u64(8) >= newest:
-			newest, b.account = slot.u64(8), slot
+		case slot.U64(8) >= newest:
+			newest, b.account = slot.U64(8), slot
 		}
 	}
 	if torn && b.account == nil {
@@ -201,18 +204,18 @@ func (b *blackbox) readAccounts(f boxImage, room uint64) {
 
 // boxFields reads one field after the other.
 type boxFields struct {
-	image boxImage
+	image binread.Image
 	at    uint64
 }
 
 func (r *boxFields) u32() uint32 {
 	r.at += 4
-	return r.image.u32(r.at - 4)
+	return r.image.U32(r.at - 4)
 }
 
 func (r *boxFields) u64() uint64 {
 	r.at += 8
-	return r.image.u64(r.at - 8)
+	return r.image.U64(r.at - 8)
 }
 
 func (r *boxFields) figures(into ...**uint64) {
@@ -223,7 +226,7 @@ func (r *boxFields) figures(into ...**uint64) {
 
 func (r *boxFields) text(n uint64) string {
 	r.at += n
-	return r.image.text(r.at-n, n)
+	return r.image.Text(r.at-n, n)
 }
 
 // known is a text that may be unknown.

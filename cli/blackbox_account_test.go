@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cgoheap/cli/internal/document"
 )
 
 const smallAccountTime = 1_700_000_079_200_000_000 // 0.8 s before smallBox's last moment
@@ -235,7 +237,7 @@ func TestBlackboxAccountTorn(t *testing.T) {
 		b, e := openSmallBox(t, c.change)
 		got := uint64(0)
 		if b.account != nil {
-			got = b.account.u64(8)
+			got = b.account.U64(8)
 		}
 		if got != c.sequence || (e == nil) != (c.sequence == 0) {
 			t.Errorf("%s: account %d, want %d", why, got, c.sequence)
@@ -295,8 +297,8 @@ func TestAutopsyJSONHasTheAccount(t *testing.T) {
 	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	o, err := parseObject(got.Account)
-	if err != nil || len(o) < 3 || o[len(o)-2].key != "grown" || o[len(o)-1].key != "verdict" || !strings.Contains(string(o[len(o)-1].value), "c_live_grows") {
+	o, err := document.ParseObject(got.Account)
+	if err != nil || len(o) < 3 || o[len(o)-2].Key != "grown" || o[len(o)-1].Key != "verdict" || !strings.Contains(string(o[len(o)-1].Value), "c_live_grows") {
 		t.Fatalf("%v: %s", err, got.Account)
 	}
 	o = o[:len(o)-2]

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Sets of goroutine labels, as shim/labelsets.h lays them out. A set's hash is
@@ -39,14 +41,14 @@ func (r *boxReader) labelSet(at uint64) ([]boxLabel, bool) {
 	if at < r.start || at > r.end || r.end-at < boxLabelSetBytes {
 		return nil, false
 	}
-	bytes, count := uint64(r.data.u16(at+12)), int(r.data[at+14])
-	texts := r.data.at(at+boxLabelSetBytes, bytes)
+	bytes, count := uint64(r.data.U16(at+12)), int(r.data[at+14])
+	texts := r.data.At(at+boxLabelSetBytes, bytes)
 	if bytes > r.end-at-boxLabelSetBytes || texts == nil || count > boxMaxLabels {
 		return nil, false
 	}
 	h := fnv.New64a()
 	h.Write(texts)
-	if h.Sum64() != r.data.u64(at) {
+	if h.Sum64() != r.data.U64(at) {
 		return nil, false
 	}
 	var labels []boxLabel
@@ -69,7 +71,7 @@ func (r *boxReader) labelSet(at uint64) ([]boxLabel, bool) {
 // cut says so, and does not end in the middle of a character.
 func boxLabelText(text []byte, count byte) string {
 	if count&boxTextCut == 0 {
-		return escapeName(string(text))
+		return termtext.Escape(string(text))
 	}
 	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
 		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
@@ -79,7 +81,7 @@ func boxLabelText(text []byte, count byte) string {
 			break
 		}
 	}
-	return escapeName(string(text)) + "..."
+	return termtext.Escape(string(text)) + "..."
 }
 
 // addLabels: a key that the profile has a meaning for of its own is renamed; a

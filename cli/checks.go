@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // What decides whether cgoheap can work in a program.  `doctor` shows every
@@ -103,7 +105,7 @@ func checkFile(f *facts) check {
 	case f.isGoLibrary:
 		return ok(name, "64-bit x86-64 %s", f.libraryKind())
 	case f.mode&0o111 == 0:
-		return fail(name, "chmod +x "+quoteShell(f.path), "not executable")
+		return fail(name, "chmod +x "+termtext.QuoteShell(f.path), "not executable")
 	}
 	return ok(name, "64-bit x86-64 program")
 }
@@ -154,7 +156,7 @@ func checkScript(f *facts) check {
 	}
 	shell, err := inspect(words[0], words[0])
 	if err != nil {
-		return fail("file", "install it", "a script for %s, which is not here", quoteName(words[0]))
+		return fail("file", "install it", "a script for %s, which is not here", termtext.Quote(words[0]))
 	}
 	if shell.isMusl() {
 		return checkLibc(shell)
@@ -175,7 +177,7 @@ func checkGo(f *facts) check {
 		c.runnable = true
 		return c
 	}
-	version := escapeName(f.goInfo.GoVersion)
+	version := termtext.Escape(f.goInfo.GoVersion)
 	found := goVersion.FindStringSubmatch(version)
 	if found == nil {
 		return warn(name, "", "Go of an unknown version (%s); tested are go1.%d to go1.%d", version, oldestGo, newestGo)
@@ -219,7 +221,7 @@ func checkLibc(f *facts) check {
 	}
 	version := systemGlibc(f.loader)
 	if version < 0 {
-		return ok(name, "glibc, by its loader %s", escapeName(f.loader))
+		return ok(name, "glibc, by its loader %s", termtext.Escape(f.loader))
 	}
 	return ok(name, "%s", version)
 }
@@ -233,7 +235,7 @@ func checkCgo(f *facts) check {
 	case len(f.cgoPackages) == 0:
 		return ok(name, "used")
 	}
-	return ok(name, "used by %s", escapeName(listSome(f.cgoPackages, 5)))
+	return ok(name, "used by %s", termtext.Escape(listSome(f.cgoPackages, 5)))
 }
 
 func listSome(names []string, most int) string {
@@ -254,7 +256,7 @@ func checkAllocator(f *facts) check {
 		return c
 	case f.answers != "":
 		return warn(name, "", "%s answers malloc and has no statistics that cgoheap knows: what it maps shows as C mmap by who mapped it, "+
-			"what of that is in use is not known, and trim cannot ask it", escapeName(f.answers))
+			"what of that is in use is not known, and trim cannot ask it", termtext.Escape(f.answers))
 	}
 	return ok(name, "malloc is called in a shared library")
 }
@@ -307,9 +309,9 @@ func checkLibrary(library string, err error, libc glibcVersion) check {
 	needed := neededGlibc(library)
 	if libc >= 0 && needed > libc {
 		return fail(name, "use a "+libraryName+" built on a system as old as the target",
-			"%s needs %s, the program has %s", quoteName(library), needed, libc)
+			"%s needs %s, the program has %s", termtext.Quote(library), needed, libc)
 	}
-	return ok(name, "%s", escapeName(library))
+	return ok(name, "%s", termtext.Escape(library))
 }
 
 // checkPreload looks at what LD_PRELOAD holds for a program not yet started: it is kept, behind ours.
@@ -318,7 +320,7 @@ func checkPreload(preload string) []check {
 	if len(others) == 0 {
 		return nil
 	}
-	return []check{ok("preload", "%s stays preloaded, behind cgoheap", escapeName(strings.Join(others, ", ")))}
+	return []check{ok("preload", "%s stays preloaded, behind cgoheap", termtext.Escape(strings.Join(others, ", ")))}
 }
 
 // preloads splits LD_PRELOAD as the loader does.

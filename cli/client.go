@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 const (
@@ -119,7 +121,7 @@ func (c *client) status() (*status, error) {
 	s := &status{}
 	if err := json.Unmarshal(body, s); err != nil {
 		return nil, fmt.Errorf("%s answers on its socket, but not as a shim that this cgoheap %s knows: %s",
-			c.process.title(), version, escapeName(err.Error()))
+			c.process.title(), version, termtext.Escape(err.Error()))
 	}
 	return s, nil
 }
@@ -136,7 +138,7 @@ func (c *client) profile(query url.Values) (*profile.Profile, error) {
 	}
 	p, err := parseProfile(body)
 	if err != nil {
-		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s", c.process.title(), escapeName(err.Error()))
+		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s", c.process.title(), termtext.Escape(err.Error()))
 	}
 	return p, nil
 }
@@ -157,7 +159,7 @@ func parseProfile(body []byte) (*profile.Profile, error) {
 func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("more than %s", formatBytes(limit))
+		err = fmt.Errorf("more than %s", termtext.Bytes(limit))
 	}
 	return body, err
 }
@@ -204,7 +206,7 @@ func (c *client) requestOnce(method, path string, query url.Values, timeout time
 		}
 		return nil, errRefused{
 			status: resp.StatusCode,
-			text:   fmt.Sprintf("%s refused: %s", c.process.title(), escapeName(cutEnd(line, 300))),
+			text:   fmt.Sprintf("%s refused: %s", c.process.title(), termtext.Escape(termtext.CutEnd(line, 300))),
 			busy:   resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "",
 		}
 	}
@@ -224,12 +226,12 @@ func (c *client) explain(err error, timeout time.Duration) error {
 		return dial.error
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
 		return fmt.Errorf("%s gave no answer within %s%s",
-			c.process.title(), formatDuration(timeout), c.process.stoppedHint())
+			c.process.title(), termtext.Duration(timeout), c.process.stoppedHint())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s closed the connection before its answer was whole: try again", c.process.title())
 	}
 	return fmt.Errorf("%s answers on its socket, but not with HTTP: %s",
-		c.process.title(), escapeName(cutEnd(err.Error(), 200)))
+		c.process.title(), termtext.Escape(termtext.CutEnd(err.Error(), 200)))
 }
 
 // errRefused is any answer but 200.

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const doctorHelp = `usage: cgoheap doctor [PROGRAM|PID|NAME] [--json] [--library PATH]
@@ -45,7 +48,7 @@ func doctor(std stdio, args []string) error {
 		return err
 	}
 	if asJSON {
-		err = writeDocument(std.out, "doctor", r)
+		err = document.Write(std.out, "doctor", r)
 	} else {
 		r.print(std)
 	}
@@ -101,7 +104,7 @@ func examineProgram(name, library string) (*report, error) {
 		r.Checks = append(r.Checks, checkLibrary(found, err, systemGlibc(f.loader)))
 		r.Checks = append(r.Checks, checkPreload(os.Getenv("LD_PRELOAD"))...)
 	}
-	next := "start it with cgoheap run -- " + quoteShell(path)
+	next := "start it with cgoheap run -- " + termtext.QuoteShell(path)
 	if f.isGoLibrary {
 		next = f.libraryNext()
 	}
@@ -132,7 +135,7 @@ func examineProcess(p *process, library string) (*report, error) {
 	}
 	r.Checks = append(r.Checks, checkGo(f))
 	if s, err := newClient(p).status(); err == nil && !f.isGo() && s.Host.GoVersion != "" {
-		r.Checks[0] = ok("go", "%s, in a library that it loaded", escapeName(s.Host.GoVersion))
+		r.Checks[0] = ok("go", "%s, in a library that it loaded", termtext.Escape(s.Host.GoVersion))
 	} else if env["CGOHEAP_ANY"] == "1" && !f.isGo() {
 		r.Checks[0] = ok("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
 	}
@@ -158,7 +161,7 @@ func examineProcess(p *process, library string) (*report, error) {
 
 // examineUnloaded: what would be if the process were started anew.
 func (r *report) examineUnloaded(p *process, f *facts, env map[string]string, library string) {
-	restart := "restart it with cgoheap run -- " + quoteShell(p.executable())
+	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.executable())
 	why := "not loaded, and it cannot be given to a process that runs"
 	if loaded := preloads(env["LD_PRELOAD"]); anyOf(loaded, isShim) {
 		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
@@ -196,9 +199,9 @@ func anyOf(words []string, is func(string) bool) bool {
 func checkLoaded(shims []string) check {
 	if len(shims) > 1 {
 		return warn("loaded", "preload one of them", "%d copies are loaded: %s", len(shims),
-			escapeName(strings.Join(shims, ", ")))
+			termtext.Escape(strings.Join(shims, ", ")))
 	}
-	return ok("loaded", "%s", escapeName(shims[0]))
+	return ok("loaded", "%s", termtext.Escape(shims[0]))
 }
 
 // knownAllocators are libraries that answer malloc themselves and call no next one.
@@ -224,13 +227,13 @@ func checkOrder(preload string) check {
 		for _, a := range knownAllocators {
 			if strings.Contains(filepath.Base(p), a) {
 				return fail(name, "restart it with "+libraryName+" first in LD_PRELOAD, as cgoheap run does",
-					"%s stands before it in LD_PRELOAD and answers malloc itself", escapeName(p))
+					"%s stands before it in LD_PRELOAD and answers malloc itself", termtext.Escape(p))
 			}
 		}
 	}
 	if len(before) > 0 {
 		return warn(name, "put "+libraryName+" first, as cgoheap run does",
-			"%s before it in LD_PRELOAD", escapeName(strings.Join(before, ", ")))
+			"%s before it in LD_PRELOAD", termtext.Escape(strings.Join(before, ", ")))
 	}
 	return ok(name, "first in LD_PRELOAD")
 }
@@ -241,12 +244,12 @@ func checkShim(c *client) []check {
 	if err != nil {
 		return []check{fail("socket", "", "%s", err)}
 	}
-	answer := "answers, shim " + escapeName(s.Version)
+	answer := "answers, shim " + termtext.Escape(s.Version)
 	if s.Socket != nil {
-		answer = escapeName(*s.Socket) + " " + answer
+		answer = termtext.Escape(*s.Socket) + " " + answer
 	}
 	checks := []check{ok("socket", "%s", answer), checkState(c.process.pid, s), checkDropped(s), checkStacks(s),
-		ok("memory", "%s of at most %s", formatBytes(int64(s.Memory.ResidentBytes)), formatBytes(int64(s.Memory.MaxBytes)))}
+		ok("memory", "%s of at most %s", termtext.Bytes(int64(s.Memory.ResidentBytes)), termtext.Bytes(int64(s.Memory.MaxBytes)))}
 	if s.Host.Unknown != nil {
 		checks = append(checks, checkFunctions(*s.Host.Unknown))
 	}
@@ -256,13 +259,13 @@ func checkShim(c *client) []check {
 // checkFunctions: a C library newer than this cgoheap may have more ways to allocate.
 func checkFunctions(names string) check {
 	return warn("functions", "use a newer cgoheap, if there is one",
-		"the C library has functions that cgoheap does not know, and what they allocate or free is missed: %s", escapeName(names))
+		"the C library has functions that cgoheap does not know, and what they allocate or free is missed: %s", termtext.Escape(names))
 }
 
 func checkState(pid int, s *status) check {
 	const name = "state"
-	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", escapeName(s.State), formatInterval(s.SampleBytes),
-		countOf(int(s.Samples.Taken), "sample", "samples"), formatCount(int64(s.Samples.Live)), escapeName(s.Host.Allocator))
+	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", termtext.Escape(s.State), termtext.Interval(s.SampleBytes),
+		termtext.CountOf(int(s.Samples.Taken), "sample", "samples"), termtext.Count(int64(s.Samples.Live)), termtext.Escape(s.Host.Allocator))
 	switch {
 	case s.isUnbounded():
 		return warn(name, "", "%s; %s", text, s.unboundedCost(pid))
@@ -279,11 +282,11 @@ func checkDropped(s *status) check {
 	for _, key := range sortedCounts(s.Dropped) {
 		// A stale record is a free that was missed and noticed: no sample was lost.
 		if n := s.Dropped[key]; n > 0 {
-			what := strings.ReplaceAll(escapeName(key), "_", " ")
+			what := strings.ReplaceAll(termtext.Escape(key), "_", " ")
 			if key == missedFree {
 				what = "frees missed"
 			}
-			parts = append(parts, formatCount(int64(n))+" "+what)
+			parts = append(parts, termtext.Count(int64(n))+" "+what)
 			full = full || strings.HasSuffix(key, "_full")
 		}
 	}
@@ -293,7 +296,7 @@ func checkDropped(s *status) check {
 	remedy := ""
 	if full {
 		remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES",
-			plainBytes(s.Memory.MaxBytes))
+			termtext.ExactBytes(s.Memory.MaxBytes))
 	}
 	return warn(name, remedy, "%s", strings.Join(parts, ", "))
 }
@@ -306,11 +309,11 @@ func checkStacks(s *status) check {
 		return ok(name, "none yet")
 	}
 	share := 100 * float64(s.Stacks.Complete) / float64(total)
-	text := fmt.Sprintf("%s of %s complete", formatShare(share), formatCount(int64(total)))
+	text := fmt.Sprintf("%s of %s complete", formatShare(share), termtext.Count(int64(total)))
 	var reasons []string
 	for _, end := range sortedCounts(s.Stacks.ByEnd) {
 		if n := s.Stacks.ByEnd[end]; n > 0 && !strings.HasPrefix(end, "complete_") {
-			reasons = append(reasons, formatCount(int64(n))+" "+strings.ReplaceAll(escapeName(end), "_", " "))
+			reasons = append(reasons, termtext.Count(int64(n))+" "+strings.ReplaceAll(termtext.Escape(end), "_", " "))
 		}
 	}
 	if len(reasons) > 0 {
@@ -359,7 +362,7 @@ func (r *report) judge(next string) {
 }
 
 func (r *report) print(std stdio) {
-	title := escapeName(r.Target)
+	title := termtext.Escape(r.Target)
 	if r.PID != nil {
 		title = fmt.Sprintf("process %d, %s", *r.PID, title)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+
+	"cgoheap/cli/internal/binread"
 )
 
 // Source lines of C and C++ code, inlined calls as frames of their own, from
@@ -277,9 +279,9 @@ func (d *dwarfLines) text(e *dwarf.Entry, a dwarf.Attr) string {
 		return v
 	case int64:
 		if field.Class == dwarf.ClassStringAlt && d.alt != nil && v >= 0 {
-			str := boxImage(d.alt.sections[".debug_str"])
+			str := binread.Image(d.alt.sections[".debug_str"])
 			if uint64(v) < uint64(len(str)) {
-				return str.text(uint64(v), uint64(len(str))-uint64(v))
+				return str.Text(uint64(v), uint64(len(str))-uint64(v))
 			}
 		}
 	}

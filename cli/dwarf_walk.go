@@ -5,6 +5,8 @@ import (
 	"debug/dwarf"
 	"encoding/binary"
 	"errors"
+
+	"cgoheap/cli/internal/binread"
 )
 
 // Passing over entries without reading them. debug/dwarf makes an object of each,
@@ -24,10 +26,10 @@ type dwarfUnitHead struct {
 // memory for each, were it five bytes long.
 func dwarfUnits(info []byte) (heads []dwarfUnitHead, err error) {
 	for at, count := uint64(0), 0; at < uint64(len(info)); count++ {
-		d := boxImage(info[at:])
-		header, size, wide := uint64(4), uint64(d.u32(0)), uint64(4)
+		d := binread.Image(info[at:])
+		header, size, wide := uint64(4), uint64(d.U32(0)), uint64(4)
 		if size == 0xffffffff {
-			header, size, wide = 12, d.u64(4), 8
+			header, size, wide = 12, d.U64(4), 8
 		}
 		if header > uint64(len(d)) || size > uint64(len(d))-header {
 			return nil, errors.New("a unit is cut off")
@@ -44,24 +46,24 @@ func dwarfUnits(info []byte) (heads []dwarfUnitHead, err error) {
 	return heads, nil
 }
 
-func dwarfHead(d boxImage, at, wide uint64) (h dwarfUnitHead, ok bool) {
-	h = dwarfUnitHead{version: d.u16(at), wide: wide}
+func dwarfHead(d binread.Image, at, wide uint64) (h dwarfUnitHead, ok bool) {
+	h = dwarfUnitHead{version: d.U16(at), wide: wide}
 	at += 2
 	offset := func(at uint64) uint64 {
 		if wide == 8 {
-			return d.u64(at)
+			return d.U64(at)
 		}
-		return uint64(d.u32(at))
+		return uint64(d.U32(at))
 	}
 	kind := uint64(1)
 	if h.version >= 5 {
-		kind, h.address, h.abbrevsAt = uint64(d.u16(at)&0xff), uint64(d.u16(at)>>8), offset(at+2)
+		kind, h.address, h.abbrevsAt = uint64(d.U16(at)&0xff), uint64(d.U16(at)>>8), offset(at+2)
 		at += 2 + wide
 		if kind == 4 || kind == 5 { // skeletons have an identifier
 			at += 8
 		}
 	} else {
-		h.abbrevsAt, h.address = offset(at), uint64(d.u16(at+wide-1)>>8)
+		h.abbrevsAt, h.address = offset(at), uint64(d.U16(at+wide-1)>>8)
 		at += wide + 1
 	}
 	h.at = at

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"io"
+
+	"cgoheap/cli/internal/document"
 )
 
 // errorJSON is what stands on stdout in place of the answer; the line on stderr is there as well.
@@ -28,7 +30,7 @@ func writeError(w io.Writer, err error, code int) {
 			e.Error.Among = append(e.Error.Among, processInList{p.pid, p.program()})
 		}
 	}
-	_ = writeDocument(w, "error", e) // a stdout that cannot be written to is said elsewhere
+	_ = document.Write(w, "error", e) // a stdout that cannot be written to is said elsewhere
 }
 
 // wantsJSON reads the flag where the command line itself may be the mistake.

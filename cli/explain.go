@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const explainHelp = `usage: cgoheap explain [PID|NAME] [flags]
@@ -143,23 +146,23 @@ func (e *explanation) writeJSON(std stdio) error {
 	if err != nil {
 		return err
 	}
-	return writeDocument(std.out, "explain", o)
+	return document.Write(std.out, "explain", o)
 }
 
 // toJSON passes on what the shim said, with what this command adds.
-func (e *explanation) toJSON() (object, error) {
-	o, err := parseObject(e.body)
+func (e *explanation) toJSON() (document.Object, error) {
+	o, err := document.ParseObject(e.body)
 	if err == nil && e.filled {
-		err = o.merge("go", e.account.Go)
+		err = o.Merge("go", e.account.Go)
 	}
 	if err == nil {
-		err = o.set("grown", e.grown)
+		err = o.Set("grown", e.grown)
 	}
 	if err == nil && !e.recorded {
-		err = o.set("grown_hour", e.hour)
+		err = o.Set("grown_hour", e.hour)
 	}
 	if err == nil {
-		err = o.set("verdict", e.verdict)
+		err = o.Set("verdict", e.verdict)
 	}
 	return o, err
 }
@@ -181,12 +184,12 @@ func textWidth(std stdio) int {
 
 func (e *explanation) print(std stdio) {
 	width := textWidth(std)
-	fmt.Fprintf(std.out, "%s  RSS %s\n", e.status.headline(e.process), formatBytes(e.account.RSS))
+	fmt.Fprintf(std.out, "%s  RSS %s\n", e.status.headline(e.process), termtext.Bytes(e.account.RSS))
 	for _, line := range e.status.cautions(e.process.pid) {
 		fmt.Fprintln(std.out, line)
 	}
 	if e.grown != nil {
-		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.clock(), formatDuration(e.grown.Elapsed))
+		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.clock(), termtext.Duration(e.grown.Elapsed))
 		if e.hour != nil {
 			fmt.Fprintf(std.out, "; %s since %s", e.hour.column(), e.hour.clock())
 		}
@@ -207,7 +210,7 @@ func (e *explanation) printAccount(std stdio, width int) {
 		if e.repeats(w) {
 			continue
 		}
-		printWrapped(std.out, "note: "+labelled(escapeName(w)), "  ", width)
+		termtext.WriteWrapped(std.out, "note: "+labelled(termtext.Escape(w)), "  ", width)
 	}
 }
 
@@ -225,9 +228,9 @@ func (e *explanation) printVerdict(std stdio, width int) {
 			left = append(left, f.Rule)
 			continue
 		}
-		printWrapped(std.out, f.Text, "", width)
+		termtext.WriteWrapped(std.out, f.Text, "", width)
 	}
 	if len(left) > 0 {
-		printWrapped(std.out, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".", "", width)
+		termtext.WriteWrapped(std.out, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".", "", width)
 	}
 }

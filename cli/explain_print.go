@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // The tables of `cgoheap explain`.
@@ -30,7 +32,7 @@ func (e *explanation) printOwners(std stdio, width int) {
 		for _, g := range windows {
 			change := "-"
 			if n := grown(g); n != nil {
-				change = formatGrowth(*n)
+				change = termtext.Growth(*n)
 			}
 			row = append(row, change)
 		}
@@ -44,14 +46,14 @@ func (e *explanation) printOwners(std stdio, width int) {
 		case o.Bytes == nil:
 			add(ownerLabel(o.Name), "-", 0, grown, inside)
 		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0 || known(e.hour.of(o.Name)) != 0 || o.Name == cLive:
-			add(ownerLabel(o.Name), estimate(formatBytes(*o.Bytes), !o.Exact), *o.Bytes, grown, inside)
+			add(ownerLabel(o.Name), termtext.Estimate(termtext.Bytes(*o.Bytes), !o.Exact), *o.Bytes, grown, inside)
 		}
 	}
-	add("unexplained", formatBytes(a.Unexplained), a.Unexplained, func(g *growth) *int64 {
+	add("unexplained", termtext.Bytes(a.Unexplained), a.Unexplained, func(g *growth) *int64 {
 		change := a.Unexplained - g.last.Unexplained
 		return &change
 	}, nil)
-	add("RSS", formatBytes(a.RSS), a.RSS, func(g *growth) *int64 { return &g.RSS }, nil)
+	add("RSS", termtext.Bytes(a.RSS), a.RSS, func(g *growth) *int64 { return &g.RSS }, nil)
 	if len(windows) > 0 && tableWidth(rows) > width { // a share can be told from the bytes, growth from nothing else
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], 2, 3)
@@ -68,14 +70,14 @@ func (e *explanation) printOwners(std stdio, width int) {
 func tableWidth(rows [][]string) int {
 	width := 2 * (len(rows[0]) - 1)
 	for i := range rows[0] {
-		width += columnWidth(rows, i)
+		width += termtext.ColumnWidth(rows, i)
 	}
 	return width
 }
 
 func printDetailed(std stdio, rows, details [][]string, width int) {
 	var table bytes.Buffer
-	writeTable(&table, []bool{false, true, true, true, true}[:len(rows[0])], rows)
+	termtext.WriteTable(&table, []bool{false, true, true, true, true}[:len(rows[0])], rows)
 	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
 		fmt.Fprintln(std.out, line)
 		for _, d := range details[i] {
@@ -86,9 +88,9 @@ func printDetailed(std stdio, rows, details [][]string, width int) {
 
 // printDetail breaks what is too long; of a stack the root matters least.
 func printDetail(std stdio, d string, width int) {
-	lines := []string{cutEnd(d, width-2)}
+	lines := []string{termtext.CutEnd(d, width-2)}
 	if lines[0] != d && !strings.Contains(d, " < ") {
-		lines = wrap(d, width-4)
+		lines = termtext.Wrap(d, width-4)
 	}
 	fmt.Fprintln(std.out, "  "+lines[0])
 	for _, line := range lines[1:] {
@@ -112,7 +114,7 @@ func (e *explanation) details(o ownerPart) []string {
 		add(e.insideGoStacks(o))
 	case goMetadata:
 		if n := e.account.Go.Metadata; n != nil {
-			add(formatBytes(*n) + " by the runtime's count, touched or not")
+			add(termtext.Bytes(*n) + " by the runtime's count, touched or not")
 		}
 	case cLive:
 		add(e.insideLive())
@@ -121,7 +123,7 @@ func (e *explanation) details(o ownerPart) []string {
 		add(e.account.Kept.line())
 	case cMmap:
 		if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
-			add(formatBytes(*o.Mapped) + " mapped and usable")
+			add(termtext.Bytes(*o.Mapped) + " mapped and usable")
 		}
 		lines = append(lines, e.account.privateLines()...)
 		lines = append(lines, e.account.mmapLines(e.callers)...)
@@ -148,8 +150,8 @@ func (e *explanation) insideGoHeap() string {
 		}
 		return "what of it is in use is not known: --go-pprof URL asks the service"
 	}
-	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", bytesOrDash(g.InUse), bytesOrDash(g.Free),
-		bytesOrDash(g.Released), escapeName(textOrDash(g.Source)))
+	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", termtext.BytesOrDash(g.InUse), termtext.BytesOrDash(g.Free),
+		termtext.BytesOrDash(g.Released), termtext.Escape(textOrDash(g.Source)))
 }
 
 // insideGoObjects is known from the Go package alone.
@@ -158,14 +160,14 @@ func (e *explanation) insideGoObjects() string {
 	if g.Live == nil || g.DeadOrNew == nil {
 		return ""
 	}
-	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s", formatBytes(*g.Live),
-		formatBytes(*g.DeadOrNew), bytesOrDash(g.Unused))
+	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s", termtext.Bytes(*g.Live),
+		termtext.Bytes(*g.DeadOrNew), termtext.BytesOrDash(g.Unused))
 }
 
 func (e *explanation) insideGoStacks(o ownerPart) string {
 	text := e.goStacksCount(o)
 	if n := e.account.Go.Goroutines; n != nil && text != "" {
-		text += ", " + countOf(int(*n), "goroutine", "goroutines")
+		text += ", " + termtext.CountOf(int(*n), "goroutine", "goroutines")
 	}
 	return text
 }
@@ -176,9 +178,9 @@ func (e *explanation) goStacksCount(o ownerPart) string {
 	case o.Bytes == nil && n == nil:
 		return "not known apart: they are in Go heap's figure"
 	case o.Bytes == nil:
-		return "in Go heap's figure: " + formatBytes(*n) + " by the runtime's count"
+		return "in Go heap's figure: " + termtext.Bytes(*n) + " by the runtime's count"
 	case n != nil:
-		return formatBytes(*n) + " by the runtime's count"
+		return termtext.Bytes(*n) + " by the runtime's count"
 	}
 	return ""
 }
@@ -186,15 +188,15 @@ func (e *explanation) goStacksCount(o ownerPart) string {
 func (e *explanation) insideLive() string {
 	var parts []string
 	if n := e.account.Allocator.InUse; n != nil {
-		parts = append(parts, fmt.Sprintf("in use %s, %s says", formatBytes(*n), e.allocator()))
+		parts = append(parts, fmt.Sprintf("in use %s, %s says", termtext.Bytes(*n), e.allocator()))
 	}
 	if n := e.account.Estimate.Bytes; n != nil && *n == 0 && known(e.account.Estimate.SampleBytes) != 1 {
 		parts = append(parts, "too little for a sample")
 	} else if n != nil {
 		margin := known(e.account.Estimate.Error)
-		text := estimate(formatBytes(*n), margin > 0) + " by samples"
+		text := termtext.Estimate(termtext.Bytes(*n), margin > 0) + " by samples"
 		if margin > 0 {
-			text += fmt.Sprintf(" (standard error %s)", formatBytes(margin))
+			text += fmt.Sprintf(" (standard error %s)", termtext.Bytes(margin))
 		}
 		parts = append(parts, text)
 	}
@@ -205,10 +207,10 @@ func (e *explanation) insideRetained() string {
 	a := &e.account.Allocator
 	var parts []string
 	if a.Free != nil {
-		parts = append(parts, fmt.Sprintf("free %s, %s says", formatBytes(*a.Free), e.allocator()))
+		parts = append(parts, fmt.Sprintf("free %s, %s says", termtext.Bytes(*a.Free), e.allocator()))
 	}
 	if a.Arenas != nil {
-		parts = append(parts, countOf(int(*a.Arenas), "arena", "arenas"))
+		parts = append(parts, termtext.CountOf(int(*a.Arenas), "arena", "arenas"))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -227,7 +229,7 @@ func (a *account) unjoined() bool {
 
 // stacksCount: "6,005 stacks, of which 6,000 belong to threads that have ended (not joined)".
 func (a *account) stacksCount() string {
-	text := countOf(int(a.ThreadStacks+a.EndedStacks), "stack", "stacks")
+	text := termtext.CountOf(int(a.ThreadStacks+a.EndedStacks), "stack", "stacks")
 	if a.EndedStacks == 0 {
 		return text
 	}
@@ -242,18 +244,18 @@ func belong(n int64) string {
 	if n == 1 {
 		return "1 belongs to a thread that has ended"
 	}
-	return formatCount(n) + " belong to threads that have ended"
+	return termtext.Count(n) + " belong to threads that have ended"
 }
 
 func (e *explanation) allocator() string {
-	return escapeName(cmp.Or(e.account.Allocator.Name, "the allocator"))
+	return termtext.Escape(cmp.Or(e.account.Allocator.Name, "the allocator"))
 }
 
 func mappedOf(o ownerPart) string {
 	if o.Mapped == nil {
 		return ""
 	}
-	return ", " + formatBytes(*o.Mapped) + " mapped"
+	return ", " + termtext.Bytes(*o.Mapped) + " mapped"
 }
 
 // kernelKinds is what resident does not mean the usual thing for.
@@ -264,7 +266,7 @@ func kernelKinds(o ownerPart) string {
 		what  string
 	}{{o.Huge, "in huge pages"}, {o.LazyFree, "freed lazily"}, {o.Swap, "more in swap"}} {
 		if k.bytes > 0 {
-			parts = append(parts, formatBytes(k.bytes)+" "+k.what)
+			parts = append(parts, termtext.Bytes(k.bytes)+" "+k.what)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -273,16 +275,16 @@ func kernelKinds(o ownerPart) string {
 // printKernel is what the kernel counts, which others go by.
 func (e *explanation) printKernel(std stdio, width int) {
 	p := &e.account.Process
-	fmt.Fprintf(std.out, "VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s\n", bytesOrDash(p.RSS), bytesOrDash(p.RSSAnon),
-		bytesOrDash(p.RSSFile), bytesOrDash(p.RSSShmem))
+	fmt.Fprintf(std.out, "VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s\n", termtext.BytesOrDash(p.RSS), termtext.BytesOrDash(p.RSSAnon),
+		termtext.BytesOrDash(p.RSSFile), termtext.BytesOrDash(p.RSSShmem))
 	threads := "-"
 	if p.Threads != nil {
-		threads = formatCount(*p.Threads)
+		threads = termtext.Count(*p.Threads)
 	}
-	fmt.Fprintf(std.out, "VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s\n", bytesOrDash(p.Size), bytesOrDash(p.Data),
-		bytesOrDash(p.Stk), bytesOrDash(p.Swap), threads)
+	fmt.Fprintf(std.out, "VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s\n", termtext.BytesOrDash(p.Size), termtext.BytesOrDash(p.Data),
+		termtext.BytesOrDash(p.Stk), termtext.BytesOrDash(p.Swap), threads)
 	for _, line := range e.cgroupLines() {
-		printWrapped(std.out, line, "  ", width)
+		termtext.WriteWrapped(std.out, line, "  ", width)
 	}
 }
 
@@ -293,16 +295,16 @@ func (e *explanation) cgroupLines() []string {
 	}
 	limit := "no limit"
 	if c.Limit != nil {
-		limit = "limit " + formatBytes(*c.Limit)
+		limit = "limit " + termtext.Bytes(*c.Limit)
 	}
 	names := [4]string{"memory.current", "anon", "file", "kernel"}
 	if *c.Version == 1 {
 		names = [4]string{"usage", "rss", "cache", "kernel"}
 	}
 	lines := []string{
-		fmt.Sprintf("cgroup v%d %s: %s %s, %s; %s %s, %s %s, %s %s, swap %s", *c.Version, quoteShell(c.Path), names[0],
-			formatBytes(*c.Current), limit, names[1], bytesOrDash(c.Anon), names[2], bytesOrDash(c.File),
-			names[3], bytesOrDash(c.Kernel), bytesOrDash(c.Swap)),
+		fmt.Sprintf("cgroup v%d %s: %s %s, %s; %s %s, %s %s, %s %s, swap %s", *c.Version, termtext.QuoteShell(c.Path), names[0],
+			termtext.Bytes(*c.Current), limit, names[1], termtext.BytesOrDash(c.Anon), names[2], termtext.BytesOrDash(c.File),
+			names[3], termtext.BytesOrDash(c.Kernel), termtext.BytesOrDash(c.Swap)),
 	}
 	if why := e.whyTheyDiffer(); why != "" {
 		lines = append(lines, why)
@@ -327,7 +329,7 @@ func (e *explanation) whyTheyDiffer() string {
 		var reasons []string
 		add := func(n int64, what string) {
 			if n > 0 && float64(n) >= differShare*float64(more) {
-				reasons = append(reasons, formatBytes(n)+" "+what)
+				reasons = append(reasons, termtext.Bytes(n)+" "+what)
 			}
 		}
 		add(known(c.File)-known(p.RSSFile)-known(p.RSSShmem), "of page cache that this process does not map")
@@ -335,15 +337,15 @@ func (e *explanation) whyTheyDiffer() string {
 		if p.RSSAnon != nil {
 			add(known(c.Anon)-*p.RSSAnon, "of other processes")
 		}
-		text := fmt.Sprintf("The cgroup has %s more than this process's RSS", formatBytes(more))
+		text := fmt.Sprintf("The cgroup has %s more than this process's RSS", termtext.Bytes(more))
 		if len(reasons) > 0 {
 			text += ": " + strings.Join(reasons, ", ")
 		}
 		return text + "."
 	case matters(-more):
-		text := fmt.Sprintf("The cgroup has %s less than this process's RSS", formatBytes(-more))
+		text := fmt.Sprintf("The cgroup has %s less than this process's RSS", termtext.Bytes(-more))
 		if shared := known(p.RSSFile) + known(p.RSSShmem); shared >= -more {
-			text += ": file and shared pages, of which this process maps " + formatBytes(shared) +
+			text += ": file and shared pages, of which this process maps " + termtext.Bytes(shared) +
 				", are charged once, to the cgroup that touched them first"
 		}
 		return text + "."

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // The test binary plays three parts: the tests, the command itself (so that a
@@ -299,7 +301,7 @@ func (f *fakeShim) answerSampling(w io.Writer, state, limit, size string) {
 		f.state.Store("dormant")
 	}
 	if size != "" {
-		n, _ := parseBytes(size)
+		n, _ := termtext.ParseBytes(size)
 		f.interval.Store(n)
 	}
 	if limit != "" {

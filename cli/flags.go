@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // flags reads a verb's command line.  Not the standard library's: flags are
@@ -48,9 +50,9 @@ func (f *flags) text(names string, target *string) *flagSpec {
 // size takes bytes within [low, high].
 func (f *flags) size(names string, target *uint64, low, high uint64) *flagSpec {
 	return f.add(names, &flagSpec{set: func(v string) error {
-		n, ok := parseBytes(v)
+		n, ok := termtext.ParseBytes(v)
 		if !ok || n < low || n > high {
-			return usagef("wants bytes from %s to %s, such as 65536 or 512KiB", plainBytes(low), plainBytes(high))
+			return usagef("wants bytes from %s to %s, such as 65536 or 512KiB", termtext.ExactBytes(low), termtext.ExactBytes(high))
 		}
 		*target = n
 		return nil
@@ -59,9 +61,9 @@ func (f *flags) size(names string, target *uint64, low, high uint64) *flagSpec {
 
 func (f *flags) duration(names string, target *time.Duration, low, high time.Duration) *flagSpec {
 	return f.add(names, &flagSpec{set: func(v string) error {
-		d, ok := parseDuration(v)
+		d, ok := termtext.ParseDuration(v)
 		if !ok || d < low || d > high {
-			return usagef("wants a time from %s to %s, such as 30s or 10m", formatDuration(low), formatDuration(high))
+			return usagef("wants a time from %s to %s, such as 30s or 10m", termtext.Duration(low), termtext.Duration(high))
 		}
 		*target = d
 		return nil
@@ -125,7 +127,7 @@ func (f *flags) parseFlag(args []string) (int, error) {
 	case name == "--help" || name == "-h" || name == "-help":
 		return 0, errHelp
 	case spec == nil:
-		return 0, usagef("there is no flag %s%s", escapeName(name), didYouMean(nearest(name, f.names())))
+		return 0, usagef("there is no flag %s%s", termtext.Escape(name), didYouMean(nearest(name, f.names())))
 	case spec.isBool && hasValue:
 		return 0, usagef("%s takes no value", name)
 	case !spec.isBool && !hasValue:
@@ -137,7 +139,7 @@ func (f *flags) parseFlag(args []string) (int, error) {
 	}
 	spec.given = true
 	if err := spec.set(value); err != nil {
-		return 0, usagef("%s %s, not %s", name, err, quoteName(value))
+		return 0, usagef("%s %s, not %s", name, err, termtext.Quote(value))
 	}
 	return used, nil
 }
@@ -168,7 +170,7 @@ func (f *flags) parseExactly(args []string, names ...string) ([]string, error) {
 		return nil, usagef("%s is missing", names[len(rest)])
 	}
 	if len(rest) > len(names) {
-		return nil, usagef("%s is one argument too many", quoteName(rest[len(names)]))
+		return nil, usagef("%s is one argument too many", termtext.Quote(rest[len(names)]))
 	}
 	return rest, nil
 }
@@ -180,7 +182,7 @@ func (f *flags) parseTarget(args []string) (string, error) {
 	case err != nil:
 		return "", err
 	case len(rest) > 1:
-		return "", usagef("%s is one argument too many", quoteName(rest[1]))
+		return "", usagef("%s is one argument too many", termtext.Quote(rest[1]))
 	case len(rest) == 0:
 		return "", nil
 	case rest[0] == "":

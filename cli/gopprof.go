@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Go's own figures, from the service: net/http/pprof writes runtime.MemStats
@@ -54,14 +56,14 @@ func fetchGoSplit(target string) (*goSplit, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := quoteShell(target)
+	shown := termtext.QuoteShell(target)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s: is net/http/pprof served there?", shown, escapeName(cutEnd(resp.Status, 100)))
+		return nil, fmt.Errorf("%s answers %s: is net/http/pprof served there?", shown, termtext.Escape(termtext.CutEnd(resp.Status, 100)))
 	}
 	body, err := readBounded(resp.Body, maxGoPprofBytes)
 	if err != nil {
@@ -81,11 +83,11 @@ func explainFetch(err error) string {
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
-		return "no answer within " + formatDuration(goPprofTimeout)
+		return "no answer within " + termtext.Duration(goPprofTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nobody listens there"
 	}
-	return escapeName(cutEnd(err.Error(), 200))
+	return termtext.Escape(termtext.CutEnd(err.Error(), 200))
 }
 
 // memStats are the lines that tell Go's split; of "in use / obtained" the first figure.
@@ -126,8 +128,8 @@ func parseMemStats(text []byte) (*goSplit, error) {
 func (a *account) fillGo(from *goSplit, target string) error {
 	mapped := a.owner(goHeap).Mapped
 	if mapped != nil && known(from.InUse)+known(from.Stacks) > *mapped {
-		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", quoteShell(target),
-			formatBytes(known(from.InUse)+known(from.Stacks)), formatBytes(*mapped))
+		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", termtext.QuoteShell(target),
+			termtext.Bytes(known(from.InUse)+known(from.Stacks)), termtext.Bytes(*mapped))
 	}
 	filled := false
 	if a.Go.Metadata == nil { // which only the Go package tells the shim

@@ -5,6 +5,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"sort"
+
+	"cgoheap/cli/internal/binread"
 )
 
 // Go's tables of functions and lines (pclntab), from a binary's file.
@@ -15,14 +17,14 @@ type boxTable struct{ address, len uint64 }
 type boxGo struct {
 	text                                              uint64
 	is120                                             bool
-	names, cutab, filetab, pctab, funcs, ftab, goFunc boxImage
+	names, cutab, filetab, pctab, funcs, ftab, goFunc binread.Image
 }
 
 // readGo takes where the text and the tables are in the process, and how far that is from
 // where the file has them; nil: a table is missing.
 func (f *boxFile) readGo(text uint64, is120 bool, tables [7]boxTable, loadBias uint64) *boxGo {
 	g := &boxGo{text: text, is120: is120}
-	for i, to := range []*boxImage{&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc} {
+	for i, to := range []*binread.Image{&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc} {
 		*to = readAddress(f.elf, tables[i].address-loadBias, tables[i].len)
 	}
 	if g.ftab == nil || g.funcs == nil || g.names == nil || g.pctab == nil {
@@ -32,7 +34,7 @@ func (f *boxFile) readGo(text uint64, is120 bool, tables [7]boxTable, loadBias u
 }
 
 // readAddress is what the file has at an address, at most n bytes.
-func readAddress(e *elf.File, address, n uint64) boxImage {
+func readAddress(e *elf.File, address, n uint64) binread.Image {
 	for _, p := range e.Progs {
 		if p.Type == elf.PT_LOAD && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
 			data := make([]byte, min(n, p.Filesz-(address-p.Vaddr), 1<<30))
@@ -52,7 +54,7 @@ const (
 // boxFunc is a function's entry in the tables.
 type boxFunc struct {
 	entry        uint64
-	f            boxImage
+	f            binread.Image
 	fixed        uint64 // bytes before its pcdata
 	name, cu     uint32
 	pcfile, pcln uint32
@@ -63,21 +65,21 @@ type boxFunc struct {
 func (g *boxGo) find(pc uint64) (fn boxFunc, ok bool) {
 	offset := pc - g.text
 	n := len(g.ftab) / 8
-	i := sort.Search(n, func(i int) bool { return uint64(g.ftab.u32(uint64(i)*8)) > offset }) - 1
+	i := sort.Search(n, func(i int) bool { return uint64(g.ftab.U32(uint64(i)*8)) > offset }) - 1
 	if i < 0 || i == n-1 {
 		return fn, false
 	}
-	at := uint64(g.ftab.u32(uint64(i)*8 + 4))
+	at := uint64(g.ftab.U32(uint64(i)*8 + 4))
 	if at > uint64(len(g.funcs)) {
 		return fn, false
 	}
 	f := g.funcs[at:]
-	fn = boxFunc{entry: g.text + uint64(f.u32(0)), f: f, fixed: 44, name: f.u32(4), cu: f.u32(32),
-		pcfile: f.u32(20), pcln: f.u32(24), npcdata: uint64(f.u32(28))}
+	fn = boxFunc{entry: g.text + uint64(f.U32(0)), f: f, fixed: 44, name: f.U32(4), cu: f.U32(32),
+		pcfile: f.U32(20), pcln: f.U32(24), npcdata: uint64(f.U32(28))}
 	if !g.is120 {
 		fn.fixed = 40
 	}
-	if f.at(0, fn.fixed) == nil || fn.npcdata > 1024 {
+	if f.At(0, fn.fixed) == nil || fn.npcdata > 1024 {
 		return fn, false
 	}
 	fn.nfuncdata = uint64(f[fn.fixed-1])
@@ -129,7 +131,7 @@ func (g *boxGo) line(fn *boxFunc, name string, pc uint64) boxLine {
 	if file < 0 {
 		return l
 	}
-	at := g.cutab.u32((uint64(fn.cu) + uint64(file)) * 4)
+	at := g.cutab.U32((uint64(fn.cu) + uint64(file)) * 4)
 	if at != ^uint32(0) && uint64(at) < uint64(len(g.filetab)) {
 		p := g.filetab[at:]
 		if end := bytes.IndexByte(p, 0); end >= 0 {
@@ -150,15 +152,15 @@ func (g *boxGo) lines(pc uint64) (list []boxLine) {
 		}
 		return nil
 	}
-	tree := boxImage(nil)
+	tree := binread.Image(nil)
 	if fn.nfuncdata > funcdataInlTree && fn.npcdata > pcdataInlTree {
-		at := fn.f.u32(fn.fixed + 4*fn.npcdata + 4*funcdataInlTree)
+		at := fn.f.U32(fn.fixed + 4*fn.npcdata + 4*funcdataInlTree)
 		if at != ^uint32(0) && uint64(at) < uint64(len(g.goFunc)) {
 			tree = g.goFunc[at:]
 		}
 	}
 	for tree != nil && len(list) < boxMostInlined {
-		ix := g.value(fn.f.u32(fn.fixed+4*pcdataInlTree), fn.entry, pc)
+		ix := g.value(fn.f.U32(fn.fixed+4*pcdataInlTree), fn.entry, pc)
 		if ix < 0 {
 			break
 		}
@@ -166,12 +168,12 @@ func (g *boxGo) lines(pc uint64) (list []boxLine) {
 		if !g.is120 {
 			size, nameAt, parentAt = 20, 12, 16
 		}
-		e := tree.at(uint64(ix)*size, size)
+		e := tree.At(uint64(ix)*size, size)
 		if e == nil {
 			break
 		}
-		list = append(list, g.line(&fn, g.name(boxImage(e).u32(nameAt)), pc))
-		pc = fn.entry + uint64(boxImage(e).u32(parentAt))
+		list = append(list, g.line(&fn, g.name(binread.Image(e).U32(nameAt)), pc))
+		pc = fn.entry + uint64(binread.Image(e).U32(parentAt))
 	}
 	return append(list, g.line(&fn, g.name(fn.name), pc))
 }

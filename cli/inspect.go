@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // facts is what a program's file says about whether a preloaded library can
@@ -94,7 +96,7 @@ func (f *facts) readAttributes(name string) error {
 func (f *facts) readELF(file *os.File) error {
 	e, err := elf.NewFile(file)
 	if err != nil {
-		return fmt.Errorf("%s is a damaged ELF file: %s", quoteName(f.path), escapeName(err.Error()))
+		return fmt.Errorf("%s is a damaged ELF file: %s", termtext.Quote(f.path), termtext.Escape(err.Error()))
 	}
 	f.class, f.machine = e.Class, e.Machine
 	for _, p := range e.Progs {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // findLibrary returns libcgoheap.so's absolute path: as given, else
@@ -22,7 +24,7 @@ func findLibrary(given string) (string, error) {
 			return "", err
 		}
 		if !isFile(path) {
-			return "", fmt.Errorf("there is no library at %s (--library or CGOHEAP_LIBRARY says so)", quoteName(path))
+			return "", fmt.Errorf("there is no library at %s (--library or CGOHEAP_LIBRARY says so)", termtext.Quote(path))
 		}
 		return path, nil
 	}
@@ -40,7 +42,7 @@ func findLibrary(given string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s is not beside this command in %s, nor in ../lib/cgoheap or ../lib: "+
-		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY", libraryName, quoteName(dir))
+		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY", libraryName, termtext.Quote(dir))
 }
 
 func isFile(path string) bool {

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const listHelp = `usage: cgoheap list [--json]
@@ -58,12 +61,12 @@ func listProcesses(std stdio, args []string) error {
 	}
 	entries := describeAll(found)
 	if asJSON {
-		return writeDocument(std.out, "list", map[string]any{"processes": entries, "unreadable": unreadable})
+		return document.Write(std.out, "list", map[string]any{"processes": entries, "unreadable": unreadable})
 	}
 	printList(std, entries)
 	// It explains an empty list; beside a full one it would be said each time, of processes that are of no interest.
 	if unreadable > 0 && len(entries) == 0 {
-		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", countOf(unreadable, "process", "processes"), unreadableRemedy())
+		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", termtext.CountOf(unreadable, "process", "processes"), unreadableRemedy())
 	}
 	return nil
 }
@@ -176,25 +179,25 @@ func printList(std stdio, entries []listEntry) {
 	for _, e := range entries {
 		rows = append(rows, e.row())
 	}
-	writeTable(std.out, []bool{true, false, false, true, true, false, false, false}, rows)
+	termtext.WriteTable(std.out, []bool{true, false, false, true, true, false, false, false}, rows)
 }
 
 func (e *listEntry) row() []string {
-	row := []string{strconv.Itoa(e.PID), escapeName(e.State), "-", "-", "-", "-", "-", e.Program}
+	row := []string{strconv.Itoa(e.PID), termtext.Escape(e.State), "-", "-", "-", "-", "-", e.Program}
 	if e.SampleBytes != nil {
-		row[2] = formatInterval(*e.SampleBytes)
+		row[2] = termtext.Interval(*e.SampleBytes)
 	}
 	if e.LiveSamples != nil {
-		row[3] = formatCount(int64(*e.LiveSamples))
+		row[3] = termtext.Count(int64(*e.LiveSamples))
 	}
 	if e.InUseBytes != nil {
-		row[4] = estimate(formatBytes(*e.InUseBytes), e.SampleBytes == nil || *e.SampleBytes > 1)
+		row[4] = termtext.Estimate(termtext.Bytes(*e.InUseBytes), e.SampleBytes == nil || *e.SampleBytes > 1)
 	}
 	if e.UptimeNS != nil {
-		row[5] = formatDuration(time.Duration(*e.UptimeNS))
+		row[5] = termtext.Duration(time.Duration(*e.UptimeNS))
 	}
 	if e.GoVersion != nil {
-		row[6] = escapeName(*e.GoVersion)
+		row[6] = termtext.Escape(*e.GoVersion)
 	}
 	if e.Reason != "" {
 		reason := strings.TrimPrefix(e.Reason, fmt.Sprintf("process %d (%s)", e.PID, e.Program))

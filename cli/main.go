@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // version and commit are set by the build; commit is what the go command knows where it is not.
@@ -97,7 +99,7 @@ func noVerb(word string) error {
 	for _, v := range verbs() {
 		names = append(names, v.name)
 	}
-	return usagef("there is no verb %s%s; cgoheap help lists the verbs", quoteName(word), didYouMean(nearest(word, names)))
+	return usagef("there is no verb %s%s; cgoheap help lists the verbs", termtext.Quote(word), didYouMean(nearest(word, names)))
 }
 
 func help(std stdio, args []string) error {

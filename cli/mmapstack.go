@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/ianlancetaylor/demangle"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Who mapped C's memory, in a line each.  Below the call that mapped, a private
@@ -35,7 +37,7 @@ func (a *account) mmapStacks() []mmapStack {
 }
 
 func frameName(name string) string {
-	return escapeName(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
+	return termtext.Escape(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
 }
 
 // What allocators call their functions.
@@ -111,14 +113,14 @@ func (a *account) mmapLines(callers *callerRule) []string {
 	shown := stacks[:min(shownMmapStacks, len(stacks))]
 	width := 0
 	for _, s := range shown {
-		width = max(width, len(formatBytes(s.Bytes)))
+		width = max(width, len(termtext.Bytes(s.Bytes)))
 	}
 	var lines []string
 	for _, s := range shown {
-		lines = append(lines, fmt.Sprintf("%*s  %s", width, formatBytes(s.Bytes), s.line(callers)))
+		lines = append(lines, fmt.Sprintf("%*s  %s", width, termtext.Bytes(s.Bytes), s.line(callers)))
 	}
 	if left := len(stacks) - len(shown); left > 0 {
-		lines = append(lines, "and "+countOf(left, "stack more", "stacks more"))
+		lines = append(lines, "and "+termtext.CountOf(left, "stack more", "stacks more"))
 	}
 	return lines
 }
@@ -140,18 +142,18 @@ func (a *account) mappedLines(owner string, callers *callerRule) []string {
 	parts = parts[:min(shownMmapStacks, len(parts))]
 	width := 0
 	for _, p := range parts {
-		width = max(width, len(formatBytes(p.Bytes)))
+		width = max(width, len(termtext.Bytes(p.Bytes)))
 	}
 	var lines []string
 	for _, p := range parts {
-		line := fmt.Sprintf("%*s  ", width, formatBytes(p.Bytes))
+		line := fmt.Sprintf("%*s  ", width, termtext.Bytes(p.Bytes))
 		switch {
 		case p.File == nil:
 			line += p.line(callers)
 		case len(p.Frames) == 0:
-			line += escapeName(*p.File)
+			line += termtext.Escape(*p.File)
 		default:
-			line += escapeName(*p.File) + ", mapped by " + p.by(callers)
+			line += termtext.Escape(*p.File) + ", mapped by " + p.by(callers)
 		}
 		lines = append(lines, line)
 	}
@@ -195,8 +197,8 @@ func (u *untrackedSeen) lines(callers *callerRule) []string {
 	var lines []string
 	for _, c := range u.often() {
 		stack := mmapStack{Frames: c.Frames}
-		lines = append(lines, fmt.Sprintf("%s touched, at %d of %s: %s", countOf(int(c.Faults), "page", "pages"),
-			c.Looks, countOf(int(u.Looks), "look", "looks"), stack.line(callers)))
+		lines = append(lines, fmt.Sprintf("%s touched, at %d of %s: %s", termtext.CountOf(int(c.Faults), "page", "pages"),
+			c.Looks, termtext.CountOf(int(u.Looks), "look", "looks"), stack.line(callers)))
 	}
 	return lines
 }
@@ -209,5 +211,5 @@ func (u *untrackedSeen) mostSeen(callers *callerRule) string {
 	}
 	stack := mmapStack{Frames: often[0].Frames}
 	return fmt.Sprintf("While memory grew, the thread of a cgo call by %s touched new memory at %d of %s: the likeliest.", stack.goCaller(callers),
-		often[0].Looks, countOf(int(u.Looks), "look", "looks"))
+		often[0].Looks, termtext.CountOf(int(u.Looks), "look", "looks"))
 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Allocators under a name of their own, in the program or a library of it: they map their memory
@@ -87,7 +89,7 @@ func (a privateAllocator) String() string {
 	if a.file != "" {
 		text += " in " + a.file
 	}
-	return escapeName(text)
+	return termtext.Escape(text)
 }
 
 // readLibrary adds the allocators inside one library.

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 const libraryName = "libcgoheap.so"
@@ -33,7 +35,7 @@ type process struct {
 func parsePID(arg string) (int, error) {
 	pid, err := strconv.Atoi(arg)
 	if err != nil || pid <= 0 || pid > 1<<30 {
-		return 0, usagef("%s is not a process ID", quoteName(arg))
+		return 0, usagef("%s is not a process ID", termtext.Quote(arg))
 	}
 	return pid, nil
 }
@@ -130,9 +132,9 @@ func (p *process) executable() string {
 // program is the name to show, safe for a terminal.
 func (p *process) program() string {
 	if p.label == "" {
-		p.label = escapeName(p.name)
+		p.label = termtext.Escape(p.name)
 		if exe := p.executable(); exe != "" {
-			p.label = escapeName(filepath.Base(exe))
+			p.label = termtext.Escape(filepath.Base(exe))
 		}
 	}
 	return p.label
@@ -273,7 +275,7 @@ func (p *process) ownerRemedy() string {
 
 func userName(uid int) string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return escapeName(u.Username)
+		return termtext.Escape(u.Username)
 	}
 	return strconv.Itoa(uid)
 }

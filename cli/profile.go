@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
@@ -180,7 +182,7 @@ func (o *profileOptions) describe(p *process, body []byte) (string, error) {
 			return said, nil
 		}
 	}
-	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.title(), escapeName(err.Error()))
+	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.title(), termtext.Escape(err.Error()))
 }
 
 func describeHeap(p *profile.Profile) (string, error) {
@@ -188,8 +190,8 @@ func describeHeap(p *profile.Profile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s %s in %s", estimate(formatBytes(s.bytes), s.estimated), inUseOrGrown(p, s.bytes),
-		countOf(len(p.Sample), "stack", "stacks"))
+	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.bytes), s.estimated), inUseOrGrown(p, s.bytes),
+		termtext.CountOf(len(p.Sample), "stack", "stacks"))
 	if line := s.mappedLine(); line != "" {
 		said += "; " + line
 	}
@@ -202,9 +204,9 @@ func inUseOrGrown(p *profile.Profile, bytes int64) string {
 		return "in use"
 	}
 	g := &growth{Elapsed: time.Duration(p.DurationNanos)}
-	said := "of growth in " + formatDuration(g.Elapsed)
+	said := "of growth in " + termtext.Duration(g.Elapsed)
 	if rate := g.perHour(bytes); rate != nil {
-		said += fmt.Sprintf(" (%s an hour)", formatGrowth(*rate))
+		said += fmt.Sprintf(" (%s an hour)", termtext.Growth(*rate))
 	}
 	return said
 }
@@ -218,15 +220,15 @@ func describeMemory(p *profile.Profile) (string, error) {
 	for _, s := range p.Sample {
 		sum += s.Value[at]
 	}
-	return fmt.Sprintf("%s resident in %s", formatBytes(sum), countOf(len(p.Sample), "stack", "stacks")), nil
+	return fmt.Sprintf("%s resident in %s", termtext.Bytes(sum), termtext.CountOf(len(p.Sample), "stack", "stacks")), nil
 }
 
 func printNext(std stdio, path, said string, o *profileOptions) {
 	if o.asTxt {
-		fmt.Fprintf(std.err, "cgoheap: wrote %s\n", quoteShell(path))
+		fmt.Fprintf(std.err, "cgoheap: wrote %s\n", termtext.QuoteShell(path))
 		return
 	}
-	shown := quoteShell(path)
+	shown := termtext.QuoteShell(path)
 	fmt.Fprintf(std.err, "cgoheap: wrote %s: %s\n", shown, said)
 	fmt.Fprintf(std.err, "  go tool pprof %s             the stacks, as text\n", shown)
 	fmt.Fprintf(std.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Rules about memory that C code has, or had.
@@ -42,7 +44,7 @@ func cMmapLarge(s *situation) string {
 	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(cMmap)))
 	if top := s.account.mmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
 		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack shows who made it grow, not who holds its memory.",
-			formatBytes(top[0].Bytes), top[0].by(s.callers))
+			termtext.Bytes(top[0].Bytes), top[0].by(s.callers))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
 	remedy, said := poolRemedy(s.account.mmapStacks()), s.account.privateLines()
@@ -109,9 +111,9 @@ func (s *situation) largestPart(owner string) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	text := " The largest part, " + formatBytes(parts[0].Bytes)
+	text := " The largest part, " + termtext.Bytes(parts[0].Bytes)
 	if parts[0].File != nil {
-		text += " of " + quoteName(*parts[0].File)
+		text += " of " + termtext.Quote(*parts[0].File)
 	}
 	if len(parts[0].Frames) > 0 {
 		how := ", was mapped by "
@@ -146,7 +148,7 @@ func (s *situation) whoseThreads() string {
 	if len(parts) == 0 || len(parts[0].Frames) == 0 {
 		return ""
 	}
-	most := formatBytes(parts[0].Bytes)
+	most := termtext.Bytes(parts[0].Bytes)
 	if caller := s.callers.goCaller(parts[0].frames()); caller != goRuntime {
 		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, frameName(caller))
 	}
@@ -175,10 +177,10 @@ func estimateDisagrees(s *situation) string {
 	switch {
 	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+float64(estimateBytes+estimateThread*s.threads()):
 		return fmt.Sprintf("The allocator says %s is in use, the samples stand for %s: %s. The profile shows that much less.",
-			formatBytes(*given), aboutBytes(*e.Bytes, margin), because(s.unsampled()))
+			termtext.Bytes(*given), aboutBytes(*e.Bytes, margin), because(s.unsampled()))
 	case float64(*given) < float64(*e.Bytes-margin)-estimateBytes:
 		return fmt.Sprintf("The samples stand for %s, the allocator says only %s is in use: %s. The profile may show blocks that are freed.",
-			aboutBytes(*e.Bytes, margin), formatBytes(*given), because(s.unfreed()))
+			aboutBytes(*e.Bytes, margin), termtext.Bytes(*given), because(s.unfreed()))
 	}
 	return ""
 }
@@ -195,10 +197,10 @@ func because(reasons []string) string {
 func (s *situation) unsampled() []string {
 	var reasons []string
 	if s.off > 0 {
-		reasons = append(reasons, fmt.Sprintf("sampling was off for %s, and what was allocated then is not recorded", formatDuration(s.off)))
+		reasons = append(reasons, fmt.Sprintf("sampling was off for %s, and what was allocated then is not recorded", termtext.Duration(s.off)))
 	}
 	if s.dropped > 0 {
-		reasons = append(reasons, countOf(int(s.dropped), "sample was dropped", "samples were dropped"))
+		reasons = append(reasons, termtext.CountOf(int(s.dropped), "sample was dropped", "samples were dropped"))
 	}
 	if s.purego {
 		reasons = append(reasons, "the program calls C by "+puregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
@@ -211,7 +213,7 @@ func (s *situation) unfreed() []string {
 	if s.missed == 0 {
 		return nil
 	}
-	reasons := []string{"at least " + countOf(int(s.missed), "free was missed", "frees were missed")}
+	reasons := []string{"at least " + termtext.CountOf(int(s.missed), "free was missed", "frees were missed")}
 	if s.purego {
 		reasons = append(reasons, "the program calls C by "+puregoModule+", and a free that it looks up in libc's own handle passes no hook")
 	}
@@ -224,9 +226,9 @@ func (s *situation) threads() int64 {
 
 func aboutBytes(n, margin int64) string {
 	if margin == 0 {
-		return formatBytes(n)
+		return termtext.Bytes(n)
 	}
-	return fmt.Sprintf("%s ± %s", formatBytes(n), formatBytes(margin))
+	return fmt.Sprintf("%s ± %s", termtext.Bytes(n), termtext.Bytes(margin))
 }
 
 // cUntouched: blocks need not be resident, and a profile of blocks is then larger than the RSS.
@@ -237,7 +239,7 @@ func cUntouched(s *situation) string {
 		return ""
 	}
 	return fmt.Sprintf("C blocks of %s are in use, %s of that is not resident: allocated and never touched, it costs no RSS. "+
-		"The cgoheap profile counts it all the same, the memory profile does not.", formatBytes(given), formatBytes(n))
+		"The cgoheap profile counts it all the same, the memory profile does not.", termtext.Bytes(given), termtext.Bytes(n))
 }
 
 // lazyFree names the owner that has most of it.
@@ -277,7 +279,7 @@ func hugePages(s *situation) string {
 		remedy += ", or run with GODEBUG=disablethp=1"
 	}
 	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in them, and each keeps 2 MiB resident for one touched byte. "+
-		"To compare, %s and restart the program.", ownerLabel(most.Name), formatBytes(most.Huge), formatBytes(known(most.Bytes)), remedy)
+		"To compare, %s and restart the program.", ownerLabel(most.Name), termtext.Bytes(most.Huge), termtext.Bytes(known(most.Bytes)), remedy)
 }
 
 // roundDown to a whole MiB, so that a suggested limit reads well.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Rules about growth.  What the table's GROWN column shows is given as an amount, with its
@@ -34,10 +36,10 @@ func (s *situation) change(owner string) string {
 	case longest.of(cLive) == nil:
 		return "To see whether it grows, run this again in some minutes."
 	case longest.Elapsed < evidenceTime:
-		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", formatDuration(longest.Elapsed))
+		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", termtext.Duration(longest.Elapsed))
 	}
 	return fmt.Sprintf("It has not grown in %s. Under load that speaks for a cache or a working set; without load a leak does not grow either.",
-		formatDuration(longest.Elapsed))
+		termtext.Duration(longest.Elapsed))
 }
 
 var plural = []string{goStacks, threadStacks, mappedFiles}
@@ -70,7 +72,7 @@ func (s *situation) grew(owner string) string {
 		if n > 0 {
 			parts = append(parts, g.says(n))
 		} else if g == s.grown && g.of(owner) != nil {
-			still = ", but not in the last " + formatDuration(g.Elapsed)
+			still = ", but not in the last " + termtext.Duration(g.Elapsed)
 		}
 	}
 	if len(parts) == 0 {
@@ -81,9 +83,9 @@ func (s *situation) grew(owner string) string {
 
 // says an amount and its rate.
 func (g *growth) says(n int64) string {
-	text := fmt.Sprintf("by %s in %s", formatBytes(n), formatDuration(g.Elapsed))
+	text := fmt.Sprintf("by %s in %s", termtext.Bytes(n), termtext.Duration(g.Elapsed))
 	if rate := g.perHour(n); rate != nil {
-		text += fmt.Sprintf(" (%s an hour since %s)", formatBytes(*rate), g.clock())
+		text += fmt.Sprintf(" (%s an hour since %s)", termtext.Bytes(*rate), g.clock())
 	}
 	return text
 }
@@ -148,7 +150,7 @@ func ownerGrows(s *situation) string {
 	if name == programOwner {
 		now = s.has(name)
 	}
-	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(name), formatBytes(now-grew), formatBytes(now))
+	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(name), termtext.Bytes(now-grew), termtext.Bytes(now))
 	if name == s.dominant {
 		return text
 	}
@@ -196,7 +198,7 @@ func (g *growth) perHour(n int64) *int64 {
 
 // column is its heading, where it is not the only one.
 func (g *growth) column() string {
-	return "IN " + formatDuration(g.Elapsed)
+	return "IN " + termtext.Duration(g.Elapsed)
 }
 
 // clock is when the window began, in the reader's time: with the day where that is another.

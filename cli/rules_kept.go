@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // What the C allocator keeps: what returns it follows from where it lies.  The figures
@@ -22,11 +24,11 @@ func (k *keptParts) line() string {
 	if k.Returnable == nil {
 		return ""
 	}
-	text := "trim returns " + formatBytes(*k.Returnable)
+	text := "trim returns " + termtext.Bytes(*k.Returnable)
 	if n := known(k.Cached); n > 0 {
-		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)", formatBytes(*k.Returnable+n), formatBytes(n))
+		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)", termtext.Bytes(*k.Returnable+n), termtext.Bytes(n))
 	}
-	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, bytesOrDash(k.ArenaEnds), bytesOrDash(k.Pinned))
+	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
 }
 
 const (
@@ -53,9 +55,9 @@ func cRetainedLarge(s *situation) string {
 	}
 	where := ""
 	if n := s.account.Allocator.Arenas; n != nil {
-		where = " in " + countOf(int(*n), "arena", "arenas")
+		where = " in " + termtext.CountOf(int(*n), "arena", "arenas")
 	}
-	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", formatBytes(s.has(cRetained)), where, formatBytes(s.has(cLive))),
+	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(cRetained)), where, termtext.Bytes(s.has(cLive))),
 		s.notALeak(), s.returnKept())
 }
 
@@ -86,9 +88,9 @@ func (s *situation) returnKept() string {
 // upTo: which of the cached blocks can be joined to whole pages is seen only then.
 func (s *situation) upTo(n int64) string {
 	if s.isNotable(known(s.account.Kept.Cached)) {
-		return "up to " + formatBytes(n)
+		return "up to " + termtext.Bytes(n)
 	}
-	return formatBytes(n)
+	return termtext.Bytes(n)
 }
 
 func (s *situation) isNotable(n int64) bool {
@@ -102,7 +104,7 @@ func (s *situation) endsStay() string {
 	if !s.isNotable(n) || ends == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns", formatBytes(n), countOf(int(ends), "arena", "arenas"))
+	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns", termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
 	switch {
 	case n/ends <= 2*trimThreshold && s.env["MALLOC_ARENA_MAX"] == "":
 		return text + ": each is small, so run with MALLOC_ARENA_MAX=2 (the price: threads wait for each other more)."
@@ -117,7 +119,7 @@ func (s *situation) pinnedStays() string {
 	if !s.isNotable(n) {
 		return ""
 	}
-	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it, new blocks use it.", formatBytes(n))
+	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it, new blocks use it.", termtext.Bytes(n))
 }
 
 // canTrim: cgoheap knows what to call.
@@ -156,11 +158,11 @@ func (p privateFigures) String() string {
 	if p.InUse == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%s as %smalloc: in use %s", p.Name, p.Prefix, formatBytes(*p.InUse))
+	text := fmt.Sprintf("%s as %smalloc: in use %s", p.Name, p.Prefix, termtext.Bytes(*p.InUse))
 	if p.Resident != nil && p.Metadata != nil {
-		text += fmt.Sprintf(", kept free %s, its own tables %s", formatBytes(max(0, *p.Resident-*p.InUse-*p.Metadata)), formatBytes(*p.Metadata))
+		text += fmt.Sprintf(", kept free %s, its own tables %s", termtext.Bytes(max(0, *p.Resident-*p.InUse-*p.Metadata)), termtext.Bytes(*p.Metadata))
 	}
-	return escapeName(text)
+	return termtext.Escape(text)
 }
 
 // privateLines are for the table, below C mmap.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Rules about Go's memory, about what the kernel lends, and about limits.
@@ -66,7 +68,7 @@ func mappedFilesLarge(s *situation) string {
 		return text + " They count as RSS, but are page cache, which the kernel takes back when it needs memory."
 	}
 	return fmt.Sprintf("%s At most %s of that is page cache (RssFile); the rest was written to, and the kernel cannot take it back.",
-		text, formatBytes(*cache))
+		text, termtext.Bytes(*cache))
 }
 
 func sharedMemoryLarge(s *situation) string {
@@ -101,7 +103,7 @@ func swapped(s *situation) string {
 	if !s.atLeast(n, swapShare, swapBytes) {
 		return ""
 	}
-	return fmt.Sprintf("%s more is swapped out: RSS does not count it, and growth may not show in RSS.", formatBytes(n))
+	return fmt.Sprintf("%s more is swapped out: RSS does not count it, and growth may not show in RSS.", termtext.Bytes(n))
 }
 
 // unreclaimable is what the kernel cannot take from the cgroup without killing: shared
@@ -119,7 +121,7 @@ func nearLimit(s *situation) string {
 	}
 	left := max(0, *c.Limit-s.unreclaimable())
 	return fmt.Sprintf("The cgroup is near its limit: %s of %s cannot be reclaimed, %s more and the kernel kills.",
-		formatBytes(s.unreclaimable()), formatBytes(*c.Limit), formatBytes(left))
+		termtext.Bytes(s.unreclaimable()), termtext.Bytes(*c.Limit), termtext.Bytes(left))
 }
 
 // goMemoryLimit: GOMEMLIMIT bounds what Go has, and knows nothing of C's memory.
@@ -131,25 +133,25 @@ func goMemoryLimit(s *situation) string {
 		return ""
 	}
 	text := fmt.Sprintf("%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
-		written, formatBytes(others), formatBytes(limit))
+		written, termtext.Bytes(others), termtext.Bytes(limit))
 	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
 	used := known(s.account.Go.InUse) + s.account.resident(goMetadata)
 	if fits <= used {
 		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
 	}
 	return fmt.Sprintf("%s GOMEMLIMIT=%s would fit; the Go package cgo_bridge/memlimit keeps it right while C memory changes.",
-		text, plainBytes(uint64(fits)))
+		text, termtext.ExactBytes(uint64(fits)))
 }
 
 // goLimit is the limit that holds, where Go's own figures are known, else the one that
 // the program was started with.
 func (s *situation) goLimit() (bytes int64, text string, ok bool) {
 	started, ok := parseGoMemLimit(s.env["GOMEMLIMIT"])
-	text = "GOMEMLIMIT=" + escapeName(s.env["GOMEMLIMIT"])
+	text = "GOMEMLIMIT=" + termtext.Escape(s.env["GOMEMLIMIT"])
 	g := &s.account.Go
 	switch {
 	case g.Limit != nil && (!ok || *g.Limit != started):
-		return *g.Limit, "GOMEMLIMIT, which the program set to " + formatBytes(*g.Limit) + ",", true
+		return *g.Limit, "GOMEMLIMIT, which the program set to " + termtext.Bytes(*g.Limit) + ",", true
 	case g.Limit == nil && g.Source != nil && *g.Source == goOwnFigures:
 		return 0, "", false // there is none
 	}

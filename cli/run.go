@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 const runHelp = `usage: cgoheap run [flags] [--] PROGRAM [arguments]
@@ -109,7 +111,7 @@ func runProgram(std stdio, args []string) error {
 	library, err := findLibrary(o.library)
 	if err == nil && strings.ContainsAny(library, ": ") {
 		err = fmt.Errorf("the path of the library, %s, holds a space or colon, which LD_PRELOAD cannot express: "+
-			"copy it elsewhere and name it with --library", quoteName(library))
+			"copy it elsewhere and name it with --library", termtext.Quote(library))
 	}
 	if err != nil {
 		return err
@@ -122,7 +124,7 @@ func runProgram(std stdio, args []string) error {
 		notes = append(notes, note)
 	}
 	for _, note := range notes {
-		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", escapeName(command[0]), note)
+		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", termtext.Escape(command[0]), note)
 	}
 	err = syscall.Exec(path, command, o.environ(os.Environ(), library))
 	return explainExec(path, err)
@@ -136,24 +138,24 @@ func resolveProgram(name string) (string, error) {
 	}
 	if !strings.Contains(name, "/") {
 		return "", fmt.Errorf("there is no program %s in PATH: give its path, such as ./%s",
-			quoteName(name), escapeName(name))
+			termtext.Quote(name), termtext.Escape(name))
 	}
 	info, statErr := os.Stat(name)
 	switch {
 	case statErr != nil:
 		return "", explainOpen(name, statErr)
 	case info.IsDir():
-		return "", fmt.Errorf("%s is a directory: give the program's path", quoteName(name))
+		return "", fmt.Errorf("%s is a directory: give the program's path", termtext.Quote(name))
 	}
-	return "", fmt.Errorf("%s is not executable: chmod +x %s", quoteName(name), quoteShell(name))
+	return "", fmt.Errorf("%s is not executable: chmod +x %s", termtext.Quote(name), termtext.QuoteShell(name))
 }
 
 func explainOpen(path string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no program %s", quoteName(path))
+		return fmt.Errorf("there is no program %s", termtext.Quote(path))
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s may not be read: cgoheap has to look at a program before it runs it", quoteName(path))
+		return fmt.Errorf("%s may not be read: cgoheap has to look at a program before it runs it", termtext.Quote(path))
 	}
 	return err
 }
@@ -170,9 +172,9 @@ func judge(f *facts, library string, anyProgram bool) ([]string, error) {
 		switch {
 		case c.Level == levelOK || anyProgram && isPassive:
 		case !c.runnable && c.Remedy == "":
-			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", quoteName(f.path), c.Text)
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", termtext.Quote(f.path), c.Text)
 		case !c.runnable:
-			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", quoteName(f.path), c.Text, c.Remedy)
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", termtext.Quote(f.path), c.Text, c.Remedy)
 		case c.Name == "privileges" && c.Level == levelFail:
 			notes = append(notes, c.Text+"; "+c.Remedy)
 		case !isPassive || len(notes) == 0:
@@ -227,11 +229,11 @@ func dropsEnvironment(args []string) bool {
 func explainExec(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("%s is no program that the kernel can run", quoteName(path))
+		return fmt.Errorf("%s is no program that the kernel can run", termtext.Quote(path))
 	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("%s cannot start: its loader or interpreter is not here", quoteName(path))
+		return fmt.Errorf("%s cannot start: its loader or interpreter is not here", termtext.Quote(path))
 	}
-	return fmt.Errorf("%s cannot start: %w", quoteName(path), err)
+	return fmt.Errorf("%s cannot start: %w", termtext.Quote(path), err)
 }
 
 // environ is the environment of the program: ours first in LD_PRELOAD, what was there behind it.

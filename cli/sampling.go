@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const samplingHelp = `usage: cgoheap sampling [PID|NAME] [on|off] [flags]
@@ -54,9 +57,9 @@ func parseSampling(args []string) (*samplingOptions, string, error) {
 	wanted := ""
 	switch {
 	case len(rest) > 1 && o.word == "":
-		return nil, "", usagef("wants on or off, not %s", quoteName(rest[1]))
+		return nil, "", usagef("wants on or off, not %s", termtext.Quote(rest[1]))
 	case len(rest) > 1:
-		return nil, "", usagef("%s is one argument too many", quoteName(rest[1]))
+		return nil, "", usagef("%s is one argument too many", termtext.Quote(rest[1]))
 	case len(rest) == 1:
 		wanted = rest[0]
 	}
@@ -116,7 +119,7 @@ func sampling(std stdio, args []string) error {
 		return err
 	}
 	if o.asJSON {
-		return writeDocument(std.out, "sampling", state)
+		return document.Write(std.out, "sampling", state)
 	}
 	fmt.Fprintf(std.out, "%s: %s\n", c.process.title(), state)
 	return o.warn(std, c)
@@ -160,26 +163,26 @@ func (o *samplingOptions) apply(c *client) (*samplingState, error) {
 	state := &samplingState{}
 	if err := json.Unmarshal(body, state); err != nil {
 		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
-			c.process.title(), version, escapeName(err.Error()))
+			c.process.title(), version, termtext.Escape(err.Error()))
 	}
 	return state, nil
 }
 
 func (s *samplingState) String() string {
-	text := escapeName(s.State) + ", " + formatInterval(s.SampleBytes)
+	text := termtext.Escape(s.State) + ", " + termtext.Interval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
-		text += ", for " + formatDuration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
+		text += ", for " + termtext.Duration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
 	}
 	if o := s.Overhead; o != nil {
 		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes && o.RaisedFor != nil {
 			text += fmt.Sprintf(" (%s was asked for: its bound on %s is reached)",
-				formatInterval(s.ConfiguredSampleBytes), escapeName(*o.RaisedFor))
+				termtext.Interval(s.ConfiguredSampleBytes), termtext.Escape(*o.RaisedFor))
 		}
 		if s.State == "dormant" {
-			return text + fmt.Sprintf("; recording took %s so far", formatDuration(time.Duration(o.CPUNS)))
+			return text + fmt.Sprintf("; recording took %s so far", termtext.Duration(time.Duration(o.CPUNS)))
 		}
 		text += fmt.Sprintf("; recording takes %.3g%% of one core now, %s so far",
-			o.CPURatio*100, formatDuration(time.Duration(o.CPUNS)))
+			o.CPURatio*100, termtext.Duration(time.Duration(o.CPUNS)))
 	}
 	return text
 }

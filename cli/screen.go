@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // screen is the terminal while `top` has it: the alternate screen, no cursor,
@@ -148,7 +150,7 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	}
 	footer := fmt.Sprintf("sorted by %s   q ends, i g o sort", order)
 	if left := len(v.summary.rows) - rows; left > 0 {
-		footer = "and " + countOf(left, "row more", "rows more") + "   " + footer
+		footer = "and " + termtext.CountOf(left, "row more", "rows more") + "   " + footer
 	}
 	for len(lines) < height-1 {
 		lines = append(lines, "")
@@ -160,7 +162,7 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(cutEnd(line, width) + "\x1b[K")
+		b.WriteString(termtext.CutEnd(line, width) + "\x1b[K")
 	}
 	b.WriteString("\x1b[J")
 	return b.Bytes()
@@ -193,7 +195,7 @@ func fitColumns(cells [][]string, width int) (fewer [][]string, right []bool) {
 func figuresWidth(cells [][]string, right []bool) int {
 	width := 0
 	for i := range right[:slices.Index(cells[0], "GO CALLER")] {
-		width += columnWidth(cells, i) + 2
+		width += termtext.ColumnWidth(cells, i) + 2
 	}
 	return width
 }
@@ -206,24 +208,24 @@ func fitTable(cells [][]string, width int) []string {
 	leaf, hasLeaf := caller+1, len(right) > caller+1
 	room, end := width-figuresWidth(cells, right), 0
 	if hasLeaf {
-		room, end = max(room-2, 20), columnWidth(cells, leaf)
+		room, end = max(room-2, 20), termtext.ColumnWidth(cells, leaf)
 	}
-	if columnWidth(cells, caller)+end > room {
+	if termtext.ColumnWidth(cells, caller)+end > room {
 		for _, row := range cells[1:] {
 			row[caller] = shortGoName(row[caller])
 		}
 	}
-	if columnWidth(cells, caller)+end > room {
-		end = min(end, max(room/3, room-columnWidth(cells, caller)))
+	if termtext.ColumnWidth(cells, caller)+end > room {
+		end = min(end, max(room/3, room-termtext.ColumnWidth(cells, caller)))
 		for _, row := range cells[1:] {
-			row[caller] = cutStart(row[caller], room-end)
+			row[caller] = termtext.CutStart(row[caller], room-end)
 			if hasLeaf {
-				row[leaf] = cutEnd(row[leaf], end)
+				row[leaf] = termtext.CutEnd(row[leaf], end)
 			}
 		}
 	}
 	var b bytes.Buffer
-	writeTable(&b, right, cells)
+	termtext.WriteTable(&b, right, cells)
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 

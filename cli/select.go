@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Which process is meant: an ID, a program's name, or nothing where one alone
@@ -23,7 +25,7 @@ func (e errSeveral) Error() string {
 	if e.wanted == "" {
 		fmt.Fprintf(&b, "%d processes have cgoheap loaded; give the ID of one:", len(e.among))
 	} else {
-		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; give the ID of one:", len(e.among), quoteName(e.wanted))
+		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; give the ID of one:", len(e.among), termtext.Quote(e.wanted))
 	}
 	for _, p := range e.among {
 		fmt.Fprintf(&b, "\n  %-8d %s", p.pid, p.program())
@@ -117,7 +119,7 @@ func withoutPassive(all []*process) []*process {
 func explainNone(wanted string, loaded []*process, unreadable int) error {
 	hidden := ""
 	if unreadable > 0 {
-		hidden = fmt.Sprintf(" (%s could not be looked at: %s)", countOf(unreadable, "process", "processes"), unreadableRemedy())
+		hidden = fmt.Sprintf(" (%s could not be looked at: %s)", termtext.CountOf(unreadable, "process", "processes"), unreadableRemedy())
 	}
 	if wanted == "" {
 		return fmt.Errorf("no process has cgoheap loaded: start one with cgoheap run -- PROGRAM%s", hidden)
@@ -130,9 +132,9 @@ func explainNone(wanted string, loaded []*process, unreadable int) error {
 		names = append(names, p.program())
 	}
 	if near := nearest(wanted, names); near != "" {
-		return fmt.Errorf("no process of %s has cgoheap loaded; is it %s?%s", quoteName(wanted), quoteName(near), hidden)
+		return fmt.Errorf("no process of %s has cgoheap loaded; is it %s?%s", termtext.Quote(wanted), termtext.Quote(near), hidden)
 	}
-	return fmt.Errorf("no process of %s has cgoheap loaded; cgoheap list shows those that have%s", quoteName(wanted), hidden)
+	return fmt.Errorf("no process of %s has cgoheap loaded; cgoheap list shows those that have%s", termtext.Quote(wanted), hidden)
 }
 
 // processCalled is one that runs without the shim; nil where there is none of that name.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // Where a process's socket is.  The path means what it means to the process:
@@ -195,7 +197,7 @@ func (p *process) explainNoShim() error {
 		return fmt.Errorf("%s runs no program: it is a thread of the kernel", p.title())
 	}
 	return fmt.Errorf("%s runs without cgoheap, and cannot be given it while it runs: "+
-		"restart it with cgoheap run -- %s", p.title(), quoteShell(exe))
+		"restart it with cgoheap run -- %s", p.title(), termtext.QuoteShell(exe))
 }
 
 // passiveReason says why a shim that is loaded would not have started, and
@@ -211,7 +213,7 @@ func (p *process) passiveReason(env map[string]string) (reason, remedy string) {
 }
 
 func (p *process) explainSocket(err error, name string, env map[string]string) error {
-	shown := quoteShell(name)
+	shown := termtext.QuoteShell(name)
 	var other errOther
 	reason, remedy := p.passiveReason(env)
 	switch {
@@ -257,7 +259,7 @@ func (p *process) directoryProblem(name string, env map[string]string) string {
 		}
 		err = unix.Fstatat(root, strings.TrimLeft(dir, "/"), &st, unix.AT_SYMLINK_NOFOLLOW)
 		unix.Close(root)
-		shown := quoteShell(dir)
+		shown := termtext.QuoteShell(dir)
 		switch {
 		case err != nil:
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR:

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // target is a file to be written.  It has its name only once it is whole, with
@@ -43,7 +45,7 @@ func openTarget(std stdio, path, name string) (*target, error) {
 	file, err := createBeside(t.path)
 	if err != nil {
 		return nil, fmt.Errorf("nothing can be written in %s (%s): name another place with -o",
-			quoteName(filepath.Dir(t.path)), pathReason(err))
+			termtext.Quote(filepath.Dir(t.path)), termtext.Reason(err))
 	}
 	t.temporary = file
 	return t, nil
@@ -60,11 +62,11 @@ func (t *target) look(name string) error {
 		t.direct = true
 		return nil
 	case err == nil && unix.Access(t.path, unix.W_OK) != nil:
-		return fmt.Errorf("%s is there and may not be written: name another file with -o", quoteName(t.path))
+		return fmt.Errorf("%s is there and may not be written: name another file with -o", termtext.Quote(t.path))
 	}
 	if to, err := os.Readlink(t.path); err == nil {
 		return fmt.Errorf("%s is a symbolic link, and is not followed to a file: name the file itself, %s, with -o",
-			quoteName(t.path), quoteShell(to))
+			termtext.Quote(t.path), termtext.QuoteShell(to))
 	}
 	return nil
 }
@@ -83,7 +85,7 @@ func createBeside(path string) (*os.File, error) {
 func (t *target) commit(body []byte) error {
 	err := t.write(body)
 	if err != nil && t.path != "" {
-		err = fmt.Errorf("%s cannot be written: %s", quoteName(t.path), pathReason(err))
+		err = fmt.Errorf("%s cannot be written: %s", termtext.Quote(t.path), termtext.Reason(err))
 	}
 	return err
 }
@@ -174,7 +176,7 @@ type checkedWriter struct {
 func (w *checkedWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	if err != nil {
-		w.err = fmt.Errorf("the standard output cannot be written: %s", pathReason(err))
+		w.err = fmt.Errorf("the standard output cannot be written: %s", termtext.Reason(err))
 	}
 	return n, w.err
 }

@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const topHelp = `usage: cgoheap top [PID|NAME] [flags]
@@ -65,7 +68,7 @@ func parseTop(args []string) (*topOptions, string, error) {
 	o.callers.addFlag(f)
 	f.add("--filter", &flagSpec{set: func(v string) (err error) {
 		if o.filter, err = regexp.Compile(v); err != nil {
-			return usagef("wants a regular expression (%s)", escapeName(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
+			return usagef("wants a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 		}
 		return nil
 	}})
@@ -104,7 +107,7 @@ func top(std stdio, args []string) error {
 	}
 	v.summary.sortBy(o.order)
 	if o.asJSON {
-		return writeDocument(std.out, "top", v.toJSON(o.rows))
+		return document.Write(std.out, "top", v.toJSON(o.rows))
 	}
 	v.print(std, o.rows)
 	return nil

@@ -8,49 +8,51 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // What top shows of one look.
 
 // headline says what is looked at, and how the shim is.
 func (s *status) headline(p *process) string {
-	state := escapeName(s.State) + " " + formatInterval(s.SampleBytes)
+	state := termtext.Escape(s.State) + " " + termtext.Interval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
-		state += " for " + formatDuration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
+		state += " for " + termtext.Duration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
 	}
-	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, formatDuration(time.Duration(s.UptimeNS)))
+	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, termtext.Duration(time.Duration(s.UptimeNS)))
 }
 
 // cautions are what a reader of any figure has to know first.
 func (s *status) cautions(pid int) []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	off := formatDuration(time.Duration(s.OffNS))
+	off := termtext.Duration(time.Duration(s.OffNS))
 	switch {
 	case s.State == "dormant":
 		sampled := ""
 		if on := s.UptimeNS - s.OffNS; s.OffNS > 0 && on >= int64(time.Second) {
-			sampled = fmt.Sprintf(" (it sampled for %s of %s)", formatDuration(time.Duration(on)), formatDuration(time.Duration(s.UptimeNS)))
+			sampled = fmt.Sprintf(" (it sampled for %s of %s)", termtext.Duration(time.Duration(on)), termtext.Duration(time.Duration(s.UptimeNS)))
 		}
 		add("dormant: new allocations are not recorded%s; cgoheap sampling %d on", sampled, pid)
 	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100 && s.OnNS != nil:
 		add("sampling began %s ago, and was off for %s of %s: what was allocated then is not recorded",
-			formatDuration(time.Duration(*s.OnNS)), off, formatDuration(time.Duration(s.UptimeNS)))
+			termtext.Duration(time.Duration(*s.OnNS)), off, termtext.Duration(time.Duration(s.UptimeNS)))
 	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100:
-		add("sampling was off for %s of %s: what was allocated then is not recorded", off, formatDuration(time.Duration(s.UptimeNS)))
+		add("sampling was off for %s of %s: what was allocated then is not recorded", off, termtext.Duration(time.Duration(s.UptimeNS)))
 	}
 	if s.State != "dormant" && s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
 		why := ""
 		if s.Overhead != nil && s.Overhead.RaisedFor != nil {
-			why = ", to bound its use of " + escapeName(*s.Overhead.RaisedFor)
+			why = ", to bound its use of " + termtext.Escape(*s.Overhead.RaisedFor)
 		}
-		add("sampling is coarser than asked for: %s, not %s%s", formatInterval(s.SampleBytes), formatInterval(s.ConfiguredSampleBytes), why)
+		add("sampling is coarser than asked for: %s, not %s%s", termtext.Interval(s.SampleBytes), termtext.Interval(s.ConfiguredSampleBytes), why)
 	}
 	if n := s.droppedSamples(); n > 0 {
-		add("%s: figures are too low; cgoheap doctor %d says why", countOf(int(n), "sample was dropped", "samples were dropped"), pid)
+		add("%s: figures are too low; cgoheap doctor %d says why", termtext.CountOf(int(n), "sample was dropped", "samples were dropped"), pid)
 	}
 	if n := s.Dropped[missedFree]; n > 0 {
-		add("%s: some of the blocks may be freed", countOf(int(n), "free was missed", "frees were missed"))
+		add("%s: some of the blocks may be freed", termtext.CountOf(int(n), "free was missed", "frees were missed"))
 	}
 	return lines
 }
@@ -75,12 +77,12 @@ func (v *view) header() []string {
 	s, sum := v.status, v.summary
 	first := s.headline(v.process)
 	if v.rss >= 0 {
-		first += "  RSS " + formatBytes(v.rss)
+		first += "  RSS " + termtext.Bytes(v.rss)
 	}
-	second := fmt.Sprintf("C memory in use %s in %s", estimate(formatBytes(sum.bytes), sum.estimated),
-		estimate(countOf(int(sum.objects), "object", "objects"), sum.estimated))
+	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.bytes), sum.estimated),
+		termtext.Estimate(termtext.CountOf(int(sum.objects), "object", "objects"), sum.estimated))
 	if sum.growth != nil {
-		second += ", " + formatGrowth(*sum.growth) + " since the last look"
+		second += ", " + termtext.Growth(*sum.growth) + " since the last look"
 	}
 	if line := v.grownLine(); line != "" {
 		second += ", " + line
@@ -111,7 +113,7 @@ func (v *view) grownLine() string {
 	if rate == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s since %s (%s an hour)", formatGrowth(n), g.clock(), formatGrowth(*rate))
+	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.clock(), termtext.Growth(*rate))
 }
 
 // notes are what a reader of the table has to know first.
@@ -141,11 +143,11 @@ func (s *summary) mappedLine() string {
 		switch {
 		case !ok:
 		case s.resident:
-			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, formatBytes(t.bytes), formatBytes(t.mapped)))
+			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, termtext.Bytes(t.bytes), termtext.Bytes(t.mapped)))
 		case o.origin == originStack: // what was touched of them
-			parts = append(parts, fmt.Sprintf("%s %s", o.name, formatBytes(t.mapped)))
+			parts = append(parts, fmt.Sprintf("%s %s", o.name, termtext.Bytes(t.mapped)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, formatBytes(t.mapped)))
+			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, termtext.Bytes(t.mapped)))
 		}
 	}
 	return strings.Join(parts, "; ")
@@ -175,7 +177,7 @@ func (r *row) what() string {
 
 // amount is a row's bytes: of mappings they are counted.
 func (r *row) amount(estimated bool) string {
-	return estimate(formatBytes(r.Bytes), estimated && r.Mapped == nil)
+	return termtext.Estimate(termtext.Bytes(r.Bytes), estimated && r.Mapped == nil)
 }
 
 // count is a row's objects; those of mappings that are in no heap profile are not known.
@@ -183,7 +185,7 @@ func (r *row) count(estimated bool) string {
 	if r.Mapped != nil && r.Objects == 0 {
 		return "-"
 	}
-	return estimate(formatCount(r.Objects), estimated && r.Mapped == nil)
+	return termtext.Estimate(termtext.Count(r.Objects), estimated && r.Mapped == nil)
 }
 
 func (v *view) cells(limit int) [][]string {
@@ -191,10 +193,10 @@ func (v *view) cells(limit int) [][]string {
 	for _, r := range v.summary.rows[:min(limit, len(v.summary.rows))] {
 		growth := "-"
 		if r.Growth != nil {
-			growth = formatGrowth(*r.Growth)
+			growth = termtext.Growth(*r.Growth)
 		}
 		rows = append(rows, []string{r.amount(v.summary.estimated), growth,
-			r.count(v.summary.estimated), r.what(), escapeName(r.GoCaller), escapeName(r.CLeaf)})
+			r.count(v.summary.estimated), r.what(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
 	}
 	return rows
 }
@@ -207,7 +209,7 @@ func (v *view) lines(std stdio, limit int) []string {
 		}
 	}
 	var table bytes.Buffer
-	writeTable(&table, topRight, v.cells(limit))
+	termtext.WriteTable(&table, topRight, v.cells(limit))
 	return strings.Split(strings.TrimRight(table.String(), "\n"), "\n")
 }
 
@@ -221,12 +223,12 @@ func (v *view) print(std stdio, limit int) {
 		fmt.Fprintln(std.out, line)
 		if i > 0 {
 			for _, f := range v.summary.rows[i-1].Stack {
-				fmt.Fprintln(std.out, "    "+escapeName(f))
+				fmt.Fprintln(std.out, "    "+termtext.Escape(f))
 			}
 		}
 	}
 	if left := len(v.summary.rows) - limit; left > 0 {
-		fmt.Fprintf(std.out, "and %s\n", countOf(left, "row more", "rows more"))
+		fmt.Fprintf(std.out, "and %s\n", termtext.CountOf(left, "row more", "rows more"))
 	}
 }
 

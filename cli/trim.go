@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/termtext"
 )
 
 const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
@@ -57,11 +60,11 @@ func trim(std stdio, args []string) error {
 		return err
 	}
 	if asJSON {
-		o, err := parseObject(body)
+		o, err := document.ParseObject(body)
 		if err != nil {
 			return err
 		}
-		return writeDocument(std.out, "trim", o)
+		return document.Write(std.out, "trim", o)
 	}
 	t.env, _ = c.process.environ() // without it, what is set there is not known
 	t.print(std, c.process)
@@ -69,17 +72,17 @@ func trim(std stdio, args []string) error {
 }
 
 func (t *trimmed) print(std stdio, p *process) {
-	what := escapeName(cmp.Or(t.What, "the allocator"))
+	what := termtext.Escape(cmp.Or(t.What, "the allocator"))
 	if t.Released <= 0 {
 		fmt.Fprintf(std.out, "%s: %s returned nothing\n", p.title(), what)
 	} else {
-		fmt.Fprintf(std.out, "%s: %s returned %s\n", p.title(), what, formatBytes(t.Released))
+		fmt.Fprintf(std.out, "%s: %s returned %s\n", p.title(), what, termtext.Bytes(t.Released))
 	}
 	fmt.Fprintln(std.out)
-	writeTable(std.out, []bool{false, true, true, true}, t.rows())
+	termtext.WriteTable(std.out, []bool{false, true, true, true}, t.rows())
 	if text := t.conclusion(); text != "" {
 		fmt.Fprintln(std.out)
-		printWrapped(std.out, text, "", plainWidth)
+		termtext.WriteWrapped(std.out, text, "", plainWidth)
 	}
 }
 
@@ -100,7 +103,7 @@ func (t *trimmed) rows() [][]string {
 }
 
 func trimRow(label string, before, after int64) []string {
-	return []string{label, formatBytes(before), formatBytes(after), formatGrowth(after - before)}
+	return []string{label, termtext.Bytes(before), termtext.Bytes(after), termtext.Growth(after - before)}
 }
 
 const (
@@ -121,8 +124,8 @@ func (t *trimmed) conclusion() string {
 		helped = "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
 	}
 	if after >= keptBytes {
-		stays = fmt.Sprintf("%s of memory that is not in use stays.", formatBytes(after))
-		why := strings.Replace(s.whyItStays(), formatBytes(after)+" of it ", "All of it ", 1)
+		stays = fmt.Sprintf("%s of memory that is not in use stays.", termtext.Bytes(after))
+		why := strings.Replace(s.whyItStays(), termtext.Bytes(after)+" of it ", "All of it ", 1)
 		if why == "" && helped == "" {
 			why = "cgoheap does not know why."
 		}
@@ -139,7 +142,7 @@ func (s *situation) whyItStays() string {
 	}
 	again := ""
 	if n := known(k.Returnable) + known(k.Cached); s.isNotable(n) {
-		again = fmt.Sprintf("The program has freed %s since.", formatBytes(n))
+		again = fmt.Sprintf("The program has freed %s since.", termtext.Bytes(n))
 	}
 	return join(s.endsStay(), s.pinnedStays(), again)
 }

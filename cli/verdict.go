@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // The verdict: what dominates, what grows, whether it is a leak, and what to do
@@ -245,7 +247,7 @@ func (s *situation) large(owner string) bool {
 
 // of says a figure with its share: "612.0 MiB (50 % of RSS)".
 func (s *situation) of(n int64) string {
-	return fmt.Sprintf("%s (%.0f %% of RSS)", formatBytes(n), 100*s.share(n))
+	return fmt.Sprintf("%s (%.0f %% of RSS)", termtext.Bytes(n), 100*s.share(n))
 }
 
 // ranked are the owners of the account as they are judged, largest first.
@@ -280,7 +282,7 @@ func (s *situation) pprof(name string) string {
 		return fmt.Sprintf("`go tool pprof http://SERVICE/debug/pprof/%s`", name)
 	}
 	index, _, _ := strings.Cut(s.goPprof, "/heap?")
-	return fmt.Sprintf("`go tool pprof %s`", quoteShell(index+"/"+name))
+	return fmt.Sprintf("`go tool pprof %s`", termtext.QuoteShell(index+"/"+name))
 }
 
 func (s *situation) command(format string) string {
@@ -293,7 +295,7 @@ const memoryFlag = " --memory"
 // saveProfile is the command that gives a profile of C's memory; flags for one of a running process.
 func (s *situation) saveProfile(flags string) string {
 	if s.ended {
-		return "`cgoheap autopsy " + quoteShell(s.file) + " -o killed.pb.gz`"
+		return "`cgoheap autopsy " + termtext.QuoteShell(s.file) + " -o killed.pb.gz`"
 	}
 	return s.command("profile %d" + flags)
 }

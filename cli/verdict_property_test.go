@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cgoheap/cli/internal/termtext"
 )
 
 // What no verdict may say, of any account.
@@ -101,8 +103,8 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 			if grew <= 0 {
 				continue
 			}
-			said := "by " + formatBytes(grew) + " in " + formatDuration(g.Elapsed)
-			if n := strings.Count(all, said); n > 1 && strings.Count(table, "+"+formatBytes(grew)) <= 1 {
+			said := "by " + termtext.Bytes(grew) + " in " + termtext.Duration(g.Elapsed)
+			if n := strings.Count(all, said); n > 1 && strings.Count(table, "+"+termtext.Bytes(grew)) <= 1 {
 				fail("%s grew %s, which is said %d times", name, said, n)
 			}
 			if !strings.Contains(all, said) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"cgoheap/cli/internal/document"
 )
 
 const versionHelp = `usage: cgoheap version [--json]
@@ -36,7 +38,7 @@ func printVersion(std stdio, args []string) error {
 		if from != "" {
 			v.Commit = &from
 		}
-		return writeDocument(std.out, "version", v)
+		return document.Write(std.out, "version", v)
 	}
 	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", version, cmp.Or(from, "unknown"), runtime.Version())
 	return nil

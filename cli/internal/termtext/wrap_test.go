@@ -1,4 +1,4 @@
-package main
+package termtext
 
 import (
 	"strings"
@@ -18,7 +18,7 @@ func TestWrap(t *testing.T) {
 		{3, "überlänge ist", "überlänge|ist"},
 		{10, "an odd `quote here", "an odd|`quote here"},
 	} {
-		if got := strings.Join(wrap(c.text, c.width), "|"); got != c.want {
+		if got := strings.Join(Wrap(c.text, c.width), "|"); got != c.want {
 			t.Errorf("wrap(%q, %d) = %q, want %q", c.text, c.width, got, c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package termtext
 
 import (
 	"fmt"
@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-func printWrapped(w io.Writer, text, indent string, width int) {
-	for i, line := range wrap(text, width-len(indent)) {
+// WriteWrapped wraps text to width columns; lines after the first begin with indent.
+func WriteWrapped(w io.Writer, text, indent string, width int) {
+	for i, line := range Wrap(text, width-len(indent)) {
 		if i > 0 {
 			line = indent + line
 		}
@@ -16,8 +17,8 @@ func printWrapped(w io.Writer, text, indent string, width int) {
 	}
 }
 
-// wrap breaks text at spaces, but never inside `a command` nor between a figure and its unit.
-func wrap(text string, width int) []string {
+// Wrap breaks text at spaces, but never inside `a command` nor between a figure and its unit.
+func Wrap(text string, width int) []string {
 	var lines []string
 	line := ""
 	for _, part := range unbroken(text) {

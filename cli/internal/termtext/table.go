@@ -1,4 +1,4 @@
-package main
+package termtext
 
 import (
 	"fmt"
@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-func columnWidth(cells [][]string, column int) int {
+// ColumnWidth is that of a column's widest cell.
+func ColumnWidth(cells [][]string, column int) int {
 	width := 0
 	for _, row := range cells {
 		width = max(width, utf8.RuneCountInString(row[column]))
@@ -15,8 +16,8 @@ func columnWidth(cells [][]string, column int) int {
 	return width
 }
 
-// table aligns columns; a column in right is set flush right, and the last is never padded.
-func writeTable(w io.Writer, right []bool, rows [][]string) {
+// WriteTable aligns columns.  One that right names is flush right; the last is never padded.
+func WriteTable(w io.Writer, right []bool, rows [][]string) {
 	widths := make([]int, len(right))
 	for _, row := range rows {
 		for i, cell := range row {

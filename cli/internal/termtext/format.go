@@ -1,4 +1,6 @@
-package main
+// Package termtext writes figures, names and tables for a terminal, and reads
+// sizes and times as people type them.
+package termtext
 
 import (
 	"errors"
@@ -12,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// formatBytes writes a size as people read it: "812.4 MiB".
-func formatBytes(n int64) string {
+// Bytes writes a size as people read it: "812.4 MiB".
+func Bytes(n int64) string {
 	sign := ""
 	value := float64(n)
 	if n < 0 {
@@ -35,8 +37,8 @@ func formatBytes(n int64) string {
 	return fmt.Sprintf("%s%.1f %ciB", sign, value, "KMGTPE"[unit])
 }
 
-// plainBytes writes a size exactly, in the largest unit that divides it: "512KiB", "1".
-func plainBytes(n uint64) string {
+// ExactBytes writes a size exactly, in the largest unit that divides it: "512KiB", "1".
+func ExactBytes(n uint64) string {
 	for _, u := range []struct {
 		bytes uint64
 		name  string
@@ -48,24 +50,24 @@ func plainBytes(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-// formatInterval says how finely a shim samples.
-func formatInterval(sampleBytes uint64) string {
+// Interval says how finely a shim samples.
+func Interval(sampleBytes uint64) string {
 	if sampleBytes == 1 {
 		return "every allocation"
 	}
-	return "1 in " + plainBytes(sampleBytes)
+	return "1 in " + ExactBytes(sampleBytes)
 }
 
-// formatGrowth is formatBytes with its sign.
-func formatGrowth(n int64) string {
+// Growth is Bytes with its sign.
+func Growth(n int64) string {
 	if n > 0 {
-		return "+" + formatBytes(n)
+		return "+" + Bytes(n)
 	}
-	return formatBytes(n)
+	return Bytes(n)
 }
 
-// formatCount groups digits: "1,234,567".
-func formatCount(n int64) string {
+// Count groups digits: "1,234,567".
+func Count(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
 	if digits[0] == '-' {
@@ -79,16 +81,16 @@ func formatCount(n int64) string {
 	return sign + strings.Join(append([]string{digits}, parts...), ",")
 }
 
-// countOf is a count with its noun: "1 process", "3 processes".
-func countOf(n int, one, many string) string {
+// CountOf is a count with its noun: "1 process", "3 processes".
+func CountOf(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return formatCount(int64(n)) + " " + many
+	return Count(int64(n)) + " " + many
 }
 
-// formatDuration keeps the two largest units: "45s", "4m10s", "2h03m", "5d04h".
-func formatDuration(d time.Duration) string {
+// Duration keeps the two largest units: "45s", "4m10s", "2h03m", "5d04h".
+func Duration(d time.Duration) string {
 	switch {
 	case d > 0 && d < time.Second:
 		return d.Round(time.Millisecond).String()
@@ -116,8 +118,8 @@ var byteUnits = map[string]uint64{
 	"g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
 }
 
-// parseBytes reads 524288, 512KiB, 1MiB; units are binary, as the shim reads them.
-func parseBytes(text string) (uint64, bool) {
+// ParseBytes reads 524288, 512KiB, 1MiB; units are binary, as the shim reads them.
+func ParseBytes(text string) (uint64, bool) {
 	digits := strings.TrimRightFunc(text, unicode.IsLetter)
 	unit, ok := byteUnits[strings.ToLower(text[len(digits):])]
 	if !ok {
@@ -130,8 +132,8 @@ func parseBytes(text string) (uint64, bool) {
 	return n * unit, true
 }
 
-// parseDuration reads 90s, 10m, 1h30m, 250ms, and plain seconds.
-func parseDuration(text string) (time.Duration, bool) {
+// ParseDuration reads 90s, 10m, 1h30m, 250ms, and plain seconds.
+func ParseDuration(text string) (time.Duration, bool) {
 	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return time.Duration(n) * time.Second, true
 	}
@@ -139,10 +141,10 @@ func parseDuration(text string) (time.Duration, bool) {
 	return d, err == nil && d >= 0 && text[0] != '+'
 }
 
-// escapeName makes a name that another process chose safe for a terminal: what
+// Escape makes a name that another process chose safe for a terminal: what
 // is not printable (control characters, escape sequences, characters that turn
 // the reading direction, broken UTF-8) becomes \x1b and the like.
-func escapeName(name string) string {
+func Escape(name string) string {
 	clean := true
 	for _, r := range name {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
@@ -170,24 +172,24 @@ func escapeName(name string) string {
 	return b.String()
 }
 
-// quoteName is for a word of the user's or a process's inside a sentence.
-func quoteName(name string) string {
-	return `"` + escapeName(name) + `"`
+// Quote is for a word of the user's or a process's inside a sentence.
+func Quote(name string) string {
+	return `"` + Escape(name) + `"`
 }
 
-// quoteShell is for a word in a command line that the user is meant to copy.
-func quoteShell(word string) string {
+// QuoteShell is for a word in a command line that the user is meant to copy.
+func QuoteShell(word string) string {
 	plain := word != "" && !strings.ContainsFunc(word, func(r rune) bool {
 		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-./:=@%+,", r))
 	})
 	if plain {
 		return word
 	}
-	return "'" + strings.ReplaceAll(escapeName(word), "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(Escape(word), "'", `'\''`) + "'"
 }
 
-// cut shortens text to width columns, at its start where the end tells more.
-func cutEnd(text string, width int) string {
+// CutEnd shortens text to width columns.
+func CutEnd(text string, width int) string {
 	runes := []rune(text)
 	if len(runes) <= width {
 		return text
@@ -198,7 +200,8 @@ func cutEnd(text string, width int) string {
 	return string(runes[:width-1]) + "…"
 }
 
-func cutStart(text string, width int) string {
+// CutStart shortens text at its start, where the end tells more.
+func CutStart(text string, width int) string {
 	runes := []rune(text)
 	if len(runes) <= width {
 		return text
@@ -209,21 +212,24 @@ func cutStart(text string, width int) string {
 	return "…" + string(runes[len(runes)-width+1:])
 }
 
-func estimate(text string, estimated bool) string {
+// Estimate marks a figure that is estimated: "~812.4 MiB".
+func Estimate(text string, estimated bool) string {
 	if estimated {
 		return "~" + text
 	}
 	return text
 }
 
-func bytesOrDash(n *int64) string {
+// BytesOrDash is for a figure that may be unknown.
+func BytesOrDash(n *int64) string {
 	if n == nil {
 		return "-"
 	}
-	return formatBytes(*n)
+	return Bytes(*n)
 }
 
-func pathReason(err error) string {
+// Reason is what an error of the file system says beside the path, which the sentence names already.
+func Reason(err error) string {
 	var wrapped *os.PathError
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
