@@ -136,7 +136,7 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 		account: e.account, grown: e.grown, hour: e.hour, pid: e.process.pid, env: env,
 		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.droppedSamples(),
 		missed: e.status.Dropped[missedFree], off: time.Duration(e.status.OffNS),
-		purego: e.process.usesPurego(),
+		purego: e.process.usesPurego(), rawMappers: e.process.rawMappers,
 	})
 	return e, nil
 }

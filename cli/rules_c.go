@@ -159,12 +159,24 @@ func untrackedMmapLarge(s *situation) string {
 	if !s.large(untrackedMmap) {
 		return ""
 	}
-	text, others := fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(untrackedMmap))), "Candidates"
-	if seen := s.account.Untracked.mostSeen(s.callers); seen != "" {
-		text, others = text+" "+seen, "Others"
+	return join(fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(untrackedMmap))),
+		s.account.Untracked.mostSeen(s.callers), s.rawCandidates(),
+		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.")
+}
+
+// rawCandidates says what there is in the program that maps so.
+func (s *situation) rawCandidates() string {
+	if s.rawMappers == nil {
+		return ""
 	}
-	return text + " " + others + ": Go's syscall.Mmap and unix.Mmap (off-heap caches such as fastcache), Rust libraries (rustix, as in wasmtime), " +
-		"and memory mapped before cgoheap was loaded. `strace -f -k -e trace=mmap` on a canary shows the C side of the callers."
+	found := s.rawMappers()
+	switch {
+	case found == nil:
+		return ""
+	case len(found) == 0:
+		return "Neither Go's syscall.Mmap nor Rust code is in the program: it is C or assembly that makes system calls itself."
+	}
+	return "What the program has that maps so: " + listOf(found) + "."
 }
 
 // estimateDisagrees: a sample stands for bytes asked for, the allocator counts what it gave.

@@ -136,25 +136,27 @@ type finding struct {
 
 // situation is all that the rules know.
 type situation struct {
-	account   *account
-	grown     *growth // since the last look; nil: there is none
-	hour      *growth // since one of an hour ago; nil: there is none, or it is the last
-	pid       int
-	env       map[string]string // of the process, as it was started
-	goPprof   string            // where its net/http/pprof is, "" not known
-	dormant   bool              // the shim does not sample now
-	recorded  bool              // by a flight recorder: an earlier look is one of its own
-	ended     bool              // the process is no more: nothing can be asked of it
-	file      string            // the flight recorder's
-	dropped   uint64            // samples
-	missed    uint64            // frees
-	purego    bool              // the program calls C by functions that it looks up
-	off       time.Duration     // sampling was
-	callers   *callerRule
-	dominant  string          // the owner that dominates, "" none
-	growsMost string          // the owner that owner_grows speaks of, "" none
-	growsIn   *growth         // in which window
-	spokenOf  map[string]bool // owners, while the rules are gone through
+	account  *account
+	grown    *growth // since the last look; nil: there is none
+	hour     *growth // since one of an hour ago; nil: there is none, or it is the last
+	pid      int
+	env      map[string]string // of the process, as it was started
+	goPprof  string            // where its net/http/pprof is, "" not known
+	dormant  bool              // the shim does not sample now
+	recorded bool              // by a flight recorder: an earlier look is one of its own
+	ended    bool              // the process is no more: nothing can be asked of it
+	file     string            // the flight recorder's
+	dropped  uint64            // samples
+	missed   uint64            // frees
+	purego   bool              // the program calls C by functions that it looks up
+	off      time.Duration     // sampling was
+	// What is in the process that maps past libc; nil, or it answers nil: it cannot be told.
+	rawMappers func() []string
+	callers    *callerRule
+	dominant   string          // the owner that dominates, "" none
+	growsMost  string          // the owner that owner_grows speaks of, "" none
+	growsIn    *growth         // in which window
+	spokenOf   map[string]bool // owners, while the rules are gone through
 }
 
 // judgeAccount puts first what is said of the dominant owner, then what else is pressing:

@@ -267,13 +267,22 @@ var verdictCases = []verdictCase{
 	{"untracked_mmap", "somebody was in a cgo call", changed(func(s *situation) {
 		s.set(untrackedMmap, 900*mib)
 		s.account.Untracked = untrackedSeen{Looks: 5, Calls: []seenCalls{{Looks: 4, Faults: 900, Frames: []string{"main._Cfunc_instance", "main.resetInstance", "main.main"}}}}
+		s.rawMappers = func() []string { return []string{rawMappers[0].what, rawMappers[2].what} }
 	}), "900.0 MiB (50 % of RSS) was mapped by system calls that do not pass libc, so its callers are unknown. While memory grew, " +
-		"the thread of a cgo call by main.resetInstance touched new memory at 4 of 5 looks: the likeliest. Others: Go's syscall.Mmap and unix.Mmap (off-heap caches " +
-		"such as fastcache), Rust libraries (rustix, as in wasmtime), and memory mapped before cgoheap was loaded. " +
+		"the thread of a cgo call by main.resetInstance touched new memory at 4 of 5 looks: the likeliest. What the program has that maps so: Go's syscall.Mmap (off-heap caches " +
+		"such as fastcache) and Rust code (rustix, as in wasmtime). " +
 		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers."},
-	{"untracked_mmap", "a fifth", changed(func(s *situation) { s.set(untrackedMmap, 226*mib) }),
-		"226.0 MiB (20 % of RSS) was mapped by system calls that do not pass libc, so its callers are unknown. Candidates: Go's syscall.Mmap and " +
-			"unix.Mmap (off-heap caches such as fastcache), Rust libraries (rustix, as in wasmtime), and memory mapped before cgoheap was loaded. " +
+	{"untracked_mmap", "none is found", changed(func(s *situation) {
+		s.set(untrackedMmap, 226*mib)
+		s.rawMappers = func() []string { return []string{} }
+	}), "226.0 MiB (20 % of RSS) was mapped by system calls that do not pass libc, so its callers are unknown. " +
+		"Neither Go's syscall.Mmap nor Rust code is in the program: it is C or assembly that makes system calls itself. " +
+		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers."},
+	{"untracked_mmap", "a fifth, in a process that may not be looked into", changed(func(s *situation) {
+		s.set(untrackedMmap, 226*mib)
+		s.rawMappers = func() []string { return nil }
+	}),
+		"226.0 MiB (20 % of RSS) was mapped by system calls that do not pass libc, so its callers are unknown. " +
 			"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers."},
 	{"untracked_mmap", "less", changed(func(s *situation) { s.set(untrackedMmap, 225*mib) }), ""},
 

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Who may have mapped memory by a system call that passes no libc.  Each candidate is
+// looked for in the program and the libraries that it has loaded.
+
+// rawMapper is code that maps so, and a text that the file has which holds it.
+type rawMapper struct {
+	what string
+	text string
+}
+
+// Go's names of functions are there in a stripped binary as well.  Rust's standard library
+// names its own source where it may panic.
+var rawMappers = []rawMapper{
+	{"Go's syscall.Mmap (off-heap caches such as fastcache)", "\x00syscall.(*mmapper).Mmap\x00"},
+	{"Go's unix.Mmap (off-heap caches, databases)", "\x00golang.org/x/sys/unix.(*mmapper).Mmap\x00"},
+	{"Rust code (rustix, as in wasmtime)", "/rustc/"},
+}
+
+// preloadedLate is a candidate where the library was not there from the start.
+const preloadedLate = "memory mapped before cgoheap was loaded"
+
+// rawMappers names the candidates that there are in a process; nil: it cannot be told.
+func (p *process) rawMappers() []string {
+	files, err := p.mappedFiles()
+	found := make([]bool, len(rawMappers))
+	if err != nil || searchRawMappers(procPath(p.pid, "exe"), found) != nil {
+		return nil
+	}
+	for _, file := range files {
+		if strings.Contains(filepath.Base(file), ".so") && !isShim(file) {
+			_ = searchRawMappers(procPath(p.pid, "root")+file, found) // one that was replaced since tells nothing
+		}
+	}
+	names := []string{}
+	for i, m := range rawMappers {
+		if found[i] {
+			names = append(names, m.what)
+		}
+	}
+	if env, err := p.environ(); err == nil && !anyOf(preloads(env["LD_PRELOAD"]), isShim) {
+		names = append(names, preloadedLate)
+	}
+	return names
+}
+
+// searchRawMappers notes which the file has.
+func searchRawMappers(path string, found []bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	buf, kept := make([]byte, scanChunk), 0
+	for {
+		n, err := io.ReadFull(file, buf[kept:])
+		for i, m := range rawMappers {
+			found[i] = found[i] || bytes.Contains(buf[:kept+n], []byte(m.text))
+		}
+		switch err {
+		case nil:
+			kept = copy(buf, buf[len(buf)-scanOverlap:])
+		case io.EOF, io.ErrUnexpectedEOF:
+			return nil
+		default:
+			return err
+		}
+	}
+}
