@@ -74,7 +74,7 @@ func examine(target, library string) (*report, error) {
 			p = processCalled(target)
 		}
 		if p == nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; and %w", err, notFound)
 		}
 		return examineProcess(p, library)
 	}

@@ -164,8 +164,12 @@ func TestDoctorDamagedELF(t *testing.T) {
 }
 
 func TestDoctorNotThere(t *testing.T) {
-	cgoheap(t, "doctor", "no-such-program").want(t, 1, "",
-		"cgoheap: there is no program \"no-such-program\" in PATH: give its path, such as ./no-such-program\n")
+	// A name may be a program's or a process's.
+	r := cgoheap(t, "doctor", "no-such-program")
+	if want := "cgoheap: there is no program \"no-such-program\" in PATH: give its path, such as ./no-such-program; " +
+		"and no process of \"no-such-program\" has cgoheap loaded; cgoheap list shows those that have"; r.code != 1 || !strings.HasPrefix(r.err, want) {
+		t.Errorf("%+v, want %q", r, want)
+	}
 	cgoheap(t, "doctor", "./no-such-program").want(t, 1, "", "cgoheap: there is no program \"./no-such-program\"\n")
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/termtext"
@@ -26,6 +28,7 @@ Example:
    PID  STATE     INTERVAL        LIVE      IN USE  UPTIME  GO        PROGRAM
   4242  sampling  1 in 512KiB    1,625  ~812.4 MiB  4d02h   go1.26.8  service
 
+On a narrow terminal the columns that matter least are left out.
 A process whose state is "passive" has the library loaded, but is not looked at.
 `
 
@@ -179,7 +182,47 @@ func printList(std stdio, entries []listEntry) {
 	for _, e := range entries {
 		rows = append(rows, e.row())
 	}
-	termtext.WriteTable(std.out, []bool{true, false, false, true, true, false, false, false}, rows)
+	right := []bool{true, false, false, true, true, false, false, false}
+	if std.terminal == nil { // for a script every column is at its place
+		for i, e := range entries {
+			rows[i+1][programColumn] += e.because(": ")
+		}
+		termtext.WriteTable(std.out, right, rows)
+		return
+	}
+	printNarrow(std, rows, right, entries, textWidth(std))
+}
+
+const programColumn = 7
+
+// Columns that a narrow terminal goes without, the first one first, and what programs are to have.
+var (
+	spareListColumns = []string{"GO", "LIVE", "INTERVAL", "UPTIME", "STATE"}
+	programWidth     = 12
+)
+
+// printNarrow fits the table to a terminal.  The reasons of processes that do not answer stand
+// below their rows.
+func printNarrow(std stdio, rows [][]string, right []bool, entries []listEntry, width int) {
+	longest := 0
+	for _, row := range rows {
+		longest = max(longest, utf8.RuneCountInString(row[programColumn]))
+	}
+	rows, right = fitColumns(rows, right, spareListColumns, "PROGRAM", width, max(programWidth, min(longest, width/3)))
+	room := max(width-figuresWidth(rows, "PROGRAM"), programWidth)
+	for _, row := range rows {
+		row[len(row)-1] = termtext.CutStart(row[len(row)-1], room)
+	}
+	var table bytes.Buffer
+	termtext.WriteTable(&table, right, rows)
+	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
+		fmt.Fprintln(std.out, line)
+		if i > 0 {
+			if reason := entries[i-1].because(""); reason != "" {
+				termtext.WriteWrapped(std.out, "  "+entries[i-1].State+": "+reason, "    ", width)
+			}
+		}
+	}
 }
 
 func (e *listEntry) row() []string {
@@ -199,9 +242,14 @@ func (e *listEntry) row() []string {
 	if e.GoVersion != nil {
 		row[6] = termtext.Escape(*e.GoVersion)
 	}
-	if e.Reason != "" {
-		reason := strings.TrimPrefix(e.Reason, fmt.Sprintf("process %d (%s)", e.PID, e.Program))
-		row[7] += ": " + strings.TrimLeft(reason, ": ")
-	}
 	return row
+}
+
+// because is why it does not answer, after a separator; "" it does.
+func (e *listEntry) because(separator string) string {
+	if e.Reason == "" {
+		return ""
+	}
+	reason := strings.TrimPrefix(e.Reason, fmt.Sprintf("process %d (%s)", e.PID, e.Program))
+	return separator + strings.TrimLeft(reason, ": ")
 }

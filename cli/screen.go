@@ -175,12 +175,13 @@ var (
 	namesWidth   = 34
 )
 
-// fitColumns leaves out columns where the names would have no room.
-func fitColumns(cells [][]string, width int) (fewer [][]string, right []bool) {
-	right = slices.Clone(topRight)
-	for _, name := range spareColumns {
-		at := slices.Index(cells[0], name)
-		if figuresWidth(cells, right)+namesWidth <= width {
+// fitColumns leaves out the spare columns, in their order, until names have the room that
+// they are to have.
+func fitColumns(cells [][]string, right []bool, spare []string, name string, width, room int) ([][]string, []bool) {
+	right = slices.Clone(right)
+	for _, column := range spare {
+		at := slices.Index(cells[0], column)
+		if figuresWidth(cells, name)+room <= width {
 			break
 		}
 		right = slices.Delete(right, at, at+1)
@@ -191,10 +192,10 @@ func fitColumns(cells [][]string, width int) (fewer [][]string, right []bool) {
 	return cells, right
 }
 
-// figuresWidth is that of the columns before the Go caller.
-func figuresWidth(cells [][]string, right []bool) int {
+// figuresWidth is that of the columns before the name's.
+func figuresWidth(cells [][]string, name string) int {
 	width := 0
-	for i := range right[:slices.Index(cells[0], "GO CALLER")] {
+	for i := range slices.Index(cells[0], name) {
 		width += termtext.ColumnWidth(cells, i) + 2
 	}
 	return width
@@ -203,10 +204,10 @@ func figuresWidth(cells [][]string, right []bool) int {
 // fitTable makes the rows fit the width: figures stay whole, then the Go
 // caller loses its import path, then both names their rarer end.
 func fitTable(cells [][]string, width int) []string {
-	cells, right := fitColumns(cells, width)
+	cells, right := fitColumns(cells, topRight, spareColumns, "GO CALLER", width, namesWidth)
 	caller := slices.Index(cells[0], "GO CALLER")
 	leaf, hasLeaf := caller+1, len(right) > caller+1
-	room, end := width-figuresWidth(cells, right), 0
+	room, end := width-figuresWidth(cells, "GO CALLER"), 0
 	if hasLeaf {
 		room, end = max(room-2, 20), termtext.ColumnWidth(cells, leaf)
 	}

@@ -169,6 +169,38 @@ func TestList(t *testing.T) {
 	}
 }
 
+// However narrow the terminal, no line is wider, and PID, what is in use and the program stay.
+func TestListNarrow(t *testing.T) {
+	n, size, ns, text := uint64(1625), uint64(512<<10), int64(250e9), "go1.26.8"
+	entries := []listEntry{
+		{PID: 4242, Program: "service", State: "sampling", SampleBytes: &size, LiveSamples: &n, InUseBytes: num(812 << 20), UptimeNS: &ns, GoVersion: &text},
+		{PID: 4243, Program: "a-service-of-a-very-long-name-indeed", State: "unreachable", Reason: "process 4243 (a-service-of-a-very-long-name-indeed) gave no answer within 5s: it is stopped"},
+	}
+	for width, columns := range map[int]string{
+		35: "PID IN USE PROGRAM", 40: "PID IN USE PROGRAM", 60: "PID STATE IN USE UPTIME PROGRAM", 80: "PID STATE INTERVAL IN USE UPTIME PROGRAM",
+		120: "PID STATE INTERVAL LIVE IN USE UPTIME GO PROGRAM",
+	} {
+		rows := [][]string{strings.Split("PID,STATE,INTERVAL,LIVE,IN USE,UPTIME,GO,PROGRAM", ",")}
+		for _, e := range entries {
+			rows = append(rows, e.row())
+		}
+		var out strings.Builder
+		printNarrow(stdio{out: &out}, rows, []bool{true, false, false, true, true, false, false, false}, entries, width)
+		lines := strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
+		if got := strings.Join(strings.Fields(lines[0]), " "); got != columns {
+			t.Errorf("%d columns: %s, want %s", width, got, columns)
+		}
+		for _, line := range lines {
+			if len([]rune(line)) > width {
+				t.Errorf("%d columns: %q", width, line)
+			}
+		}
+		if all := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(all, "~812.0 MiB") || !strings.Contains(all, "unreachable: gave no answer within 5s: it is stopped") {
+			t.Errorf("%d columns:\n%s", width, out.String())
+		}
+	}
+}
+
 func TestListJSON(t *testing.T) {
 	s := startShim(t, "serve")
 	bare := startShim(t, "no socket")
