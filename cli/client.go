@@ -52,7 +52,10 @@ func newClient(p *process) *client {
 		c.mu.Lock()
 		c.conn, _ = conn.(*net.UnixConn)
 		c.mu.Unlock()
-		return conn, err
+		if err != nil {
+			return nil, err
+		}
+		return &askedFirst{Conn: conn, asked: make(chan struct{})}, nil
 	}
 	c.http = &http.Client{Transport: &http.Transport{
 		DialContext:        dial,
@@ -60,6 +63,31 @@ func newClient(p *process) *client {
 		DisableCompression: true,
 	}}
 	return c
+}
+
+// askedFirst is silent until it has been asked.  What another server (SSH) says before that net/http
+// would report on stderr.
+type askedFirst struct {
+	net.Conn
+	asked chan struct{}
+	once  sync.Once
+}
+
+func (a *askedFirst) ask() { a.once.Do(func() { close(a.asked) }) }
+
+func (a *askedFirst) Read(b []byte) (int, error) {
+	<-a.asked
+	return a.Conn.Read(b)
+}
+
+func (a *askedFirst) Write(b []byte) (int, error) {
+	defer a.ask()
+	return a.Conn.Write(b)
+}
+
+func (a *askedFirst) Close() error {
+	defer a.ask()
+	return a.Conn.Close()
 }
 
 // endSending asks for the answer now where it would come later (seconds=).
