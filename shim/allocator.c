@@ -15,7 +15,6 @@
 #include "worker.h"
 
 #define READ_TIMEOUT_NS (UINT64_C(2) * 1000000000)
-#define TRIM_TIMEOUT_NS (UINT64_C(10) * 1000000000)
 #define REST_FACTOR     100
 #define CHEAP_NS        UINT64_C(5000000)
 
@@ -200,7 +199,7 @@ static struct {
 
 enum allocator_result allocator_read(struct allocator_stats *out)
 {
-	if (control_monotonic_ns() < reading.rest_until_ns) {
+	if (control_monotonic_ns() < LOAD(&reading.rest_until_ns)) {
 		*out = reading.last;
 		return ALLOCATOR_OLD;
 	}
@@ -212,7 +211,8 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 		return ALLOCATOR_SILENT;
 	reading.last = *out = reading.answer;
 	if (out->nanoseconds > CHEAP_NS)
-		reading.rest_until_ns = control_monotonic_ns() + REST_FACTOR * out->nanoseconds;
+		STORE(&reading.rest_until_ns,
+		      control_monotonic_ns() + REST_FACTOR * out->nanoseconds);
 	return ALLOCATOR_OK;
 }
 
@@ -220,38 +220,46 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 
 #define JEMALLOC_ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL, since jemalloc 5 */
 
-struct trim {
+static struct {
+	bool is_over;
 	const char *what; /* NULL: nothing that we know how to call */
-};
+} trimmed;
 
 /* Worker. */
-static void trim(void *arg)
+static void trim(void *unused)
 {
-	struct trim *t = arg;
+	(void)unused;
 	functions_look_up();
-	t->what = NULL;
+	trimmed.what = NULL;
 	if (functions.mallctl) {
 		if (functions.mallctl(JEMALLOC_ALL_ARENAS_PURGE, NULL, NULL, NULL, 0) == 0)
-			t->what = "arena.purge";
+			trimmed.what = "arena.purge";
 	} else if (functions.release_free) {
 		functions.release_free();
-		t->what = "ReleaseFreeMemory";
+		trimmed.what = "ReleaseFreeMemory";
 	} else if (functions.mi_collect) {
 		functions.mi_collect(true);
-		t->what = "mi_collect";
+		trimmed.what = "mi_collect";
 	} else if (functions.malloc_trim) {
 		functions.malloc_trim(0);
-		t->what = "malloc_trim";
+		trimmed.what = "malloc_trim";
 	}
+	STORE(&reading.rest_until_ns, 0); /* what was read before is of no use now */
+	STORE_REL(&trimmed.is_over, true);
 }
 
-const char *allocator_trim(enum allocator_result *result)
+int allocator_trim(void)
 {
-	static struct trim answer;
-	*result = ALLOCATOR_UNANSWERED;
-	if (worker_run(trim, &answer, TRIM_TIMEOUT_NS) != 0)
-		return NULL;
-	reading.rest_until_ns = 0; /* what was read before is of no use now */
-	*result = answer.what ? ALLOCATOR_OK : ALLOCATOR_SILENT;
-	return answer.what;
+	if (worker_is_busy())
+		return -1;
+	STORE(&trimmed.is_over, false);
+	return worker_begin(trim, NULL);
+}
+
+enum allocator_result allocator_trimmed(const char **what)
+{
+	if (!LOAD_ACQ(&trimmed.is_over))
+		return ALLOCATOR_UNANSWERED;
+	*what = trimmed.what;
+	return trimmed.what ? ALLOCATOR_OK : ALLOCATOR_SILENT;
 }

@@ -23,8 +23,13 @@ enum allocator_result {
 /* Server thread. */
 enum allocator_result allocator_read(struct allocator_stats *out);
 
-/* NULL, or what was called ("malloc_trim"); *result tells why not.  Up to 10 s. */
-const char *allocator_trim(enum allocator_result *result);
+/* Begins giving back, which takes as long as it takes.  -1: it cannot be called now. */
+int allocator_trim(void);
+/*
+ * How that has ended: OK with *what was called ("malloc_trim"), or SILENT: it has no call for
+ * that which we know.  UNANSWERED: it has not.
+ */
+enum allocator_result allocator_trimmed(const char **what);
 
 bool allocator_is_glibc(void);
 

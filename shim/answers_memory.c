@@ -4,6 +4,7 @@
 #include "account_json.h"
 #include "allocator.h"
 #include "bridge.h"
+#include "control.h"
 #include "metrics.h"
 #include "profile_memory.h"
 #include "status.h"
@@ -88,47 +89,88 @@ void answer_metrics(struct answer *a, const struct http_request *r)
 
 /* ---- trim --------------------------------------------------------------- */
 
-static void write_trimmed(struct answer *a, struct taken *before, struct taken *after,
-			  const char *what)
+#define TRIM_NS        (UINT64_C(10) * 1000000000)
+#define FIRST_PAUSE_NS UINT64_C(1000000)
+#define LAST_PAUSE_NS  UINT64_C(64000000)
+
+/* Into the body, and its place in the object is kept: what follows is written once it is known. */
+static int write_before(struct answer *a, struct taken *t)
 {
 	struct json j;
 	json_init(&j, &a->body.sink);
 	json_open(&j, NULL);
-	account_json_write(&j, "before", &before->scratch, &before->account, &before->parts);
-	account_json_write(&j, "after", &after->scratch, &after->account, &after->parts);
-	json_signed(&j, "released_bytes",
-		    (int64_t)(before->account.rss_bytes - after->account.rss_bytes));
+	account_json_write(&j, "before", &t->scratch, &t->account, &t->parts);
+	return json_pause(&j);
+}
+
+static void write_after(struct answer *a, struct taken *t, const char *what)
+{
+	struct json j;
+	json_go_on(&j, &a->body.sink);
+	account_json_write(&j, "after", &t->scratch, &t->account, &t->parts);
+	json_signed(&j, "released_bytes", (int64_t)(a->trim.rss_bytes - t->account.rss_bytes));
 	json_string(&j, "what", what);
 	json_close(&j);
 	finish(a, json_finish(&j), "application/json");
 }
 
-/* NULL: refused. */
-static const char *trim(struct answer *a)
+static void look_later(struct answer *a, uint64_t now_ns)
 {
-	enum allocator_result result;
-	account_kept_forget();
-	const char *what = allocator_trim(&result);
+	a->due_ns = now_ns + a->trim.pause_ns;
+	if (a->trim.pause_ns < LAST_PAUSE_NS)
+		a->trim.pause_ns *= 2;
+}
+
+static void look_whether_trimmed(struct answer *a)
+{
+	struct taken after;
+	const char *what;
+	uint64_t now_ns = control_monotonic_ns();
+	enum allocator_result result = allocator_trimmed(&what);
 	if (result == ALLOCATOR_SILENT)
 		routes_refuse(a, 501, "%s has no call for that which cgoheap knows",
 			      *status_allocator() ? status_allocator() : "the C allocator");
-	else if (!what)
+	else if (result == ALLOCATOR_UNANSWERED && now_ns >= a->trim.ends_ns)
 		routes_refuse(a, 503,
 			      "the C allocator did not answer in 10 s: it is still at it, or a "
 			      "thread holds one of its locks and does not run");
-	return what;
+	else if (result == ALLOCATOR_UNANSWERED)
+		look_later(a, now_ns);
+	else {
+		account_kept_forget();
+		if (take(a, &after)) {
+			write_after(a, &after, what);
+			scratch_release(&after.scratch);
+		}
+	}
+}
+
+/* The worker is at it, and the answer waits as one with seconds= does. */
+static void begin_trim(struct answer *a)
+{
+	if (allocator_trim() != 0) {
+		routes_refuse_busy(a, "the C allocator is still at an earlier question: ask again "
+				      "when it is done; if it never is, a thread holds one of its "
+				      "locks and does not run");
+		return;
+	}
+	a->finish = look_whether_trimmed;
+	a->trim.pause_ns = FIRST_PAUSE_NS;
+	a->trim.ends_ns = control_monotonic_ns() + TRIM_NS;
+	look_whether_trimmed(a);
 }
 
 void answer_trim(struct answer *a, const struct http_request *r)
 {
-	struct taken before, after;
+	struct taken before;
 	(void)r;
 	if (!take(a, &before))
 		return;
-	const char *what = trim(a);
-	if (what && take(a, &after)) {
-		write_trimmed(a, &before, &after, what);
-		scratch_release(&after.scratch);
-	}
+	a->trim.rss_bytes = before.account.rss_bytes;
+	int result = write_before(a, &before);
 	scratch_release(&before.scratch);
+	if (result == 0)
+		begin_trim(a);
+	else
+		routes_refuse_no_memory(a);
 }

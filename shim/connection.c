@@ -147,12 +147,6 @@ static void send_on(struct connection *c)
 	begin_draining(c);
 }
 
-static void end_work(struct connection *c)
-{
-	c->answer.missing = work_was_cut() ? WORK_MISSING : NULL;
-	work_end();
-}
-
 static void begin_sending(struct connection *c)
 {
 	const struct answer *a = &c->answer;
@@ -170,6 +164,21 @@ static void begin_sending(struct connection *c)
 	enter(c, CONNECTION_SENDING, CONNECTION_STALL_NS);
 	c->answer_ends_ns = c->deadline_ns - CONNECTION_STALL_NS + CONNECTION_ANSWER_NS;
 	send_on(c);
+}
+
+/* After the work on an answer: it is there, or due later. */
+static void send_or_park(struct connection *c)
+{
+	if (work_was_cut())
+		c->answer.missing = WORK_MISSING;
+	work_end();
+	if (c->answer.due_ns == 0) {
+		begin_sending(c);
+		return;
+	}
+	give_request(c);
+	c->state = CONNECTION_PARKED;
+	c->deadline_ns = c->answer.due_ns;
 }
 
 void connection_refuse(struct connection *c, int status, const char *line)
@@ -216,14 +225,7 @@ static void answer_request(struct connection *c, size_t head_bytes)
 	}
 	work_begin(WORK_NS);
 	routes_begin(&c->answer, &request);
-	end_work(c);
-	if (c->answer.due_ns == 0) {
-		begin_sending(c);
-		return;
-	}
-	give_request(c);
-	c->state = CONNECTION_PARKED;
-	c->deadline_ns = c->answer.due_ns;
+	send_or_park(c);
 }
 
 /* No more will come: it closed its end, or its time ran out. */
@@ -278,7 +280,8 @@ short connection_events(const struct connection *c)
 	case CONNECTION_SENDING:
 		return POLLOUT;
 	case CONNECTION_PARKED:
-		return POLLRDHUP; /* not POLLIN: bytes it may have sent too early wait */
+		/* not POLLIN: bytes it may have sent too early wait */
+		return c->answer.may_be_early ? POLLRDHUP : 0;
 	case CONNECTION_FREE:
 		break;
 	}
@@ -289,8 +292,7 @@ static void finish(struct connection *c)
 {
 	work_begin(WORK_NS);
 	routes_finish(&c->answer);
-	end_work(c);
-	begin_sending(c);
+	send_or_park(c);
 }
 
 /* Over TCP an end of sending and a close look the same. */

@@ -9,7 +9,7 @@
  *
  * One that waits for its answer to be due holds its descriptor and its baseline,
  * and nothing that others need.  A client on a unix socket that ends its sending
- * while it waits (shutdown, not close) has its answer at once.
+ * while it waits (shutdown, not close) has its answer at once, where that may be.
  */
 #ifndef CGOHEAP_CONNECTION_H
 #define CGOHEAP_CONNECTION_H

@@ -21,6 +21,17 @@ int json_finish(struct json *j)
 	return text_flush(&j->text);
 }
 
+int json_pause(struct json *j)
+{
+	return text_flush(&j->text);
+}
+
+void json_go_on(struct json *j, struct sink *sink)
+{
+	json_init(j, sink);
+	j->follows = true;
+}
+
 static void separate(struct json *j, const char *key)
 {
 	if (j->follows)

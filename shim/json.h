@@ -16,6 +16,10 @@ struct json {
 void json_init(struct json *j, struct sink *sink);
 /* Ends with a newline; 0, or -1 when the sink failed. */
 int json_finish(struct json *j);
+/* Inside an object or array that has something in it: the rest of it is written later, by another
+ * that goes on with the same sink.  As json_finish. */
+int json_pause(struct json *j);
+void json_go_on(struct json *j, struct sink *sink);
 
 /* key NULL: in an array, or the outermost. */
 void json_open(struct json *j, const char *key);

@@ -52,6 +52,7 @@ void routes_refuse(struct answer *a, int status, const char *format, ...)
 		n = (int)sizeof(a->line) - 2;
 	a->line[n++] = '\n';
 	a->filename = NULL;
+	body_release(&a->body); /* what there was of an answer */
 	answer_line(a, status, text_plain, n);
 }
 
@@ -66,9 +67,9 @@ void routes_refuse_no_memory(struct answer *a)
 	bool head_only = a->head_only;
 	routes_release(a);
 	a->head_only = head_only;
-	routes_refuse_busy(a,
-			   "out of the shim's memory: raise CGOHEAP_MAX_MEMORY, or ask again when "
-			   "fewer requests are under way");
+	routes_refuse_busy(
+		a, "out of cgoheap's own memory: raise CGOHEAP_MAX_MEMORY, or ask again when "
+		   "fewer requests are under way");
 }
 
 /* ---- parameters --------------------------------------------------------- */
@@ -233,14 +234,13 @@ static void say_profile(struct answer *a)
 	}
 }
 
-void routes_finish(struct answer *a)
+static void finish_profile(struct answer *a)
 {
 	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
 	seccomp_look(); /* some time has passed */
 	bool ready = read_go(a, &work, &a->options.go);
 	int result = ready ? build_profile(a, &work) : -1;
 	scratch_release(&work);
-	a->due_ns = 0;
 	baseline_release(a->baseline);
 	a->baseline = NULL;
 	if (result == 0)
@@ -276,6 +276,8 @@ static void begin_growth(struct answer *a, uint64_t seconds)
 		if (!fill_baseline(a, a->baseline))
 			return;
 	}
+	a->finish = finish_profile;
+	a->may_be_early = true;
 	a->due_ns = control_monotonic_ns() + seconds * UINT64_C(1000000000);
 }
 
@@ -300,7 +302,7 @@ static void answer_profile(struct answer *a, const struct http_request *r)
 	if (seconds > 0)
 		begin_growth(a, seconds);
 	else
-		routes_finish(a);
+		finish_profile(a);
 }
 
 static void answer_allheap(struct answer *a, const struct http_request *r)
@@ -323,7 +325,7 @@ static void answer_allheap(struct answer *a, const struct http_request *r)
 	if (seconds > 0)
 		begin_growth(a, seconds);
 	else
-		routes_finish(a);
+		finish_profile(a);
 }
 
 /* ---- status and sampling ------------------------------------------------ */
@@ -483,4 +485,10 @@ void routes_begin(struct answer *a, const struct http_request *r)
 	}
 	if (check_params(a, route, r))
 		route->answer(a, r);
+}
+
+void routes_finish(struct answer *a)
+{
+	a->due_ns = 0;
+	a->finish(a);
 }

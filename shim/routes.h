@@ -3,8 +3,8 @@
  *
  * A route checks everything about a request before it does anything.  Its
  * answer is built whole, on the server's thread; building may take milliseconds.
- * An answer that needs time to pass (seconds=) says when it is due and is
- * finished then.
+ * An answer that needs time to pass (seconds=), or others to be done (trim), says
+ * when it is due and is finished then; or it says so again.
  */
 #ifndef CGOHEAP_ROUTES_H
 #define CGOHEAP_ROUTES_H
@@ -29,19 +29,26 @@ struct answer {
 	char line[512]; /* where text is built: errors, small JSON */
 	struct body body;
 
-	uint64_t
-		due_ns; /* CLOCK_MONOTONIC; not 0: routes_finish is to be called then, or earlier */
+	uint64_t due_ns; /* CLOCK_MONOTONIC; not 0: routes_finish is to be called then */
 	/* what is kept until then */
+	void (*finish)(struct answer *a);
+	bool may_be_early; /* before due_ns there is an answer too */
 	struct baseline *baseline;
 	struct profile_options options;
 	bool with_go; /* Go's heap, too */
+	struct {
+		uint64_t ends_ns, pause_ns; /* when it is given up; until the next look */
+		uint64_t rss_bytes;         /* before */
+	} trim;
 };
+
+#define ROUTES_TRIMS 1 /* that wait at a time */
 
 /* Empty; must not move after this. */
 void routes_init(struct answer *answer);
 /* Answers the request, or sets answer->due_ns. */
 void routes_begin(struct answer *answer, const struct http_request *request);
-/* Before due_ns it answers with what there is by now. */
+/* Answers, or sets due_ns again.  Before due_ns, where that may be, with what there is by now. */
 void routes_finish(struct answer *answer);
 /* Answers with an error: one line of plain text, newline added. */
 void routes_refuse(struct answer *answer, int status, const char *format, ...)

@@ -25,7 +25,7 @@
 
 #define SERVED CONNECTION_READERS /* connections that are read or answered at a time */
 #define SPARE  4                  /* beyond them: told that there are too many */
-#define PLACES (SERVED + SPARE + BASELINES_MAX)
+#define PLACES (SERVED + SPARE + BASELINES_MAX + ROUTES_TRIMS)
 
 /* A listener that is missing is tried for again. */
 #define RETRY_NS UINT64_C(1000000000)

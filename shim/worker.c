@@ -52,13 +52,20 @@ int worker_start(void)
 	return error;
 }
 
-int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
+int worker_begin(void (*call)(void *arg), void *arg)
 {
 	if (LOAD_ACQ(&worker.state) != IDLE)
 		return -1;
 	worker.call = call;
 	worker.arg = arg;
 	set_state(BUSY);
+	return 0;
+}
+
+int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
+{
+	if (worker_begin(call, arg) != 0)
+		return -1;
 	uint64_t end_ns = control_monotonic_ns() + timeout_ns;
 	while (LOAD_ACQ(&worker.state) == BUSY) {
 		uint64_t now_ns = control_monotonic_ns();

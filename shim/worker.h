@@ -17,14 +17,18 @@
 int worker_start(void);
 
 /*
- * Runs call(arg) on the worker.  0: it has returned.  -1: it has not within the
- * time, and arg is the worker's until it does; or the worker is still busy or was
- * never started, and call is not made.  One caller at a time (the server), whose control_tick
- * is done meanwhile.
+ * Begins call(arg) on the worker; arg is the worker's while it is busy.  0, or -1: it is busy
+ * with another, or was never started.  One caller at a time (the server).
+ */
+int worker_begin(void (*call)(void *arg), void *arg);
+
+/*
+ * The same, and waits for it.  0: it has returned.  -1: it has not within the time, or was not
+ * begun.  The caller's control_tick is done meanwhile.
  */
 int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns);
 
-/* A call is under way whose caller has given up. */
+/* A call is under way that was not waited for, or no longer. */
 bool worker_is_busy(void);
 
 /* In the child of fork: there is no worker. */

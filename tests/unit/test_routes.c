@@ -764,7 +764,7 @@ static void take_all_scratch(struct scratch *hog)
 
 static void out_of_memory_is_said_and_passes(void **state)
 {
-	static const char line[] = "out of the shim's memory: raise CGOHEAP_MAX_MEMORY, or ask "
+	static const char line[] = "out of cgoheap's own memory: raise CGOHEAP_MAX_MEMORY, or ask "
 				   "again when fewer requests are under way\n";
 	struct scratch hog;
 	(void)state;

@@ -13,7 +13,7 @@ compile() {
 	rm -f "$DIR/file" # the last case's
 	newer "$bin" "$src" "$HERE/account.h" tests/programs/hooks/hooks.h && return
 	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread || return
-	[ "$1" != engine ] || "$CC" -std=gnu11 -Wall -Wextra -O1 -g -fno-builtin -fPIC -shared -o "$OUT/libengine.so" "$HERE/engine_lib.c"
+	[ ! -f "$HERE/$1_lib.c" ] || "$CC" -std=gnu11 -Wall -Wextra -O1 -g -fno-builtin -fPIC -shared -o "$OUT/lib$1.so" "$HERE/$1_lib.c"
 }
 
 for kind in untouched live retained half_retained arenas big mapped zeros cage file private_file private_memfd \
@@ -37,6 +37,7 @@ run one_arena kinds "" MALLOC_ARENA_MAX=1 -- arenas
 run stuck stuck ""
 run private private ""
 run engine engine " $OUT/libengine.so"
+run held held " $OUT/libheld.so"
 run many_mappings many ""
 run sparse sparse ""
 run little_memory many "" CGOHEAP_MAX_MEMORY=4MiB
