@@ -255,7 +255,7 @@ func TestCheckOrder(t *testing.T) {
 }
 
 func TestCheckDropped(t *testing.T) {
-	s := &status{Dropped: map[string]uint64{"live_full": 1234, "stacks_full": 0, "stale": 2}}
+	s := &status{Dropped: map[string]uint64{"live_full": 1234, "no_stack": 0, "stale": 2}}
 	s.Memory.MaxBytes = 32 << 20
 	c := checkDropped(s)
 	if c.Level != levelWarn || c.Text != "1,234 live full, 2 frees missed" ||

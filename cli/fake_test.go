@@ -271,7 +271,7 @@ func (f *fakeShim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status := fakeStatus(os.Getpid(), f.state.Load().(string), f.interval.Load(), "null")
 		if f.part == "troubled" {
 			status = strings.NewReplacer(`"uptime_ns"`, `"on_ns":12000000000,"off_ns":238000000000,"configured_sample_bytes":65536,"uptime_ns"`,
-				`"stacks_full":0`, `"stacks_full":7`).Replace(status)
+				`"live_full":0`, `"live_full":7`).Replace(status)
 		}
 		io.WriteString(w, status)
 	case "POST /v1/sampling":
@@ -342,7 +342,7 @@ func (f *fakeShim) answerProfile(w http.ResponseWriter, r *http.Request) {
 func fakeStatus(pid int, state string, interval uint64, remaining string) string {
 	return fmt.Sprintf(`{"version":"0.1.0","pid":%d,"state":%q,"sample_bytes":%d,"sampling_remaining_ns":%s,
 "uptime_ns":250000000000,"start_time":"2026-01-02T03:04:05Z","samples":{"taken":3000,"live":1625},
-"dropped":{"live_full":0,"stacks_full":0,"reentered":0,"no_stack":0,"stale":0,"labels":0},
+"dropped":{"live_full":0,"reentered":0,"no_stack":0,"stale":0,"labels":0},
 "stacks":{"distinct":40,"sites":55,"complete":39,"truncated":1,"by_end":{"complete_go":39,"no_cfi":1}},
 "memory":{"resident_bytes":2097152,"max_bytes":33554432},"threads":12,
 "host":{"go_version":"go1.26.8","allocator":"glibc","executable":"/x/service"},"socket":"/x.sock","tcp_port":null}`,

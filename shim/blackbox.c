@@ -299,8 +299,8 @@ static void read_allocator_and_go(struct scratch *scratch, bool has_account,
 
 static uint64_t dropped(void)
 {
-	return LOAD(&track_drops.live_full) + LOAD(&track_drops.stacks_full) +
-	       LOAD(&track_drops.reentered) + LOAD(&track_drops.no_stack);
+	return LOAD(&track_drops.live_full) + LOAD(&track_drops.reentered) +
+	       LOAD(&track_drops.no_stack);
 }
 
 static uint64_t realtime_ns(void)

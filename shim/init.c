@@ -33,7 +33,7 @@
 #include "sample.h"
 #include "seccomp.h"
 #include "server.h"
-#include "stacks_reclaim.h"
+#include "stacks.h"
 #include "threads.h"
 #include "track.h"
 #include "unwind_c.h"
@@ -91,9 +91,9 @@ static const char *start(void)
 	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
 
 	seccomp_look();
-	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || recstack_init())
+	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || stacks_init() ||
+	    recstack_init())
 		return "no memory";
-	stacks_reclaim_init();
 	capture_init();
 	golabels_init();
 	mapcaller_init((uint64_t)real.malloc);

@@ -171,7 +171,6 @@ static void write_drops(struct text *t)
 	static const char name[] = "samples_dropped_total";
 	family(t, name, "counter", "What could not be recorded.");
 	sample(t, name, "reason", "live_full", LOAD(&track_drops.live_full));
-	sample(t, name, "reason", "stacks_full", LOAD(&track_drops.stacks_full));
 	sample(t, name, "reason", "reentered", LOAD(&track_drops.reentered));
 	sample(t, name, "reason", "no_stack", LOAD(&track_drops.no_stack));
 	sample(t, name, "reason", "stale", LOAD(&track_drops.stale));

@@ -319,21 +319,54 @@ static struct key coarse_key(const struct capture *c, uint64_t frames[COARSE_FRA
 	return key;
 }
 
+/* By origin; what is at them may be in use, and no look reclaims them. */
+static uint32_t without_frames[ORIGIN_COUNT], reclaimed[ORIGIN_COUNT];
+
+static bool make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
+{
+	struct capture none = {.end = end};
+
+	for (uint32_t origin = 0; origin < ORIGIN_COUNT; origin++) {
+		struct key key = key_of(&none, 0);
+		STORE(&sites[origin], site_under(&key, 0, (enum origin)origin));
+		if (!sites[origin])
+			return false;
+	}
+	return true;
+}
+
+int stacks_init(void)
+{
+	return make_lasting(without_frames, CAPTURE_NO_ROOM) &&
+			       make_lasting(reclaimed, CAPTURE_RECLAIMED)
+		       ? 0
+		       : -1;
+}
+
+bool stack_is_lasting(const struct stack *stack)
+{
+	return stack->frame_count == 0 && stack->end >= CAPTURE_NO_ROOM;
+}
+
+uint32_t stacks_reclaimed_to(enum origin origin)
+{
+	return reclaimed[origin];
+}
+
 static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin origin)
 {
 	uint64_t frames[COARSE_FRAMES];
 	struct key key = coarse_key(c, frames);
 	uint32_t site = site_under(&key, size, origin);
 
-	if (!site && key.count > 1) {
-		key.count = 1;
+	if (!site) {
+		key.count = key.count > 0;
 		key.omitted_at = 0;
 		key.need = CELLS_LAST;
 		site = site_under(&key, size, origin);
 	}
-	if (site)
-		ADD(&coarse, 1);
-	return site;
+	ADD(&coarse, 1);
+	return site ? site : LOAD(&without_frames[origin]);
 }
 
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
@@ -371,30 +404,6 @@ void site_add_free(struct site *s, struct weight w)
 {
 	__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&s->free_bytes_fx, w.bytes_fx, __ATOMIC_RELEASE);
-}
-
-/*
- * The top bit says whether the turns are an odd number: where they do not agree,
- * one turn is about to be counted.
- */
-static unsigned __int128 read_whole(const uint64_t *low, const uint16_t *turns)
-{
-	uint16_t before, after = LOAD_ACQ(turns);
-	uint64_t n;
-
-	do {
-		before = after;
-		n = LOAD_ACQ(low);
-		after = LOAD_ACQ(turns);
-	} while (before != after);
-	return (unsigned __int128)((after + ((n >> 63) ^ (after & 1u))) >> 1) << 64 | n;
-}
-
-struct site_allocated site_allocated(const struct site *s)
-{
-	return (struct site_allocated){
-		.objects_fx = read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns),
-		.bytes_fx = read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
 }
 
 /* ---- the table -------------------------------------------------------- */

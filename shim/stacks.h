@@ -8,10 +8,11 @@
  * arena (cells.h).
  *
  * Where the arena has no room, a stack is recorded by its leaf, its caller and the
- * way into Go alone (CAPTURE_NO_ROOM).  Room comes from stacks with nothing in use
- * (stacks_reclaim.h): what hooks look up here they use under a pin (pins.h); a site in use
- * stays, and so the record of a block is as good as a pin.  Readers run where
- * reclaiming does, on the server's thread, and need neither.
+ * way into Go alone (CAPTURE_NO_ROOM); where it has none for that either, by its origin
+ * alone, at a site that is there from the start: never nothing.  Room comes from stacks with
+ * nothing in use (stacks_reclaim.h): what hooks look up here they use under a pin (pins.h); a site
+ * in use stays, and so the record of a block is as good as a pin.  Readers run where reclaiming
+ * does, on the server's thread, and need neither.
  *
  * Ids are arena offsets / 8 (0 = none).
  */
@@ -75,8 +76,21 @@ struct site *site_at(uint32_t id);
 #define STACKS_LABELLED_EIGHTHS 4
 
 /*
- * The site for this stack, size and origin, made if need be; 0 when the arena is
- * full to its reserve.  Lock-free.  Under a pin, until what is counted is counted.
+ * Once, in the constructor, with the region and before the first record: makes the sites
+ * that last, one for each origin of what has no room and of the totals of what was
+ * reclaimed.  -1: no room for them.
+ */
+int stacks_init(void);
+
+/* Whether it is one of those, of no frames. */
+bool stack_is_lasting(const struct stack *stack);
+
+/* The site that has the totals of what was reclaimed of this origin. */
+uint32_t stacks_reclaimed_to(enum origin origin);
+
+/*
+ * The site for this stack, size and origin, made if need be; where there is no room the
+ * one that comes nearest, never 0.  Lock-free.  Under a pin, until what is counted is counted.
  */
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin);
 
@@ -92,7 +106,8 @@ struct site_allocated site_allocated(const struct site *s);
 /* All stacks and sites there are, for status. */
 uint32_t stacks_count(void);
 uint32_t stacks_site_count(void);
-uint64_t stacks_coarse(void); /* how often one was recorded as CAPTURE_NO_ROOM */
+uint64_t stacks_coarse(
+	void); /* how often one was recorded as CAPTURE_NO_ROOM, with frames or none */
 
 /* ---- for those who go through the table: the server's thread only ------- */
 

@@ -14,6 +14,30 @@
 /* Sites that have a number and do not yet stand in their stack's list. */
 #define MOST_ABOUT_TO 256
 
+/*
+ * The top bit says whether the turns are an odd number: where they do not agree,
+ * one turn is about to be counted.
+ */
+static unsigned __int128 read_whole(const uint64_t *low, const uint16_t *turns)
+{
+	uint16_t before, after = LOAD_ACQ(turns);
+	uint64_t n;
+
+	do {
+		before = after;
+		n = LOAD_ACQ(low);
+		after = LOAD_ACQ(turns);
+	} while (before != after);
+	return (unsigned __int128)((after + ((n >> 63) ^ (after & 1u))) >> 1) << 64 | n;
+}
+
+struct site_allocated site_allocated(const struct site *s)
+{
+	return (struct site_allocated){
+		.objects_fx = read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns),
+		.bytes_fx = read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
+}
+
 static int64_t rounded(uint64_t fixed, int bits)
 {
 	return ((int64_t)fixed + (1 << (bits - 1))) >> bits;

@@ -28,17 +28,11 @@ static struct {
 	bool is_under_way;
 	uint32_t waiting; /* stacks that may go if they are idle until the next pass */
 	uint64_t stacks;  /* reclaimed, ever */
-	uint32_t to[ORIGIN_COUNT];
 } reclaim;
 
 uint32_t stacks_reclaim_first(void)
 {
 	return reclaim.first;
-}
-
-uint32_t stacks_reclaimed_to(enum origin origin)
-{
-	return reclaim.to[origin];
 }
 
 uint64_t stacks_reclaimed(void)
@@ -123,7 +117,7 @@ static bool may_go(struct stack *stack, bool in_haste)
 {
 	bool idle = is_idle(stack);
 
-	if (stack->end == CAPTURE_RECLAIMED || !stack_is_unused(stack))
+	if (stack_is_lasting(stack) || !stack_is_unused(stack))
 		return false;
 	if (idle || in_haste || has_unloaded(stack))
 		return true;
@@ -227,21 +221,6 @@ static void take_out(bool in_haste)
 
 /* ---- free, or back ---------------------------------------------------- */
 
-static bool make_totals(void)
-{
-	struct capture none = {.end = CAPTURE_RECLAIMED};
-
-	for (uint32_t origin = 0; origin < ORIGIN_COUNT; origin++) {
-		uint32_t site = reclaim.to[origin];
-		if (!site)
-			site = stacks_site(&none, 0, (enum origin)origin);
-		if (stack_at(site_at(site)->stack)->end != CAPTURE_RECLAIMED)
-			return false;
-		reclaim.to[origin] = site;
-	}
-	return true;
-}
-
 static void add_total(struct site *to, unsigned __int128 objects_fx, unsigned __int128 bytes_fx)
 {
 	const unsigned __int128 most = UINT64_C(1) << 62;
@@ -264,7 +243,8 @@ static void fold(const struct stack *stack)
 	{
 		struct site_allocated all = site_allocated(s);
 		if (s->origin < ORIGIN_COUNT)
-			add_total(site_at(reclaim.to[s->origin]), all.objects_fx, all.bytes_fx);
+			add_total(site_at(stacks_reclaimed_to(s->origin)), all.objects_fx,
+				  all.bytes_fx);
 	}
 }
 
@@ -359,11 +339,6 @@ static uint64_t rest_after(bool brought, bool in_haste, uint64_t took_ns)
 	return rest > least ? rest : least;
 }
 
-void stacks_reclaim_init(void)
-{
-	make_totals();
-}
-
 static void begin_pass(bool in_haste)
 {
 	reclaim.refused = cells_refused();
@@ -386,7 +361,7 @@ uint64_t stacks_reclaim_tick(void)
 	if (full < HALF_PERMILLE / 2 && !reclaim.is_under_way)
 		return REST_NS;
 	if (!reclaim.is_under_way) {
-		if (full < HALF_PERMILLE || !make_totals())
+		if (full < HALF_PERMILLE)
 			return LOOK_EVERY_NS;
 		if (now < reclaim.next_pass_ns)
 			return reclaim.next_pass_ns - now;

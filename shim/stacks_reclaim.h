@@ -20,12 +20,6 @@
 #include "stacks.h"
 
 /*
- * Once, in the constructor, with the region and before the first record: makes the sites
- * that totals go to.  A burst may leave no room for them before the first look.
- */
-void stacks_reclaim_init(void);
-
-/*
  * A look, and a part of the work where there is any; from the server's loop, on
  * the thread that reads stacks.  Nanoseconds until it wants to be called again.
  */
@@ -33,9 +27,6 @@ uint64_t stacks_reclaim_tick(void);
 
 /* Stacks that are taken out and not yet free, linked by stack.reclaim; 0: none. */
 uint32_t stacks_reclaim_first(void);
-
-/* The site that has the totals of what was reclaimed of this origin; 0: nothing was. */
-uint32_t stacks_reclaimed_to(enum origin origin);
 
 uint64_t stacks_reclaimed(void); /* how many stacks, ever */
 

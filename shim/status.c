@@ -112,7 +112,6 @@ static void write_samples(struct json *j)
 	json_close(j);
 	json_open(j, "dropped");
 	json_number(j, "live_full", LOAD(&track_drops.live_full));
-	json_number(j, "stacks_full", LOAD(&track_drops.stacks_full));
 	json_number(j, "reentered", LOAD(&track_drops.reentered));
 	json_number(j, "no_stack", LOAD(&track_drops.no_stack));
 	json_number(j, "stale", LOAD(&track_drops.stale));
@@ -321,8 +320,6 @@ static void comment_drops(struct comments *c)
 	} drops[] = {
 		{"blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
 		 LOAD(&track_drops.live_full)},
-		{"blocks dropped, no room for their stacks (stacks_full); raise CGOHEAP_MAX_MEMORY",
-		 LOAD(&track_drops.stacks_full)},
 		{"calls missed, made while their thread was inside the shim (reentered)",
 		 LOAD(&track_drops.reentered)},
 		{"calls missed, no recording stack left (no_stack)", LOAD(&track_drops.no_stack)},
@@ -358,7 +355,8 @@ static void comment_room(struct comments *c)
 {
 	if (stacks_coarse())
 		comment_add(c,
-			    "%" PRIu64 " samples recorded with the ends of their stacks only, no "
+			    "%" PRIu64
+			    " samples recorded with the ends of their stacks at most, no "
 			    "room for more ([truncated: no_room]); raise CGOHEAP_MAX_MEMORY",
 			    stacks_coarse());
 	if (stacks_reclaimed())

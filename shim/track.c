@@ -95,12 +95,9 @@ static void record_here(void *sample, const struct regs *host)
 {
 	const struct sample *s = sample;
 	uint64_t begun = budget_begin();
-	uint32_t pin = pins_enter(), site = capture_site(s, host);
+	uint32_t pin = pins_enter();
 
-	if (site)
-		record_block(s->block, s->size, s->interval, site);
-	else
-		ADD(&track_drops.stacks_full, 1);
+	record_block(s->block, s->size, s->interval, capture_site(s, host));
 	pins_leave(pin);
 	budget_end(&budget_spent.recording, begun);
 }

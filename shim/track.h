@@ -28,11 +28,10 @@ void track_thread_created(void);
 
 /* What could not be recorded, and why (status page; each only grows). */
 struct track_drops {
-	uint64_t live_full;   /* no room for another live block */
-	uint64_t stacks_full; /* no room for another stack or site */
-	uint64_t reentered;   /* sampled, or maybe a sample's free, while inside the shim */
-	uint64_t no_stack;    /* no recording stack left */
-	uint64_t stale;       /* a free was missed; its record was replaced */
+	uint64_t live_full; /* no room for another live block */
+	uint64_t reentered; /* sampled, or maybe a sample's free, while inside the shim */
+	uint64_t no_stack;  /* no recording stack left */
+	uint64_t stale;     /* a free was missed; its record was replaced */
 };
 extern struct track_drops track_drops;
 extern uint64_t track_missed_bytes;                  /* that stale records stood for */

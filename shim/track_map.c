@@ -60,13 +60,8 @@ struct maker {
 
 static uint32_t intern(const struct capture *c, const struct call *call)
 {
-	uint32_t site;
-
 	ADD(&track_ends[c->end < CAPTURE_END_COUNT ? c->end : CAPTURE_SKIPPED], 1);
-	site = stacks_site(c, call->size, call->origin);
-	if (!site)
-		ADD(&track_drops.stacks_full, 1);
-	return site;
+	return stacks_site(c, call->size, call->origin);
 }
 
 /* The Go runtime's stacks are not kept: they say what the kind does. */

@@ -122,27 +122,37 @@ static void too_many_sizes_are_mixed(void)
 }
 CASE(too_many_sizes_are_mixed)
 
-static void a_full_arena_refuses_the_new_and_keeps_the_old(void)
+static void a_full_arena_keeps_the_old_and_has_a_site_for_the_new(void)
 {
 	uint64_t n = 0;
 	struct capture c, first = stack_of(0, 60);
-	uint32_t site, kept, mixed;
+	uint32_t site, kept, mixed, last;
 
-	CHECK(region_init(4 * MIB) == 0);
+	CHECK(region_init(4 * MIB) == 0 && stacks_init() == 0);
 	kept = stacks_site(&first, 8, ORIGIN_MALLOC);
 	do {
 		c = stack_of(++n, 60);
 		site = stacks_site(&c, 8, ORIGIN_MALLOC);
-	} while (site);
+		CHECK(site);
+	} while (stack_at(site_at(site)->stack)->frame_count);
+	last = site;
 	CHECK(n > 500 && stacks_site(&first, 8, ORIGIN_MALLOC) == kept);
+	for (enum origin origin = 0; origin < ORIGIN_COUNT; origin++) {
+		c = stack_of(++n, 60);
+		c.labels = (uint32_t)origin;
+		site = stacks_site(&c, 8, origin);
+		CHECK(site_at(site)->origin == origin && site_at(site)->mixed);
+		CHECK(site_at(site)->stack == site_at(last)->stack);
+	}
+	CHECK(stack_at(site_at(last)->stack)->end == CAPTURE_NO_ROOM);
 	/* Sizes that find no room for themselves share a site, while there is room for one. */
 	for (uint64_t size = 9; size < 50; size++) {
 		mixed = stacks_site(&first, size, ORIGIN_MALLOC);
-		CHECK(!mixed || site_at(mixed)->size == size || site_at(mixed)->mixed);
+		CHECK(site_at(mixed)->size == size || site_at(mixed)->mixed);
 	}
 	CHECK(stacks_site(&first, 8, ORIGIN_MALLOC) == kept);
 }
-CASE(a_full_arena_refuses_the_new_and_keeps_the_old)
+CASE(a_full_arena_keeps_the_old_and_has_a_site_for_the_new)
 
 /* Labels that are ever others multiply stacks: those without must still find room. */
 static void stacks_under_labels_do_not_take_all_room(void)
@@ -543,7 +553,7 @@ int main(void)
 		cmocka_unit_test(test_different_stacks_are_not),
 		cmocka_unit_test(test_sites_are_by_size_and_origin),
 		cmocka_unit_test(test_too_many_sizes_are_mixed),
-		cmocka_unit_test(test_a_full_arena_refuses_the_new_and_keeps_the_old),
+		cmocka_unit_test(test_a_full_arena_keeps_the_old_and_has_a_site_for_the_new),
 		cmocka_unit_test(test_stacks_under_labels_do_not_take_all_room),
 		cmocka_unit_test(test_no_stack_or_site_is_ever_twice),
 		cmocka_unit_test(test_in_use_is_never_negative),
