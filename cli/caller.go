@@ -203,7 +203,7 @@ func isRuntime(name string) bool {
 func userGo(frames []frame) []string {
 	var names []string
 	for i, f := range frames {
-		if isUserGo(f) && !isCheckOfCgo(frames[i:], i > 0 && isCgoStub(frames[i-1].name)) {
+		if isUserGo(f) && !isCheckOfCgo(frames[i:], i > 0 && isCgoStub(frames[i-1].name)) && !isRuntimeLiteral(frames[i:]) {
 			names = append(names, f.name)
 		}
 	}
@@ -239,6 +239,13 @@ func isCheckOfCgo(frames []frame, callsStub bool) bool {
 	_, enclosing, _ := cutLast(parent)
 	_, caller, _ := cutLast(frames[1].name)
 	return enclosing == caller
+}
+
+// isRuntimeLiteral: Go 1.27 gives function literals of functions with a linkname (runtime.goready) "_" for
+// a package.  What the runtime calls is its own, but for the first function of a goroutine.
+func isRuntimeLiteral(frames []frame) bool {
+	pkg, _ := splitGoName(frames[0].name)
+	return pkg == "_" && len(frames) > 1 && isRuntime(frames[1].name) && frames[1].name != "runtime.goexit"
 }
 
 var closureNumber = regexp.MustCompile(`^(func)?[0-9]+$`)

@@ -28,6 +28,10 @@ func TestCaller(t *testing.T) {
 		"each_row", "main._Cfunc_each_row" + gotypes, "main.all@main.go"}
 	pure := []string{"malloc", "github.com/ebitengine/purego.syscall_SyscallN@syscall.go", "main.render@main.go", "main.main@main.go"}
 	standard := []string{"malloc", "getaddrinfo", "net._C2func_getaddrinfo" + gotypes, "net.cgoLookupHost@cgo_unix.go", "runtime.goexit@asm_amd64.s"}
+	// Literals in functions with a linkname, as Go 1.27 names them.
+	ready := []string{"pthread_create", "_cgo_sys_thread_start", "runtime.newm@proc.go", "_.goready.func1@proc.go", "runtime.systemstack@asm_amd64.s",
+		"runtime.goready@proc.go", "runtime.bgscavenge@mgcscavenge.go"}
+	linked := []string{"malloc", "main._Cfunc_f" + gotypes, "_.hold.func1@main.go", "runtime.goexit@asm_amd64.s"}
 	escaped := []string{"malloc", "f", "example.com/svc%2ev2.Open@open.go", "example.com/other.Wrap@x.go", "net/http.(*conn).serve@server.go"}
 
 	// cgo's own closures, one of them of a method that was inlined, and closures that a person wrote.
@@ -73,6 +77,8 @@ func TestCaller(t *testing.T) {
 		{"a closure that is passed on", module("example.com/svc"), written, "main.draw.func1"},
 		{"a closure that calls a function which calls C", flagged("func"), called, "main.draw.func1"},
 		{"--caller innermost, a closure that cgo wrote", flagged("innermost"), checked, "main.(*store).render"},
+		{"a literal of the runtime", nil, ready, "(Go runtime)"},
+		{"a literal of a program's function with a linkname", nil, linked, "_.hold.func1"},
 		{"--caller innermost", flagged("innermost"), wrapped, "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare"},
 		{"--caller innermost, a Go allocator", flagged("innermost"), allocator, "main.goAlloc"},
 		{"--caller module", flagged("module"), wrapped, "example.com/svc/internal/store.(*Store).Get"},
