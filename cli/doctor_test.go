@@ -119,6 +119,18 @@ func patchedMode(t *testing.T, path string, mode os.FileMode) string {
 	return written(t, "plainfile", string(text), mode)
 }
 
+// The verbs that look at a running process ask less, and say so as well.
+func TestMallocInside(t *testing.T) {
+	for path, want := range map[string]bool{
+		goFixture(t, "malloc", goMalloc, "1"): true, goFixture(t, "smalloc", goMalloc, "1", "-ldflags=-s -w"): true,
+		goFixture(t, "stripped", goCgo, "1", "-ldflags=-s -w"): false, goFixture(t, "nocgo", goPlain, "0"): false, "/missing": false,
+	} {
+		if exportsMalloc(path) != want {
+			t.Errorf("%s: %v", path, !want)
+		}
+	}
+}
+
 func TestDoctorText(t *testing.T) {
 	path := goFixture(t, "nocgo", goPlain, "0")
 	c := command([]string{"CGOHEAP_LIBRARY=" + emptyLibrary(t)}, "doctor", path)

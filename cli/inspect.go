@@ -160,6 +160,18 @@ func (f *facts) definesMalloc() bool {
 	return f.goInfo != nil && f.hasCgo && !f.importsMalloc
 }
 
+// exportsMalloc is quick, for verbs that do not look into the program otherwise: a malloc inside
+// of it is there for libraries too, unless its linker was told to hide it.
+func exportsMalloc(path string) bool {
+	e, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer e.Close()
+	symbols, _ := e.DynamicSymbols()
+	return definesDynamic(symbols, "malloc")
+}
+
 // allocatorName guesses whose malloc is inside.
 func (f *facts) allocatorName() string {
 	if len(f.private) > 0 {

@@ -54,6 +54,9 @@ func (s *status) cautions(pid int) []string {
 	if n := s.Dropped[missedFree]; n > 0 {
 		add("%s: some of the blocks may be freed", termtext.CountOf(int(n), "free was missed", "frees were missed"))
 	}
+	if exportsMalloc(procPath(pid, "exe")) {
+		add("malloc is defined inside the executable: its blocks are not seen; cgoheap doctor %d says what to do", pid)
+	}
 	return lines
 }
 
