@@ -212,6 +212,9 @@ func (e *explanation) insideRetained() string {
 	if a.Arenas != nil {
 		parts = append(parts, termtext.CountOf(int(*a.Arenas), "arena", "arenas"))
 	}
+	if a.InUse == nil && a.Free == nil {
+		parts = append(parts, "beyond what the samples stand for: how much of it is free is unknown")
+	}
 	return strings.Join(parts, "; ")
 }
 

@@ -123,7 +123,10 @@ func (t *trimmed) conclusion() string {
 	if float64(after) <= trimHelped*float64(before) {
 		helped = "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
 	}
-	if after >= keptBytes {
+	switch {
+	case after >= keptBytes && t.After.Allocator.InUse == nil: // what samples missed is not free
+		stays = fmt.Sprintf("How much of the %s that stay is free is unknown: the allocator has no figures.", termtext.Bytes(after))
+	case after >= keptBytes:
 		stays = fmt.Sprintf("%s of memory that is not in use stays.", termtext.Bytes(after))
 		why := strings.Replace(s.whyItStays(), termtext.Bytes(after)+" of it ", "All of it ", 1)
 		if why == "" && helped == "" {
