@@ -2,9 +2,9 @@
  * What the C allocator keeps: what malloc_trim would give back of it, and why not the rest.
  */
 #include "account_job.h"
-#include "control.h"
 #include "glibckept.h"
 #include "real.h"
+#include "work.h"
 
 /* Not worth the reading, nor a word, below this. */
 #define WORTH_BYTES (8 * MIB)
@@ -24,29 +24,24 @@ static uint64_t take(uint64_t *left, uint64_t bytes)
 	return bytes;
 }
 
-/* A process with many free chunks does not pay for being looked at: what took T is not read
- * again within 100 T. */
-#define CHEAP_NS    UINT64_C(5000000)
-#define REST_FACTOR 100
-
+/* A process with many free chunks does not pay for being looked at. */
 static struct {
 	struct glibckept found;
-	uint64_t rest_until_ns;
+	struct work_rest rest;
 } last;
 
 void account_kept_forget(void)
 {
-	last.rest_until_ns = 0;
+	work_rest_end(&last.rest);
 }
 
 static struct glibckept read_or_last(const struct glibckept_places *places)
 {
-	uint64_t start_ns = control_monotonic_ns();
-	if (start_ns < last.rest_until_ns)
+	if (work_is_resting(&last.rest))
 		return last.found;
+	uint64_t begun_ns = work_cpu_ns();
 	glibckept_read(places, &last.found);
-	uint64_t took_ns = control_monotonic_ns() - start_ns;
-	last.rest_until_ns = took_ns > CHEAP_NS ? start_ns + REST_FACTOR * took_ns : 0;
+	work_rest_after(&last.rest, work_cpu_ns() - begun_ns);
 	return last.found;
 }
 

@@ -12,11 +12,10 @@
 #include "control.h"
 #include "real.h"
 #include "status.h"
+#include "work.h"
 #include "worker.h"
 
 #define READ_TIMEOUT_NS (UINT64_C(2) * 1000000000)
-#define REST_FACTOR     100
-#define CHEAP_NS        UINT64_C(5000000)
 
 /* malloc/malloc.h, glibc 2.33 and later; declared here for older headers. */
 struct mallinfo2_figures {
@@ -173,10 +172,19 @@ static void read_mimalloc(struct allocator_stats *s)
 	s->system_bytes = commit;
 }
 
+/* answer and cost are the worker's while that is busy. */
+static struct {
+	struct allocator_stats answer, last;
+	uint64_t cost_ns;
+	struct work_rest rest;
+} reading;
+
 /* Worker. */
-static void read_stats(void *arg)
+static void read_stats(void *unused)
 {
-	struct allocator_stats *s = arg;
+	struct allocator_stats *s = &reading.answer;
+	uint64_t begun_ns = work_cpu_ns();
+	(void)unused;
 	functions_look_up();
 	uint64_t start_ns = control_monotonic_ns();
 	*s = nothing();
@@ -189,30 +197,23 @@ static void read_stats(void *arg)
 	else if (functions.mallinfo2)
 		read_glibc(s);
 	s->nanoseconds = control_monotonic_ns() - start_ns;
+	reading.cost_ns = work_cpu_ns() - begun_ns;
 }
-
-/* answer is the worker's while that is busy. */
-static struct {
-	struct allocator_stats answer, last;
-	uint64_t rest_until_ns;
-} reading;
 
 enum allocator_result allocator_read(struct allocator_stats *out)
 {
-	if (control_monotonic_ns() < LOAD(&reading.rest_until_ns)) {
+	if (work_is_resting(&reading.rest)) {
 		*out = reading.last;
 		return ALLOCATOR_OLD;
 	}
 	*out = nothing();
 	out->name = status_allocator(); /* here: it is kept where it was first asked for */
-	if (worker_run(read_stats, &reading.answer, READ_TIMEOUT_NS) != 0)
+	if (worker_run(read_stats, NULL, READ_TIMEOUT_NS) != 0)
 		return ALLOCATOR_UNANSWERED;
 	if (!*reading.answer.name)
 		return ALLOCATOR_SILENT;
 	reading.last = *out = reading.answer;
-	if (out->nanoseconds > CHEAP_NS)
-		STORE(&reading.rest_until_ns,
-		      control_monotonic_ns() + REST_FACTOR * out->nanoseconds);
+	work_rest_after(&reading.rest, reading.cost_ns);
 	return ALLOCATOR_OK;
 }
 
@@ -244,7 +245,7 @@ static void trim(void *unused)
 		functions.malloc_trim(0);
 		trimmed.what = "malloc_trim";
 	}
-	STORE(&reading.rest_until_ns, 0); /* what was read before is of no use now */
+	work_rest_end(&reading.rest); /* what was read before is of no use now */
 	STORE_REL(&trimmed.is_over, true);
 }
 

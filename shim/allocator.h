@@ -5,8 +5,8 @@
  * Both call into it, on the worker (worker.h), for they take its locks: glibc's
  * one arena at a time, while the arena's free lists are walked.  So that a
  * process with millions of free chunks does not pay for being looked at,
- * statistics that took T are not asked for again within 100 T; the last ones
- * answer until then.
+ * statistics that took T of processor time are not asked for again within 100 T;
+ * the last ones answer until then.
  */
 #ifndef CGOHEAP_ALLOCATOR_H
 #define CGOHEAP_ALLOCATOR_H

@@ -308,12 +308,6 @@ static uint64_t realtime_ns(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
-/* Of this thread: what waiting for others costs is not the host's. */
-static uint64_t cpu_ns(void)
-{
-	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-
 static void write_moment(struct blackbox *box, bool has_account)
 {
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
@@ -356,13 +350,13 @@ static bool take_account(struct blackbox *box)
 static bool write_account(struct blackbox *box, uint64_t now)
 {
 	bool is_first = recorder.account_next_ns == 0, taken;
-	uint64_t begin_ns = cpu_ns();
+	uint64_t begin_ns = work_cpu_ns();
 
 	if (now < recorder.account_next_ns)
 		return false;
 	taken = take_account(box);
 	/* The first one looks symbols up, and is no measure for the next. */
-	recorder.account_next_ns = is_first ? now : now + ACCOUNT_REST * (cpu_ns() - begin_ns);
+	recorder.account_next_ns = is_first ? now : now + ACCOUNT_REST * (work_cpu_ns() - begin_ns);
 	return taken;
 }
 

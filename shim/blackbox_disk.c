@@ -14,6 +14,7 @@
 #include "region.h"
 #include "sample.h"
 #include "sys.h"
+#include "work.h"
 
 #define EVERY_NS UINT64_C(1000000000)
 /* After a pass the next waits for so many times its processor time: 0.5 % of a core. */
@@ -147,21 +148,14 @@ int blackbox_disk_open(const struct blackbox_file *file)
 	return 0;
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t = {0};
-	sys_call(clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void *run(void *unused)
 {
 	sample_enter_as(BUSY_OWN);
 	sys_call(prctl, PR_SET_NAME, "cgoheap-disk");
 	for (;;) {
-		uint64_t begin_ns = cpu_ns();
+		uint64_t begin_ns = work_cpu_ns();
 		blackbox_disk_write();
-		uint64_t rest_ns = REST * (cpu_ns() - begin_ns);
+		uint64_t rest_ns = REST * (work_cpu_ns() - begin_ns);
 		rest_ns = rest_ns > EVERY_NS ? rest_ns : EVERY_NS;
 		struct timespec rest = {.tv_sec = (time_t)(rest_ns / 1000000000u),
 					.tv_nsec = (long)(rest_ns % 1000000000u)};

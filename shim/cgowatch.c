@@ -26,7 +26,7 @@ static struct {
 	uint64_t next_ns, fast_until_ns, rest_until_ns;
 	uint64_t lowest;     /* anonymous bytes, since the last looks */
 	uint32_t looks_left; /* in a row */
-	uint64_t spent_ns;   /* by them */
+	uint64_t spent_ns;   /* by them, of processor time */
 	struct cgowatch_candidate list[CGOWATCH_CANDIDATES];
 	size_t count;
 	uint32_t looks;
@@ -138,11 +138,12 @@ static void look(void)
 
 static void look_again(uint64_t now_ns)
 {
+	uint64_t begun_ns = work_cpu_ns();
 	work_begin(WORK_SHARE);
 	look();
 	work_end();
 	watch.looks_left--;
-	watch.spent_ns += control_monotonic_ns() - now_ns;
+	watch.spent_ns += work_cpu_ns() - begun_ns;
 	if (watch.looks_left == 0)
 		watch.rest_until_ns = now_ns + REST_FACTOR * watch.spent_ns;
 }

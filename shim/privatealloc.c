@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "control.h"
 #include "elffile.h"
 #include "pagemap.h"
 #include "real.h"
@@ -16,8 +15,6 @@
 #include "worker.h"
 
 #define READ_TIMEOUT_NS UINT64_C(1000000000)
-#define CHEAP_NS        UINT64_C(5000000)
-#define REST_FACTOR     100
 
 #define MAX_MODULES     256
 #define MAX_NAMES       8
@@ -234,32 +231,32 @@ static void read_one(struct privatealloc *p, mallctl_function *call)
 static struct {
 	struct privatealloc answer[PRIVATEALLOC_MAX], last[PRIVATEALLOC_MAX];
 	size_t count, last_count; /* asked for; answered */
-	uint64_t rest_until_ns;
+	uint64_t cost_ns;
+	struct work_rest rest;
 } reading;
 
 static void read_all(void *unused)
 {
+	uint64_t begun_ns = work_cpu_ns();
 	(void)unused;
 	for (size_t i = 0; i < reading.count; i++) {
 		reading.answer[i] = found[i].figures;
 		read_one(&reading.answer[i], found[i].call);
 	}
+	reading.cost_ns = work_cpu_ns() - begun_ns;
 }
 
 size_t privatealloc_read(struct scratch *scratch, const struct modules *modules,
 			 struct privatealloc out[PRIVATEALLOC_MAX])
 {
 	look(scratch, modules);
-	uint64_t start_ns = control_monotonic_ns();
-	if (found_count && start_ns >= reading.rest_until_ns && !worker_is_busy()) {
+	if (found_count && !work_is_resting(&reading.rest) && !worker_is_busy()) {
 		reading.count = found_count;
 		if (worker_run(read_all, NULL, READ_TIMEOUT_NS) != 0)
 			return 0;
 		memcpy(reading.last, reading.answer, sizeof(reading.last));
 		reading.last_count = reading.count;
-		uint64_t took_ns = control_monotonic_ns() - start_ns;
-		if (took_ns > CHEAP_NS)
-			reading.rest_until_ns = start_ns + REST_FACTOR * took_ns;
+		work_rest_after(&reading.rest, reading.cost_ns);
 	}
 	memcpy(out, reading.last, reading.last_count * sizeof(*out));
 	return reading.last_count;

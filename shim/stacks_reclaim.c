@@ -3,7 +3,6 @@
 #include "stacks_reclaim.h"
 
 #include "cells.h"
-#include "clock.h"
 #include "control.h"
 #include "labelsets.h"
 #include "ledger.h"
@@ -11,6 +10,7 @@
 #include "sys.h"
 #include "threads.h"
 #include "unloads.h"
+#include "work.h"
 
 #define LOOK_EVERY_NS  UINT64_C(1000000000)
 #define HASTE_NS       UINT64_C(50000000)    /* where it fills */
@@ -350,7 +350,7 @@ static void begin_pass(bool in_haste)
 
 uint64_t stacks_reclaim_tick(void)
 {
-	uint64_t now = control_monotonic_ns(), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t now = control_monotonic_ns(), cpu = work_cpu_ns();
 	bool in_haste, brought;
 	uint32_t full;
 
@@ -370,8 +370,7 @@ uint64_t stacks_reclaim_tick(void)
 	if (!pass_is_over())
 		return HASTE_NS;
 	brought = end_pass();
-	reclaim.next_pass_ns =
-		now + rest_after(brought, in_haste, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu);
+	reclaim.next_pass_ns = now + rest_after(brought, in_haste, work_cpu_ns() - cpu);
 	return reclaim.next_pass_ns - now;
 }
 

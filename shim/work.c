@@ -1,9 +1,12 @@
 /* See work.h. */
 #include "work.h"
 
+#include "clock.h"
 #include "sys.h"
 
 #define ASK_EVERY_NS 1000000u
+#define CHEAP_NS     UINT64_C(5000000)
+#define REST_FACTOR  100
 
 static __thread struct {
 	uint64_t start_ns, budget_ns; /* 0: no budget */
@@ -14,7 +17,7 @@ static __thread struct {
 
 /* A raw system call: a preload's clock (libfaketime's) stands still or jumps.  Without the
  * call, by the estimates. */
-static uint64_t cpu_ns(void)
+uint64_t work_cpu_ns(void)
 {
 	struct timespec t;
 	if (sys_failed(sys_call(clock_gettime, CLOCK_THREAD_CPUTIME_ID, &t)))
@@ -25,7 +28,7 @@ static uint64_t cpu_ns(void)
 void work_begin(uint64_t budget_ns)
 {
 	work.since_ns = 0;
-	work.start_ns = work.now_ns = cpu_ns();
+	work.start_ns = work.now_ns = work_cpu_ns();
 	work.budget_ns = budget_ns;
 	work.was_cut = false;
 }
@@ -41,7 +44,7 @@ static bool is_within(uint64_t budget_ns, uint32_t cost_ns)
 		return true;
 	work.since_ns += cost_ns;
 	if (work.since_ns >= ASK_EVERY_NS) {
-		work.now_ns = cpu_ns();
+		work.now_ns = work_cpu_ns();
 		work.since_ns = 0;
 	}
 	if (work.now_ns - work.start_ns < budget_ns)
@@ -63,4 +66,22 @@ bool work_may_go_on_first_half(uint32_t cost_ns)
 bool work_was_cut(void)
 {
 	return work.was_cut;
+}
+
+/* ---- rests -------------------------------------------------------------- */
+
+bool work_is_resting(const struct work_rest *rest)
+{
+	return clock_ns(CLOCK_MONOTONIC) < LOAD(&rest->until_ns);
+}
+
+void work_rest_after(struct work_rest *rest, uint64_t cpu_ns)
+{
+	if (cpu_ns > CHEAP_NS)
+		STORE(&rest->until_ns, clock_ns(CLOCK_MONOTONIC) + REST_FACTOR * cpu_ns);
+}
+
+void work_rest_end(struct work_rest *rest)
+{
+	STORE(&rest->until_ns, 0);
 }

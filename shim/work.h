@@ -39,4 +39,20 @@ bool work_may_go_on_first_half(uint32_t cost_ns);
 /* Since the last begin: something was left out. */
 bool work_was_cut(void);
 
+/*
+ * How long a thread of ours rests after what it does again and again.  By processor time too:
+ * on a busy machine what costs little can last for long, and waiting for others' locks
+ * is no cost.
+ */
+uint64_t work_cpu_ns(void); /* of the calling thread, ever */
+
+/* Of one thing; {0}: it may be done. */
+struct work_rest {
+	uint64_t until_ns;
+};
+bool work_is_resting(const struct work_rest *rest);
+/* After it took that much: a hundredth of a core at most, where it is not cheap (5 ms). */
+void work_rest_after(struct work_rest *rest, uint64_t cpu_ns);
+void work_rest_end(struct work_rest *rest); /* any thread */
+
 #endif

@@ -56,6 +56,26 @@ static void what_can_be_done_without_ends_at_half(void)
 }
 CASE(what_can_be_done_without_ends_at_half)
 
+/* What lasts is not what costs. */
+static void it_rests_by_processor_time(void)
+{
+	struct work_rest rest = {0};
+	uint64_t begun = work_cpu_ns(), before = spent_ns();
+
+	CHECK(begun <= before);
+	usleep(50000);
+	work_rest_after(&rest, work_cpu_ns() - begun);
+	CHECK(!work_is_resting(&rest));
+	while (work_cpu_ns() - begun < 60000000)
+		;
+	CHECK(spent_ns() - before >= 50000000);
+	work_rest_after(&rest, work_cpu_ns() - begun);
+	CHECK(work_is_resting(&rest));
+	work_rest_end(&rest);
+	CHECK(!work_is_resting(&rest));
+}
+CASE(it_rests_by_processor_time)
+
 static void *another(void *unused)
 {
 	CHECK(work_may_go_on(UINT32_MAX));
@@ -78,6 +98,7 @@ int main(void)
 		cmocka_unit_test(test_without_one_all_goes_on),
 		cmocka_unit_test(test_it_ends_by_processor_time),
 		cmocka_unit_test(test_what_can_be_done_without_ends_at_half),
+		cmocka_unit_test(test_it_rests_by_processor_time),
 		cmocka_unit_test(test_it_is_one_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
