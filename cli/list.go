@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -87,46 +89,56 @@ func findShims() (found []*process, unreadable int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, entry := range names {
-		pid, err := strconv.Atoi(entry.Name())
+	var mu sync.Mutex
+	inParallel(len(names), func(i int) {
+		pid, err := strconv.Atoi(names[i].Name())
 		if err != nil {
-			continue
+			return
 		}
 		p, err := openProcess(pid)
 		if err != nil {
-			continue
+			return
 		}
 		shims, err := p.shims()
+		closed := err != nil && p.alive() && (errors.Is(err, errGuarded) || p.hasCommandLine())
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
-		case err != nil && p.alive() && p.hasCommandLine():
+		case closed:
 			unreadable++
 		case len(shims) > 0 && p.state != 'Z':
 			found = append(found, p)
 		}
-	}
+	})
+	slices.SortFunc(found, func(a, b *process) int { return a.pid - b.pid })
 	return found, unreadable, nil
 }
 
 // hasCommandLine: threads of the kernel have none; everybody may read it.
 func (p *process) hasCommandLine() bool {
-	text, err := os.ReadFile(procPath(p.pid, "cmdline"))
+	text, err := readGuarded(procPath(p.pid, "cmdline"))
 	return err == nil && len(text) > 0
 }
 
-func describeAll(found []*process) []listEntry {
-	entries := make([]listEntry, len(found))
+// inParallel does so for each of n, listWorkers at a time.
+func inParallel(n int, do func(i int)) {
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, listWorkers)
-	for i, p := range found {
+	for i := range n {
 		wait.Add(1)
 		slots <- struct{}{}
 		go func() {
-			entries[i] = describe(p)
+			do(i)
 			<-slots
 			wait.Done()
 		}()
 	}
 	wait.Wait()
+}
+
+func describeAll(found []*process) []listEntry {
+	entries := make([]listEntry, len(found))
+	inParallel(len(found), func(i int) { entries[i] = describe(found[i]) })
 	sort.Slice(entries, func(i, j int) bool { return entries[i].PID < entries[j].PID })
 	return entries
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"cgoheap/cli/internal/termtext"
 )
@@ -147,7 +148,7 @@ func (p *process) title() string {
 
 // environ is the environment that the process was started with.
 func (p *process) environ() (map[string]string, error) {
-	text, err := os.ReadFile(procPath(p.pid, "environ"))
+	text, err := readGuarded(procPath(p.pid, "environ"))
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +165,7 @@ func (p *process) environ() (map[string]string, error) {
 
 // mappedFiles are the files mapped into the process, in address order, each once.
 func (p *process) mappedFiles() ([]string, error) {
-	text, err := os.ReadFile(procPath(p.pid, "maps"))
+	text, err := readGuarded(procPath(p.pid, "maps"))
 	if err != nil {
 		return nil, err
 	}
@@ -199,9 +200,37 @@ func (p *process) shims() ([]string, error) {
 	return shims, nil
 }
 
+// guardedPatience is for files of /proc that the kernel lets be read only while it does not
+// change the process's mappings: a fork of much memory, or a page fault on a file system that
+// does not answer, may take minutes.
+var guardedPatience = 2 * time.Second
+
+var errGuarded = errors.New("the kernel does not show its memory map now (it forks, or waits for a file system); try again")
+
+// readGuarded reads such a file.  One process that hangs is not to stop the look at all others.
+func readGuarded(path string) ([]byte, error) {
+	type answer struct {
+		text []byte
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		text, err := os.ReadFile(path)
+		done <- answer{text, err}
+	}()
+	patience := time.NewTimer(guardedPatience)
+	defer patience.Stop()
+	select {
+	case a := <-done:
+		return a.text, a.err
+	case <-patience.C:
+		return nil, errGuarded
+	}
+}
+
 // shimAddress is where libcgoheap.so is mapped, as text; "" where it is not.
 func (p *process) shimAddress() string {
-	text, err := os.ReadFile(procPath(p.pid, "maps"))
+	text, err := readGuarded(procPath(p.pid, "maps"))
 	if err != nil {
 		return ""
 	}

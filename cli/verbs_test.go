@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // normal replaces what differs from run to run.
@@ -166,6 +167,25 @@ func TestList(t *testing.T) {
 		"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it"
 	if bareLine != want {
 		t.Errorf("%q, want %q", bareLine, want)
+	}
+}
+
+// What the kernel does not show now does not stop the look at all others.
+func TestReadGuarded(t *testing.T) {
+	patience := guardedPatience
+	guardedPatience = 20 * time.Millisecond
+	t.Cleanup(func() { guardedPatience = patience })
+	pipe := filepath.Join(t.TempDir(), "maps")
+	check0(syscall.Mkfifo(pipe, 0o600))
+	if text, err := readGuarded(pipe); text != nil || err != errGuarded {
+		t.Errorf("%q, %v", text, err)
+	}
+	if text, err := readGuarded("/none"); text != nil || !os.IsNotExist(err) {
+		t.Errorf("%q, %v", text, err)
+	}
+	p := &process{pid: 4242, name: "service"}
+	if got := p.explainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be looked at: "+errGuarded.Error()) {
+		t.Error(got)
 	}
 }
 
