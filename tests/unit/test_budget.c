@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "budget.h"
+#include "config.h"
 #include "control.h"
 #include "live.h"
 #include "region.h"
@@ -157,6 +158,64 @@ static void full_tables_coarsen_and_empty_ones_do_not(void **state)
 	assert_int_equal(budget_doublings(4096, false), 0);
 }
 
+/* ---- and back, however it was raised -------------------------------------- */
+
+/* A second's look of a process that asked for nothing; what is in force then. */
+static uint32_t interval_after_a_look(void)
+{
+	uint32_t interval = CONFIG_DEFAULT_SAMPLE_BYTES
+			    << budget_doublings(CONFIG_DEFAULT_SAMPLE_BYTES, false);
+
+	assert_true(interval >= CONFIG_DEFAULT_SAMPLE_BYTES && interval <= BUDGET_COARSEST_BYTES);
+	return interval;
+}
+
+/* It comes down a step a look, and never up meanwhile. */
+static void assert_it_comes_back(uint32_t from)
+{
+	for (uint32_t expected = from / 2; expected >= CONFIG_DEFAULT_SAMPLE_BYTES; expected /= 2)
+		assert_int_equal(interval_after_a_look(), expected);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(interval_after_a_look(), CONFIG_DEFAULT_SAMPLE_BYTES);
+	assert_false(budget_get().is_cpu || budget_get().is_room || budget_get().is_coarsest);
+}
+
+static void a_cost_that_ends_is_forgotten(void **state)
+{
+	(void)state;
+	budget_init(10000, false);
+	budget_doublings(CONFIG_DEFAULT_SAMPLE_BYTES, true);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 100; i++) {
+			spend_all();
+			assert_int_equal(interval_after_a_look(), BUDGET_COARSEST_BYTES);
+			assert_true(budget_get().is_cpu && budget_get().is_coarsest);
+		}
+		assert_it_comes_back(BUDGET_COARSEST_BYTES);
+	}
+}
+
+static void tables_that_empty_are_forgotten(void **state)
+{
+	struct live_block out;
+	uint64_t all = live_capacity() - live_count(), first = UINT64_C(1) << 30;
+	(void)state;
+	budget_init(10000, false);
+	budget_doublings(CONFIG_DEFAULT_SAMPLE_BYTES, true);
+	put_blocks(first, all);
+	for (int i = 0; i < 100; i++) {
+		spend_all();
+		assert_int_equal(interval_after_a_look(), BUDGET_COARSEST_BYTES);
+	}
+	for (int i = 0; i < 100; i++) /* the cost ends, and they are full still */
+		assert_int_equal(interval_after_a_look(), BUDGET_COARSEST_BYTES);
+	assert_true(budget_get().is_room && budget_get().is_coarsest);
+	for (uint64_t i = first; i < first + all; i++)
+		assert_true(live_take((void *)(i * 64), &out));
+	assert_int_equal(interval_after_a_look(), CONFIG_DEFAULT_SAMPLE_BYTES);
+	assert_false(budget_get().is_room || budget_get().is_coarsest);
+}
+
 /* One that was interrupted for a second must not look like a second's work. */
 static void an_interrupted_record_counts_for_little(void **state)
 {
@@ -276,6 +335,8 @@ int main(void)
 		cmocka_unit_test(what_frees_cost_raises_nothing),
 		cmocka_unit_test(it_goes_no_further_than_is_of_use_and_says_so),
 		cmocka_unit_test(full_tables_coarsen_and_empty_ones_do_not),
+		cmocka_unit_test(a_cost_that_ends_is_forgotten),
+		cmocka_unit_test(tables_that_empty_are_forgotten),
 		cmocka_unit_test(an_interrupted_record_counts_for_little),
 		cmocka_unit_test(control_asks_once_a_second_and_obeys),
 		cmocka_unit_test(tables_that_fill_are_looked_at_more_often),
