@@ -151,7 +151,27 @@ func saveProfile(std stdio, args []string) error {
 		printNext(std, target.path, said, o)
 	}
 	o.printCautions(std, c)
+	o.printElsewhere(std, c)
 	return nil
+}
+
+// printElsewhere: what lies in mappings of devices and in written pages of files is no block of memory, and
+// has its stacks in the memory profile alone.  Without a word a profile of 96 MiB of packet rings is empty.
+func (o *profileOptions) printElsewhere(std stdio, c *client) {
+	if o.memory || o.seconds > 0 || o.older > 0 {
+		return
+	}
+	a, _, err := c.account()
+	if err != nil {
+		return
+	}
+	s := &situation{account: a}
+	for _, owner := range []string{deviceMaps, fileCopies} {
+		if s.large(owner) {
+			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not in it: cgoheap profile --memory %d shows who mapped that\n",
+				s.of(s.has(owner)), ownerLabel(owner), c.process.pid)
+		}
+	}
 }
 
 // printCautions ends with what makes the figures too low: an empty profile of a process that sleeps reads like good news.

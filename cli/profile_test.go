@@ -340,6 +340,24 @@ func TestProfileSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestProfileSaysWhatIsElsewhere: rings of sockets are in the memory profile, with those who mapped them.
+func TestProfileSaysWhatIsElsewhere(t *testing.T) {
+	const line = "cgoheap: 572.0 MiB (63 % of RSS), device maps, is not in it: cgoheap profile --memory PID shows who mapped that\n"
+	for _, c := range []struct {
+		part string
+		args []string
+		want bool
+	}{
+		{"rings", nil, true}, {"rings", []string{"--memory"}, false}, {"rings", []string{"--older", "1m"}, false}, {"serve", nil, false},
+	} {
+		s := startShim(t, c.part)
+		r := profileIn(t, t.TempDir(), append([]string{s.arg(), "-o", "p.pb.gz"}, c.args...)...).normal(s)
+		if r.code != 0 || strings.Contains(r.err, line) != c.want {
+			t.Errorf("%s %v: %+v", c.part, c.args, r)
+		}
+	}
+}
+
 // What is saved is what go tool pprof reads.
 func TestProfileWithGoToolPprof(t *testing.T) {
 	s := startShim(t, "serve")
