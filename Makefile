@@ -76,9 +76,11 @@ SHIM_SRC := \
 	shim/ledger.c \
 	shim/ledger_piece.c \
 	shim/ledger_tree.c \
+	shim/libc.c \
 	shim/lines.c \
 	shim/live.c \
 	shim/lock.c \
+	shim/log.c \
 	shim/mapcaller.c \
 	shim/mem.c \
 	shim/memory.c \
@@ -112,9 +114,11 @@ SHIM_SRC := \
 	shim/stacks.c \
 	shim/stacks_read.c \
 	shim/stacks_reclaim.c \
+	shim/state.c \
 	shim/status.c \
 	shim/symbolize.c \
 	shim/text.c \
+	shim/thread_starts.c \
 	shim/threads.c \
 	shim/track.c \
 	shim/track_map.c \
@@ -172,7 +176,7 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
 
 # What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
 HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels gomodules gosym gotables handlers interpose labelsets ledger \
-	ledger_piece ledger_tree live lock mapcaller mem memory real recstack sample stacks threads track track_map unloads unwind_c unwind_go
+	ledger_piece ledger_tree libc live lock mapcaller mem memory real recstack sample stacks thread_starts threads track track_map unloads unwind_c unwind_go
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 # gcc makes a call of memset out of the loop that is memset.
 $(BUILD)/obj/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \

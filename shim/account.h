@@ -19,10 +19,12 @@
 #ifndef CGOHEAP_ACCOUNT_H
 #define CGOHEAP_ACCOUNT_H
 
+#include "allocator.h"
 #include "base.h"
-#include "bridge.h"
+#include "gostats.h"
 #include "pagemap.h"
 #include "privatealloc.h"
+#include "procinfo.h"
 #include "region.h"
 
 /* In the order they are shown.  Names: account_owner_name, fixed interface. */
@@ -59,20 +61,6 @@ struct account_bytes {
 	bool exact; /* counted, not estimated */
 };
 
-/* The allocator behind malloc, by its own statistics; UNKNOWN where it does not say. */
-struct allocator_stats {
-	const char *name;      /* "glibc", "jemalloc", "tcmalloc", "mimalloc", ... */
-	uint64_t in_use_bytes; /* blocks handed out, with the allocator's own rounding */
-	uint64_t free_bytes;   /* free inside it */
-	uint64_t mapped_bytes; /* big blocks with a mapping of their own (glibc hblkhd); in
-				  in_use_bytes too */
-	uint64_t system_bytes; /* all it has from the system */
-	uint64_t cached_bytes; /* of free_bytes: kept for blocks of the same size (fast bins) */
-	uint64_t arenas;
-	uint64_t nanoseconds; /* the statistics call took: that long its locks were held, one arena
-				 at a time */
-};
-
 /* What C retained is made of, where the allocator is glibc; resident bytes, UNKNOWN. */
 struct kept_bytes {
 	uint64_t returnable; /* malloc_trim gives it back */
@@ -80,33 +68,6 @@ struct kept_bytes {
 	uint64_t end_count;
 	uint64_t cached; /* fast bins; blocks in threads' caches are in use by glibc's count */
 	uint64_t pinned; /* free memory whose pages blocks in use lie on, and the allocator's own */
-};
-
-struct go_stats {
-	/* From the Go package where the program has it (bridge.h); else from
-	 * runtime.gcController where the binary has symbols and the figures are plausible;
-	 * else UNKNOWN. */
-	uint64_t heap_in_use_bytes, heap_free_bytes, heap_released_bytes;
-	uint64_t stacks_bytes; /* what of the arenas is neither: stacks and the runtime's manual
-				  spans */
-	uint64_t mapped_ready_bytes, total_alloc_bytes;
-	/* From the Go package alone; the runtime's own counts, all of them. */
-	uint64_t metadata_bytes; /* what the runtime has mapped that is no arena */
-	uint64_t memory_limit;   /* GOMEMLIMIT as it is now; UNKNOWN too where there is none */
-	uint64_t runtime[CGOHEAP_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
-	const char *source;                   /* "runtime/metrics", "runtime.gcController", "" */
-	bool has_package;                     /* it is there, whether or not it answered in time */
-};
-
-struct process_stats { /* /proc/self/status, bytes; UNKNOWN where the kernel has no such line */
-	uint64_t vm_rss, rss_anon, rss_file, rss_shmem, vm_data, vm_stk, vm_size, vm_swap, vm_hwm;
-	uint64_t threads;
-};
-
-struct cgroup_stats {
-	int version; /* 1, 2, 0: none found */
-	char path[256];
-	uint64_t current, limit, anon, file, kernel, swap; /* v1: usage, limit, rss, cache */
 };
 
 #define ACCOUNT_WARNINGS 8

@@ -7,11 +7,13 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "control.h"
+#include "modules.h"
 #include "real.h"
-#include "status.h"
+#include "region.h"
 #include "work.h"
 #include "worker.h"
 
@@ -34,6 +36,44 @@ static struct functions {
 				size_t *, size_t *);
 	void (*mi_collect)(bool);
 } functions;
+
+/* ---- which one it is ---------------------------------------------------- */
+
+#define NAME_BYTES    64
+#define SCRATCH_BYTES (4 * MIB)
+
+/* File names begin so; the rest is a version. */
+static const struct {
+	const char *prefix, *name;
+} allocators[] = {
+	{"libc.so", "glibc"},        {"libc-2.", "glibc"},        {"libjemalloc", "jemalloc"},
+	{"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
+};
+
+static const char *allocator_of_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path;
+	for (size_t i = 0; i < COUNT_OF(allocators); i++)
+		if (strncmp(file, allocators[i].prefix, strlen(allocators[i].prefix)) == 0)
+			return allocators[i].name;
+	return file;
+}
+
+const char *allocator_name(void)
+{
+	static char name[NAME_BYTES];
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
+	struct modules modules = {0};
+	if (*name)
+		return name;
+	modules_read(&scratch, &modules);
+	const struct module *m = modules_find(&modules, (uint64_t)real.malloc);
+	if (m)
+		snprintf(name, sizeof(name), "%s", allocator_of_file(m->path));
+	scratch_release(&scratch);
+	return name;
+}
 
 /* ---- which one ---------------------------------------------------------- */
 
@@ -67,7 +107,7 @@ static const struct {
 /* Worker. */
 static void functions_look_up(void)
 {
-	const char *allocator = status_allocator();
+	const char *allocator = allocator_name();
 	const void *object = object_of((const void *)real.malloc);
 	bool is_known = false;
 	if (functions.looked_up)
@@ -83,7 +123,7 @@ static void functions_look_up(void)
 
 bool allocator_is_glibc(void)
 {
-	return strcmp(status_allocator(), "glibc") == 0;
+	return strcmp(allocator_name(), "glibc") == 0;
 }
 
 /* ---- statistics --------------------------------------------------------- */
@@ -207,7 +247,7 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 		return ALLOCATOR_OLD;
 	}
 	*out = nothing();
-	out->name = status_allocator(); /* here: it is kept where it was first asked for */
+	out->name = allocator_name(); /* here: it is kept where it was first asked for */
 	if (worker_run(read_stats, NULL, READ_TIMEOUT_NS) != 0)
 		return ALLOCATOR_UNANSWERED;
 	if (!*reading.answer.name)

@@ -11,7 +11,22 @@
 #ifndef CGOHEAP_ALLOCATOR_H
 #define CGOHEAP_ALLOCATOR_H
 
-#include "account.h"
+#include "base.h"
+#include "pagemap.h"
+
+/* The allocator behind malloc, by its own statistics; UNKNOWN where it does not say. */
+struct allocator_stats {
+	const char *name;      /* "glibc", "jemalloc", "tcmalloc", "mimalloc", ... */
+	uint64_t in_use_bytes; /* blocks handed out, with the allocator's own rounding */
+	uint64_t free_bytes;   /* free inside it */
+	uint64_t mapped_bytes; /* big blocks with a mapping of their own (glibc hblkhd); in
+				  in_use_bytes too */
+	uint64_t system_bytes; /* all it has from the system */
+	uint64_t cached_bytes; /* of free_bytes: kept for blocks of the same size (fast bins) */
+	uint64_t arenas;
+	uint64_t nanoseconds; /* the statistics call took: that long its locks were held, one arena
+				 at a time */
+};
 
 enum allocator_result {
 	ALLOCATOR_OK,
@@ -30,6 +45,12 @@ int allocator_trim(void);
  * that which we know.  UNANSWERED: it has not.
  */
 enum allocator_result allocator_trimmed(const char **what);
+
+/*
+ * "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of who answers malloc; "" unknown.
+ * Read once, then kept.
+ */
+const char *allocator_name(void);
 
 bool allocator_is_glibc(void);
 

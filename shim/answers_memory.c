@@ -129,7 +129,7 @@ static void look_whether_trimmed(struct answer *a)
 	enum allocator_result result = allocator_trimmed(&what);
 	if (result == ALLOCATOR_SILENT)
 		routes_refuse(a, 501, "%s has no call for that which cgoheap knows",
-			      *status_allocator() ? status_allocator() : "the C allocator");
+			      *allocator_name() ? allocator_name() : "the C allocator");
 	else if (result == ALLOCATOR_UNANSWERED && now_ns >= a->trim.ends_ns)
 		routes_refuse(a, 503,
 			      "the C allocator did not answer in 10 s: it is still at it, or a "

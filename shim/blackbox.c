@@ -15,12 +15,12 @@
 #include "blackbox_disk.h"
 #include "blackbox_file.h"
 #include "control.h"
-#include "endpoint.h"
 #include "gostats.h"
 #include "gomodules.h"
 #include "gosym.h"
 #include "gotables.h"
 #include "ledger.h"
+#include "log.h"
 #include "modules.h"
 #include "procinfo.h"
 #include "region.h"
@@ -108,12 +108,11 @@ static void read_executable(char *path, size_t bytes)
 
 static int complain(const struct config *config, const char *what, long error)
 {
-	char number[ENDPOINT_ERROR_BYTES], quoted[CONFIG_QUOTE_BYTES];
+	char number[LOG_ERROR_BYTES], quoted[LOG_QUOTE_BYTES];
 
-	config_complain("CGOHEAP_BLACKBOX=%s: cannot %s: %s; the program runs on without its "
-			"flight recorder",
-			config_quote(quoted, config->blackbox_dir), what,
-			endpoint_error_text(error, number));
+	log_complain("CGOHEAP_BLACKBOX=%s: cannot %s: %s; the program runs on without its "
+		     "flight recorder",
+		     log_quote(quoted, config->blackbox_dir), what, log_error_text(error, number));
 	return -1;
 }
 

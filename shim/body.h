@@ -7,8 +7,8 @@
 #define CGOHEAP_BODY_H
 
 #include "base.h"
-#include "profile.h"
 #include "region.h"
+#include "sink.h"
 
 struct body_piece;
 struct body {

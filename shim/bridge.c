@@ -10,8 +10,7 @@
 #include "control.h"
 #include "netsys.h"
 #include "ownfd.h"
-#include "server.h"
-#include "track.h"
+#include "state.h"
 
 struct inbox_message {
 	int32_t fd;
@@ -23,6 +22,7 @@ static struct {
 	struct own_fd inbox;   /* the server's end */
 	struct own_fd mailbox; /* anybody's end */
 	uint32_t wanted;
+	int (*start_server)(void);
 
 	/* server's thread */
 	struct own_fd figures; /* -1: nobody attached */
@@ -34,9 +34,11 @@ static struct {
 
 /* ---- opening ------------------------------------------------------------ */
 
-void bridge_open(void)
+void bridge_open(int (*start_server)(void))
 {
 	int pair[2];
+
+	bridge.start_server = start_server;
 	if (net_pair(SOCK_SEQPACKET, pair) != 0)
 		return;
 	bridge.inbox = own_fd_take(pair[0]);
@@ -103,7 +105,8 @@ int bridge_want(uint32_t protocol, const char *version, enum cgoheap_bridge_want
 	if (protocol != CGOHEAP_BRIDGE_PROTOCOL)
 		return -EPROTO;
 	STORE(&bridge.wanted, 1);
-	server_start(); /* most often it runs */
+	if (bridge.start_server)
+		bridge.start_server(); /* most often it runs */
 	return hand_over(want, version);
 }
 

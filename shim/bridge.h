@@ -20,9 +20,9 @@
 /* A larger profile of Go's heap is refused. */
 #define BRIDGE_HEAP_MAX_BYTES (8 * MIB)
 
-/* Once per server_bind: where the package leaves what it wants.  Says nothing where it fails: the
- * package does, when it is there. */
-void bridge_open(void);
+/* Once per server_bind: where the package leaves what it wants; start_server (server_start) is
+ * called when it does.  Says nothing where it fails: the package does, when it is there. */
+void bridge_open(int (*start_server)(void));
 /* In a child of fork: closes its copies, and forgets. */
 void bridge_forget(void);
 

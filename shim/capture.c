@@ -6,7 +6,6 @@
 
 #include "golabels.h"
 #include "gosym.h"
-#include "labelsets.h"
 #include "memory.h"
 #include "unwind_c.h"
 #include "unwind_go.h"
@@ -45,8 +44,11 @@ static bool in_shim(uint64_t pc)
 	return pc - (uint64_t)__ehdr_start < (uint64_t)(etext - __ehdr_start);
 }
 
-void capture_init(void)
+static capture_labels *keep_labels;
+
+void capture_init(capture_labels *keep)
 {
+	keep_labels = keep;
 	memory_start();
 	unwind_c_init();
 }
@@ -195,10 +197,9 @@ static uint32_t intern_labels(struct walk *w)
 		return 0;
 	switch (golabels_read(&w->memory, w->module, w->labels, &labels)) {
 	case GOLABELS_READ:
-		return labelsets_intern(&labels);
+		return keep_labels(&labels);
 	case GOLABELS_BAD:
-		labelsets_count_dropped();
-		break;
+		return keep_labels(NULL);
 	case GOLABELS_NONE:
 		break;
 	}

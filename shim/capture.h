@@ -13,37 +13,19 @@
 
 #include "arch.h"
 #include "base.h"
+#include "capture_end.h"
+#include "golabels.h"
 
 #define CAPTURE_MAX_FRAMES 128
 /* A deeper stack keeps this many root frames; the rest are leaf frames. */
 #define CAPTURE_ROOT_FRAMES 32
 
-/* How a stack ended.  Names for the status page: capture_end_name. */
-enum capture_end {
-	CAPTURE_COMPLETE_GO,     /* runtime.goexit, runtime.main, mstart or rt0_go */
-	CAPTURE_COMPLETE_THREAD, /* a C thread's start routine, or _start */
-	CAPTURE_TOO_DEEP,        /* more than we walk: both ends kept where known */
-	CAPTURE_NO_CFI,          /* C code without unwind information, and no way over it */
-	CAPTURE_BAD_CFI,         /* unwind information that does not decode */
-	CAPTURE_BAD_STACK,       /* a value outside the stack's bounds */
-	CAPTURE_BAD_CROSSING,    /* asmcgocall or crosscall2 not as we know them */
-	CAPTURE_BAD_GO,          /* a Go frame chain that leaves its stack */
-	CAPTURE_UNWINDER,        /* a place that was not known yet, while code was unloaded */
-	CAPTURE_SKIPPED, /* not walked: nested, no recording stack left, or more mappings a second
-			    than are followed */
-	CAPTURE_GAP,     /* to a root, over frames that could not be followed */
-	/* Not of a walk: */
-	CAPTURE_NO_ROOM,   /* its ends alone, because the arena was full (stacks.h) */
-	CAPTURE_RECLAIMED, /* the totals of stacks that were reclaimed (stacks_reclaim.h) */
-	CAPTURE_END_COUNT
-};
-#define CAPTURE_WALK_ENDS CAPTURE_NO_ROOM
-
 struct capture {
 	uint32_t count;      /* frames, leaf first */
 	uint32_t end;        /* enum capture_end */
 	uint32_t omitted_at; /* frames[omitted_at] is the first after a gap; 0 = no gap */
-	uint32_t labels;     /* of the innermost goroutine, labelsets.h; 0: none */
+	uint32_t labels;     /* of the innermost goroutine, as capture_init's keep_labels has it; 0:
+				none */
 	/*
 	 * Return addresses (the pc of the call is one less), except frames[0],
 	 * which is the entry of the allocator function plus one.
@@ -59,13 +41,13 @@ struct capture {
  */
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf);
 
-const char *capture_end_name(uint32_t end); /* "complete_go", "no_cfi", ... */
-static inline bool capture_end_is_complete(uint32_t end)
-{
-	return end <= CAPTURE_COMPLETE_THREAD;
-}
+/*
+ * Keeps a goroutine's labels, on the thread that captures, in a hook: their id, 0 none.  NULL:
+ * there are labels, but they cannot be read.
+ */
+typedef uint32_t capture_labels(const struct golabels *labels);
 
-/* Once, in the constructor, after gomodules_init: where the shim's own text lies. */
-void capture_init(void);
+/* Once, in the constructor, after gomodules_init. */
+void capture_init(capture_labels *keep_labels);
 
 #endif

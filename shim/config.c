@@ -10,61 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log.h"
 #include "sys.h"
 
 #define PREFIX "CGOHEAP_"
-
-/* ---- saying so ---------------------------------------------------------- */
-
-const char *config_quote(char out[CONFIG_QUOTE_BYTES], const char *text)
-{
-	/* 4 for one more escape, 4 for `..."`, 1 for the NUL */
-	const size_t room = CONFIG_QUOTE_BYTES - 9;
-	size_t n = 0;
-	out[n++] = '"';
-	while (*text != '\0' && n < room) {
-		unsigned char c = (unsigned char)*text++;
-		if (c == '"' || c == '\\')
-			out[n++] = '\\';
-		if (c >= ' ' && c <= '~')
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, 5, "\\x%02x", c);
-	}
-	strcpy(out + n, *text != '\0' ? "...\"" : "\"");
-	return out;
-}
-
-/*
- * A write to a full pipe would stop the host, one to a broken pipe would kill it
- * by SIGPIPE.  A pipe that polls writable has room for PIPE_BUF bytes.
- */
-static bool stderr_is_ready(void)
-{
-	struct pollfd p = {.fd = 2, .events = POLLOUT};
-	struct timespec now = {0, 0};
-	return sys_call(ppoll, &p, 1, &now) == 1 && p.revents == POLLOUT;
-}
-
-void config_complain(const char *format, ...)
-{
-	char line[512] = "cgoheap: ";
-	const size_t start = strlen(line);
-	int saved_errno = errno;
-	va_list args;
-
-	va_start(args, format);
-	int n = vsnprintf(line + start, sizeof(line) - start, format, args);
-	va_end(args);
-	errno = saved_errno;
-	if (n < 0 || !stderr_is_ready())
-		return;
-	size_t end = start + (size_t)n;
-	if (end > sizeof(line) - 1)
-		end = sizeof(line) - 1;
-	line[end] = '\n';
-	sys_write(2, line, end + 1);
-}
 
 /* ---- sizes, durations, addresses ---------------------------------------- */
 
@@ -213,14 +162,14 @@ struct reading {
 __attribute__((format(printf, 2, 3))) static void reject(const struct reading *r,
 							 const char *format, ...)
 {
-	char what[256], quoted[CONFIG_QUOTE_BYTES];
+	char what[256], quoted[LOG_QUOTE_BYTES];
 	va_list args;
 	if (r->quiet)
 		return;
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	config_complain("%s=%s %s", r->name, config_quote(quoted, r->value), what);
+	log_complain("%s=%s %s", r->name, log_quote(quoted, r->value), what);
 }
 
 static void read_start(const struct reading *r)
@@ -385,14 +334,14 @@ static bool is_known(const char *entry)
 
 static void complain_unknown(const char *entry)
 {
-	char name[64], quoted[CONFIG_QUOTE_BYTES], known[256];
+	char name[64], quoted[LOG_QUOTE_BYTES], known[256];
 	size_t n = 0;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(entry, "="), entry);
 	for (size_t i = 0; i < COUNT_OF(settings); i++)
 		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", i == 0 ? "" : ", ",
 				      settings[i].name);
-	config_complain("%s is not a variable of cgoheap: there are %s; ignoring it",
-			config_quote(quoted, name), known);
+	log_complain("%s is not a variable of cgoheap: there are %s; ignoring it",
+		     log_quote(quoted, name), known);
 }
 
 static void read_runtime_dir(struct config *config, char *const *environ_block)

@@ -52,18 +52,4 @@ bool config_parse_bytes(const char *text, uint64_t *bytes);
  * nanoseconds. */
 bool config_parse_duration(const char *text, uint64_t *ns);
 
-/*
- * text in double quotes for a message, into out and returned: what is not
- * printable ASCII as \xNN, so that no value can write to somebody's terminal; a
- * long one is cut and ends in "...".
- */
-#define CONFIG_QUOTE_BYTES 200
-const char *config_quote(char out[CONFIG_QUOTE_BYTES], const char *text);
-
-/*
- * One line on stderr, "cgoheap: " before and a newline after; cut at 512 bytes.
- * Says nothing where stderr would block or is a broken pipe.  errno untouched.
- */
-void config_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 #endif

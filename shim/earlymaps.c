@@ -5,10 +5,9 @@
 
 #include "ledger.h"
 #include "mapcaller.h"
-#include "privatealloc.h"
 #include "real.h"
 #include "smaps.h"
-#include "track.h"
+#include "state.h"
 
 #define MAX_RANGES 128
 #define MAX_CALLS  64
@@ -23,6 +22,11 @@ static struct {
 	uint64_t start, end, caller;
 } calls[MAX_CALLS];
 static size_t call_count;
+
+static struct {
+	uint64_t device, inode;
+} files[EARLYMAPS_FILES];
+static size_t file_count;
 
 static void note_call(const void *p, size_t n, uint64_t caller)
 {
@@ -72,6 +76,14 @@ static void keep(const struct smaps_mapping *m)
 	ranges[range_count++].end = m->end;
 }
 
+static void keep_file(uint64_t device, uint64_t inode)
+{
+	if (inode == 0 || file_count == EARLYMAPS_FILES || earlymaps_file(device, inode) >= 0)
+		return;
+	files[file_count].device = device;
+	files[file_count++].inode = inode;
+}
+
 void earlymaps_take(struct scratch *scratch)
 {
 	struct smaps maps;
@@ -80,7 +92,7 @@ void earlymaps_take(struct scratch *scratch)
 	if (smaps_open_path(&maps, scratch, "/proc/self/maps") == 0)
 		while (smaps_next(&maps, &m)) {
 			if (m.executable)
-				privatealloc_note_start(m.device, m.inode);
+				keep_file(m.device, m.inode);
 			/* Private, in no file and without a name of the kernel's. */
 			if (!m.path[0] && !m.shared) {
 				hand_over(&m);
@@ -88,6 +100,14 @@ void earlymaps_take(struct scratch *scratch)
 			}
 		}
 	smaps_close(&maps);
+}
+
+int earlymaps_file(uint64_t device, uint64_t inode)
+{
+	for (size_t i = 0; i < file_count; i++)
+		if (files[i].device == device && files[i].inode == inode)
+			return (int)i;
+	return -1;
 }
 
 bool earlymaps_claim(struct scratch *scratch, struct claims *claims, uint8_t what)

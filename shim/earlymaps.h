@@ -23,6 +23,12 @@ void *earlymaps_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offse
  * the given scratch.  What the hooks have seen of it goes into the ledger.
  */
 void earlymaps_take(struct scratch *scratch);
+
+/* Files of which there was an executable mapping then: their places, 0 to EARLYMAPS_FILES - 1; -1:
+ * not one of them. */
+#define EARLYMAPS_FILES 256
+int earlymaps_file(uint64_t device, uint64_t inode);
+
 /* Adds what is left, each anonymous range, as `what`.  False: scratch is exhausted. */
 bool earlymaps_claim(struct scratch *scratch, struct claims *claims, uint8_t what);
 

@@ -11,53 +11,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "netsys.h"
 
 #define BACKLOG 128
 
 /* ---- saying what went wrong --------------------------------------------- */
 
-/* strerror may read message catalogues, which allocates. */
-const char *endpoint_error_text(long error, char number[ENDPOINT_ERROR_BYTES])
-{
-	static const struct {
-		int error;
-		const char *text;
-	} texts[] = {
-		{EACCES, "permission denied"},
-		{EPERM, "not permitted"},
-		{ENOENT, "no such directory"},
-		{ENOTDIR, "a part of the path is not a directory"},
-		{EROFS, "read-only file system"},
-		{ENOSPC, "no space left"},
-		{EDQUOT, "quota exceeded"},
-		{ENAMETOOLONG, "name too long"},
-		{ELOOP, "too many symbolic links"},
-		{EADDRINUSE, "in use"},
-		{EADDRNOTAVAIL, "no such address here"},
-		{EMFILE, "too many open files"},
-		{ENFILE, "too many open files in the system"},
-		{EAFNOSUPPORT, "the kernel has no such sockets"},
-		{ENOMEM, "out of memory"},
-		{EAGAIN, "too many threads or processes"},
-	};
-	for (size_t i = 0; i < COUNT_OF(texts); i++)
-		if (texts[i].error == error)
-			return texts[i].text;
-	snprintf(number, ENDPOINT_ERROR_BYTES, "error %ld", error);
-	return number;
-}
-
 /* One thread at a time: the constructor's, then the server's. */
 static bool is_quiet;
 
 static int complain_path(const char *path, const char *what)
 {
-	char quoted[CONFIG_QUOTE_BYTES];
+	char quoted[LOG_QUOTE_BYTES];
 	if (is_quiet)
 		return -1;
-	config_complain("no socket at %s: %s, or set CGOHEAP_SOCKET to another path",
-			config_quote(quoted, path), what);
+	log_complain("no socket at %s: %s, or set CGOHEAP_SOCKET to another path",
+		     log_quote(quoted, path), what);
 	return -1;
 }
 
@@ -70,9 +40,8 @@ static int complain_taken(const char *path, const char *what)
 /* `doing: permission denied; remedy`; result is as the kernel returned it. */
 static int complain_error(const char *path, const char *doing, long result, const char *remedy)
 {
-	char what[160], number[ENDPOINT_ERROR_BYTES];
-	snprintf(what, sizeof(what), "%s: %s; %s", doing, endpoint_error_text(-result, number),
-		 remedy);
+	char what[160], number[LOG_ERROR_BYTES];
+	snprintf(what, sizeof(what), "%s: %s; %s", doing, log_error_text(-result, number), remedy);
 	return complain_path(path, what);
 }
 
@@ -254,13 +223,13 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config, bool qui
 
 static int complain_tcp(uint32_t address, uint16_t port, long result)
 {
-	char number[ENDPOINT_ERROR_BYTES];
+	char number[LOG_ERROR_BYTES];
 	if (!is_quiet)
-		config_complain(
+		log_complain(
 			"cannot listen on %u.%u.%u.%u:%u: %s; set CGOHEAP_LISTEN to another port, "
 			"or to port 0 for any free one",
 			address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255, port,
-			endpoint_error_text(-result, number));
+			log_error_text(-result, number));
 	return result == -EADDRINUSE ? ENDPOINT_TAKEN : -1;
 }
 

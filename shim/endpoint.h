@@ -29,8 +29,4 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config, bool qui
 int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, bool quiet,
 		      uint16_t *bound);
 
-/* What EACCES and its like mean, in words; "error N", into number, for others. */
-#define ENDPOINT_ERROR_BYTES 32
-const char *endpoint_error_text(long error, char number[ENDPOINT_ERROR_BYTES]);
-
 #endif

@@ -31,8 +31,8 @@
 #include "sample.h"
 #include "server.h"
 #include "stacks_reclaim.h"
+#include "state.h"
 #include "sys.h"
-#include "track.h"
 #include "unloads.h"
 #include "unwind_c.h"
 

@@ -1,7 +1,7 @@
 /* See glibcheap.h. */
 #include "glibcheap.h"
 
-#include "account.h"
+#include "pagemap.h"
 #include "pagemap.h"
 #include "selfmem.h"
 #include "work.h"

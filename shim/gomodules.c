@@ -7,7 +7,7 @@
 #include <sys/auxv.h>
 
 #include "goexe.h"
-#include "real.h"
+#include "libc.h"
 
 /* Of a library without Go's note: 0.5 ms. */
 #define MAX_SEARCH_BYTES (4 * MIB)
@@ -173,7 +173,7 @@ int gomodules_init(void)
 		read_program_tls(&list[0]);
 		add(&list[0]);
 	}
-	real.dl_iterate_phdr(add_loaded, NULL);
+	libc.dl_iterate_phdr(add_loaded, NULL);
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
 	if (!find_object)
 		dlerror(); /* ours to hear, not the host's */

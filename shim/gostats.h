@@ -11,8 +11,26 @@
 #ifndef CGOHEAP_GOSTATS_H
 #define CGOHEAP_GOSTATS_H
 
-#include "account.h"
+#include "bridge.h"
 #include "claims.h"
+#include "pagemap.h"
+#include "region.h"
+
+struct go_stats {
+	/* From the Go package where the program has it (bridge.h); else from
+	 * runtime.gcController where the binary has symbols and the figures are plausible;
+	 * else UNKNOWN. */
+	uint64_t heap_in_use_bytes, heap_free_bytes, heap_released_bytes;
+	uint64_t stacks_bytes; /* what of the arenas is neither: stacks and the runtime's manual
+				  spans */
+	uint64_t mapped_ready_bytes, total_alloc_bytes;
+	/* From the Go package alone; the runtime's own counts, all of them. */
+	uint64_t metadata_bytes; /* what the runtime has mapped that is no arena */
+	uint64_t memory_limit;   /* GOMEMLIMIT as it is now; UNKNOWN too where there is none */
+	uint64_t runtime[CGOHEAP_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
+	const char *source;                   /* "runtime/metrics", "runtime.gcController", "" */
+	bool has_package;                     /* it is there, whether or not it answered in time */
+};
 
 /*
  * heap_usable_bytes: of the runtime's arenas, without reservations.  All UNKNOWN

@@ -5,8 +5,8 @@
 #define CGOHEAP_GZIP_H
 
 #include "base.h"
-#include "profile.h"
 #include "region.h"
+#include "sink.h"
 
 struct gzip;
 

@@ -8,7 +8,6 @@
  * LD_PRELOAD, a shell or a compiler started by the service, it has no region, no
  * thread and no socket, and says nothing.
  */
-#include "init.h"
 
 #include <errno.h>
 #include <sys/auxv.h>
@@ -25,6 +24,7 @@
 #include "gomodules.h"
 #include "gosym.h"
 #include "interpose.h"
+#include "labelsets.h"
 #include "ledger.h"
 #include "mapcaller.h"
 #include "real.h"
@@ -34,6 +34,7 @@
 #include "seccomp.h"
 #include "server.h"
 #include "stacks.h"
+#include "state.h"
 #include "threads.h"
 #include "track.h"
 #include "unwind_c.h"
@@ -94,7 +95,7 @@ static const char *start(void)
 	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || stacks_init() ||
 	    recstack_init())
 		return "no memory";
-	capture_init();
+	capture_init(labelsets_keep);
 	golabels_init();
 	mapcaller_init((uint64_t)real.malloc);
 	if (!was_passive)
@@ -110,6 +111,29 @@ static const char *start(void)
 	server_bind(&config);
 	STORE(&shim_state, SHIM_ACTIVE);
 	return NULL;
+}
+
+static void start_server_here(void *unused, const struct regs *host)
+{
+	/* What glibc allocates for our thread is not the host's. */
+	uint8_t before = sample_enter_as(BUSY_OWN);
+
+	(void)unused;
+	(void)host;
+	server_start();
+	sample_leave(before);
+}
+
+static void start_server_once(void)
+{
+	static bool started;
+	int error = errno;
+
+	if (LOAD(&started) || LOAD(&shim_state) != SHIM_ACTIVE ||
+	    __atomic_exchange_n(&started, true, __ATOMIC_RELAXED))
+		return;
+	recstack_run_anyhow(start_server_here, NULL);
+	errno = error;
 }
 
 /* Early among constructors: what others allocate in theirs is the program's too. */
@@ -132,7 +156,7 @@ __attribute__((constructor(101))) static void init(void)
 	sample_leave(before);
 	/* A Go program makes a thread soon, in its own time; another may have made its last. */
 	if (!reason && !gomodules_are_program())
-		track_thread_created();
+		start_server_once();
 	errno = error;
 }
 
@@ -175,7 +199,8 @@ static void look_here(void *caller, const struct regs *host)
 }
 
 /* There are no recording stacks yet in a process that waits for Go. */
-void init_look(uint64_t caller)
+void interpose_thread_created(uint64_t caller)
 {
 	recstack_run_anyhow(look_here, (void *)caller);
+	start_server_once();
 }

@@ -23,10 +23,10 @@
 #include "bridge.h"
 #include "earlymaps.h"
 #include "forked.h"
-#include "init.h"
 #include "live.h"
 #include "real.h"
 #include "sample.h"
+#include "state.h"
 #include "threads.h"
 #include "track.h"
 #include "track_map.h"
@@ -255,8 +255,7 @@ EXPORT int brk(void *to)
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*start)(void *), void *arg)
 {
-	init_look(CALLER);
-	track_thread_created();
+	interpose_thread_created(CALLER);
 	if (active())
 		return threads_create(thread, attributes, start, arg, CALLER);
 	return real.pthread_create(thread, attributes, start, arg);
@@ -264,8 +263,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 EXPORT int thrd_create(pthread_t *thread, int (*start)(void *), void *arg)
 {
-	init_look(CALLER);
-	track_thread_created();
+	interpose_thread_created(CALLER);
 	if (active())
 		return threads_create_c11(thread, start, arg, CALLER);
 	return real.thrd_create(thread, start, arg);

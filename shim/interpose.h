@@ -17,4 +17,13 @@
  */
 bool interpose_follow(bool on, bool settled);
 
+/*
+ * Before each thread that the host makes (init.c has it: what is above the hooks): by the
+ * code that holds the address caller.  The first one starts the server's thread.  Go's own
+ * code makes one first of all, so that a Go library is known, and the shim takes part,
+ * before Go runs.  Any thread, on the host's stack, which dlopen needs more of; it may
+ * hold the loader's lock.  errno untouched.
+ */
+void interpose_thread_created(uint64_t caller);
+
 #endif

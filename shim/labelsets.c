@@ -90,6 +90,14 @@ static bool next_text(const struct labelset *s, size_t *at, uint8_t count, struc
 	return *at <= s->bytes;
 }
 
+uint32_t labelsets_keep(const struct golabels *labels)
+{
+	if (labels)
+		return labelsets_intern(labels);
+	labelsets_count_dropped();
+	return 0;
+}
+
 void labelsets_get(uint32_t id, struct golabels *out)
 {
 	const struct labelset *s = id ? set_at(id) : NULL;

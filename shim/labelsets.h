@@ -47,6 +47,9 @@ struct labelset {
  */
 uint32_t labelsets_intern(const struct golabels *labels);
 
+/* The same; NULL: there are labels, but they cannot be read, which is counted (capture_init). */
+uint32_t labelsets_keep(const struct golabels *labels);
+
 /* The set's labels into *out, whose texts point into the region; none where id is none. */
 void labelsets_get(uint32_t id, struct golabels *out);
 

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "goarena.h"
 #include "gomodules.h"
-#include "real.h"
+#include "libc.h"
 #include "sample.h"
 #include "sys.h"
 
@@ -235,7 +235,7 @@ void memory_start(void)
 	sys_call(prlimit64, 0, RLIMIT_STACK, NULL, &most);
 	first_bytes = most.rlim_cur < FIRST_STACK_BYTES ? most.rlim_cur : FIRST_STACK_BYTES;
 	tls_bytes = 0;
-	real.dl_iterate_phdr(add_tls_bytes, NULL);
+	libc.dl_iterate_phdr(add_tls_bytes, NULL);
 }
 
 /*

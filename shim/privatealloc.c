@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "earlymaps.h"
 #include "elffile.h"
 #include "pagemap.h"
 #include "real.h"
@@ -16,7 +17,6 @@
 
 #define READ_TIMEOUT_NS UINT64_C(1000000000)
 
-#define MAX_MODULES     256
 #define MAX_NAMES       8
 #define CHUNK_BYTES     (64 * KIB)
 #define SYMBOLS_AT_ONCE 512
@@ -25,26 +25,14 @@ static const char call_name[] = "mallctl", family_name[] = "mallctlnametomib";
 
 typedef int mallctl_function(const char *, void *, size_t *, void *, size_t);
 
-/* Files that were mapped at start, and whether they have been looked through. */
-static struct {
-	uint64_t device, inode;
-	bool looked;
-} files[MAX_MODULES];
-static size_t file_count;
+/* Whether the files that were mapped at start have been looked through. */
+static bool looked[EARLYMAPS_FILES];
 
 static struct {
 	struct privatealloc figures;
 	mallctl_function *call;
 } found[PRIVATEALLOC_MAX];
 static size_t found_count;
-
-void privatealloc_note_start(uint64_t device, uint64_t inode)
-{
-	if (file_count == MAX_MODULES || inode == 0)
-		return;
-	files[file_count].device = device;
-	files[file_count++].inode = inode;
-}
 
 /* ---- looking for them ---------------------------------------------------- */
 
@@ -185,14 +173,12 @@ static void look(struct scratch *scratch, const struct modules *modules)
 	const struct module *of_malloc = modules_find(modules, (uint64_t)real.malloc);
 	for (size_t i = 0; i < modules->count; i++) {
 		const struct module *m = &modules->list[i];
-		for (size_t k = 0; k < file_count; k++) {
-			if (files[k].looked || files[k].device != m->device ||
-			    files[k].inode != m->inode)
-				continue;
-			if (!m->is_shim && (!of_malloc || of_malloc->inode != m->inode))
-				look_in_module(scratch, m);
-			files[k].looked = !work_was_cut(); /* else again */
-		}
+		int file = earlymaps_file(m->device, m->inode);
+		if (file < 0 || looked[file])
+			continue;
+		if (!m->is_shim && (!of_malloc || of_malloc->inode != m->inode))
+			look_in_module(scratch, m);
+		looked[file] = !work_was_cut(); /* else again */
 	}
 }
 

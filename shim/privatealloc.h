@@ -23,9 +23,6 @@ struct privatealloc {
 	uint64_t in_use, active, metadata, resident, mapped, retained;
 };
 
-/* In the constructor: an executable mapping of this file is there. */
-void privatealloc_note_start(uint64_t device, uint64_t inode);
-
 /* Those there are, with their figures.  Server thread; up to 1 s where one does not answer. */
 size_t privatealloc_read(struct scratch *scratch, const struct modules *modules,
 			 struct privatealloc out[PRIVATEALLOC_MAX]);

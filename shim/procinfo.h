@@ -5,7 +5,19 @@
 #ifndef CGOHEAP_PROCINFO_H
 #define CGOHEAP_PROCINFO_H
 
-#include "account.h"
+#include "pagemap.h"
+#include "region.h"
+
+struct process_stats { /* /proc/self/status, bytes; UNKNOWN where the kernel has no such line */
+	uint64_t vm_rss, rss_anon, rss_file, rss_shmem, vm_data, vm_stk, vm_size, vm_swap, vm_hwm;
+	uint64_t threads;
+};
+
+struct cgroup_stats {
+	int version; /* 1, 2, 0: none found */
+	char path[256];
+	uint64_t current, limit, anon, file, kernel, swap; /* v1: usage, limit, rss, cache */
+};
 
 /* Every figure UNKNOWN where the kernel does not give it; path of status for tests, NULL its own.
  */

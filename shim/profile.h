@@ -7,13 +7,8 @@
 
 #include "base.h"
 #include "region.h"
+#include "sink.h"
 #include "stacks.h"
-
-/* Where a response goes; -1 ends the writing (the client is gone, or out of memory). */
-struct sink {
-	int (*write)(struct sink *sink, const void *bytes, size_t count);
-	void *arg;
-};
 
 /* A heap profile as Go's runtime/pprof wrote it (bridge_read_heap); NULL: none. */
 struct go_heap {

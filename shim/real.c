@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "dynsym.h"
+#include "libc.h"
 #include "live.h"
 #include "sample.h"
 #include "sys.h"
@@ -424,27 +425,6 @@ static int first_dlclose(void *handle)
 	return real.dlclose(handle);
 }
 
-/* By the host's symbols, until the constructor has found libc's own. */
-static int linked_setspecific(pthread_key_t key, const void *value)
-{
-	return pthread_setspecific(key, value);
-}
-
-static int linked_getstack(const pthread_attr_t *a, void **start, size_t *bytes)
-{
-	return pthread_attr_getstack(a, start, bytes);
-}
-
-static int linked_getstacksize(const pthread_attr_t *a, size_t *bytes)
-{
-	return pthread_attr_getstacksize(a, bytes);
-}
-
-static int linked_iterate_phdr(int (*call)(struct dl_phdr_info *, size_t, void *), void *arg)
-{
-	return dl_iterate_phdr(call, arg);
-}
-
 /* ---- the table -------------------------------------------------------- */
 
 struct real real __attribute__((visibility("hidden"))) = {
@@ -469,10 +449,6 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.pthread_create = first_pthread_create,
 	.thrd_create = first_thrd_create,
 	.dlclose = first_dlclose,
-	.pthread_setspecific = linked_setspecific,
-	.pthread_attr_getstack = linked_getstack,
-	.pthread_attr_getstacksize = linked_getstacksize,
-	.dl_iterate_phdr = linked_iterate_phdr,
 };
 
 /* The hooks lie in a section (interpose.c); a unit test has none. */
@@ -503,14 +479,6 @@ static void *next(const char *name, bool *missing)
 	do {                                                                                       \
 		void *found = next(#member, &missing);                                             \
 		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
-	} while (0)
-
-/* libc's own, past every preload: what a hook calls beside what it stands in front of. */
-#define RESOLVE_IN_LIBC(member)                                                                    \
-	do {                                                                                       \
-		void *found = dynsym_libc(#member);                                                \
-		if (found)                                                                         \
-			STORE(&real.member, (__typeof__(real.member))found);                       \
 	} while (0)
 
 /*
@@ -553,10 +521,7 @@ void real_resolve(void)
 	RESOLVE(pthread_create, no_pthread_create);
 	RESOLVE(thrd_create, no_thrd_create);
 	RESOLVE(dlclose, no_dlclose);
-	RESOLVE_IN_LIBC(pthread_setspecific);
-	RESOLVE_IN_LIBC(pthread_attr_getstack);
-	RESOLVE_IN_LIBC(pthread_attr_getstacksize);
-	RESOLVE_IN_LIBC(dl_iterate_phdr);
+	libc_resolve();
 	if (missing)
 		dlerror(); /* ours to hear, not the host's */
 	resolving = 0;

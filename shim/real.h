@@ -10,7 +10,6 @@
 #ifndef CGOHEAP_REAL_H
 #define CGOHEAP_REAL_H
 
-#include <link.h>
 #include <pthread.h>
 #include <sys/types.h>
 
@@ -38,11 +37,6 @@ struct real {
 	int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	int (*thrd_create)(pthread_t *, int (*)(void *), void *); /* thrd_t is pthread_t */
 	int (*dlclose)(void *);
-	/* Not interposed; libc's own, whatever a preload has in front of them. */
-	int (*pthread_setspecific)(pthread_key_t, const void *);
-	int (*pthread_attr_getstack)(const pthread_attr_t *, void **, size_t *);
-	int (*pthread_attr_getstacksize)(const pthread_attr_t *, size_t *);
-	int (*dl_iterate_phdr)(int (*)(struct dl_phdr_info *, size_t, void *), void *);
 };
 /* reallocarray is ours (a checked multiplication, then realloc); mmap64 is mmap on 64-bit. */
 

@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "live.h"
 #include "clock.h"
 #include "lock.h"
 #include "pagemap.h"
@@ -68,7 +67,7 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 
 size_t region_bytes_of(size_t max_bytes)
 {
-	size_t bytes = max_bytes > sizeof live_filter ? max_bytes - sizeof live_filter : 0;
+	size_t bytes = max_bytes > REGION_FILTER_BYTES ? max_bytes - REGION_FILTER_BYTES : 0;
 
 	return bytes / 4 * 3 / PAGE_BYTES * PAGE_BYTES;
 }
@@ -102,7 +101,7 @@ int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes)
 	r->pid = (uint32_t)sys_getpid();
 	r->blackbox.bytes = extra_bytes;
 	lay_out_tables(r, max_bytes);
-	scratch_max_bytes = max_bytes - sizeof live_filter - region_bytes_of(max_bytes);
+	scratch_max_bytes = max_bytes - REGION_FILTER_BYTES - region_bytes_of(max_bytes);
 	region_layout = *r;
 	STORE_REL(&region, r);
 	return 0;

@@ -65,6 +65,7 @@ extern struct region_header region_layout;
  * shim then stays passive.
  */
 int region_init(size_t max_bytes);
+#define REGION_FILTER_BYTES MIB
 
 /*
  * The same in memory that the caller has mapped, zeroed: region_bytes_of(max_bytes),

@@ -13,6 +13,7 @@
 #include "bridge.h"
 #include "config.h"
 #include "control.h"
+#include "log.h"
 #include "seccomp.h"
 #include "status.h"
 
@@ -85,8 +86,8 @@ static const char *param_value(const struct http_request *r, const char *name)
 /* `name="value" is not understood: give ...`; returns false for the caller to return. */
 static bool refuse_value(struct answer *a, const char *name, const char *value, const char *give)
 {
-	char quoted[CONFIG_QUOTE_BYTES];
-	routes_refuse(a, 400, "%s=%s is not understood: give %s", name, config_quote(quoted, value),
+	char quoted[LOG_QUOTE_BYTES];
+	routes_refuse(a, 400, "%s=%s is not understood: give %s", name, log_quote(quoted, value),
 		      give);
 	return false;
 }
@@ -432,13 +433,13 @@ static bool route_takes(const struct route *route, const char *name)
 
 static void refuse_unknown(struct answer *a, const struct route *route, const char *name)
 {
-	char quoted[CONFIG_QUOTE_BYTES], known[96];
+	char quoted[LOG_QUOTE_BYTES], known[96];
 	size_t n = (size_t)snprintf(known, sizeof(known), "no parameters");
 	for (size_t i = 0; route->params[i] != NULL; i++)
 		n = i == 0 ? (size_t)snprintf(known, sizeof(known), "%s", route->params[0])
 			   : n + (size_t)snprintf(known + n, sizeof(known) - n, ", %s",
 						  route->params[i]);
-	routes_refuse(a, 400, "unknown parameter %s: %s takes %s", config_quote(quoted, name),
+	routes_refuse(a, 400, "unknown parameter %s: %s takes %s", log_quote(quoted, name),
 		      route->path, known);
 }
 
@@ -462,7 +463,7 @@ static bool check_params(struct answer *a, const struct route *route, const stru
 
 void routes_begin(struct answer *a, const struct http_request *r)
 {
-	char quoted[CONFIG_QUOTE_BYTES];
+	char quoted[LOG_QUOTE_BYTES];
 	const struct route *route = find_route(r->path);
 	seccomp_look();
 	a->head_only = r->method == HTTP_HEAD;
@@ -472,14 +473,14 @@ void routes_begin(struct answer *a, const struct http_request *r)
 			      "/debug/pprof/allheap, /debug/pprof/memory, /v1/account, "
 			      "/v1/status, /metrics, POST "
 			      "/v1/sampling and POST /v1/trim",
-			      config_quote(quoted, r->path));
+			      log_quote(quoted, r->path));
 		return;
 	}
 	if (route->is_post ? r->method != HTTP_POST
 			   : r->method != HTTP_GET && r->method != HTTP_HEAD) {
 		a->allow = route->is_post ? "POST" : "GET, HEAD";
 		routes_refuse(a, 405, "%s does not go with %s: use %s",
-			      config_quote(quoted, r->method_name), route->path,
+			      log_quote(quoted, r->method_name), route->path,
 			      route->is_post ? "POST" : "GET");
 		return;
 	}

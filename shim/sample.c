@@ -17,8 +17,8 @@
 #include "clock.h"
 #include "fixed.h"
 #include "forked.h"
+#include "libc.h"
 #include "lock.h"
-#include "real.h"
 #include "sys.h"
 
 static_assert(sizeof(struct sample_thread) == 32, "one line of TLS");
@@ -142,7 +142,7 @@ static void list_thread(struct sample_thread *t)
 		return;
 	before = sample_enter();
 	/* A signal handler's allocation may have listed us since we were asked to. */
-	if (!t->registered && real.pthread_setspecific(threads.key, t) == 0) {
+	if (!t->registered && libc.pthread_setspecific(threads.key, t) == 0) {
 		int tid = sample_thread_id();
 		lock_take(&threads.lock);
 		t->registered = slot_take(t, tid) ? 1 : 2;

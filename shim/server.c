@@ -16,6 +16,7 @@
 #include "control.h"
 #include "endpoint.h"
 #include "handlers.h"
+#include "log.h"
 #include "netsys.h"
 #include "ownthread.h"
 #include "sample.h"
@@ -94,7 +95,7 @@ int server_bind(const struct config *config)
 	int result = listener_open(UNIX, false);
 	if (config->listen && listener_open(TCP, false) != 0)
 		result = -1;
-	bridge_open();
+	bridge_open(server_start);
 	return result;
 }
 
@@ -368,10 +369,10 @@ static void *run(void *unused)
 /* Nobody will ever answer there: better that connecting fails. */
 static void give_up(int error)
 {
-	char number[ENDPOINT_ERROR_BYTES];
-	config_complain("cannot start the thread that serves the profile: %s; the program runs on "
-			"without its socket",
-			endpoint_error_text(error, number));
+	char number[LOG_ERROR_BYTES];
+	log_complain("cannot start the thread that serves the profile: %s; the program runs on "
+		     "without its socket",
+		     log_error_text(error, number));
 	if (server.listeners[UNIX].fd >= 0)
 		sys_call(unlink, server.socket_path);
 	for (int i = 0; i < LISTENERS; i++)

@@ -8,7 +8,7 @@
 #include "ledger.h"
 #include "pins.h"
 #include "sys.h"
-#include "threads.h"
+#include "thread_starts.h"
 #include "unloads.h"
 #include "work.h"
 
@@ -259,7 +259,7 @@ static void settle(void)
 	uint32_t id = reclaim.first, next;
 
 	/* In this order: a thread that starts goes from there to here. */
-	threads_each_site(hold);
+	thread_starts_each_site(hold);
 	ledger_each_site(hold);
 	for (; id; id = next) {
 		const struct stack *stack = stack_at(id);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "allocator.h"
 #include "bridge.h"
 #include "budget.h"
 #include "capture.h"
@@ -25,6 +26,7 @@
 #include "server.h"
 #include "stacks.h"
 #include "stacks_reclaim.h"
+#include "state.h"
 #include "sys.h"
 #include "track.h"
 
@@ -33,44 +35,6 @@ const char *status_state(void)
 	if (LOAD(&shim_state) == SHIM_PASSIVE)
 		return "passive";
 	return control_get().on ? "sampling" : "dormant";
-}
-
-/* ---- the allocator ---------------------------------------------------- */
-
-#define ALLOCATOR_NAME_BYTES    64
-#define ALLOCATOR_SCRATCH_BYTES (4 * MIB)
-
-/* File names begin so; the rest is a version. */
-static const struct {
-	const char *prefix, *name;
-} allocators[] = {
-	{"libc.so", "glibc"},        {"libc-2.", "glibc"},        {"libjemalloc", "jemalloc"},
-	{"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
-};
-
-static const char *allocator_of_file(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *file = slash ? slash + 1 : path;
-	for (size_t i = 0; i < COUNT_OF(allocators); i++)
-		if (strncmp(file, allocators[i].prefix, strlen(allocators[i].prefix)) == 0)
-			return allocators[i].name;
-	return file;
-}
-
-const char *status_allocator(void)
-{
-	static char name[ALLOCATOR_NAME_BYTES];
-	struct scratch scratch = SCRATCH_INIT(ALLOCATOR_SCRATCH_BYTES);
-	struct modules modules = {0};
-	if (*name)
-		return name;
-	modules_read(&scratch, &modules);
-	const struct module *m = modules_find(&modules, (uint64_t)real.malloc);
-	if (m)
-		snprintf(name, sizeof(name), "%s", allocator_of_file(m->path));
-	scratch_release(&scratch);
-	return name;
 }
 
 /* ---- the executable -------------------------------------------------- */
@@ -186,7 +150,7 @@ static void write_memory(struct json *j)
 	json_known(j, "resident_bytes", resident != UNKNOWN, resident);
 	json_known(j, "max_bytes", region != NULL,
 		   region ? region_layout.region_bytes + region_scratch_max_bytes() +
-				    sizeof live_filter
+				    REGION_FILTER_BYTES
 			  : 0);
 	json_close(j);
 	json_number(j, "threads", sample_threads());
@@ -226,7 +190,7 @@ static void write_host(struct json *j)
 	read_executable(executable, sizeof(executable));
 	json_open(j, "host");
 	json_string(j, "go_version", gosym_version());
-	json_string(j, "allocator", status_allocator());
+	json_string(j, "allocator", allocator_name());
 	json_string(j, "executable", executable);
 	json_string(j, "unknown_functions", family_unknown(&scratch));
 	json_close(j);

@@ -23,8 +23,4 @@ const char *const *status_comments(struct scratch *scratch);
 /* "sampling", "dormant", "passive" */
 const char *status_state(void);
 
-/* "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of who answers
- * malloc; "" unknown.  Read once, then kept. */
-const char *status_allocator(void);
-
 #endif

@@ -8,7 +8,7 @@
 #define CGOHEAP_TEXT_H
 
 #include "base.h"
-#include "profile.h"
+#include "sink.h"
 
 #define TEXT_BUFFER_BYTES 4096
 /* What one text_printf may write; more is cut. */

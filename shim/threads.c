@@ -7,6 +7,7 @@
 #include "forked.h"
 #include "handlers.h"
 #include "ledger.h"
+#include "libc.h"
 #include "live.h"
 #include "pins.h"
 #include "real.h"
@@ -14,88 +15,11 @@
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
+#include "state.h"
 #include "sys.h"
+#include "thread_starts.h"
 #include "track.h"
 #include "track_map.h"
-
-/* ---- blocks ----------------------------------------------------------- */
-
-/* What a new thread is to do. */
-struct thread_start {
-	void *(*start)(void *);
-	void *arg;
-	uint64_t stack_bytes;
-	uint32_t site;
-	uint32_t next; /* in the list of free blocks */
-};
-
-/* Block 0 is no block.  The list's head has a count in its upper half, so that a block that was
- * taken and given back meanwhile is not mistaken for an untouched one. */
-static uint64_t free_blocks;
-static uint32_t unused_blocks = 1; /* from here on never used */
-
-static struct thread_start *block_at(uint32_t block)
-{
-	return (struct thread_start *)region_at(region_layout.thread_starts.offset) + block;
-}
-
-static uint32_t block_count(void)
-{
-	return (uint32_t)(region_layout.thread_starts.bytes / sizeof(struct thread_start));
-}
-
-static uint64_t head_of(uint64_t before, uint32_t block)
-{
-	return ((before >> 32) + 1) << 32 | block;
-}
-
-static uint32_t block_never_used(void)
-{
-	uint32_t block = LOAD(&unused_blocks);
-
-	do {
-		if (block >= block_count())
-			return 0;
-	} while (!__atomic_compare_exchange_n(&unused_blocks, &block, block + 1, true,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return block;
-}
-
-static uint32_t block_take(void)
-{
-	uint64_t head = LOAD_ACQ(&free_blocks);
-
-	while ((uint32_t)head) {
-		uint32_t next;
-		/* A host's wild write: what the list led to is given up. */
-		if ((uint32_t)head >= block_count())
-			break;
-		next = LOAD(&block_at((uint32_t)head)->next);
-		if (__atomic_compare_exchange_n(&free_blocks, &head, head_of(head, next), true,
-						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-			return (uint32_t)head;
-	}
-	return block_never_used();
-}
-
-static void block_give(uint32_t block)
-{
-	uint64_t head = LOAD(&free_blocks);
-
-	STORE(&block_at(block)->site, 0);
-	do
-		STORE(&block_at(block)->next, (uint32_t)head);
-	while (!__atomic_compare_exchange_n(&free_blocks, &head, head_of(head, block), true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-}
-
-void threads_each_site(void (*visit)(uint32_t site))
-{
-	uint32_t end = LOAD(&unused_blocks);
-
-	for (uint32_t block = 1; block < end; block++)
-		visit(LOAD_ACQ(&block_at(block)->site));
-}
 
 /* ---- where a thread's stack lies -------------------------------------- */
 
@@ -137,9 +61,9 @@ static size_t stack_bytes(const pthread_attr_t *attributes)
 
 	if (!attributes)
 		attributes = &defaults;
-	if (real.pthread_attr_getstack(attributes, &start, &bytes) || (uintptr_t)start + bytes != 0)
+	if (libc.pthread_attr_getstack(attributes, &start, &bytes) || (uintptr_t)start + bytes != 0)
 		return 0;
-	return real.pthread_attr_getstacksize(attributes, &bytes) ? 0 : bytes;
+	return libc.pthread_attr_getstacksize(attributes, &bytes) ? 0 : bytes;
 }
 
 /*
@@ -176,7 +100,7 @@ static void record_stack_here(void *start, const struct regs *host)
 	uint8_t before = sample_enter();
 
 	(void)host;
-	if (real.pthread_setspecific(key, (void *)end) == 0)
+	if (libc.pthread_setspecific(key, (void *)end) == 0)
 		ledger_map(&range);
 	sample_leave(before);
 }
@@ -190,7 +114,7 @@ static void *thread_main(void *p)
 	void *arg = s->arg;
 
 	recstack_run_anyhow(record_stack_here, s);
-	block_give((uint32_t)(s - block_at(0)));
+	thread_starts_give((uint32_t)(s - thread_starts_at(0)));
 	return start(arg);
 }
 
@@ -215,12 +139,12 @@ static void prepare_here(void *creation, const struct regs *host)
 	if (!bytes) /* on a stack that the program has mapped */
 		return;
 	if (key_is_good && !LOAD(&sample_self.busy))
-		c->block = block_take();
+		c->block = thread_starts_take();
 	if (!c->block) {
 		ADD(&missed, 1);
 		return;
 	}
-	start = block_at(c->block);
+	start = thread_starts_at(c->block);
 	start->start = c->start;
 	start->arg = c->arg;
 	start->stack_bytes = bytes;
@@ -251,9 +175,9 @@ int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 	prepare(&c);
 	if (!c.block)
 		return real.pthread_create(thread, attributes, start, arg);
-	result = real.pthread_create(thread, attributes, thread_main, block_at(c.block));
+	result = real.pthread_create(thread, attributes, thread_main, thread_starts_at(c.block));
 	if (result)
-		block_give(c.block);
+		thread_starts_give(c.block);
 	return result;
 }
 
@@ -272,8 +196,9 @@ int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint6
 	prepare(&c);
 	if (!c.block)
 		return real.thrd_create(thread, start, arg);
-	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main, block_at(c.block));
+	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main,
+				  thread_starts_at(c.block));
 	if (result)
-		block_give(c.block);
+		thread_starts_give(c.block);
 	return result;
 }

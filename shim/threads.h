@@ -36,7 +36,4 @@ int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint6
 /* Threads whose stack could not be recorded: no block, no key, or created inside the shim. */
 uint64_t threads_missed(void);
 
-/* The site of each thread that was created and does not yet run, and zeros (stacks_reclaim.c). */
-void threads_each_site(void (*visit)(uint32_t site));
-
 #endif

@@ -24,16 +24,13 @@
 #include "recstack.h"
 #include "region.h"
 #include "sample.h"
-#include "server.h"
 #include "stacks.h"
+#include "state.h"
 
 struct track_drops track_drops;
 uint64_t track_samples;
 uint64_t track_missed_bytes;
 uint64_t track_ends[CAPTURE_END_COUNT];
-
-int shim_state = SHIM_LOADING;
-const char *shim_passive_reason;
 
 /* Whether there can be records at all. */
 static bool tracking(void)
@@ -338,29 +335,4 @@ void *track_realloc(void *p, size_t size)
 	recstack_run_anyhow(settle_here, &r);
 	sample_leave(BUSY_NOT);
 	return r.fresh;
-}
-
-/* ---- threads ------------------------------------------------------------ */
-
-static void start_server_here(void *unused, const struct regs *host)
-{
-	/* What glibc allocates for our thread is not the host's. */
-	uint8_t before = sample_enter_as(BUSY_OWN);
-
-	(void)unused;
-	(void)host;
-	server_start();
-	sample_leave(before);
-}
-
-void track_thread_created(void)
-{
-	static bool started;
-	int error = errno;
-
-	if (LOAD(&started) || LOAD(&shim_state) != SHIM_ACTIVE ||
-	    __atomic_exchange_n(&started, true, __ATOMIC_RELAXED))
-		return;
-	recstack_run_anyhow(start_server_here, NULL);
-	errno = error;
 }

@@ -23,9 +23,6 @@ void track_free(void *p);
 /* Takes the record out, before the block is freed.  Whether it is the real one's to free. */
 bool track_forget(void *p);
 
-/* Before each pthread_create of the host: the first one starts the server's thread (server.h). */
-void track_thread_created(void);
-
 /* What could not be recorded, and why (status page; each only grows). */
 struct track_drops {
 	uint64_t live_full; /* no room for another live block */
@@ -37,14 +34,5 @@ extern struct track_drops track_drops;
 extern uint64_t track_missed_bytes;                  /* that stale records stood for */
 extern uint64_t track_samples;                       /* blocks recorded */
 extern uint64_t track_ends[/* CAPTURE_END_COUNT */]; /* stacks by how they ended */
-
-/* How the shim is in this process. */
-enum shim_state {
-	SHIM_LOADING, /* before the constructor: hooks pass through */
-	SHIM_PASSIVE, /* not a Go program, no memory, or child of fork: for good */
-	SHIM_ACTIVE,
-};
-extern int shim_state;
-extern const char *shim_passive_reason; /* for status and tests; NULL when active */
 
 #endif

@@ -14,8 +14,8 @@
 #include <errno.h>
 #include <link.h>
 
+#include "libc.h"
 #include "lock.h"
-#include "real.h"
 #include "recstack.h"
 #include "sys.h"
 
@@ -256,14 +256,14 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 	unsigned long long now = before->unloaded;
 
 	(void)host;
-	real.dl_iterate_phdr(note_count, &now);
+	libc.dl_iterate_phdr(note_count, &now);
 	if (now == before->unloaded)
 		return;
 	if (!before->list || before->count > before->room) {
 		unloads_add(0, ADDRESSES_END); /* we could not look: nothing is certain */
 		return;
 	}
-	real.dl_iterate_phdr(add_gone, before);
+	libc.dl_iterate_phdr(add_gone, before);
 	for (; before->next < before->count; before->next++)
 		unloads_add(before->list[before->next].start, before->list[before->next].end);
 }
@@ -271,7 +271,7 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 static void note_all_loaded_here(void *loaded, const struct regs *host)
 {
 	(void)host;
-	real.dl_iterate_phdr(note_loaded, loaded);
+	libc.dl_iterate_phdr(note_loaded, loaded);
 }
 
 int unloads_watch(int (*close)(void *handle), void *handle)

@@ -12,8 +12,8 @@
 #include "fde.h"
 #include "gomodules.h"
 #include "gosym.h"
+#include "libc.h"
 #include "lock.h"
-#include "real.h"
 #include "region.h"
 #include "sys.h"
 
@@ -159,7 +159,7 @@ static bool find_module(uint64_t pc, struct module *out)
 	struct module_search search = {pc, out};
 
 	if (!find_object)
-		return real.dl_iterate_phdr(module_of_headers, &search) == 1;
+		return libc.dl_iterate_phdr(module_of_headers, &search) == 1;
 	return find_object((void *)pc, &object) == 0 && module_of_object(&object, out);
 }
 

@@ -19,7 +19,7 @@
 
 #include "arch.h"
 #include "base.h"
-#include "capture.h"
+#include "capture_end.h"
 #include "memory.h"
 
 /* What stands at a pc.  Go kinds: unwind_go.h walks those. */

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "capture.h"
+#include "labelsets.h"
 #include "recstack.h"
 #include "region.h"
 #include "seccomp.h"
@@ -54,7 +55,7 @@ static bool unwind_world_make(void)
 		return false;
 	unwind_world.nowhere = (uint64_t)p;
 	dl_iterate_phdr(unwind_add_table, NULL);
-	capture_init();
+	capture_init(labelsets_keep);
 	return unwind_world.table_count > 0;
 }
 

@@ -21,7 +21,7 @@
 #include "real.h"
 #include "sample.h"
 #include "stacks.h"
-#include "track.h"
+#include "state.h"
 #include "worker.h"
 
 struct taken {

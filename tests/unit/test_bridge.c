@@ -16,8 +16,8 @@
 #include "control.h"
 #include "real.h"
 #include "server.h"
+#include "state.h"
 #include "status.h"
-#include "track.h"
 
 static struct cgoheap_bridge_about about;
 
@@ -38,7 +38,7 @@ static void begin(void)
 static void serve(void)
 {
 	begin();
-	bridge_open();
+	bridge_open(server_start);
 }
 
 /* A stream that blocks, as client.h has it. */
@@ -128,9 +128,9 @@ static int attached(void)
 {
 	int fd;
 	begin();
-	bridge_open();
+	bridge_open(server_start);
 	server_after_fork_in_child(); /* no thread is ever made */
-	bridge_open();
+	bridge_open(server_start);
 	fd = want(CGOHEAP_BRIDGE_FIGURES);
 	CHECK(fd >= 0 && !bridge_is_attached());
 	CHECK(bridge_accept() == -1 && bridge_is_attached());

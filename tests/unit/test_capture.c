@@ -21,6 +21,7 @@
 
 #include "arch.h"
 #include "capture.h"
+#include "labelsets.h"
 #include "memory.h"
 #include "recstack.h"
 #include "region.h"
@@ -429,7 +430,7 @@ static int setup(void **state)
 	search = dlsym(RTLD_DEFAULT, "bsearch");
 	if (region_init(32 * MIB) || recstack_init())
 		return -1;
-	capture_init();
+	capture_init(labelsets_keep);
 	return 0;
 }
 

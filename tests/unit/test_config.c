@@ -11,6 +11,7 @@
 
 #include "client.h"
 #include "config.h"
+#include "log.h"
 
 /* Reads one entry; what was said is returned. */
 static const char *read_one(struct config *config, const char *entry)
@@ -327,7 +328,7 @@ static void a_line_is_cut_at_512_bytes(void **state)
 	text[sizeof(text) - 1] = '\0';
 	catch_stderr();
 	errno = 77;
-	config_complain("%s", text);
+	log_complain("%s", text);
 	assert_int_equal(errno, 77);
 	const char *said = caught_stderr();
 	assert_int_equal(strlen(said), 512);
@@ -345,11 +346,11 @@ static void broken_or_full_stderr_harms_nobody(void **state)
 		;
 	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
 	dup2(ends[1], 2);
-	config_complain("into a full pipe");
+	log_complain("into a full pipe");
 	close(ends[0]);
-	config_complain("into a broken pipe");
+	log_complain("into a broken pipe");
 	close(2);
-	config_complain("into nothing");
+	log_complain("into nothing");
 	dup2(saved, 2);
 	close(saved);
 	close(ends[1]);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "endpoint.h"
+#include "log.h"
 
 /* Each case runs in a child with a directory of its own as its working directory. */
 static char base[64];
@@ -329,10 +330,10 @@ PLACE_CASE(a_reused_number_is_not_ours)
 
 static void errors_have_words_or_a_number(void **state)
 {
-	char number[ENDPOINT_ERROR_BYTES];
+	char number[LOG_ERROR_BYTES];
 	(void)state;
-	assert_string_equal(endpoint_error_text(13, number), "permission denied");
-	assert_string_equal(endpoint_error_text(4095, number), "error 4095");
+	assert_string_equal(log_error_text(13, number), "permission denied");
+	assert_string_equal(log_error_text(4095, number), "error 4095");
 }
 
 int main(void)

@@ -20,7 +20,7 @@
 #include "sample.h"
 #include "server.h"
 #include "stacks.h"
-#include "track.h"
+#include "state.h"
 
 static char base[64];
 

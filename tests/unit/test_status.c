@@ -15,12 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "capture.h"
 #include "control.h"
 #include "labelsets.h"
 #include "real.h"
 #include "region.h"
 #include "stacks.h"
+#include "state.h"
 #include "status.h"
 #include "text.h"
 #include "track.h"
@@ -29,8 +31,8 @@
 static const char *allocator_expected(void)
 {
 #ifdef __SANITIZE_ADDRESS__
-	assert_int_equal(strncmp(status_allocator(), "libasan", 7), 0);
-	return status_allocator();
+	assert_int_equal(strncmp(allocator_name(), "libasan", 7), 0);
+	return allocator_name();
 #else
 	return "glibc";
 #endif
@@ -225,7 +227,7 @@ static void test_failing_sink(void **state)
 static void test_allocator(void **state)
 {
 	(void)state;
-	assert_string_equal(status_allocator(), allocator_expected());
+	assert_string_equal(allocator_name(), allocator_expected());
 }
 
 /* ---- comments --------------------------------------------------------- */

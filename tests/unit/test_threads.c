@@ -10,12 +10,14 @@
 #include <sys/mman.h>
 
 #include "capture.h"
+#include "labelsets.h"
 #include "ledger.h"
 #include "real.h"
 #include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
+#include "state.h"
 #include "sys.h"
 #include "threads.h"
 #include "track.h"
@@ -24,7 +26,7 @@ static void begin(void)
 {
 	real_resolve();
 	CHECK(region_init(8 * MIB) == 0 && recstack_init() == 0);
-	capture_init();
+	capture_init(labelsets_keep);
 	CHECK(sample_init() == 0);
 	threads_init();
 	shim_state = SHIM_ACTIVE;

@@ -15,6 +15,7 @@
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
+#include "state.h"
 #include "track.h"
 
 /* ---- an allocator that does as it is told --------------------------------- */

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "labelsets.h"
 #include "ledger.h"
 #include "real.h"
 #include "recstack.h"
 #include "region.h"
 #include "sample.h"
 #include "stacks.h"
+#include "state.h"
 #include "sys.h"
 #include "track.h"
 #include "track_map.h"
@@ -31,7 +33,7 @@ static void begin(void)
 {
 	real_resolve();
 	CHECK(region_init(8 * MIB) == 0 && recstack_init() == 0);
-	capture_init();
+	capture_init(labelsets_keep);
 	shim_state = SHIM_ACTIVE;
 }
 

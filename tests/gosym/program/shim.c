@@ -3,7 +3,7 @@
 #include "../../../shim/gomodules.c"
 
 #include "../../../shim/clock.h"
-#include "../../../shim/real.h"
+#include "../../../shim/libc.h"
 #include "../../../shim/recstack.h"
 #include "../../../shim/work.h"
 
@@ -13,7 +13,7 @@ static int iterate(int (*callback)(struct dl_phdr_info *, size_t, void *), void 
 	return dl_iterate_phdr(callback, arg);
 }
 
-struct real real = {.dl_iterate_phdr = iterate};
+struct libc libc = {.dl_iterate_phdr = iterate};
 
 bool work_may_go_on(uint32_t cost_ns)
 {

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "gomodules.h"
 #include "gosym.h"
+#include "labelsets.h"
 #include "profile.h"
 #include "real.h"
 #include "region.h"
@@ -24,7 +25,7 @@ EXPORT int taker_init(void)
 	if (gomodules_init() || region_init(32 * MIB))
 		return -1;
 	real_resolve();
-	capture_init();
+	capture_init(labelsets_keep);
 	control_init(524288, false);
 	return 0;
 }
