@@ -35,6 +35,9 @@ func (s *situation) change(owner string) string {
 		return "The record is too short to tell whether it grew."
 	case longest.of(cLive) == nil:
 		return "To see whether it grows, run this again in some minutes."
+	case longest.matters(-*longest.of(cLive), s.account.resident(cLive)-*longest.of(cLive), liveGrowthShare, liveGrowthBytes):
+		return fmt.Sprintf("It shrank by %s in %s; what grew meanwhile does not show in that.",
+			termtext.Bytes(-*longest.of(cLive)), termtext.Duration(longest.Elapsed))
 	case longest.Elapsed < evidenceTime:
 		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", termtext.Duration(longest.Elapsed))
 	}

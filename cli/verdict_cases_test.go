@@ -72,6 +72,12 @@ var verdictCases = []verdictCase{
 		s.set(cLive, 900*mib).after(61*time.Minute, cLive, 0).andAfter(time.Minute, cLive, 0)
 	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
 		"It has not grown in 1h01m. Under load that speaks for a cache or a working set; without load a leak does not grow either."},
+	{"c_live", "it shrank, which may hide a leak", changed(func(s *situation) { s.set(cLive, 900*mib).after(2*time.Hour, cLive, -300*mib) }),
+		"C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
+			"It shrank by 300.0 MiB in 2h; what grew meanwhile does not show in that."},
+	{"c_live", "it shrank by what is noise", changed(func(s *situation) { s.set(cLive, 900*mib).after(2*time.Hour, cLive, -mib) }),
+		"C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +
+			"It has not grown in 2h. Under load that speaks for a cache or a working set; without load a leak does not grow either."},
 	{"c_live", "it grew, but not since the last look", changed(func(s *situation) {
 		s.set(cLive, 900*mib).after(time.Hour, cLive, 10*mib).andAfter(time.Minute, cLive, 0)
 	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: `cgoheap top 4242` shows who. " +

@@ -124,6 +124,11 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 	if (s.grown == nil || s.grown.Elapsed < time.Hour) && s.hour == nil && strings.Contains(all, "a working set") {
 		fail("acquitted without an hour's evidence")
 	}
+	for _, g := range s.windows() {
+		if n := known(g.of(cLive)); g.Elapsed >= time.Hour && n < -s.has(cLive)/20 && n < -2<<20 && s.hour == nil && strings.Contains(all, "a working set") {
+			fail("acquitted though it shrank by %d, which hides what grew", -n)
+		}
+	}
 	if isLeak := strings.Contains(all, "it is a leak") || strings.Contains(all, "that is a leak"); isLeak && strings.Contains(strings.ToLower(all), "not a leak") {
 		fail("not a leak beside one")
 	}
