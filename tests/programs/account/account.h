@@ -87,9 +87,18 @@ static inline long long rollup_rss(void)
 	return atoll(at + 4) * 1024;
 }
 
+/* The allocator's figures are of now: where they took long, on a busy machine, not at once. */
+static inline const char *fresh_account(void)
+{
+	const char *json;
+	while (strstr(json = hooks_get("/v1/account"), "figures are of an earlier account"))
+		usleep(10000);
+	return json;
+}
+
 static inline struct seen take_account(void)
 {
-	struct seen s = parse_account(hooks_get("/v1/account"));
+	struct seen s = parse_account(fresh_account());
 	long long rss = rollup_rss(), most = rss / 100 > MIB ? rss / 100 : MIB;
 	if (s.unexplained > most || llabs(s.rss - rss) > most) {
 		dprintf(2, "rss %lld, unexplained %lld, smaps_rollup %lld\n", s.rss, s.unexplained,

@@ -41,6 +41,11 @@ int main(void)
 	CHECK(stack_says(7001, "main"));
 
 	void *(*second)(size_t) = load("LIFE_SECOND", "second_alloc", &library);
+	/* Some thread of the shim's may have had memory there, for a moment. */
+	for (int i = 0; (void *)second != (void *)first && i < 100; i++) {
+		CHECK(dlclose(library) == 0);
+		second = load("LIFE_SECOND", "second_alloc", &library);
+	}
 	if ((void *)second != (void *)first) {
 		dprintf(2, "the second library lies elsewhere\n");
 		return 77;
