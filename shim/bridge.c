@@ -11,6 +11,7 @@
 #include "netsys.h"
 #include "ownfd.h"
 #include "state.h"
+#include "work.h"
 
 struct inbox_message {
 	int32_t fd;
@@ -222,7 +223,7 @@ static bool read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 		struct cgoheap_bridge_message head;
 		uint64_t figures[CGOHEAP_GO_FIGURES];
 	} message;
-	uint64_t deadline_ns = control_monotonic_ns() + BRIDGE_FIGURES_NS;
+	uint64_t deadline_ns = control_monotonic_ns() + work_wait_left(BRIDGE_FIGURES_NS);
 	if (!ask(CGOHEAP_BRIDGE_ASK_FIGURES) ||
 	    answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns) !=
 		    sizeof(message))
@@ -233,12 +234,13 @@ static bool read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 
 bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 {
+	uint64_t began_ns = control_monotonic_ns();
 	if (!bridge_is_attached())
 		return false;
-	if (read_figures(out))
-		return true;
-	bridge.missed++;
-	return false;
+	bool is_read = read_figures(out);
+	work_waited(control_monotonic_ns() - began_ns);
+	bridge.missed += !is_read;
+	return is_read;
 }
 
 struct piece {
@@ -246,10 +248,9 @@ struct piece {
 	uint8_t bytes[CGOHEAP_BRIDGE_PIECE_BYTES];
 };
 
-static bool read_pieces(struct scratch *scratch, uint8_t **out, size_t *total)
+static bool read_pieces(struct scratch *scratch, uint8_t **out, size_t *total, uint64_t deadline_ns)
 {
 	struct piece *piece = scratch_alloc(scratch, sizeof(*piece));
-	uint64_t deadline_ns = control_monotonic_ns() + BRIDGE_HEAP_NS;
 	size_t got = 0;
 	*out = NULL;
 	if (!piece || !ask(CGOHEAP_BRIDGE_ASK_HEAP))
@@ -276,16 +277,16 @@ static bool read_pieces(struct scratch *scratch, uint8_t **out, size_t *total)
 bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count)
 {
 	uint8_t *whole;
-	uint64_t began_ns = control_monotonic_ns();
+	uint64_t began_ns = control_monotonic_ns(), most_ns = work_wait_left(BRIDGE_HEAP_NS);
 	if (!bridge_is_attached() || began_ns < bridge.heap_rest_until_ns)
 		return false;
-	if (!read_pieces(scratch, &whole, count)) {
-		uint64_t now_ns = control_monotonic_ns();
-		bridge.missed++;
-		if (now_ns - began_ns >= BRIDGE_HEAP_NS)
-			bridge.heap_rest_until_ns = now_ns + BRIDGE_REST_NS;
-		return false;
-	}
-	*bytes = whole;
-	return true;
+	bool is_read = read_pieces(scratch, &whole, count, began_ns + most_ns);
+	uint64_t now_ns = control_monotonic_ns();
+	work_waited(now_ns - began_ns);
+	if (is_read)
+		*bytes = whole;
+	else if (now_ns - began_ns >= most_ns)
+		bridge.heap_rest_until_ns = now_ns + BRIDGE_REST_NS;
+	bridge.missed += !is_read;
+	return is_read;
 }

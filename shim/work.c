@@ -12,6 +12,7 @@ static __thread struct {
 	uint64_t start_ns, budget_ns; /* 0: no budget */
 	uint64_t now_ns;              /* when the clock was asked last */
 	uint64_t since_ns;            /* estimated, since then */
+	uint64_t waited_ns;
 	bool was_cut;
 } work __attribute__((tls_model("initial-exec")));
 
@@ -30,6 +31,7 @@ void work_begin(uint64_t budget_ns)
 	work.since_ns = 0;
 	work.start_ns = work.now_ns = work_cpu_ns();
 	work.budget_ns = budget_ns;
+	work.waited_ns = 0;
 	work.was_cut = false;
 }
 
@@ -61,6 +63,17 @@ bool work_may_go_on(uint32_t cost_ns)
 bool work_may_go_on_first_half(uint32_t cost_ns)
 {
 	return is_within(work.budget_ns / 2, cost_ns);
+}
+
+uint64_t work_wait_left(uint64_t ns)
+{
+	uint64_t left = work.waited_ns < work.budget_ns ? work.budget_ns - work.waited_ns : 0;
+	return work.budget_ns != 0 && left < ns ? left : ns;
+}
+
+void work_waited(uint64_t ns)
+{
+	work.waited_ns += ns;
 }
 
 bool work_was_cut(void)

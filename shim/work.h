@@ -36,6 +36,14 @@ bool work_may_go_on(uint32_t cost_ns);
 /* The same for what an answer can do without: from half the budget on. */
 bool work_may_go_on_first_half(uint32_t cost_ns);
 
+/*
+ * Waiting for others (the allocator, Go) costs no processor time, but who asks next waits too:
+ * all of it together may last as long as the budget.  Nanoseconds that are left of ns; and how
+ * many it took.
+ */
+uint64_t work_wait_left(uint64_t ns);
+void work_waited(uint64_t ns);
+
 /* Since the last begin: something was left out. */
 bool work_was_cut(void);
 

@@ -8,6 +8,7 @@
 #include "ownthread.h"
 #include "sample.h"
 #include "sys.h"
+#include "work.h"
 
 enum { ABSENT, IDLE, BUSY };
 
@@ -62,11 +63,9 @@ int worker_begin(void (*call)(void *arg), void *arg)
 	return 0;
 }
 
-int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
+/* -1: not by then. */
+static int wait_until(uint64_t end_ns)
 {
-	if (worker_begin(call, arg) != 0)
-		return -1;
-	uint64_t end_ns = control_monotonic_ns() + timeout_ns;
 	while (LOAD_ACQ(&worker.state) == BUSY) {
 		uint64_t now_ns = control_monotonic_ns();
 		if (now_ns >= end_ns)
@@ -78,6 +77,16 @@ int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
 		wait_while(BUSY, &left);
 	}
 	return 0;
+}
+
+int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns)
+{
+	uint64_t begun_ns = control_monotonic_ns(), most_ns = work_wait_left(timeout_ns);
+	if (most_ns == 0 || worker_begin(call, arg) != 0)
+		return -1;
+	int result = wait_until(begun_ns + most_ns);
+	work_waited(control_monotonic_ns() - begun_ns);
+	return result;
 }
 
 bool worker_is_busy(void)

@@ -24,7 +24,7 @@ int worker_begin(void (*call)(void *arg), void *arg);
 
 /*
  * The same, and waits for it.  0: it has returned.  -1: it has not within the time, or was not
- * begun.  The caller's control_tick is done meanwhile.
+ * begun.  The caller's control_tick is done meanwhile.  Within what the caller may wait (work.h).
  */
 int worker_run(void (*call)(void *arg), void *arg, uint64_t timeout_ns);
 

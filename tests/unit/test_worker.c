@@ -6,6 +6,7 @@
 #include "ownthread.h"
 #include "real.h"
 #include "sample.h"
+#include "work.h"
 #include "worker.h"
 
 #define LONG_NS UINT64_C(60000000000)
@@ -72,6 +73,27 @@ static void a_lock_that_is_held(void)
 }
 CASE(a_lock_that_is_held)
 
+/* However long the call itself might take: all that an answer waits is bounded. */
+static void within_the_work(void)
+{
+	real_resolve();
+	CHECK(worker_start() == 0);
+	pthread_mutex_lock(&held);
+	work_begin(1000000);
+	CHECK(worker_run(take_lock, &passes, UINT64_C(1) << 60) == -1 && worker_is_busy());
+	pthread_mutex_unlock(&held);
+	while (worker_is_busy())
+		usleep(1000);
+	/* Nothing is left, and nothing is begun that would not be waited for. */
+	int before = passes;
+	CHECK(worker_run(take_lock, &passes, LONG_NS) == -1 && !worker_is_busy());
+	CHECK(passes == before);
+	work_begin(LONG_NS);
+	CHECK(worker_run(take_lock, &passes, LONG_NS) == 0 && passes == before + 1);
+	work_end();
+}
+CASE(within_the_work)
+
 static void none_in_a_child(void)
 {
 	int busy;
@@ -100,7 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_runs_elsewhere),      cmocka_unit_test(test_counts_as_own),
 		cmocka_unit_test(test_a_lock_that_is_held), cmocka_unit_test(test_none_in_a_child),
-		cmocka_unit_test(test_its_stack_is_known),
+		cmocka_unit_test(test_its_stack_is_known),  cmocka_unit_test(test_within_the_work),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
