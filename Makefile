@@ -200,10 +200,12 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 
 CLI_SRC := $(shell find cli -name '*.go' ! -name '*_test.go') cli/go.mod cli/go.sum
 
+CLI_RELEASE := cgoheap/cli/internal/release
+
 # Static, so that it can be copied beside the service into any container.
 $(BUILD)/cgoheap: $(CLI_SRC)
 	@mkdir -p $(BUILD)
-	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(abspath $@) .
+	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).commit=$(COMMIT)' -o $(abspath $@) .
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 

@@ -2,20 +2,11 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"time"
 
 	"cgoheap/cli/internal/termtext"
-)
-
-const (
-	accountTimeout  = 60 * time.Second // names of the stacks are read for it
-	maxAccountBytes = 4 << 20
 )
 
 // account is /v1/account: what the RSS is made of.  What the shim does not know is nil.
@@ -182,28 +173,4 @@ func known(n *int64) int64 {
 		return 0
 	}
 	return *n
-}
-
-// answer fetches JSON, and keeps the text as it was sent.
-func (c *client) answer(method, path string, into any) ([]byte, error) {
-	body, err := c.request(method, path, nil, accountTimeout, maxAccountBytes)
-	var refused errRefused
-	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
-		return nil, fmt.Errorf("%s was started with a %s that has no %s: restart it with the one that belongs to cgoheap %s",
-			c.process.title(), libraryName, path, version)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
-			c.process.title(), version, termtext.Escape(err.Error()))
-	}
-	return body, nil
-}
-
-func (c *client) account() (*account, []byte, error) {
-	a := &account{}
-	body, err := c.answer(http.MethodGet, "/v1/account", a)
-	return a, body, err
 }

@@ -14,7 +14,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -50,18 +53,18 @@ type autopsyOptions struct {
 	binary  string
 	rows    int
 	asJSON  bool
-	callers callerRule
+	callers stacks.CallerRule
 }
 
 func autopsy(std stdio, args []string) error {
 	o := &autopsyOptions{}
-	f := newFlags()
-	f.text("-o --output", &o.output)
-	f.text("--binary", &o.binary)
-	f.count("-n --rows", &o.rows, 1, 100000)
-	f.boolean("--json", &o.asJSON)
-	o.callers.addFlag(f)
-	rest, err := f.parseExactly(args, "FILE or DIRECTORY")
+	f := flags.New()
+	f.Text("-o --output", &o.output)
+	f.Text("--binary", &o.binary)
+	f.Count("-n --rows", &o.rows, 1, 100000)
+	f.Boolean("--json", &o.asJSON)
+	o.callers.AddFlag(f)
+	rest, err := f.ParseExactly(args, "FILE or DIRECTORY")
 	if err != nil {
 		return err
 	}
@@ -70,7 +73,7 @@ func autopsy(std stdio, args []string) error {
 		return err
 	}
 	if o.output == "-" {
-		return usagef("-o - would put a profile among the text on the standard output: name a file")
+		return flags.Usagef("-o - would put a profile among the text on the standard output: name a file")
 	}
 	if o.rows == 0 {
 		o.rows = 20
@@ -90,8 +93,8 @@ func autopsy(std stdio, args []string) error {
 		}
 	}
 	p := b.profile(symbols)
-	o.callers.know(cmp.Or(o.binary, b.program))
-	o.callers.nameless, o.callers.noModules = symbols.nameless(), b.lacksFigures
+	o.callers.Know(cmp.Or(o.binary, b.program))
+	o.callers.Nameless, o.callers.NoModules = symbols.nameless(), b.lacksFigures
 	sum, err := summarize(p, &o.callers)
 	if err != nil {
 		return err
@@ -149,7 +152,7 @@ func readBoxFile(path string) (data []byte, alive bool, err error) {
 		return nil, false, fmt.Errorf("%s is not a file", termtext.QuoteShell(path))
 	}
 	alive = errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
-	data, err = readBounded(io.Reader(f), maxBlackboxBytes)
+	data, err = binread.All(io.Reader(f), maxBlackboxBytes)
 	if err != nil {
 		err = fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
 	}

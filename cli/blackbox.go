@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/release"
+	"cgoheap/cli/internal/symbolize"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -84,7 +86,7 @@ type blackbox struct {
 	stacks                          []boxStack
 	goText, goEnd                   uint64
 	goIs120                         bool
-	goTables                        [7]boxTable
+	goTables                        [7]symbolize.Table
 	account                         binread.Image     // nil: there is none
 	isCopied                        bool              // written once a second: shim/blackbox_disk.h
 	lacksFigures, lacksStacks       bool              // cut off
@@ -108,7 +110,7 @@ func readBlackbox(data []byte) (*blackbox, error) {
 		return nil, errors.New("it is not a flight recorder of cgoheap")
 	case d.U32(8) != boxVersion:
 		return nil, fmt.Errorf("its format is version %d, and this cgoheap %s reads version %d: use the cgoheap of the same release",
-			d.U32(8), version, boxVersion)
+			d.U32(8), release.Version, boxVersion)
 	case len(d) < boxHeaderBytes:
 		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(d))
 	}
@@ -135,15 +137,15 @@ func (b *blackbox) readFixed(d binread.Image) {
 	b.program, b.goVersion, b.shimVersion = f.Text(160, 256), f.Text(416, 64), f.Text(480, 32)
 	b.goText, b.goEnd, b.goIs120 = f.U64(32), f.U64(40), f.U32(20) != 0
 	for i := range b.goTables {
-		b.goTables[i] = boxTable{f.U64(48 + 16*uint64(i)), f.U64(56 + 16*uint64(i))}
+		b.goTables[i] = symbolize.Table{Address: f.U64(48 + 16*uint64(i)), Len: f.U64(56 + 16*uint64(i))}
 	}
 	if f.U32(0) != boxModuleBytes || f.U32(4) != boxMomentBytes {
-		b.note("modules and moments have sizes this cgoheap %s does not know", version)
+		b.note("modules and moments have sizes this cgoheap %s does not know", release.Version)
 		return
 	}
 	b.environment = map[string]string{"GOMEMLIMIT": f.Text(512, 32), "MALLOC_ARENA_MAX": f.Text(544, 32)}
 	if f.U32(576) != boxAccountBytes {
-		b.note("accounts have a size this cgoheap %s does not know", version)
+		b.note("accounts have a size this cgoheap %s does not know", release.Version)
 		return
 	}
 	moduleRoom, momentRoom, accountRoom := uint64(f.U32(8)), uint64(f.U32(12)), uint64(f.U32(580))

@@ -10,6 +10,7 @@ import (
 
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/stacks"
 )
 
 // The account in a flight recorder's file, as shim/blackbox.h lays it out: made
@@ -324,8 +325,8 @@ func (s *boxSymbols) siteFrames(id uint64) []string {
 func (s *boxSymbols) shownFunction(pc uint64) []string {
 	lines := s.lines(pc - 1)
 	for _, l := range lines {
-		if !l.isPlumbing() {
-			return []string{l.function}
+		if !l.IsPlumbing() {
+			return []string{l.Function}
 		}
 	}
 	m := s.module(pc - 1)
@@ -335,7 +336,7 @@ func (s *boxSymbols) shownFunction(pc uint64) []string {
 	case m == nil:
 		return []string{"(unknown)"}
 	}
-	return []string{placeIn(m.path, pc-1-m.start+m.fileOffset)}
+	return []string{stacks.Place(m.path, pc-1-m.start+m.fileOffset)}
 }
 
 // accountAt is what a moment has of the account before it, beside this one: nil none.
@@ -399,7 +400,7 @@ func (b *blackbox) off() (sum time.Duration) {
 }
 
 // explanation is what explain would have shown; nil: no account was written.
-func (b *blackbox) explanation(symbols *boxSymbols, callers *callerRule, file string, alive bool) *explanation {
+func (b *blackbox) explanation(symbols *boxSymbols, callers *stacks.CallerRule, file string, alive bool) *explanation {
 	body := b.accountBody(symbols)
 	a := &account{}
 	if body == nil || json.NewDecoder(bytes.NewReader(body)).Decode(a) != nil {

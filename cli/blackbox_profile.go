@@ -1,6 +1,10 @@
 package main
 
-import "github.com/google/pprof/profile"
+import (
+	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/symbolize"
+)
 
 // The profile of a recording.
 
@@ -8,7 +12,7 @@ type boxProfile struct {
 	symbols   *boxSymbols
 	p         *profile.Profile
 	locations map[uint64]*profile.Location // nil: left out
-	functions map[boxLine]*profile.Function
+	functions map[symbolize.Line]*profile.Function
 	mappings  map[*boxModule]*profile.Mapping
 }
 
@@ -21,7 +25,7 @@ func (b *blackbox) profile(symbols *boxSymbols) *profile.Profile {
 		period = max(int64(last.SampleBytes), int64(last.ConfiguredInterval), 1)
 	}
 	w := &boxProfile{symbols: symbols, locations: map[uint64]*profile.Location{},
-		functions: map[boxLine]*profile.Function{}, mappings: map[*boxModule]*profile.Mapping{},
+		functions: map[symbolize.Line]*profile.Function{}, mappings: map[*boxModule]*profile.Mapping{},
 		p: &profile.Profile{Period: period, PeriodType: &profile.ValueType{Type: "space", Unit: "bytes"},
 			DefaultSampleType: "inuse_space",
 			SampleType: []*profile.ValueType{{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
@@ -107,7 +111,7 @@ func (w *boxProfile) location(pc uint64) *profile.Location {
 	lines := w.symbols.lines(pc - 1)
 	kept := lines[:0:0]
 	for _, l := range lines {
-		if !l.isPlumbing() {
+		if !l.IsPlumbing() {
 			kept = append(kept, l)
 		}
 	}
@@ -117,19 +121,19 @@ func (w *boxProfile) location(pc uint64) *profile.Location {
 	}
 	l := &profile.Location{ID: uint64(len(w.p.Location) + 1), Address: pc - 1, Mapping: w.mappings[m]}
 	for _, line := range kept {
-		l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.line})
+		l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.Line})
 	}
 	w.p.Location = append(w.p.Location, l)
 	w.locations[pc] = l
 	return l
 }
 
-func (w *boxProfile) function(l boxLine) *profile.Function {
-	l.line = 0
+func (w *boxProfile) function(l symbolize.Line) *profile.Function {
+	l.Line = 0
 	f := w.functions[l]
 	if f == nil {
-		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.function, SystemName: l.function, Filename: l.file,
-			StartLine: l.start}
+		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.Function, SystemName: l.Function, Filename: l.File,
+			StartLine: l.Start}
 		w.functions[l] = f
 		w.p.Function = append(w.p.Function, f)
 	}

@@ -4,29 +4,31 @@ import (
 	"testing"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/symbolize"
 )
 
 // A mapping has what all of its locations have.
 func TestBoxMappingFlags(t *testing.T) {
-	known := boxLine{function: "f", file: "f.c", line: 3}
+	known := symbolize.Line{Function: "f", File: "f.c", Line: 3}
 	for name, c := range map[string]struct {
-		locations               [][]boxLine
+		locations               [][]symbolize.Line
 		files, lines, inlinings bool
 	}{
 		"no location":       {nil, false, false, false},
-		"all are known":     {[][]boxLine{{known}, {known, known}}, true, true, true},
-		"one has no file":   {[][]boxLine{{known}, {{function: "g"}}}, false, false, false},
-		"one has no line":   {[][]boxLine{{known}, {{function: "g", file: "g.c"}}}, true, false, true},
-		"one is an address": {[][]boxLine{{known}, nil}, false, false, false},
+		"all are known":     {[][]symbolize.Line{{known}, {known, known}}, true, true, true},
+		"one has no file":   {[][]symbolize.Line{{known}, {{Function: "g"}}}, false, false, false},
+		"one has no line":   {[][]symbolize.Line{{known}, {{Function: "g", File: "g.c"}}}, true, false, true},
+		"one is an address": {[][]symbolize.Line{{known}, nil}, false, false, false},
 	} {
-		w := &boxProfile{p: &profile.Profile{}, functions: map[boxLine]*profile.Function{},
+		w := &boxProfile{p: &profile.Profile{}, functions: map[symbolize.Line]*profile.Function{},
 			mappings: map[*boxModule]*profile.Mapping{}}
 		w.addMapping(&boxModule{})
 		m := w.p.Mapping[0]
 		for _, lines := range c.locations {
 			l := &profile.Location{Mapping: m}
 			for _, line := range lines {
-				l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.line})
+				l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.Line})
 			}
 			w.p.Location = append(w.p.Location, l)
 		}

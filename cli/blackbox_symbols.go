@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"cgoheap/cli/internal/symbolize"
 )
 
 // Names of a recorded process's addresses, from the files that it had mapped:
@@ -11,20 +13,20 @@ import (
 
 type boxSymbols struct {
 	box   *blackbox
-	files map[string]*boxFile // by path and build ID
-	gos   *boxGo              // nil: no Go tables
+	files map[string]*symbolize.Binary // by path and build ID
+	gos   *symbolize.GoTables          // nil: no Go tables
 	// The program's file where it is not at its path any more; "" it may be.
 	binary string
 }
 
 func newBoxSymbols(b *blackbox, binary string) *boxSymbols {
-	s := &boxSymbols{box: b, files: map[string]*boxFile{}, binary: binary}
+	s := &boxSymbols{box: b, files: map[string]*symbolize.Binary{}, binary: binary}
 	for i := range b.modules {
 		m := &b.modules[i]
 		f := s.file(m)
 		// The program, or the first library that has Go in it.
-		if b.goText >= m.start && b.goText < m.end && s.gos == nil && f.isOpen() && b.goEnd > b.goText {
-			s.gos = f.readGo(b.goText, b.goIs120, b.goTables, m.loadBias)
+		if b.goText >= m.start && b.goText < m.end && s.gos == nil && f.IsOpen() && b.goEnd > b.goText {
+			s.gos = f.ReadGoTables(b.goText, b.goIs120, b.goTables, m.loadBias)
 		}
 	}
 	s.readSources()
@@ -33,8 +35,8 @@ func newBoxSymbols(b *blackbox, binary string) *boxSymbols {
 
 // readSources of all frames, file by file: DWARF is large, and of one at a time.
 func (s *boxSymbols) readSources() {
-	asked, paths := map[*boxFile][]uint64{}, map[*boxFile]string{}
-	var order []*boxFile
+	asked, paths := map[*symbolize.Binary][]uint64{}, map[*symbolize.Binary]string{}
+	var order []*symbolize.Binary
 	for i := range s.box.stacks {
 		for _, pc := range s.box.stacks[i].frames {
 			f, address, m := s.place(pc - 1)
@@ -48,20 +50,20 @@ func (s *boxSymbols) readSources() {
 		}
 	}
 	for _, f := range order {
-		for _, why := range f.readSources(paths[f], asked[f]) {
+		for _, why := range f.ReadSources(paths[f], asked[f]) {
 			s.box.note("no lines of C code from %s", why)
 		}
 	}
 }
 
 // place of an address in its file; nil: there is no file.
-func (s *boxSymbols) place(pc uint64) (*boxFile, uint64, *boxModule) {
+func (s *boxSymbols) place(pc uint64) (*symbolize.Binary, uint64, *boxModule) {
 	m := s.module(pc)
 	if m == nil || m.flags&boxModuleHasELF == 0 {
 		return nil, 0, nil
 	}
 	f := s.file(m)
-	if !f.isOpen() {
+	if !f.IsOpen() {
 		return nil, 0, nil
 	}
 	return f, pc - m.loadBias, m
@@ -70,8 +72,8 @@ func (s *boxSymbols) place(pc uint64) (*boxFile, uint64, *boxModule) {
 // binaryProblem is why the program's file cannot be read; "" it can.
 func (s *boxSymbols) binaryProblem() string {
 	for i := range s.box.modules {
-		if m := &s.box.modules[i]; m.flags&boxModuleMain != 0 && s.file(m).missing != "" {
-			return s.file(m).missing
+		if m := &s.box.modules[i]; m.flags&boxModuleMain != 0 && s.file(m).Missing != "" {
+			return s.file(m).Missing
 		}
 	}
 	return ""
@@ -81,7 +83,7 @@ func (s *boxSymbols) binaryProblem() string {
 func (s *boxSymbols) nameless() (names []string) {
 	for i := range s.box.modules {
 		m := &s.box.modules[i]
-		if s.file(m).missing != "" {
+		if s.file(m).Missing != "" {
 			names = append(names, filepath.Base(m.path))
 		}
 	}
@@ -91,25 +93,25 @@ func (s *boxSymbols) nameless() (names []string) {
 // missing lists the files without which there are addresses only.
 func (s *boxSymbols) missing() (list []string) {
 	for _, f := range s.files {
-		if f.missing != "" {
-			list = append(list, f.missing)
+		if f.Missing != "" {
+			list = append(list, f.Missing)
 		}
 	}
 	sort.Strings(list)
 	return list
 }
 
-func (s *boxSymbols) file(m *boxModule) *boxFile {
+func (s *boxSymbols) file(m *boxModule) *symbolize.Binary {
 	key := m.path + "\x00" + m.buildID
 	f := s.files[key]
 	if f == nil {
-		f = &boxFile{}
+		f = &symbolize.Binary{}
 		if strings.HasPrefix(m.path, "/") && m.flags&boxModuleShim == 0 {
 			path := m.path
 			if m.flags&boxModuleMain != 0 && s.binary != "" {
 				path = s.binary
 			}
-			f = openBinary(path, m.buildID)
+			f = symbolize.Open(path, m.buildID)
 		}
 		s.files[key] = f
 	}
@@ -127,7 +129,7 @@ func (s *boxSymbols) module(pc uint64) *boxModule {
 }
 
 // lines of one call, innermost first; none: no name is known.
-func (s *boxSymbols) lines(pc uint64) []boxLine {
+func (s *boxSymbols) lines(pc uint64) []symbolize.Line {
 	if lines := s.goLines(pc); lines != nil {
 		return lines
 	}
@@ -135,12 +137,12 @@ func (s *boxSymbols) lines(pc uint64) []boxLine {
 	if f == nil {
 		return nil
 	}
-	return f.lines(address)
+	return f.Lines(address)
 }
 
-func (s *boxSymbols) goLines(pc uint64) []boxLine {
+func (s *boxSymbols) goLines(pc uint64) []symbolize.Line {
 	if s.gos != nil && pc >= s.box.goText && pc < s.box.goEnd {
-		return s.gos.lines(pc)
+		return s.gos.Lines(pc)
 	}
 	return nil
 }

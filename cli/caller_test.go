@@ -7,6 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/fakeshim"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/stacks"
 )
 
 // Whom a stack is charged to, by each of the rules.
@@ -43,19 +47,19 @@ func TestCaller(t *testing.T) {
 	written := []string{"malloc", "vips_copy", "main._Cfunc_copy" + gotypes, "main.draw.func1@s.go", "main.locked@s.go", "main.draw@s.go"}
 	called := []string{"malloc", "vips_copy", "main._Cfunc_copy" + gotypes, "main.decode@s.go", "main.draw.func1@s.go", "main.draw@s.go"}
 
-	module := func(path string) *callerRule { return &callerRule{module: path} }
-	flagged := func(value string) *callerRule {
+	module := func(path string) *stacks.CallerRule { return &stacks.CallerRule{Module: path} }
+	flagged := func(value string) *stacks.CallerRule {
 		r := module("example.com/svc")
-		f := newFlags()
-		r.addFlag(f)
-		if _, err := f.parse([]string{"--caller", value}); err != nil {
+		f := flags.New()
+		r.AddFlag(f)
+		if _, err := f.Parse([]string{"--caller", value}); err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
 	for _, c := range []struct {
 		what   string
-		rule   *callerRule
+		rule   *stacks.CallerRule
 		frames []string
 		want   string
 	}{
@@ -70,7 +74,7 @@ func TestCaller(t *testing.T) {
 		{"no cgo", module("example.com/svc"), pure, "main.render"},
 		{"the standard library alone", module("example.com/svc"), standard, "net.cgoLookupHost"},
 		{"a path with a dot", module("example.com/svc.v2"), escaped, "example.com/svc%2ev2.Open"},
-		{"a module without a domain", &callerRule{libraries: []string{"kafka"}}, []string{"malloc", "kafka.read@x.go", "net.x@x.go"}, "kafka.read"},
+		{"a module without a domain", &stacks.CallerRule{Libraries: []string{"kafka"}}, []string{"malloc", "kafka.read@x.go", "net.x@x.go"}, "kafka.read"},
 		{"a closure that cgo wrote", module("example.com/svc"), checked, "main.(*store).render"},
 		{"a closure that cgo wrote, in a function that was inlined", module("example.com/svc"), inlined, "main.serve"},
 		{"a closure that cgo wrote, in one that a person wrote", module("example.com/svc"), nested, "main.draw.func1"},
@@ -85,18 +89,18 @@ func TestCaller(t *testing.T) {
 		{"--caller PATTERN", flagged("^database/sql"), wrapped, "database/sql.(*DB).query"},
 		{"--caller PATTERN that nothing matches", flagged("nothing"), wrapped, "example.com/svc/internal/store.(*Store).Get"},
 	} {
-		b := newProfileBuilder(1)
-		b.add(1, 64, c.frames...)
-		s, err := summarize(b.p, c.rule)
+		b := fakeshim.NewProfileBuilder(1)
+		b.Add(1, 64, c.frames...)
+		s, err := summarize(b.Profile, c.rule)
 		if err != nil || len(s.rows) != 1 || s.rows[0].GoCaller != c.want {
 			t.Errorf("%s: %+v %v, want %s", c.what, s, err, c.want)
 		}
 		// The account's stacks, which have no file names, are named alike.
 		stack := &mmapStack{}
-		for _, f := range framesOf(b.p.Sample[0]) {
-			stack.Frames = append(stack.Frames, f.name)
+		for _, f := range stacks.FramesOf(b.Profile.Sample[0]) {
+			stack.Frames = append(stack.Frames, f.Name)
 		}
-		if got := stack.goCaller(c.rule); got != c.want && c.want != goRuntime {
+		if got := stack.goCaller(c.rule); got != c.want && c.want != stacks.GoRuntime {
 			t.Errorf("%s, in an account: %s, want %s", c.what, got, c.want)
 		}
 		if got := stack.mapper(); got != s.rows[0].CLeaf {
@@ -104,9 +108,9 @@ func TestCaller(t *testing.T) {
 		}
 	}
 	if _, err := func() ([]string, error) {
-		f := newFlags()
-		(&callerRule{}).addFlag(f)
-		return f.parse([]string{"--caller", "a("})
+		f := flags.New()
+		(&stacks.CallerRule{}).AddFlag(f)
+		return f.Parse([]string{"--caller", "a("})
 	}(); err == nil {
 		t.Error("a broken pattern was taken")
 	}
@@ -114,9 +118,9 @@ func TestCaller(t *testing.T) {
 
 // The module is the binary's own, also where it is stripped.
 func TestModuleOfABinary(t *testing.T) {
-	var r callerRule
-	r.know(goFixture(t, "stripped-module", goPlain, "0", "-ldflags=-s -w"))
-	if r.module != "example.com/fixture" {
+	var r stacks.CallerRule
+	r.Know(goFixture(t, "stripped-module", goPlain, "0", "-ldflags=-s -w"))
+	if r.Module != "example.com/fixture" {
 		t.Errorf("%+v", r)
 	}
 	dir := t.TempDir()
@@ -126,39 +130,39 @@ func TestModuleOfABinary(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	r = callerRule{}
-	r.know(filepath.Join(dir, "x"))
-	r.know(filepath.Join(dir, "missing"))
-	if r.module != "" {
+	r = stacks.CallerRule{}
+	r.Know(filepath.Join(dir, "x"))
+	r.Know(filepath.Join(dir, "missing"))
+	if r.Module != "" {
 		t.Errorf("%+v", r)
 	}
 }
 
 // Mappings are counted by what of them is resident, and are not called in use.
 func TestMappingsAreResidentBytes(t *testing.T) {
-	b := newProfileBuilder(524288)
-	b.add(2, 100, "malloc", "grow", "main.a@a.go")
-	b.add(1, 300, "mmap", "pool_grow", "main.a@a.go")
-	b.add(1, 50, "mmap", "gone", "main.b@a.go")
-	b.add(4, 80, "pthread_create", "start", "main.c@a.go")
+	b := fakeshim.NewProfileBuilder(524288)
+	b.Add(2, 100, "malloc", "grow", "main.a@a.go")
+	b.Add(1, 300, "mmap", "pool_grow", "main.a@a.go")
+	b.Add(1, 50, "mmap", "gone", "main.b@a.go")
+	b.Add(4, 80, "pthread_create", "start", "main.c@a.go")
 	for i, origin := range []string{originMalloc, originMmap, originMmap, originStack} {
-		b.p.Sample[i].Label["origin"] = []string{origin}
+		b.Profile.Sample[i].Label["origin"] = []string{origin}
 	}
-	m := newProfileBuilder(1)
-	m.p.SampleType = []*profile.ValueType{{Type: "memory_space", Unit: "bytes"}}
+	m := fakeshim.NewProfileBuilder(1)
+	m.Profile.SampleType = []*profile.ValueType{{Type: "memory_space", Unit: "bytes"}}
 	for bytes, frames := range map[int64][]string{
 		7: {"malloc", "grow", "main.a@a.go", "[c_live]"}, 30: {"mmap", "pool_grow", "main.a@a.go", "[c_mmap]"},
 		9: {"[stack not known]", "[c_mmap]"}, 11: {"[shim]"}, 20: {"pthread_create", "start", "main.c@a.go", "[thread_stacks]"},
 	} {
-		m.add(1, 1, frames...)
-		m.p.Sample[len(m.p.Sample)-1].Value = []int64{bytes}
+		m.Add(1, 1, frames...)
+		m.Profile.Sample[len(m.Profile.Sample)-1].Value = []int64{bytes}
 	}
-	s, err := summarize(b.p, nil)
+	s, err := summarize(b.Profile, nil)
 	check0(err)
 	if s.bytes != 100 || s.mapped[originMmap] != (total{350, 350}) || s.mappedLine() != "mapped past malloc 350 B, resident or not; thread stacks 80 B" {
 		t.Errorf("%+v %s", s, s.mappedLine())
 	}
-	found, err := residentBy(m.p, nil)
+	found, err := residentBy(m.Profile, nil)
 	check0(err)
 	found[rowKey{originMmap, "main.d", "ring"}] = resident{bytes: 5, stack: []string{"mmap", "ring"}} // in no heap profile
 	s.setResident(found)
@@ -171,7 +175,7 @@ func TestMappingsAreResidentBytes(t *testing.T) {
 			t.Errorf("%+v: %s %s, want %+v", r, r.what(), r.amount(true), want)
 		}
 	}
-	if _, err := residentBy(b.p, nil); err == nil {
+	if _, err := residentBy(b.Profile, nil); err == nil {
 		t.Error("a heap profile was taken for one of the whole memory")
 	}
 }

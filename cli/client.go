@@ -18,14 +18,18 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/release"
 	"cgoheap/cli/internal/termtext"
 )
 
 const (
 	statusTimeout  = 5 * time.Second
 	profileTimeout = 60 * time.Second // a large binary's symbols are read for it
+	accountTimeout = 60 * time.Second // names of the stacks are read for it
 	// The process is not trusted with our memory.
 	maxStatusBytes  = 1 << 20
+	maxAccountBytes = 4 << 20
 	maxProfileBytes = 256 << 20
 	maxPlainBytes   = 1 << 30
 )
@@ -149,7 +153,7 @@ func (c *client) status() (*status, error) {
 	s := &status{}
 	if err := json.Unmarshal(body, s); err != nil {
 		return nil, fmt.Errorf("%s answers on its socket, but not as a shim that this cgoheap %s knows: %s",
-			c.process.title(), version, termtext.Escape(err.Error()))
+			c.process.title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return s, nil
 }
@@ -177,19 +181,11 @@ func parseProfile(body []byte) (*profile.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := readBounded(unzip, maxPlainBytes)
+	plain, err := binread.All(unzip, maxPlainBytes)
 	if err != nil {
 		return nil, err
 	}
 	return profile.ParseUncompressed(plain)
-}
-
-func readBounded(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("more than %s", termtext.Bytes(limit))
-	}
-	return body, err
 }
 
 // A shim that is asked by too many at once says when to ask again.  It is asked for
@@ -223,7 +219,7 @@ func (c *client) requestOnce(method, path string, query url.Values, timeout time
 		return nil, c.explain(err, timeout)
 	}
 	defer resp.Body.Close()
-	body, err := readBounded(resp.Body, limit)
+	body, err := binread.All(resp.Body, limit)
 	if err != nil {
 		return nil, c.explain(err, timeout)
 	}
@@ -278,3 +274,27 @@ type errDial struct{ error }
 type errEnded struct{ process *process }
 
 func (e errEnded) Error() string { return fmt.Sprintf("process %d has ended", e.process.pid) }
+
+// answer fetches JSON, and keeps the text as it was sent.
+func (c *client) answer(method, path string, into any) ([]byte, error) {
+	body, err := c.request(method, path, nil, accountTimeout, maxAccountBytes)
+	var refused errRefused
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		return nil, fmt.Errorf("%s was started with a %s that has no %s: restart it with the one that belongs to cgoheap %s",
+			c.process.title(), libraryName, path, release.Version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
+			c.process.title(), release.Version, termtext.Escape(err.Error()))
+	}
+	return body, nil
+}
+
+func (c *client) account() (*account, []byte, error) {
+	a := &account{}
+	body, err := c.answer(http.MethodGet, "/v1/account", a)
+	return a, body, err
+}

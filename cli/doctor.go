@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -36,10 +37,10 @@ type report struct {
 
 func doctor(std stdio, args []string) error {
 	asJSON, library := false, ""
-	f := newFlags()
-	f.boolean("--json", &asJSON)
-	f.text("--library", &library)
-	wanted, err := f.parseTarget(args)
+	f := flags.New()
+	f.Boolean("--json", &asJSON)
+	f.Text("--library", &library)
+	wanted, err := f.ParseTarget(args)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/term"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -52,19 +54,19 @@ PID may be left out where one process has cgoheap loaded, or be a program's name
 type explainOptions struct {
 	goPprof string
 	asJSON  bool
-	callers callerRule
+	callers stacks.CallerRule
 }
 
 func parseExplain(args []string) (*explainOptions, string, error) {
 	o := &explainOptions{}
-	f := newFlags()
-	f.boolean("--json", &o.asJSON)
-	f.add("--go-pprof", &flagSpec{set: func(v string) (err error) {
+	f := flags.New()
+	f.Boolean("--json", &o.asJSON)
+	f.Add("--go-pprof", &flags.Flag{Set: func(v string) (err error) {
 		o.goPprof, err = goPprofURL(v)
 		return err
 	}})
-	o.callers.addFlag(f)
-	wanted, err := f.parseTarget(args)
+	o.callers.AddFlag(f)
+	wanted, err := f.ParseTarget(args)
 	return o, wanted, err
 }
 
@@ -78,7 +80,7 @@ type explanation struct {
 	hour    *growth // since one of an hour ago; nil: there is none, or it is the last
 	verdict []finding
 	filled  bool // Go's part, from the service
-	callers *callerRule
+	callers *stacks.CallerRule
 
 	recorded bool // it is of a flight recorder: there is no process, nor status
 }
@@ -104,7 +106,7 @@ func explain(std stdio, args []string) error {
 }
 
 func (o *explainOptions) look(c *client) (*explanation, error) {
-	o.callers.know(procPath(c.process.pid, "exe"))
+	o.callers.Know(procPath(c.process.pid, "exe"))
 	e := &explanation{process: c.process, callers: &o.callers}
 	// Before the account: what Go uses then, it has mapped by now.
 	var split *goSplit

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cgoheap/cli/internal/fakeshim"
 )
 
 // explainer looks with a directory of its own for what it keeps.
@@ -106,7 +108,7 @@ func TestExplainJSON(t *testing.T) {
 	first, second := look("explain", "--json", s.arg()), look("explain", "--json", s.arg())
 	// What the shim said stays, in its order, also what this command does not know.
 	var sent, got map[string]any
-	check0(json.Unmarshal([]byte(fakeAccount("serve", 1)), &sent))
+	check0(json.Unmarshal([]byte(fakeshim.Account("serve", 1)), &sent))
 	check0(json.Unmarshal([]byte(first.out), &got))
 	if got["grown"] != nil || got["grown_hour"] != nil || len(got) != len(sent)+4 {
 		t.Error(first.out)
@@ -242,7 +244,7 @@ func TestAccountsAreKeptForOneProcess(t *testing.T) {
 	if store.read(p).accounts != nil {
 		t.Error("an account before the first")
 	}
-	store.look(p, fakeAccount("serve", 2))
+	store.look(p, fakeshim.Account("serve", 2))
 	if l := store.read(p); len(l.accounts) != 1 || l.accounts[0].RSS != 941<<20 {
 		t.Errorf("%+v", l)
 	}
@@ -340,8 +342,8 @@ func TestExplainAfterAnHour(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_RUNTIME_DIR", dir)
 	store, p := openAccountStore(), &process{pid: s.pid, started: startTime(s.pid)}
-	store.look(p, fakeAccount("serve", 0)) // the first that the shim sends is of an hour later
-	store.look(p, strings.Replace(fakeAccount("serve", 1), "T01:00", "T00:59", 1))
+	store.look(p, fakeshim.Account("serve", 0)) // the first that the shim sends is of an hour later
+	store.look(p, strings.Replace(fakeshim.Account("serve", 1), "T01:00", "T00:59", 1))
 	r := finish(t, command([]string{"XDG_RUNTIME_DIR=" + dir}, "explain", s.arg())).normal(s)
 	for _, want := range []string{
 		"\nGROWN is since 00:59, 1m ago; IN 1h since 00:00\n\n",
@@ -355,21 +357,6 @@ func TestExplainAfterAnHour(t *testing.T) {
 	}
 	if l := store.read(p); len(l.accounts) != 3 {
 		t.Errorf("%d looks are kept", len(l.accounts))
-	}
-}
-
-func TestGrowthNeedsTime(t *testing.T) {
-	one, two := parseAccount(fakeAccount("serve", 1)), parseAccount(fakeAccount("serve", 2))
-	if growthSince(nil, one) != nil || growthSince(one, one) != nil || growthSince(two, one) != nil {
-		t.Error("growth since never, now, or the future")
-	}
-	if g := growthSince(one, two); g == nil || g.Elapsed != time.Hour || g.RSS != 40<<20 {
-		t.Errorf("%+v", g)
-	}
-	// An owner that was not known has not grown by what it is.
-	stripped := parseAccount(fakeAccount("stripped", 1))
-	if g := growthSince(stripped, two); g.of(goStacks) != nil {
-		t.Errorf("%+v", g)
 	}
 }
 
@@ -503,22 +490,6 @@ Go metadata          3.0 MiB    0.3 %
 	}
 }
 
-// What the runtime's variables said, the service does not change.
-func TestGoPprofFillsOnlyWhatIsUnknown(t *testing.T) {
-	a := parseAccount(fakeAccount("serve", 1))
-	from, err := parseMemStats([]byte(memStatsText))
-	check0(err)
-	check0(a.fillGo(from, "http://x"))
-	if *a.Go.InUse != 60<<20 || *a.Go.Source != "runtime.gcController" || *a.Go.Metadata != 31 {
-		t.Errorf("%+v", a.Go)
-	}
-	a.Go.Stacks = nil
-	check0(a.fillGo(from, "http://x"))
-	if *a.Go.Stacks != 7 || *a.Go.Source != "runtime.gcController, runtime.MemStats" {
-		t.Errorf("%+v", a.Go)
-	}
-}
-
 func TestExplainGoPprofErrors(t *testing.T) {
 	s := startShim(t, "serve")
 	look := explainer(t)
@@ -551,28 +522,6 @@ func TestGoPprofOfARealService(t *testing.T) {
 	}
 }
 
-func TestMmapStacks(t *testing.T) {
-	for _, c := range []struct{ frames, want string }{
-		{"mmap grab main.f", "mmap < grab < main.f"},
-		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc duckdb::Vector::Resize duckdb::Scan worker start_thread",
-			"mmap < je_pages_map < … < duckdb::Vector::Resize < duckdb::Scan"},
-		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc _ZN6duckdb6Vector6ResizeEm b c d main._Cfunc_query main.(*db).query runtime.main",
-			"mmap < je_pages_map < … < duckdb::Vector::Resize < b < … < main.(*db).query"},
-		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc je_mallocx", "mmap < je_pages_map < … < je_mallocx"},
-		{"", "(the stack is not known)"},
-	} {
-		s := &mmapStack{Frames: strings.Fields(c.frames)}
-		if got := s.line(nil); got != c.want {
-			t.Errorf("%s:\n%s\nwant\n%s", c.frames, got, c.want)
-		}
-	}
-	// Stacks that differ beyond what was sent are one.
-	a := &account{MmapTop: []mmapStack{{5, 6, []string{"x"}}, {3, 4, []string{"y"}}, {3, 3, []string{"y"}}}}
-	if got := a.mmapStacks(); len(got) != 2 || got[0].Bytes != 6 || got[0].Mapped != 7 || got[0].mapper() != "y" || a.MmapTop[1].Bytes != 3 {
-		t.Errorf("%+v", got)
-	}
-}
-
 // On a narrow screen growth stays, which is told by no other figure.
 func TestExplainNarrow(t *testing.T) {
 	bytes, change := int64(300<<20), int64(12<<20)
@@ -592,4 +541,10 @@ func TestExplainNarrow(t *testing.T) {
 			}
 		}
 	}
+}
+
+func parseAccount(text string) *account {
+	a := &account{}
+	check0(json.Unmarshal([]byte(text), a))
+	return a
 }

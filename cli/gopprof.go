@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -23,12 +25,11 @@ import (
 const (
 	goPprofTimeout  = 30 * time.Second
 	maxGoPprofBytes = 256 << 20
-	memStatsSource  = "runtime.MemStats"
 )
 
 // goPprofURL completes what a person gives: host:port, or the URL of the index or of the heap profile.
 func goPprofURL(given string) (string, error) {
-	wrong := usagef("wants a URL such as http://127.0.0.1:6060/debug/pprof/heap")
+	wrong := flags.Usagef("wants a URL such as http://127.0.0.1:6060/debug/pprof/heap")
 	if !strings.Contains(given, "://") {
 		given = "http://" + given
 	}
@@ -65,7 +66,7 @@ func fetchGoSplit(target string) (*goSplit, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %s: is net/http/pprof served there?", shown, termtext.Escape(termtext.CutEnd(resp.Status, 100)))
 	}
-	body, err := readBounded(resp.Body, maxGoPprofBytes)
+	body, err := binread.All(resp.Body, maxGoPprofBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))
 	}
@@ -121,34 +122,4 @@ func parseMemStats(text []byte) (*goSplit, error) {
 	stacks := found["Stack"]
 	metadata := found["MSpan"] + found["MCache"] + found["BuckHashSys"] + found["GCSys"] + found["OtherSys"]
 	return &goSplit{Source: &source, InUse: &inUse, Free: &free, Released: &released, Stacks: &stacks, Metadata: &metadata}, nil
-}
-
-// fillGo takes from the service what the account does not know, and makes sure
-// that both speak of one process: Go cannot use more than it has mapped.
-func (a *account) fillGo(from *goSplit, target string) error {
-	mapped := a.owner(goHeap).Mapped
-	if mapped != nil && known(from.InUse)+known(from.Stacks) > *mapped {
-		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", termtext.QuoteShell(target),
-			termtext.Bytes(known(from.InUse)+known(from.Stacks)), termtext.Bytes(*mapped))
-	}
-	filled := false
-	if a.Go.Metadata == nil { // which only the Go package tells the shim
-		a.Go.Metadata = from.Metadata
-	}
-	for _, f := range []struct{ to, from **int64 }{
-		{&a.Go.InUse, &from.InUse}, {&a.Go.Free, &from.Free}, {&a.Go.Released, &from.Released}, {&a.Go.Stacks, &from.Stacks},
-	} {
-		if *f.to == nil {
-			*f.to = *f.from
-			filled = true
-		}
-	}
-	switch {
-	case a.Go.Source == nil || *a.Go.Source == "":
-		a.Go.Source = from.Source
-	case filled:
-		both := *a.Go.Source + ", " + memStatsSource
-		a.Go.Source = &both
-	}
-	return nil
 }

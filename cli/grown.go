@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"cgoheap/cli/internal/binread"
 )
 
 // What grew since explain last looked at this process, and since a look that is an
@@ -17,54 +19,6 @@ import (
 // kept, there is no growth to show.
 
 const keptPrefix = "account-"
-
-// growth is the difference of two accounts of one process.
-type growth struct {
-	Since   time.Time     `json:"since"`
-	Elapsed time.Duration `json:"elapsed_ns"`
-	RSS     int64         `json:"rss_bytes"`
-	RSSRate *int64        `json:"rss_bytes_per_hour"` // nil: too short a time
-	Owners  []ownerGrowth `json:"owners"`
-
-	last *account
-}
-
-type ownerGrowth struct {
-	Name  string `json:"name"`
-	Bytes *int64 `json:"bytes"` // nil: not known then or now
-	Rate  *int64 `json:"bytes_per_hour"`
-}
-
-// growthSince is nil without a last account, or where its clock makes no sense.
-func growthSince(last, now *account) *growth {
-	if last == nil || !last.Time.Before(now.Time) {
-		return nil
-	}
-	g := &growth{Since: last.Time, Elapsed: now.Time.Sub(last.Time), RSS: now.RSS - last.RSS, last: last}
-	g.RSSRate = g.perHour(g.RSS)
-	for _, o := range now.Owners {
-		change := ownerGrowth{Name: o.Name}
-		if before := last.owner(o.Name).Bytes; before != nil && o.Bytes != nil {
-			n := *o.Bytes - *before
-			change.Bytes, change.Rate = &n, g.perHour(n)
-		}
-		g.Owners = append(g.Owners, change)
-	}
-	return g
-}
-
-// of is what an owner grew by; nil: not known.
-func (g *growth) of(name string) *int64 {
-	if g == nil {
-		return nil
-	}
-	for _, o := range g.Owners {
-		if o.Name == name {
-			return o.Bytes
-		}
-	}
-	return nil
-}
 
 // accountStore is where this user's last accounts lie; "" nowhere.
 type accountStore struct{ dir string }
@@ -175,7 +129,7 @@ func (s accountStore) read(p *process) looks {
 		return l
 	}
 	defer file.Close()
-	text, err := readBounded(file, maxKeptBytes)
+	text, err := binread.All(file, maxKeptBytes)
 	kept := looks{}
 	if err != nil || json.Unmarshal(text, &kept) != nil || len(kept.Bodies) > maxLooks {
 		return l

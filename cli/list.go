@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -55,9 +56,9 @@ const (
 
 func listProcesses(std stdio, args []string) error {
 	asJSON := false
-	f := newFlags()
-	f.boolean("--json", &asJSON)
-	if _, err := f.parseExactly(args); err != nil {
+	f := flags.New()
+	f.Boolean("--json", &asJSON)
+	if _, err := f.ParseExactly(args); err != nil {
 		return err
 	}
 	found, unreadable, err := findShims()

@@ -16,11 +16,9 @@ import (
 
 	"golang.org/x/term"
 
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
-
-// version and commit are set by the build; commit is what the go command knows where it is not.
-var version, commit = "dev", ""
 
 const (
 	exitDone   = 0
@@ -33,15 +31,6 @@ type stdio struct {
 	out, err io.Writer
 	terminal *os.File // stdout where it is a terminal, else nil
 	progress bool     // stderr is a terminal: a line may be rewritten
-}
-
-// usageError is a mistake in how the command was called: exit code 2.
-type usageError struct{ text string }
-
-func (e usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error {
-	return usageError{fmt.Sprintf(format, args...)}
 }
 
 // errReported ends a verb with exit code 1 when all there is to say has been said.
@@ -99,7 +88,7 @@ func noVerb(word string) error {
 	for _, v := range verbs() {
 		names = append(names, v.name)
 	}
-	return usagef("there is no verb %s%s; cgoheap help lists the verbs", termtext.Quote(word), didYouMean(nearest(word, names)))
+	return flags.Usagef("there is no verb %s%s; cgoheap help lists the verbs", termtext.Quote(word), flags.DidYouMean(flags.Nearest(word, names)))
 }
 
 func help(std stdio, args []string) error {
@@ -118,7 +107,7 @@ func help(std stdio, args []string) error {
 func dispatch(std stdio, args []string) error {
 	if len(args) == 0 {
 		fmt.Fprint(std.err, usage())
-		return usageError{}
+		return flags.UsageError{}
 	}
 	switch args[0] {
 	case "help", "--help", "-h", "-help":
@@ -131,13 +120,13 @@ func dispatch(std stdio, args []string) error {
 		return noVerb(args[0])
 	}
 	err := v.run(std, args[1:])
-	if errors.Is(err, errHelp) {
+	if errors.Is(err, flags.ErrHelp) {
 		fmt.Fprint(std.out, v.help)
 		return nil
 	}
-	var bad usageError
+	var bad flags.UsageError
 	if errors.As(err, &bad) {
-		return usagef("%s: %s; see cgoheap %s --help", v.name, bad.text, v.name)
+		return flags.Usagef("%s: %s; see cgoheap %s --help", v.name, bad.Text, v.name)
 	}
 	return err
 }
@@ -160,7 +149,7 @@ func execute(std stdio, args []string) int {
 }
 
 func exitCodeOf(err error) int {
-	var bad usageError
+	var bad flags.UsageError
 	var several errSeveral
 	if errors.As(err, &bad) || errors.As(err, &several) {
 		return exitUsage

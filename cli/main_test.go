@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"cgoheap/cli/internal/release"
 )
 
 // What a user who mistypes sees, to the letter; the exit code is 2.
@@ -89,7 +91,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	want := "cgoheap dev, commit " + cmp.Or(builtFrom(), "unknown") + ", " + runtime.Version() + "\n"
+	want := "cgoheap dev, commit " + cmp.Or(release.BuiltFrom(), "unknown") + ", " + runtime.Version() + "\n"
 	cgoheap(t, "version").want(t, 0, want, "")
 	cgoheap(t, "--version").want(t, 0, want, "")
 }

@@ -7,8 +7,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/ianlancetaylor/demangle"
-
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -36,20 +35,16 @@ func (a *account) mmapStacks() []mmapStack {
 	return merged
 }
 
-func frameName(name string) string {
-	return termtext.Escape(demangle.Filter(name, demangle.NoParams, demangle.NoTemplateParams))
-}
-
 // What allocators call their functions.
 var allocatorName = regexp.MustCompile(`(?i)alloc|map|extent|arena|chunk|(^|_)je_|^pac?_`)
 
 // line leaves out the allocator's own functions between the one that mapped and
 // the one that wanted memory, and ends with the Go function that asked.
-func (s *mmapStack) line(callers *callerRule) string {
+func (s *mmapStack) line(callers *stacks.CallerRule) string {
 	var names []string
 	caller := s.goCaller(callers)
 	for _, f := range s.Frames {
-		names = append(names, frameName(f))
+		names = append(names, stacks.ReadableName(f))
 		if caller != "" && names[len(names)-1] == caller {
 			break
 		}
@@ -77,38 +72,29 @@ func (s *mmapStack) line(callers *callerRule) string {
 }
 
 // goCaller is the Go function that the rule chooses; "" none is known.
-func (s *mmapStack) goCaller(callers *callerRule) string {
-	return frameName(callers.userCaller(s.frames()))
+func (s *mmapStack) goCaller(callers *stacks.CallerRule) string {
+	return stacks.ReadableName(callers.UserCaller(s.frames()))
 }
 
 // mapper is the C function that mapped, as top names it.
-func (s *mmapStack) mapper() string { return frameName(cLeaf(s.frames())) }
+func (s *mmapStack) mapper() string { return stacks.ReadableName(stacks.CLeaf(s.frames())) }
 
 // by names the C function that mapped and the Go function that called it.
-func (s *mmapStack) by(callers *callerRule) string {
+func (s *mmapStack) by(callers *stacks.CallerRule) string {
 	name, caller := s.mapper(), s.goCaller(callers)
 	switch {
 	case caller == "":
 		return name
-	case name == frameName(s.Frames[0]): // mmap itself
+	case name == stacks.ReadableName(s.Frames[0]): // mmap itself
 		return caller
 	}
 	return name + " for " + caller
 }
 
-// frames have no files: what looks like a Go name is one.
-func (s *mmapStack) frames() []frame {
-	var frames []frame
-	for _, name := range s.Frames {
-		f := frame{name: name}
-		f.isGo = !strings.HasPrefix(name, "_Z") && isGoFrame(f)
-		frames = append(frames, f)
-	}
-	return frames
-}
+func (s *mmapStack) frames() []stacks.Frame { return stacks.Named(s.Frames) }
 
 // mmapLines are for the table.
-func (a *account) mmapLines(callers *callerRule) []string {
+func (a *account) mmapLines(callers *stacks.CallerRule) []string {
 	stacks := a.mmapStacks()
 	shown := stacks[:min(shownMmapStacks, len(stacks))]
 	width := 0
@@ -137,7 +123,7 @@ func (a *account) mappedParts(owner string) []mappedPart {
 }
 
 // mappedLines are for the table: the file, and who mapped it.
-func (a *account) mappedLines(owner string, callers *callerRule) []string {
+func (a *account) mappedLines(owner string, callers *stacks.CallerRule) []string {
 	parts := a.mappedParts(owner)
 	parts = parts[:min(shownMmapStacks, len(parts))]
 	width := 0
@@ -193,7 +179,7 @@ func (u *untrackedSeen) often() []seenCalls {
 }
 
 // lines are for the table.
-func (u *untrackedSeen) lines(callers *callerRule) []string {
+func (u *untrackedSeen) lines(callers *stacks.CallerRule) []string {
 	var lines []string
 	for _, c := range u.often() {
 		stack := mmapStack{Frames: c.Frames}
@@ -204,7 +190,7 @@ func (u *untrackedSeen) lines(callers *callerRule) []string {
 }
 
 // mostSeen says who the likeliest is; "" nobody was seen.
-func (u *untrackedSeen) mostSeen(callers *callerRule) string {
+func (u *untrackedSeen) mostSeen(callers *stacks.CallerRule) string {
 	often := u.often()
 	if len(often) == 0 {
 		return ""

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -28,5 +29,27 @@ func TestUntrackedSeen(t *testing.T) {
 		if (u.mostSeen(nil) == "") != (len(c.want) == 0) {
 			t.Errorf("%v: %q", c.calls, u.mostSeen(nil))
 		}
+	}
+}
+
+func TestMmapStacks(t *testing.T) {
+	for _, c := range []struct{ frames, want string }{
+		{"mmap grab main.f", "mmap < grab < main.f"},
+		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc duckdb::Vector::Resize duckdb::Scan worker start_thread",
+			"mmap < je_pages_map < … < duckdb::Vector::Resize < duckdb::Scan"},
+		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc _ZN6duckdb6Vector6ResizeEm b c d main._Cfunc_query main.(*db).query runtime.main",
+			"mmap < je_pages_map < … < duckdb::Vector::Resize < b < … < main.(*db).query"},
+		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc je_mallocx", "mmap < je_pages_map < … < je_mallocx"},
+		{"", "(the stack is not known)"},
+	} {
+		s := &mmapStack{Frames: strings.Fields(c.frames)}
+		if got := s.line(nil); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.frames, got, c.want)
+		}
+	}
+	// Stacks that differ beyond what was sent are one.
+	a := &account{MmapTop: []mmapStack{{5, 6, []string{"x"}}, {3, 4, []string{"y"}}, {3, 3, []string{"y"}}}}
+	if got := a.mmapStacks(); len(got) != 2 || got[0].Bytes != 6 || got[0].Mapped != 7 || got[0].mapper() != "y" || a.MmapTop[1].Bytes != 3 {
+		t.Errorf("%+v", got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -36,7 +37,7 @@ type process struct {
 func parsePID(arg string) (int, error) {
 	pid, err := strconv.Atoi(arg)
 	if err != nil || pid <= 0 || pid > 1<<30 {
-		return 0, usagef("%s is not a process ID", termtext.Quote(arg))
+		return 0, flags.Usagef("%s is not a process ID", termtext.Quote(arg))
 	}
 	return pid, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -63,15 +64,15 @@ func (o *profileOptions) name() string {
 
 func parseProfileFlags(args []string) (*profileOptions, string, error) {
 	o := &profileOptions{}
-	f := newFlags()
-	f.text("-o --output", &o.output)
-	f.count("--seconds", &o.seconds, 1, 3600)
-	f.duration("--older", &o.older, 0, 10*365*24*time.Hour)
-	f.boolean("--raw", &o.raw)
-	f.boolean("--all-frames", &o.allFrames)
-	f.boolean("--text", &o.asTxt)
-	f.boolean("--memory", &o.memory)
-	wanted, err := f.parseTarget(args)
+	f := flags.New()
+	f.Text("-o --output", &o.output)
+	f.Count("--seconds", &o.seconds, 1, 3600)
+	f.Duration("--older", &o.older, 0, 10*365*24*time.Hour)
+	f.Boolean("--raw", &o.raw)
+	f.Boolean("--all-frames", &o.allFrames)
+	f.Boolean("--text", &o.asTxt)
+	f.Boolean("--memory", &o.memory)
+	wanted, err := f.ParseTarget(args)
 	if err == nil {
 		err = o.check()
 	}
@@ -85,13 +86,13 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 func (o *profileOptions) check() error {
 	switch {
 	case o.memory && (o.seconds > 0 || o.older > 0):
-		return usagef("--memory is what is resident now: --seconds and --older do not go with it")
+		return flags.Usagef("--memory is what is resident now: --seconds and --older do not go with it")
 	case o.memory && (o.raw || o.allFrames || o.asTxt):
-		return usagef("--memory is one profile, with names: --raw, --all-frames and --text do not go with it")
+		return flags.Usagef("--memory is one profile, with names: --raw, --all-frames and --text do not go with it")
 	case o.seconds > 0 && o.older > 0:
-		return usagef("--seconds and --older do not go together: a block that grows old meanwhile would count as growth")
+		return flags.Usagef("--seconds and --older do not go together: a block that grows old meanwhile would count as growth")
 	case o.raw && o.asTxt:
-		return usagef("--raw and --text do not go together: one leaves the names out, the other is for reading them")
+		return flags.Usagef("--raw and --text do not go together: one leaves the names out, the other is for reading them")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -149,8 +150,8 @@ func (s *situation) whoseThreads() string {
 		return ""
 	}
 	most := termtext.Bytes(parts[0].Bytes)
-	if caller := s.callers.goCaller(parts[0].frames()); caller != goRuntime {
-		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, frameName(caller))
+	if caller := s.callers.GoCaller(parts[0].frames()); caller != stacks.GoRuntime {
+		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, stacks.ReadableName(caller))
 	}
 	return fmt.Sprintf(" Most, %s, are of threads that Go made, one for each cgo call that runs at the same time: bound how many do.", most)
 }

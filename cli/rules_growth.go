@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"cgoheap/cli/internal/termtext"
 )
@@ -84,15 +83,6 @@ func (s *situation) grew(owner string) string {
 	return "grew " + strings.Join(parts, ", ") + still
 }
 
-// says an amount and its rate.
-func (g *growth) says(n int64) string {
-	text := fmt.Sprintf("by %s in %s", termtext.Bytes(n), termtext.Duration(g.Elapsed))
-	if rate := g.perHour(n); rate != nil {
-		text += fmt.Sprintf(" (%s an hour since %s)", termtext.Bytes(*rate), g.clock())
-	}
-	return text
-}
-
 // liveGrows: in one of the windows the C heap grew by more than noise.  Resident bytes are
 // partly estimated, so the allocator's own count has to have grown too, where both looks have one.
 func (s *situation) liveGrows() bool {
@@ -100,13 +90,13 @@ func (s *situation) liveGrows() bool {
 		grew := known(g.of(cLive))
 		before := s.account.resident(cLive) - grew
 		now, last := s.account.Allocator.InUse, g.last.Allocator.InUse
-		return g.matters(grew, before, liveGrowthShare, liveGrowthBytes) &&
-			(now == nil || last == nil || g.matters(*now-*last, before, liveGrowthShare, liveGrowthBytes))
+		return matters(g, grew, before, liveGrowthShare, liveGrowthBytes) &&
+			(now == nil || last == nil || matters(g, *now-*last, before, liveGrowthShare, liveGrowthBytes))
 	})
 }
 
 // matters: growth that is not noise, by its amount or by its rate, beside what there was.
-func (g *growth) matters(grew, before int64, share float64, bytes int64) bool {
+func matters(g *growth, grew, before int64, share float64, bytes int64) bool {
 	if grew < bytes {
 		return false
 	}
@@ -137,7 +127,7 @@ func (s *situation) mostGrown() (string, *growth) {
 				most = name
 			}
 		}
-		if g.matters(s.grewBy(g, most), s.account.RSS, growthShare, growthBytes) {
+		if matters(g, s.grewBy(g, most), s.account.RSS, growthShare, growthBytes) {
 			return most, g
 		}
 	}
@@ -188,27 +178,4 @@ func (s *situation) notALeak() string {
 		return ""
 	}
 	return "Not a leak."
-}
-
-// perHour is a rate; nil: the window is too short for one.
-func (g *growth) perHour(n int64) *int64 {
-	if g == nil || g.Elapsed < rateTime {
-		return nil
-	}
-	rate := int64(float64(n) * float64(time.Hour) / float64(g.Elapsed))
-	return &rate
-}
-
-// column is its heading, where it is not the only one.
-func (g *growth) column() string {
-	return "IN " + termtext.Duration(g.Elapsed)
-}
-
-// clock is when the window began, in the reader's time: with the day where that is another.
-func (g *growth) clock() string {
-	since := g.Since.Local()
-	if g.Elapsed > 12*time.Hour {
-		return since.Format("2006-01-02 15:04")
-	}
-	return since.Format("15:04")
 }

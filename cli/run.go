@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -51,25 +52,25 @@ type runOptions struct {
 
 func parseRun(args []string) (*runOptions, []string, error) {
 	o := &runOptions{}
-	f := newFlags()
-	f.program = true
-	f.size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
-	f.size("--max-memory", &o.maxMemory, 4<<20, 1<<30)
-	f.boolean("--dormant", &o.dormant)
-	f.boolean("--any", &o.any)
-	f.text("--library", &o.library)
-	f.add("--listen", &flagSpec{set: o.setListen})
-	f.add("--socket", &flagSpec{set: o.setSocket})
-	rest, err := f.parse(args)
+	f := flags.New()
+	f.Program = true
+	f.Size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
+	f.Size("--max-memory", &o.maxMemory, 4<<20, 1<<30)
+	f.Boolean("--dormant", &o.dormant)
+	f.Boolean("--any", &o.any)
+	f.Text("--library", &o.library)
+	f.Add("--listen", &flags.Flag{Set: o.setListen})
+	f.Add("--socket", &flags.Flag{Set: o.setSocket})
+	rest, err := f.Parse(args)
 	if err == nil && len(rest) == 0 {
-		err = usagef("the program to run is missing")
+		err = flags.Usagef("the program to run is missing")
 	}
 	return o, rest, err
 }
 
 // setListen accepts what the shim does: a port on 127.0.0.0/8.
 func (o *runOptions) setListen(value string) error {
-	bad := usagef("wants a loopback address such as 127.0.0.1:6061")
+	bad := flags.Usagef("wants a loopback address such as 127.0.0.1:6061")
 	host, port, err := net.SplitHostPort(value)
 	if err != nil {
 		return bad
@@ -89,7 +90,7 @@ func (o *runOptions) setListen(value string) error {
 func (o *runOptions) setSocket(value string) error {
 	path, err := filepath.Abs(value)
 	if value == "" || err != nil || len(path) > maxSocketBytes {
-		return usagef("wants a path of at most %d bytes", maxSocketBytes)
+		return flags.Usagef("wants a path of at most %d bytes", maxSocketBytes)
 	}
 	o.socket = path
 	return nil

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/release"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -42,11 +44,11 @@ type samplingOptions struct {
 
 func parseSampling(args []string) (*samplingOptions, string, error) {
 	o := &samplingOptions{}
-	f := newFlags()
-	limit := f.duration("--for", &o.duration, time.Second, 365*24*time.Hour)
-	size := f.size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
-	f.boolean("--json", &o.asJSON)
-	rest, err := f.parse(args)
+	f := flags.New()
+	limit := f.Duration("--for", &o.duration, time.Second, 365*24*time.Hour)
+	size := f.Size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
+	f.Boolean("--json", &o.asJSON)
+	rest, err := f.Parse(args)
 	if err != nil {
 		return nil, "", err
 	}
@@ -57,14 +59,14 @@ func parseSampling(args []string) (*samplingOptions, string, error) {
 	wanted := ""
 	switch {
 	case len(rest) > 1 && o.word == "":
-		return nil, "", usagef("wants on or off, not %s", termtext.Quote(rest[1]))
+		return nil, "", flags.Usagef("wants on or off, not %s", termtext.Quote(rest[1]))
 	case len(rest) > 1:
-		return nil, "", usagef("%s is one argument too many", termtext.Quote(rest[1]))
+		return nil, "", flags.Usagef("%s is one argument too many", termtext.Quote(rest[1]))
 	case len(rest) == 1:
 		wanted = rest[0]
 	}
-	if o.word != "on" && (limit.given || size.given) {
-		return nil, "", usagef("--for and --sample-bytes go with on: cgoheap sampling %s on --for 10m", cmp.Or(wanted, "PID"))
+	if o.word != "on" && (limit.Given || size.Given) {
+		return nil, "", flags.Usagef("--for and --sample-bytes go with on: cgoheap sampling %s on --for 10m", cmp.Or(wanted, "PID"))
 	}
 	return o, wanted, nil
 }
@@ -163,7 +165,7 @@ func (o *samplingOptions) apply(c *client) (*samplingState, error) {
 	state := &samplingState{}
 	if err := json.Unmarshal(body, state); err != nil {
 		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
-			c.process.title(), version, termtext.Escape(err.Error()))
+			c.process.title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return state, nil
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -213,7 +214,7 @@ func fitTable(cells [][]string, width int) []string {
 	}
 	if termtext.ColumnWidth(cells, caller)+end > room {
 		for _, row := range cells[1:] {
-			row[caller] = shortGoName(row[caller])
+			row[caller] = stacks.ShortGoName(row[caller])
 		}
 	}
 	if termtext.ColumnWidth(cells, caller)+end > room {
@@ -228,18 +229,4 @@ func fitTable(cells [][]string, width int) []string {
 	var b bytes.Buffer
 	termtext.WriteTable(&b, right, cells)
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-}
-
-// shortGoName leaves the last element of the import path.
-func shortGoName(name string) string {
-	pkg, function := splitGoName(name)
-	if pkg == "" {
-		return name
-	}
-	for i := len(pkg) - 1; i >= 0; i-- {
-		if pkg[i] == '/' {
-			return pkg[i+1:] + "." + function
-		}
-	}
-	return name
 }

@@ -12,6 +12,9 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"cgoheap/cli/internal/fakeshim"
+	"cgoheap/cli/internal/stacks"
 )
 
 func readUntil(t *testing.T, r io.Reader, end string) string {
@@ -177,7 +180,7 @@ func TestDrawViewFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := summarize(fakeProfile(524288, 1), &callerRule{module: "cgoheap/cli"})
+	sum, err := summarize(fakeshim.Profile(524288, 1), &stacks.CallerRule{Module: "cgoheap/cli"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,13 +80,3 @@ func TestErrorsInJSON(t *testing.T) {
 		}
 	}
 }
-
-func TestNearest(t *testing.T) {
-	words := []string{"run", "list", "doctor", "top", "profile", "explain", "--seconds", "--json"}
-	for word, want := range map[string]string{"expalin": "explain", "tpo": "top", "dcotor": "doctor", "prof": "profile", "frobnicate": "",
-		"x": "", "cat": "", "--sec": "--seconds", "--jsno": "--json", "": ""} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
-		}
-	}
-}

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
 
 	"github.com/google/pprof/profile"
-	"github.com/ianlancetaylor/demangle"
+
+	"cgoheap/cli/internal/stacks"
 )
 
 // A profile as rows of (Go caller, C leaf): which Go function asked, and which
@@ -68,7 +66,7 @@ func sampleTypeIndex(p *profile.Profile, name string) int {
 	return -1
 }
 
-func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
+func summarize(p *profile.Profile, callers *stacks.CallerRule) (*summary, error) {
 	bytesAt, objectsAt := sampleTypeIndex(p, "inuse_space"), sampleTypeIndex(p, "inuse_objects")
 	if bytesAt < 0 || objectsAt < 0 {
 		return nil, errors.New("the profile has no inuse_space and inuse_objects: it is not a heap profile")
@@ -76,9 +74,8 @@ func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 	s := &summary{estimated: p.Period > 1}
 	byKey := map[rowKey]*row{}
 	for _, sample := range p.Sample {
-		frames := framesOf(sample)
-		key := callers.classify(frames)
-		key.Origin = originOf(sample)
+		frames := stacks.FramesOf(sample)
+		key := rowKey{originOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := byKey[key]
 		if r == nil {
 			r = &row{rowKey: key}
@@ -88,7 +85,7 @@ func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 		r.Objects += sample.Value[objectsAt]
 		r.Stacks++
 		if r.Stack == nil || sample.Value[bytesAt] > r.largest {
-			r.Stack, r.largest = namesOf(frames), sample.Value[bytesAt]
+			r.Stack, r.largest = stacks.NamesOf(frames), sample.Value[bytesAt]
 		}
 	}
 	for _, r := range byKey {
@@ -104,14 +101,6 @@ func summarize(p *profile.Profile, callers *callerRule) (*summary, error) {
 	s.sum()
 	s.sortBy("inuse")
 	return s, nil
-}
-
-func namesOf(frames []frame) []string {
-	names := make([]string, len(frames))
-	for i, f := range frames {
-		names[i] = f.name
-	}
-	return names
 }
 
 // choose leaves the rows, and of them the parts, that were asked for.
@@ -163,27 +152,26 @@ type resident struct {
 }
 
 // residentBy is what a memory profile has below those owners.
-func residentBy(p *profile.Profile, callers *callerRule) (map[rowKey]resident, error) {
+func residentBy(p *profile.Profile, callers *stacks.CallerRule) (map[rowKey]resident, error) {
 	at := sampleTypeIndex(p, "memory_space")
 	if at < 0 {
 		return nil, errors.New("the profile has no memory_space")
 	}
 	found := map[rowKey]resident{}
 	for _, sample := range p.Sample {
-		frames := framesOf(sample)
+		frames := stacks.FramesOf(sample)
 		if len(frames) < 2 {
 			continue
 		}
-		origin := mappedRoots[frames[len(frames)-1].name]
-		if origin == "" || frames[0].name == "[stack not known]" || strings.HasPrefix(frames[0].name, "/") {
+		origin := mappedRoots[frames[len(frames)-1].Name]
+		if origin == "" || frames[0].Name == "[stack not known]" || strings.HasPrefix(frames[0].Name, "/") {
 			continue
 		}
 		frames = frames[:len(frames)-1]
-		key := callers.classify(frames)
-		key.Origin = origin
+		key := rowKey{origin, callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := found[key]
 		if r.bytes += sample.Value[at]; r.stack == nil || sample.Value[at] > r.largest {
-			r.stack, r.largest = namesOf(frames), sample.Value[at]
+			r.stack, r.largest = stacks.NamesOf(frames), sample.Value[at]
 		}
 		found[key] = r
 	}
@@ -255,154 +243,4 @@ func (s *summary) sortBy(order string) {
 		}
 		return a.CLeaf < b.CLeaf
 	})
-}
-
-// frame is one source frame; inlined calls are frames of their own.
-type frame struct {
-	name string
-	file string
-	isGo bool
-}
-
-// framesOf lists a sample's frames, leaf first.
-func framesOf(s *profile.Sample) []frame {
-	var frames []frame
-	for _, loc := range s.Location {
-		if len(loc.Line) == 0 {
-			frames = append(frames, frame{name: unknownName(loc)})
-			continue
-		}
-		for _, line := range loc.Line {
-			if line.Function == nil || line.Function.Name == "" {
-				frames = append(frames, frame{name: unknownName(loc)})
-				continue
-			}
-			f := frame{name: line.Function.Name, file: line.Function.Filename}
-			f.isGo = isGoFrame(f)
-			if !f.isGo {
-				f.name = demangle.Filter(f.name, demangle.NoParams, demangle.NoTemplateParams)
-			}
-			frames = append(frames, f)
-		}
-	}
-	return frames
-}
-
-// unknownName: of code without symbols the file and the place in it, as addr2line takes it.
-func unknownName(loc *profile.Location) string {
-	m := loc.Mapping
-	if m == nil || m.File == "" {
-		return "(unknown)"
-	}
-	return placeIn(m.File, loc.Address-m.Start+m.Offset)
-}
-
-// placeIn: "libfoo.so+0x1234".
-func placeIn(path string, offset uint64) string {
-	return fmt.Sprintf("%s+%#x", path[strings.LastIndexByte(path, '/')+1:], offset)
-}
-
-// What compilers add to a C function's name after a dot.
-var cSuffix = regexp.MustCompile(`\.(part|cold|constprop|isra|lto_priv|llvm|localalias)(\.\d+)*$`)
-
-// isGoFrame: Go functions come with their file, C functions as a rule without;
-// where neither has one, a Go name is "package.function".
-func isGoFrame(f frame) bool {
-	if strings.HasPrefix(f.name, "_cgo_") || strings.HasPrefix(f.name, "x_cgo_") || isUnnamed(f.name) {
-		return false
-	}
-	switch {
-	case strings.HasSuffix(f.file, ".go"): // a cgo preamble's C is there too
-		return strings.Contains(cSuffix.ReplaceAllString(f.name, ""), ".") && !strings.HasPrefix(f.name, "_Z")
-	case strings.HasPrefix(f.name, "runtime.") || f.name == "crosscall2":
-		return true
-	case strings.HasSuffix(f.file, ".s") && strings.Contains(f.name, "/"): // in Go's assembly
-		return true
-	case f.file != "" || strings.HasPrefix(f.name, "_Z"):
-		return false
-	}
-	return strings.Contains(cSuffix.ReplaceAllString(f.name, ""), ".")
-}
-
-// splitGoName: "example.com/a/b.(*T).f" is package "example.com/a/b", function "(*T).f".
-func splitGoName(name string) (pkg, function string) {
-	slash := strings.LastIndexByte(name, '/')
-	// A slash may stand in a type parameter: "main.f[example.com/a.T]".
-	if bracket := strings.IndexByte(name, '['); bracket >= 0 && bracket < slash {
-		slash = strings.LastIndexByte(name[:bracket], '/')
-	}
-	dot := strings.IndexByte(name[slash+1:], '.')
-	if dot < 0 {
-		return "", name
-	}
-	return name[:slash+1+dot], name[slash+1+dot+1:]
-}
-
-// isCrossing: how the runtime gets to C, not why.
-func isCrossing(name string) bool {
-	switch name {
-	case "runtime.asmcgocall", "runtime.asmcgocall_no_g", "runtime.cgocall", "runtime.systemstack",
-		"runtime.mcall", "runtime.libcCall", "runtime.callCgoMmap", "runtime.callCgoMunmap":
-		return true
-	}
-	return strings.HasSuffix(name, ".abi0")
-}
-
-// threadRoot is the function that a C thread was started with.
-func threadRoot(frames []frame) string {
-	for i := len(frames) - 1; i >= 0; i-- {
-		switch frames[i].name {
-		case "clone", "clone3", "__clone", "__clone3", "start_thread", "_start", "__libc_start_main",
-			"__libc_start_call_main", "__libc_start_main_impl":
-			continue
-		}
-		if i > 0 && !isUnnamed(frames[i].name) {
-			return frames[i].name
-		}
-	}
-	return "(unknown)"
-}
-
-// cLeaf is the C function that called the allocator.  Where Go called it with
-// nothing between, the leaf is the allocator itself, or the cgo helper that a
-// person would know: C.CString, C.CBytes.
-func cLeaf(frames []frame) string {
-	if len(frames) == 0 {
-		return "(unknown)"
-	}
-	unnamed := "" // code without symbols; the first function above it that has a name says more
-	for _, f := range frames[1:] {
-		switch {
-		case isNew(f.name) || strings.HasPrefix(f.name, "_cgo_"):
-			continue
-		case f.isGo:
-			_, function := splitGoName(f.name)
-			switch function {
-			case "_Cfunc_CString", "_Cfunc_CBytes":
-				return "C." + strings.TrimPrefix(function, "_Cfunc_")
-			}
-			if function == "_Cfunc__CMalloc" || function == "_Cfunc__Cmalloc" || function == "_cgo_cmalloc" ||
-				isCrossing(f.name) {
-				continue // a helper may have called it
-			}
-			return cmp.Or(unnamed, frames[0].name)
-		case isUnnamed(f.name):
-			unnamed = cmp.Or(unnamed, f.name)
-			continue
-		}
-		return f.name
-	}
-	return cmp.Or(unnamed, frames[0].name)
-}
-
-// isUnnamed: a place in a file, as unknownName and the account write it, a mark, or not even that.
-func isUnnamed(name string) bool {
-	return strings.HasPrefix(name, "(") || strings.HasPrefix(name, "[") || strings.HasPrefix(name, "0x") || unnamedPlace.MatchString(name)
-}
-
-var unnamedPlace = regexp.MustCompile(`\+0x[0-9a-f]+$`)
-
-// isNew: the C++ operators allocate for their caller.
-func isNew(name string) bool {
-	return strings.HasPrefix(name, "operator new")
 }

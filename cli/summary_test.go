@@ -4,13 +4,15 @@ import (
 	"testing"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/fakeshim"
 )
 
 func summaryOf(t *testing.T, frames ...string) rowKey {
 	t.Helper()
-	b := newProfileBuilder(1)
-	b.add(1, 64, frames...)
-	s, err := summarize(b.p, nil)
+	b := fakeshim.NewProfileBuilder(1)
+	b.Add(1, 64, frames...)
+	s, err := summarize(b.Profile, nil)
 	if err != nil || len(s.rows) != 1 {
 		t.Fatal(s, err)
 	}
@@ -69,11 +71,11 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 		"libssl.so.3+0x20": {"malloc", "x", "main.f@main.go"},
 		"SSL_new":          {"malloc", "x", "SSL_new", "main.f@main.go"},
 	} {
-		b := newProfileBuilder(1)
-		b.add(1, 64, frames...)
-		b.p.Sample[0].Location[1].Line = nil
-		b.p.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
-		s, err := summarize(b.p, nil)
+		b := fakeshim.NewProfileBuilder(1)
+		b.Add(1, 64, frames...)
+		b.Profile.Sample[0].Location[1].Line = nil
+		b.Profile.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
+		s, err := summarize(b.Profile, nil)
 		if err != nil || s.rows[0].CLeaf != want {
 			t.Errorf("%+v, %v, want %s", s, err, want)
 		}
@@ -82,9 +84,9 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 
 // What was freed again is not a row.
 func TestNoRowsOfNothing(t *testing.T) {
-	b := newProfileBuilder(1)
-	b.add(0, 0, "malloc", "f", "main.a@a.go")
-	if s, err := summarize(b.p, nil); err != nil || len(s.rows) != 0 {
+	b := fakeshim.NewProfileBuilder(1)
+	b.Add(0, 0, "malloc", "f", "main.a@a.go")
+	if s, err := summarize(b.Profile, nil); err != nil || len(s.rows) != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -97,11 +99,11 @@ func TestSummarizeRefusesOtherProfiles(t *testing.T) {
 }
 
 func TestSumsAndOrder(t *testing.T) {
-	b := newProfileBuilder(524288)
-	b.add(1, 100, "malloc", "f", "main.a@a.go", "main.main@a.go")
-	b.add(2, 50, "malloc", "f", "main.a@a.go", "main.other@a.go")
-	b.add(9, 90, "malloc", "g", "main.b@a.go")
-	s, err := summarize(b.p, nil)
+	b := fakeshim.NewProfileBuilder(524288)
+	b.Add(1, 100, "malloc", "f", "main.a@a.go", "main.main@a.go")
+	b.Add(2, 50, "malloc", "f", "main.a@a.go", "main.other@a.go")
+	b.Add(9, 90, "malloc", "g", "main.b@a.go")
+	s, err := summarize(b.Profile, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,14 +120,14 @@ func TestSumsAndOrder(t *testing.T) {
 }
 
 func TestGrowth(t *testing.T) {
-	first := newProfileBuilder(1)
-	first.add(1, 100, "malloc", "f", "main.a@a.go")
-	first.add(1, 70, "malloc", "g", "main.gone@a.go")
-	second := newProfileBuilder(1)
-	second.add(1, 40, "malloc", "f", "main.a@a.go")
-	second.add(1, 10, "malloc", "h", "main.new@a.go")
-	before, _ := summarize(first.p, nil)
-	after, _ := summarize(second.p, nil)
+	first := fakeshim.NewProfileBuilder(1)
+	first.Add(1, 100, "malloc", "f", "main.a@a.go")
+	first.Add(1, 70, "malloc", "g", "main.gone@a.go")
+	second := fakeshim.NewProfileBuilder(1)
+	second.Add(1, 40, "malloc", "f", "main.a@a.go")
+	second.Add(1, 10, "malloc", "h", "main.new@a.go")
+	before, _ := summarize(first.Profile, nil)
+	after, _ := summarize(second.Profile, nil)
 	after.growSince(before)
 	after.sortBy("growth")
 	want := []struct {
@@ -139,21 +141,5 @@ func TestGrowth(t *testing.T) {
 	}
 	if *after.growth != -120 {
 		t.Errorf("total growth %d", *after.growth)
-	}
-}
-
-func TestSplitGoName(t *testing.T) {
-	for name, want := range map[string][2]string{
-		"main.f":                          {"main", "f"},
-		"github.com/a/go-b.(*T).f":        {"github.com/a/go-b", "(*T).f"},
-		"gopkg.in/yaml.v3.f":              {"gopkg.in/yaml", "v3.f"},
-		"main.f[go.shape.int]":            {"main", "f[go.shape.int]"},
-		"a/b.Map[example.com/c/d.T].each": {"a/b", "Map[example.com/c/d.T].each"},
-		"nodot":                           {"", "nodot"},
-	} {
-		pkg, function := splitGoName(name)
-		if pkg != want[0] || function != want[1] {
-			t.Errorf("splitGoName(%q) = %q, %q", name, pkg, function)
-		}
 	}
 }

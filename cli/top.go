@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -54,28 +56,28 @@ type topOptions struct {
 	interval     time.Duration
 	order        string
 	once, asJSON bool
-	callers      callerRule
+	callers      stacks.CallerRule
 	filter       *regexp.Regexp // nil: all rows
 	stacks       bool
 }
 
 func parseTop(args []string) (*topOptions, string, error) {
 	o := &topOptions{interval: 2 * time.Second, order: "inuse"}
-	f := newFlags()
-	f.count("-n --rows", &o.rows, 1, 100000)
-	f.duration("--interval", &o.interval, 100*time.Millisecond, 24*time.Hour)
-	f.choice("--sort", &o.order, "inuse", "growth", "objects")
-	o.callers.addFlag(f)
-	f.add("--filter", &flagSpec{set: func(v string) (err error) {
+	f := flags.New()
+	f.Count("-n --rows", &o.rows, 1, 100000)
+	f.Duration("--interval", &o.interval, 100*time.Millisecond, 24*time.Hour)
+	f.Choice("--sort", &o.order, "inuse", "growth", "objects")
+	o.callers.AddFlag(f)
+	f.Add("--filter", &flags.Flag{Set: func(v string) (err error) {
 		if o.filter, err = regexp.Compile(v); err != nil {
-			return usagef("wants a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
+			return flags.Usagef("wants a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 		}
 		return nil
 	}})
-	f.boolean("--stacks", &o.stacks)
-	f.boolean("--once", &o.once)
-	f.boolean("--json", &o.asJSON)
-	wanted, err := f.parseTarget(args)
+	f.Boolean("--stacks", &o.stacks)
+	f.Boolean("--once", &o.once)
+	f.Boolean("--json", &o.asJSON)
+	wanted, err := f.ParseTarget(args)
 	return o, wanted, err
 }
 
@@ -88,7 +90,7 @@ func top(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.callers.know(procPath(c.process.pid, "exe"))
+	o.callers.Know(procPath(c.process.pid, "exe"))
 	w := &watcher{client: c, options: o}
 	live := std.terminal != nil && !o.once && !o.stacks && !o.asJSON && os.Getenv("TERM") != "dumb"
 	if live {

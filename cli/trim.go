@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -44,9 +45,9 @@ type trimmed struct {
 
 func trim(std stdio, args []string) error {
 	asJSON := false
-	f := newFlags()
-	f.boolean("--json", &asJSON)
-	wanted, err := f.parseTarget(args)
+	f := flags.New()
+	f.Boolean("--json", &asJSON)
+	wanted, err := f.ParseTarget(args)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -31,9 +32,7 @@ const (
 	growthShare     = 0.05
 	growthBytes     = 8 << 20
 	rateShare       = 0.10
-	// Over less time than rateTime a rate per hour means nothing.  Less than evidenceTime
-	// without growth is no evidence.
-	rateTime     = time.Minute
+	// Less time than this without growth is no evidence.
 	evidenceTime = time.Hour
 
 	// More arenas than this, and MALLOC_ARENA_MAX is the remedy; glibc makes up to 8 a CPU.
@@ -152,7 +151,7 @@ type situation struct {
 	off      time.Duration     // sampling was
 	// What is in the process that maps past libc; nil, or it answers nil: it cannot be told.
 	rawMappers func() []string
-	callers    *callerRule
+	callers    *stacks.CallerRule
 	dominant   string          // the owner that dominates, "" none
 	growsMost  string          // the owner that owner_grows speaks of, "" none
 	growsIn    *growth         // in which window

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/release"
 )
 
 const versionHelp = `usage: cgoheap version [--json]
@@ -27,43 +28,19 @@ type versionJSON struct {
 
 func printVersion(std stdio, args []string) error {
 	asJSON := false
-	f := newFlags()
-	f.boolean("--json", &asJSON)
-	if _, err := f.parseExactly(args); err != nil {
+	f := flags.New()
+	f.Boolean("--json", &asJSON)
+	if _, err := f.ParseExactly(args); err != nil {
 		return err
 	}
-	from := builtFrom()
+	from := release.BuiltFrom()
 	if asJSON {
-		v := versionJSON{Version: version, GoVersion: runtime.Version()}
+		v := versionJSON{Version: release.Version, GoVersion: runtime.Version()}
 		if from != "" {
 			v.Commit = &from
 		}
 		return document.Write(std.out, "version", v)
 	}
-	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", version, cmp.Or(from, "unknown"), runtime.Version())
+	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", release.Version, cmp.Or(from, "unknown"), runtime.Version())
 	return nil
-}
-
-// builtFrom is the commit, with "-dirty" where files had been changed; "" unknown.
-func builtFrom() string {
-	if commit != "" {
-		return commit
-	}
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return ""
-	}
-	revision, dirty := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value[:min(12, len(s.Value))]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "-dirty"
-		}
-	}
-	if revision == "" {
-		return ""
-	}
-	return revision + dirty
 }

@@ -1,4 +1,5 @@
-// Package binread reads little-endian fields from bytes that may end anywhere.
+// Package binread reads what may be damaged or hostile: streams without an end,
+// and little-endian fields of bytes that may end anywhere.
 package binread
 
 import (

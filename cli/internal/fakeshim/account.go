@@ -1,25 +1,16 @@
-package main
+package fakeshim
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
-
-	"github.com/google/pprof/profile"
 )
 
 // What the fake shim says of its memory.
 
-func parseAccount(text string) *account {
-	a := &account{}
-	check0(json.Unmarshal([]byte(text), a))
-	return a
-}
-
-// fakeAccount is the nth look; between the looks C live grows by 40 MiB, in an hour.
-func fakeAccount(part string, n int64) string {
+// Account is the nth look; between the looks C live grows by 40 MiB, in an hour.
+func Account(part string, n int64) string {
 	switch part {
 	case "empty account":
 		return "{}"
@@ -34,7 +25,7 @@ func fakeAccount(part string, n int64) string {
 		return `{"rss_bytes":"many"}`
 	}
 	grown := (n - 1) * 40 << 20
-	text := fakeAccountText
+	text := accountText
 	for key, value := range map[string]int64{"RSS": 901<<20 + grown, "LIVE": 572<<20 + grown, "INUSE": 580<<20 + grown, "HOUR": n} {
 		text = strings.ReplaceAll(text, "$"+key, fmt.Sprint(value))
 	}
@@ -58,7 +49,7 @@ func fakeAccount(part string, n int64) string {
 }
 
 // 901 MiB: Go 80 + 2 + 3, C 572 + 100 + 101, 4, program 12, libraries 9, files 10, 0, shim 7.5, 0.5.
-const fakeAccountText = `{"rss_bytes":$RSS,"owners":[
+const accountText = `{"rss_bytes":$RSS,"owners":[
 {"name":"go_heap","bytes":83886080,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":134217728},
 {"name":"go_stacks","bytes":2097152,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":4194304},
 {"name":"go_metadata","bytes":3145728,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":9437184},
@@ -87,8 +78,8 @@ const fakeAccountText = `{"rss_bytes":$RSS,"owners":[
 var fakeFigures = regexp.MustCompile(`("in_use_bytes":|"free_bytes":)[0-9]+`) // of the allocator
 
 // answerTrim returns all but 20 MiB of the retained memory, or nothing of it.
-func (f *fakeShim) answerTrim(w http.ResponseWriter) {
-	before := fakeAccount(f.part, 1)
+func (f *Shim) answerTrim(w http.ResponseWriter) {
+	before := Account(f.part, 1)
 	after := before
 	released := 0
 	switch f.part {
@@ -104,14 +95,4 @@ func (f *fakeShim) answerTrim(w http.ResponseWriter) {
 		after = strings.Replace(after, `"bytes":104857600`, `"bytes":20971520`, 1)
 	}
 	fmt.Fprintf(w, `{"before":%s,"after":%s,"released_bytes":%d,"what":"malloc_trim"}`, before, after, released)
-}
-
-// fakeMemoryProfile is 901 MiB in two stacks.
-func fakeMemoryProfile() *profile.Profile {
-	b := newProfileBuilder(1)
-	b.p.SampleType, b.p.DefaultSampleType = []*profile.ValueType{{Type: "memory_space", Unit: "bytes"}}, ""
-	for name, bytes := range map[string]int64{"[c_live]": 572 << 20, "[go_heap]": 329 << 20} {
-		b.p.Sample = append(b.p.Sample, &profile.Sample{Location: []*profile.Location{b.location(name)}, Value: []int64{bytes}})
-	}
-	return b.p
 }

@@ -1,4 +1,4 @@
-package main
+package symbolize
 
 import (
 	"encoding/binary"
@@ -79,7 +79,7 @@ func TestDwarfTiny(t *testing.T) {
 		}
 		got := ""
 		for _, f := range d.resolve([]uint64{tinyCode + 4})[tinyCode+4] {
-			got += linesText([]boxLine{{function: f.name, file: f.file, line: f.line}})
+			got += linesText([]Line{{Function: f.name, File: f.file, Line: f.line}})
 		}
 		says := ""
 		if d.failed != nil {

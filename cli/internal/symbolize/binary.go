@@ -1,4 +1,8 @@
-package main
+// Package symbolize finds the names and source lines of addresses in binaries:
+// from their symbol tables, their DWARF and Go's own tables.  A file may be damaged
+// or hostile: it costs bounded work and memory, and a panic of the standard
+// library's readers becomes a note.
+package symbolize
 
 import (
 	"cmp"
@@ -12,52 +16,51 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// The names and source lines of a binary's addresses.
-
-// boxLine is a source frame; a C function of which there is no DWARF has no file.
-type boxLine struct {
-	function, file string
-	line, start    int64 // start: of the function; 0 unknown
+// Line is a source frame; a C function of which there is no DWARF has no file.
+type Line struct {
+	Function, File string
+	Line, Start    int64 // start: of the function; 0 unknown
 	isGo           bool
 }
 
-// isPlumbing: how cgo calls, not who calls; as shim/symbolize.c has it.
-func (l boxLine) isPlumbing() bool {
-	switch l.function {
+// IsPlumbing: how cgo calls, not who calls; as the shim has it.
+func (l Line) IsPlumbing() bool {
+	switch l.Function {
 	case "runtime.cgocall", "runtime.asmcgocall", "runtime.asmcgocall_landingpad", "runtime.cgocallback",
 		"runtime.cgocallbackg", "runtime.cgocallbackg1", "crosscall2", "runtime.goexit":
 		return true
 	}
-	name := l.function[strings.LastIndexByte(l.function, '.')+1:]
+	name := l.Function[strings.LastIndexByte(l.Function, '.')+1:]
 	return strings.HasPrefix(name, "_cgoexp_") || strings.HasPrefix(name, "_cgoexpwrap_") || name == "_cgo_cmalloc" ||
 		!l.isGo && strings.HasPrefix(name, "_cgo_") && strings.Contains(name, "_Cfunc_")
 }
 
-type boxSymbol struct {
+type symbol struct {
 	start, size uint64
 	name        string
 }
 
-// boxFile is one binary.
-type boxFile struct {
-	elf     *elf.File   // nil: it could not be opened
-	symbols []boxSymbol // ascending
-	missing string      // why there are no names
-	sources map[uint64][]boxLine
+// Binary is one binary.
+type Binary struct {
+	elf     *elf.File // nil: it could not be opened
+	symbols []symbol  // ascending
+	Missing string    // why there are no names
+	sources map[uint64][]Line
 }
 
-// openBinary opens the file where it has that build ID; where not, missing says why.
-func openBinary(path, buildID string) *boxFile {
-	f := &boxFile{}
+// Open opens the file where it has that build ID; where not, Missing says why.
+func Open(path, buildID string) *Binary {
+	f := &Binary{}
 	if err := f.open(path, buildID); err != nil {
-		f.missing = fmt.Sprintf("%s: %s", termtext.Escape(path), err)
+		f.Missing = fmt.Sprintf("%s: %s", termtext.Escape(path), err)
 	}
 	return f
 }
 
-func (f *boxFile) isOpen() bool { return f.elf != nil }
+// IsOpen says whether there is a file to ask.
+func (f *Binary) IsOpen() bool { return f.elf != nil }
 
-func (f *boxFile) open(path, buildID string) (err error) {
+func (f *Binary) open(path, buildID string) (err error) {
 	// debug/elf is meant for good files; one that makes it panic is no file for us.
 	defer func() {
 		if recover() != nil {
@@ -84,35 +87,35 @@ func (f *boxFile) open(path, buildID string) (err error) {
 	return nil
 }
 
-func (f *boxFile) readSymbols() {
+func (f *Binary) readSymbols() {
 	static, _ := f.elf.Symbols()
 	dynamic, _ := f.elf.DynamicSymbols()
 	f.addSymbols(append(static, dynamic...))
 }
 
-func (f *boxFile) addSymbols(list []elf.Symbol) {
+func (f *Binary) addSymbols(list []elf.Symbol) {
 	for _, s := range list {
 		kind := elf.ST_TYPE(s.Info)
 		if (kind == elf.STT_FUNC || kind == 10 /* GNU_IFUNC */) && s.Section != elf.SHN_UNDEF && s.Name != "" {
-			f.symbols = append(f.symbols, boxSymbol{s.Value, s.Size, s.Name})
+			f.symbols = append(f.symbols, symbol{s.Value, s.Size, s.Name})
 		}
 	}
 	sort.SliceStable(f.symbols, func(i, j int) bool { return f.symbols[i].start < f.symbols[j].start })
 }
 
-// lines of an address, innermost first; none: no name is known.
-func (f *boxFile) lines(address uint64) []boxLine {
+// Lines of an address, innermost first; none: no name is known.
+func (f *Binary) Lines(address uint64) []Line {
 	if lines := f.sources[address]; lines != nil {
 		return lines
 	}
 	if name := f.name(address); name != "" {
-		return []boxLine{{function: name}}
+		return []Line{{Function: name}}
 	}
 	return nil
 }
 
 // name of the function that holds an address of the file; "" unknown.
-func (f *boxFile) name(address uint64) string {
+func (f *Binary) name(address uint64) string {
 	i := sort.Search(len(f.symbols), func(i int) bool { return f.symbols[i].start > address }) - 1
 	if i < 0 {
 		return ""
@@ -134,7 +137,7 @@ func (f *boxFile) name(address uint64) string {
 }
 
 // nameAt is that of the function that begins there.
-func (f *boxFile) nameAt(start uint64) string {
+func (f *Binary) nameAt(start uint64) string {
 	i := sort.Search(len(f.symbols), func(i int) bool { return f.symbols[i].start >= start })
 	if i == len(f.symbols) || f.symbols[i].start != start {
 		return ""

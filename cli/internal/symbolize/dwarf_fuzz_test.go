@@ -1,4 +1,4 @@
-package main
+package symbolize
 
 import (
 	"debug/elf"
@@ -114,8 +114,8 @@ func FuzzDebugFile(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		file := openBinary(path, currentBuildID(path))
-		if !file.isOpen() {
+		file := Open(path, currentBuildID(path))
+		if !file.IsOpen() {
 			return
 		}
 		defer file.elf.Close()
@@ -123,7 +123,7 @@ func FuzzDebugFile(f *testing.F) {
 		for _, s := range file.symbols[:min(64, len(file.symbols))] {
 			ask = append(ask, s.start, s.start+s.size-1)
 		}
-		file.readSources(path, ask)
+		file.ReadSources(path, ask)
 		for _, a := range ask {
 			file.name(a)
 		}

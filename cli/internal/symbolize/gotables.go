@@ -1,4 +1,4 @@
-package main
+package symbolize
 
 import (
 	"bytes"
@@ -9,23 +9,22 @@ import (
 	"cgoheap/cli/internal/binread"
 )
 
-// Go's tables of functions and lines (pclntab), from a binary's file.
+// Table is where one of Go's tables is in the process's memory, and its bytes.
+type Table struct{ Address, Len uint64 }
 
-type boxTable struct{ address, len uint64 }
-
-// boxGo reads pclntab as shim/gosym.c does, from the file.
-type boxGo struct {
+// GoTables are Go's tables of functions and lines (pclntab), read from the file as the shim reads them from memory.
+type GoTables struct {
 	text                                              uint64
 	is120                                             bool
 	names, cutab, filetab, pctab, funcs, ftab, goFunc binread.Image
 }
 
-// readGo takes where the text and the tables are in the process, and how far that is from
+// ReadGoTables takes where the text and the tables are in the process, and how far that is from
 // where the file has them; nil: a table is missing.
-func (f *boxFile) readGo(text uint64, is120 bool, tables [7]boxTable, loadBias uint64) *boxGo {
-	g := &boxGo{text: text, is120: is120}
+func (f *Binary) ReadGoTables(text uint64, is120 bool, tables [7]Table, loadBias uint64) *GoTables {
+	g := &GoTables{text: text, is120: is120}
 	for i, to := range []*binread.Image{&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc} {
-		*to = readAddress(f.elf, tables[i].address-loadBias, tables[i].len)
+		*to = readAddress(f.elf, tables[i].Address-loadBias, tables[i].Len)
 	}
 	if g.ftab == nil || g.funcs == nil || g.names == nil || g.pctab == nil {
 		return nil
@@ -48,11 +47,11 @@ func readAddress(e *elf.File, address, n uint64) binread.Image {
 const (
 	pcdataInlTree   = 2
 	funcdataInlTree = 3
-	boxMostInlined  = 64
+	mostInlined     = 64
 )
 
-// boxFunc is a function's entry in the tables.
-type boxFunc struct {
+// goFunction is a function's entry in the tables.
+type goFunction struct {
 	entry        uint64
 	f            binread.Image
 	fixed        uint64 // bytes before its pcdata
@@ -62,7 +61,7 @@ type boxFunc struct {
 	nfuncdata    uint64
 }
 
-func (g *boxGo) find(pc uint64) (fn boxFunc, ok bool) {
+func (g *GoTables) find(pc uint64) (fn goFunction, ok bool) {
 	offset := pc - g.text
 	n := len(g.ftab) / 8
 	i := sort.Search(n, func(i int) bool { return uint64(g.ftab.U32(uint64(i)*8)) > offset }) - 1
@@ -74,7 +73,7 @@ func (g *boxGo) find(pc uint64) (fn boxFunc, ok bool) {
 		return fn, false
 	}
 	f := g.funcs[at:]
-	fn = boxFunc{entry: g.text + uint64(f.U32(0)), f: f, fixed: 44, name: f.U32(4), cu: f.U32(32),
+	fn = goFunction{entry: g.text + uint64(f.U32(0)), f: f, fixed: 44, name: f.U32(4), cu: f.U32(32),
 		pcfile: f.U32(20), pcln: f.U32(24), npcdata: uint64(f.U32(28))}
 	if !g.is120 {
 		fn.fixed = 40
@@ -86,7 +85,7 @@ func (g *boxGo) find(pc uint64) (fn boxFunc, ok bool) {
 	return fn, true
 }
 
-func (g *boxGo) name(offset uint32) string {
+func (g *GoTables) name(offset uint32) string {
 	if uint64(offset) >= uint64(len(g.names)) {
 		return ""
 	}
@@ -99,7 +98,7 @@ func (g *boxGo) name(offset uint32) string {
 }
 
 // value of a table of pc ranges at pc; -1 where it has none.
-func (g *boxGo) value(offset uint32, entry, pc uint64) int32 {
+func (g *GoTables) value(offset uint32, entry, pc uint64) int32 {
 	if offset == 0 || uint64(offset) >= uint64(len(g.pctab)) {
 		return -1
 	}
@@ -122,10 +121,10 @@ func (g *boxGo) value(offset uint32, entry, pc uint64) int32 {
 	}
 }
 
-func (g *boxGo) line(fn *boxFunc, name string, pc uint64) boxLine {
-	l := boxLine{function: name, isGo: true}
+func (g *GoTables) line(fn *goFunction, name string, pc uint64) Line {
+	l := Line{Function: name, isGo: true}
 	if n := g.value(fn.pcln, fn.entry, pc); n > 0 {
-		l.line = int64(n)
+		l.Line = int64(n)
 	}
 	file := g.value(fn.pcfile, fn.entry, pc)
 	if file < 0 {
@@ -135,20 +134,21 @@ func (g *boxGo) line(fn *boxFunc, name string, pc uint64) boxLine {
 	if at != ^uint32(0) && uint64(at) < uint64(len(g.filetab)) {
 		p := g.filetab[at:]
 		if end := bytes.IndexByte(p, 0); end >= 0 {
-			l.file = string(p[:end])
+			l.File = string(p[:end])
 		}
 	}
 	return l
 }
 
-func (g *boxGo) lines(pc uint64) (list []boxLine) {
+// Lines of a program counter, innermost first; none: it is in no function.
+func (g *GoTables) Lines(pc uint64) (list []Line) {
 	fn, ok := g.find(pc)
 	if !ok {
 		return nil
 	}
 	if fn.pcln == 0 { // C inside Go's text
 		if name := g.name(fn.name); name != "" {
-			return []boxLine{{function: name}}
+			return []Line{{Function: name}}
 		}
 		return nil
 	}
@@ -159,7 +159,7 @@ func (g *boxGo) lines(pc uint64) (list []boxLine) {
 			tree = g.goFunc[at:]
 		}
 	}
-	for tree != nil && len(list) < boxMostInlined {
+	for tree != nil && len(list) < mostInlined {
 		ix := g.value(fn.f.U32(fn.fixed+4*pcdataInlTree), fn.entry, pc)
 		if ix < 0 {
 			break

@@ -1,4 +1,4 @@
-package main
+package symbolize
 
 import (
 	"cmp"
@@ -10,8 +10,8 @@ import (
 // Source frames of a file's C code: DWARF says where, the symbol table how the
 // linker calls it.
 
-// readSources answers what could not be read.
-func (f *boxFile) readSources(path string, addresses []uint64) (notes []string) {
+// ReadSources answers what could not be read.
+func (f *Binary) ReadSources(path string, addresses []uint64) (notes []string) {
 	defer func() {
 		if r := recover(); r != nil {
 			panicSeen()
@@ -34,7 +34,7 @@ func (f *boxFile) readSources(path string, addresses []uint64) (notes []string) 
 		return append(notes, debug.path+": "+err.Error())
 	}
 	slices.Sort(addresses)
-	f.sources = map[uint64][]boxLine{}
+	f.sources = map[uint64][]Line{}
 	for address, frames := range d.resolve(slices.Compact(addresses)) {
 		f.sources[address] = f.sourceLines(address, frames)
 	}
@@ -45,7 +45,7 @@ func (f *boxFile) readSources(path string, addresses []uint64) (notes []string) 
 }
 
 // addDebugSymbols: a stripped binary's are in its debug file.
-func (f *boxFile) addDebugSymbols(debug *debugFile) {
+func (f *Binary) addDebugSymbols(debug *debugFile) {
 	defer func() { _ = recover() }() // without them it is as it was
 	if list, err := debug.elf.Symbols(); err == nil {
 		f.addSymbols(list)
@@ -53,7 +53,7 @@ func (f *boxFile) addDebugSymbols(debug *debugFile) {
 }
 
 // sourceLines: nil where a frame has no name.
-func (f *boxFile) sourceLines(address uint64, frames []dwarfFrame) (lines []boxLine) {
+func (f *Binary) sourceLines(address uint64, frames []dwarfFrame) (lines []Line) {
 	for i := range frames {
 		s := &frames[i]
 		name := cmp.Or(s.linkage, s.name)
@@ -68,7 +68,7 @@ func (f *boxFile) sourceLines(address uint64, frames []dwarfFrame) (lines []boxL
 		if name == "" {
 			return nil
 		}
-		lines = append(lines, boxLine{function: name, file: s.file, line: s.line, start: s.start})
+		lines = append(lines, Line{Function: name, File: s.file, Line: s.line, Start: s.start})
 	}
 	return lines
 }

@@ -1,4 +1,4 @@
-package main
+package stacks
 
 import (
 	"debug/buildinfo"
@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"cgoheap/cli/internal/flags"
 )
 
 // Which Go function of a stack is called its caller.  The innermost one is often a wrapper
@@ -17,20 +19,20 @@ const (
 	callerInnermost = "innermost"
 )
 
-// callerRule is used by every output that names a caller.  nil is the default rule for a
+// CallerRule is used by every output that names a caller.  nil is the default rule for a
 // program of which the module is not known.
-type callerRule struct {
+type CallerRule struct {
 	innermost bool
 	pattern   *regexp.Regexp // the innermost function that matches, where one does
-	module    string         // path of the main module, "" not known
-	libraries []string       // paths of the modules it was built with
-	nameless  []string       // base names of files of which nothing could be read
-	noModules bool           // not even which files there were
+	Module    string         // path of the main module, "" not known
+	Libraries []string       // paths of the modules it was built with
+	Nameless  []string       // base names of files of which nothing could be read
+	NoModules bool           // not even which files there were
 }
 
-// addFlag adds --caller, which sets how the rule decides.
-func (r *callerRule) addFlag(f *flags) {
-	f.add("--caller", &flagSpec{set: func(v string) error {
+// AddFlag adds --caller, which sets how the rule decides.
+func (r *CallerRule) AddFlag(f *flags.Set) {
+	f.Add("--caller", &flags.Flag{Set: func(v string) error {
 		switch v {
 		case callerModule:
 			r.innermost, r.pattern = false, nil
@@ -39,7 +41,7 @@ func (r *callerRule) addFlag(f *flags) {
 		default:
 			pattern, err := regexp.Compile(v)
 			if err != nil || v == "" {
-				return usagef("wants %s, %s or a regular expression", callerModule, callerInnermost)
+				return flags.Usagef("wants %s, %s or a regular expression", callerModule, callerInnermost)
 			}
 			r.innermost, r.pattern = false, pattern
 		}
@@ -47,25 +49,25 @@ func (r *callerRule) addFlag(f *flags) {
 	}})
 }
 
-// know reads what the binary says of its modules; without that only package main is known.
-func (r *callerRule) know(binary string) {
+// Know reads what the binary says of its modules; without that only package main is known.
+func (r *CallerRule) Know(binary string) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return
 	}
-	r.module = info.Main.Path
-	if r.module == "" && info.Path != "command-line-arguments" {
-		r.module = info.Path
+	r.Module = info.Main.Path
+	if r.Module == "" && info.Path != "command-line-arguments" {
+		r.Module = info.Path
 	}
 	for _, m := range info.Deps {
-		r.libraries = append(r.libraries, m.Path)
+		r.Libraries = append(r.Libraries, m.Path)
 	}
 }
 
-// userCaller is the function that the rule chooses; "" a person wrote none of them.
-func (r *callerRule) userCaller(frames []frame) string {
+// UserCaller is the function that the rule chooses; "" a person wrote none of them.
+func (r *CallerRule) UserCaller(frames []Frame) string {
 	if r == nil {
-		r = &callerRule{}
+		r = &CallerRule{}
 	}
 	if users := userGo(frames); r.innermost {
 		return first(users)
@@ -78,7 +80,7 @@ func (r *callerRule) userCaller(frames []frame) string {
 }
 
 // ofModule is the innermost function of the main module, else the outermost of a library.
-func (r *callerRule) ofModule(frames []frame) string {
+func (r *CallerRule) ofModule(frames []Frame) string {
 	users := userGo(behindAllocator(frames))
 	if at := slices.IndexFunc(users, func(name string) bool { return r.isMain(packageOf(name)) }); at >= 0 {
 		return users[at]
@@ -111,44 +113,44 @@ func within(pkg, module string) bool {
 	return module != "" && (pkg == module || strings.HasPrefix(pkg, module+"/"))
 }
 
-func (r *callerRule) isMain(pkg string) bool {
-	return pkg == "main" || within(pkg, r.module)
+func (r *CallerRule) isMain(pkg string) bool {
+	return pkg == "main" || within(pkg, r.Module)
 }
 
 // isStandard: import paths of the standard library begin with no domain.
-func (r *callerRule) isStandard(pkg string) bool {
+func (r *CallerRule) isStandard(pkg string) bool {
 	first, _, _ := strings.Cut(pkg, "/")
-	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.libraries, func(m string) bool { return within(pkg, m) })
+	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.Libraries, func(m string) bool { return within(pkg, m) })
 }
 
-// goRuntime is the caller where Go's runtime asked for itself: for a thread, as a rule.
-const goRuntime = "(Go runtime)"
+// GoRuntime is the caller where Go's runtime asked for itself: for a thread, as a rule.
+const GoRuntime = "(Go runtime)"
 
-// goCaller is the function that the rule chooses; without one, who else asked.
-func (r *callerRule) goCaller(frames []frame) string {
-	if name := r.userCaller(frames); name != "" {
+// GoCaller is the function that the rule chooses; without one, who else asked.
+func (r *CallerRule) GoCaller(frames []Frame) string {
+	if name := r.UserCaller(frames); name != "" {
 		return name
 	}
-	if slices.ContainsFunc(frames, func(f frame) bool { return f.isGo && isRuntime(f.name) && !isCrossing(f.name) }) {
-		return goRuntime
+	if slices.ContainsFunc(frames, func(f Frame) bool { return f.IsGo && isRuntime(f.Name) && !isCrossing(f.Name) }) {
+		return GoRuntime
 	}
 	if file := r.withoutNames(frames); file != "" {
 		return "(no names: " + file + " is missing)"
 	}
-	if r != nil && r.noModules {
+	if r != nil && r.NoModules {
 		return "(no names: the table of modules is missing)"
 	}
 	return "(C thread) " + threadRoot(frames)
 }
 
 // withoutNames is the file whose code is in the stack and of which nothing could be read: who asked may be in it.
-func (r *callerRule) withoutNames(frames []frame) string {
+func (r *CallerRule) withoutNames(frames []Frame) string {
 	if r == nil {
 		return ""
 	}
 	for _, f := range frames {
-		for _, file := range r.nameless {
-			if strings.HasPrefix(f.name, file+"+0x") {
+		for _, file := range r.Nameless {
+			if strings.HasPrefix(f.Name, file+"+0x") {
 				return file
 			}
 		}
@@ -156,24 +158,19 @@ func (r *callerRule) withoutNames(frames []frame) string {
 	return ""
 }
 
-// classify answers who asked and who called the allocator.
-func (r *callerRule) classify(frames []frame) rowKey {
-	return rowKey{GoCaller: r.goCaller(frames), CLeaf: cLeaf(frames)}
-}
-
 // behindAllocator leaves out an allocator that the program gave to C code, a Go function
 // which C code called and which calls malloc itself: the memory is for who called that C code.
-func behindAllocator(frames []frame) []frame {
-	at := slices.IndexFunc(frames, func(f frame) bool { return f.isGo && !isRuntime(f.name) })
-	if at < 1 || !isAllocatorCall(frames[at].name, frames[0].name) {
+func behindAllocator(frames []Frame) []Frame {
+	at := slices.IndexFunc(frames, func(f Frame) bool { return f.IsGo && !isRuntime(f.Name) })
+	if at < 1 || !isAllocatorCall(frames[at].Name, frames[0].Name) {
 		return frames
 	}
 	for i := at; i < len(frames); i++ {
-		_, function := splitGoName(frames[i].name)
+		_, function := splitGoName(frames[i].Name)
 		switch {
 		case function == "_Cfunc_CString" || function == "_Cfunc_CBytes":
 			return frames
-		case !frames[i].isGo && !strings.HasPrefix(frames[i].name, "_cgo_"):
+		case !frames[i].IsGo && !strings.HasPrefix(frames[i].Name, "_cgo_"):
 			if len(userGo(frames[at:i])) == 0 || len(userGo(frames[i:])) == 0 {
 				return frames
 			}
@@ -200,23 +197,23 @@ func isRuntime(name string) bool {
 }
 
 // userGo are the names of the Go functions that a person wrote, innermost first.
-func userGo(frames []frame) []string {
+func userGo(frames []Frame) []string {
 	var names []string
 	for i, f := range frames {
-		if isUserGo(f) && !isCheckOfCgo(frames[i:], i > 0 && isCgoStub(frames[i-1].name)) && !isRuntimeLiteral(frames[i:]) {
-			names = append(names, f.name)
+		if isUserGo(f) && !isCheckOfCgo(frames[i:], i > 0 && isCgoStub(frames[i-1].Name)) && !isRuntimeLiteral(frames[i:]) {
+			names = append(names, f.Name)
 		}
 	}
 	return names
 }
 
 // isUserGo leaves out the runtime and what cgo generates.
-func isUserGo(f frame) bool {
-	if !f.isGo || isRuntime(f.name) {
+func isUserGo(f Frame) bool {
+	if !f.IsGo || isRuntime(f.Name) {
 		return false
 	}
-	_, function := splitGoName(f.name)
-	return !isCgoStub(f.name) && !strings.HasPrefix(function, "_cgoexp_") && !strings.HasPrefix(function, "_cgo_")
+	_, function := splitGoName(f.Name)
+	return !isCgoStub(f.Name) && !strings.HasPrefix(function, "_cgoexp_") && !strings.HasPrefix(function, "_cgo_")
 }
 
 // isCgoStub: the Go function that cgo makes for a C function.
@@ -227,25 +224,25 @@ func isCgoStub(name string) bool {
 
 // isCheckOfCgo: cgo makes a closure around a call that passes pointers, to check them.  It is
 // f.func1, which f itself calls and which calls the stub; the source has no such function.
-func isCheckOfCgo(frames []frame, callsStub bool) bool {
-	if !callsStub || len(frames) < 2 || !frames[1].isGo {
+func isCheckOfCgo(frames []Frame, callsStub bool) bool {
+	if !callsStub || len(frames) < 2 || !frames[1].IsGo {
 		return false
 	}
-	parent, number, found := cutLast(frames[0].name)
+	parent, number, found := cutLast(frames[0].Name)
 	if !found || !closureNumber.MatchString(number) {
 		return false
 	}
 	// Only the last parts: where f was inlined, its closure bears the name of f's caller before its own.
 	_, enclosing, _ := cutLast(parent)
-	_, caller, _ := cutLast(frames[1].name)
+	_, caller, _ := cutLast(frames[1].Name)
 	return enclosing == caller
 }
 
 // isRuntimeLiteral: Go 1.27 gives function literals of functions with a linkname (runtime.goready) "_" for
 // a package.  What the runtime calls is its own, but for the first function of a goroutine.
-func isRuntimeLiteral(frames []frame) bool {
-	pkg, _ := splitGoName(frames[0].name)
-	return pkg == "_" && len(frames) > 1 && isRuntime(frames[1].name) && frames[1].name != "runtime.goexit"
+func isRuntimeLiteral(frames []Frame) bool {
+	pkg, _ := splitGoName(frames[0].Name)
+	return pkg == "_" && len(frames) > 1 && isRuntime(frames[1].Name) && frames[1].Name != "runtime.goexit"
 }
 
 var closureNumber = regexp.MustCompile(`^(func)?[0-9]+$`)

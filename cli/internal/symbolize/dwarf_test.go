@@ -1,4 +1,4 @@
-package main
+package symbolize
 
 import (
 	"bytes"
@@ -98,22 +98,22 @@ func addr2line(t *testing.T, file string, addresses []uint64) map[uint64]string 
 	return answers
 }
 
-func boxFileOf(t testing.TB, file string) *boxFile {
+func boxFileOf(t testing.TB, file string) *Binary {
 	t.Helper()
 	e, err := elf.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	f := &boxFile{elf: e}
+	f := &Binary{elf: e}
 	f.readSymbols()
 	return f
 }
 
-func linesText(lines []boxLine) string {
+func linesText(lines []Line) string {
 	var text strings.Builder
 	for _, l := range lines {
-		fmt.Fprintf(&text, "%s %s:%d\n", l.function, cmp.Or(l.file, "??"), l.line)
+		fmt.Fprintf(&text, "%s %s:%d\n", l.Function, cmp.Or(l.File, "??"), l.Line)
 	}
 	return text.String()
 }
@@ -129,7 +129,7 @@ func wantAsAddr2line(t *testing.T, file, reference string) {
 	t.Helper()
 	addresses, calls := addressesOf(t, reference)
 	f := boxFileOf(t, file)
-	if notes := f.readSources(file, slices.Clone(addresses)); len(notes) != 0 {
+	if notes := f.ReadSources(file, slices.Clone(addresses)); len(notes) != 0 {
 		t.Fatal(notes)
 	}
 	compared, inlined, wrong := 0, 0, 0
@@ -262,7 +262,7 @@ func TestDwarfSeparate(t *testing.T) {
 			}
 			addresses, _ := addressesOf(t, c.whole)
 			f := boxFileOf(t, program)
-			notes := f.readSources(program, addresses)
+			notes := f.ReadSources(program, addresses)
 			if want := []string{at + ": " + c.note}; len(f.sources) != 0 || !slices.Equal(notes, want) {
 				t.Errorf("%d addresses, %q; want none, %q", len(f.sources), notes, want)
 			}
@@ -287,7 +287,7 @@ func TestDwarfCommonFile(t *testing.T) {
 	}
 	setDebugRoot(t, dir)
 	addresses, _ := addressesOf(t, one)
-	notes := boxFileOf(t, one).readSources(one, addresses)
+	notes := boxFileOf(t, one).ReadSources(one, addresses)
 	if want := []string{one + ": its supplementary file " + common + ": not there"}; !slices.Equal(notes, want) {
 		t.Errorf("%q, want %q", notes, want)
 	}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"cgoheap/cli/internal/fakeshim"
+)
+
+func TestGrowthNeedsTime(t *testing.T) {
+	one, two := looked(t, fakeshim.Account("serve", 1)), looked(t, fakeshim.Account("serve", 2))
+	if growthSince(nil, one) != nil || growthSince(one, one) != nil || growthSince(two, one) != nil {
+		t.Error("growth since never, now, or the future")
+	}
+	if g := growthSince(one, two); g == nil || g.Elapsed != time.Hour || g.RSS != 40<<20 {
+		t.Errorf("%+v", g)
+	}
+	// An owner that was not known has not grown by what it is.
+	stripped := looked(t, fakeshim.Account("stripped", 1))
+	if g := growthSince(stripped, two); g.of(goStacks) != nil {
+		t.Errorf("%+v", g)
+	}
+}
+
+// looked is a look of the fake shim's.
+func looked(t *testing.T, text string) *account {
+	t.Helper()
+	a := &account{}
+	if err := json.Unmarshal([]byte(text), a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

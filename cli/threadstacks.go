@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+
+	"cgoheap/cli/internal/termtext"
+)
+
+// keptStackBytes is what glibc keeps at most of stacks of ended threads, for new ones
+// (nptl's cache).  More of them are of threads that were neither joined nor detached.
+const keptStackBytes = 40 << 20
+
+// unjoined: stacks of ended threads that libc does not keep for new ones.
+func (a *account) unjoined() bool {
+	return a.EndedStacks > 0 && a.EndedBytes > keptStackBytes+a.EndedBytes/a.EndedStacks
+}
+
+// stacksCount: "6,005 stacks, of which 6,000 belong to threads that have ended (not joined)".
+func (a *account) stacksCount() string {
+	text := termtext.CountOf(int(a.ThreadStacks+a.EndedStacks), "stack", "stacks")
+	if a.EndedStacks == 0 {
+		return text
+	}
+	text += fmt.Sprintf(", of which %s", belong(a.EndedStacks))
+	if a.unjoined() {
+		return text + " (not joined)"
+	}
+	return text + " (libc keeps them for new threads)"
+}
+
+func belong(n int64) string {
+	if n == 1 {
+		return "1 belongs to a thread that has ended"
+	}
+	return termtext.Count(n) + " belong to threads that have ended"
+}
