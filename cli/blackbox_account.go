@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/stacks"
@@ -340,11 +341,11 @@ func (s *boxSymbols) shownFunction(pc uint64) []string {
 }
 
 // accountAt is what a moment has of the account before it, beside this one: nil none.
-func (m *boxMoment) accountAt(now *account) *account {
+func (m *boxMoment) accountAt(now *account.Account) *account.Account {
 	if m == nil || m.AccountTime == 0 {
 		return nil
 	}
-	a := &account{Time: unixNano(m.AccountTime)}
+	a := &account.Account{Time: unixNano(m.AccountTime)}
 	pages := func(n uint32) *int64 {
 		if n == ^uint32(0) {
 			return nil
@@ -361,8 +362,8 @@ func (m *boxMoment) accountAt(now *account) *account {
 			break
 		}
 		bytes := pages(m.OwnerPages[i])
-		a.RSS += known(bytes)
-		a.Owners = append(a.Owners, ownerPart{Name: o.Name, Bytes: bytes})
+		a.RSS += account.Known(bytes)
+		a.Owners = append(a.Owners, account.Owner{Name: o.Name, Bytes: bytes})
 	}
 	if n := boxFigure(m.AllocatorInUse); n != nil {
 		inUse := int64(*n)
@@ -372,10 +373,10 @@ func (m *boxMoment) accountAt(now *account) *account {
 }
 
 // grown compares with the longest while before that the record has.
-func (b *blackbox) grown(now *account) *growth {
+func (b *blackbox) grown(now *account.Account) *account.Growth {
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second} {
 		if before := b.before(back).accountAt(now); before != nil {
-			return growthSince(before, now)
+			return account.GrowthSince(before, now)
 		}
 	}
 	return nil
@@ -402,7 +403,7 @@ func (b *blackbox) off() (sum time.Duration) {
 // explanation is what explain would have shown; nil: no account was written.
 func (b *blackbox) explanation(symbols *boxSymbols, callers *stacks.CallerRule, file string, alive bool) *explanation {
 	body := b.accountBody(symbols)
-	a := &account{}
+	a := &account.Account{}
 	if body == nil || json.NewDecoder(bytes.NewReader(body)).Decode(a) != nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/document"
 )
 
@@ -62,7 +63,7 @@ func smallAccount(sequence uint64) []byte {
 		name             string
 		bytes            uint64
 		isKnown, isExact uint32
-	}{{goHeap, 80 << 20, 1, 1}, {goStacks, 0, 0, 1}, {cLive, 300 << 20, 1, 0}, {"later", 18 << 20, 1, 1}}
+	}{{account.GoHeap, 80 << 20, 1, 1}, {account.GoStacks, 0, 0, 1}, {account.CLive, 300 << 20, 1, 0}, {"later", 18 << 20, 1, 1}}
 	put(uint32(len(owners)), uint32(2))
 	for _, o := range owners {
 		text(o.name, boxOwnerNameBytes)
@@ -207,9 +208,9 @@ func TestBlackboxAccountIsRead(t *testing.T) {
 	}
 	// A minute before, in pages: go_heap unknown, go_stacks 11, c_live 21, the next 31, and 3 unexplained.
 	g := e.grown
-	if g == nil || g.Elapsed != time.Minute || g.of(goHeap) != nil || known(g.of(cLive)) != 300<<20-21*4096 ||
-		known(g.of("later")) != 18<<20-31*4096 || g.last.Unexplained != 3*4096 || g.RSS != 400<<20-(11+21+31+3)*4096 ||
-		known(g.last.Allocator.InUse) != 1<<16 {
+	if g == nil || g.Elapsed != time.Minute || g.Of(account.GoHeap) != nil || account.Known(g.Of(account.CLive)) != 300<<20-21*4096 ||
+		account.Known(g.Of("later")) != 18<<20-31*4096 || g.Last.Unexplained != 3*4096 || g.RSS != 400<<20-(11+21+31+3)*4096 ||
+		account.Known(g.Last.Allocator.InUse) != 1<<16 {
 		t.Errorf("%+v", g)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/fakeshim"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/stacks"
@@ -96,14 +97,14 @@ func TestCaller(t *testing.T) {
 			t.Errorf("%s: %+v %v, want %s", c.what, s, err, c.want)
 		}
 		// The account's stacks, which have no file names, are named alike.
-		stack := &mmapStack{}
+		stack := &account.MmapStack{}
 		for _, f := range stacks.FramesOf(b.Profile.Sample[0]) {
 			stack.Frames = append(stack.Frames, f.Name)
 		}
-		if got := stack.goCaller(c.rule); got != c.want && c.want != stacks.GoRuntime {
+		if got := stack.GoCaller(c.rule); got != c.want && c.want != stacks.GoRuntime {
 			t.Errorf("%s, in an account: %s, want %s", c.what, got, c.want)
 		}
-		if got := stack.mapper(); got != s.rows[0].CLeaf {
+		if got := stack.Mapper(); got != s.rows[0].CLeaf {
 			t.Errorf("%s, in an account: C leaf %s, top has %s", c.what, got, s.rows[0].CLeaf)
 		}
 	}

@@ -4,11 +4,11 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -308,7 +308,7 @@ func checkLibrary(library string, err error, libc glibcVersion) check {
 	}
 	needed := neededGlibc(library)
 	if libc >= 0 && needed > libc {
-		return fail(name, "use a "+libraryName+" built on a system as old as the target",
+		return fail(name, "use a "+attach.LibraryName+" built on a system as old as the target",
 			"%s needs %s, the program has %s", termtext.Quote(library), needed, libc)
 	}
 	return ok(name, "%s", termtext.Escape(library))
@@ -316,28 +316,9 @@ func checkLibrary(library string, err error, libc glibcVersion) check {
 
 // checkPreload looks at what LD_PRELOAD holds for a program not yet started: it is kept, behind ours.
 func checkPreload(preload string) []check {
-	others := otherPreloads(preload)
+	others := attach.OtherPreloads(preload)
 	if len(others) == 0 {
 		return nil
 	}
 	return []check{ok("preload", "%s stays preloaded, behind cgoheap", termtext.Escape(strings.Join(others, ", ")))}
-}
-
-// preloads splits LD_PRELOAD as the loader does.
-func preloads(value string) []string {
-	return strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
-}
-
-func isShim(path string) bool {
-	return strings.HasPrefix(filepath.Base(path), libraryName)
-}
-
-func otherPreloads(value string) []string {
-	var others []string
-	for _, p := range preloads(value) {
-		if !isShim(p) {
-			others = append(others, p)
-		}
-	}
-	return others
 }

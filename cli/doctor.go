@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
@@ -61,25 +63,25 @@ func doctor(std stdio, args []string) error {
 
 // examine takes a number for a process: a program of such a name is ./4242.
 func examine(target, library string) (*report, error) {
-	if target != "" && !isNumber(target) {
+	if target != "" && !attach.IsNumber(target) {
 		r, err := examineProgram(target, library)
 		if err == nil || strings.Contains(target, "/") {
 			return r, err
 		}
-		p, notFound := findProcess(target)
-		var several errSeveral
+		p, notFound := attach.FindProcess(target)
+		var several attach.SeveralError
 		if errors.As(notFound, &several) {
 			return nil, notFound
 		}
 		if p == nil {
-			p = processCalled(target)
+			p = attach.ProcessCalled(target)
 		}
 		if p == nil {
 			return nil, fmt.Errorf("%w; and %w", err, notFound)
 		}
 		return examineProcess(p, library)
 	}
-	p, err := findProcess(target)
+	p, err := attach.FindProcess(target)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func examineProgram(name, library string) (*report, error) {
 	}
 	r := &report{Target: path, Checks: checkProgram(f, os.Getuid(), os.Getgid())}
 	if f.loader != "" {
-		found, err := findLibrary(library)
+		found, err := attach.FindLibrary(library)
 		r.Checks = append(r.Checks, checkLibrary(found, err, systemGlibc(f.loader)))
 		r.Checks = append(r.Checks, checkPreload(os.Getenv("LD_PRELOAD"))...)
 	}
@@ -113,29 +115,29 @@ func examineProgram(name, library string) (*report, error) {
 	return r, nil
 }
 
-func examineProcess(p *process, library string) (*report, error) {
-	r := &report{Target: p.executable(), PID: &p.pid}
-	shims, err := p.shims()
+func examineProcess(p *attach.Process, library string) (*report, error) {
+	r := &report{Target: p.Executable(), PID: &p.PID}
+	shims, err := p.Shims()
 	if err != nil {
-		return nil, p.explainAccess(err)
+		return nil, p.ExplainAccess(err)
 	}
 	if r.Target == "" {
-		return nil, p.explainNoShim()
+		return nil, p.ExplainNoShim()
 	}
-	f, err := inspect(procPath(p.pid, "exe"), r.Target)
+	f, err := inspect(attach.ProcPath(p.PID, "exe"), r.Target)
 	if err != nil {
-		return nil, p.explainAccess(err)
+		return nil, p.ExplainAccess(err)
 	}
-	env, err := p.environ()
+	env, err := p.Environ()
 	if err != nil {
-		return nil, p.explainAccess(err)
+		return nil, p.ExplainAccess(err)
 	}
 	if len(shims) == 0 {
 		r.examineUnloaded(p, f, env, library)
 		return r, nil
 	}
 	r.Checks = append(r.Checks, checkGo(f))
-	if s, err := newClient(p).status(); err == nil && !f.isGo() && s.Host.GoVersion != "" {
+	if s, err := attach.NewClient(p).Status(); err == nil && !f.isGo() && s.Host.GoVersion != "" {
 		r.Checks[0] = ok("go", "%s, in a library that it loaded", termtext.Escape(s.Host.GoVersion))
 	} else if env["CGOHEAP_ANY"] == "1" && !f.isGo() {
 		r.Checks[0] = ok("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
@@ -152,26 +154,26 @@ func examineProcess(p *process, library string) (*report, error) {
 		r.Checks = append(r.Checks, checkInstrumented(f, env["ASAN_OPTIONS"]))
 	}
 	// Before the library is asked: what it will not do for the filter's sake.
-	if c := checkSeccomp(seccompMode(p.pid)); c != nil {
+	if c := checkSeccomp(seccompMode(p.PID)); c != nil {
 		r.Checks = append(r.Checks, *c)
 	}
-	r.Checks = append(r.Checks, checkShim(newClient(p))...)
-	r.judge(fmt.Sprintf("see who holds C memory with cgoheap top %d", p.pid))
+	r.Checks = append(r.Checks, checkShim(attach.NewClient(p))...)
+	r.judge(fmt.Sprintf("see who holds C memory with cgoheap top %d", p.PID))
 	return r, nil
 }
 
 // examineUnloaded: what would be if the process were started anew.
-func (r *report) examineUnloaded(p *process, f *facts, env map[string]string, library string) {
-	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.executable())
+func (r *report) examineUnloaded(p *attach.Process, f *facts, env map[string]string, library string) {
+	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.Executable())
 	why := "not loaded, and it cannot be given to a process that runs"
-	if loaded := preloads(env["LD_PRELOAD"]); anyOf(loaded, isShim) {
+	if loaded := attach.Preloads(env["LD_PRELOAD"]); slices.ContainsFunc(loaded, attach.IsLibrary) {
 		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
 			"or not as the process sees it (a container?), or LD_PRELOAD was ignored"
 	}
-	r.Checks = checkProgram(f, p.effectiveUID(), os.Getgid())
+	r.Checks = checkProgram(f, p.EffectiveUID(), os.Getgid())
 	if f.loader != "" {
-		found, err := findLibrary(library)
-		r.Checks = append(r.Checks, checkLibrary(found, err, p.processGlibc()))
+		found, err := attach.FindLibrary(library)
+		r.Checks = append(r.Checks, checkLibrary(found, err, processGlibc(p)))
 		r.Checks = append(r.Checks, checkPreload(env["LD_PRELOAD"])...)
 	}
 	works := true
@@ -186,15 +188,6 @@ func (r *report) examineUnloaded(p *process, f *facts, env map[string]string, li
 	if works {
 		r.Verdict = "not loaded, but it can be: " + restart
 	}
-}
-
-func anyOf(words []string, is func(string) bool) bool {
-	for _, w := range words {
-		if is(w) {
-			return true
-		}
-	}
-	return false
 }
 
 func checkLoaded(shims []string) check {
@@ -214,8 +207,8 @@ func checkOrder(preload string) check {
 	const name = "order"
 	var before []string
 	found := false
-	for _, p := range preloads(preload) {
-		if isShim(p) {
+	for _, p := range attach.Preloads(preload) {
+		if attach.IsLibrary(p) {
 			found = true
 			break
 		}
@@ -227,21 +220,21 @@ func checkOrder(preload string) check {
 	for _, p := range before {
 		for _, a := range knownAllocators {
 			if strings.Contains(filepath.Base(p), a) {
-				return fail(name, "restart it with "+libraryName+" first in LD_PRELOAD, as cgoheap run does",
+				return fail(name, "restart it with "+attach.LibraryName+" first in LD_PRELOAD, as cgoheap run does",
 					"%s stands before it in LD_PRELOAD and answers malloc itself", termtext.Escape(p))
 			}
 		}
 	}
 	if len(before) > 0 {
-		return warn(name, "put "+libraryName+" first, as cgoheap run does",
+		return warn(name, "put "+attach.LibraryName+" first, as cgoheap run does",
 			"%s before it in LD_PRELOAD", termtext.Escape(strings.Join(before, ", ")))
 	}
 	return ok(name, "first in LD_PRELOAD")
 }
 
 // checkShim asks the shim itself.
-func checkShim(c *client) []check {
-	s, err := c.status()
+func checkShim(c *attach.Client) []check {
+	s, err := c.Status()
 	if err != nil {
 		return []check{fail("socket", "", "%s", err)}
 	}
@@ -249,7 +242,7 @@ func checkShim(c *client) []check {
 	if s.Socket != nil {
 		answer = termtext.Escape(*s.Socket) + " " + answer
 	}
-	checks := []check{ok("socket", "%s", answer), checkState(c.process.pid, s), checkDropped(s), checkStacks(s),
+	checks := []check{ok("socket", "%s", answer), checkState(c.Process.PID, s), checkDropped(s), checkStacks(s),
 		ok("memory", "%s of at most %s", termtext.Bytes(int64(s.Memory.ResidentBytes)), termtext.Bytes(int64(s.Memory.MaxBytes)))}
 	if s.Host.Unknown != nil {
 		checks = append(checks, checkFunctions(*s.Host.Unknown))
@@ -263,20 +256,20 @@ func checkFunctions(names string) check {
 		"the C library has functions that cgoheap does not know, and what they allocate or free is missed: %s", termtext.Escape(names))
 }
 
-func checkState(pid int, s *status) check {
+func checkState(pid int, s *attach.Status) check {
 	const name = "state"
 	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", termtext.Escape(s.State), termtext.Interval(s.SampleBytes),
 		termtext.CountOf(int(s.Samples.Taken), "sample", "samples"), termtext.Count(int64(s.Samples.Live)), termtext.Escape(s.Host.Allocator))
 	switch {
-	case s.isUnbounded():
-		return warn(name, "", "%s; %s", text, s.unboundedCost(pid))
+	case s.IsUnbounded():
+		return warn(name, "", "%s; %s", text, unboundedCost(s, pid))
 	case s.State == "sampling":
 		return ok(name, "%s", text)
 	}
 	return warn(name, fmt.Sprintf("cgoheap sampling %d on", pid), "%s", text)
 }
 
-func checkDropped(s *status) check {
+func checkDropped(s *attach.Status) check {
 	const name = "dropped"
 	var parts []string
 	full := false
@@ -284,7 +277,7 @@ func checkDropped(s *status) check {
 		// A stale record is a free that was missed and noticed: no sample was lost.
 		if n := s.Dropped[key]; n > 0 {
 			what := strings.ReplaceAll(termtext.Escape(key), "_", " ")
-			if key == missedFree {
+			if key == attach.MissedFree {
 				what = "frees missed"
 			}
 			parts = append(parts, termtext.Count(int64(n))+" "+what)
@@ -303,7 +296,7 @@ func checkDropped(s *status) check {
 }
 
 // checkStacks: a stack that ends early still has its leaf, but not who asked.
-func checkStacks(s *status) check {
+func checkStacks(s *attach.Status) check {
 	const name = "stacks"
 	total := s.Stacks.Complete + s.Stacks.Truncated
 	if total == 0 {

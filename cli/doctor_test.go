@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
+
+	"cgoheap/cli/internal/attach"
 )
 
 func doctorOf(t *testing.T, target string) (report, int) {
@@ -221,7 +224,7 @@ func TestDoctorProcess(t *testing.T) {
 		"  ok    memory     2.0 MiB of at most 32.0 MiB",
 		"works, but see stacks: see who holds C memory with cgoheap top PID",
 	} {
-		if !anyOf(lines, func(l string) bool { return l == want }) {
+		if !slices.Contains(lines, want) {
 			t.Errorf("%q is not in\n%s", want, strings.Join(lines, "\n"))
 		}
 	}
@@ -267,7 +270,7 @@ func TestCheckOrder(t *testing.T) {
 }
 
 func TestCheckDropped(t *testing.T) {
-	s := &status{Dropped: map[string]uint64{"live_full": 1234, "no_stack": 0, "stale": 2}}
+	s := &attach.Status{Dropped: map[string]uint64{"live_full": 1234, "no_stack": 0, "stale": 2}}
 	s.Memory.MaxBytes = 32 << 20
 	c := checkDropped(s)
 	if c.Level != levelWarn || c.Text != "1,234 live full, 2 frees missed" ||
@@ -312,10 +315,10 @@ func TestGlibcVersions(t *testing.T) {
 
 func TestFindLibrary(t *testing.T) {
 	lib := emptyLibrary(t)
-	if got, err := findLibrary(lib); err != nil || got != lib {
+	if got, err := attach.FindLibrary(lib); err != nil || got != lib {
 		t.Error(got, err)
 	}
-	if _, err := findLibrary(filepath.Join(testDir, "none")); err == nil {
+	if _, err := attach.FindLibrary(filepath.Join(testDir, "none")); err == nil {
 		t.Error("found what is not there")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 )
 
@@ -24,10 +25,10 @@ type processInList struct {
 func writeError(w io.Writer, err error, code int) {
 	var e errorJSON
 	e.Error.Message, e.Error.ExitCode = err.Error(), code
-	var several errSeveral
+	var several attach.SeveralError
 	if errors.As(err, &several) {
-		for _, p := range several.among {
-			e.Error.Among = append(e.Error.Among, processInList{p.pid, p.program()})
+		for _, p := range several.Among {
+			e.Error.Among = append(e.Error.Among, processInList{p.PID, p.Program()})
 		}
 	}
 	_ = document.Write(w, "error", e) // a stdout that cannot be written to is said elsewhere

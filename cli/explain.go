@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/term"
 
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/stacks"
@@ -62,7 +64,7 @@ func parseExplain(args []string) (*explainOptions, string, error) {
 	f := flags.New()
 	f.Boolean("--json", &o.asJSON)
 	f.Add("--go-pprof", &flags.Flag{Set: func(v string) (err error) {
-		o.goPprof, err = goPprofURL(v)
+		o.goPprof, err = attach.GoPprofURL(v)
 		return err
 	}})
 	o.callers.AddFlag(f)
@@ -72,12 +74,12 @@ func parseExplain(args []string) (*explainOptions, string, error) {
 
 // explanation is one look at a process: the account, and what is concluded from it.
 type explanation struct {
-	process *process
-	status  *status
-	account *account
-	body    []byte  // the account as it was sent
-	grown   *growth // since the last look
-	hour    *growth // since one of an hour ago; nil: there is none, or it is the last
+	process *attach.Process
+	status  *attach.Status
+	account *account.Account
+	body    []byte          // the account as it was sent
+	grown   *account.Growth // since the last look
+	hour    *account.Growth // since one of an hour ago; nil: there is none, or it is the last
 	verdict []finding
 	filled  bool // Go's part, from the service
 	callers *stacks.CallerRule
@@ -90,7 +92,7 @@ func explain(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := attach(wanted)
+	c, err := attach.To(wanted)
 	if err != nil {
 		return err
 	}
@@ -105,25 +107,25 @@ func explain(std stdio, args []string) error {
 	return nil
 }
 
-func (o *explainOptions) look(c *client) (*explanation, error) {
-	o.callers.Know(procPath(c.process.pid, "exe"))
-	e := &explanation{process: c.process, callers: &o.callers}
+func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
+	o.callers.Know(attach.ProcPath(c.Process.PID, "exe"))
+	e := &explanation{process: c.Process, callers: &o.callers}
 	// Before the account: what Go uses then, it has mapped by now.
-	var split *goSplit
+	var split *account.GoSplit
 	var err error
 	if o.goPprof != "" {
-		if split, err = fetchGoSplit(o.goPprof); err != nil {
+		if split, err = attach.FetchGoSplit(o.goPprof); err != nil {
 			return nil, err
 		}
 	}
-	if e.status, err = c.status(); err != nil {
+	if e.status, err = c.Status(); err != nil {
 		return nil, err
 	}
-	if e.account, e.body, err = c.account(); err != nil {
+	if e.account, e.body, err = c.Account(); err != nil {
 		return nil, err
 	}
 	if split != nil {
-		if err := e.account.fillGo(split, o.goPprof); err != nil {
+		if err := e.account.FillGo(split, o.goPprof); err != nil {
 			return nil, err
 		}
 		e.filled = true
@@ -133,12 +135,12 @@ func (o *explainOptions) look(c *client) (*explanation, error) {
 	e.grown, e.hour = kept.growth(e.account)
 	kept.add(e.account, e.body)
 	store.keep(e.process, kept.thinned(e.account.Time))
-	env, _ := e.process.environ() // without it, what is set there is not known
+	env, _ := e.process.Environ() // without it, what is set there is not known
 	e.verdict = judgeAccount(&situation{
-		account: e.account, grown: e.grown, hour: e.hour, pid: e.process.pid, env: env,
-		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.droppedSamples(),
-		missed: e.status.Dropped[missedFree], off: time.Duration(e.status.OffNS),
-		purego: e.process.usesPurego(), rawMappers: e.process.rawMappers,
+		account: e.account, grown: e.grown, hour: e.hour, pid: e.process.PID, env: env,
+		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.DroppedSamples(),
+		missed: e.status.Dropped[attach.MissedFree], off: time.Duration(e.status.OffNS),
+		purego: usesPurego(e.process), rawMappers: func() []string { return rawMappersOf(e.process) },
 	})
 	return e, nil
 }
@@ -186,14 +188,14 @@ func textWidth(std stdio) int {
 
 func (e *explanation) print(std stdio) {
 	width := textWidth(std)
-	fmt.Fprintf(std.out, "%s  RSS %s\n", e.status.headline(e.process), termtext.Bytes(e.account.RSS))
-	for _, line := range e.status.cautions(e.process.pid) {
+	fmt.Fprintf(std.out, "%s  RSS %s\n", headline(e.status, e.process), termtext.Bytes(e.account.RSS))
+	for _, line := range cautions(e.status, e.process.PID) {
 		fmt.Fprintln(std.out, line)
 	}
 	if e.grown != nil {
-		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.clock(), termtext.Duration(e.grown.Elapsed))
+		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.Clock(), termtext.Duration(e.grown.Elapsed))
 		if e.hour != nil {
-			fmt.Fprintf(std.out, "; %s since %s", e.hour.column(), e.hour.clock())
+			fmt.Fprintf(std.out, "; %s since %s", e.hour.Column(), e.hour.Clock())
 		}
 		fmt.Fprintln(std.out)
 	}
@@ -212,7 +214,7 @@ func (e *explanation) printAccount(std stdio, width int) {
 		if e.repeats(w) {
 			continue
 		}
-		termtext.WriteWrapped(std.out, "note: "+labelled(termtext.Escape(w)), "  ", width)
+		termtext.WriteWrapped(std.out, "note: "+account.Labelled(termtext.Escape(w)), "  ", width)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -18,13 +19,13 @@ func (e *explanation) printOwners(std stdio, width int) {
 	windows := windowsOf(e.grown, e.hour)
 	rows := [][]string{{"OWNER", "RESIDENT", "SHARE"}}
 	for _, g := range windows {
-		rows[0] = append(rows[0], g.column())
+		rows[0] = append(rows[0], g.Column())
 	}
 	if len(windows) > 0 {
 		rows[0][3] = "GROWN"
 	}
 	details := [][]string{nil}
-	add := func(label, resident string, bytes int64, grown func(*growth) *int64, inside []string) {
+	add := func(label, resident string, bytes int64, grown func(*account.Growth) *int64, inside []string) {
 		row := []string{label, resident, "-"}
 		if a.RSS > 0 && resident != "-" {
 			row[2] = fmt.Sprintf("%.1f %%", 100*float64(bytes)/float64(a.RSS))
@@ -41,19 +42,19 @@ func (e *explanation) printOwners(std stdio, width int) {
 	}
 	for _, o := range a.Owners {
 		inside := e.details(o)
-		grown := func(g *growth) *int64 { return g.of(o.Name) }
+		grown := func(g *account.Growth) *int64 { return g.Of(o.Name) }
 		switch {
 		case o.Bytes == nil:
-			add(ownerLabel(o.Name), "-", 0, grown, inside)
-		case *o.Bytes != 0 || known(e.grown.of(o.Name)) != 0 || known(e.hour.of(o.Name)) != 0 || o.Name == cLive:
-			add(ownerLabel(o.Name), termtext.Estimate(termtext.Bytes(*o.Bytes), !o.Exact), *o.Bytes, grown, inside)
+			add(account.Label(o.Name), "-", 0, grown, inside)
+		case *o.Bytes != 0 || account.Known(e.grown.Of(o.Name)) != 0 || account.Known(e.hour.Of(o.Name)) != 0 || o.Name == account.CLive:
+			add(account.Label(o.Name), termtext.Estimate(termtext.Bytes(*o.Bytes), !o.Exact), *o.Bytes, grown, inside)
 		}
 	}
-	add("unexplained", termtext.Bytes(a.Unexplained), a.Unexplained, func(g *growth) *int64 {
-		change := a.Unexplained - g.last.Unexplained
+	add("unexplained", termtext.Bytes(a.Unexplained), a.Unexplained, func(g *account.Growth) *int64 {
+		change := a.Unexplained - g.Last.Unexplained
 		return &change
 	}, nil)
-	add("RSS", termtext.Bytes(a.RSS), a.RSS, func(g *growth) *int64 { return &g.RSS }, nil)
+	add("RSS", termtext.Bytes(a.RSS), a.RSS, func(g *account.Growth) *int64 { return &g.RSS }, nil)
 	if len(windows) > 0 && tableWidth(rows) > width { // a share can be told from the bytes, growth from nothing else
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], 2, 3)
@@ -99,7 +100,7 @@ func printDetail(std stdio, d string, width int) {
 }
 
 // details are lines, each safe for a terminal.
-func (e *explanation) details(o ownerPart) []string {
+func (e *explanation) details(o account.Owner) []string {
 	var lines []string
 	add := func(line string) {
 		if line != "" {
@@ -107,36 +108,36 @@ func (e *explanation) details(o ownerPart) []string {
 		}
 	}
 	switch o.Name {
-	case goHeap:
+	case account.GoHeap:
 		add(e.insideGoHeap())
 		add(e.insideGoObjects())
-	case goStacks:
+	case account.GoStacks:
 		add(e.insideGoStacks(o))
-	case goMetadata:
+	case account.GoMetadata:
 		if n := e.account.Go.Metadata; n != nil {
 			add(termtext.Bytes(*n) + " by the runtime's count, touched or not")
 		}
-	case cLive:
+	case account.CLive:
 		add(e.insideLive())
-	case cRetained:
+	case account.CRetained:
 		add(e.insideRetained())
-		add(e.account.Kept.line())
-	case cMmap:
-		if o.Mapped != nil && *o.Mapped > known(o.Bytes) {
+		add(e.account.Kept.Line())
+	case account.CMmap:
+		if o.Mapped != nil && *o.Mapped > account.Known(o.Bytes) {
 			add(termtext.Bytes(*o.Mapped) + " mapped and usable")
 		}
-		lines = append(lines, e.account.privateLines()...)
-		lines = append(lines, e.account.mmapLines(e.callers)...)
-	case cBrk, fileCopies, deviceMaps, mappedFiles, sharedMemory:
-		lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
-	case threadStacks:
-		add(e.account.stacksCount() + mappedOf(o))
-		if known(o.Bytes) >= shownStackBytes {
-			lines = append(lines, e.account.mappedLines(o.Name, e.callers)...)
+		lines = append(lines, e.account.PrivateLines()...)
+		lines = append(lines, e.account.MmapLines(e.callers)...)
+	case account.CBrk, account.FileCopies, account.DeviceMaps, account.MappedFiles, account.SharedMemory:
+		lines = append(lines, e.account.MappedLines(o.Name, e.callers)...)
+	case account.ThreadStacks:
+		add(e.account.StacksCount() + mappedOf(o))
+		if account.Known(o.Bytes) >= shownStackBytes {
+			lines = append(lines, e.account.MappedLines(o.Name, e.callers)...)
 		}
 	}
-	if o.Name == untrackedMmap && known(o.Bytes) >= notableBytes {
-		lines = append(lines, e.account.Untracked.lines(e.callers)...)
+	if o.Name == account.UntrackedMmap && account.Known(o.Bytes) >= notableBytes {
+		lines = append(lines, e.account.Untracked.Lines(e.callers)...)
 	}
 	add(kernelKinds(o))
 	return lines
@@ -164,7 +165,7 @@ func (e *explanation) insideGoObjects() string {
 		termtext.Bytes(*g.DeadOrNew), termtext.BytesOrDash(g.Unused))
 }
 
-func (e *explanation) insideGoStacks(o ownerPart) string {
+func (e *explanation) insideGoStacks(o account.Owner) string {
 	text := e.goStacksCount(o)
 	if n := e.account.Go.Goroutines; n != nil && text != "" {
 		text += ", " + termtext.CountOf(int(*n), "goroutine", "goroutines")
@@ -172,7 +173,7 @@ func (e *explanation) insideGoStacks(o ownerPart) string {
 	return text
 }
 
-func (e *explanation) goStacksCount(o ownerPart) string {
+func (e *explanation) goStacksCount(o account.Owner) string {
 	n := e.account.Go.Stacks
 	switch {
 	case o.Bytes == nil && n == nil:
@@ -190,10 +191,10 @@ func (e *explanation) insideLive() string {
 	if n := e.account.Allocator.InUse; n != nil {
 		parts = append(parts, fmt.Sprintf("in use %s, %s says", termtext.Bytes(*n), e.allocator()))
 	}
-	if n := e.account.Estimate.Bytes; n != nil && *n == 0 && known(e.account.Estimate.SampleBytes) != 1 {
+	if n := e.account.Estimate.Bytes; n != nil && *n == 0 && account.Known(e.account.Estimate.SampleBytes) != 1 {
 		parts = append(parts, "too little for a sample")
 	} else if n != nil {
-		margin := known(e.account.Estimate.Error)
+		margin := account.Known(e.account.Estimate.Error)
 		text := termtext.Estimate(termtext.Bytes(*n), margin > 0) + " by samples"
 		if margin > 0 {
 			text += fmt.Sprintf(" (standard error %s)", termtext.Bytes(margin))
@@ -225,7 +226,7 @@ func (e *explanation) allocator() string {
 	return termtext.Escape(cmp.Or(e.account.Allocator.Name, "the allocator"))
 }
 
-func mappedOf(o ownerPart) string {
+func mappedOf(o account.Owner) string {
 	if o.Mapped == nil {
 		return ""
 	}
@@ -233,7 +234,7 @@ func mappedOf(o ownerPart) string {
 }
 
 // kernelKinds is what resident does not mean the usual thing for.
-func kernelKinds(o ownerPart) string {
+func kernelKinds(o account.Owner) string {
 	var parts []string
 	for _, k := range []struct {
 		bytes int64
@@ -306,10 +307,10 @@ func (e *explanation) whyTheyDiffer() string {
 				reasons = append(reasons, termtext.Bytes(n)+" "+what)
 			}
 		}
-		add(known(c.File)-known(p.RSSFile)-known(p.RSSShmem), "of page cache that this process does not map")
-		add(known(c.Kernel), "of the kernel's own memory")
+		add(account.Known(c.File)-account.Known(p.RSSFile)-account.Known(p.RSSShmem), "of page cache that this process does not map")
+		add(account.Known(c.Kernel), "of the kernel's own memory")
 		if p.RSSAnon != nil {
-			add(known(c.Anon)-*p.RSSAnon, "of other processes")
+			add(account.Known(c.Anon)-*p.RSSAnon, "of other processes")
 		}
 		text := fmt.Sprintf("The cgroup has %s more than this process's RSS", termtext.Bytes(more))
 		if len(reasons) > 0 {
@@ -318,7 +319,7 @@ func (e *explanation) whyTheyDiffer() string {
 		return text + "."
 	case matters(-more):
 		text := fmt.Sprintf("The cgroup has %s less than this process's RSS", termtext.Bytes(-more))
-		if shared := known(p.RSSFile) + known(p.RSSShmem); shared >= -more {
+		if shared := account.Known(p.RSSFile) + account.Known(p.RSSShmem); shared >= -more {
 			text += ": file and shared pages, of which this process maps " + termtext.Bytes(shared) +
 				", are charged once, to the cgroup that touched them first"
 		}

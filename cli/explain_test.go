@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
 )
 
@@ -136,11 +138,11 @@ func TestExplainJSON(t *testing.T) {
 		t.Errorf("%s\nwant at the end\n%s", r.out, end)
 	}
 	var v struct {
-		Grown   growth
+		Grown   account.Growth
 		Verdict []finding
 	}
 	check0(json.Unmarshal([]byte(second.out), &v))
-	if v.Grown.RSS != 40<<20 || *v.Grown.RSSRate != 40<<20 || *v.Grown.Owners[3].Rate != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.of(cLive) != 40<<20 || *v.Grown.of(cMmap) != 0 ||
+	if v.Grown.RSS != 40<<20 || *v.Grown.RSSRate != 40<<20 || *v.Grown.Owners[3].Rate != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.Of(account.CLive) != 40<<20 || *v.Grown.Of(account.CMmap) != 0 ||
 		len(v.Grown.Owners) != 13 || v.Grown.Since.Hour() != 1 || v.Verdict[0].Rule != "c_live_grows" {
 		t.Errorf("%+v", v)
 	}
@@ -222,25 +224,25 @@ How much of the 100.0 MiB that stay is free is unknown: the allocator has no fig
 
 // ---- what grew ------------------------------------------------------------------
 
-func keptFor(t *testing.T, started string) (accountStore, *process) {
+func keptFor(t *testing.T, started string) (accountStore, *attach.Process) {
 	t.Helper()
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	store := openAccountStore()
 	if store.dir == "" {
 		t.Fatal("no place to keep accounts")
 	}
-	return store, &process{pid: os.Getpid(), started: started}
+	return store, &attach.Process{PID: os.Getpid(), Started: started}
 }
 
 // look keeps one that is as old, as explain does.
-func (s accountStore) look(p *process, body string) {
+func (s accountStore) look(p *attach.Process, body string) {
 	kept, a := s.read(p), parseAccount(body)
 	kept.add(a, []byte(body))
 	s.keep(p, kept.thinned(a.Time))
 }
 
 func TestAccountsAreKeptForOneProcess(t *testing.T) {
-	store, p := keptFor(t, startTime(os.Getpid()))
+	store, p := keptFor(t, attach.StartTime(os.Getpid()))
 	if store.read(p).accounts != nil {
 		t.Error("an account before the first")
 	}
@@ -252,11 +254,11 @@ func TestAccountsAreKeptForOneProcess(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
-	later := &process{pid: p.pid, started: p.started + "1"}
+	later := &attach.Process{PID: p.PID, Started: p.Started + "1"}
 	if store.read(later).accounts != nil {
 		t.Error("the account of a process that had the same ID")
 	}
-	if store.read(&process{pid: p.pid}).accounts != nil {
+	if store.read(&attach.Process{PID: p.PID}).accounts != nil {
 		t.Error("an account though nobody knows when the process started")
 	}
 	// Those of processes that are no more are cleaned away, others' files never.
@@ -294,7 +296,7 @@ func TestAccountsAreNotKeptWhereOthersWrite(t *testing.T) {
 		}
 	}
 	// And a link in place of the file is not followed.
-	store, p := keptFor(t, startTime(os.Getpid()))
+	store, p := keptFor(t, attach.StartTime(os.Getpid()))
 	target := filepath.Join(t.TempDir(), "a.json")
 	check0(os.WriteFile(target, []byte(`{"looks":[{}]}`), 0o600))
 	check0(os.Symlink(target, store.path(p)))
@@ -309,7 +311,7 @@ func TestAnHourOfEvidence(t *testing.T) {
 	for _, every := range []time.Duration{time.Second, time.Minute, 7 * time.Minute, 40 * time.Minute, time.Hour, 26 * time.Hour} {
 		l := looks{}
 		for at := time.Duration(0); at <= 5*time.Hour || at <= 3*every; at += every {
-			now := &account{Time: begin.Add(at), RSS: int64(at)}
+			now := &account.Account{Time: begin.Add(at), RSS: int64(at)}
 			last, hour := l.growth(now)
 			if (last != nil) != (at > 0) || last != nil && last.Elapsed != every {
 				t.Fatalf("every %s, at %s: the last look is %+v", every, at, last)
@@ -329,7 +331,7 @@ func TestAnHourOfEvidence(t *testing.T) {
 	// A clock that was set back: what is of later is forgotten.
 	l := looks{}
 	for _, at := range []time.Duration{0, time.Hour, 2 * time.Hour, 30 * time.Minute} {
-		l.add(&account{Time: begin.Add(at)}, nil)
+		l.add(&account.Account{Time: begin.Add(at)}, nil)
 	}
 	if len(l.accounts) != 2 || len(l.Bodies) != 2 {
 		t.Errorf("%d", len(l.accounts))
@@ -341,7 +343,7 @@ func TestExplainAfterAnHour(t *testing.T) {
 	s := startShim(t, "serve")
 	dir := t.TempDir()
 	t.Setenv("XDG_RUNTIME_DIR", dir)
-	store, p := openAccountStore(), &process{pid: s.pid, started: startTime(s.pid)}
+	store, p := openAccountStore(), &attach.Process{PID: s.pid, Started: attach.StartTime(s.pid)}
 	store.look(p, fakeshim.Account("serve", 0)) // the first that the shim sends is of an hour later
 	store.look(p, strings.Replace(fakeshim.Account("serve", 1), "T01:00", "T00:59", 1))
 	r := finish(t, command([]string{"XDG_RUNTIME_DIR=" + dir}, "explain", s.arg())).normal(s)
@@ -362,60 +364,6 @@ func TestExplainAfterAnHour(t *testing.T) {
 
 // ---- Go's figures from the service --------------------------------------------------
 
-func TestGoPprofURL(t *testing.T) {
-	const heap = "http://127.0.0.1:6060/debug/pprof/heap?debug=1"
-	for given, want := range map[string]string{
-		"127.0.0.1:6060": heap, "http://127.0.0.1:6060": heap, "http://127.0.0.1:6060/": heap,
-		"http://127.0.0.1:6060/debug/pprof/": heap, "http://127.0.0.1:6060/debug/pprof/heap": heap,
-		"http://127.0.0.1:6060/debug/pprof/heap?debug=2": heap,
-		"https://h/admin/pprof/heap?token=x":             "https://h/admin/pprof/heap?debug=1&token=x",
-	} {
-		if got, err := goPprofURL(given); err != nil || got != want {
-			t.Errorf("%s: %s, %v, want %s", given, got, err, want)
-		}
-	}
-	for _, bad := range []string{"", "unix:///run/x", "http://", "://", "http://[::1"} {
-		if got, err := goPprofURL(bad); err == nil {
-			t.Errorf("%q: %s", bad, got)
-		}
-	}
-}
-
-const memStatsText = `heap profile: 1: 2 [3: 4] @ heap/1048576
-
-# runtime.MemStats
-# Alloc = 1
-# HeapIdle = 30
-# HeapInuse = 100
-# HeapReleased = 20
-# Stack = 7 / 8
-# MSpan = 1 / 100
-# MCache = 2 / 100
-# BuckHashSys = 4
-# GCSys = 8
-# OtherSys = 16
-# GCCPUFraction = 0.5
-`
-
-func TestParseMemStats(t *testing.T) {
-	g, err := parseMemStats([]byte(memStatsText))
-	if err != nil || *g.InUse != 100 || *g.Free != 10 || *g.Released != 20 || *g.Stacks != 7 || *g.Metadata != 31 {
-		t.Errorf("%+v %v", g, err)
-	}
-	for text, want := range map[string]string{
-		"":      "is no heap profile with Go's MemStats",
-		"hello": "is no heap profile with Go's MemStats",
-		strings.Replace(memStatsText, "HeapIdle", "HeapIdol", 1):                   "is no heap profile with Go's MemStats",
-		strings.Replace(memStatsText, "# runtime.MemStats\n", "", 1):               "is no heap profile with Go's MemStats",
-		strings.Replace(memStatsText, "HeapInuse = 100", "HeapInuse = -1", 1):      "is no heap profile with Go's MemStats",
-		strings.Replace(memStatsText, "HeapReleased = 20", "HeapReleased = 31", 1): "has figures that contradict each other",
-	} {
-		if _, err := parseMemStats([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%v, want %s of\n%s", err, want, text)
-		}
-	}
-}
-
 func servePprof(t *testing.T, h http.HandlerFunc) string {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -434,7 +382,7 @@ goroutine stacks           -        -
 	if !strings.Contains(r.out, unknown) {
 		t.Errorf("%s\nwant in it\n%s", r.out, unknown)
 	}
-	text := memStatsText
+	text := fakeshim.MemStats
 	for old, mib := range map[string]int{"HeapInuse = 100": 60, "HeapIdle = 30": 30, "HeapReleased = 20": 20, "Stack = 7": 2} {
 		name, _, _ := strings.Cut(old, " = ")
 		text = strings.Replace(text, old, fmt.Sprintf("%s = %d", name, mib<<20), 1)
@@ -503,7 +451,7 @@ func TestExplainGoPprofErrors(t *testing.T) {
 	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello\x1b") })
 	fails(address, "'"+address+"/debug/pprof/heap?debug=1' is no heap profile with Go's MemStats: give the service's own /debug/pprof/heap")
 	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, strings.Replace(memStatsText, "HeapInuse = 100", "HeapInuse = 209715200", 1))
+		fmt.Fprint(w, strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = 209715200", 1))
 	})
 	fails(address, "'"+address+"/debug/pprof/heap?debug=1' tells of another process: 200.0 MiB of Go heap in use there, 128.0 MiB mapped here")
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -514,9 +462,9 @@ func TestExplainGoPprofErrors(t *testing.T) {
 // Go's own handler writes what is parsed here.
 func TestGoPprofOfARealService(t *testing.T) {
 	address := servePprof(t, pprof.Index)
-	target, err := goPprofURL(address)
+	target, err := attach.GoPprofURL(address)
 	check0(err)
-	g, err := fetchGoSplit(target)
+	g, err := attach.FetchGoSplit(target)
 	if err != nil || *g.InUse < 100<<10 || *g.Stacks < 10<<10 || *g.Metadata < 100<<10 || *g.Free < 0 {
 		t.Errorf("%+v %v", g, err)
 	}
@@ -525,10 +473,10 @@ func TestGoPprofOfARealService(t *testing.T) {
 // On a narrow screen growth stays, which is told by no other figure.
 func TestExplainNarrow(t *testing.T) {
 	bytes, change := int64(300<<20), int64(12<<20)
-	last := &account{RSS: 250 << 20}
-	g := &growth{RSS: 12 << 20, Owners: []ownerGrowth{{Name: cLive, Bytes: &change}}, last: last}
-	e := &explanation{account: &account{RSS: 400 << 20, Owners: []ownerPart{{Name: cLive, Bytes: &bytes}}},
-		grown: g, hour: &growth{Elapsed: time.Hour, Owners: g.Owners, last: last}}
+	last := &account.Account{RSS: 250 << 20}
+	g := &account.Growth{RSS: 12 << 20, Owners: []account.OwnerGrowth{{Name: account.CLive, Bytes: &change}}, Last: last}
+	e := &explanation{account: &account.Account{RSS: 400 << 20, Owners: []account.Owner{{Name: account.CLive, Bytes: &bytes}}},
+		grown: g, hour: &account.Growth{Elapsed: time.Hour, Owners: g.Owners, Last: last}}
 	for width, share := range map[int]bool{40: false, 100: true} {
 		var out strings.Builder
 		e.printOwners(stdio{out: &out}, width)
@@ -543,8 +491,8 @@ func TestExplainNarrow(t *testing.T) {
 	}
 }
 
-func parseAccount(text string) *account {
-	a := &account{}
+func parseAccount(text string) *account.Account {
+	a := &account.Account{}
 	check0(json.Unmarshal([]byte(text), a))
 	return a
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
 )
 
@@ -226,7 +227,7 @@ func (l slowListener) Accept() (net.Conn, error) {
 }
 
 func mapLibrary() {
-	path := filepath.Join(os.TempDir(), fmt.Sprintf("shim-%d", os.Getpid()), libraryName)
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("shim-%d", os.Getpid()), attach.LibraryName)
 	check0(os.MkdirAll(filepath.Dir(path), 0o755))
 	check0(os.WriteFile(path, make([]byte, 4096), 0o644))
 	file, err := os.Open(path)

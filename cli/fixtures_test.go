@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"cgoheap/cli/internal/attach"
 )
 
 // Programs of the kinds that doctor tells apart, built here with the toolchains at hand.
@@ -105,7 +107,7 @@ func cgoProgram(t *testing.T) string { return goFixture(t, "cgo", goCgo, "1") }
 // emptyLibrary is a libcgoheap.so that does nothing.
 func emptyLibrary(t *testing.T) string {
 	t.Helper()
-	return cFixture(t, libraryName, "", "-shared", "-fPIC")
+	return cFixture(t, attach.LibraryName, "", "-shared", "-fPIC")
 }
 
 // patched is a copy with bytes of the ELF header changed.

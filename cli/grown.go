@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/binread"
 )
 
@@ -51,10 +53,10 @@ func isOwnDirectory(dir string) bool {
 }
 
 // path tells processes apart that had the same ID, also across a boot.
-func (s accountStore) path(p *process) string {
+func (s accountStore) path(p *attach.Process) string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	id, _, _ := strings.Cut(string(boot), "-")
-	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.pid, p.started, strings.TrimSpace(id)))
+	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.PID, p.Started, strings.TrimSpace(id)))
 }
 
 // Of the looks within evidenceTime those are kept that are lookSpacing apart, and the
@@ -62,19 +64,19 @@ func (s accountStore) path(p *process) string {
 const (
 	lookSpacing  = 5 * time.Minute
 	maxLooks     = int(evidenceTime/lookSpacing) + 3
-	maxKeptBytes = 4 * maxAccountBytes
+	maxKeptBytes = 4 * attach.MaxAccountBytes
 )
 
 // looks are the accounts kept of one process, oldest first, as they were sent.
 type looks struct {
 	Bodies []json.RawMessage `json:"looks"`
 
-	accounts []*account // what Bodies say
+	accounts []*account.Account // what Bodies say
 }
 
 // add takes an account at its place in time.  One that is of now or later than that is of
 // a clock that was set back, and is of no use.
-func (l *looks) add(a *account, body []byte) {
+func (l *looks) add(a *account.Account, body []byte) {
 	at := len(l.accounts)
 	for at > 0 && !l.accounts[at-1].Time.Before(a.Time) {
 		at--
@@ -108,20 +110,20 @@ func (l *looks) evidence(now time.Time) int {
 
 // growth is that since the last look, and since the youngest one before it that is
 // evidenceTime old; nil: there is none.
-func (l *looks) growth(now *account) (last, hour *growth) {
+func (l *looks) growth(now *account.Account) (last, hour *account.Growth) {
 	if n := len(l.accounts); n > 0 {
-		last = growthSince(l.accounts[n-1], now)
+		last = account.GrowthSince(l.accounts[n-1], now)
 		if i := l.evidence(now.Time); last != nil && i >= 0 && i < n-1 {
-			hour = growthSince(l.accounts[i], now)
+			hour = account.GrowthSince(l.accounts[i], now)
 		}
 	}
 	return last, hour
 }
 
 // read gives what is kept of this very process.
-func (s accountStore) read(p *process) looks {
+func (s accountStore) read(p *attach.Process) looks {
 	l := looks{}
-	if s.dir == "" || p.started == "" {
+	if s.dir == "" || p.Started == "" {
 		return l
 	}
 	file, err := os.OpenFile(s.path(p), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
@@ -135,7 +137,7 @@ func (s accountStore) read(p *process) looks {
 		return l
 	}
 	for _, body := range kept.Bodies {
-		a := &account{}
+		a := &account.Account{}
 		if json.Unmarshal(body, a) != nil {
 			return looks{}
 		}
@@ -144,8 +146,8 @@ func (s accountStore) read(p *process) looks {
 	return l
 }
 
-func (s accountStore) keep(p *process, l looks) {
-	if s.dir == "" || p.started == "" {
+func (s accountStore) keep(p *attach.Process, l looks) {
+	if s.dir == "" || p.Started == "" {
 		return
 	}
 	body, err := json.Marshal(l)
@@ -179,7 +181,7 @@ func (s accountStore) forgetEnded() {
 	for _, name := range names {
 		fields := strings.Split(strings.TrimPrefix(filepath.Base(name), keptPrefix), "-")
 		pid, err := strconv.Atoi(fields[0])
-		if err != nil || len(fields) < 2 || startTime(pid) != fields[1] {
+		if err != nil || len(fields) < 2 || attach.StartTime(pid) != fields[1] {
 			os.Remove(name)
 		}
 	}

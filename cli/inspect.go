@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -286,9 +287,9 @@ func (f *facts) usesPurego() bool {
 	return false
 }
 
-// usesPurego reads no more of the program's file than its build info.
-func (p *process) usesPurego() bool {
-	info, err := buildinfo.ReadFile(procPath(p.pid, "exe"))
+// usesPurego reads no more of a process's file than its build info.
+func usesPurego(p *attach.Process) bool {
+	info, err := buildinfo.ReadFile(attach.ProcPath(p.PID, "exe"))
 	return err == nil && (&facts{goInfo: info}).usesPurego()
 }
 

@@ -2,19 +2,16 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
@@ -48,11 +45,8 @@ type listEntry struct {
 	GoVersion   *string `json:"go_version"`
 }
 
-const (
-	listWorkers = 8
-	// A figure beside the others is not worth a long wait.
-	listProfileTimeout = 2 * time.Second
-)
+// A figure beside the others is not worth a long wait.
+const listProfileTimeout = 2 * time.Second
 
 func listProcesses(std stdio, args []string) error {
 	asJSON := false
@@ -61,7 +55,7 @@ func listProcesses(std stdio, args []string) error {
 	if _, err := f.ParseExactly(args); err != nil {
 		return err
 	}
-	found, unreadable, err := findShims()
+	found, unreadable, err := attach.FindShims()
 	if err != nil {
 		return err
 	}
@@ -72,86 +66,26 @@ func listProcesses(std stdio, args []string) error {
 	printList(std, entries)
 	// It explains an empty list; beside a full one it would be said each time, of processes that are of no interest.
 	if unreadable > 0 && len(entries) == 0 {
-		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", termtext.CountOf(unreadable, "process", "processes"), unreadableRemedy())
+		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
 	}
 	return nil
 }
 
-func unreadableRemedy() string {
-	if os.Geteuid() == 0 {
-		return "the kernel or this container keeps root out, too"
-	}
-	return "run this as root to see those of other users too"
-}
-
-// findShims scans /proc for processes that map the library, and counts those that may not be read.
-func findShims() (found []*process, unreadable int, err error) {
-	names, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, 0, err
-	}
-	var mu sync.Mutex
-	inParallel(len(names), func(i int) {
-		pid, err := strconv.Atoi(names[i].Name())
-		if err != nil {
-			return
-		}
-		p, err := openProcess(pid)
-		if err != nil {
-			return
-		}
-		shims, err := p.shims()
-		closed := err != nil && p.alive() && (errors.Is(err, errGuarded) || p.hasCommandLine())
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case closed:
-			unreadable++
-		case len(shims) > 0 && p.state != 'Z':
-			found = append(found, p)
-		}
-	})
-	slices.SortFunc(found, func(a, b *process) int { return a.pid - b.pid })
-	return found, unreadable, nil
-}
-
-// hasCommandLine: threads of the kernel have none; everybody may read it.
-func (p *process) hasCommandLine() bool {
-	text, err := readGuarded(procPath(p.pid, "cmdline"))
-	return err == nil && len(text) > 0
-}
-
-// inParallel does so for each of n, listWorkers at a time.
-func inParallel(n int, do func(i int)) {
-	var wait sync.WaitGroup
-	slots := make(chan struct{}, listWorkers)
-	for i := range n {
-		wait.Add(1)
-		slots <- struct{}{}
-		go func() {
-			do(i)
-			<-slots
-			wait.Done()
-		}()
-	}
-	wait.Wait()
-}
-
-func describeAll(found []*process) []listEntry {
+func describeAll(found []*attach.Process) []listEntry {
 	entries := make([]listEntry, len(found))
-	inParallel(len(found), func(i int) { entries[i] = describe(found[i]) })
+	attach.InParallel(len(found), func(i int) { entries[i] = describe(found[i]) })
 	sort.Slice(entries, func(i, j int) bool { return entries[i].PID < entries[j].PID })
 	return entries
 }
 
-func describe(p *process) listEntry {
-	e := listEntry{PID: p.pid, Program: p.program()}
-	c := newClient(p)
-	s, err := c.status()
+func describe(p *attach.Process) listEntry {
+	e := listEntry{PID: p.PID, Program: p.Program()}
+	c := attach.NewClient(p)
+	s, err := c.Status()
 	if err != nil {
 		e.State, e.Reason = "unreachable", err.Error()
-		if env, envErr := p.environ(); envErr == nil {
-			if reason, _ := p.passiveReason(env); reason != "" {
+		if env, envErr := p.Environ(); envErr == nil {
+			if reason, _ := p.PassiveReason(env); reason != "" {
 				e.State, e.Reason = "passive", reason
 			}
 		}
@@ -162,20 +96,20 @@ func describe(p *process) listEntry {
 	if s.Host.GoVersion != "" {
 		e.GoVersion = &s.Host.GoVersion
 	}
-	if total, err := c.inUseBytes(); err == nil {
+	if total, err := inUseBytes(c); err == nil {
 		e.InUseBytes = &total
 	}
 	return e
 }
 
 // inUseBytes sums the profile, without names: they are what makes one dear.
-func (c *client) inUseBytes() (int64, error) {
-	body, err := c.request(http.MethodGet, "/debug/pprof/cgoheap", url.Values{"symbols": {"none"}},
-		listProfileTimeout, maxProfileBytes)
+func inUseBytes(c *attach.Client) (int64, error) {
+	body, err := c.Request(http.MethodGet, "/debug/pprof/cgoheap", url.Values{"symbols": {"none"}},
+		listProfileTimeout, attach.MaxProfileBytes)
 	if err != nil {
 		return 0, err
 	}
-	p, err := parseProfile(body)
+	p, err := attach.ParseProfile(body)
 	if err != nil {
 		return 0, err
 	}

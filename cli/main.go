@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
@@ -150,7 +151,7 @@ func execute(std stdio, args []string) int {
 
 func exitCodeOf(err error) int {
 	var bad flags.UsageError
-	var several errSeveral
+	var several attach.SeveralError
 	if errors.As(err, &bad) || errors.As(err, &several) {
 		return exitUsage
 	}

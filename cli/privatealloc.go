@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -152,8 +153,8 @@ func (f *facts) readNeeded(e *elf.File) {
 }
 
 // readMapped reads the libraries that a process has mapped, in place of those it was linked with.
-func (f *facts) readMapped(p *process) {
-	files, err := p.mappedFiles()
+func (f *facts) readMapped(p *attach.Process) {
+	files, err := p.MappedFiles()
 	if err != nil {
 		return
 	}
@@ -161,8 +162,8 @@ func (f *facts) readMapped(p *process) {
 	defer func() { f.answers = answers }()
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
-		if strings.Contains(filepath.Base(file), ".so") && !isShim(file) && file != f.path {
-			f.readLibrary(procPath(p.pid, "root") + file)
+		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) && file != f.path {
+			f.readLibrary(attach.ProcPath(p.PID, "root") + file)
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
@@ -122,7 +124,7 @@ func saveProfile(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := attach(wanted)
+	c, err := attach.To(wanted)
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func saveProfile(std stdio, args []string) error {
 		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
 			"name a file with -o, or read it as text with --text")
 	}
-	target, err := openTarget(std, o.output, o.defaultName(c.process, time.Now()))
+	target, err := openTarget(std, o.output, o.defaultName(c.Process, time.Now()))
 	if err != nil {
 		return err
 	}
@@ -141,7 +143,7 @@ func saveProfile(std stdio, args []string) error {
 	}
 	said := ""
 	if !o.asTxt {
-		if said, err = o.describe(c.process, body); err != nil {
+		if said, err = o.describe(c.Process, body); err != nil {
 			return err
 		}
 	}
@@ -158,26 +160,26 @@ func saveProfile(std stdio, args []string) error {
 
 // printElsewhere: what lies in mappings of devices and in written pages of files is no block of memory, and
 // has its stacks in the memory profile alone.  Without a word a profile of 96 MiB of packet rings is empty.
-func (o *profileOptions) printElsewhere(std stdio, c *client) {
+func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	if o.memory || o.seconds > 0 || o.older > 0 {
 		return
 	}
-	a, _, err := c.account()
+	a, _, err := c.Account()
 	if err != nil {
 		return
 	}
 	s := &situation{account: a}
-	for _, owner := range []string{deviceMaps, fileCopies} {
+	for _, owner := range []string{account.DeviceMaps, account.FileCopies} {
 		if s.large(owner) {
 			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not in it: cgoheap profile --memory %d shows who mapped that\n",
-				s.of(s.has(owner)), ownerLabel(owner), c.process.pid)
+				s.of(s.has(owner)), account.Label(owner), c.Process.PID)
 		}
 	}
 }
 
 // printCautions ends with what makes the figures too low: an empty profile of a process that sleeps reads like good news.
-func (o *profileOptions) printCautions(std stdio, c *client) {
-	s, err := c.status()
+func (o *profileOptions) printCautions(std stdio, c *attach.Client) {
+	s, err := c.Status()
 	if err != nil {
 		return
 	}
@@ -185,14 +187,14 @@ func (o *profileOptions) printCautions(std stdio, c *client) {
 	if o.memory {
 		of = "of the stacks of C live: " // its total is the RSS all the same
 	}
-	for _, line := range s.cautions(c.process.pid) {
+	for _, line := range cautions(s, c.Process.PID) {
 		fmt.Fprintf(std.err, "cgoheap: %s%s\n", of, line)
 	}
 }
 
 // describe also makes sure that what is saved can be read.
-func (o *profileOptions) describe(p *process, body []byte) (string, error) {
-	parsed, err := parseProfile(body)
+func (o *profileOptions) describe(p *attach.Process, body []byte) (string, error) {
+	parsed, err := attach.ParseProfile(body)
 	if err == nil {
 		say := describeHeap
 		if o.memory {
@@ -203,7 +205,7 @@ func (o *profileOptions) describe(p *process, body []byte) (string, error) {
 			return said, nil
 		}
 	}
-	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.title(), termtext.Escape(err.Error()))
+	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.Title(), termtext.Escape(err.Error()))
 }
 
 func describeHeap(p *profile.Profile) (string, error) {
@@ -224,9 +226,9 @@ func inUseOrGrown(p *profile.Profile, bytes int64) string {
 	if p.DurationNanos == 0 {
 		return "in use"
 	}
-	g := &growth{Elapsed: time.Duration(p.DurationNanos)}
+	g := &account.Growth{Elapsed: time.Duration(p.DurationNanos)}
 	said := "of growth in " + termtext.Duration(g.Elapsed)
-	if rate := g.perHour(bytes); rate != nil {
+	if rate := g.PerHour(bytes); rate != nil {
 		said += fmt.Sprintf(" (%s an hour)", termtext.Growth(*rate))
 	}
 	return said
@@ -259,7 +261,7 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 const interruptPatience = 3 * time.Second
 
 // fetch shows on a terminal how long it still takes.  An interrupt cuts the time short; a second one leaves no file behind.
-func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
+func (o *profileOptions) fetch(std stdio, c *attach.Client) ([]byte, error) {
 	type answer struct {
 		body []byte
 		err  error
@@ -267,7 +269,7 @@ func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 	answers := make(chan answer, 1)
 	wait := time.Duration(o.seconds) * time.Second
 	go func() {
-		body, err := c.profileBytes(o.name(), o.query(), wait+profileTimeout)
+		body, err := c.ProfileBytes(o.name(), o.query(), wait+attach.ProfileTimeout)
 		answers <- answer{body, err}
 	}()
 	signals := make(chan os.Signal, 1)
@@ -279,11 +281,11 @@ func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 	var impatient <-chan time.Time
 	counts := std.progress && o.seconds > 0
 	if o.seconds > 0 && !std.progress {
-		fmt.Fprintf(std.err, "cgoheap: watching %s for %ds\n", c.process.title(), o.seconds)
+		fmt.Fprintf(std.err, "cgoheap: watching %s for %ds\n", c.Process.Title(), o.seconds)
 	}
 	for {
 		if counts {
-			fmt.Fprintf(std.err, "\r\x1b[Kcgoheap: watching %s, %ds left", c.process.title(), left)
+			fmt.Fprintf(std.err, "\r\x1b[Kcgoheap: watching %s, %ds left", c.Process.Title(), left)
 		}
 		select {
 		case a := <-answers:
@@ -296,7 +298,7 @@ func (o *profileOptions) fetch(std stdio, c *client) ([]byte, error) {
 			}
 			return a.body, a.err
 		case <-signals:
-			if o.seconds > 0 && !interrupted && c.endSending() {
+			if o.seconds > 0 && !interrupted && c.EndSending() {
 				interrupted, impatient = true, time.After(interruptPatience)
 				continue
 			}
@@ -320,16 +322,16 @@ func clearLine(std stdio, shown bool) {
 }
 
 // defaultName tells programs, processes and moments apart.
-func (o *profileOptions) defaultName(p *process, now time.Time) string {
+func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 	program := strings.Map(func(r rune) rune {
 		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)) {
 			return r
 		}
 		return '_'
-	}, p.program())
+	}, p.Program())
 	kind := ""
 	if o.memory {
 		kind = "-memory"
 	}
-	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.pid, now.Format("20060102-150405"), profileSuffix)
+	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"), profileSuffix)
 }

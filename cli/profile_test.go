@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/attach"
 )
 
 func profileIn(t *testing.T, dir string, args ...string) result {
@@ -27,7 +29,7 @@ func readProfile(t *testing.T, path string) *profile.Profile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := parseProfile(text)
+	p, err := attach.ParseProfile(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,7 @@ func TestProfileToStandardOutput(t *testing.T) {
 	s := startShim(t, "serve")
 	dir := t.TempDir()
 	r := profileIn(t, dir, s.arg(), "-o", "-")
-	p, err := parseProfile([]byte(r.out))
+	p, err := attach.ParseProfile([]byte(r.out))
 	if r.code != 0 || r.err != "" || err != nil || len(p.Sample) != 3 {
 		t.Errorf("%d %q %v", r.code, r.err, err)
 	}

@@ -5,7 +5,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"cgoheap/cli/internal/attach"
 )
 
 // Who may have mapped memory by a system call that passes no libc.  Each candidate is
@@ -28,16 +31,16 @@ var rawMappers = []rawMapper{
 // preloadedLate is a candidate where the library was not there from the start.
 const preloadedLate = "memory mapped before cgoheap was loaded"
 
-// rawMappers names the candidates that there are in a process; nil: it cannot be told.
-func (p *process) rawMappers() []string {
-	files, err := p.mappedFiles()
+// rawMappersOf names the candidates that there are in a process; nil: it cannot be told.
+func rawMappersOf(p *attach.Process) []string {
+	files, err := p.MappedFiles()
 	found := make([]bool, len(rawMappers))
-	if err != nil || searchRawMappers(procPath(p.pid, "exe"), found) != nil {
+	if err != nil || searchRawMappers(attach.ProcPath(p.PID, "exe"), found) != nil {
 		return nil
 	}
 	for _, file := range files {
-		if strings.Contains(filepath.Base(file), ".so") && !isShim(file) {
-			_ = searchRawMappers(procPath(p.pid, "root")+file, found) // one that was replaced since tells nothing
+		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) {
+			_ = searchRawMappers(attach.ProcPath(p.PID, "root")+file, found) // one that was replaced since tells nothing
 		}
 	}
 	names := []string{}
@@ -46,7 +49,7 @@ func (p *process) rawMappers() []string {
 			names = append(names, m.what)
 		}
 	}
-	if env, err := p.environ(); err == nil && !anyOf(preloads(env["LD_PRELOAD"]), isShim) {
+	if env, err := p.Environ(); err == nil && !slices.ContainsFunc(attach.Preloads(env["LD_PRELOAD"]), attach.IsLibrary) {
 		names = append(names, preloadedLate)
 	}
 	return names

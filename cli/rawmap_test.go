@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cgoheap/cli/internal/attach"
 )
 
 const goRawMap = `package main
@@ -43,11 +45,11 @@ func TestRawMappers(t *testing.T) {
 	}
 	// A process that was not started with the library has one candidate more.
 	s := startShim(t, "serve")
-	if p := (&process{pid: s.pid}); !slices.Contains(p.rawMappers(), preloadedLate) {
-		t.Errorf("%q", p.rawMappers())
+	if p := (&attach.Process{PID: s.pid}); !slices.Contains(rawMappersOf(p), preloadedLate) {
+		t.Errorf("%q", rawMappersOf(p))
 	}
-	s = startShim(t, "serve", "LD_PRELOAD=/none/"+libraryName)
-	if p := (&process{pid: s.pid}); slices.Contains(p.rawMappers(), preloadedLate) {
-		t.Errorf("%q", p.rawMappers())
+	s = startShim(t, "serve", "LD_PRELOAD=/none/"+attach.LibraryName)
+	if p := (&attach.Process{PID: s.pid}); slices.Contains(rawMappersOf(p), preloadedLate) {
+		t.Errorf("%q", rawMappersOf(p))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -23,13 +24,13 @@ func (s *situation) wakeFirst() string {
 }
 
 func cLiveLarge(s *situation) string {
-	if !s.large(cLive) || s.liveGrows() {
+	if !s.large(account.CLive) || s.liveGrows() {
 		return ""
 	}
-	text := fmt.Sprintf("C code holds %s in blocks that are in use: %s shows who.", s.of(s.has(cLive)), s.showHolders())
-	if s.account.owner(cRetained).Bytes == nil {
+	text := fmt.Sprintf("C code holds %s in blocks that are in use: %s shows who.", s.of(s.has(account.CLive)), s.showHolders())
+	if s.account.Owner(account.CRetained).Bytes == nil {
 		text = fmt.Sprintf("The C allocator has %s; how much of that is in use is unknown. %s shows who allocated the blocks in use",
-			s.of(s.has(cLive)), upperFirst(s.showHolders()))
+			s.of(s.has(account.CLive)), upperFirst(s.showHolders()))
 		if !s.ended && s.canTrim() {
 			text += fmt.Sprintf(", %s whether the rest returns", s.command("trim %d"))
 		}
@@ -39,16 +40,16 @@ func cLiveLarge(s *situation) string {
 }
 
 func cMmapLarge(s *situation) string {
-	if !s.large(cMmap) {
+	if !s.large(account.CMmap) {
 		return ""
 	}
-	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(cMmap)))
-	if top := s.account.mmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
+	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(account.CMmap)))
+	if top := s.account.MmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
 		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack shows who made it grow, not who holds its memory.",
-			termtext.Bytes(top[0].Bytes), top[0].by(s.callers))
+			termtext.Bytes(top[0].Bytes), top[0].By(s.callers))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
-	remedy, said := poolRemedy(s.account.mmapStacks()), s.account.privateLines()
+	remedy, said := poolRemedy(s.account.MmapStacks()), s.account.PrivateLines()
 	if remedy == "" && len(said) == 0 {
 		return text + "; the library's own statistics say what of it is in use."
 	}
@@ -69,7 +70,7 @@ var pools = []struct{ prefix, remedy string }{
 	{"_PyMem_", "with PYTHONMALLOC=malloc each of Python's blocks has its own stack"},
 }
 
-func poolRemedy(stacks []mmapStack) string {
+func poolRemedy(stacks []account.MmapStack) string {
 	for _, stack := range stacks {
 		for _, f := range stack.Frames {
 			for _, p := range pools {
@@ -83,32 +84,32 @@ func poolRemedy(stacks []mmapStack) string {
 }
 
 func cBrkLarge(s *situation) string {
-	if !s.large(cBrk) {
+	if !s.large(account.CBrk) {
 		return ""
 	}
 	return fmt.Sprintf("C code took %s by sbrk, past malloc: an allocator of a library's (dlmalloc and its kin) or a pool.%s "+
-		"The library's own statistics say what of it is in use.", s.of(s.has(cBrk)), s.largestPart(cBrk))
+		"The library's own statistics say what of it is in use.", s.of(s.has(account.CBrk)), s.largestPart(account.CBrk))
 }
 
 func fileCopiesLarge(s *situation) string {
-	if !s.large(fileCopies) {
+	if !s.large(account.FileCopies) {
 		return ""
 	}
 	return fmt.Sprintf("%s is copies of file pages that were mapped privately (MAP_PRIVATE) and written to.%s "+
-		"That is anonymous memory, not page cache: the kernel cannot take it back.", s.of(s.has(fileCopies)), s.largestPart(fileCopies))
+		"That is anonymous memory, not page cache: the kernel cannot take it back.", s.of(s.has(account.FileCopies)), s.largestPart(account.FileCopies))
 }
 
 func deviceMapsLarge(s *situation) string {
-	if !s.large(deviceMaps) {
+	if !s.large(account.DeviceMaps) {
 		return ""
 	}
 	return fmt.Sprintf("%s is memory of drivers and sockets that the program mapped: packet rings, io_uring, perf, GPU buffers.%s "+
-		"It is freed when it is unmapped and the descriptor is closed.", s.of(s.has(deviceMaps)), s.largestPart(deviceMaps))
+		"It is freed when it is unmapped and the descriptor is closed.", s.of(s.has(account.DeviceMaps)), s.largestPart(account.DeviceMaps))
 }
 
 // largestPart says of an owner's largest mapping what it maps and who mapped it.
 func (s *situation) largestPart(owner string) string {
-	parts := s.account.mappedParts(owner)
+	parts := s.account.MappedParts(owner)
 	if len(parts) == 0 {
 		return ""
 	}
@@ -118,22 +119,22 @@ func (s *situation) largestPart(owner string) string {
 	}
 	if len(parts[0].Frames) > 0 {
 		how := ", was mapped by "
-		if owner == cBrk {
+		if owner == account.CBrk {
 			how = ", was taken by "
 		}
-		text += how + parts[0].by(s.callers)
+		text += how + parts[0].By(s.callers)
 	}
 	return text + "."
 }
 
 func threadStacksLarge(s *situation) string {
-	n := s.has(threadStacks)
-	if !s.third(threadStacks) && !s.atLeast(n, threadStackShare, threadStackBytes) {
+	n := s.has(account.ThreadStacks)
+	if !s.third(account.ThreadStacks) && !s.atLeast(n, threadStackShare, threadStackBytes) {
 		return ""
 	}
 	a := s.account
-	text := fmt.Sprintf("Thread stacks hold %s: %s.", s.of(n), a.stacksCount())
-	if a.unjoined() {
+	text := fmt.Sprintf("Thread stacks hold %s: %s.", s.of(n), a.StacksCount())
+	if a.Unjoined() {
 		text += " A thread that is neither joined nor detached keeps its stack."
 	}
 	text += s.whoseThreads()
@@ -145,23 +146,23 @@ func threadStacksLarge(s *situation) string {
 
 // whoseThreads names who made the threads whose stacks hold most.
 func (s *situation) whoseThreads() string {
-	parts := s.account.mappedParts(threadStacks)
+	parts := s.account.MappedParts(account.ThreadStacks)
 	if len(parts) == 0 || len(parts[0].Frames) == 0 {
 		return ""
 	}
 	most := termtext.Bytes(parts[0].Bytes)
-	if caller := s.callers.GoCaller(parts[0].frames()); caller != stacks.GoRuntime {
+	if caller := s.callers.GoCaller(stacks.Named(parts[0].Frames)); caller != stacks.GoRuntime {
 		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, stacks.ReadableName(caller))
 	}
 	return fmt.Sprintf(" Most, %s, are of threads that Go made, one for each cgo call that runs at the same time: bound how many do.", most)
 }
 
 func untrackedMmapLarge(s *situation) string {
-	if !s.large(untrackedMmap) {
+	if !s.large(account.UntrackedMmap) {
 		return ""
 	}
-	return join(fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(untrackedMmap))),
-		s.account.Untracked.mostSeen(s.callers), s.rawCandidates(),
+	return join(fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(account.UntrackedMmap))),
+		s.account.Untracked.MostSeen(s.callers), s.rawCandidates(),
 		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.")
 }
 
@@ -234,7 +235,7 @@ func (s *situation) unfreed() []string {
 }
 
 func (s *situation) threads() int64 {
-	return max(1, known(s.account.Process.Threads))
+	return max(1, account.Known(s.account.Process.Threads))
 }
 
 func aboutBytes(n, margin int64) string {
@@ -246,9 +247,9 @@ func aboutBytes(n, margin int64) string {
 
 // cUntouched: blocks need not be resident, and a profile of blocks is then larger than the RSS.
 func cUntouched(s *situation) string {
-	given := known(s.account.Allocator.InUse)
-	n := given - s.has(cLive) - s.account.owner(cLive).Swap
-	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.account.owner(cLive).Bytes == nil {
+	given := account.Known(s.account.Allocator.InUse)
+	n := given - s.has(account.CLive) - s.account.Owner(account.CLive).Swap
+	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.account.Owner(account.CLive).Bytes == nil {
 		return ""
 	}
 	return fmt.Sprintf("C blocks of %s are in use, %s of that is not resident: allocated and never touched, it costs no RSS. "+
@@ -258,7 +259,7 @@ func cUntouched(s *situation) string {
 // lazyFree names the owner that has most of it.
 func lazyFree(s *situation) string {
 	var sum int64
-	var most ownerPart
+	var most account.Owner
 	for _, o := range s.account.Owners {
 		sum += o.LazyFree
 		if o.LazyFree > most.LazyFree {
@@ -269,18 +270,18 @@ func lazyFree(s *situation) string {
 		return ""
 	}
 	return fmt.Sprintf("%s only looks resident: it is freed (MADV_FREE), and the kernel takes it when it needs memory. "+
-		"Most of it is in %s.", s.of(sum), ownerLabel(most.Name))
+		"Most of it is in %s.", s.of(sum), account.Label(most.Name))
 }
 
 // hugePages: where an owner has gaps, a huge page keeps 2 MiB for one touched byte.
 func hugePages(s *situation) string {
-	var most ownerPart
-	for _, name := range []string{cRetained, threadStacks, goHeap} {
-		o := s.account.owner(name)
-		if name == goHeap && float64(known(s.account.Go.Free)) < hugeGoFreeShare*float64(known(o.Bytes)) {
+	var most account.Owner
+	for _, name := range []string{account.CRetained, account.ThreadStacks, account.GoHeap} {
+		o := s.account.Owner(name)
+		if name == account.GoHeap && float64(account.Known(s.account.Go.Free)) < hugeGoFreeShare*float64(account.Known(o.Bytes)) {
 			continue
 		}
-		if o.Huge >= hugeBytes && float64(o.Huge) >= hugeShare*float64(known(o.Bytes)) && o.Huge > most.Huge {
+		if o.Huge >= hugeBytes && float64(o.Huge) >= hugeShare*float64(account.Known(o.Bytes)) && o.Huge > most.Huge {
 			most = o
 		}
 	}
@@ -288,11 +289,11 @@ func hugePages(s *situation) string {
 		return ""
 	}
 	remedy := "set /sys/kernel/mm/transparent_hugepage/enabled to madvise"
-	if most.Name == goHeap {
+	if most.Name == account.GoHeap {
 		remedy += ", or run with GODEBUG=disablethp=1"
 	}
 	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in them, and each keeps 2 MiB resident for one touched byte. "+
-		"To compare, %s and restart the program.", ownerLabel(most.Name), termtext.Bytes(most.Huge), termtext.Bytes(known(most.Bytes)), remedy)
+		"To compare, %s and restart the program.", account.Label(most.Name), termtext.Bytes(most.Huge), termtext.Bytes(account.Known(most.Bytes)), remedy)
 }
 
 // roundDown to a whole MiB, so that a suggested limit reads well.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -22,21 +23,21 @@ func (s *situation) change(owner string) string {
 		return "They " + grew + "."
 	case grew != "":
 		return "It " + grew + "."
-	case owner != cLive:
+	case owner != account.CLive:
 		return ""
 	}
 	longest := s.grown
-	if s.hour.of(cLive) != nil {
+	if s.hour.Of(account.CLive) != nil {
 		longest = s.hour
 	}
 	switch {
-	case longest.of(cLive) == nil && s.ended:
+	case longest.Of(account.CLive) == nil && s.ended:
 		return "The record is too short to tell whether it grew."
-	case longest.of(cLive) == nil:
+	case longest.Of(account.CLive) == nil:
 		return "To see whether it grows, run this again in some minutes."
-	case longest.matters(-*longest.of(cLive), s.account.resident(cLive)-*longest.of(cLive), liveGrowthShare, liveGrowthBytes):
+	case matters(longest, -*longest.Of(account.CLive), s.account.Resident(account.CLive)-*longest.Of(account.CLive), liveGrowthShare, liveGrowthBytes):
 		return fmt.Sprintf("It shrank by %s in %s; what grew meanwhile does not show in that.",
-			termtext.Bytes(-*longest.of(cLive)), termtext.Duration(longest.Elapsed))
+			termtext.Bytes(-*longest.Of(account.CLive)), termtext.Duration(longest.Elapsed))
 	case longest.Elapsed < evidenceTime:
 		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", termtext.Duration(longest.Elapsed))
 	}
@@ -44,24 +45,24 @@ func (s *situation) change(owner string) string {
 		termtext.Duration(longest.Elapsed))
 }
 
-var plural = []string{goStacks, threadStacks, mappedFiles}
+var plural = []string{account.GoStacks, account.ThreadStacks, account.MappedFiles}
 
 // windowsOf are those that there are: since the last look, and since one of an hour ago.
-func windowsOf(last, hour *growth) []*growth {
-	return slices.DeleteFunc([]*growth{last, hour}, func(g *growth) bool { return g == nil })
+func windowsOf(last, hour *account.Growth) []*account.Growth {
+	return slices.DeleteFunc([]*account.Growth{last, hour}, func(g *account.Growth) bool { return g == nil })
 }
 
-func (s *situation) windows() []*growth { return windowsOf(s.grown, s.hour) }
+func (s *situation) windows() []*account.Growth { return windowsOf(s.grown, s.hour) }
 
 // grewBy is an owner's growth as has counts it; 0 also where it is not known.
-func (s *situation) grewBy(g *growth, owner string) int64 {
+func (s *situation) grewBy(g *account.Growth, owner string) int64 {
 	switch owner {
-	case programOwner:
-		return known(g.of(programOwner)) + known(g.of(librariesPart))
+	case account.Program:
+		return account.Known(g.Of(account.Program)) + account.Known(g.Of(account.Libraries))
 	case unexplainedOwner:
-		return s.account.Unexplained - g.last.Unexplained
+		return s.account.Unexplained - g.Last.Unexplained
 	}
-	return known(g.of(owner))
+	return account.Known(g.Of(owner))
 }
 
 // grew says how much an owner grew in each window, "" in none: "grew by 24.2 MiB in 1m02s
@@ -72,8 +73,8 @@ func (s *situation) grew(owner string) string {
 	for _, g := range s.windows() {
 		n := s.grewBy(g, owner)
 		if n > 0 {
-			parts = append(parts, g.says(n))
-		} else if g == s.grown && g.of(owner) != nil {
+			parts = append(parts, g.Says(n))
+		} else if g == s.grown && g.Of(owner) != nil {
 			still = ", but not in the last " + termtext.Duration(g.Elapsed)
 		}
 	}
@@ -86,21 +87,21 @@ func (s *situation) grew(owner string) string {
 // liveGrows: in one of the windows the C heap grew by more than noise.  Resident bytes are
 // partly estimated, so the allocator's own count has to have grown too, where both looks have one.
 func (s *situation) liveGrows() bool {
-	return slices.ContainsFunc(s.windows(), func(g *growth) bool {
-		grew := known(g.of(cLive))
-		before := s.account.resident(cLive) - grew
-		now, last := s.account.Allocator.InUse, g.last.Allocator.InUse
+	return slices.ContainsFunc(s.windows(), func(g *account.Growth) bool {
+		grew := account.Known(g.Of(account.CLive))
+		before := s.account.Resident(account.CLive) - grew
+		now, last := s.account.Allocator.InUse, g.Last.Allocator.InUse
 		return matters(g, grew, before, liveGrowthShare, liveGrowthBytes) &&
 			(now == nil || last == nil || matters(g, *now-*last, before, liveGrowthShare, liveGrowthBytes))
 	})
 }
 
 // matters: growth that is not noise, by its amount or by its rate, beside what there was.
-func matters(g *growth, grew, before int64, share float64, bytes int64) bool {
+func matters(g *account.Growth, grew, before int64, share float64, bytes int64) bool {
 	if grew < bytes {
 		return false
 	}
-	rate := g.perHour(grew)
+	rate := g.PerHour(grew)
 	return float64(grew) >= share*float64(before) || rate != nil && float64(*rate) >= rateShare*float64(before)
 }
 
@@ -108,7 +109,7 @@ func cLiveGrows(s *situation) string {
 	if !s.liveGrows() {
 		return ""
 	}
-	text := fmt.Sprintf("C live %s, to %s.", s.grew(cLive), s.of(s.has(cLive)))
+	text := fmt.Sprintf("C live %s, to %s.", s.grew(account.CLive), s.of(s.has(account.CLive)))
 	if s.ended {
 		return fmt.Sprintf("%s If that was at a steady load, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
 			s.showHolders(), s.saveProfile(""), s.wakeFirst())
@@ -119,11 +120,11 @@ func cLiveGrows(s *situation) string {
 
 // mostGrown: of the owners that have no growth rule to themselves, the one that grew most,
 // and in which window; "" none grew enough.
-func (s *situation) mostGrown() (string, *growth) {
+func (s *situation) mostGrown() (string, *account.Growth) {
 	for _, g := range s.windows() {
 		most := ""
 		for _, name := range s.ranked() {
-			if name != cLive && name != unexplainedOwner && s.grewBy(g, name) > s.grewBy(g, most) {
+			if name != account.CLive && name != unexplainedOwner && s.grewBy(g, name) > s.grewBy(g, most) {
 				most = name
 			}
 		}
@@ -139,8 +140,8 @@ func ownerGrows(s *situation) string {
 	if name == "" {
 		return ""
 	}
-	now, grew := s.account.resident(name), s.grewBy(s.growsIn, name)
-	if name == programOwner {
+	now, grew := s.account.Resident(name), s.grewBy(s.growsIn, name)
+	if name == account.Program {
 		now = s.has(name)
 	}
 	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(name), termtext.Bytes(now-grew), termtext.Bytes(now))
@@ -153,15 +154,15 @@ func ownerGrows(s *situation) string {
 // whereToLook is the next command for what grows.
 func (s *situation) whereToLook(owner string) string {
 	switch owner {
-	case goHeap:
+	case account.GoHeap:
 		return "What of it is in use: " + s.pprof("heap") + "."
-	case goStacks:
+	case account.GoStacks:
 		return "Which goroutines: " + s.pprof("goroutine") + "."
-	case cMmap:
+	case account.CMmap:
 		return "Who mapped it: " + s.saveProfile(" --seconds 60") + ", and `-tagfocus=origin=mmap` to pprof."
-	case threadStacks:
+	case account.ThreadStacks:
 		return "Who made the threads: " + s.saveProfile(memoryFlag) + "."
-	case cRetained:
+	case account.CRetained:
 		if s.ended {
 			return ""
 		}
@@ -173,7 +174,7 @@ func (s *situation) whereToLook(owner string) string {
 // notALeak is said of free memory, where nothing else may be one: else a reader takes it
 // for more than that memory.
 func (s *situation) notALeak() string {
-	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(cLive) || s.large(cMmap) || s.large(cBrk) || s.large(untrackedMmap) ||
+	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) || s.large(account.UntrackedMmap) ||
 		s.account.Allocator.InUse == nil { // what is kept is then by the samples, which may have begun late
 		return ""
 	}

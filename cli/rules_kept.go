@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -24,19 +25,19 @@ const (
 )
 
 func cRetainedLarge(s *situation) string {
-	if !s.large(cRetained) {
+	if !s.large(account.CRetained) {
 		return ""
 	}
 	if s.account.Allocator.InUse == nil {
 		// Live memory is then what samples stand for, and what they missed is not free.
 		return fmt.Sprintf("The C allocator has %s beyond what the samples stand for; how much of that is free is unknown.%s",
-			s.of(s.has(cRetained)), s.trySilent())
+			s.of(s.has(account.CRetained)), s.trySilent())
 	}
 	where := ""
 	if n := s.account.Allocator.Arenas; n != nil {
 		where = " in " + termtext.CountOf(int(*n), "arena", "arenas")
 	}
-	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(cRetained)), where, termtext.Bytes(s.has(cLive))),
+	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(account.CRetained)), where, termtext.Bytes(s.has(account.CLive))),
 		s.notALeak(), s.returnKept())
 }
 
@@ -58,7 +59,7 @@ func (s *situation) returnKept() string {
 		return fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
 	}
 	text := ""
-	if n := known(k.Returnable) + known(k.Cached); s.isNotable(n) {
+	if n := account.Known(k.Returnable) + account.Known(k.Cached); s.isNotable(n) {
 		text = fmt.Sprintf("%s returns %s of it; to keep it small, %s.", s.command("trim %d"), s.upTo(n), callPriced)
 	}
 	return join(text, s.endsStay(), s.pinnedStays())
@@ -66,20 +67,20 @@ func (s *situation) returnKept() string {
 
 // upTo: which of the cached blocks can be joined to whole pages is seen only then.
 func (s *situation) upTo(n int64) string {
-	if s.isNotable(known(s.account.Kept.Cached)) {
+	if s.isNotable(account.Known(s.account.Kept.Cached)) {
 		return "up to " + termtext.Bytes(n)
 	}
 	return termtext.Bytes(n)
 }
 
 func (s *situation) isNotable(n int64) bool {
-	return n >= keptBytes && float64(n) >= keptShare*float64(s.has(cRetained))
+	return n >= keptBytes && float64(n) >= keptShare*float64(s.has(account.CRetained))
 }
 
 // endsStay speaks of the free memory at the ends of arenas.
 func (s *situation) endsStay() string {
 	k := &s.account.Kept
-	n, ends := known(k.ArenaEnds), known(k.Ends)
+	n, ends := account.Known(k.ArenaEnds), account.Known(k.Ends)
 	if !s.isNotable(n) || ends == 0 {
 		return ""
 	}
@@ -94,7 +95,7 @@ func (s *situation) endsStay() string {
 }
 
 func (s *situation) pinnedStays() string {
-	n := known(s.account.Kept.Pinned)
+	n := account.Known(s.account.Kept.Pinned)
 	if !s.isNotable(n) {
 		return ""
 	}

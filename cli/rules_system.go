@@ -6,26 +6,27 @@ import (
 	"strconv"
 	"strings"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
 )
 
 // Rules about Go's memory, about what the kernel lends, and about limits.
 
 func goHeapDominates(s *situation) string {
-	if !s.third(goHeap) || s.goFree() > s.has(goHeap)/2 && goHeapFree(s) != "" {
+	if !s.third(account.GoHeap) || s.goFree() > s.has(account.GoHeap)/2 && goHeapFree(s) != "" {
 		return ""
 	}
 	inside := ""
-	if s.account.owner(goStacks).Bytes == nil && s.account.Go.Stacks == nil {
+	if s.account.Owner(account.GoStacks).Bytes == nil && s.account.Go.Stacks == nil {
 		inside = " (with goroutine stacks in it)"
 	}
 	return fmt.Sprintf("Go's own heap%s is %s. That is not C memory, and Go's profiler is the tool: %s.",
-		inside, s.of(s.has(goHeap)), s.pprof("heap"))
+		inside, s.of(s.has(account.GoHeap)), s.pprof("heap"))
 }
 
 // goFree: a huge page may hold what the runtime counts as released, but never more than there is.
 func (s *situation) goFree() int64 {
-	return min(known(s.account.Go.Free), s.has(goHeap))
+	return min(account.Known(s.account.Go.Free), s.has(account.GoHeap))
 }
 
 func goHeapFree(s *situation) string {
@@ -38,29 +39,29 @@ func goHeapFree(s *situation) string {
 }
 
 func goStacksLarge(s *situation) string {
-	if !s.large(goStacks) {
+	if !s.large(account.GoStacks) {
 		return ""
 	}
 	return fmt.Sprintf("Goroutine stacks are %s: very many goroutines, or deep ones. See which with %s.",
-		s.of(s.has(goStacks)), s.pprof("goroutine"))
+		s.of(s.has(account.GoStacks)), s.pprof("goroutine"))
 }
 
 func goMetadataLarge(s *situation) string {
-	if !s.large(goMetadata) {
+	if !s.large(account.GoMetadata) {
 		return ""
 	}
 	return fmt.Sprintf("The Go runtime's own data is %s: span and heap tables, which follow the largest heap there was, and profiling records. "+
-		"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(goMetadata)))
+		"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(account.GoMetadata)))
 }
 
 // mappedFilesLarge calls page cache only what the kernel counts as that: pages of a private
 // mapping that were written to are anonymous memory.
 func mappedFilesLarge(s *situation) string {
-	if !s.large(mappedFiles) {
+	if !s.large(account.MappedFiles) {
 		return ""
 	}
-	n, cache := s.has(mappedFiles), s.account.Process.RSSFile
-	text := fmt.Sprintf("Mapped files are %s.%s", s.of(n), s.largestPart(mappedFiles))
+	n, cache := s.has(account.MappedFiles), s.account.Process.RSSFile
+	text := fmt.Sprintf("Mapped files are %s.%s", s.of(n), s.largestPart(account.MappedFiles))
 	switch {
 	case cache == nil:
 		return text + " What of them is page cache is unknown."
@@ -72,11 +73,11 @@ func mappedFilesLarge(s *situation) string {
 }
 
 func sharedMemoryLarge(s *situation) string {
-	if !s.large(sharedMemory) {
+	if !s.large(account.SharedMemory) {
 		return ""
 	}
 	text := fmt.Sprintf("Shared memory is %s.%s It counts in the RSS of every process that maps it: do not add RSS up over them.",
-		s.of(s.has(sharedMemory)), s.largestPart(sharedMemory))
+		s.of(s.has(account.SharedMemory)), s.largestPart(account.SharedMemory))
 	if s.ended {
 		return text
 	}
@@ -84,22 +85,22 @@ func sharedMemoryLarge(s *situation) string {
 }
 
 func programDominates(s *situation) string {
-	if !s.third(programOwner) {
+	if !s.third(account.Program) {
 		return ""
 	}
-	return fmt.Sprintf("%s is the program itself and its libraries: code, data and .bss.", s.of(s.has(programOwner)))
+	return fmt.Sprintf("%s is the program itself and its libraries: code, data and .bss.", s.of(s.has(account.Program)))
 }
 
 func shimDominates(s *situation) string {
-	if !s.third(shimOwner) {
+	if !s.third(account.Shim) {
 		return ""
 	}
 	return fmt.Sprintf("%s is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
-		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(shimOwner)))
+		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(account.Shim)))
 }
 
 func swapped(s *situation) string {
-	n := known(s.account.Process.Swap)
+	n := account.Known(s.account.Process.Swap)
 	if !s.atLeast(n, swapShare, swapBytes) {
 		return ""
 	}
@@ -110,8 +111,8 @@ func swapped(s *situation) string {
 // memory counts as file there, but has no file to go back to.
 func (s *situation) unreclaimable() int64 {
 	c := &s.account.Cgroup
-	cache := max(0, known(c.File)-known(s.account.Process.RSSShmem))
-	return max(0, known(c.Current)-cache)
+	cache := max(0, account.Known(c.File)-account.Known(s.account.Process.RSSShmem))
+	return max(0, account.Known(c.Current)-cache)
 }
 
 func nearLimit(s *situation) string {
@@ -126,7 +127,7 @@ func nearLimit(s *situation) string {
 
 // goMemoryLimit: GOMEMLIMIT bounds what Go has, and knows nothing of C's memory.
 func goMemoryLimit(s *situation) string {
-	limit := known(s.account.Cgroup.Limit)
+	limit := account.Known(s.account.Cgroup.Limit)
 	goLimit, written, ok := s.goLimit()
 	others := s.notGo()
 	if !ok || limit <= 0 || goLimit > math.MaxInt64-others || goLimit+others <= limit {
@@ -135,7 +136,7 @@ func goMemoryLimit(s *situation) string {
 	text := fmt.Sprintf("%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
 		written, termtext.Bytes(others), termtext.Bytes(limit))
 	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
-	used := known(s.account.Go.InUse) + s.account.resident(goMetadata)
+	used := account.Known(s.account.Go.InUse) + s.account.Resident(account.GoMetadata)
 	if fits <= used {
 		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
 	}
@@ -152,7 +153,7 @@ func (s *situation) goLimit() (bytes int64, text string, ok bool) {
 	switch {
 	case g.Limit != nil && (!ok || *g.Limit != started):
 		return *g.Limit, "GOMEMLIMIT, which the program set to " + termtext.Bytes(*g.Limit) + ",", true
-	case g.Limit == nil && g.Source != nil && *g.Source == goOwnFigures:
+	case g.Limit == nil && g.Source != nil && *g.Source == account.GoOwnFigures:
 		return 0, "", false // there is none
 	}
 	return started, text, ok
@@ -161,7 +162,7 @@ func (s *situation) goLimit() (bytes int64, text string, ok bool) {
 // notGo is what of the RSS counts against the limit beside Go's; files can be reclaimed.
 func (s *situation) notGo() int64 {
 	a := s.account
-	return max(0, a.RSS-a.resident(goHeap, goStacks, goMetadata, programOwner, librariesPart, mappedFiles))
+	return max(0, a.RSS-a.Resident(account.GoHeap, account.GoStacks, account.GoMetadata, account.Program, account.Libraries, account.MappedFiles))
 }
 
 // parseGoMemLimit reads bytes with one of the suffixes of runtime/debug; "off" is none.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
@@ -109,7 +110,7 @@ func runProgram(std stdio, args []string) error {
 	if err != nil {
 		return explainOpen(path, err)
 	}
-	library, err := findLibrary(o.library)
+	library, err := attach.FindLibrary(o.library)
 	if err == nil && strings.ContainsAny(library, ": ") {
 		err = fmt.Errorf("the path of the library, %s, holds a space or colon, which LD_PRELOAD cannot express: "+
 			"copy it elsewhere and name it with --library", termtext.Quote(library))
@@ -271,7 +272,7 @@ func (o *runOptions) environ(base []string, library string) []string {
 			env = append(env, entry)
 		}
 	}
-	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, otherPreloads(preload)...), ":"))
+	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, attach.OtherPreloads(preload)...), ":"))
 	for _, key := range []string{"CGOHEAP_START", "CGOHEAP_SAMPLE_BYTES", "CGOHEAP_SOCKET", "CGOHEAP_LISTEN",
 		"CGOHEAP_MAX_MEMORY", "CGOHEAP_ANY"} {
 		if set[key] != "" {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"cgoheap/cli/internal/attach"
 )
 
 func runUnder(t *testing.T, env []string, args ...string) result {
@@ -227,7 +229,7 @@ func TestRunWarnsOfOwnMalloc(t *testing.T) {
 func TestRunLibraryPath(t *testing.T) {
 	dir := filepath.Join(testDir, "with space")
 	check0(os.MkdirAll(dir, 0o755))
-	lib := filepath.Join(dir, libraryName)
+	lib := filepath.Join(dir, attach.LibraryName)
 	check0(os.WriteFile(lib, []byte(readAll(t, emptyLibrary(t))), 0o755))
 	cgoheap(t, "run", "--library", lib, cgoProgram(t)).want(t, 1, "", fmt.Sprintf("cgoheap: the path of the library, %q, "+
 		"holds a space or colon, which LD_PRELOAD cannot express: copy it elsewhere and name it with --library\n", lib))

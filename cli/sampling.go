@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/release"
@@ -77,42 +78,19 @@ type samplingState struct {
 	SampleBytes uint64 `json:"sample_bytes"`
 	RemainingNS *int64 `json:"sampling_remaining_ns"`
 	// Of /v1/status only, and of no shim before 0.2.
-	ConfiguredSampleBytes uint64    `json:"configured_sample_bytes,omitempty"`
-	Overhead              *overhead `json:"overhead,omitempty"`
-}
-
-// isUnbounded: the one interval that no bound on processor time makes coarser, and no time set at which it ends.
-func (s *status) isUnbounded() bool {
-	return s.State == "sampling" && s.SampleBytes == 1 && (s.RemainingNS == nil || *s.RemainingNS == 0)
-}
-
-// unboundedCost says what that takes, and how to bound it.
-func (s *status) unboundedCost(pid int) string {
-	takes := ""
-	if s.Overhead != nil && s.Overhead.CPURatio > 0 {
-		takes = fmt.Sprintf(" and takes %.3g%% of one core now", s.Overhead.CPURatio*100)
-	}
-	return fmt.Sprintf("every allocation is recorded, which costs 1 to 2 us each%s: CGOHEAP_MAX_CPU does not bound it, and it does not end by itself; "+
-		"cgoheap sampling %d on --sample-bytes 1 --for 1m ends it, --sample-bytes 524288 is the default", takes, pid)
+	ConfiguredSampleBytes uint64           `json:"configured_sample_bytes,omitempty"`
+	Overhead              *attach.Overhead `json:"overhead,omitempty"`
 }
 
 // costPause is how long recording is watched before its cost is said: the shim measures it each second.
 const costPause = 1500 * time.Millisecond
-
-// overhead is what recording costs, as the shim measures it.
-type overhead struct {
-	CPURatio    float64  `json:"cpu_ratio"`     // of one core, in the last second
-	MaxCPURatio *float64 `json:"max_cpu_ratio"` // nil: no bound at interval 1
-	CPUNS       int64    `json:"cpu_ns"`        // since it started
-	RaisedFor   *string  `json:"raised_for"`    // what the interval is doubled for: "cpu", "memory"
-}
 
 func sampling(std stdio, args []string) error {
 	o, wanted, err := parseSampling(args)
 	if err != nil {
 		return err
 	}
-	c, err := attach(wanted)
+	c, err := attach.To(wanted)
 	if err != nil {
 		return err
 	}
@@ -123,29 +101,29 @@ func sampling(std stdio, args []string) error {
 	if o.asJSON {
 		return document.Write(std.out, "sampling", state)
 	}
-	fmt.Fprintf(std.out, "%s: %s\n", c.process.title(), state)
+	fmt.Fprintf(std.out, "%s: %s\n", c.Process.Title(), state)
 	return o.warn(std, c)
 }
 
 // warn: of what takes a whole core in silence a word.
-func (o *samplingOptions) warn(std stdio, c *client) error {
+func (o *samplingOptions) warn(std stdio, c *attach.Client) error {
 	if o.word == "off" {
 		return nil
 	}
-	s, err := c.status()
-	if err == nil && s.isUnbounded() && o.word == "on" {
+	s, err := c.Status()
+	if err == nil && s.IsUnbounded() && o.word == "on" {
 		time.Sleep(costPause)
-		s, err = c.status()
+		s, err = c.Status()
 	}
-	if err == nil && s.isUnbounded() {
-		fmt.Fprintf(std.err, "cgoheap: %s\n", s.unboundedCost(c.process.pid))
+	if err == nil && s.IsUnbounded() {
+		fmt.Fprintf(std.err, "cgoheap: %s\n", unboundedCost(s, c.Process.PID))
 	}
 	return err
 }
 
-func (o *samplingOptions) apply(c *client) (*samplingState, error) {
+func (o *samplingOptions) apply(c *attach.Client) (*samplingState, error) {
 	if o.word == "" {
-		s, err := c.status()
+		s, err := c.Status()
 		if err != nil {
 			return nil, err
 		}
@@ -158,14 +136,14 @@ func (o *samplingOptions) apply(c *client) (*samplingState, error) {
 	if o.sampleBytes > 0 {
 		query.Set("sample_bytes", strconv.FormatUint(o.sampleBytes, 10))
 	}
-	body, err := c.request(http.MethodPost, "/v1/sampling", query, statusTimeout, maxStatusBytes)
+	body, err := c.Request(http.MethodPost, "/v1/sampling", query, attach.StatusTimeout, attach.MaxStatusBytes)
 	if err != nil {
 		return nil, err
 	}
 	state := &samplingState{}
 	if err := json.Unmarshal(body, state); err != nil {
 		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
-			c.process.title(), release.Version, termtext.Escape(err.Error()))
+			c.Process.Title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return state, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
 	"cgoheap/cli/internal/stacks"
 )
@@ -135,11 +136,11 @@ func TestTopLiveSuspended(t *testing.T) {
 	io.WriteString(term.master, "\x1a")
 	readUntil(t, term.master, leaveScreen)
 	for state := byte(0); state != 'T'; {
-		p, err := openProcess(term.cmd.Process.Pid)
-		if err != nil || p.state == 'Z' {
+		p, err := attach.OpenProcess(term.cmd.Process.Pid)
+		if err != nil || p.State == 'Z' {
 			t.Fatal("it ended instead of stopping")
 		}
-		state = p.state
+		state = p.State
 	}
 	term.cmd.Process.Signal(syscall.SIGCONT)
 	readUntil(t, term.master, enterScreen)
@@ -176,7 +177,7 @@ func checkFrame(t *testing.T, frame string, width, height int) {
 
 // Every size of window gets a frame that fits it.
 func TestDrawViewFits(t *testing.T) {
-	self, err := openProcess(os.Getpid())
+	self, err := attach.OpenProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func TestDrawViewFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &view{status: &status{State: "sampling", SampleBytes: 524288}, summary: sum, process: self, rss: 1 << 30, time: time.Now()}
+	v := &view{status: &attach.Status{State: "sampling", SampleBytes: 524288}, summary: sum, process: self, rss: 1 << 30, time: time.Now()}
 	for width := 1; width < 140; width += 3 {
 		for height := 1; height < 14; height++ {
 			checkFrame(t, string(drawView(v, 0, "inuse", "a note", width, height)), width, height)
@@ -217,7 +218,7 @@ func TestInUseBeyondResident(t *testing.T) {
 		{300 << 20, 5 << 20, true, true},
 		{5 << 20, 10 << 20, false, false},
 	} {
-		v := &view{status: &status{SampleBytes: 512 << 10}, process: &process{}, rss: c.rss, summary: &summary{bytes: c.bytes, estimated: c.estimated}}
+		v := &view{status: &attach.Status{SampleBytes: 512 << 10}, process: &attach.Process{}, rss: c.rss, summary: &summary{bytes: c.bytes, estimated: c.estimated}}
 		if got := len(v.notes()) > 0; got != c.want {
 			t.Errorf("%+v: %v", c, v.notes())
 		}
@@ -225,8 +226,8 @@ func TestInUseBeyondResident(t *testing.T) {
 }
 
 func TestDormantSaysForHowLongItSampled(t *testing.T) {
-	s := &status{State: "dormant", UptimeNS: 25e9, OffNS: 10e9}
-	if got := s.cautions(7); len(got) != 1 || got[0] != "dormant: new allocations are not recorded (it sampled for 15s of 25s); cgoheap sampling 7 on" {
+	s := &attach.Status{State: "dormant", UptimeNS: 25e9, OffNS: 10e9}
+	if got := cautions(s, 7); len(got) != 1 || got[0] != "dormant: new allocations are not recorded (it sampled for 15s of 25s); cgoheap sampling 7 on" {
 		t.Errorf("%q", got)
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"cgoheap/cli/internal/attach"
 )
 
 // seccompMode is the strictest of a process's threads: "0" none, "1" strict, "2" a
 // filter, as /proc has it; "" where it cannot be read.
 func seccompMode(pid int) string {
-	files, _ := filepath.Glob(procPath(pid, "task/*/status"))
+	files, _ := filepath.Glob(attach.ProcPath(pid, "task/*/status"))
 	mode := ""
 	for _, file := range files {
 		text, err := os.ReadFile(file)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/stacks"
 )
 
@@ -137,13 +138,13 @@ func (s *summary) sum() {
 			continue
 		}
 		t := s.mapped[r.Origin]
-		s.mapped[r.Origin] = total{t.bytes + r.Bytes, t.mapped + known(r.Mapped)}
+		s.mapped[r.Origin] = total{t.bytes + r.Bytes, t.mapped + account.Known(r.Mapped)}
 	}
 }
 
 // mappedRoots are the owners in a memory profile whose stacks are of mappings by C code.
-var mappedRoots = map[string]string{"[" + cMmap + "]": originMmap, "[" + cBrk + "]": originMmap, "[" + deviceMaps + "]": originMmap,
-	"[" + fileCopies + "]": originMmap, "[" + threadStacks + "]": originStack}
+var mappedRoots = map[string]string{"[" + account.CMmap + "]": originMmap, "[" + account.CBrk + "]": originMmap, "[" + account.DeviceMaps + "]": originMmap,
+	"[" + account.FileCopies + "]": originMmap, "[" + account.ThreadStacks + "]": originStack}
 
 // resident is what is resident of one row's mappings, and the stack with most of it.
 type resident struct {

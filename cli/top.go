@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/stacks"
@@ -86,11 +87,11 @@ func top(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := attach(wanted)
+	c, err := attach.To(wanted)
 	if err != nil {
 		return err
 	}
-	o.callers.Know(procPath(c.process.pid, "exe"))
+	o.callers.Know(attach.ProcPath(c.Process.PID, "exe"))
 	w := &watcher{client: c, options: o}
 	live := std.terminal != nil && !o.once && !o.stacks && !o.asJSON && os.Getenv("TERM") != "dumb"
 	if live {
@@ -124,7 +125,7 @@ const (
 
 // watcher looks at one process again and again.
 type watcher struct {
-	client  *client
+	client  *attach.Client
 	options *topOptions
 	last    *summary
 	first   *view // what growth is measured from
@@ -136,9 +137,9 @@ type watcher struct {
 
 // view is one look.
 type view struct {
-	status  *status
+	status  *attach.Status
 	summary *summary
-	process *process
+	process *attach.Process
 	rss     int64
 	time    time.Time
 	inUse   int64 // bytes, whatever rows are chosen
@@ -146,11 +147,11 @@ type view struct {
 }
 
 func (w *watcher) look() (*view, error) {
-	s, err := w.client.status()
+	s, err := w.client.Status()
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.client.profile(nil)
+	p, err := w.client.Profile(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (w *watcher) look() (*view, error) {
 		sum.growSince(w.last)
 	}
 	w.last = &summary{rows: append([]row(nil), sum.rows...), bytes: sum.bytes}
-	v := &view{status: s, summary: sum, process: w.client.process, rss: w.client.process.rssBytes(), time: time.Now(),
+	v := &view{status: s, summary: sum, process: w.client.Process, rss: w.client.Process.RSSBytes(), time: time.Now(),
 		inUse: sum.bytes, first: w.first}
 	if w.first == nil {
 		w.first = v
@@ -183,11 +184,11 @@ func (w *watcher) readResident() {
 	start := time.Now()
 	defer func() { w.residentAt, w.tookLast = time.Now(), time.Since(start) }()
 	w.resident = nil
-	body, err := w.client.profileBytes("memory", nil, accountTimeout)
+	body, err := w.client.ProfileBytes("memory", nil, attach.AccountTimeout)
 	if err != nil {
 		return
 	}
-	if p, err := parseProfile(body); err == nil {
+	if p, err := attach.ParseProfile(body); err == nil {
 		w.resident, _ = residentBy(p, &w.options.callers)
 	}
 }
@@ -206,7 +207,7 @@ func topLive(std stdio, w *watcher, o *topOptions) error {
 	defer s.close()
 	err = s.watch(w, &v, o)
 	s.close()
-	var ended errEnded
+	var ended attach.EndedError
 	if errors.As(err, &ended) {
 		v.summary.sortBy(o.order)
 		v.print(std, max(o.rows, 20))
@@ -245,7 +246,7 @@ func (s *screen) watch(w *watcher, v **view, o *topOptions) error {
 			start()
 		case l := <-looks:
 			looking, note = false, ""
-			var ended errEnded
+			var ended attach.EndedError
 			switch {
 			case errors.As(l.err, &ended):
 				return l.err

@@ -9,76 +9,16 @@ import (
 
 	"golang.org/x/term"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
 )
 
 // What top shows of one look.
 
-// headline says what is looked at, and how the shim is.
-func (s *status) headline(p *process) string {
-	state := termtext.Escape(s.State) + " " + termtext.Interval(s.SampleBytes)
-	if s.RemainingNS != nil && *s.RemainingNS > 0 {
-		state += " for " + termtext.Duration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
-	}
-	return fmt.Sprintf("%s (%d)  %s  up %s", p.program(), p.pid, state, termtext.Duration(time.Duration(s.UptimeNS)))
-}
-
-// cautions are what a reader of any figure has to know first.
-func (s *status) cautions(pid int) []string {
-	var lines []string
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	off := termtext.Duration(time.Duration(s.OffNS))
-	switch {
-	case s.State == "dormant":
-		sampled := ""
-		if on := s.UptimeNS - s.OffNS; s.OffNS > 0 && on >= int64(time.Second) {
-			sampled = fmt.Sprintf(" (it sampled for %s of %s)", termtext.Duration(time.Duration(on)), termtext.Duration(time.Duration(s.UptimeNS)))
-		}
-		add("dormant: new allocations are not recorded%s; cgoheap sampling %d on", sampled, pid)
-	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100 && s.OnNS != nil:
-		add("sampling began %s ago, and was off for %s of %s: what was allocated then is not recorded",
-			termtext.Duration(time.Duration(*s.OnNS)), off, termtext.Duration(time.Duration(s.UptimeNS)))
-	case s.OffNS > 0 && s.OffNS >= s.UptimeNS/100:
-		add("sampling was off for %s of %s: what was allocated then is not recorded", off, termtext.Duration(time.Duration(s.UptimeNS)))
-	}
-	if s.State != "dormant" && s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
-		why := ""
-		if s.Overhead != nil && s.Overhead.RaisedFor != nil {
-			why = ", to bound its use of " + termtext.Escape(*s.Overhead.RaisedFor)
-		}
-		add("sampling is coarser than asked for: %s, not %s%s", termtext.Interval(s.SampleBytes), termtext.Interval(s.ConfiguredSampleBytes), why)
-	}
-	if n := s.droppedSamples(); n > 0 {
-		add("%s: figures are too low; cgoheap doctor %d says why", termtext.CountOf(int(n), "sample was dropped", "samples were dropped"), pid)
-	}
-	if n := s.Dropped[missedFree]; n > 0 {
-		add("%s: some of the blocks may be freed", termtext.CountOf(int(n), "free was missed", "frees were missed"))
-	}
-	if exportsMalloc(procPath(pid, "exe")) {
-		add("malloc is defined inside the executable: its blocks are not seen; cgoheap doctor %d says what to do", pid)
-	}
-	return lines
-}
-
-// missedFree is the one count among those of dropped samples that is none: the record of a
-// block whose free was missed is replaced when its address is used again.
-const missedFree = "stale"
-
-// droppedSamples leaves out labels, too: those samples are there without them.
-func (s *status) droppedSamples() uint64 {
-	var sum uint64
-	for reason, n := range s.Dropped {
-		if reason != "labels" && reason != missedFree {
-			sum += n
-		}
-	}
-	return sum
-}
-
 // header is what stands above the table; each line is safe for a terminal.
 func (v *view) header() []string {
 	s, sum := v.status, v.summary
-	first := s.headline(v.process)
+	first := headline(s, v.process)
 	if v.rss >= 0 {
 		first += "  RSS " + termtext.Bytes(v.rss)
 	}
@@ -98,11 +38,11 @@ func (v *view) header() []string {
 }
 
 // grown is the growth of what is in use since the first look; nil on that one.
-func (v *view) grown() *growth {
+func (v *view) grown() *account.Growth {
 	if v.first == nil {
 		return nil
 	}
-	return &growth{Since: v.first.time, Elapsed: v.time.Sub(v.first.time)}
+	return &account.Growth{Since: v.first.time, Elapsed: v.time.Sub(v.first.time)}
 }
 
 // grownLine has the rate, where the time is long enough for one: "+24.0 MiB since 14:02 (1.4 GiB an hour)".
@@ -112,16 +52,16 @@ func (v *view) grownLine() string {
 		return ""
 	}
 	n := v.inUse - v.first.inUse
-	rate := g.perHour(n)
+	rate := g.PerHour(n)
 	if rate == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.clock(), termtext.Growth(*rate))
+	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.Clock(), termtext.Growth(*rate))
 }
 
 // notes are what a reader of the table has to know first.
 func (v *view) notes() []string {
-	lines := v.status.cautions(v.process.pid)
+	lines := cautions(v.status, v.process.PID)
 	if v.rss >= 0 && v.summary.bytes > v.rss+v.sampleMargin() {
 		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
 	}
@@ -260,7 +200,7 @@ type mappedJSON struct {
 func (v *view) toJSON(limit int) topJSON {
 	shown := append([]row{}, v.summary.rows[:min(limit, len(v.summary.rows))]...)
 	t := topJSON{
-		PID: v.process.pid, Program: v.process.program(), Time: v.time.UTC().Format(time.RFC3339),
+		PID: v.process.PID, Program: v.process.Program(), Time: v.time.UTC().Format(time.RFC3339),
 		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.estimated,
 		Bytes: v.summary.bytes, Objects: v.summary.objects, Growth: v.summary.growth,
 		Notes: append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},

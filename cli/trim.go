@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
@@ -35,10 +37,10 @@ Example:
 
 // trimmed is what POST /v1/trim answers.
 type trimmed struct {
-	Before   account `json:"before"`
-	After    account `json:"after"`
-	Released int64   `json:"released_bytes"`
-	What     string  `json:"what"`
+	Before   account.Account `json:"before"`
+	After    account.Account `json:"after"`
+	Released int64           `json:"released_bytes"`
+	What     string          `json:"what"`
 
 	env map[string]string // of the process, as it was started
 }
@@ -51,12 +53,12 @@ func trim(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := attach(wanted)
+	c, err := attach.To(wanted)
 	if err != nil {
 		return err
 	}
 	t := &trimmed{}
-	body, err := c.answer(http.MethodPost, "/v1/trim", t)
+	body, err := c.Answer(http.MethodPost, "/v1/trim", t)
 	if err != nil {
 		return err
 	}
@@ -67,17 +69,17 @@ func trim(std stdio, args []string) error {
 		}
 		return document.Write(std.out, "trim", o)
 	}
-	t.env, _ = c.process.environ() // without it, what is set there is not known
-	t.print(std, c.process)
+	t.env, _ = c.Process.Environ() // without it, what is set there is not known
+	t.print(std, c.Process)
 	return nil
 }
 
-func (t *trimmed) print(std stdio, p *process) {
+func (t *trimmed) print(std stdio, p *attach.Process) {
 	what := termtext.Escape(cmp.Or(t.What, "the allocator"))
 	if t.Released <= 0 {
-		fmt.Fprintf(std.out, "%s: %s returned nothing\n", p.title(), what)
+		fmt.Fprintf(std.out, "%s: %s returned nothing\n", p.Title(), what)
 	} else {
-		fmt.Fprintf(std.out, "%s: %s returned %s\n", p.title(), what, termtext.Bytes(t.Released))
+		fmt.Fprintf(std.out, "%s: %s returned %s\n", p.Title(), what, termtext.Bytes(t.Released))
 	}
 	fmt.Fprintln(std.out)
 	termtext.WriteTable(std.out, []bool{false, true, true, true}, t.rows())
@@ -91,11 +93,11 @@ func (t *trimmed) print(std stdio, p *process) {
 func (t *trimmed) rows() [][]string {
 	rows := [][]string{{"OWNER", "BEFORE", "AFTER", "CHANGE"}}
 	for _, o := range t.After.Owners {
-		before := t.Before.owner(o.Name).Bytes
+		before := t.Before.Owner(o.Name).Bytes
 		if o.Bytes == nil || before == nil || *o.Bytes == *before {
 			continue
 		}
-		rows = append(rows, trimRow(ownerLabel(o.Name), *before, *o.Bytes))
+		rows = append(rows, trimRow(account.Label(o.Name), *before, *o.Bytes))
 	}
 	if t.Before.Unexplained != t.After.Unexplained {
 		rows = append(rows, trimRow("unexplained", t.Before.Unexplained, t.After.Unexplained))
@@ -115,7 +117,7 @@ const (
 
 // conclusion says what stayed and why, and what to do the next time.
 func (t *trimmed) conclusion() string {
-	before, after := t.Before.resident(cRetained), t.After.resident(cRetained)
+	before, after := t.Before.Resident(account.CRetained), t.After.Resident(account.CRetained)
 	s := &situation{account: &t.After, env: t.env}
 	if before < trimWorth {
 		return ""
@@ -145,7 +147,7 @@ func (s *situation) whyItStays() string {
 		return ""
 	}
 	again := ""
-	if n := known(k.Returnable) + known(k.Cached); s.isNotable(n) {
+	if n := account.Known(k.Returnable) + account.Known(k.Cached); s.isNotable(n) {
 		again = fmt.Sprintf("The program has freed %s since.", termtext.Bytes(n))
 	}
 	return join(s.endsStay(), s.pinnedStays(), again)

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"cgoheap/cli/internal/attach"
 )
 
 // normal replaces what differs from run to run.
@@ -170,25 +171,6 @@ func TestList(t *testing.T) {
 	}
 }
 
-// What the kernel does not show now does not stop the look at all others.
-func TestReadGuarded(t *testing.T) {
-	patience := guardedPatience
-	guardedPatience = 20 * time.Millisecond
-	t.Cleanup(func() { guardedPatience = patience })
-	pipe := filepath.Join(t.TempDir(), "maps")
-	check0(syscall.Mkfifo(pipe, 0o600))
-	if text, err := readGuarded(pipe); text != nil || err != errGuarded {
-		t.Errorf("%q, %v", text, err)
-	}
-	if text, err := readGuarded("/none"); text != nil || !os.IsNotExist(err) {
-		t.Errorf("%q, %v", text, err)
-	}
-	p := &process{pid: 4242, name: "service"}
-	if got := p.explainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be looked at: "+errGuarded.Error()) {
-		t.Error(got)
-	}
-}
-
 // However narrow the terminal, no line is wider, and PID, what is in use and the program stay.
 func TestListNarrow(t *testing.T) {
 	n, size, ns, text := uint64(1625), uint64(512<<10), int64(250e9), "go1.26.8"
@@ -343,8 +325,8 @@ func startSleep(t *testing.T, env ...string) *shimmed {
 func waitMapped(t *testing.T, pid int, name string) {
 	t.Helper()
 	for {
-		text, err := os.ReadFile(procPath(pid, "maps"))
-		if p, openErr := openProcess(pid); err != nil || openErr != nil || p.state == 'Z' {
+		text, err := os.ReadFile(attach.ProcPath(pid, "maps"))
+		if p, openErr := attach.OpenProcess(pid); err != nil || openErr != nil || p.State == 'Z' {
 			t.Fatalf("process %d ended before it mapped %s", pid, name)
 		}
 		if strings.Contains(string(text), name) {
@@ -356,14 +338,14 @@ func waitMapped(t *testing.T, pid int, name string) {
 func TestNotLoaded(t *testing.T) {
 	s := startSleep(t)
 	waitMapped(t, s.pid, "libc.so")
-	exe, _ := os.Readlink(procPath(s.pid, "exe"))
+	exe, _ := os.Readlink(attach.ProcPath(s.pid, "exe"))
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID ("+filepath.Base(exe)+
 		") runs without cgoheap, and cannot be given it while it runs: restart it with cgoheap run -- "+exe+"\n")
 }
 
 func TestPassive(t *testing.T) {
 	s := startSleep(t, "LD_PRELOAD="+emptyLibrary(t))
-	waitMapped(t, s.pid, libraryName)
+	waitMapped(t, s.pid, attach.LibraryName)
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (sleep) has cgoheap loaded but passive: "+
 		"it is not a Go program; start it with cgoheap run --any to look at it all the same\n")
 	r := cgoheap(t, "list")
@@ -395,7 +377,7 @@ func TestFork(t *testing.T) {
 
 func TestThreadID(t *testing.T) {
 	s := startShim(t, "serve")
-	threads, err := os.ReadDir(procPath(s.pid, "task"))
+	threads, err := os.ReadDir(attach.ProcPath(s.pid, "task"))
 	if err != nil || len(threads) < 2 {
 		t.Fatal(threads, err)
 	}
@@ -487,7 +469,7 @@ func TestContainer(t *testing.T) {
 }
 
 func TestSymlinkStaysInRoot(t *testing.T) {
-	self, err := openProcess(os.Getpid())
+	self, err := attach.OpenProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -495,11 +477,11 @@ func TestSymlinkStaysInRoot(t *testing.T) {
 	if err := os.Symlink("/proc/self/exe", dir+"/link"); err != nil {
 		t.Fatal(err)
 	}
-	if fd, err := self.openInRoot(dir + "/link"); err == nil {
+	if fd, err := self.OpenInRoot(dir + "/link"); err == nil {
 		syscall.Close(fd)
 		t.Error("a magic link was followed")
 	}
-	file, err := self.openFile("/etc/passwd")
+	file, err := self.OpenFile("/etc/passwd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -507,25 +489,8 @@ func TestSymlinkStaysInRoot(t *testing.T) {
 	if err := syscall.Mkfifo(dir+"/pipe", 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if file, err := self.openFile(dir + "/pipe"); err == nil {
+	if file, err := self.OpenFile(dir + "/pipe"); err == nil {
 		file.Close()
 		t.Error("a pipe was opened")
-	}
-}
-
-func TestMapUID(t *testing.T) {
-	const table = "         0     100000      65536\n     70000       1000          1\n"
-	for outside, inside := range map[int]int{100000: 0, 100123: 123, 1000: 70000, 5: 5} {
-		if got := mapUID(table, outside); got != inside {
-			t.Errorf("mapUID(%d) = %d, want %d", outside, got, inside)
-		}
-	}
-}
-
-func TestReadStatus(t *testing.T) {
-	p := &process{}
-	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\nUid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
-	if p.name != "a b" || p.state != 'T' || p.tgid != 42 || p.nsPID != 1 || fmt.Sprint(p.uids) != "[1 2 3]" {
-		t.Errorf("%+v", p)
 	}
 }

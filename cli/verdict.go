@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -93,23 +94,23 @@ const (
 // rules are in the order in which their findings are shown, but for the
 // dominant owner's, which comes first.
 var rules = []rule{
-	{liveGrowsRule, cLive, cLiveGrows},
-	{"c_live", cLive, cLiveLarge},
-	{"c_retained", cRetained, cRetainedLarge},
-	{"c_mmap", cMmap, cMmapLarge},
-	{"c_brk", cBrk, cBrkLarge},
-	{"file_copies", fileCopies, fileCopiesLarge},
-	{"device_maps", deviceMaps, deviceMapsLarge},
-	{"go_heap_dominates", goHeap, goHeapDominates},
-	{"go_heap_free", goHeap, goHeapFree},
-	{"go_stacks", goStacks, goStacksLarge},
-	{"go_metadata", goMetadata, goMetadataLarge},
-	{"thread_stacks", threadStacks, threadStacksLarge},
-	{"mapped_files", mappedFiles, mappedFilesLarge},
-	{"shared_memory", sharedMemory, sharedMemoryLarge},
-	{"program_dominates", programOwner, programDominates},
-	{"shim_dominates", shimOwner, shimDominates},
-	{"untracked_mmap", untrackedMmap, untrackedMmapLarge},
+	{liveGrowsRule, account.CLive, cLiveGrows},
+	{"c_live", account.CLive, cLiveLarge},
+	{"c_retained", account.CRetained, cRetainedLarge},
+	{"c_mmap", account.CMmap, cMmapLarge},
+	{"c_brk", account.CBrk, cBrkLarge},
+	{"file_copies", account.FileCopies, fileCopiesLarge},
+	{"device_maps", account.DeviceMaps, deviceMapsLarge},
+	{"go_heap_dominates", account.GoHeap, goHeapDominates},
+	{"go_heap_free", account.GoHeap, goHeapFree},
+	{"go_stacks", account.GoStacks, goStacksLarge},
+	{"go_metadata", account.GoMetadata, goMetadataLarge},
+	{"thread_stacks", account.ThreadStacks, threadStacksLarge},
+	{"mapped_files", account.MappedFiles, mappedFilesLarge},
+	{"shared_memory", account.SharedMemory, sharedMemoryLarge},
+	{"program_dominates", account.Program, programDominates},
+	{"shim_dominates", account.Shim, shimDominates},
+	{"untracked_mmap", account.UntrackedMmap, untrackedMmapLarge},
 	{"nothing_dominates", "", nothingDominates},
 	{"near_limit", "", nearLimit},
 	{"go_memory_limit", "", goMemoryLimit},
@@ -135,9 +136,9 @@ type finding struct {
 
 // situation is all that the rules know.
 type situation struct {
-	account  *account
-	grown    *growth // since the last look; nil: there is none
-	hour     *growth // since one of an hour ago; nil: there is none, or it is the last
+	account  *account.Account
+	grown    *account.Growth // since the last look; nil: there is none
+	hour     *account.Growth // since one of an hour ago; nil: there is none, or it is the last
 	pid      int
 	env      map[string]string // of the process, as it was started
 	goPprof  string            // where its net/http/pprof is, "" not known
@@ -154,7 +155,7 @@ type situation struct {
 	callers    *stacks.CallerRule
 	dominant   string          // the owner that dominates, "" none
 	growsMost  string          // the owner that owner_grows speaks of, "" none
-	growsIn    *growth         // in which window
+	growsIn    *account.Growth // in which window
 	spokenOf   map[string]bool // owners, while the rules are gone through
 }
 
@@ -210,18 +211,18 @@ func (s *situation) has(owner string) int64 {
 	switch owner {
 	case unexplainedOwner:
 		return max(a.Unexplained, -a.Unexplained)
-	case programOwner:
-		return a.resident(programOwner, librariesPart)
-	case goStacks:
-		if a.owner(goStacks).Bytes == nil && a.Go.Stacks != nil {
-			return min(*a.Go.Stacks, a.resident(goHeap))
+	case account.Program:
+		return a.Resident(account.Program, account.Libraries)
+	case account.GoStacks:
+		if a.Owner(account.GoStacks).Bytes == nil && a.Go.Stacks != nil {
+			return min(*a.Go.Stacks, a.Resident(account.GoHeap))
 		}
-	case goHeap:
-		if a.owner(goStacks).Bytes == nil {
-			return a.resident(goHeap) - s.has(goStacks)
+	case account.GoHeap:
+		if a.Owner(account.GoStacks).Bytes == nil {
+			return a.Resident(account.GoHeap) - s.has(account.GoStacks)
 		}
 	}
-	return a.resident(owner)
+	return a.Resident(owner)
 }
 
 func (s *situation) share(n int64) float64 {
@@ -255,12 +256,12 @@ func (s *situation) of(n int64) string {
 func (s *situation) ranked() []string {
 	names := []string{}
 	for _, o := range s.account.Owners {
-		if o.Name != librariesPart {
+		if o.Name != account.Libraries {
 			names = append(names, o.Name)
 		}
 	}
-	if !slices.Contains(names, programOwner) {
-		names = append(names, programOwner)
+	if !slices.Contains(names, account.Program) {
+		names = append(names, account.Program)
 	}
 	names = append(names, unexplainedOwner)
 	sort.SliceStable(names, func(i, j int) bool { return s.has(names[i]) > s.has(names[j]) })
@@ -336,9 +337,9 @@ func ownerLarge(s *situation) string {
 func (s *situation) unknownOwners() string {
 	var names []string
 	for _, o := range s.account.Owners {
-		inNeighbour := o.Name == goStacks || o.Name == cRetained && s.account.owner(cLive).Bytes != nil && cLiveLarge(s) != ""
+		inNeighbour := o.Name == account.GoStacks || o.Name == account.CRetained && s.account.Owner(account.CLive).Bytes != nil && cLiveLarge(s) != ""
 		if o.Bytes == nil && !inNeighbour {
-			names = append(names, ownerLabel(o.Name))
+			names = append(names, account.Label(o.Name))
 		}
 	}
 	if len(names) == 0 {
@@ -362,10 +363,10 @@ func nothingDominates(s *situation) string {
 
 // speakOf names an owner as has counts it.
 func speakOf(owner string) string {
-	if owner == programOwner {
+	if owner == account.Program {
 		return "program and libraries"
 	}
-	return ownerLabel(owner)
+	return account.Label(owner)
 }
 
 func upperFirst(text string) string {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -27,12 +28,12 @@ func randomSituation(r *rand.Rand) *situation {
 		if r.Intn(12) == 0 {
 			o.Bytes = nil
 		}
-		s.account.RSS += known(o.Bytes)
+		s.account.RSS += account.Known(o.Bytes)
 	}
 	s.account.Unexplained = size() / 8
 	s.account.RSS += s.account.Unexplained
-	s.account.Allocator.InUse = num(s.account.resident(cLive))
-	s.account.Estimate.Bytes = num(max(0, s.account.resident(cLive)+size()-size()))
+	s.account.Allocator.InUse = num(s.account.Resident(account.CLive))
+	s.account.Estimate.Bytes = num(max(0, s.account.Resident(account.CLive)+size()-size()))
 	s.dormant, s.dropped = r.Intn(4) == 0, uint64(r.Intn(3))
 	s.missed, s.off = uint64(r.Intn(3)), time.Duration(r.Intn(3))*time.Second
 	if r.Intn(3) == 0 {
@@ -48,7 +49,7 @@ func randomSituation(r *rand.Rand) *situation {
 }
 
 // looked is the growth since an earlier look: seconds, minutes or days ago.
-func (s *situation) looked(r *rand.Rand, size func() int64) *growth {
+func (s *situation) looked(r *rand.Rand, size func() int64) *account.Growth {
 	last := *s.account
 	last.Owners = slices.Clone(s.account.Owners)
 	last.Time = s.account.Time.Add(-time.Duration(1 + r.Int63n(int64(time.Second)<<r.Intn(18))))
@@ -60,11 +61,11 @@ func (s *situation) looked(r *rand.Rand, size func() int64) *growth {
 		}
 	}
 	if s.account.Allocator.InUse != nil {
-		last.Allocator.InUse = num(last.resident(cLive))
+		last.Allocator.InUse = num(last.Resident(account.CLive))
 	}
 	last.Unexplained = size() / 8
 	last.RSS += last.Unexplained
-	return growthSince(&last, s.account)
+	return account.GrowthSince(&last, s.account)
 }
 
 // aboutOwners are the owners that a finding is about.
@@ -125,7 +126,7 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 		fail("acquitted without an hour's evidence")
 	}
 	for _, g := range s.windows() {
-		if n := known(g.of(cLive)); g.Elapsed >= time.Hour && n < -s.has(cLive)/20 && n < -2<<20 && s.hour == nil && strings.Contains(all, "a working set") {
+		if n := account.Known(g.Of(account.CLive)); g.Elapsed >= time.Hour && n < -s.has(account.CLive)/20 && n < -2<<20 && s.hour == nil && strings.Contains(all, "a working set") {
 			fail("acquitted though it shrank by %d, which hides what grew", -n)
 		}
 	}
@@ -138,17 +139,17 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 			fail("nothing is said of %s, %s", name, s.of(s.has(name)))
 		}
 	}
-	if s.account.Allocator.InUse == nil && strings.Contains(told[cRetained], "free in") || strings.Contains(told[cRetained], "Not a leak") &&
-		(s.account.Allocator.InUse == nil || s.large(cLive) || s.large(cMmap) || s.large(untrackedMmap)) {
+	if s.account.Allocator.InUse == nil && strings.Contains(told[account.CRetained], "free in") || strings.Contains(told[account.CRetained], "Not a leak") &&
+		(s.account.Allocator.InUse == nil || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.UntrackedMmap)) {
 		fail("free, where the allocator does not say it")
 	}
 	for _, o := range s.account.Owners {
-		if o.Bytes == nil && o.Name != goStacks && !strings.Contains(all, ownerLabel(o.Name)) && !strings.Contains(all, "in use is unknown") {
+		if o.Bytes == nil && o.Name != account.GoStacks && !strings.Contains(all, account.Label(o.Name)) && !strings.Contains(all, "in use is unknown") {
 			fail("nothing is said of %s, which is not known", o.Name)
 		}
 	}
-	if s.large(cLive) && told[cLive] == "" {
-		fail("nothing is said of C live, %s", s.of(s.has(cLive)))
+	if s.large(account.CLive) && told[account.CLive] == "" {
+		fail("nothing is said of C live, %s", s.of(s.has(account.CLive)))
 	}
 	if strings.Contains(all, "dropped") && s.dropped == 0 || strings.Contains(all, "was off") && s.off == 0 ||
 		strings.Contains(all, "missed") && s.missed == 0 {

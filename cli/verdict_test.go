@@ -5,15 +5,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cgoheap/cli/internal/account"
 )
 
 // quiet is an account that no rule but nothing_dominates has a word for; a test changes one thing.
 func quiet() *situation {
-	ten := func(name string) ownerPart { return part(name, 100*mib) }
-	a := &account{RSS: 1000 * mib, Owners: []ownerPart{
-		ten(goHeap), ten(goStacks), ten(goMetadata), ten(cLive), ten(cRetained), ten(cMmap), part(threadStacks, 50*mib),
-		part(programOwner, 70*mib), part(librariesPart, 30*mib), ten(mappedFiles), ten(sharedMemory),
-		part(shimOwner, 50*mib), part(untrackedMmap, 99*mib), part(cBrk, 0), part(fileCopies, 0), part(deviceMaps, 0),
+	ten := func(name string) account.Owner { return part(name, 100*mib) }
+	a := &account.Account{RSS: 1000 * mib, Owners: []account.Owner{
+		ten(account.GoHeap), ten(account.GoStacks), ten(account.GoMetadata), ten(account.CLive), ten(account.CRetained), ten(account.CMmap), part(account.ThreadStacks, 50*mib),
+		part(account.Program, 70*mib), part(account.Libraries, 30*mib), ten(account.MappedFiles), ten(account.SharedMemory),
+		part(account.Shim, 50*mib), part(account.UntrackedMmap, 99*mib), part(account.CBrk, 0), part(account.FileCopies, 0), part(account.DeviceMaps, 0),
 	}, Unexplained: 1 * mib, ThreadStacks: 14, Time: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)}
 	a.Allocator.Name = "glibc"
 	a.Allocator.InUse, a.Allocator.Arenas = num(105*mib), num(37)
@@ -23,7 +25,7 @@ func quiet() *situation {
 	a.Process.RSSFile = num(400 * mib)
 	two := 2
 	a.Cgroup.Version, a.Cgroup.Current, a.Cgroup.Limit, a.Cgroup.File = &two, num(1500*mib), num(2000*mib), num(300*mib)
-	a.MmapTop = []mmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "os_pages_map", "main.query"}}}
+	a.MmapTop = []account.MmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "os_pages_map", "main.query"}}}
 	return &situation{account: a, pid: 4242, env: map[string]string{}}
 }
 
@@ -31,15 +33,15 @@ const mib = 1 << 20
 
 func num(n int64) *int64 { return &n }
 
-func part(name string, bytes int64) ownerPart {
-	return ownerPart{Name: name, Bytes: num(bytes), Exact: true, Mapped: num(2 * bytes)}
+func part(name string, bytes int64) account.Owner {
+	return account.Owner{Name: name, Bytes: num(bytes), Exact: true, Mapped: num(2 * bytes)}
 }
 
 // set gives an owner so many bytes; the account still adds up.
 func (s *situation) set(name string, bytes int64) *situation {
 	for i := range s.account.Owners {
 		if o := &s.account.Owners[i]; o.Name == name {
-			s.account.RSS += bytes - known(o.Bytes)
+			s.account.RSS += bytes - account.Known(o.Bytes)
 			o.Bytes = num(bytes)
 		}
 	}
@@ -48,21 +50,21 @@ func (s *situation) set(name string, bytes int64) *situation {
 
 // mapped gives an owner one mapping with all it has.
 func (s *situation) mapped(owner, file string, frames ...string) *situation {
-	p := mappedPart{Owner: owner, mmapStack: mmapStack{Bytes: s.has(owner), Frames: frames}}
+	p := account.MappedPart{Owner: owner, MmapStack: account.MmapStack{Bytes: s.has(owner), Frames: frames}}
 	if file != "" {
 		p.File = &file
 	}
-	s.account.MappedTop = []mappedPart{p}
+	s.account.MappedTop = []account.MappedPart{p}
 	return s
 }
 
 // kept gives C retained so much, in its parts.
 func (s *situation) kept(returnable, ends, arenas, cached, pinned int64) *situation {
-	s.account.Kept = keptParts{&returnable, &ends, &arenas, &cached, &pinned}
-	return s.set(cRetained, returnable+ends+cached+pinned)
+	s.account.Kept = account.Kept{Returnable: &returnable, ArenaEnds: &ends, Ends: &arenas, Cached: &cached, Pinned: &pinned}
+	return s.set(account.CRetained, returnable+ends+cached+pinned)
 }
 
-func (s *situation) part(name string) *ownerPart {
+func (s *situation) part(name string) *account.Owner {
 	for i := range s.account.Owners {
 		if s.account.Owners[i].Name == name {
 			return &s.account.Owners[i]
@@ -76,17 +78,17 @@ func (s *situation) after(elapsed time.Duration, name string, grew int64) *situa
 	last := *s.account
 	last.Owners = slices.Clone(s.account.Owners)
 	last.Time = s.account.Time.Add(-elapsed)
-	last.Allocator.InUse = num(known(s.account.Allocator.InUse))
+	last.Allocator.InUse = num(account.Known(s.account.Allocator.InUse))
 	for i := range last.Owners {
 		if last.Owners[i].Name == name {
-			last.Owners[i].Bytes = num(known(last.Owners[i].Bytes) - grew)
+			last.Owners[i].Bytes = num(account.Known(last.Owners[i].Bytes) - grew)
 		}
 	}
-	if name == cLive {
+	if name == account.CLive {
 		*last.Allocator.InUse -= grew
 	}
 	last.RSS -= grew
-	s.grown = growthSince(&last, s.account)
+	s.grown = account.GrowthSince(&last, s.account)
 	return s
 }
 
@@ -165,8 +167,8 @@ func TestDominantOwnerComesFirst(t *testing.T) {
 		s := quiet().set(name, 2000*mib)
 		s.env["GOMEMLIMIT"] = "4GiB"
 		got := judgeAccount(s)
-		if name == librariesPart {
-			name = programOwner
+		if name == account.Libraries {
+			name = account.Program
 		}
 		at := slices.IndexFunc(rules, func(r rule) bool { return r.name == got[0].Rule })
 		if s.dominant != name || rules[at].about != name || len(got) < 2 {
@@ -174,7 +176,7 @@ func TestDominantOwnerComesFirst(t *testing.T) {
 		}
 	}
 	// What grows is said of C live before anything else.
-	got := judgeAccount(quiet().set(cLive, 2000*mib).after(time.Hour, cLive, 500*mib))
+	got := judgeAccount(quiet().set(account.CLive, 2000*mib).after(time.Hour, account.CLive, 500*mib))
 	if got[0].Rule != "c_live_grows" {
 		t.Error(got)
 	}
@@ -182,8 +184,8 @@ func TestDominantOwnerComesFirst(t *testing.T) {
 
 // The table shows three findings, and names the others.
 func TestVerdictIsShort(t *testing.T) {
-	s := quiet().set(cRetained, 900*mib)
-	s.part(cRetained).Huge = 500 * mib
+	s := quiet().set(account.CRetained, 900*mib)
+	s.part(account.CRetained).Huge = 500 * mib
 	s.account.Process.Swap = num(500 * mib)
 	s.account.Unexplained = 100 * mib
 	s.account.Cgroup.Current = num(2500 * mib)

@@ -83,6 +83,7 @@ func (o *Object) Merge(key string, value any) error {
 	return o.Set(key, from)
 }
 
+// MarshalJSON writes the members in their order.
 func (o Object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')

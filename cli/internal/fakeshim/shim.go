@@ -33,6 +33,7 @@ func New(part string) *Shim {
 	return f
 }
 
+// ServeHTTP answers what the library does.
 func (f *Shim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	if f.part == "no account" && r.URL.Path != "/v1/status" {

@@ -1,4 +1,7 @@
-package main
+// Package account is what the resident memory of a process is made of, as the
+// library answers at /v1/account: its owners, what is known of their inside, and how
+// they grew between two looks.  It fetches nothing.
+package account
 
 import (
 	"cmp"
@@ -9,41 +12,41 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// account is /v1/account: what the RSS is made of.  What the shim does not know is nil.
-type account struct {
-	RSS         int64       `json:"rss_bytes"`
-	Owners      []ownerPart `json:"owners"`
-	Unexplained int64       `json:"unexplained_bytes"`
-	TookNS      int64       `json:"took_ns"`
-	Time        time.Time   `json:"time"`
+// Account is /v1/account: what the RSS is made of.  What the shim does not know is nil.
+type Account struct {
+	RSS         int64     `json:"rss_bytes"`
+	Owners      []Owner   `json:"owners"`
+	Unexplained int64     `json:"unexplained_bytes"`
+	TookNS      int64     `json:"took_ns"`
+	Time        time.Time `json:"time"`
 	Allocator   struct {
 		Name   string `json:"name"`
 		InUse  *int64 `json:"in_use_bytes"`
 		Free   *int64 `json:"free_bytes"`
 		Arenas *int64 `json:"arenas"`
 	} `json:"allocator"`
-	Kept     keptParts        `json:"c_retained_kept"`
-	Private  []privateFigures `json:"private_allocators"`
+	Kept     Kept               `json:"c_retained_kept"`
+	Private  []PrivateAllocator `json:"private_allocators"`
 	Estimate struct {
 		Bytes       *int64 `json:"bytes"`
 		Error       *int64 `json:"standard_error_bytes"`
 		SampleBytes *int64 `json:"sample_bytes"`
 	} `json:"c_live_estimate"`
-	Go           goSplit      `json:"go"`
+	Go           GoSplit      `json:"go"`
 	Process      processStats `json:"process"`
 	Cgroup       cgroupStats  `json:"cgroup"`
 	ThreadStacks int64        `json:"thread_stacks"`
 	// Of threads that have ended: how many, and their address space.
 	EndedStacks int64         `json:"thread_stacks_ended"`
 	EndedBytes  int64         `json:"thread_stacks_ended_bytes"`
-	MmapTop     []mmapStack   `json:"c_mmap_top"`
-	Untracked   untrackedSeen `json:"untracked_candidates"`
-	MappedTop   []mappedPart  `json:"mapped_top"`
+	MmapTop     []MmapStack   `json:"c_mmap_top"`
+	Untracked   UntrackedSeen `json:"untracked_candidates"`
+	MappedTop   []MappedPart  `json:"mapped_top"`
 	Warnings    []string      `json:"warnings"`
 }
 
-// ownerPart is what one owner has of the RSS.
-type ownerPart struct {
+// Owner is what one owner has of the RSS.
+type Owner struct {
 	Name     string `json:"name"`
 	Bytes    *int64 `json:"bytes"` // nil: in a neighbour's figure
 	Exact    bool   `json:"exact"`
@@ -53,11 +56,11 @@ type ownerPart struct {
 	Mapped   *int64 `json:"mapped_bytes"`
 }
 
-// goOwnFigures is the source where the process has the Go package: all is known.
-const goOwnFigures = "runtime/metrics"
+// GoOwnFigures is the source where the process has the Go package: all is known.
+const GoOwnFigures = "runtime/metrics"
 
-// goSplit is what Go's heap is made of: not resident bytes, but what the runtime counts.
-type goSplit struct {
+// GoSplit is what Go's heap is made of: not resident bytes, but what the runtime counts.
+type GoSplit struct {
 	Source   *string `json:"source"`
 	InUse    *int64  `json:"heap_in_use_bytes"`
 	Free     *int64  `json:"heap_free_bytes"`
@@ -95,80 +98,82 @@ type cgroupStats struct {
 	Swap    *int64 `json:"swap_bytes"`
 }
 
-// mmapStack is C memory mapped past malloc, by who mapped it; leaf first.
-type mmapStack struct {
+// MmapStack is C memory mapped past malloc, by who mapped it; leaf first.
+type MmapStack struct {
 	Bytes  int64    `json:"bytes"`
 	Mapped int64    `json:"mapped_bytes"`
 	Frames []string `json:"frames"`
 }
 
-// mappedPart is one of the largest mappings of another owner, by who mapped it and what.
-type mappedPart struct {
+// MappedPart is one of the largest mappings of another owner, by who mapped it and what.
+type MappedPart struct {
 	Owner string  `json:"owner"`
 	File  *string `json:"file"`
-	mmapStack
+	MmapStack
 }
 
 // The owners' names, fixed by the interface.
 const (
-	goHeap        = "go_heap"
-	goStacks      = "go_stacks"
-	goMetadata    = "go_metadata"
-	cLive         = "c_live"
-	cRetained     = "c_retained"
-	cMmap         = "c_mmap"
-	cBrk          = "c_brk"
-	fileCopies    = "file_copies"
-	deviceMaps    = "device_maps"
-	threadStacks  = "thread_stacks"
-	programOwner  = "program"
-	librariesPart = "libraries"
-	mappedFiles   = "mapped_files"
-	sharedMemory  = "shared_memory"
-	shimOwner     = "shim"
-	untrackedMmap = "untracked_mmap"
+	GoHeap        = "go_heap"
+	GoStacks      = "go_stacks"
+	GoMetadata    = "go_metadata"
+	CLive         = "c_live"
+	CRetained     = "c_retained"
+	CMmap         = "c_mmap"
+	CBrk          = "c_brk"
+	FileCopies    = "file_copies"
+	DeviceMaps    = "device_maps"
+	ThreadStacks  = "thread_stacks"
+	Program       = "program"
+	Libraries     = "libraries"
+	MappedFiles   = "mapped_files"
+	SharedMemory  = "shared_memory"
+	Shim          = "shim"
+	UntrackedMmap = "untracked_mmap"
 )
 
 var ownerLabels = map[string]string{
-	goHeap: "Go heap", goStacks: "goroutine stacks", goMetadata: "Go metadata", cLive: "C live", cRetained: "C retained",
-	cMmap: "C mmap", cBrk: "C brk", threadStacks: "thread stacks", librariesPart: "libraries", shimOwner: "cgoheap itself",
-	untrackedMmap: "untracked mmap",
+	GoHeap: "Go heap", GoStacks: "goroutine stacks", GoMetadata: "Go metadata", CLive: "C live", CRetained: "C retained",
+	CMmap: "C mmap", CBrk: "C brk", ThreadStacks: "thread stacks", Libraries: "libraries", Shim: "cgoheap itself",
+	UntrackedMmap: "untracked mmap",
 }
 
-// ownerLabel is for people; an owner that this command does not know yet keeps its name.
-func ownerLabel(name string) string {
+// Label is for people; an owner that this command does not know yet keeps its name.
+func Label(name string) string {
 	if label := ownerLabels[name]; label != "" {
 		return label
 	}
 	return strings.ReplaceAll(termtext.Escape(name), "_", " ")
 }
 
-// labelled is a text of the shim's, with the owners called as in the table.
-func labelled(text string) string {
+// Labelled is a text of the shim's, with the owners called as in the table.
+func Labelled(text string) string {
 	return ownerName.ReplaceAllStringFunc(text, func(name string) string { return cmp.Or(ownerLabels[name], name) })
 }
 
 var ownerName = regexp.MustCompile(`\b[a-z]+_[a-z]+\b`)
 
-func (a *account) owner(name string) ownerPart {
+// Owner is that of a name; one that the account does not have has no bytes.
+func (a *Account) Owner(name string) Owner {
 	for _, o := range a.Owners {
 		if o.Name == name {
 			return o
 		}
 	}
-	return ownerPart{Name: name}
+	return Owner{Name: name}
 }
 
-// resident is what an owner has; 0 also where it is not known.
-func (a *account) resident(names ...string) int64 {
+// Resident is what an owner has; 0 also where it is not known.
+func (a *Account) Resident(names ...string) int64 {
 	var sum int64
 	for _, name := range names {
-		sum += known(a.owner(name).Bytes)
+		sum += Known(a.Owner(name).Bytes)
 	}
 	return sum
 }
 
-func known(n *int64) int64 {
+// Known is a figure, or 0 where it is not known.
+func Known(n *int64) int64 {
 	if n == nil {
 		return 0
 	}

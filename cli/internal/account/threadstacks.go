@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"fmt"
@@ -10,19 +10,19 @@ import (
 // (nptl's cache).  More of them are of threads that were neither joined nor detached.
 const keptStackBytes = 40 << 20
 
-// unjoined: stacks of ended threads that libc does not keep for new ones.
-func (a *account) unjoined() bool {
+// Unjoined: stacks of ended threads that libc does not keep for new ones.
+func (a *Account) Unjoined() bool {
 	return a.EndedStacks > 0 && a.EndedBytes > keptStackBytes+a.EndedBytes/a.EndedStacks
 }
 
-// stacksCount: "6,005 stacks, of which 6,000 belong to threads that have ended (not joined)".
-func (a *account) stacksCount() string {
+// StacksCount: "6,005 stacks, of which 6,000 belong to threads that have ended (not joined)".
+func (a *Account) StacksCount() string {
 	text := termtext.CountOf(int(a.ThreadStacks+a.EndedStacks), "stack", "stacks")
 	if a.EndedStacks == 0 {
 		return text
 	}
 	text += fmt.Sprintf(", of which %s", belong(a.EndedStacks))
-	if a.unjoined() {
+	if a.Unjoined() {
 		return text + " (not joined)"
 	}
 	return text + " (libc keeps them for new threads)"

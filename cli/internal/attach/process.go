@@ -1,4 +1,4 @@
-package main
+package attach
 
 import (
 	"bufio"
@@ -19,19 +19,20 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-const libraryName = "libcgoheap.so"
+// LibraryName is the library's file name.
+const LibraryName = "libcgoheap.so"
 
-// process is what /proc says of one process, from outside.
-type process struct {
-	pid     int
-	tgid    int
-	name    string // as the kernel has it, at most 15 bytes
-	state   byte   // R, S, T, Z ... as in ps
-	uids    []int  // real, effective, saved, as seen from here
-	parent  int
-	nsPID   int    // in its innermost PID namespace
-	started string // clock ticks since boot: tells a PID used anew
-	label   string // what program returned; kept for when the process has ended
+// Process is what /proc says of one process, from outside.
+type Process struct {
+	PID        int
+	tgid       int
+	KernelName string // as the kernel has it, at most 15 bytes
+	State      byte   // R, S, T, Z ... as in ps
+	uids       []int  // real, effective, saved, as seen from here
+	parent     int
+	nsPID      int    // in its innermost PID namespace
+	Started    string // clock ticks since boot: tells a PID used anew
+	label      string // what program returned; kept for when the process has ended
 }
 
 func parsePID(arg string) (int, error) {
@@ -42,14 +43,15 @@ func parsePID(arg string) (int, error) {
 	return pid, nil
 }
 
-func procPath(pid int, rest string) string {
+// ProcPath is a process's path below /proc.
+func ProcPath(pid int, rest string) string {
 	return fmt.Sprintf("/proc/%d/%s", pid, rest)
 }
 
-// openProcess reads what every user may read of every process.
-func openProcess(pid int) (*process, error) {
-	p := &process{pid: pid, nsPID: pid}
-	text, err := os.ReadFile(procPath(pid, "status"))
+// OpenProcess reads what every user may read of every process.
+func OpenProcess(pid int) (*Process, error) {
+	p := &Process{PID: pid, nsPID: pid}
+	text, err := os.ReadFile(ProcPath(pid, "status"))
 	if err != nil {
 		return nil, fmt.Errorf("process %d does not exist (it may have ended); "+
 			"cgoheap list shows the processes that have cgoheap loaded", pid)
@@ -58,11 +60,11 @@ func openProcess(pid int) (*process, error) {
 	if p.tgid != 0 && p.tgid != pid {
 		return nil, fmt.Errorf("%d is a thread of process %d: give the process's ID", pid, p.tgid)
 	}
-	p.started = startTime(pid)
+	p.Started = StartTime(pid)
 	return p, nil
 }
 
-func (p *process) readStatus(text []byte) {
+func (p *Process) readStatus(text []byte) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		key, value, _ := strings.Cut(lines.Text(), ":")
@@ -72,9 +74,9 @@ func (p *process) readStatus(text []byte) {
 		}
 		switch key {
 		case "Name":
-			p.name = strings.TrimSpace(value)
+			p.KernelName = strings.TrimSpace(value)
 		case "State":
-			p.state = fields[0][0]
+			p.State = fields[0][0]
 		case "Tgid":
 			p.tgid, _ = strconv.Atoi(fields[0])
 		case "PPid":
@@ -90,9 +92,9 @@ func (p *process) readStatus(text []byte) {
 	}
 }
 
-// startTime is field 22 of stat; "" when the process is gone.
-func startTime(pid int) string {
-	text, err := os.ReadFile(procPath(pid, "stat"))
+// StartTime is field 22 of stat; "" when the process is gone.
+func StartTime(pid int) string {
+	text, err := os.ReadFile(ProcPath(pid, "stat"))
 	if err != nil {
 		return ""
 	}
@@ -105,51 +107,52 @@ func startTime(pid int) string {
 }
 
 // alive says whether this very process, not another with its ID, still runs.
-func (p *process) alive() bool {
-	now := &process{}
-	text, err := os.ReadFile(procPath(p.pid, "status"))
+func (p *Process) alive() bool {
+	now := &Process{}
+	text, err := os.ReadFile(ProcPath(p.PID, "status"))
 	if err != nil {
 		return false
 	}
 	now.readStatus(text)
-	return now.state != 'Z' && now.state != 'X' && startTime(p.pid) == p.started
+	return now.State != 'Z' && now.State != 'X' && StartTime(p.PID) == p.Started
 }
 
-func (p *process) effectiveUID() int {
+// EffectiveUID as seen from here; -1: not known.
+func (p *Process) EffectiveUID() int {
 	if len(p.uids) < 2 {
 		return -1
 	}
 	return p.uids[1]
 }
 
-// executable is the path as the process sees it; "" where it may not be read.
-func (p *process) executable() string {
-	path, err := os.Readlink(procPath(p.pid, "exe"))
+// Executable is the path as the process sees it; "" where it may not be read.
+func (p *Process) Executable() string {
+	path, err := os.Readlink(ProcPath(p.PID, "exe"))
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSuffix(path, " (deleted)")
 }
 
-// program is the name to show, safe for a terminal.
-func (p *process) program() string {
+// Program is the name to show, safe for a terminal.
+func (p *Process) Program() string {
 	if p.label == "" {
-		p.label = termtext.Escape(p.name)
-		if exe := p.executable(); exe != "" {
+		p.label = termtext.Escape(p.KernelName)
+		if exe := p.Executable(); exe != "" {
 			p.label = termtext.Escape(filepath.Base(exe))
 		}
 	}
 	return p.label
 }
 
-// title names the process in a sentence.
-func (p *process) title() string {
-	return fmt.Sprintf("process %d (%s)", p.pid, p.program())
+// Title names the process in a sentence.
+func (p *Process) Title() string {
+	return fmt.Sprintf("process %d (%s)", p.PID, p.Program())
 }
 
-// environ is the environment that the process was started with.
-func (p *process) environ() (map[string]string, error) {
-	text, err := readGuarded(procPath(p.pid, "environ"))
+// Environ is the environment that the process was started with.
+func (p *Process) Environ() (map[string]string, error) {
+	text, err := readGuarded(ProcPath(p.PID, "environ"))
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +167,9 @@ func (p *process) environ() (map[string]string, error) {
 	return env, nil
 }
 
-// mappedFiles are the files mapped into the process, in address order, each once.
-func (p *process) mappedFiles() ([]string, error) {
-	text, err := readGuarded(procPath(p.pid, "maps"))
+// MappedFiles are the files mapped into the process, in address order, each once.
+func (p *Process) MappedFiles() ([]string, error) {
+	text, err := readGuarded(ProcPath(p.PID, "maps"))
 	if err != nil {
 		return nil, err
 	}
@@ -186,15 +189,15 @@ func (p *process) mappedFiles() ([]string, error) {
 	return files, nil
 }
 
-// shims are the copies of libcgoheap.so that the process has mapped: one, as a rule.
-func (p *process) shims() ([]string, error) {
-	files, err := p.mappedFiles()
+// Shims are the copies of libcgoheap.so that the process has mapped: one, as a rule.
+func (p *Process) Shims() ([]string, error) {
+	files, err := p.MappedFiles()
 	if err != nil {
 		return nil, err
 	}
 	var shims []string
 	for _, f := range files {
-		if isShim(f) {
+		if IsLibrary(f) {
 			shims = append(shims, f)
 		}
 	}
@@ -230,13 +233,13 @@ func readGuarded(path string) ([]byte, error) {
 }
 
 // shimAddress is where libcgoheap.so is mapped, as text; "" where it is not.
-func (p *process) shimAddress() string {
-	text, err := readGuarded(procPath(p.pid, "maps"))
+func (p *Process) shimAddress() string {
+	text, err := readGuarded(ProcPath(p.PID, "maps"))
 	if err != nil {
 		return ""
 	}
 	for _, line := range strings.Split(string(text), "\n") {
-		if slash := strings.IndexByte(line, '/'); slash >= 0 && isShim(line[slash:]) {
+		if slash := strings.IndexByte(line, '/'); slash >= 0 && IsLibrary(line[slash:]) {
 			address, _, _ := strings.Cut(line, "-")
 			return address
 		}
@@ -246,23 +249,23 @@ func (p *process) shimAddress() string {
 
 // forkedFrom is the process whose memory this one copied and kept: the library
 // lies at the same address, which a program started anew draws afresh.  0: none.
-func (p *process) forkedFrom() int {
-	parent, err := openProcess(p.parent)
+func (p *Process) forkedFrom() int {
+	parent, err := OpenProcess(p.parent)
 	if err != nil || p.shimAddress() == "" || parent.shimAddress() != p.shimAddress() {
 		return 0
 	}
-	return parent.pid
+	return parent.PID
 }
 
 // isGo says whether the executable is a Go program.
-func (p *process) isGo() bool {
-	_, err := buildinfo.ReadFile(procPath(p.pid, "exe"))
+func (p *Process) isGo() bool {
+	_, err := buildinfo.ReadFile(ProcPath(p.PID, "exe"))
 	return err == nil
 }
 
-// rssBytes is what the kernel counts as resident; -1 unknown.
-func (p *process) rssBytes() int64 {
-	text, err := os.ReadFile(procPath(p.pid, "statm"))
+// RSSBytes is what the kernel counts as resident; -1 unknown.
+func (p *Process) RSSBytes() int64 {
+	text, err := os.ReadFile(ProcPath(p.PID, "statm"))
 	if err != nil {
 		return -1
 	}
@@ -277,27 +280,27 @@ func (p *process) rssBytes() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// explainAccess turns a failure to read /proc into what to do about it.
-func (p *process) explainAccess(err error) error {
+// ExplainAccess turns a failure to read /proc into what to do about it.
+func (p *Process) ExplainAccess(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH):
-		return fmt.Errorf("process %d has ended", p.pid)
+		return fmt.Errorf("process %d has ended", p.PID)
 	case !errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s cannot be looked at: %w", p.title(), err)
+		return fmt.Errorf("%s cannot be looked at: %w", p.Title(), err)
 	case os.Geteuid() == 0:
 		return fmt.Errorf("%s may not be looked at from here: this container or service lacks "+
-			"the capability CAP_SYS_PTRACE; run cgoheap on the host, or in the process's own container", p.title())
-	case p.effectiveUID() != os.Geteuid():
-		return fmt.Errorf("%s belongs to user %s", p.title(), p.ownerRemedy())
+			"the capability CAP_SYS_PTRACE; run cgoheap on the host, or in the process's own container", p.Title())
+	case p.EffectiveUID() != os.Geteuid():
+		return fmt.Errorf("%s belongs to user %s", p.Title(), p.ownerRemedy())
 	}
 	return fmt.Errorf("%s may not be looked at, though it is yours "+
-		"(its file has capabilities, or it changed its user): run this as root", p.title())
+		"(its file has capabilities, or it changed its user): run this as root", p.Title())
 }
 
 // ownerRemedy continues "belongs to user".
-func (p *process) ownerRemedy() string {
-	owner := userName(p.effectiveUID())
-	if p.effectiveUID() == 0 {
+func (p *Process) ownerRemedy() string {
+	owner := userName(p.EffectiveUID())
+	if p.EffectiveUID() == 0 {
 		return owner + ": run this as root"
 	}
 	return owner + ": run this as root or as " + owner

@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"encoding/json"
@@ -10,23 +10,23 @@ import (
 
 func TestGrowthNeedsTime(t *testing.T) {
 	one, two := looked(t, fakeshim.Account("serve", 1)), looked(t, fakeshim.Account("serve", 2))
-	if growthSince(nil, one) != nil || growthSince(one, one) != nil || growthSince(two, one) != nil {
+	if GrowthSince(nil, one) != nil || GrowthSince(one, one) != nil || GrowthSince(two, one) != nil {
 		t.Error("growth since never, now, or the future")
 	}
-	if g := growthSince(one, two); g == nil || g.Elapsed != time.Hour || g.RSS != 40<<20 {
+	if g := GrowthSince(one, two); g == nil || g.Elapsed != time.Hour || g.RSS != 40<<20 {
 		t.Errorf("%+v", g)
 	}
 	// An owner that was not known has not grown by what it is.
 	stripped := looked(t, fakeshim.Account("stripped", 1))
-	if g := growthSince(stripped, two); g.of(goStacks) != nil {
+	if g := GrowthSince(stripped, two); g.Of(GoStacks) != nil {
 		t.Errorf("%+v", g)
 	}
 }
 
 // looked is a look of the fake shim's.
-func looked(t *testing.T, text string) *account {
+func looked(t *testing.T, text string) *Account {
 	t.Helper()
-	a := &account{}
+	a := &Account{}
 	if err := json.Unmarshal([]byte(text), a); err != nil {
 		t.Fatal(err)
 	}

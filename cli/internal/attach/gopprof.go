@@ -1,4 +1,4 @@
-package main
+package attach
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
@@ -27,8 +28,8 @@ const (
 	maxGoPprofBytes = 256 << 20
 )
 
-// goPprofURL completes what a person gives: host:port, or the URL of the index or of the heap profile.
-func goPprofURL(given string) (string, error) {
+// GoPprofURL completes what a person gives: host:port, or the URL of the index or of the heap profile.
+func GoPprofURL(given string) (string, error) {
 	wrong := flags.Usagef("wants a URL such as http://127.0.0.1:6060/debug/pprof/heap")
 	if !strings.Contains(given, "://") {
 		given = "http://" + given
@@ -49,8 +50,8 @@ func goPprofURL(given string) (string, error) {
 	return u.String(), nil
 }
 
-// fetchGoSplit asks the service.  Each error is one sentence.
-func fetchGoSplit(target string) (*goSplit, error) {
+// FetchGoSplit asks the service.  Each error is one sentence.
+func FetchGoSplit(target string) (*account.GoSplit, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), goPprofTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
@@ -94,7 +95,7 @@ func explainFetch(err error) string {
 // memStats are the lines that tell Go's split; of "in use / obtained" the first figure.
 var memStats = []string{"HeapInuse", "HeapIdle", "HeapReleased", "Stack", "MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys"}
 
-func parseMemStats(text []byte) (*goSplit, error) {
+func parseMemStats(text []byte) (*account.GoSplit, error) {
 	found := map[string]int64{}
 	_, stats, there := bytes.Cut(text, []byte("# runtime.MemStats\n"))
 	lines := bufio.NewScanner(bytes.NewReader(stats))
@@ -117,9 +118,9 @@ func parseMemStats(text []byte) (*goSplit, error) {
 	if found["HeapReleased"] > found["HeapIdle"] {
 		return nil, errors.New("has figures that contradict each other: more heap released than idle")
 	}
-	source := memStatsSource
+	source := account.MemStatsSource
 	inUse, free, released := found["HeapInuse"], found["HeapIdle"]-found["HeapReleased"], found["HeapReleased"]
 	stacks := found["Stack"]
 	metadata := found["MSpan"] + found["MCache"] + found["BuckHashSys"] + found["GCSys"] + found["OtherSys"]
-	return &goSplit{Source: &source, InUse: &inUse, Free: &free, Released: &released, Stacks: &stacks, Metadata: &metadata}, nil
+	return &account.GoSplit{Source: &source, InUse: &inUse, Free: &free, Released: &released, Stacks: &stacks, Metadata: &metadata}, nil
 }

@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"fmt"
@@ -19,11 +19,11 @@ const (
 	shownFrames     = 5
 )
 
-// mmapStacks are the account's, those that look the same as one, largest first.
-func (a *account) mmapStacks() []mmapStack {
-	var merged []mmapStack
+// MmapStacks are the account's, those that look the same as one, largest first.
+func (a *Account) MmapStacks() []MmapStack {
+	var merged []MmapStack
 	for _, s := range a.MmapTop {
-		at := slices.IndexFunc(merged, func(m mmapStack) bool { return slices.Equal(m.Frames, s.Frames) })
+		at := slices.IndexFunc(merged, func(m MmapStack) bool { return slices.Equal(m.Frames, s.Frames) })
 		if at < 0 {
 			merged = append(merged, s)
 			continue
@@ -40,9 +40,9 @@ var allocatorName = regexp.MustCompile(`(?i)alloc|map|extent|arena|chunk|(^|_)je
 
 // line leaves out the allocator's own functions between the one that mapped and
 // the one that wanted memory, and ends with the Go function that asked.
-func (s *mmapStack) line(callers *stacks.CallerRule) string {
+func (s *MmapStack) line(callers *stacks.CallerRule) string {
 	var names []string
-	caller := s.goCaller(callers)
+	caller := s.GoCaller(callers)
 	for _, f := range s.Frames {
 		names = append(names, stacks.ReadableName(f))
 		if caller != "" && names[len(names)-1] == caller {
@@ -71,17 +71,17 @@ func (s *mmapStack) line(callers *stacks.CallerRule) string {
 	return text
 }
 
-// goCaller is the Go function that the rule chooses; "" none is known.
-func (s *mmapStack) goCaller(callers *stacks.CallerRule) string {
-	return stacks.ReadableName(callers.UserCaller(s.frames()))
+// GoCaller is the Go function that the rule chooses; "" none is known.
+func (s *MmapStack) GoCaller(callers *stacks.CallerRule) string {
+	return stacks.ReadableName(callers.UserCaller(stacks.Named(s.Frames)))
 }
 
-// mapper is the C function that mapped, as top names it.
-func (s *mmapStack) mapper() string { return stacks.ReadableName(stacks.CLeaf(s.frames())) }
+// Mapper is the C function that mapped, as top names it.
+func (s *MmapStack) Mapper() string { return stacks.ReadableName(stacks.CLeaf(stacks.Named(s.Frames))) }
 
-// by names the C function that mapped and the Go function that called it.
-func (s *mmapStack) by(callers *stacks.CallerRule) string {
-	name, caller := s.mapper(), s.goCaller(callers)
+// By names the C function that mapped and the Go function that called it.
+func (s *MmapStack) By(callers *stacks.CallerRule) string {
+	name, caller := s.Mapper(), s.GoCaller(callers)
 	switch {
 	case caller == "":
 		return name
@@ -91,12 +91,10 @@ func (s *mmapStack) by(callers *stacks.CallerRule) string {
 	return name + " for " + caller
 }
 
-func (s *mmapStack) frames() []stacks.Frame { return stacks.Named(s.Frames) }
-
-// mmapLines are for the table.
-func (a *account) mmapLines(callers *stacks.CallerRule) []string {
-	stacks := a.mmapStacks()
-	shown := stacks[:min(shownMmapStacks, len(stacks))]
+// MmapLines are for the table.
+func (a *Account) MmapLines(callers *stacks.CallerRule) []string {
+	all := a.MmapStacks()
+	shown := all[:min(shownMmapStacks, len(all))]
 	width := 0
 	for _, s := range shown {
 		width = max(width, len(termtext.Bytes(s.Bytes)))
@@ -105,15 +103,15 @@ func (a *account) mmapLines(callers *stacks.CallerRule) []string {
 	for _, s := range shown {
 		lines = append(lines, fmt.Sprintf("%*s  %s", width, termtext.Bytes(s.Bytes), s.line(callers)))
 	}
-	if left := len(stacks) - len(shown); left > 0 {
+	if left := len(all) - len(shown); left > 0 {
 		lines = append(lines, "and "+termtext.CountOf(left, "stack more", "stacks more"))
 	}
 	return lines
 }
 
-// mappedParts are those of one owner, largest first.
-func (a *account) mappedParts(owner string) []mappedPart {
-	var parts []mappedPart
+// MappedParts are those of one owner, largest first.
+func (a *Account) MappedParts(owner string) []MappedPart {
+	var parts []MappedPart
 	for _, p := range a.MappedTop {
 		if p.Owner == owner {
 			parts = append(parts, p)
@@ -122,9 +120,9 @@ func (a *account) mappedParts(owner string) []mappedPart {
 	return parts
 }
 
-// mappedLines are for the table: the file, and who mapped it.
-func (a *account) mappedLines(owner string, callers *stacks.CallerRule) []string {
-	parts := a.mappedParts(owner)
+// MappedLines are for the table: the file, and who mapped it.
+func (a *Account) MappedLines(owner string, callers *stacks.CallerRule) []string {
+	parts := a.MappedParts(owner)
 	parts = parts[:min(shownMmapStacks, len(parts))]
 	width := 0
 	for _, p := range parts {
@@ -139,21 +137,22 @@ func (a *account) mappedLines(owner string, callers *stacks.CallerRule) []string
 		case len(p.Frames) == 0:
 			line += termtext.Escape(*p.File)
 		default:
-			line += termtext.Escape(*p.File) + ", mapped by " + p.by(callers)
+			line += termtext.Escape(*p.File) + ", mapped by " + p.By(callers)
 		}
 		lines = append(lines, line)
 	}
 	return lines
 }
 
-// untrackedSeen: who was in a cgo call, on a thread that touched new memory, while anonymous
+// UntrackedSeen: who was in a cgo call, on a thread that touched new memory, while anonymous
 // memory grew.  What a raw system call maps has no stack, and these are the candidates.
-type untrackedSeen struct {
+type UntrackedSeen struct {
 	Looks int64       `json:"looks"`
-	Calls []seenCalls `json:"in_cgo_calls"` // most faults first
+	Calls []SeenCalls `json:"in_cgo_calls"` // most faults first
 }
 
-type seenCalls struct {
+// SeenCalls are the looks at which one stack was in such a call.
+type SeenCalls struct {
 	Looks  int64    `json:"looks"`
 	Faults int64    `json:"faults"`
 	Frames []string `json:"frames"` // Go's, innermost first
@@ -166,7 +165,7 @@ const (
 )
 
 // often are the calls with a good part of the faults.
-func (u *untrackedSeen) often() []seenCalls {
+func (u *UntrackedSeen) often() []SeenCalls {
 	var all int64
 	for _, c := range u.Calls {
 		all += c.Faults
@@ -178,24 +177,24 @@ func (u *untrackedSeen) often() []seenCalls {
 	return u.Calls[:n]
 }
 
-// lines are for the table.
-func (u *untrackedSeen) lines(callers *stacks.CallerRule) []string {
+// Lines are for the table.
+func (u *UntrackedSeen) Lines(callers *stacks.CallerRule) []string {
 	var lines []string
 	for _, c := range u.often() {
-		stack := mmapStack{Frames: c.Frames}
+		stack := MmapStack{Frames: c.Frames}
 		lines = append(lines, fmt.Sprintf("%s touched, at %d of %s: %s", termtext.CountOf(int(c.Faults), "page", "pages"),
 			c.Looks, termtext.CountOf(int(u.Looks), "look", "looks"), stack.line(callers)))
 	}
 	return lines
 }
 
-// mostSeen says who the likeliest is; "" nobody was seen.
-func (u *untrackedSeen) mostSeen(callers *stacks.CallerRule) string {
+// MostSeen says who the likeliest is; "": no one was seen.
+func (u *UntrackedSeen) MostSeen(callers *stacks.CallerRule) string {
 	often := u.often()
 	if len(often) == 0 {
 		return ""
 	}
-	stack := mmapStack{Frames: often[0].Frames}
-	return fmt.Sprintf("While memory grew, the thread of a cgo call by %s touched new memory at %d of %s: the likeliest.", stack.goCaller(callers),
+	stack := MmapStack{Frames: often[0].Frames}
+	return fmt.Sprintf("While memory grew, the thread of a cgo call by %s touched new memory at %d of %s: the likeliest.", stack.GoCaller(callers),
 		often[0].Looks, termtext.CountOf(int(u.Looks), "look", "looks"))
 }

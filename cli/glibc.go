@@ -9,46 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/attach"
 )
-
-// findLibrary returns libcgoheap.so's absolute path: as given, else
-// $CGOHEAP_LIBRARY, else beside the command or where `make install` puts it.
-func findLibrary(given string) (string, error) {
-	if given == "" {
-		given = os.Getenv("CGOHEAP_LIBRARY")
-	}
-	if given != "" {
-		path, err := filepath.Abs(given)
-		if err != nil {
-			return "", err
-		}
-		if !isFile(path) {
-			return "", fmt.Errorf("there is no library at %s (--library or CGOHEAP_LIBRARY says so)", termtext.Quote(path))
-		}
-		return path, nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if real, err := filepath.EvalSymlinks(self); err == nil {
-		self = real
-	}
-	dir := filepath.Dir(self)
-	for _, place := range []string{".", "../lib/cgoheap", "../lib"} {
-		if path := filepath.Join(dir, place, libraryName); isFile(path) {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("%s is not beside this command in %s, nor in ../lib/cgoheap or ../lib: "+
-		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY", libraryName, termtext.Quote(dir))
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
 
 // glibcVersion is 2.N as N; -1 unknown.
 type glibcVersion int
@@ -119,19 +81,19 @@ func systemGlibc(loader string) glibcVersion {
 }
 
 // processGlibc is the version of the libc that a process has mapped.
-func (p *process) processGlibc() glibcVersion {
-	files, _ := p.mappedFiles()
+func processGlibc(p *attach.Process) glibcVersion {
+	files, _ := p.MappedFiles()
 	for _, f := range files {
 		base := filepath.Base(f)
 		if base == "libc.so.6" || strings.HasPrefix(base, "libc-2.") {
-			return p.providedGlibc(f)
+			return glibcIn(p, f)
 		}
 	}
 	return -1
 }
 
-func (p *process) providedGlibc(name string) glibcVersion {
-	file, err := p.openFile(name)
+func glibcIn(p *attach.Process, name string) glibcVersion {
+	file, err := p.OpenFile(name)
 	if err != nil {
 		return -1
 	}

@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"fmt"
@@ -6,16 +6,16 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// memStatsSource is the source of what the service's own net/http/pprof told.
-const memStatsSource = "runtime.MemStats"
+// MemStatsSource is the source of what the service's own net/http/pprof told.
+const MemStatsSource = "runtime.MemStats"
 
-// fillGo takes from the service what the account does not know, and makes sure
+// FillGo takes from the service what the account does not know, and makes sure
 // that both speak of one process: Go cannot use more than it has mapped.
-func (a *account) fillGo(from *goSplit, target string) error {
-	mapped := a.owner(goHeap).Mapped
-	if mapped != nil && known(from.InUse)+known(from.Stacks) > *mapped {
+func (a *Account) FillGo(from *GoSplit, target string) error {
+	mapped := a.Owner(GoHeap).Mapped
+	if mapped != nil && Known(from.InUse)+Known(from.Stacks) > *mapped {
 		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", termtext.QuoteShell(target),
-			termtext.Bytes(known(from.InUse)+known(from.Stacks)), termtext.Bytes(*mapped))
+			termtext.Bytes(Known(from.InUse)+Known(from.Stacks)), termtext.Bytes(*mapped))
 	}
 	filled := false
 	if a.Go.Metadata == nil { // which only the Go package tells the shim
@@ -33,7 +33,7 @@ func (a *account) fillGo(from *goSplit, target string) error {
 	case a.Go.Source == nil || *a.Go.Source == "":
 		a.Go.Source = from.Source
 	case filled:
-		both := *a.Go.Source + ", " + memStatsSource
+		both := *a.Go.Source + ", " + MemStatsSource
 		a.Go.Source = &both
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"slices"
@@ -7,27 +7,27 @@ import (
 )
 
 func TestUntrackedSeen(t *testing.T) {
-	call := func(looks, faults int64, name string) seenCalls {
-		return seenCalls{looks, faults, []string{"main._Cfunc_x", name, "main.main"}}
+	call := func(looks, faults int64, name string) SeenCalls {
+		return SeenCalls{looks, faults, []string{"main._Cfunc_x", name, "main.main"}}
 	}
 	for _, c := range []struct {
-		calls []seenCalls
+		calls []SeenCalls
 		want  []string
 	}{
 		{nil, nil},
-		{[]seenCalls{call(3, 0, "main.waits")}, nil},
-		{[]seenCalls{call(9, 800, "main.grows"), call(1, 100, "main.other"), call(1, 100, "main.third")},
+		{[]SeenCalls{call(3, 0, "main.waits")}, nil},
+		{[]SeenCalls{call(9, 800, "main.grows"), call(1, 100, "main.other"), call(1, 100, "main.third")},
 			[]string{"800 pages touched, at 9 of 32 looks: main._Cfunc_x < main.grows"}},
-		{[]seenCalls{call(9, 1, "main.a"), call(1, 1, "main.b")},
+		{[]SeenCalls{call(9, 1, "main.a"), call(1, 1, "main.b")},
 			[]string{"1 page touched, at 9 of 32 looks: main._Cfunc_x < main.a",
 				"1 page touched, at 1 of 32 looks: main._Cfunc_x < main.b"}},
 	} {
-		u := untrackedSeen{Looks: 32, Calls: c.calls}
-		if got := u.lines(nil); !slices.Equal(got, c.want) {
+		u := UntrackedSeen{Looks: 32, Calls: c.calls}
+		if got := u.Lines(nil); !slices.Equal(got, c.want) {
 			t.Errorf("%v: %q, want %q", c.calls, got, c.want)
 		}
-		if (u.mostSeen(nil) == "") != (len(c.want) == 0) {
-			t.Errorf("%v: %q", c.calls, u.mostSeen(nil))
+		if (u.MostSeen(nil) == "") != (len(c.want) == 0) {
+			t.Errorf("%v: %q", c.calls, u.MostSeen(nil))
 		}
 	}
 }
@@ -42,14 +42,14 @@ func TestMmapStacks(t *testing.T) {
 		{"mmap je_pages_map je_extent_alloc pac_alloc je_malloc je_mallocx", "mmap < je_pages_map < … < je_mallocx"},
 		{"", "(the stack is not known)"},
 	} {
-		s := &mmapStack{Frames: strings.Fields(c.frames)}
+		s := &MmapStack{Frames: strings.Fields(c.frames)}
 		if got := s.line(nil); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.frames, got, c.want)
 		}
 	}
 	// Stacks that differ beyond what was sent are one.
-	a := &account{MmapTop: []mmapStack{{5, 6, []string{"x"}}, {3, 4, []string{"y"}}, {3, 3, []string{"y"}}}}
-	if got := a.mmapStacks(); len(got) != 2 || got[0].Bytes != 6 || got[0].Mapped != 7 || got[0].mapper() != "y" || a.MmapTop[1].Bytes != 3 {
+	a := &Account{MmapTop: []MmapStack{{5, 6, []string{"x"}}, {3, 4, []string{"y"}}, {3, 3, []string{"y"}}}}
+	if got := a.MmapStacks(); len(got) != 2 || got[0].Bytes != 6 || got[0].Mapped != 7 || got[0].Mapper() != "y" || a.MmapTop[1].Bytes != 3 {
 		t.Errorf("%+v", got)
 	}
 }

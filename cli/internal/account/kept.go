@@ -1,4 +1,4 @@
-package main
+package account
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// keptParts is what C retained is made of, where the allocator is glibc.
-type keptParts struct {
+// Kept is what C retained is made of, where the allocator is glibc.
+type Kept struct {
 	Returnable *int64 `json:"returnable_bytes"` // malloc_trim returns it
 	ArenaEnds  *int64 `json:"arena_ends_bytes"` // and this it never does
 	Ends       *int64 `json:"arena_ends"`       // how many arenas those are the ends of
@@ -15,20 +15,20 @@ type keptParts struct {
 	Pinned     *int64 `json:"pinned_bytes"`     // on pages that blocks in use lie on
 }
 
-// line is for the table.
-func (k *keptParts) line() string {
+// Line is for the table.
+func (k *Kept) Line() string {
 	if k.Returnable == nil {
 		return ""
 	}
 	text := "trim returns " + termtext.Bytes(*k.Returnable)
-	if n := known(k.Cached); n > 0 {
+	if n := Known(k.Cached); n > 0 {
 		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)", termtext.Bytes(*k.Returnable+n), termtext.Bytes(n))
 	}
 	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
 }
 
-// privateFigures is what an allocator under a prefix says of itself: its memory is C mmap.
-type privateFigures struct {
+// PrivateAllocator is what an allocator under a prefix says of itself: its memory is C mmap.
+type PrivateAllocator struct {
 	Name     string `json:"name"`
 	Prefix   string `json:"prefix"`
 	InUse    *int64 `json:"in_use_bytes"`
@@ -37,7 +37,7 @@ type privateFigures struct {
 }
 
 // String is "" where it says nothing.
-func (p privateFigures) String() string {
+func (p PrivateAllocator) String() string {
 	if p.InUse == nil {
 		return ""
 	}
@@ -48,8 +48,8 @@ func (p privateFigures) String() string {
 	return termtext.Escape(text)
 }
 
-// privateLines are for the table, below C mmap.
-func (a *account) privateLines() []string {
+// PrivateLines are for the table, below C mmap.
+func (a *Account) PrivateLines() []string {
 	var lines []string
 	for _, p := range a.Private {
 		if text := p.String(); text != "" {

@@ -1,4 +1,4 @@
-package main
+package attach
 
 import (
 	"errors"
@@ -21,10 +21,10 @@ import (
 // ours when it runs in a container.
 
 // socketPaths are the places to look, likeliest first, as the process names them.
-func (p *process) socketPaths(env map[string]string) []string {
+func (p *Process) socketPaths(env map[string]string) []string {
 	if given := env["CGOHEAP_SOCKET"]; given != "" {
 		if !path.IsAbs(given) {
-			if cwd, err := os.Readlink(procPath(p.pid, "cwd")); err == nil {
+			if cwd, err := os.Readlink(ProcPath(p.PID, "cwd")); err == nil {
 				given = path.Join(cwd, given)
 			}
 		}
@@ -48,9 +48,9 @@ func (p *process) socketPaths(env map[string]string) []string {
 // uidsInside are the user IDs that the process may have had when its shim bound
 // the socket, in its own user namespace: the effective one now, then what it
 // may have been before the program changed it.
-func (p *process) uidsInside() []int {
-	table, _ := os.ReadFile(procPath(p.pid, "uid_map"))
-	if sameNamespace(p.pid, "user") {
+func (p *Process) uidsInside() []int {
+	table, _ := os.ReadFile(ProcPath(p.PID, "uid_map"))
+	if sameNamespace(p.PID, "user") {
 		table = nil
 	}
 	var uids []int
@@ -72,7 +72,7 @@ func (p *process) uidsInside() []int {
 }
 
 func sameNamespace(pid int, kind string) bool {
-	theirs, err1 := os.Readlink(procPath(pid, "ns/"+kind))
+	theirs, err1 := os.Readlink(ProcPath(pid, "ns/"+kind))
 	ours, err2 := os.Readlink("/proc/self/ns/" + kind)
 	return err1 != nil || err2 != nil || theirs == ours
 }
@@ -94,11 +94,11 @@ func mapUID(table string, uid int) int {
 	return uid
 }
 
-// openInRoot opens a path as the process would, without following a symbolic
+// OpenInRoot opens a path as the process would, without following a symbolic
 // link out of its root: a container may not lead a root user's cgoheap to the
 // host's files.  The descriptor is O_PATH: good for naming the file, no more.
-func (p *process) openInRoot(name string) (int, error) {
-	root, err := unix.Open(procPath(p.pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (p *Process) OpenInRoot(name string) (int, error) {
+	root, err := unix.Open(ProcPath(p.PID, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -114,9 +114,9 @@ func (p *process) openInRoot(name string) (int, error) {
 	return fd, err
 }
 
-// openFile opens a regular file of the process's for reading; not a pipe, which would keep us waiting.
-func (p *process) openFile(name string) (*os.File, error) {
-	fd, err := p.openInRoot(name)
+// OpenFile opens a regular file of the process's for reading; not a pipe, which would keep us waiting.
+func (p *Process) OpenFile(name string) (*os.File, error) {
+	fd, err := p.OpenInRoot(name)
 	if err != nil {
 		return nil, err
 	}
@@ -130,10 +130,10 @@ func (p *process) openFile(name string) (*os.File, error) {
 
 // connect dials the shim of the process.  A path through /proc/PID/root may be
 // longer than the 108 bytes of a socket address; /proc/self/fd/N never is.
-func (p *process) connect() (int, error) {
-	env, err := p.environ()
+func (p *Process) connect() (int, error) {
+	env, err := p.Environ()
 	if err != nil {
-		return -1, p.explainAccess(err)
+		return -1, p.ExplainAccess(err)
 	}
 	paths := p.socketPaths(env)
 	var first error
@@ -153,13 +153,13 @@ func (p *process) connect() (int, error) {
 // queuePatience is for a process whose queue of connections is full.
 const queuePatience = 3 * time.Second
 
-// errOther: the socket is there, but another process answers it.
-type errOther struct{ pid int }
+// otherError: the socket is there, but another process answers it.
+type otherError struct{ pid int }
 
-func (e errOther) Error() string { return fmt.Sprintf("process %d answers it", e.pid) }
+func (e otherError) Error() string { return fmt.Sprintf("process %d answers it", e.pid) }
 
-func (p *process) connectTo(name string) (int, error) {
-	target, err := p.openInRoot(name)
+func (p *Process) connectTo(name string) (int, error) {
+	target, err := p.OpenInRoot(name)
 	if err != nil {
 		return -1, err
 	}
@@ -180,29 +180,30 @@ func (p *process) connectTo(name string) (int, error) {
 	}
 	// The kernel says who listens.  0 would be a process that has no ID here.
 	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-	if err == nil && int(peer.Pid) != p.pid {
+	if err == nil && int(peer.Pid) != p.PID {
 		unix.Close(fd)
-		return -1, errOther{int(peer.Pid)}
+		return -1, otherError{int(peer.Pid)}
 	}
 	return fd, nil
 }
 
-func (p *process) explainNoShim() error {
-	switch p.state {
+// ExplainNoShim says why a process without the library has none.
+func (p *Process) ExplainNoShim() error {
+	switch p.State {
 	case 'Z', 'X':
-		return fmt.Errorf("process %d (%s) has ended", p.pid, p.program())
+		return fmt.Errorf("process %d (%s) has ended", p.PID, p.Program())
 	}
-	exe := p.executable()
+	exe := p.Executable()
 	if exe == "" {
-		return fmt.Errorf("%s runs no program: it is a thread of the kernel", p.title())
+		return fmt.Errorf("%s runs no program: it is a thread of the kernel", p.Title())
 	}
 	return fmt.Errorf("%s runs without cgoheap, and cannot be given it while it runs: "+
-		"restart it with cgoheap run -- %s", p.title(), termtext.QuoteShell(exe))
+		"restart it with cgoheap run -- %s", p.Title(), termtext.QuoteShell(exe))
 }
 
-// passiveReason says why a shim that is loaded would not have started, and
+// PassiveReason says why a shim that is loaded would not have started, and
 // what to do; "" when it should have.
-func (p *process) passiveReason(env map[string]string) (reason, remedy string) {
+func (p *Process) PassiveReason(env map[string]string) (reason, remedy string) {
 	if parent := p.forkedFrom(); parent != 0 {
 		return fmt.Sprintf("it is a fork of process %d", parent), "look at that one"
 	}
@@ -212,40 +213,40 @@ func (p *process) passiveReason(env map[string]string) (reason, remedy string) {
 	return "", ""
 }
 
-func (p *process) explainSocket(err error, name string, env map[string]string) error {
+func (p *Process) explainSocket(err error, name string, env map[string]string) error {
 	shown := termtext.QuoteShell(name)
-	var other errOther
-	reason, remedy := p.passiveReason(env)
+	var other otherError
+	reason, remedy := p.PassiveReason(env)
 	switch {
 	case reason != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
-		return fmt.Errorf("%s has cgoheap loaded but passive: %s; %s", p.title(), reason, remedy)
+		return fmt.Errorf("%s has cgoheap loaded but passive: %s; %s", p.Title(), reason, remedy)
 	case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)) &&
 		p.directoryProblem(name, env) != "":
 		return fmt.Errorf("%s has cgoheap loaded, but no socket: %s, or set CGOHEAP_SOCKET to another path; then restart it",
-			p.title(), p.directoryProblem(name, env))
+			p.Title(), p.directoryProblem(name, env))
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
 			"the program's stderr says why if it could not be made; "+
-			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.title(), shown)
+			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.Title(), shown)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the socket of %s, %s, opens for its owner only; the process belongs to user %s",
-			p.title(), shown, p.ownerRemedy())
+			p.Title(), shown, p.ownerRemedy())
 	case errors.As(err, &other):
 		return fmt.Errorf("%s has no socket of its own: process %d answers at %s; "+
-			"give each its own CGOHEAP_SOCKET, or set none", p.title(), other.pid, shown)
+			"give each its own CGOHEAP_SOCKET, or set none", p.Title(), other.pid, shown)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: nobody listens on its socket %s, which an earlier process left behind; "+
-			"restart the program", p.title(), shown)
+			"restart the program", p.Title(), shown)
 	case errors.Is(err, syscall.ENOTSOCK) || errors.Is(err, syscall.EPROTOTYPE):
-		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program", p.title(), shown)
+		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program", p.Title(), shown)
 	case errors.Is(err, syscall.EAGAIN):
-		return fmt.Errorf("%s does not answer on %s%s", p.title(), shown, p.stoppedHint())
+		return fmt.Errorf("%s does not answer on %s%s", p.Title(), shown, p.stoppedHint())
 	}
-	return fmt.Errorf("%s cannot be reached at %s: %w", p.title(), shown, err)
+	return fmt.Errorf("%s cannot be reached at %s: %w", p.Title(), shown, err)
 }
 
 // directoryProblem is why the shim does not put its socket there, as it says itself on stderr; "" where it would.
-func (p *process) directoryProblem(name string, env map[string]string) string {
+func (p *Process) directoryProblem(name string, env map[string]string) string {
 	if env["CGOHEAP_SOCKET"] != "" {
 		return ""
 	}
@@ -253,7 +254,7 @@ func (p *process) directoryProblem(name string, env map[string]string) string {
 	dirs := []string{path.Dir(name), fmt.Sprintf("/tmp/%s", path.Base(path.Dir(name)))}
 	for _, dir := range dirs {
 		var st unix.Stat_t
-		root, err := unix.Open(procPath(p.pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		root, err := unix.Open(ProcPath(p.PID, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return ""
 		}
@@ -264,8 +265,8 @@ func (p *process) directoryProblem(name string, env map[string]string) string {
 		case err != nil:
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 			return fmt.Sprintf("%s is not a directory (or a symbolic link to one); remove it", shown)
-		case int(st.Uid) != p.effectiveUID():
-			return fmt.Sprintf("%s belongs to user %s, not to %s; remove it", shown, userName(int(st.Uid)), userName(p.effectiveUID()))
+		case int(st.Uid) != p.EffectiveUID():
+			return fmt.Sprintf("%s belongs to user %s, not to %s; remove it", shown, userName(int(st.Uid)), userName(p.EffectiveUID()))
 		case st.Mode&0o022 != 0:
 			return fmt.Sprintf("%s can be written by others (mode %04o); chmod 700 it", shown, st.Mode&0o7777)
 		}
@@ -274,10 +275,10 @@ func (p *process) directoryProblem(name string, env map[string]string) string {
 }
 
 // stoppedHint is for a process that accepts no connection or gives no answer.
-func (p *process) stoppedHint() string {
-	now, err := openProcess(p.pid)
-	if err == nil && (now.state == 'T' || now.state == 't') {
-		return fmt.Sprintf(": it is stopped; continue it with kill -CONT %d", p.pid)
+func (p *Process) stoppedHint() string {
+	now, err := OpenProcess(p.PID)
+	if err == nil && (now.State == 'T' || now.State == 't') {
+		return fmt.Sprintf(": it is stopped; continue it with kill -CONT %d", p.PID)
 	}
 	return "; it may be very busy: try again"
 }

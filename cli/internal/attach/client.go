@@ -1,0 +1,250 @@
+// Package attach finds the processes that have the library loaded and talks with
+// it: all that is known of a process comes from /proc and from its socket.  A process is
+// not trusted: its answers are bounded, its names escaped, its paths opened in its root.
+package attach
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/release"
+	"cgoheap/cli/internal/termtext"
+)
+
+const (
+	StatusTimeout  = 5 * time.Second
+	ProfileTimeout = 60 * time.Second // a large binary's symbols are read for it
+	AccountTimeout = 60 * time.Second // names of the stacks are read for it
+	// The process is not trusted with our memory.
+	MaxStatusBytes  = 1 << 20
+	MaxAccountBytes = 4 << 20
+	MaxProfileBytes = 256 << 20
+	maxPlainBytes   = 1 << 30
+)
+
+// Client speaks HTTP with the shim of one process.
+type Client struct {
+	Process *Process
+	http    *http.Client
+
+	mu   sync.Mutex
+	conn *net.UnixConn // of the last request
+}
+
+// NewClient connects with each request.
+func NewClient(p *Process) *Client {
+	c := &Client{Process: p}
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		fd, err := p.connect()
+		if err != nil {
+			return nil, dialError{err}
+		}
+		file := os.NewFile(uintptr(fd), "cgoheap socket")
+		defer file.Close()
+		conn, err := net.FileConn(file)
+		c.mu.Lock()
+		c.conn, _ = conn.(*net.UnixConn)
+		c.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		return &askedFirst{Conn: conn, asked: make(chan struct{})}, nil
+	}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext:        dial,
+		DisableKeepAlives:  true, // the shim serves few connections at a time
+		DisableCompression: true,
+	}}
+	return c
+}
+
+// askedFirst is silent until it has been asked.  What another server (SSH) says before that net/http
+// would report on stderr.
+type askedFirst struct {
+	net.Conn
+	asked chan struct{}
+	once  sync.Once
+}
+
+func (a *askedFirst) ask() { a.once.Do(func() { close(a.asked) }) }
+
+func (a *askedFirst) Read(b []byte) (int, error) {
+	<-a.asked
+	return a.Conn.Read(b)
+}
+
+func (a *askedFirst) Write(b []byte) (int, error) {
+	defer a.ask()
+	return a.Conn.Write(b)
+}
+
+func (a *askedFirst) Close() error {
+	defer a.ask()
+	return a.Conn.Close()
+}
+
+// EndSending asks for the answer now where it would come later (seconds=).
+func (c *Client) EndSending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn != nil && c.conn.CloseWrite() == nil
+}
+
+// ProfileBytes fetches a profile, cgoheap or memory, as it is.
+func (c *Client) ProfileBytes(name string, query url.Values, timeout time.Duration) ([]byte, error) {
+	return c.Request(http.MethodGet, "/debug/pprof/"+name, query, timeout, MaxProfileBytes)
+}
+
+// Profile fetches the heap profile and reads it.
+func (c *Client) Profile(query url.Values) (*profile.Profile, error) {
+	body, err := c.ProfileBytes("cgoheap", query, ProfileTimeout)
+	if err != nil {
+		return nil, err
+	}
+	p, err := ParseProfile(body)
+	if err != nil {
+		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s", c.Process.Title(), termtext.Escape(err.Error()))
+	}
+	return p, nil
+}
+
+// ParseProfile bounds what a small answer may unpack to.
+func ParseProfile(body []byte) (*profile.Profile, error) {
+	unzip, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := binread.All(unzip, maxPlainBytes)
+	if err != nil {
+		return nil, err
+	}
+	return profile.ParseUncompressed(plain)
+}
+
+// A shim that is asked by too many at once says when to ask again.  It is asked for
+// this long, once a second.
+const (
+	busyPatience = 10 * time.Second
+	busyPause    = time.Second
+)
+
+// Request returns the body of a 200, or one sentence.
+func (c *Client) Request(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
+	for deadline := time.Now().Add(busyPatience); ; time.Sleep(busyPause) {
+		body, err := c.requestOnce(method, path, query, timeout, limit)
+		var refused refusedError
+		if !errors.As(err, &refused) || !refused.busy || time.Now().After(deadline) {
+			return body, err
+		}
+	}
+}
+
+func (c *Client) requestOnce(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	target := url.URL{Scheme: "http", Host: "cgoheap", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err, timeout)
+	}
+	defer resp.Body.Close()
+	body, err := binread.All(resp.Body, limit)
+	if err != nil {
+		return nil, c.explain(err, timeout)
+	}
+	if resp.StatusCode != http.StatusOK {
+		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+		if line == "" {
+			line = resp.Status
+		}
+		return nil, refusedError{
+			status: resp.StatusCode,
+			text:   fmt.Sprintf("%s refused: %s", c.Process.Title(), termtext.Escape(termtext.CutEnd(line, 300))),
+			busy:   resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "",
+		}
+	}
+	return body, nil
+}
+
+func (c *Client) explain(err error, timeout time.Duration) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	var dial dialError
+	switch {
+	case !c.Process.alive():
+		return EndedError{c.Process}
+	case errors.As(err, &dial):
+		return dial.error
+	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
+		return fmt.Errorf("%s gave no answer within %s%s",
+			c.Process.Title(), termtext.Duration(timeout), c.Process.stoppedHint())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s closed the connection before its answer was whole: try again", c.Process.Title())
+	}
+	return fmt.Errorf("%s answers on its socket, but not with HTTP: %s",
+		c.Process.Title(), termtext.Escape(termtext.CutEnd(err.Error(), 200)))
+}
+
+// refusedError is any answer but 200.
+type refusedError struct {
+	status int
+	text   string
+	busy   bool // it says that it may be asked again
+}
+
+func (e refusedError) Error() string { return e.text }
+
+// dialError marks what connect said: a whole sentence already.
+type dialError struct{ error }
+
+// EndedError: the process was there, and is no more.
+type EndedError struct{ process *Process }
+
+func (e EndedError) Error() string { return fmt.Sprintf("process %d has ended", e.process.PID) }
+
+// Answer fetches JSON, and keeps the text as it was sent.
+func (c *Client) Answer(method, path string, into any) ([]byte, error) {
+	body, err := c.Request(method, path, nil, AccountTimeout, MaxAccountBytes)
+	var refused refusedError
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		return nil, fmt.Errorf("%s was started with a %s that has no %s: restart it with the one that belongs to cgoheap %s",
+			c.Process.Title(), LibraryName, path, release.Version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
+			c.Process.Title(), release.Version, termtext.Escape(err.Error()))
+	}
+	return body, nil
+}
+
+// Account also returns the text as it was sent.
+func (c *Client) Account() (*account.Account, []byte, error) {
+	a := &account.Account{}
+	body, err := c.Answer(http.MethodGet, "/v1/account", a)
+	return a, body, err
+}

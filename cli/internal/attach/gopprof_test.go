@@ -1,0 +1,68 @@
+package attach
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/fakeshim"
+)
+
+func TestGoPprofURL(t *testing.T) {
+	const heap = "http://127.0.0.1:6060/debug/pprof/heap?debug=1"
+	for given, want := range map[string]string{
+		"127.0.0.1:6060": heap, "http://127.0.0.1:6060": heap, "http://127.0.0.1:6060/": heap,
+		"http://127.0.0.1:6060/debug/pprof/": heap, "http://127.0.0.1:6060/debug/pprof/heap": heap,
+		"http://127.0.0.1:6060/debug/pprof/heap?debug=2": heap,
+		"https://h/admin/pprof/heap?token=x":             "https://h/admin/pprof/heap?debug=1&token=x",
+	} {
+		if got, err := GoPprofURL(given); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", given, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "unix:///run/x", "http://", "://", "http://[::1"} {
+		if got, err := GoPprofURL(bad); err == nil {
+			t.Errorf("%q: %s", bad, got)
+		}
+	}
+}
+
+func TestParseMemStats(t *testing.T) {
+	g, err := parseMemStats([]byte(fakeshim.MemStats))
+	if err != nil || *g.InUse != 100 || *g.Free != 10 || *g.Released != 20 || *g.Stacks != 7 || *g.Metadata != 31 {
+		t.Errorf("%+v %v", g, err)
+	}
+	for text, want := range map[string]string{
+		"":      "is no heap profile with Go's MemStats",
+		"hello": "is no heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "HeapIdle", "HeapIdol", 1):                   "is no heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "# runtime.MemStats\n", "", 1):               "is no heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = -1", 1):      "is no heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "HeapReleased = 20", "HeapReleased = 31", 1): "has figures that contradict each other",
+	} {
+		if _, err := parseMemStats([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s of\n%s", err, want, text)
+		}
+	}
+}
+
+// What the runtime's variables said, the service does not change.
+func TestGoPprofFillsOnlyWhatIsUnknown(t *testing.T) {
+	a := &account.Account{}
+	from, err := parseMemStats([]byte(fakeshim.MemStats))
+	if err := errors.Join(err, json.Unmarshal([]byte(fakeshim.Account("serve", 1)), a), a.FillGo(from, "http://x")); err != nil {
+		t.Fatal(err)
+	}
+	if *a.Go.InUse != 60<<20 || *a.Go.Source != "runtime.gcController" || *a.Go.Metadata != 31 {
+		t.Errorf("%+v", a.Go)
+	}
+	a.Go.Stacks = nil
+	if err := a.FillGo(from, "http://x"); err != nil {
+		t.Fatal(err)
+	}
+	if *a.Go.Stacks != 7 || *a.Go.Source != "runtime.gcController, runtime.MemStats" {
+		t.Errorf("%+v", a.Go)
+	}
+}

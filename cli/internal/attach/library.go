@@ -1,0 +1,69 @@
+package attach
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cgoheap/cli/internal/termtext"
+)
+
+// FindLibrary returns libcgoheap.so's absolute path: as given, else
+// $CGOHEAP_LIBRARY, else beside the command or where `make install` puts it.
+func FindLibrary(given string) (string, error) {
+	if given == "" {
+		given = os.Getenv("CGOHEAP_LIBRARY")
+	}
+	if given != "" {
+		path, err := filepath.Abs(given)
+		if err != nil {
+			return "", err
+		}
+		if !isFile(path) {
+			return "", fmt.Errorf("there is no library at %s (--library or CGOHEAP_LIBRARY says so)", termtext.Quote(path))
+		}
+		return path, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	dir := filepath.Dir(self)
+	for _, place := range []string{".", "../lib/cgoheap", "../lib"} {
+		if path := filepath.Join(dir, place, LibraryName); isFile(path) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not beside this command in %s, nor in ../lib/cgoheap or ../lib: "+
+		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY", LibraryName, termtext.Quote(dir))
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Preloads splits LD_PRELOAD as the loader does.
+func Preloads(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
+}
+
+// IsLibrary says whether a path is the library's, whatever version follows its name.
+func IsLibrary(path string) bool {
+	return strings.HasPrefix(filepath.Base(path), LibraryName)
+}
+
+// OtherPreloads are those of LD_PRELOAD that are not the library.
+func OtherPreloads(value string) []string {
+	var others []string
+	for _, p := range Preloads(value) {
+		if !IsLibrary(p) {
+			others = append(others, p)
+		}
+	}
+	return others
+}

@@ -1,0 +1,49 @@
+package attach
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestMapUID(t *testing.T) {
+	const table = "         0     100000      65536\n     70000       1000          1\n"
+	for outside, inside := range map[int]int{100000: 0, 100123: 123, 1000: 70000, 5: 5} {
+		if got := mapUID(table, outside); got != inside {
+			t.Errorf("mapUID(%d) = %d, want %d", outside, got, inside)
+		}
+	}
+}
+
+func TestReadStatus(t *testing.T) {
+	p := &Process{}
+	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\nUid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
+	if p.KernelName != "a b" || p.State != 'T' || p.tgid != 42 || p.nsPID != 1 || fmt.Sprint(p.uids) != "[1 2 3]" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What the kernel does not show now does not stop the look at all others.
+func TestReadGuarded(t *testing.T) {
+	patience := guardedPatience
+	guardedPatience = 20 * time.Millisecond
+	t.Cleanup(func() { guardedPatience = patience })
+	pipe := filepath.Join(t.TempDir(), "maps")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := readGuarded(pipe); text != nil || err != errGuarded {
+		t.Errorf("%q, %v", text, err)
+	}
+	if text, err := readGuarded("/none"); text != nil || !os.IsNotExist(err) {
+		t.Errorf("%q, %v", text, err)
+	}
+	p := &Process{PID: 4242, KernelName: "service"}
+	if got := p.ExplainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be looked at: "+errGuarded.Error()) {
+		t.Error(got)
+	}
+}

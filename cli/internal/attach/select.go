@@ -1,0 +1,215 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/termtext"
+)
+
+// Which process is meant: an ID, a program's name, or nothing where one alone
+// has the library loaded.
+
+// SeveralError is a mistake of the command line, too: exit code 2.
+type SeveralError struct {
+	wanted string
+	Among  []*Process
+}
+
+func (e SeveralError) Error() string {
+	var b strings.Builder
+	if e.wanted == "" {
+		fmt.Fprintf(&b, "%d processes have cgoheap loaded; give the ID of one:", len(e.Among))
+	} else {
+		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; give the ID of one:", len(e.Among), termtext.Quote(e.wanted))
+	}
+	for _, p := range e.Among {
+		fmt.Fprintf(&b, "\n  %-8d %s", p.PID, p.Program())
+	}
+	return b.String()
+}
+
+// To opens a process that has the shim loaded, for the verbs that talk to it.
+func To(wanted string) (*Client, error) {
+	p, err := FindProcess(wanted)
+	if err != nil {
+		return nil, err
+	}
+	shims, err := p.Shims()
+	switch {
+	case err != nil:
+		return nil, p.ExplainAccess(err)
+	case len(shims) == 0:
+		return nil, p.ExplainNoShim()
+	}
+	return NewClient(p), nil
+}
+
+// IsNumber says whether a word is taken for a process ID.
+func IsNumber(word string) bool {
+	_, err := strconv.Atoi(word)
+	return err == nil
+}
+
+// FindProcess takes a number for an ID, whatever a program may be called.
+func FindProcess(wanted string) (*Process, error) {
+	if IsNumber(wanted) {
+		pid, err := parsePID(wanted)
+		if err != nil {
+			return nil, err
+		}
+		return OpenProcess(pid)
+	}
+	loaded, unreadable, err := FindShims()
+	if err != nil {
+		return nil, err
+	}
+	var found []*Process
+	for _, p := range loaded {
+		if wanted == "" || p.isCalled(wanted) {
+			found = append(found, p)
+		}
+	}
+	found = withoutPassive(found)
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		slices.SortFunc(found, func(a, b *Process) int { return a.PID - b.PID })
+		return nil, SeveralError{wanted, found}
+	}
+	return nil, explainNone(wanted, loaded, unreadable)
+}
+
+// isCalled compares with the executable's name and with the kernel's, which has 15 bytes.
+func (p *Process) isCalled(name string) bool {
+	return p.Program() == name || p.KernelName == name
+}
+
+// withoutPassive leaves out those in which the shim sleeps (the shell that started the program), unless those are all.
+func withoutPassive(all []*Process) []*Process {
+	passive := make([]bool, len(all))
+	InParallel(len(all), func(i int) {
+		if env, err := all[i].Environ(); err == nil {
+			reason, _ := all[i].PassiveReason(env)
+			passive[i] = reason != ""
+		}
+	})
+	var active []*Process
+	for i, p := range all {
+		if !passive[i] {
+			active = append(active, p)
+		}
+	}
+	if len(active) == 0 {
+		return all
+	}
+	return active
+}
+
+func explainNone(wanted string, loaded []*Process, unreadable int) error {
+	hidden := ""
+	if unreadable > 0 {
+		hidden = fmt.Sprintf(" (%s could not be looked at: %s)", termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
+	}
+	if wanted == "" {
+		return fmt.Errorf("no process has cgoheap loaded: start one with cgoheap run -- PROGRAM%s", hidden)
+	}
+	if p := ProcessCalled(wanted); p != nil {
+		return p.ExplainNoShim()
+	}
+	var names []string
+	for _, p := range loaded {
+		names = append(names, p.Program())
+	}
+	if near := flags.Nearest(wanted, names); near != "" {
+		return fmt.Errorf("no process of %s has cgoheap loaded; is it %s?%s", termtext.Quote(wanted), termtext.Quote(near), hidden)
+	}
+	return fmt.Errorf("no process of %s has cgoheap loaded; cgoheap list shows those that have%s", termtext.Quote(wanted), hidden)
+}
+
+// ProcessCalled is one that runs without the shim; nil where there is none of that name.
+func ProcessCalled(name string) *Process {
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		if !IsNumber(entry.Name()) {
+			continue
+		}
+		pid, _ := strconv.Atoi(entry.Name())
+		p, err := OpenProcess(pid)
+		if err == nil && p.Executable() != "" && p.isCalled(name) {
+			return p
+		}
+	}
+	return nil
+}
+
+// FindShims scans /proc for processes that map the library, and counts those that may not be read.
+func FindShims() (found []*Process, unreadable int, err error) {
+	names, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, 0, err
+	}
+	var mu sync.Mutex
+	InParallel(len(names), func(i int) {
+		pid, err := strconv.Atoi(names[i].Name())
+		if err != nil {
+			return
+		}
+		p, err := OpenProcess(pid)
+		if err != nil {
+			return
+		}
+		shims, err := p.Shims()
+		closed := err != nil && p.alive() && (errors.Is(err, errGuarded) || p.hasCommandLine())
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case closed:
+			unreadable++
+		case len(shims) > 0 && p.State != 'Z':
+			found = append(found, p)
+		}
+	})
+	slices.SortFunc(found, func(a, b *Process) int { return a.PID - b.PID })
+	return found, unreadable, nil
+}
+
+// hasCommandLine: threads of the kernel have none; everybody may read it.
+func (p *Process) hasCommandLine() bool {
+	text, err := readGuarded(ProcPath(p.PID, "cmdline"))
+	return err == nil && len(text) > 0
+}
+
+// UnreadableRemedy is what to do where processes could not be looked at.
+func UnreadableRemedy() string {
+	if os.Geteuid() == 0 {
+		return "the kernel or this container keeps root out, too"
+	}
+	return "run this as root to see those of other users too"
+}
+
+const lookers = 8
+
+// InParallel does something for each of n, a few at a time: one process that hangs is not to
+// stop the look at the others.
+func InParallel(n int, do func(i int)) {
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, lookers)
+	for i := range n {
+		wait.Add(1)
+		slots <- struct{}{}
+		go func() {
+			do(i)
+			<-slots
+			wait.Done()
+		}()
+	}
+	wait.Wait()
+}
