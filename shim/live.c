@@ -22,6 +22,8 @@
 
 #define SHARD_BITS    6
 #define SHARDS        (1u << SHARD_BITS)
+#define FILTER_ONE    127 /* up to here a byte is the mark of one block */
+#define FILTER_MANY   128 /* and 7 bits: of several blocks, by mark */
 #define FILTER_STUCK  255
 #define VISIT_BUCKETS 16 /* at a time under the lock */
 
@@ -92,19 +94,61 @@ static void change_end(struct shard *s)
 
 /* ---- the filter: under the shard's lock -------------------------------- */
 
+/* 1 to FILTER_ONE, by bits of the hash that do not choose the byte. */
+static uint8_t mark_of(uint64_t address)
+{
+	uint64_t bits = hash_address(address) << LIVE_FILTER_BITS >> 48;
+
+	return (uint8_t)(1 + (bits * FILTER_ONE >> 16));
+}
+
+static uint8_t bit_of(uint8_t mark)
+{
+	return (uint8_t)(1u << mark % 7);
+}
+
+/* The byte with one more block. */
+static uint8_t with_mark(uint8_t byte, uint8_t mark)
+{
+	if (!byte)
+		return mark;
+	if (byte <= FILTER_ONE)
+		byte = FILTER_MANY | bit_of(byte);
+	return byte | bit_of(mark);
+}
+
 static void filter_raise(uint64_t address)
 {
 	uint8_t *f = &live_filter[live_hash((void *)address)];
-	if (*f != FILTER_STUCK)
-		STORE(f, (uint8_t)(*f + 1));
+	STORE(f, with_mark(*f, mark_of(address)));
 }
 
-/* Once stuck its count is not known any more, so that it can never come down. */
+/* What stands in the byte by who is left: all of them are in one bucket. */
+static uint8_t filter_counted(uint64_t address)
+{
+	uint64_t left = shard_of(address)->count;
+	uint32_t hash = live_hash((void *)address);
+	uint8_t byte = 0;
+
+	for (uint32_t id = *bucket_of(address); is_node(id) && left-- > 0; id = node_at(id)->next)
+		if (live_hash((void *)node_at(id)->address) == hash)
+			byte = with_mark(byte, mark_of(node_at(id)->address));
+	return byte;
+}
+
+/* Once stuck it may be for a pinned address, and never comes down. */
 static void filter_lower(uint64_t address)
 {
 	uint8_t *f = &live_filter[live_hash((void *)address)];
 	if (*f != FILTER_STUCK)
-		STORE(f, (uint8_t)(*f - 1));
+		STORE(f, *f <= FILTER_ONE ? 0 : filter_counted(address));
+}
+
+bool live_filter_matches(const void *p)
+{
+	uint8_t byte = LOAD(&live_filter[live_hash(p)]), mark = mark_of((uint64_t)p);
+
+	return byte <= FILTER_ONE ? byte == mark : byte & bit_of(mark);
 }
 
 void live_filter_pin(const void *p)
@@ -319,7 +363,7 @@ bool live_has(const void *p)
 	uint32_t before, used, id;
 	int left = MAX_PROBE;
 
-	if (unlikely(!LOAD_ACQ(&region)))
+	if (likely(!live_filter_matches(p)) || unlikely(!LOAD_ACQ(&region)))
 		return false;
 	nodes = node_at(1);
 	used = LOAD(&nodes_used);

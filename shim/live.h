@@ -5,12 +5,13 @@
  * of nodes.  A full pool refuses (the block is then counted as dropped, neither
  * as allocated nor as in use).
  *
- * In front of it stands a filter of one byte per address hash: the number of
- * live sampled blocks with that hash, sticking at 255.  0 answers "certainly
- * not sampled": the one question free asks.  It has no false negatives: it is
- * raised before malloc returns the address and lowered after the record is
- * gone.  What it lets through is compared with the records themselves, without a
- * lock (live_has).  It also counts the addresses of the bootstrap arena (real.h), so that
+ * In front of it stands a filter of one byte per address hash.  0 answers "certainly
+ * not sampled": the one question free asks.  Else it is, where one block has that hash, a
+ * mark of 7 other bits of its address, and where several have, a bit for each of
+ * seven kinds of marks; 255 stays.  It has no false negatives: it is raised before
+ * malloc returns the address and lowered after the record is gone.  What it lets
+ * through is compared with the mark, and then with the records themselves, without a
+ * lock (live_has).  It also has the addresses of the bootstrap arena (real.h), so that
  * those take the slow path too.
  */
 #ifndef CGOHEAP_LIVE_H
@@ -20,8 +21,8 @@
 
 /*
  * At 100,000 live blocks nine frees in a hundred of others meet a byte that is not
- * 0; those ask live_has.  Pages of it are touched as blocks are recorded, 1 MiB at
- * most, which CGOHEAP_MAX_MEMORY includes.
+ * 0; those ask live_has, and two in a thousand look at records.  Pages of it are touched as blocks
+ * are recorded, 1 MiB at most, which CGOHEAP_MAX_MEMORY includes.
  */
 #define LIVE_FILTER_BITS 20
 extern uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden")));
@@ -40,6 +41,12 @@ static inline bool live_maybe(const void *p)
 {
 	return live_filter[live_hash(p)] != 0;
 }
+
+/*
+ * The same by the mark, after live_maybe: false is certain.  Any thread, signal
+ * handlers too; before the region as well.
+ */
+bool live_filter_matches(const void *p);
 
 /* Pin the filter for an address that is never to take the fast path.  Before the region too. */
 void live_filter_pin(const void *p);

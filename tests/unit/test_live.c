@@ -107,20 +107,73 @@ CASE(a_full_pool_refuses_and_recovers)
 
 /* ---- the filter --------------------------------------------------------- */
 
-static void the_filter_counts_below_its_limit(void)
+/* Of one byte, with another mark each as far as there are others. */
+static void *marked(uint32_t hash, uint64_t i)
+{
+	return (void *)colliding(hash, (i % 128) << (64 - LIVE_FILTER_BITS - 7) | i / 128);
+}
+
+/* Whoever is there is let through, whoever else comes and goes; the last one leaves nothing. */
+static void the_filter_has_whoever_is_there(void)
 {
 	struct live_block out;
 
 	CHECK(region_init(8 * MIB) == 0);
+	for (uint64_t i = 0; i < 100; i++) {
+		void *a = marked(77, i), *b = marked(77, i + 1 + i % 7);
+		CHECK(put((uint64_t)a, 1) == 0 && live_filter_matches(a));
+		CHECK(put((uint64_t)b, 2) == 0);
+		CHECK(live_filter_matches(a) && live_filter_matches(b));
+		CHECK(live_take(i % 2 ? a : b, &out));
+		CHECK(live_filter_matches(i % 2 ? b : a) && live_has(i % 2 ? b : a));
+		CHECK(live_take(i % 2 ? b : a, &out) && live_filter[77] == 0);
+	}
 	for (uint64_t i = 0; i < 254; i++)
 		CHECK(put(colliding(77, i), i) == 0);
-	CHECK(live_filter[77] == 254);
 	for (uint64_t i = 0; i < 254; i++)
-		CHECK(live_maybe((void *)colliding(77, i)) &&
+		CHECK(live_maybe((void *)colliding(77, i)) && live_has((void *)colliding(77, i)) &&
 		      live_take((void *)colliding(77, i), &out) && out.size == i);
 	CHECK(live_filter[77] == 0);
 }
-CASE(the_filter_counts_below_its_limit)
+CASE(the_filter_has_whoever_is_there)
+
+/* Addresses as of an allocator, all over 8 GiB. */
+static uint64_t somewhere(uint64_t *state)
+{
+	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return UINT64_C(0x7f0000000000) + (*state >> 31) / 16 * 16;
+}
+
+/* In 100,000, of others: how many look at the records. */
+static uint32_t false_matches(void)
+{
+	uint64_t state = 3;
+	uint32_t matches = 0;
+
+	for (int i = 0; i < 1000000; i++)
+		matches += live_filter_matches((void *)(somewhere(&state) + 8));
+	return matches / 10;
+}
+
+static void fill_to(uint64_t count, uint64_t *state)
+{
+	while (live_count() < count)
+		CHECK(put(somewhere(state), 1) >= 0);
+}
+
+static void few_others_look_at_records(void)
+{
+	uint64_t state = 1;
+
+	CHECK(region_init(32 * MIB) == 0);
+	fill_to(100000, &state);
+	CHECK(false_matches() > 10 && false_matches() < 300);
+	fill_to(live_capacity() / 3 * 2, &state);
+	CHECK(false_matches() < 1000);
+	fill_to(live_capacity(), &state);
+	CHECK(false_matches() < 2000);
+}
+CASE(few_others_look_at_records)
 
 static void the_filter_sticks_at_its_limit(void)
 {
@@ -128,10 +181,10 @@ static void the_filter_sticks_at_its_limit(void)
 
 	CHECK(region_init(8 * MIB) == 0);
 	for (uint64_t i = 0; i < 300; i++)
-		CHECK(put(colliding(78, i), i) == 0);
+		CHECK(put((uint64_t)marked(78, i), i) == 0);
 	CHECK(live_filter[78] == 255 && live_filter[77] == 0 && live_filter[79] == 0);
 	for (uint64_t i = 0; i < 300; i++)
-		CHECK(live_take((void *)colliding(78, i), &out) && out.size == i);
+		CHECK(live_has(marked(78, i)) && live_take(marked(78, i), &out) && out.size == i);
 	CHECK(live_filter[78] == 255 && live_count() == 0);
 	/* Answers "maybe" for ever, and the table still answers right. */
 	CHECK(!live_take((void *)colliding(78, 3), &out));
@@ -368,7 +421,8 @@ int main(void)
 		cmocka_unit_test(test_a_missed_free_is_replaced),
 		cmocka_unit_test(test_what_is_held_can_be_put_back),
 		cmocka_unit_test(test_a_full_pool_refuses_and_recovers),
-		cmocka_unit_test(test_the_filter_counts_below_its_limit),
+		cmocka_unit_test(test_the_filter_has_whoever_is_there),
+		cmocka_unit_test(test_few_others_look_at_records),
 		cmocka_unit_test(test_the_filter_sticks_at_its_limit),
 		cmocka_unit_test(test_a_pinned_address_is_never_let_through),
 		cmocka_unit_test(test_a_neighbour_in_the_filter_is_told_apart),
