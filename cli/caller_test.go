@@ -154,6 +154,8 @@ func TestMappingsAreResidentBytes(t *testing.T) {
 	for bytes, frames := range map[int64][]string{
 		7: {"malloc", "grow", "main.a@a.go", "[c_live]"}, 30: {"mmap", "pool_grow", "main.a@a.go", "[c_mmap]"},
 		9: {"[stack not known]", "[c_mmap]"}, 11: {"[shim]"}, 20: {"pthread_create", "start", "main.c@a.go", "[thread_stacks]"},
+		40: {"mmap", "take", "main.s@a.go", "/memfd:x (deleted)", "[shared_memory]"}, 3: {"/memfd:x (deleted)", "[shared_memory]"},
+		50: {"mmap", "index", "main.f@a.go", "/t.db", "[mapped_files]"},
 	} {
 		m.Add(1, 1, frames...)
 		m.Profile.Sample[len(m.Profile.Sample)-1].Value = []int64{bytes}
@@ -167,11 +169,11 @@ func TestMappingsAreResidentBytes(t *testing.T) {
 	check0(err)
 	found[rowKey{originMmap, "main.d", "ring"}] = resident{bytes: 5, stack: []string{"mmap", "ring"}} // in no heap profile
 	s.setResident(found)
-	if s.bytes != 100 || s.mapped[originMmap] != (total{35, 355}) || s.mapped[originStack] != (total{20, 80}) ||
-		s.mappedLine() != "mapped past malloc 35 B resident of 355 B; thread stacks 20 B resident of 80 B" {
+	if s.bytes != 100 || s.mapped[originMmap] != (total{75, 395}) || s.mapped[originStack] != (total{20, 80}) ||
+		s.mappedLine() != "mapped past malloc 75 B resident of 395 B; thread stacks 20 B resident of 80 B" {
 		t.Errorf("%+v %s", s, s.mappedLine())
 	}
-	for i, want := range []struct{ what, amount string }{{"in use by", "~100 B"}, {"mapped by", "30 B"}, {"stacks by", "20 B"}, {"mapped by", "5 B"}, {"mapped by", "0 B"}} {
+	for i, want := range []struct{ what, amount string }{{"in use by", "~100 B"}, {"mapped by", "40 B"}, {"mapped by", "30 B"}, {"stacks by", "20 B"}, {"mapped by", "5 B"}, {"mapped by", "0 B"}} {
 		if r := &s.rows[i]; r.what() != want.what || r.amount(true) != want.amount {
 			t.Errorf("%+v: %s %s, want %+v", r, r.what(), r.amount(true), want)
 		}

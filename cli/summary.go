@@ -142,9 +142,10 @@ func (s *summary) sum() {
 	}
 }
 
-// mappedRoots are the owners in a memory profile whose stacks are of mappings by C code.
+// mappedRoots are the owners in a memory profile whose stacks are of mappings by C code.  Page
+// cache is none of its memory.
 var mappedRoots = map[string]string{"[" + account.CMmap + "]": originMmap, "[" + account.CBrk + "]": originMmap, "[" + account.DeviceMaps + "]": originMmap,
-	"[" + account.FileCopies + "]": originMmap, "[" + account.ThreadStacks + "]": originStack}
+	"[" + account.FileCopies + "]": originMmap, "[" + account.SharedMemory + "]": originMmap, "[" + account.ThreadStacks + "]": originStack}
 
 // resident is what is resident of one row's mappings, and the stack with most of it.
 type resident struct {
