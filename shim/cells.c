@@ -120,6 +120,8 @@ static uint64_t slabs_kept(enum cells_need need)
 	switch (need) {
 	case CELLS_WHOLE:
 		return slabs / 16 > 4 ? slabs / 16 : 4;
+	case CELLS_ENDS:
+		return slabs * 3 / 64 > 3 ? slabs * 3 / 64 : 3;
 	case CELLS_COARSE:
 		return slabs / 32 > 2 ? slabs / 32 : 2;
 	case CELLS_LAST:

@@ -33,6 +33,7 @@ struct slab {
 /* What is left of the arena for those who can do with less. */
 enum cells_need {
 	CELLS_WHOLE,  /* leaves a sixteenth */
+	CELLS_ENDS,   /* leaves three sixty-fourths */
 	CELLS_COARSE, /* leaves a thirty-second */
 	CELLS_LAST    /* takes what there is */
 };

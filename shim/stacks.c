@@ -292,9 +292,21 @@ static uint32_t site_under(struct key *key, uint64_t size, enum origin origin)
 
 /* ---- where there is no room ------------------------------------------- */
 
-/* The leaf and its caller; then the first frames in Go: the crossing, and who called C. */
-#define COARSE_LEAVES 2
-#define COARSE_FRAMES 6
+/*
+ * C frames from the leaf; then the first frames in Go: the crossing, and who called C.  The
+ * first form has room for `operator new` below the leaf's caller and for a driver's functions
+ * below the program's; but there may be many of that kind.
+ */
+#define ENDS_MOST  16
+#define ENDS_FEWER 9
+static const struct ends {
+	uint32_t leaves, frames;
+	enum cells_need need;
+} ends_forms[] = {{3, ENDS_MOST, CELLS_ENDS}, {2, ENDS_FEWER, CELLS_COARSE}, {1, 1, CELLS_LAST}};
+
+_Static_assert(CELLS_ROUND(sizeof(struct stack) + ENDS_MOST * sizeof(uint64_t)) >
+		       CELLS_ROUND(sizeof(struct stack) + ENDS_FEWER * sizeof(uint64_t)),
+	       "the first form takes no cells of the second's slabs");
 
 static bool is_go(uint64_t frame)
 {
@@ -303,17 +315,20 @@ static bool is_go(uint64_t frame)
 	return kind == PLACE_GO || kind == PLACE_ASMCGOCALL;
 }
 
-static struct key coarse_key(const struct capture *c, uint64_t frames[COARSE_FRAMES])
+static struct key ends_key(const struct capture *c, const struct ends *form,
+			   uint64_t frames[ENDS_MOST])
 {
-	uint32_t count = c->count < COARSE_LEAVES ? c->count : COARSE_LEAVES, go = count;
-	struct key key = {.frames = frames, .end = CAPTURE_NO_ROOM, .need = CELLS_COARSE};
+	uint32_t count = 0, go = 0;
+	struct key key = {.frames = frames, .end = CAPTURE_NO_ROOM, .need = form->need};
 
-	memcpy(frames, c->frames, count * sizeof frames[0]);
-	while (go < c->count && !is_go(c->frames[go]))
+	while (go < c->count && !is_go(c->frames[go])) {
+		if (go < form->leaves)
+			frames[count++] = c->frames[go];
 		go++;
-	if (go > count && go < c->count)
+	}
+	if (go > count && go < c->count && count < form->frames)
 		key.omitted_at = count;
-	while (go < c->count && count < COARSE_FRAMES)
+	while (go < c->count && count < form->frames)
 		frames[count++] = c->frames[go++];
 	key.count = count;
 	return key;
@@ -355,14 +370,11 @@ uint32_t stacks_reclaimed_to(enum origin origin)
 
 static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin origin)
 {
-	uint64_t frames[COARSE_FRAMES];
-	struct key key = coarse_key(c, frames);
-	uint32_t site = site_under(&key, size, origin);
+	uint64_t frames[ENDS_MOST];
+	uint32_t site = 0;
 
-	if (!site) {
-		key.count = key.count > 0;
-		key.omitted_at = 0;
-		key.need = CELLS_LAST;
+	for (size_t i = 0; i < COUNT_OF(ends_forms) && !site; i++) {
+		struct key key = ends_key(c, &ends_forms[i], frames);
 		site = site_under(&key, size, origin);
 	}
 	ADD(&coarse, 1);

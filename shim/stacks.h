@@ -7,12 +7,12 @@
  * the rest at a site of size 0 ("mixed").  Both live in cells of the region's
  * arena (cells.h).
  *
- * Where the arena has no room, a stack is recorded by its leaf, its caller and the
- * way into Go alone (CAPTURE_NO_ROOM); where it has none for that either, by its origin
- * alone, at a site that is there from the start: never nothing.  Room comes from stacks with
- * nothing in use (stacks_reclaim.h): what hooks look up here they use under a pin (pins.h); a site
- * in use stays, and so the record of a block is as good as a pin.  Readers run where reclaiming
- * does, on the server's thread, and need neither.
+ * Where the arena has no room, a stack is recorded by its first C frames and the way
+ * into Go alone, as much of them as there is room for (CAPTURE_NO_ROOM); where it has none for that
+ * either, by its origin alone, at a site that is there from the start: never nothing.  Room comes
+ * from stacks with nothing in use (stacks_reclaim.h): what hooks look up here they use under a pin
+ * (pins.h); a site in use stays, and so the record of a block is as good as a pin.  Readers run
+ * where reclaiming does, on the server's thread, and need neither.
  *
  * Ids are arena offsets / 8 (0 = none).
  */

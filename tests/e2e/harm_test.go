@@ -123,6 +123,20 @@ func TestThreadsComeAndGo(t *testing.T) {
 	h.wantNothingDropped()
 }
 
+// More stacks than there is room for: of each its ends are kept, and in them who called the function that calls C.
+func TestStacksFull(t *testing.T) {
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_MAX_MEMORY=8MiB"}})
+	h.tell("maze 15 16")
+	if ends := h.status().Stacks.NoRoom; ends < 1000 {
+		t.Fatalf("%d of 32768 stacks were cut to their ends", ends)
+	}
+	p := h.profile("")
+	all, called := sum(p, "main._Cfunc_dr_maze"), sum(p, "main.maze")
+	if all.allocObjects != 1<<15 || called != all {
+		t.Errorf("C was called for %+v, by main.maze for %+v", all, called)
+	}
+}
+
 // The shim's memory is full: it drops, counts and says so, the host runs on,
 // and what is recorded still balances.
 func TestMemoryFull(t *testing.T) {

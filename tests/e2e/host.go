@@ -290,6 +290,7 @@ type status struct {
 	Stacks      struct {
 		Distinct, Sites, Complete, Truncated int64
 		ByEnd                                map[string]int64 `json:"by_end"`
+		NoRoom                               int64            `json:"no_room"`
 	}
 	Memory struct {
 		Resident int64 `json:"resident_bytes"`

@@ -142,29 +142,48 @@ static void a_burst_before_the_first_look_is_reclaimed(void)
 }
 CASE(a_burst_before_the_first_look_is_reclaimed)
 
+/* Called from so many frames in the same way: the same sites. */
+static struct capture ending(uint64_t seed, uint32_t same)
+{
+	struct capture c = stack_of(seed, 60);
+
+	for (uint32_t i = 1; i <= same; i++)
+		c.frames[i] = 0x7770 + i;
+	return c;
+}
+
 /* A burst between two looks: stacks' ends, never nothing, and whole ones again afterwards. */
 static void without_room_a_stack_keeps_its_ends(void)
 {
-	uint64_t n = 0, coarse;
+	uint64_t n = 0, coarse = 0;
 	struct capture c;
-	uint32_t site;
 	struct stack *s;
 
 	begin(4 * MIB);
 	do {
-		c = stack_of(n++, 60);
-		c.frames[1] = 0x7777; /* called from one place */
-		site = pass_by(&c, 64);
-	} while (is_complete(site));
-	s = stack_at(site_at(site)->stack);
-	CHECK(s->end == CAPTURE_NO_ROOM && s->frame_count == 2 && s->frames[0] == c.frames[0] &&
-	      s->frames[1] == 0x7777 && site_at(site)->mixed);
-	for (coarse = 1; coarse < 1000; coarse++) {
-		c = stack_of(n++, 60);
-		c.frames[1] = 0x7777;
-		CHECK(pass_by(&c, 64 + coarse) == site);
+		c = ending(n++, 2);
+	} while (is_complete(pass_by(&c, 64)));
+	/* First three frames of C, and where there is no room for all of those, two. */
+	for (uint32_t same = 2; same; same--) {
+		uint32_t site;
+		do {
+			c = ending(n++, same);
+			site = pass_by(&c, 64);
+			coarse++;
+			s = stack_at(site_at(site)->stack);
+		} while (s->frame_count > same + 1);
+		CHECK(s->end == CAPTURE_NO_ROOM && s->frame_count == same + 1 &&
+		      memcmp(s->frames, c.frames, (same + 1) * sizeof s->frames[0]) == 0 &&
+		      site_at(site)->mixed);
+		/* Others find room in the slab that it opened, where cells are of one size. */
+		uint32_t others = 0;
+		for (int i = 1; i < 1000; i++, coarse++) {
+			c = ending(n++, same);
+			others += pass_by(&c, 64 + (uint64_t)i) != site;
+		}
+		CHECK(others < CELLS_SLAB_BYTES / CELLS_UNIT);
 	}
-	CHECK(stacks_coarse() == coarse);
+	CHECK(stacks_coarse() == coarse + 1);
 	CHECK(sum().alloc_objects == (int64_t)n);
 	look();
 	c = stack_of(n++, 60);

@@ -19,6 +19,29 @@ void *dr_malloc(size_t n)
 	return p;
 }
 
+static __attribute__((noinline)) void *maze_left(unsigned path, int bits, size_t n)
+{
+	void *p = dr_maze(path, bits, n);
+
+	count++;
+	return p;
+}
+
+static __attribute__((noinline)) void *maze_right(unsigned path, int bits, size_t n)
+{
+	void *p = dr_maze(path, bits, n);
+
+	count += 2;
+	return p;
+}
+
+void *dr_maze(unsigned path, int bits, size_t n)
+{
+	if (!bits)
+		return dr_malloc(n);
+	return path & 1 ? maze_right(path >> 1, bits - 1, n) : maze_left(path >> 1, bits - 1, n);
+}
+
 void dr_free(void *p)
 {
 	free(p);

@@ -2,6 +2,8 @@
 
 void *dr_malloc(size_t n);
 void dr_free(void *p);
+/* As dr_malloc, and the bits of path choose the functions on the stack. */
+void *dr_maze(unsigned path, int bits, size_t n);
 /* In a child of fork(2): malloc, realloc and free `count` blocks, then _exit(7).  Its exit code. */
 int dr_fork(int count);
 /* C threads, `together` at a time, that each leave a block of n bytes and end. */

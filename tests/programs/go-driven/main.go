@@ -80,6 +80,23 @@ func spread(stacks, each, size int) {
 	}
 }
 
+// The program's function, a driver's two, and C code that is never twice in the same place.
+//
+//go:noinline
+func maze(bits, size int) {
+	for path := 0; path < 1<<bits; path++ {
+		held["maze"] = append(held["maze"], driverGet(path, bits, size))
+	}
+}
+
+//go:noinline
+func driverGet(path, bits, size int) unsafe.Pointer { return driverCall(path, bits, size) }
+
+//go:noinline
+func driverCall(path, bits, size int) unsafe.Pointer {
+	return C.dr_maze(C.uint(path), C.int(bits), C.size_t(size))
+}
+
 // Each goroutine keeps a thread of its own.
 func threads(count, each, size int) {
 	var wait sync.WaitGroup
@@ -161,6 +178,9 @@ func obey(line string) {
 	case "spread":
 		fmt.Sscan(rest, &n, &each, &size)
 		spread(n, each, size)
+	case "maze":
+		fmt.Sscan(rest, &n, &size)
+		maze(n, size)
 	case "threads":
 		fmt.Sscan(rest, &n, &each, &size)
 		threads(n, each, size)
