@@ -42,15 +42,14 @@ static uint64_t minus_log(uint64_t n)
 {
 	unsigned shift = (unsigned)__builtin_clzl(n);
 	uint64_t x = n << shift; /* in [1, 2) as 1.63 */
-	uint64_t s;
+	/* n / 2^64 = x / 2^(shift + 1), x a little above 1; or (x / 2) / 2^shift, that below. */
+	bool is_above = x < SQRT2_63;
+	uint64_t part = is_above ? x - ONE_63 : -x;
+	uint64_t whole = (x >> 1) + (is_above ? ONE_63 >> 1 : ONE_63);
+	uint64_t rest = twice_atanh((uint64_t)(((wide)part << 63) / whole)) >> 6;
+	uint64_t twos = (uint64_t)((wide)LN2_64 * (shift + is_above) >> 7);
 
-	if (x < SQRT2_63) { /* n / 2^64 = x / 2^(shift + 1), x a little above 1 */
-		s = (uint64_t)(((wide)(x - ONE_63) << 63) / ((x >> 1) + (ONE_63 >> 1)));
-		return (uint64_t)((wide)LN2_64 * (shift + 1) >> 7) - (twice_atanh(s) >> 6);
-	}
-	/* n / 2^64 = (x / 2) / 2^shift, x / 2 a little below 1 */
-	s = (uint64_t)(((wide)(-x) << 63) / ((x >> 1) + ONE_63));
-	return (uint64_t)((wide)LN2_64 * shift >> 7) + (twice_atanh(s) >> 6);
+	return is_above ? twos - rest : twos + rest;
 }
 
 uint64_t fixed_exponential(uint64_t random, uint32_t interval)
