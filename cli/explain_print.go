@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
@@ -250,15 +251,19 @@ func kernelKinds(o account.Owner) string {
 // printKernel is what the kernel counts, which others go by.
 func (e *explanation) printKernel(std stdio, width int) {
 	p := &e.account.Process
-	fmt.Fprintf(std.out, "VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s\n", termtext.BytesOrDash(p.RSS), termtext.BytesOrDash(p.RSSAnon),
+	rss := fmt.Sprintf("VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s", termtext.BytesOrDash(p.RSS), termtext.BytesOrDash(p.RSSAnon),
 		termtext.BytesOrDash(p.RSSFile), termtext.BytesOrDash(p.RSSShmem))
 	threads := "-"
 	if p.Threads != nil {
 		threads = termtext.Count(*p.Threads)
 	}
-	fmt.Fprintf(std.out, "VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s\n", termtext.BytesOrDash(p.Size), termtext.BytesOrDash(p.Data),
+	size := fmt.Sprintf("VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s", termtext.BytesOrDash(p.Size), termtext.BytesOrDash(p.Data),
 		termtext.BytesOrDash(p.Stk), termtext.BytesOrDash(p.Swap), threads)
-	for _, line := range e.cgroupLines() {
+	for _, line := range append([]string{rss, size}, e.cgroupLines()...) {
+		if utf8.RuneCountInString(line) <= width {
+			fmt.Fprintln(std.out, line)
+			continue
+		}
 		termtext.WriteWrapped(std.out, line, "  ", width)
 	}
 }

@@ -480,6 +480,7 @@ func TestExplainNarrow(t *testing.T) {
 	for width, share := range map[int]bool{40: false, 100: true} {
 		var out strings.Builder
 		e.printOwners(stdio{out: &out}, width)
+		e.printKernel(stdio{out: &out}, width)
 		if strings.Contains(out.String(), "SHARE") != share || strings.Contains(out.String(), "IN 1h") != share || !strings.Contains(out.String(), "+12.0 MiB") {
 			t.Errorf("%d columns:\n%s", width, out.String())
 		}
