@@ -17,6 +17,8 @@ import (
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/holders"
+	"cgoheap/cli/internal/outfile"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -95,11 +97,11 @@ func autopsy(std stdio, args []string) error {
 	p := b.profile(symbols)
 	o.callers.Know(cmp.Or(o.binary, b.program))
 	o.callers.Nameless, o.callers.NoModules = symbols.nameless(), b.lacksFigures
-	sum, err := summarize(p, &o.callers)
+	sum, err := holders.Summarize(p, &o.callers)
 	if err != nil {
 		return err
 	}
-	sum.dropStacks()
+	sum.DropStacks()
 	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, &o.callers, path, alive)}
 	if o.asJSON {
 		err = b.writeJSON(std, found, o.rows)
@@ -135,7 +137,7 @@ func findRecording(std stdio, path string) (string, error) {
 
 // postmortem is what is shown of a file.
 type postmortem struct {
-	sum       *summary
+	sum       *holders.Summary
 	symbols   *boxSymbols
 	alive     bool
 	explained *explanation // nil: no account was written
@@ -164,15 +166,15 @@ func writeBoxProfile(std stdio, path string, p *profile.Profile) error {
 	if err := p.Write(&body); err != nil {
 		return err
 	}
-	target, err := openTarget(std, path, "autopsy"+profileSuffix)
+	target, err := outfile.Open(std.out, path, "autopsy"+outfile.Suffix)
 	if err != nil {
 		return err
 	}
-	defer target.discard()
-	if err := target.commit(body.Bytes()); err != nil || target.path == "" {
+	defer target.Discard()
+	if err := target.Commit(body.Bytes()); err != nil || target.Path == "" {
 		return err
 	}
-	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", termtext.QuoteShell(target.path), termtext.QuoteShell(target.path))
+	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", termtext.QuoteShell(target.Path), termtext.QuoteShell(target.Path))
 	return nil
 }
 
@@ -229,28 +231,28 @@ func (b *blackbox) goUnknown() string {
 }
 
 // printHolders is the table of who held C memory.
-func (b *blackbox) printHolders(out io.Writer, sum *summary, limit int) {
+func (b *blackbox) printHolders(out io.Writer, sum *holders.Summary, limit int) {
 	if b.lacksStacks {
 		fmt.Fprintln(out, "C memory in use at the end is not known")
 		return
 	}
 	estimated := b.isEstimated()
-	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", termtext.Estimate(termtext.Bytes(sum.bytes), estimated),
-		termtext.Estimate(termtext.CountOf(int(sum.objects), "object", "objects"), estimated))
-	if line := sum.mappedLine(); line != "" {
+	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", termtext.Estimate(termtext.Bytes(sum.Bytes), estimated),
+		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), estimated))
+	if line := sum.MappedLine(); line != "" {
 		fmt.Fprintln(out, line)
 	}
 	fmt.Fprintln(out)
-	if len(sum.rows) == 0 {
-		fmt.Fprintln(out, sum.noRows())
+	if len(sum.Rows) == 0 {
+		fmt.Fprintln(out, sum.NoRows())
 	} else {
 		rows := [][]string{{"BYTES", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}}
-		for _, r := range sum.rows[:min(limit, len(sum.rows))] {
-			rows = append(rows, []string{r.amount(estimated), r.count(estimated),
-				r.what(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
+		for _, r := range sum.Rows[:min(limit, len(sum.Rows))] {
+			rows = append(rows, []string{r.Amount(estimated), r.Count(estimated),
+				r.What(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
 		}
 		termtext.WriteTable(out, []bool{true, true, false, false, false}, rows)
-		if left := len(sum.rows) - limit; left > 0 {
+		if left := len(sum.Rows) - limit; left > 0 {
 			fmt.Fprintf(out, "and %s\n", termtext.CountOf(left, "row more", "rows more"))
 		}
 	}
@@ -391,7 +393,7 @@ type autopsyJSON struct {
 	Estimated bool             `json:"estimated"`
 	Bytes     int64            `json:"in_use_bytes"`
 	Objects   int64            `json:"in_use_objects"`
-	Rows      []row            `json:"rows"`
+	Rows      []holders.Row    `json:"rows"`
 	RowsLeft  int              `json:"rows_left_out"`
 	Account   *document.Object `json:"account"` // as explain has it; nil: none was written
 	Moments   []momentJSON     `json:"moments"`
@@ -413,10 +415,10 @@ func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
 
 func (b *blackbox) toJSON(found *postmortem, limit int) autopsyJSON {
 	sum := found.sum
-	shown := append([]row{}, sum.rows[:min(limit, len(sum.rows))]...)
+	shown := append([]holders.Row{}, sum.Rows[:min(limit, len(sum.Rows))]...)
 	j := autopsyJSON{Program: strings.ToValidUTF8(b.program, "?"), PID: b.pid, GoVersion: b.goVersion,
 		Start: b.start.UTC().Format(time.RFC3339Nano), Alive: found.alive, Copied: b.isCopied, Estimated: b.isEstimated(),
-		Bytes: sum.bytes, Objects: sum.objects, Rows: shown, RowsLeft: len(sum.rows) - len(shown),
+		Bytes: sum.Bytes, Objects: sum.Objects, Rows: shown, RowsLeft: len(sum.Rows) - len(shown),
 		Moments: []momentJSON{}, Missing: append([]string{}, found.symbols.missing()...), Notes: append([]string{}, b.notes...)}
 	known := func(n uint64) *uint64 {
 		if n == boxUnknown {

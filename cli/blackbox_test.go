@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cgoheap/cli/internal/holders"
 )
 
 // What the reader takes for granted is what the C compiler makes of the headers.
@@ -311,8 +313,8 @@ func TestBlackboxIsRead(t *testing.T) {
 			t.Errorf("sample %d has labels %s, want %s", i, got, want)
 		}
 	}
-	sum, err := summarize(p, nil)
-	if err != nil || sum.bytes != 1020 || sum.objects != 12 {
+	sum, err := holders.Summarize(p, nil)
+	if err != nil || sum.Bytes != 1020 || sum.Objects != 12 {
 		t.Errorf("%v: %+v", err, sum)
 	}
 }
@@ -426,7 +428,7 @@ func examineBox(t *testing.T, b *blackbox) {
 	if err := p.CheckValid(); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := summarize(p, nil)
+	sum, err := holders.Summarize(p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -30,11 +31,11 @@ Examples:
 
 // report is the outcome: the checks, and one sentence.
 type report struct {
-	Target  string  `json:"target"`
-	PID     *int    `json:"pid"`
-	Works   bool    `json:"works"`
-	Verdict string  `json:"verdict"`
-	Checks  []check `json:"checks"`
+	Target  string          `json:"target"`
+	PID     *int            `json:"pid"`
+	Works   bool            `json:"works"`
+	Verdict string          `json:"verdict"`
+	Checks  []program.Check `json:"checks"`
 }
 
 func doctor(std stdio, args []string) error {
@@ -97,19 +98,19 @@ func examineProgram(name, library string) (*report, error) {
 		}
 		path = name
 	}
-	f, err := inspect(path, path)
+	f, err := program.Inspect(path, path)
 	if err != nil {
 		return nil, explainOpen(path, err)
 	}
-	r := &report{Target: path, Checks: checkProgram(f, os.Getuid(), os.Getgid())}
-	if f.loader != "" {
+	r := &report{Target: path, Checks: program.CheckProgram(f, os.Getuid(), os.Getgid())}
+	if f.Loader != "" {
 		found, err := attach.FindLibrary(library)
-		r.Checks = append(r.Checks, checkLibrary(found, err, systemGlibc(f.loader)))
-		r.Checks = append(r.Checks, checkPreload(os.Getenv("LD_PRELOAD"))...)
+		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.SystemGlibc(f.Loader)))
+		r.Checks = append(r.Checks, program.CheckPreload(os.Getenv("LD_PRELOAD"))...)
 	}
 	next := "start it with cgoheap run -- " + termtext.QuoteShell(path)
-	if f.isGoLibrary {
-		next = f.libraryNext()
+	if f.IsGoLibrary {
+		next = f.LibraryNext()
 	}
 	r.judge(next)
 	return r, nil
@@ -124,7 +125,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	if r.Target == "" {
 		return nil, p.ExplainNoShim()
 	}
-	f, err := inspect(attach.ProcPath(p.PID, "exe"), r.Target)
+	f, err := program.Inspect(attach.ProcPath(p.PID, "exe"), r.Target)
 	if err != nil {
 		return nil, p.ExplainAccess(err)
 	}
@@ -136,25 +137,25 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 		r.examineUnloaded(p, f, env, library)
 		return r, nil
 	}
-	r.Checks = append(r.Checks, checkGo(f))
-	if s, err := attach.NewClient(p).Status(); err == nil && !f.isGo() && s.Host.GoVersion != "" {
-		r.Checks[0] = ok("go", "%s, in a library that it loaded", termtext.Escape(s.Host.GoVersion))
-	} else if env["CGOHEAP_ANY"] == "1" && !f.isGo() {
-		r.Checks[0] = ok("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
+	r.Checks = append(r.Checks, program.CheckGo(f))
+	if s, err := attach.NewClient(p).Status(); err == nil && !f.IsGo() && s.Host.GoVersion != "" {
+		r.Checks[0] = program.OK("go", "%s, in a library that it loaded", termtext.Escape(s.Host.GoVersion))
+	} else if env["CGOHEAP_ANY"] == "1" && !f.IsGo() {
+		r.Checks[0] = program.OK("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
 	}
-	if f.hasCgo || !f.isGo() {
-		f.readMapped(p)
-		r.Checks = append(r.Checks, checkAllocator(f))
-		if c := checkPrivate(f); c != nil {
+	if f.HasCgo || !f.IsGo() {
+		f.ReadMapped(p)
+		r.Checks = append(r.Checks, program.CheckAllocator(f))
+		if c := program.CheckPrivate(f); c != nil {
 			r.Checks = append(r.Checks, *c)
 		}
 	}
 	r.Checks = append(r.Checks, checkLoaded(shims), checkOrder(env["LD_PRELOAD"]))
-	if len(f.instrumented()) > 0 {
-		r.Checks = append(r.Checks, checkInstrumented(f, env["ASAN_OPTIONS"]))
+	if len(f.Instrumented()) > 0 {
+		r.Checks = append(r.Checks, program.CheckInstrumented(f, env["ASAN_OPTIONS"]))
 	}
 	// Before the library is asked: what it will not do for the filter's sake.
-	if c := checkSeccomp(seccompMode(p.PID)); c != nil {
+	if c := program.CheckSeccomp(program.SeccompMode(p.PID)); c != nil {
 		r.Checks = append(r.Checks, *c)
 	}
 	r.Checks = append(r.Checks, checkShim(attach.NewClient(p))...)
@@ -163,39 +164,39 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 }
 
 // examineUnloaded: what would be if the process were started anew.
-func (r *report) examineUnloaded(p *attach.Process, f *facts, env map[string]string, library string) {
+func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[string]string, library string) {
 	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.Executable())
 	why := "not loaded, and it cannot be given to a process that runs"
 	if loaded := attach.Preloads(env["LD_PRELOAD"]); slices.ContainsFunc(loaded, attach.IsLibrary) {
 		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
 			"or not as the process sees it (a container?), or LD_PRELOAD was ignored"
 	}
-	r.Checks = checkProgram(f, p.EffectiveUID(), os.Getgid())
-	if f.loader != "" {
+	r.Checks = program.CheckProgram(f, p.EffectiveUID(), os.Getgid())
+	if f.Loader != "" {
 		found, err := attach.FindLibrary(library)
-		r.Checks = append(r.Checks, checkLibrary(found, err, processGlibc(p)))
-		r.Checks = append(r.Checks, checkPreload(env["LD_PRELOAD"])...)
+		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.ProcessGlibc(p)))
+		r.Checks = append(r.Checks, program.CheckPreload(env["LD_PRELOAD"])...)
 	}
 	works := true
 	for _, c := range r.Checks {
-		works = works && c.Level != levelFail
+		works = works && c.Level != program.LevelFail
 	}
 	if !works {
 		restart = ""
 	}
-	r.Checks = append(r.Checks, fail("loaded", restart, "%s", why))
+	r.Checks = append(r.Checks, program.Fail("loaded", restart, "%s", why))
 	r.judge("")
 	if works {
 		r.Verdict = "not loaded, but it can be: " + restart
 	}
 }
 
-func checkLoaded(shims []string) check {
+func checkLoaded(shims []string) program.Check {
 	if len(shims) > 1 {
-		return warn("loaded", "preload one of them", "%d copies are loaded: %s", len(shims),
+		return program.Warn("loaded", "preload one of them", "%d copies are loaded: %s", len(shims),
 			termtext.Escape(strings.Join(shims, ", ")))
 	}
-	return ok("loaded", "%s", termtext.Escape(shims[0]))
+	return program.OK("loaded", "%s", termtext.Escape(shims[0]))
 }
 
 // knownAllocators are libraries that answer malloc themselves and call no next one.
@@ -203,7 +204,7 @@ var knownAllocators = []string{"jemalloc", "tcmalloc", "mimalloc", "snmalloc", "
 	"hoard", "tbbmalloc", "libasan", "libscudo", "heaptrack", "dmalloc"}
 
 // checkOrder: what stands before us in LD_PRELOAD is asked first, and an allocator asks nobody else.
-func checkOrder(preload string) check {
+func checkOrder(preload string) program.Check {
 	const name = "order"
 	var before []string
 	found := false
@@ -215,35 +216,35 @@ func checkOrder(preload string) check {
 		before = append(before, p)
 	}
 	if !found {
-		return ok(name, "loaded by other means than LD_PRELOAD")
+		return program.OK(name, "loaded by other means than LD_PRELOAD")
 	}
 	for _, p := range before {
 		for _, a := range knownAllocators {
 			if strings.Contains(filepath.Base(p), a) {
-				return fail(name, "restart it with "+attach.LibraryName+" first in LD_PRELOAD, as cgoheap run does",
+				return program.Fail(name, "restart it with "+attach.LibraryName+" first in LD_PRELOAD, as cgoheap run does",
 					"%s stands before it in LD_PRELOAD and answers malloc itself", termtext.Escape(p))
 			}
 		}
 	}
 	if len(before) > 0 {
-		return warn(name, "put "+attach.LibraryName+" first, as cgoheap run does",
+		return program.Warn(name, "put "+attach.LibraryName+" first, as cgoheap run does",
 			"%s before it in LD_PRELOAD", termtext.Escape(strings.Join(before, ", ")))
 	}
-	return ok(name, "first in LD_PRELOAD")
+	return program.OK(name, "first in LD_PRELOAD")
 }
 
 // checkShim asks the shim itself.
-func checkShim(c *attach.Client) []check {
+func checkShim(c *attach.Client) []program.Check {
 	s, err := c.Status()
 	if err != nil {
-		return []check{fail("socket", "", "%s", err)}
+		return []program.Check{program.Fail("socket", "", "%s", err)}
 	}
 	answer := "answers, shim " + termtext.Escape(s.Version)
 	if s.Socket != nil {
 		answer = termtext.Escape(*s.Socket) + " " + answer
 	}
-	checks := []check{ok("socket", "%s", answer), checkState(c.Process.PID, s), checkDropped(s), checkStacks(s),
-		ok("memory", "%s of at most %s", termtext.Bytes(int64(s.Memory.ResidentBytes)), termtext.Bytes(int64(s.Memory.MaxBytes)))}
+	checks := []program.Check{program.OK("socket", "%s", answer), checkState(c.Process.PID, s), checkDropped(s), checkStacks(s),
+		program.OK("memory", "%s of at most %s", termtext.Bytes(int64(s.Memory.ResidentBytes)), termtext.Bytes(int64(s.Memory.MaxBytes)))}
 	if s.Host.Unknown != nil {
 		checks = append(checks, checkFunctions(*s.Host.Unknown))
 	}
@@ -251,25 +252,25 @@ func checkShim(c *attach.Client) []check {
 }
 
 // checkFunctions: a C library newer than this cgoheap may have more ways to allocate.
-func checkFunctions(names string) check {
-	return warn("functions", "use a newer cgoheap, if there is one",
+func checkFunctions(names string) program.Check {
+	return program.Warn("functions", "use a newer cgoheap, if there is one",
 		"the C library has functions that cgoheap does not know, and what they allocate or free is missed: %s", termtext.Escape(names))
 }
 
-func checkState(pid int, s *attach.Status) check {
+func checkState(pid int, s *attach.Status) program.Check {
 	const name = "state"
 	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", termtext.Escape(s.State), termtext.Interval(s.SampleBytes),
 		termtext.CountOf(int(s.Samples.Taken), "sample", "samples"), termtext.Count(int64(s.Samples.Live)), termtext.Escape(s.Host.Allocator))
 	switch {
 	case s.IsUnbounded():
-		return warn(name, "", "%s; %s", text, unboundedCost(s, pid))
+		return program.Warn(name, "", "%s; %s", text, unboundedCost(s, pid))
 	case s.State == "sampling":
-		return ok(name, "%s", text)
+		return program.OK(name, "%s", text)
 	}
-	return warn(name, fmt.Sprintf("cgoheap sampling %d on", pid), "%s", text)
+	return program.Warn(name, fmt.Sprintf("cgoheap sampling %d on", pid), "%s", text)
 }
 
-func checkDropped(s *attach.Status) check {
+func checkDropped(s *attach.Status) program.Check {
 	const name = "dropped"
 	var parts []string
 	full := false
@@ -285,22 +286,22 @@ func checkDropped(s *attach.Status) check {
 		}
 	}
 	if len(parts) == 0 {
-		return ok(name, "no sample was dropped")
+		return program.OK(name, "no sample was dropped")
 	}
 	remedy := ""
 	if full {
 		remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES",
 			termtext.ExactBytes(s.Memory.MaxBytes))
 	}
-	return warn(name, remedy, "%s", strings.Join(parts, ", "))
+	return program.Warn(name, remedy, "%s", strings.Join(parts, ", "))
 }
 
 // checkStacks: a stack that ends early still has its leaf, but not who asked.
-func checkStacks(s *attach.Status) check {
+func checkStacks(s *attach.Status) program.Check {
 	const name = "stacks"
 	total := s.Stacks.Complete + s.Stacks.Truncated
 	if total == 0 {
-		return ok(name, "none yet")
+		return program.OK(name, "none yet")
 	}
 	share := 100 * float64(s.Stacks.Complete) / float64(total)
 	text := fmt.Sprintf("%s of %s complete", formatShare(share), termtext.Count(int64(total)))
@@ -314,9 +315,9 @@ func checkStacks(s *attach.Status) check {
 		text += "; the others: " + strings.Join(reasons, ", ")
 	}
 	if share < 99 {
-		return warn(name, "", "%s", text)
+		return program.Warn(name, "", "%s", text)
 	}
-	return ok(name, "%s", text)
+	return program.OK(name, "%s", text)
 }
 
 // formatShare never rounds up to 100 %.
@@ -341,10 +342,10 @@ func (r *report) judge(next string) {
 	var warnings []string
 	for _, c := range r.Checks {
 		switch c.Level {
-		case levelFail:
+		case program.LevelFail:
 			r.Verdict = "will not work: " + c.Text
 			return
-		case levelWarn:
+		case program.LevelWarn:
 			warnings = append(warnings, c.Name)
 		}
 	}

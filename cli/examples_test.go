@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"cgoheap/cli/internal/fixture"
 )
 
 // examplesIn are the command lines of a help text, with $ before them or in its list of examples.
@@ -33,7 +35,7 @@ func TestHelpExamples(t *testing.T) {
 	// What they speak of: the command itself, a service to start, a host with the same process.
 	check0(os.WriteFile(filepath.Join(dir, "cgoheap"), []byte("#!/bin/sh\n"+partVariable+"=command exec "+self+` "$@"`+"\n"), 0o755))
 	check0(os.WriteFile(filepath.Join(dir, "ssh"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o755))
-	check0(os.WriteFile(filepath.Join(dir, "service"), []byte(readAll(t, cgoProgram(t))), 0o755))
+	check0(os.WriteFile(filepath.Join(dir, "service"), []byte(readAll(t, fixture.CgoProgram(t))), 0o755))
 	check0(os.WriteFile(filepath.Join(dir, "service.4242.cgoheap"), smallBox(), 0o644))
 	ran := 0
 	for _, v := range verbs() {
@@ -53,7 +55,7 @@ func TestHelpExamples(t *testing.T) {
 			line = strings.ReplaceAll(line, "--seconds 60", "--seconds 1")
 			c := exec.Command("sh", "-c", line)
 			c.Dir = dir
-			c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CGOHEAP_LIBRARY="+emptyLibrary(t), "XDG_RUNTIME_DIR="+t.TempDir(), "TERM=dumb")
+			c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CGOHEAP_LIBRARY="+fixture.EmptyLibrary(t), "XDG_RUNTIME_DIR="+t.TempDir(), "TERM=dumb")
 			r := finish(t, c)
 			// The program that run starts ends as this test's own does.
 			if r.code != 0 && !strings.Contains(line, "cgoheap run") || strings.Contains(r.err, "cgoheap: run:") || strings.Contains(r.err, "there is no") {

@@ -12,6 +12,7 @@ import (
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -140,7 +141,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 		account: e.account, grown: e.grown, hour: e.hour, pid: e.process.PID, env: env,
 		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.DroppedSamples(),
 		missed: e.status.Dropped[attach.MissedFree], off: time.Duration(e.status.OffNS),
-		purego: usesPurego(e.process), rawMappers: func() []string { return rawMappersOf(e.process) },
+		purego: program.UsesPurego(e.process), rawMappers: func() []string { return program.RawMappers(e.process) },
 	})
 	return e, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
+	"cgoheap/cli/internal/program"
 )
 
 // explainer looks with a directory of its own for what it keeps.
@@ -496,4 +498,16 @@ func parseAccount(text string) *account.Account {
 	a := &account.Account{}
 	check0(json.Unmarshal([]byte(text), a))
 	return a
+}
+
+// A process that was not started with the library has one candidate more for memory without a stack.
+func TestRawMappersOfAProcess(t *testing.T) {
+	s := startShim(t, "serve")
+	if p := (&attach.Process{PID: s.pid}); !slices.Contains(program.RawMappers(p), program.PreloadedLate) {
+		t.Errorf("%q", program.RawMappers(p))
+	}
+	s = startShim(t, "serve", "LD_PRELOAD=/none/"+attach.LibraryName)
+	if p := (&attach.Process{PID: s.pid}); slices.Contains(program.RawMappers(p), program.PreloadedLate) {
+		t.Errorf("%q", program.RawMappers(p))
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
+	"cgoheap/cli/internal/fixture"
 )
 
 // The test binary plays three parts: the tests, the command itself (so that a
@@ -35,24 +36,12 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// testDir is readable by every user, unlike t.TempDir.
-var testDir string
-
 func runTests(m *testing.M) int {
 	time.Local = time.UTC
-	var err error
-	testDir, err = os.MkdirTemp("", "cgoheap-cli")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(testDir)
-	if err := os.Chmod(testDir, 0o755); err != nil {
-		panic(err)
-	}
 	for _, name := range []string{"LD_PRELOAD", "CGOHEAP_LIBRARY", "CGOHEAP_SOCKET", "XDG_RUNTIME_DIR", "CGOHEAP_ANY"} {
 		os.Unsetenv(name)
 	}
-	return m.Run()
+	return fixture.Main(m)
 }
 
 // ---- the command -----------------------------------------------------------

@@ -14,6 +14,7 @@ import (
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -113,11 +114,11 @@ func inUseBytes(c *attach.Client) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := summarize(p, nil)
+	s, err := holders.Summarize(p, nil)
 	if err != nil {
 		return 0, err
 	}
-	return s.bytes, nil
+	return s.Bytes, nil
 }
 
 func printList(std stdio, entries []listEntry) {

@@ -10,7 +10,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -26,16 +25,6 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
-
-// stdio is where a verb reads from and writes to.
-type stdio struct {
-	out, err io.Writer
-	terminal *os.File // stdout where it is a terminal, else nil
-	progress bool     // stderr is a terminal: a line may be rewritten
-}
-
-// errReported ends a verb with exit code 1 when all there is to say has been said.
-var errReported = errors.New("reported")
 
 // verb is one thing the command does.  help is what --help prints: a synopsis, what it is for, an example.
 type verb struct {

@@ -17,6 +17,8 @@ import (
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/holders"
+	"cgoheap/cli/internal/outfile"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -45,8 +47,6 @@ Examples:
 
 PID may be left out where one process has cgoheap loaded, or be a program's name.
 `
-
-const profileSuffix = ".pb.gz"
 
 type profileOptions struct {
 	output                string
@@ -132,11 +132,11 @@ func saveProfile(std stdio, args []string) error {
 		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
 			"name a file with -o, or read it as text with --text")
 	}
-	target, err := openTarget(std, o.output, o.defaultName(c.Process, time.Now()))
+	target, err := outfile.Open(std.out, o.output, o.defaultName(c.Process, time.Now()))
 	if err != nil {
 		return err
 	}
-	defer target.discard()
+	defer target.Discard()
 	body, err := o.fetch(std, c)
 	if err != nil {
 		return err
@@ -147,11 +147,11 @@ func saveProfile(std stdio, args []string) error {
 			return err
 		}
 	}
-	if err := target.commit(body); err != nil {
+	if err := target.Commit(body); err != nil {
 		return err
 	}
-	if target.path != "" {
-		printNext(std, target.path, said, o)
+	if target.Path != "" {
+		printNext(std, target.Path, said, o)
 	}
 	o.printCautions(std, c)
 	o.printElsewhere(std, c)
@@ -209,13 +209,13 @@ func (o *profileOptions) describe(p *attach.Process, body []byte) (string, error
 }
 
 func describeHeap(p *profile.Profile) (string, error) {
-	s, err := summarize(p, nil)
+	s, err := holders.Summarize(p, nil)
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.bytes), s.estimated), inUseOrGrown(p, s.bytes),
+	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated), inUseOrGrown(p, s.Bytes),
 		termtext.CountOf(len(p.Sample), "stack", "stacks"))
-	if line := s.mappedLine(); line != "" {
+	if line := s.MappedLine(); line != "" {
 		said += "; " + line
 	}
 	return said, nil
@@ -235,7 +235,7 @@ func inUseOrGrown(p *profile.Profile, bytes int64) string {
 }
 
 func describeMemory(p *profile.Profile) (string, error) {
-	at := sampleTypeIndex(p, "memory_space")
+	at := holders.SampleTypeIndex(p, "memory_space")
 	if at < 0 {
 		return "", errors.New("the profile has no memory_space")
 	}
@@ -333,5 +333,5 @@ func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 	if o.memory {
 		kind = "-memory"
 	}
-	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"), profileSuffix)
+	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"), outfile.Suffix)
 }

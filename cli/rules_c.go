@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -217,7 +218,7 @@ func (s *situation) unsampled() []string {
 		reasons = append(reasons, termtext.CountOf(int(s.dropped), "sample was dropped", "samples were dropped"))
 	}
 	if s.purego {
-		reasons = append(reasons, "the program calls C by "+puregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
+		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
 	}
 	return reasons
 }
@@ -229,7 +230,7 @@ func (s *situation) unfreed() []string {
 	}
 	reasons := []string{"at least " + termtext.CountOf(int(s.missed), "free was missed", "frees were missed")}
 	if s.purego {
-		reasons = append(reasons, "the program calls C by "+puregoModule+", and a free that it looks up in libc's own handle passes no hook")
+		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a free that it looks up in libc's own handle passes no hook")
 	}
 	return reasons
 }

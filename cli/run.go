@@ -13,6 +13,7 @@ import (
 
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -106,7 +107,7 @@ func runProgram(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	f, err := inspect(path, path)
+	f, err := program.Inspect(path, path)
 	if err != nil {
 		return explainOpen(path, err)
 	}
@@ -163,21 +164,21 @@ func explainOpen(path string, err error) error {
 }
 
 // judge refuses what would fail or be harmed, and returns what the user should know of the rest.
-func judge(f *facts, library string, anyProgram bool) ([]string, error) {
-	checks := checkProgram(f, os.Getuid(), os.Getgid())
-	if f.loader != "" {
-		checks = append(checks, checkLibrary(library, nil, systemGlibc(f.loader)))
+func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) {
+	checks := program.CheckProgram(f, os.Getuid(), os.Getgid())
+	if f.Loader != "" {
+		checks = append(checks, program.CheckLibrary(library, nil, program.SystemGlibc(f.Loader)))
 	}
 	var notes []string
 	for _, c := range checks {
-		isPassive := !f.isGo() && c.runnable && c.Name != "privileges"
+		isPassive := !f.IsGo() && c.Runnable && c.Name != "privileges"
 		switch {
-		case c.Level == levelOK || anyProgram && isPassive:
-		case !c.runnable && c.Remedy == "":
-			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", termtext.Quote(f.path), c.Text)
-		case !c.runnable:
-			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", termtext.Quote(f.path), c.Text, c.Remedy)
-		case c.Name == "privileges" && c.Level == levelFail:
+		case c.Level == program.LevelOK || anyProgram && isPassive:
+		case !c.Runnable && c.Remedy == "":
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", termtext.Quote(f.Path), c.Text)
+		case !c.Runnable:
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", termtext.Quote(f.Path), c.Text, c.Remedy)
+		case c.Name == "privileges" && c.Level == program.LevelFail:
 			notes = append(notes, c.Text+"; "+c.Remedy)
 		case !isPassive || len(notes) == 0:
 			notes = append(notes, c.Text)
@@ -201,7 +202,7 @@ const inContainer = "what runs in a container is not started with this environme
 	"mount the library there and set LD_PRELOAD in it, as docs/deployment.md shows"
 
 // aboutLauncher says what will be seen of what the program starts, where that is known.
-func aboutLauncher(f *facts, command []string) string {
+func aboutLauncher(f *program.Facts, command []string) string {
 	name := filepath.Base(command[0])
 	switch {
 	case launchers[name] != "":
@@ -210,7 +211,7 @@ func aboutLauncher(f *facts, command []string) string {
 		return "what it runs is looked at where it uses cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
 	case name == "env" && dropsEnvironment(command[1:]):
 		return "env -i takes the preload away: put cgoheap run behind it (env -i cgoheap run -- ./service)"
-	case f.isStatic() && f.isGo():
+	case f.IsStatic() && f.IsGo():
 		return "the programs that it starts are looked at where they use cgo"
 	}
 	return ""

@@ -144,13 +144,13 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	if rows == 0 || rows > room {
 		rows = room
 	}
-	if len(v.summary.rows) == 0 {
-		lines = append(lines, v.summary.noRows())
+	if len(v.summary.Rows) == 0 {
+		lines = append(lines, v.summary.NoRows())
 	} else {
 		lines = append(lines, fitTable(v.cells(rows), width)...)
 	}
 	footer := fmt.Sprintf("sorted by %s   q ends, i g o sort", order)
-	if left := len(v.summary.rows) - rows; left > 0 {
+	if left := len(v.summary.Rows) - rows; left > 0 {
 		footer = "and " + termtext.CountOf(left, "row more", "rows more") + "   " + footer
 	}
 	for len(lines) < height-1 {

@@ -15,6 +15,7 @@ import (
 
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
+	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/stacks"
 )
 
@@ -181,7 +182,7 @@ func TestDrawViewFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := summarize(fakeshim.Profile(524288, 1), &stacks.CallerRule{Module: "cgoheap/cli"})
+	sum, err := holders.Summarize(fakeshim.Profile(524288, 1), &stacks.CallerRule{Module: "cgoheap/cli"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestInUseBeyondResident(t *testing.T) {
 		{300 << 20, 5 << 20, true, true},
 		{5 << 20, 10 << 20, false, false},
 	} {
-		v := &view{status: &attach.Status{SampleBytes: 512 << 10}, process: &attach.Process{}, rss: c.rss, summary: &summary{bytes: c.bytes, estimated: c.estimated}}
+		v := &view{status: &attach.Status{SampleBytes: 512 << 10}, process: &attach.Process{}, rss: c.rss, summary: &holders.Summary{Bytes: c.bytes, Estimated: c.estimated}}
 		if got := len(v.notes()) > 0; got != c.want {
 			t.Errorf("%+v: %v", c, v.notes())
 		}

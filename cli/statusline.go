@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -48,7 +49,7 @@ func cautions(s *attach.Status, pid int) []string {
 	if n := s.Dropped[attach.MissedFree]; n > 0 {
 		add("%s: some of the blocks may be freed", termtext.CountOf(int(n), "free was missed", "frees were missed"))
 	}
-	if exportsMalloc(attach.ProcPath(pid, "exe")) {
+	if program.ExportsMalloc(attach.ProcPath(pid, "exe")) {
 		add("malloc is defined inside the executable: its blocks are not seen; cgoheap doctor %d says what to do", pid)
 	}
 	return lines

@@ -11,6 +11,7 @@ import (
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -108,7 +109,7 @@ func top(std stdio, args []string) error {
 	if o.rows == 0 {
 		o.rows = 20
 	}
-	v.summary.sortBy(o.order)
+	v.summary.SortBy(o.order)
 	if o.asJSON {
 		return document.Write(std.out, "top", v.toJSON(o.rows))
 	}
@@ -127,10 +128,10 @@ const (
 type watcher struct {
 	client  *attach.Client
 	options *topOptions
-	last    *summary
+	last    *holders.Summary
 	first   *view // what growth is measured from
 
-	resident   map[rowKey]resident // of mappings; nil: not known
+	resident   map[holders.RowKey]holders.Resident // of mappings; nil: not known
 	residentAt time.Time
 	tookLast   time.Duration // to read them
 }
@@ -138,7 +139,7 @@ type watcher struct {
 // view is one look.
 type view struct {
 	status  *attach.Status
-	summary *summary
+	summary *holders.Summary
 	process *attach.Process
 	rss     int64
 	time    time.Time
@@ -155,24 +156,29 @@ func (w *watcher) look() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, err := summarize(p, &w.options.callers)
+	sum, err := holders.Summarize(p, &w.options.callers)
 	if err != nil {
 		return nil, err
 	}
-	sum.estimated = sum.estimated || s.SampleBytes > 1
+	sum.Estimated = sum.Estimated || s.SampleBytes > 1
 	if w.readResident(); w.resident != nil {
-		sum.setResident(w.resident)
+		sum.SetResident(w.resident)
 	}
 	if w.last != nil {
-		sum.growSince(w.last)
+		sum.GrowSince(w.last)
 	}
-	w.last = &summary{rows: append([]row(nil), sum.rows...), bytes: sum.bytes}
+	w.last = &holders.Summary{Rows: append([]holders.Row(nil), sum.Rows...), Bytes: sum.Bytes}
 	v := &view{status: s, summary: sum, process: w.client.Process, rss: w.client.Process.RSSBytes(), time: time.Now(),
-		inUse: sum.bytes, first: w.first}
+		inUse: sum.Bytes, first: w.first}
 	if w.first == nil {
 		w.first = v
 	}
-	sum.choose(w.options)
+	if w.options.filter != nil {
+		sum.Keep(w.options.filter)
+	}
+	if !w.options.stacks {
+		sum.DropStacks()
+	}
 	return v, nil
 }
 
@@ -189,7 +195,7 @@ func (w *watcher) readResident() {
 		return
 	}
 	if p, err := attach.ParseProfile(body); err == nil {
-		w.resident, _ = residentBy(p, &w.options.callers)
+		w.resident, _ = holders.ResidentBy(p, &w.options.callers)
 	}
 }
 
@@ -209,7 +215,7 @@ func topLive(std stdio, w *watcher, o *topOptions) error {
 	s.close()
 	var ended attach.EndedError
 	if errors.As(err, &ended) {
-		v.summary.sortBy(o.order)
+		v.summary.SortBy(o.order)
 		v.print(std, max(o.rows, 20))
 		fmt.Fprintf(std.err, "cgoheap: %s\n", ended)
 		return nil
@@ -239,7 +245,7 @@ func (s *screen) watch(w *watcher, v **view, o *topOptions) error {
 		}
 	}
 	for {
-		(*v).summary.sortBy(o.order)
+		(*v).summary.SortBy(o.order)
 		s.draw(*v, o.rows, o.order, note)
 		select {
 		case <-next.C:

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -22,16 +23,16 @@ func (v *view) header() []string {
 	if v.rss >= 0 {
 		first += "  RSS " + termtext.Bytes(v.rss)
 	}
-	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.bytes), sum.estimated),
-		termtext.Estimate(termtext.CountOf(int(sum.objects), "object", "objects"), sum.estimated))
-	if sum.growth != nil {
-		second += ", " + termtext.Growth(*sum.growth) + " since the last look"
+	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.Bytes), sum.Estimated),
+		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), sum.Estimated))
+	if sum.Growth != nil {
+		second += ", " + termtext.Growth(*sum.Growth) + " since the last look"
 	}
 	if line := v.grownLine(); line != "" {
 		second += ", " + line
 	}
 	lines := []string{first, second}
-	if line := sum.mappedLine(); line != "" {
+	if line := sum.MappedLine(); line != "" {
 		lines = append(lines, line)
 	}
 	return append(lines, v.notes()...)
@@ -62,7 +63,7 @@ func (v *view) grownLine() string {
 // notes are what a reader of the table has to know first.
 func (v *view) notes() []string {
 	lines := cautions(v.status, v.process.PID)
-	if v.rss >= 0 && v.summary.bytes > v.rss+v.sampleMargin() {
+	if v.rss >= 0 && v.summary.Bytes > v.rss+v.sampleMargin() {
 		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
 	}
 	return lines
@@ -71,75 +72,25 @@ func (v *view) notes() []string {
 // sampleMargin is how far the samples may be beside what is in use.  Their standard error is the root of bytes times
 // interval where blocks are small, and less where they are large.
 func (v *view) sampleMargin() int64 {
-	if !v.summary.estimated {
+	if !v.summary.Estimated {
 		return 0
 	}
 	interval := max(v.status.SampleBytes, v.status.ConfiguredSampleBytes)
-	return int64(estimateErrors * math.Sqrt(float64(max(v.summary.bytes, 0))*float64(interval)))
-}
-
-// mappedLine sums the rows that are not blocks.
-func (s *summary) mappedLine() string {
-	var parts []string
-	for _, o := range []struct{ origin, name string }{{originMmap, "mapped past malloc"}, {originStack, "thread stacks"}} {
-		t, ok := s.mapped[o.origin]
-		switch {
-		case !ok:
-		case s.resident:
-			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, termtext.Bytes(t.bytes), termtext.Bytes(t.mapped)))
-		case o.origin == originStack: // what was touched of them
-			parts = append(parts, fmt.Sprintf("%s %s", o.name, termtext.Bytes(t.mapped)))
-		default:
-			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, termtext.Bytes(t.mapped)))
-		}
-	}
-	return strings.Join(parts, "; ")
-}
-
-// noRows is said in place of a table.
-func (s *summary) noRows() string {
-	if s.filtered {
-		return "no row's caller or leaf matches --filter"
-	}
-	return "no block that was sampled is in use"
+	return int64(estimateErrors * math.Sqrt(float64(max(v.summary.Bytes, 0))*float64(interval)))
 }
 
 var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
 var topRight = []bool{true, true, true, false, false, false}
 
-// what says what a row's bytes are to its caller.
-func (r *row) what() string {
-	switch r.Origin {
-	case originMmap:
-		return "mapped by"
-	case originStack:
-		return "stacks by"
-	}
-	return "in use by"
-}
-
-// amount is a row's bytes: of mappings they are counted.
-func (r *row) amount(estimated bool) string {
-	return termtext.Estimate(termtext.Bytes(r.Bytes), estimated && r.Mapped == nil)
-}
-
-// count is a row's objects; those of mappings that are in no heap profile are not known.
-func (r *row) count(estimated bool) string {
-	if r.Mapped != nil && r.Objects == 0 {
-		return "-"
-	}
-	return termtext.Estimate(termtext.Count(r.Objects), estimated && r.Mapped == nil)
-}
-
 func (v *view) cells(limit int) [][]string {
 	rows := [][]string{topColumns}
-	for _, r := range v.summary.rows[:min(limit, len(v.summary.rows))] {
+	for _, r := range v.summary.Rows[:min(limit, len(v.summary.Rows))] {
 		growth := "-"
 		if r.Growth != nil {
 			growth = termtext.Growth(*r.Growth)
 		}
-		rows = append(rows, []string{r.amount(v.summary.estimated), growth,
-			r.count(v.summary.estimated), r.what(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
+		rows = append(rows, []string{r.Amount(v.summary.Estimated), growth,
+			r.Count(v.summary.Estimated), r.What(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
 	}
 	return rows
 }
@@ -158,19 +109,19 @@ func (v *view) lines(std stdio, limit int) []string {
 
 func (v *view) print(std stdio, limit int) {
 	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
-	if len(v.summary.rows) == 0 {
-		fmt.Fprintln(std.out, v.summary.noRows())
+	if len(v.summary.Rows) == 0 {
+		fmt.Fprintln(std.out, v.summary.NoRows())
 		return
 	}
 	for i, line := range v.lines(std, limit) {
 		fmt.Fprintln(std.out, line)
 		if i > 0 {
-			for _, f := range v.summary.rows[i-1].Stack {
+			for _, f := range v.summary.Rows[i-1].Stack {
 				fmt.Fprintln(std.out, "    "+termtext.Escape(f))
 			}
 		}
 	}
-	if left := len(v.summary.rows) - limit; left > 0 {
+	if left := len(v.summary.Rows) - limit; left > 0 {
 		fmt.Fprintf(std.out, "and %s\n", termtext.CountOf(left, "row more", "rows more"))
 	}
 }
@@ -188,7 +139,7 @@ type topJSON struct {
 	Growth      *int64                `json:"growth_bytes"`
 	Notes       []string              `json:"notes"`  // what the lines above the table say
 	Mapped      map[string]mappedJSON `json:"mapped"` // by origin
-	Rows        []row                 `json:"rows"`
+	Rows        []holders.Row         `json:"rows"`
 	RowsLeft    int                   `json:"rows_left_out"`
 }
 
@@ -198,18 +149,18 @@ type mappedJSON struct {
 }
 
 func (v *view) toJSON(limit int) topJSON {
-	shown := append([]row{}, v.summary.rows[:min(limit, len(v.summary.rows))]...)
+	shown := append([]holders.Row{}, v.summary.Rows[:min(limit, len(v.summary.Rows))]...)
 	t := topJSON{
 		PID: v.process.PID, Program: v.process.Program(), Time: v.time.UTC().Format(time.RFC3339),
-		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.estimated,
-		Bytes: v.summary.bytes, Objects: v.summary.objects, Growth: v.summary.growth,
+		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.Estimated,
+		Bytes: v.summary.Bytes, Objects: v.summary.Objects, Growth: v.summary.Growth,
 		Notes: append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},
-		Rows: shown, RowsLeft: len(v.summary.rows) - len(shown),
+		Rows: shown, RowsLeft: len(v.summary.Rows) - len(shown),
 	}
-	for origin, sum := range v.summary.mapped {
-		m := mappedJSON{Mapped: sum.mapped}
-		if v.summary.resident {
-			m.Resident = &sum.bytes
+	for origin, sum := range v.summary.Mapped {
+		m := mappedJSON{Mapped: sum.Mapped}
+		if v.summary.Resident {
+			m.Resident = &sum.Bytes
 		}
 		t.Mapped[origin] = m
 	}

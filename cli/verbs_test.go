@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/fixture"
 )
 
 // normal replaces what differs from run to run.
@@ -344,7 +345,7 @@ func TestNotLoaded(t *testing.T) {
 }
 
 func TestPassive(t *testing.T) {
-	s := startSleep(t, "LD_PRELOAD="+emptyLibrary(t))
+	s := startSleep(t, "LD_PRELOAD="+fixture.EmptyLibrary(t))
 	waitMapped(t, s.pid, attach.LibraryName)
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (sleep) has cgoheap loaded but passive: "+
 		"it is not a Go program; start it with cgoheap run --any to look at it all the same\n")
@@ -356,10 +357,10 @@ func TestPassive(t *testing.T) {
 
 // A fork shares the library's address with its parent; a program started anew does not.
 func TestFork(t *testing.T) {
-	path := cFixture(t, "forker", "#include <unistd.h>\n#include <stdio.h>\n"+
+	path := fixture.C(t, "forker", "#include <unistd.h>\n#include <stdio.h>\n"+
 		"int main(void) { int p = fork(); if (p) { printf(\"%d\\n\", p); fflush(stdout); } sleep(1000); return 0; }\n")
 	c := exec.Command(path)
-	c.Env = append(os.Environ(), "LD_PRELOAD="+emptyLibrary(t), "CGOHEAP_ANY=1")
+	c.Env = append(os.Environ(), "LD_PRELOAD="+fixture.EmptyLibrary(t), "CGOHEAP_ANY=1")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +393,7 @@ func asNobody(t *testing.T, c *exec.Cmd) {
 		t.Skip("only root can become another user")
 	}
 	// The test binary lies where others may not look.
-	path := filepath.Join(testDir, "command")
+	path := filepath.Join(fixture.Dir, "command")
 	if _, err := os.Stat(path); err != nil {
 		text, err := os.ReadFile(c.Path)
 		if err == nil {
@@ -429,7 +430,7 @@ func TestOtherUser(t *testing.T) {
 
 func TestSocketElsewhere(t *testing.T) {
 	// As long as a path can be; through /proc/PID/root it is longer than an address may be.
-	dir := filepath.Join(testDir, "deep")
+	dir := filepath.Join(fixture.Dir, "deep")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"os"
@@ -17,21 +17,21 @@ func TestSeccompModeIn(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if seccompMode(os.Getpid()) == "" {
+	if SeccompMode(os.Getpid()) == "" {
 		t.Error("the test's own mode cannot be read")
 	}
-	if seccompMode(1<<30) != "" {
+	if SeccompMode(1<<30) != "" {
 		t.Error("a process that is not there has a mode")
 	}
 }
 
 func TestSeccompIsSaid(t *testing.T) {
-	if checkSeccomp("0") != nil {
+	if CheckSeccomp("0") != nil {
 		t.Error("no filter: nothing to say")
 	}
 	for mode, want := range map[string]string{"2": "not available here: seccomp", "1": "not available here: seccomp", "": "cannot be read"} {
-		c := checkSeccomp(mode)
-		if c == nil || c.Level != levelWarn || !strings.Contains(strings.ToLower(c.Text), want) {
+		c := CheckSeccomp(mode)
+		if c == nil || c.Level != LevelWarn || !strings.Contains(strings.ToLower(c.Text), want) {
 			t.Errorf("mode %q: %v, want a warning with %q", mode, c, want)
 		}
 	}

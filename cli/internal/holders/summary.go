@@ -1,7 +1,10 @@
-package main
+// Package holders makes rows of (Go caller, C leaf) of a profile: which Go function
+// asked for memory, and which C function called the allocator for it.
+package holders
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -12,9 +15,6 @@ import (
 	"cgoheap/cli/internal/stacks"
 )
 
-// A profile as rows of (Go caller, C leaf): which Go function asked, and which
-// C function called the allocator for it.
-
 // The values of the label origin.
 const (
 	originMalloc = "malloc"
@@ -22,16 +22,17 @@ const (
 	originStack  = "thread_stack"
 )
 
-type rowKey struct {
+// RowKey tells rows apart.
+type RowKey struct {
 	Origin   string `json:"origin"`
 	GoCaller string `json:"go_caller"`
 	CLeaf    string `json:"c_leaf"`
 }
 
-// row is blocks in use; of mappings and thread stacks the resident bytes, or those mapped
+// Row is blocks in use; of mappings and thread stacks the resident bytes, or those mapped
 // where what is resident is not known.
-type row struct {
-	rowKey
+type Row struct {
+	RowKey
 	Bytes   int64  `json:"in_use_bytes"`
 	Mapped  *int64 `json:"mapped_bytes"` // null of blocks
 	Growth  *int64 `json:"growth_bytes"` // since the last look; null on the first
@@ -44,21 +45,23 @@ type row struct {
 
 // total is what rows of one origin sum to.
 type total struct {
-	bytes, mapped int64
+	Bytes, Mapped int64
 }
 
-type summary struct {
-	rows      []row
-	bytes     int64 // blocks in use
-	objects   int64
-	growth    *int64
-	estimated bool
+// Summary is one look at a profile.
+type Summary struct {
+	Rows      []Row
+	Bytes     int64 // blocks in use
+	Objects   int64
+	Growth    *int64
+	Estimated bool
 	filtered  bool             // rows were left out
-	resident  bool             // of mappings it is known what is resident
-	mapped    map[string]total // by origin, but for malloc
+	Resident  bool             // of mappings it is known what is resident
+	Mapped    map[string]total // by origin, but for malloc
 }
 
-func sampleTypeIndex(p *profile.Profile, name string) int {
+// SampleTypeIndex is the place of a sample type among a sample's values; -1: there is none.
+func SampleTypeIndex(p *profile.Profile, name string) int {
 	for i, t := range p.SampleType {
 		if t.Type == name {
 			return i
@@ -67,19 +70,20 @@ func sampleTypeIndex(p *profile.Profile, name string) int {
 	return -1
 }
 
-func summarize(p *profile.Profile, callers *stacks.CallerRule) (*summary, error) {
-	bytesAt, objectsAt := sampleTypeIndex(p, "inuse_space"), sampleTypeIndex(p, "inuse_objects")
+// Summarize reads a heap profile; largest rows first.
+func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error) {
+	bytesAt, objectsAt := SampleTypeIndex(p, "inuse_space"), SampleTypeIndex(p, "inuse_objects")
 	if bytesAt < 0 || objectsAt < 0 {
 		return nil, errors.New("the profile has no inuse_space and inuse_objects: it is not a heap profile")
 	}
-	s := &summary{estimated: p.Period > 1}
-	byKey := map[rowKey]*row{}
+	s := &Summary{Estimated: p.Period > 1}
+	byKey := map[RowKey]*Row{}
 	for _, sample := range p.Sample {
 		frames := stacks.FramesOf(sample)
-		key := rowKey{originOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
+		key := RowKey{originOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := byKey[key]
 		if r == nil {
-			r = &row{rowKey: key}
+			r = &Row{RowKey: key}
 			byKey[key] = r
 		}
 		r.Bytes += sample.Value[bytesAt]
@@ -97,28 +101,24 @@ func summarize(p *profile.Profile, callers *stacks.CallerRule) (*summary, error)
 			mapped := r.Bytes
 			r.Mapped = &mapped
 		}
-		s.rows = append(s.rows, *r)
+		s.Rows = append(s.Rows, *r)
 	}
 	s.sum()
-	s.sortBy("inuse")
+	s.SortBy("inuse")
 	return s, nil
 }
 
-// choose leaves the rows, and of them the parts, that were asked for.
-func (s *summary) choose(o *topOptions) {
-	if o.filter != nil {
-		n := len(s.rows)
-		s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return !o.filter.MatchString(r.GoCaller) && !o.filter.MatchString(r.CLeaf) })
-		s.filtered = len(s.rows) < n
-	}
-	if !o.stacks {
-		s.dropStacks()
-	}
+// Keep leaves the rows whose caller or leaf matches.
+func (s *Summary) Keep(filter *regexp.Regexp) {
+	n := len(s.Rows)
+	s.Rows = slices.DeleteFunc(s.Rows, func(r Row) bool { return !filter.MatchString(r.GoCaller) && !filter.MatchString(r.CLeaf) })
+	s.filtered = len(s.Rows) < n
 }
 
-func (s *summary) dropStacks() {
-	for i := range s.rows {
-		s.rows[i].Stack = nil
+// DropStacks leaves the rows without their largest stacks.
+func (s *Summary) DropStacks() {
+	for i := range s.Rows {
+		s.Rows[i].Stack = nil
 	}
 }
 
@@ -129,16 +129,16 @@ func originOf(sample *profile.Sample) string {
 	return originMalloc
 }
 
-func (s *summary) sum() {
-	s.bytes, s.objects, s.mapped = 0, 0, map[string]total{}
-	for _, r := range s.rows {
+func (s *Summary) sum() {
+	s.Bytes, s.Objects, s.Mapped = 0, 0, map[string]total{}
+	for _, r := range s.Rows {
 		if r.Origin == originMalloc {
-			s.bytes += r.Bytes
-			s.objects += r.Objects
+			s.Bytes += r.Bytes
+			s.Objects += r.Objects
 			continue
 		}
-		t := s.mapped[r.Origin]
-		s.mapped[r.Origin] = total{t.bytes + r.Bytes, t.mapped + account.Known(r.Mapped)}
+		t := s.Mapped[r.Origin]
+		s.Mapped[r.Origin] = total{t.Bytes + r.Bytes, t.Mapped + account.Known(r.Mapped)}
 	}
 }
 
@@ -147,19 +147,19 @@ func (s *summary) sum() {
 var mappedRoots = map[string]string{"[" + account.CMmap + "]": originMmap, "[" + account.CBrk + "]": originMmap, "[" + account.DeviceMaps + "]": originMmap,
 	"[" + account.FileCopies + "]": originMmap, "[" + account.SharedMemory + "]": originMmap, "[" + account.ThreadStacks + "]": originStack}
 
-// resident is what is resident of one row's mappings, and the stack with most of it.
-type resident struct {
+// Resident is what is resident of one row's mappings, and the stack with most of it.
+type Resident struct {
 	bytes, largest int64
 	stack          []string
 }
 
-// residentBy is what a memory profile has below those owners.
-func residentBy(p *profile.Profile, callers *stacks.CallerRule) (map[rowKey]resident, error) {
-	at := sampleTypeIndex(p, "memory_space")
+// ResidentBy is what a memory profile has below those owners.
+func ResidentBy(p *profile.Profile, callers *stacks.CallerRule) (map[RowKey]Resident, error) {
+	at := SampleTypeIndex(p, "memory_space")
 	if at < 0 {
 		return nil, errors.New("the profile has no memory_space")
 	}
-	found := map[rowKey]resident{}
+	found := map[RowKey]Resident{}
 	for _, sample := range p.Sample {
 		frames := stacks.FramesOf(sample)
 		if len(frames) < 2 {
@@ -170,7 +170,7 @@ func residentBy(p *profile.Profile, callers *stacks.CallerRule) (map[rowKey]resi
 			continue
 		}
 		frames = frames[:len(frames)-1]
-		key := rowKey{origin, callers.GoCaller(frames), stacks.CLeaf(frames)}
+		key := RowKey{origin, callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := found[key]
 		if r.bytes += sample.Value[at]; r.stack == nil || sample.Value[at] > r.largest {
 			r.stack, r.largest = stacks.NamesOf(frames), sample.Value[at]
@@ -180,50 +180,51 @@ func residentBy(p *profile.Profile, callers *stacks.CallerRule) (map[rowKey]resi
 	return found, nil
 }
 
-// setResident counts mappings by what of them is resident.  Some are in no heap profile:
+// SetResident counts mappings by what of them is resident.  Some are in no heap profile:
 // devices', files', and stacks of threads that have ended.
-func (s *summary) setResident(found map[rowKey]resident) {
-	had := map[rowKey]bool{}
-	for i := range s.rows {
-		if r := &s.rows[i]; r.Mapped != nil {
-			r.Bytes = found[r.rowKey].bytes
+func (s *Summary) SetResident(found map[RowKey]Resident) {
+	had := map[RowKey]bool{}
+	for i := range s.Rows {
+		if r := &s.Rows[i]; r.Mapped != nil {
+			r.Bytes = found[r.RowKey].bytes
 			*r.Mapped = max(*r.Mapped, r.Bytes) // it was looked at later
-			had[r.rowKey] = true
+			had[r.RowKey] = true
 		}
 	}
 	for key, r := range found {
 		if !had[key] && r.bytes > 0 {
-			s.rows = append(s.rows, row{rowKey: key, Bytes: r.bytes, Mapped: &r.bytes, Stack: r.stack})
+			s.Rows = append(s.Rows, Row{RowKey: key, Bytes: r.bytes, Mapped: &r.bytes, Stack: r.stack})
 		}
 	}
-	s.resident = true
+	s.Resident = true
 	s.sum()
-	s.sortBy("inuse")
+	s.SortBy("inuse")
 }
 
-// growSince fills in what changed; rows that are gone stay visible for one look, at 0.
-func (s *summary) growSince(before *summary) {
-	old := map[rowKey]int64{}
-	for _, r := range before.rows {
-		old[r.rowKey] = r.Bytes
+// GrowSince fills in what changed; rows that are gone stay visible for one look, at 0.
+func (s *Summary) GrowSince(before *Summary) {
+	old := map[RowKey]int64{}
+	for _, r := range before.Rows {
+		old[r.RowKey] = r.Bytes
 	}
-	for i := range s.rows {
-		growth := s.rows[i].Bytes - old[s.rows[i].rowKey]
-		s.rows[i].Growth = &growth
-		delete(old, s.rows[i].rowKey)
+	for i := range s.Rows {
+		growth := s.Rows[i].Bytes - old[s.Rows[i].RowKey]
+		s.Rows[i].Growth = &growth
+		delete(old, s.Rows[i].RowKey)
 	}
 	for key, bytes := range old {
 		if bytes != 0 {
 			growth := -bytes
-			s.rows = append(s.rows, row{rowKey: key, Growth: &growth})
+			s.Rows = append(s.Rows, Row{RowKey: key, Growth: &growth})
 		}
 	}
-	total := s.bytes - before.bytes
-	s.growth = &total
+	total := s.Bytes - before.Bytes
+	s.Growth = &total
 }
 
-func (s *summary) sortBy(order string) {
-	value := func(r *row) int64 {
+// SortBy inuse, growth or objects, largest first.
+func (s *Summary) SortBy(order string) {
+	value := func(r *Row) int64 {
 		switch {
 		case order == "objects":
 			return r.Objects
@@ -232,8 +233,8 @@ func (s *summary) sortBy(order string) {
 		}
 		return r.Bytes
 	}
-	sort.Slice(s.rows, func(i, j int) bool {
-		a, b := &s.rows[i], &s.rows[j]
+	sort.Slice(s.Rows, func(i, j int) bool {
+		a, b := &s.Rows[i], &s.Rows[j]
 		if va, vb := value(a), value(b); va != vb {
 			return va > vb
 		}

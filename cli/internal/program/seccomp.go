@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"cgoheap/cli/internal/attach"
 )
 
-// seccompMode is the strictest of a process's threads: "0" none, "1" strict, "2" a
+// SeccompMode is the strictest of a process's threads: "0" none, "1" strict, "2" a
 // filter, as /proc has it; "" where it cannot be read.
-func seccompMode(pid int) string {
+func SeccompMode(pid int) string {
 	files, _ := filepath.Glob(attach.ProcPath(pid, "task/*/status"))
 	mode := ""
 	for _, file := range files {
@@ -34,20 +34,20 @@ func seccompModeIn(status string) string {
 	return ""
 }
 
-// checkSeccomp says what a process under that mode goes without; nil: nothing.
-func checkSeccomp(mode string) *check {
-	var c check
+// CheckSeccomp says what a process under that mode goes without; nil: nothing.
+func CheckSeccomp(mode string) *Check {
+	var c Check
 	switch mode {
 	case "0":
 		return nil
 	case "1", "2":
-		c = warn("seccomp", "a filter that forbids more than systemd's @system-service or a container runtime's default "+
+		c = Warn("seccomp", "a filter that forbids more than systemd's @system-service or a container runtime's default "+
 			"has to allow what docs/safety.md lists",
 			"a filter judges system calls here: cgoheap makes only those that the usual filters allow. "+
 				"Not available here: seccomp: mincore, so that the account says unknown where "+
 				"/proc/self/pagemap cannot be read, and process_vm_readv, for which /proc/self/mem stands in")
 	default:
-		c = warn("seccomp", "", "whether a filter judges system calls cannot be read: cgoheap behaves as if one did")
+		c = Warn("seccomp", "", "whether a filter judges system calls cannot be read: cgoheap behaves as if one did")
 	}
 	return &c
 }

@@ -1,4 +1,6 @@
-package main
+// Package outfile writes a profile to the file that the user named, or to one of a
+// name that it chooses: whole or not at all.
+package outfile
 
 import (
 	"errors"
@@ -14,59 +16,62 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// target is a file to be written.  It has its name only once it is whole, with
+// Suffix ends the names that are ours to choose.
+const Suffix = ".pb.gz"
+
+// File is a file to be written.  It has its name only once it is whole, with
 // the permissions that the umask leaves, or those of the file that it replaces.
 // A symbolic link is neither replaced nor followed to a file: in a directory that
 // others can write, where it leads is for them to say.
-type target struct {
-	std       stdio
-	path      string // "" = the standard output
+type File struct {
+	Path      string // "" = the standard output
+	stdout    io.Writer
 	temporary *os.File
 	fresh     bool // the name is ours to choose: no file is replaced
 	direct    bool // a device or pipe: written as it is
 }
 
-// openTarget is for the path that the user gave; in a directory it chooses the name.
+// Open is for the path that the user gave; in a directory it chooses the name.
 // Opened before there is anything to write: an hour of --seconds must not end in a file that cannot be made.
-func openTarget(std stdio, path, name string) (*target, error) {
-	t := &target{std: std, path: path}
+func Open(stdout io.Writer, path, name string) (*File, error) {
+	t := &File{Path: path, stdout: stdout}
 	switch {
 	case path == "-":
-		t.path = ""
+		t.Path = ""
 		return t, nil
 	case path == "":
-		t.path, t.fresh = name, true
+		t.Path, t.fresh = name, true
 	default:
 		if err := t.look(name); err != nil || t.direct {
 			return t, err
 		}
 	}
 	// Not CreateTemp, which takes the group's and the others' permissions away whatever the umask.
-	file, err := createBeside(t.path)
+	file, err := createBeside(t.Path)
 	if err != nil {
 		return nil, fmt.Errorf("nothing can be written in %s (%s): name another place with -o",
-			termtext.Quote(filepath.Dir(t.path)), termtext.Reason(err))
+			termtext.Quote(filepath.Dir(t.Path)), termtext.Reason(err))
 	}
 	t.temporary = file
 	return t, nil
 }
 
 // look decides by what is at the path.
-func (t *target) look(name string) error {
-	info, err := os.Stat(t.path)
+func (t *File) look(name string) error {
+	info, err := os.Stat(t.Path)
 	switch {
 	case err == nil && info.IsDir():
-		t.path, t.fresh = filepath.Join(t.path, name), true
+		t.Path, t.fresh = filepath.Join(t.Path, name), true
 		return nil
 	case err == nil && !info.Mode().IsRegular():
 		t.direct = true
 		return nil
-	case err == nil && unix.Access(t.path, unix.W_OK) != nil:
-		return fmt.Errorf("%s is there and may not be written: name another file with -o", termtext.Quote(t.path))
+	case err == nil && unix.Access(t.Path, unix.W_OK) != nil:
+		return fmt.Errorf("%s is there and may not be written: name another file with -o", termtext.Quote(t.Path))
 	}
-	if to, err := os.Readlink(t.path); err == nil {
+	if to, err := os.Readlink(t.Path); err == nil {
 		return fmt.Errorf("%s is a symbolic link, and is not followed to a file: name the file itself, %s, with -o",
-			termtext.Quote(t.path), termtext.QuoteShell(to))
+			termtext.Quote(t.Path), termtext.QuoteShell(to))
 	}
 	return nil
 }
@@ -82,27 +87,28 @@ func createBeside(path string) (*os.File, error) {
 	}
 }
 
-func (t *target) commit(body []byte) error {
+// Commit writes the body and gives the file its name.
+func (t *File) Commit(body []byte) error {
 	err := t.write(body)
-	if err != nil && t.path != "" {
-		err = fmt.Errorf("%s cannot be written: %s", termtext.Quote(t.path), termtext.Reason(err))
+	if err != nil && t.Path != "" {
+		err = fmt.Errorf("%s cannot be written: %s", termtext.Quote(t.Path), termtext.Reason(err))
 	}
 	return err
 }
 
-func (t *target) write(body []byte) error {
+func (t *File) write(body []byte) error {
 	switch {
-	case t.path == "":
-		_, err := t.std.out.Write(body)
+	case t.Path == "":
+		_, err := t.stdout.Write(body)
 		return err
 	case t.direct:
-		file, err := os.OpenFile(t.path, os.O_WRONLY, 0)
+		file, err := os.OpenFile(t.Path, os.O_WRONLY, 0)
 		if err == nil {
 			err = writeAndClose(file, body)
 		}
 		return err
 	}
-	if old, err := os.Lstat(t.path); err == nil && !t.fresh {
+	if old, err := os.Lstat(t.Path); err == nil && !t.fresh {
 		if err := t.temporary.Chmod(old.Mode().Perm()); err != nil {
 			return err
 		}
@@ -124,59 +130,45 @@ func writeAndClose(file *os.File, body []byte) error {
 }
 
 // rename gives the file its name.  One of ours to choose is changed until no file has it.
-func (t *target) rename() error {
+func (t *File) rename() error {
 	from := t.temporary.Name()
 	if !t.fresh {
-		err := os.Rename(from, t.path)
+		err := os.Rename(from, t.Path)
 		if err == nil {
 			t.temporary = nil
 		}
 		return err
 	}
-	stem, wanted := strings.TrimSuffix(t.path, profileSuffix), t.path
+	stem, wanted := strings.TrimSuffix(t.Path, Suffix), t.Path
 	for n := 2; ; n++ {
-		err := os.Link(from, t.path)
+		err := os.Link(from, t.Path)
 		switch {
 		case err == nil:
 			return nil // discard takes the other name away
 		case !errors.Is(err, os.ErrExist):
 			return t.renameWithoutLinks(wanted)
 		}
-		t.path = fmt.Sprintf("%s-%d%s", stem, n, profileSuffix)
+		t.Path = fmt.Sprintf("%s-%d%s", stem, n, Suffix)
 	}
 }
 
 // renameWithoutLinks is for file systems that have none (FAT, some network shares).
-func (t *target) renameWithoutLinks(wanted string) error {
-	t.path = wanted
-	if _, err := os.Lstat(t.path); err == nil {
-		return &os.PathError{Op: "create", Path: t.path, Err: syscall.EEXIST}
+func (t *File) renameWithoutLinks(wanted string) error {
+	t.Path = wanted
+	if _, err := os.Lstat(t.Path); err == nil {
+		return &os.PathError{Op: "create", Path: t.Path, Err: syscall.EEXIST}
 	}
-	err := os.Rename(t.temporary.Name(), t.path)
+	err := os.Rename(t.temporary.Name(), t.Path)
 	if err == nil {
 		t.temporary = nil
 	}
 	return err
 }
 
-// discard takes away what has no name of its own.
-func (t *target) discard() {
+// Discard takes away what has no name; after Commit there is nothing.
+func (t *File) Discard() {
 	if t.temporary != nil {
 		t.temporary.Close()
 		os.Remove(t.temporary.Name())
 	}
-}
-
-// checkedWriter remembers what could not be written: a verb that prints to a full disk has not done what it was asked for.
-type checkedWriter struct {
-	io.Writer
-	err error
-}
-
-func (w *checkedWriter) Write(p []byte) (int, error) {
-	n, err := w.Writer.Write(p)
-	if err != nil {
-		w.err = fmt.Errorf("the standard output cannot be written: %s", termtext.Reason(err))
-	}
-	return n, w.err
 }

@@ -1,4 +1,4 @@
-package main
+package holders
 
 import (
 	"testing"
@@ -8,15 +8,15 @@ import (
 	"cgoheap/cli/internal/fakeshim"
 )
 
-func summaryOf(t *testing.T, frames ...string) rowKey {
+func summaryOf(t *testing.T, frames ...string) RowKey {
 	t.Helper()
 	b := fakeshim.NewProfileBuilder(1)
 	b.Add(1, 64, frames...)
-	s, err := summarize(b.Profile, nil)
-	if err != nil || len(s.rows) != 1 {
+	s, err := Summarize(b.Profile, nil)
+	if err != nil || len(s.Rows) != 1 {
 		t.Fatal(s, err)
 	}
-	return s.rows[0].rowKey
+	return s.Rows[0].RowKey
 }
 
 // Who asked, and who called the allocator, in the stacks that happen.
@@ -75,8 +75,8 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 		b.Add(1, 64, frames...)
 		b.Profile.Sample[0].Location[1].Line = nil
 		b.Profile.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
-		s, err := summarize(b.Profile, nil)
-		if err != nil || s.rows[0].CLeaf != want {
+		s, err := Summarize(b.Profile, nil)
+		if err != nil || s.Rows[0].CLeaf != want {
 			t.Errorf("%+v, %v, want %s", s, err, want)
 		}
 	}
@@ -86,13 +86,13 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 func TestNoRowsOfNothing(t *testing.T) {
 	b := fakeshim.NewProfileBuilder(1)
 	b.Add(0, 0, "malloc", "f", "main.a@a.go")
-	if s, err := summarize(b.Profile, nil); err != nil || len(s.rows) != 0 {
+	if s, err := Summarize(b.Profile, nil); err != nil || len(s.Rows) != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
 func TestSummarizeRefusesOtherProfiles(t *testing.T) {
-	_, err := summarize(&profile.Profile{SampleType: []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}}, nil)
+	_, err := Summarize(&profile.Profile{SampleType: []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}}, nil)
 	if err == nil {
 		t.Error("a CPU profile was taken for a heap profile")
 	}
@@ -103,19 +103,19 @@ func TestSumsAndOrder(t *testing.T) {
 	b.Add(1, 100, "malloc", "f", "main.a@a.go", "main.main@a.go")
 	b.Add(2, 50, "malloc", "f", "main.a@a.go", "main.other@a.go")
 	b.Add(9, 90, "malloc", "g", "main.b@a.go")
-	s, err := summarize(b.Profile, nil)
+	s, err := Summarize(b.Profile, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.bytes != 240 || s.objects != 12 || !s.estimated || len(s.rows) != 2 {
+	if s.Bytes != 240 || s.Objects != 12 || !s.Estimated || len(s.Rows) != 2 {
 		t.Errorf("%+v", s)
 	}
-	if a := s.rows[0]; a.GoCaller != "main.a" || a.Bytes != 150 || a.Objects != 3 || a.Stacks != 2 || a.Growth != nil {
+	if a := s.Rows[0]; a.GoCaller != "main.a" || a.Bytes != 150 || a.Objects != 3 || a.Stacks != 2 || a.Growth != nil {
 		t.Errorf("%+v", a)
 	}
-	s.sortBy("objects")
-	if s.rows[0].GoCaller != "main.b" {
-		t.Errorf("by objects: %+v", s.rows)
+	s.SortBy("objects")
+	if s.Rows[0].GoCaller != "main.b" {
+		t.Errorf("by objects: %+v", s.Rows)
 	}
 }
 
@@ -126,20 +126,20 @@ func TestGrowth(t *testing.T) {
 	second := fakeshim.NewProfileBuilder(1)
 	second.Add(1, 40, "malloc", "f", "main.a@a.go")
 	second.Add(1, 10, "malloc", "h", "main.new@a.go")
-	before, _ := summarize(first.Profile, nil)
-	after, _ := summarize(second.Profile, nil)
-	after.growSince(before)
-	after.sortBy("growth")
+	before, _ := Summarize(first.Profile, nil)
+	after, _ := Summarize(second.Profile, nil)
+	after.GrowSince(before)
+	after.SortBy("growth")
 	want := []struct {
 		caller        string
 		bytes, growth int64
 	}{{"main.new", 10, 10}, {"main.a", 40, -60}, {"main.gone", 0, -70}}
 	for i, w := range want {
-		if r := after.rows[i]; r.GoCaller != w.caller || r.Bytes != w.bytes || *r.Growth != w.growth {
+		if r := after.Rows[i]; r.GoCaller != w.caller || r.Bytes != w.bytes || *r.Growth != w.growth {
 			t.Errorf("row %d: %+v (%d), want %+v", i, r, *r.Growth, w)
 		}
 	}
-	if *after.growth != -120 {
-		t.Errorf("total growth %d", *after.growth)
+	if *after.Growth != -120 {
+		t.Errorf("total growth %d", *after.Growth)
 	}
 }

@@ -1,9 +1,6 @@
-package main
+package holders
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/pprof/profile"
@@ -92,8 +89,8 @@ func TestCaller(t *testing.T) {
 	} {
 		b := fakeshim.NewProfileBuilder(1)
 		b.Add(1, 64, c.frames...)
-		s, err := summarize(b.Profile, c.rule)
-		if err != nil || len(s.rows) != 1 || s.rows[0].GoCaller != c.want {
+		s, err := Summarize(b.Profile, c.rule)
+		if err != nil || len(s.Rows) != 1 || s.Rows[0].GoCaller != c.want {
 			t.Errorf("%s: %+v %v, want %s", c.what, s, err, c.want)
 		}
 		// The account's stacks, which have no file names, are named alike.
@@ -104,8 +101,8 @@ func TestCaller(t *testing.T) {
 		if got := stack.GoCaller(c.rule); got != c.want && c.want != stacks.GoRuntime {
 			t.Errorf("%s, in an account: %s, want %s", c.what, got, c.want)
 		}
-		if got := stack.Mapper(); got != s.rows[0].CLeaf {
-			t.Errorf("%s, in an account: C leaf %s, top has %s", c.what, got, s.rows[0].CLeaf)
+		if got := stack.Mapper(); got != s.Rows[0].CLeaf {
+			t.Errorf("%s, in an account: C leaf %s, top has %s", c.what, got, s.Rows[0].CLeaf)
 		}
 	}
 	if _, err := func() ([]string, error) {
@@ -114,28 +111,6 @@ func TestCaller(t *testing.T) {
 		return f.Parse([]string{"--caller", "a("})
 	}(); err == nil {
 		t.Error("a broken pattern was taken")
-	}
-}
-
-// The module is the binary's own, also where it is stripped.
-func TestModuleOfABinary(t *testing.T) {
-	var r stacks.CallerRule
-	r.Know(goFixture(t, "stripped-module", goPlain, "0", "-ldflags=-s -w"))
-	if r.Module != "example.com/fixture" {
-		t.Errorf("%+v", r)
-	}
-	dir := t.TempDir()
-	check0(os.WriteFile(filepath.Join(dir, "x.go"), []byte(goPlain), 0o644))
-	build := exec.Command("go", "build", "-o", "x", "x.go")
-	build.Dir, build.Env = dir, append(os.Environ(), "GO111MODULE=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
-	r = stacks.CallerRule{}
-	r.Know(filepath.Join(dir, "x"))
-	r.Know(filepath.Join(dir, "missing"))
-	if r.Module != "" {
-		t.Errorf("%+v", r)
 	}
 }
 
@@ -160,25 +135,29 @@ func TestMappingsAreResidentBytes(t *testing.T) {
 		m.Add(1, 1, frames...)
 		m.Profile.Sample[len(m.Profile.Sample)-1].Value = []int64{bytes}
 	}
-	s, err := summarize(b.Profile, nil)
-	check0(err)
-	if s.bytes != 100 || s.mapped[originMmap] != (total{350, 350}) || s.mappedLine() != "mapped past malloc 350 B, resident or not; thread stacks 80 B" {
-		t.Errorf("%+v %s", s, s.mappedLine())
+	s, err := Summarize(b.Profile, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	found, err := residentBy(m.Profile, nil)
-	check0(err)
-	found[rowKey{originMmap, "main.d", "ring"}] = resident{bytes: 5, stack: []string{"mmap", "ring"}} // in no heap profile
-	s.setResident(found)
-	if s.bytes != 100 || s.mapped[originMmap] != (total{75, 395}) || s.mapped[originStack] != (total{20, 80}) ||
-		s.mappedLine() != "mapped past malloc 75 B resident of 395 B; thread stacks 20 B resident of 80 B" {
-		t.Errorf("%+v %s", s, s.mappedLine())
+	if s.Bytes != 100 || s.Mapped[originMmap] != (total{350, 350}) || s.MappedLine() != "mapped past malloc 350 B, resident or not; thread stacks 80 B" {
+		t.Errorf("%+v %s", s, s.MappedLine())
+	}
+	found, err := ResidentBy(m.Profile, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found[RowKey{originMmap, "main.d", "ring"}] = Resident{bytes: 5, stack: []string{"mmap", "ring"}} // in no heap profile
+	s.SetResident(found)
+	if s.Bytes != 100 || s.Mapped[originMmap] != (total{75, 395}) || s.Mapped[originStack] != (total{20, 80}) ||
+		s.MappedLine() != "mapped past malloc 75 B resident of 395 B; thread stacks 20 B resident of 80 B" {
+		t.Errorf("%+v %s", s, s.MappedLine())
 	}
 	for i, want := range []struct{ what, amount string }{{"in use by", "~100 B"}, {"mapped by", "40 B"}, {"mapped by", "30 B"}, {"stacks by", "20 B"}, {"mapped by", "5 B"}, {"mapped by", "0 B"}} {
-		if r := &s.rows[i]; r.what() != want.what || r.amount(true) != want.amount {
-			t.Errorf("%+v: %s %s, want %+v", r, r.what(), r.amount(true), want)
+		if r := &s.Rows[i]; r.What() != want.what || r.Amount(true) != want.amount {
+			t.Errorf("%+v: %s %s, want %+v", r, r.What(), r.Amount(true), want)
 		}
 	}
-	if _, err := residentBy(b.Profile, nil); err == nil {
+	if _, err := ResidentBy(b.Profile, nil); err == nil {
 		t.Error("a heap profile was taken for one of the whole memory")
 	}
 }

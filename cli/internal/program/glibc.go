@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"debug/elf"
@@ -61,8 +61,8 @@ func providedGlibc(file io.ReaderAt) glibcVersion {
 	return provided
 }
 
-// systemGlibc finds the libc.so.6 that belongs to a program's loader.
-func systemGlibc(loader string) glibcVersion {
+// SystemGlibc finds the libc.so.6 that belongs to a program's loader.
+func SystemGlibc(loader string) glibcVersion {
 	if real, err := filepath.EvalSymlinks(loader); err == nil {
 		loader = real
 	}
@@ -80,8 +80,8 @@ func systemGlibc(loader string) glibcVersion {
 	return -1
 }
 
-// processGlibc is the version of the libc that a process has mapped.
-func processGlibc(p *attach.Process) glibcVersion {
+// ProcessGlibc is the version of the libc that a process has mapped.
+func ProcessGlibc(p *attach.Process) glibcVersion {
 	files, _ := p.MappedFiles()
 	for _, f := range files {
 		base := filepath.Base(f)

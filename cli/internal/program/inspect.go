@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"bufio"
@@ -22,10 +22,10 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// facts is what a program's file says about whether a preloaded library can
+// Facts is what a program's file says about whether a preloaded library can
 // see the C allocations of the process that runs it.
-type facts struct {
-	path        string
+type Facts struct {
+	Path        string
 	mode        os.FileMode
 	owner       uint32
 	group       uint32
@@ -37,13 +37,13 @@ type facts struct {
 	class       elf.Class
 	machine     elf.Machine
 	isShared    bool // a library, not a program
-	isGoLibrary bool // that has Go in it: a plugin, c-shared, or a c-archive in a library
-	loader      string
+	IsGoLibrary bool // that has Go in it: a plugin, c-shared, or a c-archive in a library
+	Loader      string
 	stripped    bool
 	external    bool // linked by the C linker: some package beyond std's uses cgo
 
 	goInfo       *debug.BuildInfo // nil: not a Go program
-	hasCgo       bool             // runtime/cgo is in it
+	HasCgo       bool             // runtime/cgo is in it
 	cgoPackages  []string         // packages that call C
 	opensPlugins bool             // plugin.Open is in it
 
@@ -53,9 +53,9 @@ type facts struct {
 	importsMalloc bool
 }
 
-// inspect reads the facts of a file.  name may be /proc/PID/exe; shown is the path for people.
-func inspect(name, shown string) (*facts, error) {
-	f := &facts{path: shown}
+// Inspect reads the facts of a file.  name may be /proc/PID/exe; shown is the path for people.
+func Inspect(name, shown string) (*Facts, error) {
+	f := &Facts{Path: shown}
 	// Before it is opened: a named pipe would keep us waiting.
 	if err := f.readAttributes(name); err != nil || !f.mode.IsRegular() {
 		return f, err
@@ -80,7 +80,7 @@ func inspect(name, shown string) (*facts, error) {
 	return f, f.readELF(file)
 }
 
-func (f *facts) readAttributes(name string) error {
+func (f *Facts) readAttributes(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
@@ -94,27 +94,27 @@ func (f *facts) readAttributes(name string) error {
 	return nil
 }
 
-func (f *facts) readELF(file *os.File) error {
+func (f *Facts) readELF(file *os.File) error {
 	e, err := elf.NewFile(file)
 	if err != nil {
-		return fmt.Errorf("%s is a damaged ELF file: %s", termtext.Quote(f.path), termtext.Escape(err.Error()))
+		return fmt.Errorf("%s is a damaged ELF file: %s", termtext.Quote(f.Path), termtext.Escape(err.Error()))
 	}
 	f.class, f.machine = e.Class, e.Machine
 	for _, p := range e.Progs {
 		switch p.Type {
 		case elf.PT_INTERP:
 			text, _ := io.ReadAll(io.LimitReader(p.Open(), 4096))
-			f.loader = strings.TrimRight(string(text), "\x00")
+			f.Loader = strings.TrimRight(string(text), "\x00")
 		case elf.PT_GNU_EH_FRAME:
 			f.external = true // Go's own linker writes none
 		}
 	}
 	f.goInfo, _ = buildinfo.Read(file)
-	f.isShared = e.Type == elf.ET_DYN && f.loader == "" && f.goInfo == nil && e.Entry == 0
-	f.isGoLibrary = e.Type == elf.ET_DYN && f.loader == "" && f.goInfo != nil && e.Section(".dynamic") != nil && e.Entry == 0
+	f.isShared = e.Type == elf.ET_DYN && f.Loader == "" && f.goInfo == nil && e.Entry == 0
+	f.IsGoLibrary = e.Type == elf.ET_DYN && f.Loader == "" && f.goInfo != nil && e.Section(".dynamic") != nil && e.Entry == 0
 	f.stripped = e.Section(".symtab") == nil
 	f.readSymbols(e)
-	if f.loader != "" {
+	if f.Loader != "" {
 		f.readNeeded(e)
 	}
 	if f.goInfo != nil {
@@ -128,7 +128,7 @@ var allocatorNames = map[string]bool{
 	"aligned_alloc": true, "memalign": true,
 }
 
-func (f *facts) readSymbols(e *elf.File) {
+func (f *Facts) readSymbols(e *elf.File) {
 	names := definedFunctions(e)
 	own := map[string]bool{}
 	for name := range allocatorNames {
@@ -149,8 +149,8 @@ func importsMalloc(e *elf.File) bool {
 // definesMalloc: calls of malloc do not leave the executable.  Each cgo program
 // calls malloc (runtime/cgo does, to start a thread), so one that does not
 // import it has it inside, stripped or not.
-func (f *facts) definesMalloc() bool {
-	if f.loader == "" || !f.isELF {
+func (f *Facts) definesMalloc() bool {
+	if f.Loader == "" || !f.isELF {
 		return false
 	}
 	for _, name := range f.allocator {
@@ -158,12 +158,12 @@ func (f *facts) definesMalloc() bool {
 			return true
 		}
 	}
-	return f.goInfo != nil && f.hasCgo && !f.importsMalloc
+	return f.goInfo != nil && f.HasCgo && !f.importsMalloc
 }
 
-// exportsMalloc is quick, for verbs that do not look into the program otherwise: a malloc inside
+// ExportsMalloc is quick, for verbs that do not look into the program otherwise: a malloc inside
 // of it is there for libraries too, unless its linker was told to hide it.
-func exportsMalloc(path string) bool {
+func ExportsMalloc(path string) bool {
 	e, err := elf.Open(path)
 	if err != nil {
 		return false
@@ -174,7 +174,7 @@ func exportsMalloc(path string) bool {
 }
 
 // allocatorName guesses whose malloc is inside.
-func (f *facts) allocatorName() string {
+func (f *Facts) allocatorName() string {
 	if len(f.private) > 0 {
 		return f.private[0].kind
 	}
@@ -196,7 +196,7 @@ const (
 
 // scanNames finds runtime/cgo and the packages that call C by the names of functions.
 // Not by way of section headers or pclntab: both moved between releases.
-func (f *facts) scanNames(file io.ReadSeeker) error {
+func (f *Facts) scanNames(file io.ReadSeeker) error {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (f *facts) scanNames(file io.ReadSeeker) error {
 	for {
 		n, err := io.ReadFull(reader, buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		f.hasCgo = f.hasCgo || bytes.Contains(buf, crossingName)
+		f.HasCgo = f.HasCgo || bytes.Contains(buf, crossingName)
 		f.opensPlugins = f.opensPlugins || bytes.Contains(buf, pluginName)
 		scanWrappers(buf, packages)
 		f.scanPrivate(buf)
@@ -257,12 +257,16 @@ func sortedKeys(set map[string]bool) []string {
 	return keys
 }
 
-func (f *facts) isStatic() bool { return f.isELF && f.loader == "" }
-func (f *facts) isGo() bool     { return f.goInfo != nil }
-func (f *facts) isMusl() bool   { return strings.Contains(filepath.Base(f.loader), "ld-musl") }
+// IsStatic programs ignore a preload.
+func (f *Facts) IsStatic() bool { return f.isELF && f.Loader == "" }
+
+// IsGo says whether it was built by Go.
+func (f *Facts) IsGo() bool { return f.goInfo != nil }
+
+func (f *Facts) isMusl() bool { return strings.Contains(filepath.Base(f.Loader), "ld-musl") }
 
 // setting is one of the build settings that the go command records; "" where it did not.
-func (f *facts) setting(key string) string {
+func (f *Facts) setting(key string) string {
 	if f.goInfo == nil {
 		return ""
 	}
@@ -275,28 +279,29 @@ func (f *facts) setting(key string) string {
 }
 
 // usesPurego: it calls C without cgo, by functions that it looks up in a library's handle.
-func (f *facts) usesPurego() bool {
+func (f *Facts) usesPurego() bool {
 	if f.goInfo == nil {
 		return false
 	}
 	for _, d := range f.goInfo.Deps {
-		if d.Path == puregoModule {
+		if d.Path == PuregoModule {
 			return true
 		}
 	}
 	return false
 }
 
-// usesPurego reads no more of a process's file than its build info.
-func usesPurego(p *attach.Process) bool {
+// UsesPurego reads no more of a process's file than its build info.
+func UsesPurego(p *attach.Process) bool {
 	info, err := buildinfo.ReadFile(attach.ProcPath(p.PID, "exe"))
-	return err == nil && (&facts{goInfo: info}).usesPurego()
+	return err == nil && (&Facts{goInfo: info}).usesPurego()
 }
 
-const puregoModule = "github.com/ebitengine/purego"
+// PuregoModule calls C without cgo.
+const PuregoModule = "github.com/ebitengine/purego"
 
-// instrumented names -race, -asan, -msan among the build's settings.
-func (f *facts) instrumented() []string {
+// Instrumented names -race, -asan, -msan among the build's settings.
+func (f *Facts) Instrumented() []string {
 	var found []string
 	for _, key := range []string{"-race", "-asan", "-msan"} {
 		if f.setting(key) == "true" {
@@ -307,7 +312,7 @@ func (f *facts) instrumented() []string {
 }
 
 // secureMode says why the loader would ignore LD_PRELOAD for this user (AT_SECURE); "" it would not.
-func (f *facts) secureMode(uid, gid int) string {
+func (f *Facts) secureMode(uid, gid int) string {
 	switch {
 	case f.mode&os.ModeSetuid != 0 && int(f.owner) != uid:
 		return "setuid"

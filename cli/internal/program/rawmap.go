@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"bytes"
@@ -28,11 +28,11 @@ var rawMappers = []rawMapper{
 	{"Rust code (rustix, as in wasmtime)", "/rustc/"},
 }
 
-// preloadedLate is a candidate where the library was not there from the start.
-const preloadedLate = "memory mapped before cgoheap was loaded"
+// PreloadedLate is a candidate where the library was not there from the start.
+const PreloadedLate = "memory mapped before cgoheap was loaded"
 
-// rawMappersOf names the candidates that there are in a process; nil: it cannot be told.
-func rawMappersOf(p *attach.Process) []string {
+// RawMappers names the candidates that there are in a process; nil: it cannot be told.
+func RawMappers(p *attach.Process) []string {
 	files, err := p.MappedFiles()
 	found := make([]bool, len(rawMappers))
 	if err != nil || searchRawMappers(attach.ProcPath(p.PID, "exe"), found) != nil {
@@ -50,7 +50,7 @@ func rawMappersOf(p *attach.Process) []string {
 		}
 	}
 	if env, err := p.Environ(); err == nil && !slices.ContainsFunc(attach.Preloads(env["LD_PRELOAD"]), attach.IsLibrary) {
-		names = append(names, preloadedLate)
+		names = append(names, PreloadedLate)
 	}
 	return names
 }

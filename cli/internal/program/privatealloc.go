@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"bytes"
@@ -94,7 +94,7 @@ func (a privateAllocator) String() string {
 }
 
 // readLibrary adds the allocators inside one library.
-func (f *facts) readLibrary(path string) {
+func (f *Facts) readLibrary(path string) {
 	e, err := elf.Open(path)
 	if err != nil {
 		return
@@ -133,9 +133,9 @@ func definedFunctions(e *elf.File) map[string]bool {
 }
 
 // readNeeded adds those of the libraries that the program names, where they lie in the usual places.
-func (f *facts) readNeeded(e *elf.File) {
+func (f *Facts) readNeeded(e *elf.File) {
 	names, _ := e.ImportedLibraries()
-	dirs := runPaths(e, filepath.Dir(f.path))
+	dirs := runPaths(e, filepath.Dir(f.Path))
 	dirs = append(dirs, filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...)
 	dirs = append(dirs, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib")
 	for _, name := range names {
@@ -152,8 +152,8 @@ func (f *facts) readNeeded(e *elf.File) {
 	}
 }
 
-// readMapped reads the libraries that a process has mapped, in place of those it was linked with.
-func (f *facts) readMapped(p *attach.Process) {
+// ReadMapped reads the libraries that a process has mapped, in place of those it was linked with.
+func (f *Facts) ReadMapped(p *attach.Process) {
 	files, err := p.MappedFiles()
 	if err != nil {
 		return
@@ -162,7 +162,7 @@ func (f *facts) readMapped(p *attach.Process) {
 	defer func() { f.answers = answers }()
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
-		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) && file != f.path {
+		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) && file != f.Path {
 			f.readLibrary(attach.ProcPath(p.PID, "root") + file)
 		}
 	}
@@ -182,7 +182,7 @@ func runPaths(e *elf.File, origin string) []string {
 }
 
 // scanPrivate finds by their messages those that no symbol tells of.
-func (f *facts) scanPrivate(buf []byte) {
+func (f *Facts) scanPrivate(buf []byte) {
 	for _, p := range privateTexts {
 		known := slices.ContainsFunc(f.private, func(a privateAllocator) bool { return a.file == "" && a.kind == p.kind })
 		if !known && f.stripped && bytes.Contains(buf, p.text) {
@@ -191,8 +191,8 @@ func (f *facts) scanPrivate(buf []byte) {
 	}
 }
 
-// checkPrivate is nil where there is none.
-func checkPrivate(f *facts) *check {
+// CheckPrivate is nil where there is none.
+func CheckPrivate(f *Facts) *Check {
 	if len(f.private) == 0 || f.definesMalloc() {
 		return nil
 	}
@@ -206,6 +206,6 @@ func checkPrivate(f *facts) *check {
 	if figures {
 		text += "; what of it is in use is read from jemalloc's own statistics where it has them"
 	}
-	c := warn("private allocator", "", "%s", text)
+	c := Warn("private allocator", "", "%s", text)
 	return &c
 }

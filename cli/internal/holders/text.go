@@ -1,0 +1,58 @@
+package holders
+
+import (
+	"fmt"
+	"strings"
+
+	"cgoheap/cli/internal/termtext"
+)
+
+// MappedLine sums the rows that are not blocks.
+func (s *Summary) MappedLine() string {
+	var parts []string
+	for _, o := range []struct{ origin, name string }{{originMmap, "mapped past malloc"}, {originStack, "thread stacks"}} {
+		t, ok := s.Mapped[o.origin]
+		switch {
+		case !ok:
+		case s.Resident:
+			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, termtext.Bytes(t.Bytes), termtext.Bytes(t.Mapped)))
+		case o.origin == originStack: // what was touched of them
+			parts = append(parts, fmt.Sprintf("%s %s", o.name, termtext.Bytes(t.Mapped)))
+		default:
+			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, termtext.Bytes(t.Mapped)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// NoRows is said in place of a table.
+func (s *Summary) NoRows() string {
+	if s.filtered {
+		return "no row's caller or leaf matches --filter"
+	}
+	return "no block that was sampled is in use"
+}
+
+// What says what a row's bytes are to its caller.
+func (r *Row) What() string {
+	switch r.Origin {
+	case originMmap:
+		return "mapped by"
+	case originStack:
+		return "stacks by"
+	}
+	return "in use by"
+}
+
+// Amount is a row's bytes: of mappings they are counted.
+func (r *Row) Amount(estimated bool) string {
+	return termtext.Estimate(termtext.Bytes(r.Bytes), estimated && r.Mapped == nil)
+}
+
+// Count is a row's objects; those of mappings that are in no heap profile are not known.
+func (r *Row) Count(estimated bool) string {
+	if r.Mapped != nil && r.Objects == 0 {
+		return "-"
+	}
+	return termtext.Estimate(termtext.Count(r.Objects), estimated && r.Mapped == nil)
+}

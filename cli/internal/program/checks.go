@@ -1,0 +1,331 @@
+// Package program says of a program's file, and of a process that runs one, whether
+// cgoheap can work in it: what doctor shows, and what run refuses or warns of.
+package program
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/termtext"
+)
+
+// Level is how a check ended.
+type Level string
+
+// The levels, as --json has them.
+const (
+	LevelOK   Level = "ok"
+	LevelWarn Level = "warn"
+	LevelFail Level = "fail"
+)
+
+// Check is one line of doctor's.
+type Check struct {
+	Name   string `json:"name"`
+	Level  Level  `json:"level"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy,omitempty"`
+	// A program may be run all the same: what it starts may be what is looked for.
+	Runnable bool `json:"-"`
+}
+
+// OK is a check that found what is wanted.
+func OK(name, format string, args ...any) Check {
+	return Check{Name: name, Level: LevelOK, Text: fmt.Sprintf(format, args...)}
+}
+
+// Warn is one that found a lack, which does not keep cgoheap from working.
+func Warn(name, remedy, format string, args ...any) Check {
+	return Check{Name: name, Level: LevelWarn, Text: fmt.Sprintf(format, args...), Remedy: remedy, Runnable: true}
+}
+
+// Fail is one that found what does.
+func Fail(name, remedy, format string, args ...any) Check {
+	return Check{Name: name, Level: LevelFail, Text: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+// unseen fails, but does not stop the program from being run: cgoheap does not see it, but may see what it starts.
+func unseen(name, remedy, format string, args ...any) Check {
+	c := Fail(name, remedy, format, args...)
+	c.Runnable = true
+	return c
+}
+
+// CheckProgram looks at a program's file as the user uid, gid would start it.
+func CheckProgram(f *Facts, uid, gid int) []Check {
+	checks := []Check{checkFile(f)}
+	if checks[0].Level == LevelFail || f.isScript {
+		return checks
+	}
+	if f.IsGoLibrary {
+		return append(checks, CheckGo(f), checkCgo(f), checkStripped(f))
+	}
+	checks = append(checks, CheckGo(f), checkLinking(f))
+	if f.Loader != "" {
+		checks = append(checks, checkLibc(f))
+	}
+	if f.IsGo() && f.Loader != "" {
+		checks = append(checks, checkCgo(f))
+		checks = append(checks, checkPurego(f)...)
+	}
+	if f.opensPlugins {
+		checks = append(checks, OK("plugins", "it opens Go plugins: their code is seen as the program's own"))
+	}
+	if f.Loader != "" && (f.HasCgo || !f.IsGo()) {
+		checks = append(checks, CheckAllocator(f))
+		if c := CheckPrivate(f); c != nil {
+			checks = append(checks, *c)
+		}
+	}
+	checks = append(checks, checkPrivileges(f, uid, gid))
+	if len(f.Instrumented()) > 0 {
+		checks = append(checks, CheckInstrumented(f, os.Getenv("ASAN_OPTIONS")))
+	}
+	if f.IsGo() {
+		checks = append(checks, checkStripped(f))
+	}
+	return checks
+}
+
+func checkFile(f *Facts) Check {
+	const name = "file"
+	switch {
+	case f.mode.IsDir():
+		return Fail(name, "give the program's path", "it is a directory")
+	case !f.mode.IsRegular():
+		return Fail(name, "give the program's path", "it is not a regular file")
+	case f.isScript:
+		return checkScript(f)
+	case !f.isELF:
+		return Fail(name, "give the program's path", "neither an ELF program nor a script that begins with #!")
+	case f.class != elf.ELFCLASS64 || f.machine != elf.EM_X86_64:
+		return Fail(name, "build it for linux/amd64", "%s, and cgoheap is for 64-bit x86-64 only", architecture(f))
+	case f.isShared:
+		return Fail(name, "give the program that loads it", "a shared library, not a program")
+	case f.IsGoLibrary:
+		return OK(name, "64-bit x86-64 %s", f.libraryKind())
+	case f.mode&0o111 == 0:
+		return Fail(name, "chmod +x "+termtext.QuoteShell(f.Path), "not executable")
+	}
+	return OK(name, "64-bit x86-64 program")
+}
+
+// libraryKind names the ways to build Go into a shared library.
+func (f *Facts) libraryKind() string {
+	switch f.setting("-buildmode") {
+	case "plugin":
+		return "Go plugin"
+	case "c-shared":
+		return "shared library in Go (-buildmode=c-shared)"
+	}
+	return "shared library with Go in it"
+}
+
+// LibraryNext says how a library is looked at: in the program that loads it.
+func (f *Facts) LibraryNext() string {
+	if f.setting("-buildmode") == "plugin" {
+		return "start the Go program that opens it with cgoheap run -- PROGRAM"
+	}
+	return "start the program that loads it, in whatever language, with cgoheap run -- PROGRAM"
+}
+
+// checkPurego: a function of libc that is looked up in libc's own handle is not the one that stands before it.
+func checkPurego(f *Facts) []Check {
+	if !f.usesPurego() {
+		return nil
+	}
+	return []Check{Warn("purego", "look up malloc and free in the program, not in libc: purego.Dlsym(purego.RTLD_DEFAULT, \"free\")",
+		"it calls C by "+PuregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
+}
+
+func architecture(f *Facts) string {
+	bits := 64
+	if f.class == elf.ELFCLASS32 {
+		bits = 32
+	}
+	return fmt.Sprintf("a %d-bit %s program", bits, strings.ToLower(strings.TrimPrefix(f.machine.String(), "EM_")))
+}
+
+// checkScript: a script starts other programs, and they inherit the preload.
+func checkScript(f *Facts) Check {
+	c := Warn("file", "",
+		"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it")
+	words := strings.Fields(f.interpreter)
+	if len(words) == 0 {
+		return Fail("file", "write the interpreter after #!", "a script that names no interpreter")
+	}
+	shell, err := Inspect(words[0], words[0])
+	if err != nil {
+		return Fail("file", "install it", "a script for %s, which is not here", termtext.Quote(words[0]))
+	}
+	if shell.isMusl() {
+		return checkLibc(shell)
+	}
+	return c
+}
+
+// The range that cgoheap is tested on.
+const oldestGo, newestGo = 21, 27
+
+var goVersion = regexp.MustCompile(`\bgo1\.(\d+)`)
+
+// CheckGo looks at the release that built it.
+func CheckGo(f *Facts) Check {
+	const name = "go"
+	if !f.IsGo() {
+		c := Fail(name, "if it starts a Go program, that one is seen; CGOHEAP_ANY=1 or cgoheap run --any looks at it too",
+			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it")
+		c.Runnable = true
+		return c
+	}
+	version := termtext.Escape(f.goInfo.GoVersion)
+	found := goVersion.FindStringSubmatch(version)
+	if found == nil {
+		return Warn(name, "", "Go of an unknown version (%s); tested are go1.%d to go1.%d", version, oldestGo, newestGo)
+	}
+	switch minor, _ := strconv.Atoi(found[1]); {
+	case minor < oldestGo:
+		return Warn(name, fmt.Sprintf("build it with go1.%d or newer", oldestGo),
+			"%s, older than the tested go1.%d to go1.%d: stacks may end early or lack names", version, oldestGo, newestGo)
+	case minor > newestGo:
+		return Warn(name, "look for a newer cgoheap",
+			"%s, newer than the tested go1.%d to go1.%d: stacks may end early or lack names", version, oldestGo, newestGo)
+	}
+	return OK(name, "%s", version)
+}
+
+func checkLinking(f *Facts) Check {
+	const name = "linking"
+	const noCode = "there is no C heap to look at; go tool pprof's heap profile shows all there is"
+	switch {
+	case f.Loader != "" && f.external:
+		return OK(name, "dynamic, by the C linker")
+	case f.Loader != "":
+		return OK(name, "dynamic, by Go's own linker")
+	case !f.IsGo():
+		return unseen(name, "put cgoheap run before the program that it starts",
+			"statically linked: it ignores a preload, though the programs it starts do not")
+	case f.setting("CGO_ENABLED") == "0":
+		return unseen(name, noCode, "statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload")
+	case f.HasCgo:
+		return unseen(name, "build it without -extldflags -static",
+			"statically linked with -extldflags -static: it ignores a preload")
+	}
+	return unseen(name, noCode, "statically linked, as no package in it uses cgo: it has no C code, and ignores a preload")
+}
+
+func checkLibc(f *Facts) Check {
+	const name = "libc"
+	if f.isMusl() {
+		return Fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
+			"linked against musl (Alpine): cgoheap needs glibc")
+	}
+	version := SystemGlibc(f.Loader)
+	if version < 0 {
+		return OK(name, "glibc, by its loader %s", termtext.Escape(f.Loader))
+	}
+	return OK(name, "%s", version)
+}
+
+func checkCgo(f *Facts) Check {
+	const name = "cgo"
+	switch {
+	case !f.HasCgo:
+		return unseen(name, "there is no C heap to look at; go tool pprof's heap profile shows all there is",
+			"dynamic, but no package in it uses cgo")
+	case len(f.cgoPackages) == 0:
+		return OK(name, "used")
+	}
+	return OK(name, "used by %s", termtext.Escape(listSome(f.cgoPackages, 5)))
+}
+
+func listSome(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// CheckAllocator looks at who answers malloc.
+func CheckAllocator(f *Facts) Check {
+	const name = "allocator"
+	switch {
+	case f.definesMalloc():
+		c := Fail(name, "link the allocator as a shared library, or preload it: LD_PRELOAD=libjemalloc.so.2 cgoheap run ...",
+			"malloc is defined inside the executable (%s): its calls never leave it, and only what passes through libc, "+
+				"such as mmap, is seen", f.allocatorName())
+		c.Runnable = true
+		return c
+	case f.answers != "":
+		return Warn(name, "", "%s answers malloc and has no statistics that cgoheap knows: what it maps shows as C mmap by who mapped it, "+
+			"what of that is in use is not known, and trim cannot ask it", termtext.Escape(f.answers))
+	}
+	return OK(name, "malloc is called in a shared library")
+}
+
+func checkPrivileges(f *Facts, uid, gid int) Check {
+	const name = "privileges"
+	const remedy = "put cgoheap run behind it (sudo cgoheap run ...), or run a copy without them"
+	if why := f.secureMode(uid, gid); why != "" {
+		return unseen(name, remedy, "it has %s: the loader ignores a preload in it", why)
+	}
+	if f.mode&(os.ModeSetuid|os.ModeSetgid) != 0 || f.fileCaps {
+		return Warn(name, remedy, "it has setuid, setgid or file capabilities: "+
+			"started by another user than you, it ignores a preload")
+	}
+	return OK(name, "no setuid, setgid or file capabilities")
+}
+
+// The sanitizer's own malloc wants to be the first one, unless it is told not to look.
+const asanOption = "verify_asan_link_order=0"
+
+// CheckInstrumented judges a program built with -race, -asan or -msan that starts, or has started, with these ASAN_OPTIONS.
+func CheckInstrumented(f *Facts, asanOptions string) Check {
+	const name = "sanitizer"
+	names := strings.Join(f.Instrumented(), " ")
+	switch {
+	case f.setting("-msan") == "true":
+		return Warn(name, "build it without -msan", "built with %s, which is not tested with cgoheap", names)
+	case f.setting("-asan") != "true" || f.definesMalloc():
+		return OK(name, "built with %s, which works with cgoheap", names)
+	case strings.Contains(asanOptions, asanOption):
+		return OK(name, "built with -asan: its malloc stands behind cgoheap, as ASAN_OPTIONS allows")
+	}
+	return Fail(name, "set ASAN_OPTIONS="+asanOption,
+		"built with -asan: the sanitizer ends a program in which another library comes before its own")
+}
+
+func checkStripped(f *Facts) Check {
+	if f.stripped {
+		return OK("symbols", "stripped: Go functions keep their names, C functions inside it show as addresses")
+	}
+	return OK("symbols", "not stripped")
+}
+
+// CheckLibrary compares the shim with the libc that it would be loaded beside.
+func CheckLibrary(library string, err error, libc glibcVersion) Check {
+	const name = "library"
+	if err != nil {
+		return Fail(name, "", "%s", err)
+	}
+	needed := neededGlibc(library)
+	if libc >= 0 && needed > libc {
+		return Fail(name, "use a "+attach.LibraryName+" built on a system as old as the target",
+			"%s needs %s, the program has %s", termtext.Quote(library), needed, libc)
+	}
+	return OK(name, "%s", termtext.Escape(library))
+}
+
+// CheckPreload looks at what LD_PRELOAD holds for a program not yet started: it is kept, behind ours.
+func CheckPreload(preload string) []Check {
+	others := attach.OtherPreloads(preload)
+	if len(others) == 0 {
+		return nil
+	}
+	return []Check{OK("preload", "%s stays preloaded, behind cgoheap", termtext.Escape(strings.Join(others, ", ")))}
+}

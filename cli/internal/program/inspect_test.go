@@ -1,0 +1,134 @@
+package program
+
+import (
+	"os"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"cgoheap/cli/internal/fixture"
+)
+
+// The verbs that look at a running process ask less, and say so as well.
+func TestMallocInside(t *testing.T) {
+	for path, want := range map[string]bool{
+		fixture.Go(t, "malloc", fixture.GoMalloc, "1"): true, fixture.Go(t, "smalloc", fixture.GoMalloc, "1", "-ldflags=-s -w"): true,
+		fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"): false, fixture.Go(t, "nocgo", fixture.GoPlain, "0"): false, "/missing": false,
+	} {
+		if ExportsMalloc(path) != want {
+			t.Errorf("%s: %v", path, !want)
+		}
+	}
+}
+
+func TestSecureMode(t *testing.T) {
+	path := fixture.Written(t, "setuid", "x", 0o755|os.ModeSetuid)
+	f, err := Inspect(path, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := int(f.owner) + 1
+	if got := f.secureMode(other, 0); got != "setuid" {
+		t.Errorf("setuid for another user: %q", got)
+	}
+	if got := f.secureMode(int(f.owner), 0); got != "" {
+		t.Errorf("setuid for its owner: %q", got)
+	}
+	f = &Facts{fileCaps: true}
+	if f.secureMode(0, 0) != "" || f.secureMode(1, 1) != "file capabilities" {
+		t.Error("file capabilities")
+	}
+	f = &Facts{mode: os.ModeSetgid, group: 5}
+	if f.secureMode(0, 5) != "" || f.secureMode(0, 6) != "setgid" {
+		t.Error("setgid")
+	}
+}
+
+func TestGoVersions(t *testing.T) {
+	for version, want := range map[string]Level{
+		"go1.21.13": LevelOK, "go1.27rc1": LevelOK, "go1.26.8 X:nodwarf5": LevelOK, "go1.20.1": LevelWarn,
+		"go1.28.1": LevelWarn, "devel go1.28-abcdef": LevelWarn, "mystery": LevelWarn,
+	} {
+		f, err := Inspect(fixture.CgoProgram(t), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.goInfo.GoVersion = version
+		if c := CheckGo(f); c.Level != want {
+			t.Errorf("%s: %+v, want %s", version, c, want)
+		}
+	}
+}
+
+func TestGlibcVersions(t *testing.T) {
+	for text, want := range map[string]glibcVersion{"GLIBC_2.34": 34, "GLIBC_2.2.5": 2, "GLIBC_PRIVATE": -1, "GCC_3.0": -1} {
+		if got := parseGlibcVersion(text); got != want {
+			t.Errorf("%s: %d", text, got)
+		}
+	}
+	provided := SystemGlibc("/lib64/ld-linux-x86-64.so.2")
+	if provided < 17 {
+		t.Errorf("this system's %s", provided)
+	}
+	if needed := neededGlibc(fixture.CgoProgram(t)); needed < 2 || needed > provided {
+		t.Errorf("a program built here needs %s of %s", needed, provided)
+	}
+	if c := CheckLibrary(fixture.CgoProgram(t), nil, 2); c.Level != LevelFail || !strings.HasSuffix(c.Text, "the program has glibc 2.2") {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestCheckInstrumented(t *testing.T) {
+	built := func(flags ...string) *Facts {
+		f := &Facts{goInfo: &debug.BuildInfo{}}
+		for _, flag := range flags {
+			f.goInfo.Settings = append(f.goInfo.Settings, debug.BuildSetting{Key: flag, Value: "true"})
+		}
+		return f
+	}
+	for _, c := range []struct {
+		f       *Facts
+		options string
+		want    Level
+		text    string
+	}{
+		{built("-race"), "", LevelOK, "built with -race, which works with cgoheap"},
+		{built("-asan"), "halt_on_error=0", LevelFail,
+			"built with -asan: the sanitizer ends a program in which another library comes before its own"},
+		{built("-asan"), "halt_on_error=0:verify_asan_link_order=0", LevelOK,
+			"built with -asan: its malloc stands behind cgoheap, as ASAN_OPTIONS allows"},
+		{built("-msan"), "", LevelWarn, "built with -msan, which is not tested with cgoheap"},
+	} {
+		if got := CheckInstrumented(c.f, c.options); got.Level != c.want || got.Text != c.text {
+			t.Errorf("%v %q: %s %q, want %s %q", c.f.Instrumented(), c.options, got.Level, got.Text, c.want, c.text)
+		}
+	}
+}
+
+func TestFindPrivate(t *testing.T) {
+	for _, c := range []struct{ functions, want string }{
+		{"malloc free mallocx mallctl", ""}, // malloc itself
+		{"xmalloc PyMem_Malloc git__malloc g_malloc", ""},
+		{"je_malloc", "jemalloc as je_malloc"},
+		{"_rjem_malloc", "jemalloc as _rjem_malloc"},
+		{"duckdb_je_malloc duckdb_je_mallctl duckdb_je_mallocx", "jemalloc as duckdb_je_malloc"},
+		{"db_mallocx db_malloc", "jemalloc as db_malloc"},
+		{"je_malloc je_mallctl _cgo_b6ab_Cfunc_je_malloc _cgo_b6ab_Cfunc_je_mallctl", "jemalloc as je_malloc"},
+		{"mi_malloc", "mimalloc as mi_malloc"},
+		{"node_mi_malloc tc_malloc", "mimalloc as node_mi_malloc, tcmalloc as tc_malloc"},
+		{"rpmalloc dlmalloc scalable_malloc sn_malloc", "dlmalloc as dlmalloc, rpmalloc as rpmalloc, snmalloc as sn_malloc, tbbmalloc as scalable_malloc"},
+		{"_ZN15partition_alloc13PartitionRoot5AllocEm _ZN15partition_alloc4FreeEPv", "PartitionAlloc"},
+	} {
+		names := map[string]bool{}
+		for _, name := range strings.Fields(c.functions) {
+			names[name] = true
+		}
+		var got []string
+		for _, a := range findPrivate(names, "") {
+			got = append(got, a.String())
+		}
+		if text := strings.Join(got, ", "); text != c.want {
+			t.Errorf("%s: %q, want %q", c.functions, text, c.want)
+		}
+	}
+}

@@ -1,0 +1,10 @@
+package program
+
+import (
+	"os"
+	"testing"
+
+	"cgoheap/cli/internal/fixture"
+)
+
+func TestMain(m *testing.M) { os.Exit(fixture.Main(m)) }

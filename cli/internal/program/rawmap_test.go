@@ -1,0 +1,46 @@
+package program
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cgoheap/cli/internal/fixture"
+)
+
+const goRawMap = `package main
+
+import "syscall"
+
+func main() {
+	b, _ := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	println(len(b))
+}
+`
+
+// Only what the program has is found, stripped and position-independent too.
+func TestRawMappers(t *testing.T) {
+	for _, c := range []struct {
+		what, path string
+		want       []int
+	}{
+		{"none", fixture.Go(t, "nocgo", fixture.GoPlain, "0"), nil},
+		{"Go's, stripped", fixture.Go(t, "rawmap", goRawMap, "0", "-ldflags=-s -w"), []int{0}},
+		{"Go's, position-independent", fixture.Go(t, "rawmap-pie", goRawMap, "0", "-buildmode=pie"), []int{0}},
+		{"Rust's, where one read ends", fixture.Written(t, "rust", strings.Repeat("x", scanChunk-3)+"/rustc/0a1b/library/core", 0o755), []int{2}},
+		{"Rust's, later", fixture.Written(t, "rust", strings.Repeat("x", 2*scanChunk)+"/rustc/0a1b/library/core", 0o755), []int{2}},
+	} {
+		found := make([]bool, len(rawMappers))
+		if err := searchRawMappers(c.path, found); err != nil {
+			t.Fatal(err)
+		}
+		for i := range found {
+			if found[i] != slices.Contains(c.want, i) {
+				t.Errorf("%s: %s: %v", c.what, rawMappers[i].what, found[i])
+			}
+		}
+	}
+	if searchRawMappers("/none", nil) == nil {
+		t.Error("no file, no error")
+	}
+}
