@@ -326,7 +326,7 @@ static void test_marks(void **state)
 	struct buffer b;
 	(void)state;
 	struct capture gap = made_up(4, 10), cut = made_up(2, 20), deep = made_up(2, 30);
-	struct capture full = made_up(CAPTURE_MAX_FRAMES, 40);
+	struct capture full = made_up(CAPTURE_MAX_FRAMES, 40), none = {.end = CAPTURE_NO_ROOM};
 	gap.omitted_at = full.omitted_at = 2;
 	gap.end = CAPTURE_TOO_DEEP;
 	cut.end = CAPTURE_BAD_STACK;
@@ -335,6 +335,7 @@ static void test_marks(void **state)
 	tally_add(&cut, 64, ORIGIN_MALLOC)->alloc_objects = 1;
 	tally_add(&deep, 64, ORIGIN_MALLOC)->alloc_objects = 1;
 	tally_add(&full, 64, ORIGIN_MALLOC)->alloc_objects = 1;
+	tally_add(&none, 64, ORIGIN_MALLOC)->inuse_bytes = 64;
 	write_whole(&as_profile, &b);
 	Pprof__Profile *p = checked(&b);
 	assert_int_equal(p->sample[0]->n_location_id, 5);
@@ -343,7 +344,9 @@ static void test_marks(void **state)
 	assert_string_equal(name_of(p, p->sample[1], 2), "[truncated: bad_stack]");
 	assert_string_equal(name_of(p, p->sample[2], 2), "[truncated: too_deep]");
 	assert_string_equal(name_of(p, p->sample[3], 2), "[frames omitted]");
-	assert_int_equal(p->n_function, 4);
+	assert_int_equal(p->sample[4]->n_location_id, 1);
+	assert_string_equal(name_of(p, p->sample[4], 0), "[truncated: no_room]");
+	assert_int_equal(p->n_function, 5);
 	pprof__profile__free_unpacked(p, NULL);
 	free(b.bytes);
 }
