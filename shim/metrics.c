@@ -187,7 +187,7 @@ static void write_shim(struct text *t)
 {
 	struct control_state c = control_get();
 	struct ledger_counters ledger = ledger_counters();
-	family(t, "build_info", "gauge", "Version of the shim; always 1.");
+	family(t, "build_info", "gauge", "Version of the library; always 1.");
 	sample(t, "build_info", "version", CGOHEAP_VERSION, 1);
 	gauge(t, "sampling_enabled", "1 while allocations are sampled.", c.on);
 	gauge(t, "sample_interval_bytes", "Mean bytes between samples.", c.sample_bytes);
@@ -210,9 +210,9 @@ static void write_shim(struct text *t)
 		ledger.refused);
 	counter(t, "ledger_uncaptured_total", "Mappings whose stack was not captured.",
 		ledger.uncaptured);
-	gauge(t, "shim_resident_bytes", "Resident memory of the shim's tables.",
+	gauge(t, "shim_resident_bytes", "Resident memory of the library's tables.",
 	      region_resident_bytes());
-	gauge(t, "shim_max_bytes", "Bound on the shim's own memory.",
+	gauge(t, "shim_max_bytes", "Bound on the library's own memory.",
 	      region_layout.region_bytes + region_scratch_max_bytes());
 }
 

@@ -284,7 +284,7 @@ static void comment_drops(struct comments *c)
 	} drops[] = {
 		{"blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
 		 LOAD(&track_drops.live_full)},
-		{"calls missed, made while their thread was inside the shim (reentered)",
+		{"calls missed, made while their thread was inside the library (reentered)",
 		 LOAD(&track_drops.reentered)},
 		{"calls missed, no recording stack left (no_stack)", LOAD(&track_drops.no_stack)},
 		{"frees missed, found when the address was used again (stale)",

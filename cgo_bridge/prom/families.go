@@ -44,7 +44,7 @@ var families = []struct{ name, help, label string }{
 	{"cgoheap_samples_dropped_total", "What could not be recorded.", "reason"},
 	{"cgoheap_samples_without_labels_total", "Samples recorded without the goroutine labels they had.", ""},
 	{"cgoheap_captures_total", "Stacks captured, by how they ended.", "end"},
-	{"cgoheap_build_info", "Version of the shim; always 1.", "version"},
+	{"cgoheap_build_info", "Version of the library; always 1.", "version"},
 	{"cgoheap_sampling_enabled", "1 while allocations are sampled.", ""},
 	{"cgoheap_sample_interval_bytes", "Mean bytes between samples.", ""},
 	{"cgoheap_sample_interval_configured_bytes", "The interval asked for; a smaller one than in force where a budget is used up.", ""},
@@ -56,6 +56,6 @@ var families = []struct{ name, help, label string }{
 	{"cgoheap_ledger_ranges", "Ranges in the ledger of mappings.", ""},
 	{"cgoheap_ledger_refused_total", "Ranges for which the ledger had no room.", ""},
 	{"cgoheap_ledger_uncaptured_total", "Mappings whose stack was not captured.", ""},
-	{"cgoheap_shim_resident_bytes", "Resident memory of the shim's tables.", ""},
-	{"cgoheap_shim_max_bytes", "Bound on the shim's own memory.", ""},
+	{"cgoheap_shim_resident_bytes", "Resident memory of the library's tables.", ""},
+	{"cgoheap_shim_max_bytes", "Bound on the library's own memory.", ""},
 }

@@ -252,7 +252,7 @@ static void test_comments(void **state)
 		"cgoheap " CGOHEAP_VERSION, "state: sampling",
 		"sampled every 524288 bytes on average",
 		"1 blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
-		"3 calls missed, made while their thread was inside the shim (reentered)",
+		"3 calls missed, made while their thread was inside the library (reentered)",
 		"5 calls missed, no recording stack left (no_stack)",
 		"4 frees missed, found when the address was used again (stale)",
 		"incomplete stacks: 954 of 1155 (too_deep 102, no_cfi 103, bad_cfi 104, bad_stack "
