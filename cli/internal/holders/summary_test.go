@@ -56,6 +56,11 @@ func TestClassify(t *testing.T) {
 		{"a compiler's clone is not Go", "main.f", "grow.part.0",
 			[]string{"malloc", "grow.part.0", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
 		{"Go without file names", "example.com/a/b.(*T).f", "g", []string{"malloc", "g", "example.com/a/b._Cfunc_g", "example.com/a/b.(*T).f"}},
+		{"the loader's inlined calloc", "(Go runtime)", "_dl_allocate_tls",
+			[]string{"calloc", "calloc", "_dl_allocate_tls", "pthread_create", "runtime.asmcgocall@asm_amd64.s", "runtime.newm@proc.go"}},
+		{"a stack of which the ends were kept", "main.f", "malloc",
+			[]string{"malloc", "_Znwm", "[frames omitted]", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
+		{"qsort that allocates for itself", "main.f", "qsort", []string{"malloc", "qsort", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
 		{"nothing known", "(C thread) (unknown)", "(unknown)", nil},
 	} {
 		got := summaryOf(t, c.frames...)
@@ -70,6 +75,7 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 	for want, frames := range map[string][]string{
 		"libssl.so.3+0x20": {"malloc", "x", "main.f@main.go"},
 		"SSL_new":          {"malloc", "x", "SSL_new", "main.f@main.go"},
+		"CRYPTO_init":      {"malloc", "x", "__pthread_once_slow", "CRYPTO_init", "main.f@main.go"},
 	} {
 		b := fakeshim.NewProfileBuilder(1)
 		b.Add(1, 64, frames...)

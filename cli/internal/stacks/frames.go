@@ -141,8 +141,8 @@ func threadRoot(frames []Frame) string {
 }
 
 // CLeaf is the C function that called the allocator.  Where Go called it with
-// nothing between, the leaf is the allocator itself, or the cgo helper that a
-// person would know: C.CString, C.CBytes.
+// nothing between, or what is between was not kept, the leaf is the allocator itself,
+// or the cgo helper that a person would know: C.CString, C.CBytes.
 func CLeaf(frames []Frame) string {
 	if len(frames) == 0 {
 		return "(unknown)"
@@ -150,7 +150,9 @@ func CLeaf(frames []Frame) string {
 	unnamed := "" // code without symbols; the first function above it that has a name says more
 	for _, f := range frames[1:] {
 		switch {
-		case isNew(f.Name) || strings.HasPrefix(f.Name, "_cgo_"):
+		case isNew(f.Name) || f.Name == frames[0].Name || strings.HasPrefix(f.Name, "_cgo_") || f.Name == "[frames omitted]":
+			continue
+		case unnamed != "" && callsOthers[f.Name]:
 			continue
 		case f.IsGo:
 			_, function := splitGoName(f.Name)
@@ -183,6 +185,11 @@ var unnamedPlace = regexp.MustCompile(`\+0x[0-9a-f]+$`)
 func isNew(name string) bool {
 	return strings.HasPrefix(name, "operator new")
 }
+
+// callsOthers: where libc and the loader call other code.  Their names say nothing of that code.
+var callsOthers = map[string]bool{"pthread_once": true, "__pthread_once": true, "__pthread_once_slow": true, "call_init": true, "_dl_init": true,
+	"_dl_catch_exception": true, "_dl_catch_error": true, "__GI__dl_catch_exception": true, "__GI__dl_catch_error": true,
+	"qsort": true, "qsort_r": true, "bsearch": true, "dl_iterate_phdr": true}
 
 // ReadableName is a function's, demangled and safe for a terminal.
 func ReadableName(name string) string {
