@@ -314,8 +314,16 @@ func checkStacks(s *attach.Status) program.Check {
 	if len(reasons) > 0 {
 		text += "; the others: " + strings.Join(reasons, ", ")
 	}
+	remedy := ""
+	if n := s.Stacks.NoRoom; n > 0 {
+		text += fmt.Sprintf("; %s kept with their ends at most, for want of room", termtext.Count(int64(n)))
+		if n > total/100 {
+			share = 0
+			remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES", termtext.ExactBytes(s.Memory.MaxBytes))
+		}
+	}
 	if share < 99 {
-		return program.Warn(name, "", "%s", text)
+		return program.Warn(name, remedy, "%s", text)
 	}
 	return program.OK(name, "%s", text)
 }

@@ -199,6 +199,19 @@ func TestDoctorProcess(t *testing.T) {
 	}
 }
 
+// Stacks that were walked whole and of which there was room for the ends alone are not called complete.
+func TestCheckStacks(t *testing.T) {
+	var s attach.Status
+	s.Stacks.Complete, s.Memory.MaxBytes = 1000, 32<<20
+	for noRoom, want := range map[uint64]program.Level{0: program.LevelOK, 10: program.LevelOK, 11: program.LevelWarn} {
+		s.Stacks.NoRoom = noRoom
+		c := checkStacks(&s)
+		if c.Level != want || strings.Contains(c.Text, "for want of room") != (noRoom > 0) || (c.Remedy != "") != (want == program.LevelWarn) {
+			t.Errorf("%d without room: %+v", noRoom, c)
+		}
+	}
+}
+
 func TestDoctorProcessNotLoaded(t *testing.T) {
 	path := fixture.CgoProgram(t)
 	p := exec.Command(path, "signal")

@@ -51,6 +51,7 @@ type stackCounts struct {
 	Complete  uint64            `json:"complete"`
 	Truncated uint64            `json:"truncated"`
 	ByEnd     map[string]uint64 `json:"by_end"`
+	NoRoom    uint64            `json:"no_room"`
 }
 
 // Status asks how the library is.
