@@ -142,6 +142,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.DroppedSamples(),
 		missed: e.status.Dropped[attach.MissedFree], off: time.Duration(e.status.OffNS),
 		purego: program.UsesPurego(e.process), rawMappers: func() []string { return program.RawMappers(e.process) },
+		ownNew: func() string { return program.OwnNew(e.process) },
 	})
 	return e, nil
 }

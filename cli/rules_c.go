@@ -220,6 +220,11 @@ func (s *situation) unsampled() []string {
 	if s.purego {
 		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
 	}
+	if s.ownNew != nil {
+		if library := s.ownNew(); library != "" {
+			reasons = append(reasons, "C++'s operator new is "+termtext.Escape(library)+"'s own, and passes no hook")
+		}
+	}
 	return reasons
 }
 

@@ -152,6 +152,7 @@ type situation struct {
 	off      time.Duration     // sampling was
 	// What is in the process that maps past libc; nil, or it answers nil: it cannot be told.
 	rawMappers func() []string
+	ownNew     func() string // the library whose operator new passes no hook, "" none; nil: it cannot be told
 	callers    *stacks.CallerRule
 	dominant   string          // the owner that dominates, "" none
 	growsMost  string          // the owner that owner_grows speaks of, "" none

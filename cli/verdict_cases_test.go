@@ -379,6 +379,11 @@ var verdictCases = []verdictCase{
 	{estimateRule, "a malloc past every hook", changed(func(s *situation) { s.account.Allocator.InUse = num(165 * mib); s.purego = true }),
 		"The allocator says 165.0 MiB is in use, the samples stand for 100.0 MiB ± 20.0 MiB: the program calls C by github.com/ebitengine/purego, " +
 			"and a malloc that it looks up in libc's own handle passes no hook. The profile shows that much less."},
+	{estimateRule, "C++ past every hook", changed(func(s *situation) {
+		s.account.Allocator.InUse = num(165 * mib)
+		s.ownNew = func() string { return "libtcmalloc.so.4" }
+	}), "The allocator says 165.0 MiB is in use, the samples stand for 100.0 MiB ± 20.0 MiB: C++'s operator new is libtcmalloc.so.4's own, " +
+		"and passes no hook. The profile shows that much less."},
 	{estimateRule, "frees were missed", changed(func(s *situation) { s.account.Allocator.InUse = num(78 * mib); s.missed = 2562 }),
 		"The samples stand for 100.0 MiB ± 20.0 MiB, the allocator says only 78.0 MiB is in use: at least 2,562 frees were missed. " +
 			"The profile may show blocks that are freed."},
