@@ -280,7 +280,7 @@ static void a_child_of_fork_finds_a_site_for_all(void)
 	pid_t pid;
 
 	begin(4 * MIB);
-	for (; n < 50000; n++) {
+	for (; n < 10000; n++) {
 		struct capture c = odd_stack(n);
 		pass_by(&c, 64);
 	}
@@ -294,7 +294,7 @@ static void a_child_of_fork_finds_a_site_for_all(void)
 		_exit(status != 0);
 	}
 	stacks_reclaim_follow_in_child();
-	for (; n < 100000; n++) {
+	for (; n < 20000; n++) {
 		struct capture c = odd_stack(n);
 		pass_by(&c, 64);
 	}
