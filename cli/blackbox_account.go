@@ -12,6 +12,7 @@ import (
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/stacks"
+	"cgoheap/cli/internal/verdict"
 )
 
 // The account in a flight recorder's file, as shim/blackbox.h lays it out: made
@@ -409,7 +410,7 @@ func (b *blackbox) explanation(symbols *boxSymbols, callers *stacks.CallerRule, 
 	}
 	e := &explanation{account: a, body: body, grown: b.grown(a), recorded: true, callers: callers}
 	last := b.last()
-	e.verdict = judgeAccount(&situation{account: a, grown: e.grown, pid: int(b.pid), env: b.environment,
-		callers: callers, dropped: b.dropped(), off: b.off(), dormant: last != nil && last.SampleBytes == 0, file: file, ended: !alive, recorded: true})
+	e.verdict = verdict.Judge(&verdict.Situation{Account: a, Grown: e.grown, PID: int(b.pid), Env: b.environment,
+		Callers: callers, Dropped: b.dropped(), Off: b.off(), Dormant: last != nil && last.SampleBytes == 0, File: file, Ended: !alive})
 	return e
 }

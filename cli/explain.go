@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -15,6 +13,7 @@ import (
 	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
 )
 
 const explainHelp = `usage: cgoheap explain [PID|NAME] [flags]
@@ -81,7 +80,7 @@ type explanation struct {
 	body    []byte          // the account as it was sent
 	grown   *account.Growth // since the last look
 	hour    *account.Growth // since one of an hour ago; nil: there is none, or it is the last
-	verdict []finding
+	verdict []verdict.Finding
 	filled  bool // Go's part, from the service
 	callers *stacks.CallerRule
 
@@ -137,12 +136,12 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	kept.add(e.account, e.body)
 	store.keep(e.process, kept.thinned(e.account.Time))
 	env, _ := e.process.Environ() // without it, what is set there is not known
-	e.verdict = judgeAccount(&situation{
-		account: e.account, grown: e.grown, hour: e.hour, pid: e.process.PID, env: env,
-		goPprof: o.goPprof, callers: e.callers, dormant: e.status.State == "dormant", dropped: e.status.DroppedSamples(),
-		missed: e.status.Dropped[attach.MissedFree], off: time.Duration(e.status.OffNS),
-		purego: program.UsesPurego(e.process), rawMappers: func() []string { return program.RawMappers(e.process) },
-		ownNew: func() string { return program.OwnNew(e.process) },
+	e.verdict = verdict.Judge(&verdict.Situation{
+		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
+		GoPprof: o.goPprof, Callers: e.callers, Dormant: e.status.State == "dormant", Dropped: e.status.DroppedSamples(),
+		Missed: e.status.Dropped[attach.MissedFree], Off: time.Duration(e.status.OffNS),
+		Purego: program.UsesPurego(e.process), RawMappers: func() []string { return program.RawMappers(e.process) },
+		OwnNew: func() string { return program.OwnNew(e.process) },
 	})
 	return e, nil
 }
@@ -176,7 +175,6 @@ func (e *explanation) toJSON() (document.Object, error) {
 const (
 	plainWidth = 100
 	maxWidth   = 120 // longer lines are hard to read
-	shownRules = 3
 )
 
 func textWidth(std stdio) int {
@@ -213,30 +211,15 @@ func (e *explanation) printAccount(std stdio, width int) {
 	fmt.Fprintln(std.out)
 	e.printVerdict(std, width)
 	for _, w := range e.account.Warnings {
-		if e.repeats(w) {
+		if verdict.Repeats(e.verdict, w) {
 			continue
 		}
 		termtext.WriteWrapped(std.out, "note: "+account.Labelled(termtext.Escape(w)), "  ", width)
 	}
 }
 
-// repeats: the verdict says the same, and more of it.
-func (e *explanation) repeats(warning string) bool {
-	return strings.Contains(warning, "the samples account for") &&
-		slices.ContainsFunc(e.verdict, func(f finding) bool { return f.Rule == estimateRule })
-}
-
-// printVerdict keeps to what a tired person reads, and to what is pressing; the rest is named.
 func (e *explanation) printVerdict(std stdio, width int) {
-	var left []string
-	for i, f := range e.verdict {
-		if i >= shownRules && !f.pressing {
-			left = append(left, f.Rule)
-			continue
-		}
-		termtext.WriteWrapped(std.out, f.Text, "", width)
-	}
-	if len(left) > 0 {
-		termtext.WriteWrapped(std.out, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".", "", width)
+	for _, text := range verdict.Paragraphs(e.verdict) {
+		termtext.WriteWrapped(std.out, text, "", width)
 	}
 }

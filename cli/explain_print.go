@@ -10,6 +10,7 @@ import (
 
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
 )
 
 // The tables of `cgoheap explain`.
@@ -17,7 +18,7 @@ import (
 // printOwners is the table; under an owner's row stands what is known of its inside.
 func (e *explanation) printOwners(std stdio, width int) {
 	a := e.account
-	windows := windowsOf(e.grown, e.hour)
+	windows := account.Windows(e.grown, e.hour)
 	rows := [][]string{{"OWNER", "RESIDENT", "SHARE"}}
 	for _, g := range windows {
 		rows[0] = append(rows[0], g.Column())
@@ -137,7 +138,7 @@ func (e *explanation) details(o account.Owner) []string {
 			lines = append(lines, e.account.MappedLines(o.Name, e.callers)...)
 		}
 	}
-	if o.Name == account.UntrackedMmap && account.Known(o.Bytes) >= notableBytes {
+	if o.Name == account.UntrackedMmap && account.Known(o.Bytes) >= verdict.NotableBytes {
 		lines = append(lines, e.account.Untracked.Lines(e.callers)...)
 	}
 	add(kernelKinds(o))

@@ -17,6 +17,7 @@ import (
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/fakeshim"
 	"cgoheap/cli/internal/program"
+	"cgoheap/cli/internal/verdict"
 )
 
 // explainer looks with a directory of its own for what it keeps.
@@ -141,7 +142,7 @@ func TestExplainJSON(t *testing.T) {
 	}
 	var v struct {
 		Grown   account.Growth
-		Verdict []finding
+		Verdict []verdict.Finding
 	}
 	check0(json.Unmarshal([]byte(second.out), &v))
 	if v.Grown.RSS != 40<<20 || *v.Grown.RSSRate != 40<<20 || *v.Grown.Owners[3].Rate != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.Of(account.CLive) != 40<<20 || *v.Grown.Of(account.CMmap) != 0 ||

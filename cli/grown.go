@@ -13,6 +13,7 @@ import (
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/verdict"
 )
 
 // What grew since explain last looked at this process, and since a look that is an
@@ -63,7 +64,7 @@ func (s accountStore) path(p *attach.Process) string {
 // last; of older ones the youngest, which is what an hour's growth is measured from.
 const (
 	lookSpacing  = 5 * time.Minute
-	maxLooks     = int(evidenceTime/lookSpacing) + 3
+	maxLooks     = int(verdict.EvidenceTime/lookSpacing) + 3
 	maxKeptBytes = 4 * attach.MaxAccountBytes
 )
 
@@ -101,7 +102,7 @@ func (l *looks) thinned(now time.Time) looks {
 // evidence is the place of the youngest that is evidenceTime old; -1: none.
 func (l *looks) evidence(now time.Time) int {
 	for i := len(l.accounts) - 1; i >= 0; i-- {
-		if now.Sub(l.accounts[i].Time) >= evidenceTime {
+		if now.Sub(l.accounts[i].Time) >= verdict.EvidenceTime {
 			return i
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/outfile"
 	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
 )
 
 const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
@@ -168,11 +169,10 @@ func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	if err != nil {
 		return
 	}
-	s := &situation{account: a}
 	for _, owner := range []string{account.DeviceMaps, account.FileCopies} {
-		if s.large(owner) {
+		if says := verdict.LargeOwner(a, owner); says != "" {
 			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not in it: cgoheap profile --memory %d shows who mapped that\n",
-				s.of(s.has(owner)), account.Label(owner), c.Process.PID)
+				says, account.Label(owner), c.Process.PID)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
 )
 
 // What top shows of one look.
@@ -76,7 +77,7 @@ func (v *view) sampleMargin() int64 {
 		return 0
 	}
 	interval := max(v.status.SampleBytes, v.status.ConfiguredSampleBytes)
-	return int64(estimateErrors * math.Sqrt(float64(max(v.summary.Bytes, 0))*float64(interval)))
+	return int64(verdict.EstimateErrors * math.Sqrt(float64(max(v.summary.Bytes, 0))*float64(interval)))
 }
 
 var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}

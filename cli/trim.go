@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
 )
 
 const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
@@ -83,7 +83,7 @@ func (t *trimmed) print(std stdio, p *attach.Process) {
 	}
 	fmt.Fprintln(std.out)
 	termtext.WriteTable(std.out, []bool{false, true, true, true}, t.rows())
-	if text := t.conclusion(); text != "" {
+	if text := verdict.AfterTrim(&t.Before, &t.After, t.env); text != "" {
 		fmt.Fprintln(std.out)
 		termtext.WriteWrapped(std.out, text, "", plainWidth)
 	}
@@ -107,48 +107,4 @@ func (t *trimmed) rows() [][]string {
 
 func trimRow(label string, before, after int64) []string {
 	return []string{label, termtext.Bytes(before), termtext.Bytes(after), termtext.Growth(after - before)}
-}
-
-const (
-	// What is left of the retained memory for a trim to have helped, or not.
-	trimHelped = 0.50
-	trimWorth  = 16 << 20
-)
-
-// conclusion says what stayed and why, and what to do the next time.
-func (t *trimmed) conclusion() string {
-	before, after := t.Before.Resident(account.CRetained), t.After.Resident(account.CRetained)
-	s := &situation{account: &t.After, env: t.env}
-	if before < trimWorth {
-		return ""
-	}
-	helped, stays := "", ""
-	if float64(after) <= trimHelped*float64(before) {
-		helped = "It was free memory, and no leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
-	}
-	switch {
-	case after >= keptBytes && t.After.Allocator.InUse == nil: // what samples missed is not free
-		stays = fmt.Sprintf("How much of the %s that stay is free is unknown: the allocator has no figures.", termtext.Bytes(after))
-	case after >= keptBytes:
-		stays = fmt.Sprintf("%s of memory that is not in use stays.", termtext.Bytes(after))
-		why := strings.Replace(s.whyItStays(), termtext.Bytes(after)+" of it ", "All of it ", 1)
-		if why == "" && helped == "" {
-			why = "cgoheap does not know why."
-		}
-		stays = join(stays, why)
-	}
-	return join(helped, stays)
-}
-
-// whyItStays: after a trim, what could have been returned was taken back meanwhile.
-func (s *situation) whyItStays() string {
-	k := &s.account.Kept
-	if k.Returnable == nil {
-		return ""
-	}
-	again := ""
-	if n := account.Known(k.Returnable) + account.Known(k.Cached); s.isNotable(n) {
-		again = fmt.Sprintf("The program has freed %s since.", termtext.Bytes(n))
-	}
-	return join(s.endsStay(), s.pinnedStays(), again)
 }

@@ -174,9 +174,10 @@ func TestList(t *testing.T) {
 
 // However narrow the terminal, no line is wider, and PID, what is in use and the program stay.
 func TestListNarrow(t *testing.T) {
+	inUse := int64(812 << 20)
 	n, size, ns, text := uint64(1625), uint64(512<<10), int64(250e9), "go1.26.8"
 	entries := []listEntry{
-		{PID: 4242, Program: "service", State: "sampling", SampleBytes: &size, LiveSamples: &n, InUseBytes: num(812 << 20), UptimeNS: &ns, GoVersion: &text},
+		{PID: 4242, Program: "service", State: "sampling", SampleBytes: &size, LiveSamples: &n, InUseBytes: &inUse, UptimeNS: &ns, GoVersion: &text},
 		{PID: 4243, Program: "a-service-of-a-very-long-name-indeed", State: "unreachable", Reason: "process 4243 (a-service-of-a-very-long-name-indeed) gave no answer within 5s: it is stopped"},
 	}
 	for width, columns := range map[int]string{

@@ -242,14 +242,14 @@ func hasSwap() bool {
 
 // Every rule that the command has is above.
 func TestVerdictRulesCovered(t *testing.T) {
-	source, err := os.ReadFile(filepath.Join(repositoryRoot(), "cli", "verdict.go"))
+	source, err := os.ReadFile(filepath.Join(repositoryRoot(), "cli", "internal", "verdict", "verdict.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, found := strings.Cut(string(source), "\nvar rules = []rule{\n")
 	table, _, closed := strings.Cut(table, "\n}\n")
 	if !found || !closed {
-		t.Fatal("cli/verdict.go has no table of rules")
+		t.Fatal("internal/verdict has no table of rules")
 	}
 	covered := map[string]bool{}
 	for _, c := range verdictCases {
@@ -275,7 +275,7 @@ func constant(t *testing.T, source, name string) string {
 	t.Helper()
 	m := regexp.MustCompile(`(?m)^\s*(?:const )?` + name + `\s*=\s*"(\w+)"`).FindStringSubmatch(source)
 	if m == nil {
-		t.Fatalf("%s is not in cli/verdict.go", name)
+		t.Fatalf("%s is not in internal/verdict", name)
 	}
 	return m[1]
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cgoheap/cli/internal/termtext"
@@ -89,4 +90,9 @@ func (g *Growth) Clock() string {
 		return since.Format("2006-01-02 15:04")
 	}
 	return since.Format("15:04")
+}
+
+// Windows are those that there are: since the last look, and since one of an hour ago.
+func Windows(last, hour *Growth) []*Growth {
+	return slices.DeleteFunc([]*Growth{last, hour}, func(g *Growth) bool { return g == nil })
 }

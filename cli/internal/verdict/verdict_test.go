@@ -1,4 +1,4 @@
-package main
+package verdict
 
 import (
 	"slices"
@@ -10,7 +10,7 @@ import (
 )
 
 // quiet is an account that no rule but nothing_dominates has a word for; a test changes one thing.
-func quiet() *situation {
+func quiet() *Situation {
 	ten := func(name string) account.Owner { return part(name, 100*mib) }
 	a := &account.Account{RSS: 1000 * mib, Owners: []account.Owner{
 		ten(account.GoHeap), ten(account.GoStacks), ten(account.GoMetadata), ten(account.CLive), ten(account.CRetained), ten(account.CMmap), part(account.ThreadStacks, 50*mib),
@@ -26,7 +26,7 @@ func quiet() *situation {
 	two := 2
 	a.Cgroup.Version, a.Cgroup.Current, a.Cgroup.Limit, a.Cgroup.File = &two, num(1500*mib), num(2000*mib), num(300*mib)
 	a.MmapTop = []account.MmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "os_pages_map", "main.query"}}}
-	return &situation{account: a, pid: 4242, env: map[string]string{}}
+	return &Situation{Account: a, PID: 4242, Env: map[string]string{}}
 }
 
 const mib = 1 << 20
@@ -38,10 +38,10 @@ func part(name string, bytes int64) account.Owner {
 }
 
 // set gives an owner so many bytes; the account still adds up.
-func (s *situation) set(name string, bytes int64) *situation {
-	for i := range s.account.Owners {
-		if o := &s.account.Owners[i]; o.Name == name {
-			s.account.RSS += bytes - account.Known(o.Bytes)
+func (s *Situation) set(name string, bytes int64) *Situation {
+	for i := range s.Account.Owners {
+		if o := &s.Account.Owners[i]; o.Name == name {
+			s.Account.RSS += bytes - account.Known(o.Bytes)
 			o.Bytes = num(bytes)
 		}
 	}
@@ -49,36 +49,36 @@ func (s *situation) set(name string, bytes int64) *situation {
 }
 
 // mapped gives an owner one mapping with all it has.
-func (s *situation) mapped(owner, file string, frames ...string) *situation {
+func (s *Situation) mapped(owner, file string, frames ...string) *Situation {
 	p := account.MappedPart{Owner: owner, MmapStack: account.MmapStack{Bytes: s.has(owner), Frames: frames}}
 	if file != "" {
 		p.File = &file
 	}
-	s.account.MappedTop = []account.MappedPart{p}
+	s.Account.MappedTop = []account.MappedPart{p}
 	return s
 }
 
 // kept gives C retained so much, in its parts.
-func (s *situation) kept(returnable, ends, arenas, cached, pinned int64) *situation {
-	s.account.Kept = account.Kept{Returnable: &returnable, ArenaEnds: &ends, Ends: &arenas, Cached: &cached, Pinned: &pinned}
+func (s *Situation) kept(returnable, ends, arenas, cached, pinned int64) *Situation {
+	s.Account.Kept = account.Kept{Returnable: &returnable, ArenaEnds: &ends, Ends: &arenas, Cached: &cached, Pinned: &pinned}
 	return s.set(account.CRetained, returnable+ends+cached+pinned)
 }
 
-func (s *situation) part(name string) *account.Owner {
-	for i := range s.account.Owners {
-		if s.account.Owners[i].Name == name {
-			return &s.account.Owners[i]
+func (s *Situation) part(name string) *account.Owner {
+	for i := range s.Account.Owners {
+		if s.Account.Owners[i].Name == name {
+			return &s.Account.Owners[i]
 		}
 	}
 	return nil
 }
 
 // after gives the situation an earlier look, from which the owner has grown by so much.
-func (s *situation) after(elapsed time.Duration, name string, grew int64) *situation {
-	last := *s.account
-	last.Owners = slices.Clone(s.account.Owners)
-	last.Time = s.account.Time.Add(-elapsed)
-	last.Allocator.InUse = num(account.Known(s.account.Allocator.InUse))
+func (s *Situation) after(elapsed time.Duration, name string, grew int64) *Situation {
+	last := *s.Account
+	last.Owners = slices.Clone(s.Account.Owners)
+	last.Time = s.Account.Time.Add(-elapsed)
+	last.Allocator.InUse = num(account.Known(s.Account.Allocator.InUse))
 	for i := range last.Owners {
 		if last.Owners[i].Name == name {
 			last.Owners[i].Bytes = num(account.Known(last.Owners[i].Bytes) - grew)
@@ -88,23 +88,23 @@ func (s *situation) after(elapsed time.Duration, name string, grew int64) *situa
 		*last.Allocator.InUse -= grew
 	}
 	last.RSS -= grew
-	s.grown = account.GrowthSince(&last, s.account)
+	s.Grown = account.GrowthSince(&last, s.Account)
 	return s
 }
 
 // andAfter takes the growth that there is as an hour's, and gives the situation a last look, from which
 // the owner has grown by so much.
-func (s *situation) andAfter(elapsed time.Duration, name string, grew int64) *situation {
-	hour := s.grown
+func (s *Situation) andAfter(elapsed time.Duration, name string, grew int64) *Situation {
+	hour := s.Grown
 	s.after(elapsed, name, grew)
-	s.hour = hour
+	s.Hour = hour
 	return s
 }
 
 func TestVerdict(t *testing.T) {
 	for _, c := range verdictCases {
 		got := ""
-		findings := judgeAccount(c.is())
+		findings := Judge(c.is())
 		for _, f := range findings {
 			if f.Rule == c.rule {
 				got = f.Text
@@ -134,8 +134,8 @@ func TestVerdictOfTheDead(t *testing.T) {
 	said := map[string]string{}
 	for _, c := range verdictCases {
 		s := c.is()
-		s.ended, s.recorded, s.file, s.goPprof = true, true, "/var/lib/a b.cgoheap", ""
-		for _, f := range judgeAccount(s) {
+		s.Ended, s.File, s.GoPprof = true, "/var/lib/a b.cgoheap", ""
+		for _, f := range Judge(s) {
 			for _, asks := range []string{"4242", "run this again", "Look again", "last look", "`cgoheap trim", "`cgoheap top"} {
 				if strings.Contains(f.Text, asks) {
 					t.Errorf("%s, %s: %q of a process that has ended:\n%s", c.rule, c.why, asks, f.Text)
@@ -162,11 +162,11 @@ func TestVerdictOfTheDead(t *testing.T) {
 
 // Whoever dominates is spoken of, and first.
 func TestDominantOwnerComesFirst(t *testing.T) {
-	for _, o := range quiet().account.Owners {
+	for _, o := range quiet().Account.Owners {
 		name := o.Name
 		s := quiet().set(name, 2000*mib)
-		s.env["GOMEMLIMIT"] = "4GiB"
-		got := judgeAccount(s)
+		s.Env["GOMEMLIMIT"] = "4GiB"
+		got := Judge(s)
 		if name == account.Libraries {
 			name = account.Program
 		}
@@ -176,7 +176,7 @@ func TestDominantOwnerComesFirst(t *testing.T) {
 		}
 	}
 	// What grows is said of C live before anything else.
-	got := judgeAccount(quiet().set(account.CLive, 2000*mib).after(time.Hour, account.CLive, 500*mib))
+	got := Judge(quiet().set(account.CLive, 2000*mib).after(time.Hour, account.CLive, 500*mib))
 	if got[0].Rule != "c_live_grows" {
 		t.Error(got)
 	}
@@ -186,15 +186,11 @@ func TestDominantOwnerComesFirst(t *testing.T) {
 func TestVerdictIsShort(t *testing.T) {
 	s := quiet().set(account.CRetained, 900*mib)
 	s.part(account.CRetained).Huge = 500 * mib
-	s.account.Process.Swap = num(500 * mib)
-	s.account.Unexplained = 100 * mib
-	s.account.Cgroup.Current = num(2500 * mib)
-	e := &explanation{account: s.account, verdict: judgeAccount(s)}
-	var out strings.Builder
-	e.printVerdict(stdio{out: &out}, 220)
-	if lines := strings.Split(out.String(), "\n"); len(lines) != 6 ||
-		lines[len(lines)-2] != "Less pressing, in full with --json: swap, unexplained." {
-		t.Errorf("%s", out.String())
+	s.Account.Process.Swap = num(500 * mib)
+	s.Account.Unexplained = 100 * mib
+	s.Account.Cgroup.Current = num(2500 * mib)
+	if shown := Paragraphs(Judge(s)); len(shown) != 4 || shown[3] != "Less pressing, in full with --json: swap, unexplained." {
+		t.Errorf("%q", shown)
 	}
 }
 
@@ -215,13 +211,12 @@ func TestParseGoMemLimit(t *testing.T) {
 func TestWarningsAreNotRepeated(t *testing.T) {
 	const warning = "the C allocator has more in use than the samples account for"
 	s := quiet()
-	e := &explanation{account: s.account, verdict: judgeAccount(s)}
-	if e.repeats(warning) {
+	if Repeats(Judge(s), warning) {
 		t.Error("left out, and nothing says it")
 	}
-	s.account.Allocator.InUse = num(165 * mib)
-	e.verdict = judgeAccount(s)
-	if !e.repeats(warning) || e.repeats("the ledger of mappings was full") {
+	s.Account.Allocator.InUse = num(165 * mib)
+	findings := Judge(s)
+	if !Repeats(findings, warning) || Repeats(findings, "the ledger of mappings was full") {
 		t.Error("said twice, or not at all")
 	}
 }

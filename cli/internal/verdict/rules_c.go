@@ -1,4 +1,4 @@
-package main
+package verdict
 
 import (
 	"fmt"
@@ -14,25 +14,25 @@ import (
 // Rules about memory that C code has, or had.
 
 // wakeFirst: what is allocated while it does not sample is in no profile.
-func (s *situation) wakeFirst() string {
+func (s *Situation) wakeFirst() string {
 	switch {
-	case !s.dormant:
+	case !s.Dormant:
 		return ""
-	case s.ended:
+	case s.Ended:
 		return " But it was dormant, and what was allocated meanwhile is not among that."
 	}
 	return " But it is dormant, and only blocks allocated from now on can be shown: " + s.command("sampling %d on") + " first."
 }
 
-func cLiveLarge(s *situation) string {
+func cLiveLarge(s *Situation) string {
 	if !s.large(account.CLive) || s.liveGrows() {
 		return ""
 	}
 	text := fmt.Sprintf("C code holds %s in blocks that are in use: %s shows who.", s.of(s.has(account.CLive)), s.showHolders())
-	if s.account.Owner(account.CRetained).Bytes == nil {
+	if s.Account.Owner(account.CRetained).Bytes == nil {
 		text = fmt.Sprintf("The C allocator has %s; how much of that is in use is unknown. %s shows who allocated the blocks in use",
 			s.of(s.has(account.CLive)), upperFirst(s.showHolders()))
-		if !s.ended && s.canTrim() {
+		if !s.Ended && s.canTrim() {
 			text += fmt.Sprintf(", %s whether the rest returns", s.command("trim %d"))
 		}
 		text += "."
@@ -40,17 +40,17 @@ func cLiveLarge(s *situation) string {
 	return text + s.wakeFirst()
 }
 
-func cMmapLarge(s *situation) string {
+func cMmapLarge(s *Situation) string {
 	if !s.large(account.CMmap) {
 		return ""
 	}
 	text := fmt.Sprintf("C code mapped %s past malloc: a private allocator, a cache or a buffer pool.", s.of(s.has(account.CMmap)))
-	if top := s.account.MmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
+	if top := s.Account.MmapStacks(); len(top) > 0 && len(top[0].Frames) > 0 {
 		text += fmt.Sprintf(" The largest part, %s, was mapped by %s. A pool's stack shows who made it grow, not who holds its memory.",
-			termtext.Bytes(top[0].Bytes), top[0].By(s.callers))
+			termtext.Bytes(top[0].Bytes), top[0].By(s.Callers))
 	}
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
-	remedy, said := poolRemedy(s.account.MmapStacks()), s.account.PrivateLines()
+	remedy, said := poolRemedy(s.Account.MmapStacks()), s.Account.PrivateLines()
 	if remedy == "" && len(said) == 0 {
 		return text + "; the library's own statistics say what of it is in use."
 	}
@@ -84,7 +84,7 @@ func poolRemedy(stacks []account.MmapStack) string {
 	return ""
 }
 
-func cBrkLarge(s *situation) string {
+func cBrkLarge(s *Situation) string {
 	if !s.large(account.CBrk) {
 		return ""
 	}
@@ -92,7 +92,7 @@ func cBrkLarge(s *situation) string {
 		"The library's own statistics say what of it is in use.", s.of(s.has(account.CBrk)), s.largestPart(account.CBrk))
 }
 
-func fileCopiesLarge(s *situation) string {
+func fileCopiesLarge(s *Situation) string {
 	if !s.large(account.FileCopies) {
 		return ""
 	}
@@ -100,7 +100,7 @@ func fileCopiesLarge(s *situation) string {
 		"That is anonymous memory, not page cache: the kernel cannot take it back.", s.of(s.has(account.FileCopies)), s.largestPart(account.FileCopies))
 }
 
-func deviceMapsLarge(s *situation) string {
+func deviceMapsLarge(s *Situation) string {
 	if !s.large(account.DeviceMaps) {
 		return ""
 	}
@@ -109,8 +109,8 @@ func deviceMapsLarge(s *situation) string {
 }
 
 // largestPart says of an owner's largest mapping what it maps and who mapped it.
-func (s *situation) largestPart(owner string) string {
-	parts := s.account.MappedParts(owner)
+func (s *Situation) largestPart(owner string) string {
+	parts := s.Account.MappedParts(owner)
 	if len(parts) == 0 {
 		return ""
 	}
@@ -123,56 +123,56 @@ func (s *situation) largestPart(owner string) string {
 		if owner == account.CBrk {
 			how = ", was taken by "
 		}
-		text += how + parts[0].By(s.callers)
+		text += how + parts[0].By(s.Callers)
 	}
 	return text + "."
 }
 
-func threadStacksLarge(s *situation) string {
+func threadStacksLarge(s *Situation) string {
 	n := s.has(account.ThreadStacks)
 	if !s.third(account.ThreadStacks) && !s.atLeast(n, threadStackShare, threadStackBytes) {
 		return ""
 	}
-	a := s.account
+	a := s.Account
 	text := fmt.Sprintf("Thread stacks hold %s: %s.", s.of(n), a.StacksCount())
 	if a.Unjoined() {
 		text += " A thread that is neither joined nor detached keeps its stack."
 	}
 	text += s.whoseThreads()
-	if s.ended {
+	if s.Ended {
 		return text
 	}
 	return fmt.Sprintf("%s %s has the stacks that made them.", text, s.command("profile %d"+memoryFlag))
 }
 
 // whoseThreads names who made the threads whose stacks hold most.
-func (s *situation) whoseThreads() string {
-	parts := s.account.MappedParts(account.ThreadStacks)
+func (s *Situation) whoseThreads() string {
+	parts := s.Account.MappedParts(account.ThreadStacks)
 	if len(parts) == 0 || len(parts[0].Frames) == 0 {
 		return ""
 	}
 	most := termtext.Bytes(parts[0].Bytes)
-	if caller := s.callers.GoCaller(stacks.Named(parts[0].Frames)); caller != stacks.GoRuntime {
+	if caller := s.Callers.GoCaller(stacks.Named(parts[0].Frames)); caller != stacks.GoRuntime {
 		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, stacks.ReadableName(caller))
 	}
 	return fmt.Sprintf(" Most, %s, are of threads that Go made, one for each cgo call that runs at the same time: bound how many do.", most)
 }
 
-func untrackedMmapLarge(s *situation) string {
+func untrackedMmapLarge(s *Situation) string {
 	if !s.large(account.UntrackedMmap) {
 		return ""
 	}
 	return join(fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(account.UntrackedMmap))),
-		s.account.Untracked.MostSeen(s.callers), s.rawCandidates(),
+		s.Account.Untracked.MostSeen(s.Callers), s.rawCandidates(),
 		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.")
 }
 
 // rawCandidates says what there is in the program that maps so.
-func (s *situation) rawCandidates() string {
-	if s.rawMappers == nil {
+func (s *Situation) rawCandidates() string {
+	if s.RawMappers == nil {
 		return ""
 	}
-	found := s.rawMappers()
+	found := s.RawMappers()
 	switch {
 	case found == nil:
 		return ""
@@ -183,12 +183,12 @@ func (s *situation) rawCandidates() string {
 }
 
 // estimateDisagrees: a sample stands for bytes asked for, the allocator counts what it gave.
-func estimateDisagrees(s *situation) string {
-	e, given := &s.account.Estimate, s.account.Allocator.InUse
+func estimateDisagrees(s *Situation) string {
+	e, given := &s.Account.Estimate, s.Account.Allocator.InUse
 	if e.Bytes == nil || e.Error == nil || given == nil {
 		return ""
 	}
-	margin := estimateErrors * *e.Error
+	margin := EstimateErrors * *e.Error
 	switch {
 	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+float64(estimateBytes+estimateThread*s.threads()):
 		return fmt.Sprintf("The allocator says %s is in use, the samples stand for %s: %s. The profile shows that much less.",
@@ -209,19 +209,19 @@ func because(reasons []string) string {
 }
 
 // unsampled are the reasons, each checked, why blocks in use are in no sample.
-func (s *situation) unsampled() []string {
+func (s *Situation) unsampled() []string {
 	var reasons []string
-	if s.off > 0 {
-		reasons = append(reasons, fmt.Sprintf("sampling was off for %s, and what was allocated then is not recorded", termtext.Duration(s.off)))
+	if s.Off > 0 {
+		reasons = append(reasons, fmt.Sprintf("sampling was off for %s, and what was allocated then is not recorded", termtext.Duration(s.Off)))
 	}
-	if s.dropped > 0 {
-		reasons = append(reasons, termtext.CountOf(int(s.dropped), "sample was dropped", "samples were dropped"))
+	if s.Dropped > 0 {
+		reasons = append(reasons, termtext.CountOf(int(s.Dropped), "sample was dropped", "samples were dropped"))
 	}
-	if s.purego {
+	if s.Purego {
 		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
 	}
-	if s.ownNew != nil {
-		if library := s.ownNew(); library != "" {
+	if s.OwnNew != nil {
+		if library := s.OwnNew(); library != "" {
 			reasons = append(reasons, "C++'s operator new is "+termtext.Escape(library)+"'s own, and passes no hook")
 		}
 	}
@@ -229,19 +229,19 @@ func (s *situation) unsampled() []string {
 }
 
 // unfreed are the reasons why samples stand for blocks that are not in use.
-func (s *situation) unfreed() []string {
-	if s.missed == 0 {
+func (s *Situation) unfreed() []string {
+	if s.Missed == 0 {
 		return nil
 	}
-	reasons := []string{"at least " + termtext.CountOf(int(s.missed), "free was missed", "frees were missed")}
-	if s.purego {
+	reasons := []string{"at least " + termtext.CountOf(int(s.Missed), "free was missed", "frees were missed")}
+	if s.Purego {
 		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a free that it looks up in libc's own handle passes no hook")
 	}
 	return reasons
 }
 
-func (s *situation) threads() int64 {
-	return max(1, account.Known(s.account.Process.Threads))
+func (s *Situation) threads() int64 {
+	return max(1, account.Known(s.Account.Process.Threads))
 }
 
 func aboutBytes(n, margin int64) string {
@@ -252,10 +252,10 @@ func aboutBytes(n, margin int64) string {
 }
 
 // cUntouched: blocks need not be resident, and a profile of blocks is then larger than the RSS.
-func cUntouched(s *situation) string {
-	given := account.Known(s.account.Allocator.InUse)
-	n := given - s.has(account.CLive) - s.account.Owner(account.CLive).Swap
-	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.account.Owner(account.CLive).Bytes == nil {
+func cUntouched(s *Situation) string {
+	given := account.Known(s.Account.Allocator.InUse)
+	n := given - s.has(account.CLive) - s.Account.Owner(account.CLive).Swap
+	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.Account.Owner(account.CLive).Bytes == nil {
 		return ""
 	}
 	return fmt.Sprintf("C blocks of %s are in use, %s of that is not resident: allocated and never touched, it costs no RSS. "+
@@ -263,10 +263,10 @@ func cUntouched(s *situation) string {
 }
 
 // lazyFree names the owner that has most of it.
-func lazyFree(s *situation) string {
+func lazyFree(s *Situation) string {
 	var sum int64
 	var most account.Owner
-	for _, o := range s.account.Owners {
+	for _, o := range s.Account.Owners {
 		sum += o.LazyFree
 		if o.LazyFree > most.LazyFree {
 			most = o
@@ -280,11 +280,11 @@ func lazyFree(s *situation) string {
 }
 
 // hugePages: where an owner has gaps, a huge page keeps 2 MiB for one touched byte.
-func hugePages(s *situation) string {
+func hugePages(s *Situation) string {
 	var most account.Owner
 	for _, name := range []string{account.CRetained, account.ThreadStacks, account.GoHeap} {
-		o := s.account.Owner(name)
-		if name == account.GoHeap && float64(account.Known(s.account.Go.Free)) < hugeGoFreeShare*float64(account.Known(o.Bytes)) {
+		o := s.Account.Owner(name)
+		if name == account.GoHeap && float64(account.Known(s.Account.Go.Free)) < hugeGoFreeShare*float64(account.Known(o.Bytes)) {
 			continue
 		}
 		if o.Huge >= hugeBytes && float64(o.Huge) >= hugeShare*float64(account.Known(o.Bytes)) && o.Huge > most.Huge {

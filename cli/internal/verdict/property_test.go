@@ -1,7 +1,6 @@
-package main
+package verdict
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand"
 	"slices"
@@ -17,42 +16,42 @@ import (
 
 // randomSituation has owners of any size, known or not, one of them unheard of, and
 // sometimes an earlier look from which each has changed.
-func randomSituation(r *rand.Rand) *situation {
+func randomSituation(r *rand.Rand) *Situation {
 	s := quiet()
-	s.account.Owners = append(s.account.Owners, part("kernel", 0), part("an_owner_of_a_later_version", 0))
+	s.Account.Owners = append(s.Account.Owners, part("kernel", 0), part("an_owner_of_a_later_version", 0))
 	size := func() int64 { return int64(r.ExpFloat64()*float64(int64(1)<<(10+r.Intn(24)))) * int64(r.Intn(3)) / 2 }
-	s.account.RSS = 0
-	for i := range s.account.Owners {
-		o := &s.account.Owners[i]
+	s.Account.RSS = 0
+	for i := range s.Account.Owners {
+		o := &s.Account.Owners[i]
 		o.Bytes = num(size())
 		if r.Intn(12) == 0 {
 			o.Bytes = nil
 		}
-		s.account.RSS += account.Known(o.Bytes)
+		s.Account.RSS += account.Known(o.Bytes)
 	}
-	s.account.Unexplained = size() / 8
-	s.account.RSS += s.account.Unexplained
-	s.account.Allocator.InUse = num(s.account.Resident(account.CLive))
-	s.account.Estimate.Bytes = num(max(0, s.account.Resident(account.CLive)+size()-size()))
-	s.dormant, s.dropped = r.Intn(4) == 0, uint64(r.Intn(3))
-	s.missed, s.off = uint64(r.Intn(3)), time.Duration(r.Intn(3))*time.Second
+	s.Account.Unexplained = size() / 8
+	s.Account.RSS += s.Account.Unexplained
+	s.Account.Allocator.InUse = num(s.Account.Resident(account.CLive))
+	s.Account.Estimate.Bytes = num(max(0, s.Account.Resident(account.CLive)+size()-size()))
+	s.Dormant, s.Dropped = r.Intn(4) == 0, uint64(r.Intn(3))
+	s.Missed, s.Off = uint64(r.Intn(3)), time.Duration(r.Intn(3))*time.Second
 	if r.Intn(3) == 0 {
-		s.account.Allocator.InUse = nil
+		s.Account.Allocator.InUse = nil
 	}
 	if r.Intn(4) > 0 {
-		s.grown = s.looked(r, size)
-		if before := s.looked(r, size); before.Elapsed >= evidenceTime && before.Elapsed > s.grown.Elapsed {
-			s.hour = before
+		s.Grown = s.looked(r, size)
+		if before := s.looked(r, size); before.Elapsed >= EvidenceTime && before.Elapsed > s.Grown.Elapsed {
+			s.Hour = before
 		}
 	}
 	return s
 }
 
 // looked is the growth since an earlier look: seconds, minutes or days ago.
-func (s *situation) looked(r *rand.Rand, size func() int64) *account.Growth {
-	last := *s.account
-	last.Owners = slices.Clone(s.account.Owners)
-	last.Time = s.account.Time.Add(-time.Duration(1 + r.Int63n(int64(time.Second)<<r.Intn(18))))
+func (s *Situation) looked(r *rand.Rand, size func() int64) *account.Growth {
+	last := *s.Account
+	last.Owners = slices.Clone(s.Account.Owners)
+	last.Time = s.Account.Time.Add(-time.Duration(1 + r.Int63n(int64(time.Second)<<r.Intn(18))))
 	last.RSS = 0
 	for i := range last.Owners {
 		if o := &last.Owners[i]; o.Bytes != nil {
@@ -60,16 +59,16 @@ func (s *situation) looked(r *rand.Rand, size func() int64) *account.Growth {
 			last.RSS += *o.Bytes
 		}
 	}
-	if s.account.Allocator.InUse != nil {
+	if s.Account.Allocator.InUse != nil {
 		last.Allocator.InUse = num(last.Resident(account.CLive))
 	}
 	last.Unexplained = size() / 8
 	last.RSS += last.Unexplained
-	return account.GrowthSince(&last, s.account)
+	return account.GrowthSince(&last, s.Account)
 }
 
 // aboutOwners are the owners that a finding is about.
-func (s *situation) aboutOwners(f finding) []string {
+func (s *Situation) aboutOwners(f Finding) []string {
 	for _, r := range rules {
 		if r.name == f.Rule && r.about != "" {
 			return []string{r.about}
@@ -78,7 +77,7 @@ func (s *situation) aboutOwners(f finding) []string {
 	return nil
 }
 
-func checkVerdict(t *testing.T, s *situation, table string, findings []finding) {
+func checkVerdict(t *testing.T, s *Situation, table string, findings []Finding) {
 	t.Helper()
 	fail := func(format string, args ...any) {
 		t.Helper()
@@ -115,18 +114,18 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 				fail("%s grew %s, which is denied", name, said)
 			}
 		}
-		if s.grown != nil && s.grewBy(s.grown, name) > 0 && strings.Contains(text, "but not in the last") {
+		if s.Grown != nil && s.grewBy(s.Grown, name) > 0 && strings.Contains(text, "but not in the last") {
 			fail("%s grew since the last look, which is denied", name)
 		}
 	}
-	if s.grown != nil && s.grown.Elapsed < time.Minute && s.hour == nil && strings.Contains(all, "an hour since") {
-		fail("a rate of %s", s.grown.Elapsed)
+	if s.Grown != nil && s.Grown.Elapsed < time.Minute && s.Hour == nil && strings.Contains(all, "an hour since") {
+		fail("a rate of %s", s.Grown.Elapsed)
 	}
-	if (s.grown == nil || s.grown.Elapsed < time.Hour) && s.hour == nil && strings.Contains(all, "a working set") {
+	if (s.Grown == nil || s.Grown.Elapsed < time.Hour) && s.Hour == nil && strings.Contains(all, "a working set") {
 		fail("acquitted without an hour's evidence")
 	}
 	for _, g := range s.windows() {
-		if n := account.Known(g.Of(account.CLive)); g.Elapsed >= time.Hour && n < -s.has(account.CLive)/20 && n < -2<<20 && s.hour == nil && strings.Contains(all, "a working set") {
+		if n := account.Known(g.Of(account.CLive)); g.Elapsed >= time.Hour && n < -s.has(account.CLive)/20 && n < -2<<20 && s.Hour == nil && strings.Contains(all, "a working set") {
 			fail("acquitted though it shrank by %d, which hides what grew", -n)
 		}
 	}
@@ -139,11 +138,11 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 			fail("nothing is said of %s, %s", name, s.of(s.has(name)))
 		}
 	}
-	if s.account.Allocator.InUse == nil && strings.Contains(told[account.CRetained], "free in") || strings.Contains(told[account.CRetained], "Not a leak") &&
-		(s.account.Allocator.InUse == nil || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.UntrackedMmap)) {
+	if s.Account.Allocator.InUse == nil && strings.Contains(told[account.CRetained], "free in") || strings.Contains(told[account.CRetained], "Not a leak") &&
+		(s.Account.Allocator.InUse == nil || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.UntrackedMmap)) {
 		fail("free, where the allocator does not say it")
 	}
-	for _, o := range s.account.Owners {
+	for _, o := range s.Account.Owners {
 		if o.Bytes == nil && o.Name != account.GoStacks && !strings.Contains(all, account.Label(o.Name)) && !strings.Contains(all, "in use is unknown") {
 			fail("nothing is said of %s, which is not known", o.Name)
 		}
@@ -151,10 +150,24 @@ func checkVerdict(t *testing.T, s *situation, table string, findings []finding) 
 	if s.large(account.CLive) && told[account.CLive] == "" {
 		fail("nothing is said of C live, %s", s.of(s.has(account.CLive)))
 	}
-	if strings.Contains(all, "dropped") && s.dropped == 0 || strings.Contains(all, "was off") && s.off == 0 ||
-		strings.Contains(all, "missed") && s.missed == 0 {
+	if strings.Contains(all, "dropped") && s.Dropped == 0 || strings.Contains(all, "was off") && s.Off == 0 ||
+		strings.Contains(all, "missed") && s.Missed == 0 {
 		fail("a reason that does not hold")
 	}
+}
+
+// growthIn is what the table's columns of growth say.
+func growthIn(s *Situation) string {
+	var cells []string
+	for _, g := range s.windows() {
+		cells = append(cells, termtext.Growth(g.RSS), termtext.Growth(s.grewBy(g, unexplainedOwner)))
+		for _, o := range s.Account.Owners {
+			if n := g.Of(o.Name); n != nil {
+				cells = append(cells, termtext.Growth(*n))
+			}
+		}
+	}
+	return strings.Join(cells, "\n")
 }
 
 func TestVerdictsCanBeDefended(t *testing.T) {
@@ -162,19 +175,15 @@ func TestVerdictsCanBeDefended(t *testing.T) {
 	spoken := map[string]int{}
 	for range 20000 {
 		s := randomSituation(r)
-		findings := judgeAccount(s)
-		var table bytes.Buffer
-		e := &explanation{account: s.account, grown: s.grown, hour: s.hour, verdict: findings}
-		e.printOwners(stdio{out: &table}, 200)
-		checkVerdict(t, s, table.String(), findings)
+		findings := Judge(s)
+		checkVerdict(t, s, growthIn(s), findings)
 		for _, f := range findings {
 			spoken[f.Rule]++
 		}
-		printed := &bytes.Buffer{}
-		e.printVerdict(stdio{out: printed}, 10000)
+		printed := Paragraphs(findings)
 		for _, f := range findings {
-			if f.pressing && !strings.Contains(printed.String(), strings.TrimSpace(f.Text)) {
-				t.Fatalf("%s is pressing and not printed:\n%s", f.Rule, printed.String())
+			if f.pressing && !slices.Contains(printed, f.Text) {
+				t.Fatalf("%s is pressing and not printed:\n%q", f.Rule, printed)
 			}
 		}
 	}

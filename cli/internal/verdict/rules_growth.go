@@ -1,4 +1,4 @@
-package main
+package verdict
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 
 // change is what an owner grew by.  Of C's blocks it also says what no growth proves:
 // little, as a leak needs load to grow.
-func (s *situation) change(owner string) string {
+func (s *Situation) change(owner string) string {
 	grew := s.grew(owner)
 	switch {
 	case grew != "" && owner == s.growsMost: // that is said by itself
@@ -26,19 +26,19 @@ func (s *situation) change(owner string) string {
 	case owner != account.CLive:
 		return ""
 	}
-	longest := s.grown
-	if s.hour.Of(account.CLive) != nil {
-		longest = s.hour
+	longest := s.Grown
+	if s.Hour.Of(account.CLive) != nil {
+		longest = s.Hour
 	}
 	switch {
-	case longest.Of(account.CLive) == nil && s.ended:
+	case longest.Of(account.CLive) == nil && s.Ended:
 		return "The record is too short to tell whether it grew."
 	case longest.Of(account.CLive) == nil:
 		return "To see whether it grows, run this again in some minutes."
-	case matters(longest, -*longest.Of(account.CLive), s.account.Resident(account.CLive)-*longest.Of(account.CLive), liveGrowthShare, liveGrowthBytes):
+	case matters(longest, -*longest.Of(account.CLive), s.Account.Resident(account.CLive)-*longest.Of(account.CLive), liveGrowthShare, liveGrowthBytes):
 		return fmt.Sprintf("It shrank by %s in %s; what grew meanwhile does not show in that.",
 			termtext.Bytes(-*longest.Of(account.CLive)), termtext.Duration(longest.Elapsed))
-	case longest.Elapsed < evidenceTime:
+	case longest.Elapsed < EvidenceTime:
 		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", termtext.Duration(longest.Elapsed))
 	}
 	return fmt.Sprintf("It has not grown in %s. Under load that speaks for a cache or a working set; without load a leak does not grow either.",
@@ -47,34 +47,29 @@ func (s *situation) change(owner string) string {
 
 var plural = []string{account.GoStacks, account.ThreadStacks, account.MappedFiles}
 
-// windowsOf are those that there are: since the last look, and since one of an hour ago.
-func windowsOf(last, hour *account.Growth) []*account.Growth {
-	return slices.DeleteFunc([]*account.Growth{last, hour}, func(g *account.Growth) bool { return g == nil })
-}
-
-func (s *situation) windows() []*account.Growth { return windowsOf(s.grown, s.hour) }
+func (s *Situation) windows() []*account.Growth { return account.Windows(s.Grown, s.Hour) }
 
 // grewBy is an owner's growth as has counts it; 0 also where it is not known.
-func (s *situation) grewBy(g *account.Growth, owner string) int64 {
+func (s *Situation) grewBy(g *account.Growth, owner string) int64 {
 	switch owner {
 	case account.Program:
 		return account.Known(g.Of(account.Program)) + account.Known(g.Of(account.Libraries))
 	case unexplainedOwner:
-		return s.account.Unexplained - g.Last.Unexplained
+		return s.Account.Unexplained - g.Last.Unexplained
 	}
 	return account.Known(g.Of(owner))
 }
 
 // grew says how much an owner grew in each window, "" in none: "grew by 24.2 MiB in 1m02s
 // (1.4 GiB an hour since 14:02), by 30.0 MiB in 1h (30.0 MiB an hour since 13:03)".
-func (s *situation) grew(owner string) string {
+func (s *Situation) grew(owner string) string {
 	var parts []string
 	still := ""
 	for _, g := range s.windows() {
 		n := s.grewBy(g, owner)
 		if n > 0 {
 			parts = append(parts, g.Says(n))
-		} else if g == s.grown && g.Of(owner) != nil {
+		} else if g == s.Grown && g.Of(owner) != nil {
 			still = ", but not in the last " + termtext.Duration(g.Elapsed)
 		}
 	}
@@ -86,11 +81,11 @@ func (s *situation) grew(owner string) string {
 
 // liveGrows: in one of the windows the C heap grew by more than noise.  Resident bytes are
 // partly estimated, so the allocator's own count has to have grown too, where both looks have one.
-func (s *situation) liveGrows() bool {
+func (s *Situation) liveGrows() bool {
 	return slices.ContainsFunc(s.windows(), func(g *account.Growth) bool {
 		grew := account.Known(g.Of(account.CLive))
-		before := s.account.Resident(account.CLive) - grew
-		now, last := s.account.Allocator.InUse, g.Last.Allocator.InUse
+		before := s.Account.Resident(account.CLive) - grew
+		now, last := s.Account.Allocator.InUse, g.Last.Allocator.InUse
 		return matters(g, grew, before, liveGrowthShare, liveGrowthBytes) &&
 			(now == nil || last == nil || matters(g, *now-*last, before, liveGrowthShare, liveGrowthBytes))
 	})
@@ -105,12 +100,12 @@ func matters(g *account.Growth, grew, before int64, share float64, bytes int64) 
 	return float64(grew) >= share*float64(before) || rate != nil && float64(*rate) >= rateShare*float64(before)
 }
 
-func cLiveGrows(s *situation) string {
+func cLiveGrows(s *Situation) string {
 	if !s.liveGrows() {
 		return ""
 	}
 	text := fmt.Sprintf("C live %s, to %s.", s.grew(account.CLive), s.of(s.has(account.CLive)))
-	if s.ended {
+	if s.Ended {
 		return fmt.Sprintf("%s If that was at a steady load, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
 			s.showHolders(), s.saveProfile(""), s.wakeFirst())
 	}
@@ -120,7 +115,7 @@ func cLiveGrows(s *situation) string {
 
 // mostGrown: of the owners that have no growth rule to themselves, the one that grew most,
 // and in which window; "" none grew enough.
-func (s *situation) mostGrown() (string, *account.Growth) {
+func (s *Situation) mostGrown() (string, *account.Growth) {
 	for _, g := range s.windows() {
 		most := ""
 		for _, name := range s.ranked() {
@@ -128,19 +123,19 @@ func (s *situation) mostGrown() (string, *account.Growth) {
 				most = name
 			}
 		}
-		if matters(g, s.grewBy(g, most), s.account.RSS, growthShare, growthBytes) {
+		if matters(g, s.grewBy(g, most), s.Account.RSS, growthShare, growthBytes) {
 			return most, g
 		}
 	}
 	return "", nil
 }
 
-func ownerGrows(s *situation) string {
+func ownerGrows(s *Situation) string {
 	name := s.growsMost
 	if name == "" {
 		return ""
 	}
-	now, grew := s.account.Resident(name), s.grewBy(s.growsIn, name)
+	now, grew := s.Account.Resident(name), s.grewBy(s.growsIn, name)
 	if name == account.Program {
 		now = s.has(name)
 	}
@@ -152,7 +147,7 @@ func ownerGrows(s *situation) string {
 }
 
 // whereToLook is the next command for what grows.
-func (s *situation) whereToLook(owner string) string {
+func (s *Situation) whereToLook(owner string) string {
 	switch owner {
 	case account.GoHeap:
 		return "What of it is in use: " + s.pprof("heap") + "."
@@ -163,7 +158,7 @@ func (s *situation) whereToLook(owner string) string {
 	case account.ThreadStacks:
 		return "Who made the threads: " + s.saveProfile(memoryFlag) + "."
 	case account.CRetained:
-		if s.ended {
+		if s.Ended {
 			return ""
 		}
 		return s.command("trim %d") + " shows how much of it can be returned."
@@ -173,9 +168,9 @@ func (s *situation) whereToLook(owner string) string {
 
 // notALeak is said of free memory, where nothing else may be one: else a reader takes it
 // for more than that memory.
-func (s *situation) notALeak() string {
+func (s *Situation) notALeak() string {
 	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) || s.large(account.UntrackedMmap) ||
-		s.account.Allocator.InUse == nil { // what is kept is then by the samples, which may have begun late
+		s.Account.Allocator.InUse == nil { // what is kept is then by the samples, which may have begun late
 		return ""
 	}
 	return "Not a leak."

@@ -1,4 +1,4 @@
-package main
+package verdict
 
 import (
 	"fmt"
@@ -24,17 +24,17 @@ const (
 	returnEnds = "run with MALLOC_TRIM_THRESHOLD_=131072"
 )
 
-func cRetainedLarge(s *situation) string {
+func cRetainedLarge(s *Situation) string {
 	if !s.large(account.CRetained) {
 		return ""
 	}
-	if s.account.Allocator.InUse == nil {
+	if s.Account.Allocator.InUse == nil {
 		// Live memory is then what samples stand for, and what they missed is not free.
 		return fmt.Sprintf("The C allocator has %s beyond what the samples stand for; how much of that is free is unknown.%s",
 			s.of(s.has(account.CRetained)), s.trySilent())
 	}
 	where := ""
-	if n := s.account.Allocator.Arenas; n != nil {
+	if n := s.Account.Allocator.Arenas; n != nil {
 		where = " in " + termtext.CountOf(int(*n), "arena", "arenas")
 	}
 	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(account.CRetained)), where, termtext.Bytes(s.has(account.CLive))),
@@ -42,18 +42,18 @@ func cRetainedLarge(s *situation) string {
 }
 
 // trySilent: what returns was free.
-func (s *situation) trySilent() string {
-	if s.ended || !s.canTrim() {
+func (s *Situation) trySilent() string {
+	if s.Ended || !s.canTrim() {
 		return ""
 	}
 	return fmt.Sprintf(" %s shows how much of it returns.", s.command("trim %d"))
 }
 
 // returnKept says what returns the memory.
-func (s *situation) returnKept() string {
-	k := &s.account.Kept
+func (s *Situation) returnKept() string {
+	k := &s.Account.Kept
 	switch {
-	case s.ended:
+	case s.Ended:
 		return "Next time, " + s.keepSmall() + "."
 	case k.Returnable == nil:
 		return fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
@@ -66,36 +66,36 @@ func (s *situation) returnKept() string {
 }
 
 // upTo: which of the cached blocks can be joined to whole pages is seen only then.
-func (s *situation) upTo(n int64) string {
-	if s.isNotable(account.Known(s.account.Kept.Cached)) {
+func (s *Situation) upTo(n int64) string {
+	if s.isNotable(account.Known(s.Account.Kept.Cached)) {
 		return "up to " + termtext.Bytes(n)
 	}
 	return termtext.Bytes(n)
 }
 
-func (s *situation) isNotable(n int64) bool {
+func (s *Situation) isNotable(n int64) bool {
 	return n >= keptBytes && float64(n) >= keptShare*float64(s.has(account.CRetained))
 }
 
 // endsStay speaks of the free memory at the ends of arenas.
-func (s *situation) endsStay() string {
-	k := &s.account.Kept
+func (s *Situation) endsStay() string {
+	k := &s.Account.Kept
 	n, ends := account.Known(k.ArenaEnds), account.Known(k.Ends)
 	if !s.isNotable(n) || ends == 0 {
 		return ""
 	}
 	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns", termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
 	switch {
-	case n/ends <= 2*trimThreshold && s.env["MALLOC_ARENA_MAX"] == "":
+	case n/ends <= 2*trimThreshold && s.Env["MALLOC_ARENA_MAX"] == "":
 		return text + ": each is small, so run with MALLOC_ARENA_MAX=2 (the price: threads wait for each other more)."
-	case s.env["MALLOC_TRIM_THRESHOLD_"] != "":
+	case s.Env["MALLOC_TRIM_THRESHOLD_"] != "":
 		return text + ": a smaller MALLOC_TRIM_THRESHOLD_ makes free return them, or run it with jemalloc preloaded."
 	}
 	return fmt.Sprintf("%s: %s, and free does (the price: system calls and page faults).", text, returnEnds)
 }
 
-func (s *situation) pinnedStays() string {
-	n := account.Known(s.account.Kept.Pinned)
+func (s *Situation) pinnedStays() string {
+	n := account.Known(s.Account.Kept.Pinned)
 	if !s.isNotable(n) {
 		return ""
 	}
@@ -103,14 +103,14 @@ func (s *situation) pinnedStays() string {
 }
 
 // canTrim: cgoheap knows what to call.
-func (s *situation) canTrim() bool {
-	name := s.account.Allocator.Name
+func (s *Situation) canTrim() bool {
+	name := s.Account.Allocator.Name
 	return name == "glibc" || strings.HasPrefix(name, "jemalloc") || strings.HasPrefix(name, "tcmalloc") || strings.HasPrefix(name, "mimalloc")
 }
 
 // keepSmall is what makes the allocator keep less, where it does not say what it keeps.
-func (s *situation) keepSmall() string {
-	a := &s.account.Allocator
+func (s *Situation) keepSmall() string {
+	a := &s.Account.Allocator
 	switch {
 	case strings.HasPrefix(a.Name, "jemalloc"):
 		return "run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"
@@ -118,7 +118,7 @@ func (s *situation) keepSmall() string {
 		return "run with TCMALLOC_RELEASE_RATE=10"
 	case strings.HasPrefix(a.Name, "mimalloc"):
 		return "run with MIMALLOC_PURGE_DELAY=0 (before 2.1: MIMALLOC_DECOMMIT_DELAY=0)"
-	case s.ended && s.env["MALLOC_TRIM_THRESHOLD_"] == "":
+	case s.Ended && s.Env["MALLOC_TRIM_THRESHOLD_"] == "":
 		return returnEnds + ", and " + callTrim
 	}
 	return callTrim

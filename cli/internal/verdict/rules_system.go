@@ -1,4 +1,4 @@
-package main
+package verdict
 
 import (
 	"fmt"
@@ -12,12 +12,12 @@ import (
 
 // Rules about Go's memory, about what the kernel lends, and about limits.
 
-func goHeapDominates(s *situation) string {
+func goHeapDominates(s *Situation) string {
 	if !s.third(account.GoHeap) || s.goFree() > s.has(account.GoHeap)/2 && goHeapFree(s) != "" {
 		return ""
 	}
 	inside := ""
-	if s.account.Owner(account.GoStacks).Bytes == nil && s.account.Go.Stacks == nil {
+	if s.Account.Owner(account.GoStacks).Bytes == nil && s.Account.Go.Stacks == nil {
 		inside = " (with goroutine stacks in it)"
 	}
 	return fmt.Sprintf("Go's own heap%s is %s. That is not C memory, and Go's profiler is the tool: %s.",
@@ -25,11 +25,11 @@ func goHeapDominates(s *situation) string {
 }
 
 // goFree: a huge page may hold what the runtime counts as released, but never more than there is.
-func (s *situation) goFree() int64 {
-	return min(account.Known(s.account.Go.Free), s.has(account.GoHeap))
+func (s *Situation) goFree() int64 {
+	return min(account.Known(s.Account.Go.Free), s.has(account.GoHeap))
 }
 
-func goHeapFree(s *situation) string {
+func goHeapFree(s *Situation) string {
 	free := s.goFree()
 	if !s.atLeast(free, goFreeShare, goFreeBytes) {
 		return ""
@@ -38,7 +38,7 @@ func goHeapFree(s *situation) string {
 		"A lower GOGC or a GOMEMLIMIT makes it keep less; debug.FreeOSMemory() returns it once.", s.of(free))
 }
 
-func goStacksLarge(s *situation) string {
+func goStacksLarge(s *Situation) string {
 	if !s.large(account.GoStacks) {
 		return ""
 	}
@@ -46,7 +46,7 @@ func goStacksLarge(s *situation) string {
 		s.of(s.has(account.GoStacks)), s.pprof("goroutine"))
 }
 
-func goMetadataLarge(s *situation) string {
+func goMetadataLarge(s *Situation) string {
 	if !s.large(account.GoMetadata) {
 		return ""
 	}
@@ -56,11 +56,11 @@ func goMetadataLarge(s *situation) string {
 
 // mappedFilesLarge calls page cache only what the kernel counts as that: pages of a private
 // mapping that were written to are anonymous memory.
-func mappedFilesLarge(s *situation) string {
+func mappedFilesLarge(s *Situation) string {
 	if !s.large(account.MappedFiles) {
 		return ""
 	}
-	n, cache := s.has(account.MappedFiles), s.account.Process.RSSFile
+	n, cache := s.has(account.MappedFiles), s.Account.Process.RSSFile
 	text := fmt.Sprintf("Mapped files are %s.%s", s.of(n), s.largestPart(account.MappedFiles))
 	switch {
 	case cache == nil:
@@ -72,26 +72,26 @@ func mappedFilesLarge(s *situation) string {
 		text, termtext.Bytes(*cache))
 }
 
-func sharedMemoryLarge(s *situation) string {
+func sharedMemoryLarge(s *Situation) string {
 	if !s.large(account.SharedMemory) {
 		return ""
 	}
 	text := fmt.Sprintf("Shared memory is %s.%s It counts in the RSS of every process that maps it: do not add RSS up over them.",
 		s.of(s.has(account.SharedMemory)), s.largestPart(account.SharedMemory))
-	if s.ended {
+	if s.Ended {
 		return text
 	}
-	return fmt.Sprintf("%s This process's fair share is in `grep Pss: /proc/%d/smaps_rollup`.", text, s.pid)
+	return fmt.Sprintf("%s This process's fair share is in `grep Pss: /proc/%d/smaps_rollup`.", text, s.PID)
 }
 
-func programDominates(s *situation) string {
+func programDominates(s *Situation) string {
 	if !s.third(account.Program) {
 		return ""
 	}
 	return fmt.Sprintf("%s is the program itself and its libraries: code, data and .bss.", s.of(s.has(account.Program)))
 }
 
-func shimDominates(s *situation) string {
+func shimDominates(s *Situation) string {
 	if !s.third(account.Shim) {
 		return ""
 	}
@@ -99,8 +99,8 @@ func shimDominates(s *situation) string {
 		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(account.Shim)))
 }
 
-func swapped(s *situation) string {
-	n := account.Known(s.account.Process.Swap)
+func swapped(s *Situation) string {
+	n := account.Known(s.Account.Process.Swap)
 	if !s.atLeast(n, swapShare, swapBytes) {
 		return ""
 	}
@@ -109,14 +109,14 @@ func swapped(s *situation) string {
 
 // unreclaimable is what the kernel cannot take from the cgroup without killing: shared
 // memory counts as file there, but has no file to go back to.
-func (s *situation) unreclaimable() int64 {
-	c := &s.account.Cgroup
-	cache := max(0, account.Known(c.File)-account.Known(s.account.Process.RSSShmem))
+func (s *Situation) unreclaimable() int64 {
+	c := &s.Account.Cgroup
+	cache := max(0, account.Known(c.File)-account.Known(s.Account.Process.RSSShmem))
 	return max(0, account.Known(c.Current)-cache)
 }
 
-func nearLimit(s *situation) string {
-	c := &s.account.Cgroup
+func nearLimit(s *Situation) string {
+	c := &s.Account.Cgroup
 	if c.Current == nil || c.Limit == nil || *c.Limit <= 0 || float64(s.unreclaimable()) < limitShare*float64(*c.Limit) {
 		return ""
 	}
@@ -126,8 +126,8 @@ func nearLimit(s *situation) string {
 }
 
 // goMemoryLimit: GOMEMLIMIT bounds what Go has, and knows nothing of C's memory.
-func goMemoryLimit(s *situation) string {
-	limit := account.Known(s.account.Cgroup.Limit)
+func goMemoryLimit(s *Situation) string {
+	limit := account.Known(s.Account.Cgroup.Limit)
 	goLimit, written, ok := s.goLimit()
 	others := s.notGo()
 	if !ok || limit <= 0 || goLimit > math.MaxInt64-others || goLimit+others <= limit {
@@ -136,7 +136,7 @@ func goMemoryLimit(s *situation) string {
 	text := fmt.Sprintf("%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
 		written, termtext.Bytes(others), termtext.Bytes(limit))
 	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
-	used := account.Known(s.account.Go.InUse) + s.account.Resident(account.GoMetadata)
+	used := account.Known(s.Account.Go.InUse) + s.Account.Resident(account.GoMetadata)
 	if fits <= used {
 		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
 	}
@@ -146,10 +146,10 @@ func goMemoryLimit(s *situation) string {
 
 // goLimit is the limit that holds, where Go's own figures are known, else the one that
 // the program was started with.
-func (s *situation) goLimit() (bytes int64, text string, ok bool) {
-	started, ok := parseGoMemLimit(s.env["GOMEMLIMIT"])
-	text = "GOMEMLIMIT=" + termtext.Escape(s.env["GOMEMLIMIT"])
-	g := &s.account.Go
+func (s *Situation) goLimit() (bytes int64, text string, ok bool) {
+	started, ok := parseGoMemLimit(s.Env["GOMEMLIMIT"])
+	text = "GOMEMLIMIT=" + termtext.Escape(s.Env["GOMEMLIMIT"])
+	g := &s.Account.Go
 	switch {
 	case g.Limit != nil && (!ok || *g.Limit != started):
 		return *g.Limit, "GOMEMLIMIT, which the program set to " + termtext.Bytes(*g.Limit) + ",", true
@@ -160,8 +160,8 @@ func (s *situation) goLimit() (bytes int64, text string, ok bool) {
 }
 
 // notGo is what of the RSS counts against the limit beside Go's; files can be reclaimed.
-func (s *situation) notGo() int64 {
-	a := s.account
+func (s *Situation) notGo() int64 {
+	a := s.Account
 	return max(0, a.RSS-a.Resident(account.GoHeap, account.GoStacks, account.GoMetadata, account.Program, account.Libraries, account.MappedFiles))
 }
 

@@ -1,4 +1,7 @@
-package main
+// Package verdict says what an account means: what dominates, what grows, whether it is
+// a leak, and what to do next.  Each rule is a function that looks at one account and
+// says its sentences, or "" where it does not apply.  All thresholds are in this file.
+package verdict
 
 import (
 	"fmt"
@@ -13,17 +16,13 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// The verdict: what dominates, what grows, whether it is a leak, and what to do
-// next.  Each rule is a function that looks at one account and says its
-// sentences, or "" where it does not apply.  All thresholds stand here.
-
 const (
 	// An owner with this share of RSS is always spoken of; the largest such owner dominates.
 	dominantShare = 1.0 / 3
 
 	// What an owner must have to be worth a word though another dominates: a share of RSS, and bytes.
 	notableShare = 0.20
-	notableBytes = 8 << 20
+	NotableBytes = 8 << 20
 
 	// Growth since the last look: of the C heap itself, and of any other owner as a share of RSS.
 	// The C heap is judged more finely: it is what this tool is for, and its figure is the allocator's own.
@@ -34,7 +33,7 @@ const (
 	growthBytes     = 8 << 20
 	rateShare       = 0.10
 	// Less time than this without growth is no evidence.
-	evidenceTime = time.Hour
+	EvidenceTime = time.Hour
 
 	// More arenas than this, and MALLOC_ARENA_MAX is the remedy; glibc makes up to 8 a CPU.
 	manyArenas = 8
@@ -67,7 +66,7 @@ const (
 
 	// The samples count bytes asked for, the allocator those it gave: 16 a block more at worst,
 	// a third for small ones.
-	estimateErrors   = 4
+	EstimateErrors   = 4
 	estimateRounding = 1.0 / 3
 	estimateBytes    = 1 << 20
 	// Blocks in a thread's cache count as in use in glibc.
@@ -82,7 +81,7 @@ const (
 type rule struct {
 	name  string
 	about string
-	says  func(*situation) string
+	says  func(*Situation) string
 }
 
 const (
@@ -127,45 +126,45 @@ var rules = []rule{
 // unexplainedOwner is what no owner has, where it is ranked among them.
 const unexplainedOwner = "unexplained"
 
-type finding struct {
+// Finding is what one rule says.
+type Finding struct {
 	Rule string `json:"rule"`
 	Text string `json:"text"`
 
 	pressing bool // always printed
 }
 
-// situation is all that the rules know.
-type situation struct {
-	account  *account.Account
-	grown    *account.Growth // since the last look; nil: there is none
-	hour     *account.Growth // since one of an hour ago; nil: there is none, or it is the last
-	pid      int
-	env      map[string]string // of the process, as it was started
-	goPprof  string            // where its net/http/pprof is, "" not known
-	dormant  bool              // the shim does not sample now
-	recorded bool              // by a flight recorder: an earlier look is one of its own
-	ended    bool              // the process is no more: nothing can be asked of it
-	file     string            // the flight recorder's
-	dropped  uint64            // samples
-	missed   uint64            // frees
-	purego   bool              // the program calls C by functions that it looks up
-	off      time.Duration     // sampling was
+// Situation is all that the rules know.
+type Situation struct {
+	Account *account.Account
+	Grown   *account.Growth // since the last look; nil: there is none
+	Hour    *account.Growth // since one of an hour ago; nil: there is none, or it is the last
+	PID     int
+	Env     map[string]string // of the process, as it was started
+	GoPprof string            // where its net/http/pprof is, "" not known
+	Dormant bool              // the shim does not sample now
+	Ended   bool              // the process is no more: nothing can be asked of it
+	File    string            // the flight recorder's
+	Dropped uint64            // samples
+	Missed  uint64            // frees
+	Purego  bool              // the program calls C by functions that it looks up
+	Off     time.Duration     // sampling was
 	// What is in the process that maps past libc; nil, or it answers nil: it cannot be told.
-	rawMappers func() []string
-	ownNew     func() string // the library whose operator new passes no hook, "" none; nil: it cannot be told
-	callers    *stacks.CallerRule
+	RawMappers func() []string
+	OwnNew     func() string // the library whose operator new passes no hook, "" none; nil: it cannot be told
+	Callers    *stacks.CallerRule
 	dominant   string          // the owner that dominates, "" none
 	growsMost  string          // the owner that owner_grows speaks of, "" none
 	growsIn    *account.Growth // in which window
 	spokenOf   map[string]bool // owners, while the rules are gone through
 }
 
-// judgeAccount puts first what is said of the dominant owner, then what else is pressing:
+// Judge puts first what is said of the dominant owner, then what else is pressing:
 // what grows, and owners with a third of RSS.
-func judgeAccount(s *situation) []finding {
+func Judge(s *Situation) []Finding {
 	s.dominant = dominantOwner(s)
 	s.growsMost, s.growsIn = s.mostGrown()
-	var first, pressing, rest []finding
+	var first, pressing, rest []Finding
 	s.spokenOf = map[string]bool{}
 	for _, r := range rules {
 		text := r.says(s)
@@ -178,7 +177,7 @@ func judgeAccount(s *situation) []finding {
 				text = join(text, s.change(r.about))
 			}
 		}
-		f := finding{r.name, text, r.name == liveGrowsRule || r.name == ownerGrowsRule || s.third(r.about)}
+		f := Finding{r.name, text, r.name == liveGrowsRule || r.name == ownerGrowsRule || s.third(r.about)}
 		switch {
 		case r.about != "" && r.about == s.dominant:
 			first = append(first, f)
@@ -207,8 +206,8 @@ func join(sentences ...string) string {
 
 // has is what an owner is judged by: program and libraries are one, and Go's
 // stacks are known from the runtime where the account has them in the heap.
-func (s *situation) has(owner string) int64 {
-	a := s.account
+func (s *Situation) has(owner string) int64 {
+	a := s.Account
 	switch owner {
 	case unexplainedOwner:
 		return max(a.Unexplained, -a.Unexplained)
@@ -226,37 +225,46 @@ func (s *situation) has(owner string) int64 {
 	return a.Resident(owner)
 }
 
-func (s *situation) share(n int64) float64 {
-	if s.account.RSS <= 0 {
+func (s *Situation) share(n int64) float64 {
+	if s.Account.RSS <= 0 {
 		return 0
 	}
-	return float64(n) / float64(s.account.RSS)
+	return float64(n) / float64(s.Account.RSS)
 }
 
 // atLeast: both the share of RSS and the bytes.
-func (s *situation) atLeast(n int64, share float64, bytes int64) bool {
+func (s *Situation) atLeast(n int64, share float64, bytes int64) bool {
 	return s.share(n) >= share && n >= bytes
 }
 
 // third: an owner with that much is always spoken of.
-func (s *situation) third(owner string) bool {
+func (s *Situation) third(owner string) bool {
 	return owner != "" && s.share(s.has(owner)) >= dominantShare
 }
 
 // large: worth a word, whatever the others have.
-func (s *situation) large(owner string) bool {
-	return s.third(owner) || s.atLeast(s.has(owner), notableShare, notableBytes)
+func (s *Situation) large(owner string) bool {
+	return s.third(owner) || s.atLeast(s.has(owner), notableShare, NotableBytes)
+}
+
+// LargeOwner is what an owner has, with its share, where that is worth a word; else "".
+func LargeOwner(a *account.Account, owner string) string {
+	s := &Situation{Account: a}
+	if !s.large(owner) {
+		return ""
+	}
+	return s.of(s.has(owner))
 }
 
 // of says a figure with its share: "612.0 MiB (50 % of RSS)".
-func (s *situation) of(n int64) string {
+func (s *Situation) of(n int64) string {
 	return fmt.Sprintf("%s (%.0f %% of RSS)", termtext.Bytes(n), 100*s.share(n))
 }
 
 // ranked are the owners of the account as they are judged, largest first.
-func (s *situation) ranked() []string {
+func (s *Situation) ranked() []string {
 	names := []string{}
-	for _, o := range s.account.Owners {
+	for _, o := range s.Account.Owners {
 		if o.Name != account.Libraries {
 			names = append(names, o.Name)
 		}
@@ -269,7 +277,7 @@ func (s *situation) ranked() []string {
 	return names
 }
 
-func dominantOwner(s *situation) string {
+func dominantOwner(s *Situation) string {
 	if first := s.ranked()[0]; s.third(first) {
 		return first
 	}
@@ -277,35 +285,35 @@ func dominantOwner(s *situation) string {
 }
 
 // pprof is the command for one of the service's own profiles.
-func (s *situation) pprof(name string) string {
-	if s.ended {
+func (s *Situation) pprof(name string) string {
+	if s.Ended {
 		return fmt.Sprintf("`go tool pprof http://SERVICE/debug/pprof/%s` on the next run", name)
 	}
-	if s.goPprof == "" {
+	if s.GoPprof == "" {
 		return fmt.Sprintf("`go tool pprof http://SERVICE/debug/pprof/%s`", name)
 	}
-	index, _, _ := strings.Cut(s.goPprof, "/heap?")
+	index, _, _ := strings.Cut(s.GoPprof, "/heap?")
 	return fmt.Sprintf("`go tool pprof %s`", termtext.QuoteShell(index+"/"+name))
 }
 
-func (s *situation) command(format string) string {
-	return "`cgoheap " + fmt.Sprintf(format, s.pid) + "`"
+func (s *Situation) command(format string) string {
+	return "`cgoheap " + fmt.Sprintf(format, s.PID) + "`"
 }
 
 // memoryFlag is for the profile of all that is resident.
 const memoryFlag = " --memory"
 
 // saveProfile is the command that gives a profile of C's memory; flags for one of a running process.
-func (s *situation) saveProfile(flags string) string {
-	if s.ended {
-		return "`cgoheap autopsy " + termtext.QuoteShell(s.file) + " -o killed.pb.gz`"
+func (s *Situation) saveProfile(flags string) string {
+	if s.Ended {
+		return "`cgoheap autopsy " + termtext.QuoteShell(s.File) + " -o killed.pb.gz`"
 	}
 	return s.command("profile %d" + flags)
 }
 
 // showHolders is where a person sees who holds C's memory.
-func (s *situation) showHolders() string {
-	if s.ended {
+func (s *Situation) showHolders() string {
+	if s.Ended {
 		return "the table of C memory"
 	}
 	return s.command("top %d")
@@ -318,7 +326,7 @@ var ownerMeanings = map[string]string{
 
 // ownerLarge speaks of the owners that no rule had a word for, also of those that this
 // command does not know yet.
-func ownerLarge(s *situation) string {
+func ownerLarge(s *Situation) string {
 	var sentences []string
 	for _, name := range s.ranked() {
 		if s.spokenOf[name] || !s.large(name) {
@@ -335,10 +343,10 @@ func ownerLarge(s *situation) string {
 
 // unknownOwners names those whose figure is not known.  Goroutine stacks are then in Go's heap,
 // which says so, and C retained in C live.
-func (s *situation) unknownOwners() string {
+func (s *Situation) unknownOwners() string {
 	var names []string
-	for _, o := range s.account.Owners {
-		inNeighbour := o.Name == account.GoStacks || o.Name == account.CRetained && s.account.Owner(account.CLive).Bytes != nil && cLiveLarge(s) != ""
+	for _, o := range s.Account.Owners {
+		inNeighbour := o.Name == account.GoStacks || o.Name == account.CRetained && s.Account.Owner(account.CLive).Bytes != nil && cLiveLarge(s) != ""
 		if o.Bytes == nil && !inNeighbour {
 			names = append(names, account.Label(o.Name))
 		}
@@ -353,8 +361,8 @@ func (s *situation) unknownOwners() string {
 	return listOf(names) + are
 }
 
-func nothingDominates(s *situation) string {
-	if s.dominant != "" || s.account.RSS <= 0 {
+func nothingDominates(s *Situation) string {
+	if s.dominant != "" || s.Account.RSS <= 0 {
 		return ""
 	}
 	top := s.ranked()
@@ -375,13 +383,13 @@ func upperFirst(text string) string {
 	return strings.ToUpper(string(first)) + text[rest:]
 }
 
-func unexplained(s *situation) string {
+func unexplained(s *Situation) string {
 	n := s.has(unexplainedOwner)
 	if s.share(n) <= unexplainedShare || n <= unexplainedBytes {
 		return ""
 	}
 	text := s.of(n) + " is unexplained: cgoheap knows no owner for it."
-	if s.ended {
+	if s.Ended {
 		return text
 	}
 	return fmt.Sprintf("%s Look again; if it stays, report it with %s.", text, s.command("explain %d --json"))

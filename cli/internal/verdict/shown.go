@@ -1,0 +1,30 @@
+package verdict
+
+import (
+	"slices"
+	"strings"
+)
+
+const shownRules = 3
+
+// Paragraphs keep to what a tired person reads, and to what is pressing; the rest is named.
+func Paragraphs(findings []Finding) []string {
+	var texts, left []string
+	for i, f := range findings {
+		if i < shownRules || f.pressing {
+			texts = append(texts, f.Text)
+		} else {
+			left = append(left, f.Rule)
+		}
+	}
+	if len(left) > 0 {
+		texts = append(texts, "Less pressing, in full with --json: "+strings.Join(left, ", ")+".")
+	}
+	return texts
+}
+
+// Repeats: the findings say the same as a warning of the library's, and more of it.
+func Repeats(findings []Finding, warning string) bool {
+	return strings.Contains(warning, "the samples account for") &&
+		slices.ContainsFunc(findings, func(f Finding) bool { return f.Rule == estimateRule })
+}
