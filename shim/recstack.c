@@ -154,7 +154,7 @@ bool recstack_run(recstack_work *work, void *arg)
 void recstack_run_anyhow(recstack_work *work, void *arg)
 {
 	if (unlikely(!recstack_run(work, arg)))
-		run_here(work, arg);
+		work(arg, NULL);
 }
 
 void recstack_after_fork_in_child(void)

@@ -27,7 +27,11 @@
 #define RECSTACK_ROOM  (256 * KIB)
 #define RECSTACK_COUNT 128 /* so many threads record at once, preempted ones included */
 
-/* host: the registers of the function that called recstack_run, in which it goes on. */
+/*
+ * host: the registers of the function that called recstack_run, in which it goes on.  NULL: no
+ * recording stack is left and the work runs on the caller's stack, which may be 16 KiB that are
+ * nearly used up: it walks no stack and does only what must not be left out.
+ */
 typedef void recstack_work(void *arg, const struct regs *host);
 
 /* Maps them, the first time.  Before anything is recorded, by one thread.  -1: no memory. */
@@ -40,8 +44,8 @@ int recstack_init(void);
  */
 bool recstack_run(recstack_work *work, void *arg);
 
-/* The same; where none is left, on the caller's stack: for work that is shallow or must not be
- * left out. */
+/* The same; where none is left, on the caller's stack, with host NULL: for work that must not be
+ * left out as a whole. */
 void recstack_run_anyhow(recstack_work *work, void *arg);
 
 /*

@@ -311,10 +311,12 @@ static void settle_here(void *call, const struct regs *host)
 	int before = errno;
 
 	settle(r);
-	if (r->fresh && r->interval)
+	if (r->fresh && r->interval && host)
 		record_here(
 			&(struct sample){r->fresh, r->size, (uint64_t)real.realloc, r->interval},
 			host);
+	else if (r->fresh && r->interval)
+		ADD(&track_drops.no_stack, 1);
 	errno = before;
 }
 

@@ -325,6 +325,10 @@ static uint32_t remap_site(const struct remap *r, const struct regs *host)
 		return r->was.site;
 	if (r->was.kind != LEDGER_C)
 		return 0;
+	if (unlikely(!host)) { /* the caller's stack: no room for a walk (recstack.h) */
+		ledger_count_uncaptured();
+		return r->was.site;
+	}
 	return track_map_site(host, r->new, ORIGIN_MMAP, (uint64_t)real.mremap, r->caller);
 }
 

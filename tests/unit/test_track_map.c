@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <linux/mman.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -241,6 +243,60 @@ static void growing_is_a_free_and_an_allocation(void)
 }
 CASE(growing_is_a_free_and_an_allocation)
 
+/* On what is left of a 16 KiB stack, while all recording stacks are taken. */
+static struct {
+	char stack[64 * KIB];
+	ucontext_t back, there;
+	char *p, *q;
+} small;
+
+static void call_on_small(void)
+{
+	small.q = track_mremap(small.p, PAGES(4), PAGES(40), MREMAP_MAYMOVE, NULL, CALLER);
+	small.p = track_mremap(small.q, PAGES(40), PAGES(40), MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
+			       NULL, CALLER);
+	CHECK(track_munmap(small.q, PAGES(40)) == 0);
+}
+
+static size_t bytes_used(void)
+{
+	size_t untouched = 0;
+
+	memset(small.stack, 0x5a, sizeof small.stack);
+	CHECK(getcontext(&small.there) == 0);
+	small.there.uc_stack.ss_sp = small.stack;
+	small.there.uc_stack.ss_size = sizeof small.stack;
+	small.there.uc_link = &small.back;
+	makecontext(&small.there, call_on_small, 0);
+	CHECK(swapcontext(&small.back, &small.there) == 0);
+	while (untouched < sizeof small.stack && small.stack[untouched] == 0x5a)
+		untouched++;
+	return sizeof small.stack - untouched;
+}
+
+static void use_them_up(void *unused, const struct regs *host)
+{
+	(void)host;
+	if (!recstack_run(use_them_up, unused))
+		*(size_t *)unused = bytes_used();
+}
+
+static void without_a_recording_stack_nothing_is_walked(void)
+{
+	const struct site *made;
+	size_t used = 0;
+
+	begin();
+	small.p = map_pages(4, RW);
+	made = site_of(small.p);
+	CHECK(recstack_run(use_them_up, &used));
+	CHECK(small.p != MAP_FAILED && in_use_is(1, 40) && site_of(small.p) == made);
+	if (used == 0 || used > 2 * KIB)
+		fprintf(stderr, "%zu bytes of the caller's stack\n", used);
+	CHECK(used > 0 && used <= 2 * KIB);
+}
+CASE_WITHOUT_ASAN(without_a_recording_stack_nothing_is_walked)
+
 static void what_stays_is_there_twice(void)
 {
 	char *p, *q, *r;
@@ -377,6 +433,7 @@ int main(void)
 		T(a_reservation_counts_where_it_is_committed),
 		T(huge_pages_round_up),
 		T(growing_is_a_free_and_an_allocation),
+		T(without_a_recording_stack_nothing_is_walked),
 		T(what_stays_is_there_twice),
 		T(what_nobody_knew_stays_unknown),
 		T(a_failed_munmap_is_put_back),
