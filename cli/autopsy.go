@@ -3,30 +3,30 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/outfile"
+	"cgoheap/cli/internal/recorder"
+	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
 )
 
 const autopsyHelp = `usage: cgoheap autopsy FILE|DIRECTORY [flags]
 
 Reads what a process left behind that was killed, by the OOM killer or otherwise:
-the file of its flight recorder (CGOHEAP_BLACKBOX=DIR when it was started).
+the recording of its last hour (CGOHEAP_BLACKBOX=DIR when it was started).
 It shows what ` + "`cgoheap explain`" + ` would have shown at the end (what the RSS was made of,
 and what is concluded from it), how its figures had come about, and who held C
 memory.
@@ -46,9 +46,6 @@ Examples:
   cgoheap autopsy service.4242.cgoheap -o killed.pb.gz
   cgoheap autopsy /var/lib/cgoheap --binary ./service
 `
-
-// A region and its black box are far smaller; this is against a wrong file.
-const maxBlackboxBytes = 2 << 30
 
 type autopsyOptions struct {
 	output  string
@@ -80,38 +77,39 @@ func autopsy(std stdio, args []string) error {
 	if o.rows == 0 {
 		o.rows = 20
 	}
-	data, alive, err := readBoxFile(path)
+	data, alive, err := recorder.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	b, err := readBlackbox(data)
+	b, err := recorder.Read(data)
 	if err != nil {
 		return fmt.Errorf("%s: %s", termtext.QuoteShell(path), err)
 	}
-	symbols := newBoxSymbols(b, o.binary)
+	symbols := recorder.FindNames(b, o.binary)
 	if o.binary != "" {
-		if why := symbols.binaryProblem(); why != "" {
+		if why := symbols.BinaryProblem(); why != "" {
 			return fmt.Errorf("--binary is not what ran: %s", why)
 		}
 	}
-	p := b.profile(symbols)
-	o.callers.Know(cmp.Or(o.binary, b.program))
-	o.callers.Nameless, o.callers.NoModules = symbols.nameless(), b.lacksFigures
+	p := b.Profile(symbols)
+	o.callers.Know(cmp.Or(o.binary, b.Program))
+	o.callers.Nameless, o.callers.NoModules = symbols.Nameless(), b.LacksFigures
 	sum, err := holders.Summarize(p, &o.callers)
 	if err != nil {
 		return err
 	}
 	sum.DropStacks()
-	found := &postmortem{sum: sum, symbols: symbols, alive: alive, explained: b.explanation(symbols, &o.callers, path, alive)}
+	found := &postmortem{recording: b, sum: sum, symbols: symbols, alive: alive}
+	found.explain(&o.callers, path)
 	if o.asJSON {
-		err = b.writeJSON(std, found, o.rows)
+		err = found.writeJSON(std, o.rows)
 	} else {
-		b.print(std, found, o.rows)
+		found.print(std, o.rows)
 	}
 	if err != nil || o.output == "" {
 		return err
 	}
-	return writeBoxProfile(std, o.output, p)
+	return writeRecordedProfile(std, o.output, p)
 }
 
 // findRecording is the newest one of a directory.
@@ -137,31 +135,14 @@ func findRecording(std stdio, path string) (string, error) {
 
 // postmortem is what is shown of a file.
 type postmortem struct {
+	recording *recorder.Recording
 	sum       *holders.Summary
-	symbols   *boxSymbols
+	symbols   *recorder.Names
 	alive     bool
 	explained *explanation // nil: no account was written
 }
 
-// readBoxFile also says whether the process still runs: the shim's lock lasts as long as its mapping.
-func readBoxFile(path string) (data []byte, alive bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, false, fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, false, fmt.Errorf("%s is not a file", termtext.QuoteShell(path))
-	}
-	alive = errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
-	data, err = binread.All(io.Reader(f), maxBlackboxBytes)
-	if err != nil {
-		err = fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
-	}
-	return data, alive, err
-}
-
-func writeBoxProfile(std stdio, path string, p *profile.Profile) error {
+func writeRecordedProfile(std stdio, path string, p *profile.Profile) error {
 	var body bytes.Buffer
 	if err := p.Write(&body); err != nil {
 		return err
@@ -178,65 +159,49 @@ func writeBoxProfile(std stdio, path string, p *profile.Profile) error {
 	return nil
 }
 
-func (b *blackbox) last() *boxMoment {
-	if len(b.moments) == 0 {
-		return nil
-	}
-	return &b.moments[len(b.moments)-1]
-}
-
-func boxBytes(n uint64) string {
+func bytesOrUnknown(n uint64) string {
 	if n > 1<<62 {
 		return "unknown"
 	}
 	return termtext.Bytes(int64(n))
 }
 
-// isEstimated unless every allocation was recorded.
-func (b *blackbox) isEstimated() bool {
-	for _, m := range b.moments {
-		if m.SampleBytes > 1 {
-			return true
-		}
-	}
-	return b.lacksFigures // at which interval is then not known
-}
-
-func (b *blackbox) print(std stdio, found *postmortem, limit int) {
-	sum := found.sum
-	name := programName(b.program)
-	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.pid,
-		cmp.Or(termtext.Escape(b.goVersion), cmp.Or(b.goUnknown(), "not Go")), cmp.Or(termtext.Escape(b.shimVersion), "unknown"))
-	b.printEnd(std.out, found.alive)
-	b.printFigures(std.out)
-	b.printAccount(std, found.explained)
-	b.printHolders(std.out, sum, limit)
-	for _, why := range found.symbols.missing() {
+func (p *postmortem) print(std stdio, limit int) {
+	b := p.recording
+	name := programName(b.Program)
+	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.PID,
+		cmp.Or(termtext.Escape(b.GoVersion), cmp.Or(p.goUnknown(), "not Go")), cmp.Or(termtext.Escape(b.ShimVersion), "unknown"))
+	p.printEnd(std.out)
+	p.printFigures(std.out)
+	p.printAccount(std)
+	p.printHolders(std.out, limit)
+	for _, why := range p.symbols.Missing() {
 		fmt.Fprintf(std.err, "cgoheap: no names from %s\n", why)
 	}
-	if found.symbols.binaryProblem() != "" {
+	if p.symbols.BinaryProblem() != "" {
 		fmt.Fprintf(std.err, "cgoheap: names are missing: who asked is not known without the program's file; name a copy of it with --binary\n")
 	}
-	for _, why := range b.notes {
+	for _, why := range b.Notes {
 		fmt.Fprintf(std.err, "cgoheap: %s\n", termtext.Escape(why))
 	}
 }
 
 // goUnknown: what the file lacks is not known.
-func (b *blackbox) goUnknown() string {
-	if b.lacksFigures {
+func (p *postmortem) goUnknown() string {
+	if p.recording.LacksFigures {
 		return "Go unknown"
 	}
 	return ""
 }
 
 // printHolders is the table of who held C memory.
-func (b *blackbox) printHolders(out io.Writer, sum *holders.Summary, limit int) {
-	if b.lacksStacks {
+func (p *postmortem) printHolders(out io.Writer, limit int) {
+	b, sum := p.recording, p.sum
+	if b.LacksStacks {
 		fmt.Fprintln(out, "C memory in use at the end is not known")
 		return
 	}
-	estimated := b.isEstimated()
+	estimated := b.IsEstimated()
 	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", termtext.Estimate(termtext.Bytes(sum.Bytes), estimated),
 		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), estimated))
 	if line := sum.MappedLine(); line != "" {
@@ -258,37 +223,38 @@ func (b *blackbox) printHolders(out io.Writer, sum *holders.Summary, limit int) 
 	}
 }
 
-func (b *blackbox) printEnd(out io.Writer, alive bool) {
+func (p *postmortem) printEnd(out io.Writer) {
+	b := p.recording
 	const layout = "2006-01-02 15:04:05 MST"
-	last := b.last()
+	last := b.Last()
 	switch {
-	case last == nil && b.lacksFigures:
-		fmt.Fprintf(out, "started %s; its figures are missing from the file\n", b.start.Format(layout))
+	case last == nil && b.LacksFigures:
+		fmt.Fprintf(out, "started %s; its figures are missing from the file\n", b.Start.Format(layout))
 	case last == nil:
-		fmt.Fprintf(out, "started %s; it ended before its first figures were written\n", b.start.Format(layout))
-	case alive:
-		fmt.Fprintf(out, "started %s; it is still running\n", b.start.Format(layout))
+		fmt.Fprintf(out, "started %s; it ended before its first figures were written\n", b.Start.Format(layout))
+	case p.alive:
+		fmt.Fprintf(out, "started %s; it is still running\n", b.Start.Format(layout))
 	default:
-		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.start.Format(layout), last.Time.Format(layout),
-			termtext.Duration(last.Time.Sub(b.start)))
+		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.Start.Format(layout), last.Time.Format(layout),
+			termtext.Duration(last.Time.Sub(b.Start)))
 	}
-	if b.isCopied {
+	if b.IsCopied {
 		fmt.Fprintln(out, "the recorder's file was on a disk and was written once a second: the last second may be missing")
 	}
 }
 
 // printFigures shows the last ones and how they were before.
-func (b *blackbox) printFigures(out io.Writer) {
-	last := b.last()
+func (p *postmortem) printFigures(out io.Writer) {
+	last := p.recording.Last()
 	if last == nil {
 		return
 	}
-	line := fmt.Sprintf("RSS %s: anonymous %s, files %s, swapped %s", boxBytes(last.RSS), boxBytes(last.Anon),
-		boxBytes(last.File), boxBytes(last.Swap))
+	line := fmt.Sprintf("RSS %s: anonymous %s, files %s, swapped %s", bytesOrUnknown(last.RSS), bytesOrUnknown(last.Anon),
+		bytesOrUnknown(last.File), bytesOrUnknown(last.Swap))
 	if last.CgroupCurrent < 1<<62 {
-		line += "; cgroup " + boxBytes(last.CgroupCurrent)
+		line += "; cgroup " + bytesOrUnknown(last.CgroupCurrent)
 		if last.CgroupLimit < 1<<62 {
-			line += " of " + boxBytes(last.CgroupLimit)
+			line += " of " + bytesOrUnknown(last.CgroupLimit)
 		}
 	}
 	fmt.Fprintln(out, line)
@@ -304,9 +270,9 @@ func (b *blackbox) printFigures(out io.Writer) {
 	}
 	rows := [][]string{{"BEFORE", "RSS", "C IN USE", "C FREE", "C MAPPED", "GO IN USE", "GO FREE"}}
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second, 0} {
-		if m := b.before(back); m != nil {
-			rows = append(rows, []string{termtext.Duration(back), boxBytes(m.RSS), boxBytes(m.CLive), boxBytes(m.AllocatorFree),
-				boxBytes(m.CMapped), boxBytes(m.GoHeapInUse), boxBytes(m.GoHeapFree)})
+		if m := p.recording.Before(back); m != nil {
+			rows = append(rows, []string{termtext.Duration(back), bytesOrUnknown(m.RSS), bytesOrUnknown(m.CLive), bytesOrUnknown(m.AllocatorFree),
+				bytesOrUnknown(m.CMapped), bytesOrUnknown(m.GoHeapInUse), bytesOrUnknown(m.GoHeapFree)})
 		}
 	}
 	fmt.Fprintln(out)
@@ -314,13 +280,13 @@ func (b *blackbox) printFigures(out io.Writer) {
 	fmt.Fprintln(out)
 }
 
-// printAccount is what explain prints, as of a moment before the end.
-func (b *blackbox) printAccount(std stdio, e *explanation) {
-	last := b.last()
+// printAccount is what explain prints, as of the last account before the end.
+func (p *postmortem) printAccount(std stdio) {
+	e, last := p.explained, p.recording.Last()
 	switch {
 	case e != nil:
 		width := textWidth(std)
-		fmt.Fprintf(std.out, "What its memory was made of, %s", b.accountAge(e))
+		fmt.Fprintf(std.out, "What its memory was made of, %s", p.accountAge())
 		if e.grown != nil {
 			fmt.Fprintf(std.out, "; GROWN is in the last %s", termtext.Duration(e.grown.Elapsed))
 		}
@@ -330,35 +296,23 @@ func (b *blackbox) printAccount(std stdio, e *explanation) {
 		fmt.Fprintln(std.out)
 	case last != nil:
 		fmt.Fprintln(std.out, "what its memory was made of is not known: no account was written before the end")
-		fmt.Fprintf(std.out, "the C allocator says: in use %s, free %s, of %s from the system\n", boxBytes(last.AllocatorInUse),
-			boxBytes(last.AllocatorFree), boxBytes(last.AllocatorSystem))
-		fmt.Fprintf(std.out, "Go says: heap in use %s, free %s, released %s; stacks %s\n\n", boxBytes(last.GoHeapInUse),
-			boxBytes(last.GoHeapFree), boxBytes(last.GoHeapReleased), boxBytes(last.GoStacks))
+		fmt.Fprintf(std.out, "the C allocator says: in use %s, free %s, of %s from the system\n", bytesOrUnknown(last.AllocatorInUse),
+			bytesOrUnknown(last.AllocatorFree), bytesOrUnknown(last.AllocatorSystem))
+		fmt.Fprintf(std.out, "Go says: heap in use %s, free %s, released %s; stacks %s\n\n", bytesOrUnknown(last.GoHeapInUse),
+			bytesOrUnknown(last.GoHeapFree), bytesOrUnknown(last.GoHeapReleased), bytesOrUnknown(last.GoStacks))
 	}
 }
 
 // accountAge is how old it was at the end.
-func (b *blackbox) accountAge(e *explanation) string {
-	last := b.last()
+func (p *postmortem) accountAge() string {
+	e, last := p.explained, p.recording.Last()
 	if last == nil || last.Time.Sub(e.account.Time) < 50*time.Millisecond {
 		return "when the last figures were written"
 	}
 	return fmt.Sprintf("%.1f s before the last figures", last.Time.Sub(e.account.Time).Seconds())
 }
 
-// before is the moment that long before the last; nil: the record is shorter.
-func (b *blackbox) before(back time.Duration) *boxMoment {
-	last := b.last()
-	for i := len(b.moments) - 1; i >= 0; i-- {
-		// A tick a second, each a little late; the oldest of an hour is as good as an hour.
-		if age := last.Time.Sub(b.moments[i].Time); age >= back-back/20 {
-			return &b.moments[i]
-		}
-	}
-	return nil
-}
-
-type momentJSON struct {
+type secondJSON struct {
 	Time          string  `json:"time"`
 	RSS           *uint64 `json:"rss_bytes"`
 	Anon          *uint64 `json:"anon_bytes"`
@@ -396,15 +350,15 @@ type autopsyJSON struct {
 	Rows      []holders.Row    `json:"rows"`
 	RowsLeft  int              `json:"rows_left_out"`
 	Account   *document.Object `json:"account"` // as explain has it; nil: none was written
-	Moments   []momentJSON     `json:"moments"`
+	Moments   []secondJSON     `json:"moments"`
 	Missing   []string         `json:"missing_binaries"`
 	Notes     []string         `json:"notes"`
 }
 
-func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
-	j := b.toJSON(found, limit)
-	if found.explained != nil {
-		o, err := found.explained.toJSON()
+func (p *postmortem) writeJSON(std stdio, limit int) error {
+	j := p.toJSON(limit)
+	if p.explained != nil {
+		o, err := p.explained.toJSON()
 		if err != nil {
 			return err
 		}
@@ -413,21 +367,21 @@ func (b *blackbox) writeJSON(std stdio, found *postmortem, limit int) error {
 	return document.Write(std.out, "autopsy", j)
 }
 
-func (b *blackbox) toJSON(found *postmortem, limit int) autopsyJSON {
-	sum := found.sum
+func (p *postmortem) toJSON(limit int) autopsyJSON {
+	b, sum := p.recording, p.sum
 	shown := append([]holders.Row{}, sum.Rows[:min(limit, len(sum.Rows))]...)
-	j := autopsyJSON{Program: strings.ToValidUTF8(b.program, "?"), PID: b.pid, GoVersion: b.goVersion,
-		Start: b.start.UTC().Format(time.RFC3339Nano), Alive: found.alive, Copied: b.isCopied, Estimated: b.isEstimated(),
+	j := autopsyJSON{Program: strings.ToValidUTF8(b.Program, "?"), PID: b.PID, GoVersion: b.GoVersion,
+		Start: b.Start.UTC().Format(time.RFC3339Nano), Alive: p.alive, Copied: b.IsCopied, Estimated: b.IsEstimated(),
 		Bytes: sum.Bytes, Objects: sum.Objects, Rows: shown, RowsLeft: len(sum.Rows) - len(shown),
-		Moments: []momentJSON{}, Missing: append([]string{}, found.symbols.missing()...), Notes: append([]string{}, b.notes...)}
+		Moments: []secondJSON{}, Missing: append([]string{}, p.symbols.Missing()...), Notes: append([]string{}, b.Notes...)}
 	known := func(n uint64) *uint64 {
-		if n == boxUnknown {
+		if n == recordlayout.Unknown {
 			return nil
 		}
 		return &n
 	}
-	for _, m := range b.moments {
-		j.Moments = append(j.Moments, momentJSON{m.Time.UTC().Format(time.RFC3339Nano), known(m.RSS), known(m.Anon), known(m.File),
+	for _, m := range b.Seconds {
+		j.Moments = append(j.Moments, secondJSON{m.Time.UTC().Format(time.RFC3339Nano), known(m.RSS), known(m.Anon), known(m.File),
 			known(m.Shmem), known(m.Swap), known(m.CgroupCurrent), known(m.CgroupLimit), known(m.CLive),
 			known(m.CObjects), known(m.CMapped), known(m.ThreadStacks), m.SampleBytes, m.Dropped,
 			known(m.AllocatorInUse), known(m.AllocatorFree), known(m.AllocatorSystem), known(m.GoHeapInUse),
@@ -441,4 +395,18 @@ func programName(path string) string {
 		return "unknown program"
 	}
 	return termtext.Escape(filepath.Base(path))
+}
+
+// explain makes of the recorded account what explain would have shown.
+func (p *postmortem) explain(callers *stacks.CallerRule, file string) {
+	b := p.recording
+	a, body := b.AccountBefore(p.symbols)
+	if a == nil {
+		return
+	}
+	e := &explanation{account: a, body: body, grown: b.Grown(a), recorded: true, callers: callers}
+	last := b.Last()
+	e.verdict = verdict.Judge(&verdict.Situation{Account: a, Grown: e.grown, PID: int(b.PID), Env: b.Environment,
+		Callers: callers, Dropped: b.Dropped(), Off: b.Off(), Dormant: last != nil && last.SampleBytes == 0, File: file, Ended: !p.alive})
+	p.explained = e
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cgoheap/cli/internal/fakeshim"
 	"cgoheap/cli/internal/fixture"
 )
 
@@ -36,7 +37,7 @@ func TestHelpExamples(t *testing.T) {
 	check0(os.WriteFile(filepath.Join(dir, "cgoheap"), []byte("#!/bin/sh\n"+partVariable+"=command exec "+self+` "$@"`+"\n"), 0o755))
 	check0(os.WriteFile(filepath.Join(dir, "ssh"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o755))
 	check0(os.WriteFile(filepath.Join(dir, "service"), []byte(readAll(t, fixture.CgoProgram(t))), 0o755))
-	check0(os.WriteFile(filepath.Join(dir, "service.4242.cgoheap"), smallBox(), 0o644))
+	check0(os.WriteFile(filepath.Join(dir, "service.4242.cgoheap"), fakeshim.Recording(), 0o644))
 	ran := 0
 	for _, v := range verbs() {
 		lines := examplesIn(v.help)

@@ -84,7 +84,7 @@ type explanation struct {
 	filled  bool // Go's part, from the service
 	callers *stacks.CallerRule
 
-	recorded bool // it is of a flight recorder: there is no process, nor status
+	recorded bool // from a recording: there is no process, nor status
 }
 
 func explain(std stdio, args []string) error {

@@ -144,7 +144,7 @@ type Situation struct {
 	GoPprof string            // where its net/http/pprof is, "" not known
 	Dormant bool              // the shim does not sample now
 	Ended   bool              // the process is no more: nothing can be asked of it
-	File    string            // the flight recorder's
+	File    string            // the recording's
 	Dropped uint64            // samples
 	Missed  uint64            // frees
 	Purego  bool              // the program calls C by functions that it looks up

@@ -129,7 +129,7 @@ func TestEachRuleHasBothDirections(t *testing.T) {
 	}
 }
 
-// Of a process that has ended nothing can be asked, and its flight recorder has no earlier look.
+// Of a process that has ended nothing can be asked, and its recording has no earlier look.
 func TestVerdictOfTheDead(t *testing.T) {
 	said := map[string]string{}
 	for _, c := range verdictCases {

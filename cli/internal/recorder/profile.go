@@ -1,62 +1,64 @@
-package main
+package recorder
 
 import (
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/symbolize"
 )
 
 // The profile of a recording.
 
-type boxProfile struct {
-	symbols   *boxSymbols
+type profileWriter struct {
+	symbols   *Names
 	p         *profile.Profile
 	locations map[uint64]*profile.Location // nil: left out
 	functions map[symbolize.Line]*profile.Function
-	mappings  map[*boxModule]*profile.Mapping
+	mappings  map[*Module]*profile.Mapping
 }
 
-var boxOrigins = []string{"malloc", "mmap", "thread_stack"}
+var originNames = []string{"malloc", "mmap", "thread_stack"}
 
-func (b *blackbox) profile(symbols *boxSymbols) *profile.Profile {
+// Profile is what the heap profile would have been at the end.
+func (b *Recording) Profile(symbols *Names) *profile.Profile {
 	period := int64(1)
-	last := b.last()
+	last := b.Last()
 	if last != nil {
 		period = max(int64(last.SampleBytes), int64(last.ConfiguredInterval), 1)
 	}
-	w := &boxProfile{symbols: symbols, locations: map[uint64]*profile.Location{},
-		functions: map[symbolize.Line]*profile.Function{}, mappings: map[*boxModule]*profile.Mapping{},
+	w := &profileWriter{symbols: symbols, locations: map[uint64]*profile.Location{},
+		functions: map[symbolize.Line]*profile.Function{}, mappings: map[*Module]*profile.Mapping{},
 		p: &profile.Profile{Period: period, PeriodType: &profile.ValueType{Type: "space", Unit: "bytes"},
 			DefaultSampleType: "inuse_space",
 			SampleType: []*profile.ValueType{{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
 				{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"}},
-			Comments: []string{"from the flight recorder of " + b.program}}}
+			Comments: []string{"from the recording of " + b.Program}}}
 	if last != nil {
 		w.p.TimeNanos = last.Time.UnixNano()
 	}
-	for i := range b.modules {
-		w.addMapping(&b.modules[i])
+	for i := range b.Modules {
+		w.addMapping(&b.Modules[i])
 	}
 	for i := range b.stacks {
 		w.addStack(&b.stacks[i])
 	}
 	w.setFlags()
-	for _, why := range append(symbols.missing(), b.notes...) {
+	for _, why := range append(symbols.Missing(), b.Notes...) {
 		w.p.Comments = append(w.p.Comments, why)
 	}
 	return w.p
 }
 
-func (w *boxProfile) addMapping(m *boxModule) {
+func (w *profileWriter) addMapping(m *Module) {
 	mapping := &profile.Mapping{ID: uint64(len(w.p.Mapping) + 1), Start: m.start, Limit: m.end, Offset: m.fileOffset,
-		File: m.path, BuildID: m.buildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}
+		File: m.Path, BuildID: m.buildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}
 	w.p.Mapping = append(w.p.Mapping, mapping)
 	w.mappings[m] = mapping
 }
 
 // setFlags: a mapping has what all of its locations have, and none if it has none;
 // what is not from Go's tables or DWARF has neither files nor inlined calls.
-func (w *boxProfile) setFlags() {
+func (w *profileWriter) setFlags() {
 	used := map[*profile.Mapping]bool{}
 	for _, l := range w.p.Location {
 		m := l.Mapping
@@ -81,7 +83,7 @@ func (w *boxProfile) setFlags() {
 	}
 }
 
-func (w *boxProfile) addStack(s *boxStack) {
+func (w *profileWriter) addStack(s *stackRecord) {
 	var locations []*profile.Location
 	for _, pc := range s.frames {
 		if l := w.location(pc); l != nil {
@@ -90,20 +92,20 @@ func (w *boxProfile) addStack(s *boxStack) {
 	}
 	for _, site := range s.sites {
 		origin := "unknown"
-		if int(site.origin) < len(boxOrigins) {
-			origin = boxOrigins[site.origin]
+		if int(site.origin) < len(originNames) {
+			origin = originNames[site.origin]
 		}
 		sample := &profile.Sample{Location: locations, Label: map[string][]string{"origin": {origin}},
 			Value: []int64{site.allocObjects, site.allocBytes, site.inUseObjects, site.inUseBytes}}
 		s.addLabels(sample)
 		if !site.mixed {
-			sample.NumLabel = map[string][]int64{"bytes": {int64(min(site.size, boxMostBytes))}}
+			sample.NumLabel = map[string][]int64{"bytes": {int64(min(site.size, mostBytes))}}
 		}
 		w.p.Sample = append(w.p.Sample, sample)
 	}
 }
 
-func (w *boxProfile) location(pc uint64) *profile.Location {
+func (w *profileWriter) location(pc uint64) *profile.Location {
 	if l, ok := w.locations[pc]; ok {
 		return l
 	}
@@ -115,7 +117,7 @@ func (w *boxProfile) location(pc uint64) *profile.Location {
 			kept = append(kept, l)
 		}
 	}
-	if len(lines) > 0 && len(kept) == 0 || m != nil && m.flags&boxModuleShim != 0 {
+	if len(lines) > 0 && len(kept) == 0 || m != nil && m.flags&recordlayout.ModuleShim != 0 {
 		w.locations[pc] = nil
 		return nil
 	}
@@ -128,7 +130,7 @@ func (w *boxProfile) location(pc uint64) *profile.Location {
 	return l
 }
 
-func (w *boxProfile) function(l symbolize.Line) *profile.Function {
+func (w *profileWriter) function(l symbolize.Line) *profile.Function {
 	l.Line = 0
 	f := w.functions[l]
 	if f == nil {

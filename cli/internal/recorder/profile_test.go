@@ -1,4 +1,4 @@
-package main
+package recorder
 
 import (
 	"testing"
@@ -21,9 +21,9 @@ func TestBoxMappingFlags(t *testing.T) {
 		"one has no line":   {[][]symbolize.Line{{known}, {{Function: "g", File: "g.c"}}}, true, false, true},
 		"one is an address": {[][]symbolize.Line{{known}, nil}, false, false, false},
 	} {
-		w := &boxProfile{p: &profile.Profile{}, functions: map[symbolize.Line]*profile.Function{},
-			mappings: map[*boxModule]*profile.Mapping{}}
-		w.addMapping(&boxModule{})
+		w := &profileWriter{p: &profile.Profile{}, functions: map[symbolize.Line]*profile.Function{},
+			mappings: map[*Module]*profile.Mapping{}}
+		w.addMapping(&Module{})
 		m := w.p.Mapping[0]
 		for _, lines := range c.locations {
 			l := &profile.Location{Mapping: m}

@@ -1,4 +1,4 @@
-package main
+package recorder
 
 import (
 	"bytes"
@@ -11,32 +11,20 @@ import (
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/verdict"
 )
 
-// The account in a flight recorder's file, as shim/blackbox.h lays it out: made
-// into what /v1/account says, so that it is shown and judged as explain does.
+// The account in a recording, made into what /v1/account says, so that it is shown and
+// judged as explain does.
 
-const (
-	boxAccountBytes    = 4104
-	boxOwners          = 20
-	boxOwnerNameBytes  = 24
-	boxTop             = 10
-	boxTopFrames       = 64
-	boxWarnings        = 8
-	boxWarningBytes    = 192
-	boxAccountCRCBytes = 4
-	boxPageBytes       = 4096
-)
-
-// boxAccountJSON has the members of /v1/account, in its order.
-type boxAccountJSON struct {
-	RSS         *uint64        `json:"rss_bytes"`
-	Owners      []boxOwnerJSON `json:"owners"`
-	Unexplained *uint64        `json:"unexplained_bytes"`
-	TookNS      *uint64        `json:"took_ns"`
-	Time        time.Time      `json:"time"`
+// accountJSON has the members of /v1/account, in its order.
+type accountJSON struct {
+	RSS         *uint64     `json:"rss_bytes"`
+	Owners      []ownerJSON `json:"owners"`
+	Unexplained *uint64     `json:"unexplained_bytes"`
+	TookNS      *uint64     `json:"took_ns"`
+	Time        time.Time   `json:"time"`
 	Allocator   struct {
 		Name        *string `json:"name"`
 		InUse       *uint64 `json:"in_use_bytes"`
@@ -60,7 +48,7 @@ type boxAccountJSON struct {
 		Stacks      *uint64 `json:"stacks_bytes"`
 		MappedReady *uint64 `json:"mapped_ready_bytes"`
 		TotalAlloc  *uint64 `json:"total_alloc_bytes"`
-		boxRuntimeJSON
+		runtimeJSON
 	} `json:"go"`
 	Process struct {
 		RSS      *uint64 `json:"vm_rss_bytes"`
@@ -84,18 +72,18 @@ type boxAccountJSON struct {
 		Kernel  *uint64 `json:"kernel_bytes"`
 		Swap    *uint64 `json:"swap_bytes"`
 	} `json:"cgroup"`
-	Mappings      *uint64       `json:"mappings"`
-	SplitMappings *uint64       `json:"split_mappings"`
-	ThreadStacks  *uint64       `json:"thread_stacks"`
-	EndedStacks   *uint64       `json:"thread_stacks_ended"`
-	EndedBytes    *uint64       `json:"thread_stacks_ended_bytes"`
-	MmapTop       []boxMmapJSON `json:"c_mmap_top"`
-	MappedTop     []boxMmapJSON `json:"mapped_top"` // not recorded
-	Warnings      []string      `json:"warnings"`
+	Mappings      *uint64    `json:"mappings"`
+	SplitMappings *uint64    `json:"split_mappings"`
+	ThreadStacks  *uint64    `json:"thread_stacks"`
+	EndedStacks   *uint64    `json:"thread_stacks_ended"`
+	EndedBytes    *uint64    `json:"thread_stacks_ended_bytes"`
+	MmapTop       []mmapJSON `json:"c_mmap_top"`
+	MappedTop     []mmapJSON `json:"mapped_top"` // not recorded
+	Warnings      []string   `json:"warnings"`
 }
 
-// boxRuntimeJSON is what the Go package tells.
-type boxRuntimeJSON struct {
+// runtimeJSON is what the Go package tells.
+type runtimeJSON struct {
 	Metadata    *uint64         `json:"metadata_bytes"`
 	Objects     *uint64         `json:"heap_objects_bytes"`
 	Live        *uint64         `json:"heap_live_bytes"`
@@ -108,19 +96,8 @@ type boxRuntimeJSON struct {
 	Metrics     document.Object `json:"runtime_metrics"`
 }
 
-// Places in the runtime's figures: enum cgoheap_bridge_figure.
-const (
-	boxGoFigures  = 24
-	boxGoObjects  = 1
-	boxGoUnused   = 4
-	boxGoLive     = 14
-	boxGoGoal     = 15
-	boxGoRoutines = 18
-	boxGoLastGC   = 19
-)
-
-// boxGoMetrics are the names of those that runtime/metrics has, by place.
-var boxGoMetrics = []string{
+// goMetrics are the names of those that runtime/metrics has, by place.
+var goMetrics = []string{
 	"/memory/classes/heap/free:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/released:bytes",
 	"/memory/classes/heap/stacks:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/metadata/mcache/free:bytes",
 	"/memory/classes/metadata/mcache/inuse:bytes", "/memory/classes/metadata/mspan/free:bytes",
@@ -129,16 +106,16 @@ var boxGoMetrics = []string{
 	"/gc/heap/live:bytes", "/gc/heap/goal:bytes", "/gc/heap/allocs:bytes", "/gc/gomemlimit:bytes", "/sched/goroutines:goroutines",
 }
 
-func (r *boxFields) runtime() (j boxRuntimeJSON) {
+func (r *fields) runtime() (j runtimeJSON) {
 	r.figures(&j.Metadata, &j.MemoryLimit)
-	var raw [boxGoFigures]uint64
-	var figures [boxGoFigures]*uint64
+	var raw [recordlayout.GoFigures]uint64
+	var figures [recordlayout.GoFigures]*uint64
 	for i := range raw {
 		raw[i] = r.u64()
-		figures[i] = boxFigure(raw[i])
+		figures[i] = figure(raw[i])
 	}
-	j.Objects, j.Unused, j.Goal, j.Goroutines = figures[boxGoObjects], figures[boxGoUnused], figures[boxGoGoal], figures[boxGoRoutines]
-	if live := figures[boxGoLive]; live != nil {
+	j.Objects, j.Unused, j.Goal, j.Goroutines = figures[recordlayout.GoObjects], figures[recordlayout.GoUnused], figures[recordlayout.GoGoal], figures[recordlayout.GoRoutines]
+	if live := figures[recordlayout.GoLive]; live != nil {
 		j.Live = live
 		if j.Objects != nil {
 			least := min(*live, *j.Objects) // swept since
@@ -146,13 +123,13 @@ func (r *boxFields) runtime() (j boxRuntimeJSON) {
 			j.Live, j.DeadOrNew = &least, &dead
 		}
 	}
-	if ns := figures[boxGoLastGC]; ns != nil && *ns != 0 {
+	if ns := figures[recordlayout.GoLastGC]; ns != nil && *ns != 0 {
 		at := unixNano(*ns).UTC()
 		j.LastGC = &at
 	}
-	for i, name := range boxGoMetrics {
+	for i, name := range goMetrics {
 		value := json.RawMessage("null")
-		if raw[i] != boxUnknown { // "no limit" is a figure here, and no machine has it
+		if raw[i] != recordlayout.Unknown { // "no limit" is a figure here, and no machine has it
 			value = json.RawMessage(strconv.FormatUint(raw[i], 10))
 		}
 		j.Metrics = append(j.Metrics, document.Member{Key: name, Value: value})
@@ -160,7 +137,7 @@ func (r *boxFields) runtime() (j boxRuntimeJSON) {
 	return j
 }
 
-type boxOwnerJSON struct {
+type ownerJSON struct {
 	Name     string  `json:"name"`
 	Bytes    *uint64 `json:"bytes"`
 	Exact    bool    `json:"exact"`
@@ -170,14 +147,14 @@ type boxOwnerJSON struct {
 	Mapped   *uint64 `json:"mapped_bytes"`
 }
 
-type boxMmapJSON struct {
+type mmapJSON struct {
 	Bytes  *uint64  `json:"bytes"`
 	Mapped *uint64  `json:"mapped_bytes"`
 	Frames []string `json:"frames"`
 }
 
-// boxFigure is one that may be unknown; what no machine has is none either.
-func boxFigure(n uint64) *uint64 {
+// figure is one that may be unknown; what no machine has is none either.
+func figure(n uint64) *uint64 {
 	if n > 1<<62 {
 		return nil
 	}
@@ -185,16 +162,16 @@ func boxFigure(n uint64) *uint64 {
 }
 
 // readAccounts keeps the newer of the two that is whole.
-func (b *blackbox) readAccounts(f binread.Image, room uint64) {
+func (b *Recording) readAccounts(f binread.Image, room uint64) {
 	newest, torn := uint64(0), false
 	for i := uint64(0); i < min(room, 16); i++ {
-		slot := binread.Image(f.At(i*boxAccountBytes, boxAccountBytes))
+		slot := binread.Image(f.At(i*recordlayout.AccountBytes, recordlayout.AccountBytes))
 		switch {
 		case slot == nil:
 			b.note("the accounts are cut off")
 			return
 		case slot.U32(0) == 0 && slot.U32(4) == 0: // never written
-		case crc32.ChecksumIEEE(slot[boxAccountCRCBytes:]) != slot.U32(0) || slot.U32(4) != boxAccountBytes:
+		case crc32.ChecksumIEEE(slot[recordlayout.AccountCRCBytes:]) != slot.U32(0) || slot.U32(4) != recordlayout.AccountBytes:
 			torn = true
 		case slot.U64(8) >= newest:
 			newest, b.account = slot.U64(8), slot
@@ -205,35 +182,35 @@ func (b *blackbox) readAccounts(f binread.Image, room uint64) {
 	}
 }
 
-// boxFields reads one field after the other.
-type boxFields struct {
+// fields reads one field after the other.
+type fields struct {
 	image binread.Image
 	at    uint64
 }
 
-func (r *boxFields) u32() uint32 {
+func (r *fields) u32() uint32 {
 	r.at += 4
 	return r.image.U32(r.at - 4)
 }
 
-func (r *boxFields) u64() uint64 {
+func (r *fields) u64() uint64 {
 	r.at += 8
 	return r.image.U64(r.at - 8)
 }
 
-func (r *boxFields) figures(into ...**uint64) {
+func (r *fields) figures(into ...**uint64) {
 	for _, to := range into {
-		*to = boxFigure(r.u64())
+		*to = figure(r.u64())
 	}
 }
 
-func (r *boxFields) text(n uint64) string {
+func (r *fields) text(n uint64) string {
 	r.at += n
 	return r.image.Text(r.at-n, n)
 }
 
 // known is a text that may be unknown.
-func (r *boxFields) known(n uint64) *string {
+func (r *fields) known(n uint64) *string {
 	text := r.text(n)
 	if text == "" {
 		return nil
@@ -242,12 +219,12 @@ func (r *boxFields) known(n uint64) *string {
 }
 
 // accountBody is the account as /v1/account would have sent it; nil: there is none.
-func (b *blackbox) accountBody(symbols *boxSymbols) []byte {
+func (b *Recording) accountBody(symbols *Names) []byte {
 	if b.account == nil {
 		return nil
 	}
-	r := &boxFields{b.account, 16}
-	a := &boxAccountJSON{Owners: []boxOwnerJSON{}, MmapTop: []boxMmapJSON{}, MappedTop: []boxMmapJSON{}, Warnings: []string{}}
+	r := &fields{b.account, 16}
+	a := &accountJSON{Owners: []ownerJSON{}, MmapTop: []mmapJSON{}, MappedTop: []mmapJSON{}, Warnings: []string{}}
 	a.Time = unixNano(r.u64()).UTC()
 	r.figures(&a.TookNS, &a.RSS, &a.Unexplained, &a.Estimate.Bytes, &a.Estimate.Error)
 	if permille := r.u64(); permille <= 1000 {
@@ -261,7 +238,7 @@ func (b *blackbox) accountBody(symbols *boxSymbols) []byte {
 	g := &a.Go
 	r.figures(&g.InUse, &g.Free, &g.Released, &g.Stacks, &g.MappedReady, &g.TotalAlloc)
 	g.Source = r.known(32)
-	g.boxRuntimeJSON = r.runtime()
+	g.runtimeJSON = r.runtime()
 	p := &a.Process
 	r.figures(&p.RSS, &p.RSSAnon, &p.RSSFile, &p.RSSShmem, &p.Data, &p.Stk, &p.Size, &p.Swap, &p.HWM, &p.Threads)
 	c := &a.Cgroup
@@ -278,10 +255,10 @@ func (b *blackbox) accountBody(symbols *boxSymbols) []byte {
 	return text
 }
 
-func (b *blackbox) readOwners(r *boxFields, a *boxAccountJSON, symbols *boxSymbols) {
+func (b *Recording) readOwners(r *fields, a *accountJSON, symbols *Names) {
 	owners, top := r.u32(), r.u32()
-	for i := uint32(0); i < boxOwners; i++ {
-		o := boxOwnerJSON{Name: r.text(boxOwnerNameBytes)}
+	for i := uint32(0); i < recordlayout.Owners; i++ {
+		o := ownerJSON{Name: r.text(recordlayout.OwnerNameBytes)}
 		r.figures(&o.Bytes, &o.Huge, &o.LazyFree, &o.Swap, &o.Mapped)
 		if isKnown := r.u32() != 0; !isKnown {
 			o.Bytes, o.Huge, o.LazyFree, o.Swap, o.Mapped = nil, nil, nil, nil, nil
@@ -291,15 +268,15 @@ func (b *blackbox) readOwners(r *boxFields, a *boxAccountJSON, symbols *boxSymbo
 			a.Owners = append(a.Owners, o)
 		}
 	}
-	for i := uint32(0); i < boxTop; i++ {
-		m := boxMmapJSON{Frames: symbols.siteFrames(r.u64())}
+	for i := uint32(0); i < recordlayout.Top; i++ {
+		m := mmapJSON{Frames: symbols.siteFrames(r.u64())}
 		r.figures(&m.Bytes, &m.Mapped)
 		if i < top {
 			a.MmapTop = append(a.MmapTop, m)
 		}
 	}
-	for i := 0; i < boxWarnings; i++ {
-		if w := r.text(boxWarningBytes); w != "" {
+	for i := 0; i < recordlayout.Warnings; i++ {
+		if w := r.text(recordlayout.WarningBytes); w != "" {
 			a.Warnings = append(a.Warnings, w)
 		}
 	}
@@ -307,14 +284,14 @@ func (b *blackbox) readOwners(r *boxFields, a *boxAccountJSON, symbols *boxSymbo
 }
 
 // siteFrames are the functions that led to a site, leaf first; none: not known.
-func (s *boxSymbols) siteFrames(id uint64) []string {
+func (s *Names) siteFrames(id uint64) []string {
 	frames := []string{}
-	for _, stack := range s.box.stacks {
+	for _, stack := range s.recording.stacks {
 		for _, site := range stack.sites {
 			if uint64(site.id) != id || id == 0 {
 				continue
 			}
-			for _, pc := range stack.frames[:min(boxTopFrames, len(stack.frames))] {
+			for _, pc := range stack.frames[:min(recordlayout.TopFrames, len(stack.frames))] {
 				frames = append(frames, s.shownFunction(pc)...)
 			}
 			return frames
@@ -324,7 +301,7 @@ func (s *boxSymbols) siteFrames(id uint64) []string {
 }
 
 // shownFunction is the innermost of a call, as a profile shows it; none: it is left out.
-func (s *boxSymbols) shownFunction(pc uint64) []string {
+func (s *Names) shownFunction(pc uint64) []string {
 	lines := s.lines(pc - 1)
 	for _, l := range lines {
 		if !l.IsPlumbing() {
@@ -333,16 +310,16 @@ func (s *boxSymbols) shownFunction(pc uint64) []string {
 	}
 	m := s.module(pc - 1)
 	switch {
-	case len(lines) > 0 || m != nil && m.flags&boxModuleShim != 0:
+	case len(lines) > 0 || m != nil && m.flags&recordlayout.ModuleShim != 0:
 		return nil
 	case m == nil:
 		return []string{"(unknown)"}
 	}
-	return []string{stacks.Place(m.path, pc-1-m.start+m.fileOffset)}
+	return []string{stacks.Place(m.Path, pc-1-m.start+m.fileOffset)}
 }
 
-// accountAt is what a moment has of the account before it, beside this one: nil none.
-func (m *boxMoment) accountAt(now *account.Account) *account.Account {
+// accountAt is what a second has of the account before it, beside this one; nil: nothing.
+func (m *Second) accountAt(now *account.Account) *account.Account {
 	if m == nil || m.AccountTime == 0 {
 		return nil
 	}
@@ -351,7 +328,7 @@ func (m *boxMoment) accountAt(now *account.Account) *account.Account {
 		if n == ^uint32(0) {
 			return nil
 		}
-		bytes := int64(n) * boxPageBytes
+		bytes := int64(n) * recordlayout.PageBytes
 		return &bytes
 	}
 	if n := pages(m.UnexplainedPages); n != nil {
@@ -366,51 +343,46 @@ func (m *boxMoment) accountAt(now *account.Account) *account.Account {
 		a.RSS += account.Known(bytes)
 		a.Owners = append(a.Owners, account.Owner{Name: o.Name, Bytes: bytes})
 	}
-	if n := boxFigure(m.AllocatorInUse); n != nil {
+	if n := figure(m.AllocatorInUse); n != nil {
 		inUse := int64(*n)
 		a.Allocator.InUse = &inUse
 	}
 	return a
 }
 
-// grown compares with the longest while before that the record has.
-func (b *blackbox) grown(now *account.Account) *account.Growth {
+// Grown compares with the longest while before that the record has.
+func (b *Recording) Grown(now *account.Account) *account.Growth {
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second} {
-		if before := b.before(back).accountAt(now); before != nil {
+		if before := b.Before(back).accountAt(now); before != nil {
 			return account.GrowthSince(before, now)
 		}
 	}
 	return nil
 }
 
-// dropped are samples, until the end.
-func (b *blackbox) dropped() uint64 {
-	if last := b.last(); last != nil {
+// AccountBefore is the last account that was written, and its text; nil: there is none.
+func (b *Recording) AccountBefore(symbols *Names) (*account.Account, []byte) {
+	body, a := b.accountBody(symbols), &account.Account{}
+	if body == nil || json.NewDecoder(bytes.NewReader(body)).Decode(a) != nil {
+		return nil, nil
+	}
+	return a, body
+}
+
+// Dropped are samples, until the end.
+func (b *Recording) Dropped() uint64 {
+	if last := b.Last(); last != nil {
 		return last.Dropped
 	}
 	return 0
 }
 
-// off is for how long it was dormant, as far back as the record goes: a moment is a second.
-func (b *blackbox) off() (sum time.Duration) {
-	for _, m := range b.moments {
+// Off is for how long it was dormant, as far back as the record goes: one figure is a second's.
+func (b *Recording) Off() (sum time.Duration) {
+	for _, m := range b.Seconds {
 		if m.SampleBytes == 0 {
 			sum += time.Second
 		}
 	}
 	return sum
-}
-
-// explanation is what explain would have shown; nil: no account was written.
-func (b *blackbox) explanation(symbols *boxSymbols, callers *stacks.CallerRule, file string, alive bool) *explanation {
-	body := b.accountBody(symbols)
-	a := &account.Account{}
-	if body == nil || json.NewDecoder(bytes.NewReader(body)).Decode(a) != nil {
-		return nil
-	}
-	e := &explanation{account: a, body: body, grown: b.grown(a), recorded: true, callers: callers}
-	last := b.last()
-	e.verdict = verdict.Judge(&verdict.Situation{Account: a, Grown: e.grown, PID: int(b.pid), Env: b.environment,
-		Callers: callers, Dropped: b.dropped(), Off: b.off(), Dormant: last != nil && last.SampleBytes == 0, File: file, Ended: !alive})
-	return e
 }

@@ -1,0 +1,33 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/termtext"
+)
+
+// ReadFile also says whether the process still runs: the shim's lock lasts as long as its mapping.
+func ReadFile(path string) (data []byte, alive bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, false, fmt.Errorf("%s is not a file", termtext.QuoteShell(path))
+	}
+	alive = errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	data, err = binread.All(io.Reader(f), maxFileBytes)
+	if err != nil {
+		err = fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
+	}
+	return data, alive, err
+}
+
+// A recording is far smaller; this is against a wrong file.
+const maxFileBytes = 2 << 30
