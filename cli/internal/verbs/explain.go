@@ -1,0 +1,225 @@
+package verbs
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/term"
+
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/program"
+	"cgoheap/cli/internal/stacks"
+	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
+)
+
+const explainHelp = `usage: cgoheap explain [PID|NAME] [flags]
+
+Says what the resident memory (RSS) of a process is made of: every resident
+byte has one owner, and the rest is shown as unexplained.  Then what the kernel
+and the cgroup say, and a verdict: what dominates, what grew since the last
+look, whether it is a leak, and what to do next.
+
+  --go-pprof URL   ask the service's own net/http/pprof for what Go's heap is
+                   made of, where cgoheap cannot know it (stripped programs)
+  --caller WHICH   the Go function to name, as for cgoheap top
+  --json           the account for machines, with the verdict
+
+"~" marks an estimate.  GROWN is since you last looked at this process.  Who looks
+often has a second column, since a look that is at least an hour old.
+
+Example:
+  $ cgoheap explain 4242
+  service (4242)  sampling 1 in 512KiB  up 4d02h  RSS 1.2 GiB
+  GROWN is since 13:02, 1h ago
+
+  OWNER           RESIDENT    SHARE      GROWN
+  Go heap         81.0 MiB    6.4 %   +1.0 MiB
+    in use 60.2 MiB, free and not returned 20.1 MiB, released 12.0 MiB
+  C live         614.4 KiB    0.0 %        0 B
+    in use 620.0 KiB, glibc says; ~612.0 KiB by samples
+  C retained       1.1 GiB   91.2 %        0 B
+    free 1.1 GiB, glibc says; 37 arenas
+    trim returns 52.0 MiB, at the ends of arenas 1.0 GiB, on pages with ...
+  ...
+  C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 614.4 KiB.
+  Not a leak. 1.0 GiB of it lies at the ends of 36 arenas, which malloc_trim
+  never returns: run with MALLOC_TRIM_THRESHOLD_=131072, and free does.
+
+cgoheap profile --memory PID saves the same as a flame graph.
+PID may be left out where one process has cgoheap loaded, or be a program's name.
+`
+
+type explainOptions struct {
+	goPprof string
+	asJSON  bool
+	callers stacks.CallerRule
+}
+
+func parseExplain(args []string) (*explainOptions, string, error) {
+	o := &explainOptions{}
+	f := flags.New()
+	f.Boolean("--json", &o.asJSON)
+	f.Add("--go-pprof", &flags.Flag{Set: func(v string) (err error) {
+		o.goPprof, err = attach.GoPprofURL(v)
+		return err
+	}})
+	o.callers.AddFlag(f)
+	wanted, err := f.ParseTarget(args)
+	return o, wanted, err
+}
+
+// explanation is one look at a process: the account, and what is concluded from it.
+type explanation struct {
+	process *attach.Process
+	status  *attach.Status
+	account *account.Account
+	body    []byte          // the account as it was sent
+	grown   *account.Growth // since the last look
+	hour    *account.Growth // since one of an hour ago; nil: there is none, or it is the last
+	verdict []verdict.Finding
+	filled  bool // Go's part, from the service
+	callers *stacks.CallerRule
+
+	recorded bool // from a recording: there is no process, nor status
+}
+
+func explain(std stdio, args []string) error {
+	o, wanted, err := parseExplain(args)
+	if err != nil {
+		return err
+	}
+	c, err := attach.To(wanted)
+	if err != nil {
+		return err
+	}
+	e, err := o.look(c)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return e.writeJSON(std)
+	}
+	e.print(std)
+	return nil
+}
+
+func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
+	o.callers.Know(attach.ProcPath(c.Process.PID, "exe"))
+	e := &explanation{process: c.Process, callers: &o.callers}
+	// Before the account: what Go uses then, it has mapped by now.
+	var split *account.GoSplit
+	var err error
+	if o.goPprof != "" {
+		if split, err = attach.FetchGoSplit(o.goPprof); err != nil {
+			return nil, err
+		}
+	}
+	if e.status, err = c.Status(); err != nil {
+		return nil, err
+	}
+	if e.account, e.body, err = c.Account(); err != nil {
+		return nil, err
+	}
+	if split != nil {
+		if err := e.account.FillGo(split, o.goPprof); err != nil {
+			return nil, err
+		}
+		e.filled = true
+	}
+	store := openAccountStore()
+	kept := store.read(e.process)
+	e.grown, e.hour = kept.growth(e.account)
+	kept.add(e.account, e.body)
+	store.keep(e.process, kept.thinned(e.account.Time))
+	env, _ := e.process.Environ() // without it, what is set there is not known
+	e.verdict = verdict.Judge(&verdict.Situation{
+		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
+		GoPprof: o.goPprof, Callers: e.callers, Dormant: e.status.State == "dormant", Dropped: e.status.DroppedSamples(),
+		Missed: e.status.Dropped[attach.MissedFree], Off: time.Duration(e.status.OffNS),
+		Purego: program.UsesPurego(e.process), RawMappers: func() []string { return program.RawMappers(e.process) },
+		OwnNew: func() string { return program.OwnNew(e.process) },
+	})
+	return e, nil
+}
+
+func (e *explanation) writeJSON(std stdio) error {
+	o, err := e.toJSON()
+	if err != nil {
+		return err
+	}
+	return document.Write(std.out, "explain", o)
+}
+
+// toJSON passes on what the shim said, with what this command adds.
+func (e *explanation) toJSON() (document.Object, error) {
+	o, err := document.ParseObject(e.body)
+	if err == nil && e.filled {
+		err = o.Merge("go", e.account.Go)
+	}
+	if err == nil {
+		err = o.Set("grown", e.grown)
+	}
+	if err == nil && !e.recorded {
+		err = o.Set("grown_hour", e.hour)
+	}
+	if err == nil {
+		err = o.Set("verdict", e.verdict)
+	}
+	return o, err
+}
+
+const (
+	plainWidth = 100
+	maxWidth   = 120 // longer lines are hard to read
+)
+
+func textWidth(std stdio) int {
+	if std.terminal != nil {
+		if w, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && w > 0 {
+			return min(w, maxWidth)
+		}
+	}
+	return plainWidth
+}
+
+func (e *explanation) print(std stdio) {
+	width := textWidth(std)
+	fmt.Fprintf(std.out, "%s  RSS %s\n", headline(e.status, e.process), termtext.Bytes(e.account.RSS))
+	for _, line := range cautions(e.status, e.process.PID) {
+		fmt.Fprintln(std.out, line)
+	}
+	if e.grown != nil {
+		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.Clock(), termtext.Duration(e.grown.Elapsed))
+		if e.hour != nil {
+			fmt.Fprintf(std.out, "; %s since %s", e.hour.Column(), e.hour.Clock())
+		}
+		fmt.Fprintln(std.out)
+	}
+	fmt.Fprintln(std.out)
+	e.printAccount(std, width)
+}
+
+// printAccount is all but the headline.
+func (e *explanation) printAccount(std stdio, width int) {
+	e.printOwners(std, width)
+	fmt.Fprintln(std.out)
+	e.printKernel(std, width)
+	fmt.Fprintln(std.out)
+	e.printVerdict(std, width)
+	for _, w := range e.account.Warnings {
+		if verdict.Repeats(e.verdict, w) {
+			continue
+		}
+		termtext.WriteWrapped(std.out, "note: "+account.Labelled(termtext.Escape(w)), "  ", width)
+	}
+}
+
+func (e *explanation) printVerdict(std stdio, width int) {
+	for _, text := range verdict.Paragraphs(e.verdict) {
+		termtext.WriteWrapped(std.out, text, "", width)
+	}
+}

@@ -1,0 +1,189 @@
+package verbs
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/verdict"
+)
+
+// What grew since explain last looked at this process, and since a look that is an
+// hour old: who looks each minute is to have an hour's evidence as well.  The accounts
+// lie in a directory of this user's; all of it is best effort: where they cannot be
+// kept, there is no growth to show.
+
+const keptPrefix = "account-"
+
+// accountStore is where this user's last accounts lie; "" nowhere.
+type accountStore struct{ dir string }
+
+func openAccountStore() accountStore {
+	bases := []string{"/tmp"}
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
+		bases = []string{runtime, "/tmp"}
+	}
+	for _, base := range bases {
+		dir := filepath.Join(base, fmt.Sprintf("cgoheap-%d", os.Geteuid()))
+		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+			continue
+		}
+		if isOwnDirectory(dir) {
+			return accountStore{dir}
+		}
+	}
+	return accountStore{}
+}
+
+// isOwnDirectory: in /tmp somebody else may have made it first, or a link in its place.
+func isOwnDirectory(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// path tells processes apart that had the same ID, also across a boot.
+func (s accountStore) path(p *attach.Process) string {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	id, _, _ := strings.Cut(string(boot), "-")
+	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.PID, p.Started, strings.TrimSpace(id)))
+}
+
+// Of the looks within evidenceTime those are kept that are lookSpacing apart, and the
+// last; of older ones the youngest, which is what an hour's growth is measured from.
+const (
+	lookSpacing  = 5 * time.Minute
+	maxLooks     = int(verdict.EvidenceTime/lookSpacing) + 3
+	maxKeptBytes = 4 * attach.MaxAccountBytes
+)
+
+// looks are the accounts kept of one process, oldest first, as they were sent.
+type looks struct {
+	Bodies []json.RawMessage `json:"looks"`
+
+	accounts []*account.Account // what Bodies say
+}
+
+// add takes an account at its place in time.  One that is of now or later than that is of
+// a clock that was set back, and is of no use.
+func (l *looks) add(a *account.Account, body []byte) {
+	at := len(l.accounts)
+	for at > 0 && !l.accounts[at-1].Time.Before(a.Time) {
+		at--
+	}
+	l.accounts, l.Bodies = append(l.accounts[:at], a), append(l.Bodies[:at], body)
+}
+
+// thinned leaves what later looks need.
+func (l *looks) thinned(now time.Time) looks {
+	left := looks{}
+	oldest := max(0, l.evidence(now))
+	for i, a := range l.accounts[oldest:] {
+		isLast := oldest+i == len(l.accounts)-1
+		if n := len(left.accounts); n > 0 && !isLast && a.Time.Sub(left.accounts[n-1].Time) < lookSpacing {
+			continue
+		}
+		left.add(a, l.Bodies[oldest+i])
+	}
+	return left
+}
+
+// evidence is the place of the youngest that is evidenceTime old; -1: none.
+func (l *looks) evidence(now time.Time) int {
+	for i := len(l.accounts) - 1; i >= 0; i-- {
+		if now.Sub(l.accounts[i].Time) >= verdict.EvidenceTime {
+			return i
+		}
+	}
+	return -1
+}
+
+// growth is that since the last look, and since the youngest one before it that is
+// evidenceTime old; nil: there is none.
+func (l *looks) growth(now *account.Account) (last, hour *account.Growth) {
+	if n := len(l.accounts); n > 0 {
+		last = account.GrowthSince(l.accounts[n-1], now)
+		if i := l.evidence(now.Time); last != nil && i >= 0 && i < n-1 {
+			hour = account.GrowthSince(l.accounts[i], now)
+		}
+	}
+	return last, hour
+}
+
+// read gives what is kept of this very process.
+func (s accountStore) read(p *attach.Process) looks {
+	l := looks{}
+	if s.dir == "" || p.Started == "" {
+		return l
+	}
+	file, err := os.OpenFile(s.path(p), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return l
+	}
+	defer file.Close()
+	text, err := binread.All(file, maxKeptBytes)
+	kept := looks{}
+	if err != nil || json.Unmarshal(text, &kept) != nil || len(kept.Bodies) > maxLooks {
+		return l
+	}
+	for _, body := range kept.Bodies {
+		a := &account.Account{}
+		if json.Unmarshal(body, a) != nil {
+			return looks{}
+		}
+		l.add(a, body)
+	}
+	return l
+}
+
+func (s accountStore) keep(p *attach.Process, l looks) {
+	if s.dir == "" || p.Started == "" {
+		return
+	}
+	body, err := json.Marshal(l)
+	for err == nil && len(body) > maxKeptBytes && len(l.Bodies) > 1 { // the last look matters most
+		l.Bodies = l.Bodies[len(l.Bodies)-1:]
+		body, err = json.Marshal(l)
+	}
+	if err != nil {
+		return
+	}
+	s.forgetEnded()
+	file, err := os.CreateTemp(s.dir, ".account-*") // mode 0600
+	if err != nil {
+		return
+	}
+	_, err = file.Write(body)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), s.path(p))
+	}
+	if err != nil {
+		os.Remove(file.Name())
+	}
+}
+
+// forgetEnded removes what was kept of processes that are no more.
+func (s accountStore) forgetEnded() {
+	names, _ := filepath.Glob(filepath.Join(s.dir, keptPrefix+"*.json"))
+	for _, name := range names {
+		fields := strings.Split(strings.TrimPrefix(filepath.Base(name), keptPrefix), "-")
+		pid, err := strconv.Atoi(fields[0])
+		if err != nil || len(fields) < 2 || attach.StartTime(pid) != fields[1] {
+			os.Remove(name)
+		}
+	}
+}

@@ -1,0 +1,337 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/holders"
+	"cgoheap/cli/internal/outfile"
+	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
+)
+
+const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
+
+Saves a profile that go tool pprof reads, of the C memory in use now.
+
+  --memory       of the whole resident memory instead, by owner: its total is
+                 the RSS that cgoheap explain explains
+  -o FILE        where to (default cgoheap.PROGRAM.PID.TIME.pb.gz here, or
+                 cgoheap-memory.PROGRAM...; a directory is where such a file
+                 goes, - is the standard output; a symbolic link is refused)
+  --seconds N    what is allocated and still in use after N seconds: the growth
+                 (Ctrl-C saves what has grown by then)
+  --older D      only blocks at least this old, such as 10m: a leak is old
+  --raw          addresses and build IDs only; pprof finds the names elsewhere
+  --all-frames   keep the frames by which Go calls C
+  --text         as text, to read without pprof (to the standard output)
+
+Examples:
+  cgoheap profile 4242
+  cgoheap profile 4242 --seconds 60 -o growth.pb.gz
+  cgoheap profile 4242 --memory
+  cgoheap profile 4242 -o now.pb.gz && go tool pprof -top now.pb.gz
+  ssh host cgoheap profile service -o - > there.pb.gz
+
+PID may be left out where one process has cgoheap loaded, or be a program's name.
+`
+
+type profileOptions struct {
+	output                string
+	seconds               int
+	older                 time.Duration
+	raw, allFrames, asTxt bool
+	memory                bool
+}
+
+// name is the profile's own, below /debug/pprof/.
+func (o *profileOptions) name() string {
+	if o.memory {
+		return "memory"
+	}
+	return "cgoheap"
+}
+
+func parseProfileFlags(args []string) (*profileOptions, string, error) {
+	o := &profileOptions{}
+	f := flags.New()
+	f.Text("-o --output", &o.output)
+	f.Count("--seconds", &o.seconds, 1, 3600)
+	f.Duration("--older", &o.older, 0, 10*365*24*time.Hour)
+	f.Boolean("--raw", &o.raw)
+	f.Boolean("--all-frames", &o.allFrames)
+	f.Boolean("--text", &o.asTxt)
+	f.Boolean("--memory", &o.memory)
+	wanted, err := f.ParseTarget(args)
+	if err == nil {
+		err = o.check()
+	}
+	if o.asTxt && o.output == "" {
+		o.output = "-"
+	}
+	return o, wanted, err
+}
+
+// check refuses what does not go together.
+func (o *profileOptions) check() error {
+	switch {
+	case o.memory && (o.seconds > 0 || o.older > 0):
+		return flags.Usagef("--memory is what is resident now: --seconds and --older do not go with it")
+	case o.memory && (o.raw || o.allFrames || o.asTxt):
+		return flags.Usagef("--memory is one profile, with names: --raw, --all-frames and --text do not go with it")
+	case o.seconds > 0 && o.older > 0:
+		return flags.Usagef("--seconds and --older do not go together: a block that grows old meanwhile would count as growth")
+	case o.raw && o.asTxt:
+		return flags.Usagef("--raw and --text do not go together: one leaves the names out, the other is for reading them")
+	}
+	return nil
+}
+
+func (o *profileOptions) query() url.Values {
+	q := url.Values{}
+	if o.seconds > 0 {
+		q.Set("seconds", strconv.Itoa(o.seconds))
+	}
+	if o.older > 0 {
+		q.Set("older", o.older.String())
+	}
+	if o.raw {
+		q.Set("symbols", "none")
+	}
+	if o.allFrames {
+		q.Set("frames", "all")
+	}
+	if o.asTxt {
+		q.Set("debug", "1")
+	}
+	return q
+}
+
+func saveProfile(std stdio, args []string) error {
+	o, wanted, err := parseProfileFlags(args)
+	if err != nil {
+		return err
+	}
+	c, err := attach.To(wanted)
+	if err != nil {
+		return err
+	}
+	if o.output == "-" && !o.asTxt && std.terminal != nil {
+		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
+			"name a file with -o, or read it as text with --text")
+	}
+	target, err := outfile.Open(std.out, o.output, o.defaultName(c.Process, time.Now()))
+	if err != nil {
+		return err
+	}
+	defer target.Discard()
+	body, err := o.fetch(std, c)
+	if err != nil {
+		return err
+	}
+	said := ""
+	if !o.asTxt {
+		if said, err = o.describe(c.Process, body); err != nil {
+			return err
+		}
+	}
+	if err := target.Commit(body); err != nil {
+		return err
+	}
+	if target.Path != "" {
+		printNext(std, target.Path, said, o)
+	}
+	o.printCautions(std, c)
+	o.printElsewhere(std, c)
+	return nil
+}
+
+// printElsewhere: what lies in mappings of devices and in written pages of files is no block of memory, and
+// has its stacks in the memory profile alone.  Without a word a profile of 96 MiB of packet rings is empty.
+func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
+	if o.memory || o.seconds > 0 || o.older > 0 {
+		return
+	}
+	a, _, err := c.Account()
+	if err != nil {
+		return
+	}
+	for _, owner := range []string{account.DeviceMaps, account.FileCopies} {
+		if says := verdict.LargeOwner(a, owner); says != "" {
+			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not in it: cgoheap profile --memory %d shows who mapped that\n",
+				says, account.Label(owner), c.Process.PID)
+		}
+	}
+}
+
+// printCautions ends with what makes the figures too low: an empty profile of a process that sleeps reads like good news.
+func (o *profileOptions) printCautions(std stdio, c *attach.Client) {
+	s, err := c.Status()
+	if err != nil {
+		return
+	}
+	of := ""
+	if o.memory {
+		of = "of the stacks of C live: " // its total is the RSS all the same
+	}
+	for _, line := range cautions(s, c.Process.PID) {
+		fmt.Fprintf(std.err, "cgoheap: %s%s\n", of, line)
+	}
+}
+
+// describe also makes sure that what is saved can be read.
+func (o *profileOptions) describe(p *attach.Process, body []byte) (string, error) {
+	parsed, err := attach.ParseProfile(body)
+	if err == nil {
+		say := describeHeap
+		if o.memory {
+			say = describeMemory
+		}
+		var said string
+		if said, err = say(parsed); err == nil {
+			return said, nil
+		}
+	}
+	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.Title(), termtext.Escape(err.Error()))
+}
+
+func describeHeap(p *profile.Profile) (string, error) {
+	s, err := holders.Summarize(p, nil)
+	if err != nil {
+		return "", err
+	}
+	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated), inUseOrGrown(p, s.Bytes),
+		termtext.CountOf(len(p.Sample), "stack", "stacks"))
+	if line := s.MappedLine(); line != "" {
+		said += "; " + line
+	}
+	return said, nil
+}
+
+// inUseOrGrown: growth has its time, and a rate where that is long enough for one.
+func inUseOrGrown(p *profile.Profile, bytes int64) string {
+	if p.DurationNanos == 0 {
+		return "in use"
+	}
+	g := &account.Growth{Elapsed: time.Duration(p.DurationNanos)}
+	said := "of growth in " + termtext.Duration(g.Elapsed)
+	if rate := g.PerHour(bytes); rate != nil {
+		said += fmt.Sprintf(" (%s an hour)", termtext.Growth(*rate))
+	}
+	return said
+}
+
+func describeMemory(p *profile.Profile) (string, error) {
+	at := holders.SampleTypeIndex(p, "memory_space")
+	if at < 0 {
+		return "", errors.New("the profile has no memory_space")
+	}
+	var sum int64
+	for _, s := range p.Sample {
+		sum += s.Value[at]
+	}
+	return fmt.Sprintf("%s resident in %s", termtext.Bytes(sum), termtext.CountOf(len(p.Sample), "stack", "stacks")), nil
+}
+
+func printNext(std stdio, path, said string, o *profileOptions) {
+	if o.asTxt {
+		fmt.Fprintf(std.err, "cgoheap: wrote %s\n", termtext.QuoteShell(path))
+		return
+	}
+	shown := termtext.QuoteShell(path)
+	fmt.Fprintf(std.err, "cgoheap: wrote %s: %s\n", shown, said)
+	fmt.Fprintf(std.err, "  go tool pprof %s             the stacks, as text\n", shown)
+	fmt.Fprintf(std.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)
+}
+
+// interruptPatience is for the answer to an interrupt: what has grown by then.
+const interruptPatience = 3 * time.Second
+
+// fetch shows on a terminal how long it still takes.  An interrupt cuts the time short; a second one leaves no file behind.
+func (o *profileOptions) fetch(std stdio, c *attach.Client) ([]byte, error) {
+	type answer struct {
+		body []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	wait := time.Duration(o.seconds) * time.Second
+	go func() {
+		body, err := c.ProfileBytes(o.name(), o.query(), wait+attach.ProfileTimeout)
+		answers <- answer{body, err}
+	}()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	left, interrupted := o.seconds, false
+	var impatient <-chan time.Time
+	counts := std.progress && o.seconds > 0
+	if o.seconds > 0 && !std.progress {
+		fmt.Fprintf(std.err, "cgoheap: watching %s for %ds\n", c.Process.Title(), o.seconds)
+	}
+	for {
+		if counts {
+			fmt.Fprintf(std.err, "\r\x1b[Kcgoheap: watching %s, %ds left", c.Process.Title(), left)
+		}
+		select {
+		case a := <-answers:
+			clearLine(std, counts)
+			if interrupted && a.err != nil {
+				return nil, errInterrupted
+			}
+			if interrupted {
+				fmt.Fprintf(std.err, "cgoheap: interrupted, %ds early: what has grown by then is saved\n", left)
+			}
+			return a.body, a.err
+		case <-signals:
+			if o.seconds > 0 && !interrupted && c.EndSending() {
+				interrupted, impatient = true, time.After(interruptPatience)
+				continue
+			}
+			clearLine(std, counts)
+			return nil, errInterrupted
+		case <-impatient:
+			clearLine(std, counts)
+			return nil, errInterrupted
+		case <-tick.C:
+			left = max(left-1, 0)
+		}
+	}
+}
+
+var errInterrupted = errors.New("interrupted: nothing was saved")
+
+func clearLine(std stdio, shown bool) {
+	if shown {
+		fmt.Fprint(std.err, "\r\x1b[K")
+	}
+}
+
+// defaultName tells programs, processes and moments apart.
+func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
+	program := strings.Map(func(r rune) rune {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)) {
+			return r
+		}
+		return '_'
+	}, p.Program())
+	kind := ""
+	if o.memory {
+		kind = "-memory"
+	}
+	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"), outfile.Suffix)
+}

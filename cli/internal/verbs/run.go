@@ -1,0 +1,284 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"cgoheap/cli/internal/attach"
+	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/program"
+	"cgoheap/cli/internal/termtext"
+)
+
+const runHelp = `usage: cgoheap run [flags] [--] PROGRAM [arguments]
+
+Starts PROGRAM with libcgoheap.so preloaded.  The process becomes the program:
+its signals, its exit code and its process ID are its own.  PROGRAM may be what
+starts the Go program: a shell, a script, tini, go run, go test.  Where it will
+not be seen itself a line says so, and it runs all the same.
+
+  --sample-bytes N   one sample every N bytes on average; 1 records every
+                     allocation (default 512KiB)
+  --dormant          load it, but do not sample until told to
+  --listen ADDR      serve go tool pprof on a loopback address too
+  --socket PATH      where to listen (default cgoheap-UID/PID.sock in
+                     $XDG_RUNTIME_DIR, else /tmp)
+  --max-memory N     bound on the memory of cgoheap itself (default 32MiB)
+  --any              also look at programs that are not written in Go
+  --library PATH     libcgoheap.so, where it is not beside this command
+
+Examples:
+  cgoheap run -- ./service -addr :8080
+  cgoheap run --dormant --listen 127.0.0.1:6061 -- ./service
+  cgoheap run -- go run .
+  go test -exec 'cgoheap run --' ./...
+
+Then: cgoheap top PID
+`
+
+// maxSocketBytes is what sun_path holds beside its NUL.
+const maxSocketBytes = 107
+
+type runOptions struct {
+	sampleBytes, maxMemory  uint64
+	dormant, any            bool
+	listen, socket, library string
+}
+
+func parseRun(args []string) (*runOptions, []string, error) {
+	o := &runOptions{}
+	f := flags.New()
+	f.Program = true
+	f.Size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
+	f.Size("--max-memory", &o.maxMemory, 4<<20, 1<<30)
+	f.Boolean("--dormant", &o.dormant)
+	f.Boolean("--any", &o.any)
+	f.Text("--library", &o.library)
+	f.Add("--listen", &flags.Flag{Set: o.setListen})
+	f.Add("--socket", &flags.Flag{Set: o.setSocket})
+	rest, err := f.Parse(args)
+	if err == nil && len(rest) == 0 {
+		err = flags.Usagef("the program to run is missing")
+	}
+	return o, rest, err
+}
+
+// setListen accepts what the shim does: a port on 127.0.0.0/8.
+func (o *runOptions) setListen(value string) error {
+	bad := flags.Usagef("wants a loopback address such as 127.0.0.1:6061")
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return bad
+	}
+	if host == "" || host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip := net.ParseIP(host).To4()
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || ip == nil || ip[0] != 127 {
+		return bad
+	}
+	o.listen = net.JoinHostPort(ip.String(), port)
+	return nil
+}
+
+// setSocket: absolute, as this command looks for it from another directory.
+func (o *runOptions) setSocket(value string) error {
+	path, err := filepath.Abs(value)
+	if value == "" || err != nil || len(path) > maxSocketBytes {
+		return flags.Usagef("wants a path of at most %d bytes", maxSocketBytes)
+	}
+	o.socket = path
+	return nil
+}
+
+func runProgram(std stdio, args []string) error {
+	o, command, err := parseRun(args)
+	if err != nil {
+		return err
+	}
+	path, err := resolveProgram(command[0])
+	if err != nil {
+		return err
+	}
+	f, err := program.Inspect(path, path)
+	if err != nil {
+		return explainOpen(path, err)
+	}
+	library, err := attach.FindLibrary(o.library)
+	if err == nil && strings.ContainsAny(library, ": ") {
+		err = fmt.Errorf("the path of the library, %s, holds a space or colon, which LD_PRELOAD cannot express: "+
+			"copy it elsewhere and name it with --library", termtext.Quote(library))
+	}
+	if err != nil {
+		return err
+	}
+	notes, err := judge(f, library, o.any)
+	if err != nil {
+		return err
+	}
+	if note := aboutLauncher(f, command); note != "" {
+		notes = append(notes, note)
+	}
+	for _, note := range notes {
+		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", termtext.Escape(command[0]), note)
+	}
+	err = syscall.Exec(path, command, o.environ(os.Environ(), library))
+	return explainExec(path, err)
+}
+
+// resolveProgram finds the program as a shell does.
+func resolveProgram(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil || errors.Is(err, exec.ErrDot) {
+		return path, nil
+	}
+	if !strings.Contains(name, "/") {
+		return "", fmt.Errorf("there is no program %s in PATH: give its path, such as ./%s",
+			termtext.Quote(name), termtext.Escape(name))
+	}
+	info, statErr := os.Stat(name)
+	switch {
+	case statErr != nil:
+		return "", explainOpen(name, statErr)
+	case info.IsDir():
+		return "", fmt.Errorf("%s is a directory: give the program's path", termtext.Quote(name))
+	}
+	return "", fmt.Errorf("%s is not executable: chmod +x %s", termtext.Quote(name), termtext.QuoteShell(name))
+}
+
+func explainOpen(path string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no program %s", termtext.Quote(path))
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%s may not be read: cgoheap has to look at a program before it runs it", termtext.Quote(path))
+	}
+	return err
+}
+
+// judge refuses what would fail or be harmed, and returns what the user should know of the rest.
+func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) {
+	checks := program.CheckProgram(f, os.Getuid(), os.Getgid())
+	if f.Loader != "" {
+		checks = append(checks, program.CheckLibrary(library, nil, program.SystemGlibc(f.Loader)))
+	}
+	var notes []string
+	for _, c := range checks {
+		isPassive := !f.IsGo() && c.Runnable && c.Name != "privileges"
+		switch {
+		case c.Level == program.LevelOK || anyProgram && isPassive:
+		case !c.Runnable && c.Remedy == "":
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", termtext.Quote(f.Path), c.Text)
+		case !c.Runnable:
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", termtext.Quote(f.Path), c.Text, c.Remedy)
+		case c.Name == "privileges" && c.Level == program.LevelFail:
+			notes = append(notes, c.Text+"; "+c.Remedy)
+		case !isPassive || len(notes) == 0:
+			notes = append(notes, c.Text)
+		}
+	}
+	return notes, nil
+}
+
+// launchers start programs where no environment of theirs arrives, and what to do there.
+var launchers = map[string]string{
+	"docker":      inContainer,
+	"podman":      inContainer,
+	"nerdctl":     inContainer,
+	"kubectl":     inContainer,
+	"ssh":         "what it starts runs on another machine: put cgoheap run behind it (ssh host cgoheap run -- ./service)",
+	"systemd-run": "the service manager starts the program, and not with this environment: put cgoheap run behind it (systemd-run cgoheap run -- ./service)",
+	"systemctl":   "the service manager starts the program, and not with this environment: see Environment=LD_PRELOAD in docs/deployment.md",
+}
+
+const inContainer = "what runs in a container is not started with this environment: " +
+	"mount the library there and set LD_PRELOAD in it, as docs/deployment.md shows"
+
+// aboutLauncher says what will be seen of what the program starts, where that is known.
+func aboutLauncher(f *program.Facts, command []string) string {
+	name := filepath.Base(command[0])
+	switch {
+	case launchers[name] != "":
+		return launchers[name]
+	case name == "go":
+		return "what it runs is looked at where it uses cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
+	case name == "env" && dropsEnvironment(command[1:]):
+		return "env -i takes the preload away: put cgoheap run behind it (env -i cgoheap run -- ./service)"
+	case f.IsStatic() && f.IsGo():
+		return "the programs that it starts are looked at where they use cgo"
+	}
+	return ""
+}
+
+func dropsEnvironment(args []string) bool {
+	for _, arg := range args {
+		switch {
+		case arg == "-i" || arg == "-" || arg == "--ignore-environment":
+			return true
+		case !strings.HasPrefix(arg, "-") && !strings.Contains(arg, "="):
+			return false
+		}
+	}
+	return false
+}
+
+func explainExec(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%s is no program that the kernel can run", termtext.Quote(path))
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%s cannot start: its loader or interpreter is not here", termtext.Quote(path))
+	}
+	return fmt.Errorf("%s cannot start: %w", termtext.Quote(path), err)
+}
+
+// environ is the environment of the program: ours first in LD_PRELOAD, what was there behind it.
+func (o *runOptions) environ(base []string, library string) []string {
+	set := map[string]string{}
+	put := func(key, value string) {
+		if value != "" {
+			set[key] = value
+		}
+	}
+	put("CGOHEAP_LISTEN", o.listen)
+	put("CGOHEAP_SOCKET", o.socket)
+	if o.sampleBytes > 0 {
+		put("CGOHEAP_SAMPLE_BYTES", strconv.FormatUint(o.sampleBytes, 10))
+	}
+	if o.maxMemory > 0 {
+		put("CGOHEAP_MAX_MEMORY", strconv.FormatUint(o.maxMemory, 10))
+	}
+	if o.dormant {
+		put("CGOHEAP_START", "dormant")
+	}
+	if o.any {
+		put("CGOHEAP_ANY", "1")
+	}
+	var env []string
+	preload := ""
+	for _, entry := range base {
+		key, value, _ := strings.Cut(entry, "=")
+		switch {
+		case key == "LD_PRELOAD" && preload == "":
+			preload = value
+		case key == "LD_PRELOAD", set[key] != "", key == "CGOHEAP_LIBRARY":
+		default:
+			env = append(env, entry)
+		}
+	}
+	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, attach.OtherPreloads(preload)...), ":"))
+	for _, key := range []string{"CGOHEAP_START", "CGOHEAP_SAMPLE_BYTES", "CGOHEAP_SOCKET", "CGOHEAP_LISTEN",
+		"CGOHEAP_MAX_MEMORY", "CGOHEAP_ANY"} {
+		if set[key] != "" {
+			env = append(env, key+"="+set[key])
+		}
+	}
+	return env
+}

@@ -1,0 +1,34 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"cgoheap/cli/internal/termtext"
+)
+
+// checkedWriter remembers what could not be written: a verb that prints to a full disk has not done what it was asked for.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		w.err = fmt.Errorf("the standard output cannot be written: %s", termtext.Reason(err))
+	}
+	return n, w.err
+}
+
+// stdio is where a verb reads from and writes to.
+type stdio struct {
+	out, err io.Writer
+	terminal *os.File // stdout where it is a terminal, else nil
+	progress bool     // stderr is a terminal: a line may be rewritten
+}
+
+// errReported ends a verb with exit code 1 when all there is to say has been said.
+var errReported = errors.New("reported")

@@ -1,0 +1,172 @@
+package verbs
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/holders"
+	"cgoheap/cli/internal/termtext"
+	"cgoheap/cli/internal/verdict"
+)
+
+// What top shows of one look.
+
+// header is what stands above the table; each line is safe for a terminal.
+func (v *view) header() []string {
+	s, sum := v.status, v.summary
+	first := headline(s, v.process)
+	if v.rss >= 0 {
+		first += "  RSS " + termtext.Bytes(v.rss)
+	}
+	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.Bytes), sum.Estimated),
+		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), sum.Estimated))
+	if sum.Growth != nil {
+		second += ", " + termtext.Growth(*sum.Growth) + " since the last look"
+	}
+	if line := v.grownLine(); line != "" {
+		second += ", " + line
+	}
+	lines := []string{first, second}
+	if line := sum.MappedLine(); line != "" {
+		lines = append(lines, line)
+	}
+	return append(lines, v.notes()...)
+}
+
+// grown is the growth of what is in use since the first look; nil on that one.
+func (v *view) grown() *account.Growth {
+	if v.first == nil {
+		return nil
+	}
+	return &account.Growth{Since: v.first.time, Elapsed: v.time.Sub(v.first.time)}
+}
+
+// grownLine has the rate, where the time is long enough for one: "+24.0 MiB since 14:02 (1.4 GiB an hour)".
+func (v *view) grownLine() string {
+	g := v.grown()
+	if g == nil {
+		return ""
+	}
+	n := v.inUse - v.first.inUse
+	rate := g.PerHour(n)
+	if rate == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.Clock(), termtext.Growth(*rate))
+}
+
+// notes are what a reader of the table has to know first.
+func (v *view) notes() []string {
+	lines := cautions(v.status, v.process.PID)
+	if v.rss >= 0 && v.summary.Bytes > v.rss+v.sampleMargin() {
+		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
+	}
+	return lines
+}
+
+// sampleMargin is how far the samples may be beside what is in use.  Their standard error is the root of bytes times
+// interval where blocks are small, and less where they are large.
+func (v *view) sampleMargin() int64 {
+	if !v.summary.Estimated {
+		return 0
+	}
+	interval := max(v.status.SampleBytes, v.status.ConfiguredSampleBytes)
+	return int64(verdict.EstimateErrors * math.Sqrt(float64(max(v.summary.Bytes, 0))*float64(interval)))
+}
+
+var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
+var topRight = []bool{true, true, true, false, false, false}
+
+func (v *view) cells(limit int) [][]string {
+	rows := [][]string{topColumns}
+	for _, r := range v.summary.Rows[:min(limit, len(v.summary.Rows))] {
+		growth := "-"
+		if r.Growth != nil {
+			growth = termtext.Growth(*r.Growth)
+		}
+		rows = append(rows, []string{r.Amount(v.summary.Estimated), growth,
+			r.Count(v.summary.Estimated), r.What(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
+	}
+	return rows
+}
+
+// lines are the table's, cut to the terminal where there is one: what reads a file has room.
+func (v *view) lines(std stdio, limit int) []string {
+	if std.terminal != nil {
+		if width, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && width > 0 {
+			return fitTable(v.cells(limit), width)
+		}
+	}
+	var table bytes.Buffer
+	termtext.WriteTable(&table, topRight, v.cells(limit))
+	return strings.Split(strings.TrimRight(table.String(), "\n"), "\n")
+}
+
+func (v *view) print(std stdio, limit int) {
+	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
+	if len(v.summary.Rows) == 0 {
+		fmt.Fprintln(std.out, v.summary.NoRows())
+		return
+	}
+	for i, line := range v.lines(std, limit) {
+		fmt.Fprintln(std.out, line)
+		if i > 0 {
+			for _, f := range v.summary.Rows[i-1].Stack {
+				fmt.Fprintln(std.out, "    "+termtext.Escape(f))
+			}
+		}
+	}
+	if left := len(v.summary.Rows) - limit; left > 0 {
+		fmt.Fprintf(std.out, "and %s\n", termtext.CountOf(left, "row more", "rows more"))
+	}
+}
+
+type topJSON struct {
+	PID         int                   `json:"pid"`
+	Program     string                `json:"program"`
+	Time        string                `json:"time"`
+	State       string                `json:"state"`
+	SampleBytes uint64                `json:"sample_bytes"`
+	Estimated   bool                  `json:"estimated"`
+	RSS         *int64                `json:"rss_bytes"`
+	Bytes       int64                 `json:"in_use_bytes"`
+	Objects     int64                 `json:"in_use_objects"`
+	Growth      *int64                `json:"growth_bytes"`
+	Notes       []string              `json:"notes"`  // what the lines above the table say
+	Mapped      map[string]mappedJSON `json:"mapped"` // by origin
+	Rows        []holders.Row         `json:"rows"`
+	RowsLeft    int                   `json:"rows_left_out"`
+}
+
+type mappedJSON struct {
+	Resident *int64 `json:"resident_bytes"` // null: not known
+	Mapped   int64  `json:"mapped_bytes"`
+}
+
+func (v *view) toJSON(limit int) topJSON {
+	shown := append([]holders.Row{}, v.summary.Rows[:min(limit, len(v.summary.Rows))]...)
+	t := topJSON{
+		PID: v.process.PID, Program: v.process.Program(), Time: v.time.UTC().Format(time.RFC3339),
+		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.Estimated,
+		Bytes: v.summary.Bytes, Objects: v.summary.Objects, Growth: v.summary.Growth,
+		Notes: append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},
+		Rows: shown, RowsLeft: len(v.summary.Rows) - len(shown),
+	}
+	for origin, sum := range v.summary.Mapped {
+		m := mappedJSON{Mapped: sum.Mapped}
+		if v.summary.Resident {
+			m.Resident = &sum.Bytes
+		}
+		t.Mapped[origin] = m
+	}
+	if v.rss >= 0 {
+		t.RSS = &v.rss
+	}
+	return t
+}

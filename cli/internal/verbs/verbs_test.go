@@ -1,0 +1,132 @@
+package verbs
+
+import (
+	"cmp"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"cgoheap/cli/internal/release"
+)
+
+// What a user who mistypes sees, to the letter; the exit code is 2.
+func TestUsageErrors(t *testing.T) {
+	for _, c := range []struct{ args, err string }{
+		{"frobnicate", `there is no verb "frobnicate"; cgoheap help lists the verbs`},
+		{"collect 1", `there is no verb "collect"; cgoheap help lists the verbs`},
+		{"help frobnicate", `there is no verb "frobnicate"; cgoheap help lists the verbs`},
+		{"tpo", `there is no verb "tpo" (did you mean top?); cgoheap help lists the verbs`},
+		{"expalin 12", `there is no verb "expalin" (did you mean explain?); cgoheap help lists the verbs`},
+		{"help doctr", `there is no verb "doctr" (did you mean doctor?); cgoheap help lists the verbs`},
+		{"sample 12", `there is no verb "sample"; cgoheap help lists the verbs`},
+		{"top 0", `top: "0" is not a process ID; see cgoheap top --help`},
+		{"top 12 13", `top: "13" is one argument too many; see cgoheap top --help`},
+		{"top 12 --bogus", "top: there is no flag --bogus; see cgoheap top --help"},
+		{"top -n", "top: -n wants a value; see cgoheap top --help"},
+		{"top 12 -n 0", `top: -n wants a number from 1 to 100000, not "0"; see cgoheap top --help`},
+		{"top --interval=x 12", `top: --interval wants a time from 100ms to 1d, such as 30s or 10m, not "x"; see cgoheap top --help`},
+		{"top --sort name 12", `top: --sort wants one of inuse, growth, objects, not "name"; see cgoheap top --help`},
+		{"top --once=1 12", "top: --once takes no value; see cgoheap top --help"},
+		{"list 12", `list: "12" is one argument too many; see cgoheap list --help`},
+		{"profile 12 --second 3", "profile: there is no flag --second (did you mean --seconds?); see cgoheap profile --help"},
+		{"doctor -1", "doctor: there is no flag -1; see cgoheap doctor --help"},
+		{"profile 0", `profile: "0" is not a process ID; see cgoheap profile --help`},
+		{"profile 12 --seconds 5 --older 10m", "profile: --seconds and --older do not go together: a block that grows old meanwhile would count as growth; see cgoheap profile --help"},
+		{"profile 12 --memory --raw", "profile: --memory is one profile, with names: --raw, --all-frames and --text do not go with it; see cgoheap profile --help"},
+		{"profile 12 --memory --text", "profile: --memory is one profile, with names: --raw, --all-frames and --text do not go with it; see cgoheap profile --help"},
+		{"profile 12 --raw --text", "profile: --raw and --text do not go together: one leaves the names out, the other is for reading them; see cgoheap profile --help"},
+		{"profile 12 --seconds 3601", `profile: --seconds wants a number from 1 to 3600, not "3601"; see cgoheap profile --help`},
+		{"profile 12 --older soon", `profile: --older wants a time from 0s to 3650d, such as 30s or 10m, not "soon"; see cgoheap profile --help`},
+		{"profile 12 --memory --seconds 5", "profile: --memory is what is resident now: --seconds and --older do not go with it; see cgoheap profile --help"},
+		{"profile 12 --older 5s --memory", "profile: --memory is what is resident now: --seconds and --older do not go with it; see cgoheap profile --help"},
+		{"explain 12 --watch", "explain: there is no flag --watch; see cgoheap explain --help"},
+		{"explain 12 --go-pprof", "explain: --go-pprof wants a value; see cgoheap explain --help"},
+		{"explain 12 --go-pprof unix:///x", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "unix:///x"; see cgoheap explain --help`},
+		{"explain 12 --go-pprof http://", `explain: --go-pprof wants a URL such as http://127.0.0.1:6060/debug/pprof/heap, not "http://"; see cgoheap explain --help`},
+		{"autopsy x.cgoheap -o -", "autopsy: -o - would put a profile among the text on the standard output: name a file; see cgoheap autopsy --help"},
+		{"autopsy", "autopsy: FILE or DIRECTORY is missing; see cgoheap autopsy --help"},
+		{"trim 12 all", `trim: "all" is one argument too many; see cgoheap trim --help`},
+		{"sampling --for 10m", "sampling: --for and --sample-bytes go with on: cgoheap sampling PID on --for 10m; see cgoheap sampling --help"},
+		{"sampling 12 13 on", `sampling: "13" is one argument too many; see cgoheap sampling --help`},
+		{"sampling 12 maybe", `sampling: wants on or off, not "maybe"; see cgoheap sampling --help`},
+		{"sampling 12 off --for 10m", "sampling: --for and --sample-bytes go with on: cgoheap sampling 12 on --for 10m; see cgoheap sampling --help"},
+		{"sampling 12 --sample-bytes 1", "sampling: --for and --sample-bytes go with on: cgoheap sampling 12 on --for 10m; see cgoheap sampling --help"},
+		{"sampling 12 on --sample-bytes 0", `sampling: --sample-bytes wants bytes from 1 to 1GiB, such as 65536 or 512KiB, not "0"; see cgoheap sampling --help`},
+		{"run", "run: the program to run is missing; see cgoheap run --help"},
+		{"run --dormant --", "run: the program to run is missing; see cgoheap run --help"},
+		{"run --sample-bytes 2GiB true", `run: --sample-bytes wants bytes from 1 to 1GiB, such as 65536 or 512KiB, not "2GiB"; see cgoheap run --help`},
+		{"run --max-memory 1MiB true", `run: --max-memory wants bytes from 4MiB to 1GiB, such as 65536 or 512KiB, not "1MiB"; see cgoheap run --help`},
+		{"run --listen 0.0.0.0:1 true", `run: --listen wants a loopback address such as 127.0.0.1:6061, not "0.0.0.0:1"; see cgoheap run --help`},
+		{"run --listen 127.0.0.1:70000 true", `run: --listen wants a loopback address such as 127.0.0.1:6061, not "127.0.0.1:70000"; see cgoheap run --help`},
+		{"run --socket /" + strings.Repeat("s", 107) + " true", `run: --socket wants a path of at most 107 bytes, not "/` + strings.Repeat("s", 107) + `"; see cgoheap run --help`},
+		{"version now", `version: "now" is one argument too many; see cgoheap version --help`},
+	} {
+		var out, errs strings.Builder
+		code := execute(stdio{out: &out, err: &errs}, strings.Fields(c.args))
+		if code != exitUsage || out.Len() != 0 || errs.String() != "cgoheap: "+c.err+"\n" {
+			t.Errorf("cgoheap %s: exit code %d, stdout %q, stderr\n%swant\ncgoheap: %s", c.args, code, out.String(), errs.String(), c.err)
+		}
+	}
+}
+
+func TestNoArgumentsIsUsage(t *testing.T) {
+	cgoheap(t).want(t, exitUsage, "", usage())
+}
+
+func TestHelp(t *testing.T) {
+	cgoheap(t, "help").want(t, 0, usage(), "")
+	cgoheap(t, "--help").want(t, 0, usage(), "")
+	for _, v := range verbs() {
+		cgoheap(t, v.name, "--help").want(t, 0, v.help, "")
+		cgoheap(t, "help", v.name).want(t, 0, v.help, "")
+		if !strings.HasPrefix(v.help, "usage: cgoheap "+v.name) {
+			t.Errorf("the help of %s does not begin with its usage", v.name)
+		}
+	}
+	// Among the arguments too, but not where it is the program's.
+	cgoheap(t, "top", "12", "-n", "3", "--help").want(t, 0, topHelp, "")
+	cgoheap(t, "run", "--sample-bytes", "1", "--help").want(t, 0, runHelp, "")
+}
+
+func TestVersion(t *testing.T) {
+	want := "cgoheap dev, commit " + cmp.Or(release.BuiltFrom(), "unknown") + ", " + runtime.Version() + "\n"
+	cgoheap(t, "version").want(t, 0, want, "")
+	cgoheap(t, "--version").want(t, 0, want, "")
+}
+
+func TestVerbsNotThereYetAreNotListed(t *testing.T) {
+	for _, later := range []string{"collect", "watch"} {
+		if strings.Contains(usage(), "\n  "+later) {
+			t.Errorf("the usage lists %s", later)
+		}
+	}
+}
+
+func TestFlagsStandAnywhere(t *testing.T) {
+	for _, line := range []string{"12 -n 3 --once", "-n 3 12 --once", "--once -n=3 12", "--once -n 3 -- 12"} {
+		o, wanted, err := parseTop(strings.Fields(line))
+		if err != nil || wanted != "12" || o.rows != 3 || !o.once {
+			t.Errorf("%s: %+v, %s, %v", line, o, wanted, err)
+		}
+	}
+}
+
+// A reader that went away is no reason for a complaint.
+func TestBrokenPipe(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer write.Close()
+	c := command(nil, "help")
+	var errs strings.Builder
+	c.Stdout, c.Stderr = write, &errs
+	_ = c.Run()
+	status, ok := c.ProcessState.Sys().(syscall.WaitStatus)
+	if errs.Len() != 0 || !ok || !status.Signaled() || status.Signal() != syscall.SIGPIPE {
+		t.Errorf("%v, stderr %q", c.ProcessState, errs.String())
+	}
+}
