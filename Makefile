@@ -12,126 +12,14 @@ COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty 2>/dev
 
 # ---- the shim ---------------------------------------------------------------
 
-SHIM_SRC := \
-	shim/account.c \
-	shim/account_arenas.c \
-	shim/account_claims.c \
-	shim/account_json.c \
-	shim/account_kept.c \
-	shim/account_live.c \
-	shim/account_pass.c \
-	shim/account_stacks.c \
-	shim/account_top.c \
-	shim/allocator.c \
-	shim/answers_memory.c \
-	shim/baseline.c \
-	shim/blackbox.c \
-	shim/blackbox_account.c \
-	shim/blackbox_disk.c \
-	shim/blackbox_file.c \
-	shim/body.c \
-	shim/bridge.c \
-	shim/budget.c \
-	shim/capture.c \
-	shim/cells.c \
-	shim/cfi.c \
-	shim/cfi_step.c \
-	shim/claims.c \
-	shim/clock.c \
-	shim/config.c \
-	shim/connection.c \
-	shim/control.c \
-	shim/dwarfbytes.c \
-	shim/dwarfexpr.c \
-	shim/earlymaps.c \
-	shim/dynsym.c \
-	shim/elffile.c \
-	shim/elfsym.c \
-	shim/endpoint.c \
-	shim/family.c \
-	shim/fde.c \
-	shim/fixed.c \
-	shim/forked.c \
-	shim/forks.c \
-	shim/glibcheap.c \
-	shim/glibckept.c \
-	shim/cgowatch.c \
-	shim/goarena.c \
-	shim/gocalls.c \
-	shim/goexe.c \
-	shim/goheap.c \
-	shim/golabels.c \
-	shim/gomodules.c \
-	shim/gostats.c \
-	shim/gosym.c \
-	shim/gotables.c \
-	shim/gunzip.c \
-	shim/gzip.c \
-	shim/handlers.c \
-	shim/http.c \
-	shim/init.c \
-	shim/interpose.c \
-	shim/json.c \
-	shim/labelsets.c \
-	shim/ledger.c \
-	shim/ledger_piece.c \
-	shim/ledger_tree.c \
-	shim/libc.c \
-	shim/lines.c \
-	shim/live.c \
-	shim/lock.c \
-	shim/log.c \
-	shim/mapcaller.c \
-	shim/mem.c \
-	shim/memory.c \
-	shim/metrics.c \
-	shim/modules.c \
-	shim/noabort.c \
-	shim/ownthread.c \
-	shim/pagemap.c \
-	shim/pins.c \
-	shim/pprof_stream.c \
-	shim/privatealloc.c \
-	shim/procinfo.c \
-	shim/profile.c \
-	shim/profile_go.c \
-	shim/profile_job.c \
-	shim/profile_labels.c \
-	shim/profile_memory.c \
-	shim/profile_places.c \
-	shim/profile_proto.c \
-	shim/profile_text.c \
-	shim/real.c \
-	shim/recstack.c \
-	shim/region.c \
-	shim/routes.c \
-	shim/sample.c \
-	shim/seccomp.c \
-	shim/selfmem.c \
-	shim/server.c \
-	shim/smaps.c \
-	shim/sort.c \
-	shim/stacks.c \
-	shim/stacks_read.c \
-	shim/stacks_reclaim.c \
-	shim/state.c \
-	shim/status.c \
-	shim/symbolize.c \
-	shim/text.c \
-	shim/thread_starts.c \
-	shim/threads.c \
-	shim/track.c \
-	shim/track_map.c \
-	shim/unloads.c \
-	shim/unwind_c.c \
-	shim/unwind_go.c \
-	shim/work.c \
-	shim/worker.c
+# Rooms, in the order in which they may include each other: each those before it (tools/rooms).
+ROOMS := base region config text proc go unwind record hook account profile recorder serve life
+SHIM_SRC := $(filter-out shim/base/faultinject.c,$(foreach room,$(ROOMS),$(wildcard shim/$(room)/*.c)))
 
 # FAULTS=1: system calls that fail on command, for tests/programs/faults.  Never in build/ itself.
 ifdef FAULTS
 BUILD := build/faults
-SHIM_SRC += shim/faults.c
+SHIM_SRC += shim/base/faultinject.c
 FAULTS_CFLAGS := -DCGOHEAP_FAULTS
 FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack,--wrap=pthread_atfork,--wrap=pthread_key_create
 endif
@@ -160,9 +48,9 @@ SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(
 	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
 
 SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
-# Where one of these gives up, the host goes on (shim/noabort.c).
+# Where one of these gives up, the host goes on (shim/base/noabort.c).
 WRAP := -Wl,--wrap=abort,--wrap=__assert_fail
-SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-libs,ALL \
+SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclude-libs,ALL \
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
@@ -170,16 +58,20 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/interpose.map -Wl,--exclude-li
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
-$(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/interpose.map
+$(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map
 	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS)
 	mv $@.tmp $@
 
 # What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
-HOOK_MODULES := capture cfi cfi_step clock dwarfbytes dwarfexpr dynsym earlymaps fde fixed forked goarena golabels gomodules gosym gotables handlers interpose labelsets ledger \
-	ledger_piece ledger_tree libc live lock mapcaller mem memory real recstack sample stacks thread_starts threads track track_map unloads unwind_c unwind_go
+HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem region/recstack go/goarena \
+	go/gomodules go/gosym go/gotables unwind/capture unwind/cfi unwind/cfi_step unwind/dwarfbytes \
+	unwind/dwarfexpr unwind/fde unwind/golabels unwind/saferead unwind/unwind_c unwind/unwind_go record/fixed \
+	record/labelsets record/live record/mappings record/mappings_fragment record/mappings_tree record/sample \
+	record/sighandlers record/stacks record/thread_starts record/unloads hook/earlymaps hook/interpose \
+	hook/malloc_slow hook/map_slow hook/mapcaller hook/real hook/threads
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 # gcc makes a call of memset out of the loop that is memset.
-$(BUILD)/obj/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \
+$(BUILD)/obj/base/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \
 	$(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 
 $(BUILD)/obj/%.o: shim/%.c Makefile | $(BUILD)/gen/profile.pb-c.h
@@ -194,7 +86,7 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) -fPIC -fvisibility=hidden -I$(BUILD)/gen -c -o $@ $<
 
--include $(wildcard $(BUILD)/obj/*.d)
+-include $(SHIM_OBJ:.o=.d)
 
 # ---- the command ------------------------------------------------------------
 
@@ -211,7 +103,7 @@ $(BUILD)/cgoheap: $(CLI_SRC)
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c tests/unit/count_*.c)
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
-UNIT_OBJ  := $(filter-out $(BUILD)/obj/interpose.o $(BUILD)/obj/init.o,$(SHIM_OBJ))
+UNIT_OBJ  := $(filter-out $(BUILD)/obj/hook/interpose.o $(BUILD)/obj/life/init.o,$(SHIM_OBJ))
 UNIT_WRAP  = $(WRAP)
 
 unit: $(UNIT_BIN)
@@ -234,14 +126,14 @@ $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
 # ---- the stress program with the shim in it: its calls of malloc and the like renamed to the hooks, so that a sanitizer's
 # runtime has the names for itself and stands behind the hooks as an allocator would ------------------------------------
 
-STRESS_OBJ := $(BUILD)/obj/interpose.o $(BUILD)/obj/init.o $(BUILD)/libshim-unit.a
+STRESS_OBJ := $(BUILD)/obj/hook/interpose.o $(BUILD)/obj/life/init.o $(BUILD)/libshim-unit.a
 
-$(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h) $(STRESS_OBJ) shim/interpose.map
-	sed -n 's/^\t\([a-z0-9_]*\);$$/\1 hook_\1/p' shim/interpose.map >$@.names
-	objcopy --redefine-syms=$@.names $(BUILD)/obj/interpose.o $@.hooks.o
+$(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h) $(STRESS_OBJ) shim/hook/interpose.map
+	sed -n 's/^\t\([a-z0-9_]*\);$$/\1 hook_\1/p' shim/hook/interpose.map >$@.names
+	objcopy --redefine-syms=$@.names $(BUILD)/obj/hook/interpose.o $@.hooks.o
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fno-builtin -c -o $@.o $<
 	objcopy --redefine-syms=$@.names $@.o
-	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o $(filter-out $(BUILD)/obj/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
+	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o $(filter-out $(BUILD)/obj/hook/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
 
 clean:
 	rm -rf $(BUILD)

@@ -1,6 +1,6 @@
 package prom
 
-// families are those of the library of this package's release, as shim/metrics.c
+// families are those of the library of this package's release, as shim/serve/metrics.c
 // has them, without their types, which are on the page.
 var families = []struct{ name, help, label string }{
 	{"cgoheap_memory_bytes", "Resident memory by owner; all owners together are the RSS.", "owner"},

@@ -222,7 +222,7 @@ func promtoolAll(t *testing.T, registry *prometheus.Registry) {
 
 // The table against where it is from: much of that is on the page only on some systems.
 func TestTable(t *testing.T) {
-	source, err := os.ReadFile("../../shim/metrics.c")
+	source, err := os.ReadFile("../../shim/serve/metrics.c")
 	if os.IsNotExist(err) {
 		t.Skip("not in cgoheap's own tree")
 	}

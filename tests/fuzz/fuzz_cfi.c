@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "cfi.h"
-#include "fde.h"
+#include "unwind/cfi.h"
+#include "unwind/fde.h"
 
 #define ROOM (64 * KIB)
 

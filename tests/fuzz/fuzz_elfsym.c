@@ -2,8 +2,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "elffile.h"
-#include "elfsym.h"
+#include "proc/elffile.h"
+#include "proc/elfsym.h"
 #include "file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);

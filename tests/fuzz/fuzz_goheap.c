@@ -6,13 +6,13 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "goheap.h"
+#include "profile/goheap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
 #define MAX_ID (1u << 20)
 
-/* Of what else is in their modules, nothing is needed: profile_job.c, profile_places.c. */
+/* Of what else is in their modules, nothing is needed: profile_job.c, profile_locations.c. */
 bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
 	uint32_t slots = 16;
@@ -23,7 +23,7 @@ bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 	return index->slots != NULL;
 }
 
-uint64_t profile_places_mapping(const struct profile_places *places, uint64_t address)
+uint64_t profile_locations_mapping(const struct profile_locations *places, uint64_t address)
 {
 	(void)places;
 	return address & 1;
@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	bool is_raw = count > 0 && bytes[0] == 'z';
 	if (!is_raw)
 		zipped = zip(count ? bytes : nothing, count);
-	struct profile_places places = {0};
+	struct profile_locations places = {0};
 	if (!pprof_open(&places.stream, &scratch, &sink))
 		abort();
 	pprof_string(&places.stream, "bytes");

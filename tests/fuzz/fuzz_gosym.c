@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gomodules.h"
-#include "gosym.h"
+#include "go/gomodules.h"
+#include "go/gosym.h"
 
 #define TABLES 7
 #define TEXT   UINT64_C(0x400000)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http.h"
+#include "text/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 

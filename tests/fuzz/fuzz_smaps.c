@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "file.h"
-#include "smaps.h"
+#include "proc/smaps.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 

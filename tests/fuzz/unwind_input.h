@@ -13,11 +13,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "capture.h"
-#include "labelsets.h"
-#include "recstack.h"
-#include "region.h"
-#include "seccomp.h"
+#include "base/seccomp.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "unwind/saferead.h"
+#include "unwind/capture.h"
+#include "record/labelsets.h"
 
 #define UNWIND_TABLES 32
 #define UNWIND_WORDS  1024
@@ -56,6 +57,7 @@ static bool unwind_world_make(void)
 	unwind_world.nowhere = (uint64_t)p;
 	dl_iterate_phdr(unwind_add_table, NULL);
 	capture_init(labelsets_keep);
+	saferead_allow_copies(true);
 	return unwind_world.table_count > 0;
 }
 

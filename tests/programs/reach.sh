@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # What hooks can reach, by the library's own code: no function of libc's that another preload may stand in for, no
 # floating-point register, no instruction that a sandbox forbids. Calls and taken addresses are followed from the hooks;
-# shim/hooks.allowed names what may be met, and where the walk ends, each with the reason.
+# shim/hook/hooks.allowed names what may be met, and where the walk ends, each with the reason.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 LIB=${REACH_LIBRARY:-build/libcgoheap.so}
-ALLOWED=shim/hooks.allowed
+ALLOWED=shim/hook/hooks.allowed
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
 
 roots() {
-	sed -n 's/^\t\([a-z0-9_]*\);$/\1/p' shim/interpose.map | grep -v bridge
+	sed -n 's/^\t\([a-z0-9_]*\);$/\1/p' shim/hook/interpose.map | grep -v bridge
 	echo look_malloc look_free look_calloc look_realloc thread_main thread_main_c11 unlist_thread stack_ended | tr ' ' '\n'
 }
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "live.h"
-#include "real.h"
-#include "region.h"
-#include "track.h"
+#include "region/region.h"
+#include "record/live.h"
+#include "hook/malloc_slow.h"
+#include "hook/real.h"
 
 /* Blocks as an allocator places them: 16-aligned, all over 8 GiB. */
 static uint64_t somewhere(uint64_t *state)
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < frees; i++) {
 		void *p = (void *)(somewhere(&state) + 8); /* none of those */
 		if (unlikely(live_maybe(p)))
-			track_free(p);
+			slow_free(p);
 		else
 			real.free(p);
 	}

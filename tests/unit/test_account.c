@@ -9,20 +9,20 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "account.h"
-#include "account_json.h"
-#include "arch.h"
-#include "control.h"
-#include "earlymaps.h"
-#include "ledger.h"
-#include "live.h"
-#include "metrics.h"
-#include "profile_memory.h"
-#include "real.h"
-#include "sample.h"
-#include "stacks.h"
-#include "state.h"
-#include "worker.h"
+#include "base/arch.h"
+#include "base/state.h"
+#include "record/control.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/sample.h"
+#include "record/stacks.h"
+#include "hook/earlymaps.h"
+#include "hook/real.h"
+#include "account/account.h"
+#include "account/worker.h"
+#include "profile/profile_memory.h"
+#include "serve/account_json.h"
+#include "serve/metrics.h"
 
 struct taken {
 	struct scratch scratch;
@@ -66,14 +66,14 @@ static uint32_t a_site(enum origin origin)
 	return stacks_site(&c, 4096, origin);
 }
 
-static void put_in_ledger(const char *p, size_t bytes, enum ledger_kind kind, uint32_t site)
+static void put_in_ledger(const char *p, size_t bytes, enum mappings_kind kind, uint32_t site)
 {
-	struct ledger_range r = {.start = (uint64_t)p,
-				 .end = (uint64_t)p + bytes,
-				 .kind = (uint8_t)kind,
-				 .flags = LEDGER_USABLE,
-				 .site = site};
-	ledger_map(&r);
+	struct mappings_range r = {.start = (uint64_t)p,
+				   .end = (uint64_t)p + bytes,
+				   .kind = (uint8_t)kind,
+				   .flags = MAPPINGS_USABLE,
+				   .site = site};
+	mappings_map(&r);
 }
 
 /* Owners and what is unexplained are the RSS; parts are in order, and are the owners. */
@@ -124,11 +124,11 @@ static void one_mapping_many_owners(void)
 	uint32_t site = a_site(ORIGIN_MMAP);
 	char *p = map_touched(100 * MIB, 0);
 	struct taken before = take_now();
-	put_in_ledger(p + 10 * MIB, 10 * MIB, LEDGER_C, site);
-	put_in_ledger(p + 20 * MIB, 10 * MIB, LEDGER_GO_HEAP, 0);
-	put_in_ledger(p + 40 * MIB, 10 * MIB, LEDGER_GO_METADATA, 0);
-	put_in_ledger(p + 60 * MIB, 10 * MIB, LEDGER_THREAD_STACK, 0);
-	put_in_ledger(p + 80 * MIB, 10 * MIB, LEDGER_ALLOCATOR, 0);
+	put_in_ledger(p + 10 * MIB, 10 * MIB, MAPPINGS_C, site);
+	put_in_ledger(p + 20 * MIB, 10 * MIB, MAPPINGS_GO_HEAP, 0);
+	put_in_ledger(p + 40 * MIB, 10 * MIB, MAPPINGS_GO_METADATA, 0);
+	put_in_ledger(p + 60 * MIB, 10 * MIB, MAPPINGS_THREAD_STACK, 0);
+	put_in_ledger(p + 80 * MIB, 10 * MIB, MAPPINGS_ALLOCATOR, 0);
 	for (size_t i = 0; i < 10; i++)
 		for (size_t k = 0; k < (i + 1) * 16; k++)
 			p[i * 10 * MIB + 3 * k * PAGE_BYTES] = 1;
@@ -164,7 +164,7 @@ static void zeros_are_not_counted(void)
 {
 	begin();
 	char *p = map_touched(20 * MIB, 0);
-	put_in_ledger(p, 10 * MIB, LEDGER_C, 0);
+	put_in_ledger(p, 10 * MIB, MAPPINGS_C, 0);
 	for (size_t i = 0; i < 20 * MIB; i += PAGE_BYTES)
 		CHECK(((volatile char *)p)[i] == 0);
 	for (size_t i = 0; i < 2 * MIB; i += PAGE_BYTES)
@@ -177,15 +177,16 @@ static void zeros_are_not_counted(void)
 }
 CASE_WITHOUT_ASAN(zeros_are_not_counted)
 
-/* What the ledger still has and the kernel has not is forgotten, at an address nobody maps at. */
+/* What the table of mappings still has and the kernel has not is forgotten, at an address nobody
+ * maps at. */
 static void reconciled(void)
 {
 	begin();
-	put_in_ledger((char *)(UINT64_C(1) << 40), 10 * MIB, LEDGER_C, 0);
-	CHECK(ledger_counters().ranges == 1);
+	put_in_ledger((char *)(UINT64_C(1) << 40), 10 * MIB, MAPPINGS_C, 0);
+	CHECK(mappings_counters().ranges == 1);
 	usleep(2 * LIVE_TICK_NS / 1000); /* what is new is left alone */
 	struct taken t = take_now();
-	CHECK(resident(&t, OWNER_C_MMAP) == 0 && ledger_counters().ranges == 0);
+	CHECK(resident(&t, OWNER_C_MMAP) == 0 && mappings_counters().ranges == 0);
 	scratch_release(&t.scratch);
 }
 CASE_WITHOUT_ASAN(reconciled)
@@ -195,7 +196,7 @@ static void not_a_stack_any_more(void)
 {
 	begin();
 	char *p = map_touched(8 * MIB, 8 * MIB);
-	put_in_ledger(p, 8 * MIB, LEDGER_CACHED_STACK, 0);
+	put_in_ledger(p, 8 * MIB, MAPPINGS_CACHED_STACK, 0);
 	struct taken t = take_now();
 	CHECK(resident(&t, OWNER_UNTRACKED_MMAP) >= 8 * MIB);
 	/* With a descriptor at its end it is one: its own address twice, and the guard. */
@@ -290,7 +291,7 @@ static void any_scratch(void)
 	int taken = 0, refused = 0;
 	begin();
 	for (int i = 0; i < 300; i++)
-		put_in_ledger(map_touched(2 * PAGE_BYTES, PAGE_BYTES), PAGE_BYTES, LEDGER_C,
+		put_in_ledger(map_touched(2 * PAGE_BYTES, PAGE_BYTES), PAGE_BYTES, MAPPINGS_C,
 			      a_site(ORIGIN_MMAP));
 	for (size_t kib = 0; kib < 3000; kib += kib < 400 ? 4 : 100) {
 		struct taken t = {.scratch = SCRATCH_INIT(kib * KIB)};

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account_json.h"
-#include "control.h"
-#include "stacks.h"
+#include "record/control.h"
+#include "record/stacks.h"
+#include "serve/account_json.h"
 
 static char page[64 * KIB];
 static size_t page_bytes;

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator.h"
-#include "real.h"
-#include "worker.h"
+#include "hook/real.h"
+#include "account/allocator.h"
+#include "account/worker.h"
 
 static struct allocator_stats read_now(void)
 {

@@ -2,9 +2,9 @@
  * What growth is measured from: each its own while memory is plenty, shared when
  * it is short, and never more than there are places to wait.
  */
-#include "baseline.h"
+#include "base/clock.h"
+#include "profile/baseline.h"
 
-#include "control.h"
 #include "fixture.h"
 
 static int setup(void **state)
@@ -17,7 +17,7 @@ static struct baseline *filled(uint64_t min_age_ns, size_t bytes)
 {
 	struct baseline *b = baseline_new(min_age_ns);
 	assert_non_null(b);
-	b->snapshot.time_ns = control_monotonic_ns();
+	b->snapshot.time_ns = clock_monotonic_ns();
 	assert_non_null(scratch_alloc(&b->scratch, bytes));
 	return b;
 }

@@ -13,14 +13,14 @@
 
 #include <zlib.h>
 
-#include "blackbox.h"
-#include "blackbox_account.h"
-#include "blackbox_disk.h"
-#include "blackbox_file.h"
-#include "control.h"
-#include "real.h"
-#include "region.h"
-#include "worker.h"
+#include "region/region.h"
+#include "record/control.h"
+#include "hook/real.h"
+#include "account/worker.h"
+#include "recorder/blackbox.h"
+#include "recorder/blackbox_account.h"
+#include "recorder/blackbox_disk.h"
+#include "recorder/blackbox_file.h"
 
 #define BYTES 65536
 

@@ -12,12 +12,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "bridge.h"
-#include "control.h"
-#include "real.h"
-#include "server.h"
-#include "state.h"
-#include "status.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "go/bridge.h"
+#include "record/control.h"
+#include "hook/real.h"
+#include "serve/server.h"
+#include "serve/status.h"
 
 static struct cgoheap_bridge_about about;
 
@@ -203,9 +204,9 @@ static void figures_that_do_not_come_are_missed(void)
 {
 	uint64_t figures[CGOHEAP_GO_FIGURES];
 	with_package(silently);
-	uint64_t start_ns = control_monotonic_ns();
+	uint64_t start_ns = clock_monotonic_ns();
 	CHECK(!bridge_read_figures(figures) && bridge_missed() == 1);
-	uint64_t took_ns = control_monotonic_ns() - start_ns;
+	uint64_t took_ns = clock_monotonic_ns() - start_ns;
 	CHECK(took_ns >= BRIDGE_FIGURES_NS && bridge_is_attached());
 }
 CASE(figures_that_do_not_come_are_missed)

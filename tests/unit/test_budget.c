@@ -7,12 +7,12 @@
 
 #include <time.h>
 
-#include "budget.h"
-#include "config.h"
-#include "control.h"
-#include "live.h"
-#include "region.h"
-#include "sample.h"
+#include "region/region.h"
+#include "config/config.h"
+#include "record/budget.h"
+#include "record/control.h"
+#include "record/live.h"
+#include "record/sample.h"
 
 static void a_share_above_the_bound_doubles_as_often_as_it_takes(void **state)
 {

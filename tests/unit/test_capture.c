@@ -19,14 +19,14 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "arch.h"
-#include "capture.h"
-#include "labelsets.h"
-#include "memory.h"
-#include "recstack.h"
-#include "region.h"
-#include "seccomp.h"
-#include "sys.h"
+#include "base/arch.h"
+#include "base/seccomp.h"
+#include "base/sys.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "unwind/capture.h"
+#include "unwind/saferead.h"
+#include "record/labelsets.h"
 
 extern const char __ehdr_start[], etext[];
 
@@ -222,6 +222,7 @@ static void test_small_foreign_stack(void **state)
 	(void)state;
 	assert_ptr_not_equal(stack, MAP_FAILED);
 	mprotect(stack + bytes, PAGE_BYTES, PROT_NONE);
+	saferead_allow_copies(true);
 	for (int copies = 0; copies < 2; copies++) {
 		STORE(&seccomp_seen, copies ? SECCOMP_IS_NONE : SECCOMP_IS_FILTER);
 		capture_on_coroutine(stack, bytes);
@@ -231,6 +232,7 @@ static void test_small_foreign_stack(void **state)
 			assert_captured_as_expected();
 	}
 	STORE(&seccomp_seen, SECCOMP_IS_UNKNOWN);
+	saferead_allow_copies(false);
 	munmap(stack, bytes + PAGE_BYTES);
 }
 

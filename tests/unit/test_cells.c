@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "cells.h"
-#include "region.h"
+#include "region/cells.h"
+#include "region/region.h"
 
 static void *at(uint32_t id)
 {

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base.h"
-#include "cfi.h"
+#include "base/base.h"
+#include "unwind/cfi.h"
 
 /* A stack full of words that are addresses of themselves, so that a saved register tells its slot.
  */
@@ -132,10 +132,10 @@ static void test_rows_agree_with_libunwind(void **state)
 
 /* ---- what a row cannot say -------------------------------------------------- */
 
-static struct memory stack_memory(void)
+static struct saferead stack_memory(void)
 {
-	return (struct memory){.stack = {(uint64_t)stack_words, sizeof stack_words},
-			       .top_is_known = true};
+	return (struct saferead){.stack = {(uint64_t)stack_words, sizeof stack_words},
+				 .top_is_known = true};
 }
 
 /* 1 compared, 0 a row, or not to be followed. */
@@ -143,7 +143,7 @@ static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64
 {
 	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], other = sp + 8192;
 	struct regs regs = {pc + 1, sp, other, other, other, other, other, other};
-	struct memory memory = stack_memory();
+	struct saferead memory = stack_memory();
 	struct cfi_row row;
 	unw_context_t context;
 	unw_cursor_t cursor;

@@ -10,8 +10,8 @@
 #include <signal.h>
 
 #include "client.h"
-#include "config.h"
-#include "log.h"
+#include "config/config.h"
+#include "config/log.h"
 
 /* Reads one entry; what was said is returned. */
 static const char *read_one(struct config *config, const char *entry)

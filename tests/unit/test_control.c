@@ -7,8 +7,9 @@
 
 #include <time.h>
 
-#include "control.h"
-#include "sample.h"
+#include "base/clock.h"
+#include "record/control.h"
+#include "record/sample.h"
 
 static struct {
 	uint32_t interval;
@@ -109,9 +110,9 @@ static void time_on_is_since_the_last_break(void **state)
 	assert_true(control_get().on_ns >= 2000000);
 	control_sampling(false, 0, 0);
 	sleep_ns(2000000);
-	uint64_t before = control_monotonic_ns();
+	uint64_t before = clock_monotonic_ns();
 	control_sampling(true, 0, 0);
-	assert_true(control_get().on_ns <= control_monotonic_ns() - before);
+	assert_true(control_get().on_ns <= clock_monotonic_ns() - before);
 }
 
 static void starts_sampling_and_wants_no_time(void **state)
@@ -216,11 +217,11 @@ static void a_change_is_nudged_for_a_second_and_then_not(void **state)
 static void ticks_in_quick_succession_nudge_once(void **state)
 {
 	(void)state;
-	uint64_t before = control_monotonic_ns();
+	uint64_t before = clock_monotonic_ns();
 	control_sampling(true, 99, 0);
 	for (int i = 0; i < 50; i++)
 		control_tick();
-	uint64_t passed = control_monotonic_ns() - before;
+	uint64_t passed = clock_monotonic_ns() - before;
 	assert_in_range(sampler.nudges, 1, 1 + passed / 50000000);
 }
 
@@ -241,10 +242,10 @@ static void the_follower_is_asked_again_until_it_is_satisfied(void **state)
 	(void)state;
 	follower.satisfied = false;
 	control_sampling(false, 0, 0);
-	uint64_t begin = control_monotonic_ns();
+	uint64_t begin = clock_monotonic_ns();
 	for (uint64_t wait = control_tick(); follower.calls < 2; wait = control_tick())
 		sleep_ns(wait);
-	assert_true(control_monotonic_ns() - begin >= 2000000000);
+	assert_true(clock_monotonic_ns() - begin >= 2000000000);
 	assert_false(follower.on);
 	assert_true(follower.settled);
 	assert_true(control_tick() != UINT64_MAX); /* not yet: it wants to be asked */

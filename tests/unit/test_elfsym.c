@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "elfsym.h"
+#include "proc/elfsym.h"
 
 /* ---- against nm ------------------------------------------------------- */
 

@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "endpoint.h"
-#include "log.h"
+#include "config/log.h"
+#include "serve/endpoint.h"
 
 /* Each case runs in a child with a directory of its own as its working directory. */
 static char base[64];

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "family.h"
+#include "hook/family.h"
 
 static void test_names(void **state)
 {

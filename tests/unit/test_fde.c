@@ -9,10 +9,10 @@
 #include <link.h>
 #include <sys/mman.h>
 
-#include "cfi.h"
-#include "fde.h"
-#include "region.h"
-#include "unwind_c.h"
+#include "region/region.h"
+#include "unwind/cfi.h"
+#include "unwind/fde.h"
+#include "unwind/unwind_c.h"
 
 static const char source[] = "int a(int n) { return n + 1; }\n"
 			     "int b(int (*f)(int)) { return f(1) + f(2); }\n"

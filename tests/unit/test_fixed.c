@@ -4,7 +4,7 @@
 #include <fenv.h>
 #include <math.h>
 
-#include "fixed.h"
+#include "record/fixed.h"
 
 #define TIMES 200000
 

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "forked.h"
+#include "base/forked.h"
 
 static int calls;
 

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "account.h"
-#include "glibcheap.h"
-#include "smaps.h"
+#include "proc/smaps.h"
+#include "account/account.h"
+#include "account/glibcheap.h"
 
 /* Looks at every anonymous mapping that can be written to. */
 static void look_everywhere(struct glibcheap *h, struct scratch *s)
@@ -37,7 +37,7 @@ static void find(struct glibcheap *h, struct scratch *s, const uint64_t *blocks,
 
 static uint8_t what_at(const struct glibcheap *h, const void *p)
 {
-	const struct claim *c = claims_find(&h->found, (uint64_t)p);
+	const struct rangeset_range *c = rangeset_find(&h->found, (uint64_t)p);
 	return c ? c->what : 0;
 }
 

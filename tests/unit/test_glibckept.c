@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account.h"
-#include "glibcheap.h"
-#include "glibckept.h"
-#include "smaps.h"
+#include "proc/smaps.h"
+#include "account/account.h"
+#include "account/glibcheap.h"
+#include "account/glibckept.h"
 
 enum { BLOCKS = 1000 };
 #define BLOCK_BYTES (16 * KIB)

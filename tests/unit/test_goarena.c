@@ -1,7 +1,7 @@
 /* What is remembered of the Go heap's chunks, and what is not any more. */
 #include "child.h"
 
-#include "goarena.h"
+#include "go/goarena.h"
 
 #define CHUNK GOARENA_CHUNK_BYTES
 #define BASE  UINT64_C(0xc000000000)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gocalls.h"
-#include "gostats.h"
-#include "gosym.h"
+#include "go/gocalls.h"
+#include "go/gostats.h"
+#include "go/gosym.h"
 
 /* ---- doubles: 16 functions of 256 bytes, and a list of goroutines ------------- */
 

@@ -13,12 +13,13 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "control.h"
-#include "goheap.h"
-#include "gunzip.h"
-#include "profile_go.h"
-#include "profile_memory.h"
-#include "real.h"
+#include "base/clock.h"
+#include "text/gunzip.h"
+#include "record/control.h"
+#include "hook/real.h"
+#include "profile/goheap.h"
+#include "profile/profile_go.h"
+#include "profile/profile_memory.h"
 
 /* ---- bytes -------------------------------------------------------------- */
 
@@ -153,7 +154,7 @@ static int write_both(struct go_heap now, struct go_heap before, size_t scratch_
 		      struct bytes *written)
 {
 	struct scratch scratch = SCRATCH_INIT(scratch_bytes);
-	struct snapshot none = {.time_ns = control_monotonic_ns()};
+	struct snapshot none = {.time_ns = clock_monotonic_ns()};
 	struct profile_options o = {
 		.symbols = true, .is_growth = before.bytes != NULL, .go = now, .go_before = before};
 	*written = (struct bytes){0};
@@ -694,7 +695,7 @@ static void a_partial_profile_has_it_whole(void **state)
 	static char texts[MANY][8];
 	static const char *comments[MANY + 1];
 	struct scratch scratch = SCRATCH_INIT(8 * MIB);
-	struct snapshot none = {.time_ns = control_monotonic_ns()};
+	struct snapshot none = {.time_ns = clock_monotonic_ns()};
 	struct profile_options o = {.symbols = true,
 				    .comments = comments,
 				    .go = {.bytes = go_gzip.at, .count = go_gzip.count}};

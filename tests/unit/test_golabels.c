@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "arch.h"
+#include "base/arch.h"
 #include "gonote.h"
-#include "golabels.h"
-#include "gomodules.h"
-#include "gosym.h"
+#include "go/gomodules.h"
+#include "go/gosym.h"
+#include "unwind/golabels.h"
 
 /* ---- a Go heap of our own ------------------------------------------------- */
 
@@ -35,15 +35,15 @@ static void heap_init(void)
 	CHECK(p != MAP_FAILED && !mprotect(p + HEAP_BYTES, 4 * KIB, PROT_NONE));
 	heap_start = p;
 	heap_end = (uint64_t *)(void *)(p + HEAP_BYTES);
-	memory_start();
+	saferead_start();
 }
 
 /* And this program's constants. */
-static struct memory heap_memory(void)
+static struct saferead heap_memory(void)
 {
 	extern const char __executable_start[], end[];
 
-	return (struct memory){
+	return (struct saferead){
 		.top_is_known = true,
 		.stack = {(uint64_t)__executable_start, (uint64_t)(end - __executable_start)},
 		.goroutine = {(uint64_t)heap_start, HEAP_BYTES}};
@@ -62,7 +62,7 @@ static struct go_string text(const char *s)
 
 static enum golabels_result parse(const void *labels, bool is_map, struct golabels *out)
 {
-	struct memory memory = heap_memory();
+	struct saferead memory = heap_memory();
 
 	return golabels_parse(&memory, (uint64_t)labels, is_map, out);
 }
@@ -501,7 +501,7 @@ CASE(table_and_code_have_to_agree)
 
 static void found_in_the_goroutine(void)
 {
-	struct memory memory;
+	struct saferead memory;
 	struct golabels out;
 	uint64_t *g, labels;
 

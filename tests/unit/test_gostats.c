@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "gostats.h"
-#include "gomodules.h"
-#include "gosym.h"
+#include "go/gomodules.h"
+#include "go/gostats.h"
+#include "go/gosym.h"
 
 /* ---- the runtime's part -------------------------------------------------- */
 
@@ -172,7 +172,7 @@ CASE(two_runtimes)
 static void no_go(void)
 {
 	struct scratch s = SCRATCH_INIT(4 * MIB);
-	struct claims heap = {0};
+	struct rangeset heap = {0};
 	good_figures();
 	is_go = false;
 	struct go_stats g = read_stats();
@@ -210,8 +210,8 @@ static char *make_goroutines(void)
 static uint64_t resident(const char *heap, size_t bytes)
 {
 	struct scratch s = SCRATCH_INIT(4 * MIB);
-	struct claims claims = {0};
-	CHECK(claims_add(&s, &claims, (uint64_t)heap, (uint64_t)heap + bytes, 0, 0));
+	struct rangeset claims = {0};
+	CHECK(rangeset_add(&s, &claims, (uint64_t)heap, (uint64_t)heap + bytes, 0, 0));
 	uint64_t r = gostats_stacks_resident(&s, &claims);
 	scratch_release(&s);
 	return r;

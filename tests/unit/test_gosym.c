@@ -9,9 +9,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "gomodules.h"
+#include "go/gomodules.h"
 #include "gonote.h"
-#include "gosym.h"
+#include "go/gosym.h"
 
 /*
  * main.outer   0..63   16..31 inlines main.inner, of which 24..31 inlines main.leaf[int]

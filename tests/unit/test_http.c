@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http.h"
+#include "text/http.h"
 
 /* ---- parsing in a block of exactly its size, so that a sanitizer sees a step outside ---- */
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cells.h"
-#include "labelsets.h"
+#include "region/cells.h"
+#include "record/labelsets.h"
 
 static void add(struct golabels *l, const char *key, const char *value)
 {

@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "control.h"
-#include "live.h"
-#include "region.h"
-#include "sample.h"
+#include "base/clock.h"
+#include "region/region.h"
+#include "record/live.h"
+#include "record/sample.h"
 
 static struct live_block block_at(uint64_t address, uint64_t size)
 {
@@ -409,7 +409,7 @@ static void ticks_count_from_the_start(void)
 	CHECK(region_init(8 * MIB) == 0);
 	CHECK(live_tick_now() == 0);
 	region_layout.start_monotonic_ns =
-		control_monotonic_ns() - 35 * LIVE_TICK_NS - LIVE_TICK_NS / 2;
+		clock_monotonic_ns() - 35 * LIVE_TICK_NS - LIVE_TICK_NS / 2;
 	CHECK(live_tick_now() == 35 || live_tick_now() == 36);
 }
 CASE(ticks_count_from_the_start)

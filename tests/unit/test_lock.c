@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "lock.h"
+#include "base/lock.h"
 
 #define THREADS 4
 #define ROUNDS  50000

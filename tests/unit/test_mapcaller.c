@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gosym.h"
-#include "mapcaller.h"
+#include "go/gosym.h"
+#include "hook/mapcaller.h"
 
 /* ---- Go's symbols ----------------------------------------------------- */
 
@@ -79,10 +79,10 @@ static void arenas_are_heap(void)
 {
 	CHECK(KIND(false, "runtime.callCgoMmap", "runtime.mmap.func1", "runtime.mmap",
 		   "runtime.sysReserveOS<runtime.sysReserve", "runtime.(*mheap).sysAlloc",
-		   "runtime.(*mheap).grow", "runtime.(*mheap).allocSpan") == LEDGER_GO_HEAP);
+		   "runtime.(*mheap).grow", "runtime.(*mheap).allocSpan") == MAPPINGS_GO_HEAP);
 	CHECK(KIND(false, "runtime.callCgoMmap", "runtime.mmap.func1", "runtime.mmap",
 		   "runtime.sysReserve<runtime.sysReserveAligned<runtime.(*mheap).sysAlloc",
-		   "runtime.(*mheap).grow") == LEDGER_GO_HEAP);
+		   "runtime.(*mheap).grow") == MAPPINGS_GO_HEAP);
 }
 CASE(arenas_are_heap)
 
@@ -91,18 +91,19 @@ static void what_describes_arenas_is_metadata(void)
 	/* The same function asks for a heapArena, usable at once. */
 	CHECK(KIND(true, "runtime.callCgoMmap", "runtime.mmap",
 		   "runtime.sysAllocOS<runtime.sysAlloc", "runtime.(*mheap).sysAlloc",
-		   "runtime.(*mheap).grow") == LEDGER_GO_METADATA);
+		   "runtime.(*mheap).grow") == MAPPINGS_GO_METADATA);
 	/* What asks is further in than what it asks for. */
 	CHECK(KIND(false, "runtime.callCgoMmap", "runtime.mmap", "runtime.sysReserve",
-		   "runtime.(*pageAlloc).sysInit", "runtime.(*mheap).grow") == LEDGER_GO_METADATA);
+		   "runtime.(*pageAlloc).sysInit",
+		   "runtime.(*mheap).grow") == MAPPINGS_GO_METADATA);
 	CHECK(KIND(true, "runtime.callCgoMmap", "runtime.mmap", "runtime.sysAlloc",
 		   "runtime.persistentalloc1", "runtime.persistentalloc.func1",
 		   "runtime.systemstack", "runtime.persistentalloc<runtime.(*mheap).sysAlloc",
-		   "runtime.(*mheap).grow") == LEDGER_GO_METADATA);
+		   "runtime.(*mheap).grow") == MAPPINGS_GO_METADATA);
 	CHECK(KIND(true, "runtime.callCgoMmap", "runtime.mmap", "runtime.sysAlloc",
-		   "runtime.newMarkBits") == LEDGER_GO_METADATA);
+		   "runtime.newMarkBits") == MAPPINGS_GO_METADATA);
 	/* A stack that ended early. */
-	CHECK(KIND(false, "runtime.callCgoMmap") == LEDGER_GO_METADATA);
+	CHECK(KIND(false, "runtime.callCgoMmap") == MAPPINGS_GO_METADATA);
 }
 CASE(what_describes_arenas_is_metadata)
 
@@ -110,13 +111,13 @@ CASE(what_describes_arenas_is_metadata)
 static void c_called_by_go_is_c(void)
 {
 	CHECK(KIND(true, "runtime.asmcgocall.abi0", "runtime.cgocall", "main._Cfunc_map",
-		   "main.main") == LEDGER_C);
-	CHECK(KIND(true, "main.f", "runtime.callCgoMmap") == LEDGER_C);
+		   "main.main") == MAPPINGS_C);
+	CHECK(KIND(true, "main.f", "runtime.callCgoMmap") == MAPPINGS_C);
 	struct capture none = {.count = 1, .frames = {0x10001}};
-	CHECK(mapcaller_kind(&none, true) == LEDGER_C);
+	CHECK(mapcaller_kind(&none, true) == MAPPINGS_C);
 	memset(functions, 0, sizeof functions);
 	struct capture no_go = {.count = 3, .frames = {0x10001, 0x20002, GO_TEXT + 0x80}};
-	CHECK(mapcaller_kind(&no_go, true) == LEDGER_C);
+	CHECK(mapcaller_kind(&no_go, true) == MAPPINGS_C);
 	CHECK(!mapcaller_is_go(0x20002));
 }
 CASE(c_called_by_go_is_c)

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "control.h"
-#include "metrics.h"
-#include "region.h"
+#include "region/region.h"
+#include "record/control.h"
+#include "serve/metrics.h"
 
 static char page[64 * KIB];
 static size_t page_bytes;

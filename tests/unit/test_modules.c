@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "modules.h"
+#include "proc/modules.h"
 
 static const char source[] = "int fixture_function(int x) { return x + 1; }";
 

@@ -6,10 +6,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "base.h"
-#include "pagemap.h"
-#include "seccomp.h"
-#include "selfmem.h"
+#include "base/base.h"
+#include "base/pagemap.h"
+#include "base/seccomp.h"
+#include "base/selfmem.h"
 
 #define COUNT 1500
 

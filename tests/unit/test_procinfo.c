@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
-#include "base.h"
-#include "procinfo.h"
+#include "base/base.h"
+#include "proc/procinfo.h"
 
 static void put(const char *path, const char *text)
 {

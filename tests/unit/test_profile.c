@@ -13,14 +13,15 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "control.h"
-#include "profile.h"
-#include "profile_job.h"
+#include "base/clock.h"
+#include "record/control.h"
+#include "profile/profile.h"
+#include "profile/profile_job.h"
 #include "profile.pb-c.h"
-#include "real.h"
-#include "region.h"
-#include "stacks.h"
-#include "work.h"
+#include "base/work.h"
+#include "region/region.h"
+#include "record/stacks.h"
+#include "hook/real.h"
 
 /* ---- a sink and its reader -------------------------------------------- */
 
@@ -211,7 +212,7 @@ static int start_test(void **state)
 	(void)state;
 	work_begin(0);
 	snapshot.count = 0;
-	snapshot.time_ns = control_monotonic_ns();
+	snapshot.time_ns = clock_monotonic_ns();
 	return 0;
 }
 

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "live.h"
-#include "real.h"
+#include "record/live.h"
+#include "hook/real.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* its runtime starts with dlsym, and would be given ours */
 int main(void)

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recstack.h"
+#include "region/recstack.h"
 
 static bool is_recording_stack(const void *p)
 {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "live.h"
-#include "region.h"
+#include "region/region.h"
+#include "record/live.h"
 
 static bool power_of_two(uint64_t n)
 {
@@ -17,7 +17,7 @@ static bool power_of_two(uint64_t n)
 static void check_layout(size_t max_bytes)
 {
 	const struct region_table *tables[] = {&region->rows,         &region->stack_buckets,
-					       &region->ledger,       &region->thread_starts,
+					       &region->mappings,     &region->thread_starts,
 					       &region->live_buckets, &region->live_nodes,
 					       &region->arena};
 	uint64_t end = region->header_bytes;
@@ -34,7 +34,7 @@ static void check_layout(size_t max_bytes)
 	CHECK(power_of_two(region->stack_buckets.bytes));
 	CHECK(power_of_two(region->live_buckets.bytes));
 	CHECK(region->rows.bytes >= 256 * KIB && region->rows.bytes <= MIB);
-	CHECK(region->ledger.bytes >= 256 * KIB && region->ledger.bytes <= 8 * MIB);
+	CHECK(region->mappings.bytes >= 256 * KIB && region->mappings.bytes <= 8 * MIB);
 	CHECK(region->arena.bytes >= region->region_bytes / 5);
 	CHECK(region->pid == (uint32_t)getpid() && region->start_monotonic_ns);
 }

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sample.h"
+#include "record/sample.h"
 
 static void start_thread_anew(uint64_t rng)
 {

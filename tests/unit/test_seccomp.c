@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "seccomp.h"
-#include "sys.h"
+#include "base/seccomp.h"
+#include "base/sys.h"
 
 static enum seccomp_mode mode_in(const char *text)
 {

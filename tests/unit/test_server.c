@@ -9,11 +9,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "control.h"
-#include "endpoint.h"
-#include "real.h"
-#include "region.h"
-#include "server.h"
+#include "region/region.h"
+#include "record/control.h"
+#include "hook/real.h"
+#include "serve/endpoint.h"
+#include "serve/server.h"
 
 /* ---- a server in the child, its socket in a directory that goes with it ---- */
 

@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
-#include "base.h"
-#include "smaps.h"
+#include "base/base.h"
+#include "proc/smaps.h"
 
 static const char *file_of(const char *text)
 {
@@ -95,7 +95,7 @@ static void no_address_twice(void **state)
 	assert_int_equal(m[2].start, 0x4000);
 }
 
-static void lines_of_maps_have_no_figures(void **state)
+static void procfile_of_maps_have_no_figures(void **state)
 {
 	struct smaps_mapping m[4];
 
@@ -180,7 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_kernels_write_it),
 		cmocka_unit_test(no_address_twice),
-		cmocka_unit_test(lines_of_maps_have_no_figures),
+		cmocka_unit_test(procfile_of_maps_have_no_figures),
 		cmocka_unit_test(headers_that_are_none),
 		cmocka_unit_test(this_process),
 		cmocka_unit_test(cut_at_every_byte),

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control.h"
-#include "labelsets.h"
-#include "ledger.h"
-#include "live.h"
-#include "stacks.h"
-#include "cells.h"
+#include "base/clock.h"
+#include "region/cells.h"
+#include "record/labelsets.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/stacks.h"
 
 static struct capture stack_of(uint64_t seed, uint32_t count)
 {
@@ -381,9 +381,9 @@ static void a_snapshot_rounds_and_leaves_out_zeros(void)
 	/* 2.5 objects of 3.75 bytes, then one half less: 2 and 3.25. */
 	site_add_alloc(site_at(b), (struct weight){5 << 15, 15 << 6});
 	site_add_free(site_at(b), (struct weight){1 << 15, 1 << 7});
-	uint64_t before = control_monotonic_ns();
+	uint64_t before = clock_monotonic_ns();
 	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && s.count == 2);
-	CHECK(s.time_ns >= before && s.time_ns <= control_monotonic_ns());
+	CHECK(s.time_ns >= before && s.time_ns <= clock_monotonic_ns());
 	CHECK(tally_equals(tally_of(&s, a), 3, 24, 2, 16));
 	CHECK(tally_equals(tally_of(&s, b), 3, 4, 2, 3));
 	scratch_release(&scratch);
@@ -460,20 +460,20 @@ static void by_age_old_mappings_count(void)
 
 	CHECK(region_init(8 * MIB) == 0);
 	region_layout.start_monotonic_ns -= 1000 * LIVE_TICK_NS;
-	struct ledger_range r = {.start = 1 << 20,
-				 .end = (1 << 20) + 4 * PAGE_BYTES,
-				 .site = stacks_site(&c, 4 * PAGE_BYTES, ORIGIN_MMAP),
-				 .tick = live_tick_now() - 300,
-				 .flags = LEDGER_USABLE};
-	ledger_map(&r);
+	struct mappings_range r = {.start = 1 << 20,
+				   .end = (1 << 20) + 4 * PAGE_BYTES,
+				   .site = stacks_site(&c, 4 * PAGE_BYTES, ORIGIN_MMAP),
+				   .tick = live_tick_now() - 300,
+				   .flags = MAPPINGS_USABLE};
+	mappings_map(&r);
 	r.start += MIB, r.end += MIB, r.tick += 290;
-	ledger_map(&r);
+	mappings_map(&r);
 	/* A reservation, and what was committed of it just now. */
 	r.start += MIB, r.end += MIB, r.tick -= 290, r.flags = 0;
-	ledger_map(&r);
-	ledger_protect(r.start, PAGE_BYTES, true, r.site);
-	ledger_unmap((1 << 20) + PAGE_BYTES,
-		     PAGE_BYTES); /* of the old one: two pieces, one object */
+	mappings_map(&r);
+	mappings_protect(r.start, PAGE_BYTES, true, r.site);
+	mappings_unmap((1 << 20) + PAGE_BYTES,
+		       PAGE_BYTES); /* of the old one: two pieces, one object */
 
 	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && s.count == 1);
 	CHECK(tally_equals(&s.tallies[0], 3, 9 * PAGE_BYTES, 3, 8 * PAGE_BYTES));

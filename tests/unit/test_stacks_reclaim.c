@@ -4,15 +4,15 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "cells.h"
-#include "labelsets.h"
-#include "ledger.h"
-#include "live.h"
-#include "pins.h"
-#include "region.h"
-#include "stacks.h"
-#include "stacks_reclaim.h"
-#include "unloads.h"
+#include "region/cells.h"
+#include "region/region.h"
+#include "record/labelsets.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/pins.h"
+#include "record/stacks.h"
+#include "record/stacks_reclaim.h"
+#include "record/unloads.h"
 
 static void begin(size_t bytes)
 {
@@ -332,19 +332,19 @@ CASE(what_a_hook_has_found_stays)
 static void what_a_mapping_refers_to_stays(void)
 {
 	struct capture c = stack_of(1, 40);
-	struct ledger_range r = {.start = 0x10000000,
-				 .end = 0x10004000,
-				 .kind = LEDGER_THREAD_STACK,
-				 .flags = LEDGER_USABLE};
+	struct mappings_range r = {.start = 0x10000000,
+				   .end = 0x10004000,
+				   .kind = MAPPINGS_THREAD_STACK,
+				   .flags = MAPPINGS_USABLE};
 
 	begin(4 * MIB);
 	r.site = stacks_site(&c, 0x4000, ORIGIN_THREAD_STACK);
-	ledger_map(&r);
-	ledger_protect(r.start, 0x4000, false, 0);
+	mappings_map(&r);
+	mappings_protect(r.start, 0x4000, false, 0);
 	fill_to(2, 800, 40);
 	look();
 	CHECK(is_complete(r.site) && site_at(r.site)->origin == ORIGIN_THREAD_STACK);
-	ledger_protect(r.start, 0x4000, true, 0);
+	mappings_protect(r.start, 0x4000, true, 0);
 	CHECK(sum().inuse_bytes >= 0 && stacks_totals().bytes[ORIGIN_THREAD_STACK] == 0x4000);
 	CHECK(stacks_site(&c, 0x4000, ORIGIN_THREAD_STACK) == r.site);
 }

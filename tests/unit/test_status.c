@@ -15,17 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator.h"
-#include "capture.h"
-#include "control.h"
-#include "labelsets.h"
-#include "real.h"
-#include "region.h"
-#include "stacks.h"
-#include "state.h"
-#include "status.h"
-#include "text.h"
-#include "track.h"
+#include "base/state.h"
+#include "region/region.h"
+#include "text/text.h"
+#include "unwind/capture.h"
+#include "record/control.h"
+#include "record/labelsets.h"
+#include "record/stacks.h"
+#include "hook/malloc_slow.h"
+#include "hook/real.h"
+#include "account/allocator.h"
+#include "serve/status.h"
 
 /* A sanitizer brings its own malloc. */
 static const char *allocator_expected(void)
@@ -107,11 +107,10 @@ static void test_region(void **state)
 
 static void set_figures(void)
 {
-	track_samples = 1234;
-	track_drops =
-		(struct track_drops){.live_full = 1, .reentered = 3, .stale = 4, .no_stack = 5};
+	slow_samples = 1234;
+	slow_drops = (struct slow_drops){.live_full = 1, .reentered = 3, .stale = 4, .no_stack = 5};
 	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
-		track_ends[i] = 100 + i;
+		slow_ends[i] = 100 + i;
 	struct capture c = {.count = 1, .frames = {0x1001}};
 	assert_int_not_equal(stacks_site(&c, 8, ORIGIN_MALLOC), 0);
 	assert_int_not_equal(stacks_site(&c, 9, ORIGIN_MALLOC), 0);
@@ -264,14 +263,14 @@ static void test_comments(void **state)
 static void test_comments_of_a_good_run(void **state)
 {
 	(void)state;
-	track_drops = (struct track_drops){0};
+	slow_drops = (struct slow_drops){0};
 	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
-		track_ends[i] = capture_end_is_complete(i) ? 50 : 0;
+		slow_ends[i] = capture_end_is_complete(i) ? 50 : 0;
 	control_sampling(false, 1, 0);
 	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: dormant",
 					"every allocation", NULL});
 	control_sampling(true, 524288, 0);
-	track_ends[CAPTURE_NO_CFI] = 1;
+	slow_ends[CAPTURE_NO_CFI] = 1;
 	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
 					"sampled every 524288 bytes on average",
 					"incomplete stacks: 1 of 101 (no_cfi 1)", NULL});
@@ -280,7 +279,7 @@ static void test_comments_of_a_good_run(void **state)
 static void test_comments_on_labels(void **state)
 {
 	(void)state;
-	track_ends[CAPTURE_NO_CFI] = 0;
+	slow_ends[CAPTURE_NO_CFI] = 0;
 	labelsets_count_dropped();
 	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
 					"sampled every 524288 bytes on average",

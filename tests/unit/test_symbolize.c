@@ -4,8 +4,8 @@
 #include <dlfcn.h>
 #include <sys/mman.h>
 
-#include "sort.h"
-#include "symbolize.h"
+#include "base/sort.h"
+#include "profile/symbolize.h"
 
 /* What cgo compiles around a C function, by name. */
 int _cgo_0123456789ab_Cfunc_thing(int x);

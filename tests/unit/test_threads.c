@@ -1,4 +1,4 @@
-/* Threads' stacks in the ledger, against what libc says of each thread. */
+/* Threads' stacks in the table of mappings, against what libc says of each thread. */
 #include "child.h"
 
 #include <errno.h>
@@ -9,18 +9,18 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "capture.h"
-#include "labelsets.h"
-#include "ledger.h"
-#include "real.h"
-#include "recstack.h"
-#include "region.h"
-#include "sample.h"
-#include "stacks.h"
-#include "state.h"
-#include "sys.h"
-#include "threads.h"
-#include "track.h"
+#include "base/state.h"
+#include "base/sys.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "unwind/capture.h"
+#include "record/labelsets.h"
+#include "record/mappings.h"
+#include "record/sample.h"
+#include "record/stacks.h"
+#include "hook/malloc_slow.h"
+#include "hook/real.h"
+#include "hook/threads.h"
 
 static void begin(void)
 {
@@ -68,7 +68,7 @@ static struct sum stacks_in_use(void)
 /* ---- one thread -------------------------------------------------------- */
 
 static struct {
-	struct ledger_range range;
+	struct mappings_range range;
 	uint64_t start, end; /* of the stack, as libc has it */
 	uint32_t tid;
 	bool is_known;
@@ -80,7 +80,7 @@ static void *look(void *arg)
 	void *start;
 	size_t bytes;
 
-	seen.is_known = ledger_find((uint64_t)&attributes, &seen.range);
+	seen.is_known = mappings_find((uint64_t)&attributes, &seen.range);
 	seen.tid = (uint32_t)sys_gettid();
 	CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0);
 	CHECK(pthread_attr_getstack(&attributes, &start, &bytes) == 0);
@@ -94,8 +94,8 @@ static void *look(void *arg)
 /* libc's own figure may be of a larger stack that it had kept. */
 static void check_seen(size_t bytes)
 {
-	CHECK(seen.is_known && seen.range.kind == LEDGER_THREAD_STACK);
-	CHECK(seen.range.thread == seen.tid && seen.range.flags & LEDGER_USABLE);
+	CHECK(seen.is_known && seen.range.kind == MAPPINGS_THREAD_STACK);
+	CHECK(seen.range.thread == seen.tid && seen.range.flags & MAPPINGS_USABLE);
 	CHECK(seen.range.end - seen.range.start == ALIGN_UP(bytes & ~(size_t)63, PAGE_BYTES));
 	CHECK(seen.range.end == ALIGN_UP(seen.end, (uint64_t)PAGE_BYTES));
 	CHECK(seen.range.start >= (seen.start & ~(uint64_t)(PAGE_BYTES - 1)));
@@ -105,14 +105,14 @@ static void check_seen(size_t bytes)
 static void check_one(const pthread_attr_t *attributes, size_t bytes)
 {
 	int64_t before = stacks_in_use().bytes;
-	struct ledger_range after;
+	struct mappings_range after;
 	pthread_t thread;
 	void *result;
 
 	CREATE(&thread, attributes, look, &seen);
 	CHECK(pthread_join(thread, &result) == 0 && result == &seen);
 	check_seen(bytes);
-	CHECK(ledger_find(seen.range.start, &after) && after.kind == LEDGER_CACHED_STACK);
+	CHECK(mappings_find(seen.range.start, &after) && after.kind == MAPPINGS_CACHED_STACK);
 	CHECK(stacks_in_use().bytes == before);
 }
 
@@ -178,7 +178,7 @@ static void *nothing(void *arg)
 	return arg;
 }
 
-/* The capture and the ledger have to fit beside what libc needs. */
+/* The capture and the table of mappings have to fit beside what libc needs. */
 static void the_smallest_stack_is_enough(void)
 {
 	pthread_attr_t attributes;
@@ -189,7 +189,7 @@ static void the_smallest_stack_is_enough(void)
 	CHECK(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN) == 0);
 	CREATE(&thread, &attributes, nothing, NULL);
 	join(thread);
-	CHECK(ledger_counters().ranges == 1);
+	CHECK(mappings_counters().ranges == 1);
 }
 CASE_WITHOUT_ASAN(the_smallest_stack_is_enough)
 
@@ -206,7 +206,7 @@ static void the_programs_own_stack_is_not_ours_to_count(void)
 	CHECK(pthread_attr_setstack(&attributes, stack_of_ours, MIB) == 0);
 	CREATE(&thread, &attributes, look, NULL);
 	join(thread);
-	CHECK(!seen.is_known && ledger_counters().ranges == 0 && threads_missed() == 0);
+	CHECK(!seen.is_known && mappings_counters().ranges == 0 && threads_missed() == 0);
 }
 CASE(the_programs_own_stack_is_not_ours_to_count)
 
@@ -273,7 +273,7 @@ static void a_thread_that_fails_leaves_no_block(void)
 	CHECK(given_start != nothing);
 	block = given_arg;
 	CHECK(threads_create(&thread, NULL, nothing, NULL, 0) == EAGAIN && given_arg == block);
-	CHECK(ledger_counters().ranges == 0 && stacks_in_use().objects == 0);
+	CHECK(mappings_counters().ranges == 0 && stacks_in_use().objects == 0);
 }
 CASE(a_thread_that_fails_leaves_no_block)
 
@@ -333,7 +333,7 @@ static void many_come_and_go(void)
 	for (int i = 0; i < CREATORS; i++)
 		join(creators[i]);
 	CHECK(stacks_in_use().objects == 0 && stacks_in_use().bytes == 0);
-	CHECK(threads_missed() == 0 && ledger_counters().refused == 0);
+	CHECK(threads_missed() == 0 && mappings_counters().refused == 0);
 }
 CASE(many_come_and_go)
 

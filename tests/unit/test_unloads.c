@@ -1,5 +1,5 @@
 /* The order of unloadings, and what a stamp taken at some point of it says later. */
-#include "unloads.h"
+#include "record/unloads.h"
 
 #include <dlfcn.h>
 #include <errno.h>

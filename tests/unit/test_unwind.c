@@ -10,7 +10,7 @@
 #include <dlfcn.h>
 
 #include "../fuzz/unwind_input.h"
-#include "unwind_c.h"
+#include "unwind/unwind_c.h"
 
 #define WALKS 20000
 

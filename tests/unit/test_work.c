@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "work.h"
+#include "base/work.h"
 
 static uint64_t spent_ns(void)
 {

@@ -3,11 +3,11 @@
 
 #include <pthread.h>
 
-#include "ownthread.h"
-#include "real.h"
-#include "sample.h"
-#include "work.h"
-#include "worker.h"
+#include "base/work.h"
+#include "record/sample.h"
+#include "hook/ownthread.h"
+#include "hook/real.h"
+#include "account/worker.h"
 
 #define LONG_NS UINT64_C(60000000000)
 

@@ -10,7 +10,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Sets of goroutine labels, as shim/labelsets.h lays them out. A set's hash is
+// Sets of goroutine labels, as shim/record/labelsets.h lays them out. A set's hash is
 // over all its texts: what does not have it is none.
 
 type label struct{ key, value string }

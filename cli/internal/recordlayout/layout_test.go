@@ -16,10 +16,10 @@ import (
 func TestLayout(t *testing.T) {
 	const program = `
 #include <stdio.h>
-#include "blackbox.h"
-#include "labelsets.h"
-#include "region.h"
-#include "stacks.h"
+#include "recorder/blackbox.h"
+#include "record/labelsets.h"
+#include "region/region.h"
+#include "record/stacks.h"
 #define O(s, f) printf("%s.%s %zu\n", #s, #f, offsetof(struct s, f))
 #define S(s) printf("%s %zu\n", #s, sizeof(struct s))
 int main(void)
@@ -146,7 +146,7 @@ byte bits 8
 const smallAccountInC = `
 #include <stdio.h>
 #include <string.h>
-#include "blackbox.h"
+#include "recorder/blackbox.h"
 static struct blackbox_account a;
 static uint64_t n;
 static uint64_t next(void) { return ++n << 20; }

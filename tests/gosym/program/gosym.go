@@ -3,8 +3,8 @@ package main
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../../shim -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Werror
-#include "gomodules.h"
-#include "gosym.h"
+#include "go/gomodules.h"
+#include "go/gosym.h"
 
 // Frames of many pcs in one call: a cgo call a pc would be most of the test.
 enum { BATCH = 512, DEPTH = GOSYM_MAX_INLINE };

@@ -1,7 +1,7 @@
 #ifndef LOCATE_H
 #define LOCATE_H
 
-#include "symbolize.h"
+#include "profile/symbolize.h"
 
 /* The locations of pcs, good until the next call; NULL: out of memory. */
 const struct symbols *locate(const uint64_t *pcs, size_t count);

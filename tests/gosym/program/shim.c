@@ -1,11 +1,11 @@
-#include "../../../shim/gosym.c"
-#include "../../../shim/gotables.c"
-#include "../../../shim/gomodules.c"
+#include "../../../shim/go/gosym.c"
+#include "../../../shim/go/gotables.c"
+#include "../../../shim/go/gomodules.c"
 
-#include "../../../shim/clock.h"
-#include "../../../shim/libc.h"
-#include "../../../shim/recstack.h"
-#include "../../../shim/work.h"
+#include "../../../shim/base/clock.h"
+#include "../../../shim/base/libc.h"
+#include "../../../shim/region/recstack.h"
+#include "../../../shim/base/work.h"
 
 /* What else of the shim these ask: nothing is interposed here, and no budget runs out. */
 static int iterate(int (*callback)(struct dl_phdr_info *, size_t, void *), void *arg)

@@ -1,1 +1,1 @@
-#include "../../../shim/elffile.c"
+#include "../../../shim/proc/elffile.c"

@@ -1,1 +1,1 @@
-#include "../../../shim/elfsym.c"
+#include "../../../shim/proc/elfsym.c"

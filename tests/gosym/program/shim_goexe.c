@@ -1,1 +1,1 @@
-#include "../../../shim/goexe.c"
+#include "../../../shim/go/goexe.c"

@@ -1,4 +1,4 @@
-#include "../../../shim/lock.h"
+#include "../../../shim/base/lock.h"
 
 /* One thread asks: no lock is ever held by another.  (Go's linker cannot place lock.c's
  * thread-local word.) */

@@ -1,1 +1,1 @@
-#include "../../../shim/modules.c"
+#include "../../../shim/proc/modules.c"

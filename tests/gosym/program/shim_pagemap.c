@@ -1,1 +1,1 @@
-#include "../../../shim/pagemap.c"
+#include "../../../shim/base/pagemap.c"

@@ -1,1 +1,1 @@
-#include "../../../shim/region.c"
+#include "../../../shim/region/region.c"

@@ -1,1 +1,1 @@
-#include "../../../shim/seccomp.c"
+#include "../../../shim/base/seccomp.c"

@@ -1,1 +1,1 @@
-#include "../../../shim/selfmem.c"
+#include "../../../shim/base/selfmem.c"

@@ -1,1 +1,1 @@
-#include "../../../shim/sort.c"
+#include "../../../shim/base/sort.c"

@@ -1,1 +1,1 @@
-#include "../../../shim/symbolize.c"
+#include "../../../shim/profile/symbolize.c"

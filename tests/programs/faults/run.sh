@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A shim whose system calls fail on command (shim/faults.h) in front of a C and of a Go program: whichever call fails, the
+# A shim whose system calls fail on command (shim/base/faultinject.h) in front of a C and of a Go program: whichever call fails, the
 # first, the second, and so on to the last there is, the program ends with its own exit code and output, in its own time.
 # What the shim may say is a line or two of its own on stderr; a bad CGOHEAP_LISTEN is there for it to say something.
 set -u
@@ -86,7 +86,7 @@ if ! build 2>"$DIR/err" >&2; then
 fi
 
 # What the library's own text says: that the build has it, and that the released one has not.
-has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faults_syscall; }
+has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faultinject_syscall; }
 if has "$SHIM" && ! has "$RELEASED"; then
 	echo "ok faults/not_in_the_released_library"
 else

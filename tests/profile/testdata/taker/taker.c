@@ -4,16 +4,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "capture.h"
-#include "control.h"
-#include "gomodules.h"
-#include "gosym.h"
-#include "labelsets.h"
-#include "profile.h"
-#include "real.h"
-#include "region.h"
-#include "stacks.h"
-#include "status.h"
+#include "region/region.h"
+#include "go/gomodules.h"
+#include "go/gosym.h"
+#include "unwind/capture.h"
+#include "record/control.h"
+#include "record/labelsets.h"
+#include "record/stacks.h"
+#include "hook/real.h"
+#include "profile/profile.h"
+#include "serve/status.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

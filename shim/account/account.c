@@ -1,0 +1,418 @@
+/* See account.h; account_job.h has the parts. */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/seccomp.h"
+#include "base/work.h"
+#include "proc/procinfo.h"
+#include "go/gostats.h"
+#include "go/gosym.h"
+#include "record/control.h"
+#include "record/mappings.h"
+#include "account/account_job.h"
+
+static const char *const names[OWNER_COUNT] = {
+	[OWNER_GO_HEAP] = "go_heap",
+	[OWNER_GO_STACKS] = "go_stacks",
+	[OWNER_GO_METADATA] = "go_metadata",
+	[OWNER_C_LIVE] = "c_live",
+	[OWNER_C_RETAINED] = "c_retained",
+	[OWNER_C_MMAP] = "c_mmap",
+	[OWNER_C_BRK] = "c_brk",
+	[OWNER_FILE_COPIES] = "file_copies",
+	[OWNER_DEVICE_MAPS] = "device_maps",
+	[OWNER_THREAD_STACKS] = "thread_stacks",
+	[OWNER_PROGRAM] = "program",
+	[OWNER_LIBRARIES] = "libraries",
+	[OWNER_MAPPED_FILES] = "mapped_files",
+	[OWNER_SHARED_MEMORY] = "shared_memory",
+	[OWNER_SHIM] = "shim",
+	[OWNER_KERNEL] = "kernel",
+	[OWNER_UNTRACKED_MMAP] = "untracked_mmap",
+};
+
+const char *account_owner_name(enum account_owner owner)
+{
+	return (unsigned)owner < OWNER_COUNT ? names[owner] : "";
+}
+
+static void add_warning(struct account_job *job, const char *sentence)
+{
+	if (job->warning_count < ACCOUNT_WARNINGS)
+		job->out->warnings[job->warning_count++] = sentence;
+}
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- Go ----------------------------------------------------------------- */
+
+static void split_go(struct account_job *job)
+{
+	struct account *a = job->out;
+	struct account_bytes *heap = &a->owners[OWNER_GO_HEAP];
+	struct account_bytes *stacks = &a->owners[OWNER_GO_STACKS];
+	gostats_read(job->scratch, job->go_heap_usable, &a->go);
+	if (!heap->known) {
+		stacks->known = false;
+		return;
+	}
+	bool by_package = a->go.runtime[CGOHEAP_GO_HEAP_STACKS] != UNKNOWN;
+	/* The runtime's count has the free spans that it keeps for stacks, too. */
+	uint64_t resident = by_package ? a->go.stacks_bytes
+				       : gostats_stacks_resident(job->scratch, &job->go_heap);
+	if (a->go.has_package && !by_package)
+		add_warning(job, "Go's own figures did not come within 100 ms: heap_live_bytes, "
+				 "metadata_bytes and runtime_metrics are missing");
+	stacks->known = resident != UNKNOWN;
+	if (!gosym_is_go()) { /* none, and that is known */
+		stacks->known = true;
+		return;
+	}
+	if (!stacks->known) {
+		add_warning(job,
+			    gostats_runtimes() > 1
+				    ? "there are several Go runtimes: go_heap has the goroutine "
+				      "stacks of all"
+				    : "the binary has no symbols that tell goroutine stacks from "
+				      "the Go heap: go_heap has both");
+		return;
+	}
+	stacks->resident = lower(resident, heap->resident);
+	heap->resident -= stacks->resident;
+	/* Where in the heap they lie is not kept: pages are shared out as bytes are. */
+	stacks->mapped =
+		lower(a->go.stacks_bytes == UNKNOWN ? stacks->resident : a->go.stacks_bytes,
+		      heap->mapped);
+	heap->mapped -= stacks->mapped;
+}
+
+/* ---- the C allocator ---------------------------------------------------- */
+
+/* What two looks a moment apart may differ by. */
+#define HEAP_MARGIN (256 * KIB)
+
+/* What the main arena has from the system; UNKNOWN. */
+static uint64_t main_arena_bytes(const struct account_job *job)
+{
+	const struct allocator_stats *s = &job->out->allocator;
+	if (!allocator_is_glibc() || job->allocator_result != ALLOCATOR_OK ||
+	    s->system_bytes == UNKNOWN || s->mapped_bytes == UNKNOWN)
+		return UNKNOWN;
+	uint64_t arenas = s->system_bytes - lower(s->mapped_bytes, s->system_bytes);
+	/* Heaps that look like its own and are not: nothing is known then. */
+	return job->glibc.heap_bytes > arenas ? UNKNOWN : arenas - job->glibc.heap_bytes;
+}
+
+/*
+ * The brk heap is not glibc's alone.  Where another took memory by sbrk and glibc went
+ * on above it, glibc counts the gap as its own and in use (sysmalloc, "foreign sbrk").
+ */
+static void take_out_gaps(struct account_job *job, uint64_t main_bytes)
+{
+	struct allocator_stats *s = &job->out->allocator;
+	if (main_bytes <= job->heap_bytes)
+		return;
+	uint64_t gaps = lower(main_bytes - job->heap_bytes, job->heap_others);
+	s->in_use_bytes -= lower(gaps, s->in_use_bytes);
+	s->system_bytes -= gaps;
+}
+
+/* And what of it glibc does not know of was taken where no hook sees it. */
+static void give_others_heap(struct account_job *job, uint64_t main_bytes)
+{
+	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
+	struct account_bytes *brk = &job->out->owners[OWNER_C_BRK];
+	if (job->heap_bytes <= main_bytes + HEAP_MARGIN ||
+	    job->heap_resident <= main_bytes + HEAP_MARGIN)
+		return;
+	uint64_t bytes = lower(job->heap_resident - main_bytes, pool->resident);
+	brk->resident += bytes;
+	brk->mapped += job->heap_bytes - main_bytes;
+	brk->exact = false;
+	pool->resident -= bytes;
+	pool->mapped -= lower(job->heap_bytes - main_bytes, pool->mapped);
+}
+
+/* Asked again where it matters: the heap may have grown since. */
+static void divide_heap(struct account_job *job)
+{
+	uint64_t main_bytes = main_arena_bytes(job);
+	if (main_bytes == UNKNOWN || !job->out->owners[OWNER_C_RETAINED].known)
+		return;
+	if (job->heap_resident > main_bytes + HEAP_MARGIN) {
+		job->allocator_result = allocator_read(&job->out->allocator);
+		main_bytes = main_arena_bytes(job);
+	}
+	if (main_bytes == UNKNOWN)
+		return;
+	take_out_gaps(job, main_bytes);
+	give_others_heap(job, main_bytes);
+}
+
+/* In use and free in the allocator's pools, without big blocks. */
+struct pool {
+	uint64_t resident, in_use, free; /* UNKNOWN */
+};
+
+static struct pool pool_of(const struct account_job *job)
+{
+	const struct allocator_stats *s = &job->out->allocator;
+	struct pool p = {.resident = job->out->owners[OWNER_C_RETAINED].resident,
+			 .in_use = s->in_use_bytes,
+			 .free = s->free_bytes};
+	if (p.in_use != UNKNOWN && s->mapped_bytes != UNKNOWN)
+		p.in_use -= lower(s->mapped_bytes, p.in_use);
+	/* It says what it has, and not what of that is in use: the samples are the best there is.
+	 */
+	if (p.in_use == UNKNOWN && job->out->c_live_estimate_bytes != UNKNOWN &&
+	    job->allocator_result != ALLOCATOR_SILENT)
+		p.in_use = (uint64_t)job->live.bytes;
+	return p;
+}
+
+/*
+ * How much of what is in use is resident.  It cannot be less than what free
+ * memory leaves of the resident bytes, nor more than either is; in between, what
+ * is resident of the sampled blocks tells.
+ */
+static uint64_t live_in_pool(const struct account_job *job, const struct pool *p, bool *exact)
+{
+	uint64_t high = lower(p->in_use, p->resident);
+	uint64_t low = p->free != UNKNOWN && p->resident > p->free ? p->resident - p->free : 0;
+	low = lower(low, high);
+	double touched =
+		job->live.pool_bytes > 0 ? job->live.pool_resident / job->live.pool_bytes : 1;
+	uint64_t estimate = (uint64_t)(touched * (double)p->in_use);
+	*exact = low == high || (touched == 1 && job->live.pool_bytes > 0 &&
+				 p->in_use <= p->resident && job->allocator_result == ALLOCATOR_OK);
+	return estimate < low ? low : lower(estimate, high);
+}
+
+/* Of the pools' resident bytes, those that the allocator says it has neither in use nor free:
+ * what only looks like its own. */
+static uint64_t beyond_its_figures(const struct account_job *job, const struct pool *p)
+{
+	if (job->allocator_result != ALLOCATOR_OK || p->in_use == UNKNOWN || p->free == UNKNOWN)
+		return 0;
+	uint64_t has = p->in_use + p->free;
+	/* Others than glibc keep their own tables beside. */
+	uint64_t margin = allocator_is_glibc() ? MIB + has / 50 : 8 * MIB + has / 8;
+	return p->resident > has + margin ? p->resident - has : 0;
+}
+
+static void give_to_unknown(struct account_job *job, struct pool *p)
+{
+	uint64_t bytes = beyond_its_figures(job, p);
+	if (bytes == 0)
+		return;
+	job->out->owners[OWNER_C_RETAINED].resident -= bytes;
+	job->out->owners[OWNER_UNTRACKED_MMAP].resident += bytes;
+	job->out->owners[OWNER_UNTRACKED_MMAP].exact = false;
+	p->resident -= bytes;
+	add_warning(job, "memory that looks like the C allocator's is neither in use nor free by "
+			 "its own figures: it is in untracked_mmap");
+}
+
+/* A library answers malloc that says nothing of itself: what it has is where its mappings are,
+ * and of glibc's own leavings in [heap] nothing is known, either. */
+static void give_to_mmap(struct account_job *job)
+{
+	static const enum account_owner owners[] = {OWNER_C_LIVE, OWNER_C_RETAINED};
+	for (size_t i = 0; i < COUNT_OF(owners); i++) {
+		struct account_bytes *from = &job->out->owners[owners[i]];
+		job->out->owners[OWNER_C_MMAP].resident += from->resident;
+		job->out->owners[OWNER_C_MMAP].exact &= from->resident == 0;
+		*from = (struct account_bytes){.mapped = UNKNOWN};
+	}
+}
+
+/* Moves what is in use of the pools to c_live, where big blocks are already. */
+static void split_allocator(struct account_job *job)
+{
+	struct account_bytes *live = &job->out->owners[OWNER_C_LIVE];
+	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
+	struct pool p = pool_of(job);
+	uint64_t in_use = job->out->allocator.in_use_bytes, moved;
+	uint64_t mapped = live->mapped + pool->mapped;
+	if (!live->known || !pool->known) { /* of neither is it known where it lies */
+		live->known = pool->known = false;
+		return;
+	}
+	if (job->allocator_result == ALLOCATOR_SILENT) {
+		give_to_mmap(job);
+		return;
+	}
+	give_to_unknown(job, &p);
+	moved = p.resident;
+	if (p.in_use == UNKNOWN) {
+		pool->known = live->exact = false;
+		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "
+				 "has all of it");
+	} else {
+		moved = live_in_pool(job, &p, &live->exact);
+		pool->exact = live->exact;
+	}
+	if (pool->resident) {
+		uint64_t huge =
+			(uint64_t)((double)pool->huge * (double)moved / (double)pool->resident);
+		live->huge += huge;
+		pool->huge -= lower(huge, pool->huge);
+	}
+	live->resident += moved;
+	pool->resident -= moved;
+	live->mapped = in_use;
+	pool->mapped = in_use == UNKNOWN ? UNKNOWN : mapped - lower(in_use, mapped);
+}
+
+static void read_live(struct account_job *job)
+{
+	struct account *a = job->out;
+	a->c_live_estimate_bytes = a->c_live_estimate_error = a->c_blocks_touched_permille =
+		UNKNOWN;
+	if (!account_live_read(job->scratch, &job->live)) {
+		job->incomplete = true;
+		job->live.count = 0;
+		return;
+	}
+	if (job->live.was_cut || (!control_get().on && job->live.count == 0))
+		return;
+	a->c_live_estimate_bytes = (uint64_t)job->live.bytes;
+	a->c_live_estimate_error = (uint64_t)sqrt(job->live.variance);
+}
+
+static void measure_live(struct account_job *job)
+{
+	account_live_measure(&job->live, job->parts);
+	job->parts->blocks = job->live.blocks;
+	job->parts->block_count = job->live.count;
+	if (job->live.all_bytes > 0)
+		job->out->c_blocks_touched_permille =
+			(uint64_t)(1000 * job->live.all_resident / job->live.all_bytes + 0.5);
+}
+
+/* ---- warnings ----------------------------------------------------------- */
+
+/* Blocks in threads' caches count as in use in glibc: at most 7 of each of 64 sizes. */
+#define CACHED_BYTES_PER_THREAD (256 * KIB)
+
+/* Why, the command says as far as it is known. */
+static void warn_of_mismatch(struct account_job *job)
+{
+	const struct account *a = job->out;
+	if (job->allocator_result != ALLOCATOR_OK || a->c_live_estimate_bytes == UNKNOWN ||
+	    a->allocator.in_use_bytes == UNKNOWN)
+		return;
+	double in_use = (double)a->allocator.in_use_bytes;
+	double error = 3 * (double)a->c_live_estimate_error;
+	double low = job->live.bytes - error - MIB;
+	/* Other allocators round up to size classes, a quarter apart at most. */
+	double high = allocator_is_glibc() ? 1.02 * job->live.rounded_bytes
+					   : 1.25 * job->live.rounded_bytes;
+	high += error + MIB +
+		(double)CACHED_BYTES_PER_THREAD *
+			(double)(a->process.threads == UNKNOWN ? 1 : a->process.threads);
+	if (in_use > high)
+		add_warning(job, "the C allocator has more in use than the samples account for");
+	else if (in_use < low)
+		add_warning(job, "the samples account for more than the C allocator has in use");
+}
+
+static void warn(struct account_job *job)
+{
+	const struct account *a = job->out;
+	if (work_was_cut())
+		add_warning(job, WORK_MISSING ": owners have at least what they are given, and the "
+					      "rest is unexplained");
+	if (a->unsplit_mappings && !work_was_cut())
+		add_warning(
+			job,
+			seccomp_allows_rare()
+				? "/proc/self/pagemap cannot be read: whose the pages of shared "
+				  "mappings are is not known; they are unexplained"
+				: "not available here: seccomp, and /proc/self/pagemap cannot be "
+				  "read: whose the pages of shared mappings are is not known; "
+				  "they are unexplained");
+	if (job->allocator_result == ALLOCATOR_UNANSWERED)
+		add_warning(job, "the C allocator did not answer: a thread holds one of its locks "
+				 "and does not run");
+	if (job->allocator_result == ALLOCATOR_OLD)
+		add_warning(job, "the C allocator's figures are of an earlier account: asking it "
+				 "takes long, and makes the program wait");
+	if (job->allocator_result == ALLOCATOR_SILENT)
+		add_warning(job, "the library that answers malloc has no statistics that cgoheap "
+				 "knows: its memory is in c_mmap and c_brk, by who mapped it, and "
+				 "what of that is in use is not known");
+	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
+	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
+		add_warning(job, "not all of the C allocator's big blocks were found: the rest "
+				 "of them is in untracked_mmap");
+	if (mappings_counters().refused)
+		add_warning(job, "the ledger of mappings was full: what it refused is in "
+				 "untracked_mmap; raise CGOHEAP_MAX_MEMORY");
+	if (job->incomplete || job->scratch->exhausted)
+		add_warning(job, "incomplete: the memory for accounts ran out; raise "
+				 "CGOHEAP_MAX_MEMORY");
+	warn_of_mismatch(job);
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+static void sum_up(struct account *a)
+{
+	uint64_t sum = 0;
+	a->is_partial = work_was_cut();
+	if (a->is_partial && a->process.vm_rss != UNKNOWN && a->process.vm_rss > a->rss_bytes)
+		a->rss_bytes = a->process.vm_rss; /* of all mappings, those not read too */
+	for (size_t i = 0; i < OWNER_COUNT; i++)
+		sum += a->owners[i].known ? a->owners[i].resident : 0;
+	a->unexplained_bytes = a->rss_bytes > sum ? a->rss_bytes - sum : 0;
+}
+
+static uint64_t realtime_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+static int take(struct account_job *job)
+{
+	struct account *a = job->out;
+	job->allocator_result = allocator_read(&a->allocator);
+	read_live(job);
+	if (account_ranges_collect(job) != 0 || account_pass(job) != 0)
+		return -1;
+	procinfo_read_status(job->scratch, NULL, &a->process);
+	procinfo_read_cgroup(job->scratch, "", &a->cgroup);
+	measure_live(job);
+	divide_heap(job);
+	split_allocator(job);
+	account_kept_read(job);
+	a->private_count = privatealloc_read(job->scratch, &job->modules, a->private_allocators);
+	split_go(job);
+	if (allocator_is_glibc())
+		a->allocator.arenas = job->glibc.arenas + 1;
+	sum_up(a);
+	warn(job);
+	return 0;
+}
+
+int account_take(struct scratch *scratch, struct account *out, struct account_parts *parts)
+{
+	struct account_job *job = scratch_alloc(scratch, sizeof(*job));
+	uint64_t start_ns = clock_monotonic_ns();
+	if (!job)
+		return -1;
+	seccomp_look();
+	*out = (struct account){.time_ns = realtime_ns(), .thread_stacks_count = 1};
+	*parts = (struct account_parts){0};
+	for (size_t i = 0; i < OWNER_COUNT; i++)
+		out->owners[i].known = out->owners[i].exact = true;
+	*job = (struct account_job){.scratch = scratch, .out = out, .parts = parts};
+	int result = take(job);
+	out->took_ns = clock_monotonic_ns() - start_ns;
+	return result;
+}

@@ -1,0 +1,70 @@
+/*
+ * What the C allocator keeps: what malloc_trim would give back of it, and why not the rest.
+ */
+#include "base/work.h"
+#include "hook/real.h"
+#include "account/account_job.h"
+#include "account/glibckept.h"
+
+/* Not worth the reading, nor a word, below this. */
+#define WORTH_BYTES (8 * MIB)
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Of what is left, which loses it; UNKNOWN stays that. */
+static uint64_t take(uint64_t *left, uint64_t bytes)
+{
+	if (bytes == UNKNOWN)
+		return UNKNOWN;
+	bytes = lower(bytes, *left);
+	*left -= bytes;
+	return bytes;
+}
+
+/* A process with many free chunks does not pay for being looked at. */
+static struct {
+	struct glibckept found;
+	struct work_rest rest;
+} last;
+
+void account_kept_forget(void)
+{
+	work_rest_end(&last.rest);
+}
+
+static struct glibckept read_or_last(const struct glibckept_places *places)
+{
+	if (work_is_resting(&last.rest))
+		return last.found;
+	uint64_t begun_ns = work_cpu_ns();
+	glibckept_read(places, &last.found);
+	work_rest_after(&last.rest, work_cpu_ns() - begun_ns);
+	return last.found;
+}
+
+void account_kept_read(struct account_job *job)
+{
+	struct account *a = job->out;
+	const struct account_bytes *retained = &a->owners[OWNER_C_RETAINED];
+	struct glibckept_places places = {.heaps = &job->glibc.found,
+					  .what = OWNER_C_RETAINED,
+					  .brk_start = job->heap_start,
+					  .brk_end = job->heap_end};
+	struct glibckept found;
+	uint64_t left = retained->resident;
+	a->kept = (struct kept_bytes){UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
+	if (!allocator_is_glibc() || !retained->known || retained->resident < WORTH_BYTES ||
+	    !account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
+		return;
+	found = read_or_last(&places);
+	if (found.returnable == UNKNOWN)
+		return;
+	a->kept.arena_ends = take(&left, found.arena_ends);
+	a->kept.end_count = found.end_count;
+	a->kept.returnable = take(&left, found.returnable);
+	a->kept.cached = take(&left, a->allocator.cached_bytes);
+	a->kept.pinned = left;
+}

@@ -1,0 +1,306 @@
+/*
+ * Functions are looked up in the object that answers malloc, on the worker: the
+ * loader has locks too.  Another allocator's, linked privately into some other
+ * library, must not be asked in its place.
+ */
+#include "account/allocator.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/work.h"
+#include "region/region.h"
+#include "proc/modules.h"
+#include "hook/real.h"
+#include "account/worker.h"
+
+#define READ_TIMEOUT_NS (UINT64_C(2) * 1000000000)
+
+/* malloc/malloc.h, glibc 2.33 and later; declared here for older headers. */
+struct mallinfo2_figures {
+	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks,
+		keepcost;
+};
+
+static struct functions {
+	bool looked_up;
+	struct mallinfo2_figures (*mallinfo2)(void);
+	int (*malloc_trim)(size_t);
+	int (*mallctl)(const char *, void *, size_t *, void *, size_t);
+	int (*get_property)(const char *, size_t *);
+	void (*release_free)(void);
+	void (*mi_process_info)(size_t *, size_t *, size_t *, size_t *, size_t *, size_t *,
+				size_t *, size_t *);
+	void (*mi_collect)(bool);
+} functions;
+
+/* ---- which one it is ---------------------------------------------------- */
+
+#define NAME_BYTES    64
+#define SCRATCH_BYTES (4 * MIB)
+
+/* File names begin so; the rest is a version. */
+static const struct {
+	const char *prefix, *name;
+} allocators[] = {
+	{"libc.so", "glibc"},        {"libc-2.", "glibc"},        {"libjemalloc", "jemalloc"},
+	{"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
+};
+
+static const char *allocator_of_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path;
+	for (size_t i = 0; i < COUNT_OF(allocators); i++)
+		if (strncmp(file, allocators[i].prefix, strlen(allocators[i].prefix)) == 0)
+			return allocators[i].name;
+	return file;
+}
+
+const char *allocator_name(void)
+{
+	static char name[NAME_BYTES];
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
+	struct modules modules = {0};
+	if (*name)
+		return name;
+	modules_read(&scratch, &modules);
+	const struct module *m = modules_find(&modules, (uint64_t)real.malloc);
+	if (m)
+		snprintf(name, sizeof(name), "%s", allocator_of_file(m->path));
+	scratch_release(&scratch);
+	return name;
+}
+
+/* ---- which one ---------------------------------------------------------- */
+
+static void *object_of(const void *symbol)
+{
+	Dl_info info;
+	return symbol && dladdr(symbol, &info) ? info.dli_fbase : NULL;
+}
+
+static void *look_up(const char *name, const void *object)
+{
+	void *found = dlsym(RTLD_NEXT, name);
+	return object && object_of(found) == object ? found : NULL;
+}
+
+/* Names by the allocator they are of.  One that is not there costs the loader's error message,
+ * in memory of the host's: nothing is looked for in vain where the allocator is known. */
+static const struct {
+	const char *allocator, *name;
+	void **function;
+} known[] = {
+	{"glibc", "mallinfo2", (void **)&functions.mallinfo2},
+	{"glibc", "malloc_trim", (void **)&functions.malloc_trim},
+	{"jemalloc", "mallctl", (void **)&functions.mallctl},
+	{"tcmalloc", "MallocExtension_GetNumericProperty", (void **)&functions.get_property},
+	{"tcmalloc", "MallocExtension_ReleaseFreeMemory", (void **)&functions.release_free},
+	{"mimalloc", "mi_process_info", (void **)&functions.mi_process_info},
+	{"mimalloc", "mi_collect", (void **)&functions.mi_collect},
+};
+
+/* Worker. */
+static void functions_look_up(void)
+{
+	const char *allocator = allocator_name();
+	const void *object = object_of((const void *)real.malloc);
+	bool is_known = false;
+	if (functions.looked_up)
+		return;
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		is_known |= strcmp(known[i].allocator, allocator) == 0;
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (!is_known || strcmp(known[i].allocator, allocator) == 0)
+			*known[i].function = look_up(known[i].name, object);
+	dlerror();
+	functions.looked_up = true;
+}
+
+bool allocator_is_glibc(void)
+{
+	return strcmp(allocator_name(), "glibc") == 0;
+}
+
+/* ---- statistics --------------------------------------------------------- */
+
+/* All unknown. */
+static struct allocator_stats nothing(void)
+{
+	return (struct allocator_stats){.name = "",
+					.in_use_bytes = UNKNOWN,
+					.free_bytes = UNKNOWN,
+					.mapped_bytes = UNKNOWN,
+					.system_bytes = UNKNOWN,
+					.cached_bytes = UNKNOWN,
+					.arenas = UNKNOWN,
+					.nanoseconds = UNKNOWN};
+}
+
+/* Blocks in threads' caches count as in use, and chunks with mappings of their own are apart. */
+static void read_glibc(struct allocator_stats *s)
+{
+	struct mallinfo2_figures m = functions.mallinfo2();
+	s->name = "glibc";
+	s->in_use_bytes = m.uordblks + m.hblkhd;
+	s->free_bytes = m.fordblks;
+	s->mapped_bytes = m.hblkhd;
+	s->cached_bytes = m.fsmblks;
+	s->system_bytes = m.arena + m.hblkhd;
+}
+
+static uint64_t mallctl_read(const char *name)
+{
+	size_t value = 0, bytes = sizeof(value);
+	return functions.mallctl(name, &value, &bytes, NULL, 0) == 0 ? value : UNKNOWN;
+}
+
+static uint64_t mallctl_read_unsigned(const char *name)
+{
+	unsigned value = 0;
+	size_t bytes = sizeof(value);
+	return functions.mallctl(name, &value, &bytes, NULL, 0) == 0 ? value : UNKNOWN;
+}
+
+/* What is not known is not subtracted from, nor below 0. */
+static uint64_t less(uint64_t from, uint64_t what)
+{
+	if (from == UNKNOWN || what == UNKNOWN)
+		return UNKNOWN;
+	return from > what ? from - what : 0;
+}
+
+/* Built without statistics it says ENOENT.  "resident" counts what is handed out as if touched. */
+static void read_jemalloc(struct allocator_stats *s)
+{
+	uint64_t epoch = 1;
+	functions.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+	s->name = "jemalloc";
+	s->in_use_bytes = mallctl_read("stats.allocated");
+	s->system_bytes = mallctl_read("stats.mapped");
+	s->free_bytes = less(less(mallctl_read("stats.resident"), s->in_use_bytes),
+			     mallctl_read("stats.metadata"));
+	s->arenas = mallctl_read_unsigned("arenas.narenas");
+}
+
+static uint64_t property(const char *name)
+{
+	size_t value = 0;
+	return functions.get_property(name, &value) ? value : UNKNOWN;
+}
+
+static void read_tcmalloc(struct allocator_stats *s)
+{
+	s->name = "tcmalloc";
+	s->in_use_bytes = property("generic.current_allocated_bytes");
+	s->system_bytes =
+		less(property("generic.heap_size"), property("tcmalloc.pageheap_unmapped_bytes"));
+	s->free_bytes = less(s->system_bytes, s->in_use_bytes);
+}
+
+/* Says what it has from the system, of its blocks nothing. */
+static void read_mimalloc(struct allocator_stats *s)
+{
+	size_t elapsed, user, system, rss, peak_rss, commit, peak_commit, faults;
+	functions.mi_process_info(&elapsed, &user, &system, &rss, &peak_rss, &commit, &peak_commit,
+				  &faults);
+	s->name = "mimalloc";
+	s->system_bytes = commit;
+}
+
+/* answer and cost are the worker's while that is busy. */
+static struct {
+	struct allocator_stats answer, last;
+	uint64_t cost_ns;
+	struct work_rest rest;
+} reading;
+
+/* Worker. */
+static void read_stats(void *unused)
+{
+	struct allocator_stats *s = &reading.answer;
+	uint64_t begun_ns = work_cpu_ns();
+	(void)unused;
+	functions_look_up();
+	uint64_t start_ns = clock_monotonic_ns();
+	*s = nothing();
+	if (functions.mallctl)
+		read_jemalloc(s);
+	else if (functions.get_property)
+		read_tcmalloc(s);
+	else if (functions.mi_process_info)
+		read_mimalloc(s);
+	else if (functions.mallinfo2)
+		read_glibc(s);
+	s->nanoseconds = clock_monotonic_ns() - start_ns;
+	reading.cost_ns = work_cpu_ns() - begun_ns;
+}
+
+enum allocator_result allocator_read(struct allocator_stats *out)
+{
+	if (work_is_resting(&reading.rest)) {
+		*out = reading.last;
+		return ALLOCATOR_OLD;
+	}
+	*out = nothing();
+	out->name = allocator_name(); /* here: it is kept where it was first asked for */
+	if (worker_run(read_stats, NULL, READ_TIMEOUT_NS) != 0)
+		return ALLOCATOR_UNANSWERED;
+	if (!*reading.answer.name)
+		return ALLOCATOR_SILENT;
+	reading.last = *out = reading.answer;
+	work_rest_after(&reading.rest, reading.cost_ns);
+	return ALLOCATOR_OK;
+}
+
+/* ---- giving back -------------------------------------------------------- */
+
+#define JEMALLOC_ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL, since jemalloc 5 */
+
+static struct {
+	bool is_over;
+	const char *what; /* NULL: nothing that we know how to call */
+} trimmed;
+
+/* Worker. */
+static void trim(void *unused)
+{
+	(void)unused;
+	functions_look_up();
+	trimmed.what = NULL;
+	if (functions.mallctl) {
+		if (functions.mallctl(JEMALLOC_ALL_ARENAS_PURGE, NULL, NULL, NULL, 0) == 0)
+			trimmed.what = "arena.purge";
+	} else if (functions.release_free) {
+		functions.release_free();
+		trimmed.what = "ReleaseFreeMemory";
+	} else if (functions.mi_collect) {
+		functions.mi_collect(true);
+		trimmed.what = "mi_collect";
+	} else if (functions.malloc_trim) {
+		functions.malloc_trim(0);
+		trimmed.what = "malloc_trim";
+	}
+	work_rest_end(&reading.rest); /* what was read before is of no use now */
+	STORE_REL(&trimmed.is_over, true);
+}
+
+int allocator_trim(void)
+{
+	if (worker_is_busy())
+		return -1;
+	STORE(&trimmed.is_over, false);
+	return worker_begin(trim, NULL);
+}
+
+enum allocator_result allocator_trimmed(const char **what)
+{
+	if (!LOAD_ACQ(&trimmed.is_over))
+		return ALLOCATOR_UNANSWERED;
+	*what = trimmed.what;
+	return trimmed.what ? ALLOCATOR_OK : ALLOCATOR_SILENT;
+}

@@ -1,0 +1,155 @@
+/*
+ * See faultinject.h.  A call that fails is not made, but for close: what it closes is
+ * closed even where it reports an error (close(2), "Dealing with error returns").
+ *
+ * The plan is read at the first call after libc has an environment; the
+ * constructor makes it, and there is one thread then.
+ */
+#include "base/faultinject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/arch.h"
+#include "base/base.h"
+#include "base/syscalls.h"
+
+enum { NAME_ALL = -1, NAME_THREAD = -2, NAME_PTHREAD = -3 };
+
+#define FAULT(name, error, when, missing) {#name, SYS_##name, error},
+#define NO_FAULT(name, error, when, missing)
+
+static const struct name {
+	const char *name;
+	int number, error;
+} names[] = {{"all", NAME_ALL, 0},
+	     {"thread", NAME_THREAD, EAGAIN},
+	     {"pthread", NAME_PTHREAD, ENOMEM},
+	     SYSCALLS(FAULT, FAULT, NO_FAULT)};
+
+static struct {
+	bool is_read;
+	const struct name *name; /* NULL: nothing fails */
+	uint64_t from;
+	bool on; /* and all after it */
+	int log;
+	uint64_t count;
+} plan = {.log = -1};
+
+static const char *variable(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char **v = environ; v && *v; v++)
+		if (!strncmp(*v, name, n) && (*v)[n] == '=')
+			return *v + n + 1;
+	return NULL;
+}
+
+static void read_number(const char *text)
+{
+	for (; *text >= '0' && *text <= '9'; text++)
+		plan.from = plan.from * 10 + (uint64_t)(*text - '0');
+	plan.on = *text == '+';
+}
+
+static void read_plan(void)
+{
+	const char *text = variable("SHIM_FAULTS"), *log = variable("SHIM_FAULTS_LOG");
+
+	for (size_t i = 0; text && i < COUNT_OF(names); i++) {
+		size_t n = strlen(names[i].name);
+		if (!strncmp(text, names[i].name, n) && text[n] == ':') {
+			read_number(text + n + 1);
+			plan.name = &names[i];
+		}
+	}
+	if (plan.name && log) {
+		long fd = arch_syscall6(SYS_openat, AT_FDCWD, (long)log,
+					O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600, 0, 0);
+		/* Above what hosts use, and shells. */
+		plan.log = (int)arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900, 0, 0, 0);
+		arch_syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+	}
+	plan.is_read = true;
+}
+
+/* A call that no list names is one that a test cannot make fail: it says so. */
+static const struct name *name_of(long number)
+{
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (names[i].number == number)
+			return &names[i];
+	return NULL;
+}
+
+/* Its error, or 0: it is to be made. */
+static int fails(long number)
+{
+	const struct name *called;
+	uint64_t count;
+
+	if (!plan.is_read && environ)
+		read_plan();
+	if (!plan.name || (plan.name->number != NAME_ALL && plan.name->number != number))
+		return 0;
+	called = name_of(number);
+	if (!called)
+		return 0;
+	count = __atomic_add_fetch(&plan.count, 1, __ATOMIC_RELAXED);
+	if (plan.on ? count < plan.from : count != plan.from)
+		return 0;
+	arch_syscall6(SYS_write, plan.log, (long)"!", 1, 0, 0, 0);
+	return called->error;
+}
+
+long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f)
+{
+	int error = fails(n);
+
+	if (!error)
+		return arch_syscall6(n, a, b, c, d, e, f);
+	if (n == SYS_close)
+		arch_syscall6(n, a, b, c, d, e, f);
+	return -error;
+}
+
+/* ---- what the shim asks of libpthread: by --wrap, the shim's own calls alone ------ */
+
+int __real_pthread_attr_init(pthread_attr_t *a);
+int __real_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes);
+int __real_pthread_atfork(void (*p)(void), void (*q)(void), void (*c)(void));
+int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+int __wrap_pthread_attr_init(pthread_attr_t *a);
+int __wrap_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes);
+int __wrap_pthread_atfork(void (*p)(void), void (*q)(void), void (*c)(void));
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+
+int __wrap_pthread_attr_init(pthread_attr_t *a)
+{
+	int error = fails(NAME_PTHREAD);
+	return error ? error : __real_pthread_attr_init(a);
+}
+
+/* Only threads of the shim's own have a stack given; what follows it is pthread_create. */
+int __wrap_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes)
+{
+	int error = fails(NAME_THREAD);
+	return error ? error : __real_pthread_attr_setstack(a, stack, bytes);
+}
+
+int __wrap_pthread_atfork(void (*p)(void), void (*q)(void), void (*c)(void))
+{
+	int error = fails(NAME_PTHREAD);
+	return error ? error : __real_pthread_atfork(p, q, c);
+}
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+	int error = fails(NAME_PTHREAD);
+	return error ? error : __real_pthread_key_create(key, destroy);
+}

@@ -1,0 +1,44 @@
+/*
+ * A mutex of one futex word: 4 bytes, no allocation, no pthread, usable in
+ * shared memory, zero is unlocked.  Held for a few dozen instructions at most,
+ * never while unwinding, symbolizing, allocating or calling anything outside
+ * the shim.  Not recursive: who may be re-entered (a signal handler) checks
+ * sample_self.busy first.
+ */
+#ifndef CGOHEAP_LOCK_H
+#define CGOHEAP_LOCK_H
+
+#include <linux/futex.h>
+
+#include "base/sys.h"
+
+struct lock {
+	uint32_t state; /* 0 free, 1 held, 2 held and somebody may sleep */
+};
+
+/* The slow halves; lock.c. */
+void lock_wait(struct lock *l);
+void lock_wake(struct lock *l);
+
+/* Called by who has waited for half a second, and again each half second; NULL: nobody. */
+extern void (*lock_waited_long)(void);
+
+/* Set by threads of ours (ownthread.c): they may sleep in small steps while they wait. */
+extern __thread bool lock_own_thread
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline void lock_take(struct lock *l)
+{
+	uint32_t expected = 0;
+	if (unlikely(!__atomic_compare_exchange_n(&l->state, &expected, 1, false, __ATOMIC_ACQUIRE,
+						  __ATOMIC_RELAXED)))
+		lock_wait(l);
+}
+
+static inline void lock_release(struct lock *l)
+{
+	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2))
+		lock_wake(l);
+}
+
+#endif

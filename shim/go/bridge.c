@@ -1,0 +1,292 @@
+/*
+ * See bridge.h.  The inbox is a packet socket whose other end any thread of the
+ * program writes descriptors' numbers to: the kernel's queue is the queue, and
+ * poll wakes the server.
+ */
+#include "go/bridge.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/netsys.h"
+#include "base/ownfd.h"
+#include "base/state.h"
+#include "base/work.h"
+
+struct inbox_message {
+	int32_t fd;
+	uint32_t want;
+	char version[32];
+};
+
+static struct {
+	struct own_fd inbox;   /* the server's end */
+	struct own_fd mailbox; /* anybody's end */
+	uint32_t wanted;
+	int (*start_server)(void);
+
+	/* server's thread */
+	struct own_fd figures; /* -1: nobody attached */
+	uint32_t sequence;
+	uint64_t missed;
+	uint64_t heap_rest_until_ns;
+	char version[32]; /* the package's */
+} bridge = {.inbox = {.fd = -1}, .mailbox = {.fd = -1}, .figures = {.fd = -1}};
+
+/* ---- opening ------------------------------------------------------------ */
+
+void bridge_open(int (*start_server)(void))
+{
+	int pair[2];
+
+	bridge.start_server = start_server;
+	if (net_pair(SOCK_SEQPACKET, pair) != 0)
+		return;
+	bridge.inbox = own_fd_take(pair[0]);
+	bridge.mailbox = own_fd_take(pair[1]);
+}
+
+void bridge_forget(void)
+{
+	own_fd_close(&bridge.inbox);
+	own_fd_close(&bridge.mailbox);
+	own_fd_close(&bridge.figures);
+	STORE(&bridge.wanted, 0);
+	bridge.version[0] = '\0';
+}
+
+/* ---- any thread --------------------------------------------------------- */
+
+static void copy_text(char *out, size_t bytes, const char *text)
+{
+	size_t n = strnlen(text, bytes - 1);
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+static void describe(struct cgoheap_bridge_about *about)
+{
+	*about = (struct cgoheap_bridge_about){.protocol = CGOHEAP_BRIDGE_PROTOCOL,
+					       .is_passive = LOAD(&shim_state) != SHIM_ACTIVE};
+	copy_text(about->version, sizeof(about->version), CGOHEAP_VERSION);
+	if (about->is_passive)
+		copy_text(about->passive_reason, sizeof(about->passive_reason),
+			  shim_passive_reason ? shim_passive_reason : "not started");
+}
+
+/* The server's end goes into the inbox, the other is returned. */
+static int hand_over(enum cgoheap_bridge_want want, const char *version)
+{
+	struct inbox_message message = {.want = want};
+	int pair[2];
+	long n = net_pair(want == CGOHEAP_BRIDGE_REQUEST ? SOCK_STREAM : SOCK_SEQPACKET, pair);
+	if (n != 0)
+		return (int)n;
+	message.fd = pair[1];
+	copy_text(message.version, sizeof(message.version), version);
+	n = own_fd_is_ours(&bridge.mailbox) ? net_send(bridge.mailbox.fd, &message, sizeof(message))
+					    : -EBADF;
+	if (n >= 0)
+		return pair[0];
+	sys_close(pair[0]);
+	sys_close(pair[1]);
+	return (int)n;
+}
+
+int bridge_want(uint32_t protocol, const char *version, enum cgoheap_bridge_want want,
+		struct cgoheap_bridge_about *about)
+{
+	describe(about);
+	if (want == CGOHEAP_BRIDGE_ABOUT)
+		return 0;
+	if (want != CGOHEAP_BRIDGE_REQUEST && want != CGOHEAP_BRIDGE_FIGURES)
+		return -EINVAL;
+	if (about->is_passive)
+		return -ENOTSUP;
+	if (protocol != CGOHEAP_BRIDGE_PROTOCOL)
+		return -EPROTO;
+	STORE(&bridge.wanted, 1);
+	if (bridge.start_server)
+		bridge.start_server(); /* most often it runs */
+	return hand_over(want, version);
+}
+
+bool bridge_is_wanted(void)
+{
+	return LOAD(&bridge.wanted) != 0;
+}
+
+/* ---- the inbox ---------------------------------------------------------- */
+
+int bridge_inbox(void)
+{
+	return bridge.inbox.fd;
+}
+
+static void attach(const struct inbox_message *message)
+{
+	own_fd_close(&bridge.figures);
+	bridge.figures = own_fd_take(message->fd);
+	copy_text(bridge.version, sizeof(bridge.version), message->version);
+}
+
+static void detach(void)
+{
+	own_fd_close(&bridge.figures);
+	bridge.version[0] = '\0';
+}
+
+int bridge_accept(void)
+{
+	struct inbox_message message;
+	if (!own_fd_is_ours(&bridge.inbox)) {
+		own_fd_close(&bridge.inbox);
+		return -1;
+	}
+	if (net_receive(bridge.inbox.fd, &message, sizeof(message)) != sizeof(message))
+		return -1;
+	if (message.want == CGOHEAP_BRIDGE_REQUEST)
+		return message.fd;
+	attach(&message);
+	return -1;
+}
+
+/* ---- what Go knows ------------------------------------------------------ */
+
+bool bridge_is_attached(void)
+{
+	return bridge.figures.fd >= 0;
+}
+
+const char *bridge_package_version(void)
+{
+	return bridge.version;
+}
+
+uint64_t bridge_missed(void)
+{
+	return bridge.missed;
+}
+
+static bool ask(uint32_t kind)
+{
+	struct cgoheap_bridge_message question = {.kind = kind, .sequence = ++bridge.sequence};
+	if (bridge.figures.fd < 0)
+		return false;
+	if (!own_fd_is_ours(&bridge.figures)) {
+		detach();
+		return false;
+	}
+	long n = net_send(bridge.figures.fd, &question, sizeof(question));
+	if (n == -EPIPE || n == -ECONNRESET)
+		detach();
+	return n == sizeof(question);
+}
+
+static bool wait_until(uint64_t deadline_ns)
+{
+	struct pollfd p = {.fd = bridge.figures.fd, .events = POLLIN};
+	uint64_t now_ns = clock_monotonic_ns();
+	if (now_ns >= deadline_ns)
+		return false;
+	struct timespec left = {.tv_nsec = (long)((deadline_ns - now_ns) % 1000000000u),
+				.tv_sec = (time_t)((deadline_ns - now_ns) / 1000000000u)};
+	long n = net_poll(&p, 1, &left);
+	return n > 0 || n == -EINTR;
+}
+
+/*
+ * The next message that answers the last question; its bytes, the header's
+ * included; -1 where none comes in time.  Late answers to earlier questions are
+ * passed over.
+ */
+static long answer(uint32_t kind, void *message, size_t bytes, uint64_t deadline_ns)
+{
+	const struct cgoheap_bridge_message *head = message;
+	for (;;) {
+		long n = net_receive(bridge.figures.fd, message, bytes);
+		if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR)) {
+			detach();
+			return -1;
+		}
+		if (n >= (long)sizeof(*head) && head->kind == kind &&
+		    head->sequence == bridge.sequence)
+			return n;
+		if (n < 0 && !wait_until(deadline_ns))
+			return -1;
+	}
+}
+
+static bool read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
+{
+	struct {
+		struct cgoheap_bridge_message head;
+		uint64_t figures[CGOHEAP_GO_FIGURES];
+	} message;
+	uint64_t deadline_ns = clock_monotonic_ns() + work_wait_left(BRIDGE_FIGURES_NS);
+	if (!ask(CGOHEAP_BRIDGE_ASK_FIGURES) ||
+	    answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns) !=
+		    sizeof(message))
+		return false;
+	memcpy(out, message.figures, sizeof(message.figures));
+	return true;
+}
+
+bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
+{
+	uint64_t began_ns = clock_monotonic_ns();
+	if (!bridge_is_attached())
+		return false;
+	bool is_read = read_figures(out);
+	work_waited(clock_monotonic_ns() - began_ns);
+	bridge.missed += !is_read;
+	return is_read;
+}
+
+struct piece {
+	struct cgoheap_bridge_message head;
+	uint8_t bytes[CGOHEAP_BRIDGE_PIECE_BYTES];
+};
+
+static bool read_pieces(struct scratch *scratch, uint8_t **out, size_t *total, uint64_t deadline_ns)
+{
+	struct piece *piece = scratch_alloc(scratch, sizeof(*piece));
+	size_t got = 0;
+	*out = NULL;
+	if (!piece || !ask(CGOHEAP_BRIDGE_ASK_HEAP))
+		return false;
+	do {
+		long n = answer(CGOHEAP_BRIDGE_ASK_HEAP, piece, sizeof(*piece), deadline_ns);
+		if (n <= (long)sizeof(piece->head))
+			return false;
+		size_t count = (size_t)n - sizeof(piece->head);
+		if (!*out) {
+			*total = piece->head.bytes;
+			if (*total > BRIDGE_HEAP_MAX_BYTES)
+				return false;
+			*out = scratch_alloc(scratch, *total);
+		}
+		if (!*out || count > *total - got)
+			return false;
+		memcpy(*out + got, piece->bytes, count);
+		got += count;
+	} while (got < *total);
+	return true;
+}
+
+bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count)
+{
+	uint8_t *whole;
+	uint64_t began_ns = clock_monotonic_ns(), most_ns = work_wait_left(BRIDGE_HEAP_NS);
+	if (!bridge_is_attached() || began_ns < bridge.heap_rest_until_ns)
+		return false;
+	bool is_read = read_pieces(scratch, &whole, count, began_ns + most_ns);
+	uint64_t now_ns = clock_monotonic_ns();
+	work_waited(now_ns - began_ns);
+	if (is_read)
+		*bytes = whole;
+	else if (now_ns - began_ns >= most_ns)
+		bridge.heap_rest_until_ns = now_ns + BRIDGE_REST_NS;
+	bridge.missed += !is_read;
+	return is_read;
+}

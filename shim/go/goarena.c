@@ -1,0 +1,98 @@
+/*
+ * A set of chunk numbers, eight to a line of the cache: a look-up touches one line.
+ * With 16384 places a heap of 64 GiB is known whole, of a larger one most.
+ */
+#include "go/goarena.h"
+
+#define CHUNK_BITS 22
+#define LINE_BITS  11
+#define LINE_SLOTS 8
+
+static uint32_t lines[1 << LINE_BITS][LINE_SLOTS] __attribute__((aligned(64))); /* 0: free */
+
+/* All there ever was lies in here: most of what is unmapped does not. */
+static uint64_t first = UINT64_MAX, last; /* chunks */
+
+static uint32_t *line_of(uint64_t chunk)
+{
+	return lines[chunk * UINT64_C(0x9E3779B97F4A7C15) >> (64 - LINE_BITS)];
+}
+
+static bool is_noted(uint64_t chunk)
+{
+	const uint32_t *line = line_of(chunk);
+
+	for (size_t i = 0; i < LINE_SLOTS; i++)
+		if (LOAD(&line[i]) == (uint32_t)chunk)
+			return true;
+	return false;
+}
+
+static void note(uint32_t chunk)
+{
+	uint32_t *line = line_of(chunk);
+
+	for (size_t i = 0; i < LINE_SLOTS && !is_noted(chunk); i++) {
+		uint32_t free = 0;
+		__atomic_compare_exchange_n(&line[i], &free, chunk, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+	}
+}
+
+/* Every place of it: two threads may have noted it at once. */
+static void forget(uint32_t chunk)
+{
+	uint32_t *line = line_of(chunk);
+
+	for (size_t i = 0; i < LINE_SLOTS; i++) {
+		uint32_t was = chunk;
+		__atomic_compare_exchange_n(&line[i], &was, 0, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+	}
+}
+
+/* Addresses of user space have 47 bits, chunks then 25. */
+static uint64_t chunk_of(uint64_t address)
+{
+	return address >> CHUNK_BITS;
+}
+
+void goarena_note(uint64_t start, uint64_t end)
+{
+	uint64_t from = chunk_of(start + GOARENA_CHUNK_BYTES - 1), to = chunk_of(end);
+
+	if (end < start || to > UINT32_MAX || from >= to)
+		return;
+	if (from < LOAD(&first))
+		STORE(&first, from);
+	if (to - 1 > LOAD(&last))
+		STORE(&last, to - 1);
+	for (uint64_t chunk = from; chunk < to; chunk++)
+		note((uint32_t)chunk);
+}
+
+void goarena_forget(uint64_t start, uint64_t end)
+{
+	uint64_t from = chunk_of(start), to = chunk_of(end - 1);
+
+	if (end <= start)
+		return;
+	if (from < LOAD(&first))
+		from = LOAD(&first);
+	if (to > LOAD(&last))
+		to = LOAD(&last);
+	for (uint64_t chunk = from; chunk <= to; chunk++)
+		forget((uint32_t)chunk);
+}
+
+bool goarena_holds(uint64_t address, uint64_t bytes)
+{
+	uint64_t from = chunk_of(address), to = chunk_of(address + bytes - 1);
+
+	if (unlikely(bytes == 0 || address + bytes < address || to > UINT32_MAX || from == 0))
+		return false;
+	for (; from <= to; from++)
+		if (!is_noted(from))
+			return false;
+	return true;
+}

@@ -1,0 +1,235 @@
+/* See gomodules.h. */
+#include "go/gomodules.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+#include "base/libc.h"
+#include "go/goexe.h"
+
+/* Of a library without Go's note: 0.5 ms. */
+#define MAX_SEARCH_BYTES (4 * MIB)
+
+static struct gomodule list[GOMODULES_MAX];
+static uint32_t count, missed;
+static uint64_t refused[GOMODULES_MAX]; /* where files are in which no tables were found */
+static uint32_t refused_count;
+static bool is_program;
+static bool is_adding; /* by one thread at a time; the others go on without */
+
+/* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
+static int (*find_object)(void *address, struct dl_find_object *result);
+
+/* ---- the list ----------------------------------------------------------- */
+
+uint32_t gomodules_count(void)
+{
+	return LOAD_ACQ(&count);
+}
+
+struct gomodule *gomodules_get(uint32_t index)
+{
+	return &list[index];
+}
+
+bool gomodules_are_program(void)
+{
+	return is_program;
+}
+
+uint32_t gomodules_missed(void)
+{
+	return LOAD(&missed);
+}
+
+struct gomodule *gomodules_at(uint64_t pc)
+{
+	uint32_t n = gomodules_count();
+
+	for (uint32_t i = 0; i < n; i++)
+		if (pc - list[i].tables.text < list[i].tables.etext - list[i].tables.text)
+			return &list[i];
+	return NULL;
+}
+
+bool gomodules_hold(uint64_t address, uint64_t bytes)
+{
+	uint32_t n = gomodules_count();
+
+	for (uint32_t i = 0; i < n; i++)
+		if (gotables_hold(&list[i].tables, address, bytes))
+			return true;
+	return false;
+}
+
+/* ---- what a module's file says ------------------------------------------ */
+
+struct loaded {
+	const ElfW(Phdr) * headers;
+	size_t count;
+	uint64_t bias;
+};
+
+/* The offsets that the loader has filled in for the code to find thread-local words by. */
+static void read_tls(const struct loaded *image, struct gomodule *module)
+{
+	const ElfW(Dyn) *d = NULL;
+	const ElfW(Rela) *rela = NULL;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < image->count; i++)
+		if (image->headers[i].p_type == PT_DYNAMIC)
+			d = (const void *)(image->bias + image->headers[i].p_vaddr);
+	for (; d && d->d_tag != DT_NULL; d++) {
+		/* glibc has put the bias in already. */
+		if (d->d_tag == DT_RELA)
+			rela = (const void *)d->d_un.d_ptr;
+		if (d->d_tag == DT_RELASZ)
+			bytes = d->d_un.d_val;
+	}
+	if (!rela || !gotables_hold(&module->tables, (uint64_t)rela, bytes))
+		return;
+	for (size_t i = 0; i < bytes / sizeof *rela && module->tls_count < GOMODULE_TLS; i++)
+		if (ELF64_R_TYPE(rela[i].r_info) == R_X86_64_TPOFF64 &&
+		    gotables_hold(&module->tables, image->bias + rela[i].r_offset, 8))
+			module->tls[module->tls_count++] =
+				-*(const uint64_t *)(image->bias + rela[i].r_offset);
+}
+
+/* Go's linker puts g at the end of the program's thread-local words. */
+static void read_program_tls(struct gomodule *module)
+{
+	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
+	size_t n = getauxval(AT_PHNUM);
+
+	for (size_t i = 0; headers && i < n; i++)
+		if (headers[i].p_type == PT_TLS && headers[i].p_memsz == 8 &&
+		    headers[i].p_align <= 8) {
+			module->tls[0] = 8;
+			module->tls_count = 1;
+			module->tls_is_g = true;
+		}
+}
+
+static int minor_version(const char *version)
+{
+	int n = 0;
+
+	if (strncmp(version, "go1.", 4) != 0)
+		return 0;
+	for (version += 4; *version >= '0' && *version <= '9' && n < 1000; version++)
+		n = n * 10 + (*version - '0');
+	return n;
+}
+
+/* The tables are in the module already. */
+static void add(struct gomodule *module)
+{
+	module->index = count;
+	module->minor = minor_version(module->tables.version);
+	module->has_runtime = gotables_name(&module->tables, "runtime.rt0_go") != GOTABLES_NONE;
+	STORE_REL(&count, count + 1);
+}
+
+static bool add_image(const struct loaded *image)
+{
+	struct gomodule *module = &list[count];
+
+	if (count == GOMODULES_MAX) {
+		ADD(&missed, 1);
+		return false;
+	}
+	*module = (struct gomodule){0};
+	if (!gotables_find_in(image->headers, image->count, image->bias, &module->tables) ||
+	    gomodules_at(module->tables.text))
+		return false;
+	read_tls(image, module);
+	add(module);
+	return true;
+}
+
+/* ---- at the start ------------------------------------------------------- */
+
+static int add_loaded(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct loaded image = {info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr};
+
+	(void)size, (void)arg;
+	if ((uint64_t)info->dlpi_phdr != getauxval(AT_PHDR) &&
+	    goexe_library_may_be_go(image.headers, image.count, image.bias, 0))
+		add_image(&image);
+	return 0;
+}
+
+int gomodules_init(void)
+{
+	STORE(&count, 0);
+	STORE(&missed, 0);
+	list[0] = (struct gomodule){0};
+	is_program = gotables_find(&list[0].tables);
+	if (is_program) {
+		read_program_tls(&list[0]);
+		add(&list[0]);
+	}
+	libc.dl_iterate_phdr(add_loaded, NULL);
+	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
+	if (!find_object)
+		dlerror(); /* ours to hear, not the host's */
+	return count ? 0 : -1;
+}
+
+/* ---- later -------------------------------------------------------------- */
+
+/* The program headers follow the file's own header, in the page that the module begins with. */
+static bool image_at(uint64_t address, struct loaded *image)
+{
+	struct dl_find_object found;
+	const ElfW(Ehdr) * header;
+
+	if (!find_object || find_object((void *)address, &found) != 0)
+		return false;
+	header = found.dlfo_map_start;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff >= PAGE_BYTES ||
+	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
+		return false;
+	*image = (struct loaded){(const void *)((const char *)header + header->e_phoff),
+				 header->e_phnum, found.dlfo_link_map->l_addr};
+	return true;
+}
+
+static bool is_refused(const struct loaded *image)
+{
+	uint32_t n = LOAD(&refused_count);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (LOAD(&refused[i]) == image->bias)
+			return true;
+	return false;
+}
+
+static void refuse(const struct loaded *image)
+{
+	if (refused_count == GOMODULES_MAX)
+		return;
+	STORE(&refused[refused_count], image->bias);
+	STORE(&refused_count, refused_count + 1);
+}
+
+bool gomodules_look(uint64_t address)
+{
+	struct loaded image;
+	bool added;
+
+	if (gomodules_hold(address, 1) || !image_at(address, &image) || is_refused(&image) ||
+	    !goexe_library_may_be_go(image.headers, image.count, image.bias, MAX_SEARCH_BYTES) ||
+	    __atomic_exchange_n(&is_adding, true, __ATOMIC_ACQUIRE))
+		return false;
+	added = add_image(&image);
+	if (!added)
+		refuse(&image);
+	__atomic_store_n(&is_adding, false, __ATOMIC_RELEASE);
+	return added;
+}

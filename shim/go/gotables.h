@@ -1,0 +1,89 @@
+/*
+ * Where Go's symbol tables lie in the memory of the program they describe.
+ *
+ * Section headers and symbols may be stripped, and the tables' sections move
+ * between releases (.gopclntab, .data.rel.ro, .go.module), so everything starts
+ * from the program headers: runtime.firstmoduledata is found in the writable
+ * data by its shape, and it says where each table starts and how long it is.
+ *
+ * No pointer into the tables is ever formed from an unchecked offset: all reads
+ * pass through `struct gotable`, which knows its length.  That costs a compare a
+ * read and lets a hook, a signal handler or a fuzzer ask about any pc.
+ */
+#ifndef CGOHEAP_GOTABLES_H
+#define CGOHEAP_GOTABLES_H
+
+#include <elf.h>
+#include <string.h>
+
+#include "base/base.h"
+
+struct gotable {
+	const uint8_t *bytes;
+	uint64_t len;
+};
+
+#define GOTABLES_SEGMENTS 8
+
+struct gotables {
+	uint64_t text, etext; /* 0, 0: nothing found */
+	bool is_1_20;         /* the layout of functions and inlined calls since Go 1.20 */
+	struct gotable names, cutab, filetab, pctab, funcs, ftab, gofunc;
+	char version[64]; /* "go1.26.8"; "" unknown */
+	/* What of the module is mapped and can be read, for good. */
+	struct gotable segments[GOTABLES_SEGMENTS];
+};
+
+/* Those of the main executable, into *out.  False: none, or none that we know (1.18 to 1.27). */
+bool gotables_find(struct gotables *out);
+
+/* Those of a library that is loaded: its program headers, and where in memory its address 0 is. */
+bool gotables_find_in(const Elf64_Phdr *headers, size_t count, uint64_t bias, struct gotables *out);
+
+/* Where in the names this one is, whole.  Reads all of them: not for every sample. */
+#define GOTABLES_NONE UINT32_MAX
+uint32_t gotables_name(const struct gotables *t, const char *name);
+
+/* Whether all of the bytes lie in one of the executable's segments. */
+static inline bool gotables_hold(const struct gotables *t, uint64_t address, uint64_t bytes)
+{
+	for (size_t i = 0; i < GOTABLES_SEGMENTS; i++) {
+		uint64_t at = address - (uint64_t)t->segments[i].bytes;
+		if (at < t->segments[i].len)
+			return bytes <= t->segments[i].len - at;
+	}
+	return false;
+}
+
+static inline bool gotable_u32(const struct gotable *t, uint64_t offset, uint32_t *out)
+{
+	if (offset > t->len || t->len - offset < sizeof(*out))
+		return false;
+	memcpy(out, t->bytes + offset, sizeof(*out));
+	return true;
+}
+
+/* NULL unless a whole string begins at offset. */
+static inline const char *gotable_string(const struct gotable *t, uint64_t offset)
+{
+	if (offset >= t->len || (offset > 0 && t->bytes[offset - 1] != 0))
+		return NULL;
+	const uint8_t *s = t->bytes + offset;
+	return memchr(s, 0, t->len - offset) != NULL ? (const char *)s : NULL;
+}
+
+static inline bool gotable_varint(const struct gotable *t, uint64_t *offset, uint32_t *out)
+{
+	uint32_t value = 0;
+	for (unsigned shift = 0; shift < 32 && *offset < t->len; shift += 7) {
+		uint8_t byte = t->bytes[(*offset)++];
+		value |= (uint32_t)(byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0) {
+			*out = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* See earlymaps.h. */
+#include "hook/earlymaps.h"
+
+#include <sys/mman.h>
+
+#include "base/state.h"
+#include "proc/smaps.h"
+#include "record/mappings.h"
+#include "hook/mapcaller.h"
+#include "hook/real.h"
+
+#define MAX_RANGES 128
+#define MAX_CALLS  64
+
+static struct {
+	uint64_t start, end;
+} ranges[MAX_RANGES];
+static size_t range_count;
+
+/* Calls of mmap for memory before the constructor. */
+static struct {
+	uint64_t start, end, caller;
+} calls[MAX_CALLS];
+static size_t call_count;
+
+static struct {
+	uint64_t device, inode;
+} files[EARLYMAPS_FILES];
+static size_t file_count;
+
+static void note_call(const void *p, size_t n, uint64_t caller)
+{
+	size_t i = __atomic_fetch_add(&call_count, 1, __ATOMIC_RELAXED);
+	if (i >= MAX_CALLS)
+		return;
+	calls[i].start = (uint64_t)p;
+	calls[i].end = ALIGN_UP((uint64_t)p + n, (uint64_t)PAGE_BYTES);
+	calls[i].caller = caller;
+}
+
+void *earlymaps_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, uint64_t caller)
+{
+	void *result = real.mmap(p, n, prot, flags, fd, offset);
+	if (LOAD(&shim_state) == SHIM_LOADING && result != MAP_FAILED &&
+	    (flags & (MAP_ANONYMOUS | MAP_SHARED)) == MAP_ANONYMOUS)
+		note_call(result, n, caller);
+	return result;
+}
+
+/* What is still there of it, as part of one mapping. */
+static void hand_over(const struct smaps_mapping *m)
+{
+	size_t count = call_count < MAX_CALLS ? call_count : MAX_CALLS;
+	bool usable = m->readable || m->writable || m->executable;
+	for (size_t i = 0; i < count; i++) {
+		struct mappings_range r = {
+			.start = calls[i].start > m->start ? calls[i].start : m->start,
+			.end = calls[i].end < m->end ? calls[i].end : m->end,
+			.kind = mapcaller_is_allocator(calls[i].caller) ? MAPPINGS_ALLOCATOR
+									: MAPPINGS_C,
+			.flags = usable ? MAPPINGS_USABLE : 0};
+		if (r.start < r.end)
+			mappings_map(&r);
+	}
+}
+
+static void keep(const struct smaps_mapping *m)
+{
+	if (range_count == MAX_RANGES)
+		return;
+	if (range_count && ranges[range_count - 1].end == m->start) {
+		ranges[range_count - 1].end = m->end;
+		return;
+	}
+	ranges[range_count].start = m->start;
+	ranges[range_count++].end = m->end;
+}
+
+static void keep_file(uint64_t device, uint64_t inode)
+{
+	if (inode == 0 || file_count == EARLYMAPS_FILES || earlymaps_file(device, inode) >= 0)
+		return;
+	files[file_count].device = device;
+	files[file_count++].inode = inode;
+}
+
+void earlymaps_take(struct scratch *scratch)
+{
+	struct smaps maps;
+	struct smaps_mapping m;
+	range_count = 0;
+	if (smaps_open_path(&maps, scratch, "/proc/self/maps") == 0)
+		while (smaps_next(&maps, &m)) {
+			if (m.executable)
+				keep_file(m.device, m.inode);
+			/* Private, in no file and without a name of the kernel's. */
+			if (!m.path[0] && !m.shared) {
+				hand_over(&m);
+				keep(&m);
+			}
+		}
+	smaps_close(&maps);
+}
+
+int earlymaps_file(uint64_t device, uint64_t inode)
+{
+	for (size_t i = 0; i < file_count; i++)
+		if (files[i].device == device && files[i].inode == inode)
+			return (int)i;
+	return -1;
+}
+
+bool earlymaps_claim(struct scratch *scratch, struct rangeset *claims, uint8_t what)
+{
+	for (size_t i = 0; i < range_count; i++)
+		if (!rangeset_add(scratch, claims, ranges[i].start, ranges[i].end, what, 0))
+			return false;
+	return true;
+}

@@ -1,0 +1,340 @@
+/*
+ * The slow halves.
+ *
+ * Every allocating hook is the same three steps: ask the sampler (which draws
+ * again), call the real function, and where the block is a sample, record it.
+ * The thread counts as inside the shim from before the real call of a sample to
+ * after its record, so that an allocator behind us that uses the public names
+ * itself is not recorded twice, and a signal handler cannot meet our locks.
+ *
+ * The real function runs on the host's stack, all else that takes more than a few
+ * words on a recording stack (recstack.h).
+ */
+#include "hook/malloc_slow.h"
+
+#include <errno.h>
+
+#include "base/arch.h"
+#include "base/forked.h"
+#include "base/state.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "unwind/capture.h"
+#include "record/budget.h"
+#include "record/live.h"
+#include "record/pins.h"
+#include "record/sample.h"
+#include "record/stacks.h"
+#include "hook/real.h"
+
+struct slow_drops slow_drops;
+uint64_t slow_samples;
+uint64_t slow_missed_bytes;
+uint64_t slow_ends[CAPTURE_END_COUNT];
+
+/* Whether there can be records at all. */
+static bool tracking(void)
+{
+	forked_look();
+	return LOAD(&shim_state) != SHIM_PASSIVE && LOAD_ACQ(&region);
+}
+
+/* ---- recording -------------------------------------------------------- */
+
+static void forget(const struct live_block *block)
+{
+	site_add_free(site_at(block->site), sample_weight(block->size, block->interval));
+}
+
+/* The block counts as allocated only if its free can be seen too. */
+static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
+{
+	struct live_block stale, block = {.address = (uint64_t)p,
+					  .size = size,
+					  .site = site,
+					  .interval = interval,
+					  .tick = live_tick_now()};
+	int put = live_put(&block, &stale);
+
+	if (put < 0) {
+		ADD(&slow_drops.live_full, 1);
+		return;
+	}
+	site_add_alloc(site_at(site), sample_weight(size, interval));
+	ADD(&slow_samples, 1);
+	if (put > 0) {
+		forget(&stale);
+		ADD(&slow_drops.stale, 1);
+		ADD(&slow_missed_bytes,
+		    sample_weight(stale.size, stale.interval).bytes_fx >> WEIGHT_BYTE_BITS);
+	}
+}
+
+/* A sample, made by the real function at leaf. */
+struct sample {
+	void *block;
+	size_t size;
+	uint64_t leaf;
+	uint32_t interval;
+};
+
+static uint32_t capture_site(const struct sample *s, const struct regs *host)
+{
+	struct capture c;
+
+	capture_stack(&c, host, s->leaf);
+	if (c.end < CAPTURE_END_COUNT)
+		ADD(&slow_ends[c.end], 1);
+	return stacks_site(&c, s->size, ORIGIN_MALLOC);
+}
+
+static void record_here(void *sample, const struct regs *host)
+{
+	const struct sample *s = sample;
+	uint64_t begun = budget_begin();
+	uint32_t pin = pins_enter();
+
+	record_block(s->block, s->size, s->interval, capture_site(s, host));
+	pins_leave(pin);
+	budget_end(&budget_spent.recording, begun);
+}
+
+/* errno stays as the real function left it. */
+static inline void record(struct sample *s)
+{
+	int before = errno;
+
+	if (unlikely(!recstack_run(record_here, s)))
+		ADD(&slow_drops.no_stack, 1);
+	errno = before;
+}
+
+/* A call from inside the shim is never recorded; one that a record was being made in is counted. */
+static void count_reentered(void)
+{
+	if (LOAD(&sample_self.busy) == BUSY_RECORDING && tracking())
+		ADD(&slow_drops.reentered, 1);
+}
+
+/* The sampler's question and answer. */
+struct question {
+	size_t size;
+	uint32_t interval;
+};
+
+static void ask_here(void *question, const struct regs *host)
+{
+	struct question *q = question;
+
+	(void)host;
+	if (likely(!LOAD(&sample_self.busy))) {
+		forked_look();
+		q->interval = sample_take(q->size);
+	} else if (sample_interval()) {
+		count_reentered();
+	}
+}
+
+/* The interval that the block is sampled at; 0: it is not. */
+static uint32_t take(size_t size)
+{
+	struct question q = {.size = size};
+
+	/* Without recording stacks nothing is recorded: the answer is no, and takes no stack. */
+	if (likely(recstack_run(ask_here, &q)))
+		return q.interval;
+	if (sample_interval())
+		ADD(&slow_drops.no_stack, 1);
+	else
+		ask_here(&q, NULL);
+	return q.interval;
+}
+
+/* ---- allocating ------------------------------------------------------- */
+
+/* call: the real function on its arguments; its result is the block. */
+#define TRACK(size, function, call)                                                                \
+	do {                                                                                       \
+		uint32_t interval = take(size);                                                    \
+		if (!interval)                                                                     \
+			return call;                                                               \
+		uint8_t before = sample_enter();                                                   \
+		void *block = call;                                                                \
+		if (block)                                                                         \
+			record(&(struct sample){block, size, (uint64_t)real.function, interval});  \
+		sample_leave(before);                                                              \
+		return block;                                                                      \
+	} while (0)
+
+void *slow_malloc(size_t size)
+{
+	TRACK(size, malloc, real.malloc(size));
+}
+
+/* The hook has seen that the product does not overflow. */
+void *slow_calloc(size_t count, size_t size)
+{
+	TRACK(count * size, calloc, real.calloc(count, size));
+}
+
+void *slow_aligned_alloc(size_t alignment, size_t size)
+{
+	TRACK(size, aligned_alloc, real.aligned_alloc(alignment, size));
+}
+
+void *slow_memalign(size_t alignment, size_t size)
+{
+	TRACK(size, memalign, real.memalign(alignment, size));
+}
+
+void *slow_valloc(size_t size)
+{
+	TRACK(size, valloc, real.valloc(size));
+}
+
+void *slow_pvalloc(size_t size)
+{
+	TRACK(size, pvalloc, real.pvalloc(size));
+}
+
+int slow_posix_memalign(void **out, size_t alignment, size_t size)
+{
+	uint32_t interval = take(size);
+	uint8_t before;
+	int error;
+
+	if (!interval)
+		return real.posix_memalign(out, alignment, size);
+	before = sample_enter();
+	error = real.posix_memalign(out, alignment, size);
+	if (!error && *out)
+		record(&(struct sample){*out, size, (uint64_t)real.posix_memalign, interval});
+	sample_leave(before);
+	return error;
+}
+
+/* ---- freeing ---------------------------------------------------------- */
+
+static void take_out_here(void *p, const struct regs *host)
+{
+	struct live_block block;
+	uint64_t begun;
+	uint8_t before;
+
+	(void)host;
+	if (!tracking())
+		return;
+	if (unlikely(LOAD(&sample_self.busy))) {
+		count_reentered();
+		return;
+	}
+	before = sample_enter();
+	begun = budget_begin();
+	if (live_take(p, &block))
+		forget(&block);
+	budget_end(&budget_spent.freeing, begun);
+	sample_leave(before);
+}
+
+/*
+ * The record goes before the block does: once freed, the address may be another
+ * thread's next block, and its record must not be the one that is taken out.
+ */
+static __attribute__((noinline)) void forget_sampled(void *p)
+{
+	recstack_run_anyhow(take_out_here, p);
+}
+
+/* Most that come here are other blocks, of the same filter byte as a sampled one. */
+bool slow_forget(void *p)
+{
+	if (unlikely(real_is_bootstrap(p)))
+		return false;
+	if (unlikely(live_has(p)))
+		forget_sampled(p);
+	return true;
+}
+
+void slow_free(void *p)
+{
+	if (slow_forget(p))
+		real.free(p);
+}
+
+/* ---- realloc: a free and an allocation, unless it fails ----------------- */
+
+/* One call, before and after the real one. */
+struct reallocation {
+	void *p;
+	size_t size;
+	void *fresh;
+	uint32_t interval; /* fresh is sampled at; 0: it is not */
+	uint32_t held;     /* the old record; 0: none */
+	bool is_sampled, is_tracked;
+	struct live_block old;
+};
+
+static void hold_here(void *call, const struct regs *host)
+{
+	struct reallocation *r = call;
+
+	(void)host;
+	if (!tracking())
+		return;
+	if (unlikely(LOAD(&sample_self.busy))) {
+		count_reentered();
+		return;
+	}
+	r->is_tracked = true;
+	sample_enter();
+	if (r->is_sampled)
+		r->held = live_hold(r->p, &r->old);
+}
+
+/* The fate of the old record, now that the real realloc(p, size) returned `fresh`. */
+static void settle(const struct reallocation *r)
+{
+	if (!r->held)
+		return;
+	/* NULL is failure and the old block stands, but realloc(p, 0) = NULL has freed it. */
+	if (!r->fresh && r->size) {
+		live_restore(r->held);
+	} else {
+		live_drop(r->held);
+		forget(&r->old);
+	}
+}
+
+static void settle_here(void *call, const struct regs *host)
+{
+	struct reallocation *r = call;
+	int before = errno;
+
+	settle(r);
+	if (r->fresh && r->interval && host)
+		record_here(
+			&(struct sample){r->fresh, r->size, (uint64_t)real.realloc, r->interval},
+			host);
+	else if (r->fresh && r->interval)
+		ADD(&slow_drops.no_stack, 1);
+	errno = before;
+}
+
+void *slow_realloc(void *p, size_t size)
+{
+	struct reallocation r = {.p = p, .size = size};
+
+	if (unlikely(real_is_bootstrap(p)))
+		return real_bootstrap_realloc(p, size);
+	/* Here for the old block alone, or also because the counter has run out. */
+	r.interval = sample_skip(size) ? 0 : take(size);
+	r.is_sampled = p && live_has(p);
+	if (r.interval || r.is_sampled)
+		recstack_run_anyhow(hold_here, &r);
+	if (!r.is_tracked)
+		return real.realloc(p, size);
+	r.fresh = real.realloc(p, size);
+	recstack_run_anyhow(settle_here, &r);
+	sample_leave(BUSY_NOT);
+	return r.fresh;
+}

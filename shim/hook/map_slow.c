@@ -1,0 +1,485 @@
+/* See slow_map.h. */
+#include "hook/map_slow.h"
+
+#include <errno.h>
+#include <linux/mman.h>
+#include <sys/mman.h>
+
+#include "base/arch.h"
+#include "base/clock.h"
+#include "region/recstack.h"
+#include "go/goarena.h"
+#include "unwind/capture.h"
+#include "unwind/saferead.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/pins.h"
+#include "record/sample.h"
+#include "hook/malloc_slow.h"
+#include "hook/mapcaller.h"
+#include "hook/real.h"
+
+/* ---- how many stacks a second ----------------------------------------- */
+
+#define CAPTURE_PERIOD_NS UINT64_C(1000000)
+#define CAPTURE_BURST     4096
+
+/* When the next capture would be due if they came evenly; it may lie a burst in the past. */
+static uint64_t next_capture_ns;
+
+static bool may_capture(void)
+{
+	uint64_t now = clock_coarse_ns(), oldest = now - CAPTURE_BURST * CAPTURE_PERIOD_NS;
+	uint64_t due = LOAD(&next_capture_ns), from;
+
+	do {
+		from = due > oldest ? due : oldest;
+		if (from > now)
+			return false;
+	} while (!__atomic_compare_exchange_n(&next_capture_ns, &due, from + CAPTURE_PERIOD_NS,
+					      true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+/* ---- who it was ------------------------------------------------------- */
+
+/* One call of the host. */
+struct call {
+	const struct regs *host;
+	uint64_t size; /* as asked */
+	uint64_t leaf; /* the function called */
+	uint64_t caller;
+	enum origin origin;
+	bool usable;
+};
+
+struct maker {
+	uint32_t site;
+	enum mappings_kind kind;
+};
+
+static uint32_t intern(const struct capture *c, const struct call *call)
+{
+	ADD(&slow_ends[c->end < CAPTURE_END_COUNT ? c->end : CAPTURE_SKIPPED], 1);
+	return stacks_site(c, call->size, call->origin);
+}
+
+/* The Go runtime's stacks are not kept: they say what the kind does. */
+static __attribute__((noinline)) struct maker captured(const struct call *call)
+{
+	uint8_t before = sample_enter();
+	struct maker maker = {.site = 0};
+	struct capture c;
+
+	capture_stack(&c, call->host, call->leaf);
+	if (call->origin == ORIGIN_MMAP)
+		maker.kind = mapcaller_kind(&c, call->usable);
+	if (maker.kind == MAPPINGS_C)
+		maker.site = intern(&c, call);
+	sample_leave(before);
+	return maker;
+}
+
+/* Lock-free all the way, and so good in a signal handler that interrupted the shim. */
+static __attribute__((noinline)) struct maker not_captured(const struct call *call)
+{
+	struct capture c = {.count = 2, .end = CAPTURE_SKIPPED};
+
+	/* The kind that the memory most likely has: which function asked is not known. */
+	if (mapcaller_is_go(call->caller))
+		return (struct maker){.kind = call->usable ? MAPPINGS_GO_METADATA
+							   : MAPPINGS_GO_HEAP};
+	mappings_count_uncaptured();
+	c.frames[0] = call->leaf + 1;
+	c.frames[1] = call->caller;
+	return (struct maker){.kind = MAPPINGS_C, .site = intern(&c, call)};
+}
+
+/* The Go runtime maps seldom, and what for matters: it is always captured. */
+static struct maker find_maker(const struct call *call)
+{
+	if (mapcaller_is_allocator(call->caller) && call->origin == ORIGIN_MMAP)
+		return (struct maker){.kind = MAPPINGS_ALLOCATOR};
+	if (!LOAD(&sample_self.busy) && (mapcaller_is_go(call->caller) || may_capture()))
+		return captured(call);
+	return not_captured(call);
+}
+
+uint32_t map_slow_site(const struct regs *host, uint64_t size, enum origin origin, uint64_t leaf,
+		       uint64_t caller)
+{
+	struct call call = {.host = host,
+			    .size = size,
+			    .leaf = leaf,
+			    .caller = caller,
+			    .origin = origin,
+			    .usable = true};
+	return find_maker(&call).site;
+}
+
+/*
+ * What is left out where no recording stack is left: the table of mappings is lost for that
+ * mapping, and the account calls it untracked.
+ */
+static void run(recstack_work *work, void *arg)
+{
+	if (unlikely(!recstack_run(work, arg)))
+		ADD(&slow_drops.no_stack, 1);
+}
+
+/* Before it goes: from then on no walk reads it without asking. */
+static void lose(const void *p, uint64_t bytes)
+{
+	goarena_forget((uint64_t)p, (uint64_t)p + bytes);
+	saferead_lose((uint64_t)p, bytes);
+}
+
+/* ---- mmap ------------------------------------------------------------- */
+
+static bool prot_usable(int prot)
+{
+	return prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
+/* The kernel rounds to pages, and mappings of huge pages to those. */
+static uint64_t mapped_bytes(size_t n, int flags)
+{
+	unsigned shift = (unsigned)flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
+	uint64_t page = shift ? UINT64_C(1) << shift : 2 * MIB;
+
+	return flags & MAP_HUGETLB ? ALIGN_UP((uint64_t)n, page) : n;
+}
+
+/* The Go runtime commits its arenas and tables piece by piece where it had reserved them. */
+static bool inside_go(uint64_t address, enum mappings_kind *kind)
+{
+	struct mappings_range range;
+
+	if (!mappings_find(address, &range) ||
+	    (range.kind != MAPPINGS_GO_HEAP && range.kind != MAPPINGS_GO_METADATA))
+		return false;
+	*kind = range.kind;
+	return true;
+}
+
+static struct maker maker_of_mapping(const struct call *call, uint64_t address, int flags)
+{
+	struct maker maker = {.kind = MAPPINGS_C};
+
+	if ((flags & MAP_ANONYMOUS) && (flags & MAP_FIXED) && inside_go(address, &maker.kind))
+		return maker;
+	maker = find_maker(call);
+	if (!(flags & MAP_ANONYMOUS)) /* a device's or a file's: not Go's, nor the allocator's */
+		maker.kind = MAPPINGS_C;
+	return maker;
+}
+
+struct mapping {
+	void *got;
+	size_t n;
+	uint64_t caller;
+	int prot, flags;
+};
+
+static uint8_t range_flags(const struct mapping *m)
+{
+	return (uint8_t)((prot_usable(m->prot) ? MAPPINGS_USABLE : 0) |
+			 (m->flags & MAP_ANONYMOUS ? 0 : MAPPINGS_FILE) |
+			 ((m->flags & MAP_TYPE) == MAP_PRIVATE ? 0 : MAPPINGS_SHARED));
+}
+
+static void note_mapping_here(void *mapping, const struct regs *host)
+{
+	const struct mapping *m = mapping;
+	uint64_t start = (uint64_t)m->got;
+	struct call call = {.host = host,
+			    .size = m->n,
+			    .leaf = (uint64_t)real.mmap,
+			    .caller = m->caller,
+			    .origin = ORIGIN_MMAP,
+			    .usable = prot_usable(m->prot)};
+	uint32_t pin = pins_enter();
+	struct maker maker = maker_of_mapping(&call, start, m->flags);
+	struct mappings_range range = {.start = start,
+				       .end = start + mapped_bytes(m->n, m->flags),
+				       .site = maker.site,
+				       .tick = live_tick_now(),
+				       .kind = (uint8_t)maker.kind,
+				       .flags = range_flags(m)};
+
+	mappings_map(&range);
+	pins_leave(pin);
+	if (range.kind == MAPPINGS_GO_HEAP && (m->prot & PROT_READ))
+		goarena_note(range.start, range.end);
+}
+
+void *slow_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, uint64_t caller)
+{
+	struct mapping m = {.n = n, .caller = caller, .prot = prot, .flags = flags};
+	int before;
+
+	if (flags & MAP_FIXED)
+		lose(p, mapped_bytes(n, flags));
+	m.got = real.mmap(p, n, prot, flags, fd, offset);
+	if (m.got == MAP_FAILED)
+		return m.got;
+	before = errno;
+	run(note_mapping_here, &m);
+	errno = before;
+	return m.got;
+}
+
+/* ---- munmap, mprotect ------------------------------------------------- */
+
+/* Memory that is about to go. */
+struct hold {
+	uint64_t start, bytes;
+	uint32_t held;
+	bool failed;
+};
+
+static void hold_here(void *hold, const struct regs *host)
+{
+	struct hold *h = hold;
+
+	(void)host;
+	h->held = mappings_hold(h->start, h->bytes);
+}
+
+static void settle_here(void *hold, const struct regs *host)
+{
+	const struct hold *h = hold;
+
+	(void)host;
+	if (h->failed)
+		mappings_restore(h->held);
+	else
+		mappings_drop(h->held);
+}
+
+int slow_munmap(void *p, size_t n)
+{
+	struct hold h = {.start = (uint64_t)p, .bytes = n};
+	uint32_t pin = pins_enter(); /* what is held is in no table */
+	int result, before;
+
+	lose(p, n);
+	recstack_run_anyhow(hold_here, &h);
+	result = real.munmap(p, n);
+	before = errno;
+	h.failed = result != 0;
+	if (h.held)
+		recstack_run_anyhow(settle_here, &h);
+	pins_leave(pin);
+	errno = before;
+	return result;
+}
+
+struct protection {
+	uint64_t start, bytes, caller;
+	bool usable;
+};
+
+static void note_protection_here(void *protection, const struct regs *host)
+{
+	const struct protection *p = protection;
+	uint32_t site = 0, pin = pins_enter();
+
+	if (p->usable && mappings_wants_site(p->start, p->bytes))
+		site = map_slow_site(host, p->bytes, ORIGIN_MMAP, (uint64_t)real.mprotect,
+				     p->caller);
+	mappings_protect(p->start, p->bytes, p->usable, site);
+	pins_leave(pin);
+}
+
+int slow_mprotect(void *p, size_t n, int prot, uint64_t caller)
+{
+	struct protection protection = {(uint64_t)p, n, caller, prot_usable(prot)};
+	int result, before;
+
+	if (!(prot & PROT_READ))
+		lose(p, n);
+	result = real.mprotect(p, n, prot);
+	before = errno;
+	if (result)
+		return result;
+	run(note_protection_here, &protection);
+	errno = before;
+	return result;
+}
+
+/* ---- mremap ----------------------------------------------------------- */
+
+/* One call, as the kernel did it. */
+struct remap {
+	uint64_t from, to, caller;
+	size_t old, new;
+	uint32_t held;
+	bool stays;    /* MREMAP_DONTUNMAP */
+	bool is_known; /* was is what lay there */
+	struct mappings_range was;
+};
+
+static uint32_t remap_site(const struct remap *r, const struct regs *host)
+{
+	if (r->was.flags & MAPPINGS_FILE)
+		return r->was.site;
+	if (r->was.kind != MAPPINGS_C)
+		return 0;
+	if (unlikely(!host)) { /* the caller's stack: no room for a walk (recstack.h) */
+		mappings_count_uncaptured();
+		return r->was.site;
+	}
+	return map_slow_site(host, r->new, ORIGIN_MMAP, (uint64_t)real.mremap, r->caller);
+}
+
+/* A new mapping, like the one it came from but for who made it. */
+static void map_like(const struct remap *r, const struct regs *host)
+{
+	struct mappings_range range = r->was;
+
+	range.site = remap_site(r, host);
+	range.start = r->to;
+	range.end = r->to + r->new;
+	range.tick = live_tick_now();
+	mappings_map(&range);
+}
+
+static void find_here(void *remap, const struct regs *host)
+{
+	struct remap *r = remap;
+
+	(void)host;
+	r->is_known = mappings_find(r->from, &r->was);
+	r->held = r->stays || r->old == 0 ? 0 : mappings_hold(r->from, r->old);
+}
+
+/* old = 0 maps once more what is shared; the kernel grows only what is one mapping. */
+static void remapped_here(void *remap, const struct regs *host)
+{
+	const struct remap *r = remap;
+
+	if (r->to == (uint64_t)MAP_FAILED)
+		return mappings_restore(r->held);
+	if (r->is_known && r->stays)
+		mappings_duplicate(r->from, r->to, r->new, remap_site(r, host));
+	else if (r->is_known && r->new > r->old)
+		map_like(r, host);
+	else
+		return mappings_move(r->held, r->from, r->to, r->new);
+	mappings_drop(r->held);
+}
+
+void *slow_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_t caller)
+{
+	struct remap r = {.from = (uint64_t)p,
+			  .caller = caller,
+			  .old = old,
+			  .new = new,
+			  .stays = flags &MREMAP_DONTUNMAP};
+	uint32_t pin = pins_enter(); /* what is held is in no table */
+	void *got;
+	int before;
+
+	recstack_run_anyhow(find_here, &r);
+	lose(p, old);
+	if (flags & MREMAP_FIXED)
+		lose(to, new);
+	got = real.mremap(p, old, new, flags, to);
+	before = errno;
+	r.to = (uint64_t)got;
+	recstack_run_anyhow(remapped_here, &r);
+	pins_leave(pin);
+	errno = before;
+	return got;
+}
+
+/* ---- sbrk, brk -------------------------------------------------------- */
+
+/* The end of the program's data, as it moved. */
+struct brk_move {
+	uint64_t from, to, leaf, caller;
+	struct hold hold;
+};
+
+/* A page that the old end lies in stays with whoever had it. */
+static void brk_grew_here(void *move, const struct regs *host)
+{
+	const struct brk_move *m = move;
+	struct call call = {.host = host,
+			    .size = m->to - m->from,
+			    .leaf = m->leaf,
+			    .caller = m->caller,
+			    .origin = ORIGIN_MMAP,
+			    .usable = true};
+	struct mappings_range range = {.start = ALIGN_UP(m->from, (uint64_t)PAGE_BYTES),
+				       .end = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES),
+				       .tick = live_tick_now(),
+				       .flags = MAPPINGS_USABLE};
+	struct maker maker;
+	uint32_t pin;
+
+	if (range.start >= range.end)
+		return;
+	pin = pins_enter();
+	maker = find_maker(&call);
+	range.site = maker.site;
+	range.kind = (uint8_t)maker.kind;
+	mappings_map(&range);
+	pins_leave(pin);
+}
+
+/* What is about to be given back. */
+static void brk_hold(struct brk_move *m)
+{
+	uint64_t start = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES);
+
+	if (start >= m->from)
+		return;
+	m->hold = (struct hold){.start = start, .bytes = m->from - start};
+	recstack_run_anyhow(hold_here, &m->hold);
+}
+
+/* The call has been made. */
+static void brk_moved(struct brk_move *m, bool failed)
+{
+	int before = errno;
+
+	m->hold.failed = failed;
+	if (m->hold.held)
+		recstack_run_anyhow(settle_here, &m->hold);
+	if (!failed && m->to > m->from)
+		run(brk_grew_here, m);
+	errno = before;
+}
+
+void *slow_sbrk(intptr_t increment, uint64_t caller)
+{
+	struct brk_move m = {.leaf = (uint64_t)real.sbrk, .caller = caller};
+	void *was;
+
+	if (increment < 0) {
+		m.from = (uint64_t)real.sbrk(0);
+		m.to = m.from + (uint64_t)increment;
+		brk_hold(&m);
+	}
+	was = real.sbrk(increment);
+	m.from = (uint64_t)was;
+	m.to = m.from + (uint64_t)increment;
+	brk_moved(&m, was == (void *)-1);
+	return was;
+}
+
+int slow_brk(void *to, uint64_t caller)
+{
+	struct brk_move m = {.from = (uint64_t)real.sbrk(0),
+			     .to = (uint64_t)to,
+			     .leaf = (uint64_t)real.brk,
+			     .caller = caller};
+	int result;
+
+	brk_hold(&m);
+	result = real.brk(to);
+	brk_moved(&m, result != 0);
+	return result;
+}

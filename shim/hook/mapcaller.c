@@ -1,0 +1,169 @@
+/* See mapcaller.h. */
+#include "hook/mapcaller.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <string.h>
+
+#include "go/gosym.h"
+
+/* ---- the allocator ---------------------------------------------------- */
+
+static struct {
+	uint64_t start, end; /* its module; 0, 0: libc's, or not found */
+} allocator;
+
+/* Return addresses in x_cgo_mmap, one a runtime; 0: free.  More are captured as C's are. */
+#define MAX_GO_CALLERS 8
+static uint64_t go_callers[MAX_GO_CALLERS];
+
+/* How far the module at base reaches, by the program headers that are mapped with it. */
+static uint64_t module_end(uint64_t base)
+{
+	const Elf64_Ehdr *ehdr = (const void *)base;
+	const Elf64_Phdr *phdr = (const void *)(base + ehdr->e_phoff);
+	uint64_t low = UINT64_MAX, high = 0;
+
+	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    ehdr->e_phoff + ehdr->e_phnum * sizeof *phdr > PAGE_BYTES)
+		return 0;
+	for (size_t i = 0; i < ehdr->e_phnum; i++) {
+		if (phdr[i].p_type != PT_LOAD)
+			continue;
+		if (phdr[i].p_vaddr < low)
+			low = phdr[i].p_vaddr;
+		if (phdr[i].p_vaddr + phdr[i].p_memsz > high)
+			high = phdr[i].p_vaddr + phdr[i].p_memsz;
+	}
+	return high > low ? base + (high - (low & ~(uint64_t)(PAGE_BYTES - 1))) : 0;
+}
+
+static bool same_module(uint64_t base, const char *symbol)
+{
+	void *address = dlsym(RTLD_DEFAULT, symbol);
+	Dl_info info;
+
+	return address && dladdr(address, &info) && (uint64_t)info.dli_fbase == base;
+}
+
+/*
+ * Only an allocator that says what it has in use is taken for one: an engine that
+ * exports malloc (V8 with PartitionAlloc) maps other memory than malloc's, too, and
+ * which is which it does not tell.
+ */
+static bool has_statistics(uint64_t base)
+{
+	static const char *const functions[] = {"mallctl", "MallocExtension_GetNumericProperty",
+						"mi_process_info"};
+	bool found = false;
+	for (size_t i = 0; !found && i < COUNT_OF(functions); i++)
+		found = same_module(base, functions[i]);
+	dlerror(); /* ours to hear, not the host's */
+	return found;
+}
+
+void mapcaller_init(uint64_t malloc_address)
+{
+	Dl_info info;
+	uint64_t base;
+
+	if (!dladdr((void *)malloc_address, &info))
+		return;
+	base = (uint64_t)info.dli_fbase;
+	if (same_module(base, "gnu_get_libc_version"))
+		return;
+	if (!has_statistics(base))
+		return;
+	allocator.start = base;
+	allocator.end = module_end(base);
+}
+
+bool mapcaller_is_allocator(uint64_t caller)
+{
+	return caller >= allocator.start && caller < allocator.end;
+}
+
+/* ---- Go --------------------------------------------------------------- */
+
+bool mapcaller_is_go(uint64_t caller)
+{
+	for (size_t i = 0; caller && i < MAX_GO_CALLERS; i++)
+		if (LOAD(&go_callers[i]) == caller)
+			return true;
+	return false;
+}
+
+static void learn_go_caller(uint64_t caller)
+{
+	for (size_t i = 0; i < MAX_GO_CALLERS; i++) {
+		uint64_t held = 0;
+		if (__atomic_compare_exchange_n(&go_callers[i], &held, caller, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+		    held == caller)
+			return;
+	}
+}
+
+/* The frames of the call itself: mmap, x_cgo_mmap, runtime.callCgoMmap. */
+enum { FRAME_X_CGO_MMAP = 1, FRAME_CALL_CGO_MMAP = 2, FRAME_GO = 3 };
+
+static bool is_call_cgo_mmap(uint64_t pc)
+{
+	struct gosym_func f;
+	return gosym_in_text(pc) && gosym_find(pc, &f) &&
+	       strcmp(f.name, "runtime.callCgoMmap") == 0;
+}
+
+static bool is_go_call(const struct capture *c)
+{
+	return gosym_is_go() && c->count > FRAME_CALL_CGO_MMAP &&
+	       is_call_cgo_mmap(c->frames[FRAME_CALL_CGO_MMAP] - 1);
+}
+
+enum purpose { PURPOSE_NOT_SAID, PURPOSE_HEAP_ARENA, PURPOSE_METADATA };
+
+/*
+ * Innermost first, since the heap grows by way of functions that also need
+ * metadata: (*mheap).sysAlloc reserves an arena and then asks persistentalloc or
+ * sysAllocOS for what describes it (runtime/malloc.go, mheap.go, mpagealloc.go;
+ * the names are those of Go 1.18 to 1.27).
+ */
+static const struct {
+	const char *prefix;
+	enum purpose purpose;
+} purposes[] = {
+	{"runtime.persistentalloc", PURPOSE_METADATA},
+	{"runtime.(*pageAlloc).", PURPOSE_METADATA},
+	{"runtime.(*scavengeIndex).", PURPOSE_METADATA},
+	{"runtime.(*mheap).sysAlloc", PURPOSE_HEAP_ARENA},
+	{"runtime.(*mheap).grow", PURPOSE_HEAP_ARENA},
+	{"runtime.(*mheap).allocUserArenaChunk", PURPOSE_HEAP_ARENA},
+};
+
+static enum purpose purpose_of(const char *function)
+{
+	for (size_t i = 0; i < COUNT_OF(purposes); i++)
+		if (strncmp(function, purposes[i].prefix, strlen(purposes[i].prefix)) == 0)
+			return purposes[i].purpose;
+	return PURPOSE_NOT_SAID;
+}
+
+/* The functions above are too large to be inlined: the one that holds the pc will do. */
+static enum purpose purpose_of_frame(uint64_t return_address)
+{
+	struct gosym_func f;
+	return gosym_find(return_address - 1, &f) ? purpose_of(f.name) : PURPOSE_NOT_SAID;
+}
+
+enum mappings_kind mapcaller_kind(const struct capture *c, bool usable)
+{
+	enum purpose purpose = PURPOSE_NOT_SAID;
+
+	if (!is_go_call(c))
+		return MAPPINGS_C;
+	learn_go_caller(c->frames[FRAME_X_CGO_MMAP]);
+	for (uint32_t i = FRAME_GO; i < c->count && purpose == PURPOSE_NOT_SAID; i++)
+		purpose = purpose_of_frame(c->frames[i]);
+	/* An arena is reserved; what is usable at once describes it. */
+	return purpose == PURPOSE_HEAP_ARENA && !usable ? MAPPINGS_GO_HEAP : MAPPINGS_GO_METADATA;
+}

@@ -1,0 +1,110 @@
+/* See ownthread.h. */
+#include "hook/ownthread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "hook/real.h"
+
+#define STACK_BYTES     (256 * KIB)
+#define MAX_STACK_BYTES (16 * MIB)
+
+static struct ownthread_stack stacks[OWNTHREAD_MAX];
+static size_t stack_count;
+
+/* A stack with a guard page below it; NULL where there is no memory. */
+static void *map_stack(size_t bytes)
+{
+	char *p = sys_map_anonymous(bytes + PAGE_BYTES);
+	if (p == NULL)
+		return NULL;
+	sys_call(mprotect, p, PAGE_BYTES, PROT_NONE);
+	return p + PAGE_BYTES;
+}
+
+static void keep_stack(const char *stack, size_t bytes)
+{
+	size_t n = __atomic_fetch_add(&stack_count, 1, __ATOMIC_RELAXED);
+	if (n >= OWNTHREAD_MAX)
+		return;
+	stacks[n].start = (uint64_t)stack - PAGE_BYTES;
+	STORE_REL(&stacks[n].end, (uint64_t)stack + bytes);
+}
+
+size_t ownthread_stacks(struct ownthread_stack out[OWNTHREAD_MAX])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < OWNTHREAD_MAX; i++)
+		if (LOAD_ACQ(&stacks[i].end))
+			out[n++] = stacks[i];
+	return n;
+}
+
+/* The maker may have unmasked floating-point exceptions; our figures divide. */
+static void *begin(void *run)
+{
+	arch_reset_floating_point();
+	lock_own_thread = true;
+	return ((void *(*)(void *))run)(NULL);
+}
+
+static int create_on(void *stack, size_t bytes, void *(*run)(void *))
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error = pthread_attr_init(&attr);
+	if (error != 0)
+		return error;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	error = pthread_attr_setstack(&attr, stack, bytes);
+	if (error == 0)
+		error = real.pthread_create(&thread, &attr, begin, (void *)run);
+	pthread_attr_destroy(&attr);
+	return error;
+}
+
+/*
+ * glibc puts the program's static TLS on the thread's stack too, and refuses
+ * with EINVAL where it does not fit: try larger ones.  Untouched pages are free.
+ */
+static int create(void *(*run)(void *))
+{
+	int error = EINVAL;
+	for (size_t bytes = STACK_BYTES; error == EINVAL && bytes <= MAX_STACK_BYTES; bytes *= 4) {
+		char *stack = map_stack(bytes);
+		error = stack != NULL ? create_on(stack, bytes, run) : ENOMEM;
+		if (error == 0)
+			keep_stack(stack, bytes);
+		else if (stack != NULL)
+			sys_unmap(stack - PAGE_BYTES, bytes + PAGE_BYTES);
+	}
+	return error;
+}
+
+/*
+ * A new thread inherits its maker's mask.  pthread_sigmask, not the system call:
+ * it leaves out the two signals glibc needs on every thread, without which
+ * setuid in the host would wait for us forever.
+ */
+int ownthread_create(void *(*run)(void *))
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = create(run);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+void ownthread_forget(void)
+{
+	for (size_t i = 0; i < OWNTHREAD_MAX; i++)
+		if (stacks[i].end)
+			sys_unmap((void *)stacks[i].start, stacks[i].end - stacks[i].start);
+	memset(stacks, 0, sizeof stacks);
+	stack_count = 0;
+}

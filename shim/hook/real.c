@@ -1,0 +1,529 @@
+/*
+ * Who really allocates.
+ *
+ * Each entry of the table begins as a resolver of the same type, which looks
+ * everything up once and forwards.  dlsym may itself allocate (it did until
+ * glibc 2.34, for its error state), on this thread, in the middle of that: such
+ * a call finds the thread resolving and is served from a static arena.  A symbol
+ * that the libc behind us lacks gets a substitute, never a NULL pointer.
+ *
+ * Blocks of the arena are pinned in live's filter, so that free and realloc of
+ * them take the slow path and are recognised there.  The arena does not free.
+ */
+#include "hook/real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/dynsym.h"
+#include "base/libc.h"
+#include "base/sys.h"
+#include "record/live.h"
+#include "record/sample.h"
+
+/* ---- the bootstrap arena ---------------------------------------------- */
+
+/* dlsym asks for a few hundred bytes in all; what does not fit is refused with ENOMEM. */
+#define BOOTSTRAP_BYTES (64 * KIB)
+
+/* Before each block, so that realloc knows how much there is to copy. */
+struct bootstrap_head {
+	size_t size;
+	size_t reserved;
+};
+
+static _Alignas(PAGE_BYTES) char bootstrap[BOOTSTRAP_BYTES];
+static size_t bootstrap_used;
+
+static __thread uint8_t resolving __attribute__((tls_model("initial-exec")));
+
+bool real_is_bootstrap(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_BYTES;
+}
+
+bool real_bootstrap_is_used(void)
+{
+	return LOAD(&bootstrap_used) != 0;
+}
+
+/* alignment: a power of two.  Zeroed: nothing in the arena is used twice. */
+static void *bootstrap_alloc(size_t alignment, size_t size)
+{
+	size_t used = LOAD(&bootstrap_used), at;
+	char *p;
+
+	if (alignment < 16)
+		alignment = 16;
+	do {
+		at = ALIGN_UP(used + sizeof(struct bootstrap_head), alignment);
+		if (at < used || at > BOOTSTRAP_BYTES || size > BOOTSTRAP_BYTES - at) {
+			errno = ENOMEM;
+			return NULL;
+		}
+	} while (!__atomic_compare_exchange_n(&bootstrap_used, &used, at + size, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	p = bootstrap + at;
+	((struct bootstrap_head *)p)[-1].size = size;
+	live_filter_pin(p);
+	return p;
+}
+
+void *real_bootstrap_realloc(void *p, size_t size)
+{
+	size_t had = ((struct bootstrap_head *)p)[-1].size;
+	void *fresh;
+
+	if (!size)
+		return NULL; /* freed, as glibc's does */
+	fresh = real.malloc(size);
+	if (fresh)
+		memcpy(fresh, p, had < size ? had : size);
+	return fresh;
+}
+
+/* ---- substitutes ------------------------------------------------------ */
+
+static void *bootstrap_malloc(size_t size)
+{
+	return bootstrap_alloc(16, size);
+}
+
+static void bootstrap_free(void *p)
+{
+	(void)p;
+}
+
+static void *bootstrap_calloc(size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return bootstrap_alloc(16, bytes);
+}
+
+static void *bootstrap_realloc(void *p, size_t size)
+{
+	void *fresh = bootstrap_alloc(16, size);
+	if (fresh && real_is_bootstrap(p)) {
+		size_t had = ((struct bootstrap_head *)p)[-1].size;
+		memcpy(fresh, p, had < size ? had : size);
+	}
+	return fresh;
+}
+
+static bool power_of_two(size_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+static int bootstrap_posix_memalign(void **out, size_t alignment, size_t size)
+{
+	int before = errno;
+	void *p = power_of_two(alignment) ? bootstrap_alloc(alignment, size) : NULL;
+
+	errno = before; /* posix_memalign reports by its result alone */
+	if (!p)
+		return power_of_two(alignment) ? ENOMEM : EINVAL;
+	*out = p;
+	return 0;
+}
+
+static void *memalign_by_posix(size_t alignment, size_t size)
+{
+	void *p = NULL;
+	int error = real.posix_memalign(&p, alignment < sizeof(void *) ? sizeof(void *) : alignment,
+					size);
+	if (error)
+		errno = error;
+	return error ? NULL : p;
+}
+
+static void *valloc_by_posix(size_t size)
+{
+	return memalign_by_posix(PAGE_BYTES, size);
+}
+
+static void *pvalloc_by_posix(size_t size)
+{
+	if (size > SIZE_MAX - PAGE_BYTES) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return memalign_by_posix(PAGE_BYTES, ALIGN_UP(size ? size : 1, PAGE_BYTES));
+}
+
+/* C23's, which glibc has since 2.43: with the right sizes they do what free does. */
+static void free_sized_by_free(void *p, size_t size)
+{
+	(void)size;
+	real.free(p);
+}
+
+static void free_aligned_sized_by_free(void *p, size_t alignment, size_t size)
+{
+	(void)alignment, (void)size;
+	real.free(p);
+}
+
+static long answer(long result)
+{
+	if (!sys_failed(result))
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+static void *raw_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)
+{
+	return (void *)answer(sys_call(mmap, p, n, prot, flags, fd, offset));
+}
+
+static int raw_munmap(void *p, size_t n)
+{
+	return (int)answer(sys_call(munmap, p, n));
+}
+
+static int raw_mprotect(void *p, size_t n, int prot)
+{
+	return (int)answer(sys_call(mprotect, p, n, prot));
+}
+
+static void *raw_mremap(void *p, size_t old, size_t new, int flags, ...)
+{
+	va_list more;
+	void *to = NULL;
+
+	va_start(more, flags);
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+		to = va_arg(more, void *);
+	va_end(more);
+	return (void *)answer(sys_call(mremap, p, old, new, flags, to));
+}
+
+static int raw_madvise(void *p, size_t n, int advice)
+{
+	return (int)answer(sys_call(madvise, p, n, advice));
+}
+
+/* Where the break is, libc alone knows. */
+static void *no_sbrk(intptr_t increment)
+{
+	(void)increment;
+	errno = ENOMEM;
+	return (void *)-1;
+}
+
+static int no_brk(void *to)
+{
+	(void)to;
+	errno = ENOMEM;
+	return -1;
+}
+
+static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)
+{
+	(void)t, (void)a, (void)f, (void)arg;
+	return EAGAIN;
+}
+
+/* <threads.h>, whose name a header of ours has. */
+#define THRD_ERROR 2
+
+static int no_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
+{
+	(void)t, (void)f, (void)arg;
+	return THRD_ERROR;
+}
+
+static int no_dlclose(void *handle)
+{
+	(void)handle;
+	return -1;
+}
+
+/* ---- resolvers -------------------------------------------------------- */
+
+static void *first_malloc(size_t size)
+{
+	if (resolving)
+		return bootstrap_malloc(size);
+	real_resolve();
+	return real.malloc(size);
+}
+
+/* While resolving: a block from before, of whoever; leaking it is all that is safe. */
+static void first_free(void *p)
+{
+	if (resolving || real_is_bootstrap(p))
+		return;
+	real_resolve();
+	real.free(p);
+}
+
+static void first_free_sized(void *p, size_t size)
+{
+	if (resolving || real_is_bootstrap(p))
+		return;
+	real_resolve();
+	real.free_sized(p, size);
+}
+
+static void first_free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	if (resolving || real_is_bootstrap(p))
+		return;
+	real_resolve();
+	real.free_aligned_sized(p, alignment, size);
+}
+
+static void *first_calloc(size_t count, size_t size)
+{
+	if (resolving)
+		return bootstrap_calloc(count, size);
+	real_resolve();
+	return real.calloc(count, size);
+}
+
+static void *first_realloc(void *p, size_t size)
+{
+	if (resolving)
+		return bootstrap_realloc(p, size);
+	real_resolve();
+	return real.realloc(p, size);
+}
+
+static int first_posix_memalign(void **out, size_t alignment, size_t size)
+{
+	if (resolving)
+		return bootstrap_posix_memalign(out, alignment, size);
+	real_resolve();
+	return real.posix_memalign(out, alignment, size);
+}
+
+static void *first_aligned_alloc(size_t alignment, size_t size)
+{
+	if (resolving)
+		return memalign_by_posix(alignment, size);
+	real_resolve();
+	return real.aligned_alloc(alignment, size);
+}
+
+static void *first_memalign(size_t alignment, size_t size)
+{
+	if (resolving)
+		return memalign_by_posix(alignment, size);
+	real_resolve();
+	return real.memalign(alignment, size);
+}
+
+static void *first_valloc(size_t size)
+{
+	if (resolving)
+		return valloc_by_posix(size);
+	real_resolve();
+	return real.valloc(size);
+}
+
+static void *first_pvalloc(size_t size)
+{
+	if (resolving)
+		return pvalloc_by_posix(size);
+	real_resolve();
+	return real.pvalloc(size);
+}
+
+static void *first_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)
+{
+	if (resolving)
+		return raw_mmap(p, n, prot, flags, fd, offset);
+	real_resolve();
+	return real.mmap(p, n, prot, flags, fd, offset);
+}
+
+static int first_munmap(void *p, size_t n)
+{
+	if (resolving)
+		return raw_munmap(p, n);
+	real_resolve();
+	return real.munmap(p, n);
+}
+
+static int first_mprotect(void *p, size_t n, int prot)
+{
+	if (resolving)
+		return raw_mprotect(p, n, prot);
+	real_resolve();
+	return real.mprotect(p, n, prot);
+}
+
+static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
+{
+	va_list more;
+	void *to = NULL;
+
+	va_start(more, flags);
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
+		to = va_arg(more, void *);
+	va_end(more);
+	if (resolving)
+		return raw_mremap(p, old, new, flags, to);
+	real_resolve();
+	return real.mremap(p, old, new, flags, to);
+}
+
+static int first_madvise(void *p, size_t n, int advice)
+{
+	if (resolving)
+		return raw_madvise(p, n, advice);
+	real_resolve();
+	return real.madvise(p, n, advice);
+}
+
+static void *first_sbrk(intptr_t increment)
+{
+	if (resolving)
+		return no_sbrk(increment);
+	real_resolve();
+	return real.sbrk(increment);
+}
+
+static int first_brk(void *to)
+{
+	if (resolving)
+		return no_brk(to);
+	real_resolve();
+	return real.brk(to);
+}
+
+static int first_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *),
+				void *arg)
+{
+	if (resolving)
+		return EAGAIN;
+	real_resolve();
+	return real.pthread_create(t, a, f, arg);
+}
+
+static int first_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
+{
+	if (resolving)
+		return THRD_ERROR;
+	real_resolve();
+	return real.thrd_create(t, f, arg);
+}
+
+static int first_dlclose(void *handle)
+{
+	if (resolving)
+		return -1;
+	real_resolve();
+	return real.dlclose(handle);
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+struct real real __attribute__((visibility("hidden"))) = {
+	.malloc = first_malloc,
+	.free = first_free,
+	.free_sized = first_free_sized,
+	.free_aligned_sized = first_free_aligned_sized,
+	.calloc = first_calloc,
+	.realloc = first_realloc,
+	.posix_memalign = first_posix_memalign,
+	.aligned_alloc = first_aligned_alloc,
+	.memalign = first_memalign,
+	.valloc = first_valloc,
+	.pvalloc = first_pvalloc,
+	.mmap = first_mmap,
+	.munmap = first_munmap,
+	.mprotect = first_mprotect,
+	.mremap = first_mremap,
+	.madvise = first_madvise,
+	.sbrk = first_sbrk,
+	.brk = first_brk,
+	.pthread_create = first_pthread_create,
+	.thrd_create = first_thrd_create,
+	.dlclose = first_dlclose,
+};
+
+/* The hooks lie in a section (interpose.c); a unit test has none. */
+extern const char __start_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
+extern const char __stop_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
+
+static bool is_hook(const void *function)
+{
+	return (const char *)function >= __start_cgoheap_hooks &&
+	       (const char *)function < __stop_cgoheap_hooks;
+}
+
+/*
+ * RTLD_NEXT is counted from who calls dlsym.  A preload in front of us that wraps
+ * dlsym calls it in our place, and the next one is then ourselves: refused, and
+ * looked up without dlsym.
+ */
+static void *next(const char *name, bool *missing)
+{
+	void *found = dlsym(RTLD_NEXT, name);
+
+	*missing |= !found;
+	return is_hook(found) ? dynsym_next(name) : found;
+}
+
+/* By this thread's own lookup: another may be at the same, and stores the same. */
+#define RESOLVE(member, substitute)                                                                \
+	do {                                                                                       \
+		void *found = next(#member, &missing);                                             \
+		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
+	} while (0)
+
+/*
+ * One that libc may lack is not asked for by dlsym, which would allocate to say so: an
+ * allocator in front of us that maps its first memory under its lock waits for itself then.
+ */
+#define RESOLVE_IF_THERE(member, substitute)                                                       \
+	do {                                                                                       \
+		void *found = dynsym_next(#member);                                                \
+		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
+	} while (0)
+
+void real_resolve(void)
+{
+	int before = errno;
+	bool missing = false;
+
+	if (resolving)
+		return;
+	resolving = 1;
+	/* free last of these five: until then the arena's blocks are freed to nowhere. */
+	RESOLVE(posix_memalign, bootstrap_posix_memalign);
+	RESOLVE(calloc, bootstrap_calloc);
+	RESOLVE(realloc, bootstrap_realloc);
+	RESOLVE(malloc, bootstrap_malloc);
+	RESOLVE(free, bootstrap_free);
+	RESOLVE_IF_THERE(free_sized, free_sized_by_free);
+	RESOLVE_IF_THERE(free_aligned_sized, free_aligned_sized_by_free);
+	RESOLVE(aligned_alloc, memalign_by_posix);
+	RESOLVE(memalign, memalign_by_posix);
+	RESOLVE(valloc, valloc_by_posix);
+	RESOLVE(pvalloc, pvalloc_by_posix);
+	RESOLVE(mmap, raw_mmap);
+	RESOLVE(munmap, raw_munmap);
+	RESOLVE(mprotect, raw_mprotect);
+	RESOLVE(mremap, raw_mremap);
+	RESOLVE(madvise, raw_madvise);
+	RESOLVE(sbrk, no_sbrk);
+	RESOLVE(brk, no_brk);
+	RESOLVE(pthread_create, no_pthread_create);
+	RESOLVE(thrd_create, no_thrd_create);
+	RESOLVE(dlclose, no_dlclose);
+	libc_resolve();
+	if (missing)
+		dlerror(); /* ours to hear, not the host's */
+	resolving = 0;
+	errno = before;
+}

@@ -1,0 +1,205 @@
+/* See threads.h. */
+#include "hook/threads.h"
+
+#include <errno.h>
+
+#include "base/arch.h"
+#include "base/forked.h"
+#include "base/libc.h"
+#include "base/state.h"
+#include "base/sys.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/pins.h"
+#include "record/sample.h"
+#include "record/sighandlers.h"
+#include "record/stacks.h"
+#include "record/thread_starts.h"
+#include "hook/malloc_slow.h"
+#include "hook/map_slow.h"
+#include "hook/real.h"
+
+/* ---- where a thread's stack lies -------------------------------------- */
+
+static pthread_attr_t defaults;
+static pthread_key_t key;
+static bool key_is_good;
+static uint64_t missed;
+
+static void stack_ended(void *end)
+{
+	forked_look();
+	/* In a child, another thread may have been changing the table of mappings as it was copied.
+	 */
+	if (LOAD(&shim_state) != SHIM_ACTIVE)
+		return;
+	mappings_stack_ended((uint64_t)end - 1);
+}
+
+/* As in sample.c: only the first 32 keys can be set without allocating. */
+void threads_init(void)
+{
+	if (pthread_attr_init(&defaults) || pthread_key_create(&key, stack_ended))
+		return;
+	if (key >= 32)
+		pthread_key_delete(key);
+	else
+		key_is_good = true;
+}
+
+uint64_t threads_missed(void)
+{
+	return LOAD(&missed);
+}
+
+/* 0: the program's own.  glibc keeps the stack's end, which is NULL until it is set. */
+static size_t stack_bytes(const pthread_attr_t *attributes)
+{
+	void *start = NULL;
+	size_t bytes = 0;
+
+	if (!attributes)
+		attributes = &defaults;
+	if (libc.pthread_attr_getstack(attributes, &start, &bytes) || (uintptr_t)start + bytes != 0)
+		return 0;
+	return libc.pthread_attr_getstacksize(attributes, &bytes) ? 0 : bytes;
+}
+
+/*
+ * glibc maps guard and stack in one, the size rounded down to the alignment of
+ * thread-local storage, and puts the thread's descriptor at the very end; the
+ * thread pointer is the descriptor's address (nptl/allocatestack.c).  What
+ * matters of the descriptor's own size is that it is more than this and less
+ * than a page.
+ */
+#define DESCRIPTOR_BYTES UINT64_C(2048)
+#define STACK_ALIGNMENT  UINT64_C(64)
+
+static uint64_t stack_end(void)
+{
+	return ALIGN_UP(arch_thread_pointer() + DESCRIPTOR_BYTES, (uint64_t)PAGE_BYTES);
+}
+
+static uint64_t stack_start(uint64_t end, uint64_t bytes)
+{
+	return end - ALIGN_UP(bytes & ~(STACK_ALIGNMENT - 1), (uint64_t)PAGE_BYTES);
+}
+
+static void record_stack_here(void *start, const struct regs *host)
+{
+	const struct thread_start *s = start;
+	uint64_t end = stack_end();
+	struct mappings_range range = {.start = stack_start(end, s->stack_bytes),
+				       .end = end,
+				       .site = s->site,
+				       .tick = live_tick_now(),
+				       .kind = MAPPINGS_THREAD_STACK,
+				       .flags = MAPPINGS_USABLE,
+				       .thread = (uint32_t)sample_thread_id()};
+	uint8_t before = sample_enter();
+
+	(void)host;
+	if (libc.pthread_setspecific(key, (void *)end) == 0)
+		mappings_map(&range);
+	sample_leave(before);
+}
+
+/* ---- the start of a thread -------------------------------------------- */
+
+static void *thread_main(void *p)
+{
+	struct thread_start *s = p;
+	void *(*start)(void *) = s->start;
+	void *arg = s->arg;
+
+	recstack_run_anyhow(record_stack_here, s);
+	thread_starts_give((uint32_t)(s - thread_starts_at(0)));
+	return start(arg);
+}
+
+/* What the host asks for. */
+struct creation {
+	const pthread_attr_t *attributes;
+	void *(*start)(void *);
+	void *arg;
+	uint64_t leaf; /* the real function that will make it */
+	uint64_t caller;
+	uint32_t block; /* 0: this thread is to start without us */
+};
+
+static void prepare_here(void *creation, const struct regs *host)
+{
+	struct creation *c = creation;
+	size_t bytes = stack_bytes(c->attributes);
+	struct thread_start *start;
+	uint32_t pin;
+
+	sighandlers_look_at_thread();
+	if (!bytes) /* on a stack that the program has mapped */
+		return;
+	if (key_is_good && !LOAD(&sample_self.busy))
+		c->block = thread_starts_take();
+	if (!c->block) {
+		ADD(&missed, 1);
+		return;
+	}
+	start = thread_starts_at(c->block);
+	start->start = c->start;
+	start->arg = c->arg;
+	start->stack_bytes = bytes;
+	pin = pins_enter();
+	STORE(&start->site, map_slow_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller));
+	pins_leave(pin);
+}
+
+static void prepare(struct creation *c)
+{
+	int error = errno;
+
+	if (unlikely(!recstack_run(prepare_here, c)))
+		ADD(&missed, 1);
+	errno = error;
+}
+
+int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+		   void *arg, uint64_t caller)
+{
+	struct creation c = {.attributes = attributes,
+			     .start = start,
+			     .arg = arg,
+			     .leaf = (uint64_t)real.pthread_create,
+			     .caller = caller};
+	int result;
+
+	prepare(&c);
+	if (!c.block)
+		return real.pthread_create(thread, attributes, start, arg);
+	result = real.pthread_create(thread, attributes, thread_main, thread_starts_at(c.block));
+	if (result)
+		thread_starts_give(c.block);
+	return result;
+}
+
+/*
+ * Its start routine returns an int, in the register whose lower half that is, so that
+ * a routine of the other type may stand in for it.
+ */
+int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint64_t caller)
+{
+	struct creation c = {.start = (void *(*)(void *))(void *)start,
+			     .arg = arg,
+			     .leaf = (uint64_t)real.thrd_create,
+			     .caller = caller};
+	int result;
+
+	prepare(&c);
+	if (!c.block)
+		return real.thrd_create(thread, start, arg);
+	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main,
+				  thread_starts_at(c.block));
+	if (result)
+		thread_starts_give(c.block);
+	return result;
+}

@@ -1,0 +1,183 @@
+/*
+ * See atfork.h.  A child that goes on needs whole tables: whoever forks takes
+ * every lock of ours before, so that no other thread is in the middle of a change,
+ * and gives them back after, in both processes.  The order is that in which they
+ * nest: control's is held while threads are told.
+ *
+ * The thread counts as inside the shim meanwhile: what other libraries' handlers
+ * allocate around the fork passes by the locks that it holds.
+ *
+ * Another library's handler may wait for a lock of its own whose holder waits for
+ * one of ours.  That one, after half a second, gives ours back in the forking
+ * thread's place, which touches nothing then; the child is passive.
+ */
+#include "life/atfork.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/forked.h"
+#include "base/lock.h"
+#include "base/state.h"
+#include "base/sys.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "unwind/unwind_c.h"
+#include "record/control.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/pins.h"
+#include "record/sample.h"
+#include "record/stacks_reclaim.h"
+#include "record/unloads.h"
+#include "hook/ownthread.h"
+#include "recorder/blackbox.h"
+#include "serve/server.h"
+
+static const struct config *config;
+static int followed_into; /* the child that goes on: its PID */
+
+/* Of all our locks, for a fork. */
+enum { NOT_HELD, HELD, ABANDONED };
+static uint32_t hold;
+
+/* By this thread, between the handlers before and after fork. */
+static __thread struct {
+	bool locked;
+	uint8_t before;
+} forking __attribute__((tls_model("initial-exec")));
+
+/*
+ * A handler of a signal that came while this thread was in the shim may fork,
+ * too: it would wait for itself.  Its child is passive.
+ */
+static void before_fork(void)
+{
+	forking.locked = !LOAD(&sample_self.busy) && !pins_held() && mappings_before_fork();
+	if (!forking.locked)
+		return;
+	forking.before = sample_enter_as(BUSY_OWN);
+	control_before_fork();
+	region_before_fork();
+	live_before_fork();
+	sample_before_fork();
+	unloads_before_fork();
+	STORE_REL(&hold, HELD);
+}
+
+static void unlock(void)
+{
+	unloads_after_fork();
+	sample_after_fork();
+	live_after_fork();
+	region_after_fork();
+	control_after_fork();
+	mappings_after_fork();
+}
+
+static bool end_hold(uint32_t as)
+{
+	uint32_t held = HELD;
+
+	return __atomic_compare_exchange_n(&hold, &held, as, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+static void abandon(void)
+{
+	if (end_hold(ABANDONED))
+		unlock();
+}
+
+static void in_parent(void)
+{
+	if (!forking.locked)
+		return;
+	if (end_hold(NOT_HELD))
+		unlock();
+	else
+		mappings_fork_abandoned();
+	sample_leave(forking.before);
+}
+
+/* The child's socket: the path that was given and the PID, or the usual place. */
+static void name_socket(struct config *own)
+{
+	char *path = own->socket_path;
+	size_t used = strlen(path);
+	int n;
+
+	own->listen = false; /* the parent listens there */
+	if (!used)
+		return;
+	n = snprintf(path + used, CONFIG_PATH_BYTES - used, ".%d", sys_getpid());
+	if (n >= (int)(CONFIG_PATH_BYTES - used))
+		path[0] = 0;
+}
+
+static void in_child(void);
+
+static void follow(void)
+{
+	struct config own = *config;
+
+	blackbox_after_fork_in_child(true);
+	unlock();
+	recstack_after_fork_in_child();
+	unwind_c_after_fork_in_child();
+	region_forget_scratch();
+	sample_follow_in_child();
+	stacks_reclaim_follow_in_child();
+	ownthread_forget();
+	server_after_fork_in_child();
+	name_socket(&own);
+	server_bind_again(&own);
+	sample_leave(forking.before);
+	forking.locked = false;
+	followed_into = sys_getpid();
+	forked_watch(in_child); /* it may have children, too */
+}
+
+/* The child keeps what it inherited and records nothing. */
+static void become_passive(void)
+{
+	shim_passive_reason = "child of fork";
+	STORE(&shim_state, SHIM_PASSIVE);
+	blackbox_after_fork_in_child(false);
+	live_after_fork_in_child();
+	mappings_after_fork_in_child();
+	sample_after_fork_in_child();
+	server_after_fork_in_child();
+}
+
+static void in_child(void)
+{
+	int error = errno;
+
+	if (forking.locked && end_hold(NOT_HELD))
+		follow();
+	else
+		become_passive();
+	errno = error;
+}
+
+/* Another library's handler may have come before, into a hook, and had us notice there. */
+static void in_child_of_fork(void)
+{
+	if (followed_into != sys_getpid())
+		forked_noticed();
+}
+
+void atfork_init(const struct config *given)
+{
+	config = given;
+	forked_watch(in_child);
+	if (!config->follow_fork) {
+		pthread_atfork(NULL, NULL, forked_noticed);
+		return;
+	}
+	STORE(&lock_waited_long, abandon);
+	pthread_atfork(before_fork, in_parent, in_child_of_fork);
+}

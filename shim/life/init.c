@@ -1,0 +1,206 @@
+/*
+ * The shim's life in a process: the constructor that decides whether it takes
+ * part.
+ *
+ * It takes part in Go programs (and where CGOHEAP_ANY=1 asks for it), and in others
+ * from the moment on that they have Go in them: a C or Python program that loads a
+ * library made by -buildmode=c-shared.  In every other process that inherits
+ * LD_PRELOAD, a shell or a compiler started by the service, it has no region, no
+ * thread and no socket, and says nothing.
+ */
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "base/seccomp.h"
+#include "base/state.h"
+#include "region/recstack.h"
+#include "region/region.h"
+#include "config/config.h"
+#include "go/gomodules.h"
+#include "go/gosym.h"
+#include "unwind/capture.h"
+#include "unwind/golabels.h"
+#include "unwind/unwind_c.h"
+#include "record/budget.h"
+#include "record/control.h"
+#include "record/labelsets.h"
+#include "record/mappings.h"
+#include "record/sample.h"
+#include "record/stacks.h"
+#include "hook/earlymaps.h"
+#include "hook/interpose.h"
+#include "hook/malloc_slow.h"
+#include "hook/mapcaller.h"
+#include "hook/real.h"
+#include "hook/threads.h"
+#include "recorder/blackbox.h"
+#include "serve/server.h"
+#include "life/atfork.h"
+
+#define EARLY_SCRATCH_BYTES (256 * KIB)
+
+/* Of this process, also where it is not used yet. */
+static struct config config;
+
+/* Passive for want of Go alone. */
+static bool waits_for_go;
+
+/*
+ * Unless Go comes later.  Sampling off with a new epoch: threads then never look up again,
+ * and free meets an empty filter.
+ */
+static void become_passive(const char *reason)
+{
+	shim_passive_reason = reason;
+	STORE(&shim_state, SHIM_PASSIVE);
+	/* A thread that has been told would never ask again: not where it may have to. */
+	if (!waits_for_go)
+		sample_set_interval(0);
+	interpose_follow(false, true);
+}
+
+/* NULL, or why there is nothing to do in this process. */
+static const char *why_not(void)
+{
+	if (getauxval(AT_SECURE))
+		return "set-user-ID or capabilities";
+	waits_for_go = gomodules_init() != 0;
+	config_read(&config, environ, true);
+	if (waits_for_go && !config.any_program)
+		return "not a Go program";
+	waits_for_go = false;
+	config_read(&config, environ, false);
+	return NULL;
+}
+
+/*
+ * What the loader and earlier constructors have mapped is theirs, in every account.
+ * Later there is more than that, and who mapped it is not known.
+ */
+static void take_early_maps(void)
+{
+	struct scratch scratch = SCRATCH_INIT(EARLY_SCRATCH_BYTES);
+
+	earlymaps_take(&scratch);
+	scratch_release(&scratch);
+}
+
+static const char *start(void)
+{
+	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
+
+	seccomp_look();
+	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || stacks_init() ||
+	    recstack_init())
+		return "no memory";
+	capture_init(labelsets_keep);
+	golabels_init();
+	mapcaller_init((uint64_t)real.malloc);
+	if (!was_passive)
+		take_early_maps();
+	sample_init();
+	threads_init();
+	atfork_init(&config);
+	control_follower = interpose_follow;
+	budget_init(config.max_cpu_ppm, config.max_cpu_given);
+	control_budget = budget_doublings;
+	control_room = budget_look_at_room;
+	control_init(config.sample_bytes, config.start_dormant);
+	server_bind(&config);
+	STORE(&shim_state, SHIM_ACTIVE);
+	return NULL;
+}
+
+static void start_server_here(void *unused, const struct regs *host)
+{
+	/* What glibc allocates for our thread is not the host's. */
+	uint8_t before = sample_enter_as(BUSY_OWN);
+
+	(void)unused;
+	(void)host;
+	server_start();
+	sample_leave(before);
+}
+
+static void start_server_once(void)
+{
+	static bool started;
+	int error = errno;
+
+	if (LOAD(&started) || LOAD(&shim_state) != SHIM_ACTIVE ||
+	    __atomic_exchange_n(&started, true, __ATOMIC_RELAXED))
+		return;
+	recstack_run_anyhow(start_server_here, NULL);
+	errno = error;
+}
+
+/* Early among constructors: what others allocate in theirs is the program's too. */
+__attribute__((constructor(101))) static void init(void)
+{
+	static bool begun;
+	int error = errno;
+	uint8_t before;
+	const char *reason;
+
+	if (__atomic_exchange_n(&begun, true, __ATOMIC_RELAXED))
+		return;
+	before = sample_enter_as(BUSY_OWN);
+	real_resolve();
+	reason = why_not();
+	if (!reason)
+		reason = start();
+	if (reason)
+		become_passive(reason);
+	sample_leave(before);
+	/* A Go program makes a thread soon, in its own time; another may have made its last. */
+	if (!reason && !gomodules_are_program())
+		start_server_once();
+	errno = error;
+}
+
+/* ---- Go that comes later ------------------------------------------------ */
+
+static void start_here(void *unused, const struct regs *host)
+{
+	(void)unused, (void)host;
+	if (!start())
+		shim_passive_reason = NULL;
+}
+
+/*
+ * In the constructor of the library, mostly, before its Go code runs for the first
+ * time; and on whatever stack that has.
+ */
+static __attribute__((noinline)) void start_late(void)
+{
+	int error = errno;
+	uint8_t before = sample_enter_as(BUSY_OWN);
+
+	if (recstack_init() == 0)
+		recstack_run(start_here, NULL);
+	sample_leave(before);
+	errno = error;
+}
+
+static void look_here(void *caller, const struct regs *host)
+{
+	(void)host;
+	/* A library's constructor may come before ours. */
+	if (LOAD(&shim_state) == SHIM_LOADING)
+		init();
+	if (!gomodules_look((uint64_t)caller))
+		return;
+	unwind_c_forget();
+	if (LOAD(&shim_state) == SHIM_PASSIVE &&
+	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
+		start_late();
+}
+
+/* There are no recording stacks yet in a process that waits for Go. */
+void interpose_thread_created(uint64_t caller)
+{
+	recstack_run_anyhow(look_here, (void *)caller);
+	start_server_once();
+}

@@ -1,0 +1,523 @@
+/*
+ * See goheap.h.  The order of a profile of Go's: sample types, then locations,
+ * functions and samples mixed, the string table last (runtime/pprof/proto.go).
+ * Nothing here depends on it.
+ */
+#include "profile/goheap.h"
+
+#include <string.h>
+
+#include "text/gunzip.h"
+
+/* What is larger is no message of a heap profile.  A string may be as long as the buffer. */
+#define MESSAGE_BYTES (16 * KIB)
+#define BUFFER_BYTES  (64 * KIB)
+/* A message unpacked: protobuf-c has some 50 bytes for each field on its way. */
+#define ARENA_BYTES (128 * KIB)
+/* Of locations, of functions, of strings. */
+#define MAX_IDS   (1u << 19)
+#define MAX_LINES 200
+
+/* As it is encoded, fields of a Profile that are not in enum pprof_field. */
+enum { SAMPLE_TYPE = 1, PERIOD_TYPE = 11, PERIOD = 12 };
+enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+
+/* In a place of `strings`: not ours, the n-th of those that go behind ours. */
+#define FRESH (UINT32_C(1) << 31)
+
+/* Ids that messages have, and that others refer to. */
+struct id_set {
+	uint64_t bits[MAX_IDS / 64];
+	uint32_t count, highest, highest_used;
+};
+
+/* A string that must be at the place in the table that a type says. */
+struct expected {
+	const char *text;
+	int64_t said, found; /* -1: not yet */
+};
+#define EXPECTED (2 * (GOHEAP_VALUES + 1))
+
+struct goheap {
+	struct scratch *scratch;
+	struct pprof_stream *stream;
+	struct gunzip *gunzip;
+	struct profile_locations *places; /* while it is written */
+	goheap_emit *emit;
+	void *arg;
+	uint64_t first_id;    /* is added to ids of locations and functions */
+	int64_t first_string; /* of the fresh ones */
+	struct pprof_tail tail;
+
+	/* from the first reading */
+	int64_t period;
+	uint64_t inuse_bytes;
+	uint32_t types, string_count, string_room, fresh_count;
+	uint64_t highest_string; /* that anything refers to */
+	uint32_t *strings;       /* by its own id: ours, or FRESH */
+	uint32_t sample_count, key_room;
+	uint64_t *keys; /* of locations, by id */
+	struct expected expected[EXPECTED];
+	struct id_set locations, functions;
+
+	/* while strings are written */
+	uint32_t string_at, fresh_written;
+
+	/* of the message at hand */
+	size_t arena_used;
+	uint64_t ids[GOHEAP_MAX_FRAMES + 1];
+	Pprof__Label *labels[GOHEAP_MAX_LABELS + 1];
+	uint8_t buffer[BUFFER_BYTES + 1];
+	uint8_t arena[ARENA_BYTES] __attribute__((aligned(16)));
+};
+
+/* ---- fields of the whole ------------------------------------------------ */
+
+struct field {
+	uint64_t number;
+	uint64_t value; /* VARINT */
+	size_t bytes;   /* BYTES: so many are in buffer, and a NUL behind them */
+};
+
+static bool read_varint(struct goheap *g, uint64_t *value)
+{
+	uint8_t byte = 0x80;
+	*value = 0;
+	for (unsigned shift = 0; shift < 64 && byte & 0x80; shift += 7) {
+		if (!gunzip_read(g->gunzip, &byte, 1))
+			return false;
+		*value |= (uint64_t)(byte & 0x7f) << shift;
+	}
+	return !(byte & 0x80);
+}
+
+static bool read_bytes(struct goheap *g, struct field *f)
+{
+	uint64_t bytes;
+	if (!read_varint(g, &bytes) || bytes > BUFFER_BYTES ||
+	    !gunzip_read(g->gunzip, g->buffer, bytes))
+		return false;
+	g->buffer[bytes] = '\0';
+	f->bytes = bytes;
+	return true;
+}
+
+static bool read_field(struct goheap *g, struct field *f)
+{
+	uint64_t key;
+	*f = (struct field){0};
+	if (!read_varint(g, &key))
+		return false;
+	f->number = key >> 3;
+	bool is_message = f->number == SAMPLE_TYPE || f->number == PERIOD_TYPE ||
+			  (f->number >= PPROF_SAMPLE && f->number <= PPROF_STRING);
+	if (is_message && (key & 7) != BYTES)
+		return false;
+	switch (key & 7) {
+	case VARINT:
+		return read_varint(g, &f->value);
+	case FIXED64:
+		return gunzip_read(g->gunzip, g->buffer, 8);
+	case FIXED32:
+		return gunzip_read(g->gunzip, g->buffer, 4);
+	case BYTES:
+		return read_bytes(g, f);
+	default:
+		return false;
+	}
+}
+
+/* Every field once; take is false where the field is not as it must be.  False: it is damaged. */
+static bool read_all(struct goheap *g, bool (*take)(struct goheap *g, const struct field *f))
+{
+	struct field f;
+	gunzip_rewind(g->gunzip);
+	while (gunzip_has_more(g->gunzip))
+		if (!read_field(g, &f) || !take(g, &f))
+			return false;
+	return gunzip_is_whole(g->gunzip);
+}
+
+/* ---- messages ----------------------------------------------------------- */
+
+static void *arena_alloc(void *arg, size_t bytes)
+{
+	struct goheap *g = arg;
+	bytes = ALIGN_UP(bytes, 16);
+	if (bytes > sizeof(g->arena) - g->arena_used)
+		return NULL;
+	g->arena_used += bytes;
+	return g->arena + g->arena_used - bytes;
+}
+
+static void arena_free(void *arg, void *p)
+{
+	(void)arg; /* is used anew for the next message */
+	(void)p;
+}
+
+/* The message in buffer, until the next; NULL: it is damaged, or too large. */
+static void *unpack(struct goheap *g, const ProtobufCMessageDescriptor *type, const struct field *f)
+{
+	ProtobufCAllocator allocator = {
+		.alloc = arena_alloc, .free = arena_free, .allocator_data = g};
+	g->arena_used = 0;
+	if (f->bytes > MESSAGE_BYTES)
+		return NULL;
+	return protobuf_c_message_unpack(type, &allocator, f->bytes, g->buffer);
+}
+
+static Pprof__Sample *unpack_sample(struct goheap *g, const struct field *f)
+{
+	Pprof__Sample *s = unpack(g, &pprof__sample__descriptor, f);
+	bool fits = s && s->n_value == GOHEAP_VALUES && s->n_location_id <= GOHEAP_MAX_FRAMES &&
+		    s->n_label <= GOHEAP_MAX_LABELS;
+	return fits ? s : NULL;
+}
+
+static Pprof__Location *unpack_location(struct goheap *g, const struct field *f)
+{
+	Pprof__Location *l = unpack(g, &pprof__location__descriptor, f);
+	return l && l->n_line <= MAX_LINES ? l : NULL;
+}
+
+static Pprof__Function *unpack_function(struct goheap *g, const struct field *f)
+{
+	return unpack(g, &pprof__function__descriptor, f);
+}
+
+/* ---- the first reading -------------------------------------------------- */
+
+static bool define_id(struct id_set *set, uint64_t id)
+{
+	if (id == 0 || id >= MAX_IDS || set->bits[id / 64] >> id % 64 & 1)
+		return false;
+	set->bits[id / 64] |= UINT64_C(1) << id % 64;
+	set->count++;
+	if (id > set->highest)
+		set->highest = (uint32_t)id;
+	return true;
+}
+
+static bool use_id(struct id_set *set, uint64_t id)
+{
+	if (id == 0 || id >= MAX_IDS)
+		return false;
+	if (id > set->highest_used)
+		set->highest_used = (uint32_t)id;
+	return true;
+}
+
+/* Go numbers without a gap: then all that are used are there, in whatever order they come. */
+static bool ids_are_whole(const struct id_set *set)
+{
+	return set->count == set->highest && set->highest_used <= set->highest;
+}
+
+static bool use_string(struct goheap *g, int64_t id)
+{
+	if (id < 0 || id >= MAX_IDS)
+		return false;
+	if ((uint64_t)id > g->highest_string)
+		g->highest_string = (uint64_t)id;
+	return true;
+}
+
+static bool check_type(struct goheap *g, const struct field *f, size_t place)
+{
+	const Pprof__ValueType *t = unpack(g, &pprof__value_type__descriptor, f);
+	if (!t || place > GOHEAP_VALUES || g->expected[2 * place].said >= 0 ||
+	    !use_string(g, t->type) || !use_string(g, t->unit))
+		return false;
+	g->expected[2 * place].said = t->type;
+	g->expected[2 * place + 1].said = t->unit;
+	return true;
+}
+
+static bool check_sample(struct goheap *g, const struct field *f)
+{
+	const Pprof__Sample *s = unpack_sample(g, f);
+	if (!s)
+		return false;
+	g->sample_count++;
+	for (size_t i = 0; i < s->n_location_id; i++)
+		if (!use_id(&g->locations, s->location_id[i]))
+			return false;
+	for (size_t i = 0; i < s->n_label; i++)
+		if (!use_string(g, s->label[i]->key) || !use_string(g, s->label[i]->str) ||
+		    !use_string(g, s->label[i]->num_unit))
+			return false;
+	int64_t bytes = s->value[GOHEAP_INUSE_BYTES];
+	return bytes <= 0 ||
+	       !__builtin_add_overflow(g->inuse_bytes, (uint64_t)bytes, &g->inuse_bytes);
+}
+
+/* It is not written, but what cuts it short has cut the profile short. */
+static bool check_mapping(struct goheap *g, const struct field *f)
+{
+	const Pprof__Mapping *m = unpack(g, &pprof__mapping__descriptor, f);
+	return m && use_string(g, m->filename) && use_string(g, m->build_id);
+}
+
+/* Makes room for one at `place` of a list that is full below it. */
+static void *list_grow(struct goheap *g, const void *list, uint32_t place, uint32_t *room,
+		       size_t bytes)
+{
+	uint32_t more = *room ? *room : 2048;
+	while (more <= place)
+		more *= 2;
+	void *bigger = scratch_alloc(g->scratch, more * bytes);
+	if (bigger && *room)
+		memcpy(bigger, list, *room * bytes);
+	if (bigger)
+		*room = more;
+	return bigger;
+}
+
+static uint64_t mix(uint64_t key, uint64_t with)
+{
+	key = (key ^ with) * UINT64_C(0x9E3779B97F4A7C15);
+	return key ^ key >> 29;
+}
+
+/* Its id is another in each profile; where it is in the program is not. */
+static bool keep_key(struct goheap *g, const Pprof__Location *l)
+{
+	if (l->id >= g->key_room &&
+	    !(g->keys = list_grow(g, g->keys, (uint32_t)l->id, &g->key_room, sizeof(*g->keys))))
+		return false;
+	uint64_t key = mix(0, l->address);
+	for (size_t i = 0; i < l->n_line; i++)
+		key = mix(key, (uint64_t)l->line[i]->line);
+	g->keys[l->id] = key;
+	return true;
+}
+
+static bool check_location(struct goheap *g, const struct field *f)
+{
+	const Pprof__Location *l = unpack_location(g, f);
+	if (!l || !define_id(&g->locations, l->id) || !keep_key(g, l))
+		return false;
+	for (size_t i = 0; i < l->n_line; i++)
+		if (!use_id(&g->functions, l->line[i]->function_id))
+			return false;
+	return true;
+}
+
+static bool check_function(struct goheap *g, const struct field *f)
+{
+	const Pprof__Function *p = unpack_function(g, f);
+	return p && define_id(&g->functions, p->id) && use_string(g, p->name) &&
+	       use_string(g, p->system_name) && use_string(g, p->filename);
+}
+
+static bool check_string(struct goheap *g, const struct field *f)
+{
+	const char *text = (const char *)g->buffer;
+	if (strlen(text) != f->bytes || g->string_count == MAX_IDS || (!g->string_count && *text))
+		return false;
+	if (g->string_count == g->string_room &&
+	    !(g->strings = list_grow(g, g->strings, g->string_count, &g->string_room,
+				     sizeof(*g->strings))))
+		return false;
+	int64_t ours = pprof_find_string(g->stream, text);
+	for (size_t i = 0; i < EXPECTED; i++)
+		if (strcmp(g->expected[i].text, text) == 0)
+			g->expected[i].found = g->string_count;
+	g->strings[g->string_count++] = ours >= 0 ? (uint32_t)ours : FRESH | g->fresh_count++;
+	return true;
+}
+
+static bool check_field(struct goheap *g, const struct field *f)
+{
+	switch (f->number) {
+	case SAMPLE_TYPE:
+		return g->types < GOHEAP_VALUES && check_type(g, f, g->types++);
+	case PERIOD_TYPE:
+		return check_type(g, f, GOHEAP_VALUES);
+	case PERIOD:
+		g->period = (int64_t)f->value;
+		return true;
+	case PPROF_SAMPLE:
+		return check_sample(g, f);
+	case PPROF_MAPPING:
+		return check_mapping(g, f);
+	case PPROF_LOCATION:
+		return check_location(g, f);
+	case PPROF_FUNCTION:
+		return check_function(g, f);
+	case PPROF_STRING:
+		return check_string(g, f);
+	default:
+		return true;
+	}
+}
+
+static void expect(struct goheap *g)
+{
+	static const char *const texts[EXPECTED] = {
+		"alloc_objects", "count",       "alloc_space", "bytes", "inuse_objects",
+		"count",         "inuse_space", "bytes",       "space", "bytes"};
+	for (size_t i = 0; i < EXPECTED; i++)
+		g->expected[i] = (struct expected){.text = texts[i], .said = -1, .found = -1};
+}
+
+static bool check(struct goheap *g)
+{
+	expect(g);
+	if (!read_all(g, check_field) || !ids_are_whole(&g->locations) ||
+	    !ids_are_whole(&g->functions) || g->highest_string >= g->string_count)
+		return false;
+	for (size_t i = 0; i < EXPECTED; i++)
+		if (g->expected[i].said < 0 || g->expected[i].said != g->expected[i].found)
+			return false;
+	return true;
+}
+
+struct goheap *goheap_open(struct scratch *scratch, struct pprof_stream *stream,
+			   const uint8_t *bytes, size_t count)
+{
+	struct goheap *g = scratch_alloc(scratch, sizeof(*g));
+	if (!g)
+		return NULL;
+	g->scratch = scratch;
+	g->stream = stream;
+	g->gunzip = gunzip_open(scratch, bytes, count);
+	return g->gunzip && check(g) ? g : NULL;
+}
+
+uint32_t goheap_sample_count(const struct goheap *g)
+{
+	return g->sample_count;
+}
+
+int64_t goheap_period(const struct goheap *g)
+{
+	return g->period;
+}
+
+uint64_t goheap_inuse_bytes(const struct goheap *g)
+{
+	return g->inuse_bytes;
+}
+
+/* ---- the second: functions, locations, samples -------------------------- */
+
+/* Of a string whose id has been checked once: the program may have written over it since. */
+static int64_t string_id(const struct goheap *g, int64_t id)
+{
+	if (id < 0 || id >= g->string_count)
+		return 0;
+	uint32_t place = g->strings[id];
+	return place & FRESH ? g->first_string + (place & ~FRESH) : place;
+}
+
+/* What a later Go may add to a message is not ours to repeat: its strings have other ids. */
+static void forget_unknown(ProtobufCMessage *message)
+{
+	message->n_unknown_fields = 0;
+}
+
+static void write_function(struct goheap *g, Pprof__Function *p)
+{
+	forget_unknown(&p->base);
+	p->id += g->first_id;
+	p->name = string_id(g, p->name);
+	p->system_name = string_id(g, p->system_name);
+	p->filename = string_id(g, p->filename);
+	pprof_write(g->stream, PPROF_FUNCTION, p);
+}
+
+static void write_location(struct goheap *g, Pprof__Location *l)
+{
+	forget_unknown(&l->base);
+	l->id += g->first_id;
+	l->mapping_id = profile_locations_mapping(g->places, l->address);
+	for (size_t i = 0; i < l->n_line; i++) {
+		forget_unknown(&l->line[i]->base);
+		l->line[i]->function_id += g->first_id;
+	}
+	pprof_write(g->stream, PPROF_LOCATION, l);
+}
+
+static uint64_t key_of(const struct goheap *g, const Pprof__Sample *s)
+{
+	uint64_t key = 0;
+	for (size_t i = 0; i < s->n_location_id; i++)
+		key = mix(key, s->location_id[i] < g->key_room ? g->keys[s->location_id[i]] : 0);
+	for (size_t i = 0; i < s->n_label; i++)
+		key = mix(key, (uint64_t)s->label[i]->num);
+	return key;
+}
+
+static void write_sample(struct goheap *g, Pprof__Sample *s)
+{
+	uint64_t key = key_of(g, s);
+	forget_unknown(&s->base);
+	for (size_t i = 0; i < s->n_location_id; i++)
+		g->ids[i] = s->location_id[i] + g->first_id;
+	for (size_t i = 0; i < s->n_label; i++) {
+		g->labels[i] = s->label[i];
+		forget_unknown(&g->labels[i]->base);
+		g->labels[i]->key = string_id(g, g->labels[i]->key);
+		g->labels[i]->str = string_id(g, g->labels[i]->str);
+		g->labels[i]->num_unit = string_id(g, g->labels[i]->num_unit);
+	}
+	s->location_id = g->ids;
+	s->label = g->labels;
+	g->emit(g->arg, s, key);
+}
+
+static bool write_field(struct goheap *g, const struct field *f)
+{
+	void *message = NULL;
+	if (g->places && f->number == PPROF_FUNCTION && (message = unpack_function(g, f)))
+		write_function(g, message);
+	else if (g->places && f->number == PPROF_LOCATION && (message = unpack_location(g, f)))
+		write_location(g, message);
+	else if (f->number == PPROF_SAMPLE && (message = unpack_sample(g, f)))
+		write_sample(g, message);
+	return !gzip_failed(g->stream->gzip);
+}
+
+/* ---- the third: strings ------------------------------------------------- */
+
+static bool write_string(struct goheap *g, const struct field *f)
+{
+	if (f->number != PPROF_STRING)
+		return true;
+	if (g->string_at < g->string_count && g->strings[g->string_at++] & FRESH) {
+		pprof_write_string(g->stream, (const char *)g->buffer);
+		g->fresh_written++;
+	}
+	return true;
+}
+
+/* As many as were said, whatever comes: what lies behind them keeps its place. */
+static void write_strings(void *arg)
+{
+	struct goheap *g = arg;
+	g->string_at = g->fresh_written = 0;
+	read_all(g, write_string);
+	for (; g->fresh_written < g->fresh_count; g->fresh_written++)
+		pprof_write_string(g->stream, "?");
+}
+
+void goheap_each(struct goheap *g, goheap_emit *emit, void *arg)
+{
+	g->places = NULL;
+	g->emit = emit;
+	g->arg = arg;
+	read_all(g, write_field);
+}
+
+void goheap_write(struct goheap *g, struct profile_locations *places, goheap_emit *emit, void *arg)
+{
+	g->places = places;
+	g->emit = emit;
+	g->arg = arg;
+	g->tail = (struct pprof_tail){.count = g->fresh_count, .write = write_strings, .arg = g};
+	g->first_string = pprof_append(g->stream, &g->tail);
+	g->first_id = (uint64_t)g->stream->tail_count << 32;
+	read_all(g, write_field);
+}

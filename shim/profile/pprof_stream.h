@@ -1,0 +1,97 @@
+/*
+ * A pprof profile on its way out: encoded messages through gzip into a sink,
+ * and the tables that give strings and functions their numbers.
+ *
+ * A Profile message is nothing but a sequence of its fields, so it is never in
+ * memory whole: each field is encoded alone into a small buffer.  Only the
+ * string table waits for the end, and it holds pointers.
+ */
+#ifndef CGOHEAP_PPROF_STREAM_H
+#define CGOHEAP_PPROF_STREAM_H
+
+#include "text/gzip.h"
+#include "profile/profile_job.h"
+
+/* Field numbers of the messages in a Profile; PPROF_TOP: its own fields. */
+enum pprof_field {
+	PPROF_TOP = 0,
+	PPROF_SAMPLE = 2,
+	PPROF_MAPPING = 3,
+	PPROF_LOCATION = 4,
+	PPROF_FUNCTION = 5,
+	PPROF_STRING = 6,
+};
+
+struct pprof_function {
+	int64_t name, file, start_line; /* string ids */
+};
+
+struct pprof_strings {
+	struct index index;
+	const char **list;
+	uint32_t count, capacity;
+};
+
+struct pprof_functions {
+	struct index index;
+	struct pprof_function *list;
+	uint32_t count, capacity;
+};
+
+/* Strings that are not in the table, and follow it: count of them, which write writes. */
+struct pprof_tail {
+	struct pprof_tail *next;
+	uint32_t count;
+	void (*write)(void *arg);
+	void *arg;
+};
+
+struct pprof_stream {
+	struct gzip *gzip;
+	struct scratch *scratch;
+	uint8_t *buffer;
+	struct pprof_strings strings;
+	struct pprof_functions functions;
+	struct pprof_tail *tails; /* newest first */
+	uint32_t tail_count, tail_strings;
+	bool partial; /* something was left out for want of scratch */
+};
+
+/* false: not enough scratch for any profile at all; nothing is written yet. */
+bool pprof_open(struct pprof_stream *stream, struct scratch *scratch, struct sink *sink);
+
+/* Makes room for the names of this many source lines, or for as many as scratch allows,
+ * and for so many other strings. */
+void pprof_reserve(struct pprof_stream *stream, uint64_t lines, uint32_t strings);
+
+/* A message made by protoc-c. */
+void pprof_write(struct pprof_stream *stream, enum pprof_field field, const void *message);
+
+/* The id of s, which must stay where it is until pprof_close; 0 (the empty string)
+ * when the table is full. */
+int64_t pprof_string(struct pprof_stream *stream, const char *s);
+
+/* The same of a text that does not stay: it is copied where it is new. */
+int64_t pprof_string_copy(struct pprof_stream *stream, const char *s);
+
+/* The id of s where it is in the table; -1: it is not.  s need not stay. */
+int64_t pprof_find_string(const struct pprof_stream *stream, const char *s);
+
+/*
+ * The id of the first of tail's strings, the others' follow it.  pprof_close calls
+ * tail->write, which writes all of them by pprof_write_string.  From now on pprof_string
+ * knows what is in the table, and takes nothing new.
+ */
+int64_t pprof_append(struct pprof_stream *stream, struct pprof_tail *tail);
+void pprof_write_string(struct pprof_stream *stream, const char *s);
+
+/* The id of the function, which is written when it is first asked for; 0: it has
+ * no name, or there is no room. */
+uint64_t pprof_function(struct pprof_stream *stream, const struct pprof_function *f);
+
+void pprof_comment(struct pprof_stream *stream, const char *text);
+
+/* Writes the string table, a comment where the profile is partial, and the end. */
+int pprof_close(struct pprof_stream *stream);
+
+#endif

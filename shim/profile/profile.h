@@ -1,0 +1,44 @@
+/*
+ * Room profile: the record as pprof reads it.  The server's thread; no lock.
+ *
+ * The profile as pprof reads it: profile.proto by protobuf-c, one message at a
+ * time through zlib into a sink; or as text in the manner of Go's debug=1.
+ */
+#ifndef CGOHEAP_PROFILE_H
+#define CGOHEAP_PROFILE_H
+
+#include "base/base.h"
+#include "region/region.h"
+#include "text/sink.h"
+#include "record/stacks.h"
+
+/* A heap profile as Go's runtime/pprof wrote it (bridge_read_heap); NULL: none. */
+struct go_heap {
+	const uint8_t *bytes;
+	size_t count;
+};
+
+enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
+
+struct profile_options {
+	enum profile_format format;
+	bool symbols;             /* false: addresses, mappings and build IDs only */
+	bool all_frames;          /* true: cgo's plumbing frames too */
+	bool is_growth;           /* a difference of two snapshots */
+	uint64_t duration_ns;     /* of a growth profile */
+	uint64_t min_age_ns;      /* for the comment */
+	uint64_t most_text_bytes; /* PROFILE_TEXT: then the smallest stacks are left out; 0: all */
+	const char *const *comments; /* NULL-terminated; what was dropped, truncated ... */
+	struct go_heap go;           /* PROFILE_GZIP: Go's samples beside ours */
+	struct go_heap go_before;    /* with is_growth: what is to be taken from them */
+};
+
+/*
+ * Writes the whole profile.  0; -1 when the sink failed or scratch was exhausted
+ * before anything was written.  When scratch runs out later the profile says so
+ * in a comment.  Runs on the server's thread; allocates from scratch only.
+ */
+int profile_write(struct scratch *scratch, const struct snapshot *snapshot,
+		  const struct profile_options *options, struct sink *sink);
+
+#endif

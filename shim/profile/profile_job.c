@@ -1,0 +1,238 @@
+/*
+ * See profile_job.h.  The addresses of all samples are gathered first, because
+ * symbols are read once per file, not once per frame.
+ */
+#include "profile/profile_job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/work.h"
+#include "go/gosym.h"
+#include "record/unloads.h"
+
+bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
+{
+	uint64_t slots = 16;
+	while (slots < (uint64_t)capacity * 2)
+		slots *= 2;
+	uint32_t *p = scratch_alloc(scratch, slots * sizeof(*p));
+	if (!p)
+		return false;
+	*index = (struct index){.slots = p, .mask = (uint32_t)(slots - 1)};
+	return true;
+}
+
+uint32_t pc_set_find(const struct pc_set *set, uint64_t pc)
+{
+	if (!set->capacity)
+		return 0;
+	uint32_t slot = index_first(&set->index, pc);
+	for (uint32_t n; (n = set->index.slots[slot]); slot = index_next(&set->index, slot))
+		if (set->pcs[n - 1] == pc)
+			return n;
+	return 0;
+}
+
+static void pc_set_insert(struct pc_set *set, uint64_t pc)
+{
+	uint32_t slot = index_first(&set->index, pc);
+	while (set->index.slots[slot])
+		slot = index_next(&set->index, slot);
+	set->pcs[set->count++] = pc;
+	set->index.slots[slot] = set->count;
+}
+
+static bool pc_set_grow(struct scratch *scratch, struct pc_set *set)
+{
+	struct pc_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 1024};
+	bigger.pcs = scratch_alloc(scratch, bigger.capacity * sizeof(*bigger.pcs));
+	if (!bigger.pcs || !index_init(scratch, &bigger.index, bigger.capacity))
+		return false;
+	for (uint32_t i = 0; i < set->count; i++)
+		pc_set_insert(&bigger, set->pcs[i]);
+	*set = bigger;
+	return true;
+}
+
+static bool pc_set_add(struct scratch *scratch, struct pc_set *set, uint64_t pc)
+{
+	if (pc_set_find(set, pc))
+		return true;
+	if (set->count == set->capacity && !pc_set_grow(scratch, set))
+		return false;
+	pc_set_insert(set, pc);
+	return true;
+}
+
+/* Go's text is the program's: it stays. */
+static bool frame_is_unloaded(const struct stack *s, uint64_t pc)
+{
+	return unloads_since(s->unloads, pc) && !gosym_in_text(pc - 1);
+}
+
+static void job_collect_pcs(struct profile_job *job)
+{
+	for (size_t i = 0; i < job->snapshot->count; i++) {
+		const struct tally *t = &job->snapshot->tallies[i];
+		if (tally_is_zero(t))
+			continue;
+		if (!work_may_go_on_first_half(2000))
+			return;
+		const struct stack *s = stack_at(site_at(t->site)->stack);
+		for (uint32_t f = 0; f < s->frame_count; f++) {
+			if (!frame_is_unloaded(s, s->frames[f]) &&
+			    !pc_set_add(job->scratch, &job->pcs, s->frames[f]))
+				return;
+		}
+	}
+}
+
+void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
+			 const struct snapshot *snapshot, const struct profile_options *options)
+{
+	*job = (struct profile_job){.scratch = scratch, .snapshot = snapshot, .options = options};
+	modules_read(scratch, &job->modules);
+	job_collect_pcs(job);
+	if (job->pcs.count)
+		symbolize(scratch, &job->modules, job->pcs.pcs, job->pcs.count, options->symbols,
+			  &job->symbols);
+	job->locations = scratch_alloc(scratch, job->pcs.count * sizeof(*job->locations));
+	for (uint32_t i = 0; job->locations && i < job->pcs.count; i++)
+		job->locations[i] = symbols_find(&job->symbols, job->pcs.pcs[i]);
+}
+
+struct tally profile_sum(const struct snapshot *s, size_t from)
+{
+	struct tally sum = {0};
+	for (size_t i = from; i < s->count; i++) {
+		sum.alloc_objects += s->tallies[i].alloc_objects;
+		sum.alloc_bytes += s->tallies[i].alloc_bytes;
+		sum.inuse_objects += s->tallies[i].inuse_objects;
+		sum.inuse_bytes += s->tallies[i].inuse_bytes;
+	}
+	return sum;
+}
+
+bool profile_shows(const struct profile_job *job, const struct location *l)
+{
+	if (!l || job->options->all_frames)
+		return true;
+	bool is_goexit = l->is_go && l->line_count == 1 &&
+			 strcmp(l->lines[0].function, "runtime.goexit") == 0;
+	return !l->is_plumbing && !is_goexit;
+}
+
+void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
+{
+	static const char *const marks[SYNTHETIC_COUNT] = {
+		[SYNTHETIC_OMITTED] = "[frames omitted]",
+		[SYNTHETIC_LOST] = "[frames not known]",
+		[SYNTHETIC_UNLOADED] = "[unloaded library]",
+		[SYNTHETIC_TRUNCATED + CAPTURE_RECLAIMED] = "[reclaimed stacks]",
+	};
+	if (marks[synthetic])
+		snprintf(buffer, SYNTHETIC_NAME_BYTES, "%s", marks[synthetic]);
+	else
+		snprintf(buffer, SYNTHETIC_NAME_BYTES, "[truncated: %s]",
+			 capture_end_name(synthetic - SYNTHETIC_TRUNCATED));
+}
+
+/* Only for want of room were frames left out; else they were not found. */
+static uint32_t gap_mark(const struct stack *s)
+{
+	return s->frame_count >= CAPTURE_MAX_FRAMES || s->end == CAPTURE_NO_ROOM ? SYNTHETIC_OMITTED
+										 : SYNTHETIC_LOST;
+}
+
+/* One mark for a run of frames that are lacking for the same reason. */
+static size_t frames_mark(struct profile_frame *frames, size_t n, uint32_t synthetic)
+{
+	if (n && frames[n - 1].synthetic == synthetic)
+		return n;
+	frames[n] = (struct profile_frame){.synthetic = synthetic};
+	return n + 1;
+}
+
+/* What the root end of the stack lacks.  A stack that was too deep, or has a gap where it
+ * could not be followed, has its root where it shows the gap: nothing is missing above it. */
+static uint32_t stack_end_mark(const struct stack *s)
+{
+	if (capture_end_is_complete(s->end) || s->end >= CAPTURE_END_COUNT)
+		return SYNTHETIC_NONE;
+	if ((s->end == CAPTURE_TOO_DEEP || s->end == CAPTURE_GAP) && s->omitted_at)
+		return SYNTHETIC_NONE;
+	return SYNTHETIC_TRUNCATED + s->end;
+}
+
+size_t profile_frames(const struct profile_job *job, const struct stack *stack,
+		      struct profile_frame frames[PROFILE_MAX_FRAMES])
+{
+	size_t n = 0;
+	uint32_t count =
+		stack->frame_count < CAPTURE_MAX_FRAMES ? stack->frame_count : CAPTURE_MAX_FRAMES;
+	for (uint32_t i = 0; i < count; i++) {
+		if (stack->omitted_at && i == stack->omitted_at)
+			n = frames_mark(frames, n, gap_mark(stack));
+		uint64_t pc = stack->frames[i];
+		if (frame_is_unloaded(stack, pc)) {
+			n = frames_mark(frames, n, SYNTHETIC_UNLOADED);
+			continue;
+		}
+		uint32_t place = pc_set_find(&job->pcs, pc);
+		if (!place) { /* scratch ran out */
+			n = frames_mark(frames, n, SYNTHETIC_LOST);
+			continue;
+		}
+		const struct location *l = job->locations ? job->locations[place - 1] : NULL;
+		if (!profile_shows(job, l))
+			continue;
+		frames[n++] = (struct profile_frame){.place = place - 1, .pc = pc, .location = l};
+	}
+	uint32_t mark = stack_end_mark(stack);
+	if (mark)
+		frames[n++] = (struct profile_frame){.synthetic = mark};
+	return n;
+}
+
+/* What the options say of the profile: at most OWN_COMMENTS lines. */
+#define OWN_COMMENTS      3
+#define OWN_COMMENT_BYTES 96
+
+static size_t own_comments(const struct profile_options *o,
+			   char lines[OWN_COMMENTS][OWN_COMMENT_BYTES])
+{
+	size_t n = 0;
+	unsigned long long ms = o->duration_ns / 1000000;
+	if (o->is_growth)
+		snprintf(lines[n++], OWN_COMMENT_BYTES, "growth over %llu.%03llu s", ms / 1000,
+			 ms % 1000);
+	ms = o->min_age_ns / 1000000;
+	if (o->min_age_ns)
+		snprintf(lines[n++], OWN_COMMENT_BYTES,
+			 "only blocks at least %llu.%03llu s old; alloc_* repeats inuse_*",
+			 ms / 1000, ms % 1000);
+	if (!o->symbols)
+		snprintf(lines[n++], OWN_COMMENT_BYTES, "no symbols, as asked: addresses only");
+	return n;
+}
+
+const char *const *profile_comments(const struct profile_job *job)
+{
+	static const char *const none[] = {NULL};
+	const char *const *given = job->options->comments ? job->options->comments : none;
+	char lines[OWN_COMMENTS][OWN_COMMENT_BYTES];
+	size_t own = own_comments(job->options, lines), count = 0;
+	while (given[count])
+		count++;
+	const char **all = scratch_alloc(job->scratch, (count + own + 1) * sizeof(*all));
+	if (!all)
+		return given;
+	memcpy(all, given, count * sizeof(*all));
+	for (size_t i = 0; i < own; i++) {
+		char *line = scratch_strdup(job->scratch, lines[i], strlen(lines[i]));
+		if (line)
+			all[count++] = line;
+	}
+	return all;
+}

@@ -1,0 +1,146 @@
+/* The profile cgoheap, proto/profile.proto, one message at a time. */
+#include "record/control.h"
+#include "profile.pb-c.h"
+#include "base/clock.h"
+#include "base/sys.h"
+#include "base/work.h"
+#include "profile/profile_go.h"
+#include "profile/profile_labels.h"
+#include "profile/profile_locations.h"
+
+/* ---- header and comments ---------------------------------------------- */
+
+static int64_t realtime_at(uint64_t monotonic_ns)
+{
+	uint64_t ago = clock_monotonic_ns() - monotonic_ns;
+	return (int64_t)(clock_ns(CLOCK_REALTIME) - ago);
+}
+
+/* Exactly Go's heap profile: runtime/pprof/protomem.go.  It sets no default
+ * sample type: pprof takes the last. */
+static void write_header(struct profile_locations *w)
+{
+	static const char *const types[][2] = {{"alloc_objects", "count"},
+					       {"alloc_space", "bytes"},
+					       {"inuse_objects", "count"},
+					       {"inuse_space", "bytes"}};
+	Pprof__ValueType values[COUNT_OF(types)], *list[COUNT_OF(types)];
+	for (size_t i = 0; i < COUNT_OF(types); i++) {
+		pprof__value_type__init(&values[i]);
+		values[i].type = pprof_string(&w->stream, types[i][0]);
+		values[i].unit = pprof_string(&w->stream, types[i][1]);
+		list[i] = &values[i];
+	}
+	Pprof__ValueType period_type = PPROF__VALUE_TYPE__INIT;
+	period_type.type = pprof_string(&w->stream, "space");
+	period_type.unit = pprof_string(&w->stream, "bytes");
+	Pprof__Profile header = PPROF__PROFILE__INIT;
+	header.n_sample_type = COUNT_OF(list);
+	header.sample_type = list;
+	header.period_type = &period_type;
+	header.period = control_get().sample_bytes;
+	header.time_nanos = realtime_at(w->job.snapshot->time_ns);
+	if (w->job.options->is_growth)
+		header.duration_nanos = (int64_t)w->job.options->duration_ns;
+	pprof_write(&w->stream, PPROF_TOP, &header);
+}
+
+static void write_comments(struct profile_locations *w)
+{
+	for (const char *const *c = profile_comments(&w->job); *c; c++)
+		pprof_comment(&w->stream, *c);
+}
+/* ---- samples ---------------------------------------------------------- */
+
+static void add_own_labels(struct profile_locations *w, struct profile_labels *labels,
+			   const struct site *site)
+{
+	Pprof__Label *origin = profile_labels_add(labels), *bytes;
+	origin->key = pprof_string(&w->stream, "origin");
+	origin->str = pprof_string(&w->stream,
+				   site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
+	if (site->mixed || !site->size) /* Go leaves out a size of 0, too */
+		return;
+	bytes = profile_labels_add(labels);
+	bytes->key = pprof_string(&w->stream, "bytes");
+	bytes->num = (int64_t)site->size;
+}
+
+static void write_sample(struct profile_locations *w, const struct tally *t)
+{
+	const struct site *site = site_at(t->site);
+	uint64_t ids[PROFILE_MAX_FRAMES];
+	const struct stack *stack = stack_at(site->stack);
+	size_t count = profile_locations_stack(w, stack, ids);
+
+	int64_t values[] = {t->alloc_objects, t->alloc_bytes, t->inuse_objects, t->inuse_bytes};
+	struct profile_labels labels;
+	labels.count = 0;
+	add_own_labels(w, &labels, site);
+	profile_labels_add_set(&labels, &w->stream, stack->labels);
+	Pprof__Sample p = PPROF__SAMPLE__INIT;
+	p.n_location_id = count;
+	p.location_id = ids;
+	p.n_value = COUNT_OF(values);
+	p.value = values;
+	p.n_label = labels.count;
+	p.label = labels.pointers;
+	pprof_write(&w->stream, PPROF_SAMPLE, &p);
+}
+
+/* What there was no time for, as one sample, so that the profile's total holds. */
+static void write_rest(struct profile_locations *w, size_t from)
+{
+	struct tally t = profile_sum(w->job.snapshot, from);
+	uint64_t id = profile_locations_named(w, PROFILE_REST);
+	int64_t values[] = {t.alloc_objects, t.alloc_bytes, t.inuse_objects, t.inuse_bytes};
+	Pprof__Sample p = PPROF__SAMPLE__INIT;
+	p.n_location_id = 1;
+	p.location_id = &id;
+	p.n_value = COUNT_OF(values);
+	p.value = values;
+	pprof_write(&w->stream, PPROF_SAMPLE, &p);
+}
+
+static void write_samples(struct profile_locations *w)
+{
+	const struct snapshot *s = w->job.snapshot;
+	size_t i = 0;
+	for (; i < s->count && work_may_go_on(5000) && !gzip_failed(w->stream.gzip); i++)
+		if (!tally_is_zero(&s->tallies[i]))
+			write_sample(w, &s->tallies[i]);
+	if (i < s->count)
+		write_rest(w, i);
+	if (work_was_cut())
+		pprof_comment(&w->stream, WORK_MISSING);
+}
+
+/* ---- the whole -------------------------------------------------------- */
+
+/* Few, and used by every sample: in the table before symbols can fill it. */
+static void name_labels(struct profile_locations *w)
+{
+	pprof_string(&w->stream, "origin");
+	pprof_string(&w->stream, "bytes");
+	for (size_t i = 0; i < ORIGIN_COUNT; i++)
+		pprof_string(&w->stream, origin_names[i]);
+	if (w->job.options->go.bytes)
+		profile_go_name_labels(&w->stream);
+}
+
+int profile_write_proto(struct scratch *scratch, const struct snapshot *snapshot,
+			const struct profile_options *options, struct sink *sink)
+{
+	struct profile_locations *w = profile_locations_open(scratch, sink);
+	if (!w)
+		return -1;
+	profile_job_prepare(&w->job, scratch, snapshot, options);
+	write_header(w);
+	name_labels(w);
+	write_comments(w);
+	profile_locations_write(w);
+	write_samples(w);
+	if (options->go.bytes)
+		profile_go_write(w, &options->go, &options->go_before);
+	return pprof_close(&w->stream);
+}

@@ -1,0 +1,229 @@
+/*
+ * Addresses become source lines: Go's by gosym, one by one; C's by elfsym, all
+ * of one module together.
+ *
+ * A captured pc is a return address: it may be the first byte after its
+ * function, so everything is looked up at pc - 1.
+ */
+#include "profile/symbolize.h"
+
+#include <string.h>
+
+#include "base/sort.h"
+#include "base/work.h"
+#include "proc/elfsym.h"
+#include "go/gosym.h"
+
+/* ---- what is plumbing ------------------------------------------------- */
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * C's half of a cgo call, compiled by cgo: "_cgo_HASH_Cfunc_NAME" and the like.
+ * The Go half, "main._Cfunc_NAME", stays: it says which C function Go called.
+ * So do "_cgo_sys_thread_start" and "x_cgo_*": there the runtime itself calls C.
+ */
+static bool is_c_wrapper(const char *name)
+{
+	return has_prefix(name, "_cgo_") &&
+	       (strstr(name, "_Cfunc_") || strstr(name, "_C2func_") || strstr(name, "_Cmacro_"));
+}
+
+/*
+ * Who reads "C function, then goCallback" knows that C called back.  Everything
+ * between the two is plumbing, _cgoexpwrap_* too: it carries the exported
+ * function's name, and that function's own frame is the one below it.
+ * runtime.goexit, a goroutine's root, is left out as Go's own profiles leave it out.
+ */
+static bool is_go_plumbing(const char *name)
+{
+	static const char *const names[] = {
+		"runtime.cgocall",     "runtime.asmcgocall",   "runtime.asmcgocall_landingpad",
+		"runtime.cgocallback", "runtime.cgocallbackg", "runtime.cgocallbackg1",
+		"crosscall2",          "runtime.goexit",
+	};
+	const char *unqualified = strrchr(name, '.');
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	unqualified = unqualified ? unqualified + 1 : name;
+	return has_prefix(unqualified, "_cgoexp_") || has_prefix(unqualified, "_cgoexpwrap_") ||
+	       strcmp(unqualified, "_cgo_cmalloc") == 0;
+}
+
+/* ---- Go --------------------------------------------------------------- */
+
+static bool is_adapter(const struct gosym_frame *frame)
+{
+	return frame->is_wrapper || is_go_plumbing(frame->function);
+}
+
+/* Takes the adapters out, unless there is nothing else; how many are left. */
+static size_t drop_adapters(struct gosym_frame *frames, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!is_adapter(&frames[i]))
+			frames[kept++] = frames[i];
+	return kept ? kept : count;
+}
+
+static int go_location(struct scratch *scratch, struct location *l, struct gosym_frame *frames,
+		       size_t count)
+{
+	count = drop_adapters(frames, count);
+	l->lines = scratch_alloc(scratch, count * sizeof *l->lines);
+	if (!l->lines)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		l->lines[l->line_count++] = (struct source_line){
+			frames[i].function, frames[i].file, frames[i].line, frames[i].start_line};
+	l->is_plumbing = is_adapter(&frames[0]);
+	return 0;
+}
+
+/* ---- C ---------------------------------------------------------------- */
+
+static int c_location(struct scratch *scratch, struct location *l, const char *name)
+{
+	l->lines = scratch_alloc(scratch, sizeof *l->lines);
+	if (!l->lines)
+		return -1;
+	l->lines[0] = (struct source_line){.function = name, .file = ""};
+	l->line_count = 1;
+	l->is_plumbing = is_c_wrapper(name);
+	return 0;
+}
+
+/* What Go's tables know: with internal linking they name C functions too. */
+static int tables_location(struct scratch *scratch, struct location *l)
+{
+	struct gosym_frame frames[GOSYM_MAX_INLINE];
+	struct gosym_func f;
+
+	if (!gosym_find(l->pc - 1, &f))
+		return 0;
+	if (f.is_c)
+		return c_location(scratch, l, f.name);
+	return go_location(scratch, l, frames, gosym_frames(l->pc - 1, frames, COUNT_OF(frames)));
+}
+
+/* The locations from first on that lie in its module and have no name yet. */
+static size_t c_queries(const struct symbols *symbols, size_t first, struct elfsym *queries)
+{
+	const struct module *module = symbols->list[first].module;
+	size_t n = 0;
+
+	for (size_t i = first; i < symbols->count && symbols->list[i].module == module; i++)
+		if (!symbols->list[i].is_go && symbols->list[i].line_count == 0)
+			queries[n++] = (struct elfsym){.pc = symbols->list[i].pc - 1};
+	return n;
+}
+
+static int name_module(struct scratch *scratch, const struct symbols *symbols, size_t first,
+		       struct elfsym *queries)
+{
+	size_t n = c_queries(symbols, first, queries), i = first;
+
+	elfsym_resolve(scratch, symbols->list[first].module, queries, n);
+	for (size_t q = 0; q < n; q++) {
+		while (symbols->list[i].pc - 1 != queries[q].pc)
+			i++;
+		if (queries[q].name && c_location(scratch, &symbols->list[i], queries[q].name))
+			return -1;
+	}
+	return scratch->exhausted ? -1 : 0;
+}
+
+/* Locations ascend as modules do: those of one module are neighbours. */
+static int name_c(struct scratch *scratch, const struct symbols *symbols)
+{
+	struct elfsym *queries = scratch_alloc(scratch, symbols->count * sizeof *queries);
+
+	if (!queries)
+		return -1;
+	for (size_t i = 0; i < symbols->count;) {
+		const struct module *module = symbols->list[i].module;
+
+		if (module && name_module(scratch, symbols, i, queries))
+			return -1;
+		while (i < symbols->count && symbols->list[i].module == module)
+			i++;
+	}
+	return 0;
+}
+
+/* ---- all of them ------------------------------------------------------ */
+
+static bool is_go(uint64_t pc)
+{
+	struct gosym_func f;
+
+	return gosym_find(pc, &f) && !f.is_c;
+}
+
+/* One location a distinct pc, ascending, in its module; nothing else yet. */
+static int list_locations(struct scratch *scratch, const struct modules *modules,
+			  const uint64_t *pcs, size_t count, struct symbols *out)
+{
+	struct sort_item *items = scratch_alloc(scratch, count * sizeof *items);
+	size_t distinct = 0;
+
+	if (!items)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		items[i].key = pcs[i];
+	sort_items(items, count);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || items[i].key != items[i - 1].key)
+			items[distinct++].key = items[i].key;
+	out->list = scratch_alloc(scratch, distinct * sizeof *out->list);
+	if (!out->list)
+		return -1;
+	for (size_t i = 0; i < distinct; i++)
+		out->list[i] = (struct location){
+			.pc = items[i].key,
+			.module = modules_find(modules, items[i].key - 1),
+			.is_go = is_go(items[i].key - 1),
+		};
+	out->count = distinct;
+	return 0;
+}
+
+int symbolize(struct scratch *scratch, const struct modules *modules, const uint64_t *pcs,
+	      size_t count, bool with_names, struct symbols *out)
+{
+	*out = (struct symbols){0};
+	if (count == 0)
+		return 0;
+	if (list_locations(scratch, modules, pcs, count, out))
+		return -1;
+	if (!with_names)
+		return 0;
+	for (size_t i = 0; i < out->count && work_may_go_on_first_half(2000); i++)
+		if (tables_location(scratch, &out->list[i]))
+			return -1;
+	return name_c(scratch, out);
+}
+
+const struct location *symbols_find(const struct symbols *symbols, uint64_t pc)
+{
+	size_t low = 0, high = symbols->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols->list[middle].pc == pc)
+			return &symbols->list[middle];
+		if (symbols->list[middle].pc < pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}

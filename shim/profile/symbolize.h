@@ -1,0 +1,54 @@
+/*
+ * From addresses to source frames, for a whole profile at once.
+ */
+#ifndef CGOHEAP_SYMBOLIZE_H
+#define CGOHEAP_SYMBOLIZE_H
+
+#include "base/base.h"
+#include "region/region.h"
+#include "proc/modules.h"
+
+struct source_line {
+	/* As Go's profiles have it, with type arguments ("main.f[go.shape.int]"); C++ still
+	 * mangled. */
+	const char *function;
+	const char *file;   /* "" unknown */
+	int64_t line;       /* 0 unknown */
+	int64_t start_line; /* 0 unknown */
+};
+
+/* One distinct address. */
+struct location {
+	uint64_t pc;                 /* return address as captured */
+	const struct module *module; /* NULL: in no file (JIT code, unmapped since) */
+	bool is_go;
+	/*
+	 * How cgo calls, not who calls: runtime.cgocall, runtime.asmcgocall,
+	 * _cgo_HASH_Cfunc_*, the way back from C (crosscall2 to _cgoexp_*), and
+	 * what Go's own stacks leave out (adapters: main.f.gowrap1, ABI wrappers; and
+	 * runtime.goexit).
+	 * The default view leaves them out too.
+	 */
+	bool is_plumbing;
+	/*
+	 * 0: unknown; > 1: inlined calls, innermost first.  Lines of plumbing are
+	 * dropped where the location has others, as Go's profiles do.
+	 */
+	uint32_t line_count;
+	struct source_line *lines; /* in scratch */
+};
+
+struct symbols {
+	struct location *list; /* ascending by pc */
+	size_t count;
+};
+
+/*
+ * pcs: any order, duplicates allowed.  with_names false: modules only, no lines
+ * ("symbols=none").  0, or -1 when scratch was exhausted (what was found stays).
+ */
+int symbolize(struct scratch *scratch, const struct modules *modules, const uint64_t *pcs,
+	      size_t count, bool with_names, struct symbols *out);
+const struct location *symbols_find(const struct symbols *symbols, uint64_t pc);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * The processor's tick counter is both the stopwatch and the wall clock, so that
+ * their quotient needs no calibration.  It counts on while a thread is
+ * preempted; that is why one record counts for BUDGET_LONGEST_TICKS at most.
+ */
+#include "record/budget.h"
+
+#include "base/clock.h"
+#include "region/cells.h"
+#include "record/live.h"
+
+/* Halving doubles the cost: only where it stays at half of the bound. */
+#define CALM 4
+/* Beyond this any interval is at its largest. */
+#define MOST_DOUBLINGS 30
+
+struct budget_spent budget_spent;
+
+static struct {
+	uint64_t max_cpu_ppm;
+	bool is_explicit;
+	uint32_t asked; /* the interval that was judged last */
+	uint32_t cpu, room;
+	bool cpu_is_more, room_is_more; /* than that they ask for */
+	uint64_t cpu_ppm, free_cpu_ppm;
+	uint64_t ticks; /* at the last look */
+	struct budget_spent spent;
+	uint64_t first_ticks, first_ns; /* at the start */
+} budget;
+
+void budget_init(uint32_t max_cpu_ppm, bool is_explicit)
+{
+	budget.max_cpu_ppm = max_cpu_ppm;
+	budget.is_explicit = is_explicit;
+	budget.first_ticks = budget.ticks = arch_ticks();
+	budget.first_ns = clock_monotonic_ns();
+}
+
+uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu_ppm)
+{
+	if (doublings && cpu_ppm * CALM <= max_cpu_ppm)
+		return doublings - 1;
+	for (; cpu_ppm > max_cpu_ppm && doublings < MOST_DOUBLINGS; cpu_ppm /= 2)
+		doublings++;
+	return doublings;
+}
+
+/*
+ * One from three quarters on, two from seven eighths, and so on: what is left
+ * fills half as fast as before, so that it is never used up.
+ */
+static uint32_t room_wanted(uint64_t used, uint64_t total)
+{
+	uint64_t left = used < total ? total - used : 0;
+	uint32_t doublings = 0;
+
+	for (; left <= total / 4 && doublings < MOST_DOUBLINGS; total /= 2)
+		doublings++;
+	return doublings;
+}
+
+uint32_t budget_judge_room(uint32_t doublings, uint64_t used, uint64_t total)
+{
+	uint32_t now = room_wanted(used, total), calm = room_wanted(used + total / 16, total);
+
+	return now > doublings ? now : calm < doublings ? calm : doublings;
+}
+
+/* ---- how far ---------------------------------------------------------- */
+
+/* As many as leave the interval of use. */
+static uint32_t most_doublings(uint32_t sample_bytes)
+{
+	uint32_t most = 0;
+
+	while (most < MOST_DOUBLINGS &&
+	       (uint64_t)sample_bytes << (most + 1) <= BUDGET_COARSEST_BYTES)
+		most++;
+	return most;
+}
+
+/* What is wanted, into *doublings as far as it goes; whether it went no further. */
+static bool limit(uint32_t *doublings, uint32_t wanted, uint32_t most)
+{
+	STORE(doublings, wanted < most ? wanted : most);
+	return wanted > most;
+}
+
+static void judge_tables(uint32_t sample_bytes)
+{
+	uint32_t live = budget_judge_room(budget.room, live_count(), live_capacity());
+	uint32_t arena = budget_judge_room(budget.room, cells_used_bytes(), cells_total_bytes());
+
+	budget.room_is_more =
+		limit(&budget.room, live > arena ? live : arena, most_doublings(sample_bytes));
+}
+
+static void judge_cpu(uint32_t sample_bytes, uint64_t cpu_ppm)
+{
+	budget.cpu_is_more =
+		limit(&budget.cpu, budget_judge_cpu(budget.cpu, cpu_ppm, budget.max_cpu_ppm),
+		      budget.is_explicit ? MOST_DOUBLINGS : most_doublings(sample_bytes));
+}
+
+/* ---- looking ---------------------------------------------------------- */
+
+static uint64_t share(uint64_t used, uint64_t elapsed)
+{
+	return (uint64_t)((unsigned __int128)used * BUDGET_PPM / elapsed);
+}
+
+/* The shares of one core since the last look. */
+static void measure(void)
+{
+	uint64_t ticks = arch_ticks(), elapsed = ticks - budget.ticks;
+	struct budget_spent before = budget.spent;
+
+	budget.ticks = ticks;
+	budget.spent.recording = LOAD(&budget_spent.recording);
+	budget.spent.freeing = LOAD(&budget_spent.freeing);
+	if (!elapsed ||
+	    elapsed > UINT64_MAX / 2) { /* the counter went backwards: a machine moved */
+		before = budget.spent;
+		elapsed = 1;
+	}
+	STORE(&budget.cpu_ppm, share(budget.spent.recording - before.recording, elapsed));
+	STORE(&budget.free_cpu_ppm, share(budget.spent.freeing - before.freeing, elapsed));
+}
+
+static bool is_exact(uint32_t sample_bytes)
+{
+	return sample_bytes == 1 && !budget.is_explicit;
+}
+
+uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
+{
+	uint64_t cpu_ppm = budget.cpu_ppm;
+
+	measure();
+	STORE(&budget.asked, sample_bytes);
+	if (anew || is_exact(sample_bytes)) {
+		STORE(&budget.cpu, 0);
+		STORE(&budget.room, 0);
+		budget.cpu_is_more = budget.room_is_more = false;
+	}
+	if (anew) { /* the measure is of what was before */
+		STORE(&budget.cpu_ppm, cpu_ppm);
+		return 0;
+	}
+	if (!is_exact(sample_bytes)) {
+		judge_cpu(sample_bytes, budget.cpu_ppm);
+		if (sample_bytes > 1)
+			judge_tables(sample_bytes);
+	}
+	return budget.cpu > budget.room ? budget.cpu : budget.room;
+}
+
+/* From here on a burst may fill what is left within the second to the next look. */
+static bool tables_are_filling(void)
+{
+	return live_count() > live_capacity() / 2 || cells_used_bytes() > cells_total_bytes() / 2;
+}
+
+bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings)
+{
+	if (sample_bytes <= 1) /* a promise; or, with a bound that was named, nothing to double */
+		return false;
+	judge_tables(sample_bytes);
+	*doublings = budget.cpu > budget.room ? budget.cpu : budget.room;
+	return tables_are_filling();
+}
+
+static uint64_t spent_ns(void)
+{
+	uint64_t ticks = arch_ticks() - budget.first_ticks;
+	uint64_t ns = clock_monotonic_ns() - budget.first_ns;
+
+	uint64_t spent = LOAD(&budget_spent.recording) + LOAD(&budget_spent.freeing);
+
+	return ticks ? (uint64_t)((unsigned __int128)spent * ns / ticks) : 0;
+}
+
+struct budget_state budget_get(void)
+{
+	uint32_t cpu = LOAD(&budget.cpu), room = LOAD(&budget.room);
+
+	return (struct budget_state){
+		.cpu_ppm = LOAD(&budget.cpu_ppm),
+		.free_cpu_ppm = LOAD(&budget.free_cpu_ppm),
+		.cpu_ns = spent_ns(),
+		.max_cpu_ppm = is_exact(LOAD(&budget.asked)) ? 0 : budget.max_cpu_ppm,
+		.is_cpu = cpu && cpu >= room,
+		.is_room = room && room >= cpu,
+		.is_coarsest = budget.cpu_is_more || budget.room_is_more,
+	};
+}

@@ -1,0 +1,441 @@
+/*
+ * Sampled live blocks: chained hashing in 64 shards.
+ *
+ * One hash serves three purposes by its top bits: 6 choose the shard, 20 the
+ * filter byte, as many as there are buckets the bucket.  So a shard owns a run
+ * of buckets and a run of filter bytes, and its lock covers both; the filter
+ * needs no atomic read-modify-write, only stores that free may read unlocked.
+ *
+ * Chains are read unlocked too (live_has).  A node that is taken out may come back
+ * in another chain while a reader stands on it, which would lead the reader astray:
+ * each shard counts its changes, before and after, and whoever saw it change knows
+ * nothing.  All stores of a change are releasing, all loads of a reader acquiring.
+ */
+#include "record/live.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "region/region.h"
+#include "record/sample.h"
+
+#define SHARD_BITS    6
+#define SHARDS        (1u << SHARD_BITS)
+#define FILTER_ONE    127 /* up to here a byte is the mark of one block */
+#define FILTER_MANY   128 /* and 7 bits: of several blocks, by mark */
+#define FILTER_STUCK  255
+#define VISIT_BUCKETS 16 /* at a time under the lock */
+
+struct node {
+	uint64_t address;
+	uint64_t size;
+	uint32_t site, interval, tick;
+	uint32_t next; /* 1 + index of the next in the bucket or in the free list */
+};
+static_assert(sizeof(struct node) == 32, "region layout");
+
+static struct shard {
+	struct lock lock;
+	uint32_t free; /* nodes that were used before, 1 + index */
+	uint64_t count;
+	uint32_t changes; /* odd: in the middle of one */
+} __attribute__((aligned(64))) shards[SHARDS];
+
+uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden"), aligned(4096)));
+
+static uint32_t nodes_used; /* handed out from the pool's low end */
+
+static uint64_t hash_address(uint64_t address)
+{
+	return address * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static struct shard *shard_of(uint64_t address)
+{
+	return &shards[hash_address(address) >> (64 - SHARD_BITS)];
+}
+
+static uint32_t *bucket_of(uint64_t address)
+{
+	int bits = __builtin_ctzll(region_layout.live_buckets.bytes / sizeof(uint32_t));
+	uint32_t *buckets = region_at(region_layout.live_buckets.offset);
+
+	return &buckets[hash_address(address) >> (64 - bits)];
+}
+
+static struct node *node_at(uint32_t id)
+{
+	return (struct node *)region_at(region_layout.live_nodes.offset) + (id - 1);
+}
+
+/*
+ * Links lie where a host with a wild pointer can reach them.  One that leads
+ * nowhere ends its list, and a list longer than its shard has nodes is a ring.
+ */
+static bool is_node(uint32_t id)
+{
+	return id - 1 < LOAD(&nodes_used);
+}
+
+/* ---- changing a shard's chains ------------------------------------------ */
+
+static void change_begin(struct shard *s)
+{
+	lock_take(&s->lock);
+	STORE(&s->changes, s->changes + 1);
+}
+
+static void change_end(struct shard *s)
+{
+	STORE_REL(&s->changes, s->changes + 1);
+	lock_release(&s->lock);
+}
+
+/* ---- the filter: under the shard's lock -------------------------------- */
+
+/* 1 to FILTER_ONE, by bits of the hash that do not choose the byte. */
+static uint8_t mark_of(uint64_t address)
+{
+	uint64_t bits = hash_address(address) << LIVE_FILTER_BITS >> 48;
+
+	return (uint8_t)(1 + (bits * FILTER_ONE >> 16));
+}
+
+static uint8_t bit_of(uint8_t mark)
+{
+	return (uint8_t)(1u << mark % 7);
+}
+
+/* The byte with one more block. */
+static uint8_t with_mark(uint8_t byte, uint8_t mark)
+{
+	if (!byte)
+		return mark;
+	if (byte <= FILTER_ONE)
+		byte = FILTER_MANY | bit_of(byte);
+	return byte | bit_of(mark);
+}
+
+static void filter_raise(uint64_t address)
+{
+	uint8_t *f = &live_filter[live_hash((void *)address)];
+	STORE(f, with_mark(*f, mark_of(address)));
+}
+
+/* What stands in the byte by who is left: all of them are in one bucket. */
+static uint8_t filter_counted(uint64_t address)
+{
+	uint64_t left = shard_of(address)->count;
+	uint32_t hash = live_hash((void *)address);
+	uint8_t byte = 0;
+
+	for (uint32_t id = *bucket_of(address); is_node(id) && left-- > 0; id = node_at(id)->next)
+		if (live_hash((void *)node_at(id)->address) == hash)
+			byte = with_mark(byte, mark_of(node_at(id)->address));
+	return byte;
+}
+
+/* Once stuck it may be for a pinned address, and never comes down. */
+static void filter_lower(uint64_t address)
+{
+	uint8_t *f = &live_filter[live_hash((void *)address)];
+	if (*f != FILTER_STUCK)
+		STORE(f, *f <= FILTER_ONE ? 0 : filter_counted(address));
+}
+
+bool live_filter_matches(const void *p)
+{
+	uint8_t byte = LOAD(&live_filter[live_hash(p)]), mark = mark_of((uint64_t)p);
+
+	return byte <= FILTER_ONE ? byte == mark : byte & bit_of(mark);
+}
+
+void live_filter_pin(const void *p)
+{
+	struct shard *s = shard_of((uint64_t)p);
+	uint8_t before = sample_enter();
+
+	lock_take(&s->lock);
+	STORE(&live_filter[live_hash(p)], FILTER_STUCK);
+	lock_release(&s->lock);
+	sample_leave(before);
+}
+
+/* ---- nodes -------------------------------------------------------------- */
+
+/* Under s's lock. */
+static uint32_t node_pop(struct shard *s)
+{
+	uint32_t id = s->free;
+	if (!is_node(id))
+		id = 0;
+	STORE(&s->free, id ? node_at(id)->next : 0);
+	return id;
+}
+
+static void node_push(struct shard *s, uint32_t id)
+{
+	STORE_REL(&node_at(id)->next, s->free);
+	STORE(&s->free, id);
+}
+
+static uint32_t node_fresh(void)
+{
+	uint32_t total = (uint32_t)live_capacity();
+	uint32_t used = LOAD(&nodes_used);
+
+	do {
+		if (used >= total)
+			return 0;
+	} while (!__atomic_compare_exchange_n(&nodes_used, &used, used + 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return used + 1;
+}
+
+/* The pool is used up; another shard may have nodes to spare.  No lock may be held. */
+static uint32_t node_from_others(void)
+{
+	for (size_t i = 0; i < SHARDS; i++) {
+		uint32_t id;
+		if (!LOAD(&shards[i].free))
+			continue;
+		lock_take(&shards[i].lock);
+		id = node_pop(&shards[i]);
+		lock_release(&shards[i].lock);
+		if (id)
+			return id;
+	}
+	return 0;
+}
+
+/* ---- records ------------------------------------------------------------ */
+
+static struct live_block block_of(const struct node *n)
+{
+	return (struct live_block){.address = n->address,
+				   .size = n->size,
+				   .site = n->site,
+				   .interval = n->interval,
+				   .tick = n->tick};
+}
+
+/* The link that points at p's node, or at the end of its bucket.  Under the lock. */
+static uint32_t *link_to(uint64_t address)
+{
+	uint64_t left = shard_of(address)->count;
+	uint32_t *link = bucket_of(address);
+
+	while (is_node(*link) && left-- > 0) {
+		if (node_at(*link)->address == address)
+			return link;
+		link = &node_at(*link)->next;
+	}
+	STORE_REL(link, 0);
+	return link;
+}
+
+static void node_write(struct node *n, const struct live_block *block)
+{
+	STORE_REL(&n->address, block->address);
+	n->size = block->size;
+	n->site = block->site;
+	n->interval = block->interval;
+	n->tick = block->tick;
+}
+
+/* Links a node that carries its address already.  Under the lock. */
+static void node_link(struct shard *s, uint32_t id)
+{
+	uint64_t address = node_at(id)->address;
+	uint32_t *bucket = bucket_of(address);
+
+	STORE_REL(&node_at(id)->next, *bucket);
+	STORE_REL(bucket, id);
+	STORE(&s->count, s->count + 1);
+	filter_raise(address);
+}
+
+/* Under the lock: 1 and *stale where there is a record already, else 0. */
+static int replace_stale(const struct live_block *block, struct live_block *stale)
+{
+	uint32_t id = *link_to(block->address);
+	if (!id)
+		return 0;
+	*stale = block_of(node_at(id));
+	node_write(node_at(id), block);
+	return 1;
+}
+
+int live_put(const struct live_block *block, struct live_block *stale)
+{
+	struct shard *s = shard_of(block->address);
+	uint32_t id;
+	int replaced;
+
+	change_begin(s);
+	replaced = replace_stale(block, stale);
+	id = replaced ? 0 : node_pop(s);
+	if (!replaced && !id)
+		id = node_fresh();
+	if (!replaced && !id) {
+		change_end(s);
+		id = node_from_others();
+		if (!id)
+			return -1;
+		/* Nobody else records this address meanwhile: it is not the host's yet. */
+		change_begin(s);
+	}
+	if (id) {
+		node_write(node_at(id), block);
+		node_link(s, id);
+	}
+	change_end(s);
+	return replaced;
+}
+
+/* Under the lock. */
+static uint32_t node_unlink(struct shard *s, const void *p, struct live_block *out)
+{
+	uint32_t *link = link_to((uint64_t)p);
+	uint32_t id = *link;
+
+	if (id) {
+		STORE_REL(link, node_at(id)->next);
+		*out = block_of(node_at(id));
+		STORE(&s->count, s->count - 1);
+		filter_lower((uint64_t)p);
+	}
+	return id;
+}
+
+bool live_take(const void *p, struct live_block *out)
+{
+	struct shard *s = shard_of((uint64_t)p);
+	uint32_t id;
+
+	change_begin(s);
+	id = node_unlink(s, p, out);
+	if (id)
+		node_push(s, id);
+	change_end(s);
+	return id;
+}
+
+uint32_t live_hold(const void *p, struct live_block *out)
+{
+	struct shard *s = shard_of((uint64_t)p);
+	uint32_t id;
+
+	change_begin(s);
+	id = node_unlink(s, p, out);
+	change_end(s);
+	return id;
+}
+
+void live_restore(uint32_t held)
+{
+	struct shard *s = shard_of(node_at(held)->address);
+
+	change_begin(s);
+	node_link(s, held);
+	change_end(s);
+}
+
+void live_drop(uint32_t held)
+{
+	struct shard *s = shard_of(node_at(held)->address);
+
+	change_begin(s);
+	node_push(s, held);
+	change_end(s);
+}
+
+/* ---- readers ------------------------------------------------------------ */
+
+/* A chain this long is of a table that was written over, or its reader went astray. */
+#define MAX_PROBE 64
+
+bool live_has(const void *p)
+{
+	const struct shard *s = shard_of((uint64_t)p);
+	const struct node *nodes;
+	uint32_t before, used, id;
+	int left = MAX_PROBE;
+
+	if (likely(!live_filter_matches(p)) || unlikely(!LOAD_ACQ(&region)))
+		return false;
+	nodes = node_at(1);
+	used = LOAD(&nodes_used);
+	before = LOAD_ACQ(&s->changes);
+	for (id = LOAD_ACQ(bucket_of((uint64_t)p)); id; id = LOAD_ACQ(&nodes[id - 1].next))
+		if (id > used || LOAD_ACQ(&nodes[id - 1].address) == (uint64_t)p || !left--)
+			return true;
+	return before & 1 || LOAD(&s->changes) != before;
+}
+
+uint64_t live_count(void)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < SHARDS; i++)
+		sum += LOAD(&shards[i].count);
+	return sum;
+}
+
+uint64_t live_capacity(void)
+{
+	return region_layout.live_nodes.bytes / sizeof(struct node);
+}
+
+static void visit_bucket(const uint32_t *bucket, uint64_t most,
+			 void (*visit)(const struct live_block *block, void *arg), void *arg)
+{
+	for (uint32_t id = *bucket; is_node(id) && most > 0; id = node_at(id)->next, most--) {
+		struct live_block block = block_of(node_at(id));
+		visit(&block, arg);
+	}
+}
+
+void live_each(void (*visit)(const struct live_block *block, void *arg), void *arg)
+{
+	uint32_t *buckets = region_at(region_layout.live_buckets.offset);
+	size_t count = region_layout.live_buckets.bytes / sizeof(uint32_t);
+
+	for (size_t b = 0; b < count; b += VISIT_BUCKETS) {
+		struct shard *s = &shards[b / (count / SHARDS)];
+		uint8_t before = sample_enter();
+
+		lock_take(&s->lock);
+		for (size_t i = b; i < b + VISIT_BUCKETS; i++)
+			visit_bucket(&buckets[i], s->count, visit, arg);
+		lock_release(&s->lock);
+		sample_leave(before);
+	}
+}
+
+uint32_t live_tick_now(void)
+{
+	uint64_t now = clock_coarse_ns() + CLOCK_COARSE_LAG_NS;
+
+	if (unlikely(now < region_layout.start_monotonic_ns)) /* a clock that does not answer */
+		return 0;
+	return (uint32_t)((now - region_layout.start_monotonic_ns) / LIVE_TICK_NS);
+}
+
+void live_after_fork_in_child(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		shards[i] = (struct shard){.free = shards[i].free, .count = shards[i].count};
+}
+
+void live_before_fork(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		lock_take(&shards[i].lock);
+}
+
+void live_after_fork(void)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		lock_release(&shards[i].lock);
+}

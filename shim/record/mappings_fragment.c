@@ -1,0 +1,182 @@
+/* See mappings_piece.h. */
+#include "record/mappings_fragment.h"
+
+#include "record/sample.h"
+#include "record/stacks.h"
+
+/* ---- objects ---------------------------------------------------------- */
+
+static bool is_counted(uint32_t site, uint8_t kind, uint8_t flags)
+{
+	return site && (flags & (MAPPINGS_USABLE | MAPPINGS_FILE)) == MAPPINGS_USABLE &&
+	       (kind == MAPPINGS_C || kind == MAPPINGS_THREAD_STACK);
+}
+
+bool mappings_is_counted(const struct mappings_range *range)
+{
+	return is_counted(range->site, range->kind, range->flags);
+}
+
+bool mappings_fragment_is_counted(const struct mappings_node *n)
+{
+	return is_counted(n->site, n->kind, n->flags);
+}
+
+static struct weight weight_of(bool object, uint64_t bytes)
+{
+	return (struct weight){.objects_fx = (uint64_t)object << WEIGHT_OBJECT_BITS,
+			       .bytes_fx = bytes << WEIGHT_BYTE_BITS};
+}
+
+static void ring_insert(uint32_t node, uint32_t after)
+{
+	uint32_t next = mappings_node(after)->ring_next;
+
+	mappings_node(node)->ring_prev = after;
+	mappings_node(node)->ring_next = next;
+	mappings_node(next)->ring_prev = node;
+	mappings_node(after)->ring_next = node;
+}
+
+static void ring_leave(uint32_t node)
+{
+	struct mappings_node *n = mappings_node(node);
+
+	mappings_node(n->ring_prev)->ring_next = n->ring_next;
+	mappings_node(n->ring_next)->ring_prev = n->ring_prev;
+	n->ring_next = n->ring_prev = node;
+}
+
+void mappings_fragment_add(uint32_t node, uint32_t last)
+{
+	struct mappings_node *n = mappings_node(node);
+
+	if (!mappings_fragment_is_counted(n))
+		return;
+	if (last)
+		ring_insert(node, last);
+	else
+		n->flags |= MAPPINGS_HEAD;
+	site_add_alloc(site_at(n->site), weight_of(!last, n->end - n->start));
+}
+
+void mappings_fragment_release(uint32_t node)
+{
+	struct mappings_node *n = mappings_node(node);
+	bool is_last = n->ring_next == node;
+
+	if (!mappings_fragment_is_counted(n))
+		return;
+	site_add_free(site_at(n->site), weight_of(is_last, n->end - n->start));
+	mappings_node(n->ring_next)->flags |= n->flags & MAPPINGS_HEAD;
+	ring_leave(node);
+	n->flags &= (uint8_t)~MAPPINGS_HEAD;
+}
+
+void mappings_fragment_drop_all(uint32_t tree)
+{
+	uint32_t node;
+
+	while ((node = mappings_tree_take_first(&tree))) {
+		mappings_fragment_release(node);
+		mappings_tree_free(node);
+	}
+}
+
+/* ---- cutting and joining ---------------------------------------------- */
+
+/* The part of a node from `at` on, as a node of its own; 0: no room, and that part is forgotten. */
+static uint32_t cut(uint32_t node, uint64_t at)
+{
+	struct mappings_node *n = mappings_node(node);
+	struct mappings_node whole = *n;
+	uint32_t rest = mappings_tree_new();
+
+	n->end = at;
+	if (!rest) {
+		if (mappings_fragment_is_counted(n))
+			site_add_free(site_at(n->site), weight_of(false, whole.end - at));
+		return 0;
+	}
+	whole.start = at;
+	whole.left = whole.right = 0;
+	whole.ring_next = whole.ring_prev = rest;
+	whole.flags &= (uint8_t)~MAPPINGS_HEAD;
+	*mappings_node(rest) = whole;
+	if (mappings_fragment_is_counted(n))
+		ring_insert(rest, node);
+	return rest;
+}
+
+struct mappings_parts mappings_take_apart(uint64_t start, uint64_t end)
+{
+	struct mappings_parts p;
+	uint32_t rest, last;
+
+	mappings_tree_split(mappings_head()->root, start, &p.below, &rest);
+	last = mappings_tree_last(p.below);
+	if (last && mappings_node(last)->end > start)
+		rest = mappings_tree_join(cut(last, start), rest);
+	mappings_tree_split(rest, end, &p.middle, &p.above);
+	last = mappings_tree_last(p.middle);
+	if (last && mappings_node(last)->end > end)
+		p.above = mappings_tree_join(cut(last, end), p.above);
+	return p;
+}
+
+/* Pieces of two objects never become one; what is not counted does when all it says is the same. */
+static bool can_join(uint32_t left, uint32_t right)
+{
+	const struct mappings_node *a = mappings_node(left), *b = mappings_node(right);
+
+	return a->end == b->start && a->kind == b->kind && a->site == b->site &&
+	       a->thread == b->thread && !((a->flags ^ b->flags) & ~MAPPINGS_HEAD) &&
+	       (!mappings_fragment_is_counted(a) || a->ring_next == right);
+}
+
+uint32_t mappings_fragment_append(uint32_t tree, uint32_t node)
+{
+	uint32_t last = mappings_tree_last(tree);
+	struct mappings_node *n = mappings_node(node), *l;
+
+	if (!last || !can_join(last, node))
+		return mappings_tree_join(tree, node);
+	l = mappings_node(last);
+	l->end = n->end;
+	l->flags |= n->flags;
+	/* The newer: reconciling spares what may be newer than its view. */
+	if (n->tick > l->tick)
+		l->tick = n->tick;
+	ring_leave(node);
+	mappings_tree_free(node);
+	return tree;
+}
+
+void mappings_put_together(struct mappings_parts *p)
+{
+	uint32_t tree = p->below, node;
+
+	while ((node = mappings_tree_take_first(&p->middle)))
+		tree = mappings_fragment_append(tree, node);
+	node = mappings_tree_take_first(&p->above);
+	if (node)
+		tree = mappings_fragment_append(tree, node);
+	mappings_head()->root = mappings_tree_join(tree, p->above);
+}
+
+bool mappings_fragment_trim(uint32_t node, uint64_t limit)
+{
+	struct mappings_node *n = mappings_node(node);
+
+	if (n->start >= limit) {
+		mappings_fragment_release(node);
+		mappings_tree_free(node);
+		return false;
+	}
+	if (n->end > limit) {
+		if (mappings_fragment_is_counted(n))
+			site_add_free(site_at(n->site), weight_of(false, n->end - limit));
+		n->end = limit;
+	}
+	return true;
+}

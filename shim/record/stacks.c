@@ -1,0 +1,479 @@
+/*
+ * Stacks and sites.
+ *
+ * Both kinds of list are pushed at their head with one compare-and-swap.  A push
+ * that loses the race looks at what was pushed since its last look before it
+ * tries again, so that no stack and no site is made twice.  Taken out of the
+ * lists are stacks only, by one thread at a time (reclaim.c).
+ */
+#include "record/stacks.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "region/cells.h"
+#include "unwind/unwind_c.h"
+#include "record/labelsets.h"
+#include "record/unloads.h"
+
+static_assert(offsetof(struct stack, frames) == 40, "region layout");
+static_assert(sizeof(struct site) == 64 && offsetof(struct site, alloc_objects_fx) == 32,
+	      "region layout");
+static_assert(sizeof(struct stack) + CAPTURE_MAX_FRAMES * 8 <= CELLS_MOST_BYTES, "one cell");
+static_assert(CAPTURE_MAX_FRAMES <= UINT16_MAX, "stack.frame_count");
+static_assert(ORIGIN_COUNT <= 4, "site.born");
+
+const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
+
+static uint32_t stack_total, site_total;
+static uint64_t coarse, born;   /* sites, ever */
+static uint64_t labelled_bytes; /* of stacks and sites under labels */
+
+static uint32_t *buckets(void)
+{
+	return region_at(region_layout.stack_buckets.offset);
+}
+
+static size_t bucket_count(void)
+{
+	return region_layout.stack_buckets.bytes / sizeof(uint32_t);
+}
+
+/* ---- ids ---------------------------------------------------------------- */
+
+/* Longer than any chain that was not written over: such a one may be a ring. */
+#define MAX_CHAIN 1024
+
+static struct stack no_stack;
+static struct site no_site;
+
+struct stack *stack_at(uint32_t id)
+{
+	struct stack *s = region_at((uint64_t)id * 8);
+
+	if (!cells_is(id, CELL_STACK, sizeof *s) || s->frame_count > CAPTURE_MAX_FRAMES ||
+	    !cells_is(id, CELL_STACK, sizeof *s + s->frame_count * sizeof s->frames[0]))
+		return &no_stack;
+	return s;
+}
+
+struct site *site_at(uint32_t id)
+{
+	return cells_is(id, CELL_SITE, sizeof(struct site)) ? region_at((uint64_t)id * 8)
+							    : &no_site;
+}
+
+/* A cell for what is under these labels; 0: not to be had. */
+static uint32_t cell_under(uint32_t labels, enum cell_kind kind, size_t bytes, enum cells_need need)
+{
+	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
+	uint32_t id;
+
+	if (!labels)
+		return cells_take(kind, bytes, need);
+	bytes = CELLS_ROUND(bytes);
+	if (LOAD(&labelled_bytes) + bytes > most)
+		return 0;
+	id = cells_take(kind, bytes, need);
+	if (id)
+		ADD(&labelled_bytes, bytes);
+	return id;
+}
+
+static void cell_give(uint32_t labels, uint32_t id, size_t bytes)
+{
+	if (labels)
+		__atomic_fetch_sub(&labelled_bytes, CELLS_ROUND(bytes), __ATOMIC_RELAXED);
+	cells_give(id);
+}
+
+/* ---- stacks ----------------------------------------------------------- */
+
+/* What makes a stack this one. */
+struct key {
+	const uint64_t *frames;
+	uint32_t count, end, omitted_at;
+	uint32_t unloads, labels;
+	uint64_t hash;
+	enum cells_need need;
+};
+
+static struct key key_of(const struct capture *c, uint32_t labels)
+{
+	return (struct key){.frames = c->frames,
+			    .count = c->count,
+			    .end = c->end,
+			    .omitted_at = c->omitted_at,
+			    .labels = labels,
+			    .need = c->end >= CAPTURE_NO_ROOM ? CELLS_LAST : CELLS_WHOLE};
+}
+
+static void key_finish(struct key *key)
+{
+	uint64_t h = key->count | (uint64_t)key->end << 16 | (uint64_t)key->omitted_at << 32;
+
+	key->unloads = unloads_stamp(key->frames, key->count);
+	h ^= key->unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^
+	     key->labels * UINT64_C(0x165667B19E3779F9);
+	for (uint32_t i = 0; i < key->count; i++) {
+		h = (h ^ key->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
+		h ^= h >> 32;
+	}
+	key->hash = h;
+}
+
+/* Equal addresses are not equal code where some was unloaded in between. */
+static bool stack_is(const struct stack *s, const struct key *key)
+{
+	return s->hash == key->hash && s->frame_count == key->count && s->end == key->end &&
+	       s->omitted_at == key->omitted_at && s->unloads == key->unloads &&
+	       s->labels == key->labels &&
+	       memcmp(s->frames, key->frames, key->count * sizeof key->frames[0]) == 0;
+}
+
+/* Looks from id on, up to but not including `until`. */
+static uint32_t stack_find(uint32_t id, uint32_t until, const struct key *key)
+{
+	for (int left = MAX_CHAIN; id && id != until && left; left--) {
+		const struct stack *s = stack_at(id);
+		if (stack_is(s, key))
+			return id;
+		id = LOAD_ACQ(&s->next);
+	}
+	return 0;
+}
+
+static size_t stack_bytes(uint32_t frames)
+{
+	return sizeof(struct stack) + frames * sizeof(uint64_t);
+}
+
+static uint32_t stack_new(const struct key *key)
+{
+	uint32_t id = cell_under(key->labels, CELL_STACK, stack_bytes(key->count), key->need);
+	struct stack *s = region_at((uint64_t)id * 8);
+
+	if (!id)
+		return 0;
+	STORE(&s->hash, key->hash);
+	s->frame_count = (uint16_t)key->count;
+	s->end = (uint16_t)key->end;
+	s->omitted_at = key->omitted_at;
+	s->unloads = key->unloads;
+	s->labels = key->labels;
+	memcpy(s->frames, key->frames, key->count * sizeof key->frames[0]);
+	return id;
+}
+
+static uint32_t stack_intern(const struct key *key)
+{
+	uint32_t *bucket = &buckets()[key->hash & (bucket_count() - 1)];
+	uint32_t head = LOAD_ACQ(bucket);
+	uint32_t found = stack_find(head, 0, key);
+	uint32_t id;
+
+	if (found)
+		return found;
+	id = stack_new(key);
+	if (!id)
+		return 0;
+	for (;;) {
+		uint32_t seen = head;
+		STORE(&stack_at(id)->next, head);
+		if (__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			break;
+		found = stack_find(head, seen, key);
+		if (found) {
+			cell_give(key->labels, id, stack_bytes(key->count));
+			return found;
+		}
+	}
+	ADD(&stack_total, 1);
+	return id;
+}
+
+/* ---- sites ------------------------------------------------------------ */
+
+/* What makes a site of a stack this one. */
+struct site_key {
+	uint64_t size;
+	enum origin origin;
+	bool mixed;
+	enum cells_need need;
+};
+
+static bool site_is(const struct site *s, const struct site_key *key)
+{
+	return s->size == key->size && s->origin == key->origin && s->mixed == key->mixed;
+}
+
+static uint32_t site_find(uint32_t id, uint32_t until, const struct site_key *key)
+{
+	for (int left = MAX_CHAIN; id && id != until && left; left--) {
+		const struct site *s = site_at(id);
+		if (site_is(s, key))
+			return id;
+		id = LOAD(&s->next);
+	}
+	return 0;
+}
+
+static uint32_t site_new(uint32_t stack, const struct site_key *key)
+{
+	uint32_t id =
+		cell_under(stack_at(stack)->labels, CELL_SITE, sizeof(struct site), key->need);
+	struct site *s = region_at((uint64_t)id * 8);
+
+	if (!id)
+		return 0;
+	STORE(&s->stack, stack);
+	s->size = key->size;
+	s->origin = (uint16_t)key->origin;
+	s->mixed = key->mixed;
+	s->born = (ADD(&born, 1) + 1) << 2 | key->origin;
+	return id;
+}
+
+/* Pushes a new site unless another thread just did; head is what was looked through. */
+static uint32_t site_push(uint32_t stack, uint32_t head, const struct site_key *key)
+{
+	uint32_t *first = &stack_at(stack)->first_site;
+	uint32_t id = site_new(stack, key);
+
+	while (id) {
+		uint32_t seen = head, found;
+		STORE(&site_at(id)->next, head);
+		if (__atomic_compare_exchange_n(first, &head, id, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			ADD(&stack_at(stack)->site_count, 1);
+			ADD(&site_total, 1);
+			break;
+		}
+		found = site_find(head, seen, key);
+		if (found) {
+			cell_give(stack_at(stack)->labels, id, sizeof(struct site));
+			return found;
+		}
+	}
+	return id;
+}
+
+static uint32_t site_find_or_push(uint32_t stack, const struct site_key *key, uint32_t most)
+{
+	uint32_t head = LOAD_ACQ(&stack_at(stack)->first_site), found = site_find(head, 0, key);
+
+	if (found || LOAD(&stack_at(stack)->site_count) >= most)
+		return found;
+	return site_push(stack, head, key);
+}
+
+/*
+ * The bound on sizes is a bound on the length of a walk; threads that race for
+ * the last place may all get one, which costs nothing.  Sizes that have no site
+ * share one.
+ */
+static uint32_t site_under(struct key *key, uint64_t size, enum origin origin)
+{
+	struct site_key own = {.size = size, .origin = origin, .need = CELLS_WHOLE};
+	struct site_key shared = {.origin = origin,
+				  .mixed = true,
+				  .need = key->need == CELLS_WHOLE ? CELLS_COARSE : key->need};
+	uint32_t stack, found = 0;
+
+	key_finish(key);
+	stack = stack_intern(key);
+	if (!stack)
+		return 0;
+	if (key->end < CAPTURE_NO_ROOM)
+		found = site_find_or_push(stack, &own, STACK_MAX_SIZES);
+	return found ? found : site_find_or_push(stack, &shared, UINT32_MAX);
+}
+
+/* ---- where there is no room ------------------------------------------- */
+
+/*
+ * C frames from the leaf; then the first frames in Go: the crossing, and who called C.  The
+ * first form has room for `operator new` below the leaf's caller and for a driver's functions
+ * below the program's; but there may be many of that kind.
+ */
+#define ENDS_MOST  16
+#define ENDS_FEWER 9
+static const struct ends {
+	uint32_t leaves, frames;
+	enum cells_need need;
+} ends_forms[] = {{3, ENDS_MOST, CELLS_ENDS}, {2, ENDS_FEWER, CELLS_COARSE}, {1, 1, CELLS_LAST}};
+
+_Static_assert(CELLS_ROUND(sizeof(struct stack) + ENDS_MOST * sizeof(uint64_t)) >
+		       CELLS_ROUND(sizeof(struct stack) + ENDS_FEWER * sizeof(uint64_t)),
+	       "the first form takes no cells of the second's slabs");
+
+static bool is_go(uint64_t frame)
+{
+	enum place_kind kind = unwind_c_place(frame - 1).kind;
+
+	return kind == PLACE_GO || kind == PLACE_ASMCGOCALL;
+}
+
+static struct key ends_key(const struct capture *c, const struct ends *form,
+			   uint64_t frames[ENDS_MOST])
+{
+	uint32_t count = 0, go = 0;
+	struct key key = {.frames = frames, .end = CAPTURE_NO_ROOM, .need = form->need};
+
+	while (go < c->count && !is_go(c->frames[go])) {
+		if (go < form->leaves)
+			frames[count++] = c->frames[go];
+		go++;
+	}
+	if (go > count && go < c->count && count < form->frames)
+		key.omitted_at = count;
+	while (go < c->count && count < form->frames)
+		frames[count++] = c->frames[go++];
+	key.count = count;
+	return key;
+}
+
+/* By origin; what is at them may be in use, and no look reclaims them. */
+static uint32_t without_frames[ORIGIN_COUNT], reclaimed[ORIGIN_COUNT];
+
+static bool make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
+{
+	struct capture none = {.end = end};
+
+	for (uint32_t origin = 0; origin < ORIGIN_COUNT; origin++) {
+		struct key key = key_of(&none, 0);
+		STORE(&sites[origin], site_under(&key, 0, (enum origin)origin));
+		if (!sites[origin])
+			return false;
+	}
+	return true;
+}
+
+int stacks_init(void)
+{
+	return make_lasting(without_frames, CAPTURE_NO_ROOM) &&
+			       make_lasting(reclaimed, CAPTURE_RECLAIMED)
+		       ? 0
+		       : -1;
+}
+
+bool stack_is_lasting(const struct stack *stack)
+{
+	return stack->frame_count == 0 && stack->end >= CAPTURE_NO_ROOM;
+}
+
+uint32_t stacks_reclaimed_to(enum origin origin)
+{
+	return reclaimed[origin];
+}
+
+static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin origin)
+{
+	uint64_t frames[ENDS_MOST];
+	uint32_t site = 0;
+
+	for (size_t i = 0; i < COUNT_OF(ends_forms) && !site; i++) {
+		struct key key = ends_key(c, &ends_forms[i], frames);
+		site = site_under(&key, size, origin);
+	}
+	ADD(&coarse, 1);
+	return site ? site : LOAD(&without_frames[origin]);
+}
+
+uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
+{
+	struct key key = key_of(c, c->labels);
+	uint32_t site = site_under(&key, size, origin);
+
+	if (unlikely(!site) && c->labels) {
+		labelsets_count_dropped();
+		key = key_of(c, 0);
+		site = site_under(&key, size, origin);
+	}
+	return likely(site) ? site : site_coarse(c, size, origin);
+}
+
+/* ---- figures ---------------------------------------------------------- */
+
+/* Counts how often the top bit changes: see site_allocated. */
+static void add(uint64_t *low, uint16_t *turns, uint64_t n)
+{
+	uint64_t before = ADD(low, n);
+
+	if (unlikely((before ^ (before + n)) >> 63))
+		__atomic_fetch_add(turns, 1, __ATOMIC_RELEASE);
+}
+
+void site_add_alloc(struct site *s, struct weight w)
+{
+	add(&s->alloc_objects_fx, &s->alloc_objects_turns, w.objects_fx);
+	add(&s->alloc_bytes_fx, &s->alloc_bytes_turns, w.bytes_fx);
+}
+
+/* Released, so that who reads this free also sees the allocation it belongs to. */
+void site_add_free(struct site *s, struct weight w)
+{
+	__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&s->free_bytes_fx, w.bytes_fx, __ATOMIC_RELEASE);
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+uint32_t stacks_count(void)
+{
+	return LOAD(&stack_total);
+}
+
+uint32_t stacks_site_count(void)
+{
+	return LOAD(&site_total);
+}
+
+uint64_t stacks_coarse(void)
+{
+	return LOAD(&coarse);
+}
+
+uint64_t stacks_latest_born(void)
+{
+	return LOAD(&born) << 2 | 3;
+}
+
+uint32_t stacks_labelled_permille(void)
+{
+	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
+
+	return (uint32_t)(LOAD(&labelled_bytes) * 1000 / (most ? most : 1));
+}
+
+uint32_t *stacks_buckets(size_t *count)
+{
+	*count = bucket_count();
+	return buckets();
+}
+
+void stacks_link(uint32_t id)
+{
+	uint32_t *bucket = &buckets()[stack_at(id)->hash & (bucket_count() - 1)];
+	uint32_t head = LOAD_ACQ(bucket);
+
+	do
+		STORE(&stack_at(id)->next, head);
+	while (!__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE));
+}
+
+void stacks_free(uint32_t id)
+{
+	const struct stack *s = stack_at(id);
+	uint32_t site = s->first_site, labels = s->labels, next;
+
+	for (int left = MAX_CHAIN; site && left; site = next, left--) {
+		next = site_at(site)->next;
+		cell_give(labels, site, sizeof(struct site));
+		__atomic_fetch_sub(&site_total, 1, __ATOMIC_RELAXED);
+	}
+	cell_give(labels, id, stack_bytes(s->frame_count));
+	__atomic_fetch_sub(&stack_total, 1, __ATOMIC_RELAXED);
+}

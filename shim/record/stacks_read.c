@@ -1,0 +1,387 @@
+/*
+ * What is in use and what was allocated, by site, at one moment: see stacks.h.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/pagemap.h"
+#include "region/cells.h"
+#include "record/live.h"
+#include "record/mappings.h"
+#include "record/stacks.h"
+#include "record/stacks_reclaim.h"
+
+/* Sites that have a number and do not yet stand in their stack's list. */
+#define MOST_ABOUT_TO 256
+
+/*
+ * The top bit says whether the turns are an odd number: where they do not agree,
+ * one turn is about to be counted.
+ */
+static unsigned __int128 read_whole(const uint64_t *low, const uint16_t *turns)
+{
+	uint16_t before, after = LOAD_ACQ(turns);
+	uint64_t n;
+
+	do {
+		before = after;
+		n = LOAD_ACQ(low);
+		after = LOAD_ACQ(turns);
+	} while (before != after);
+	return (unsigned __int128)((after + ((n >> 63) ^ (after & 1u))) >> 1) << 64 | n;
+}
+
+struct site_allocated site_allocated(const struct site *s)
+{
+	return (struct site_allocated){
+		.objects_fx = read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns),
+		.bytes_fx = read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
+}
+
+static int64_t rounded(uint64_t fixed, int bits)
+{
+	return ((int64_t)fixed + (1 << (bits - 1))) >> bits;
+}
+
+/* What pprof can hold. */
+static int64_t rounded_total(unsigned __int128 fixed, int bits)
+{
+	unsigned __int128 whole = (fixed + (1u << (bits - 1))) >> bits;
+
+	return whole > INT64_MAX ? INT64_MAX : (int64_t)whole;
+}
+
+/*
+ * Frees are read first: each belongs to an allocation that the later read sees,
+ * so that in use is never negative.
+ */
+static struct tally tally_read(uint32_t id)
+{
+	struct site *s = site_at(id);
+	uint64_t free_bytes = LOAD_ACQ(&s->free_bytes_fx);
+	uint64_t free_objects = LOAD_ACQ(&s->free_objects_fx);
+	struct site_allocated a = site_allocated(s);
+
+	return (struct tally){
+		.site = id,
+		.born = s->born,
+		.alloc_objects = rounded_total(a.objects_fx, WEIGHT_OBJECT_BITS),
+		.alloc_bytes = rounded_total(a.bytes_fx, WEIGHT_BYTE_BITS),
+		.inuse_objects = rounded((uint64_t)a.objects_fx - free_objects, WEIGHT_OBJECT_BITS),
+		.inuse_bytes = rounded((uint64_t)a.bytes_fx - free_bytes, WEIGHT_BYTE_BITS)};
+}
+
+/* ---- every site -------------------------------------------------------- */
+
+struct walk {
+	void (*visit)(uint32_t site, void *arg);
+	void *arg;
+	size_t left; /* steps that there can be, were nothing a ring */
+};
+
+static void walk_stack(struct walk *w, uint32_t stack)
+{
+	for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && w->left;
+	     id = LOAD(&site_at(id)->next), w->left--)
+		w->visit(id, w->arg);
+}
+
+/* Those that are being reclaimed are still all there is of what they stand for. */
+static void each_site(void (*visit)(uint32_t site, void *arg), void *arg)
+{
+	struct walk w = {visit, arg, region_layout.arena.bytes / CELLS_UNIT};
+	size_t count;
+	uint32_t *buckets = stacks_buckets(&count), id;
+
+	for (size_t b = 0; b < count; b++)
+		for (id = LOAD_ACQ(&buckets[b]); id && w.left;
+		     id = LOAD_ACQ(&stack_at(id)->next), w.left--)
+			walk_stack(&w, id);
+	for (id = stacks_reclaim_first(); id && w.left; id = stack_at(id)->reclaim, w.left--)
+		walk_stack(&w, id);
+}
+
+static void totals_add(uint32_t id, void *arg)
+{
+	struct stacks_totals *sum = arg;
+	struct tally t = tally_read(id);
+	uint32_t origin = site_at(id)->origin;
+
+	if (origin < ORIGIN_COUNT) {
+		sum->bytes[origin] += (uint64_t)t.inuse_bytes;
+		sum->objects[origin] += (uint64_t)t.inuse_objects;
+	}
+}
+
+struct stacks_totals stacks_totals(void)
+{
+	struct stacks_totals sum = {0};
+
+	each_site(totals_add, &sum);
+	return sum;
+}
+
+/* ---- snapshots --------------------------------------------------------- */
+
+static bool tally_is_zero(const struct tally *t)
+{
+	return !(t->alloc_objects | t->alloc_bytes | t->inuse_objects | t->inuse_bytes);
+}
+
+struct filling {
+	struct snapshot *out;
+	size_t room;
+	bool figures;  /* a view by age begins without */
+	uint64_t last; /* of sites that belong to it, the largest number */
+	bool is_full;
+};
+
+static void fill_one(uint32_t id, void *arg)
+{
+	struct filling *f = arg;
+	struct tally t = {.site = id, .born = site_at(id)->born};
+
+	if (t.born > f->last)
+		return;
+	if (f->figures)
+		t = tally_read(id);
+	if (f->figures && tally_is_zero(&t))
+		return;
+	if (f->out->count == f->room)
+		f->is_full = true;
+	else
+		f->out->tallies[f->out->count++] = t;
+}
+
+static void snapshot_drop_zeros(struct snapshot *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < out->count; i++)
+		if (!tally_is_zero(&out->tallies[i]))
+			out->tallies[kept++] = out->tallies[i];
+	out->count = kept;
+}
+
+/* From a site to its tally: open addressing, at most half full. */
+struct tally_index {
+	struct tally *tallies;
+	uint32_t *slots; /* index into tallies plus one */
+	uint32_t mask;
+};
+
+static uint32_t *tally_slot(const struct tally_index *index, uint32_t site)
+{
+	uint32_t at = site * 2654435769u;
+
+	for (at ^= at >> 16;; at++) {
+		uint32_t *slot = &index->slots[at & index->mask];
+		if (!*slot || index->tallies[*slot - 1].site == site)
+			return slot;
+	}
+}
+
+static int tally_index_build(struct tally_index *index, struct scratch *scratch,
+			     struct tally *tallies, size_t count)
+{
+	size_t slots = 16;
+
+	while (slots < 2 * count)
+		slots *= 2;
+	index->tallies = tallies;
+	index->mask = (uint32_t)(slots - 1);
+	index->slots = scratch_alloc(scratch, slots * sizeof *index->slots);
+	if (!index->slots)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		*tally_slot(index, tallies[i].site) = (uint32_t)i + 1;
+	return 0;
+}
+
+struct age_view {
+	struct tally_index index;
+	uint64_t now_ns, min_age_ns;
+};
+
+/* A tick is when something was made, rounded down; its age counts from the end of the tick. */
+static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
+{
+	uint64_t made_ns = region_layout.start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
+	uint32_t slot;
+
+	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)
+		return;
+	slot = *tally_slot(&view->index, site);
+	if (slot) {
+		view->index.tallies[slot - 1].inuse_objects += (int64_t)w.objects_fx;
+		view->index.tallies[slot - 1].inuse_bytes += (int64_t)w.bytes_fx;
+	}
+}
+
+static void age_view_add_block(const struct live_block *block, void *arg)
+{
+	age_view_add(arg, block->site, block->tick, sample_weight(block->size, block->interval));
+}
+
+/*
+ * What a range holds.  Of a thread's stack that is what has been touched: its 8 MiB
+ * are address space, and nobody's leak.
+ */
+static uint64_t range_bytes(const struct mappings_range *r)
+{
+	uint64_t touched;
+
+	if (r->kind != MAPPINGS_THREAD_STACK)
+		return r->end - r->start;
+	touched = pagemap_resident_bytes(r->start, r->end);
+	return touched == UNKNOWN ? 0 : touched;
+}
+
+/* A mapping's pieces are as old as each is; the object goes with the piece that stands for it. */
+static int age_view_add_ranges(const struct age_view *view, struct scratch *scratch)
+{
+	struct mappings_range *list;
+	long count = mappings_copy(scratch, &list);
+
+	for (long i = 0; i < count; i++) {
+		const struct mappings_range *r = &list[i];
+		uint64_t objects = r->flags & MAPPINGS_HEAD ? 1 : 0;
+		if (mappings_is_counted(r))
+			age_view_add(view, r->site, r->tick,
+				     (struct weight){objects << WEIGHT_OBJECT_BITS,
+						     range_bytes(r) << WEIGHT_BYTE_BITS});
+	}
+	return count < 0 ? -1 : 0;
+}
+
+static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
+{
+	struct age_view view = {.now_ns = out->time_ns, .min_age_ns = min_age_ns};
+
+	if (tally_index_build(&view.index, scratch, out->tallies, out->count))
+		return -1;
+	live_each(age_view_add_block, &view);
+	if (age_view_add_ranges(&view, scratch))
+		return -1;
+	for (size_t i = 0; i < out->count; i++) {
+		struct tally *t = &out->tallies[i];
+		t->inuse_objects = rounded((uint64_t)t->inuse_objects, WEIGHT_OBJECT_BITS);
+		t->inuse_bytes = rounded((uint64_t)t->inuse_bytes, WEIGHT_BYTE_BITS);
+		t->alloc_objects = t->inuse_objects;
+		t->alloc_bytes = t->inuse_bytes;
+	}
+	snapshot_drop_zeros(out);
+	return 0;
+}
+
+static bool is_of_threads(const struct tally *t)
+{
+	return site_at(t->site)->origin == ORIGIN_THREAD_STACK;
+}
+
+/* Threads' stacks in use by what they hold now. */
+static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out)
+{
+	struct tally_index index;
+	struct mappings_range *list;
+	size_t stacks = 0;
+	long count;
+
+	for (size_t i = 0; i < out->count; i++)
+		if (is_of_threads(&out->tallies[i])) {
+			out->tallies[i].inuse_bytes = 0;
+			stacks++;
+		}
+	if (!stacks)
+		return 0;
+	count = mappings_copy(scratch, &list);
+	if (count < 0 || tally_index_build(&index, scratch, out->tallies, out->count))
+		return -1;
+	for (long i = 0; i < count; i++) {
+		const struct mappings_range *r = &list[i];
+		uint32_t slot = 0;
+		if (r->kind == MAPPINGS_THREAD_STACK && mappings_is_counted(r))
+			slot = *tally_slot(&index, r->site);
+		if (slot)
+			out->tallies[slot - 1].inuse_bytes += (int64_t)range_bytes(r);
+	}
+	return 0;
+}
+
+int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
+{
+	struct filling f = {.out = out, .figures = min_age_ns == 0, .last = stacks_latest_born()};
+
+	/* A thread may be about to list one that has its number: one each. */
+	f.room = (size_t)stacks_site_count() + MOST_ABOUT_TO;
+	*out = (struct snapshot){.time_ns = clock_monotonic_ns()};
+	out->tallies = scratch_alloc(scratch, f.room * sizeof *out->tallies);
+	if (!out->tallies)
+		return -1;
+	each_site(fill_one, &f);
+	scratch->exhausted |= f.is_full;
+	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out)
+			  : snapshot_measure_stacks(scratch, out);
+}
+
+/*
+ * The site's tally in what is indexed, added there if need be.  A site that was
+ * reclaimed since has given what was allocated at it to the site of its origin.
+ */
+static struct tally *tally_of(const struct tally_index *index, const struct tally *b,
+			      struct snapshot *out)
+{
+	uint32_t site = b->site, *slot;
+
+	if (site_at(site)->born != b->born)
+		site = stacks_reclaimed_to(SITE_BORN_ORIGIN(b->born));
+	slot = tally_slot(index, site);
+	if (!*slot) {
+		*slot = (uint32_t)++out->count;
+		out->tallies[*slot - 1] = (struct tally){.site = site, .born = site_at(site)->born};
+	}
+	return &out->tallies[*slot - 1];
+}
+
+static void subtract(const struct tally_index *index, const struct tally *b, struct snapshot *out)
+{
+	struct tally *t = tally_of(index, b, out);
+
+	t->alloc_objects -= b->alloc_objects;
+	t->alloc_bytes -= b->alloc_bytes;
+	t->inuse_objects -= b->inuse_objects;
+	t->inuse_bytes -= b->inuse_bytes;
+}
+
+/*
+ * What was allocated never becomes less: what looks so is many sites' rounding in
+ * the one that they were reclaimed to.  In views by age both figures are one.
+ */
+static void keep_ascending(struct tally *t)
+{
+	if (t->alloc_bytes < 0 && t->alloc_bytes != t->inuse_bytes)
+		t->alloc_bytes = 0;
+	if (t->alloc_objects < 0 && t->alloc_objects != t->inuse_objects)
+		t->alloc_objects = 0;
+}
+
+int stacks_difference(struct scratch *scratch, const struct snapshot *before,
+		      const struct snapshot *after, struct snapshot *out)
+{
+	struct tally_index index;
+
+	*out = (struct snapshot){.time_ns = after->time_ns, .count = after->count};
+	out->tallies =
+		scratch_alloc(scratch, (after->count + before->count) * sizeof *out->tallies);
+	if (!out->tallies)
+		return -1;
+	memcpy(out->tallies, after->tallies, after->count * sizeof *out->tallies);
+	if (tally_index_build(&index, scratch, out->tallies, out->count))
+		return -1;
+	for (size_t i = 0; i < before->count; i++)
+		subtract(&index, &before->tallies[i], out);
+	for (size_t i = 0; i < out->count; i++)
+		keep_ascending(&out->tallies[i]);
+	snapshot_drop_zeros(out);
+	return 0;
+}

@@ -1,0 +1,296 @@
+/*
+ * See cells.h.  A list's head has a count in its upper half, which each change
+ * moves on: who read the head before another took, used and gave back the same
+ * cell does not mistake it for untouched.
+ */
+#include "region/cells.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MOST_UNITS (CELLS_MOST_BYTES / CELLS_UNIT)
+
+static_assert(sizeof(struct slab) <= CELLS_UNIT, "region layout");
+static_assert(CELLS_SLAB_BYTES % PAGE_BYTES == 0, "region layout");
+
+static uint64_t free_cells[CELL_KIND_COUNT][MOST_UNITS + 1];
+static uint64_t free_slabs;
+static uint64_t used_bytes, refused;
+static uint32_t free_slab_count;
+
+/* ---- lists ------------------------------------------------------------ */
+
+static uint32_t *cell_link(uint32_t id)
+{
+	return region_at((uint64_t)id * 8);
+}
+
+static struct slab *slab_at(uint32_t id)
+{
+	return region_at((uint64_t)id * 8);
+}
+
+static uint64_t head_of(uint64_t before, uint32_t id)
+{
+	return ((before >> 32) + 1) << 32 | id;
+}
+
+/* The link of what stands in a list of slabs or of cells. */
+static uint32_t *link_of(const uint64_t *list, uint32_t id)
+{
+	return list == &free_slabs ? &slab_at(id)->next : cell_link(id);
+}
+
+/* Where the arena has been handed out. */
+static bool is_handed_out(uint64_t at)
+{
+	return at < LOAD(&region_layout.arena_used);
+}
+
+static uint64_t arena_offset(uint32_t id)
+{
+	return (uint64_t)id * 8 - region_layout.arena.offset;
+}
+
+static uint32_t list_pop(uint64_t *list)
+{
+	uint64_t head = LOAD_ACQ(list);
+
+	while ((uint32_t)head) {
+		uint32_t next;
+		/* A host's wild write: what the list led to is given up. */
+		if (!is_handed_out(arena_offset((uint32_t)head))) {
+			STORE(list, 0);
+			return 0;
+		}
+		next = LOAD(link_of(list, (uint32_t)head));
+		if (__atomic_compare_exchange_n(list, &head, head_of(head, next), true,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return (uint32_t)head;
+	}
+	return 0;
+}
+
+/* A chain of them, whose links stand but for the last one's. */
+static void list_push(uint64_t *list, uint32_t first, uint32_t last)
+{
+	uint64_t head = LOAD(list);
+
+	do
+		STORE(link_of(list, last), (uint32_t)head);
+	while (!__atomic_compare_exchange_n(list, &head, head_of(head, first), true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+static uint32_t list_take_all(uint64_t *list)
+{
+	uint64_t head = LOAD_ACQ(list);
+
+	while (!__atomic_compare_exchange_n(list, &head, head_of(head, 0), true, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE))
+		;
+	return (uint32_t)head;
+}
+
+/* ---- slabs ------------------------------------------------------------ */
+
+static uint32_t slab_of(uint32_t id)
+{
+	return id - (uint32_t)(arena_offset(id) % CELLS_SLAB_BYTES / 8);
+}
+
+static uint32_t cells_of_slab(uint32_t units)
+{
+	return units ? MOST_UNITS / units : 0;
+}
+
+static uint64_t slabs_left(void)
+{
+	const struct region_table *arena = &region_layout.arena;
+
+	return LOAD(&free_slab_count) +
+	       (arena->bytes - LOAD(&region_layout.arena_used)) / CELLS_SLAB_BYTES;
+}
+
+/* How many slabs are not for this one: for the last ones at least one for each kind they need. */
+static uint64_t slabs_kept(enum cells_need need)
+{
+	uint64_t slabs = region_layout.arena.bytes / CELLS_SLAB_BYTES;
+
+	switch (need) {
+	case CELLS_WHOLE:
+		return slabs / 16 > 4 ? slabs / 16 : 4;
+	case CELLS_ENDS:
+		return slabs * 3 / 64 > 3 ? slabs * 3 / 64 : 3;
+	case CELLS_COARSE:
+		return slabs / 32 > 2 ? slabs / 32 : 2;
+	case CELLS_LAST:
+		break;
+	}
+	return 0;
+}
+
+static uint32_t slab_find(enum cells_need need)
+{
+	uint32_t id;
+
+	if (slabs_left() <= slabs_kept(need))
+		return 0;
+	id = list_pop(&free_slabs);
+	if (!id)
+		return region_alloc(CELLS_SLAB_BYTES) / 8;
+	__atomic_fetch_sub(&free_slab_count, 1, __ATOMIC_RELAXED);
+	return id;
+}
+
+/* Makes cells of a slab; false: there is none to be had. */
+static bool slab_cut(enum cell_kind kind, uint32_t units, enum cells_need need)
+{
+	uint32_t slab = slab_find(need), step = units * (CELLS_UNIT / 8);
+	uint32_t first = slab + CELLS_UNIT / 8, last = first;
+
+	if (!slab)
+		return false;
+	STORE(&slab_at(slab)->kind, (uint16_t)kind);
+	STORE(&slab_at(slab)->units, (uint16_t)units);
+	STORE(&slab_at(slab)->free, 0);
+	for (uint32_t n = cells_of_slab(units); n > 1; n--, last += step)
+		STORE(cell_link(last), last + step);
+	list_push(&free_cells[kind][units], first, last);
+	return true;
+}
+
+/* ---- cells ------------------------------------------------------------ */
+
+uint32_t cells_take(enum cell_kind kind, size_t bytes, enum cells_need need)
+{
+	uint32_t units = (uint32_t)(CELLS_ROUND(bytes) / CELLS_UNIT), id;
+
+	if (bytes == 0 || bytes > CELLS_MOST_BYTES)
+		return 0;
+	do {
+		id = list_pop(&free_cells[kind][units]);
+		if (!id && !slab_cut(kind, units, need)) {
+			ADD(&refused, 1);
+			return 0;
+		}
+	} while (!id || !cells_is(id, kind, bytes)); /* no cell: a host's wild write */
+	STORE((uint64_t *)cell_link(id), 0);
+	memset((char *)cell_link(id) + 8, 0, units * CELLS_UNIT - 8);
+	ADD(&used_bytes, units * CELLS_UNIT);
+	return id;
+}
+
+/* What list a cell belongs to; NULL: it is none. */
+static uint64_t *list_of(uint32_t id)
+{
+	struct slab *slab = slab_at(slab_of(id));
+	uint32_t kind = LOAD(&slab->kind), units = LOAD(&slab->units);
+
+	if (kind == CELL_NONE || kind >= CELL_KIND_COUNT || !units || units > MOST_UNITS)
+		return NULL;
+	return &free_cells[kind][units];
+}
+
+void cells_give(uint32_t id)
+{
+	uint64_t *list = is_handed_out(arena_offset(id)) ? list_of(id) : NULL;
+
+	if (!list)
+		return;
+	__atomic_fetch_sub(&used_bytes, LOAD(&slab_at(slab_of(id))->units) * (uint64_t)CELLS_UNIT,
+			   __ATOMIC_RELAXED);
+	list_push(list, id, id);
+}
+
+bool cells_is(uint32_t id, enum cell_kind kind, size_t bytes)
+{
+	uint64_t at = arena_offset(id), inside = at % CELLS_SLAB_BYTES;
+
+	return is_handed_out(at) && inside >= CELLS_UNIT && inside % CELLS_UNIT == 0 &&
+	       LOAD(&slab_at(slab_of(id))->kind) == kind && bytes <= CELLS_SLAB_BYTES - inside &&
+	       bytes <= LOAD(&slab_at(slab_of(id))->units) * (size_t)CELLS_UNIT;
+}
+
+/* ---- gathering -------------------------------------------------------- */
+
+/* The next of a list that was taken; one that leads nowhere ends it. */
+static uint32_t next_of(uint32_t id)
+{
+	uint32_t next = *cell_link(id);
+
+	return next && is_handed_out(arena_offset(next)) ? next : 0;
+}
+
+static uint64_t most_cells(void)
+{
+	return region_layout.arena.bytes / CELLS_UNIT;
+}
+
+/* How many free cells each slab has of a list that was taken. */
+static void count_free(uint32_t first)
+{
+	uint64_t left = most_cells();
+
+	for (uint32_t id = first; id && left; id = next_of(id), left--)
+		slab_at(slab_of(id))->free = 0;
+	left = most_cells();
+	for (uint32_t id = first; id && left; id = next_of(id), left--)
+		slab_at(slab_of(id))->free++;
+}
+
+/* A slab whose cells all are in the list leaves it; the rest goes back. */
+static void gather(uint64_t *list)
+{
+	uint32_t first = list_take_all(list), next;
+	uint64_t left = most_cells();
+	uint32_t kept = 0, last_kept = 0, empty = 0, last_empty = 0, emptied = 0;
+
+	count_free(first);
+	for (uint32_t id = first; id && left; id = next, left--) {
+		struct slab *slab = slab_at(slab_of(id));
+		next = next_of(id);
+		if (slab->free == cells_of_slab(slab->units)) {
+			if (slab->kind == CELL_NONE) /* this slab was seen to before */
+				continue;
+			STORE(&slab->kind, CELL_NONE);
+			STORE(&slab->next, empty);
+			last_empty = empty ? last_empty : slab_of(id);
+			empty = slab_of(id);
+			emptied++;
+		} else {
+			STORE(cell_link(id), kept);
+			last_kept = kept ? last_kept : id;
+			kept = id;
+		}
+	}
+	if (kept)
+		list_push(list, kept, last_kept);
+	if (empty) {
+		/* Counted first: it never seems less than none. */
+		ADD(&free_slab_count, emptied);
+		list_push(&free_slabs, empty, last_empty);
+	}
+}
+
+void cells_gather(void)
+{
+	for (uint32_t kind = CELL_NONE + 1; kind < CELL_KIND_COUNT; kind++)
+		for (uint32_t units = 1; units <= MOST_UNITS; units++)
+			gather(&free_cells[kind][units]);
+}
+
+uint64_t cells_used_bytes(void)
+{
+	return LOAD(&used_bytes);
+}
+
+uint64_t cells_total_bytes(void)
+{
+	return region_layout.arena.bytes / CELLS_SLAB_BYTES * CELLS_MOST_BYTES;
+}
+
+uint64_t cells_refused(void)
+{
+	return LOAD(&refused);
+}

@@ -1,0 +1,165 @@
+/*
+ * See recstack.h.  A thread comes back to the stack that it had last, which is warm
+ * and which no other wants while there are enough; so no cache line is shared.
+ */
+#include "region/recstack.h"
+
+#include "base/sys.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+struct recstack {
+	char guard[PAGE_BYTES];
+	char bytes[RECSTACK_BYTES];
+};
+
+/* Whose it is: the thread's pointer, 0: free. */
+static struct {
+	uint64_t thread;
+} __attribute__((aligned(64))) owners[RECSTACK_COUNT];
+
+static struct recstack *stacks;
+
+static __thread uint32_t last_used __attribute__((tls_model("initial-exec")));
+
+ARCH_DEFINE_RUN_ON(run_on);
+void run_on(void *top, recstack_work *work, void *arg) __attribute__((visibility("hidden")));
+
+/* A guard of Linux 6.13 does not split the mapping in two, as one by protection does. */
+static void guard(char *page)
+{
+	if (sys_call(madvise, page, PAGE_BYTES, MADV_GUARD_INSTALL))
+		sys_call(mprotect, page, PAGE_BYTES, PROT_NONE);
+}
+
+/*
+ * Tells valgrind, where the program runs under it, that this is a stack, so that it
+ * does not take a switch for frames that end.  Its client request STACK_REGISTER
+ * (valgrind.h); anywhere else five instructions that do nothing.
+ */
+static void tell_valgrind(const struct recstack *s)
+{
+	const uint64_t request[6] = {0x1501, (uint64_t)s->bytes, (uint64_t)(s + 1) - 1};
+	uint64_t result = 0;
+
+	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi\n\t"
+			 "xchgq %%rbx, %%rbx"
+			 : "+d"(result)
+			 : "a"(request)
+			 : "cc", "memory");
+}
+
+int recstack_init(void)
+{
+	struct recstack *fresh;
+
+	if (stacks)
+		return 0;
+	fresh = sys_map_anonymous(RECSTACK_COUNT * sizeof *fresh);
+	if (!fresh)
+		return -1;
+	for (size_t i = 0; i < RECSTACK_COUNT; i++) {
+		guard(fresh[i].guard);
+		tell_valgrind(&fresh[i]);
+	}
+	STORE_REL(&stacks, fresh);
+	return 0;
+}
+
+void recstack_range(uint64_t *start, uint64_t *end)
+{
+	*start = (uint64_t)LOAD(&stacks);
+	*end = *start ? *start + RECSTACK_COUNT * sizeof *stacks : 0;
+}
+
+static bool take(uint32_t i, uint64_t self)
+{
+	uint64_t nobody = 0;
+
+	return LOAD(&owners[i].thread) == 0 &&
+	       __atomic_compare_exchange_n(&owners[i].thread, &nobody, self, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* RECSTACK_COUNT: none is left. */
+static uint32_t take_any(uint32_t first, uint64_t self)
+{
+	for (uint32_t i = 0; i < RECSTACK_COUNT; i++) {
+		uint32_t at = (first + i) % RECSTACK_COUNT;
+		if (take(at, self)) {
+			STORE(&last_used, at);
+			return at;
+		}
+	}
+	return RECSTACK_COUNT;
+}
+
+static __attribute__((noinline)) void run_here(recstack_work *work, void *arg)
+{
+	struct regs host;
+
+	arch_get_regs(&host);
+	work(arg, &host);
+	__asm__ volatile("" ::: "memory"); /* no tail call: host is in use */
+}
+
+static recstack_room *room_below;
+
+void recstack_stay(recstack_room *room)
+{
+	STORE(&room_below, room);
+}
+
+static __attribute__((noinline)) bool run_on_one(recstack_work *work, void *arg)
+{
+	struct recstack *all = LOAD_ACQ(&stacks);
+	uint64_t self = arch_thread_pointer();
+	uint32_t at = LOAD(&last_used);
+
+	if (unlikely(!all))
+		return false;
+	if (unlikely(!take(at, self)))
+		at = take_any(at, self);
+	if (unlikely(at == RECSTACK_COUNT))
+		return false;
+	if (IS_SANITIZED) /* its runtime has its own idea of where the stack is */
+		run_here(work, arg);
+	else
+		run_on(all[at].bytes + RECSTACK_BYTES, work, arg);
+	STORE_REL(&owners[at].thread, 0);
+	return true;
+}
+
+/* Only where it stays, so that the way to the others takes no more of the stack. */
+static __attribute__((noinline)) bool run_if_room(recstack_work *work, void *arg)
+{
+	recstack_room *room = LOAD(&room_below);
+
+	if (!room || !LOAD(&stacks) || room((uint64_t)__builtin_frame_address(0)) < RECSTACK_ROOM)
+		return false;
+	run_here(work, arg);
+	return true;
+}
+
+/* The host's registers are those of who calls this: it must be a frame, and the last of them. */
+bool recstack_run(recstack_work *work, void *arg)
+{
+	if (unlikely(LOAD(&room_below)) && run_if_room(work, arg))
+		return true;
+	return run_on_one(work, arg);
+}
+
+void recstack_run_anyhow(recstack_work *work, void *arg)
+{
+	if (unlikely(!recstack_run(work, arg)))
+		work(arg, NULL);
+}
+
+void recstack_after_fork_in_child(void)
+{
+	for (size_t i = 0; i < RECSTACK_COUNT; i++)
+		if (owners[i].thread != arch_thread_pointer())
+			STORE(&owners[i].thread, 0);
+}

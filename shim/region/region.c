@@ -1,0 +1,311 @@
+/*
+ * One mapping, laid out once.  Tables that fill do so from their low end, so
+ * that what is resident follows what is used; only bucket arrays are touched at
+ * random, and they are kept small for that reason.
+ */
+#include "region/region.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/pagemap.h"
+#include "base/sys.h"
+#include "region/recstack.h"
+
+static_assert(sizeof(struct region_table) == 16, "region layout");
+static_assert(offsetof(struct region_header, arena) == 48, "region layout");
+static_assert(sizeof(struct region_header) == 184, "region layout");
+
+/* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
+#define LIVE_BYTES_PER_BUCKET 64
+
+/* For 1023 threads that were created and have not yet begun to run (threads.c). */
+#define THREAD_STARTS_BYTES (32 * KIB)
+
+struct region_header *region;
+struct region_header region_layout;
+
+static size_t scratch_max_bytes;
+
+static size_t clamp(size_t n, size_t low, size_t high)
+{
+	return n < low ? low : n > high ? high : n;
+}
+
+/* The largest power of two that is not above n; n > 0. */
+static size_t power_of_two(size_t n)
+{
+	return (size_t)1 << (63 - __builtin_clzl(n));
+}
+
+static struct region_table lay_out(uint64_t *end, size_t bytes)
+{
+	struct region_table table = {.offset = *end, .bytes = bytes};
+	*end += bytes;
+	return table;
+}
+
+static void lay_out_tables(struct region_header *r, size_t max_bytes)
+{
+	uint64_t end = PAGE_BYTES; /* the header has the first page to itself */
+	uint64_t tables_end = r->region_bytes - r->blackbox.bytes;
+	size_t nodes = ALIGN_UP(tables_end / 2, PAGE_BYTES);
+	size_t buckets = power_of_two(nodes / LIVE_BYTES_PER_BUCKET);
+
+	r->rows = lay_out(&end, clamp(ALIGN_UP(max_bytes / 32, PAGE_BYTES), 256 * KIB, MIB));
+	r->stack_buckets = lay_out(&end, power_of_two(clamp(max_bytes / 128, 64 * KIB, 256 * KIB)));
+	r->mappings =
+		lay_out(&end, clamp(ALIGN_UP(max_bytes / 16, PAGE_BYTES), 256 * KIB, 8 * MIB));
+	r->thread_starts = lay_out(&end, THREAD_STARTS_BYTES);
+	r->live_buckets = lay_out(&end, clamp(buckets, 4 * KIB, MIB) * sizeof(uint32_t));
+	r->live_nodes = lay_out(&end, nodes);
+	r->arena = lay_out(&end, tables_end - end);
+	if (r->blackbox.bytes)
+		r->blackbox.offset = end;
+}
+
+size_t region_bytes_of(size_t max_bytes)
+{
+	size_t bytes = max_bytes > REGION_FILTER_BYTES ? max_bytes - REGION_FILTER_BYTES : 0;
+
+	return bytes / 4 * 3 / PAGE_BYTES * PAGE_BYTES;
+}
+
+int region_init(size_t max_bytes)
+{
+	size_t bytes = region_bytes_of(max_bytes);
+	void *memory = region || bytes < 2 * MIB ? NULL : sys_map_anonymous(bytes);
+
+	if (!memory)
+		return -1;
+	if (!region_init_at(memory, max_bytes, 0))
+		return 0;
+	sys_unmap(memory, bytes);
+	return -1;
+}
+
+int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes)
+{
+	size_t bytes = region_bytes_of(max_bytes) + extra_bytes;
+	struct region_header *r = memory;
+
+	if (region || bytes < 2 * MIB + extra_bytes || bytes > UINT32_MAX)
+		return -1;
+	r->magic = REGION_MAGIC;
+	r->version = REGION_VERSION;
+	r->header_bytes = sizeof *r;
+	r->region_bytes = bytes;
+	r->start_realtime_ns = clock_ns(CLOCK_REALTIME);
+	r->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+	r->pid = (uint32_t)sys_getpid();
+	r->blackbox.bytes = extra_bytes;
+	lay_out_tables(r, max_bytes);
+	scratch_max_bytes = max_bytes - REGION_FILTER_BYTES - region_bytes_of(max_bytes);
+	region_layout = *r;
+	STORE_REL(&region, r);
+	return 0;
+}
+
+size_t region_scratch_max_bytes(void)
+{
+	return scratch_max_bytes;
+}
+
+uint32_t region_alloc(size_t n)
+{
+	const struct region_table *arena = &region_layout.arena;
+	uint64_t used = LOAD(&region_layout.arena_used);
+
+	if (n > arena->bytes)
+		return 0;
+	n = ALIGN_UP(n, 8);
+	do {
+		if (n > arena->bytes - used)
+			return 0;
+	} while (!__atomic_compare_exchange_n(&region_layout.arena_used, &used, used + n, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	/* For who reads the region from outside. */
+	ADD(&region->arena_used, n);
+	return (uint32_t)(arena->offset + used);
+}
+
+/* ---- scratch ---------------------------------------------------------- */
+
+struct scratch_chunk {
+	struct scratch_chunk *older;                /* of the same scratch */
+	struct scratch_chunk *list_next, **list_at; /* of all scratch */
+	size_t mapped_bytes, used_bytes;
+};
+static_assert(sizeof(struct scratch_chunk) <= 48, "the first block's alignment");
+
+#define CHUNK_HEADER_BYTES ALIGN_UP(sizeof(struct scratch_chunk), 16)
+#define CHUNK_BYTES        (256 * KIB)
+
+/* All chunks there are, for the figure of what is resident and for the bound. */
+static struct {
+	struct lock lock;
+	struct scratch_chunk *first;
+	size_t mapped_bytes;
+} chunks;
+
+static bool chunks_add(struct scratch_chunk *c)
+{
+	bool fits;
+
+	lock_take(&chunks.lock);
+	fits = !scratch_max_bytes || c->mapped_bytes + chunks.mapped_bytes <= scratch_max_bytes;
+	if (fits) {
+		chunks.mapped_bytes += c->mapped_bytes;
+		c->list_next = chunks.first;
+		c->list_at = &chunks.first;
+		if (c->list_next)
+			c->list_next->list_at = &c->list_next;
+		chunks.first = c;
+	}
+	lock_release(&chunks.lock);
+	return fits;
+}
+
+static void chunks_remove(struct scratch_chunk *c)
+{
+	lock_take(&chunks.lock);
+	chunks.mapped_bytes -= c->mapped_bytes;
+	*c->list_at = c->list_next;
+	if (c->list_next)
+		c->list_next->list_at = c->list_at;
+	lock_release(&chunks.lock);
+}
+
+static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
+{
+	size_t left = (s->max_bytes - s->mapped_bytes) / PAGE_BYTES * PAGE_BYTES;
+	size_t bytes = ALIGN_UP(n + CHUNK_HEADER_BYTES, PAGE_BYTES);
+	struct scratch_chunk *c;
+
+	if (bytes > left)
+		return NULL;
+	if (bytes < CHUNK_BYTES)
+		bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+	c = sys_map_anonymous(bytes);
+	if (!c)
+		return NULL;
+	c->mapped_bytes = bytes;
+	c->used_bytes = CHUNK_HEADER_BYTES;
+	if (!chunks_add(c)) {
+		sys_unmap(c, bytes);
+		return NULL;
+	}
+	c->older = s->chunks;
+	s->chunks = c;
+	s->mapped_bytes += bytes;
+	return c;
+}
+
+void *scratch_alloc(struct scratch *s, size_t n)
+{
+	struct scratch_chunk *c = s->chunks;
+	void *p;
+
+	if (n <= s->max_bytes) {
+		n = ALIGN_UP(n, 16);
+		if (!c || n > c->mapped_bytes - c->used_bytes)
+			c = chunk_new(s, n);
+		if (c) {
+			p = (char *)c + c->used_bytes;
+			c->used_bytes += n;
+			return p;
+		}
+	}
+	s->exhausted = true;
+	return NULL;
+}
+
+char *scratch_strdup(struct scratch *s, const char *text, size_t n)
+{
+	char *copy = n < SIZE_MAX ? scratch_alloc(s, n + 1) : NULL;
+	if (copy)
+		memcpy(copy, text, n);
+	return copy;
+}
+
+void scratch_release(struct scratch *s)
+{
+	struct scratch_chunk *c = s->chunks;
+
+	while (c) {
+		struct scratch_chunk *older = c->older;
+		chunks_remove(c);
+		sys_unmap(c, c->mapped_bytes);
+		c = older;
+	}
+	s->chunks = NULL;
+	s->mapped_bytes = 0;
+}
+
+/* ---- what it costs ---------------------------------------------------- */
+
+static void add_resident(uint64_t *sum, const void *start, size_t bytes)
+{
+	uint64_t more = pagemap_resident_bytes((uint64_t)start, (uint64_t)start + bytes);
+
+	*sum = more == UNKNOWN || *sum == UNKNOWN ? UNKNOWN : *sum + more;
+}
+
+uint64_t region_resident_bytes(void)
+{
+	struct region_range stacks;
+	uint64_t sum = 0;
+
+	if (region)
+		add_resident(&sum, region, region_layout.region_bytes);
+	recstack_range(&stacks.start, &stacks.end);
+	add_resident(&sum, (void *)stacks.start, stacks.end - stacks.start);
+	lock_take(&chunks.lock);
+	for (const struct scratch_chunk *c = chunks.first; c; c = c->list_next)
+		add_resident(&sum, c, c->mapped_bytes);
+	lock_release(&chunks.lock);
+	return sum;
+}
+
+size_t region_ranges(struct region_range *out, size_t max)
+{
+	struct region_range stacks;
+	size_t count = 0;
+
+	if (region && count < max)
+		out[count++] = (struct region_range){(uint64_t)region,
+						     (uint64_t)region + region_layout.region_bytes};
+	recstack_range(&stacks.start, &stacks.end);
+	if (stacks.end && count < max)
+		out[count++] = stacks;
+	lock_take(&chunks.lock);
+	for (const struct scratch_chunk *c = chunks.first; c && count < max; c = c->list_next)
+		out[count++] = (struct region_range){(uint64_t)c, (uint64_t)c + c->mapped_bytes};
+	lock_release(&chunks.lock);
+	return count;
+}
+
+/* ---- fork ------------------------------------------------------------- */
+
+void region_before_fork(void)
+{
+	lock_take(&chunks.lock);
+}
+
+void region_after_fork(void)
+{
+	lock_release(&chunks.lock);
+}
+
+void region_forget_scratch(void)
+{
+	region->pid = (uint32_t)sys_getpid();
+	while (chunks.first) {
+		struct scratch_chunk *c = chunks.first;
+		chunks.first = c->list_next;
+		sys_unmap(c, c->mapped_bytes);
+	}
+	chunks.mapped_bytes = 0;
+}

@@ -1,0 +1,272 @@
+/*
+ * Runs in the constructor, before main, where the program may count on its first
+ * descriptors, its umask and its silence: each is left as it was.  Whatever
+ * cannot be had is one line that names the path and the remedy.
+ */
+#include "serve/endpoint.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/netsys.h"
+#include "config/log.h"
+
+#define BACKLOG 128
+
+/* ---- saying what went wrong --------------------------------------------- */
+
+/* One thread at a time: the constructor's, then the server's. */
+static bool is_quiet;
+
+static int complain_path(const char *path, const char *what)
+{
+	char quoted[LOG_QUOTE_BYTES];
+	if (is_quiet)
+		return -1;
+	log_complain("no socket at %s: %s, or set CGOHEAP_SOCKET to another path",
+		     log_quote(quoted, path), what);
+	return -1;
+}
+
+static int complain_taken(const char *path, const char *what)
+{
+	complain_path(path, what);
+	return ENDPOINT_TAKEN;
+}
+
+/* `doing: permission denied; remedy`; result is as the kernel returned it. */
+static int complain_error(const char *path, const char *doing, long result, const char *remedy)
+{
+	char what[160], number[LOG_ERROR_BYTES];
+	snprintf(what, sizeof(what), "%s: %s; %s", doing, log_error_text(-result, number), remedy);
+	return complain_path(path, what);
+}
+
+/* The thing itself, were it a symbolic link. */
+static long look_at(const char *path, struct stat *st)
+{
+	return sys_call(newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* ---- our directory ------------------------------------------------------ */
+
+static int check_directory(const char *path, const struct stat *st)
+{
+	char what[128];
+	if (!S_ISDIR(st->st_mode))
+		return complain_path(
+			path, "it is not a directory (or a symbolic link to one); remove it");
+	if (st->st_uid != sys_geteuid()) {
+		snprintf(what, sizeof(what),
+			 "that directory belongs to uid %u, not to %u; remove it", st->st_uid,
+			 sys_geteuid());
+		return complain_path(path, what);
+	}
+	if (st->st_mode & (S_IWGRP | S_IWOTH)) {
+		snprintf(what, sizeof(what),
+			 "that directory can be written by others (mode %04o); chmod 700 it",
+			 st->st_mode & 07777);
+		return complain_path(path, what);
+	}
+	return 0;
+}
+
+/*
+ * Makes it if need be and looks at what is there.  Nobody can put another thing
+ * in its place after that: it lies in a directory that is ours or sticky.
+ * 0; -1 after a line on stderr; 1 where the parent cannot hold it, nothing said
+ * if quiet.
+ */
+static int make_directory(const char *path, bool quiet)
+{
+	struct stat st;
+	long made = sys_call(mkdir, path, 0700);
+	if (made < 0 && made != -EEXIST) {
+		if (!quiet)
+			complain_error(path, "cannot make that directory", made,
+				       "make it, owned by this user and of mode 700");
+		return 1;
+	}
+	long r = sys_call(newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+	if (r < 0)
+		return complain_error(path, "cannot look at that directory", r, "remove it");
+	return check_directory(path, &st);
+}
+
+/* The default path in parent; result as make_directory's. */
+static int default_path_in(const char *parent, bool quiet, char path[CONFIG_PATH_BYTES])
+{
+	size_t n =
+		(size_t)snprintf(path, CONFIG_PATH_BYTES, "%s/cgoheap-%u", parent, sys_geteuid());
+	if (n + strlen("/4294967295.sock") >= CONFIG_PATH_BYTES)
+		return 1;
+	int result = make_directory(path, quiet);
+	if (result == 0)
+		snprintf(path + n, CONFIG_PATH_BYTES - n, "/%d.sock", sys_getpid());
+	return result;
+}
+
+static bool is_our_directory(const char *path)
+{
+	struct stat st;
+	return look_at(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == sys_geteuid();
+}
+
+/*
+ * XDG_RUNTIME_DIR may name what is not there or not ours (sudo keeps the other
+ * user's, containers inherit the host's): then it is as if not set.
+ */
+static int default_path(const char *runtime, char path[CONFIG_PATH_BYTES])
+{
+	if (*runtime != '\0' && is_our_directory(runtime)) {
+		int result = default_path_in(runtime, true, path);
+		if (result <= 0)
+			return result;
+	}
+	return default_path_in("/tmp", false, path) == 0 ? 0 : -1;
+}
+
+/* ---- binding ------------------------------------------------------------ */
+
+static bool somebody_answers(const struct sockaddr_un *address)
+{
+	long fd = net_socket(AF_UNIX);
+	if (fd < 0)
+		return true; /* cannot tell: leave it alone */
+	long r = net_connect((int)fd, address, sizeof(*address));
+	sys_close((int)fd);
+	return r != -ECONNREFUSED;
+}
+
+/* Takes a dead socket's file away; 0, or as endpoint_open_unix. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	struct stat before, now;
+	const char *path = address->sun_path;
+	if (look_at(path, &before) < 0)
+		return 0; /* gone meanwhile */
+	if (!S_ISSOCK(before.st_mode))
+		return complain_path(path, "a file that is not a socket is there; remove it");
+	if (somebody_answers(address))
+		return complain_taken(path, "another process listens there; end it");
+	/* Another process may have found it stale too and put its own there. */
+	if (look_at(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
+		return complain_taken(path, "another process has just taken it; end it");
+	long r = sys_call(unlink, path);
+	if (r < 0 && r != -ENOENT)
+		return complain_error(path, "cannot replace the socket of a dead process", r,
+				      "remove it");
+	return 0;
+}
+
+static int bind_unix(int fd, const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	/*
+	 * The mode the socket has when it is bound is the mode its file is made
+	 * with (net/unix/af_unix.c, unix_bind), so it is never open to others, in
+	 * a shared directory either; and the host's umask is left alone.
+	 */
+	sys_call(fchmod, fd, 0600);
+	long r = net_bind(fd, address, sizeof(*address));
+	if (r == -EADDRINUSE) {
+		int result = remove_stale(address);
+		if (result != 0)
+			return result;
+		r = net_bind(fd, address, sizeof(*address));
+	}
+	if (r < 0)
+		return complain_error(path, "cannot make it", r,
+				      "make its directory writable for this user");
+	/* A umask that takes the owner's bits away too, and kernels that are not Linux. */
+	sys_call(chmod, path, 0600);
+	r = net_listen(fd, BACKLOG);
+	if (r < 0) {
+		sys_call(unlink, path);
+		return complain_error(path, "cannot listen", r, "see what limits this process");
+	}
+	return 0;
+}
+
+int endpoint_open_unix(struct own_fd *own, const struct config *config, bool quiet,
+		       char bound[CONFIG_PATH_BYTES])
+{
+	is_quiet = quiet;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = config->socket_path;
+	*own = OWN_FD_NONE;
+	bound[0] = '\0';
+	if (*path == '\0') {
+		if (default_path(config->runtime_dir, address.sun_path) != 0)
+			return -1;
+	} else {
+		strcpy(address.sun_path, path);
+	}
+	long fd = net_socket(AF_UNIX);
+	if (fd < 0)
+		return complain_error(address.sun_path, "cannot make a socket", fd,
+				      "see what limits this process");
+	int result = bind_unix((int)fd, &address);
+	if (result != 0) {
+		sys_close((int)fd);
+		return result;
+	}
+	strcpy(bound, address.sun_path);
+	*own = own_fd_take((int)fd);
+	return 0;
+}
+
+/* ---- TCP ---------------------------------------------------------------- */
+
+static int complain_tcp(uint32_t address, uint16_t port, long result)
+{
+	char number[LOG_ERROR_BYTES];
+	if (!is_quiet)
+		log_complain(
+			"cannot listen on %u.%u.%u.%u:%u: %s; set CGOHEAP_LISTEN to another port, "
+			"or to port 0 for any free one",
+			address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255, port,
+			log_error_text(-result, number));
+	return result == -EADDRINUSE ? ENDPOINT_TAKEN : -1;
+}
+
+static long listen_tcp(int fd, struct sockaddr_in *address)
+{
+	int one = 1;
+	socklen_t n = sizeof(*address);
+	/* The port of a service that has just been restarted is not "in use". */
+	net_set_option(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	long r = net_bind(fd, address, sizeof(*address));
+	if (r == 0)
+		r = net_listen(fd, BACKLOG);
+	if (r == 0)
+		r = net_own_name(fd, address, &n);
+	return r;
+}
+
+int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, bool quiet,
+		      uint16_t *bound)
+{
+	is_quiet = quiet;
+	struct sockaddr_in in = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(address),
+	};
+	*own = OWN_FD_NONE;
+	*bound = 0;
+	long fd = net_socket(AF_INET);
+	if (fd < 0)
+		return complain_tcp(address, port, fd);
+	long r = listen_tcp((int)fd, &in);
+	if (r < 0) {
+		sys_close((int)fd);
+		return complain_tcp(address, port, r);
+	}
+	*bound = ntohs(in.sin_port);
+	*own = own_fd_take((int)fd);
+	return 0;
+}

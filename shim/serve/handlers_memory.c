@@ -1,0 +1,177 @@
+/* See handlers_memory.h. */
+#include "serve/handlers_memory.h"
+
+#include "base/clock.h"
+#include "go/bridge.h"
+#include "account/allocator.h"
+#include "profile/profile_memory.h"
+#include "serve/account_json.h"
+#include "serve/metrics.h"
+#include "serve/status.h"
+
+/* An account and what it was made from, in scratch of its own. */
+struct taken {
+	struct scratch scratch;
+	struct account account;
+	struct account_parts parts;
+};
+
+/* False: refused already. */
+static bool take(struct answer *a, struct taken *t)
+{
+	t->scratch = SCRATCH_INIT(region_scratch_max_bytes());
+	if (account_take(&t->scratch, &t->account, &t->parts) == 0)
+		return true;
+	bool exhausted = t->scratch.exhausted;
+	scratch_release(&t->scratch);
+	if (exhausted)
+		handlers_refuse_no_memory(a);
+	else
+		handlers_refuse(a, 503,
+				"/proc/self cannot be read here: the account needs maps and "
+				"smaps");
+	return false;
+}
+
+/* result as a writer's: 0 or -1. */
+static void finish(struct answer *a, int result, const char *type)
+{
+	if (result != 0) {
+		handlers_refuse_no_memory(a);
+		return;
+	}
+	a->status = 200;
+	a->type = type;
+}
+
+void answer_account(struct answer *a, const struct http_request *r)
+{
+	struct taken t;
+	struct json j;
+	(void)r;
+	if (!take(a, &t))
+		return;
+	json_init(&j, &a->body.sink);
+	account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
+	finish(a, json_finish(&j), "application/json");
+	scratch_release(&t.scratch);
+}
+
+void answer_memory_profile(struct answer *a, const struct http_request *r)
+{
+	struct taken t;
+	(void)r;
+	if (!take(a, &t))
+		return;
+	struct go_heap heap = {0};
+	bool has_go = bridge_is_attached();
+	if (has_go && !bridge_read_heap(&t.scratch, &heap.bytes, &heap.count))
+		heap.bytes = NULL;
+	const char *const *comments = status_comments(&t.scratch);
+	int result = comments ? profile_memory_write(&t.scratch, &t.account, &t.parts,
+						     has_go ? &heap : NULL, comments, &a->body.sink)
+			      : -1;
+	finish(a, result, "application/octet-stream");
+	if (result == 0)
+		a->filename = "memory.pb.gz";
+	scratch_release(&t.scratch);
+}
+
+void answer_metrics(struct answer *a, const struct http_request *r)
+{
+	struct taken t;
+	(void)r;
+	if (!take(a, &t))
+		return;
+	finish(a, metrics_write(&a->body.sink, &t.account), METRICS_CONTENT_TYPE);
+	scratch_release(&t.scratch);
+}
+
+/* ---- trim --------------------------------------------------------------- */
+
+#define TRIM_NS        (UINT64_C(10) * 1000000000)
+#define FIRST_PAUSE_NS UINT64_C(1000000)
+#define LAST_PAUSE_NS  UINT64_C(64000000)
+
+/* Into the body, and its place in the object is kept: what follows is written once it is known. */
+static int write_before(struct answer *a, struct taken *t)
+{
+	struct json j;
+	json_init(&j, &a->body.sink);
+	json_open(&j, NULL);
+	account_json_write(&j, "before", &t->scratch, &t->account, &t->parts);
+	return json_pause(&j);
+}
+
+static void write_after(struct answer *a, struct taken *t, const char *what)
+{
+	struct json j;
+	json_go_on(&j, &a->body.sink);
+	account_json_write(&j, "after", &t->scratch, &t->account, &t->parts);
+	json_signed(&j, "released_bytes", (int64_t)(a->trim.rss_bytes - t->account.rss_bytes));
+	json_string(&j, "what", what);
+	json_close(&j);
+	finish(a, json_finish(&j), "application/json");
+}
+
+static void look_later(struct answer *a, uint64_t now_ns)
+{
+	a->due_ns = now_ns + a->trim.pause_ns;
+	if (a->trim.pause_ns < LAST_PAUSE_NS)
+		a->trim.pause_ns *= 2;
+}
+
+static void look_whether_trimmed(struct answer *a)
+{
+	struct taken after;
+	const char *what;
+	uint64_t now_ns = clock_monotonic_ns();
+	enum allocator_result result = allocator_trimmed(&what);
+	if (result == ALLOCATOR_SILENT)
+		handlers_refuse(a, 501, "%s has no call for that which cgoheap knows",
+				*allocator_name() ? allocator_name() : "the C allocator");
+	else if (result == ALLOCATOR_UNANSWERED && now_ns >= a->trim.ends_ns)
+		handlers_refuse(a, 503,
+				"the C allocator did not answer in 10 s: it is still at it, or a "
+				"thread holds one of its locks and does not run");
+	else if (result == ALLOCATOR_UNANSWERED)
+		look_later(a, now_ns);
+	else {
+		account_kept_forget();
+		if (take(a, &after)) {
+			write_after(a, &after, what);
+			scratch_release(&after.scratch);
+		}
+	}
+}
+
+/* The worker is at it, and the answer waits as one with seconds= does. */
+static void begin_trim(struct answer *a)
+{
+	if (allocator_trim() != 0) {
+		handlers_refuse_busy(a,
+				     "the C allocator is still at an earlier question: ask again "
+				     "when it is done; if it never is, a thread holds one of its "
+				     "locks and does not run");
+		return;
+	}
+	a->finish = look_whether_trimmed;
+	a->trim.pause_ns = FIRST_PAUSE_NS;
+	a->trim.ends_ns = clock_monotonic_ns() + TRIM_NS;
+	look_whether_trimmed(a);
+}
+
+void answer_trim(struct answer *a, const struct http_request *r)
+{
+	struct taken before;
+	(void)r;
+	if (!take(a, &before))
+		return;
+	a->trim.rss_bytes = before.account.rss_bytes;
+	int result = write_before(a, &before);
+	scratch_release(&before.scratch);
+	if (result == 0)
+		begin_trim(a);
+	else
+		handlers_refuse_no_memory(a);
+}

@@ -1,0 +1,26 @@
+/*
+ * What the shim knows of itself: /v1/status as JSON, and the facts a reader of
+ * a profile needs, as its comments.
+ *
+ * Runs on the server's thread; reads counters without a lock, so figures that
+ * belong together may differ by what happened in between.  A figure that is not
+ * known is null in JSON and left out of comments, never 0.
+ */
+#ifndef CGOHEAP_STATUS_H
+#define CGOHEAP_STATUS_H
+
+#include "base/base.h"
+#include "region/region.h"
+#include "profile/profile.h"
+
+/* 0, or -1 when the sink failed. */
+int status_write_json(struct sink *sink);
+
+/* NULL-terminated, in scratch: version, state, interval, what was dropped and
+ * why, stacks that could not be followed to their root.  NULL: out of scratch. */
+const char *const *status_comments(struct scratch *scratch);
+
+/* "sampling", "dormant", "passive" */
+const char *status_state(void);
+
+#endif

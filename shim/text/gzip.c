@@ -1,0 +1,81 @@
+/*
+ * See gzip.h.  Level 1, as in Go's own profiles: a scrape runs inside the host,
+ * and profiles are so repetitive that higher levels gain little.
+ */
+#include "text/gzip.h"
+
+#define ZLIB_CONST /* zlib reads its input only */
+#include <zlib.h>
+
+#include "region/zscratch.h"
+
+#define OUT_BYTES (16 * KIB)
+
+/* deflateInit2's windowBits: the largest window, and a gzip header in front. */
+#define WINDOW_BITS (15 + 16)
+#define MEM_LEVEL   8
+
+struct gzip {
+	z_stream stream;
+	struct sink *sink;
+	bool failed;
+	unsigned char out[OUT_BYTES];
+};
+
+struct gzip *gzip_open(struct scratch *scratch, struct sink *sink)
+{
+	struct gzip *g = scratch_alloc(scratch, sizeof(*g));
+	if (!g)
+		return NULL;
+	g->sink = sink;
+	g->stream.zalloc = zscratch_alloc;
+	g->stream.zfree = zscratch_free;
+	g->stream.opaque = scratch;
+	if (deflateInit2(&g->stream, Z_BEST_SPEED, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return NULL;
+	return g;
+}
+
+/* Runs deflate until it has taken all input and has no more output waiting. */
+static void gzip_run(struct gzip *g, int flush)
+{
+	do {
+		g->stream.next_out = g->out;
+		g->stream.avail_out = sizeof(g->out);
+		int r = deflate(&g->stream, flush);
+		size_t n = sizeof(g->out) - g->stream.avail_out;
+		/* Z_BUF_ERROR only says that there was nothing left to do. */
+		if ((r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR) ||
+		    (n && g->sink->write(g->sink, g->out, n) < 0))
+			g->failed = true;
+	} while (!g->failed && g->stream.avail_out == 0);
+}
+
+void gzip_write(struct gzip *g, const void *bytes, size_t count)
+{
+	const unsigned char *p = bytes;
+	while (count && !g->failed) {
+		size_t n = count < 64 * MIB ? count : 64 * MIB; /* avail_in is 32 bits */
+		g->stream.next_in = p;
+		g->stream.avail_in = (unsigned)n;
+		gzip_run(g, Z_NO_FLUSH);
+		p += n;
+		count -= n;
+	}
+}
+
+bool gzip_failed(const struct gzip *g)
+{
+	return g->failed;
+}
+
+int gzip_close(struct gzip *g)
+{
+	g->stream.next_in = NULL;
+	g->stream.avail_in = 0;
+	if (!g->failed)
+		gzip_run(g, Z_FINISH);
+	deflateEnd(&g->stream);
+	return g->failed ? -1 : 0;
+}

@@ -1,0 +1,224 @@
+/* See capture.h. */
+#include "unwind/capture.h"
+
+#include <link.h>
+#include <string.h>
+
+#include "go/gosym.h"
+#include "unwind/golabels.h"
+#include "unwind/saferead.h"
+#include "unwind/unwind_c.h"
+#include "unwind/unwind_go.h"
+
+#define MAX_WALK       8192 /* frames followed before a stack is too deep */
+#define MAX_SIGNALS    4    /* signal frames: each may move the stack pointer anywhere */
+#define CAPTURE_LEAVES (CAPTURE_MAX_FRAMES - CAPTURE_ROOT_FRAMES)
+
+static const char *const end_names[CAPTURE_END_COUNT] = {
+	[CAPTURE_COMPLETE_GO] = "complete_go",
+	[CAPTURE_COMPLETE_THREAD] = "complete_thread",
+	[CAPTURE_TOO_DEEP] = "too_deep",
+	[CAPTURE_NO_CFI] = "no_cfi",
+	[CAPTURE_BAD_CFI] = "bad_cfi",
+	[CAPTURE_BAD_STACK] = "bad_stack",
+	[CAPTURE_BAD_CROSSING] = "bad_crossing",
+	[CAPTURE_BAD_GO] = "bad_go",
+	[CAPTURE_UNWINDER] = "unwinder",
+	[CAPTURE_SKIPPED] = "skipped",
+	[CAPTURE_GAP] = "gap",
+	[CAPTURE_NO_ROOM] = "no_room",
+	[CAPTURE_RECLAIMED] = "reclaimed",
+};
+
+const char *capture_end_name(uint32_t end)
+{
+	return end < CAPTURE_END_COUNT ? end_names[end] : "unknown";
+}
+
+/* The shim's own code, from the linker. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+static bool in_shim(uint64_t pc)
+{
+	return pc - (uint64_t)__ehdr_start < (uint64_t)(etext - __ehdr_start);
+}
+
+static capture_labels *keep_labels;
+
+void capture_init(capture_labels *keep)
+{
+	keep_labels = keep;
+	saferead_start();
+	unwind_c_init();
+}
+
+/* A walk in progress. */
+struct walk {
+	struct capture *out;
+	struct saferead memory;
+	uint32_t total; /* frames met; out holds the first and the last of them */
+	uint32_t gap;   /* index of the first frame after one we had to jump over; 0 none */
+	uint32_t signals;
+	struct regs regs; /* while in C */
+	bool exact;       /* regs.ip is an interrupted instruction */
+	struct go_cursor go;
+	uint64_t goroutine;            /* the innermost; 0: none yet */
+	uint64_t labels;               /* what it has in g.labels */
+	const struct gomodule *module; /* under whose runtime */
+};
+
+static void keep_frame(struct walk *w, uint64_t ip)
+{
+	uint32_t at = w->total++;
+
+	if (at >= CAPTURE_MAX_FRAMES)
+		at = CAPTURE_LEAVES + (at - CAPTURE_LEAVES) % CAPTURE_ROOT_FRAMES;
+	w->out->frames[at] = ip;
+}
+
+/* Turns the ring of the last frames so that they stand in order behind the first ones. */
+static void order_frames(struct walk *w)
+{
+	uint64_t ring[CAPTURE_ROOT_FRAMES];
+	uint64_t *roots = w->out->frames + CAPTURE_LEAVES;
+	uint32_t oldest = (w->total - CAPTURE_LEAVES) % CAPTURE_ROOT_FRAMES;
+
+	if (w->total <= CAPTURE_MAX_FRAMES) {
+		w->out->count = w->total;
+		w->out->omitted_at = w->gap;
+		return;
+	}
+	memcpy(ring, roots, sizeof ring);
+	for (uint32_t i = 0; i < CAPTURE_ROOT_FRAMES; i++)
+		roots[i] = ring[(oldest + i) % CAPTURE_ROOT_FRAMES];
+	w->out->count = CAPTURE_MAX_FRAMES;
+	w->out->omitted_at = CAPTURE_LEAVES;
+}
+
+enum side { SIDE_C, SIDE_GO, SIDE_DONE };
+
+static enum side finish(struct walk *w, uint32_t end)
+{
+	w->out->end = end;
+	return SIDE_DONE;
+}
+
+/* Over C code that cannot be stepped, to the asmcgocall that called it; else the stack ends here.
+ */
+static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
+{
+	uint64_t pc;
+
+	if (!unwind_go_search(&w->memory, w->regs.sp, &w->go, &pc))
+		return finish(w, otherwise);
+	if (leaves_gap && w->gap == 0)
+		w->gap = w->total;
+	keep_frame(w, pc);
+	return SIDE_GO;
+}
+
+static enum side step_c(struct walk *w)
+{
+	uint64_t pc = w->regs.ip - (w->exact ? 0 : 1);
+	struct place place;
+	uint64_t sp = w->regs.sp;
+	int failure;
+
+	if (w->regs.ip == 0)
+		return finish(w, CAPTURE_COMPLETE_THREAD);
+	place = unwind_c_place(pc);
+	if (!in_shim(pc))
+		keep_frame(w, pc + 1);
+	switch (place.kind) {
+	case PLACE_ASMCGOCALL:
+		if (unwind_go_enter(&w->memory, pc, sp, &w->go))
+			return SIDE_GO;
+		return finish(w, CAPTURE_BAD_CROSSING);
+	case PLACE_C_IN_GO:
+		return search_go(w, CAPTURE_NO_CFI, false);
+	case PLACE_CALLBACKASM:
+		if (unwind_go_callback(&w->memory, &w->regs))
+			return SIDE_C;
+		return finish(w, CAPTURE_BAD_CROSSING);
+	case PLACE_GO:
+	case PLACE_CROSSCALL2:
+		unwind_go_enter_at(pc, w->regs.bp, sp, &w->go);
+		return SIDE_GO;
+	case PLACE_GO_ROOT:
+		return finish(w, CAPTURE_COMPLETE_GO);
+	case PLACE_C_ROOT:
+		return finish(w, CAPTURE_COMPLETE_THREAD);
+	case PLACE_C_SIGNAL:
+		if (++w->signals > MAX_SIGNALS)
+			return finish(w, CAPTURE_BAD_STACK);
+		break;
+	default:
+		break;
+	}
+	failure = unwind_c_step(&w->memory, &place, &w->regs, &w->exact);
+	return failure ? search_go(w, (uint32_t)failure, true) : SIDE_C;
+}
+
+static enum side step_go(struct walk *w)
+{
+	uint64_t pc;
+
+	if (w->goroutine == 0 && w->go.g != 0) {
+		w->goroutine = w->go.g;
+		w->module = w->go.module;
+		w->labels = golabels_of(&w->memory, w->module, w->goroutine);
+	}
+	if (w->go.record == 0)
+		return finish(w, CAPTURE_COMPLETE_GO);
+	switch (unwind_go_step(&w->memory, &w->go, &pc, &w->regs)) {
+	case GO_STEP_FRAME:
+		keep_frame(w, pc);
+		return SIDE_GO;
+	case GO_STEP_ROOT:
+		keep_frame(w, pc);
+		return finish(w, CAPTURE_COMPLETE_GO);
+	case GO_STEP_CROSSCALL:
+		keep_frame(w, pc);
+		w->exact = false;
+		return SIDE_C;
+	case GO_STEP_BAD:
+		break;
+	}
+	return finish(w, CAPTURE_BAD_GO);
+}
+
+/* Of the innermost goroutine on the way, which stands still meanwhile. */
+static uint32_t intern_labels(struct walk *w)
+{
+	struct golabels labels;
+
+	if (likely(!w->labels))
+		return 0;
+	switch (golabels_read(&w->memory, w->module, w->labels, &labels)) {
+	case GOLABELS_READ:
+		return keep_labels(&labels);
+	case GOLABELS_BAD:
+		return keep_labels(NULL);
+	case GOLABELS_NONE:
+		break;
+	}
+	return 0;
+}
+
+void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
+{
+	struct saferead_copy copies[SAFEREAD_COPIES]; /* filled as they are needed */
+	struct walk w = {.out = c, .regs = *regs};
+	enum side side = SIDE_C;
+
+	saferead_init(&w.memory, regs->sp, copies);
+	c->end = CAPTURE_TOO_DEEP;
+	keep_frame(&w, leaf + 1);
+	for (unsigned i = 0; i < MAX_WALK && side != SIDE_DONE; i++)
+		side = side == SIDE_C ? step_c(&w) : step_go(&w);
+	order_frames(&w);
+	if (w.gap && capture_end_is_complete(c->end))
+		c->end = CAPTURE_GAP;
+	c->labels = intern_labels(&w);
+}

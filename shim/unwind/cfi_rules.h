@@ -1,0 +1,46 @@
+/*
+ * What an FDE says of one pc: a rule for each register.  Between cfi.c, which reads
+ * them, and cfi_step.c, which follows them.
+ */
+#ifndef CGOHEAP_CFI_RULES_H
+#define CGOHEAP_CFI_RULES_H
+
+#include "unwind/cfi.h"
+#include "unwind/dwarfbytes.h"
+
+enum cfi_rule_kind {
+	RULE_SAME,
+	RULE_UNDEFINED,
+	RULE_OFFSET,           /* saved at CFA + offset */
+	RULE_VALUE_OFFSET,     /* is CFA + offset */
+	RULE_REGISTER,         /* is in the register of DWARF's number offset */
+	RULE_EXPRESSION,       /* saved where block says, CFA on its stack */
+	RULE_VALUE_EXPRESSION, /* is what block says */
+};
+
+struct cfi_rule {
+	enum cfi_rule_kind kind;
+	union {
+		int64_t offset;
+		struct dwarfbytes block;
+	};
+};
+
+struct cfi_rules {
+	struct cfi_rule registers[CFI_REGISTERS];
+	struct cfi_rule return_address;
+	enum { CFA_UNKNOWN, CFA_REGISTER, CFA_EXPRESSION } cfa_kind;
+	uint8_t cfa_register;
+	bool is_signal;
+	int64_t cfa_offset;
+	struct dwarfbytes cfa_expression;
+};
+
+/* The rules in force at pc; false: they do not decode. */
+bool cfi_rules_at(const struct fde_module *module, uint64_t fde, uint64_t pc,
+		  struct cfi_rules *rules);
+
+/* enum cfi_register; CFI_NONE: one that calls do not keep. */
+uint8_t cfi_register_of_dwarf(uint64_t number);
+
+#endif

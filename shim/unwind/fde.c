@@ -1,0 +1,59 @@
+/* See fde.h. */
+#include "unwind/fde.h"
+
+/* Version 1; .eh_frame's address in 4 bytes (not used here); the count in 4 bytes, unsigned; the
+ * table's entries as signed 4-byte distances from its own start.  Every linker writes these. */
+enum { VERSION = 1, ENC_SIGN = 0x08, ENC_UDATA4 = 0x03, ENC_DATAREL_SDATA4 = 0x3b };
+
+#define HEADER_BYTES 12
+#define ENTRY_BYTES  8
+
+/* The caller has seen that it lies in the module, and 4 divides the address. */
+static uint32_t word_at(uint64_t address)
+{
+	return *(const uint32_t *)address;
+}
+
+/* How many entries there are, no more than the module has room for. */
+static bool open_table(const struct fde_module *module, uint32_t *count)
+{
+	uint32_t encodings;
+
+	if (module->table % 4 || module->table < module->start || module->table >= module->end ||
+	    module->end - module->table < HEADER_BYTES)
+		return false;
+	encodings = word_at(module->table);
+	*count = word_at(module->table + 8);
+	return (encodings & 0xff) == VERSION && (encodings >> 8 & 0x0f & ~ENC_SIGN) == ENC_UDATA4 &&
+	       (encodings >> 16 & 0xff) == ENC_UDATA4 && encodings >> 24 == ENC_DATAREL_SDATA4 &&
+	       *count <= (module->end - module->table - HEADER_BYTES) / ENTRY_BYTES;
+}
+
+/* One of the two distances of entry i. */
+static uint64_t address_in(const struct fde_module *module, uint32_t i, unsigned at)
+{
+	uint64_t entry = module->table + HEADER_BYTES + (uint64_t)i * ENTRY_BYTES;
+
+	return module->table + (uint64_t)(int64_t)(int32_t)word_at(entry + at);
+}
+
+uint64_t fde_find(const struct fde_module *module, uint64_t pc)
+{
+	uint32_t low = 0,
+		 high; /* entries below low begin at or below pc, those from high on above */
+	uint64_t fde;
+
+	if (!open_table(module, &high))
+		return 0;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (address_in(module, middle, 0) <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return 0;
+	fde = address_in(module, low - 1, 4);
+	return fde >= module->start && fde < module->end ? fde : 0;
+}

@@ -1,0 +1,303 @@
+/* See saferead.h. */
+#include "unwind/saferead.h"
+
+#include <link.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+
+#include "base/arch.h"
+#include "base/libc.h"
+#include "base/sys.h"
+#include "go/goarena.h"
+#include "go/gomodules.h"
+
+/* ---- where a thread's own stack lies ------------------------------------ */
+
+/*
+ * The kernel puts the program's name at the top of the first thread's stack, and
+ * keeps mappings below what it may grow to, and this at least (arch/x86/mm/mmap.c,
+ * mmap_base).  The mapping grows down and never shrinks: from the lowest place that
+ * ever ran to the top it is there.
+ */
+#define FIRST_STACK_BYTES (128 * MIB)
+static uint64_t first_top, first_bytes, first_lowest = UINT64_MAX;
+
+static bool on_first_stack(uint64_t address)
+{
+	return first_top - address <= LOAD(&first_bytes);
+}
+
+static void note_running_on_first(uint64_t sp)
+{
+	if (unlikely(sp < LOAD(&first_lowest)))
+		STORE(&first_lowest, sp);
+}
+
+/*
+ * glibc keeps three words of each thread's stack in its descriptor, at the thread
+ * pointer: start, bytes and guard bytes (nptl/descr.h).  Where they stand differs
+ * between releases; they are recognised: the stack ends right above the descriptor.
+ */
+#define DESCRIPTOR_WORDS 256  /* looked through; it is larger */
+#define DESCRIPTOR_MAX   8192 /* with what aligns it */
+
+struct thread_stack {
+	uint64_t start, top; /* without its guard; the descriptor begins at top */
+};
+
+static bool is_stack_of(uint64_t tp, const uint64_t *words, struct thread_stack *out)
+{
+	uint64_t start = words[0], bytes = words[1], guard = words[2], above = start + bytes - tp;
+
+	if (start >= tp || start == 0 || bytes <= tp - start || guard >= tp - start ||
+	    (guard & (PAGE_BYTES - 1)) || above < DESCRIPTOR_WORDS * 8 || above > DESCRIPTOR_MAX)
+		return false;
+	*out = (struct thread_stack){ALIGN_UP(start + guard, 8), tp & ~UINT64_C(7)};
+	return true;
+}
+
+static __attribute__((noinline)) struct thread_stack find_thread_stack(uint64_t tp)
+{
+	struct thread_stack found = {1, 1};
+
+	for (size_t i = 0; i + 3 <= DESCRIPTOR_WORDS; i++)
+		if (is_stack_of(tp, (const uint64_t *)tp + i, &found))
+			break;
+	return found;
+}
+
+static __thread struct thread_stack own_stack __attribute__((tls_model("initial-exec")));
+
+static void set_thread_stack(struct thread_stack stack)
+{
+	STORE(&own_stack.start, stack.start);
+	STORE(&own_stack.top, stack.top);
+}
+
+/* Looked for once a thread; empty where it has none of glibc's. */
+static const struct thread_stack *thread_stack(void)
+{
+	if (unlikely(!LOAD(&own_stack.top)))
+		set_thread_stack(find_thread_stack(arch_thread_pointer()));
+	return &own_stack;
+}
+
+/*
+ * What may stand as it is of start to top, once lost is gone: what lies above, where
+ * the thread runs above it; nothing, where it runs below (a coroutine in an array of
+ * the thread's, between guards).
+ */
+static uint64_t start_without(const struct saferead_range *lost, uint64_t start, uint64_t top,
+			      uint64_t sp)
+{
+	uint64_t end = lost->start + lost->bytes;
+
+	if (end <= start || lost->start >= top)
+		return start;
+	return end <= sp ? end : top;
+}
+
+void saferead_lose(uint64_t start, uint64_t bytes)
+{
+	struct saferead_range lost = {start, bytes};
+	struct thread_stack own = *thread_stack();
+	uint64_t sp = (uint64_t)__builtin_frame_address(0), from;
+
+	if (unlikely(start + bytes < start))
+		return;
+	if (unlikely(own.top > own.start &&
+		     (from = start_without(&lost, own.start, own.top, sp)) != own.start))
+		set_thread_stack(from < own.top ? (struct thread_stack){from, own.top}
+						: (struct thread_stack){1, 1});
+	if (!on_first_stack(sp))
+		sp = LOAD(&first_lowest);
+	from = start_without(&lost, first_top - LOAD(&first_bytes), first_top, sp);
+	if (unlikely(first_top - from < LOAD(&first_bytes)))
+		STORE(&first_bytes, first_top - from);
+}
+
+uint64_t saferead_stack_room(uint64_t sp)
+{
+	const struct thread_stack *own = thread_stack();
+
+	if (sp - own->start < own->top - own->start)
+		return sp - own->start;
+	return on_first_stack(sp) ? sp - (first_top - LOAD(&first_bytes)) : 0;
+}
+
+/* ---- the ranges of a walk ----------------------------------------------- */
+
+static struct saferead_range range_of(uint64_t start, uint64_t end)
+{
+	start = ALIGN_UP(start, UINT64_C(8));
+	return (struct saferead_range){start, end > start ? (end - start) & ~UINT64_C(7) : 0};
+}
+
+static uint64_t page_of(uint64_t address)
+{
+	return address & ~(uint64_t)(PAGE_BYTES - 1);
+}
+
+static uint64_t chunk_end(uint64_t address)
+{
+	return (address | (GOARENA_CHUNK_BYTES - 1)) + 1;
+}
+
+/* False: a stack of unknown extent. */
+static bool known_stack(uint64_t sp, uint64_t first_from, struct saferead_range *out)
+{
+	const struct thread_stack *own = thread_stack();
+
+	if (sp - own->start < own->top - own->start)
+		*out = range_of(sp, own->top);
+	else if (on_first_stack(sp) && sp >= first_from)
+		*out = range_of(sp, first_top);
+	else if (goarena_holds(sp, 8))
+		*out = range_of(sp, chunk_end(sp));
+	else
+		return false;
+	return true;
+}
+
+void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies)
+{
+	m->goroutine = (struct saferead_range){0, 0};
+	m->next = 0;
+	m->copies = copies;
+	for (size_t i = 0; i < SAFEREAD_COPIES; i++)
+		copies[i].page = 0;
+	if (on_first_stack(sp))
+		note_running_on_first(sp);
+	m->top_is_known = known_stack(sp, 0, &m->stack);
+	if (!m->top_is_known)
+		m->stack = range_of(sp, page_of(sp) + PAGE_BYTES);
+}
+
+void saferead_go_on_at(struct saferead *m, uint64_t sp)
+{
+	struct saferead_range range;
+
+	m->top_is_known = known_stack(sp, LOAD(&first_lowest), &range);
+	if (m->top_is_known)
+		m->stack = range;
+}
+
+bool saferead_on_goroutine(struct saferead *m, uint64_t lo, uint64_t hi)
+{
+	if (!goarena_holds(lo, hi - lo))
+		return false;
+	m->goroutine = range_of(lo, hi);
+	return true;
+}
+
+void saferead_on_own_goroutine(struct saferead *m, uint64_t lo, uint64_t hi)
+{
+	m->goroutine = range_of(lo, hi);
+}
+
+/* ---- what is not on these stacks ---------------------------------------- */
+
+static uint64_t tls_bytes;
+
+/* Go's code and data are never unloaded, its heap is never unmapped. */
+static bool is_lasting(uint64_t address, uint64_t bytes)
+{
+	return goarena_holds(address, bytes) || gomodules_hold(address, bytes);
+}
+
+static bool in_tls(uint64_t address)
+{
+	return arch_thread_pointer() - address - 8 < tls_bytes;
+}
+
+uint64_t saferead_tls_bytes(void)
+{
+	return tls_bytes;
+}
+
+static int add_tls_bytes(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)size, (void)unused;
+	for (size_t i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			tls_bytes += info->dlpi_phdr[i].p_memsz & ~UINT64_C(7);
+	return 0;
+}
+
+void saferead_start(void)
+{
+	struct rlimit most = {.rlim_cur = 8 * MIB}; /* the usual, where it cannot be asked */
+
+	first_top = getauxval(AT_EXECFN) & ~UINT64_C(7);
+	sys_call(prlimit64, 0, RLIMIT_STACK, NULL, &most);
+	first_bytes = most.rlim_cur < FIRST_STACK_BYTES ? most.rlim_cur : FIRST_STACK_BYTES;
+	tls_bytes = 0;
+	libc.dl_iterate_phdr(add_tls_bytes, NULL);
+}
+
+/*
+ * A thread may have entered a filter by itself, which only it knows.  So at the default
+ * interval and coarser ones a hook makes no system call, whatever is missing then (sample.c).
+ */
+static bool may_copy;
+
+void saferead_allow_copies(bool allow)
+{
+	STORE(&may_copy, allow);
+}
+
+/* One function, so that shim/hook/hooks.allowed can name it. */
+__attribute__((noinline)) bool saferead_copy(uint64_t address, void *to, uint64_t bytes)
+{
+	struct iovec into = {to, bytes}, from = {(void *)address, bytes};
+
+	return LOAD(&may_copy) &&
+	       sys_rare(process_vm_readv, sys_getpid(), &into, 1, &from, 1) == (long)bytes;
+}
+
+static const struct saferead_copy *copy_of(struct saferead *m, uint64_t page)
+{
+	struct saferead_copy *copy;
+
+	for (size_t i = 0; i < SAFEREAD_COPIES; i++)
+		if (m->copies[i].page == page)
+			return &m->copies[i];
+	copy = &m->copies[m->next];
+	m->next = (m->next + 1) % SAFEREAD_COPIES;
+	copy->page = 0;
+	if (!saferead_copy(page, copy->words, PAGE_BYTES))
+		return NULL;
+	copy->page = page;
+	return copy;
+}
+
+__attribute__((noinline, no_sanitize("address"))) bool saferead_read_elsewhere(struct saferead *m,
+									       uint64_t address,
+									       uint64_t *word)
+{
+	const struct saferead_copy *copy;
+
+	if (is_lasting(address, 8) || in_tls(address)) {
+		*word = LOAD((const uint64_t *)address);
+		return true;
+	}
+	if (m->top_is_known || page_of(address) == 0)
+		return false;
+	copy = copy_of(m, page_of(address));
+	if (!copy)
+		return false;
+	*word = copy->words[(address & (PAGE_BYTES - 1)) / 8];
+	return true;
+}
+
+bool saferead_holds(const struct saferead *m, uint64_t address, uint64_t bytes)
+{
+	const struct saferead_range *ranges[] = {&m->stack, &m->goroutine};
+
+	for (size_t i = 0; i < COUNT_OF(ranges); i++)
+		if (address - ranges[i]->start < ranges[i]->bytes &&
+		    bytes <= ranges[i]->bytes - (address - ranges[i]->start))
+			return bytes != 0;
+	return is_lasting(address, bytes);
+}

@@ -1,0 +1,349 @@
+/* See unwind_go.h. */
+#include "unwind/unwind_go.h"
+
+#include <string.h>
+
+#include "go/gomodules.h"
+#include "go/gosym.h"
+#include "unwind/unwind_c.h"
+
+#define MAX_GOROUTINE_STACK ((uint64_t)4 << 30) /* debug.SetMaxStack defaults to 1 GiB */
+#define MAX_THREAD_STACK    ((uint64_t)1 << 30)
+#define MAX_SEARCH_WORDS    8192 /* 64 KiB of thread stack */
+#define MAX_TLS_BYTES       (1 * MIB)
+#define MAX_G_SEARCHES      64
+
+/* runtime/runtime2.go: the same in all of 1.21 to 1.27. */
+#define OLDEST_KNOWN 21
+#define NEWEST_KNOWN 27
+enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
+
+static bool is_1_21(const struct gomodule *module)
+{
+	return module->minor > 0 && module->minor <= 21;
+}
+
+/* asmcgocall saves {depth, g} at its stack pointer + this. */
+static uint64_t saved_at(const struct gomodule *module)
+{
+	return is_1_21(module) ? 40 : 0;
+}
+
+/* Of m.curg. */
+static uint64_t curg_at(const struct gomodule *module)
+{
+	return module->minor > 0 && module->minor <= 24 ? 0xc0 : 0xb8;
+}
+
+/* ---- the goroutine that a thread runs ----------------------------------- */
+
+static bool read_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
+{
+	return saferead_read(memory, g + G_STACK_LO, &stack->lo) &&
+	       saferead_read(memory, g + G_STACK_HI, &stack->hi) && stack->lo < stack->hi &&
+	       stack->hi - stack->lo <= MAX_GOROUTINE_STACK;
+}
+
+/* A word is a g if its m's g0 has the same m, and its m's current goroutine too. */
+static bool read_current(struct saferead *memory, uint64_t g, struct go_cursor *c)
+{
+	uint64_t m, g0, m_of_g0, curg, m_of_curg;
+
+	return saferead_read(memory, g + G_M, &m) && saferead_read(memory, m + M_G0, &g0) &&
+	       saferead_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
+	       saferead_read(memory, m + curg_at(c->module), &curg) &&
+	       saferead_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
+	       read_stack(memory, curg, &c->stack) && (c->g = curg);
+}
+
+static uint64_t word_at(uint64_t address)
+{
+	return LOAD((const uint64_t *)address);
+}
+
+/*
+ * What the runtime says of this thread needs no check.  Where its g is not 0, Go called
+ * the C code that this thread is in: its g, its m and the goroutine that waits for it,
+ * with its stack, stay until that returns.  This holds for a heap that no hook saw
+ * mapped, too.  0: not known here.
+ */
+static uint64_t own_goroutine(const struct gomodule *module)
+{
+	uint64_t g, m;
+
+	if (!module->tls_is_g || module->minor < OLDEST_KNOWN || module->minor > NEWEST_KNOWN)
+		return 0;
+	g = word_at(arch_thread_pointer() - module->tls[0]);
+	m = g ? word_at(g + G_M) : 0;
+	return m ? word_at(m + curg_at(module)) : 0;
+}
+
+static bool read_own_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
+{
+	*stack = (struct go_stack){word_at(g + G_STACK_LO), word_at(g + G_STACK_HI)};
+	if (stack->lo >= stack->hi || stack->hi - stack->lo > MAX_GOROUTINE_STACK)
+		return false;
+	saferead_on_own_goroutine(memory, stack->lo, stack->hi);
+	return true;
+}
+
+/*
+ * Where below the thread pointer this program keeps g: found once, by looking
+ * through static TLS, the executable's first, for a word that is a g with a goroutine.
+ * 0: not found, after a few threads in vain not searched for any more.
+ */
+static uint64_t find_g_offset(struct saferead *memory, struct go_cursor *c)
+{
+	static uint32_t searches;
+	uint64_t tp = arch_thread_pointer(), bytes = saferead_tls_bytes(), g;
+
+	if (ADD(&searches, 1) >= MAX_G_SEARCHES)
+		return 0;
+	if (bytes > MAX_TLS_BYTES)
+		bytes = MAX_TLS_BYTES;
+	for (uint64_t at = 8; at <= bytes; at += 8)
+		if (saferead_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, c))
+			return at;
+	return 0;
+}
+
+/* The same of a program, whose linker alone knows where. */
+static bool current_of_program(struct saferead *memory, struct go_cursor *c)
+{
+	static uint64_t g_offset;
+	uint64_t at = LOAD(&g_offset), g;
+
+	if (at != 0)
+		return saferead_read(memory, arch_thread_pointer() - at, &g) &&
+		       read_current(memory, g, c);
+	at = find_g_offset(memory, c);
+	if (at != 0)
+		STORE(&g_offset, at);
+	return at != 0;
+}
+
+/*
+ * The goroutine that this thread runs, and its stack, while it is on its g0: the
+ * chain leads there from systemstack.
+ */
+static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
+{
+	const struct gomodule *module = c->module;
+	uint64_t g = own_goroutine(module);
+
+	if (g && read_own_stack(memory, g, &c->stack)) {
+		c->g = g;
+		return true;
+	}
+	for (uint32_t i = 0; i < module->tls_count; i++) {
+		/* Every thread has it: the module's code reads it without asking. */
+		g = LOAD((const uint64_t *)(arch_thread_pointer() - (module->tls[i] & ~7ul)));
+		if (g != 0 && read_current(memory, g, c))
+			return saferead_on_goroutine(memory, c->stack.lo, c->stack.hi);
+	}
+	return module->tls_count == 0 && current_of_program(memory, c) &&
+	       saferead_on_goroutine(memory, c->stack.lo, c->stack.hi);
+}
+
+/* ---- from C to Go ------------------------------------------------------ */
+
+/* The call came from a user goroutine: its stack's top less the saved depth is the record. */
+static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
+			    struct go_cursor *out)
+{
+	if (g == own_goroutine(out->module)) {
+		if (!read_own_stack(memory, g, &out->stack))
+			return false;
+	} else {
+		if (!read_stack(memory, g, &out->stack))
+			return false;
+		saferead_on_goroutine(memory, out->stack.lo, out->stack.hi);
+	}
+	if (depth >= out->stack.hi - out->stack.lo)
+		return false;
+	out->g = g;
+	out->record = out->stack.hi - depth;
+	return true;
+}
+
+/* Where the cursor stands is called from Go code. */
+static bool is_called_by_go(struct saferead *memory, const struct go_cursor *c)
+{
+	uint64_t return_pc;
+
+	return saferead_read(memory, c->record + 8, &return_pc) && gosym_in_text(return_pc - 1);
+}
+
+bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct go_cursor *out)
+{
+	uint64_t saved, first, g;
+
+	unwind_go_enter_at(pc, 0, sp, out);
+	if (!out->module)
+		return false;
+	saved = sp + saved_at(out->module);
+	if (!saferead_read(memory, saved, &first) || !saferead_read(memory, saved + 8, &g))
+		return false;
+	if (g == 0)
+		out->record = first; /* already on the thread's stack: the old stack pointer */
+	else if (!enter_goroutine(memory, g, first, out))
+		return false;
+	return is_called_by_go(memory, out);
+}
+
+/*
+ * runtime.callCgoMmap calls C itself: it aligns the stack and leaves the pointer
+ * as it was where C returns to; its frame record lies above the 16 bytes of its
+ * frame (runtime/sys_linux_amd64.s, all of 1.18 to 1.27).  sp: past the return
+ * address.
+ */
+static bool enter_from_mmap(struct saferead *memory, uint64_t pc, uint64_t sp,
+			    struct go_cursor *out)
+{
+	struct gosym_func f;
+	uint64_t was;
+
+	if (!gosym_find(pc, &f) || strcmp(f.name, "runtime.callCgoMmap") != 0 ||
+	    !saferead_read(memory, sp, &was) || was - sp >= 16)
+		return false;
+	unwind_go_enter_at(pc, was + 16, sp, out);
+	return is_called_by_go(memory, out);
+}
+
+bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
+{
+	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
+		uint8_t kind;
+		if (!saferead_is_stack(memory, sp) || !saferead_read(memory, sp, pc))
+			return false;
+		if (!gosym_in_text(*pc - 1))
+			continue;
+		kind = unwind_c_place(*pc - 1).kind;
+		if (kind == PLACE_ASMCGOCALL && unwind_go_enter(memory, *pc - 1, sp + 8, out))
+			return true;
+		if (kind == PLACE_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
+			return true;
+		if (kind == PLACE_GO_ROOT) {
+			unwind_go_enter_at(*pc - 1, 0, sp + 8, out);
+			return true;
+		}
+	}
+	return false;
+}
+
+void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out)
+{
+	*out = (struct go_cursor){.record = record, .thread_stack = sp, .module = gomodules_at(pc)};
+}
+
+/* ---- Go frames --------------------------------------------------------- */
+
+static bool on_goroutine(const struct go_cursor *c, uint64_t record)
+{
+	return record >= c->stack.lo && record + 16 <= c->stack.hi;
+}
+
+static bool on_thread(const struct go_cursor *c, uint64_t record)
+{
+	return record >= c->thread_stack && record - c->thread_stack < MAX_THREAD_STACK;
+}
+
+/*
+ * Whether the chain may go from one record to the next: up the same stack, or
+ * over to the other of the two that this walk is on.  What it may not do is go
+ * in circles.
+ */
+static bool may_follow(struct saferead *memory, struct go_cursor *c, uint64_t next)
+{
+	if (on_goroutine(c, c->record) && on_goroutine(c, next))
+		return next > c->record;
+	if (on_goroutine(c, next))
+		return true;
+	if (on_thread(c, next) && (on_goroutine(c, c->record) || next > c->record))
+		return true;
+	/* From g0 to a goroutine not known yet (systemstack). */
+	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
+}
+
+/*
+ * crosscall2 saved the registers of the C code that called it (PUSH_REGS_HOST_TO_ABI0)
+ * right below its frame pointer b; since 1.22 the assembler's own frame record
+ * makes that one record more.
+ */
+static bool regs_at_crosscall(struct saferead *memory, const struct gomodule *module, uint64_t b,
+			      struct regs *regs)
+{
+	uint64_t bp_at = is_1_21(module) ? b : b + 8;
+
+	regs->sp = bp_at + 16;
+	return saferead_read(memory, b - 40, &regs->bx) &&
+	       saferead_read(memory, b - 32, &regs->r12) &&
+	       saferead_read(memory, b - 24, &regs->r13) &&
+	       saferead_read(memory, b - 16, &regs->r14) &&
+	       saferead_read(memory, b - 8, &regs->r15) &&
+	       saferead_read(memory, bp_at, &regs->bp) &&
+	       saferead_read(memory, bp_at + 8, &regs->ip);
+}
+
+/*
+ * callbackasm1 (purego, sys_amd64.s) saves registers as crosscall2 does, below its frame
+ * pointer.  Above it lie the return address and 14 words of arguments, the last of them
+ * where the call had put the return address.
+ */
+#define CALLBACK_ARGUMENTS 14
+
+bool unwind_go_callback(struct saferead *memory, struct regs *regs)
+{
+	uint64_t b = regs->bp;
+
+	regs->sp = b + 8 * (2 + CALLBACK_ARGUMENTS + 1);
+	return saferead_read(memory, b - 40, &regs->bx) &&
+	       saferead_read(memory, b - 32, &regs->r12) &&
+	       saferead_read(memory, b - 24, &regs->r13) &&
+	       saferead_read(memory, b - 16, &regs->r14) &&
+	       saferead_read(memory, b - 8, &regs->r15) && saferead_read(memory, b, &regs->bp) &&
+	       saferead_read(memory, b + 8, &regs->ip) && !gosym_in_text(regs->ip - 1);
+}
+
+enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64_t *pc,
+			    struct regs *regs)
+{
+	struct go_cursor entered;
+	uint64_t next;
+
+	if (!saferead_read(memory, c->record, &next))
+		return GO_STEP_BAD;
+	/* Half a record: assembly has pushed the frame pointer once more than its assembler. */
+	if (next == c->record + 8) {
+		c->record = next;
+		if (!saferead_read(memory, c->record, &next))
+			return GO_STEP_BAD;
+	}
+	if (!saferead_read(memory, c->record + 8, pc))
+		return GO_STEP_BAD;
+	c->module = gomodules_at(*pc - 1);
+	if (!c->module)
+		return GO_STEP_BAD;
+	switch (unwind_c_place(*pc - 1).kind) {
+	case PLACE_GO_ROOT:
+		return GO_STEP_ROOT;
+	case PLACE_ASMCGOCALL:
+		/* Assembly with a frame was called (purego): as from C, the frame pointer that
+		 * it kept may be into a stack that has moved since. */
+		if (unwind_go_enter(memory, *pc - 1, c->record + 16, &entered)) {
+			*c = entered;
+			return GO_STEP_FRAME;
+		}
+		break;
+	case PLACE_CROSSCALL2:
+		return regs_at_crosscall(memory, c->module, next, regs) ? GO_STEP_CROSSCALL
+									: GO_STEP_BAD;
+	default:
+		break;
+	}
+	/* A root that is not in our list of names: the chain was started with rbp = 0. */
+	if (next != 0 && !may_follow(memory, c, next))
+		return GO_STEP_BAD;
+	c->record = next;
+	return GO_STEP_FRAME;
+}
