@@ -159,7 +159,7 @@ help:
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
 	@echo 'make fmt         format the sources'
-	@echo 'make lint        check format, go vet, exported symbols and shell scripts'
+	@echo 'make lint        check format, go vet, staticcheck, exported symbols and shell scripts'
 	@echo 'make install     into PREFIX (/usr/local), under DESTDIR if given'
 	@echo 'make uninstall   remove what install put there'
 	@echo 'make clean       remove build/'
@@ -186,7 +186,7 @@ bench: all
 	@bench/run
 
 lint: all
-	@CGOHEAP_TEST_ONLY='^check' MAKE='$(MAKE)' tools/test
+	@LINT=1 CGOHEAP_TEST_ONLY='^check' MAKE='$(MAKE)' tools/test
 
 fmt:
 	git ls-files -z -co --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i

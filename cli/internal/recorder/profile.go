@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"slices"
+
 	"github.com/google/pprof/profile"
 
 	"cgoheap/cli/internal/recordlayout"
@@ -43,9 +45,7 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 		w.addStack(&b.stacks[i])
 	}
 	w.setFlags()
-	for _, why := range append(symbols.Missing(), b.Notes...) {
-		w.p.Comments = append(w.p.Comments, why)
-	}
+	w.p.Comments = slices.Concat(w.p.Comments, symbols.Missing(), b.Notes)
 	return w.p
 }
 

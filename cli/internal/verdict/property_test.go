@@ -55,7 +55,8 @@ func (s *Situation) looked(r *rand.Rand, size func() int64) *account.Growth {
 	last.RSS = 0
 	for i := range last.Owners {
 		if o := &last.Owners[i]; o.Bytes != nil {
-			o.Bytes = num(max(0, *o.Bytes+(size()-size())/4))
+			grew, shrank := size(), size()
+			o.Bytes = num(max(0, *o.Bytes+(grew-shrank)/4))
 			last.RSS += *o.Bytes
 		}
 	}

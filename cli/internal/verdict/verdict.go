@@ -35,9 +35,6 @@ const (
 	// Less time than this without growth is no evidence.
 	EvidenceTime = time.Hour
 
-	// More arenas than this, and MALLOC_ARENA_MAX is the remedy; glibc makes up to 8 a CPU.
-	manyArenas = 8
-
 	// Huge pages: of an owner that has free memory or gaps, in huge pages.
 	hugeShare = 0.50
 	hugeBytes = 32 << 20

@@ -84,6 +84,7 @@ func goFree() {
 	runtime.GC()
 }
 
+//lint:ignore U1000 what is stored here is on the heap
 var sink *[64]byte
 
 // The bits of path choose the functions on the stack.

@@ -106,7 +106,7 @@ func goCallers() {
 	recovered("recovered")
 	recursion(60, "recursion 60")
 	recursion(200, "recursion 200 in Go")
-	strings.Map(func(r rune) rune { hold(C.st_leaf(C.size_t(oracle.Note("through strings.Map")))); return r }, "x")
+	_ = strings.Map(func(r rune) rune { hold(C.st_leaf(C.size_t(oracle.Note("through strings.Map")))); return r }, "x")
 	var once sync.Once
 	once.Do(func() { hold(C.st_leaf(C.size_t(oracle.Note("through sync.Once")))) })
 
