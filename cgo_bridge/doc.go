@@ -31,7 +31,7 @@
 // (runtime/metrics) instead of what it can read of the runtime's variables: live
 // objects, dead ones, free and released memory, stacks, metadata, exactly, also in
 // a stripped binary. It asks for them when somebody asks it, and once a second for
-// its flight recorder where that is on; a goroutine answers in some microseconds.
+// its recorder where that is on; a goroutine answers in some microseconds.
 // The library never calls Go.
 //
 // Everything is safe for use by several goroutines. Nothing here blocks a thread:

@@ -94,7 +94,7 @@ static enum account_owner owner_of_file(const struct account_job *job,
 	return module->is_main ? OWNER_PROGRAM : OWNER_LIBRARIES;
 }
 
-/* The flight recorder's file, where the region is one. */
+/* The recorder's file, where the region is one. */
 static bool is_region(const struct smaps_mapping *m)
 {
 	uint64_t start = (uint64_t)region;

@@ -20,24 +20,24 @@
 	       "everything: there is no memory to record in")                                      \
 	COMMON(munmap, ENOMEM, "thread, request", "memory of answers is kept")                     \
 	COMMON(mprotect, ENOMEM, "start", "the guard pages of our stacks")                         \
-	COMMON(mremap, ENOMEM, "start", "the flight recorder")                                     \
+	COMMON(mremap, ENOMEM, "start", "the recorder")                                            \
 	COMMON(madvise, EAGAIN, "start", "a child of a raw clone is not noticed")                  \
-	COMMON(openat, EMFILE, "start, request", "accounts, symbols, the flight recorder")         \
+	COMMON(openat, EMFILE, "start, request", "accounts, symbols, the recorder")                \
 	COMMON(close, EIO, "start, thread, request", "descriptors")                                \
 	COMMON(read, EIO, "start, request", "accounts, symbols")                                   \
 	COMMON(pread64, EIO, "start, request", "accounts, symbols")                                \
 	COMMON(write, ENOSPC, "start", "complaints on stderr")                                     \
 	COMMON(fstat, ENOMEM, "start, thread, request", "the socket: whether it is still ours")    \
-	COMMON(newfstatat, ENOMEM, "start", "the socket's directory, the flight recorder")         \
+	COMMON(newfstatat, ENOMEM, "start", "the socket's directory, the recorder")                \
 	COMMON(readlinkat, ENOMEM, "start, request", "the executable's name")                      \
-	COMMON(unlinkat, EROFS, "start", "old files of the flight recorder stay")                  \
-	COMMON(getdents64, EIO, "start", "old files of the flight recorder stay")                  \
-	COMMON(lseek, EINVAL, "start", "old files of the flight recorder stay")                    \
-	COMMON(flock, EWOULDBLOCK, "start, thread", "the flight recorder")                         \
-	COMMON(prlimit64, EPERM, "start", "the flight recorder; first stacks; seconds=")           \
-	COMMON(fstatfs, ENOSYS, "start", "a flight recorder without a delay on tmpfs")             \
-	COMMON(pwrite64, EIO, "start, thread", "the flight recorder, on a disk")                   \
-	COMMON(fallocate, ENOSPC, "start", "the flight recorder")                                  \
+	COMMON(unlinkat, EROFS, "start", "old files of the recorder stay")                         \
+	COMMON(getdents64, EIO, "start", "old files of the recorder stay")                         \
+	COMMON(lseek, EINVAL, "start", "old files of the recorder stay")                           \
+	COMMON(flock, EWOULDBLOCK, "start, thread", "the recorder")                                \
+	COMMON(prlimit64, EPERM, "start", "the recorder; first stacks; seconds=")                  \
+	COMMON(fstatfs, ENOSYS, "start", "a recorder without a delay on tmpfs")                    \
+	COMMON(pwrite64, EIO, "start, thread", "the recorder, on a disk")                          \
+	COMMON(fallocate, ENOSPC, "start", "the recorder")                                         \
 	COMMON(mkdir, ENOSPC, "start", "the socket, where its directory is not there")             \
 	COMMON(unlink, EROFS, "start, thread", "a dead socket's file stays")                       \
 	COMMON(chmod, EROFS, "start", "the socket's mode under a strange umask")                   \
@@ -57,7 +57,7 @@
 	COMMON(recvfrom, ENOMEM, "request", "answers")                                             \
 	COMMON(shutdown, ENOTCONN, "request", "a clean end of answers")                            \
 	COMMON(ppoll, ENOMEM, "start, thread", "answers")                                          \
-	COMMON(nanosleep, EINTR, "thread", "the flight recorder, on a disk")                       \
+	COMMON(nanosleep, EINTR, "thread", "the recorder, on a disk")                              \
 	COMMON(futex, EINTR, "thread, request, hook", "sleep while another thread has a lock")     \
 	COMMON(prctl, EPERM, "thread", "our threads' names")                                       \
 	COMMON(gettid, ENOSYS, "hook", "a thread's first sample: who it is")                       \

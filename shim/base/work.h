@@ -3,7 +3,7 @@
  *
  * What a request has to look at is the host's to make large: terabytes mapped, a
  * hundred thousand mappings or stacks, a symbol table of a gigabyte.  So every answer
- * and every look of the flight recorder has a budget of the thread's own processor
+ * and every look of the recorder has a budget of the thread's own processor
  * time, and every loop that can be long asks, once a step, whether it may take it.
  * One that may not leaves what it has not done out of the answer, which then says so:
  * never a figure that is wrong for it.

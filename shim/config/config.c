@@ -281,14 +281,14 @@ static void read_listen(const struct reading *r)
 	r->config->listen_port = (uint16_t)port;
 }
 
-static void read_blackbox(const struct reading *r)
+static void read_recorder(const struct reading *r)
 {
 	size_t n = strlen(r->value);
-	if (n < sizeof(r->config->blackbox_dir))
-		memcpy(r->config->blackbox_dir, r->value, n + 1);
+	if (n < sizeof(r->config->recorder_dir))
+		memcpy(r->config->recorder_dir, r->value, n + 1);
 	else
-		reject(r, "is %zu bytes long: give a path of at most %zu; no flight recorder", n,
-		       sizeof(r->config->blackbox_dir) - 1);
+		reject(r, "is %zu bytes long: give a path of at most %zu; no recorder", n,
+		       sizeof(r->config->recorder_dir) - 1);
 }
 
 static const struct setting {
@@ -301,7 +301,7 @@ static const struct setting {
 	{PREFIX "LISTEN", read_listen},
 	{PREFIX "MAX_MEMORY", read_max_memory},
 	{PREFIX "MAX_CPU", read_max_cpu},
-	{PREFIX "BLACKBOX", read_blackbox},
+	{PREFIX "BLACKBOX", read_recorder},
 	{PREFIX "ANY", read_any},
 	{PREFIX "FOLLOW_FORK", read_follow_fork},
 };

@@ -36,7 +36,7 @@ struct config {
 	bool listen;                         /* CGOHEAP_LISTEN given and good */
 	uint32_t listen_address;             /* IPv4, host order, in 127.0.0.0/8 */
 	uint16_t listen_port;                /* 0 = any free one (shown in /v1/status) */
-	char blackbox_dir[256];              /* "" = off */
+	char recorder_dir[256];              /* "" = off */
 };
 
 /*

@@ -33,7 +33,7 @@
 #include "record/stacks_reclaim.h"
 #include "record/unloads.h"
 #include "hook/ownthread.h"
-#include "recorder/blackbox.h"
+#include "recorder/recorder.h"
 #include "serve/server.h"
 
 static const struct config *config;
@@ -123,7 +123,7 @@ static void follow(void)
 {
 	struct config own = *config;
 
-	blackbox_after_fork_in_child(true);
+	recorder_after_fork_in_child(true);
 	unlock();
 	recstack_after_fork_in_child();
 	unwind_c_after_fork_in_child();
@@ -145,7 +145,7 @@ static void become_passive(void)
 {
 	shim_passive_reason = "child of fork";
 	STORE(&shim_state, SHIM_PASSIVE);
-	blackbox_after_fork_in_child(false);
+	recorder_after_fork_in_child(false);
 	live_after_fork_in_child();
 	mappings_after_fork_in_child();
 	sample_after_fork_in_child();

@@ -35,7 +35,7 @@
 #include "hook/mapcaller.h"
 #include "hook/real.h"
 #include "hook/threads.h"
-#include "recorder/blackbox.h"
+#include "recorder/recorder.h"
 #include "serve/server.h"
 #include "life/atfork.h"
 
@@ -92,7 +92,7 @@ static const char *start(void)
 	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
 
 	seccomp_look();
-	if ((blackbox_open(&config) && region_init(config.max_memory_bytes)) || stacks_init() ||
+	if ((recorder_open(&config) && region_init(config.max_memory_bytes)) || stacks_init() ||
 	    recstack_init())
 		return "no memory";
 	capture_init(labelsets_keep);

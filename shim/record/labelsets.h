@@ -22,7 +22,7 @@
 /* Of the arena, all sets together. */
 #define LABELSETS_ARENA_SHARE 8
 
-/* Read by cli/blackbox.go.  A change of layout is a new REGION_VERSION. */
+/* Read by cli/internal/recorder.  A change of layout is a new REGION_VERSION. */
 #define LABELSET_TEXT_CUT 0x80u
 
 enum {

@@ -50,7 +50,7 @@ static struct region_table lay_out(uint64_t *end, size_t bytes)
 static void lay_out_tables(struct region_header *r, size_t max_bytes)
 {
 	uint64_t end = PAGE_BYTES; /* the header has the first page to itself */
-	uint64_t tables_end = r->region_bytes - r->blackbox.bytes;
+	uint64_t tables_end = r->region_bytes - r->recording.bytes;
 	size_t nodes = ALIGN_UP(tables_end / 2, PAGE_BYTES);
 	size_t buckets = power_of_two(nodes / LIVE_BYTES_PER_BUCKET);
 
@@ -62,8 +62,8 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 	r->live_buckets = lay_out(&end, clamp(buckets, 4 * KIB, MIB) * sizeof(uint32_t));
 	r->live_nodes = lay_out(&end, nodes);
 	r->arena = lay_out(&end, tables_end - end);
-	if (r->blackbox.bytes)
-		r->blackbox.offset = end;
+	if (r->recording.bytes)
+		r->recording.offset = end;
 }
 
 size_t region_bytes_of(size_t max_bytes)
@@ -100,7 +100,7 @@ int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes)
 	r->start_realtime_ns = clock_ns(CLOCK_REALTIME);
 	r->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	r->pid = (uint32_t)sys_getpid();
-	r->blackbox.bytes = extra_bytes;
+	r->recording.bytes = extra_bytes;
 	lay_out_tables(r, max_bytes);
 	scratch_max_bytes = max_bytes - REGION_FILTER_BYTES - region_bytes_of(max_bytes);
 	region_layout = *r;

@@ -49,7 +49,7 @@ struct region_header {
 	struct region_table mappings;      /* mapped ranges */
 	struct region_table thread_starts; /* what new threads are to do */
 	uint64_t arena_used;               /* bytes of arena handed out, in slabs */
-	struct region_table blackbox;      /* struct blackbox; 0, 0 without a file */
+	struct region_table recording;     /* struct recording; 0, 0 without a file */
 };
 
 extern struct region_header *region; /* NULL until region_init succeeded */
@@ -72,7 +72,7 @@ int region_init(size_t max_bytes);
 
 /*
  * The same in memory that the caller has mapped, zeroed: region_bytes_of(max_bytes),
- * and extra_bytes (whole pages) behind the tables for the black box.
+ * and extra_bytes (whole pages) behind the tables for the recorder.
  */
 int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes);
 size_t region_bytes_of(size_t max_bytes);

@@ -21,7 +21,7 @@
 #include "hook/ownthread.h"
 #include "account/cgowatch.h"
 #include "account/worker.h"
-#include "recorder/blackbox.h"
+#include "recorder/recorder.h"
 #include "serve/connection.h"
 #include "serve/endpoint.h"
 
@@ -300,7 +300,7 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 static uint64_t tick(void)
 {
 	/* Room is made before it is judged. */
-	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), blackbox_tick(),
+	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), recorder_tick(),
 				    retry_tick(), cgowatch_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
@@ -384,7 +384,7 @@ static void give_up(int error)
 static bool is_wanted(void)
 {
 	return server.listeners[UNIX].fd >= 0 || server.listeners[TCP].fd >= 0 ||
-	       server_is_retrying() || blackbox_is_on() || bridge_is_wanted();
+	       server_is_retrying() || recorder_is_on() || bridge_is_wanted();
 }
 
 int server_start(void)
@@ -403,7 +403,7 @@ int server_start(void)
 		/* Without it the account lacks the allocator's figures, and says so. */
 		worker_start();
 	if (error == 0)
-		blackbox_start();
+		recorder_start();
 	if (error != 0)
 		give_up(error);
 	sample_leave(before);

@@ -315,8 +315,8 @@ func TestBridgeStatic(t *testing.T) {
 	}
 }
 
-// TestBridgeFlightRecorder: what Go said of itself outlives the process, too.
-func TestBridgeFlightRecorder(t *testing.T) {
+// TestBridgeRecorder: what Go said of itself outlives the process, too.
+func TestBridgeRecorder(t *testing.T) {
 	dir := boxDir(t)
 	h := start(t, bridgeProgram(t, build{oneBuild().goVersion, "stripped"}), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.tell("hold %d", 64<<20)

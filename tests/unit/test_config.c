@@ -211,22 +211,22 @@ static void runtime_dir_counts_where_it_is_a_place(void **state)
 	assert_refused(long_entry, "");
 }
 
-static void blackbox_is_a_directory_that_fits(void **state)
+static void recorder_is_a_directory_that_fits(void **state)
 {
 	struct config c;
 	(void)state;
 	assert_string_equal(read_one(&c, "CGOHEAP_BLACKBOX=/var/tmp"), "");
-	assert_string_equal(c.blackbox_dir, "/var/tmp");
+	assert_string_equal(c.recorder_dir, "/var/tmp");
 
 	char entry[300] = "CGOHEAP_BLACKBOX=", *end = entry + strlen(entry);
 	memset(end, 'd', 256);
 	assert_non_null(
 		strstr(read_one(&c, entry),
-		       " is 256 bytes long: give a path of at most 255; no flight recorder\n"));
-	assert_string_equal(c.blackbox_dir, "");
+		       " is 256 bytes long: give a path of at most 255; no recorder\n"));
+	assert_string_equal(c.recorder_dir, "");
 	end[255] = 0;
 	assert_string_equal(read_one(&c, entry), "");
-	assert_int_equal(strlen(c.blackbox_dir), 255);
+	assert_int_equal(strlen(c.recorder_dir), 255);
 }
 
 static void processor_share_is_percent_of_one_core(void **state)
@@ -462,7 +462,7 @@ int main(void)
 		cmocka_unit_test(loopback_addresses_are_strict),
 		cmocka_unit_test(longest_socket_path),
 		cmocka_unit_test(runtime_dir_counts_where_it_is_a_place),
-		cmocka_unit_test(blackbox_is_a_directory_that_fits),
+		cmocka_unit_test(recorder_is_a_directory_that_fits),
 		cmocka_unit_test(processor_share_is_percent_of_one_core),
 		cmocka_unit_test(unknown_names_are_named),
 		cmocka_unit_test(quiet_says_nothing_and_takes_good_values),

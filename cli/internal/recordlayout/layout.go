@@ -10,7 +10,7 @@ const (
 	HeaderBytes  = 184
 	StackBytes   = 40
 	SiteBytes    = 64
-	FixedBytes   = 584 // of struct blackbox, before its accounts
+	FixedBytes   = 584 // of struct recording, before its accounts
 	ModuleBytes  = 368
 	SecondBytes  = 272
 	MaxFrames    = 4096

@@ -16,7 +16,7 @@ import (
 func TestLayout(t *testing.T) {
 	const program = `
 #include <stdio.h>
-#include "recorder/blackbox.h"
+#include "recorder/recorder.h"
 #include "record/labelsets.h"
 #include "region/region.h"
 #include "record/stacks.h"
@@ -26,29 +26,29 @@ int main(void)
 {
 	printf("magic %llu\nversion %d\n", (unsigned long long)REGION_MAGIC, REGION_VERSION);
 	S(region_header); O(region_header, pid); O(region_header, arena); O(region_header, stack_buckets);
-	O(region_header, arena_used); O(region_header, blackbox); O(region_header, region_bytes);
+	O(region_header, arena_used); O(region_header, recording); O(region_header, region_bytes);
 	O(region_header, start_realtime_ns);
 	O(stack, next); O(stack, first_site); O(stack, frame_count); O(stack, labels); O(stack, frames);
 	S(labelset); O(labelset, hash); O(labelset, bytes); O(labelset, count); O(labelset, texts);
 	S(site); O(site, stack); O(site, next); O(site, size); O(site, origin); O(site, mixed);
 	O(site, alloc_objects_turns); O(site, alloc_bytes_turns);
 	O(site, alloc_objects_fx); O(site, alloc_bytes_fx); O(site, free_objects_fx); O(site, free_bytes_fx);
-	O(blackbox, modules); O(blackbox, module_count); O(blackbox, moment_count); O(blackbox, go_is_1_20);
-	O(blackbox, go_text); O(blackbox, go_etext); O(blackbox, go_tables); O(blackbox, program);
-	O(blackbox, go_version); O(blackbox, shim_version); O(blackbox, go_memory_limit); O(blackbox, malloc_arena_max);
-	O(blackbox, account_bytes); O(blackbox, account_room); O(blackbox, accounts);
-	S(blackbox_module); O(blackbox_module, flags); O(blackbox_module, build_id); O(blackbox_module, path);
-	S(blackbox_moment); O(blackbox_moment, cgroup_current); O(blackbox_moment, c_live_bytes);
-	O(blackbox_moment, thread_stack_bytes); O(blackbox_moment, samples); O(blackbox_moment, sample_bytes);
-	O(blackbox_moment, configured_sample_bytes); O(blackbox_moment, allocator_in_use); O(blackbox_moment, allocator_free);
-	O(blackbox_moment, allocator_system); O(blackbox_moment, go_heap_in_use); O(blackbox_moment, go_heap_free);
-	O(blackbox_moment, go_heap_released); O(blackbox_moment, go_stacks); O(blackbox_moment, account_ns);
-	O(blackbox_moment, owner_pages); O(blackbox_moment, unexplained_pages);
-	S(blackbox_account); O(blackbox_account, bytes); O(blackbox_account, sequence); O(blackbox_account, realtime_ns);
-	printf("owners %d\ntop %d\nwarnings %d of %d\n", BLACKBOX_OWNERS, ACCOUNT_TOP, BLACKBOX_WARNINGS, BLACKBOX_WARNING_BYTES);
-	printf("modules follow %zu\nmoments follow %zu\n", offsetof(struct blackbox, modules) - sizeof(struct blackbox_account) * BLACKBOX_ACCOUNTS,
-	       offsetof(struct blackbox, moments) - sizeof(struct blackbox_module) * BLACKBOX_MODULES -
-	       sizeof(struct blackbox_account) * BLACKBOX_ACCOUNTS);
+	O(recording, modules); O(recording, module_count); O(recording, second_count); O(recording, go_is_1_20);
+	O(recording, go_text); O(recording, go_etext); O(recording, go_tables); O(recording, program);
+	O(recording, go_version); O(recording, shim_version); O(recording, go_memory_limit); O(recording, malloc_arena_max);
+	O(recording, account_bytes); O(recording, account_room); O(recording, accounts);
+	S(recording_module); O(recording_module, flags); O(recording_module, build_id); O(recording_module, path);
+	S(recording_second); O(recording_second, cgroup_current); O(recording_second, c_live_bytes);
+	O(recording_second, thread_stack_bytes); O(recording_second, samples); O(recording_second, sample_bytes);
+	O(recording_second, configured_sample_bytes); O(recording_second, allocator_in_use); O(recording_second, allocator_free);
+	O(recording_second, allocator_system); O(recording_second, go_heap_in_use); O(recording_second, go_heap_free);
+	O(recording_second, go_heap_released); O(recording_second, go_stacks); O(recording_second, account_ns);
+	O(recording_second, owner_pages); O(recording_second, unexplained_pages);
+	S(recording_account); O(recording_account, bytes); O(recording_account, sequence); O(recording_account, realtime_ns);
+	printf("owners %d\ntop %d\nwarnings %d of %d\n", RECORDING_OWNERS, ACCOUNT_TOP, RECORDING_WARNINGS, RECORDING_WARNING_BYTES);
+	printf("modules follow %zu\nseconds follow %zu\n", offsetof(struct recording, modules) - sizeof(struct recording_account) * RECORDING_ACCOUNTS,
+	       offsetof(struct recording, seconds) - sizeof(struct recording_module) * RECORDING_MODULES -
+	       sizeof(struct recording_account) * RECORDING_ACCOUNTS);
 	printf("labels %d, text cut %u\n", GOLABELS_MAX, LABELSET_TEXT_CUT);
 	printf("object bits %d\nbyte bits %d\n", WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS);
 	return 0;
@@ -61,7 +61,7 @@ region_header.pid 40
 region_header.arena 48
 region_header.stack_buckets 64
 region_header.arena_used 160
-region_header.blackbox 168
+region_header.recording 168
 region_header.region_bytes 16
 region_header.start_realtime_ns 24
 stack.next 8
@@ -86,51 +86,51 @@ site.alloc_objects_fx 32
 site.alloc_bytes_fx 40
 site.free_objects_fx 48
 site.free_bytes_fx 56
-blackbox.modules %d
-blackbox.module_count 16
-blackbox.moment_count 24
-blackbox.go_is_1_20 20
-blackbox.go_text 32
-blackbox.go_etext 40
-blackbox.go_tables 48
-blackbox.program 160
-blackbox.go_version 416
-blackbox.shim_version 480
-blackbox.go_memory_limit 512
-blackbox.malloc_arena_max 544
-blackbox.account_bytes 576
-blackbox.account_room 580
-blackbox.accounts %d
-blackbox_module %d
-blackbox_module.flags 32
-blackbox_module.build_id 40
-blackbox_module.path 112
-blackbox_moment %d
-blackbox_moment.cgroup_current 48
-blackbox_moment.c_live_bytes 64
-blackbox_moment.thread_stack_bytes 88
-blackbox_moment.samples 96
-blackbox_moment.sample_bytes 112
-blackbox_moment.configured_sample_bytes 116
-blackbox_moment.allocator_in_use 120
-blackbox_moment.allocator_free 128
-blackbox_moment.allocator_system 136
-blackbox_moment.go_heap_in_use 144
-blackbox_moment.go_heap_free 152
-blackbox_moment.go_heap_released 160
-blackbox_moment.go_stacks 168
-blackbox_moment.account_ns 176
-blackbox_moment.owner_pages 184
-blackbox_moment.unexplained_pages 264
-blackbox_account %d
-blackbox_account.bytes 4
-blackbox_account.sequence 8
-blackbox_account.realtime_ns 16
+recording.modules %d
+recording.module_count 16
+recording.second_count 24
+recording.go_is_1_20 20
+recording.go_text 32
+recording.go_etext 40
+recording.go_tables 48
+recording.program 160
+recording.go_version 416
+recording.shim_version 480
+recording.go_memory_limit 512
+recording.malloc_arena_max 544
+recording.account_bytes 576
+recording.account_room 580
+recording.accounts %d
+recording_module %d
+recording_module.flags 32
+recording_module.build_id 40
+recording_module.path 112
+recording_second %d
+recording_second.cgroup_current 48
+recording_second.c_live_bytes 64
+recording_second.thread_stack_bytes 88
+recording_second.samples 96
+recording_second.sample_bytes 112
+recording_second.configured_sample_bytes 116
+recording_second.allocator_in_use 120
+recording_second.allocator_free 128
+recording_second.allocator_system 136
+recording_second.go_heap_in_use 144
+recording_second.go_heap_free 152
+recording_second.go_heap_released 160
+recording_second.go_stacks 168
+recording_second.account_ns 176
+recording_second.owner_pages 184
+recording_second.unexplained_pages 264
+recording_account %d
+recording_account.bytes 4
+recording_account.sequence 8
+recording_account.realtime_ns 16
 owners %d
 top %d
 warnings %d of %d
 modules follow %d
-moments follow %d
+seconds follow %d
 labels %d, text cut %d
 object bits 16
 byte bits 8
@@ -146,13 +146,13 @@ byte bits 8
 const smallAccountInC = `
 #include <stdio.h>
 #include <string.h>
-#include "recorder/blackbox.h"
-static struct blackbox_account a;
+#include "recorder/recorder.h"
+static struct recording_account a;
 static uint64_t n;
 static uint64_t next(void) { return ++n << 20; }
 static void owner(int i, const char *name, uint64_t bytes, int is_known, int is_exact)
 {
-	struct blackbox_owner *o = &a.owners[i];
+	struct recording_owner *o = &a.owners[i];
 	strcpy(o->name, name);
 	o->resident = bytes << 20;
 	o->huge = next(), o->lazy_free = next(), o->swapped = next(), o->mapped = next();
@@ -171,7 +171,7 @@ int main(void)
 	a.go.mapped_ready = next(), a.go.total_alloc = next();
 	strcpy(a.go.source, "runtime.gcController");
 	a.go.metadata = 77, a.go.memory_limit = UINT64_MAX;
-	for (int i = 0; i < BLACKBOX_GO_FIGURES; i++)
+	for (int i = 0; i < RECORDING_GO_FIGURES; i++)
 		a.go.runtime[i] = i < CGOHEAP_GO_FIGURES ? 1000 + i : UINT64_MAX;
 	a.go.runtime[CGOHEAP_GO_HEAP_LIVE] = 600, a.go.runtime[CGOHEAP_GO_LAST_GC] = a.realtime_ns;
 	a.process.rss = next(), a.process.anon = next(), a.process.file = next(), a.process.shmem = next();

@@ -93,7 +93,7 @@ else
 	echo "not ok faults/not_in_the_released_library"
 fi
 
-# With a flight recorder, beside files of two that have ended.
+# With a recorder, beside files of two that have ended.
 export BOX=$DIR/box
 mkdir "$BOX"
 : >"$BOX/old.1.cgoheap"

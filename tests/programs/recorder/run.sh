@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The flight recorder's file on a file system that is frozen, as backup agents do: the host allocates and frees on, and is
+# The recorder's file on a file system that is frozen, as backup agents do: the host allocates and frees on, and is
 # answered; what it did meanwhile is in the file once the file system thaws.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1

@@ -4,7 +4,7 @@
  * The descriptor of a file that is mapped is closed at once; the mapping keeps the
  * open file, and with it the lock, until the process is gone, however it ends.
  */
-#include "recorder/blackbox_file.h"
+#include "recorder/recorder_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <sys/vfs.h>
 
 #include "base/sys.h"
-#include "recorder/blackbox.h"
+#include "recorder/recorder.h"
 
 #define NUMBERS 100 /* tried after a name that is taken: pid 1 of container after container */
 #define SCAN    256 /* files looked at in a directory */
@@ -32,7 +32,7 @@ static void remove_at(long dir, const char *name)
 	sys_call(unlinkat, dir, name, 0);
 }
 
-void blackbox_file_name(char out[BLACKBOX_NAME_BYTES], const char *executable, int pid)
+void recorder_file_name(char out[RECORDER_NAME_BYTES], const char *executable, int pid)
 {
 	const char *slash = strrchr(executable, '/');
 	size_t n = 0;
@@ -42,13 +42,13 @@ void blackbox_file_name(char out[BLACKBOX_NAME_BYTES], const char *executable, i
 			     (*p >= '0' && *p <= '9') || strchr("._-", *p);
 		out[n++] = plain ? *p : '_';
 	}
-	snprintf(out + n, BLACKBOX_NAME_BYTES - n, "%s.%d", n ? "" : "unknown", pid);
+	snprintf(out + n, RECORDER_NAME_BYTES - n, "%s.%d", n ? "" : "unknown", pid);
 }
 
 /* ---- old files ---------------------------------------------------------- */
 
 struct old_file {
-	char name[BLACKBOX_NAME_BYTES + 16];
+	char name[RECORDER_NAME_BYTES + 16];
 	int64_t modified_s, modified_ns;
 	uint64_t bytes;
 };
@@ -62,9 +62,9 @@ struct old_files {
 
 static bool is_ours(const char *name)
 {
-	size_t n = strlen(name), suffix = sizeof BLACKBOX_SUFFIX - 1;
+	size_t n = strlen(name), suffix = sizeof RECORDER_SUFFIX - 1;
 	return n > suffix && n < sizeof((struct old_file *)0)->name &&
-	       strcmp(name + n - suffix, BLACKBOX_SUFFIX) == 0;
+	       strcmp(name + n - suffix, RECORDER_SUFFIX) == 0;
 }
 
 /* Whether its process has ended. */
@@ -136,7 +136,7 @@ static void make_room(long dir, size_t bytes)
 	for (int i = 0; i < SCAN; i++) {
 		look_at_all(&all, dir);
 		if (!all.has_oldest ||
-		    (all.count < BLACKBOX_FILES && all.bytes + bytes <= BLACKBOX_ALL_BYTES))
+		    (all.count < RECORDER_FILES && all.bytes + bytes <= RECORDER_ALL_BYTES))
 			return;
 		remove_at(dir, all.oldest.name);
 	}
@@ -144,15 +144,15 @@ static void make_room(long dir, size_t bytes)
 
 /* ---- the new one -------------------------------------------------------- */
 
-static long create(long dir, const char *name, char made[BLACKBOX_NAME_BYTES + 16])
+static long create(long dir, const char *name, char made[RECORDER_NAME_BYTES + 16])
 {
 	long fd = -EEXIST;
 
 	for (int i = 0; i < NUMBERS && fd == -EEXIST; i++) {
 		if (i == 0)
-			snprintf(made, BLACKBOX_NAME_BYTES + 16, "%s" BLACKBOX_SUFFIX, name);
+			snprintf(made, RECORDER_NAME_BYTES + 16, "%s" RECORDER_SUFFIX, name);
 		else
-			snprintf(made, BLACKBOX_NAME_BYTES + 16, "%s.%d" BLACKBOX_SUFFIX, name, i);
+			snprintf(made, RECORDER_NAME_BYTES + 16, "%s.%d" RECORDER_SUFFIX, name, i);
 		fd = open_at(dir, made, O_RDWR | O_CREAT | O_EXCL);
 	}
 	return fd;
@@ -231,7 +231,7 @@ static void read_path(long fd, char *path, size_t bytes)
 }
 
 /* The open file holds the lock: its descriptor is kept. */
-static void *beside_file(long fd, size_t bytes, struct blackbox_file *file, const char **what,
+static void *beside_file(long fd, size_t bytes, struct recorder_file *file, const char **what,
 			 long *error)
 {
 	void *memory = sys_map_anonymous(bytes);
@@ -252,7 +252,7 @@ static void *beside_file(long fd, size_t bytes, struct blackbox_file *file, cons
 
 /* What is made of fd, which is closed or kept. */
 static void *memory_for(long at, const char *made, long fd, size_t bytes,
-			struct blackbox_file *file, const char **what, long *error)
+			struct recorder_file *file, const char **what, long *error)
 {
 	long r = allocate(fd, bytes, what);
 	void *memory = NULL;
@@ -268,10 +268,10 @@ static void *memory_for(long at, const char *made, long fd, size_t bytes,
 	return memory;
 }
 
-void *blackbox_file_map(const char *dir, const char *name, size_t bytes, struct blackbox_file *file,
+void *recorder_file_map(const char *dir, const char *name, size_t bytes, struct recorder_file *file,
 			const char **what, long *error)
 {
-	char made[BLACKBOX_NAME_BYTES + 16];
+	char made[RECORDER_NAME_BYTES + 16];
 	void *memory = NULL;
 	long fd, at;
 

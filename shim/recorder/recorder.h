@@ -2,17 +2,17 @@
  * Room recorder: the record in a file, for after the end.  A thread of its own, or the server's; no
  * lock.
  *
- * The flight recorder: what is known of the process in a file, so that it can
+ * The recorder: what is known of the process in a file, so that it can
  * still be read after kill -9 or the kernel's OOM killer (`cgoheap autopsy`).
  *
  * With CGOHEAP_BLACKBOX=dir the region goes to <dir>/<program>.<pid>.cgoheap, mode
  * 0600: in a file system in memory it is a shared mapping of it, so that stacks,
  * sites and live blocks are in it as they are made, at no cost; on a disk a thread
- * writes once a second what has changed (blackbox_disk.h).  Behind the tables lies
- * struct blackbox: what turns addresses into names later, the last hour's figures, one
- * moment a second, and the last account, by the server's thread.
+ * writes once a second what has changed (recorder_disk.h).  Behind the tables lies
+ * struct recording: what turns addresses into names later, the last hour's figures, one
+ * look a second, and the last account, by the server's thread.
  *
- * A moment costs a few reads of /proc and the allocator's statistics, which take its
+ * A look costs a few reads of /proc and the allocator's statistics, which take its
  * locks (allocator.h bounds how often).  An account is a pass over smaps: there is one a
  * second, but none before 200 times the processor time that the last one took (the first
  * one apart, which looks symbols up), so that accounts have 0.5 % of a core at most.  Where
@@ -25,8 +25,8 @@
  *
  * Where anything is wrong one line says so, and the program runs on without.
  */
-#ifndef CGOHEAP_BLACKBOX_H
-#define CGOHEAP_BLACKBOX_H
+#ifndef CGOHEAP_RECORDER_H
+#define CGOHEAP_RECORDER_H
 
 #include <assert.h>
 
@@ -35,69 +35,69 @@
 #include "proc/elffile.h"
 #include "account/account_top.h"
 
-#define BLACKBOX_SUFFIX    ".cgoheap"
-#define BLACKBOX_FILES     16          /* kept, the new one included */
-#define BLACKBOX_ALL_BYTES (512 * MIB) /* of them together */
+#define RECORDER_SUFFIX    ".cgoheap"
+#define RECORDER_FILES     16          /* kept, the new one included */
+#define RECORDER_ALL_BYTES (512 * MIB) /* of them together */
 
-#define BLACKBOX_MODULES    512
-#define BLACKBOX_MOMENTS    3600
-#define BLACKBOX_GO_FIGURES 24 /* places */
-#define BLACKBOX_GO_TABLES  7  /* names, cutab, filetab, pctab, funcs, ftab, gofunc */
-#define BLACKBOX_PATH_BYTES 256
-#define BLACKBOX_OWNERS     20 /* room */
-#define BLACKBOX_ACCOUNTS   2
+#define RECORDING_MODULES    512
+#define RECORDING_SECONDS    3600
+#define RECORDING_GO_FIGURES 24 /* places */
+#define RECORDING_GO_TABLES  7  /* names, cutab, filetab, pctab, funcs, ftab, gofunc */
+#define RECORDING_PATH_BYTES 256
+#define RECORDING_OWNERS     20 /* room */
+#define RECORDING_ACCOUNTS   2
 
-/* Fixed: cli/blackbox.go reads these.  A change of layout is a new REGION_VERSION. */
+/* Fixed: cli/internal/recorder reads these.  A change of layout is a new REGION_VERSION. */
 
-#define BLACKBOX_MODULE_MAIN    1u
-#define BLACKBOX_MODULE_SHIM    2u
-#define BLACKBOX_MODULE_HAS_ELF 4u /* load_bias is known */
+#define RECORDING_MODULE_MAIN    1u
+#define RECORDING_MODULE_SHIM    2u
+#define RECORDING_MODULE_HAS_ELF 4u /* load_bias is known */
 
-struct blackbox_module {
+struct recording_module {
 	uint64_t start, end, file_offset, load_bias; /* as struct module */
 	uint32_t flags;
 	uint32_t reserved;
-	char build_id[72];              /* hex; "" none */
-	char path[BLACKBOX_PATH_BYTES]; /* a longer one is cut */
+	char build_id[72];               /* hex; "" none */
+	char path[RECORDING_PATH_BYTES]; /* a longer one is cut */
 };
 
 /* Figures in bytes; UINT64_MAX: not known. */
-struct blackbox_moment {
+struct recording_second {
 	uint64_t realtime_ns;
 	uint64_t rss, anon, file, shmem, swap;
 	uint64_t cgroup_current, cgroup_limit;
 	uint64_t c_live_bytes, c_live_objects; /* malloc family, estimated */
 	uint64_t c_mapped_bytes;
-	uint64_t thread_stack_bytes; /* resident; as of at most 10 moments ago */
+	uint64_t thread_stack_bytes; /* resident; as of at most 10 s ago */
 	uint64_t samples, dropped;
 	uint32_t sample_bytes, configured_sample_bytes; /* 0: dormant */
 	/* As the allocator and Go's runtime say (account.h); the allocator's may be older,
 	 * allocator.h. */
 	uint64_t allocator_in_use, allocator_free, allocator_system;
 	uint64_t go_heap_in_use, go_heap_free, go_heap_released, go_stacks;
-	/* What each owner had, by the last account before this moment: the account's time (0: there
+	/* What each owner had, by the last account before it: the account's time (0: there
 	 * was none); pages of 4 KiB in its order of owners, UINT32_MAX: not known. */
 	uint64_t account_ns;
-	uint32_t owner_pages[BLACKBOX_OWNERS];
+	uint32_t owner_pages[RECORDING_OWNERS];
 	uint32_t unexplained_pages;
 	uint32_t reserved;
 };
 
 /* As struct account_bytes. */
-struct blackbox_owner {
+struct recording_owner {
 	char name[24];
 	uint64_t resident, huge, lazy_free, swapped, mapped;
 	uint32_t is_known, is_exact;
 };
 
-#define BLACKBOX_WARNINGS      8
-#define BLACKBOX_WARNING_BYTES 192 /* a longer one is cut */
+#define RECORDING_WARNINGS      8
+#define RECORDING_WARNING_BYTES 192 /* a longer one is cut */
 
 /*
  * An account, as account.h has it: bytes, UINT64_MAX not known.  One is written over the older
  * of two; one whose crc is not right was being written, and the other is the last.
  */
-struct blackbox_account {
+struct recording_account {
 	uint32_t crc;      /* CRC-32 (zlib's) of all that follows it */
 	uint32_t bytes;    /* sizeof; 0: none was written here */
 	uint64_t sequence; /* from 1; the larger one is the newer */
@@ -113,7 +113,7 @@ struct blackbox_account {
 		uint64_t heap_in_use, heap_free, heap_released, stacks, mapped_ready, total_alloc;
 		char source[32];
 		uint64_t metadata, memory_limit;
-		uint64_t runtime[BLACKBOX_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
+		uint64_t runtime[RECORDING_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
 	} go;
 	struct {
 		uint64_t rss, anon, file, shmem, data, stk, size, swap, hwm, threads;
@@ -121,29 +121,29 @@ struct blackbox_account {
 	struct {
 		uint64_t version; /* 0: none found */
 		uint64_t current, limit, anon, file, kernel, swap;
-		char path[BLACKBOX_PATH_BYTES];
+		char path[RECORDING_PATH_BYTES];
 	} cgroup;
 	uint32_t owner_count, top_count;
-	struct blackbox_owner owners[BLACKBOX_OWNERS]; /* in the order they are shown */
+	struct recording_owner owners[RECORDING_OWNERS]; /* in the order they are shown */
 	struct {
 		uint64_t site; /* as a stack's sites are linked; 0: not known */
 		uint64_t resident, mapped;
-	} top[ACCOUNT_TOP];                                       /* of c_mmap */
-	char warnings[BLACKBOX_WARNINGS][BLACKBOX_WARNING_BYTES]; /* "": none */
+	} top[ACCOUNT_TOP];                                         /* of c_mmap */
+	char warnings[RECORDING_WARNINGS][RECORDING_WARNING_BYTES]; /* "": none */
 	uint64_t ended_stacks, ended_stacks_bytes;
 };
 
-struct blackbox {
-	uint32_t module_bytes, moment_bytes; /* of one entry below */
-	uint32_t module_room, moment_room;
+struct recording {
+	uint32_t module_bytes, second_bytes; /* of one entry below */
+	uint32_t module_room, second_room;
 	uint32_t module_count;
 	uint32_t go_is_1_20;
-	uint64_t moment_count; /* ever; the last is at (count - 1) % room */
+	uint64_t second_count; /* ever; the last is at (count - 1) % room */
 	uint64_t go_text, go_etext;
 	struct {
 		uint64_t address, len; /* in the process */
-	} go_tables[BLACKBOX_GO_TABLES];
-	char program[BLACKBOX_PATH_BYTES];
+	} go_tables[RECORDING_GO_TABLES];
+	char program[RECORDING_PATH_BYTES];
 	char go_version[64];
 	char shim_version[32];
 	/* What of the environment it was started with a verdict asks for; "" not set, or too long.
@@ -152,37 +152,37 @@ struct blackbox {
 	char malloc_arena_max[32]; /* MALLOC_ARENA_MAX */
 	uint32_t account_bytes;    /* of one entry below */
 	uint32_t account_room;
-	struct blackbox_account accounts[BLACKBOX_ACCOUNTS];
-	struct blackbox_module modules[BLACKBOX_MODULES];
-	struct blackbox_moment moments[BLACKBOX_MOMENTS];
+	struct recording_account accounts[RECORDING_ACCOUNTS];
+	struct recording_module modules[RECORDING_MODULES];
+	struct recording_second seconds[RECORDING_SECONDS];
 };
-static_assert(sizeof(struct blackbox_module) == 368, "region layout");
-static_assert(sizeof(struct blackbox_moment) == 272, "region layout");
-static_assert(sizeof(struct blackbox_owner) == 72, "region layout");
-static_assert(offsetof(struct blackbox_account, allocator) == 104, "region layout");
-static_assert(offsetof(struct blackbox_account, cgroup) == 552, "region layout");
-static_assert(offsetof(struct blackbox_account, owners) == 872, "region layout");
-static_assert(sizeof(struct blackbox_account) == 4104, "region layout");
-static_assert(offsetof(struct blackbox, accounts) == 584, "region layout");
+static_assert(sizeof(struct recording_module) == 368, "region layout");
+static_assert(sizeof(struct recording_second) == 272, "region layout");
+static_assert(sizeof(struct recording_owner) == 72, "region layout");
+static_assert(offsetof(struct recording_account, allocator) == 104, "region layout");
+static_assert(offsetof(struct recording_account, cgroup) == 552, "region layout");
+static_assert(offsetof(struct recording_account, owners) == 872, "region layout");
+static_assert(sizeof(struct recording_account) == 4104, "region layout");
+static_assert(offsetof(struct recording, accounts) == 584, "region layout");
 
 /*
  * Makes the file and the region in it, in place of region_init.  0; or -1, after
  * one line on stderr where the recorder was asked for: the caller makes a region
  * without it.  Once, in the constructor, after gomodules_init.
  */
-int blackbox_open(const struct config *config);
+int recorder_open(const struct config *config);
 
-bool blackbox_is_on(void);
+bool recorder_is_on(void);
 /* With the server's thread: makes another where the file is on a disk.  0, or an error number. */
-int blackbox_start(void);
+int recorder_start(void);
 
 /* Server's loop: writes what is due.  Nanoseconds until the next; UINT64_MAX where off. */
-uint64_t blackbox_tick(void);
+uint64_t recorder_tick(void);
 
 /*
  * The child gets a region of its own, without a file: the file is its parent's.
  * goes_on: with all that is in it.  Before anything in it is changed.
  */
-void blackbox_after_fork_in_child(bool goes_on);
+void recorder_after_fork_in_child(bool goes_on);
 
 #endif

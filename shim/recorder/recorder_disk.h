@@ -1,5 +1,5 @@
 /*
- * The flight recorder's tables on a disk.
+ * The recorder's tables on a disk.
  *
  * A mapping of a file on a disk makes whoever writes to it wait for that disk: for
  * write-back, for a file system that a backup agent has frozen, for a server that
@@ -8,25 +8,25 @@
  * file, once a second: it is the only one that ever waits, and a process that is
  * killed loses that second at most.
  */
-#ifndef CGOHEAP_BLACKBOX_DISK_H
-#define CGOHEAP_BLACKBOX_DISK_H
+#ifndef CGOHEAP_RECORDER_DISK_H
+#define CGOHEAP_RECORDER_DISK_H
 
 #include "base/base.h"
-#include "recorder/blackbox_file.h"
+#include "recorder/recorder_file.h"
 
 /* The region is to be written to that file, which is this module's from now on.  0, or -1: no
  * memory. */
-int blackbox_disk_open(const struct blackbox_file *file);
+int recorder_disk_open(const struct recorder_file *file);
 /* Makes the thread, beside the server's; once.  0, or an error number. */
-int blackbox_disk_start(void);
+int recorder_disk_start(void);
 
 /*
  * Writes all that has changed since the last time.  False: not all of it could be
  * written; the rest is tried again with the next.  The thread's own, and tests'.
  */
-bool blackbox_disk_write(void);
+bool recorder_disk_write(void);
 
 /* In a child of fork: the file is its parent's.  True: there was one. */
-bool blackbox_disk_forget(void);
+bool recorder_disk_forget(void);
 
 #endif

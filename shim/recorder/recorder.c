@@ -2,7 +2,7 @@
  * What is written for a later reader, and when.  Readers see this file at any
  * moment, torn: an entry is whole before its count includes it.
  */
-#include "recorder/blackbox.h"
+#include "recorder/recorder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,9 +25,9 @@
 #include "record/stacks.h"
 #include "hook/malloc_slow.h"
 #include "account/allocator.h"
-#include "recorder/blackbox_account.h"
-#include "recorder/blackbox_disk.h"
-#include "recorder/blackbox_file.h"
+#include "recorder/recorder_account.h"
+#include "recorder/recorder_disk.h"
+#include "recorder/recorder_file.h"
 
 #define EVERY_NS      UINT64_C(1000000000)
 #define SCRATCH_BYTES (4 * MIB)
@@ -37,10 +37,10 @@
 /* An account again after so many times the processor time of the last: 0.5 % of a core. */
 #define ACCOUNT_REST 200
 
-static_assert(ELFFILE_BUILD_ID_BYTES <= sizeof((struct blackbox_module *)0)->build_id, "build_id");
+static_assert(ELFFILE_BUILD_ID_BYTES <= sizeof((struct recording_module *)0)->build_id, "build_id");
 
 static struct {
-	struct blackbox *box; /* NULL: off */
+	struct recording *recording; /* NULL: off */
 	uint64_t next_ns;
 	uint32_t stacks_seen;
 	uint64_t thread_stack_bytes;
@@ -48,9 +48,9 @@ static struct {
 	struct account account; /* the last; time_ns 0: none yet */
 } recorder;
 
-bool blackbox_is_on(void)
+bool recorder_is_on(void)
 {
-	return recorder.box != NULL;
+	return recorder.recording != NULL;
 }
 
 /* ---- the start ---------------------------------------------------------- */
@@ -60,19 +60,19 @@ static void copy_text(char *out, size_t bytes, const char *text)
 	snprintf(out, bytes, "%s", text ? text : "");
 }
 
-static void write_go_tables(struct blackbox *box)
+static void write_go_tables(struct recording *recording)
 {
 	const struct gotables *go = &gomodules_get(0)->tables;
-	const struct gotable *tables[BLACKBOX_GO_TABLES] = {&go->names, &go->cutab, &go->filetab,
-							    &go->pctab, &go->funcs, &go->ftab,
-							    &go->gofunc};
+	const struct gotable *tables[RECORDING_GO_TABLES] = {&go->names, &go->cutab, &go->filetab,
+							     &go->pctab, &go->funcs, &go->ftab,
+							     &go->gofunc};
 
-	box->go_text = go->text;
-	box->go_etext = go->etext;
-	box->go_is_1_20 = go->is_1_20;
-	for (size_t i = 0; i < BLACKBOX_GO_TABLES; i++) {
-		box->go_tables[i].address = (uint64_t)tables[i]->bytes;
-		box->go_tables[i].len = tables[i]->len;
+	recording->go_text = go->text;
+	recording->go_etext = go->etext;
+	recording->go_is_1_20 = go->is_1_20;
+	for (size_t i = 0; i < RECORDING_GO_TABLES; i++) {
+		recording->go_tables[i].address = (uint64_t)tables[i]->bytes;
+		recording->go_tables[i].len = tables[i]->len;
 	}
 }
 
@@ -84,20 +84,21 @@ static void copy_setting(char *out, size_t bytes, const char *name)
 		copy_text(out, bytes, value);
 }
 
-static void describe(struct blackbox *box, const char *executable)
+static void describe(struct recording *recording, const char *executable)
 {
-	box->module_bytes = sizeof box->modules[0];
-	box->moment_bytes = sizeof box->moments[0];
-	box->account_bytes = sizeof box->accounts[0];
-	box->module_room = COUNT_OF(box->modules);
-	box->moment_room = COUNT_OF(box->moments);
-	box->account_room = COUNT_OF(box->accounts);
-	copy_setting(box->go_memory_limit, sizeof box->go_memory_limit, "GOMEMLIMIT");
-	copy_setting(box->malloc_arena_max, sizeof box->malloc_arena_max, "MALLOC_ARENA_MAX");
-	write_go_tables(box);
-	copy_text(box->program, sizeof box->program, executable);
-	copy_text(box->go_version, sizeof box->go_version, gosym_version());
-	copy_text(box->shim_version, sizeof box->shim_version, CGOHEAP_VERSION);
+	recording->module_bytes = sizeof recording->modules[0];
+	recording->second_bytes = sizeof recording->seconds[0];
+	recording->account_bytes = sizeof recording->accounts[0];
+	recording->module_room = COUNT_OF(recording->modules);
+	recording->second_room = COUNT_OF(recording->seconds);
+	recording->account_room = COUNT_OF(recording->accounts);
+	copy_setting(recording->go_memory_limit, sizeof recording->go_memory_limit, "GOMEMLIMIT");
+	copy_setting(recording->malloc_arena_max, sizeof recording->malloc_arena_max,
+		     "MALLOC_ARENA_MAX");
+	write_go_tables(recording);
+	copy_text(recording->program, sizeof recording->program, executable);
+	copy_text(recording->go_version, sizeof recording->go_version, gosym_version());
+	copy_text(recording->shim_version, sizeof recording->shim_version, CGOHEAP_VERSION);
 }
 
 static void read_executable(char *path, size_t bytes)
@@ -111,27 +112,27 @@ static int complain(const struct config *config, const char *what, long error)
 	char number[LOG_ERROR_BYTES], quoted[LOG_QUOTE_BYTES];
 
 	log_complain("CGOHEAP_BLACKBOX=%s: cannot %s: %s; the program runs on without its "
-		     "flight recorder",
-		     log_quote(quoted, config->blackbox_dir), what, log_error_text(error, number));
+		     "recorder",
+		     log_quote(quoted, config->recorder_dir), what, log_error_text(error, number));
 	return -1;
 }
 
-int blackbox_open(const struct config *config)
+int recorder_open(const struct config *config)
 {
-	char name[BLACKBOX_NAME_BYTES];
-	char executable[BLACKBOX_PATH_BYTES];
-	size_t extra = ALIGN_UP(sizeof(struct blackbox), PAGE_BYTES);
+	char name[RECORDER_NAME_BYTES];
+	char executable[RECORDING_PATH_BYTES];
+	size_t extra = ALIGN_UP(sizeof(struct recording), PAGE_BYTES);
 	size_t bytes = region_bytes_of(config->max_memory_bytes) + extra;
-	struct blackbox_file file;
+	struct recorder_file file;
 	const char *what;
 	void *memory;
 	long error;
 
-	if (!*config->blackbox_dir)
+	if (!*config->recorder_dir)
 		return -1;
 	read_executable(executable, sizeof executable);
-	blackbox_file_name(name, executable, sys_getpid());
-	memory = blackbox_file_map(config->blackbox_dir, name, bytes, &file, &what, &error);
+	recorder_file_name(name, executable, sys_getpid());
+	memory = recorder_file_map(config->recorder_dir, name, bytes, &file, &what, &error);
 	if (!memory)
 		return complain(config, what, error);
 	if (region_init_at(memory, config->max_memory_bytes, extra)) {
@@ -139,24 +140,24 @@ int blackbox_open(const struct config *config)
 		sys_unmap(memory, bytes);
 		return -1;
 	}
-	recorder.box = region_at(region_layout.blackbox.offset);
-	describe(recorder.box, executable);
-	if (file.own.fd >= 0 && blackbox_disk_open(&file))
+	recorder.recording = region_at(region_layout.recording.offset);
+	describe(recorder.recording, executable);
+	if (file.own.fd >= 0 && recorder_disk_open(&file))
 		complain(config, "get memory", ENOMEM);
 	return 0;
 }
 
-int blackbox_start(void)
+int recorder_start(void)
 {
-	return blackbox_disk_start();
+	return recorder_disk_start();
 }
 
 /* ---- modules ------------------------------------------------------------ */
 
-static bool is_known(const struct blackbox *box, const struct module *m)
+static bool is_known(const struct recording *recording, const struct module *m)
 {
-	for (uint32_t i = 0; i < box->module_count; i++) {
-		const struct blackbox_module *known = &box->modules[i];
+	for (uint32_t i = 0; i < recording->module_count; i++) {
+		const struct recording_module *known = &recording->modules[i];
 		if (known->start == m->start && known->end == m->end &&
 		    known->file_offset == m->file_offset &&
 		    strcmp(known->build_id, m->build_id) == 0 &&
@@ -167,41 +168,41 @@ static bool is_known(const struct blackbox *box, const struct module *m)
 }
 
 /* A module that has gone stays: stacks may still lead through it. */
-static void add_module(struct blackbox *box, const struct module *m)
+static void add_module(struct recording *recording, const struct module *m)
 {
-	struct blackbox_module *out = &box->modules[box->module_count];
+	struct recording_module *out = &recording->modules[recording->module_count];
 
-	if (box->module_count == BLACKBOX_MODULES || is_known(box, m))
+	if (recording->module_count == RECORDING_MODULES || is_known(recording, m))
 		return;
 	out->start = m->start;
 	out->end = m->end;
 	out->file_offset = m->file_offset;
 	out->load_bias = m->load_bias;
-	out->flags = (m->is_main ? BLACKBOX_MODULE_MAIN : 0) |
-		     (m->is_shim ? BLACKBOX_MODULE_SHIM : 0) |
-		     (m->elf_ok ? BLACKBOX_MODULE_HAS_ELF : 0);
+	out->flags = (m->is_main ? RECORDING_MODULE_MAIN : 0) |
+		     (m->is_shim ? RECORDING_MODULE_SHIM : 0) |
+		     (m->elf_ok ? RECORDING_MODULE_HAS_ELF : 0);
 	copy_text(out->build_id, sizeof out->build_id, m->build_id);
 	copy_text(out->path, sizeof out->path, m->path);
-	STORE_REL(&box->module_count, box->module_count + 1);
+	STORE_REL(&recording->module_count, recording->module_count + 1);
 }
 
 /* Only a stack that was not there before can lead through a module that was not. */
-static void write_modules(struct blackbox *box)
+static void write_modules(struct recording *recording)
 {
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	struct modules modules = {0};
 	uint32_t stacks = stacks_count();
 
-	if (box->module_count && stacks == recorder.stacks_seen)
+	if (recording->module_count && stacks == recorder.stacks_seen)
 		return;
 	recorder.stacks_seen = stacks;
 	modules_read(&scratch, &modules);
 	for (size_t i = 0; i < modules.count; i++)
-		add_module(box, &modules.list[i]);
+		add_module(recording, &modules.list[i]);
 	scratch_release(&scratch);
 }
 
-/* ---- moments ------------------------------------------------------------ */
+/* ---- seconds ------------------------------------------------------------ */
 
 /* A look at every thread's pages: not each second. */
 static uint64_t read_thread_stacks(struct scratch *scratch)
@@ -217,19 +218,19 @@ static uint64_t read_thread_stacks(struct scratch *scratch)
 	return sum;
 }
 
-static void read_c(struct scratch *scratch, struct blackbox_moment *out)
+static void read_c(struct scratch *scratch, struct recording_second *out)
 {
 	struct stacks_totals totals = stacks_totals();
 
 	out->c_live_bytes = totals.bytes[ORIGIN_MALLOC];
 	out->c_live_objects = totals.objects[ORIGIN_MALLOC];
 	out->c_mapped_bytes = totals.bytes[ORIGIN_MMAP];
-	if (recorder.box->moment_count % LOOK_AT_STACKS_EVERY == 0)
+	if (recorder.recording->second_count % LOOK_AT_STACKS_EVERY == 0)
 		recorder.thread_stack_bytes = read_thread_stacks(scratch);
 	out->thread_stack_bytes = recorder.thread_stack_bytes;
 }
 
-static void read_kernel(struct scratch *scratch, struct blackbox_moment *out)
+static void read_kernel(struct scratch *scratch, struct recording_second *out)
 {
 	struct process_stats p;
 	struct cgroup_stats g;
@@ -258,7 +259,7 @@ static bool read_go_heap_usable(struct scratch *scratch, uint64_t *bytes)
 	return count >= 0;
 }
 
-static void set_go(struct blackbox_moment *out, const struct go_stats *g)
+static void set_go(struct recording_second *out, const struct go_stats *g)
 {
 	out->go_heap_in_use = g->heap_in_use_bytes;
 	out->go_heap_free = g->heap_free_bytes;
@@ -266,7 +267,7 @@ static void set_go(struct blackbox_moment *out, const struct go_stats *g)
 	out->go_stacks = g->stacks_bytes;
 }
 
-static void set_allocator(struct blackbox_moment *out, const struct allocator_stats *s)
+static void set_allocator(struct recording_second *out, const struct allocator_stats *s)
 {
 	out->allocator_in_use = s->in_use_bytes;
 	out->allocator_free = s->free_bytes;
@@ -275,7 +276,7 @@ static void set_allocator(struct blackbox_moment *out, const struct allocator_st
 
 /* What an account that was taken just now has need not be asked for again. */
 static void read_allocator_and_go(struct scratch *scratch, bool has_account,
-				  struct blackbox_moment *out)
+				  struct recording_second *out)
 {
 	struct allocator_stats s;
 	struct go_stats g = {.heap_in_use_bytes = UNKNOWN,
@@ -307,28 +308,28 @@ static uint64_t realtime_ns(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
-static void write_moment(struct blackbox *box, bool has_account)
+static void write_second(struct recording *recording, bool has_account)
 {
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	struct control_state c = control_get();
-	struct blackbox_moment m = {.realtime_ns = realtime_ns(),
-				    .samples = LOAD(&slow_samples),
-				    .dropped = dropped(),
-				    .sample_bytes = c.on ? c.sample_bytes : 0,
-				    .configured_sample_bytes = c.configured_sample_bytes};
+	struct recording_second m = {.realtime_ns = realtime_ns(),
+				     .samples = LOAD(&slow_samples),
+				     .dropped = dropped(),
+				     .sample_bytes = c.on ? c.sample_bytes : 0,
+				     .configured_sample_bytes = c.configured_sample_bytes};
 
 	read_kernel(&scratch, &m);
 	read_c(&scratch, &m);
 	read_allocator_and_go(&scratch, has_account, &m);
-	blackbox_account_remember(&m, &recorder.account);
+	recorder_account_remember(&m, &recorder.account);
 	scratch_release(&scratch);
-	box->moments[box->moment_count % BLACKBOX_MOMENTS] = m;
-	STORE_REL(&box->moment_count, box->moment_count + 1);
+	recording->seconds[recording->second_count % RECORDING_SECONDS] = m;
+	STORE_REL(&recording->second_count, recording->second_count + 1);
 }
 
 /* ---- accounts ----------------------------------------------------------- */
 
-static bool take_account(struct blackbox *box)
+static bool take_account(struct recording *recording)
 {
 	struct scratch scratch = SCRATCH_INIT(region_scratch_max_bytes());
 	struct account_parts parts;
@@ -337,7 +338,7 @@ static bool take_account(struct blackbox *box)
 
 	if (taken) {
 		recorder.account = a;
-		if (blackbox_account_write(box, recorder.account_sequence + 1, &scratch, &a,
+		if (recorder_account_write(recording, recorder.account_sequence + 1, &scratch, &a,
 					   &parts))
 			recorder.account_sequence++;
 	}
@@ -346,14 +347,14 @@ static bool take_account(struct blackbox *box)
 }
 
 /* False: not due, or not to be had. */
-static bool write_account(struct blackbox *box, uint64_t now)
+static bool write_account(struct recording *recording, uint64_t now)
 {
 	bool is_first = recorder.account_next_ns == 0, taken;
 	uint64_t begin_ns = work_cpu_ns();
 
 	if (now < recorder.account_next_ns)
 		return false;
-	taken = take_account(box);
+	taken = take_account(recording);
 	/* The first one looks symbols up, and is no measure for the next. */
 	recorder.account_next_ns = is_first ? now : now + ACCOUNT_REST * (work_cpu_ns() - begin_ns);
 	return taken;
@@ -361,19 +362,19 @@ static bool write_account(struct blackbox *box, uint64_t now)
 
 /* ---- each second -------------------------------------------------------- */
 
-uint64_t blackbox_tick(void)
+uint64_t recorder_tick(void)
 {
 	bool has_account;
 	uint64_t now = clock_monotonic_ns();
 
-	if (!recorder.box)
+	if (!recorder.recording)
 		return UINT64_MAX;
 	if (now < recorder.next_ns)
 		return recorder.next_ns - now;
 	work_begin(WORK_NS);
-	write_modules(recorder.box);
-	has_account = write_account(recorder.box, clock_monotonic_ns());
-	write_moment(recorder.box, has_account);
+	write_modules(recorder.recording);
+	has_account = write_account(recorder.recording, clock_monotonic_ns());
+	write_second(recorder.recording, has_account);
 	work_end();
 	recorder.next_ns = now + EVERY_NS;
 	return EVERY_NS;
@@ -390,17 +391,17 @@ static bool is_zero(const uint64_t *page)
 }
 
 /* Of a child that is passive only the header and what new threads are to do are read. */
-void blackbox_after_fork_in_child(bool goes_on)
+void recorder_after_fork_in_child(bool goes_on)
 {
 	const struct region_table *starts = &region_layout.thread_starts;
-	uint64_t keep = goes_on ? region_layout.blackbox.offset : starts->offset + starts->bytes;
+	uint64_t keep = goes_on ? region_layout.recording.offset : starts->offset + starts->bytes;
 	size_t bytes = region_layout.region_bytes;
 	char *copy;
 
-	if (!recorder.box)
+	if (!recorder.recording)
 		return;
-	recorder.box = NULL;
-	if (blackbox_disk_forget())
+	recorder.recording = NULL;
+	if (recorder_disk_forget())
 		return; /* no mapping of a file: the child has a copy already */
 	copy = sys_map_anonymous(bytes);
 	if (!copy)

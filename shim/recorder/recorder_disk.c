@@ -4,7 +4,7 @@
  * 25 MiB of a default region.  Pages that were never touched are not read, which
  * would make them resident.
  */
-#include "recorder/blackbox_disk.h"
+#include "recorder/recorder_disk.h"
 
 #include <string.h>
 #include <sys/file.h>
@@ -25,7 +25,7 @@
 #define ENTRY_TOUCHED (UINT64_C(3) << 62) /* of /proc/self/pagemap: present, or swapped out */
 
 static struct {
-	struct blackbox_file file; /* own.fd -1: off */
+	struct recorder_file file; /* own.fd -1: off */
 	struct scratch scratch;
 	uint64_t *written; /* by page: its hash as the file has it; 0 of a page of zeros */
 } disk = {.file.own = {.fd = -1}};
@@ -121,7 +121,7 @@ static bool write_pages(long pagemap, size_t first, size_t end)
  * Tables lie before what their entries lead to, so that what is reached is written
  * no earlier than what reaches it.  The header, which says how much there is, is last.
  */
-bool blackbox_disk_write(void)
+bool recorder_disk_write(void)
 {
 	size_t pages = region_layout.region_bytes / PAGE_BYTES;
 	if (!disk.written || !is_open())
@@ -135,7 +135,7 @@ bool blackbox_disk_write(void)
 
 /* ---- its life ----------------------------------------------------------- */
 
-int blackbox_disk_open(const struct blackbox_file *file)
+int recorder_disk_open(const struct recorder_file *file)
 {
 	size_t pages = region_layout.region_bytes / PAGE_BYTES;
 	disk.scratch = SCRATCH_INIT(pages * sizeof(*disk.written) + 2 * PAGE_BYTES);
@@ -144,7 +144,7 @@ int blackbox_disk_open(const struct blackbox_file *file)
 		return -1;
 	disk.file = *file;
 	region->flags |= REGION_IS_COPIED;
-	blackbox_disk_write(); /* a file that nothing was written to would not be known for one */
+	recorder_disk_write(); /* a file that nothing was written to would not be known for one */
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static void *run(void *unused)
 	sys_call(prctl, PR_SET_NAME, "cgoheap-disk");
 	for (;;) {
 		uint64_t begin_ns = work_cpu_ns();
-		blackbox_disk_write();
+		recorder_disk_write();
 		uint64_t rest_ns = REST * (work_cpu_ns() - begin_ns);
 		rest_ns = rest_ns > EVERY_NS ? rest_ns : EVERY_NS;
 		struct timespec rest = {.tv_sec = (time_t)(rest_ns / 1000000000u),
@@ -165,12 +165,12 @@ static void *run(void *unused)
 	}
 }
 
-int blackbox_disk_start(void)
+int recorder_disk_start(void)
 {
 	return disk.written ? ownthread_create(run) : 0;
 }
 
-bool blackbox_disk_forget(void)
+bool recorder_disk_forget(void)
 {
 	bool was_on = disk.written != NULL;
 	own_fd_close(&disk.file.own);

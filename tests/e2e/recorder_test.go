@@ -30,7 +30,7 @@ type autopsy struct {
 		Bytes    int64  `json:"in_use_bytes"`
 		Objects  int64  `json:"in_use_objects"`
 	}
-	Moments []moment
+	Moments []second
 	Account *struct {
 		account
 		Verdict []finding
@@ -42,7 +42,7 @@ type autopsy struct {
 	account json.RawMessage // as it was printed
 }
 
-type moment struct {
+type second struct {
 	Time            time.Time
 	RSS             *int64 `json:"rss_bytes"`
 	CLive           *int64 `json:"c_live_bytes"`
@@ -149,7 +149,7 @@ func TestAutopsyAfterKill(t *testing.T) {
 				t.Errorf("main.allocA: %d bytes in %d objects by %s", n, objects, leaf)
 			}
 			if last := a.Moments[len(a.Moments)-1]; last.RSS == nil || *last.RSS < 1<<20 || last.CLive == nil || *last.CLive < 900_000 {
-				t.Errorf("the last moment: %+v", last)
+				t.Errorf("the last second: %+v", last)
 			}
 			wantSameStacks(t, a.profile, live)
 		})
@@ -267,11 +267,11 @@ func (h *host) waitForAccount(dir string) bool {
 }
 
 // wantAllFigures: what the allocator says and, in a program with symbols, what Go's runtime says.
-func (m moment) wantAllFigures(t *testing.T, stripped bool) {
+func (m second) wantAllFigures(t *testing.T, stripped bool) {
 	t.Helper()
 	known := func(name string, n *int64, want bool) {
 		if (n != nil) != want || n != nil && (*n < 0 || *n > 1<<40) {
-			t.Errorf("the last moment's %s: %v", name, n)
+			t.Errorf("the last second's %s: %v", name, n)
 		}
 	}
 	known("allocator_in_use", m.AllocatorInUse, true)
@@ -422,7 +422,7 @@ func TestAutopsyAfterOOM(t *testing.T) {
 	}
 	a := readAutopsy(t, dir)
 	n, _, leaf := a.row("main.allocA")
-	t.Logf("at least %d MiB leaked, the recorder says %d MiB; %d moments", allocated>>20, n>>20, len(a.Moments))
+	t.Logf("at least %d MiB leaked, the recorder says %d MiB; %d seconds", allocated>>20, n>>20, len(a.Moments))
 	// Within the last command of 50 blocks it was killed.
 	low, high := 0.9*float64(allocated), 1.1*float64(allocated+50*block)
 	if float64(n) < low || float64(n) > high || leaf != "dr_malloc" {
@@ -436,7 +436,7 @@ func TestAutopsyAfterOOM(t *testing.T) {
 	if a.Account == nil {
 		t.Fatal("there is no account")
 	}
-	t.Logf("the account of %v before the last moment:\n%v", last.Time.Sub(a.Account.Time), a.Account.account)
+	t.Logf("the account of %v before the last second:\n%v", last.Time.Sub(a.Account.Time), a.Account.account)
 	wantAddsUp(t, a.Account.account, *last.RSS)
 	if live := float64(a.Account.bytes("c_live")); live < low || live > high {
 		t.Errorf("C live is %.0f bytes, true is %d or a little more", live, allocated)
@@ -447,7 +447,7 @@ func TestAutopsyAfterOOM(t *testing.T) {
 }
 
 // One line, and the program runs on without.
-func TestBlackboxThatCannotBe(t *testing.T) {
+func TestRecorderThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -464,7 +464,7 @@ func TestBlackboxThatCannotBe(t *testing.T) {
 		wantFigures(t, h, "main.allocA", figures{10, 10_000, 10, 10_000})
 		text := h.stderr.String()
 		if !strings.HasPrefix(text, "cgoheap: CGOHEAP_BLACKBOX=\""+place+"\": "+why) || strings.Count(text, "\n") != 1 ||
-			!strings.HasSuffix(text, "; the program runs on without its flight recorder\n") {
+			!strings.HasSuffix(text, "; the program runs on without its recorder\n") {
 			t.Errorf("it said %q", text)
 		}
 		if code := h.finish(); code != 0 {
@@ -475,7 +475,7 @@ func TestBlackboxThatCannotBe(t *testing.T) {
 
 // The file is its owner's alone, a child of fork does not write to it, a name
 // that is taken gets a number, and of old ones sixteen are kept.
-func TestBlackboxFiles(t *testing.T) {
+func TestRecorderFiles(t *testing.T) {
 	dir := boxDir(t)
 	path := program(t, "go-driven", oneBuild())
 	h := start(t, path, hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
@@ -509,7 +509,7 @@ func TestBlackboxFiles(t *testing.T) {
 }
 
 // The disk is full: that is known before anything is mapped, and nothing is left behind.
-func TestBlackboxDiskFull(t *testing.T) {
+func TestRecorderDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
 		t.Skipf("no small file system can be mounted here: %v", err)
@@ -519,7 +519,7 @@ func TestBlackboxDiskFull(t *testing.T) {
 	h.tell("alloc A 1000 1000")
 	wantFigures(t, h, "main.allocA", figures{1000, 1_000_000, 1000, 1_000_000})
 	want := "cgoheap: CGOHEAP_BLACKBOX=\"" + dir + "\": cannot allocate the file's space: no space left; " +
-		"the program runs on without its flight recorder\n"
+		"the program runs on without its recorder\n"
 	if got := h.stderr.String(); got != want {
 		t.Errorf("it said %q, want %q", got, want)
 	}

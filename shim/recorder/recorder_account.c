@@ -1,5 +1,5 @@
-/* See blackbox_account.h. */
-#include "recorder/blackbox_account.h"
+/* See recorder_account.h. */
+#include "recorder/recorder_account.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,21 +8,21 @@
 
 #include "record/control.h"
 
-static_assert((int)CGOHEAP_GO_FIGURES <= BLACKBOX_GO_FIGURES, "a new figure needs room");
-static_assert(OWNER_COUNT <= BLACKBOX_OWNERS, "a new owner needs room");
-static_assert(ACCOUNT_WARNINGS <= BLACKBOX_WARNINGS, "a new warning needs room");
+static_assert((int)CGOHEAP_GO_FIGURES <= RECORDING_GO_FIGURES, "a new figure needs room");
+static_assert(OWNER_COUNT <= RECORDING_OWNERS, "a new owner needs room");
+static_assert(ACCOUNT_WARNINGS <= RECORDING_WARNINGS, "a new warning needs room");
 
 static void copy_text(char *out, size_t bytes, const char *text)
 {
 	snprintf(out, bytes, "%s", text ? text : "");
 }
 
-static void write_owners(struct blackbox_account *out, const struct account *a)
+static void write_owners(struct recording_account *out, const struct account *a)
 {
 	out->owner_count = OWNER_COUNT;
 	for (unsigned i = 0; i < OWNER_COUNT; i++) {
 		const struct account_bytes *from = &a->owners[i];
-		struct blackbox_owner *to = &out->owners[i];
+		struct recording_owner *to = &out->owners[i];
 
 		copy_text(to->name, sizeof to->name, account_owner_name((enum account_owner)i));
 		to->resident = from->resident;
@@ -35,7 +35,7 @@ static void write_owners(struct blackbox_account *out, const struct account *a)
 	}
 }
 
-static void write_allocator(struct blackbox_account *out, const struct allocator_stats *s)
+static void write_allocator(struct recording_account *out, const struct allocator_stats *s)
 {
 	out->allocator.in_use = s->in_use_bytes;
 	out->allocator.free = s->free_bytes;
@@ -46,7 +46,7 @@ static void write_allocator(struct blackbox_account *out, const struct allocator
 	copy_text(out->allocator.name, sizeof out->allocator.name, s->name);
 }
 
-static void write_go(struct blackbox_account *out, const struct go_stats *g)
+static void write_go(struct recording_account *out, const struct go_stats *g)
 {
 	out->go.heap_in_use = g->heap_in_use_bytes;
 	out->go.heap_free = g->heap_free_bytes;
@@ -57,11 +57,11 @@ static void write_go(struct blackbox_account *out, const struct go_stats *g)
 	copy_text(out->go.source, sizeof out->go.source, g->source);
 	out->go.metadata = g->metadata_bytes;
 	out->go.memory_limit = g->memory_limit;
-	for (size_t i = 0; i < BLACKBOX_GO_FIGURES; i++)
+	for (size_t i = 0; i < RECORDING_GO_FIGURES; i++)
 		out->go.runtime[i] = i < COUNT_OF(g->runtime) ? g->runtime[i] : UNKNOWN;
 }
 
-static void write_kernel(struct blackbox_account *out, const struct process_stats *p,
+static void write_kernel(struct recording_account *out, const struct process_stats *p,
 			 const struct cgroup_stats *c)
 {
 	out->process.rss = p->vm_rss;
@@ -84,7 +84,7 @@ static void write_kernel(struct blackbox_account *out, const struct process_stat
 	copy_text(out->cgroup.path, sizeof out->cgroup.path, c->path);
 }
 
-static void write_top(struct blackbox_account *out, struct scratch *scratch,
+static void write_top(struct recording_account *out, struct scratch *scratch,
 		      const struct account_parts *parts)
 {
 	struct account_top top[ACCOUNT_TOP];
@@ -97,7 +97,7 @@ static void write_top(struct blackbox_account *out, struct scratch *scratch,
 	}
 }
 
-static void write_whole(struct blackbox_account *out, const struct account *a)
+static void write_whole(struct recording_account *out, const struct account *a)
 {
 	out->bytes = sizeof *out;
 	out->realtime_ns = a->time_ns;
@@ -117,17 +117,17 @@ static void write_whole(struct blackbox_account *out, const struct account *a)
 		copy_text(out->warnings[i], sizeof out->warnings[i], a->warnings[i]);
 }
 
-static uint32_t checksum(const struct blackbox_account *a)
+static uint32_t checksum(const struct recording_account *a)
 {
 	const size_t skip = sizeof a->crc;
 	return (uint32_t)crc32(0, (const Bytef *)a + skip, (uInt)(sizeof *a - skip));
 }
 
 /* Made beside the file, so that a slot is torn for no longer than a copy takes. */
-bool blackbox_account_write(struct blackbox *box, uint64_t sequence, struct scratch *scratch,
+bool recorder_account_write(struct recording *recording, uint64_t sequence, struct scratch *scratch,
 			    const struct account *a, const struct account_parts *parts)
 {
-	struct blackbox_account *made = scratch_alloc(scratch, sizeof *made);
+	struct recording_account *made = scratch_alloc(scratch, sizeof *made);
 
 	if (!made)
 		return false;
@@ -139,7 +139,7 @@ bool blackbox_account_write(struct blackbox *box, uint64_t sequence, struct scra
 	write_kernel(made, &a->process, &a->cgroup);
 	write_top(made, scratch, parts);
 	made->crc = checksum(made);
-	box->accounts[sequence % BLACKBOX_ACCOUNTS] = *made;
+	recording->accounts[sequence % RECORDING_ACCOUNTS] = *made;
 	return true;
 }
 
@@ -149,11 +149,11 @@ static uint32_t pages(uint64_t bytes)
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-void blackbox_account_remember(struct blackbox_moment *out, const struct account *a)
+void recorder_account_remember(struct recording_second *out, const struct account *a)
 {
 	out->account_ns = a->time_ns;
 	out->unexplained_pages = pages(a->unexplained_bytes);
-	for (size_t i = 0; i < BLACKBOX_OWNERS; i++)
+	for (size_t i = 0; i < RECORDING_OWNERS; i++)
 		out->owner_pages[i] = i < OWNER_COUNT && a->owners[i].known
 					      ? pages(a->owners[i].resident)
 					      : UINT32_MAX;

@@ -1,4 +1,4 @@
-/* The flight recorder: what its file is called, what there is not room for, whose are removed; and
+/* The recorder: what its file is called, what there is not room for, whose are removed; and
  * what is written into it, whole or not at all. */
 #include "child.h"
 #include "fixture.h"
@@ -17,17 +17,17 @@
 #include "record/control.h"
 #include "hook/real.h"
 #include "account/worker.h"
-#include "recorder/blackbox.h"
-#include "recorder/blackbox_account.h"
-#include "recorder/blackbox_disk.h"
-#include "recorder/blackbox_file.h"
+#include "recorder/recorder.h"
+#include "recorder/recorder_account.h"
+#include "recorder/recorder_disk.h"
+#include "recorder/recorder_file.h"
 
 #define BYTES 65536
 
 static const char *name_of(const char *executable)
 {
-	static char name[BLACKBOX_NAME_BYTES];
-	blackbox_file_name(name, executable, 4242);
+	static char name[RECORDER_NAME_BYTES];
+	recorder_file_name(name, executable, 4242);
 	return name;
 }
 
@@ -45,8 +45,8 @@ static void names_are_plain(void **state)
 
 static void *make(const char *name, const char **what, long *error)
 {
-	struct blackbox_file file;
-	void *p = blackbox_file_map(fixture_dir, name, BYTES, &file, what, error);
+	struct recorder_file file;
+	void *p = recorder_file_map(fixture_dir, name, BYTES, &file, what, error);
 	assert_int_equal(file.own.fd, -1);
 	return p;
 }
@@ -149,7 +149,7 @@ static void old_files_are_removed(void **state)
 		    fixture_dir);
 	void *p = make("new.1", &what, &error);
 	assert_non_null(p);
-	assert_int_equal(count_files(), BLACKBOX_FILES + 2);
+	assert_int_equal(count_files(), RECORDER_FILES + 2);
 	assert_int_equal(access(fixture_path("running.1.cgoheap"), F_OK), 0);
 	assert_int_equal(access(fixture_path("notes"), F_OK), 0);
 	assert_int_equal(access(fixture_path("old.5.cgoheap"), F_OK), -1);
@@ -168,7 +168,7 @@ static void old_files_are_removed_for_their_size(void **state)
 	for (int i = 0; i < 5; i++)
 		fixture_run(
 			"f='%s/big.%d.cgoheap'; fallocate -l %zu $f && touch -d '2002-01-%02d' $f",
-			fixture_dir, i, (size_t)(BLACKBOX_ALL_BYTES / 4), i + 1);
+			fixture_dir, i, (size_t)(RECORDER_ALL_BYTES / 4), i + 1);
 	void *p = make("new.1", &what, &error);
 	assert_non_null(p);
 	munmap(p, BYTES);
@@ -225,26 +225,26 @@ static struct account an_account(void)
 	return a;
 }
 
-static bool is_whole(const struct blackbox_account *a)
+static bool is_whole(const struct recording_account *a)
 {
 	return a->bytes == sizeof *a &&
 	       a->crc == crc32(0, (const Bytef *)&a->bytes, sizeof *a - sizeof a->crc);
 }
 
-static void write_account(struct blackbox *box, uint64_t sequence, const struct account *a,
+static void write_account(struct recording *recording, uint64_t sequence, const struct account *a,
 			  const struct account_parts *parts)
 {
 	struct scratch scratch = SCRATCH_INIT(MIB);
-	CHECK(blackbox_account_write(box, sequence, &scratch, a, parts));
+	CHECK(recorder_account_write(recording, sequence, &scratch, a, parts));
 	scratch_release(&scratch);
 }
 
-static void check_owners(const struct blackbox_account *out, const struct account *a)
+static void check_owners(const struct recording_account *out, const struct account *a)
 {
 	CHECK(out->owner_count == OWNER_COUNT);
 	for (unsigned i = 0; i < OWNER_COUNT; i++) {
 		const struct account_bytes *want = &a->owners[i];
-		const struct blackbox_owner *o = &out->owners[i];
+		const struct recording_owner *o = &out->owners[i];
 		CHECK(strcmp(o->name, account_owner_name((enum account_owner)i)) == 0);
 		CHECK(o->resident == want->resident && o->huge == want->huge &&
 		      o->lazy_free == want->lazy_free && o->swapped == want->swapped &&
@@ -256,19 +256,19 @@ static void check_owners(const struct blackbox_account *out, const struct accoun
 /* What the names of the fields say is what is in them; where each lies cli's tests know. */
 static void an_account_is_written(void)
 {
-	static struct blackbox box;
+	static struct recording recording;
 	struct account_part list[] = {{0x1000, 0x3000, 0x1000, 7, OWNER_C_MMAP, 0},
 				      {0x3000, 0x4000, 0x1000, 8, OWNER_C_LIVE, 0},
 				      {0x4000, 0x9000, 0x4000, 9, OWNER_C_MMAP, 0},
 				      {0x9000, 0xa000, 0x1000, 7, OWNER_C_MMAP, 0}};
 	struct account_parts parts = {.list = list, .count = COUNT_OF(list)};
 	struct account a = an_account();
-	const struct blackbox_account *out = &box.accounts[1];
+	const struct recording_account *out = &recording.accounts[1];
 
 	CHECK(region_init(32 * MIB) == 0);
 	control_init(4096, false);
-	write_account(&box, 1, &a, &parts);
-	CHECK(is_whole(out) && out->sequence == 1 && box.accounts[0].bytes == 0);
+	write_account(&recording, 1, &a, &parts);
+	CHECK(is_whole(out) && out->sequence == 1 && recording.accounts[0].bytes == 0);
 	check_owners(out, &a);
 	CHECK(out->realtime_ns == 1 && out->took_ns == 2 && out->rss == 3 &&
 	      out->unexplained == 5 * PAGE_BYTES && out->c_live_estimate == UINT64_MAX &&
@@ -283,7 +283,7 @@ static void an_account_is_written(void)
 	      out->go.stacks == 23 && out->go.mapped_ready == 24 &&
 	      out->go.total_alloc == UINT64_MAX && strcmp(out->go.source, "a source") == 0);
 	CHECK(out->go.metadata == 25 && out->go.memory_limit == 26);
-	for (uint64_t i = 0; i < BLACKBOX_GO_FIGURES; i++)
+	for (uint64_t i = 0; i < RECORDING_GO_FIGURES; i++)
 		CHECK(out->go.runtime[i] == (i < CGOHEAP_GO_FIGURES ? 500 + i : UINT64_MAX));
 	CHECK(out->process.rss == 30 && out->process.anon == 31 && out->process.file == 32 &&
 	      out->process.shmem == 33 && out->process.data == 34 && out->process.stk == 35 &&
@@ -301,38 +301,39 @@ static void an_account_is_written(void)
 }
 CASE(an_account_is_written)
 
-static void a_moment_has_the_owners(void)
+static void a_second_has_the_owners(void)
 {
 	struct account a = an_account();
-	struct blackbox_moment m;
+	struct recording_second m;
 
 	a.owners[OWNER_C_LIVE].resident = UINT64_MAX - 1;
 	a.owners[OWNER_C_RETAINED].resident = 5 * PAGE_BYTES + PAGE_BYTES / 2;
-	blackbox_account_remember(&m, &a);
+	recorder_account_remember(&m, &a);
 	CHECK(m.account_ns == 1 && m.unexplained_pages == 5);
 	CHECK(m.owner_pages[OWNER_GO_STACKS] == UINT32_MAX &&
 	      m.owner_pages[OWNER_C_LIVE] == UINT32_MAX && m.owner_pages[OWNER_C_RETAINED] == 6 &&
 	      m.owner_pages[OWNER_SHIM] == OWNER_SHIM && m.owner_pages[OWNER_COUNT] == UINT32_MAX);
 }
-CASE(a_moment_has_the_owners)
+CASE(a_second_has_the_owners)
 
 /* Writes the nth account over the older one, of which a page cannot be written, and dies of it. */
-static void die_writing(struct blackbox *box, uint64_t n, bool first_page)
+static void die_writing(struct recording *recording, uint64_t n, bool first_page)
 {
 	struct account a = an_account();
 	const struct account_parts parts = {0};
-	uint64_t slot = (uint64_t)&box->accounts[n % 2], page = slot / PAGE_BYTES * PAGE_BYTES;
+	uint64_t slot = (uint64_t)&recording->accounts[n % 2],
+		 page = slot / PAGE_BYTES * PAGE_BYTES;
 	pid_t child = fork();
 	int status;
 
 	if (child == 0) {
 		signal(SIGSEGV, SIG_DFL); /* cmocka has one of its own */
 		page += first_page ? 0 : PAGE_BYTES;
-		CHECK(page < slot + sizeof box->accounts[0]);
+		CHECK(page < slot + sizeof recording->accounts[0]);
 		for (size_t i = 0; i < ACCOUNT_WARNINGS; i++)
 			a.warnings[i] = "another";
 		CHECK(mprotect((void *)page, PAGE_BYTES, PROT_READ) == 0);
-		write_account(box, n, &a, &parts);
+		write_account(recording, n, &a, &parts);
 		_exit(0);
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
@@ -340,8 +341,8 @@ static void die_writing(struct blackbox *box, uint64_t n, bool first_page)
 
 static void one_of_two_is_whole(void)
 {
-	struct blackbox *box =
-		mmap(NULL, sizeof *box, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct recording *recording = mmap(NULL, sizeof *recording, PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const struct account a = an_account();
 	const struct account_parts parts = {0};
 	int torn = 0;
@@ -349,13 +350,13 @@ static void one_of_two_is_whole(void)
 	CHECK(region_init(32 * MIB) == 0);
 	control_init(4096, false);
 	for (uint64_t n = 1; n <= 4; n++)
-		write_account(box, n, &a, &parts);
+		write_account(recording, n, &a, &parts);
 	for (uint64_t n = 5; n <= 8; n++) {
-		const struct blackbox_account *newer = &box->accounts[(n - 1) % 2];
-		die_writing(box, n, n <= 6); /* memcpy may begin at either end */
+		const struct recording_account *newer = &recording->accounts[(n - 1) % 2];
+		die_writing(recording, n, n <= 6); /* memcpy may begin at either end */
 		CHECK(is_whole(newer) && newer->sequence == n - 1);
-		torn += !is_whole(&box->accounts[n % 2]);
-		write_account(box, n, &a, &parts);
+		torn += !is_whole(&recording->accounts[n % 2]);
+		write_account(recording, n, &a, &parts);
 	}
 	CHECK(torn > 0);
 }
@@ -363,37 +364,38 @@ CASE(one_of_two_is_whole)
 
 /* ---- what is written each second ----------------------------------------- */
 
-static struct blackbox *open_here(void)
+static struct recording *open_here(void)
 {
 	struct config config = {.max_memory_bytes = 64 * MIB};
 
-	strcpy(config.blackbox_dir, fixture_dir);
+	strcpy(config.recorder_dir, fixture_dir);
 	real_resolve();
-	CHECK(blackbox_open(&config) == 0 && blackbox_is_on());
+	CHECK(recorder_open(&config) == 0 && recorder_is_on());
 	control_init(524288, true);
 	CHECK(worker_start() == 0);
-	return region_at(region_layout.blackbox.offset);
+	return region_at(region_layout.recording.offset);
 }
 
 static void tick(void)
 {
-	uint64_t wait_ns = blackbox_tick();
+	uint64_t wait_ns = recorder_tick();
 	CHECK(wait_ns <= 1000000000);
 	usleep((useconds_t)(wait_ns / 1000 + 1));
 }
 
-static void each_second_has_a_moment_and_an_account(void)
+static void each_second_has_figures_and_an_account(void)
 {
 	setenv("GOMEMLIMIT", "1GiB", 1);
 	setenv("MALLOC_ARENA_MAX", "123456789012345678901234567890123", 1); /* too long */
-	struct blackbox *box = open_here();
-	const struct blackbox_moment *m = &box->moments[0];
-	const struct blackbox_account *a = &box->accounts[1];
+	struct recording *recording = open_here();
+	const struct recording_second *m = &recording->seconds[0];
+	const struct recording_account *a = &recording->accounts[1];
 
-	CHECK(strcmp(box->go_memory_limit, "1GiB") == 0 && box->malloc_arena_max[0] == 0);
-	blackbox_tick();
-	blackbox_tick(); /* not due */
-	CHECK(box->moment_count == 1 && is_whole(a) && a->sequence == 1);
+	CHECK(strcmp(recording->go_memory_limit, "1GiB") == 0 &&
+	      recording->malloc_arena_max[0] == 0);
+	recorder_tick();
+	recorder_tick(); /* not due */
+	CHECK(recording->second_count == 1 && is_whole(a) && a->sequence == 1);
 	CHECK(a->rss > 0 && a->process.rss != UNKNOWN && m->rss + MIB > a->process.rss);
 	CHECK(m->account_ns == a->realtime_ns && m->account_ns <= m->realtime_ns);
 	CHECK(m->allocator_in_use == a->allocator.in_use && m->allocator_in_use != UNKNOWN &&
@@ -407,27 +409,28 @@ static void each_second_has_a_moment_and_an_account(void)
 	CHECK(a->owners[OWNER_SHIM].resident > 0 && a->owners[OWNER_MAPPED_FILES].resident < MIB);
 	CHECK(a->owners[OWNER_SHIM].mapped >= 48 * MIB);
 }
-CASE_WITHOUT_ASAN(each_second_has_a_moment_and_an_account)
+CASE_WITHOUT_ASAN(each_second_has_figures_and_an_account)
 
-/* So many mappings that an account takes long: the moments go on without it, with figures of their
+/* So many mappings that an account takes long: the seconds go on without it, with figures of their
  * own. */
 static void a_dear_account_is_taken_seldom(void)
 {
 	const size_t pages = 30000;
 	char *p = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct blackbox *box = open_here();
+	struct recording *recording = open_here();
 
 	CHECK(p != MAP_FAILED);
 	for (size_t i = 0; i < pages; i += 2)
 		CHECK(mprotect(p + i * PAGE_BYTES, PAGE_BYTES, PROT_NONE) == 0);
 	for (int i = 0; i < 4; i++)
 		tick();
-	CHECK(box->moment_count == 4);
-	CHECK(box->accounts[1].sequence == 1 && box->accounts[0].sequence == 2);
-	const struct blackbox_moment *m = &box->moments[3];
-	CHECK(m->account_ns == box->accounts[0].realtime_ns && m->allocator_in_use != UNKNOWN);
-	CHECK(m->account_ns < box->moments[2].realtime_ns);
+	CHECK(recording->second_count == 4);
+	CHECK(recording->accounts[1].sequence == 1 && recording->accounts[0].sequence == 2);
+	const struct recording_second *m = &recording->seconds[3];
+	CHECK(m->account_ns == recording->accounts[0].realtime_ns &&
+	      m->allocator_in_use != UNKNOWN);
+	CHECK(m->account_ns < recording->seconds[2].realtime_ns);
 }
 CASE_WITHOUT_ASAN(a_dear_account_is_taken_seldom)
 
@@ -437,14 +440,14 @@ static const char *copy_path;
 
 static int open_copy(void)
 {
-	struct blackbox_file file = {{.fd = -1}, ""};
+	struct recorder_file file = {{.fd = -1}, ""};
 	int fd = open(copy_path = fixture_path("copy"), O_RDWR | O_CREAT | O_TRUNC, 0600);
 
 	CHECK(region_init(32 * MIB) == 0);
 	CHECK(ftruncate(fd, (off_t)region_layout.region_bytes) == 0);
 	file.own = own_fd_take(fd);
 	strcpy(file.path, copy_path);
-	CHECK(blackbox_disk_open(&file) == 0);
+	CHECK(recorder_disk_open(&file) == 0);
 	return fd;
 }
 
@@ -480,14 +483,14 @@ static void what_changed_is_written(void)
 		uint64_t before = bytes_written();
 		*(uint64_t *)region_at(at) += round; /* one bit, most often */
 		*(char *)region_at(region_layout.region_bytes - round) = 1;
-		CHECK(!is_same(fd) && blackbox_disk_write() && is_same(fd));
+		CHECK(!is_same(fd) && recorder_disk_write() && is_same(fd));
 		CHECK(bytes_written() - before == 2 * PAGE_BYTES);
 	}
 	uint64_t before = bytes_written();
-	CHECK(blackbox_disk_write() && bytes_written() == before);
+	CHECK(recorder_disk_write() && bytes_written() == before);
 	/* Back to zeros is a change, too. */
 	memset(region_at(region_layout.region_bytes - PAGE_BYTES), 0, PAGE_BYTES);
-	CHECK(blackbox_disk_write() && is_same(fd));
+	CHECK(recorder_disk_write() && is_same(fd));
 }
 CASE(what_changed_is_written)
 
@@ -499,7 +502,7 @@ static void a_closed_file_is_opened_again(void)
 
 	CHECK(dup2(own, fd) == fd);
 	*(uint64_t *)region_at(region_layout.arena.offset) = 1;
-	CHECK(blackbox_disk_write() && is_same(again));
+	CHECK(recorder_disk_write() && is_same(again));
 	CHECK(lseek(own, 0, SEEK_END) == 0);
 	/* It is gone: another at its place is not for us. */
 	CHECK(dup2(own, fd) == fd && unlink(copy_path) == 0);
@@ -508,7 +511,7 @@ static void a_closed_file_is_opened_again(void)
 			close(kept);
 	close(open(copy_path, O_RDWR | O_CREAT, 0600));
 	*(uint64_t *)region_at(region_layout.arena.offset) = 2;
-	CHECK(!blackbox_disk_write() && lseek(own, 0, SEEK_END) == 0);
+	CHECK(!recorder_disk_write() && lseek(own, 0, SEEK_END) == 0);
 }
 CASE(a_closed_file_is_opened_again)
 
@@ -522,12 +525,12 @@ int main(void)
 		cmocka_unit_test(old_files_are_removed),
 		cmocka_unit_test(old_files_are_removed_for_their_size),
 		cmocka_unit_test(test_an_account_is_written),
-		cmocka_unit_test(test_a_moment_has_the_owners),
+		cmocka_unit_test(test_a_second_has_the_owners),
 		cmocka_unit_test(test_one_of_two_is_whole),
-		cmocka_unit_test(test_each_second_has_a_moment_and_an_account),
+		cmocka_unit_test(test_each_second_has_figures_and_an_account),
 		cmocka_unit_test(test_a_dear_account_is_taken_seldom),
 		cmocka_unit_test(test_what_changed_is_written),
 		cmocka_unit_test(test_a_closed_file_is_opened_again),
 	};
-	return cmocka_run_group_tests_name("blackbox", tests, setup_in_memory, fixture_teardown);
+	return cmocka_run_group_tests_name("recorder", tests, setup_in_memory, fixture_teardown);
 }
