@@ -28,6 +28,7 @@
 #include "hook/family.h"
 #include "hook/malloc_slow.h"
 #include "hook/real.h"
+#include "hook/threads.h"
 #include "account/allocator.h"
 #include "serve/server.h"
 
@@ -155,6 +156,7 @@ static void write_memory(struct json *j)
 			  : 0);
 	json_close(j);
 	json_number(j, "threads", sample_threads());
+	json_number(j, "threads_missed", threads_missed()); /* whose stacks are not in the ledger */
 }
 
 static void write_overhead(struct json *j)

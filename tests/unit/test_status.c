@@ -154,7 +154,7 @@ static void test_whole_page(void **state)
 		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
 		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
-		 "\"threads\":0,"
+		 "\"threads\":0,\"threads_missed\":0,"
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,"
 		 "\"free_cpu_ratio\":0.000000,\"cpu_ns\":0,"
 		 "\"raised_for\":null,\"at_coarsest\":false,\"unbounded\":false},"

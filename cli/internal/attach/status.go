@@ -29,8 +29,9 @@ type Status struct {
 		ResidentBytes uint64 `json:"resident_bytes"`
 		MaxBytes      uint64 `json:"max_bytes"`
 	} `json:"memory"`
-	Threads int `json:"threads"`
-	Host    struct {
+	Threads       int    `json:"threads"`
+	ThreadsMissed uint64 `json:"threads_missed"` // whose stacks are not recorded
+	Host          struct {
 		GoVersion  string  `json:"go_version"`
 		Allocator  string  `json:"allocator"`
 		Executable string  `json:"executable"`

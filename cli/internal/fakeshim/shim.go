@@ -121,7 +121,7 @@ func Status(pid int, state string, interval uint64, remaining string) string {
 "uptime_ns":250000000000,"start_time":"2026-01-02T03:04:05Z","samples":{"taken":3000,"live":1625},
 "dropped":{"live_full":0,"reentered":0,"no_stack":0,"stale":0,"labels":0},
 "stacks":{"distinct":40,"sites":55,"complete":39,"truncated":1,"by_end":{"complete_go":39,"no_cfi":1}},
-"memory":{"resident_bytes":2097152,"max_bytes":33554432},"threads":12,
+"memory":{"resident_bytes":2097152,"max_bytes":33554432},"threads":12,"threads_missed":0,
 "host":{"go_version":"go1.26.8","allocator":"glibc","executable":"/x/service"},"socket":"/x.sock","tcp_port":null}`,
 		pid, state, interval, remaining)
 }

@@ -239,7 +239,7 @@ func checkShim(c *attach.Client) []program.Check {
 	if err != nil {
 		return []program.Check{program.Fail("socket", "", "%s", err)}
 	}
-	answer := "answers, shim " + termtext.Escape(s.Version)
+	answer := "answers, library " + termtext.Escape(s.Version)
 	if s.Socket != nil {
 		answer = termtext.Escape(*s.Socket) + " " + answer
 	}
@@ -284,6 +284,9 @@ func checkDropped(s *attach.Status) program.Check {
 			parts = append(parts, termtext.Count(int64(n))+" "+what)
 			full = full || strings.HasSuffix(key, "_full")
 		}
+	}
+	if s.ThreadsMissed > 0 {
+		parts = append(parts, termtext.CountOf(int(s.ThreadsMissed), "thread stack not recorded", "thread stacks not recorded"))
 	}
 	if len(parts) == 0 {
 		return program.OK(name, "no sample was dropped")

@@ -183,7 +183,7 @@ func TestDoctorProcess(t *testing.T) {
 	lines := strings.Split(c.normal(s).out, "\n")
 	for _, want := range []string{
 		"  ok    order      loaded by other means than LD_PRELOAD",
-		"  ok    socket     /x.sock answers, shim 0.1.0",
+		"  ok    socket     /x.sock answers, library 0.1.0",
 		"  ok    state      sampling, 1 in 512KiB, 3,000 samples taken, 1,625 live, malloc is glibc's",
 		"  ok    dropped    no sample was dropped",
 		"  warn  stacks     97.50 % of 40 complete; the others: 1 no cfi",
@@ -196,6 +196,16 @@ func TestDoctorProcess(t *testing.T) {
 	}
 	if c.code != 0 {
 		t.Errorf("exit code %d", c.code)
+	}
+}
+
+// A thread whose stack is in no table is no dropped sample, and is said.
+func TestCheckDroppedThreads(t *testing.T) {
+	for missed, want := range map[uint64]string{0: "no sample was dropped", 1: "1 thread stack not recorded", 2: "2 thread stacks not recorded"} {
+		c := checkDropped(&attach.Status{ThreadsMissed: missed})
+		if c.Text != want || (c.Level == program.LevelOK) != (missed == 0) {
+			t.Errorf("%d: %+v", missed, c)
+		}
 	}
 }
 

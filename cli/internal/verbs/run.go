@@ -31,6 +31,10 @@ not be seen itself a line says so, and it runs all the same.
   --socket PATH      where to listen (default cgoheap-UID/PID.sock in
                      $XDG_RUNTIME_DIR, else /tmp)
   --max-memory N     bound on the memory of cgoheap itself (default 32MiB)
+  --max-cpu PERCENT  bound on the processor time of recording, in percent of one
+                     core (default 1)
+  --blackbox DIR     keep a recording in DIR, for cgoheap autopsy
+  --follow-fork      keep profiling forked children that do not exec
   --any              also look at programs that are not written in Go
   --library PATH     libcgoheap.so, where it is not beside this command
 
@@ -43,13 +47,15 @@ Examples:
 Then: cgoheap top PID
 `
 
-// maxSocketBytes is what sun_path holds beside its NUL.
-const maxSocketBytes = 107
+const (
+	maxSocketBytes   = 107 // what sun_path holds beside its NUL
+	maxBlackboxBytes = 255 // what the library keeps of a directory's path
+)
 
 type runOptions struct {
-	sampleBytes, maxMemory  uint64
-	dormant, any            bool
-	listen, socket, library string
+	sampleBytes, maxMemory                    uint64
+	dormant, any, followFork                  bool
+	listen, socket, library, maxCPU, blackbox string
 }
 
 func parseRun(args []string) (*runOptions, []string, error) {
@@ -60,9 +66,12 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	f.Size("--max-memory", &o.maxMemory, 4<<20, 1<<30)
 	f.Boolean("--dormant", &o.dormant)
 	f.Boolean("--any", &o.any)
+	f.Boolean("--follow-fork", &o.followFork)
 	f.Text("--library", &o.library)
 	f.Add("--listen", &flags.Flag{Set: o.setListen})
-	f.Add("--socket", &flags.Flag{Set: o.setSocket})
+	f.Add("--socket", &flags.Flag{Set: absolutePath(&o.socket, maxSocketBytes)})
+	f.Add("--blackbox", &flags.Flag{Set: absolutePath(&o.blackbox, maxBlackboxBytes)})
+	f.Add("--max-cpu", &flags.Flag{Set: o.setMaxCPU})
 	rest, err := f.Parse(args)
 	if err == nil && len(rest) == 0 {
 		err = flags.Usagef("the program to run is missing")
@@ -88,13 +97,26 @@ func (o *runOptions) setListen(value string) error {
 	return nil
 }
 
-// setSocket: absolute, as this command looks for it from another directory.
-func (o *runOptions) setSocket(value string) error {
-	path, err := filepath.Abs(value)
-	if value == "" || err != nil || len(path) > maxSocketBytes {
-		return flags.Usagef("wants a path of at most %d bytes", maxSocketBytes)
+// absolutePath accepts a path, which other processes then find from another directory.
+func absolutePath(target *string, maxBytes int) func(string) error {
+	return func(value string) error {
+		path, err := filepath.Abs(value)
+		if value == "" || err != nil || len(path) > maxBytes {
+			return flags.Usagef("wants a path of at most %d bytes", maxBytes)
+		}
+		*target = path
+		return nil
 	}
-	o.socket = path
+}
+
+// setMaxCPU accepts what the library does: "1", "0.5" or "2.5%".
+func (o *runOptions) setMaxCPU(value string) error {
+	number := strings.TrimSuffix(value, "%")
+	percent, err := strconv.ParseFloat(number, 64)
+	if err != nil || strings.Trim(number, "0123456789.") != "" || percent < 0.01 || percent > 100 {
+		return flags.Usagef("wants percent of one core from 0.01 to 100, such as 0.5")
+	}
+	o.maxCPU = strconv.FormatFloat(percent, 'f', -1, 64)
 	return nil
 }
 
@@ -239,46 +261,54 @@ func explainExec(path string, err error) error {
 	return fmt.Errorf("%s cannot start: %w", termtext.Quote(path), err)
 }
 
+// variables are the library's, each with what its flag says; "" where that was not given.
+func (o *runOptions) variables() [][2]string {
+	bytes := func(n uint64) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.FormatUint(n, 10)
+	}
+	when := func(given bool, value string) string {
+		if !given {
+			return ""
+		}
+		return value
+	}
+	return [][2]string{
+		{"CGOHEAP_START", when(o.dormant, "dormant")},
+		{"CGOHEAP_SAMPLE_BYTES", bytes(o.sampleBytes)},
+		{"CGOHEAP_SOCKET", o.socket},
+		{"CGOHEAP_LISTEN", o.listen},
+		{"CGOHEAP_MAX_MEMORY", bytes(o.maxMemory)},
+		{"CGOHEAP_MAX_CPU", o.maxCPU},
+		{"CGOHEAP_BLACKBOX", o.blackbox},
+		{"CGOHEAP_ANY", when(o.any, "1")},
+		{"CGOHEAP_FOLLOW_FORK", when(o.followFork, "1")},
+	}
+}
+
 // environ is the environment of the program: ours first in LD_PRELOAD, what was there behind it.
 func (o *runOptions) environ(base []string, library string) []string {
-	set := map[string]string{}
-	put := func(key, value string) {
-		if value != "" {
-			set[key] = value
+	var env, set []string
+	isSet := map[string]bool{}
+	for _, v := range o.variables() {
+		if v[1] != "" {
+			isSet[v[0]] = true
+			set = append(set, v[0]+"="+v[1])
 		}
 	}
-	put("CGOHEAP_LISTEN", o.listen)
-	put("CGOHEAP_SOCKET", o.socket)
-	if o.sampleBytes > 0 {
-		put("CGOHEAP_SAMPLE_BYTES", strconv.FormatUint(o.sampleBytes, 10))
-	}
-	if o.maxMemory > 0 {
-		put("CGOHEAP_MAX_MEMORY", strconv.FormatUint(o.maxMemory, 10))
-	}
-	if o.dormant {
-		put("CGOHEAP_START", "dormant")
-	}
-	if o.any {
-		put("CGOHEAP_ANY", "1")
-	}
-	var env []string
 	preload := ""
 	for _, entry := range base {
 		key, value, _ := strings.Cut(entry, "=")
 		switch {
 		case key == "LD_PRELOAD" && preload == "":
 			preload = value
-		case key == "LD_PRELOAD", set[key] != "", key == "CGOHEAP_LIBRARY":
+		case key == "LD_PRELOAD", isSet[key], key == "CGOHEAP_LIBRARY":
 		default:
 			env = append(env, entry)
 		}
 	}
 	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, attach.OtherPreloads(preload)...), ":"))
-	for _, key := range []string{"CGOHEAP_START", "CGOHEAP_SAMPLE_BYTES", "CGOHEAP_SOCKET", "CGOHEAP_LISTEN",
-		"CGOHEAP_MAX_MEMORY", "CGOHEAP_ANY"} {
-		if set[key] != "" {
-			env = append(env, key+"="+set[key])
-		}
-	}
-	return env
+	return append(env, set...)
 }

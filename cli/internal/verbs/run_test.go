@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,7 +34,7 @@ func TestRunFlags(t *testing.T) {
 	path, lib := fixture.CgoProgram(t), fixture.EmptyLibrary(t)
 	dir, _ := filepath.EvalSymlinks(fixture.Dir)
 	c := command([]string{"CGOHEAP_START=sampling", "CGOHEAP_SAMPLE_BYTES=7"}, "run", "--sample-bytes", "512KiB", "--dormant",
-		"--listen=localhost:6061", "--socket", "a.sock", "--max-memory", "8M", "--any", "--library", lib, "--", path, "environ")
+		"--listen=localhost:6061", "--socket", "a.sock", "--max-memory", "8M", "--max-cpu", "2.50%", "--blackbox", "box", "--follow-fork", "--any", "--library", lib, "--", path, "environ")
 	c.Dir = dir
 	finish(t, c).want(t, 7, "LD_PRELOAD="+lib+`
 CGOHEAP_START=dormant
@@ -39,9 +42,41 @@ CGOHEAP_SAMPLE_BYTES=524288
 CGOHEAP_SOCKET=`+dir+`/a.sock
 CGOHEAP_LISTEN=127.0.0.1:6061
 CGOHEAP_MAX_MEMORY=8388608
+CGOHEAP_MAX_CPU=2.5
+CGOHEAP_BLACKBOX=`+dir+`/box
 CGOHEAP_ANY=1
+CGOHEAP_FOLLOW_FORK=1
 arguments environ
 `, "")
+}
+
+// The library's variables, as its own table has them, each have a flag.
+func TestRunFlagForEachVariable(t *testing.T) {
+	settings := regexp.MustCompile(`\{PREFIX "([A-Z_]+)", read_`).FindAllStringSubmatch(readAll(t, "../../../shim/config/config.c"), -1)
+	var want, got []string
+	for _, s := range settings {
+		want = append(want, "CGOHEAP_"+s[1])
+	}
+	o := runOptions{sampleBytes: 1, maxMemory: 1, dormant: true, any: true, followFork: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a"}
+	for _, v := range o.variables() {
+		if v[1] != "" {
+			got = append(got, v[0])
+		}
+	}
+	sort.Strings(want)
+	sort.Strings(got)
+	if len(want) < 9 || !slices.Equal(got, want) {
+		t.Errorf("run sets %v, the library reads %v", got, want)
+	}
+}
+
+func TestRunFlagsRefused(t *testing.T) {
+	for _, args := range [][]string{{"--max-cpu", "0"}, {"--max-cpu", "101"}, {"--max-cpu", "1e1"}, {"--max-cpu", "0x1"}, {"--max-cpu", "-1"},
+		{"--max-cpu", "%"}, {"--blackbox", ""}, {"--blackbox", strings.Repeat("d", 256)}} {
+		if _, _, err := parseRun(append(args, "program")); err == nil || !strings.Contains(err.Error(), args[0]+" wants ") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 }
 
 // What was preloaded stays, behind ours; what the user set for the shim stays.
