@@ -22,33 +22,33 @@
 	COMMON(mprotect, ENOMEM, "start", "the guard pages of our stacks")                         \
 	COMMON(mremap, ENOMEM, "start", "the recorder")                                            \
 	COMMON(madvise, EAGAIN, "start", "a child of a raw clone is not noticed")                  \
-	COMMON(openat, EMFILE, "start, request", "accounts, symbols, the recorder")                \
+	COMMON(openat, EMFILE, "start, thread, request", "accounts, symbols, the recorder")        \
 	COMMON(close, EIO, "start, thread, request", "descriptors")                                \
 	COMMON(read, EIO, "start, request", "accounts, symbols")                                   \
 	COMMON(pread64, EIO, "start, request", "accounts, symbols")                                \
 	COMMON(write, ENOSPC, "start", "complaints on stderr")                                     \
 	COMMON(fstat, ENOMEM, "start, thread, request", "the socket: whether it is still ours")    \
-	COMMON(newfstatat, ENOMEM, "start", "the socket's directory, the recorder")                \
+	COMMON(newfstatat, ENOMEM, "start, thread", "the socket's directory, the recorder")        \
 	COMMON(readlinkat, ENOMEM, "start, request", "the executable's name")                      \
 	COMMON(unlinkat, EROFS, "start", "old files of the recorder stay")                         \
-	COMMON(getdents64, EIO, "start", "old files of the recorder stay")                         \
-	COMMON(lseek, EINVAL, "start", "old files of the recorder stay")                           \
+	COMMON(getdents64, EIO, "start, thread", "old files, dead sockets stay")                   \
+	COMMON(lseek, EINVAL, "start, thread", "old files, dead sockets stay")                     \
 	COMMON(flock, EWOULDBLOCK, "start, thread", "the recorder")                                \
 	COMMON(prlimit64, EPERM, "start", "the recorder; first stacks; seconds=")                  \
 	COMMON(fstatfs, ENOSYS, "start", "a recorder without a delay on tmpfs")                    \
 	COMMON(pwrite64, EIO, "start, thread", "the recorder, on a disk")                          \
 	COMMON(fallocate, ENOSPC, "start", "the recorder")                                         \
 	COMMON(mkdir, ENOSPC, "start", "the socket, where its directory is not there")             \
-	COMMON(unlink, EROFS, "start, thread", "a dead socket's file stays")                       \
+	COMMON(unlink, EROFS, "start, thread", "dead sockets' files stay")                         \
 	COMMON(chmod, EROFS, "start", "the socket's mode under a strange umask")                   \
 	COMMON(fchmod, EROFS, "start", "the socket's mode from the first moment")                  \
 	COMMON(fcntl, EMFILE, "start", "descriptors above the host's")                             \
 	COMMON(ioctl, ENOTTY, "request", "quick residency: the slow way is taken")                 \
-	COMMON(socket, EMFILE, "start", "the socket")                                              \
+	COMMON(socket, EMFILE, "start, thread", "the socket")                                      \
 	COMMON(socketpair, EMFILE, "start", "the server")                                          \
 	COMMON(bind, EADDRINUSE, "start", "the socket")                                            \
 	COMMON(listen, EADDRINUSE, "start", "the socket")                                          \
-	COMMON(connect, ECONNREFUSED, "start", "a dead process's socket is not replaced")          \
+	COMMON(connect, ECONNREFUSED, "start, thread", "dead sockets' files stay")                 \
 	COMMON(accept4, EMFILE, "thread", "answers")                                               \
 	COMMON(getsockopt, ENOBUFS, "request", "answers: who asks is not known")                   \
 	COMMON(setsockopt, ENOBUFS, "start", "a TCP port that was just in use")                    \

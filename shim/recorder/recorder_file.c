@@ -6,7 +6,6 @@
  */
 #include "recorder/recorder_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/magic.h>
@@ -16,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
+#include "base/dirnames.h"
 #include "base/sys.h"
 #include "recorder/recorder.h"
 
@@ -80,8 +80,9 @@ static bool is_free(long dir, const char *name)
 	return !is_locked;
 }
 
-static void look_at(struct old_files *all, long dir, const char *name)
+static void look_at(void *arg, long dir, const char *name)
 {
+	struct old_files *all = arg;
 	struct stat s;
 	struct old_file f;
 
@@ -105,28 +106,10 @@ static void look_at(struct old_files *all, long dir, const char *name)
 	}
 }
 
-struct linux_dirent64 {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t bytes;
-	uint8_t type;
-	char name[];
-};
-
 static void look_at_all(struct old_files *all, long dir)
 {
-	char buffer[4096] __attribute__((aligned(8)));
-	size_t seen = 0;
-	long n;
-
 	*all = (struct old_files){0};
-	sys_call(lseek, dir, 0, SEEK_SET);
-	while (seen < SCAN && (n = sys_call(getdents64, dir, buffer, sizeof buffer)) > 0)
-		for (long at = 0; at < n; seen++) {
-			struct linux_dirent64 *entry = (void *)(buffer + at);
-			look_at(all, dir, entry->name);
-			at += entry->bytes;
-		}
+	dirnames_each(dir, SCAN, look_at, all);
 }
 
 static void make_room(long dir, size_t bytes)

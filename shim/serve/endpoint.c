@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/dirnames.h"
 #include "base/netsys.h"
 #include "config/log.h"
 
@@ -217,6 +219,77 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config, bool qui
 	strcpy(bound, address.sun_path);
 	*own = own_fd_take((int)fd);
 	return 0;
+}
+
+/* ---- sockets of processes that are gone -------------------------------- */
+
+#define SWEEP_NAMES 4096 /* looked at, a sweep */
+#define SWEEP_ASKED 256  /* connected to, a sweep */
+
+/* Younger, it may be one that is bound and does not listen yet. */
+#define SWEEP_AGE_NS INT64_C(100000000)
+
+struct sweep {
+	char directory[CONFIG_PATH_BYTES]; /* with its last slash */
+	int64_t now_ns;                    /* since 1970 */
+	unsigned asked;
+};
+
+/* 42 of "42.sock", as default_path_in writes it; 0: not such a name. */
+static int pid_in_name(const char *name)
+{
+	int pid = 0;
+	const char *p = name;
+	for (; *p >= (p == name ? '1' : '0') && *p <= '9' && p - name < 9; p++)
+		pid = 10 * pid + (*p - '0');
+	return strcmp(p, ".sock") == 0 ? pid : 0;
+}
+
+/* As far as this PID namespace shows; where it cannot be told, yes. */
+static bool may_live(int pid)
+{
+	char path[32];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	return look_at(path, &st) != -ENOENT;
+}
+
+static int64_t modified_ns(const struct stat *st)
+{
+	return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
+}
+
+static void sweep_one(void *arg, long dir, const char *name)
+{
+	struct sweep *s = arg;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat st;
+	int pid = pid_in_name(name);
+	(void)dir;
+	if (pid == 0 || s->asked == SWEEP_ASKED || may_live(pid) ||
+	    strlen(s->directory) + strlen(name) >= sizeof(address.sun_path))
+		return;
+	stpcpy(stpcpy(address.sun_path, s->directory), name);
+	if (look_at(address.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+	    st.st_uid != sys_geteuid() || s->now_ns - modified_ns(&st) < SWEEP_AGE_NS)
+		return;
+	s->asked++;
+	remove_stale(&address);
+}
+
+void endpoint_sweep(const char *bound)
+{
+	struct sweep s = {.now_ns = (int64_t)clock_ns(CLOCK_REALTIME)};
+	const char *slash = strrchr(bound, '/');
+	if (slash == NULL)
+		return;
+	is_quiet = true;
+	memcpy(s.directory, bound, (size_t)(slash - bound) + 1);
+	long dir = sys_open_at(AT_FDCWD, s.directory, O_RDONLY | O_DIRECTORY, 0);
+	if (dir < 0)
+		return;
+	dirnames_each(dir, SWEEP_NAMES, sweep_one, &s);
+	sys_close((int)dir);
 }
 
 /* ---- TCP ---------------------------------------------------------------- */

@@ -48,7 +48,8 @@ static struct {
 	uint16_t tcp_port;
 	bool is_retried[LISTENERS]; /* not there now, and may be later */
 	uint64_t retry_ns;
-	struct config config; /* to try with */
+	struct config config;      /* to try with */
+	enum seccomp_mode seccomp; /* as it was then */
 	bool started;
 } server = {.listeners = {{.fd = -1}, {.fd = -1}}};
 
@@ -93,6 +94,7 @@ int server_bind(const struct config *config)
 {
 	bound_waiting();
 	server.config = *config;
+	server.seccomp = LOAD(&seccomp_seen);
 	int result = listener_open(UNIX, false);
 	if (config->listen && listener_open(TCP, false) != 0)
 		result = -1;
@@ -358,10 +360,20 @@ static void turn(void)
 
 /* ---- the thread --------------------------------------------------------- */
 
+/* In the directory that others leave theirs in; not in a sandbox that was entered since the start,
+ * which may kill for what only a start needs. */
+static void sweep(void)
+{
+	if (server.config.socket_path[0] == '\0' && server.socket_path[0] != '\0' &&
+	    seccomp_look() == server.seccomp)
+		endpoint_sweep(server.socket_path);
+}
+
 static void *run(void *unused)
 {
 	sample_enter_as(BUSY_OWN); /* for good: our own calls are not the host's */
 	sys_call(prctl, PR_SET_NAME, "cgoheap", 0);
+	sweep();
 	for (;;)
 		turn();
 	return unused;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "config/log.h"
 #include "serve/endpoint.h"
@@ -148,6 +149,97 @@ static void a_socket_in_use_is_not(void)
 	CHECK(own_fd_is_ours(&first));
 }
 PLACE_CASE(a_socket_in_use_is_not)
+
+/* ---- sockets that others left ------------------------------------------- */
+
+/* A process that is gone: its PID, which is not given again this soon. */
+static int gone_pid(void)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	return pid;
+}
+
+/* A socket at that path, some seconds old; its descriptor, which listens. */
+static int socket_at(const char *path, int age_s)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timespec then[2];
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	strcpy(address.sun_path, path);
+	CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0);
+	clock_gettime(CLOCK_REALTIME, &then[0]);
+	then[0].tv_sec -= age_s;
+	then[1] = then[0];
+	CHECK(utimensat(AT_FDCWD, path, then, 0) == 0);
+	return fd;
+}
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0;
+}
+
+static const char *named(char path[64], const char *format, int pid)
+{
+	snprintf(path, 64, format, pid);
+	return path;
+}
+
+static void dead_sockets_in_our_directory_are_swept(void)
+{
+	char path[64], kept[6][64];
+	static const char *const others[] = {"%d.sock.old", "0%d.sock", "x%d.sock", "%d"};
+	int gone = gone_pid(), listens = gone_pid(), young = gone_pid(), file = gone_pid();
+
+	close(socket_at(named(path, "%d.sock", gone), 5));
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		close(socket_at(named(kept[i], others[i], gone), 5));
+	close(socket_at(named(kept[4], "%d.sock", getppid()), 5)); /* which lives */
+	close(open(named(kept[5], "%d.sock", file), O_CREAT | O_WRONLY, 0600));
+	int fd = socket_at(named(path, "%d.sock", listens), 5);
+	close(socket_at(named(path, "%d.sock", young), -5));
+	catch_stderr();
+	endpoint_sweep("./1.sock");
+	CHECK(strcmp(caught_stderr(), "") == 0);
+	CHECK(!is_there(named(path, "%d.sock", gone)));
+	CHECK(is_there(named(path, "%d.sock", listens)) && connect_unix(path) >= 0);
+	CHECK(is_there(named(path, "%d.sock", young)));
+	for (size_t i = 0; i < COUNT_OF(kept); i++)
+		CHECK(is_there(kept[i]));
+	close(fd);
+	endpoint_sweep("./1.sock");
+	CHECK(!is_there(named(path, "%d.sock", listens)));
+}
+PLACE_CASE(dead_sockets_in_our_directory_are_swept)
+
+/* More of them than one sweep takes: the others go next time; and none of another user. */
+static void a_sweep_has_an_end(void)
+{
+	char path[64];
+	int left = 0, fd = socket_at("a", 5);
+	close(fd);
+	/* Above the highest PID there can be (PID_MAX_LIMIT, 1 << 22). */
+	for (int i = 0; i < 300; i++)
+		CHECK(link("a", named(path, "%d.sock", 5000000 + i)) == 0);
+	endpoint_sweep("./1.sock");
+	for (int i = 0; i < 300; i++)
+		left += is_there(named(path, "%d.sock", 5000000 + i));
+	CHECK(left == 300 - 256);
+	CHECK(chown("a", 65534, 65534) == 0);
+	endpoint_sweep("./1.sock");
+	for (int i = 0; i < 300; i++)
+		left -= is_there(named(path, "%d.sock", 5000000 + i));
+	CHECK(left == 0);
+	CHECK(chown("a", geteuid(), getegid()) == 0);
+	endpoint_sweep("./1.sock");
+	for (int i = 0; i < 300; i++)
+		CHECK(!is_there(named(path, "%d.sock", 5000000 + i)));
+}
+PLACE_CASE(a_sweep_has_an_end)
 
 /* A listener that has as many waiting as it takes is alive. */
 static void a_socket_with_a_full_backlog_is_in_use(void)
@@ -344,6 +436,8 @@ int main(void)
 		cmocka_unit_test(test_low_descriptors_stay_the_programs),
 		cmocka_unit_test(test_a_low_limit_on_descriptors_is_no_obstacle),
 		cmocka_unit_test(test_the_socket_of_a_dead_process_is_replaced),
+		cmocka_unit_test(test_dead_sockets_in_our_directory_are_swept),
+		cmocka_unit_test(test_a_sweep_has_an_end),
 		cmocka_unit_test(test_a_socket_in_use_is_not),
 		cmocka_unit_test(test_a_socket_with_a_full_backlog_is_in_use),
 		cmocka_unit_test(test_other_files_are_never_removed),
