@@ -2,9 +2,9 @@
 // have it loaded, and shows what their C code holds.
 //
 // It is one static binary, so that it can be copied into any container.  All it
-// knows of a process comes from /proc and from the shim's socket; it attaches
-// to nothing and changes nothing but, on request, whether the shim samples and
-// what free memory the C allocator keeps.
+// knows of a process comes from /proc and from the library's socket.  It attaches
+// to nothing.  On request it changes whether the library samples, and what free
+// memory the C allocator keeps; it changes nothing else.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Package account is what the resident memory of a process is made of, as the
-// library answers at /v1/account: its owners, what is known of their inside, and how
-// they grew between two looks.  It fetches nothing.
+// Package account describes what the resident memory of a process consists of, as the
+// library answers at /v1/account: its owners, their details, and how they grew between
+// two looks.  It fetches nothing.
 package account
 
 import (
@@ -12,7 +12,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Account is /v1/account: what the RSS is made of.  What the shim does not know is nil.
+// Account is the answer to /v1/account.  What the library does not know is nil.
 type Account struct {
 	RSS         int64     `json:"rss_bytes"`
 	Owners      []Owner   `json:"owners"`
@@ -45,7 +45,7 @@ type Account struct {
 	Warnings    []string      `json:"warnings"`
 }
 
-// Owner is what one owner has of the RSS.
+// Owner is one owner's part of the RSS.
 type Owner struct {
 	Name     string `json:"name"`
 	Bytes    *int64 `json:"bytes"` // nil: in a neighbour's figure
@@ -56,10 +56,10 @@ type Owner struct {
 	Mapped   *int64 `json:"mapped_bytes"`
 }
 
-// GoOwnFigures is the source where the process has the Go package: all is known.
+// GoOwnFigures is the source if the process has the Go package, which knows all.
 const GoOwnFigures = "runtime/metrics"
 
-// GoSplit is what Go's heap is made of: not resident bytes, but what the runtime counts.
+// GoSplit is what Go's heap consists of, in bytes as the runtime counts them, not resident ones.
 type GoSplit struct {
 	Source   *string `json:"source"`
 	InUse    *int64  `json:"heap_in_use_bytes"`
@@ -138,7 +138,7 @@ var ownerLabels = map[string]string{
 	UntrackedMmap: "untracked mmap",
 }
 
-// Label is for people; an owner that this command does not know yet keeps its name.
+// Label is the owner's name for people; an owner that this command does not know keeps its name.
 func Label(name string) string {
 	if label := ownerLabels[name]; label != "" {
 		return label
@@ -146,14 +146,14 @@ func Label(name string) string {
 	return strings.ReplaceAll(termtext.Escape(name), "_", " ")
 }
 
-// Labelled is a text of the shim's, with the owners called as in the table.
+// Labelled replaces owners' names by their labels in a text of the library's.
 func Labelled(text string) string {
 	return ownerName.ReplaceAllStringFunc(text, func(name string) string { return cmp.Or(ownerLabels[name], name) })
 }
 
 var ownerName = regexp.MustCompile(`\b[a-z]+_[a-z]+\b`)
 
-// Owner is that of a name; one that the account does not have has no bytes.
+// Owner by its name; one that the account lacks has unknown bytes.
 func (a *Account) Owner(name string) Owner {
 	for _, o := range a.Owners {
 		if o.Name == name {
@@ -163,7 +163,7 @@ func (a *Account) Owner(name string) Owner {
 	return Owner{Name: name}
 }
 
-// Resident is what an owner has; 0 also where it is not known.
+// Resident bytes of these owners; an unknown figure counts as 0.
 func (a *Account) Resident(names ...string) int64 {
 	var sum int64
 	for _, name := range names {

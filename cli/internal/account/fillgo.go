@@ -6,11 +6,11 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// MemStatsSource is the source of what the service's own net/http/pprof told.
+// MemStatsSource is the source of figures from the service's net/http/pprof.
 const MemStatsSource = "runtime.MemStats"
 
-// FillGo takes from the service what the account does not know, and makes sure
-// that both speak of one process: Go cannot use more than it has mapped.
+// FillGo fills what the account does not know with the service's figures.  It checks that
+// both are of one process: Go cannot use more than it has mapped.
 func (a *Account) FillGo(from *GoSplit, target string) error {
 	mapped := a.Owner(GoHeap).Mapped
 	if mapped != nil && Known(from.InUse)+Known(from.Stacks) > *mapped {

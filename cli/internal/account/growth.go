@@ -8,7 +8,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// rateTime is how long a window has to be for a rate per hour to mean something.
+// rateTime is the shortest window for which a rate per hour means something.
 const rateTime = time.Minute
 
 // Growth is the difference of two accounts of one process.
@@ -29,7 +29,7 @@ type OwnerGrowth struct {
 	Rate  *int64 `json:"bytes_per_hour"`
 }
 
-// GrowthSince is nil without a last account, or where its clock makes no sense.
+// GrowthSince is nil without a last account, or if that is not older.
 func GrowthSince(last, now *Account) *Growth {
 	if last == nil || !last.Time.Before(now.Time) {
 		return nil
@@ -47,7 +47,7 @@ func GrowthSince(last, now *Account) *Growth {
 	return g
 }
 
-// Of is what an owner grew by; nil: not known.
+// Of is how many bytes an owner grew by; nil: unknown.
 func (g *Growth) Of(name string) *int64 {
 	if g == nil {
 		return nil
@@ -60,7 +60,7 @@ func (g *Growth) Of(name string) *int64 {
 	return nil
 }
 
-// Says an amount and its rate.
+// Says how much, in which time, and the rate.
 func (g *Growth) Says(n int64) string {
 	text := fmt.Sprintf("by %s in %s", termtext.Bytes(n), termtext.Duration(g.Elapsed))
 	if rate := g.PerHour(n); rate != nil {
@@ -78,12 +78,12 @@ func (g *Growth) PerHour(n int64) *int64 {
 	return &rate
 }
 
-// Column is its heading, where it is not the only one.
+// Column is the heading for a second window.
 func (g *Growth) Column() string {
 	return "IN " + termtext.Duration(g.Elapsed)
 }
 
-// Clock is when the window began, in the reader's time: with the day where that is another.
+// Clock is when the window began in local time, with the day if it is long.
 func (g *Growth) Clock() string {
 	since := g.Since.Local()
 	if g.Elapsed > 12*time.Hour {
@@ -92,7 +92,7 @@ func (g *Growth) Clock() string {
 	return since.Format("15:04")
 }
 
-// Windows are those that there are: since the last look, and since one of an hour ago.
+// Windows are those of the two that are not nil.
 func Windows(last, hour *Growth) []*Growth {
 	return slices.DeleteFunc([]*Growth{last, hour}, func(g *Growth) bool { return g == nil })
 }

@@ -6,7 +6,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Kept is what C retained is made of, where the allocator is glibc.
+// Kept is what C retained consists of, if the allocator is glibc.
 type Kept struct {
 	Returnable *int64 `json:"returnable_bytes"` // malloc_trim returns it
 	ArenaEnds  *int64 `json:"arena_ends_bytes"` // and this it never does
@@ -15,7 +15,7 @@ type Kept struct {
 	Pinned     *int64 `json:"pinned_bytes"`     // on pages that blocks in use lie on
 }
 
-// Line is for the table.
+// Line is the line below C retained in the table.
 func (k *Kept) Line() string {
 	if k.Returnable == nil {
 		return ""
@@ -27,7 +27,7 @@ func (k *Kept) Line() string {
 	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
 }
 
-// PrivateAllocator is what an allocator under a prefix says of itself: its memory is C mmap.
+// PrivateAllocator is the statistics of a prefixed allocator, whose memory is in C mmap.
 type PrivateAllocator struct {
 	Name     string `json:"name"`
 	Prefix   string `json:"prefix"`
@@ -36,7 +36,7 @@ type PrivateAllocator struct {
 	Resident *int64 `json:"resident_bytes"`
 }
 
-// String is "" where it says nothing.
+// String is "" if it has no statistics.
 func (p PrivateAllocator) String() string {
 	if p.InUse == nil {
 		return ""
@@ -48,7 +48,7 @@ func (p PrivateAllocator) String() string {
 	return termtext.Escape(text)
 }
 
-// PrivateLines are for the table, below C mmap.
+// PrivateLines are lines below C mmap in the table.
 func (a *Account) PrivateLines() []string {
 	var lines []string
 	for _, p := range a.Private {

@@ -12,14 +12,14 @@ import (
 )
 
 // Who mapped C's memory, in a line each.  Below the call that mapped, a private
-// allocator has ten functions of its own before the one that wanted memory.
+// allocator may have ten functions before the caller that wanted memory.
 
 const (
 	shownMmapStacks = 3
 	shownFrames     = 5
 )
 
-// MmapStacks are the account's, those that look the same as one, largest first.
+// MmapStacks are the account's, equal stacks merged, largest first.
 func (a *Account) MmapStacks() []MmapStack {
 	var merged []MmapStack
 	for _, s := range a.MmapTop {
@@ -35,7 +35,7 @@ func (a *Account) MmapStacks() []MmapStack {
 	return merged
 }
 
-// What allocators call their functions.
+// How allocators name their functions.
 var allocatorName = regexp.MustCompile(`(?i)alloc|map|extent|arena|chunk|(^|_)je_|^pac?_`)
 
 // line leaves out the allocator's own functions between the one that mapped and
@@ -58,7 +58,7 @@ func (s *MmapStack) line(callers *stacks.CallerRule) string {
 	}
 	shown := names
 	if wanted > 3 {
-		// Where the frames end before the allocator does, its last one is nearest.
+		// If the frames end inside the allocator, its last one is nearest.
 		shown = append(append(slices.Clone(names[:2]), "…"), names[min(wanted, len(names)-1):]...)
 	}
 	if len(shown) <= shownFrames {
@@ -71,7 +71,7 @@ func (s *MmapStack) line(callers *stacks.CallerRule) string {
 	return text
 }
 
-// GoCaller is the Go function that the rule chooses; "" none is known.
+// GoCaller is the Go function that the rule chooses; "": unknown.
 func (s *MmapStack) GoCaller(callers *stacks.CallerRule) string {
 	return stacks.ReadableName(callers.UserCaller(stacks.Named(s.Frames)))
 }
@@ -91,7 +91,7 @@ func (s *MmapStack) By(callers *stacks.CallerRule) string {
 	return name + " for " + caller
 }
 
-// MmapLines are for the table.
+// MmapLines are the lines below C mmap in the table.
 func (a *Account) MmapLines(callers *stacks.CallerRule) []string {
 	all := a.MmapStacks()
 	shown := all[:min(shownMmapStacks, len(all))]
@@ -120,7 +120,7 @@ func (a *Account) MappedParts(owner string) []MappedPart {
 	return parts
 }
 
-// MappedLines are for the table: the file, and who mapped it.
+// MappedLines are the lines below an owner in the table: files and who mapped them.
 func (a *Account) MappedLines(owner string, callers *stacks.CallerRule) []string {
 	parts := a.MappedParts(owner)
 	parts = parts[:min(shownMmapStacks, len(parts))]
@@ -144,14 +144,14 @@ func (a *Account) MappedLines(owner string, callers *stacks.CallerRule) []string
 	return lines
 }
 
-// UntrackedSeen: who was in a cgo call, on a thread that touched new memory, while anonymous
-// memory grew.  What a raw system call maps has no stack, and these are the candidates.
+// UntrackedSeen are cgo calls whose threads touched new memory while anonymous memory grew.
+// Memory mapped by raw system calls has no stack; these calls are the candidates.
 type UntrackedSeen struct {
 	Looks int64       `json:"looks"`
 	Calls []SeenCalls `json:"in_cgo_calls"` // most faults first
 }
 
-// SeenCalls are the looks at which one stack was in such a call.
+// SeenCalls counts looks that saw one stack in such a call.
 type SeenCalls struct {
 	Looks  int64    `json:"looks"`
 	Faults int64    `json:"faults"`
@@ -160,11 +160,11 @@ type SeenCalls struct {
 
 const (
 	shownCalls = 3
-	// Of all page faults seen, what makes a candidate worth a word.
+	// The share of all page faults seen from which a candidate is shown.
 	seenShare = 0.20
 )
 
-// often are the calls with a good part of the faults.
+// often are the calls with at least seenShare of the faults.
 func (u *UntrackedSeen) often() []SeenCalls {
 	var all int64
 	for _, c := range u.Calls {
@@ -177,7 +177,7 @@ func (u *UntrackedSeen) often() []SeenCalls {
 	return u.Calls[:n]
 }
 
-// Lines are for the table.
+// Lines are the lines below untracked mmap in the table.
 func (u *UntrackedSeen) Lines(callers *stacks.CallerRule) []string {
 	var lines []string
 	for _, c := range u.often() {
@@ -188,7 +188,7 @@ func (u *UntrackedSeen) Lines(callers *stacks.CallerRule) []string {
 	return lines
 }
 
-// MostSeen says who the likeliest is; "": no one was seen.
+// MostSeen is a sentence about the likeliest call; "": none was seen.
 func (u *UntrackedSeen) MostSeen(callers *stacks.CallerRule) string {
 	often := u.often()
 	if len(often) == 0 {

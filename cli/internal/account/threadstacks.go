@@ -6,11 +6,11 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// keptStackBytes is what glibc keeps at most of stacks of ended threads, for new ones
-// (nptl's cache).  More of them are of threads that were neither joined nor detached.
+// keptStackBytes is how much glibc keeps of ended threads' stacks for new threads (nptl's
+// cache).  More than that belongs to threads that were neither joined nor detached.
 const keptStackBytes = 40 << 20
 
-// Unjoined: stacks of ended threads that libc does not keep for new ones.
+// Unjoined says that more stacks of ended threads remain than libc keeps.
 func (a *Account) Unjoined() bool {
 	return a.EndedStacks > 0 && a.EndedBytes > keptStackBytes+a.EndedBytes/a.EndedStacks
 }

@@ -1,6 +1,7 @@
-// Package attach finds the processes that have the library loaded and talks with
-// it: all that is known of a process comes from /proc and from its socket.  A process is
-// not trusted: its answers are bounded, its names escaped, its paths opened in its root.
+// Package attach finds processes that have the library loaded, and asks the library.
+// Everything it knows of a process comes from /proc and from the library's socket.  It
+// does not trust the process: it bounds answers, escapes names, and opens paths inside
+// the process's root.
 package attach
 
 import (
@@ -74,8 +75,8 @@ func NewClient(p *Process) *Client {
 	return c
 }
 
-// askedFirst is silent until it has been asked.  What another server (SSH) says before that net/http
-// would report on stderr.
+// askedFirst returns nothing until a request was written.  net/http would report on stderr what
+// another server (SSH) says unasked.
 type askedFirst struct {
 	net.Conn
 	asked chan struct{}
@@ -99,14 +100,14 @@ func (a *askedFirst) Close() error {
 	return a.Conn.Close()
 }
 
-// EndSending asks for the answer now where it would come later (seconds=).
+// EndSending asks for the answer now, before the time of seconds= is over.
 func (c *Client) EndSending() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn != nil && c.conn.CloseWrite() == nil
 }
 
-// ProfileBytes fetches a profile, cgoheap or memory, as it is.
+// ProfileBytes fetches the profile "cgoheap" or "memory" without reading it.
 func (c *Client) ProfileBytes(name string, query url.Values, timeout time.Duration) ([]byte, error) {
 	return c.Request(http.MethodGet, "/debug/pprof/"+name, query, timeout, MaxProfileBytes)
 }
@@ -124,7 +125,7 @@ func (c *Client) Profile(query url.Values) (*profile.Profile, error) {
 	return p, nil
 }
 
-// ParseProfile bounds what a small answer may unpack to.
+// ParseProfile reads a profile; it bounds what a small answer unpacks to.
 func ParseProfile(body []byte) (*profile.Profile, error) {
 	unzip, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
@@ -137,14 +138,14 @@ func ParseProfile(body []byte) (*profile.Profile, error) {
 	return profile.ParseUncompressed(plain)
 }
 
-// A shim that is asked by too many at once says when to ask again.  It is asked for
-// this long, once a second.
+// A library with too many requests says when to ask again.  We ask once a second for
+// this long.
 const (
 	busyPatience = 10 * time.Second
 	busyPause    = time.Second
 )
 
-// Request returns the body of a 200, or one sentence.
+// Request returns the body of a 200; its errors are one sentence.
 func (c *Client) Request(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
 	for deadline := time.Now().Add(busyPatience); ; time.Sleep(busyPause) {
 		body, err := c.requestOnce(method, path, query, timeout, limit)
@@ -216,10 +217,10 @@ type refusedError struct {
 
 func (e refusedError) Error() string { return e.text }
 
-// dialError marks what connect said: a whole sentence already.
+// dialError marks an error of connect, which is a whole sentence already.
 type dialError struct{ error }
 
-// EndedError: the process was there, and is no more.
+// EndedError says that the process has ended since it was opened.
 type EndedError struct{ process *Process }
 
 func (e EndedError) Error() string { return fmt.Sprintf("process %d has ended", e.process.PID) }

@@ -28,7 +28,7 @@ const (
 	maxGoPprofBytes = 256 << 20
 )
 
-// GoPprofURL completes what a person gives: host:port, or the URL of the index or of the heap profile.
+// GoPprofURL completes a host:port, or the URL of the index or of the heap profile.
 func GoPprofURL(given string) (string, error) {
 	wrong := flags.Usagef("wants a URL such as http://127.0.0.1:6060/debug/pprof/heap")
 	if !strings.Contains(given, "://") {
@@ -50,7 +50,7 @@ func GoPprofURL(given string) (string, error) {
 	return u.String(), nil
 }
 
-// FetchGoSplit asks the service.  Each error is one sentence.
+// FetchGoSplit asks the service for Go's figures.  Its errors are one sentence.
 func FetchGoSplit(target string) (*account.GoSplit, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), goPprofTimeout)
 	defer cancel()
@@ -87,12 +87,12 @@ func explainFetch(err error) string {
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
 		return "no answer within " + termtext.Duration(goPprofTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nobody listens there"
+		return "no server listens there"
 	}
 	return termtext.Escape(termtext.CutEnd(err.Error(), 200))
 }
 
-// memStats are the lines that tell Go's split; of "in use / obtained" the first figure.
+// memStats are the lines to read; of "in use / obtained" the first figure counts.
 var memStats = []string{"HeapInuse", "HeapIdle", "HeapReleased", "Stack", "MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys"}
 
 func parseMemStats(text []byte) (*account.GoSplit, error) {

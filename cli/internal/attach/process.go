@@ -31,7 +31,7 @@ type Process struct {
 	uids       []int  // real, effective, saved, as seen from here
 	parent     int
 	nsPID      int    // in its innermost PID namespace
-	Started    string // clock ticks since boot: tells a PID used anew
+	Started    string // clock ticks since boot: tells processes of one PID apart
 	label      string // what program returned; kept for when the process has ended
 }
 
@@ -106,7 +106,7 @@ func StartTime(pid int) string {
 	return fields[19]
 }
 
-// alive says whether this very process, not another with its ID, still runs.
+// alive says whether the process still runs; another with the same ID does not count.
 func (p *Process) alive() bool {
 	now := &Process{}
 	text, err := os.ReadFile(ProcPath(p.PID, "status"))
@@ -189,7 +189,7 @@ func (p *Process) MappedFiles() ([]string, error) {
 	return files, nil
 }
 
-// Shims are the copies of libcgoheap.so that the process has mapped: one, as a rule.
+// Shims are the copies of libcgoheap.so that the process has mapped, usually one.
 func (p *Process) Shims() ([]string, error) {
 	files, err := p.MappedFiles()
 	if err != nil {
@@ -204,14 +204,14 @@ func (p *Process) Shims() ([]string, error) {
 	return shims, nil
 }
 
-// guardedPatience is for files of /proc that the kernel lets be read only while it does not
-// change the process's mappings: a fork of much memory, or a page fault on a file system that
-// does not answer, may take minutes.
+// guardedPatience is for files of /proc that cannot be read while the kernel changes the
+// process's mappings.  Forking a large process, or a page fault on a file system that does
+// not answer, may take minutes.
 var guardedPatience = 2 * time.Second
 
 var errGuarded = errors.New("the kernel does not show its memory map now (it forks, or waits for a file system); try again")
 
-// readGuarded reads such a file.  One process that hangs is not to stop the look at all others.
+// readGuarded reads such a file.  One process that hangs must not hide all others.
 func readGuarded(path string) ([]byte, error) {
 	type answer struct {
 		text []byte
@@ -247,8 +247,8 @@ func (p *Process) shimAddress() string {
 	return ""
 }
 
-// forkedFrom is the process whose memory this one copied and kept: the library
-// lies at the same address, which a program started anew draws afresh.  0: none.
+// forkedFrom is the process that this one was forked from without an exec: the library has
+// the same address in both, and each exec draws another.  0: none.
 func (p *Process) forkedFrom() int {
 	parent, err := OpenProcess(p.parent)
 	if err != nil || p.shimAddress() == "" || parent.shimAddress() != p.shimAddress() {

@@ -13,10 +13,10 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Which process is meant: an ID, a program's name, or nothing where one alone
-// has the library loaded.
+// Which process is meant: an ID, a program's name, or nothing where only one has the
+// library loaded.
 
-// SeveralError is a mistake of the command line, too: exit code 2.
+// SeveralError is a usage error: exit code 2.
 type SeveralError struct {
 	wanted string
 	Among  []*Process
@@ -35,7 +35,7 @@ func (e SeveralError) Error() string {
 	return b.String()
 }
 
-// To opens a process that has the shim loaded, for the verbs that talk to it.
+// To finds a process that has the library loaded.
 func To(wanted string) (*Client, error) {
 	p, err := FindProcess(wanted)
 	if err != nil {
@@ -57,7 +57,7 @@ func IsNumber(word string) bool {
 	return err == nil
 }
 
-// FindProcess takes a number for an ID, whatever a program may be called.
+// FindProcess takes a number for a process ID, even if a program has that name.
 func FindProcess(wanted string) (*Process, error) {
 	if IsNumber(wanted) {
 		pid, err := parsePID(wanted)
@@ -87,12 +87,13 @@ func FindProcess(wanted string) (*Process, error) {
 	return nil, explainNone(wanted, loaded, unreadable)
 }
 
-// isCalled compares with the executable's name and with the kernel's, which has 15 bytes.
+// isCalled compares with the executable's name, and with the kernel's name of 15 bytes.
 func (p *Process) isCalled(name string) bool {
 	return p.Program() == name || p.KernelName == name
 }
 
-// withoutPassive leaves out those in which the shim sleeps (the shell that started the program), unless those are all.
+// withoutPassive drops processes whose library is passive, such as the shell that started
+// the program, unless all are.
 func withoutPassive(all []*Process) []*Process {
 	passive := make([]bool, len(all))
 	InParallel(len(all), func(i int) {
@@ -134,7 +135,7 @@ func explainNone(wanted string, loaded []*Process, unreadable int) error {
 	return fmt.Errorf("no process of %s has cgoheap loaded; cgoheap list shows those that have%s", termtext.Quote(wanted), hidden)
 }
 
-// ProcessCalled is one that runs without the shim; nil where there is none of that name.
+// ProcessCalled is a process of that name that runs without the library; nil: there is none.
 func ProcessCalled(name string) *Process {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
@@ -150,7 +151,7 @@ func ProcessCalled(name string) *Process {
 	return nil
 }
 
-// FindShims scans /proc for processes that map the library, and counts those that may not be read.
+// FindShims finds the processes that map the library, and counts those that it may not read.
 func FindShims() (found []*Process, unreadable int, err error) {
 	names, err := os.ReadDir("/proc")
 	if err != nil {
@@ -181,13 +182,13 @@ func FindShims() (found []*Process, unreadable int, err error) {
 	return found, unreadable, nil
 }
 
-// hasCommandLine: threads of the kernel have none; everybody may read it.
+// hasCommandLine tells programs from kernel threads, which have none; every user may read it.
 func (p *Process) hasCommandLine() bool {
 	text, err := readGuarded(ProcPath(p.PID, "cmdline"))
 	return err == nil && len(text) > 0
 }
 
-// UnreadableRemedy is what to do where processes could not be looked at.
+// UnreadableRemedy is what to do about processes that could not be read.
 func UnreadableRemedy() string {
 	if os.Geteuid() == 0 {
 		return "the kernel or this container keeps root out, too"
@@ -197,8 +198,8 @@ func UnreadableRemedy() string {
 
 const lookers = 8
 
-// InParallel does something for each of n, a few at a time: one process that hangs is not to
-// stop the look at the others.
+// InParallel calls do for 0 to n-1, a few at a time, so that one process that hangs does not
+// hold up the others.
 func InParallel(n int, do func(i int)) {
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, lookers)

@@ -28,10 +28,10 @@ func (p *Process) socketPaths(env map[string]string) []string {
 				given = path.Join(cwd, given)
 			}
 		}
-		// A child of fork that goes on (CGOHEAP_FOLLOW_FORK) has the second.
+		// The second is a forked child's (CGOHEAP_FOLLOW_FORK).
 		return []string{given, fmt.Sprintf("%s.%d", given, p.nsPID)}
 	}
-	// A runtime directory that is not the process's own is passed over (sudo keeps the other user's).
+	// The library skips a runtime directory of another user, which sudo keeps.
 	dirs := []string{"/tmp"}
 	if runtime := env["XDG_RUNTIME_DIR"]; path.IsAbs(runtime) {
 		dirs = []string{strings.TrimRight(runtime, "/"), "/tmp"}
@@ -114,7 +114,7 @@ func (p *Process) OpenInRoot(name string) (int, error) {
 	return fd, err
 }
 
-// OpenFile opens a regular file of the process's for reading; not a pipe, which would keep us waiting.
+// OpenFile opens a regular file as the process names it; a pipe would block us.
 func (p *Process) OpenFile(name string) (*os.File, error) {
 	fd, err := p.OpenInRoot(name)
 	if err != nil {
@@ -142,7 +142,7 @@ func (p *Process) connect() (int, error) {
 		if err == nil {
 			return fd, nil
 		}
-		// What the likeliest place says matters, unless only another place has a socket at all.
+		// The likeliest place's error says most, unless only another place has a socket.
 		if first == nil || errors.Is(first, fs.ErrNotExist) {
 			first = err
 		}
@@ -153,7 +153,7 @@ func (p *Process) connect() (int, error) {
 // queuePatience is for a process whose queue of connections is full.
 const queuePatience = 3 * time.Second
 
-// otherError: the socket is there, but another process answers it.
+// otherError says that another process answers on the socket.
 type otherError struct{ pid int }
 
 func (e otherError) Error() string { return fmt.Sprintf("process %d answers it", e.pid) }
@@ -178,7 +178,7 @@ func (p *Process) connectTo(name string) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	// The kernel says who listens.  0 would be a process that has no ID here.
+	// The kernel says who listens; 0 is a process without an ID in this namespace.
 	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err == nil && int(peer.Pid) != p.PID {
 		unix.Close(fd)
@@ -187,7 +187,7 @@ func (p *Process) connectTo(name string) (int, error) {
 	return fd, nil
 }
 
-// ExplainNoShim says why a process without the library has none.
+// ExplainNoShim says why a process has no library loaded, and what to do.
 func (p *Process) ExplainNoShim() error {
 	switch p.State {
 	case 'Z', 'X':
@@ -201,8 +201,7 @@ func (p *Process) ExplainNoShim() error {
 		"restart it with cgoheap run -- %s", p.Title(), termtext.QuoteShell(exe))
 }
 
-// PassiveReason says why a shim that is loaded would not have started, and
-// what to do; "" when it should have.
+// PassiveReason says why a loaded library did not start, and what to do; "": it should have.
 func (p *Process) PassiveReason(env map[string]string) (reason, remedy string) {
 	if parent := p.forkedFrom(); parent != 0 {
 		return fmt.Sprintf("it is a fork of process %d", parent), "look at that one"
@@ -235,7 +234,7 @@ func (p *Process) explainSocket(err error, name string, env map[string]string) e
 		return fmt.Errorf("%s has no socket of its own: process %d answers at %s; "+
 			"give each its own CGOHEAP_SOCKET, or set none", p.Title(), other.pid, shown)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: nobody listens on its socket %s, which an earlier process left behind; "+
+		return fmt.Errorf("%s: no process listens on its socket %s, which an earlier one left behind; "+
 			"restart the program", p.Title(), shown)
 	case errors.Is(err, syscall.ENOTSOCK) || errors.Is(err, syscall.EPROTOTYPE):
 		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program", p.Title(), shown)
@@ -245,12 +244,13 @@ func (p *Process) explainSocket(err error, name string, env map[string]string) e
 	return fmt.Errorf("%s cannot be reached at %s: %w", p.Title(), shown, err)
 }
 
-// directoryProblem is why the shim does not put its socket there, as it says itself on stderr; "" where it would.
+// directoryProblem is why the library does not put its socket there; "": it would.  It says
+// the same on stderr.
 func (p *Process) directoryProblem(name string, env map[string]string) string {
 	if env["CGOHEAP_SOCKET"] != "" {
 		return ""
 	}
-	// What it falls back to where the runtime directory is not its own.
+	// The fallback where the runtime directory belongs to another user.
 	dirs := []string{path.Dir(name), fmt.Sprintf("/tmp/%s", path.Base(path.Dir(name)))}
 	for _, dir := range dirs {
 		var st unix.Stat_t

@@ -9,7 +9,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Status is /v1/status.  A figure that the shim does not know is nil.
+// Status is the answer to /v1/status.  A figure that the library does not know is nil.
 type Status struct {
 	Version               string    `json:"version"`
 	PID                   int       `json:"pid"`
@@ -55,7 +55,7 @@ type stackCounts struct {
 	NoRoom    uint64            `json:"no_room"`
 }
 
-// Status asks how the library is.
+// Status asks for /v1/status.
 func (c *Client) Status() (*Status, error) {
 	body, err := c.Request(http.MethodGet, "/v1/status", nil, StatusTimeout, MaxStatusBytes)
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *Client) Status() (*Status, error) {
 	return s, nil
 }
 
-// Overhead is what recording costs, as the shim measures it.
+// Overhead is what recording costs, as the library measures it.
 type Overhead struct {
 	CPURatio    float64  `json:"cpu_ratio"`     // of one core, in the last second
 	MaxCPURatio *float64 `json:"max_cpu_ratio"` // nil: no bound at interval 1
@@ -77,16 +77,17 @@ type Overhead struct {
 	RaisedFor   *string  `json:"raised_for"`    // what the interval is doubled for: "cpu", "memory"
 }
 
-// IsUnbounded: the one interval that no bound on processor time makes coarser, and no time set at which it ends.
+// IsUnbounded says that every allocation is recorded, without an end: no bound on processor
+// time makes that interval coarser.
 func (s *Status) IsUnbounded() bool {
 	return s.State == "sampling" && s.SampleBytes == 1 && (s.RemainingNS == nil || *s.RemainingNS == 0)
 }
 
-// MissedFree is the one count among those of dropped samples that is none: the record of a
-// block whose free was missed is replaced when its address is used again.
+// MissedFree is listed with the dropped samples but counts frees that were missed: the record
+// of a block is replaced when its address is allocated again.
 const MissedFree = "stale"
 
-// DroppedSamples leaves out labels, too: those samples are there without them.
+// DroppedSamples does not count labels either: those samples exist, without labels.
 func (s *Status) DroppedSamples() uint64 {
 	var sum uint64
 	for reason, n := range s.Dropped {

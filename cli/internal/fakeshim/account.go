@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// What the fake shim says of its memory.
+// What the fake library answers about its memory.
 
-// Account is the nth look; between the looks C live grows by 40 MiB, in an hour.
+// Account is the answer to look n, an hour after the one before; C live grows by 40 MiB.
 func Account(part string, n int64) string {
 	switch part {
 	case "empty account":

@@ -45,7 +45,7 @@ func (b *ProfileBuilder) Add(objects, bytes int64, frames ...string) {
 	b.Profile.Sample = append(b.Profile.Sample, s)
 }
 
-// Profile is the nth look: the store grows by 1 MiB each time.
+// Profile is the answer to look n: the store grows by 1 MiB each time.
 func Profile(period, n int64) *profile.Profile {
 	b := NewProfileBuilder(period)
 	root := []string{"main.main@main.go", "runtime.main@proc.go", "runtime.goexit@asm_amd64.s"}

@@ -9,7 +9,7 @@ import (
 	"cgoheap/cli/internal/recordlayout"
 )
 
-// Where smallBox has what.
+// Offsets in Recording.
 const (
 	RecordingAt       = 4096
 	RecordingAccounts = RecordingAt + recordlayout.FixedBytes
@@ -115,7 +115,7 @@ func Recording() []byte {
 // RecordedTime of the account.
 const RecordedTime = 1_700_000_079_200_000_000 // 0.8 s before the recording's last second
 
-// RecordedAccount has another figure in nearly every field: so many MiB as it comes in order.
+// RecordedAccount has a different figure in nearly every field: field n has n MiB.
 func RecordedAccount(sequence uint64) []byte {
 	var w bytes.Buffer
 	n := uint64(0)
@@ -184,12 +184,12 @@ func RecordedAccount(sequence uint64) []byte {
 	return w.Bytes()
 }
 
-// SealAccount makes what a test has changed in one pass for whole.
+// SealAccount corrects the checksum of an account that a test has changed.
 func SealAccount(slot []byte) {
 	binary.LittleEndian.PutUint32(slot, crc32.ChecksumIEEE(slot[recordlayout.AccountCRCBytes:]))
 }
 
-// SealAccounts makes what a test has changed in them pass for whole.
+// SealAccounts does so for the accounts in a Recording.
 func SealAccounts(data []byte) {
 	for i := 0; i < 2; i++ {
 		if at := RecordingAccounts + i*recordlayout.AccountBytes; at+recordlayout.AccountBytes <= len(data) {
@@ -198,7 +198,7 @@ func SealAccounts(data []byte) {
 	}
 }
 
-// RecordedAccountBody is what /v1/account would have said of smallAccount.
+// RecordedAccountBody is what /v1/account would have answered for RecordedAccount.
 const RecordedAccountBody = `{"rss_bytes":419430400,"owners":[` +
 	`{"name":"go_heap","bytes":83886080,"exact":true,"huge_bytes":35651584,"lazy_free_bytes":36700160,"swap_bytes":37748736,"mapped_bytes":38797312},` +
 	`{"name":"go_stacks","bytes":null,"exact":true,"huge_bytes":null,"lazy_free_bytes":null,"swap_bytes":null,"mapped_bytes":null},` +

@@ -13,7 +13,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Shim answers as the shim does.
+// Shim is a fake library.
 type Shim struct {
 	part     string
 	profiles atomic.Int64
@@ -22,7 +22,7 @@ type Shim struct {
 	interval atomic.Uint64
 }
 
-// New plays a part: "serve", or one of the troubles that a test wants.
+// New plays a part: "serve", or a fault that a test wants.
 func New(part string) *Shim {
 	f := &Shim{part: part}
 	f.state.Store("sampling")
@@ -33,7 +33,7 @@ func New(part string) *Shim {
 	return f
 }
 
-// ServeHTTP answers what the library does.
+// ServeHTTP answers requests of the command.
 func (f *Shim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	if f.part == "no account" && r.URL.Path != "/v1/status" {

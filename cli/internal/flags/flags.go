@@ -1,6 +1,6 @@
-// Package flags reads a verb's command line.  Unlike the standard library's,
-// flags are accepted after positional arguments too (`cgoheap top 42 -n 5`), and
-// an error is one sentence that says what would have been right.
+// Package flags reads a verb's command line.  Unlike the standard library it accepts
+// flags after positional arguments (`cgoheap top 42 -n 5`), and an error is one
+// sentence that says what would be right.
 package flags
 
 import (
@@ -16,10 +16,10 @@ import (
 // Set is the flags that a verb knows.
 type Set struct {
 	byName  map[string]*Flag
-	Program bool // what follows the first positional argument is not ours
+	Program bool // what follows the first positional argument is a program's
 }
 
-// Flag is one of them.  Its Set says what its value would have to be, where it is not.
+// Flag is one of them.  An error of Set says what the value should be.
 type Flag struct {
 	isBool bool
 	Given  bool // on the command line that was read
@@ -31,7 +31,7 @@ func New() *Set {
 	return &Set{byName: map[string]*Flag{}}
 }
 
-// ErrHelp ends parsing where --help stands among our flags.
+// ErrHelp says that --help is among the flags.
 var ErrHelp = errors.New("help wanted")
 
 // Add registers a flag under one or more spellings, each with its dashes.
@@ -161,7 +161,7 @@ func (f *Set) names() []string {
 	return names
 }
 
-// DidYouMean follows a word that is not known; "" where no other is near.
+// DidYouMean follows an unknown word; "" if near is.
 func DidYouMean(near string) string {
 	if near == "" {
 		return ""
@@ -169,7 +169,7 @@ func DidYouMean(near string) string {
 	return " (did you mean " + near + "?)"
 }
 
-// ParseExactly is parse where as many positional arguments are wanted as named.
+// ParseExactly wants exactly the named positional arguments.
 func (f *Set) ParseExactly(args []string, names ...string) ([]string, error) {
 	rest, err := f.Parse(args)
 	if err != nil {
@@ -184,7 +184,7 @@ func (f *Set) ParseExactly(args []string, names ...string) ([]string, error) {
 	return rest, nil
 }
 
-// ParseTarget is for the verbs that look at one process: its ID, its program's name, or "" for the only one there is.
+// ParseTarget is for verbs that take one process: by its ID, its program's name, or "" for the only one.
 func (f *Set) ParseTarget(args []string) (string, error) {
 	rest, err := f.Parse(args)
 	switch {

@@ -2,7 +2,7 @@ package flags
 
 import "strings"
 
-// Nearest is the word that was most likely meant; "" where none is near.
+// Nearest is the word that was probably meant; "": none is near.
 func Nearest(word string, among []string) string {
 	best, bestDistance := "", 3
 	for _, candidate := range among {
@@ -18,7 +18,7 @@ func Nearest(word string, among []string) string {
 	return best
 }
 
-// distance counts what has to be typed differently: a letter more, less, other, or two exchanged.
+// distance counts typing mistakes: a letter missing, added or wrong, or two swapped.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -2,7 +2,7 @@ package flags
 
 import "fmt"
 
-// UsageError is a mistake in how the command was called: exit code 2.
+// UsageError is a mistake in the command line: exit code 2.
 type UsageError struct{ Text string }
 
 func (e UsageError) Error() string { return e.Text }

@@ -29,8 +29,8 @@ type RowKey struct {
 	CLeaf    string `json:"c_leaf"`
 }
 
-// Row is blocks in use; of mappings and thread stacks the resident bytes, or those mapped
-// where what is resident is not known.
+// Row is blocks in use, or resident bytes of mappings and thread stacks: mapped bytes if
+// what is resident is unknown.
 type Row struct {
 	RowKey
 	Bytes   int64  `json:"in_use_bytes"`
@@ -43,7 +43,7 @@ type Row struct {
 	largest int64
 }
 
-// total is what rows of one origin sum to.
+// total of the rows of one origin.
 type total struct {
 	Bytes, Mapped int64
 }
@@ -56,7 +56,7 @@ type Summary struct {
 	Growth    *int64
 	Estimated bool
 	filtered  bool             // rows were left out
-	Resident  bool             // of mappings it is known what is resident
+	Resident  bool             // resident bytes of mappings are known
 	Mapped    map[string]total // by origin, but for malloc
 }
 
@@ -94,7 +94,7 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 		}
 	}
 	for _, r := range byKey {
-		if r.Bytes == 0 && r.Objects == 0 { // all freed: of no interest here
+		if r.Bytes == 0 && r.Objects == 0 { // all freed
 			continue
 		}
 		if r.Origin != originMalloc {
@@ -108,14 +108,14 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 	return s, nil
 }
 
-// Keep leaves the rows whose caller or leaf matches.
+// Keep drops rows whose caller and leaf do not match.
 func (s *Summary) Keep(filter *regexp.Regexp) {
 	n := len(s.Rows)
 	s.Rows = slices.DeleteFunc(s.Rows, func(r Row) bool { return !filter.MatchString(r.GoCaller) && !filter.MatchString(r.CLeaf) })
 	s.filtered = len(s.Rows) < n
 }
 
-// DropStacks leaves the rows without their largest stacks.
+// DropStacks drops the rows' largest stacks.
 func (s *Summary) DropStacks() {
 	for i := range s.Rows {
 		s.Rows[i].Stack = nil
@@ -147,13 +147,13 @@ func (s *Summary) sum() {
 var mappedRoots = map[string]string{"[" + account.CMmap + "]": originMmap, "[" + account.CBrk + "]": originMmap, "[" + account.DeviceMaps + "]": originMmap,
 	"[" + account.FileCopies + "]": originMmap, "[" + account.SharedMemory + "]": originMmap, "[" + account.ThreadStacks + "]": originStack}
 
-// Resident is what is resident of one row's mappings, and the stack with most of it.
+// Resident is how much of one row's mappings is resident, and the stack with most of it.
 type Resident struct {
 	bytes, largest int64
 	stack          []string
 }
 
-// ResidentBy is what a memory profile has below those owners.
+// ResidentBy reads those owners' stacks from a memory profile.
 func ResidentBy(p *profile.Profile, callers *stacks.CallerRule) (map[RowKey]Resident, error) {
 	at := SampleTypeIndex(p, "memory_space")
 	if at < 0 {
@@ -180,8 +180,8 @@ func ResidentBy(p *profile.Profile, callers *stacks.CallerRule) (map[RowKey]Resi
 	return found, nil
 }
 
-// SetResident counts mappings by what of them is resident.  Some are in no heap profile:
-// devices', files', and stacks of threads that have ended.
+// SetResident replaces mapped by resident bytes.  It adds rows that no heap profile has:
+// devices, files, and stacks of threads that have ended.
 func (s *Summary) SetResident(found map[RowKey]Resident) {
 	had := map[RowKey]bool{}
 	for i := range s.Rows {
@@ -201,7 +201,7 @@ func (s *Summary) SetResident(found map[RowKey]Resident) {
 	s.SortBy("inuse")
 }
 
-// GrowSince fills in what changed; rows that are gone stay visible for one look, at 0.
+// GrowSince fills in growth; rows that are gone stay for one look, at 0.
 func (s *Summary) GrowSince(before *Summary) {
 	old := map[RowKey]int64{}
 	for _, r := range before.Rows {

@@ -7,7 +7,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// MappedLine sums the rows that are not blocks.
+// MappedLine says what mappings and thread stacks sum to.
 func (s *Summary) MappedLine() string {
 	var parts []string
 	for _, o := range []struct{ origin, name string }{{originMmap, "mapped past malloc"}, {originStack, "thread stacks"}} {
@@ -25,7 +25,7 @@ func (s *Summary) MappedLine() string {
 	return strings.Join(parts, "; ")
 }
 
-// NoRows is said in place of a table.
+// NoRows is shown in place of an empty table.
 func (s *Summary) NoRows() string {
 	if s.filtered {
 		return "no row's caller or leaf matches --filter"
@@ -33,7 +33,7 @@ func (s *Summary) NoRows() string {
 	return "no block that was sampled is in use"
 }
 
-// What says what a row's bytes are to its caller.
+// What relates a row's bytes to its caller.
 func (r *Row) What() string {
 	switch r.Origin {
 	case originMmap:
@@ -44,12 +44,12 @@ func (r *Row) What() string {
 	return "in use by"
 }
 
-// Amount is a row's bytes: of mappings they are counted.
+// Amount is a row's bytes; those of mappings are counted, not estimated.
 func (r *Row) Amount(estimated bool) string {
 	return termtext.Estimate(termtext.Bytes(r.Bytes), estimated && r.Mapped == nil)
 }
 
-// Count is a row's objects; those of mappings that are in no heap profile are not known.
+// Count is a row's objects; "-" for mappings that no heap profile has.
 func (r *Row) Count(estimated bool) string {
 	if r.Mapped != nil && r.Objects == 0 {
 		return "-"

@@ -1,5 +1,5 @@
-// Package outfile writes a profile to the file that the user named, or to one of a
-// name that it chooses: whole or not at all.
+// Package outfile writes a profile to the file that the user named, or to one that it
+// names, whole or not at all.
 package outfile
 
 import (
@@ -16,23 +16,24 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Suffix ends the names that are ours to choose.
+// Suffix of the names that we choose.
 const Suffix = ".pb.gz"
 
-// File is a file to be written.  It has its name only once it is whole, with
-// the permissions that the umask leaves, or those of the file that it replaces.
-// A symbolic link is neither replaced nor followed to a file: in a directory that
-// others can write, where it leads is for them to say.
+// File is a file to be written.  It gets its name only once it is whole, with the
+// permissions that the umask leaves, or those of the file that it replaces.  A symbolic
+// link is neither replaced nor followed: in a directory that others can write, they decide
+// where it leads.
 type File struct {
 	Path      string // "" = the standard output
 	stdout    io.Writer
 	temporary *os.File
-	fresh     bool // the name is ours to choose: no file is replaced
+	fresh     bool // we choose the name: no file is replaced
 	direct    bool // a device or pipe: written as it is
 }
 
-// Open is for the path that the user gave; in a directory it chooses the name.
-// Opened before there is anything to write: an hour of --seconds must not end in a file that cannot be made.
+// Open takes the path that the user gave; in a directory, or without a path, the file is called
+// name.  Open before there is anything to write: --seconds 3600 must not end in a file that
+// cannot be created.
 func Open(stdout io.Writer, path, name string) (*File, error) {
 	t := &File{Path: path, stdout: stdout}
 	switch {
@@ -46,7 +47,7 @@ func Open(stdout io.Writer, path, name string) (*File, error) {
 			return t, err
 		}
 	}
-	// Not CreateTemp, which takes the group's and the others' permissions away whatever the umask.
+	// Not CreateTemp, which ignores the umask and creates a private file.
 	file, err := createBeside(t.Path)
 	if err != nil {
 		return nil, fmt.Errorf("nothing can be written in %s (%s): name another place with -o",
@@ -76,7 +77,7 @@ func (t *File) look(name string) error {
 	return nil
 }
 
-// createBeside makes an empty file of a name that there is none of.
+// createBeside creates an empty file of an unused name in the same directory.
 func createBeside(path string) (*os.File, error) {
 	for n := 0; ; n++ {
 		name := fmt.Sprintf("%s.%d-%d.new", path, os.Getpid(), n)
@@ -120,7 +121,7 @@ func (t *File) write(body []byte) error {
 	return err
 }
 
-// writeAndClose: some file systems say only then that they are full.
+// writeAndClose: some file systems report only at close that they are full.
 func writeAndClose(file *os.File, body []byte) error {
 	_, err := file.Write(body)
 	if closed := file.Close(); err == nil {
@@ -129,7 +130,7 @@ func writeAndClose(file *os.File, body []byte) error {
 	return err
 }
 
-// rename gives the file its name.  One of ours to choose is changed until no file has it.
+// rename gives the file its name.  A name that we choose gets a number if it is taken.
 func (t *File) rename() error {
 	from := t.temporary.Name()
 	if !t.fresh {
@@ -144,7 +145,7 @@ func (t *File) rename() error {
 		err := os.Link(from, t.Path)
 		switch {
 		case err == nil:
-			return nil // discard takes the other name away
+			return nil // Discard removes the temporary name
 		case !errors.Is(err, os.ErrExist):
 			return t.renameWithoutLinks(wanted)
 		}
@@ -165,7 +166,7 @@ func (t *File) renameWithoutLinks(wanted string) error {
 	return err
 }
 
-// Discard takes away what has no name; after Commit there is nothing.
+// Discard removes the temporary file; after Commit it does nothing.
 func (t *File) Discard() {
 	if t.temporary != nil {
 		t.temporary.Close()

@@ -1,5 +1,5 @@
-// Package program says of a program's file, and of a process that runs one, whether
-// cgoheap can work in it: what doctor shows, and what run refuses or warns of.
+// Package program says whether cgoheap can work in a program or in a process that runs
+// one.  doctor shows the checks; run refuses or warns by the same ones.
 package program
 
 import (
@@ -14,7 +14,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Level is how a check ended.
+// Level is the result of a check.
 type Level string
 
 // The levels, as --json has them.
@@ -24,39 +24,39 @@ const (
 	LevelFail Level = "fail"
 )
 
-// Check is one line of doctor's.
+// Check is one line of doctor's output.
 type Check struct {
 	Name   string `json:"name"`
 	Level  Level  `json:"level"`
 	Text   string `json:"text"`
 	Remedy string `json:"remedy,omitempty"`
-	// A program may be run all the same: what it starts may be what is looked for.
+	// The program may still be run: the programs that it starts may be the ones to profile.
 	Runnable bool `json:"-"`
 }
 
-// OK is a check that found what is wanted.
+// OK is a check that passed.
 func OK(name, format string, args ...any) Check {
 	return Check{Name: name, Level: LevelOK, Text: fmt.Sprintf(format, args...)}
 }
 
-// Warn is one that found a lack, which does not keep cgoheap from working.
+// Warn is a check that found something missing; cgoheap works.
 func Warn(name, remedy, format string, args ...any) Check {
 	return Check{Name: name, Level: LevelWarn, Text: fmt.Sprintf(format, args...), Remedy: remedy, Runnable: true}
 }
 
-// Fail is one that found what does.
+// Fail is a check that found why cgoheap cannot work.
 func Fail(name, remedy, format string, args ...any) Check {
 	return Check{Name: name, Level: LevelFail, Text: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
-// unseen fails, but does not stop the program from being run: cgoheap does not see it, but may see what it starts.
+// unseen fails, but lets the program run: cgoheap does not see it, but may see what it starts.
 func unseen(name, remedy, format string, args ...any) Check {
 	c := Fail(name, remedy, format, args...)
 	c.Runnable = true
 	return c
 }
 
-// CheckProgram looks at a program's file as the user uid, gid would start it.
+// CheckProgram checks a program's file, as if started by the user uid and group gid.
 func CheckProgram(f *Facts, uid, gid int) []Check {
 	checks := []Check{checkFile(f)}
 	if checks[0].Level == LevelFail || f.isScript {
@@ -126,7 +126,7 @@ func (f *Facts) libraryKind() string {
 	return "shared library with Go in it"
 }
 
-// LibraryNext says how a library is looked at: in the program that loads it.
+// LibraryNext says how to profile a library: in the program that loads it.
 func (f *Facts) LibraryNext() string {
 	if f.setting("-buildmode") == "plugin" {
 		return "start the Go program that opens it with cgoheap run -- PROGRAM"
@@ -134,7 +134,7 @@ func (f *Facts) LibraryNext() string {
 	return "start the program that loads it, in whatever language, with cgoheap run -- PROGRAM"
 }
 
-// checkPurego: a function of libc that is looked up in libc's own handle is not the one that stands before it.
+// checkPurego: a lookup in libc's own handle finds libc's function, not the preloaded one.
 func checkPurego(f *Facts) []Check {
 	if !f.usesPurego() {
 		return nil
@@ -151,7 +151,7 @@ func architecture(f *Facts) string {
 	return fmt.Sprintf("a %d-bit %s program", bits, strings.ToLower(strings.TrimPrefix(f.machine.String(), "EM_")))
 }
 
-// checkScript: a script starts other programs, and they inherit the preload.
+// checkScript: the programs that a script starts inherit the preload.
 func checkScript(f *Facts) Check {
 	c := Warn("file", "",
 		"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it")
@@ -174,7 +174,7 @@ const oldestGo, newestGo = 21, 27
 
 var goVersion = regexp.MustCompile(`\bgo1\.(\d+)`)
 
-// CheckGo looks at the release that built it.
+// CheckGo checks the Go release that built it.
 func CheckGo(f *Facts) Check {
 	const name = "go"
 	if !f.IsGo() {
@@ -251,7 +251,7 @@ func listSome(names []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// CheckAllocator looks at who answers malloc.
+// CheckAllocator checks who answers malloc.
 func CheckAllocator(f *Facts) Check {
 	const name = "allocator"
 	switch {
@@ -281,10 +281,10 @@ func checkPrivileges(f *Facts, uid, gid int) Check {
 	return OK(name, "no setuid, setgid or file capabilities")
 }
 
-// The sanitizer's own malloc wants to be the first one, unless it is told not to look.
+// The sanitizer refuses to start unless its malloc comes first, or this option is set.
 const asanOption = "verify_asan_link_order=0"
 
-// CheckInstrumented judges a program built with -race, -asan or -msan that starts, or has started, with these ASAN_OPTIONS.
+// CheckInstrumented checks a program built with -race, -asan or -msan, under these ASAN_OPTIONS.
 func CheckInstrumented(f *Facts, asanOptions string) Check {
 	const name = "sanitizer"
 	names := strings.Join(f.Instrumented(), " ")
@@ -307,7 +307,7 @@ func checkStripped(f *Facts) Check {
 	return OK("symbols", "not stripped")
 }
 
-// CheckLibrary compares the shim with the libc that it would be loaded beside.
+// CheckLibrary compares the glibc that the library needs with the program's.
 func CheckLibrary(library string, err error, libc glibcVersion) Check {
 	const name = "library"
 	if err != nil {
@@ -321,7 +321,7 @@ func CheckLibrary(library string, err error, libc glibcVersion) Check {
 	return OK(name, "%s", termtext.Escape(library))
 }
 
-// CheckPreload looks at what LD_PRELOAD holds for a program not yet started: it is kept, behind ours.
+// CheckPreload lists what LD_PRELOAD has already: it is kept, after our library.
 func CheckPreload(preload string) []Check {
 	others := attach.OtherPreloads(preload)
 	if len(others) == 0 {

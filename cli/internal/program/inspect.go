@@ -56,7 +56,7 @@ type Facts struct {
 // Inspect reads the facts of a file.  name may be /proc/PID/exe; shown is the path for people.
 func Inspect(name, shown string) (*Facts, error) {
 	f := &Facts{Path: shown}
-	// Before it is opened: a named pipe would keep us waiting.
+	// Before it is opened: opening a named pipe would block.
 	if err := f.readAttributes(name); err != nil || !f.mode.IsRegular() {
 		return f, err
 	}
@@ -146,9 +146,9 @@ func importsMalloc(e *elf.File) bool {
 	return slices.ContainsFunc(imported, func(s elf.ImportedSymbol) bool { return s.Name == "malloc" })
 }
 
-// definesMalloc: calls of malloc do not leave the executable.  Each cgo program
-// calls malloc (runtime/cgo does, to start a thread), so one that does not
-// import it has it inside, stripped or not.
+// definesMalloc says whether calls of malloc stay inside the executable.  Each cgo program
+// calls malloc (runtime/cgo does, to start a thread), so one that does not import malloc
+// defines it, stripped or not.
 func (f *Facts) definesMalloc() bool {
 	if f.Loader == "" || !f.isELF {
 		return false
@@ -161,8 +161,8 @@ func (f *Facts) definesMalloc() bool {
 	return f.goInfo != nil && f.HasCgo && !f.importsMalloc
 }
 
-// ExportsMalloc is quick, for verbs that do not look into the program otherwise: a malloc inside
-// of it is there for libraries too, unless its linker was told to hide it.
+// ExportsMalloc is a quick test for verbs that do not inspect the program: an executable
+// exports its malloc to libraries unless the linker was told to hide it.
 func ExportsMalloc(path string) bool {
 	e, err := elf.Open(path)
 	if err != nil {
@@ -194,8 +194,8 @@ const (
 	scanOverlap = 512 // longer than any name looked for
 )
 
-// scanNames finds runtime/cgo and the packages that call C by the names of functions.
-// Not by way of section headers or pclntab: both moved between releases.
+// scanNames finds runtime/cgo, and the packages that call C, by names of functions.  It does
+// not use section headers or pclntab, which moved between releases.
 func (f *Facts) scanNames(file io.ReadSeeker) error {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -257,7 +257,7 @@ func sortedKeys(set map[string]bool) []string {
 	return keys
 }
 
-// IsStatic programs ignore a preload.
+// IsStatic says that it is linked statically, and so ignores LD_PRELOAD.
 func (f *Facts) IsStatic() bool { return f.isELF && f.Loader == "" }
 
 // IsGo says whether it was built by Go.
@@ -278,7 +278,7 @@ func (f *Facts) setting(key string) string {
 	return ""
 }
 
-// usesPurego: it calls C without cgo, by functions that it looks up in a library's handle.
+// usesPurego says whether it calls C without cgo, by functions looked up in a library's handle.
 func (f *Facts) usesPurego() bool {
 	if f.goInfo == nil {
 		return false
@@ -291,13 +291,13 @@ func (f *Facts) usesPurego() bool {
 	return false
 }
 
-// UsesPurego reads no more of a process's file than its build info.
+// UsesPurego reads only the build info of a process's program.
 func UsesPurego(p *attach.Process) bool {
 	info, err := buildinfo.ReadFile(attach.ProcPath(p.PID, "exe"))
 	return err == nil && (&Facts{goInfo: info}).usesPurego()
 }
 
-// PuregoModule calls C without cgo.
+// PuregoModule is the module that calls C without cgo.
 const PuregoModule = "github.com/ebitengine/purego"
 
 // Instrumented names -race, -asan, -msan among the build's settings.

@@ -14,8 +14,8 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Allocators under a name of their own, in the program or a library of it: they map their memory
-// themselves, and none of their blocks passes malloc.
+// Private allocators, in the program or in one of its libraries.  They have prefixed names, map
+// their memory themselves, and do not call malloc.
 
 type privateAllocator struct {
 	kind   string // jemalloc, mimalloc, ...
@@ -23,8 +23,8 @@ type privateAllocator struct {
 	file   string // of the library; "" the program
 }
 
-// privateNames: the function that tells, whatever is put before it.  jemalloc is built with
-// --with-jemalloc-prefix, or renamed as Rust (_rjem_) and DuckDB (duckdb_je_) do.
+// privateNames are the functions that identify an allocator, whatever its prefix.  jemalloc is
+// built with --with-jemalloc-prefix, or renamed as Rust (_rjem_) and DuckDB (duckdb_je_) do.
 var privateNames = []struct {
 	kind    string
 	pattern *regexp.Regexp
@@ -39,7 +39,7 @@ var privateNames = []struct {
 	{"PartitionAlloc", regexp.MustCompile(`^(_ZNK?)(?:\d+base\d+)?(?:15partition_alloc|14PartitionAlloc|13PartitionRoot)`)},
 }
 
-// In a stripped file their messages are still there.  Spelled in two parts, as crossingName is.
+// A stripped file still has their messages.  Spelled in two parts, as crossingName is.
 var privateTexts = []struct {
 	kind string
 	text []byte
@@ -48,7 +48,7 @@ var privateTexts = []struct {
 	{"mimalloc", []byte(strings.Join([]string{"mima", "lloc: warning: "}, ""))},
 }
 
-// findPrivate: names are of defined functions.
+// findPrivate takes the names of defined functions.
 func findPrivate(names map[string]bool, file string) []privateAllocator {
 	found := map[privateAllocator]bool{}
 	for name := range names {
@@ -76,7 +76,7 @@ func findPrivate(names map[string]bool, file string) []privateAllocator {
 	return all
 }
 
-// isJemalloc: with the plain names it is malloc itself, which is another check's.
+// isJemalloc: without a prefix it is malloc itself, which another check reports.
 func isJemalloc(names map[string]bool, prefix string) bool {
 	return prefix != "" && (names[prefix+"mallocx"] || names[prefix+"mallctl"] || strings.HasSuffix(prefix, "je_") && names[prefix+"malloc"] ||
 		strings.HasPrefix(prefix, "_rjem_") && names[prefix+"malloc"])
@@ -110,7 +110,7 @@ func (f *Facts) readLibrary(path string) {
 	f.private = append(f.private, findPrivate(names, filepath.Base(path))...)
 }
 
-// isLibc: its malloc is the usual one, and the loader's is for its own use.
+// isLibc also covers the loader, whose malloc only the loader uses.
 func isLibc(path string) bool {
 	name := filepath.Base(path)
 	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") || strings.HasPrefix(name, "ld-")
@@ -132,7 +132,7 @@ func definedFunctions(e *elf.File) map[string]bool {
 	return names
 }
 
-// readNeeded adds those of the libraries that the program names, where they lie in the usual places.
+// readNeeded adds those of the libraries that the program needs, as found in the usual directories.
 func (f *Facts) readNeeded(e *elf.File) {
 	names, _ := e.ImportedLibraries()
 	dirs := runPaths(e, filepath.Dir(f.Path))
@@ -152,13 +152,13 @@ func (f *Facts) readNeeded(e *elf.File) {
 	}
 }
 
-// ReadMapped reads the libraries that a process has mapped, in place of those it was linked with.
+// ReadMapped replaces the libraries that the program needs by those that a process has mapped.
 func (f *Facts) ReadMapped(p *attach.Process) {
 	files, err := p.MappedFiles()
 	if err != nil {
 		return
 	}
-	answers := f.answers // a library that was opened later answers nobody else's malloc
+	answers := f.answers // a library that was opened later answers only its own malloc calls
 	defer func() { f.answers = answers }()
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
@@ -181,7 +181,7 @@ func runPaths(e *elf.File, origin string) []string {
 	return dirs
 }
 
-// scanPrivate finds by their messages those that no symbol tells of.
+// scanPrivate finds allocators without symbols by their messages.
 func (f *Facts) scanPrivate(buf []byte) {
 	for _, p := range privateTexts {
 		known := slices.ContainsFunc(f.private, func(a privateAllocator) bool { return a.file == "" && a.kind == p.kind })
@@ -191,7 +191,7 @@ func (f *Facts) scanPrivate(buf []byte) {
 	}
 }
 
-// CheckPrivate is nil where there is none.
+// CheckPrivate is nil if there is no private allocator.
 func CheckPrivate(f *Facts) *Check {
 	if len(f.private) == 0 || f.definesMalloc() {
 		return nil

@@ -11,27 +11,27 @@ import (
 	"cgoheap/cli/internal/attach"
 )
 
-// Who may have mapped memory by a system call that passes no libc.  Each candidate is
-// looked for in the program and the libraries that it has loaded.
+// Code that may map memory by system calls of its own, past libc, in the program or in the
+// libraries that it has loaded.
 
-// rawMapper is code that maps so, and a text that the file has which holds it.
+// rawMapper is such code, and a text that its file contains.
 type rawMapper struct {
 	what string
 	text string
 }
 
-// Go's names of functions are there in a stripped binary as well.  Rust's standard library
-// names its own source where it may panic.
+// A stripped binary keeps Go's function names.  Rust's standard library names its source
+// files in panic messages.
 var rawMappers = []rawMapper{
 	{"Go's syscall.Mmap (off-heap caches such as fastcache)", "\x00syscall.(*mmapper).Mmap\x00"},
 	{"Go's unix.Mmap (off-heap caches, databases)", "\x00golang.org/x/sys/unix.(*mmapper).Mmap\x00"},
 	{"Rust code (rustix, as in wasmtime)", "/rustc/"},
 }
 
-// PreloadedLate is a candidate where the library was not there from the start.
+// PreloadedLate is a candidate if the library was not loaded at the start.
 const PreloadedLate = "memory mapped before cgoheap was loaded"
 
-// RawMappers names the candidates that there are in a process; nil: it cannot be told.
+// RawMappers names the candidates in a process; nil: unknown.
 func RawMappers(p *attach.Process) []string {
 	files, err := p.MappedFiles()
 	found := make([]bool, len(rawMappers))

@@ -8,8 +8,8 @@ import (
 	"cgoheap/cli/internal/attach"
 )
 
-// SeccompMode is the strictest of a process's threads: "0" none, "1" strict, "2" a
-// filter, as /proc has it; "" where it cannot be read.
+// SeccompMode is the strictest mode of a process's threads, as in /proc: "0" none, "1" strict,
+// "2" a filter; "": unknown.
 func SeccompMode(pid int) string {
 	files, _ := filepath.Glob(attach.ProcPath(pid, "task/*/status"))
 	mode := ""
@@ -34,7 +34,7 @@ func seccompModeIn(status string) string {
 	return ""
 }
 
-// CheckSeccomp says what a process under that mode goes without; nil: nothing.
+// CheckSeccomp says what does not work in a process under that mode; nil: all works.
 func CheckSeccomp(mode string) *Check {
 	var c Check
 	switch mode {

@@ -15,8 +15,8 @@ import (
 	"cgoheap/cli/internal/stacks"
 )
 
-// The account in a recording, made into what /v1/account says, so that it is shown and
-// judged as explain does.
+// The account in a recording, turned into an answer of /v1/account, so that it is shown and
+// judged as in explain.
 
 // accountJSON has the members of /v1/account, in its order.
 type accountJSON struct {
@@ -82,7 +82,7 @@ type accountJSON struct {
 	Warnings      []string   `json:"warnings"`
 }
 
-// runtimeJSON is what the Go package tells.
+// runtimeJSON is the Go package's figures.
 type runtimeJSON struct {
 	Metadata    *uint64         `json:"metadata_bytes"`
 	Objects     *uint64         `json:"heap_objects_bytes"`
@@ -153,7 +153,7 @@ type mmapJSON struct {
 	Frames []string `json:"frames"`
 }
 
-// figure is one that may be unknown; what no machine has is none either.
+// figure is nil if unknown, or larger than any machine's memory.
 func figure(n uint64) *uint64 {
 	if n > 1<<62 {
 		return nil
@@ -161,7 +161,7 @@ func figure(n uint64) *uint64 {
 	return &n
 }
 
-// readAccounts keeps the newer of the two that is whole.
+// readAccounts keeps the newest account that is whole.
 func (b *Recording) readAccounts(f binread.Image, room uint64) {
 	newest, torn := uint64(0), false
 	for i := uint64(0); i < min(room, 16); i++ {
@@ -182,7 +182,7 @@ func (b *Recording) readAccounts(f binread.Image, room uint64) {
 	}
 }
 
-// fields reads one field after the other.
+// fields reads consecutive fields.
 type fields struct {
 	image binread.Image
 	at    uint64
@@ -209,7 +209,7 @@ func (r *fields) text(n uint64) string {
 	return r.image.Text(r.at-n, n)
 }
 
-// known is a text that may be unknown.
+// known is nil for an empty text, which is unknown.
 func (r *fields) known(n uint64) *string {
 	text := r.text(n)
 	if text == "" {
@@ -283,7 +283,7 @@ func (b *Recording) readOwners(r *fields, a *accountJSON, symbols *Names) {
 	r.figures(&a.EndedStacks, &a.EndedBytes)
 }
 
-// siteFrames are the functions that led to a site, leaf first; none: not known.
+// siteFrames are the functions that led to a site, leaf first; empty: unknown.
 func (s *Names) siteFrames(id uint64) []string {
 	frames := []string{}
 	for _, stack := range s.recording.stacks {
@@ -300,7 +300,7 @@ func (s *Names) siteFrames(id uint64) []string {
 	return frames
 }
 
-// shownFunction is the innermost of a call, as a profile shows it; none: it is left out.
+// shownFunction is the innermost function of a call; none: profiles leave it out.
 func (s *Names) shownFunction(pc uint64) []string {
 	lines := s.lines(pc - 1)
 	for _, l := range lines {
@@ -318,7 +318,8 @@ func (s *Names) shownFunction(pc uint64) []string {
 	return []string{stacks.Place(m.Path, pc-1-m.start+m.fileOffset)}
 }
 
-// accountAt is what a second has of the account before it, beside this one; nil: nothing.
+// accountAt is the account before a second, as far as the second has it; nil: it has none.
+// now is the last account, which has the owners' names.
 func (m *Second) accountAt(now *account.Account) *account.Account {
 	if m == nil || m.AccountTime == 0 {
 		return nil
@@ -350,7 +351,7 @@ func (m *Second) accountAt(now *account.Account) *account.Account {
 	return a
 }
 
-// Grown compares with the longest while before that the record has.
+// Grown compares with the account of an hour, ten minutes, a minute or ten seconds before.
 func (b *Recording) Grown(now *account.Account) *account.Growth {
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second} {
 		if before := b.Before(back).accountAt(now); before != nil {
@@ -369,7 +370,7 @@ func (b *Recording) AccountBefore(symbols *Names) (*account.Account, []byte) {
 	return a, body
 }
 
-// Dropped are samples, until the end.
+// Dropped samples until the end.
 func (b *Recording) Dropped() uint64 {
 	if last := b.Last(); last != nil {
 		return last.Dropped
@@ -377,7 +378,7 @@ func (b *Recording) Dropped() uint64 {
 	return 0
 }
 
-// Off is for how long it was dormant, as far back as the record goes: one figure is a second's.
+// Off is how long sampling was off, as far as the recording goes back.
 func (b *Recording) Off() (sum time.Duration) {
 	for _, m := range b.Seconds {
 		if m.SampleBytes == 0 {

@@ -37,7 +37,7 @@ type chains struct {
 
 func (b *Recording) readStacks(d binread.Image) {
 	r := &chains{recording: b, data: d, start: d.U64(48), seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
-	used := d.U64(56) // how much of it is in use only the process knew
+	used := d.U64(56) // the arena's current use; only the process knows it exactly
 	if r.start < recordlayout.HeaderBytes || r.start > uint64(len(d)) {
 		b.LacksStacks = true
 		b.note("the stacks are missing")
@@ -63,7 +63,7 @@ func (b *Recording) readStacks(d binread.Image) {
 	}
 }
 
-// take is the offset of a record that has not been read yet; 0: none.
+// take is the offset of a record; 0: it is outside of the arena, or was read before.
 func (r *chains) take(id uint32, n uint64) uint64 {
 	at := uint64(id) * 8
 	if at < r.start || at > r.end || r.end-at < n || r.seen[id] {
@@ -99,7 +99,7 @@ func (r *chains) stack(id uint32) uint32 {
 	return next
 }
 
-// More than this is not in use at one site.
+// No site has more in use.
 const mostBytes = 1 << 50
 
 // totalOf is what was allocated in all, of which turns counts how often the top
@@ -134,8 +134,8 @@ func (r *chains) site(id, stack uint32, s *stackRecord) uint32 {
 	return next
 }
 
-// scaleThreadStacks: a thread's stack is recorded by its size, of which little
-// is ever touched. What was resident is known of all of them together.
+// scaleThreadStacks: thread stacks are recorded by their sizes, of which little is touched.
+// What was resident is known only of all together.
 func (b *Recording) scaleThreadStacks() {
 	const threadStack = 2
 	last, mapped := b.Last(), 0.0

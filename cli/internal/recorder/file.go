@@ -11,7 +11,8 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// ReadFile also says whether the process still runs: the shim's lock lasts as long as its mapping.
+// ReadFile also says whether the process is alive: the library's lock lasts until its mapping
+// goes.
 func ReadFile(path string) (data []byte, alive bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -29,5 +30,5 @@ func ReadFile(path string) (data []byte, alive bool, err error) {
 	return data, alive, err
 }
 
-// A recording is far smaller; this is against a wrong file.
+// A recording is far smaller; this bounds reading another file.
 const maxFileBytes = 2 << 30

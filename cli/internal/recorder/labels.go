@@ -10,12 +10,12 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Sets of goroutine labels, as shim/record/labelsets.h lays them out. A set's hash is
-// over all its texts: what does not have it is none.
+// Sets of goroutine labels, as shim/record/labelsets.h lays them out. A set has a hash of
+// its texts; without a correct one it is not a set.
 
 type label struct{ key, value string }
 
-// labels reads a set once; nil and one more bad reference where there is none.
+// labels reads a set once; if there is no set, it is nil and counts as a bad reference.
 func (r *chains) labels(id uint32) []label {
 	if id == 0 {
 		return nil
@@ -62,8 +62,8 @@ func (r *chains) labelSet(at uint64) ([]label, bool) {
 	return labels, len(texts) == 0
 }
 
-// labelText is safe for a terminal, as in the live profile; a text that was
-// cut says so, and does not end in the middle of a character.
+// labelText is safe for a terminal, as in the live profile.  A text that was cut ends with
+// dots, and not inside a character.
 func labelText(text []byte, count byte) string {
 	if count&recordlayout.TextCut == 0 {
 		return termtext.Escape(string(text))
@@ -79,8 +79,8 @@ func labelText(text []byte, count byte) string {
 	return termtext.Escape(string(text)) + "..."
 }
 
-// addLabels: a key that the profile has a meaning for of its own is renamed; a
-// label without a value is none in pprof's profiles.
+// addLabels renames keys that have a meaning in the profile, and drops labels without a
+// value, which pprof does not have.
 func (s *stackRecord) addLabels(sample *profile.Sample) {
 	for _, l := range s.labels {
 		key := l.key

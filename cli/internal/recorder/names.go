@@ -9,20 +9,20 @@ import (
 	"cgoheap/cli/internal/symbolize"
 )
 
-// Names of a recorded process's addresses, from the files that it had mapped:
-// the same file when its build ID is the recorded one.
+// Names of a recorded process's addresses, from the files that it had mapped.  A file counts
+// only if it has the recorded build ID.
 
 // Names answers what is at an address of the recorded process.
 type Names struct {
 	recording *Recording
 	files     map[string]*symbolize.Binary // by path and build ID
 	gos       *symbolize.GoTables          // nil: no Go tables
-	// The program's file where it is not at its path any more; "" it may be.
+	// The program's file, if it is no longer at its path; else "".
 	binary string
 }
 
-// FindNames opens the files that the process had mapped; binary is the program's where it is
-// not at its path any more, "" where it may be.
+// FindNames opens the files that the process had mapped.  binary is the program's file, if it
+// is no longer at its path, else "".
 func FindNames(b *Recording, binary string) *Names {
 	s := &Names{recording: b, files: map[string]*symbolize.Binary{}, binary: binary}
 	for i := range b.Modules {
@@ -37,7 +37,7 @@ func FindNames(b *Recording, binary string) *Names {
 	return s
 }
 
-// readSources of all frames, file by file: DWARF is large, and of one at a time.
+// readSources of all frames, file by file, so that only one file's DWARF is in memory.
 func (s *Names) readSources() {
 	asked, paths := map[*symbolize.Binary][]uint64{}, map[*symbolize.Binary]string{}
 	var order []*symbolize.Binary
@@ -60,7 +60,7 @@ func (s *Names) readSources() {
 	}
 }
 
-// place of an address in its file; nil: there is no file.
+// place of an address in its file; nil: no file can be read.
 func (s *Names) place(pc uint64) (*symbolize.Binary, uint64, *Module) {
 	m := s.module(pc)
 	if m == nil || m.flags&recordlayout.ModuleHasELF == 0 {
@@ -73,7 +73,7 @@ func (s *Names) place(pc uint64) (*symbolize.Binary, uint64, *Module) {
 	return f, pc - m.loadBias, m
 }
 
-// BinaryProblem is why the program's file cannot be read; "" it can.
+// BinaryProblem is why the program's file cannot be read; "": it can.
 func (s *Names) BinaryProblem() string {
 	for i := range s.recording.Modules {
 		if m := &s.recording.Modules[i]; m.flags&recordlayout.ModuleMain != 0 && s.file(m).Missing != "" {
@@ -94,7 +94,7 @@ func (s *Names) Nameless() (names []string) {
 	return names
 }
 
-// Missing lists the files without which there are addresses only.
+// Missing lists the files that could not be read, and why: their functions have no names.
 func (s *Names) Missing() (list []string) {
 	for _, f := range s.files {
 		if f.Missing != "" {
@@ -123,7 +123,7 @@ func (s *Names) file(m *Module) *symbolize.Binary {
 }
 
 func (s *Names) module(pc uint64) *Module {
-	// The newest of those that were ever there.
+	// The newest module that was mapped there.
 	for i := len(s.recording.Modules) - 1; i >= 0; i-- {
 		if m := &s.recording.Modules[i]; pc >= m.start && pc < m.end {
 			return m
@@ -132,7 +132,7 @@ func (s *Names) module(pc uint64) *Module {
 	return nil
 }
 
-// lines of one call, innermost first; none: no name is known.
+// lines of one call, innermost first; none: it has no name.
 func (s *Names) lines(pc uint64) []symbolize.Line {
 	if lines := s.goLines(pc); lines != nil {
 		return lines

@@ -56,8 +56,8 @@ func (w *profileWriter) addMapping(m *Module) {
 	w.mappings[m] = mapping
 }
 
-// setFlags: a mapping has what all of its locations have, and none if it has none;
-// what is not from Go's tables or DWARF has neither files nor inlined calls.
+// setFlags: a mapping has what all of its locations have; without locations it has nothing.
+// Only Go's tables and DWARF have files and inlined calls.
 func (w *profileWriter) setFlags() {
 	used := map[*profile.Mapping]bool{}
 	for _, l := range w.p.Location {

@@ -1,8 +1,8 @@
 // Package recorder reads a recording: the file that the library's recorder keeps of a
-// process, as it was when the process ended.  The process may have been killed in the
-// middle of something, the disk may have lost the end of the file, or it may be another
-// file altogether: every offset is checked, every chain is cut where it comes back to
-// itself, and what cannot be read is said in notes.
+// process, as it was when the process ended.  The process may have been killed while it
+// wrote, the disk may have lost the end of the file, or it may be any other file.  So
+// every offset is checked, a chain ends where it meets itself, and notes say what could
+// not be read.
 package recorder
 
 import (
@@ -67,7 +67,7 @@ func (b *Recording) note(format string, args ...any) {
 	}
 }
 
-// Read: an error where it is no such file; else what there is of it.
+// Read returns an error if it is not a recording, else as much as can be read of it.
 func Read(data []byte) (*Recording, error) {
 	d := binread.Image(data)
 	switch {
@@ -195,14 +195,14 @@ func (b *Recording) IsEstimated() bool {
 			return true
 		}
 	}
-	return b.LacksFigures // at which interval is then not known
+	return b.LacksFigures // the interval is then unknown
 }
 
-// Before is the second that long before the last; nil: the record is shorter.
+// Before is the second that long before the last; nil: the recording is shorter.
 func (b *Recording) Before(back time.Duration) *Second {
 	last := b.Last()
 	for i := len(b.Seconds) - 1; i >= 0; i-- {
-		// A tick a second, each a little late; the oldest of an hour is as good as an hour.
+		// Each second's tick is a little late: the oldest of an hour counts as an hour.
 		if age := last.Time.Sub(b.Seconds[i].Time); age >= back-back/20 {
 			return &b.Seconds[i]
 		}

@@ -1,5 +1,5 @@
-// Package recordlayout has the sizes and marks of a recorder's file, as the library's
-// headers lay it out.
+// Package recordlayout has the sizes and marks of a recording, as the library's headers
+// define them.
 package recordlayout
 
 // Of the file and its stacks.

@@ -12,15 +12,15 @@ import (
 
 // Which Go function of a stack is called its caller.  The innermost one is often a wrapper
 // (go-sqlite3's, purego's), the outermost always main.main: the innermost function of the
-// main module is the line that a person of this program would look at.
+// main module is the line that an author of this program would look for.
 
 const (
 	callerModule    = "module"
 	callerInnermost = "innermost"
 )
 
-// CallerRule is used by every output that names a caller.  nil is the default rule for a
-// program of which the module is not known.
+// CallerRule decides which caller an output names.  nil is the default rule for a program
+// whose module is unknown.
 type CallerRule struct {
 	innermost bool
 	pattern   *regexp.Regexp // the innermost function that matches, where one does
@@ -49,7 +49,7 @@ func (r *CallerRule) AddFlag(f *flags.Set) {
 	}})
 }
 
-// Know reads what the binary says of its modules; without that only package main is known.
+// Know reads the binary's module paths; without them only package main is known.
 func (r *CallerRule) Know(binary string) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *CallerRule) Know(binary string) {
 	}
 }
 
-// UserCaller is the function that the rule chooses; "" a person wrote none of them.
+// UserCaller is the function that the rule chooses; "": the stack has no user's Go function.
 func (r *CallerRule) UserCaller(frames []Frame) string {
 	if r == nil {
 		r = &CallerRule{}
@@ -123,7 +123,7 @@ func (r *CallerRule) isStandard(pkg string) bool {
 	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.Libraries, func(m string) bool { return within(pkg, m) })
 }
 
-// GoRuntime is the caller where Go's runtime asked for itself: for a thread, as a rule.
+// GoRuntime is the caller where Go's runtime allocated for itself, usually for a thread.
 const GoRuntime = "(Go runtime)"
 
 // GoCaller is the function that the rule chooses; without one, who else asked.
@@ -143,7 +143,7 @@ func (r *CallerRule) GoCaller(frames []Frame) string {
 	return "(C thread) " + threadRoot(frames)
 }
 
-// withoutNames is the file whose code is in the stack and of which nothing could be read: who asked may be in it.
+// withoutNames is a file in the stack that has no readable names: the caller may be in it.
 func (r *CallerRule) withoutNames(frames []Frame) string {
 	if r == nil {
 		return ""
@@ -158,8 +158,8 @@ func (r *CallerRule) withoutNames(frames []Frame) string {
 	return ""
 }
 
-// behindAllocator leaves out an allocator that the program gave to C code, a Go function
-// which C code called and which calls malloc itself: the memory is for who called that C code.
+// behindAllocator drops an allocator that the program gave to C code: a Go function that C
+// code calls and that calls malloc.  The memory belongs to the caller of that C code.
 func behindAllocator(frames []Frame) []Frame {
 	at := slices.IndexFunc(frames, func(f Frame) bool { return f.IsGo && !isRuntime(f.Name) })
 	if at < 1 || !isAllocatorCall(frames[at].Name, frames[0].Name) {
@@ -180,7 +180,7 @@ func behindAllocator(frames []Frame) []Frame {
 	return frames
 }
 
-// isAllocatorCall: what cgo makes for C.malloc, C.calloc and the like.
+// isAllocatorCall: cgo's stubs for C.malloc, C.calloc and the like.
 func isAllocatorCall(name, leaf string) bool {
 	_, function := splitGoName(name)
 	switch function {
@@ -190,13 +190,13 @@ func isAllocatorCall(name, leaf string) bool {
 	return false
 }
 
-// isRuntime: also that of programs without cgo which call C all the same (purego).
+// isRuntime includes the runtime of programs that call C without cgo (purego).
 func isRuntime(name string) bool {
 	return strings.HasPrefix(name, "runtime.") || strings.HasPrefix(name, "runtime/cgo.") || strings.Contains(name, "/fakecgo.") ||
 		name == "crosscall2"
 }
 
-// userGo are the names of the Go functions that a person wrote, innermost first.
+// userGo are the names of the user's Go functions, innermost first.
 func userGo(frames []Frame) []string {
 	var names []string
 	for i, f := range frames {

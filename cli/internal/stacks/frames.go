@@ -65,7 +65,7 @@ func NamesOf(frames []Frame) []string {
 	return names
 }
 
-// unknownName: of code without symbols the file and the place in it, as addr2line takes it.
+// unknownName names code without symbols by its file and offset, as addr2line takes them.
 func unknownName(loc *profile.Location) string {
 	m := loc.Mapping
 	if m == nil || m.File == "" {
@@ -82,8 +82,8 @@ func Place(path string, offset uint64) string {
 // What compilers add to a C function's name after a dot.
 var cSuffix = regexp.MustCompile(`\.(part|cold|constprop|isra|lto_priv|llvm|localalias)(\.\d+)*$`)
 
-// isGoFrame: Go functions come with their file, C functions as a rule without;
-// where neither has one, a Go name is "package.function".
+// isGoFrame: Go functions have a file, C functions usually do not.  Without files, a name of
+// the form "package.function" is Go's.
 func isGoFrame(f Frame) bool {
 	if strings.HasPrefix(f.Name, "_cgo_") || strings.HasPrefix(f.Name, "x_cgo_") || isUnnamed(f.Name) {
 		return false
@@ -115,7 +115,7 @@ func splitGoName(name string) (pkg, function string) {
 	return name[:slash+1+dot], name[slash+1+dot+1:]
 }
 
-// isCrossing: how the runtime gets to C, not why.
+// isCrossing: functions by which the runtime enters C.
 func isCrossing(name string) bool {
 	switch name {
 	case "runtime.asmcgocall", "runtime.asmcgocall_no_g", "runtime.cgocall", "runtime.systemstack",
@@ -174,7 +174,7 @@ func CLeaf(frames []Frame) string {
 	return cmp.Or(unnamed, frames[0].Name)
 }
 
-// isUnnamed: a place in a file, as unknownName and the account write it, a mark, or not even that.
+// isUnnamed: a file and offset, as unknownName and the account write it, a mark, or an address.
 func isUnnamed(name string) bool {
 	return strings.HasPrefix(name, "(") || strings.HasPrefix(name, "[") || strings.HasPrefix(name, "0x") || unnamedPlace.MatchString(name)
 }

@@ -1,7 +1,6 @@
 // Package symbolize finds the names and source lines of addresses in binaries:
-// from their symbol tables, their DWARF and Go's own tables.  A file may be damaged
-// or hostile: it costs bounded work and memory, and a panic of the standard
-// library's readers becomes a note.
+// from symbol tables, DWARF and Go's tables.  A file may be damaged or hostile: work and
+// memory are bounded, and a panic of the standard library's readers becomes a note.
 package symbolize
 
 import (
@@ -16,14 +15,14 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Line is a source frame; a C function of which there is no DWARF has no file.
+// Line is a source frame; a C function without DWARF has no file.
 type Line struct {
 	Function, File string
 	Line, Start    int64 // start: of the function; 0 unknown
 	isGo           bool
 }
 
-// IsPlumbing: how cgo calls, not who calls; as the shim has it.
+// IsPlumbing says that it is a frame of cgo's mechanism, as the library decides too.
 func (l Line) IsPlumbing() bool {
 	switch l.Function {
 	case "runtime.cgocall", "runtime.asmcgocall", "runtime.asmcgocall_landingpad", "runtime.cgocallback",
@@ -40,7 +39,7 @@ type symbol struct {
 	name        string
 }
 
-// Binary is one binary.
+// Binary is an executable or library.
 type Binary struct {
 	elf     *elf.File // nil: it could not be opened
 	symbols []symbol  // ascending
@@ -48,7 +47,7 @@ type Binary struct {
 	sources map[uint64][]Line
 }
 
-// Open opens the file where it has that build ID; where not, Missing says why.
+// Open opens the file if it has that build ID; if not, Missing says why.
 func Open(path, buildID string) *Binary {
 	f := &Binary{}
 	if err := f.open(path, buildID); err != nil {
@@ -57,11 +56,11 @@ func Open(path, buildID string) *Binary {
 	return f
 }
 
-// IsOpen says whether there is a file to ask.
+// IsOpen says whether the file could be opened.
 func (f *Binary) IsOpen() bool { return f.elf != nil }
 
 func (f *Binary) open(path, buildID string) (err error) {
-	// debug/elf is meant for good files; one that makes it panic is no file for us.
+	// debug/elf expects valid files, and may panic on others.
 	defer func() {
 		if recover() != nil {
 			f.elf, f.symbols, err = nil, nil, errors.New("not a good ELF file")
@@ -103,7 +102,7 @@ func (f *Binary) addSymbols(list []elf.Symbol) {
 	sort.SliceStable(f.symbols, func(i, j int) bool { return f.symbols[i].start < f.symbols[j].start })
 }
 
-// Lines of an address, innermost first; none: no name is known.
+// Lines of an address, innermost first; none: it has no name.
 func (f *Binary) Lines(address uint64) []Line {
 	if lines := f.sources[address]; lines != nil {
 		return lines
@@ -124,7 +123,7 @@ func (f *Binary) name(address uint64) string {
 	for ; i >= 0 && f.symbols[i].start == start; i-- {
 		if s := f.symbols[i]; s.size == 0 || address-s.start < s.size {
 			best := s.name
-			// Of aliases the plainest: "malloc", not "__libc_malloc".
+			// The plainest of aliases: "malloc", not "__libc_malloc".
 			for ; i >= 0 && f.symbols[i].start == start; i-- {
 				if plainer(f.symbols[i].name, best) {
 					best = f.symbols[i].name
@@ -136,7 +135,7 @@ func (f *Binary) name(address uint64) string {
 	return ""
 }
 
-// nameAt is that of the function that begins there.
+// nameAt is the function that starts there; "": none does.
 func (f *Binary) nameAt(start uint64) string {
 	i := sort.Search(len(f.symbols), func(i int) bool { return f.symbols[i].start >= start })
 	if i == len(f.symbols) || f.symbols[i].start != start {

@@ -16,20 +16,20 @@ import (
 	"strings"
 )
 
-// Where a binary's DWARF is: in itself, or in a debug file that its build ID or
-// its .gnu_debuglink names, as gdb looks for them.
+// A binary's DWARF is in itself, or in a debug file that its build ID or .gnu_debuglink
+// names, where gdb looks too.
 
 // debugRoot is a variable for tests.
 var debugRoot = "/usr/lib/debug"
 
 const dwarfMostBytes = 2 << 30 // of all sections that are read, unpacked
 
-// debugFile is one that carries DWARF.
+// debugFile is a file with DWARF.
 type debugFile struct {
 	elf  *elf.File // nil: there is none
 	path string
 	file *os.File // nil: the binary itself
-	note string   // why one that is there was not taken
+	note string   // why an existing one was not used
 }
 
 func (f *debugFile) close() {
@@ -106,7 +106,7 @@ func (f *debugFile) try(path string, isIt func(*elf.File, *os.File) bool) bool {
 	return false
 }
 
-// elfOf: nil where it is none. The file stays open with it.
+// elfOf is nil if the file is not ELF. The file stays open with it.
 func elfOf(file *os.File) (e *elf.File) {
 	defer func() {
 		if recover() != nil {
@@ -152,7 +152,7 @@ func fileCRC(f *os.File) (uint32, error) {
 var dwarfSections = []string{".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_ranges", ".debug_addr",
 	".debug_line_str", ".debug_rnglists", ".debug_str_offsets"}
 
-// readDwarf of a file and of the one that dwz left its common parts in.
+// readDwarf also reads the file to which dwz moved common parts.
 func readDwarf(e *elf.File, path string) (d *dwarfLines, err error) {
 	defer catchDwarf(&err)
 	sections, err := readDwarfSections(e)
@@ -195,13 +195,13 @@ func readDwarfSections(e *elf.File) (map[string][]byte, error) {
 	return sections, nil
 }
 
-// wholeSection reads what is not packed in one piece: the library's growing buffers cost three times the memory.
+// wholeSection reads an unpacked section at once: the library's growing buffers cost three times the memory.
 func wholeSection(s *elf.Section) ([]byte, error) {
 	last := make([]byte, 1)
 	if s.Flags&elf.SHF_COMPRESSED != 0 || s.Size == 0 {
 		return s.Data()
 	}
-	if _, err := s.ReadAt(last, int64(s.Size-1)); err != nil { // there is not as much
+	if _, err := s.ReadAt(last, int64(s.Size-1)); err != nil { // the file is shorter
 		return nil, err
 	}
 	data := make([]byte, s.Size)

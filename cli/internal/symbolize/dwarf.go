@@ -11,11 +11,11 @@ import (
 	"cgoheap/cli/internal/binread"
 )
 
-// Source lines of C and C++ code, inlined calls as frames of their own, from
-// DWARF 2 to 5 by the standard library: the command is static, and libdw is not.
-// Only units that hold an asked-for address are read further than their first
-// entry. debug/dwarf is meant for what compilers write; for the rest there are
-// bounds here, what it panics over is caught, and the answer says what failed.
+// Source lines of C and C++ code with inlined calls, from DWARF 2 to 5. It uses the
+// standard library, as the command is static and libdw is not. Of a unit without a
+// wanted address only the first entry is read. debug/dwarf expects what compilers
+// write; for other input there are bounds, its panics are caught, and the answer says
+// what failed.
 
 // dwarfFrame is one source frame.
 type dwarfFrame struct {
@@ -71,7 +71,7 @@ func (s *spans) sort() {
 	}
 }
 
-// holding lists the spans that hold an address, those that start last first.
+// holding lists the spans that contain an address, the latest start first.
 func (s *spans) holding(address uint64) (found []span) {
 	i := sort.Search(len(s.list), func(i int) bool { return s.list[i].low > address }) - 1
 	for ; i >= 0 && s.reach[i] > address; i-- {
@@ -108,10 +108,10 @@ func newDwarfLines(sections map[string][]byte) (d *dwarfLines, err error) {
 	return d, nil
 }
 
-// panicSeen is for tests: the library may panic over bad data, this package may not.
+// panicSeen is for tests: the library may panic on bad data, this package may not.
 var panicSeen = func() {}
 
-// catchDwarf makes an error of what the library panics over.
+// catchDwarf turns a panic of the library into an error.
 func catchDwarf(err *error) {
 	if r := recover(); r != nil {
 		panicSeen()
@@ -158,7 +158,7 @@ func (d *dwarfLines) addUnit(i int) (err error) {
 	return err
 }
 
-// ranges of code that is there: what the linker left out lies at 0.
+// ranges of code; what the linker dropped is at 0.
 func (d *dwarfLines) ranges(e *dwarf.Entry) (kept [][2]uint64, err error) {
 	all, err := d.data.Ranges(e)
 	for _, r := range all {
@@ -172,7 +172,7 @@ func (d *dwarfLines) ranges(e *dwarf.Entry) (kept [][2]uint64, err error) {
 	return kept, err
 }
 
-// resolve gives each address that is known its frames, innermost first.
+// resolve returns the frames of each address that is known, innermost first.
 func (d *dwarfLines) resolve(addresses []uint64) map[uint64][]dwarfFrame {
 	byUnit := map[int][]uint64{}
 	for _, a := range addresses {
@@ -203,7 +203,7 @@ func (d *dwarfLines) resolveUnit(h *dwarfUnitHead, asked []uint64, found map[uin
 	if dir := u.root.AttrField(dwarf.AttrCompDir); dir != nil { // the library knows no common file
 		dir.Val = d.text(u.root, dwarf.AttrCompDir)
 	}
-	// What was read before one of the two failed is as good.
+	// If one of the two fails, what it has read before counts.
 	lines, functions := u.readLines(), u.readFunctions(h)
 	for _, a := range u.asked {
 		if frames := u.frames(a); better(frames, found[a]) {
@@ -213,7 +213,7 @@ func (d *dwarfLines) resolveUnit(h *dwarfUnitHead, asked []uint64, found map[uin
 	return errors.Join(lines, functions)
 }
 
-// better: of units that claim one address the one that says more.
+// better: of two units that claim an address, the one that knows more wins.
 func better(a, b []dwarfFrame) bool {
 	worth := func(frames []dwarfFrame) (n int) {
 		for _, f := range frames[:min(1, len(frames))] {
@@ -229,7 +229,7 @@ func better(a, b []dwarfFrame) bool {
 	return worth(a) > worth(b)
 }
 
-// describe follows an entry to those that it is an instance of.
+// describe follows an entry to the abstract ones that it is an instance of.
 func (d *dwarfLines) describe(f *dwarfFrame, at dwarf.Offset) (err error) {
 	defer catchDwarf(&err)
 	for range dwarfMostChain {

@@ -5,10 +5,10 @@ import (
 	"errors"
 )
 
-// A line table's header, checked before the library reads the table.
+// The header of a line table is checked before the library reads the table.
 
-// Of a table of files: the library takes memory for as many as its header says,
-// and joins each with its directory.
+// Bounds of a table of files: the library allocates as many as the header says, and
+// joins each with its directory.
 const (
 	dwarfMostFiles     = 1 << 17
 	dwarfMostPath      = 4096

@@ -35,7 +35,7 @@ type dwarfUnit struct {
 	spans     spans
 }
 
-// askedIn is what was asked for in [low, high).
+// askedIn is the wanted addresses in [low, high).
 func (u *dwarfUnit) askedIn(low, high uint64) []uint64 {
 	i, _ := slices.BinarySearch(u.asked, low)
 	j := i
@@ -55,7 +55,7 @@ func (u *dwarfUnit) readLines() (err error) {
 		return err
 	}
 	u.files = r.Files()
-	// A row holds until the next one of its sequence that is elsewhere.
+	// A row covers the addresses up to the next row of its sequence.
 	var row, next dwarf.LineEntry
 	for open, start := false, uint64(0); ; {
 		if err := r.Next(&next); err != nil {
@@ -85,7 +85,7 @@ func (u *dwarfUnit) path(f *dwarf.LineFile) string {
 	if f == nil || f.Name == "" {
 		return ""
 	}
-	// The library leaves the directories of DWARF 5 as they stand.
+	// The library does not join the directories of DWARF 5.
 	dir, _ := u.root.Val(dwarf.AttrCompDir).(string)
 	if !path.IsAbs(f.Name) && path.IsAbs(dir) {
 		return path.Join(dir, f.Name)
@@ -100,7 +100,7 @@ func (u *dwarfUnit) file(i int64) string {
 	return u.path(u.files[i])
 }
 
-// readFunctions keeps those that hold what was asked for.
+// readFunctions keeps the functions that contain a wanted address.
 func (u *dwarfUnit) readFunctions(h *dwarfUnitHead) (err error) {
 	defer u.spans.sort()
 	defer catchDwarf(&err)
@@ -113,7 +113,7 @@ func (u *dwarfUnit) readFunctions(h *dwarfUnitHead) (err error) {
 	})
 }
 
-// addFunction answers what is around the entry's children.
+// addFunction returns the function around the entry's children.
 func (u *dwarfUnit) addFunction(e *dwarf.Entry, around int) (int, error) {
 	inlined := e.Tag == dwarf.TagInlinedSubroutine
 	if !inlined {
@@ -147,7 +147,7 @@ func (u *dwarfUnit) addFunction(e *dwarf.Entry, around int) (int, error) {
 	return len(u.functions) - 1, nil
 }
 
-// innermost function around an address, -1 none: of nested ones the deepest, of others the smallest.
+// innermost function around an address: the deepest of nested ones, else the smallest; -1: none.
 func (u *dwarfUnit) innermost(address uint64) int {
 	best, size := -1, uint64(0)
 	for _, s := range u.spans.holding(address) {

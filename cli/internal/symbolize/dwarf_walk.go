@@ -9,11 +9,11 @@ import (
 	"cgoheap/cli/internal/binread"
 )
 
-// Passing over entries without reading them. debug/dwarf makes an object of each,
-// which takes it a second for 20 MB; all that is wanted of a unit are its
-// functions that have code, one entry of eight. Those the library reads.
+// Entries are skipped without being read. debug/dwarf makes an object of each, which takes
+// a second for 20 MB; only functions with code are wanted, one entry in eight. Those the
+// library reads.
 
-// dwarfUnitHead is what the header of a unit with code says.
+// dwarfUnitHead is the header of a unit with code.
 type dwarfUnitHead struct {
 	at, end   uint64 // its first entry, and behind its last
 	version   uint16
@@ -22,8 +22,8 @@ type dwarfUnitHead struct {
 	abbrevsAt uint64
 }
 
-// dwarfUnits lists them. The library does not say where they are; and it takes
-// memory for each, were it five bytes long.
+// dwarfUnits lists them. The library does not say where units are, and allocates memory even
+// for one of five bytes.
 func dwarfUnits(info []byte) (heads []dwarfUnitHead, err error) {
 	for at, count := uint64(0), 0; at < uint64(len(info)); count++ {
 		d := binread.Image(info[at:])
@@ -71,7 +71,7 @@ func dwarfHead(d binread.Image, at, wide uint64) (h dwarfUnitHead, ok bool) {
 	return h, kind != 2 && kind != 6 && at < uint64(len(d))
 }
 
-// dwarfAbbrev is how entries of one kind look.
+// dwarfAbbrev is the form of one kind of entry.
 type dwarfAbbrev struct {
 	tag      dwarf.Tag
 	children bool
@@ -111,7 +111,7 @@ func readAbbrevs(section []byte, at uint64) (map[uint64]*dwarfAbbrev, error) {
 	return table, nil
 }
 
-// dwarfScan reads on; bad once it was beyond the end.
+// dwarfScan reads forward; it is bad once it passed the end.
 type dwarfScan struct {
 	p   []byte
 	at  uint64
@@ -152,7 +152,7 @@ func (s *dwarfScan) uleb() uint64 {
 	return 0
 }
 
-// text is how long the string is; its NUL is passed too.
+// text returns the length of a string, and passes its NUL too.
 func (s *dwarfScan) text() int {
 	n := -1
 	if s.at <= uint64(len(s.p)) {
@@ -220,8 +220,8 @@ func (s *dwarfScan) pass(h *dwarfUnitHead, form uint64) {
 	}
 }
 
-// walkCode visits the unit's functions and inlined calls that have code; around is what
-// visit answered for the nearest one above, -1 none.
+// walkCode visits the unit's functions and inlined calls that have code. around is what visit
+// returned for the nearest one above, -1: there is none.
 func (d *dwarfLines) walkCode(h *dwarfUnitHead, visit func(at dwarf.Offset, around int) (int, error)) error {
 	table, err := readAbbrevs(d.sections[".debug_abbrev"], h.abbrevsAt)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"cgoheap/cli/internal/binread"
 )
 
-// Table is where one of Go's tables is in the process's memory, and its bytes.
+// Table is the address of one of Go's tables in the process's memory, and its size in bytes.
 type Table struct{ Address, Len uint64 }
 
 // GoTables are Go's tables of functions and lines (pclntab), read from the file as the shim reads them from memory.
@@ -19,8 +19,8 @@ type GoTables struct {
 	names, cutab, filetab, pctab, funcs, ftab, goFunc binread.Image
 }
 
-// ReadGoTables takes where the text and the tables are in the process, and how far that is from
-// where the file has them; nil: a table is missing.
+// ReadGoTables takes the addresses of the text and the tables in the process, and how far they
+// are from those in the file; nil: a table is missing.
 func (f *Binary) ReadGoTables(text uint64, is120 bool, tables [7]Table, loadBias uint64) *GoTables {
 	g := &GoTables{text: text, is120: is120}
 	for i, to := range []*binread.Image{&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc} {
@@ -97,7 +97,7 @@ func (g *GoTables) name(offset uint32) string {
 	return string(p[:end])
 }
 
-// value of a table of pc ranges at pc; -1 where it has none.
+// value of a table of pc ranges at pc; -1: it has none.
 func (g *GoTables) value(offset uint32, entry, pc uint64) int32 {
 	if offset == 0 || uint64(offset) >= uint64(len(g.pctab)) {
 		return -1
@@ -140,7 +140,7 @@ func (g *GoTables) line(fn *goFunction, name string, pc uint64) Line {
 	return l
 }
 
-// Lines of a program counter, innermost first; none: it is in no function.
+// Lines of a program counter, innermost first; none: it is outside of all functions.
 func (g *GoTables) Lines(pc uint64) (list []Line) {
 	fn, ok := g.find(pc)
 	if !ok {

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// Source frames of a file's C code: DWARF says where, the symbol table how the
-// linker calls it.
+// Source frames of a file's C code: places from DWARF, linker names from the symbol table.
 
-// ReadSources answers what could not be read.
+// ReadSources reads the frames of these addresses; the notes say what could not be read.
 func (f *Binary) ReadSources(path string, addresses []uint64) (notes []string) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -44,15 +43,15 @@ func (f *Binary) ReadSources(path string, addresses []uint64) (notes []string) {
 	return notes
 }
 
-// addDebugSymbols: a stripped binary's are in its debug file.
+// addDebugSymbols: the symbols of a stripped binary are in its debug file.
 func (f *Binary) addDebugSymbols(debug *debugFile) {
-	defer func() { _ = recover() }() // without them it is as it was
+	defer func() { _ = recover() }() // then there are just fewer symbols
 	if list, err := debug.elf.Symbols(); err == nil {
 		f.addSymbols(list)
 	}
 }
 
-// sourceLines: nil where a frame has no name.
+// sourceLines is nil if a frame has no name.
 func (f *Binary) sourceLines(address uint64, frames []dwarfFrame) (lines []Line) {
 	for i := range frames {
 		s := &frames[i]
@@ -73,7 +72,7 @@ func (f *Binary) sourceLines(address uint64, frames []dwarfFrame) (lines []Line)
 	return lines
 }
 
-// isMangled: C++, Rust.
+// isMangled: a C++ or Rust name.
 func isMangled(name string) bool {
 	return strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "_R")
 }

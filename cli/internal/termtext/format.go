@@ -50,7 +50,7 @@ func ExactBytes(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-// Interval says how finely a shim samples.
+// Interval says how finely the library samples.
 func Interval(sampleBytes uint64) string {
 	if sampleBytes == 1 {
 		return "every allocation"
@@ -118,7 +118,7 @@ var byteUnits = map[string]uint64{
 	"g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
 }
 
-// ParseBytes reads 524288, 512KiB, 1MiB; units are binary, as the shim reads them.
+// ParseBytes reads 524288, 512KiB, 1MiB; units are binary, as in the library.
 func ParseBytes(text string) (uint64, bool) {
 	digits := strings.TrimRightFunc(text, unicode.IsLetter)
 	unit, ok := byteUnits[strings.ToLower(text[len(digits):])]
@@ -141,9 +141,9 @@ func ParseDuration(text string) (time.Duration, bool) {
 	return d, err == nil && d >= 0 && text[0] != '+'
 }
 
-// Escape makes a name that another process chose safe for a terminal: what
-// is not printable (control characters, escape sequences, characters that turn
-// the reading direction, broken UTF-8) becomes \x1b and the like.
+// Escape makes a name that another process chose safe for a terminal.  Unprintable characters
+// (control characters, escape sequences, changes of direction, broken UTF-8) become \x1b and
+// the like.
 func Escape(name string) string {
 	clean := true
 	for _, r := range name {
@@ -172,12 +172,12 @@ func Escape(name string) string {
 	return b.String()
 }
 
-// Quote is for a word of the user's or a process's inside a sentence.
+// Quote is for a user's or a process's word inside a sentence.
 func Quote(name string) string {
 	return `"` + Escape(name) + `"`
 }
 
-// QuoteShell is for a word in a command line that the user is meant to copy.
+// QuoteShell is for a word in a command line that the user may copy.
 func QuoteShell(word string) string {
 	plain := word != "" && !strings.ContainsFunc(word, func(r rune) bool {
 		return !(unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-./:=@%+,", r))
@@ -228,7 +228,7 @@ func BytesOrDash(n *int64) string {
 	return Bytes(*n)
 }
 
-// Reason is what an error of the file system says beside the path, which the sentence names already.
+// Reason is a file system's error without the path, which the sentence has already.
 func Reason(err error) string {
 	var wrapped *os.PathError
 	if errors.As(err, &wrapped) {

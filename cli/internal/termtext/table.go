@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// ColumnWidth is that of a column's widest cell.
+// ColumnWidth is the width of a column's widest cell.
 func ColumnWidth(cells [][]string, column int) int {
 	width := 0
 	for _, row := range cells {
@@ -16,7 +16,7 @@ func ColumnWidth(cells [][]string, column int) int {
 	return width
 }
 
-// WriteTable aligns columns.  One that right names is flush right; the last is never padded.
+// WriteTable aligns columns: right[i] says that column i is flush right.  The last is not padded.
 func WriteTable(w io.Writer, right []bool, rows [][]string) {
 	widths := make([]int, len(right))
 	for _, row := range rows {

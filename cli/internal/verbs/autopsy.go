@@ -115,7 +115,7 @@ func autopsy(std stdio, args []string) error {
 // findRecording is the newest one of a directory.
 func findRecording(std stdio, path string) (string, error) {
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return path, nil // what it is instead is said when it is read
+		return path, nil // reading it says what else it is
 	}
 	names, _ := filepath.Glob(filepath.Join(path, "*.cgoheap"))
 	newest, at := "", time.Time{}
@@ -133,7 +133,7 @@ func findRecording(std stdio, path string) (string, error) {
 	return newest, nil
 }
 
-// postmortem is what is shown of a file.
+// postmortem is what autopsy shows of a recording.
 type postmortem struct {
 	recording *recorder.Recording
 	sum       *holders.Summary
@@ -186,7 +186,7 @@ func (p *postmortem) print(std stdio, limit int) {
 	}
 }
 
-// goUnknown: what the file lacks is not known.
+// goUnknown tells "not Go" from a file that is cut off.
 func (p *postmortem) goUnknown() string {
 	if p.recording.LacksFigures {
 		return "Go unknown"
@@ -243,7 +243,7 @@ func (p *postmortem) printEnd(out io.Writer) {
 	}
 }
 
-// printFigures shows the last ones and how they were before.
+// printFigures shows the last second's figures, and earlier ones.
 func (p *postmortem) printFigures(out io.Writer) {
 	last := p.recording.Last()
 	if last == nil {
@@ -397,7 +397,7 @@ func programName(path string) string {
 	return termtext.Escape(filepath.Base(path))
 }
 
-// explain makes of the recorded account what explain would have shown.
+// explain turns the recorded account into what explain would have shown.
 func (p *postmortem) explain(callers *stacks.CallerRule, file string) {
 	b := p.recording
 	a, body := b.AccountBefore(p.symbols)

@@ -29,7 +29,7 @@ Examples:
   cgoheap doctor 4242
 `
 
-// report is the outcome: the checks, and one sentence.
+// report is the checks and a verdict of one sentence.
 type report struct {
 	Target  string          `json:"target"`
 	PID     *int            `json:"pid"`
@@ -62,7 +62,7 @@ func doctor(std stdio, args []string) error {
 	return err
 }
 
-// examine takes a number for a process: a program of such a name is ./4242.
+// examine takes a number for a process; a program of that name is ./4242.
 func examine(target, library string) (*report, error) {
 	if target != "" && !attach.IsNumber(target) {
 		r, err := examineProgram(target, library)
@@ -92,7 +92,7 @@ func examine(target, library string) (*report, error) {
 func examineProgram(name, library string) (*report, error) {
 	path, err := resolveProgram(name)
 	if err != nil {
-		// Not executable, say: the checks have a line for that.
+		// It may not be executable: a check says so.
 		if _, statErr := os.Stat(name); statErr != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	if len(f.Instrumented()) > 0 {
 		r.Checks = append(r.Checks, program.CheckInstrumented(f, env["ASAN_OPTIONS"]))
 	}
-	// Before the library is asked: what it will not do for the filter's sake.
+	// Before the library is asked: what a filter keeps it from doing.
 	if c := program.CheckSeccomp(program.SeccompMode(p.PID)); c != nil {
 		r.Checks = append(r.Checks, *c)
 	}
@@ -163,7 +163,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	return r, nil
 }
 
-// examineUnloaded: what would be if the process were started anew.
+// examineUnloaded says what would happen after a restart.
 func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[string]string, library string) {
 	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.Executable())
 	why := "not loaded, and it cannot be given to a process that runs"
@@ -199,11 +199,11 @@ func checkLoaded(shims []string) program.Check {
 	return program.OK("loaded", "%s", termtext.Escape(shims[0]))
 }
 
-// knownAllocators are libraries that answer malloc themselves and call no next one.
+// knownAllocators are libraries that answer malloc and call no next one.
 var knownAllocators = []string{"jemalloc", "tcmalloc", "mimalloc", "snmalloc", "rpmalloc", "hardened_malloc",
 	"hoard", "tbbmalloc", "libasan", "libscudo", "heaptrack", "dmalloc"}
 
-// checkOrder: what stands before us in LD_PRELOAD is asked first, and an allocator asks nobody else.
+// checkOrder: an allocator before our library in LD_PRELOAD hides all calls from it.
 func checkOrder(preload string) program.Check {
 	const name = "order"
 	var before []string
@@ -233,7 +233,7 @@ func checkOrder(preload string) program.Check {
 	return program.OK(name, "first in LD_PRELOAD")
 }
 
-// checkShim asks the shim itself.
+// checkShim asks the library.
 func checkShim(c *attach.Client) []program.Check {
 	s, err := c.Status()
 	if err != nil {
@@ -275,7 +275,7 @@ func checkDropped(s *attach.Status) program.Check {
 	var parts []string
 	full := false
 	for _, key := range sortedCounts(s.Dropped) {
-		// A stale record is a free that was missed and noticed: no sample was lost.
+		// A stale record is a free that was missed: no sample was lost.
 		if n := s.Dropped[key]; n > 0 {
 			what := strings.ReplaceAll(termtext.Escape(key), "_", " ")
 			if key == attach.MissedFree {

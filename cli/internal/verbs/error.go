@@ -8,12 +8,12 @@ import (
 	"cgoheap/cli/internal/document"
 )
 
-// errorJSON is what stands on stdout in place of the answer; the line on stderr is there as well.
+// errorJSON goes to stdout in place of the answer, beside the line on stderr.
 type errorJSON struct {
 	Error struct {
 		Message  string          `json:"message"`
 		ExitCode int             `json:"exit_code"`
-		Among    []processInList `json:"among,omitempty"` // of which one is to be given
+		Among    []processInList `json:"among,omitempty"` // the processes to choose from
 	} `json:"error"`
 }
 
@@ -31,10 +31,10 @@ func writeError(w io.Writer, err error, code int) {
 			e.Error.Among = append(e.Error.Among, processInList{p.PID, p.Program()})
 		}
 	}
-	_ = document.Write(w, "error", e) // a stdout that cannot be written to is said elsewhere
+	_ = document.Write(w, "error", e) // Run reports a stdout that cannot be written
 }
 
-// wantsJSON reads the flag where the command line itself may be the mistake.
+// wantsJSON finds --json in a command line that may be wrong.
 func wantsJSON(args []string) bool {
 	if len(args) > 0 && args[0] == "run" {
 		return false // what follows is the program's

@@ -72,7 +72,7 @@ func parseExplain(args []string) (*explainOptions, string, error) {
 	return o, wanted, err
 }
 
-// explanation is one look at a process: the account, and what is concluded from it.
+// explanation is one look at a process: the account and the verdict.
 type explanation struct {
 	process *attach.Process
 	status  *attach.Status
@@ -110,7 +110,7 @@ func explain(std stdio, args []string) error {
 func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	o.callers.Know(attach.ProcPath(c.Process.PID, "exe"))
 	e := &explanation{process: c.Process, callers: &o.callers}
-	// Before the account: what Go uses then, it has mapped by now.
+	// Before the account, so that Go has mapped whatever it uses.
 	var split *account.GoSplit
 	var err error
 	if o.goPprof != "" {
@@ -135,7 +135,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	e.grown, e.hour = kept.growth(e.account)
 	kept.add(e.account, e.body)
 	store.keep(e.process, kept.thinned(e.account.Time))
-	env, _ := e.process.Environ() // without it, what is set there is not known
+	env, _ := e.process.Environ() // without it the verdict does not know what is set
 	e.verdict = verdict.Judge(&verdict.Situation{
 		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
 		GoPprof: o.goPprof, Callers: e.callers, Dormant: e.status.State == "dormant", Dropped: e.status.DroppedSamples(),
@@ -154,7 +154,7 @@ func (e *explanation) writeJSON(std stdio) error {
 	return document.Write(std.out, "explain", o)
 }
 
-// toJSON passes on what the shim said, with what this command adds.
+// toJSON is the library's answer with what this command adds.
 func (e *explanation) toJSON() (document.Object, error) {
 	o, err := document.ParseObject(e.body)
 	if err == nil && e.filled {

@@ -86,7 +86,7 @@ func TestExplainGoPprofErrors(t *testing.T) {
 	fails(address, "'"+address+"/debug/pprof/heap?debug=1' tells of another process: 200.0 MiB of Go heap in use there, 128.0 MiB mapped here")
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	fails(server.URL, "'"+server.URL+"/debug/pprof/heap?debug=1' cannot be fetched: nobody listens there")
+	fails(server.URL, "'"+server.URL+"/debug/pprof/heap?debug=1' cannot be fetched: no server listens there")
 }
 
 // Go's own handler writes what is parsed here.

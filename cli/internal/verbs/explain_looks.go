@@ -16,14 +16,13 @@ import (
 	"cgoheap/cli/internal/verdict"
 )
 
-// What grew since explain last looked at this process, and since a look that is an
-// hour old: who looks each minute is to have an hour's evidence as well.  The accounts
-// lie in a directory of this user's; all of it is best effort: where they cannot be
-// kept, there is no growth to show.
+// What grew since explain last looked at this process, and since a look an hour ago: a
+// user who looks each minute needs an hour's evidence too.  The accounts are kept in a
+// directory of the user's.  All of it is best effort: without them explain shows no growth.
 
 const keptPrefix = "account-"
 
-// accountStore is where this user's last accounts lie; "" nowhere.
+// accountStore is the directory of this user's last accounts; "": there is none.
 type accountStore struct{ dir string }
 
 func openAccountStore() accountStore {
@@ -43,7 +42,7 @@ func openAccountStore() accountStore {
 	return accountStore{}
 }
 
-// isOwnDirectory: in /tmp somebody else may have made it first, or a link in its place.
+// isOwnDirectory: in /tmp another user may have made it first, or put a link in its place.
 func isOwnDirectory(dir string) bool {
 	info, err := os.Lstat(dir)
 	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
@@ -53,15 +52,15 @@ func isOwnDirectory(dir string) bool {
 	return ok && int(st.Uid) == os.Geteuid()
 }
 
-// path tells processes apart that had the same ID, also across a boot.
+// path differs for processes that had the same ID, even across reboots.
 func (s accountStore) path(p *attach.Process) string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	id, _, _ := strings.Cut(string(boot), "-")
 	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.PID, p.Started, strings.TrimSpace(id)))
 }
 
-// Of the looks within evidenceTime those are kept that are lookSpacing apart, and the
-// last; of older ones the youngest, which is what an hour's growth is measured from.
+// Of the last evidenceTime, looks that are lookSpacing apart are kept, and the last one; of
+// older looks only the youngest, from which an hour's growth is measured.
 const (
 	lookSpacing  = 5 * time.Minute
 	maxLooks     = int(verdict.EvidenceTime/lookSpacing) + 3
@@ -75,8 +74,8 @@ type looks struct {
 	accounts []*account.Account // what Bodies say
 }
 
-// add takes an account at its place in time.  One that is of now or later than that is of
-// a clock that was set back, and is of no use.
+// add inserts an account by its time.  It drops those that are not older: the clock was set
+// back.
 func (l *looks) add(a *account.Account, body []byte) {
 	at := len(l.accounts)
 	for at > 0 && !l.accounts[at-1].Time.Before(a.Time) {
@@ -85,7 +84,7 @@ func (l *looks) add(a *account.Account, body []byte) {
 	l.accounts, l.Bodies = append(l.accounts[:at], a), append(l.Bodies[:at], body)
 }
 
-// thinned leaves what later looks need.
+// thinned keeps what later looks need.
 func (l *looks) thinned(now time.Time) looks {
 	left := looks{}
 	oldest := max(0, l.evidence(now))
@@ -99,7 +98,7 @@ func (l *looks) thinned(now time.Time) looks {
 	return left
 }
 
-// evidence is the place of the youngest that is evidenceTime old; -1: none.
+// evidence is the index of the youngest that is evidenceTime old; -1: there is none.
 func (l *looks) evidence(now time.Time) int {
 	for i := len(l.accounts) - 1; i >= 0; i-- {
 		if now.Sub(l.accounts[i].Time) >= verdict.EvidenceTime {
@@ -109,8 +108,8 @@ func (l *looks) evidence(now time.Time) int {
 	return -1
 }
 
-// growth is that since the last look, and since the youngest one before it that is
-// evidenceTime old; nil: there is none.
+// growth is measured from the last look, and from the youngest earlier one that is
+// evidenceTime old; nil: there is no such look.
 func (l *looks) growth(now *account.Account) (last, hour *account.Growth) {
 	if n := len(l.accounts); n > 0 {
 		last = account.GrowthSince(l.accounts[n-1], now)
@@ -121,7 +120,7 @@ func (l *looks) growth(now *account.Account) (last, hour *account.Growth) {
 	return last, hour
 }
 
-// read gives what is kept of this very process.
+// read is what was kept of this process, not of another with its ID.
 func (s accountStore) read(p *attach.Process) looks {
 	l := looks{}
 	if s.dir == "" || p.Started == "" {
@@ -176,7 +175,7 @@ func (s accountStore) keep(p *attach.Process, l looks) {
 	}
 }
 
-// forgetEnded removes what was kept of processes that are no more.
+// forgetEnded removes what was kept of processes that have ended.
 func (s accountStore) forgetEnded() {
 	names, _ := filepath.Glob(filepath.Join(s.dir, keptPrefix+"*.json"))
 	for _, name := range names {

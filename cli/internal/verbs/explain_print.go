@@ -15,7 +15,7 @@ import (
 
 // The tables of `cgoheap explain`.
 
-// printOwners is the table; under an owner's row stands what is known of its inside.
+// printOwners prints the table, with details under an owner's row.
 func (e *explanation) printOwners(std stdio, width int) {
 	a := e.account
 	windows := account.Windows(e.grown, e.hour)
@@ -57,12 +57,12 @@ func (e *explanation) printOwners(std stdio, width int) {
 		return &change
 	}, nil)
 	add("RSS", termtext.Bytes(a.RSS), a.RSS, func(g *account.Growth) *int64 { return &g.RSS }, nil)
-	if len(windows) > 0 && tableWidth(rows) > width { // a share can be told from the bytes, growth from nothing else
+	if len(windows) > 0 && tableWidth(rows) > width { // shares follow from the bytes, growth from nothing else
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], 2, 3)
 		}
 	}
-	if len(windows) > 1 && tableWidth(rows) > width { // the verdict has the longer one where it matters
+	if len(windows) > 1 && tableWidth(rows) > width { // the verdict says the longer one if it matters
 		for i := range rows {
 			rows[i] = rows[i][:len(rows[i])-1]
 		}
@@ -89,7 +89,7 @@ func printDetailed(std stdio, rows, details [][]string, width int) {
 	}
 }
 
-// printDetail breaks what is too long; of a stack the root matters least.
+// printDetail breaks long lines, but cuts stacks: their root matters least.
 func printDetail(std stdio, d string, width int) {
 	lines := []string{termtext.CutEnd(d, width-2)}
 	if lines[0] != d && !strings.Contains(d, " < ") {
@@ -157,7 +157,7 @@ func (e *explanation) insideGoHeap() string {
 		termtext.BytesOrDash(g.Released), termtext.Escape(textOrDash(g.Source)))
 }
 
-// insideGoObjects is known from the Go package alone.
+// insideGoObjects is known only from the Go package.
 func (e *explanation) insideGoObjects() string {
 	g := &e.account.Go
 	if g.Live == nil || g.DeadOrNew == nil {
@@ -221,7 +221,7 @@ func (e *explanation) insideRetained() string {
 	return strings.Join(parts, "; ")
 }
 
-// shownStackBytes is what thread stacks must have for it to matter whose they are.
+// shownStackBytes is from how many bytes on it matters whose thread stacks they are.
 const shownStackBytes = 1 << 20
 
 func (e *explanation) allocator() string {
@@ -235,7 +235,7 @@ func mappedOf(o account.Owner) string {
 	return ", " + termtext.Bytes(*o.Mapped) + " mapped"
 }
 
-// kernelKinds is what resident does not mean the usual thing for.
+// kernelKinds are bytes for which "resident" has another meaning.
 func kernelKinds(o account.Owner) string {
 	var parts []string
 	for _, k := range []struct {
@@ -249,7 +249,7 @@ func kernelKinds(o account.Owner) string {
 	return strings.Join(parts, ", ")
 }
 
-// printKernel is what the kernel counts, which others go by.
+// printKernel prints the kernel's figures, which other tools show.
 func (e *explanation) printKernel(std stdio, width int) {
 	p := &e.account.Process
 	rss := fmt.Sprintf("VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s", termtext.BytesOrDash(p.RSS), termtext.BytesOrDash(p.RSSAnon),
@@ -293,14 +293,14 @@ func (e *explanation) cgroupLines() []string {
 	return lines
 }
 
-// The cgroup's figure and the RSS differ in a way that matters by this share of the RSS, and bytes.
+// From this share of the RSS, and these bytes, the cgroup's figure and the RSS differ.
 const (
 	differShare = 0.10
 	differBytes = 16 << 20
 )
 
-// whyTheyDiffer: the commonest question about the two figures; "" they hardly do.  Only what
-// the cgroup counts as that is a reason.
+// whyTheyDiffer answers the commonest question about the two figures; "": they hardly differ.
+// Only what the cgroup itself counts is a reason.
 func (e *explanation) whyTheyDiffer() string {
 	rss, c, p := e.account.RSS, &e.account.Cgroup, &e.account.Process
 	more := *c.Current - rss

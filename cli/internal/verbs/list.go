@@ -65,7 +65,7 @@ func listProcesses(std stdio, args []string) error {
 		return document.Write(std.out, "list", map[string]any{"processes": entries, "unreadable": unreadable})
 	}
 	printList(std, entries)
-	// It explains an empty list; beside a full one it would be said each time, of processes that are of no interest.
+	// It explains an empty list; below a full one it would only be noise.
 	if unreadable > 0 && len(entries) == 0 {
 		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
 	}
@@ -103,7 +103,7 @@ func describe(p *attach.Process) listEntry {
 	return e
 }
 
-// inUseBytes sums the profile, without names: they are what makes one dear.
+// inUseBytes sums a profile without names, which are what makes a profile costly.
 func inUseBytes(c *attach.Client) (int64, error) {
 	body, err := c.Request(http.MethodGet, "/debug/pprof/cgoheap", url.Values{"symbols": {"none"}},
 		listProfileTimeout, attach.MaxProfileBytes)
@@ -131,7 +131,7 @@ func printList(std stdio, entries []listEntry) {
 		rows = append(rows, e.row())
 	}
 	right := []bool{true, false, false, true, true, false, false, false}
-	if std.terminal == nil { // for a script every column is at its place
+	if std.terminal == nil { // scripts rely on the columns
 		for i, e := range entries {
 			rows[i+1][programColumn] += e.because(": ")
 		}
@@ -143,13 +143,13 @@ func printList(std stdio, entries []listEntry) {
 
 const programColumn = 7
 
-// Columns that a narrow terminal goes without, the first one first, and what programs are to have.
+// Columns to drop on a narrow terminal, in this order, and the width that programs need.
 var (
 	spareListColumns = []string{"GO", "LIVE", "INTERVAL", "UPTIME", "STATE"}
 	programWidth     = 12
 )
 
-// printNarrow fits the table to a terminal.  The reasons of processes that do not answer stand
+// printNarrow fits the table to a terminal.  The reasons of processes that do not answer go
 // below their rows.
 func printNarrow(std stdio, rows [][]string, right []bool, entries []listEntry, width int) {
 	longest := 0
@@ -193,7 +193,7 @@ func (e *listEntry) row() []string {
 	return row
 }
 
-// because is why it does not answer, after a separator; "" it does.
+// because is a separator and why it does not answer; "": it does.
 func (e *listEntry) because(separator string) string {
 	if e.Reason == "" {
 		return ""

@@ -53,7 +53,7 @@ func TestUnreachable(t *testing.T) {
 	for part, want := range map[string]string{
 		"no socket": "process PID (service) has cgoheap loaded, but its socket DIR/cgoheap-UID/PID.sock is not there: " +
 			"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it",
-		"stale": "process PID (service): nobody listens on its socket DIR/cgoheap-UID/PID.sock, which an earlier process left behind; " +
+		"stale": "process PID (service): no process listens on its socket DIR/cgoheap-UID/PID.sock, which an earlier one left behind; " +
 			"restart the program",
 		"garbage":  `process PID (service) answers on its socket, but not with HTTP: `,
 		"not json": "process PID (service) answers on its socket, but not as a shim that this cgoheap dev knows: invalid character 'h' looking for beginning of value",

@@ -57,7 +57,7 @@ type profileOptions struct {
 	memory                bool
 }
 
-// name is the profile's own, below /debug/pprof/.
+// name of the profile below /debug/pprof/.
 func (o *profileOptions) name() string {
 	if o.memory {
 		return "memory"
@@ -85,7 +85,7 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 	return o, wanted, err
 }
 
-// check refuses what does not go together.
+// check refuses flags that exclude each other.
 func (o *profileOptions) check() error {
 	switch {
 	case o.memory && (o.seconds > 0 || o.older > 0):
@@ -159,8 +159,8 @@ func saveProfile(std stdio, args []string) error {
 	return nil
 }
 
-// printElsewhere: what lies in mappings of devices and in written pages of files is no block of memory, and
-// has its stacks in the memory profile alone.  Without a word a profile of 96 MiB of packet rings is empty.
+// printElsewhere: mappings of devices and written pages of files are not blocks; only the memory profile has
+// their stacks.  Without this line a profile of 96 MiB of packet rings is empty and says nothing.
 func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	if o.memory || o.seconds > 0 || o.older > 0 {
 		return
@@ -177,7 +177,7 @@ func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	}
 }
 
-// printCautions ends with what makes the figures too low: an empty profile of a process that sleeps reads like good news.
+// printCautions says last why figures may be too low: an empty profile of a dormant library reads like good news.
 func (o *profileOptions) printCautions(std stdio, c *attach.Client) {
 	s, err := c.Status()
 	if err != nil {
@@ -185,14 +185,14 @@ func (o *profileOptions) printCautions(std stdio, c *attach.Client) {
 	}
 	of := ""
 	if o.memory {
-		of = "of the stacks of C live: " // its total is the RSS all the same
+		of = "of the stacks of C live: " // its total is the RSS anyway
 	}
 	for _, line := range cautions(s, c.Process.PID) {
 		fmt.Fprintf(std.err, "cgoheap: %s%s\n", of, line)
 	}
 }
 
-// describe also makes sure that what is saved can be read.
+// describe also checks that what is saved can be read.
 func (o *profileOptions) describe(p *attach.Process, body []byte) (string, error) {
 	parsed, err := attach.ParseProfile(body)
 	if err == nil {
@@ -221,7 +221,7 @@ func describeHeap(p *profile.Profile) (string, error) {
 	return said, nil
 }
 
-// inUseOrGrown: growth has its time, and a rate where that is long enough for one.
+// inUseOrGrown: growth has a time, and a rate if the time is long enough.
 func inUseOrGrown(p *profile.Profile, bytes int64) string {
 	if p.DurationNanos == 0 {
 		return "in use"
@@ -260,7 +260,7 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 // interruptPatience is for the answer to an interrupt: what has grown by then.
 const interruptPatience = 3 * time.Second
 
-// fetch shows on a terminal how long it still takes.  An interrupt cuts the time short; a second one leaves no file behind.
+// fetch counts down on a terminal.  An interrupt cuts the time short; after a second one there is no file.
 func (o *profileOptions) fetch(std stdio, c *attach.Client) ([]byte, error) {
 	type answer struct {
 		body []byte
@@ -321,7 +321,7 @@ func clearLine(std stdio, shown bool) {
 	}
 }
 
-// defaultName tells programs, processes and moments apart.
+// defaultName differs by program, process and time.
 func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 	program := strings.Map(func(r rune) rune {
 		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)) {

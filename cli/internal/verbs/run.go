@@ -48,7 +48,7 @@ Then: cgoheap top PID
 `
 
 const (
-	maxSocketBytes   = 107 // what sun_path holds beside its NUL
+	maxSocketBytes   = 107 // the size of sun_path without its NUL
 	maxBlackboxBytes = 255 // what the library keeps of a directory's path
 )
 
@@ -79,7 +79,7 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	return o, rest, err
 }
 
-// setListen accepts what the shim does: a port on 127.0.0.0/8.
+// setListen accepts what the library does: a port on 127.0.0.0/8.
 func (o *runOptions) setListen(value string) error {
 	bad := flags.Usagef("wants a loopback address such as 127.0.0.1:6061")
 	host, port, err := net.SplitHostPort(value)
@@ -97,7 +97,7 @@ func (o *runOptions) setListen(value string) error {
 	return nil
 }
 
-// absolutePath accepts a path, which other processes then find from another directory.
+// absolutePath accepts a path and makes it absolute: the program may change its directory.
 func absolutePath(target *string, maxBytes int) func(string) error {
 	return func(value string) error {
 		path, err := filepath.Abs(value)
@@ -185,7 +185,7 @@ func explainOpen(path string, err error) error {
 	return err
 }
 
-// judge refuses what would fail or be harmed, and returns what the user should know of the rest.
+// judge refuses programs that would fail or be harmed; of others it returns what the user should know.
 func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) {
 	checks := program.CheckProgram(f, os.Getuid(), os.Getgid())
 	if f.Loader != "" {
@@ -209,7 +209,7 @@ func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) 
 	return notes, nil
 }
 
-// launchers start programs where no environment of theirs arrives, and what to do there.
+// launchers start programs without passing their environment on; and what to do about it.
 var launchers = map[string]string{
 	"docker":      inContainer,
 	"podman":      inContainer,
@@ -223,7 +223,7 @@ var launchers = map[string]string{
 const inContainer = "what runs in a container is not started with this environment: " +
 	"mount the library there and set LD_PRELOAD in it, as docs/deployment.md shows"
 
-// aboutLauncher says what will be seen of what the program starts, where that is known.
+// aboutLauncher says which of the programs that this one starts will be seen, if that is known.
 func aboutLauncher(f *program.Facts, command []string) string {
 	name := filepath.Base(command[0])
 	switch {

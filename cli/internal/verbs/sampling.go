@@ -77,12 +77,12 @@ type samplingState struct {
 	State       string `json:"state"`
 	SampleBytes uint64 `json:"sample_bytes"`
 	RemainingNS *int64 `json:"sampling_remaining_ns"`
-	// Of /v1/status only, and of no shim before 0.2.
+	// Of /v1/status only; an older library has neither.
 	ConfiguredSampleBytes uint64           `json:"configured_sample_bytes,omitempty"`
 	Overhead              *attach.Overhead `json:"overhead,omitempty"`
 }
 
-// costPause is how long recording is watched before its cost is said: the shim measures it each second.
+// costPause is how long to wait before saying what recording costs: the library measures it each second.
 const costPause = 1500 * time.Millisecond
 
 func sampling(std stdio, args []string) error {
@@ -105,7 +105,7 @@ func sampling(std stdio, args []string) error {
 	return o.warn(std, c)
 }
 
-// warn: of what takes a whole core in silence a word.
+// warn that recording every allocation may take a whole core.
 func (o *samplingOptions) warn(std stdio, c *attach.Client) error {
 	if o.word == "off" {
 		return nil

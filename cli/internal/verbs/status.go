@@ -9,7 +9,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// headline says what is looked at, and how the shim is.
+// headline names the process and says how its library is.
 func headline(s *attach.Status, p *attach.Process) string {
 	state := termtext.Escape(s.State) + " " + termtext.Interval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
@@ -18,7 +18,7 @@ func headline(s *attach.Status, p *attach.Process) string {
 	return fmt.Sprintf("%s (%d)  %s  up %s", p.Program(), p.PID, state, termtext.Duration(time.Duration(s.UptimeNS)))
 }
 
-// cautions are what a reader of any figure has to know first.
+// cautions are what a reader has to know before any figure.
 func cautions(s *attach.Status, pid int) []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }

@@ -9,7 +9,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// checkedWriter remembers what could not be written: a verb that prints to a full disk has not done what it was asked for.
+// checkedWriter remembers a failed write: a verb that prints to a full disk has failed.
 type checkedWriter struct {
 	io.Writer
 	err error
@@ -30,5 +30,5 @@ type stdio struct {
 	progress bool     // stderr is a terminal: a line may be rewritten
 }
 
-// errReported ends a verb with exit code 1 when all there is to say has been said.
+// errReported ends a verb with exit code 1 that has printed why.
 var errReported = errors.New("reported")

@@ -117,14 +117,14 @@ func top(std stdio, args []string) error {
 	return nil
 }
 
-// residentAge is how old the figures of what is resident may be.  For them the kernel goes
-// through the page tables, so they are asked for during residentShare of the time at most.
+// residentAge is how old resident figures may get.  For them the kernel walks the page tables,
+// so reading them may take residentShare of the time at most.
 const (
 	residentAge   = 10 * time.Second
 	residentShare = 0.01
 )
 
-// watcher looks at one process again and again.
+// watcher looks at one process repeatedly.
 type watcher struct {
 	client  *attach.Client
 	options *topOptions
@@ -182,7 +182,7 @@ func (w *watcher) look() (*view, error) {
 	return v, nil
 }
 
-// readResident leaves nil where the process does not tell: rows then show what is mapped.
+// readResident leaves nil if the process does not answer: rows then show what is mapped.
 func (w *watcher) readResident() {
 	if time.Since(w.residentAt) < max(residentAge, time.Duration(float64(w.tookLast)/residentShare)) {
 		return
@@ -223,7 +223,7 @@ func topLive(std stdio, w *watcher, o *topOptions) error {
 	return err
 }
 
-// look is what came back from the background.
+// look is one result from the background.
 type look struct {
 	view *view
 	err  error

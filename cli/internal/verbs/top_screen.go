@@ -16,8 +16,8 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// screen is the terminal while `top` has it: the alternate screen, no cursor,
-// keys without Enter and without echo.  Whatever ends top gives it back.
+// screen is the terminal while `top` runs: the alternate screen, no cursor, keys without
+// Enter and echo.  However top ends, it restores the terminal.
 type screen struct {
 	out     *os.File
 	saved   *unix.Termios // of stdin, nil where that is not a terminal
@@ -45,7 +45,7 @@ func openScreen(out *os.File) (*screen, error) {
 	return s, nil
 }
 
-// takeKeys leaves signals on, so that Ctrl-C and Ctrl-Z are what they always are.
+// takeKeys leaves signals on, so that Ctrl-C and Ctrl-Z work.
 func (s *screen) takeKeys() {
 	fd := int(os.Stdin.Fd())
 	saved, err := unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -86,7 +86,7 @@ func (s *screen) giveBack() {
 	_, _ = s.out.WriteString(leaveScreen)
 }
 
-// handle says whether a signal ends us; the others ask for another drawing at most.
+// handle says whether a signal ends top; other signals redraw at most.
 func (s *screen) handle(sig os.Signal) bool {
 	switch sig {
 	case syscall.SIGWINCH, syscall.SIGCONT:
@@ -110,7 +110,7 @@ func orderOf(key byte, order string) string {
 	return order
 }
 
-// suspend stops us as Ctrl-Z should, with the terminal as the shell wants it.
+// suspend stops the command for Ctrl-Z, with the terminal restored for the shell.
 func (s *screen) suspend() {
 	s.giveBack()
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
@@ -169,15 +169,13 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	return b.Bytes()
 }
 
-// Columns that a narrow screen goes without, the first one first, and the width that the
-// names are to have.
+// Columns to drop on a narrow screen, in this order, and the width that names need.
 var (
 	spareColumns = []string{"OBJECTS", "GROWTH", "C LEAF"}
 	namesWidth   = 34
 )
 
-// fitColumns leaves out the spare columns, in their order, until names have the room that
-// they are to have.
+// fitColumns drops spare columns until the names have room.
 func fitColumns(cells [][]string, right []bool, spare []string, name string, width, room int) ([][]string, []bool) {
 	right = slices.Clone(right)
 	for _, column := range spare {
@@ -193,7 +191,7 @@ func fitColumns(cells [][]string, right []bool, spare []string, name string, wid
 	return cells, right
 }
 
-// figuresWidth is that of the columns before the name's.
+// figuresWidth is the width of the columns before the names.
 func figuresWidth(cells [][]string, name string) int {
 	width := 0
 	for i := range slices.Index(cells[0], name) {
@@ -202,8 +200,8 @@ func figuresWidth(cells [][]string, name string) int {
 	return width
 }
 
-// fitTable makes the rows fit the width: figures stay whole, then the Go
-// caller loses its import path, then both names their rarer end.
+// fitTable makes the rows fit the width.  Figures stay whole; the Go caller loses its import
+// path, then both names are cut.
 func fitTable(cells [][]string, width int) []string {
 	cells, right := fitColumns(cells, topRight, spareColumns, "GO CALLER", width, namesWidth)
 	caller := slices.Index(cells[0], "GO CALLER")

@@ -17,7 +17,7 @@ import (
 
 // What top shows of one look.
 
-// header is what stands above the table; each line is safe for a terminal.
+// header is the lines above the table, each safe for a terminal.
 func (v *view) header() []string {
 	s, sum := v.status, v.summary
 	first := headline(s, v.process)
@@ -39,7 +39,7 @@ func (v *view) header() []string {
 	return append(lines, v.notes()...)
 }
 
-// grown is the growth of what is in use since the first look; nil on that one.
+// grown is the growth of what is in use since the first look; nil on the first.
 func (v *view) grown() *account.Growth {
 	if v.first == nil {
 		return nil
@@ -47,7 +47,7 @@ func (v *view) grown() *account.Growth {
 	return &account.Growth{Since: v.first.time, Elapsed: v.time.Sub(v.first.time)}
 }
 
-// grownLine has the rate, where the time is long enough for one: "+24.0 MiB since 14:02 (1.4 GiB an hour)".
+// grownLine is "" until the time is long enough for a rate: "+24.0 MiB since 14:02 (1.4 GiB an hour)".
 func (v *view) grownLine() string {
 	g := v.grown()
 	if g == nil {
@@ -61,7 +61,7 @@ func (v *view) grownLine() string {
 	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.Clock(), termtext.Growth(*rate))
 }
 
-// notes are what a reader of the table has to know first.
+// notes are what a reader has to know before the table.
 func (v *view) notes() []string {
 	lines := cautions(v.status, v.process.PID)
 	if v.rss >= 0 && v.summary.Bytes > v.rss+v.sampleMargin() {
@@ -70,8 +70,8 @@ func (v *view) notes() []string {
 	return lines
 }
 
-// sampleMargin is how far the samples may be beside what is in use.  Their standard error is the root of bytes times
-// interval where blocks are small, and less where they are large.
+// sampleMargin is how far the samples may be off.  Their standard error is the root of bytes times interval for small
+// blocks, and less for large ones.
 func (v *view) sampleMargin() int64 {
 	if !v.summary.Estimated {
 		return 0
@@ -96,7 +96,7 @@ func (v *view) cells(limit int) [][]string {
 	return rows
 }
 
-// lines are the table's, cut to the terminal where there is one: what reads a file has room.
+// lines of the table, cut to the terminal's width if there is one.
 func (v *view) lines(std stdio, limit int) []string {
 	if std.terminal != nil {
 		if width, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && width > 0 {

@@ -1,5 +1,5 @@
-// Package verbs is what the command does: a file a verb.  It reads the command line, asks
-// the packages below, and prints; what decides is in those.
+// Package verbs has one file for each verb.  A verb reads its command line, asks the
+// packages below, and prints; they decide.
 package verbs
 
 import (
@@ -21,13 +21,13 @@ const (
 	exitUsage  = 2
 )
 
-// verb is one thing the command does.  help is what --help prints: a synopsis, what it is for, an example.
+// verb is one thing that the command does.  help is what --help prints.
 type verb struct {
 	name, short, help string
 	run               func(std stdio, args []string) error
 }
 
-// verbs are in the order in which a user meets them.
+// verbs in the order in which a user needs them.
 func verbs() []verb {
 	return []verb{
 		{"run", "start a program with cgoheap loaded", runHelp, runProgram},

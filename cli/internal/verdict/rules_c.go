@@ -13,7 +13,7 @@ import (
 
 // Rules about memory that C code has, or had.
 
-// wakeFirst: what is allocated while it does not sample is in no profile.
+// wakeFirst: no profile has what is allocated while the library is dormant.
 func (s *Situation) wakeFirst() string {
 	switch {
 	case !s.Dormant:
@@ -63,8 +63,8 @@ func cMmapLarge(s *Situation) string {
 	return text + "."
 }
 
-// pools are private allocators, by how their functions' names begin, that can be told to
-// use malloc, so that each block has its own stack.
+// pools are private allocators, by the prefix of their functions, that can be told to use
+// malloc, so that each block has its own stack.
 var pools = []struct{ prefix, remedy string }{
 	{"_PyObject_", "with PYTHONMALLOC=malloc each of Python's blocks has its own stack"},
 	{"je_arrow_", "with ARROW_DEFAULT_MEMORY_POOL=system each of Arrow's blocks has its own stack"},
@@ -108,7 +108,7 @@ func deviceMapsLarge(s *Situation) string {
 		"It is freed when it is unmapped and the descriptor is closed.", s.of(s.has(account.DeviceMaps)), s.largestPart(account.DeviceMaps))
 }
 
-// largestPart says of an owner's largest mapping what it maps and who mapped it.
+// largestPart says what an owner's largest mapping is and who mapped it.
 func (s *Situation) largestPart(owner string) string {
 	parts := s.Account.MappedParts(owner)
 	if len(parts) == 0 {
@@ -167,7 +167,7 @@ func untrackedMmapLarge(s *Situation) string {
 		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.")
 }
 
-// rawCandidates says what there is in the program that maps so.
+// rawCandidates names code in the program that maps memory past libc.
 func (s *Situation) rawCandidates() string {
 	if s.RawMappers == nil {
 		return ""
@@ -182,7 +182,7 @@ func (s *Situation) rawCandidates() string {
 	return "What the program has that maps so: " + listOf(found) + "."
 }
 
-// estimateDisagrees: a sample stands for bytes asked for, the allocator counts what it gave.
+// estimateDisagrees: samples stand for bytes asked for; the allocator counts bytes given.
 func estimateDisagrees(s *Situation) string {
 	e, given := &s.Account.Estimate, s.Account.Allocator.InUse
 	if e.Bytes == nil || e.Error == nil || given == nil {
@@ -200,7 +200,7 @@ func estimateDisagrees(s *Situation) string {
 	return ""
 }
 
-// because joins the reasons that hold.
+// because joins reasons.
 func because(reasons []string) string {
 	if len(reasons) == 0 {
 		return "cgoheap does not know why"
@@ -208,7 +208,7 @@ func because(reasons []string) string {
 	return strings.Join(reasons, "; ")
 }
 
-// unsampled are the reasons, each checked, why blocks in use are in no sample.
+// unsampled are reasons, each checked, why no sample has some blocks that are in use.
 func (s *Situation) unsampled() []string {
 	var reasons []string
 	if s.Off > 0 {
@@ -251,7 +251,7 @@ func aboutBytes(n, margin int64) string {
 	return fmt.Sprintf("%s ± %s", termtext.Bytes(n), termtext.Bytes(margin))
 }
 
-// cUntouched: blocks need not be resident, and a profile of blocks is then larger than the RSS.
+// cUntouched: blocks that were never touched are in the profile, but not in the RSS.
 func cUntouched(s *Situation) string {
 	given := account.Known(s.Account.Allocator.InUse)
 	n := given - s.has(account.CLive) - s.Account.Owner(account.CLive).Swap
@@ -279,7 +279,7 @@ func lazyFree(s *Situation) string {
 		"Most of it is in %s.", s.of(sum), account.Label(most.Name))
 }
 
-// hugePages: where an owner has gaps, a huge page keeps 2 MiB for one touched byte.
+// hugePages: in memory with gaps a huge page keeps 2 MiB for one touched byte.
 func hugePages(s *Situation) string {
 	var most account.Owner
 	for _, name := range []string{account.CRetained, account.ThreadStacks, account.GoHeap} {

@@ -9,15 +9,15 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Rules about growth.  What the table's GROWN column shows is given as an amount, with its
-// window and, where the window is long enough, a rate.
+// Rules about growth.  They give what the table's GROWN column shows with its window and,
+// if the window is long enough, a rate.
 
-// change is what an owner grew by.  Of C's blocks it also says what no growth proves:
+// change says how much an owner grew.  For C's blocks it also says what no growth proves:
 // little, as a leak needs load to grow.
 func (s *Situation) change(owner string) string {
 	grew := s.grew(owner)
 	switch {
-	case grew != "" && owner == s.growsMost: // that is said by itself
+	case grew != "" && owner == s.growsMost: // owner_grows says it
 		return ""
 	case grew != "" && slices.Contains(plural, owner):
 		return "They " + grew + "."
@@ -49,7 +49,7 @@ var plural = []string{account.GoStacks, account.ThreadStacks, account.MappedFile
 
 func (s *Situation) windows() []*account.Growth { return account.Windows(s.Grown, s.Hour) }
 
-// grewBy is an owner's growth as has counts it; 0 also where it is not known.
+// grewBy is an owner's growth, counted as has counts; 0 if unknown.
 func (s *Situation) grewBy(g *account.Growth, owner string) int64 {
 	switch owner {
 	case account.Program:
@@ -80,7 +80,7 @@ func (s *Situation) grew(owner string) string {
 }
 
 // liveGrows: in one of the windows the C heap grew by more than noise.  Resident bytes are
-// partly estimated, so the allocator's own count has to have grown too, where both looks have one.
+// partly estimated, so the allocator's count must have grown too, if both looks have one.
 func (s *Situation) liveGrows() bool {
 	return slices.ContainsFunc(s.windows(), func(g *account.Growth) bool {
 		grew := account.Known(g.Of(account.CLive))
@@ -91,7 +91,7 @@ func (s *Situation) liveGrows() bool {
 	})
 }
 
-// matters: growth that is not noise, by its amount or by its rate, beside what there was.
+// matters says that growth is not noise: by its amount or its rate, relative to before.
 func matters(g *account.Growth, grew, before int64, share float64, bytes int64) bool {
 	if grew < bytes {
 		return false
@@ -113,8 +113,8 @@ func cLiveGrows(s *Situation) string {
 		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 
-// mostGrown: of the owners that have no growth rule to themselves, the one that grew most,
-// and in which window; "" none grew enough.
+// mostGrown is the owner without a growth rule that grew most, and the window; "": none grew
+// enough.
 func (s *Situation) mostGrown() (string, *account.Growth) {
 	for _, g := range s.windows() {
 		most := ""
@@ -146,7 +146,7 @@ func ownerGrows(s *Situation) string {
 	return join(text, s.whereToLook(name))
 }
 
-// whereToLook is the next command for what grows.
+// whereToLook is the next command for an owner that grows.
 func (s *Situation) whereToLook(owner string) string {
 	switch owner {
 	case account.GoHeap:
@@ -166,11 +166,11 @@ func (s *Situation) whereToLook(owner string) string {
 	return ""
 }
 
-// notALeak is said of free memory, where nothing else may be one: else a reader takes it
-// for more than that memory.
+// notALeak is said of free memory only if nothing else may leak: a reader takes it for the
+// whole process.
 func (s *Situation) notALeak() string {
 	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) || s.large(account.UntrackedMmap) ||
-		s.Account.Allocator.InUse == nil { // what is kept is then by the samples, which may have begun late
+		s.Account.Allocator.InUse == nil { // C retained then relies on samples, which may have begun late
 		return ""
 	}
 	return "Not a leak."

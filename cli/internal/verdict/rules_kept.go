@@ -8,14 +8,14 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// What the C allocator keeps: what returns it follows from where it lies.  The figures
-// for each remedy are in docs/reading-an-account.md.
+// Free memory that the C allocator keeps.  What returns it depends on where it is.  The
+// figures for each remedy are in docs/reading-an-account.md.
 
 const (
-	// A part of what is kept that is worth a sentence.
+	// The part of what is kept from which it gets a sentence.
 	keptShare = 0.20
 	keptBytes = 8 << 20
-	// glibc's own threshold, before it raises it: arenas with ends below that are many, not large.
+	// glibc's initial threshold: if arenas' ends are smaller, there are many arenas, not large ones.
 	trimThreshold = 128 << 10
 
 	callTrim   = "have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded"
@@ -29,7 +29,7 @@ func cRetainedLarge(s *Situation) string {
 		return ""
 	}
 	if s.Account.Allocator.InUse == nil {
-		// Live memory is then what samples stand for, and what they missed is not free.
+		// Live memory is then estimated from samples; what they missed is not free.
 		return fmt.Sprintf("The C allocator has %s beyond what the samples stand for; how much of that is free is unknown.%s",
 			s.of(s.has(account.CRetained)), s.trySilent())
 	}
@@ -41,7 +41,7 @@ func cRetainedLarge(s *Situation) string {
 		s.notALeak(), s.returnKept())
 }
 
-// trySilent: what returns was free.
+// trySilent suggests a trim for an allocator without figures: what it returns was free.
 func (s *Situation) trySilent() string {
 	if s.Ended || !s.canTrim() {
 		return ""
@@ -65,7 +65,7 @@ func (s *Situation) returnKept() string {
 	return join(text, s.endsStay(), s.pinnedStays())
 }
 
-// upTo: which of the cached blocks can be joined to whole pages is seen only then.
+// upTo: how many of the cached blocks join to whole pages is known only after the trim.
 func (s *Situation) upTo(n int64) string {
 	if s.isNotable(account.Known(s.Account.Kept.Cached)) {
 		return "up to " + termtext.Bytes(n)
@@ -102,13 +102,13 @@ func (s *Situation) pinnedStays() string {
 	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it, new blocks use it.", termtext.Bytes(n))
 }
 
-// canTrim: cgoheap knows what to call.
+// canTrim: cgoheap knows how to trim this allocator.
 func (s *Situation) canTrim() bool {
 	name := s.Account.Allocator.Name
 	return name == "glibc" || strings.HasPrefix(name, "jemalloc") || strings.HasPrefix(name, "tcmalloc") || strings.HasPrefix(name, "mimalloc")
 }
 
-// keepSmall is what makes the allocator keep less, where it does not say what it keeps.
+// keepSmall is a setting that makes the allocator keep less free memory.
 func (s *Situation) keepSmall() string {
 	a := &s.Account.Allocator
 	switch {

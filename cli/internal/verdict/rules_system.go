@@ -24,7 +24,7 @@ func goHeapDominates(s *Situation) string {
 		inside, s.of(s.has(account.GoHeap)), s.pprof("heap"))
 }
 
-// goFree: a huge page may hold what the runtime counts as released, but never more than there is.
+// goFree: huge pages may hold what the runtime counts as released, but no more than is resident.
 func (s *Situation) goFree() int64 {
 	return min(account.Known(s.Account.Go.Free), s.has(account.GoHeap))
 }
@@ -54,8 +54,8 @@ func goMetadataLarge(s *Situation) string {
 		"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(account.GoMetadata)))
 }
 
-// mappedFilesLarge calls page cache only what the kernel counts as that: pages of a private
-// mapping that were written to are anonymous memory.
+// mappedFilesLarge calls page cache only what the kernel does: written pages of a private
+// mapping are anonymous memory.
 func mappedFilesLarge(s *Situation) string {
 	if !s.large(account.MappedFiles) {
 		return ""
@@ -125,7 +125,7 @@ func nearLimit(s *Situation) string {
 		termtext.Bytes(s.unreclaimable()), termtext.Bytes(*c.Limit), termtext.Bytes(left))
 }
 
-// goMemoryLimit: GOMEMLIMIT bounds what Go has, and knows nothing of C's memory.
+// goMemoryLimit: GOMEMLIMIT bounds Go's memory, and ignores C's.
 func goMemoryLimit(s *Situation) string {
 	limit := account.Known(s.Account.Cgroup.Limit)
 	goLimit, written, ok := s.goLimit()
@@ -144,8 +144,8 @@ func goMemoryLimit(s *Situation) string {
 		text, termtext.ExactBytes(uint64(fits)))
 }
 
-// goLimit is the limit that holds, where Go's own figures are known, else the one that
-// the program was started with.
+// goLimit is the current limit if Go's own figures are known, else the one that the program
+// was started with.
 func (s *Situation) goLimit() (bytes int64, text string, ok bool) {
 	started, ok := parseGoMemLimit(s.Env["GOMEMLIMIT"])
 	text = "GOMEMLIMIT=" + termtext.Escape(s.Env["GOMEMLIMIT"])
@@ -159,7 +159,7 @@ func (s *Situation) goLimit() (bytes int64, text string, ok bool) {
 	return started, text, ok
 }
 
-// notGo is what of the RSS counts against the limit beside Go's; files can be reclaimed.
+// notGo is the part of the RSS beside Go's that counts against the limit; files do not.
 func (s *Situation) notGo() int64 {
 	a := s.Account
 	return max(0, a.RSS-a.Resident(account.GoHeap, account.GoStacks, account.GoMetadata, account.Program, account.Libraries, account.MappedFiles))

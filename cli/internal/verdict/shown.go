@@ -7,7 +7,7 @@ import (
 
 const shownRules = 3
 
-// Paragraphs keep to what a tired person reads, and to what is pressing; the rest is named.
+// Paragraphs are the first findings and the pressing ones; the last one names the rest.
 func Paragraphs(findings []Finding) []string {
 	var texts, left []string
 	for i, f := range findings {
@@ -23,7 +23,7 @@ func Paragraphs(findings []Finding) []string {
 	return texts
 }
 
-// Repeats: the findings say the same as a warning of the library's, and more of it.
+// Repeats says that a finding says what the library's warning says, and more.
 func Repeats(findings []Finding, warning string) bool {
 	return strings.Contains(warning, "the samples account for") &&
 		slices.ContainsFunc(findings, func(f Finding) bool { return f.Rule == estimateRule })

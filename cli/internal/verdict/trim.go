@@ -8,7 +8,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// whyItStays: after a trim, what could have been returned was taken back meanwhile.
+// whyItStays: what a trim could return after it has been freed since.
 func (s *Situation) whyItStays() string {
 	k := &s.Account.Kept
 	if k.Returnable == nil {
@@ -21,7 +21,7 @@ func (s *Situation) whyItStays() string {
 	return join(s.endsStay(), s.pinnedStays(), again)
 }
 
-// AfterTrim says what stayed and why, and what to do the next time; "" where there was little.
+// AfterTrim says what stayed and why, and what to do next time; "": there was little to return.
 // env is what the process was started with.
 func AfterTrim(last, now *account.Account, env map[string]string) string {
 	before, after := last.Resident(account.CRetained), now.Resident(account.CRetained)
@@ -48,7 +48,7 @@ func AfterTrim(last, now *account.Account, env map[string]string) string {
 }
 
 const (
-	// What is left of the retained memory for a trim to have helped, or not.
+	// A trim helped if at most this part of C retained is left.
 	trimHelped = 0.50
 	trimWorth  = 16 << 20
 )

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// An owner with this share of RSS is always spoken of; the largest such owner dominates.
+	// An owner with this share of RSS always gets a finding; the largest such owner dominates.
 	dominantShare = 1.0 / 3
 
-	// What an owner must have to be worth a word though another dominates: a share of RSS, and bytes.
+	// From this share of RSS, and these bytes, an owner gets a finding although another dominates.
 	notableShare = 0.20
 	NotableBytes = 8 << 20
 
 	// Growth since the last look: of the C heap itself, and of any other owner as a share of RSS.
-	// The C heap is judged more finely: it is what this tool is for, and its figure is the allocator's own.
+	// The C heap has finer thresholds: it is what this tool is for, and the allocator counts it exactly.
 	// In a short window growth is small: a rate of rateShare an hour counts as much.
 	liveGrowthShare = 0.02
 	liveGrowthBytes = 1 << 20
@@ -38,7 +38,7 @@ const (
 	// Huge pages: of an owner that has free memory or gaps, in huge pages.
 	hugeShare = 0.50
 	hugeBytes = 32 << 20
-	// Of Go's heap, free: below that, huge pages have little to inflate.
+	// The free share of Go's heap below which huge pages inflate little.
 	hugeGoFreeShare = 0.20
 
 	lazyFreeShare = 0.10
@@ -53,28 +53,28 @@ const (
 	swapShare = 0.05
 	swapBytes = 16 << 20
 
-	// Of the cgroup's limit, what cannot be reclaimed.
+	// The unreclaimable share of the cgroup's limit.
 	limitShare = 0.90
-	// What of the limit a suggested GOMEMLIMIT leaves to memory that Go does not see growing.
+	// The share of the limit that a suggested GOMEMLIMIT leaves for growth outside of Go.
 	goLimitReserve = 0.05
 
 	untouchedShare = 0.25
 	untouchedBytes = 64 << 20
 
-	// The samples count bytes asked for, the allocator those it gave: 16 a block more at worst,
-	// a third for small ones.
+	// Samples count bytes asked for, the allocator bytes given: up to 16 more for each block, a
+	// third more for small ones.
 	EstimateErrors   = 4
 	estimateRounding = 1.0 / 3
 	estimateBytes    = 1 << 20
-	// Blocks in a thread's cache count as in use in glibc.
+	// glibc counts blocks in threads' caches as in use.
 	estimateThread = 256 << 10
 
 	unexplainedShare = 0.01
 	unexplainedBytes = 1 << 20
 )
 
-// rule names are part of --json.  about is the owner it speaks of, "" none: what that
-// owner grew by follows its first sentence.
+// rule names are part of --json.  about is the rule's owner, "" none; the owner's growth
+// follows the first finding about it.
 type rule struct {
 	name  string
 	about string
@@ -87,8 +87,7 @@ const (
 	ownerGrowsRule = "owner_grows"
 )
 
-// rules are in the order in which their findings are shown, but for the
-// dominant owner's, which comes first.
+// rules in the order of their findings; those about the dominant owner come first.
 var rules = []rule{
 	{liveGrowsRule, account.CLive, cLiveGrows},
 	{"c_live", account.CLive, cLiveLarge},
@@ -117,13 +116,13 @@ var rules = []rule{
 	{estimateRule, "", estimateDisagrees},
 	{"c_untouched", "", cUntouched},
 	{unexplainedOwner, unexplainedOwner, unexplained},
-	{"owner_large", "", ownerLarge}, // last: of whom nothing has been said
+	{"owner_large", "", ownerLarge}, // last: owners without a finding
 }
 
-// unexplainedOwner is what no owner has, where it is ranked among them.
+// unexplainedOwner stands for bytes without an owner, ranked among the owners.
 const unexplainedOwner = "unexplained"
 
-// Finding is what one rule says.
+// Finding is one rule's sentences.
 type Finding struct {
 	Rule string `json:"rule"`
 	Text string `json:"text"`
@@ -139,25 +138,25 @@ type Situation struct {
 	PID     int
 	Env     map[string]string // of the process, as it was started
 	GoPprof string            // where its net/http/pprof is, "" not known
-	Dormant bool              // the shim does not sample now
-	Ended   bool              // the process is no more: nothing can be asked of it
+	Dormant bool              // the library does not sample now
+	Ended   bool              // the process has ended: it cannot be asked
 	File    string            // the recording's
 	Dropped uint64            // samples
 	Missed  uint64            // frees
-	Purego  bool              // the program calls C by functions that it looks up
+	Purego  bool              // the program calls C by functions that it looks up (purego)
 	Off     time.Duration     // sampling was
-	// What is in the process that maps past libc; nil, or it answers nil: it cannot be told.
+	// Code in the process that maps memory past libc; nil, or nil returned: unknown.
 	RawMappers func() []string
-	OwnNew     func() string // the library whose operator new passes no hook, "" none; nil: it cannot be told
+	OwnNew     func() string // the library whose operator new calls no hook, "" none; nil: unknown
 	Callers    *stacks.CallerRule
 	dominant   string          // the owner that dominates, "" none
-	growsMost  string          // the owner that owner_grows speaks of, "" none
+	growsMost  string          // the owner of owner_grows, "" none
 	growsIn    *account.Growth // in which window
-	spokenOf   map[string]bool // owners, while the rules are gone through
+	spokenOf   map[string]bool // owners with a finding so far
 }
 
-// Judge puts first what is said of the dominant owner, then what else is pressing:
-// what grows, and owners with a third of RSS.
+// Judge orders findings: the dominant owner's, then other pressing ones (growth, and owners
+// with a third of RSS), then the rest.
 func Judge(s *Situation) []Finding {
 	s.dominant = dominantOwner(s)
 	s.growsMost, s.growsIn = s.mostGrown()
@@ -201,8 +200,8 @@ func join(sentences ...string) string {
 	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
 }
 
-// has is what an owner is judged by: program and libraries are one, and Go's
-// stacks are known from the runtime where the account has them in the heap.
+// has is the bytes by which an owner is judged.  Program and libraries are one owner.  Go's
+// stacks come from the runtime's figures if the account has them in the heap.
 func (s *Situation) has(owner string) int64 {
 	a := s.Account
 	switch owner {
@@ -229,22 +228,22 @@ func (s *Situation) share(n int64) float64 {
 	return float64(n) / float64(s.Account.RSS)
 }
 
-// atLeast: both the share of RSS and the bytes.
+// atLeast the share of RSS, and at least the bytes.
 func (s *Situation) atLeast(n int64, share float64, bytes int64) bool {
 	return s.share(n) >= share && n >= bytes
 }
 
-// third: an owner with that much is always spoken of.
+// third: the owner always gets a finding.
 func (s *Situation) third(owner string) bool {
 	return owner != "" && s.share(s.has(owner)) >= dominantShare
 }
 
-// large: worth a word, whatever the others have.
+// large: the owner gets a finding whatever the others have.
 func (s *Situation) large(owner string) bool {
 	return s.third(owner) || s.atLeast(s.has(owner), notableShare, NotableBytes)
 }
 
-// LargeOwner is what an owner has, with its share, where that is worth a word; else "".
+// LargeOwner is an owner's bytes and share, if it is large; else "".
 func LargeOwner(a *account.Account, owner string) string {
 	s := &Situation{Account: a}
 	if !s.large(owner) {
@@ -258,7 +257,7 @@ func (s *Situation) of(n int64) string {
 	return fmt.Sprintf("%s (%.0f %% of RSS)", termtext.Bytes(n), 100*s.share(n))
 }
 
-// ranked are the owners of the account as they are judged, largest first.
+// ranked owners, by has, largest first.
 func (s *Situation) ranked() []string {
 	names := []string{}
 	for _, o := range s.Account.Owners {
@@ -297,7 +296,7 @@ func (s *Situation) command(format string) string {
 	return "`cgoheap " + fmt.Sprintf(format, s.PID) + "`"
 }
 
-// memoryFlag is for the profile of all that is resident.
+// memoryFlag asks for the profile of the whole resident memory.
 const memoryFlag = " --memory"
 
 // saveProfile is the command that gives a profile of C's memory; flags for one of a running process.
@@ -308,7 +307,7 @@ func (s *Situation) saveProfile(flags string) string {
 	return s.command("profile %d" + flags)
 }
 
-// showHolders is where a person sees who holds C's memory.
+// showHolders is where to see who holds C's memory.
 func (s *Situation) showHolders() string {
 	if s.Ended {
 		return "the table of C memory"
@@ -316,13 +315,13 @@ func (s *Situation) showHolders() string {
 	return s.command("top %d")
 }
 
-// ownerMeanings are of owners that have no rule: what they are.
+// ownerMeanings explain owners without a rule.
 var ownerMeanings = map[string]string{
 	"kernel": "memory that the kernel lends, such as the rings of io_uring and AIO",
 }
 
-// ownerLarge speaks of the owners that no rule had a word for, also of those that this
-// command does not know yet.
+// ownerLarge is about large owners without a finding, even those that this command does not
+// know.
 func ownerLarge(s *Situation) string {
 	var sentences []string
 	for _, name := range s.ranked() {
@@ -338,8 +337,8 @@ func ownerLarge(s *Situation) string {
 	return join(append(sentences, s.unknownOwners())...)
 }
 
-// unknownOwners names those whose figure is not known.  Goroutine stacks are then in Go's heap,
-// which says so, and C retained in C live.
+// unknownOwners names owners without a figure, except those whose bytes are in another
+// owner that says so: goroutine stacks in Go's heap, C retained in C live.
 func (s *Situation) unknownOwners() string {
 	var names []string
 	for _, o := range s.Account.Owners {
@@ -367,7 +366,7 @@ func nothingDominates(s *Situation) string {
 		speakOf(top[0]), s.of(s.has(top[0])), speakOf(top[1]), s.of(s.has(top[1])))
 }
 
-// speakOf names an owner as has counts it.
+// speakOf is the owner's name in a sentence.
 func speakOf(owner string) string {
 	if owner == account.Program {
 		return "program and libraries"
