@@ -63,12 +63,16 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map
 	mv $@.tmp $@
 
 # What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
-HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem region/recstack go/goarena \
-	go/gomodules go/gosym go/gotables unwind/capture unwind/cfi unwind/cfi_step unwind/dwarfbytes \
-	unwind/dwarfexpr unwind/fde unwind/golabels unwind/saferead unwind/unwind_c unwind/unwind_go record/fixed \
-	record/labelsets record/live record/mappings record/mappings_fragment record/mappings_tree record/sample \
-	record/sighandlers record/stacks record/thread_starts record/unloads hook/earlymaps hook/interpose \
-	hook/malloc_slow hook/map_slow hook/mapcaller hook/real hook/threads
+HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem \
+	region/recstack \
+	go/goarena go/gomodules go/gosym go/gotables \
+	unwind/capture unwind/cfi unwind/cfi_step unwind/codetables unwind/dwarfbytes unwind/dwarfexpr \
+	unwind/fde unwind/golabels unwind/pcinfo unwind/saferead unwind/unwind_c unwind/unwind_go \
+	record/fixed record/labelsets record/live record/mappings record/mappings_fragment \
+	record/mappings_tree record/sample record/sighandlers record/stacks record/thread_starts \
+	record/unloads \
+	hook/earlymaps hook/interpose hook/malloc_slow hook/map_slow hook/mapcaller hook/real \
+	hook/threads
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 # gcc makes a call of memset out of the loop that is memset.
 $(BUILD)/obj/base/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \

@@ -23,7 +23,7 @@
 #include "base/forked.h"
 #include "base/state.h"
 #include "go/bridge.h"
-#include "unwind/unwind_c.h"
+#include "unwind/codetables.h"
 #include "record/live.h"
 #include "record/sample.h"
 #include "record/unloads.h"
@@ -274,9 +274,9 @@ EXPORT int dlclose(void *handle)
 {
 	int result;
 
-	unwind_c_unload_begins();
+	codetables_unload_begins();
 	result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
-	unwind_c_unload_ends();
+	codetables_unload_ends();
 	return result;
 }
 

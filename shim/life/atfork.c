@@ -24,7 +24,7 @@
 #include "base/sys.h"
 #include "region/recstack.h"
 #include "region/region.h"
-#include "unwind/unwind_c.h"
+#include "unwind/codetables.h"
 #include "record/control.h"
 #include "record/live.h"
 #include "record/mappings.h"
@@ -126,7 +126,7 @@ static void follow(void)
 	recorder_after_fork_in_child(true);
 	unlock();
 	recstack_after_fork_in_child();
-	unwind_c_after_fork_in_child();
+	codetables_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
 	stacks_reclaim_follow_in_child();

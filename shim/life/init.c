@@ -22,7 +22,7 @@
 #include "go/gosym.h"
 #include "unwind/capture.h"
 #include "unwind/golabels.h"
-#include "unwind/unwind_c.h"
+#include "unwind/codetables.h"
 #include "record/budget.h"
 #include "record/control.h"
 #include "record/labelsets.h"
@@ -192,7 +192,7 @@ static void look_here(void *caller, const struct regs *host)
 		init();
 	if (!gomodules_look((uint64_t)caller))
 		return;
-	unwind_c_forget();
+	codetables_changed();
 	if (LOAD(&shim_state) == SHIM_PASSIVE &&
 	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
 		start_late();

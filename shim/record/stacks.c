@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "region/cells.h"
-#include "unwind/unwind_c.h"
+#include "unwind/pcinfo.h"
 #include "record/labelsets.h"
 #include "record/unloads.h"
 
@@ -310,9 +310,9 @@ _Static_assert(CELLS_ROUND(sizeof(struct stack) + ENDS_MOST * sizeof(uint64_t)) 
 
 static bool is_go(uint64_t frame)
 {
-	enum place_kind kind = unwind_c_place(frame - 1).kind;
+	enum pcinfo_kind kind = pcinfo_at(frame - 1).kind;
 
-	return kind == PLACE_GO || kind == PLACE_ASMCGOCALL;
+	return kind == PCINFO_GO || kind == PCINFO_ASMCGOCALL;
 }
 
 static struct key ends_key(const struct capture *c, const struct ends *form,

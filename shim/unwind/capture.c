@@ -7,6 +7,7 @@
 #include "go/gosym.h"
 #include "unwind/golabels.h"
 #include "unwind/saferead.h"
+#include "unwind/codetables.h"
 #include "unwind/unwind_c.h"
 #include "unwind/unwind_go.h"
 
@@ -50,7 +51,7 @@ void capture_init(capture_labels *keep)
 {
 	keep_labels = keep;
 	saferead_start();
-	unwind_c_init();
+	codetables_init();
 }
 
 /* A walk in progress. */
@@ -121,42 +122,42 @@ static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
 static enum side step_c(struct walk *w)
 {
 	uint64_t pc = w->regs.ip - (w->exact ? 0 : 1);
-	struct place place;
+	struct pcinfo info;
 	uint64_t sp = w->regs.sp;
 	int failure;
 
 	if (w->regs.ip == 0)
 		return finish(w, CAPTURE_COMPLETE_THREAD);
-	place = unwind_c_place(pc);
+	info = pcinfo_at(pc);
 	if (!in_shim(pc))
 		keep_frame(w, pc + 1);
-	switch (place.kind) {
-	case PLACE_ASMCGOCALL:
+	switch (info.kind) {
+	case PCINFO_ASMCGOCALL:
 		if (unwind_go_enter(&w->memory, pc, sp, &w->go))
 			return SIDE_GO;
 		return finish(w, CAPTURE_BAD_CROSSING);
-	case PLACE_C_IN_GO:
+	case PCINFO_C_IN_GO:
 		return search_go(w, CAPTURE_NO_CFI, false);
-	case PLACE_CALLBACKASM:
+	case PCINFO_CALLBACKASM:
 		if (unwind_go_callback(&w->memory, &w->regs))
 			return SIDE_C;
 		return finish(w, CAPTURE_BAD_CROSSING);
-	case PLACE_GO:
-	case PLACE_CROSSCALL2:
+	case PCINFO_GO:
+	case PCINFO_CROSSCALL2:
 		unwind_go_enter_at(pc, w->regs.bp, sp, &w->go);
 		return SIDE_GO;
-	case PLACE_GO_ROOT:
+	case PCINFO_GO_ROOT:
 		return finish(w, CAPTURE_COMPLETE_GO);
-	case PLACE_C_ROOT:
+	case PCINFO_C_ROOT:
 		return finish(w, CAPTURE_COMPLETE_THREAD);
-	case PLACE_C_SIGNAL:
+	case PCINFO_C_SIGNAL:
 		if (++w->signals > MAX_SIGNALS)
 			return finish(w, CAPTURE_BAD_STACK);
 		break;
 	default:
 		break;
 	}
-	failure = unwind_c_step(&w->memory, &place, &w->regs, &w->exact);
+	failure = unwind_c_step(&w->memory, &info, &w->regs, &w->exact);
 	return failure ? search_go(w, (uint32_t)failure, true) : SIDE_C;
 }
 

@@ -5,7 +5,7 @@
 
 #include "go/gomodules.h"
 #include "go/gosym.h"
-#include "unwind/unwind_c.h"
+#include "unwind/pcinfo.h"
 
 #define MAX_GOROUTINE_STACK ((uint64_t)4 << 30) /* debug.SetMaxStack defaults to 1 GiB */
 #define MAX_THREAD_STACK    ((uint64_t)1 << 30)
@@ -218,12 +218,12 @@ bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *ou
 			return false;
 		if (!gosym_in_text(*pc - 1))
 			continue;
-		kind = unwind_c_place(*pc - 1).kind;
-		if (kind == PLACE_ASMCGOCALL && unwind_go_enter(memory, *pc - 1, sp + 8, out))
+		kind = pcinfo_at(*pc - 1).kind;
+		if (kind == PCINFO_ASMCGOCALL && unwind_go_enter(memory, *pc - 1, sp + 8, out))
 			return true;
-		if (kind == PLACE_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
+		if (kind == PCINFO_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
 			return true;
-		if (kind == PLACE_GO_ROOT) {
+		if (kind == PCINFO_GO_ROOT) {
 			unwind_go_enter_at(*pc - 1, 0, sp + 8, out);
 			return true;
 		}
@@ -324,10 +324,10 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 	c->module = gomodules_at(*pc - 1);
 	if (!c->module)
 		return GO_STEP_BAD;
-	switch (unwind_c_place(*pc - 1).kind) {
-	case PLACE_GO_ROOT:
+	switch (pcinfo_at(*pc - 1).kind) {
+	case PCINFO_GO_ROOT:
 		return GO_STEP_ROOT;
-	case PLACE_ASMCGOCALL:
+	case PCINFO_ASMCGOCALL:
 		/* Assembly with a frame was called (purego): as from C, the frame pointer that
 		 * it kept may be into a stack that has moved since. */
 		if (unwind_go_enter(memory, *pc - 1, c->record + 16, &entered)) {
@@ -335,7 +335,7 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 			return GO_STEP_FRAME;
 		}
 		break;
-	case PLACE_CROSSCALL2:
+	case PCINFO_CROSSCALL2:
 		return regs_at_crosscall(memory, c->module, next, regs) ? GO_STEP_CROSSCALL
 									: GO_STEP_BAD;
 	default:

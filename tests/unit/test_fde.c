@@ -12,7 +12,8 @@
 #include "region/region.h"
 #include "unwind/cfi.h"
 #include "unwind/fde.h"
-#include "unwind/unwind_c.h"
+#include "unwind/codetables.h"
+#include "unwind/pcinfo.h"
 
 static const char source[] = "int a(int n) { return n + 1; }\n"
 			     "int b(int (*f)(int)) { return f(1) + f(2); }\n"
@@ -75,7 +76,7 @@ static void test_finds_what_is_listed(void **state)
 	(void)state;
 	assert_int_not_equal(fde, 0);
 	assert_int_equal(cfi_covers(&l.module, fde, l.b), 1);
-	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C);
+	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C);
 }
 
 /* No FDE of its own: the one before it ends before it. */
@@ -84,7 +85,7 @@ static void test_code_without_cfi_is_not_looked_for_elsewhere(void **state)
 	struct library l = load();
 
 	(void)state;
-	assert_int_equal(unwind_c_place(l.bare).kind, PLACE_C_NO_CFI);
+	assert_int_equal(pcinfo_at(l.bare).kind, PCINFO_C_NO_CFI);
 }
 
 static void test_a_table_longer_than_its_module_is_none(void **state)
@@ -94,7 +95,7 @@ static void test_a_table_longer_than_its_module_is_none(void **state)
 	(void)state;
 	l.table[2] = 0x7fffffff;
 	assert_int_equal(fde_find(&l.module, l.b), 0);
-	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_NO_CFI);
+	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C_NO_CFI);
 }
 
 static void test_an_entry_that_points_outside_is_none(void **state)
@@ -104,7 +105,7 @@ static void test_an_entry_that_points_outside_is_none(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < l.table[2]; i++)
 		l.table[3 + 2 * i + 1] = 0x70000000;
-	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_NO_CFI);
+	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C_NO_CFI);
 }
 
 static void test_an_fde_of_no_sane_length_does_not_decode(void **state)
@@ -114,7 +115,7 @@ static void test_an_fde_of_no_sane_length_does_not_decode(void **state)
 
 	(void)state;
 	*length = 0x7ffffff0;
-	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_BAD_CFI);
+	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C_BAD_CFI);
 }
 
 static void test_a_cie_that_is_not_mapped_does_not_decode(void **state)
@@ -124,7 +125,7 @@ static void test_a_cie_that_is_not_mapped_does_not_decode(void **state)
 
 	(void)state;
 	fde[1] = 0x70000000;
-	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C_BAD_CFI);
+	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C_BAD_CFI);
 }
 
 /* Every 4 bytes of both tables, with every kind of nonsense: an answer, whichever. */
@@ -148,14 +149,14 @@ static void test_nonsense_everywhere(void **state)
 		}
 		words[i] = before;
 	}
-	assert_int_equal(unwind_c_place(l.b).kind, PLACE_C);
+	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C);
 }
 
 static int setup(void **state)
 {
 	if (region_init(32 * MIB))
 		return -1;
-	unwind_c_init();
+	codetables_init();
 	return fixture_setup(state);
 }
 

@@ -10,7 +10,8 @@
 #include <dlfcn.h>
 
 #include "../fuzz/unwind_input.h"
-#include "unwind/unwind_c.h"
+#include "unwind/codetables.h"
+#include "unwind/pcinfo.h"
 
 #define WALKS 20000
 
@@ -54,13 +55,13 @@ static void test_walks_end_on_a_thread(void **state)
 
 /* ---- more places than there is room to remember ------------------------------ */
 
-#define ROOM (MIB / sizeof(struct place))
+#define ROOM (MIB / sizeof(struct pcinfo))
 
 static void look_at(uint64_t from, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
-		struct place place = unwind_c_place(from + i);
-		assert_int_equal(place.pc, from + i);
+		struct pcinfo info = pcinfo_at(from + i);
+		assert_int_equal(info.pc, from + i);
 	}
 }
 
@@ -78,18 +79,18 @@ static void test_code_that_is_gone_keeps_nothing_out(void **state)
 	look_at(start, 3 * ROOM);
 	look_at(hot, 1000);
 	look_at(hot, 1000);
-	before = unwind_c_lookups();
+	before = pcinfo_lookups();
 	look_at(hot, 1000);
-	assert_in_range(unwind_c_lookups() - before, 0, 300);
+	assert_in_range(pcinfo_lookups() - before, 0, 300);
 	/* All that was known is known no more, and makes room. */
-	unwind_c_unload_begins();
-	assert_int_equal(unwind_c_place(start + 4 * ROOM).kind, PLACE_UNKNOWN);
-	unwind_c_unload_ends();
+	codetables_unload_begins();
+	assert_int_equal(pcinfo_at(start + 4 * ROOM).kind, PCINFO_UNKNOWN);
+	codetables_unload_ends();
 	look_at(hot, 1000);
-	before = unwind_c_lookups();
+	before = pcinfo_lookups();
 	look_at(hot, 1000);
-	assert_in_range(unwind_c_lookups() - before, 0, 100);
-	assert_int_not_equal(unwind_c_place(start + 4 * ROOM).kind, PLACE_UNKNOWN);
+	assert_in_range(pcinfo_lookups() - before, 0, 100);
+	assert_int_not_equal(pcinfo_at(start + 4 * ROOM).kind, PCINFO_UNKNOWN);
 }
 
 /* ---- another thread loads and unloads what is looked at ----------------------- */
@@ -109,9 +110,9 @@ static void *load_and_unload(void *name)
 		/* Looked at for a while first. */
 		for (uint64_t before = LOAD(&looked); LOAD(&looked) - before < 5000;)
 			sched_yield();
-		unwind_c_unload_begins();
+		codetables_unload_begins();
 		dlclose(map);
-		unwind_c_unload_ends();
+		codetables_unload_ends();
 	}
 	STORE(&stop, 1);
 	return NULL;
@@ -127,7 +128,7 @@ static void test_what_is_looked_at_goes(void **state)
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, load_and_unload, (void *)name), 0);
 	for (uint64_t i = 0; !LOAD(&stop); i++) {
-		seen += unwind_c_place(LOAD(&base) + i * 64 % (256 * KIB)).kind == PLACE_C;
+		seen += pcinfo_at(LOAD(&base) + i * 64 % (256 * KIB)).kind == PCINFO_C;
 		STORE(&looked, i);
 	}
 	pthread_join(thread, NULL);
