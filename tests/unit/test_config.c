@@ -220,9 +220,8 @@ static void recorder_is_a_directory_that_fits(void **state)
 
 	char entry[300] = "CGOHEAP_BLACKBOX=", *end = entry + strlen(entry);
 	memset(end, 'd', 256);
-	assert_non_null(
-		strstr(read_one(&c, entry),
-		       " is 256 bytes long: give a path of at most 255; no recorder\n"));
+	assert_non_null(strstr(read_one(&c, entry),
+			       " is 256 bytes long: give a path of at most 255; no recorder\n"));
 	assert_string_equal(c.recorder_dir, "");
 	end[255] = 0;
 	assert_string_equal(read_one(&c, entry), "");
