@@ -25,21 +25,18 @@ import (
 
 const autopsyHelp = `usage: cgoheap autopsy FILE|DIRECTORY [flags]
 
-Reads what a process left behind that was killed, by the OOM killer or otherwise:
-the recording of its last hour (CGOHEAP_BLACKBOX=DIR when it was started).
-It shows what ` + "`cgoheap explain`" + ` would have shown at the end (what the RSS was made of,
-and what is concluded from it), how its figures had come about, and who held C
-memory.
+Reads the recording that a killed process left behind (CGOHEAP_BLACKBOX=DIR when
+it was started).  It shows what ` + "`cgoheap explain`" + ` would have shown at the end, the
+figures of the last hour, and who held C memory.
 
-  --binary PATH   the program's file, where it is not at its path any more
+  --binary PATH   the program's file, if it is no longer at its path
   -o FILE         also write a profile that go tool pprof reads
   -n, --rows N    rows to show (default 20)
   --caller WHICH  the Go function to name, as for cgoheap top
-  --json          the answer for machines
+  --json          print JSON
 
-Of a directory it reads the newest recording.  Names come from the binaries on
-this machine; where one is missing or is not the same build any more, it says
-which, and that names are missing.
+In a directory it reads the newest recording.  Names come from the binaries on
+this machine; it says which are missing or of another build.
 
 Examples:
   cgoheap autopsy /var/lib/cgoheap/service.4242.cgoheap

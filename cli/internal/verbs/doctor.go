@@ -18,11 +18,10 @@ import (
 
 const doctorHelp = `usage: cgoheap doctor [PROGRAM|PID|NAME] [--json] [--library PATH]
 
-Says whether cgoheap can work: in a program before it is started, or in a
-process that runs.  NAME is a program in PATH, else the name of a process;
-without an argument it is the one process that has cgoheap loaded.  Each check
-has one line, and what to do where it failed.  The exit code is 0 where it works
-and 1 where it will not.
+Checks whether cgoheap works: in a program before you start it, or in a running
+process.  NAME is a program in PATH, else the name of a process; without an
+argument, the only process that has cgoheap loaded.  Each check prints one line,
+and what to do if it failed.  The exit code is 0 if cgoheap works, else 1.
 
 Examples:
   cgoheap doctor ./service

@@ -18,18 +18,18 @@ import (
 
 const explainHelp = `usage: cgoheap explain [PID|NAME] [flags]
 
-Says what the resident memory (RSS) of a process is made of: every resident
-byte has one owner, and the rest is shown as unexplained.  Then what the kernel
-and the cgroup say, and a verdict: what dominates, what grew since the last
-look, whether it is a leak, and what to do next.
+Shows what the resident memory (RSS) of a process consists of.  Every resident
+byte has one owner; bytes without one are shown as unexplained.  Below are the
+figures of the kernel and the cgroup, and a verdict: what dominates, what grew
+since the last look, whether it is a leak, and what to do next.
 
-  --go-pprof URL   ask the service's own net/http/pprof for what Go's heap is
-                   made of, where cgoheap cannot know it (stripped programs)
+  --go-pprof URL   ask the service's net/http/pprof for the figures of Go's heap
+                   that cgoheap cannot know (stripped programs)
   --caller WHICH   the Go function to name, as for cgoheap top
-  --json           the account for machines, with the verdict
+  --json           print the account and the verdict as JSON
 
-"~" marks an estimate.  GROWN is since you last looked at this process.  Who looks
-often has a second column, since a look that is at least an hour old.
+"~" marks an estimate.  GROWN is since you last looked at this process.  If you
+look often, a second column is since a look at least an hour ago.
 
 Example:
   $ cgoheap explain 4242
@@ -50,7 +50,7 @@ Example:
   never returns: run with MALLOC_TRIM_THRESHOLD_=131072, and free does.
 
 cgoheap profile --memory PID saves the same as a flame graph.
-PID may be left out where one process has cgoheap loaded, or be a program's name.
+PID may be a program's name; leave it out if only one process has cgoheap loaded.
 `
 
 type explainOptions struct {

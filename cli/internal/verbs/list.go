@@ -20,17 +20,17 @@ import (
 
 const listHelp = `usage: cgoheap list [--json]
 
-Shows the processes that have libcgoheap.so loaded and that you may look at:
-their state, how finely they sample, the sampled blocks alive and the bytes
-that those stand for.  "~" marks an estimate.
+Lists the processes that have libcgoheap.so loaded and that you may inspect:
+state, sample interval, live sampled blocks, and the bytes that they stand for.
+"~" marks an estimate.
 
 Example:
   $ cgoheap list
    PID  STATE     INTERVAL        LIVE      IN USE  UPTIME  GO        PROGRAM
   4242  sampling  1 in 512KiB    1,625  ~812.4 MiB  4d02h   go1.26.8  service
 
-On a narrow terminal the columns that matter least are left out.
-A process whose state is "passive" has the library loaded, but is not looked at.
+A narrow terminal gets fewer columns.
+"passive" means: library loaded but inactive.
 `
 
 // listEntry is one process.  What is not known is null.

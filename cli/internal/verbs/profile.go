@@ -27,13 +27,12 @@ const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
 
 Saves a profile that go tool pprof reads, of the C memory in use now.
 
-  --memory       of the whole resident memory instead, by owner: its total is
-                 the RSS that cgoheap explain explains
-  -o FILE        where to (default cgoheap.PROGRAM.PID.TIME.pb.gz here, or
-                 cgoheap-memory.PROGRAM...; a directory is where such a file
-                 goes, - is the standard output; a symbolic link is refused)
-  --seconds N    what is allocated and still in use after N seconds: the growth
-                 (Ctrl-C saves what has grown by then)
+  --memory       all resident memory by owner; the total is RSS
+  -o FILE        output file (default cgoheap.PROGRAM.PID.TIME.pb.gz, or
+                 cgoheap-memory.PROGRAM...; in a directory, a file of that
+                 name; - is stdout; symbolic links are refused)
+  --seconds N    growth: what is allocated within N seconds and still in use
+                 then (Ctrl-C ends it early and saves)
   --older D      only blocks at least this old, such as 10m: a leak is old
   --raw          addresses and build IDs only; pprof finds the names elsewhere
   --all-frames   keep the frames by which Go calls C
@@ -46,7 +45,7 @@ Examples:
   cgoheap profile 4242 -o now.pb.gz && go tool pprof -top now.pb.gz
   ssh host cgoheap profile service -o - > there.pb.gz
 
-PID may be left out where one process has cgoheap loaded, or be a program's name.
+PID may be a program's name; leave it out if only one process has cgoheap loaded.
 `
 
 type profileOptions struct {

@@ -19,14 +19,14 @@ import (
 
 const runHelp = `usage: cgoheap run [flags] [--] PROGRAM [arguments]
 
-Starts PROGRAM with libcgoheap.so preloaded.  The process becomes the program:
-its signals, its exit code and its process ID are its own.  PROGRAM may be what
-starts the Go program: a shell, a script, tini, go run, go test.  Where it will
-not be seen itself a line says so, and it runs all the same.
+Starts PROGRAM with libcgoheap.so preloaded.  cgoheap replaces itself by the
+program, which keeps its process ID, signals and exit code.  PROGRAM may start
+the Go program: a shell, a script, tini, go run, go test.  If cgoheap cannot see
+into PROGRAM itself, it says so and runs it.
 
   --sample-bytes N   one sample every N bytes on average; 1 records every
                      allocation (default 512KiB)
-  --dormant          load it, but do not sample until told to
+  --dormant          load the library, but do not sample until told to
   --listen ADDR      serve go tool pprof on a loopback address too
   --socket PATH      where to listen (default cgoheap-UID/PID.sock in
                      $XDG_RUNTIME_DIR, else /tmp)
@@ -35,8 +35,8 @@ not be seen itself a line says so, and it runs all the same.
                      core (default 1)
   --blackbox DIR     keep a recording in DIR, for cgoheap autopsy
   --follow-fork      keep profiling forked children that do not exec
-  --any              also look at programs that are not written in Go
-  --library PATH     libcgoheap.so, where it is not beside this command
+  --any              also profile programs that are not written in Go
+  --library PATH     libcgoheap.so, if it is not beside this command
 
 Examples:
   cgoheap run -- ./service -addr :8080

@@ -18,14 +18,15 @@ import (
 
 const samplingHelp = `usage: cgoheap sampling [PID|NAME] [on|off] [flags]
 
-Turns sampling on or off in a running process; without a word it shows how it
-is.  Blocks sampled before stay known, and their frees are seen, while it is off.
+Turns sampling on or off in a running process; with neither, prints the current
+state.  While sampling is off, blocks sampled before stay known, and their frees
+are seen.
 
   --for D            on for this long, then off by itself (such as 10m)
   --sample-bytes N   one sample every N bytes on average; 1 is every allocation,
                      1 to 2 us each, without the bound of CGOHEAP_MAX_CPU: a
                      program that does little else loses most of a core to it
-  --json             the answer for machines
+  --json             print JSON
 
 Examples:
   cgoheap sampling 4242
@@ -33,7 +34,7 @@ Examples:
   cgoheap sampling 4242 on --sample-bytes 1 --for 1m
   cgoheap sampling 4242 off
 
-PID may be left out where one process has cgoheap loaded, or be a program's name.
+PID may be a program's name; leave it out if only one process has cgoheap loaded.
 `
 
 type samplingOptions struct {

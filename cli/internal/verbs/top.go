@@ -22,18 +22,18 @@ Shows which Go functions hold C memory, and the C function that called the
 allocator for each.  In a terminal it is live: GROWTH is since the last refresh.
 If stdout is not a terminal, it prints one table and exits.
 
-  -n N             rows (default: as many as fit; 20 where not in a terminal)
+  -n N             rows (default: as many as fit; 20 outside of a terminal)
   --interval D     time between two refreshes (default 2s)
   --sort COLUMN    inuse, growth or objects (default inuse)
   --caller WHICH   the Go function to name: "module", the innermost of the main
                    module, else the outermost of a library (default); "innermost";
                    or the innermost that matches a regular expression
   --filter REGEXP  only rows whose caller or leaf matches
-  --stacks         below each row its largest stack (implies --once)
-  --once           print one table and end
-  --json           the same for machines
+  --stacks         show each row's largest stack (implies --once)
+  --once           print one table and exit
+  --json           print JSON
 
-Keys: q ends, i g o sort by bytes, growth, objects, space refreshes now.
+Keys: q quits, i g o sort by bytes, growth, objects, space refreshes now.
 With --sort growth and one table it looks twice, one interval apart.
 
 Example:
@@ -47,10 +47,10 @@ Example:
   ~172.2 MiB       -  ~13,207  in use by  main.compress         ZSTD_createCCtx
     98.0 MiB       -        7  mapped by  main.query            os_pages_map
 
-"~" marks an estimate from samples.  Of mappings BYTES are resident; "mapped by"
-is who made a pool grow, which need not be who holds its memory.
+"~" marks an estimate from samples.  For mappings BYTES are resident; "mapped by"
+names who made a pool grow, not necessarily who holds its memory.
 cgoheap profile saves all stacks.
-PID may be left out where one process has cgoheap loaded, or be a program's name.
+PID may be a program's name; leave it out if only one process has cgoheap loaded.
 `
 
 type topOptions struct {

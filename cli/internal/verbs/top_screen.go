@@ -149,7 +149,7 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	} else {
 		lines = append(lines, fitTable(v.cells(rows), width)...)
 	}
-	footer := fmt.Sprintf("sorted by %s   q ends, i g o sort", order)
+	footer := fmt.Sprintf("sorted by %s   q quits, i g o sort", order)
 	if left := len(v.summary.Rows) - rows; left > 0 {
 		footer = "and " + termtext.CountOf(left, "row more", "rows more") + "   " + footer
 	}

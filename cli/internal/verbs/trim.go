@@ -15,12 +15,12 @@ import (
 
 const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
 
-Has the C allocator of a process return its free memory to the kernel (glibc:
-malloc_trim), and shows the resident memory before and after, by owner.  The
-process runs on; threads that allocate meanwhile may wait for a moment.  What
-stays is explained: memory that is not in use need not be memory that returns.
+Makes the C allocator of a process return free memory to the kernel (glibc:
+malloc_trim), and shows resident memory by owner before and after.  The process
+keeps running; threads that allocate meanwhile may wait briefly.  It explains
+what stays: not all free memory can be returned.
 
-  --json   the two accounts for machines
+  --json   print the two accounts as JSON
 
 Example:
   $ cgoheap trim 4242

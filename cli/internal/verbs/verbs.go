@@ -31,12 +31,12 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"run", "start a program with cgoheap loaded", runHelp, runProgram},
-		{"list", "show the processes that have it loaded", listHelp, listProcesses},
-		{"doctor", "say whether it can work in a program or a process", doctorHelp, doctor},
+		{"list", "list the processes that have it loaded", listHelp, listProcesses},
+		{"doctor", "check whether it works in a program or a process", doctorHelp, doctor},
 		{"top", "watch who holds C memory, live", topHelp, top},
 		{"profile", "save a profile for go tool pprof", profileHelp, saveProfile},
-		{"explain", "say what the resident memory is made of", explainHelp, explain},
-		{"trim", "have the C allocator return its free memory", trimHelp, trim},
+		{"explain", "show what the resident memory consists of", explainHelp, explain},
+		{"trim", "make the C allocator return its free memory", trimHelp, trim},
 		{"sampling", "turn sampling on or off, for a time or for good", samplingHelp, sampling},
 		{"autopsy", "read what a killed process left behind", autopsyHelp, autopsy},
 		{"version", "print the version", versionHelp, printVersion},
@@ -55,7 +55,7 @@ func usage() string {
 		"  cgoheap run -- ./service          start it\n" +
 		"  cgoheap explain service           see what its memory is made of\n" +
 		"  cgoheap top service               see who holds C memory\n" +
-		"A process is given by its ID or its program's name, or left out where only one has cgoheap loaded.\n")
+		"Name a process by its ID or program; leave it out if only one has cgoheap loaded.\n")
 	return b.String()
 }
 
