@@ -8,8 +8,8 @@
  * blocks, unwind rows.  It is mapped once, by a raw system call, with its full
  * size reserved and its pages touched only as they fill.  Tables refer to each
  * other by 32-bit indexes and offsets from the region's start, never by
- * pointer, so that the same bytes can one day be a shared file read by another
- * process (DESIGN, invariant 6).
+ * pointer, so that the same bytes can be a file that another process reads (the
+ * recorder's).
  *
  * Scratch memory is for one request at a time (a scrape): a bump allocator over
  * raw mappings, bounded, given back whole.
