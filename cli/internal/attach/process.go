@@ -286,14 +286,14 @@ func (p *Process) ExplainAccess(err error) error {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH):
 		return fmt.Errorf("process %d has ended", p.PID)
 	case !errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s cannot be looked at: %w", p.Title(), err)
+		return fmt.Errorf("%s cannot be inspected: %w", p.Title(), err)
 	case os.Geteuid() == 0:
-		return fmt.Errorf("%s may not be looked at from here: this container or service lacks "+
+		return fmt.Errorf("%s may not be inspected from here: this container or service lacks "+
 			"the capability CAP_SYS_PTRACE; run cgoheap on the host, or in the process's own container", p.Title())
 	case p.EffectiveUID() != os.Geteuid():
 		return fmt.Errorf("%s belongs to user %s", p.Title(), p.ownerRemedy())
 	}
-	return fmt.Errorf("%s may not be looked at, though it is yours "+
+	return fmt.Errorf("%s may not be inspected, though it is yours "+
 		"(its file has capabilities, or it changed its user): run this as root", p.Title())
 }
 

@@ -43,7 +43,7 @@ func TestReadGuarded(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	p := &Process{PID: 4242, KernelName: "service"}
-	if got := p.ExplainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be looked at: "+errGuarded.Error()) {
+	if got := p.ExplainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be inspected: "+errGuarded.Error()) {
 		t.Error(got)
 	}
 }

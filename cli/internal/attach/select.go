@@ -117,7 +117,7 @@ func withoutPassive(all []*Process) []*Process {
 func explainNone(wanted string, loaded []*Process, unreadable int) error {
 	hidden := ""
 	if unreadable > 0 {
-		hidden = fmt.Sprintf(" (%s could not be looked at: %s)", termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
+		hidden = fmt.Sprintf(" (%s could not be inspected: %s)", termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
 	}
 	if wanted == "" {
 		return fmt.Errorf("no process has cgoheap loaded: start one with cgoheap run -- PROGRAM%s", hidden)

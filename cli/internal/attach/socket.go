@@ -204,10 +204,10 @@ func (p *Process) ExplainNoShim() error {
 // PassiveReason says why a loaded library did not start, and what to do; "": it should have.
 func (p *Process) PassiveReason(env map[string]string) (reason, remedy string) {
 	if parent := p.forkedFrom(); parent != 0 {
-		return fmt.Sprintf("it is a fork of process %d", parent), "look at that one"
+		return fmt.Sprintf("it is a fork of process %d", parent), "profile that one"
 	}
 	if env["CGOHEAP_ANY"] != "1" && !p.isGo() {
-		return "it is not a Go program", "start it with cgoheap run --any to look at it all the same"
+		return "it is not a Go program", "start it with cgoheap run --any to profile it anyway"
 	}
 	return "", ""
 }

@@ -178,7 +178,7 @@ var goVersion = regexp.MustCompile(`\bgo1\.(\d+)`)
 func CheckGo(f *Facts) Check {
 	const name = "go"
 	if !f.IsGo() {
-		c := Fail(name, "if it starts a Go program, that one is seen; CGOHEAP_ANY=1 or cgoheap run --any looks at it too",
+		c := Fail(name, "if it starts a Go program, cgoheap profiles that one; to profile this one, set CGOHEAP_ANY=1 or use cgoheap run --any",
 			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it")
 		c.Runnable = true
 		return c
@@ -201,7 +201,7 @@ func CheckGo(f *Facts) Check {
 
 func checkLinking(f *Facts) Check {
 	const name = "linking"
-	const noCode = "there is no C heap to look at; go tool pprof's heap profile shows all there is"
+	const noCode = "there is no C heap to profile; go tool pprof's heap profile shows all there is"
 	switch {
 	case f.Loader != "" && f.external:
 		return OK(name, "dynamic, by the C linker")
@@ -236,7 +236,7 @@ func checkCgo(f *Facts) Check {
 	const name = "cgo"
 	switch {
 	case !f.HasCgo:
-		return unseen(name, "there is no C heap to look at; go tool pprof's heap profile shows all there is",
+		return unseen(name, "there is no C heap to profile; go tool pprof's heap profile shows all there is",
 			"dynamic, but no package in it uses cgo")
 	case len(f.cgoPackages) == 0:
 		return OK(name, "used")

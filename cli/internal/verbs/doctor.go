@@ -140,7 +140,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	if s, err := attach.NewClient(p).Status(); err == nil && !f.IsGo() && s.Host.GoVersion != "" {
 		r.Checks[0] = program.OK("go", "%s, in a library that it loaded", termtext.Escape(s.Host.GoVersion))
 	} else if env["CGOHEAP_ANY"] == "1" && !f.IsGo() {
-		r.Checks[0] = program.OK("go", "not a Go program, looked at as CGOHEAP_ANY=1 says")
+		r.Checks[0] = program.OK("go", "not a Go program, but CGOHEAP_ANY=1 is set")
 	}
 	if f.HasCgo || !f.IsGo() {
 		f.ReadMapped(p)

@@ -130,7 +130,7 @@ func TestDoctorText(t *testing.T) {
   ok    file       64-bit x86-64 program
   ok    go         `+strings.Fields(runtime.Version())[0]+`
   fail  linking    statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload
-                   -> there is no C heap to look at; go tool pprof's heap profile shows all there is
+                   -> there is no C heap to profile; go tool pprof's heap profile shows all there is
   ok    privileges no setuid, setgid or file capabilities
   ok    symbols    not stripped
 will not work: statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload

@@ -67,7 +67,7 @@ func listProcesses(std stdio, args []string) error {
 	printList(std, entries)
 	// It explains an empty list; below a full one it would only be noise.
 	if unreadable > 0 && len(entries) == 0 {
-		fmt.Fprintf(std.err, "cgoheap: %s could not be looked at: %s\n", termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
+		fmt.Fprintf(std.err, "cgoheap: %s could not be inspected: %s\n", termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func inUseBytes(c *attach.Client) (int64, error) {
 
 func printList(std stdio, entries []listEntry) {
 	if len(entries) == 0 {
-		fmt.Fprintln(std.err, "cgoheap: no process that you may look at has cgoheap loaded; start one with cgoheap run -- PROGRAM")
+		fmt.Fprintln(std.err, "cgoheap: no process that you may inspect has cgoheap loaded; start one with cgoheap run -- PROGRAM")
 		return
 	}
 	rows := [][]string{{"PID", "STATE", "INTERVAL", "LIVE", "IN USE", "UPTIME", "GO", "PROGRAM"}}

@@ -131,7 +131,7 @@ func TestPassive(t *testing.T) {
 	s := startSleep(t, "LD_PRELOAD="+fixture.EmptyLibrary(t))
 	waitMapped(t, s.pid, attach.LibraryName)
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (sleep) has cgoheap loaded but passive: "+
-		"it is not a Go program; start it with cgoheap run --any to look at it all the same\n")
+		"it is not a Go program; start it with cgoheap run --any to profile it anyway\n")
 	r := cgoheap(t, "list")
 	if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d  passive .* sleep: it is not a Go program$`, s.pid)).MatchString(r.out) {
 		t.Error(r.out)
@@ -156,7 +156,7 @@ func TestFork(t *testing.T) {
 	t.Cleanup(func() { c.Process.Kill(); syscall.Kill(child, syscall.SIGKILL); c.Wait() })
 	s := &shimmed{pid: child, dir: "/none"}
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", fmt.Sprintf(
-		"cgoheap: process PID (forker) has cgoheap loaded but passive: it is a fork of process %d; look at that one\n", c.Process.Pid))
+		"cgoheap: process PID (forker) has cgoheap loaded but passive: it is a fork of process %d; profile that one\n", c.Process.Pid))
 }
 
 func TestThreadID(t *testing.T) {
@@ -200,11 +200,11 @@ func TestOtherUser(t *testing.T) {
 	}
 	c := command(nil, "list")
 	asNobody(t, c)
-	if r := finish(t, c); !regexp.MustCompile(`cgoheap: \d+ processes? could not be looked at: run this as root to see those of other users too\n$`).MatchString(r.err) {
+	if r := finish(t, c); !regexp.MustCompile(`cgoheap: \d+ processes? could not be inspected: run this as root to see those of other users too\n$`).MatchString(r.err) {
 		t.Errorf("%q", r.err)
 	}
 	// Beside a list it is not said.
-	if r := cgoheap(t, "list"); strings.Contains(r.err, "looked at") {
+	if r := cgoheap(t, "list"); strings.Contains(r.err, "inspected") {
 		t.Errorf("%q", r.err)
 	}
 }

@@ -180,7 +180,7 @@ func explainOpen(path string, err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("there is no program %s", termtext.Quote(path))
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s may not be read: cgoheap has to look at a program before it runs it", termtext.Quote(path))
+		return fmt.Errorf("%s may not be read: cgoheap must inspect a program before it runs it", termtext.Quote(path))
 	}
 	return err
 }
@@ -230,11 +230,11 @@ func aboutLauncher(f *program.Facts, command []string) string {
 	case launchers[name] != "":
 		return launchers[name]
 	case name == "go":
-		return "what it runs is looked at where it uses cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
+		return "cgoheap profiles the programs that it runs if they use cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
 	case name == "env" && dropsEnvironment(command[1:]):
 		return "env -i takes the preload away: put cgoheap run behind it (env -i cgoheap run -- ./service)"
 	case f.IsStatic() && f.IsGo():
-		return "the programs that it starts are looked at where they use cgo"
+		return "cgoheap profiles the programs that it starts if they use cgo"
 	}
 	return ""
 }

@@ -133,7 +133,7 @@ func TestRunRefuses(t *testing.T) {
 
 // What ignores a preload, or has nothing to look at, runs all the same: it may start what has.
 func TestRunWarnsAndGoesOn(t *testing.T) {
-	const others = "the programs that it starts are looked at where they use cgo"
+	const others = "cgoheap profiles the programs that it starts if they use cgo"
 	for path, want := range map[string][]string{
 		fixture.Go(t, "nocgo", fixture.GoPlain, "0"):  {"statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload", others},
 		fixture.Go(t, "unused", fixture.GoPlain, "1"): {"statically linked, as no package in it uses cgo: it has no C code, and ignores a preload", others},
@@ -169,7 +169,7 @@ func main() { panic(syscall.Exec(os.Args[1], os.Args[1:], os.Environ())) }
 `, "0")
 	runUnder(t, nil, launcher, path, "environ").want(t, 7, got,
 		"cgoheap: "+launcher+": statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload\n"+
-			"cgoheap: "+launcher+": the programs that it starts are looked at where they use cgo\n")
+			"cgoheap: "+launcher+": cgoheap profiles the programs that it starts if they use cgo\n")
 	// A static one of C, as tini is.
 	tini := fixture.C(t, "statictini", "#include <unistd.h>\nint main(int c, char **v) { execv(v[1], v + 1); return 1; }\n", "-static")
 	if r := runUnder(t, nil, tini, path, "environ"); r.code != 7 || r.out != got {
@@ -199,7 +199,7 @@ func TestRunGo(t *testing.T) {
 	for _, args := range [][]string{{"go", "run", "."}, {"go", "test", "-v", "./..."}} {
 		c := command([]string{"CGOHEAP_LIBRARY=" + lib}, append([]string{"run", "--"}, args...)...)
 		c.Dir = dir
-		if r := finish(t, c); r.code != 0 || !strings.Contains(r.out+r.err, lib) || !strings.Contains(r.err, "cgoheap: go: what it runs is looked at where it uses cgo") {
+		if r := finish(t, c); r.code != 0 || !strings.Contains(r.out+r.err, lib) || !strings.Contains(r.err, "cgoheap: go: cgoheap profiles the programs that it runs if they use cgo") {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}

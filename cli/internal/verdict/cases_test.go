@@ -392,7 +392,7 @@ var verdictCases = []verdictCase{
 
 	{"c_untouched", "never touched", changed(func(s *Situation) { s.Account.Allocator.InUse = num(1124 * mib) }),
 		"C blocks of 1.1 GiB are in use, 1.0 GiB of that is not resident: allocated and never touched, it costs no RSS. " +
-			"The cgoheap profile counts it all the same, the memory profile does not."},
+			"The cgoheap profile counts it anyway, the memory profile does not."},
 	{"c_untouched", "little", changed(func(s *Situation) { s.Account.Allocator.InUse = num(163 * mib) }), ""},
 	{"c_untouched", "swapped", changed(func(s *Situation) {
 		s.Account.Allocator.InUse = num(1124 * mib)

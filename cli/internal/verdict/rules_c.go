@@ -259,7 +259,7 @@ func cUntouched(s *Situation) string {
 		return ""
 	}
 	return fmt.Sprintf("C blocks of %s are in use, %s of that is not resident: allocated and never touched, it costs no RSS. "+
-		"The cgoheap profile counts it all the same, the memory profile does not.", termtext.Bytes(given), termtext.Bytes(n))
+		"The cgoheap profile counts it anyway, the memory profile does not.", termtext.Bytes(given), termtext.Bytes(n))
 }
 
 // lazyFree names the owner that has most of it.
