@@ -62,7 +62,7 @@ func below(p *profile.Profile, owner, function string) (bytes int64) {
 
 // The commands, and what each leaves below which function of which owner.
 func TestMemoryProfile(t *testing.T) {
-	for _, version := range goVersions() {
+	for _, version := range outerVersions() {
 		b := build{version, "plain"}
 		t.Run("go"+version, func(t *testing.T) { testMemoryProfile(t, b) })
 	}

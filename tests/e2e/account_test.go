@@ -149,7 +149,7 @@ func (c accountCase) run(t *testing.T, path string) {
 // What C code maps by the system call instruction has no stack; who was in a cgo call while
 // it grew is known all the same.
 func TestAccountRawCalls(t *testing.T) {
-	for _, v := range goVersions() {
+	for _, v := range outerVersions() {
 		b := build{v, "plain"}
 		h := start(t, program(t, "go-account", b), hostOptions{})
 		h.tell("rawcalls 40 %d", 8*mib)

@@ -23,15 +23,6 @@ func bridgeProgram(t testing.TB, b build, flags ...string) string {
 		b, ".", flags...)
 }
 
-// bridgeBuilds: each release, and each way of building in one.
-func bridgeBuilds() (list []build) {
-	for _, v := range goVersions() {
-		list = append(list, build{v, "plain"})
-	}
-	one := oneBuild().goVersion
-	return append(list, build{one, "pie"}, build{one, "stripped"})
-}
-
 // page fetches from the service's own port.
 func (h *host) page(method, path string) (int, http.Header, []byte) {
 	h.t.Helper()
@@ -71,7 +62,7 @@ func (h *host) pageProfile(path string) *profile.Profile {
 
 // TestBridgePages: one import, and the C side is beside Go's own profiles, on the service's own port.
 func TestBridgePages(t *testing.T) {
-	for _, b := range bridgeBuilds() {
+	for _, b := range everyBuild() {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
 			h := start(t, bridgeProgram(t, b), hostOptions{sampleBytes: 1})
@@ -163,7 +154,7 @@ func between(n, before, after, whole int64) bool {
 
 // TestBridgeAccount: Go's part of the account is what Go says at the same time, within 1 %; also stripped.
 func TestBridgeAccount(t *testing.T) {
-	for _, b := range bridgeBuilds() {
+	for _, b := range everyBuild() {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
 			h := start(t, bridgeProgram(t, b), hostOptions{})

@@ -123,36 +123,36 @@ func testStatus(t *testing.T, path string) {
 // symbols=none: nothing but addresses, and what pprof needs to find the names
 // itself: mappings with the build IDs that the files have.
 func TestAddressesOnly(t *testing.T) {
-	for _, version := range goVersions() {
-		for _, mode := range []string{"plain", "pie"} {
-			b := build{version, mode}
-			t.Run(b.String(), func(t *testing.T) {
-				t.Parallel()
-				path := program(t, "go-driven", b)
-				h := start(t, path, hostOptions{sampleBytes: 1})
-				h.tell("alloc A 10 1000")
-				p := h.profile("?symbols=none")
-				if len(p.Function) != 0 {
-					t.Errorf("%d functions", len(p.Function))
-				}
-				files := map[string]bool{}
-				for _, m := range p.Mapping {
-					if m.HasFunctions {
-						t.Errorf("%s says it has functions", m.File)
-					}
-					if strings.HasPrefix(m.File, "/") {
-						files[m.File] = true
-						wantBuildID(t, b, m)
-					}
-				}
-				if !files[path] || len(files) < 2 {
-					t.Errorf("mappings are %v", files)
-				}
-				dir := t.TempDir()
-				top := pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", path, save(t, h, dir, "p.pb.gz", "?symbols=none"))
-				wantCum(t, top, "main.allocA", "10000B")
-			})
+	for _, b := range everyBuild() {
+		if b.mode == "stripped" {
+			continue
 		}
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
+			path := program(t, "go-driven", b)
+			h := start(t, path, hostOptions{sampleBytes: 1})
+			h.tell("alloc A 10 1000")
+			p := h.profile("?symbols=none")
+			if len(p.Function) != 0 {
+				t.Errorf("%d functions", len(p.Function))
+			}
+			files := map[string]bool{}
+			for _, m := range p.Mapping {
+				if m.HasFunctions {
+					t.Errorf("%s says it has functions", m.File)
+				}
+				if strings.HasPrefix(m.File, "/") {
+					files[m.File] = true
+					wantBuildID(t, b, m)
+				}
+			}
+			if !files[path] || len(files) < 2 {
+				t.Errorf("mappings are %v", files)
+			}
+			dir := t.TempDir()
+			top := pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", path, save(t, h, dir, "p.pb.gz", "?symbols=none"))
+			wantCum(t, top, "main.allocA", "10000B")
+		})
 	}
 }
 

@@ -90,7 +90,7 @@ func (h *host) killed(command string) bool {
 }
 
 func TestMemoryLimitKnowsOfC(t *testing.T) {
-	for _, version := range goVersions() {
+	for _, version := range outerVersions() {
 		for name, preload := range map[string]bool{"preloaded": true, "alone": false} {
 			t.Run("go"+version+"-"+name, func(t *testing.T) {
 				path := memlimitProgram(t, build{version, "plain"})

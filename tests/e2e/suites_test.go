@@ -21,7 +21,7 @@ import (
 // itself may hang on its timing: go-sqlite3's TestExecContextCancel.)
 
 func TestGoCgoSuite(t *testing.T) {
-	for _, version := range goVersions() {
+	for _, version := range outerVersions() {
 		t.Run("go"+version, func(t *testing.T) {
 			t.Parallel()
 			compareSuite(t, build{version, "plain"}, "", "cmd/cgo/internal/test")

@@ -45,11 +45,34 @@ func goVersions() []string {
 	return []string{"1.21.13", "1.24.13", "1.26.8", "1.27.4"}
 }
 
+// outerVersions are the oldest and the newest, for what depends little on the
+// release; make test-long has all.
+func outerVersions() []string {
+	versions := goVersions()
+	if longTests || len(versions) < 3 {
+		return versions
+	}
+	return []string{versions[0], versions[len(versions)-1]}
+}
+
+// everyBuild is each release as it is, without symbols the oldest and the newest,
+// and one position-independent; make test-long has each release in each way.
 func everyBuild() (list []build) {
+	if longTests {
+		return eachWay(goVersions())
+	}
 	for _, v := range goVersions() {
-		for _, mode := range []string{"plain", "pie", "stripped"} {
-			list = append(list, build{v, mode})
-		}
+		list = append(list, build{v, "plain"})
+	}
+	for _, v := range outerVersions() {
+		list = append(list, build{v, "stripped"})
+	}
+	return append(list, build{oneBuild().goVersion, "pie"})
+}
+
+func eachWay(versions []string) (list []build) {
+	for _, v := range versions {
+		list = append(list, build{v, "plain"}, build{v, "pie"}, build{v, "stripped"})
 	}
 	return list
 }

@@ -64,7 +64,7 @@ func save(t testing.TB, h *host, dir, name, query string) string {
 
 // Real `go tool pprof` of each release on what the shim serves.
 func TestPprofTool(t *testing.T) {
-	for _, version := range goVersions() {
+	for _, version := range outerVersions() {
 		t.Run("go"+version, func(t *testing.T) {
 			t.Parallel()
 			testPprofTool(t, build{version, "plain"})
@@ -206,7 +206,7 @@ func getEventually(url string) (string, error) {
 
 // C++ names as people write them, in what pprof prints.
 func TestCxxNames(t *testing.T) {
-	for _, version := range goVersions() {
+	for _, version := range outerVersions() {
 		b := build{version, "plain"}
 		h := start(t, program(t, "go-stacks", b), hostOptions{sampleBytes: 1})
 		dir := t.TempDir()

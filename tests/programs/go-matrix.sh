@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The Go package's modules by each Go release, in each way: go vet and their own tests. A line for each.
+# The Go package's modules by each Go release, in each way: go vet and their own tests. A line for each. make test has the
+# ways that are dear by one release alone (ways, below), make test-long all by each.
 #
 # preload, race-preload: the tests run under the library. There no test may skip itself because that is missing, and
 # some must run that do so elsewhere; else these lines would prove nothing. Tests of its absence skip themselves there.
@@ -7,6 +8,8 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 SHIM=${MATRIX_SHIM:-$PWD/build/libcgoheap.so}
 VERSIONS=${MATRIX_VERSIONS:-1.21.13 1.24.13 1.26.8 1.27.4}
+ONE_VERSION=1.26.8 # as in tests/e2e
+LONG=${TEST_LONG-}
 # What a program may have in place of the client_golang that go.mod names, and the Go that it needs.
 NEWEST_CLIENT=v1.25.0
 NEWEST_GO=1.27.4
@@ -63,10 +66,18 @@ line() {
 	fi
 }
 
+# ways VERSION: make test has no cgo and the race detector by one release alone: each compiles Go's own packages once more.
+ways() {
+	echo plain preload
+	if [ -n "$LONG" ] || [ "$1" = "$ONE_VERSION" ]; then
+		echo nocgo race race-preload
+	fi
+}
+
 for version in $VERSIONS; do
 	export GOTOOLCHAIN=go$version
 	for module in cgo_bridge cgo_bridge/prom; do
-		for way in plain preload nocgo race race-preload; do
+		for way in $(ways "$version"); do
 			line "go$version-$way-$module" "$module" "$way"
 		done
 	done

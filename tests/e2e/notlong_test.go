@@ -1,6 +1,0 @@
-//go:build !long
-
-package e2e
-
-// longTests: make test-long, which tries each Go release.
-const longTests = false

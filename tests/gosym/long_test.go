@@ -1,0 +1,5 @@
+//go:build long
+
+package gosym
+
+const longTests = true
