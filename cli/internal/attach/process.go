@@ -26,7 +26,7 @@ const LibraryName = "libcgoheap.so"
 type Process struct {
 	PID        int
 	tgid       int
-	KernelName string // as the kernel has it, at most 15 bytes
+	kernelName string // as the kernel has it, at most 15 bytes
 	State      byte   // R, S, T, Z ... as in ps
 	uids       []int  // real, effective, saved, as seen from here
 	parent     int
@@ -74,7 +74,7 @@ func (p *Process) readStatus(text []byte) {
 		}
 		switch key {
 		case "Name":
-			p.KernelName = strings.TrimSpace(value)
+			p.kernelName = strings.TrimSpace(value)
 		case "State":
 			p.State = fields[0][0]
 		case "Tgid":
@@ -137,7 +137,7 @@ func (p *Process) Executable() string {
 // Program is the name to show, safe for a terminal.
 func (p *Process) Program() string {
 	if p.label == "" {
-		p.label = termtext.Escape(p.KernelName)
+		p.label = termtext.Escape(p.kernelName)
 		if exe := p.Executable(); exe != "" {
 			p.label = termtext.Escape(filepath.Base(exe))
 		}

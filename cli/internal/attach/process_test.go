@@ -22,7 +22,7 @@ func TestMapUID(t *testing.T) {
 func TestReadStatus(t *testing.T) {
 	p := &Process{}
 	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\nUid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
-	if p.KernelName != "a b" || p.State != 'T' || p.tgid != 42 || p.nsPID != 1 || fmt.Sprint(p.uids) != "[1 2 3]" {
+	if p.kernelName != "a b" || p.State != 'T' || p.tgid != 42 || p.nsPID != 1 || fmt.Sprint(p.uids) != "[1 2 3]" {
 		t.Errorf("%+v", p)
 	}
 }
@@ -42,7 +42,7 @@ func TestReadGuarded(t *testing.T) {
 	if text, err := readGuarded("/none"); text != nil || !os.IsNotExist(err) {
 		t.Errorf("%q, %v", text, err)
 	}
-	p := &Process{PID: 4242, KernelName: "service"}
+	p := &Process{PID: 4242, kernelName: "service"}
 	if got := p.ExplainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be inspected: "+errGuarded.Error()) {
 		t.Error(got)
 	}

@@ -89,7 +89,7 @@ func FindProcess(wanted string) (*Process, error) {
 
 // isCalled compares with the executable's name, and with the kernel's name of 15 bytes.
 func (p *Process) isCalled(name string) bool {
-	return p.Program() == name || p.KernelName == name
+	return p.Program() == name || p.kernelName == name
 }
 
 // withoutPassive drops processes whose library is passive, such as the shell that started

@@ -18,7 +18,7 @@ func schemaName(kind string) string { return fmt.Sprintf("cgoheap.%s/%d", kind, 
 // Write prints an object of one kind, which is the verb's name, or "error".
 func Write(w io.Writer, kind string, value any) error {
 	var b bytes.Buffer
-	if err := WriteJSON(&b, value); err != nil {
+	if err := writeJSON(&b, value); err != nil {
 		return err
 	}
 	o, err := ParseObject(b.Bytes())
@@ -29,11 +29,11 @@ func Write(w io.Writer, kind string, value any) error {
 	if err != nil {
 		return err
 	}
-	return WriteJSON(w, append(Object{{"schema", name}}, o...))
+	return writeJSON(w, append(Object{{"schema", name}}, o...))
 }
 
-// WriteJSON is for machines; <, > and & stay as they are, function names hold them.
-func WriteJSON(w io.Writer, value any) error {
+// writeJSON is for machines; <, > and & stay as they are, function names hold them.
+func writeJSON(w io.Writer, value any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")

@@ -41,7 +41,7 @@ func ParseObject(text []byte) (Object, error) {
 // Set replaces a member, or adds it at the end.
 func (o *Object) Set(key string, value any) error {
 	var b bytes.Buffer
-	if err := WriteJSON(&b, value); err != nil {
+	if err := writeJSON(&b, value); err != nil {
 		return err
 	}
 	text := json.RawMessage(bytes.TrimSpace(b.Bytes()))

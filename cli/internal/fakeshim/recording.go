@@ -28,160 +28,197 @@ func labelSet(count int, texts string) []byte {
 	return append(append(d, byte(count), 0), texts...)
 }
 
+// image is the bytes of a file.
+type image []byte
+
+func (d image) put64(at int, v uint64) { binary.LittleEndian.PutUint64(d[at:], v) }
+func (d image) put32(at int, v uint32) { binary.LittleEndian.PutUint32(d[at:], v) }
+
 // Recording is a whole file, small: two stacks in one bucket, one of them under labels, one module, four seconds, two
 // accounts.
 func Recording() []byte {
-	d := make([]byte, recordingBytes)
-	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(d[at:], v) }
-	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(d[at:], v) }
-	put64(0, recordlayout.Magic)
-	put32(8, recordlayout.Version)
-	put32(12, recordlayout.HeaderBytes)
-	put64(16, uint64(len(d)))
-	put64(24, 1_700_000_000_000_000_000)
-	put32(40, 4242)
-	put64(48, 1024) // arena
-	put64(56, 1024)
-	put64(64, 512) // buckets
-	put64(72, 16)
-	put64(160, 400) // used
-	put64(168, 4096)
-	put32(512, 1024/8)
-	stack := func(at int, next, site uint32, frames ...uint64) {
-		put32(at+8, next)
-		put32(at+12, site)
-		binary.LittleEndian.PutUint16(d[at+20:], uint16(len(frames)))
-		for i, f := range frames {
-			put64(at+recordlayout.StackBytes+8*i, f)
-		}
-	}
-	site := func(at int, stack, size uint32, objects uint64) {
-		put32(at, stack)
-		put64(at+8, uint64(size))
-		put64(at+32, objects<<16)
-		put64(at+40, objects*uint64(size)<<8)
-		put64(at+48, 1<<16)
-		put64(at+56, uint64(size)<<8)
-	}
-	stack(1024, 1200/8, 1104/8, 0x1001, 0x1002)
-	site(1104, 1024/8, 100, 11)
-	stack(1200, 0, 1264/8, 0x1001, 0x2003)
-	site(1264, 1200/8, 10, 3)
-	put32(1200+32, 1400/8)
+	d := make(image, recordingBytes)
+	d.putHeader()
+	d.putStack(1024, 1200/8, 1104/8, 0x1001, 0x1002)
+	d.putSite(1104, 1024/8, 100, 11)
+	d.putStack(1200, 0, 1264/8, 0x1001, 0x2003)
+	d.putSite(1264, 1200/8, 10, 3)
+	d.put32(1200+32, 1400/8)
 	// A value that was cut in the middle of a character, a key of the profile's own, a terminal's escape.
 	copy(d[1400:], labelSet(3, "\x04\x82longx\xc3"+"\x06\x03originown"+"\x06\x05tenanta\x1b[1m"))
+	d.putFixed()
+	copy(d[RecordingAccounts:], RecordedAccount(8))
+	copy(d[RecordingAccounts+recordlayout.AccountBytes:], RecordedAccount(7))
+	d.putModule()
+	for i, seq := range []int{4, 1, 2, 3} { // the ring has come round
+		d.putSecond(RecordingSeconds+i*recordlayout.SecondBytes, seq)
+	}
+	return d
+}
+
+func (d image) putHeader() {
+	d.put64(0, recordlayout.Magic)
+	d.put32(8, recordlayout.Version)
+	d.put32(12, recordlayout.HeaderBytes)
+	d.put64(16, uint64(len(d)))
+	d.put64(24, 1_700_000_000_000_000_000)
+	d.put32(40, 4242)
+	d.put64(48, 1024) // arena
+	d.put64(56, 1024)
+	d.put64(64, 512) // buckets
+	d.put64(72, 16)
+	d.put64(160, 400) // used
+	d.put64(168, RecordingAt)
+	d.put32(512, 1024/8)
+}
+
+func (d image) putStack(at int, next, site uint32, frames ...uint64) {
+	d.put32(at+8, next)
+	d.put32(at+12, site)
+	binary.LittleEndian.PutUint16(d[at+20:], uint16(len(frames)))
+	for i, f := range frames {
+		d.put64(at+recordlayout.StackBytes+8*i, f)
+	}
+}
+
+func (d image) putSite(at int, stack, size uint32, objects uint64) {
+	d.put32(at, stack)
+	d.put64(at+8, uint64(size))
+	d.put64(at+32, objects<<16)
+	d.put64(at+40, objects*uint64(size)<<8)
+	d.put64(at+48, 1<<16)
+	d.put64(at+56, uint64(size)<<8)
+}
+
+func (d image) putFixed() {
 	b := RecordingAt
-	put32(b, recordlayout.ModuleBytes)
-	put32(b+4, recordlayout.SecondBytes)
-	put32(b+8, 2)
-	put32(b+12, 4)
-	put32(b+16, 1)
-	put64(b+24, 5) // the ring has come round
+	d.put32(b, recordlayout.ModuleBytes)
+	d.put32(b+4, recordlayout.SecondBytes)
+	d.put32(b+8, 2)
+	d.put32(b+12, 4)
+	d.put32(b+16, 1)
+	d.put64(b+24, 5) // seconds
 	copy(d[b+160:], "/bin/gone")
 	copy(d[b+416:], "go1.26.8")
 	copy(d[b+512:], "1GiB")
 	copy(d[b+544:], "2")
-	put32(b+576, recordlayout.AccountBytes)
-	put32(b+580, 2)
-	copy(d[RecordingAccounts:], RecordedAccount(8))
-	copy(d[RecordingAccounts+recordlayout.AccountBytes:], RecordedAccount(7))
+	d.put32(b+576, recordlayout.AccountBytes)
+	d.put32(b+580, 2)
+}
+
+func (d image) putModule() {
 	m := RecordingModules
-	put64(m, 0x1000)
-	put64(m+8, 0x3000)
-	put32(m+32, recordlayout.ModuleMain|recordlayout.ModuleHasELF)
+	d.put64(m, 0x1000)
+	d.put64(m+8, 0x3000)
+	d.put32(m+32, recordlayout.ModuleMain|recordlayout.ModuleHasELF)
 	copy(d[m+40:], "abcd")
 	copy(d[m+112:], "/nowhere/gone")
-	for i := 0; i < 4; i++ {
-		at := RecordingSeconds + i*recordlayout.SecondBytes
-		seq := i
-		if i == 0 {
-			seq = 4
-		}
-		put64(at, uint64(1_700_000_000+20*seq)*1e9)
-		put64(at+8, uint64(seq)<<20)
-		put64(at+56, recordlayout.Unknown)
-		put32(at+112, 1)
-		put64(at+120, uint64(seq)<<16)
-		put64(at+176, uint64(RecordedTime+int64(seq-4)*20e9))
-		for owner := 0; owner < recordlayout.Owners; owner++ {
-			put32(at+184+4*owner, uint32(owner*10+seq))
-		}
-		put32(at+184, ^uint32(0))
-		put32(at+264, 3)
+}
+
+func (d image) putSecond(at, seq int) {
+	d.put64(at, uint64(1_700_000_000+20*seq)*1e9)
+	d.put64(at+8, uint64(seq)<<20)
+	d.put64(at+56, recordlayout.Unknown)
+	d.put32(at+112, 1)
+	d.put64(at+120, uint64(seq)<<16)
+	d.put64(at+176, uint64(RecordedTime+int64(seq-4)*20e9))
+	for owner := range recordlayout.Owners {
+		d.put32(at+184+4*owner, uint32(owner*10+seq))
 	}
-	return d
+	d.put32(at+184, ^uint32(0))
+	d.put32(at+264, 3)
 }
 
 // RecordedTime of the account.
 const RecordedTime = 1_700_000_079_200_000_000 // 0.8 s before the recording's last second
 
+// accountWriter writes field after field.
+type accountWriter struct {
+	bytes.Buffer
+	n uint64
+}
+
+func (w *accountWriter) put(values ...any) {
+	for _, v := range values {
+		if err := binary.Write(w, binary.LittleEndian, v); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// figures are the next n MiB, n+1 MiB and so on.
+func (w *accountWriter) figures(count int) {
+	for range count {
+		w.n++
+		w.put(w.n << 20)
+	}
+}
+
+func (w *accountWriter) text(s string, size int) {
+	w.WriteString(s)
+	w.Write(make([]byte, size-len(s)))
+}
+
 // RecordedAccount has a different figure in nearly every field: field n has n MiB.
 func RecordedAccount(sequence uint64) []byte {
-	var w bytes.Buffer
-	n := uint64(0)
-	put := func(values ...any) {
-		for _, v := range values {
-			if err := binary.Write(&w, binary.LittleEndian, v); err != nil {
-				panic(err)
-			}
-		}
-	}
-	figures := func(count int) {
-		for i := 0; i < count; i++ {
-			n++
-			put(n << 20)
-		}
-	}
-	text := func(s string, size int) { w.Write(append([]byte(s), make([]byte, size-len(s))...)) }
-	put(uint32(0), uint32(recordlayout.AccountBytes), sequence, uint64(RecordedTime))
-	put(uint64(12_000_000), uint64(400<<20), uint64(2<<20)) // took_ns, rss, unexplained
-	figures(2)
-	put(uint64(985))
-	figures(4)
-	figures(6)
-	text("glibc", 32)
-	figures(6)
-	text("runtime.gcController", 32)
-	put(uint64(77), recordlayout.Unknown) // metadata, memory_limit
+	w := &accountWriter{}
+	w.put(uint32(0), uint32(recordlayout.AccountBytes), sequence, uint64(RecordedTime))
+	w.put(uint64(12_000_000), uint64(400<<20), uint64(2<<20)) // took_ns, rss, unexplained
+	w.figures(2)
+	w.put(uint64(985))
+	w.figures(4)
+	w.figures(6)
+	w.text("glibc", 32)
+	w.figures(6)
+	w.text("runtime.gcController", 32)
+	w.runtime()
+	w.figures(9)
+	w.put(recordlayout.Unknown)
+	w.put(uint64(2))
+	w.figures(6)
+	w.text("/a.slice/b", 256)
+	w.owners()
+	w.put(uint64(1264/8), uint64(5<<20), uint64(6<<20))
+	w.put(uint64(0), uint64(3<<20), uint64(4<<20))
+	w.text("", (recordlayout.Top-2)*24)
+	w.text("first", recordlayout.WarningBytes)
+	w.text("second", recordlayout.WarningBytes)
+	w.text("", (recordlayout.Warnings-2)*recordlayout.WarningBytes)
+	w.put(uint64(6000), uint64(48000<<20)) // stacks of ended threads
+	SealAccount(w.Bytes())
+	return w.Bytes()
+}
+
+func (w *accountWriter) runtime() {
+	w.put(uint64(77), recordlayout.Unknown) // metadata, memory_limit
 	for i := uint64(0); i < recordlayout.GoFigures; i++ {
 		switch {
 		case i == recordlayout.GoLive:
-			put(uint64(600))
+			w.put(uint64(600))
 		case i == recordlayout.GoLastGC:
-			put(uint64(RecordedTime))
+			w.put(uint64(RecordedTime))
 		case i > recordlayout.GoLastGC:
-			put(recordlayout.Unknown)
+			w.put(recordlayout.Unknown)
 		default:
-			put(1000 + i)
+			w.put(1000 + i)
 		}
 	}
-	figures(9)
-	put(recordlayout.Unknown)
-	put(uint64(2))
-	figures(6)
-	text("/a.slice/b", 256)
+}
+
+func (w *accountWriter) owners() {
 	owners := []struct {
 		name             string
 		bytes            uint64
 		isKnown, isExact uint32
 	}{{"go_heap", 80 << 20, 1, 1}, {"go_stacks", 0, 0, 1}, {"c_live", 300 << 20, 1, 0}, {"later", 18 << 20, 1, 1}}
-	put(uint32(len(owners)), uint32(2))
+	w.put(uint32(len(owners)), uint32(2))
 	for _, o := range owners {
-		text(o.name, recordlayout.OwnerNameBytes)
-		put(o.bytes)
-		figures(4)
-		put(o.isKnown, o.isExact)
+		w.text(o.name, recordlayout.OwnerNameBytes)
+		w.put(o.bytes)
+		w.figures(4)
+		w.put(o.isKnown, o.isExact)
 	}
-	text("", (recordlayout.Owners-len(owners))*72)
-	put(uint64(1264/8), uint64(5<<20), uint64(6<<20))
-	put(uint64(0), uint64(3<<20), uint64(4<<20))
-	text("", (recordlayout.Top-2)*24)
-	text("first", recordlayout.WarningBytes)
-	text("second", recordlayout.WarningBytes)
-	text("", (recordlayout.Warnings-2)*recordlayout.WarningBytes)
-	put(uint64(6000), uint64(48000<<20)) // stacks of ended threads
-	SealAccount(w.Bytes())
-	return w.Bytes()
+	w.text("", (recordlayout.Owners-len(owners))*72)
 }
 
 // SealAccount corrects the checksum of an account that a test has changed.

@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"sort"
 	"strings"
 	"syscall"
 
@@ -136,7 +136,7 @@ func (f *Facts) readSymbols(e *elf.File) {
 			own[name] = true
 		}
 	}
-	f.allocator = sortedKeys(own)
+	f.allocator = slices.Sorted(maps.Keys(own))
 	f.importsMalloc = importsMalloc(e)
 	f.private = findPrivate(names, "")
 }
@@ -218,7 +218,7 @@ func (f *Facts) scanNames(file io.ReadSeeker) error {
 		}
 		buf = append(buf[:0], buf[len(buf)-scanOverlap:]...)
 	}
-	f.cgoPackages = sortedKeys(packages)
+	f.cgoPackages = slices.Sorted(maps.Keys(packages))
 	return nil
 }
 
@@ -246,15 +246,6 @@ func isImportPath(name []byte) bool {
 		}
 	}
 	return len(name) > 0
-}
-
-func sortedKeys(set map[string]bool) []string {
-	keys := make([]string, 0, len(set))
-	for k := range set {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 // IsStatic says that it is linked statically, and so ignores LD_PRELOAD.

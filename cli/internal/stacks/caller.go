@@ -131,7 +131,7 @@ func (r *CallerRule) GoCaller(frames []Frame) string {
 	if name := r.UserCaller(frames); name != "" {
 		return name
 	}
-	if slices.ContainsFunc(frames, func(f Frame) bool { return f.IsGo && isRuntime(f.Name) && !isCrossing(f.Name) }) {
+	if slices.ContainsFunc(frames, func(f Frame) bool { return f.isGo && isRuntime(f.Name) && !isCrossing(f.Name) }) {
 		return GoRuntime
 	}
 	if file := r.withoutNames(frames); file != "" {
@@ -161,7 +161,7 @@ func (r *CallerRule) withoutNames(frames []Frame) string {
 // behindAllocator drops an allocator that the program gave to C code: a Go function that C
 // code calls and that calls malloc.  The memory belongs to the caller of that C code.
 func behindAllocator(frames []Frame) []Frame {
-	at := slices.IndexFunc(frames, func(f Frame) bool { return f.IsGo && !isRuntime(f.Name) })
+	at := slices.IndexFunc(frames, func(f Frame) bool { return f.isGo && !isRuntime(f.Name) })
 	if at < 1 || !isAllocatorCall(frames[at].Name, frames[0].Name) {
 		return frames
 	}
@@ -170,7 +170,7 @@ func behindAllocator(frames []Frame) []Frame {
 		switch {
 		case function == "_Cfunc_CString" || function == "_Cfunc_CBytes":
 			return frames
-		case !frames[i].IsGo && !strings.HasPrefix(frames[i].Name, "_cgo_"):
+		case !frames[i].isGo && !strings.HasPrefix(frames[i].Name, "_cgo_"):
 			if len(userGo(frames[at:i])) == 0 || len(userGo(frames[i:])) == 0 {
 				return frames
 			}
@@ -209,7 +209,7 @@ func userGo(frames []Frame) []string {
 
 // isUserGo leaves out the runtime and what cgo generates.
 func isUserGo(f Frame) bool {
-	if !f.IsGo || isRuntime(f.Name) {
+	if !f.isGo || isRuntime(f.Name) {
 		return false
 	}
 	_, function := splitGoName(f.Name)
@@ -225,7 +225,7 @@ func isCgoStub(name string) bool {
 // isCheckOfCgo: cgo makes a closure around a call that passes pointers, to check them.  It is
 // f.func1, which f itself calls and which calls the stub; the source has no such function.
 func isCheckOfCgo(frames []Frame, callsStub bool) bool {
-	if !callsStub || len(frames) < 2 || !frames[1].IsGo {
+	if !callsStub || len(frames) < 2 || !frames[1].isGo {
 		return false
 	}
 	parent, number, found := cutLast(frames[0].Name)

@@ -18,7 +18,7 @@ import (
 type Frame struct {
 	Name string
 	file string
-	IsGo bool // Go code, not C that cgo compiled
+	isGo bool // Go code, not C that cgo compiled
 }
 
 // FramesOf lists a sample's frames, leaf first.
@@ -35,8 +35,8 @@ func FramesOf(s *profile.Sample) []Frame {
 				continue
 			}
 			f := Frame{Name: line.Function.Name, file: line.Function.Filename}
-			f.IsGo = isGoFrame(f)
-			if !f.IsGo {
+			f.isGo = isGoFrame(f)
+			if !f.isGo {
 				f.Name = demangle.Filter(f.Name, demangle.NoParams, demangle.NoTemplateParams)
 			}
 			frames = append(frames, f)
@@ -50,7 +50,7 @@ func Named(names []string) []Frame {
 	frames := make([]Frame, 0, len(names))
 	for _, name := range names {
 		f := Frame{Name: name}
-		f.IsGo = !strings.HasPrefix(name, "_Z") && isGoFrame(f)
+		f.isGo = !strings.HasPrefix(name, "_Z") && isGoFrame(f)
 		frames = append(frames, f)
 	}
 	return frames
@@ -154,7 +154,7 @@ func CLeaf(frames []Frame) string {
 			continue
 		case unnamed != "" && callsOthers[f.Name]:
 			continue
-		case f.IsGo:
+		case f.isGo:
 			_, function := splitGoName(f.Name)
 			switch function {
 			case "_Cfunc_CString", "_Cfunc_CBytes":

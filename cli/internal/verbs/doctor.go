@@ -3,10 +3,10 @@ package verbs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"cgoheap/cli/internal/attach"
@@ -273,7 +273,7 @@ func checkDropped(s *attach.Status) program.Check {
 	const name = "dropped"
 	var parts []string
 	full := false
-	for _, key := range sortedCounts(s.Dropped) {
+	for _, key := range slices.Sorted(maps.Keys(s.Dropped)) {
 		// A stale record is a free that was missed: no sample was lost.
 		if n := s.Dropped[key]; n > 0 {
 			what := strings.ReplaceAll(termtext.Escape(key), "_", " ")
@@ -308,7 +308,7 @@ func checkStacks(s *attach.Status) program.Check {
 	share := 100 * float64(s.Stacks.Complete) / float64(total)
 	text := fmt.Sprintf("%s of %s complete", formatShare(share), termtext.Count(int64(total)))
 	var reasons []string
-	for _, end := range sortedCounts(s.Stacks.ByEnd) {
+	for _, end := range slices.Sorted(maps.Keys(s.Stacks.ByEnd)) {
 		if n := s.Stacks.ByEnd[end]; n > 0 && !strings.HasPrefix(end, "complete_") {
 			reasons = append(reasons, termtext.Count(int64(n))+" "+strings.ReplaceAll(termtext.Escape(end), "_", " "))
 		}
@@ -336,15 +336,6 @@ func formatShare(percent float64) string {
 		return "100 %"
 	}
 	return fmt.Sprintf("%.2f %%", min(percent, 99.99))
-}
-
-func sortedCounts(m map[string]uint64) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 // judge makes the verdict of the checks.
