@@ -78,82 +78,114 @@ func (s *Situation) aboutOwners(f Finding) []string {
 	return nil
 }
 
+// judged is a verdict that is checked.
+type judged struct {
+	*Situation
+	t        *testing.T
+	table    string
+	findings []Finding
+	all      string            // that is said
+	told     map[string]string // of each owner
+}
+
 func checkVerdict(t *testing.T, s *Situation, table string, findings []Finding) {
 	t.Helper()
-	fail := func(format string, args ...any) {
-		t.Helper()
-		t.Fatalf("%s\n%s\n%+v", fmt.Sprintf(format, args...), table, findings)
-	}
-	all := ""
-	told := map[string]string{} // of each owner, all that is said
+	j := &judged{Situation: s, t: t, table: table, findings: findings, told: map[string]string{}}
 	for _, f := range findings {
-		all += f.Text + "\n"
+		j.all += f.Text + "\n"
 		for _, name := range s.aboutOwners(f) {
-			told[name] += f.Text
+			j.told[name] += f.Text
 		}
 	}
-	for _, never := range []string{"rather than a leak", "not grown since", "very small blocks", "%!"} {
-		if strings.Contains(all, never) {
-			fail("it says %q", never)
-		}
-	}
-	// Growth that is printed is given wherever its owner is spoken of, and never denied.
-	for name, text := range told {
-		for _, g := range s.windows() {
-			grew := s.grewBy(g, name)
+	j.checkGrowth()
+	j.checkEvidence()
+	j.checkOwners()
+	j.checkWords()
+}
+
+func (j *judged) fail(format string, args ...any) {
+	j.t.Helper()
+	j.t.Fatalf("%s\n%s\n%+v", fmt.Sprintf(format, args...), j.table, j.findings)
+}
+
+// checkGrowth: growth that is printed is given wherever its owner is spoken of, and never denied.
+func (j *judged) checkGrowth() {
+	j.t.Helper()
+	for name, text := range j.told {
+		for _, g := range j.windows() {
+			grew := j.grewBy(g, name)
 			if grew <= 0 {
 				continue
 			}
 			said := "by " + termtext.Bytes(grew) + " in " + termtext.Duration(g.Elapsed)
-			if n := strings.Count(all, said); n > 1 && strings.Count(table, "+"+termtext.Bytes(grew)) <= 1 {
-				fail("%s grew %s, which is said %d times", name, said, n)
+			if n := strings.Count(j.all, said); n > 1 && strings.Count(j.table, "+"+termtext.Bytes(grew)) <= 1 {
+				j.fail("%s grew %s, which is said %d times", name, said, n)
 			}
-			if !strings.Contains(all, said) {
-				fail("%s grew %s, which is not said", name, said)
+			if !strings.Contains(j.all, said) {
+				j.fail("%s grew %s, which is not said", name, said)
 			}
 			if strings.Contains(text, "has not grown") {
-				fail("%s grew %s, which is denied", name, said)
+				j.fail("%s grew %s, which is denied", name, said)
 			}
 		}
-		if s.Grown != nil && s.grewBy(s.Grown, name) > 0 && strings.Contains(text, "but not in the last") {
-			fail("%s grew since the last look, which is denied", name)
+		if j.Grown != nil && j.grewBy(j.Grown, name) > 0 && strings.Contains(text, "but not in the last") {
+			j.fail("%s grew since the last look, which is denied", name)
 		}
 	}
-	if s.Grown != nil && s.Grown.Elapsed < time.Minute && s.Hour == nil && strings.Contains(all, "an hour since") {
-		fail("a rate of %s", s.Grown.Elapsed)
+}
+
+// checkEvidence: a rate, an acquittal and a leak each need some.
+func (j *judged) checkEvidence() {
+	j.t.Helper()
+	if j.Grown != nil && j.Grown.Elapsed < time.Minute && j.Hour == nil && strings.Contains(j.all, "an hour since") {
+		j.fail("a rate of %s", j.Grown.Elapsed)
 	}
-	if (s.Grown == nil || s.Grown.Elapsed < time.Hour) && s.Hour == nil && strings.Contains(all, "a working set") {
-		fail("acquitted without an hour's evidence")
+	if (j.Grown == nil || j.Grown.Elapsed < time.Hour) && j.Hour == nil && strings.Contains(j.all, "a working set") {
+		j.fail("acquitted without an hour's evidence")
 	}
-	for _, g := range s.windows() {
-		if n := account.Known(g.Of(account.CLive)); g.Elapsed >= time.Hour && n < -s.has(account.CLive)/20 && n < -2<<20 && s.Hour == nil && strings.Contains(all, "a working set") {
-			fail("acquitted though it shrank by %d, which hides what grew", -n)
+	for _, g := range j.windows() {
+		if n := account.Known(g.Of(account.CLive)); g.Elapsed >= time.Hour && n < -j.has(account.CLive)/20 && n < -2<<20 && j.Hour == nil && strings.Contains(j.all, "a working set") {
+			j.fail("acquitted though it shrank by %d, which hides what grew", -n)
 		}
 	}
-	if isLeak := strings.Contains(all, "it is a leak") || strings.Contains(all, "that is a leak"); isLeak && strings.Contains(strings.ToLower(all), "not a leak") {
-		fail("not a leak beside one")
+	if isLeak := strings.Contains(j.all, "it is a leak") || strings.Contains(j.all, "that is a leak"); isLeak && strings.Contains(strings.ToLower(j.all), "not a leak") {
+		j.fail("not a leak beside one")
 	}
-	// Everything with a third of RSS is spoken of, and C's blocks from a fifth on.
-	for _, name := range s.ranked() {
-		if s.third(name) && told[name] == "" && !strings.Contains(all, upperFirst(speakOf(name))+": ") {
-			fail("nothing is said of %s, %s", name, s.of(s.has(name)))
+}
+
+// checkOwners: everything with a third of RSS is spoken of, and C's blocks from a fifth on.
+func (j *judged) checkOwners() {
+	j.t.Helper()
+	for _, name := range j.ranked() {
+		if j.third(name) && j.told[name] == "" && !strings.Contains(j.all, upperFirst(speakOf(name))+": ") {
+			j.fail("nothing is said of %s, %s", name, j.of(j.has(name)))
 		}
 	}
-	if s.Account.Allocator.InUse == nil && strings.Contains(told[account.CRetained], "free in") || strings.Contains(told[account.CRetained], "Not a leak") &&
-		(s.Account.Allocator.InUse == nil || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.UntrackedMmap)) {
-		fail("free, where the allocator does not say it")
+	if j.Account.Allocator.InUse == nil && strings.Contains(j.told[account.CRetained], "free in") || strings.Contains(j.told[account.CRetained], "Not a leak") &&
+		(j.Account.Allocator.InUse == nil || j.large(account.CLive) || j.large(account.CMmap) || j.large(account.UntrackedMmap)) {
+		j.fail("free, where the allocator does not say it")
 	}
-	for _, o := range s.Account.Owners {
-		if o.Bytes == nil && o.Name != account.GoStacks && !strings.Contains(all, account.Label(o.Name)) && !strings.Contains(all, "in use is unknown") {
-			fail("nothing is said of %s, which is not known", o.Name)
+	for _, o := range j.Account.Owners {
+		if o.Bytes == nil && o.Name != account.GoStacks && !strings.Contains(j.all, account.Label(o.Name)) && !strings.Contains(j.all, "in use is unknown") {
+			j.fail("nothing is said of %s, which is not known", o.Name)
 		}
 	}
-	if s.large(account.CLive) && told[account.CLive] == "" {
-		fail("nothing is said of C live, %s", s.of(s.has(account.CLive)))
+	if j.large(account.CLive) && j.told[account.CLive] == "" {
+		j.fail("nothing is said of C live, %s", j.of(j.has(account.CLive)))
 	}
-	if strings.Contains(all, "dropped") && s.Dropped == 0 || strings.Contains(all, "was off") && s.Off == 0 ||
-		strings.Contains(all, "missed") && s.Missed == 0 {
-		fail("a reason that does not hold")
+}
+
+// checkWords: what is never said, and reasons only where they hold.
+func (j *judged) checkWords() {
+	j.t.Helper()
+	for _, never := range []string{"rather than a leak", "not grown since", "very small blocks", "%!"} {
+		if strings.Contains(j.all, never) {
+			j.fail("it says %q", never)
+		}
+	}
+	if strings.Contains(j.all, "dropped") && j.Dropped == 0 || strings.Contains(j.all, "was off") && j.Off == 0 ||
+		strings.Contains(j.all, "missed") && j.Missed == 0 {
+		j.fail("a reason that does not hold")
 	}
 }
 
