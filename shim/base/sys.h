@@ -98,7 +98,7 @@ static inline long sys_move_off_standard(long fd)
 /*
  * One that is kept.  A program that counts on its first open being descriptor 3, or
  * selects over low numbers, keeps that: ours go as far up as the limit on
- * descriptors lets them.
+ * descriptors lets them.  The lowest are left to the program: -EMFILE, and fd is closed.
  */
 static inline long sys_move_up(long fd)
 {
@@ -110,7 +110,10 @@ static inline long sys_move_up(long fd)
 		sys_close((int)fd);
 		return high;
 	}
-	return sys_move_off_standard(fd);
+	if (sys_failed(fd) || fd >= lowest[COUNT_OF(lowest) - 1])
+		return fd;
+	sys_close((int)fd);
+	return -EMFILE;
 }
 
 /* As openat, with O_CLOEXEC. */

@@ -221,6 +221,10 @@ static void *beside_file(long fd, size_t bytes, struct recorder_file *file, cons
 	*what = "get memory";
 	*error = ENOMEM;
 	fd = sys_move_up(fd);
+	if (sys_failed(fd)) {
+		*what = "keep it open";
+		*error = -fd;
+	}
 	file->own = own_fd_take(sys_failed(fd) ? -1 : (int)fd);
 	if (memory && file->own.fd >= 0) {
 		read_path(fd, file->path, sizeof file->path);

@@ -38,6 +38,7 @@ run takes_descriptors takes_descriptors ""
 run interrupted_stack interrupted_stack ""
 run locked locked ""
 run closed_stdio closed_stdio ""
+run few_descriptors few_descriptors ""
 run elsewhere elsewhere ""
 run chroot_and_setuid elsewhere "" -- root
 run follow_fork follow_fork "" CGOHEAP_FOLLOW_FORK=1
