@@ -1,24 +1,21 @@
 /*
- * What recording may cost, and what it does cost.
+ * Bounds the cost of recording, and measures it.
  *
- * Two bounds: the processor time that recording takes (CGOHEAP_MAX_CPU, a share
- * of one core), measured around every recorded sample; and the tables' room.
- * Where one is reached the interval between samples doubles, as often as it
- * takes, and it halves again when things are calm: estimates get coarser, and
- * nothing gathered is lost or biased, because each block keeps the interval that
- * it was sampled at.
+ * There are two bounds: the processor time that recording takes (CGOHEAP_MAX_CPU, a share of one
+ * core), measured around every recorded sample, and the room in the tables. When one is reached,
+ * the sample interval doubles as often as needed. It halves again when load falls. Estimates get
+ * coarser, but nothing recorded is lost or biased, because each block keeps the interval at
+ * which it was sampled.
  *
- * Only what a longer interval makes cheaper counts.  What it costs that sampled
- * blocks are freed depends on how many there are already: it is measured apart,
- * and raises nothing.
+ * Only costs that a longer interval reduces count. The cost of freeing sampled blocks depends on
+ * how many there already are, so it is measured separately and does not raise the interval.
  *
- * A profile must stay good for something: the interval goes no further than
- * BUDGET_COARSEST_BYTES (or the one asked for, where that is larger).  What is
- * above a bound there is said, in status and profile.  Only where the user named
- * CGOHEAP_MAX_CPU is that bound kept at any interval.
+ * To keep profiles useful, the interval never exceeds BUDGET_COARSEST_BYTES (or the requested
+ * interval if that is larger). If a bound is still exceeded there, the status and the profile
+ * say so. CGOHEAP_MAX_CPU is enforced at any interval only if the user set it.
  *
- * An interval of 1 is a promise of exact figures.  It is kept, whatever it costs,
- * unless CGOHEAP_MAX_CPU was given too.
+ * An interval of 1 promises exact figures. It is kept at any cost unless CGOHEAP_MAX_CPU is also
+ * set.
  */
 #ifndef CGOHEAP_BUDGET_H
 #define CGOHEAP_BUDGET_H
@@ -30,15 +27,15 @@
 
 #define BUDGET_COARSEST_BYTES (8u << 20)
 
-/* Clock ticks spent, by all threads; each only grows. */
+/* Clock ticks spent by all threads; both only grow. */
 extern struct budget_spent {
-	uint64_t recording; /* allocations: what the interval decides */
+	uint64_t recording; /* allocations: depends on the interval */
 	uint64_t freeing;   /* sampled blocks */
 } budget_spent;
 
 /*
- * One record that took longer was interrupted: the processor was another's for
- * the rest.  0.1 to 0.3 ms, as the clock goes.
+ * A record that took longer was interrupted by another thread, so the excess is not counted. 0.1
+ * to 0.3 ms, depending on the clock.
  */
 #define BUDGET_LONGEST_TICKS (UINT64_C(1) << 18)
 
@@ -53,35 +50,34 @@ static inline void budget_end(uint64_t *spent, uint64_t begun)
 	ADD(spent, took < BUDGET_LONGEST_TICKS ? took : BUDGET_LONGEST_TICKS);
 }
 
-/* Once, in the constructor.  is_explicit: the user named the bound. */
+/* Call once, in the constructor. is_explicit: the user set the bound. */
 void budget_init(uint32_t max_cpu_ppm, bool is_explicit);
 
 /*
- * How many times the interval asked for is to be doubled from now on; asked once
- * a second while sampling goes on (control_budget).  anew: somebody has just
- * asked for that interval, what was before does not count.
+ * How many times to double the requested interval from now on. control_budget asks once a second
+ * while sampling. anew: that interval was just requested, so earlier measurements do not count.
  */
 uint32_t budget_doublings(uint32_t sample_bytes, bool anew);
 
 /*
- * The same for the tables' room alone, into *doublings: it costs a few loads, and is asked
- * often while they fill (control_room).  True: one of them is more than half full.
+ * The same for the tables' room alone, into *doublings. It costs a few loads, so control_room
+ * asks often while the tables fill. Returns true while a table is more than half full.
  */
 bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings);
 
-/* The judgement alone: from the doublings so far, the share spent, the bound. */
+/* Computes the new doublings from the current ones, the share spent and the bound. */
 uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu_ppm);
-/* The doublings that tables of this size, filled so far, ask for; up at once, down when a
- * sixteenth has become free, so that it does not go up and down at one block's coming and going. */
+/* Computes the doublings for tables this full. They rise at once, but fall only after a
+ * sixteenth has become free, so that one block coming and going does not make them oscillate. */
 uint32_t budget_judge_room(uint32_t doublings, uint64_t used, uint64_t total);
 
 struct budget_state {
-	uint64_t cpu_ppm;      /* recording, in the last whole second that was looked at */
-	uint64_t free_cpu_ppm; /* the same of freeing sampled blocks */
+	uint64_t cpu_ppm;      /* recording, in the last whole second measured */
+	uint64_t free_cpu_ppm; /* freeing sampled blocks, in the same second */
 	uint64_t cpu_ns;       /* spent on both since the shim started */
-	uint64_t max_cpu_ppm;  /* 0: no bound, the interval is 1 */
-	bool is_cpu, is_room;  /* what the interval is doubled for */
-	bool is_coarsest;      /* and would be doubled further, were that of any use */
+	uint64_t max_cpu_ppm;  /* 0: no bound, because the interval is 1 */
+	bool is_cpu, is_room;  /* why the interval is doubled */
+	bool is_coarsest;      /* at the coarsest interval, and a bound is still exceeded */
 };
 struct budget_state budget_get(void);
 

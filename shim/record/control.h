@@ -1,5 +1,5 @@
 /*
- * On, off, how finely, and for how long.
+ * Turns sampling on and off, and sets its interval and time limit.
  */
 #ifndef CGOHEAP_CONTROL_H
 #define CGOHEAP_CONTROL_H
@@ -7,16 +7,16 @@
 #include "base/base.h"
 
 /*
- * Who is told that sampling goes on or off (interpose_follow); set before
- * control_init.  Called with on; after `off` once more when every thread has had
- * the time to finish what it was recording (settled), and again until it says true.
+ * Told when sampling goes on or off (interpose_follow); set before control_init. Called with on;
+ * after `off`, called again once every thread has had time to finish its record (settled), and
+ * then until it returns true.
  */
 extern bool (*control_follower)(bool on, bool settled);
 
 /*
- * Who says how many times the interval is to be doubled (budget_doublings); set
- * before control_init, NULL: nobody.  Asked once a second while sampling is on; and
- * control_room (budget_look_at_room) after it, and every 50 ms as long as it says true.
+ * Returns how many times to double the interval (budget_doublings); set before control_init,
+ * NULL: never doubled. Called once a second while sampling. control_room (budget_look_at_room)
+ * is called after it, and every 50 ms as long as it returns true.
  */
 extern uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
 extern bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
@@ -24,26 +24,25 @@ extern bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
 /* Applies the start configuration. */
 void control_init(uint32_t sample_bytes, bool dormant);
 
-/* interval_bytes 0 = keep the last one; for_ns 0 = until told otherwise. */
+/* interval_bytes 0 keeps the last interval; for_ns 0 sets no time limit. */
 void control_sampling(bool on, uint32_t interval_bytes, uint64_t for_ns);
 
 struct control_state {
 	bool on;
-	uint32_t sample_bytes; /* the one in force, or that `on` would use */
-	uint32_t
-		configured_sample_bytes; /* the one asked for; below it where a budget is used up */
-	uint64_t remaining_ns;           /* until it turns itself off; 0 = no limit */
-	uint64_t on_ns;  /* for how long it has been on without a break; 0 while it is off */
-	uint64_t off_ns; /* how long it was off, since the start: what was allocated then is in no
-			    figure */
+	uint32_t sample_bytes;            /* in force, or to be used when turned on */
+	uint32_t configured_sample_bytes; /* as requested; smaller while a budget is used up */
+	uint64_t remaining_ns;            /* until sampling turns itself off; 0 = no limit */
+	uint64_t on_ns;                   /* how long it has been on without a break; 0 while off */
+	uint64_t off_ns; /* total time off since the start; allocations made then are in no
+			  * figure */
 };
 struct control_state control_get(void);
 
-/* Called by the server's loop: ends a limited sampling, tells threads of a
- * change.  Returns nanoseconds until it wants to be called again (UINT64_MAX: not). */
+/* Called by the server's loop. Ends time-limited sampling and tells threads of a change.
+ * Returns the nanoseconds until the next call (UINT64_MAX: none needed). */
 uint64_t control_tick(void);
 
-/* Around a fork whose child goes on (atfork.c): the lock is held in between. */
+/* Around a fork whose child keeps profiling (atfork.c): the lock is held in between. */
 void control_before_fork(void);
 void control_after_fork(void);
 

@@ -1,9 +1,8 @@
 /*
  * The two functions that sampling needs, without floating point.
  *
- * A hook must not raise a floating-point exception (a host that has unmasked them
- * dies of it), nor depend on the rounding that the host has set, nor call libm.
- * The relative error of either is below 2^-40.
+ * A hook must not raise a floating-point exception (which kills a host that has unmasked them),
+ * depend on the host's rounding mode, or call libm. The relative error of each is below 2^-40.
  */
 #ifndef CGOHEAP_FIXED_H
 #define CGOHEAP_FIXED_H
@@ -12,8 +11,8 @@
 #include "record/sample.h"
 
 /*
- * The smallest integer not below an exponential draw of mean `interval`, and not
- * below 1.  random: 64 uniform bits.
+ * The smallest integer not below an exponential draw of mean `interval`, and at least 1. random:
+ * 64 uniform bits.
  */
 uint64_t fixed_exponential(uint64_t random, uint32_t interval);
 

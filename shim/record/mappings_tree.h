@@ -1,10 +1,9 @@
 /*
- * The table of mappings's ranges as a treap by address: nodes of one pool in the region,
+ * The ranges of the table of mappings as a treap by address: nodes of one pool in the region,
  * linked by index.
  *
- * A node's priority is a hash of its index, so that it needs no room and no
- * random source.  All walks are loops: nothing here needs stack.  The caller
- * holds the table of mappings's lock.
+ * A node's priority is a hash of its index, so it needs no storage and no random source. All
+ * walks are loops, so stack use is constant. The caller holds the lock of the table of mappings.
  */
 #ifndef CGOHEAP_MAPPINGS_TREE_H
 #define CGOHEAP_MAPPINGS_TREE_H
@@ -14,39 +13,39 @@
 struct mappings_node {
 	uint64_t start, end;
 	uint32_t left, right;
-	/* The pieces of one object, in a ring in the order of their addresses (mappings.c). */
+	/* The pieces of one object, in a ring ordered by address (mappings.c). */
 	uint32_t ring_next, ring_prev;
 	uint32_t site, tick, thread;
 	uint8_t kind, flags;
 	uint16_t reserved;
 };
 
-/* In the place of node 0: 0 is no node. */
+/* Takes the place of node 0, which is not a node. */
 struct mappings_head {
 	uint32_t root;
 	uint32_t free;    /* list by `left` */
 	uint32_t unused;  /* nodes from here on were never used */
 	uint32_t count;   /* in use */
-	uint64_t refused; /* the pool was full */
+	uint64_t refused; /* because the pool was full */
 	uint64_t reserved[3];
 };
 
-/* Before each operation, under the lock.  False: the tree was written over, and is not to be used.
- */
+/* Call before each operation, under the lock. False: the tree was overwritten and must not be
+ * used. */
 bool mappings_tree_begin(void);
 
 struct mappings_head *mappings_head(void);
 struct mappings_node *mappings_node(uint32_t node); /* node is not 0 */
 
-/* A node by itself in its ring, all else 0; 0: the pool is full. */
+/* A node in a ring by itself, all other fields 0. Returns 0 if the pool is full. */
 uint32_t mappings_tree_new(void);
 void mappings_tree_free(uint32_t node);
 
-/* Nodes that start below address into *below, the rest into *rest. */
+/* Splits nodes that start below address into *below, the others into *rest. */
 void mappings_tree_split(uint32_t tree, uint64_t address, uint32_t *below, uint32_t *rest);
-/* All of a lies below all of b. */
+/* Joins two trees; all of a lies below all of b. */
 uint32_t mappings_tree_join(uint32_t a, uint32_t b);
-/* Takes the lowest out of *tree; 0: it is empty. */
+/* Removes the lowest node of *tree and returns it; 0: the tree is empty. */
 uint32_t mappings_tree_take_first(uint32_t *tree);
 
 uint32_t mappings_tree_last(uint32_t tree); /* the highest, or 0 */

@@ -1,17 +1,16 @@
 /*
  * Which allocations are sampled, and what a sample stands for.
  *
- * Bytes are a line; sample points lie on it as a Poisson process of one point
- * per `interval` bytes on average; an allocation is sampled when a point falls
- * into it, that is with probability 1 - e^(-size/interval).  Each thread keeps
- * only the distance to its next point.  The process has no memory, so that an
- * interval may change at any time: a thread that sees a new epoch draws anew.
+ * Bytes form a line. Sample points lie on it as a Poisson process, on average one per `interval`
+ * bytes. An allocation is sampled if a point falls into it, with probability 1 -
+ * e^(-size/interval). Each thread keeps only the distance to its next point. The process has no
+ * memory, so the interval may change at any time: a thread that sees a new epoch draws again.
  * Interval 1 means every allocation, exactly.
  *
- * A thread's state is zero-initialised, initial-exec TLS: no constructor, no
- * allocation, valid in a thread's first instruction.  bytes_left == 0 sends
- * every allocation to the slow path: a new thread, and a thread that control
- * has told to look up, begin there, and draw.
+ * A thread's state is zero-initialised, initial-exec TLS: no constructor, no allocation, valid
+ * from a thread's first instruction. bytes_left == 0 sends every allocation to the slow path,
+ * where it is drawn: a new thread starts like this, and so does a thread that control has told
+ * of a change.
  */
 #ifndef CGOHEAP_SAMPLE_H
 #define CGOHEAP_SAMPLE_H
@@ -19,8 +18,8 @@
 #include "base/arch.h"
 #include "base/base.h"
 
-/* What a thread does inside the shim. A call that meets BUSY_RECORDING is the host's
- * and is missed (a signal handler's, or an allocator's that uses public names). */
+/* What a thread does inside the shim. A call that meets BUSY_RECORDING belongs to the host (a
+ * signal handler, or an allocator that calls public names) and is missed. */
 enum sample_busy {
 	BUSY_NOT,
 	BUSY_RECORDING,
@@ -28,12 +27,13 @@ enum sample_busy {
 };
 
 struct sample_thread {
-	uint64_t bytes_left; /* an allocation smaller than this is not sampled; first: arch.h */
+	uint64_t bytes_left; /* an allocation smaller than this is not sampled; must be first:
+			      * arch.h */
 	uint64_t rng;
-	uint32_t epoch;     /* of the interval that bytes_left was drawn under */
+	uint32_t epoch;     /* epoch of the interval that bytes_left was drawn for */
 	uint8_t busy;       /* enum sample_busy: hooks pass through unless 0 */
-	uint8_t registered; /* in the list of threads; 2 = has left it, exiting */
-	uint8_t pins;       /* that it holds: pins.h */
+	uint8_t registered; /* in the list of threads; 2 = removed again, exiting */
+	uint8_t pins;       /* pins held: pins.h */
 	uint32_t slot;      /* in the list of threads, once registered */
 };
 
@@ -41,22 +41,22 @@ extern __thread struct sample_thread sample_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /*
- * The fast path's question: may this allocation go unsampled?  3 instructions
- * with its update; no call, lock or store outside the thread's own state.
+ * The fast path's question: may this allocation go unsampled? 3 instructions including the
+ * update; no call, lock or store outside the thread's state.
  */
 static inline bool sample_skip(size_t size)
 {
 	ARCH_TLS_SUBTRACT(sample_self, size, run_out);
 	return true;
 run_out:
-	/* As if it had not been asked: the slow path judges. */
+	/* Undo the subtraction: the slow path decides. */
 	STORE(&sample_self.bytes_left, LOAD(&sample_self.bytes_left) + size);
 	return false;
 }
 
 /*
- * Inside the shim: hooks that this thread, or a signal handler on it, runs into
- * meanwhile pass through.  Returns what to hand to sample_leave; nests.
+ * Marks the thread as inside the shim: hooks called meanwhile by it, or by a signal handler on
+ * it, pass through. Pass the result to sample_leave; nests.
  */
 static inline uint8_t sample_enter_as(enum sample_busy busy)
 {
@@ -78,39 +78,39 @@ static inline void sample_leave(uint8_t before)
 }
 
 /*
- * The slow path's answer, after sample_skip said no: the interval this block is
- * sampled at, or 0 where it is not sampled (new thread or epoch and the new
- * draw missed, sampling is off, the shim is passive, the thread is busy).
- * Redraws bytes_left.  Async-signal-safe; errno untouched.
+ * The slow path's answer after sample_skip returned false: the interval at which this block is
+ * sampled, or 0 if it is not (the draw for a new thread or epoch missed, sampling is off, the
+ * shim is passive, or the thread is busy). Redraws bytes_left. Async-signal-safe; errno
+ * untouched.
  */
 uint32_t sample_take(size_t size);
 
 /*
- * The current state for all threads.  interval 0 = off.  Bumps the epoch; every
- * registered thread looks it up at its next allocation, within a second
- * (sample_nudge is called by the server's timer until it has).
+ * Sets the interval for all threads; 0 = off. Increments the epoch; every registered thread
+ * notices at its next allocation, within a second (the server's timer calls sample_nudge until
+ * then).
  */
 void sample_set_interval(uint32_t interval);
 uint32_t sample_interval(void); /* 0 = off */
-void sample_nudge(void);        /* tell threads of older epochs to look up */
+void sample_nudge(void);        /* tells threads of older epochs */
 uint32_t sample_threads(void);  /* registered now */
 /*
- * Threads may be listed from now on: makes the pthread key whose destructor takes
- * a thread off the list.  Once, in the constructor of an active process, before
- * the first sample_set_interval.  -1: no key that can be set without allocating;
- * threads then go unlisted, and one that runs on a long draw sees a change late.
+ * Starts listing threads: creates the pthread key whose destructor removes a thread from the
+ * list. Call once, in the constructor of an active process, before the first
+ * sample_set_interval. -1: no key can be set without allocating; threads are then not listed,
+ * and one with a long draw left sees a change late.
  */
 int sample_init(void);
-/* The calling thread's number, without asking the kernel where libc keeps it. */
+/* The calling thread's id, without a system call if libc keeps it. */
 int sample_thread_id(void);
-/* The thread ends (pthread key destructor), or everything is forgotten (child of fork). */
+/* The thread ends (pthread key destructor), or all state is forgotten (child of fork). */
 void sample_thread_exit(struct sample_thread *t);
-/* The list is empty, nobody is listed again, and sampling is off for good. */
+/* Empties the list, stops listing threads and turns sampling off for good. */
 void sample_after_fork_in_child(void);
-/* Around a fork whose child goes on (atfork.c): the lock is held in between. */
+/* Around a fork whose child keeps profiling (atfork.c): the lock is held in between. */
 void sample_before_fork(void);
 void sample_after_fork(void);
-/* In that child: this thread is the only one there is. */
+/* In that child: only this thread exists. */
 void sample_follow_in_child(void);
 
 /*

@@ -1,21 +1,20 @@
 /*
- * Room record: what was sampled: threads, blocks, stacks, labels, mappings.  Written by hooks, read
- * by the threads of the library; locks of live and of the table of mappings, never two at a time.
+ * Room record: what was sampled: threads, blocks, stacks, labels, mappings. Written by hooks,
+ * read by the library's threads. Locks: live and the table of mappings, never two at a time.
  *
- * Interned stacks and what was allocated at them.
+ * Interned stacks, and what was allocated at them.
  *
- * A stack is its frames and the goroutine labels it was met under; it is stored
- * once.  Under it hang sites, one per (block size, origin),
- * each with running totals; a stack with more than STACK_MAX_SIZES sizes counts
- * the rest at a site of size 0 ("mixed").  Both live in cells of the region's
- * arena (cells.h).
+ * A stack is its frames and the goroutine labels it was captured under; it is stored once. It
+ * has sites, one per (block size, origin), each with running totals. A stack with more than
+ * STACK_MAX_SIZES sizes counts the rest at a site of size 0 ("mixed"). Stacks and sites live in
+ * cells of the region's arena (cells.h).
  *
- * Where the arena has no room, a stack is recorded by its first C frames and the way
- * into Go alone, as much of them as there is room for (CAPTURE_NO_ROOM); where it has none for that
- * either, by its origin alone, at a site that is there from the start: never nothing.  Room comes
- * from stacks with nothing in use (stacks_reclaim.h): what hooks look up here they use under a pin
- * (pins.h); a site in use stays, and so the record of a block is as good as a pin.  Readers run
- * where reclaiming does, on the server's thread, and need neither.
+ * When the arena has no room, a stack is recorded by its first C frames and the way into Go
+ * alone, as many as fit (CAPTURE_NO_ROOM); if even that does not fit, by its origin alone, at a
+ * site that always exists. So no allocation goes uncounted. Stacks with nothing in use make room
+ * (stacks_reclaim.h), so hooks use what they look up here under a pin (pins.h). A site in use
+ * stays, so a block's record is as good as a pin. Readers run on the server's thread, as
+ * reclaiming does, and need neither.
  *
  * Ids are arena offsets / 8 (0 = none).
  */
@@ -42,92 +41,93 @@ struct stack {
 	uint32_t omitted_at;
 	uint32_t unloads;  /* unloads_stamp of its frames */
 	uint32_t labels;   /* id, labelsets.h; 0 none */
-	uint32_t reclaim;  /* the server's: see stacks_reclaim.c */
-	uint64_t frames[]; /* leaf first, see struct capture */
+	uint32_t reclaim;  /* used by the server: see stacks_reclaim.c */
+	uint64_t frames[]; /* leaf first, as in struct capture */
 };
 
 /*
- * Totals only grow; in use = allocated - freed.  Fixed point as in struct weight,
- * modulo 2^64: what is in use is always less, and what was allocated is known by
- * how often its top bit has changed, too (site_allocated).
+ * Totals only grow; in use = allocated - freed. Fixed point as in struct weight, modulo 2^64.
+ * The bytes in use always fit; for the bytes allocated, changes of the top bit are counted too
+ * (site_allocated).
  */
 struct site {
 	uint32_t stack; /* id */
 	uint32_t next;  /* id of the next site of the same stack */
 	uint64_t size;  /* of each block; 0 = mixed (or blocks of size 0) */
 	uint16_t origin;
-	uint8_t mixed;   /* size says nothing: many sizes */
-	uint8_t is_held; /* the server's: see stacks_reclaim.c */
+	uint8_t mixed;   /* several sizes; size is meaningless */
+	uint8_t is_held; /* used by the server: see stacks_reclaim.c */
 	uint16_t alloc_objects_turns, alloc_bytes_turns;
-	uint64_t born; /* a number that no other site has, ascending; then 2 bits of origin */
+	uint64_t born; /* unique and ascending over all sites; the low 2 bits are the origin */
 	uint64_t alloc_objects_fx, alloc_bytes_fx;
 	uint64_t free_objects_fx, free_bytes_fx;
 };
 
 /*
- * What an id stands for; an id that is none, which a host's wild write can leave
- * in any table, stands for an empty stack and a site that nobody reads.
+ * Resolve an id. An invalid id, which a host's wild write can leave in any table, gives an empty
+ * stack and a site that is never read.
  */
 struct stack *stack_at(uint32_t id);
 struct site *site_at(uint32_t id);
 
 /*
- * What labels multiply may not take the room of stacks: where all stacks and sites
- * under labels together have this share of the arena (in eighths), more of them
- * are recorded without their labels, which is counted (labelsets_counters).
+ * Labels multiply stacks and must not use up their room. Once all labelled stacks and sites have
+ * this share of the arena (in eighths), further ones are recorded without labels and counted
+ * (labelsets_counters).
  */
 #define STACKS_LABELLED_EIGHTHS 4
 
 /*
- * Once, in the constructor, with the region and before the first record: makes the sites
- * that last, one for each origin of what has no room and of the totals of what was
- * reclaimed.  -1: no room for them.
+ * Call once, in the constructor, with the region and before the first record. Makes the
+ * permanent sites: for each origin, one for what has no room and one for the totals of what was
+ * reclaimed. -1: no room for them.
  */
 int stacks_init(void);
 
-/* Whether it is one of those, of no frames. */
+/* Whether stack belongs to a permanent site; it has no frames. */
 bool stack_is_lasting(const struct stack *stack);
 
-/* The site that has the totals of what was reclaimed of this origin. */
+/* The site that holds the totals of what was reclaimed of this origin. */
 uint32_t stacks_reclaimed_to(enum origin origin);
 
 /*
- * The site for this stack, size and origin, made if need be; where there is no room the
- * one that comes nearest, never 0.  Lock-free.  Under a pin, until what is counted is counted.
+ * The site for this stack, size and origin, created if needed. If there is no room, the closest
+ * existing site, never 0. Lock-free. Call under a pin and hold it until the allocation is
+ * counted.
  */
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin);
 
 void site_add_alloc(struct site *s, struct weight w);
 void site_add_free(struct site *s, struct weight w);
 
-/* What was allocated at a site ever: beyond 64 bits, in fixed point. */
+/* What was ever allocated at a site, in fixed point with more than 64 bits. */
 struct site_allocated {
 	unsigned __int128 objects_fx, bytes_fx;
 };
 struct site_allocated site_allocated(const struct site *s);
 
-/* All stacks and sites there are, for status. */
+/* The number of stacks and sites, for the status. */
 uint32_t stacks_count(void);
 uint32_t stacks_site_count(void);
 uint64_t stacks_coarse(
-	void); /* how often one was recorded as CAPTURE_NO_ROOM, with frames or none */
+	void); /* how often a stack was recorded as CAPTURE_NO_ROOM, with frames or none */
 
-/* ---- for those who go through the table: the server's thread only ------- */
+/* ---- for callers that walk the table: the server's thread only --------- */
 
 uint32_t *stacks_buckets(size_t *count);
-/* A stack back into its bucket. */
+/* Puts a stack back into its bucket. */
 void stacks_link(uint32_t id);
-/* A stack that was taken out of its bucket and that nothing refers to: its cells are free. */
+/* Frees the cells of a stack that is out of its bucket and that nothing refers to. */
 void stacks_free(uint32_t id);
-/* Share of the room for what is under labels that is taken, in thousandths. */
+/* Used share of the room for labelled stacks, in thousandths. */
 uint32_t stacks_labelled_permille(void);
-/* As site.born: the largest of any site that was made. */
+/* The largest site.born of any site ever made. */
 uint64_t stacks_latest_born(void);
 #define SITE_BORN_ORIGIN(born) ((enum origin)((born)&3))
 
 /* ---- what a reader works on: stacks_read.c ------------------------------ */
 
-/* What is in use now, by origin: a thread's stack by its size, not by what is resident. */
+/* In use now, by origin. A thread's stack counts with its size, not its resident bytes. */
 struct stacks_totals {
 	uint64_t bytes[ORIGIN_COUNT];
 	uint64_t objects[ORIGIN_COUNT];
@@ -138,34 +138,34 @@ struct stacks_totals stacks_totals(void);
 struct tally {
 	uint32_t site; /* id */
 	uint32_t reserved;
-	uint64_t born; /* of that site: its cell may be another's later */
+	uint64_t born; /* of that site: its cell may be reused later */
 	int64_t alloc_objects, alloc_bytes;
 	int64_t inuse_objects, inuse_bytes;
 };
 
 struct snapshot {
-	struct tally *tallies; /* in scratch; sites with all figures 0 are left out */
+	struct tally *tallies; /* in scratch, without sites whose figures are all 0 */
 	size_t count;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 };
 
 /*
- * All sites that there were when it began, each with figures that agree (what was
- * freed was allocated); sites made meanwhile are younger and belong to the next one.
- * 0, or -1 when scratch is exhausted.  Takes no lock; good until stacks are
- * reclaimed next, later only for stacks_difference.
- * min_age_ns > 0: only live blocks at least that old count, and the alloc
- * figures equal the in-use ones (Go's profile has no such view; a block that is
- * gone has no age).  That reads the live table, one shard's lock at a time, and
- * the table of mappings.  Threads' stacks in use count at their resident bytes, read from
- * pagemap; allocated, at their size.
+ * All sites that existed when it began, each with consistent figures (what was freed was
+ * allocated). Sites made meanwhile belong to the next snapshot. Returns 0, or -1 if scratch is
+ * exhausted. Takes no lock. Valid until stacks are reclaimed next; after that, only for
+ * stacks_difference.
+ *
+ * min_age_ns > 0: counts only live blocks at least that old, and the alloc figures equal the
+ * in-use ones (Go's profile has no such view; a freed block has no age). This reads the live
+ * table, one shard's lock at a time, and the table of mappings. Threads' stacks in use count
+ * with their resident bytes, read from pagemap; allocated, with their size.
  */
 int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out);
 
 /*
- * after - before per site, into *out (growth; in-use figures may be negative).
- * after is of now.  What was in use at stacks reclaimed since counts as freed where
- * their totals went.
+ * Puts after - before per site into *out (growth; in-use figures may be negative). after must be
+ * current. What was in use at stacks reclaimed since counts as freed at the site that took over
+ * their totals.
  */
 int stacks_difference(struct scratch *scratch, const struct snapshot *before,
 		      const struct snapshot *after, struct snapshot *out);

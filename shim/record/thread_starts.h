@@ -1,6 +1,6 @@
 /*
- * What threads that are about to begin are to do (threads.c), in blocks of a pool in the
- * region: a thread takes its block along as its argument and gives it back first of all.
+ * Start routines of threads that are being created (threads.c), in blocks of a pool in the
+ * region. A new thread gets its block as its argument and first gives it back.
  *
  * Any thread; lock-free, async-signal-safe.
  */
@@ -9,7 +9,6 @@
 
 #include "base/base.h"
 
-/* What a new thread is to do. */
 struct thread_start {
 	void *(*start)(void *);
 	void *arg;
@@ -18,14 +17,15 @@ struct thread_start {
 	uint32_t next; /* in the list of free blocks */
 };
 
-/* Block 0 is no block. */
+/* Block 0 means none. */
 struct thread_start *thread_starts_at(uint32_t block);
 
-/* 0: none is left. */
+/* Returns 0 if none is left. */
 uint32_t thread_starts_take(void);
 void thread_starts_give(uint32_t block);
 
-/* The site of each thread that was created and does not yet run, and zeros (stacks_reclaim.c). */
+/* Visits the site of each thread that was created but does not run yet, and zeros
+ * (stacks_reclaim.c). */
 void thread_starts_each_site(void (*visit)(uint32_t site));
 
 #endif

@@ -1,45 +1,45 @@
 /*
- * Code that was unloaded: where it lay, and in what order.
+ * Code that was unloaded: where it was, and in what order.
  *
- * A stack is addresses, and what lies at an address may be another library by
- * the time somebody asks.  So each stack carries a stamp: how far the order had
- * come when it was captured.  A frame whose place was unloaded since is known no
- * more, and is shown as that, never under the name of what stands there now.
+ * A stack is a list of addresses, and another library may be at an address by the time it is
+ * read. So each stack carries a stamp: the number of the latest unloading when it was captured.
+ * A frame whose code was unloaded later is shown as unknown, never under the name of what is
+ * there now.
  *
- * Seen are unloadings by dlclose, of libraries in the program's own namespace.
- * What the C library closes by itself (iconv's converters, NSS) is not.
+ * Only libraries unloaded by dlclose in the program's own namespace are seen, not those that the
+ * C library closes itself (iconv's converters, NSS).
  */
 #ifndef CGOHEAP_UNLOADS_H
 #define CGOHEAP_UNLOADS_H
 
 #include "base/base.h"
 
-/* dlclose, with a look before and after at what is loaded.  Keeps errno as close left it. */
+/* Calls dlclose and compares the loaded libraries before and after. Leaves errno as close did. */
 int unloads_watch(int (*close)(void *handle), void *handle);
 
 /*
- * The stamp of a stack captured now: the latest unloading that any of its
- * places has seen, so that a stack which nothing was ever unloaded under is the
- * same stack whatever goes on elsewhere.  No lock; 0 where nothing was unloaded.
+ * The stamp for a stack captured now: the latest unloading that concerns any of its places. So a
+ * stack whose places never saw an unloading stays the same stack, whatever is unloaded
+ * elsewhere. No lock; 0 if nothing was unloaded.
  */
 uint32_t unloads_stamp(const uint64_t *pcs, size_t count);
 
-/* Whether what lay at this return address when the stamp was taken was unloaded since. */
+/* Whether the code at this return address was unloaded after the stamp was taken. */
 bool unloads_since(uint32_t stamp, uint64_t pc);
 
-/* A place is free for other code from now on.  For unloads_watch, and for tests. */
+/* Marks a place as unloaded: other code may use it. For unloads_watch, and for tests. */
 void unloads_add(uint64_t start, uint64_t end);
 
 /*
- * Places that no stack asks about any more make room for others; the server's thread
- * only.  Between begin and end each stack there is keeps what its frames need.
+ * Removes places that no stack asks about, to make room; the server's thread only. Between begin
+ * and end, each stack keeps what its frames need.
  */
-bool unloads_are_many(void); /* three quarters of what can be told apart */
+bool unloads_are_many(void); /* more than three quarters of the table is used */
 void unloads_forget_begin(void);
 void unloads_keep(uint32_t stamp, const uint64_t *pcs, size_t count);
 void unloads_forget_end(void);
 
-/* Around a fork whose child goes on (atfork.c): the lock is held in between. */
+/* Around a fork whose child keeps profiling (atfork.c): the lock is held in between. */
 void unloads_before_fork(void);
 void unloads_after_fork(void);
 
