@@ -1,10 +1,10 @@
 /*
- * The slow halves of the hooks: what happens when an allocation may be
- * sampled, or a freed block may have been.  interpose.c has the fast halves.
+ * The slow halves of the hooks: what happens when an allocation may be sampled, or a freed block
+ * may have been. interpose.c has the fast halves.
  *
- * Order is the point here.  A block is recorded before its address is returned,
- * and its record is taken out before the real free: in between, the address is
- * nobody else's.  errno is as the real function left it.
+ * Order matters. A block is recorded before its address is returned, and its record is removed
+ * before the real free, so no other block can have the address in between. errno is as the real
+ * function left it.
  */
 #ifndef CGOHEAP_MALLOC_SLOW_H
 #define CGOHEAP_MALLOC_SLOW_H
@@ -20,18 +20,18 @@ void *slow_memalign(size_t alignment, size_t size);
 void *slow_valloc(size_t size);
 void *slow_pvalloc(size_t size);
 void slow_free(void *p);
-/* Takes the record out, before the block is freed.  Whether it is the real one's to free. */
+/* Removes the record before the block is freed. Returns whether the block is for the real free. */
 bool slow_forget(void *p);
 
-/* What could not be recorded, and why (status page; each only grows). */
+/* What could not be recorded, and why (for the status; each only grows). */
 struct slow_drops {
 	uint64_t live_full; /* no room for another live block */
-	uint64_t reentered; /* sampled, or maybe a sample's free, while inside the shim */
+	uint64_t reentered; /* sampled, or possibly the free of a sample, while inside the shim */
 	uint64_t no_stack;  /* no recording stack left */
-	uint64_t stale;     /* a free was missed; its record was replaced */
+	uint64_t stale;     /* a free was missed, and its record was replaced */
 };
 extern struct slow_drops slow_drops;
-extern uint64_t slow_missed_bytes;                  /* that stale records stood for */
+extern uint64_t slow_missed_bytes;                  /* bytes that stale records stood for */
 extern uint64_t slow_samples;                       /* blocks recorded */
 extern uint64_t slow_ends[/* CAPTURE_END_COUNT */]; /* stacks by how they ended */
 

@@ -1,10 +1,9 @@
 /*
- * Who called mmap: C code, the allocator that answers malloc, or the Go runtime,
- * and what that wanted the memory for.
+ * Classifies the caller of mmap: C code, the allocator behind malloc, or the Go runtime, and for
+ * the runtime, what the memory is for.
  *
- * The Go runtime maps through libc: runtime.callCgoMmap calls x_cgo_mmap, which has
- * one call of mmap (runtime/cgo/gcc_mmap.c).  What it maps for is told by the
- * runtime's functions above that call.
+ * The Go runtime maps through libc: runtime.callCgoMmap calls x_cgo_mmap, which has one call of
+ * mmap (runtime/cgo/gcc_mmap.c). The runtime's functions above that call tell the purpose.
  */
 #ifndef CGOHEAP_MAPCALLER_H
 #define CGOHEAP_MAPCALLER_H
@@ -14,19 +13,19 @@
 #include "record/mappings.h"
 
 /*
- * Once, in the constructor, after gomodules_init and real_resolve.  allocator: the real
- * malloc.  libc's own is nobody's allocator here: what it maps never passes a hook.
- * One without statistics that we know is C code like any other.
+ * Call once, in the constructor, after gomodules_init and real_resolve. allocator: the real
+ * malloc. libc's malloc does not count as an allocator here, because its mappings never pass a
+ * hook. A known allocator without statistics is treated as C code.
  */
 void mapcaller_init(uint64_t allocator);
 
-/* By the return address of the hook alone.  The first Go mapping that mapcaller_kind sees
- * teaches mapcaller_is_go its address; until then it says no. */
+/* By the return address of the hook alone. mapcaller_is_go returns false until mapcaller_kind
+ * sees the first Go mapping and learns its address. */
 bool mapcaller_is_allocator(uint64_t caller);
 bool mapcaller_is_go(uint64_t caller);
 
-/* By the whole stack: MAPPINGS_C, MAPPINGS_GO_HEAP or MAPPINGS_GO_METADATA.  usable: not PROT_NONE.
- */
+/* By the whole stack: MAPPINGS_C, MAPPINGS_GO_HEAP or MAPPINGS_GO_METADATA. usable: not
+ * PROT_NONE. */
 enum mappings_kind mapcaller_kind(const struct capture *c, bool usable);
 
 #endif

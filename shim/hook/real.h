@@ -1,11 +1,10 @@
 /*
- * The next definition of each function we interpose: glibc's, or that of the
- * allocator preloaded or linked behind us.
+ * The next definition of each function we interpose: glibc's, or that of the allocator preloaded
+ * or linked behind us.
  *
- * The table is valid from the first instruction of the process: it starts out
- * pointing at resolvers that look the real function up and forward.  While
- * dlsym itself runs it may allocate; those few blocks come from a static
- * bootstrap arena and are never handed to the real free.
+ * The table is valid from the first instruction of the process: at first it points at resolvers
+ * that look up the real function and forward to it. dlsym itself may allocate meanwhile; those
+ * few blocks come from a static bootstrap arena and are never passed to the real free.
  */
 #ifndef CGOHEAP_REAL_H
 #define CGOHEAP_REAL_H
@@ -38,18 +37,19 @@ struct real {
 	int (*thrd_create)(pthread_t *, int (*)(void *), void *); /* thrd_t is pthread_t */
 	int (*dlclose)(void *);
 };
-/* reallocarray is ours (a checked multiplication, then realloc); mmap64 is mmap on 64-bit. */
+/* reallocarray is implemented here (a checked multiplication, then realloc); mmap64 is mmap
+ * on 64-bit. */
 
 extern struct real real __attribute__((visibility("hidden")));
 
-/* Looks up everything now.  Called by the constructor; safe to call again. */
+/* Looks up all functions now. Called by the constructor; safe to call again. */
 void real_resolve(void);
 
 /* Whether p came from the bootstrap arena. */
 bool real_is_bootstrap(const void *p);
 /* Whether there are any such blocks. */
 bool real_bootstrap_is_used(void);
-/* realloc of a bootstrap block: a fresh real block with its bytes, or NULL with errno. */
+/* realloc of a bootstrap block: a new real block with its bytes, or NULL with errno. */
 void *real_bootstrap_realloc(void *p, size_t size);
 
 #endif
