@@ -1,4 +1,4 @@
-/* What differs between processors lives in one file each. */
+/* Processor-specific code: one header per processor. */
 #ifndef CGOHEAP_ARCH_H
 #define CGOHEAP_ARCH_H
 

@@ -1,4 +1,4 @@
-/* linux/amd64: system calls, the registers an unwinder follows. */
+/* linux/amd64: system calls, and the registers an unwinder follows. */
 #ifndef CGOHEAP_ARCH_AMD64_H
 #define CGOHEAP_ARCH_AMD64_H
 
@@ -18,16 +18,16 @@ static inline long arch_syscall6(long n, long a, long b, long c, long d, long e,
 	return result;
 }
 
-/* A counter of constant rate, the same on all cores; not ordered with what is around it. */
+/* A constant-rate counter, equal on all cores; not ordered with surrounding instructions. */
 static inline uint64_t arch_ticks(void)
 {
 	return __builtin_ia32_rdtsc();
 }
 
 /*
- * The thread's number as glibc keeps it in its descriptor, which the thread pointer
- * points at (struct pthread, tid: there since 2003).  The caller has compared it with
- * the kernel's answer once.
+ * The thread ID as glibc keeps it in its thread descriptor (struct pthread, tid: there
+ * since 2003), which the thread pointer points at.  The caller must have compared it
+ * with the kernel's answer once.
  */
 static inline int arch_thread_id(void)
 {
@@ -37,8 +37,8 @@ static inline int arch_thread_id(void)
 }
 
 /*
- * Floating point as a new process has it: nothing raises, everything rounds to
- * nearest.  A thread inherits what its maker has set.
+ * Sets the floating-point state of a new process: no exceptions, round to nearest.  A
+ * new thread inherits its creator's settings.
  */
 static inline void arch_reset_floating_point(void)
 {
@@ -46,12 +46,12 @@ static inline void arch_reset_floating_point(void)
 	__asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
 }
 
-/* The callee-saved registers: all that the CFI of a caller can need. */
+/* The callee-saved registers: all that a caller's CFI can need. */
 struct regs {
 	uint64_t ip, sp, bp, bx, r12, r13, r14, r15;
 };
 
-/* The caller's registers as they are here.  Must be inlined to mean anything. */
+/* The caller's current registers; only works inlined. */
 __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 {
 	__asm__ volatile("lea 0(%%rip), %%rax\n\t"
@@ -69,11 +69,11 @@ __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 }
 
 /*
- * Defines void name(void *top, void (*work)(void *arg, const struct regs *host), void *arg):
- * work(arg) on the stack that ends at top, which 16 divides; host are the registers of
- * the caller, where it goes on.  16 bytes of the caller's stack are taken.  The frame's
- * CFA lies on the old stack, so that every unwinder goes on there; it counts as a
- * signal's, of which debuggers know that the stack may be another one above it.
+ * Defines void name(void *top, void (*work)(void *arg, const struct regs *host), void *arg).
+ * It calls work(arg, host) on the stack that ends at top, which must be a multiple of 16;
+ * host has the caller's registers as of its return.  Uses 16 bytes of the caller's stack.
+ * The frame's CFA is on the old stack, so every unwinder continues there.  It is marked as
+ * a signal frame, because debuggers accept a change of stack at those.
  */
 #define ARCH_DEFINE_RUN_ON(name)                                                                   \
 	__asm__(".pushsection .text\n"                                                             \
@@ -111,10 +111,10 @@ __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 		".popsection\n")
 
 /*
- * Takes size off the 64-bit word at the start of the initial-exec thread-local
- * `variable`, and goes to `label` if that left nothing (the word was at most size).
- * One instruction and its address instead of load, compare, subtract and store:
- * this is the fast path of malloc.
+ * Subtracts size from the 64-bit word at the start of the initial-exec thread-local
+ * `variable`, and jumps to `label` if the word was at most size.  One instruction plus
+ * its address, instead of load, compare, subtract and store: this is the fast path of
+ * malloc.
  */
 #define ARCH_TLS_SUBTRACT(variable, size, label)                                                   \
 	do {                                                                                       \
@@ -129,12 +129,11 @@ __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 	} while (0)
 
 /*
- * Code that stores a pointer into a field of the running goroutine: the field's
- * offset.  Go keeps g in R14, or in the function's own copy of it; the old pointer
- * is loaded from there too (the garbage collector's write barrier).  So there are
- * 64-bit moves with one displacement of 32 bits, all the same, and at least one of
- * them has R14 for its base.  False: not such code.  (Seen in Go 1.21 to 1.27,
- * with -race and without optimisation too.)
+ * Finds the field offset in code that stores a pointer into a field of the running
+ * goroutine.  Go keeps g in R14 or in a copy made by the function, and also loads the old
+ * pointer from the field (the garbage collector's write barrier).  So the code has 64-bit
+ * moves with 32-bit displacements, all equal, at least one of them with base R14.  False:
+ * not such code.  (Seen in Go 1.21 to 1.27, also with -race and without optimisation.)
  */
 static inline bool arch_field_of_g(const uint8_t *code, uint64_t bytes, uint32_t *offset)
 {
@@ -159,7 +158,7 @@ static inline bool arch_field_of_g(const uint8_t *code, uint64_t bytes, uint32_t
 	return found && stores && from_g;
 }
 
-/* The thread control block: on glibc it sits at the top of the thread's stack. */
+/* The thread control block.  With glibc it is at the top of the thread's stack. */
 static inline uint64_t arch_thread_pointer(void)
 {
 	uint64_t tp;
@@ -167,7 +166,7 @@ static inline uint64_t arch_thread_pointer(void)
 	return tp;
 }
 
-/* The same in all threads of a process (tcbhead_t.stack_guard). */
+/* The same in all threads of the process (tcbhead_t.stack_guard). */
 static inline uint64_t arch_stack_guard(void)
 {
 	uint64_t guard;

@@ -1,9 +1,9 @@
 /*
- * Room base: the machine, the kernel, libc and locks.  Called from everywhere, hooks and signal
- * handlers included; owns no table, and its one lock type is the lock of all others.
+ * Room base: the machine, the kernel, libc and locks.  Called from everywhere, including hooks
+ * and signal handlers.  Owns no table; its lock type is used by all other rooms.
  *
- * The handful of words every module uses.  No module may include another's
- * private state from here: this is vocabulary, not a common header.
+ * This header has the few macros that every module uses.  It must not expose any module's
+ * private state.
  */
 #ifndef CGOHEAP_BASE_H
 #define CGOHEAP_BASE_H
@@ -22,15 +22,15 @@
 #define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(n, a) (((n) + (a)-1) & ~((a)-1))
 
-/* Relaxed accesses: figures and flags that order nothing else. */
+/* Relaxed accesses, for figures and flags that order nothing else. */
 #define LOAD(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define ADD(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-/* Publishing accesses: what was written before is seen by who reads it. */
+/* Acquire and release: a reader sees everything written before the release. */
 #define LOAD_ACQ(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE_REL(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
-/* A build with a sanitizer's runtime in it. */
+/* Whether this build contains a sanitizer's runtime. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED true
 #elif defined(__has_feature)

@@ -9,7 +9,7 @@
 static int (*vdso_gettime)(clockid_t clock, struct timespec *t);
 static uint64_t kept_ns;
 
-/* It reads tables only, and twice finds the same. */
+/* Safe if two threads run it at once: it only reads tables, and both find the same. */
 static void look_up(void)
 {
 	static bool done;

@@ -1,7 +1,7 @@
 /*
- * Time that no preload can stand in for: by the vDSO, found in its own table.
- * clock_gettime of the host may be another's (libfaketime's takes a lock and
- * allocates), and show another time.
+ * Time from the vDSO's functions, found through its symbol table.  The host's
+ * clock_gettime may come from a preload: libfaketime's takes a lock, allocates and
+ * returns a different time.
  */
 #ifndef CGOHEAP_CLOCK_H
 #define CGOHEAP_CLOCK_H
@@ -11,16 +11,16 @@
 #include "base/base.h"
 
 /*
- * CLOCK_MONOTONIC as the kernel keeps it, some milliseconds old.  For hooks: no
- * system call, no instruction that a sandbox forbids (the finer clocks read the
- * processor's counter, which strict seccomp and PR_SET_TSC turn into a SIGSEGV),
- * async-signal-safe.  Without a vDSO, and before the first clock_ns: what clock_ns answered last,
- * or 0.
+ * CLOCK_MONOTONIC as of the kernel's last tick, some milliseconds old.  For hooks:
+ * async-signal-safe, makes no system call and uses no instruction that a sandbox
+ * forbids (the finer clocks read the processor's counter, which raises SIGSEGV under
+ * strict seccomp and PR_SET_TSC).  Without a vDSO, and before the first clock_ns, it
+ * returns clock_ns's last answer, or 0.
  */
 uint64_t clock_coarse_ns(void);
 #define CLOCK_COARSE_LAG_NS UINT64_C(10000000) /* at most: a tick of HZ=100 */
 
-/* CLOCK_MONOTONIC, CLOCK_REALTIME: for own threads and the constructor. */
+/* CLOCK_MONOTONIC or CLOCK_REALTIME.  Only for the shim's threads and the constructor. */
 uint64_t clock_ns(clockid_t clock);
 
 static inline uint64_t clock_monotonic_ns(void)

@@ -3,7 +3,7 @@
 
 #include <sys/auxv.h>
 
-/* Of a module's dynamic section, as addresses. */
+/* The parts of a module's dynamic section, as addresses. */
 struct tables {
 	const ElfW(Sym) * symbols;
 	const char *strings;
@@ -12,7 +12,7 @@ struct tables {
 	const uint32_t *hash;     /* the old one */
 };
 
-#define VERSION_HIDDEN 0x8000 /* not what a new program would bind to */
+#define VERSION_HIDDEN 0x8000 /* not the default version */
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char _end[] __attribute__((visibility("hidden")));
@@ -22,7 +22,7 @@ static bool is_ours(const void *address)
 	return (const char *)address >= __ehdr_start && (const char *)address < _end;
 }
 
-/* The loader adds the bias in place, but not in the vDSO. */
+/* The loader adds the bias to these entries in memory, except in the vDSO. */
 static const void *at(uint64_t bias, uint64_t value)
 {
 	return (const void *)(value < bias ? bias + value : value);
@@ -65,7 +65,7 @@ static void *take(const struct tables *t, uint64_t bias, uint32_t i, const char 
 	return (void *)(bias + s->st_value);
 }
 
-/* Header: buckets, first hashed symbol, words of a Bloom filter, shift; then these. */
+/* Layout: bucket count, first hashed symbol, Bloom filter words, shift; then the tables. */
 static void *find_by_gnu_hash(const struct tables *t, uint64_t bias, const char *name)
 {
 	const uint32_t *head = t->gnu_hash, *buckets = head + 4 + 2 * head[2];
@@ -85,7 +85,7 @@ static void *find_by_gnu_hash(const struct tables *t, uint64_t bias, const char 
 	return NULL;
 }
 
-/* buckets, symbols: the second tells how many there are to look through. */
+/* hash[0] is the number of buckets, hash[1] the number of symbols. */
 static void *find_by_walk(const struct tables *t, uint64_t bias, const char *name)
 {
 	void *found = NULL;

@@ -1,6 +1,6 @@
 /*
- * A function that a loaded module defines, by the module's own tables: what no
- * preload can stand in for, and no wrapper of dlsym can mislead about.
+ * Finds a function in a loaded module's own symbol table, so that preloads and
+ * wrappers of dlsym cannot affect the result.
  */
 #ifndef CGOHEAP_DYNSYM_H
 #define CGOHEAP_DYNSYM_H
@@ -10,20 +10,20 @@
 #include "base/base.h"
 
 /*
- * bias: what the module's addresses are moved by; dynamic: its dynamic section.
- * The default version where there are several.  NULL: not defined there, or an
- * indirect function.  Reads the module's memory alone: the caller knows that it
- * stays loaded.  Async-signal-safe.
+ * bias: the module's load bias; dynamic: its dynamic section.  Returns the default
+ * version if there are several; NULL if the module does not define the name or defines
+ * it as an indirect function.  Reads only the module's memory: the caller must know that
+ * it stays loaded.  Async-signal-safe.
  */
 void *dynsym_find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name);
 
-/* The same for an image whose ELF header lies there (the vDSO).  NULL too where there is none. */
+/* The same for the image with its ELF header at that address (the vDSO).  NULL for no image. */
 void *dynsym_find_in_image(const void *header, const char *name);
 
 /*
- * The first definition behind the module of ours in the order that the loader
- * searches.  And libc's own, and the loader's.  The loader's list is read without its
- * lock: while the program starts.
+ * dynsym_next: the first definition after this library in the loader's search order.
+ * The others: the definition in libc, and in the loader.  They read the loader's list
+ * without its lock, so call them only while the program starts.
  */
 void *dynsym_next(const char *name);
 void *dynsym_libc(const char *name);

@@ -1,9 +1,9 @@
 /*
- * See faultinject.h.  A call that fails is not made, but for close: what it closes is
- * closed even where it reports an error (close(2), "Dealing with error returns").
+ * See faultinject.h.  A failing call is not made, except close: it closes the descriptor
+ * even when it reports an error (close(2), "Dealing with error returns").
  *
- * The plan is read at the first call after libc has an environment; the
- * constructor makes it, and there is one thread then.
+ * The plan is read at the first call after libc has set up the environment.  The
+ * constructor makes that call, while there is only one thread.
  */
 #include "base/faultinject.h"
 
@@ -35,7 +35,7 @@ static struct {
 	bool is_read;
 	const struct name *name; /* NULL: nothing fails */
 	uint64_t from;
-	bool on; /* and all after it */
+	bool on; /* all later calls fail too */
 	int log;
 	uint64_t count;
 } plan = {.log = -1};
@@ -71,14 +71,14 @@ static void read_plan(void)
 	if (plan.name && log) {
 		long fd = arch_syscall6(SYS_openat, AT_FDCWD, (long)log,
 					O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600, 0, 0);
-		/* Above what hosts use, and shells. */
+		/* Above the numbers that hosts and shells use. */
 		plan.log = (int)arch_syscall6(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900, 0, 0, 0);
 		arch_syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
 	}
 	plan.is_read = true;
 }
 
-/* A call that no list names is one that a test cannot make fail: it says so. */
+/* NULL: not in the lists, so no test can make it fail. */
 static const struct name *name_of(long number)
 {
 	for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -87,7 +87,7 @@ static const struct name *name_of(long number)
 	return NULL;
 }
 
-/* Its error, or 0: it is to be made. */
+/* The error to return, or 0 to make the call. */
 static int fails(long number)
 {
 	const struct name *called;
@@ -118,7 +118,7 @@ long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f
 	return -error;
 }
 
-/* ---- what the shim asks of libpthread: by --wrap, the shim's own calls alone ------ */
+/* ---- libpthread, by --wrap: only the shim's own calls -------------------- */
 
 int __real_pthread_attr_init(pthread_attr_t *a);
 int __real_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes);
@@ -135,7 +135,7 @@ int __wrap_pthread_attr_init(pthread_attr_t *a)
 	return error ? error : __real_pthread_attr_init(a);
 }
 
-/* Only threads of the shim's own have a stack given; what follows it is pthread_create. */
+/* Only the shim's threads are given a stack; the next call is pthread_create. */
 int __wrap_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes)
 {
 	int error = fails(NAME_THREAD);

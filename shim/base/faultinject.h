@@ -1,19 +1,19 @@
 /*
- * System calls that fail on command: a build of its own (make FAULTS=1), for
- * tests/programs/faults.  The released library has nothing of this.
+ * System calls that fail on command.  Only in the build for tests/programs/faults
+ * (make FAULTS=1); the released library contains none of this.
  *
  * SHIM_FAULTS=NAME:N   the N-th call of that name fails
- * SHIM_FAULTS=NAME:N+  and so do all after it
+ * SHIM_FAULTS=NAME:N+  the N-th and all later calls fail
  *
- * NAME is a system call that the shim makes (faultinject.c has them), `thread` (its
- * own threads cannot start), `pthread` (any other function of libpthread that it
- * calls) or `all`, which counts every one of these.  SHIM_FAULTS_LOG names a
- * file that gets one byte for every call that failed.
+ * NAME is a system call that the shim makes (listed in faultinject.c), `thread`
+ * (creating the shim's threads), `pthread` (any other libpthread function that the
+ * shim calls) or `all`, which counts all of these.  SHIM_FAULTS_LOG names a file
+ * that receives one byte for every failed call.
  */
 #ifndef CGOHEAP_FAULTINJECT_H
 #define CGOHEAP_FAULTINJECT_H
 
-/* In place of arch_syscall6, arguments and result alike. */
+/* Replaces arch_syscall6: same arguments, same result. */
 long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f);
 
 #endif

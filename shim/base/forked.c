@@ -27,5 +27,5 @@ void forked_noticed(void)
 	if (!in_child)
 		return;
 	in_child();
-	STORE(&forked_page.is_parent, 1); /* nothing more to say */
+	STORE(&forked_page.is_parent, 1); /* do not report again */
 }

@@ -1,12 +1,12 @@
 /*
- * Children of fork that no handler tells us of.
+ * Detects forked children for which no pthread_atfork handler runs.
  *
- * pthread_atfork's handlers run in fork alone.  A child of _Fork or of a raw clone
- * has what fork's has: the locks that other threads held, and nobody to release
- * them; and it may map memory, as such children do.  So there is a page that the
- * kernel empties in every child with a memory of its own (MADV_WIPEONFORK, Linux
- * 4.14; before, such a child goes unnoticed).  One that shares its maker's, as
- * vfork's, shares the page too.
+ * Those handlers run only in fork.  A child of _Fork or of a raw clone has the same
+ * problem as a child of fork: locks that other threads held stay held.  Such children
+ * may also map memory.  So one page is marked MADV_WIPEONFORK, and the kernel zeroes it
+ * in every child that has its own memory (Linux 4.14; on older kernels such a child goes
+ * unnoticed).  A child that shares its parent's memory, as after vfork, shares the page
+ * too.
  */
 #ifndef CGOHEAP_FORKED_H
 #define CGOHEAP_FORKED_H
@@ -14,18 +14,18 @@
 #include "base/base.h"
 
 struct forked {
-	uint8_t is_parent; /* 0 in a child, once there is a page to tell */
+	uint8_t is_parent; /* 0 in a child, and before forked_watch */
 	char rest[PAGE_BYTES - 1];
 };
 extern struct forked forked_page __attribute__((visibility("hidden")));
 
-/* Once, in the constructor.  in_child is called once in each child, by whatever comes first. */
+/* Once, in the constructor.  in_child runs once in each child, from the first check there. */
 void forked_watch(void (*in_child)(void));
 
-/* This is a child; safe to call again. */
+/* Called in a child; later calls do nothing. */
 void forked_noticed(void);
 
-/* Before a lock of ours is taken on the host's thread.  Async-signal-safe. */
+/* Call before taking a shim lock on the host's thread.  Async-signal-safe. */
 static inline void forked_look(void)
 {
 	if (unlikely(!LOAD(&forked_page.is_parent)))

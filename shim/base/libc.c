@@ -3,7 +3,7 @@
 #include "base/base.h"
 #include "base/dynsym.h"
 
-/* By the host's symbols; a pointer to them cannot be bound before the loader is done. */
+/* Wrappers, because pointers to the host's symbols cannot be bound before the loader is done. */
 static int linked_setspecific(pthread_key_t key, const void *value)
 {
 	return pthread_setspecific(key, value);
@@ -31,7 +31,7 @@ struct libc libc __attribute__((visibility("hidden"))) = {
 	.dl_iterate_phdr = linked_iterate_phdr,
 };
 
-/* Another thread may be at the same, and stores the same. */
+/* Safe if several threads run it at once: all store the same value. */
 #define RESOLVE(member)                                                                            \
 	do {                                                                                       \
 		void *found = dynsym_libc(#member);                                                \

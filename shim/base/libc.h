@@ -1,8 +1,8 @@
 /*
- * libc's own functions that hooks call beside those they stand in front of: whatever a
- * preload has in their place, these are past it.
+ * libc functions that hooks call, other than the interposed ones.  They bypass any
+ * replacement that a preload provides.
  *
- * Before libc_resolve they are what the program is linked to.
+ * Until libc_resolve has run, they are the functions that the program is linked to.
  */
 #ifndef CGOHEAP_LIBC_H
 #define CGOHEAP_LIBC_H
@@ -18,7 +18,7 @@ struct libc {
 };
 extern struct libc libc __attribute__((visibility("hidden")));
 
-/* Any thread, any number of times; no allocation. */
+/* Any thread, any number of times; does not allocate. */
 void libc_resolve(void);
 
 #endif

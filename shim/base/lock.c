@@ -1,20 +1,21 @@
 /*
- * The slow half of the lock.
+ * The slow path of the lock.
  *
- * On the host's threads a futex is the last resort: a filter of the thread's own
- * may kill for it, and nothing tells.  The lock is only ever held for a few dozen
- * instructions, so that a holder who is preempted is all that takes long: it runs
- * again after a slice or two, and the spinning lasts dozens of them.  What remains
- * is a thread of real-time priority on the holder's processor; it would wait for
- * ever, and sleeps.  (Where children of fork go on, whoever forks holds the locks for
- * as long as the kernel copies: there sleeping comes early.)
+ * On the host's threads a futex call is the last resort: a seccomp filter of that thread
+ * may kill for it, and the thread cannot tell.  The lock is held for a few dozen
+ * instructions only, so a long wait means that the holder was preempted.  It runs again
+ * after a slice or two, and spinning lasts for dozens of slices.  One case remains: a
+ * real-time thread that occupies the holder's processor would spin forever, so it sleeps.
+ * (If profiling continues in forked children, the forking thread holds the locks while
+ * the kernel copies the process; then threads sleep early.)
  *
- * Where many spin at once, they keep the processors from the holder: two thousand
- * threads each spin a slice away before it runs again.  So the more wait, the sooner
- * each sleeps.  Threads with as few processors meet in malloc's own locks too.
+ * Many spinning threads keep the processors from the holder: two thousand threads each
+ * spin for a slice before it runs again.  So the more threads wait, the sooner each one
+ * sleeps.  Programs with that many threads and few processors contend for malloc's own
+ * locks as well.
  *
- * Threads of ours look again after a moment, and never say that they sleep: no
- * hook has to wake them.  After Drepper, "Futexes Are Tricky", mutex2.
+ * The shim's threads poll with short sleeps and do not set state 2, so no hook has to
+ * wake them.  After Drepper, "Futexes Are Tricky", mutex2.
  */
 #include "base/lock.h"
 
@@ -30,7 +31,7 @@ static const struct timespec long_wait = {.tv_nsec = LONG_WAIT_NS};
 
 void (*lock_waited_long)(void);
 
-static uint32_t waiting; /* threads, behind whichever locks */
+static uint32_t waiting; /* threads, on all locks */
 
 __thread bool lock_own_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -61,7 +62,7 @@ static void wait_on_own_thread(struct lock *l)
 	}
 }
 
-/* A quarter for each that waits beside this thread. */
+/* Divided by four for each other waiting thread. */
 static int spins_now(void)
 {
 	uint32_t others = LOAD(&waiting) - 1;
@@ -81,7 +82,7 @@ static bool spin(struct lock *l)
 	return false;
 }
 
-/* From here on the state says that somebody may sleep, whoever takes it. */
+/* State 2 tells whichever thread takes the lock next that others may be sleeping. */
 static void sleep_behind(struct lock *l)
 {
 	while (__atomic_exchange_n(&l->state, 2, __ATOMIC_ACQUIRE) != 0)

@@ -1,9 +1,8 @@
 /*
- * A mutex of one futex word: 4 bytes, no allocation, no pthread, usable in
- * shared memory, zero is unlocked.  Held for a few dozen instructions at most,
- * never while unwinding, symbolizing, allocating or calling anything outside
- * the shim.  Not recursive: who may be re-entered (a signal handler) checks
- * sample_self.busy first.
+ * A mutex of one futex word: 4 bytes, no allocation, no pthread, usable in shared
+ * memory; zero is unlocked.  Hold it for a few dozen instructions at most, and never
+ * while unwinding, symbolizing, allocating or calling anything outside the shim.  Not
+ * recursive: code that a signal handler may re-enter checks sample_self.busy first.
  */
 #ifndef CGOHEAP_LOCK_H
 #define CGOHEAP_LOCK_H
@@ -13,17 +12,17 @@
 #include "base/sys.h"
 
 struct lock {
-	uint32_t state; /* 0 free, 1 held, 2 held and somebody may sleep */
+	uint32_t state; /* 0 free, 1 held, 2 held and a thread may be sleeping */
 };
 
-/* The slow halves; lock.c. */
+/* The slow paths, in lock.c. */
 void lock_wait(struct lock *l);
 void lock_wake(struct lock *l);
 
-/* Called by who has waited for half a second, and again each half second; NULL: nobody. */
+/* If not NULL, called by a waiting thread every half second. */
 extern void (*lock_waited_long)(void);
 
-/* Set by threads of ours (ownthread.c): they may sleep in small steps while they wait. */
+/* Set by the shim's threads (ownthread.c): while waiting they may sleep in short steps. */
 extern __thread bool lock_own_thread
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 

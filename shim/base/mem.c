@@ -1,8 +1,8 @@
 /*
- * What hooks and the compiler need of string.h, for this library alone: libc's
- * come through the host's symbols, and a preload that counts or checks copies may
- * lock or allocate in them, in the middle of a hook.  Nothing else sees these: they
- * are hidden.  A sanitizer wants to see its own.
+ * The string.h functions that hooks and the compiler need, hidden in this library.
+ * libc's are resolved through the host's symbols, and a preload that counts or checks
+ * copies may lock or allocate in them, in the middle of a hook.  Sanitizer builds use
+ * the sanitizer's versions.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 
 #if !IS_SANITIZED
 
-/* Words, then bytes: of old processors only whole words are quick. */
+/* Words, then bytes: older processors are fast only with whole words. */
 __attribute__((visibility("hidden"))) void *memcpy(void *to, const void *from, size_t n)
 {
 	void *d = to;

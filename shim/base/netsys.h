@@ -1,6 +1,6 @@
 /*
- * Raw system calls on sockets, as shim/base/sys.h has them for files: past every
- * hook, errno untouched, a value or -errno.
+ * Raw system calls on sockets, like those for files in sys.h: they bypass every hook,
+ * leave errno untouched and return a value or -errno.
  */
 #ifndef CGOHEAP_NETSYS_H
 #define CGOHEAP_NETSYS_H
@@ -16,7 +16,7 @@ static inline long net_socket(int family)
 	return sys_move_up(sys_call(socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/* Two ends of one connection, within this process.  0, or -errno. */
+/* A connected pair of sockets within this process.  0 or -errno. */
 static inline long net_pair(int type, int pair[2])
 {
 	long r = sys_call(socketpair, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
@@ -69,7 +69,7 @@ static inline long net_own_name(int fd, void *address, socklen_t *n)
 	return sys_call(getsockname, fd, address, n);
 }
 
-/* A peer that is gone answers EPIPE, never SIGPIPE. */
+/* If the peer is gone: EPIPE, never SIGPIPE. */
 static inline long net_send(int fd, const void *bytes, size_t n)
 {
 	return sys_call(sendto, fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -87,7 +87,7 @@ static inline long net_end_sending(int fd)
 
 static inline long net_poll(struct pollfd *list, size_t n, const struct timespec *timeout)
 {
-	/* The kernel writes the time left back into the timespec. */
+	/* The kernel writes the remaining time back into the timespec. */
 	struct timespec left = timeout != NULL ? *timeout : (struct timespec){0, 0};
 	return sys_call(ppoll, list, n, timeout != NULL ? (long)&left : 0);
 }

@@ -1,7 +1,7 @@
 /*
- * Where a library that is linked into this one gives up (abort, assert: protobuf-c and
- * zlib on the server's thread), the thread stops and the host runs on.  The linker
- * gives us their calls (--wrap).
+ * If a library linked into this one calls abort or fails an assertion (protobuf-c and
+ * zlib, on the server's thread), that thread stops and the host keeps running.  The
+ * linker redirects these calls here (--wrap).
  */
 #include "base/sys.h"
 

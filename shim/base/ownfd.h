@@ -1,11 +1,11 @@
 /*
  * A descriptor that may stop being ours.
  *
- * The host owns the table of descriptors: a daemon closes all it sees, and the
- * number is soon somebody else's file.  Each of ours is remembered with what it
- * named when we got it; before it is used or closed it must still name that.
- * The host closing between that question and the use is a race nobody can win;
- * it is a few instructions wide.
+ * The host owns the descriptor table: a daemon may close every descriptor, and the
+ * number is soon reused for another file.  So each of ours is kept with the device and
+ * inode it had when we got it, and they must still match before it is used or closed.
+ * If the host closes it between that check and the use, the use hits another file; the
+ * race is a few instructions wide and cannot be closed.
  */
 #ifndef CGOHEAP_OWNFD_H
 #define CGOHEAP_OWNFD_H
@@ -33,7 +33,7 @@ static inline bool own_fd_is_ours(const struct own_fd *own)
 	return now.fd >= 0 && now.device == own->device && now.inode == own->inode;
 }
 
-/* Forgets it, and closes it if it is still ours. */
+/* Forgets the descriptor, and closes it if it is still ours. */
 static inline void own_fd_close(struct own_fd *own)
 {
 	if (own_fd_is_ours(own))

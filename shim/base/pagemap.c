@@ -1,6 +1,6 @@
 /*
- * See pagemap.h.  The scan's ABI is spelled out here: it is of Linux 6.7, newer
- * than the headers of the distributions this is built on.
+ * See pagemap.h.  The ABI of the scan is defined here: it came with Linux 6.7 and is
+ * missing from older distributions' headers.
  */
 #include "base/pagemap.h"
 
@@ -24,7 +24,7 @@ struct scan_arg {
 
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 
-/* Present and not the page of zeros. */
+/* Pages that are present and not the zero page. */
 static struct scan_arg scan_of(uint64_t start, uint64_t end, struct scan_region *found, size_t room)
 {
 	return (struct scan_arg){.size = sizeof(struct scan_arg),
@@ -41,8 +41,7 @@ typedef void scan_visit(void *arg, uint64_t start, uint64_t end);
 
 static int scan(int fd, uint64_t start, uint64_t end, scan_visit *visit, void *to)
 {
-	/* Set: valgrind does not know what the kernel writes there, and all that follows from it.
-	 */
+	/* Initialized because valgrind does not know that the kernel writes here. */
 	struct scan_region found[SCAN_REGIONS] = {{0}};
 	struct scan_arg arg = scan_of(start, end, found, SCAN_REGIONS);
 	for (;;) {
@@ -51,14 +50,14 @@ static int scan(int fd, uint64_t start, uint64_t end, scan_visit *visit, void *t
 			return -1;
 		for (long i = 0; i < n; i++)
 			visit(to, found[i].start, found[i].end);
-		/* walk_end is only to be trusted where the regions did not suffice. */
+		/* walk_end is reliable only if the regions did not suffice. */
 		if (n < SCAN_REGIONS || arg.walk_end <= arg.start || arg.walk_end >= arg.end)
 			return 0;
 		arg.start = arg.walk_end;
 	}
 }
 
-/* Of an older kernel, 8 bytes a page: knows present from swapped, not the page of zeros. */
+/* For older kernels, 8 bytes a page: tells present from swapped, but not the zero page. */
 static int read_entries(int fd, uint64_t start, size_t count, uint8_t *pages)
 {
 	uint64_t entries[256];
@@ -96,7 +95,7 @@ static int read_pagemap(int fd, uint64_t start, size_t count, uint8_t *pages)
 	return read_entries(fd, start, count, pages);
 }
 
-/* Counts what RSS does not: the page of zeros, and pages on their way out to swap. */
+/* Counts pages that RSS does not: the zero page, and pages being swapped out. */
 static int ask_mincore(uint64_t start, size_t count, uint8_t *pages)
 {
 	if (sys_failed(sys_rare(mincore, start, count * PAGE_BYTES, pages)))
@@ -120,7 +119,7 @@ int pagemap_present(uint64_t start, size_t count, uint8_t *pages)
 
 /* ---- sums ---------------------------------------------------------------- */
 
-/* One call's: 50 ms where all of it is resident, and next to nothing where nothing is. */
+/* Per call: 50 ms if all of it is resident, almost nothing if none is. */
 #define SCAN_BYTES (UINT64_C(16) << 30)
 
 static void add(void *arg, uint64_t start, uint64_t end)
@@ -139,7 +138,7 @@ static uint64_t scan_bytes(int fd, uint64_t start, uint64_t end)
 	return resident;
 }
 
-/* Page by page: 12 ms a GiB, resident or not. */
+/* Page by page: 12 ms per GiB, resident or not. */
 static uint64_t count_bytes(uint64_t start, uint64_t end)
 {
 	uint8_t pages[4 * KIB];
@@ -186,7 +185,7 @@ uint64_t pagemap_next(uint64_t start, uint64_t end)
 
 /* ---- scattered addresses ------------------------------------------------- */
 
-/* Moves the window so that it begins with the page of address; false: it cannot be told. */
+/* Moves the window to start at the page of address; false: unavailable. */
 static bool window_move(struct pagemap_window *w, uint64_t address, uint64_t limit)
 {
 	uint64_t start = address & ~(uint64_t)(PAGE_BYTES - 1);

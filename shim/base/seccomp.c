@@ -9,9 +9,9 @@ uint8_t seccomp_seen __attribute__((visibility("hidden")));
 
 #define LINE "\nSeccomp:"
 
-/* The file is of 1.5 KiB and more; a program's first stack may have little room. */
+/* The file has 1.5 KiB or more, and the main thread's stack may be short, so read it in parts. */
 #define PART_BYTES 512
-#define KEPT_BYTES 32 /* of a part, so that a line in two of them is found */
+#define KEPT_BYTES 32 /* of the last part, to find a line that spans two */
 
 enum seccomp_mode seccomp_mode_in(const char *text, size_t bytes)
 {
@@ -49,7 +49,7 @@ static enum seccomp_mode look_at(const char *path)
 	return mode;
 }
 
-/* The more careful of the two: what binds one thread may be there to bind all. */
+/* The stricter of the two: a filter on one thread may be meant for all. */
 enum seccomp_mode seccomp_look(void)
 {
 	enum seccomp_mode process = look_at("/proc/self/status");

@@ -1,15 +1,14 @@
 /*
- * Whether a seccomp filter judges our system calls.
+ * Whether a seccomp filter applies to our system calls.
  *
- * A filter may kill the process for a call, and cannot be asked.  /proc can: it
- * says whether there is one.  Under one, calls that usual filters do not allow are
- * never made (sys_rare, syscalls.h), and what they were for is answered "not
- * available here: seccomp".
+ * A filter may kill the process for a call and cannot be queried, but /proc says whether
+ * one exists.  Under a filter the shim never makes the calls that common filters forbid
+ * (sys_rare, syscalls.h); features that need them report "not available here: seccomp".
  *
- * A sandbox is often entered after the start, by one thread or by all.  So the
- * thread that is about to work looks again before it (seccomp_look): at itself, and
- * at the process's first thread, which is the one that programs lock in.  It makes
- * openat, read and close for it, which it needs for nearly everything else too.
+ * Programs often enter a sandbox after startup, in one thread or in all.  So a thread
+ * that is about to work checks again first (seccomp_look): itself and the process's main
+ * thread, the one that programs usually lock in.  The check makes openat, read and
+ * close, which nearly all other work needs as well.
  */
 #ifndef CGOHEAP_SECCOMP_H
 #define CGOHEAP_SECCOMP_H
@@ -17,14 +16,14 @@
 #include "base/base.h"
 
 enum seccomp_mode {
-	SECCOMP_IS_UNKNOWN, /* not looked yet, or no /proc: as careful as under a filter */
+	SECCOMP_IS_UNKNOWN, /* not checked yet, or no /proc: treated as a filter */
 	SECCOMP_IS_NONE,
 	SECCOMP_IS_FILTER,
-	SECCOMP_IS_STRICT, /* mode 1; of another thread: ours could not have asked */
+	SECCOMP_IS_STRICT, /* mode 1, of another thread: this one could not have read /proc */
 	SECCOMP_MODES
 };
 
-extern uint8_t seccomp_seen __attribute__((visibility("hidden"))); /* the last look's answer */
+extern uint8_t seccomp_seen __attribute__((visibility("hidden"))); /* the last result */
 
 /* Async-signal-safe; no system call. */
 static inline bool seccomp_allows_rare(void)
@@ -32,13 +31,13 @@ static inline bool seccomp_allows_rare(void)
 	return LOAD(&seccomp_seen) == SECCOMP_IS_NONE;
 }
 
-/* Looks again.  Own threads and the constructor only; errno untouched. */
+/* Checks again.  Only on the shim's threads and in the constructor; errno untouched. */
 enum seccomp_mode seccomp_look(void);
 
-/* "none", "filter", "strict" or "unknown", of the last look. */
+/* The last result: "none", "filter", "strict" or "unknown". */
 const char *seccomp_mode_name(void);
 
-/* The mode in the text of a status file. */
+/* The mode given in the text of a /proc status file. */
 enum seccomp_mode seccomp_mode_in(const char *text, size_t bytes);
 
 #endif

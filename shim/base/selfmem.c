@@ -1,5 +1,5 @@
 /*
- * process_vm_readv, and where a sandbox is or forbids it, /proc/self/mem.
+ * Uses process_vm_readv; under a seccomp filter, or if that is forbidden, /proc/self/mem.
  */
 #include "base/selfmem.h"
 
@@ -34,7 +34,7 @@ static size_t read_by_file(uint64_t address, void *buffer, size_t bytes)
 	return sys_failed(n) ? 0 : (size_t)n;
 }
 
-/* Bytes read into *to from all of `from`; -errno. */
+/* The number of bytes read into *to, or -errno. */
 static long read_vector(const struct iovec *to, const struct iovec *from, size_t count)
 {
 	return sys_rare(process_vm_readv, sys_getpid(), to, 1, from, count);
@@ -59,7 +59,7 @@ bool selfmem_read(uint64_t address, void *buffer, size_t bytes)
 	return is_resident(address, bytes) && selfmem_copy(address, buffer, bytes) == bytes;
 }
 
-/* The kernel stops at the first address it cannot read: that one is left out, and on behind it. */
+/* The kernel stops at the first unreadable address; skip it and continue with the next. */
 void selfmem_read_each(const uint64_t *addresses, size_t count, void *buffer, size_t bytes,
 		       bool *ok)
 {

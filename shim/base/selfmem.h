@@ -1,24 +1,24 @@
 /*
- * Reading memory of this process that another thread may unmap meanwhile: the
- * kernel copies it, and says so where it cannot.  Never a bare dereference.
+ * Reads memory of this process that another thread may unmap at any time.  The kernel
+ * does the copy and reports what it cannot read; nothing is dereferenced here.
  *
- * Only resident pages are read.  A read would make an absent page present, and
- * of a page that user space pages in (userfaultfd) it would wait for whoever does.
+ * Only resident pages are read.  Reading an absent page would make it present, and on
+ * a page that user space supplies (userfaultfd) it would block.
  */
 #ifndef CGOHEAP_SELFMEM_H
 #define CGOHEAP_SELFMEM_H
 
 #include "base/base.h"
 
-/* How many of the bytes could be read, from the first on; absent pages are made present. */
+/* Returns how many leading bytes could be read.  Makes absent pages present. */
 size_t selfmem_copy(uint64_t address, void *buffer, size_t bytes);
 
-/* All of the bytes, or false.  At most a few pages: not for bulk. */
+/* Reads all bytes or returns false.  For at most a few pages. */
 bool selfmem_read(uint64_t address, void *buffer, size_t bytes);
 
 /*
- * As many bytes at each of count addresses (at most SELFMEM_EACH), one behind the
- * other into buffer; ok: which could be read.  The caller knows that they are resident.
+ * Reads `bytes` bytes from each of count addresses (at most SELFMEM_EACH) into consecutive
+ * parts of buffer; ok says which reads succeeded.  The pages must be resident.
  */
 #define SELFMEM_EACH 64
 void selfmem_read_each(const uint64_t *addresses, size_t count, void *buffer, size_t bytes,

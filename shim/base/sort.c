@@ -1,4 +1,4 @@
-/* Heapsort: its worst case is its usual case, and an array from outside cannot choose it. */
+/* Heapsort: no input can make it slower than O(n log n). */
 #include "base/sort.h"
 
 static void sift_down(struct sort_item *heap, size_t root, size_t count)

@@ -1,6 +1,5 @@
 /*
- * Sorting without a heap: libc's qsort takes memory from malloc for arrays that
- * are not small.
+ * Sorting without allocation: libc's qsort calls malloc for large arrays.
  */
 #ifndef CGOHEAP_SORT_H
 #define CGOHEAP_SORT_H
@@ -12,8 +11,7 @@ struct sort_item {
 	uint64_t value;
 };
 
-/* Ascending by key, equal keys in no particular order.  In place, O(n log n) always, no recursion.
- */
+/* Ascending by key; not stable.  In place, always O(n log n), no recursion. */
 void sort_items(struct sort_item *items, size_t count);
 
 #endif

@@ -1,10 +1,10 @@
-/* How the shim is in this process. */
+/* Whether the shim is active in this process. */
 #ifndef CGOHEAP_STATE_H
 #define CGOHEAP_STATE_H
 
 enum shim_state {
 	SHIM_LOADING, /* before the constructor: hooks pass through */
-	SHIM_PASSIVE, /* not a Go program, no memory, or child of fork: for good */
+	SHIM_PASSIVE, /* permanent: not a Go program, no memory, or a forked child */
 	SHIM_ACTIVE,
 };
 extern int shim_state;

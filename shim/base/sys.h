@@ -1,10 +1,10 @@
 /*
- * Raw system calls.  They do not pass the hooks (ours or anybody's), do not
- * touch errno, allocate nothing and are safe in a signal handler and after
- * fork.  Each returns what the kernel returns: a value, or -errno.
+ * Raw system calls.  They bypass all hooks, ours and others', leave errno untouched,
+ * allocate nothing and are safe in signal handlers and after fork.  Each returns what
+ * the kernel returns: a value or -errno.
  *
- * sys_call(NAME, arguments...) and sys_rare(NAME, arguments...) are the only ways
- * to make one; what is left out is 0.  Both know the names of syscalls.h alone.
+ * sys_call(NAME, arguments...) and sys_rare(NAME, arguments...) are the only ways to make
+ * one; missing arguments are 0.  Both accept only the names in syscalls.h.
  */
 #ifndef CGOHEAP_SYS_H
 #define CGOHEAP_SYS_H
@@ -32,7 +32,7 @@
 
 #define sys_call(name, ...) SYS_PAD(SYSCALL_##name, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 
-/* One that a usual filter kills for: -EPERM under any filter, and not tried. */
+/* For calls that a common filter kills for: not made under any filter, result -EPERM. */
 #define sys_rare(name, ...)                                                                        \
 	(seccomp_allows_rare() ? SYS_PAD(SYSCALL_RARE_##name, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)     \
 			       : -EPERM)
@@ -44,10 +44,9 @@ static inline bool sys_failed(long result)
 }
 
 /*
- * Zeroed private memory, or NULL.  Untouched pages cost nothing, and a touched one
- * costs that page: of tables that are touched here and there huge pages would make
- * all resident.  In a build that looks for races its runtime has to hear that what
- * lies here was never anybody else's.
+ * Zeroed private memory, or NULL.  Only touched pages cost memory; without huge pages,
+ * because sparsely touched tables would become fully resident.  In a TSan build the
+ * runtime must see the mapping, to know that no other thread owned this memory before.
  */
 static inline void *sys_map_anonymous(size_t bytes)
 {
@@ -80,10 +79,10 @@ static inline void sys_close(int fd)
 }
 
 /*
- * Descriptors.  The host owns the table of them: what is closed of its 0 to 2 is
- * for its own next open, and what it writes to 2 must not reach a file of ours.
- * So no descriptor of ours stays there, not even for one read: every one that is
- * made passes here or through sys_move_up.  -EMFILE where the limit leaves no other.
+ * Descriptors.  The host owns the descriptor table: its next open must get whatever it
+ * closed of 0 to 2, and what it writes to 2 must not reach a file of ours.  So the shim
+ * never keeps a descriptor in 0 to 2, not even for one read: each new one passes through
+ * here or through sys_move_up.  -EMFILE if the limit leaves no other number.
  */
 static inline long sys_move_off_standard(long fd)
 {
@@ -96,9 +95,9 @@ static inline long sys_move_off_standard(long fd)
 }
 
 /*
- * One that is kept.  A program that counts on its first open being descriptor 3, or
- * selects over low numbers, keeps that: ours go as far up as the limit on
- * descriptors lets them.  The lowest are left to the program: -EMFILE, and fd is closed.
+ * For descriptors that are kept.  Some programs rely on their first open returning 3, or
+ * select over low numbers, so ours move as high as the descriptor limit allows.
+ * The lowest numbers are left to the program: if no other is free, fd is closed, and -EMFILE.
  */
 static inline long sys_move_up(long fd)
 {

@@ -1,16 +1,16 @@
 /*
- * Every system call that the library makes, and no other: sys.h makes what stands
- * here, and does not compile for what does not.
+ * Every system call that the library makes.  sys.h compiles only for the calls listed
+ * here.
  *
- * COMMON: the usual filters allow it (systemd's @system-service, the default
- * profiles of Docker and containerd; tests/programs/seccomp runs under each).
- * RARE: one of them does not.  It is never made under a filter, and whoever asks
- * goes on without it (sys_rare).  LIBC: not made by our own code, but by what it
- * calls in libc.
+ * COMMON: common filters allow it (systemd's @system-service, the default profiles of
+ * Docker and containerd; tests/programs/seccomp runs under each).  RARE: at least one
+ * of them does not; it is never made under a filter, and callers work without it
+ * (sys_rare).  LIBC: made not by our code but by libc functions that it calls.
  *
- * name, an error that it really has (for tests/programs/faults), when it is made,
- * what is missing without it.  When: `start` (the constructor), `hook` (a slow path
- * on the host's thread), `thread` (ours, unasked), `request` (ours, asked).
+ * Columns: name, an error it can really return (for tests/programs/faults), when it is
+ * made, what is missing without it.  When: `start` (the constructor), `hook` (a slow
+ * path on the host's thread), `thread` (a shim thread, unprompted), `request` (a shim
+ * thread, for a request).
  */
 #ifndef CGOHEAP_SYSCALLS_H
 #define CGOHEAP_SYSCALLS_H
@@ -78,7 +78,7 @@
 	LIBC(brk, ENOMEM, "request", "trim")                                                       \
 	LIBC(exit, ENOSYS, "thread", "nothing")
 
-/* SYSCALL_openat = SYS_openat; a rare one is SYSCALL_RARE_mincore, and libc's have none. */
+/* SYSCALL_openat = SYS_openat.  A rare call is SYSCALL_RARE_mincore; libc's have no name. */
 #define SYSCALL_COMMON_NUMBER(name, error, when, missing) SYSCALL_##name = SYS_##name,
 #define SYSCALL_RARE_NUMBER(name, error, when, missing)   SYSCALL_RARE_##name = SYS_##name,
 #define SYSCALL_NO_NUMBER(name, error, when, missing)

@@ -10,14 +10,14 @@
 
 static __thread struct {
 	uint64_t start_ns, budget_ns; /* 0: no budget */
-	uint64_t now_ns;              /* when the clock was asked last */
-	uint64_t since_ns;            /* estimated, since then */
+	uint64_t now_ns;              /* the clock's last reading */
+	uint64_t since_ns;            /* estimated cost since then */
 	uint64_t waited_ns;
 	bool was_cut;
 } work __attribute__((tls_model("initial-exec")));
 
-/* A raw system call: a preload's clock (libfaketime's) stands still or jumps.  Without the
- * call, by the estimates. */
+/* A raw system call, because a preload's clock (libfaketime's) stops or jumps.  If the call
+ * fails, the estimate is used. */
 uint64_t work_cpu_ns(void)
 {
 	struct timespec t;
