@@ -1,5 +1,6 @@
 /*
- * Room profile: the record as pprof reads it.  The server's thread; no lock.
+ * Room profile: the record as pprof reads it, and the account with its stacks named.  The server's
+ * thread; no lock.
  *
  * The profile as pprof reads it: profile.proto by protobuf-c, one message at a
  * time through zlib into a sink; or as text in the manner of Go's debug=1.

@@ -86,12 +86,9 @@ static void copy_setting(char *out, size_t bytes, const char *name)
 
 static void describe(struct recording *recording, const char *executable)
 {
-	recording->module_bytes = sizeof recording->modules[0];
-	recording->second_bytes = sizeof recording->seconds[0];
 	recording->account_bytes = sizeof recording->accounts[0];
 	recording->module_room = COUNT_OF(recording->modules);
 	recording->second_room = COUNT_OF(recording->seconds);
-	recording->account_room = COUNT_OF(recording->accounts);
 	copy_setting(recording->go_memory_limit, sizeof recording->go_memory_limit, "GOMEMLIMIT");
 	copy_setting(recording->malloc_arena_max, sizeof recording->malloc_arena_max,
 		     "MALLOC_ARENA_MAX");
@@ -227,7 +224,7 @@ static void read_c(struct scratch *scratch, struct recording_second *out)
 	out->c_mapped_bytes = totals.bytes[ORIGIN_MMAP];
 	if (recorder.recording->second_count % LOOK_AT_STACKS_EVERY == 0)
 		recorder.thread_stack_bytes = read_thread_stacks(scratch);
-	out->thread_stack_bytes = recorder.thread_stack_bytes;
+	out->thread_stacks = recorder.thread_stack_bytes;
 }
 
 static void read_kernel(struct scratch *scratch, struct recording_second *out)

@@ -33,21 +33,24 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "proc/elffile.h"
-#include "account/account_top.h"
+#include "account/account.h"
 
 #define RECORDER_SUFFIX    ".cgoheap"
 #define RECORDER_FILES     16          /* kept, the new one included */
 #define RECORDER_ALL_BYTES (512 * MIB) /* of them together */
 
-#define RECORDING_MODULES    512
-#define RECORDING_SECONDS    3600
-#define RECORDING_GO_FIGURES 24 /* places */
-#define RECORDING_GO_TABLES  7  /* names, cutab, filetab, pctab, funcs, ftab, gofunc */
-#define RECORDING_PATH_BYTES 256
-#define RECORDING_OWNERS     20 /* room */
-#define RECORDING_ACCOUNTS   2
+#define RECORDING_MODULES       512
+#define RECORDING_SECONDS       3600
+#define RECORDING_GO_TABLES     7 /* names, cutab, filetab, pctab, funcs, ftab, gofunc */
+#define RECORDING_PATH_BYTES    256
+#define RECORDING_OWNERS        20 /* room */
+#define RECORDING_ACCOUNTS      2
+#define RECORDING_ACCOUNT_BYTES (64 * KIB)
 
-/* Fixed: cli/internal/recorder reads these.  A change of layout is a new REGION_VERSION. */
+/*
+ * The command reads these by what tools/generate makes of them.  A change of layout is a new
+ * REGION_VERSION.
+ */
 
 #define RECORDING_MODULE_MAIN    1u
 #define RECORDING_MODULE_SHIM    2u
@@ -68,7 +71,7 @@ struct recording_second {
 	uint64_t cgroup_current, cgroup_limit;
 	uint64_t c_live_bytes, c_live_objects; /* malloc family, estimated */
 	uint64_t c_mapped_bytes;
-	uint64_t thread_stack_bytes; /* resident; as of at most 10 s ago */
+	uint64_t thread_stacks; /* resident; as of at most 10 s ago */
 	uint64_t samples, dropped;
 	uint32_t sample_bytes, configured_sample_bytes; /* 0: dormant */
 	/* As the allocator and Go's runtime say (account.h); the allocator's may be older,
@@ -83,66 +86,29 @@ struct recording_second {
 	uint32_t reserved;
 };
 
-/* As struct account_bytes. */
-struct recording_owner {
-	char name[24];
-	uint64_t resident, huge, lazy_free, swapped, mapped;
-	uint32_t is_known, is_exact;
-};
-
-#define RECORDING_WARNINGS      8
-#define RECORDING_WARNING_BYTES 192 /* a longer one is cut */
-
 /*
- * An account, as account.h has it: bytes, UINT64_MAX not known.  One is written over the older
- * of two; one whose crc is not right was being written, and the other is the last.
+ * An account as /v1/account would have answered it, as a gzip stream.  One is written over the
+ * older of two; one whose crc is not right was being written, and the other is the last.
  */
 struct recording_account {
-	uint32_t crc;      /* CRC-32 (zlib's) of all that follows it */
-	uint32_t bytes;    /* sizeof; 0: none was written here */
+	uint32_t crc;      /* CRC-32 (zlib's) of all that follows it, as far as json is used */
+	uint32_t bytes;    /* of json; 0: none was written here */
 	uint64_t sequence; /* from 1; the larger one is the newer */
-	uint64_t realtime_ns, took_ns;
-	uint64_t rss, unexplained;
-	uint64_t c_live_estimate, c_live_estimate_error, c_resident_permille, sample_bytes;
-	uint64_t mappings, split_mappings, thread_stacks;
-	struct {
-		uint64_t in_use, free, mapped, system, arenas, nanoseconds;
-		char name[32];
-	} allocator;
-	struct {
-		uint64_t heap_in_use, heap_free, heap_released, stacks, mapped_ready, total_alloc;
-		char source[32];
-		uint64_t metadata, memory_limit;
-		uint64_t runtime[RECORDING_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
-	} go;
-	struct {
-		uint64_t rss, anon, file, shmem, data, stk, size, swap, hwm, threads;
-	} process;
-	struct {
-		uint64_t version; /* 0: none found */
-		uint64_t current, limit, anon, file, kernel, swap;
-		char path[RECORDING_PATH_BYTES];
-	} cgroup;
-	uint32_t owner_count, top_count;
-	struct recording_owner owners[RECORDING_OWNERS]; /* in the order they are shown */
-	struct {
-		uint64_t site; /* as a stack's sites are linked; 0: not known */
-		uint64_t resident, mapped;
-	} top[ACCOUNT_TOP];                                         /* of c_mmap */
-	char warnings[RECORDING_WARNINGS][RECORDING_WARNING_BYTES]; /* "": none */
-	uint64_t ended_stacks, ended_stacks_bytes;
+	unsigned char json[RECORDING_ACCOUNT_BYTES - 16];
+};
+
+struct recording_table {
+	uint64_t address, len; /* in the process */
 };
 
 struct recording {
-	uint32_t module_bytes, second_bytes; /* of one entry below */
-	uint32_t module_room, second_room;
+	uint32_t account_bytes, module_room, second_room; /* of what lies behind, in this order */
 	uint32_t module_count;
-	uint32_t go_is_1_20;
 	uint64_t second_count; /* ever; the last is at (count - 1) % room */
 	uint64_t go_text, go_etext;
-	struct {
-		uint64_t address, len; /* in the process */
-	} go_tables[RECORDING_GO_TABLES];
+	struct recording_table go_tables[RECORDING_GO_TABLES];
+	uint32_t go_is_1_20;
+	uint32_t reserved;
 	char program[RECORDING_PATH_BYTES];
 	char go_version[64];
 	char shim_version[32];
@@ -150,20 +116,10 @@ struct recording {
 	 */
 	char go_memory_limit[32];  /* GOMEMLIMIT */
 	char malloc_arena_max[32]; /* MALLOC_ARENA_MAX */
-	uint32_t account_bytes;    /* of one entry below */
-	uint32_t account_room;
 	struct recording_account accounts[RECORDING_ACCOUNTS];
 	struct recording_module modules[RECORDING_MODULES];
 	struct recording_second seconds[RECORDING_SECONDS];
 };
-static_assert(sizeof(struct recording_module) == 368, "region layout");
-static_assert(sizeof(struct recording_second) == 272, "region layout");
-static_assert(sizeof(struct recording_owner) == 72, "region layout");
-static_assert(offsetof(struct recording_account, allocator) == 104, "region layout");
-static_assert(offsetof(struct recording_account, cgroup) == 552, "region layout");
-static_assert(offsetof(struct recording_account, owners) == 872, "region layout");
-static_assert(sizeof(struct recording_account) == 4104, "region layout");
-static_assert(offsetof(struct recording, accounts) == 584, "region layout");
 
 /*
  * Makes the file and the region in it, in place of region_init.  0; or -1, after

@@ -22,7 +22,7 @@
 #include "base/base.h"
 
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
-#define REGION_VERSION 4
+#define REGION_VERSION 5
 
 #define REGION_IS_COPIED 1u /* these are a copy of the tables, made once a second */
 

@@ -5,7 +5,7 @@
 #include "go/bridge.h"
 #include "account/allocator.h"
 #include "profile/profile_memory.h"
-#include "serve/account_json.h"
+#include "profile/account_json.h"
 #include "serve/metrics.h"
 #include "serve/status.h"
 

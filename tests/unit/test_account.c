@@ -21,7 +21,7 @@
 #include "account/account.h"
 #include "account/worker.h"
 #include "profile/profile_memory.h"
-#include "serve/account_json.h"
+#include "profile/account_json.h"
 #include "serve/metrics.h"
 
 struct taken {

@@ -6,7 +6,7 @@
 
 #include "record/control.h"
 #include "record/stacks.h"
-#include "serve/account_json.h"
+#include "profile/account_json.h"
 
 static char page[64 * KIB];
 static size_t page_bytes;

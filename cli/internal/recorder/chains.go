@@ -11,9 +11,8 @@ import (
 // Stacks, and the sites of each, as the recorded process chained them.
 
 type siteRecord struct {
-	id                       uint32
 	size                     uint64
-	origin                   uint32
+	origin                   uint16
 	mixed                    bool
 	allocObjects, allocBytes int64
 	inUseObjects, inUseBytes int64
@@ -35,16 +34,16 @@ type chains struct {
 	bad        int
 }
 
-func (b *Recording) readStacks(d binread.Image) {
-	r := &chains{recording: b, data: d, start: d.U64(48), seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
-	used := d.U64(56) // the arena's current use; only the process knows it exactly
-	if r.start < recordlayout.HeaderBytes || r.start > uint64(len(d)) {
+func (b *Recording) readStacks(d binread.Image, header *recordlayout.RegionHeader) {
+	r := &chains{recording: b, data: d, start: header.Arena.Offset, seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
+	used := header.Arena.Bytes // the arena's current use; only the process knows it exactly
+	if r.start < recordlayout.RegionHeaderBytes || r.start > uint64(len(d)) {
 		b.LacksStacks = true
 		b.note("the stacks are missing")
 		return
 	}
 	r.end = r.start + min(used, uint64(len(d))-r.start)
-	buckets, bytes := d.U64(64), d.U64(72)
+	buckets, bytes := header.StackBuckets.Offset, header.StackBuckets.Bytes
 	if buckets > uint64(len(d)) || bytes > uint64(len(d))-buckets {
 		b.note("the index of stacks is cut off")
 		if buckets > uint64(len(d)) {
@@ -80,27 +79,30 @@ func (r *chains) stack(id uint32) uint32 {
 	if at == 0 {
 		return 0
 	}
-	count := uint64(r.data.U16(at + 20))
-	next := r.data.U32(at + 8)
-	if count > recordlayout.MaxFrames || count*8 > r.end-at-recordlayout.StackBytes {
+	stack, _ := recordlayout.Get[recordlayout.Stack](r.data, at)
+	count := uint64(stack.FrameCount)
+	if count > maxFrames || count*8 > r.end-at-recordlayout.StackBytes {
 		r.bad++
-		return next
+		return stack.Next
 	}
-	s := stackRecord{labels: r.labels(r.data.U32(at + 32))}
-	for i := uint64(0); i < count; i++ {
+	s := stackRecord{labels: r.labels(stack.Labels)}
+	for i := range count {
 		s.frames = append(s.frames, r.data.U64(at+recordlayout.StackBytes+8*i))
 	}
-	for site := r.data.U32(at + 12); site != 0; {
+	for site := stack.FirstSite; site != 0; {
 		site = r.site(site, id, &s)
 	}
 	if len(s.sites) > 0 {
 		r.recording.stacks = append(r.recording.stacks, s)
 	}
-	return next
+	return stack.Next
 }
 
-// No site has more in use.
-const mostBytes = 1 << 50
+// No stack has more frames, and no site more in use.
+const (
+	maxFrames = 4096
+	mostBytes = 1 << 50
+)
 
 // totalOf is what was allocated in all, of which turns counts how often the top
 // bit of low has changed; where the two do not agree, one was about to be counted.
@@ -117,31 +119,32 @@ func (r *chains) site(id, stack uint32, s *stackRecord) uint32 {
 	if at == 0 {
 		return 0
 	}
-	d := r.data
-	next := d.U32(at + 4)
-	allocObjects, allocBytes := d.U64(at+32), d.U64(at+40)
-	site := siteRecord{id: id, size: d.U64(at + 8), origin: uint32(d.U16(at + 16)), mixed: d[at+18] != 0,
-		allocObjects: totalOf(allocObjects, d.U16(at+20), 16), allocBytes: totalOf(allocBytes, d.U16(at+22), 8),
-		inUseObjects: int64(allocObjects-d.U64(at+48)+1<<15) >> 16,
-		inUseBytes:   int64(allocBytes-d.U64(at+56)+1<<7) >> 8}
+	f, _ := recordlayout.Get[recordlayout.Site](r.data, at)
+	site := siteRecord{size: f.Size, origin: f.Origin, mixed: f.Mixed != 0,
+		allocObjects: totalOf(f.AllocObjectsFx, f.AllocObjectsTurns, recordlayout.ObjectBits),
+		allocBytes:   totalOf(f.AllocBytesFx, f.AllocBytesTurns, recordlayout.ByteBits),
+		inUseObjects: rounded(f.AllocObjectsFx-f.FreeObjectsFx, recordlayout.ObjectBits),
+		inUseBytes:   rounded(f.AllocBytesFx-f.FreeBytesFx, recordlayout.ByteBits)}
 	for _, n := range []int64{site.inUseObjects, site.inUseBytes} {
-		if d.U32(at) != stack || n < 0 || n > mostBytes {
+		if f.Stack != stack || n < 0 || n > mostBytes {
 			r.bad++
-			return next
+			return f.Next
 		}
 	}
 	s.sites = append(s.sites, site)
-	return next
+	return f.Next
 }
+
+// rounded is fixed point with that many bits behind the point.
+func rounded(n uint64, bits uint) int64 { return int64(n+1<<(bits-1)) >> bits }
 
 // scaleThreadStacks: thread stacks are recorded by their sizes, of which little is touched.
 // What was resident is known only of all together.
 func (b *Recording) scaleThreadStacks() {
-	const threadStack = 2
 	last, mapped := b.Last(), 0.0
 	for _, s := range b.stacks {
 		for _, site := range s.sites {
-			if site.origin == threadStack {
+			if site.origin == recordlayout.OriginThreadStack {
 				mapped += float64(site.inUseBytes)
 			}
 		}
@@ -152,7 +155,7 @@ func (b *Recording) scaleThreadStacks() {
 	}
 	for _, s := range b.stacks {
 		for i := range s.sites {
-			if site := &s.sites[i]; site.origin == threadStack {
+			if site := &s.sites[i]; site.origin == recordlayout.OriginThreadStack {
 				site.inUseBytes = int64(float64(site.inUseBytes) * scale)
 			}
 		}

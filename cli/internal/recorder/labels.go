@@ -33,17 +33,18 @@ func (r *chains) labels(id uint32) []label {
 }
 
 func (r *chains) labelSet(at uint64) ([]label, bool) {
-	if at < r.start || at > r.end || r.end-at < recordlayout.LabelSetBytes {
+	set, ok := recordlayout.Get[recordlayout.Labelset](r.data, at)
+	if !ok || at < r.start || at > r.end || r.end-at < recordlayout.LabelsetBytes {
 		return nil, false
 	}
-	bytes, count := uint64(r.data.U16(at+12)), int(r.data[at+14])
-	texts := r.data.At(at+recordlayout.LabelSetBytes, bytes)
-	if bytes > r.end-at-recordlayout.LabelSetBytes || texts == nil || count > recordlayout.MaxLabels {
+	bytes, count := uint64(set.Bytes), int(set.Count)
+	texts := r.data.At(at+recordlayout.LabelsetBytes, bytes)
+	if bytes > r.end-at-recordlayout.LabelsetBytes || texts == nil || count > recordlayout.MaxLabels {
 		return nil, false
 	}
 	h := fnv.New64a()
 	h.Write(texts)
-	if h.Sum64() != r.data.U64(at) {
+	if h.Sum64() != set.Hash {
 		return nil, false
 	}
 	var labels []label

@@ -26,7 +26,7 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 	period := int64(1)
 	last := b.Last()
 	if last != nil {
-		period = max(int64(last.SampleBytes), int64(last.ConfiguredInterval), 1)
+		period = max(int64(last.SampleBytes), int64(last.ConfiguredSampleBytes), 1)
 	}
 	w := &profileWriter{symbols: symbols, locations: map[uint64]*profile.Location{},
 		functions: map[symbolize.Line]*profile.Function{}, mappings: map[*Module]*profile.Mapping{},
@@ -36,7 +36,7 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 				{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"}},
 			Comments: []string{"from the recording of " + b.Program}}}
 	if last != nil {
-		w.p.TimeNanos = last.Time.UnixNano()
+		w.p.TimeNanos = last.Time.Time().UnixNano()
 	}
 	for i := range b.Modules {
 		w.addMapping(&b.Modules[i])

@@ -16,49 +16,29 @@ import (
 	"cgoheap/cli/internal/symbolize"
 )
 
-// Module is a file that the process had mapped.
-type Module struct {
-	start, end, fileOffset, loadBias uint64
-	flags                            uint32
-	buildID, Path                    string
-}
-
-// Second is one second's figures; recordlayout.Unknown where the kernel did not say.
-type Second struct {
-	Time                            time.Time
-	RSS, Anon, File, Shmem, Swap    uint64
-	CgroupCurrent, CgroupLimit      uint64
-	CLive, CObjects, CMapped        uint64
-	ThreadStacks                    uint64 // resident
-	Samples, Dropped                uint64
-	SampleBytes, ConfiguredInterval uint32
-
-	// As the allocator and Go's runtime say.
-	AllocatorInUse, AllocatorFree, AllocatorSystem    uint64
-	GoHeapInUse, GoHeapFree, GoHeapReleased, GoStacks uint64
-
-	// Of the last account before it, in that one's order of owners; all ones: not known.
-	AccountTime      uint64 // 0: there was none
-	OwnerPages       [recordlayout.Owners]uint32
-	UnexplainedPages uint32
-}
-
 // Recording is what is in the file.
 type Recording struct {
 	PID                             uint32
 	Start                           time.Time
 	Program, GoVersion, ShimVersion string
 	Modules                         []Module
-	Seconds                         []Second // oldest first
+	Seconds                         []recordlayout.Second // oldest first
 	stacks                          []stackRecord
 	goText, goEnd                   uint64
 	goIs120                         bool
 	goTables                        [7]symbolize.Table
-	account                         binread.Image     // nil: there is none
+	account                         []byte            // as /v1/account would have answered; nil: there is none
 	IsCopied                        bool              // written once a second, to a disk
 	LacksFigures, LacksStacks       bool              // cut off
 	Environment                     map[string]string // of what it was started with, what a verdict asks for
 	Notes                           []string          // what could not be read
+}
+
+// Module is a file that the process had mapped.
+type Module struct {
+	start, end, fileOffset, loadBias uint64
+	flags                            uint32
+	buildID, Path                    string
 }
 
 func (b *Recording) note(format string, args ...any) {
@@ -69,85 +49,68 @@ func (b *Recording) note(format string, args ...any) {
 
 // Read returns an error if it is not a recording, else as much as can be read of it.
 func Read(data []byte) (*Recording, error) {
-	d := binread.Image(data)
+	begin := make([]byte, recordlayout.RegionHeaderBytes) // zeros where data ends
+	copy(begin, data)
+	header, _ := recordlayout.Get[recordlayout.RegionHeader](begin, 0)
 	switch {
-	case len(d) == 0:
+	case len(data) == 0:
 		return nil, errors.New("it is empty: the process ended before it had written anything")
-	case d.U64(0) != recordlayout.Magic:
+	case header.Magic != recordlayout.Magic:
 		return nil, errors.New("it is not a recording of cgoheap")
-	case d.U32(8) != recordlayout.Version:
+	case header.Version != recordlayout.Version:
 		return nil, fmt.Errorf("its format is version %d, and this cgoheap %s reads version %d: use the cgoheap of the same release",
-			d.U32(8), release.Version, recordlayout.Version)
-	case len(d) < recordlayout.HeaderBytes:
-		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(d))
+			header.Version, release.Version, recordlayout.Version)
+	case len(data) < len(begin):
+		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(data))
 	}
-	b := &Recording{PID: d.U32(40), Start: unixNano(d.U64(24)), IsCopied: d.U32(44)&recordlayout.IsCopied != 0}
-	if size := d.U64(16); size > uint64(len(d)) {
-		b.note("the file is cut off: %d of %d bytes are there", len(d), size)
+	b := &Recording{PID: header.PID, Start: header.StartRealtimeNs.Time(), IsCopied: header.Flags&recordlayout.IsCopied != 0}
+	if header.RegionBytes > uint64(len(data)) {
+		b.note("the file is cut off: %d of %d bytes are there", len(data), header.RegionBytes)
 	}
-	b.readFixed(d)
-	b.readStacks(d)
+	b.readFixed(data, header.Recording.Offset)
+	b.readStacks(data, &header)
 	b.scaleThreadStacks()
 	return b, nil
 }
 
-func unixNano(ns uint64) time.Time { return time.Unix(int64(ns/1e9), int64(ns%1e9)) }
-
-func (b *Recording) readFixed(d binread.Image) {
-	at := d.U64(168)
-	if d.At(at, recordlayout.FixedBytes) == nil || at < recordlayout.HeaderBytes {
+func (b *Recording) readFixed(data binread.Image, at uint64) {
+	f, ok := recordlayout.Get[recordlayout.Recording](data, at)
+	if !ok || at < recordlayout.RegionHeaderBytes {
 		b.LacksFigures = true
 		b.note("the table of modules and the figures of the last hour are missing")
 		return
 	}
-	f := d[at:]
-	b.Program, b.GoVersion, b.ShimVersion = f.Text(160, 256), f.Text(416, 64), f.Text(480, 32)
-	b.goText, b.goEnd, b.goIs120 = f.U64(32), f.U64(40), f.U32(20) != 0
-	for i := range b.goTables {
-		b.goTables[i] = symbolize.Table{Address: f.U64(48 + 16*uint64(i)), Len: f.U64(56 + 16*uint64(i))}
+	b.Program, b.GoVersion, b.ShimVersion = recordlayout.Text(f.Program[:]), recordlayout.Text(f.GoVersion[:]), recordlayout.Text(f.ShimVersion[:])
+	b.Environment = map[string]string{"GOMEMLIMIT": recordlayout.Text(f.GoMemoryLimit[:]), "MALLOC_ARENA_MAX": recordlayout.Text(f.MallocArenaMax[:])}
+	b.goText, b.goEnd, b.goIs120 = f.GoText, f.GoEtext, f.GoIs120 != 0
+	for i, t := range f.GoTables {
+		b.goTables[i] = symbolize.Table(t)
 	}
-	if f.U32(0) != recordlayout.ModuleBytes || f.U32(4) != recordlayout.SecondBytes {
-		b.note("modules and seconds have sizes this cgoheap %s does not know", release.Version)
-		return
-	}
-	b.Environment = map[string]string{"GOMEMLIMIT": f.Text(512, 32), "MALLOC_ARENA_MAX": f.Text(544, 32)}
-	if f.U32(576) != recordlayout.AccountBytes {
-		b.note("accounts have a size this cgoheap %s does not know", release.Version)
-		return
-	}
-	moduleRoom, secondRoom, accountRoom := uint64(f.U32(8)), uint64(f.U32(12)), uint64(f.U32(580))
-	b.readAccounts(f[recordlayout.FixedBytes:], accountRoom)
-	modules := recordlayout.FixedBytes + accountRoom*recordlayout.AccountBytes
-	if modules > uint64(len(f)) {
-		b.note("the table of modules and the figures of the last hour are cut off")
-		return
-	}
-	b.readModules(f[modules:], moduleRoom, uint64(f.U32(16)))
-	if end := modules + moduleRoom*recordlayout.ModuleBytes; end <= uint64(len(f)) {
-		b.readSeconds(f[end:], secondRoom, f.U64(24))
-	} else {
-		b.note("the figures of the last hour are cut off")
-	}
+	at += recordlayout.RecordingBytes
+	b.readAccounts(data, at, uint64(f.AccountBytes))
+	at += recordlayout.Accounts * uint64(f.AccountBytes)
+	b.readModules(data, at, uint64(min(f.ModuleCount, f.ModuleRoom)))
+	at += uint64(f.ModuleRoom) * recordlayout.ModuleBytes
+	b.readSeconds(data, at, uint64(f.SecondRoom), f.SecondCount)
 }
 
-func (b *Recording) readModules(f binread.Image, room, count uint64) {
-	for i := uint64(0); i < min(count, room); i++ {
-		at := i * recordlayout.ModuleBytes
-		if f.At(at, recordlayout.ModuleBytes) == nil {
+func (b *Recording) readModules(data []byte, at, count uint64) {
+	for i := range count {
+		m, ok := recordlayout.Get[recordlayout.Module](data, at+i*recordlayout.ModuleBytes)
+		if !ok {
 			b.note("the table of modules is cut off")
 			return
 		}
-		m := Module{f.U64(at), f.U64(at + 8), f.U64(at + 16), f.U64(at + 24), f.U32(at + 32),
-			f.Text(at+40, 72), f.Text(at+112, 256)}
-		if m.start >= m.end || m.Path == "" {
+		path := recordlayout.Text(m.Path[:])
+		if m.Start >= m.End || path == "" {
 			b.note("module %d makes no sense", i)
 			continue
 		}
-		b.Modules = append(b.Modules, m)
+		b.Modules = append(b.Modules, Module{m.Start, m.End, m.FileOffset, m.LoadBias, m.Flags, recordlayout.Text(m.BuildID[:]), path})
 	}
 }
 
-func (b *Recording) readSeconds(f binread.Image, room, count uint64) {
+func (b *Recording) readSeconds(data []byte, at, room, count uint64) {
 	if room == 0 || room > 1<<20 {
 		b.note("the figures of the last hour make no sense")
 		return
@@ -157,31 +120,19 @@ func (b *Recording) readSeconds(f binread.Image, room, count uint64) {
 		first = count - room
 	}
 	for i := first; i < count && i-first < room; i++ {
-		at := i % room * recordlayout.SecondBytes
-		if f.At(at, recordlayout.SecondBytes) == nil {
+		second, ok := recordlayout.Get[recordlayout.Second](data, at+i%room*recordlayout.SecondBytes)
+		if !ok {
 			b.note("the figures of the last hour are cut off")
 			return
 		}
-		if f.U64(at) == 0 {
-			continue
+		if second.Time != 0 {
+			b.Seconds = append(b.Seconds, second)
 		}
-		b.Seconds = append(b.Seconds, readSecond(f[at:]))
 	}
-}
-
-func readSecond(f binread.Image) Second {
-	m := Second{unixNano(f.U64(0)), f.U64(8), f.U64(16), f.U64(24), f.U64(32), f.U64(40), f.U64(48), f.U64(56),
-		f.U64(64), f.U64(72), f.U64(80), f.U64(88), f.U64(96), f.U64(104), f.U32(112), f.U32(116),
-		f.U64(120), f.U64(128), f.U64(136), f.U64(144), f.U64(152), f.U64(160), f.U64(168),
-		f.U64(176), [recordlayout.Owners]uint32{}, f.U32(264)}
-	for i := range m.OwnerPages {
-		m.OwnerPages[i] = f.U32(184 + 4*uint64(i))
-	}
-	return m
 }
 
 // Last second; nil: there is none.
-func (b *Recording) Last() *Second {
+func (b *Recording) Last() *recordlayout.Second {
 	if len(b.Seconds) == 0 {
 		return nil
 	}
@@ -199,11 +150,11 @@ func (b *Recording) IsEstimated() bool {
 }
 
 // Before is the second that long before the last; nil: the recording is shorter.
-func (b *Recording) Before(back time.Duration) *Second {
+func (b *Recording) Before(back time.Duration) *recordlayout.Second {
 	last := b.Last()
 	for i := len(b.Seconds) - 1; i >= 0; i-- {
 		// Each second's tick is a little late: the oldest of an hour counts as an hour.
-		if age := last.Time.Sub(b.Seconds[i].Time); age >= back-back/20 {
+		if age := last.Time.Time().Sub(b.Seconds[i].Time.Time()); age >= back-back/20 {
 			return &b.Seconds[i]
 		}
 	}

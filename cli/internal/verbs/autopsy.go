@@ -156,8 +156,8 @@ func writeRecordedProfile(std stdio, path string, p *profile.Profile) error {
 	return nil
 }
 
-func bytesOrUnknown(n uint64) string {
-	if n > 1<<62 {
+func bytesOrUnknown(n recordlayout.Figure) string {
+	if !n.IsKnown() {
 		return "unknown"
 	}
 	return termtext.Bytes(int64(n))
@@ -232,8 +232,8 @@ func (p *postmortem) printEnd(out io.Writer) {
 	case p.alive:
 		fmt.Fprintf(out, "started %s; it is still running\n", b.Start.Format(layout))
 	default:
-		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.Start.Format(layout), last.Time.Format(layout),
-			termtext.Duration(last.Time.Sub(b.Start)))
+		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.Start.Format(layout), last.Time.Time().Format(layout),
+			termtext.Duration(last.Time.Time().Sub(b.Start)))
 	}
 	if b.IsCopied {
 		fmt.Fprintln(out, "the recorder's file was on a disk and was written once a second: the last second may be missing")
@@ -248,9 +248,9 @@ func (p *postmortem) printFigures(out io.Writer) {
 	}
 	line := fmt.Sprintf("RSS %s: anonymous %s, files %s, swapped %s", bytesOrUnknown(last.RSS), bytesOrUnknown(last.Anon),
 		bytesOrUnknown(last.File), bytesOrUnknown(last.Swap))
-	if last.CgroupCurrent < 1<<62 {
+	if last.CgroupCurrent.IsKnown() {
 		line += "; cgroup " + bytesOrUnknown(last.CgroupCurrent)
-		if last.CgroupLimit < 1<<62 {
+		if last.CgroupLimit.IsKnown() {
 			line += " of " + bytesOrUnknown(last.CgroupLimit)
 		}
 	}
@@ -268,8 +268,8 @@ func (p *postmortem) printFigures(out io.Writer) {
 	rows := [][]string{{"BEFORE", "RSS", "C IN USE", "C FREE", "C MAPPED", "GO IN USE", "GO FREE"}}
 	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second, 0} {
 		if m := p.recording.Before(back); m != nil {
-			rows = append(rows, []string{termtext.Duration(back), bytesOrUnknown(m.RSS), bytesOrUnknown(m.CLive), bytesOrUnknown(m.AllocatorFree),
-				bytesOrUnknown(m.CMapped), bytesOrUnknown(m.GoHeapInUse), bytesOrUnknown(m.GoHeapFree)})
+			rows = append(rows, []string{termtext.Duration(back), bytesOrUnknown(m.RSS), bytesOrUnknown(m.CLiveBytes), bytesOrUnknown(m.AllocatorFree),
+				bytesOrUnknown(m.CMappedBytes), bytesOrUnknown(m.GoHeapInUse), bytesOrUnknown(m.GoHeapFree)})
 		}
 	}
 	fmt.Fprintln(out)
@@ -303,53 +303,28 @@ func (p *postmortem) printAccount(std stdio) {
 // accountAge is how old it was at the end.
 func (p *postmortem) accountAge() string {
 	e, last := p.explained, p.recording.Last()
-	if last == nil || last.Time.Sub(e.account.Time) < 50*time.Millisecond {
+	if last == nil || last.Time.Time().Sub(e.account.Time) < 50*time.Millisecond {
 		return "when the last figures were written"
 	}
-	return fmt.Sprintf("%.1f s before the last figures", last.Time.Sub(e.account.Time).Seconds())
-}
-
-type secondJSON struct {
-	Time          string  `json:"time"`
-	RSS           *uint64 `json:"rss_bytes"`
-	Anon          *uint64 `json:"anon_bytes"`
-	File          *uint64 `json:"file_bytes"`
-	Shmem         *uint64 `json:"shmem_bytes"`
-	Swap          *uint64 `json:"swap_bytes"`
-	CgroupCurrent *uint64 `json:"cgroup_current_bytes"`
-	CgroupLimit   *uint64 `json:"cgroup_limit_bytes"`
-	CLive         *uint64 `json:"c_live_bytes"`
-	CObjects      *uint64 `json:"c_live_objects"`
-	CMapped       *uint64 `json:"c_mapped_bytes"`
-	ThreadStacks  *uint64 `json:"thread_stack_bytes"`
-	SampleBytes   uint32  `json:"sample_bytes"` // 0: dormant
-	Dropped       uint64  `json:"dropped"`
-
-	AllocatorInUse  *uint64 `json:"allocator_in_use_bytes"`
-	AllocatorFree   *uint64 `json:"allocator_free_bytes"`
-	AllocatorSystem *uint64 `json:"allocator_system_bytes"`
-	GoHeapInUse     *uint64 `json:"go_heap_in_use_bytes"`
-	GoHeapFree      *uint64 `json:"go_heap_free_bytes"`
-	GoHeapReleased  *uint64 `json:"go_heap_released_bytes"`
-	GoStacks        *uint64 `json:"go_stacks_bytes"`
+	return fmt.Sprintf("%.1f s before the last figures", last.Time.Time().Sub(e.account.Time).Seconds())
 }
 
 type autopsyJSON struct {
-	Program   string           `json:"program"`
-	PID       uint32           `json:"pid"`
-	GoVersion string           `json:"go_version"`
-	Start     string           `json:"start_time"`
-	Alive     bool             `json:"alive"`
-	Copied    bool             `json:"copied_each_second"` // the last second may be missing
-	Estimated bool             `json:"estimated"`
-	Bytes     int64            `json:"in_use_bytes"`
-	Objects   int64            `json:"in_use_objects"`
-	Rows      []holders.Row    `json:"rows"`
-	RowsLeft  int              `json:"rows_left_out"`
-	Account   *document.Object `json:"account"` // as explain has it; nil: none was written
-	Moments   []secondJSON     `json:"moments"`
-	Missing   []string         `json:"missing_binaries"`
-	Notes     []string         `json:"notes"`
+	Program   string                `json:"program"`
+	PID       uint32                `json:"pid"`
+	GoVersion string                `json:"go_version"`
+	Start     string                `json:"start_time"`
+	Alive     bool                  `json:"alive"`
+	Copied    bool                  `json:"copied_each_second"` // the last second may be missing
+	Estimated bool                  `json:"estimated"`
+	Bytes     int64                 `json:"in_use_bytes"`
+	Objects   int64                 `json:"in_use_objects"`
+	Rows      []holders.Row         `json:"rows"`
+	RowsLeft  int                   `json:"rows_left_out"`
+	Account   *document.Object      `json:"account"` // as explain has it; nil: none was written
+	Moments   []recordlayout.Second `json:"moments"`
+	Missing   []string              `json:"missing_binaries"`
+	Notes     []string              `json:"notes"`
 }
 
 func (p *postmortem) writeJSON(std stdio, limit int) error {
@@ -370,20 +345,7 @@ func (p *postmortem) toJSON(limit int) autopsyJSON {
 	j := autopsyJSON{Program: strings.ToValidUTF8(b.Program, "?"), PID: b.PID, GoVersion: b.GoVersion,
 		Start: b.Start.UTC().Format(time.RFC3339Nano), Alive: p.alive, Copied: b.IsCopied, Estimated: b.IsEstimated(),
 		Bytes: sum.Bytes, Objects: sum.Objects, Rows: shown, RowsLeft: len(sum.Rows) - len(shown),
-		Moments: []secondJSON{}, Missing: append([]string{}, p.symbols.Missing()...), Notes: append([]string{}, b.Notes...)}
-	known := func(n uint64) *uint64 {
-		if n == recordlayout.Unknown {
-			return nil
-		}
-		return &n
-	}
-	for _, m := range b.Seconds {
-		j.Moments = append(j.Moments, secondJSON{m.Time.UTC().Format(time.RFC3339Nano), known(m.RSS), known(m.Anon), known(m.File),
-			known(m.Shmem), known(m.Swap), known(m.CgroupCurrent), known(m.CgroupLimit), known(m.CLive),
-			known(m.CObjects), known(m.CMapped), known(m.ThreadStacks), m.SampleBytes, m.Dropped,
-			known(m.AllocatorInUse), known(m.AllocatorFree), known(m.AllocatorSystem), known(m.GoHeapInUse),
-			known(m.GoHeapFree), known(m.GoHeapReleased), known(m.GoStacks)})
-	}
+		Moments: append([]recordlayout.Second{}, b.Seconds...), Missing: append([]string{}, p.symbols.Missing()...), Notes: append([]string{}, b.Notes...)}
 	return j
 }
 
@@ -397,7 +359,7 @@ func programName(path string) string {
 // explain turns the recorded account into what explain would have shown.
 func (p *postmortem) explain(callers *stacks.CallerRule, file string) {
 	b := p.recording
-	a, body := b.AccountBefore(p.symbols)
+	a, body := b.AccountBefore()
 	if a == nil {
 		return
 	}

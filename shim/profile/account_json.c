@@ -1,5 +1,5 @@
 /* See account_json.h. */
-#include "serve/account_json.h"
+#include "profile/account_json.h"
 
 #include <stdio.h>
 #include <string.h>
