@@ -1,7 +1,7 @@
 /*
- * See cells.h.  A list's head has a count in its upper half, which each change
- * moves on: who read the head before another took, used and gave back the same
- * cell does not mistake it for untouched.
+ * See cells.h.  The upper half of a list's head is a count that every change
+ * increments (ABA): a thread that read the head before others took, used and returned
+ * the same cell sees that it changed.
  */
 #include "region/cells.h"
 
@@ -35,13 +35,13 @@ static uint64_t head_of(uint64_t before, uint32_t id)
 	return ((before >> 32) + 1) << 32 | id;
 }
 
-/* The link of what stands in a list of slabs or of cells. */
+/* The link of a member of a list of slabs or cells. */
 static uint32_t *link_of(const uint64_t *list, uint32_t id)
 {
 	return list == &free_slabs ? &slab_at(id)->next : cell_link(id);
 }
 
-/* Where the arena has been handed out. */
+/* Whether this part of the arena has been handed out. */
 static bool is_handed_out(uint64_t at)
 {
 	return at < LOAD(&region_layout.arena_used);
@@ -58,7 +58,7 @@ static uint32_t list_pop(uint64_t *list)
 
 	while ((uint32_t)head) {
 		uint32_t next;
-		/* A host's wild write: what the list led to is given up. */
+		/* Damaged by a wild write of the host: give up the list. */
 		if (!is_handed_out(arena_offset((uint32_t)head))) {
 			STORE(list, 0);
 			return 0;
@@ -71,7 +71,7 @@ static uint32_t list_pop(uint64_t *list)
 	return 0;
 }
 
-/* A chain of them, whose links stand but for the last one's. */
+/* Pushes a chain whose links are set, except the last one's. */
 static void list_push(uint64_t *list, uint32_t first, uint32_t last)
 {
 	uint64_t head = LOAD(list);
@@ -112,7 +112,7 @@ static uint64_t slabs_left(void)
 	       (arena->bytes - LOAD(&region_layout.arena_used)) / CELLS_SLAB_BYTES;
 }
 
-/* How many slabs are not for this one: for the last ones at least one for each kind they need. */
+/* How many slabs this need must leave: the last ones leave at least one per kind they use. */
 static uint64_t slabs_kept(enum cells_need need)
 {
 	uint64_t slabs = region_layout.arena.bytes / CELLS_SLAB_BYTES;
@@ -143,7 +143,7 @@ static uint32_t slab_find(enum cells_need need)
 	return id;
 }
 
-/* Makes cells of a slab; false: there is none to be had. */
+/* Cuts a slab into cells; false: no slab is available. */
 static bool slab_cut(enum cell_kind kind, uint32_t units, enum cells_need need)
 {
 	uint32_t slab = slab_find(need), step = units * (CELLS_UNIT / 8);
@@ -174,14 +174,14 @@ uint32_t cells_take(enum cell_kind kind, size_t bytes, enum cells_need need)
 			ADD(&refused, 1);
 			return 0;
 		}
-	} while (!id || !cells_is(id, kind, bytes)); /* no cell: a host's wild write */
+	} while (!id || !cells_is(id, kind, bytes)); /* damaged by a wild write: try the next */
 	STORE((uint64_t *)cell_link(id), 0);
 	memset((char *)cell_link(id) + 8, 0, units * CELLS_UNIT - 8);
 	ADD(&used_bytes, units * CELLS_UNIT);
 	return id;
 }
 
-/* What list a cell belongs to; NULL: it is none. */
+/* The free list that a cell belongs on; NULL: not a cell. */
 static uint64_t *list_of(uint32_t id)
 {
 	struct slab *slab = slab_at(slab_of(id));
@@ -214,7 +214,7 @@ bool cells_is(uint32_t id, enum cell_kind kind, size_t bytes)
 
 /* ---- gathering -------------------------------------------------------- */
 
-/* The next of a list that was taken; one that leads nowhere ends it. */
+/* The next of a detached list; an invalid link ends it. */
 static uint32_t next_of(uint32_t id)
 {
 	uint32_t next = *cell_link(id);
@@ -227,7 +227,7 @@ static uint64_t most_cells(void)
 	return region_layout.arena.bytes / CELLS_UNIT;
 }
 
-/* How many free cells each slab has of a list that was taken. */
+/* Counts the free cells of each slab in a detached list. */
 static void count_free(uint32_t first)
 {
 	uint64_t left = most_cells();
@@ -239,7 +239,7 @@ static void count_free(uint32_t first)
 		slab_at(slab_of(id))->free++;
 }
 
-/* A slab whose cells all are in the list leaves it; the rest goes back. */
+/* Frees the slabs whose cells are all in the list, and puts the remaining cells back. */
 static void gather(uint64_t *list)
 {
 	uint32_t first = list_take_all(list), next;
@@ -251,7 +251,7 @@ static void gather(uint64_t *list)
 		struct slab *slab = slab_at(slab_of(id));
 		next = next_of(id);
 		if (slab->free == cells_of_slab(slab->units)) {
-			if (slab->kind == CELL_NONE) /* this slab was seen to before */
+			if (slab->kind == CELL_NONE) /* already freed */
 				continue;
 			STORE(&slab->kind, CELL_NONE);
 			STORE(&slab->next, empty);
@@ -267,7 +267,7 @@ static void gather(uint64_t *list)
 	if (kept)
 		list_push(list, kept, last_kept);
 	if (empty) {
-		/* Counted first: it never seems less than none. */
+		/* Count first, so that the count never drops below zero. */
 		ADD(&free_slab_count, emptied);
 		list_push(&free_slabs, empty, last_empty);
 	}

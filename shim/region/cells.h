@@ -1,13 +1,13 @@
 /*
- * The arena's memory, given out in cells and taken back.
+ * Allocates the arena's memory in cells that can be freed.
  *
- * The arena is handed out by slabs of 8 KiB.  A slab holds cells of one kind and
- * one size, a multiple of 64 bytes, and its first 64 bytes say which: an id that
- * a host's wild write or a stale record leads to is so recognised for what it is
- * or is not.  Free cells of a kind and size form a list; a slab whose cells are
- * all free can become one of any other kind (cells_gather).
+ * The arena is handed out in slabs of 8 KiB.  A slab holds cells of one kind and one
+ * size, a multiple of 64 bytes.  Its first 64 bytes say which, so an id from a stale
+ * record or damaged by a wild write of the host is recognised.  Free cells of the same
+ * kind and size form a list; a slab whose cells are all free can be reused for another
+ * kind (cells_gather).
  *
- * Ids are offsets from the region's start / 8 (0 = none), as they have always been.
+ * Ids are offsets from the region's start divided by 8; 0 is none.
  */
 #ifndef CGOHEAP_CELLS_H
 #define CGOHEAP_CELLS_H
@@ -22,41 +22,41 @@ enum cell_kind { CELL_NONE, CELL_SITE, CELL_STACK, CELL_LABELS, CELL_KIND_COUNT 
 #define CELLS_MOST_BYTES   (CELLS_SLAB_BYTES - CELLS_UNIT)
 #define CELLS_ROUND(bytes) ALIGN_UP((size_t)(bytes), (size_t)CELLS_UNIT)
 
-/* In front of a slab's cells. */
+/* The header of a slab. */
 struct slab {
 	uint16_t kind;
-	uint16_t units; /* of a cell */
-	uint32_t free;  /* while cells are gathered: its free ones */
-	uint32_t next;  /* id of the next slab that is free */
+	uint16_t units; /* size of a cell, in units of 64 bytes */
+	uint32_t free;  /* free cells; only while gathering */
+	uint32_t next;  /* id of the next free slab */
 };
 
-/* What is left of the arena for those who can do with less. */
+/* How much of the arena an allocation must leave for those that need less. */
 enum cells_need {
-	CELLS_WHOLE,  /* leaves a sixteenth */
-	CELLS_ENDS,   /* leaves three sixty-fourths */
-	CELLS_COARSE, /* leaves a thirty-second */
-	CELLS_LAST    /* takes what there is */
+	CELLS_WHOLE,  /* leaves 1/16 */
+	CELLS_ENDS,   /* leaves 3/64 */
+	CELLS_COARSE, /* leaves 1/32 */
+	CELLS_LAST    /* leaves nothing */
 };
 
 /*
- * A zeroed cell of at least that many bytes; 0: there is no room.  Any thread, lock-free.
- * A cell's first 8 bytes may still be read by who lost a race for it: they are to
- * be written by STORE.
+ * A zeroed cell of at least `bytes` bytes; 0: no room.  Any thread, lock-free.  Another
+ * thread that lost a race for the cell may still read its first 8 bytes, so write them
+ * with STORE.
  */
 uint32_t cells_take(enum cell_kind kind, size_t bytes, enum cells_need need);
 
-/* The cell is free at once: who might still look at it must be gone (pins.h), unless
- * it was never to be found. */
+/* Frees the cell at once: no thread may still be reading it (pins.h), unless it was never
+ * published. */
 void cells_give(uint32_t id);
 
-/* Whether a cell of this kind may begin there; bytes: how many of it are to be had. */
+/* Whether id may be a cell of this kind with at least `bytes` bytes. */
 bool cells_is(uint32_t id, enum cell_kind kind, size_t bytes);
 
-/* Slabs with nothing in them become free for any kind.  One caller at a time (the server). */
+/* Makes empty slabs available to all kinds.  One caller at a time (the server). */
 void cells_gather(void);
 
-uint64_t cells_used_bytes(void);  /* of cells that are given out */
-uint64_t cells_total_bytes(void); /* when all slabs are full */
-uint64_t cells_refused(void);     /* how often there was no room; only grows */
+uint64_t cells_used_bytes(void);  /* of allocated cells */
+uint64_t cells_total_bytes(void); /* if all slabs were full */
+uint64_t cells_refused(void);     /* allocations that found no room; only grows */
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * See recstack.h.  A thread comes back to the stack that it had last, which is warm
- * and which no other wants while there are enough; so no cache line is shared.
+ * See recstack.h.  A thread tries the stack it used last, which is warm in its cache.
+ * While there are enough stacks no other thread takes it, so they share no cache line.
  */
 #include "region/recstack.h"
 
@@ -15,7 +15,7 @@ struct recstack {
 	char bytes[RECSTACK_BYTES];
 };
 
-/* Whose it is: the thread's pointer, 0: free. */
+/* The owner's thread pointer; 0: free. */
 static struct {
 	uint64_t thread;
 } __attribute__((aligned(64))) owners[RECSTACK_COUNT];
@@ -27,7 +27,7 @@ static __thread uint32_t last_used __attribute__((tls_model("initial-exec")));
 ARCH_DEFINE_RUN_ON(run_on);
 void run_on(void *top, recstack_work *work, void *arg) __attribute__((visibility("hidden")));
 
-/* A guard of Linux 6.13 does not split the mapping in two, as one by protection does. */
+/* Linux 6.13's guards do not split the mapping; mprotect does. */
 static void guard(char *page)
 {
 	if (sys_call(madvise, page, PAGE_BYTES, MADV_GUARD_INSTALL))
@@ -35,9 +35,9 @@ static void guard(char *page)
 }
 
 /*
- * Tells valgrind, where the program runs under it, that this is a stack, so that it
- * does not take a switch for frames that end.  Its client request STACK_REGISTER
- * (valgrind.h); anywhere else five instructions that do nothing.
+ * Tells valgrind that this is a stack, so that it does not mistake a switch to it for
+ * returning frames.  This is its client request STACK_REGISTER (valgrind.h); outside
+ * valgrind the five instructions do nothing.
  */
 static void tell_valgrind(const struct recstack *s)
 {
@@ -83,7 +83,7 @@ static bool take(uint32_t i, uint64_t self)
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* RECSTACK_COUNT: none is left. */
+/* RECSTACK_COUNT: none is free. */
 static uint32_t take_any(uint32_t first, uint64_t self)
 {
 	for (uint32_t i = 0; i < RECSTACK_COUNT; i++) {
@@ -124,7 +124,7 @@ static __attribute__((noinline)) bool run_on_one(recstack_work *work, void *arg)
 		at = take_any(at, self);
 	if (unlikely(at == RECSTACK_COUNT))
 		return false;
-	if (IS_SANITIZED) /* its runtime has its own idea of where the stack is */
+	if (IS_SANITIZED) /* the sanitizer's runtime does not follow the switch */
 		run_here(work, arg);
 	else
 		run_on(all[at].bytes + RECSTACK_BYTES, work, arg);
@@ -132,7 +132,7 @@ static __attribute__((noinline)) bool run_on_one(recstack_work *work, void *arg)
 	return true;
 }
 
-/* Only where it stays, so that the way to the others takes no more of the stack. */
+/* Not inlined, so that the other path needs no more of the caller's stack. */
 static __attribute__((noinline)) bool run_if_room(recstack_work *work, void *arg)
 {
 	recstack_room *room = LOAD(&room_below);
@@ -143,7 +143,7 @@ static __attribute__((noinline)) bool run_if_room(recstack_work *work, void *arg
 	return true;
 }
 
-/* The host's registers are those of who calls this: it must be a frame, and the last of them. */
+/* host has the registers of the caller, so this must be a frame, and the last one. */
 bool recstack_run(recstack_work *work, void *arg)
 {
 	if (unlikely(LOAD(&room_below)) && run_if_room(work, arg))

@@ -1,7 +1,6 @@
 /*
- * One mapping, laid out once.  Tables that fill do so from their low end, so
- * that what is resident follows what is used; only bucket arrays are touched at
- * random, and they are kept small for that reason.
+ * One mapping, laid out once.  Tables fill from their low end, so resident memory
+ * follows use.  Only bucket arrays are accessed at random; that is why they are small.
  */
 #include "region/region.h"
 
@@ -21,7 +20,7 @@ static_assert(sizeof(struct region_header) == 184, "region layout");
 /* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
 #define LIVE_BYTES_PER_BUCKET 64
 
-/* For 1023 threads that were created and have not yet begun to run (threads.c). */
+/* Room for 1023 threads that were created but have not started to run (threads.c). */
 #define THREAD_STARTS_BYTES (32 * KIB)
 
 struct region_header *region;
@@ -34,7 +33,7 @@ static size_t clamp(size_t n, size_t low, size_t high)
 	return n < low ? low : n > high ? high : n;
 }
 
-/* The largest power of two that is not above n; n > 0. */
+/* The largest power of two <= n; n > 0. */
 static size_t power_of_two(size_t n)
 {
 	return (size_t)1 << (63 - __builtin_clzl(n));
@@ -49,7 +48,7 @@ static struct region_table lay_out(uint64_t *end, size_t bytes)
 
 static void lay_out_tables(struct region_header *r, size_t max_bytes)
 {
-	uint64_t end = PAGE_BYTES; /* the header has the first page to itself */
+	uint64_t end = PAGE_BYTES; /* the first page is the header's */
 	uint64_t tables_end = r->region_bytes - r->recording.bytes;
 	size_t nodes = ALIGN_UP(tables_end / 2, PAGE_BYTES);
 	size_t buckets = power_of_two(nodes / LIVE_BYTES_PER_BUCKET);
@@ -126,7 +125,7 @@ uint32_t region_alloc(size_t n)
 			return 0;
 	} while (!__atomic_compare_exchange_n(&region_layout.arena_used, &used, used + n, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	/* For who reads the region from outside. */
+	/* For readers of the region outside this process. */
 	ADD(&region->arena_used, n);
 	return (uint32_t)(arena->offset + used);
 }
@@ -143,7 +142,7 @@ static_assert(sizeof(struct scratch_chunk) <= 48, "the first block's alignment")
 #define CHUNK_HEADER_BYTES ALIGN_UP(sizeof(struct scratch_chunk), 16)
 #define CHUNK_BYTES        (256 * KIB)
 
-/* All chunks there are, for the figure of what is resident and for the bound. */
+/* All chunks, for the resident total and the bound. */
 static struct {
 	struct lock lock;
 	struct scratch_chunk *first;
@@ -244,7 +243,7 @@ void scratch_release(struct scratch *s)
 	s->mapped_bytes = 0;
 }
 
-/* ---- what it costs ---------------------------------------------------- */
+/* ---- resident memory ---------------------------------------------------- */
 
 static void add_resident(uint64_t *sum, const void *start, size_t bytes)
 {

@@ -14,7 +14,7 @@ static inline void *zscratch_alloc(void *scratch, unsigned items, unsigned size)
 
 static inline void zscratch_free(void *scratch, void *p)
 {
-	(void)scratch; /* is released whole */
+	(void)scratch; /* released as a whole */
 	(void)p;
 }
 

@@ -1,4 +1,4 @@
-/* The arena's cells: what they may be, that they come back, and many threads at once. */
+/* The arena's cells: their kinds and sizes, reuse, and many threads at once. */
 #include "child.h"
 
 #include <pthread.h>
@@ -77,7 +77,7 @@ static void the_reserve_is_for_those_who_ask(void)
 }
 CASE(the_reserve_is_for_those_who_ask)
 
-/* What was full of one kind is all to be had for another. */
+/* Slabs that were full of one kind become available to another. */
 static void empty_slabs_are_for_any_kind(void)
 {
 	uint32_t sites, stacks, kept;
@@ -113,7 +113,7 @@ CASE(empty_slabs_are_for_any_kind)
 
 static bool over;
 
-/* Each cell carries its owner while it is held: none may ever be two threads'. */
+/* Each cell holds its owner while it is allocated, to show that no two threads share one. */
 static void *take_and_give(void *arg)
 {
 	uint64_t me = (uint64_t)(uintptr_t)arg + 1, r = me;

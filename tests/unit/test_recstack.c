@@ -1,4 +1,5 @@
-/* The stacks that hooks record on: taken, nested, used up, walked over by others' unwinders. */
+/* The stacks that hooks record on: taking, nesting, running out, and other unwinders crossing them.
+ */
 #include "child.h"
 
 #include <errno.h>
@@ -38,13 +39,13 @@ static void runs_on_one(void)
 	int calls = 0;
 	const char *here = __builtin_frame_address(0);
 
-	CHECK(!recstack_run(note_place, &calls) && calls == 0); /* none are mapped */
+	CHECK(!recstack_run(note_place, &calls) && calls == 0); /* not mapped yet */
 	recstack_run_anyhow(note_place, &calls);
 	CHECK(calls == 1 && !is_recording_stack(ran_at) && !had_host);
 	CHECK(recstack_init() == 0 && recstack_init() == 0);
 	CHECK(recstack_run(note_place, &calls) && calls == 2);
 	CHECK(IS_SANITIZED || is_recording_stack(ran_at));
-	/* The host's frames are those of this function and what it has called. */
+	/* host has the registers of this function or one that it called. */
 	CHECK(IS_SANITIZED ||
 	      (host_seen.sp <= (uint64_t)here && (uint64_t)here - host_seen.sp < 512));
 	errno = 4711;
@@ -53,7 +54,7 @@ static void runs_on_one(void)
 }
 CASE(runs_on_one)
 
-/* ---- each is one caller's ------------------------------------------------------ */
+/* ---- one caller each ------------------------------------------------------------ */
 
 static void nest(void *deepest, const struct regs *host)
 {
@@ -126,7 +127,7 @@ static int frames_outside(void **list, int count)
 {
 	int outer = 0;
 
-	/* libc's, which are above this program's. */
+	/* libc's frames, above those of this program. */
 	while (outer < count && list[count - 1 - outer] == frames[frame_count - 1 - outer])
 		outer++;
 	return outer;
@@ -137,12 +138,12 @@ static void others_unwind_over_it(void)
 	void *plain[COUNT_OF(frames)];
 	int count;
 
-	if (IS_SANITIZED) /* it stays on the stack it is on */
+	if (IS_SANITIZED) /* no switch of stacks */
 		return;
 	CHECK(recstack_init() == 0);
 	count = backtrace(plain, (int)COUNT_OF(plain));
 	CHECK(recstack_run(walk, NULL));
-	/* All but the one frame that made two different calls. */
+	/* All but the one frame that made the two calls. */
 	CHECK(frame_count > count && frames_outside(plain, count) >= count - 1);
 }
 CASE(others_unwind_over_it)
@@ -165,7 +166,7 @@ static void *stay_on_one(void *unused)
 	return NULL;
 }
 
-/* What other threads were on is free in a child; what the forking thread is on is not. */
+/* A child frees the stacks of other threads, but not that of the forking thread. */
 static void fork_on_one(void *status, const struct regs *host)
 {
 	int depth = 0;

@@ -1,4 +1,4 @@
-/* The region's layout at every size it may have, its arena, and scratch. */
+/* The region's layout at every possible size, its arena, and scratch. */
 #include "child.h"
 
 #include <pthread.h>
@@ -124,7 +124,7 @@ static void arena_gives_each_byte_once(void)
 		sum += counts[i];
 	}
 	CHECK(sum == region->arena.bytes / 24);
-	/* Whole blocks by one writer each: an overlap would have left a foreign word. */
+	/* Each block was written by one thread: an overlap would leave another's word. */
 	const uint64_t *words = region_at(region->arena.offset);
 	for (uint64_t i = 0; i < sum; i++, words += 3)
 		CHECK(words[0] && words[0] == words[1] && words[1] == words[2]);
@@ -216,7 +216,7 @@ static void scratch_counts_as_resident(void)
 }
 CASE(scratch_counts_as_resident)
 
-/* Its line "VmFlags:" in smaps, of the mapping that address lies in. */
+/* Whether the mapping of address has this flag in its "VmFlags:" line of smaps. */
 static bool has_flag(const void *address, const char *flag)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
@@ -234,7 +234,7 @@ static bool has_flag(const void *address, const char *flag)
 	return found;
 }
 
-/* Where huge pages are for all, a table of which every tenth page is touched would be resident. */
+/* With huge pages for all, a table with every tenth page touched would be fully resident. */
 static void own_memory_has_no_huge_pages(void)
 {
 	struct scratch s = SCRATCH_INIT(8 * MIB);
