@@ -1,10 +1,10 @@
 /*
- * What growth is measured from: the figures at the time of a request with
- * seconds=, kept until its answer is due.
+ * Baselines for growth: the figures at the time of a request with seconds=, kept until its
+ * answer is due.
  *
- * Each such request has its own while all of them together are small beside the
- * scratch that answers are built in.  Beyond that one that is at most a second old
- * is shared: the answer says what time it covers.
+ * Each such request has its own baseline while all of them together are small compared to the
+ * scratch that answers are built in. Beyond that, a request shares a baseline that is at most a
+ * second old, and the answer says what time it covers.
  *
  * The server's thread only.
  */
@@ -26,19 +26,19 @@ struct baseline {
 	struct go_heap go; /* empty without Go's heap */
 };
 
-/* How many users there may be: each has a descriptor of the host's. */
+/* Limits the number of users; each holds a descriptor in the host. */
 void baseline_set_places(uint64_t places);
 uint32_t baseline_places(void); /* at most BASELINES_MAX */
 bool baseline_is_full(void);
-/* An empty one for the caller to fill.  Not where it is full. */
+/* A new empty baseline for the caller to fill, or NULL if all are in use. */
 struct baseline *baseline_new(uint64_t min_age_ns);
-/* One of the same kind to share: where memory is short, and one is there that is new enough.  Else
- * NULL. */
+/* If memory is short, shares a recent baseline of the same kind. Otherwise, or if there is
+ * none, NULL. */
 struct baseline *baseline_share(uint64_t min_age_ns, bool with_go);
-/* The last user's gives its memory back; NULL is fine. */
+/* The last user's release frees its memory. NULL is allowed. */
 void baseline_release(struct baseline *b);
 
-/* In a child of fork: what was kept is the parent's. */
+/* In a child of fork: the baselines belong to the parent. */
 void baseline_forget_all(void);
 
 #endif

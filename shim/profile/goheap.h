@@ -1,14 +1,14 @@
 /*
- * Go's own heap profile, put into a profile of ours.
+ * Merges Go's own heap profile into ours.
  *
- * runtime/pprof wrote it (bridge_read_heap brings it), but its bytes are trusted
- * no further than any other client's: it is read whole once, and refused whole
- * where anything in it is not as Go writes it.  Then it is read again for each of
- * its parts, a message at a time, and never lies in memory unpacked.
+ * runtime/pprof wrote it (bridge_read_heap fetches it), but its bytes are trusted no more than
+ * any client's. It is read once in full, and refused in full if anything differs from what Go
+ * writes. Then it is read again for each of its parts, one message at a time, so it is never in
+ * memory unpacked.
  *
- * Its functions and locations get ids that ours never reach.  Its mappings are
- * those of this process, and so are ours: a location is put into ours.  Its strings
- * share ours where they are equal; the others go behind ours, straight from the stream.
+ * Its functions and locations get ids that ours never reach. Its mappings are those of this
+ * process, as ours are, so its locations are assigned to our mappings. Strings equal to ours are
+ * shared; the others follow ours, copied straight from the stream.
  */
 #ifndef CGOHEAP_GOHEAP_H
 #define CGOHEAP_GOHEAP_H
@@ -31,29 +31,29 @@ enum goheap_value {
 struct goheap;
 
 /*
- * Reads all of it.  NULL: it is damaged, no heap profile of Go's, or there is not enough
- * scratch (about 512 KiB, and 4 bytes a string).  bytes stay where they are until
- * pprof_close(stream).  stream: where it is to go, all strings that it will share known to it.
+ * Reads all of it. NULL: it is damaged, not a Go heap profile, or there is not enough scratch
+ * (about 512 KiB, and 4 bytes per string). bytes must stay valid until pprof_close(stream).
+ * stream: the output; it must already hold all strings to be shared.
  */
 struct goheap *goheap_open(struct scratch *scratch, struct pprof_stream *stream,
 			   const uint8_t *bytes, size_t count);
 
 int64_t goheap_period(const struct goheap *heap); /* runtime.MemProfileRate; bytes */
-/* The sum of inuse_space, of samples that are above 0. */
+/* The sum of inuse_space over samples above 0. */
 uint64_t goheap_inuse_bytes(const struct goheap *heap);
 
 uint32_t goheap_sample_count(const struct goheap *heap);
 
 /*
- * Is given each sample, to be changed and written by pprof_write: there is room for one more
- * location, at the root, and one more label.  key is of its stack and labels, the same in
- * every heap profile of this process.
+ * Called with each sample, to change it and pass it to pprof_write. There is room for one more
+ * location, at the root, and one more label. key identifies its stack and labels in every heap
+ * profile of this process.
  */
 typedef void goheap_emit(void *arg, Pprof__Sample *sample, uint64_t key);
 
-/* Samples alone, whose ids stand for nothing: to be looked at. */
+/* Visits the samples only; their ids are meaningless, so do not write them. */
 void goheap_each(struct goheap *heap, goheap_emit *emit, void *arg);
-/* Writes its functions and locations, too.  After this the stream takes no new string. */
+/* Writes its functions and locations too. After this the stream takes no new strings. */
 void goheap_write(struct goheap *heap, struct profile_locations *places, goheap_emit *emit,
 		  void *arg);
 

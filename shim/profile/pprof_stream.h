@@ -1,10 +1,10 @@
 /*
- * A pprof profile on its way out: encoded messages through gzip into a sink,
- * and the tables that give strings and functions their numbers.
+ * Streams a pprof profile: encodes messages, compresses them with gzip into a sink, and numbers
+ * strings and functions.
  *
- * A Profile message is nothing but a sequence of its fields, so it is never in
- * memory whole: each field is encoded alone into a small buffer.  Only the
- * string table waits for the end, and it holds pointers.
+ * A Profile message is just a sequence of its fields, so it is never whole in memory: each field
+ * is encoded by itself into a small buffer. Only the string table waits until the end, and it
+ * holds pointers.
  */
 #ifndef CGOHEAP_PPROF_STREAM_H
 #define CGOHEAP_PPROF_STREAM_H
@@ -12,7 +12,7 @@
 #include "text/gzip.h"
 #include "profile/profile_job.h"
 
-/* Field numbers of the messages in a Profile; PPROF_TOP: its own fields. */
+/* Field numbers of the messages in a Profile; PPROF_TOP: fields of the Profile itself. */
 enum pprof_field {
 	PPROF_TOP = 0,
 	PPROF_SAMPLE = 2,
@@ -38,7 +38,7 @@ struct pprof_functions {
 	uint32_t count, capacity;
 };
 
-/* Strings that are not in the table, and follow it: count of them, which write writes. */
+/* Strings that follow the table instead of being in it: count of them, written by write. */
 struct pprof_tail {
 	struct pprof_tail *next;
 	uint32_t count;
@@ -54,44 +54,44 @@ struct pprof_stream {
 	struct pprof_functions functions;
 	struct pprof_tail *tails; /* newest first */
 	uint32_t tail_count, tail_strings;
-	bool partial; /* something was left out for want of scratch */
+	bool partial; /* something was left out because scratch ran out */
 };
 
-/* false: not enough scratch for any profile at all; nothing is written yet. */
+/* False: not enough scratch for any profile at all; nothing is written yet. */
 bool pprof_open(struct pprof_stream *stream, struct scratch *scratch, struct sink *sink);
 
-/* Makes room for the names of this many source lines, or for as many as scratch allows,
- * and for so many other strings. */
+/* Makes room for the names of this many source lines, or as many as scratch allows, and for
+ * strings other strings. */
 void pprof_reserve(struct pprof_stream *stream, uint64_t lines, uint32_t strings);
 
-/* A message made by protoc-c. */
+/* Encodes and writes a protobuf-c message. */
 void pprof_write(struct pprof_stream *stream, enum pprof_field field, const void *message);
 
-/* The id of s, which must stay where it is until pprof_close; 0 (the empty string)
- * when the table is full. */
+/* The id of s, which must stay valid until pprof_close; 0 (the empty string) if the table is
+ * full. */
 int64_t pprof_string(struct pprof_stream *stream, const char *s);
 
-/* The same of a text that does not stay: it is copied where it is new. */
+/* The same for a temporary text: it is copied if it is new. */
 int64_t pprof_string_copy(struct pprof_stream *stream, const char *s);
 
-/* The id of s where it is in the table; -1: it is not.  s need not stay. */
+/* The id of s if it is in the table, otherwise -1. s may be temporary. */
 int64_t pprof_find_string(const struct pprof_stream *stream, const char *s);
 
 /*
- * The id of the first of tail's strings, the others' follow it.  pprof_close calls
- * tail->write, which writes all of them by pprof_write_string.  From now on pprof_string
- * knows what is in the table, and takes nothing new.
+ * The id of tail's first string; the others follow it. pprof_close calls tail->write, which
+ * writes all of them by pprof_write_string. After this, pprof_string finds strings in the table
+ * but adds none.
  */
 int64_t pprof_append(struct pprof_stream *stream, struct pprof_tail *tail);
 void pprof_write_string(struct pprof_stream *stream, const char *s);
 
-/* The id of the function, which is written when it is first asked for; 0: it has
- * no name, or there is no room. */
+/* The function's id. The function is written when first asked for. 0: it has no name, or
+ * there is no room. */
 uint64_t pprof_function(struct pprof_stream *stream, const struct pprof_function *f);
 
 void pprof_comment(struct pprof_stream *stream, const char *text);
 
-/* Writes the string table, a comment where the profile is partial, and the end. */
+/* Writes the string table, a comment if the profile is partial, and the end. */
 int pprof_close(struct pprof_stream *stream);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Room profile: the record as pprof reads it, and the account with its stacks named.  The server's
+ * Room profile: the record as pprof reads it, and the account with its stacks named. The server's
  * thread; no lock.
  *
- * The profile as pprof reads it: profile.proto by protobuf-c, one message at a
- * time through zlib into a sink; or as text in the manner of Go's debug=1.
+ * Writes a profile as profile.proto, by protobuf-c, one message at a time through zlib into a
+ * sink, or as text in the style of Go's debug=1.
  */
 #ifndef CGOHEAP_PROFILE_H
 #define CGOHEAP_PROFILE_H
@@ -13,7 +13,7 @@
 #include "text/sink.h"
 #include "record/stacks.h"
 
-/* A heap profile as Go's runtime/pprof wrote it (bridge_read_heap); NULL: none. */
+/* A heap profile as Go's runtime/pprof wrote it (bridge_read_heap); bytes NULL: none. */
 struct go_heap {
 	const uint8_t *bytes;
 	size_t count;
@@ -23,21 +23,22 @@ enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
 
 struct profile_options {
 	enum profile_format format;
-	bool symbols;             /* false: addresses, mappings and build IDs only */
-	bool all_frames;          /* true: cgo's plumbing frames too */
-	bool is_growth;           /* a difference of two snapshots */
-	uint64_t duration_ns;     /* of a growth profile */
-	uint64_t min_age_ns;      /* for the comment */
-	uint64_t most_text_bytes; /* PROFILE_TEXT: then the smallest stacks are left out; 0: all */
+	bool symbols;                /* false: addresses, mappings and build IDs only */
+	bool all_frames;             /* true: cgo's plumbing frames too */
+	bool is_growth;              /* a difference between two snapshots */
+	uint64_t duration_ns;        /* of a growth profile */
+	uint64_t min_age_ns;         /* for the comment */
+	uint64_t most_text_bytes;    /* PROFILE_TEXT: leaves out the smallest stacks to stay below
+				      * it; 0: all */
 	const char *const *comments; /* NULL-terminated; what was dropped, truncated ... */
 	struct go_heap go;           /* PROFILE_GZIP: Go's samples beside ours */
-	struct go_heap go_before;    /* with is_growth: what is to be taken from them */
+	struct go_heap go_before;    /* with is_growth: to be subtracted from go */
 };
 
 /*
- * Writes the whole profile.  0; -1 when the sink failed or scratch was exhausted
- * before anything was written.  When scratch runs out later the profile says so
- * in a comment.  Runs on the server's thread; allocates from scratch only.
+ * Writes the whole profile. Returns 0, or -1 if the sink failed or scratch ran out before
+ * anything was written. If scratch runs out later, the profile says so in a comment. Runs on the
+ * server's thread; allocates from scratch only.
  */
 int profile_write(struct scratch *scratch, const struct snapshot *snapshot,
 		  const struct profile_options *options, struct sink *sink);

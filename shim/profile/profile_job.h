@@ -1,6 +1,6 @@
 /*
- * What the writers of one profile share: which samples are in it, which
- * addresses they hold, and what is known of those.  Private to profile*.c.
+ * State that the writers of one profile share: the samples in it, their addresses, and what is
+ * known of those addresses. Private to profile*.c.
  */
 #ifndef CGOHEAP_PROFILE_JOB_H
 #define CGOHEAP_PROFILE_JOB_H
@@ -10,17 +10,17 @@
 #include "profile/symbolize.h"
 
 /*
- * Places of things in an array, by hash: open addressing over a table that is
- * never more than half full.  The caller compares; the index only counts on.
+ * Finds places in an array by hash: open addressing over a table that is at most half full. The
+ * caller compares; the index only probes.
  */
 struct index {
 	uint32_t *slots; /* place + 1; 0 = free */
 	uint32_t mask;
 };
 
-/* Room for capacity places; false: out of scratch. */
+/* Makes room for capacity places; false: out of scratch. */
 bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity);
-/* The slot to look at first, and after slot. */
+/* The first slot to probe, and the one after slot. */
 static inline uint32_t index_first(const struct index *index, uint64_t hash)
 {
 	return (uint32_t)((hash * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & index->mask;
@@ -30,14 +30,14 @@ static inline uint32_t index_next(const struct index *index, uint32_t slot)
 	return (slot + 1) & index->mask;
 }
 
-/* Each distinct address once; its place + 1 is its location's id. */
+/* Each distinct address once; its place + 1 is the id of its location. */
 struct pc_set {
 	struct index index;
 	uint64_t *pcs;
 	uint32_t count, capacity;
 };
 
-/* The place of pc + 1; 0: not there. */
+/* The place of pc + 1, or 0 if it is not in the set. */
 uint32_t pc_set_find(const struct pc_set *set, uint64_t pc);
 
 struct profile_job {
@@ -47,10 +47,10 @@ struct profile_job {
 	struct modules modules;
 	struct pc_set pcs;
 	struct symbols symbols;
-	const struct location **locations; /* by place in pcs; NULL: not looked up */
+	const struct location **locations; /* by place in pcs; NULL: not symbolized */
 };
 
-/* Reads modules and symbols; what does not fit is missing and scratch->exhausted is set. */
+/* Reads modules and symbols. What does not fit is missing, and scratch->exhausted is set. */
 void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 			 const struct snapshot *snapshot, const struct profile_options *options);
 
@@ -59,50 +59,49 @@ static inline bool tally_is_zero(const struct tally *t)
 	return !t->alloc_objects && !t->alloc_bytes && !t->inuse_objects && !t->inuse_bytes;
 }
 
-/* Of all tallies from one on. */
+/* Sums the tallies from index `from` on. */
 struct tally profile_sum(const struct snapshot *snapshot, size_t from);
 
-/* Stands for the samples that there was no time to write. */
+/* Stands for samples left out because time ran out. */
 #define PROFILE_REST "[stacks not shown: out of time]"
 
-/* Whether the view asked for has l: all frames, or none of cgo's plumbing and of
- * the root of every goroutine, which Go's own profiles leave out, too. */
+/* Whether the requested view shows l: all frames, or all but cgo's plumbing and each
+ * goroutine's root, which Go's own profiles leave out too. */
 bool profile_shows(const struct profile_job *job, const struct location *l);
 
-/* Frames that are no address: they say what the stack lacks. */
+/* Frames without an address, which say what the stack lacks. */
 enum synthetic {
 	SYNTHETIC_NONE,
-	SYNTHETIC_OMITTED,   /* a gap: the stack was deeper than we keep */
-	SYNTHETIC_LOST,      /* a gap: code that could not be stepped over, or no memory for names
-			      */
-	SYNTHETIC_UNLOADED,  /* code that is no more there: what is now is another */
-	SYNTHETIC_TRUNCATED, /* + enum capture_end: nothing known above */
+	SYNTHETIC_OMITTED,   /* a gap: the stack was deeper than we record */
+	SYNTHETIC_LOST,      /* a gap: code that could not be unwound, or no memory for names */
+	SYNTHETIC_UNLOADED,  /* code that was unloaded; other code is there now */
+	SYNTHETIC_TRUNCATED, /* + enum capture_end: the stack is unknown above this */
 	SYNTHETIC_COUNT = SYNTHETIC_TRUNCATED + CAPTURE_END_COUNT
 };
-/* "[frames omitted]", "[frames not known]", "[unloaded library]", "[truncated: no_cfi]"; written
- * into buffer. */
+/* "[frames omitted]", "[frames not known]", "[unloaded library]", "[truncated: no_cfi]";
+ * written into buffer. */
 #define SYNTHETIC_NAME_BYTES 64
 void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES]);
 
 struct profile_frame {
-	uint32_t synthetic; /* SYNTHETIC_NONE: the rest holds */
+	uint32_t synthetic; /* SYNTHETIC_NONE: the fields below are set */
 	uint32_t place;     /* in job->pcs */
 	uint64_t pc;
-	const struct location *location; /* NULL: nothing is known of pc */
+	const struct location *location; /* NULL: pc is unknown */
 };
 
 /* Every frame, one gap, one end. */
 #define PROFILE_MAX_FRAMES (CAPTURE_MAX_FRAMES + 2)
 
-/* The frames to show of a stack, leaf first, plumbing left out unless asked for. */
+/* The frames of a stack to show, leaf first, without plumbing unless requested. */
 size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 		      struct profile_frame frames[PROFILE_MAX_FRAMES]);
 
-/* Said last where scratch->exhausted. */
+/* Written last if scratch->exhausted. */
 #define PROFILE_PARTIAL_COMMENT                                                                    \
 	"incomplete: the memory for writing profiles ran out; raise CGOHEAP_MAX_MEMORY"
 
-/* The caller's comments and what the options say; NULL-terminated, never NULL. */
+/* The caller's comments and those from the options; NULL-terminated, never NULL. */
 const char *const *profile_comments(const struct profile_job *job);
 
 int profile_write_proto(struct scratch *scratch, const struct snapshot *snapshot,

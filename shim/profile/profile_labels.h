@@ -1,5 +1,5 @@
 /*
- * The goroutine labels of a sample, as a profile has them.  Private to profile*.c.
+ * The goroutine labels of a sample, as written in a profile. Private to profile*.c.
  */
 #ifndef CGOHEAP_PROFILE_LABELS_H
 #define CGOHEAP_PROFILE_LABELS_H
@@ -17,21 +17,21 @@ struct profile_labels {
 	Pprof__Label list[GOLABELS_MAX + PROFILE_OWN_LABELS];
 };
 
-/* One more label, empty, which the caller fills. */
+/* Adds an empty label for the caller to fill. */
 Pprof__Label *profile_labels_add(struct profile_labels *labels);
 
 /*
- * Adds those of a set (labelsets.h).  A key that the profile has a meaning for of
- * its own ("origin", "bytes") becomes "label.origin".
+ * Adds the labels of a set (labelsets.h). A key that has a meaning in the profile ("origin",
+ * "bytes") becomes "label.origin".
  */
 void profile_labels_add_set(struct profile_labels *labels, struct pprof_stream *stream,
 			    uint32_t set);
 
-/* How many strings all the sets there are may need. */
+/* The maximum number of strings that all existing sets need. */
 uint32_t profile_labels_strings(void);
 
-/* As Go writes them: "# labels: {"key":"value", ...}" and a newline; nothing where there are none.
- */
+/* Writes them as Go does: "# labels: {"key":"value", ...}" and a newline; nothing if there
+ * are none. */
 void profile_labels_text(struct text *t, uint32_t set);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * From addresses to source frames, for a whole profile at once.
+ * Turns addresses into source frames, for a whole profile at once.
  */
 #ifndef CGOHEAP_SYMBOLIZE_H
 #define CGOHEAP_SYMBOLIZE_H
@@ -9,8 +9,8 @@
 #include "proc/modules.h"
 
 struct source_line {
-	/* As Go's profiles have it, with type arguments ("main.f[go.shape.int]"); C++ still
-	 * mangled. */
+	/* as in Go's profiles, with type arguments ("main.f[go.shape.int]"); C++ names stay
+	 * mangled */
 	const char *function;
 	const char *file;   /* "" unknown */
 	int64_t line;       /* 0 unknown */
@@ -20,19 +20,18 @@ struct source_line {
 /* One distinct address. */
 struct location {
 	uint64_t pc;                 /* return address as captured */
-	const struct module *module; /* NULL: in no file (JIT code, unmapped since) */
+	const struct module *module; /* NULL: not in a file (JIT code, unmapped since) */
 	bool is_go;
 	/*
-	 * How cgo calls, not who calls: runtime.cgocall, runtime.asmcgocall,
-	 * _cgo_HASH_Cfunc_*, the way back from C (crosscall2 to _cgoexp_*), and
-	 * what Go's own stacks leave out (adapters: main.f.gowrap1, ABI wrappers; and
-	 * runtime.goexit).
-	 * The default view leaves them out too.
+	 * Code that implements a call through cgo rather than makes one: runtime.cgocall,
+	 * runtime.asmcgocall, _cgo_HASH_Cfunc_*, the way back from C (crosscall2 to _cgoexp_*),
+	 * and what Go's own stacks leave out (adapters such as main.f.gowrap1, ABI wrappers, and
+	 * runtime.goexit). The default view leaves it out too.
 	 */
 	bool is_plumbing;
 	/*
-	 * 0: unknown; > 1: inlined calls, innermost first.  Lines of plumbing are
-	 * dropped where the location has others, as Go's profiles do.
+	 * 0: unknown; > 1: inlined calls, innermost first. Lines of plumbing are dropped if the
+	 * location has others, as in Go's profiles.
 	 */
 	uint32_t line_count;
 	struct source_line *lines; /* in scratch */
@@ -44,8 +43,8 @@ struct symbols {
 };
 
 /*
- * pcs: any order, duplicates allowed.  with_names false: modules only, no lines
- * ("symbols=none").  0, or -1 when scratch was exhausted (what was found stays).
+ * pcs: any order, duplicates allowed. with_names false: modules only, no lines ("symbols=none").
+ * Returns 0, or -1 if scratch ran out (what was found stays).
  */
 int symbolize(struct scratch *scratch, const struct modules *modules, const uint64_t *pcs,
 	      size_t count, bool with_names, struct symbols *out);
