@@ -1,14 +1,14 @@
 /*
- * A listening socket: made in the constructor, bound where only its owner can
- * reach it, and given up without harm when the host takes its descriptor.
+ * A listening socket: created in the constructor, bound where only its owner can reach it, and
+ * abandoned safely if the host takes over its descriptor.
  *
- * The default unix socket is cgoheap-<euid>/<pid>.sock in $XDG_RUNTIME_DIR where
- * that is set, absolute and can hold our directory, else in /tmp.  Our directory
- * has mode 0700; one that is a symbolic link, somebody else's, or writable by
- * others is refused.  The socket has mode 0600 from the moment it exists.  A
- * socket file nobody listens on is what a Go program leaves behind (it exits by
- * exit_group, no destructor runs) and is replaced; one in use never is.  Those that
-other processes left in our directory are swept.
+ * The default unix socket is cgoheap-<euid>/<pid>.sock in $XDG_RUNTIME_DIR if that is set,
+ * absolute and can hold our directory, otherwise in /tmp. Our directory has mode 0700; a
+ * directory that is a symbolic link, belongs to another user or is writable by others is
+ * refused. The socket has mode 0600 from the moment it exists. A socket file without a listener
+ * was left by a Go program, which exits by exit_group without running destructors; it is
+ * replaced. A socket in use is never replaced. Sockets that other processes left in our
+ * directory are swept.
  */
 #ifndef CGOHEAP_ENDPOINT_H
 #define CGOHEAP_ENDPOINT_H
@@ -18,23 +18,23 @@ other processes left in our directory are swept.
 #include "config/config.h"
 
 /*
- * Binds and listens: 0; -1 after one line on stderr, or without if quiet.  ENDPOINT_TAKEN is
- * such a -1, too, but in time it may be another: who has it, most often the same service a
- * moment before it ends, is alive.  Nothing is allocated.  bound: the path it is at, as config
- * gave it.
+ * Binds and listens. Returns 0, or -1 after printing one line on stderr (none if quiet).
+ * ENDPOINT_TAKEN is also an error, but may be temporary: the process that holds the address is
+ * alive, most often the same service just before it exits. Allocates nothing. bound: the path in
+ * use, as config gave it.
  */
 #define ENDPOINT_TAKEN 1
 int endpoint_open_unix(struct own_fd *own, const struct config *config, bool quiet,
 		       char bound[CONFIG_PATH_BYTES]);
 
 /*
- * Removes from the directory of bound, which must be ours (the default path), the sockets named
- * PID.sock that processes which are gone have left: of our user, older than a moment, and nothing
- * listens.  On the server's thread; says nothing; looks at 4096 names and removes 256 at most.
+ * Removes sockets named PID.sock that dead processes left in the directory of bound, which must
+ * be ours (the default path): those of our user, older than a moment, and without a listener. On
+ * the server's thread; prints nothing; reads at most 4096 names and removes at most 256.
  */
 void endpoint_sweep(const char *bound);
 
-/* address in host order; port 0 = any free one; *bound is the one it got. */
+/* address in host order; port 0 = any free port, returned in *bound. */
 int endpoint_open_tcp(struct own_fd *own, uint32_t address, uint16_t port, bool quiet,
 		      uint16_t *bound);
 

@@ -1,6 +1,6 @@
 /*
- * The pages about the whole of the process's memory: the account, the profile
- * made of it, metrics, and giving the allocator's free pages back.
+ * Pages about the memory of the whole process: the account, the memory profile made from it,
+ * metrics, and trim, which returns the allocator's free pages.
  */
 #ifndef CGOHEAP_HANDLERS_MEMORY_H
 #define CGOHEAP_HANDLERS_MEMORY_H
