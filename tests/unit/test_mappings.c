@@ -276,6 +276,24 @@ static void a_reservation_counts_as_it_is_committed(void)
 }
 CASE(a_reservation_counts_as_it_is_committed)
 
+/* Reservations side by side become one piece each with the one before as the call goes on. */
+static void what_one_call_commits_is_one_object(void)
+{
+	uint32_t sites[3];
+
+	begin(sites);
+	for (uint32_t i = 0; i < 3; i++)
+		map(10 * i, 10 * i + 10, sites[i], MAPPINGS_C, 0);
+	protect(0, 30, true, sites[0]);
+	SHOWS("0-30 C u 0");
+	CHECK(in_use_is(sites[0], 1, 30));
+	unmap(0, 20);
+	CHECK(in_use_is(sites[0], 1, 10));
+	unmap(20, 30);
+	CHECK(in_use_is(sites[0], 0, 0));
+}
+CASE(what_one_call_commits_is_one_object)
+
 static void protection_that_changes_nothing_cuts_nothing(void)
 {
 	uint32_t sites[3];
@@ -995,6 +1013,7 @@ int main(void)
 		T(one_piece_stands_for_the_object),
 		T(a_new_range_takes_the_place_of_old_ones),
 		T(a_reservation_counts_as_it_is_committed),
+		T(what_one_call_commits_is_one_object),
 		T(protection_that_changes_nothing_cuts_nothing),
 		T(what_is_not_c_is_not_counted),
 		T(what_says_the_same_is_one_range),
