@@ -140,7 +140,7 @@ func checkPurego(f *Facts) []Check {
 		return nil
 	}
 	return []Check{Warn("purego", "look up malloc and free in the program, not in libc: purego.Dlsym(purego.RTLD_DEFAULT, \"free\")",
-		"it calls C by "+PuregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
+		"it calls C by "+puregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
 }
 
 func architecture(f *Facts) string {

@@ -275,21 +275,24 @@ func (f *Facts) usesPurego() bool {
 		return false
 	}
 	for _, d := range f.goInfo.Deps {
-		if d.Path == PuregoModule {
+		if d.Path == puregoModule {
 			return true
 		}
 	}
 	return false
 }
 
-// UsesPurego reads only the build info of a process's program.
-func UsesPurego(p *attach.Process) bool {
+// PuregoOf is the module by which a process's program calls C without cgo; "": none.  It reads
+// only the program's build info.
+func PuregoOf(p *attach.Process) string {
 	info, err := buildinfo.ReadFile(attach.ProcPath(p.PID, "exe"))
-	return err == nil && (&Facts{goInfo: info}).usesPurego()
+	if err != nil || !(&Facts{goInfo: info}).usesPurego() {
+		return ""
+	}
+	return puregoModule
 }
 
-// PuregoModule is the module that calls C without cgo.
-const PuregoModule = "github.com/ebitengine/purego"
+const puregoModule = "github.com/ebitengine/purego"
 
 // Instrumented names -race, -asan, -msan among the build's settings.
 func (f *Facts) Instrumented() []string {

@@ -2,12 +2,11 @@ package stacks
 
 import (
 	"debug/buildinfo"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-
-	"cgoheap/cli/internal/flags"
 )
 
 // Which Go function of a stack is called its caller.  The innermost one is often a wrapper
@@ -30,23 +29,21 @@ type CallerRule struct {
 	NoModules bool           // not even which files there were
 }
 
-// AddFlag adds --caller, which sets how the rule decides.
-func (r *CallerRule) AddFlag(f *flags.Set) {
-	f.Add("--caller", &flags.Flag{Set: func(v string) error {
-		switch v {
-		case callerModule:
-			r.innermost, r.pattern = false, nil
-		case callerInnermost:
-			r.innermost, r.pattern = true, nil
-		default:
-			pattern, err := regexp.Compile(v)
-			if err != nil || v == "" {
-				return flags.Usagef("wants %s, %s or a regular expression", callerModule, callerInnermost)
-			}
-			r.innermost, r.pattern = false, pattern
+// Set takes the value of --caller; its error says what that wants.
+func (r *CallerRule) Set(value string) error {
+	switch value {
+	case callerModule:
+		r.innermost, r.pattern = false, nil
+	case callerInnermost:
+		r.innermost, r.pattern = true, nil
+	default:
+		pattern, err := regexp.Compile(value)
+		if err != nil || value == "" {
+			return fmt.Errorf("wants %s, %s or a regular expression", callerModule, callerInnermost)
 		}
-		return nil
-	}})
+		r.innermost, r.pattern = false, pattern
+	}
+	return nil
 }
 
 // Know reads the binary's module paths; without them only package main is known.

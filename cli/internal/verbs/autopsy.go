@@ -59,7 +59,7 @@ func autopsy(std stdio, args []string) error {
 	f.Text("--binary", &o.binary)
 	f.Count("-n --rows", &o.rows, 1, 100000)
 	f.Boolean("--json", &o.asJSON)
-	o.callers.AddFlag(f)
+	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
 	rest, err := f.ParseExactly(args, "FILE or DIRECTORY")
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func parseExplain(args []string) (*explainOptions, string, error) {
 		o.goPprof, err = attach.GoPprofURL(v)
 		return err
 	}})
-	o.callers.AddFlag(f)
+	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
 	wanted, err := f.ParseTarget(args)
 	return o, wanted, err
 }
@@ -140,7 +140,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
 		GoPprof: o.goPprof, Callers: e.callers, Dormant: e.status.State == "dormant", Dropped: e.status.DroppedSamples(),
 		Missed: e.status.Dropped[attach.MissedFree], Off: time.Duration(e.status.OffNS),
-		Purego: program.UsesPurego(e.process), RawMappers: func() []string { return program.RawMappers(e.process) },
+		Purego: program.PuregoOf(e.process), RawMappers: func() []string { return program.RawMappers(e.process) },
 		OwnNew: func() string { return program.OwnNew(e.process) },
 	})
 	return e, nil

@@ -69,7 +69,7 @@ func parseTop(args []string) (*topOptions, string, error) {
 	f.Count("-n --rows", &o.rows, 1, 100000)
 	f.Duration("--interval", &o.interval, 100*time.Millisecond, 24*time.Hour)
 	f.Choice("--sort", &o.order, "inuse", "growth", "objects")
-	o.callers.AddFlag(f)
+	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
 	f.Add("--filter", &flags.Flag{Set: func(v string) (err error) {
 		if o.filter, err = regexp.Compile(v); err != nil {
 			return flags.Usagef("wants a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))

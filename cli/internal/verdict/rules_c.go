@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/program"
 	"cgoheap/cli/internal/stacks"
 	"cgoheap/cli/internal/termtext"
 )
@@ -217,8 +216,8 @@ func (s *Situation) unsampled() []string {
 	if s.Dropped > 0 {
 		reasons = append(reasons, termtext.CountOf(int(s.Dropped), "sample was dropped", "samples were dropped"))
 	}
-	if s.Purego {
-		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a malloc that it looks up in libc's own handle passes no hook")
+	if s.Purego != "" {
+		reasons = append(reasons, "the program calls C by "+s.Purego+", and a malloc that it looks up in libc's own handle passes no hook")
 	}
 	if s.OwnNew != nil {
 		if library := s.OwnNew(); library != "" {
@@ -234,8 +233,8 @@ func (s *Situation) unfreed() []string {
 		return nil
 	}
 	reasons := []string{"at least " + termtext.CountOf(int(s.Missed), "free was missed", "frees were missed")}
-	if s.Purego {
-		reasons = append(reasons, "the program calls C by "+program.PuregoModule+", and a free that it looks up in libc's own handle passes no hook")
+	if s.Purego != "" {
+		reasons = append(reasons, "the program calls C by "+s.Purego+", and a free that it looks up in libc's own handle passes no hook")
 	}
 	return reasons
 }

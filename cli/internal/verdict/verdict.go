@@ -143,7 +143,7 @@ type Situation struct {
 	File    string            // the recording's
 	Dropped uint64            // samples
 	Missed  uint64            // frees
-	Purego  bool              // the program calls C by functions that it looks up (purego)
+	Purego  string            // the module by which the program calls C without cgo, "" none
 	Off     time.Duration     // sampling was
 	// Code in the process that maps memory past libc; nil, or nil returned: unknown.
 	RawMappers func() []string
