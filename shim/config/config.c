@@ -1,6 +1,6 @@
 /*
- * One table of variables, one small reader each.  Every reader leaves the
- * default standing unless the whole value is good: half a value is never used.
+ * One table of variables, one small reader each.  A reader changes the default only if
+ * the whole value is valid.
  */
 #include "config/config.h"
 
@@ -22,7 +22,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Digits at *text into *value, *text after them; false: none, or too many. */
+/* Reads digits at *text into *value and moves *text past them; false: none, or overflow. */
 static bool parse_digits(const char **text, uint64_t *value)
 {
 	const char *p = *text;
@@ -41,7 +41,7 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* "", "b", "k", "kb", "ki", "kib", "m", ... in any case, as a shift; -1: none of these. */
+/* "", "b", "k", "kb", "ki", "kib", "m", ... in any case, as a shift; -1: not a suffix. */
 static int size_suffix_shift(const char *suffix)
 {
 	static const char letters[] = "kmg";
@@ -74,7 +74,7 @@ static const struct duration_unit {
 	const char *name;
 	uint64_t ns;
 } duration_units[] = {
-	/* a name that begins another comes after it */
+	/* longer names before those that are their prefix */
 	{"ns", 1},
 	{"us", 1000},
 	{"\xc2\xb5s", 1000}, /* micro sign */
@@ -97,7 +97,7 @@ static uint64_t parse_unit(const char **text)
 	return 0;
 }
 
-/* The part after a decimal point, in 1e-9 of the unit; more digits than nine say nothing. */
+/* The part after a decimal point, in 1e-9 of the unit; ignores digits after the ninth. */
 static bool parse_fraction(const char **text, uint64_t *billionths)
 {
 	*billionths = 0;
@@ -134,7 +134,7 @@ bool config_parse_duration(const char *text, uint64_t *ns)
 	return true;
 }
 
-/* "127.1.2.3" strictly, up to end; host order. */
+/* Exactly four decimal numbers up to end ("127.1.2.3"); host order. */
 static bool parse_ipv4(const char *text, const char *end, uint32_t *address)
 {
 	*address = 0;
@@ -158,7 +158,7 @@ struct reading {
 	bool quiet;
 };
 
-/* `NAME="value" ` and what is wrong with it, what to give, what holds instead. */
+/* Complains about the value: `invalid NAME "value": `, what is expected, what is used instead. */
 __attribute__((format(printf, 2, 3))) static void reject(const struct reading *r,
 							 const char *format, ...)
 {
@@ -169,7 +169,7 @@ __attribute__((format(printf, 2, 3))) static void reject(const struct reading *r
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	log_complain("%s=%s %s", r->name, log_quote(quoted, r->value), what);
+	log_complain("invalid %s %s: %s", r->name, log_quote(quoted, r->value), what);
 }
 
 static void read_start(const struct reading *r)
@@ -177,7 +177,7 @@ static void read_start(const struct reading *r)
 	if (strcmp(r->value, "dormant") == 0)
 		r->config->start_dormant = true;
 	else if (strcmp(r->value, "sampling") != 0)
-		reject(r, "is not a way to start: give sampling or dormant; using sampling");
+		reject(r, "expected \"sampling\" or \"dormant\"; using sampling");
 }
 
 static void read_any(const struct reading *r)
@@ -185,7 +185,7 @@ static void read_any(const struct reading *r)
 	if (strcmp(r->value, "1") == 0)
 		r->config->any_program = true;
 	else if (strcmp(r->value, "0") != 0)
-		reject(r, "is not a yes or no: give 1 or 0; using 0");
+		reject(r, "expected 1 or 0; using 0");
 }
 
 static void read_follow_fork(const struct reading *r)
@@ -193,25 +193,20 @@ static void read_follow_fork(const struct reading *r)
 	if (strcmp(r->value, "1") == 0)
 		r->config->follow_fork = true;
 	else if (strcmp(r->value, "0") != 0)
-		reject(r, "is not a yes or no: give 1 or 0; using 0");
+		reject(r, "expected 1 or 0; using 0");
 }
 
-/* A size within bounds, or *bytes stays. */
+/* Reads a size within bounds; otherwise leaves *bytes as it is. */
 static void read_bytes(const struct reading *r, uint64_t low, uint64_t high, const char *example,
 		       uint64_t *bytes)
 {
 	uint64_t n;
-	const char *wrong = "is not a size";
-	if (config_parse_bytes(r->value, &n)) {
-		if (n >= low && n <= high) {
-			*bytes = n;
-			return;
-		}
-		wrong = "is out of range";
-	}
-	reject(r, "%s: give bytes from %llu to %llu, e.g. %s; using %llu", wrong,
-	       (unsigned long long)low, (unsigned long long)high, example,
-	       (unsigned long long)*bytes);
+	if (config_parse_bytes(r->value, &n) && n >= low && n <= high)
+		*bytes = n;
+	else
+		reject(r, "expected %llu to %llu bytes, e.g. %s; using %llu",
+		       (unsigned long long)low, (unsigned long long)high, example,
+		       (unsigned long long)*bytes);
 }
 
 static void read_sample_bytes(const struct reading *r)
@@ -241,7 +236,7 @@ static void read_max_cpu(const struct reading *r)
 			return;
 		}
 	}
-	reject(r, "is not a share of one core: give percent from 0.01 to 100, e.g. 0.5; using 1");
+	reject(r, "expected 0.01 to 100 percent of one core, e.g. 0.5; using 1");
 }
 
 static void read_socket(const struct reading *r)
@@ -250,8 +245,8 @@ static void read_socket(const struct reading *r)
 	if (n < CONFIG_PATH_BYTES)
 		memcpy(r->config->socket_path, r->value, n + 1);
 	else
-		reject(r, "is %zu bytes long: give a path of at most %d; using the default place",
-		       n, CONFIG_PATH_BYTES - 1);
+		reject(r, "expected a path of at most %d bytes, not %zu; using the default path",
+		       CONFIG_PATH_BYTES - 1, n);
 }
 
 static void read_listen(const struct reading *r)
@@ -260,19 +255,19 @@ static void read_listen(const struct reading *r)
 	uint64_t port;
 	const char *colon = strrchr(r->value, ':');
 	if (colon == NULL) {
-		reject(r, "is not host:port: give 127.0.0.1:6061; not listening on TCP");
+		reject(r, "expected HOST:PORT, e.g. 127.0.0.1:6061; not listening on TCP");
 		return;
 	}
 	const char *digits = colon + 1;
 	if (!parse_digits(&digits, &port) || *digits != '\0' || port > 65535) {
-		reject(r, "has no port from 0 to 65535: give 127.0.0.1:6061; "
+		reject(r, "expected a port from 0 to 65535, e.g. 127.0.0.1:6061; "
 			  "not listening on TCP");
 		return;
 	}
 	if (colon - r->value == 9 && memcmp(r->value, "localhost", 9) == 0) {
 		address = 0x7f000001;
 	} else if (!parse_ipv4(r->value, colon, &address) || address >> 24 != 127) {
-		reject(r, "is not on loopback: give 127.0.0.1:%u; not listening on TCP",
+		reject(r, "expected a loopback address, e.g. 127.0.0.1:%u; not listening on TCP",
 		       (unsigned)port);
 		return;
 	}
@@ -287,8 +282,8 @@ static void read_recorder(const struct reading *r)
 	if (n < sizeof(r->config->recorder_dir))
 		memcpy(r->config->recorder_dir, r->value, n + 1);
 	else
-		reject(r, "is %zu bytes long: give a path of at most %zu; no recorder", n,
-		       sizeof(r->config->recorder_dir) - 1);
+		reject(r, "expected a path of at most %zu bytes, not %zu; no recorder",
+		       sizeof(r->config->recorder_dir) - 1, n);
 }
 
 static const struct setting {
@@ -306,14 +301,14 @@ static const struct setting {
 	{PREFIX "FOLLOW_FORK", read_follow_fork},
 };
 
-/* The value where entry is name=value, else NULL. */
+/* The value if entry is name=value, else NULL. */
 static const char *entry_value(const char *entry, const char *name)
 {
 	size_t n = strlen(name);
 	return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
 }
 
-/* The first one counts, as getenv has it. */
+/* Like getenv, returns the first match. */
 const char *config_find(char *const *environ_block, const char *name)
 {
 	for (; *environ_block != NULL; environ_block++) {
@@ -340,7 +335,7 @@ static void complain_unknown(const char *entry)
 	for (size_t i = 0; i < COUNT_OF(settings); i++)
 		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", i == 0 ? "" : ", ",
 				      settings[i].name);
-	log_complain("%s is not a variable of cgoheap: there are %s; ignoring it",
+	log_complain("unknown variable %s: expected one of %s; ignoring it",
 		     log_quote(quoted, name), known);
 }
 

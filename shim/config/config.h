@@ -1,13 +1,12 @@
 /*
- * Room config: what was asked for by the environment, and what is said on stderr.  Read once, in
- * the constructor; no lock.
+ * Room config: the environment variables, and messages on stderr.  Read once, in the constructor;
+ * no lock.
  *
- * CGOHEAP_* from the environment (and XDG_RUNTIME_DIR, where the socket goes),
- * read once in the constructor.
+ * Reads CGOHEAP_* and XDG_RUNTIME_DIR (the socket's directory).
  *
- * A bad value prints one line on stderr (write(2), no allocation) that names
- * the variable, the value and what is allowed; the default then holds.  A
- * CGOHEAP_ variable that does not exist gets one line too.
+ * An invalid value prints one line on stderr (write(2), no allocation) with the variable, the
+ * value and what is allowed; the default is used.  An unknown CGOHEAP_ variable gets one line
+ * too.
  */
 #ifndef CGOHEAP_CONFIG_H
 #define CGOHEAP_CONFIG_H
@@ -26,30 +25,30 @@
 struct config {
 	bool start_dormant;
 	bool any_program;
-	bool follow_fork;      /* a child of fork goes on */
+	bool follow_fork;      /* keep profiling in forked children */
 	uint32_t sample_bytes; /* 1..CONFIG_MAX_SAMPLE_BYTES; 1 = every allocation */
 	uint64_t max_memory_bytes;
 	uint32_t max_cpu_ppm; /* of one core, for recording */
 	bool max_cpu_given;
-	char socket_path[CONFIG_PATH_BYTES]; /* as given; "" = the default place */
-	char runtime_dir[CONFIG_PATH_BYTES]; /* XDG_RUNTIME_DIR; "" none */
-	bool listen;                         /* CGOHEAP_LISTEN given and good */
+	char socket_path[CONFIG_PATH_BYTES]; /* as given; "" = the default path */
+	char runtime_dir[CONFIG_PATH_BYTES]; /* XDG_RUNTIME_DIR; "" = none */
+	bool listen;                         /* CGOHEAP_LISTEN was given and is valid */
 	uint32_t listen_address;             /* IPv4, host order, in 127.0.0.0/8 */
-	uint16_t listen_port;                /* 0 = any free one (shown in /v1/status) */
+	uint16_t listen_port;                /* 0 = any free port (shown in /v1/status) */
 	char recorder_dir[256];              /* "" = off */
 };
 
 /*
- * Reads environ into *config; everything not said has its default.  quiet: say
- * nothing (a process that the shim stays passive in).  Sizes are bytes with an
+ * Reads environ_block into *config; unset variables have their defaults.  quiet: print
+ * nothing (for processes in which the shim stays passive).  Sizes are bytes with an
  * optional suffix: 524288, 512KiB, 1MiB (K, KB, Ki, KiB, M ..., G ..., all binary, any case).
  */
 void config_read(struct config *config, char *const *environ_block, bool quiet);
 
-/* A variable's value in it, as getenv has it; NULL: not there. */
+/* Like getenv on environ_block; NULL if unset. */
 const char *config_find(char *const *environ_block, const char *name);
 
-/* "512KiB" -> 524288; false where text is not a size. Shared with the server's query parameters. */
+/* "512KiB" -> 524288; false: not a size.  Also for the server's query parameters. */
 bool config_parse_bytes(const char *text, uint64_t *bytes);
 /* "90s", "10m", "1h30m", "250ms" (as Go's time.ParseDuration, no sign) or plain seconds "30" ->
  * nanoseconds. */

@@ -30,7 +30,7 @@ const char *log_quote(char out[LOG_QUOTE_BYTES], const char *text)
 }
 
 /*
- * A write to a full pipe would stop the host, one to a broken pipe would kill it
+ * A write to a full pipe would block the host, and one to a broken pipe would kill it
  * by SIGPIPE.  A pipe that polls writable has room for PIPE_BUF bytes.
  */
 static bool stderr_is_ready(void)
@@ -60,7 +60,7 @@ void log_complain(const char *format, ...)
 	sys_write(2, line, end + 1);
 }
 
-/* strerror may read message catalogues, which allocates. */
+/* Not strerror: it may read message catalogues, which allocates. */
 const char *log_error_text(long error, char number[LOG_ERROR_BYTES])
 {
 	static const struct {

@@ -1,6 +1,6 @@
 /*
- * A case in a process of its own: for state that exists once in a process (the
- * region, the real table) and for what must not leak into the next case.
+ * Runs a case in a child process: for state that exists once per process (the region,
+ * the real table) and for state that must not leak into the next case.
  */
 #ifndef CGOHEAP_TESTS_CHILD_H
 #define CGOHEAP_TESTS_CHILD_H
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* For use in the child, where cmocka's assertions would jump into the parent's test. */
+/* For the child, where cmocka's assertions would jump into the parent's test. */
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \

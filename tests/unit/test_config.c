@@ -1,4 +1,4 @@
-/* What a user may put into the environment, and to the letter what is said about it. */
+/* The environment variables, and the exact messages about them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 #include "config/config.h"
 #include "config/log.h"
 
-/* Reads one entry; what was said is returned. */
+/* Reads one entry and returns what was printed. */
 static const char *read_one(struct config *config, const char *entry)
 {
 	char *block[] = {"PATH=/bin", (char *)entry, "HOME=/", NULL};
@@ -116,53 +116,52 @@ static void listens_on_localhost_and_port_0(void **state)
 	assert_int_equal(c.listen_port, 0);
 }
 
-static void bad_values_say_what_to_give(void **state)
+static void bad_values_say_what_is_expected(void **state)
 {
 	(void)state;
 	assert_refused("CGOHEAP_SAMPLE_BYTES=12x",
-		       "cgoheap: CGOHEAP_SAMPLE_BYTES=\"12x\" is not a size: give bytes from 1 to "
-		       "1073741824, e.g. 524288 or 512KiB; using 524288\n");
+		       "cgoheap: invalid CGOHEAP_SAMPLE_BYTES \"12x\": expected 1 to 1073741824 "
+		       "bytes, e.g. 524288 or 512KiB; using 524288\n");
 	assert_refused("CGOHEAP_SAMPLE_BYTES=0",
-		       "cgoheap: CGOHEAP_SAMPLE_BYTES=\"0\" is out of range: give bytes from 1 to "
-		       "1073741824, e.g. 524288 or 512KiB; using 524288\n");
+		       "cgoheap: invalid CGOHEAP_SAMPLE_BYTES \"0\": expected 1 to 1073741824 "
+		       "bytes, e.g. 524288 or 512KiB; using 524288\n");
 	assert_refused("CGOHEAP_SAMPLE_BYTES=2GiB",
-		       "cgoheap: CGOHEAP_SAMPLE_BYTES=\"2GiB\" is out of range: give bytes from 1 "
-		       "to 1073741824, e.g. 524288 or 512KiB; using 524288\n");
+		       "cgoheap: invalid CGOHEAP_SAMPLE_BYTES \"2GiB\": expected 1 to 1073741824 "
+		       "bytes, e.g. 524288 or 512KiB; using 524288\n");
 	assert_refused("CGOHEAP_MAX_MEMORY=1MiB",
-		       "cgoheap: CGOHEAP_MAX_MEMORY=\"1MiB\" is out of range: give bytes from "
-		       "4194304 to 1073741824, e.g. 33554432 or 32MiB; using 33554432\n");
+		       "cgoheap: invalid CGOHEAP_MAX_MEMORY \"1MiB\": expected 4194304 to "
+		       "1073741824 bytes, e.g. 33554432 or 32MiB; using 33554432\n");
 	assert_refused("CGOHEAP_START=on",
-		       "cgoheap: CGOHEAP_START=\"on\" is not a way to start: give sampling or "
-		       "dormant; using sampling\n");
-	assert_refused("CGOHEAP_ANY=yes", "cgoheap: CGOHEAP_ANY=\"yes\" is not a yes or no: give 1 "
-					  "or 0; using 0\n");
+		       "cgoheap: invalid CGOHEAP_START \"on\": expected \"sampling\" or "
+		       "\"dormant\"; using sampling\n");
+	assert_refused("CGOHEAP_ANY=yes",
+		       "cgoheap: invalid CGOHEAP_ANY \"yes\": expected 1 or 0; using 0\n");
 }
 
 static void addresses_off_loopback_are_refused(void **state)
 {
 	(void)state;
 	assert_refused("CGOHEAP_LISTEN=:6061",
-		       "cgoheap: CGOHEAP_LISTEN=\":6061\" is not on loopback: give 127.0.0.1:6061; "
-		       "not listening on TCP\n");
+		       "cgoheap: invalid CGOHEAP_LISTEN \":6061\": expected a loopback address, "
+		       "e.g. 127.0.0.1:6061; not listening on TCP\n");
 	assert_refused("CGOHEAP_LISTEN=0.0.0.0:70",
-		       "cgoheap: CGOHEAP_LISTEN=\"0.0.0.0:70\" is not on loopback: give "
-		       "127.0.0.1:70; not listening on TCP\n");
+		       "cgoheap: invalid CGOHEAP_LISTEN \"0.0.0.0:70\": expected a loopback "
+		       "address, e.g. 127.0.0.1:70; not listening on TCP\n");
 	assert_refused("CGOHEAP_LISTEN=[::1]:70",
-		       "cgoheap: CGOHEAP_LISTEN=\"[::1]:70\" is not on loopback: give "
-		       "127.0.0.1:70; not listening on TCP\n");
+		       "cgoheap: invalid CGOHEAP_LISTEN \"[::1]:70\": expected a loopback "
+		       "address, e.g. 127.0.0.1:70; not listening on TCP\n");
 	assert_refused("CGOHEAP_LISTEN=127.0.0.1.evil.example:70",
-		       "cgoheap: CGOHEAP_LISTEN=\"127.0.0.1.evil.example:70\" is not on loopback: "
-		       "give 127.0.0.1:70; not listening on TCP\n");
-	assert_refused(
-		"CGOHEAP_LISTEN=6061",
-		"cgoheap: CGOHEAP_LISTEN=\"6061\" is not host:port: give 127.0.0.1:6061; not "
-		"listening on TCP\n");
-	assert_refused("CGOHEAP_LISTEN=127.0.0.1:65536",
-		       "cgoheap: CGOHEAP_LISTEN=\"127.0.0.1:65536\" has no port from 0 to 65535: "
-		       "give 127.0.0.1:6061; not listening on TCP\n");
-	assert_refused("CGOHEAP_LISTEN=127.0.0.1:",
-		       "cgoheap: CGOHEAP_LISTEN=\"127.0.0.1:\" has no port from 0 to 65535: give "
+		       "cgoheap: invalid CGOHEAP_LISTEN \"127.0.0.1.evil.example:70\": expected a "
+		       "loopback address, e.g. 127.0.0.1:70; not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=6061",
+		       "cgoheap: invalid CGOHEAP_LISTEN \"6061\": expected HOST:PORT, e.g. "
 		       "127.0.0.1:6061; not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=127.0.0.1:65536",
+		       "cgoheap: invalid CGOHEAP_LISTEN \"127.0.0.1:65536\": expected a port from "
+		       "0 to 65535, e.g. 127.0.0.1:6061; not listening on TCP\n");
+	assert_refused("CGOHEAP_LISTEN=127.0.0.1:",
+		       "cgoheap: invalid CGOHEAP_LISTEN \"127.0.0.1:\": expected a port from 0 to "
+		       "65535, e.g. 127.0.0.1:6061; not listening on TCP\n");
 }
 
 static void loopback_addresses_are_strict(void **state)
@@ -175,7 +174,7 @@ static void loopback_addresses_are_strict(void **state)
 		struct config c;
 		char entry[64];
 		snprintf(entry, sizeof(entry), "CGOHEAP_LISTEN=%s", bad[i]);
-		assert_non_null(strstr(read_one(&c, entry), "is not on loopback"));
+		assert_non_null(strstr(read_one(&c, entry), ": expected a loopback address"));
 		assert_false(c.listen);
 	}
 }
@@ -193,8 +192,8 @@ static void longest_socket_path(void **state)
 
 	strcat(entry, "a");
 	const char *said = read_one(&c, entry);
-	assert_non_null(strstr(said, "is 108 bytes long: give a path of at most 107; using the "
-				     "default place\n"));
+	assert_non_null(strstr(said, ": expected a path of at most 107 bytes, not 108; using the "
+				     "default path\n"));
 	assert_defaults(&c);
 }
 
@@ -221,7 +220,7 @@ static void recorder_is_a_directory_that_fits(void **state)
 	char entry[300] = "CGOHEAP_BLACKBOX=", *end = entry + strlen(entry);
 	memset(end, 'd', 256);
 	assert_non_null(strstr(read_one(&c, entry),
-			       " is 256 bytes long: give a path of at most 255; no recorder\n"));
+			       ": expected a path of at most 255 bytes, not 256; no recorder\n"));
 	assert_string_equal(c.recorder_dir, "");
 	end[255] = 0;
 	assert_string_equal(read_one(&c, entry), "");
@@ -251,8 +250,8 @@ static void processor_share_is_percent_of_one_core(void **state)
 		char entry[64], line[256];
 		snprintf(entry, sizeof(entry), "CGOHEAP_MAX_CPU=%s", bad[i]);
 		snprintf(line, sizeof(line),
-			 "cgoheap: CGOHEAP_MAX_CPU=\"%s\" is not a share of one core: give percent "
-			 "from 0.01 to 100, e.g. 0.5; using 1\n",
+			 "cgoheap: invalid CGOHEAP_MAX_CPU \"%s\": expected 0.01 to 100 percent "
+			 "of one core, e.g. 0.5; using 1\n",
 			 bad[i]);
 		assert_refused(entry, line);
 	}
@@ -261,7 +260,7 @@ static void processor_share_is_percent_of_one_core(void **state)
 static void unknown_names_are_named(void **state)
 {
 	static const char known[] =
-		" is not a variable of cgoheap: there are CGOHEAP_START, CGOHEAP_SAMPLE_BYTES, "
+		": expected one of CGOHEAP_START, CGOHEAP_SAMPLE_BYTES, "
 		"CGOHEAP_SOCKET, CGOHEAP_LISTEN, CGOHEAP_MAX_MEMORY, CGOHEAP_MAX_CPU, "
 		"CGOHEAP_BLACKBOX, "
 		"CGOHEAP_ANY, CGOHEAP_FOLLOW_FORK; ignoring it\n";
@@ -271,7 +270,7 @@ static void unknown_names_are_named(void **state)
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		char entry[64], line[512];
 		snprintf(entry, sizeof(entry), "%s=1", names[i]);
-		snprintf(line, sizeof(line), "cgoheap: \"%s\"%s", names[i], known);
+		snprintf(line, sizeof(line), "cgoheap: unknown variable \"%s\"%s", names[i], known);
 		assert_refused(entry, line);
 	}
 	assert_refused("CGOHEAPS=1", "");
@@ -296,13 +295,14 @@ static void quiet_says_nothing_and_takes_good_values(void **state)
 static void no_value_reaches_the_terminal_raw(void **state)
 {
 	(void)state;
-	assert_refused("CGOHEAP_START=\x1b[31m\n\"\\\x9b\x7f",
-		       "cgoheap: CGOHEAP_START=\"\\x1b[31m\\x0a\\\"\\\\\\x9b\\x7f\" is not a way "
-		       "to start: give sampling or dormant; using sampling\n");
+	assert_refused(
+		"CGOHEAP_START=\x1b[31m\n\"\\\x9b\x7f",
+		"cgoheap: invalid CGOHEAP_START \"\\x1b[31m\\x0a\\\"\\\\\\x9b\\x7f\": expected "
+		"\"sampling\" or \"dormant\"; using sampling\n");
 	/* a name too */
 	struct config c;
 	assert_non_null(strstr(read_one(&c, "CGOHEAP_\x1b]0;x\x07=1"),
-			       "\"CGOHEAP_\\x1b]0;x\\x07\" is not a variable"));
+			       "unknown variable \"CGOHEAP_\\x1b]0;x\\x07\": "));
 }
 
 static void long_values_are_cut_and_the_remedy_is_not(void **state)
@@ -314,8 +314,8 @@ static void long_values_are_cut_and_the_remedy_is_not(void **state)
 		memset(entry + 14, control ? 1 : 'x', 4000);
 		const char *said = read_one(&c, entry);
 		assert_in_range(strlen(said), 100, 512);
-		assert_non_null(strstr(said, "...\" is not a way to start: give sampling or "
-					     "dormant; using sampling\n"));
+		assert_non_null(strstr(said, "...\": expected \"sampling\" or \"dormant\"; "
+					     "using sampling\n"));
 	}
 }
 
@@ -334,7 +334,7 @@ static void a_line_is_cut_at_512_bytes(void **state)
 	assert_int_equal(said[511], '\n');
 }
 
-/* With SIGPIPE at its default, which would end this program; a blocking write would hang it. */
+/* SIGPIPE at its default would end this program; a blocking write would hang it. */
 static void broken_or_full_stderr_harms_nobody(void **state)
 {
 	int ends[2], saved = dup(2);
@@ -456,7 +456,7 @@ int main(void)
 		cmocka_unit_test(good_values_that_are_the_default),
 		cmocka_unit_test(the_first_of_two_counts),
 		cmocka_unit_test(listens_on_localhost_and_port_0),
-		cmocka_unit_test(bad_values_say_what_to_give),
+		cmocka_unit_test(bad_values_say_what_is_expected),
 		cmocka_unit_test(addresses_off_loopback_are_refused),
 		cmocka_unit_test(loopback_addresses_are_strict),
 		cmocka_unit_test(longest_socket_path),

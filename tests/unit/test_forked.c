@@ -1,4 +1,4 @@
-/* Children of all kinds, told by glibc or not; how each ends says what it saw. */
+/* Children of fork, _Fork and clone.  Each child's exit status says what it saw. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,7 +55,7 @@ static void test_a_raw_clone_is_noticed_once(void **state)
 	assert_int_equal(exit_of(child), 1);
 }
 
-/* A child of a child is told nothing new. */
+/* A child of a child is not reported again. */
 static void test_a_grandchild_is_not_told_again(void **state)
 {
 	pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -85,7 +85,7 @@ static void test_who_shares_our_memory_is_not_one(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	forked_look(); /* before there is anybody to tell */
+	forked_look(); /* before forked_watch */
 	forked_watch(in_child);
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* Mutual exclusion, and that a sleeper is woken. */
+/* Mutual exclusion, and waking of sleepers. */
 #include "child.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #define CROWD   64
 
 static struct lock lock;
-static uint64_t guarded; /* not atomic: the lock is what makes it right */
+static uint64_t guarded; /* not atomic: only the lock protects it */
 
 static void *count(void *arg)
 {
@@ -44,7 +44,7 @@ static void *take_once(void *arg)
 	return NULL;
 }
 
-/* Waits for state 2, which only a thread past its spins writes: then it sleeps, or is about to. */
+/* Waits for state 2: only a thread that is done spinning writes it, just before it sleeps. */
 static void wakes_who_sleeps(void **state)
 {
 	pthread_t threads[2];
@@ -100,7 +100,7 @@ static void *wait_once(void *arg)
 	return NULL;
 }
 
-/* Of this many threads behind a lock whose holder does not run, until all of them sleep. */
+/* CPU time until `count` threads all sleep behind a lock whose holder does not run. */
 static double cost_of_waiters(int count)
 {
 	struct waiter waiters[CROWD] = {0};
@@ -121,7 +121,7 @@ static double cost_of_waiters(int count)
 	return cost;
 }
 
-/* Each may spin while it is alone.  A crowd that did would keep the holder from the processors. */
+/* A single waiter may spin.  A crowd that spins would keep the holder from the processors. */
 static void a_crowd_sleeps_soon(void **state)
 {
 	(void)state;

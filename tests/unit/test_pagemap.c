@@ -1,4 +1,4 @@
-/* Which pages are resident, against what was done to them. */
+/* Which pages are resident, compared with what was done to them. */
 #include "child.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static char *map_pages(size_t count)
 	return p;
 }
 
-/* Every third page written, every fifth read only: those all are the page of zeros. */
+/* Writes every third page and only reads every fifth, which makes it the zero page. */
 static char *make_pages(uint8_t *written, uint8_t *present)
 {
 	char *p = map_pages(COUNT);
@@ -52,7 +52,7 @@ static void present(void)
 	char *p = make_pages(written, present);
 
 	CHECK(pagemap_present((uint64_t)p, COUNT, seen) == 0);
-	/* Before Linux 6.7 the page of zeros cannot be told. */
+	/* Before Linux 6.7 the zero page cannot be told. */
 	if (memcmp(seen, present, COUNT) != 0)
 		CHECK(memcmp(seen, written, COUNT) == 0);
 	CHECK(pagemap_resident_bytes((uint64_t)p, (uint64_t)p + COUNT * PAGE_BYTES) ==
@@ -71,7 +71,7 @@ static void not_mapped(void)
 }
 CASE(not_mapped)
 
-/* Without descriptors there is no pagemap; mincore answers, but under a filter never. */
+/* Without descriptors there is no pagemap.  mincore answers instead, but never under a filter. */
 static void without_pagemap(void)
 {
 	struct rlimit none = {0, 0};
@@ -90,7 +90,7 @@ static void without_pagemap(void)
 }
 CASE(without_pagemap)
 
-/* Ranges of any place and length, as a sum over pages has them. */
+/* Ranges of any position and length, compared with a sum over pages. */
 static void windows(void)
 {
 	uint8_t written[COUNT], present[COUNT], seen[COUNT];
@@ -125,7 +125,7 @@ static void reads_what_is_there(void)
 }
 CASE(reads_what_is_there)
 
-/* An absent page stays absent: looking costs the host nothing. */
+/* Reading must not make absent pages present. */
 static void touches_nothing(void)
 {
 	char *p = map_pages(3), text[32];
@@ -140,7 +140,7 @@ static void touches_nothing(void)
 }
 CASE(touches_nothing)
 
-/* Some of many addresses are gone: the others are read, in their places. */
+/* Some of many addresses are unmapped: the rest is read, each into its place. */
 static void each_that_is_there(void)
 {
 	uint64_t addresses[SELFMEM_EACH], words[SELFMEM_EACH];

@@ -1,4 +1,4 @@
-/* What /proc says of filters, and that nothing rare is tried under one. */
+/* What /proc says about filters, and that no rare call is made under one. */
 #include "child.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static void status_texts(void)
 }
 CASE(status_texts)
 
-/* Before the first look nothing is tried either. */
+/* No rare call is made before the first look either. */
 static void looks(void)
 {
 	CHECK(!seccomp_allows_rare());
@@ -40,7 +40,7 @@ static void looks(void)
 }
 CASE(looks)
 
-/* A filter that kills for mincore: the call is refused here. */
+/* The filter kills for mincore, so the shim must refuse the call itself. */
 static void under_a_filter(void)
 {
 	struct sock_filter code[] = {

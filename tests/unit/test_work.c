@@ -1,4 +1,4 @@
-/* The budget of a thread's own work: of processor time, not of the clock's. */
+/* The budget of a thread's work, in CPU time. */
 #include "child.h"
 
 #include <pthread.h>
@@ -22,7 +22,7 @@ static void without_one_all_goes_on(void)
 }
 CASE(without_one_all_goes_on)
 
-/* Steps that cost next to nothing, and are said to. */
+/* Steps that cost almost nothing, with estimates to match. */
 static void it_ends_by_processor_time(void)
 {
 	uint64_t start = spent_ns();
@@ -30,12 +30,12 @@ static void it_ends_by_processor_time(void)
 	while (work_may_go_on(100))
 		CHECK(spent_ns() - start < 1000000000);
 	CHECK(spent_ns() - start >= 20000000 && work_was_cut());
-	CHECK(!work_may_go_on(0)); /* for good */
+	CHECK(!work_may_go_on(0)); /* stays false */
 	work_end();
-	CHECK(work_may_go_on(1000000) && work_was_cut()); /* still to be said */
+	CHECK(work_may_go_on(1000000) && work_was_cut()); /* until the next begin */
 	work_begin(1000000000);
 	CHECK(!work_was_cut() && work_may_go_on(1000000));
-	usleep(50000); /* waiting is no work */
+	usleep(50000); /* waiting costs no CPU time */
 	work_begin(20000000);
 	usleep(50000);
 	CHECK(work_may_go_on(1000000) && !work_was_cut());
@@ -56,7 +56,7 @@ static void what_can_be_done_without_ends_at_half(void)
 }
 CASE(what_can_be_done_without_ends_at_half)
 
-/* What lasts is not what costs. */
+/* Rests depend on CPU time, not on elapsed time. */
 static void it_rests_by_processor_time(void)
 {
 	struct work_rest rest = {0};
