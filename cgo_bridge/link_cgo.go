@@ -7,7 +7,7 @@ package cgo_bridge
 
 #include "cgoheap_bridge.h"
 
-// Defined by the preloaded library, or by nobody.
+// Defined by the preloaded library; NULL without it.
 #pragma weak cgoheap_bridge_v1
 
 static int bridge_is_there(void) { return cgoheap_bridge_v1 != 0; }

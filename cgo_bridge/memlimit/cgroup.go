@@ -103,13 +103,13 @@ func unescape(s string) string {
 }
 
 // directories are the process's cgroup and those above it, as far as they can be
-// seen, from the lowest. Read anew each time: a process can be moved.
+// seen, from the lowest. Read again each time, because a process can be moved.
 func (h hierarchy) directories() ([]string, error) {
 	path, _, err := ownCgroup(h.root)
 	if err != nil {
 		return nil, err
 	}
-	// A container without a namespace of its own for cgroups sees only a part, under the whole's name.
+	// A container without its own cgroup namespace sees only a part, under the whole's name.
 	if h.top != "/" {
 		if below := strings.TrimPrefix(path, h.top); below != path && (below == "" || below[0] == '/') {
 			path = below

@@ -60,9 +60,10 @@ func parseMapping(line []byte) (m mapping, ok bool) {
 
 var inHeap *[64]byte // an object on the heap, whose address says where that is
 
-// Of an entry of /proc/self/pagemap (Documentation/admin-guide/mm/pagemap.rst). A
-// page of zeros that was only read, by the collector for one, is present too, but is
-// nobody's alone, and no memory. (mincore(2) does not tell the two apart.)
+// Bits of an entry of /proc/self/pagemap (Documentation/admin-guide/mm/pagemap.rst).
+// The zero page, mapped where memory was only read (by the collector, for example),
+// is present too, but it is shared and takes no memory. (mincore(2) does not tell
+// the two apart.)
 const (
 	pagePresent   = 1 << 63
 	pageExclusive = 1 << 56

@@ -1,25 +1,24 @@
 // Package prom shows what libcgoheap.so knows of this process to Prometheus, on
-// the page that is scraped already: who owns the resident memory, and how the
-// library itself does.
+// the page that is already scraped: who owns the resident memory, and how the
+// library itself is doing.
 //
 //	prometheus.MustRegister(prom.NewCollector(prom.Options{}))
 //
 // Names, labels, units, types and help texts are those of the library's own
-// /metrics page, so that a dashboard works with both: cgoheap_memory_bytes{owner="..."},
-// whose owners together are cgoheap_rss_bytes, what /proc, the cgroup, the C
-// allocator and Go say, cgoheap_sampling_enabled, and the library's counters.
-// Two are added:
+// /metrics page, so a dashboard works with both: cgoheap_memory_bytes{owner="..."},
+// whose owners add up to cgoheap_rss_bytes; what /proc, the cgroup, the C allocator
+// and Go report; cgoheap_sampling_enabled; and the library's counters. Two are
+// added:
 //
-//	cgoheap_up                    1 where the library answered, else 0
-//	cgoheap_scrape_errors_total   how often it was there and did not
+//	cgoheap_up                    1 if the library answered, else 0
+//	cgoheap_scrape_errors_total   how often it was there and did not answer
 //
-// Without the library cgoheap_up is 0 and alone. A scrape never fails because of
-// this collector.
+// Without the library, cgoheap_up is 0 and the only metric. A scrape never fails
+// because of this collector.
 //
-// The package needs Go 1.21, and works with every client_golang from 1.21 on. It
-// compiles with CGO_ENABLED=0, where no library can be preloaded. To import it is
-// to import [cgo_bridge], which registers its profiles on
-// [net/http.DefaultServeMux].
+// The package needs Go 1.21 and works with every client_golang from 1.21 on. It
+// compiles with CGO_ENABLED=0, where no library can be preloaded. Importing it
+// imports [cgo_bridge], which registers its profiles on [net/http.DefaultServeMux].
 package prom
 
 import (
@@ -52,7 +51,7 @@ type Options struct {
 	// A scrape that comes within this time after the library has answered gets the
 	// same figures, so that several Prometheus servers, or one in a hurry, do not
 	// have an account taken each: one takes about 20 ms of processor time for each
-	// GiB that is resident. 0 is DefaultMinInterval; negative: each scrape asks anew.
+	// GiB that is resident. 0 is DefaultMinInterval; negative: each scrape asks again.
 	MinInterval time.Duration
 
 	// The library has this time to answer; then cgoheap_up is 0, and the rest of
@@ -138,7 +137,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 }
 
 // latest is the last answer, if it is new enough, or a new one. Who comes while
-// one is under way waits for that, so that nobody waits longer than Timeout.
+// one is under way waits for that, so that no scrape waits longer than Timeout.
 func (c *collector) latest() *answer {
 	c.descriptions()
 	c.mu.Lock()
