@@ -1,7 +1,7 @@
 /*
- * The processor's tick counter is both the stopwatch and the wall clock, so that
- * their quotient needs no calibration.  It counts on while a thread is
- * preempted; that is why one record counts for BUDGET_LONGEST_TICKS at most.
+ * The processor's tick counter is both the stopwatch and the wall clock, so their quotient needs
+ * no calibration. It also counts while a thread is preempted, so one record counts for at most
+ * BUDGET_LONGEST_TICKS.
  */
 #include "record/budget.h"
 
@@ -9,9 +9,10 @@
 #include "region/cells.h"
 #include "record/live.h"
 
-/* Halving doubles the cost: only where it stays at half of the bound. */
+/* Halving the interval doubles the cost, so it is halved only if the cost then stays at half
+ * of the bound. */
 #define CALM 4
-/* Beyond this any interval is at its largest. */
+/* Further doublings have no effect: any interval is then at its maximum. */
 #define MOST_DOUBLINGS 30
 
 struct budget_spent budget_spent;
@@ -19,11 +20,11 @@ struct budget_spent budget_spent;
 static struct {
 	uint64_t max_cpu_ppm;
 	bool is_explicit;
-	uint32_t asked; /* the interval that was judged last */
+	uint32_t asked; /* the interval last judged */
 	uint32_t cpu, room;
-	bool cpu_is_more, room_is_more; /* than that they ask for */
+	bool cpu_is_more, room_is_more; /* more than they ask for */
 	uint64_t cpu_ppm, free_cpu_ppm;
-	uint64_t ticks; /* at the last look */
+	uint64_t ticks; /* at the last measurement */
 	struct budget_spent spent;
 	uint64_t first_ticks, first_ns; /* at the start */
 } budget;
@@ -46,8 +47,8 @@ uint32_t budget_judge_cpu(uint32_t doublings, uint64_t cpu_ppm, uint64_t max_cpu
 }
 
 /*
- * One from three quarters on, two from seven eighths, and so on: what is left
- * fills half as fast as before, so that it is never used up.
+ * One doubling from three quarters on, two from seven eighths, and so on: each step halves the
+ * rate at which the rest fills, so it is never used up.
  */
 static uint32_t room_wanted(uint64_t used, uint64_t total)
 {
@@ -66,9 +67,9 @@ uint32_t budget_judge_room(uint32_t doublings, uint64_t used, uint64_t total)
 	return now > doublings ? now : calm < doublings ? calm : doublings;
 }
 
-/* ---- how far ---------------------------------------------------------- */
+/* ---- limits ----------------------------------------------------------- */
 
-/* As many as leave the interval of use. */
+/* As many as keep the interval useful. */
 static uint32_t most_doublings(uint32_t sample_bytes)
 {
 	uint32_t most = 0;
@@ -79,7 +80,8 @@ static uint32_t most_doublings(uint32_t sample_bytes)
 	return most;
 }
 
-/* What is wanted, into *doublings as far as it goes; whether it went no further. */
+/* Puts as many of the wanted doublings into *doublings as allowed. Returns whether that is
+ * fewer. */
 static bool limit(uint32_t *doublings, uint32_t wanted, uint32_t most)
 {
 	STORE(doublings, wanted < most ? wanted : most);
@@ -102,14 +104,14 @@ static void judge_cpu(uint32_t sample_bytes, uint64_t cpu_ppm)
 		      budget.is_explicit ? MOST_DOUBLINGS : most_doublings(sample_bytes));
 }
 
-/* ---- looking ---------------------------------------------------------- */
+/* ---- measuring -------------------------------------------------------- */
 
 static uint64_t share(uint64_t used, uint64_t elapsed)
 {
 	return (uint64_t)((unsigned __int128)used * BUDGET_PPM / elapsed);
 }
 
-/* The shares of one core since the last look. */
+/* The shares of one core since the last measurement. */
 static void measure(void)
 {
 	uint64_t ticks = arch_ticks(), elapsed = ticks - budget.ticks;
@@ -119,7 +121,7 @@ static void measure(void)
 	budget.spent.recording = LOAD(&budget_spent.recording);
 	budget.spent.freeing = LOAD(&budget_spent.freeing);
 	if (!elapsed ||
-	    elapsed > UINT64_MAX / 2) { /* the counter went backwards: a machine moved */
+	    elapsed > UINT64_MAX / 2) { /* the counter went backwards: the machine was migrated */
 		before = budget.spent;
 		elapsed = 1;
 	}
@@ -143,7 +145,7 @@ uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
 		STORE(&budget.room, 0);
 		budget.cpu_is_more = budget.room_is_more = false;
 	}
-	if (anew) { /* the measure is of what was before */
+	if (anew) { /* the measurement belongs to the previous interval */
 		STORE(&budget.cpu_ppm, cpu_ppm);
 		return 0;
 	}
@@ -155,7 +157,7 @@ uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
 	return budget.cpu > budget.room ? budget.cpu : budget.room;
 }
 
-/* From here on a burst may fill what is left within the second to the next look. */
+/* Above this a burst could use up the rest within the second until the next check. */
 static bool tables_are_filling(void)
 {
 	return live_count() > live_capacity() / 2 || cells_used_bytes() > cells_total_bytes() / 2;
@@ -163,7 +165,8 @@ static bool tables_are_filling(void)
 
 bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings)
 {
-	if (sample_bytes <= 1) /* a promise; or, with a bound that was named, nothing to double */
+	if (sample_bytes <= 1) /* exact figures were promised; or, with an explicit bound,
+				* nothing to double */
 		return false;
 	judge_tables(sample_bytes);
 	*doublings = budget.cpu > budget.room ? budget.cpu : budget.room;

@@ -1,8 +1,7 @@
 /*
- * The state of sampling and its two clocks: when a limited sampling ends, and
- * when threads of an older epoch are told again to look up.  Whoever asks for a
- * change only sets the state; the server's loop, through control_tick, does
- * what time brings.
+ * The state of sampling and its two timers: when a time-limited sampling ends, and when threads
+ * of an older epoch are told again. A request for a change only sets the state; everything that
+ * takes time is done by the server's loop, through control_tick.
  */
 #include "record/control.h"
 
@@ -11,11 +10,11 @@
 #include "config/config.h"
 #include "record/sample.h"
 
-/* A thread that misses one nudge (it was storing its counter just then) gets the next. */
+/* A thread that misses one nudge (it was storing its counter at that moment) gets the next. */
 #define NUDGE_EVERY_NS UINT64_C(50000000)
-#define NUDGES         20u /* one second of them */
+#define NUDGES         20u /* one second in all */
 
-/* What was being recorded when sampling went off is recorded by then. */
+/* Records in progress when sampling went off are finished by then. */
 #define SETTLE_NS    UINT64_C(2000000000)
 #define ASK_EVERY_NS UINT64_C(10000000000)
 
@@ -36,17 +35,17 @@ uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
 bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
 
 static struct {
-	struct lock lock; /* over all that follows */
+	struct lock lock; /* protects all fields below */
 	bool on;
-	uint32_t sample_bytes; /* asked for */
-	uint32_t doublings;    /* of it */
+	uint32_t sample_bytes; /* as requested */
+	uint32_t doublings;    /* of sample_bytes */
 	uint64_t ends_ns;      /* NEVER = no limit */
 	uint32_t nudges_left;
 	uint64_t next_nudge_ns;
-	uint64_t next_follow_ns; /* the follower is asked again; NEVER = no need */
+	uint64_t next_follow_ns; /* when to call the follower again; NEVER = no need */
 	uint64_t next_budget_ns, next_room_ns;
-	uint64_t off_ns, off_since_ns; /* while it is on, NEVER */
-	uint64_t on_since_ns;          /* while it is off, NEVER */
+	uint64_t off_ns, off_since_ns; /* NEVER while on */
+	uint64_t on_since_ns;          /* NEVER while off */
 } control = {.sample_bytes = CONFIG_DEFAULT_SAMPLE_BYTES,
 	     .ends_ns = NEVER,
 	     .next_follow_ns = NEVER,
@@ -61,7 +60,7 @@ static uint32_t interval_in_force(void)
 	return bytes < CONFIG_MAX_SAMPLE_BYTES ? (uint32_t)bytes : CONFIG_MAX_SAMPLE_BYTES;
 }
 
-/* Every thread is to draw anew.  Under the lock. */
+/* Makes every thread draw again. Under the lock. */
 static void apply(uint64_t now)
 {
 	control.nudges_left = NUDGES;
@@ -75,7 +74,7 @@ static uint64_t off_until(uint64_t now)
 	return control.off_ns + (control.off_since_ns < now ? now - control.off_since_ns : 0);
 }
 
-/* Under the lock, so that of two changes the later one is the one in force. */
+/* Under the lock, so that the later of two changes takes effect. */
 static void change(bool on, uint64_t ends_ns, uint64_t now)
 {
 	control.on = on;
@@ -102,7 +101,7 @@ void control_init(uint32_t sample_bytes, bool dormant)
 	control.off_since_ns = NEVER;
 	change(!dormant, NEVER, clock_monotonic_ns());
 	control.nudges_left = 0;                      /* no thread has an older epoch yet */
-	if (dormant && control_follower(false, true)) /* nor has any recorded */
+	if (dormant && control_follower(false, true)) /* and none has recorded anything */
 		control.next_follow_ns = NEVER;
 	lock_release(&control.lock);
 }
@@ -128,14 +127,14 @@ struct control_state control_get(void)
 				  .configured_sample_bytes = control.sample_bytes,
 				  .on_ns = control.on ? now - control.on_since_ns : 0,
 				  .off_ns = off_until(now)};
-	/* Past its end and not yet ended: 0 would say "no limit". */
+	/* Past its end but not yet ended: 0 would mean "no limit". */
 	if (control.ends_ns != NEVER)
 		s.remaining_ns = control.ends_ns > now ? control.ends_ns - now : 1;
 	lock_release(&control.lock);
 	return s;
 }
 
-/* From now to then; 0 where then has passed. */
+/* The time from now to then; 0 if then has passed. */
 static uint64_t until(uint64_t then, uint64_t now)
 {
 	if (then == NEVER)

@@ -1,4 +1,6 @@
-/* See fixed.h.  "n.m" is n bits before the point and m behind it. */
+/*
+ * See fixed.h. "n.m" means n bits before the point and m after it.
+ */
 #include "record/fixed.h"
 
 typedef unsigned __int128 wide;
@@ -7,7 +9,7 @@ typedef unsigned __int128 wide;
 #define LN2_64   UINT64_C(0xb17217f7d1cf79ac)
 #define SQRT2_63 UINT64_C(0xb504f333f9de6484)
 
-/* The 64.64 product's upper half. */
+/* The upper half of the 64.64 product. */
 static uint64_t high(uint64_t a, uint64_t b)
 {
 	return (uint64_t)((wide)a * b >> 64);

@@ -1,15 +1,15 @@
 /*
  * Sampled live blocks: chained hashing in 64 shards.
  *
- * One hash serves three purposes by its top bits: 6 choose the shard, 20 the
- * filter byte, as many as there are buckets the bucket.  So a shard owns a run
- * of buckets and a run of filter bytes, and its lock covers both; the filter
- * needs no atomic read-modify-write, only stores that free may read unlocked.
+ * The top bits of one hash serve three purposes: 6 select the shard, 20 the filter byte, and as
+ * many as needed the bucket. So a shard owns a run of buckets and a run of filter bytes, and its
+ * lock covers both. The filter needs no atomic read-modify-write, only stores that free may read
+ * unlocked.
  *
- * Chains are read unlocked too (live_has).  A node that is taken out may come back
- * in another chain while a reader stands on it, which would lead the reader astray:
- * each shard counts its changes, before and after, and whoever saw it change knows
- * nothing.  All stores of a change are releasing, all loads of a reader acquiring.
+ * Chains are read unlocked too (live_has). A removed node may be reused in another chain while a
+ * reader is on it, which would lead the reader into that chain. So each shard counts its
+ * changes, before and after each one, and a reader that sees the count change draws no
+ * conclusion. All stores of a change are releasing, all loads of a reader acquiring.
  */
 #include "record/live.h"
 
@@ -22,29 +22,29 @@
 
 #define SHARD_BITS    6
 #define SHARDS        (1u << SHARD_BITS)
-#define FILTER_ONE    127 /* up to here a byte is the mark of one block */
-#define FILTER_MANY   128 /* and 7 bits: of several blocks, by mark */
+#define FILTER_ONE    127 /* up to here the byte is the mark of one block */
+#define FILTER_MANY   128 /* with 7 bits: the marks of several blocks */
 #define FILTER_STUCK  255
-#define VISIT_BUCKETS 16 /* at a time under the lock */
+#define VISIT_BUCKETS 16 /* per hold of the lock */
 
 struct node {
 	uint64_t address;
 	uint64_t size;
 	uint32_t site, interval, tick;
-	uint32_t next; /* 1 + index of the next in the bucket or in the free list */
+	uint32_t next; /* 1 + index of the next in the bucket or the free list */
 };
 static_assert(sizeof(struct node) == 32, "region layout");
 
 static struct shard {
 	struct lock lock;
-	uint32_t free; /* nodes that were used before, 1 + index */
+	uint32_t free; /* nodes used before, 1 + index */
 	uint64_t count;
-	uint32_t changes; /* odd: in the middle of one */
+	uint32_t changes; /* odd: a change is in progress */
 } __attribute__((aligned(64))) shards[SHARDS];
 
 uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden"), aligned(4096)));
 
-static uint32_t nodes_used; /* handed out from the pool's low end */
+static uint32_t nodes_used; /* taken from the pool's low end */
 
 static uint64_t hash_address(uint64_t address)
 {
@@ -70,8 +70,8 @@ static struct node *node_at(uint32_t id)
 }
 
 /*
- * Links lie where a host with a wild pointer can reach them.  One that leads
- * nowhere ends its list, and a list longer than its shard has nodes is a ring.
+ * A wild pointer of the host can overwrite links. An invalid link ends its list; a list longer
+ * than the number of nodes in its shard is a ring.
  */
 static bool is_node(uint32_t id)
 {
@@ -94,7 +94,7 @@ static void change_end(struct shard *s)
 
 /* ---- the filter: under the shard's lock -------------------------------- */
 
-/* 1 to FILTER_ONE, by bits of the hash that do not choose the byte. */
+/* 1 to FILTER_ONE, from bits of the hash that do not select the byte. */
 static uint8_t mark_of(uint64_t address)
 {
 	uint64_t bits = hash_address(address) << LIVE_FILTER_BITS >> 48;
@@ -107,7 +107,7 @@ static uint8_t bit_of(uint8_t mark)
 	return (uint8_t)(1u << mark % 7);
 }
 
-/* The byte with one more block. */
+/* The byte after one more block. */
 static uint8_t with_mark(uint8_t byte, uint8_t mark)
 {
 	if (!byte)
@@ -123,7 +123,7 @@ static void filter_raise(uint64_t address)
 	STORE(f, with_mark(*f, mark_of(address)));
 }
 
-/* What stands in the byte by who is left: all of them are in one bucket. */
+/* Computes the byte from the remaining blocks, which are all in one bucket. */
 static uint8_t filter_counted(uint64_t address)
 {
 	uint64_t left = shard_of(address)->count;
@@ -136,7 +136,7 @@ static uint8_t filter_counted(uint64_t address)
 	return byte;
 }
 
-/* Once stuck it may be for a pinned address, and never comes down. */
+/* A stuck byte may belong to a pinned address, so it is never lowered. */
 static void filter_lower(uint64_t address)
 {
 	uint8_t *f = &live_filter[live_hash((void *)address)];
@@ -193,7 +193,7 @@ static uint32_t node_fresh(void)
 	return used + 1;
 }
 
-/* The pool is used up; another shard may have nodes to spare.  No lock may be held. */
+/* The pool is used up, but another shard may have free nodes. Call without a lock. */
 static uint32_t node_from_others(void)
 {
 	for (size_t i = 0; i < SHARDS; i++) {
@@ -220,7 +220,7 @@ static struct live_block block_of(const struct node *n)
 				   .tick = n->tick};
 }
 
-/* The link that points at p's node, or at the end of its bucket.  Under the lock. */
+/* The link that points at p's node, or at the end of its bucket. Under the lock. */
 static uint32_t *link_to(uint64_t address)
 {
 	uint64_t left = shard_of(address)->count;
@@ -244,7 +244,7 @@ static void node_write(struct node *n, const struct live_block *block)
 	n->tick = block->tick;
 }
 
-/* Links a node that carries its address already.  Under the lock. */
+/* Links a node whose address is already set. Under the lock. */
 static void node_link(struct shard *s, uint32_t id)
 {
 	uint64_t address = node_at(id)->address;
@@ -256,7 +256,7 @@ static void node_link(struct shard *s, uint32_t id)
 	filter_raise(address);
 }
 
-/* Under the lock: 1 and *stale where there is a record already, else 0. */
+/* If there is already a record, puts it into *stale and returns 1; otherwise 0. Under the lock. */
 static int replace_stale(const struct live_block *block, struct live_block *stale)
 {
 	uint32_t id = *link_to(block->address);
@@ -283,7 +283,7 @@ int live_put(const struct live_block *block, struct live_block *stale)
 		id = node_from_others();
 		if (!id)
 			return -1;
-		/* Nobody else records this address meanwhile: it is not the host's yet. */
+		/* No other thread records this address meanwhile: the host does not have it yet. */
 		change_begin(s);
 	}
 	if (id) {
@@ -353,7 +353,7 @@ void live_drop(uint32_t held)
 
 /* ---- readers ------------------------------------------------------------ */
 
-/* A chain this long is of a table that was written over, or its reader went astray. */
+/* A longer chain means that the table was overwritten or the reader went astray. */
 #define MAX_PROBE 64
 
 bool live_has(const void *p)
@@ -417,7 +417,7 @@ uint32_t live_tick_now(void)
 {
 	uint64_t now = clock_coarse_ns() + CLOCK_COARSE_LAG_NS;
 
-	if (unlikely(now < region_layout.start_monotonic_ns)) /* a clock that does not answer */
+	if (unlikely(now < region_layout.start_monotonic_ns)) /* the clock does not work */
 		return 0;
 	return (uint32_t)((now - region_layout.start_monotonic_ns) / LIVE_TICK_NS);
 }

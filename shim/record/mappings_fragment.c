@@ -1,4 +1,6 @@
-/* See mappings_piece.h. */
+/*
+ * See mappings_fragment.h.
+ */
 #include "record/mappings_fragment.h"
 
 #include "record/sample.h"
@@ -85,7 +87,8 @@ void mappings_fragment_drop_all(uint32_t tree)
 
 /* ---- cutting and joining ---------------------------------------------- */
 
-/* The part of a node from `at` on, as a node of its own; 0: no room, and that part is forgotten. */
+/* Splits off the part of a node from `at` on as a new node. 0: no room, and that part is
+ * forgotten. */
 static uint32_t cut(uint32_t node, uint64_t at)
 {
 	struct mappings_node *n = mappings_node(node);
@@ -124,7 +127,8 @@ struct mappings_parts mappings_take_apart(uint64_t start, uint64_t end)
 	return p;
 }
 
-/* Pieces of two objects never become one; what is not counted does when all it says is the same. */
+/* Pieces of two objects never merge; ranges that are not counted merge if they are otherwise
+ * equal. */
 static bool can_join(uint32_t left, uint32_t right)
 {
 	const struct mappings_node *a = mappings_node(left), *b = mappings_node(right);
@@ -144,7 +148,7 @@ uint32_t mappings_fragment_append(uint32_t tree, uint32_t node)
 	l = mappings_node(last);
 	l->end = n->end;
 	l->flags |= n->flags;
-	/* The newer: reconciling spares what may be newer than its view. */
+	/* Keep the newer: reconciling spares ranges that may be newer than its view. */
 	if (n->tick > l->tick)
 		l->tick = n->tick;
 	ring_leave(node);

@@ -15,9 +15,9 @@ struct mappings_head *mappings_head(void)
 }
 
 /*
- * Links lie where a host with a wild pointer can reach them.  One that leads
- * nowhere, or more steps than any sound tree has, ends the table of mappings for good: a
- * node without children, so that every walk ends there.
+ * A wild pointer of the host can overwrite links. An invalid link, or more steps than any sound
+ * tree has, disables the table of mappings for good: it becomes a node without children, so
+ * every walk ends there.
  */
 #define STEPS_PER_NODE 256
 #define STEPS_AT_LEAST 4096
@@ -46,7 +46,7 @@ struct mappings_node *mappings_node(uint32_t node)
 
 /* ---- the pool --------------------------------------------------------- */
 
-/* Freed nodes first: what is resident follows what is used. */
+/* Reuses freed nodes first, so that resident memory follows use. */
 uint32_t mappings_tree_new(void)
 {
 	struct mappings_head *h = mappings_head();
@@ -156,7 +156,7 @@ uint32_t mappings_tree_at_most(uint32_t tree, uint64_t address)
 			best = tree;
 		tree = n->start <= address ? n->right : n->left;
 	}
-	return broken ? 0 : best; /* so that who goes from node to node ends, too */
+	return broken ? 0 : best; /* so that a caller that walks from node to node also stops */
 }
 
 uint32_t mappings_tree_at_least(uint32_t tree, uint64_t address)
@@ -169,5 +169,5 @@ uint32_t mappings_tree_at_least(uint32_t tree, uint64_t address)
 			best = tree;
 		tree = n->start >= address ? n->left : n->right;
 	}
-	return broken ? 0 : best; /* so that who goes from node to node ends, too */
+	return broken ? 0 : best; /* so that a caller that walks from node to node also stops */
 }

@@ -1,7 +1,7 @@
 /*
- * See pins.h.  A pin's addition and the poll's are read-modify-writes of one
- * word: either the poll sees the pin, or the pin comes after it and its holder
- * sees all that was done before the poll.
+ * See pins.h. A pin's addition and the poll's are read-modify-writes of one word. Either the
+ * poll sees the pin, or the pin comes after the poll and its holder sees everything done before
+ * it.
  */
 #include "record/pins.h"
 

@@ -1,11 +1,10 @@
 /*
  * The Poisson byte counter.
  *
- * bytes_left is the number of the byte, counted from 1, that the next sample
- * point lies in: the smallest integer not below an exponential draw, so that
- * "size >= bytes_left" has probability 1 - e^(-size/interval) to the last bit,
- * and bytes_left - size is again such a draw.  That is why a draw may be thrown
- * away and taken anew at any moment without any bias.
+ * bytes_left is the number of the byte, counted from 1, that contains the next sample point: the
+ * smallest integer not below an exponential draw. So "size >= bytes_left" has probability 1 -
+ * e^(-size/interval) to the last bit, and bytes_left - size is again such a draw. For the same
+ * reason a draw may be discarded and repeated at any moment without bias.
  */
 #include "record/sample.h"
 
@@ -28,19 +27,20 @@ static_assert(sizeof(struct sample_thread) == 32, "one line of TLS");
 __thread struct sample_thread sample_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Further than any thread allocates: the fast path is then all there is. */
+/* More than any thread allocates, so it never leaves the fast path. */
 #define NEVER (UINT64_C(1) << 62)
 
-/* Epoch in the high half, interval in the low; one word, so that both are of one moment. */
+/* Epoch in the high half, interval in the low half, in one word so that both are read at the
+ * same moment. */
 static uint64_t current;
 
-/* More threads than these see a change late. */
+/* Threads beyond this number see a change late. */
 #define MAX_LISTED 16384
 
 /*
- * A table of our own, and the thread's number with it: a thread that ends by the
- * raw system call runs no destructor, and its storage is then unmapped or another
- * thread's, so that nothing may be linked through it.
+ * A separate table that also holds the thread's id. A thread that ends by the raw system call
+ * runs no destructor, and its storage is then unmapped or reused by another thread, so no list
+ * may be linked through it.
  */
 struct slot {
 	struct sample_thread *thread; /* NULL: free */
@@ -53,7 +53,7 @@ static struct {
 	uint32_t used; /* slots from here on were never used */
 	uint32_t free; /* 1 + index */
 	uint32_t count;
-	bool open; /* key is good */
+	bool open; /* key is valid */
 	pthread_key_t key;
 	struct slot slots[MAX_LISTED];
 } threads;
@@ -70,7 +70,7 @@ static uint32_t interval_of(uint64_t state)
 
 static uint64_t process_seed;
 
-static bool libc_has_tid; /* where arch_thread_id reads */
+static bool libc_has_tid; /* where arch_thread_id reads it */
 
 __attribute__((noinline)) int sample_thread_id(void)
 {
@@ -80,7 +80,7 @@ __attribute__((noinline)) int sample_thread_id(void)
 
 /* ---- the draw --------------------------------------------------------- */
 
-/* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one, eight bytes of state. */
+/* splitmix64 (Steele, Lea, Flood 2014): any seed is good; eight bytes of state. */
 static uint64_t mix(uint64_t z)
 {
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -133,8 +133,8 @@ static void slot_give(uint32_t i)
 /* ---- the slow path ---------------------------------------------------- */
 
 /*
- * Lists a thread once, so that it can be told of a change.  pthread_setspecific
- * does not allocate for the first 32 keys (glibc nptl/pthread_setspecific.c).
+ * Lists a thread once, so that it can be told of a change. pthread_setspecific does not allocate
+ * for the first 32 keys (glibc nptl/pthread_setspecific.c).
  */
 static void list_thread(struct sample_thread *t)
 {
@@ -143,7 +143,7 @@ static void list_thread(struct sample_thread *t)
 	if (!LOAD(&threads.open))
 		return;
 	before = sample_enter();
-	/* A signal handler's allocation may have listed us since we were asked to. */
+	/* A signal handler's allocation may have listed this thread since the check. */
 	if (!t->registered && libc.pthread_setspecific(threads.key, t) == 0) {
 		int tid = sample_thread_id();
 		lock_take(&threads.lock);
@@ -161,12 +161,13 @@ uint32_t sample_take(size_t size)
 	uint64_t left = LOAD(&t->bytes_left);
 	bool drawn;
 
-	/* Before the constructor nothing is known: bytes_left stays 0, to come back. */
+	/* Before the constructor the interval is unknown: bytes_left stays 0, so that the
+	 * thread asks again. */
 	if (t->busy || !epoch_of(state))
 		return 0;
 	if (unlikely(!t->registered))
 		list_thread(t);
-	/* A draw is never 0: this is a new thread, or one that was told to look up. */
+	/* A draw is never 0: 0 means a new thread, or one that was told of a change. */
 	drawn = left && t->epoch == epoch_of(state);
 	STORE(&t->epoch, epoch_of(state));
 	if (interval <= 1) {
@@ -205,15 +206,15 @@ uint32_t sample_interval(void)
 	return interval_of(LOAD(&current));
 }
 
-/* The kernel reads the word before it judges it. */
+/* The kernel reads the word before it checks the arguments. */
 static bool is_readable(const void *word)
 {
 	static const struct timespec at_once;
 	return sys_call(futex, word, FUTEX_WAIT_PRIVATE, 0, &at_once) != -EFAULT;
 }
 
-/* mem is -errno where the process may not open it (after setuid, without /proc): what can be
- * read is then looked at just before. */
+/* mem is -errno if the process may not open it (after setuid, or without /proc); then the
+ * storage is checked for readability just before it is read. */
 static bool read_thread(long mem, const struct sample_thread *t, struct sample_thread *seen)
 {
 	if (!sys_failed(mem))
@@ -236,13 +237,13 @@ static void tell_thread(long mem, struct sample_thread *t)
 }
 
 /*
- * A thread that ended by the raw system call may have left its number to another,
- * and its storage to nothing or to the host's data.  So the kernel reads and writes
- * there (mem is /proc/self/mem, read from into the storage): it cannot fault, and
- * nothing is written that is not this thread's for what it holds.
+ * A thread that ended by the raw system call may have left its id to another thread, and its
+ * storage may be unmapped or hold the host's data. So the kernel does the reading and writing
+ * (mem is /proc/self/mem): it cannot fault, and it writes only if the storage still holds this
+ * thread's data.
  *
- * The owner's own store may overwrite the 0, hence "until it has".  A 0 written
- * to a thread that has just caught up costs it one fresh draw, and no bias.
+ * The thread's own store may overwrite the 0, so nudges are repeated until the thread has caught
+ * up. A 0 written to a thread that has just caught up costs it one extra draw, without bias.
  */
 static void nudge(uint32_t i, uint32_t epoch, int pid, long mem)
 {
@@ -261,7 +262,7 @@ static void nudge(uint32_t i, uint32_t epoch, int pid, long mem)
 		tell_thread(mem, s->thread);
 }
 
-/* A few at a time under the lock: a thread that starts or ends waits for it. */
+/* Threads per hold of the lock: a thread that starts or ends waits for it. */
 #define NUDGE_AT_ONCE 32
 
 void sample_nudge(void)
@@ -308,7 +309,7 @@ int sample_init(void)
 	return 0;
 }
 
-/* Other keys' destructors may still allocate: such blocks are sampled, unlisted. */
+/* Destructors of other keys may still allocate; their blocks are sampled without being listed. */
 void sample_thread_exit(struct sample_thread *t)
 {
 	uint8_t before;
@@ -345,7 +346,7 @@ void sample_after_fork(void)
 	lock_release(&threads.lock);
 }
 
-/* Its next draws are its own: the parent's thread goes on with the same numbers. */
+/* The child needs its own random numbers: the parent's thread continues with the current ones. */
 void sample_follow_in_child(void)
 {
 	struct sample_thread *t = &sample_self;
@@ -360,7 +361,7 @@ void sample_follow_in_child(void)
 
 /* ---- what a sample stands for ----------------------------------------- */
 
-/* Past this many intervals e^-x is below the last bit of either fixed point. */
+/* Above this many intervals e^-x is below the last bit of either fixed point. */
 #define CERTAIN_INTERVALS FIXED_MAX_INTERVALS
 
 struct weight sample_weight(uint64_t size, uint32_t interval)

@@ -10,14 +10,14 @@
 #include "go/gosym.h"
 #include "unwind/saferead.h"
 
-/* As the kernel has it (arch/x86/include/uapi/asm/signal.h). */
+/* In the kernel's layout (arch/x86/include/uapi/asm/signal.h). */
 struct kernel_sigaction {
 	uint64_t handler, flags, restorer, mask;
 };
 
 #define LAST_SIGNAL 64
 
-/* What our own code would have to raise, and libc's two, whose handlers take next to nothing. */
+/* Signals that only our own code could raise, and libc's two, whose handlers use little stack. */
 static bool is_passed_over(int signal)
 {
 	switch (signal) {
@@ -46,7 +46,7 @@ static bool stays_on_stack(int signal)
 		return false;
 	if (!(a.flags & SA_ONSTACK))
 		return true;
-	/* A Go program's all have it, on threads without another stack too. */
+	/* All handlers of a Go program have it, also on threads without an alternate stack. */
 	return gomodules_are_program() && !gosym_in_text(a.handler);
 }
 
@@ -59,7 +59,7 @@ void sighandlers_look(void)
 	recstack_stay(found ? saferead_stack_room : NULL);
 }
 
-/* Of the coarse clock's ticks, 4 to 10 ms each. */
+/* Per tick of the coarse clock, which is 4 to 10 ms. */
 #define LOOKS_A_TICK 16
 
 void sighandlers_look_at_thread(void)

@@ -11,12 +11,12 @@
 #include "record/stacks.h"
 #include "record/stacks_reclaim.h"
 
-/* Sites that have a number and do not yet stand in their stack's list. */
+/* Sites that have a number but are not yet in their stack's list. */
 #define MOST_ABOUT_TO 256
 
 /*
- * The top bit says whether the turns are an odd number: where they do not agree,
- * one turn is about to be counted.
+ * The top bit says whether the number of turns is odd. If they disagree, one turn is not counted
+ * yet.
  */
 static unsigned __int128 read_whole(const uint64_t *low, const uint16_t *turns)
 {
@@ -43,7 +43,7 @@ static int64_t rounded(uint64_t fixed, int bits)
 	return ((int64_t)fixed + (1 << (bits - 1))) >> bits;
 }
 
-/* What pprof can hold. */
+/* Limited to what pprof can hold. */
 static int64_t rounded_total(unsigned __int128 fixed, int bits)
 {
 	unsigned __int128 whole = (fixed + (1u << (bits - 1))) >> bits;
@@ -52,8 +52,8 @@ static int64_t rounded_total(unsigned __int128 fixed, int bits)
 }
 
 /*
- * Frees are read first: each belongs to an allocation that the later read sees,
- * so that in use is never negative.
+ * Frees are read first. Each belongs to an allocation that the later read sees, so in use is
+ * never negative.
  */
 static struct tally tally_read(uint32_t id)
 {
@@ -76,7 +76,7 @@ static struct tally tally_read(uint32_t id)
 struct walk {
 	void (*visit)(uint32_t site, void *arg);
 	void *arg;
-	size_t left; /* steps that there can be, were nothing a ring */
+	size_t left; /* the maximum number of steps if there is no ring */
 };
 
 static void walk_stack(struct walk *w, uint32_t stack)
@@ -86,7 +86,7 @@ static void walk_stack(struct walk *w, uint32_t stack)
 		w->visit(id, w->arg);
 }
 
-/* Those that are being reclaimed are still all there is of what they stand for. */
+/* Visits sites being reclaimed too, because their figures are not moved yet. */
 static void each_site(void (*visit)(uint32_t site, void *arg), void *arg)
 {
 	struct walk w = {visit, arg, region_layout.arena.bytes / CELLS_UNIT};
@@ -131,8 +131,8 @@ static bool tally_is_zero(const struct tally *t)
 struct filling {
 	struct snapshot *out;
 	size_t room;
-	bool figures;  /* a view by age begins without */
-	uint64_t last; /* of sites that belong to it, the largest number */
+	bool figures;  /* false: a view by age starts at 0 */
+	uint64_t last; /* the largest number of a site in this snapshot */
 	bool is_full;
 };
 
@@ -163,7 +163,7 @@ static void snapshot_drop_zeros(struct snapshot *out)
 	out->count = kept;
 }
 
-/* From a site to its tally: open addressing, at most half full. */
+/* Maps a site to its tally: open addressing, at most half full. */
 struct tally_index {
 	struct tally *tallies;
 	uint32_t *slots; /* index into tallies plus one */
@@ -203,7 +203,7 @@ struct age_view {
 	uint64_t now_ns, min_age_ns;
 };
 
-/* A tick is when something was made, rounded down; its age counts from the end of the tick. */
+/* A tick is the creation time rounded down; the age counts from the end of the tick. */
 static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
 {
 	uint64_t made_ns = region_layout.start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
@@ -224,8 +224,8 @@ static void age_view_add_block(const struct live_block *block, void *arg)
 }
 
 /*
- * What a range holds.  Of a thread's stack that is what has been touched: its 8 MiB
- * are address space, and nobody's leak.
+ * The memory in a range. For a thread's stack, the touched part: its 8 MiB are address space,
+ * not a leak.
  */
 static uint64_t range_bytes(const struct mappings_range *r)
 {
@@ -237,7 +237,7 @@ static uint64_t range_bytes(const struct mappings_range *r)
 	return touched == UNKNOWN ? 0 : touched;
 }
 
-/* A mapping's pieces are as old as each is; the object goes with the piece that stands for it. */
+/* Each piece of a mapping has its own age; the object counts with the piece that represents it. */
 static int age_view_add_ranges(const struct age_view *view, struct scratch *scratch)
 {
 	struct mappings_range *list;
@@ -279,7 +279,7 @@ static bool is_of_threads(const struct tally *t)
 	return site_at(t->site)->origin == ORIGIN_THREAD_STACK;
 }
 
-/* Threads' stacks in use by what they hold now. */
+/* Measures what threads' stacks in use hold now. */
 static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out)
 {
 	struct tally_index index;
@@ -312,7 +312,7 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 {
 	struct filling f = {.out = out, .figures = min_age_ns == 0, .last = stacks_latest_born()};
 
-	/* A thread may be about to list one that has its number: one each. */
+	/* Each thread may be about to list one site that already has its number. */
 	f.room = (size_t)stacks_site_count() + MOST_ABOUT_TO;
 	*out = (struct snapshot){.time_ns = clock_monotonic_ns()};
 	out->tallies = scratch_alloc(scratch, f.room * sizeof *out->tallies);
@@ -325,8 +325,8 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 }
 
 /*
- * The site's tally in what is indexed, added there if need be.  A site that was
- * reclaimed since has given what was allocated at it to the site of its origin.
+ * The site's tally in the index, added if needed. If the site was reclaimed since, what was
+ * allocated at it is now at the site of its origin.
  */
 static struct tally *tally_of(const struct tally_index *index, const struct tally *b,
 			      struct snapshot *out)
@@ -354,8 +354,8 @@ static void subtract(const struct tally_index *index, const struct tally *b, str
 }
 
 /*
- * What was allocated never becomes less: what looks so is many sites' rounding in
- * the one that they were reclaimed to.  In views by age both figures are one.
+ * Allocated figures never decrease. An apparent decrease is the rounding of many sites that were
+ * reclaimed to one. In views by age both figures are the same.
  */
 static void keep_ascending(struct tally *t)
 {

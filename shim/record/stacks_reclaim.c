@@ -1,5 +1,8 @@
-/* See stacks_reclaim.h.  stack.reclaim is the link of those that are taken out; of others it
- * is what had been allocated at the last look, folded, by which an idle stack is known. */
+/*
+ * See stacks_reclaim.h. For stacks taken out, stack.reclaim is the link. For others it is a
+ * folded copy of what had been allocated at the last look, which shows whether the stack is
+ * idle.
+ */
 #include "record/stacks_reclaim.h"
 
 #include "base/clock.h"
@@ -13,21 +16,21 @@
 #include "record/unloads.h"
 
 #define LOOK_EVERY_NS  UINT64_C(1000000000)
-#define HASTE_NS       UINT64_C(50000000)    /* where it fills */
-#define REST_NS        UINT64_C(10000000000) /* after a pass that brought little */
+#define HASTE_NS       UINT64_C(50000000)    /* while the arena fills */
+#define REST_NS        UINT64_C(10000000000) /* after a pass that freed little */
 #define GRACE_POLLS    64
 #define LITTLE_SHARE   64 /* of the room */
 #define HALF_PERMILLE  500
 #define HASTE_PERMILLE 750
 
 static struct {
-	uint32_t first; /* taken out */
+	uint32_t first; /* first stack taken out */
 	struct grace grace;
 	uint64_t next_pass_ns;
 	uint64_t refused; /* cells, at the last pass */
 	bool is_under_way;
-	uint32_t waiting; /* stacks that may go if they are idle until the next pass */
-	uint64_t stacks;  /* reclaimed, ever */
+	uint32_t waiting; /* stacks that can be removed if they stay idle until the next pass */
+	uint64_t stacks;  /* reclaimed so far */
 } reclaim;
 
 uint32_t stacks_reclaim_first(void)
@@ -40,9 +43,9 @@ uint64_t stacks_reclaimed(void)
 	return LOAD(&reclaim.stacks);
 }
 
-/* ---- which ------------------------------------------------------------ */
+/* ---- which stacks ----------------------------------------------------- */
 
-/* More than a stack has: a list that a host's wild write has made a ring ends. */
+/* More than a stack has, so that a list that a wild write of the host turned into a ring ends. */
 #define MOST_SITES 1024
 
 #define EACH_SITE(stack, site)                                                                     \
@@ -51,7 +54,7 @@ uint64_t stacks_reclaimed(void)
 
 static bool site_is_unused(const struct site *s)
 {
-	/* A free adds its bytes last, and touches the site no more. */
+	/* A free adds its bytes last and does not touch the site after that. */
 	uint64_t objects = LOAD_ACQ(&s->free_objects_fx), bytes = LOAD_ACQ(&s->free_bytes_fx);
 
 	return objects == LOAD(&s->alloc_objects_fx) && bytes == LOAD(&s->alloc_bytes_fx);
@@ -104,7 +107,7 @@ static bool is_idle(struct stack *stack)
 	return stack->reclaim == before;
 }
 
-/* Such a stack is never met again: a new one has another stamp. */
+/* Such a stack is never met again, because a new one has another stamp. */
 static bool has_unloaded(const struct stack *stack)
 {
 	for (uint32_t i = 0; i < stack->frame_count && i < CAPTURE_MAX_FRAMES; i++)
@@ -128,8 +131,8 @@ static bool may_go(struct stack *stack, bool in_haste)
 /* ---- out of the table ------------------------------------------------- */
 
 /*
- * *link led to the stack.  Only heads change behind our back: then one of those that
- * were pushed since leads to it.  What leads to the next one now; NULL: it was not found.
+ * *link led to the stack. Only heads can change meanwhile; then a stack pushed since leads to
+ * it. Returns what now leads to the next stack; NULL: the stack was not found.
  */
 static uint32_t *unlink_stack(uint32_t *bucket, uint32_t *link, uint32_t id, size_t *left)
 {
@@ -187,7 +190,7 @@ static void mark_labels_of(const struct stack *stack)
 	labelsets_mark(stack->labels);
 }
 
-/* What stacks there are have their labels still. */
+/* Existing stacks keep their labels. */
 static void mark_labels(void)
 {
 	labelsets_unmark();
@@ -258,7 +261,7 @@ static void settle(void)
 {
 	uint32_t id = reclaim.first, next;
 
-	/* In this order: a thread that starts goes from there to here. */
+	/* In this order, because a starting thread moves from the first to the second. */
 	thread_starts_each_site(hold);
 	mappings_each_site(hold);
 	for (; id; id = next) {
@@ -286,7 +289,7 @@ static uint32_t permille(uint64_t used, uint64_t total)
 	return total ? (uint32_t)(used * 1000 / total) : 0;
 }
 
-/* How full the fullest of what can be reclaimed is. */
+/* The fill level of the fullest table that can be reclaimed. */
 static uint32_t fullness(void)
 {
 	uint32_t all = permille(cells_used_bytes(), cells_total_bytes());
@@ -311,7 +314,7 @@ static bool pass_is_over(void)
 	return false;
 }
 
-/* True: it brought something, or the next one will. */
+/* True: this pass freed something, or the next one will. */
 static bool end_pass(void)
 {
 	uint64_t before = cells_used_bytes(), after;
@@ -325,10 +328,9 @@ static bool end_pass(void)
 }
 
 /*
- * The time to the next pass: more is to be had soon only where this one brought
- * something.  A large table that takes long is gone through less often: this is a
- * hundredth of a core at most, or in haste a tenth.  took_ns: of processor time; on a
- * busy machine a short pass can last for seconds.
+ * The time until the next pass. It is short only if this pass freed something. A large table
+ * that takes long is walked less often: at most a hundredth of a core, or a tenth in haste.
+ * took_ns: processor time, because on a busy machine a short pass can last for seconds.
  */
 static uint64_t rest_after(bool brought, bool in_haste, uint64_t took_ns)
 {

@@ -3,10 +3,10 @@
 
 #include "region/region.h"
 
-/* Block 0 is no block.  The list's head has a count in its upper half, so that a block that was
- * taken and given back meanwhile is not mistaken for an untouched one. */
+/* Block 0 means none. The upper half of the list's head is a counter, so that a block that
+ * was taken and given back meanwhile is not mistaken for an untouched one. */
 static uint64_t free_blocks;
-static uint32_t unused_blocks = 1; /* from here on never used */
+static uint32_t unused_blocks = 1; /* blocks from here on were never used */
 
 struct thread_start *thread_starts_at(uint32_t block)
 {
@@ -41,7 +41,7 @@ uint32_t thread_starts_take(void)
 
 	while ((uint32_t)head) {
 		uint32_t next;
-		/* A host's wild write: what the list led to is given up. */
+		/* A wild write of the host: the rest of the list is abandoned. */
 		if ((uint32_t)head >= block_count())
 			break;
 		next = LOAD(&thread_starts_at((uint32_t)head)->next);

@@ -1,12 +1,11 @@
 /*
- * See unloads.h.  An entry a place: a library that is loaded and unloaded all
- * the time, at the same addresses, moves its entry on.  Where there are more
- * places than entries, the nearest ones are taken together: then more is shown
- * as unknown than need be, and nothing wrongly.  An entry that no stack asks about
- * any more is free (stacks_reclaim.c).
+ * See unloads.h. There is one entry per place: a library that is repeatedly loaded and unloaded
+ * at the same addresses updates its entry. If there are more places than entries, the nearest
+ * ones are merged. This may mark extra frames unknown, but never misattributes one. An entry
+ * that no stack asks about is freed (stacks_reclaim.c).
  *
- * Between dlclose's unmapping and our note of it the place is free.  Whoever
- * loads there at once has his first stacks shown as unknown.
+ * Between dlclose's unmapping and our entry the place is free. If another thread loads code
+ * there at once, the first stacks in that code are shown as unknown.
  */
 #include "record/unloads.h"
 
@@ -23,7 +22,7 @@
 #define ADDRESSES_END (UINT64_C(1) << 47)
 
 static struct {
-	struct lock lock; /* of those who add */
+	struct lock lock; /* taken to add or forget */
 	uint32_t last;    /* the order: 1 is the first unloading */
 	uint32_t count;
 	struct unload {
@@ -34,7 +33,7 @@ static struct {
 
 /* ---- the order -------------------------------------------------------- */
 
-/* The latest unloading of what holds the instruction before a return address. */
+/* The latest unloading at the instruction before a return address. */
 static uint32_t latest_at(uint64_t pc)
 {
 	uint32_t count = LOAD_ACQ(&unloads.count), latest = 0;
@@ -76,7 +75,7 @@ static uint64_t distance(const struct unload *u, uint64_t start, uint64_t end)
 	return u->start >= end ? u->start - end : 0;
 }
 
-/* An entry that is free has no end. */
+/* A free entry has end 0. */
 static struct unload *find_free(void)
 {
 	for (uint32_t i = 0; i < unloads.count; i++)
@@ -85,7 +84,7 @@ static struct unload *find_free(void)
 	return unloads.count < PLACES ? &unloads.list[unloads.count] : NULL;
 }
 
-/* Its order last: whoever sees that sees what it is of. */
+/* Stores the order last, so that a reader that sees it also sees the range. */
 static void fill(struct unload *u, uint64_t start, uint64_t end)
 {
 	STORE(&u->at, 0);
@@ -96,7 +95,7 @@ static void fill(struct unload *u, uint64_t start, uint64_t end)
 		STORE_REL(&unloads.count, unloads.count + 1);
 }
 
-/* The entry of this very place, or of the nearest.  There is one. */
+/* The entry of exactly this place, or the nearest one. There is always one. */
 static struct unload *nearest(uint64_t start, uint64_t end)
 {
 	struct unload *best = &unloads.list[0];
@@ -111,7 +110,7 @@ static struct unload *nearest(uint64_t start, uint64_t end)
 	return best;
 }
 
-/* Its range first: whoever sees the new order sees what it is of. */
+/* Stores the range first, so that a reader that sees the new order also sees the range. */
 static void widen(struct unload *u, uint64_t start, uint64_t end)
 {
 	if (start < u->start)
@@ -138,7 +137,7 @@ void unloads_add(uint64_t start, uint64_t end)
 
 static_assert(PLACES <= 64, "a bit each");
 static uint64_t kept;
-static uint32_t kept_since; /* the order when that began */
+static uint32_t kept_since; /* the order when unloads_forget_begin was called */
 
 bool unloads_are_many(void)
 {
@@ -185,11 +184,11 @@ struct range {
 	uint64_t start, end;
 };
 
-/* In the loader's order, in which libraries keep their place until they go. */
+/* In the loader's order, in which libraries keep their place until they are unloaded. */
 struct loaded {
 	struct range *list;
 	size_t count, room, next;
-	unsigned long long unloaded; /* by the loader's own count, of all kinds */
+	unsigned long long unloaded; /* the loader's counter, for all kinds of unloading */
 };
 
 #define LOADED_MAX 8192
@@ -223,7 +222,7 @@ static int note_loaded(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* What is passed over on the way to one that is still there has gone. */
+/* Entries skipped before one that is still loaded have been unloaded. */
 static int add_gone(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct loaded *before = arg;
@@ -249,7 +248,7 @@ static int note_count(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-/* The loader's lock, which dl_iterate_phdr takes, dlclose takes as well. */
+/* dlclose takes the loader's lock too, as dl_iterate_phdr does. */
 static void add_all_gone_here(void *loaded, const struct regs *host)
 {
 	struct loaded *before = loaded;
@@ -260,7 +259,8 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 	if (now == before->unloaded)
 		return;
 	if (!before->list || before->count > before->room) {
-		unloads_add(0, ADDRESSES_END); /* we could not look: nothing is certain */
+		unloads_add(0, ADDRESSES_END); /* the list could not be read, so nothing is
+						* certain */
 		return;
 	}
 	libc.dl_iterate_phdr(add_gone, before);
