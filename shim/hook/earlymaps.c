@@ -17,7 +17,7 @@ static struct {
 } ranges[MAX_RANGES];
 static size_t range_count;
 
-/* Calls of mmap for memory before the constructor. */
+/* Calls of mmap for anonymous memory before the constructor. */
 static struct {
 	uint64_t start, end, caller;
 } calls[MAX_CALLS];
@@ -47,7 +47,7 @@ void *earlymaps_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offse
 	return result;
 }
 
-/* What is still there of it, as part of one mapping. */
+/* Hands over what still exists of it, as part of one mapping. */
 static void hand_over(const struct smaps_mapping *m)
 {
 	size_t count = call_count < MAX_CALLS ? call_count : MAX_CALLS;
@@ -93,7 +93,7 @@ void earlymaps_take(struct scratch *scratch)
 		while (smaps_next(&maps, &m)) {
 			if (m.executable)
 				keep_file(m.device, m.inode);
-			/* Private, in no file and without a name of the kernel's. */
+			/* Private, not a file, and without a name from the kernel. */
 			if (!m.path[0] && !m.shared) {
 				hand_over(&m);
 				keep(&m);

@@ -9,7 +9,7 @@
 
 /* ---- by name ------------------------------------------------------------ */
 
-/* glibc 2.34 to 2.43.  Its own names, with an underscore, are not for programs. */
+/* glibc 2.34 to 2.43. Names with a leading underscore are internal to glibc. */
 static const char *const known[] = {
 	/* have a hook (interpose.map) */
 	"malloc",

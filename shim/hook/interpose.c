@@ -1,14 +1,13 @@
 /*
- * The exported functions (interpose.map), each a question and a jump.
+ * The exported functions (interpose.map), each a check and a jump.
  *
- * Budget: a malloc and free pair that is not sampled costs at most 15
- * instructions over the real pair while sampling is on; it is 13 today (a jump
- * each to what is in force; malloc 4: load the TLS offset, subtract, branch,
- * jump; free 7: the hash's three, the filter's address, compare, branch, jump),
- * and 2, the jumps, while it is off.  No call, no lock, no store outside the
- * thread's own counter.  tests/programs/instructions.sh counts.
+ * Budget: an unsampled pair of malloc and free costs at most 15 instructions more than the real
+ * pair while sampling is on. Today it is 13: a jump each to the function in force; malloc 4
+ * (load the TLS offset, subtract, branch, jump); free 7 (three for the hash, the filter's
+ * address, compare, branch, jump). It is 2, the jumps, while sampling is off. No call, no lock,
+ * no store outside the thread's own counter. tests/programs/instructions.sh counts.
  *
- * What is not plain passing on lives in malloc_slow.c, slow_map.c and threads.c.
+ * Everything else is in malloc_slow.c, map_slow.c and threads.c.
  */
 #include "hook/interpose.h"
 
@@ -33,10 +32,10 @@
 #include "hook/real.h"
 #include "hook/threads.h"
 
-/* The section tells real.c what is a hook. */
+/* The section tells real.c which functions are hooks. */
 #define EXPORT __attribute__((visibility("default"), section("cgoheap_hooks")))
 
-/* In no header yet, or no longer, or in <threads.h>, whose name a header of ours has. */
+/* Declared in no header yet, or no longer, or in <threads.h>, whose name one of our headers has. */
 void free_sized(void *p, size_t size);
 void free_aligned_sized(void *p, size_t alignment, size_t size);
 void cfree(void *p);
@@ -64,7 +63,7 @@ static void *look_calloc(size_t count, size_t size)
 {
 	size_t bytes;
 	if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
-		return real.calloc(count, size); /* refuses, in its own way */
+		return real.calloc(count, size); /* fails, as the real one does */
 	if (unlikely(!sample_skip(bytes)))
 		return slow_calloc(count, size);
 	return real.calloc(count, size);
@@ -77,7 +76,7 @@ static void *look_realloc(void *p, size_t size)
 	return real.realloc(p, size);
 }
 
-/* What is in force.  Each is changed by one store: a thread sees the old or the new. */
+/* The functions in force. Each is changed by one store, so a thread sees the old or the new one. */
 static struct {
 	void *(*malloc)(size_t);
 	void (*free)(void *);
@@ -87,7 +86,7 @@ static struct {
 
 bool interpose_follow(bool on, bool settled)
 {
-	/* A block of the bootstrap arena must never come to the real free. */
+	/* A block of the bootstrap arena must never reach the real free. */
 	bool frees = on || !settled || live_count() != 0 || real_bootstrap_is_used();
 
 	STORE(&now.free, frees ? look_free : real.free);
@@ -119,7 +118,7 @@ EXPORT void *realloc(void *p, size_t size)
 
 /* ---- the rest of the family --------------------------------------------- */
 
-/* By which of its names a block is freed is for the allocator to judge. */
+/* The allocator decides under which name a block may be freed. */
 EXPORT void free_sized(void *p, size_t size)
 {
 	if (unlikely(live_maybe(p)) && !slow_forget(p))
@@ -134,13 +133,13 @@ EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 	real.free_aligned_sized(p, alignment, size);
 }
 
-/* For programs linked before glibc 2.26 took the name away. */
+/* For programs linked before glibc 2.26 removed the name. */
 EXPORT void cfree(void *p)
 {
 	free(p);
 }
 
-/* Not every allocator behind us has it, and glibc's goes to its own realloc unseen. */
+/* Not every allocator behind us has it, and glibc's calls its own realloc, which no hook sees. */
 EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
 	size_t bytes;
@@ -186,7 +185,7 @@ EXPORT void *pvalloc(size_t size)
 	return real.pvalloc(size);
 }
 
-/* The table of mappings's functions want to know who called. */
+/* The functions for mappings need the caller. */
 #define CALLER ((uint64_t)__builtin_return_address(0))
 
 static inline bool active(void)
@@ -224,8 +223,8 @@ EXPORT int mprotect(void *p, size_t n, int prot)
 }
 
 /*
- * The fifth argument is there with these flags only; the second takes it as a hint.
- * Not variadic here: that would take 200 bytes of stack to look at one register.
+ * The fifth argument is present with these flags only; the second of them takes it as a hint.
+ * Not variadic here, because that would need 200 bytes of stack to read one register.
  */
 EXPORT void *mremap_of_five(void *p, size_t old, size_t new, int flags, void *to) __asm__("mremap");
 EXPORT void *mremap_of_five(void *p, size_t old, size_t new, int flags, void *to)
@@ -269,7 +268,7 @@ EXPORT int thrd_create(pthread_t *thread, int (*start)(void *), void *arg)
 	return real.thrd_create(thread, start, arg);
 }
 
-/* What is remembered of code addresses does not outlive the code. */
+/* Data about code addresses must not outlive the code. */
 EXPORT int dlclose(void *handle)
 {
 	int result;

@@ -1,14 +1,13 @@
 /*
  * The slow halves.
  *
- * Every allocating hook is the same three steps: ask the sampler (which draws
- * again), call the real function, and where the block is a sample, record it.
- * The thread counts as inside the shim from before the real call of a sample to
- * after its record, so that an allocator behind us that uses the public names
- * itself is not recorded twice, and a signal handler cannot meet our locks.
+ * Every allocating hook has the same three steps: ask the sampler (which draws again), call the
+ * real function, and record the block if it is a sample. For a sample, the thread counts as
+ * inside the shim from before the real call until after its record. So an allocator behind us
+ * that calls the public names is not recorded twice, and a signal handler cannot meet our locks.
  *
- * The real function runs on the host's stack, all else that takes more than a few
- * words on a recording stack (recstack.h).
+ * The real function runs on the host's stack; everything else that needs more than a few words
+ * of stack runs on a recording stack (recstack.h).
  */
 #include "hook/malloc_slow.h"
 
@@ -32,7 +31,7 @@ uint64_t slow_samples;
 uint64_t slow_missed_bytes;
 uint64_t slow_ends[CAPTURE_END_COUNT];
 
-/* Whether there can be records at all. */
+/* Whether there can be any records. */
 static bool tracking(void)
 {
 	forked_look();
@@ -70,7 +69,7 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 	}
 }
 
-/* A sample, made by the real function at leaf. */
+/* A sampled block, returned by the real function at leaf. */
 struct sample {
 	void *block;
 	size_t size;
@@ -99,7 +98,7 @@ static void record_here(void *sample, const struct regs *host)
 	budget_end(&budget_spent.recording, begun);
 }
 
-/* errno stays as the real function left it. */
+/* Leaves errno as the real function did. */
 static inline void record(struct sample *s)
 {
 	int before = errno;
@@ -109,14 +108,14 @@ static inline void record(struct sample *s)
 	errno = before;
 }
 
-/* A call from inside the shim is never recorded; one that a record was being made in is counted. */
+/* A call from inside the shim is never recorded; it is counted if a record was in progress. */
 static void count_reentered(void)
 {
 	if (LOAD(&sample_self.busy) == BUSY_RECORDING && tracking())
 		ADD(&slow_drops.reentered, 1);
 }
 
-/* The sampler's question and answer. */
+/* What the sampler is asked, and its answer. */
 struct question {
 	size_t size;
 	uint32_t interval;
@@ -135,12 +134,13 @@ static void ask_here(void *question, const struct regs *host)
 	}
 }
 
-/* The interval that the block is sampled at; 0: it is not. */
+/* The interval at which the block is sampled; 0: not sampled. */
 static uint32_t take(size_t size)
 {
 	struct question q = {.size = size};
 
-	/* Without recording stacks nothing is recorded: the answer is no, and takes no stack. */
+	/* Without a recording stack nothing can be recorded, so the answer is no, which needs
+	 * no stack. */
 	if (likely(recstack_run(ask_here, &q)))
 		return q.interval;
 	if (sample_interval())
@@ -171,7 +171,7 @@ void *slow_malloc(size_t size)
 	TRACK(size, malloc, real.malloc(size));
 }
 
-/* The hook has seen that the product does not overflow. */
+/* The hook has checked that the product does not overflow. */
 void *slow_calloc(size_t count, size_t size)
 {
 	TRACK(count * size, calloc, real.calloc(count, size));
@@ -237,15 +237,15 @@ static void take_out_here(void *p, const struct regs *host)
 }
 
 /*
- * The record goes before the block does: once freed, the address may be another
- * thread's next block, and its record must not be the one that is taken out.
+ * The record is removed before the block is freed: after the free, the address may be another
+ * thread's next block, whose record must not be removed.
  */
 static __attribute__((noinline)) void forget_sampled(void *p)
 {
 	recstack_run_anyhow(take_out_here, p);
 }
 
-/* Most that come here are other blocks, of the same filter byte as a sampled one. */
+/* Most blocks that come here are not sampled; they share a filter byte with a sampled one. */
 bool slow_forget(void *p)
 {
 	if (unlikely(real_is_bootstrap(p)))
@@ -263,12 +263,12 @@ void slow_free(void *p)
 
 /* ---- realloc: a free and an allocation, unless it fails ----------------- */
 
-/* One call, before and after the real one. */
+/* One call, with its state before and after the real one. */
 struct reallocation {
 	void *p;
 	size_t size;
 	void *fresh;
-	uint32_t interval; /* fresh is sampled at; 0: it is not */
+	uint32_t interval; /* at which fresh is sampled; 0: not sampled */
 	uint32_t held;     /* the old record; 0: none */
 	bool is_sampled, is_tracked;
 	struct live_block old;
@@ -291,12 +291,13 @@ static void hold_here(void *call, const struct regs *host)
 		r->held = live_hold(r->p, &r->old);
 }
 
-/* The fate of the old record, now that the real realloc(p, size) returned `fresh`. */
+/* Decides what becomes of the old record, after the real realloc(p, size) returned `fresh`. */
 static void settle(const struct reallocation *r)
 {
 	if (!r->held)
 		return;
-	/* NULL is failure and the old block stands, but realloc(p, 0) = NULL has freed it. */
+	/* NULL is a failure, and the old block still exists; but if realloc(p, 0) returns
+	 * NULL, it has freed it. */
 	if (!r->fresh && r->size) {
 		live_restore(r->held);
 	} else {
@@ -326,7 +327,7 @@ void *slow_realloc(void *p, size_t size)
 
 	if (unlikely(real_is_bootstrap(p)))
 		return real_bootstrap_realloc(p, size);
-	/* Here for the old block alone, or also because the counter has run out. */
+	/* The call is here because of the old block, or also because the counter has run out. */
 	r.interval = sample_skip(size) ? 0 : take(size);
 	r.is_sampled = p && live_has(p);
 	if (r.interval || r.is_sampled)

@@ -13,11 +13,12 @@ static struct {
 	uint64_t start, end; /* its module; 0, 0: libc's, or not found */
 } allocator;
 
-/* Return addresses in x_cgo_mmap, one a runtime; 0: free.  More are captured as C's are. */
+/* Return addresses in x_cgo_mmap, one per runtime; 0: free. Further runtimes are captured as
+ * C code. */
 #define MAX_GO_CALLERS 8
 static uint64_t go_callers[MAX_GO_CALLERS];
 
-/* How far the module at base reaches, by the program headers that are mapped with it. */
+/* The end of the module at base, from its mapped program headers. */
 static uint64_t module_end(uint64_t base)
 {
 	const Elf64_Ehdr *ehdr = (const void *)base;
@@ -47,9 +48,8 @@ static bool same_module(uint64_t base, const char *symbol)
 }
 
 /*
- * Only an allocator that says what it has in use is taken for one: an engine that
- * exports malloc (V8 with PartitionAlloc) maps other memory than malloc's, too, and
- * which is which it does not tell.
+ * Only an allocator with statistics counts as one. An engine that exports malloc (V8 with
+ * PartitionAlloc) also maps memory for other purposes and does not tell which is which.
  */
 static bool has_statistics(uint64_t base)
 {
@@ -58,7 +58,7 @@ static bool has_statistics(uint64_t base)
 	bool found = false;
 	for (size_t i = 0; !found && i < COUNT_OF(functions); i++)
 		found = same_module(base, functions[i]);
-	dlerror(); /* ours to hear, not the host's */
+	dlerror(); /* clears our error, which is not the host's */
 	return found;
 }
 
@@ -104,7 +104,7 @@ static void learn_go_caller(uint64_t caller)
 	}
 }
 
-/* The frames of the call itself: mmap, x_cgo_mmap, runtime.callCgoMmap. */
+/* The frames of the call: mmap, x_cgo_mmap, runtime.callCgoMmap. */
 enum { FRAME_X_CGO_MMAP = 1, FRAME_CALL_CGO_MMAP = 2, FRAME_GO = 3 };
 
 static bool is_call_cgo_mmap(uint64_t pc)
@@ -123,10 +123,9 @@ static bool is_go_call(const struct capture *c)
 enum purpose { PURPOSE_NOT_SAID, PURPOSE_HEAP_ARENA, PURPOSE_METADATA };
 
 /*
- * Innermost first, since the heap grows by way of functions that also need
- * metadata: (*mheap).sysAlloc reserves an arena and then asks persistentalloc or
- * sysAllocOS for what describes it (runtime/malloc.go, mheap.go, mpagealloc.go;
- * the names are those of Go 1.18 to 1.27).
+ * Innermost first, because functions that grow the heap also need metadata: (*mheap).sysAlloc
+ * reserves an arena and then asks persistentalloc or sysAllocOS for what describes it
+ * (runtime/malloc.go, mheap.go, mpagealloc.go; the names are those of Go 1.18 to 1.27).
  */
 static const struct {
 	const char *prefix;
@@ -148,7 +147,8 @@ static enum purpose purpose_of(const char *function)
 	return PURPOSE_NOT_SAID;
 }
 
-/* The functions above are too large to be inlined: the one that holds the pc will do. */
+/* The functions above are too large to be inlined, so the function that contains the pc is
+ * enough. */
 static enum purpose purpose_of_frame(uint64_t return_address)
 {
 	struct gosym_func f;
@@ -164,6 +164,6 @@ enum mappings_kind mapcaller_kind(const struct capture *c, bool usable)
 	learn_go_caller(c->frames[FRAME_X_CGO_MMAP]);
 	for (uint32_t i = FRAME_GO; i < c->count && purpose == PURPOSE_NOT_SAID; i++)
 		purpose = purpose_of_frame(c->frames[i]);
-	/* An arena is reserved; what is usable at once describes it. */
+	/* An arena is first reserved; memory that is usable at once is metadata. */
 	return purpose == PURPOSE_HEAP_ARENA && !usable ? MAPPINGS_GO_HEAP : MAPPINGS_GO_METADATA;
 }

@@ -16,7 +16,7 @@
 static struct ownthread_stack stacks[OWNTHREAD_MAX];
 static size_t stack_count;
 
-/* A stack with a guard page below it; NULL where there is no memory. */
+/* A stack with a guard page below it; NULL if there is no memory. */
 static void *map_stack(size_t bytes)
 {
 	char *p = sys_map_anonymous(bytes + PAGE_BYTES);
@@ -44,7 +44,7 @@ size_t ownthread_stacks(struct ownthread_stack out[OWNTHREAD_MAX])
 	return n;
 }
 
-/* The maker may have unmasked floating-point exceptions; our figures divide. */
+/* The creating thread may have unmasked floating-point exceptions, and our code divides. */
 static void *begin(void *run)
 {
 	arch_reset_floating_point();
@@ -68,8 +68,8 @@ static int create_on(void *stack, size_t bytes, void *(*run)(void *))
 }
 
 /*
- * glibc puts the program's static TLS on the thread's stack too, and refuses
- * with EINVAL where it does not fit: try larger ones.  Untouched pages are free.
+ * glibc also puts the program's static TLS on the thread's stack, and fails with EINVAL if it
+ * does not fit, so larger stacks are tried. Untouched pages cost nothing.
  */
 static int create(void *(*run)(void *))
 {
@@ -86,9 +86,9 @@ static int create(void *(*run)(void *))
 }
 
 /*
- * A new thread inherits its maker's mask.  pthread_sigmask, not the system call:
- * it leaves out the two signals glibc needs on every thread, without which
- * setuid in the host would wait for us forever.
+ * A new thread inherits its creator's signal mask. Use pthread_sigmask, not the system call: it
+ * leaves out the two signals that glibc needs on every thread; if they were blocked, setuid in
+ * the host would wait for this thread forever.
  */
 int ownthread_create(void *(*run)(void *))
 {

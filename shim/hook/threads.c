@@ -31,8 +31,8 @@ static uint64_t missed;
 static void stack_ended(void *end)
 {
 	forked_look();
-	/* In a child, another thread may have been changing the table of mappings as it was copied.
-	 */
+	/* In a child, the table of mappings may have been copied while another thread was
+	 * changing it. */
 	if (LOAD(&shim_state) != SHIM_ACTIVE)
 		return;
 	mappings_stack_ended((uint64_t)end - 1);
@@ -54,7 +54,8 @@ uint64_t threads_missed(void)
 	return LOAD(&missed);
 }
 
-/* 0: the program's own.  glibc keeps the stack's end, which is NULL until it is set. */
+/* 0: the program supplies the stack. glibc stores the stack's end, which is NULL until it is
+ * set. */
 static size_t stack_bytes(const pthread_attr_t *attributes)
 {
 	void *start = NULL;
@@ -68,10 +69,9 @@ static size_t stack_bytes(const pthread_attr_t *attributes)
 }
 
 /*
- * glibc maps guard and stack in one, the size rounded down to the alignment of
- * thread-local storage, and puts the thread's descriptor at the very end; the
- * thread pointer is the descriptor's address (nptl/allocatestack.c).  What
- * matters of the descriptor's own size is that it is more than this and less
+ * glibc maps guard and stack together, rounds the size down to the alignment of thread-local
+ * storage, and puts the thread's descriptor at the very end; the thread pointer is the
+ * descriptor's address (nptl/allocatestack.c). The descriptor is larger than this and smaller
  * than a page.
  */
 #define DESCRIPTOR_BYTES UINT64_C(2048)
@@ -119,14 +119,14 @@ static void *thread_main(void *p)
 	return start(arg);
 }
 
-/* What the host asks for. */
+/* The arguments of the host's call. */
 struct creation {
 	const pthread_attr_t *attributes;
 	void *(*start)(void *);
 	void *arg;
-	uint64_t leaf; /* the real function that will make it */
+	uint64_t leaf; /* the real function that creates it */
 	uint64_t caller;
-	uint32_t block; /* 0: this thread is to start without us */
+	uint32_t block; /* 0: this thread starts without our routine */
 };
 
 static void prepare_here(void *creation, const struct regs *host)
@@ -137,7 +137,7 @@ static void prepare_here(void *creation, const struct regs *host)
 	uint32_t pin;
 
 	sighandlers_look_at_thread();
-	if (!bytes) /* on a stack that the program has mapped */
+	if (!bytes) /* the stack is the program's */
 		return;
 	if (key_is_good && !LOAD(&sample_self.busy))
 		c->block = thread_starts_take();
@@ -183,8 +183,8 @@ int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 }
 
 /*
- * Its start routine returns an int, in the register whose lower half that is, so that
- * a routine of the other type may stand in for it.
+ * Its start routine returns an int in the low half of the same register, so a routine of the
+ * other type can stand in for it.
  */
 int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint64_t caller)
 {
