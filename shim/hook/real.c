@@ -248,118 +248,37 @@ static int no_dlclose(void *handle)
 
 /* ---- resolvers -------------------------------------------------------- */
 
-static void *first_malloc(size_t size)
-{
-	if (resolving)
-		return bootstrap_malloc(size);
-	real_resolve();
-	return real.malloc(size);
-}
+/* The first call of a function looks all up and goes on; during that, its substitute answers.
+ */
+#define FIRST(result, name, parameters, arguments, substitute)                                     \
+	static result first_##name parameters                                                      \
+	{                                                                                          \
+		if (resolving)                                                                     \
+			return substitute arguments;                                               \
+		real_resolve();                                                                    \
+		return real.name arguments;                                                        \
+	}
 
-/* While resolving: a block from before, of whoever; leaking it is all that is safe. */
-static void first_free(void *p)
-{
-	if (resolving || real_is_bootstrap(p))
-		return;
-	real_resolve();
-	real.free(p);
-}
-
-static void first_free_sized(void *p, size_t size)
-{
-	if (resolving || real_is_bootstrap(p))
-		return;
-	real_resolve();
-	real.free_sized(p, size);
-}
-
-static void first_free_aligned_sized(void *p, size_t alignment, size_t size)
-{
-	if (resolving || real_is_bootstrap(p))
-		return;
-	real_resolve();
-	real.free_aligned_sized(p, alignment, size);
-}
-
-static void *first_calloc(size_t count, size_t size)
-{
-	if (resolving)
-		return bootstrap_calloc(count, size);
-	real_resolve();
-	return real.calloc(count, size);
-}
-
-static void *first_realloc(void *p, size_t size)
-{
-	if (resolving)
-		return bootstrap_realloc(p, size);
-	real_resolve();
-	return real.realloc(p, size);
-}
-
-static int first_posix_memalign(void **out, size_t alignment, size_t size)
-{
-	if (resolving)
-		return bootstrap_posix_memalign(out, alignment, size);
-	real_resolve();
-	return real.posix_memalign(out, alignment, size);
-}
-
-static void *first_aligned_alloc(size_t alignment, size_t size)
-{
-	if (resolving)
-		return memalign_by_posix(alignment, size);
-	real_resolve();
-	return real.aligned_alloc(alignment, size);
-}
-
-static void *first_memalign(size_t alignment, size_t size)
-{
-	if (resolving)
-		return memalign_by_posix(alignment, size);
-	real_resolve();
-	return real.memalign(alignment, size);
-}
-
-static void *first_valloc(size_t size)
-{
-	if (resolving)
-		return valloc_by_posix(size);
-	real_resolve();
-	return real.valloc(size);
-}
-
-static void *first_pvalloc(size_t size)
-{
-	if (resolving)
-		return pvalloc_by_posix(size);
-	real_resolve();
-	return real.pvalloc(size);
-}
-
-static void *first_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)
-{
-	if (resolving)
-		return raw_mmap(p, n, prot, flags, fd, offset);
-	real_resolve();
-	return real.mmap(p, n, prot, flags, fd, offset);
-}
-
-static int first_munmap(void *p, size_t n)
-{
-	if (resolving)
-		return raw_munmap(p, n);
-	real_resolve();
-	return real.munmap(p, n);
-}
-
-static int first_mprotect(void *p, size_t n, int prot)
-{
-	if (resolving)
-		return raw_mprotect(p, n, prot);
-	real_resolve();
-	return real.mprotect(p, n, prot);
-}
+FIRST(void *, malloc, (size_t size), (size), bootstrap_malloc)
+FIRST(void *, calloc, (size_t count, size_t size), (count, size), bootstrap_calloc)
+FIRST(void *, realloc, (void *p, size_t size), (p, size), bootstrap_realloc)
+FIRST(int, posix_memalign, (void **out, size_t alignment, size_t size), (out, alignment, size),
+      bootstrap_posix_memalign)
+FIRST(void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size), memalign_by_posix)
+FIRST(void *, memalign, (size_t alignment, size_t size), (alignment, size), memalign_by_posix)
+FIRST(void *, valloc, (size_t size), (size), valloc_by_posix)
+FIRST(void *, pvalloc, (size_t size), (size), pvalloc_by_posix)
+FIRST(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t offset),
+      (p, n, prot, flags, fd, offset), raw_mmap)
+FIRST(int, munmap, (void *p, size_t n), (p, n), raw_munmap)
+FIRST(int, mprotect, (void *p, size_t n, int prot), (p, n, prot), raw_mprotect)
+FIRST(int, madvise, (void *p, size_t n, int advice), (p, n, advice), raw_madvise)
+FIRST(void *, sbrk, (intptr_t increment), (increment), no_sbrk)
+FIRST(int, brk, (void *to), (to), no_brk)
+FIRST(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg),
+      (t, a, f, arg), no_pthread_create)
+FIRST(int, thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), no_thrd_create)
+FIRST(int, dlclose, (void *handle), (handle), no_dlclose)
 
 static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
 {
@@ -376,54 +295,19 @@ static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
 	return real.mremap(p, old, new, flags, to);
 }
 
-static int first_madvise(void *p, size_t n, int advice)
-{
-	if (resolving)
-		return raw_madvise(p, n, advice);
-	real_resolve();
-	return real.madvise(p, n, advice);
-}
+/* While resolving: a block from before, of whoever; leaking it is all that is safe. */
+#define FIRST_FREE(name, parameters, arguments)                                                    \
+	static void first_##name parameters                                                        \
+	{                                                                                          \
+		if (resolving || real_is_bootstrap(p))                                             \
+			return;                                                                    \
+		real_resolve();                                                                    \
+		real.name arguments;                                                               \
+	}
 
-static void *first_sbrk(intptr_t increment)
-{
-	if (resolving)
-		return no_sbrk(increment);
-	real_resolve();
-	return real.sbrk(increment);
-}
-
-static int first_brk(void *to)
-{
-	if (resolving)
-		return no_brk(to);
-	real_resolve();
-	return real.brk(to);
-}
-
-static int first_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *),
-				void *arg)
-{
-	if (resolving)
-		return EAGAIN;
-	real_resolve();
-	return real.pthread_create(t, a, f, arg);
-}
-
-static int first_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
-{
-	if (resolving)
-		return THRD_ERROR;
-	real_resolve();
-	return real.thrd_create(t, f, arg);
-}
-
-static int first_dlclose(void *handle)
-{
-	if (resolving)
-		return -1;
-	real_resolve();
-	return real.dlclose(handle);
-}
+FIRST_FREE(free, (void *p), (p))
+FIRST_FREE(free_sized, (void *p, size_t size), (p, size))
+FIRST_FREE(free_aligned_sized, (void *p, size_t alignment, size_t size), (p, alignment, size))
 
 /* ---- the table -------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "record/labelsets.h"
+#include "record/labeltext.h"
 
 static const char own_prefix[] = "label.";
 
@@ -23,25 +24,25 @@ static bool is_own(const char *key)
 
 static int64_t key_string(struct pprof_stream *stream, const struct golabel_text *key)
 {
-	char text[sizeof own_prefix + LABELSETS_TEXT_BYTES];
+	char text[sizeof own_prefix + LABELTEXT_BYTES];
 	char *plain = text + strlen(own_prefix);
 
 	memcpy(text, own_prefix, strlen(own_prefix));
-	labelsets_escape(key, false, plain);
+	labeltext_escape(key, false, plain);
 	return pprof_string_copy(stream, is_own(plain) ? text : plain);
 }
 
 void profile_labels_add_set(struct profile_labels *labels, struct pprof_stream *stream,
 			    uint32_t set)
 {
-	char text[LABELSETS_TEXT_BYTES];
+	char text[LABELTEXT_BYTES];
 	struct golabels have;
 
 	labelsets_get(set, &have);
 	for (uint32_t i = 0; i < have.count; i++) {
 		Pprof__Label *label = profile_labels_add(labels);
 		label->key = key_string(stream, &have.list[i].key);
-		labelsets_escape(&have.list[i].value, false, text);
+		labeltext_escape(&have.list[i].value, false, text);
 		label->str = pprof_string_copy(stream, text);
 	}
 }
@@ -53,9 +54,9 @@ uint32_t profile_labels_strings(void)
 
 static void quoted(struct text *t, const struct golabel_text *label)
 {
-	char text[LABELSETS_TEXT_BYTES];
+	char text[LABELTEXT_BYTES];
 
-	labelsets_escape(label, true, text);
+	labeltext_escape(label, true, text);
 	text_string(t, "\"");
 	text_string(t, text);
 	text_string(t, "\"");

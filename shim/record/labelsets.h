@@ -6,7 +6,7 @@
  * and their bytes are bounded, because a service that labels goroutines with a request ID makes
  * one set per request.
  *
- * Texts are stored as the program has them, in any encoding. Use labelsets_escape to print them.
+ * Texts are stored as the program has them, in any encoding. Use labeltext_escape to print them.
  *
  * Ids are arena offsets / 8 (0 = no labels).
  */
@@ -72,13 +72,5 @@ void labelsets_take_out(void);
 void labelsets_settle(void);
 uint32_t labelsets_permille(void); /* used share of their room */
 void labelsets_follow_in_child(void);
-
-/*
- * Writes a label's text for people and profile readers into out, NUL-terminated. Invalid UTF-8
- * and characters that control a terminal become \xff, \n, \u202e and so on; a text that was cut
- * ends in "...". quoted: also escapes " and \, as Go's %q does (without the surrounding quotes).
- */
-#define LABELSETS_TEXT_BYTES (4 * GOLABELS_BYTES + 8)
-void labelsets_escape(const struct golabel_text *text, bool quoted, char out[LABELSETS_TEXT_BYTES]);
 
 #endif

@@ -10,27 +10,11 @@
 #ifndef CGOHEAP_CFI_H
 #define CGOHEAP_CFI_H
 
-#include <assert.h>
-
 #include "base/arch.h"
 #include "base/base.h"
+#include "unwind/cfi_register.h"
 #include "unwind/fde.h"
 #include "unwind/saferead.h"
-
-/* The registers an amd64 caller can still have: the callee-saved ones, as struct regs has
- * them from bp on, and rsp. */
-enum cfi_register {
-	CFI_BP,
-	CFI_BX,
-	CFI_R12,
-	CFI_R13,
-	CFI_R14,
-	CFI_R15,
-	CFI_SAVED, /* so many can be saved in a frame */
-	CFI_SP = CFI_SAVED,
-	CFI_REGISTERS,
-	CFI_NONE = CFI_REGISTERS
-};
 
 /* The offset that says "still in the register". */
 #define CFI_SAME INT16_MIN
@@ -67,16 +51,5 @@ enum cfi_result cfi_compile(const struct fde_module *module, uint64_t fde, uint6
  */
 enum cfi_result cfi_step(const struct fde_module *module, uint64_t fde, uint64_t pc,
 			 struct saferead *memory, struct regs *regs, bool *is_signal);
-
-static_assert(offsetof(struct regs, r15) == offsetof(struct regs, bp) + CFI_R15 * 8, "in order");
-
-/* Where the register is; r below CFI_REGISTERS. */
-static inline uint64_t *cfi_register_in(struct regs *regs, unsigned r)
-{
-	return r == CFI_SP ? &regs->sp : &regs->bp + r;
-}
-
-/* Whether the FDE is of the code at pc: 1 yes, 0 no, -1 it does not decode. */
-int cfi_covers(const struct fde_module *module, uint64_t fde, uint64_t pc);
 
 #endif

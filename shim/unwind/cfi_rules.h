@@ -1,12 +1,13 @@
 /*
- * What an FDE says of one pc: a rule for each register.  Between cfi.c, which reads
- * them, and cfi_step.c, which follows them.
+ * What an FDE says of one pc: a rule for each register.  cfi.c makes a row of
+ * them, cfi_step.c follows them.
  */
 #ifndef CGOHEAP_CFI_RULES_H
 #define CGOHEAP_CFI_RULES_H
 
-#include "unwind/cfi.h"
+#include "unwind/cfi_register.h"
 #include "unwind/dwarfbytes.h"
+#include "unwind/fde.h"
 
 enum cfi_rule_kind {
 	RULE_SAME,

@@ -1,4 +1,5 @@
 /* cfi.h's cfi_step: the frames that a row cannot express. */
+#include "unwind/cfi.h"
 #include "unwind/cfi_rules.h"
 #include "unwind/dwarfexpr.h"
 

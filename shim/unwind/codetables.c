@@ -8,7 +8,7 @@
 #include "base/libc.h"
 #include "base/lock.h"
 #include "base/sys.h"
-#include "unwind/cfi.h"
+#include "unwind/cfi_entry.h"
 
 /* ---- modules are not unloaded while they are read ------------------------ */
 

@@ -1,7 +1,6 @@
 /* See dwarfexpr.h. */
 #include "unwind/dwarfexpr.h"
 
-#include "unwind/cfi.h"
 #include "unwind/cfi_rules.h"
 
 #define MAX_DEPTH 16

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "unwind/cfi.h"
+#include "unwind/cfi_entry.h"
 #include "unwind/fde.h"
 
 #define ROOM (64 * KIB)

@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "unwind/cfi.h"
+#include "unwind/cfi_entry.h"
 
 /* A stack full of words that are addresses of themselves, so that a saved register tells its slot.
  */

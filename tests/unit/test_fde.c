@@ -11,6 +11,7 @@
 
 #include "region/region.h"
 #include "unwind/cfi.h"
+#include "unwind/cfi_entry.h"
 #include "unwind/fde.h"
 #include "unwind/codetables.h"
 #include "unwind/pcinfo.h"

@@ -8,6 +8,7 @@
 
 #include "region/cells.h"
 #include "record/labelsets.h"
+#include "record/labeltext.h"
 
 static void add(struct golabels *l, const char *key, const char *value)
 {
@@ -226,9 +227,9 @@ static void check_escape(const char *bytes, size_t count, bool is_cut, bool is_q
 			 const char *want)
 {
 	struct golabel_text text = {bytes, (uint8_t)count, is_cut};
-	char out[LABELSETS_TEXT_BYTES];
+	char out[LABELTEXT_BYTES];
 
-	labelsets_escape(&text, is_quoted, out);
+	labeltext_escape(&text, is_quoted, out);
 	if (strcmp(out, want) != 0)
 		fprintf(stderr, "got %s, want %s\n", out, want);
 	CHECK(strcmp(out, want) == 0);
@@ -238,7 +239,7 @@ static void check_escape(const char *bytes, size_t count, bool is_cut, bool is_q
 
 static void nothing_harmful_gets_out(void)
 {
-	static char invalid[GOLABELS_BYTES], worst[LABELSETS_TEXT_BYTES];
+	static char invalid[GOLABELS_BYTES], worst[LABELTEXT_BYTES];
 	char *at = worst;
 
 	ESCAPES("", "");

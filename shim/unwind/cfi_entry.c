@@ -1,0 +1,125 @@
+/* See cfi_entry.h. */
+#include "unwind/cfi_entry.h"
+
+#include <string.h>
+
+#define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* no sane CIE or FDE is longer */
+
+/* A damaged table may point anywhere. */
+static bool is_in(const struct fde_module *module, uint64_t address, uint64_t bytes)
+{
+	return address >= module->start && address < module->end && bytes <= module->end - address;
+}
+
+/* The body of a CIE or FDE whose length field is at address. */
+static bool open_entry(const struct fde_module *module, uint64_t address, struct dwarfbytes *out)
+{
+	uint32_t length32;
+	uint64_t length;
+
+	if (!is_in(module, address, 12))
+		return false;
+	memcpy(&length32, (const void *)address, sizeof length32);
+	address += 4;
+	length = length32;
+	if (length32 == UINT32_MAX) {
+		memcpy(&length, (const void *)address, sizeof length);
+		address += 8;
+	}
+	if (length == 0 || length > MAX_ENTRY_BYTES || !is_in(module, address, length))
+		return false;
+	*out = (struct dwarfbytes){.at = (const uint8_t *)address,
+				   .end = (const uint8_t *)address + length};
+	return true;
+}
+
+static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, struct cfi_cie *cie)
+{
+	struct dwarfbytes data;
+	uint64_t length = dwarfbytes_uleb(b);
+
+	if (b->bad || length > (uint64_t)(b->end - b->at)) {
+		b->bad = true;
+		return;
+	}
+	data = (struct dwarfbytes){.at = b->at, .end = b->at + length};
+	b->at += length;
+	for (const char *c = augmentation + 1; *c && !data.bad; c++) {
+		uint8_t encoding;
+		switch (*c) {
+		case 'R':
+			cie->pointer_encoding = (uint8_t)dwarfbytes_fixed(&data, 1);
+			break;
+		case 'L':
+			(void)dwarfbytes_fixed(&data, 1);
+			break;
+		case 'P':
+			encoding = (uint8_t)dwarfbytes_fixed(&data, 1);
+			(void)dwarfbytes_encoded(&data, encoding & 0x7f);
+			break;
+		case 'S':
+			cie->is_signal = true;
+			break;
+		default:
+			return; /* what follows is unknown, but its length is not */
+		}
+	}
+	b->bad |= data.bad;
+}
+
+static bool parse_cie(const struct fde_module *module, uint64_t address, struct cfi_cie *cie)
+{
+	struct dwarfbytes b;
+	const char *augmentation;
+	uint8_t version;
+
+	*cie = (struct cfi_cie){.pointer_encoding = DW_EH_PE_absptr};
+	if (!open_entry(module, address, &b) || dwarfbytes_fixed(&b, 4) != 0)
+		return false;
+	version = (uint8_t)dwarfbytes_fixed(&b, 1);
+	if (version != 1 && version != 3)
+		return false;
+	augmentation = (const char *)b.at;
+	while (dwarfbytes_fixed(&b, 1) != 0)
+		continue;
+	cie->code_align = dwarfbytes_uleb(&b);
+	cie->data_align = dwarfbytes_sleb(&b);
+	if ((version == 1 ? dwarfbytes_fixed(&b, 1) : dwarfbytes_uleb(&b)) != CFI_RETURN_ADDRESS ||
+	    b.bad)
+		return false;
+	if (augmentation[0] == 'z') {
+		cie->has_augmentation_length = true;
+		parse_augmentation(&b, augmentation, cie);
+	} else if (augmentation[0] != '\0') {
+		return false;
+	}
+	cie->instructions = b;
+	return !b.bad;
+}
+
+bool cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde)
+{
+	struct dwarfbytes *b = &fde->instructions;
+	uint64_t cie_pointer_at, cie_distance;
+
+	if (!open_entry(module, address, &fde->instructions))
+		return false;
+	cie_pointer_at = (uint64_t)b->at;
+	cie_distance = dwarfbytes_fixed(b, 4);
+	if (cie_distance == 0 || !parse_cie(module, cie_pointer_at - cie_distance, &fde->cie))
+		return false;
+	fde->start = dwarfbytes_encoded(b, fde->cie.pointer_encoding);
+	fde->bytes = dwarfbytes_encoded(b, fde->cie.pointer_encoding & 0x0f);
+	if (fde->cie.has_augmentation_length)
+		dwarfbytes_skip_block(b);
+	return !b->bad;
+}
+
+int cfi_covers(const struct fde_module *module, uint64_t address, uint64_t pc)
+{
+	struct cfi_fde fde;
+
+	if (!cfi_entry_open(module, address, &fde))
+		return -1;
+	return pc - fde.start < fde.bytes;
+}

@@ -1,0 +1,35 @@
+/*
+ * The entries of .eh_frame: an FDE, which is of a stretch of code, and the CIE that it
+ * shares with others.  Every byte is checked against the module's readable stretch.
+ */
+#ifndef CGOHEAP_CFI_ENTRY_H
+#define CGOHEAP_CFI_ENTRY_H
+
+#include "base/base.h"
+#include "unwind/dwarfbytes.h"
+#include "unwind/fde.h"
+
+#define CFI_RETURN_ADDRESS 16 /* its column on amd64 */
+
+struct cfi_cie {
+	uint64_t code_align;
+	int64_t data_align;
+	uint8_t pointer_encoding;
+	bool is_signal;
+	bool has_augmentation_length;
+	struct dwarfbytes instructions;
+};
+
+struct cfi_fde {
+	struct cfi_cie cie;
+	uint64_t start, bytes; /* of the code */
+	struct dwarfbytes instructions;
+};
+
+/* The FDE whose length field is at address, with its CIE; false: it does not decode. */
+bool cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde);
+
+/* Whether the FDE at address is of the code at pc: 1 yes, 0 no, -1 it does not decode. */
+int cfi_covers(const struct fde_module *module, uint64_t address, uint64_t pc);
+
+#endif
