@@ -1,5 +1,5 @@
 /*
- * A list of fixed pieces, filled at its end and sent from its front.
+ * A list of fixed-size pieces, filled at the end and sent from the front.
  */
 #include "text/body.h"
 
@@ -13,7 +13,7 @@ struct body_piece {
 	char bytes[PIECE_BYTES - 24];
 };
 
-/* The piece with room in it; NULL out of scratch. */
+/* The piece to write to; NULL: out of scratch. */
 static struct body_piece *writable_piece(struct body *b)
 {
 	if (b->last != NULL && b->last->used < sizeof(b->last->bytes))

@@ -1,7 +1,7 @@
 /*
- * A response body, built whole before its first byte is sent: so its length is
- * known, and an error on the way can still be an error status.  In scratch
- * memory, which region bounds over all requests together.
+ * A response body.  It is complete before its first byte is sent, so its length is
+ * known and an error can still become an error status.  Uses scratch memory, whose
+ * total over all requests region bounds.
  */
 #ifndef CGOHEAP_BODY_H
 #define CGOHEAP_BODY_H
@@ -15,14 +15,15 @@ struct body {
 	struct scratch scratch;
 	struct body_piece *first, *last;
 	uint64_t bytes;
-	struct sink sink; /* for whoever writes into it */
+	struct sink sink; /* for writers */
 };
 
-/* Empty; owns nothing until the first write.  Must not move after this. */
+/* Makes an empty body, without memory until the first write.  It must not move after this. */
 void body_init(struct body *body);
-void body_release(struct body *body); /* gives the memory back; empty again; safe twice */
+void body_release(struct body *body); /* frees and empties it; safe twice */
 
-/* The unsent bytes at its front, *count of them (0: none left), and how many of these went out. */
+/* body_front: the next unsent bytes, *count of them (0: all sent).  body_consume: count were sent.
+ */
 const char *body_front(const struct body *body, size_t *count);
 void body_consume(struct body *body, size_t count);
 

@@ -3,22 +3,22 @@
 
 #include <string.h>
 
-#define ZLIB_CONST /* zlib reads its input only */
+#define ZLIB_CONST /* next_in becomes a pointer to const */
 #include <zlib.h>
 
 #include "region/zscratch.h"
 
 #define OUT_BYTES (16 * KIB)
 
-/* inflateInit2's windowBits: the largest window, and a gzip header in front. */
+/* inflateInit2's windowBits: the largest window, with a gzip header. */
 #define WINDOW_BITS (15 + 16)
 
 struct gunzip {
 	z_stream stream;
 	const uint8_t *bytes;
 	size_t count;
-	size_t at, filled; /* of out */
-	uint64_t total;    /* unpacked so far */
+	size_t at, filled; /* in out */
+	uint64_t total;    /* bytes unpacked so far */
 	bool ended, failed;
 	uint8_t out[OUT_BYTES];
 };
@@ -39,7 +39,7 @@ struct gunzip *gunzip_open(struct scratch *scratch, const uint8_t *bytes, size_t
 	return g;
 }
 
-/* zlib keeps its window: rewinding takes no more scratch. */
+/* zlib keeps its window, so this needs no more scratch. */
 void gunzip_rewind(struct gunzip *g)
 {
 	g->failed = inflateReset(&g->stream) != Z_OK;
@@ -59,7 +59,7 @@ static void fill(struct gunzip *g)
 	g->filled = sizeof(g->out) - g->stream.avail_out;
 	g->total += g->filled;
 	g->ended = r == Z_STREAM_END;
-	/* Nothing came of all input: it is cut short. */
+	/* No output from all remaining input means that the stream is truncated. */
 	g->failed = (r != Z_OK && r != Z_STREAM_END) || (!g->filled && !g->ended) ||
 		    g->total > GUNZIP_MAX_BYTES;
 }

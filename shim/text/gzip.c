@@ -1,17 +1,17 @@
 /*
- * See gzip.h.  Level 1, as in Go's own profiles: a scrape runs inside the host,
- * and profiles are so repetitive that higher levels gain little.
+ * See gzip.h.  Level 1, like Go's own profiles: a scrape runs inside the host, and
+ * profiles are so repetitive that higher levels gain little.
  */
 #include "text/gzip.h"
 
-#define ZLIB_CONST /* zlib reads its input only */
+#define ZLIB_CONST /* next_in becomes a pointer to const */
 #include <zlib.h>
 
 #include "region/zscratch.h"
 
 #define OUT_BYTES (16 * KIB)
 
-/* deflateInit2's windowBits: the largest window, and a gzip header in front. */
+/* deflateInit2's windowBits: the largest window, with a gzip header. */
 #define WINDOW_BITS (15 + 16)
 #define MEM_LEVEL   8
 
@@ -37,7 +37,7 @@ struct gzip *gzip_open(struct scratch *scratch, struct sink *sink)
 	return g;
 }
 
-/* Runs deflate until it has taken all input and has no more output waiting. */
+/* Runs deflate until it has consumed all input and has no more output. */
 static void gzip_run(struct gzip *g, int flush)
 {
 	do {
@@ -45,7 +45,7 @@ static void gzip_run(struct gzip *g, int flush)
 		g->stream.avail_out = sizeof(g->out);
 		int r = deflate(&g->stream, flush);
 		size_t n = sizeof(g->out) - g->stream.avail_out;
-		/* Z_BUF_ERROR only says that there was nothing left to do. */
+		/* Z_BUF_ERROR only means that nothing was left to do. */
 		if ((r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR) ||
 		    (n && g->sink->write(g->sink, g->out, n) < 0))
 			g->failed = true;

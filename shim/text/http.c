@@ -1,7 +1,7 @@
 /*
- * RFC 9112, as much of it as one request on one connection needs.  What could
- * be read in two ways is refused: nobody behind us reads it the other way, but
- * a refused oddity is one less to think about.
+ * The part of RFC 9112 that one request per connection needs.  Ambiguous requests are
+ * refused.  No proxy behind us could read them differently, but refusing them is simpler
+ * than proving that they are harmless.
  */
 #include "text/http.h"
 
@@ -15,7 +15,7 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* strcasecmp asks the host's locale, and some have their own idea of I. */
+/* Not strcasecmp: it follows the host's locale, and in some the letter I differs. */
 static bool same_name(const char *a, const char *b)
 {
 	while (*a != '\0' && to_lower(*a) == to_lower(*b)) {
@@ -39,7 +39,7 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent escapes, in place.  A NUL would end the text early for whoever reads on. */
+/* Decodes percent escapes in place.  Refuses NUL, which would end the text early. */
 static bool decode(char *text)
 {
 	char *out = text;
@@ -85,7 +85,7 @@ size_t http_head_bytes(const char *bytes, size_t count)
 	}
 }
 
-/* Cuts the next line off, NUL-terminated and without its CR; NULL at the blank one. */
+/* Cuts off the next line, NUL-terminated and without its CR; NULL at the blank line. */
 static char *next_line(char **cursor, const char *end)
 {
 	char *line = *cursor;
@@ -117,11 +117,10 @@ static int parse_version(struct http_request *r, const char *version, const char
 		return 0;
 	}
 	if (strncmp(version, "HTTP/", 5) == 0) {
-		*problem = "the request's HTTP version is not known here: send HTTP/1.0 or "
-			   "HTTP/1.1";
+		*problem = "unsupported HTTP version: send HTTP/1.0 or HTTP/1.1";
 		return 505;
 	}
-	*problem = "this is not HTTP: send \"GET /debug/pprof/ HTTP/1.0\" and an empty line";
+	*problem = "not an HTTP request: send \"GET /debug/pprof/ HTTP/1.0\" and an empty line";
 	return 400;
 }
 
@@ -135,7 +134,7 @@ static int parse_query(struct http_request *r, char *query, const char **problem
 		if (*param == '\0')
 			continue;
 		if (r->param_count == HTTP_MAX_PARAMS) {
-			*problem = "too many parameters in the query: no page takes that many";
+			*problem = "too many query parameters: send fewer";
 			return 400;
 		}
 		char *value = strchr(param, '=');
@@ -144,8 +143,9 @@ static int parse_query(struct http_request *r, char *query, const char **problem
 		else
 			value = param + strlen(param);
 		if (!decode(param) || !decode(value)) {
-			*problem = "a % in the query is not followed by two hex digits, or is "
-				   "%00: send %25 for a percent sign";
+			*problem =
+				"invalid % escape in the query: expected two hex digits, not 00; "
+				"send %25 for a percent sign";
 			return 400;
 		}
 		r->params[r->param_count++] = (struct http_param){param, value};
@@ -155,7 +155,7 @@ static int parse_query(struct http_request *r, char *query, const char **problem
 
 static int parse_target(struct http_request *r, char *target, const char **problem)
 {
-	/* The absolute form, as sent to a proxy; its authority stands for Host. */
+	/* The absolute form, as sent to a proxy: its authority replaces Host. */
 	if (strncmp(target, "http://", 7) == 0) {
 		r->host = target + 7;
 		target += 7 + strcspn(target + 7, "/?");
@@ -167,8 +167,7 @@ static int parse_target(struct http_request *r, char *target, const char **probl
 		}
 	}
 	if (*target != '/') {
-		*problem = "the request's target is not a path: begin it with /, as in "
-			   "/debug/pprof/";
+		*problem = "invalid request target: expected a path, e.g. /debug/pprof/";
 		return 400;
 	}
 	r->path = target;
@@ -176,14 +175,14 @@ static int parse_target(struct http_request *r, char *target, const char **probl
 	if (query != NULL)
 		*query++ = '\0';
 	if (!decode(target)) {
-		*problem = "a % in the path is not followed by two hex digits, or is %00: send "
+		*problem = "invalid % escape in the path: expected two hex digits, not 00; send "
 			   "%25 for a percent sign";
 		return 400;
 	}
 	return parse_query(r, query, problem);
 }
 
-/* method SP target SP version, and not a space more. */
+/* method SP target SP version, with exactly one space each. */
 static int parse_request_line(struct http_request *r, char *line, const char **problem)
 {
 	char *target = strchr(line, ' ');
@@ -202,8 +201,7 @@ static int parse_request_line(struct http_request *r, char *line, const char **p
 		return status;
 	for (c = target; *c != '\0'; c++)
 		if (*c <= ' ' || *c > '~') {
-			*problem = "the request's target has a byte that must be escaped: send "
-				   "%XX for it";
+			*problem = "unescaped byte in the request target: send it as %XX";
 			return 400;
 		}
 	return parse_target(r, target, problem);
@@ -214,7 +212,7 @@ static int parse_request_line(struct http_request *r, char *line, const char **p
 struct headers {
 	const char *host, *origin, *content_length;
 	bool transfer_encoding;
-	bool repeated; /* one of those that must not be */
+	bool repeated; /* one that may appear only once */
 };
 
 static void note_once(struct headers *h, const char **field, const char *value)
@@ -236,7 +234,7 @@ static void note_header(struct headers *h, const char *name, const char *value)
 		h->transfer_encoding = true;
 }
 
-/* Takes the blanks around a value off; false where it holds a control character. */
+/* Trims blanks around a value; false: it contains a control character. */
 static bool trim_value(char **value)
 {
 	char *start = *value + strspn(*value, " \t");
@@ -266,7 +264,7 @@ static bool parse_header(struct headers *h, char *line)
 	return true;
 }
 
-/* Digits only: "+1", "0x1" and "1, 1" are what smuggled requests are made of. */
+/* Digits only: request smuggling uses forms like "+1", "0x1" and "1, 1". */
 static bool parse_length(const char *text, uint64_t *length)
 {
 	*length = 0;
@@ -284,13 +282,13 @@ static int check_body(const struct http_request *r, const struct headers *h, con
 {
 	uint64_t length = 0;
 	if (h->transfer_encoding) {
-		*problem = "Transfer-Encoding is not known here: send the parameters in the query, "
+		*problem = "Transfer-Encoding is not supported: send the parameters in the query, "
 			   "without a body";
 		return 501;
 	}
 	if (h->content_length != NULL && !parse_length(h->content_length, &length)) {
-		*problem = "Content-Length is not a number: send the parameters in the query, "
-			   "without a body";
+		*problem =
+			"invalid Content-Length: send the parameters in the query, without a body";
 		return 400;
 	}
 	if (length > HTTP_MAX_BODY_BYTES) {
@@ -299,7 +297,7 @@ static int check_body(const struct http_request *r, const struct headers *h, con
 		return 413;
 	}
 	if (length > 0 && (r->method == HTTP_GET || r->method == HTTP_HEAD)) {
-		*problem = "a GET has no body here: send the parameters in the query";
+		*problem = "GET takes no body: send the parameters in the query";
 		return 400;
 	}
 	return 0;
@@ -308,12 +306,11 @@ static int check_body(const struct http_request *r, const struct headers *h, con
 static int check_headers(struct http_request *r, const struct headers *h, const char **problem)
 {
 	if (h->repeated) {
-		*problem = "a header line that may come once came twice (Host, Origin or "
-			   "Content-Length): send one";
+		*problem = "repeated header Host, Origin or Content-Length: send it once";
 		return 400;
 	}
 	if (h->host == NULL && r->minor_version == 1) {
-		*problem = "HTTP/1.1 without a Host line: send one, e.g. Host: localhost";
+		*problem = "HTTP/1.1 requires a Host header: send e.g. Host: localhost";
 		return 400;
 	}
 	if (r->host == NULL)
@@ -336,14 +333,13 @@ int http_parse(struct http_request *r, char *head, size_t count, const char **pr
 		return status;
 	while ((line = next_line(&cursor, head + count)) != NULL)
 		if (!parse_header(&headers, line)) {
-			*problem = "a header line is not \"Name: value\": send it so, or leave it "
-				   "out";
+			*problem = "invalid header line: expected \"Name: value\"";
 			return 400;
 		}
 	return check_headers(r, &headers, problem);
 }
 
-/* ---- who is spoken to --------------------------------------------------- */
+/* ---- loopback hosts ------------------------------------------------------ */
 
 static bool is_port_or_end(const char *text)
 {
@@ -352,7 +348,7 @@ static bool is_port_or_end(const char *text)
 	return *text == '\0';
 }
 
-/* Past "127.x.x.x", or NULL.  Digits and dots only: a name of digits and dots is an address. */
+/* Skips "127.x.x.x"; NULL: not that.  A name of only digits and dots is an address. */
 static const char *skip_loopback_ipv4(const char *text)
 {
 	if (strncmp(text, "127.", 4) != 0)

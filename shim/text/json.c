@@ -1,6 +1,6 @@
 /*
- * See json.h.  Times are formatted here: glibc's gmtime_r may read the time zone
- * from a file, and allocate for it.
+ * See json.h.  Formats times itself, because glibc's gmtime_r may read the time zone
+ * from a file and allocate.
  */
 #include "text/json.h"
 
@@ -134,8 +134,8 @@ void json_millionths(struct json *j, const char *key, bool is_known, uint64_t va
 
 /* ---- times -------------------------------------------------------------- */
 
-/* Days since 1970-01-01 to a date of the Gregorian calendar, counted in years
- * that begin in March: a leap day is then a year's last. */
+/* Converts days since 1970-01-01 to a Gregorian date.  Years are counted from March, so that
+ * a leap day is the last day of its year. */
 static void date_of_days(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
 {
 	uint64_t z = days + 719468; /* since 0000-03-01 */

@@ -26,7 +26,7 @@ void procfile_close(struct procfile *l)
 	l->fd = -1;
 }
 
-/* False at the end of the file.  The kernel gives whole records, a page at a time. */
+/* False at the end of the file.  The kernel returns whole records, a page at a time. */
 static bool fill(struct procfile *l)
 {
 	memmove(l->buffer, l->buffer + l->from, l->to - l->from);
@@ -43,7 +43,7 @@ static bool fill(struct procfile *l)
 	return true;
 }
 
-/* What is left where the last line has no newline. */
+/* The rest of the file, if its last line has no newline. */
 static char *last_line(struct procfile *l)
 {
 	if (l->from == l->to || l->to == BUFFER_BYTES || l->skipping)

@@ -1,6 +1,6 @@
 /*
- * See text.h.  vsnprintf is the one libc function here; with integers and
- * strings alone it allocates nothing.
+ * See text.h.  vsnprintf is the only libc function used; with only integers and strings
+ * it does not allocate.
  */
 #include "text/text.h"
 
@@ -58,7 +58,7 @@ void text_printf(struct text *t, const char *format, ...)
 		t->used += n < TEXT_PRINTF_BYTES ? (size_t)n : TEXT_PRINTF_BYTES - 1;
 }
 
-/* The lowest code point that needs n bytes: a longer form of a lower one is not UTF-8. */
+/* The lowest code point that needs n bytes; a longer encoding of a lower one is not UTF-8. */
 static bool utf8_is_canonical(uint32_t code, size_t n)
 {
 	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -76,7 +76,7 @@ size_t text_utf8_length(const char *s)
 		return 0;
 	uint32_t code = p[0] & (0x7fu >> n);
 	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80) /* the NUL too */
+		if ((p[i] & 0xc0) != 0x80) /* also at the NUL */
 			return 0;
 		code = code << 6 | (p[i] & 0x3f);
 	}

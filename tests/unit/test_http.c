@@ -1,4 +1,4 @@
-/* Requests good, odd and hostile, through the parser alone. */
+/* Good, odd and hostile requests, for the parser alone. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include "text/http.h"
 
-/* ---- parsing in a block of exactly its size, so that a sanitizer sees a step outside ---- */
+/* ---- parsing in a block of exactly its size, so that a sanitizer sees an overrun ---- */
 
 static char *copied;
 
@@ -222,7 +222,7 @@ static void every_start_of_a_head_is_incomplete(void **state)
 	assert_int_equal(http_head_bytes("a\n\r\n", 4), 4);
 }
 
-/* Every byte of a request, replaced by every byte: some answer, and no step outside. */
+/* Replaces each byte of a request by every value: any answer, but no overrun. */
 static void any_byte_anywhere(void **state)
 {
 	static const char text[] = "GET http://h/a%20?b=%41&c HTTP/1.1\r\nHost: x\r\n"

@@ -1,4 +1,4 @@
-/* Lines of any length, with and without an end, and the numbers in them. */
+/* Lines of any length, with and without a newline at the end, and the numbers in them. */
 #include "fixture.h"
 
 #include "base/base.h"
@@ -34,7 +34,7 @@ static void one_after_the_other(void **state)
 	scratch_release(&s);
 }
 
-/* Lengths around the buffer's, between two short lines. */
+/* A line about as long as the buffer, between two short lines. */
 static void too_long_is_left_out(void **state)
 {
 	static char text[40000];
