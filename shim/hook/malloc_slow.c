@@ -31,6 +31,16 @@ uint64_t slow_samples;
 uint64_t slow_missed_bytes;
 uint64_t slow_ends[CAPTURE_END_COUNT];
 
+void slow_count_no_stack(void)
+{
+	ADD(&slow_drops.no_stack, 1);
+}
+
+void slow_count_end(uint32_t end)
+{
+	ADD(&slow_ends[end < CAPTURE_END_COUNT ? end : CAPTURE_SKIPPED], 1);
+}
+
 /* Whether there can be any records. */
 static bool tracking(void)
 {
@@ -82,8 +92,7 @@ static uint32_t capture_site(const struct sample *s, const struct regs *host)
 	struct capture c;
 
 	capture_stack(&c, host, s->leaf);
-	if (c.end < CAPTURE_END_COUNT)
-		ADD(&slow_ends[c.end], 1);
+	slow_count_end(c.end);
 	return stacks_site(&c, s->size, ORIGIN_MALLOC);
 }
 
@@ -104,7 +113,7 @@ static inline void record(struct sample *s)
 	int before = errno;
 
 	if (unlikely(!recstack_run(record_here, s)))
-		ADD(&slow_drops.no_stack, 1);
+		slow_count_no_stack();
 	errno = before;
 }
 
@@ -144,7 +153,7 @@ static uint32_t take(size_t size)
 	if (likely(recstack_run(ask_here, &q)))
 		return q.interval;
 	if (sample_interval())
-		ADD(&slow_drops.no_stack, 1);
+		slow_count_no_stack();
 	else
 		ask_here(&q, NULL);
 	return q.interval;
@@ -317,7 +326,7 @@ static void settle_here(void *call, const struct regs *host)
 			&(struct sample){r->fresh, r->size, (uint64_t)real.realloc, r->interval},
 			host);
 	else if (r->fresh && r->interval)
-		ADD(&slow_drops.no_stack, 1);
+		slow_count_no_stack();
 	errno = before;
 }
 

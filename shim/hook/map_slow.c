@@ -1,4 +1,4 @@
-/* See slow_map.h. */
+/* See map_slow.h. */
 #include "hook/map_slow.h"
 
 #include <errno.h>
@@ -6,116 +6,16 @@
 #include <sys/mman.h>
 
 #include "base/arch.h"
-#include "base/clock.h"
 #include "region/recstack.h"
 #include "go/goarena.h"
-#include "unwind/capture.h"
 #include "unwind/saferead.h"
 #include "record/live.h"
 #include "record/mappings.h"
 #include "record/pins.h"
 #include "record/sample.h"
+#include "hook/maker.h"
 #include "hook/malloc_slow.h"
-#include "hook/mapcaller.h"
 #include "hook/real.h"
-
-/* ---- how many stacks a second ----------------------------------------- */
-
-#define CAPTURE_PERIOD_NS UINT64_C(1000000)
-#define CAPTURE_BURST     4096
-
-/* When the next capture would be due if they came evenly; it may lie a burst in the past. */
-static uint64_t next_capture_ns;
-
-static bool may_capture(void)
-{
-	uint64_t now = clock_coarse_ns(), oldest = now - CAPTURE_BURST * CAPTURE_PERIOD_NS;
-	uint64_t due = LOAD(&next_capture_ns), from;
-
-	do {
-		from = due > oldest ? due : oldest;
-		if (from > now)
-			return false;
-	} while (!__atomic_compare_exchange_n(&next_capture_ns, &due, from + CAPTURE_PERIOD_NS,
-					      true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
-/* ---- who it was ------------------------------------------------------- */
-
-/* One call of the host. */
-struct call {
-	const struct regs *host;
-	uint64_t size; /* as asked */
-	uint64_t leaf; /* the function called */
-	uint64_t caller;
-	enum origin origin;
-	bool usable;
-};
-
-struct maker {
-	uint32_t site;
-	enum mappings_kind kind;
-};
-
-static uint32_t intern(const struct capture *c, const struct call *call)
-{
-	ADD(&slow_ends[c->end < CAPTURE_END_COUNT ? c->end : CAPTURE_SKIPPED], 1);
-	return stacks_site(c, call->size, call->origin);
-}
-
-/* The Go runtime's stacks are not kept: they say what the kind does. */
-static __attribute__((noinline)) struct maker captured(const struct call *call)
-{
-	uint8_t before = sample_enter();
-	struct maker maker = {.site = 0};
-	struct capture c;
-
-	capture_stack(&c, call->host, call->leaf);
-	if (call->origin == ORIGIN_MMAP)
-		maker.kind = mapcaller_kind(&c, call->usable);
-	if (maker.kind == MAPPINGS_C)
-		maker.site = intern(&c, call);
-	sample_leave(before);
-	return maker;
-}
-
-/* Lock-free all the way, and so good in a signal handler that interrupted the shim. */
-static __attribute__((noinline)) struct maker not_captured(const struct call *call)
-{
-	struct capture c = {.count = 2, .end = CAPTURE_SKIPPED};
-
-	/* The kind that the memory most likely has: which function asked is not known. */
-	if (mapcaller_is_go(call->caller))
-		return (struct maker){.kind = call->usable ? MAPPINGS_GO_METADATA
-							   : MAPPINGS_GO_HEAP};
-	mappings_count_uncaptured();
-	c.frames[0] = call->leaf + 1;
-	c.frames[1] = call->caller;
-	return (struct maker){.kind = MAPPINGS_C, .site = intern(&c, call)};
-}
-
-/* The Go runtime maps seldom, and what for matters: it is always captured. */
-static struct maker find_maker(const struct call *call)
-{
-	if (mapcaller_is_allocator(call->caller) && call->origin == ORIGIN_MMAP)
-		return (struct maker){.kind = MAPPINGS_ALLOCATOR};
-	if (!LOAD(&sample_self.busy) && (mapcaller_is_go(call->caller) || may_capture()))
-		return captured(call);
-	return not_captured(call);
-}
-
-uint32_t map_slow_site(const struct regs *host, uint64_t size, enum origin origin, uint64_t leaf,
-		       uint64_t caller)
-{
-	struct call call = {.host = host,
-			    .size = size,
-			    .leaf = leaf,
-			    .caller = caller,
-			    .origin = origin,
-			    .usable = true};
-	return find_maker(&call).site;
-}
 
 /*
  * What is left out where no recording stack is left: the table of mappings is lost for that
@@ -124,7 +24,7 @@ uint32_t map_slow_site(const struct regs *host, uint64_t size, enum origin origi
 static void run(recstack_work *work, void *arg)
 {
 	if (unlikely(!recstack_run(work, arg)))
-		ADD(&slow_drops.no_stack, 1);
+		slow_count_no_stack();
 }
 
 /* Before it goes: from then on no walk reads it without asking. */
@@ -162,13 +62,13 @@ static bool inside_go(uint64_t address, enum mappings_kind *kind)
 	return true;
 }
 
-static struct maker maker_of_mapping(const struct call *call, uint64_t address, int flags)
+static struct maker maker_of_mapping(const struct maker_call *call, uint64_t address, int flags)
 {
 	struct maker maker = {.kind = MAPPINGS_C};
 
 	if ((flags & MAP_ANONYMOUS) && (flags & MAP_FIXED) && inside_go(address, &maker.kind))
 		return maker;
-	maker = find_maker(call);
+	maker = maker_find(call);
 	if (!(flags & MAP_ANONYMOUS)) /* a device's or a file's: not Go's, nor the allocator's */
 		maker.kind = MAPPINGS_C;
 	return maker;
@@ -192,12 +92,12 @@ static void note_mapping_here(void *mapping, const struct regs *host)
 {
 	const struct mapping *m = mapping;
 	uint64_t start = (uint64_t)m->got;
-	struct call call = {.host = host,
-			    .size = m->n,
-			    .leaf = (uint64_t)real.mmap,
-			    .caller = m->caller,
-			    .origin = ORIGIN_MMAP,
-			    .usable = prot_usable(m->prot)};
+	struct maker_call call = {.host = host,
+				  .size = m->n,
+				  .leaf = (uint64_t)real.mmap,
+				  .caller = m->caller,
+				  .origin = ORIGIN_MMAP,
+				  .usable = prot_usable(m->prot)};
 	uint32_t pin = pins_enter();
 	struct maker maker = maker_of_mapping(&call, start, m->flags);
 	struct mappings_range range = {.start = start,
@@ -286,8 +186,7 @@ static void note_protection_here(void *protection, const struct regs *host)
 	uint32_t site = 0, pin = pins_enter();
 
 	if (p->usable && mappings_wants_site(p->start, p->bytes))
-		site = map_slow_site(host, p->bytes, ORIGIN_MMAP, (uint64_t)real.mprotect,
-				     p->caller);
+		site = maker_site(host, p->bytes, ORIGIN_MMAP, (uint64_t)real.mprotect, p->caller);
 	mappings_protect(p->start, p->bytes, p->usable, site);
 	pins_leave(pin);
 }
@@ -330,7 +229,7 @@ static uint32_t remap_site(const struct remap *r, const struct regs *host)
 		mappings_count_uncaptured();
 		return r->was.site;
 	}
-	return map_slow_site(host, r->new, ORIGIN_MMAP, (uint64_t)real.mremap, r->caller);
+	return maker_site(host, r->new, ORIGIN_MMAP, (uint64_t)real.mremap, r->caller);
 }
 
 /* A new mapping, like the one it came from but for who made it. */
@@ -406,12 +305,12 @@ struct brk_move {
 static void brk_grew_here(void *move, const struct regs *host)
 {
 	const struct brk_move *m = move;
-	struct call call = {.host = host,
-			    .size = m->to - m->from,
-			    .leaf = m->leaf,
-			    .caller = m->caller,
-			    .origin = ORIGIN_MMAP,
-			    .usable = true};
+	struct maker_call call = {.host = host,
+				  .size = m->to - m->from,
+				  .leaf = m->leaf,
+				  .caller = m->caller,
+				  .origin = ORIGIN_MMAP,
+				  .usable = true};
 	struct mappings_range range = {.start = ALIGN_UP(m->from, (uint64_t)PAGE_BYTES),
 				       .end = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES),
 				       .tick = live_tick_now(),
@@ -422,7 +321,7 @@ static void brk_grew_here(void *move, const struct regs *host)
 	if (range.start >= range.end)
 		return;
 	pin = pins_enter();
-	maker = find_maker(&call);
+	maker = maker_find(&call);
 	range.site = maker.site;
 	range.kind = (uint8_t)maker.kind;
 	mappings_map(&range);

@@ -18,7 +18,7 @@
 #include "record/stacks.h"
 #include "record/thread_starts.h"
 #include "hook/malloc_slow.h"
-#include "hook/map_slow.h"
+#include "hook/maker.h"
 #include "hook/real.h"
 
 /* ---- where a thread's stack lies -------------------------------------- */
@@ -150,7 +150,7 @@ static void prepare_here(void *creation, const struct regs *host)
 	start->arg = c->arg;
 	start->stack_bytes = bytes;
 	pin = pins_enter();
-	STORE(&start->site, map_slow_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller));
+	STORE(&start->site, maker_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller));
 	pins_leave(pin);
 }
 

@@ -31,40 +31,7 @@
 
 #include "base/base.h"
 #include "region/region.h"
-
-enum mappings_kind {
-	MAPPINGS_C,            /* C code; see site */
-	MAPPINGS_ALLOCATOR,    /* the allocator behind malloc (jemalloc, tcmalloc ...) mapped it for
-				* itself */
-	MAPPINGS_GO_HEAP,      /* an arena: heap and goroutine stacks */
-	MAPPINGS_GO_METADATA,  /* other memory of the runtime */
-	MAPPINGS_THREAD_STACK, /* of a running thread; site: its creator */
-	MAPPINGS_CACHED_STACK, /* its thread has ended; libc keeps it or has unmapped it:
-				* reconcile */
-	MAPPINGS_KIND_COUNT
-};
-
-enum {
-	MAPPINGS_USABLE = 1, /* not PROT_NONE */
-	MAPPINGS_FILE = 2,   /* maps a file */
-	MAPPINGS_SHARED = 4,
-	MAPPINGS_HEAD = 8, /* in copies for readers: the piece that counts its object */
-};
-
-struct mappings_range {
-	uint64_t start, end; /* page-aligned */
-	/* stacks.h; 0: none. A range that is not usable keeps the site that reserved or last
-	 * used it. */
-	uint32_t site;
-	uint32_t tick; /* when it was mapped, moved or made usable; see live.h */
-	uint8_t kind;
-	uint8_t flags;
-	uint16_t reserved;
-	uint32_t thread; /* tid, of thread stacks */
-};
-
-/* Whether the range's bytes are in its site's figures. */
-bool mappings_is_counted(const struct mappings_range *range);
+#include "record/mappings_range.h"
 
 /*
  * These functions: any thread; no allocation; errno untouched. start and bytes are as given to

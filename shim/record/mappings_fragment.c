@@ -1,6 +1,4 @@
-/*
- * See mappings_fragment.h.
- */
+/* See mappings_fragment.h. */
 #include "record/mappings_fragment.h"
 
 #include "record/sample.h"
@@ -8,20 +6,9 @@
 
 /* ---- objects ---------------------------------------------------------- */
 
-static bool is_counted(uint32_t site, uint8_t kind, uint8_t flags)
-{
-	return site && (flags & (MAPPINGS_USABLE | MAPPINGS_FILE)) == MAPPINGS_USABLE &&
-	       (kind == MAPPINGS_C || kind == MAPPINGS_THREAD_STACK);
-}
-
-bool mappings_is_counted(const struct mappings_range *range)
-{
-	return is_counted(range->site, range->kind, range->flags);
-}
-
 bool mappings_fragment_is_counted(const struct mappings_node *n)
 {
-	return is_counted(n->site, n->kind, n->flags);
+	return mappings_counts(n->site, n->kind, n->flags);
 }
 
 static struct weight weight_of(bool object, uint64_t bytes)
@@ -32,26 +19,26 @@ static struct weight weight_of(bool object, uint64_t bytes)
 
 static void ring_insert(uint32_t node, uint32_t after)
 {
-	uint32_t next = mappings_node(after)->ring_next;
+	uint32_t next = mappings_follow(after)->ring_next;
 
-	mappings_node(node)->ring_prev = after;
-	mappings_node(node)->ring_next = next;
-	mappings_node(next)->ring_prev = node;
-	mappings_node(after)->ring_next = node;
+	mappings_follow(node)->ring_prev = after;
+	mappings_follow(node)->ring_next = next;
+	mappings_follow(next)->ring_prev = node;
+	mappings_follow(after)->ring_next = node;
 }
 
 static void ring_leave(uint32_t node)
 {
-	struct mappings_node *n = mappings_node(node);
+	struct mappings_node *n = mappings_follow(node);
 
-	mappings_node(n->ring_prev)->ring_next = n->ring_next;
-	mappings_node(n->ring_next)->ring_prev = n->ring_prev;
+	mappings_follow(n->ring_prev)->ring_next = n->ring_next;
+	mappings_follow(n->ring_next)->ring_prev = n->ring_prev;
 	n->ring_next = n->ring_prev = node;
 }
 
 void mappings_fragment_add(uint32_t node, uint32_t last)
 {
-	struct mappings_node *n = mappings_node(node);
+	struct mappings_node *n = mappings_follow(node);
 
 	if (!mappings_fragment_is_counted(n))
 		return;
@@ -64,13 +51,13 @@ void mappings_fragment_add(uint32_t node, uint32_t last)
 
 void mappings_fragment_release(uint32_t node)
 {
-	struct mappings_node *n = mappings_node(node);
+	struct mappings_node *n = mappings_follow(node);
 	bool is_last = n->ring_next == node;
 
 	if (!mappings_fragment_is_counted(n))
 		return;
 	site_add_free(site_at(n->site), weight_of(is_last, n->end - n->start));
-	mappings_node(n->ring_next)->flags |= n->flags & MAPPINGS_HEAD;
+	mappings_follow(n->ring_next)->flags |= n->flags & MAPPINGS_HEAD;
 	ring_leave(node);
 	n->flags &= (uint8_t)~MAPPINGS_HEAD;
 }
@@ -91,7 +78,7 @@ void mappings_fragment_drop_all(uint32_t tree)
  * forgotten. */
 static uint32_t cut(uint32_t node, uint64_t at)
 {
-	struct mappings_node *n = mappings_node(node);
+	struct mappings_node *n = mappings_follow(node);
 	struct mappings_node whole = *n;
 	uint32_t rest = mappings_tree_new();
 
@@ -105,7 +92,7 @@ static uint32_t cut(uint32_t node, uint64_t at)
 	whole.left = whole.right = 0;
 	whole.ring_next = whole.ring_prev = rest;
 	whole.flags &= (uint8_t)~MAPPINGS_HEAD;
-	*mappings_node(rest) = whole;
+	*mappings_follow(rest) = whole;
 	if (mappings_fragment_is_counted(n))
 		ring_insert(rest, node);
 	return rest;
@@ -118,11 +105,11 @@ struct mappings_parts mappings_take_apart(uint64_t start, uint64_t end)
 
 	mappings_tree_split(mappings_head()->root, start, &p.below, &rest);
 	last = mappings_tree_last(p.below);
-	if (last && mappings_node(last)->end > start)
+	if (last && mappings_follow(last)->end > start)
 		rest = mappings_tree_join(cut(last, start), rest);
 	mappings_tree_split(rest, end, &p.middle, &p.above);
 	last = mappings_tree_last(p.middle);
-	if (last && mappings_node(last)->end > end)
+	if (last && mappings_follow(last)->end > end)
 		p.above = mappings_tree_join(cut(last, end), p.above);
 	return p;
 }
@@ -131,7 +118,7 @@ struct mappings_parts mappings_take_apart(uint64_t start, uint64_t end)
  * equal. */
 static bool can_join(uint32_t left, uint32_t right)
 {
-	const struct mappings_node *a = mappings_node(left), *b = mappings_node(right);
+	const struct mappings_node *a = mappings_follow(left), *b = mappings_follow(right);
 
 	return a->end == b->start && a->kind == b->kind && a->site == b->site &&
 	       a->thread == b->thread && !((a->flags ^ b->flags) & ~MAPPINGS_HEAD) &&
@@ -141,11 +128,11 @@ static bool can_join(uint32_t left, uint32_t right)
 uint32_t mappings_fragment_append(uint32_t tree, uint32_t node)
 {
 	uint32_t last = mappings_tree_last(tree);
-	struct mappings_node *n = mappings_node(node), *l;
+	struct mappings_node *n = mappings_follow(node), *l;
 
 	if (!last || !can_join(last, node))
 		return mappings_tree_join(tree, node);
-	l = mappings_node(last);
+	l = mappings_follow(last);
 	l->end = n->end;
 	l->flags |= n->flags;
 	/* Keep the newer: reconciling spares ranges that may be newer than its view. */
@@ -170,7 +157,7 @@ void mappings_put_together(struct mappings_parts *p)
 
 bool mappings_fragment_trim(uint32_t node, uint64_t limit)
 {
-	struct mappings_node *n = mappings_node(node);
+	struct mappings_node *n = mappings_follow(node);
 
 	if (n->start >= limit) {
 		mappings_fragment_release(node);

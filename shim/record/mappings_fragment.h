@@ -9,7 +9,7 @@
 #define CGOHEAP_MAPPINGS_FRAGMENT_H
 
 #include "base/base.h"
-#include "record/mappings.h"
+#include "record/mappings_range.h"
 #include "record/mappings_tree.h"
 
 bool mappings_fragment_is_counted(const struct mappings_node *n);

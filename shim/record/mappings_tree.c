@@ -14,11 +14,7 @@ struct mappings_head *mappings_head(void)
 	return region_at(region_layout.mappings.offset);
 }
 
-/*
- * A wild pointer of the host can overwrite links. An invalid link, or more steps than any sound
- * tree has, disables the table of mappings for good: it becomes a node without children, so
- * every walk ends there.
- */
+/* A wild pointer of the host can overwrite links. */
 #define STEPS_PER_NODE 256
 #define STEPS_AT_LEAST 4096
 
@@ -32,7 +28,7 @@ bool mappings_tree_begin(void)
 	return !broken;
 }
 
-struct mappings_node *mappings_node(uint32_t node)
+struct mappings_node *mappings_follow(uint32_t node)
 {
 	size_t room = region_layout.mappings.bytes / sizeof(struct mappings_node);
 
@@ -53,7 +49,7 @@ uint32_t mappings_tree_new(void)
 	uint32_t node = h->free;
 
 	if (node) {
-		h->free = mappings_node(node)->left;
+		h->free = mappings_follow(node)->left;
 	} else {
 		node = h->unused ? h->unused : 1;
 		if (node >= region_layout.mappings.bytes / sizeof(struct mappings_node)) {
@@ -63,7 +59,7 @@ uint32_t mappings_tree_new(void)
 		h->unused = node + 1;
 	}
 	STORE(&h->count, h->count + 1);
-	*mappings_node(node) = (struct mappings_node){.ring_next = node, .ring_prev = node};
+	*mappings_follow(node) = (struct mappings_node){.ring_next = node, .ring_prev = node};
 	return node;
 }
 
@@ -71,7 +67,7 @@ void mappings_tree_free(uint32_t node)
 {
 	struct mappings_head *h = mappings_head();
 
-	mappings_node(node)->left = h->free;
+	mappings_follow(node)->left = h->free;
 	h->free = node;
 	STORE(&h->count, h->count - 1);
 }
@@ -89,7 +85,7 @@ static uint32_t priority(uint32_t node)
 void mappings_tree_split(uint32_t tree, uint64_t address, uint32_t *below, uint32_t *rest)
 {
 	while (tree) {
-		struct mappings_node *n = mappings_node(tree);
+		struct mappings_node *n = mappings_follow(tree);
 		if (n->start < address) {
 			*below = tree;
 			below = &n->right;
@@ -111,11 +107,11 @@ uint32_t mappings_tree_join(uint32_t a, uint32_t b)
 	while (a && b) {
 		if (priority(a) > priority(b)) {
 			*link = a;
-			link = &mappings_node(a)->right;
+			link = &mappings_follow(a)->right;
 			a = *link;
 		} else {
 			*link = b;
-			link = &mappings_node(b)->left;
+			link = &mappings_follow(b)->left;
 			b = *link;
 		}
 	}
@@ -129,11 +125,11 @@ uint32_t mappings_tree_take_first(uint32_t *tree)
 
 	if (!*tree)
 		return 0;
-	while (mappings_node(*link)->left)
-		link = &mappings_node(*link)->left;
+	while (mappings_follow(*link)->left)
+		link = &mappings_follow(*link)->left;
 	node = *link;
-	*link = mappings_node(node)->right;
-	mappings_node(node)->right = 0;
+	*link = mappings_follow(node)->right;
+	mappings_follow(node)->right = 0;
 	return node;
 }
 
@@ -141,8 +137,8 @@ uint32_t mappings_tree_take_first(uint32_t *tree)
 
 uint32_t mappings_tree_last(uint32_t tree)
 {
-	while (tree && mappings_node(tree)->right)
-		tree = mappings_node(tree)->right;
+	while (tree && mappings_follow(tree)->right)
+		tree = mappings_follow(tree)->right;
 	return tree;
 }
 
@@ -151,7 +147,7 @@ uint32_t mappings_tree_at_most(uint32_t tree, uint64_t address)
 	uint32_t best = 0;
 
 	while (tree) {
-		const struct mappings_node *n = mappings_node(tree);
+		const struct mappings_node *n = mappings_follow(tree);
 		if (n->start <= address)
 			best = tree;
 		tree = n->start <= address ? n->right : n->left;
@@ -164,10 +160,19 @@ uint32_t mappings_tree_at_least(uint32_t tree, uint64_t address)
 	uint32_t best = 0;
 
 	while (tree) {
-		const struct mappings_node *n = mappings_node(tree);
+		const struct mappings_node *n = mappings_follow(tree);
 		if (n->start >= address)
 			best = tree;
 		tree = n->start >= address ? n->left : n->right;
 	}
 	return broken ? 0 : best; /* so that a caller that walks from node to node also stops */
+}
+
+uint32_t mappings_tree_above(uint32_t tree, uint64_t address)
+{
+	uint32_t node = mappings_tree_at_most(tree, address);
+
+	if (node && mappings_follow(node)->end > address)
+		return node;
+	return mappings_tree_at_least(tree, address);
 }

@@ -35,7 +35,12 @@ struct mappings_head {
 bool mappings_tree_begin(void);
 
 struct mappings_head *mappings_head(void);
-struct mappings_node *mappings_node(uint32_t node); /* node is not 0 */
+/*
+ * The node that a link leads to; node is not 0.  Counts a step of this operation: a link that leads
+ * nowhere, or more steps than a sound tree has, ends the table for good, and the result is a node
+ * without children, so that every walk ends there.
+ */
+struct mappings_node *mappings_follow(uint32_t node);
 
 /* A node in a ring by itself, all other fields 0. Returns 0 if the pool is full. */
 uint32_t mappings_tree_new(void);
@@ -53,5 +58,8 @@ uint32_t mappings_tree_at_most(uint32_t tree,
 			       uint64_t address); /* highest start <= address, or 0 */
 uint32_t mappings_tree_at_least(uint32_t tree,
 				uint64_t address); /* lowest start >= address, or 0 */
+
+/* The lowest that ends above address, or 0. */
+uint32_t mappings_tree_above(uint32_t tree, uint64_t address);
 
 #endif

@@ -12,9 +12,8 @@
 #include <string.h>
 
 #include "region/cells.h"
-#include "unwind/pcinfo.h"
 #include "record/labelsets.h"
-#include "record/unloads.h"
+#include "record/stack_key.h"
 
 static_assert(offsetof(struct stack, frames) == 40, "region layout");
 static_assert(sizeof(struct site) == 64 && offsetof(struct site, alloc_objects_fx) == 32,
@@ -22,6 +21,9 @@ static_assert(sizeof(struct site) == 64 && offsetof(struct site, alloc_objects_f
 static_assert(sizeof(struct stack) + CAPTURE_MAX_FRAMES * 8 <= CELLS_MOST_BYTES, "one cell");
 static_assert(CAPTURE_MAX_FRAMES <= UINT16_MAX, "stack.frame_count");
 static_assert(ORIGIN_COUNT <= 4, "site.born");
+static_assert(CELLS_ROUND(sizeof(struct stack) + STACK_KEY_ENDS_FRAMES * sizeof(uint64_t)) >
+		      CELLS_ROUND(sizeof(struct stack) + STACK_KEY_ENDS_FEWER * sizeof(uint64_t)),
+	      "the first form takes no cells of the second's slabs");
 
 const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
 
@@ -89,41 +91,8 @@ static void cell_give(uint32_t labels, uint32_t id, size_t bytes)
 
 /* ---- stacks ----------------------------------------------------------- */
 
-/* What makes a stack this one. */
-struct key {
-	const uint64_t *frames;
-	uint32_t count, end, omitted_at;
-	uint32_t unloads, labels;
-	uint64_t hash;
-	enum cells_need need;
-};
-
-static struct key key_of(const struct capture *c, uint32_t labels)
-{
-	return (struct key){.frames = c->frames,
-			    .count = c->count,
-			    .end = c->end,
-			    .omitted_at = c->omitted_at,
-			    .labels = labels,
-			    .need = c->end >= CAPTURE_NO_ROOM ? CELLS_LAST : CELLS_WHOLE};
-}
-
-static void key_finish(struct key *key)
-{
-	uint64_t h = key->count | (uint64_t)key->end << 16 | (uint64_t)key->omitted_at << 32;
-
-	key->unloads = unloads_stamp(key->frames, key->count);
-	h ^= key->unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^
-	     key->labels * UINT64_C(0x165667B19E3779F9);
-	for (uint32_t i = 0; i < key->count; i++) {
-		h = (h ^ key->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
-		h ^= h >> 32;
-	}
-	key->hash = h;
-}
-
 /* Equal addresses are not equal code where some was unloaded in between. */
-static bool stack_is(const struct stack *s, const struct key *key)
+static bool stack_is(const struct stack *s, const struct stack_key *key)
 {
 	return s->hash == key->hash && s->frame_count == key->count && s->end == key->end &&
 	       s->omitted_at == key->omitted_at && s->unloads == key->unloads &&
@@ -132,7 +101,7 @@ static bool stack_is(const struct stack *s, const struct key *key)
 }
 
 /* Looks from id on, up to but not including `until`. */
-static uint32_t stack_find(uint32_t id, uint32_t until, const struct key *key)
+static uint32_t stack_find(uint32_t id, uint32_t until, const struct stack_key *key)
 {
 	for (int left = MAX_CHAIN; id && id != until && left; left--) {
 		const struct stack *s = stack_at(id);
@@ -148,7 +117,7 @@ static size_t stack_bytes(uint32_t frames)
 	return sizeof(struct stack) + frames * sizeof(uint64_t);
 }
 
-static uint32_t stack_new(const struct key *key)
+static uint32_t stack_new(const struct stack_key *key)
 {
 	uint32_t id = cell_under(key->labels, CELL_STACK, stack_bytes(key->count), key->need);
 	struct stack *s = region_at((uint64_t)id * 8);
@@ -165,7 +134,7 @@ static uint32_t stack_new(const struct key *key)
 	return id;
 }
 
-static uint32_t stack_intern(const struct key *key)
+static uint32_t stack_intern(const struct stack_key *key)
 {
 	uint32_t *bucket = &buckets()[key->hash & (bucket_count() - 1)];
 	uint32_t head = LOAD_ACQ(bucket);
@@ -273,7 +242,7 @@ static uint32_t site_find_or_push(uint32_t stack, const struct site_key *key, ui
  * the last place may all get one, which costs nothing.  Sizes that have no site
  * share one.
  */
-static uint32_t site_under(struct key *key, uint64_t size, enum origin origin)
+static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin origin)
 {
 	struct site_key own = {.size = size, .origin = origin, .need = CELLS_WHOLE};
 	struct site_key shared = {.origin = origin,
@@ -281,7 +250,7 @@ static uint32_t site_under(struct key *key, uint64_t size, enum origin origin)
 				  .need = key->need == CELLS_WHOLE ? CELLS_COARSE : key->need};
 	uint32_t stack, found = 0;
 
-	key_finish(key);
+	stack_key_finish(key);
 	stack = stack_intern(key);
 	if (!stack)
 		return 0;
@@ -292,48 +261,6 @@ static uint32_t site_under(struct key *key, uint64_t size, enum origin origin)
 
 /* ---- where there is no room ------------------------------------------- */
 
-/*
- * C frames from the leaf; then the first frames in Go: the crossing, and who called C.  The
- * first form has room for `operator new` below the leaf's caller and for a driver's functions
- * below the program's; but there may be many of that kind.
- */
-#define ENDS_MOST  16
-#define ENDS_FEWER 9
-static const struct ends {
-	uint32_t leaves, frames;
-	enum cells_need need;
-} ends_forms[] = {{3, ENDS_MOST, CELLS_ENDS}, {2, ENDS_FEWER, CELLS_COARSE}, {1, 1, CELLS_LAST}};
-
-_Static_assert(CELLS_ROUND(sizeof(struct stack) + ENDS_MOST * sizeof(uint64_t)) >
-		       CELLS_ROUND(sizeof(struct stack) + ENDS_FEWER * sizeof(uint64_t)),
-	       "the first form takes no cells of the second's slabs");
-
-static bool is_go(uint64_t frame)
-{
-	enum pcinfo_kind kind = pcinfo_at(frame - 1).kind;
-
-	return kind == PCINFO_GO || kind == PCINFO_ASMCGOCALL;
-}
-
-static struct key ends_key(const struct capture *c, const struct ends *form,
-			   uint64_t frames[ENDS_MOST])
-{
-	uint32_t count = 0, go = 0;
-	struct key key = {.frames = frames, .end = CAPTURE_NO_ROOM, .need = form->need};
-
-	while (go < c->count && !is_go(c->frames[go])) {
-		if (go < form->leaves)
-			frames[count++] = c->frames[go];
-		go++;
-	}
-	if (go > count && go < c->count && count < form->frames)
-		key.omitted_at = count;
-	while (go < c->count && count < form->frames)
-		frames[count++] = c->frames[go++];
-	key.count = count;
-	return key;
-}
-
 /* By origin; what is at them may be in use, and no look reclaims them. */
 static uint32_t without_frames[ORIGIN_COUNT], reclaimed[ORIGIN_COUNT];
 
@@ -342,7 +269,7 @@ static bool make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
 	struct capture none = {.end = end};
 
 	for (uint32_t origin = 0; origin < ORIGIN_COUNT; origin++) {
-		struct key key = key_of(&none, 0);
+		struct stack_key key = stack_key_of(&none, 0);
 		STORE(&sites[origin], site_under(&key, 0, (enum origin)origin));
 		if (!sites[origin])
 			return false;
@@ -370,11 +297,11 @@ uint32_t stacks_reclaimed_to(enum origin origin)
 
 static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin origin)
 {
-	uint64_t frames[ENDS_MOST];
+	uint64_t frames[STACK_KEY_ENDS_FRAMES];
 	uint32_t site = 0;
 
-	for (size_t i = 0; i < COUNT_OF(ends_forms) && !site; i++) {
-		struct key key = ends_key(c, &ends_forms[i], frames);
+	for (size_t i = 0; i < STACK_KEY_ENDS_FORMS && !site; i++) {
+		struct stack_key key = stack_key_ends(c, i, frames);
 		site = site_under(&key, size, origin);
 	}
 	ADD(&coarse, 1);
@@ -383,12 +310,12 @@ static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin 
 
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
 {
-	struct key key = key_of(c, c->labels);
+	struct stack_key key = stack_key_of(c, c->labels);
 	uint32_t site = site_under(&key, size, origin);
 
 	if (unlikely(!site) && c->labels) {
 		labelsets_count_dropped();
-		key = key_of(c, 0);
+		key = stack_key_of(c, 0);
 		site = site_under(&key, size, origin);
 	}
 	return likely(site) ? site : site_coarse(c, size, origin);

@@ -545,8 +545,8 @@ static unsigned depth_of(uint32_t node)
 
 	if (!node)
 		return 0;
-	left = depth_of(mappings_node(node)->left);
-	right = depth_of(mappings_node(node)->right);
+	left = depth_of(mappings_follow(node)->left);
+	right = depth_of(mappings_follow(node)->right);
 	return 1 + (left > right ? left : right);
 }
 
