@@ -7,20 +7,11 @@
 
 #include <string.h>
 
-#include "text/gunzip.h"
+#include "profile/pprof_reader.h"
 
-/* What is larger is no message of a heap profile.  A string may be as long as the buffer. */
-#define MESSAGE_BYTES (16 * KIB)
-#define BUFFER_BYTES  (64 * KIB)
-/* A message unpacked: protobuf-c has some 50 bytes for each field on its way. */
-#define ARENA_BYTES (128 * KIB)
 /* Of locations, of functions, of strings. */
 #define MAX_IDS   (1u << 19)
 #define MAX_LINES 200
-
-/* As it is encoded, fields of a Profile that are not in enum pprof_field. */
-enum { SAMPLE_TYPE = 1, PERIOD_TYPE = 11, PERIOD = 12 };
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 /* In a place of `strings`: not ours, the n-th of those that go behind ours. */
 #define FRESH (UINT32_C(1) << 31)
@@ -41,7 +32,6 @@ struct expected {
 struct goheap {
 	struct scratch *scratch;
 	struct pprof_stream *stream;
-	struct gunzip *gunzip;
 	struct profile_locations *places; /* while it is written */
 	goheap_emit *emit;
 	void *arg;
@@ -64,126 +54,30 @@ struct goheap {
 	uint32_t string_at, fresh_written;
 
 	/* of the message at hand */
-	size_t arena_used;
 	uint64_t ids[GOHEAP_MAX_FRAMES + 1];
 	Pprof__Label *labels[GOHEAP_MAX_LABELS + 1];
-	uint8_t buffer[BUFFER_BYTES + 1];
-	uint8_t arena[ARENA_BYTES] __attribute__((aligned(16)));
+	struct pprof_reader reader;
 };
-
-/* ---- fields of the whole ------------------------------------------------ */
-
-struct field {
-	uint64_t number;
-	uint64_t value; /* VARINT */
-	size_t bytes;   /* BYTES: so many are in buffer, and a NUL behind them */
-};
-
-static bool read_varint(struct goheap *g, uint64_t *value)
-{
-	uint8_t byte = 0x80;
-	*value = 0;
-	for (unsigned shift = 0; shift < 64 && byte & 0x80; shift += 7) {
-		if (!gunzip_read(g->gunzip, &byte, 1))
-			return false;
-		*value |= (uint64_t)(byte & 0x7f) << shift;
-	}
-	return !(byte & 0x80);
-}
-
-static bool read_bytes(struct goheap *g, struct field *f)
-{
-	uint64_t bytes;
-	if (!read_varint(g, &bytes) || bytes > BUFFER_BYTES ||
-	    !gunzip_read(g->gunzip, g->buffer, bytes))
-		return false;
-	g->buffer[bytes] = '\0';
-	f->bytes = bytes;
-	return true;
-}
-
-static bool read_field(struct goheap *g, struct field *f)
-{
-	uint64_t key;
-	*f = (struct field){0};
-	if (!read_varint(g, &key))
-		return false;
-	f->number = key >> 3;
-	bool is_message = f->number == SAMPLE_TYPE || f->number == PERIOD_TYPE ||
-			  (f->number >= PPROF_SAMPLE && f->number <= PPROF_STRING);
-	if (is_message && (key & 7) != BYTES)
-		return false;
-	switch (key & 7) {
-	case VARINT:
-		return read_varint(g, &f->value);
-	case FIXED64:
-		return gunzip_read(g->gunzip, g->buffer, 8);
-	case FIXED32:
-		return gunzip_read(g->gunzip, g->buffer, 4);
-	case BYTES:
-		return read_bytes(g, f);
-	default:
-		return false;
-	}
-}
-
-/* Every field once; take is false where the field is not as it must be.  False: it is damaged. */
-static bool read_all(struct goheap *g, bool (*take)(struct goheap *g, const struct field *f))
-{
-	struct field f;
-	gunzip_rewind(g->gunzip);
-	while (gunzip_has_more(g->gunzip))
-		if (!read_field(g, &f) || !take(g, &f))
-			return false;
-	return gunzip_is_whole(g->gunzip);
-}
 
 /* ---- messages ----------------------------------------------------------- */
 
-static void *arena_alloc(void *arg, size_t bytes)
+static Pprof__Sample *unpack_sample(struct goheap *g, const struct pprof_read_field *f)
 {
-	struct goheap *g = arg;
-	bytes = ALIGN_UP(bytes, 16);
-	if (bytes > sizeof(g->arena) - g->arena_used)
-		return NULL;
-	g->arena_used += bytes;
-	return g->arena + g->arena_used - bytes;
-}
-
-static void arena_free(void *arg, void *p)
-{
-	(void)arg; /* is used anew for the next message */
-	(void)p;
-}
-
-/* The message in buffer, until the next; NULL: it is damaged, or too large. */
-static void *unpack(struct goheap *g, const ProtobufCMessageDescriptor *type, const struct field *f)
-{
-	ProtobufCAllocator allocator = {
-		.alloc = arena_alloc, .free = arena_free, .allocator_data = g};
-	g->arena_used = 0;
-	if (f->bytes > MESSAGE_BYTES)
-		return NULL;
-	return protobuf_c_message_unpack(type, &allocator, f->bytes, g->buffer);
-}
-
-static Pprof__Sample *unpack_sample(struct goheap *g, const struct field *f)
-{
-	Pprof__Sample *s = unpack(g, &pprof__sample__descriptor, f);
+	Pprof__Sample *s = pprof_unpack(&g->reader, &pprof__sample__descriptor, f);
 	bool fits = s && s->n_value == GOHEAP_VALUES && s->n_location_id <= GOHEAP_MAX_FRAMES &&
 		    s->n_label <= GOHEAP_MAX_LABELS;
 	return fits ? s : NULL;
 }
 
-static Pprof__Location *unpack_location(struct goheap *g, const struct field *f)
+static Pprof__Location *unpack_location(struct goheap *g, const struct pprof_read_field *f)
 {
-	Pprof__Location *l = unpack(g, &pprof__location__descriptor, f);
+	Pprof__Location *l = pprof_unpack(&g->reader, &pprof__location__descriptor, f);
 	return l && l->n_line <= MAX_LINES ? l : NULL;
 }
 
-static Pprof__Function *unpack_function(struct goheap *g, const struct field *f)
+static Pprof__Function *unpack_function(struct goheap *g, const struct pprof_read_field *f)
 {
-	return unpack(g, &pprof__function__descriptor, f);
+	return pprof_unpack(&g->reader, &pprof__function__descriptor, f);
 }
 
 /* ---- the first reading -------------------------------------------------- */
@@ -223,9 +117,9 @@ static bool use_string(struct goheap *g, int64_t id)
 	return true;
 }
 
-static bool check_type(struct goheap *g, const struct field *f, size_t place)
+static bool check_type(struct goheap *g, const struct pprof_read_field *f, size_t place)
 {
-	const Pprof__ValueType *t = unpack(g, &pprof__value_type__descriptor, f);
+	const Pprof__ValueType *t = pprof_unpack(&g->reader, &pprof__value_type__descriptor, f);
 	if (!t || place > GOHEAP_VALUES || g->expected[2 * place].said >= 0 ||
 	    !use_string(g, t->type) || !use_string(g, t->unit))
 		return false;
@@ -234,7 +128,7 @@ static bool check_type(struct goheap *g, const struct field *f, size_t place)
 	return true;
 }
 
-static bool check_sample(struct goheap *g, const struct field *f)
+static bool check_sample(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Sample *s = unpack_sample(g, f);
 	if (!s)
@@ -253,9 +147,9 @@ static bool check_sample(struct goheap *g, const struct field *f)
 }
 
 /* It is not written, but what cuts it short has cut the profile short. */
-static bool check_mapping(struct goheap *g, const struct field *f)
+static bool check_mapping(struct goheap *g, const struct pprof_read_field *f)
 {
-	const Pprof__Mapping *m = unpack(g, &pprof__mapping__descriptor, f);
+	const Pprof__Mapping *m = pprof_unpack(&g->reader, &pprof__mapping__descriptor, f);
 	return m && use_string(g, m->filename) && use_string(g, m->build_id);
 }
 
@@ -293,7 +187,7 @@ static bool keep_key(struct goheap *g, const Pprof__Location *l)
 	return true;
 }
 
-static bool check_location(struct goheap *g, const struct field *f)
+static bool check_location(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Location *l = unpack_location(g, f);
 	if (!l || !define_id(&g->locations, l->id) || !keep_key(g, l))
@@ -304,16 +198,16 @@ static bool check_location(struct goheap *g, const struct field *f)
 	return true;
 }
 
-static bool check_function(struct goheap *g, const struct field *f)
+static bool check_function(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Function *p = unpack_function(g, f);
 	return p && define_id(&g->functions, p->id) && use_string(g, p->name) &&
 	       use_string(g, p->system_name) && use_string(g, p->filename);
 }
 
-static bool check_string(struct goheap *g, const struct field *f)
+static bool check_string(struct goheap *g, const struct pprof_read_field *f)
 {
-	const char *text = (const char *)g->buffer;
+	const char *text = (const char *)g->reader.buffer;
 	if (strlen(text) != f->bytes || g->string_count == MAX_IDS || (!g->string_count && *text))
 		return false;
 	if (g->string_count == g->string_room &&
@@ -328,14 +222,16 @@ static bool check_string(struct goheap *g, const struct field *f)
 	return true;
 }
 
-static bool check_field(struct goheap *g, const struct field *f)
+static bool check_field(void *heap, const struct pprof_read_field *f)
 {
+	struct goheap *g = heap;
+
 	switch (f->number) {
-	case SAMPLE_TYPE:
+	case PPROF_SAMPLE_TYPE:
 		return g->types < GOHEAP_VALUES && check_type(g, f, g->types++);
-	case PERIOD_TYPE:
+	case PPROF_PERIOD_TYPE:
 		return check_type(g, f, GOHEAP_VALUES);
-	case PERIOD:
+	case PPROF_PERIOD:
 		g->period = (int64_t)f->value;
 		return true;
 	case PPROF_SAMPLE:
@@ -365,7 +261,7 @@ static void expect(struct goheap *g)
 static bool check(struct goheap *g)
 {
 	expect(g);
-	if (!read_all(g, check_field) || !ids_are_whole(&g->locations) ||
+	if (!pprof_read_all(&g->reader, check_field, g) || !ids_are_whole(&g->locations) ||
 	    !ids_are_whole(&g->functions) || g->highest_string >= g->string_count)
 		return false;
 	for (size_t i = 0; i < EXPECTED; i++)
@@ -382,8 +278,8 @@ struct goheap *goheap_open(struct scratch *scratch, struct pprof_stream *stream,
 		return NULL;
 	g->scratch = scratch;
 	g->stream = stream;
-	g->gunzip = gunzip_open(scratch, bytes, count);
-	return g->gunzip && check(g) ? g : NULL;
+	g->reader.gunzip = gunzip_open(scratch, bytes, count);
+	return g->reader.gunzip && check(g) ? g : NULL;
 }
 
 uint32_t goheap_sample_count(const struct goheap *g)
@@ -468,8 +364,10 @@ static void write_sample(struct goheap *g, Pprof__Sample *s)
 	g->emit(g->arg, s, key);
 }
 
-static bool write_field(struct goheap *g, const struct field *f)
+static bool write_field(void *heap, const struct pprof_read_field *f)
 {
+	struct goheap *g = heap;
+
 	void *message = NULL;
 	if (g->places && f->number == PPROF_FUNCTION && (message = unpack_function(g, f)))
 		write_function(g, message);
@@ -482,12 +380,14 @@ static bool write_field(struct goheap *g, const struct field *f)
 
 /* ---- the third: strings ------------------------------------------------- */
 
-static bool write_string(struct goheap *g, const struct field *f)
+static bool write_string(void *heap, const struct pprof_read_field *f)
 {
+	struct goheap *g = heap;
+
 	if (f->number != PPROF_STRING)
 		return true;
 	if (g->string_at < g->string_count && g->strings[g->string_at++] & FRESH) {
-		pprof_write_string(g->stream, (const char *)g->buffer);
+		pprof_write_string(g->stream, (const char *)g->reader.buffer);
 		g->fresh_written++;
 	}
 	return true;
@@ -498,7 +398,7 @@ static void write_strings(void *arg)
 {
 	struct goheap *g = arg;
 	g->string_at = g->fresh_written = 0;
-	read_all(g, write_string);
+	pprof_read_all(&g->reader, write_string, g);
 	for (; g->fresh_written < g->fresh_count; g->fresh_written++)
 		pprof_write_string(g->stream, "?");
 }
@@ -508,7 +408,7 @@ void goheap_each(struct goheap *g, goheap_emit *emit, void *arg)
 	g->places = NULL;
 	g->emit = emit;
 	g->arg = arg;
-	read_all(g, write_field);
+	pprof_read_all(&g->reader, write_field, g);
 }
 
 void goheap_write(struct goheap *g, struct profile_locations *places, goheap_emit *emit, void *arg)
@@ -519,5 +419,5 @@ void goheap_write(struct goheap *g, struct profile_locations *places, goheap_emi
 	g->tail = (struct pprof_tail){.count = g->fresh_count, .write = write_strings, .arg = g};
 	g->first_string = pprof_append(g->stream, &g->tail);
 	g->first_id = (uint64_t)g->stream->tail_count << 32;
-	read_all(g, write_field);
+	pprof_read_all(&g->reader, write_field, g);
 }

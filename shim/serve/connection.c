@@ -49,7 +49,7 @@ void connection_open(struct connection *c, int fd, bool is_tcp)
 	c->received_bytes = c->drained_bytes = 0;
 	c->head_bytes = c->head_sent = c->text_sent = 0;
 	c->request = take_request();
-	handlers_init(&c->answer);
+	answer_init(&c->answer);
 	enter(c, CONNECTION_READING, CONNECTION_REQUEST_NS);
 }
 
@@ -57,7 +57,7 @@ void connection_close(struct connection *c)
 {
 	if (c->state == CONNECTION_FREE)
 		return;
-	handlers_release(&c->answer);
+	answer_release(&c->answer);
 	give_request(c);
 	own_fd_close(&c->own);
 	c->state = CONNECTION_FREE;
@@ -91,7 +91,7 @@ static void drain(struct connection *c)
 
 static void begin_draining(struct connection *c)
 {
-	handlers_release(&c->answer); /* a client that lingers holds no memory */
+	answer_release(&c->answer); /* a client that lingers holds no memory */
 	net_end_sending(c->own.fd);
 	enter(c, CONNECTION_DRAINING, CONNECTION_DRAIN_NS);
 	drain(c);
@@ -183,13 +183,13 @@ static void send_or_park(struct connection *c)
 
 void connection_refuse(struct connection *c, int status, const char *line)
 {
-	handlers_refuse(&c->answer, status, "%s", line);
+	answer_refuse(&c->answer, status, "%s", line);
 	begin_sending(c);
 }
 
 void connection_refuse_busy(struct connection *c, const char *line)
 {
-	handlers_refuse_busy(&c->answer, line);
+	answer_refuse_busy(&c->answer, line);
 	begin_sending(c);
 }
 

@@ -25,11 +25,11 @@ static bool take(struct answer *a, struct taken *t)
 	bool exhausted = t->scratch.exhausted;
 	scratch_release(&t->scratch);
 	if (exhausted)
-		handlers_refuse_no_memory(a);
+		answer_refuse_no_memory(a);
 	else
-		handlers_refuse(a, 503,
-				"/proc/self cannot be read here: the account needs maps and "
-				"smaps");
+		answer_refuse(a, 503,
+			      "/proc/self cannot be read here: the account needs maps and "
+			      "smaps");
 	return false;
 }
 
@@ -37,7 +37,7 @@ static bool take(struct answer *a, struct taken *t)
 static void finish(struct answer *a, int result, const char *type)
 {
 	if (result != 0) {
-		handlers_refuse_no_memory(a);
+		answer_refuse_no_memory(a);
 		return;
 	}
 	a->status = 200;
@@ -128,12 +128,12 @@ static void look_whether_trimmed(struct answer *a)
 	uint64_t now_ns = clock_monotonic_ns();
 	enum allocator_result result = allocator_trimmed(&what);
 	if (result == ALLOCATOR_SILENT)
-		handlers_refuse(a, 501, "%s has no call for that which cgoheap knows",
-				*allocator_name() ? allocator_name() : "the C allocator");
+		answer_refuse(a, 501, "%s has no call for that which cgoheap knows",
+			      *allocator_name() ? allocator_name() : "the C allocator");
 	else if (result == ALLOCATOR_UNANSWERED && now_ns >= a->trim.ends_ns)
-		handlers_refuse(a, 503,
-				"the C allocator did not answer in 10 s: it is still at it, or a "
-				"thread holds one of its locks and does not run");
+		answer_refuse(a, 503,
+			      "the C allocator did not answer in 10 s: it is still at it, or a "
+			      "thread holds one of its locks and does not run");
 	else if (result == ALLOCATOR_UNANSWERED)
 		look_later(a, now_ns);
 	else {
@@ -149,10 +149,9 @@ static void look_whether_trimmed(struct answer *a)
 static void begin_trim(struct answer *a)
 {
 	if (allocator_trim() != 0) {
-		handlers_refuse_busy(a,
-				     "the C allocator is still at an earlier question: ask again "
-				     "when it is done; if it never is, a thread holds one of its "
-				     "locks and does not run");
+		answer_refuse_busy(a, "the C allocator is still at an earlier question: ask again "
+				      "when it is done; if it never is, a thread holds one of its "
+				      "locks and does not run");
 		return;
 	}
 	a->finish = look_whether_trimmed;
@@ -173,5 +172,5 @@ void answer_trim(struct answer *a, const struct http_request *r)
 	if (result == 0)
 		begin_trim(a);
 	else
-		handlers_refuse_no_memory(a);
+		answer_refuse_no_memory(a);
 }

@@ -5,7 +5,8 @@
 #ifndef CGOHEAP_HANDLERS_MEMORY_H
 #define CGOHEAP_HANDLERS_MEMORY_H
 
-#include "serve/handlers.h"
+#include "text/http.h"
+#include "serve/answer.h"
 
 void answer_account(struct answer *answer, const struct http_request *request);
 void answer_memory_profile(struct answer *answer, const struct http_request *request);

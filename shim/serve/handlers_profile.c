@@ -1,0 +1,155 @@
+/* See handlers_profile.h. */
+#include "serve/handlers_profile.h"
+
+#include "base/clock.h"
+#include "base/seccomp.h"
+#include "go/bridge.h"
+#include "record/stacks.h"
+#include "serve/params.h"
+#include "serve/status.h"
+
+#define MAX_SECONDS 3600
+
+/* Into the body; -1: out of scratch. */
+static int write_profile(struct answer *a, struct scratch *work, const struct snapshot *snapshot)
+{
+	a->options.comments = status_comments(work);
+	if (a->options.comments == NULL)
+		return -1;
+	a->options.most_text_bytes = region_scratch_max_bytes() / 2; /* the rest is for the work */
+	return profile_write(work, snapshot, &a->options, &a->body.sink);
+}
+
+static int build_profile(struct answer *a, struct scratch *work)
+{
+	struct snapshot now, growth;
+	const struct snapshot *before = a->baseline ? &a->baseline->snapshot : NULL;
+	if (stacks_snapshot(work, a->options.min_age_ns, &now) != 0)
+		return -1;
+	if (before == NULL)
+		return write_profile(a, work, &now);
+	a->options.duration_ns = now.time_ns - before->time_ns;
+	a->options.go_before = a->baseline->go;
+	if (stacks_difference(work, before, &now, &growth) != 0)
+		return -1;
+	return write_profile(a, work, &growth);
+}
+
+/* Go's heap profile, where one is asked for.  False: refused. */
+static bool read_go(struct answer *a, struct scratch *scratch, struct go_heap *heap)
+{
+	if (!a->with_go || bridge_read_heap(scratch, &heap->bytes, &heap->count))
+		return true;
+	if (scratch->exhausted)
+		answer_refuse_no_memory(a);
+	else
+		answer_refuse(a, 503,
+			      "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
+			      "/debug/pprof/cgoheap does not wait for Go");
+	return false;
+}
+
+static void say_profile(struct answer *a)
+{
+	a->status = 200;
+	if (a->options.format == PROFILE_TEXT) {
+		a->type = ANSWER_TEXT_PLAIN;
+	} else {
+		a->type = "application/octet-stream";
+		a->filename = a->with_go ? "allheap.pb.gz" : "cgoheap.pb.gz";
+	}
+}
+
+static void finish_profile(struct answer *a)
+{
+	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
+	seccomp_look(); /* some time has passed */
+	bool ready = read_go(a, &work, &a->options.go);
+	int result = ready ? build_profile(a, &work) : -1;
+	scratch_release(&work);
+	baseline_release(a->baseline);
+	a->baseline = NULL;
+	if (result == 0)
+		say_profile(a);
+	else if (ready)
+		answer_refuse_no_memory(a);
+}
+
+static bool fill_baseline(struct answer *a, struct baseline *b)
+{
+	if (!read_go(a, &b->scratch, &b->go))
+		return false;
+	if (stacks_snapshot(&b->scratch, b->min_age_ns, &b->snapshot) == 0)
+		return true;
+	answer_refuse_no_memory(a); /* which gives the baseline back */
+	return false;
+}
+
+static void begin_growth(struct answer *a, uint64_t seconds)
+{
+	uint64_t min_age_ns = a->options.min_age_ns;
+	if (baseline_is_full()) {
+		answer_refuse(a, 503,
+			      "%u requests wait for their seconds= already: ask again when one has "
+			      "been answered",
+			      baseline_places());
+		a->busy = true;
+		return;
+	}
+	a->baseline = baseline_share(min_age_ns, a->with_go);
+	if (a->baseline == NULL) {
+		a->baseline = baseline_new(min_age_ns);
+		if (!fill_baseline(a, a->baseline))
+			return;
+	}
+	a->finish = finish_profile;
+	a->may_be_early = true;
+	a->due_ns = clock_monotonic_ns() + seconds * UINT64_C(1000000000);
+}
+
+void answer_profile(struct answer *a, const struct http_request *r)
+{
+	uint64_t debug = 0, seconds = 0, older_ns = 0;
+	bool no_symbols = false, all_frames = false;
+	if (!params_number(a, r, "debug", 0, 2, "0, 1 or 2 (as 1)", &debug) ||
+	    !params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
+			   &seconds) ||
+	    !params_duration(a, r, "older", &older_ns) ||
+	    !params_word(a, r, "symbols", "none", &no_symbols) ||
+	    !params_word(a, r, "frames", "all", &all_frames))
+		return;
+	a->options = (struct profile_options){
+		.format = debug > 0 ? PROFILE_TEXT : PROFILE_GZIP,
+		.symbols = !no_symbols,
+		.all_frames = all_frames,
+		.is_growth = seconds > 0,
+		.min_age_ns = older_ns,
+	};
+	if (seconds > 0)
+		begin_growth(a, seconds);
+	else
+		finish_profile(a);
+}
+
+void answer_allheap(struct answer *a, const struct http_request *r)
+{
+	uint64_t seconds = 0;
+	bool all_frames = false;
+	if (!params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
+			   &seconds) ||
+	    !params_word(a, r, "frames", "all", &all_frames))
+		return;
+	if (!bridge_is_attached()) {
+		answer_refuse(a, 404,
+			      "Go's heap is not known here: import the Go package cgo_bridge in "
+			      "the service; C's alone is /debug/pprof/cgoheap");
+		return;
+	}
+	a->with_go = true;
+	a->options = (struct profile_options){
+		.symbols = true, .all_frames = all_frames, .is_growth = seconds > 0};
+	if (seconds > 0)
+		begin_growth(a, seconds);
+	else
+		finish_profile(a);
+}

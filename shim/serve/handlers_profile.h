@@ -1,0 +1,11 @@
+/* The profile pages: C's heap, and Go's and C's in one. */
+#ifndef CGOHEAP_HANDLERS_PROFILE_H
+#define CGOHEAP_HANDLERS_PROFILE_H
+
+#include "text/http.h"
+#include "serve/answer.h"
+
+void answer_profile(struct answer *answer, const struct http_request *request);
+void answer_allheap(struct answer *answer, const struct http_request *request);
+
+#endif
