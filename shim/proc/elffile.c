@@ -1,4 +1,4 @@
-/* Reading ELF headers that may be anything: see elffile.h for what is promised. */
+/* Reads ELF headers without trusting them; elffile.h has the guarantees. */
 #include "proc/elffile.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/selfmem.h"
 #include "base/sys.h"
 
-/* Of a note area; build IDs come early in theirs, and the areas of real files are smaller. */
+/* Bytes read of a note area: build IDs come early, and real files have smaller areas. */
 #define NOTES_BYTES 2048
 
 static size_t file_read(int fd, uint64_t offset, char *buf, size_t n)
@@ -49,7 +49,7 @@ static bool header_read(struct elffile *f)
 	    memcmp(f->header.e_ident, ident, sizeof ident) != 0 || f->header.e_machine != EM_X86_64)
 		return false;
 	f->section_count = f->header.e_shnum;
-	/* With 0xff00 sections or more the count is in the first one's size. */
+	/* With 0xff00 sections or more, the first section's size holds the count. */
 	if (f->section_count == 0 && elffile_section(f, 0, &first) &&
 	    first.sh_size <= UINT16_MAX * 4)
 		f->section_count = (uint32_t)first.sh_size;
@@ -92,7 +92,7 @@ static void to_hex(const uint8_t *bytes, size_t n, char *hex)
 	*hex = 0;
 }
 
-/* Whether the notes at offset hold a build ID, in hex then. */
+/* Whether the notes at offset have a build ID; writes it to hex. */
 static bool notes_search(const struct elffile *f, uint64_t offset, uint64_t bytes, uint64_t align,
 			 char *hex)
 {

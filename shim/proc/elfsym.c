@@ -1,13 +1,13 @@
 /*
  * One pass over a symbol table, for many addresses at once.
  *
- * The addresses are sorted; each symbol asks by binary search which of them it
- * concerns, and most concern none.  Symbols are read in chunks, names only of
- * those that were chosen, so that the size of the binary does not matter.
+ * The addresses are sorted.  For each symbol, a binary search finds the addresses it may
+ * name; for most symbols there are none.  Symbols are read in chunks, and names only for
+ * the symbols chosen, so the size of the binary does not matter.
  *
- * Assembly often has symbols without a size.  Such a one names what follows it,
- * up to the next symbol of any kind and never out of its section: a stripped
- * static function after a sized one stays unknown rather than wrongly named.
+ * Symbols from assembly often have no size.  Such a symbol names the addresses up to the
+ * next symbol of any kind, within its section.  So a stripped static function after a
+ * sized one stays unknown; it never gets a wrong name.
  */
 #include "proc/elfsym.h"
 
@@ -19,27 +19,27 @@
 #include "proc/elffile.h"
 
 #define CHUNK_SYMBOLS 1024
-#define NAME_BYTES    4096 /* a longer one is cut */
+#define NAME_BYTES    4096 /* longer names are cut */
 
 struct candidate {
 	uint32_t name;    /* offset in the string table; 0 none */
 	uint16_t section; /* its index */
-	uint8_t rank;     /* the higher the better */
+	uint8_t rank;     /* higher is better */
 	bool sized;
 	uint64_t start;
 };
 
-/* What is known about one address; address is as in the file. */
+/* What is known about one address, given as in the file. */
 struct target {
 	uint64_t address;
 	size_t query;
-	struct candidate holding;   /* best symbol whose range holds address */
-	struct candidate preceding; /* nearest symbol at or before it */
+	struct candidate holding;   /* best symbol whose range contains address */
+	struct candidate preceding; /* nearest symbol at or before address */
 };
 
 struct search {
 	struct elffile file;
-	uint64_t strings, string_bytes; /* of the string table in the file */
+	uint64_t strings, string_bytes; /* the string table's place in the file */
 	struct target *targets;         /* ascending by address */
 	size_t count;
 	char *name, *other; /* NAME_BYTES each */
@@ -47,7 +47,7 @@ struct search {
 
 /* ---- names ------------------------------------------------------------ */
 
-/* The name at offset, cut before a symbol version; its length. */
+/* Reads the name at offset without its symbol version; returns its length. */
 static size_t read_name(const struct search *s, uint32_t offset, char *name)
 {
 	size_t n = 0;
@@ -75,7 +75,7 @@ static size_t leading_underscores(const char *name)
 	return strspn(name, "_");
 }
 
-/* Of two names for one function: the one a programmer would write. */
+/* Which of two names of a function a programmer would write. */
 static bool name_is_better(const struct search *s, uint32_t offset, uint32_t than)
 {
 	size_t n = read_name(s, offset, s->name), m = read_name(s, than, s->other);
@@ -107,7 +107,7 @@ static size_t first_target_at(const struct search *s, uint64_t address)
 	return low;
 }
 
-/* Functions before labels, then what others can link to. 0: no code. */
+/* Functions rank above labels, then exported symbols above local ones.  0: not code. */
 static uint8_t symbol_rank(const Elf64_Sym *symbol)
 {
 	unsigned type = ELF64_ST_TYPE(symbol->st_info), bind = ELF64_ST_BIND(symbol->st_info);
@@ -162,7 +162,7 @@ static void consider(const struct search *s, const Elf64_Sym *symbol)
 		offer_holding(s, &s->targets[i].holding, c);
 }
 
-/* False: no such table, or nothing in it. */
+/* False: no such table, or an empty one. */
 static bool search_table(struct search *s, uint32_t type, Elf64_Sym *chunk)
 {
 	Elf64_Shdr table, strings;
@@ -183,7 +183,7 @@ static bool search_table(struct search *s, uint32_t type, Elf64_Sym *chunk)
 			elffile_read(&s->file, table.sh_offset + at, chunk, want * sizeof *chunk);
 
 		if (!work_may_go_on_first_half(50 * CHUNK_SYMBOLS))
-			return false; /* of half the symbols the nearest is the wrong one */
+			return false; /* with half of the symbols, the nearest may be wrong */
 		for (size_t i = 0; i < got / sizeof *chunk; i++)
 			consider(s, &chunk[i]);
 		if (got < want * sizeof *chunk)
@@ -204,7 +204,7 @@ static bool in_section(const struct search *s, uint16_t index, uint64_t address)
 	       address - section.sh_addr < section.sh_size;
 }
 
-/* preceding was recorded at the first address after each symbol only: hand it on. */
+/* The pass sets preceding only for the first address after each symbol; copy it to the rest. */
 static void hand_on_preceding(struct search *s)
 {
 	for (size_t i = 1; i < s->count; i++)
@@ -243,7 +243,7 @@ static void answer(struct scratch *scratch, struct search *s, uint64_t bias, str
 	}
 }
 
-/* The addresses as in the file, ascending. */
+/* The addresses as in the file, sorted. */
 static struct target *sorted_targets(struct scratch *scratch, uint64_t bias,
 				     const struct elfsym *queries, size_t count)
 {

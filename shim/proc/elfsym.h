@@ -1,9 +1,9 @@
 /*
  * Names of C functions from an ELF file's .symtab, else .dynsym, at scrape time.
  *
- * Works on many addresses of one module at once: they are sorted and the symbol
- * table is read in one pass, so that no index is kept and a 100 MB binary costs
- * one sequential read of its symbols.
+ * Resolves many addresses of one module at once: sorts them and reads the symbol table
+ * in one pass.  So no index is kept, and a 100 MB binary costs one sequential read of
+ * its symbols.
  */
 #ifndef CGOHEAP_ELFSYM_H
 #define CGOHEAP_ELFSYM_H
@@ -14,21 +14,20 @@
 
 struct elfsym {
 	uint64_t pc;      /* in: address in this process, inside the call */
-	const char *name; /* out: in scratch, as in the file (C++ mangled); NULL unknown.
-			     A symbol version ("@GLIBC_2.2.5") is taken off. */
+	const char *name; /* out: in scratch, as in the file (C++ mangled), without its
+			     symbol version ("@GLIBC_2.2.5"); NULL unknown */
 	uint64_t entry;   /* out: address of the function in this process */
 };
 
 /*
- * Fills name and entry of all queries (any order in and kept; all in one module).
- * Prefers, for one address: the symbol whose range holds it, FUNC over NOTYPE,
- * the innermost, global over local, fewest leading underscores (so "malloc", not
- * "__libc_malloc"), then the shortest name.  A symbol without a size stands for
- * what follows it up to the next symbol.  What lies between the symbols of a
- * stripped file has no name.
+ * Fills name and entry of all queries.  They must be in one module, in any order, which is
+ * kept.  For one address it prefers the symbol whose range contains it, then FUNC over
+ * NOTYPE, the innermost, global over local, the fewest leading underscores (so "malloc", not
+ * "__libc_malloc"), then the shortest name.  A symbol without a size extends to the next
+ * symbol.  Addresses between the symbols of a stripped file get no name.
  *
- * The file is read with pread, within its size and that of scratch; one that is
- * malformed, truncated or shrinks meanwhile gives fewer names, never a fault.
+ * Reads the file with pread, within its size and that of scratch.  If the file is malformed,
+ * truncated or shrinks meanwhile, fewer names are found; nothing faults.
  */
 void elfsym_resolve(struct scratch *scratch, const struct module *module, struct elfsym *queries,
 		    size_t count);

@@ -1,6 +1,6 @@
 /*
- * /proc/self/maps, read raw.  dl_iterate_phdr would be less work, and takes the
- * loader's lock, which a thread in dlopen may hold while a constructor waits.
+ * Reads /proc/self/maps.  dl_iterate_phdr would be simpler, but takes the loader's lock,
+ * which a thread in dlopen may hold while a constructor waits.
  */
 #include "proc/modules.h"
 
@@ -10,7 +10,7 @@
 
 #include "base/sys.h"
 
-#define LINE_BYTES (8 * KIB) /* a path is at most PATH_MAX: a longer line is not from maps */
+#define LINE_BYTES (8 * KIB) /* a path is at most PATH_MAX, so no line of maps is longer */
 
 struct maps_line {
 	uint64_t start, end, offset, device, inode;
@@ -27,7 +27,7 @@ struct maps_reader {
 
 /* ---- lines ------------------------------------------------------------ */
 
-/* The next whole line without its newline, NUL-terminated; NULL at the end. */
+/* The next complete line without its newline, NUL-terminated; NULL at the end. */
 static char *next_line(struct maps_reader *r)
 {
 	for (;;) {
@@ -101,7 +101,7 @@ static bool parse_line(const char *text, struct maps_line *line)
 
 static int open_path(const char *path)
 {
-	/* Not blocking: where the library was there may be a FIFO by now. */
+	/* Non-blocking, because a FIFO may have replaced the library. */
 	long fd = sys_open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
 	return sys_failed(fd) ? -1 : (int)fd;
@@ -126,7 +126,7 @@ static bool is_mapped_file(const struct module *m, int fd)
 
 int modules_open(const struct module *m)
 {
-	/* Under an explicit ld.so, /proc/self/exe is ld.so: then by the path as well. */
+	/* If the program was started through ld.so, /proc/self/exe is ld.so: try the path too. */
 	const char *const paths[] = {m->is_main ? "/proc/self/exe" : m->path, m->path};
 
 	if (m->path[0] != '/')
@@ -142,7 +142,7 @@ int modules_open(const struct module *m)
 	return -1;
 }
 
-/* From the segment that the mapping shows a part of. */
+/* Computes load_bias from the segment that the mapping belongs to. */
 static bool find_bias(const struct elffile *f, struct module *m)
 {
 	Elf64_Phdr s;
@@ -176,7 +176,7 @@ static void read_elf(struct module *m)
 
 /* ---- the list --------------------------------------------------------- */
 
-/* Mappings of files, and what the kernel names ("[vdso]"); code made at run time is in no file. */
+/* File mappings and the kernel's own ("[vdso]"); code generated at run time is in no file. */
 static bool is_wanted(const struct maps_line *line)
 {
 	return line->executable && (line->path[0] == '/' ||
@@ -215,7 +215,7 @@ static bool module_init(struct scratch *scratch, const struct maps_line *line,
 	return true;
 }
 
-/* A place for one more; NULL when scratch is exhausted. */
+/* Room for one more; NULL: out of scratch. */
 static struct module *list_grow(struct scratch *scratch, struct modules *out, size_t *room)
 {
 	if (out->count == *room) {
@@ -235,7 +235,7 @@ static struct module *list_grow(struct scratch *scratch, struct modules *out, si
 int modules_read(struct scratch *scratch, struct modules *out)
 {
 	struct maps_reader reader = {.fd = open_path("/proc/self/maps")};
-	struct maps_line line, first = {0}; /* first: the latest mapping of offset 0 */
+	struct maps_line line, first = {0}; /* first: the latest mapping at offset 0 */
 	size_t room = 0;
 	int result = -1;
 	char *text;

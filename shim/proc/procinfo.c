@@ -11,7 +11,7 @@
 /* ---- names and figures, line by line ------------------------------------ */
 
 struct figure {
-	const char *name; /* what the line begins with */
+	const char *name; /* the start of the line */
 	uint64_t *value;
 };
 
@@ -21,7 +21,7 @@ static const char *after(const char *line, const char *prefix)
 	return strncmp(line, prefix, n) == 0 ? line + n : NULL;
 }
 
-/* unit: what a figure counts in. */
+/* Parses one line.  unit: bytes per unit of the figure. */
 static void take_figures(const char *line, const struct figure *figures, size_t count,
 			 uint64_t unit)
 {
@@ -69,16 +69,16 @@ void procinfo_read_status(struct scratch *scratch, const char *path, struct proc
 	read_figures(scratch, path, count, COUNT_OF(count), 1);
 }
 
-/* ---- where the cgroup is ------------------------------------------------ */
+/* ---- finding the cgroup -------------------------------------------------- */
 
 struct place {
 	int version;            /* 0: not found */
-	char path[256];         /* of the process, as /proc/self/cgroup has it */
+	char path[256];         /* of the process, from /proc/self/cgroup */
 	char mount[PATH_BYTES]; /* where its hierarchy is mounted */
 	char top[256];          /* the cgroup that is mounted there */
 };
 
-/* Whether a comma-separated list has the word. */
+/* Whether a comma-separated list contains the word. */
 static bool list_has(const char *list, size_t bytes, const char *word)
 {
 	size_t n = strlen(word);
@@ -92,7 +92,7 @@ static bool list_has(const char *list, size_t bytes, const char *word)
 	return false;
 }
 
-/* "hierarchy:controllers:path".  A v1 hierarchy of memory goes before v2's, which then has none. */
+/* "hierarchy:controllers:path".  A v1 hierarchy with memory takes precedence: v2 then lacks it. */
 static void find_path(struct scratch *scratch, const char *root, struct place *place)
 {
 	char file[PATH_BYTES];
@@ -115,7 +115,7 @@ static void find_path(struct scratch *scratch, const char *root, struct place *p
 	procfile_close(&lines);
 }
 
-/* The nth (from 0) of the fields between single spaces; its bytes, or NULL. */
+/* The nth field (from 0) between single spaces, and its length; NULL: none. */
 static const char *field(const char *line, unsigned n, size_t *bytes)
 {
 	for (; n > 0; n--) {
@@ -174,9 +174,9 @@ static bool find_mount(struct scratch *scratch, const char *root, struct place *
 }
 
 /*
- * The path below the mount point.  Where the mount shows another part of the
- * hierarchy ("/docker/ID" in a container without a cgroup namespace) that part
- * is taken off; where it shows none of it, the mount's top is all there is.
+ * The process's path below the mount point.  If the mount shows a subtree that contains
+ * the process ("/docker/ID" in a container without a cgroup namespace), that prefix is
+ * removed.  If the process is outside the subtree, use the mount's top.
  */
 static const char *below_mount(const struct place *place)
 {
@@ -186,20 +186,20 @@ static const char *below_mount(const struct place *place)
 		if (!path || (*path != '/' && *path != 0))
 			path = "";
 	}
-	/* Outside of what a cgroup namespace shows: "/../other". */
+	/* "/../other" is outside the cgroup namespace. */
 	if (strcmp(path, "/") == 0 || strncmp(path, "/..", 3) == 0)
 		path = "";
 	return path;
 }
 
-/* ---- its figures -------------------------------------------------------- */
+/* ---- the cgroup's figures ------------------------------------------------ */
 
 struct cgroup_files {
 	const char *current, *limit;
 	struct {
 		const char *anon, *file, *kernel, *swap; /* lines of memory.stat */
 	} stat;
-	const char *kernel, *swap; /* files of their own; NULL: in memory.stat */
+	const char *kernel, *swap; /* separate files; NULL: in memory.stat */
 };
 
 static const struct cgroup_files v1 = {
@@ -215,7 +215,7 @@ static const struct cgroup_files v2 = {
 	.swap = "memory.swap.current",
 };
 
-/* False: not there, or no number ("max"). */
+/* False: missing, or not a number ("max"). */
 static bool read_file(const char *directory, const char *name, uint64_t *out)
 {
 	char path[PATH_BYTES];
@@ -223,10 +223,11 @@ static bool read_file(const char *directory, const char *name, uint64_t *out)
 	return n < (int)sizeof(path) && procfile_read_number(path, out);
 }
 
-/* What v1 gives for "no limit": the largest page count, in bytes. */
+/* v1 reports "no limit" as the largest page count in bytes, which is above this. */
 #define V1_NO_LIMIT (UINT64_C(1) << 62)
 
-/* A limit on any cgroup above holds too.  base: no higher than this. */
+/* The lowest limit of the cgroup and its ancestors up to base, the length of the top's path.
+ * Shortens directory. */
 static uint64_t lowest_limit(const struct cgroup_files *files, char *directory, size_t base)
 {
 	uint64_t lowest = UNKNOWN, limit;

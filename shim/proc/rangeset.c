@@ -72,7 +72,7 @@ bool rangeset_sort(struct scratch *scratch, struct rangeset *c)
 	return true;
 }
 
-/* The first that ends after address. */
+/* The first range that ends after address. */
 static size_t first_after(const struct rangeset *c, uint64_t address)
 {
 	size_t low = 0, high = c->count;

@@ -1,15 +1,14 @@
 /*
- * A record is a line as in maps, then lines "Name:   N kB" until the next line
- * that begins as a range does.  Only figures that are used are parsed: two
- * dozen lines a mapping make the text, not the page walk, the cost of a process
- * with many small mappings.
+ * A record is a line as in maps, then lines "Name:   N kB" up to the next line that begins
+ * with a range.  Only the figures that are used are parsed: with two dozen lines a mapping,
+ * a process with many small mappings spends its time on the text, not on the page walk.
  */
 #include "proc/smaps.h"
 
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#define HEADER_BYTES (8 * KIB) /* a path is at most PATH_MAX, escaped */
+#define HEADER_BYTES (8 * KIB) /* a path is at most PATH_MAX, plus escapes */
 
 int smaps_open_path(struct smaps *s, struct scratch *scratch, const char *path)
 {
@@ -55,7 +54,7 @@ static bool parse_header(const char *text, struct smaps_mapping *m)
 	return true;
 }
 
-/* Names of figures begin with a capital; addresses are of lower-case digits. */
+/* Names of figures begin with a capital; addresses use lower-case digits. */
 static bool is_header(const char *line)
 {
 	return (*line >= '0' && *line <= '9') || (*line >= 'a' && *line <= 'f');
@@ -81,7 +80,7 @@ static void take_figure(const char *line, struct smaps_mapping *m)
 				     (uint64_t *)((char *)m + figures[i].field));
 }
 
-/* False: longer than any the kernel writes. */
+/* False: longer than any line the kernel writes. */
 static bool keep_header(struct smaps *s, const char *line)
 {
 	size_t n = strlen(line);
@@ -91,7 +90,7 @@ static bool keep_header(struct smaps *s, const char *line)
 	return s->has_next;
 }
 
-/* Part of it was seen as another mapping: its pages are counted already. */
+/* Cuts off the part that an earlier mapping covered: its pages are counted already. */
 static bool clip(struct smaps_mapping *m, uint64_t seen_to)
 {
 	if (m->end <= seen_to)
@@ -108,7 +107,7 @@ static bool clip(struct smaps_mapping *m, uint64_t seen_to)
 	return true;
 }
 
-/* The lines up to the next header, which is kept for the next record. */
+/* Reads figures up to the next header, which is kept for the next record. */
 static void take_figures(struct smaps *s, struct smaps_mapping *m)
 {
 	char *line;
@@ -126,7 +125,7 @@ static bool next_record(struct smaps *s, struct smaps_mapping *m)
 	do {
 		char *swap = s->header;
 		if (!s->has_next)
-			take_figures(s, &none); /* to the first header */
+			take_figures(s, &none); /* skips to the first header */
 		if (!s->has_next)
 			return false;
 		s->header = s->next_header;

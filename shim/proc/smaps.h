@@ -1,15 +1,14 @@
 /*
- * Room proc: what /proc and ELF files say of this process.  The threads of the library, never a
- * hook; no lock.
+ * Room proc: what /proc and ELF files say about this process.  Used by the library's threads, never
+ * by a hook; no lock.
  *
  * /proc/self/smaps, mapping by mapping.
  *
- * The kernel walks one mapping's page tables for each record, under the mmap
- * lock for reading, and lets go of it between two reads of the file: the
- * program goes on meanwhile, and what it maps and unmaps may be seen or not.
- * Mappings that grew together between two reads are clipped, so that no address
- * is seen twice.  Measured: 13 ms for 262,144 resident pages of 4 KiB, and 4 µs
- * a mapping.
+ * For each record the kernel walks one mapping's page tables, holding the mmap lock for
+ * reading, which it releases between two reads of the file.  The program runs meanwhile,
+ * so mappings that it adds or removes may be seen or not.  A mapping that merged with its
+ * neighbour between two reads is clipped, so no address is seen twice.  Measured: 13 ms
+ * for 262,144 resident pages of 4 KiB, and 4 µs a mapping.
  */
 #ifndef CGOHEAP_SMAPS_H
 #define CGOHEAP_SMAPS_H
@@ -20,25 +19,26 @@
 
 struct smaps_mapping {
 	uint64_t start, end;
-	uint64_t offset, device, inode; /* device as makedev makes it */
+	uint64_t offset, device, inode; /* device as by makedev */
 	bool readable, writable, executable, shared;
-	/* As /proc has it; "" anonymous; until the next smaps_next. */
+	/* As in /proc; "" anonymous; valid until the next smaps_next. */
 	const char *path;
-	/* Bytes; 0 where this kernel has no such line. */
+	/* Bytes; 0 if this kernel has no such line. */
 	uint64_t resident, huge, lazy_free, swapped;
-	uint64_t anonymous; /* of resident: pages of no file, copies of a file's pages among them */
+	uint64_t anonymous; /* of resident: pages not from a file, and written copies of file pages
+			     */
 };
 
 struct smaps {
 	struct procfile lines;
-	char *header, *next_header; /* a mapping's own line, kept while its figures are read */
+	char *header, *next_header; /* a mapping's line, kept while its figures are read */
 	bool has_next;
 	uint64_t seen_to; /* end of the last mapping */
 };
 
-/* 0, or -1: unreadable or scratch exhausted.  smaps_close is safe after either. */
+/* 0, or -1: unreadable or out of scratch.  smaps_close is safe after either. */
 int smaps_open(struct smaps *smaps, struct scratch *scratch);
-/* Any file of that format; of maps, whose records have no figures, too. */
+/* Any file in that format, or in that of maps, whose records have no figures. */
 int smaps_open_path(struct smaps *smaps, struct scratch *scratch, const char *path);
 /* The next mapping in ascending order; false at the end. */
 bool smaps_next(struct smaps *smaps, struct smaps_mapping *out);

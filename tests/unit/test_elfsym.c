@@ -1,4 +1,4 @@
-/* Names of real libraries against nm's, preferences on a library made for them, and broken files.
+/* Names in real libraries compared with nm, preferences in a library made for them, broken files.
  */
 #include "fixture.h"
 
@@ -22,7 +22,7 @@ static int by_value(const void *a, const void *b)
 	return (x->value > y->value) - (x->value < y->value);
 }
 
-/* The functions that nm lists, ascending. */
+/* The functions listed by nm, ascending. */
 static struct named *read_nm(const char *options, const char *path, size_t *count)
 {
 	char command[PATH_MAX + 64], line[2048];
@@ -50,7 +50,7 @@ static struct named *read_nm(const char *options, const char *path, size_t *coun
 	return list;
 }
 
-/* name is nm's for the function at list[i], and no alias has fewer underscores in front. */
+/* name is nm's for the function at list[i], and no alias has fewer leading underscores. */
 static void check_name(const struct named *list, size_t count, size_t i, const char *name)
 {
 	uint64_t value = list[i].value;
@@ -72,7 +72,7 @@ static struct elfsym *ask_all(const struct named *list, size_t count, uint64_t b
 
 	assert_non_null(queries);
 	for (size_t i = 0; i < count; i++) {
-		size_t at = i * 7919 % count; /* 7919 is prime, and no divisor of count: checked */
+		size_t at = i * 7919 % count; /* 7919 is prime and does not divide count: checked */
 
 		queries[2 * at].pc = bias + list[i].value;
 		queries[2 * at + 1].pc = bias + list[i].value + list[i].size - 1;
@@ -81,8 +81,8 @@ static struct elfsym *ask_all(const struct named *list, size_t count, uint64_t b
 }
 
 /*
- * symbols: nm's options for the table that is read.  A function inside another
- * (an aliased tail) is left out: there the two bytes have different answers.
+ * symbols: nm's options for the table that is read.  Skips functions inside another (an
+ * aliased tail): there the two bytes have different answers.
  */
 static void check_library(const char *symbols, uint64_t inside, size_t at_least)
 {
@@ -181,7 +181,7 @@ static const char *name_at(const struct module *m, struct scratch *s, const char
 	return q.name;
 }
 
-/* For the linker: "versioned" has a version, all is exported. */
+/* A linker script: "versioned" has a version, and everything is exported. */
 static void write_versions(const char *path)
 {
 	FILE *f = fopen(path, "w");
@@ -219,7 +219,7 @@ static void names_that_are_preferred(void **state)
 	assert_string_equal(name_at(&m, &s, "impl", 0), "impl");
 	assert_string_equal(name_at(&m, &s, "impl", 31), "impl"); /* not the label inside */
 	assert_string_equal(name_at(&m, &s, "impl", -4), "static_function");
-	assert_string_equal(name_at(&m, &s, "impl", 32), "gap"); /* no size: what follows is it */
+	assert_string_equal(name_at(&m, &s, "impl", 32), "gap"); /* extends to the next symbol */
 	assert_string_equal(name_at(&m, &s, "impl", 63), "gap");
 	assert_string_equal(name_at(&m, &s, "no_size", 31), "no_size");
 	assert_string_equal(name_at(&m, &s, "sized_label", 7), "sized_label");
@@ -235,7 +235,7 @@ static void stripped_library_has_what_it_exports(void **state)
 
 	(void)state;
 	assert_string_equal(name_at(&m, &s, "impl", 31), "impl");
-	assert_null(name_at(&m, &s, "impl", -4)); /* static: nothing before it, no guess */
+	assert_null(name_at(&m, &s, "impl", -4)); /* static, and no symbol before it: no guess */
 	assert_null(name_at(&m, &s, "impl", 32)); /* a gap after a sized function */
 	assert_string_equal(name_at(&m, &s, "no_size", 31), "no_size");
 	scratch_release(&s);
@@ -274,7 +274,7 @@ static void nothing_to_ask_or_nowhere(void **state)
 	scratch_release(&s);
 }
 
-/* Whatever happens to fit, nothing is written past it. */
+/* With too little scratch nothing is written outside it. */
 static void scratch_too_small(void **state)
 {
 	struct scratch whole = SCRATCH_INIT(16 * MIB), none = SCRATCH_INIT(1);
@@ -290,7 +290,7 @@ static void scratch_too_small(void **state)
 
 /* ---- broken files ----------------------------------------------------- */
 
-/* A copy that is not mapped, to be spoilt; *m says it is the mapped one. */
+/* Makes an unmapped copy to damage; *m claims that it is the mapped file. */
 static int open_copy(struct module *m, const char *name, size_t *bytes)
 {
 	struct stat st;
@@ -307,7 +307,7 @@ static int open_copy(struct module *m, const char *name, size_t *bytes)
 	return fd;
 }
 
-/* How many of some addresses all over the module have a name. */
+/* How many of a sample of addresses in the module have a name. */
 static size_t names_in(const struct module *m)
 {
 	struct scratch s = SCRATCH_INIT(MIB);

@@ -1,4 +1,4 @@
-/* The modules of this process against the loader's list and readelf; files that are not there. */
+/* The modules of this process, compared with the loader's list and readelf; missing files. */
 #include "fixture.h"
 
 #include <dlfcn.h>
@@ -10,7 +10,7 @@
 
 static const char source[] = "int fixture_function(int x) { return x + 1; }";
 
-/* "" where readelf sees none. */
+/* "" if readelf finds none. */
 static void readelf_build_id(const char *path, char *id)
 {
 	char command[PATH_MAX + 32], line[512];
@@ -43,7 +43,7 @@ static int check_object(struct dl_phdr_info *info, size_t size, void *arg)
 		m = modules_find(modules, info->dlpi_addr + h->p_vaddr);
 		assert_non_null(m);
 		if (m->path[0] == '[')
-			continue; /* the vdso is no file */
+			continue; /* the vdso has no file */
 		assert_true(m->elf_ok);
 		assert_int_equal(m->load_bias, info->dlpi_addr);
 		assert_ptr_equal(modules_find(modules, m->end - 1), m);
@@ -76,14 +76,14 @@ static void as_the_loader_has_them(void **state)
 		assert_string_equal(m->build_id, id);
 		ids += id[0] != 0;
 	}
-	assert_true(ids >= 2); /* libc and the loader have one anywhere */
+	assert_true(ids >= 2); /* libc and the loader always have one */
 	assert_null(modules_find(&modules, 0));
 	assert_null(modules_find(&modules, modules.list[0].start - 1));
 	assert_true(modules_find(&modules, (uint64_t)&modules_read)->is_shim);
 	scratch_release(&s);
 }
 
-/* The one file, with its library open, as modules_read sees it after `command` was run on it. */
+/* The file's module as modules_read sees it after `command` changed the loaded library's file. */
 static struct module after(struct scratch *s, const char *name, const char *command)
 {
 	const char *path = fixture_library(name, "c", source, "");
@@ -97,7 +97,7 @@ static struct module after(struct scratch *s, const char *name, const char *comm
 	m = modules_find(&modules, (uint64_t)dlsym(library, "fixture_function"));
 	assert_non_null(m);
 	assert_string_equal(m->path, path);
-	return *m; /* the library stays mapped: its addresses stay its own */
+	return *m; /* the library stays mapped, so its addresses are not reused */
 }
 
 static void file_in_its_place(void **state)
@@ -112,7 +112,7 @@ static void file_in_its_place(void **state)
 	scratch_release(&s);
 }
 
-/* What stat and maps disagree about is told by the build ID: here, the same bytes in a new file. */
+/* If stat and maps disagree the build ID decides: here, the same bytes in a new file. */
 static void same_bytes_in_another_inode(void **state)
 {
 	struct scratch s = SCRATCH_INIT(4 * MIB);
@@ -167,7 +167,7 @@ static void path_ends_in_deleted_only_when_it_is(void **state)
 	scratch_release(&s);
 }
 
-/* Run as a copy of this program that is no longer there. */
+/* Runs as a copy of this program that has been deleted. */
 static int deleted_main(const char *path)
 {
 	struct scratch s = SCRATCH_INIT(4 * MIB);

@@ -1,4 +1,4 @@
-/* status and cgroups, of both versions, in and out of containers. */
+/* /proc/self/status and cgroups of both versions, inside and outside containers. */
 #include "fixture.h"
 
 #include <sys/stat.h>
@@ -47,7 +47,7 @@ static void v2(void **state)
 	    "anon 700\nfile 200\nkernel 90\nkernel_stack 5\nanon_thp 3\n");
 	put("cg/system.slice/a.service/memory.swap.current", "7\n");
 	put("cg/system.slice/memory.max", "5000\n");
-	put("cg/memory.max", "9000\n"); /* higher: does not matter */
+	put("cg/memory.max", "9000\n"); /* higher, so irrelevant */
 	struct cgroup_stats c = read_cgroup();
 	assert_int_equal(c.version, 2);
 	assert_string_equal(c.path, "/system.slice/a.service");
@@ -59,7 +59,7 @@ static void v2(void **state)
 	assert_int_equal(c.swap, 7);
 }
 
-/* A container with a namespace of its own: its cgroup is the top of what it sees. */
+/* A container with a cgroup namespace: its cgroup is the top of what it sees. */
 static void v2_namespace(void **state)
 {
 	(void)state;
@@ -75,7 +75,7 @@ static void v2_namespace(void **state)
 	assert_int_equal(c.swap, UNKNOWN);
 }
 
-/* Both mounted, and memory is of the old one; in a container without a namespace. */
+/* Both versions mounted, memory in v1; in a container without a cgroup namespace. */
 static void v1_container(void **state)
 {
 	(void)state;
@@ -101,7 +101,7 @@ static void v1_container(void **state)
 	assert_int_equal(c.swap, 20);
 }
 
-/* The mount shows a part of the hierarchy that this process is not in: what it shows is its top. */
+/* The mount shows a subtree that this process is not in: use its top. */
 static void elsewhere(void **state)
 {
 	(void)state;

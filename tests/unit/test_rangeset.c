@@ -1,4 +1,4 @@
-/* Layers of claims against a model: an owner a byte. */
+/* Layers of claims, compared with a model that has an owner for each byte. */
 #include "child.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static void visit(void *arg, uint64_t start, uint64_t end, const struct rangeset
 		s->what[i] = claim ? claim->what : 0;
 }
 
-/* Of what overlaps, rangeset_sort leaves the common part to the lower start (then to either). */
+/* rangeset_sort gives an overlap to the range with the lower start; with equal starts, to either.
+ */
 static void fill_layer(struct scratch *s, struct rangeset *c, uint8_t model[SPACE])
 {
 	size_t count = (size_t)random() % 40;
@@ -56,7 +57,7 @@ static void fill_layer(struct scratch *s, struct rangeset *c, uint8_t model[SPAC
 		CHECK(rangeset_add(s, c, list[pick].start, list[pick].end, (uint8_t)(pick + 1), 7));
 		list[pick].start = UINT64_MAX;
 	}
-	CHECK(rangeset_add(s, c, 5, 5, 99, 0)); /* nothing */
+	CHECK(rangeset_add(s, c, 5, 5, 99, 0)); /* empty */
 	CHECK(rangeset_sort(s, c));
 }
 
@@ -97,7 +98,7 @@ static void out_of_scratch(void)
 	struct rangeset c = {0};
 	uint64_t at = 1 << 20;
 	while (rangeset_add(&s, &c, at, at + 1, 1, 0))
-		at -= 10; /* descending: sorting needs room that is not there */
+		at -= 10; /* descending: sorting needs memory, which is used up */
 	CHECK(c.count >= 64);
 	CHECK(!rangeset_sort(&s, &c) && c.count == 0);
 	scratch_release(&s);

@@ -1,4 +1,4 @@
-/* smaps as kernels write it, as it never should be, and this process's own. */
+/* smaps as kernels write it, damaged, and this process's own. */
 #include "fixture.h"
 
 #include <sys/mman.h>
@@ -73,10 +73,10 @@ static void as_kernels_write_it(void **state)
 	assert_int_equal(m[1].resident, 2056 * KIB);
 	assert_int_equal(m[1].huge, 2048 * KIB);
 	assert_int_equal(m[1].lazy_free, 8 * KIB);
-	assert_int_equal(m[1].swapped, 12 * KIB); /* and not SwapPss */
+	assert_int_equal(m[1].swapped, 12 * KIB); /* not SwapPss */
 }
 
-/* It grew while smaps was read: the second record has what the first had. */
+/* A mapping that grew while smaps was read: the second record includes the first. */
 static void no_address_twice(void **state)
 {
 	struct smaps_mapping m[4];
@@ -110,7 +110,7 @@ static void procfile_of_maps_have_no_figures(void **state)
 	assert_false(m[1].readable || m[1].writable || m[1].executable);
 }
 
-/* Whatever is cut off: no mapping that is not there, none twice. */
+/* Wherever the file is cut: no invented mapping, none twice. */
 static void cut_at_every_byte(void **state)
 {
 	struct smaps_mapping m[4];
@@ -143,7 +143,7 @@ static void headers_that_are_none(void **state)
 	assert_int_equal(m[0].resident, 4 * KIB);
 }
 
-/* What this process maps is found, with what was touched of it. */
+/* Finds this process's mappings, and how much of them was touched. */
 static void this_process(void **state)
 {
 	struct scratch s = SCRATCH_INIT(MIB);
