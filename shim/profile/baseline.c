@@ -1,5 +1,5 @@
 /*
- * A fixed table: as many as there are places to wait.
+ * A fixed table with one entry per request that may wait.
  */
 #include "profile/baseline.h"
 
@@ -42,7 +42,7 @@ struct baseline *baseline_new(uint64_t min_age_ns)
 	return NULL;
 }
 
-/* A quarter of the scratch: the answers are built in the rest. */
+/* More than a quarter of the scratch; answers are built in the rest. */
 static bool memory_is_short(void)
 {
 	size_t held_bytes = 0;

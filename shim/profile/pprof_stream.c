@@ -6,11 +6,11 @@
 #include "profile.pb-c.h"
 #include "text/text.h"
 
-/* A sample has at most GOHEAP_MAX_FRAMES ids of 5 bytes, a location some 200 lines of 30:
- * what is larger than this is a mistake, and is left out. */
+/* A sample has at most GOHEAP_MAX_FRAMES ids of 5 bytes, a location about 200 lines of 30. A
+ * larger message is a mistake and is left out. */
 #define MESSAGE_BYTES 8192
 
-/* Strings that do not depend on how many symbols there are: taken before symbols are read. */
+/* Strings that do not depend on the number of symbols; added before symbols are read. */
 #define BASIC_STRINGS 1024
 
 /* ---- encoding --------------------------------------------------------- */
@@ -24,7 +24,7 @@ static size_t varint(uint8_t *out, uint64_t value)
 	return n;
 }
 
-/* Wire type 2, length-delimited: what messages and strings are. */
+/* Wire type 2, length-delimited: messages and strings. */
 static void write_header(struct pprof_stream *s, enum pprof_field field, size_t bytes)
 {
 	uint8_t header[20];
@@ -46,7 +46,7 @@ void pprof_write(struct pprof_stream *s, enum pprof_field field, const void *mes
 	gzip_write(s->gzip, s->buffer, bytes);
 }
 
-/* A string that is not UTF-8 would make strict readers refuse the whole profile. */
+/* A string that is not UTF-8 would make strict readers reject the whole profile. */
 void pprof_write_string(struct pprof_stream *s, const char *text)
 {
 	write_header(s, PPROF_STRING, strlen(text));
@@ -73,7 +73,7 @@ static uint64_t string_hash(const char *s)
 	return h;
 }
 
-/* The slot that has text, or the free one where it belongs. */
+/* The slot that has text, or the free slot where it belongs. */
 static uint32_t *string_slot(const struct pprof_strings *t, const char *text)
 {
 	uint32_t slot = index_first(&t->index, string_hash(text));
@@ -134,13 +134,13 @@ static bool strings_init(struct scratch *scratch, struct pprof_strings *t, uint3
 	fresh.list = scratch_alloc(scratch, capacity * sizeof(*fresh.list));
 	if (!fresh.list || !index_init(scratch, &fresh.index, capacity))
 		return false;
-	fresh.list[0] = ""; /* in no slot: pprof_string answers it itself */
+	fresh.list[0] = ""; /* in no slot: pprof_string handles it itself */
 	fresh.count = 1;
 	*t = fresh;
 	return true;
 }
 
-/* What is in the table keeps its id. */
+/* Strings in the table keep their ids. */
 static void strings_grow(struct pprof_stream *s, uint32_t capacity)
 {
 	struct pprof_strings old = s->strings;
@@ -198,7 +198,7 @@ uint64_t pprof_function(struct pprof_stream *s, const struct pprof_function *f)
 	return t->count;
 }
 
-/* ---- the whole -------------------------------------------------------- */
+/* ---- the profile ------------------------------------------------------ */
 
 bool pprof_open(struct pprof_stream *s, struct scratch *scratch, struct sink *sink)
 {
@@ -208,7 +208,7 @@ bool pprof_open(struct pprof_stream *s, struct scratch *scratch, struct sink *si
 	return s->buffer && s->gzip && strings_init(scratch, &s->strings, BASIC_STRINGS);
 }
 
-/* A line has two strings at most and one function: no table grows while it is used. */
+/* A line has at most two strings and one function, so no table grows while it is used. */
 void pprof_reserve(struct pprof_stream *s, uint64_t lines, uint32_t strings)
 {
 	if (lines > UINT32_MAX / 8)
@@ -251,7 +251,7 @@ int pprof_close(struct pprof_stream *s)
 		pprof_write_string(s, s->strings.list[i]);
 	write_tails(s->tails);
 	if (s->partial || s->scratch->exhausted) {
-		/* Needs no room in the table: it goes right behind it. */
+		/* Needs no room in the table: it is written directly after it. */
 		pprof_write_string(s, PROFILE_PARTIAL_COMMENT);
 		write_comment(s, (int64_t)s->strings.count + s->tail_strings);
 	}

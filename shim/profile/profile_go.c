@@ -19,7 +19,7 @@ static void write_rate(struct profile_locations *w, const struct goheap *heap)
 	pprof_comment(&w->stream, scratch_strdup(w->job.scratch, line, (size_t)n));
 }
 
-/* NULL: it has been said that it cannot be read. */
+/* NULL: it cannot be read, and a comment says so. */
 static struct goheap *open_heap(struct profile_locations *w, const struct go_heap *bytes)
 {
 	struct goheap *heap = goheap_open(w->job.scratch, &w->stream, bytes->bytes, bytes->count);
@@ -31,9 +31,9 @@ static struct goheap *open_heap(struct profile_locations *w, const struct go_hea
 /* ---- beside the C heap -------------------------------------------------- */
 
 /*
- * Samples of before, by key.  A stack that is in both profiles is in the difference
- * once, and not at all where nothing happened: readers do not cancel one against the
- * other.  Of samples with one key the first has it all.
+ * Samples of the earlier profile, by key. A stack that is in both profiles appears once in the
+ * difference, or not at all if nothing changed, because readers do not cancel one sample against
+ * the other. If several samples have one key, the first holds the sum.
  */
 struct old_sample {
 	uint64_t key;
@@ -47,8 +47,9 @@ struct old_samples {
 
 struct side {
 	struct pprof_stream *stream;
-	struct old_samples old; /* capacity 0: no difference is asked for */
-	bool is_before;         /* those of before that are not in now */
+	struct old_samples old; /* capacity 0: not a difference */
+	bool is_before;         /* writing samples of the earlier profile that are not in the
+				 * later one */
 };
 
 static struct old_sample *old_find(const struct old_samples *old, uint64_t key, uint32_t *slot)
@@ -86,7 +87,7 @@ static bool old_read(struct old_samples *old, struct scratch *scratch, struct go
 	return true;
 }
 
-/* Takes from values what was there before. */
+/* Subtracts the earlier values from values. */
 static void old_take(struct old_samples *old, uint64_t key, int64_t *values)
 {
 	uint32_t slot;
@@ -105,7 +106,7 @@ static bool is_zero(const int64_t *values)
 	return true;
 }
 
-/* Go forgets no stack that allocated; what it leaves out of a profile is not ours to know. */
+/* Go never forgets a stack that allocated; if a later profile lacks it, the reason is unknown. */
 static bool old_is_left(const struct old_samples *old)
 {
 	for (uint32_t i = 0; i < old->count; i++)
@@ -124,11 +125,12 @@ static void emit_side(void *arg, Pprof__Sample *s, uint64_t key)
 {
 	struct side *side = arg;
 	Pprof__Label origin = PPROF__LABEL__INIT;
-	if (side->is_before) /* what now has not taken */
+	if (side->is_before) /* not matched by a later sample */
 		memset(s->value, 0, GOHEAP_VALUES * sizeof(*s->value));
 	if (side->old.capacity)
 		old_take(&side->old, key, s->value);
-	/* Go has also stacks that allocated since the collection that its figures are of. */
+	/* Go also lists stacks that only allocated since the collection that its figures are
+	 * from. */
 	if (is_zero(s->value))
 		return;
 	origin.key = pprof_string(side->stream, "origin");
@@ -168,12 +170,12 @@ static uint64_t scaled(uint64_t bytes, uint64_t to, uint64_t from)
 }
 
 /*
- * Shares of `from` bytes that sum to `to`: each is what the sum so far gained, so
- * that what rounding takes from one the next one has.
+ * Shares of `from` bytes that sum to `to`. Each share is the increase of the scaled running sum,
+ * so rounding errors do not add up.
  */
 struct shares {
 	uint64_t from, to;
-	uint64_t sum, given; /* so far, of each */
+	uint64_t sum, given; /* running totals of both */
 };
 
 static uint64_t shares_next(struct shares *s, uint64_t bytes)
@@ -219,15 +221,15 @@ static void write_row(struct memory_writer *w, const char *name, uint64_t bytes)
 	pprof_write(&w->places->stream, PPROF_SAMPLE, &p);
 }
 
-/* a - b; 0 where either is not known, or b is more. */
+/* a - b; 0 if either is unknown or b is larger. */
 static uint64_t excess(uint64_t a, uint64_t b)
 {
 	return a != UNKNOWN && b != UNKNOWN && a > b ? a - b : 0;
 }
 
 /*
- * What of the heap is no live object with a stack.  Go counts pages that it never
- * touched, too: its figures are scaled down where they are more than there is.
+ * The part of the heap that is not a live object with a stack. Go also counts pages that it
+ * never touched, so its figures are scaled down if they exceed what is resident.
  */
 static void write_rest(struct memory_writer *w, const struct go_stats *stats, uint64_t live,
 		       uint64_t rest)
@@ -238,7 +240,7 @@ static void write_rest(struct memory_writer *w, const struct go_stats *stats, ui
 		const char *name;
 		uint64_t bytes;
 	} parts[] = {
-		/* What sampling missed, or the profile has not yet. */
+		/* Missed by sampling, or not in the profile yet. */
 		{"[stack not known]", excess(marked, live)},
 		{"[dead or new objects]",
 		 excess(f[CGOHEAP_GO_HEAP_OBJECTS],

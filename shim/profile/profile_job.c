@@ -1,6 +1,6 @@
 /*
- * See profile_job.h.  The addresses of all samples are gathered first, because
- * symbols are read once per file, not once per frame.
+ * See profile_job.h. The addresses of all samples are collected first, because symbols are read
+ * once per file, not once per frame.
  */
 #include "profile/profile_job.h"
 
@@ -65,7 +65,7 @@ static bool pc_set_add(struct scratch *scratch, struct pc_set *set, uint64_t pc)
 	return true;
 }
 
-/* Go's text is the program's: it stays. */
+/* Go's text belongs to the program and is never unloaded. */
 static bool frame_is_unloaded(const struct stack *s, uint64_t pc)
 {
 	return unloads_since(s->unloads, pc) && !gosym_in_text(pc - 1);
@@ -138,14 +138,14 @@ void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
 			 capture_end_name(synthetic - SYNTHETIC_TRUNCATED));
 }
 
-/* Only for want of room were frames left out; else they were not found. */
+/* Frames were left out only if there was no room; otherwise they could not be found. */
 static uint32_t gap_mark(const struct stack *s)
 {
 	return s->frame_count >= CAPTURE_MAX_FRAMES || s->end == CAPTURE_NO_ROOM ? SYNTHETIC_OMITTED
 										 : SYNTHETIC_LOST;
 }
 
-/* One mark for a run of frames that are lacking for the same reason. */
+/* One mark for consecutive frames that are missing for the same reason. */
 static size_t frames_mark(struct profile_frame *frames, size_t n, uint32_t synthetic)
 {
 	if (n && frames[n - 1].synthetic == synthetic)
@@ -154,8 +154,8 @@ static size_t frames_mark(struct profile_frame *frames, size_t n, uint32_t synth
 	return n + 1;
 }
 
-/* What the root end of the stack lacks.  A stack that was too deep, or has a gap where it
- * could not be followed, has its root where it shows the gap: nothing is missing above it. */
+/* What is missing at the root end of the stack. If a stack was too deep, or has a gap, the
+ * gap mark shows that, and nothing is missing at the root. */
 static uint32_t stack_end_mark(const struct stack *s)
 {
 	if (capture_end_is_complete(s->end) || s->end >= CAPTURE_END_COUNT)
@@ -195,7 +195,7 @@ size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 	return n;
 }
 
-/* What the options say of the profile: at most OWN_COMMENTS lines. */
+/* Comments derived from the options: at most OWN_COMMENTS lines. */
 #define OWN_COMMENTS      3
 #define OWN_COMMENT_BYTES 96
 

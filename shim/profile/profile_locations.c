@@ -1,12 +1,11 @@
 /*
- * Where a binary profile's stacks are: its mappings, functions and locations.
+ * The mappings, functions and locations of a binary profile's stacks.
  *
- * A mapping says that it has functions even where some of its locations have no
- * name.  Without that flag pprof would symbolize the whole mapping anew, and
- * what it puts in place of our names is worse: go tool pprof loses the name of
- * a C++ method, and that of any C function that was inlined somewhere too.  And
- * one location without a name would be enough to make it ask the server for
- * symbols, and give the profile up if there are none (docs/profile-format.md).
+ * A mapping claims to have functions even if some of its locations have no name. Without that
+ * flag pprof would symbolize the whole mapping again and replace our names by worse ones: go
+ * tool pprof loses the name of a C++ method, and of any C function that was also inlined
+ * somewhere. A single location without a name would also make it ask the server for symbols, and
+ * give up the profile if there are none (docs/profile-format.md).
  */
 #include "profile/profile_locations.h"
 
@@ -15,11 +14,11 @@
 #include "profile.pb-c.h"
 #include "profile/profile_labels.h"
 
-/* What is to be said of one module. */
+/* What to write about one module. */
 struct profile_mapping {
 	uint64_t id; /* 0: not written */
 	bool is_used;
-	bool lacks_files, lacks_lines, lacks_inlines; /* some location does */
+	bool lacks_files, lacks_lines, lacks_inlines; /* at least one location does */
 };
 
 /* ---- mappings --------------------------------------------------------- */
@@ -29,7 +28,7 @@ static const struct location *location_at(const struct profile_job *job, uint32_
 	return job->locations ? job->locations[place] : NULL;
 }
 
-/* The place in job.modules, or -1. */
+/* The index in job.modules, or -1. */
 static ptrdiff_t module_of(const struct profile_job *job, const struct location *l, uint64_t pc)
 {
 	const struct module *m = l ? l->module : modules_find(&job->modules, pc - 1);
@@ -79,8 +78,8 @@ static void write_mapping(struct profile_locations *w, size_t place, uint64_t id
 	pprof_write(&w->stream, PPROF_MAPPING, &p);
 }
 
-/* The executable first, for pprof takes the first for the program, and even if no
- * frame is in it; of the others those that hold a frame. */
+/* The executable comes first, even if it has no frame, because pprof takes the first mapping
+ * for the program; then the other mappings that have frames. */
 static void write_mappings(struct profile_locations *w)
 {
 	const struct modules *modules = &w->job.modules;
@@ -183,7 +182,7 @@ uint64_t profile_locations_named(struct profile_locations *w, const char *name)
 	return p.id;
 }
 
-/* A location of its own for each mark; written when first needed. */
+/* One location per mark, written when first needed. */
 static uint64_t synthetic_location(struct profile_locations *w, uint32_t synthetic)
 {
 	char name[SYNTHETIC_NAME_BYTES];
@@ -206,7 +205,7 @@ size_t profile_locations_stack(struct profile_locations *w, const struct stack *
 	return count;
 }
 
-/* ---- the whole -------------------------------------------------------- */
+/* ---- all -------------------------------------------------------------- */
 
 struct profile_locations *profile_locations_open(struct scratch *scratch, struct sink *sink)
 {

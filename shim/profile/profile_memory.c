@@ -11,13 +11,13 @@
 #include "profile/profile_labels.h"
 #include "profile/profile_locations.h"
 
-/* What is no owner of the account's but a row of the profile. */
+/* A row of the profile that is not an owner in the account. */
 #define OWNER_UNEXPLAINED OWNER_COUNT
 #define OWNERS            (OWNER_COUNT + 1)
 
 #define NAME_BYTES 32
 
-/* One sample.  site 0: no stack is known. */
+/* One sample. site 0: the stack is unknown. */
 struct row {
 	uint64_t bytes;
 	uint32_t site;
@@ -36,7 +36,7 @@ static void rows_add(struct rows *rows, struct row row)
 		rows->list[rows->count++] = row;
 }
 
-/* ---- what hangs below an owner ------------------------------------------ */
+/* ---- parts of an owner -------------------------------------------------- */
 
 static bool has_stacks(uint8_t owner)
 {
@@ -51,13 +51,13 @@ static bool has_files(uint8_t owner)
 	       owner == OWNER_FILE_COPIES || owner == OWNER_DEVICE_MAPS;
 }
 
-/* Site and file in one: what tells two rows of an owner apart. */
+/* Site and file combined, which identify a row of an owner. */
 static uint64_t key_of(const struct account_part *p)
 {
 	return (uint64_t)p->site << 16 | (has_files(p->owner) ? p->file : 0);
 }
 
-/* The parts of one owner, by site and file.  How many bytes that were. */
+/* Adds the parts of one owner, by site and file. Returns their bytes. */
 static uint64_t rows_add_parts(struct rows *rows, struct scratch *scratch,
 			       const struct account_parts *parts, uint8_t owner)
 {
@@ -89,7 +89,7 @@ static uint64_t scaled(uint64_t bytes, uint64_t to, uint64_t from)
 
 /* ---- blocks in use ------------------------------------------------------ */
 
-/* Of what blocks stand for, how much is resident. */
+/* The resident part of what blocks stand for. */
 struct ratio {
 	double weight, resident;
 };
@@ -105,7 +105,7 @@ static double ratio_of(const struct ratio *r)
 	return r->weight > 0 ? r->resident / r->weight : 1;
 }
 
-/* Blocks in the order of their sites, to be met as sites are. */
+/* Blocks sorted by site, to be read along with the sites. */
 struct by_site {
 	const struct account_parts *parts;
 	struct sort_item *items; /* key: site, value: place in blocks */
@@ -126,7 +126,7 @@ static bool by_site_init(struct by_site *s, struct scratch *scratch,
 	return s->items != NULL;
 }
 
-/* Of one site; of all blocks where none of its own was looked at. */
+/* For one site; for all blocks if none of the site's was measured. */
 static double by_site_ratio(const struct by_site *s, uint32_t site)
 {
 	struct ratio own = {0};
@@ -143,7 +143,7 @@ static double by_site_ratio(const struct by_site *s, uint32_t site)
 	return ratio_of(own.weight > 0 ? &own : &s->all);
 }
 
-/* What is resident of each site's blocks in use, in place; the sum. */
+/* Replaces each site's blocks in use by their resident bytes. Returns the sum. */
 static uint64_t resident_by_site(struct snapshot *snapshot, const struct by_site *blocks)
 {
 	uint64_t sum = 0;
@@ -158,9 +158,9 @@ static uint64_t resident_by_site(struct snapshot *snapshot, const struct by_site
 }
 
 /*
- * Samples are an estimate: they are scaled to what the account has, up only by
- * as much as chance may have taken from them.  What then is left, memory from
- * before sampling started or while it was off, has no stack.
+ * Samples are an estimate, so they are scaled to the account's figure, but upwards only within
+ * the sampling error. The rest, which was allocated before sampling started or while it was off,
+ * has no stack.
  */
 static uint64_t rows_add_live(struct rows *rows, const struct account *a,
 			      const struct snapshot *blocks, uint64_t sum)
@@ -207,7 +207,7 @@ static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct a
 	return true;
 }
 
-/* For what prepares symbols: each site once or more. */
+/* For the symbolizer, so each site may occur more than once. */
 static bool snapshot_of(struct scratch *scratch, const struct rows *rows, struct snapshot *out)
 {
 	*out = (struct snapshot){
@@ -224,8 +224,8 @@ static bool snapshot_of(struct scratch *scratch, const struct rows *rows, struct
 struct writer {
 	struct profile_locations *places;
 	uint64_t roots[OWNERS]; /* ids; 0: not written yet */
-	uint64_t no_stack;      /* below an owner that has stacks */
-	uint64_t *files;        /* as parts->files; NULL: no room, they go without */
+	uint64_t no_stack;      /* below an owner whose other samples have stacks */
+	uint64_t *files;        /* as parts->files; NULL: no room, so file names are left out */
 	const struct account_parts *parts;
 	char names[OWNERS][NAME_BYTES];
 };
@@ -270,7 +270,7 @@ static uint64_t file_of(struct writer *w, uint16_t file)
 	return w->files[file];
 }
 
-/* Blocks, mappings and threads from before there was anyone to see who made them. */
+/* Blocks, mappings and threads created before cgoheap was recording. */
 static uint64_t no_stack_of(struct writer *w)
 {
 	if (!w->no_stack)
@@ -278,7 +278,7 @@ static uint64_t no_stack_of(struct writer *w)
 	return w->no_stack;
 }
 
-/* Where time is out, below its owner alone. */
+/* When time has run out, it is written directly below its owner. */
 static void write_sample(struct writer *w, const struct row *row, bool is_late)
 {
 	uint64_t ids[PROFILE_MAX_FRAMES + 2];

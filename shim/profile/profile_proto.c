@@ -50,7 +50,8 @@ static void write_comments(struct profile_locations *w)
 	for (const char *const *c = profile_comments(&w->job); *c; c++)
 		pprof_comment(&w->stream, *c);
 }
-/* ---- samples ---------------------------------------------------------- */
+/* Exactly as in Go's heap profile: runtime/pprof/protomem.go. It sets no default sample type,
+ * so pprof takes the last. */
 
 static void add_own_labels(struct profile_locations *w, struct profile_labels *labels,
 			   const struct site *site)
@@ -59,7 +60,7 @@ static void add_own_labels(struct profile_locations *w, struct profile_labels *l
 	origin->key = pprof_string(&w->stream, "origin");
 	origin->str = pprof_string(&w->stream,
 				   site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
-	if (site->mixed || !site->size) /* Go leaves out a size of 0, too */
+	if (site->mixed || !site->size) /* Go also leaves out a size of 0 */
 		return;
 	bytes = profile_labels_add(labels);
 	bytes->key = pprof_string(&w->stream, "bytes");
@@ -88,7 +89,7 @@ static void write_sample(struct profile_locations *w, const struct tally *t)
 	pprof_write(&w->stream, PPROF_SAMPLE, &p);
 }
 
-/* What there was no time for, as one sample, so that the profile's total holds. */
+/* Writes the rest as one sample when time has run out, so that the profile's total is right. */
 static void write_rest(struct profile_locations *w, size_t from)
 {
 	struct tally t = profile_sum(w->job.snapshot, from);
@@ -115,9 +116,9 @@ static void write_samples(struct profile_locations *w)
 		pprof_comment(&w->stream, WORK_MISSING);
 }
 
-/* ---- the whole -------------------------------------------------------- */
+/* ---- the profile ------------------------------------------------------ */
 
-/* Few, and used by every sample: in the table before symbols can fill it. */
+/* Few strings, used by every sample: added before symbols can fill the table. */
 static void name_labels(struct profile_locations *w)
 {
 	pprof_string(&w->stream, "origin");

@@ -1,10 +1,10 @@
 /*
- * The profile as text, in the manner of Go's heap?debug=1; pprof's parser of
- * old heap profiles reads it too (profile/legacy_profile.go).
+ * The profile as text, in the style of Go's heap?debug=1; pprof's parser of old heap profiles
+ * reads it too (profile/legacy_profile.go).
  *
- * Go's figures there are what was sampled, and pprof scales them up by the rate
- * in the header.  Ours are scaled already, block by block, so the header gives
- * pprof the rate 1, at which it leaves them alone; the true rate is in a comment.
+ * Go's figures there are the sampled ones, and pprof scales them up by the rate in the header.
+ * Ours are already scaled, block by block, so the header gives pprof the rate 1, at which it
+ * leaves them unchanged. The true rate is in a comment.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -21,7 +21,7 @@
 
 /* ---- order: in-use bytes, most first ----------------------------------- */
 
-/* Places in s->tallies; NULL: out of scratch. */
+/* Indexes into s->tallies; NULL: out of scratch. */
 static struct sort_item *tallies_ordered(struct scratch *scratch, const struct snapshot *s,
 					 size_t *count)
 {
@@ -30,7 +30,7 @@ static struct sort_item *tallies_ordered(struct scratch *scratch, const struct s
 	for (size_t i = 0; items && i < s->count; i++) {
 		if (tally_is_zero(&s->tallies[i]))
 			continue;
-		/* Ascending keys, so the most comes first; growth may be negative. */
+		/* Keys are sorted ascending, so the largest comes first; growth may be negative. */
 		uint64_t key = (uint64_t)INT64_MAX - (uint64_t)s->tallies[i].inuse_bytes;
 		items[(*count)++] = (struct sort_item){.key = key, .value = i};
 	}
@@ -41,8 +41,8 @@ static struct sort_item *tallies_ordered(struct scratch *scratch, const struct s
 
 /* ---- lines ------------------------------------------------------------ */
 
-/* pprof takes equal columns for one and drops the first: Go adds a byte, so do we.
- * It has no sign in a header: what shrank is 0 there and told in a comment. */
+/* pprof treats two equal columns as one and drops the first. Go adds a byte to avoid that,
+ * and so do we. The header has no sign: a decrease is written as 0, with a comment. */
 static void text_header(struct text *t, const struct tally *sum)
 {
 	int64_t objects = sum->inuse_objects > 0 ? sum->inuse_objects : 0;
@@ -56,7 +56,7 @@ static void text_header(struct text *t, const struct tally *sum)
 			    sum->inuse_bytes);
 }
 
-/* An address, function+offset, file:line: what of it is known. */
+/* Writes what is known of an address: function+offset, file:line. */
 static void text_source_line(struct text *t, uint64_t pc, const struct location *l,
 			     const struct source_line *s, uint64_t entry)
 {
@@ -98,9 +98,9 @@ static void text_frame(struct text *t, const struct profile_frame *f)
 }
 
 /*
- * pprof refuses a line of bytes without objects, and all that follow it.  One
- * can be in a growth profile: a stack of many sizes that freed as many blocks
- * as it took.  It is written as a comment.
+ * pprof rejects a line that has bytes but no objects, and all lines after it. A growth profile
+ * can have one: a stack of many sizes that freed as many blocks as it allocated. It is written
+ * as a comment.
  */
 static void text_figures(struct text *t, const struct tally *y)
 {

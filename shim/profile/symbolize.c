@@ -1,9 +1,9 @@
 /*
- * Addresses become source lines: Go's by gosym, one by one; C's by elfsym, all
- * of one module together.
+ * Turns addresses into source lines: Go's by gosym, one by one; C's by elfsym, all of one module
+ * together.
  *
- * A captured pc is a return address: it may be the first byte after its
- * function, so everything is looked up at pc - 1.
+ * A captured pc is a return address, which may be the first byte after its function, so lookups
+ * use pc - 1.
  */
 #include "profile/symbolize.h"
 
@@ -14,7 +14,7 @@
 #include "proc/elfsym.h"
 #include "go/gosym.h"
 
-/* ---- what is plumbing ------------------------------------------------- */
+/* ---- plumbing --------------------------------------------------------- */
 
 static bool has_prefix(const char *text, const char *prefix)
 {
@@ -22,9 +22,9 @@ static bool has_prefix(const char *text, const char *prefix)
 }
 
 /*
- * C's half of a cgo call, compiled by cgo: "_cgo_HASH_Cfunc_NAME" and the like.
- * The Go half, "main._Cfunc_NAME", stays: it says which C function Go called.
- * So do "_cgo_sys_thread_start" and "x_cgo_*": there the runtime itself calls C.
+ * The C half of a cgo call, compiled by cgo: "_cgo_HASH_Cfunc_NAME" and the like. The Go half,
+ * "main._Cfunc_NAME", stays, because it names the C function that Go called.
+ * "_cgo_sys_thread_start" and "x_cgo_*" stay too: there the runtime itself calls C.
  */
 static bool is_c_wrapper(const char *name)
 {
@@ -33,10 +33,10 @@ static bool is_c_wrapper(const char *name)
 }
 
 /*
- * Who reads "C function, then goCallback" knows that C called back.  Everything
- * between the two is plumbing, _cgoexpwrap_* too: it carries the exported
- * function's name, and that function's own frame is the one below it.
- * runtime.goexit, a goroutine's root, is left out as Go's own profiles leave it out.
+ * A reader of "C function, then goCallback" knows that C called back. Everything between the two
+ * is plumbing, including _cgoexpwrap_*: it carries the exported function's name, but that
+ * function's own frame is the one below it. runtime.goexit, a goroutine's root, is left out as
+ * in Go's own profiles.
  */
 static bool is_go_plumbing(const char *name)
 {
@@ -62,7 +62,7 @@ static bool is_adapter(const struct gosym_frame *frame)
 	return frame->is_wrapper || is_go_plumbing(frame->function);
 }
 
-/* Takes the adapters out, unless there is nothing else; how many are left. */
+/* Removes the adapters, unless there is nothing else. Returns the remaining count. */
 static size_t drop_adapters(struct gosym_frame *frames, size_t count)
 {
 	size_t kept = 0;
@@ -100,7 +100,7 @@ static int c_location(struct scratch *scratch, struct location *l, const char *n
 	return 0;
 }
 
-/* What Go's tables know: with internal linking they name C functions too. */
+/* Uses Go's tables: with internal linking they name C functions too. */
 static int tables_location(struct scratch *scratch, struct location *l)
 {
 	struct gosym_frame frames[GOSYM_MAX_INLINE];
@@ -113,7 +113,7 @@ static int tables_location(struct scratch *scratch, struct location *l)
 	return go_location(scratch, l, frames, gosym_frames(l->pc - 1, frames, COUNT_OF(frames)));
 }
 
-/* The locations from first on that lie in its module and have no name yet. */
+/* The locations from first on that are in its module and have no name yet. */
 static size_t c_queries(const struct symbols *symbols, size_t first, struct elfsym *queries)
 {
 	const struct module *module = symbols->list[first].module;
@@ -140,7 +140,7 @@ static int name_module(struct scratch *scratch, const struct symbols *symbols, s
 	return scratch->exhausted ? -1 : 0;
 }
 
-/* Locations ascend as modules do: those of one module are neighbours. */
+/* Locations ascend as modules do, so those of one module are adjacent. */
 static int name_c(struct scratch *scratch, const struct symbols *symbols)
 {
 	struct elfsym *queries = scratch_alloc(scratch, symbols->count * sizeof *queries);
@@ -167,7 +167,7 @@ static bool is_go(uint64_t pc)
 	return gosym_find(pc, &f) && !f.is_c;
 }
 
-/* One location a distinct pc, ascending, in its module; nothing else yet. */
+/* One location per distinct pc, ascending, with its module; nothing else is set yet. */
 static int list_locations(struct scratch *scratch, const struct modules *modules,
 			  const uint64_t *pcs, size_t count, struct symbols *out)
 {
