@@ -1,9 +1,8 @@
 /*
- * The states in the order a good client sees them, from the bottom of the file
- * up: a request is read, answered (or parked until its answer is due), sent, and
- * what the client still says is drained.  Each function either leaves the
- * connection where it is, to be polled, or enters the next state itself, so that
- * a client that is ready is done with in one step.
+ * The states in the order in which a good client meets them, from the bottom of the file up: a
+ * request is read, answered (or parked until its answer is due), sent, and what the client still
+ * sends is drained. Each function either leaves the connection in its state, to be polled, or
+ * enters the next state itself, so a client that is ready is served in one step.
  */
 #include "serve/connection.h"
 
@@ -11,10 +10,11 @@
 #include "base/netsys.h"
 #include "base/work.h"
 
-/* More than this after the answer, and the client is not listening anyway. */
+/* A client that sends more than this after the answer is not reading it anyway. */
 #define DRAIN_BYTES (HTTP_MAX_BODY_BYTES + 64 * KIB)
 
-/* Apart from the connections: what waits, sends or drains needs none, and those are many. */
+/* Separate from the connections, because those that wait, send or drain need no buffer, and
+ * they are many. */
 static char requests[CONNECTION_READERS][HTTP_MAX_HEAD_BYTES];
 static bool taken[CONNECTION_READERS];
 
@@ -35,7 +35,7 @@ static void give_request(struct connection *c)
 	c->request = NULL;
 }
 
-/* The time is asked for anew: building an answer may have taken a while. */
+/* Reads the clock again: building an answer may have taken a while. */
 static void enter(struct connection *c, enum connection_state state, uint64_t for_ns)
 {
 	c->state = state;
@@ -99,7 +99,7 @@ static void begin_draining(struct connection *c)
 
 /* ---- the answer --------------------------------------------------------- */
 
-/* What is to be sent next: the head, the text, the body. */
+/* What to send next: the head, the text or the body. */
 static const char *unsent(const struct connection *c, size_t *count)
 {
 	const struct answer *a = &c->answer;
@@ -166,7 +166,7 @@ static void begin_sending(struct connection *c)
 	send_on(c);
 }
 
-/* After the work on an answer: it is there, or due later. */
+/* After the work on an answer: sends it, or parks until it is due. */
 static void send_or_park(struct connection *c)
 {
 	if (work_was_cut())
@@ -196,9 +196,9 @@ void connection_refuse_busy(struct connection *c, const char *line)
 /* ---- the request -------------------------------------------------------- */
 
 /*
- * A web page can make its reader's browser ask loopback.  Where it does so under
- * a name of its own that it has pointed here, Host is that name; where it posts
- * across, Origin says whose page it is.  A unix socket no browser reaches.
+ * A web page can make a browser send requests to loopback. If it uses its own host name, pointed
+ * at loopback, Host is that name; if it posts across origins, Origin names the page. A browser
+ * cannot reach a unix socket.
  */
 static const char *foreign_page(const struct connection *c, const struct http_request *r)
 {
@@ -228,13 +228,13 @@ static void answer_request(struct connection *c, size_t head_bytes)
 	send_or_park(c);
 }
 
-/* No more will come: it closed its end, or its time ran out. */
+/* No more will arrive: the client closed its end, or its time ran out. */
 static void end_reading(struct connection *c, int status, const char *line)
 {
 	if (c->received_bytes > 0)
 		connection_refuse(c, status, line);
 	else
-		connection_close(c); /* it asked nothing */
+		connection_close(c); /* it sent no request */
 }
 
 static void read_request(struct connection *c)
@@ -280,7 +280,7 @@ short connection_events(const struct connection *c)
 	case CONNECTION_SENDING:
 		return POLLOUT;
 	case CONNECTION_PARKED:
-		/* not POLLIN: bytes it may have sent too early wait */
+		/* not POLLIN: bytes that it sent early wait */
 		return c->answer.may_be_early ? POLLRDHUP : 0;
 	case CONNECTION_FREE:
 		break;
@@ -295,7 +295,7 @@ static void finish(struct connection *c)
 	send_or_park(c);
 }
 
-/* Over TCP an end of sending and a close look the same. */
+/* On TCP, the end of sending and a close look the same. */
 static void step_on_end(struct connection *c, short events)
 {
 	if (c->is_tcp || (events & (POLLHUP | POLLERR | POLLNVAL)) != 0)
@@ -347,10 +347,11 @@ void connection_step(struct connection *c, short events, uint64_t now_ns)
 	if (c->state == CONNECTION_FREE || (events == 0 && now_ns < c->deadline_ns))
 		return;
 	if (!own_fd_is_ours(&c->own)) {
-		connection_close(c); /* which leaves the descriptor alone */
+		connection_close(c); /* does not touch the descriptor */
 		return;
 	}
-	/* What came in time counts, were we late ourselves; what trickles on does not. */
+	/* Data that arrived in time counts even if the server was late; data that trickles in
+	 * does not extend the time. */
 	if (events != 0)
 		step_on_event(c, events);
 	if (now_ns >= c->deadline_ns)

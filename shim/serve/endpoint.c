@@ -1,7 +1,7 @@
 /*
- * Runs in the constructor, before main, where the program may count on its first
- * descriptors, its umask and its silence: each is left as it was.  Whatever
- * cannot be had is one line that names the path and the remedy.
+ * Runs in the constructor, before main, when the program may rely on its first descriptors, its
+ * umask and its silence, so all three stay as they were. A failure prints one line that names
+ * the path and the remedy.
  */
 #include "serve/endpoint.h"
 
@@ -18,9 +18,9 @@
 
 #define BACKLOG 128
 
-/* ---- saying what went wrong --------------------------------------------- */
+/* ---- reporting errors --------------------------------------------------- */
 
-/* One thread at a time: the constructor's, then the server's. */
+/* Used by one thread at a time: the constructor's, then the server's. */
 static bool is_quiet;
 
 static int complain_path(const char *path, const char *what)
@@ -39,7 +39,7 @@ static int complain_taken(const char *path, const char *what)
 	return ENDPOINT_TAKEN;
 }
 
-/* `doing: permission denied; remedy`; result is as the kernel returned it. */
+/* Prints `doing: permission denied; remedy`; result is as the kernel returned it. */
 static int complain_error(const char *path, const char *doing, long result, const char *remedy)
 {
 	char what[160], number[LOG_ERROR_BYTES];
@@ -47,7 +47,7 @@ static int complain_error(const char *path, const char *doing, long result, cons
 	return complain_path(path, what);
 }
 
-/* The thing itself, were it a symbolic link. */
+/* Does not follow a symbolic link. */
 static long look_at(const char *path, struct stat *st)
 {
 	return sys_call(newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
@@ -77,10 +77,9 @@ static int check_directory(const char *path, const struct stat *st)
 }
 
 /*
- * Makes it if need be and looks at what is there.  Nobody can put another thing
- * in its place after that: it lies in a directory that is ours or sticky.
- * 0; -1 after a line on stderr; 1 where the parent cannot hold it, nothing said
- * if quiet.
+ * Creates the directory if needed and checks what is there. No other user can replace it after
+ * that, because it is in a directory that is ours or sticky. Returns 0; -1 after a line on
+ * stderr; 1 if the parent cannot hold it (nothing is printed if quiet).
  */
 static int make_directory(const char *path, bool quiet)
 {
@@ -98,7 +97,7 @@ static int make_directory(const char *path, bool quiet)
 	return check_directory(path, &st);
 }
 
-/* The default path in parent; result as make_directory's. */
+/* The default path in parent; returns as make_directory does. */
 static int default_path_in(const char *parent, bool quiet, char path[CONFIG_PATH_BYTES])
 {
 	size_t n =
@@ -118,8 +117,8 @@ static bool is_our_directory(const char *path)
 }
 
 /*
- * XDG_RUNTIME_DIR may name what is not there or not ours (sudo keeps the other
- * user's, containers inherit the host's): then it is as if not set.
+ * XDG_RUNTIME_DIR may name a directory that does not exist or is not ours (sudo keeps the other
+ * user's, containers inherit the host's). It is then treated as not set.
  */
 static int default_path(const char *runtime, char path[CONFIG_PATH_BYTES])
 {
@@ -137,13 +136,13 @@ static bool somebody_answers(const struct sockaddr_un *address)
 {
 	long fd = net_socket(AF_UNIX);
 	if (fd < 0)
-		return true; /* cannot tell: leave it alone */
+		return true; /* unknown: leave it alone */
 	long r = net_connect((int)fd, address, sizeof(*address));
 	sys_close((int)fd);
 	return r != -ECONNREFUSED;
 }
 
-/* Takes a dead socket's file away; 0, or as endpoint_open_unix. */
+/* Removes a dead socket's file. Returns as endpoint_open_unix does. */
 static int remove_stale(const struct sockaddr_un *address)
 {
 	struct stat before, now;
@@ -154,7 +153,7 @@ static int remove_stale(const struct sockaddr_un *address)
 		return complain_path(path, "a file that is not a socket is there; remove it");
 	if (somebody_answers(address))
 		return complain_taken(path, "another process listens there; end it");
-	/* Another process may have found it stale too and put its own there. */
+	/* Another process may also have found it stale and put its own socket there. */
 	if (look_at(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
 		return complain_taken(path, "another process has just taken it; end it");
 	long r = sys_call(unlink, path);
@@ -168,9 +167,9 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 {
 	const char *path = address->sun_path;
 	/*
-	 * The mode the socket has when it is bound is the mode its file is made
-	 * with (net/unix/af_unix.c, unix_bind), so it is never open to others, in
-	 * a shared directory either; and the host's umask is left alone.
+	 * The file of the socket gets the mode that the socket has when it is bound
+	 * (net/unix/af_unix.c, unix_bind), so it is never open to others, even in a shared
+	 * directory, and the host's umask is left alone.
 	 */
 	sys_call(fchmod, fd, 0600);
 	long r = net_bind(fd, address, sizeof(*address));
@@ -183,7 +182,7 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 	if (r < 0)
 		return complain_error(path, "cannot make it", r,
 				      "make its directory writable for this user");
-	/* A umask that takes the owner's bits away too, and kernels that are not Linux. */
+	/* For a umask that removes the owner's bits too, and kernels that are not Linux. */
 	sys_call(chmod, path, 0600);
 	r = net_listen(fd, BACKLOG);
 	if (r < 0) {
@@ -221,21 +220,21 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config, bool qui
 	return 0;
 }
 
-/* ---- sockets of processes that are gone -------------------------------- */
+/* ---- sockets of dead processes ----------------------------------------- */
 
-#define SWEEP_NAMES 4096 /* looked at, a sweep */
-#define SWEEP_ASKED 256  /* connected to, a sweep */
+#define SWEEP_NAMES 4096 /* names read per sweep */
+#define SWEEP_ASKED 256  /* sockets connected to per sweep */
 
-/* Younger, it may be one that is bound and does not listen yet. */
+/* A younger socket may be bound but not listening yet. */
 #define SWEEP_AGE_NS INT64_C(100000000)
 
 struct sweep {
-	char directory[CONFIG_PATH_BYTES]; /* with its last slash */
+	char directory[CONFIG_PATH_BYTES]; /* including the last slash */
 	int64_t now_ns;                    /* since 1970 */
 	unsigned asked;
 };
 
-/* 42 of "42.sock", as default_path_in writes it; 0: not such a name. */
+/* Returns 42 for "42.sock", as default_path_in writes it; 0 for any other name. */
 static int pid_in_name(const char *name)
 {
 	int pid = 0;
@@ -245,7 +244,7 @@ static int pid_in_name(const char *name)
 	return strcmp(p, ".sock") == 0 ? pid : 0;
 }
 
-/* As far as this PID namespace shows; where it cannot be told, yes. */
+/* As far as this PID namespace shows; true if unknown. */
 static bool may_live(int pid)
 {
 	char path[32];
@@ -310,7 +309,7 @@ static long listen_tcp(int fd, struct sockaddr_in *address)
 {
 	int one = 1;
 	socklen_t n = sizeof(*address);
-	/* The port of a service that has just been restarted is not "in use". */
+	/* Allows the port of a service that has just been restarted. */
 	net_set_option(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	long r = net_bind(fd, address, sizeof(*address));
 	if (r == 0)

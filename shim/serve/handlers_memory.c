@@ -9,14 +9,14 @@
 #include "serve/metrics.h"
 #include "serve/status.h"
 
-/* An account and what it was made from, in scratch of its own. */
+/* An account and its parts, with their scratch. */
 struct taken {
 	struct scratch scratch;
 	struct account account;
 	struct account_parts parts;
 };
 
-/* False: refused already. */
+/* False: already refused. */
 static bool take(struct answer *a, struct taken *t)
 {
 	t->scratch = SCRATCH_INIT(region_scratch_max_bytes());
@@ -33,7 +33,7 @@ static bool take(struct answer *a, struct taken *t)
 	return false;
 }
 
-/* result as a writer's: 0 or -1. */
+/* result: a writer's, 0 or -1. */
 static void finish(struct answer *a, int result, const char *type)
 {
 	if (result != 0) {
@@ -93,7 +93,7 @@ void answer_metrics(struct answer *a, const struct http_request *r)
 #define FIRST_PAUSE_NS UINT64_C(1000000)
 #define LAST_PAUSE_NS  UINT64_C(64000000)
 
-/* Into the body, and its place in the object is kept: what follows is written once it is known. */
+/* Writes into the body and keeps its place in the object: the rest is written once it is known. */
 static int write_before(struct answer *a, struct taken *t)
 {
 	struct json j;
@@ -145,7 +145,7 @@ static void look_whether_trimmed(struct answer *a)
 	}
 }
 
-/* The worker is at it, and the answer waits as one with seconds= does. */
+/* The worker trims while the answer waits, as one with seconds= does. */
 static void begin_trim(struct answer *a)
 {
 	if (allocator_trim() != 0) {

@@ -1,6 +1,6 @@
 /*
- * The loop: two listening sockets, a few connections, and what control wants
- * done in time.  Everything here but bind and start runs on the server's thread.
+ * The loop: two listening sockets, a few connections, and timed work for other modules.
+ * Everything here except bind and start runs on the server's thread.
  */
 #include "serve/server.h"
 
@@ -25,31 +25,31 @@
 #include "serve/connection.h"
 #include "serve/endpoint.h"
 
-#define SERVED CONNECTION_READERS /* connections that are read or answered at a time */
-#define SPARE  4                  /* beyond them: told that there are too many */
+#define SERVED CONNECTION_READERS /* connections read or answered at a time */
+#define SPARE  4                  /* for further connections, which get an error */
 #define PLACES (SERVED + SPARE + BASELINES_MAX + HANDLERS_TRIMS)
 
-/* A listener that is missing is tried for again. */
+/* How often a missing listener is tried again. */
 #define RETRY_NS UINT64_C(1000000000)
 
-/* When the host is out of descriptors, or poll fails: never spin on it. */
+/* The pause when the host is out of descriptors or poll fails, so that the loop never spins. */
 #define PAUSE_NS UINT64_C(100000000)
 
 #define LOOK_EVERY_NS UINT64_C(900000000)
 
 enum { UNIX, TCP, LISTENERS };
-enum { INBOX = LISTENERS, FIRST_CONNECTION }; /* what is polled, by place */
+enum { INBOX = LISTENERS, FIRST_CONNECTION }; /* indexes of what is polled */
 
 static struct {
 	struct own_fd listeners[LISTENERS];
 	struct connection connections[PLACES];
-	uint64_t accept_again_ns; /* after a pause */
+	uint64_t accept_again_ns; /* end of a pause */
 	char socket_path[CONFIG_PATH_BYTES];
 	uint16_t tcp_port;
-	bool is_retried[LISTENERS]; /* not there now, and may be later */
+	bool is_retried[LISTENERS]; /* missing now, but may be bound later */
 	uint64_t retry_ns;
-	struct config config;      /* to try with */
-	enum seccomp_mode seccomp; /* as it was then */
+	struct config config;      /* for retries */
+	enum seccomp_mode seccomp; /* at the start */
 	bool started;
 } server = {.listeners = {{.fd = -1}, {.fd = -1}}};
 
@@ -70,7 +70,7 @@ bool server_is_retrying(void)
 
 /* ---- listening ------------------------------------------------------------ */
 
-/* 0, or -1. */
+/* Returns 0 or -1. */
 static int listener_open(int listener, bool quiet)
 {
 	const struct config *c = &server.config;
@@ -82,7 +82,7 @@ static int listener_open(int listener, bool quiet)
 	return result == 0 ? 0 : -1;
 }
 
-/* Those who wait hold a sixteenth of the host's descriptors at most. */
+/* Waiting connections hold at most a sixteenth of the host's descriptors. */
 static void bound_waiting(void)
 {
 	struct rlimit limit;
@@ -103,9 +103,9 @@ int server_bind(const struct config *config)
 }
 
 /*
- * A service that is started again may come before its old process has gone, which
- * has the path or the port that both were given; and a host may close descriptors
- * that it does not know.  Nanoseconds until it is to be tried next.
+ * When a service restarts, its old process may still hold the path or the port that both were
+ * given; and a host may close descriptors that it does not know. Returns the nanoseconds until
+ * the next try.
  */
 static uint64_t retry_tick(void)
 {
@@ -123,7 +123,7 @@ static uint64_t retry_tick(void)
 
 /* ---- new connections ---------------------------------------------------- */
 
-/* A free one; else the one that has been answered longest ago and only lingers; else NULL. */
+/* A free one; otherwise the lingering one that was answered longest ago; otherwise NULL. */
 static struct connection *find_room(void)
 {
 	struct connection *room = NULL;
@@ -137,7 +137,7 @@ static struct connection *find_room(void)
 	return room;
 }
 
-/* Those that wait for an answer to be due count for nothing: there are places for all of them. */
+/* Connections whose answer is not due do not count: there is a place for each of them. */
 static struct connection *room_for_one(bool *is_spare)
 {
 	size_t busy = 0;
@@ -147,7 +147,7 @@ static struct connection *room_for_one(bool *is_spare)
 	return busy < SERVED + SPARE ? find_room() : NULL;
 }
 
-/* The directory keeps others out already; this holds where its mode was changed. */
+/* The directory already keeps others out; this check also holds if its mode was changed. */
 static bool peer_may_ask(int fd)
 {
 	struct ucred peer;
@@ -164,11 +164,11 @@ static void greet(struct connection *c, int fd, int from, bool is_spare)
 		connection_refuse(c, 403, "only the user this process runs as, or root, may ask");
 	else if (is_spare)
 		connection_refuse_busy(c, "16 requests are under way: wait for one to end");
-	else /* most have sent their request by now, and are done with in this one step */
+	else /* most have already sent their request and are finished in this step */
 		connection_step(c, POLLIN, clock_monotonic_ns());
 }
 
-/* The host took our descriptor away. */
+/* The host took over our descriptor. */
 static void lose_listener(int listener)
 {
 	own_fd_close(&server.listeners[listener]);
@@ -179,8 +179,8 @@ static void lose_listener(int listener)
 }
 
 /*
- * One a turn, so that nobody is told to wait for a client that hung up before he
- * came: poll reports that hang-up no later than him.
+ * One per turn, so that no client gets a busy answer because of an earlier client that has
+ * already hung up: poll reports that hang-up no later than the new client.
  */
 static void accept_one(int listener)
 {
@@ -192,7 +192,7 @@ static void accept_one(int listener)
 	if (fd >= 0)
 		greet(c, (int)fd, listener, is_spare);
 	else if (fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED)
-		/* Most likely no descriptors; the client stays in the backlog. */
+		/* Probably out of descriptors; the client stays in the backlog. */
 		server.accept_again_ns = clock_monotonic_ns() + PAUSE_NS;
 }
 
@@ -208,7 +208,7 @@ static void listener_step(int listener, short events)
 		accept_one(listener);
 }
 
-/* One a turn, as above. */
+/* One per turn, as above. */
 static void inbox_step(short events)
 {
 	bool is_spare;
@@ -231,7 +231,7 @@ static void sleep_until(uint64_t *wait_ns, uint64_t then_ns, uint64_t now_ns)
 		*wait_ns = left;
 }
 
-/* What to poll for: the listeners, the inbox, then the connections, each at its own index. */
+/* Fills the poll list: the listeners, the inbox, then the connections, each at a fixed index. */
 static uint64_t prepare(struct pollfd *list, uint64_t wait_ns)
 {
 	uint64_t now_ns = clock_monotonic_ns();
@@ -266,7 +266,7 @@ static struct timespec to_timespec(uint64_t ns)
 	};
 }
 
-/* Only those that are there: a list longer than the limit on descriptors is refused. */
+/* Only existing descriptors: the kernel refuses a list longer than the descriptor limit. */
 static long poll_those(struct pollfd *list, size_t n, const struct timespec *timeout)
 {
 	struct pollfd there[FIRST_CONNECTION + PLACES];
@@ -281,7 +281,7 @@ static long poll_those(struct pollfd *list, size_t n, const struct timespec *tim
 	return r;
 }
 
-/* False where nothing can be said about any of the descriptors. */
+/* False if the state of the descriptors is unknown. */
 static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 {
 	struct timespec timeout = to_timespec(wait_ns);
@@ -289,19 +289,20 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 	if (r >= 0)
 		return true;
 	if (r != -EINTR) {
-		/* A sandbox: a limit on descriptors below those there are refuses the whole list,
-		 * and a filter the call itself.  The host's processor is not ours to spin on. */
+		/* A sandbox: a descriptor limit below the number in use makes the kernel
+		 * refuse the whole list, or a filter refuses the call. Do not spin on the
+		 * host's processor. */
 		timeout = to_timespec(PAUSE_NS);
 		sys_call(nanosleep, &timeout, 0);
 	}
 	return false;
 }
 
-/* What time brings; nanoseconds until the next.  After each answer, so that it is late by one
- * at most. */
+/* Runs timed work and returns the nanoseconds until the next. Called after each answer, so it
+ * is late by at most one answer. */
 static uint64_t tick(void)
 {
-	/* Room is made before it is judged. */
+	/* Reclaims room before control judges it. */
 	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), recorder_tick(),
 				    retry_tick(), cgowatch_tick()};
 	uint64_t wait_ns = UINT64_MAX;
@@ -310,8 +311,7 @@ static uint64_t tick(void)
 	return wait_ns;
 }
 
-/* Of those that are due together one a turn, so that who comes meanwhile waits for one of them at
- * most. */
+/* Builds one due answer per turn, so that a new client waits for at most one of them. */
 static void step_connections(const struct pollfd *list, uint64_t now_ns)
 {
 	bool finished = false;
@@ -327,8 +327,8 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 }
 
 /*
- * A sandbox is entered when the host likes: what hooks may do under none (saferead.h)
- * they may for a second longer at most, while sampling wakes us that often.
+ * The host may enter a sandbox at any time. Hooks may still do what a sandbox forbids
+ * (saferead.h) for at most a second, because sampling wakes the server that often.
  */
 static void look_for_sandbox(void)
 {
@@ -351,7 +351,7 @@ static void turn(void)
 		for (size_t i = 0; i < COUNT_OF(list); i++)
 			list[i].revents = 0;
 	uint64_t now_ns = clock_monotonic_ns();
-	/* Connections first: one that ends here makes room for one that comes. */
+	/* Connections first: one that ends makes room for a new one. */
 	step_connections(list, now_ns);
 	for (int i = 0; i < LISTENERS; i++)
 		listener_step(i, list[i].revents);
@@ -360,8 +360,8 @@ static void turn(void)
 
 /* ---- the thread --------------------------------------------------------- */
 
-/* In the directory that others leave theirs in; not in a sandbox that was entered since the start,
- * which may kill for what only a start needs. */
+/* In the directory where others leave their sockets. Not in a sandbox that was entered since
+ * the start, which may kill for calls that only a start needs. */
 static void sweep(void)
 {
 	if (server.config.socket_path[0] == '\0' && server.socket_path[0] != '\0' &&
@@ -371,7 +371,7 @@ static void sweep(void)
 
 static void *run(void *unused)
 {
-	sample_enter_as(BUSY_OWN); /* for good: our own calls are not the host's */
+	sample_enter_as(BUSY_OWN); /* for good: the server's calls are not the host's */
 	sys_call(prctl, PR_SET_NAME, "cgoheap", 0);
 	sweep();
 	for (;;)
@@ -379,7 +379,7 @@ static void *run(void *unused)
 	return unused;
 }
 
-/* Nobody will ever answer there: better that connecting fails. */
+/* The socket will never be served, so connecting should fail. */
 static void give_up(int error)
 {
 	char number[LOG_ERROR_BYTES];
@@ -392,7 +392,7 @@ static void give_up(int error)
 		lose_listener(i);
 }
 
-/* Whether there is anybody to serve. */
+/* Whether there is anything to serve. */
 static bool is_wanted(void)
 {
 	return server.listeners[UNIX].fd >= 0 || server.listeners[TCP].fd >= 0 ||

@@ -83,7 +83,7 @@ static void write_samples(struct json *j)
 	json_number(j, "stale", LOAD(&slow_drops.stale));
 	json_number(j, "labels", labelsets_counters().dropped);
 	json_close(j);
-	json_open(j, "missed_frees"); /* noticed when their addresses were used again */
+	json_open(j, "missed_frees"); /* noticed when the addresses were reused */
 	json_number(j, "count", LOAD(&slow_drops.stale));
 	json_number(j, "bytes", LOAD(&slow_missed_bytes));
 	json_close(j);
@@ -156,7 +156,8 @@ static void write_memory(struct json *j)
 			  : 0);
 	json_close(j);
 	json_number(j, "threads", sample_threads());
-	json_number(j, "threads_missed", threads_missed()); /* whose stacks are not in the ledger */
+	json_number(j, "threads_missed", threads_missed()); /* whose stacks are not in the table
+							     * of mappings */
 }
 
 static void write_overhead(struct json *j)
@@ -170,7 +171,7 @@ static void write_overhead(struct json *j)
 	json_number(j, "cpu_ns", b.cpu_ns);
 	json_string(j, "raised_for", b.is_cpu ? "cpu" : b.is_room ? "memory" : NULL);
 	json_bool(j, "at_coarsest", b.is_coarsest);
-	/* Every allocation, whatever it takes, and no end to it. */
+	/* Every allocation, at any cost, without a time limit. */
 	json_bool(j, "unbounded", c.on && c.sample_bytes == 1 && c.remaining_ns == 0);
 	json_close(j);
 }
@@ -228,7 +229,7 @@ int status_write_json(struct sink *sink)
 
 struct comments {
 	struct scratch *scratch;
-	const char **list; /* MAX_COMMENTS, the last stays NULL */
+	const char **list; /* MAX_COMMENTS entries; the last stays NULL */
 	size_t count;
 	bool failed;
 };
