@@ -1,15 +1,15 @@
 /*
- * See atfork.h.  A child that goes on needs whole tables: whoever forks takes
- * every lock of ours before, so that no other thread is in the middle of a change,
- * and gives them back after, in both processes.  The order is that in which they
- * nest: control's is held while threads are told.
+ * See atfork.h. A child that keeps profiling needs consistent tables. So the forking thread
+ * takes all our locks first, which means that no other thread is in the middle of a change, and
+ * releases them afterwards in both processes. The order is the nesting order: control's lock is
+ * held while threads are told of a change.
  *
- * The thread counts as inside the shim meanwhile: what other libraries' handlers
- * allocate around the fork passes by the locks that it holds.
+ * The thread counts as inside the shim meanwhile, so allocations by other libraries' fork
+ * handlers skip the locks that it holds.
  *
- * Another library's handler may wait for a lock of its own whose holder waits for
- * one of ours.  That one, after half a second, gives ours back in the forking
- * thread's place, which touches nothing then; the child is passive.
+ * Another library's handler may wait for its own lock, whose holder waits for one of ours. After
+ * half a second, that holder releases our locks for the forking thread, which then does not
+ * touch them; the child is passive.
  */
 #include "life/atfork.h"
 
@@ -37,21 +37,21 @@
 #include "serve/server.h"
 
 static const struct config *config;
-static int followed_into; /* the child that goes on: its PID */
+static int followed_into; /* PID of the child that keeps profiling */
 
-/* Of all our locks, for a fork. */
+/* State of all our locks during a fork. */
 enum { NOT_HELD, HELD, ABANDONED };
 static uint32_t hold;
 
-/* By this thread, between the handlers before and after fork. */
+/* Of this thread, between the handlers before and after fork. */
 static __thread struct {
 	bool locked;
 	uint8_t before;
 } forking __attribute__((tls_model("initial-exec")));
 
 /*
- * A handler of a signal that came while this thread was in the shim may fork,
- * too: it would wait for itself.  Its child is passive.
+ * A signal handler that interrupted the shim may fork too. The thread would then wait for
+ * itself, so its child is passive.
  */
 static void before_fork(void)
 {
@@ -102,7 +102,7 @@ static void in_parent(void)
 	sample_leave(forking.before);
 }
 
-/* The child's socket: the path that was given and the PID, or the usual place. */
+/* The child's socket: the configured path plus the PID, or the default path. */
 static void name_socket(struct config *own)
 {
 	char *path = own->socket_path;
@@ -137,7 +137,7 @@ static void follow(void)
 	sample_leave(forking.before);
 	forking.locked = false;
 	followed_into = sys_getpid();
-	forked_watch(in_child); /* it may have children, too */
+	forked_watch(in_child); /* it may have children too */
 }
 
 /* The child keeps what it inherited and records nothing. */
@@ -163,7 +163,8 @@ static void in_child(void)
 	errno = error;
 }
 
-/* Another library's handler may have come before, into a hook, and had us notice there. */
+/* An earlier handler of another library may have called a hook, which has already noticed the
+ * fork. */
 static void in_child_of_fork(void)
 {
 	if (followed_into != sys_getpid())

@@ -1,12 +1,10 @@
 /*
- * The shim's life in a process: the constructor that decides whether it takes
- * part.
+ * The shim's life in a process: the constructor decides whether it becomes active.
  *
- * It takes part in Go programs (and where CGOHEAP_ANY=1 asks for it), and in others
- * from the moment on that they have Go in them: a C or Python program that loads a
- * library made by -buildmode=c-shared.  In every other process that inherits
- * LD_PRELOAD, a shell or a compiler started by the service, it has no region, no
- * thread and no socket, and says nothing.
+ * It becomes active in Go programs, where CGOHEAP_ANY=1 is set, and in other programs once they
+ * contain Go: a C or Python program that loads a library built with -buildmode=c-shared. In
+ * every other process that inherits LD_PRELOAD, such as a shell or a compiler started by the
+ * service, it has no region, no thread and no socket, and prints nothing.
  */
 
 #include <errno.h>
@@ -41,27 +39,28 @@
 
 #define EARLY_SCRATCH_BYTES (256 * KIB)
 
-/* Of this process, also where it is not used yet. */
+/* Of this process, even while it is not used. */
 static struct config config;
 
-/* Passive for want of Go alone. */
+/* Passive only because there is no Go. */
 static bool waits_for_go;
 
 /*
- * Unless Go comes later.  Sampling off with a new epoch: threads then never look up again,
- * and free meets an empty filter.
+ * Passive unless Go comes later. Turns sampling off with a new epoch: threads then never ask
+ * again, and free meets an empty filter.
  */
 static void become_passive(const char *reason)
 {
 	shim_passive_reason = reason;
 	STORE(&shim_state, SHIM_PASSIVE);
-	/* A thread that has been told would never ask again: not where it may have to. */
+	/* A thread that has been told would never ask again, so tell threads only if that is
+	 * final. */
 	if (!waits_for_go)
 		sample_set_interval(0);
 	interpose_follow(false, true);
 }
 
-/* NULL, or why there is nothing to do in this process. */
+/* NULL, or the reason why there is nothing to do in this process. */
 static const char *why_not(void)
 {
 	if (getauxval(AT_SECURE))
@@ -76,8 +75,8 @@ static const char *why_not(void)
 }
 
 /*
- * What the loader and earlier constructors have mapped is theirs, in every account.
- * Later there is more than that, and who mapped it is not known.
+ * What the loader and earlier constructors mapped is attributed to them in every account. A
+ * later start would find more than that, with unknown origin.
  */
 static void take_early_maps(void)
 {
@@ -136,7 +135,7 @@ static void start_server_once(void)
 	errno = error;
 }
 
-/* Early among constructors: what others allocate in theirs is the program's too. */
+/* Early among constructors, because allocations of other constructors belong to the program too. */
 __attribute__((constructor(101))) static void init(void)
 {
 	static bool begun;
@@ -154,7 +153,7 @@ __attribute__((constructor(101))) static void init(void)
 	if (reason)
 		become_passive(reason);
 	sample_leave(before);
-	/* A Go program makes a thread soon, in its own time; another may have made its last. */
+	/* A Go program will create a thread soon; another program may have created its last one. */
 	if (!reason && !gomodules_are_program())
 		start_server_once();
 	errno = error;
@@ -169,10 +168,7 @@ static void start_here(void *unused, const struct regs *host)
 		shim_passive_reason = NULL;
 }
 
-/*
- * In the constructor of the library, mostly, before its Go code runs for the first
- * time; and on whatever stack that has.
- */
+/* Usually called in the constructor of the library, before its Go code first runs, on any stack. */
 static __attribute__((noinline)) void start_late(void)
 {
 	int error = errno;
@@ -187,7 +183,7 @@ static __attribute__((noinline)) void start_late(void)
 static void look_here(void *caller, const struct regs *host)
 {
 	(void)host;
-	/* A library's constructor may come before ours. */
+	/* A library's constructor may run before ours. */
 	if (LOAD(&shim_state) == SHIM_LOADING)
 		init();
 	if (!gomodules_look((uint64_t)caller))
@@ -198,7 +194,7 @@ static void look_here(void *caller, const struct regs *host)
 		start_late();
 }
 
-/* There are no recording stacks yet in a process that waits for Go. */
+/* A process that waits for Go has no recording stacks yet. */
 void interpose_thread_created(uint64_t caller)
 {
 	recstack_run_anyhow(look_here, (void *)caller);
