@@ -1,6 +1,6 @@
 /*
- * See labelsets.h.  The table of buckets is the process's own, and so copied by
- * fork as the region is; what it leads to is in the region, for later readers.
+ * See labelsets.h. The table of buckets is in process memory, so fork copies it like the region.
+ * The sets are in the region, for readers after the process.
  */
 #include "record/labelsets.h"
 
@@ -14,7 +14,7 @@ static_assert(GOLABELS_BYTES < LABELSET_TEXT_CUT, "a count and a mark in one byt
 static_assert(GOLABELS_MAX * (2 + 2 * GOLABELS_BYTES) <= UINT16_MAX, "labelset.bytes");
 
 #define BUCKETS   4096
-#define MAX_CHAIN 256 /* longer than any that was not written over */
+#define MAX_CHAIN 256 /* longer than any undamaged chain */
 
 static uint32_t buckets[BUCKETS];
 static struct {
@@ -39,7 +39,7 @@ static uint64_t hash_bytes(uint64_t h, const void *bytes, size_t count)
 	return h;
 }
 
-/* What is looked for. */
+/* The set to look for. */
 struct key {
 	const struct golabels *labels;
 	uint64_t hash;
@@ -78,7 +78,7 @@ static struct labelset *set_at(uint32_t id)
 	return s;
 }
 
-/* One text; false where the record does not hold it. */
+/* Reads one text; false if it extends beyond the record. */
 static bool next_text(const struct labelset *s, size_t *at, uint8_t count, struct golabel_text *out)
 {
 	out->count = count & (uint8_t)~LABELSET_TEXT_CUT;
@@ -118,7 +118,7 @@ void labelsets_get(uint32_t id, struct golabels *out)
 	out->total = out->count + (LOAD(&s->flags) & LABELSET_PART);
 }
 
-/* Whether the text at *at is this one; moves past it. */
+/* Whether the text at *at equals t; advances *at past it. */
 static bool text_is(const uint8_t **at, const struct golabel_text *t)
 {
 	const uint8_t *bytes = *at;
@@ -127,7 +127,7 @@ static bool text_is(const uint8_t **at, const struct golabel_text *t)
 	return memcmp(bytes, t->bytes, t->count) == 0;
 }
 
-/* Counts come first, so that no text is read beyond its record. */
+/* Compares the counts first, so that no text is read beyond its record. */
 static bool set_is(uint32_t id, const struct key *key)
 {
 	const struct labelset *s = set_at(id);
@@ -218,7 +218,7 @@ static void count_set(const struct golabels *labels)
 		ADD(&counters.part, 1);
 }
 
-/* Pushed at its bucket's head as stacks are (stacks.c); head: what was looked through. */
+/* Pushes at the head of the bucket, as stacks.c does; head: where the search began. */
 static uint32_t push(uint32_t *bucket, uint32_t head, const struct key *key)
 {
 	uint32_t id = set_new(key);
@@ -262,7 +262,7 @@ uint32_t labelsets_intern(const struct golabels *labels)
 
 /* ---- reclaiming --------------------------------------------------------- */
 
-/* Taken out, and not yet free. */
+/* Taken out of the table but not yet freed. */
 static uint32_t taken[LABELSETS_MAX], taken_count;
 
 static void each_listed(void (*visit)(uint32_t *link, uint32_t id))
@@ -300,7 +300,7 @@ void labelsets_mark(uint32_t id)
 		STORE(&s->flags, (uint8_t)(s->flags | LABELSET_MARKED));
 }
 
-/* A head that moves on meanwhile stays for the next time. */
+/* If another thread changes the head meanwhile, the set stays until the next time. */
 static void take_out(uint32_t *link, uint32_t id)
 {
 	struct labelset *s = set_at(id);

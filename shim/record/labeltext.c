@@ -15,7 +15,7 @@ static uint32_t code_point(const char *s, size_t bytes)
 	return code;
 }
 
-/* What moves a cursor, ends a line, turns the reading direction or cannot be seen. */
+/* Moves a cursor, ends a line, changes the text direction or is invisible. */
 static bool is_harmful(uint32_t code)
 {
 	static const struct {
@@ -53,7 +53,7 @@ static size_t escape_one(char *out, const char *s, size_t bytes, bool quoted)
 	return bytes;
 }
 
-/* Whether the text ends in the middle of a character, because it was cut there. */
+/* Whether the text was cut in the middle of a character. */
 static bool is_torn(const struct golabel_text *text, uint32_t at)
 {
 	uint8_t first = (uint8_t)text->bytes[at];
@@ -73,7 +73,7 @@ static bool is_torn(const struct golabel_text *text, uint32_t at)
 
 void labeltext_escape(const struct golabel_text *text, bool quoted, char out[LABELTEXT_BYTES])
 {
-	char whole[GOLABELS_BYTES + 1]; /* ends in NUL, which no sequence goes beyond */
+	char whole[GOLABELS_BYTES + 1]; /* NUL-terminated; no sequence goes beyond the NUL */
 
 	memcpy(whole, text->bytes, text->count);
 	whole[text->count] = 0;

@@ -1,11 +1,10 @@
 /*
  * What the ranges mean: objects, their pieces, and the figures of their sites.
  *
- * Every change is the same: the tree is taken apart into what lies below a range,
- * in it, and above it (pieces that stick out are cut); the middle is changed; and
- * all is put together again, whereby neighbours that say the same become one
- * node.  So Go's heap, grown in steps of 4 MiB, is one node, and a JIT that
- * flips its pages' protection leaves none behind.
+ * Every change has the same form: the tree is split into what lies below a range, in it, and
+ * above it (pieces that extend beyond the range are cut); the middle is changed; and the parts
+ * are joined again, which merges equal neighbours into one node. So Go's heap, grown in steps of
+ * 4 MiB, is one node, and a JIT that toggles the protection of its pages leaves no nodes behind.
  */
 #include "record/mappings.h"
 
@@ -67,7 +66,7 @@ void mappings_unmap(uint64_t start, uint64_t bytes)
 	mappings_drop(mappings_hold(start, bytes));
 }
 
-/* What is there by now was mapped later, and stays: the caller holds nothing in its place. */
+/* If anything is mapped there by now, it is newer and stays, and what is held is dropped. */
 static void put_back(uint32_t held)
 {
 	uint32_t first = mappings_tree_at_least(held, 0);
@@ -112,7 +111,8 @@ void mappings_move(uint32_t held, uint64_t from, uint64_t to, uint64_t bytes)
 	mappings_leave();
 }
 
-/* Of a node at [from, from + bytes), the same at `to`; C's is the caller's. */
+/* For a node at [from, from + bytes), creates a copy at `to`; C memory goes to the caller's
+ * site. */
 static uint32_t duplicate(const struct mappings_node *n, uint64_t from, uint64_t to, uint64_t bytes,
 			  uint32_t site)
 {
@@ -133,8 +133,8 @@ static uint32_t duplicate(const struct mappings_node *n, uint64_t from, uint64_t
 	return copy;
 }
 
-/* Source and destination do not overlap (the kernel refuses), so that one side has all the source.
- */
+/* Source and destination do not overlap (the kernel refuses that), so the whole source is on
+ * one side. */
 void mappings_duplicate(uint64_t from, uint64_t to, uint64_t bytes, uint32_t site)
 {
 	uint64_t limit = mappings_page_end(to, bytes);
@@ -170,7 +170,7 @@ static bool is_usable(const struct mappings_node *n)
 	return n->flags & MAPPINGS_USABLE;
 }
 
-/* C's memory that is not usable yet; of files nobody counts anything. */
+/* C memory that is not usable yet; files are never counted. */
 static bool is_reserve(const struct mappings_node *n)
 {
 	return n->kind == MAPPINGS_C && !(n->flags & (MAPPINGS_USABLE | MAPPINGS_FILE));
@@ -213,9 +213,8 @@ static void make_unusable(uint32_t node)
 }
 
 /*
- * C's memory joins the object that this call makes, at its site; a thread's
- * stack stays its creator's.  last: the object's latest piece, or 0; the result
- * is the latest from now on.
+ * C memory joins the object that this call makes, at its site; a thread's stack keeps its
+ * creator's site. last: the object's latest piece, or 0. Returns the new latest piece.
  */
 static uint32_t make_usable(uint32_t node, uint32_t site, uint32_t last)
 {

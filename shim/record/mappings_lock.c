@@ -7,7 +7,7 @@
 static struct lock lock;
 static struct mappings_counters counters;
 
-/* This thread holds the lock or waits for it: a signal handler on it must do neither. */
+/* This thread holds the lock or waits for it, so a signal handler on it must do neither. */
 static __thread uint8_t inside __attribute__((tls_model("initial-exec")));
 
 void mappings_leave(void)

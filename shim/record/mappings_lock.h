@@ -21,7 +21,7 @@ static inline uint64_t mappings_page(uint64_t address)
 	return address & ~(uint64_t)(PAGE_BYTES - 1);
 }
 
-/* Up to the last page there is: a range that would wrap around ends there. */
+/* At most the last page of the address space: a range that would wrap around ends there. */
 static inline uint64_t mappings_page_end(uint64_t start, uint64_t bytes)
 {
 	uint64_t end;

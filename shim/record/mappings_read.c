@@ -32,11 +32,11 @@ bool mappings_find(uint64_t address, struct mappings_range *out)
 	return found;
 }
 
-/* So many under one hold of the lock: some ten microseconds. */
+/* Ranges copied per hold of the lock: about ten microseconds. */
 #define COPY_AT_ONCE 64
 
-/* Ranges that end above *address; *address is then where to go on.  How many; fewer than room: all.
- */
+/* Copies ranges that end above *address and sets *address to where to continue. Returns their
+ * number; fewer than room: all were copied. */
 static size_t copy_some(uint64_t *address, struct mappings_range *out, size_t room)
 {
 	size_t n = 0;
@@ -72,7 +72,7 @@ long mappings_copy(struct scratch *scratch, struct mappings_range **out)
 	size_t room, count = 0;
 
 	do {
-		/* What is mapped meanwhile wants room too. */
+		/* Leaves room for ranges mapped meanwhile. */
 		room = (size_t)mappings_counters().ranges * 5 / 4 + 64;
 		*out = scratch_alloc(scratch, room * sizeof **out);
 		if (!*out)
@@ -96,8 +96,8 @@ void mappings_each_site(void (*visit)(uint32_t site))
 
 /* ---- reconciling ------------------------------------------------------ */
 
-/* Whether something old lies in the gap.  A damaged tree must not lead in circles: always upwards.
- */
+/* Whether an old range is in the gap. Always moves upwards, so that a damaged tree cannot
+ * cause an endless loop. */
 static bool any_older(uint64_t start, uint64_t end, uint32_t since)
 {
 	for (uint64_t at = start;;) {

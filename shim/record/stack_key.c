@@ -31,9 +31,9 @@ void stack_key_finish(struct stack_key *key)
 /* ---- where there is no room ------------------------------------------- */
 
 /*
- * C frames from the leaf; then the first frames in Go: the crossing, and who called C.  The
+ * C frames from the leaf, then the first frames in Go: the crossing, and the caller of C. The
  * first form has room for `operator new` below the leaf's caller and for a driver's functions
- * below the program's; but there may be many of that kind.
+ * below the program's, but there may be many stacks of that form.
  */
 static const struct ends {
 	uint32_t leaves, frames;

@@ -1,10 +1,10 @@
 /*
  * Stacks and sites.
  *
- * Both kinds of list are pushed at their head with one compare-and-swap.  A push
- * that loses the race looks at what was pushed since its last look before it
- * tries again, so that no stack and no site is made twice.  Taken out of the
- * lists are stacks only, by one thread at a time (reclaim.c).
+ * Lists of stacks and of sites are pushed at their head with one compare-and-swap. A push that
+ * loses the race searches what was pushed since its last search before it tries again, so no
+ * stack or site is created twice. Only stacks are ever removed, by one thread at a time
+ * (stacks_reclaim.c).
  */
 #include "record/stacks.h"
 
@@ -28,8 +28,8 @@ static_assert(CELLS_ROUND(sizeof(struct stack) + STACK_KEY_ENDS_FRAMES * sizeof(
 const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
 
 static uint32_t stack_total, site_total;
-static uint64_t coarse, born;   /* sites, ever */
-static uint64_t labelled_bytes; /* of stacks and sites under labels */
+static uint64_t coarse, born;   /* all sites ever created */
+static uint64_t labelled_bytes; /* of labelled stacks and sites */
 
 static uint32_t *buckets(void)
 {
@@ -43,7 +43,7 @@ static size_t bucket_count(void)
 
 /* ---- ids ---------------------------------------------------------------- */
 
-/* Longer than any chain that was not written over: such a one may be a ring. */
+/* Longer than any undamaged chain; a longer one may be a ring. */
 #define MAX_CHAIN 1024
 
 static struct stack no_stack;
@@ -65,7 +65,7 @@ struct site *site_at(uint32_t id)
 							    : &no_site;
 }
 
-/* A cell for what is under these labels; 0: not to be had. */
+/* A cell for a record under these labels; 0: none available. */
 static uint32_t cell_under(uint32_t labels, enum cell_kind kind, size_t bytes, enum cells_need need)
 {
 	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
@@ -91,7 +91,7 @@ static void cell_give(uint32_t labels, uint32_t id, size_t bytes)
 
 /* ---- stacks ----------------------------------------------------------- */
 
-/* Equal addresses are not equal code where some was unloaded in between. */
+/* Equal addresses are not the same code if code was unloaded in between. */
 static bool stack_is(const struct stack *s, const struct stack_key *key)
 {
 	return s->hash == key->hash && s->frame_count == key->count && s->end == key->end &&
@@ -100,7 +100,7 @@ static bool stack_is(const struct stack *s, const struct stack_key *key)
 	       memcmp(s->frames, key->frames, key->count * sizeof key->frames[0]) == 0;
 }
 
-/* Looks from id on, up to but not including `until`. */
+/* Searches from id up to, but not including, `until`. */
 static uint32_t stack_find(uint32_t id, uint32_t until, const struct stack_key *key)
 {
 	for (int left = MAX_CHAIN; id && id != until && left; left--) {
@@ -164,7 +164,7 @@ static uint32_t stack_intern(const struct stack_key *key)
 
 /* ---- sites ------------------------------------------------------------ */
 
-/* What makes a site of a stack this one. */
+/* What identifies a site of a stack. */
 struct site_key {
 	uint64_t size;
 	enum origin origin;
@@ -204,7 +204,7 @@ static uint32_t site_new(uint32_t stack, const struct site_key *key)
 	return id;
 }
 
-/* Pushes a new site unless another thread just did; head is what was looked through. */
+/* Pushes a new site unless another thread just did; head is where the search began. */
 static uint32_t site_push(uint32_t stack, uint32_t head, const struct site_key *key)
 {
 	uint32_t *first = &stack_at(stack)->first_site;
@@ -238,9 +238,8 @@ static uint32_t site_find_or_push(uint32_t stack, const struct site_key *key, ui
 }
 
 /*
- * The bound on sizes is a bound on the length of a walk; threads that race for
- * the last place may all get one, which costs nothing.  Sizes that have no site
- * share one.
+ * The bound on sizes limits the length of a walk. Threads that race for the last place may all
+ * get one, which is harmless. Sizes without a site share one.
  */
 static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin origin)
 {
@@ -259,9 +258,9 @@ static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin ori
 	return found ? found : site_find_or_push(stack, &shared, UINT32_MAX);
 }
 
-/* ---- where there is no room ------------------------------------------- */
+/* ---- no room ---------------------------------------------------------- */
 
-/* By origin; what is at them may be in use, and no look reclaims them. */
+/* One per origin. Allocations at them may be in use, and they are never reclaimed. */
 static uint32_t without_frames[ORIGIN_COUNT], reclaimed[ORIGIN_COUNT];
 
 static bool make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
@@ -338,7 +337,7 @@ void site_add_alloc(struct site *s, struct weight w)
 	add(&s->alloc_bytes_fx, &s->alloc_bytes_turns, w.bytes_fx);
 }
 
-/* Released, so that who reads this free also sees the allocation it belongs to. */
+/* Releasing, so that a reader of this free also sees the allocation it belongs to. */
 void site_add_free(struct site *s, struct weight w)
 {
 	__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
