@@ -7,12 +7,12 @@
 #include "hook/malloc_slow.h"
 #include "hook/mapcaller.h"
 
-/* ---- how many stacks a second ----------------------------------------- */
+/* ---- limit on captures per second ------------------------------------- */
 
 #define CAPTURE_PERIOD_NS UINT64_C(1000000)
 #define CAPTURE_BURST     4096
 
-/* When the next capture would be due if they came evenly; it may lie a burst in the past. */
+/* When the next capture would be due if they came evenly; at most a burst in the past. */
 static uint64_t next_capture_ns;
 
 static bool may_capture(void)
@@ -29,7 +29,7 @@ static bool may_capture(void)
 	return true;
 }
 
-/* ---- who it was ------------------------------------------------------- */
+/* ---- the caller ------------------------------------------------------- */
 
 static uint32_t intern(const struct capture *c, const struct maker_call *call)
 {
@@ -37,7 +37,7 @@ static uint32_t intern(const struct capture *c, const struct maker_call *call)
 	return stacks_site(c, call->size, call->origin);
 }
 
-/* The Go runtime's stacks are not kept: they say what the kind does. */
+/* The Go runtime's stacks are not stored: the kind of the memory says enough. */
 static __attribute__((noinline)) struct maker captured(const struct maker_call *call)
 {
 	uint8_t before = sample_enter();
@@ -53,12 +53,12 @@ static __attribute__((noinline)) struct maker captured(const struct maker_call *
 	return maker;
 }
 
-/* Lock-free all the way, and so good in a signal handler that interrupted the shim. */
+/* Lock-free throughout, so it is also safe in a signal handler that interrupted the shim. */
 static __attribute__((noinline)) struct maker not_captured(const struct maker_call *call)
 {
 	struct capture c = {.count = 2, .end = CAPTURE_SKIPPED};
 
-	/* The kind that the memory most likely has: which function asked is not known. */
+	/* The most likely kind, because the calling runtime function is not known. */
 	if (mapcaller_is_go(call->caller))
 		return (struct maker){.kind = call->usable ? MAPPINGS_GO_METADATA
 							   : MAPPINGS_GO_HEAP};
@@ -68,7 +68,7 @@ static __attribute__((noinline)) struct maker not_captured(const struct maker_ca
 	return (struct maker){.kind = MAPPINGS_C, .site = intern(&c, call)};
 }
 
-/* The Go runtime maps seldom, and what for matters: it is always captured. */
+/* The Go runtime maps rarely, and the purpose matters, so its calls are always captured. */
 struct maker maker_find(const struct maker_call *call)
 {
 	if (mapcaller_is_allocator(call->caller) && call->origin == ORIGIN_MMAP)

@@ -20,7 +20,7 @@
 struct maker_call {
 	const struct regs *host;
 	uint64_t size; /* as asked */
-	uint64_t leaf; /* the function called */
+	uint64_t leaf; /* the function that was called */
 	uint64_t caller;
 	enum origin origin;
 	bool usable;

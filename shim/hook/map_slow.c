@@ -18,8 +18,8 @@
 #include "hook/real.h"
 
 /*
- * What is left out where no recording stack is left: the table of mappings is lost for that
- * mapping, and the account calls it untracked.
+ * If no recording stack is left, the mapping is not recorded, and the account shows it as
+ * untracked.
  */
 static void run(recstack_work *work, void *arg)
 {
@@ -27,7 +27,7 @@ static void run(recstack_work *work, void *arg)
 		slow_count_no_stack();
 }
 
-/* Before it goes: from then on no walk reads it without asking. */
+/* Called before the memory is unmapped: from then on no walk reads it without asking the kernel. */
 static void lose(const void *p, uint64_t bytes)
 {
 	goarena_forget((uint64_t)p, (uint64_t)p + bytes);
@@ -41,7 +41,7 @@ static bool prot_usable(int prot)
 	return prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
-/* The kernel rounds to pages, and mappings of huge pages to those. */
+/* The kernel rounds to pages, and huge-page mappings to huge pages. */
 static uint64_t mapped_bytes(size_t n, int flags)
 {
 	unsigned shift = (unsigned)flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
@@ -69,7 +69,7 @@ static struct maker maker_of_mapping(const struct maker_call *call, uint64_t add
 	if ((flags & MAP_ANONYMOUS) && (flags & MAP_FIXED) && inside_go(address, &maker.kind))
 		return maker;
 	maker = maker_find(call);
-	if (!(flags & MAP_ANONYMOUS)) /* a device's or a file's: not Go's, nor the allocator's */
+	if (!(flags & MAP_ANONYMOUS)) /* a device or a file: not Go's, nor the allocator's */
 		maker.kind = MAPPINGS_C;
 	return maker;
 }
@@ -131,7 +131,7 @@ void *slow_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, ui
 
 /* ---- munmap, mprotect ------------------------------------------------- */
 
-/* Memory that is about to go. */
+/* Memory that is about to be unmapped. */
 struct hold {
 	uint64_t start, bytes;
 	uint32_t held;
@@ -160,7 +160,7 @@ static void settle_here(void *hold, const struct regs *host)
 int slow_munmap(void *p, size_t n)
 {
 	struct hold h = {.start = (uint64_t)p, .bytes = n};
-	uint32_t pin = pins_enter(); /* what is held is in no table */
+	uint32_t pin = pins_enter(); /* what is held is not in the table */
 	int result, before;
 
 	lose(p, n);
@@ -209,13 +209,13 @@ int slow_mprotect(void *p, size_t n, int prot, uint64_t caller)
 
 /* ---- mremap ----------------------------------------------------------- */
 
-/* One call, as the kernel did it. */
+/* One call, and what the kernel did. */
 struct remap {
 	uint64_t from, to, caller;
 	size_t old, new;
 	uint32_t held;
 	bool stays;    /* MREMAP_DONTUNMAP */
-	bool is_known; /* was is what lay there */
+	bool is_known; /* `was` is valid */
 	struct mappings_range was;
 };
 
@@ -225,14 +225,14 @@ static uint32_t remap_site(const struct remap *r, const struct regs *host)
 		return r->was.site;
 	if (r->was.kind != MAPPINGS_C)
 		return 0;
-	if (unlikely(!host)) { /* the caller's stack: no room for a walk (recstack.h) */
+	if (unlikely(!host)) { /* on the caller's stack: no room for a walk (recstack.h) */
 		mappings_count_uncaptured();
 		return r->was.site;
 	}
 	return maker_site(host, r->new, ORIGIN_MMAP, (uint64_t)real.mremap, r->caller);
 }
 
-/* A new mapping, like the one it came from but for who made it. */
+/* A new mapping, like the one it came from except for its caller. */
 static void map_like(const struct remap *r, const struct regs *host)
 {
 	struct mappings_range range = r->was;
@@ -253,7 +253,7 @@ static void find_here(void *remap, const struct regs *host)
 	r->held = r->stays || r->old == 0 ? 0 : mappings_hold(r->from, r->old);
 }
 
-/* old = 0 maps once more what is shared; the kernel grows only what is one mapping. */
+/* old = 0 maps shared memory a second time; the kernel only grows a single mapping. */
 static void remapped_here(void *remap, const struct regs *host)
 {
 	const struct remap *r = remap;
@@ -276,7 +276,7 @@ void *slow_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_t
 			  .old = old,
 			  .new = new,
 			  .stays = flags &MREMAP_DONTUNMAP};
-	uint32_t pin = pins_enter(); /* what is held is in no table */
+	uint32_t pin = pins_enter(); /* what is held is not in the table */
 	void *got;
 	int before;
 
@@ -295,13 +295,13 @@ void *slow_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_t
 
 /* ---- sbrk, brk -------------------------------------------------------- */
 
-/* The end of the program's data, as it moved. */
+/* A move of the end of the program's data. */
 struct brk_move {
 	uint64_t from, to, leaf, caller;
 	struct hold hold;
 };
 
-/* A page that the old end lies in stays with whoever had it. */
+/* The page that contains the old end keeps its owner. */
 static void brk_grew_here(void *move, const struct regs *host)
 {
 	const struct brk_move *m = move;
@@ -328,7 +328,7 @@ static void brk_grew_here(void *move, const struct regs *host)
 	pins_leave(pin);
 }
 
-/* What is about to be given back. */
+/* Holds what is about to be given back. */
 static void brk_hold(struct brk_move *m)
 {
 	uint64_t start = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES);
@@ -339,7 +339,7 @@ static void brk_hold(struct brk_move *m)
 	recstack_run_anyhow(hold_here, &m->hold);
 }
 
-/* The call has been made. */
+/* Records the move after the call. */
 static void brk_moved(struct brk_move *m, bool failed)
 {
 	int before = errno;

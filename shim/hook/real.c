@@ -1,14 +1,13 @@
 /*
- * Who really allocates.
+ * Finds the real allocator.
  *
- * Each entry of the table begins as a resolver of the same type, which looks
- * everything up once and forwards.  dlsym may itself allocate (it did until
- * glibc 2.34, for its error state), on this thread, in the middle of that: such
- * a call finds the thread resolving and is served from a static arena.  A symbol
- * that the libc behind us lacks gets a substitute, never a NULL pointer.
+ * Each entry of the table begins as a resolver of the same type, which looks everything up once
+ * and forwards. dlsym may itself allocate on this thread meanwhile (it did until glibc 2.34, for
+ * its error state). Such a call finds that the thread is resolving, and is served from a static
+ * arena. A function that the libc behind us lacks gets a substitute, never a NULL pointer.
  *
- * Blocks of the arena are pinned in live's filter, so that free and realloc of
- * them take the slow path and are recognised there.  The arena does not free.
+ * Blocks of the arena are pinned in live's filter, so that free and realloc of them take the
+ * slow path and recognise them. The arena never frees.
  */
 #include "hook/real.h"
 
@@ -25,10 +24,10 @@
 
 /* ---- the bootstrap arena ---------------------------------------------- */
 
-/* dlsym asks for a few hundred bytes in all; what does not fit is refused with ENOMEM. */
+/* dlsym needs a few hundred bytes in all; what does not fit fails with ENOMEM. */
 #define BOOTSTRAP_BYTES (64 * KIB)
 
-/* Before each block, so that realloc knows how much there is to copy. */
+/* In front of each block, so that realloc knows how much to copy. */
 struct bootstrap_head {
 	size_t size;
 	size_t reserved;
@@ -49,7 +48,7 @@ bool real_bootstrap_is_used(void)
 	return LOAD(&bootstrap_used) != 0;
 }
 
-/* alignment: a power of two.  Zeroed: nothing in the arena is used twice. */
+/* alignment: a power of two. Zeroed, because no part of the arena is used twice. */
 static void *bootstrap_alloc(size_t alignment, size_t size)
 {
 	size_t used = LOAD(&bootstrap_used), at;
@@ -77,7 +76,7 @@ void *real_bootstrap_realloc(void *p, size_t size)
 	void *fresh;
 
 	if (!size)
-		return NULL; /* freed, as glibc's does */
+		return NULL; /* freed, as in glibc */
 	fresh = real.malloc(size);
 	if (fresh)
 		memcpy(fresh, p, had < size ? had : size);
@@ -126,7 +125,7 @@ static int bootstrap_posix_memalign(void **out, size_t alignment, size_t size)
 	int before = errno;
 	void *p = power_of_two(alignment) ? bootstrap_alloc(alignment, size) : NULL;
 
-	errno = before; /* posix_memalign reports by its result alone */
+	errno = before; /* posix_memalign reports errors only by its result */
 	if (!p)
 		return power_of_two(alignment) ? ENOMEM : EINVAL;
 	*out = p;
@@ -157,7 +156,7 @@ static void *pvalloc_by_posix(size_t size)
 	return memalign_by_posix(PAGE_BYTES, ALIGN_UP(size ? size : 1, PAGE_BYTES));
 }
 
-/* C23's, which glibc has since 2.43: with the right sizes they do what free does. */
+/* C23 functions, in glibc since 2.43: with the right sizes they behave like free. */
 static void free_sized_by_free(void *p, size_t size)
 {
 	(void)size;
@@ -210,7 +209,7 @@ static int raw_madvise(void *p, size_t n, int advice)
 	return (int)answer(sys_call(madvise, p, n, advice));
 }
 
-/* Where the break is, libc alone knows. */
+/* Only libc knows where the break is. */
 static void *no_sbrk(intptr_t increment)
 {
 	(void)increment;
@@ -231,7 +230,7 @@ static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(v
 	return EAGAIN;
 }
 
-/* <threads.h>, whose name a header of ours has. */
+/* From <threads.h>, whose name one of our headers has. */
 #define THRD_ERROR 2
 
 static int no_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
@@ -295,7 +294,7 @@ static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
 	return real.mremap(p, old, new, flags, to);
 }
 
-/* While resolving: a block from before, of whoever; leaking it is all that is safe. */
+/* While resolving, a block from any earlier allocator: only leaking it is safe. */
 #define FIRST_FREE(name, parameters, arguments)                                                    \
 	static void first_##name parameters                                                        \
 	{                                                                                          \
@@ -335,7 +334,7 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.dlclose = first_dlclose,
 };
 
-/* The hooks lie in a section (interpose.c); a unit test has none. */
+/* The hooks are in a section (interpose.c), which unit tests do not have. */
 extern const char __start_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
 extern const char __stop_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
 
@@ -346,9 +345,8 @@ static bool is_hook(const void *function)
 }
 
 /*
- * RTLD_NEXT is counted from who calls dlsym.  A preload in front of us that wraps
- * dlsym calls it in our place, and the next one is then ourselves: refused, and
- * looked up without dlsym.
+ * RTLD_NEXT depends on the caller of dlsym. If a preload in front of us wraps dlsym and calls it
+ * for us, the next definition is our own: it is rejected and looked up without dlsym.
  */
 static void *next(const char *name, bool *missing)
 {
@@ -358,7 +356,7 @@ static void *next(const char *name, bool *missing)
 	return is_hook(found) ? dynsym_next(name) : found;
 }
 
-/* By this thread's own lookup: another may be at the same, and stores the same. */
+/* Each thread does its own lookup: another thread may do the same, and stores the same value. */
 #define RESOLVE(member, substitute)                                                                \
 	do {                                                                                       \
 		void *found = next(#member, &missing);                                             \
@@ -366,8 +364,9 @@ static void *next(const char *name, bool *missing)
 	} while (0)
 
 /*
- * One that libc may lack is not asked for by dlsym, which would allocate to say so: an
- * allocator in front of us that maps its first memory under its lock waits for itself then.
+ * A function that libc may lack is not looked up by dlsym, which would allocate its error
+ * message: an allocator in front of us that maps its first memory under its lock would then wait
+ * for itself.
  */
 #define RESOLVE_IF_THERE(member, substitute)                                                       \
 	do {                                                                                       \
@@ -383,7 +382,7 @@ void real_resolve(void)
 	if (resolving)
 		return;
 	resolving = 1;
-	/* free last of these five: until then the arena's blocks are freed to nowhere. */
+	/* free is the last of these five: until then, freeing a block of the arena does nothing. */
 	RESOLVE(posix_memalign, bootstrap_posix_memalign);
 	RESOLVE(calloc, bootstrap_calloc);
 	RESOLVE(realloc, bootstrap_realloc);
@@ -407,7 +406,7 @@ void real_resolve(void)
 	RESOLVE(dlclose, no_dlclose);
 	libc_resolve();
 	if (missing)
-		dlerror(); /* ours to hear, not the host's */
+		dlerror(); /* clears our error, which is not the host's */
 	resolving = 0;
 	errno = before;
 }
