@@ -1,7 +1,6 @@
 /*
- * See goheap.h.  The order of a profile of Go's: sample types, then locations,
- * functions and samples mixed, the string table last (runtime/pprof/proto.go).
- * Nothing here depends on it.
+ * See goheap.h. A Go profile has this order: sample types, then locations, functions and samples
+ * mixed, the string table last (runtime/pprof/proto.go). Nothing here depends on it.
  */
 #include "profile/goheap.h"
 
@@ -9,20 +8,20 @@
 
 #include "profile/pprof_reader.h"
 
-/* Of locations, of functions, of strings. */
+/* Limit for locations, for functions and for strings. */
 #define MAX_IDS   (1u << 19)
 #define MAX_LINES 200
 
-/* In a place of `strings`: not ours, the n-th of those that go behind ours. */
+/* In `strings`: not shared with ours, but the n-th of the strings that follow ours. */
 #define FRESH (UINT32_C(1) << 31)
 
-/* Ids that messages have, and that others refer to. */
+/* Ids that messages define and others refer to. */
 struct id_set {
 	uint64_t bits[MAX_IDS / 64];
 	uint32_t count, highest, highest_used;
 };
 
-/* A string that must be at the place in the table that a type says. */
+/* A string that must be at the index in the table that a type names. */
 struct expected {
 	const char *text;
 	int64_t said, found; /* -1: not yet */
@@ -32,28 +31,28 @@ struct expected {
 struct goheap {
 	struct scratch *scratch;
 	struct pprof_stream *stream;
-	struct profile_locations *places; /* while it is written */
+	struct profile_locations *places; /* set while writing */
 	goheap_emit *emit;
 	void *arg;
-	uint64_t first_id;    /* is added to ids of locations and functions */
-	int64_t first_string; /* of the fresh ones */
+	uint64_t first_id;    /* added to ids of locations and functions */
+	int64_t first_string; /* of the fresh strings */
 	struct pprof_tail tail;
 
-	/* from the first reading */
+	/* From the first reading. */
 	int64_t period;
 	uint64_t inuse_bytes;
 	uint32_t types, string_count, string_room, fresh_count;
-	uint64_t highest_string; /* that anything refers to */
-	uint32_t *strings;       /* by its own id: ours, or FRESH */
+	uint64_t highest_string; /* the highest index referred to */
+	uint32_t *strings;       /* by original id: the id in our table, or FRESH */
 	uint32_t sample_count, key_room;
 	uint64_t *keys; /* of locations, by id */
 	struct expected expected[EXPECTED];
 	struct id_set locations, functions;
 
-	/* while strings are written */
+	/* While strings are written. */
 	uint32_t string_at, fresh_written;
 
-	/* of the message at hand */
+	/* For the current message. */
 	uint64_t ids[GOHEAP_MAX_FRAMES + 1];
 	Pprof__Label *labels[GOHEAP_MAX_LABELS + 1];
 	struct pprof_reader reader;
@@ -102,7 +101,8 @@ static bool use_id(struct id_set *set, uint64_t id)
 	return true;
 }
 
-/* Go numbers without a gap: then all that are used are there, in whatever order they come. */
+/* Go numbers without gaps. So if the count equals the highest id, all ids are defined, in any
+ * order. */
 static bool ids_are_whole(const struct id_set *set)
 {
 	return set->count == set->highest && set->highest_used <= set->highest;
@@ -146,14 +146,14 @@ static bool check_sample(struct goheap *g, const struct pprof_read_field *f)
 	       !__builtin_add_overflow(g->inuse_bytes, (uint64_t)bytes, &g->inuse_bytes);
 }
 
-/* It is not written, but what cuts it short has cut the profile short. */
+/* Mappings are not written, but a truncated one means that the profile is truncated. */
 static bool check_mapping(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Mapping *m = pprof_unpack(&g->reader, &pprof__mapping__descriptor, f);
 	return m && use_string(g, m->filename) && use_string(g, m->build_id);
 }
 
-/* Makes room for one at `place` of a list that is full below it. */
+/* Makes room for the element at `place` in a list that is full below it. */
 static void *list_grow(struct goheap *g, const void *list, uint32_t place, uint32_t *room,
 		       size_t bytes)
 {
@@ -174,7 +174,7 @@ static uint64_t mix(uint64_t key, uint64_t with)
 	return key ^ key >> 29;
 }
 
-/* Its id is another in each profile; where it is in the program is not. */
+/* Its id differs between profiles, but its address in the program does not. */
 static bool keep_key(struct goheap *g, const Pprof__Location *l)
 {
 	if (l->id >= g->key_room &&
@@ -299,7 +299,7 @@ uint64_t goheap_inuse_bytes(const struct goheap *g)
 
 /* ---- the second: functions, locations, samples -------------------------- */
 
-/* Of a string whose id has been checked once: the program may have written over it since. */
+/* Checks again: the program may have overwritten the profile since the first reading. */
 static int64_t string_id(const struct goheap *g, int64_t id)
 {
 	if (id < 0 || id >= g->string_count)
@@ -308,7 +308,7 @@ static int64_t string_id(const struct goheap *g, int64_t id)
 	return place & FRESH ? g->first_string + (place & ~FRESH) : place;
 }
 
-/* What a later Go may add to a message is not ours to repeat: its strings have other ids. */
+/* Fields that a later Go adds are not copied, because their strings have other ids. */
 static void forget_unknown(ProtobufCMessage *message)
 {
 	message->n_unknown_fields = 0;
@@ -393,7 +393,7 @@ static bool write_string(void *heap, const struct pprof_read_field *f)
 	return true;
 }
 
-/* As many as were said, whatever comes: what lies behind them keeps its place. */
+/* Writes exactly the announced number of strings, so that later strings keep their index. */
 static void write_strings(void *arg)
 {
 	struct goheap *g = arg;

@@ -11,12 +11,12 @@
 #include "base/base.h"
 #include "text/gunzip.h"
 
-/* As it is encoded, fields of a Profile that are not in enum pprof_field. */
+/* Encoded field numbers of a Profile that are not in enum pprof_field. */
 enum { PPROF_SAMPLE_TYPE = 1, PPROF_PERIOD_TYPE = 11, PPROF_PERIOD = 12 };
 
 /* A string may be as long as this. */
 #define PPROF_READER_BYTES (64 * KIB)
-/* A message unpacked: protobuf-c has some 50 bytes for each field on its way. */
+/* An unpacked message: protobuf-c needs about 50 bytes per field while parsing. */
 #define PPROF_READER_ARENA (128 * KIB)
 
 struct pprof_reader {
