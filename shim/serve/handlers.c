@@ -67,9 +67,9 @@ static void answer_status(struct answer *a, const struct http_request *r)
 }
 
 /*
- * pprof asks here for the names of addresses that have none, and gives up the
- * whole profile on anything but 200.  What this process knows is in the profile
- * unless symbols=none; so: no names here.
+ * pprof asks here for names of addresses that have none, and gives up the whole profile on any
+ * status but 200. Unless symbols=none, the profile already has all names that this process
+ * knows, so the answer has none.
  */
 static void answer_symbol(struct answer *a, const struct http_request *r)
 {
@@ -119,7 +119,7 @@ static void answer_sampling(struct answer *a, const struct http_request *r)
 
 static const struct route {
 	const char *path;
-	bool is_post; /* else GET and HEAD */
+	bool is_post; /* otherwise GET and HEAD */
 	void (*answer)(struct answer *a, const struct http_request *r);
 	const char *params[6]; /* NULL-terminated */
 } routes[] = {
@@ -168,7 +168,7 @@ static void refuse_unknown(struct answer *a, const struct route *route, const ch
 		      route->path, known);
 }
 
-/* Every parameter known, none twice. */
+/* Checks that every parameter is known and none is repeated. */
 static bool check_params(struct answer *a, const struct route *route, const struct http_request *r)
 {
 	for (uint32_t i = 0; i < r->param_count; i++) {

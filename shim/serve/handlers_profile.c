@@ -16,7 +16,8 @@ static int write_profile(struct answer *a, struct scratch *work, const struct sn
 	a->options.comments = status_comments(work);
 	if (a->options.comments == NULL)
 		return -1;
-	a->options.most_text_bytes = region_scratch_max_bytes() / 2; /* the rest is for the work */
+	a->options.most_text_bytes = region_scratch_max_bytes() / 2; /* the rest is needed to
+								      * build it */
 	return profile_write(work, snapshot, &a->options, &a->body.sink);
 }
 
@@ -35,7 +36,7 @@ static int build_profile(struct answer *a, struct scratch *work)
 	return write_profile(a, work, &growth);
 }
 
-/* Go's heap profile, where one is asked for.  False: refused. */
+/* Reads Go's heap profile if it is requested. False: refused. */
 static bool read_go(struct answer *a, struct scratch *scratch, struct go_heap *heap)
 {
 	if (!a->with_go || bridge_read_heap(scratch, &heap->bytes, &heap->count))
@@ -63,7 +64,7 @@ static void say_profile(struct answer *a)
 static void finish_profile(struct answer *a)
 {
 	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
-	seccomp_look(); /* some time has passed */
+	seccomp_look(); /* time has passed since the last check */
 	bool ready = read_go(a, &work, &a->options.go);
 	int result = ready ? build_profile(a, &work) : -1;
 	scratch_release(&work);
@@ -81,7 +82,7 @@ static bool fill_baseline(struct answer *a, struct baseline *b)
 		return false;
 	if (stacks_snapshot(&b->scratch, b->min_age_ns, &b->snapshot) == 0)
 		return true;
-	answer_refuse_no_memory(a); /* which gives the baseline back */
+	answer_refuse_no_memory(a); /* also releases the baseline */
 	return false;
 }
 

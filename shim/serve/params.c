@@ -22,7 +22,7 @@ bool params_refuse(struct answer *a, const char *name, const char *value, const 
 	return false;
 }
 
-/* Whole decimal number within bounds; false where it is not. */
+/* Parses a decimal integer within bounds; false if it is not one. */
 static bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *number)
 {
 	uint64_t n = 0;
