@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Version is this package's. It belongs to the libcgoheap.so of the same version.
+// Version is the version of this package. It works with the libcgoheap.so of the same version.
 const Version = "0.1.0"
 
 // about is what the library says of itself.
@@ -29,9 +29,9 @@ type about struct {
 	reason    string
 }
 
-// Loaded says whether libcgoheap.so is preloaded into this process, is of a
-// release that this package understands, and works here. It does not change while
-// the process lives, and costs some nanoseconds.
+// Loaded reports whether libcgoheap.so is preloaded into this process, is from a
+// release that works with this package, and is active. The answer does not change
+// while the process lives. A call costs some nanoseconds.
 func Loaded() bool { return libraryIsThere() && check() == nil }
 
 // check is nil, or why nothing can be asked: ErrNotPreloaded, *VersionError or *PassiveError.
@@ -52,14 +52,14 @@ func check() error {
 	return nil
 }
 
-// isMapped tells a library that has no way in from one that is not there.
+// isMapped distinguishes a library without the bridge function from no library.
 func isMapped(library string) bool {
 	maps, err := os.ReadFile("/proc/self/maps")
 	return err == nil && bytes.Contains(maps, []byte("/"+library+"\n"))
 }
 
-// The library serves 16 requests at a time: four are left to those who ask from
-// outside. Those that wait for growth hold no place there, and need none here.
+// The library serves 16 requests at a time: four are left to requests from outside.
+// Requests that wait for growth hold no place there, and need none here.
 var slots = make(chan struct{}, 12)
 
 const (
@@ -118,7 +118,7 @@ func (b *body) Close() error {
 	return nil
 }
 
-// request asks again, for a while, where the library has no place just now.
+// request asks again, for a while, if the library has no free place.
 func request(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
 	for deadline := time.Now().Add(slotTime); ; {
 		answer, err := requestOnce(ctx, method, path, query)
@@ -143,8 +143,8 @@ func isBusy(answer *http.Response, err error) bool {
 	return answer.StatusCode == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != ""
 }
 
-// requestOnce sends one, over a connection of its own; the body is the caller's to
-// close. The library's refusal is an answer. (http.Transport would log an answer
+// requestOnce sends one request, over a new connection; the caller closes the body.
+// A refusal by the library is an answer. (http.Transport would log an answer
 // that comes before the request is sent, as "too many" does.)
 func requestOnce(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
 	if err := check(); err != nil {
@@ -187,7 +187,7 @@ func requestOnce(ctx context.Context, method, path string, query url.Values) (*h
 // maxRefusalBytes is far more than the one line that a refusal is.
 const maxRefusalBytes = 4096
 
-// ask is request for who wants an answer of status 200; else a *RequestError.
+// ask is request for callers that want an answer of status 200; else it returns a *RequestError.
 func ask(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
 	answer, err := request(ctx, method, path, query)
 	if err != nil {

@@ -90,7 +90,7 @@ func TestPagesThatAreNone(t *testing.T) {
 	}{
 		{"GET", "/debug/heap", 404, "no profile \"heap\" here: there are cgoheap, allheap and memory\n"},
 		{"POST", "/debug/cgoheap", 405, "use GET\n"},
-		{"GET", "/somewhere/else/memory?gc=perhaps", 400, "gc=\"perhaps\" is not understood: give 1 or 0\n"},
+		{"GET", "/somewhere/else/memory?gc=perhaps", 400, "invalid gc=\"perhaps\": expected 1 or 0\n"},
 	} {
 		w := httptest.NewRecorder()
 		Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))

@@ -13,19 +13,20 @@ import (
 
 var served = []ProfileKind{ProfileC, ProfileAll, ProfileMemory}
 
-// Handler serves the profiles for a mux of the program's own. The last part of
-// the path says which: .../cgoheap, .../allheap or .../memory, wherever it is put:
+// Handler serves the profiles on a mux of the program. The last part of the path
+// says which one, .../cgoheap, .../allheap or .../memory, whatever comes before it:
 //
 //	mux.Handle("GET /debug/pprof/cgoheap", cgo_bridge.Handler())
 //
-// (the pattern without GET where the module says go 1.21: the mux of Go 1.22 is
-// the first to know methods, and refuses the pattern without one beside
-// GET /debug/pprof/, which net/http/pprof registers there).
+// (Leave GET out if the module says go 1.21. The mux of Go 1.22 is the first to know
+// methods, and refuses the pattern without one beside GET /debug/pprof/, which
+// net/http/pprof registers there.)
 //
-// Parameters are those of the library's own pages: debug, seconds, older, symbols
-// and frames for cgoheap; and gc=1, as Go's heap profile has it, for allheap and
-// memory. GET and HEAD only: nothing can be changed through it. Without the
-// library it answers 404, and says how to start the program with it.
+// Parameters are those of the library's own pages (debug, seconds, older, symbols
+// and frames for cgoheap; seconds and frames for allheap), and gc=1, as in Go's heap
+// profile, for allheap and memory. Only GET and HEAD are allowed: nothing can be
+// changed through it. Without the library it answers 404 and says how to start the
+// program with it.
 func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 func serve(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +47,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if kind != ProfileC && query.Has("gc") {
 		if on, err := strconv.ParseBool(query.Get("gc")); err != nil || !on && query.Get("gc") != "0" {
-			refuse(w, http.StatusBadRequest, fmt.Sprintf("gc=%q is not understood: give 1 or 0", query.Get("gc")))
+			refuse(w, http.StatusBadRequest, fmt.Sprintf("invalid gc=%q: expected 1 or 0", query.Get("gc")))
 			return
 		} else if on && Loaded() {
 			runtime.GC()
@@ -71,7 +72,7 @@ func isServed(kind ProfileKind) bool {
 	return false
 }
 
-// tooLong says where the server would give up before the profile is due, as net/http/pprof does.
+// tooLong returns an error text if the server would give up before the profile is due, as net/http/pprof does.
 func tooLong(r *http.Request, seconds string) string {
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	n, err := strconv.ParseFloat(seconds, 64)
@@ -81,7 +82,7 @@ func tooLong(r *http.Request, seconds string) string {
 	return fmt.Sprintf("seconds=%s is not within the server's WriteTimeout of %s", seconds, server.WriteTimeout.Round(time.Millisecond))
 }
 
-// statusOf an error that is no answer of the library's.
+// statusOf is the HTTP status for an error that is not an answer of the library.
 func statusOf(err error) int {
 	var version *VersionError
 	var refused *RequestError

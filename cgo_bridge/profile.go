@@ -16,15 +16,15 @@ type ProfileKind string
 const (
 	// ProfileC is C memory, with the sample types of Go's heap profile: the two merge and compare.
 	ProfileC ProfileKind = "cgoheap"
-	// ProfileAll is ProfileC and Go's own heap profile in one, told apart by the label "origin":
+	// ProfileAll is ProfileC and Go's own heap profile in one, distinguished by the label "origin":
 	// "go" for Go's, "malloc", "mmap" and "thread_stack" for C's.
 	ProfileAll ProfileKind = "allheap"
-	// ProfileMemory is the whole RSS: below a root for each owner of the account, stacks where
+	// ProfileMemory is the whole RSS: a root for each owner of the account, and below it stacks if
 	// they are known. Sample type memory_space/bytes; the total is the RSS.
 	ProfileMemory ProfileKind = "memory"
 )
 
-// ProfileOptions is what [Profile] is to write. The zero value is C memory now.
+// ProfileOptions says what [Profile] writes. The zero value is C memory now.
 type ProfileOptions struct {
 	Kind ProfileKind // "" is ProfileC
 
@@ -32,17 +32,17 @@ type ProfileOptions struct {
 	Growth time.Duration
 	// For ProfileC: only blocks that are at least this old.
 	Older time.Duration
-	// For ProfileC: text for people, instead of what go tool pprof reads.
+	// For ProfileC: text to read, instead of what go tool pprof reads.
 	Text bool
 	// For ProfileC: addresses and build IDs only, no names.
 	NoSymbols bool
-	// For ProfileC and ProfileAll: also the frames of cgo and of the runtime that lie between C and Go.
+	// For ProfileC and ProfileAll: keep the frames of cgo and of the runtime between C and Go.
 	AllFrames bool
 	// For ProfileAll and ProfileMemory: collect garbage first. Go's heap profile is as of the last
 	// collection but one.
 	GC bool
 
-	// Ends the waiting for Growth and the writing; nil never does.
+	// Ends the wait for Growth and the writing; nil never does.
 	Context context.Context
 }
 
@@ -67,9 +67,9 @@ func (o *ProfileOptions) query() url.Values {
 }
 
 // Profile writes one of the library's profiles, compressed, as go tool pprof reads
-// it. Nothing is written before the whole of it is ready. The error is
-// [ErrNotPreloaded], a [*VersionError], a [*PassiveError], a [*RequestError] (an
-// option that does not go with the kind, no memory for it), the context's, or w's.
+// it. It writes nothing before all of it is ready. The error is [ErrNotPreloaded],
+// a [*VersionError], a [*PassiveError], a [*RequestError] (an option that the kind
+// does not take, or no memory left), the context's, or w's.
 func Profile(w io.Writer, opts ProfileOptions) error {
 	ctx := opts.Context
 	if ctx == nil {
@@ -80,7 +80,7 @@ func Profile(w io.Writer, opts ProfileOptions) error {
 	}
 	if opts.GC {
 		if opts.Kind == ProfileC {
-			return &RequestError{http.StatusBadRequest, "GC does not go with " + string(ProfileC) + ": it has nothing of Go's"}
+			return &RequestError{http.StatusBadRequest, "GC is not an option of " + string(ProfileC) + ": it has no Go memory"}
 		}
 		if err := check(); err != nil {
 			return err

@@ -10,10 +10,10 @@ import (
 
 func init() { register(http.DefaultServeMux, os.Stderr) }
 
-// register puts the profiles on a mux. Imports come first, and what the program
-// registers afterwards panics where it conflicts, so the patterns are such that
-// next to nothing can: doc.go says which. A conflict with what is there already is
-// one line, and that page is missing.
+// register puts the profiles on a mux. Imports run first, and if the program then
+// registers a conflicting pattern, that panics. So the patterns conflict with next to
+// nothing; doc.go says with what. If a pattern was there before, one line says so, and
+// that page is missing.
 func register(mux *http.ServeMux, complaints io.Writer) {
 	method := ""
 	if readsMethods() {

@@ -9,35 +9,35 @@ import (
 	"time"
 )
 
-// A SamplingSwitch says what to do about sampling.
+// A SamplingSwitch says whether to turn sampling on, off or neither.
 type SamplingSwitch int
 
 const (
-	SamplingKeep SamplingSwitch = iota // only ask how it is
+	SamplingKeep SamplingSwitch = iota // only report the state
 	SamplingOn                         // record allocations from now on
-	SamplingOff                        // record none; what is recorded is kept track of
+	SamplingOff                        // record none; frees of recorded blocks are still seen
 )
 
-// SamplingOptions is what [Sampling] is to do.
+// SamplingOptions says what [Sampling] does.
 type SamplingOptions struct {
 	Switch SamplingSwitch
-	// With SamplingOn: it turns itself off after this time; 0: it does not.
+	// With SamplingOn: turn off again after this time; 0: do not.
 	For time.Duration
-	// With SamplingOn: mean bytes between samples, 1 to 1 GiB; 0: as it is. 1 records every allocation.
+	// With SamplingOn: mean bytes between samples, 1 to 1 GiB; 0: unchanged. 1 records every allocation.
 	SampleBytes int64
 }
 
-// SamplingState is how sampling is.
+// SamplingState is the state of sampling.
 type SamplingState struct {
 	On          bool
 	SampleBytes int64         // mean bytes between samples
 	Remaining   time.Duration // until it turns itself off; 0: it does not
 }
 
-// Sampling turns sampling on or off, or tells how it is. Every running thread
-// follows within a second. What was sampled before is kept track of while it is
-// off. A [*RequestError] of status 400 tells of an option that makes no sense;
-// other errors are as [Account]'s.
+// Sampling turns sampling on or off, or reports its state. Every running thread
+// follows within a second. While sampling is off, frees of blocks sampled before are
+// still seen. A [*RequestError] of status 400 reports an invalid option; other errors
+// are as for [Account].
 func Sampling(ctx context.Context, opts SamplingOptions) (SamplingState, error) {
 	query := url.Values{}
 	switch opts.Switch {

@@ -77,8 +77,8 @@
 // after it was lowered, and half of the headroom is used up, or the rest will be
 // within a second. It is not called at each lowering, because it is a whole
 // collection and also returns what the program will need again at once. The next
-// call comes no sooner than 20 times as long as it took, and 10 s. Both double each
-// time that it did not help, up to 10 min.
+// call comes after 20 times as long as the last one took, and at least after 10 s. The
+// 10 s double each time that the call did not help, up to 10 min.
 //
 // # How often it looks
 //

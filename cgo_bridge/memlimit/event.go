@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Kind says what an [Event] is about. Since cgo_bridge 0.1.0, as all that this
-// package exports; Go 1.21.
+// Kind says what an [Event] is about. This and everything else the package exports
+// exists since cgo_bridge 0.1.0 and needs Go 1.21.
 type Kind int
 
 const (
@@ -20,22 +20,22 @@ const (
 	// Raised: there has been room for more for some time, or the live heap has outgrown the limit.
 	Raised
 	// NoRoom: what is not Go's leaves less than Go needs. The limit stays at
-	// Figures.Floor, and memory may go over its bound: make the bound larger, or
-	// find out who has the rest.
+	// Figures.Floor, and memory may exceed its bound: raise the bound, or find out
+	// what has the rest.
 	NoRoom
-	// Room: there is enough again, after NoRoom.
+	// Room: after NoRoom, there is enough again.
 	Room
 	// Growth: memory that is not Go's grows, and at its present slope leaves less
 	// than Go needs within Options.Horizon.
 	Growth
-	// Returned: debug.FreeOSMemory was called, since Go did not come down to
+	// Returned: debug.FreeOSMemory was called, because Go did not come down to
 	// the limit by itself and the headroom was being used.
 	Returned
-	// Ceiling: the program set a limit itself, which is the upper bound from now on.
+	// Ceiling: the program set a limit itself; it is the upper bound from now on.
 	Ceiling
-	// Failed: the figures cannot be read. The limit stays as it is until they can be.
+	// Failed: the figures cannot be read. The limit does not change until they can.
 	Failed
-	// Stopped: the limit is what it was before.
+	// Stopped: the limit is what it was before Start.
 	Stopped
 )
 
@@ -49,16 +49,16 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// Figures are what a decision is made of, in bytes.
+// Figures are what a decision is based on, in bytes.
 type Figures struct {
 	Limit       int64  // GOMEMLIMIT now; math.MaxInt64: none
 	CgroupLimit int64  // the lowest limit of a cgroup that holds here; 0: none
-	Bound       string // what decides: "cgroup /path", "Options.Limit", or "" where nothing bounds
+	Bound       string // what decides: "cgroup /path", "Options.Limit", or "" if there is no bound
 	BoundLimit  int64  // its limit
-	Used        int64  // of that, what cannot be reclaimed
-	Go          int64  // all that the Go runtime has and has not returned, what a memory limit bounds
+	Used        int64  // of BoundLimit, what is used and cannot be reclaimed
+	Go          int64  // everything the Go runtime has and has not returned: what a memory limit limits
 	Untouched   int64  // of Go, what is not resident, and so not in Used
-	NonGo       int64  // Used less what of Go is resident
+	NonGo       int64  // Used less the resident part of Go
 	Headroom    int64  // what is to stay free of BoundLimit
 	Floor       int64  // what Go needs; the limit is not set lower
 }
@@ -67,7 +67,7 @@ type Figures struct {
 type Event struct {
 	Kind     Kind
 	Time     time.Time
-	Previous int64 // GOMEMLIMIT before; as Figures.Limit where it did not change
+	Previous int64 // GOMEMLIMIT before; equals Figures.Limit if it did not change
 	Figures
 	Slope    float64       // of NonGo, bytes a second; 0: not known, or it does not grow steadily
 	TimeLeft time.Duration // Growth: until Go has less than Floor
@@ -78,7 +78,7 @@ type Event struct {
 // String is the kind and the reason.
 func (e Event) String() string { return e.Kind.String() + ": " + e.Reason }
 
-// level is how loud it is in a log.
+// level is its level in a log.
 func (e Event) level() slog.Level {
 	switch e.Kind {
 	case NoRoom, Growth, Returned, Failed:

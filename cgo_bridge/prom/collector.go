@@ -39,36 +39,36 @@ import (
 )
 
 const (
-	// DefaultMinInterval is short beside every usual scrape interval: it is there
-	// for scrapes that come together.
+	// DefaultMinInterval is shorter than every usual scrape interval: it is for
+	// scrapes that arrive together.
 	DefaultMinInterval = time.Second
 	// DefaultTimeout is half of Prometheus's own default for a scrape.
 	DefaultTimeout = 5 * time.Second
 )
 
-// Options is how [NewCollector] collects. The zero value is good.
+// Options configure [NewCollector]. The zero value is fine.
 type Options struct {
-	// A scrape that comes within this time after the library has answered gets the
-	// same figures, so that several Prometheus servers, or one in a hurry, do not
-	// have an account taken each: one takes about 20 ms of processor time for each
-	// GiB that is resident. 0 is DefaultMinInterval; negative: each scrape asks again.
+	// A scrape within this time of the last answer gets the same figures. So several
+	// Prometheus servers, or one with a short interval, do not each cause an account,
+	// which takes about 20 ms of processor time per resident GiB. 0 is
+	// DefaultMinInterval; negative: each scrape asks again.
 	MinInterval time.Duration
 
-	// The library has this time to answer; then cgoheap_up is 0, and the rest of
-	// the service's metrics go out. Choose it below the scrape_timeout of Prometheus.
+	// If the library has not answered after this time, cgoheap_up is 0 and the rest
+	// of the service's metrics go out. Keep it below Prometheus's scrape_timeout.
 	// 0 or negative is DefaultTimeout.
 	Timeout time.Duration
 
-	// OnError, if not nil, is told of each error that cgoheap_scrape_errors_total
-	// counts, before the scrape goes on: one of [cgo_bridge.Metrics]'s, or that
-	// the library's answer was not understood. [cgo_bridge.ErrNotPreloaded] is none.
+	// OnError, if not nil, is called with each error that cgoheap_scrape_errors_total
+	// counts, before the scrape continues: one from [cgo_bridge.Metrics], or that the
+	// library's answer could not be read. [cgo_bridge.ErrNotPreloaded] is not counted.
 	// It is called by one goroutine at a time.
 	OnError func(error)
 }
 
-// NewCollector is a Collector for one registry or several; all its methods are safe
-// for use by several goroutines. To register a second one in the same registry is an
-// error, as usual. Registering asks the library once, as a scrape does.
+// NewCollector returns a Collector for one registry or several; all its methods are
+// safe for use by several goroutines. Registering a second one in the same registry is
+// an error, as usual. Registering asks the library once, as a scrape does.
 func NewCollector(opts Options) prometheus.Collector {
 	if opts.MinInterval == 0 {
 		opts.MinInterval = DefaultMinInterval
@@ -84,10 +84,10 @@ var (
 	errorsDesc = prometheus.NewDesc("cgoheap_scrape_errors_total", "How often libcgoheap.so was there and did not answer.", nil, nil)
 )
 
-// The collector decodes the library's own page, and passes it on. Made from an
-// Account and a Status, each family would be named and explained a second time,
-// figures that are on the page alone would have to be added to both, and a later
-// library's would be lost; and the page is one question where those are two.
+// The collector decodes the library's own page and passes it on. If it were made from
+// an Account and a Status, each family would be named and explained a second time,
+// figures that only the page has would have to be added to both, and those of a later
+// library would be lost. And the page is one question where those are two.
 type collector struct {
 	opts Options
 	ask  func(context.Context, io.Writer) error // cgo_bridge.Metrics
@@ -100,16 +100,16 @@ type collector struct {
 	errors float64 // asking only
 }
 
-// answer is what one question came to. All but done is for those who have seen that closed.
+// answer is the result of one question. Read the other fields only after done is closed.
 type answer struct {
 	done    chan struct{}
 	at      time.Time
 	metrics []prometheus.Metric
 }
 
-// Describe has to say all that will ever come: a collector that says nothing
-// ("unchecked") can be registered twice, and then fails every scrape. That is what
-// this package knows of, since much is on the page only when it is known (a cgroup's
+// Describe has to name everything that will ever come: a collector that names nothing
+// ("unchecked") can be registered twice, and then fails every scrape. It names what this
+// package knows, because some figures are on the page only if they are known (a cgroup's
 // limit), and what a later library has beyond that.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- upDesc
@@ -136,8 +136,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// latest is the last answer, if it is new enough, or a new one. Who comes while
-// one is under way waits for that, so that no scrape waits longer than Timeout.
+// latest is the last answer, if it is recent enough, or a new one. If a question is
+// under way, the caller waits for its answer, so that no scrape waits longer than Timeout.
 func (c *collector) latest() *answer {
 	c.descriptions()
 	c.mu.Lock()
@@ -196,7 +196,7 @@ func (c *collector) page() ([]*dto.MetricFamily, error) {
 		return nil, err
 	}
 	var list []*dto.MetricFamily
-	// A TextParser of one's own is made in another way from release to release.
+	// How to make a TextParser differs from release to release.
 	decoder := expfmt.NewDecoder(&text, expfmt.NewFormat(expfmt.TypeTextPlain))
 	for {
 		family := &dto.MetricFamily{}
@@ -206,7 +206,7 @@ func (c *collector) page() ([]*dto.MetricFamily, error) {
 		case io.EOF:
 			return list, nil
 		default:
-			return nil, fmt.Errorf("libcgoheap.so: its metrics are not understood: %w", err)
+			return nil, fmt.Errorf("libcgoheap.so: cannot read its metrics: %w", err)
 		}
 	}
 }
@@ -221,7 +221,7 @@ func (c *collector) metrics(page []*dto.MetricFamily) (list []prometheus.Metric,
 		for _, m := range family.GetMetric() {
 			one, err := d.metric(family.GetType(), m)
 			if err != nil {
-				return nil, fmt.Errorf("libcgoheap.so: %s is not understood: %w", family.GetName(), err)
+				return nil, fmt.Errorf("libcgoheap.so: cannot read %s: %w", family.GetName(), err)
 			}
 			list = append(list, one)
 		}
@@ -252,7 +252,7 @@ func describe(page []*dto.MetricFamily) map[string]described {
 			add(f.GetName(), f.GetHelp(), labelNames(f.GetMetric()[0]))
 		}
 	}
-	// Ours, whatever a later library says.
+	// This package's text, even if a later library has another.
 	delete(all, "cgoheap_up")
 	delete(all, "cgoheap_scrape_errors_total")
 	return all
