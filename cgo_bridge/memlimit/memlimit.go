@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// Options of [Start]. The zero value is good for a program in a container.
+// Options for [Start]. The zero value is fine for a program in a container.
 type Options struct {
-	// Limit bounds what this process has, in bytes, beside what its cgroup allows.
+	// Limit is a limit on this process alone, in bytes, besides the cgroup's.
 	// 0: only the cgroup's limit counts.
 	Limit int64
 
-	// Headroom is what is to stay free of a limit, in bytes. 0: HeadroomShare decides.
+	// Headroom is the part of a limit that has to stay free, in bytes. 0: HeadroomShare decides.
 	Headroom int64
-	// HeadroomShare is that as a share of the limit, less than 1, but at least 16 MiB
-	// (a quarter of a limit below 64 MiB). 0: 0.05.
+	// HeadroomShare is the headroom as a share of the limit, less than 1, but at least
+	// 16 MiB (a quarter of a limit below 64 MiB). 0: 0.05.
 	HeadroomShare float64
 
-	// Floor is what Go needs at least, in bytes: the limit is not set lower, nor
-	// lower than what the live heap needs by the runtime's figures.
+	// Floor is the least that Go needs, in bytes: the limit is not set lower, and not
+	// lower than the live heap needs by the runtime's figures.
 	Floor int64
 
 	// Interval is the time between two looks when nothing happens. 0: 3 s. The
@@ -38,9 +38,10 @@ type Options struct {
 	// (NoRoom, Growth, Returned, Failed), at Info the rest.
 	Logger *slog.Logger
 
-	// OnEvent is called with each event, if it is not nil: by the controller's goroutine,
-	// which does not look meanwhile, so it should not block; the first ones by Start, Stopped by
-	// Stop, perhaps while another call is still under way. It may call State and Stop.
+	// OnEvent, if not nil, is called with each event: the first ones by Start, Stopped by
+	// Stop (perhaps while another call is still running), the others by the controller's
+	// goroutine. That goroutine does not look during a call, so OnEvent should not block.
+	// It may call State and Stop.
 	OnEvent func(Event)
 }
 
@@ -58,12 +59,12 @@ var (
 		"run it in a container or unit with a memory limit, or set Options.Limit")
 
 	// ErrRunning: Start was called twice. Two controllers would undo each other's limit.
-	ErrRunning = errors.New("memlimit: it runs already in this process: call Stop of that Controller first, or call Start only once")
+	ErrRunning = errors.New("memlimit: already running in this process: call Stop of that Controller first, or call Start only once")
 )
 
 func (o Options) check() (Options, error) {
 	bad := func(name string, value any, want string) (Options, error) {
-		return o, fmt.Errorf("memlimit: Options.%s is %v: it has to be %s", name, value, want)
+		return o, fmt.Errorf("memlimit: invalid Options.%s %v: expected %s", name, value, want)
 	}
 	switch {
 	case o.Limit < 0:
@@ -71,7 +72,7 @@ func (o Options) check() (Options, error) {
 	case o.Headroom < 0:
 		return bad("Headroom", o.Headroom, "a number of bytes, or 0 for a share of the limit")
 	case !(o.HeadroomShare >= 0 && o.HeadroomShare < 1):
-		return bad("HeadroomShare", o.HeadroomShare, "from 0 to less than 1, such as 0.05")
+		return bad("HeadroomShare", o.HeadroomShare, "at least 0 and less than 1, such as 0.05")
 	case o.Floor < 0:
 		return bad("Floor", o.Floor, "a number of bytes, or 0")
 	case o.Interval < 0:
@@ -163,7 +164,7 @@ func Start(opts Options) (*Controller, error) {
 func begin(opts Options, w world) (*Controller, error) {
 	bounds, err := w.bounds()
 	if err != nil {
-		return nil, fmt.Errorf("memlimit: how much memory is used cannot be read: %w", err)
+		return nil, fmt.Errorf("memlimit: cannot read memory usage: %w", err)
 	}
 	if len(bounds) == 0 {
 		return nil, ErrNoLimit
@@ -248,7 +249,7 @@ func (c *Controller) didCount(begun time.Time, untouched int64) {
 func (c *Controller) failed(at time.Time, err error) (events []Event) {
 	if c.state.Err == nil {
 		events = []Event{{Kind: Failed, Time: at, Previous: c.state.Limit, Figures: c.state.Figures, Err: err,
-			Reason: fmt.Sprintf("how much memory is used cannot be read, GOMEMLIMIT stays as it is: %v", err)}}
+			Reason: fmt.Sprintf("cannot read memory usage, GOMEMLIMIT stays unchanged: %v", err)}}
 	}
 	c.state.Time, c.state.Err, c.state.Next = at, err, c.opts.Interval
 	return events
@@ -266,7 +267,7 @@ func (c *Controller) foreign(at time.Time) []Event {
 	p.recent = lowest{width: p.hold}
 	f := c.state.Figures
 	return []Event{{Kind: Ceiling, Time: at, Previous: ours, Figures: f,
-		Reason: fmt.Sprintf("the program set GOMEMLIMIT to %s itself: it will not be more than that", size(now))}}
+		Reason: fmt.Sprintf("the program set GOMEMLIMIT to %s itself: that is the upper bound now", size(now))}}
 }
 
 // free has Go return what it can, beside the looks, which go on.

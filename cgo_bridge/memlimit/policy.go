@@ -150,7 +150,7 @@ func (f *Figures) why() string {
 	if f.Bound == "" {
 		return "no cgroup has a limit now, and none is given"
 	}
-	text := fmt.Sprintf("of %s of %s, %s is not Go's and %s is to stay free", size(f.BoundLimit), f.Bound, size(f.NonGo), size(f.Headroom))
+	text := fmt.Sprintf("of %s of %s, %s is not Go's and %s has to stay free", size(f.BoundLimit), f.Bound, size(f.NonGo), size(f.Headroom))
 	if f.Limit == f.Floor {
 		text += ", and Go needs this much"
 	}

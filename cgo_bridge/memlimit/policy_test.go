@@ -333,7 +333,7 @@ func TestOptionsRefused(t *testing.T) {
 	for name, o := range map[string]Options{
 		"Limit": {Limit: -1}, "Headroom": {Headroom: -1}, "HeadroomShare": {HeadroomShare: 1}, "Floor": {Floor: -1}, "Interval": {Interval: -1},
 	} {
-		if _, err := Start(o); err == nil || !strings.Contains(err.Error(), "Options."+name+" is ") {
+		if _, err := Start(o); err == nil || !strings.Contains(err.Error(), "invalid Options."+name+" ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
