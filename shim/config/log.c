@@ -77,10 +77,10 @@ const char *log_error_text(long error, char number[LOG_ERROR_BYTES])
 		{ENAMETOOLONG, "name too long"},
 		{ELOOP, "too many symbolic links"},
 		{EADDRINUSE, "in use"},
-		{EADDRNOTAVAIL, "no such address here"},
+		{EADDRNOTAVAIL, "address not available"},
 		{EMFILE, "too many open files"},
 		{ENFILE, "too many open files in the system"},
-		{EAFNOSUPPORT, "the kernel has no such sockets"},
+		{EAFNOSUPPORT, "socket family not supported"},
 		{ENOMEM, "out of memory"},
 		{EAGAIN, "too many threads or processes"},
 	};

@@ -1,7 +1,7 @@
 /*
- * See bridge.h.  The inbox is a packet socket whose other end any thread of the
- * program writes descriptors' numbers to: the kernel's queue is the queue, and
- * poll wakes the server.
+ * See bridge.h.  The inbox is a packet socket.  Any thread of the program writes
+ * descriptor numbers to its other end; the kernel's socket buffer is the queue, and poll
+ * wakes the server.
  */
 #include "go/bridge.h"
 
@@ -21,16 +21,16 @@ struct inbox_message {
 
 static struct {
 	struct own_fd inbox;   /* the server's end */
-	struct own_fd mailbox; /* anybody's end */
+	struct own_fd mailbox; /* the end that any thread may write to */
 	uint32_t wanted;
 	int (*start_server)(void);
 
-	/* server's thread */
-	struct own_fd figures; /* -1: nobody attached */
+	/* only the server's thread */
+	struct own_fd figures; /* -1: no package attached */
 	uint32_t sequence;
 	uint64_t missed;
 	uint64_t heap_rest_until_ns;
-	char version[32]; /* the package's */
+	char version[32]; /* of the package */
 } bridge = {.inbox = {.fd = -1}, .mailbox = {.fd = -1}, .figures = {.fd = -1}};
 
 /* ---- opening ------------------------------------------------------------ */
@@ -74,7 +74,7 @@ static void describe(struct cgoheap_bridge_about *about)
 			  shim_passive_reason ? shim_passive_reason : "not started");
 }
 
-/* The server's end goes into the inbox, the other is returned. */
+/* Puts the server's end into the inbox and returns the other. */
 static int hand_over(enum cgoheap_bridge_want want, const char *version)
 {
 	struct inbox_message message = {.want = want};
@@ -107,7 +107,7 @@ int bridge_want(uint32_t protocol, const char *version, enum cgoheap_bridge_want
 		return -EPROTO;
 	STORE(&bridge.wanted, 1);
 	if (bridge.start_server)
-		bridge.start_server(); /* most often it runs */
+		bridge.start_server(); /* usually it runs already */
 	return hand_over(want, version);
 }
 
@@ -151,7 +151,7 @@ int bridge_accept(void)
 	return -1;
 }
 
-/* ---- what Go knows ------------------------------------------------------ */
+/* ---- questions to Go ---------------------------------------------------- */
 
 bool bridge_is_attached(void)
 {
@@ -196,9 +196,8 @@ static bool wait_until(uint64_t deadline_ns)
 }
 
 /*
- * The next message that answers the last question; its bytes, the header's
- * included; -1 where none comes in time.  Late answers to earlier questions are
- * passed over.
+ * Receives the answer to the last question.  Returns its bytes, including the header; -1 if
+ * none arrives in time.  Discards late answers to earlier questions.
  */
 static long answer(uint32_t kind, void *message, size_t bytes, uint64_t deadline_ns)
 {

@@ -1,11 +1,10 @@
 /*
- * The other end of the Go package cgo_bridge, where the program has it: its
- * requests, and what Go knows of itself.
+ * The connection to the Go package cgo_bridge, if the program has it: its requests, and
+ * what Go knows about itself.
  *
- * The package asks by HTTP over a socket pair, as any client does over a socket
- * with a name.  Go's figures come the other way: the server asks on a socket pair
- * that the package reads, and waits for the answer, but never long.  Go is never
- * called, and no lock is held.
+ * The package sends HTTP requests over a socket pair, like any client of the socket.  Go's
+ * figures go the other way: the server sends a question on a socket pair that the package
+ * reads, and waits a bounded time for the answer.  It never calls Go and holds no lock.
  */
 #ifndef CGOHEAP_BRIDGE_H
 #define CGOHEAP_BRIDGE_H
@@ -14,45 +13,47 @@
 #include "base/base.h"
 #include "region/region.h"
 
-#define BRIDGE_FIGURES_NS UINT64_C(100000000)  /* what a figure may take to come */
-#define BRIDGE_HEAP_NS    UINT64_C(2000000000) /* a whole heap profile */
-#define BRIDGE_REST_NS    UINT64_C(5000000000) /* after one that did not come none is asked for */
-/* A larger profile of Go's heap is refused. */
+#define BRIDGE_FIGURES_NS UINT64_C(100000000)  /* timeout for figures */
+#define BRIDGE_HEAP_NS    UINT64_C(2000000000) /* timeout for a whole heap profile */
+#define BRIDGE_REST_NS                                                                             \
+	UINT64_C(5000000000) /* after a timeout of the profile, none is requested                  \
+			      */
+/* Larger profiles of Go's heap are refused. */
 #define BRIDGE_HEAP_MAX_BYTES (8 * MIB)
 
-/* Once per server_bind: where the package leaves what it wants; start_server (server_start) is
- * called when it does.  Says nothing where it fails: the package does, when it is there. */
+/* Once per server_bind: opens the inbox, where the package leaves its requests; start_server
+ * (server_start) is called for each.  Reports no failure: the package does, if it is there. */
 void bridge_open(int (*start_server)(void));
-/* In a child of fork: closes its copies, and forgets. */
+/* In a forked child: closes its copies and forgets the connection. */
 void bridge_forget(void);
 
-/* What cgoheap_bridge_v1 does (interpose.c exports it). */
+/* The implementation of cgoheap_bridge_v1 (interpose.c exports it). */
 int bridge_want(uint32_t protocol, const char *version, enum cgoheap_bridge_want want,
 		struct cgoheap_bridge_about *about);
-/* Somebody has wanted something: the server is to run, also without a socket of its own. */
+/* The package has asked for something: the server must run, even without its own socket. */
 bool bridge_is_wanted(void);
 
 /* ---- server's thread ----------------------------------------------------- */
 
-/* To poll for POLLIN; -1 none. */
+/* The descriptor to poll for POLLIN; -1 none. */
 int bridge_inbox(void);
-/* What has come there: a descriptor to serve, or -1.  A socket for figures is taken here. */
+/* Takes from the inbox a descriptor to serve, or -1.  A socket for figures is kept here. */
 int bridge_accept(void);
 
-/* The package reads the figures' socket, as far as is known; its version, "" where it does not. */
+/* Whether the package is known to read the figures' socket; its version, "" if not. */
 bool bridge_is_attached(void);
 const char *bridge_package_version(void);
 
-/* Asked in vain, ever. */
+/* Questions without an answer, since the start. */
 uint64_t bridge_missed(void);
 
-/* Go's figures now.  False: no package, or no answer in BRIDGE_FIGURES_NS. */
+/* Go's current figures.  False: no package, or no answer within BRIDGE_FIGURES_NS. */
 bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES]);
 
 /*
- * Go's own heap profile now, as runtime/pprof writes it (gzip); in scratch.  False: no
- * package, no answer in BRIDGE_HEAP_NS, or no room for it.  The server waits for it, so that
- * a Go that does not answer is left alone for BRIDGE_REST_NS: who asks then is told at once.
+ * Go's current heap profile as runtime/pprof writes it (gzip), in scratch.  False: no
+ * package, no answer within BRIDGE_HEAP_NS, or no room.  The server waits for the answer.
+ * After a timeout it does not ask again for BRIDGE_REST_NS, and returns false at once.
  */
 bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count);
 

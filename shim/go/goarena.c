@@ -1,6 +1,6 @@
 /*
- * A set of chunk numbers, eight to a line of the cache: a look-up touches one line.
- * With 16384 places a heap of 64 GiB is known whole, of a larger one most.
+ * A set of chunk numbers, eight per cache line: a look-up touches one line.  With 16384
+ * slots it holds a whole heap of 64 GiB, and most of a larger one.
  */
 #include "go/goarena.h"
 
@@ -10,7 +10,7 @@
 
 static uint32_t lines[1 << LINE_BITS][LINE_SLOTS] __attribute__((aligned(64))); /* 0: free */
 
-/* All there ever was lies in here: most of what is unmapped does not. */
+/* The range of all chunks ever noted: most of what is unmapped is outside. */
 static uint64_t first = UINT64_MAX, last; /* chunks */
 
 static uint32_t *line_of(uint64_t chunk)
@@ -39,7 +39,7 @@ static void note(uint32_t chunk)
 	}
 }
 
-/* Every place of it: two threads may have noted it at once. */
+/* Clears all slots of the chunk: two threads may have added it at once. */
 static void forget(uint32_t chunk)
 {
 	uint32_t *line = line_of(chunk);
@@ -51,7 +51,7 @@ static void forget(uint32_t chunk)
 	}
 }
 
-/* Addresses of user space have 47 bits, chunks then 25. */
+/* User-space addresses have 47 bits, so chunk numbers have 25. */
 static uint64_t chunk_of(uint64_t address)
 {
 	return address >> CHUNK_BITS;

@@ -1,16 +1,16 @@
 /*
- * Which stretches of Go's heap are there for good.
+ * Which parts of Go's heap stay mapped forever.
  *
- * The Go runtime commits its heap in steps of 4 MiB and never gives address space
- * of it back: pages are released with madvise, which leaves them readable.  What
- * has been committed can so be read by a hook without asking the kernel about
- * each page, as of memory that may be gone (saferead.h).
+ * The Go runtime commits its heap in steps of 4 MiB and never returns address space:
+ * it releases pages with madvise, and they stay readable.  So a hook can read committed
+ * memory without asking the kernel about each page, as it must for memory that may be
+ * unmapped (saferead.h).
  *
- * Told by the hooks of the mmap family; what is unmapped or protected after all
- * (user arenas: runtime/arena.go, sysFault) is forgotten before it goes.  A chunk
- * for which there is no room is one that is asked about.
+ * The mmap hooks report changes.  Chunks that are unmapped or protected after all (user
+ * arenas: runtime/arena.go, sysFault) are removed before that happens.  A chunk that does
+ * not fit in the set is treated as unknown: the kernel is asked.
  *
- * Facts by source: runtime/mheap.go (grow), runtime/mem_linux.go, Go 1.21 to 1.27.
+ * Sources: runtime/mheap.go (grow), runtime/mem_linux.go, Go 1.21 to 1.27.
  * All functions: any thread, lock-free, async-signal-safe.
  */
 #ifndef CGOHEAP_GOARENA_H
@@ -20,13 +20,13 @@
 
 #define GOARENA_CHUNK_BYTES (4 * MIB)
 
-/* The runtime has made [start, end) readable: the whole chunks in it count from now on. */
+/* The runtime has made [start, end) readable: adds the whole chunks in it. */
 void goarena_note(uint64_t start, uint64_t end);
 
-/* About to go, or to be mapped over: none of it counts any more. */
+/* Call before [start, end) is unmapped or mapped over: removes every chunk that it touches. */
 void goarena_forget(uint64_t start, uint64_t end);
 
-/* Whether all of the bytes lie in chunks that count. */
+/* Whether all of the bytes are in chunks of the set. */
 bool goarena_holds(uint64_t address, uint64_t bytes);
 
 #endif

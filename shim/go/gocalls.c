@@ -11,16 +11,16 @@
 #define MAX_GOROUTINES     65536
 #define MAX_GO_STACK_BYTES (UINT64_C(1) << 31)
 
-/* Words of a g: the stack's bounds come first; syscallsp at 104 to 112 in Go 1.18 to 1.27. */
+/* Words of a g: the stack's bounds are first; syscallsp is at 104 to 112 in Go 1.18 to 1.27. */
 #define G_WORDS 20
 enum { G_LO = 0, G_HI = 1, G_M = 6, G_FIRST_SP = 12 };
 
-/* m.procid, behind m.g0, m.morebuf and a word that is 0 on this processor: at 64 since Go 1.25,
- * where a gobuf is a word less, else at 72. */
+/* m.procid, after m.g0, m.morebuf and a word that is 0 on this processor: at 64 since Go 1.25,
+ * where gobuf is a word shorter, else at 72. */
 #define M_FIRST_PROCID 64
 #define MAX_TID        (1u << 22)
 
-/* From where cgocall stands to the frame of who called it: its own locals. */
+/* The words searched above cgocall's stack pointer for its caller's frame: cgocall's locals. */
 #define CGOCALL_WORDS 64
 
 struct copy {
@@ -35,7 +35,7 @@ static bool is_in(const char *name, uint64_t pc)
 	return gosym_in_text(pc) && gosym_find(pc, &f) && strcmp(f.name, name) == 0;
 }
 
-/* Where cgocall's frame lies; 0: it is not in a cgo call. */
+/* cgocall's stack pointer; 0: not in a cgo call. */
 static uint64_t cgocall_sp(const uint64_t g[G_WORDS])
 {
 	uint64_t lo = g[G_LO], hi = g[G_HI];
@@ -54,7 +54,8 @@ static bool is_users(uint64_t return_pc)
 	       strncmp(f.name, "runtime.", 8) != 0;
 }
 
-/* A frame's record, a saved frame pointer and a return address, further up than `above`. */
+/* Whether this is a frame record (saved frame pointer, return address) that points above `above`.
+ */
 static bool is_record(const uint64_t *record, uint64_t above, uint64_t hi)
 {
 	return record[0] > above && record[0] < hi && record[0] % 8 == 0 && is_users(record[1]);

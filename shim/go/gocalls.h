@@ -1,13 +1,13 @@
 /*
  * The goroutines that are in C code now, and their Go frames.
  *
- * Such a goroutine has entered a system call, as the runtime sees it: g.syscallsp and
- * g.syscallpc say where in runtime.cgocall it stands (runtime/proc.go, reentersyscall),
- * and its stack does not move before it is back.  Where in g they lie is not assumed:
- * they are the words of which one points into g's stack and the next into
- * runtime.cgocall.  What is read is copied while the program goes on, and checked.
+ * To the runtime such a goroutine is in a system call: g.syscallsp and g.syscallpc are its
+ * position in runtime.cgocall (runtime/proc.go, reentersyscall), and its stack does not
+ * move until it returns.  Their offsets in g are not assumed: they are the two adjacent
+ * words of which the first points into g's stack and the second into runtime.cgocall.
+ * The memory is copied while the program runs, and checked.
  *
- * Needs runtime.allgs: a binary with symbols.  No signal, no call into Go, nothing
+ * Needs runtime.allgs, so a binary with symbols.  No signals, no calls into Go; nothing is
  * stopped.
  */
 #ifndef CGOHEAP_GOCALLS_H
@@ -19,13 +19,13 @@
 #define GOCALLS_FRAMES 16
 
 struct gocall {
-	uint64_t frames[GOCALLS_FRAMES]; /* return addresses, innermost first, from the one that
-					    called runtime.cgocall on */
+	uint64_t frames[GOCALLS_FRAMES]; /* return addresses, innermost first, starting with the
+					    caller of runtime.cgocall */
 	uint32_t count;                  /* at least 1 */
-	uint32_t thread;                 /* tid that it is on; 0: not known */
+	uint32_t thread;                 /* tid it runs on; 0: unknown */
 };
 
-/* How many, at most room; of very many goroutines the first 65,536 are looked at.  Server
+/* Returns how many were found, at most room.  Examines only the first 65,536 goroutines.  Server
  * thread. */
 size_t gocalls_now(struct scratch *scratch, struct gocall *out, size_t room);
 

@@ -1,7 +1,7 @@
 /*
- * Go's linker writes a note "Go" with the build ID (cmd/link/internal/ld/elf.go), but
- * none for -ldflags=-buildid=; and a section .go.buildinfo, always, which strip
- * leaves where it is.  Both are what `go version FILE` and debuggers go by.
+ * Go's linker writes a note "Go" with the build ID (cmd/link/internal/ld/elf.go), except
+ * with -ldflags=-buildid=.  It always writes a section .go.buildinfo, which strip keeps.
+ * `go version FILE` and debuggers use both.
  */
 #include "go/goexe.h"
 
@@ -14,12 +14,12 @@
 #define NAMES_BYTES (16 * KIB) /* of section names: real executables have about 1 KiB */
 #define PART_BYTES  512
 
-/* Of neither note nor sections: so much is searched for Go's tables, in about 10 ms. */
+/* Without note and sections: data up to this size is searched for Go's tables, in about 10 ms. */
 #define MAX_SEARCH_BYTES (32 * MIB)
 
 /* ---- the note ----------------------------------------------------------- */
 
-/* Sizes of name and description, type; then both, each padded to words. */
+/* A note: sizes of name and description, type; then both, each padded to words. */
 static bool notes_have_go(const uint32_t *note, uint64_t bytes)
 {
 	while (bytes >= sizeof(Elf64_Nhdr)) {
@@ -49,7 +49,7 @@ static bool has_note(const Elf64_Phdr *headers, size_t count, uint64_t bias)
 
 enum answer { NO, YES, UNKNOWN };
 
-/* Started through the loader (ld.so PROGRAM), /proc/self/exe is the loader. */
+/* If the program was started through the loader (ld.so PROGRAM), /proc/self/exe is the loader. */
 static bool is_this_file(const struct elffile *f, const Elf64_Phdr *headers, size_t count)
 {
 	Elf64_Phdr in_file[MAX_HEADERS];
@@ -60,10 +60,10 @@ static bool is_this_file(const struct elffile *f, const Elf64_Phdr *headers, siz
 	       memcmp(in_file, headers, bytes) == 0;
 }
 
-/* In parts that overlap: a program's first stack may have little room. */
+/* Reads overlapping parts, because the main thread's stack may be short. */
 static enum answer names_have_go(const struct elffile *f)
 {
-	static const char wanted[] = "\0.go.buildinfo"; /* whole: a NUL before and after */
+	static const char wanted[] = "\0.go.buildinfo"; /* with the NUL before and after */
 	char part[PART_BYTES];
 	Elf64_Shdr table;
 	if (f->section_count == 0 || !elffile_section(f, f->header.e_shstrndx, &table) ||
@@ -93,7 +93,7 @@ static enum answer by_sections(const Elf64_Phdr *headers, size_t count)
 	return answer;
 }
 
-/* ---- all of it ---------------------------------------------------------- */
+/* ---- the answer --------------------------------------------------------- */
 
 static uint64_t data_bytes_of(const Elf64_Phdr *headers, size_t count)
 {

@@ -9,17 +9,17 @@
 #include "base/libc.h"
 #include "go/goexe.h"
 
-/* Of a library without Go's note: 0.5 ms. */
+/* For a library without Go's note; takes 0.5 ms. */
 #define MAX_SEARCH_BYTES (4 * MIB)
 
 static struct gomodule list[GOMODULES_MAX];
 static uint32_t count, missed;
-static uint64_t refused[GOMODULES_MAX]; /* where files are in which no tables were found */
+static uint64_t refused[GOMODULES_MAX]; /* start of files without tables */
 static uint32_t refused_count;
 static bool is_program;
-static bool is_adding; /* by one thread at a time; the others go on without */
+static bool is_adding; /* by one thread at a time; the others do not wait */
 
-/* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
+/* From glibc 2.35.  Looked up, because even a weak reference would require that loader version. */
 static int (*find_object)(void *address, struct dl_find_object *result);
 
 /* ---- the list ----------------------------------------------------------- */
@@ -64,7 +64,7 @@ bool gomodules_hold(uint64_t address, uint64_t bytes)
 	return false;
 }
 
-/* ---- what a module's file says ------------------------------------------ */
+/* ---- thread-local words -------------------------------------------------- */
 
 struct loaded {
 	const ElfW(Phdr) * headers;
@@ -72,7 +72,7 @@ struct loaded {
 	uint64_t bias;
 };
 
-/* The offsets that the loader has filled in for the code to find thread-local words by. */
+/* Reads the offsets that the loader filled in, by which code finds its thread-local words. */
 static void read_tls(const struct loaded *image, struct gomodule *module)
 {
 	const ElfW(Dyn) *d = NULL;
@@ -83,7 +83,7 @@ static void read_tls(const struct loaded *image, struct gomodule *module)
 		if (image->headers[i].p_type == PT_DYNAMIC)
 			d = (const void *)(image->bias + image->headers[i].p_vaddr);
 	for (; d && d->d_tag != DT_NULL; d++) {
-		/* glibc has put the bias in already. */
+		/* glibc has already added the bias. */
 		if (d->d_tag == DT_RELA)
 			rela = (const void *)d->d_un.d_ptr;
 		if (d->d_tag == DT_RELASZ)
@@ -98,7 +98,7 @@ static void read_tls(const struct loaded *image, struct gomodule *module)
 				-*(const uint64_t *)(image->bias + rela[i].r_offset);
 }
 
-/* Go's linker puts g at the end of the program's thread-local words. */
+/* Go's linker puts g last in the program's thread-local words. */
 static void read_program_tls(struct gomodule *module)
 {
 	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
@@ -124,7 +124,7 @@ static int minor_version(const char *version)
 	return n;
 }
 
-/* The tables are in the module already. */
+/* module->tables must be set. */
 static void add(struct gomodule *module)
 {
 	module->index = count;
@@ -176,13 +176,13 @@ int gomodules_init(void)
 	libc.dl_iterate_phdr(add_loaded, NULL);
 	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
 	if (!find_object)
-		dlerror(); /* ours to hear, not the host's */
+		dlerror(); /* clear our error, so that the host does not see it */
 	return count ? 0 : -1;
 }
 
 /* ---- later -------------------------------------------------------------- */
 
-/* The program headers follow the file's own header, in the page that the module begins with. */
+/* The program headers follow the ELF header, in the module's first page. */
 static bool image_at(uint64_t address, struct loaded *image)
 {
 	struct dl_find_object found;

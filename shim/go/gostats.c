@@ -17,7 +17,7 @@
 
 enum { GC_CONTROLLER, ALLGS, VARIABLES };
 
-/* Sizes sort nearly all other symbols out before their names are read. */
+/* Sizes rule out nearly all other symbols before their names are read. */
 static const struct {
 	const char *name;
 	uint64_t low, high;
@@ -60,7 +60,7 @@ static void read_symbols(struct scratch *scratch, const struct elffile *f, const
 	for (uint64_t done = 0; done < table->sh_size;) {
 		uint64_t left = table->sh_size - done;
 		if (!work_may_go_on(20000)) {
-			variables.looked_up = false; /* with the next budget */
+			variables.looked_up = false; /* retry with the next budget */
 			return;
 		}
 		size_t bytes = SYMBOLS_AT_ONCE * sizeof(*symbols);
@@ -96,7 +96,7 @@ uint32_t gostats_runtimes(void)
 	return n;
 }
 
-/* The module with the one runtime there is; of several the figures would be those of a part. */
+/* The module with the only runtime; NULL with several, because figures would cover only a part. */
 static const struct gomodule *only_runtime(void)
 {
 	if (gostats_runtimes() == 1)
@@ -106,7 +106,7 @@ static const struct gomodule *only_runtime(void)
 	return NULL;
 }
 
-/* Once for each runtime: its symbols do not move. */
+/* Once per runtime: its symbols do not move. */
 static void look_up(struct scratch *scratch)
 {
 	const struct gomodule *runtime = only_runtime();
@@ -126,7 +126,7 @@ static void look_up(struct scratch *scratch)
 
 /* ---- the heap's figures ------------------------------------------------- */
 
-/* runtime.gcControllerState from heapInUse on. */
+/* runtime.gcControllerState, from heapInUse on. */
 #define HEAP_IN_USE_OFFSET 0x110
 struct controller {
 	uint64_t heap_in_use, heap_released, heap_free, total_alloc, total_free, mapped_ready;
@@ -175,9 +175,9 @@ static void read_variables(struct scratch *scratch, uint64_t heap_usable_bytes,
 	out->source = "runtime.gcController";
 }
 
-/* ---- the Go package's --------------------------------------------------- */
+/* ---- the Go package's figures -------------------------------------------- */
 
-/* UNKNOWN where one of them is, or they are no figures at all. */
+/* UNKNOWN if one of the figures is, or if they are not figures. */
 static uint64_t sum_of(const uint64_t *figures, size_t first, size_t last)
 {
 	uint64_t sum = 0;
@@ -192,7 +192,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 	return sum_of((const uint64_t[]){a, b}, 0, 1);
 }
 
-/* The sums as runtime.MemStats has them: HeapInuse, HeapIdle less HeapReleased, and so on. */
+/* The same sums as in runtime.MemStats: HeapInuse, HeapIdle minus HeapReleased, and so on. */
 static bool read_package(struct go_stats *out)
 {
 	uint64_t *f = out->runtime;
@@ -253,7 +253,7 @@ static void stacks_count(struct stacks *s, uint64_t resident)
 		s->resident += resident;
 }
 
-/* In ascending order the window need not go back and forth. */
+/* Sorted, so that the window only moves forward. */
 static void stacks_flush(struct stacks *s)
 {
 	sort_items(s->items, s->count);
@@ -276,7 +276,7 @@ static void stacks_add(struct stacks *s, uint64_t lo, uint64_t hi)
 		stacks_flush(s);
 }
 
-/* At most SELFMEM_EACH goroutines, whose pointers begin at `list`. */
+/* Reads at most SELFMEM_EACH goroutines; `list` is the address of their pointers. */
 static bool stacks_read(struct stacks *s, uint64_t list, size_t count)
 {
 	uint64_t g[SELFMEM_EACH], bounds[SELFMEM_EACH][2];

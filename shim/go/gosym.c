@@ -1,8 +1,8 @@
 /*
- * What Go's tables say about a pc: function, file, line, inlined calls.
+ * Looks up a pc in Go's tables: function, file, line, inlined calls.
  *
- * Layouts: cmd/link/internal/ld/pcln.go writes them, runtime/symtab.go and
- * runtime/symtabinl.go read them.
+ * Layouts: written by cmd/link/internal/ld/pcln.go, read by runtime/symtab.go and
+ * runtime/symtabinl.go.
  */
 #include "go/gosym.h"
 
@@ -10,7 +10,7 @@
 
 #include "go/gomodules.h"
 
-/* runtime._func: offsets of the fields that are used. */
+/* runtime._func: offsets of the fields used. */
 enum {
 	FUNC_NAME = 4,
 	FUNC_PCFILE = 20,
@@ -18,7 +18,7 @@ enum {
 	FUNC_NPCDATA = 28,
 	FUNC_CU = 32,
 	FUNC_START_LINE = 36, /* since Go 1.20 */
-	FUNC_BYTES_1_18 = 40, /* the last word is: kind, flag, 0, number of funcdata */
+	FUNC_BYTES_1_18 = 40, /* the last word has kind, flag, 0, number of funcdata */
 	FUNC_BYTES_1_20 = 44,
 };
 #define PCDATA_INL_TREE_INDEX 2
@@ -47,14 +47,14 @@ bool gosym_in_text(uint64_t pc)
 	return gomodules_at(pc) != NULL;
 }
 
-/* ftab: {entry - text, offset of _func} ascending, and a last entry that only ends. */
+/* ftab: pairs {entry - text, offset of _func}, ascending, with an end marker. */
 static bool ftab_entry(const struct gotables *go, uint64_t index, uint32_t *entry, uint32_t *func)
 {
 	return gotable_u32(&go->ftab, index * 8, entry) &&
 	       gotable_u32(&go->ftab, index * 8 + 4, func);
 }
 
-/* A binary search: findfunctab would save some probes, and is one more table to trust. */
+/* Binary search: findfunctab would save some probes, but is another table to trust. */
 static bool ftab_search(const struct gotables *go, uint32_t pc_offset, uint64_t *index)
 {
 	uint64_t low = 0, high = go->ftab.len / 8; /* entry(low) <= pc < entry(high) */
@@ -70,7 +70,7 @@ static bool ftab_search(const struct gotables *go, uint32_t pc_offset, uint64_t 
 			high = middle;
 	}
 	*index = low;
-	return high < go->ftab.len / 8; /* the last entry is no function */
+	return high < go->ftab.len / 8; /* the end marker is not a function */
 }
 
 static uint32_t func_u32(const struct gotables *go, uint64_t func, uint32_t field)
@@ -106,16 +106,15 @@ bool gosym_find(uint64_t pc, struct gosym_func *out)
 	};
 	if (out->name == NULL || pc >= out->end)
 		return false;
-	/* Without a line table; but neither have the linker's markers (go:textfipsstart). */
+	/* C has no line table, but neither have the linker's markers (go:textfipsstart). */
 	out->is_c = func_u32(go, func, FUNC_PCFILE) == 0 && func_u32(go, func, FUNC_PCLN) == 0 &&
 		    !has_prefix(out->name, "go:");
 	return true;
 }
 
 /*
- * The names are searched as one stretch of bytes, and the functions only for the
- * place of a name that is there: that reads a tenth of what comparing the name of
- * each function would.
+ * Searches the names as one block of bytes, and the functions only for the offset of the
+ * name found: a tenth of the reads that comparing each function's name would take.
  */
 bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_func *out)
 {
@@ -132,7 +131,7 @@ bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_
 
 bool gosym_is_c_name(const char *name)
 {
-	/* runtime/cgo's *.c and gcc_amd64.S, in all releases together. */
+	/* runtime/cgo's *.c and gcc_amd64.S, of all releases. */
 	static const char *const others[] = {
 		"crosscall1", "crosscall_amd64", "fatalf", "pthread_key_destructor", "threadentry",
 	};
@@ -149,9 +148,9 @@ bool gosym_is_c_name(const char *name)
 /* ---- lines and inlining ------------------------------------------------ */
 
 /*
- * The value a pc-value table has at pc: pairs of zigzag value delta and pc
- * delta, both varints (runtime/symtab.go, step).  Each pair is two bytes at
- * least, so that the table's length bounds the loop.
+ * The value of a pc-value table at pc.  The table has pairs of a zigzag value delta and a
+ * pc delta, both varints (runtime/symtab.go, step).  Each pair takes at least two bytes,
+ * so the table's length bounds the loop.
  */
 static bool pc_value(const struct gosym_func *f, uint32_t start, uint64_t pc, int32_t *out)
 {
@@ -201,10 +200,9 @@ static uint32_t func_last(const struct gotables *go, uint64_t func)
 }
 
 /*
- * What abi.FuncIDWrapper is in this release: it is the last of the kinds and
- * follows systemstack and systemstack_switch (1.18 to 1.27), while the number
- * itself moves.  Looks at every name once, so the first caller pays; a race only
- * looks twice.
+ * abi.FuncIDWrapper in this release.  Its number varies, but it is the last kind, after
+ * systemstack and systemstack_switch (1.18 to 1.27).  Searches all names once, at the
+ * first caller's cost; in a race two threads search.
  */
 static uint32_t wrapper_kind(struct gomodule *module)
 {
@@ -220,7 +218,7 @@ static uint32_t wrapper_kind(struct gomodule *module)
 	return kind;
 }
 
-/* The inline tree of a function: offset in gofunc, NONE when it has none. */
+/* A function's inline tree: its offset in gofunc, or NONE. */
 static uint32_t inline_tree(const struct gosym_func *f)
 {
 	const struct gotables *go = &f->module->tables;
@@ -233,7 +231,7 @@ static uint32_t inline_tree(const struct gosym_func *f)
 	return tree;
 }
 
-/* The inlined call that pc belongs to: its offset in gofunc; false for the function's own code. */
+/* The inlined call that contains pc: its offset in gofunc; false: the function's own code. */
 static bool inline_call(const struct gosym_func *f, uint32_t tree, uint64_t pc, uint64_t *call)
 {
 	const struct gotables *go = &f->module->tables;

@@ -1,11 +1,9 @@
 /*
- * Go's own symbols from the memory of the running program: the pclntab of each
- * of its Go modules (gomodules.h), so that stripped and PIE binaries of Go 1.18 to
- * 1.27 are alike.
+ * Go's symbols, read from the memory of the running program: the pclntab of each Go
+ * module (gomodules.h).  So stripped and PIE binaries of Go 1.18 to 1.27 work alike.
  *
- * Only reads, and is safe anywhere, in a hook and in a signal handler too.  All
- * offsets that come from the tables are checked against their bounds before they
- * are followed; a table that does not add up answers "not found".
+ * Only reads; safe anywhere, also in hooks and signal handlers.  Every offset from the
+ * tables is checked against its bounds before use; inconsistent tables give "not found".
  */
 #ifndef CGOHEAP_GOSYM_H
 #define CGOHEAP_GOSYM_H
@@ -14,11 +12,12 @@
 
 struct gomodule;
 
-bool gosym_is_go(void); /* there is Go code in this process */
-/* Of the program, or else of the first Go library: "go1.26.8" from the build info; "" unknown */
+bool gosym_is_go(void); /* whether this process has Go code */
+/* Version of the program, else of the first Go library: "go1.26.8" from the build info; "" unknown
+ */
 const char *gosym_version(void);
 
-/* Whether pc lies in a module's runtime.text..etext (with internal linking, C functions too). */
+/* Whether pc is in a module's runtime.text..etext (with internal linking, C functions too). */
 bool gosym_in_text(uint64_t pc);
 
 struct gosym_func {
@@ -30,28 +29,25 @@ struct gosym_func {
 	uint64_t func; /* internal, for gosym_frames */
 };
 
-/* The function that holds pc.  False outside of text or where the tables do not add up. */
+/* The function that contains pc.  False: outside text, or inconsistent tables. */
 bool gosym_find(uint64_t pc, struct gosym_func *out);
 
 /*
- * The module's function of that name.  False: it has none.  Looks through all
- * names there are: not for every sample.
+ * Finds a module's function by name.  False: it has none.  Searches all names, so it is
+ * too slow for every sample.
  */
 bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_func *out);
 
 /*
- * Whether a function inside Go's text is C: with internal linking the C
- * functions of runtime/cgo and of cgo wrappers ("x_cgo_*", "_cgo_HASH_Cfunc_*",
- * "crosscall1", ...) lie there and keep no frame pointer and no asmcgocall
- * conventions.
+ * Whether a function in Go's text is C, by its name.  Internal linking puts the C functions
+ * of runtime/cgo and of cgo wrappers there ("x_cgo_*", "_cgo_HASH_Cfunc_*", "crosscall1",
+ * ...); they have no frame pointer and do not follow asmcgocall's conventions.
  *
- * gosym_func.is_c is the exact answer: the linker writes no line table for code
- * that Go's compiler and assembler did not make, whatever it is called.  The
- * name alone knows the C of the standard library's own packages (Go 1.18-1.27),
- * which is all that is linked internally unless -linkmode=internal is forced; it
- * says no for assembly without a package in its name ("crosscall2", "gogo",
- * "_rt0_amd64_linux") and for the two Go functions with a C-like name
- * ("_cgo_topofstack", "_cgo_panic").
+ * gosym_func.is_c is exact: the linker writes no line table for code that Go's compiler and
+ * assembler did not make.  The name identifies only the C of the standard library's packages
+ * (Go 1.18-1.27), which is all that is linked internally without -linkmode=internal.  False
+ * for assembly without a package in its name ("crosscall2", "gogo", "_rt0_amd64_linux") and
+ * for the two Go functions with a C-like name ("_cgo_topofstack", "_cgo_panic").
  */
 bool gosym_is_c_name(const char *name);
 
@@ -60,16 +56,16 @@ struct gosym_frame {
 	const char *file;   /* "" unknown */
 	int64_t line;       /* 0 unknown */
 	int64_t start_line; /* of the function, 0 unknown (known since Go 1.20) */
-	/* Made by the compiler to adapt a call (method wrapper, "main.f.gowrap1", ABI
-	 * wrapper): Go's own stacks and profiles leave these out. */
+	/* Generated to adapt a call (method wrapper, "main.f.gowrap1", ABI wrapper): Go's own
+	 * stacks and profiles omit these. */
 	bool is_wrapper;
 };
 #define GOSYM_MAX_INLINE 32
 
 /*
- * The source frames of one pc (the address of the call instruction or inside
- * it: return address - 1), innermost first, inlined calls included.  The number
- * written, at most max; 0 when unknown.
+ * The source frames of one pc (in the call instruction, e.g. return address - 1),
+ * innermost first, with inlined calls.  Returns how many were written, at most max; 0 if
+ * unknown.
  */
 size_t gosym_frames(uint64_t pc, struct gosym_frame *frames, size_t max);
 

@@ -1,5 +1,5 @@
 /*
- * Layouts: cmd/link/internal/ld/pcln.go writes them, runtime/symtab.go reads them.
+ * Layouts: written by cmd/link/internal/ld/pcln.go, read by runtime/symtab.go.
  */
 #include "go/gotables.h"
 
@@ -13,7 +13,7 @@
 #define HEADER_GO_1_18 UINT64_C(0x08010000fffffff0)
 #define HEADER_GO_1_20 UINT64_C(0x08010000fffffff1)
 
-/* runtime.moduledata as far as it is the same in Go 1.18 to 1.27. */
+/* The part of runtime.moduledata that is the same in Go 1.18 to 1.27. */
 struct go_slice {
 	uint64_t start, len, cap;
 };
@@ -21,7 +21,7 @@ struct moduledata {
 	uint64_t header;
 	struct go_slice names, cutab, filetab, pctab, pclntable, ftab;
 	uint64_t findfunctab, minpc, maxpc, text, etext;
-	uint64_t later[22]; /* segments, types, rodata, gofunc: they moved, see gofunc_start */
+	uint64_t later[22]; /* segments, types, rodata, gofunc; they moved, see gofunc_start */
 } __attribute__((may_alias));
 
 static_assert(offsetof(struct moduledata, ftab) == 128, "runtime/symtab.go, moduledata");
@@ -33,8 +33,8 @@ struct pc_header {
 
 #define MAX_SEGMENTS 16
 struct segment {
-	uint64_t start, end; /* of what the file fills: no Go table lies in bss */
-	uint64_t zeroed_end; /* of bss */
+	uint64_t start, end; /* the part filled from the file: no Go table is in bss */
+	uint64_t zeroed_end; /* the end of bss */
 	uint32_t flags;      /* PF_R ... */
 };
 
@@ -42,7 +42,7 @@ struct image {
 	struct segment segments[MAX_SEGMENTS];
 	size_t count;
 	struct segment relro;
-	struct gotables *tables; /* what is found */
+	struct gotables *tables; /* the result */
 };
 
 static bool image_bias(const Elf64_Phdr *headers, size_t count, uint64_t *bias)
@@ -52,7 +52,7 @@ static bool image_bias(const Elf64_Phdr *headers, size_t count, uint64_t *bias)
 			*bias = (uint64_t)headers - headers[i].p_vaddr;
 			return true;
 		}
-	/* Without it: the first segment starts with the ELF header, the headers follow it. */
+	/* Without PT_PHDR: the first segment starts with the ELF header and the program headers. */
 	const uint8_t *ehdr = (const uint8_t *)headers - sizeof(Elf64_Ehdr);
 	for (size_t i = 0; i < count; i++)
 		if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0 &&
@@ -81,7 +81,7 @@ static void image_read(struct image *image, const Elf64_Phdr *headers, size_t co
 	}
 }
 
-/* From start to the end of its segment; empty outside of all of them. */
+/* The range from start to the end of its segment; empty outside all segments. */
 static struct gotable image_rest(const struct image *image, uint64_t start)
 {
 	for (size_t i = 0; i < image->count; i++) {
@@ -108,9 +108,9 @@ static bool slice_table(const struct image *image, const struct go_slice *slice,
 }
 
 /*
- * go:func.* and what lies before it, by release.  1.27 has the length of the
- * type descriptors between the types' two ends: a length where older ones have
- * an address.
+ * Finds go:func.* by the fields before it, which depend on the release.  1.27 has the
+ * length of the type descriptors between the two ends of the types; older releases have an
+ * address there.
  */
 static uint64_t gofunc_start(const struct moduledata *md, bool is_1_20)
 {
@@ -120,7 +120,7 @@ static uint64_t gofunc_start(const struct moduledata *md, bool is_1_20)
 	return word[304 / 8] < word[296 / 8] ? word[344 / 8] : word[320 / 8];
 }
 
-/* Reads the data of others word by word: not for the address sanitizer to judge. */
+/* Scans memory of others word by word, across ASan's redzones. */
 #define SCANS __attribute__((no_sanitize_address))
 
 SCANS static bool moduledata_accept(const struct image *image, const struct moduledata *md)
@@ -148,9 +148,8 @@ SCANS static bool moduledata_accept(const struct image *image, const struct modu
 }
 
 /*
- * The cheap half of the question for one place in the data.  It dereferences
- * nothing: following every word that might be a pointer would page in the whole
- * executable.
+ * A cheap check of one place in the data.  It follows no pointer: following every word
+ * that looks like one would page in the whole executable.
  */
 SCANS static bool moduledata_plausible(const struct image *image, const struct moduledata *md)
 {
@@ -193,9 +192,8 @@ SCANS static bool version_scan(const struct image *image, uint64_t start, uint64
 }
 
 /*
- * Offers the writable data to scan, what is made read-only after relocation
- * last: in a PIE of Go <= 1.25 that part holds the whole pclntab, and what is
- * looked for never lies there.
+ * Scans the writable data, with the part that becomes read-only after relocation last: in
+ * a PIE of Go <= 1.25 that part holds the whole pclntab, and never what is searched for.
  */
 static bool image_scan(const struct image *image,
 		       bool (*scan)(const struct image *, uint64_t start, uint64_t end))

@@ -1,14 +1,14 @@
 /*
- * Where Go's symbol tables lie in the memory of the program they describe.
+ * Finds Go's symbol tables in the memory of the program that they describe.
  *
- * Section headers and symbols may be stripped, and the tables' sections move
- * between releases (.gopclntab, .data.rel.ro, .go.module), so everything starts
- * from the program headers: runtime.firstmoduledata is found in the writable
- * data by its shape, and it says where each table starts and how long it is.
+ * Section headers and symbols may be stripped, and the tables' sections move between
+ * releases (.gopclntab, .data.rel.ro, .go.module).  So the search starts from the program
+ * headers: it recognises runtime.firstmoduledata in the writable data by its shape, and
+ * that has the start and length of each table.
  *
- * No pointer into the tables is ever formed from an unchecked offset: all reads
- * pass through `struct gotable`, which knows its length.  That costs a compare a
- * read and lets a hook, a signal handler or a fuzzer ask about any pc.
+ * No pointer is ever formed from an unchecked offset: all reads go through
+ * `struct gotable`, which knows its length.  That costs a compare per read, and lets a
+ * hook, a signal handler or a fuzzer ask about any pc.
  */
 #ifndef CGOHEAP_GOTABLES_H
 #define CGOHEAP_GOTABLES_H
@@ -26,25 +26,25 @@ struct gotable {
 #define GOTABLES_SEGMENTS 8
 
 struct gotables {
-	uint64_t text, etext; /* 0, 0: nothing found */
+	uint64_t text, etext; /* 0, 0: not found */
 	bool is_1_20;         /* the layout of functions and inlined calls since Go 1.20 */
 	struct gotable names, cutab, filetab, pctab, funcs, ftab, gofunc;
 	char version[64]; /* "go1.26.8"; "" unknown */
-	/* What of the module is mapped and can be read, for good. */
+	/* The parts of the module that stay mapped and readable. */
 	struct gotable segments[GOTABLES_SEGMENTS];
 };
 
-/* Those of the main executable, into *out.  False: none, or none that we know (1.18 to 1.27). */
+/* The main executable's tables.  False: none, or of an unknown release (not 1.18 to 1.27). */
 bool gotables_find(struct gotables *out);
 
-/* Those of a library that is loaded: its program headers, and where in memory its address 0 is. */
+/* The tables of a loaded library, from its program headers and load bias. */
 bool gotables_find_in(const Elf64_Phdr *headers, size_t count, uint64_t bias, struct gotables *out);
 
-/* Where in the names this one is, whole.  Reads all of them: not for every sample. */
+/* The offset of this whole name in the names.  Reads all of them: too slow for every sample. */
 #define GOTABLES_NONE UINT32_MAX
 uint32_t gotables_name(const struct gotables *t, const char *name);
 
-/* Whether all of the bytes lie in one of the executable's segments. */
+/* Whether all of the bytes are in one of the module's segments. */
 static inline bool gotables_hold(const struct gotables *t, uint64_t address, uint64_t bytes)
 {
 	for (size_t i = 0; i < GOTABLES_SEGMENTS; i++) {
@@ -63,7 +63,7 @@ static inline bool gotable_u32(const struct gotable *t, uint64_t offset, uint32_
 	return true;
 }
 
-/* NULL unless a whole string begins at offset. */
+/* The string at offset; NULL unless its terminator is in the table. */
 static inline const char *gotable_string(const struct gotable *t, uint64_t offset)
 {
 	if (offset >= t->len || (offset > 0 && t->bytes[offset - 1] != 0))

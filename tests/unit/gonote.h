@@ -1,6 +1,6 @@
 /*
- * Go's note, as its linker writes it: a program without it is no Go program, and no
- * tables are looked for in its data.
+ * The note that Go's linker writes.  Without it a program is not taken for a Go program,
+ * and its data is not searched for tables.
  */
 #ifndef CGOHEAP_TESTS_GONOTE_H
 #define CGOHEAP_TESTS_GONOTE_H

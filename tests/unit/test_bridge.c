@@ -1,6 +1,6 @@
 /*
- * The Go package's way in, with this test in the package's place: what it asks of
- * the server, and what it answers, well and badly.
+ * The Go package's interface, with this test as the package: its requests to the server,
+ * and its answers, good and bad.
  */
 #include "child.h"
 #include "client.h"
@@ -35,14 +35,14 @@ static void begin(void)
 	STORE(&shim_state, SHIM_ACTIVE);
 }
 
-/* No socket with a name, none on TCP. */
+/* Serves without a named socket and without TCP. */
 static void serve(void)
 {
 	begin();
 	bridge_open(server_start);
 }
 
-/* A stream that blocks, as client.h has it. */
+/* A blocking stream, as client.h expects. */
 static int connection(void)
 {
 	int fd = want(CGOHEAP_BRIDGE_REQUEST);
@@ -57,7 +57,7 @@ static int connection(void)
 static void a_request_needs_no_socket_with_a_name(void)
 {
 	serve();
-	CHECK(server_start() == -1); /* nobody to serve */
+	CHECK(server_start() == -1); /* nothing to serve */
 	for (int i = 0; i < 20; i++) {
 		struct response r = ask(connection(), "GET /v1/status HTTP/1.0\r\n\r\n");
 		CHECK(r.status == 200 && strstr(r.body, "\"state\":\"dormant\"") && r.clean_end);
@@ -66,7 +66,7 @@ static void a_request_needs_no_socket_with_a_name(void)
 }
 CASE(a_request_needs_no_socket_with_a_name)
 
-/* 8 at a time, two more are told so, and none beyond those waits for ever. */
+/* 8 at a time are served; two more are refused, and any others do not wait forever. */
 static void too_many_at_once_are_told(void)
 {
 	int fds[12], served = 0, refused = 0, dropped = 0;
@@ -74,7 +74,7 @@ static void too_many_at_once_are_told(void)
 	for (int i = 0; i < 12; i++)
 		fds[i] = connection();
 	struct timespec pause = {.tv_nsec = 300000000};
-	nanosleep(&pause, NULL); /* all of them have been taken */
+	nanosleep(&pause, NULL); /* until all have been accepted */
 	for (int i = 0; i < 12; i++) {
 		struct response r = ask(fds[i], "GET / HTTP/1.0\r\n\r\n");
 		served += r.status == 200;
@@ -103,7 +103,7 @@ static void who_asks_for_something_else_is_refused(void)
 }
 CASE(who_asks_for_something_else_is_refused)
 
-/* The program has closed all it found, and the numbers are other files now. */
+/* The program has closed every descriptor it found, and the numbers now name other files. */
 static void taken_descriptors_are_left_alone(void)
 {
 	int pipe_fds[2];
@@ -124,13 +124,13 @@ CASE(taken_descriptors_are_left_alone)
 
 /* ---- figures ------------------------------------------------------------- */
 
-/* This thread is the server: nobody else runs the loop. */
+/* This thread acts as the server: no other thread runs the loop. */
 static int attached(void)
 {
 	int fd;
 	begin();
 	bridge_open(server_start);
-	server_after_fork_in_child(); /* no thread is ever made */
+	server_after_fork_in_child(); /* prevents the server's thread */
 	bridge_open(server_start);
 	fd = want(CGOHEAP_BRIDGE_FIGURES);
 	CHECK(fd >= 0 && !bridge_is_attached());
@@ -140,7 +140,7 @@ static int attached(void)
 	return fd;
 }
 
-/* What the package does with the questions it gets. */
+/* How the package answers its questions. */
 static struct {
 	int fd;
 	void (*answer)(int fd, struct cgoheap_bridge_message question);
@@ -199,7 +199,7 @@ static void silently(int fd, struct cgoheap_bridge_message question)
 	(void)fd, (void)question;
 }
 
-/* The scrape waits 100 ms, not for ever. */
+/* The scrape waits for 100 ms, not forever. */
 static void figures_that_do_not_come_are_missed(void)
 {
 	uint64_t figures[CGOHEAP_GO_FIGURES];
@@ -211,7 +211,7 @@ static void figures_that_do_not_come_are_missed(void)
 }
 CASE(figures_that_do_not_come_are_missed)
 
-/* The first answer comes when the second question is asked, before its own. */
+/* The first answer arrives after the second question, before that question's answer. */
 static void late(int fd, struct cgoheap_bridge_message question)
 {
 	static struct figures first;
@@ -232,7 +232,7 @@ static void late_figures_are_not_taken_for_new_ones(void)
 }
 CASE(late_figures_are_not_taken_for_new_ones)
 
-/* Too short, too long, of another kind, empty. */
+/* Too short, too long, of another kind, and empty. */
 static void nonsense(int fd, struct cgoheap_bridge_message question)
 {
 	struct {
@@ -268,7 +268,7 @@ static void a_package_that_is_gone_is_no_more_asked(void)
 }
 CASE(a_package_that_is_gone_is_no_more_asked)
 
-/* A second copy of the package, or the same again. */
+/* A second copy of the package, or the same one twice. */
 static void the_last_one_counts(void)
 {
 	char byte;
@@ -337,7 +337,7 @@ static void none_or_too_large_a_profile(void)
 	with_package(in_pieces);
 	profile_bytes = 0;
 	CHECK(!bridge_read_heap(&s, &bytes, &count));
-	profile_bytes = 2 * MIB; /* more than there is room for */
+	profile_bytes = 2 * MIB; /* more than fits */
 	CHECK(!bridge_read_heap(&s, &bytes, &count) && s.exhausted);
 	scratch_release(&s);
 	s = (struct scratch)SCRATCH_INIT(64 * MIB);
@@ -348,7 +348,7 @@ static void none_or_too_large_a_profile(void)
 }
 CASE(none_or_too_large_a_profile)
 
-/* The server has waited once: who asks soon after is told without another question. */
+/* After one timeout, the next caller gets an answer at once and no question is sent. */
 static void one_that_does_not_come_is_not_asked_again_at_once(void)
 {
 	struct scratch s = SCRATCH_INIT(MIB);
@@ -361,7 +361,7 @@ static void one_that_does_not_come_is_not_asked_again_at_once(void)
 }
 CASE(one_that_does_not_come_is_not_asked_again_at_once)
 
-/* More than was announced. */
+/* More bytes than announced. */
 static void overrun(int fd, struct cgoheap_bridge_message question)
 {
 	struct {

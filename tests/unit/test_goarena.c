@@ -1,4 +1,4 @@
-/* What is remembered of the Go heap's chunks, and what is not any more. */
+/* Which of the Go heap's chunks are remembered, and which are forgotten. */
 #include "child.h"
 
 #include "go/goarena.h"
@@ -48,7 +48,7 @@ static void what_goes_is_forgotten(void)
 }
 CASE(what_goes_is_forgotten)
 
-/* A heap larger than there are places: what is not known is not claimed. */
+/* A heap with more chunks than slots: chunks that do not fit are not claimed. */
 static void more_than_fits_is_not_known(void)
 {
 	uint64_t known = 0;

@@ -1,4 +1,4 @@
-/* Goroutines in C code: a g and a stack as the runtime leaves them, and any bytes at all. */
+/* Goroutines in C code: a g and its stack as the runtime leaves them, and random bytes. */
 #include "child.h"
 
 #include <stdlib.h>
@@ -61,13 +61,13 @@ static void put_record(struct goroutine *r, size_t word, size_t next, int caller
 	r->stack[word + 1] = in(caller);
 }
 
-/* word: where in g syscallsp lies. */
+/* word: the index of syscallsp in g. */
 static void in_cgo(struct goroutine *r, size_t word)
 {
 	*r = (struct goroutine){.g = {at(r, 0), at(r, 255)}};
 	r->g[word] = at(r, 100);
 	r->g[word + 1] = in(CGOCALL);
-	put_record(r, 103, 150, RUNTIME_MAIN); /* left there by another call, and not believed */
+	put_record(r, 103, 150, RUNTIME_MAIN); /* stale, from another call: must be ignored */
 	put_record(r, 110, 140, WRAPPER);
 	put_record(r, 140, 160, MAIN_F);
 	put_record(r, 160, 200, MAIN_MAIN);
@@ -88,13 +88,13 @@ static void one_in_cgo(void)
 	struct gocall c[4];
 	gs[0] = (uint64_t)&idle;
 	gs[1] = (uint64_t)&r;
-	gs[2] = 8; /* nothing is there */
+	gs[2] = 8; /* an invalid pointer */
 	g_count = 3;
 	/* m.procid, since Go 1.25 and before. */
 	static uint64_t m[12];
 	idle.g[0] = at(&idle, 0);
 	idle.g[1] = at(&idle, 255);
-	idle.g[14] = in(CGOCALL); /* of an earlier call: syscallsp is 0 */
+	idle.g[14] = in(CGOCALL); /* from an earlier call: syscallsp is 0 */
 	for (size_t word = 12; word < 16; word++) {
 		in_cgo(&r, word);
 		m[8] = word % 2 ? 4000 + word : 0;
@@ -105,14 +105,14 @@ static void one_in_cgo(void)
 		      c[0].frames[2] == in(MAIN_MAIN));
 	}
 	CHECK(look(c, 0) == 0);
-	r.g[15] = at(&r, 255); /* out of the stack */
+	r.g[15] = at(&r, 255); /* outside the stack */
 	CHECK(look(c, COUNT_OF(c)) == 0);
 	g_count = 0;
 	CHECK(look(c, COUNT_OF(c)) == 0);
 }
 CASE(one_in_cgo)
 
-/* Read while it changes: frames that lead back or nowhere end the walk. */
+/* Memory that changes while it is read: frames that lead back or nowhere end the walk. */
 static void any_bytes(void)
 {
 	static struct goroutine r[COUNT_OF(gs)];

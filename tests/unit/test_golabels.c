@@ -1,7 +1,6 @@
 /*
- * Goroutine labels read from memory made by hand: every layout, whole and damaged;
- * and a program's tables and code, to say where they are.  (Those of real
- * programs: tests/e2e.)
+ * Goroutine labels read from handmade memory: every layout, intact and damaged; and the
+ * tables and code of a program that say where labels are.  (tests/e2e has real programs.)
  */
 #include "child.h"
 
@@ -16,14 +15,14 @@
 #include "go/gosym.h"
 #include "unwind/golabels.h"
 
-/* ---- a Go heap of our own ------------------------------------------------- */
+/* ---- a fake Go heap -------------------------------------------------------- */
 
 struct go_string {
 	const char *bytes;
 	uint64_t count;
 };
 
-/* The last page before one that cannot be read; all that is parsed lies at its end. */
+/* Followed by an unreadable page; everything parsed is at its end. */
 #define HEAP_BYTES (60 * KIB)
 static char *heap_start;
 static uint64_t *heap_end;
@@ -38,7 +37,7 @@ static void heap_init(void)
 	saferead_start();
 }
 
-/* And this program's constants. */
+/* The fake heap and this program's constants. */
 static struct saferead heap_memory(void)
 {
 	extern const char __executable_start[], end[];
@@ -181,7 +180,7 @@ static struct map *make_map(uint8_t b)
 	return m;
 }
 
-/* labelMap: what g.labels points to is the map's own pointer. */
+/* labelMap: g.labels points to the map's pointer. */
 static struct map **pointer_to(struct map *m)
 {
 	struct map **p = heap_take(1);
@@ -214,7 +213,7 @@ static void a_map_is_read_in_any_order(void)
 		put(m->buckets, i, order[i]);
 	m->count = 8;
 	CHECK(parse(pointer_to(m), true, &out) == GOLABELS_READ && has_keys(&out, 0, 8));
-	m->buckets->top[3] = 1; /* taken out: key 0 */
+	m->buckets->top[3] = 1; /* deleted: key 0 */
 	m->count = 7;
 	CHECK(parse(pointer_to(m), true, &out) == GOLABELS_READ && has_keys(&out, 1, 8));
 	m->count = 0;
@@ -241,7 +240,7 @@ static void buckets_overflow(void)
 }
 CASE(buckets_overflow)
 
-/* Of the old buckets 0 and 2 are moved; 1 and 3 are where their entries still are. */
+/* Old buckets 0 and 2 have been moved; 1 and 3 still have their entries. */
 static void half_grown_maps_are_read_whole(void)
 {
 	struct golabels out;
@@ -254,10 +253,10 @@ static void half_grown_maps_are_read_whole(void)
 	put(&m->buckets[4], 0, 1);
 	put(&m->buckets[6], 5, 2);
 	put(&m->old[0], 0, 0);
-	m->old[0].top[0] = 2; /* its entry is in the lower half now */
+	m->old[0].top[0] = 2; /* moved to the lower half */
 	put(&m->old[0], 1, 1);
 	m->old[0].top[1] = 3;
-	m->old[2].top[0] = 4; /* was empty */
+	m->old[2].top[0] = 4; /* empty before it was moved */
 	put(&m->old[2], 1, 2);
 	put(&m->old[1], 2, 3);
 	put(&m->old[3], 0, 4);
@@ -265,7 +264,7 @@ static void half_grown_maps_are_read_whole(void)
 	put(m->old[3].overflow, 7, 5);
 	m->count = 6;
 	CHECK(parse(pointer_to(m), true, &out) == GOLABELS_READ && has_keys(&out, 0, 6));
-	/* Growth to the same size: as many old ones as new. */
+	/* Growth to the same size: as many old buckets as new. */
 	m->b = 2;
 	m->flags = 8;
 	m->buckets[4].top[0] = m->buckets[6].top[5] = 0;
@@ -287,7 +286,7 @@ static void of_many_the_first_by_key(void)
 	m->count = 48;
 	CHECK(parse(pointer_to(m), true, &out) == GOLABELS_READ);
 	CHECK(has_keys(&out, 0, GOLABELS_MAX) && out.total == 48);
-	m->count = 47; /* somebody changes it: not what we know */
+	m->count = 47; /* changed while it is read: must be refused */
 	CHECK(parse(pointer_to(m), true, &out) == GOLABELS_BAD);
 	m->count = 48;
 	m->b = 7;
@@ -307,7 +306,7 @@ static const uint64_t wrongs[] = {0,
 				  UINT64_MAX - 7,
 				  UINT64_MAX};
 
-/* Every word of [from, to) with every wrong value: an answer, and no crash. */
+/* Sets every word of [from, to) to every wrong value: any answer, but no crash. */
 static void damage(uint64_t *from, uint64_t *to, const void *labels, bool is_map)
 {
 	struct golabels out;
@@ -344,7 +343,7 @@ static void damaged_slices(void)
 	CHECK(parse((void *)8, false, &out) == GOLABELS_BAD);
 	CHECK(parse((void *)(UINT64_MAX - 7), false, &out) == GOLABELS_BAD);
 	CHECK(parse(top, false, &out) == GOLABELS_BAD);
-	CHECK(parse(top - 2, false, &out) == GOLABELS_BAD); /* its third word is not there */
+	CHECK(parse(top - 2, false, &out) == GOLABELS_BAD); /* its third word is unreadable */
 }
 CASE(damaged_slices)
 
@@ -400,10 +399,10 @@ static void code_is_decoded(void)
 
 	CHECK(arch_field_of_g(code_1_26, sizeof code_1_26, &offset) && offset == 0x160);
 	CHECK(arch_field_of_g(code_1_21_race, sizeof code_1_21_race, &offset) && offset == 0x158);
-	for (size_t n = 0; n < 57; n++) /* the store is not there yet */
+	for (size_t n = 0; n < 57; n++) /* cut before the store */
 		CHECK(!arch_field_of_g(code_1_26, n, &offset));
 	memcpy(code, code_1_26, sizeof code);
-	code[53] = 0x68; /* it stores elsewhere than it loads from */
+	code[53] = 0x68; /* stores to another offset than it loads from */
 	CHECK(!arch_field_of_g(code, sizeof code, &offset));
 	memcpy(code, code_1_26, sizeof code);
 	code[27] = 0x48; /* RSI, not R14 */
@@ -411,7 +410,7 @@ static void code_is_decoded(void)
 }
 CASE(code_is_decoded)
 
-/* Tables of a Go program with one function more than its code needs (gotables.c). */
+/* Tables of a Go program, with one function more than its code needs (gotables.c). */
 static struct fake {
 	uint64_t header[9];
 	char names[128];
@@ -424,7 +423,7 @@ static struct fake {
 	uint8_t text[256];
 	uint64_t module[48];
 	uint8_t build_info[96] __attribute__((aligned(16)));
-} fake = {.header = {1}}; /* not zero: in .data, which the file fills */
+} fake = {.header = {1}}; /* not zero, to be in .data: the file must fill it */
 
 static void set_slice(size_t word, const void *start, size_t len)
 {
@@ -516,7 +515,7 @@ static void found_in_the_goroutine(void)
 	      out.count == 2);
 	g[0x160 / 8] = 0;
 	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 0);
-	/* On the next page: one that is there, and one that is not. */
+	/* A g on the next page: once readable, once not. */
 	heap_end = (uint64_t *)(((uint64_t)g & ~UINT64_C(4095)) + 64);
 	g = heap_take(0x100 / 8);
 	g[0x160 / 8] = 4711;
@@ -524,9 +523,9 @@ static void found_in_the_goroutine(void)
 	heap_init();
 	memory = heap_memory();
 	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)heap_take(0x160 / 8)) == 0);
-	make_program("go1.25.14", SETTER); /* with another release's code */
+	make_program("go1.25.14", SETTER); /* not the release that the code is from */
 	CHECK(!status_is("known"));
-	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 0); /* nothing is read */
+	CHECK(golabels_of(&memory, gomodules_get(0), (uint64_t)g) == 0); /* not read */
 }
 CASE(found_in_the_goroutine)
 

@@ -1,6 +1,6 @@
 /*
- * The Go runtime's variables, played here under their names: what is believed of
- * them and what not.  Real programs of every release are tests/e2e's.
+ * The Go runtime's variables, defined here under their names: which values are accepted.
+ * tests/e2e has real programs of every release.
  */
 #include "child.h"
 
@@ -11,7 +11,7 @@
 #include "go/gostats.h"
 #include "go/gosym.h"
 
-/* ---- the runtime's part -------------------------------------------------- */
+/* ---- a fake runtime ------------------------------------------------------- */
 
 static bool is_go = true;
 static const char *version = "go1.26.8";
@@ -34,7 +34,7 @@ const char *gosym_version(void)
 	return version;
 }
 
-/* ---- the package's part ------------------------------------------------- */
+/* ---- a fake package ------------------------------------------------------ */
 
 static bool is_attached, is_silent;
 static uint64_t told[CGOHEAP_GO_FIGURES];
@@ -109,7 +109,7 @@ static void figures(void)
 	CHECK(g.heap_in_use_bytes == 20 * MIB && g.heap_free_bytes == 8 * MIB);
 	CHECK(g.heap_released_bytes == 32 * MIB && g.mapped_ready_bytes == 33 * MIB);
 	CHECK(g.total_alloc_bytes == 1000 * MIB);
-	CHECK(g.stacks_bytes == 4 * MIB); /* what of the arenas is neither */
+	CHECK(g.stacks_bytes == 4 * MIB); /* the rest of the arenas */
 }
 CASE(figures)
 
@@ -157,7 +157,7 @@ static void other_releases(void)
 }
 CASE(other_releases)
 
-/* A library with a runtime has been loaded: what the program's says is not all there is. */
+/* With a second runtime from a library, the program's figures are not the whole. */
 static void two_runtimes(void)
 {
 	good_figures();
@@ -189,7 +189,7 @@ CASE(no_go)
 static struct g gs[GOROUTINES];
 static uint64_t list[GOROUTINES + 1];
 
-/* Each second page of each stack is touched; in no order. */
+/* Touches every second page of each stack; in random order. */
 static char *make_goroutines(void)
 {
 	char *heap = mmap(NULL, GOROUTINES * STACK, PROT_READ | PROT_WRITE,
@@ -221,12 +221,12 @@ static void all_stacks(void)
 {
 	const char *heap = make_goroutines();
 	CHECK(resident(heap, GOROUTINES * STACK) == GOROUTINES * 2 * PAGE_BYTES);
-	/* Only what lies in the heap is the heap's. */
+	/* Counts only what is in the heap. */
 	CHECK(resident(heap, 100 * STACK + PAGE_BYTES) == 100 * 2 * PAGE_BYTES);
 }
 CASE(all_stacks)
 
-/* Read while it changes: dead ones without a stack, nonsense, a pointer that leads nowhere. */
+/* Memory that changes while it is read: dead goroutines without a stack, nonsense, bad pointers. */
 static void some_are_nonsense(void)
 {
 	const char *heap = make_goroutines();
@@ -284,7 +284,7 @@ static void package_does_not_know_all(void)
 		told[i] = MIB;
 	told[CGOHEAP_GO_HEAP_UNUSED] = told[CGOHEAP_GO_OTHER] = CGOHEAP_BRIDGE_UNKNOWN;
 	told[CGOHEAP_GO_MEMORY_LIMIT] = CGOHEAP_BRIDGE_UNKNOWN;
-	told[CGOHEAP_GO_HEAP_RELEASED] = 2 * MIB; /* of a total of 1 MiB */
+	told[CGOHEAP_GO_HEAP_RELEASED] = 2 * MIB; /* more than the total of 1 MiB */
 	struct go_stats g = read_stats();
 	CHECK(g.heap_in_use_bytes == UNKNOWN && g.metadata_bytes == UNKNOWN);
 	CHECK(g.memory_limit == UNKNOWN && g.mapped_ready_bytes == UNKNOWN);

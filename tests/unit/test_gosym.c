@@ -1,6 +1,6 @@
 /*
- * Go's tables, made by hand in this program's data, where gomodules_init looks for
- * them; then with every byte wrong.  Real binaries are tests/gosym's.
+ * Handmade Go tables in this program's data, where gomodules_init looks for them; then
+ * with every byte wrong.  tests/gosym has real binaries.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static struct fake {
 	uint8_t text[TEXT_BYTES];
 	uint64_t module[48];
 	uint8_t build_info[48] __attribute__((aligned(16)));
-} fake = {.header = {1}}; /* not zero: in .data, which the file fills */
+} fake = {.header = {1}}; /* not zero, to be in .data: the file must fill it */
 
 static bool is_1_20;
 
@@ -45,7 +45,7 @@ static uint32_t add_text(char *table, size_t *used, const char *text)
 	return at;
 }
 
-/* Pairs of (value, bytes it holds for), ended by 0 bytes. */
+/* Pairs of (value, bytes it applies to), ended by 0 bytes. */
 static uint32_t add_values(size_t *used, const int *pairs)
 {
 	uint32_t at = (uint32_t)*used;
@@ -122,7 +122,7 @@ static void make_module(uint32_t functions, size_t gofunc_word)
 	fake.module[20] = fake.module[22] = (uint64_t)fake.text;
 	fake.module[21] = fake.module[23] = (uint64_t)fake.text + TEXT_BYTES;
 	fake.module[37] = (uint64_t)fake.header; /* types */
-	if (is_1_20) /* the types' other end; in 1.27 a length stands there */
+	if (is_1_20)                             /* the other end of the types; in 1.27 a length */
 		fake.module[38] = gofunc_word == 43 ? 8 : (uint64_t)&fake;
 	fake.module[gofunc_word] = (uint64_t)fake.gofunc;
 	memcpy(fake.build_info, "\xff Go buildinf:\x08\x02", 16);
@@ -249,11 +249,11 @@ static void functions_by_name(void **state)
 	assert_int_equal(gomodules_init(), 0);
 	assert_true(gosym_lookup(gomodules_get(0), "x_cgo_thing", &f));
 	assert_true(f.entry == text_at(64) && f.end == text_at(128));
-	assert_true(gosym_lookup(gomodules_get(0), "main.outer", &f)); /* the first there is */
+	assert_true(gosym_lookup(gomodules_get(0), "main.outer", &f)); /* the first name */
 	assert_true(f.entry == text_at(0));
 	assert_true(gosym_lookup(gomodules_get(0), "runtime.systemstack", &f));
 	assert_true(f.entry == text_at(192) && f.end == text_at(TEXT_BYTES));
-	/* A part of a name, and a name of inlined calls only. */
+	/* Part of a name, and a name that only inlined calls have. */
 	assert_false(gosym_lookup(gomodules_get(0), "cgo_thing", &f) ||
 		     gosym_lookup(gomodules_get(0), "main.oute", &f));
 	assert_false(gosym_lookup(gomodules_get(0), "main.inner", &f) ||
@@ -318,7 +318,7 @@ static void versions_that_do_not_fit(void **state)
 	}
 }
 
-/* Whatever the tables say, answers are strings inside this program. */
+/* Whatever the tables contain, answers are strings inside this program. */
 static void ask_everything(void)
 {
 	struct gosym_frame frames[4];
@@ -347,9 +347,9 @@ static void spoil(size_t offset)
 }
 
 /*
- * A table said to lie elsewhere in our data is read there, rightly, but over
- * redzones; and the inline trees' table ends with the segment.  So with the
- * address sanitizer the others are spoilt, without it all.
+ * A damaged offset may move a table to another place in our data.  Reading there is
+ * correct, but crosses redzones, and the table of inline trees ends with the segment.  So
+ * with ASan only the other bytes are damaged, and without it all.
  */
 #ifdef __SANITIZE_ADDRESS__
 #define SPOIL_END offsetof(struct fake, module)
