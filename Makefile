@@ -7,7 +7,7 @@ GO      ?= go
 BUILD   := build
 
 VERSION := 0.1.0
-# What the command's version says; empty outside of a repository.
+# For cgoheap version; empty outside a repository.
 COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty 2>/dev/null)
 
 # ---- the shim ---------------------------------------------------------------
@@ -25,7 +25,7 @@ FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack,--wr
 endif
 
 # SANITIZE=address or thread: for the unit tests and the stress program.  (TSan does not model fences; none is on
-# the paths that it is to judge.)
+# the paths that it checks.)
 ifeq ($(SANITIZE),address)
 BUILD := build/sanitized
 CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -36,7 +36,7 @@ endif
 
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
-# LLVM's libunwind, for tests: it is what our unwinder is compared with.
+# LLVM's libunwind, for tests: our unwinder is compared with it.
 LLVM_LIBUNWIND := $(firstword $(wildcard /usr/lib/llvm-19/lib/libunwind.a /usr/lib/llvm-16/lib/libunwind.a))
 LLVM_INCLUDE   := $(LLVM_LIBUNWIND:%/lib/libunwind.a=%/include)
 
@@ -48,7 +48,7 @@ SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(
 	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
 
 SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
-# Where one of these gives up, the host goes on (shim/base/noabort.c).
+# If one of these gives up, the host continues (shim/base/noabort.c).
 WRAP := -Wl,--wrap=abort,--wrap=__assert_fail
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclude-libs,ALL \
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
@@ -62,7 +62,7 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map
 	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS)
 	mv $@.tmp $@
 
-# What hooks reach has no floating point: a host that has unmasked its exceptions would die of one.
+# Code that hooks reach uses no floating point: a host that has unmasked its exceptions would die of one.
 HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem \
 	region/recstack \
 	go/goarena go/gomodules go/gosym go/gotables \
@@ -74,7 +74,7 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem 
 	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller hook/real \
 	hook/threads
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
-# gcc makes a call of memset out of the loop that is memset.
+# gcc turns the loop that is memset into a call of memset.
 $(BUILD)/obj/base/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \
 	$(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 
@@ -120,11 +120,11 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) $(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
 
-# Compares with libunwind as it is.
+# Compares with the unmodified libunwind.
 $(BUILD)/unit/test_cfi: UNIT_WRAP :=
 $(BUILD)/unit/test_cfi: UNIT_LIBS := $(LLVM_LIBUNWIND)
 $(BUILD)/unit/test_cfi: UNIT_CFLAGS := -isystem $(LLVM_INCLUDE)
-# They have Go symbols of their own, and so may not have what needs the shim's.
+# They contain Go symbols, so they must not contain what needs the shim's.
 $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
 
 # ---- the stress program with the shim in it: its calls of malloc and the like renamed to the hooks, so that a sanitizer's
@@ -154,12 +154,12 @@ $(SHIM_OBJ) $(BUILD)/gen/profile.pb-c.c $(BUILD)/cgoheap: | $(BUILD)/.packages
 
 help:
 	@echo 'make             build build/libcgoheap.so and build/cgoheap'
-	@echo 'make demo        install what building needs, then show the example service its C leaks (KEEP=1: leave it running)'
+	@echo 'make demo        install what building needs, then run the example service and show its C leaks (KEEP=1: leave it running)'
 	@echo 'make test        install what testing needs, then run every test (CGOHEAP_TEST_ONLY=PATTERN: those suites)'
-	@echo 'make test-long   the same, and what takes too long for every run'
+	@echo 'make test-long   the same and what takes too long for every run'
 	@echo 'make fuzz        search the parsers for bad input, 20 s each (FUZZ_SECONDS=N); the C ones need clang'
-	@echo 'make soak        ten minutes in a service under load, asked all the time (SOAK_SECONDS=N)'
-	@echo 'make bench       measure what the shim costs a program'
+	@echo 'make soak        ten minutes of a service under load, with constant requests (SOAK_SECONDS=N)'
+	@echo 'make bench       measure what the library costs a program, beside its peers'
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
 	@echo 'make fmt         format the sources'
