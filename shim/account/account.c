@@ -62,14 +62,14 @@ static void split_go(struct account_job *job)
 		return;
 	}
 	bool by_package = a->go.runtime[CGOHEAP_GO_HEAP_STACKS] != UNKNOWN;
-	/* The runtime's count has the free spans that it keeps for stacks, too. */
+	/* The runtime's figure includes the free spans that it keeps for stacks. */
 	uint64_t resident = by_package ? a->go.stacks_bytes
 				       : gostats_stacks_resident(job->scratch, &job->go_heap);
 	if (a->go.has_package && !by_package)
 		add_warning(job, "Go's own figures did not come within 100 ms: heap_live_bytes, "
 				 "metadata_bytes and runtime_metrics are missing");
 	stacks->known = resident != UNKNOWN;
-	if (!gosym_is_go()) { /* none, and that is known */
+	if (!gosym_is_go()) { /* known to be none */
 		stacks->known = true;
 		return;
 	}
@@ -84,7 +84,7 @@ static void split_go(struct account_job *job)
 	}
 	stacks->resident = lower(resident, heap->resident);
 	heap->resident -= stacks->resident;
-	/* Where in the heap they lie is not kept: pages are shared out as bytes are. */
+	/* Their place in the heap is not recorded, so pages are divided in proportion to bytes. */
 	stacks->mapped =
 		lower(a->go.stacks_bytes == UNKNOWN ? stacks->resident : a->go.stacks_bytes,
 		      heap->mapped);
@@ -93,10 +93,10 @@ static void split_go(struct account_job *job)
 
 /* ---- the C allocator ---------------------------------------------------- */
 
-/* What two looks a moment apart may differ by. */
+/* The possible difference between two readings a moment apart. */
 #define HEAP_MARGIN (256 * KIB)
 
-/* What the main arena has from the system; UNKNOWN. */
+/* What the main arena has from the system, or UNKNOWN. */
 static uint64_t main_arena_bytes(const struct account_job *job)
 {
 	const struct allocator_stats *s = &job->out->allocator;
@@ -104,13 +104,13 @@ static uint64_t main_arena_bytes(const struct account_job *job)
 	    s->system_bytes == UNKNOWN || s->mapped_bytes == UNKNOWN)
 		return UNKNOWN;
 	uint64_t arenas = s->system_bytes - lower(s->mapped_bytes, s->system_bytes);
-	/* Heaps that look like its own and are not: nothing is known then. */
+	/* Some heaps only look like its own, so nothing is known. */
 	return job->glibc.heap_bytes > arenas ? UNKNOWN : arenas - job->glibc.heap_bytes;
 }
 
 /*
- * The brk heap is not glibc's alone.  Where another took memory by sbrk and glibc went
- * on above it, glibc counts the gap as its own and in use (sysmalloc, "foreign sbrk").
+ * The brk heap is not only glibc's. If other code took memory by sbrk and glibc continued above
+ * it, glibc counts the gap as its own and in use (sysmalloc, "foreign sbrk").
  */
 static void take_out_gaps(struct account_job *job, uint64_t main_bytes)
 {
@@ -122,7 +122,7 @@ static void take_out_gaps(struct account_job *job, uint64_t main_bytes)
 	s->system_bytes -= gaps;
 }
 
-/* And what of it glibc does not know of was taken where no hook sees it. */
+/* Memory in it that glibc does not know was taken by code that no hook sees. */
 static void give_others_heap(struct account_job *job, uint64_t main_bytes)
 {
 	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
@@ -138,7 +138,7 @@ static void give_others_heap(struct account_job *job, uint64_t main_bytes)
 	pool->mapped -= lower(job->heap_bytes - main_bytes, pool->mapped);
 }
 
-/* Asked again where it matters: the heap may have grown since. */
+/* Read again if it matters: the heap may have grown since. */
 static void divide_heap(struct account_job *job)
 {
 	uint64_t main_bytes = main_arena_bytes(job);
@@ -167,8 +167,8 @@ static struct pool pool_of(const struct account_job *job)
 			 .free = s->free_bytes};
 	if (p.in_use != UNKNOWN && s->mapped_bytes != UNKNOWN)
 		p.in_use -= lower(s->mapped_bytes, p.in_use);
-	/* It says what it has, and not what of that is in use: the samples are the best there is.
-	 */
+	/* The allocator reports its total but not what is in use, so the samples are the best
+	 * estimate. */
 	if (p.in_use == UNKNOWN && job->out->c_live_estimate_bytes != UNKNOWN &&
 	    job->allocator_result != ALLOCATOR_SILENT)
 		p.in_use = (uint64_t)job->live.bytes;
@@ -176,9 +176,8 @@ static struct pool pool_of(const struct account_job *job)
 }
 
 /*
- * How much of what is in use is resident.  It cannot be less than what free
- * memory leaves of the resident bytes, nor more than either is; in between, what
- * is resident of the sampled blocks tells.
+ * The resident part of what is in use. It is at least the resident bytes minus free memory, and
+ * at most either figure. In between, the resident share of the sampled blocks decides.
  */
 static uint64_t live_in_pool(const struct account_job *job, const struct pool *p, bool *exact)
 {
@@ -193,14 +192,14 @@ static uint64_t live_in_pool(const struct account_job *job, const struct pool *p
 	return estimate < low ? low : lower(estimate, high);
 }
 
-/* Of the pools' resident bytes, those that the allocator says it has neither in use nor free:
- * what only looks like its own. */
+/* The pools' resident bytes that the allocator reports neither as in use nor as free, and
+ * which therefore only look like its own. */
 static uint64_t beyond_its_figures(const struct account_job *job, const struct pool *p)
 {
 	if (job->allocator_result != ALLOCATOR_OK || p->in_use == UNKNOWN || p->free == UNKNOWN)
 		return 0;
 	uint64_t has = p->in_use + p->free;
-	/* Others than glibc keep their own tables beside. */
+	/* Other allocators also keep their own tables there. */
 	uint64_t margin = allocator_is_glibc() ? MIB + has / 50 : 8 * MIB + has / 8;
 	return p->resident > has + margin ? p->resident - has : 0;
 }
@@ -218,8 +217,8 @@ static void give_to_unknown(struct account_job *job, struct pool *p)
 			 "its own figures: it is in untracked_mmap");
 }
 
-/* A library answers malloc that says nothing of itself: what it has is where its mappings are,
- * and of glibc's own leavings in [heap] nothing is known, either. */
+/* The library behind malloc has no statistics. Its memory is in its mappings, and nothing is
+ * known about what glibc left in [heap] either. */
 static void give_to_mmap(struct account_job *job)
 {
 	static const enum account_owner owners[] = {OWNER_C_LIVE, OWNER_C_RETAINED};
@@ -231,7 +230,7 @@ static void give_to_mmap(struct account_job *job)
 	}
 }
 
-/* Moves what is in use of the pools to c_live, where big blocks are already. */
+/* Moves the part of the pools in use to c_live, which already has the big blocks. */
 static void split_allocator(struct account_job *job)
 {
 	struct account_bytes *live = &job->out->owners[OWNER_C_LIVE];
@@ -239,7 +238,7 @@ static void split_allocator(struct account_job *job)
 	struct pool p = pool_of(job);
 	uint64_t in_use = job->out->allocator.in_use_bytes, moved;
 	uint64_t mapped = live->mapped + pool->mapped;
-	if (!live->known || !pool->known) { /* of neither is it known where it lies */
+	if (!live->known || !pool->known) { /* which part of the heap they use is unknown */
 		live->known = pool->known = false;
 		return;
 	}
@@ -297,10 +296,10 @@ static void measure_live(struct account_job *job)
 
 /* ---- warnings ----------------------------------------------------------- */
 
-/* Blocks in threads' caches count as in use in glibc: at most 7 of each of 64 sizes. */
+/* glibc counts blocks in threads' caches as in use: at most 7 of each of 64 sizes. */
 #define CACHED_BYTES_PER_THREAD (256 * KIB)
 
-/* Why, the command says as far as it is known. */
+/* The command reports the reason as far as it is known. */
 static void warn_of_mismatch(struct account_job *job)
 {
 	const struct account *a = job->out;
@@ -310,7 +309,7 @@ static void warn_of_mismatch(struct account_job *job)
 	double in_use = (double)a->allocator.in_use_bytes;
 	double error = 3 * (double)a->c_live_estimate_error;
 	double low = job->live.bytes - error - MIB;
-	/* Other allocators round up to size classes, a quarter apart at most. */
+	/* Other allocators round up to size classes, which are at most a quarter apart. */
 	double high = allocator_is_glibc() ? 1.02 * job->live.rounded_bytes
 					   : 1.25 * job->live.rounded_bytes;
 	high += error + MIB +
@@ -360,14 +359,14 @@ static void warn(struct account_job *job)
 	warn_of_mismatch(job);
 }
 
-/* ---- the whole ---------------------------------------------------------- */
+/* ---- the account -------------------------------------------------------- */
 
 static void sum_up(struct account *a)
 {
 	uint64_t sum = 0;
 	a->is_partial = work_was_cut();
 	if (a->is_partial && a->process.vm_rss != UNKNOWN && a->process.vm_rss > a->rss_bytes)
-		a->rss_bytes = a->process.vm_rss; /* of all mappings, those not read too */
+		a->rss_bytes = a->process.vm_rss; /* all mappings, including those not read */
 	for (size_t i = 0; i < OWNER_COUNT; i++)
 		sum += a->owners[i].known ? a->owners[i].resident : 0;
 	a->unexplained_bytes = a->rss_bytes > sum ? a->rss_bytes - sum : 0;

@@ -1,14 +1,14 @@
 /*
- * Go's heap where the runtime maps it by system calls that no hook sees: a program
- * without cgo, which calls libraries all the same (purego).
+ * Finds Go's heap where the runtime maps it by system calls that no hook sees: in a program
+ * without cgo that still calls libraries (purego).
  *
- * The runtime keeps a list of its arenas, runtime.mheap_.heapArenas (allArenas until
- * Go 1.25): a slice of arena numbers.  A number is the arena's address in 64 MiB, plus
- * a half of the address space, so that no other slice looks like it; it is looked for
- * in the variables of the module, which need no symbols for that.
+ * The runtime keeps a list of its arenas, runtime.mheap_.heapArenas (allArenas until Go 1.25): a
+ * slice of arena numbers. A number is the arena's address / 64 MiB plus half of the address
+ * space, so no other slice looks like it. The list is searched for in the variables of the
+ * module, which needs no symbols.
  *
- * Facts by source: runtime/mheap.go, runtime/malloc.go (heapArenaBytes,
- * arenaBaseOffset), linux/amd64, Go 1.21 to 1.27.
+ * Facts by source: runtime/mheap.go, runtime/malloc.go (heapArenaBytes, arenaBaseOffset),
+ * linux/amd64, Go 1.21 to 1.27.
  */
 #include <string.h>
 
@@ -26,7 +26,7 @@ struct list {
 	uint64_t start, count, room;
 };
 
-/* Where the list was found in each module: it does not move. */
+/* Where the list was found in each module; it does not move. */
 static uint64_t known_at[GOMODULES_MAX];
 
 static uint64_t arena_start(uint64_t number)
@@ -34,7 +34,7 @@ static uint64_t arena_start(uint64_t number)
 	return (number - FIRST_NUMBER) * ARENA_BYTES;
 }
 
-/* Some of it is mapped for use. */
+/* Whether some of it is mapped and usable. */
 static bool is_arena(const struct account_job *job, uint64_t number)
 {
 	uint64_t start = arena_start(number);
@@ -55,11 +55,12 @@ static bool is_list(const struct account_job *job, const struct list *l)
 	       is_arena(job, first);
 }
 
-/* The longest: the runtime has copies of it for sweeping, which may be of an earlier time. */
+/* The longest: the runtime has copies of it for sweeping, which may be older. */
 static uint64_t find_list(const struct account_job *job, uint64_t start, uint64_t end)
 {
 	uint64_t words[PAGE_BYTES / 8 + 2] = {0}, best = 0,
-					best_count = 0; /* two of the page before */
+					best_count = 0; /* words begins with two of the previous
+							 * page */
 	struct list l;
 	for (uint64_t page = start & ~(uint64_t)(PAGE_BYTES - 1); page < end; page += PAGE_BYTES) {
 		words[0] = words[PAGE_BYTES / 8];
@@ -117,7 +118,7 @@ static bool take_list(struct account_job *job, const struct list *l)
 int account_arenas_find(struct account_job *job)
 {
 	struct list l;
-	/* The table of mappings has them where the runtime maps through libc. */
+	/* The table of mappings has them if the runtime maps through libc. */
 	if (job->go_heap.count != 0)
 		return 0;
 	for (uint32_t i = 0; i < gomodules_count(); i++) {

@@ -1,12 +1,12 @@
 /*
- * What the C allocator keeps: what malloc_trim would give back of it, and why not the rest.
+ * What the C allocator keeps: how much malloc_trim would return, and why not the rest.
  */
 #include "base/work.h"
 #include "hook/real.h"
 #include "account/account_job.h"
 #include "account/glibckept.h"
 
-/* Not worth the reading, nor a word, below this. */
+/* Below this, neither reading nor reporting it is worthwhile. */
 #define WORTH_BYTES (8 * MIB)
 
 static uint64_t lower(uint64_t a, uint64_t b)
@@ -14,7 +14,7 @@ static uint64_t lower(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Of what is left, which loses it; UNKNOWN stays that. */
+/* Takes up to bytes from *left; UNKNOWN stays unknown. */
 static uint64_t take(uint64_t *left, uint64_t bytes)
 {
 	if (bytes == UNKNOWN)
@@ -24,7 +24,7 @@ static uint64_t take(uint64_t *left, uint64_t bytes)
 	return bytes;
 }
 
-/* A process with many free chunks does not pay for being looked at. */
+/* Limits the cost to a process with many free chunks. */
 static struct {
 	struct glibckept found;
 	struct work_rest rest;

@@ -6,7 +6,7 @@
 #include "record/live.h"
 #include "record/sample.h"
 
-/* Enough for a ratio; more would take time, and memory that the account then has to count. */
+/* Enough for a ratio. More would take time, and memory that the account then has to count. */
 #define MAX_KEPT 8192
 
 static uint64_t hash_address(uint64_t address)
@@ -15,7 +15,7 @@ static uint64_t hash_address(uint64_t address)
 	return (address ^ address >> 32) * UINT64_C(0xD6E8FEB86659FD93);
 }
 
-/* malloc/malloc.c: a size field before it, in steps of 16, at least 32. */
+/* malloc/malloc.c: a size field in front, steps of 16, at least 32. */
 static uint64_t glibc_chunk_bytes(uint64_t size)
 {
 	uint64_t bytes = ALIGN_UP(size + 8, (uint64_t)16);
@@ -32,9 +32,9 @@ static void keep(struct account_live *l, const struct live_block *block, uint64_
 }
 
 /*
- * A block of S bytes was sampled with probability p = 1 - e^(-S/R) and stands
- * for S/p: what it adds to the variance of the sum is S^2 (1-p) / p^2.  p follows
- * from the weight, which has been computed from it.
+ * A block of S bytes was sampled with probability p = 1 - e^(-S/R) and stands for S/p. It adds
+ * S^2 (1-p) / p^2 to the variance of the sum. p is recomputed from the weight, which was
+ * computed from it.
  */
 static void visit(const struct live_block *block, void *arg)
 {
@@ -55,7 +55,7 @@ static void visit(const struct live_block *block, void *arg)
 	keep(l, block, weight_fx >> WEIGHT_BYTE_BITS);
 }
 
-/* Where there is little memory for answers, the rest of an account needs most of it. */
+/* If there is little memory for answers, the rest of an account needs most of it. */
 static uint64_t most_kept(void)
 {
 	uint64_t each = sizeof(struct sort_item) + sizeof(struct account_block);
@@ -104,7 +104,7 @@ static void measure(struct account_live *l, struct account_block *block, uint64_
 	}
 }
 
-/* Blocks and parts are both ascending: one walk along both. */
+/* Blocks and parts are both ascending, so one pass goes through both. */
 void account_live_measure(struct account_live *l, const struct account_parts *parts)
 {
 	struct pagemap_window window = {.end = 0};

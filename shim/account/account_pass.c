@@ -1,8 +1,7 @@
 /*
- * The pass over smaps: every mapping's resident bytes go to owners, whole or in
- * the parts that claims make of it.  Which of a part's pages are resident is
- * asked only where it matters: not of a mapping with one part, one that is wholly
- * resident, or one that is not resident at all.
+ * The pass over smaps: every mapping's resident bytes are given to owners, whole or in the parts
+ * that claims make of it. Which pages of a part are resident is read only where it matters: not
+ * for a mapping with one part, and not if a mapping is entirely resident or not resident at all.
  */
 #include <string.h>
 
@@ -33,7 +32,7 @@ static struct account_part *part_new(struct account_job *job)
 struct cut {
 	struct account_job *job;
 	const struct smaps_mapping *mapping;
-	size_t first; /* of the mapping's parts */
+	size_t first; /* index of the mapping's first part */
 };
 
 static void cut_visit(void *arg, uint64_t start, uint64_t end, const struct rangeset_range *claim)
@@ -56,7 +55,7 @@ static void cut_visit(void *arg, uint64_t start, uint64_t end, const struct rang
 			.start = start, .end = end, .owner = owner, .site = site};
 }
 
-/* What glibc has of [heap], and what others took there, as far as the hooks saw. */
+/* Counts what glibc has in [heap], and what other code took there, as far as the hooks saw it. */
 static void count_heap(struct account_job *job, const struct account_part *parts, size_t count,
 		       const struct smaps_mapping *m)
 {
@@ -77,7 +76,7 @@ static void count_heap(struct account_job *job, const struct account_part *parts
 /* ---- files -------------------------------------------------------------- */
 
 #define MAX_FILES    UINT16_MAX
-#define FILES_LOOKED 64 /* mappings of one file are near each other */
+#define FILES_LOOKED 64 /* mappings of one file are close together */
 
 static bool files_make_room(struct account_job *job)
 {
@@ -98,12 +97,12 @@ static bool files_make_room(struct account_job *job)
 	return true;
 }
 
-/* Place of the path in parts->files; 0: it has none, or there is no room. */
+/* The path's index in parts->files; 0: it has none, or there is no room. */
 static uint16_t file_index(struct account_job *job, const char *path)
 {
 	struct account_parts *p = job->parts;
 	if (strncmp(path, "socket:", 7) == 0)
-		path = "socket"; /* each has a number */
+		path = "socket"; /* each has a different number */
 	size_t bytes = strlen(path) + 1;
 	if (bytes == 1 || *path == '[' || !files_make_room(job) || p->file_count == MAX_FILES)
 		return 0;
@@ -119,7 +118,7 @@ static uint16_t file_index(struct account_job *job, const char *path)
 
 /* ---- residency ---------------------------------------------------------- */
 
-/* Into each part's resident; the sum, or UNKNOWN. */
+/* Sets each part's resident bytes. Returns the sum, or UNKNOWN. */
 static uint64_t count_parts(struct account_part *parts, size_t count)
 {
 	uint64_t sum = 0;
@@ -138,7 +137,7 @@ static uint64_t share(uint64_t of, uint64_t part, uint64_t whole)
 	return whole ? (uint64_t)((unsigned __int128)of * part / whole) : 0;
 }
 
-/* So that they sum to `to`, whatever rounding does to each. */
+/* Scales the parts to sum to exactly `to` despite rounding. */
 static void scale_parts(struct account_part *parts, size_t count, uint64_t sum, uint64_t to)
 {
 	uint64_t before = 0, given = 0;
@@ -149,7 +148,7 @@ static void scale_parts(struct account_part *parts, size_t count, uint64_t sum, 
 	}
 }
 
-/* What they share stays unexplained, and what each owner has in all is not known. */
+/* Their resident bytes stay unexplained, and the totals of their owners are unknown. */
 static void give_up_parts(struct account_job *job, struct account_part *parts, size_t count)
 {
 	job->out->unsplit_mappings++;
@@ -168,7 +167,7 @@ static size_t largest_of(const struct account_part *parts, size_t count)
 	return largest;
 }
 
-/* The others are counted; it has what they leave.  False: they could not be. */
+/* Counts the other parts; the largest one gets the rest. False: they could not be counted. */
 static bool count_all_but(struct account_part *parts, size_t count, size_t largest,
 			  uint64_t resident)
 {
@@ -183,7 +182,7 @@ static bool count_all_but(struct account_part *parts, size_t count, size_t large
 	return true;
 }
 
-/* Above it a mapping is most often one large reservation, and what happens to lie beside it. */
+/* A larger mapping is usually one large reservation and the small mappings merged with it. */
 #define COUNT_ALL_BYTES (UINT64_C(1) << 30)
 
 static void measure_parts(struct account_job *job, const struct smaps_mapping *m,
@@ -216,8 +215,8 @@ static void measure_parts(struct account_job *job, const struct smaps_mapping *m
 /* ---- owners ------------------------------------------------------------- */
 
 /*
- * What smaps says of a mapping alone is shared out: huge and lazily freed pages
- * by what is resident, swapped ones by what is not.
+ * Divides figures that smaps gives only for the whole mapping: huge and lazily freed pages in
+ * proportion to resident bytes, swapped pages in proportion to the others.
  */
 static void give(struct account_job *job, const struct smaps_mapping *m,
 		 const struct account_part *parts, size_t count)
@@ -265,8 +264,8 @@ static void take_whole(struct account_job *job, const struct smaps_mapping *m, u
 	give(job, m, part, 1);
 }
 
-/* What was written to a private mapping of a file is no page cache: anonymous memory, as all
- * that is swapped of it. */
+/* Written pages of a private file mapping are not page cache but anonymous memory, and so are
+ * all its swapped pages. */
 static void take_file(struct account_job *job, const struct smaps_mapping *m, uint8_t owner)
 {
 	struct smaps_mapping clean = *m, copies = *m;

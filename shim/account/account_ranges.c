@@ -1,9 +1,9 @@
 /*
- * Who claims which addresses.
+ * Collects the claims on addresses.
  *
- * /proc/self/maps is read once before smaps, for what has to be known of the
- * whole address space first: which mappings the table of mappings may forget, where the
- * allocator's structures are to be looked for.
+ * /proc/self/maps is read once before smaps, for what must be known about the whole address
+ * space first: which mappings the table of mappings may forget, and where to look for the
+ * allocator's structures.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 
 #define MAX_OWN_RANGES 256
 
-/* Pages that may be looked at one by one for the header of a big block. */
+/* Pages that may be checked one by one for the header of a big block. */
 #define MAX_SEARCH_PAGES 65536
 
 static bool begins(const char *text, const char *prefix)
@@ -32,7 +32,7 @@ bool account_ranges_divide(const struct smaps_mapping *m)
 	       (!m->path[0] || strcmp(m->path, "[heap]") == 0 || begins(m->path, "[anon:"));
 }
 
-/* Kernels with CONFIG_ANON_VMA_NAME: Go 1.25 and glibc 2.38 (if asked to) say what is what. */
+/* Kernels with CONFIG_ANON_VMA_NAME: Go 1.25 and glibc 2.38 (if enabled) name their mappings. */
 static enum account_owner owner_by_label(const char *label)
 {
 	static const struct {
@@ -58,8 +58,9 @@ static bool is_shared_memory(const struct smaps_mapping *m)
 	       (m->shared && begins(m->path, "/dev/zero"));
 }
 
-/* Drivers' and sockets' buffers, and what the kernel makes for a descriptor: "socket:[123]",
- * "anon_inode:[io_uring]", "/[aio]", "/dmabuf:", "/drm mm object", PCI's resource files. */
+/* Buffers of drivers and sockets, and what the kernel creates for a descriptor:
+ * "socket:[123]", "anon_inode:[io_uring]", "/[aio]", "/dmabuf:", "/drm mm object", PCI's
+ * resource files. */
 static bool is_device(const struct smaps_mapping *m)
 {
 	static const char *const prefixes[] = {"/[",    "/dev/", "/dmabuf:", "/drm mm object",
@@ -82,7 +83,7 @@ static const struct module *module_of(const struct account_job *job, const struc
 	return NULL;
 }
 
-/* A module's file that C code maps to read it is a file like any other. */
+/* A module's file that C code maps to read it counts like any other file. */
 static enum account_owner owner_of_file(const struct account_job *job,
 					const struct smaps_mapping *m)
 {
@@ -94,7 +95,7 @@ static enum account_owner owner_of_file(const struct account_job *job,
 	return module->is_main ? OWNER_PROGRAM : OWNER_LIBRARIES;
 }
 
-/* The recorder's file, where the region is one. */
+/* The recorder's file, if the region is in one. */
 static bool is_region(const struct smaps_mapping *m)
 {
 	uint64_t start = (uint64_t)region;
@@ -174,7 +175,7 @@ static bool take_range(struct account_job *job, const struct mappings_range *r)
 
 static bool is_believed(const struct mappings_range *r)
 {
-	/* A stack whose thread has ended may be something else by now, mapped unseen. */
+	/* The stack of an ended thread may have been replaced by an unseen mapping. */
 	return r->kind < MAPPINGS_KIND_COUNT &&
 	       (r->kind != MAPPINGS_CACHED_STACK || account_stacks_is_one(r->start, r->end));
 }
@@ -196,7 +197,7 @@ struct spans {
 	size_t count, room;
 };
 
-/* Neighbours become one: what matters is where nothing is. */
+/* Merges adjacent spans, because only the gaps matter. */
 static bool spans_add(struct scratch *scratch, struct spans *s, uint64_t start, uint64_t end)
 {
 	if (s->count && s->list[s->count - 1].end == start) {
@@ -233,7 +234,7 @@ static int read_maps(struct account_job *job)
 	smaps_close(&maps);
 	if (!ok || spans.count == 0)
 		return -1;
-	if (!work_was_cut()) /* else it would forget what was not read */
+	if (!work_was_cut()) /* otherwise it would forget what was not read */
 		mappings_reconcile(spans.list, spans.count, tick);
 	return 0;
 }
@@ -245,7 +246,7 @@ static uint64_t page_up(uint64_t address)
 	return ALIGN_UP(address, (uint64_t)PAGE_BYTES);
 }
 
-/* What a segment has in memory beyond its file's pages. */
+/* The memory of a segment beyond its file's pages. */
 static bool take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t bias, uint8_t owner)
 {
 	if (s->p_type != PT_LOAD || s->p_memsz <= s->p_filesz || s->p_memsz > UINT64_C(1) << 40)
@@ -255,8 +256,8 @@ static bool take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t 
 	return rangeset_add(job->scratch, &job->data, start, end, owner, 0);
 }
 
-/* What is added to the file's addresses; its program headers are read as they lie in memory:
- * the file may be another by now. */
+/* The value to add to the file's addresses. Its program headers are read from memory, because
+ * the file may have been replaced. */
 static bool module_bias(const struct module *m, struct elffile *f, uint64_t *bias)
 {
 	Elf64_Phdr s;
@@ -351,9 +352,9 @@ static int read_glibc(struct account_job *job)
 	return g->failed ? -1 : 0;
 }
 
-/* ---- the shim's own ----------------------------------------------------- */
+/* ---- the shim's memory -------------------------------------------------- */
 
-/* Insertion: few, and nearly in order from one time to the next. */
+/* Insertion sort: few ranges, in nearly the same order each time. */
 static void own_insert(struct rangeset *own, uint64_t start, uint64_t end)
 {
 	size_t at = own->count;
@@ -365,7 +366,7 @@ static void own_insert(struct rangeset *own, uint64_t start, uint64_t end)
 	own->count++;
 }
 
-/* Anew for every mapping: scratch grows while the account is taken. */
+/* Read again for every mapping, because scratch grows while the account is taken. */
 static void read_own(struct rangeset *own)
 {
 	struct region_range ranges[MAX_OWN_RANGES];
@@ -378,7 +379,7 @@ static void read_own(struct rangeset *own)
 		own_insert(own, stacks[i].start, stacks[i].end);
 }
 
-/* ---- all of it ---------------------------------------------------------- */
+/* ---- all claims --------------------------------------------------------- */
 
 void account_ranges_cut(struct account_job *job, uint64_t start, uint64_t end,
 			rangeset_visit *visit, void *arg)
@@ -402,6 +403,6 @@ int account_ranges_collect(struct account_job *job)
 	    !rangeset_sort(s, &job->cached) || !rangeset_sort(s, &job->data) ||
 	    !rangeset_sort(s, &job->early) || account_stacks_find(job) != 0)
 		return -1;
-	/* Last: it looks at what nobody else claims. */
+	/* Last, because it searches unclaimed memory. */
 	return allocator_is_glibc() ? read_glibc(job) : 0;
 }

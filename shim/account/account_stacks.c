@@ -1,21 +1,21 @@
 /*
- * Thread stacks by what libc leaves in them: those of threads that no hook saw made
- * (timers' and asynchronous I/O's, which libc makes by itself; threads of before the
- * shim began), and those whose thread has ended and that libc keeps.
+ * Finds thread stacks by what libc leaves in them: those of threads whose creation no hook saw
+ * (libc's threads for timers and asynchronous I/O, and threads from before the shim started),
+ * and those of ended threads that libc keeps.
  *
- * Where libc makes the stack, the thread's descriptor is at its upper end
- * (nptl/allocatestack.c).  It begins with its own address twice (tcbhead_t: tcb and
- * self), and has the word that guards stacks against overflow, which is one and the
- * same in all threads of a process.
+ * If libc creates the stack, the thread's descriptor is at its upper end (nptl/allocatestack.c).
+ * It begins with its own address twice (tcbhead_t: tcb and self), and contains the stack guard
+ * word, which is the same in all threads of a process.
  */
 #include "base/arch.h"
 #include "base/selfmem.h"
 #include "account/account_job.h"
 
-/* Where in a stack its thread's descriptor begins: at most so far from the end. */
+/* The maximum distance of the thread's descriptor from the end of the stack. */
 #define STACK_TOP_BYTES (2 * PAGE_BYTES)
 
-/* Less is no stack, and of more mappings than these the rest is not looked at. */
+/* A smaller mapping is not a stack. If there are more mappings than the limit below, the rest
+ * is not searched. */
 #define MIN_STACK_BYTES (4 * PAGE_BYTES)
 #define MAX_LOOKS       16384
 

@@ -34,7 +34,7 @@ static struct account_top *sum_sites(struct scratch *scratch, const struct accou
 	return sites;
 }
 
-/* The largest first, in place; how many. */
+/* Moves the largest to the front, in order. Returns their number. */
 static size_t keep_largest(struct account_top *sites, size_t count)
 {
 	size_t kept = count < ACCOUNT_TOP ? count : ACCOUNT_TOP;

@@ -1,5 +1,6 @@
 /*
- * The largest parts of one owner in an account, by who made them and the file they map.
+ * The largest parts of one owner in an account, by the site that created them and the file they
+ * map.
  */
 #ifndef CGOHEAP_ACCOUNT_TOP_H
 #define CGOHEAP_ACCOUNT_TOP_H
@@ -14,8 +15,8 @@ struct account_top {
 	uint64_t resident, mapped;
 };
 
-/* Each site and file of the owner once, the most resident first.  How many; 0 too where scratch
- * ran out. */
+/* Each site and file of the owner once, most resident first. Returns the count; also 0 if
+ * scratch ran out. */
 size_t account_top_read(struct scratch *scratch, const struct account_parts *parts,
 			enum account_owner owner, struct account_top out[ACCOUNT_TOP]);
 

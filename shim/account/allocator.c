@@ -1,7 +1,7 @@
 /*
- * Functions are looked up in the object that answers malloc, on the worker: the
- * loader has locks too.  Another allocator's, linked privately into some other
- * library, must not be asked in its place.
+ * Functions are looked up on the worker, because the loader has locks too, and in the object
+ * that provides malloc: those of another allocator, linked privately into some library, must not
+ * be called instead.
  */
 #include "account/allocator.h"
 
@@ -42,7 +42,7 @@ static struct functions {
 #define NAME_BYTES    64
 #define SCRATCH_BYTES (4 * MIB)
 
-/* File names begin so; the rest is a version. */
+/* File names start with these; the rest is a version. */
 static const struct {
 	const char *prefix, *name;
 } allocators[] = {
@@ -89,8 +89,8 @@ static void *look_up(const char *name, const void *object)
 	return object && object_of(found) == object ? found : NULL;
 }
 
-/* Names by the allocator they are of.  One that is not there costs the loader's error message,
- * in memory of the host's: nothing is looked for in vain where the allocator is known. */
+/* Function names, by allocator. Looking up a missing name costs the loader's error message,
+ * in the host's memory, so only the names of the known allocator are looked up. */
 static const struct {
 	const char *allocator, *name;
 	void **function;
@@ -104,7 +104,7 @@ static const struct {
 	{"mimalloc", "mi_collect", (void **)&functions.mi_collect},
 };
 
-/* Worker. */
+/* On the worker. */
 static void functions_look_up(void)
 {
 	const char *allocator = allocator_name();
@@ -128,7 +128,7 @@ bool allocator_is_glibc(void)
 
 /* ---- statistics --------------------------------------------------------- */
 
-/* All unknown. */
+/* All figures unknown. */
 static struct allocator_stats nothing(void)
 {
 	return (struct allocator_stats){.name = "",
@@ -141,7 +141,7 @@ static struct allocator_stats nothing(void)
 					.nanoseconds = UNKNOWN};
 }
 
-/* Blocks in threads' caches count as in use, and chunks with mappings of their own are apart. */
+/* Blocks in threads' caches count as in use; chunks with their own mappings are separate. */
 static void read_glibc(struct allocator_stats *s)
 {
 	struct mallinfo2_figures m = functions.mallinfo2();
@@ -166,7 +166,7 @@ static uint64_t mallctl_read_unsigned(const char *name)
 	return functions.mallctl(name, &value, &bytes, NULL, 0) == 0 ? value : UNKNOWN;
 }
 
-/* What is not known is not subtracted from, nor below 0. */
+/* Subtracts, at least 0; an unknown figure stays unknown. */
 static uint64_t less(uint64_t from, uint64_t what)
 {
 	if (from == UNKNOWN || what == UNKNOWN)
@@ -174,7 +174,8 @@ static uint64_t less(uint64_t from, uint64_t what)
 	return from > what ? from - what : 0;
 }
 
-/* Built without statistics it says ENOENT.  "resident" counts what is handed out as if touched. */
+/* A jemalloc built without statistics returns ENOENT. Its "resident" counts what is handed
+ * out as if touched. */
 static void read_jemalloc(struct allocator_stats *s)
 {
 	uint64_t epoch = 1;
@@ -202,7 +203,7 @@ static void read_tcmalloc(struct allocator_stats *s)
 	s->free_bytes = less(s->system_bytes, s->in_use_bytes);
 }
 
-/* Says what it has from the system, of its blocks nothing. */
+/* It reports what it has from the system, but nothing about its blocks. */
 static void read_mimalloc(struct allocator_stats *s)
 {
 	size_t elapsed, user, system, rss, peak_rss, commit, peak_commit, faults;
@@ -212,14 +213,14 @@ static void read_mimalloc(struct allocator_stats *s)
 	s->system_bytes = commit;
 }
 
-/* answer and cost are the worker's while that is busy. */
+/* answer and cost belong to the worker while it is busy. */
 static struct {
 	struct allocator_stats answer, last;
 	uint64_t cost_ns;
 	struct work_rest rest;
 } reading;
 
-/* Worker. */
+/* On the worker. */
 static void read_stats(void *unused)
 {
 	struct allocator_stats *s = &reading.answer;
@@ -247,7 +248,7 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 		return ALLOCATOR_OLD;
 	}
 	*out = nothing();
-	out->name = allocator_name(); /* here: it is kept where it was first asked for */
+	out->name = allocator_name(); /* on this thread: the first caller caches the name */
 	if (worker_run(read_stats, NULL, READ_TIMEOUT_NS) != 0)
 		return ALLOCATOR_UNANSWERED;
 	if (!*reading.answer.name)
@@ -257,16 +258,16 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 	return ALLOCATOR_OK;
 }
 
-/* ---- giving back -------------------------------------------------------- */
+/* ---- trim --------------------------------------------------------------- */
 
 #define JEMALLOC_ALL_ARENAS_PURGE "arena.4096.purge" /* MALLCTL_ARENAS_ALL, since jemalloc 5 */
 
 static struct {
 	bool is_over;
-	const char *what; /* NULL: nothing that we know how to call */
+	const char *what; /* NULL: no function that we know */
 } trimmed;
 
-/* Worker. */
+/* On the worker. */
 static void trim(void *unused)
 {
 	(void)unused;
@@ -285,7 +286,7 @@ static void trim(void *unused)
 		functions.malloc_trim(0);
 		trimmed.what = "malloc_trim";
 	}
-	work_rest_end(&reading.rest); /* what was read before is of no use now */
+	work_rest_end(&reading.rest); /* the last figures are outdated */
 	STORE_REL(&trimmed.is_over, true);
 }
 

@@ -1,12 +1,11 @@
 /*
- * The allocator that answers malloc: its statistics, and giving its free pages
- * back to the kernel.
+ * The allocator behind malloc: reads its statistics and asks it to return its free pages to the
+ * kernel.
  *
- * Both call into it, on the worker (worker.h), for they take its locks: glibc's
- * one arena at a time, while the arena's free lists are walked.  So that a
- * process with millions of free chunks does not pay for being looked at,
- * statistics that took T of processor time are not asked for again within 100 T;
- * the last ones answer until then.
+ * Both calls run on the worker (worker.h), because they take the allocator's locks: glibc's, one
+ * arena at a time, while the arena's free lists are walked. To limit the cost to a process with
+ * millions of free chunks, statistics that took T of processor time are not requested again
+ * within 100 T; until then the last ones are returned.
  */
 #ifndef CGOHEAP_ALLOCATOR_H
 #define CGOHEAP_ALLOCATOR_H
@@ -14,41 +13,42 @@
 #include "base/base.h"
 #include "base/pagemap.h"
 
-/* The allocator behind malloc, by its own statistics; UNKNOWN where it does not say. */
+/* The statistics of the allocator behind malloc; UNKNOWN if it does not report a figure. */
 struct allocator_stats {
 	const char *name;      /* "glibc", "jemalloc", "tcmalloc", "mimalloc", ... */
-	uint64_t in_use_bytes; /* blocks handed out, with the allocator's own rounding */
+	uint64_t in_use_bytes; /* blocks handed out, with the allocator's rounding */
 	uint64_t free_bytes;   /* free inside it */
-	uint64_t mapped_bytes; /* big blocks with a mapping of their own (glibc hblkhd); in
-				  in_use_bytes too */
-	uint64_t system_bytes; /* all it has from the system */
-	uint64_t cached_bytes; /* of free_bytes: kept for blocks of the same size (fast bins) */
+	uint64_t mapped_bytes; /* big blocks with their own mapping (glibc hblkhd); included in
+				* in_use_bytes */
+	uint64_t system_bytes; /* all memory it has from the system */
+	uint64_t cached_bytes; /* part of free_bytes: kept for blocks of the same size (fast
+				* bins) */
 	uint64_t arenas;
-	uint64_t nanoseconds; /* the statistics call took: that long its locks were held, one arena
-				 at a time */
+	uint64_t nanoseconds; /* duration of the statistics call, during which its locks were
+			       * held, one arena at a time */
 };
 
 enum allocator_result {
 	ALLOCATOR_OK,
-	ALLOCATOR_OLD,        /* the last figures: asking again so soon would cost too much */
-	ALLOCATOR_UNANSWERED, /* not in time: somebody holds its locks */
-	ALLOCATOR_SILENT      /* it has no statistics that we know of */
+	ALLOCATOR_OLD,        /* the last figures: a new request this soon would cost too much */
+	ALLOCATOR_UNANSWERED, /* not in time: a thread holds its locks */
+	ALLOCATOR_SILENT      /* it has no statistics that we support */
 };
 
 /* Server thread. */
 enum allocator_result allocator_read(struct allocator_stats *out);
 
-/* Begins giving back, which takes as long as it takes.  -1: it cannot be called now. */
+/* Starts returning free pages, which has no time limit. -1: it cannot be called now. */
 int allocator_trim(void);
 /*
- * How that has ended: OK with *what was called ("malloc_trim"), or SILENT: it has no call for
- * that which we know.  UNANSWERED: it has not.
+ * The result of the trim: OK with *what set to the function called ("malloc_trim"); SILENT: it
+ * has no such function that we support; UNANSWERED: still running.
  */
 enum allocator_result allocator_trimmed(const char **what);
 
 /*
- * "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of who answers malloc; "" unknown.
- * Read once, then kept.
+ * "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of the module that provides
+ * malloc; "" unknown. Read once, then kept.
  */
 const char *allocator_name(void);
 

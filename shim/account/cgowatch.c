@@ -20,20 +20,20 @@
 #define CALLS       64
 #define THREADS     64
 #define REST_FACTOR 400
-#define WORK_SHARE  UINT64_C(20000000) /* nanoseconds a look may take */
+#define WORK_SHARE  UINT64_C(20000000) /* nanoseconds that a look may take */
 #define SCRATCH     (1 * MIB)
 
 static struct {
 	uint64_t next_ns, fast_until_ns, rest_until_ns;
-	uint64_t lowest;     /* anonymous bytes, since the last looks */
-	uint32_t looks_left; /* in a row */
-	uint64_t spent_ns;   /* by them, of processor time */
+	uint64_t lowest;     /* lowest anonymous bytes since the last looks */
+	uint32_t looks_left; /* of the current series */
+	uint64_t spent_ns;   /* processor time spent on looks */
 	struct cgowatch_candidate list[CGOWATCH_CANDIDATES];
 	size_t count;
 	uint32_t looks;
 	struct {
 		uint32_t thread;
-		uint64_t faults; /* when it was seen last */
+		uint64_t faults; /* when last seen */
 	} threads[THREADS];
 	size_t oldest;
 } watch;
@@ -50,7 +50,7 @@ static long read_small_file(const char *path, char *text, size_t room)
 	return n;
 }
 
-/* Pages in RSS less those of files: "size resident shared ..." of /proc/self/statm. */
+/* Pages in RSS minus those of files: "size resident shared ..." of /proc/self/statm. */
 static uint64_t anonymous_bytes(void)
 {
 	char text[128];
@@ -70,8 +70,8 @@ static bool is_same(const struct gocall *a, const struct gocall *b)
 	       memcmp(a->frames, b->frames, a->count * sizeof(a->frames[0])) == 0;
 }
 
-/* minflt of /proc/self/task/TID/stat: the eighth field behind the name, which may hold anything
- * but ends with the last ")".  0: not known. */
+/* minflt of /proc/self/task/TID/stat: the eighth field after the name, which may contain
+ * anything but ends with the last ")". 0: not known. */
 static uint64_t faultinject_of(uint32_t thread)
 {
 	char path[48], text[512];
@@ -86,7 +86,7 @@ static uint64_t faultinject_of(uint32_t thread)
 	return at && procfile_number(&at, 10, &faults) ? faults : 0;
 }
 
-/* What the thread has faulted since it was seen last; 0 the first time. */
+/* The thread's faults since it was last seen; 0 the first time. */
 static uint64_t new_faults(uint32_t thread)
 {
 	uint64_t faults = thread ? faultinject_of(thread) : 0, before;
@@ -104,7 +104,7 @@ static uint64_t new_faults(uint32_t thread)
 	return 0;
 }
 
-/* Where the table is full the one with the fewest faults makes room. */
+/* If the table is full, replaces the candidate with the fewest faults. */
 static struct cgowatch_candidate *candidate_of(const struct gocall *call)
 {
 	size_t least = 0;

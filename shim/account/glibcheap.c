@@ -6,10 +6,10 @@
 #include "base/selfmem.h"
 #include "base/work.h"
 
-#define HEAP_BYTES (UINT64_C(64) << 20) /* HEAP_MAX_SIZE on 64-bit, and a heap's alignment */
+#define HEAP_BYTES (UINT64_C(64) << 20) /* HEAP_MAX_SIZE on 64-bit, and the alignment of a heap */
 
 #define CHUNK_FLAGS     UINT64_C(7)
-#define CHUNK_IS_MAPPED UINT64_C(2) /* alone: neither of an arena nor with a neighbour */
+#define CHUNK_IS_MAPPED UINT64_C(2) /* alone in a mapping: no arena, no neighbour */
 #define CHUNK_HEADER    16
 
 struct heap_header { /* struct _heap_info */
@@ -42,7 +42,7 @@ static void add_big(struct glibcheap *h, uint64_t start, uint64_t end)
 	h->big_bytes += end - start;
 }
 
-/* Neighbours are one: a chunk may lie across the place where a heap might have begun. */
+/* Merges neighbours, because a chunk may extend across a place where a heap could have started. */
 static void add_unknown(struct glibcheap *h, uint64_t start, uint64_t end)
 {
 	struct rangeset_range *last =
@@ -55,7 +55,7 @@ static void add_unknown(struct glibcheap *h, uint64_t start, uint64_t end)
 
 /* ---- headers ------------------------------------------------------------ */
 
-/* The end of the heap that begins at address, or 0. */
+/* The end of the heap that starts at address, or 0. */
 static uint64_t heap_at(struct glibcheap *h, uint64_t address)
 {
 	struct heap_header head;
@@ -81,22 +81,22 @@ static uint64_t chunk_end(uint64_t address, const struct chunk_header *c, uint64
 	return address + bytes;
 }
 
-/* The end of the chunk whose mapping begins at address, or 0. */
+/* The end of the chunk whose mapping starts at address, or 0. */
 static uint64_t chunk_at(uint64_t address, uint64_t limit)
 {
 	struct chunk_header c;
 	return selfmem_read(address, &c, sizeof(c)) ? chunk_end(address, &c, limit) : 0;
 }
 
-/* ---- looking ------------------------------------------------------------ */
+/* ---- searching ---------------------------------------------------------- */
 
 static uint64_t next_heap_boundary(uint64_t address)
 {
 	return (address & ~(HEAP_BYTES - 1)) + HEAP_BYTES;
 }
 
-/* The next place where one may begin: with a page that is resident.  Where there is no time to
- * look, nothing begins. */
+/* The next place where one may start, which must have a resident page. If time has run out,
+ * there is none. */
 static uint64_t may_be_heap_after(uint64_t address, uint64_t end)
 {
 	uint64_t boundary = next_heap_boundary(address);
@@ -124,7 +124,7 @@ void glibcheap_look(struct glibcheap *h, uint64_t at, uint64_t end)
 	}
 }
 
-/* ---- by blocks: an aligned one begins within its chunk, whatever the chunk begins with ---- */
+/* ---- by blocks: an aligned one is inside its chunk, whatever is at the chunk's start ---- */
 
 static void look_at_block(struct glibcheap *h, uint64_t block)
 {
@@ -136,7 +136,7 @@ static void look_at_block(struct glibcheap *h, uint64_t block)
 	uint64_t start = chunk - c.before, end = chunk + (c.size & ~CHUNK_FLAGS);
 	if (start % PAGE_BYTES != 0 || end <= start || !is_whole_pages(end - start))
 		return;
-	/* The walk may have come as far as the size it had once. */
+	/* The walk may already have covered the chunk up to an earlier, smaller size. */
 	const struct rangeset_range *gap = rangeset_find(&h->unknown, end - 1);
 	if (gap)
 		add_big(h, start > gap->start ? start : gap->start, end);
@@ -149,10 +149,10 @@ struct search {
 	uint64_t expected;
 	size_t pages_left;
 	uint64_t seen_to;      /* end of the last chunk found */
-	struct rangeset known; /* found by their blocks: counted already */
+	struct rangeset known; /* found by their blocks, so already counted */
 	struct pagemap_window window;
 	uint64_t pages[SELFMEM_EACH];
-	size_t count; /* pages to be read at once */
+	size_t count; /* pages to read at once */
 };
 
 static void search_read(struct search *s, uint64_t end)

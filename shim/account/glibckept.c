@@ -11,17 +11,17 @@
 #define CHUNK_FLAGS UINT64_C(7)
 #define PREV_IN_USE UINT64_C(1)
 #define CHUNK_LEAST 32
-#define CHUNK_STATE 48 /* sizeof(struct malloc_chunk): what mtrim leaves at a chunk's start */
+#define CHUNK_STATE 48 /* sizeof(struct malloc_chunk): mtrim keeps it */
 
-/* Bins: 1 is unsorted, those below 64 have chunks under 1 KiB, which hold no page. */
+/* Bin 1 is unsorted; bins below 64 have chunks under 1 KiB, which contain no whole page. */
 #define BINS      127
 #define FIRST_BIG 64
 
-/* Words of an arena's state: the top is among the first, the bins follow it. */
+/* Words of an arena's state: the top is among the first, and the bins follow it. */
 #define TOP_WORDS   32
 #define STATE_WORDS (TOP_WORDS + 2 + 2 * BINS)
 
-#define MAX_STEPS 131072 /* free chunks looked at, of all arenas */
+#define MAX_STEPS 131072 /* free chunks visited, in all arenas */
 
 struct heap_header { /* struct _heap_info */
 	uint64_t arena, previous, bytes, usable_bytes;
@@ -35,7 +35,7 @@ struct walk {
 	struct glibckept *out;
 	size_t steps_left;
 	struct pagemap_window window;
-	bool broken; /* something was not as it has to be, or there was too much of it */
+	bool broken; /* something was inconsistent, or there was too much of it */
 };
 
 struct arena {
@@ -46,7 +46,7 @@ struct arena {
 	bool is_main;
 };
 
-/* Where the arenas' memory that address lies in ends; 0: it lies in none. */
+/* The end of the arenas' memory that contains address; 0: none does. */
 static uint64_t memory_end(const struct walk *w, bool is_main, uint64_t address)
 {
 	const struct glibckept_places *p = w->places;
@@ -63,7 +63,7 @@ static bool in_memory(const struct walk *w, bool is_main, uint64_t start, uint64
 
 /* ---- an arena ----------------------------------------------------------- */
 
-/* Where the newest heap of the arena ends, if address lies in it; 0. */
+/* The end of the arena's newest heap if it contains address; otherwise 0. */
 static uint64_t heap_end(uint64_t arena, uint64_t address)
 {
 	struct heap_header head;
@@ -74,7 +74,7 @@ static uint64_t heap_end(uint64_t arena, uint64_t address)
 	return heap + head.bytes;
 }
 
-/* The chunk at address ends at a page's end, and nothing free lies before it. */
+/* The chunk at address ends at the end of a page, and the chunk before it is in use. */
 static uint64_t top_end(uint64_t address)
 {
 	struct free_chunk c;
@@ -96,7 +96,7 @@ static const uint64_t *bin_links(const struct arena *a, size_t bin)
 	return &a->state[a->top_word + 2 + 2 * (bin - 1)];
 }
 
-/* Each bin is empty, and then its own neighbour, or it begins and ends in the arena's memory. */
+/* Each bin is either empty, and then linked to itself, or its ends are in the arenas' memory. */
 static bool has_bins(const struct walk *w, const struct arena *a)
 {
 	for (size_t bin = 1; bin < BINS; bin++) {
@@ -122,9 +122,9 @@ static bool is_top(const struct walk *w, struct arena *a, size_t word)
 	       (a->is_main || a->top_end == heap_end(a->address, at)) && has_bins(w, a);
 }
 
-/* ---- what of it is resident --------------------------------------------- */
+/* ---- resident part ------------------------------------------------------ */
 
-/* limit: the mapping goes on to there. */
+/* limit: the end of the mapping. */
 static void add_resident(struct walk *w, uint64_t *sum, uint64_t start, uint64_t end,
 			 uint64_t limit)
 {
@@ -140,7 +140,7 @@ static void add_resident(struct walk *w, uint64_t *sum, uint64_t start, uint64_t
 static void add_end(struct walk *w, const struct arena *a)
 {
 	uint64_t start = ALIGN_UP(a->top + 16, (uint64_t)PAGE_BYTES);
-	/* What another took by sbrk behind it keeps the main arena's end where it is. */
+	/* Memory that other code took by sbrk above it keeps the main arena's end in place. */
 	if (a->is_main && a->top_end == w->places->brk_end) {
 		add_resident(w, &w->out->returnable, start, a->top_end, a->top_end);
 		return;
@@ -181,7 +181,7 @@ static void add_arena(struct walk *w, const struct arena *a)
 
 /* ---- all arenas --------------------------------------------------------- */
 
-/* One whose first heap begins here; its state lies in that heap's first page. */
+/* Looks for an arena whose first heap starts here; its state is in the heap's first page. */
 static void look_at_heap(struct walk *w, uint64_t heap)
 {
 	struct heap_header head;
@@ -199,7 +199,7 @@ static void look_at_heap(struct walk *w, uint64_t heap)
 	w->broken = true;
 }
 
-/* The main arena is a variable of libc's: its top is the word whose bins come behind it. */
+/* The main arena is a variable of libc; its top is the word that its bins follow. */
 static void look_for_main(struct walk *w)
 {
 	const struct glibckept_places *p = w->places;

@@ -1,16 +1,15 @@
 /*
- * What of glibc malloc's free memory malloc_trim returns, and what it does not.
+ * How much of glibc malloc's free memory malloc_trim returns, and how much it does not.
  *
- * malloc_trim(0) gives back the whole pages inside the free chunks of all bins, and
- * the end ("top") of the main arena.  It never gives back the ends of the other
- * arenas: free alone does, and only beyond M_TRIM_THRESHOLD, which glibc raises to
- * twice the largest block with a mapping of its own that was freed, up to 64 MiB
- * (malloc/malloc.c: mtrim, heap_trim, __libc_free).
+ * malloc_trim(0) returns the whole pages inside the free chunks of all bins, and the end ("top")
+ * of the main arena. It never returns the ends of the other arenas: only free does, and only
+ * above M_TRIM_THRESHOLD, which glibc raises to twice the largest block with its own mapping
+ * that was freed, up to 64 MiB (malloc/malloc.c: mtrim, heap_trim, __libc_free).
  *
- * No lock of glibc's is taken: its structures are copied while the program goes on.
- * Nothing is believed that is not consistent, and nothing is said where it is not.
- * The layout is not assumed but found: an arena's top is the word of its state that
- * points at a chunk which ends where the arena's newest heap ends; its bins follow.
+ * No lock of glibc's is taken: its structures are copied while the program runs. Inconsistent
+ * data is rejected, and the figures are then unknown. The layout is found, not assumed: an
+ * arena's top is the word of its state that points at a chunk which ends where the arena's
+ * newest heap ends; its bins follow.
  */
 #ifndef CGOHEAP_GLIBCKEPT_H
 #define CGOHEAP_GLIBCKEPT_H
@@ -22,18 +21,18 @@ struct glibckept {
 	/* Resident bytes; UNKNOWN. */
 	uint64_t returnable;
 	uint64_t arena_ends;
-	uint64_t end_count; /* arenas that those ends are of */
+	uint64_t end_count; /* number of arenas with such ends */
 };
 
 struct glibckept_places {
-	const struct rangeset *heaps; /* of the other arenas: a claim each, ascending; claims whose
-				       `what` is another are passed over */
+	const struct rangeset *heaps; /* of the other arenas: one claim each, ascending; claims
+				       * with another `what` are skipped */
 	uint8_t what;
-	uint64_t brk_start, brk_end;   /* [heap]; equal: there is none */
-	uint64_t data_start, data_end; /* libc's own variables: the main arena is one */
+	uint64_t brk_start, brk_end;   /* [heap]; both equal: there is none */
+	uint64_t data_start, data_end; /* libc's own variables, which contain the main arena */
 };
 
-/* Server thread.  At most some 200 ms, whatever the program has. */
+/* Server thread. Takes at most about 200 ms in any program. */
 void glibckept_read(const struct glibckept_places *places, struct glibckept *out);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The symbol tables are looked through once a module: for strings that end as
- * mallctl's name does, then for the functions of that name.  The whole family has to
- * be there, and it has to answer for its version, before its figures are believed.
+ * The symbol tables are searched once per module: for strings that end like mallctl's name, then
+ * for functions of that name. Its figures are used only if the whole family is present and it
+ * reports its version.
  */
 #include "account/privatealloc.h"
 
@@ -25,7 +25,7 @@ static const char call_name[] = "mallctl", family_name[] = "mallctlnametomib";
 
 typedef int mallctl_function(const char *, void *, size_t *, void *, size_t);
 
-/* Whether the files that were mapped at start have been looked through. */
+/* Whether each file that was mapped at start has been searched. */
 static bool looked[EARLYMAPS_FILES];
 
 static struct {
@@ -34,7 +34,7 @@ static struct {
 } found[PRIVATEALLOC_MAX];
 static size_t found_count;
 
-/* ---- looking for them ---------------------------------------------------- */
+/* ---- search -------------------------------------------------------------- */
 
 /* A string in a string table: [start, start + prefix bytes + name). */
 struct name {
@@ -59,7 +59,7 @@ static void add_name(struct names *names, const char *text, size_t bytes, const 
 	memcpy(name->prefix, text, bytes - n);
 }
 
-/* Longer strings than half a chunk are passed over: no such name. */
+/* Strings longer than half a chunk are skipped: they are not such names. */
 static void find_names(const struct elffile *f, const Elf64_Shdr *strings, char *chunk,
 		       struct names *calls, struct names *families)
 {
@@ -80,14 +80,14 @@ static void find_names(const struct elffile *f, const Elf64_Shdr *strings, char 
 	}
 }
 
-/* cgo's wrappers (_cgo_HASH_Cfunc_je_mallctl) and Go's functions (main.mallctl) end so, too,
- * and are called in another way. */
+/* cgo's wrappers (_cgo_HASH_Cfunc_je_mallctl) and Go's functions (main.mallctl) also end like
+ * this, but are called differently. */
 static bool is_of_c(const char *prefix)
 {
 	return strncmp(prefix, "_cgo", 4) != 0 && strpbrk(prefix, "./") == NULL;
 }
 
-/* Of a string that the linker put into another's end only the longer one was found. */
+/* If the linker merged one string into the end of another, only the longer one was found. */
 static bool has_family(const struct names *families, const char *prefix)
 {
 	size_t n = strlen(prefix);
@@ -112,7 +112,7 @@ static void keep(const char *prefix, uint64_t address)
 	found[found_count++].call = (mallctl_function *)address;
 }
 
-/* A linker may let one string be the end of another. */
+/* A linker may make one string the end of another. */
 static void consider(const Elf64_Sym *s, const struct names *calls, const struct names *families,
 		     uint64_t bias)
 {
@@ -167,7 +167,7 @@ static void look_in_module(struct scratch *scratch, const struct module *m)
 	sys_close(fd);
 }
 
-/* Once a file.  The one that answers malloc is allocator.c's. */
+/* Once per file. The module that provides malloc belongs to allocator.c. */
 static void look(struct scratch *scratch, const struct modules *modules)
 {
 	const struct module *of_malloc = modules_find(modules, (uint64_t)real.malloc);
@@ -178,11 +178,11 @@ static void look(struct scratch *scratch, const struct modules *modules)
 			continue;
 		if (!m->is_shim && (!of_malloc || of_malloc->inode != m->inode))
 			look_in_module(scratch, m);
-		looked[file] = !work_was_cut(); /* else again */
+		looked[file] = !work_was_cut(); /* otherwise search again */
 	}
 }
 
-/* ---- asking --------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------- */
 
 static uint64_t ask(mallctl_function *call, const char *name)
 {
@@ -198,7 +198,7 @@ static bool is_jemalloc(mallctl_function *call)
 	       version && *version >= '0' && *version <= '9';
 }
 
-/* Worker. */
+/* On the worker. */
 static void read_one(struct privatealloc *p, mallctl_function *call)
 {
 	uint64_t epoch = 1;
@@ -213,10 +213,10 @@ static void read_one(struct privatealloc *p, mallctl_function *call)
 	p->retained = ask(call, "stats.retained");
 }
 
-/* answer is the worker's while that is busy. */
+/* answer belongs to the worker while it is busy. */
 static struct {
 	struct privatealloc answer[PRIVATEALLOC_MAX], last[PRIVATEALLOC_MAX];
-	size_t count, last_count; /* asked for; answered */
+	size_t count, last_count; /* requested; answered */
 	uint64_t cost_ns;
 	struct work_rest rest;
 } reading;

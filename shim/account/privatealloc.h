@@ -1,11 +1,11 @@
 /*
- * Allocators under a name of their own: jemalloc with a prefix (duckdb_je_mallctl),
- * in the program or a library of it.  Their memory is C mmap by who mapped it; what
- * of it is in use their own statistics say.
+ * Allocators under a private name: jemalloc with a prefix (duckdb_je_mallctl), in the program or
+ * one of its libraries. Their memory is C mmap, at the site that mapped it; their own statistics
+ * say how much is in use.
  *
- * Only in modules that were there at start: a library that dlopen brought may go
- * while it is asked.  They are asked on the worker, as the allocator that answers
- * malloc is (allocator.h), and no more often: their statistics take their locks.
+ * Only in modules that were loaded at start: a library loaded by dlopen could be unloaded during
+ * the call. They are called on the worker, like the allocator behind malloc (allocator.h), and
+ * no more often, because their statistics take their locks.
  */
 #ifndef CGOHEAP_PRIVATEALLOC_H
 #define CGOHEAP_PRIVATEALLOC_H
@@ -23,7 +23,8 @@ struct privatealloc {
 	uint64_t in_use, active, metadata, resident, mapped, retained;
 };
 
-/* Those there are, with their figures.  Server thread; up to 1 s where one does not answer. */
+/* The private allocators found, with their figures. Server thread; up to 1 s if one does not
+ * answer. */
 size_t privatealloc_read(struct scratch *scratch, const struct modules *modules,
 			 struct privatealloc out[PRIVATEALLOC_MAX]);
 

@@ -32,7 +32,7 @@ static void set_state(uint32_t state)
 
 static void *run(void *unused)
 {
-	sample_enter_as(BUSY_OWN); /* for good: what the allocator does here is not the host's */
+	sample_enter_as(BUSY_OWN); /* for good: the allocator's calls here are not the host's */
 	sys_call(prctl, PR_SET_NAME, "cgoheap-alloc", 0);
 	for (;;) {
 		while (LOAD_ACQ(&worker.state) != BUSY)
@@ -64,14 +64,14 @@ int worker_begin(void (*call)(void *arg), void *arg)
 	return 0;
 }
 
-/* -1: not by then. */
+/* Returns -1 if not finished by then. */
 static int wait_until(uint64_t end_ns)
 {
 	while (LOAD_ACQ(&worker.state) == BUSY) {
 		uint64_t now_ns = clock_monotonic_ns();
 		if (now_ns >= end_ns)
 			return -1;
-		uint64_t wait_ns = control_tick(); /* which must not wait for the allocator */
+		uint64_t wait_ns = control_tick(); /* must not wait for the allocator */
 		wait_ns = wait_ns < end_ns - now_ns ? wait_ns : end_ns - now_ns;
 		struct timespec left = {.tv_sec = (time_t)(wait_ns / 1000000000u),
 					.tv_nsec = (long)(wait_ns % 1000000000u)};
