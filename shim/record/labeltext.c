@@ -31,7 +31,7 @@ static bool is_harmful(uint32_t code)
 	return false;
 }
 
-/* At most four bytes for one of the text, as LABELTEXT_BYTES counts. */
+/* At most four bytes per byte of the text, as LABELTEXT_BYTES assumes. */
 static size_t escape_code(char *out, uint32_t code)
 {
 	if (code == '\n' || code == '\t' || code == '\r')

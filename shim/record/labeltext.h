@@ -1,4 +1,6 @@
-/* A goroutine label's text, for people and for readers of profiles. */
+/*
+ * Formats goroutine labels for people and profile readers.
+ */
 #ifndef CGOHEAP_LABELTEXT_H
 #define CGOHEAP_LABELTEXT_H
 

@@ -1,4 +1,6 @@
-/* See mappings_lock.h; and mappings.h: the counters, and fork. */
+/*
+ * See mappings_lock.h. Also the counters and fork functions of mappings.h.
+ */
 #include "record/mappings_lock.h"
 
 #include "base/lock.h"

@@ -1,16 +1,18 @@
-/* For those who work on the table of mappings: its lock, and pages. */
+/*
+ * For files that work on the table of mappings: its lock, and page arithmetic.
+ */
 #ifndef CGOHEAP_MAPPINGS_LOCK_H
 #define CGOHEAP_MAPPINGS_LOCK_H
 
 #include "base/base.h"
 #include "record/mappings_tree.h"
 
-/* False: not to be had, and nothing to leave: this thread is in here already (a signal handler
- * interrupted it), which is counted, or the tree was written over. */
+/* False: the lock was not taken, so do not leave. Either this thread already holds it (a
+ * signal handler interrupted it), which is counted, or the tree was overwritten. */
 bool mappings_enter(void);
 void mappings_leave(void);
 
-/* Between the two: the lowest range that ends above address, or 0. */
+/* Under the lock: the lowest range that ends above address, or 0. */
 static inline uint32_t mappings_above(uint64_t address)
 {
 	return mappings_tree_above(mappings_head()->root, address);

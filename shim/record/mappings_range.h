@@ -1,4 +1,6 @@
-/* A range of the address space, as the table of mappings has it. */
+/*
+ * A range of the address space in the table of mappings.
+ */
 #ifndef CGOHEAP_MAPPINGS_RANGE_H
 #define CGOHEAP_MAPPINGS_RANGE_H
 

@@ -1,5 +1,6 @@
-/* What reads the table of mappings, and what takes out of it what is not there any more: see
- * mappings.h. */
+/*
+ * Reads the table of mappings, and removes ranges that no longer exist: see mappings.h.
+ */
 #include "record/mappings_fragment.h"
 #include "record/mappings_lock.h"
 #include "record/mappings.h"

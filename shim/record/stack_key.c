@@ -28,7 +28,7 @@ void stack_key_finish(struct stack_key *key)
 	key->hash = h;
 }
 
-/* ---- where there is no room ------------------------------------------- */
+/* ---- no room ---------------------------------------------------------- */
 
 /*
  * C frames from the leaf, then the first frames in Go: the crossing, and the caller of C. The

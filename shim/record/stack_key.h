@@ -1,8 +1,8 @@
 /*
- * What makes a stack the one that it is: its frames and how they end, the unloads of code
- * before it, the goroutine labels.
+ * What identifies a stack: its frames and how they end, the unloads before it, the goroutine
+ * labels.
  *
- * Any thread; no lock; nothing is kept.  A key points to frames that are the caller's.
+ * Any thread; no lock; stores nothing. A key points to the caller's frames.
  */
 #ifndef CGOHEAP_STACK_KEY_H
 #define CGOHEAP_STACK_KEY_H
@@ -20,16 +20,16 @@ struct stack_key {
 };
 
 struct stack_key stack_key_of(const struct capture *c, uint32_t labels);
-/* The unloads and the hash: before it is looked for. */
+/* Computes the stamp of unloads and the hash; call before a lookup. */
 void stack_key_finish(struct stack_key *key);
 
 /*
- * The same stack, shortened for where there is no room: its first C frames and the way into Go.
- * n: which of the forms, the longest first.  frames: where they are to be.
+ * Shortens the stack for when there is no room: its first C frames and the way into Go. n: which
+ * form, the longest first. frames: the caller's buffer for them.
  */
 #define STACK_KEY_ENDS_FORMS  3
-#define STACK_KEY_ENDS_FRAMES 16 /* of the longest */
-#define STACK_KEY_ENDS_FEWER  9  /* of the next */
+#define STACK_KEY_ENDS_FRAMES 16 /* in the longest form */
+#define STACK_KEY_ENDS_FEWER  9  /* in the next form */
 struct stack_key stack_key_ends(const struct capture *c, size_t n,
 				uint64_t frames[STACK_KEY_ENDS_FRAMES]);
 
