@@ -1,5 +1,5 @@
 /*
- * Who makes a mapping: C code, whose site is found, the allocator, or the Go runtime.
+ * Identifies the creator of a mapping: C code, with its site; the allocator; or the Go runtime.
  *
  * When C code maps, calls sbrk, or makes reserved memory usable, its stack is captured, up to
  * 1,000 times a second after a burst of 4,096. Beyond that, and if the thread is already inside
