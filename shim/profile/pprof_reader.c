@@ -3,10 +3,10 @@
 
 #include "profile/pprof_stream.h"
 
-/* What is larger is no message of a heap profile. */
+/* A larger message does not occur in a heap profile. */
 #define MESSAGE_BYTES (16 * KIB)
 
-/* Of a field's key. */
+/* The wire types in a field's key. */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 static bool read_varint(struct pprof_reader *r, uint64_t *value)
@@ -84,7 +84,7 @@ static void *arena_alloc(void *arg, size_t bytes)
 
 static void arena_free(void *arg, void *p)
 {
-	(void)arg; /* the next message starts at its beginning */
+	(void)arg; /* freed as a whole when the next message is unpacked */
 	(void)p;
 }
 

@@ -1,8 +1,8 @@
 /*
- * A pprof profile field by field, from gzip: the other direction of pprof_stream.h.
+ * Reads a gzip-compressed pprof profile field by field; the counterpart of pprof_stream.h.
  *
- * The bytes may be anything.  A field is in memory one at a time, a message unpacked until the
- * next is.
+ * The bytes may be anything. Only one field is in memory at a time, and a message stays unpacked
+ * until the next one.
  */
 #ifndef CGOHEAP_PPROF_READER_H
 #define CGOHEAP_PPROF_READER_H
@@ -14,7 +14,7 @@
 /* Encoded field numbers of a Profile that are not in enum pprof_field. */
 enum { PPROF_SAMPLE_TYPE = 1, PPROF_PERIOD_TYPE = 11, PPROF_PERIOD = 12 };
 
-/* A string may be as long as this. */
+/* The maximum length of a string. */
 #define PPROF_READER_BYTES (64 * KIB)
 /* An unpacked message: protobuf-c needs about 50 bytes per field while parsing. */
 #define PPROF_READER_ARENA (128 * KIB)
@@ -29,15 +29,15 @@ struct pprof_reader {
 struct pprof_read_field {
 	uint64_t number;
 	uint64_t value; /* of a varint */
-	size_t bytes;   /* of a string or message: in the reader's buffer, a NUL behind them */
+	size_t bytes;   /* of a string or message: in the reader's buffer, followed by a NUL */
 };
 
-/* From the start, every field once; take is false where the field is not as it must be.
- * False: it is damaged. */
+/* From the start, calls take for every field once; take returns false if the field is not
+ * valid. False: the profile is damaged. */
 typedef bool pprof_take(void *arg, const struct pprof_read_field *field);
 bool pprof_read_all(struct pprof_reader *reader, pprof_take *take, void *arg);
 
-/* The message in the buffer, until the next; NULL: it is damaged, or too large. */
+/* The message in the buffer, valid until the next call. NULL: it is damaged, or too large. */
 void *pprof_unpack(struct pprof_reader *reader, const ProtobufCMessageDescriptor *type,
 		   const struct pprof_read_field *field);
 
