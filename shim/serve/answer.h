@@ -41,7 +41,7 @@ struct answer {
 
 /* Makes it empty; it must not move after this. */
 void answer_init(struct answer *answer);
-/* The body is what snprintf put into answer->line, where it returned count. */
+/* The body is the text that snprintf put into answer->line; count is its result. */
 void answer_line(struct answer *answer, int status, const char *type, int count);
 /* Answers with an error: one line of plain text, newline added. */
 void answer_refuse(struct answer *answer, int status, const char *format, ...)

@@ -1,9 +1,9 @@
 /*
- * The parameters of a request, taken strictly: a misspelt one that is silently ignored would
- * answer a question that was not asked.
+ * The parameters of a request. They are strict: silently ignoring a misspelt one would answer a
+ * different question.
  *
- * Each that takes a value leaves *out as it is where the parameter is not given.
- * False: it is not understood, and the answer is a refusal already.
+ * Each function that parses a value leaves *out unchanged if the parameter is not given. False:
+ * the value is invalid, and the answer already refuses it.
  */
 #ifndef CGOHEAP_PARAMS_H
 #define CGOHEAP_PARAMS_H
@@ -15,19 +15,20 @@
 /* NULL: not given.  Points into the request. */
 const char *params_value(const struct http_request *request, const char *name);
 
-/* Refuses: `name="value" is not understood: give ...`; false, for the caller to return. */
+/* Refuses with `name="value" is not understood: give ...`; returns false for the caller to
+ * return. */
 bool params_refuse(struct answer *answer, const char *name, const char *value, const char *give);
 
-/* A whole number from low to high; give: how the refusal says that. */
+/* A whole number from low to high; give: how the refusal describes that. */
 bool params_number(struct answer *answer, const struct http_request *request, const char *name,
 		   uint64_t low, uint64_t high, const char *give, uint64_t *number);
-/* As 90s or 1h30m, above 0. */
+/* Like 90s or 1h30m, above 0. */
 bool params_duration(struct answer *answer, const struct http_request *request, const char *name,
 		     uint64_t *ns);
 /* From 1 to CONFIG_MAX_SAMPLE_BYTES. */
 bool params_bytes(struct answer *answer, const struct http_request *request, const char *name,
 		  uint64_t *bytes);
-/* The one word that it can be; *given: it was there. */
+/* A parameter with a single allowed value; *given: it was present. */
 bool params_word(struct answer *answer, const struct http_request *request, const char *name,
 		 const char *word, bool *given);
 
