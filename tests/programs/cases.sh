@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2034
-# For each suite's run.sh to source: runs a program a case under the shim, a line a case as tools/test counts them.
-# A program passes when it exits 0 and nothing was said on stderr; 77 is a skip, its first line on stderr the reason.
+# Sourced by each suite's run.sh: runs one program per case under the shim, and prints one line per case for tools/test.
+# A program passes if it exits with 0 and prints nothing on stderr; 77 is a skip, with the reason in its first line on stderr.
 #
-# The suite sets SUITE before, and defines compile PROGRAM (into $OUT). DEFAULTS are variables for every case. With
-# arguments to run.sh: those cases only.
+# The suite first sets SUITE and defines compile PROGRAM (into $OUT). DEFAULTS are variables for every case. With
+# arguments, run.sh runs only those cases.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 HERE=tests/programs/$SUITE
 SHIM=${CASES_SHIM:-$PWD/build/libcgoheap.so}
@@ -18,10 +18,10 @@ DEFAULTS=()
 
 wanted() { [ -z "$only" ] || [[ " $only " == *" $1 "* ]]; }
 
-# installed SONAME: where that library is; empty where it is not.
+# installed SONAME: the path of that library; empty if it is not installed.
 installed() { /sbin/ldconfig -p | sed -n "s/^[[:space:]]*$1[^ ]* (.*x86-64.*=> //p" | head -n 1; }
 
-# newer FILE OTHER...: whether FILE is newer than all of these.
+# newer FILE OTHER...: whether FILE is newer than all the others.
 newer() {
 	local other
 	for other in "${@:2}"; do
@@ -29,7 +29,7 @@ newer() {
 	done
 }
 
-# verdict CASE STATUS: by that and what is in $DIR/err.
+# verdict CASE STATUS: prints the result from STATUS and $DIR/err.
 verdict() {
 	if [ "$2" = 77 ]; then
 		echo "skip $SUITE/$1 $(head -n 1 "$DIR/err")"

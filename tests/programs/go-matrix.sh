@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The Go package's modules by each Go release, in each way: go vet and their own tests. A line for each. make test has the
-# ways that are dear by one release alone (ways, below), make test-long all by each.
+# Runs go vet and the tests of the Go package's modules with each Go release, in each way; prints a line for each. make test
+# runs the expensive ways with one release only (ways, below), make test-long all ways with each.
 #
-# preload, race-preload: the tests run under the library. There no test may skip itself because that is missing, and
-# some must run that do so elsewhere; else these lines would prove nothing. Tests of its absence skip themselves there.
+# preload, race-preload: the tests run under the library. There no test may be skipped for lack of it, and some tests that
+# are skipped elsewhere must run; otherwise these lines would prove nothing. Tests of its absence are skipped there.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 SHIM=${MATRIX_SHIM:-$PWD/build/libcgoheap.so}
 VERSIONS=${MATRIX_VERSIONS:-1.21.13 1.24.13 1.26.8 1.27.4}
 ONE_VERSION=1.26.8 # as in tests/e2e
 LONG=${TEST_LONG-}
-# What a program may have in place of the client_golang that go.mod names, and the Go that it needs.
+# Versions of client_golang that a program may have instead of the one in go.mod, and the Go that each needs.
 NEWEST_CLIENT=v1.25.0
 NEWEST_GO=1.27.4
-# Of cgo_bridge.ErrNotPreloaded, which is the reason that such tests give.
+# The text of cgo_bridge.ErrNotPreloaded, the reason that such tests give.
 MISSING='is not preloaded into this process'
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
@@ -33,10 +33,10 @@ tests() {
 	(cd "$1" && go vet "${@:3}" ./... && go test -v -vet=off -count=1 -timeout 300s "${flags[@]}" ./...)
 }
 
-# tests_that VERDICT: their names, in what the last run has said.
+# tests_that VERDICT: their names, from the output of the last run.
 tests_that() { sed -n "s/^ *--- $1: \([^ ]*\) .*/\1/p" "$DIR/out" | sort; }
 
-# what_is_wrong WAY KEPT: nothing where the last run proves what it is for. KEPT is what the plain run skipped.
+# what_is_wrong WAY KEPT: prints nothing if the last run proves what it should. KEPT: the tests that the plain run skipped.
 what_is_wrong() {
 	if [ -z "$(tests_that PASS)" ]; then
 		echo "no test passed"
@@ -66,7 +66,7 @@ line() {
 	fi
 }
 
-# ways VERSION: make test has no cgo and the race detector by one release alone: each compiles Go's own packages once more.
+# ways VERSION: make test runs no-cgo and the race detector with one release only, because each compiles Go's packages again.
 ways() {
 	echo plain preload
 	if [ -n "$LONG" ] || [ "$1" = "$ONE_VERSION" ]; then
@@ -83,7 +83,7 @@ for version in $VERSIONS; do
 	done
 done
 
-# What go.mod says decides which mux net/http has, and more: the same by the newest Go, as a module of each age.
+# The version in go.mod selects the mux of net/http, among other things, so the newest Go also tests the module at each version.
 export GOTOOLCHAIN=go$NEWEST_GO
 for age in 1.22 "${NEWEST_GO%.*}"; do
 	for module in cgo_bridge cgo_bridge/prom; do

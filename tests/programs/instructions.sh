@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The budget of the fast path: at most 15 instructions more for a malloc and free pair while sampling, at most 6 while dormant
-# or passive, counted by callgrind. Dormant and passive counts are exact. At 512 KiB the few samples that are taken meanwhile are in the figure, about two thirds of an
-# instruction a pair with a spread of a tenth: half an instruction is allowed for them.
+# The budget of the fast path: at most 15 more instructions for a malloc and free pair while sampling, at most 6 while dormant
+# or passive, counted by callgrind. Dormant and passive counts are exact. At 512 KiB the figure includes the few samples taken
+# meanwhile, about two thirds of an instruction per pair with a spread of a tenth: half an instruction is allowed for them.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUDGET=15
@@ -28,7 +28,7 @@ check dormant dormant $BUDGET_OFF
 check passive passive $BUDGET_OFF
 check sampling sampling $BUDGET.5
 
-# What frees of other blocks cost more where many blocks are recorded: those that meet a neighbour in the filter ask further.
+# The extra cost of frees of other blocks when many blocks are recorded: those with a filter collision look further.
 MISSES=200000
 ALLOWED=10
 misses() { # misses LIVE: instructions of all frees, less starting up

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What hooks can reach, by the library's own code: no function of libc's that another preload may stand in for, no
+# What hooks can reach in the library's code: no function of libc that another preload may interpose, no
 # floating-point register, no instruction that a sandbox forbids. Calls and taken addresses are followed from the hooks;
-# shim/hook/hooks.allowed names what may be met, and where the walk ends, each with the reason.
+# shim/hook/hooks.allowed lists what is allowed, and where the walk ends, each with the reason.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 LIB=${REACH_LIBRARY:-build/libcgoheap.so}
@@ -15,7 +15,7 @@ roots() {
 }
 
 # Lines "FROM TO" over functions as NAME:ADDRESS (names of statics repeat): calls, jumps and addresses taken; imports as
-# @NAME; and what is remarkable in FROM as !WHAT.
+# @NAME; and remarks about FROM as !WHAT.
 edges() {
 	objdump -d --no-show-raw-insn "$LIB" | awk '
 		/^[0-9a-f]+ <.*>:$/ { sub(/^0+/, "", $1); gsub(/[<>:]/, "", $2); from = $2 ":" $1; next }
@@ -29,7 +29,7 @@ edges() {
 		}' | sort -u
 }
 
-# Every function that is reached, with the chain that leads there.
+# Every reachable function, with the chain of calls that leads there.
 walk() {
 	awk '
 		FILENAME == ARGV[1] { if (/^end /) stop[$2] = 1; next }
@@ -58,7 +58,7 @@ if [ "$functions" -gt 150 ]; then
 else
 	echo "not ok reach/walk: it sees $functions functions: the hooks' own are more"
 fi
-# judge NAME SIGN: what of that kind is met and not allowed, "import NAME why" or "remark WHAT FUNCTION why".
+# judge NAME SIGN: what is reached of that kind but not allowed by "import NAME why" or "remark WHAT FUNCTION why".
 judge() {
 	local found
 	found=$(awk -v sign="$2" '
@@ -73,7 +73,7 @@ judge() {
 }
 judge imports @
 judge instructions '!'
-# A line that allows what is not met any more is taken out.
+# Lines that allow something that is no longer reached must be removed.
 stale=$(awk 'NR == FNR { met[$1] = 1; met[$1, $2] = 1; next }
 	($1 == "import" && !(("@" $2) in met)) || ($1 == "remark" && !(("!" $2, $3) in met))' "$DIR/walk" "$ALLOWED")
 if [ -z "$stale" ]; then echo "ok reach/allowed_is_met"; else echo "not ok reach/allowed_is_met: $stale"; fi

@@ -1,6 +1,5 @@
 /*
- * A program that asks its own account before and after it has done something,
- * and knows what that was.
+ * For a program that compares its account before and after a change whose size it knows.
  */
 #ifndef CGOHEAP_TESTS_ACCOUNT_H
 #define CGOHEAP_TESTS_ACCOUNT_H
@@ -73,7 +72,7 @@ static inline struct seen parse_account(const char *json)
 	return s;
 }
 
-/* Rss of smaps_rollup; read without the heap. */
+/* Rss in smaps_rollup, read without the heap. */
 static inline long long rollup_rss(void)
 {
 	char text[4096];
@@ -87,7 +86,7 @@ static inline long long rollup_rss(void)
 	return atoll(at + 4) * 1024;
 }
 
-/* The allocator's figures are of now: where they took long, on a busy machine, not at once. */
+/* Waits until the allocator's figures are current: on a busy machine they may come late. */
 static inline const char *fresh_account(void)
 {
 	const char *json;
@@ -108,8 +107,8 @@ static inline struct seen take_account(void)
 	return s;
 }
 
-/* Each owner's growth, in bytes, within 2 %; of others at most 2 % of all and 256 KiB.  The shim's
- * own is no part of what the program did. */
+/* Checks each owner's growth, in bytes, within 2 %; other owners may grow by at most 2 % of
+ * the total and 256 KiB. The shim's own memory is ignored. */
 static inline void expect_growth(const struct seen *a, const struct seen *b,
 				 const long long want[OWNERS])
 {

@@ -1,6 +1,6 @@
 /*
- * Another allocator answers malloc: its figures, its memory from the first
- * mapping on, what is retained, and trim.  Every block is sampled.
+ * With another allocator behind malloc: its figures, its memory from the first mapping on, what
+ * is retained, and trim. Every block is sampled.
  */
 #include "account.h"
 
@@ -21,8 +21,8 @@ int main(int argc, char **argv)
 		memset(blocks[i], 1, 4096);
 	}
 	struct seen full = take_account();
-	/* All that is resident more is the allocator's: blocks, and what it needs to manage them.
-	 */
+	/* All further resident memory is the allocator's: blocks, and what it needs to manage
+	 * them. */
 	long long live = full.owner[C_LIVE] - before.owner[C_LIVE];
 	CHECK(llabs(live - COUNT * 4096LL) < COUNT * 4096LL / 50);
 	CHECK(full.owner[UNTRACKED_MMAP] < MIB && full.owner[C_MMAP] < MIB);
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 	CHECK(freed.owner[C_LIVE] < before.owner[C_LIVE] + MIB);
 	CHECK(freed.owner[C_RETAINED] > COUNT * 4096LL / 50 * 49);
 	CHECK(strstr(hooks_ask("POST", "/v1/trim"), "\"what\":\""));
-	/* mimalloc gives back what is the calling thread's alone. */
+	/* mimalloc only returns memory that belongs to the calling thread. */
 	if (strcmp(argv[1], "mimalloc") != 0)
 		CHECK(take_account().owner[C_RETAINED] < freed.owner[C_RETAINED] / 2);
 	return 0;

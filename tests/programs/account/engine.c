@@ -1,5 +1,7 @@
-/* Behind a library that answers malloc and says nothing of it: what it maps is nobody's free
- * memory. */
+/*
+ * A library provides malloc but no statistics: what it maps must not count as anyone's free
+ * memory.
+ */
 #include "account.h"
 
 #include <dlfcn.h>
@@ -16,7 +18,7 @@ int main(void)
 	}
 	struct seen after = take_account();
 	CHECK(after.owner[C_LIVE] == -1 && after.owner[C_RETAINED] == -1);
-	/* The engine's, and what malloc mapped, too. */
+	/* The engine's mappings, and malloc's too. */
 	CHECK(after.owner[C_MMAP] - before.owner[C_MMAP] >= 75 * MIB);
 	CHECK(after.owner[C_MMAP] - before.owner[C_MMAP] <= 78 * MIB);
 	const char *top = strstr(hooks_get("/v1/account"), "\"c_mmap_top\":[");

@@ -1,5 +1,7 @@
-/* A library as Chromium's are built: it answers malloc, says nothing of it, and its engine maps its
- * own heap. */
+/*
+ * A library built like Chromium's: it provides malloc without statistics, and its engine maps
+ * its own heap.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,7 +20,7 @@ static void *map(size_t bytes)
 	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Never given back; a size before each. */
+/* Never frees; stores the size in front of each block. */
 static void *bump(size_t alignment, size_t bytes)
 {
 	static uint64_t at, end;

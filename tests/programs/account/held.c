@@ -1,6 +1,6 @@
 /*
- * A trim that the allocator does not end.  Who asked waits, others are answered; it is answered
- * once the allocator is done, or told after 10 s that it is not.
+ * A trim that the allocator does not finish. The client waits while others are answered. It is
+ * answered when the allocator is done, or told after 10 s that it is not.
  */
 #include "account.h"
 
@@ -16,7 +16,7 @@ static bool is_answered(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* Until the allocator is at it; the socket. */
+/* Returns the socket once the allocator is trimming. */
 static int begin_trim(void)
 {
 	static const char request[] = "POST /v1/trim HTTP/1.0\r\nHost: x\r\n\r\n";
@@ -55,7 +55,7 @@ static void others_are_answered(void)
 	CHECK(strstr(hooks_get("/metrics"), "cgoheap_rss_bytes"));
 	take_account();
 	CHECK(strstr(hooks_get("/debug/pprof/cgoheap?debug=1"), "heap profile"));
-	/* Another is told to come again, at once. */
+	/* Another client is told at once to retry. */
 	const char *other = answer(begin_trim());
 	CHECK(says(other, " 503", "still at an earlier question") && strstr(other, "Retry-After"));
 }
@@ -65,7 +65,7 @@ static void end_trim(void)
 	__atomic_store_n(may_end, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Also where the client has said that it sends no more. */
+/* Also if the client has ended its sending. */
 static void answered_when_done(bool ends_sending)
 {
 	int trim = begin_trim();

@@ -1,4 +1,6 @@
-/* An allocator that cannot give back its free memory at once: mi_collect waits until it may end. */
+/*
+ * An allocator that cannot return its free memory at once: mi_collect waits until it may finish.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>

@@ -1,4 +1,6 @@
-/* What glibc keeps, a shape a run: what the account says of it is what malloc_trim then does. */
+/*
+ * What glibc keeps, one shape per run: malloc_trim must then do what the account says.
+ */
 #include "account.h"
 
 #include <malloc.h>
@@ -6,7 +8,7 @@
 enum { THREADS = 8 };
 static __thread void *volatile result;
 
-/* ---- shapes: each thread takes some 50 MiB, and frees it --------------------- */
+/* ---- shapes: each thread takes about 50 MiB and frees it --------------------- */
 
 /* All of it, in blocks of 100 KiB. */
 static void ends(void)
@@ -19,7 +21,7 @@ static void ends(void)
 		free(blocks[i]);
 }
 
-/* All but a result, which lies above the rest. */
+/* All but the result, which lies above the rest. */
 static void below(void)
 {
 	enum { COUNT = 12000 };
@@ -31,7 +33,7 @@ static void below(void)
 		free(blocks[i]);
 }
 
-/* Small nodes: freed ones stay in the fast bins until something joins them. */
+/* Small nodes: freed ones stay in the fast bins until they are merged. */
 static void nodes(void)
 {
 	enum { COUNT = 400000 };
@@ -44,7 +46,7 @@ static void nodes(void)
 	free(blocks);
 }
 
-/* All but one small block in 8: no page is whole. */
+/* All but one small block in 8, so no page is entirely free. */
 static void pinned(void)
 {
 	enum { COUNT = 64000 };
@@ -58,11 +60,11 @@ static void pinned(void)
 
 /* ---- one run ------------------------------------------------------------------ */
 
-/* Of the 50 MiB a thread, in percent: what has to be kept, and of that the one part. */
+/* In percent of 50 MiB per thread: how much must be kept, and how much of that is the one part. */
 static const struct shape {
 	const char *name;
 	void (*work)(void);
-	const char *remedy; /* NULL: none; what of it has to be in the environment */
+	const char *remedy; /* NULL: none; otherwise the variable that must be in the environment */
 	int least_kept, most_kept;
 	const char *part;
 	int least_part;
@@ -89,7 +91,7 @@ static void *thread(void *work)
 static void work(const struct shape *shape)
 {
 	pthread_t id;
-	/* A block of 30 MiB that is freed: the trim threshold is 60 MiB from then on. */
+	/* Freeing a block of 30 MiB raises the trim threshold to 60 MiB. */
 	void *volatile big = malloc(30 << 20);
 	free(big);
 	CHECK(pthread_barrier_init(&worked, NULL, THREADS + 1) == 0);
@@ -111,7 +113,7 @@ static bool fits(const struct shape *s, long long retained, const char *kept, lo
 		return false;
 	if (s->part && number_after(kept, s->part) < retained * s->least_part / 100)
 		return false;
-	/* What is said to be returnable is what was returned. */
+	/* malloc_trim returned what the account called returnable. */
 	if (returnable < 0)
 		return retained < 8 * MIB;
 	return llabs(returnable + number_after(kept, "cached_bytes") - returned) <=

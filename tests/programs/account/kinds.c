@@ -1,4 +1,6 @@
-/* Each kind of memory, one a run: what the account says has grown is what was done. */
+/*
+ * Each kind of memory, one per run: the growth in the account must match what the program did.
+ */
 #include "account.h"
 
 #include <dlfcn.h>
@@ -18,7 +20,8 @@ static void untouched(void)
 	want[C_LIVE] = 0;
 }
 
-/* A gigabyte in use, and none of it resident, is still told: beside the resident bytes. */
+/* A gigabyte in use of which nothing is resident is still reported, separately from resident
+ * bytes. */
 static void check_untouched(void)
 {
 	CHECK(number_after(hooks_get("/v1/account"), "in_use_bytes") >= 1024 * MIB);
@@ -66,7 +69,7 @@ static void *churn(void *unused)
 		memset(own[i], 1, 4080);
 	}
 	pthread_barrier_wait(&all_are_there);
-	/* The last stays, and holds down what lies below it. */
+	/* The last block stays and keeps everything below it from being returned. */
 	for (int i = 0; i < COUNT - 1; i++)
 		free(own[i]);
 	return unused;
@@ -101,7 +104,7 @@ static void mapped(void)
 	want[C_MMAP] = 32 * MIB;
 }
 
-/* Pages that are read before they are written are all one page of zeros, which is not in RSS. */
+/* Pages that are read before they are written are all the same zero page, which is not in RSS. */
 static void zeros(void)
 {
 	char *p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -141,12 +144,12 @@ static void file(void)
 	want[MAPPED_FILES] = 256 * MIB;
 }
 
-/* What is written to is the process's own; what is only read is page cache. */
+/* Written pages are the process's; pages that are only read are page cache. */
 static void private_file(void)
 {
 	char *p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE, file_of(64 * MIB), 0);
 	CHECK(p != MAP_FAILED);
-	/* Each page, and no readahead around what is only read. */
+	/* Page by page, without readahead around pages that are only read. */
 	CHECK(madvise(p, 64 * MIB, MADV_RANDOM) == 0);
 	touch(p, 48 * MIB);
 	for (size_t i = 48 * MIB; i < 64 * MIB; i += PAGE)
@@ -164,7 +167,7 @@ static void check_private_file(void)
 	CHECK(number_after(json, "bytes") == 48 * MIB && strstr(json, "\"private_file\""));
 }
 
-/* A private mapping of a memory file that is written to, and of /dev/zero: no file's pages. */
+/* A written private mapping of a memory file, and one of /dev/zero: not file pages. */
 static void private_memfd(void)
 {
 	int fd = memfd_create("account", 0), zero = open("/dev/zero", O_RDWR);
@@ -199,7 +202,7 @@ static void check_sbrk(void)
 	CHECK(number_after(json, "bytes") == 40 * MIB && strstr(json, "\"taken_by_sbrk\""));
 }
 
-/* glibc goes on above what another took, and counts the gaps as its own and in use. */
+/* glibc continues above memory that other code took, and counts the gaps as its own and in use. */
 static void among_malloc(void)
 {
 	for (int i = 0; i < 50; i++) {
@@ -218,7 +221,7 @@ static void among_malloc(void)
 	want[C_LIVE] = want[C_RETAINED] = 25000 * 1024;
 }
 
-/* By a name of libc's that no hook has: only the amount is known. */
+/* By a libc function without a hook: only the amount is known. */
 static void past_the_hooks(void)
 {
 	void *(*libc_sbrk)(intptr_t) = (void *(*)(intptr_t))dlsym(RTLD_NEXT, "__sbrk");
@@ -229,8 +232,7 @@ static void past_the_hooks(void)
 	want[C_BRK] = 100 * MIB;
 }
 
-/* What begins as a heap of an arena does, and is none of glibc's: another copy of its malloc has
- * it. */
+/* Looks like a heap of an arena but is not glibc's: another copy of its malloc created it. */
 static void lookalike(void)
 {
 	char *p = (char *)syscall(SYS_mmap, NULL, 128 * MIB, PROT_READ | PROT_WRITE,
@@ -276,7 +278,7 @@ static void check_rings(void)
 	CHECK(number_after(json, "bytes") == 48 * MIB && strstr(json, "\"rings\""));
 }
 
-/* The executable, read as the file that it is. */
+/* Maps the executable as an ordinary file. */
 static void own_file(void)
 {
 	int fd = open("/proc/self/exe", O_RDONLY);
@@ -313,7 +315,8 @@ static void raw(void)
 	want[UNTRACKED_MMAP] = 100 * MIB;
 }
 
-/* Neighbours that the kernel may merge into one mapping: big blocks among raw and C's mappings. */
+/* Neighbours that the kernel may merge into one mapping: big blocks between raw mappings and
+ * C's. */
 static void neighbours(void)
 {
 	for (int i = 0; i < 8; i++) {
@@ -353,7 +356,7 @@ static void stacks(void)
 	for (int i = 0; i < 100; i++)
 		CHECK(pthread_create(&thread, NULL, sleeper, &barrier) == 0);
 	pthread_barrier_wait(&barrier);
-	/* And two pages each for the descriptor and the first frames. */
+	/* Plus two pages each for the descriptor and the first frames. */
 	want[THREAD_STACKS] = 100 * (200 * 1024 + 2 * PAGE);
 }
 
@@ -393,7 +396,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		if (strcmp(kinds[i].name, argv[1]) != 0)
 			continue;
-		/* Twice: what asking takes is there from then on. */
+		/* Twice: the memory that an account needs exists after the first one. */
 		take_account();
 		struct seen before = take_account();
 		kinds[i].make();

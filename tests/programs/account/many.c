@@ -1,7 +1,6 @@
 /*
- * More mappings than the shim's memory has room to tell of, where that is
- * little: the account is whole, or says that it is not, or is refused with the
- * remedy; the program goes on.
+ * More mappings than a small shim memory can describe: the account is complete, says that it is
+ * not, or is refused with the remedy, and the program keeps running.
  */
 #include "account.h"
 

@@ -1,4 +1,6 @@
-/* jemalloc under names of its own, as far as cgoheap asks it: what it says is in the account. */
+/*
+ * jemalloc under a private name, as far as cgoheap calls it: its figures are in the account.
+ */
 #include "account.h"
 
 static int answer(const char *name, void *out, size_t *bytes, size_t value)
@@ -38,7 +40,7 @@ int duck_je_mallctlnametomib(const char *name, size_t *mib, size_t *length)
 	return !(name && mib && length);
 }
 
-/* Has the names, and answers nothing. */
+/* Has the right names, but returns errors. */
 int odd_mallctl(const char *name, void *out, size_t *bytes, void *in, size_t in_bytes)
 {
 	return name && out && bytes && in && in_bytes ? 0 : EINVAL;
@@ -49,15 +51,14 @@ int odd_mallctlnametomib(const char *name, size_t *mib, size_t *length)
 	return !(name && mib && length);
 }
 
-/* Not of that family: never called. */
+/* Not in that family: never called. */
 int no_mallctl(void)
 {
 	dprintf(2, "no_mallctl was called\n");
 	_exit(1);
 }
 
-/* As cgo names its wrappers: they want another thing, and the names above are the ends of theirs.
- */
+/* Named as cgo names its wrappers, which take other arguments and end in the names above. */
 int _cgo_0123_Cfunc_duck_je_mallctl(void *arguments)
 {
 	dprintf(2, "cgo's wrapper was called, %p\n", arguments);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Each program here does something to its memory, asks its own account, and knows what that has to say.
+# Each program here changes its memory, requests its account, and knows what that must say.
 # cases.sh reads SUITE and DEFAULTS.
 # shellcheck disable=SC2034
 set -u
@@ -7,7 +7,7 @@ SUITE=account
 . "$(dirname "$0")/../cases.sh"
 DEFAULTS=(ACCOUNT_FILE="$DIR/file")
 
-# The program, only where it is older than its sources.
+# Compiles the program if it is older than its sources.
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	rm -f "$DIR/file" # the last case's
@@ -21,7 +21,7 @@ for kind in untouched live retained half_retained arenas big mapped zeros cage f
 	neighbours bss stacks; do
 	run "$kind" kinds "" -- "$kind"
 done
-# Where the samples are all there are, and where there are none.
+# With samples only, and without any.
 run every_block_live kinds "" CGOHEAP_SAMPLE_BYTES=1 -- live
 run every_block_half_retained kinds "" CGOHEAP_SAMPLE_BYTES=1 -- half_retained
 for kind in live retained big cage neighbours; do

@@ -1,7 +1,7 @@
 /*
- * Terabytes of address space of which a page or two is used, merged by the kernel
- * with a block of malloc's: an account takes no longer for it, and says what it has
- * had no time for.  sparse [cut]: this kernel has no quick way to find the pages.
+ * Terabytes of address space of which a page or two is used, merged by the kernel with a block
+ * from malloc. An account takes no longer for it and says what it had no time for. sparse [cut]:
+ * this kernel has no fast way to find the pages.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -41,7 +41,7 @@ int main(int count, char **arguments)
 	bool is_cut = count > 1 && strcmp(arguments[1], "cut") == 0;
 	char *sparse = map_raw(NULL, SPARSE_BYTES), *block = malloc(1 << 20);
 	CHECK(block);
-	/* Neighbours of the block, of one mapping with it. */
+	/* Neighbours of the block, in the same mapping. */
 	char *page = (char *)((size_t)block & ~(size_t)4095);
 	memset(map_raw(page - 65536, 65536), 0, 65536);
 	memset(block, 1, 1 << 20);

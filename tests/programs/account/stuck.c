@@ -1,7 +1,7 @@
 /*
- * A thread holds an arena's lock and does not run (here: the lock is taken by
- * hand).  The account is answered all the same, without the allocator's
- * figures, and with them again once the lock is free.
+ * A thread holds an arena's lock and is stopped (here, the lock is taken by hand). The account
+ * is still answered, without the allocator's figures, and includes them again once the lock is
+ * free.
  */
 #include "account.h"
 
@@ -13,7 +13,7 @@ static void *own_arena(void *unused)
 	(void)unused;
 }
 
-/* malloc/arena.c: a heap begins with its arena's address, an arena with its lock. */
+/* malloc/arena.c: a heap starts with its arena's address, an arena with its lock. */
 static int *arena_lock(void *block)
 {
 	uintptr_t heap = (uintptr_t)block & ~((64UL << 20) - 1);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The alert of docs/alerts.yml by Prometheus's own tool: that it is a rule, when it fires and when it does not.
+# Checks the alert of docs/alerts.yml with Prometheus's tool: its syntax, when it fires, and when it does not.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 command -v promtool >/dev/null || {
@@ -22,6 +22,6 @@ line() {
 
 line alert-rules promtool check rules "$DIR/alerts.yml"
 line alert-cases promtool test rules "$DIR/cases.yml"
-# The cases are worth something: a rule that looks at one hour alone fires on warm-up.
+# Shows that the cases can fail: a rule that considers only one hour fires on warm-up.
 sed -i '/^          and cgoheap:c_live_bytes:floor_1h/d' "$DIR/alerts.yml"
 line alert-cases-notice bash -c "! promtool test rules '$DIR/cases.yml'"

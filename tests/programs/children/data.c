@@ -1,5 +1,7 @@
-/* A program with much data of which it reads one byte, and that says how much of it was ever
- * resident. */
+/*
+ * A program with much data that reads one byte of it, and prints how much of it was ever
+ * resident.
+ */
 #include <stdio.h>
 #include <sys/resource.h>
 

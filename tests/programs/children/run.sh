@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Whether the preloaded library takes part in a program: a Go one however it was linked and stripped, and no other, which
-# it leaves without having read its data.
+# Whether the preloaded library becomes active in a program: in Go programs, however linked and stripped, and in no other
+# program, whose data it must not read.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 SHIM=$PWD/build/libcgoheap.so
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
 
-# unsection FILE: takes the table of sections out of its header, as sstrip does.
+# unsection FILE: removes the section table from its header, as sstrip does.
 unsection() {
 	dd if=/dev/zero of="$1" bs=1 seek=40 count=8 conv=notrunc status=none  # e_shoff
 	dd if=/dev/zero of="$1" bs=1 seek=60 count=4 conv=notrunc status=none # e_shnum, e_shstrndx
@@ -18,7 +18,7 @@ verdict() { if [ "$2" = "$3" ]; then echo "ok children/$1"; else echo "not ok ch
 
 says() { CGOHEAP_SOCKET=$DIR/sock LD_PRELOAD=$SHIM "$@" 2>&1; }
 
-# At most so many MiB were resident: the data is 64.
+# The maximum number of resident MiB; the data has 64.
 small() { # small NAME COMMAND...
 	local name=$1 mib
 	shift

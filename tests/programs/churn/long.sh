@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# A day of reloads at one each 1.5 seconds, as fast as they go.
+# As many reloads as a day has at one per 1.5 seconds, as fast as possible.
 cd "$(dirname "$0")/../../.." || exit 1
 CHURN_RELOADS=57600 exec tests/programs/churn/run.sh reload

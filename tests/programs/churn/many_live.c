@@ -1,6 +1,6 @@
 /*
- * Many sampled blocks stay, other blocks come and go all the time, and then a leak
- * begins: the interval is what was asked for, and the leak is seen.
+ * Many sampled blocks stay while other blocks come and go, and then a leak begins: the interval
+ * stays as requested, and the leak is seen.
  */
 #include <math.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@
 
 static int over;
 
-/* Paced: at full speed recording alone would be above its bound on a fast machine. */
+/* Paced: at full speed, recording alone would exceed its bound on a fast machine. */
 static void *come_and_go(void *arg)
 {
 	struct timespec pause = {.tv_nsec = 100000};

@@ -1,4 +1,6 @@
-/* What reload loads and unloads. */
+/*
+ * The library that reload loads and unloads.
+ */
 #include <stdlib.h>
 
 void *plugin_work(size_t size)

@@ -1,7 +1,6 @@
 /*
- * PLUGIN [CYCLES]: loads it, has it work at depths that change, and unloads it, so often
- * that the stacks fill the table several times.  What leaks afterwards is seen as
- * it would have been in the first minute.
+ * PLUGIN [CYCLES]: loads it, calls it at varying depths, and unloads it, often enough that the
+ * stacks fill the table several times. A leak afterwards must be seen as in the first minute.
  */
 #include <dlfcn.h>
 #include <time.h>
@@ -47,7 +46,7 @@ int main(int argc, char **argv)
 	CHECK(argc > 1);
 	for (int n = 0; n < cycles; n++) {
 		cycle(argv[1], n);
-		nanosleep(&pause, NULL); /* the library's thread has a processor, too */
+		nanosleep(&pause, NULL); /* lets the library's thread run */
 	}
 	pause.tv_nsec = 200000000;
 	nanosleep(&pause, NULL);
@@ -55,8 +54,8 @@ int main(int argc, char **argv)
 		CHECK(leak_after_all());
 	nanosleep(&pause, NULL);
 	nanosleep(&pause, NULL);
-	/* What is in use only: thousands of stacks that are not make more text than there is room
-	 * for. */
+	/* Only what is in use: thousands of stacks without memory in use make more text than
+	 * there is room for. */
 	seen = mappings_at("/debug/pprof/cgoheap?debug=1&older=100ms", "malloc", "leak_after_all");
 	CHECK(seen.objects == LEAKED && seen.bytes == LEAKED * 7000);
 	CHECK(hooks_status("reclaimed") > cycles);

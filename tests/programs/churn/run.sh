@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Programs that fill, for a day or for years, what has room for less.
+# Programs that overfill the tables, for as long as a day or years.
 # cases.sh reads SUITE and DEFAULTS.
 # shellcheck disable=SC2034
 set -u

@@ -1,6 +1,5 @@
 /*
- * What a site allocates in years: more than 2^60 bytes, by mappings that nothing
- * touches.
+ * A site that allocates for years: more than 2^60 bytes, by mappings that are never touched.
  */
 #include "../mappings/mappings.h"
 

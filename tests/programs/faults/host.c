@@ -1,8 +1,8 @@
 /*
- * A host that does a little of everything the shim looks at, asks it for its
- * pages, and ends with output and an exit code that depend on neither.
+ * A host that does a little of everything the shim hooks, requests its pages, and ends with
+ * output and an exit code that do not depend on either.
  *
- *   host SOCKET PATIENCE_MS
+ *  host SOCKET PATIENCE_MS
  */
 #include <poll.h>
 #include <pthread.h>

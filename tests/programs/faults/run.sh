@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A shim whose system calls fail on command (shim/base/faultinject.h) in front of a C and of a Go program: whichever call fails, the
-# first, the second, and so on to the last there is, the program ends with its own exit code and output, in its own time.
-# What the shim may say is a line or two of its own on stderr; a bad CGOHEAP_LISTEN is there for it to say something.
+# A shim whose system calls fail on command (shim/base/faultinject.h), preloaded into a C and a Go program. Whichever call
+# fails, from the first to the last, the program ends with its usual exit code and output, in its usual time. The shim may
+# only print a line or two on stderr; an invalid CGOHEAP_LISTEN makes it print something.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 SHIM=$PWD/build/faults/libcgoheap.so
@@ -9,7 +9,7 @@ RELEASED=$PWD/build/libcgoheap.so
 LIMIT=20        # seconds a run
 PATIENCE_MS=300 # of a host with a shim that does not answer
 
-# one DIR HOST NAME N[+]: a run; a line in DIR/failed if it is not the host's own, the file DIR/done.N if a call failed.
+# one DIR HOST NAME N[+]: one run; adds a line to DIR/failed if the result is not the host's, and DIR/done.N if a call failed.
 if [ "${1-}" = --one ]; then
 	dir=$2 host=$3 name=$4 n=$5
 	own=$dir/run.$n
@@ -57,7 +57,7 @@ prepare() { # prepare HOST: the directory of a case, with what the host says by 
 
 at_once() { xargs -P "$(nproc)" -I '{}' "$0" --one "$DIR/case" "$DIR/$1" "$2" '{}'; }
 
-# Each call by itself: batches of N, until one in which none was there to fail.
+# Each call by itself: batches of N, until a batch in which no call failed.
 each() { # each HOST NAME [PREFIX]
 	local from=1 step=100
 	prepare "$1"
@@ -71,7 +71,7 @@ each() { # each HOST NAME [PREFIX]
 	verdict "${3-}$1/each_call" "$DIR/case"
 }
 
-# From one on, all: a resource that is gone and stays gone.
+# All calls from one on: a resource that stays unavailable.
 gone() { # gone HOST NAME [PREFIX]
 	prepare "$1"
 	printf '%s\n' 1+ 2+ 3+ 5+ 9+ | at_once "$1" "$2"
@@ -85,7 +85,7 @@ if ! build 2>"$DIR/err" >&2; then
 	exit
 fi
 
-# What the library's own text says: that the build has it, and that the released one has not.
+# The test build contains the fault injection, and the released library does not.
 has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faultinject_syscall; }
 if has "$SHIM" && ! has "$RELEASED"; then
 	echo "ok faults/not_in_the_released_library"
@@ -93,7 +93,7 @@ else
 	echo "not ok faults/not_in_the_released_library"
 fi
 
-# With a recorder, beside files of two that have ended.
+# With a recorder, next to the files of two ended processes.
 export BOX=$DIR/box
 mkdir "$BOX"
 : >"$BOX/old.1.cgoheap"
@@ -103,7 +103,7 @@ for name in openat mmap flock prlimit64 fallocate fcntl getdents64 newfstatat un
 done
 unset BOX
 
-# A kernel older than 6.7: pages are found by reading 8 bytes for each there might be.
+# A kernel older than 6.7: pages are found by reading 8 bytes for each possible page.
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/sparse" tests/programs/account/sparse.c
 if CGOHEAP_ANY=1 CGOHEAP_START=dormant CGOHEAP_SOCKET=$DIR/sparse.sock SHIM_FAULTS=ioctl:1+ LD_PRELOAD=$SHIM "$DIR/sparse" cut 2>"$DIR/err"; then
 	echo "ok faults/no_quick_way_to_pages"

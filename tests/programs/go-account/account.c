@@ -1,4 +1,6 @@
-/* Memory of every kind, as much as asked for and no more. */
+/*
+ * Allocates memory of every kind, in exactly the requested amount.
+ */
 #include "account.h"
 
 #include <dlfcn.h>
@@ -19,7 +21,7 @@
 #define ANON     (MAP_PRIVATE | MAP_ANONYMOUS)
 #define NOINLINE __attribute__((noinline))
 
-/* Not on any heap, so that remembering changes none. */
+/* Not on a heap, so that bookkeeping does not change any. */
 #define MAX_BLOCKS  (1l << 20)
 #define MAX_THREADS 1024
 static void *blocks[MAX_BLOCKS];
@@ -206,7 +208,7 @@ static NOINLINE int commit(char *piece, size_t size)
 	return mprotect(piece, size, RW);
 }
 
-/* As Rust's rustix maps: by the instruction, and at work for a while. */
+/* Maps like Rust's rustix: by the instruction, and works for a while. */
 int ac_raw(size_t bytes)
 {
 	register long flags __asm__("r10") = ANON, fd __asm__("r8") = -1, at __asm__("r9") = 0;
@@ -273,7 +275,7 @@ static void *flicker_thread(void *arg)
 {
 	for (;;) {
 		write_over(flicker.start,
-			   flicker.size - PAGE); /* else there is nothing to look at */
+			   flicker.size - PAGE); /* otherwise there is nothing to search */
 		usleep(3000);
 		madvise(flicker.start, flicker.size, MADV_DONTNEED);
 		usleep(3000);
@@ -281,7 +283,7 @@ static void *flicker_thread(void *arg)
 	return arg;
 }
 
-/* By the kernel's own call, past libc. */
+/* By the system call itself, not through libc. */
 static char *map_raw(char *at, size_t size, int protection, int flags)
 {
 	return (char *)syscall(SYS_mmap, at, size, protection, ANON | MAP_NORESERVE | flags, -1, 0);
@@ -307,7 +309,7 @@ int ac_flicker(size_t size)
 	return pthread_create(&id, NULL, flicker_thread, NULL) ? -1 : 0;
 }
 
-/* A page between them that nobody may touch keeps them apart. */
+/* An inaccessible page between them keeps them separate. */
 int ac_many(long count, size_t size)
 {
 	for (long i = 0; i < count; i++) {
@@ -388,7 +390,7 @@ static int share_sysv(size_t size)
 	void *p = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
 
 	if (id >= 0)
-		shmctl(id, IPC_RMID, NULL); /* goes with its last user */
+		shmctl(id, IPC_RMID, NULL); /* freed with its last user */
 	return write_over(p, size) == MAP_FAILED ? -1 : 0;
 }
 

@@ -10,7 +10,7 @@
 
 static volatile long count;
 
-/* No tail call: the frame is to be seen. */
+/* Not a tail call, so that the frame is visible. */
 void *dr_malloc(size_t n)
 {
 	void *p = malloc(n);

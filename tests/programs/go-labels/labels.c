@@ -7,7 +7,7 @@ extern void goCalledBack(void); /* labels.go */
 
 static volatile long count;
 
-/* No tail call: the frame is to be seen. */
+/* Not a tail call, so that the frame is visible. */
 void *lb_malloc(size_t n)
 {
 	void *p = malloc(n);

@@ -8,7 +8,7 @@ void *lb_malloc(size_t n);
 /* Allocates before, calls back into Go, which allocates, and allocates after. */
 void lb_around(size_t before, size_t after);
 
-/* The same in a thread of C's own, and waits for it. */
+/* The same in a C thread, and waits for it. */
 void lb_thread(size_t before, size_t after);
 
 #endif

@@ -5,7 +5,7 @@
 
 static long count;
 
-/* Into its caller, at -O2 of cgo's. */
+/* Inlined into its caller, at cgo's -O2. */
 static inline __attribute__((always_inline)) void *grab(size_t n)
 {
 	void *p = malloc(n); /* line: grab */

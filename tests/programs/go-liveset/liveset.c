@@ -1,6 +1,6 @@
 /*
- * Each allocator function behind one C function of its own, in a file of its
- * own, so that the compiler can neither inline nor pair them.
+ * Each allocator function is called by one C function in a separate file, so that the compiler
+ * can neither inline nor pair them.
  */
 #include "liveset.h"
 
@@ -75,7 +75,7 @@ static struct ring {
 	pthread_barrier_t *barrier;
 } rings[MAX_THREADS];
 
-/* Own blocks 0, 3, 6 ... are freed by their owner; 1, 4, 7 ... by the neighbour. */
+/* A thread frees its blocks 0, 3, 6 ...; its neighbour frees 1, 4, 7 ... */
 static void *ls_worker(void *arg)
 {
 	struct ring *r = arg;

@@ -13,8 +13,8 @@ void *ls_strdup(const char *s);
 void ls_free(void *p);
 
 /*
- * threads C threads that malloc `count` blocks of n bytes each, free a part of
- * their own and of their neighbour's, and keep the rest.  The number kept, or
- * -1 where a thread could not be made.
+ * Starts threads C threads that malloc `count` blocks of n bytes each, free some of their own
+ * and of their neighbour's, and keep the rest. Returns the number kept, or -1 if a thread could
+ * not be created.
  */
 long ls_threads(int threads, long count, size_t n);

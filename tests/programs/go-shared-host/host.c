@@ -1,6 +1,6 @@
 /*
- * A C program that loads libraries with Go in them, one after another; with -DLINKED one
- * that is linked to one.
+ * A C program that loads libraries containing Go, one after another; with -DLINKED it is linked
+ * to one.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 {
 	long long heap = 0;
 
-	free(memalign(64, 100)); /* this thread has met a hook before there is any Go */
+	free(memalign(64, 100)); /* this thread has called a hook before there is any Go */
 	for (int i = 1; i < argc; i++)
 		heap += load(argv[i]);
 	printf("heap %lld\nready\n", heap);

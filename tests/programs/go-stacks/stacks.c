@@ -12,7 +12,7 @@
 
 static volatile int sink;
 
-/* Much thread-local storage of C, so that Go's own is far from the thread pointer. */
+/* A lot of C's thread-local storage, so that Go's is far from the thread pointer. */
 static __thread volatile char thread_room[16384];
 
 NOINLINE void *st_leaf(size_t n)
@@ -123,8 +123,8 @@ NOINLINE void *st_in_signal(size_t n)
 }
 
 /*
- * glibc's malloc may not be called from a handler that interrupts it, so the
- * handler of the asynchronous signals enters the hooks by free(NULL) alone.
+ * A handler may not call glibc's malloc if it may have interrupted it, so the handler of the
+ * asynchronous signals enters the hooks only by free(NULL).
  */
 long st_signal_storm(int rounds)
 {

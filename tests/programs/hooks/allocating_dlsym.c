@@ -1,7 +1,7 @@
 /*
  * A dlsym that allocates, as glibc's did until 2.34: preloaded behind the shim
- * (allocating_dlsym_lib.c), it keeps what it was given.  Such blocks come from
- * the bootstrap arena; freeing and growing them later must come out right.
+ * (allocating_dlsym_lib.c), it keeps the block. Such blocks come from the bootstrap arena;
+ * freeing and growing them later must work.
  */
 #include "hooks.h"
 

@@ -1,4 +1,6 @@
-/* The dlsym that allocating_dlsym.c is about: it asks for memory before it answers. */
+/*
+ * The dlsym for allocating_dlsym.c: it allocates before it answers.
+ */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,7 @@ static void keep(void *p)
 	kept_by_dlsym[kept_count++] = p;
 }
 
-/* Versioned lookup instead: the name itself is taken here. */
+/* Looks up by version, because dlsym is this function. */
 void *dlsym(void *restrict handle, const char *restrict name)
 {
 	static int calls;

@@ -1,6 +1,6 @@
 /*
- * Calls before any constructor has run: .preinit_array comes first of all.  Such
- * blocks are unknown to the shim, and live on as the real allocator's.
+ * Calls before any constructor has run, from .preinit_array, which comes first. The shim does
+ * not know these blocks; they belong to the real allocator.
  */
 #include <pthread.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 /*
- * How much of its caller's stack each hook takes, of a stack that is painted before.
- * depth_lib.c's functions are behind the shim: they take less than 32 bytes.
+ * How much of its caller's stack each hook uses, measured on a painted stack. depth_lib.c's
+ * functions are behind the shim and use less than 32 bytes.
  *
- * depth NAME...: every function that the shim shows.
+ * depth NAME...: every function that the shim exports.
  */
 #include "hooks.h"
 
@@ -49,11 +49,11 @@ static void *nothing(void *arg)
 	return arg;
 }
 
-/* Sizes that are not met elsewhere. What is freed was sampled: the interval is 1. */
+/* Sizes not used elsewhere. Freed blocks were sampled, because the interval is 1. */
 static const struct {
 	const char *name;
 	long args[6];
-	const void *const *from; /* the first argument is what is there */
+	const void *const *from; /* the first argument is read from here */
 } calls[] = {
 	{"malloc", {100}, NULL},
 	{"calloc", {1, 100}, NULL},
@@ -110,7 +110,7 @@ static int is_known(const char *name)
 	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
 		if (!strcmp(name, calls[i].name))
 			return 1;
-	/* No hook: the Go package's call, at its start. */
+	/* Not a hook: the Go package calls it at its start. */
 	return !strcmp(name, "cgoheap_bridge_v1");
 }
 
@@ -139,6 +139,6 @@ int main(int argc, char **argv)
 		}
 	*(int *)dlsym(RTLD_DEFAULT, "depth_is_measured") = 1;
 	measure_all(&failed);
-	CHECK(argc > 20); /* the names came */
+	CHECK(argc > 20); /* the names were passed */
 	return failed;
 }

@@ -1,6 +1,6 @@
 /*
- * The functions that the shim stands in for, each with next to no stack, so that
- * what depth.c measures is the shim's.
+ * The functions that the shim interposes, each with almost no stack use, so that depth.c
+ * measures the shim.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ void *malloc(size_t size)
 
 void *calloc(size_t count, size_t size)
 {
-	return take(16, count * size); /* nothing is used twice */
+	return take(16, count * size); /* zeroed: nothing is used twice */
 }
 
 void *realloc(void *p, size_t size)
@@ -133,7 +133,7 @@ int brk(void *to)
 	return call(SYS_brk, (long)to, 0, 0, 0, 0, 0) == (long)to ? 0 : -1;
 }
 
-/* Until then libc's own is behind: the shim starts its threads. */
+/* Until then libc's functions are behind the shim, while it starts its threads. */
 int depth_is_measured;
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),

@@ -1,4 +1,6 @@
-/* A hook leaves errno as the real function does: in success, as it was. */
+/*
+ * A hook leaves errno as the real function does: unchanged on success.
+ */
 #include "hooks.h"
 
 int main(void)

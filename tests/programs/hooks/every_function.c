@@ -1,8 +1,9 @@
-/* Each allocating function is recorded under the size it was asked for, and free takes it out. */
+/*
+ * Each allocating function is recorded with the requested size, and free removes the record.
+ */
 #include "hooks.h"
 
-/* The shim's, where this libc has none; a program that asks is told that there is none, or of them.
- */
+/* The shim's, if this libc has none; a program can test whether it is there. */
 #pragma weak free_sized
 #pragma weak free_aligned_sized
 #pragma weak cfree
@@ -33,7 +34,7 @@ int main(void)
 		free(p[i]);
 	for (int i = 0; i < 9; i++)
 		EXPECT(sizes[i], 1, 0);
-	/* Once more at the same addresses. */
+	/* Again, at the same addresses. */
 	for (int i = 0; i < 9; i++)
 		p[i] = malloc(OPAQUE((size_t)7919));
 	EXPECT(7919, 10, 9);
@@ -41,7 +42,7 @@ int main(void)
 		free(p[i]);
 	free(NULL);
 	EXPECT(7919, 10, 0);
-	/* By the other names there are, which this libc may lack. */
+	/* By the other names, which this libc may lack. */
 	p[0] = malloc(7907);
 	p[1] = aligned_alloc(64, 7907);
 	p[2] = malloc(7907);

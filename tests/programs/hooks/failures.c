@@ -1,4 +1,7 @@
-/* What the real allocator refuses is refused in its words, and recorded nowhere. */
+/*
+ * A request that the real allocator refuses fails as the real function does, and is not
+ * recorded.
+ */
 #include "hooks.h"
 
 #define TOO_MUCH OPAQUE(SIZE_MAX / 2 + 1)

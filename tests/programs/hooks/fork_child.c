@@ -1,6 +1,6 @@
 /*
- * Children of fork, taken while other threads allocate: in the child everything
- * passes through, threads included, and the parent goes on as if nothing were.
+ * Children of fork, created while other threads allocate: in the child everything passes
+ * through, including threads, and the parent continues unaffected.
  */
 #include <pthread.h>
 #include <sys/wait.h>
@@ -56,7 +56,7 @@ int main(void)
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
-	EXPECT(7919, 1, 1); /* the child's free was the child's */
+	EXPECT(7919, 1, 1); /* the child's free affected only the child */
 	EXPECT(64, hooks_figures_of(128).allocs, 0);
 	free(p);
 	EXPECT(7919, 1, 0);

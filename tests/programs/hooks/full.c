@@ -1,6 +1,6 @@
 /*
- * More live blocks than the tables hold: the program runs on, what did not fit
- * is counted, what is freed makes room, and the bound on memory holds.
+ * More live blocks than the tables hold: the program keeps running, blocks that did not fit are
+ * counted, freed blocks make room, and the memory bound holds.
  */
 #include "hooks.h"
 

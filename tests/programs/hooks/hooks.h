@@ -1,7 +1,7 @@
 /*
- * What a program under the shim can say about itself: it asks its own socket,
- * as `cgoheap profile` would.  Nothing here allocates from the heap, so that a
- * program's own allocations are all there are.
+ * Lets a program under the shim check itself: it queries its own socket, as `cgoheap profile`
+ * would. Nothing here allocates from the heap, so the program's own allocations are the only
+ * ones.
  */
 #ifndef CGOHEAP_TESTS_HOOKS_H
 #define CGOHEAP_TESTS_HOOKS_H
@@ -30,7 +30,7 @@
 
 static char hooks_answer[8 << 20];
 
-/* The body of the answer; ends the program where there is no 200. */
+/* The body of the answer; exits if the status is not 200. */
 static inline const char *hooks_ask(const char *method, const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -40,7 +40,7 @@ static inline const char *hooks_ask(const char *method, const char *path)
 
 	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
 	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
-	/* Not dprintf: that allocates. */
+	/* Not dprintf, which allocates. */
 	char request[256];
 	int length = snprintf(request, sizeof request, "%s %s HTTP/1.0\r\nHost: x\r\n\r\n", method,
 			      path);
@@ -62,7 +62,7 @@ static inline const char *hooks_get(const char *path)
 	return hooks_ask("GET", path);
 }
 
-/* A number of /v1/status, by a key that is unique in it. */
+/* A number of /v1/status, by a unique key. */
 static inline long long hooks_status(const char *key)
 {
 	const char *body = hooks_get("/v1/status");
@@ -91,7 +91,7 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 	const char *line = hooks_get("/debug/pprof/cgoheap?debug=1&symbols=none");
 	for (; line && *line; line = strchr(line, '\n'), line += line != NULL) {
 		const char *next = strchr(line, '\n');
-		/* scanf would skip an empty line, and see the next one twice */
+		/* scanf would skip an empty line and match the next one twice */
 		if (*line < '0' || *line > '9' ||
 		    sscanf(line, "%lld: %lld [%lld: %lld] @", &f.live, &f.live_bytes, &f.allocs,
 			   &f.alloc_bytes) != 4)
@@ -105,7 +105,7 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 	return sum;
 }
 
-/* At interval 1: so many blocks of this size were allocated, so many are live. */
+/* At interval 1: the exact number of blocks of this size that were allocated, and that are live. */
 #define EXPECT(size, allocated, are_live)                                                          \
 	do {                                                                                       \
 		struct hooks_figures f_ = hooks_figures_of(size);                                  \
@@ -123,15 +123,15 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 	} while (0)
 
 /*
- * jemalloc has no pvalloc: the name is then glibc's, whose block jemalloc's free
- * would crash on, under the shim as without it.  run.sh says where that is so.
+ * jemalloc has no pvalloc, so the name is glibc's, and freeing its block with jemalloc crashes
+ * with or without the shim. run.sh says where that applies.
  */
 static inline void *hooks_pvalloc(size_t size)
 {
 	return getenv("HOOKS_NO_PVALLOC") ? malloc(size) : pvalloc(size);
 }
 
-/* Keeps the compiler from seeing through a size or a pointer. */
+/* Hides the value of a size or a pointer from the compiler. */
 #define OPAQUE(x)                                                                                  \
 	({                                                                                         \
 		__typeof__(x) opaque_ = (x);                                                       \

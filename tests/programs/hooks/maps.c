@@ -1,4 +1,6 @@
-/* The mmap family passes through, variable arguments and all. */
+/*
+ * The mmap family passes through, including variable arguments.
+ */
 #include <sys/mman.h>
 
 #include "hooks.h"

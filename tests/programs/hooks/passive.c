@@ -1,6 +1,6 @@
 /*
- * Not a Go program, and nobody asked for it: no thread, no socket, no region, no
- * word, whatever the environment holds.
+ * Not a Go program and not enabled by variable: no thread, no socket, no region and no output,
+ * whatever the environment contains.
  */
 #include <dirent.h>
 

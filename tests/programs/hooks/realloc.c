@@ -1,4 +1,6 @@
-/* realloc in all its meanings. */
+/*
+ * realloc in all its uses.
+ */
 #include "hooks.h"
 
 static void *volatile p;
@@ -26,7 +28,8 @@ static void of_null_allocates(void)
 	EXPECT(7901, 1, 0);
 }
 
-/* glibc frees and answers NULL; others give a block of size 0.  Either way the old one is gone. */
+/* glibc frees and returns NULL; other allocators return a block of size 0. Either way the old
+ * block is gone. */
 static void to_zero_frees(void)
 {
 	p = malloc(7883);
@@ -39,7 +42,7 @@ static void that_fails_keeps_the_block(void)
 {
 	p = malloc(7879);
 	memset(p, 0x5a, 7879);
-	/* errno is not asked for: jemalloc's and mimalloc's leave it alone. */
+	/* errno is not checked: jemalloc and mimalloc leave it alone. */
 	CHECK(realloc(p, OPAQUE(SIZE_MAX / 2 + 1)) == NULL);
 	EXPECT(7879, 1, 1);
 	CHECK(((unsigned char *)p)[7878] == 0x5a);

@@ -7,13 +7,13 @@ SUITE=hooks
 . "$(dirname "$0")/../cases.sh"
 DEFAULTS=(CGOHEAP_SAMPLE_BYTES=1)
 
-# The program, only where it is older than its sources.
+# Compiles the program if it is older than its sources.
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	[ -f "$src" ] || src=$HERE/$1.cc
 	newer "$bin" "$src" "$HERE/hooks.h" && return
 	case $src in
-	# The compiler knows what malloc means, and would leave calls out.
+	# The compiler knows malloc and would otherwise remove calls.
 	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread ;;
 	*) "$CXX" -std=c++11 -Wall -Wextra -O1 -g -o "$bin" "$src" -ldl ;;
 	esac
@@ -41,7 +41,7 @@ if wanted allocating_dlsym; then
 	run allocating_dlsym allocating_dlsym " $OUT/liballocating_dlsym.so"
 fi
 
-# ---- how much stack they take -----------------------------------------------------
+# ---- stack use of the hooks -------------------------------------------------------
 
 if wanted depth; then
 	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O2 -fno-builtin -fno-stack-protector -shared -fPIC -o "$OUT/libdepth.so" \
@@ -71,7 +71,7 @@ behind mimalloc libmimalloc.so
 
 run allocator_glibc allocator "" -- glibc
 
-# ---- what it costs in memory -------------------------------------------------------
+# ---- memory use --------------------------------------------------------------------
 
 FOOTPRINT_KIB=8192
 footprint() {

@@ -1,8 +1,7 @@
 /*
- * A host with a wild pointer: the shim's own memory is written over, in parts and
- * whole, with what misleads most, and the program goes on allocating, mapping,
- * starting threads and asking.  What the shim then says may be wrong; that it
- * neither crashes nor hangs is all there is to want.
+ * A host with a wild pointer overwrites the shim's memory, in parts and in full, with the most
+ * misleading values, and keeps allocating, mapping, starting threads and querying. The shim's
+ * answers may then be wrong, but it must neither crash nor hang.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -17,7 +16,7 @@ static uint64_t *region;
 static size_t words;
 static void *blocks[BLOCKS];
 
-/* 0 where there is a guard: those of recording stacks are no mappings of their own. */
+/* 0 for a guard page: the guards of recording stacks are not separate mappings. */
 static uint64_t word_at(unsigned long page)
 {
 	uint64_t word = 0;
@@ -27,7 +26,7 @@ static uint64_t word_at(unsigned long page)
 	return word;
 }
 
-/* As /proc/self/maps has it, read without the heap. */
+/* From /proc/self/maps, read without the heap. */
 static void find_region(void)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -35,7 +34,7 @@ static void find_region(void)
 	unsigned long start, end;
 
 	CHECK(f);
-	/* The kernel merges neighbours: it may begin anywhere in one. */
+	/* The kernel merges neighbours, so it may start anywhere in a mapping. */
 	while (fgets(line, sizeof line, f))
 		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && strstr(line, " rw-p ") &&
 		    strstr(line, " 00:00 0") && !strchr(line, '['))
@@ -53,7 +52,7 @@ static void *thread(void *arg)
 	return arg;
 }
 
-/* Each block is freed once and made once: as many sizes as blocks, at a few stacks. */
+/* Each block is freed once and allocated once: as many sizes as blocks, at a few stacks. */
 static void go_on(void)
 {
 	pthread_t t;
@@ -77,7 +76,7 @@ static void go_on(void)
 	CHECK(pthread_create(&t, NULL, thread, NULL) == 0 && pthread_join(t, NULL) == 0);
 }
 
-/* An answer, whatever it is, that comes to its end. */
+/* Any answer will do, as long as it ends. */
 static void ask_for(const char *page)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -123,7 +122,7 @@ static uint64_t random_word(void)
 	return x ^= x << 17;
 }
 
-/* Small numbers are what indexes look like: chains become rings, lists run into each other. */
+/* Small numbers look like indexes: chains become rings, and lists run into each other. */
 static void scribble_randomly(uint64_t mask, size_t one_in)
 {
 	for (size_t i = 512; i < words; i++)

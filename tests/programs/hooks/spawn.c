@@ -1,4 +1,7 @@
-/* What the program starts inherits the preload, and neither notices nor says anything. */
+/*
+ * Programs that the program starts inherit the preload, and neither notice it nor print
+ * anything.
+ */
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -43,7 +46,7 @@ static int by_vfork(void)
 int main(void)
 {
 	void *p = malloc(7919);
-	unsetenv("CGOHEAP_ANY"); /* the children's own: they are not Go programs */
+	unsetenv("CGOHEAP_ANY"); /* for the children: they are not Go programs */
 	run(by_system);
 	run(by_posix_spawn);
 	run(by_vfork);

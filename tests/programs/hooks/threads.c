@@ -1,7 +1,6 @@
 /*
- * Threads that allocate, hand over, free what others allocated, and end: with
- * the least stack there may be, and with destructors that still allocate.  The
- * figures in the end are exact.
+ * Threads that allocate, pass on blocks, free other threads' blocks, and end: with the smallest
+ * possible stack, and with destructors that still allocate. The final figures are exact.
  */
 #include <limits.h>
 #include <pthread.h>

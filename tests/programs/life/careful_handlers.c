@@ -1,7 +1,7 @@
 /*
- * Handlers that allocate under glibc, by a host that does it only where the
- * interrupted code was outside of malloc: on the thread's stack, on a small
- * alternate one, and out of which it jumps.
+ * Handlers that allocate under glibc. The host does this only if the interrupted code was
+ * outside malloc: on the thread's stack, on a small alternate stack, and with a jump out of the
+ * handler.
  */
 #include <setjmp.h>
 #include <sys/time.h>

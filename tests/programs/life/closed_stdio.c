@@ -1,7 +1,7 @@
 /*
- * A host that was started without standard descriptors and with few to spend: none
- * of the shim's stays one of 0 to 2 (the host's next open may want that number, and
- * what it says on 2 must not go to a client), and all of it works.
+ * A host started without standard descriptors and with a low limit: the shim never keeps
+ * descriptor 0, 1 or 2 (the host's next open may need that number, and what it writes to 2 must
+ * not reach a client), and everything works.
  */
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -9,7 +9,7 @@
 #include "life.h"
 
 #define LIMIT  40
-#define REPORT 3 /* standard error as it was, above those that are closed */
+#define REPORT 3 /* standard error as at the start, above the closed ones */
 
 static void start_over(char **arguments)
 {
@@ -23,7 +23,7 @@ static void start_over(char **arguments)
 	_exit(99);
 }
 
-/* A client with half of a request: one more descriptor of the server's, for as long as it lives. */
+/* A client that has sent half a request: one more descriptor in the server as long as it lives. */
 static pid_t half_a_client(void)
 {
 	pid_t pid = fork();
@@ -38,7 +38,7 @@ static pid_t half_a_client(void)
 	_exit(0);
 }
 
-/* How many the shim has; the host has none but REPORT. */
+/* The number of the shim's descriptors; the host has none but REPORT. */
 static int shims_descriptors(void)
 {
 	int kept = 0;

@@ -1,14 +1,13 @@
 /*
- * A library's constructor waits, inside dlopen, for a thread which allocates
- * through code that was never seen before.  Whoever asked the loader about that
- * code under the loader's lock would wait for dlopen, and dlopen for him.  Nor
- * does the constructor wait in vain for an answer of the shim's.
+ * A library's constructor waits, inside dlopen, for a thread that allocates through code not
+ * seen before. If the shim asked the loader about that code and took the loader's lock, it would
+ * wait for dlopen, and dlopen for it. The constructor also gets its answer from the shim.
  */
 #include <dlfcn.h>
 
 #include "life.h"
 
-/* By the library's constructor; nothing was asked for before. */
+/* Called by the library's constructor; nothing was requested before. */
 void waits_ask(void)
 {
 	CHECK(hooks_status_says("\"allocator\":\"glibc\""));

@@ -1,7 +1,7 @@
 /*
- * The old way to become a daemon: fork, setsid, fork, close every descriptor.
- * The daemon is a child of fork, so the shim only passes through in it; it has
- * the use of all descriptors, and what it execs then is a program of its own.
+ * The traditional daemon: fork, setsid, fork, close every descriptor. The daemon is a child of
+ * fork, so the shim only passes through in it. It may use all descriptors, and the program that
+ * it execs then is a separate program.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,7 +10,7 @@
 
 #include "life.h"
 
-/* As exec made it: a process like any other, with a socket of its own. */
+/* After exec: an ordinary process with its socket. */
 static int be_the_program(void)
 {
 	void *p = malloc(7919);
@@ -45,7 +45,7 @@ static void be_the_daemon(const char *self, const char *report, void *inherited)
 	CHECK(pthread_join(thread, NULL) == 0);
 	for (int i = 0; i < 1000; i++)
 		free(realloc(malloc(100), 200));
-	/* No descriptor of a thread or socket that the shim might have made. */
+	/* No descriptor from a thread or socket that the shim might have created. */
 	CHECK(fstat(3, &st) == -1 && errno == EBADF);
 	CHECK(setenv("CGOHEAP_SOCKET", getenv("LIFE_SOCKET"), 1) == 0);
 	execl(self, self, "program", (char *)NULL);
@@ -70,7 +70,8 @@ int main(int argc, char **argv)
 	if (pid == 0)
 		be_the_daemon(argv[0], report, p);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-	/* The daemon is nobody's child: it says when it is done, or what was wrong. */
+	/* The daemon has no parent that waits for it, so it reports in a file that it is
+	 * done, or what was wrong. */
 	while (pread(fd, text, sizeof text - 1, 0) == 0)
 		usleep(20000);
 	usleep(20000);

@@ -1,7 +1,7 @@
 /*
- * A host that goes elsewhere after its start: changes directory (and removes
- * it), chroots, gives up its user.  It is sampled on, and answers who asked from
- * where it came from.
+ * A host that changes its surroundings after its start: it changes directory (and removes it),
+ * calls chroot, and drops its user. Sampling continues, and clients that were there before are
+ * answered.
  */
 #include <grp.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ static void compare(const struct life_client *client, const struct hooks_figures
 	}
 }
 
-/* setuid in glibc asks every thread to change, and waits for it. */
+/* glibc's setuid makes every thread change, and waits for it. */
 static void *idle(void *stop)
 {
 	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED))
@@ -75,5 +75,5 @@ int main(int argc, char **argv)
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	CHECK(pthread_join(thread, NULL) == 0);
 	life_client_end(&client);
-	return 0; /* the new root's name is out of reach: run.sh removes it */
+	return 0; /* the name is outside the new root: run.sh removes it */
 }

@@ -1,13 +1,12 @@
 /*
- * One process becomes several programs, shells among them, and keeps its PID
- * and so the name of its socket: each takes over the name from the last, and is
- * sampled from its own start.
+ * One process becomes several programs, including shells, and keeps its PID, so the name of its
+ * socket: each program takes over the name and is sampled from its start.
  */
 #include "life.h"
 
 #define PROGRAMS 4
 
-/* Where the shim puts it by itself; hooks.h looks for it in the environment. */
+/* The shim's default name; hooks.h reads it from the environment. */
 static void name_socket(void)
 {
 	char path[256];
@@ -27,7 +26,7 @@ int main(int argc, char **argv)
 	EXPECT(7919, 1, 0);
 	if (n == PROGRAMS)
 		return 0;
-	/* A pipeline too: children that exec beside the shell that will. */
+	/* Also a pipeline, whose children exec beside the shell that execs later. */
 	snprintf(command, sizeof command, "ls / | cat >/dev/null; exec sh -c 'exec %s %d'", argv[0],
 		 n + 1);
 	unsetenv("CGOHEAP_SOCKET");

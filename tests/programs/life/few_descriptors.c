@@ -1,6 +1,6 @@
 /*
- * A program with a limit of a dozen descriptors keeps all of them: the shim takes
- * none of the lowest, says in a line that it has no socket, and samples on.
+ * A program with a limit of a dozen descriptors keeps all of them: the shim takes none of the
+ * lowest, reports in one line that it has no socket, and keeps sampling.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "life.h"
 
 #define LIMIT  12
-#define REPORT 3 /* standard error as it was; what the shim says goes to a pipe */
+#define REPORT 3 /* standard error as at the start; what the shim prints goes to a pipe */
 
 static void start_over(char **arguments)
 {

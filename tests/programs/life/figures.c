@@ -1,4 +1,6 @@
-/* For programs in C++, which hooks.h is not. */
+/*
+ * For C++ programs, which cannot include hooks.h.
+ */
 #include "../hooks/hooks.h"
 
 long long unwound_live(size_t size);

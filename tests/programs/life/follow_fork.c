@@ -1,8 +1,7 @@
 /*
- * CGOHEAP_FOLLOW_FORK=1: children of fork, taken while other threads allocate,
- * map and make threads, go on: with what the parent had recorded, a socket of
- * their own, threads of their own, and children of their own.  The parent does
- * not notice.
+ * CGOHEAP_FOLLOW_FORK=1: children of fork, created while other threads allocate, map and create
+ * threads, keep profiling: with the parent's records, and with their own socket, threads and
+ * children. The parent does not notice.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -39,7 +38,7 @@ static void ask_my_own(void)
 	CHECK(hooks_status("pid") == getpid());
 }
 
-/* What is inherited is known, and is freed; what is new is new. */
+/* Inherited blocks are known and can be freed; new blocks are new. */
 static void child(void *inherited)
 {
 	pthread_t thread;
@@ -66,7 +65,7 @@ int main(void)
 	int status;
 
 	strncpy(parents_socket, getenv("CGOHEAP_SOCKET"), sizeof parents_socket - 1);
-	/* A grandchild, while nothing else goes on: every figure is known. */
+	/* A grandchild while nothing else runs, so every figure is known. */
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {

@@ -1,6 +1,6 @@
 /*
- * CGOHEAP_FOLLOW_FORK=1, and a library whose own lock is taken for each fork after
- * the shim's, while its holders allocate and map: fork comes back.
+ * CGOHEAP_FOLLOW_FORK=1 and a library whose lock is taken for each fork after the shim's locks,
+ * while its holders allocate and map: fork returns.
  */
 #include <dlfcn.h>
 #include <pthread.h>

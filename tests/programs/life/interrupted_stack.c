@@ -1,7 +1,7 @@
 /*
- * Handlers without SA_ONSTACK run on the stack that they interrupt, in the middle of
- * a hook too: one that wants much of it, and one by which a collector of garbage stops
- * a thread, to look from its stack pointer to the stack's end for addresses.
+ * Handlers without SA_ONSTACK run on the stack that they interrupt, also in the middle of a
+ * hook: one that needs much stack, and one by which a garbage collector stops a thread, to scan
+ * for addresses from its stack pointer to the stack's end.
  */
 #include <pthread.h>
 #include <semaphore.h>

@@ -1,4 +1,6 @@
-/* See unloaded.c: one source, so that the two have everything but the name in the same place. */
+/*
+ * See unloaded.c. One source, so that the two libraries differ in nothing but the name.
+ */
 #include <stdlib.h>
 
 __attribute__((noinline)) void *NAME(size_t n)

@@ -1,5 +1,7 @@
-/* A lock that is held over each fork, as an allocator's are. Loaded before the shim's constructor
- * runs. */
+/*
+ * A lock that is held during each fork, like an allocator's. Loaded before the shim's
+ * constructor runs.
+ */
 #include <pthread.h>
 
 pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;

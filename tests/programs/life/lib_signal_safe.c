@@ -1,7 +1,7 @@
 /*
- * An allocator that a handler may interrupt anywhere and use: a bump pointer
- * and nothing given back, one atomic addition a block.  Address space is all
- * that it spends: what is freed is handed back to the kernel a chunk at a time.
+ * An allocator that a handler may interrupt anywhere and use: a bump pointer that never reuses
+ * memory, one atomic addition per block. It only consumes address space: freed memory is
+ * returned to the kernel a chunk at a time.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ void *malloc(size_t n)
 
 void free(void *p)
 {
-	/* The pages that lie in the block whole; nobody is given them again. */
+	/* The pages entirely inside the block, which are never reused. */
 	uintptr_t from = ((uintptr_t)p + 4095) & ~(uintptr_t)4095;
 	if (p && from + 4096 <= (uintptr_t)p + ((size_t *)p)[-1])
 		syscall(SYS_madvise, from, 4096, MADV_DONTNEED);

@@ -1,4 +1,6 @@
-/* Beside hooks.h: what changes sampling, and a client that outlives the host's changes of itself.
+/*
+ * In addition to hooks.h: controls sampling, and provides a client that survives changes of the
+ * host.
  */
 #ifndef CGOHEAP_TESTS_LIFE_H
 #define CGOHEAP_TESTS_LIFE_H
@@ -9,7 +11,7 @@
 
 #include "../hooks/hooks.h"
 
-/* POST /v1/sampling?query; ends the program where the answer is not 200. */
+/* POST /v1/sampling?query; exits if the status is not 200. */
 static inline void life_sampling(const char *query)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -33,8 +35,8 @@ static inline void life_sampling(const char *query)
 }
 
 /*
- * A child that asks for the figures of blocks of a size: it has the root, the
- * user and the directory of before.  Being a child of fork it only passes through.
+ * A child that queries the figures of blocks of a size, with the root, user and directory of
+ * before. As a child of fork it only passes through.
  */
 struct life_client {
 	pid_t pid;

@@ -1,9 +1,9 @@
 /*
- * Coroutines with little stack left: in malloc's memory, where what lies below is
- * another block; above a guard page, with readable memory below that; and where
- * another stack was before.  A thread that allocates below memory which others
- * unmap all the time, from code without unwind information.  And from such code, a
- * coroutine in an array of the thread's, between two guards.
+ * Coroutines with little stack left: in malloc's memory, with another block below; above a guard
+ * page, with readable memory below that; and where another stack was before. A thread that
+ * allocates, from code without unwind information, above memory that other threads keep
+ * unmapping. And from such code, a coroutine in an array on the thread's stack, between two
+ * guards.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -12,11 +12,11 @@
 
 #include "life.h"
 
-#define LEFT  768 /* the library's 256 bytes, and what libc's malloc takes */
+#define LEFT  768 /* the library's 256 bytes, and what libc's malloc needs */
 #define BYTES 8192
 
 static ucontext_t home, co;
-static char *low; /* of the coroutine's stack */
+static char *low; /* end of the coroutine's stack */
 static size_t left;
 
 static __attribute__((noinline)) void work(void)
@@ -118,7 +118,7 @@ static void *allocate(void *arg)
 	return arg;
 }
 
-/* The kernel puts the thread's stack right below the buffer. */
+/* The kernel places the thread's stack directly below the buffer. */
 static void below_what_goes(void)
 {
 	size_t bytes = 64 * 1024;

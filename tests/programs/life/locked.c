@@ -1,7 +1,7 @@
 /*
- * A host that locks all its memory, as real-time services do: what the shim has
- * mapped is made resident with it, once, and no more than it may have; it still
- * records and answers, and what it maps for an answer goes again.
+ * A host that locks all its memory, as real-time services do: the shim's mappings become
+ * resident once, within its limit; it still records and answers, and what it maps for an answer
+ * is unmapped again.
  */
 #include <sys/mman.h>
 
@@ -9,7 +9,7 @@
 
 #define MOST_BYTES (32 << 20) /* CGOHEAP_MAX_MEMORY's default */
 
-/* Of /proc/self/status, in bytes. */
+/* From /proc/self/status, in bytes. */
 static long long status_bytes(const char *name)
 {
 	char line[256];
@@ -26,7 +26,7 @@ static long long status_bytes(const char *name)
 int main(void)
 {
 	void *p = malloc(7919);
-	EXPECT(7919, 1, 1); /* what the first answer needs is there */
+	EXPECT(7919, 1, 1); /* what the first answer needs exists now */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE)) {
 		dprintf(2, "memory cannot be locked here: %s\n", strerror(errno));
 		return 77;

@@ -1,8 +1,7 @@
 /*
- * Threads that run on a draw which they would never use up learn that sampling
- * became fine, and that it is off, each of them, without being signalled; and
- * blocks sampled before stay known until they are freed.  A signal of any number
- * would be noticed: there is none.
+ * Threads that run on a draw that they would never use up all learn that sampling became finer,
+ * and that it is off, without being signalled; and blocks sampled before stay known until they
+ * are freed. A signal of any number would be noticed: none arrives.
  */
 #include <pthread.h>
 
@@ -13,7 +12,7 @@
 static void *blocks[THREADS];
 static int stop;
 
-/* A size of its own a thread; the last block is kept, the others go. */
+/* Each thread has its own size; the last block is kept, the others are freed. */
 static void *work(void *arg)
 {
 	size_t i = (size_t)arg;
@@ -30,7 +29,7 @@ static long long allocs(size_t i)
 	return hooks_figures_of(7000 + i).allocs;
 }
 
-/* The program is ended from outside where this never comes true. */
+/* If this never becomes true, the program is ended from outside. */
 static void wait_until_sampled(size_t i)
 {
 	while (allocs(i) == 0)
@@ -60,14 +59,14 @@ int main(void)
 	pthread_t threads[THREADS];
 	for (size_t i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
-	/* Each has drawn by the interval of the start, 1 GiB. */
+	/* Each thread has drawn at the initial interval of 1 GiB. */
 	while (hooks_status("threads") < THREADS)
 		usleep(10000);
 	life_sampling("state=on&sample_bytes=1");
 	for (size_t i = 0; i < THREADS; i++)
 		wait_until_sampled(i);
 
-	/* A block of before `off`, made by a thread that has seen `on`. */
+	/* A block from before `off`, allocated by a thread that has seen `on`. */
 	void *kept = NULL;
 	while (hooks_figures_of(7919).live == 0) {
 		free(kept);
@@ -80,11 +79,11 @@ int main(void)
 	free(kept);
 	CHECK(hooks_figures_of(7919).live == 0);
 
-	/* Theirs are freed by now: the one after has taken its place. */
+	/* Their blocks are freed by now and were replaced by the next. */
 	for (size_t i = 0; i < THREADS; i++)
 		CHECK(hooks_figures_of(7000 + i).live == 0);
 
-	/* And once more: threads that went by the state `off` see `on` again. */
+	/* Once more: threads that saw `off` see `on` again. */
 	long long before[THREADS];
 	for (size_t i = 0; i < THREADS; i++)
 		before[i] = allocs(i);

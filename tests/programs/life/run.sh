@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What happens to processes in their life, each case a program under the shim at interval 1.
+# Events in the life of a process; each case is a program under the shim at interval 1.
 # cases.sh reads SUITE and DEFAULTS.
 # shellcheck disable=SC2034
 set -u
@@ -9,7 +9,7 @@ trap 'rm -rf "$DIR"; rmdir /tmp/cgoheap-life-?????? 2>/dev/null' EXIT
 DEFAULTS=(CGOHEAP_SAMPLE_BYTES=1)
 FLAGS="-Wall -Wextra -O1 -g -fno-builtin -rdynamic -D_GNU_SOURCE"
 
-# The program or, where it is called lib*, the library.
+# Compiles the program, or the library if its name is lib*.
 compile() {
 	local src=$HERE/$1.c
 	case $1 in
@@ -22,7 +22,7 @@ compile() {
 	esac
 }
 
-# library NAME FILE FLAGS...: a library under another name.
+# library NAME FILE FLAGS...: compiles a library under another name.
 library() {
 	"$CC" -std=gnu11 $FLAGS -Werror -shared -fPIC "${@:3}" -o "$OUT/$1.so" "$HERE/$2.c" || echo "not ok life/$1: not compiled"
 }
@@ -51,11 +51,11 @@ run exec_chain exec_chain "" CGOHEAP_SOCKET= XDG_RUNTIME_DIR="$DIR/run"
 library lib_constructor_waits lib_constructor_waits -lpthread
 run constructor_waits constructor_waits "" LIFE_LIBRARY="$OUT/lib_constructor_waits.so"
 
-# The allocator is behind the shim, and the program knows nothing of it.
+# The allocator is behind the shim; the program is not linked to it.
 library lib_signal_safe lib_signal_safe
 run signal_storm signal_storm "" LD_PRELOAD="$SHIM $OUT/lib_signal_safe.so"
 
-# Two libraries that differ in a name only, of the same length: their code lies at the same places.
+# Two libraries that differ only in a name of the same length, so that their code has the same addresses.
 library lib_first lib_alloc -DNAME=first__alloc
 library lib_second lib_alloc -DNAME=second_alloc
 run unloaded unloaded "" LIFE_FIRST="$OUT/lib_first.so" LIFE_SECOND="$OUT/lib_second.so"

@@ -1,8 +1,7 @@
 /*
- * A handler that allocates, at any moment: in the program, in the hooks, in the
- * shim's slow path while it holds a lock of its own.  glibc's malloc would not
- * survive that, so the allocator behind the shim (lib_signal_safe.c) is one that
- * does: what breaks here is the shim.
+ * A handler that allocates at any moment: in the program, in the hooks, in the shim's slow path
+ * while it holds a lock. glibc's malloc would not survive that, so the allocator behind the shim
+ * (lib_signal_safe.c) is one that does: if something breaks here, it is the shim.
  */
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -34,7 +33,7 @@ int main(void)
 	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
 	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
 	void *library_check = malloc(7901);
-	EXPECT(7901, 1, 1); /* the server's thread is there, with every signal blocked */
+	EXPECT(7901, 1, 1); /* the server's thread exists, with every signal blocked */
 	arm(60);
 	for (int i = 0; i < ROUNDS; i++) {
 		void *p = malloc(7001);
@@ -49,7 +48,8 @@ int main(void)
 		free(malloc(7013));
 	arm(0);
 	free(library_check);
-	/* The program's own calls are all recorded; the handler's are, or are counted as missed. */
+	/* All of the program's calls are recorded; the handler's are recorded or counted as
+	 * missed. */
 	EXPECT(7001, ROUNDS, 0);
 	EXPECT(7003, ROUNDS, 0);
 	struct hooks_figures h = hooks_figures_of(7919);

@@ -1,6 +1,6 @@
 /*
- * Everything that the shim stands in for, each on a stack of 16 KiB: the slow
- * paths must fit beside what the C library itself needs there.
+ * Every interposed function, each on a stack of 16 KiB: the slow paths must fit together with
+ * what the C library needs there.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -45,7 +45,7 @@ int main(void)
 	pthread_t thread;
 	void *stack = mmap(NULL, 3 * SMALL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	/* What lies below is no guard that an overflow might jump, but all there is. */
+	/* There is no guard below that an overflow might jump over: the stack is all there is. */
 	CHECK(stack != MAP_FAILED);
 	CHECK(mprotect((char *)stack + SMALL, SMALL, PROT_READ | PROT_WRITE) == 0);
 	CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, SMALL) == 0);

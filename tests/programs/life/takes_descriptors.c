@@ -1,7 +1,6 @@
 /*
- * A host that closes every descriptor there is, the shim's with its own, and
- * opens files of its own at the same numbers: the shim leaves these alone, and
- * the program allocates on.
+ * A host that closes every descriptor, including the shim's, and opens its own files at the same
+ * numbers: the shim leaves these alone, and the program keeps allocating.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -27,18 +26,18 @@ int main(void)
 	void *p = malloc(7919);
 	EXPECT(7919, 1, 1);
 	CHECK(first >= 0);
-	/* A client that has said half of its request: a descriptor of the server's in use. */
+	/* A client that has sent half its request: a descriptor in use by the server. */
 	int client = connect_somebody();
 	CHECK(client >= 0 && write(client, "GET /debug", 10) == 10);
 	usleep(50000);
 
-	/* Like closefrom(3), but standard error: a failure has to be told. */
+	/* Like closefrom(3), but keeps standard error to report a failure. */
 	CHECK(syscall(SYS_close_range, 3u, ~0u, 0u) == 0);
 	for (int i = 0; i < FILES; i++) {
 		files[i] = open(path, O_RDWR | O_APPEND);
 		CHECK(files[i] >= 0);
 	}
-	/* Whatever the server is woken by, it finds descriptors that are not its own. */
+	/* Whenever the server wakes up, it finds descriptors that are not its own. */
 	for (int i = 0; i < 10; i++) {
 		int fd = connect_somebody();
 		if (fd >= 0)

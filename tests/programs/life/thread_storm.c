@@ -1,7 +1,6 @@
 /*
- * Ten thousand threads come and go.  The shim's own memory stays as it is, its
- * list of threads empties, and what the threads leave behind stays counted
- * until somebody else frees it.
+ * Ten thousand threads come and go. The shim's memory does not grow, its list of threads
+ * empties, and what the threads leave behind is counted until another thread frees it.
  */
 #include <pthread.h>
 

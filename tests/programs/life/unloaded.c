@@ -1,7 +1,7 @@
 /*
- * Two libraries, one after the other at the same addresses.  What the first
- * allocated is still held when the second stands in its place, and must not be
- * shown under the second's name.
+ * Two libraries, one after the other at the same addresses. The first one's allocations are
+ * still held when the second is loaded in its place, and must not appear under the second one's
+ * name.
  */
 #include <dlfcn.h>
 
@@ -16,7 +16,7 @@ static void *(*load(const char *variable, const char *name, void **library))(siz
 	return f;
 }
 
-/* What the profile says of the blocks of this size: up to the empty line. */
+/* The profile's text for blocks of this size, up to the empty line. */
 static bool stack_says(size_t size, const char *text)
 {
 	char label[64], part[16384];
@@ -41,7 +41,7 @@ int main(void)
 	CHECK(stack_says(7001, "main"));
 
 	void *(*second)(size_t) = load("LIFE_SECOND", "second_alloc", &library);
-	/* Some thread of the shim's may have had memory there, for a moment. */
+	/* One of the shim's threads may have had memory there for a moment. */
 	for (int i = 0; (void *)second != (void *)first && i < 100; i++) {
 		CHECK(dlclose(library) == 0);
 		second = load("LIFE_SECOND", "second_alloc", &library);
@@ -50,7 +50,7 @@ int main(void)
 		dprintf(2, "the second library lies elsewhere\n");
 		return 77;
 	}
-	/* The very same stack of addresses, and another stack. */
+	/* The same addresses, but a different stack. */
 	void *b = second(7003), *c = second(7001);
 	CHECK(stack_says(7003, "second_alloc"));
 	CHECK(!stack_says(7003, "[unloaded library]"));
@@ -64,7 +64,7 @@ int main(void)
 	}
 	CHECK(named == 1);
 
-	/* And the first again: its block of before is of another loading. */
+	/* The first again: its earlier block belongs to the earlier loading. */
 	CHECK(dlclose(library) == 0);
 	first = load("LIFE_FIRST", "first__alloc", &library);
 	void *d = first(7007);
@@ -73,7 +73,7 @@ int main(void)
 	free(a), free(b), free(c), free(d);
 	EXPECT(7001, 2, 0);
 
-	/* Over and over: the notes of what was unloaded do not pile up. */
+	/* Repeatedly: the table of unloads does not grow. */
 	for (int i = 0; i < 3000; i++) {
 		CHECK(dlclose(library) == 0);
 		first = load("LIFE_FIRST", "first__alloc", &library);

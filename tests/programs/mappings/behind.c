@@ -1,6 +1,6 @@
 /*
- * An allocator behind the shim maps for itself, also while one of its blocks is
- * being recorded: none of that is C's.  What it maps is in its own statistics.
+ * An allocator behind the shim maps for itself, also while one of its blocks is being recorded:
+ * none of that counts as C's. Its own statistics include what it maps.
  */
 #include "mappings.h"
 

@@ -1,6 +1,6 @@
 /*
- * A 1 GiB cage, reserved and then committed piece by piece, as V8, wasm runtimes
- * and allocators of their own do it: what is usable counts, at who made it so.
+ * A 1 GiB cage, reserved and then committed piece by piece, as V8, wasm runtimes and private
+ * allocators do: usable memory counts at the code that made it usable.
  */
 #include "mappings.h"
 
@@ -59,7 +59,7 @@ int main(void)
 		commit_by_mapping(cage + (4 * i + 1) * PIECE);
 	}
 	IN_USE("mmap", NULL, 2 * PIECES, 2 * PIECES * PIECE);
-	/* One call over all of it is one object. */
+	/* One call for all of it is one object. */
 	CHECK(mprotect(cage, CAGE, RW) == 0);
 	IN_USE("mmap", NULL, 2 * PIECES + 1, CAGE);
 	CHECK(munmap(cage, CAGE) == 0);

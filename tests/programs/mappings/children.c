@@ -1,6 +1,6 @@
 /*
- * Children of fork and vfork while other threads map: a child maps and creates
- * threads as without the shim, and the parent's figures are the parent's.
+ * Children of fork and vfork while other threads map: a child maps and creates threads as
+ * without the shim, and does not affect the parent's figures.
  */
 #include <pthread.h>
 #include <sys/wait.h>

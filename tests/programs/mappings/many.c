@@ -1,6 +1,6 @@
 /*
- * More mappings a second than stacks are taken, and more ranges than the ledger
- * holds: the first are all counted, of the rest the program notices nothing.
+ * More mappings per second than stacks are captured, and more ranges than the table of mappings
+ * holds: the first are all counted, and the program does not notice the rest.
  */
 #include "mappings.h"
 
@@ -21,7 +21,8 @@ int main(int argc, char **argv)
 	CHECK(area != MAP_FAILED);
 	for (int round = 0; round < 2; round++) {
 		map_every_other(area, MANY);
-		/* One that is not followed has its caller alone: that is this function's. */
+		/* A mapping whose stack is not captured has only its caller, which is this
+		 * function. */
 		struct mappings_figures f = mappings_of("mmap", "map_every_other");
 		CHECK(f.objects <= MANY && f.bytes == f.objects * (long long)PAGE);
 		CHECK(room < MANY ? f.objects > (long long)room / 4 && f.objects <= (long long)room

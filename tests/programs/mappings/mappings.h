@@ -1,6 +1,6 @@
 /*
- * What a program under the shim reads of its own mappings: figures by origin and
- * by a function on the stack (-rdynamic gives it its names).
+ * Reads a program's own mapping figures, by origin and by a function on the stack (named thanks
+ * to -rdynamic).
  */
 #ifndef CGOHEAP_TESTS_MAPPINGS_H
 #define CGOHEAP_TESTS_MAPPINGS_H
@@ -34,7 +34,7 @@ static inline bool mappings_has(const char *site, const char *function)
 	return false;
 }
 
-/* All sites of the origin; of those with the function on their stack where it is not NULL. */
+/* All sites of the origin; if function is not NULL, those with it on their stack. */
 static inline struct mappings_figures mappings_at(const char *path, const char *origin,
 						  const char *function)
 {

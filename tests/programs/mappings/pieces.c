@@ -1,6 +1,6 @@
 /*
- * Mappings that are cut, covered, moved, shrunk, grown and shared: after each call
- * every function's figures are its usable bytes, to the byte.
+ * Mappings that are cut, covered, moved, shrunk, grown and shared: after each call every
+ * function's figures are its usable bytes, exactly.
  */
 #include "mappings.h"
 
@@ -51,7 +51,7 @@ int main(void)
 	by_b(p + 50 * PAGE, 10 * PAGE, RW);
 	check(1, 80, 1, 10);
 	CHECK(munmap(p + 10 * PAGE, 10 * PAGE) == 0); /* nothing there */
-	CHECK(munmap(p + 55 * PAGE, 10 * PAGE) == 0); /* of two */
+	CHECK(munmap(p + 55 * PAGE, 10 * PAGE) == 0); /* of two mappings */
 	check(1, 75, 1, 5);
 	CHECK(munmap(p, 50 * PAGE) == 0);
 	check(1, 35, 1, 5);

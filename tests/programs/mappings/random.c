@@ -1,7 +1,7 @@
 /*
- * Threads that map, cut, protect, move and cover at random, each in an area of its
- * own that a model knows page by page; while they run no figure is negative, and
- * in the end the sum is the model's.
+ * Threads that map, cut, protect, move and cover at random, each in a separate area that a model
+ * knows page by page. Meanwhile no figure is negative, and in the end the sum equals the
+ * model's.
  */
 #include <pthread.h>
 
@@ -62,8 +62,7 @@ static NOINLINE void step(struct area *a)
 		set(a->usable, first, n, usable);
 		break;
 	case 3:
-		/* One page is one mapping: the kernel does not move two at once on every version.
-		 */
+		/* One page is one mapping: some kernel versions cannot move two at once. */
 		to = draw(a, PAGES);
 		if (to == first || !a->mapped[first])
 			break;
@@ -76,7 +75,7 @@ static NOINLINE void step(struct area *a)
 	}
 }
 
-/* A hole must not be given to anybody else: the areas lie where the kernel puts nothing itself. */
+/* A hole must not be reused, so the areas are where the kernel places nothing. */
 static void begin(struct area *a, int number)
 {
 	a->start = (char *)(0x100000000000ul + (unsigned long)number * 0x10000000);

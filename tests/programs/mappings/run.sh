@@ -6,7 +6,7 @@ set -u
 SUITE=mappings
 . "$(dirname "$0")/../cases.sh"
 
-# The program, only where it is older than its sources.
+# Compiles the program if it is older than its sources.
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	if [ -d "$HERE/$1" ]; then
@@ -25,7 +25,7 @@ run random random ""
 run signals signals "" CGOHEAP_SAMPLE_BYTES=1
 run children children ""
 run many many ""
-# A ledger of 256 KiB has room for 5,460 ranges; one that is free stands between each two.
+# A table of 256 KiB has room for 5,460 ranges; there is a gap between each two.
 run many_in_little_memory many "" CGOHEAP_MAX_MEMORY=4MiB -- 5460
 run go go "" CGOHEAP_ANY=0
 run go_linked_internally go-internal "" CGOHEAP_ANY=0

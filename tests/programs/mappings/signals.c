@@ -1,7 +1,7 @@
 /*
- * Handlers that map: one that a fault starts, as write barriers and guard pages of
- * language runtimes have it, and one that a timer starts anywhere, also in the
- * middle of the shim.  Nothing hangs, and what the program itself maps is exact.
+ * Handlers that map: one started by a fault, as for write barriers and guard pages of language
+ * runtimes, and one started by a timer anywhere, also inside the shim. Nothing hangs, and the
+ * program's own mappings are exact.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -46,7 +46,7 @@ static NOINLINE void *map_here(size_t n)
 
 int main(void)
 {
-	static char alternate[16384]; /* little: language runtimes are not generous here */
+	static char alternate[16384]; /* small, as in language runtimes */
 	stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
 	struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	struct sigaction tick = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};

@@ -1,6 +1,6 @@
 /*
- * Threads' stacks: each counts at who created it, by its size, while its thread
- * runs; and a thread's own stacks end where they end without the shim.
+ * Threads' stacks: each counts at its creator, by its size, while its thread runs; and a
+ * thread's own stacks end where they end without the shim.
  */
 #include <execinfo.h>
 #include <limits.h>
@@ -49,7 +49,8 @@ static NOINLINE void create_large(pthread_t *t, int n)
 		create(&t[i], KIBS(4096), false, waits, &t[i]);
 }
 
-/* Each thread's stack, at what it has touched: something, and little of what it may use. */
+/* Each thread's stack counts with what it has touched: more than nothing, but little of its
+ * size. */
 static void stacks_in_use(const char *function, size_t bytes)
 {
 	struct mappings_figures f = mappings_of("thread_stack", function);
@@ -87,7 +88,7 @@ static void *detached_one(void *arg)
 	return NULL;
 }
 
-/* Nobody waits for them but by looking. */
+/* Detached threads cannot be joined, only observed. */
 static void detached(void)
 {
 	pthread_t t;
@@ -100,8 +101,8 @@ static void detached(void)
 		usleep(1000);
 }
 
-/* Not static: backtrace_symbols knows what is exported.  A start routine is called by libc, as far
- * as an unwinder can tell. */
+/* Not static: backtrace_symbols only knows exported functions. To an unwinder, libc calls the
+ * start routine. */
 void *start_is_the_root(void *arg)
 {
 	void *frames[16];
@@ -131,7 +132,7 @@ static NOINLINE thrd_t create_c11(void)
 	return t;
 }
 
-/* C11's threads are libc's, made past pthread_create. */
+/* C11 threads: libc creates them without pthread_create. */
 static void c11(void)
 {
 	int result;
@@ -159,7 +160,7 @@ int main(void)
 	create(&t, KIBS(128), false, start_is_the_root, NULL);
 	CHECK(pthread_join(t, NULL) == 0);
 	IN_USE("mmap", "start_is_the_root", 1, 77 * PAGE);
-	/* The least there may be: the hooks have to fit beside it all. */
+	/* The minimum size: the hooks must fit in addition to everything else. */
 	create(&t, (size_t)PTHREAD_STACK_MIN, false, detached_one, &(int){0});
 	CHECK(pthread_join(t, NULL) == 0);
 	CHECK(hooks_status("truncated") == truncated);

@@ -1,6 +1,6 @@
 /*
- * An allocator, as jemalloc is one: its first malloc maps memory under a lock of its
- * own, which a malloc from in there would wait for.  What is freed is not used again.
+ * An allocator like jemalloc: its first malloc maps memory under a lock, and a malloc from
+ * inside that call would wait for it. Freed memory is not reused.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * Allocates on some threads, asks the time and copies; then with every floating-point
- * exception unmasked and another rounding set, none of which malloc may notice or
- * raise; 7 where all is as it was.
+ * Allocates on some threads, reads the time and copies; then with every floating-point exception
+ * unmasked and a different rounding mode, which malloc must neither raise nor notice. Exits with
+ * 7 if all is well.
  */
 #include <fenv.h>
 #include <pthread.h>

@@ -1,10 +1,10 @@
 /*
- * A preload that stands in for functions as libfaketime, tracers and checkers do: each
- * takes a lock that is not recursive, allocates under it, and passes on.  Whoever calls
- * one of them inside malloc waits for itself.
+ * A preload that interposes functions as libfaketime, tracers and checkers do: each takes a lock
+ * that is not recursive, allocates under it, and passes the call on. A caller of one of them
+ * inside malloc would wait for itself.
  *
- * -DWRAP_DLSYM: dlsym alone, passed on from here, so that RTLD_NEXT means what is
- * next after this library.
+ * -DWRAP_DLSYM: only dlsym, passed on from here, so that RTLD_NEXT means what comes after this
+ * library.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -31,7 +31,7 @@ void *dlsym(void *handle, const char *name)
 static char lock;
 static __thread int inside;
 
-/* Not while the program starts, and not for what it calls itself in here. */
+/* Not while the program starts, and not for its own calls in here. */
 static int enter(void)
 {
 	if (inside)

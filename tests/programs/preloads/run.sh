@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Beside preloads that replace what libraries call: functions of libc's that lock and allocate, dlsym, and malloc. Before us and
-# behind us, every allocation sampled, by the default, and dormant: the program ends in its own way, in its own time.
+# With preloads that replace functions libraries call: libc functions that lock and allocate, dlsym, and malloc. In front of
+# the shim and behind it, sampling every allocation, at the default interval, and dormant: the program ends as usual, in time.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 HERE=tests/programs/preloads

@@ -1,6 +1,6 @@
 /*
- * Told to by a line on its standard input, allocates and frees, each recorded, and
- * keeps some; asks itself; says "done".  Ends with its input.
+ * At each line on its standard input, allocates and frees, each recorded, and keeps some blocks;
+ * queries itself; prints "done". Ends with its input.
  */
 #include "../hooks/hooks.h"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The recorder's file on a file system that is frozen, as backup agents do: the host allocates and frees on, and is
+# The recorder's file is on a file system that is frozen, as by a backup agent: the host keeps allocating and freeing, and is
 # answered; what it did meanwhile is in the file once the file system thaws.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
@@ -17,7 +17,7 @@ DIR=$(mktemp -d)
 BOX=$DIR/box
 pid=
 finish() {
-	fsfreeze -u "$BOX" 2>/dev/null # first: who waits for it cannot end
+	fsfreeze -u "$BOX" 2>/dev/null # first: a process that waits for it cannot end
 	[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
 	wait 2>/dev/null
 	wait 2>/dev/null
@@ -37,7 +37,7 @@ CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_SOCKET=$DIR/sock CGOHEAP_BLACKBOX=$
 pid=$!
 exec 3>"$DIR/in" 4<"$DIR/out"
 
-# wants NAME LINE: the program says that next.
+# wants NAME LINE: the program must print LINE next.
 wants() {
 	local line=
 	read -r -t $PATIENCE line <&4
@@ -50,7 +50,7 @@ wants() {
 	fi
 }
 
-# written NAME BYTES: so much is in use by the file, soon.
+# written NAME BYTES: the file must soon say that this many bytes are in use.
 written() {
 	local i
 	for i in $(seq $((PATIENCE * 5))); do

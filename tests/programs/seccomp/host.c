@@ -1,13 +1,13 @@
 /*
- * A program that does all that hooks see, locks itself in where it is told to, and
- * ends with 7 when its standard input does.
+ * A program that calls everything the hooks see, enters a filter where told to, and exits with 7
+ * when its standard input ends.
  *
- *	host                         as it is
+ *	host                         no filter
  *	host LIST ACTION all|one     enters the filter once it runs: all threads, or its first
  *	host LIST ACTION threads     so do threads, before they first allocate
- *	host LIST ACTION coroutine   so does a thread on a stack that only it knows of
+ *	host LIST ACTION coroutine   so does a thread on a stack that only it knows
  *
- * Where it is not for all threads, those who entered it only allocate.
+ * If the filter is not for all threads, those that entered it only allocate.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -97,7 +97,7 @@ static void lock_threads_in(void)
 		usleep(1000);
 }
 
-/* Frames over more than the page that malloc is called on. */
+/* Frames that cover more than the page on which malloc is called. */
 static __attribute__((noinline)) void allocate_below(int frames)
 {
 	volatile char room[1000];

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Services under seccomp filters that kill, or answer EPERM: entered before exec, as systemd and container runtimes do it, or
-# later by the program itself, for all its threads or for one. Every route and every verb of the command is asked, the
-# recorder is on, sampling of every allocation and dormant; the service answers, works on, and ends in its own way (7).
+# Services under seccomp filters that kill or return EPERM: entered before exec, as by systemd and container runtimes, or
+# later by the program itself, for all its threads or for one. Every route and every verb of the command is used, with the
+# recorder on, sampling every allocation and dormant; the service answers, keeps working, and exits as usual (7).
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 HERE=$PWD/tests/programs/seccomp
@@ -27,7 +27,7 @@ build() {
 	(cd tests/programs/go-seccomp && CGO_ENABLED=1 go build -o "$OUT/go" .)
 }
 
-# ask PID SOCKET: every route, every verb; a line of what did not answer.
+# ask PID SOCKET: uses every route and every verb; prints a line for each that did not answer.
 ask() {
 	local route status
 	for route in $ROUTES $GROWTH; do
@@ -50,7 +50,7 @@ ask() {
 	done
 }
 
-# service NAME SECCOMP COMMAND...: it is asked, and goes on. SECCOMP: what the status is to say.
+# service NAME SECCOMP COMMAND...: the service answers and keeps running. SECCOMP: what the status must say.
 service() {
 	local name=$1 seccomp=$2 socket=$DIR/s status i
 	shift 2
@@ -86,9 +86,9 @@ if ! build >&2; then
 	exit 1
 fi
 SAYS='.*filter'
-# The first is asked long enough for the recorder to take its account meanwhile.
+# The first is used long enough for the recorder to take an account meanwhile.
 GROWTH='/debug/pprof/cgoheap?seconds=6'
-# Every allocation sampled; then dormant, which a verb turns on.
+# Sampling every allocation; then dormant until a verb turns sampling on.
 for list in system-service-252 system-service-256 docker containerd; do
 	START=sampling BYTES=1
 	service "go/$list" filter "$OUT/sandbox" "$FILTERS/$list" kill "$SHIM" "$OUT/go"
@@ -102,11 +102,11 @@ service go/entered_by_all filter env LD_PRELOAD="$SHIM" "$OUT/go" "$FILTERS/syst
 START=sampling
 service go/errno filter "$OUT/sandbox" "$FILTERS/system-service-252" errno "$SHIM" "$OUT/go"
 service c/errno filter "$OUT/sandbox" "$FILTERS/system-service-252" errno "$SHIM" "$OUT/host"
-# A worker that keeps what malloc needs; our thread is not in it.
+# A worker that allows what malloc needs; the shim's thread is not under its filter.
 for BYTES in 1 524288; do
 	service "c/locked_in/$BYTES" filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
 done
-# No call at all in a hook: of the thread that is locked in, and of threads that are before their first sample.
+# No system call in a hook: in the thread under the filter, and in threads before their first sample.
 BYTES=1
 service c/malloc_alone filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill one
 SAYS= # those threads have ended when it is asked

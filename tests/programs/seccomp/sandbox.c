@@ -1,5 +1,7 @@
-/* sandbox LIST ACTION PRELOAD PROGRAM [ARG]...: the program under that filter, from before its
- * first instruction. */
+/*
+ * sandbox LIST ACTION PRELOAD PROGRAM [ARG]...: runs the program under that filter, from before
+ * its first instruction.
+ */
 #include "sandbox.h"
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /*
- * Enters a filter that allows a list of system calls (a file of NUMBER=ERROR, which
- * run.sh makes of filters/) and answers all others with one action, as a sandbox's launcher does,
- * or a program that locks itself in.
+ * Enters a filter that allows a list of system calls (a file of NUMBER=ERROR, which run.sh makes
+ * from filters/) and answers all others with one action, as a sandbox launcher does, or a
+ * program that sandboxes itself.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
@@ -27,7 +27,7 @@ static inline void sandbox_add(struct sandbox *s, struct sock_filter f)
 	s->code[s->count++] = f;
 }
 
-/* error: 0, or what the call answers (container runtimes have one for clone3). */
+/* error: 0, or the call's result (container runtimes have one for clone3). */
 static inline void sandbox_allow(struct sandbox *s, unsigned number, unsigned error)
 {
 	unsigned answer = error ? SECCOMP_RET_ERRNO | error : SECCOMP_RET_ALLOW;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The stress program with the library preloaded, as it is and under valgrind, and with the library's objects in it under the
-# address, undefined-behaviour and thread sanitizers: a sanitizer's runtime has to come before all that is built with it,
-# and so cannot stand behind a preload (CONTRIBUTING.md).
+# The stress program with the library preloaded, directly and under valgrind; and with the library's objects linked in, under
+# the address, undefined-behaviour and thread sanitizers: a sanitizer's runtime must be loaded before all code built with it,
+# so it cannot come after a preload (CONTRIBUTING.md).
 # cases.sh reads SUITE and DEFAULTS.
 # shellcheck disable=SC2034
 set -u
@@ -31,7 +31,7 @@ elif wanted memcheck; then
 	echo "skip stress/memcheck valgrind is not installed"
 fi
 
-# sanitized NAME KIND DIRECTORY: the runtimes have things to say about stacks that are ours, which they then make larger.
+# sanitized NAME KIND DIRECTORY: the runtimes complain about the shim's stacks and then enlarge them.
 sanitized() {
 	wanted "$1" || return 0
 	if ! "${MAKE:-make}" --no-print-directory -s SANITIZE="$2" "build/$3/stress" >"$DIR/err" 2>&1; then

@@ -1,17 +1,16 @@
 /*
- * Everything at once: threads that allocate, hand over and free, that map and
- * unmap, that begin and end, while libraries come and go, sampling is switched
- * and every page of the socket is asked for.  At the end, with all given back,
- * nothing may be left: not a live sample, not a mapping of ours, not a byte that
- * another block wrote over.
+ * Everything at once: threads that allocate, pass on and free blocks, map and unmap, start and
+ * end, while libraries come and go, sampling is switched and every page of the socket is
+ * requested. At the end, when everything is freed, nothing may be left: no live sample, no
+ * mapping of ours, and no byte overwritten by another block.
  *
- * It runs with the shim preloaded and, for the sanitizers, with the shim's
- * objects linked into it, its own calls renamed to the hooks (run.sh).
+ * It runs with the shim preloaded and, for the sanitizers, with the shim's objects linked into
+ * it and its own calls renamed to the hooks (run.sh).
  *
- *	stress SECONDS [MICROSECONDS]
+ *  stress SECONDS [MICROSECONDS]
  *
- * MICROSECONDS: how long those who hammer rest after each round.  Where threads
- * run one at a time (valgrind), the shim's own would come to nothing otherwise.
+ * MICROSECONDS: how long busy threads rest after each round. Where threads run one at a time
+ * (valgrind), the shim's threads would not run otherwise.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -23,12 +22,12 @@
 #define SLOTS 256
 #define PAGE  4096
 
-/* The library that comes and goes: any that this program does not need, and that glibc brings. */
+/* The library that comes and goes: one that glibc brings and this program does not need. */
 #define LIBRARY "libnss_compat.so.2"
 
 static bool ending;
 
-/* What each kind of thread has done: none may have been kept from its work. */
+/* What each kind of thread has done: each must have made progress. */
 static struct rounds {
 	uint64_t blocks, ranges, threads, libraries, switches, answers;
 } rounds;
@@ -54,9 +53,9 @@ static uint64_t next(uint64_t *x)
 	return *x;
 }
 
-/* ---- blocks: filled when allocated, looked at when freed, often by another thread --- */
+/* ---- blocks: filled when allocated, checked when freed, often by another thread --- */
 
-/* Every block's size is one that nobody else's is. */
+/* Every block's size is used by no other code. */
 #define MARK       101
 #define MARK_OF    37
 #define SIZE(n)    (505 + MARK_OF + (n)*MARK)
@@ -103,7 +102,7 @@ static void *by_posix(size_t alignment, size_t size)
 	return p;
 }
 
-/* What was there has come along. */
+/* The old content must be there. */
 static void *grown(size_t size)
 {
 	struct block *b = fill(malloc(SIZE(0)), SIZE(0));
@@ -134,7 +133,7 @@ static void *any_of(unsigned kind, size_t size)
 	}
 }
 
-/* Mostly small; one in 64 perhaps beyond glibc's threshold for a mapping of its own. */
+/* Mostly small; one in 64 may be above glibc's threshold for a separate mapping. */
 static struct block *take(uint64_t x)
 {
 	size_t size = SIZE((x >> 8) % (x % 64 ? 20 : 3000));
@@ -166,8 +165,7 @@ static char *mapped(int prot)
 	return p;
 }
 
-/* Made larger and moved, then given back in two.  The race detector's runtime does not know mremap.
- */
+/* Enlarged and moved, then freed in two parts. The race detector's runtime does not know mremap. */
 static void moved(char *p)
 {
 	size_t bytes = RANGE_PAGES * PAGE;
@@ -182,8 +180,8 @@ static void moved(char *p)
 	CHECK(munmap(p, PAGE) == 0);
 }
 
-/* Reserved, made usable, and a hole in it: nobody closes that, where another thread may have mapped
- * meanwhile. */
+/* Reserved, made usable, and cut. The hole is never closed, because another thread may have
+ * mapped there. */
 static void cut(char *p)
 {
 	CHECK(mprotect(p + PAGE, (RANGE_PAGES - 1) * PAGE, PROT_READ | PROT_WRITE) == 0);
@@ -220,7 +218,7 @@ static void *short_life(void *arg)
 	return take(next(&x));
 }
 
-/* A block outlives each: the one that joins frees it. */
+/* A block outlives each thread; the joining thread frees it. */
 static void *spawn(void *arg)
 {
 	uintptr_t n = 1;
@@ -293,7 +291,7 @@ static void *ask(void *arg)
 	return NULL;
 }
 
-/* ---- all of it ------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------ */
 
 static bool all_did_something(void)
 {
