@@ -11,7 +11,7 @@
 #include "unwind/unwind_c.h"
 #include "unwind/unwind_go.h"
 
-#define MAX_WALK       8192 /* frames followed before a stack is too deep */
+#define MAX_WALK       8192 /* a deeper stack is cut */
 #define MAX_SIGNALS    4    /* signal frames: each may move the stack pointer anywhere */
 #define CAPTURE_LEAVES (CAPTURE_MAX_FRAMES - CAPTURE_ROOT_FRAMES)
 
@@ -36,7 +36,7 @@ const char *capture_end_name(uint32_t end)
 	return end < CAPTURE_END_COUNT ? end_names[end] : "unknown";
 }
 
-/* The shim's own code, from the linker. */
+/* The bounds of the shim's code, from the linker. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
@@ -58,15 +58,15 @@ void capture_init(capture_labels *keep)
 struct walk {
 	struct capture *out;
 	struct saferead memory;
-	uint32_t total; /* frames met; out holds the first and the last of them */
-	uint32_t gap;   /* index of the first frame after one we had to jump over; 0 none */
+	uint32_t total; /* frames so far; out holds the first and the last of them */
+	uint32_t gap;   /* index of the first frame after one that was skipped; 0 none */
 	uint32_t signals;
 	struct regs regs; /* while in C */
 	bool exact;       /* regs.ip is an interrupted instruction */
 	struct go_cursor go;
 	uint64_t goroutine;            /* the innermost; 0: none yet */
-	uint64_t labels;               /* what it has in g.labels */
-	const struct gomodule *module; /* under whose runtime */
+	uint64_t labels;               /* its g.labels */
+	const struct gomodule *module; /* its runtime's */
 };
 
 static void keep_frame(struct walk *w, uint64_t ip)
@@ -78,7 +78,7 @@ static void keep_frame(struct walk *w, uint64_t ip)
 	w->out->frames[at] = ip;
 }
 
-/* Turns the ring of the last frames so that they stand in order behind the first ones. */
+/* Rotates the ring of the last frames into order, after the first ones. */
 static void order_frames(struct walk *w)
 {
 	uint64_t ring[CAPTURE_ROOT_FRAMES];
@@ -105,8 +105,7 @@ static enum side finish(struct walk *w, uint32_t end)
 	return SIDE_DONE;
 }
 
-/* Over C code that cannot be stepped, to the asmcgocall that called it; else the stack ends here.
- */
+/* Skips C code that cannot be stepped, to the asmcgocall that called it; else ends the stack. */
 static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
 {
 	uint64_t pc;
@@ -189,7 +188,7 @@ static enum side step_go(struct walk *w)
 	return finish(w, CAPTURE_BAD_GO);
 }
 
-/* Of the innermost goroutine on the way, which stands still meanwhile. */
+/* Labels of the innermost goroutine, which is blocked meanwhile. */
 static uint32_t intern_labels(struct walk *w)
 {
 	struct golabels labels;
@@ -209,7 +208,7 @@ static uint32_t intern_labels(struct walk *w)
 
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
-	struct saferead_copy copies[SAFEREAD_COPIES]; /* filled as they are needed */
+	struct saferead_copy copies[SAFEREAD_COPIES]; /* filled on demand */
 	struct walk w = {.out = c, .regs = *regs};
 	enum side side = SIDE_C;
 

@@ -3,7 +3,7 @@
 
 #include "unwind/cfi_rules.h"
 
-/* A slot `offset` bytes from the CFA as a row says it; false where it cannot. */
+/* Converts a slot `offset` bytes from the CFA to a row's units; false: not representable. */
 static bool row_slot(int64_t offset, int16_t *slot)
 {
 	if (offset % 8 != 0 || offset / 8 <= INT16_MIN || offset / 8 > INT16_MAX)

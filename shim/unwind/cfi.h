@@ -1,9 +1,8 @@
 /*
- * One row of call frame information: how to get from the registers inside a
- * function to those of its caller, in the form that nearly all of the code
- * there is needs.  Compiled from an .eh_frame FDE by a small interpreter that
- * checks every byte against the FDE's length and gives up on what a row cannot
- * say.
+ * Call frame information as one row: how to compute the caller's registers from those
+ * inside a function, in the form that suffices for nearly all code.  A small interpreter
+ * compiles it from an .eh_frame FDE, checks every byte against the FDE's length and gives
+ * up on what a row cannot express.
  *
  * Format: DWARF 5 section 6.4, LSB Core 5.0 section 10.6 (.eh_frame).
  */
@@ -16,7 +15,7 @@
 #include "unwind/fde.h"
 #include "unwind/saferead.h"
 
-/* The offset that says "still in the register". */
+/* An offset that means "still in the register". */
 #define CFI_SAME INT16_MIN
 
 struct cfi_row {
@@ -28,26 +27,26 @@ struct cfi_row {
 };
 
 enum cfi_result {
-	CFI_ROW,     /* *row is good */
-	CFI_ROOT,    /* the return address is undefined: nobody called this */
-	CFI_SIGNAL,  /* a signal frame: its caller's registers are in the ucontext */
-	CFI_COMPLEX, /* DWARF expressions and the like: cfi_step's job */
-	CFI_BAD,     /* does not decode */
+	CFI_ROW,     /* *row is valid */
+	CFI_ROOT,    /* the return address is undefined: no caller */
+	CFI_SIGNAL,  /* a signal frame: the interrupted registers are in the ucontext */
+	CFI_COMPLEX, /* DWARF expressions and similar: for cfi_step */
+	CFI_BAD,     /* undecodable */
 };
 
 /*
- * The row in force at pc.  fde: address of an FDE (where its length field is), as
- * the module's table has it for pc; it and its CIE lie in the module's readable
- * stretch, or it is CFI_BAD.  Async-signal-safe.
+ * The row in force at pc.  fde: address of the FDE's length field, as the module's table
+ * has it for pc.  CFI_BAD unless it and its CIE are in the module's readable range.
+ * Async-signal-safe.
  */
 enum cfi_result cfi_compile(const struct fde_module *module, uint64_t fde, uint64_t pc,
 			    struct cfi_row *row);
 
 /*
- * From the frame at pc, whose registers these are, to its caller's, by the rules
- * themselves: what a row cannot say.  *is_signal: the caller was interrupted, its ip
- * is no return address.  CFI_ROW: done; CFI_ROOT: there is no caller; CFI_BAD: the
- * rules do not decode, or want what is not there.  Async-signal-safe.
+ * Steps from the frame at pc with these registers to its caller's, by the rules
+ * themselves, for what a row cannot express.  *is_signal: the caller was interrupted, so
+ * its ip is not a return address.  CFI_ROW: done; CFI_ROOT: no caller; CFI_BAD: the rules
+ * are undecodable or need unreadable memory.  Async-signal-safe.
  */
 enum cfi_result cfi_step(const struct fde_module *module, uint64_t fde, uint64_t pc,
 			 struct saferead *memory, struct regs *regs, bool *is_signal);

@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-#define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* no sane CIE or FDE is longer */
+#define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* longer than any real CIE or FDE */
 
-/* A damaged table may point anywhere. */
+/* Checks a range from the tables, which may be damaged. */
 static bool is_in(const struct fde_module *module, uint64_t address, uint64_t bytes)
 {
 	return address >= module->start && address < module->end && bytes <= module->end - address;
 }
 
-/* The body of a CIE or FDE whose length field is at address. */
+/* Opens the body of the CIE or FDE whose length field is at address. */
 static bool open_entry(const struct fde_module *module, uint64_t address, struct dwarfbytes *out)
 {
 	uint32_t length32;
@@ -61,7 +61,7 @@ static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, s
 			cie->is_signal = true;
 			break;
 		default:
-			return; /* what follows is unknown, but its length is not */
+			return; /* the rest is unknown, but its length is known */
 		}
 	}
 	b->bad |= data.bad;

@@ -1,6 +1,6 @@
 /*
- * The entries of .eh_frame: an FDE, which is of a stretch of code, and the CIE that it
- * shares with others.  Every byte is checked against the module's readable stretch.
+ * The entries of .eh_frame: FDEs, each for a range of code, and the CIEs that they share.
+ * Every byte is checked against the module's readable range.
  */
 #ifndef CGOHEAP_CFI_ENTRY_H
 #define CGOHEAP_CFI_ENTRY_H
@@ -26,10 +26,10 @@ struct cfi_fde {
 	struct dwarfbytes instructions;
 };
 
-/* The FDE whose length field is at address, with its CIE; false: it does not decode. */
+/* Opens the FDE whose length field is at address, with its CIE; false: undecodable. */
 bool cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde);
 
-/* Whether the FDE at address is of the code at pc: 1 yes, 0 no, -1 it does not decode. */
+/* Whether the FDE at address covers pc: 1 yes, 0 no, -1 undecodable. */
 int cfi_covers(const struct fde_module *module, uint64_t address, uint64_t pc);
 
 #endif

@@ -1,4 +1,4 @@
-/* The registers that call frame information is about. */
+/* The registers described by call frame information. */
 #ifndef CGOHEAP_CFI_REGISTER_H
 #define CGOHEAP_CFI_REGISTER_H
 
@@ -7,8 +7,8 @@
 #include "base/arch.h"
 #include "base/base.h"
 
-/* The registers an amd64 caller can still have: the callee-saved ones, as struct regs has
- * them from bp on, and rsp. */
+/* The registers that survive a call on amd64: the callee-saved ones, in the order of struct regs
+ * from bp on, and rsp. */
 enum cfi_register {
 	CFI_BP,
 	CFI_BX,

@@ -1,4 +1,4 @@
-/* See cfi_rules.h: a small interpreter of an FDE's instructions. */
+/* See cfi_rules.h: interprets an FDE's instructions. */
 #include "unwind/cfi_rules.h"
 
 #include "unwind/cfi_entry.h"
@@ -46,7 +46,7 @@ struct machine {
 	bool bad;
 };
 
-/* What does not fit wraps around: a wrong row, checked against the stack as all are. */
+/* Overflow wraps around: a wrong row, which is checked against the stack like any other. */
 static int64_t factored(uint64_t n, const struct cfi_cie *cie)
 {
 	return (int64_t)(n * (uint64_t)cie->data_align);
@@ -90,7 +90,7 @@ static void set_rule(struct machine *m, uint64_t number, enum cfi_rule_kind kind
 	}
 }
 
-/* The expression that follows. */
+/* Sets the rule to the expression that follows. */
 static void set_expression(struct machine *m, uint64_t number, enum cfi_rule_kind kind,
 			   struct dwarfbytes *b)
 {
@@ -132,7 +132,7 @@ static void recall(struct machine *m)
 		m->now = m->remembered[--m->depth];
 }
 
-/* The instructions that give a register a rule; false: op is none of them. */
+/* Runs an instruction that sets a register's rule; false: op is not one. */
 static bool run_rule(struct machine *m, struct dwarfbytes *b, uint8_t op)
 {
 	const struct cfi_cie *cie = m->cie;
@@ -177,7 +177,7 @@ static bool run_rule(struct machine *m, struct dwarfbytes *b, uint8_t op)
 	}
 }
 
-/* The others. */
+/* Runs all other instructions. */
 static void run_other(struct machine *m, struct dwarfbytes *b, uint8_t op)
 {
 	switch (op) {
@@ -229,7 +229,7 @@ static void run_cfa(struct machine *m, struct dwarfbytes *b, uint8_t op)
 	}
 }
 
-/* Whether op moved the location; *delta by how much. */
+/* Whether op moves the location; *target is where to. */
 static bool run_advance(struct machine *m, struct dwarfbytes *b, uint8_t op, uint64_t *target)
 {
 	uint64_t delta;
@@ -256,7 +256,7 @@ static bool run_advance(struct machine *m, struct dwarfbytes *b, uint8_t op, uin
 	return true;
 }
 
-/* Runs until the location passes pc: what holds then holds at pc. */
+/* Runs until the location passes pc; the rules then apply at pc. */
 static void run(struct machine *m, struct dwarfbytes b)
 {
 	while (b.at < b.end && !b.bad && !m->bad) {
@@ -294,7 +294,7 @@ bool cfi_rules_at(const struct fde_module *module, uint64_t address, uint64_t pc
 	if (!cfi_entry_open(module, address, &fde) || fde.start > pc)
 		return false;
 	m.location = fde.start;
-	/* A CIE's instructions hold from the start on: nothing there advances. */
+	/* A CIE's instructions apply from the start: they never advance. */
 	run(&m, fde.cie.instructions);
 	m.initial = m.now;
 	run(&m, fde.instructions);

@@ -1,6 +1,6 @@
 /*
- * What an FDE says of one pc: a rule for each register.  cfi.c makes a row of
- * them, cfi_step.c follows them.
+ * An FDE's rules at one pc: one per register.  cfi.c turns them into a row, cfi_step.c
+ * follows them.
  */
 #ifndef CGOHEAP_CFI_RULES_H
 #define CGOHEAP_CFI_RULES_H
@@ -13,10 +13,10 @@ enum cfi_rule_kind {
 	RULE_SAME,
 	RULE_UNDEFINED,
 	RULE_OFFSET,           /* saved at CFA + offset */
-	RULE_VALUE_OFFSET,     /* is CFA + offset */
-	RULE_REGISTER,         /* is in the register of DWARF's number offset */
-	RULE_EXPRESSION,       /* saved where block says, CFA on its stack */
-	RULE_VALUE_EXPRESSION, /* is what block says */
+	RULE_VALUE_OFFSET,     /* equals CFA + offset */
+	RULE_REGISTER,         /* in the register with DWARF number offset */
+	RULE_EXPRESSION,       /* saved at the address that block computes, with CFA on its stack */
+	RULE_VALUE_EXPRESSION, /* equals what block computes */
 };
 
 struct cfi_rule {
@@ -37,11 +37,11 @@ struct cfi_rules {
 	struct dwarfbytes cfa_expression;
 };
 
-/* The rules in force at pc; false: they do not decode. */
+/* The rules in force at pc; false: undecodable. */
 bool cfi_rules_at(const struct fde_module *module, uint64_t fde, uint64_t pc,
 		  struct cfi_rules *rules);
 
-/* enum cfi_register; CFI_NONE: one that calls do not keep. */
+/* enum cfi_register; CFI_NONE: not preserved across calls. */
 uint8_t cfi_register_of_dwarf(uint64_t number);
 
 #endif

@@ -1,4 +1,4 @@
-/* cfi.h's cfi_step: the frames that a row cannot express. */
+/* cfi_step of cfi.h: frames that a row cannot express. */
 #include "unwind/cfi.h"
 #include "unwind/cfi_rules.h"
 #include "unwind/dwarfexpr.h"
@@ -24,7 +24,7 @@ static bool find_cfa(const struct cfi_rules *rules, struct frame *f)
 	}
 }
 
-/* *value: as it is in the callee, to be changed to the caller's. */
+/* Changes *value from the callee's to the caller's. */
 static bool follow(const struct frame *f, const struct cfi_rule *rule, uint64_t *value)
 {
 	uint64_t at;

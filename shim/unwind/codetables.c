@@ -10,7 +10,7 @@
 #include "base/sys.h"
 #include "unwind/cfi_entry.h"
 
-/* ---- modules are not unloaded while they are read ------------------------ */
+/* ---- keeping modules loaded while they are read -------------------------- */
 
 static uint32_t readers, unloaders;
 
@@ -31,7 +31,7 @@ void codetables_end_reading(void)
 	__atomic_fetch_sub(&readers, 1, __ATOMIC_RELEASE);
 }
 
-/* Each side says that it is there before it looks at the other. */
+/* Each side announces itself before it checks for the other. */
 bool codetables_begin_reading(void)
 {
 	__atomic_fetch_add(&readers, 1, __ATOMIC_SEQ_CST);
@@ -41,7 +41,7 @@ bool codetables_begin_reading(void)
 	return false;
 }
 
-/* A reader needs microseconds, unless its thread was preempted, or ended in the middle. */
+/* A reader needs microseconds, unless its thread was preempted or ended while reading. */
 #define WAIT_NS   1000000
 #define MAX_WAITS 100
 
@@ -73,7 +73,7 @@ void codetables_after_fork_in_child(void)
 
 /* ---- a module's tables --------------------------------------------------- */
 
-/* glibc 2.35; looked up, since even a weak reference would demand that version of the loader. */
+/* From glibc 2.35.  Looked up, because even a weak reference would require that loader version. */
 static int (*find_object)(void *address, struct dl_find_object *result);
 
 void codetables_init(void)
@@ -95,7 +95,7 @@ bool codetables_segment(const struct code_module *m, uint64_t address, uint64_t 
 	return false;
 }
 
-/* By the program headers in its first page, where every linker puts them. */
+/* From the program headers, which every linker puts in the first page. */
 static bool module_of_object(const struct dl_find_object *object, struct code_module *out)
 {
 	const ElfW(Ehdr) *header = object->dlfo_map_start;

@@ -1,11 +1,11 @@
 /*
- * The unwind tables of loaded code: which module a pc lies in, and its FDE there.
+ * The unwind tables of loaded code: finds the module of a pc, and its FDE there.
  *
- * glibc's lock-free _dl_find_object names the module (since 2.35; before, dl_iterate_phdr,
- * under a lock of the loader's that another thread may hold for a moment).
+ * glibc's lock-free _dl_find_object finds the module (since 2.35; before, dl_iterate_phdr,
+ * under a loader lock that another thread may hold briefly).
  *
- * Tables are read where they lie.  So that dlclose does not take them away meanwhile, it
- * waits for readers (a few microseconds); while it runs, no reader begins.
+ * Tables are read in place.  dlclose waits for readers (a few microseconds), so that it
+ * does not unmap the tables they read; while it runs, no reader starts.
  *
  * All but codetables_init: any thread, async-signal-safe.
  */
@@ -20,8 +20,8 @@
 /* Once, in the constructor. */
 void codetables_init(void);
 
-/* Around all that follows up to codetables_fde.  False: code is being unloaded; do not read, and
- * do not call codetables_end_reading. */
+/* Around all calls up to codetables_fde.  False: code is being unloaded; do not read, and do not
+ * call codetables_end_reading. */
 bool codetables_begin_reading(void);
 void codetables_end_reading(void);
 
@@ -32,27 +32,27 @@ struct code_module {
 	uint64_t table; /* .eh_frame_hdr; 0: none */
 };
 
-/* The module that pc lies in; false: none. */
+/* The module that contains pc; false: none. */
 bool codetables_module(uint64_t pc, struct code_module *out);
-/* The readable segment of m that address lies in; false: none. */
+/* The readable segment of m that contains address; false: none. */
 bool codetables_segment(const struct code_module *m, uint64_t address, uint64_t *start,
 			uint64_t *end);
-/* The FDE that covers pc, 0 where there is none; *failed where it does not decode. */
+/* The FDE that covers pc; 0: none.  *failed: undecodable. */
 uint64_t codetables_fde(const struct code_module *m, uint64_t pc, struct fde_module *tables,
 			bool *failed);
 
-/* Counts changes of the loaded code.  What was read under another generation no longer holds. */
+/* Counts changes of the loaded code.  Results from another generation are invalid. */
 uint32_t codetables_generation(void);
 void codetables_changed(void);
 
 /*
- * Around what may unload code, in pairs.  In between tables are not read; at the end the
- * generation changes.
+ * Around code that may unload a module, in pairs.  Tables are not read in between; the
+ * generation changes at the end.
  */
 void codetables_unload_begins(void);
 void codetables_unload_ends(void);
 
-/* In a child of fork: what other threads were in the middle of is over. */
+/* In a forked child: clears what other threads had in progress. */
 void codetables_after_fork_in_child(void);
 
 #endif

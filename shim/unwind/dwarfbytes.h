@@ -1,7 +1,7 @@
 /*
- * A run of bytes as DWARF writes numbers into it, read from front to back: LEB128,
- * fixed sizes, and the pointer encodings of .eh_frame.  Past the end everything
- * reads as 0 and `bad` is set, so that a reader looks at that once, at its end.
+ * Reads DWARF numbers from a run of bytes, front to back: LEB128, fixed sizes, and the
+ * pointer encodings of .eh_frame.  Reads past the end return 0 and set `bad`, so a reader
+ * checks it once, when it is done.
  *
  * Format: DWARF 5 section 7.6, LSB Core 5.0 section 10.5 (DW_EH_PE_*).
  * Async-signal-safe.
@@ -21,10 +21,10 @@ struct dwarfbytes {
 uint64_t dwarfbytes_fixed(struct dwarfbytes *b, size_t n); /* little-endian; n at most 8 */
 uint64_t dwarfbytes_uleb(struct dwarfbytes *b);
 int64_t dwarfbytes_sleb(struct dwarfbytes *b);
-/* A length and as many bytes, which are passed over. */
+/* A length and that many bytes, which are skipped in b. */
 struct dwarfbytes dwarfbytes_block(struct dwarfbytes *b);
 void dwarfbytes_skip_block(struct dwarfbytes *b);
-/* A pointer in one of the encodings that compilers emit for code on amd64; others are bad. */
+/* A pointer in one of the encodings that compilers emit on amd64; others set bad. */
 uint64_t dwarfbytes_encoded(struct dwarfbytes *b, uint8_t encoding);
 
 #endif

@@ -4,7 +4,7 @@
 #include "unwind/cfi_rules.h"
 
 #define MAX_DEPTH 16
-#define IP        16 /* its number */
+#define IP        16 /* its DWARF number */
 
 enum {
 	DW_OP_deref = 0x06,
@@ -99,7 +99,7 @@ static void push_word_at(struct stack *s, struct saferead *memory, uint64_t addr
 	push(s, word);
 }
 
-/* A constant of n bytes, its sign kept. */
+/* A sign-extended constant of n bytes. */
 static uint64_t read_signed(struct dwarfbytes *b, size_t n)
 {
 	unsigned unused = 64 - 8 * (unsigned)n;
@@ -107,7 +107,7 @@ static uint64_t read_signed(struct dwarfbytes *b, size_t n)
 	return (uint64_t)((int64_t)(dwarfbytes_fixed(b, n) << unused) >> unused);
 }
 
-/* False: op is none of these. */
+/* False: op is not a constant. */
 static bool run_constant(struct stack *s, struct dwarfbytes *b, uint8_t op)
 {
 	if (op >= DW_OP_lit0 && op <= DW_OP_lit31)

@@ -2,19 +2,19 @@
 #include "unwind/fde.h"
 
 /* Version 1; .eh_frame's address in 4 bytes (not used here); the count in 4 bytes, unsigned; the
- * table's entries as signed 4-byte distances from its own start.  Every linker writes these. */
+ * entries as signed 4-byte offsets from the table's start.  Every linker writes this form. */
 enum { VERSION = 1, ENC_SIGN = 0x08, ENC_UDATA4 = 0x03, ENC_DATAREL_SDATA4 = 0x3b };
 
 #define HEADER_BYTES 12
 #define ENTRY_BYTES  8
 
-/* The caller has seen that it lies in the module, and 4 divides the address. */
+/* The caller has checked that address is in the module and a multiple of 4. */
 static uint32_t word_at(uint64_t address)
 {
 	return *(const uint32_t *)address;
 }
 
-/* How many entries there are, no more than the module has room for. */
+/* The number of entries, at most what fits in the module. */
 static bool open_table(const struct fde_module *module, uint32_t *count)
 {
 	uint32_t encodings;
@@ -29,7 +29,7 @@ static bool open_table(const struct fde_module *module, uint32_t *count)
 	       *count <= (module->end - module->table - HEADER_BYTES) / ENTRY_BYTES;
 }
 
-/* One of the two distances of entry i. */
+/* One of the two offsets of entry i, as an address. */
 static uint64_t address_in(const struct fde_module *module, uint32_t i, unsigned at)
 {
 	uint64_t entry = module->table + HEADER_BYTES + (uint64_t)i * ENTRY_BYTES;
@@ -40,7 +40,7 @@ static uint64_t address_in(const struct fde_module *module, uint32_t i, unsigned
 uint64_t fde_find(const struct fde_module *module, uint64_t pc)
 {
 	uint32_t low = 0,
-		 high; /* entries below low begin at or below pc, those from high on above */
+		 high; /* entries before low begin at or below pc, those from high on above it */
 	uint64_t fde;
 
 	if (!open_table(module, &high))

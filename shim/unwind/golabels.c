@@ -19,11 +19,11 @@ static const struct {
 	{25, 0x158, false}, {26, 0x160, false}, {27, 0x160, false},
 };
 
-/* Of each runtime, at the module that has it; 0: not read. */
+/* Per runtime, at the index of its module; offset 0: not read. */
 static struct known {
 	uint32_t offset;
 	bool is_map;
-	bool is_learned; /* whether that module's names have been looked through */
+	bool is_learned; /* whether the module's names have been searched */
 } known[GOMODULES_MAX];
 
 static struct {
@@ -31,12 +31,12 @@ static struct {
 	char reason[128];
 } status;
 
-/* ---- where they are ----------------------------------------------------- */
+/* ---- the offset in g ------------------------------------------------------ */
 
 #define SETTER         "runtime/pprof.runtime_setProfLabel"
 #define MAX_CODE_BYTES 512
 
-/* The offset by which the program's own code sets the labels. */
+/* The offset at which the program's code stores the labels. */
 static bool offset_in_code(const struct gosym_func *f, uint32_t *offset)
 {
 	uint64_t bytes = f->end - f->entry;
@@ -45,7 +45,7 @@ static bool offset_in_code(const struct gosym_func *f, uint32_t *offset)
 			       bytes < MAX_CODE_BYTES ? bytes : MAX_CODE_BYTES, offset);
 }
 
-/* "known", "none_used", or why they are not known. */
+/* "known", "none_used", or the reason why labels are not read. */
 static const char *learn(const struct gomodule *module, struct known *k, size_t release)
 {
 	struct gosym_func setter;
@@ -54,15 +54,15 @@ static const char *learn(const struct gomodule *module, struct known *k, size_t 
 	if (!gosym_lookup(module, SETTER, &setter))
 		return "none_used";
 	if (!offset_in_code(&setter, &in_code))
-		return "the code of " SETTER " is not as in the releases known";
+		return "unrecognized code in " SETTER;
 	if (in_code != releases[release].offset)
-		return "the code of " SETTER " has another offset than its release";
+		return "the offset in " SETTER " is not that of its release";
 	k->is_map = releases[release].is_map;
 	STORE_REL(&k->offset, in_code);
 	return "known";
 }
 
-/* A plugin runs under the program's runtime, and may be the only one with the code that sets. */
+/* A plugin runs under the program's runtime, and it may have the only setter. */
 static struct known *known_of(const struct gomodule *module)
 {
 	return &known[module->has_runtime ? module->index : 0];
@@ -107,7 +107,8 @@ const char *golabels_status(void)
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* Where labels and their texts lie, mostly: the heap and the program's constants. */
+/* Whether this is in the Go heap or the program's constants, where labels and their texts mostly
+ * are. */
 static bool is_there(struct saferead *memory, uint64_t address, uint64_t bytes)
 {
 	return goarena_holds(address, bytes) || saferead_holds(memory, address, bytes);
@@ -123,10 +124,10 @@ static uint64_t word_at(uint64_t address)
 	return LOAD((const uint64_t *)address);
 }
 
-/* Longer than this is no string. */
+/* No string is longer. */
 #define MAX_STRING_BYTES (UINT64_C(1) << 40)
 
-/* Memory that may go away is copied. */
+/* Copies memory that may be unmapped. */
 static bool fetch_text(struct saferead *memory, struct golabel_text *text, struct golabels *out)
 {
 	char *copy = out->copies[out->copied];
@@ -141,7 +142,7 @@ static bool fetch_text(struct saferead *memory, struct golabel_text *text, struc
 	return true;
 }
 
-/* A string's two words, known to be there. */
+/* Reads a string's two words, which must be readable. */
 static bool read_text(struct saferead *memory, uint64_t at, struct golabel_text *text,
 		      struct golabels *out)
 {
@@ -160,7 +161,7 @@ static int compare(const struct golabel_text *a, const struct golabel_text *b)
 	return order ? order : (int)a->count - (int)b->count;
 }
 
-/* In its place by key; the last by key gives way where there are too many. */
+/* Inserts in order of keys; if there are too many, drops the last. */
 static void insert(struct golabels *out, const struct golabel *label)
 {
 	uint32_t at = out->count;
@@ -211,7 +212,7 @@ static bool read_slice(struct saferead *memory, uint64_t labels, struct golabels
 	return true;
 }
 
-/* ---- up to Go 1.23: a map, which may stand in the middle of its growth ---- */
+/* ---- up to Go 1.23: a map, which may be in the middle of growing ---------- */
 
 /* runtime/map.go: hmap, then bmap for map[string]string. */
 enum { MAP_COUNT = 0, MAP_FLAGS = 8, MAP_B = 9, MAP_BUCKETS = 16, MAP_OLD_BUCKETS = 24 };
@@ -220,11 +221,11 @@ enum { SLOTS = 8, KEYS = 8, VALUES = KEYS + 16 * SLOTS, OVERFLOW = VALUES + 16 *
 enum { BUCKET_BYTES = OVERFLOW + 8 };
 
 #define SAME_SIZE_GROW 8
-#define EVACUATED_MIN  2 /* tophash[0] of a bucket whose entries are in the new ones */
+#define EVACUATED_MIN  2 /* tophash[0] of a bucket whose entries have moved to the new ones */
 #define EVACUATED_MAX  4
-#define MIN_TOP_HASH   5 /* of a slot in use */
+#define MIN_TOP_HASH   5 /* of an occupied slot */
 
-/* More than are good for a stack of 16: such a map is not read. */
+/* Larger maps are not read: they have far more labels than a stack can keep. */
 #define MAX_B       6
 #define MAX_BUCKETS 256
 
@@ -245,7 +246,7 @@ static bool read_bucket(struct map_walk *w, uint64_t bucket)
 	return true;
 }
 
-/* A bucket and those it overflows into. */
+/* Reads a bucket and its overflow buckets. */
 static bool read_chain(struct map_walk *w, uint64_t bucket, bool is_old)
 {
 	for (; bucket; bucket = word_at(bucket + OVERFLOW)) {
@@ -269,7 +270,7 @@ static bool read_buckets(struct map_walk *w, uint64_t buckets, uint32_t count, b
 	return true;
 }
 
-/* Nobody changes the map of a label set once it is made, so that its count must be met. */
+/* The map of a label set never changes once it is made, so its count must match. */
 static bool read_map(struct saferead *memory, uint64_t labels, struct golabels *out)
 {
 	struct map_walk w = {.memory = memory, .out = out, .buckets_left = MAX_BUCKETS};

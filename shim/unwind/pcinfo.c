@@ -13,22 +13,21 @@
 static_assert(sizeof(struct pcinfo) == 32, "two a cache line");
 static_assert(CFI_SAVED == COUNT_OF(((struct pcinfo *)0)->saved), "one slot a register");
 
-/* ---- what stands at a pc ----------------------------------------------- */
+/* ---- looking up a pc ----------------------------------------------------- */
 
-/* Go's text is the program's: it is never unloaded. */
+/* Go code is never unloaded, so its entries stay valid. */
 static bool is_current(const struct pcinfo *info)
 {
 	return info->kind >= PCINFO_C_IN_GO || info->generation == codetables_generation();
 }
 
-/* mov $15,%rax; syscall: what the kernel returns to from a signal handler. */
+/* mov $15,%rax; syscall: where a signal handler returns to. */
 static bool is_sigreturn(const struct code_module *m, uint64_t pc)
 {
 	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
 	uint64_t start, end;
 
-	/* The frame's "return address" is the first instruction; we may look from one byte before.
-	 */
+	/* The frame's "return address" is its first instruction, so pc may be one byte less. */
 	if (!codetables_segment(m, pc, &start, &end) || end - pc <= sizeof code)
 		return false;
 	return memcmp((const void *)pc, code, sizeof code) == 0 ||
@@ -52,7 +51,7 @@ static void info_in_module(struct pcinfo *info, const struct code_module *m, uin
 	uint64_t fde = codetables_fde(m, pc, &tables, &failed);
 
 	if (fde == 0) {
-		/* One byte before a trampoline lies no FDE of its: ask for the next byte too. */
+		/* The byte before a trampoline may have no FDE: try the next byte too. */
 		fde = codetables_fde(m, pc + 1, &tables, &failed);
 		info->kind = failed ? PCINFO_C_BAD_CFI : PCINFO_C_NO_CFI;
 		if (fde && cfi_compile(&tables, fde, pc + 1, &row) == CFI_SIGNAL)
@@ -78,7 +77,7 @@ static void info_in_module(struct pcinfo *info, const struct code_module *m, uin
 	}
 }
 
-/* PCINFO_UNKNOWN: not to be looked up now. */
+/* PCINFO_UNKNOWN: cannot be looked up now. */
 static void look_up_c(struct pcinfo *info, uint64_t pc)
 {
 	struct code_module m;
@@ -88,7 +87,7 @@ static void look_up_c(struct pcinfo *info, uint64_t pc)
 	info->kind = PCINFO_C_NO_CFI;
 	if (codetables_module(pc, &m))
 		info_in_module(info, &m, pc);
-	/* Code that no table describes may be that of a plugin, which nothing has told of. */
+	/* Code without tables may be a Go plugin that was loaded unnoticed. */
 	if (info->kind == PCINFO_C_NO_CFI && gomodules_look(pc))
 		codetables_changed();
 	codetables_end_reading();
@@ -102,11 +101,11 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
-/* Names as pclntab has them; ABI0 wrappers carry the suffix ".abi0" in symbol tables only. */
+/* Names from pclntab; there, ABI0 wrappers have no suffix ".abi0" as in symbol tables. */
 static uint8_t kind_of_go_function(const struct gosym_func *function)
 {
 	const char *name = function->name;
-	/* As topofstack in runtime/traceback.go has them. */
+	/* The same as in topofstack, runtime/traceback.go. */
 	static const char *const roots[] = {"runtime.goexit", "runtime.mstart",
 					    "runtime.mcall",  "runtime.morestack",
 					    "runtime.rt0_go", "runtime.libInit"};
@@ -143,13 +142,12 @@ static void look_up(struct pcinfo *info, uint64_t pc)
 #define PROBES 8
 
 /*
- * An entry's first word is its pc and, above the bits that an address has, how often
- * the entry was written, so that one that was replaced and came back is not taken for
- * one that stood still.
+ * An entry's first word has its pc in the address bits and, above them, a count of writes.
+ * So a reader notices an entry that was replaced and came back.
  */
 #define PC_BITS    48
 #define PC_MASK    ((UINT64_C(1) << PC_BITS) - 1)
-#define PC_CLAIMED 1 /* an entry that is being written */
+#define PC_CLAIMED 1 /* the entry is being written */
 
 static uint64_t lookups;
 
@@ -158,7 +156,7 @@ uint64_t pcinfo_lookups(void)
 	return LOAD(&lookups);
 }
 
-/* What is not an address of code is not remembered. */
+/* Only possible code addresses are cached. */
 static bool is_cacheable(uint64_t pc)
 {
 	return pc >= PAGE_BYTES && pc >> (PC_BITS - 1) == 0;
@@ -169,7 +167,7 @@ static size_t cache_slot(uint64_t pc, size_t count)
 	return (size_t)((pc * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (count - 1);
 }
 
-/* The largest power of two of entries that fits. */
+/* The number of entries: the largest power of two that fits. */
 static size_t cache_count(void)
 {
 	size_t n = region_layout.rows.bytes / sizeof(struct pcinfo);
@@ -178,9 +176,9 @@ static size_t cache_count(void)
 }
 
 /*
- * The writer claims the first word, stores the others, and the first one last.  A
- * reader that finds the first word as it was before it read the others has read what
- * belongs to it.  Where the entry is claimed, the reader looks the address up itself.
+ * A writer claims the first word, stores the others, and stores the first word last.  If a
+ * reader finds the first word unchanged after it read the others, they belong to it.  If
+ * the entry is claimed, the reader looks the address up itself.
  */
 typedef uint64_t info_word __attribute__((may_alias));
 #define LAST_WORD 3
@@ -191,7 +189,7 @@ static uint64_t load_word(const struct pcinfo *p, size_t i)
 	return LOAD_ACQ((const info_word *)p + i);
 }
 
-/* All but the pc. */
+/* Reads all words but the pc. */
 static struct pcinfo load_words(const struct pcinfo *p)
 {
 	struct pcinfo out = {0};
@@ -201,7 +199,7 @@ static struct pcinfo load_words(const struct pcinfo *p)
 	return out;
 }
 
-/* By who has claimed the entry, whose first word was key. */
+/* The caller has claimed the entry; key was its first word. */
 static void store_words(struct pcinfo *p, const struct pcinfo *info, uint64_t key)
 {
 	uint64_t version = ((key >> PC_BITS) + 1) << PC_BITS;
@@ -231,7 +229,7 @@ static bool cache_get(uint64_t pc, struct pcinfo *out)
 	return false;
 }
 
-/* Entries that were given up, to choose the next one: any will do. */
+/* Counts evictions, to choose the next victim: any will do. */
 static uint32_t victims;
 
 static bool cache_claim(struct pcinfo *p, uint64_t key)
@@ -240,7 +238,7 @@ static bool cache_claim(struct pcinfo *p, uint64_t key)
 								__ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* Whether the entry may be written over: it is free, or what it says holds no more. */
+/* Whether the entry may be overwritten: it is free or stale. */
 static bool is_spare(const struct pcinfo *p, uint64_t key)
 {
 	struct pcinfo held = load_words(p);
@@ -249,8 +247,8 @@ static bool is_spare(const struct pcinfo *p, uint64_t key)
 }
 
 /*
- * Where a neighbourhood is full one of it gives way, any: what is needed often comes
- * back.  So code that is gone, or met once, never keeps what is in use out.
+ * If all slots for the pc are taken, any one of them is evicted; an entry that is used often
+ * comes back.  So unloaded or rarely used code never keeps out code in use.
  */
 static void cache_put(const struct pcinfo *info)
 {

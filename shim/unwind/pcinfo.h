@@ -1,10 +1,10 @@
 /*
- * What stands at a pc: what kind of code, and for C code with plain unwind information the
- * row that leads to its caller.
+ * What is at a pc: the kind of code, and for C code with plain unwind information the row
+ * that leads to its caller.
  *
- * A cache in the region keeps 32 bytes for each pc seen, so that a stack of known addresses
- * is walked without a lock, a search or a system call.  What is not in it is looked up in Go's
- * tables and in the unwind tables of its module (codetables.h).
+ * A cache in the region keeps 32 bytes for each pc seen, so walking a stack of known
+ * addresses needs no lock, search or system call.  Other addresses are looked up in Go's
+ * tables and in the unwind tables of their module (codetables.h).
  *
  * Any thread; lock-free; async-signal-safe.
  */
@@ -13,24 +13,24 @@
 
 #include "base/base.h"
 
-/* What stands at a pc.  Go kinds: unwind_go.h walks those. */
+/* Kinds of code.  unwind_go.h walks the Go kinds. */
 enum pcinfo_kind {
 	PCINFO_UNKNOWN,     /* not yet looked up */
 	PCINFO_C,           /* C with a row */
-	PCINFO_C_ROOT,      /* start of a thread or process */
+	PCINFO_C_ROOT,      /* the start of a thread or process */
 	PCINFO_C_SIGNAL,    /* the kernel's signal frame */
-	PCINFO_C_COMPLEX,   /* C that cfi_step steps */
+	PCINFO_C_COMPLEX,   /* C that needs cfi_step */
 	PCINFO_C_NO_CFI,    /* no unwind information */
-	PCINFO_C_BAD_CFI,   /* information that does not decode */
-	PCINFO_C_IN_GO,     /* C inside Go's text (internal linking): no CFI by nature */
+	PCINFO_C_BAD_CFI,   /* undecodable unwind information */
+	PCINFO_C_IN_GO,     /* C inside Go's text (internal linking): never has CFI */
 	PCINFO_GO,          /* a Go function */
-	PCINFO_GO_ROOT,     /* runtime.goexit, mstart, mcall, rt0_go: a stack's end */
+	PCINFO_GO_ROOT,     /* runtime.goexit, mstart, mcall, rt0_go: the end of a stack */
 	PCINFO_ASMCGOCALL,  /* Go called C */
 	PCINFO_CROSSCALL2,  /* C called Go */
-	PCINFO_CALLBACKASM, /* the same without cgo: purego calls crosscall2 from here */
+	PCINFO_CALLBACKASM, /* the same without cgo: where purego calls crosscall2 */
 };
 
-/* How to step from a pc of kind PCINFO_C; as struct cfi_row, packed. */
+/* How to step from a pc of kind PCINFO_C; a packed struct cfi_row. */
 struct pcinfo {
 	uint64_t pc;
 	uint8_t kind;
@@ -38,17 +38,17 @@ struct pcinfo {
 	int16_t return_address;
 	int32_t cfa_offset;
 	int16_t saved[6];    /* by enum cfi_register */
-	uint32_t generation; /* of the loaded code that it describes */
+	uint32_t generation; /* of the loaded code, when this was looked up */
 };
 
 /*
- * What stands at pc (the address inside the call: return address - 1, or the
- * exact address of an interrupted instruction).  By value: the cache may be
- * full or another thread's entry half written.
+ * Looks up pc (an address inside the call: return address - 1, or the exact address of an
+ * interrupted instruction).  Returns a copy, because the cache may be full or another
+ * thread may be writing the entry.
  */
 struct pcinfo pcinfo_at(uint64_t pc);
 
-/* How many were looked up, that is, were not in the cache. */
+/* How many lookups missed the cache. */
 uint64_t pcinfo_lookups(void);
 
 #endif

@@ -12,13 +12,13 @@
 #include "go/goarena.h"
 #include "go/gomodules.h"
 
-/* ---- where a thread's own stack lies ------------------------------------ */
+/* ---- a thread's stack ----------------------------------------------------- */
 
 /*
- * The kernel puts the program's name at the top of the first thread's stack, and
- * keeps mappings below what it may grow to, and this at least (arch/x86/mm/mmap.c,
- * mmap_base).  The mapping grows down and never shrinks: from the lowest place that
- * ever ran to the top it is there.
+ * The kernel puts the program's name at the top of the first thread's stack.  It keeps
+ * mappings below the stack's limit, and at least this far below the top
+ * (arch/x86/mm/mmap.c, mmap_base).  The stack mapping grows down and never shrinks, so it
+ * is present from the lowest place that ever ran to the top.
  */
 #define FIRST_STACK_BYTES (128 * MIB)
 static uint64_t first_top, first_bytes, first_lowest = UINT64_MAX;
@@ -35,15 +35,15 @@ static void note_running_on_first(uint64_t sp)
 }
 
 /*
- * glibc keeps three words of each thread's stack in its descriptor, at the thread
- * pointer: start, bytes and guard bytes (nptl/descr.h).  Where they stand differs
- * between releases; they are recognised: the stack ends right above the descriptor.
+ * glibc keeps three words about a thread's stack in the thread's descriptor, at the thread
+ * pointer: start, bytes and guard bytes (nptl/descr.h).  Their offset differs between
+ * releases; they are recognised because the stack ends just above the descriptor.
  */
-#define DESCRIPTOR_WORDS 256  /* looked through; it is larger */
-#define DESCRIPTOR_MAX   8192 /* with what aligns it */
+#define DESCRIPTOR_WORDS 256  /* searched; the descriptor is larger */
+#define DESCRIPTOR_MAX   8192 /* with its alignment */
 
 struct thread_stack {
-	uint64_t start, top; /* without its guard; the descriptor begins at top */
+	uint64_t start, top; /* without the guard; the descriptor begins at top */
 };
 
 static bool is_stack_of(uint64_t tp, const uint64_t *words, struct thread_stack *out)
@@ -75,7 +75,7 @@ static void set_thread_stack(struct thread_stack stack)
 	STORE(&own_stack.top, stack.top);
 }
 
-/* Looked for once a thread; empty where it has none of glibc's. */
+/* Found once per thread; empty if glibc did not make its stack. */
 static const struct thread_stack *thread_stack(void)
 {
 	if (unlikely(!LOAD(&own_stack.top)))
@@ -84,9 +84,9 @@ static const struct thread_stack *thread_stack(void)
 }
 
 /*
- * What may stand as it is of start to top, once lost is gone: what lies above, where
- * the thread runs above it; nothing, where it runs below (a coroutine in an array of
- * the thread's, between guards).
+ * The new start of the usable range [start, top) without lost.  If the thread runs above
+ * lost, the part above lost remains.  If it runs below (a coroutine in an array on the
+ * thread's stack, between guards), nothing does.
  */
 static uint64_t start_without(const struct saferead_range *lost, uint64_t start, uint64_t top,
 			      uint64_t sp)
@@ -144,7 +144,7 @@ static uint64_t chunk_end(uint64_t address)
 	return (address | (GOARENA_CHUNK_BYTES - 1)) + 1;
 }
 
-/* False: a stack of unknown extent. */
+/* False: a stack of unknown size. */
 static bool known_stack(uint64_t sp, uint64_t first_from, struct saferead_range *out)
 {
 	const struct thread_stack *own = thread_stack();
@@ -196,11 +196,11 @@ void saferead_on_own_goroutine(struct saferead *m, uint64_t lo, uint64_t hi)
 	m->goroutine = range_of(lo, hi);
 }
 
-/* ---- what is not on these stacks ---------------------------------------- */
+/* ---- memory outside these stacks ------------------------------------------ */
 
 static uint64_t tls_bytes;
 
-/* Go's code and data are never unloaded, its heap is never unmapped. */
+/* Go's code and data are never unloaded, and its heap is never unmapped. */
 static bool is_lasting(uint64_t address, uint64_t bytes)
 {
 	return goarena_holds(address, bytes) || gomodules_hold(address, bytes);
@@ -227,7 +227,7 @@ static int add_tls_bytes(struct dl_phdr_info *info, size_t size, void *unused)
 
 void saferead_start(void)
 {
-	struct rlimit most = {.rlim_cur = 8 * MIB}; /* the usual, where it cannot be asked */
+	struct rlimit most = {.rlim_cur = 8 * MIB}; /* the usual limit, if the call fails */
 
 	first_top = getauxval(AT_EXECFN) & ~UINT64_C(7);
 	sys_call(prlimit64, 0, RLIMIT_STACK, NULL, &most);
@@ -237,8 +237,9 @@ void saferead_start(void)
 }
 
 /*
- * A thread may have entered a filter by itself, which only it knows.  So at the default
- * interval and coarser ones a hook makes no system call, whatever is missing then (sample.c).
+ * A thread may have installed a filter for itself, and only that thread can know.  So at
+ * the default interval and coarser ones a hook makes no system call, even if that loses
+ * frames (sample.c).
  */
 static bool may_copy;
 
@@ -247,7 +248,7 @@ void saferead_allow_copies(bool allow)
 	STORE(&may_copy, allow);
 }
 
-/* One function, so that shim/hook/hooks.allowed can name it. */
+/* Not inlined, so that shim/hook/hooks.allowed can name it. */
 __attribute__((noinline)) bool saferead_copy(uint64_t address, void *to, uint64_t bytes)
 {
 	struct iovec into = {to, bytes}, from = {(void *)address, bytes};

@@ -1,19 +1,19 @@
 /*
- * Reading words that an unwinder was led to.
+ * Reads words whose addresses an unwinder computed.
  *
- * Nothing is dereferenced that could go away before it is read.  That leaves
+ * Never dereferences memory that may be unmapped before it is read.  That leaves
  *
- *   the stack that the thread runs on, where its top is known: a thread of glibc's
- *   has its descriptor there, the program's first thread what the kernel put there;
- *   but not past a guard that the thread has set in it (saferead_lose);
- *   Go's heap, where goroutines' stacks are: the runtime never unmaps it (goarena.h);
+ *   the stack that the thread runs on, if its top is known: a thread made by glibc has
+ *   its descriptor there, the first thread what the kernel put there; but not past a
+ *   guard that the thread has set in it (saferead_lose);
+ *   Go's heap with the goroutines' stacks: the runtime never unmaps it (goarena.h);
  *   this thread's thread-local storage, and Go's modules (gomodules.h).
  *
- * Of any other stack (a coroutine's, a signal handler's, a raw clone's) the page that
- * the thread is on is certain.  What lies further up is copied by the kernel, which
- * answers instead of faulting (process_vm_readv), where the interval is finer than the
- * default and no filter judges system calls (seccomp.h); else the walk ends there.  On
- * a stack whose top is known no system call is made.
+ * On any other stack (a coroutine's, a signal handler's, a raw clone's) only the page at
+ * the stack pointer is certain.  Pages above it are copied by the kernel, which returns
+ * an error instead of faulting (process_vm_readv), if the interval is finer than the
+ * default and no seccomp filter applies (seccomp.h); otherwise the walk ends there.  On a
+ * stack whose top is known no system call is made.
  *
  * All functions: any thread and stack; no allocation, no lock; async-signal-safe.
  */
@@ -31,32 +31,32 @@ struct saferead_copy {
 
 struct saferead {
 	struct saferead_range {
-		uint64_t start, bytes; /* 8 divides both */
+		uint64_t start, bytes; /* multiples of 8 */
 	} stack, goroutine;
-	bool top_is_known;            /* of stack: then nothing is copied */
-	uint32_t next;                /* copy to be replaced */
+	bool top_is_known;            /* of stack: if so, nothing is copied */
+	uint32_t next;                /* the copy to replace next */
 	struct saferead_copy *copies; /* SAFEREAD_COPIES of them */
 };
 
 /*
- * Begins a walk on the stack that this thread runs on at sp: what lies below is not
- * read.  sp is believed.  copies: room for them; need not be filled.
+ * Begins a walk at sp on this thread's current stack.  Nothing below sp is read.  sp must
+ * be valid.  copies: SAFEREAD_COPIES, may be uninitialised.
  */
 void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies);
 
-/* The walk goes on at sp, on another stack: what a signal has interrupted.  sp may be anything. */
+/* Continues the walk at sp on another stack: one that a signal interrupted.  sp may be anything. */
 void saferead_go_on_at(struct saferead *m, uint64_t sp);
 
-/* The walk has reached a goroutine whose stack this is.  False: not in Go's heap. */
+/* The walk has reached a goroutine with this stack.  False: not in Go's heap. */
 bool saferead_on_goroutine(struct saferead *m, uint64_t lo, uint64_t hi);
 
-/* The same of the goroutine that waits for this thread, by what the runtime says of both. */
+/* The same for the goroutine that waits for this thread, as found through the runtime. */
 void saferead_on_own_goroutine(struct saferead *m, uint64_t lo, uint64_t hi);
 
-/* Words of frames that are others, which a sanitizer has marked as not to be touched. */
+/* For words in frames of others, which a sanitizer may have marked as inaccessible. */
 bool saferead_read_elsewhere(struct saferead *m, uint64_t address, uint64_t *word);
 
-/* The aligned 8-byte word at address; false where it cannot be read. */
+/* The aligned 8-byte word at address; false: unreadable. */
 __attribute__((no_sanitize("address"))) static inline bool saferead_read(struct saferead *m,
 									 uint64_t address,
 									 uint64_t *word)
@@ -72,37 +72,37 @@ __attribute__((no_sanitize("address"))) static inline bool saferead_read(struct 
 }
 
 /*
- * This thread is about to unmap, replace or forbid to read the bytes from start on.  Where they
- * are of the stack it is on, or of the first thread's, that is no longer known as a whole.
+ * This thread is about to unmap, replace or make unreadable the bytes from start on.  If they are
+ * on its stack or on the first thread's, that stack no longer counts as a whole.
  */
 void saferead_lose(uint64_t start, uint64_t bytes);
 
 /*
- * How much of the stack that this thread was made with lies below sp, of the first thread's what
- * it may grow to.  0: sp is on another stack.
+ * How many bytes of this thread's original stack are below sp; for the first thread, up to
+ * the limit of its growth.  0: sp is on another stack.
  */
 uint64_t saferead_stack_room(uint64_t sp);
 
-/* Whether a walk may look for something at address: not above the stack, where that ends. */
+/* Whether a walk may search at address: if the stack's end is known, only below it. */
 static inline bool saferead_is_stack(const struct saferead *m, uint64_t address)
 {
 	return !m->top_is_known || address - m->stack.start < m->stack.bytes;
 }
 
-/* Whether all of the bytes can be dereferenced, and will be there while the walk lasts. */
+/* Whether all of the bytes can be dereferenced, and stay mapped while the walk lasts. */
 bool saferead_holds(const struct saferead *m, uint64_t address, uint64_t bytes);
 
-/* Copies bytes from anywhere, by a system call where that is allowed; false: it is not, or
- * they cannot be read. */
+/* Copies bytes from anywhere by a system call, if allowed; false: not allowed, or
+ * unreadable. */
 bool saferead_copy(uint64_t address, void *to, uint64_t bytes);
 
-/* Whether it may: at first not.  Any thread. */
+/* Whether saferead_copy is allowed; initially not.  Any thread. */
 void saferead_allow_copies(bool allow);
 
-/* How much static thread-local storage lies below the thread pointer, at least. */
+/* A lower bound of the static thread-local storage below the thread pointer. */
 uint64_t saferead_tls_bytes(void);
 
-/* Once, in the constructor: what the kernel and the loader say. */
+/* Once, in the constructor: asks the kernel and the loader. */
 void saferead_start(void);
 
 #endif

@@ -4,14 +4,14 @@
 #include "unwind/cfi.h"
 #include "unwind/codetables.h"
 
-#define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* one C frame; more is a broken chain */
+#define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* of one C frame; more is a broken chain */
 
 static int step_by_row(struct saferead *memory, const struct pcinfo *info, struct regs *regs)
 {
 	struct regs caller = *regs;
 	uint64_t cfa;
 
-	/* The cache lies in the region, and that a host may have written over. */
+	/* The cache is in the region, which a wild write of the host may have damaged. */
 	if (info->cfa_register >= CFI_REGISTERS)
 		return CAPTURE_BAD_CFI;
 	cfa = *cfi_register_in(regs, info->cfa_register) + (uint64_t)(int64_t)info->cfa_offset;
@@ -30,9 +30,9 @@ static int step_by_row(struct saferead *memory, const struct pcinfo *info, struc
 }
 
 /*
- * The interrupted registers lie in the ucontext that the kernel pushed right
- * above the handler's return address (arch/x86/include/asm/sigframe.h, struct
- * rt_sigframe; uc_mcontext at 40, then r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip).
+ * The interrupted registers are in the ucontext that the kernel pushed just above the
+ * handler's return address (arch/x86/include/asm/sigframe.h, struct rt_sigframe;
+ * uc_mcontext at 40, then r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip).
  */
 static int step_over_signal(struct saferead *memory, struct regs *regs)
 {
@@ -67,7 +67,7 @@ static int step_in_module(struct saferead *memory, const struct code_module *m, 
 	case CFI_ROW:
 		break;
 	case CFI_ROOT:
-		caller.ip = 0; /* which ends the walk */
+		caller.ip = 0; /* ends the walk */
 		break;
 	default:
 		return CAPTURE_BAD_STACK;

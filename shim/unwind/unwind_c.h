@@ -1,6 +1,6 @@
 /*
- * Steps over C frames, by what pcinfo says of each return address.  Frames that a row
- * cannot express are stepped by cfi_step.
+ * Steps over C frames, using pcinfo for each return address.  cfi_step handles frames that
+ * a row cannot express.
  */
 #ifndef CGOHEAP_UNWIND_C_H
 #define CGOHEAP_UNWIND_C_H
@@ -12,9 +12,9 @@
 #include "unwind/saferead.h"
 
 /*
- * From the frame `regs` is in to its caller's, along `info`.  exact: set when the new ip is
- * an interrupted instruction, not a return address.  0, or the enum capture_end that says
- * why not.
+ * Changes `regs` from a frame's registers to its caller's, using `info`.  exact: set if the
+ * new ip is an interrupted instruction, not a return address.  0, or an enum capture_end
+ * that says why it failed.
  */
 int unwind_c_step(struct saferead *memory, const struct pcinfo *info, struct regs *regs,
 		  bool *exact);

@@ -13,7 +13,7 @@
 #define MAX_TLS_BYTES       (1 * MIB)
 #define MAX_G_SEARCHES      64
 
-/* runtime/runtime2.go: the same in all of 1.21 to 1.27. */
+/* runtime/runtime2.go: the same in 1.21 to 1.27. */
 #define OLDEST_KNOWN 21
 #define NEWEST_KNOWN 27
 enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
@@ -23,19 +23,19 @@ static bool is_1_21(const struct gomodule *module)
 	return module->minor > 0 && module->minor <= 21;
 }
 
-/* asmcgocall saves {depth, g} at its stack pointer + this. */
+/* asmcgocall saves {depth, g} at this offset from its stack pointer. */
 static uint64_t saved_at(const struct gomodule *module)
 {
 	return is_1_21(module) ? 40 : 0;
 }
 
-/* Of m.curg. */
+/* The offset of m.curg. */
 static uint64_t curg_at(const struct gomodule *module)
 {
 	return module->minor > 0 && module->minor <= 24 ? 0xc0 : 0xb8;
 }
 
-/* ---- the goroutine that a thread runs ----------------------------------- */
+/* ---- the goroutine of a thread ------------------------------------------- */
 
 static bool read_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
 {
@@ -44,7 +44,7 @@ static bool read_stack(struct saferead *memory, uint64_t g, struct go_stack *sta
 	       stack->hi - stack->lo <= MAX_GOROUTINE_STACK;
 }
 
-/* A word is a g if its m's g0 has the same m, and its m's current goroutine too. */
+/* A word is a g if the g0 and the current goroutine of its m have the same m. */
 static bool read_current(struct saferead *memory, uint64_t g, struct go_cursor *c)
 {
 	uint64_t m, g0, m_of_g0, curg, m_of_curg;
@@ -62,10 +62,10 @@ static uint64_t word_at(uint64_t address)
 }
 
 /*
- * What the runtime says of this thread needs no check.  Where its g is not 0, Go called
- * the C code that this thread is in: its g, its m and the goroutine that waits for it,
- * with its stack, stay until that returns.  This holds for a heap that no hook saw
- * mapped, too.  0: not known here.
+ * The runtime's state of this thread needs no check.  If its g is not 0, Go called the C
+ * code that this thread is in, so its g, its m and the waiting goroutine with its stack
+ * stay until that code returns.  This holds even for a heap whose mapping no hook saw.
+ * 0: unknown.
  */
 static uint64_t own_goroutine(const struct gomodule *module)
 {
@@ -88,9 +88,9 @@ static bool read_own_stack(struct saferead *memory, uint64_t g, struct go_stack 
 }
 
 /*
- * Where below the thread pointer this program keeps g: found once, by looking
- * through static TLS, the executable's first, for a word that is a g with a goroutine.
- * 0: not found, after a few threads in vain not searched for any more.
+ * The offset below the thread pointer at which this program keeps g.  Found once, by
+ * searching static TLS, the executable's first, for a word that is a g with a goroutine.
+ * 0: not found; after a few threads the search is given up.
  */
 static uint64_t find_g_offset(struct saferead *memory, struct go_cursor *c)
 {
@@ -107,7 +107,7 @@ static uint64_t find_g_offset(struct saferead *memory, struct go_cursor *c)
 	return 0;
 }
 
-/* The same of a program, whose linker alone knows where. */
+/* The same for a program, where only the linker knew the offset. */
 static bool current_of_program(struct saferead *memory, struct go_cursor *c)
 {
 	static uint64_t g_offset;
@@ -123,8 +123,8 @@ static bool current_of_program(struct saferead *memory, struct go_cursor *c)
 }
 
 /*
- * The goroutine that this thread runs, and its stack, while it is on its g0: the
- * chain leads there from systemstack.
+ * The goroutine of this thread, and its stack, while the thread is on its g0: systemstack
+ * links the two chains.
  */
 static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 {
@@ -136,7 +136,7 @@ static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 		return true;
 	}
 	for (uint32_t i = 0; i < module->tls_count; i++) {
-		/* Every thread has it: the module's code reads it without asking. */
+		/* Every thread has this word: the module's code reads it unchecked. */
 		g = LOAD((const uint64_t *)(arch_thread_pointer() - (module->tls[i] & ~7ul)));
 		if (g != 0 && read_current(memory, g, c))
 			return saferead_on_goroutine(memory, c->stack.lo, c->stack.hi);
@@ -147,7 +147,7 @@ static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 
 /* ---- from C to Go ------------------------------------------------------ */
 
-/* The call came from a user goroutine: its stack's top less the saved depth is the record. */
+/* The call came from a user goroutine: the record is at its stack's top minus the saved depth. */
 static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 			    struct go_cursor *out)
 {
@@ -166,7 +166,7 @@ static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 	return true;
 }
 
-/* Where the cursor stands is called from Go code. */
+/* Whether the cursor's frame was called from Go code. */
 static bool is_called_by_go(struct saferead *memory, const struct go_cursor *c)
 {
 	uint64_t return_pc;
@@ -192,10 +192,9 @@ bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct g
 }
 
 /*
- * runtime.callCgoMmap calls C itself: it aligns the stack and leaves the pointer
- * as it was where C returns to; its frame record lies above the 16 bytes of its
- * frame (runtime/sys_linux_amd64.s, all of 1.18 to 1.27).  sp: past the return
- * address.
+ * runtime.callCgoMmap calls C directly.  It aligns the stack and saves the old pointer
+ * where C returns to; its frame record is above the 16 bytes of its frame
+ * (runtime/sys_linux_amd64.s, 1.18 to 1.27).  sp: above the return address.
  */
 static bool enter_from_mmap(struct saferead *memory, uint64_t pc, uint64_t sp,
 			    struct go_cursor *out)
@@ -249,9 +248,8 @@ static bool on_thread(const struct go_cursor *c, uint64_t record)
 }
 
 /*
- * Whether the chain may go from one record to the next: up the same stack, or
- * over to the other of the two that this walk is on.  What it may not do is go
- * in circles.
+ * Whether the chain may continue at next: further up the same stack, or on the other of
+ * this walk's two stacks.  It must not go in circles.
  */
 static bool may_follow(struct saferead *memory, struct go_cursor *c, uint64_t next)
 {
@@ -261,14 +259,13 @@ static bool may_follow(struct saferead *memory, struct go_cursor *c, uint64_t ne
 		return true;
 	if (on_thread(c, next) && (on_goroutine(c, c->record) || next > c->record))
 		return true;
-	/* From g0 to a goroutine not known yet (systemstack). */
+	/* From g0 to a goroutine not seen yet (systemstack). */
 	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
 }
 
 /*
- * crosscall2 saved the registers of the C code that called it (PUSH_REGS_HOST_TO_ABI0)
- * right below its frame pointer b; since 1.22 the assembler's own frame record
- * makes that one record more.
+ * crosscall2 saved its C caller's registers (PUSH_REGS_HOST_TO_ABI0) just below its frame
+ * pointer b.  Since 1.22 the assembler adds a frame record, so there is one more record.
  */
 static bool regs_at_crosscall(struct saferead *memory, const struct gomodule *module, uint64_t b,
 			      struct regs *regs)
@@ -286,9 +283,9 @@ static bool regs_at_crosscall(struct saferead *memory, const struct gomodule *mo
 }
 
 /*
- * callbackasm1 (purego, sys_amd64.s) saves registers as crosscall2 does, below its frame
- * pointer.  Above it lie the return address and 14 words of arguments, the last of them
- * where the call had put the return address.
+ * callbackasm1 (purego, sys_amd64.s) saves registers like crosscall2, below its frame
+ * pointer.  Above it are the return address and 14 words of arguments, the last one in
+ * the place of the call's return address.
  */
 #define CALLBACK_ARGUMENTS 14
 
@@ -313,7 +310,7 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 
 	if (!saferead_read(memory, c->record, &next))
 		return GO_STEP_BAD;
-	/* Half a record: assembly has pushed the frame pointer once more than its assembler. */
+	/* Half a record: the assembly pushed the frame pointer, as its assembler does already. */
 	if (next == c->record + 8) {
 		c->record = next;
 		if (!saferead_read(memory, c->record, &next))
@@ -328,8 +325,8 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 	case PCINFO_GO_ROOT:
 		return GO_STEP_ROOT;
 	case PCINFO_ASMCGOCALL:
-		/* Assembly with a frame was called (purego): as from C, the frame pointer that
-		 * it kept may be into a stack that has moved since. */
+		/* Assembly with a frame was called (purego).  As from C, the frame pointer it saved
+		 * may point into a stack that has moved since. */
 		if (unwind_go_enter(memory, *pc - 1, c->record + 16, &entered)) {
 			*c = entered;
 			return GO_STEP_FRAME;
@@ -341,7 +338,7 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 	default:
 		break;
 	}
-	/* A root that is not in our list of names: the chain was started with rbp = 0. */
+	/* A root that is not in our list of names: its chain started with rbp = 0. */
 	if (next != 0 && !may_follow(memory, c, next))
 		return GO_STEP_BAD;
 	c->record = next;

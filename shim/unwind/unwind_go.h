@@ -1,10 +1,10 @@
 /*
- * Walks Go frames by frame pointer, from a C call back to the goroutine's root
- * or to the C code that called into Go.
+ * Walks Go frames by frame pointer, from a C call back to the goroutine's root or to the
+ * C code that called into Go.
  *
- * Facts by source: runtime/asm_amd64.s (asmcgocall, cgocallback, systemstack),
- * runtime/cgo/asm_amd64.s and abi_amd64.h (crosscall2), runtime/runtime2.go
- * (g, m), Go 1.21 to 1.27.
+ * Sources: runtime/asm_amd64.s (asmcgocall, cgocallback, systemstack),
+ * runtime/cgo/asm_amd64.s and abi_amd64.h (crosscall2), runtime/runtime2.go (g, m),
+ * Go 1.21 to 1.27.
  */
 #ifndef CGOHEAP_UNWIND_GO_H
 #define CGOHEAP_UNWIND_GO_H
@@ -22,42 +22,41 @@ struct go_stack {
 /* A position on a chain of Go frame records. */
 struct go_cursor {
 	uint64_t record;       /* address of the frame record {caller's record, return pc} */
-	struct go_stack stack; /* of the goroutine; lo == hi: not known */
-	uint64_t g;            /* the goroutine; 0: not known */
-	const struct gomodule *module; /* whose code made the latest frame; its runtime's layouts */
-	uint64_t thread_stack; /* stack pointer on the thread's own stack: records lie above it */
+	struct go_stack stack; /* of the goroutine; lo == hi: unknown */
+	uint64_t g;            /* the goroutine; 0: unknown */
+	const struct gomodule *module; /* of the latest frame's code; its runtime's layouts apply */
+	uint64_t thread_stack; /* stack pointer on the thread's stack: records are above it */
 };
 
 /*
- * C code returned to pc in a runtime.asmcgocall with stack pointer sp: finds the
- * goroutine's frame record of the call.  False: not as we know it.
+ * C code returned to pc in runtime.asmcgocall with stack pointer sp: finds the goroutine's
+ * frame record of the call.  False: not a known form.
  */
 bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct go_cursor *out);
 
 /*
- * For C code that keeps no unwind information (internal linking, assembly):
- * looks up the thread's stack for a return into asmcgocall that
- * unwind_go_enter accepts, into callCgoMmap, or into a root (rt0_go, which
- * calls x_cgo_init directly; the cursor's record is then 0).  *pc: that return
- * pc.
+ * For C code without unwind information (internal linking, assembly): searches the thread's
+ * stack upwards for a return into asmcgocall that unwind_go_enter accepts, into callCgoMmap,
+ * or into a root (rt0_go, which calls x_cgo_init directly; the cursor's record is then 0).
+ * *pc: that return address.
  */
 bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc);
 
-/* A Go frame, at pc, reached by a plain call (callCgoMmap and the like): starts at its record,
- * rbp. */
+/* Enters a Go frame at pc that was reached by a plain call (callCgoMmap and similar), at its
+ * record, rbp. */
 void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out);
 
 /*
- * crosscall2 was called by purego's callbackasm1: from its registers to those of the C
- * code that called back.  False: not as we know it.
+ * purego's callbackasm1 called crosscall2: changes its registers to those of the C code that
+ * called back.  False: not a known form.
  */
 bool unwind_go_callback(struct saferead *memory, struct regs *regs);
 
 enum go_step {
-	GO_STEP_FRAME,     /* *pc is the return pc of one more Go frame */
-	GO_STEP_ROOT,      /* *pc is in a function that nobody called: the end */
+	GO_STEP_FRAME,     /* *pc is the return pc of another Go frame */
+	GO_STEP_ROOT,      /* *pc is in a function without a caller: the end */
 	GO_STEP_CROSSCALL, /* *pc is in crosscall2; *regs are the C caller's */
-	GO_STEP_BAD,       /* it leaves the stacks it may be on */
+	GO_STEP_BAD,       /* the chain leaves the stacks it may be on */
 };
 enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *cursor, uint64_t *pc,
 			    struct regs *regs);

@@ -1,4 +1,4 @@
-/* A client that talks to the server as badly as it likes, and what it caught on stderr. */
+/* A badly behaved client for the server, and a way to catch stderr. */
 #ifndef CGOHEAP_TESTS_CLIENT_H
 #define CGOHEAP_TESTS_CLIENT_H
 
@@ -35,7 +35,7 @@ static inline int connect_tcp(uint16_t port)
 	return -1;
 }
 
-/* All of it, or as much as the other side takes. */
+/* Sends everything, or as much as the other side accepts. */
 static inline void send_bytes(int fd, const char *bytes, size_t count)
 {
 	ssize_t n;
@@ -50,7 +50,7 @@ static inline void send_text(int fd, const char *text)
 	send_bytes(fd, text, strlen(text));
 }
 
-/* A whole response: head and body are NUL-terminated, in one block to free. */
+/* A complete response: head and body are NUL-terminated, in one block to free. */
 struct response {
 	char *bytes;
 	size_t count;
@@ -107,7 +107,7 @@ static inline void catch_stderr(void)
 	dup2(caught.pipe[1], 2);
 }
 
-/* What was written since; at most what a pipe holds. */
+/* What has been written since catch_stderr; at most a pipe's capacity. */
 static inline const char *caught_stderr(void)
 {
 	size_t n = 0;

@@ -1,4 +1,4 @@
-/* Files and libraries made for a test, in a directory of their own that goes with the process. */
+/* Files and libraries made for a test, in a directory that is removed when the process ends. */
 #ifndef CGOHEAP_TESTS_FIXTURE_H
 #define CGOHEAP_TESTS_FIXTURE_H
 
@@ -31,7 +31,7 @@ static inline int fixture_teardown(void **state)
 	return system(command);
 }
 
-/* dir/name; good until the process ends. */
+/* dir/name; valid until the process ends. */
 static inline const char *fixture_path(const char *name)
 {
 	static char paths[64][128];

@@ -1,8 +1,8 @@
 /*
- * Capture in a C program: frames against glibc's backtrace(), which walks with
- * libgcc's unwinder, through libc and cmocka code.  (Go stacks need a Go
- * program: tests/e2e.)  The test links the shim's objects, so that its own
- * frames count as the shim's and are left out on both sides.
+ * Capture in a C program: compares frames with glibc's backtrace(), which uses libgcc's
+ * unwinder, through libc and cmocka code.  (Go stacks need a Go program: tests/e2e.)  The
+ * test is linked with the shim's objects, so its frames count as the shim's and are left
+ * out on both sides.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,15 +48,15 @@ static void __attribute__((noinline)) take(void)
 	capture_stack(&captured, &regs, 0x1000);
 }
 
-/* interrupted: frames that were interrupted, not calling. They are kept one byte
- * further, so that "one less" is right for every frame. */
+/* interrupted: the number of frames that were interrupted instead of calling.  Their pc is
+ * kept one byte higher, so that "one less" is right for every frame. */
 static void assert_captured(int interrupted)
 {
 	uint32_t at = 1;
 	int first = 0;
 
 	assert_int_equal(captured.frames[0], 0x1001);
-	/* A sanitizer's own backtrace() comes with a frame of the sanitizer in front. */
+	/* A sanitizer's backtrace() has an extra frame of the sanitizer in front. */
 	while (first < 2 && captured.frames[1] != (uint64_t)expected[first])
 		first++;
 	for (int i = first; i < expected_count; i++) {
@@ -113,7 +113,7 @@ static void test_thread_ends_at_its_start(void **state)
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
 }
 
-/* libc frames are few: depth comes from recursion through bsearch. */
+/* libc has few frames, so recursion through bsearch makes the depth. */
 static int depth_wanted;
 static void *(*search)(const void *, const void *, size_t, size_t, /* not the header's inline one */
 		       int (*)(const void *, const void *));
@@ -188,11 +188,11 @@ static void test_signal_frame(void **state)
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
 }
 
-/* ---- stacks whose top is not known ---------------------------------------- */
+/* ---- stacks whose top is unknown ------------------------------------------- */
 
 static ucontext_t home, elsewhere;
 
-/* More than the page that the walk begins on. */
+/* Uses more than the page on which the walk begins. */
 static void on_other_stack(void)
 {
 	static const char byte;
@@ -202,7 +202,7 @@ static void on_other_stack(void)
 	swapcontext(&elsewhere, &home);
 }
 
-/* A coroutine's stack: no thread's, unmapped above; makecontext's last function has no CFI. */
+/* A coroutine's stack: unmapped above; makecontext's last function has no CFI. */
 static void capture_on_coroutine(char *stack, size_t bytes)
 {
 	getcontext(&elsewhere);
@@ -252,7 +252,7 @@ static void capture_in_handler(int signal)
 	had_recording_stack = recstack_run(take_here, NULL);
 }
 
-/* Below a handler's own stack lies whatever the program has there. */
+/* Below a handler's stack may be any of the program's memory. */
 static void test_a_small_signal_stack_is_enough(void **state)
 {
 	size_t bytes = (size_t)sysconf(_SC_MINSIGSTKSZ) + KIB;
@@ -287,7 +287,7 @@ static void *take_on(void *take_all)
 	return NULL;
 }
 
-/* A thread on a stack of the program's own: glibc's descriptor says where it ends. */
+/* A thread on a stack that the program allocated: glibc's descriptor says where it ends. */
 static void test_a_stack_that_the_program_has_mapped(void **state)
 {
 	static char stack[256 * KIB] __attribute__((aligned(64)));
@@ -331,7 +331,7 @@ static void test_through_realigned_frames(void **state)
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
 }
 
-/* Keeps data in rbp while it calls, and has CFI that does not say so. */
+/* Keeps data in rbp during a call, without saying so in its CFI. */
 void with_rbp(uint64_t rbp, void (*call)(void));
 __asm__(".text\n"
 	".type with_rbp, @function\n"
@@ -386,9 +386,9 @@ static void test_data_in_rbp_ends_the_stack_and_no_more(void **state)
 	munmap(page, 2 * PAGE_BYTES);
 }
 
-/* ---- anything at all ---------------------------------------------------------- */
+/* ---- invalid registers ---------------------------------------------------------- */
 
-/* Registers that point nowhere end the stack; they do not end the process. */
+/* Registers that point nowhere end the stack, not the process. */
 static void test_wild_registers(void **state)
 {
 	struct regs good, regs;

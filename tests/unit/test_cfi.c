@@ -1,8 +1,7 @@
 /*
- * Rows against libunwind's own reading of the same tables: for every function
- * of libc, at several addresses in it, the row must lead from made-up registers
- * to the registers libunwind arrives at.  And against damage: every byte of an
- * FDE flipped, every length cut.
+ * Rows compared with libunwind's reading of the same tables: for every function of libc,
+ * at several addresses, the row must lead from made-up registers to those that libunwind
+ * computes.  Also damage: every byte of an FDE flipped, every length cut.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,8 +19,7 @@
 #include "unwind/cfi.h"
 #include "unwind/cfi_entry.h"
 
-/* A stack full of words that are addresses of themselves, so that a saved register tells its slot.
- */
+/* Every word is its own address, so that a restored register tells its slot. */
 #define STACK_WORDS 65536
 static uint64_t stack_words[STACK_WORDS];
 
@@ -31,7 +29,7 @@ struct table {
 };
 
 struct entry {
-	int32_t pc, fde; /* from the header's start (DW_EH_PE_datarel | sdata4) */
+	int32_t pc, fde; /* relative to the header's start (DW_EH_PE_datarel | sdata4) */
 };
 
 static const struct entry *entries_of(const void *code, struct table *t, uint32_t *count)
@@ -77,7 +75,7 @@ static const unw_regnum_t numbers[] = {UNW_X86_64_RBP, UNW_X86_64_RBX, UNW_X86_6
 				       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
 				       UNW_X86_64_RSP};
 
-/* 1 compared, 0 not a row or libunwind does not step it. */
+/* 1: compared; 0: not a row, or libunwind cannot step it. */
 static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
 {
 	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], cfa;
@@ -89,12 +87,12 @@ static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc
 	if (cfi_compile(module, fde, pc, &row) != CFI_ROW)
 		return 0;
 	cfa = (row.cfa_register == CFI_SP ? sp : sp + 8192) + (uint64_t)(int64_t)row.cfa_offset;
-	/* libunwind looks up the caller too: make it one it can find. */
+	/* libunwind also looks up the caller, so make it one that it can find. */
 	for (size_t i = 0; i < STACK_WORDS; i++)
 		if (i % 64 == 0)
 			stack_words[i] = (uint64_t)&stack_words[i];
-	/* libunwind takes a pc for a return address: what takes effect right there is not yet
-	 * applied. */
+	/* libunwind takes pc for a return address, and does not apply rules that take effect
+	 * there. */
 	set_context(&context, pc + 1, sp);
 	unw_init_local(&cursor, &context);
 	unw_step(&cursor);
@@ -127,7 +125,7 @@ static void test_rows_agree_with_libunwind(void **state)
 			rows += (uint32_t)compare_at(&table.module, fde, start + at);
 	}
 	assert_true(tried > 1000);
-	/* All but hand-written code and PLT stubs are rows. */
+	/* Everything but hand-written code and PLT stubs has a row. */
 	assert_true(rows * 100 >= tried * 98);
 }
 
@@ -139,7 +137,7 @@ static struct saferead stack_memory(void)
 				 .top_is_known = true};
 }
 
-/* 1 compared, 0 a row, or not to be followed. */
+/* 1: compared; 0: a row, or cannot be followed. */
 static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
 {
 	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], other = sp + 8192;
@@ -155,9 +153,9 @@ static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64
 	if (kind != CFI_COMPLEX && kind != CFI_SIGNAL)
 		return 0;
 	/*
-	 * What leads out of the memory that may be read (the thread that clone makes has a
-	 * root elsewhere), or to registers that calls do not keep (longjmp), is refused here,
-	 * and read or made up there.
+	 * cfi_step refuses to leave the readable memory (the thread that clone makes has its
+	 * root elsewhere) and to use registers that calls do not preserve (longjmp).
+	 * libunwind reads the memory and makes the registers up.
 	 */
 	if (cfi_step(module, fde, pc, &memory, &regs, &is_signal) != CFI_ROW)
 		return 0;
@@ -185,7 +183,7 @@ static uint32_t compare_all_steps(const void *code)
 		uint64_t fde = table.header + (uint64_t)(int64_t)entries[i].fde;
 		uint32_t range;
 		memcpy(&range, (void *)(fde + 12), 4);
-		/* Where the prologue is over and the epilogue has not begun. */
+		/* Between prologue and epilogue. */
 		if (cfi_covers(&table.module, fde, start + range / 2) == 1)
 			compared +=
 				(uint32_t)compare_step_at(&table.module, fde, start + range / 2);
@@ -193,7 +191,7 @@ static uint32_t compare_all_steps(const void *code)
 	return compared;
 }
 
-/* Functions of this program that realign their stack, beside what the libraries have. */
+/* Functions of this program that realign their stack, in addition to the libraries'. */
 static uint64_t __attribute__((noinline)) realigned(uint64_t n)
 {
 	_Alignas(128) volatile uint64_t words[64];
@@ -229,11 +227,11 @@ static void test_steps_agree_with_libunwind(void **state)
 		if (map)
 			compared += compare_all_steps(map->l_ld);
 	}
-	/* The linkage tables of each, libc's return from signal handlers, and what realigns. */
+	/* Each library's linkage tables, libc's return from signal handlers, the realigned. */
 	assert_true(compared >= 6);
 }
 
-/* One FDE of libc with its CIE, copied so that it can be damaged. */
+/* One FDE of libc with its CIE, copied to be damaged. */
 struct copy {
 	uint8_t *bytes;
 	size_t size, fde_at;
@@ -280,8 +278,8 @@ static void test_damaged_tables_are_survived(void **state)
 	memcpy(&relative, c.bytes + c.fde_at + 8, 4);
 	start = (uint64_t)(c.bytes + c.fde_at + 8) + (uint64_t)(int64_t)relative;
 	for (size_t i = 0; i < c.size; i++) {
-		/* Lengths are what bounds the rest: a longer entry reads on in the table, as in
-		 * memory. */
+		/* Lengths bound the rest, so with a longer entry reading continues in the table,
+		 * as it would in memory. */
 		if (i < 4 || (i >= c.fde_at && i < c.fde_at + 8))
 			continue;
 		for (int bit = 0; bit < 8; bit++) {

@@ -1,7 +1,6 @@
 /*
- * Tables that do not fit the module they are in: whatever they say, a look-up
- * answers.  The library's tables are damaged where they are mapped; each address
- * is asked about once, since what was found is remembered.
+ * Damaged tables: a look-up always returns.  The library's tables are damaged where they
+ * are mapped.  Each address is looked up only once, because results are cached.
  */
 #include "fixture.h"
 
@@ -40,7 +39,7 @@ static size_t bytes_of_eh_frame(const uint8_t *at)
 	return (size_t)(at - start);
 }
 
-/* A copy of its own for each test. */
+/* A separate copy for each test. */
 static struct library load(void)
 {
 	static unsigned count;
@@ -50,7 +49,7 @@ static struct library load(void)
 	void *handle;
 
 	snprintf(name, sizeof name, "t%u.so", count++);
-	/* The zero that ends .eh_frame is the compiler's crtend.o's. */
+	/* The compiler's crtend.o provides the zero that ends .eh_frame. */
 	handle = dlopen(fixture_library(name, "c", source, "-O1 `cc -print-file-name=crtendS.o`"),
 			RTLD_NOW);
 	assert_non_null(handle);
@@ -80,7 +79,7 @@ static void test_finds_what_is_listed(void **state)
 	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C);
 }
 
-/* No FDE of its own: the one before it ends before it. */
+/* Code without an FDE; the preceding FDE ends before it. */
 static void test_code_without_cfi_is_not_looked_for_elsewhere(void **state)
 {
 	struct library l = load();
@@ -129,7 +128,7 @@ static void test_a_cie_that_is_not_mapped_does_not_decode(void **state)
 	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C_BAD_CFI);
 }
 
-/* Every 4 bytes of both tables, with every kind of nonsense: an answer, whichever. */
+/* Overwrites each 4 bytes of both tables with every kind of nonsense: any answer will do. */
 static void test_nonsense_everywhere(void **state)
 {
 	static const uint32_t values[] = {0, 0x7fffffff, 0x80000000, 0xffffffff, 0x00010000};

@@ -481,10 +481,10 @@ static void table_and_code_have_to_agree(void)
 	make_program("go1.24.1 X:boringcrypto", SETTER);
 	CHECK(status_is("known"));
 	make_program("go1.25.14", SETTER);
-	CHECK(status_is("unknown: the code of " SETTER " has another offset than its release"));
+	CHECK(status_is("unknown: the offset in " SETTER " is not that of its release"));
 	make_program("go1.26.8", SETTER);
 	fake.text[128 + 53] = 0x68;
-	CHECK(status_is("unknown: the code of " SETTER " is not as in the releases known"));
+	CHECK(status_is("unknown: unrecognized code in " SETTER));
 	make_program("go1.26.8", "runtime/pprof.runtime_setProfLabels");
 	CHECK(status_is("none_used"));
 	make_program("go1.26.8", "x" SETTER);

@@ -1,6 +1,6 @@
 /*
- * Walks from any registers over any words: they end, and nothing else does.  A short
- * part of what tests/fuzz/fuzz_unwind.c searches.
+ * Walks from random registers over random words must end and do nothing else.  A short
+ * version of tests/fuzz/fuzz_unwind.c.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static void test_walks_end_on_a_thread(void **state)
 	pthread_join(thread, NULL);
 }
 
-/* ---- more places than there is room to remember ------------------------------ */
+/* ---- more places than the cache holds ---------------------------------------- */
 
 #define ROOM (MIB / sizeof(struct pcinfo))
 
@@ -75,14 +75,14 @@ static void test_code_that_is_gone_keeps_nothing_out(void **state)
 	start = (uint64_t)libc.dlfo_map_start;
 	hot = (uint64_t)dlsym(RTLD_DEFAULT, "qsort");
 	assert_true(start + 3 * ROOM < (uint64_t)libc.dlfo_map_end);
-	/* Twice, since a place that is full gives up any of its entries. */
+	/* Twice, because a full neighbourhood evicts any of its entries. */
 	look_at(start, 3 * ROOM);
 	look_at(hot, 1000);
 	look_at(hot, 1000);
 	before = pcinfo_lookups();
 	look_at(hot, 1000);
 	assert_in_range(pcinfo_lookups() - before, 0, 300);
-	/* All that was known is known no more, and makes room. */
+	/* All entries become stale and can be overwritten. */
 	codetables_unload_begins();
 	assert_int_equal(pcinfo_at(start + 4 * ROOM).kind, PCINFO_UNKNOWN);
 	codetables_unload_ends();
@@ -93,7 +93,7 @@ static void test_code_that_is_gone_keeps_nothing_out(void **state)
 	assert_int_not_equal(pcinfo_at(start + 4 * ROOM).kind, PCINFO_UNKNOWN);
 }
 
-/* ---- another thread loads and unloads what is looked at ----------------------- */
+/* ---- another thread loads and unloads the code being looked up ---------------- */
 
 #define CYCLES 300
 
@@ -107,7 +107,7 @@ static void *load_and_unload(void *name)
 		if (!map)
 			break;
 		STORE(&base, map->l_addr);
-		/* Looked at for a while first. */
+		/* Wait until it has been looked up for a while. */
 		for (uint64_t before = LOAD(&looked); LOAD(&looked) - before < 5000;)
 			sched_yield();
 		codetables_unload_begins();
@@ -118,7 +118,7 @@ static void *load_and_unload(void *name)
 	return NULL;
 }
 
-/* As a word that is no return address any more leads into it. */
+/* As with a stale return address that points into unloaded code. */
 static void test_what_is_looked_at_goes(void **state)
 {
 	static const char name[] = "libgomp.so.1";
