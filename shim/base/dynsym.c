@@ -1,6 +1,7 @@
 /* See dynsym.h. */
 #include "base/dynsym.h"
 
+#include <link.h>
 #include <sys/auxv.h>
 
 /* The parts of a module's dynamic section, as addresses. */
@@ -95,7 +96,7 @@ static void *find_by_walk(const struct tables *t, uint64_t bias, const char *nam
 	return found;
 }
 
-void *dynsym_find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name)
+static void *find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name)
 {
 	struct tables t;
 
@@ -122,7 +123,7 @@ void *dynsym_find_in_image(const void *image, const char *name)
 		if (p[i].p_type == PT_DYNAMIC)
 			dynamic = p[i].p_vaddr;
 	}
-	return has_bias && dynamic ? dynsym_find(bias, (const void *)(bias + dynamic), name) : NULL;
+	return has_bias && dynamic ? find(bias, (const void *)(bias + dynamic), name) : NULL;
 }
 
 /* ---- the loader's list -------------------------------------------------- */
@@ -146,7 +147,7 @@ void *dynsym_next(const char *name)
 	while (m && !is_ours(m->l_ld))
 		m = m->l_next;
 	for (m = m ? m->l_next : NULL; m && !found; m = m->l_next)
-		found = dynsym_find(m->l_addr, m->l_ld, name);
+		found = find(m->l_addr, m->l_ld, name);
 	return found;
 }
 
@@ -154,7 +155,7 @@ void *dynsym_libc(const char *name)
 {
 	for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next)
 		if (is_libc(m))
-			return dynsym_find(m->l_addr, m->l_ld, name);
+			return find(m->l_addr, m->l_ld, name);
 	return NULL;
 }
 

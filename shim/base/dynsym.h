@@ -5,19 +5,14 @@
 #ifndef CGOHEAP_DYNSYM_H
 #define CGOHEAP_DYNSYM_H
 
-#include <link.h>
-
 #include "base/base.h"
 
 /*
- * bias: the module's load bias; dynamic: its dynamic section.  Returns the default
- * version if there are several; NULL if the module does not define the name or defines
- * it as an indirect function.  Reads only the module's memory: the caller must know that
- * it stays loaded.  Async-signal-safe.
+ * The name's definition in the image with its ELF header at that address (the vDSO). Returns the
+ * default version if there are several; NULL for no image, or if it does not define the name or
+ * defines it as an indirect function. Reads only the module's memory: the caller must know that
+ * it stays loaded. Async-signal-safe.
  */
-void *dynsym_find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name);
-
-/* The same for the image with its ELF header at that address (the vDSO).  NULL for no image. */
 void *dynsym_find_in_image(const void *header, const char *name);
 
 /*

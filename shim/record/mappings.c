@@ -61,11 +61,6 @@ void mappings_drop(uint32_t held)
 	mappings_leave();
 }
 
-void mappings_unmap(uint64_t start, uint64_t bytes)
-{
-	mappings_drop(mappings_hold(start, bytes));
-}
-
 /* If anything is mapped there by now, it is newer and stays, and what is held is dropped. */
 static void put_back(uint32_t held)
 {

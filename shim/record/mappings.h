@@ -38,7 +38,6 @@
  * the kernel and are rounded to pages as the kernel does.
  */
 void mappings_map(const struct mappings_range *range);
-void mappings_unmap(uint64_t start, uint64_t bytes);
 /* usable: the new state. site: of C memory made usable; 0: not counted. */
 void mappings_protect(uint64_t start, uint64_t bytes, bool usable, uint32_t site);
 /* Whether mappings_protect(.., true, site) would use a site. */

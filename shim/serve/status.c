@@ -32,7 +32,8 @@
 #include "account/allocator.h"
 #include "serve/server.h"
 
-const char *status_state(void)
+/* "sampling", "dormant", "passive" */
+static const char *state_name(void)
 {
 	if (LOAD(&shim_state) == SHIM_PASSIVE)
 		return "passive";
@@ -58,7 +59,7 @@ static void write_state(struct json *j)
 		json_format_time(region_layout.start_realtime_ns, start);
 	json_string(j, "version", CGOHEAP_VERSION);
 	json_number(j, "pid", (uint64_t)sys_getpid());
-	json_string(j, "state", status_state());
+	json_string(j, "state", state_name());
 	json_string(j, "seccomp", seccomp_mode_name());
 	json_number(j, "sample_bytes", c.sample_bytes);
 	json_number(j, "configured_sample_bytes", c.configured_sample_bytes);
@@ -254,7 +255,7 @@ static void comment_interval(struct comments *c)
 {
 	struct control_state s = control_get();
 	struct budget_state budget = budget_get();
-	comment_add(c, "state: %s", status_state());
+	comment_add(c, "state: %s", state_name());
 	if (s.sample_bytes == 1)
 		comment_add(c, "every allocation");
 	else

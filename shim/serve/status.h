@@ -19,7 +19,4 @@ int status_write_json(struct sink *sink);
  * that could not be followed to their root. NULL: out of scratch. */
 const char *const *status_comments(struct scratch *scratch);
 
-/* "sampling", "dormant", "passive" */
-const char *status_state(void);
-
 #endif

@@ -25,7 +25,7 @@ int text_flush(struct text *t)
 	return t->failed ? -1 : 0;
 }
 
-void text_write(struct text *t, const char *bytes, size_t count)
+static void write_bytes(struct text *t, const char *bytes, size_t count)
 {
 	while (count && !t->failed) {
 		size_t room = sizeof(t->buffer) - t->used;
@@ -41,7 +41,7 @@ void text_write(struct text *t, const char *bytes, size_t count)
 
 void text_string(struct text *t, const char *s)
 {
-	text_write(t, s, strlen(s));
+	write_bytes(t, s, strlen(s));
 }
 
 void text_printf(struct text *t, const char *format, ...)
@@ -99,7 +99,7 @@ void text_json_string(struct text *t, const char *s)
 		else if ((unsigned char)*s < 0x20)
 			text_printf(t, "\\u%04x", (unsigned)(unsigned char)*s);
 		else
-			text_write(t, s, n);
+			write_bytes(t, s, n);
 		s += n ? n : 1;
 	}
 	text_string(t, "\"");

@@ -28,7 +28,6 @@ struct text {
 void text_init(struct text *t, struct sink *sink);
 int text_flush(struct text *t); /* 0, or -1 if any write failed */
 
-void text_write(struct text *t, const char *bytes, size_t count);
 void text_string(struct text *t, const char *s); /* any length */
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

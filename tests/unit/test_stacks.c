@@ -472,8 +472,8 @@ static void by_age_old_mappings_count(void)
 	r.start += MIB, r.end += MIB, r.tick -= 290, r.flags = 0;
 	mappings_map(&r);
 	mappings_protect(r.start, PAGE_BYTES, true, r.site);
-	mappings_unmap((1 << 20) + PAGE_BYTES,
-		       PAGE_BYTES); /* of the old one: two pieces, one object */
+	/* Of the old one: two pieces, one object. */
+	mappings_drop(mappings_hold((1 << 20) + PAGE_BYTES, PAGE_BYTES));
 
 	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && s.count == 1);
 	CHECK(tally_equals(&s.tallies[0], 3, 9 * PAGE_BYTES, 3, 8 * PAGE_BYTES));
