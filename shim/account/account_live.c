@@ -1,6 +1,7 @@
 /* See account_live.h. */
 #include "account/account_live.h"
 
+#include "base/hash.h"
 #include "base/pagemap.h"
 #include "base/work.h"
 #include "record/live.h"
@@ -11,7 +12,7 @@
 
 static uint64_t hash_address(uint64_t address)
 {
-	address *= UINT64_C(0x9E3779B97F4A7C15);
+	address = hash_spread(address);
 	return (address ^ address >> 32) * UINT64_C(0xD6E8FEB86659FD93);
 }
 

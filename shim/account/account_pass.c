@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/pagemap.h"
+#include "base/ascii.h"
 #include "base/work.h"
 #include "account/account_job.h"
 
@@ -101,7 +102,7 @@ static bool files_make_room(struct account_job *job)
 static uint16_t file_index(struct account_job *job, const char *path)
 {
 	struct account_parts *p = job->parts;
-	if (strncmp(path, "socket:", 7) == 0)
+	if (ascii_begins(path, "socket:"))
 		path = "socket"; /* each has a different number */
 	size_t bytes = strlen(path) + 1;
 	if (bytes == 1 || *path == '[' || !files_make_room(job) || p->file_count == MAX_FILES)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/work.h"
+#include "base/ascii.h"
 #include "record/live.h"
 #include "record/mappings.h"
 #include "hook/earlymaps.h"
@@ -19,17 +20,12 @@
 /* Pages that may be checked one by one for the header of a big block. */
 #define MAX_SEARCH_PAGES 65536
 
-static bool begins(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /* ---- kinds of mappings -------------------------------------------------- */
 
 bool account_ranges_divide(const struct smaps_mapping *m)
 {
 	return !m->shared &&
-	       (!m->path[0] || strcmp(m->path, "[heap]") == 0 || begins(m->path, "[anon:"));
+	       (!m->path[0] || strcmp(m->path, "[heap]") == 0 || ascii_begins(m->path, "[anon:"));
 }
 
 /* Kernels with CONFIG_ANON_VMA_NAME: Go 1.25 and glibc 2.38 (if enabled) name their mappings. */
@@ -46,16 +42,16 @@ static enum account_owner owner_by_label(const char *label)
 		{"[anon: glibc: pthread stack", OWNER_THREAD_STACKS},
 	};
 	for (size_t i = 0; i < COUNT_OF(labels); i++)
-		if (begins(label, labels[i].prefix))
+		if (ascii_begins(label, labels[i].prefix))
 			return labels[i].owner;
 	return OWNER_UNTRACKED_MMAP;
 }
 
 static bool is_shared_memory(const struct smaps_mapping *m)
 {
-	return begins(m->path, "/memfd:") || begins(m->path, "/secretmem") ||
-	       begins(m->path, "/SYSV") || begins(m->path, "/dev/shm/") ||
-	       (m->shared && begins(m->path, "/dev/zero"));
+	return ascii_begins(m->path, "/memfd:") || ascii_begins(m->path, "/secretmem") ||
+	       ascii_begins(m->path, "/SYSV") || ascii_begins(m->path, "/dev/shm/") ||
+	       (m->shared && ascii_begins(m->path, "/dev/zero"));
 }
 
 /* Buffers of drivers and sockets, and what the kernel creates for a descriptor:
@@ -68,8 +64,8 @@ static bool is_device(const struct smaps_mapping *m)
 	if (m->path[0] != '/')
 		return m->path[0] != '[' && m->path[0] != 0;
 	for (size_t i = 0; i < COUNT_OF(prefixes); i++)
-		if (begins(m->path, prefixes[i]))
-			return !begins(m->path, "/dev/zero");
+		if (ascii_begins(m->path, prefixes[i]))
+			return !ascii_begins(m->path, "/dev/zero");
 	return false;
 }
 
@@ -111,11 +107,11 @@ enum account_owner account_ranges_owner(const struct account_job *job,
 		return m->shared ? OWNER_SHARED_MEMORY : OWNER_UNTRACKED_MMAP;
 	if (strcmp(m->path, "[heap]") == 0)
 		return OWNER_C_RETAINED;
-	if (begins(m->path, "[stack"))
+	if (ascii_begins(m->path, "[stack"))
 		return OWNER_THREAD_STACKS;
-	if (begins(m->path, "[anon_shmem:"))
+	if (ascii_begins(m->path, "[anon_shmem:"))
 		return OWNER_SHARED_MEMORY;
-	if (begins(m->path, "[anon:"))
+	if (ascii_begins(m->path, "[anon:"))
 		return owner_by_label(m->path);
 	if (is_shared_memory(m))
 		return OWNER_SHARED_MEMORY;
@@ -127,7 +123,7 @@ enum account_owner account_ranges_owner(const struct account_job *job,
 /* Private mappings of /dev/zero are anonymous memory from the start. */
 enum account_owner account_ranges_copies_owner(const struct smaps_mapping *m)
 {
-	return begins(m->path, "/dev/zero") ? OWNER_C_MMAP : OWNER_FILE_COPIES;
+	return ascii_begins(m->path, "/dev/zero") ? OWNER_C_MMAP : OWNER_FILE_COPIES;
 }
 
 uint32_t account_ranges_site(const struct account_job *job, const struct smaps_mapping *m)

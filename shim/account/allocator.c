@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/work.h"
 #include "region/region.h"
@@ -55,7 +56,7 @@ static const char *allocator_of_file(const char *path)
 	const char *slash = strrchr(path, '/');
 	const char *file = slash ? slash + 1 : path;
 	for (size_t i = 0; i < COUNT_OF(allocators); i++)
-		if (strncmp(file, allocators[i].prefix, strlen(allocators[i].prefix)) == 0)
+		if (ascii_begins(file, allocators[i].prefix))
 			return allocators[i].name;
 	return file;
 }

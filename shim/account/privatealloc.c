@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/pagemap.h"
 #include "base/sys.h"
 #include "base/work.h"
@@ -84,7 +85,7 @@ static void find_names(const struct elffile *f, const Elf64_Shdr *strings, char 
  * this, but are called differently. */
 static bool is_of_c(const char *prefix)
 {
-	return strncmp(prefix, "_cgo", 4) != 0 && strpbrk(prefix, "./") == NULL;
+	return !ascii_begins(prefix, "_cgo") && strpbrk(prefix, "./") == NULL;
 }
 
 /* If the linker merged one string into the end of another, only the longer one was found. */

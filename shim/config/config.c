@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/sys.h"
 #include "config/log.h"
 
@@ -17,43 +18,19 @@
 
 /* ---- sizes, durations, addresses ---------------------------------------- */
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Reads digits at *text into *value and moves *text past them; false: none, or overflow. */
-static bool parse_digits(const char **text, uint64_t *value)
-{
-	const char *p = *text;
-	*value = 0;
-	for (; is_digit(*p); p++)
-		if (__builtin_mul_overflow(*value, 10, value) ||
-		    __builtin_add_overflow(*value, (uint64_t)(*p - '0'), value))
-			return false;
-	bool any = p != *text;
-	*text = p;
-	return any;
-}
-
-static char to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* "", "b", "k", "kb", "ki", "kib", "m", ... in any case, as a shift; -1: not a suffix. */
 static int size_suffix_shift(const char *suffix)
 {
 	static const char letters[] = "kmg";
 	int shift = 0;
-	const char *letter = *suffix != '\0' ? strchr(letters, to_lower(*suffix)) : NULL;
+	const char *letter = *suffix != '\0' ? strchr(letters, ascii_lower(*suffix)) : NULL;
 	if (letter != NULL) {
 		shift = 10 * (int)(letter - letters + 1);
 		suffix++;
-		if (to_lower(*suffix) == 'i')
+		if (ascii_lower(*suffix) == 'i')
 			suffix++;
 	}
-	if (to_lower(*suffix) == 'b')
+	if (ascii_lower(*suffix) == 'b')
 		suffix++;
 	return *suffix == '\0' ? shift : -1;
 }
@@ -61,7 +38,7 @@ static int size_suffix_shift(const char *suffix)
 bool config_parse_bytes(const char *text, uint64_t *bytes)
 {
 	uint64_t n;
-	if (!parse_digits(&text, &n))
+	if (!ascii_number(&text, &n))
 		return false;
 	int shift = size_suffix_shift(text);
 	if (shift < 0 || n > UINT64_MAX >> shift)
@@ -88,9 +65,9 @@ static const struct duration_unit {
 static uint64_t parse_unit(const char **text)
 {
 	for (size_t i = 0; i < COUNT_OF(duration_units); i++) {
-		size_t n = strlen(duration_units[i].name);
-		if (strncmp(*text, duration_units[i].name, n) == 0) {
-			*text += n;
+		const char *after = ascii_after(*text, duration_units[i].name);
+		if (after) {
+			*text = after;
 			return duration_units[i].ns;
 		}
 	}
@@ -105,7 +82,7 @@ static bool parse_fraction(const char **text, uint64_t *billionths)
 		return true;
 	const char *p = *text + 1;
 	uint64_t place = 100000000;
-	for (; is_digit(*p); p++, place /= 10)
+	for (; ascii_is_digit(*p); p++, place /= 10)
 		*billionths += (uint64_t)(*p - '0') * place;
 	bool any = p != *text + 1;
 	*text = p;
@@ -119,7 +96,7 @@ bool config_parse_duration(const char *text, uint64_t *ns)
 	do {
 		uint64_t whole, billionths;
 		bool plain = text == start;
-		if (!parse_digits(&text, &whole) || !parse_fraction(&text, &billionths))
+		if (!ascii_number(&text, &whole) || !parse_fraction(&text, &billionths))
 			return false;
 		plain = plain && *text == '\0'; /* "30" is seconds; "1h30" is a mistake */
 		uint64_t unit = plain ? UINT64_C(1000000000) : parse_unit(&text);
@@ -143,7 +120,7 @@ static bool parse_ipv4(const char *text, const char *end, uint32_t *address)
 		if (part > 0 && *text++ != '.')
 			return false;
 		const char *digits = text;
-		if (!parse_digits(&text, &n) || n > 255 || text - digits > 3)
+		if (!ascii_number(&text, &n) || n > 255 || text - digits > 3)
 			return false;
 		*address = *address << 8 | (uint32_t)n;
 	}
@@ -227,7 +204,7 @@ static void read_max_cpu(const struct reading *r)
 {
 	const char *text = r->value;
 	uint64_t whole, billionths;
-	if (parse_digits(&text, &whole) && parse_fraction(&text, &billionths) &&
+	if (ascii_number(&text, &whole) && parse_fraction(&text, &billionths) &&
 	    (*text == '\0' || strcmp(text, "%") == 0) && whole <= 100) {
 		uint64_t ppm = whole * 10000 + billionths / 100000;
 		if (ppm >= 100 && ppm <= 1000000) {
@@ -259,7 +236,7 @@ static void read_listen(const struct reading *r)
 		return;
 	}
 	const char *digits = colon + 1;
-	if (!parse_digits(&digits, &port) || *digits != '\0' || port > 65535) {
+	if (!ascii_number(&digits, &port) || *digits != '\0' || port > 65535) {
 		reject(r, "expected a port from 0 to 65535, e.g. 127.0.0.1:6061; "
 			  "not listening on TCP");
 		return;
@@ -304,8 +281,8 @@ static const struct setting {
 /* The value if entry is name=value, else NULL. */
 static const char *entry_value(const char *entry, const char *name)
 {
-	size_t n = strlen(name);
-	return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
+	const char *after = ascii_after(entry, name);
+	return after && *after == '=' ? after + 1 : NULL;
 }
 
 /* Like getenv, returns the first match. */
@@ -363,7 +340,6 @@ void config_read(struct config *config, char *const *environ_block, bool quiet)
 			settings[i].read(&(struct reading){config, settings[i].name, value, quiet});
 	}
 	for (; !quiet && *environ_block != NULL; environ_block++)
-		if (strncmp(*environ_block, PREFIX, strlen(PREFIX)) == 0 &&
-		    !is_known(*environ_block))
+		if (ascii_begins(*environ_block, PREFIX) && !is_known(*environ_block))
 			complain_unknown(*environ_block);
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/netsys.h"
 #include "base/ownfd.h"
@@ -57,21 +58,14 @@ void bridge_forget(void)
 
 /* ---- any thread --------------------------------------------------------- */
 
-static void copy_text(char *out, size_t bytes, const char *text)
-{
-	size_t n = strnlen(text, bytes - 1);
-	memcpy(out, text, n);
-	out[n] = '\0';
-}
-
 static void describe(struct cgoheap_bridge_about *about)
 {
 	*about = (struct cgoheap_bridge_about){.protocol = CGOHEAP_BRIDGE_PROTOCOL,
 					       .is_passive = LOAD(&shim_state) != SHIM_ACTIVE};
-	copy_text(about->version, sizeof(about->version), CGOHEAP_VERSION);
+	ascii_copy(about->version, sizeof(about->version), CGOHEAP_VERSION);
 	if (about->is_passive)
-		copy_text(about->passive_reason, sizeof(about->passive_reason),
-			  shim_passive_reason ? shim_passive_reason : "not started");
+		ascii_copy(about->passive_reason, sizeof(about->passive_reason),
+			   shim_passive_reason ? shim_passive_reason : "not started");
 }
 
 /* Puts the server's end into the inbox and returns the other. */
@@ -83,7 +77,7 @@ static int hand_over(enum cgoheap_bridge_want want, const char *version)
 	if (n != 0)
 		return (int)n;
 	message.fd = pair[1];
-	copy_text(message.version, sizeof(message.version), version);
+	ascii_copy(message.version, sizeof(message.version), version);
 	n = own_fd_is_ours(&bridge.mailbox) ? net_send(bridge.mailbox.fd, &message, sizeof(message))
 					    : -EBADF;
 	if (n >= 0)
@@ -127,7 +121,7 @@ static void attach(const struct inbox_message *message)
 {
 	own_fd_close(&bridge.figures);
 	bridge.figures = own_fd_take(message->fd);
-	copy_text(bridge.version, sizeof(bridge.version), message->version);
+	ascii_copy(bridge.version, sizeof(bridge.version), message->version);
 }
 
 static void detach(void)

@@ -4,6 +4,8 @@
  */
 #include "go/goarena.h"
 
+#include "base/hash.h"
+
 #define CHUNK_BITS 22
 #define LINE_BITS  11
 #define LINE_SLOTS 8
@@ -15,7 +17,7 @@ static uint64_t first = UINT64_MAX, last; /* chunks */
 
 static uint32_t *line_of(uint64_t chunk)
 {
-	return lines[chunk * UINT64_C(0x9E3779B97F4A7C15) >> (64 - LINE_BITS)];
+	return lines[hash_spread(chunk) >> (64 - LINE_BITS)];
 }
 
 static bool is_noted(uint64_t chunk)

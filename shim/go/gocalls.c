@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/selfmem.h"
 #include "base/work.h"
 #include "go/gostats.h"
@@ -51,7 +52,7 @@ static bool is_users(uint64_t return_pc)
 {
 	struct gosym_func f;
 	return gosym_in_text(return_pc - 1) && gosym_find(return_pc - 1, &f) &&
-	       strncmp(f.name, "runtime.", 8) != 0;
+	       !ascii_begins(f.name, "runtime.");
 }
 
 /* Whether this is a frame record (saved frame pointer, return address) that points above `above`.

@@ -1,11 +1,13 @@
 /* See gomodules.h. */
 #include "go/gomodules.h"
 
+#include <limits.h>
 #include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 
+#include "base/ascii.h"
 #include "base/libc.h"
 #include "go/goexe.h"
 
@@ -115,13 +117,10 @@ static void read_program_tls(struct gomodule *module)
 
 static int minor_version(const char *version)
 {
-	int n = 0;
+	const char *minor = ascii_after(version, "go1.");
+	uint64_t n;
 
-	if (strncmp(version, "go1.", 4) != 0)
-		return 0;
-	for (version += 4; *version >= '0' && *version <= '9' && n < 1000; version++)
-		n = n * 10 + (*version - '0');
-	return n;
+	return minor && ascii_number(&minor, &n) && n <= INT_MAX ? (int)n : 0;
 }
 
 /* module->tables must be set. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/pagemap.h"
 #include "base/selfmem.h"
 #include "base/sort.h"
@@ -139,8 +140,8 @@ static bool release_is_known(void)
 					    "go1.25", "go1.26", "go1.27"};
 	const char *version = gosym_version();
 	for (size_t i = 0; i < COUNT_OF(known); i++) {
-		size_t n = strlen(known[i]);
-		if (strncmp(version, known[i], n) == 0 && (version[n] < '0' || version[n] > '9'))
+		const char *after = ascii_after(version, known[i]);
+		if (after && !ascii_is_digit(*after))
 			return true;
 	}
 	return false;

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/search.h"
 #include "go/gomodules.h"
 
 /* runtime._func: offsets of the fields used. */
@@ -54,34 +56,27 @@ static bool ftab_entry(const struct gotables *go, uint64_t index, uint32_t *entr
 	       gotable_u32(&go->ftab, index * 8 + 4, func);
 }
 
+static bool ftab_begins_by(const struct gotables *go, uint64_t index, uint32_t pc_offset)
+{
+	uint32_t entry, func;
+
+	return ftab_entry(go, index, &entry, &func) && entry <= pc_offset;
+}
+
 /* Binary search: findfunctab would save some probes, but is another table to trust. */
 static bool ftab_search(const struct gotables *go, uint32_t pc_offset, uint64_t *index)
 {
-	uint64_t low = 0, high = go->ftab.len / 8; /* entry(low) <= pc < entry(high) */
-	uint32_t entry, func;
-	if (!ftab_entry(go, 0, &entry, &func) || entry > pc_offset)
-		return false;
-	while (high - low > 1) {
-		uint64_t middle = low + (high - low) / 2;
-		ftab_entry(go, middle, &entry, &func);
-		if (entry <= pc_offset)
-			low = middle;
-		else
-			high = middle;
-	}
-	*index = low;
-	return high < go->ftab.len / 8; /* the end marker is not a function */
+	uint64_t count = go->ftab.len / 8;
+	uint64_t n = SEARCH(count, i, ftab_begins_by(go, i, pc_offset));
+
+	*index = n - 1;
+	return n > 0 && n < count; /* the end marker is not a function */
 }
 
 static uint32_t func_u32(const struct gotables *go, uint64_t func, uint32_t field)
 {
 	uint32_t value;
 	return gotable_u32(&go->funcs, func + field, &value) ? value : 0;
-}
-
-static bool has_prefix(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 bool gosym_find(uint64_t pc, struct gosym_func *out)
@@ -108,7 +103,7 @@ bool gosym_find(uint64_t pc, struct gosym_func *out)
 		return false;
 	/* C has no line table, but neither have the linker's markers (go:textfipsstart). */
 	out->is_c = func_u32(go, func, FUNC_PCFILE) == 0 && func_u32(go, func, FUNC_PCLN) == 0 &&
-		    !has_prefix(out->name, "go:");
+		    !ascii_begins(out->name, "go:");
 	return true;
 }
 
@@ -126,22 +121,6 @@ bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_
 	for (uint64_t i = 0; ftab_entry(go, i, &entry, &func); i++)
 		if (func_u32(go, func, FUNC_NAME) == wanted)
 			return gosym_find(go->text + entry, out);
-	return false;
-}
-
-bool gosym_is_c_name(const char *name)
-{
-	/* runtime/cgo's *.c and gcc_amd64.S, of all releases. */
-	static const char *const others[] = {
-		"crosscall1", "crosscall_amd64", "fatalf", "pthread_key_destructor", "threadentry",
-	};
-	if (has_prefix(name, "x_cgo_"))
-		return true;
-	if (has_prefix(name, "_cgo_"))
-		return strcmp(name, "_cgo_topofstack") != 0 && strcmp(name, "_cgo_panic") != 0;
-	for (size_t i = 0; i < COUNT_OF(others); i++)
-		if (strcmp(name, others[i]) == 0)
-			return true;
 	return false;
 }
 

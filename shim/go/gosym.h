@@ -24,7 +24,12 @@ struct gosym_func {
 	uint64_t entry;   /* address in this process */
 	uint64_t end;     /* start of the next function */
 	const char *name; /* in the binary, NUL-terminated: "main.(*T).f", "runtime.asmcgocall" */
-	bool is_c;        /* compiled by a C compiler: see gosym_is_c_name */
+	/*
+	 * Compiled by a C compiler. With internal linking the C functions of runtime/cgo and of cgo
+	 * wrappers are in Go's text; they keep no frame pointer and not asmcgocall's conventions.
+	 * The linker writes no line table for them, whatever they are called.
+	 */
+	bool is_c;
 	struct gomodule *module;
 	uint64_t func; /* internal, for gosym_frames */
 };
@@ -37,19 +42,6 @@ bool gosym_find(uint64_t pc, struct gosym_func *out);
  * too slow for every sample.
  */
 bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_func *out);
-
-/*
- * Whether a function in Go's text is C, by its name.  Internal linking puts the C functions
- * of runtime/cgo and of cgo wrappers there ("x_cgo_*", "_cgo_HASH_Cfunc_*", "crosscall1",
- * ...); they have no frame pointer and do not follow asmcgocall's conventions.
- *
- * gosym_func.is_c is exact: the linker writes no line table for code that Go's compiler and
- * assembler did not make.  The name identifies only the C of the standard library's packages
- * (Go 1.18-1.27), which is all that is linked internally without -linkmode=internal.  False
- * for assembly without a package in its name ("crosscall2", "gogo", "_rt0_amd64_linux") and
- * for the two Go functions with a C-like name ("_cgo_topofstack", "_cgo_panic").
- */
-bool gosym_is_c_name(const char *name);
 
 struct gosym_frame {
 	const char *function;

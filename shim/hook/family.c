@@ -4,6 +4,7 @@
 #include <gnu/libc-version.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/sys.h"
 #include "proc/modules.h"
 
@@ -48,7 +49,7 @@ static const char *const known[] = {
 bool family_is_unknown(const char *name)
 {
 	if (name[0] == '_' ||
-	    (!strstr(name, "alloc") && !strstr(name, "memalign") && strncmp(name, "free", 4) != 0))
+	    (!strstr(name, "alloc") && !strstr(name, "memalign") && !ascii_begins(name, "free")))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		if (strcmp(name, known[i]) == 0)

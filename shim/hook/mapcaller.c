@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "go/gosym.h"
 
 /* ---- the allocator ---------------------------------------------------- */
@@ -142,7 +143,7 @@ static const struct {
 static enum purpose purpose_of(const char *function)
 {
 	for (size_t i = 0; i < COUNT_OF(purposes); i++)
-		if (strncmp(function, purposes[i].prefix, strlen(purposes[i].prefix)) == 0)
+		if (ascii_begins(function, purposes[i].prefix))
 			return purposes[i].purpose;
 	return PURPOSE_NOT_SAID;
 }

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "base/search.h"
 #include "base/sort.h"
 #include "base/sys.h"
 #include "base/work.h"
@@ -94,17 +95,7 @@ static bool name_is_better(const struct search *s, uint32_t offset, uint32_t tha
 
 static size_t first_target_at(const struct search *s, uint64_t address)
 {
-	size_t low = 0, high = s->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (s->targets[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return SEARCH(s->count, i, s->targets[i].address < address);
 }
 
 /* Functions rank above labels, then exported symbols above local ones.  0: not code. */

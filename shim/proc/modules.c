@@ -8,6 +8,8 @@
 #include <sys/auxv.h>
 #include <sys/sysmacros.h>
 
+#include "base/ascii.h"
+#include "base/search.h"
 #include "base/sys.h"
 
 #define LINE_BYTES (8 * KIB) /* a path is at most PATH_MAX, so no line of maps is longer */
@@ -180,7 +182,7 @@ static void read_elf(struct module *m)
 static bool is_wanted(const struct maps_line *line)
 {
 	return line->executable && (line->path[0] == '/' ||
-				    (line->path[0] == '[' && strncmp(line->path, "[anon", 5) != 0));
+				    (line->path[0] == '[' && !ascii_begins(line->path, "[anon")));
 }
 
 static bool holds(const struct module *m, uint64_t address)
@@ -266,18 +268,7 @@ close:
 
 const struct module *modules_find(const struct modules *modules, uint64_t address)
 {
-	size_t low = 0, high = modules->count;
+	size_t n = SEARCH(modules->count, i, modules->list[i].start <= address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct module *m = &modules->list[middle];
-
-		if (holds(m, address))
-			return m;
-		if (address < m->start)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	return n && holds(&modules->list[n - 1], address) ? &modules->list[n - 1] : NULL;
 }

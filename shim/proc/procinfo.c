@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "text/procfile.h"
 
 #define PATH_BYTES 1024
@@ -15,18 +16,12 @@ struct figure {
 	uint64_t *value;
 };
 
-static const char *after(const char *line, const char *prefix)
-{
-	size_t n = strlen(prefix);
-	return strncmp(line, prefix, n) == 0 ? line + n : NULL;
-}
-
 /* Parses one line.  unit: bytes per unit of the figure. */
 static void take_figures(const char *line, const struct figure *figures, size_t count,
 			 uint64_t unit)
 {
 	for (size_t i = 0; i < count; i++) {
-		const char *at = after(line, figures[i].name);
+		const char *at = ascii_after(line, figures[i].name);
 		uint64_t n;
 		if (!at)
 			continue;
@@ -106,7 +101,7 @@ static void find_path(struct scratch *scratch, const char *root, struct place *p
 		if (!path || strlen(path + 1) >= sizeof(place->path))
 			continue;
 		bool is_v1 = list_has(list + 1, (size_t)(path - list - 1), "memory");
-		bool is_v2 = strncmp(line, "0::", 3) == 0;
+		bool is_v2 = ascii_begins(line, "0::");
 		if (!is_v1 && (!is_v2 || place->version == 1))
 			continue;
 		place->version = is_v1 ? 1 : 2;
@@ -182,12 +177,12 @@ static const char *below_mount(const struct place *place)
 {
 	const char *path = place->path;
 	if (strcmp(place->top, "/") != 0) {
-		path = after(place->path, place->top);
+		path = ascii_after(place->path, place->top);
 		if (!path || (*path != '/' && *path != 0))
 			path = "";
 	}
 	/* "/../other" is outside the cgroup namespace. */
-	if (strcmp(path, "/") == 0 || strncmp(path, "/..", 3) == 0)
+	if (strcmp(path, "/") == 0 || ascii_begins(path, "/.."))
 		path = "";
 	return path;
 }

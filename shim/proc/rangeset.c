@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/search.h"
 #include "base/sort.h"
 
 bool rangeset_add(struct scratch *scratch, struct rangeset *c, uint64_t start, uint64_t end,
@@ -75,15 +76,7 @@ bool rangeset_sort(struct scratch *scratch, struct rangeset *c)
 /* The first range that ends after address. */
 static size_t first_after(const struct rangeset *c, uint64_t address)
 {
-	size_t low = 0, high = c->count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (c->list[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return SEARCH(c->count, i, c->list[i].end <= address);
 }
 
 const struct rangeset_range *rangeset_find(const struct rangeset *c, uint64_t address)

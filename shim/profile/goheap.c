@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "profile/pprof_reader.h"
 
 /* Limit for locations, for functions and for strings. */
@@ -170,7 +171,7 @@ static void *list_grow(struct goheap *g, const void *list, uint32_t place, uint3
 
 static uint64_t mix(uint64_t key, uint64_t with)
 {
-	key = (key ^ with) * UINT64_C(0x9E3779B97F4A7C15);
+	key = hash_spread(key ^ with);
 	return key ^ key >> 29;
 }
 

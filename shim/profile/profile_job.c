@@ -23,7 +23,8 @@ bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 	return true;
 }
 
-uint32_t pc_set_find(const struct pc_set *set, uint64_t pc)
+/* The place of pc + 1, or 0 if it is not in the set. */
+static uint32_t pc_set_find(const struct pc_set *set, uint64_t pc)
 {
 	if (!set->capacity)
 		return 0;

@@ -5,6 +5,7 @@
 #ifndef CGOHEAP_PROFILE_JOB_H
 #define CGOHEAP_PROFILE_JOB_H
 
+#include "base/hash.h"
 #include "proc/modules.h"
 #include "profile/profile.h"
 #include "profile/symbolize.h"
@@ -23,7 +24,7 @@ bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 /* The first slot to probe, and the one after slot. */
 static inline uint32_t index_first(const struct index *index, uint64_t hash)
 {
-	return (uint32_t)((hash * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & index->mask;
+	return (uint32_t)(hash_spread(hash) >> 32) & index->mask;
 }
 static inline uint32_t index_next(const struct index *index, uint32_t slot)
 {
@@ -36,9 +37,6 @@ struct pc_set {
 	uint64_t *pcs;
 	uint32_t count, capacity;
 };
-
-/* The place of pc + 1, or 0 if it is not in the set. */
-uint32_t pc_set_find(const struct pc_set *set, uint64_t pc);
 
 struct profile_job {
 	struct scratch *scratch;
@@ -53,11 +51,6 @@ struct profile_job {
 /* Reads modules and symbols. What does not fit is missing, and scratch->exhausted is set. */
 void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 			 const struct snapshot *snapshot, const struct profile_options *options);
-
-static inline bool tally_is_zero(const struct tally *t)
-{
-	return !t->alloc_objects && !t->alloc_bytes && !t->inuse_objects && !t->inuse_bytes;
-}
 
 /* Sums the tallies from index `from` on. */
 struct tally profile_sum(const struct snapshot *snapshot, size_t from);

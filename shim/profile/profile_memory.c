@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "profile.pb-c.h"
+#include "base/search.h"
 #include "base/sort.h"
 #include "base/work.h"
 #include "profile/profile_go.h"
@@ -130,14 +131,8 @@ static bool by_site_init(struct by_site *s, struct scratch *scratch,
 static double by_site_ratio(const struct by_site *s, uint32_t site)
 {
 	struct ratio own = {0};
-	size_t low = 0, high = s->parts->block_count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (s->items[middle].key < site)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	size_t low = SEARCH(s->parts->block_count, i, s->items[i].key < site);
+
 	for (; low < s->parts->block_count && s->items[low].key == site; low++)
 		ratio_add(&own, &s->parts->blocks[s->items[low].value]);
 	return ratio_of(own.weight > 0 ? &own : &s->all);

@@ -9,17 +9,14 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/search.h"
 #include "base/sort.h"
 #include "base/work.h"
 #include "proc/elfsym.h"
 #include "go/gosym.h"
 
 /* ---- plumbing --------------------------------------------------------- */
-
-static bool has_prefix(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
 
 /*
  * The C half of a cgo call, compiled by cgo: "_cgo_HASH_Cfunc_NAME" and the like. The Go half,
@@ -28,7 +25,7 @@ static bool has_prefix(const char *text, const char *prefix)
  */
 static bool is_c_wrapper(const char *name)
 {
-	return has_prefix(name, "_cgo_") &&
+	return ascii_begins(name, "_cgo_") &&
 	       (strstr(name, "_Cfunc_") || strstr(name, "_C2func_") || strstr(name, "_Cmacro_"));
 }
 
@@ -51,7 +48,7 @@ static bool is_go_plumbing(const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return true;
 	unqualified = unqualified ? unqualified + 1 : name;
-	return has_prefix(unqualified, "_cgoexp_") || has_prefix(unqualified, "_cgoexpwrap_") ||
+	return ascii_begins(unqualified, "_cgoexp_") || ascii_begins(unqualified, "_cgoexpwrap_") ||
 	       strcmp(unqualified, "_cgo_cmalloc") == 0;
 }
 
@@ -213,17 +210,7 @@ int symbolize(struct scratch *scratch, const struct modules *modules, const uint
 
 const struct location *symbols_find(const struct symbols *symbols, uint64_t pc)
 {
-	size_t low = 0, high = symbols->count;
+	size_t at = SEARCH(symbols->count, i, symbols->list[i].pc < pc);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (symbols->list[middle].pc == pc)
-			return &symbols->list[middle];
-		if (symbols->list[middle].pc < pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	return at < symbols->count && symbols->list[at].pc == pc ? &symbols->list[at] : NULL;
 }

@@ -16,6 +16,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/lock.h"
 #include "region/region.h"
 #include "record/sample.h"
@@ -48,7 +49,7 @@ static uint32_t nodes_used; /* taken from the pool's low end */
 
 static uint64_t hash_address(uint64_t address)
 {
-	return address * UINT64_C(0x9E3779B97F4A7C15);
+	return hash_spread(address);
 }
 
 static struct shard *shard_of(uint64_t address)

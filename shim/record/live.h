@@ -17,6 +17,7 @@
 #define CGOHEAP_LIVE_H
 
 #include "base/base.h"
+#include "base/hash.h"
 
 /*
  * At 100,000 live blocks, 9 % of frees of other blocks meet a byte that is not 0 and call
@@ -28,7 +29,7 @@ extern uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hi
 
 static inline uint32_t live_hash(const void *p)
 {
-	return (uint32_t)(((uint64_t)p * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - LIVE_FILTER_BITS));
+	return (uint32_t)(hash_spread((uint64_t)p) >> (64 - LIVE_FILTER_BITS));
 }
 
 /*

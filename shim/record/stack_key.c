@@ -1,6 +1,7 @@
 /* See stack_key.h. */
 #include "record/stack_key.h"
 
+#include "base/hash.h"
 #include "unwind/pcinfo.h"
 #include "record/unloads.h"
 
@@ -22,7 +23,7 @@ void stack_key_finish(struct stack_key *key)
 	h ^= key->unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^
 	     key->labels * UINT64_C(0x165667B19E3779F9);
 	for (uint32_t i = 0; i < key->count; i++) {
-		h = (h ^ key->frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
+		h = hash_spread(h ^ key->frames[i]);
 		h ^= h >> 32;
 	}
 	key->hash = h;

@@ -143,6 +143,11 @@ struct tally {
 	int64_t inuse_objects, inuse_bytes;
 };
 
+static inline bool tally_is_zero(const struct tally *t)
+{
+	return !(t->alloc_objects | t->alloc_bytes | t->inuse_objects | t->inuse_bytes);
+}
+
 struct snapshot {
 	struct tally *tallies; /* in scratch, without sites whose figures are all 0 */
 	size_t count;

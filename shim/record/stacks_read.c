@@ -123,11 +123,6 @@ struct stacks_totals stacks_totals(void)
 
 /* ---- snapshots --------------------------------------------------------- */
 
-static bool tally_is_zero(const struct tally *t)
-{
-	return !(t->alloc_objects | t->alloc_bytes | t->inuse_objects | t->inuse_bytes);
-}
-
 struct filling {
 	struct snapshot *out;
 	size_t room;

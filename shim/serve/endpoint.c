@@ -5,12 +5,14 @@
  */
 #include "serve/endpoint.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/dirnames.h"
 #include "base/netsys.h"
@@ -237,11 +239,10 @@ struct sweep {
 /* Returns 42 for "42.sock", as default_path_in writes it; 0 for any other name. */
 static int pid_in_name(const char *name)
 {
-	int pid = 0;
-	const char *p = name;
-	for (; *p >= (p == name ? '1' : '0') && *p <= '9' && p - name < 9; p++)
-		pid = 10 * pid + (*p - '0');
-	return strcmp(p, ".sock") == 0 ? pid : 0;
+	uint64_t pid;
+	bool is_pid = *name != '0' && ascii_number(&name, &pid) && pid <= INT_MAX &&
+		      strcmp(name, ".sock") == 0;
+	return is_pid ? (int)pid : 0;
 }
 
 /* As far as this PID namespace shows; true if unknown. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "config/config.h"
 #include "config/log.h"
 
@@ -25,14 +26,8 @@ bool params_refuse(struct answer *a, const char *name, const char *value, const 
 /* Parses a decimal integer within bounds; false if it is not one. */
 static bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *number)
 {
-	uint64_t n = 0;
-	size_t digits = strspn(text, "0123456789");
-	if (digits == 0 || digits > 18 || text[digits] != '\0')
-		return false;
-	for (; *text != '\0'; text++)
-		n = n * 10 + (uint64_t)(*text - '0');
-	*number = n;
-	return n >= low && n <= high;
+	return strlen(text) <= 18 && ascii_number(&text, number) && *text == '\0' &&
+	       *number >= low && *number <= high;
 }
 
 bool params_number(struct answer *a, const struct http_request *r, const char *name, uint64_t low,

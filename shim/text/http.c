@@ -8,17 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- characters --------------------------------------------------------- */
+#include "base/ascii.h"
 
-static char to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+/* ---- characters --------------------------------------------------------- */
 
 /* Not strcasecmp: it follows the host's locale, and in some the letter I differs. */
 static bool same_name(const char *a, const char *b)
 {
-	while (*a != '\0' && to_lower(*a) == to_lower(*b)) {
+	while (*a != '\0' && ascii_lower(*a) == ascii_lower(*b)) {
 		a++;
 		b++;
 	}
@@ -27,7 +24,7 @@ static bool same_name(const char *a, const char *b)
 
 static bool is_token_char(char c)
 {
-	return (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
+	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
 	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
@@ -35,7 +32,7 @@ static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = to_lower(c);
+	c = ascii_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -116,7 +113,7 @@ static int parse_version(struct http_request *r, const char *version, const char
 		r->minor_version = (uint32_t)(version[7] - '0');
 		return 0;
 	}
-	if (strncmp(version, "HTTP/", 5) == 0) {
+	if (ascii_begins(version, "HTTP/")) {
 		*problem = "unsupported HTTP version: send HTTP/1.0 or HTTP/1.1";
 		return 505;
 	}
@@ -156,7 +153,7 @@ static int parse_query(struct http_request *r, char *query, const char **problem
 static int parse_target(struct http_request *r, char *target, const char **problem)
 {
 	/* The absolute form, as sent to a proxy: its authority replaces Host. */
-	if (strncmp(target, "http://", 7) == 0) {
+	if (ascii_begins(target, "http://")) {
 		r->host = target + 7;
 		target += 7 + strcspn(target + 7, "/?");
 		if (*target == '/') {
@@ -267,15 +264,7 @@ static bool parse_header(struct headers *h, char *line)
 /* Digits only: request smuggling uses forms like "+1", "0x1" and "1, 1". */
 static bool parse_length(const char *text, uint64_t *length)
 {
-	*length = 0;
-	if (*text == '\0' || strlen(text) > 18)
-		return false;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		*length = *length * 10 + (uint64_t)(*text - '0');
-	}
-	return true;
+	return strlen(text) <= 18 && ascii_number(&text, length) && *text == '\0';
 }
 
 static int check_body(const struct http_request *r, const struct headers *h, const char **problem)
@@ -351,7 +340,7 @@ static bool is_port_or_end(const char *text)
 /* Skips "127.x.x.x"; NULL: not that.  A name of only digits and dots is an address. */
 static const char *skip_loopback_ipv4(const char *text)
 {
-	if (strncmp(text, "127.", 4) != 0)
+	if (!ascii_begins(text, "127."))
 		return NULL;
 	text += 3;
 	for (int part = 0; part < 3; part++) {
@@ -369,7 +358,7 @@ bool http_host_is_loopback(const char *host)
 	const char *after = skip_loopback_ipv4(host);
 	if (after != NULL)
 		return is_port_or_end(after);
-	if (strncmp(host, "[::1]", 5) == 0)
+	if (ascii_begins(host, "[::1]"))
 		return is_port_or_end(host + 5);
 	strncpy(name, host, 9);
 	return same_name(name, "localhost") && is_port_or_end(host + 9);
@@ -377,9 +366,11 @@ bool http_host_is_loopback(const char *host)
 
 bool http_origin_is_loopback(const char *origin)
 {
-	if (strncmp(origin, "http://", 7) == 0)
-		return http_host_is_loopback(origin + 7);
-	return strncmp(origin, "https://", 8) == 0 && http_host_is_loopback(origin + 8);
+	const char *host = ascii_after(origin, "http://");
+
+	if (!host)
+		host = ascii_after(origin, "https://");
+	return host && http_host_is_loopback(host);
 }
 
 /* ---- the response head -------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* See fde.h. */
 #include "unwind/fde.h"
 
+#include "base/search.h"
+
 /* Version 1; .eh_frame's address in 4 bytes (not used here); the count in 4 bytes, unsigned; the
  * entries as signed 4-byte offsets from the table's start.  Every linker writes this form. */
 enum { VERSION = 1, ENC_SIGN = 0x08, ENC_UDATA4 = 0x03, ENC_DATAREL_SDATA4 = 0x3b };
@@ -39,21 +41,15 @@ static uint64_t address_in(const struct fde_module *module, uint32_t i, unsigned
 
 uint64_t fde_find(const struct fde_module *module, uint64_t pc)
 {
-	uint32_t low = 0,
-		 high; /* entries before low begin at or below pc, those from high on above it */
+	uint32_t count;
 	uint64_t fde;
+	size_t n;
 
-	if (!open_table(module, &high))
+	if (!open_table(module, &count))
 		return 0;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (address_in(module, middle, 0) <= pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0)
+	n = SEARCH(count, i, address_in(module, (uint32_t)i, 0) <= pc);
+	if (n == 0)
 		return 0;
-	fde = address_in(module, low - 1, 4);
+	fde = address_in(module, (uint32_t)n - 1, 4);
 	return fde >= module->start && fde < module->end ? fde : 0;
 }

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/hash.h"
 #include "go/gomodules.h"
 #include "go/gosym.h"
 #include "region/region.h"
@@ -115,7 +117,7 @@ static uint8_t kind_of_go_function(const struct gosym_func *function)
 	if (strcmp(name, "crosscall2") == 0 || strcmp(name, "runtime/cgo.crosscall2") == 0)
 		return PCINFO_CROSSCALL2;
 	/* _rt0_ and libInit: a library's constructor, which starts the runtime's first thread. */
-	if (is_one_of(name, roots, COUNT_OF(roots)) || strncmp(name, "_rt0_", 5) == 0)
+	if (is_one_of(name, roots, COUNT_OF(roots)) || ascii_begins(name, "_rt0_"))
 		return PCINFO_GO_ROOT;
 	if (strcmp(name, "callbackasm1") == 0)
 		return PCINFO_CALLBACKASM;
@@ -164,7 +166,7 @@ static bool is_cacheable(uint64_t pc)
 
 static size_t cache_slot(uint64_t pc, size_t count)
 {
-	return (size_t)((pc * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (count - 1);
+	return (size_t)(hash_spread(pc) >> 32) & (count - 1);
 }
 
 /* The number of entries: the largest power of two that fits. */

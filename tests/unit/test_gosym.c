@@ -277,21 +277,6 @@ static void outside_of_text(void **state)
 	}
 }
 
-static void names_of_c_functions(void **state)
-{
-	const char *const c[] = {"x_cgo_init",  "_cgo_5c7b4e0c71a2_Cfunc_free",
-				 "crosscall1",  "crosscall_amd64",
-				 "threadentry", "_cgo_sys_thread_start"};
-	const char *const go[] = {"crosscall2", "_cgo_panic", "_cgo_topofstack", "gogo",
-				  "_rt0_amd64", "main.main",  "net.x_cgo_init",  ""};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(c); i++)
-		assert_true(gosym_is_c_name(c[i]));
-	for (size_t i = 0; i < COUNT_OF(go); i++)
-		assert_false(gosym_is_c_name(go[i]));
-}
-
 static void a_c_program_is_not_go(void **state)
 {
 	struct gosym_func f;
@@ -379,15 +364,10 @@ static void every_byte_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(layout_1_18),
-		cmocka_unit_test(layout_1_20),
-		cmocka_unit_test(layout_1_27),
-		cmocka_unit_test(functions_c_and_wrappers),
-		cmocka_unit_test(functions_by_name),
-		cmocka_unit_test(outside_of_text),
-		cmocka_unit_test(names_of_c_functions),
-		cmocka_unit_test(a_c_program_is_not_go),
-		cmocka_unit_test(versions_that_do_not_fit),
+		cmocka_unit_test(layout_1_18),           cmocka_unit_test(layout_1_20),
+		cmocka_unit_test(layout_1_27),           cmocka_unit_test(functions_c_and_wrappers),
+		cmocka_unit_test(functions_by_name),     cmocka_unit_test(outside_of_text),
+		cmocka_unit_test(a_c_program_is_not_go), cmocka_unit_test(versions_that_do_not_fit),
 		cmocka_unit_test(every_byte_wrong),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
