@@ -1,6 +1,4 @@
-/*
- * See fixed.h. "n.m" means n bits before the point and m after it.
- */
+/* See fixed.h. "n.m" means n bits before the point and m after it. */
 #include "record/fixed.h"
 
 typedef unsigned __int128 wide;

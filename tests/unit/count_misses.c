@@ -1,6 +1,6 @@
 /*
- * LIVE FREES: records LIVE blocks, then frees FREES others as the hook does; for
- * tests/programs/instructions.sh, which counts instructions.  The real free does nothing.
+ * LIVE FREES: records LIVE blocks, then frees FREES other blocks as the hook does; for
+ * tests/programs/instructions.sh, which counts instructions. The real free does nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "hook/malloc_slow.h"
 #include "hook/real.h"
 
-/* Blocks as an allocator places them: 16-aligned, all over 8 GiB. */
+/* Addresses like an allocator's: 16-aligned, across 8 GiB. */
 static uint64_t somewhere(uint64_t *state)
 {
 	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 	}
 	state = 2;
 	for (uint64_t i = 0; i < frees; i++) {
-		void *p = (void *)(somewhere(&state) + 8); /* none of those */
+		void *p = (void *)(somewhere(&state) + 8); /* none of the recorded ones */
 		if (unlikely(live_maybe(p)))
 			slow_free(p);
 		else

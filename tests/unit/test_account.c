@@ -1,4 +1,6 @@
-/* An account of this process: what is in it, that it adds up, and what it does with little memory.
+/*
+ * An account of this process: its contents, that it adds up, and its behaviour with little
+ * memory.
  */
 #include "child.h"
 
@@ -76,7 +78,7 @@ static void put_in_ledger(const char *p, size_t bytes, enum mappings_kind kind, 
 	mappings_map(&r);
 }
 
-/* Owners and what is unexplained are the RSS; parts are in order, and are the owners. */
+/* Owners and the unexplained rest sum to the RSS; parts are in order and sum to the owners. */
 static void check_adds_up(const struct taken *t)
 {
 	const struct account *a = &t->account;
@@ -109,7 +111,7 @@ static void adds_up(void)
 	struct taken t = take_now();
 	check_adds_up(&t);
 	CHECK(t.account.unexplained_bytes == 0);
-	/* The shim is part of the program here. */
+	/* In this test the shim is part of the program. */
 	CHECK(resident(&t, OWNER_SHIM) > 0 && resident(&t, OWNER_LIBRARIES) > 0);
 	CHECK(resident(&t, OWNER_GO_HEAP) == 0 && t.account.owners[OWNER_GO_STACKS].known);
 	CHECK(t.account.process.vm_rss != UNKNOWN);
@@ -117,7 +119,7 @@ static void adds_up(void)
 }
 CASE(adds_up)
 
-/* One mapping of the kernel's, and five owners in it. */
+/* One mapping with five owners. */
 static void one_mapping_many_owners(void)
 {
 	begin();
@@ -145,7 +147,7 @@ static void one_mapping_many_owners(void)
 	for (size_t i = 0; i < COUNT_OF(want); i++)
 		CHECK(near(resident(&t, want[i].owner) - resident(&before, want[i].owner),
 			   want[i].pages * PAGE_BYTES, 4 * PAGE_BYTES));
-	/* The allocator's is live or retained: which, it says itself. */
+	/* The allocator's memory is live or retained, by its own statistics. */
 	uint64_t c = resident(&t, OWNER_C_LIVE) + resident(&t, OWNER_C_RETAINED);
 	uint64_t c_before = resident(&before, OWNER_C_LIVE) + resident(&before, OWNER_C_RETAINED);
 	CHECK(near(c - c_before, 144 * PAGE_BYTES, 64 * PAGE_BYTES));
@@ -159,7 +161,7 @@ static void one_mapping_many_owners(void)
 }
 CASE_WITHOUT_ASAN(one_mapping_many_owners)
 
-/* Pages of zeros are present and not in RSS: parts share what smaps counts. */
+/* Zero pages are present but not in RSS: parts share what smaps counts. */
 static void zeros_are_not_counted(void)
 {
 	begin();
@@ -177,21 +179,20 @@ static void zeros_are_not_counted(void)
 }
 CASE_WITHOUT_ASAN(zeros_are_not_counted)
 
-/* What the table of mappings still has and the kernel has not is forgotten, at an address nobody
- * maps at. */
+/* Ranges that the kernel no longer has are forgotten, at an address where nothing is mapped. */
 static void reconciled(void)
 {
 	begin();
 	put_in_ledger((char *)(UINT64_C(1) << 40), 10 * MIB, MAPPINGS_C, 0);
 	CHECK(mappings_counters().ranges == 1);
-	usleep(2 * LIVE_TICK_NS / 1000); /* what is new is left alone */
+	usleep(2 * LIVE_TICK_NS / 1000); /* new ranges are left alone */
 	struct taken t = take_now();
 	CHECK(resident(&t, OWNER_C_MMAP) == 0 && mappings_counters().ranges == 0);
 	scratch_release(&t.scratch);
 }
 CASE_WITHOUT_ASAN(reconciled)
 
-/* A stack whose thread has ended, and something else mapped in its place since. */
+/* A stack whose thread has ended, replaced by another mapping. */
 static void not_a_stack_any_more(void)
 {
 	begin();
@@ -199,7 +200,7 @@ static void not_a_stack_any_more(void)
 	put_in_ledger(p, 8 * MIB, MAPPINGS_CACHED_STACK, 0);
 	struct taken t = take_now();
 	CHECK(resident(&t, OWNER_UNTRACKED_MMAP) >= 8 * MIB);
-	/* With a descriptor at its end it is one: its own address twice, and the guard. */
+	/* With a descriptor at its end it is a stack: its own address twice, and the guard. */
 	uint64_t *descriptor = (uint64_t *)(p + 8 * MIB - 2304);
 	descriptor[0] = descriptor[2] = (uint64_t)descriptor;
 	struct taken not_yet = take_now();
@@ -225,7 +226,7 @@ static void *go_deep(void *arg)
 	return bytes[9] ? arg : NULL;
 }
 
-/* As libc's own threads are, for timers and the like. */
+/* Like libc's threads for timers and similar. */
 static void made_past_every_hook(void)
 {
 	pthread_t threads[3];
@@ -252,7 +253,7 @@ static void before_the_shim(void)
 {
 	struct scratch s = SCRATCH_INIT(MIB);
 	real_resolve();
-	/* Between its hook and its constructor: one seen by the hook, one not. */
+	/* Between the first hook and the constructor: one mapping seen by the hook, one not. */
 	char *seen = earlymaps_mmap(NULL, 5 * MIB, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, (uint64_t)before_the_shim);
 	char *unseen = map_touched(3 * MIB, 3 * MIB);
@@ -284,7 +285,7 @@ static int count_bytes(struct sink *sink, const void *bytes, size_t count)
 	return c->bytes > c->most ? -1 : 0;
 }
 
-/* With any scratch at all: an account that adds up, or a refusal. */
+/* With any amount of scratch: an account that adds up, or a refusal. */
 static void any_scratch(void)
 {
 	static const char *const none[] = {NULL};
@@ -315,7 +316,7 @@ static void any_scratch(void)
 }
 CASE(any_scratch)
 
-/* The client hangs up after so many bytes. */
+/* The client hangs up after this many bytes. */
 static void any_sink(void)
 {
 	static const char *const none[] = {NULL};

@@ -1,4 +1,4 @@
-/* /v1/account to the letter: what is not known is null. */
+/* /v1/account exactly: unknown figures are null. */
 #include "child.h"
 
 #include <stdlib.h>
@@ -154,7 +154,7 @@ static void all_known(void)
 }
 CASE(all_known)
 
-/* The ten largest by what is resident, parts of one site together, names from the symbols. */
+/* The ten largest by resident bytes, with parts of one site merged and names from the symbols. */
 static void top(void)
 {
 	struct account_part list[40];

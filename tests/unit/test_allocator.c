@@ -1,4 +1,4 @@
-/* glibc's figures against what was allocated; giving back; asking not too often. */
+/* glibc's figures against what was allocated; trim; the limit on reading statistics. */
 #include "child.h"
 
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static void figures(void)
 }
 CASE_WITHOUT_ASAN(figures)
 
-/* Many free chunks to walk: the answer is good for a while. */
+/* Many free chunks to walk: the result is reused for a while. */
 static void not_too_often(void)
 {
 	enum { COUNT = 3000000 };
@@ -90,7 +90,7 @@ static void not_too_often(void)
 	free(blocks[1]);
 	CHECK(allocator_read(&again) == ALLOCATOR_OLD);
 	CHECK(memcmp(&s, &again, sizeof s) == 0);
-	/* After a trim nobody wants the figures from before. */
+	/* A trim invalidates the previous figures. */
 	CHECK(trim_now());
 	CHECK(allocator_read(&again) == ALLOCATOR_OK);
 }

@@ -1,6 +1,6 @@
 /*
- * What growth is measured from: each its own while memory is plenty, shared when
- * it is short, and never more than there are places to wait.
+ * Baselines for growth: separate while there is plenty of memory, shared when it is short, and
+ * never more than there are places to wait.
  */
 #include "base/clock.h"
 #include "profile/baseline.h"
@@ -10,7 +10,7 @@
 static int setup(void **state)
 {
 	(void)state;
-	return region != NULL ? 0 : region_init(8 * MIB); /* of which 2 MiB are scratch */
+	return region != NULL ? 0 : region_init(8 * MIB); /* including 2 MiB of scratch */
 }
 
 static struct baseline *filled(uint64_t min_age_ns, size_t bytes)
@@ -38,9 +38,9 @@ static void is_shared_where_memory_is_short(void **state)
 	(void)state;
 	struct baseline *a = filled(0, 600 * KIB);
 	assert_ptr_equal(baseline_share(0, false), a);
-	assert_null(baseline_share(1, false)); /* of blocks of that age */
+	assert_null(baseline_share(1, false)); /* for blocks of that age */
 	assert_null(baseline_share(0, true));  /* with Go's heap */
-	/* The second user keeps it, and the last one gives its memory back. */
+	/* The second user keeps it, and the last one frees its memory. */
 	baseline_release(a);
 	assert_int_equal(a->users, 1);
 	assert_true(a->scratch.mapped_bytes > 0);
@@ -68,7 +68,7 @@ static void users_are_bounded(void **state)
 	assert_false(baseline_is_full());
 }
 
-/* A host with few descriptors has few who wait. */
+/* A host with few descriptors has few places to wait. */
 static void places_follow_the_limit(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* When the interval doubles and when it comes back; what is spent is said by the test. */
+/* When the interval doubles and when it recovers; the test sets the cost. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static void a_share_above_the_bound_doubles_as_often_as_it_takes(void **state)
 	assert_int_equal(budget_judge_cpu(29, UINT64_MAX, 100), 30);
 }
 
-/* Halving doubles the cost: it must not raise it above the bound again at once. */
+/* Halving doubles the cost: it must not exceed the bound again immediately. */
 static void it_halves_one_step_at_a_time_and_only_when_calm(void **state)
 {
 	(void)state;
@@ -55,7 +55,7 @@ static void a_block_more_or_less_does_not_change_it(void **state)
 	assert_int_equal(budget_judge_room(30, 0, 1024), 0);
 }
 
-/* All of a core since the last look: far above any bound. */
+/* All of a core since the last measurement: far above any bound. */
 static void spend_all(void)
 {
 	ADD(&budget_spent.recording, UINT64_C(1) << 40);
@@ -74,7 +74,7 @@ static void a_new_interval_starts_from_itself(void **state)
 	spend_all();
 	assert_int_equal(budget_doublings(8192, true), 0);
 	assert_false(budget_get().is_cpu);
-	assert_int_equal(budget_doublings(8192, false), 0); /* what was before does not count */
+	assert_int_equal(budget_doublings(8192, false), 0); /* earlier measurements do not count */
 }
 
 static void an_interval_of_1_stays_exact_unless_a_bound_was_named(void **state)
@@ -85,7 +85,7 @@ static void an_interval_of_1_stays_exact_unless_a_bound_was_named(void **state)
 	spend_all();
 	assert_int_equal(budget_doublings(1, false), 0);
 	assert_int_equal(budget_get().max_cpu_ppm, 0);
-	assert_true(budget_get().cpu_ppm > 10000); /* it is said all the same */
+	assert_true(budget_get().cpu_ppm > 10000); /* it is reported all the same */
 
 	budget_init(10000, true);
 	budget_doublings(1, true);
@@ -94,7 +94,7 @@ static void an_interval_of_1_stays_exact_unless_a_bound_was_named(void **state)
 	assert_int_equal(budget_get().max_cpu_ppm, 10000);
 }
 
-/* A longer interval makes none of the frees to come cheaper. */
+/* A longer interval does not make future frees cheaper. */
 static void what_frees_cost_raises_nothing(void **state)
 {
 	(void)state;
@@ -115,14 +115,14 @@ static void it_goes_no_further_than_is_of_use_and_says_so(void **state)
 	spend_all();
 	assert_int_equal(budget_doublings(524288, false), 4); /* 8 MiB */
 	assert_true(budget_get().is_cpu && budget_get().is_coarsest);
-	assert_int_equal(budget_doublings(524288, false), 3); /* and so it is soon back */
+	assert_int_equal(budget_doublings(524288, false), 3); /* so it soon recovers */
 	assert_false(budget_get().is_coarsest);
 	budget_doublings(16 << 20, true);
 	spend_all();
 	assert_int_equal(budget_doublings(16 << 20, false), 0);
 	assert_true(budget_get().is_coarsest);
 
-	budget_init(10000, true); /* who names the bound gets it */
+	budget_init(10000, true); /* an explicit bound is enforced */
 	budget_doublings(524288, true);
 	spend_all();
 	assert_true(budget_doublings(524288, false) > 4);
@@ -160,7 +160,7 @@ static void full_tables_coarsen_and_empty_ones_do_not(void **state)
 
 /* ---- and back, however it was raised -------------------------------------- */
 
-/* A second's look of a process that asked for nothing; what is in force then. */
+/* After one second of a process with default settings; returns the interval in force. */
 static uint32_t interval_after_a_look(void)
 {
 	uint32_t interval = CONFIG_DEFAULT_SAMPLE_BYTES
@@ -170,7 +170,7 @@ static uint32_t interval_after_a_look(void)
 	return interval;
 }
 
-/* It comes down a step a look, and never up meanwhile. */
+/* It falls one step per measurement and never rises meanwhile. */
 static void assert_it_comes_back(uint32_t from)
 {
 	for (uint32_t expected = from / 2; expected >= CONFIG_DEFAULT_SAMPLE_BYTES; expected /= 2)
@@ -207,7 +207,7 @@ static void tables_that_empty_are_forgotten(void **state)
 		spend_all();
 		assert_int_equal(interval_after_a_look(), BUDGET_COARSEST_BYTES);
 	}
-	for (int i = 0; i < 100; i++) /* the cost ends, and they are full still */
+	for (int i = 0; i < 100; i++) /* the cost ends, but the tables are still full */
 		assert_int_equal(interval_after_a_look(), BUDGET_COARSEST_BYTES);
 	assert_true(budget_get().is_room && budget_get().is_coarsest);
 	for (uint64_t i = first; i < first + all; i++)
@@ -216,7 +216,7 @@ static void tables_that_empty_are_forgotten(void **state)
 	assert_false(budget_get().is_room || budget_get().is_coarsest);
 }
 
-/* One that was interrupted for a second must not look like a second's work. */
+/* A record that was interrupted for a second must not count as a second of work. */
 static void an_interrupted_record_counts_for_little(void **state)
 {
 	uint64_t spent = 0;
@@ -263,7 +263,7 @@ static void control_asks_once_a_second_and_obeys(void **state)
 	assert_interval(524288, 65536);
 	asked_for = 30;
 	wait_and_tick();
-	assert_interval(1u << 30, 65536); /* as coarse as it gets */
+	assert_interval(1u << 30, 65536); /* at the coarsest interval */
 	control_sampling(true, 4096, 0);
 	assert_interval(4096, 4096);
 	asked_for = 1;
@@ -290,7 +290,7 @@ static void wait_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* A burst fills in less than a second what the last second's look found half empty. */
+/* A burst can fill, in less than a second, tables that the last check found half empty. */
 static void tables_that_fill_are_looked_at_more_often(void **state)
 {
 	(void)state;

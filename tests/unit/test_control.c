@@ -1,4 +1,4 @@
-/* On, off, how finely and for how long; the sampler is played by the test. */
+/* Sampling on and off, its interval and its time limit; the test plays the sampler. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -58,7 +58,7 @@ static void sleep_ns(uint64_t ns)
 	nanosleep(&t, NULL);
 }
 
-/* Ticks as the server's loop does, until control wants no more. */
+/* Ticks as the server's loop does, until control needs no more ticks. */
 static void tick_to_rest(void)
 {
 	uint64_t wait;
@@ -74,7 +74,7 @@ static void assert_state(bool on, uint32_t sample_bytes, uint32_t interval)
 	assert_int_equal(sampler.interval, interval);
 }
 
-/* However often it is told the same. */
+/* Repeating a command does not change it. */
 static void time_off_is_counted(void **state)
 {
 	uint64_t before, off;
@@ -98,7 +98,7 @@ static void time_off_is_counted(void **state)
 	assert_true(control_get().off_ns >= 2000000);
 }
 
-/* Told the same again is no break. */
+/* Repeating a command is not a break. */
 static void time_on_is_since_the_last_break(void **state)
 {
 	(void)state;
@@ -157,7 +157,7 @@ static void a_limited_sampling_ends_itself(void **state)
 	assert_int_equal(sampler.sets, 2);
 }
 
-/* Past its end and not yet ticked: not "without limit". */
+/* Past its end but not yet ticked: not "without limit". */
 static void an_end_that_has_passed_is_still_an_end(void **state)
 {
 	(void)state;
@@ -231,7 +231,7 @@ static void the_follower_is_told_before_allocations_are_to_be_looked_at(void **s
 	control_sampling(false, 0, 0);
 	assert_int_equal(follower.calls, 1);
 	assert_false(follower.on);
-	assert_false(follower.settled); /* a thread may be recording still */
+	assert_false(follower.settled); /* a thread may still be recording */
 	control_sampling(true, 0, 0);
 	assert_int_equal(follower.calls, 2);
 	assert_true(follower.on);
@@ -248,9 +248,9 @@ static void the_follower_is_asked_again_until_it_is_satisfied(void **state)
 	assert_true(clock_monotonic_ns() - begin >= 2000000000);
 	assert_false(follower.on);
 	assert_true(follower.settled);
-	assert_true(control_tick() != UINT64_MAX); /* not yet: it wants to be asked */
+	assert_true(control_tick() != UINT64_MAX); /* not yet: it needs another call */
 	follower.satisfied = true;
-	control_sampling(true, 0, 0); /* and no more once sampling is on again */
+	control_sampling(true, 0, 0); /* not needed once sampling is on again */
 	tick_to_rest();
 	assert_int_equal(follower.calls, 3);
 }

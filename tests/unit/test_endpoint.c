@@ -1,4 +1,4 @@
-/* Where the socket comes to be, who keeps it from there, and what is said about it. */
+/* Where the socket is created, what prevents it, and the messages. */
 #include "child.h"
 #include "client.h"
 
@@ -10,7 +10,7 @@
 #include "config/log.h"
 #include "serve/endpoint.h"
 
-/* Each case runs in a child with a directory of its own as its working directory. */
+/* Each case runs in a child with its own working directory. */
 static char base[64];
 
 static void enter_base(void)
@@ -58,7 +58,7 @@ static int open_default(const char *runtime_dir)
 	return endpoint_open_unix(&own, &config, false, bound);
 }
 
-/* The one line that is said when path is refused. */
+/* Checks the one line printed when path is refused. */
 static void check_refused(const char *path, const char *why)
 {
 	char line[512];
@@ -68,7 +68,7 @@ static void check_refused(const char *path, const char *why)
 	snprintf(line, sizeof(line),
 		 "cgoheap: no socket at \"%s\": %s, or set CGOHEAP_SOCKET to another path\n", path,
 		 why);
-	/* Who listens may end; nothing else is worth another try. */
+	/* Only a listener may go away; no other failure is worth another try. */
 	int expected = strncmp(why, "another process", 15) == 0 ? ENDPOINT_TAKEN : -1;
 	if (result != expected || strcmp(said, line) != 0)
 		fprintf(stderr, "%d: %s", result, said);
@@ -107,7 +107,7 @@ static void a_hard_umask_still_lets_the_owner_in(void)
 }
 PLACE_CASE(a_hard_umask_still_lets_the_owner_in)
 
-/* The program's first open is descriptor 3 as ever. */
+/* The program's first open still gets descriptor 3. */
 static void low_descriptors_stay_the_programs(void)
 {
 	int first = dup(0);
@@ -131,7 +131,7 @@ PLACE_CASE(a_low_limit_on_descriptors_is_no_obstacle)
 static void the_socket_of_a_dead_process_is_replaced(void)
 {
 	CHECK(open_at("a.sock") == 0);
-	close(own.fd); /* as at the end of the process: the file stays */
+	close(own.fd); /* as when the process ends: the file stays */
 	CHECK(connect_unix("a.sock") == -1);
 	catch_stderr();
 	int result = open_at("a.sock");
@@ -152,7 +152,7 @@ PLACE_CASE(a_socket_in_use_is_not)
 
 /* ---- sockets that others left ------------------------------------------- */
 
-/* A process that is gone: its PID, which is not given again this soon. */
+/* The PID of an ended process, which is not reused this soon. */
 static int gone_pid(void)
 {
 	pid_t pid = fork();
@@ -162,7 +162,7 @@ static int gone_pid(void)
 	return pid;
 }
 
-/* A socket at that path, some seconds old; its descriptor, which listens. */
+/* Creates a socket of that age at that path; returns its descriptor, which listens. */
 static int socket_at(const char *path, int age_s)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -198,7 +198,7 @@ static void dead_sockets_in_our_directory_are_swept(void)
 	close(socket_at(named(path, "%d.sock", gone), 5));
 	for (size_t i = 0; i < COUNT_OF(others); i++)
 		close(socket_at(named(kept[i], others[i], gone), 5));
-	close(socket_at(named(kept[4], "%d.sock", getppid()), 5)); /* which lives */
+	close(socket_at(named(kept[4], "%d.sock", getppid()), 5)); /* a live process */
 	close(open(named(kept[5], "%d.sock", file), O_CREAT | O_WRONLY, 0600));
 	int fd = socket_at(named(path, "%d.sock", listens), 5);
 	close(socket_at(named(path, "%d.sock", young), -5));
@@ -216,13 +216,13 @@ static void dead_sockets_in_our_directory_are_swept(void)
 }
 PLACE_CASE(dead_sockets_in_our_directory_are_swept)
 
-/* More of them than one sweep takes: the others go next time; and none of another user. */
+/* More sockets than one sweep handles: the rest is removed by the next; another user's are kept. */
 static void a_sweep_has_an_end(void)
 {
 	char path[64];
 	int left = 0, fd = socket_at("a", 5);
 	close(fd);
-	/* Above the highest PID there can be (PID_MAX_LIMIT, 1 << 22). */
+	/* Above the highest possible PID (PID_MAX_LIMIT, 1 << 22). */
 	for (int i = 0; i < 300; i++)
 		CHECK(link("a", named(path, "%d.sock", 5000000 + i)) == 0);
 	endpoint_sweep("./1.sock");
@@ -241,7 +241,7 @@ static void a_sweep_has_an_end(void)
 }
 PLACE_CASE(a_sweep_has_an_end)
 
-/* A listener that has as many waiting as it takes is alive. */
+/* A listener with a full backlog is alive. */
 static void a_socket_with_a_full_backlog_is_in_use(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "a.sock"};
@@ -271,7 +271,7 @@ static void a_place_that_cannot_be_is_named(void)
 					"writable for this user");
 	check_refused("file/a.sock", "cannot make it: a part of the path is not a directory; make "
 				     "its directory writable for this user");
-	/* Root may write anywhere. */
+	/* Root can write anywhere. */
 	if (geteuid() == 0)
 		CHECK(chmod(".", 0755) == 0 && seteuid(65534) == 0);
 	else
@@ -293,7 +293,7 @@ static void the_default_is_in_the_runtime_directory(void)
 	CHECK(open_default(base) == 0);
 	CHECK(strcmp(bound, expected) == 0);
 	CHECK(mode_of(dir) == 0700 && mode_of(bound) == 0600);
-	/* and again, the directory being there */
+	/* again, now that the directory exists */
 	close(own.fd);
 	CHECK(open_default(base) == 0);
 }
@@ -315,13 +315,13 @@ static void else_it_is_in_tmp(void)
 	char long_dir[CONFIG_PATH_BYTES];
 	check_in_tmp("");
 	check_in_tmp("/no/such/directory");
-	/* one too long to hold the socket's name */
+	/* too long for the socket's name */
 	int n = snprintf(long_dir, sizeof(long_dir), "%s/", base);
 	memset(long_dir + n, 'x', 80);
 	long_dir[n + 80] = '\0';
 	CHECK(mkdir(long_dir, 0700) == 0);
 	check_in_tmp(long_dir);
-	if (geteuid() == 0) { /* as after sudo: another user's */
+	if (geteuid() == 0) { /* as after sudo: another user's directory */
 		CHECK(chown(base, 65534, 65534) == 0);
 		check_in_tmp(base);
 	}
@@ -376,7 +376,7 @@ static void a_directory_of_another_user_is_refused(void)
 {
 	char name[32];
 	if (geteuid() != 0)
-		return; /* only root can make one */
+		return; /* only root can create one */
 	snprintf(name, sizeof(name), "cgoheap-%u", geteuid());
 	CHECK(mkdir(name, 0700) == 0 && chown(name, 65534, 65534) == 0);
 	check_directory_refused("that directory belongs to uid 65534, not to 0; remove it");

@@ -1,4 +1,4 @@
-/* The C library at hand has no allocation function that is not known. */
+/* The installed C library has no unknown allocation function. */
 #include "child.h"
 
 #include <string.h>

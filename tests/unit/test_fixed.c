@@ -1,4 +1,4 @@
-/* Sampling's two functions against libm's. */
+/* The sampler's two functions against libm's. */
 #include "child.h"
 
 #include <fenv.h>
@@ -31,7 +31,7 @@ static void check_draw(uint64_t random, uint32_t interval)
 	long double got = fixed_exponential(random, interval);
 	if (want < 1)
 		want = 1;
-	/* The next integer up, and what the last bits of 57 are worth. */
+	/* The next larger integer, plus the error of the last of 57 bits. */
 	CHECK(got - want > -1e-12L * interval && got - want < 1 + 1e-12L * interval);
 }
 
@@ -83,7 +83,7 @@ static void weights(void)
 }
 CASE(weights)
 
-/* What the host has set, or has unmasked, is none of our business. */
+/* The host's rounding mode and exception masks stay as they are. */
 static void leaves_the_host_alone(void)
 {
 	CHECK(feclearexcept(FE_ALL_EXCEPT) == 0);

@@ -1,4 +1,4 @@
-/* glibc's own memory, recognised; and memory that only looks like it. */
+/* Recognises glibc's memory, and rejects memory that only looks like it. */
 #include "child.h"
 
 #include <malloc.h>
@@ -11,7 +11,7 @@
 #include "account/account.h"
 #include "account/glibcheap.h"
 
-/* Looks at every anonymous mapping that can be written to. */
+/* Searches every anonymous writable mapping. */
 static void look_everywhere(struct glibcheap *h, struct scratch *s)
 {
 	struct smaps maps;
@@ -54,7 +54,7 @@ static void big_blocks_among_others(void)
 	struct scratch s = SCRATCH_INIT(8 * MIB);
 	struct glibcheap h;
 	void *blocks[30], *raw[30];
-	mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* and it stays */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* fixed from now on */
 	for (int i = 0; i < 30; i++) {
 		blocks[i] = malloc((size_t)(150 + 37 * i) * KIB);
 		raw[i] = raw_pages((size_t)(1 + i % 5) * 16 * PAGE_BYTES);
@@ -73,7 +73,7 @@ static void big_blocks_among_others(void)
 }
 CASE_WITHOUT_ASAN(big_blocks_among_others)
 
-/* An aligned block that has grown: what its mapping begins with tells an old size. */
+/* An aligned block that has grown: the start of its mapping gives an old size. */
 static void aligned_and_grown(void)
 {
 	struct scratch s = SCRATCH_INIT(8 * MIB);
@@ -131,8 +131,8 @@ static void arenas_of_several_heaps(void)
 }
 CASE_WITHOUT_ASAN(arenas_of_several_heaps)
 
-/* A page that begins as a big block's does, in memory that is none: believed only as far as the
- * allocator says it has such blocks. */
+/* A page that starts like a big block in other memory: accepted only as far as the allocator
+ * reports such blocks. */
 static void false_headers(void)
 {
 	struct scratch s = SCRATCH_INIT(8 * MIB);
@@ -149,7 +149,7 @@ static void false_headers(void)
 }
 CASE(false_headers)
 
-/* Sizes that lie: past the end, no pages, flags of another kind. */
+/* Invalid sizes: past the end, not whole pages, wrong flags. */
 static void broken_headers(void)
 {
 	static const uint64_t heads[][2] = {
@@ -175,7 +175,7 @@ static void broken_headers(void)
 		scratch_release(&s);
 	}
 	p[0] = 0;
-	p[1] = 64 * PAGE_BYTES | 2; /* and one that holds */
+	p[1] = 64 * PAGE_BYTES | 2; /* a valid one */
 	struct scratch s = SCRATCH_INIT(MIB);
 	struct glibcheap h;
 	glibcheap_init(&h, &s);
@@ -185,7 +185,7 @@ static void broken_headers(void)
 }
 CASE(broken_headers)
 
-/* Anything at all where a heap's header would be. */
+/* Random bytes in place of a heap's header. */
 static void any_bytes(void)
 {
 	const size_t heap = 64 * MIB;

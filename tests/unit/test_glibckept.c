@@ -1,4 +1,4 @@
-/* What glibc keeps, against what malloc_trim then gives back. */
+/* What glibc keeps, compared with what malloc_trim then returns. */
 #include "child.h"
 
 #include <malloc.h>
@@ -66,7 +66,7 @@ static void free_blocks(void **blocks)
 		free(blocks[i]);
 }
 
-/* As glibc sets them itself once a block of 32 MiB was freed. */
+/* As glibc sets them itself after a block of 32 MiB was freed. */
 static void begin(void)
 {
 	CHECK(mallopt(M_MMAP_THRESHOLD, 32 << 20) && mallopt(M_TRIM_THRESHOLD, 64 << 20));
@@ -74,7 +74,7 @@ static void begin(void)
 
 static pthread_barrier_t done;
 
-/* Everything is freed, or all but one small block above the rest. */
+/* Frees everything, or all but one small block above the rest. */
 static void *in_an_arena(void *keeps)
 {
 	void *blocks[BLOCKS];
@@ -84,7 +84,7 @@ static void *in_an_arena(void *keeps)
 		kept = malloc(3000);
 	free_blocks(blocks);
 	pthread_barrier_wait(&done);
-	pthread_barrier_wait(&done); /* it lives on: its arena is not given to another */
+	pthread_barrier_wait(&done); /* lives on, so that its arena is not reused */
 	return kept;
 }
 
@@ -107,7 +107,8 @@ static void ends_of_arenas(void)
 	CHECK(near(k.arena_ends, 3 * BLOCKS * BLOCK_BYTES) && k.end_count == 3);
 	CHECK(near(k.returnable, before.returnable));
 	malloc_trim(0);
-	CHECK(near(read_now().arena_ends, 3 * BLOCKS * BLOCK_BYTES)); /* that is the point */
+	CHECK(near(read_now().arena_ends, 3 * BLOCKS * BLOCK_BYTES)); /* malloc_trim does not
+								       * return these */
 }
 CASE_WITHOUT_ASAN(ends_of_arenas)
 
@@ -129,9 +130,9 @@ static void the_main_arena(void)
 	begin();
 	take_blocks(blocks);
 	above = malloc(3000);
-	for (int i = 0; i < BLOCKS; i += 2) /* none of them next to another */
+	for (int i = 0; i < BLOCKS; i += 2) /* no two adjacent */
 		free(blocks[i]);
-	/* Of each of four pages and its header, three are whole and free. */
+	/* Of each four pages and a header, three pages are entirely free. */
 	CHECK(near(read_now().returnable, BLOCKS / 2 * 3 * PAGE_BYTES));
 	free(above);
 	for (int i = 1; i < BLOCKS; i += 2)
@@ -143,7 +144,7 @@ static void the_main_arena(void)
 }
 CASE_WITHOUT_ASAN(the_main_arena)
 
-/* A page's worth of bytes is free on each page, and a block in use beside it. */
+/* A page's worth of bytes is free on each page, next to a block in use. */
 static void pinned(void)
 {
 	static void *blocks[20 * BLOCKS];
@@ -157,13 +158,13 @@ static void pinned(void)
 }
 CASE_WITHOUT_ASAN(pinned)
 
-/* A list that leads nowhere: nothing is said, and nothing harmed. */
+/* An invalid list: no figures, and no harm. */
 static void a_broken_list(void)
 {
 	static void *blocks[BLOCKS];
 	begin();
 	take_blocks(blocks);
-	free(blocks[10]); /* the first of the unsorted bin: its links lie in the block */
+	free(blocks[10]); /* the first in the unsorted bin: its links are in the block */
 	void *links[2];
 	memcpy(links, blocks[10], sizeof links);
 	for (int i = 0; i < 2; i++) {

@@ -1,6 +1,6 @@
 /*
- * A heap profile that Go wrote (testdata/goheap.gz, by Go 1.26: 608 bytes unpacked),
- * and ones made by hand, in profiles of ours: whole, damaged, and too much.
+ * A heap profile written by Go (testdata/goheap.gz, by Go 1.26: 608 bytes unpacked), and
+ * handmade ones, merged into our profiles: intact, damaged, and too large.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ static struct bytes read_file(const char *path)
 static struct bytes unzip(const uint8_t *bytes, size_t count)
 {
 	uint32_t plain;
-	memcpy(&plain, bytes + count - 4, 4); /* gzip says at its end how much it is */
+	memcpy(&plain, bytes + count - 4, 4); /* gzip ends with the unpacked size */
 	struct bytes b = {malloc(plain + 1), plain};
 	z_stream z = {.next_in = (uint8_t *)bytes,
 		      .avail_in = (unsigned)count,
@@ -116,7 +116,7 @@ static const Pprof__Location *location_of(const Pprof__Profile *p, uint64_t id)
 	return NULL;
 }
 
-/* What pprof would refuse a profile for. */
+/* Checks for everything that makes pprof reject a profile. */
 static void check_valid(const Pprof__Profile *p, size_t values)
 {
 	assert_string_equal(p->string_table[0], "");
@@ -149,7 +149,7 @@ static bool has_comment(const Pprof__Profile *p, const char *text)
 	return false;
 }
 
-/* 0, or -1: then *written is empty. */
+/* Returns 0, or -1 with *written empty. */
 static int write_both(struct go_heap now, struct go_heap before, size_t scratch_bytes,
 		      struct bytes *written)
 {
@@ -265,7 +265,7 @@ static void what_go_wrote_is_there(void **state)
 	assert_false(has_comment(p, PROFILE_PARTIAL_COMMENT));
 	for (size_t i = 0; i < p->n_string_table; i++)
 		assert_int_equal(times_in_table(p, p->string_table[i]), 1);
-	/* Its program is another: none of ours has its addresses. */
+	/* It is from another program: none of our mappings has its addresses. */
 	assert_int_equal(location_of(p, ids[0])->mapping_id, 0);
 	assert_int_equal(p->n_mapping, 1);
 	pprof__profile__free_unpacked(p, NULL);
@@ -279,10 +279,10 @@ static void growth_takes_before_from_it(void **state)
 	assert_int_equal(write_both(heap, heap, 8 * MIB, &written), 0);
 	Pprof__Profile *p = unpack(&written);
 	check_valid(p, 4);
-	assert_int_equal(p->n_sample, 0); /* nothing happened */
+	assert_int_equal(p->n_sample, 0); /* nothing changed */
 	pprof__profile__free_unpacked(p, NULL);
 
-	/* Of what is damaged, neither is there: half a difference is none. */
+	/* If one of the two is damaged, neither is used: half a difference is useless. */
 	struct go_heap cut = {.bytes = go_gzip.at, .count = go_gzip.count - 1};
 	assert_int_equal(write_both(heap, cut, 8 * MIB, &written), 0);
 	p = unpack(&written);
@@ -292,7 +292,7 @@ static void growth_takes_before_from_it(void **state)
 
 /* ---- damage ------------------------------------------------------------- */
 
-/* Where gzip does not notice, for it is of no account, the profile is what it was. */
+/* Where damage does not matter to gzip, the profile is unchanged. */
 static void a_damaged_stream_is_refused(void **state)
 {
 	uint8_t *bytes = malloc(go_gzip.count + 1);
@@ -332,13 +332,13 @@ static void a_damaged_profile_is_refused_or_valid(void **state)
 		*byte ^= flips[i % COUNT_OF(flips)];
 	}
 	assert_true(refused > b.count);
-	/* Cut anywhere: its last string is one that is used. */
+	/* Cut anywhere: its last string is used. */
 	for (b.count = 0; b.count < go_plain.count; b.count++)
 		assert_plain_refused(b);
 	free(b.at);
 }
 
-/* Minutes of work, for a few kilobytes. */
+/* Minutes of work for a few kilobytes. */
 static void what_unpacks_to_too_much_is_refused(void **state)
 {
 	size_t count = GUNZIP_MAX_BYTES + 2 * MIB;
@@ -352,7 +352,7 @@ static void what_unpacks_to_too_much_is_refused(void **state)
 	b.count = go_plain.count + 2 * MIB;
 	struct bytes z = zip(b.at, b.count);
 	Pprof__Profile *p = profile_with(z.at, z.count);
-	assert_int_equal(p->n_sample, 3); /* so much is none */
+	assert_int_equal(p->n_sample, 3); /* too large: refused */
 	pprof__profile__free_unpacked(p, NULL);
 	free(z.at);
 	b.count = go_plain.count + count;
@@ -386,7 +386,7 @@ struct made {
 	int64_t values[5];
 };
 
-/* One sample of so many frames in one function. */
+/* One sample with this many frames, all in one function. */
 static struct made *make(size_t frames)
 {
 	static const int64_t types[4][2] = {{1, 2}, {3, 4}, {5, 2}, {6, 4}};
@@ -455,7 +455,7 @@ static struct bytes pack(const Pprof__Profile *p)
 	return b;
 }
 
-/* Of what was made; NULL: refused. */
+/* The merged result; NULL: refused. */
 static Pprof__Profile *taken(struct made *m)
 {
 	struct bytes plain = pack(&m->p), z = zip(plain.at, plain.count);
@@ -476,7 +476,7 @@ static void assert_taken(struct made *m, bool is_taken)
 		pprof__profile__free_unpacked(p, NULL);
 }
 
-/* Of two: the first less the second. */
+/* The first minus the second. */
 static Pprof__Profile *difference(const struct made *now, const struct made *before)
 {
 	struct bytes plain = pack(&now->p), old_plain = pack(&before->p), written;
@@ -497,7 +497,7 @@ static void a_stack_is_in_a_difference_once(void **state)
 {
 	struct made *now = make(3), *before = make(3);
 	(void)state;
-	/* As Go would: the same places by other ids. */
+	/* As Go does: the same places with different ids. */
 	for (size_t i = 0; i < 3; i++) {
 		before->locations[i].address = now->locations[2 - i].address;
 		before->ids[i] = now->ids[2 - i];
@@ -510,7 +510,7 @@ static void a_stack_is_in_a_difference_once(void **state)
 	assert_memory_equal(p->sample[0]->value, changed, sizeof(changed));
 	pprof__profile__free_unpacked(p, NULL);
 
-	/* Another line, another size: another stack, and what was there is gone. */
+	/* Another line and size make another stack, and the old one is gone. */
 	before->lines[0].line = 5;
 	p = difference(now, before);
 	assert_int_equal(p->n_sample, 2);
@@ -525,7 +525,7 @@ static void a_stack_is_in_a_difference_once(void **state)
 	assert_int_equal(p->n_sample, 2);
 	pprof__profile__free_unpacked(p, NULL);
 
-	/* Two of one key: the sum is what counts. */
+	/* Two samples with one key: their sum counts. */
 	before->sample.n_label = now->sample.n_label = 0;
 	now->samples[1] = &now->sample;
 	now->p.n_sample = 2;
@@ -635,7 +635,7 @@ static void what_refers_to_nothing_is_refused(void **state)
 	free(m);
 }
 
-/* A table of many strings, which are not UTF-8, among them long ones. */
+/* A table of many strings, which are not UTF-8, some of them long. */
 static void many_strings_keep_their_places(void **state)
 {
 	enum { MANY = 20000 };
@@ -688,7 +688,7 @@ static void without_memory_it_is_left_out(void **state)
 	assert_true(whole > 10 && left_out > 1);
 }
 
-/* A full table of strings: Go's are behind it, and what is said of it behind those. */
+/* A full string table: Go's strings come after it, and our later ones after those. */
 static void a_partial_profile_has_it_whole(void **state)
 {
 	enum { MANY = 1100 };
@@ -737,7 +737,7 @@ static const char *name_of(const Pprof__Profile *p, uint64_t location)
 	return string_at(p, function_of(p, location_of(p, location)->line[0]->function_id)->name);
 }
 
-/* Of [go_heap]: all of it, or what has this leaf. */
+/* In [go_heap]: all of it, or the part with this leaf. */
 static int64_t go_bytes(const Pprof__Profile *p, const char *leaf)
 {
 	int64_t sum = 0;
@@ -795,7 +795,7 @@ static void memory_has_the_rest_by_gos_figures(void **state)
 	assert_int_equal(go_bytes(p, NULL), LIVE_IN_FILE + 10000);
 	pprof__profile__free_unpacked(p, NULL);
 
-	/* More than is resident: each less by as much, and none lost. */
+	/* More than is resident: each is scaled down equally, and none is lost. */
 	a.owners[OWNER_GO_HEAP].resident = LIVE_IN_FILE + 571;
 	p = memory_profile(&a, &heap);
 	assert_int_equal(go_bytes(p, "main.hold"), LIVE_IN_FILE);
@@ -822,7 +822,7 @@ static void memory_without_it_still_adds_up(void **state)
 	struct go_heap missed = {0}, cut = {.bytes = go_gzip.at, .count = go_gzip.count - 9};
 	struct account a = account_of(12345);
 	(void)state;
-	Pprof__Profile *p = memory_profile(&a, NULL); /* no package: the root, and no more */
+	Pprof__Profile *p = memory_profile(&a, NULL); /* no package: only the root */
 	assert_int_equal(go_bytes(p, "[go_heap]"), 12345);
 	pprof__profile__free_unpacked(p, NULL);
 	p = memory_profile(&a, &missed);
@@ -834,7 +834,7 @@ static void memory_without_it_still_adds_up(void **state)
 	assert_true(has_comment(p, PROFILE_GO_DAMAGED_COMMENT));
 	pprof__profile__free_unpacked(p, NULL);
 	for (size_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
-		a.go.runtime[i] = UINT64_MAX / 2; /* no figures of any process */
+		a.go.runtime[i] = UINT64_MAX / 2; /* impossible figures */
 	p = memory_profile(&a, &missed);
 	assert_int_equal(go_bytes(p, NULL), 12345);
 	pprof__profile__free_unpacked(p, NULL);

@@ -1,4 +1,4 @@
-/* What a client gets to read, whatever it sends and however: over real sockets. */
+/* What clients receive, whatever they send and however: over real sockets. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -154,7 +154,7 @@ static void the_profile_as_text(void **state)
 	assert_null(strstr(r.head, "Content-Disposition"));
 	assert_length_is_right(&r);
 	assert_non_null(strstr(r.body, "heap profile: 3000: 300000 [3000: "));
-	assert_true(r.body_bytes > 300000); /* more than a socket takes at once */
+	assert_true(r.body_bytes > 300000); /* more than a socket accepts at once */
 	free(r.bytes);
 	static const char *const also[] = {"?debug=2", "?debug=1&symbols=none",
 					   "?debug=1&frames=all"};
@@ -201,7 +201,7 @@ static void head_is_get_without_its_body(void **state)
 	free(r.bytes);
 }
 
-/* What a 404 ends with. */
+/* The end of a 404 page. */
 #define PAGES                                                                                      \
 	"/debug/pprof/cgoheap, /debug/pprof/allheap, /debug/pprof/memory, /v1/account, "           \
 	"/v1/status, /metrics, POST "                                                              \
@@ -308,7 +308,7 @@ static void sampling_is_switched(void **state)
 		      "\"sampling_remaining_ns\":null}\n");
 }
 
-/* The loop itself ends it: nobody asks in between. */
+/* The loop ends it by itself, without a request. */
 static void a_limited_sampling_ends_without_being_asked(void **state)
 {
 	(void)state;
@@ -409,7 +409,7 @@ static void half_a_request_is_told_so(void **state)
 	fd = dial();
 	shutdown(fd, SHUT_WR);
 	struct response r = receive_response(fd);
-	assert_int_equal(r.count, 0); /* nothing asked, nothing said */
+	assert_int_equal(r.count, 0); /* nothing requested, nothing sent */
 	free(r.bytes);
 }
 
@@ -423,7 +423,7 @@ static void an_oversized_request_is_told_so(void **state)
 	send_bytes(fd, text, sizeof(text));
 	assert_answer(receive_response(fd), 431,
 		      "the request is over 8192 bytes: send fewer headers\n");
-	/* exactly as much as is taken */
+	/* exactly the maximum */
 	memcpy(text + 4, "/ HTTP/1.0\r\nA: ", 15);
 	memcpy(text + 8192 - 4, "\r\n\r\n", 4);
 	fd = dial();
@@ -479,7 +479,7 @@ static void a_client_that_does_not_read_delays_nobody(void **state)
 	int stuck = dial();
 	send_text(stuck, "GET /debug/pprof/cgoheap?debug=1 HTTP/1.0\r\n\r\n");
 	struct pollfd p = {.fd = stuck, .events = POLLIN};
-	assert_int_equal(poll(&p, 1, -1), 1); /* its answer has begun */
+	assert_int_equal(poll(&p, 1, -1), 1); /* its answer has started */
 	assert_index(ask(dial(), INDEX));
 	struct response r = receive_response(stuck);
 	assert_int_equal(r.status, 200);
@@ -503,7 +503,7 @@ static void the_seventeenth_is_told_to_wait(void **state)
 			assert_index(ask(open[i], INDEX));
 }
 
-/* Asks until there is a place again, for longer than anybody may hold one. */
+/* Retries until a place is free, for longer than a client can hold one. */
 static void assert_there_is_a_place_again(void)
 {
 	for (int tries = 0; tries < 300; tries++) {
@@ -534,7 +534,7 @@ static void sixteen_who_say_nothing_lose_their_places(void **state)
 			close(silent[i]);
 }
 
-/* Their answers are larger than what the kernel keeps for them. Eight more say nothing. */
+/* Their answers exceed what the kernel buffers. Eight more clients send nothing. */
 static void those_who_do_not_read_lose_their_places(void **state)
 {
 	int stuck[16];
@@ -553,7 +553,7 @@ static void those_who_do_not_read_lose_their_places(void **state)
 		close(stuck[i]);
 }
 
-/* Nobody is told to wait for those who have been answered and not yet hung up. */
+/* No client has to wait for others that were answered and have not yet hung up. */
 static void those_who_linger_hold_no_place(void **state)
 {
 	int lingering[40];
@@ -578,7 +578,7 @@ static void growth_is_what_came_in_between(void **state)
 	struct capture c = {.count = 2, .frames = {0x1000, 0x2000}};
 	int fd = dial();
 	send_text(fd, "GET /debug/pprof/cgoheap?seconds=1&debug=1 HTTP/1.0\r\n\r\n");
-	assert_index(ask(dial(), INDEX)); /* so the first snapshot is taken */
+	assert_index(ask(dial(), INDEX)); /* so that the first snapshot is taken */
 	uint32_t site = stacks_site(&c, 77, ORIGIN_MALLOC);
 	site_add_alloc(site_at(site), sample_weight(77, 1));
 	struct response r = receive_response(fd);
@@ -588,7 +588,7 @@ static void growth_is_what_came_in_between(void **state)
 	site_add_free(site_at(site), sample_weight(77, 1));
 }
 
-/* Four times as many as are served at a time, and those who come meanwhile. */
+/* Four times as many clients as are served at a time, and others meanwhile. */
 static void those_who_wait_for_growth_hold_no_place(void **state)
 {
 	int waiting[64];
@@ -614,7 +614,7 @@ static void those_who_wait_for_growth_hold_no_place(void **state)
 	assert_index(ask(dial(), INDEX));
 }
 
-/* An hour, cut short: what has grown by now is the answer. */
+/* An hour, cut short: the answer has the growth so far. */
 static void an_end_of_sending_brings_the_answer(void **state)
 {
 	(void)state;
@@ -651,7 +651,7 @@ static void those_who_wait_for_growth_may_leave(void **state)
 
 /* ---- Go's heap ----------------------------------------------------------- */
 
-/* The Go package's side: answers from a file, if at all, until its socket ends. */
+/* The Go package's side: answers from a file, or not at all, until its socket ends. */
 struct package {
 	int fd;
 	bool answers;
@@ -682,7 +682,7 @@ static void *run_package(void *arg)
 	return NULL;
 }
 
-/* Takes the place of the one before, whose thread then ends. */
+/* Replaces the previous package, whose thread then ends. */
 static void attach_package(struct package *p, pthread_t *thread)
 {
 	struct cgoheap_bridge_about about;
@@ -690,7 +690,7 @@ static void attach_package(struct package *p, pthread_t *thread)
 	p->fd = bridge_want(CGOHEAP_BRIDGE_PROTOCOL, "0.1.0", CGOHEAP_BRIDGE_FIGURES, &about);
 	assert_true(p->fd >= 0);
 	assert_int_equal(pthread_create(thread, NULL, run_package, p), 0);
-	assert_index(ask(dial(), INDEX)); /* so that the server has seen it */
+	assert_index(ask(dial(), INDEX)); /* so that the server has noticed it */
 }
 
 static void allheap_needs_the_package(void **state)
@@ -723,7 +723,7 @@ static void allheap_is_both_heaps(void **state)
 		if (r.status != 200)
 			fail_msg("%s: %d %s", targets[i], r.status, r.body);
 		assert_length_is_right(&r);
-		if (i < 2) { /* what is in it: test_goheap */
+		if (i < 2) { /* test_goheap checks the contents */
 			assert_header(&r, "filename=\"allheap.pb.gz\"\r\n");
 			assert_true(r.body_bytes > plain);
 		}
@@ -739,15 +739,14 @@ static void allheap_is_both_heaps(void **state)
 		   "/debug/pprof/cgoheap does not wait for Go\n");
 	shutdown(silent.fd, SHUT_RDWR);
 	pthread_join(threads[1], NULL);
-	r = request("GET", "/debug/pprof/memory"); /* with nobody to ask */
+	r = request("GET", "/debug/pprof/memory"); /* without a package */
 	assert_int_equal(r.status, 200);
 	free(r.bytes);
 }
 
 /* ---- memory ------------------------------------------------------------- */
 
-/* All scratch there is (it comes in pieces of 256 KiB), as soon as the last client's has been given
- * back. */
+/* Takes all scratch (in pieces of 256 KiB) as soon as the last client's is free. */
 static void take_all_scratch(struct scratch *hog)
 {
 	for (int tries = 0; tries < 5000; tries++) {
@@ -773,7 +772,7 @@ static void out_of_memory_is_said_and_passes(void **state)
 	assert_get("/debug/pprof/cgoheap?debug=1", 503, line);
 	assert_get("/debug/pprof/cgoheap?seconds=5", 503, line);
 	assert_get("/v1/status", 503, line);
-	assert_index(request("GET", "/")); /* which needs none */
+	assert_index(request("GET", "/")); /* needs no scratch */
 	scratch_release(&hog);
 	struct response r = request("GET", "/debug/pprof/cgoheap?debug=1");
 	assert_int_equal(r.status, 200);
@@ -798,7 +797,7 @@ static void nothing_is_kept_after_answers(void **state)
 static void tcp_answers_loopback_names_only(void **state)
 {
 	(void)state;
-	assert_index(ask(dial_tcp(), INDEX)); /* no Host: no browser */
+	assert_index(ask(dial_tcp(), INDEX)); /* no Host: not a browser */
 	assert_index(ask(dial_tcp(), "GET / HTTP/1.1\r\nHost: 127.0.0.1:6061\r\n\r\n"));
 	assert_index(ask(dial_tcp(), "GET / HTTP/1.1\r\nHost: localhost\r\n"
 				     "Origin: http://localhost:3000\r\n\r\n"));
@@ -813,11 +812,11 @@ static void tcp_answers_loopback_names_only(void **state)
 				      "Origin: https://evil.example\r\n\r\n"),
 		      403, "this request comes from a web page of another site: ask directly\n");
 	assert_int_equal(sample_interval(), 524288);
-	/* nobody reaches the unix socket under another name */
+	/* the unix socket accepts any Host */
 	assert_index(ask(dial(), "GET / HTTP/1.1\r\nHost: anything.example\r\n\r\n"));
 }
 
-/* The answer is read whole though the client was still sending: no reset on the way. */
+/* The client reads the whole answer although it was still sending: the connection is not reset. */
 static void a_refusal_outlives_what_is_still_being_sent(void **state)
 {
 	static char text[60000];
@@ -843,7 +842,7 @@ static void ask_as_nobody(void)
 		      : 1);
 }
 
-/* Were its directory and its file open to all. */
+/* Even if the directory and the socket were open to all. */
 static void another_user_is_refused(void **state)
 {
 	int status;

@@ -1,4 +1,4 @@
-/* Interned sets of labels: one of each, bounded, whole for every reader. */
+/* Interned sets of labels: stored once, bounded, complete for every reader. */
 #include "child.h"
 
 #include <pthread.h>
@@ -59,7 +59,7 @@ static void equal_sets_are_one(void)
 }
 CASE(equal_sets_are_one)
 
-/* The same bytes, another meaning. */
+/* The same bytes with a different meaning. */
 static void different_sets_are_not(void)
 {
 	struct golabels sets[] = {one("ab", "c"), one("a", "bc"), one("abc", ""), one("", "abc"),
@@ -143,7 +143,7 @@ static void a_full_arena_has_no_labels(void)
 }
 CASE(a_full_arena_has_no_labels)
 
-/* Whatever a wild write leaves: an answer within bounds. */
+/* Whatever a wild write leaves, the answer stays within bounds. */
 static void damaged_records_are_read_within_bounds(void)
 {
 	struct golabels l = one("tenant", "a"), have;
@@ -181,7 +181,7 @@ CASE(damaged_records_are_read_within_bounds)
 static uint32_t ids[THREADS][SETS];
 static uint64_t arrived;
 
-/* All go on at once: a barrier that wakes nobody, since waking would part them again. */
+/* Releases all at once: a spinning barrier, because waking threads would separate them. */
 static void line_up(uint64_t until)
 {
 	__atomic_fetch_add(&arrived, 1, __ATOMIC_RELAXED);
@@ -257,7 +257,7 @@ static void nothing_harmful_gets_out(void)
 }
 CASE(nothing_harmful_gets_out)
 
-/* Only what the cut tore is left out; what was broken before it is shown. */
+/* Only a character torn by the cut is left out; text that was invalid before it is shown. */
 static void a_cut_text_ends_in_a_whole_character(void)
 {
 	check_escape("ab", 2, true, false, "ab...");

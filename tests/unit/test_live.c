@@ -1,4 +1,4 @@
-/* The table of live blocks against an exact model, and the filter in front of it. */
+/* The table of live blocks compared with an exact model, and its filter. */
 #include "child.h"
 
 #include <pthread.h>
@@ -21,7 +21,7 @@ static int put(uint64_t address, uint64_t size)
 	return live_put(&b, &stale);
 }
 
-/* Addresses that all have one filter byte: the hash's multiplier turned round. */
+/* Addresses that share one filter byte: inverts the multiplier of the hash. */
 static uint64_t colliding(uint32_t hash, uint64_t i)
 {
 	uint64_t inverse = 1, k = UINT64_C(0x9E3779B97F4A7C15);
@@ -72,7 +72,7 @@ static void what_is_held_can_be_put_back(void)
 		n++;
 	held = live_hold((void *)0x10, &out);
 	CHECK(held && out.size == 0 && out.tick == 9 && live_count() == n - 1);
-	CHECK(put(0x8, 1) == -1); /* its room is still its own */
+	CHECK(put(0x8, 1) == -1); /* its room is unchanged */
 	live_restore(held);
 	CHECK(live_count() == n && live_maybe((void *)0x10));
 	held = live_hold((void *)0x10, &out);
@@ -93,7 +93,7 @@ static void a_full_pool_refuses_and_recovers(void)
 	while (put(0x10 + 16 * n, n) == 0)
 		n++;
 	CHECK(n == total && live_count() == total);
-	/* Room that another shard gave up is room: all of it can be used again, anywhere. */
+	/* Room freed in one shard can be reused in any other. */
 	for (uint64_t i = 0; i < 1000; i++)
 		CHECK(live_take((void *)(0x10 + 16 * i), &out) && out.size == i);
 	for (uint64_t i = 0; i < 1000; i++)
@@ -107,13 +107,13 @@ CASE(a_full_pool_refuses_and_recovers)
 
 /* ---- the filter --------------------------------------------------------- */
 
-/* Of one byte, with another mark each as far as there are others. */
+/* Addresses with one filter byte and different marks, as far as there are any. */
 static void *marked(uint32_t hash, uint64_t i)
 {
 	return (void *)colliding(hash, (i % 128) << (64 - LIVE_FILTER_BITS - 7) | i / 128);
 }
 
-/* Whoever is there is let through, whoever else comes and goes; the last one leaves nothing. */
+/* A block in the table always passes, whatever others come and go; the last one clears the byte. */
 static void the_filter_has_whoever_is_there(void)
 {
 	struct live_block out;
@@ -137,14 +137,14 @@ static void the_filter_has_whoever_is_there(void)
 }
 CASE(the_filter_has_whoever_is_there)
 
-/* Addresses as of an allocator, all over 8 GiB. */
+/* Addresses like an allocator's, across 8 GiB. */
 static uint64_t somewhere(uint64_t *state)
 {
 	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return UINT64_C(0x7f0000000000) + (*state >> 31) / 16 * 16;
 }
 
-/* In 100,000, of others: how many look at the records. */
+/* Of 100,000 other addresses: how many make live_has look at records. */
 static uint32_t false_matches(void)
 {
 	uint64_t state = 3;
@@ -186,7 +186,7 @@ static void the_filter_sticks_at_its_limit(void)
 	for (uint64_t i = 0; i < 300; i++)
 		CHECK(live_has(marked(78, i)) && live_take(marked(78, i), &out) && out.size == i);
 	CHECK(live_filter[78] == 255 && live_count() == 0);
-	/* Answers "maybe" for ever, and the table still answers right. */
+	/* The filter answers "maybe" forever, and the table still answers correctly. */
 	CHECK(!live_take((void *)colliding(78, 3), &out));
 	CHECK(put(colliding(78, 3), 5) == 0 && live_take((void *)colliding(78, 3), &out));
 }
@@ -196,7 +196,7 @@ static void a_pinned_address_is_never_let_through(void)
 {
 	struct live_block out;
 
-	live_filter_pin((void *)0x1000); /* before there is a region */
+	live_filter_pin((void *)0x1000); /* before the region exists */
 	CHECK(live_maybe((void *)0x1000) && !live_has((void *)0x1000));
 	CHECK(region_init(8 * MIB) == 0);
 	CHECK(put(0x1000, 1) == 0 && live_take((void *)0x1000, &out));
@@ -204,7 +204,7 @@ static void a_pinned_address_is_never_let_through(void)
 }
 CASE(a_pinned_address_is_never_let_through)
 
-/* A hit that is another block's is seen to be that, without the lock. */
+/* A hit that belongs to another block is recognised without the lock. */
 static void a_neighbour_in_the_filter_is_told_apart(void)
 {
 	struct live_block out;
@@ -226,7 +226,7 @@ static bool had_in_the_middle;
 static void ask_in_the_middle(const struct live_block *b, void *arg)
 {
 	(void)b, (void)arg;
-	/* The lock is held: an answer at all shows that it is not asked for. */
+	/* The lock is held, so an answer shows that the lock is not taken. */
 	had_in_the_middle = live_has((void *)0x1000) && !live_has((void *)0x1008);
 }
 
@@ -246,7 +246,7 @@ CASE(no_lock_is_taken_to_see_what_is_there)
 
 static bool churned;
 
-/* Nodes go from one chain to another of the same shard, and back. */
+/* Moves nodes from one chain to another in the same shard, and back. */
 static void *move_nodes(void *arg)
 {
 	uint64_t me = (uint64_t)(uintptr_t)arg;
@@ -261,7 +261,7 @@ static void *move_nodes(void *arg)
 	return NULL;
 }
 
-/* Who walks a chain meanwhile may be led astray, and must notice. */
+/* A reader of a changing chain may be led astray, and must notice it. */
 static void a_record_is_found_while_its_chain_changes(void)
 {
 	pthread_t threads[CHURNERS];
@@ -303,7 +303,7 @@ static void step(struct worker *w, uint64_t r)
 		CHECK(live_maybe((void *)address));
 		return;
 	}
-	/* No false negative, whatever the others do. */
+	/* No false negative, whatever the other threads do. */
 	CHECK(live_maybe((void *)address) && live_has((void *)address));
 	if (r >> 40 & 1) {
 		CHECK(live_take((void *)address, &out) && out.size == w->sizes[i]);
@@ -394,7 +394,7 @@ static void leave_locked(const struct live_block *b, void *arg)
 	_exit(0);
 }
 
-/* visit runs under the lock: as in the child of a fork that came at such a moment. */
+/* visit runs under the lock, like a child of a fork at that moment. */
 static void locks_are_new_in_a_forked_child(void)
 {
 	CHECK(region_init(8 * MIB) == 0);

@@ -1,6 +1,6 @@
 /*
- * The slow halves of the hooks over an allocator that fails, re-enters and looks
- * around when it is told to: `real` is put to doubles.
+ * The slow halves of the hooks over an allocator that fails, re-enters and inspects on command:
+ * `real` points at doubles.
  */
 #include "child.h"
 
@@ -21,10 +21,10 @@
 /* ---- an allocator that does as it is told --------------------------------- */
 
 static int fail_with;          /* errno of the next calls; 0 = succeed */
-static size_t nested;          /* allocate this much through the hook from within */
-static void *frees_nested;     /* free this through the hook from within */
+static size_t nested;          /* allocate this much through the hook, from inside the real call */
+static void *frees_nested;     /* free this through the hook, from inside the real call */
 static void *freed;            /* by the last free ... */
-static bool freed_was_tracked; /* ... whose record was still there */
+static bool freed_was_tracked; /* ... whose record still existed */
 
 static void *finish(void *p)
 {
@@ -43,7 +43,7 @@ static void *finish(void *p)
 		errno = fail_with;
 		return NULL;
 	}
-	errno = 4711; /* malloc may leave anything in errno when it succeeds */
+	errno = 4711; /* malloc may change errno on success */
 	return p;
 }
 
@@ -242,7 +242,7 @@ static void a_missed_free_is_made_good(void)
 	begin();
 	void *p = slow_malloc(100);
 	looked_for = *record_of(p);
-	free(p); /* behind our back; the next block of that size is the same one */
+	free(p); /* unseen; the next block of that size has the same address */
 	void *q = slow_malloc(100);
 	CHECK(q == p && slow_drops.stale == 1 && slow_missed_bytes == 100);
 	CHECK(totals_are(2, 200, 1, 100));
@@ -291,7 +291,7 @@ static void realloc_to_nothing_frees(void)
 }
 CASE(realloc_to_nothing_frees)
 
-/* Some allocators give realloc(p, 0) a block of its own. */
+/* Some allocators return a new block for realloc(p, 0). */
 static void *realloc_keeps(void *p, size_t n)
 {
 	return realloc(p, n ? n : 1);
@@ -307,7 +307,7 @@ static void realloc_to_nothing_may_be_a_block(void)
 }
 CASE(realloc_to_nothing_may_be_a_block)
 
-/* The old block was a sample, the new one is none. */
+/* The old block was a sample, the new one is not. */
 static void realloc_of_a_sample_need_not_be_one(void)
 {
 	begin();
@@ -396,7 +396,7 @@ static void a_passive_shim_passes_through(void)
 	q = slow_realloc(q, 20);
 	slow_free(q);
 	CHECK(freed == q && slow_samples == 1 && slow_drops.reentered == 0);
-	slow_free(p); /* the filter still knows it: the record is no longer looked at */
+	slow_free(p); /* the filter still contains it, but the record is not used */
 	CHECK(freed == p && totals().live == 1);
 }
 CASE(a_passive_shim_passes_through)

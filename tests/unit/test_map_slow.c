@@ -1,6 +1,6 @@
 /*
- * The slow halves of the mmap family's hooks, over a kernel that refuses when it
- * is told to: `real` is put to doubles where a case needs it.
+ * The slow halves of the mmap family's hooks, over a kernel that fails on command: `real` points
+ * at doubles where a case needs it.
  */
 #include "child.h"
 
@@ -39,7 +39,7 @@ static void begin(void)
 	shim_state = SHIM_ACTIVE;
 }
 
-/* One place, one stack. */
+/* One call site, one stack. */
 static __attribute__((noinline)) char *map_pages(size_t n, int prot)
 {
 	char *p = slow_mmap(NULL, PAGES(n), prot, ANY, -1, 0, CALLER);
@@ -72,7 +72,7 @@ static uint64_t leaf_of(const void *p)
 	return stack_at(site_of(p)->stack)->frames[0] - 1;
 }
 
-/* In use at all sites of mappings. */
+/* In use, over all sites of mappings. */
 static int64_t objects, bytes;
 static void read_in_use(void)
 {
@@ -153,7 +153,7 @@ static void files_are_known_and_not_counted(void)
 }
 CASE(files_are_known_and_not_counted)
 
-/* The first page lies half below the old end, and stays with whoever had that. */
+/* The first page is half below the old end and keeps its owner. */
 static void the_break(void)
 {
 	char *end, *p;
@@ -195,7 +195,7 @@ static void a_reservation_counts_where_it_is_committed(void)
 }
 CASE(a_reservation_counts_where_it_is_committed)
 
-/* No machine need have any: what matters is how long they say they are. */
+/* No real mapping is needed: only the reported length matters. */
 static void *map_nothing(void *p, size_t n, int prot, int flags, int fd, off_t offset)
 {
 	(void)n, (void)prot, (void)flags, (void)fd, (void)offset;
@@ -229,7 +229,7 @@ static void growing_is_a_free_and_an_allocation(void)
 	CHECK(q != MAP_FAILED && in_use_is(1, 40));
 	CHECK(leaf_of(q) == (uint64_t)real.mremap && site_of(q)->size == PAGES(40));
 	CHECK(old->free_bytes_fx == old->alloc_bytes_fx && old->free_objects_fx);
-	/* Shrinking and moving keep who it was. */
+	/* Shrinking and moving keep the site. */
 	old = site_of(q);
 	CHECK(slow_mremap(q, PAGES(40), PAGES(10), 0, NULL, CALLER) == q);
 	CHECK(in_use_is(1, 10) && site_of(q) == old && !is_known(q + PAGES(10)));
@@ -242,7 +242,7 @@ static void growing_is_a_free_and_an_allocation(void)
 }
 CASE(growing_is_a_free_and_an_allocation)
 
-/* On what is left of a 16 KiB stack, while all recording stacks are taken. */
+/* On the rest of a 16 KiB stack, while all recording stacks are taken. */
 static struct {
 	char stack[64 * KIB];
 	ucontext_t back, there;
@@ -336,7 +336,7 @@ CASE(what_nobody_knew_stays_unknown)
 
 static int refuse_munmap(void *p, size_t n)
 {
-	CHECK(!is_known((char *)p + n - 1)); /* taken out before the call ... */
+	CHECK(!is_known((char *)p + n - 1)); /* removed before the call ... */
 	errno = ENOMEM;
 	return -1;
 }
@@ -376,7 +376,7 @@ static void nested_calls_are_known_by_their_caller(void)
 }
 CASE(nested_calls_are_known_by_their_caller)
 
-/* More than the burst: the bytes are all there, some without their stack. */
+/* More than the burst: all bytes are counted, some without their stack. */
 static void many_at_once_are_counted_all_the_same(void)
 {
 	enum { MANY = 6000 };
@@ -413,7 +413,7 @@ static void go_keeps_its_ranges(void)
 	      p + PAGES(8));
 	CHECK(range_at(p + PAGES(8)).kind == MAPPINGS_GO_HEAP && in_use_is(0, 0));
 	CHECK(range_at(p + PAGES(8)).flags == MAPPINGS_USABLE && range_at(p).flags == 0);
-	/* Somebody else's file in its place is a file. */
+	/* Another file in its place is a file. */
 	int fd = (int)sys_open_read("/proc/self/exe");
 	CHECK(fd >= 0);
 	CHECK(slow_mmap(p, PAGES(1), PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0, CALLER) == p);

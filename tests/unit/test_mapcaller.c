@@ -1,6 +1,6 @@
 /*
- * Who called mmap.  Go's symbols are doubles here: a table of functions, as the
- * runtime's stacks have them (Go 1.21 to 1.27, go tool objdump and gdb).
+ * Classifies callers of mmap. Go's symbols are doubles here: a table of functions as on the
+ * runtime's stacks (Go 1.21 to 1.27, go tool objdump and gdb).
  */
 #include "child.h"
 
@@ -17,7 +17,7 @@
 #define GO_TEXT      UINT64_C(0x400000)
 #define GO_FUNCTIONS 16
 
-/* The function at GO_TEXT + 0x100 * i; what it inlines first. */
+/* The function at GO_TEXT + 0x100 * i, followed by what it inlines. */
 static const char *functions[GO_FUNCTIONS][3];
 
 static size_t function_at(uint64_t pc)
@@ -88,11 +88,11 @@ CASE(arenas_are_heap)
 
 static void what_describes_arenas_is_metadata(void)
 {
-	/* The same function asks for a heapArena, usable at once. */
+	/* The same function requests a heapArena, usable at once. */
 	CHECK(KIND(true, "runtime.callCgoMmap", "runtime.mmap",
 		   "runtime.sysAllocOS<runtime.sysAlloc", "runtime.(*mheap).sysAlloc",
 		   "runtime.(*mheap).grow") == MAPPINGS_GO_METADATA);
-	/* What asks is further in than what it asks for. */
+	/* The requesting function is further in than what it requests. */
 	CHECK(KIND(false, "runtime.callCgoMmap", "runtime.mmap", "runtime.sysReserve",
 		   "runtime.(*pageAlloc).sysInit",
 		   "runtime.(*mheap).grow") == MAPPINGS_GO_METADATA);
@@ -107,7 +107,7 @@ static void what_describes_arenas_is_metadata(void)
 }
 CASE(what_describes_arenas_is_metadata)
 
-/* Go code that calls C that maps is C's: the runtime's call has one shape. */
+/* Go code that calls C code that maps counts as C: the runtime's call has a fixed form. */
 static void c_called_by_go_is_c(void)
 {
 	CHECK(KIND(true, "runtime.asmcgocall.abi0", "runtime.cgocall", "main._Cfunc_map",
@@ -136,7 +136,7 @@ static struct {
 	uint64_t start, end, inside;
 } module;
 
-/* Its extent by the loader's own account. */
+/* Its extent according to the loader. */
 static int find_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	uint64_t start = UINT64_MAX, end = 0;
@@ -172,7 +172,7 @@ static void the_allocators_module_is_known(void)
 }
 CASE(the_allocators_module_is_known)
 
-/* What a library maps that answers malloc and has no statistics may be anything. */
+/* A library with malloc but no statistics may map for any purpose. */
 static void one_without_statistics_is_c(void)
 {
 	uint64_t inside = (uint64_t)dlsym(RTLD_DEFAULT, "cmocka_set_message_output");

@@ -1,6 +1,6 @@
 /*
- * The table of mappings case by case, against a model and the kernel under random calls, and
- * under threads, signals and fork.
+ * The table of mappings: single cases; random calls against a model and the kernel; threads,
+ * signals and fork.
  */
 #include "child.h"
 
@@ -23,7 +23,7 @@
 
 /* ---- sites ------------------------------------------------------------ */
 
-/* A site of its own for each number. */
+/* A separate site for each number. */
 static uint32_t site_number(uint32_t n)
 {
 	struct capture c = {.count = 2, .frames = {0x1000, 0x2000 + n}};
@@ -59,7 +59,7 @@ static bool allocated_is(uint32_t id, uint64_t objects, uint64_t pages)
 	       site_at(id)->alloc_bytes_fx >> WEIGHT_BYTE_BITS == pages * PAGE;
 }
 
-/* Pages [first, last) of an address range that nobody else uses. */
+/* Pages [first, last) of an address range that is not used otherwise. */
 #define BASE UINT64_C(0x100000000)
 
 static void map(uint64_t first, uint64_t last, uint32_t site, int kind, int flags)
@@ -94,8 +94,8 @@ static uint32_t hold(uint64_t first, uint64_t last)
 	return mappings_hold(BASE + first * PAGE, (last - first) * PAGE);
 }
 
-/* The table of mappings as text: "0-4 C u 7" is pages, kind, usable, and the site's number, or -
- * for none. */
+/* The table of mappings as text: "0-4 C u 7" is pages, kind, usable, and the site's number,
+ * or - for none. */
 static const char *shown(const uint32_t *sites, size_t count)
 {
 	static char text[4096];
@@ -181,7 +181,7 @@ static void lengths_are_rounded_to_pages(void)
 	r.end = r.start;
 	mappings_map(&r);
 	SHOWS("0-1 C u 1");
-	/* A length that wraps around means all there is above. */
+	/* A length that wraps around means everything above. */
 	unmap_bytes(BASE, UINT64_MAX);
 	SHOWS("");
 	CHECK(in_use_is(sites[1], 0, 0));
@@ -211,7 +211,7 @@ static void the_object_goes_with_its_last_piece(void)
 }
 CASE(the_object_goes_with_its_last_piece)
 
-/* Of the pieces of each object exactly one is marked, whichever have gone. */
+/* Of the pieces of each object, exactly one is marked, whichever are removed. */
 static void one_piece_stands_for_the_object(void)
 {
 	uint32_t sites[3];
@@ -265,7 +265,7 @@ static void a_reservation_counts_as_it_is_committed(void)
 	CHECK(mappings_wants_site(BASE + 10 * PAGE, 10 * PAGE + 1));
 	SHOWS("0-10 C 0, 10-20 C u 1, 20-100 C 0");
 	CHECK(in_use_is(sites[0], 0, 0) && in_use_is(sites[1], 1, 10));
-	/* What is usable already keeps its site; one call is one object, in two pieces. */
+	/* Usable pages keep their site; one call is one object, in two pieces. */
 	protect(5, 30, true, sites[2]);
 	SHOWS("0-5 C 0, 5-10 C u 2, 10-20 C u 1, 20-30 C u 2, 30-100 C 0");
 	CHECK(in_use_is(sites[1], 1, 10) && in_use_is(sites[2], 1, 15));
@@ -275,14 +275,14 @@ static void a_reservation_counts_as_it_is_committed(void)
 	SHOWS("0-5 C 0, 5-10 C 2, 10-20 C 1, 20-30 C 2, 30-100 C 0");
 	protect(0, 100, true, sites[0]);
 	CHECK(in_use_is(sites[0], 1, 100));
-	/* The pieces of the one call may be one again once they are next to each other. */
+	/* The pieces of one call may be merged once they are adjacent. */
 	unmap(0, 100);
 	CHECK(in_use_is(sites[0], 0, 0));
 	SHOWS("");
 }
 CASE(a_reservation_counts_as_it_is_committed)
 
-/* Reservations side by side become one piece each with the one before as the call goes on. */
+/* The call turns adjacent reservations one by one into a single piece. */
 static void what_one_call_commits_is_one_object(void)
 {
 	uint32_t sites[3];
@@ -356,7 +356,7 @@ static void what_says_the_same_is_one_range(void)
 		map(page, page + 10, 0, MAPPINGS_GO_HEAP, MAPPINGS_USABLE);
 	SHOWS("0-100 heap u -");
 	map(100, 110, sites[0], MAPPINGS_C, MAPPINGS_USABLE);
-	map(110, 120, sites[0], MAPPINGS_C, MAPPINGS_USABLE); /* two objects stay two */
+	map(110, 120, sites[0], MAPPINGS_C, MAPPINGS_USABLE); /* two objects stay separate */
 	SHOWS("0-100 heap u -, 100-110 C u 0, 110-120 C u 0");
 	CHECK(in_use_is(sites[0], 2, 20));
 	unmap(40, 60);
@@ -384,7 +384,7 @@ static void what_is_held_can_be_put_back(void)
 	CHECK(hold(100, 200) == 0);
 	mappings_restore(0);
 	mappings_drop(0);
-	/* Somebody was faster. */
+	/* Another mapping came first. */
 	held = hold(0, 5);
 	map(2, 3, sites[2], MAPPINGS_C, MAPPINGS_USABLE);
 	mappings_restore(held);
@@ -403,13 +403,13 @@ static void what_is_held_can_move(void)
 	mappings_move(hold(4, 8), BASE + 4 * PAGE, BASE + 52 * PAGE, 4 * PAGE);
 	SHOWS("0-4 C u 0, 8-10 C u 0, 50-52 C u 1, 52-56 C u 0, 56-60 C u 1");
 	CHECK(in_use_is(sites[0], 1, 10) && in_use_is(sites[1], 1, 6));
-	/* Shrinking: what is past the new end goes. */
+	/* Shrinking: the part past the new end is freed. */
 	mappings_move(hold(50, 60), BASE + 50 * PAGE, BASE + 20 * PAGE, 3 * PAGE);
 	SHOWS("0-4 C u 0, 8-10 C u 0, 20-22 C u 1, 22-23 C u 0");
 	CHECK(in_use_is(sites[0], 1, 7) && in_use_is(sites[1], 1, 2));
 	mappings_move(hold(20, 23), BASE + 20 * PAGE, BASE + 20 * PAGE, 1 * PAGE);
 	SHOWS("0-4 C u 0, 8-10 C u 0, 20-21 C u 1");
-	/* Nothing was held: the place is cleared all the same. */
+	/* Nothing was held: the place is cleared anyway. */
 	mappings_move(0, BASE + 100 * PAGE, BASE + 3 * PAGE, 6 * PAGE);
 	SHOWS("0-3 C u 0, 9-10 C u 0, 20-21 C u 1");
 	unmap(0, 100);
@@ -424,7 +424,7 @@ static void a_stack_counts_while_its_thread_runs(void)
 	begin(sites);
 	map(0, 8, sites[0], MAPPINGS_THREAD_STACK, MAPPINGS_USABLE);
 	CHECK(in_use_is(sites[0], 1, 8));
-	/* A guard page inside it, and back. */
+	/* A guard page in it, and back. */
 	protect(2, 3, false, 0);
 	CHECK(in_use_is(sites[0], 1, 7));
 	protect(0, 8, true, sites[1]);
@@ -442,7 +442,7 @@ static void a_stack_counts_while_its_thread_runs(void)
 }
 CASE(a_stack_counts_while_its_thread_runs)
 
-/* One call over C's reservation and a stack: the stack is not made C's object. */
+/* One call over C's reservation and a stack: the stack does not become part of C's object. */
 static void a_stack_stays_its_creators(void)
 {
 	uint32_t sites[3];
@@ -489,7 +489,7 @@ CASE(reconciling_forgets_what_is_not_mapped)
 
 /* ---- a full pool ------------------------------------------------------ */
 
-/* What the ranges say is what the site says, to the byte. */
+/* The ranges and the site agree, to the byte. */
 static void check_sum(uint32_t site)
 {
 	struct scratch scratch = SCRATCH_INIT(16 * MIB);
@@ -530,7 +530,7 @@ static void a_full_pool_refuses_and_recovers(void)
 	check_sum(sites[0]);
 	protect(8, 9, false, 0);
 	check_sum(sites[0]);
-	/* One goes, one has room. */
+	/* One node is freed, so one has room. */
 	unmap(40, 43);
 	map(40, 43, sites[1], MAPPINGS_C, MAPPINGS_USABLE);
 	CHECK(in_use_is(sites[1], 1, 3));
@@ -544,7 +544,7 @@ static void a_full_pool_refuses_and_recovers(void)
 }
 CASE(a_full_pool_refuses_and_recovers)
 
-/* How deep the tree is after orders that make a plain tree a list. */
+/* The depth of the tree after orders that turn a plain tree into a list. */
 static unsigned depth_of(uint32_t node)
 {
 	unsigned left, right;
@@ -564,7 +564,7 @@ static void the_tree_stays_shallow(void)
 	for (uint64_t i = 0; i < 4096; i++)
 		map(2 * i, 2 * i + 1, sites[0], MAPPINGS_C, MAPPINGS_USABLE);
 	CHECK(depth_of(mappings_head()->root) < 48);
-	/* Freed in one order, used again in the same. */
+	/* Freed in one order and reused in the same order. */
 	for (int round = 0; round < 8; round++) {
 		for (uint64_t i = 0; i < 4096; i += 2)
 			unmap(2 * i, 2 * i + 1);
@@ -579,15 +579,15 @@ CASE(the_tree_stays_shallow)
 /* ---- against a model and the kernel ----------------------------------- */
 
 /*
- * A private reservation of so many pages: fewer than what scratch maps at a time,
- * so that a hole in it is never taken for that.
+ * A private reservation of this many pages, fewer than scratch maps at a time, so that scratch
+ * is never mapped into a hole.
  */
 #define PAGES  60
 #define SITES  7
 #define ROUNDS 20
 #define STEPS  1500
 
-/* A page as the model has it; object 0: not counted. */
+/* A page in the model; object 0: not counted. */
 struct page {
 	bool mapped, usable, file;
 	uint8_t kind;
@@ -665,7 +665,7 @@ static bool all_mapped(uint32_t first, uint32_t last)
 	return first == last;
 }
 
-/* Over a hole mprotect fails after it has changed what lies before. */
+/* Over a hole mprotect fails after it has changed the pages before it. */
 static void step_mprotect(uint32_t first, uint32_t last)
 {
 	bool usable = draw(2), wants = false;
@@ -699,7 +699,7 @@ static void model_forget(uint32_t first, uint32_t last)
 	memset(&model.pages[first], 0, (last - first) * sizeof model.pages[0]);
 }
 
-/* Moves, shrinks, grows, with a fixed place or without, and leaves the old range (DONTUNMAP). */
+/* Moves, shrinks and grows, at a fixed place or not, and leaves the old range (DONTUNMAP). */
 static void step_mremap(uint32_t first, uint32_t last)
 {
 	uint32_t old = last - first, to = draw(PAGES), new = 1 + draw(PAGES - to), site;
@@ -717,7 +717,7 @@ static void step_mremap(uint32_t first, uint32_t last)
 	    !all_mapped(first, last))
 		return;
 	if (!moves && new > old) {
-		/* Free room behind, or the kernel refuses. */
+		/* Without free room behind it, the kernel refuses. */
 		for (uint32_t i = last; i < to + new; i++)
 			if (model.pages[i].mapped)
 				return;
@@ -805,7 +805,7 @@ static void check_figures(void)
 	}
 }
 
-/* The kernel's own view: each page's protection, or that it is not there. */
+/* The kernel's view: each page's protection, or that it does not exist. */
 static void check_kernel(void)
 {
 	static char text[1 << 20];
@@ -885,7 +885,7 @@ CASE(agrees_with_a_model_and_the_kernel)
 static uint32_t shared_site;
 static bool done;
 
-/* Each in its own addresses, all at one site: the figures are all they share. */
+/* Each thread uses different addresses but the same site, so they share only the figures. */
 static void *hammer(void *arg)
 {
 	uint64_t base = (uint64_t)(uintptr_t)arg * 1000;
@@ -912,7 +912,7 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
-/* In use is never negative, and what is copied is in order, at any moment. */
+/* In use is never negative, and a copy is in order, at any moment. */
 static void *watch(void *arg)
 {
 	while (!LOAD(&done)) {
@@ -957,7 +957,7 @@ static void on_alarm(int signal)
 	unmap(500, 510);
 }
 
-/* A handler that maps while its thread is in the table of mappings is turned away, and nothing
+/* A handler that maps while its thread is in the table of mappings is refused, and nothing
  * hangs. */
 static void a_signal_handler_does_not_wait_for_itself(void)
 {
@@ -986,7 +986,7 @@ static void *map_for_ever(void *arg)
 	return arg;
 }
 
-/* The lock may be held by a thread that the child does not have. */
+/* The lock may be held by a thread that does not exist in the child. */
 static void a_child_of_fork_does_not_wait(void)
 {
 	pthread_t thread;

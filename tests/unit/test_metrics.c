@@ -1,4 +1,4 @@
-/* /metrics to the letter where it matters: names, types, and no line for what is not known. */
+/* /metrics: names, types, and no line for an unknown figure. */
 #include "child.h"
 
 #include <stdlib.h>
@@ -84,7 +84,7 @@ static uint32_t two(uint32_t sample_bytes, bool anew)
 	return anew ? 0 : 2;
 }
 
-/* A budget that is used up is seen by the two intervals. */
+/* The two intervals show that a budget is used up. */
 static void a_raised_interval_is_beside_the_one_asked_for(void)
 {
 	struct account a = some_account();
@@ -123,7 +123,8 @@ static void known_has_one(void)
 }
 CASE(known_has_one)
 
-/* Each sample below the HELP and TYPE of its family, each family once, counters named as such. */
+/* Each sample follows the HELP and TYPE of its family, each family appears once, and counters
+ * have counter names. */
 static void well_formed(void)
 {
 	struct account a = some_account();

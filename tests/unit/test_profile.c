@@ -1,7 +1,7 @@
 /*
- * Profiles of stacks made by hand, unpacked and read back; and what is left of
- * them when the memory or the reader goes away.  (Stacks of a real Go program,
- * read by pprof itself: tests/profile.)
+ * Profiles of handmade stacks, unpacked and read back; and what remains of them when memory runs
+ * out or the reader goes away. (Stacks of a real Go program, read by pprof itself:
+ * tests/profile.)
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@ struct buffer {
 static int buffer_write(struct sink *sink, const void *bytes, size_t count)
 {
 	struct buffer *b = sink->arg;
-	assert_false(b->failed); /* nobody writes to a sink that has failed */
+	assert_false(b->failed); /* a sink that has failed gets no more writes */
 	if (count > b->limit - b->count) {
 		b->failed = true;
 		return -1;
@@ -170,7 +170,7 @@ static struct tally *tally_add(const struct capture *c, uint64_t size, enum orig
 	return t;
 }
 
-/* Addresses in no file: 0x1000 times the number, and one. */
+/* Addresses in no file: 0x1000 times the number, plus one. */
 static struct capture made_up(uint32_t count, uint64_t number)
 {
 	struct capture c = {.count = count, .end = CAPTURE_COMPLETE_THREAD};
@@ -277,7 +277,7 @@ static void test_figures_and_labels(void **state)
 	free(b.bytes);
 }
 
-/* The name of a sample's frame, "" where it has none. */
+/* The name of a sample's frame, or "". */
 static const char *name_of(const Pprof__Profile *p, const Pprof__Sample *s, size_t frame)
 {
 	assert_true(frame < s->n_location_id);
@@ -369,7 +369,7 @@ static void test_comments(void **state)
 	Pprof__Profile *p = checked(&b);
 	assert_int_equal(p->n_comment, 4);
 	assert_true(has_comment(p, "one"));
-	assert_true(has_comment(p, "tw?o\xc3\xa9")); /* what is not UTF-8 */
+	assert_true(has_comment(p, "tw?o\xc3\xa9")); /* not UTF-8 */
 	assert_true(has_comment(p, "growth over 30.250 s"));
 	assert_true(has_comment(p, "only blocks at least 600.000 s old; alloc_* repeats inuse_*"));
 	assert_int_equal(p->duration_nanos, 30250000000);
@@ -377,8 +377,8 @@ static void test_comments(void **state)
 	free(b.bytes);
 }
 
-/* 200 stacks of up to 128 frames, none of them shared, and hard to compress: what
- * is written comes in more than one piece. */
+/* 200 stacks of up to 128 frames, all different and hard to compress, so that the output
+ * comes in several pieces. */
 static void add_many(void)
 {
 	for (uint32_t i = 0; i < 200; i++) {
@@ -411,7 +411,7 @@ static void test_many_locations(void **state)
 	free(b.bytes);
 }
 
-/* Spends all of a budget, for what comes after. */
+/* Uses up all of a budget, for the test that follows. */
 static void be_out_of_time(void)
 {
 	work_begin(1);
@@ -419,7 +419,7 @@ static void be_out_of_time(void)
 		;
 }
 
-/* Where there is no time left the totals hold all the same, and it is said. */
+/* If there is no time left, the totals are still right, and the profile says so. */
 static void test_out_of_time(void **state)
 {
 	struct buffer b;
@@ -465,8 +465,8 @@ static void test_text_of_bounded_size(void **state)
 	free(b.bytes);
 }
 
-/* Whatever memory there is: nothing at all, or a profile that readers take,
- * with every figure, and which says what it lacks. */
+/* With any amount of memory: nothing at all, or a valid profile with every figure, which says
+ * what it lacks. */
 static void check_within(size_t scratch_bytes, int outcomes[3])
 {
 	struct buffer b;
@@ -578,7 +578,7 @@ static void test_text_nothing_freed(void **state)
 	struct capture c = made_up(1, 1);
 	struct tally *t = tally_add(&c, 8, ORIGIN_MALLOC);
 	t->alloc_objects = t->inuse_objects = 1, t->alloc_bytes = t->inuse_bytes = 8;
-	/* Equal columns would make pprof drop one. */
+	/* pprof would drop one of two equal columns. */
 	check_text("heap profile: 1: 8 [1: 9] @ heap/2\n"
 		   "1: 8 [1: 8] @ 0x1001\n#\torigin=malloc bytes=8\n#\t0x1000\n\n"
 		   "# sampled every 524288 bytes on average\n");

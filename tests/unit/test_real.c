@@ -1,7 +1,7 @@
 /*
- * The real table: resolvers, substitutes for what a libc lacks, and the arena
- * that serves an allocating dlsym.  This program's own dlsym stands in front of
- * libc's and allocates, fails or forgets as a case wants it.
+ * The real table: resolvers, substitutes for what a libc lacks, and the arena for an allocating
+ * dlsym. This program's dlsym is in front of libc's and allocates, fails or forgets names as a
+ * case requires.
  */
 #include "child.h"
 
@@ -16,7 +16,7 @@
 #include "record/live.h"
 #include "hook/real.h"
 
-#ifdef __SANITIZE_ADDRESS__ /* its runtime starts with dlsym, and would be given ours */
+#ifdef __SANITIZE_ADDRESS__ /* its runtime starts with dlsym and would get ours */
 int main(void)
 {
 	puts("skipped: replaces dlsym");
@@ -24,15 +24,15 @@ int main(void)
 }
 #else
 
-static const char *lacking; /* dlsym answers NULL: "name,name," or "*" */
+static const char *lacking; /* dlsym returns NULL for these: "name,name," or "*" */
 static void (*while_resolving)(void);
 static int lookups;
 
-/* <threads.h>, whose name a header of the shim has. */
+/* From <threads.h>, whose name one of the shim's headers has. */
 int thrd_create(pthread_t *thread, int (*start)(void *), void *arg);
 
-/* All that is asked of dlsym: what a libc may lack (free_sized) is not, since it allocates to say
- * so. */
+/* All lookups by dlsym. Functions that a libc may lack (free_sized) are not among them,
+ * because a failed lookup allocates. */
 static const struct {
 	const char *name;
 	void *function;
@@ -70,9 +70,9 @@ void *dlsym(void *restrict handle, const char *restrict name)
 	lookups++;
 	if (while_resolving)
 		while_resolving();
-	errno = 5; /* as it may */
+	errno = 5; /* allowed on success */
 	if (lacks(name))
-		dlopen("/nonexistent", RTLD_NOW); /* leaves its complaint to dlerror */
+		dlopen("/nonexistent", RTLD_NOW); /* leaves its error in dlerror */
 	for (size_t i = 0; i < COUNT_OF(libc); i++)
 		if (!strcmp(libc[i].name, name))
 			return lacks(name) ? NULL : libc[i].function;
@@ -161,7 +161,7 @@ static void check_zeroed(const char *p, size_t n)
 		CHECK(p[n] == 0);
 }
 
-/* On the first lookup nothing is resolved: every function must still answer. */
+/* On the first lookup nothing is resolved, and every function must still work. */
 static void use_everything(void)
 {
 	void *p = NULL;
@@ -202,7 +202,7 @@ static void dlsym_may_allocate(void)
 	CHECK(block && !real_is_bootstrap(block));
 	resolved();
 	free(block);
-	/* A block of the arena outlives that: realloc makes it a real one, with its bytes. */
+	/* A block of the arena survives that: realloc turns it into a real one with its bytes. */
 	memset(from_arena[2], 5, 200);
 	char *grown = real_bootstrap_realloc(from_arena[2], 300);
 	CHECK(grown && !real_is_bootstrap(grown) && grown[0] == 5 && grown[199] == 5);
@@ -229,7 +229,7 @@ static void refuse_nonsense(void)
 	CHECK(real.posix_memalign(&p, 48, 8) == EINVAL && p == &p && errno == 0);
 	CHECK(real.posix_memalign(&p, 16, 1 << 20) == ENOMEM && errno == 0);
 	CHECK(!real.pvalloc(SIZE_MAX - 4));
-	/* Down to the last byte, and then no more; what was given stays apart. */
+	/* Down to the last byte, then failure; earlier blocks do not overlap. */
 	char *before = NULL, *q;
 	for (int n = 0; (q = real.malloc(1000)); n++) {
 		CHECK(n < 70 && (!before || q >= before + 1000));

@@ -1,7 +1,7 @@
 /*
- * The sampler is unbiased, whatever the sizes and however often the draw is
- * taken anew; it tells threads of a change; and at interval 1 it is exact.
- * Statistical cases run on fixed seeds, with a bound of 4 standard errors.
+ * The sampler is unbiased for all sizes and however often it draws again; it tells threads of a
+ * change; and at interval 1 it is exact. Statistical cases use fixed seeds and a bound of 4
+ * standard errors.
  */
 #include "child.h"
 
@@ -24,7 +24,7 @@ static void start_thread_anew(uint64_t rng)
 	sample_self.rng = rng;
 }
 
-/* As a hook does it. */
+/* As a hook does. */
 static uint32_t allocate(uint64_t size)
 {
 	return sample_skip(size) ? 0 : sample_take(size);
@@ -32,7 +32,7 @@ static uint32_t allocate(uint64_t size)
 
 struct estimate {
 	double objects, bytes;           /* what the samples stand for */
-	double true_objects, true_bytes; /* what there was */
+	double true_objects, true_bytes; /* what was allocated */
 	double object_variance, byte_variance;
 };
 
@@ -55,7 +55,7 @@ static void estimate_add(struct estimate *e, uint64_t size, uint32_t interval)
 
 static void estimate_check(const struct estimate *e)
 {
-	/* Half a unit of each sample's last fraction bit may be rounding. */
+	/* Each sample may be rounded by half a unit of its last fraction bit. */
 	double slack = e->true_objects * 0x1p-9;
 	assert_true(fabs(e->objects - e->true_objects) <= 4 * sqrt(e->object_variance) + slack);
 	assert_true(fabs(e->bytes - e->true_bytes) <= 4 * sqrt(e->byte_variance) + slack);
@@ -86,7 +86,7 @@ static uint64_t next_random(uint64_t *x)
 	return *x ^= *x << 17;
 }
 
-/* Mixed sizes in one stream: each size must come out right, not their sum alone. */
+/* Mixed sizes in one stream: each size must be right, not only their sum. */
 static void unbiased_in_a_mixture(void **state)
 {
 	static const uint64_t sizes[] = {8, 24, 64, 300, 5000, 70000, 900000};
@@ -104,7 +104,7 @@ static void unbiased_in_a_mixture(void **state)
 		estimate_check(&e[k]);
 }
 
-/* No memory: thrown away and drawn anew before every allocation, it is the same process. */
+/* The process has no memory: discarding the draw before every allocation does not change it. */
 static void unbiased_under_constant_nudging(void **state)
 {
 	struct estimate e = {0};
@@ -118,7 +118,7 @@ static void unbiased_under_constant_nudging(void **state)
 	estimate_check(&e);
 }
 
-/* A 0 written into a thread that has just caught up is no sample point. */
+/* A 0 written into a thread that has just caught up is not a sample point. */
 static void a_late_nudge_is_no_bias(void **state)
 {
 	struct estimate e = {0};
@@ -151,7 +151,7 @@ static void unbiased_across_a_change(void **state)
 	estimate_check(&coarse);
 }
 
-/* A thread's first allocation is judged like any other: a program may start a thread for each. */
+/* A thread's first allocation is treated like any other: a program may start a thread for each. */
 static void unbiased_in_new_threads(void **state)
 {
 	struct estimate e = {0};
@@ -165,7 +165,8 @@ static void unbiased_in_new_threads(void **state)
 	estimate_check(&e);
 }
 
-/* Distances between points are exponential: their shares past 1, 2 and 4 means are e^-1, -2, -4. */
+/* Distances between points are exponential: the shares above 1, 2 and 4 means are e^-1, e^-2
+ * and e^-4. */
 static void gaps_are_exponential(void **state)
 {
 	static const double limits[] = {0.25, 1, 2, 4};
@@ -199,7 +200,7 @@ static void *first_gap(void *arg)
 	return NULL;
 }
 
-/* Threads must not walk in step: a service's workers do the same things. */
+/* Threads must not draw in step, because a service's workers do the same things. */
 static void threads_draw_differently(void **state)
 {
 	uint64_t gaps[8];
@@ -235,7 +236,7 @@ static void off_is_none(void **state)
 	sample_set_interval(0);
 	start_thread_anew(1);
 	assert_int_equal(allocate(1000), 0);
-	/* And costs the fast path alone from then on. */
+	/* From then on it costs only the fast path. */
 	for (int i = 0; i < 1000; i++)
 		assert_true(sample_skip((size_t)1 << 40));
 }
@@ -298,7 +299,7 @@ static void meet(void)
 
 static void *look_three_times(void *arg)
 {
-	allocate(1); /* lists itself */
+	allocate(1); /* lists the thread */
 	for (int i = 0; i < 3; i++) {
 		meet();
 		meet();
@@ -331,7 +332,7 @@ static void threads_see_a_change(void)
 }
 CASE(threads_see_a_change)
 
-/* The owner's store may win over the nudge: the next one gets through, as long as it is behind. */
+/* The thread's store may overwrite the nudge: the next one succeeds while the thread is behind. */
 static void a_lost_nudge_is_repeated(void)
 {
 	CHECK(sample_init() == 0);
@@ -346,7 +347,7 @@ static void a_lost_nudge_is_repeated(void)
 }
 CASE(a_lost_nudge_is_repeated)
 
-/* Two of them in the same place: the stack is given back at once, and is the next one's. */
+/* Two threads in the same place: the stack is freed at once and reused by the next. */
 static void *exit_raw(void *arg)
 {
 	allocate(8);
@@ -378,8 +379,8 @@ CASE(threads_that_end_unheard_are_dropped)
 static pthread_key_t late_key;
 static uint32_t late_answer;
 
-/* A destructor that runs after ours has, in the last round too: pthread repeats while values are
- * set. */
+/* A destructor that runs after ours allocates, in the last round too: pthread repeats while
+ * values are set. */
 static void allocate_late(void *value)
 {
 	late_answer = allocate(8);
@@ -402,7 +403,7 @@ static void *exit_raw_listed(void *unused)
 	return unused;
 }
 
-/* A thread with that number, which needs no stack: all it does is wait. */
+/* A thread with that id that needs no stack, because it only waits. */
 static long start_numbered(pid_t tid)
 {
 	struct {
@@ -428,9 +429,8 @@ static long start_numbered(pid_t tid)
 }
 
 /*
- * It ended by the raw system call, its stack with its TLS was unmapped, and its
- * number is another thread's: nothing is written where it was, neither into
- * nothing nor into what lies there now.
+ * It ended by the raw system call, its stack with its TLS was unmapped, and its id belongs to
+ * another thread. Nothing may be written there, whether it is unmapped or has other content.
  */
 static void check_gone(bool is_mapped_again)
 {
@@ -496,7 +496,7 @@ static void destructors_may_still_allocate(void)
 }
 CASE(destructors_may_still_allocate)
 
-/* A key past the first 32 would make pthread_setspecific allocate: better no list. */
+/* A key past the first 32 would make pthread_setspecific allocate, so threads are not listed. */
 static void a_late_key_is_not_used(void)
 {
 	pthread_key_t key;

@@ -1,4 +1,4 @@
-/* The server's life inside a host: its thread, its descriptors, forks. */
+/* The server's life in a host: its thread, its descriptors, forks. */
 #include "child.h"
 #include "client.h"
 
@@ -72,7 +72,7 @@ static bool answers(int fd)
 	return good;
 }
 
-/* A line of /proc/self/task/TID/status of the server's thread; "" where there is no thread. */
+/* A line of /proc/self/task/TID/status of the server's thread; "" if there is no thread. */
 static const char *thread_status(const char *field)
 {
 	static char line[256];
@@ -126,7 +126,7 @@ static void starts_once_and_leaves_the_caller_as_it_was(void)
 }
 SERVER_CASE(starts_once_and_leaves_the_caller_as_it_was)
 
-/* All but glibc's own two, 32 and 33, which are bits 31 and 32; and KILL and STOP. */
+/* All but glibc's two, 32 and 33, which are bits 31 and 32, and KILL and STOP. */
 static void the_thread_takes_no_signal_of_the_hosts(void)
 {
 	CHECK(server_start() == 0);
@@ -134,7 +134,7 @@ static void the_thread_takes_no_signal_of_the_hosts(void)
 	unsigned long long blocked = strtoull(thread_status("SigBlk:"), NULL, 16);
 	unsigned long long stop_and_kill = 1ull << (SIGSTOP - 1) | 1ull << (SIGKILL - 1);
 	CHECK((blocked | stop_and_kill) == ~(3ull << 31));
-	/* This asks every thread of the process by signal 33, and waits for it. */
+	/* This signals every thread of the process with 33 and waits for it. */
 	CHECK(setgid(getgid()) == 0);
 	CHECK(answers(connect_unix(server_socket_path())));
 }
@@ -166,7 +166,7 @@ SERVER_CASE(without_a_thread_there_is_no_socket_either)
 static size_t stack_sizes[8], stacks_tried;
 static int (*create_thread)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
-/* As glibc is to a program whose static TLS does not fit the stack. */
+/* Behaves like glibc in a program whose static TLS does not fit on the stack. */
 static int want_a_mebibyte(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)
 {
 	size_t bytes;
@@ -180,7 +180,7 @@ static void a_stack_too_small_is_tried_larger(void)
 	create_thread = real.pthread_create;
 	real.pthread_create = want_a_mebibyte;
 	CHECK(server_start() == 0);
-	/* The server's own, and that of the worker beside it. */
+	/* The server's stack, and the worker's. */
 	CHECK(stacks_tried == 4 && stack_sizes[0] == 256 * KIB && stack_sizes[1] == MIB);
 	CHECK(stack_sizes[2] == 256 * KIB && stack_sizes[3] == MIB);
 	CHECK(answers(connect_unix(server_socket_path())));
@@ -200,7 +200,7 @@ CASE(no_socket_no_thread)
 
 /* ---- the host's descriptors --------------------------------------------- */
 
-/* Descriptors of ours that are (or are not) listening on the unix socket or come from it. */
+/* Our descriptors that are listening on the unix socket, or connected to it. */
 static int find_fd(bool listening)
 {
 	for (int fd = 3; fd < 1024; fd++) {
@@ -229,7 +229,7 @@ static void await_listening(void)
 	CHECK(!"it is listened to");
 }
 
-/* Another process, that listens where we are to, and does not answer. */
+/* Another process that listens at our addresses and does not answer. */
 static pid_t start_other(const char *path, uint16_t port)
 {
 	int ready[2];
@@ -254,7 +254,7 @@ static pid_t start_other(const char *path, uint16_t port)
 	return pid;
 }
 
-/* A service that is started again before its old process has gone. */
+/* A service restarts before its old process has ended. */
 static void who_has_the_socket_ends(void)
 {
 	struct config c;
@@ -263,13 +263,13 @@ static void who_has_the_socket_ends(void)
 	c = a_config();
 	c.listen_port = server_tcp_port();
 	strcpy(other, server_socket_path());
-	server_after_fork_in_child(); /* gives up what it has, as another process would not have it
-				       */
+	server_after_fork_in_child(); /* gives up its sockets, which another process would not
+				       * have */
 	CHECK(unlink(other) == 0);
 	pid_t pid = start_other(other, c.listen_port);
-	server_bind_again(&c); /* says that they are taken, and starts the thread */
+	server_bind_again(&c); /* reports that they are taken, and starts the thread */
 	CHECK(strcmp(server_socket_path(), "") == 0 && server_tcp_port() == 0);
-	usleep(1200000); /* it has tried by now, and has not taken what is another's */
+	usleep(1200000); /* it has retried by now and has not taken the other process's socket */
 	CHECK(strcmp(server_socket_path(), "") == 0 && server_is_retrying());
 	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
 	await_listening();
@@ -279,7 +279,7 @@ static void who_has_the_socket_ends(void)
 }
 SERVER_CASE(who_has_the_socket_ends)
 
-/* What a daemon does: closes all it finds, and opens files of its own. */
+/* Like a daemon: closes all descriptors and opens its own files. */
 static void the_host_takes_our_descriptors(void)
 {
 	int host[2];
@@ -287,24 +287,25 @@ static void the_host_takes_our_descriptors(void)
 	CHECK(server_start() == 0);
 	int client = connect_unix(server_socket_path());
 	send_text(client, "GET /debug/pprof/cgoheap?seconds=3600 HTTP/1.0\r\n\r\n");
-	CHECK(answers(connect_unix(server_socket_path()))); /* so the first one is taken on */
+	CHECK(answers(connect_unix(server_socket_path()))); /* so that the first one is accepted */
 	int listener = find_fd(true), connection = find_fd(false);
 	CHECK(listener >= 0 && connection >= 0);
 
-	/* Their numbers now name the host's pipe, and it is readable. */
+	/* Their numbers now name the host's pipe, which is readable. */
 	CHECK(pipe(host) == 0 && write(host[1], "x", 1) == 1);
 	CHECK(dup2(host[0], listener) == listener && dup2(host[0], connection) == connection);
 	for (int i = 0; i < 3; i++)
-		CHECK(answers(connect_tcp(server_tcp_port()))); /* turns, with those polled */
+		CHECK(answers(connect_tcp(server_tcp_port()))); /* turns of the loop, which polls
+								 * those */
 	CHECK(read(host[0], &byte, 1) == 1 && byte == 'x');
 	CHECK(fcntl(listener, F_GETFD) >= 0 && fcntl(connection, F_GETFD) >= 0);
 	CHECK(strcmp(server_socket_path(), "") == 0);
 
-	/* It is listened to again, by another descriptor. */
+	/* It listens again, on another descriptor. */
 	await_listening();
 	CHECK(find_fd(true) != listener && fcntl(listener, F_GETFD) >= 0);
 
-	/* And then closes the rest: nobody to answer, nobody harmed. */
+	/* Then it closes the rest: no answers, and no harm. */
 	close_range(3, ~0u, 0);
 }
 SERVER_CASE(the_host_takes_our_descriptors)
@@ -314,7 +315,7 @@ static void out_of_descriptors_the_client_waits(void)
 	struct rlimit limit, full;
 	CHECK(server_start() == 0);
 	CHECK(answers(connect_unix(server_socket_path())));
-	while (find_fd(false) != -1) /* its end of that one is a number we want taken */
+	while (find_fd(false) != -1) /* until its end of the connection is a number to be reused */
 		usleep(1000);
 	int client = socket(AF_UNIX, SOCK_STREAM, 0), top = client, fd;
 	while ((fd = dup(client)) < 64)
@@ -329,7 +330,7 @@ static void out_of_descriptors_the_client_waits(void)
 	strcpy(address.sun_path, server_socket_path());
 	CHECK(connect(client, (struct sockaddr *)&address, sizeof(address)) == 0);
 	send_text(client, GET_INDEX);
-	usleep(150000); /* it may try and fail meanwhile, or not: both must end well */
+	usleep(150000); /* it may or may not try and fail meanwhile: both must end well */
 	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	for (fd = client + 1; fd <= top; fd++)
 		close(fd);

@@ -1,4 +1,4 @@
-/* Interned stacks, their sites and figures, and what a reader makes of them. */
+/* Interned stacks, their sites and figures, and what readers make of them. */
 #include "child.h"
 
 #include <pthread.h>
@@ -54,7 +54,7 @@ static void equal_stacks_are_one(void)
 	struct capture a = stack_of(1, 20), b = stack_of(1, 20);
 
 	CHECK(region_init(8 * MIB) == 0);
-	b.frames[20] = 99; /* past the end: no part of it */
+	b.frames[20] = 99; /* past the end, so not part of it */
 	uint32_t id = stack_id(&a);
 	CHECK(stack_id(&b) == id && stacks_count() == 1 && stacks_site_count() == 1);
 	CHECK(stack_at(id)->frame_count == 20 && stack_at(id)->end == 0);
@@ -145,7 +145,7 @@ static void a_full_arena_keeps_the_old_and_has_a_site_for_the_new(void)
 		CHECK(site_at(site)->stack == site_at(last)->stack);
 	}
 	CHECK(stack_at(site_at(last)->stack)->end == CAPTURE_NO_ROOM);
-	/* Sizes that find no room for themselves share a site, while there is room for one. */
+	/* Sizes without room for a site share one, if there is room for that. */
 	for (uint64_t size = 9; size < 50; size++) {
 		mixed = stacks_site(&first, size, ORIGIN_MALLOC);
 		CHECK(site_at(mixed)->size == size || site_at(mixed)->mixed);
@@ -154,7 +154,7 @@ static void a_full_arena_keeps_the_old_and_has_a_site_for_the_new(void)
 }
 CASE(a_full_arena_keeps_the_old_and_has_a_site_for_the_new)
 
-/* Labels that are ever others multiply stacks: those without must still find room. */
+/* Labels that never repeat multiply stacks: stacks without labels must still find room. */
 static void stacks_under_labels_do_not_take_all_room(void)
 {
 	struct capture c = stack_of(1, 60), plain = stack_of(2, 60);
@@ -171,14 +171,14 @@ static void stacks_under_labels_do_not_take_all_room(void)
 	CHECK(n > 1000 && used <= region_layout.arena.bytes / 2 + 4096);
 	CHECK(labelsets_counters().dropped == 1);
 	CHECK(stack_at(site_at(site)->stack)->labels == 0);
-	/* From now on all new sets are one stack without; what is known keeps its labels. */
+	/* From now on all new sets share one stack without labels; known sets keep theirs. */
 	c.labels = (uint32_t)n + 1;
 	CHECK(stacks_site(&c, 8, ORIGIN_MALLOC) == site && labelsets_counters().dropped == 2);
 	c.labels = 0;
 	CHECK(stacks_site(&c, 8, ORIGIN_MALLOC) == site);
 	c.labels = 1;
 	CHECK(stack_at(site_at(stacks_site(&c, 8, ORIGIN_MALLOC))->stack)->labels == 1);
-	/* Another size under known labels needs room, too: what was left does for some sites. */
+	/* Another size under known labels needs room too; the rest is enough for some sites. */
 	for (uint64_t size = 9; labelsets_counters().dropped == 2; size++) {
 		CHECK(size < 1000);
 		bare = stacks_site(&c, size, ORIGIN_MALLOC);
@@ -194,7 +194,7 @@ CASE(stacks_under_labels_do_not_take_all_room)
 #define STACKS  5000
 #define ROUNDS  10
 
-/* All go on at once: a barrier that wakes nobody, since waking would part them again. */
+/* Releases all at once: a spinning barrier, because waking threads would separate them. */
 static void line_up(uint64_t *arrived, uint64_t threads)
 {
 	uint64_t turn = ADD(arrived, 1) / threads;
@@ -204,7 +204,7 @@ static void line_up(uint64_t *arrived, uint64_t threads)
 
 static uint64_t arrived;
 
-/* Of each new stack and each new site, all threads are first at about the same time. */
+/* All threads create each new stack and each new site at about the same time. */
 static void *intern_all(void *arg)
 {
 	for (uint64_t r = 0; r < ROUNDS; r++)
@@ -299,7 +299,7 @@ static void *be_born(void *arg)
 	return arg;
 }
 
-/* Sites that are born while it is taken push none out, and growth is not less than none. */
+/* Sites created during a snapshot displace none, and growth is never negative. */
 static void a_snapshot_is_complete_while_sites_are_born(void)
 {
 	struct snapshot s[2];
@@ -334,7 +334,7 @@ static void a_snapshot_is_complete_while_sites_are_born(void)
 }
 CASE(a_snapshot_is_complete_while_sites_are_born)
 
-/* A site's lifetime is years; and what was freed is still all that was allocated. */
+/* A site may live for years, and freed must still equal allocated. */
 static void totals_do_not_wrap(void)
 {
 	struct scratch scratch = SCRATCH_INIT(MIB);
@@ -354,11 +354,11 @@ static void totals_do_not_wrap(void)
 	CHECK(stacks_snapshot(&scratch, 0, &s) == 0 && s.count == 1);
 	CHECK(tally_equals(&s.tallies[0], (INT64_C(1000) << 43) + 1, (INT64_C(1000) << 53) + 7, 1,
 			   7));
-	/* Of a turn that is about to be counted, the top bit tells. */
+	/* The top bit shows a turn that is not counted yet. */
 	site->alloc_bytes_turns--;
 	CHECK(site_allocated(site).bytes_fx >> WEIGHT_BYTE_BITS ==
 	      ((unsigned __int128)1000 << 53) + 7);
-	for (int n = 0; n < 100; n++) /* more than pprof can hold is the most that it can */
+	for (int n = 0; n < 100; n++) /* a figure above what pprof can hold becomes its maximum */
 		site_add_alloc(site, whole(1, UINT64_C(1) << 54));
 	site->alloc_bytes_turns = UINT16_MAX - 1;
 	CHECK(stacks_snapshot(&scratch, 0, &s) == 0);
@@ -378,7 +378,7 @@ static void a_snapshot_rounds_and_leaves_out_zeros(void)
 	stacks_site(&c, 10, ORIGIN_MALLOC);
 	site_add_alloc(site_at(a), whole(3, 24));
 	site_add_free(site_at(a), whole(1, 8));
-	/* 2.5 objects of 3.75 bytes, then one half less: 2 and 3.25. */
+	/* 2.5 objects and 3.75 bytes, then half an object less: 2 and 3.25. */
 	site_add_alloc(site_at(b), (struct weight){5 << 15, 15 << 6});
 	site_add_free(site_at(b), (struct weight){1 << 15, 1 << 7});
 	uint64_t before = clock_monotonic_ns();
@@ -410,7 +410,7 @@ static void weights_cancel_exactly(void)
 }
 CASE(weights_cancel_exactly)
 
-/* A live block of the site, made `age` ticks ago. */
+/* A live block of the site, allocated `age` ticks ago. */
 static void add_block(uint64_t address, uint32_t site, uint64_t size, uint32_t interval,
 		      uint32_t age)
 {
@@ -426,7 +426,8 @@ static void by_age_only_old_live_blocks_count(void)
 	struct snapshot s;
 
 	CHECK(region_init(8 * MIB) == 0);
-	region_layout.start_monotonic_ns -= 1000 * LIVE_TICK_NS; /* a shim as old as the blocks */
+	region_layout.start_monotonic_ns -= 1000 * LIVE_TICK_NS; /* makes the shim as old as the
+								  * blocks */
 	uint32_t a = stacks_site(&c, 8, ORIGIN_MALLOC), b = stacks_site(&c, 16, ORIGIN_MALLOC),
 		 y = stacks_site(&c, 24, ORIGIN_MALLOC);
 	add_block(0x10, a, 8, 1, 600);
@@ -451,7 +452,7 @@ static void by_age_only_old_live_blocks_count(void)
 }
 CASE(by_age_only_old_live_blocks_count)
 
-/* What is mapped is no sample: it is in no table of live blocks, and is as old all the same. */
+/* Mappings are not samples: they are in no table of live blocks, but have an age as well. */
 static void by_age_old_mappings_count(void)
 {
 	struct scratch scratch = SCRATCH_INIT(MIB);
@@ -468,7 +469,7 @@ static void by_age_old_mappings_count(void)
 	mappings_map(&r);
 	r.start += MIB, r.end += MIB, r.tick += 290;
 	mappings_map(&r);
-	/* A reservation, and what was committed of it just now. */
+	/* A reservation, and a part of it that was committed just now. */
 	r.start += MIB, r.end += MIB, r.tick -= 290, r.flags = 0;
 	mappings_map(&r);
 	mappings_protect(r.start, PAGE_BYTES, true, r.site);
@@ -509,7 +510,7 @@ static void a_difference_is_growth(void)
 	CHECK(tally_equals(tally_of(&d, grows), 2, 16, 2, 16));
 	CHECK(tally_equals(tally_of(&d, shrinks), 0, 0, -3, -30));
 	CHECK(tally_equals(tally_of(&d, fresh), 1, 11, 1, 11));
-	/* The other way round a site is in the first alone: as where blocks by age are gone. */
+	/* The other way round, a site is only in the first: as when blocks by age are gone. */
 	CHECK(stacks_difference(&scratch, &after, &before, &d) == 0 && d.count == 3);
 	CHECK(tally_equals(tally_of(&d, fresh), -1, -11, -1, -11));
 	scratch_release(&scratch);
@@ -532,7 +533,7 @@ static void a_reader_without_memory_is_told(void)
 }
 CASE(a_reader_without_memory_is_told)
 
-/* The figure the README promises: 10,000 live samples on 1,000 stacks. */
+/* The README's figure: 10,000 live samples on 1,000 stacks. */
 static void ten_thousand_samples_fit_in_their_share(void)
 {
 	CHECK(region_init(32 * MIB) == 0);

@@ -1,4 +1,4 @@
-/* Room for new stacks: what may go, what must stay, and that no figure changes by it. */
+/* Room for new stacks: what is removed, what must stay, and that no figure changes. */
 #include "child.h"
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ static struct weight whole(uint64_t objects, uint64_t bytes)
 	return (struct weight){objects << WEIGHT_OBJECT_BITS, bytes << WEIGHT_BYTE_BITS};
 }
 
-/* A block that comes and goes at once. */
+/* Allocates a block and frees it at once. */
 static uint32_t pass_by(const struct capture *c, uint64_t bytes)
 {
 	uint32_t pin = pins_enter(), site = stacks_site(c, bytes, ORIGIN_MALLOC);
@@ -67,7 +67,7 @@ static struct tally sum(void)
 	return all;
 }
 
-/* The clock of the next pass is not waited for: as often as it takes. */
+/* Makes passes until they free nothing, without waiting for the clock. */
 static void look(void)
 {
 	struct timespec ms = {.tv_nsec = 5000000};
@@ -90,8 +90,8 @@ static uint64_t fill_to(uint64_t from, uint32_t permille, uint32_t frames)
 	return from;
 }
 
-/* A day of libraries that come and go, of recursion to ever other depths, and of a few stacks that
- * stay. */
+/* A day of libraries that come and go, of recursion to changing depths, and of a few stacks
+ * that stay. */
 static void a_day_of_churn_ends_as_it_began(void)
 {
 	struct capture kept[20], c;
@@ -124,7 +124,7 @@ static void a_day_of_churn_ends_as_it_began(void)
 }
 CASE(a_day_of_churn_ends_as_it_began)
 
-/* A burst before the first look that leaves nothing, not even for stacks' ends. */
+/* A burst before the first look that leaves no room, not even for the ends of stacks. */
 static void a_burst_before_the_first_look_is_reclaimed(void)
 {
 	uint64_t n = 0;
@@ -142,7 +142,7 @@ static void a_burst_before_the_first_look_is_reclaimed(void)
 }
 CASE(a_burst_before_the_first_look_is_reclaimed)
 
-/* Called from so many frames in the same way: the same sites. */
+/* Stacks whose last frames are the same, so they share sites. */
 static struct capture ending(uint64_t seed, uint32_t same)
 {
 	struct capture c = stack_of(seed, 60);
@@ -152,7 +152,7 @@ static struct capture ending(uint64_t seed, uint32_t same)
 	return c;
 }
 
-/* A burst between two looks: stacks' ends, never nothing, and whole ones again afterwards. */
+/* A burst between two looks: ends of stacks, never nothing, and whole stacks again afterwards. */
 static void without_room_a_stack_keeps_its_ends(void)
 {
 	uint64_t n = 0, coarse = 0;
@@ -163,7 +163,7 @@ static void without_room_a_stack_keeps_its_ends(void)
 	do {
 		c = ending(n++, 2);
 	} while (is_complete(pass_by(&c, 64)));
-	/* First three frames of C, and where there is no room for all of those, two. */
+	/* First three C frames, and if there is no room for all of those, two. */
 	for (uint32_t same = 2; same; same--) {
 		uint32_t site;
 		do {
@@ -175,7 +175,7 @@ static void without_room_a_stack_keeps_its_ends(void)
 		CHECK(s->end == CAPTURE_NO_ROOM && s->frame_count == same + 1 &&
 		      memcmp(s->frames, c.frames, (same + 1) * sizeof s->frames[0]) == 0 &&
 		      site_at(site)->mixed);
-		/* Others find room in the slab that it opened, where cells are of one size. */
+		/* Other stacks find room in the slab that it opened if cells are of one size. */
 		uint32_t others = 0;
 		for (int i = 1; i < 1000; i++, coarse++) {
 			c = ending(n++, same);
@@ -191,7 +191,7 @@ static void without_room_a_stack_keeps_its_ends(void)
 }
 CASE(without_room_a_stack_keeps_its_ends)
 
-/* As one of a hostile program: no leaf is met twice, labels or none. */
+/* As in a hostile program: no leaf is met twice, with or without labels. */
 static struct capture odd_stack(uint64_t seed)
 {
 	struct capture c = stack_of(seed, 1 + seed % 60);
@@ -219,7 +219,7 @@ static uint32_t take(const struct capture *c, enum origin origin)
 	return site;
 }
 
-/* Until not even a leaf finds room; how many blocks. */
+/* Fills until not even a leaf finds room; returns the number of blocks. */
 static uint64_t fill_with_what_stays(uint32_t origins)
 {
 	uint64_t n = 0, none = 0;
@@ -250,7 +250,7 @@ static void without_any_room_a_sample_keeps_its_origin(void)
 }
 CASE(without_any_room_a_sample_keeps_its_origin)
 
-/* Nothing is in use there, and everything else goes. */
+/* Nothing is in use there, and everything else is reclaimed. */
 static void the_site_of_what_has_no_room_is_never_reclaimed(void)
 {
 	uint64_t n = 0;
@@ -271,7 +271,7 @@ static void the_site_of_what_has_no_room_is_never_reclaimed(void)
 }
 CASE(the_site_of_what_has_no_room_is_never_reclaimed)
 
-/* In the middle of a pass: what was taken out is back, and there is a site for all. */
+/* In the middle of a pass: what was taken out is back, and every allocation finds a site. */
 static void a_child_of_fork_finds_a_site_for_all(void)
 {
 	uint64_t n = 0;
@@ -303,7 +303,7 @@ static void a_child_of_fork_finds_a_site_for_all(void)
 }
 CASE(a_child_of_fork_finds_a_site_for_all)
 
-/* A hook that has found a stack and not yet counted there keeps it. */
+/* A stack that a hook has found but not yet counted at is kept. */
 static void what_a_hook_has_found_stays(void)
 {
 	struct capture c = stack_of(1, 40);
@@ -317,7 +317,7 @@ static void what_a_hook_has_found_stays(void)
 	site = stacks_site(&c, 64, ORIGIN_MALLOC);
 	for (int i = 0; i < 3; i++)
 		CHECK(stacks_reclaim_tick() < UINT64_C(2000000000));
-	CHECK(stacks_reclaimed() == 0 && stacks_reclaim_first()); /* under way, and it waits */
+	CHECK(stacks_reclaimed() == 0 && stacks_reclaim_first()); /* in progress, and it waits */
 	CHECK(sum().alloc_objects == (int64_t)n - 1);
 	site_add_alloc(site_at(site), whole(1, 64));
 	pins_leave(pin);
@@ -328,7 +328,7 @@ static void what_a_hook_has_found_stays(void)
 }
 CASE(what_a_hook_has_found_stays)
 
-/* A mapping that is not usable counts nowhere, and its site may count again. */
+/* A mapping that is not usable counts nowhere, but its site may count again. */
 static void what_a_mapping_refers_to_stays(void)
 {
 	struct capture c = stack_of(1, 40);
@@ -360,7 +360,7 @@ static uint32_t label(uint64_t n)
 	return labelsets_intern(&l);
 }
 
-/* A label that is another for each request: the last ones are told apart as the first ones were. */
+/* A different label for each request: the last ones are still told apart like the first. */
 static void labels_that_never_repeat_find_room(void)
 {
 	struct capture c = stack_of(1, 20);
@@ -387,7 +387,8 @@ static void labels_that_never_repeat_find_room(void)
 }
 CASE(labels_that_never_repeat_find_room)
 
-/* Libraries that come and go at ever other places: what was never unloaded is not shown so. */
+/* Libraries that come and go at changing places: what was never unloaded is not shown as
+ * unloaded. */
 static void places_that_no_stack_asks_about_are_free(void)
 {
 	struct capture lasting = stack_of(1, 20), c;
@@ -409,7 +410,7 @@ static void places_that_no_stack_asks_about_are_free(void)
 			look();
 	}
 	CHECK(!unloads_since(stamp, stays));
-	/* What is in use keeps what it needs. */
+	/* A stack in use keeps what it needs. */
 	CHECK(unloads_since(stack_at(site_at(held)->stack)->unloads, held_at + 8));
 }
 CASE(places_that_no_stack_asks_about_are_free)
@@ -430,7 +431,7 @@ static void growth_over_a_pass_is_still_growth(void)
 	CHECK(stacks_snapshot(&scratch, 0, &before) == 0);
 	site_add_free(site_at(site), (struct weight){5 << 15, 77 << 7});
 	look();
-	fill_to(100000, 700, 24); /* other stacks, where those were */
+	fill_to(100000, 700, 24); /* other stacks in their place */
 	CHECK(stacks_snapshot(&scratch, 0, &after) == 0);
 	CHECK(stacks_difference(&scratch, &before, &after, &growth) == 0);
 	for (size_t i = 0; i < growth.count; i++) {
@@ -443,7 +444,7 @@ static void growth_over_a_pass_is_still_growth(void)
 		inuse += t->inuse_bytes;
 	}
 	CHECK(objects > 100 && bytes == 64 * objects);
-	CHECK(inuse == -38 || inuse == -39); /* what was freed, and no more */
+	CHECK(inuse == -38 || inuse == -39); /* exactly what was freed */
 	scratch_release(&scratch);
 }
 CASE(growth_over_a_pass_is_still_growth)
@@ -528,7 +529,7 @@ static void no_figure_is_lost_while_threads_record(void)
 }
 CASE(no_figure_is_lost_while_threads_record)
 
-/* Every third block of a full arena goes: its room is reclaimed, and taken, all the time. */
+/* Every third block of a full arena is freed: its room is reclaimed and reused continuously. */
 static void threads_find_a_site_for_all_where_there_is_hardly_room(void)
 {
 	begin(4 * MIB);

@@ -1,6 +1,6 @@
 /*
- * The status page to the letter, where its figures can be set; the comments of
- * profiles; and the text both are made of.
+ * The status page exactly, where its figures can be set; the comments of profiles; and the text
+ * code behind both.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@
 #include "account/allocator.h"
 #include "serve/status.h"
 
-/* A sanitizer brings its own malloc. */
+/* A sanitizer has its own malloc. */
 static const char *allocator_expected(void)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -190,7 +190,7 @@ static void test_states(void **state)
 	control_sampling(true, 524288, 0);
 }
 
-/* Against the C library's calendar, which the shim must not call. */
+/* Compared with the C library's calendar, which the shim must not call. */
 static void test_start_times(void **state)
 {
 	static const uint64_t days[] = {0,     58,    59,    11015, 11016, 11017, 18321, 18322,
@@ -326,7 +326,7 @@ static void test_json_strings(void **state)
 	check_json_string("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
 }
 
-/* Longer than the buffer, whole; a printed line alone is cut. */
+/* Text longer than the buffer is complete; only a printed line is cut. */
 static void test_long_text(void **state)
 {
 	static char long_one[TEXT_BUFFER_BYTES + 100];

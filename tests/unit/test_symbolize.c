@@ -1,4 +1,4 @@
-/* Locations of C code in this process.  Go's are in tests/gosym, in real Go programs. */
+/* Locations of C code in this process. tests/gosym tests Go's, in real Go programs. */
 #include "fixture.h"
 
 #include <dlfcn.h>
@@ -104,7 +104,7 @@ static void return_address_after_the_function(void **state)
 
 	(void)state;
 	assert_int_equal(modules_read(&s, &modules), 0);
-	do { /* to the first address that is no longer in it */
+	do { /* until the first address that is no longer in it */
 		pc = ++end + 1;
 		assert_int_equal(symbolize(&s, &modules, &pc, 1, true, &symbols), 0);
 	} while (symbols.list[0].line_count &&
@@ -157,7 +157,7 @@ static void nothing_to_do(void **state)
 	scratch_release(&f.s);
 }
 
-/* However little there is: -1, and what the list has is whole. */
+/* With any amount of scratch: -1, and what is in the list is complete. */
 static void scratch_too_small(void **state)
 {
 	enum { COUNT = 20000 };
@@ -204,7 +204,7 @@ static void sorts(void **state)
 			assert_true(i == 0 || items[i - 1].key <= items[i].key);
 			after += items[i].key * (items[i].value + 1);
 		}
-		assert_int_equal(sum, after); /* each key still with its value */
+		assert_int_equal(sum, after); /* each key still has its value */
 	}
 }
 

@@ -1,4 +1,4 @@
-/* Threads' stacks in the table of mappings, against what libc says of each thread. */
+/* Threads' stacks in the table of mappings, compared with what libc reports for each thread. */
 #include "child.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ static void join(pthread_t thread)
 	CHECK(pthread_join(thread, NULL) == 0);
 }
 
-/* Objects and bytes in use of all sites of threads' stacks. */
+/* Objects and bytes in use, over all sites of threads' stacks. */
 struct sum {
 	int64_t objects, bytes;
 };
@@ -69,7 +69,7 @@ static struct sum stacks_in_use(void)
 
 static struct {
 	struct mappings_range range;
-	uint64_t start, end; /* of the stack, as libc has it */
+	uint64_t start, end; /* of the stack, according to libc */
 	uint32_t tid;
 	bool is_known;
 } seen;
@@ -91,7 +91,7 @@ static void *look(void *arg)
 	return arg;
 }
 
-/* libc's own figure may be of a larger stack that it had kept. */
+/* libc may report a larger stack that it had kept. */
 static void check_seen(size_t bytes)
 {
 	CHECK(seen.is_known && seen.range.kind == MAPPINGS_THREAD_STACK);
@@ -119,7 +119,7 @@ static void check_one(const pthread_attr_t *attributes, size_t bytes)
 static const size_t sizes[] = {65536, 65537, 100000, MIB, 8 * MIB, 64 * MIB};
 static const size_t guards[] = {0, 4096, 65536};
 
-/* In a fresh process, where libc has no stack kept yet. */
+/* In a fresh process, in which libc keeps no stack yet. */
 static void check_first(size_t bytes, size_t guard)
 {
 	pthread_attr_t attributes;
@@ -178,7 +178,7 @@ static void *nothing(void *arg)
 	return arg;
 }
 
-/* The capture and the table of mappings have to fit beside what libc needs. */
+/* The capture and the table of mappings must fit in addition to what libc needs. */
 static void the_smallest_stack_is_enough(void)
 {
 	pthread_attr_t attributes;
@@ -277,7 +277,7 @@ static void a_thread_that_fails_leaves_no_block(void)
 }
 CASE(a_thread_that_fails_leaves_no_block)
 
-/* As many threads as there are blocks are created and do not begin. */
+/* As many threads as there are blocks have been created but have not started. */
 static void without_a_block_the_thread_runs_all_the_same(void)
 {
 	pthread_t thread;
@@ -291,7 +291,7 @@ static void without_a_block_the_thread_runs_all_the_same(void)
 		wrapped += given_start != nothing;
 	}
 	CHECK(wrapped == 1023 && given_start == nothing && given_arg == &seen);
-	/* Inside the shim nothing is recorded either. */
+	/* Inside the shim nothing is recorded. */
 	uint8_t before = sample_enter();
 	CHECK(threads_create(&thread, NULL, nothing, &seen, 0) == 0);
 	sample_leave(before);

@@ -1,4 +1,4 @@
-/* The order of unloadings, and what a stamp taken at some point of it says later. */
+/* The order of unloadings, and what a stamp means later. */
 #include "record/unloads.h"
 
 #include <dlfcn.h>
@@ -24,7 +24,8 @@ static void nothing_unloaded(void)
 	CHECK(!unloads_since(0, AT(3)));
 }
 
-/* A return address may be the first byte after its library, and is no other's. */
+/* A return address may be the first byte after its library, and then belongs to that library
+ * only. */
 static void borders(void)
 {
 	add(3);
@@ -50,7 +51,7 @@ static void before_and_after(void)
 	CHECK(!unloads_since(stamp_of(AT(3) + 8), AT(3) + 8));
 }
 
-/* One stamp for all frames: the latest of what any of them has seen. */
+/* One stamp for all frames: the latest that concerns any of them. */
 static void many_frames(void)
 {
 	uint64_t pcs[] = {AT(3) + 8, AT(9) + 8, AT(5) + 8};
@@ -66,7 +67,7 @@ static void many_frames(void)
 	CHECK(unloads_stamp(pcs, 3) > stamp);
 }
 
-/* More places than are kept: what was unloaded is known as such all the same. */
+/* More places than entries: unloaded code is still known as unloaded. */
 static void more_places_than_entries(void)
 {
 	uint32_t stamps[1000];
@@ -77,7 +78,7 @@ static void more_places_than_entries(void)
 	}
 	for (uint64_t i = 0; i < 1000; i++)
 		CHECK(unloads_since(stamps[i], AT(3 * i + 1) + 8));
-	/* And what is loaded from now on is not. */
+	/* And newly loaded code is not. */
 	for (uint64_t i = 0; i < 1000; i++)
 		CHECK(!unloads_since(stamp_of(AT(3 * i + 1) + 8), AT(3 * i + 1) + 8));
 }
@@ -108,7 +109,7 @@ static void watching_keeps_the_result(void)
 	CHECK(!unloads_since(0, (uint64_t)(uintptr_t)watching_keeps_the_result));
 }
 
-/* A library that nothing here needs, with a function of its own. */
+/* A library with one function, which nothing else needs. */
 static void library_goes(void)
 {
 	void *library = dlopen("libcrypt.so.1", RTLD_NOW | RTLD_LOCAL);

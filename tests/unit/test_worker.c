@@ -1,4 +1,4 @@
-/* A call that returns, one that does not in time, and what is refused meanwhile. */
+/* A call that returns, one that does not return in time, and what is refused meanwhile. */
 #include "child.h"
 
 #include <pthread.h>
@@ -37,7 +37,7 @@ static void note_busy(void *arg)
 	*(int *)arg = sample_self.busy;
 }
 
-/* What the allocator does there is not the host's. */
+/* The allocator's calls there are not the host's. */
 static void counts_as_own(void)
 {
 	int busy = -1;
@@ -73,7 +73,7 @@ static void a_lock_that_is_held(void)
 }
 CASE(a_lock_that_is_held)
 
-/* However long the call itself might take: all that an answer waits is bounded. */
+/* Waiting is bounded by the answer's time, however long the call may take. */
 static void within_the_work(void)
 {
 	real_resolve();
@@ -84,7 +84,7 @@ static void within_the_work(void)
 	pthread_mutex_unlock(&held);
 	while (worker_is_busy())
 		usleep(1000);
-	/* Nothing is left, and nothing is begun that would not be waited for. */
+	/* No time is left, so nothing is started that would not be waited for. */
 	int before = passes;
 	CHECK(worker_run(take_lock, &passes, LONG_NS) == -1 && !worker_is_busy());
 	CHECK(passes == before);
@@ -113,7 +113,8 @@ static void its_stack_is_known(void)
 	CHECK(worker_start() == 0);
 	CHECK(ownthread_stacks(stacks) == 1);
 	CHECK(worker_run(note_thread, &inside, LONG_NS) == 0);
-	CHECK(inside >= stacks[0].start && inside < stacks[0].end); /* pthread_t: its descriptor */
+	CHECK(inside >= stacks[0].start && inside < stacks[0].end); /* pthread_t: the address of
+								     * its descriptor */
 }
 CASE(its_stack_is_known)
 

@@ -1,6 +1,4 @@
-/*
- * An allocator that cannot return its free memory at once: mi_collect waits until it may finish.
- */
+/* An allocator that cannot return its free memory at once: mi_collect waits until it may finish. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>

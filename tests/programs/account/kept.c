@@ -1,6 +1,4 @@
-/*
- * What glibc keeps, one shape per run: malloc_trim must then do what the account says.
- */
+/* What glibc keeps, one shape per run: malloc_trim must then do what the account says. */
 #include "account.h"
 
 #include <malloc.h>

@@ -1,6 +1,4 @@
-/*
- * Each kind of memory, one per run: the growth in the account must match what the program did.
- */
+/* Each kind of memory, one per run: the growth in the account must match what the program did. */
 #include "account.h"
 
 #include <dlfcn.h>

@@ -1,6 +1,4 @@
-/*
- * jemalloc under a private name, as far as cgoheap calls it: its figures are in the account.
- */
+/* jemalloc under a private name, as far as cgoheap calls it: its figures are in the account. */
 #include "account.h"
 
 static int answer(const char *name, void *out, size_t *bytes, size_t value)

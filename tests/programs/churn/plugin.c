@@ -1,6 +1,4 @@
-/*
- * The library that reload loads and unloads.
- */
+/* The library that reload loads and unloads. */
 #include <stdlib.h>
 
 void *plugin_work(size_t size)

@@ -1,6 +1,4 @@
-/*
- * Allocates memory of every kind, in exactly the requested amount.
- */
+/* Allocates memory of every kind, in exactly the requested amount. */
 #include "account.h"
 
 #include <dlfcn.h>

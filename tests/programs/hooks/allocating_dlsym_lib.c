@@ -1,6 +1,4 @@
-/*
- * The dlsym for allocating_dlsym.c: it allocates before it answers.
- */
+/* The dlsym for allocating_dlsym.c: it allocates before it answers. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,4 @@
-/*
- * A hook leaves errno as the real function does: unchanged on success.
- */
+/* A hook leaves errno as the real function does: unchanged on success. */
 #include "hooks.h"
 
 int main(void)

@@ -1,6 +1,4 @@
-/*
- * Each allocating function is recorded with the requested size, and free removes the record.
- */
+/* Each allocating function is recorded with the requested size, and free removes the record. */
 #include "hooks.h"
 
 /* The shim's, if this libc has none; a program can test whether it is there. */

@@ -1,6 +1,4 @@
-/*
- * The mmap family passes through, including variable arguments.
- */
+/* The mmap family passes through, including variable arguments. */
 #include <sys/mman.h>
 
 #include "hooks.h"

@@ -1,6 +1,4 @@
-/*
- * realloc in all its uses.
- */
+/* realloc in all its uses. */
 #include "hooks.h"
 
 static void *volatile p;

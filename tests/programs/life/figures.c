@@ -1,6 +1,4 @@
-/*
- * For C++ programs, which cannot include hooks.h.
- */
+/* For C++ programs, which cannot include hooks.h. */
 #include "../hooks/hooks.h"
 
 long long unwound_live(size_t size);

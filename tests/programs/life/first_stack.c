@@ -1,6 +1,4 @@
-/*
- * A program whose first thread has 16 KiB of stack starts, records and ends.
- */
+/* A program whose first thread has 16 KiB of stack starts, records and ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>

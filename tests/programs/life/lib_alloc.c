@@ -1,6 +1,4 @@
-/*
- * See unloaded.c. One source, so that the two libraries differ in nothing but the name.
- */
+/* See unloaded.c. One source, so that the two libraries differ in nothing but the name. */
 #include <stdlib.h>
 
 __attribute__((noinline)) void *NAME(size_t n)
