@@ -10,7 +10,7 @@ struct tables {
 	const char *strings;
 	const uint16_t *versions; /* NULL: none */
 	const uint32_t *gnu_hash; /* NULL: none */
-	const uint32_t *hash;     /* the old one */
+	const uint32_t *hash;     /* DT_HASH */
 };
 
 #define VERSION_HIDDEN 0x8000 /* not the default version */

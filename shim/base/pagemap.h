@@ -38,8 +38,7 @@ struct pagemap_window {
 	uint64_t start, end; /* the range that `pages` covers */
 	uint8_t pages[PAGEMAP_WINDOW_PAGES];
 };
-/* Resident bytes of [start, end), or UNKNOWN.  The mapping it lies in must reach at least to limit.
- */
+/* Resident bytes of [start, end), or UNKNOWN.  Its mapping must reach at least to limit. */
 uint64_t pagemap_window_bytes(struct pagemap_window *window, uint64_t start, uint64_t end,
 			      uint64_t limit);
 

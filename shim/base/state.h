@@ -8,6 +8,6 @@ enum shim_state {
 	SHIM_ACTIVE,
 };
 extern int shim_state;
-extern const char *shim_passive_reason; /* for status and tests; NULL when active */
+extern const char *shim_passive_reason; /* for status and tests; NULL if active */
 
 #endif

@@ -16,18 +16,17 @@
 #define CGOHEAP_SYSCALLS_H
 
 #define SYSCALLS(COMMON, RARE, LIBC)                                                               \
-	COMMON(mmap, ENOMEM, "start, thread, request",                                             \
-	       "everything: there is no memory to record in")                                      \
-	COMMON(munmap, ENOMEM, "thread, request", "memory of answers is kept")                     \
+	COMMON(mmap, ENOMEM, "start, thread, request", "everything: no memory to record in")       \
+	COMMON(munmap, ENOMEM, "thread, request", "memory of answers is not freed")                \
 	COMMON(mprotect, ENOMEM, "start", "the guard pages of our stacks")                         \
 	COMMON(mremap, ENOMEM, "start", "the recorder")                                            \
-	COMMON(madvise, EAGAIN, "start", "a child of a raw clone is not noticed")                  \
+	COMMON(madvise, EAGAIN, "start", "children of a raw clone go unnoticed")                   \
 	COMMON(openat, EMFILE, "start, thread, request", "accounts, symbols, the recorder")        \
 	COMMON(close, EIO, "start, thread, request", "descriptors")                                \
 	COMMON(read, EIO, "start, request", "accounts, symbols")                                   \
 	COMMON(pread64, EIO, "start, request", "accounts, symbols")                                \
 	COMMON(write, ENOSPC, "start", "complaints on stderr")                                     \
-	COMMON(fstat, ENOMEM, "start, thread, request", "the socket: whether it is still ours")    \
+	COMMON(fstat, ENOMEM, "start, thread, request", "the check that the socket is ours")       \
 	COMMON(newfstatat, ENOMEM, "start, thread", "the socket's directory, the recorder")        \
 	COMMON(readlinkat, ENOMEM, "start, request", "the executable's name")                      \
 	COMMON(unlinkat, EROFS, "start", "old files of the recorder stay")                         \
@@ -38,37 +37,37 @@
 	COMMON(fstatfs, ENOSYS, "start", "a recorder without a delay on tmpfs")                    \
 	COMMON(pwrite64, EIO, "start, thread", "the recorder, on a disk")                          \
 	COMMON(fallocate, ENOSPC, "start", "the recorder")                                         \
-	COMMON(mkdir, ENOSPC, "start", "the socket, where its directory is not there")             \
+	COMMON(mkdir, ENOSPC, "start", "the socket, if its directory is missing")                  \
 	COMMON(unlink, EROFS, "start, thread", "dead sockets' files stay")                         \
 	COMMON(chmod, EROFS, "start", "the socket's mode under a strange umask")                   \
 	COMMON(fchmod, EROFS, "start", "the socket's mode from the first moment")                  \
 	COMMON(fcntl, EMFILE, "start", "descriptors above the host's")                             \
-	COMMON(ioctl, ENOTTY, "request", "quick residency: the slow way is taken")                 \
+	COMMON(ioctl, ENOTTY, "request", "fast residency; a slow way is used")                     \
 	COMMON(socket, EMFILE, "start, thread", "the socket")                                      \
 	COMMON(socketpair, EMFILE, "start", "the server")                                          \
 	COMMON(bind, EADDRINUSE, "start", "the socket")                                            \
 	COMMON(listen, EADDRINUSE, "start", "the socket")                                          \
 	COMMON(connect, ECONNREFUSED, "start, thread", "dead sockets' files stay")                 \
 	COMMON(accept4, EMFILE, "thread", "answers")                                               \
-	COMMON(getsockopt, ENOBUFS, "request", "answers: who asks is not known")                   \
-	COMMON(setsockopt, ENOBUFS, "start", "a TCP port that was just in use")                    \
+	COMMON(getsockopt, ENOBUFS, "request", "answers: the client is unknown")                   \
+	COMMON(setsockopt, ENOBUFS, "start", "reuse of a TCP port")                                \
 	COMMON(getsockname, ENOBUFS, "start", "the TCP port")                                      \
 	COMMON(sendto, ENOBUFS, "request", "answers")                                              \
 	COMMON(recvfrom, ENOMEM, "request", "answers")                                             \
 	COMMON(shutdown, ENOTCONN, "request", "a clean end of answers")                            \
 	COMMON(ppoll, ENOMEM, "start, thread", "answers")                                          \
 	COMMON(nanosleep, EINTR, "thread", "the recorder, on a disk")                              \
-	COMMON(futex, EINTR, "thread, request, hook", "sleep while another thread has a lock")     \
+	COMMON(futex, EINTR, "thread, request, hook", "sleeping while a lock is held")             \
 	COMMON(prctl, EPERM, "thread", "our threads' names")                                       \
-	COMMON(gettid, ENOSYS, "hook", "a thread's first sample: who it is")                       \
+	COMMON(gettid, ENOSYS, "hook", "a thread's ID at its first sample")                        \
 	COMMON(getpid, ENOSYS, "start, thread, request", "the socket's name")                      \
-	COMMON(geteuid, ENOSYS, "start, request", "who may ask")                                   \
-	COMMON(tgkill, ESRCH, "thread", "threads that ended unseen")                               \
-	COMMON(clock_gettime, EINVAL, "thread, request", "bounds on the time of our own work")     \
-	COMMON(pause, EINTR, "thread", "the end of a thread of ours that met a corrupt table")     \
-	RARE(mincore, EAGAIN, "request", "residency where there is no /proc/self/pagemap")         \
+	COMMON(geteuid, ENOSYS, "start, request", "the check of the client's user")                \
+	COMMON(tgkill, ESRCH, "thread", "noticing threads that ended")                             \
+	COMMON(clock_gettime, EINVAL, "thread, request", "the limit on our own CPU time")          \
+	COMMON(pause, EINTR, "thread", "stopping a thread that found a corrupt table")             \
+	RARE(mincore, EAGAIN, "request", "residency without /proc/self/pagemap")                   \
 	RARE(process_vm_readv, EPERM, "hook, request",                                             \
-	     "quick reading of own memory: /proc/self/mem does; stacks of coroutines")             \
+	     "fast reading of own memory (/proc/self/mem still works); coroutine stacks")          \
 	RARE(rt_sigaction, EINVAL, "hook, thread",                                                 \
 	     "recording on the stack that a handler without SA_ONSTACK expects")                   \
 	LIBC(clone3, EAGAIN, "start", "our threads")                                               \

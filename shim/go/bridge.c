@@ -101,7 +101,7 @@ int bridge_want(uint32_t protocol, const char *version, enum cgoheap_bridge_want
 		return -EPROTO;
 	STORE(&bridge.wanted, 1);
 	if (bridge.start_server)
-		bridge.start_server(); /* usually it runs already */
+		bridge.start_server(); /* usually running already */
 	return hand_over(want, version);
 }
 

@@ -55,8 +55,7 @@ static bool is_users(uint64_t return_pc)
 	       !ascii_begins(f.name, "runtime.");
 }
 
-/* Whether this is a frame record (saved frame pointer, return address) that points above `above`.
- */
+/* Whether this is a frame record {saved frame pointer, return address} pointing above `above`. */
 static bool is_record(const uint64_t *record, uint64_t above, uint64_t hi)
 {
 	return record[0] > above && record[0] < hi && record[0] % 8 == 0 && is_users(record[1]);

@@ -37,8 +37,7 @@ struct go_stats {
  */
 void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out);
 
-/* The runtime's list of all goroutines: *count pointers to g, starting at *list.  False: unknown.
- */
+/* The runtime's list of all goroutines: *count pointers to g from *list on.  False: unknown. */
 bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count);
 
 /*

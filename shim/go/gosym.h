@@ -13,8 +13,7 @@
 struct gomodule;
 
 bool gosym_is_go(void); /* whether this process has Go code */
-/* Version of the program, else of the first Go library: "go1.26.8" from the build info; "" unknown
- */
+/* "go1.26.8" from the build info of the program, else of the first Go library; "" unknown */
 const char *gosym_version(void);
 
 /* Whether pc is in a module's runtime.text..etext (with internal linking, C functions too). */

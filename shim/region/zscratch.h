@@ -1,4 +1,4 @@
-/* zlib's memory, from scratch: z_stream's zalloc and zfree, with opaque the scratch. */
+/* z_stream's zalloc and zfree, with memory from the scratch in its opaque. */
 #ifndef CGOHEAP_ZSCRATCH_H
 #define CGOHEAP_ZSCRATCH_H
 

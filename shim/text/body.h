@@ -22,8 +22,7 @@ struct body {
 void body_init(struct body *body);
 void body_release(struct body *body); /* frees and empties it; safe twice */
 
-/* body_front: the next unsent bytes, *count of them (0: all sent).  body_consume: count were sent.
- */
+/* The next unsent bytes, *count of them (0: all sent); body_consume: count of them were sent. */
 const char *body_front(const struct body *body, size_t *count);
 void body_consume(struct body *body, size_t count);
 

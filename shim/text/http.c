@@ -409,8 +409,7 @@ size_t http_write_head(char out[HTTP_RESPONSE_BYTES], const struct http_response
 		snprintf(allow, sizeof(allow), "Allow: %s\r\n", r->allow);
 	if (r->missing != NULL)
 		snprintf(missing, sizeof(missing), "X-Cgoheap-Missing: %s\r\n", r->missing);
-	/* go tool pprof shows an error's text only under X-Go-Pprof (net/http/pprof, serveError).
-	 */
+	/* go tool pprof shows error texts only with X-Go-Pprof (net/http/pprof, serveError). */
 	int n = snprintf(out, HTTP_RESPONSE_BYTES,
 			 "HTTP/1.1 %d %s\r\n"
 			 "Content-Type: %s\r\n"

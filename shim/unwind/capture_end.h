@@ -17,7 +17,7 @@ enum capture_end {
 	CAPTURE_SKIPPED, /* not walked: nested, no recording stack free, or too many mappings per
 			    second */
 	CAPTURE_GAP,     /* reached a root, across frames that could not be followed */
-	/* Not of a walk: */
+	/* Not the end of a walk: */
 	CAPTURE_NO_ROOM,   /* only its ends, because the arena was full (stacks.h) */
 	CAPTURE_RECLAIMED, /* the totals of stacks that were reclaimed (stacks_reclaim.h) */
 	CAPTURE_END_COUNT

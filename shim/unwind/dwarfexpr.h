@@ -17,8 +17,7 @@
 #include "unwind/dwarfbytes.h"
 #include "unwind/saferead.h"
 
-/* The value of the register with this DWARF number; false: it does not survive calls, so unknown.
- */
+/* The register with this DWARF number; false: unknown, because it does not survive calls. */
 bool dwarfexpr_register(const struct regs *regs, uint64_t number, uint64_t *value);
 
 /* *result: the top of the stack at the end.  *first, if given, is on the stack at the start. */

@@ -103,7 +103,7 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
-/* Names from pclntab; there, ABI0 wrappers have no suffix ".abi0" as in symbol tables. */
+/* By names as in pclntab: only symbol tables add ".abi0" to the names of ABI0 wrappers. */
 static uint8_t kind_of_go_function(const struct gosym_func *function)
 {
 	const char *name = function->name;

@@ -310,7 +310,7 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 
 	if (!saferead_read(memory, c->record, &next))
 		return GO_STEP_BAD;
-	/* Half a record: the assembly pushed the frame pointer, as its assembler does already. */
+	/* Half a record: hand-written code pushed the frame pointer; its assembler does so too. */
 	if (next == c->record + 8) {
 		c->record = next;
 		if (!saferead_read(memory, c->record, &next))

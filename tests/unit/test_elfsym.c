@@ -1,5 +1,4 @@
-/* Names in real libraries compared with nm, preferences in a library made for them, broken files.
- */
+/* Names in real libraries compared with nm, preferences in a made library, broken files. */
 #include "fixture.h"
 
 #include <dlfcn.h>

@@ -25,8 +25,7 @@ static void visit(void *arg, uint64_t start, uint64_t end, const struct rangeset
 		s->what[i] = claim ? claim->what : 0;
 }
 
-/* rangeset_sort gives an overlap to the range with the lower start; with equal starts, to either.
- */
+/* rangeset_sort gives an overlap to the range with the lower start, or to either if equal. */
 static void fill_layer(struct scratch *s, struct rangeset *c, uint8_t model[SPACE])
 {
 	size_t count = (size_t)random() % 40;

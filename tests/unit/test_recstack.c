@@ -1,5 +1,4 @@
-/* The stacks that hooks record on: taking, nesting, running out, and other unwinders crossing them.
- */
+/* The stacks that hooks record on: taking, nesting, running out, unwinders crossing them. */
 #include "child.h"
 
 #include <errno.h>
