@@ -56,30 +56,36 @@ struct cgoheap_bridge_message {
 
 #define CGOHEAP_BRIDGE_UNKNOWN UINT64_MAX
 
-/* The 14 /memory/classes/ of runtime/metrics, by name; then others, in their own units. */
+/* Those that runtime/metrics has, by their names there: X(PLACE, name). */
+#define CGOHEAP_GO_METRICS(X)                                                                      \
+	X(HEAP_FREE, "/memory/classes/heap/free:bytes")                                            \
+	X(HEAP_OBJECTS, "/memory/classes/heap/objects:bytes")                                      \
+	X(HEAP_RELEASED, "/memory/classes/heap/released:bytes")                                    \
+	X(HEAP_STACKS, "/memory/classes/heap/stacks:bytes")                                        \
+	X(HEAP_UNUSED, "/memory/classes/heap/unused:bytes")                                        \
+	X(METADATA_MCACHE_FREE, "/memory/classes/metadata/mcache/free:bytes")                      \
+	X(METADATA_MCACHE_INUSE, "/memory/classes/metadata/mcache/inuse:bytes")                    \
+	X(METADATA_MSPAN_FREE, "/memory/classes/metadata/mspan/free:bytes")                        \
+	X(METADATA_MSPAN_INUSE, "/memory/classes/metadata/mspan/inuse:bytes")                      \
+	X(METADATA_OTHER, "/memory/classes/metadata/other:bytes")                                  \
+	X(OS_STACKS, "/memory/classes/os-stacks:bytes")                                            \
+	X(OTHER, "/memory/classes/other:bytes")                                                    \
+	X(PROFILING_BUCKETS, "/memory/classes/profiling/buckets:bytes")                            \
+	X(TOTAL, "/memory/classes/total:bytes")                                                    \
+	X(HEAP_LIVE, "/gc/heap/live:bytes")                                                        \
+	X(HEAP_GOAL, "/gc/heap/goal:bytes")                                                        \
+	X(ALLOCATED, "/gc/heap/allocs:bytes")   /* ever */                                         \
+	X(MEMORY_LIMIT, "/gc/gomemlimit:bytes") /* INT64_MAX: none */                              \
+	X(GOROUTINES, "/sched/goroutines:goroutines")
+
+/* CGOHEAP_GO_HEAP_FREE and so on; then others, in their own units. */
 enum cgoheap_bridge_figure {
-	CGOHEAP_GO_HEAP_FREE,
-	CGOHEAP_GO_HEAP_OBJECTS,
-	CGOHEAP_GO_HEAP_RELEASED,
-	CGOHEAP_GO_HEAP_STACKS,
-	CGOHEAP_GO_HEAP_UNUSED,
-	CGOHEAP_GO_METADATA_MCACHE_FREE,
-	CGOHEAP_GO_METADATA_MCACHE_INUSE,
-	CGOHEAP_GO_METADATA_MSPAN_FREE,
-	CGOHEAP_GO_METADATA_MSPAN_INUSE,
-	CGOHEAP_GO_METADATA_OTHER,
-	CGOHEAP_GO_OS_STACKS,
-	CGOHEAP_GO_OTHER,
-	CGOHEAP_GO_PROFILING_BUCKETS,
-	CGOHEAP_GO_TOTAL,
-	CGOHEAP_GO_CLASSES,                        /* their number */
-	CGOHEAP_GO_HEAP_LIVE = CGOHEAP_GO_CLASSES, /* /gc/heap/live:bytes */
-	CGOHEAP_GO_HEAP_GOAL,                      /* /gc/heap/goal:bytes */
-	CGOHEAP_GO_ALLOCATED,                      /* /gc/heap/allocs:bytes, ever */
-	CGOHEAP_GO_MEMORY_LIMIT,                   /* /gc/gomemlimit:bytes; INT64_MAX: none */
-	CGOHEAP_GO_GOROUTINES,                     /* /sched/goroutines:goroutines */
-	CGOHEAP_GO_LAST_GC,                        /* when it ended: Unix nanoseconds; 0: never */
-	CGOHEAP_GO_FIGURES
+#define CGOHEAP_GO_PLACE(place, name) CGOHEAP_GO_##place,
+	CGOHEAP_GO_METRICS(CGOHEAP_GO_PLACE)
+#undef CGOHEAP_GO_PLACE
+		CGOHEAP_GO_LAST_GC, /* when it ended: Unix nanoseconds; 0: never */
+	CGOHEAP_GO_FIGURES,
+	CGOHEAP_GO_CLASSES = CGOHEAP_GO_TOTAL + 1 /* the /memory/classes/ come first */
 };
 
 #endif

@@ -3,6 +3,13 @@
 package cgo_bridge
 
 // #include "cgoheap_bridge.h"
+//
+// #define NAME(place, name) [CGOHEAP_GO_##place] = name,
+// static const char *metric_name(int place)
+// {
+//	static const char *const names[CGOHEAP_GO_FIGURES] = {CGOHEAP_GO_METRICS(NAME)};
+//	return names[place];
+// }
 import "C"
 
 import (
@@ -13,29 +20,6 @@ import (
 	"runtime/metrics"
 	"runtime/pprof"
 )
-
-// Where each metric stands in an answer (enum cgoheap_bridge_figure).
-var figureNames = map[int]string{
-	C.CGOHEAP_GO_HEAP_FREE:             "/memory/classes/heap/free:bytes",
-	C.CGOHEAP_GO_HEAP_OBJECTS:          "/memory/classes/heap/objects:bytes",
-	C.CGOHEAP_GO_HEAP_RELEASED:         "/memory/classes/heap/released:bytes",
-	C.CGOHEAP_GO_HEAP_STACKS:           "/memory/classes/heap/stacks:bytes",
-	C.CGOHEAP_GO_HEAP_UNUSED:           "/memory/classes/heap/unused:bytes",
-	C.CGOHEAP_GO_METADATA_MCACHE_FREE:  "/memory/classes/metadata/mcache/free:bytes",
-	C.CGOHEAP_GO_METADATA_MCACHE_INUSE: "/memory/classes/metadata/mcache/inuse:bytes",
-	C.CGOHEAP_GO_METADATA_MSPAN_FREE:   "/memory/classes/metadata/mspan/free:bytes",
-	C.CGOHEAP_GO_METADATA_MSPAN_INUSE:  "/memory/classes/metadata/mspan/inuse:bytes",
-	C.CGOHEAP_GO_METADATA_OTHER:        "/memory/classes/metadata/other:bytes",
-	C.CGOHEAP_GO_OS_STACKS:             "/memory/classes/os-stacks:bytes",
-	C.CGOHEAP_GO_OTHER:                 "/memory/classes/other:bytes",
-	C.CGOHEAP_GO_PROFILING_BUCKETS:     "/memory/classes/profiling/buckets:bytes",
-	C.CGOHEAP_GO_TOTAL:                 "/memory/classes/total:bytes",
-	C.CGOHEAP_GO_HEAP_LIVE:             "/gc/heap/live:bytes",
-	C.CGOHEAP_GO_HEAP_GOAL:             "/gc/heap/goal:bytes",
-	C.CGOHEAP_GO_ALLOCATED:             "/gc/heap/allocs:bytes",
-	C.CGOHEAP_GO_MEMORY_LIMIT:          "/gc/gomemlimit:bytes",
-	C.CGOHEAP_GO_GOROUTINES:            "/sched/goroutines:goroutines",
-}
 
 const (
 	figureCount  = int(C.CGOHEAP_GO_FIGURES)
@@ -63,9 +47,11 @@ func startFigures() {
 		return
 	}
 	f := &figures{conn: conn, message: make([]byte, headerBytes+8*figureCount)}
-	for place, name := range figureNames {
-		f.samples = append(f.samples, metrics.Sample{Name: name})
-		f.places = append(f.places, place)
+	for place := 0; place < figureCount; place++ {
+		if name := C.metric_name(C.int(place)); name != nil { // runtime/metrics has it
+			f.samples = append(f.samples, metrics.Sample{Name: C.GoString(name)})
+			f.places = append(f.places, place)
+		}
 	}
 	go f.serve()
 }

@@ -1,6 +1,7 @@
 /*
  * Prints a Go file that says what the C headers say (tools/generate): `layout PACKAGE` is how a
- * recording's bytes lie, as Go structs that encoding/binary reads.
+ * recording's bytes lie, as Go structs that encoding/binary reads; `account PACKAGE` is the
+ * account's types; `families PACKAGE` is what /metrics has.
  */
 #include <ctype.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include "record/stacks.h"
 #include "recorder/recorder.h"
 #include "region/region.h"
+#include "serve/metrics.h"
 
 static void begin_file(const char *package, const char *imports)
 {
@@ -249,10 +251,146 @@ static void print_layout(const char *package)
 	print_second();
 }
 
+/* ---- the account ---------------------------------------------------------- */
+
+/* The command prints the account that it was sent and has more in it. */
+static bool is_command;
+
+static void print_comment(const char *help)
+{
+	printf("%s%s\n", *help ? " // " : "", help);
+}
+
+#define GO(kind, ...) GO_##kind(__VA_ARGS__)
+#define GO_FIGURE(value, unit, key, name, metric, help)                                            \
+	printf("\t" #name " *int64 `json:\"" key "%s\"`", omit);                                   \
+	print_comment(help);
+#define GO_NUMBER(value, unit, key, name, metric, help)                                            \
+	printf("\t" #name " int64 `json:\"" key "\"`");                                            \
+	print_comment(help);
+#define GO_TEXT(value, key, name, help)                                                            \
+	printf("\t" #name " string `json:\"" key "%s\"`", omit);                                   \
+	print_comment(help);
+#define GO_FLAG(value, key, name, help)                                                            \
+	printf("\t" #name " bool `json:\"" key "\"`");                                             \
+	print_comment(help);
+#define GO_PART(member, name, type, whose, help)                                                   \
+	if (whose == BOTH || is_command == (whose == COMMAND)) {                                   \
+		printf("\t" #name " " type " `json:\"" #member "\"`");                             \
+		print_comment(help);                                                               \
+	}
+
+enum whose { BOTH, BRIDGE, COMMAND };
+
+/* omit: what is appended to the key in JSON. */
+#define GO_STRUCT(list, name, omitted, says)                                                       \
+	do {                                                                                       \
+		const char *omit = omitted;                                                        \
+		(void)omit;                                                                        \
+		printf("// " name " " says "\ntype " name " struct {\n");                          \
+		list(GO) printf("}\n\n");                                                          \
+	} while (0)
+
+#define NAME_TOO(owner, name, go_name)       printf("%s" name, OWNER_##owner ? ", " : "");
+#define OWNER_CONSTANT(owner, name, go_name) printf(#go_name " = \"" name "\"\n");
+
+static void print_owners(void)
+{
+	printf("// An Owner has a part of the RSS. Names are ");
+	ACCOUNT_OWNERS(NAME_TOO)
+	printf(".\n// A later library may know more.  Figures are nil if the owner is part of a "
+	       "neighbour, which a warning names.\n");
+	printf("type Owner struct {\n\tName string `json:\"name\"`\n");
+	const char *omit = "";
+	ACCOUNT_OWNER(GO)
+	printf("}\n\n");
+	if (!is_command)
+		return;
+	printf("// The owners' names, fixed by the interface.\nconst (\n");
+	ACCOUNT_OWNERS(OWNER_CONSTANT)
+	printf(")\n\n");
+}
+
+static void print_account(const char *package)
+{
+	begin_file(package, "import \"time\"\n\n");
+	is_command = strcmp(package, "account") == 0;
+	if (is_command)
+		GO_STRUCT(ACCOUNT_WHOLE, "Account", "",
+			  "is /v1/account. What the library does not know is nil.");
+	else
+		GO_STRUCT(
+			ACCOUNT_WHOLE, "MemoryAccount", "",
+			"says what the resident set of this process is made of: every\n// resident "
+			"page has one owner. Sizes are bytes. A pointer that is nil is a figure "
+			"that\n"
+			"// is not known, which is not 0.");
+	print_owners();
+	GO_STRUCT(ACCOUNT_ALLOCATOR, "Allocator", "",
+		  "is what the C allocator behind malloc says of itself.");
+	GO_STRUCT(ACCOUNT_PRIVATE, "PrivateAllocator", "",
+		  "is what an allocator under a prefix says of itself: its memory is in c_mmap.");
+	GO_STRUCT(ACCOUNT_KEPT, "Kept", "",
+		  "is what c_retained is made of, where the allocator is glibc.");
+	GO_STRUCT(ACCOUNT_ESTIMATE, "Estimate", "",
+		  "is C memory in use by the samples, beside the allocator's own count.");
+	GO_STRUCT(
+		ACCOUNT_GO, "Go", is_command ? ",omitempty" : "",
+		"is what the Go runtime counts, which need not be resident. All of it is known "
+		"where\n"
+		"// the program has the Go package (Source is runtime/metrics), unless Go did not\n"
+		"// answer within 100 ms; then a warning says so.");
+	GO_STRUCT(ACCOUNT_PROCESS, "Process", "", "is /proc/self/status.");
+	GO_STRUCT(ACCOUNT_CGROUP, "Cgroup", "",
+		  "is what the kernel charges the memory cgroup that the process is in.");
+}
+
+/* ---- /metrics ------------------------------------------------------------- */
+
+static void print_family(const char *name, const char *help, const char *label)
+{
+	if (*name)
+		printf("\t{\"cgoheap_%s\", \"%s\", \"%s\"},\n", name, help, label);
+}
+
+#define METRIC(kind, ...)                                   METRIC_##kind(__VA_ARGS__)
+#define METRIC_FIGURE(value, unit, key, name, metric, help) print_family(metric, help, "");
+#define METRIC_NUMBER                                       METRIC_FIGURE
+#define METRIC_TEXT(...)
+#define METRIC_FLAG(...)
+#define METRIC_PART(...)
+#define OWNER_METRIC(kind, ...) OWNER_METRIC_##kind(__VA_ARGS__)
+#define OWNER_METRIC_FLAG(...)
+#define OWNER_METRIC_FIGURE(value, unit, key, name, metric, help)                                  \
+	print_family(metric, help, "owner");
+#define SINGLE(type, name, value, help)        print_family(name, help, "");
+#define FAMILY(type, name, label, write, help) print_family(name, help, label);
+
+static void print_families(const char *package)
+{
+	begin_file(package,
+		   "// families are those that the library of this release has on its page, "
+		   "which says their types.\n"
+		   "var families = []struct{ name, help, label string }{\n");
+	ACCOUNT_OWNER(OWNER_METRIC)
+	ACCOUNT_WHOLE(METRIC)
+	ACCOUNT_ESTIMATE(METRIC)
+	ACCOUNT_PROCESS(METRIC)
+	ACCOUNT_CGROUP(METRIC)
+	ACCOUNT_ALLOCATOR(METRIC)
+	ACCOUNT_GO(METRIC)
+	METRICS_OF_LIBRARY(SINGLE, FAMILY)
+	printf("}\n");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "layout") == 0)
 		print_layout(argv[2]);
+	else if (argc == 3 && strcmp(argv[1], "account") == 0)
+		print_account(argv[2]);
+	else if (argc == 3 && strcmp(argv[1], "families") == 0)
+		print_families(argv[2]);
 	else
 		return 2;
 	return fflush(stdout) ? 1 : 0;

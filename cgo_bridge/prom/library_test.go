@@ -3,9 +3,7 @@ package prom
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -217,38 +215,5 @@ func promtoolAll(t *testing.T, registry *prometheus.Registry) {
 	cmd.Stdin = strings.NewReader(text.String())
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) != 0 {
 		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-// The table against where it is from: much of that is on the page only on some systems.
-func TestTable(t *testing.T) {
-	source, err := os.ReadFile("../../shim/serve/metrics.c")
-	if os.IsNotExist(err) {
-		t.Skip("not in cgoheap's own tree")
-	}
-	// Literals that the formatter has broken in two.
-	text := regexp.MustCompile(`"\s*\n\s*"`).ReplaceAllString(string(source), "")
-	known := map[string]string{}
-	for _, f := range families {
-		if known[f.name] != "" {
-			t.Errorf("%s is there twice", f.name)
-		}
-		known[f.name] = f.help
-	}
-	// "name", then perhaps the type, then the help: a literal with a space in it.
-	found := regexp.MustCompile(`(?:\(t, |\{)"([a-z0-9_]+)",\s*(?:"(?:gauge|counter)",\s*)?"([^"]* [^"]*)"`).FindAllStringSubmatch(text, -1)
-	drops := regexp.MustCompile(`char name\[\] = "(samples_dropped_total)";\s*family\(t, name, "counter", "([^"]*)"`).FindStringSubmatch(text)
-	if drops == nil {
-		t.Fatal("samples_dropped_total is written in another way")
-	}
-	for _, m := range append(found, drops) {
-		name := "cgoheap_" + m[1]
-		if known[name] != m[2] {
-			t.Errorf("%s is %q there, and %q here", name, m[2], known[name])
-		}
-		delete(known, name)
-	}
-	for name := range known {
-		t.Errorf("%s is not there", name)
 	}
 }

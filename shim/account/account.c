@@ -14,23 +14,9 @@
 #include "account/account_job.h"
 
 static const char *const names[OWNER_COUNT] = {
-	[OWNER_GO_HEAP] = "go_heap",
-	[OWNER_GO_STACKS] = "go_stacks",
-	[OWNER_GO_METADATA] = "go_metadata",
-	[OWNER_C_LIVE] = "c_live",
-	[OWNER_C_RETAINED] = "c_retained",
-	[OWNER_C_MMAP] = "c_mmap",
-	[OWNER_C_BRK] = "c_brk",
-	[OWNER_FILE_COPIES] = "file_copies",
-	[OWNER_DEVICE_MAPS] = "device_maps",
-	[OWNER_THREAD_STACKS] = "thread_stacks",
-	[OWNER_PROGRAM] = "program",
-	[OWNER_LIBRARIES] = "libraries",
-	[OWNER_MAPPED_FILES] = "mapped_files",
-	[OWNER_SHARED_MEMORY] = "shared_memory",
-	[OWNER_SHIM] = "shim",
-	[OWNER_KERNEL] = "kernel",
-	[OWNER_UNTRACKED_MMAP] = "untracked_mmap",
+#define NAME(owner, name, go_name) [OWNER_##owner] = name,
+	ACCOUNT_OWNERS(NAME)
+#undef NAME
 };
 
 const char *account_owner_name(enum account_owner owner)

@@ -28,31 +28,18 @@
 #include "region/region.h"
 #include "proc/procinfo.h"
 #include "go/gostats.h"
+#include "account/account_figures.h"
 #include "account/allocator.h"
 #include "account/privatealloc.h"
 
-/* In display order. Names: account_owner_name, a fixed interface. */
+/* OWNER_GO_HEAP and so on, in the order in which they are shown. */
 enum account_owner {
-	OWNER_GO_HEAP,
-	OWNER_GO_STACKS,
-	OWNER_GO_METADATA,
-	OWNER_C_LIVE,
-	OWNER_C_RETAINED,
-	OWNER_C_MMAP,
-	OWNER_C_BRK,       /* taken by sbrk or brk, not through malloc */
-	OWNER_FILE_COPIES, /* pages of private file mappings that were written to */
-	OWNER_DEVICE_MAPS, /* rings and buffers of sockets, devices, io_uring, perf */
-	OWNER_THREAD_STACKS,
-	OWNER_PROGRAM,
-	OWNER_LIBRARIES,
-	OWNER_MAPPED_FILES,
-	OWNER_SHARED_MEMORY,
-	OWNER_SHIM,
-	OWNER_KERNEL,         /* vdso, vvar */
-	OWNER_UNTRACKED_MMAP, /* anonymous, mapped by a raw system call or before the shim
-			       * started */
-	OWNER_COUNT
+#define OWNER(owner, name, go_name) OWNER_##owner,
+	ACCOUNT_OWNERS(OWNER)
+#undef OWNER
+		OWNER_COUNT
 };
+/* Fixed interface. */
 const char *account_owner_name(enum account_owner owner);
 
 struct account_bytes {

@@ -30,6 +30,21 @@ struct go_stats {
 	bool has_package;                     /* attached, even if it did not answer in time */
 };
 
+/* Objects are live, as the last collection found, or else dead or newer than that; UNKNOWN. */
+static inline uint64_t gostats_heap_live(const struct go_stats *g)
+{
+	uint64_t live = g->runtime[CGOHEAP_GO_HEAP_LIVE];
+	uint64_t objects = g->runtime[CGOHEAP_GO_HEAP_OBJECTS];
+	/* More: swept since. */
+	return live != UNKNOWN && objects != UNKNOWN && live > objects ? objects : live;
+}
+static inline uint64_t gostats_heap_dead(const struct go_stats *g)
+{
+	uint64_t live = gostats_heap_live(g);
+	uint64_t objects = g->runtime[CGOHEAP_GO_HEAP_OBJECTS];
+	return live != UNKNOWN && objects != UNKNOWN ? objects - live : UNKNOWN;
+}
+
 /*
  * heap_usable_bytes: size of the runtime's arenas without reservations.  All UNKNOWN and
  * source "" if no package answers in time and the binary is stripped, is of another

@@ -69,151 +69,109 @@ static void gauge_seconds(struct text *t, const char *name, const char *help, ui
 		    ns % 1000000000);
 }
 
-/* ---- owners ------------------------------------------------------------- */
+/* ---- the account -------------------------------------------------------- */
+
+/* What account_figures.h says of a member. */
+#define WRITE(kind, ...)                                   WRITE_##kind(__VA_ARGS__)
+#define WRITE_FIGURE(value, unit, key, name, metric, help) write_##unit(t, metric, help, value);
+#define WRITE_NUMBER                                       WRITE_FIGURE
+#define WRITE_TEXT(...)
+#define WRITE_FLAG(...)
+#define WRITE_PART(...)
+
+static void write_bytes(struct text *t, const char *metric, const char *help, uint64_t value)
+{
+	if (*metric)
+		gauge(t, metric, help, value);
+}
+#define write_count write_bytes
+
+static void write_nanoseconds(struct text *t, const char *metric, const char *help, uint64_t value)
+{
+	if (*metric)
+		gauge_seconds(t, metric, help, value);
+}
+
+/* A family each; what is unexplained is an owner, too. */
+#define OWNERS(kind, ...) OWNERS_##kind(__VA_ARGS__)
+#define OWNERS_FLAG(...)
+#define OWNERS_FIGURE(value, unit, key, name, metric, help)                                        \
+	family(t, metric, "gauge", help);                                                          \
+	for (const struct account_bytes *s = owners; s <= unexplained; s++)                        \
+		sample(t, metric, "owner",                                                         \
+		       s < unexplained ? account_owner_name((enum account_owner)(s - owners))      \
+				       : "unexplained",                                            \
+		       s->known ? value : UNKNOWN);
 
 static void write_owners(struct text *t, const struct account *a)
 {
-	static const struct {
-		const char *name, *help;
-		size_t field;
-	} figures[] = {
-		{"memory_bytes", "Resident memory by owner; all owners together are the RSS.",
-		 offsetof(struct account_bytes, resident)},
-		{"memory_huge_bytes", "Of it in transparent huge pages.",
-		 offsetof(struct account_bytes, huge)},
-		{"memory_lazy_free_bytes", "Of it marked MADV_FREE.",
-		 offsetof(struct account_bytes, lazy_free)},
-		{"memory_swap_bytes", "Swapped out, by owner.",
-		 offsetof(struct account_bytes, swapped)},
-		{"memory_mapped_bytes", "Usable address space by owner, resident or not.",
-		 offsetof(struct account_bytes, mapped)},
-	};
-	for (size_t i = 0; i < COUNT_OF(figures); i++) {
-		family(t, figures[i].name, "gauge", figures[i].help);
-		for (unsigned owner = 0; owner < OWNER_COUNT; owner++) {
-			const struct account_bytes *o = &a->owners[owner];
-			if (o->known)
-				sample(t, figures[i].name, "owner",
-				       account_owner_name((enum account_owner)owner),
-				       *(const uint64_t *)((const char *)o + figures[i].field));
-		}
-		if (i == 0)
-			sample(t, figures[i].name, "owner", "unexplained", a->unexplained_bytes);
-	}
-	gauge(t, "rss_bytes", "Resident set size, as the mappings sum up to.", a->rss_bytes);
-	gauge(t, "mappings", "Mappings of the address space.", a->mappings);
-	gauge(t, "thread_stacks", "Thread stacks that are known.", a->thread_stacks_count);
-	gauge_seconds(t, "account_duration_seconds", "Time that taking this account took.",
-		      a->took_ns);
+	struct account_bytes owners[OWNER_COUNT + 1], *unexplained = &owners[OWNER_COUNT];
+	memcpy(owners, a->owners, sizeof(a->owners));
+	*unexplained = (struct account_bytes){.resident = a->unexplained_bytes,
+					      .huge = UNKNOWN,
+					      .lazy_free = UNKNOWN,
+					      .swapped = UNKNOWN,
+					      .mapped = UNKNOWN,
+					      .known = true};
+	ACCOUNT_OWNER(OWNERS)
 }
 
-/* ---- what others say ---------------------------------------------------- */
-
-static void write_process(struct text *t, const struct process_stats *p)
+static void write_whole(struct text *t, const struct account *s)
 {
-	gauge(t, "process_vm_rss_bytes", "VmRSS of the process.", p->vm_rss);
-	gauge(t, "process_vm_hwm_bytes", "VmHWM of the process: its highest RSS.", p->vm_hwm);
-	gauge(t, "process_rss_anon_bytes", "RssAnon of the process.", p->rss_anon);
-	gauge(t, "process_rss_file_bytes", "RssFile of the process.", p->rss_file);
-	gauge(t, "process_rss_shmem_bytes", "RssShmem of the process.", p->rss_shmem);
-	gauge(t, "process_vm_data_bytes", "VmData of the process.", p->vm_data);
-	gauge(t, "process_vm_stk_bytes", "VmStk of the process: the main thread's stack.",
-	      p->vm_stk);
-	gauge(t, "process_vm_size_bytes", "VmSize of the process.", p->vm_size);
-	gauge(t, "process_vm_swap_bytes", "VmSwap of the process.", p->vm_swap);
-	gauge(t, "process_threads", "Threads of the process.", p->threads);
+	ACCOUNT_WHOLE(WRITE)
+	ACCOUNT_ESTIMATE(WRITE)
 }
 
-static void write_cgroup(struct text *t, const struct cgroup_stats *c)
+static void write_process(struct text *t, const struct process_stats *s)
 {
-	gauge(t, "cgroup_current_bytes", "Memory charged to the cgroup.", c->current);
-	gauge(t, "cgroup_limit_bytes", "Lowest limit on the cgroup or one above it.", c->limit);
-	gauge(t, "cgroup_anon_bytes", "Anonymous memory of the cgroup.", c->anon);
-	gauge(t, "cgroup_file_bytes", "Page cache of the cgroup.", c->file);
-	gauge(t, "cgroup_kernel_bytes", "Kernel memory of the cgroup.", c->kernel);
-	gauge(t, "cgroup_swap_bytes", "Swap of the cgroup.", c->swap);
+	ACCOUNT_PROCESS(WRITE)
 }
 
-static void write_allocator(struct text *t, const struct account *a)
+static void write_cgroup(struct text *t, const struct cgroup_stats *s)
 {
-	const struct allocator_stats *s = &a->allocator;
-	gauge(t, "allocator_in_use_bytes", "Blocks that the C allocator has handed out.",
-	      s->in_use_bytes);
-	gauge(t, "allocator_free_bytes", "Free memory inside the C allocator.", s->free_bytes);
-	gauge(t, "allocator_mapped_bytes", "Big blocks with a mapping of their own.",
-	      s->mapped_bytes);
-	gauge(t, "allocator_system_bytes", "What the C allocator has from the system.",
-	      s->system_bytes);
-	gauge(t, "allocator_arenas", "Arenas of the C allocator.", s->arenas);
-	gauge_seconds(t, "allocator_statistics_duration_seconds",
-		      "Time that asking the C allocator took, under its locks.", s->nanoseconds);
-	gauge(t, "c_live_estimate_bytes", "C memory in use by the samples.",
-	      a->c_live_estimate_bytes);
-	gauge(t, "c_live_estimate_standard_error_bytes", "Standard error of that estimate.",
-	      a->c_live_estimate_error);
+	ACCOUNT_CGROUP(WRITE)
 }
 
-static void write_go(struct text *t, const struct go_stats *g)
+static void write_allocator(struct text *t, const struct allocator_stats *s)
 {
-	gauge(t, "go_heap_in_use_bytes", "Go heap spans in use.", g->heap_in_use_bytes);
-	gauge(t, "go_heap_free_bytes", "Go heap free and not returned.", g->heap_free_bytes);
-	gauge(t, "go_heap_released_bytes", "Go heap returned to the system.",
-	      g->heap_released_bytes);
-	gauge(t, "go_stacks_bytes", "Go arenas that are not heap: stacks and manual spans.",
-	      g->stacks_bytes);
-	gauge(t, "go_mapped_ready_bytes", "What the Go runtime has ready.", g->mapped_ready_bytes);
+	ACCOUNT_ALLOCATOR(WRITE)
 }
 
-/* ---- the shim ----------------------------------------------------------- */
-
-static void write_drops(struct text *t)
+static void write_go(struct text *t, const struct go_stats *s)
 {
-	static const char name[] = "samples_dropped_total";
-	family(t, name, "counter", "What could not be recorded.");
-	sample(t, name, "reason", "live_full", LOAD(&slow_drops.live_full));
-	sample(t, name, "reason", "reentered", LOAD(&slow_drops.reentered));
-	sample(t, name, "reason", "no_stack", LOAD(&slow_drops.no_stack));
-	sample(t, name, "reason", "stale", LOAD(&slow_drops.stale));
+	ACCOUNT_GO(WRITE)
 }
 
-static void write_stack_ends(struct text *t)
+/* ---- the library -------------------------------------------------------- */
+
+static void write_version(struct text *t, const char *name, const char *label)
 {
-	family(t, "captures_total", "counter", "Stacks captured, by how they ended.");
+	sample(t, name, label, CGOHEAP_VERSION, 1);
+}
+
+static void write_drops(struct text *t, const char *name, const char *label)
+{
+	sample(t, name, label, "live_full", LOAD(&slow_drops.live_full));
+	sample(t, name, label, "reentered", LOAD(&slow_drops.reentered));
+	sample(t, name, label, "no_stack", LOAD(&slow_drops.no_stack));
+	sample(t, name, label, "stale", LOAD(&slow_drops.stale));
+}
+
+static void write_stack_ends(struct text *t, const char *name, const char *label)
+{
 	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
-		sample(t, "captures_total", "end", capture_end_name(i), LOAD(&slow_ends[i]));
+		sample(t, name, label, capture_end_name(i), LOAD(&slow_ends[i]));
 }
 
-static void write_shim(struct text *t)
+static void write_library(struct text *t)
 {
-	struct control_state c = control_get();
+	struct control_state control = control_get();
 	struct mappings_counters mappings = mappings_counters();
-	family(t, "build_info", "gauge", "Version of the library; always 1.");
-	sample(t, "build_info", "version", CGOHEAP_VERSION, 1);
-	gauge(t, "sampling_enabled", "1 while allocations are sampled.", c.on);
-	gauge(t, "sample_interval_bytes", "Mean bytes between samples.", c.sample_bytes);
-	gauge(t, "sample_interval_configured_bytes",
-	      "The interval asked for; a smaller one than in force where a budget is used up.",
-	      c.configured_sample_bytes);
-	counter_seconds(t, "recording_cpu_seconds_total", "Processor time spent recording.",
-			budget_get().cpu_ns);
-	counter(t, "samples_total", "Blocks recorded.", LOAD(&slow_samples));
-	gauge(t, "live_samples", "Recorded blocks that are still in use.", live_count());
-	write_drops(t);
-	counter(t, "samples_without_labels_total",
-		"Samples recorded without the goroutine labels they had.",
-		labelsets_counters().dropped);
-	write_stack_ends(t);
-	gauge(t, "stacks", "Distinct stacks.", stacks_count());
-	gauge(t, "sites", "Distinct stacks and block sizes.", stacks_site_count());
-	gauge(t, "ledger_ranges", "Ranges in the ledger of mappings.", mappings.ranges);
-	counter(t, "ledger_refused_total", "Ranges for which the ledger had no room.",
-		mappings.refused);
-	counter(t, "ledger_uncaptured_total", "Mappings whose stack was not captured.",
-		mappings.uncaptured);
-	gauge(t, "shim_resident_bytes", "Resident memory of the library's tables.",
-	      region_resident_bytes());
-	gauge(t, "shim_max_bytes", "Bound on the library's own memory.",
-	      region_layout.region_bytes + region_scratch_max_bytes());
+#define SINGLE(type, name, value, help) type(t, name, help, value);
+#define FAMILY(type, name, label, write, help)                                                     \
+	family(t, name, #type, help);                                                              \
+	write(t, name, label);
+	METRICS_OF_LIBRARY(SINGLE, FAMILY)
 }
 
 int metrics_write(struct sink *sink, const struct account *a)
@@ -221,10 +179,11 @@ int metrics_write(struct sink *sink, const struct account *a)
 	struct text t;
 	text_init(&t, sink);
 	write_owners(&t, a);
+	write_whole(&t, a);
 	write_process(&t, &a->process);
 	write_cgroup(&t, &a->cgroup);
-	write_allocator(&t, a);
+	write_allocator(&t, &a->allocator);
 	write_go(&t, &a->go);
-	write_shim(&t);
+	write_library(&t);
 	return text_flush(&t);
 }

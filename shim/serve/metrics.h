@@ -10,6 +10,40 @@
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
+/*
+ * What the library counts of itself: SINGLE(type, name, value, help), and FAMILY(type, name,
+ * label, function that writes its samples, help).  tools/generate tells cgo_bridge/prom.
+ */
+#define METRICS_OF_LIBRARY(SINGLE, FAMILY)                                                         \
+	FAMILY(gauge, "build_info", "version", write_version, "Version of the library; always 1.") \
+	SINGLE(gauge, "sampling_enabled", control.on, "1 while allocations are sampled.")          \
+	SINGLE(gauge, "sample_interval_bytes", control.sample_bytes,                               \
+	       "Mean bytes between samples.")                                                      \
+	SINGLE(gauge, "sample_interval_configured_bytes", control.configured_sample_bytes,         \
+	       "Mean bytes between samples that were asked for; fewer than in force where a "      \
+	       "budget is used up.")                                                               \
+	SINGLE(counter_seconds, "recording_cpu_seconds_total", budget_get().cpu_ns,                \
+	       "Processor time spent recording.")                                                  \
+	SINGLE(counter, "samples_total", LOAD(&slow_samples), "Blocks recorded.")                  \
+	SINGLE(gauge, "live_samples", live_count(), "Recorded blocks that are still in use.")      \
+	FAMILY(counter, "samples_dropped_total", "reason", write_drops,                            \
+	       "What could not be recorded.")                                                      \
+	SINGLE(counter, "samples_without_labels_total", labelsets_counters().dropped,              \
+	       "Samples recorded without the goroutine labels they had.")                          \
+	FAMILY(counter, "captures_total", "end", write_stack_ends,                                 \
+	       "Stacks captured, by how they ended.")                                              \
+	SINGLE(gauge, "stacks", stacks_count(), "Distinct stacks.")                                \
+	SINGLE(gauge, "sites", stacks_site_count(), "Distinct stacks and block sizes.")            \
+	SINGLE(gauge, "ledger_ranges", mappings.ranges, "Ranges in the table of mappings.")        \
+	SINGLE(counter, "ledger_refused_total", mappings.refused,                                  \
+	       "Ranges for which the table of mappings had no room.")                              \
+	SINGLE(counter, "ledger_uncaptured_total", mappings.uncaptured,                            \
+	       "Mappings whose stack was not captured.")                                           \
+	SINGLE(gauge, "shim_resident_bytes", region_resident_bytes(),                              \
+	       "Resident memory of the library's tables.")                                         \
+	SINGLE(gauge, "shim_max_bytes", region_layout.region_bytes + region_scratch_max_bytes(),   \
+	       "Bound on the library's own memory.")
+
 /* 0, or -1 when the sink failed. */
 int metrics_write(struct sink *sink, const struct account *account);
 

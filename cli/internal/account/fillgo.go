@@ -11,18 +11,18 @@ const MemStatsSource = "runtime.MemStats"
 
 // FillGo fills what the account does not know with the service's figures.  It checks that
 // both are of one process: Go cannot use more than it has mapped.
-func (a *Account) FillGo(from *GoSplit, target string) error {
+func (a *Account) FillGo(from *Go, target string) error {
 	mapped := a.Owner(GoHeap).Mapped
-	if mapped != nil && Known(from.InUse)+Known(from.Stacks) > *mapped {
+	if mapped != nil && Known(from.HeapInUse)+Known(from.Stacks) > *mapped {
 		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", termtext.QuoteShell(target),
-			termtext.Bytes(Known(from.InUse)+Known(from.Stacks)), termtext.Bytes(*mapped))
+			termtext.Bytes(Known(from.HeapInUse)+Known(from.Stacks)), termtext.Bytes(*mapped))
 	}
 	filled := false
 	if a.Go.Metadata == nil { // which only the Go package tells the shim
 		a.Go.Metadata = from.Metadata
 	}
 	for _, f := range []struct{ to, from **int64 }{
-		{&a.Go.InUse, &from.InUse}, {&a.Go.Free, &from.Free}, {&a.Go.Released, &from.Released}, {&a.Go.Stacks, &from.Stacks},
+		{&a.Go.HeapInUse, &from.HeapInUse}, {&a.Go.HeapFree, &from.HeapFree}, {&a.Go.HeapReleased, &from.HeapReleased}, {&a.Go.Stacks, &from.Stacks},
 	} {
 		if *f.to == nil {
 			*f.to = *f.from
@@ -30,11 +30,10 @@ func (a *Account) FillGo(from *GoSplit, target string) error {
 		}
 	}
 	switch {
-	case a.Go.Source == nil || *a.Go.Source == "":
+	case a.Go.Source == "":
 		a.Go.Source = from.Source
 	case filled:
-		both := *a.Go.Source + ", " + MemStatsSource
-		a.Go.Source = &both
+		a.Go.Source += ", " + MemStatsSource
 	}
 	return nil
 }

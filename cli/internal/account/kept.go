@@ -6,15 +6,6 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Kept is what C retained consists of, if the allocator is glibc.
-type Kept struct {
-	Returnable *int64 `json:"returnable_bytes"` // malloc_trim returns it
-	ArenaEnds  *int64 `json:"arena_ends_bytes"` // and this it never does
-	Ends       *int64 `json:"arena_ends"`       // how many arenas those are the ends of
-	Cached     *int64 `json:"cached_bytes"`     // small blocks, which malloc_trim joins first
-	Pinned     *int64 `json:"pinned_bytes"`     // on pages that blocks in use lie on
-}
-
 // Line is the line below C retained in the table.
 func (k *Kept) Line() string {
 	if k.Returnable == nil {
@@ -25,15 +16,6 @@ func (k *Kept) Line() string {
 		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)", termtext.Bytes(*k.Returnable+n), termtext.Bytes(n))
 	}
 	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
-}
-
-// PrivateAllocator is the statistics of a prefixed allocator, whose memory is in C mmap.
-type PrivateAllocator struct {
-	Name     string `json:"name"`
-	Prefix   string `json:"prefix"`
-	InUse    *int64 `json:"in_use_bytes"`
-	Metadata *int64 `json:"metadata_bytes"`
-	Resident *int64 `json:"resident_bytes"`
 }
 
 // String is "" if it has no statistics.

@@ -51,7 +51,7 @@ func GoPprofURL(given string) (string, error) {
 }
 
 // FetchGoSplit asks the service for Go's figures.  Its errors are one sentence.
-func FetchGoSplit(target string) (*account.GoSplit, error) {
+func FetchGoSplit(target string) (*account.Go, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), goPprofTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
@@ -95,7 +95,7 @@ func explainFetch(err error) string {
 // memStats are the lines to read; of "in use / obtained" the first figure counts.
 var memStats = []string{"HeapInuse", "HeapIdle", "HeapReleased", "Stack", "MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys"}
 
-func parseMemStats(text []byte) (*account.GoSplit, error) {
+func parseMemStats(text []byte) (*account.Go, error) {
 	found := map[string]int64{}
 	_, stats, there := bytes.Cut(text, []byte("# runtime.MemStats\n"))
 	lines := bufio.NewScanner(bytes.NewReader(stats))
@@ -118,9 +118,8 @@ func parseMemStats(text []byte) (*account.GoSplit, error) {
 	if found["HeapReleased"] > found["HeapIdle"] {
 		return nil, errors.New("has figures that contradict each other: more heap released than idle")
 	}
-	source := account.MemStatsSource
 	inUse, free, released := found["HeapInuse"], found["HeapIdle"]-found["HeapReleased"], found["HeapReleased"]
 	stacks := found["Stack"]
 	metadata := found["MSpan"] + found["MCache"] + found["BuckHashSys"] + found["GCSys"] + found["OtherSys"]
-	return &account.GoSplit{Source: &source, InUse: &inUse, Free: &free, Released: &released, Stacks: &stacks, Metadata: &metadata}, nil
+	return &account.Go{Source: account.MemStatsSource, HeapInUse: &inUse, HeapFree: &free, HeapReleased: &released, Stacks: &stacks, Metadata: &metadata}, nil
 }

@@ -31,7 +31,7 @@ func TestGoPprofURL(t *testing.T) {
 
 func TestParseMemStats(t *testing.T) {
 	g, err := parseMemStats([]byte(fakeshim.MemStats))
-	if err != nil || *g.InUse != 100 || *g.Free != 10 || *g.Released != 20 || *g.Stacks != 7 || *g.Metadata != 31 {
+	if err != nil || *g.HeapInUse != 100 || *g.HeapFree != 10 || *g.HeapReleased != 20 || *g.Stacks != 7 || *g.Metadata != 31 {
 		t.Errorf("%+v %v", g, err)
 	}
 	for text, want := range map[string]string{
@@ -55,14 +55,14 @@ func TestGoPprofFillsOnlyWhatIsUnknown(t *testing.T) {
 	if err := errors.Join(err, json.Unmarshal([]byte(fakeshim.Account("serve", 1)), a), a.FillGo(from, "http://x")); err != nil {
 		t.Fatal(err)
 	}
-	if *a.Go.InUse != 60<<20 || *a.Go.Source != "runtime.gcController" || *a.Go.Metadata != 31 {
+	if *a.Go.HeapInUse != 60<<20 || a.Go.Source != "runtime.gcController" || *a.Go.Metadata != 31 {
 		t.Errorf("%+v", a.Go)
 	}
 	a.Go.Stacks = nil
 	if err := a.FillGo(from, "http://x"); err != nil {
 		t.Fatal(err)
 	}
-	if *a.Go.Stacks != 7 || *a.Go.Source != "runtime.gcController, runtime.MemStats" {
+	if *a.Go.Stacks != 7 || a.Go.Source != "runtime.gcController, runtime.MemStats" {
 		t.Errorf("%+v", a.Go)
 	}
 }

@@ -111,7 +111,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	o.callers.Know(attach.ProcPath(c.Process.PID, "exe"))
 	e := &explanation{process: c.Process, callers: &o.callers}
 	// Before the account, so that Go has mapped whatever it uses.
-	var split *account.GoSplit
+	var split *account.Go
 	var err error
 	if o.goPprof != "" {
 		if split, err = attach.FetchGoSplit(o.goPprof); err != nil {

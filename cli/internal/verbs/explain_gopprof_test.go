@@ -95,7 +95,7 @@ func TestGoPprofOfARealService(t *testing.T) {
 	target, err := attach.GoPprofURL(address)
 	check0(err)
 	g, err := attach.FetchGoSplit(target)
-	if err != nil || *g.InUse < 100<<10 || *g.Stacks < 10<<10 || *g.Metadata < 100<<10 || *g.Free < 0 {
+	if err != nil || *g.HeapInUse < 100<<10 || *g.Stacks < 10<<10 || *g.Metadata < 100<<10 || *g.HeapFree < 0 {
 		t.Errorf("%+v %v", g, err)
 	}
 }

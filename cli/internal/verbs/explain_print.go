@@ -147,24 +147,24 @@ func (e *explanation) details(o account.Owner) []string {
 
 func (e *explanation) insideGoHeap() string {
 	g := &e.account.Go
-	if g.InUse == nil && g.Free == nil && g.Released == nil {
+	if g.HeapInUse == nil && g.HeapFree == nil && g.HeapReleased == nil {
 		if e.recorded {
 			return "what of it is in use is not known"
 		}
 		return "what of it is in use is not known: --go-pprof URL asks the service"
 	}
-	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", termtext.BytesOrDash(g.InUse), termtext.BytesOrDash(g.Free),
-		termtext.BytesOrDash(g.Released), termtext.Escape(textOrDash(g.Source)))
+	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", termtext.BytesOrDash(g.HeapInUse), termtext.BytesOrDash(g.HeapFree),
+		termtext.BytesOrDash(g.HeapReleased), termtext.Escape(cmp.Or(g.Source, "-")))
 }
 
 // insideGoObjects is known only from the Go package.
 func (e *explanation) insideGoObjects() string {
 	g := &e.account.Go
-	if g.Live == nil || g.DeadOrNew == nil {
+	if g.HeapLive == nil || g.HeapDead == nil {
 		return ""
 	}
-	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s", termtext.Bytes(*g.Live),
-		termtext.Bytes(*g.DeadOrNew), termtext.BytesOrDash(g.Unused))
+	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s", termtext.Bytes(*g.HeapLive),
+		termtext.Bytes(*g.HeapDead), termtext.BytesOrDash(g.HeapUnused))
 }
 
 func (e *explanation) insideGoStacks(o account.Owner) string {
@@ -193,10 +193,10 @@ func (e *explanation) insideLive() string {
 	if n := e.account.Allocator.InUse; n != nil {
 		parts = append(parts, fmt.Sprintf("in use %s, %s says", termtext.Bytes(*n), e.allocator()))
 	}
-	if n := e.account.Estimate.Bytes; n != nil && *n == 0 && account.Known(e.account.Estimate.SampleBytes) != 1 {
+	if n := e.account.CLiveEstimate.Bytes; n != nil && *n == 0 && account.Known(e.account.CLiveEstimate.SampleBytes) != 1 {
 		parts = append(parts, "too little for a sample")
 	} else if n != nil {
-		margin := account.Known(e.account.Estimate.Error)
+		margin := account.Known(e.account.CLiveEstimate.StandardError)
 		text := termtext.Estimate(termtext.Bytes(*n), margin > 0) + " by samples"
 		if margin > 0 {
 			text += fmt.Sprintf(" (standard error %s)", termtext.Bytes(margin))
@@ -239,11 +239,11 @@ func mappedOf(o account.Owner) string {
 func kernelKinds(o account.Owner) string {
 	var parts []string
 	for _, k := range []struct {
-		bytes int64
+		bytes *int64
 		what  string
-	}{{o.Huge, "in huge pages"}, {o.LazyFree, "freed lazily"}, {o.Swap, "more in swap"}} {
-		if k.bytes > 0 {
-			parts = append(parts, termtext.Bytes(k.bytes)+" "+k.what)
+	}{{o.Huge, "in huge pages"}, {o.Lazy, "freed lazily"}, {o.Swap, "more in swap"}} {
+		if n := account.Known(k.bytes); n > 0 {
+			parts = append(parts, termtext.Bytes(n)+" "+k.what)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -252,14 +252,14 @@ func kernelKinds(o account.Owner) string {
 // printKernel prints the kernel's figures, which other tools show.
 func (e *explanation) printKernel(std stdio, width int) {
 	p := &e.account.Process
-	rss := fmt.Sprintf("VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s", termtext.BytesOrDash(p.RSS), termtext.BytesOrDash(p.RSSAnon),
+	rss := fmt.Sprintf("VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s", termtext.BytesOrDash(p.VMRSS), termtext.BytesOrDash(p.RSSAnon),
 		termtext.BytesOrDash(p.RSSFile), termtext.BytesOrDash(p.RSSShmem))
 	threads := "-"
 	if p.Threads != nil {
 		threads = termtext.Count(*p.Threads)
 	}
-	size := fmt.Sprintf("VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s", termtext.BytesOrDash(p.Size), termtext.BytesOrDash(p.Data),
-		termtext.BytesOrDash(p.Stk), termtext.BytesOrDash(p.Swap), threads)
+	size := fmt.Sprintf("VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s", termtext.BytesOrDash(p.VMSize), termtext.BytesOrDash(p.VMData),
+		termtext.BytesOrDash(p.VMStk), termtext.BytesOrDash(p.VMSwap), threads)
 	for _, line := range append([]string{rss, size}, e.cgroupLines()...) {
 		if utf8.RuneCountInString(line) <= width {
 			fmt.Fprintln(std.out, line)
@@ -332,11 +332,4 @@ func (e *explanation) whyTheyDiffer() string {
 		return text + "."
 	}
 	return ""
-}
-
-func textOrDash(text *string) string {
-	if text == nil || *text == "" {
-		return "-"
-	}
-	return *text
 }

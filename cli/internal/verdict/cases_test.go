@@ -30,9 +30,9 @@ func goLimitedNow(started string, now int64) func() *Situation {
 	return changed(func(s *Situation) {
 		s.Env["GOMEMLIMIT"] = started
 		source := account.GoOwnFigures
-		s.Account.Go.Source = &source
+		s.Account.Go.Source = source
 		if now != 0 {
-			s.Account.Go.Limit = num(now)
+			s.Account.Go.MemoryLimit = num(now)
 		}
 	})
 }
@@ -208,14 +208,14 @@ var verdictCases = []verdictCase{
 		s.GoPprof = "http://127.0.0.1:6060/debug/pprof/heap?debug=1"
 	}), "Go's own heap (with goroutine stacks in it) is 900.0 MiB (50 % of RSS). That is not C memory, and Go's profiler is the tool: " +
 		"`go tool pprof http://127.0.0.1:6060/debug/pprof/heap`."},
-	{"go_heap_dominates", "mostly free", changed(func(s *Situation) { s.set(account.GoHeap, 900*mib); s.Account.Go.Free = num(451 * mib) }), ""},
+	{"go_heap_dominates", "mostly free", changed(func(s *Situation) { s.set(account.GoHeap, 900*mib); s.Account.Go.HeapFree = num(451 * mib) }), ""},
 	{"go_heap_dominates", "less than a third", changed(func(s *Situation) { s.set(account.GoHeap, 449*mib) }), ""},
 
-	{"go_heap_free", "a fifth", changed(func(s *Situation) { s.set(account.GoHeap, 300*mib); s.Account.Go.Free = num(240 * mib) }),
+	{"go_heap_free", "a fifth", changed(func(s *Situation) { s.set(account.GoHeap, 300*mib); s.Account.Go.HeapFree = num(240 * mib) }),
 		"Go keeps 240.0 MiB (20 % of RSS) free for the next cycle, and returns over minutes what it does not use. " +
 			"A lower GOGC or a GOMEMLIMIT makes it keep less; debug.FreeOSMemory() returns it once."},
-	{"go_heap_free", "less", changed(func(s *Situation) { s.set(account.GoHeap, 300*mib); s.Account.Go.Free = num(239 * mib) }), ""},
-	{"go_heap_free", "not resident", changed(func(s *Situation) { s.Account.Go.Free = num(900 * mib) }), ""},
+	{"go_heap_free", "less", changed(func(s *Situation) { s.set(account.GoHeap, 300*mib); s.Account.Go.HeapFree = num(239 * mib) }), ""},
+	{"go_heap_free", "not resident", changed(func(s *Situation) { s.Account.Go.HeapFree = num(900 * mib) }), ""},
 
 	{"go_stacks", "many", changed(func(s *Situation) { s.set(account.GoStacks, 225*mib) }),
 		"Goroutine stacks are 225.0 MiB (20 % of RSS): very many goroutines, or deep ones. See which with `go tool pprof http://SERVICE/debug/pprof/goroutine`."},
@@ -321,7 +321,7 @@ var verdictCases = []verdictCase{
 	{"go_memory_limit", "taken away by the program", goLimitedNow("1501MiB", 0), ""},
 	{"go_memory_limit", "what is in use does not", changed(func(s *Situation) {
 		s.Env["GOMEMLIMIT"] = "2GiB"
-		s.Account.Go.InUse = num(1301 * mib)
+		s.Account.Go.HeapInUse = num(1301 * mib)
 	}), "GOMEMLIMIT=2GiB and 500.0 MiB of memory that is not Go's do not fit into the cgroup's limit of 2.0 GiB: Go collects too late. " +
 		"No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."},
 
@@ -336,29 +336,29 @@ var verdictCases = []verdictCase{
 	{"owner_grows", "less than a twentieth, and slow", changed(func(s *Situation) { s.after(time.Hour, account.CMmap, 49*mib) }), ""},
 	{"owner_grows", "C live, which has its own rule", changed(func(s *Situation) { s.after(10*time.Minute, account.CLive, 50*mib) }), ""},
 
-	{"huge_pages", "retained", changed(func(s *Situation) { s.part(account.CRetained).Huge = 50 * mib }),
+	{"huge_pages", "retained", changed(func(s *Situation) { s.part(account.CRetained).Huge = num(50 * mib) }),
 		"Transparent huge pages inflate C retained: 50.0 MiB of its 100.0 MiB is in them, and each keeps 2 MiB resident for one touched byte. " +
 			"To compare, set /sys/kernel/mm/transparent_hugepage/enabled to madvise and restart the program."},
-	{"huge_pages", "less than half", changed(func(s *Situation) { s.part(account.CRetained).Huge = 49 * mib }), ""},
-	{"huge_pages", "Go's, with free memory", changed(func(s *Situation) { s.part(account.GoHeap).Huge = 98 * mib; s.Account.Go.Free = num(20 * mib) }),
+	{"huge_pages", "less than half", changed(func(s *Situation) { s.part(account.CRetained).Huge = num(49 * mib) }), ""},
+	{"huge_pages", "Go's, with free memory", changed(func(s *Situation) { s.part(account.GoHeap).Huge = num(98 * mib); s.Account.Go.HeapFree = num(20 * mib) }),
 		"Transparent huge pages inflate Go heap: 98.0 MiB of its 100.0 MiB is in them, and each keeps 2 MiB resident for one touched byte. " +
 			"To compare, set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or run with GODEBUG=disablethp=1 and restart the program."},
-	{"huge_pages", "Go's, in use", changed(func(s *Situation) { s.part(account.GoHeap).Huge = 98 * mib; s.Account.Go.Free = num(19 * mib) }), ""},
-	{"huge_pages", "C live's, in use", changed(func(s *Situation) { s.part(account.CLive).Huge = 98 * mib }), ""},
+	{"huge_pages", "Go's, in use", changed(func(s *Situation) { s.part(account.GoHeap).Huge = num(98 * mib); s.Account.Go.HeapFree = num(19 * mib) }), ""},
+	{"huge_pages", "C live's, in use", changed(func(s *Situation) { s.part(account.CLive).Huge = num(98 * mib) }), ""},
 
 	{"lazy_free", "a tenth", changed(func(s *Situation) {
-		s.part(account.GoHeap).LazyFree = 40 * mib
-		s.part(account.CMmap).LazyFree = 60 * mib
+		s.part(account.GoHeap).Lazy = num(40 * mib)
+		s.part(account.CMmap).Lazy = num(60 * mib)
 	}),
 		"100.0 MiB (10 % of RSS) only looks resident: it is freed (MADV_FREE), and the kernel takes it when it needs memory. Most of it is in C mmap."},
 	{"lazy_free", "less", changed(func(s *Situation) {
-		s.part(account.GoHeap).LazyFree = 39 * mib
-		s.part(account.CMmap).LazyFree = 60 * mib
+		s.part(account.GoHeap).Lazy = num(39 * mib)
+		s.part(account.CMmap).Lazy = num(60 * mib)
 	}), ""},
 
-	{"swap", "a twentieth", changed(func(s *Situation) { s.Account.Process.Swap = num(50 * mib) }),
+	{"swap", "a twentieth", changed(func(s *Situation) { s.Account.Process.VMSwap = num(50 * mib) }),
 		"50.0 MiB more is swapped out: RSS does not count it, and growth may not show in RSS."},
-	{"swap", "less", changed(func(s *Situation) { s.Account.Process.Swap = num(49 * mib) }), ""},
+	{"swap", "less", changed(func(s *Situation) { s.Account.Process.VMSwap = num(49 * mib) }), ""},
 
 	// (100 + 4 * 5) * 4/3 + 1 + 14/4 = 164.5
 	{estimateRule, "more than the samples", changed(func(s *Situation) { s.Account.Allocator.InUse = num(165 * mib) }),
@@ -399,7 +399,7 @@ var verdictCases = []verdictCase{
 	{"c_untouched", "little", changed(func(s *Situation) { s.Account.Allocator.InUse = num(163 * mib) }), ""},
 	{"c_untouched", "swapped", changed(func(s *Situation) {
 		s.Account.Allocator.InUse = num(1124 * mib)
-		s.part(account.CLive).Swap = 1000 * mib
+		s.part(account.CLive).Swap = num(1000 * mib)
 	}), ""},
 
 	{"unexplained", "more than 1 %", changed(func(s *Situation) { s.Account.Unexplained = 11 * mib }),

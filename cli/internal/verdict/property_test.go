@@ -32,7 +32,7 @@ func randomSituation(r *rand.Rand) *Situation {
 	s.Account.Unexplained = size() / 8
 	s.Account.RSS += s.Account.Unexplained
 	s.Account.Allocator.InUse = num(s.Account.Resident(account.CLive))
-	s.Account.Estimate.Bytes = num(max(0, s.Account.Resident(account.CLive)+size()-size()))
+	s.Account.CLiveEstimate.Bytes = num(max(0, s.Account.Resident(account.CLive)+size()-size()))
 	s.Dormant, s.Dropped = r.Intn(4) == 0, uint64(r.Intn(3))
 	s.Missed, s.Off = uint64(r.Intn(3)), time.Duration(r.Intn(3))*time.Second
 	if r.Intn(3) == 0 {

@@ -183,11 +183,11 @@ func (s *Situation) rawCandidates() string {
 
 // estimateDisagrees: samples stand for bytes asked for; the allocator counts bytes given.
 func estimateDisagrees(s *Situation) string {
-	e, given := &s.Account.Estimate, s.Account.Allocator.InUse
-	if e.Bytes == nil || e.Error == nil || given == nil {
+	e, given := &s.Account.CLiveEstimate, s.Account.Allocator.InUse
+	if e.Bytes == nil || e.StandardError == nil || given == nil {
 		return ""
 	}
-	margin := EstimateErrors * *e.Error
+	margin := EstimateErrors * *e.StandardError
 	switch {
 	case float64(*given) > float64(*e.Bytes+margin)*(1+estimateRounding)+float64(estimateBytes+estimateThread*s.threads()):
 		return fmt.Sprintf("The allocator says %s is in use, the samples stand for %s: %s. The profile shows that much less.",
@@ -253,7 +253,7 @@ func aboutBytes(n, margin int64) string {
 // cUntouched: blocks that were never touched are in the profile, but not in the RSS.
 func cUntouched(s *Situation) string {
 	given := account.Known(s.Account.Allocator.InUse)
-	n := given - s.has(account.CLive) - s.Account.Owner(account.CLive).Swap
+	n := given - s.has(account.CLive) - account.Known(s.Account.Owner(account.CLive).Swap)
 	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.Account.Owner(account.CLive).Bytes == nil {
 		return ""
 	}
@@ -266,8 +266,8 @@ func lazyFree(s *Situation) string {
 	var sum int64
 	var most account.Owner
 	for _, o := range s.Account.Owners {
-		sum += o.LazyFree
-		if o.LazyFree > most.LazyFree {
+		sum += account.Known(o.Lazy)
+		if account.Known(o.Lazy) > account.Known(most.Lazy) {
 			most = o
 		}
 	}
@@ -283,14 +283,15 @@ func hugePages(s *Situation) string {
 	var most account.Owner
 	for _, name := range []string{account.CRetained, account.ThreadStacks, account.GoHeap} {
 		o := s.Account.Owner(name)
-		if name == account.GoHeap && float64(account.Known(s.Account.Go.Free)) < hugeGoFreeShare*float64(account.Known(o.Bytes)) {
+		if name == account.GoHeap && float64(account.Known(s.Account.Go.HeapFree)) < hugeGoFreeShare*float64(account.Known(o.Bytes)) {
 			continue
 		}
-		if o.Huge >= hugeBytes && float64(o.Huge) >= hugeShare*float64(account.Known(o.Bytes)) && o.Huge > most.Huge {
+		huge := account.Known(o.Huge)
+		if huge >= hugeBytes && float64(huge) >= hugeShare*float64(account.Known(o.Bytes)) && huge > account.Known(most.Huge) {
 			most = o
 		}
 	}
-	if most.Huge == 0 {
+	if most.Huge == nil {
 		return ""
 	}
 	remedy := "set /sys/kernel/mm/transparent_hugepage/enabled to madvise"
@@ -298,7 +299,7 @@ func hugePages(s *Situation) string {
 		remedy += ", or run with GODEBUG=disablethp=1"
 	}
 	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in them, and each keeps 2 MiB resident for one touched byte. "+
-		"To compare, %s and restart the program.", account.Label(most.Name), termtext.Bytes(most.Huge), termtext.Bytes(account.Known(most.Bytes)), remedy)
+		"To compare, %s and restart the program.", account.Label(most.Name), termtext.Bytes(*most.Huge), termtext.Bytes(account.Known(most.Bytes)), remedy)
 }
 
 // roundDown to a whole MiB, so that a suggested limit reads well.

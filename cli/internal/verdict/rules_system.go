@@ -26,7 +26,7 @@ func goHeapDominates(s *Situation) string {
 
 // goFree: huge pages may hold what the runtime counts as released, but no more than is resident.
 func (s *Situation) goFree() int64 {
-	return min(account.Known(s.Account.Go.Free), s.has(account.GoHeap))
+	return min(account.Known(s.Account.Go.HeapFree), s.has(account.GoHeap))
 }
 
 func goHeapFree(s *Situation) string {
@@ -100,7 +100,7 @@ func shimDominates(s *Situation) string {
 }
 
 func swapped(s *Situation) string {
-	n := account.Known(s.Account.Process.Swap)
+	n := account.Known(s.Account.Process.VMSwap)
 	if !s.atLeast(n, swapShare, swapBytes) {
 		return ""
 	}
@@ -136,7 +136,7 @@ func goMemoryLimit(s *Situation) string {
 	text := fmt.Sprintf("%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
 		written, termtext.Bytes(others), termtext.Bytes(limit))
 	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
-	used := account.Known(s.Account.Go.InUse) + s.Account.Resident(account.GoMetadata)
+	used := account.Known(s.Account.Go.HeapInUse) + s.Account.Resident(account.GoMetadata)
 	if fits <= used {
 		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
 	}
@@ -151,9 +151,9 @@ func (s *Situation) goLimit() (bytes int64, text string, ok bool) {
 	text = "GOMEMLIMIT=" + termtext.Escape(s.Env["GOMEMLIMIT"])
 	g := &s.Account.Go
 	switch {
-	case g.Limit != nil && (!ok || *g.Limit != started):
-		return *g.Limit, "GOMEMLIMIT, which the program set to " + termtext.Bytes(*g.Limit) + ",", true
-	case g.Limit == nil && g.Source != nil && *g.Source == account.GoOwnFigures:
+	case g.MemoryLimit != nil && (!ok || *g.MemoryLimit != started):
+		return *g.MemoryLimit, "GOMEMLIMIT, which the program set to " + termtext.Bytes(*g.MemoryLimit) + ",", true
+	case g.MemoryLimit == nil && g.Source == account.GoOwnFigures:
 		return 0, "", false // there is none
 	}
 	return started, text, ok

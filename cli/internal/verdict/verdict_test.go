@@ -19,9 +19,9 @@ func quiet() *Situation {
 	}, Unexplained: 1 * mib, ThreadStacks: 14, Time: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)}
 	a.Allocator.Name = "glibc"
 	a.Allocator.InUse, a.Allocator.Arenas = num(105*mib), num(37)
-	a.Estimate.Bytes, a.Estimate.Error, a.Estimate.SampleBytes = num(100*mib), num(5*mib), num(524288)
-	a.Go.InUse, a.Go.Free = num(80*mib), num(15*mib)
-	a.Process.Swap, a.Process.Threads, a.Process.RSSShmem = num(0), num(14), num(100*mib)
+	a.CLiveEstimate.Bytes, a.CLiveEstimate.StandardError, a.CLiveEstimate.SampleBytes = num(100*mib), num(5*mib), num(524288)
+	a.Go.HeapInUse, a.Go.HeapFree = num(80*mib), num(15*mib)
+	a.Process.VMSwap, a.Process.Threads, a.Process.RSSShmem = num(0), num(14), num(100*mib)
 	a.Process.RSSFile = num(400 * mib)
 	two := 2
 	a.Cgroup.Version, a.Cgroup.Current, a.Cgroup.Limit, a.Cgroup.File = &two, num(1500*mib), num(2000*mib), num(300*mib)
@@ -185,8 +185,8 @@ func TestDominantOwnerComesFirst(t *testing.T) {
 // The table shows three findings, and names the others.
 func TestVerdictIsShort(t *testing.T) {
 	s := quiet().set(account.CRetained, 900*mib)
-	s.part(account.CRetained).Huge = 500 * mib
-	s.Account.Process.Swap = num(500 * mib)
+	s.part(account.CRetained).Huge = num(500 * mib)
+	s.Account.Process.VMSwap = num(500 * mib)
 	s.Account.Unexplained = 100 * mib
 	s.Account.Cgroup.Current = num(2500 * mib)
 	if shown := Paragraphs(Judge(s)); len(shown) != 4 || shown[3] != "Less pressing, in full with --json: swap, unexplained." {
