@@ -5,7 +5,7 @@
  * thousand mappings or stacks, a symbol table of a gigabyte.  So every answer and every
  * pass of the recorder has a budget of the thread's CPU time, and every loop that can be
  * long asks before each step whether it may continue.  If not, it leaves the rest out,
- * and the answer says that it is incomplete.  No figure becomes wrong for it.
+ * and the answer says that it is incomplete.  Its figures stay correct.
  *
  * The loops: account_pass (mappings, and pages of those with several owners),
  * account_claims (/proc/self/maps), account_live (blocks), glibcheap (unclaimed
