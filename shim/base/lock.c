@@ -29,7 +29,12 @@
 
 static const struct timespec long_wait = {.tv_nsec = LONG_WAIT_NS};
 
-void (*lock_waited_long)(void);
+static void (*call_after_long)(void);
+
+void lock_on_long_wait(void (*call)(void))
+{
+	STORE(&call_after_long, call);
+}
 
 static uint32_t waiting; /* threads, on all locks */
 
@@ -45,10 +50,10 @@ static bool lock_try(struct lock *l)
 
 static void tell(void)
 {
-	void (*waited_long)(void) = LOAD(&lock_waited_long);
+	void (*call)(void) = LOAD(&call_after_long);
 
-	if (waited_long)
-		waited_long();
+	if (call)
+		call();
 }
 
 static void wait_on_own_thread(struct lock *l)
@@ -67,7 +72,7 @@ static int spins_now(void)
 {
 	uint32_t others = LOAD(&waiting) - 1;
 
-	if (LOAD(&lock_waited_long))
+	if (LOAD(&call_after_long))
 		return SPINS_OF_FORK;
 	return SPINS >> 2 * (others < WAITING_MAX ? others : WAITING_MAX);
 }

@@ -19,8 +19,8 @@ struct lock {
 void lock_wait(struct lock *l);
 void lock_wake(struct lock *l);
 
-/* If not NULL, called by a waiting thread every half second. */
-extern void (*lock_waited_long)(void);
+/* call: by a thread that waits, every half second. */
+void lock_on_long_wait(void (*call)(void));
 
 /* Set by the shim's threads (ownthread.c): while waiting they may sleep in short steps. */
 extern __thread bool lock_own_thread

@@ -179,6 +179,6 @@ void atfork_init(const struct config *given)
 		pthread_atfork(NULL, NULL, forked_noticed);
 		return;
 	}
-	STORE(&lock_waited_long, abandon);
+	lock_on_long_wait(abandon);
 	pthread_atfork(before_fork, in_parent, in_child_of_fork);
 }

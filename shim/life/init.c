@@ -102,11 +102,12 @@ static const char *start(void)
 	sample_init();
 	threads_init();
 	atfork_init(&config);
-	control_follower = interpose_follow;
 	budget_init(config.max_cpu_ppm, config.max_cpu_given);
-	control_budget = budget_doublings;
-	control_room = budget_look_at_room;
-	control_init(config.sample_bytes, config.start_dormant);
+	control_init(&(struct control_start){.sample_bytes = config.sample_bytes,
+					     .is_dormant = config.start_dormant,
+					     .follow = interpose_follow,
+					     .doublings = budget_doublings,
+					     .look_at_room = budget_look_at_room});
 	server_bind(&config);
 	STORE(&shim_state, SHIM_ACTIVE);
 	return NULL;

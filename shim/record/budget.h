@@ -54,13 +54,13 @@ static inline void budget_end(uint64_t *spent, uint64_t begun)
 void budget_init(uint32_t max_cpu_ppm, bool is_explicit);
 
 /*
- * How many times to double the requested interval from now on. control_budget asks once a second
+ * How many times to double the requested interval from now on. control asks once a second
  * while sampling. anew: that interval was just requested, so earlier measurements do not count.
  */
 uint32_t budget_doublings(uint32_t sample_bytes, bool anew);
 
 /*
- * The same for the tables' room alone, into *doublings. It costs a few loads, so control_room
+ * The same for the tables' room alone, into *doublings. It costs a few loads, so control
  * asks often while the tables fill. Returns true while a table is more than half full.
  */
 bool budget_look_at_room(uint32_t sample_bytes, uint32_t *doublings);

@@ -23,19 +23,9 @@
 
 #define NEVER UINT64_MAX
 
-static bool follow_nobody(bool on, bool settled)
-{
-	(void)on, (void)settled;
-	return true;
-}
-
-bool (*control_follower)(bool on, bool settled) = follow_nobody;
-
-uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
-bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
-
 static struct {
 	struct lock lock; /* protects all fields below */
+	struct control_start start;
 	bool on;
 	uint32_t sample_bytes; /* as requested */
 	uint32_t doublings;    /* of sample_bytes */
@@ -74,6 +64,12 @@ static uint64_t off_until(uint64_t now)
 	return control.off_ns + (control.off_since_ns < now ? now - control.off_since_ns : 0);
 }
 
+/* Whether the follower needs to hear no more. */
+static bool is_followed(bool on, bool settled)
+{
+	return !control.start.follow || control.start.follow(on, settled);
+}
+
 /* Under the lock, so that the later of two changes takes effect. */
 static void change(bool on, uint64_t ends_ns, uint64_t now)
 {
@@ -83,25 +79,26 @@ static void change(bool on, uint64_t ends_ns, uint64_t now)
 	if (!on || control.on_since_ns == NEVER)
 		control.on_since_ns = on ? now : NEVER;
 	control.ends_ns = on ? ends_ns : NEVER;
-	control.next_follow_ns = control_follower(on, false) ? NEVER : now + SETTLE_NS;
+	control.next_follow_ns = is_followed(on, false) ? NEVER : now + SETTLE_NS;
 	control.doublings = 0;
 	control.next_budget_ns = control.next_room_ns = NEVER;
-	if (on && control_budget) {
-		control.doublings = control_budget(control.sample_bytes, true);
+	if (on && control.start.doublings) {
+		control.doublings = control.start.doublings(control.sample_bytes, true);
 		control.next_budget_ns = now + BUDGET_EVERY_NS;
 	}
 	apply(now);
 }
 
-void control_init(uint32_t sample_bytes, bool dormant)
+void control_init(const struct control_start *start)
 {
 	lock_take(&control.lock);
-	control.sample_bytes = sample_bytes;
+	control.start = *start;
+	control.sample_bytes = start->sample_bytes;
 	control.off_ns = 0;
 	control.off_since_ns = NEVER;
-	change(!dormant, NEVER, clock_monotonic_ns());
-	control.nudges_left = 0;                      /* no thread has an older epoch yet */
-	if (dormant && control_follower(false, true)) /* and none has recorded anything */
+	change(!start->is_dormant, NEVER, clock_monotonic_ns());
+	control.nudges_left = 0;                           /* no thread has an older epoch yet */
+	if (start->is_dormant && is_followed(false, true)) /* and none has recorded anything */
 		control.next_follow_ns = NEVER;
 	lock_release(&control.lock);
 }
@@ -149,10 +146,11 @@ static void keep_to_budget(uint64_t now, bool room_alone)
 	bool is_filling;
 
 	if (!room_alone) {
-		control.doublings = control_budget(control.sample_bytes, false);
+		control.doublings = control.start.doublings(control.sample_bytes, false);
 		control.next_budget_ns = now + BUDGET_EVERY_NS;
 	}
-	is_filling = control_room && control_room(control.sample_bytes, &control.doublings);
+	is_filling = control.start.look_at_room &&
+		     control.start.look_at_room(control.sample_bytes, &control.doublings);
 	control.next_room_ns = is_filling ? now + ROOM_EVERY_NS : NEVER;
 	if (interval_in_force() != before)
 		apply(now);
@@ -172,7 +170,7 @@ uint64_t control_tick(void)
 		control.next_nudge_ns = now + NUDGE_EVERY_NS;
 	}
 	if (now >= control.next_follow_ns)
-		control.next_follow_ns = control_follower(false, true) ? NEVER : now + ASK_EVERY_NS;
+		control.next_follow_ns = is_followed(false, true) ? NEVER : now + ASK_EVERY_NS;
 	uint64_t wait = until(control.ends_ns, now);
 	if (until(control.next_follow_ns, now) < wait)
 		wait = until(control.next_follow_ns, now);

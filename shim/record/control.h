@@ -6,23 +6,26 @@
 
 #include "base/base.h"
 
-/*
- * Told when sampling goes on or off (interpose_follow); set before control_init. Called with on;
- * after `off`, called again once every thread has had time to finish its record (settled), and
- * then until it returns true.
- */
-extern bool (*control_follower)(bool on, bool settled);
+struct control_start {
+	uint32_t sample_bytes;
+	bool is_dormant;
+	/*
+	 * Told when sampling goes on or off (interpose_follow). Called with on; after `off`, called
+	 * again once every thread has had time to finish its record (settled), and then until it
+	 * returns true. NULL: there is none.
+	 */
+	bool (*follow)(bool on, bool settled);
+	/*
+	 * Returns how many times to double the interval (budget_doublings); NULL: never doubled.
+	 * Called once a second while sampling. look_at_room (budget_look_at_room; may be NULL) is
+	 * called after it, and every 50 ms as long as it returns true.
+	 */
+	uint32_t (*doublings)(uint32_t sample_bytes, bool anew);
+	bool (*look_at_room)(uint32_t sample_bytes, uint32_t *doublings);
+};
 
-/*
- * Returns how many times to double the interval (budget_doublings); set before control_init,
- * NULL: never doubled. Called once a second while sampling. control_room (budget_look_at_room)
- * is called after it, and every 50 ms as long as it returns true.
- */
-extern uint32_t (*control_budget)(uint32_t sample_bytes, bool anew);
-extern bool (*control_room)(uint32_t sample_bytes, uint32_t *doublings);
-
-/* Applies the start configuration. */
-void control_init(uint32_t sample_bytes, bool dormant);
+/* Once, before all that follows: applies the start configuration. */
+void control_init(const struct control_start *start);
 
 /* interval_bytes 0 keeps the last interval; for_ns 0 sets no time limit. */
 void control_sampling(bool on, uint32_t interval_bytes, uint64_t for_ns);

@@ -154,14 +154,12 @@ static int parse_target(struct http_request *r, char *target, const char **probl
 {
 	/* The absolute form, as sent to a proxy: its authority replaces Host. */
 	if (ascii_begins(target, "http://")) {
-		r->host = target + 7;
-		target += 7 + strcspn(target + 7, "/?");
-		if (*target == '/') {
-			/* Make room for the NUL between authority and path. */
-			memmove((char *)r->host - 1, r->host, (size_t)(target - r->host));
-			r->host--;
-			target[-1] = '\0';
-		}
+		char *authority = target + 7;
+		size_t bytes = strcspn(authority, "/?");
+		/* Over the scheme, so that its NUL is not where the path begins. */
+		r->host = memmove(target, authority, bytes);
+		target[bytes] = '\0';
+		target = authority + bytes;
 	}
 	if (*target != '/') {
 		*problem = "invalid request target: expected a path, e.g. /debug/pprof/";

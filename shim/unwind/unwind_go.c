@@ -48,12 +48,15 @@ static bool read_stack(struct saferead *memory, uint64_t g, struct go_stack *sta
 static bool read_current(struct saferead *memory, uint64_t g, struct go_cursor *c)
 {
 	uint64_t m, g0, m_of_g0, curg, m_of_curg;
+	bool is_read = saferead_read(memory, g + G_M, &m) && saferead_read(memory, m + M_G0, &g0) &&
+		       saferead_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
+		       saferead_read(memory, m + curg_at(c->module), &curg) &&
+		       saferead_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
+		       read_stack(memory, curg, &c->stack) && curg != 0;
 
-	return saferead_read(memory, g + G_M, &m) && saferead_read(memory, m + M_G0, &g0) &&
-	       saferead_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
-	       saferead_read(memory, m + curg_at(c->module), &curg) &&
-	       saferead_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
-	       read_stack(memory, curg, &c->stack) && (c->g = curg);
+	if (is_read)
+		c->g = curg;
+	return is_read;
 }
 
 static uint64_t word_at(uint64_t address)

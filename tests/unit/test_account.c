@@ -36,7 +36,7 @@ static void begin(void)
 {
 	real_resolve();
 	CHECK(region_init(32 * MIB) == 0);
-	control_init(524288, true);
+	control_init(&(struct control_start){.sample_bytes = 524288, .is_dormant = true});
 	CHECK(worker_start() == 0);
 }
 

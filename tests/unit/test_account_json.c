@@ -36,7 +36,7 @@ static void write_account(const struct account *a, const struct account_parts *p
 static void begin(void)
 {
 	CHECK(region_init(8 * MIB) == 0);
-	control_init(4096, false);
+	control_init(&(struct control_start){.sample_bytes = 4096});
 }
 
 static void says(const char *text)

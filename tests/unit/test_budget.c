@@ -254,8 +254,7 @@ static void assert_interval(uint32_t in_force, uint32_t configured)
 static void control_asks_once_a_second_and_obeys(void **state)
 {
 	(void)state;
-	control_budget = doubling;
-	control_init(65536, false);
+	control_init(&(struct control_start){.sample_bytes = 65536, .doublings = doubling});
 	asked_for = 3;
 	control_tick();
 	assert_interval(65536, 65536); /* a second has not passed */
@@ -295,10 +294,9 @@ static void tables_that_fill_are_looked_at_more_often(void **state)
 {
 	(void)state;
 	asked_for = 0;
-	control_budget = doubling;
-	control_room = room;
 	room_fills = true;
-	control_init(65536, false);
+	control_init(&(struct control_start){
+		.sample_bytes = 65536, .doublings = doubling, .look_at_room = room});
 	wait_and_tick();
 	assert_int_equal(room_asked, 1);
 	room_doublings = 2;
@@ -314,7 +312,6 @@ static void tables_that_fill_are_looked_at_more_often(void **state)
 	wait_ms(51);
 	control_tick();
 	assert_int_equal(room_asked, 3);
-	control_room = NULL;
 }
 
 static int set_up(void **state)

@@ -43,9 +43,8 @@ static bool follow(bool on, bool settled)
 static int reset(void **state)
 {
 	(void)state;
-	control_follower = follow;
 	follower.satisfied = true;
-	control_init(524288, false);
+	control_init(&(struct control_start){.sample_bytes = 524288, .follow = follow});
 	sampler.sets = sampler.nudges = 0;
 	follower.calls = 0;
 	return 0;
@@ -93,7 +92,8 @@ static void time_off_is_counted(void **state)
 	off = control_get().off_ns;
 	sleep_ns(2000000);
 	assert_true(control_get().off_ns == off);
-	control_init(4096, true);
+	control_init(&(struct control_start){
+		.sample_bytes = 4096, .follow = follow, .is_dormant = true});
 	sleep_ns(2000000);
 	assert_true(control_get().off_ns >= 2000000);
 }
@@ -118,7 +118,7 @@ static void time_on_is_since_the_last_break(void **state)
 static void starts_sampling_and_wants_no_time(void **state)
 {
 	(void)state;
-	control_init(4096, false);
+	control_init(&(struct control_start){.sample_bytes = 4096, .follow = follow});
 	assert_state(true, 4096, 4096);
 	assert_int_equal(control_get().remaining_ns, 0);
 	assert_true(control_tick() == UINT64_MAX);
@@ -128,7 +128,8 @@ static void starts_sampling_and_wants_no_time(void **state)
 static void starts_dormant_and_knows_its_interval(void **state)
 {
 	(void)state;
-	control_init(4096, true);
+	control_init(&(struct control_start){
+		.sample_bytes = 4096, .follow = follow, .is_dormant = true});
 	assert_state(false, 4096, 0);
 	control_sampling(true, 0, 0);
 	assert_state(true, 4096, 4096);
@@ -258,7 +259,8 @@ static void the_follower_is_asked_again_until_it_is_satisfied(void **state)
 static void a_dormant_start_is_settled_at_once(void **state)
 {
 	(void)state;
-	control_init(524288, true);
+	control_init(&(struct control_start){
+		.sample_bytes = 524288, .follow = follow, .is_dormant = true});
 	assert_false(follower.on);
 	assert_true(follower.settled);
 	assert_true(control_tick() == UINT64_MAX);

@@ -204,7 +204,7 @@ static int setup(void **state)
 	(void)state;
 	if (region_init(32 * MIB))
 		return -1;
-	control_init(524288, false);
+	control_init(&(struct control_start){.sample_bytes = 524288});
 	real_resolve();
 	go_gzip = read_file("tests/unit/testdata/goheap.gz");
 	go_plain = unzip(go_gzip.at, go_gzip.count);

@@ -49,7 +49,7 @@ static int start_server(void **state)
 	snprintf(c.socket_path, sizeof(c.socket_path), "%s/a.sock", base);
 	real_resolve();
 	assert_int_equal(region_init(c.max_memory_bytes), 0);
-	control_init(c.sample_bytes, false);
+	control_init(&(struct control_start){.sample_bytes = c.sample_bytes});
 	record_stacks();
 	assert_int_equal(server_bind(&c), 0);
 	return server_start();

@@ -35,12 +35,14 @@ static struct account some_account(void)
 	return a;
 }
 
+static uint32_t (*doublings)(uint32_t sample_bytes, bool anew);
+
 static void write_page(const struct account *a)
 {
 	struct sink sink = {.write = keep};
 	page_bytes = 0;
 	CHECK(region_init(8 * MIB) == 0);
-	control_init(524288, false);
+	control_init(&(struct control_start){.sample_bytes = 524288, .doublings = doublings});
 	CHECK(metrics_write(&sink, a) == 0);
 }
 
@@ -90,7 +92,7 @@ static void a_raised_interval_is_beside_the_one_asked_for(void)
 	struct account a = some_account();
 	struct sink sink = {.write = keep};
 	struct timespec second = {.tv_sec = 1, .tv_nsec = 1000000};
-	control_budget = two;
+	doublings = two;
 	write_page(&a);
 	CHECK(has_line("cgoheap_sample_interval_bytes 524288"));
 	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
@@ -98,7 +100,7 @@ static void a_raised_interval_is_beside_the_one_asked_for(void)
 	control_tick();
 	page_bytes = 0;
 	CHECK(metrics_write(&sink, &a) == 0);
-	control_budget = NULL;
+	doublings = NULL;
 	CHECK(has_line("cgoheap_sample_interval_bytes 2097152"));
 	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
 }

@@ -202,7 +202,7 @@ static int setup(void **state)
 	(void)state;
 	if (region_init(32 * MIB))
 		return -1;
-	control_init(524288, false);
+	control_init(&(struct control_start){.sample_bytes = 524288});
 	real_resolve();
 	return 0;
 }

@@ -254,7 +254,7 @@ static void an_account_is_what_the_server_answers(void)
 	struct json j;
 
 	CHECK(region_init(32 * MIB) == 0);
-	control_init(4096, false);
+	control_init(&(struct control_start){.sample_bytes = 4096});
 	write_account(&recording, 1, &a, &parts);
 	CHECK(recording.accounts[1].sequence == 1 && recording.accounts[0].bytes == 0);
 	json_init(&j, &sink);
@@ -294,7 +294,7 @@ static void stacks_without_room_are_left_out(void)
 	struct account a = an_account();
 
 	CHECK(region_init(32 * MIB) == 0);
-	control_init(4096, false);
+	control_init(&(struct control_start){.sample_bytes = 4096});
 	write_account(&recording, 1, &a, &parts);
 	const char *text = text_of(&recording.accounts[1]);
 	CHECK(strstr(text, "\"mapped_top\":[]") && strstr(text, "\"two\",\"the stacks that"));
@@ -352,7 +352,7 @@ static void one_of_two_is_whole(void)
 	int torn = 0;
 
 	CHECK(region_init(32 * MIB) == 0);
-	control_init(4096, false);
+	control_init(&(struct control_start){.sample_bytes = 4096});
 	for (uint64_t n = 1; n <= 4; n++)
 		write_account(recording, n, &a, &parts);
 	for (uint64_t n = 5; n <= 8; n++) {
@@ -375,7 +375,7 @@ static struct recording *open_here(void)
 	strcpy(config.recorder_dir, fixture_dir);
 	real_resolve();
 	CHECK(recorder_open(&config) == 0 && recorder_is_on());
-	control_init(524288, true);
+	control_init(&(struct control_start){.sample_bytes = 524288, .is_dormant = true});
 	CHECK(worker_start() == 0);
 	return region_at(region_layout.recording.offset);
 }

@@ -37,7 +37,7 @@ static void begin(void)
 	c = a_config();
 	real_resolve();
 	CHECK(region_init(c.max_memory_bytes) == 0);
-	control_init(c.sample_bytes, true);
+	control_init(&(struct control_start){.sample_bytes = c.sample_bytes, .is_dormant = true});
 	CHECK(server_bind(&c) == 0);
 }
 

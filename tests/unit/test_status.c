@@ -122,7 +122,7 @@ static void test_whole_page(void **state)
 	uint64_t on, uptime, resident;
 	(void)state;
 	set_figures();
-	control_init(524288, false);
+	control_init(&(struct control_start){.sample_bytes = 524288});
 	region_layout.start_realtime_ns = UINT64_C(1700000000123456789);
 	const char *s = status_json();
 

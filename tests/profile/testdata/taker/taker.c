@@ -26,7 +26,7 @@ EXPORT int taker_init(void)
 		return -1;
 	real_resolve();
 	capture_init(labelsets_keep);
-	control_init(524288, false);
+	control_init(&(struct control_start){.sample_bytes = 524288});
 	return 0;
 }
 
