@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 		       deep(atoi(argv[2]), argc > 3 ? (size_t)atol(argv[3]) : 32, NULL, 0));
 	} else if (argc >= 4 && !strcmp(argv[1], "hold")) {
 		long n = atol(argv[2]);
-		void **ring = calloc((size_t)n, sizeof *ring);
+		void **ring = calloc((size_t)n, sizeof(*ring));
 		printf("%.1f\n",
 		       deep(atoi(argv[3]), argc > 4 ? (size_t)atol(argv[4]) : 32, ring, n));
 	} else {

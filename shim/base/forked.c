@@ -17,7 +17,7 @@ void forked_watch(void (*in_child)(void))
 {
 	forked_page.is_parent = 1;
 	STORE(&call_in_child, in_child);
-	sys_call(madvise, &forked_page, sizeof forked_page, MADV_WIPEONFORK);
+	sys_call(madvise, &forked_page, sizeof(forked_page), MADV_WIPEONFORK);
 }
 
 void forked_noticed(void)

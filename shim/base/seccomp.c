@@ -37,7 +37,7 @@ static enum seccomp_mode look_at(const char *path)
 	if (sys_failed(fd))
 		return SECCOMP_IS_UNKNOWN;
 	while (mode == SECCOMP_IS_UNKNOWN &&
-	       (n = sys_read((int)fd, text + used, sizeof text - used)) > 0) {
+	       (n = sys_read((int)fd, text + used, sizeof(text) - used)) > 0) {
 		used += (size_t)n;
 		mode = seccomp_mode_in(text, used);
 		if (used > KEPT_BYTES) {

@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 
-#define CONFIG_PATH_BYTES 108 /* sizeof sockaddr_un.sun_path, NUL included */
+#define CONFIG_PATH_BYTES 108 /* sizeof(sockaddr_un.sun_path), NUL included */
 
 #define CONFIG_DEFAULT_SAMPLE_BYTES 524288u
 #define CONFIG_MAX_SAMPLE_BYTES     (1u << 30)

@@ -93,7 +93,7 @@ static void read_tls(const struct loaded *image, struct gomodule *module)
 	}
 	if (!rela || !gotables_hold(&module->tables, (uint64_t)rela, bytes))
 		return;
-	for (size_t i = 0; i < bytes / sizeof *rela && module->tls_count < GOMODULE_TLS; i++)
+	for (size_t i = 0; i < bytes / sizeof(*rela) && module->tls_count < GOMODULE_TLS; i++)
 		if (ELF64_R_TYPE(rela[i].r_info) == R_X86_64_TPOFF64 &&
 		    gotables_hold(&module->tables, image->bias + rela[i].r_offset, 8))
 			module->tls[module->tls_count++] =

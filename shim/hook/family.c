@@ -71,7 +71,7 @@ static void consider(const Elf64_Sym *s, const char *names, uint64_t bytes)
 
 	if (s->st_shndx == SHN_UNDEF || s->st_name >= bytes ||
 	    (ELF64_ST_TYPE(s->st_info) != STT_FUNC && ELF64_ST_TYPE(s->st_info) != STT_GNU_IFUNC) ||
-	    !family_is_unknown(name) || used + strlen(name) + 3 > sizeof found)
+	    !family_is_unknown(name) || used + strlen(name) + 3 > sizeof(found))
 		return;
 	if (used)
 		strcat(found, ", ");

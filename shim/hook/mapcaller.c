@@ -27,7 +27,7 @@ static uint64_t module_end(uint64_t base)
 	uint64_t low = UINT64_MAX, high = 0;
 
 	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    ehdr->e_phoff + ehdr->e_phnum * sizeof *phdr > PAGE_BYTES)
+	    ehdr->e_phoff + ehdr->e_phnum * sizeof(*phdr) > PAGE_BYTES)
 		return 0;
 	for (size_t i = 0; i < ehdr->e_phnum; i++) {
 		if (phdr[i].p_type != PT_LOAD)

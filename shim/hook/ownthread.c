@@ -105,6 +105,6 @@ void ownthread_forget(void)
 	for (size_t i = 0; i < OWNTHREAD_MAX; i++)
 		if (stacks[i].end)
 			sys_unmap((void *)stacks[i].start, stacks[i].end - stacks[i].start);
-	memset(stacks, 0, sizeof stacks);
+	memset(stacks, 0, sizeof(stacks));
 	stack_count = 0;
 }

@@ -45,8 +45,9 @@ static bool header_read(struct elffile *f)
 					      ELFMAG3, ELFCLASS64, ELFDATA2LSB};
 	Elf64_Shdr first;
 
-	if (!read_all(f, 0, &f->header, sizeof f->header) ||
-	    memcmp(f->header.e_ident, ident, sizeof ident) != 0 || f->header.e_machine != EM_X86_64)
+	if (!read_all(f, 0, &f->header, sizeof(f->header)) ||
+	    memcmp(f->header.e_ident, ident, sizeof(ident)) != 0 ||
+	    f->header.e_machine != EM_X86_64)
 		return false;
 	f->section_count = f->header.e_shnum;
 	/* With 0xff00 sections or more, the first section's size holds the count. */
@@ -70,15 +71,15 @@ bool elffile_init_image(struct elffile *f, uint64_t start, uint64_t end)
 
 bool elffile_segment(const struct elffile *f, uint32_t index, Elf64_Phdr *out)
 {
-	return index < f->header.e_phnum && f->header.e_phentsize == sizeof *out &&
-	       read_all(f, f->header.e_phoff + index * sizeof *out, out, sizeof *out);
+	return index < f->header.e_phnum && f->header.e_phentsize == sizeof(*out) &&
+	       read_all(f, f->header.e_phoff + index * sizeof(*out), out, sizeof(*out));
 }
 
 bool elffile_section(const struct elffile *f, uint32_t index, Elf64_Shdr *out)
 {
-	return f->fd >= 0 && f->header.e_shoff != 0 && f->header.e_shentsize == sizeof *out &&
+	return f->fd >= 0 && f->header.e_shoff != 0 && f->header.e_shentsize == sizeof(*out) &&
 	       (index < f->section_count || index == 0) &&
-	       read_all(f, f->header.e_shoff + index * sizeof *out, out, sizeof *out);
+	       read_all(f, f->header.e_shoff + index * sizeof(*out), out, sizeof(*out));
 }
 
 static void to_hex(const uint8_t *bytes, size_t n, char *hex)
@@ -97,19 +98,19 @@ static bool notes_search(const struct elffile *f, uint64_t offset, uint64_t byte
 			 char *hex)
 {
 	uint8_t notes[NOTES_BYTES];
-	size_t size = elffile_read(f, offset, notes, bytes < sizeof notes ? bytes : sizeof notes);
+	size_t size = elffile_read(f, offset, notes, bytes < sizeof(notes) ? bytes : sizeof(notes));
 	Elf64_Nhdr note;
 
 	align = align == 8 ? 8 : 4;
-	for (size_t at = 0; at < size && size - at >= sizeof note;) {
-		memcpy(&note, notes + at, sizeof note);
-		uint64_t desc = at + ALIGN_UP(sizeof note + (uint64_t)note.n_namesz, align);
+	for (size_t at = 0; at < size && size - at >= sizeof(note);) {
+		memcpy(&note, notes + at, sizeof(note));
+		uint64_t desc = at + ALIGN_UP(sizeof(note) + (uint64_t)note.n_namesz, align);
 		uint64_t next = desc + ALIGN_UP((uint64_t)note.n_descsz, align);
 
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
 		    desc + note.n_descsz <= size && note.n_descsz > 0 &&
 		    note.n_descsz <= ELFFILE_BUILD_ID_BYTES / 2 &&
-		    memcmp(notes + at + sizeof note, "GNU", 4) == 0) {
+		    memcmp(notes + at + sizeof(note), "GNU", 4) == 0) {
 			to_hex(notes + desc, note.n_descsz, hex);
 			return true;
 		}

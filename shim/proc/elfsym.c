@@ -163,21 +163,21 @@ static bool search_table(struct search *s, uint32_t type, Elf64_Sym *chunk)
 		if (!elffile_section(&s->file, index++, &table))
 			return false;
 	} while (table.sh_type != type);
-	if (table.sh_entsize != sizeof *chunk || table.sh_size < 2 * sizeof *chunk ||
+	if (table.sh_entsize != sizeof(*chunk) || table.sh_size < 2 * sizeof(*chunk) ||
 	    !elffile_section(&s->file, table.sh_link, &strings) || strings.sh_type != SHT_STRTAB)
 		return false;
 	s->strings = strings.sh_offset;
 	s->string_bytes = strings.sh_size;
-	for (uint64_t at = 0, left = table.sh_size / sizeof *chunk; left > 0;) {
+	for (uint64_t at = 0, left = table.sh_size / sizeof(*chunk); left > 0;) {
 		size_t want = left < CHUNK_SYMBOLS ? left : CHUNK_SYMBOLS;
 		size_t got =
-			elffile_read(&s->file, table.sh_offset + at, chunk, want * sizeof *chunk);
+			elffile_read(&s->file, table.sh_offset + at, chunk, want * sizeof(*chunk));
 
 		if (!work_may_go_on_first_half(50 * CHUNK_SYMBOLS))
 			return false; /* with half of the symbols, the nearest may be wrong */
-		for (size_t i = 0; i < got / sizeof *chunk; i++)
+		for (size_t i = 0; i < got / sizeof(*chunk); i++)
 			consider(s, &chunk[i]);
-		if (got < want * sizeof *chunk)
+		if (got < want * sizeof(*chunk))
 			break;
 		at += got;
 		left -= want;
@@ -238,8 +238,8 @@ static void answer(struct scratch *scratch, struct search *s, uint64_t bias, str
 static struct target *sorted_targets(struct scratch *scratch, uint64_t bias,
 				     const struct elfsym *queries, size_t count)
 {
-	struct sort_item *items = scratch_alloc(scratch, count * sizeof *items);
-	struct target *targets = scratch_alloc(scratch, count * sizeof *targets);
+	struct sort_item *items = scratch_alloc(scratch, count * sizeof(*items));
+	struct target *targets = scratch_alloc(scratch, count * sizeof(*targets));
 
 	if (!items || !targets)
 		return NULL;
@@ -268,7 +268,7 @@ void elfsym_resolve(struct scratch *scratch, const struct module *module, struct
 	if (fd < 0)
 		return;
 	s.targets = sorted_targets(scratch, module->load_bias, queries, count);
-	chunk = scratch_alloc(scratch, CHUNK_SYMBOLS * sizeof *chunk);
+	chunk = scratch_alloc(scratch, CHUNK_SYMBOLS * sizeof(*chunk));
 	s.name = scratch_alloc(scratch, 2 * NAME_BYTES);
 	if (s.targets && chunk && s.name && elffile_init_fd(&s.file, fd)) {
 		s.other = s.name + NAME_BYTES;

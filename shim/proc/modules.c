@@ -194,7 +194,7 @@ static bool module_init(struct scratch *scratch, const struct maps_line *line,
 			const struct maps_line *first, struct module *m)
 {
 	static const char suffix[] = " (deleted)";
-	size_t n = line->path_bytes, cut = sizeof suffix - 1;
+	size_t n = line->path_bytes, cut = sizeof(suffix) - 1;
 
 	*m = (struct module){
 		.start = line->start,
@@ -222,12 +222,12 @@ static struct module *list_grow(struct scratch *scratch, struct modules *out, si
 {
 	if (out->count == *room) {
 		size_t more = *room ? 2 * *room : 32;
-		struct module *list = scratch_alloc(scratch, more * sizeof *list);
+		struct module *list = scratch_alloc(scratch, more * sizeof(*list));
 
 		if (!list)
 			return NULL;
 		if (out->count)
-			memcpy(list, out->list, out->count * sizeof *list);
+			memcpy(list, out->list, out->count * sizeof(*list));
 		out->list = list;
 		*room = more;
 	}

@@ -24,7 +24,7 @@ static bool is_own(const char *key)
 
 static int64_t key_string(struct pprof_stream *stream, const struct golabel_text *key)
 {
-	char text[sizeof own_prefix + LABELTEXT_BYTES];
+	char text[sizeof(own_prefix) + LABELTEXT_BYTES];
 	char *plain = text + strlen(own_prefix);
 
 	memcpy(text, own_prefix, strlen(own_prefix));

@@ -74,7 +74,7 @@ static int go_location(struct scratch *scratch, struct location *l, struct gosym
 		       size_t count)
 {
 	count = drop_adapters(frames, count);
-	l->lines = scratch_alloc(scratch, count * sizeof *l->lines);
+	l->lines = scratch_alloc(scratch, count * sizeof(*l->lines));
 	if (!l->lines)
 		return -1;
 	for (size_t i = 0; i < count; i++)
@@ -88,7 +88,7 @@ static int go_location(struct scratch *scratch, struct location *l, struct gosym
 
 static int c_location(struct scratch *scratch, struct location *l, const char *name)
 {
-	l->lines = scratch_alloc(scratch, sizeof *l->lines);
+	l->lines = scratch_alloc(scratch, sizeof(*l->lines));
 	if (!l->lines)
 		return -1;
 	l->lines[0] = (struct source_line){.function = name, .file = ""};
@@ -140,7 +140,7 @@ static int name_module(struct scratch *scratch, const struct symbols *symbols, s
 /* Locations ascend as modules do, so those of one module are adjacent. */
 static int name_c(struct scratch *scratch, const struct symbols *symbols)
 {
-	struct elfsym *queries = scratch_alloc(scratch, symbols->count * sizeof *queries);
+	struct elfsym *queries = scratch_alloc(scratch, symbols->count * sizeof(*queries));
 
 	if (!queries)
 		return -1;
@@ -168,7 +168,7 @@ static bool is_go(uint64_t pc)
 static int list_locations(struct scratch *scratch, const struct modules *modules,
 			  const uint64_t *pcs, size_t count, struct symbols *out)
 {
-	struct sort_item *items = scratch_alloc(scratch, count * sizeof *items);
+	struct sort_item *items = scratch_alloc(scratch, count * sizeof(*items));
 	size_t distinct = 0;
 
 	if (!items)
@@ -179,7 +179,7 @@ static int list_locations(struct scratch *scratch, const struct modules *modules
 	for (size_t i = 0; i < count; i++)
 		if (i == 0 || items[i].key != items[i - 1].key)
 			items[distinct++].key = items[i].key;
-	out->list = scratch_alloc(scratch, distinct * sizeof *out->list);
+	out->list = scratch_alloc(scratch, distinct * sizeof(*out->list));
 	if (!out->list)
 		return -1;
 	for (size_t i = 0; i < distinct; i++)

@@ -54,10 +54,10 @@ static struct key key_of(const struct golabels *labels)
 	for (uint32_t i = 0; i < labels->count; i++) {
 		const struct golabel *l = &labels->list[i];
 		uint8_t counts[] = {count_byte(&l->key), count_byte(&l->value)};
-		h = hash_bytes(h, counts, sizeof counts);
+		h = hash_bytes(h, counts, sizeof(counts));
 		h = hash_bytes(h, l->key.bytes, l->key.count);
 		h = hash_bytes(h, l->value.bytes, l->value.count);
-		key.bytes += sizeof counts + l->key.count + l->value.count;
+		key.bytes += sizeof(counts) + l->key.count + l->value.count;
 	}
 	key.hash = h;
 	return key;
@@ -72,8 +72,8 @@ static struct labelset *set_at(uint32_t id)
 {
 	struct labelset *s = region_at((uint64_t)id * 8);
 
-	if (!cells_is(id, CELL_LABELS, sizeof *s) ||
-	    !cells_is(id, CELL_LABELS, sizeof *s + s->bytes))
+	if (!cells_is(id, CELL_LABELS, sizeof(*s)) ||
+	    !cells_is(id, CELL_LABELS, sizeof(*s) + s->bytes))
 		return NULL;
 	return s;
 }
@@ -206,7 +206,7 @@ static void give(uint32_t id)
 {
 	const struct labelset *s = set_at(id);
 
-	__atomic_fetch_sub(&counters.bytes, CELLS_ROUND(sizeof *s + s->bytes), __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&counters.bytes, CELLS_ROUND(sizeof(*s) + s->bytes), __ATOMIC_RELAXED);
 	cells_give(id);
 }
 

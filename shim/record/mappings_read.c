@@ -75,7 +75,7 @@ long mappings_copy(struct scratch *scratch, struct mappings_range **out)
 	do {
 		/* Leaves room for ranges mapped meanwhile. */
 		room = (size_t)mappings_counters().ranges * 5 / 4 + 64;
-		*out = scratch_alloc(scratch, room * sizeof **out);
+		*out = scratch_alloc(scratch, room * sizeof(**out));
 		if (!*out)
 			return -1;
 	} while (!copy_all(*out, room, &count));

@@ -218,7 +218,7 @@ static bool is_readable(const void *word)
 static bool read_thread(long mem, const struct sample_thread *t, struct sample_thread *seen)
 {
 	if (!sys_failed(mem))
-		return sys_pread((int)mem, seen, sizeof *seen, (uint64_t)t) == sizeof *seen;
+		return sys_pread((int)mem, seen, sizeof(*seen), (uint64_t)t) == sizeof(*seen);
 	if (!is_readable(t) || !is_readable((const char *)(t + 1) - 4))
 		return false;
 	seen->epoch = LOAD(&t->epoch);
@@ -233,7 +233,7 @@ static void tell_thread(long mem, struct sample_thread *t)
 	if (sys_failed(mem))
 		STORE(&t->bytes_left, look_up);
 	else
-		sys_pread((int)mem, &t->bytes_left, sizeof look_up, (uint64_t)&look_up);
+		sys_pread((int)mem, &t->bytes_left, sizeof(look_up), (uint64_t)&look_up);
 }
 
 /*

@@ -40,7 +40,7 @@ static bool stays_on_stack(int signal)
 {
 	struct kernel_sigaction a = {0};
 
-	if (sys_failed(sys_rare(rt_sigaction, signal, NULL, &a, sizeof a.mask)))
+	if (sys_failed(sys_rare(rt_sigaction, signal, NULL, &a, sizeof(a.mask))))
 		return false;
 	if (a.handler == (uint64_t)SIG_DFL || a.handler == (uint64_t)SIG_IGN)
 		return false;

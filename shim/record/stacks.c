@@ -53,8 +53,8 @@ struct stack *stack_at(uint32_t id)
 {
 	struct stack *s = region_at((uint64_t)id * 8);
 
-	if (!cells_is(id, CELL_STACK, sizeof *s) || s->frame_count > CAPTURE_MAX_FRAMES ||
-	    !cells_is(id, CELL_STACK, sizeof *s + s->frame_count * sizeof s->frames[0]))
+	if (!cells_is(id, CELL_STACK, sizeof(*s)) || s->frame_count > CAPTURE_MAX_FRAMES ||
+	    !cells_is(id, CELL_STACK, sizeof(*s) + s->frame_count * sizeof(s->frames[0])))
 		return &no_stack;
 	return s;
 }
@@ -97,7 +97,7 @@ static bool stack_is(const struct stack *s, const struct stack_key *key)
 	return s->hash == key->hash && s->frame_count == key->count && s->end == key->end &&
 	       s->omitted_at == key->omitted_at && s->unloads == key->unloads &&
 	       s->labels == key->labels &&
-	       memcmp(s->frames, key->frames, key->count * sizeof key->frames[0]) == 0;
+	       memcmp(s->frames, key->frames, key->count * sizeof(key->frames[0])) == 0;
 }
 
 /* Searches from id up to, but not including, `until`. */
@@ -130,7 +130,7 @@ static uint32_t stack_new(const struct stack_key *key)
 	s->omitted_at = key->omitted_at;
 	s->unloads = key->unloads;
 	s->labels = key->labels;
-	memcpy(s->frames, key->frames, key->count * sizeof key->frames[0]);
+	memcpy(s->frames, key->frames, key->count * sizeof(key->frames[0]));
 	return id;
 }
 

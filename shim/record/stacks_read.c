@@ -185,7 +185,7 @@ static int tally_index_build(struct tally_index *index, struct scratch *scratch,
 		slots *= 2;
 	index->tallies = tallies;
 	index->mask = (uint32_t)(slots - 1);
-	index->slots = scratch_alloc(scratch, slots * sizeof *index->slots);
+	index->slots = scratch_alloc(scratch, slots * sizeof(*index->slots));
 	if (!index->slots)
 		return -1;
 	for (size_t i = 0; i < count; i++)
@@ -310,7 +310,7 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 	/* Each thread may be about to list one site that already has its number. */
 	f.room = (size_t)stacks_site_count() + MOST_ABOUT_TO;
 	*out = (struct snapshot){.time_ns = clock_monotonic_ns()};
-	out->tallies = scratch_alloc(scratch, f.room * sizeof *out->tallies);
+	out->tallies = scratch_alloc(scratch, f.room * sizeof(*out->tallies));
 	if (!out->tallies)
 		return -1;
 	each_site(fill_one, &f);
@@ -367,10 +367,10 @@ int stacks_difference(struct scratch *scratch, const struct snapshot *before,
 
 	*out = (struct snapshot){.time_ns = after->time_ns, .count = after->count};
 	out->tallies =
-		scratch_alloc(scratch, (after->count + before->count) * sizeof *out->tallies);
+		scratch_alloc(scratch, (after->count + before->count) * sizeof(*out->tallies));
 	if (!out->tallies)
 		return -1;
-	memcpy(out->tallies, after->tallies, after->count * sizeof *out->tallies);
+	memcpy(out->tallies, after->tallies, after->count * sizeof(*out->tallies));
 	if (tally_index_build(&index, scratch, out->tallies, out->count))
 		return -1;
 	for (size_t i = 0; i < before->count; i++)

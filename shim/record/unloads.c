@@ -276,7 +276,7 @@ static void note_all_loaded_here(void *loaded, const struct regs *host)
 
 int unloads_watch(int (*close)(void *handle), void *handle)
 {
-	struct loaded before = {.list = sys_map_anonymous(LOADED_MAX * sizeof *before.list)};
+	struct loaded before = {.list = sys_map_anonymous(LOADED_MAX * sizeof(*before.list))};
 	int result, error;
 
 	before.room = before.list ? LOADED_MAX : 0;
@@ -285,7 +285,7 @@ int unloads_watch(int (*close)(void *handle), void *handle)
 	error = errno;
 	recstack_run_anyhow(add_all_gone_here, &before);
 	if (before.list)
-		sys_unmap(before.list, LOADED_MAX * sizeof *before.list);
+		sys_unmap(before.list, LOADED_MAX * sizeof(*before.list));
 	errno = error;
 	return result;
 }

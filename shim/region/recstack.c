@@ -57,7 +57,7 @@ int recstack_init(void)
 
 	if (stacks)
 		return 0;
-	fresh = sys_map_anonymous(RECSTACK_COUNT * sizeof *fresh);
+	fresh = sys_map_anonymous(RECSTACK_COUNT * sizeof(*fresh));
 	if (!fresh)
 		return -1;
 	for (size_t i = 0; i < RECSTACK_COUNT; i++) {
@@ -71,7 +71,7 @@ int recstack_init(void)
 void recstack_range(uint64_t *start, uint64_t *end)
 {
 	*start = (uint64_t)LOAD(&stacks);
-	*end = *start ? *start + RECSTACK_COUNT * sizeof *stacks : 0;
+	*end = *start ? *start + RECSTACK_COUNT * sizeof(*stacks) : 0;
 }
 
 static bool take(uint32_t i, uint64_t self)

@@ -94,7 +94,7 @@ int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes)
 		return -1;
 	r->magic = REGION_MAGIC;
 	r->version = REGION_VERSION;
-	r->header_bytes = sizeof *r;
+	r->header_bytes = sizeof(*r);
 	r->region_bytes = bytes;
 	r->start_realtime_ns = clock_ns(CLOCK_REALTIME);
 	r->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);

@@ -90,7 +90,7 @@ static void order_frames(struct walk *w)
 		w->out->omitted_at = w->gap;
 		return;
 	}
-	memcpy(ring, roots, sizeof ring);
+	memcpy(ring, roots, sizeof(ring));
 	for (uint32_t i = 0; i < CAPTURE_ROOT_FRAMES; i++)
 		roots[i] = ring[(oldest + i) % CAPTURE_ROOT_FRAMES];
 	w->out->count = CAPTURE_MAX_FRAMES;

@@ -19,11 +19,11 @@ static bool open_entry(const struct fde_module *module, uint64_t address, struct
 
 	if (!is_in(module, address, 12))
 		return false;
-	memcpy(&length32, (const void *)address, sizeof length32);
+	memcpy(&length32, (const void *)address, sizeof(length32));
 	address += 4;
 	length = length32;
 	if (length32 == UINT32_MAX) {
-		memcpy(&length, (const void *)address, sizeof length);
+		memcpy(&length, (const void *)address, sizeof(length));
 		address += 8;
 	}
 	if (length == 0 || length > MAX_ENTRY_BYTES || !is_in(module, address, length))

@@ -85,7 +85,7 @@ static void say(const char *learned)
 	if (learned && (strcmp(learned, "known") == 0 || strcmp(learned, "none_used") == 0))
 		return;
 	status.text = status.reason;
-	snprintf(status.reason, sizeof status.reason, "unknown: %s%s",
+	snprintf(status.reason, sizeof(status.reason), "unknown: %s%s",
 		 learned ? learned : "Go release ",
 		 learned    ? ""
 		 : *version ? version
@@ -94,7 +94,7 @@ static void say(const char *learned)
 
 void golabels_init(void)
 {
-	memset(known, 0, sizeof known);
+	memset(known, 0, sizeof(known));
 	status.text = NULL;
 	for (uint32_t i = gomodules_count(); i > 0; i--)
 		say(learn_module(gomodules_get(i - 1)));
@@ -173,7 +173,7 @@ static void insert(struct golabels *out, const struct golabel *label)
 		return;
 	if (out->count < GOLABELS_MAX)
 		out->count++;
-	memmove(&out->list[at + 1], &out->list[at], (out->count - 1 - at) * sizeof *label);
+	memmove(&out->list[at + 1], &out->list[at], (out->count - 1 - at) * sizeof(*label));
 	out->list[at] = *label;
 }
 

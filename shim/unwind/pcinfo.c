@@ -30,10 +30,10 @@ static bool is_sigreturn(const struct code_module *m, uint64_t pc)
 	uint64_t start, end;
 
 	/* The frame's "return address" is its first instruction, so pc may be one byte less. */
-	if (!codetables_segment(m, pc, &start, &end) || end - pc <= sizeof code)
+	if (!codetables_segment(m, pc, &start, &end) || end - pc <= sizeof(code))
 		return false;
-	return memcmp((const void *)pc, code, sizeof code) == 0 ||
-	       memcmp((const void *)(pc + 1), code, sizeof code) == 0;
+	return memcmp((const void *)pc, code, sizeof(code)) == 0 ||
+	       memcmp((const void *)(pc + 1), code, sizeof(code)) == 0;
 }
 
 static void set_row(struct pcinfo *info, const struct cfi_row *row)
@@ -42,7 +42,7 @@ static void set_row(struct pcinfo *info, const struct cfi_row *row)
 	info->cfa_register = row->cfa_register;
 	info->cfa_offset = row->cfa_offset;
 	info->return_address = row->return_address;
-	memcpy(info->saved, row->saved, sizeof row->saved);
+	memcpy(info->saved, row->saved, sizeof(row->saved));
 }
 
 static void info_in_module(struct pcinfo *info, const struct code_module *m, uint64_t pc)

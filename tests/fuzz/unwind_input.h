@@ -40,7 +40,7 @@ static int unwind_add_table(struct dl_phdr_info *info, size_t size, void *arg)
 		if (info->dlpi_phdr[i].p_type != PT_GNU_EH_FRAME ||
 		    unwind_world.table_count == UNWIND_TABLES)
 			continue;
-		memcpy(&t.count, (void *)(t.header + 8), sizeof t.count);
+		memcpy(&t.count, (void *)(t.header + 8), sizeof(t.count));
 		unwind_world.tables[unwind_world.table_count++] = t;
 	}
 	return 0;
@@ -84,7 +84,7 @@ static uint64_t unwind_take_code(struct unwind_bytes *b)
 	uint64_t n = unwind_take(b, 3) % (t->count ? t->count : 1);
 	int32_t distance;
 
-	memcpy(&distance, (void *)(t->header + 12 + 8 * n), sizeof distance);
+	memcpy(&distance, (void *)(t->header + 12 + 8 * n), sizeof(distance));
 	return t->header + (uint64_t)(int64_t)distance + unwind_take(b, 1);
 }
 

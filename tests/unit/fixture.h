@@ -27,7 +27,7 @@ static inline int fixture_teardown(void **state)
 	char command[128];
 
 	(void)state;
-	snprintf(command, sizeof command, "rm -rf '%s'", fixture_dir);
+	snprintf(command, sizeof(command), "rm -rf '%s'", fixture_dir);
 	return system(command);
 }
 
@@ -38,9 +38,9 @@ static inline const char *fixture_path(const char *name)
 	static size_t count;
 	char *path = paths[count++];
 
-	assert_true(count <= sizeof paths / sizeof paths[0]);
-	assert_true(snprintf(path, sizeof paths[0], "%s/%s", fixture_dir, name) <
-		    (int)sizeof paths[0]);
+	assert_true(count <= sizeof(paths) / sizeof(paths[0]));
+	assert_true(snprintf(path, sizeof(paths[0]), "%s/%s", fixture_dir, name) <
+		    (int)sizeof(paths[0]));
 	return path;
 }
 
@@ -51,7 +51,7 @@ static inline void fixture_run(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(command, sizeof command, format, args);
+	vsnprintf(command, sizeof(command), format, args);
 	va_end(args);
 	assert_int_equal(system(command), 0);
 }

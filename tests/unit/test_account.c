@@ -220,7 +220,7 @@ static sem_t is_deep, may_end;
 static void *go_deep(void *arg)
 {
 	volatile char bytes[3 * MIB];
-	memset((char *)bytes, 1, sizeof bytes);
+	memset((char *)bytes, 1, sizeof(bytes));
 	sem_post(&is_deep);
 	sem_wait(&may_end);
 	return bytes[9] ? arg : NULL;

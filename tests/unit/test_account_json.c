@@ -14,7 +14,7 @@ static size_t page_bytes;
 static int keep(struct sink *sink, const void *bytes, size_t count)
 {
 	(void)sink;
-	CHECK(page_bytes + count < sizeof page);
+	CHECK(page_bytes + count < sizeof(page));
 	memcpy(page + page_bytes, bytes, count);
 	page_bytes += count;
 	page[page_bytes] = 0;
@@ -54,13 +54,13 @@ static void nothing_known(void)
 	begin();
 	for (unsigned i = 0; i < OWNER_COUNT; i++)
 		a.owners[i].mapped = UNKNOWN;
-	memset(&a.allocator, 0xff, sizeof a.allocator);
+	memset(&a.allocator, 0xff, sizeof(a.allocator));
 	a.allocator.name = "";
-	memset(&a.kept, 0xff, sizeof a.kept);
-	memset(&a.go, 0xff, sizeof a.go);
+	memset(&a.kept, 0xff, sizeof(a.kept));
+	memset(&a.go, 0xff, sizeof(a.go));
 	a.go.source = "";
-	memset(&a.process, 0xff, sizeof a.process);
-	memset(&a.cgroup, 0xff, sizeof a.cgroup);
+	memset(&a.process, 0xff, sizeof(a.process));
+	memset(&a.cgroup, 0xff, sizeof(a.cgroup));
 	a.cgroup.version = 0;
 	a.cgroup.path[0] = 0;
 	a.c_live_estimate_bytes = a.c_live_estimate_error = a.c_blocks_touched_permille = UNKNOWN;

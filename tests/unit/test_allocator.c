@@ -74,7 +74,7 @@ static void not_too_often(void)
 {
 	enum { COUNT = 3000000 };
 	struct allocator_stats s, again;
-	void **blocks = malloc(COUNT * sizeof *blocks);
+	void **blocks = malloc(COUNT * sizeof(*blocks));
 	real_resolve();
 	CHECK(worker_start() == 0 && blocks);
 	for (size_t i = 0; i < COUNT; i++)
@@ -89,7 +89,7 @@ static void not_too_often(void)
 	}
 	free(blocks[1]);
 	CHECK(allocator_read(&again) == ALLOCATOR_OLD);
-	CHECK(memcmp(&s, &again, sizeof s) == 0);
+	CHECK(memcmp(&s, &again, sizeof(s)) == 0);
 	/* A trim invalidates the previous figures. */
 	CHECK(trim_now());
 	CHECK(allocator_read(&again) == ALLOCATOR_OK);

@@ -149,7 +149,7 @@ static struct {
 static void *answers(void *unused)
 {
 	struct cgoheap_bridge_message question;
-	while (recv(package.fd, &question, sizeof question, 0) == sizeof question)
+	while (recv(package.fd, &question, sizeof(question), 0) == sizeof(question))
 		package.answer(package.fd, question);
 	return unused;
 }
@@ -179,7 +179,7 @@ static void well(int fd, struct cgoheap_bridge_message question)
 {
 	struct figures f = figures_for(question);
 	CHECK(question.kind == CGOHEAP_BRIDGE_ASK_FIGURES);
-	send(fd, &f, sizeof f, 0);
+	send(fd, &f, sizeof(f), 0);
 }
 
 static void figures_come(void)
@@ -219,7 +219,7 @@ static void late(int fd, struct cgoheap_bridge_message question)
 		first = figures_for(question);
 		return;
 	}
-	send(fd, &first, sizeof first, 0);
+	send(fd, &first, sizeof(first), 0);
 	well(fd, question);
 }
 
@@ -239,10 +239,10 @@ static void nonsense(int fd, struct cgoheap_bridge_message question)
 		struct figures f;
 		uint64_t more;
 	} message = {.f = figures_for(question)};
-	size_t bytes[] = {1, sizeof question, sizeof message.f - 8, sizeof message};
+	size_t bytes[] = {1, sizeof(question), sizeof(message.f) - 8, sizeof(message)};
 	send(fd, &message, bytes[question.sequence % 4], 0);
 	message.f.head.kind = 99;
-	send(fd, &message, sizeof message.f, 0);
+	send(fd, &message, sizeof(message.f), 0);
 }
 
 static void nonsense_is_no_figure(void)
@@ -306,7 +306,7 @@ static void in_pieces(int fd, struct cgoheap_bridge_message question)
 		size_t n = left < CGOHEAP_BRIDGE_PIECE_BYTES ? left : CGOHEAP_BRIDGE_PIECE_BYTES;
 		for (size_t i = 0; i < n; i++)
 			piece.bytes[i] = (uint8_t)((at + i) % 251);
-		send(fd, &piece, sizeof piece.head + n, 0);
+		send(fd, &piece, sizeof(piece.head) + n, 0);
 	}
 }
 
@@ -369,8 +369,8 @@ static void overrun(int fd, struct cgoheap_bridge_message question)
 		uint8_t bytes[100];
 	} piece = {.head = question};
 	piece.head.bytes = 150;
-	send(fd, &piece, sizeof piece, 0);
-	send(fd, &piece, sizeof piece, 0);
+	send(fd, &piece, sizeof(piece), 0);
+	send(fd, &piece, sizeof(piece), 0);
 }
 
 static void a_profile_does_not_grow(void)

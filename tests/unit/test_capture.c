@@ -89,7 +89,7 @@ static void test_through_libc(void **state)
 	int numbers[] = {3, 1, 2};
 
 	(void)state;
-	qsort(numbers, COUNT_OF(numbers), sizeof numbers[0], compare_and_take);
+	qsort(numbers, COUNT_OF(numbers), sizeof(numbers[0]), compare_and_take);
 	assert_captured_as_expected();
 	assert_true(captured.count >= 4);
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
@@ -176,14 +176,14 @@ static int raise_in_comparison(const void *a, const void *b)
 static void test_signal_frame(void **state)
 {
 	static char alternate[64 * KIB];
-	stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+	stack_t stack = {.ss_sp = alternate, .ss_size = sizeof(alternate)};
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
 	int numbers[2] = {0};
 
 	(void)state;
 	sigaltstack(&stack, NULL);
 	sigaction(SIGUSR1, &action, NULL);
-	qsort(numbers, 2, sizeof numbers[0], raise_in_comparison);
+	qsort(numbers, 2, sizeof(numbers[0]), raise_in_comparison);
 	assert_captured(1);
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
 }
@@ -297,7 +297,7 @@ static void test_a_stack_that_the_program_has_mapped(void **state)
 
 	(void)state;
 	pthread_attr_init(&attr);
-	assert_int_equal(pthread_attr_setstack(&attr, stack, sizeof stack), 0);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, sizeof(stack)), 0);
 	assert_int_equal(pthread_create(&thread, &attr, take_on, &ran), 0);
 	pthread_join(thread, NULL);
 	assert_true(ran);

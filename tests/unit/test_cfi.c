@@ -44,7 +44,7 @@ static const struct entry *entries_of(const void *code, struct table *t, uint32_
 	h = (const uint8_t *)t->header;
 	assert_int_equal(h[0], 1);
 	assert_int_equal(h[3], 0x3b);
-	memcpy(count, h + 8, sizeof *count);
+	memcpy(count, h + 8, sizeof(*count));
 	return (const struct entry *)(h + 12);
 }
 
@@ -55,7 +55,7 @@ static const struct entry *libc_entries(struct table *t, uint32_t *count)
 
 static void set_context(unw_context_t *context, uint64_t pc, uint64_t sp)
 {
-	memset(context, 0, sizeof *context);
+	memset(context, 0, sizeof(*context));
 	for (int r = 0; r < 16; r++)
 		context->data[r] = sp + 8192; /* every register that may be a frame's base */
 	context->data[7] = sp;
@@ -133,7 +133,7 @@ static void test_rows_agree_with_libunwind(void **state)
 
 static struct saferead stack_memory(void)
 {
-	return (struct saferead){.stack = {(uint64_t)stack_words, sizeof stack_words},
+	return (struct saferead){.stack = {(uint64_t)stack_words, sizeof(stack_words)},
 				 .top_is_known = true};
 }
 

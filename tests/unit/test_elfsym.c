@@ -28,11 +28,11 @@ static struct named *read_nm(const char *options, const char *path, size_t *coun
 	struct named *list = NULL;
 	FILE *f;
 
-	snprintf(command, sizeof command, "nm -S --defined-only %s '%s'", options, path);
+	snprintf(command, sizeof(command), "nm -S --defined-only %s '%s'", options, path);
 	f = popen(command, "r");
 	assert_non_null(f);
 	*count = 0;
-	while (fgets(line, sizeof line, f)) {
+	while (fgets(line, sizeof(line), f)) {
 		struct named n;
 		char type;
 
@@ -40,12 +40,12 @@ static struct named *read_nm(const char *options, const char *path, size_t *coun
 		    !strchr("TtWwi", type))
 			continue;
 		n.name[strcspn(n.name, "@")] = 0;
-		list = realloc(list, (*count + 1) * sizeof *list);
+		list = realloc(list, (*count + 1) * sizeof(*list));
 		assert_non_null(list);
 		list[(*count)++] = n;
 	}
 	assert_int_equal(pclose(f), 0);
-	qsort(list, *count, sizeof *list, by_value);
+	qsort(list, *count, sizeof(*list), by_value);
 	return list;
 }
 
@@ -67,7 +67,7 @@ static void check_name(const struct named *list, size_t count, size_t i, const c
 /* First and last byte of every function, in a shuffled order. */
 static struct elfsym *ask_all(const struct named *list, size_t count, uint64_t bias)
 {
-	struct elfsym *queries = calloc(2 * count, sizeof *queries);
+	struct elfsym *queries = calloc(2 * count, sizeof(*queries));
 
 	assert_non_null(queries);
 	for (size_t i = 0; i < count; i++) {
@@ -199,7 +199,7 @@ static struct module load(struct scratch *s, const char *name, const char *optio
 	void *library;
 
 	write_versions(versions);
-	snprintf(all, sizeof all, "-Wl,--version-script='%s' %s", versions, options);
+	snprintf(all, sizeof(all), "-Wl,--version-script='%s' %s", versions, options);
 	path = fixture_library(name, "assembler", source, all);
 	library = dlopen(path, RTLD_NOW);
 	assert_non_null(library);

@@ -48,7 +48,7 @@ static struct library load(void)
 	char name[16];
 	void *handle;
 
-	snprintf(name, sizeof name, "t%u.so", count++);
+	snprintf(name, sizeof(name), "t%u.so", count++);
 	/* The compiler's crtend.o provides the zero that ends .eh_frame. */
 	handle = dlopen(fixture_library(name, "c", source, "-O1 `cc -print-file-name=crtendS.o`"),
 			RTLD_NOW);

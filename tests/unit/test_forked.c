@@ -76,7 +76,7 @@ static void test_who_shares_our_memory_is_not_one(void **state)
 	static _Alignas(16) char stack[65536];
 
 	(void)state;
-	assert_int_equal(exit_of(clone(look_three_times, stack + sizeof stack,
+	assert_int_equal(exit_of(clone(look_three_times, stack + sizeof(stack),
 				       CLONE_VM | CLONE_VFORK | SIGCHLD, NULL)),
 			 0);
 	assert_int_equal(calls, 0);

@@ -166,7 +166,7 @@ static void a_broken_list(void)
 	take_blocks(blocks);
 	free(blocks[10]); /* the first in the unsorted bin: its links are in the block */
 	void *links[2];
-	memcpy(links, blocks[10], sizeof links);
+	memcpy(links, blocks[10], sizeof(links));
 	for (int i = 0; i < 2; i++) {
 		void *volatile *link = (void *volatile *)blocks[10] + i;
 		*link = (void *)0x10;

@@ -106,7 +106,7 @@ static void a_slice_is_read(void)
 		CHECK(parse(s, false, &out) == GOLABELS_READ && out.count == n && out.total == n);
 		for (size_t i = 0; i < n; i++) {
 			char key[16];
-			snprintf(key, sizeof key, "key%03u", (unsigned)i % 1000);
+			snprintf(key, sizeof(key), "key%03u", (unsigned)i % 1000);
 			CHECK(text_is(&out.list[i].key, key) &&
 			      text_is(&out.list[i].value, "value"));
 		}
@@ -126,9 +126,9 @@ static void texts_are_cut_and_may_be_empty(void)
 
 	heap_init();
 	s = make_slice(3);
-	memset(bytes, 'x', sizeof bytes);
+	memset(bytes, 'x', sizeof(bytes));
 	s->list[0] = (struct pair){{bytes, GOLABELS_BYTES}, {NULL, 0}};
-	s->list[1] = (struct pair){{bytes, GOLABELS_BYTES + 1}, {bytes, sizeof bytes}};
+	s->list[1] = (struct pair){{bytes, GOLABELS_BYTES + 1}, {bytes, sizeof(bytes)}};
 	s->list[2] = (struct pair){text("z"), {"a\0b", 3}};
 	CHECK(parse(s, false, &out) == GOLABELS_READ && out.count == 3);
 	CHECK(out.list[0].key.count == GOLABELS_BYTES && !out.list[0].key.is_cut);
@@ -173,7 +173,7 @@ static void put(struct bucket *b, size_t slot, int n)
 
 static struct map *make_map(uint8_t b)
 {
-	struct map *m = heap_take(sizeof *m / 8);
+	struct map *m = heap_take(sizeof(*m) / 8);
 
 	m->b = b;
 	m->buckets = make_buckets((size_t)1 << b);
@@ -194,7 +194,7 @@ static bool has_keys(const struct golabels *l, int from, int to)
 	char key[16];
 
 	for (int n = from; n < to; n++) {
-		snprintf(key, sizeof key, "key%03d", n);
+		snprintf(key, sizeof(key), "key%03d", n);
 		if (!text_is(&l->list[n - from].key, key))
 			return false;
 	}
@@ -394,19 +394,19 @@ static const uint8_t code_1_21_race[] = {
 
 static void code_is_decoded(void)
 {
-	uint8_t code[sizeof code_1_26];
+	uint8_t code[sizeof(code_1_26)];
 	uint32_t offset;
 
-	CHECK(arch_field_of_g(code_1_26, sizeof code_1_26, &offset) && offset == 0x160);
-	CHECK(arch_field_of_g(code_1_21_race, sizeof code_1_21_race, &offset) && offset == 0x158);
+	CHECK(arch_field_of_g(code_1_26, sizeof(code_1_26), &offset) && offset == 0x160);
+	CHECK(arch_field_of_g(code_1_21_race, sizeof(code_1_21_race), &offset) && offset == 0x158);
 	for (size_t n = 0; n < 57; n++) /* cut before the store */
 		CHECK(!arch_field_of_g(code_1_26, n, &offset));
-	memcpy(code, code_1_26, sizeof code);
+	memcpy(code, code_1_26, sizeof(code));
 	code[53] = 0x68; /* stores to another offset than it loads from */
-	CHECK(!arch_field_of_g(code, sizeof code, &offset));
-	memcpy(code, code_1_26, sizeof code);
+	CHECK(!arch_field_of_g(code, sizeof(code), &offset));
+	memcpy(code, code_1_26, sizeof(code));
 	code[27] = 0x48; /* RSI, not R14 */
-	CHECK(!arch_field_of_g(code, sizeof code, &offset));
+	CHECK(!arch_field_of_g(code, sizeof(code), &offset));
 }
 CASE(code_is_decoded)
 
@@ -435,30 +435,30 @@ static void make_program(const char *version, const char *function)
 {
 	uint32_t name = 8, func = 8;
 
-	memset(&fake, 0, sizeof fake);
+	memset(&fake, 0, sizeof(fake));
 	strcpy(fake.names, "runtim");
 	strcpy(fake.names + name, function);
 	fake.header[0] = 0x08010000fffffff1;
 	fake.header[1] = 2;
 	fake.header[4] = offsetof(struct fake, names);
 	fake.module[0] = (uint64_t)fake.header;
-	set_slice(1, fake.names, sizeof fake.names);
+	set_slice(1, fake.names, sizeof(fake.names));
 	set_slice(4, fake.cutab, COUNT_OF(fake.cutab));
-	set_slice(7, fake.files, sizeof fake.files);
-	set_slice(10, fake.pctab, sizeof fake.pctab);
-	set_slice(13, fake.funcs, sizeof fake.funcs);
+	set_slice(7, fake.files, sizeof(fake.files));
+	set_slice(10, fake.pctab, sizeof(fake.pctab));
+	set_slice(13, fake.funcs, sizeof(fake.funcs));
 	set_slice(16, fake.ftab, 3);
 	fake.module[20] = fake.module[22] = (uint64_t)fake.text;
-	fake.module[21] = fake.module[23] = (uint64_t)fake.text + sizeof fake.text;
+	fake.module[21] = fake.module[23] = (uint64_t)fake.text + sizeof(fake.text);
 	fake.module[37] = (uint64_t)fake.header;
 	fake.module[38] = (uint64_t)&fake;
 	fake.module[40] = (uint64_t)fake.gofunc;
 	fake.ftab[1] = 128; /* function 0: names[0] */
 	fake.ftab[2] = 128;
 	fake.ftab[3] = func;
-	memcpy(fake.funcs + func + 4, &name, sizeof name);
-	fake.ftab[4] = sizeof fake.text;
-	memcpy(fake.text + 128, code_1_26, sizeof code_1_26);
+	memcpy(fake.funcs + func + 4, &name, sizeof(name));
+	fake.ftab[4] = sizeof(fake.text);
+	memcpy(fake.text + 128, code_1_26, sizeof(code_1_26));
 	memcpy(fake.build_info, "\xff Go buildinf:\x08\x02", 16);
 	fake.build_info[32] = (uint8_t)strlen(version);
 	memcpy(fake.build_info + 33, version, strlen(version));

@@ -48,7 +48,7 @@ bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 {
 	if (!is_attached || is_silent)
 		return false;
-	memcpy(out, told, sizeof told);
+	memcpy(out, told, sizeof(told));
 	return true;
 }
 
@@ -271,7 +271,7 @@ static void package_comes_first(void)
 	/* mcache free to profiling buckets: figures 5 to 12. */
 	CHECK(g.metadata_bytes == (6 + 7 + 8 + 9 + 10 + 11 + 12 + 13) * MIB);
 	CHECK(g.memory_limit == told[CGOHEAP_GO_MEMORY_LIMIT]);
-	CHECK(memcmp(g.runtime, told, sizeof told) == 0);
+	CHECK(memcmp(g.runtime, told, sizeof(told)) == 0);
 	told[CGOHEAP_GO_MEMORY_LIMIT] = INT64_MAX; /* none */
 	CHECK(read_stats().memory_limit == UNKNOWN);
 }

@@ -68,7 +68,7 @@ struct function {
 
 static void put(uint8_t *at, uint32_t value)
 {
-	memcpy(at, &value, sizeof value);
+	memcpy(at, &value, sizeof(value));
 }
 
 static void add_function(size_t index, uint32_t entry, const struct function *f)
@@ -113,11 +113,11 @@ static void make_module(uint32_t functions, size_t gofunc_word)
 	fake.header[1] = functions;
 	fake.header[4] = offsetof(struct fake, names);
 	fake.module[0] = (uint64_t)fake.header;
-	set_slice(1, fake.names, sizeof fake.names);
+	set_slice(1, fake.names, sizeof(fake.names));
 	set_slice(4, fake.cutab, COUNT_OF(fake.cutab));
-	set_slice(7, fake.files, sizeof fake.files);
-	set_slice(10, fake.pctab, sizeof fake.pctab);
-	set_slice(13, fake.funcs, sizeof fake.funcs);
+	set_slice(7, fake.files, sizeof(fake.files));
+	set_slice(10, fake.pctab, sizeof(fake.pctab));
+	set_slice(13, fake.funcs, sizeof(fake.funcs));
 	set_slice(16, fake.ftab, functions + 1);
 	fake.module[20] = fake.module[22] = (uint64_t)fake.text;
 	fake.module[21] = fake.module[23] = (uint64_t)fake.text + TEXT_BYTES;
@@ -134,7 +134,7 @@ static void make(bool since_1_20, size_t gofunc_word)
 	size_t names = 0, files = 0, values = 1;
 	uint32_t outer, inner, leaf, c, wrapper, systemstack, file, line, tree, short_line;
 
-	memset(&fake, 0, sizeof fake);
+	memset(&fake, 0, sizeof(fake));
 	is_1_20 = since_1_20;
 	outer = add_text(fake.names, &names, "main.outer");
 	inner = add_text(fake.names, &names, "main.inner");
@@ -282,7 +282,7 @@ static void a_c_program_is_not_go(void **state)
 	struct gosym_func f;
 
 	(void)state;
-	memset(&fake, 0, sizeof fake);
+	memset(&fake, 0, sizeof(fake));
 	assert_int_equal(gomodules_init(), -1);
 	assert_false(gosym_is_go());
 	assert_string_equal(gosym_version(), "");

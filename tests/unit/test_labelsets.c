@@ -106,7 +106,7 @@ static void their_number_is_bounded(void)
 	CHECK(region_init(32 * MIB) == 0);
 	id = labelsets_intern(&first);
 	do {
-		snprintf(value, sizeof value, "%d", ++n);
+		snprintf(value, sizeof(value), "%d", ++n);
 		l = one("request", value);
 	} while (labelsets_intern(&l));
 	CHECK(n == LABELSETS_MAX && labelsets_counters().sets == LABELSETS_MAX);
@@ -125,7 +125,7 @@ static void their_bytes_are_bounded(void)
 	for (size_t i = 0; i < GOLABELS_MAX; i++)
 		l.list[i] = (struct golabel){{"key", 3, false}, {value, GOLABELS_BYTES, false}};
 	do
-		memcpy(value, &n, sizeof n);
+		memcpy(value, &n, sizeof(n));
 	while (labelsets_intern(&l) && n++ < LABELSETS_MAX);
 	CHECK(n > 20 && n < LABELSETS_MAX);
 	CHECK(cells_used_bytes() <= region_layout.arena.bytes / 8);
@@ -197,7 +197,7 @@ static void *intern_all(void *arg)
 
 	for (int n = 0; n < SETS; n++) {
 		struct golabels l;
-		snprintf(value, sizeof value, "%d", n);
+		snprintf(value, sizeof(value), "%d", n);
 		l = one("request", value);
 		line_up(THREADS * (uint64_t)(n + 1));
 		mine[n] = labelsets_intern(&l);
@@ -216,7 +216,7 @@ static void no_set_is_ever_twice(void)
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	for (size_t i = 1; i < THREADS; i++)
-		CHECK(memcmp(ids[i], ids[0], sizeof ids[0]) == 0);
+		CHECK(memcmp(ids[i], ids[0], sizeof(ids[0])) == 0);
 	CHECK(labelsets_counters().sets == SETS);
 }
 CASE(no_set_is_ever_twice)
@@ -235,7 +235,7 @@ static void check_escape(const char *bytes, size_t count, bool is_cut, bool is_q
 	CHECK(strcmp(out, want) == 0);
 }
 
-#define ESCAPES(text, want) check_escape(text, sizeof text - 1, false, false, want)
+#define ESCAPES(text, want) check_escape(text, sizeof(text) - 1, false, false, want)
 
 static void nothing_harmful_gets_out(void)
 {
@@ -249,11 +249,11 @@ static void nothing_harmful_gets_out(void)
 	ESCAPES("\xc2\x85|\u202e|\u200b|\ufeff", "\\u0085|\\u202e|\\u200b|\\ufeff");
 	ESCAPES("\xff|\xc3|\xc0\x80|\xed\xa0\x80", "\\xff|\\xc3|\\xc0\\x80|\\xed\\xa0\\x80");
 	check_escape("a\"\\\n", 4, false, true, "a\\\"\\\\\\n");
-	memset(invalid, 0xff, sizeof invalid);
-	for (size_t i = 0; i < sizeof invalid; i++)
+	memset(invalid, 0xff, sizeof(invalid));
+	for (size_t i = 0; i < sizeof(invalid); i++)
 		at += sprintf(at, "\\xff");
 	strcpy(at, "...");
-	check_escape(invalid, sizeof invalid, true, true, worst);
+	check_escape(invalid, sizeof(invalid), true, true, worst);
 }
 CASE(nothing_harmful_gets_out)
 

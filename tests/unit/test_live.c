@@ -378,7 +378,7 @@ static void agrees_with_a_model_under_threads(void)
 			      (workers[t].sizes[i] != 0));
 		}
 	CHECK(live_count() == 0);
-	for (size_t i = 0; i < sizeof live_filter; i++)
+	for (size_t i = 0; i < sizeof(live_filter); i++)
 		CHECK(live_filter[i] == 0);
 }
 CASE(agrees_with_a_model_under_threads)

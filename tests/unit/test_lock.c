@@ -77,10 +77,10 @@ static bool sleeps(pid_t tid)
 	char path[64], text[256] = "", *state;
 	FILE *f;
 
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
 	f = fopen(path, "r");
 	assert_non_null(f);
-	assert_non_null(fgets(text, sizeof text, f));
+	assert_non_null(fgets(text, sizeof(text), f));
 	fclose(f);
 	state = strrchr(text, ')');
 	assert_non_null(state);

@@ -261,16 +261,16 @@ static size_t bytes_used(void)
 {
 	size_t untouched = 0;
 
-	memset(small.stack, 0x5a, sizeof small.stack);
+	memset(small.stack, 0x5a, sizeof(small.stack));
 	CHECK(getcontext(&small.there) == 0);
 	small.there.uc_stack.ss_sp = small.stack;
-	small.there.uc_stack.ss_size = sizeof small.stack;
+	small.there.uc_stack.ss_size = sizeof(small.stack);
 	small.there.uc_link = &small.back;
 	makecontext(&small.there, call_on_small, 0);
 	CHECK(swapcontext(&small.back, &small.there) == 0);
-	while (untouched < sizeof small.stack && small.stack[untouched] == 0x5a)
+	while (untouched < sizeof(small.stack) && small.stack[untouched] == 0x5a)
 		untouched++;
-	return sizeof small.stack - untouched;
+	return sizeof(small.stack) - untouched;
 }
 
 static void use_them_up(void *unused, const struct regs *host)

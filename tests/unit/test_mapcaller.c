@@ -56,7 +56,7 @@ static struct capture stack_of(const char *const *names)
 	static char copies[GO_FUNCTIONS][128];
 	struct capture c = {.count = 2, .frames = {0x10001, 0x20002}};
 
-	memset(functions, 0, sizeof functions);
+	memset(functions, 0, sizeof(functions));
 	for (size_t i = 0; names[i]; i++) {
 		char *rest = copies[i];
 		strcpy(rest, names[i]);
@@ -115,7 +115,7 @@ static void c_called_by_go_is_c(void)
 	CHECK(KIND(true, "main.f", "runtime.callCgoMmap") == MAPPINGS_C);
 	struct capture none = {.count = 1, .frames = {0x10001}};
 	CHECK(mapcaller_kind(&none, true) == MAPPINGS_C);
-	memset(functions, 0, sizeof functions);
+	memset(functions, 0, sizeof(functions));
 	struct capture no_go = {.count = 3, .frames = {0x10001, 0x20002, GO_TEXT + 0x80}};
 	CHECK(mapcaller_kind(&no_go, true) == MAPPINGS_C);
 	CHECK(!mapcaller_is_go(0x20002));

@@ -113,10 +113,10 @@ static const char *shown(const uint32_t *sites, size_t count)
 		char number[24] = "-";
 		for (size_t s = 0; s < count; s++)
 			if (r->site && sites[s] == r->site)
-				snprintf(number, sizeof number, "%zu", s);
+				snprintf(number, sizeof(number), "%zu", s);
 		CHECK(i == 0 || list[i - 1].end <= r->start);
 		CHECK(r->start < r->end);
-		used += (size_t)snprintf(text + used, sizeof text - used, "%s%d-%d %s %s%s",
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%d-%d %s %s%s",
 					 i ? ", " : "", (int)((r->start - BASE) / PAGE),
 					 (int)((r->end - BASE) / PAGE), kinds[r->kind],
 					 r->flags & MAPPINGS_USABLE ? "u " : "", number);
@@ -655,7 +655,7 @@ static void step_munmap(uint32_t first, uint32_t last)
 		return;
 	}
 	mappings_drop(held);
-	memset(&model.pages[first], 0, (last - first) * sizeof model.pages[0]);
+	memset(&model.pages[first], 0, (last - first) * sizeof(model.pages[0]));
 }
 
 static bool all_mapped(uint32_t first, uint32_t last)
@@ -696,7 +696,7 @@ static void step_mprotect(uint32_t first, uint32_t last)
 
 static void model_forget(uint32_t first, uint32_t last)
 {
-	memset(&model.pages[first], 0, (last - first) * sizeof model.pages[0]);
+	memset(&model.pages[first], 0, (last - first) * sizeof(model.pages[0]));
 }
 
 /* Moves, shrinks and grows, at a fixed place or not, and leaves the old range (DONTUNMAP). */
@@ -735,7 +735,7 @@ static void step_mremap(uint32_t first, uint32_t last)
 	}
 	site = like.kind == MAPPINGS_C && !(like.flags & MAPPINGS_FILE) ? model.sites[draw(SITES)]
 									: 0;
-	memcpy(pages, &model.pages[first], old * sizeof pages[0]);
+	memcpy(pages, &model.pages[first], old * sizeof(pages[0]));
 	grown = pages[0];
 	if (!stays)
 		model_forget(first, last);
@@ -749,7 +749,7 @@ static void step_mremap(uint32_t first, uint32_t last)
 			if (page_counts(&pages[i]))
 				pages[i].object = object ? object : (object = ++model.objects);
 		}
-		memcpy(&model.pages[to], pages, new * sizeof pages[0]);
+		memcpy(&model.pages[to], pages, new * sizeof(pages[0]));
 		return;
 	}
 	if (new > old) {
@@ -765,7 +765,7 @@ static void step_mremap(uint32_t first, uint32_t last)
 		return;
 	}
 	mappings_move(held, address_of(first), place, new *PAGE);
-	memcpy(&model.pages[to], pages, new * sizeof pages[0]);
+	memcpy(&model.pages[to], pages, new * sizeof(pages[0]));
 }
 
 static void check_pages(void)
@@ -814,7 +814,7 @@ static void check_kernel(void)
 	size_t used = 0;
 
 	CHECK(fd >= 0);
-	while ((n = sys_read((int)fd, text + used, sizeof text - 1 - used)) > 0)
+	while ((n = sys_read((int)fd, text + used, sizeof(text) - 1 - used)) > 0)
 		used += (size_t)n;
 	sys_close((int)fd);
 	text[used] = 0;

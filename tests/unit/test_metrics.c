@@ -15,7 +15,7 @@ static size_t page_bytes;
 static int keep(struct sink *sink, const void *bytes, size_t count)
 {
 	(void)sink;
-	CHECK(page_bytes + count < sizeof page);
+	CHECK(page_bytes + count < sizeof(page));
 	memcpy(page + page_bytes, bytes, count);
 	page_bytes += count;
 	page[page_bytes] = 0;
@@ -27,10 +27,10 @@ static struct account some_account(void)
 	struct account a = {.rss_bytes = 1000, .unexplained_bytes = 10, .took_ns = 1500000};
 	for (unsigned i = 0; i < OWNER_COUNT; i++)
 		a.owners[i] = (struct account_bytes){.resident = i, .known = true};
-	memset(&a.allocator, 0xff, sizeof a.allocator);
-	memset(&a.go, 0xff, sizeof a.go);
-	memset(&a.process, 0xff, sizeof a.process);
-	memset(&a.cgroup, 0xff, sizeof a.cgroup);
+	memset(&a.allocator, 0xff, sizeof(a.allocator));
+	memset(&a.go, 0xff, sizeof(a.go));
+	memset(&a.process, 0xff, sizeof(a.process));
+	memset(&a.cgroup, 0xff, sizeof(a.cgroup));
 	a.c_live_estimate_bytes = a.c_live_estimate_error = UNKNOWN;
 	return a;
 }
@@ -49,7 +49,7 @@ static void write_page(const struct account *a)
 static bool has_line(const char *line)
 {
 	char whole[256];
-	snprintf(whole, sizeof whole, "\n%s\n", line);
+	snprintf(whole, sizeof(whole), "\n%s\n", line);
 	return strstr(page, whole);
 }
 
@@ -136,7 +136,7 @@ static void well_formed(void)
 	for (char *line = strtok(page, "\n"); line; line = strtok(NULL, "\n")) {
 		char name[128], quoted[140];
 		if (sscanf(line, "# HELP %127s", name) == 1) {
-			snprintf(quoted, sizeof quoted, " %s ", name);
+			snprintf(quoted, sizeof(quoted), " %s ", name);
 			CHECK(!strstr(seen, quoted));
 			strcat(seen, quoted);
 			strcpy(family, name);

@@ -17,10 +17,10 @@ static void readelf_build_id(const char *path, char *id)
 	FILE *f;
 
 	*id = 0;
-	snprintf(command, sizeof command, "readelf -nW '%s' 2>/dev/null", path);
+	snprintf(command, sizeof(command), "readelf -nW '%s' 2>/dev/null", path);
 	f = popen(command, "r");
 	assert_non_null(f);
-	while (fgets(line, sizeof line, f)) {
+	while (fgets(line, sizeof(line), f)) {
 		const char *at = strstr(line, "Build ID: ");
 
 		if (at)

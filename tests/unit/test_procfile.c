@@ -22,7 +22,7 @@ static void one_after_the_other(void **state)
 	static const char text[] = "first\n\nthird with blanks \nlast without an end";
 
 	(void)state;
-	assert_int_equal(procfile_open(&l, &s, file_of("a", text, sizeof text - 1)), 0);
+	assert_int_equal(procfile_open(&l, &s, file_of("a", text, sizeof(text) - 1)), 0);
 	assert_string_equal(procfile_next(&l), "first");
 	assert_string_equal(procfile_next(&l), "");
 	assert_string_equal(procfile_next(&l), "third with blanks ");
@@ -68,8 +68,8 @@ static void too_long_and_without_an_end(void **state)
 	struct procfile l;
 
 	(void)state;
-	memset(text, 'x', sizeof text);
-	assert_int_equal(procfile_open(&l, &s, file_of("c", text, sizeof text)), 0);
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(procfile_open(&l, &s, file_of("c", text, sizeof(text))), 0);
 	assert_null(procfile_next(&l));
 	procfile_close(&l);
 	scratch_release(&s);

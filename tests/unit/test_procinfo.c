@@ -10,7 +10,7 @@ static void put(const char *path, const char *text)
 {
 	char full[PATH_MAX];
 
-	snprintf(full, sizeof full, "%s/%s", fixture_dir, path);
+	snprintf(full, sizeof(full), "%s/%s", fixture_dir, path);
 	fixture_run("mkdir -p \"$(dirname '%s')\"", full);
 	FILE *f = fopen(full, "w");
 	assert_non_null(f);
@@ -153,7 +153,7 @@ static void status(void **state)
 	put("status", "Name:\tVmRSS: 5 kB\nVmPeak:\t 9 kB\nVmSize:\t    3000 kB\nVmHWM:\t 12 kB\n"
 		      "VmRSS:\t     110 kB\nRssAnon:\t      60 kB\nRssFile:\t      40 kB\n"
 		      "RssShmem:\t      10 kB\nVmStk:\t     132 kB\nThreads:\t17\n");
-	snprintf(path, sizeof path, "%s/status", fixture_dir);
+	snprintf(path, sizeof(path), "%s/status", fixture_dir);
 	procinfo_read_status(&s, path, &p);
 	assert_int_equal(p.vm_rss, 110 * KIB);
 	assert_int_equal(p.vm_size, 3000 * KIB);

@@ -40,8 +40,8 @@ static void names_are_plain(void **state)
 	assert_string_equal(name_of("/usr/bin/service"), "service.4242");
 	assert_string_equal(name_of("/x/a b\n\x1b[31m;rm -rf"), "a_b___31m_rm_-rf.4242");
 	assert_string_equal(name_of(""), "unknown.4242");
-	memset(long_name, 'x', sizeof long_name - 1);
-	long_name[sizeof long_name - 1] = 0;
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = 0;
 	assert_int_equal(strlen(name_of(long_name)), 64 + 5);
 }
 
@@ -67,7 +67,7 @@ static int count_files(void)
 	FILE *f;
 	int n = -1;
 
-	snprintf(command, sizeof command, "ls '%s' | wc -l", fixture_dir);
+	snprintf(command, sizeof(command), "ls '%s' | wc -l", fixture_dir);
 	f = popen(command, "r");
 	assert_int_equal(fscanf(f, "%d", &n), 1);
 	pclose(f);
@@ -333,7 +333,7 @@ static void die_writing(struct recording *recording, uint64_t n, bool first_page
 	if (child == 0) {
 		signal(SIGSEGV, SIG_DFL); /* cmocka has one of its own */
 		page += first_page ? 0 : PAGE_BYTES;
-		CHECK(page < slot + sizeof recording->accounts[0]);
+		CHECK(page < slot + sizeof(recording->accounts[0]));
 		for (size_t i = 0; i < ACCOUNT_WARNINGS; i++)
 			a.warnings[i] = "another";
 		CHECK(mprotect((void *)page, PAGE_BYTES, PROT_READ) == 0);
@@ -345,7 +345,7 @@ static void die_writing(struct recording *recording, uint64_t n, bool first_page
 
 static void one_of_two_is_whole(void)
 {
-	struct recording *recording = mmap(NULL, sizeof *recording, PROT_READ | PROT_WRITE,
+	struct recording *recording = mmap(NULL, sizeof(*recording), PROT_READ | PROT_WRITE,
 					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const struct account a = an_account();
 	const struct account_parts parts = long_paths(5);
@@ -486,7 +486,7 @@ static uint64_t bytes_written(void)
 	FILE *f = fopen("/proc/self/io", "re");
 	char line[64];
 	CHECK(f);
-	while (fgets(line, sizeof line, f))
+	while (fgets(line, sizeof(line), f))
 		sscanf(line, "wchar: %lu", &n);
 	fclose(f);
 	return n;

@@ -83,9 +83,9 @@ static void fill(void *arg, const struct regs *host)
 	char mark = *(char *)arg;
 
 	(void)host;
-	for (size_t i = 0; i < sizeof bytes; i++)
+	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = mark;
-	for (size_t i = 0; i < sizeof bytes; i++)
+	for (size_t i = 0; i < sizeof(bytes); i++)
 		CHECK(bytes[i] == mark);
 }
 

@@ -24,7 +24,7 @@ static void check_layout(size_t max_bytes)
 
 	CHECK(region->magic == REGION_MAGIC && region->version == REGION_VERSION);
 	CHECK(region->region_bytes <= max_bytes - max_bytes / 4);
-	CHECK(region_scratch_max_bytes() + region->region_bytes + sizeof live_filter == max_bytes);
+	CHECK(region_scratch_max_bytes() + region->region_bytes + sizeof(live_filter) == max_bytes);
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		CHECK(tables[i]->offset >= end && tables[i]->offset % 64 == 0);
 		CHECK(tables[i]->bytes > 0);
@@ -225,7 +225,7 @@ static bool has_flag(const void *address, const char *flag)
 	bool here = false, found = false;
 
 	CHECK(f);
-	while (!found && fgets(line, sizeof line, f)) {
+	while (!found && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
 			here = (uintptr_t)address - start < end - start;
 		found = here && strncmp(line, "VmFlags:", 8) == 0 && strstr(line + 8, flag);

@@ -20,7 +20,7 @@
 
 static void start_thread_anew(uint64_t rng)
 {
-	memset(&sample_self, 0, sizeof sample_self);
+	memset(&sample_self, 0, sizeof(sample_self));
 	sample_self.rng = rng;
 }
 
@@ -423,7 +423,7 @@ static long start_numbered(pid_t tid)
 			 "jmp 2b\n"
 			 "1:\n"
 			 : "+a"(r)
-			 : "D"(&args), "S"(sizeof args), [pause] "i"(SYS_pause)
+			 : "D"(&args), "S"(sizeof(args)), [pause] "i"(SYS_pause)
 			 : "rcx", "r11", "memory");
 	return r;
 }

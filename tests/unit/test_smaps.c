@@ -114,10 +114,10 @@ static void procfile_of_maps_have_no_figures(void **state)
 static void cut_at_every_byte(void **state)
 {
 	struct smaps_mapping m[4];
-	char text[sizeof two];
+	char text[sizeof(two)];
 
 	(void)state;
-	for (size_t n = 0; n < sizeof two; n++) {
+	for (size_t n = 0; n < sizeof(two); n++) {
 		memcpy(text, two, n);
 		text[n] = 0;
 		size_t count = read_all(text, m, 4);

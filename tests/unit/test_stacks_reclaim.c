@@ -173,7 +173,7 @@ static void without_room_a_stack_keeps_its_ends(void)
 			s = stack_at(site_at(site)->stack);
 		} while (s->frame_count > same + 1);
 		CHECK(s->end == CAPTURE_NO_ROOM && s->frame_count == same + 1 &&
-		      memcmp(s->frames, c.frames, (same + 1) * sizeof s->frames[0]) == 0 &&
+		      memcmp(s->frames, c.frames, (same + 1) * sizeof(s->frames[0])) == 0 &&
 		      site_at(site)->mixed);
 		/* Other stacks find room in the slab that it opened if cells are of one size. */
 		uint32_t others = 0;
@@ -355,7 +355,7 @@ static uint32_t label(uint64_t n)
 	char text[24];
 	struct golabels l = {.count = 1, .total = 1};
 
-	snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
 	l.list[0] = (struct golabel){{"request", 7, false}, {text, (uint8_t)strlen(text), false}};
 	return labelsets_intern(&l);
 }

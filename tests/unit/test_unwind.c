@@ -31,7 +31,7 @@ static void test_walks_end(void **state)
 
 	(void)state;
 	for (int i = 0; i < WALKS; i++) {
-		size_t count = next_random(&seed) % sizeof input;
+		size_t count = next_random(&seed) % sizeof(input);
 		for (size_t j = 0; j < COUNT_OF(input); j++)
 			input[j] = next_random(&seed);
 		unwind_walk_here((const uint8_t *)input, count);

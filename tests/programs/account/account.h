@@ -51,7 +51,7 @@ struct seen {
 static inline long long number_after(const char *at, const char *key)
 {
 	char quoted[64];
-	snprintf(quoted, sizeof quoted, "\"%s\":", key);
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
 	CHECK(at && (at = strstr(at, quoted)) != NULL);
 	at += strlen(quoted);
 	return strncmp(at, "null", 4) == 0 ? -1 : atoll(at);
@@ -64,7 +64,7 @@ static inline struct seen parse_account(const char *json)
 	long long sum = s.unexplained;
 	for (int i = 0; i < OWNERS; i++) {
 		char name[64];
-		snprintf(name, sizeof name, "{\"name\":\"%s\",", owner_names[i]);
+		snprintf(name, sizeof(name), "{\"name\":\"%s\",", owner_names[i]);
 		s.owner[i] = number_after(strstr(json, name), "bytes");
 		sum += s.owner[i] > 0 ? s.owner[i] : 0;
 	}
@@ -77,7 +77,7 @@ static inline long long rollup_rss(void)
 {
 	char text[4096];
 	int fd = open("/proc/self/smaps_rollup", O_RDONLY);
-	ssize_t n = read(fd, text, sizeof text - 1);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
 	CHECK(fd >= 0 && n > 0);
 	close(fd);
 	text[n] = 0;

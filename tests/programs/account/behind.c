@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	char name[64];
 	CHECK(argc == 2);
 	take_account();
-	snprintf(name, sizeof name, "\"allocator\":{\"name\":\"%s\"", argv[1]);
+	snprintf(name, sizeof(name), "\"allocator\":{\"name\":\"%s\"", argv[1]);
 	CHECK(strstr(hooks_get("/v1/account"), name));
 	struct seen before = take_account();
 	for (int i = 0; i < COUNT; i++) {

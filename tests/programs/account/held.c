@@ -22,9 +22,9 @@ static int begin_trim(void)
 	static const char request[] = "POST /v1/trim HTTP/1.0\r\nHost: x\r\n\r\n";
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), so_far = *begun;
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
-	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
-	CHECK(write(fd, request, sizeof request - 1) == sizeof request - 1);
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(write(fd, request, sizeof(request) - 1) == sizeof(request) - 1);
 	while (__atomic_load_n(begun, __ATOMIC_SEQ_CST) == so_far && !is_answered(fd))
 		usleep(1000);
 	return fd;
@@ -35,7 +35,7 @@ static const char *answer(int fd)
 	static char text[1 << 20];
 	size_t used = 0;
 	ssize_t n;
-	while ((n = read(fd, text + used, sizeof text - 1 - used)) > 0)
+	while ((n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
 		used += (size_t)n;
 	CHECK(n == 0);
 	close(fd);

@@ -35,7 +35,7 @@ static void below(void)
 static void nodes(void)
 {
 	enum { COUNT = 400000 };
-	void **blocks = malloc(COUNT * sizeof *blocks);
+	void **blocks = malloc(COUNT * sizeof(*blocks));
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(100), 1, 100);
 	result = memset(malloc(1000), 1, 1000);
@@ -120,7 +120,7 @@ static bool fits(const struct shape *s, long long retained, const char *kept, lo
 
 static void run(const struct shape *shape)
 {
-	static char before[sizeof hooks_answer];
+	static char before[sizeof(hooks_answer)];
 	take_account();
 	work(shape);
 	strcpy(before, hooks_get("/v1/account"));
@@ -141,7 +141,7 @@ static void run(const struct shape *shape)
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
 		const char *remedy = shapes[i].remedy;
 		bool has = getenv("MALLOC_TRIM_THRESHOLD_") || getenv("MALLOC_ARENA_MAX");
 		if (strcmp(shapes[i].name, argv[1]) == 0 &&

@@ -239,7 +239,7 @@ static void lookalike(void)
 	p = (char *)(((size_t)p + 64 * MIB - 1) & ~(size_t)(64 * MIB - 1));
 	size_t head[4] = {(size_t)p + 48, 0, 32 * MIB, 32 * MIB};
 	touch(p, 32 * MIB);
-	memcpy(p, head, sizeof head);
+	memcpy(p, head, sizeof(head));
 	want[UNTRACKED_MMAP] = 32 * MIB;
 }
 
@@ -257,8 +257,8 @@ static void ring(void)
 		dprintf(2, "a packet socket needs CAP_NET_RAW\n");
 		exit(77);
 	}
-	CHECK(setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) == 0);
-	CHECK(setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof r) == 0);
+	CHECK(setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) == 0);
+	CHECK(setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof(r)) == 0);
 	CHECK(mmap(NULL, 16 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
 }
 
@@ -333,14 +333,14 @@ static char bss[48 << 20];
 
 static void bss_written(void)
 {
-	touch(bss, sizeof bss);
-	want[PROGRAM] = sizeof bss;
+	touch(bss, sizeof(bss));
+	want[PROGRAM] = sizeof(bss);
 }
 
 static void *sleeper(void *arg)
 {
 	char room[200 * 1024];
-	touch(room, sizeof room);
+	touch(room, sizeof(room));
 	pthread_barrier_wait(arg);
 	pause();
 	return NULL;

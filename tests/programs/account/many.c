@@ -15,10 +15,10 @@ static bool is_refused(void)
 	size_t used = 0;
 	ssize_t n;
 
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
-	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
-	CHECK(write(fd, request, sizeof request - 1) == sizeof request - 1);
-	while ((n = read(fd, text + used, sizeof text - 1 - used)) > 0)
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(write(fd, request, sizeof(request) - 1) == sizeof(request) - 1);
+	while ((n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
 		used += (size_t)n;
 	close(fd);
 	text[used] = 0;

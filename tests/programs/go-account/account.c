@@ -365,8 +365,8 @@ int ac_ring(unsigned mib)
 				 .tp_retire_blk_tov = 100};
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), version = TPACKET_V3;
 
-	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) ||
-	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof r))
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) ||
+	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof(r)))
 		return -1;
 	return mmap(NULL, (size_t)mib << 20, RW, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0;
 }

@@ -91,14 +91,14 @@ static void prepare(void)
 
 static long measure(size_t i)
 {
-	char *top = stack + sizeof stack - 4096, *lowest = stack;
+	char *top = stack + sizeof(stack) - 4096, *lowest = stack;
 	long args[6];
 
 	prepare();
-	memcpy(args, calls[i].args, sizeof args);
+	memcpy(args, calls[i].args, sizeof(args));
 	if (calls[i].from)
 		args[0] = (long)*calls[i].from;
-	memset(stack, PAINT, sizeof stack);
+	memset(stack, PAINT, sizeof(stack));
 	call_at(top, dlsym(RTLD_DEFAULT, calls[i].name), args);
 	while (*lowest == (char)PAINT)
 		lowest++;
@@ -107,7 +107,7 @@ static long measure(size_t i)
 
 static int is_known(const char *name)
 {
-	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (!strcmp(name, calls[i].name))
 			return 1;
 	/* Not a hook: the Go package calls it at its start. */
@@ -116,7 +116,7 @@ static int is_known(const char *name)
 
 static void measure_all(int *failed)
 {
-	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		for (int round = 0; round < 3; round++) {
 			long bytes = measure(i);
 			if (getenv("HOOKS_VERBOSE"))

@@ -18,7 +18,7 @@ static void *take(size_t alignment, size_t size)
 	size_t at = (used + 4096 + alignment - 1) & ~(alignment - 1);
 
 	used = at + size;
-	if (used > sizeof room)
+	if (used > sizeof(room))
 		return NULL;
 	*(size_t *)(void *)(room + at - 16) = size;
 	return room + at;

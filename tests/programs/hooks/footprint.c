@@ -45,7 +45,7 @@ int main(void)
 		CHECK(hooks_status("distinct") >= STACKS);
 	}
 	f = fopen("/proc/self/status", "r");
-	while (fgets(line, sizeof line, f))
+	while (fgets(line, sizeof(line), f))
 		if (!strncmp(line, "VmRSS:", 6))
 			printf("%d\n", atoi(line + 6));
 	fclose(f);

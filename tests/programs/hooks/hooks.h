@@ -38,14 +38,14 @@ static inline const char *hooks_ask(const char *method, const char *path)
 	size_t used = 0;
 	ssize_t n;
 
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
-	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	/* Not dprintf, which allocates. */
 	char request[256];
-	int length = snprintf(request, sizeof request, "%s %s HTTP/1.0\r\nHost: x\r\n\r\n", method,
+	int length = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: x\r\n\r\n", method,
 			      path);
 	CHECK(write(fd, request, (size_t)length) == length);
-	while ((n = read(fd, hooks_answer + used, sizeof hooks_answer - 1 - used)) > 0)
+	while ((n = read(fd, hooks_answer + used, sizeof(hooks_answer) - 1 - used)) > 0)
 		used += (size_t)n;
 	CHECK(n == 0);
 	close(fd);
@@ -67,7 +67,7 @@ static inline long long hooks_status(const char *key)
 {
 	const char *body = hooks_get("/v1/status");
 	char quoted[64];
-	snprintf(quoted, sizeof quoted, "\"%s\":", key);
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
 	const char *at = strstr(body, quoted);
 	CHECK(at);
 	return atoll(at + strlen(quoted));
@@ -87,7 +87,7 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 {
 	struct hooks_figures sum = {0}, f;
 	char label[64];
-	snprintf(label, sizeof label, " bytes=%zu\n", size);
+	snprintf(label, sizeof(label), " bytes=%zu\n", size);
 	const char *line = hooks_get("/debug/pprof/cgoheap?debug=1&symbols=none");
 	for (; line && *line; line = strchr(line, '\n'), line += line != NULL) {
 		const char *next = strchr(line, '\n');

@@ -22,8 +22,8 @@ static bool has_socket(void)
 	char link[64];
 	for (int fd = 3; fd < 64; fd++) {
 		char path[32];
-		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-		ssize_t n = readlink(path, link, sizeof link - 1);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(path, link, sizeof(link) - 1);
 		if (n > 0 && !strncmp(link, "socket:", 7))
 			return true;
 	}

@@ -20,7 +20,7 @@ static void *blocks[BLOCKS];
 static uint64_t word_at(unsigned long page)
 {
 	uint64_t word = 0;
-	struct iovec to = {&word, sizeof word}, from = {(void *)page, sizeof word};
+	struct iovec to = {&word, sizeof(word)}, from = {(void *)page, sizeof(word)};
 
 	process_vm_readv(getpid(), &to, 1, &from, 1, 0);
 	return word;
@@ -35,7 +35,7 @@ static void find_region(void)
 
 	CHECK(f);
 	/* The kernel merges neighbours, so it may start anywhere in a mapping. */
-	while (fgets(line, sizeof line, f))
+	while (fgets(line, sizeof(line), f))
 		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && strstr(line, " rw-p ") &&
 		    strstr(line, " 00:00 0") && !strchr(line, '['))
 			for (unsigned long page = start; page < end && !region; page += 4096)
@@ -84,11 +84,11 @@ static void ask_for(const char *page)
 	char request[256], answer[4096];
 	ssize_t n, all = 0;
 
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
-	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
-	int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", page);
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	int length = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", page);
 	CHECK(write(fd, request, (size_t)length) == length);
-	while ((n = read(fd, answer, sizeof answer)) > 0)
+	while ((n = read(fd, answer, sizeof(answer))) > 0)
 		all += n;
 	CHECK(all > 0);
 	close(fd);

@@ -57,7 +57,7 @@ static void run(int flags, int until, int jumps_until)
 int main(void)
 {
 	static char small[16384] __attribute__((aligned(16)));
-	stack_t stack = {.ss_sp = small, .ss_size = sizeof small};
+	stack_t stack = {.ss_sp = small, .ss_size = sizeof(small)};
 	CHECK(sigaltstack(&stack, NULL) == 0);
 	run(0, 2000, 0);
 	run(SA_ONSTACK, 4000, 0);

@@ -31,8 +31,8 @@ static pid_t half_a_client(void)
 		return pid;
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) || write(fd, "GET /debug", 10) != 10)
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) || write(fd, "GET /debug", 10) != 10)
 		_exit(1);
 	pause();
 	_exit(0);

@@ -72,10 +72,10 @@ int main(int argc, char **argv)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	/* The daemon has no parent that waits for it, so it reports in a file that it is
 	 * done, or what was wrong. */
-	while (pread(fd, text, sizeof text - 1, 0) == 0)
+	while (pread(fd, text, sizeof(text) - 1, 0) == 0)
 		usleep(20000);
 	usleep(20000);
-	CHECK(pread(fd, text, sizeof text - 1, 0) > 0);
+	CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
 	unlink(report);
 	if (strcmp(text, "done") != 0) {
 		dprintf(2, "the daemon: %s\n", text);

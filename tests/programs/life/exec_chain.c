@@ -10,7 +10,7 @@
 static void name_socket(void)
 {
 	char path[256];
-	snprintf(path, sizeof path, "%s/cgoheap-%d/%d.sock", getenv("XDG_RUNTIME_DIR"),
+	snprintf(path, sizeof(path), "%s/cgoheap-%d/%d.sock", getenv("XDG_RUNTIME_DIR"),
 		 (int)getuid(), (int)getpid());
 	CHECK(setenv("CGOHEAP_SOCKET", path, 1) == 0);
 }
@@ -27,8 +27,8 @@ int main(int argc, char **argv)
 	if (n == PROGRAMS)
 		return 0;
 	/* Also a pipeline, whose children exec beside the shell that execs later. */
-	snprintf(command, sizeof command, "ls / | cat >/dev/null; exec sh -c 'exec %s %d'", argv[0],
-		 n + 1);
+	snprintf(command, sizeof(command), "ls / | cat >/dev/null; exec sh -c 'exec %s %d'",
+		 argv[0], n + 1);
 	unsetenv("CGOHEAP_SOCKET");
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	return 1;

@@ -31,7 +31,7 @@ int main(int count, char **arguments)
 	if (count > 0 && !getenv("LIFE_AGAIN"))
 		start_over(arguments);
 	CHECK(dup2(REPORT, 2) == 2);
-	CHECK(read(REPORT + 1, said, sizeof said - 1) > 0);
+	CHECK(read(REPORT + 1, said, sizeof(said) - 1) > 0);
 	CHECK(strstr(said, "too many open files") && strchr(said, '\n') == strrchr(said, '\n'));
 	for (int fd = REPORT + 1; fd < LIMIT; fd++)
 		CHECK(fcntl(fd, F_GETFD) == -1 || fd == REPORT + 1);

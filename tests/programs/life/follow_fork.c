@@ -33,7 +33,7 @@ static void *churn(void *arg)
 static void ask_my_own(void)
 {
 	char path[300];
-	snprintf(path, sizeof path, "%s.%d", parents_socket, (int)getpid());
+	snprintf(path, sizeof(path), "%s.%d", parents_socket, (int)getpid());
 	CHECK(setenv("CGOHEAP_SOCKET", path, 1) == 0);
 	CHECK(hooks_status("pid") == getpid());
 }
@@ -64,7 +64,7 @@ int main(void)
 	void *p = malloc(7919);
 	int status;
 
-	strncpy(parents_socket, getenv("CGOHEAP_SOCKET"), sizeof parents_socket - 1);
+	strncpy(parents_socket, getenv("CGOHEAP_SOCKET"), sizeof(parents_socket) - 1);
 	/* A grandchild while nothing else runs, so every figure is known. */
 	pid_t pid = fork();
 	CHECK(pid >= 0);

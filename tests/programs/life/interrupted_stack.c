@@ -18,7 +18,7 @@ static void want_much(int signal)
 	volatile char room[MUCH];
 
 	(void)signal;
-	for (size_t i = 0; i < sizeof room; i += 4096)
+	for (size_t i = 0; i < sizeof(room); i += 4096)
 		room[i] = 1;
 	__atomic_add_fetch(&handled, 1, __ATOMIC_RELAXED);
 }

@@ -19,17 +19,17 @@ static inline void life_sampling(const char *query)
 	char text[512];
 	ssize_t n;
 
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
-	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	int length = snprintf(
-		text, sizeof text,
+		text, sizeof(text),
 		"POST /v1/sampling?%s HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n", query);
 	CHECK(write(fd, text, (size_t)length) == length);
-	n = read(fd, text, sizeof text - 1);
+	n = read(fd, text, sizeof(text) - 1);
 	CHECK(n > 12);
 	text[n] = 0;
 	CHECK(strncmp(text + 8, " 200", 4) == 0);
-	while (read(fd, text, sizeof text) > 0)
+	while (read(fd, text, sizeof(text)) > 0)
 		;
 	close(fd);
 }
@@ -46,9 +46,9 @@ struct life_client {
 static inline void life_client_serve(int ask, int answer)
 {
 	size_t size;
-	while (read(ask, &size, sizeof size) == sizeof size) {
+	while (read(ask, &size, sizeof(size)) == sizeof(size)) {
 		struct hooks_figures f = hooks_figures_of(size);
-		CHECK(write(answer, &f, sizeof f) == sizeof f);
+		CHECK(write(answer, &f, sizeof(f)) == sizeof(f));
 	}
 	_exit(0);
 }
@@ -71,8 +71,8 @@ static inline struct life_client life_client_start(void)
 static inline struct hooks_figures life_client_ask(const struct life_client *c, size_t size)
 {
 	struct hooks_figures f = {0};
-	CHECK(write(c->ask, &size, sizeof size) == sizeof size);
-	CHECK(read(c->answer, &f, sizeof f) == sizeof f);
+	CHECK(write(c->ask, &size, sizeof(size)) == sizeof(size));
+	CHECK(read(c->answer, &f, sizeof(f)) == sizeof(f));
 	return f;
 }
 

@@ -16,7 +16,7 @@ static long long status_bytes(const char *name)
 	long long kib = -1;
 	FILE *f = fopen("/proc/self/status", "re");
 	CHECK(f);
-	while (kib < 0 && fgets(line, sizeof line, f))
+	while (kib < 0 && fgets(line, sizeof(line), f))
 		if (strncmp(line, name, strlen(name)) == 0)
 			kib = atoll(line + strlen(name));
 	fclose(f);

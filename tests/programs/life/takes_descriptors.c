@@ -14,9 +14,9 @@ static int connect_somebody(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof a.sun_path - 1);
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
 	CHECK(fd >= 0);
-	return connect(fd, (struct sockaddr *)&a, sizeof a) ? -1 : fd;
+	return connect(fd, (struct sockaddr *)&a, sizeof(a)) ? -1 : fd;
 }
 
 int main(void)

@@ -20,11 +20,11 @@ static void *(*load(const char *variable, const char *name, void **library))(siz
 static bool stack_says(size_t size, const char *text)
 {
 	char label[64], part[16384];
-	snprintf(label, sizeof label, " bytes=%zu\n", size);
+	snprintf(label, sizeof(label), " bytes=%zu\n", size);
 	const char *begin = strstr(hooks_get("/debug/pprof/cgoheap?debug=1"), label);
 	CHECK(begin);
 	const char *end = strstr(begin, "\n\n");
-	CHECK(end && (size_t)(end - begin) < sizeof part);
+	CHECK(end && (size_t)(end - begin) < sizeof(part));
 	memcpy(part, begin, (size_t)(end - begin));
 	part[end - begin] = 0;
 	return strstr(part, text);

@@ -26,7 +26,7 @@ static inline bool mappings_has(const char *site, const char *function)
 
 	if (!function)
 		return true;
-	snprintf(named, sizeof named, "\t%s", function);
+	snprintf(named, sizeof(named), "\t%s", function);
 	for (const char *at = strstr(site, named); at && (!end || at < end);
 	     at = strstr(at + 1, named))
 		if (strchr("+\t\n", at[strlen(named)]))
@@ -42,7 +42,7 @@ static inline struct mappings_figures mappings_at(const char *path, const char *
 	const char *line = hooks_get(path);
 	char label[64];
 
-	snprintf(label, sizeof label, "\n#\torigin=%s ", origin);
+	snprintf(label, sizeof(label), "\n#\torigin=%s ", origin);
 	for (; line && *line; line = strchr(line, '\n'), line += line != NULL) {
 		const char *next = strchr(line, '\n');
 		if (*line < '0' || *line > '9' || !next ||

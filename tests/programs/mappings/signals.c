@@ -47,7 +47,7 @@ static NOINLINE void *map_here(size_t n)
 int main(void)
 {
 	static char alternate[16384]; /* small, as in language runtimes */
-	stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+	stack_t stack = {.ss_sp = alternate, .ss_size = sizeof(alternate)};
 	struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	struct sigaction tick = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	struct itimerval every = {.it_interval.tv_usec = 200, .it_value.tv_usec = 200};

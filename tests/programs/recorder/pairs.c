@@ -22,7 +22,7 @@ int main(void)
 
 	CHECK(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
 	CHECK(write(1, "ready\n", 6) == 6);
-	for (size_t round = 0; read(0, line, sizeof line) > 0; round++) {
+	for (size_t round = 0; read(0, line, sizeof(line)) > 0; round++) {
 		for (size_t i = 0; i < PAIRS; i++)
 			free(malloc(100 + i % 1000));
 		for (size_t i = 0; i < KEPT; i++)

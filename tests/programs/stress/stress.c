@@ -73,7 +73,7 @@ static struct block *fill(void *p, size_t size)
 	struct block *b = p;
 	CHECK(b);
 	b->size = size;
-	memset(b->fill, (int)(size & 0xff), size - sizeof *b);
+	memset(b->fill, (int)(size & 0xff), size - sizeof(*b));
 	return b;
 }
 
@@ -81,7 +81,7 @@ static void look(const struct block *b)
 {
 	size_t last;
 	CHECK(IS_OURS(b->size));
-	last = b->size - sizeof *b - 1;
+	last = b->size - sizeof(*b) - 1;
 	for (size_t i = 0; i < last; i += 1 + last / 7)
 		CHECK(b->fill[i] == (b->size & 0xff));
 	CHECK(b->fill[last] == (b->size & 0xff));
@@ -107,7 +107,7 @@ static void *grown(size_t size)
 {
 	struct block *b = fill(malloc(SIZE(0)), SIZE(0));
 	b = realloc(b, size);
-	CHECK(b && b->size == SIZE(0) && b->fill[SIZE(0) - sizeof *b - 1] == (SIZE(0) & 0xff));
+	CHECK(b && b->size == SIZE(0) && b->fill[SIZE(0) - sizeof(*b) - 1] == (SIZE(0) & 0xff));
 	return b;
 }
 

@@ -45,7 +45,7 @@ __attribute__((noinline)) void *ballast_leak(void)
 static void tell(const char *path, size_t bytes)
 {
 	char text[32];
-	int length = snprintf(text, sizeof text, "%-20zu\n", bytes);
+	int length = snprintf(text, sizeof(text), "%-20zu\n", bytes);
 	FILE *file = fopen(path, "w");
 
 	if (!file)
