@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Resident is what the named owners have together; owners that are not known count as 0.
+// Resident is the sum of the named owners; unknown owners count as 0.
 func (a *MemoryAccount) Resident(names ...string) int64 {
 	var sum int64
 	for _, name := range names {
@@ -18,13 +18,13 @@ func (a *MemoryAccount) Resident(names ...string) int64 {
 	return sum
 }
 
-// NonGo is the part of RSS that is not the Go runtime's: what GOMEMLIMIT does not see.
+// NonGo is the part of the RSS that does not belong to the Go runtime: what GOMEMLIMIT does not cover.
 func (a *MemoryAccount) NonGo() int64 {
 	return a.RSS - a.Resident("go_heap", "go_stacks", "go_metadata")
 }
 
-// Account has the library count now, which takes about 20 ms for each GiB that is
-// resident; nothing is stopped meanwhile. The error is [ErrNotPreloaded], a
+// Account makes the library take an account now, about 20 ms for each resident GiB;
+// nothing is stopped for it. The error is [ErrNotPreloaded], a
 // [*VersionError], a [*PassiveError], a [*RequestError], ctx's, or one of the
 // connection.
 func Account(ctx context.Context) (*MemoryAccount, error) {
