@@ -108,7 +108,7 @@ static void answer_sampling(struct answer *a, const struct http_request *r)
 	    !params_bytes(a, r, "sample_bytes", &sample_bytes))
 		return;
 	if (!on && r->param_count > 1) {
-		answer_refuse(a, 400, "state=off goes alone: leave for and sample_bytes out");
+		answer_refuse(a, 400, "state=off takes no other parameters");
 		return;
 	}
 	control_sampling(on, (uint32_t)sample_bytes, for_ns);
@@ -204,7 +204,7 @@ void handlers_begin(struct answer *a, const struct http_request *r)
 	if (route->is_post ? r->method != HTTP_POST
 			   : r->method != HTTP_GET && r->method != HTTP_HEAD) {
 		a->allow = route->is_post ? "POST" : "GET, HEAD";
-		answer_refuse(a, 405, "%s does not go with %s: use %s",
+		answer_refuse(a, 405, "method %s not allowed for %s; use %s",
 			      log_quote(quoted, r->method_name), route->path,
 			      route->is_post ? "POST" : "GET");
 		return;

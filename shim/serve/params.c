@@ -18,8 +18,7 @@ const char *params_value(const struct http_request *r, const char *name)
 bool params_refuse(struct answer *a, const char *name, const char *value, const char *give)
 {
 	char quoted[LOG_QUOTE_BYTES];
-	answer_refuse(a, 400, "%s=%s is not understood: give %s", name, log_quote(quoted, value),
-		      give);
+	answer_refuse(a, 400, "invalid %s=%s: expected %s", name, log_quote(quoted, value), give);
 	return false;
 }
 

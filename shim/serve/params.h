@@ -15,7 +15,7 @@
 /* NULL: not given.  Points into the request. */
 const char *params_value(const struct http_request *request, const char *name);
 
-/* Refuses with `name="value" is not understood: give ...`; returns false for the caller to
+/* Refuses with `invalid name="value": expected ...`; returns false for the caller to
  * return. */
 bool params_refuse(struct answer *answer, const char *name, const char *value, const char *give);
 

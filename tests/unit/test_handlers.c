@@ -223,12 +223,12 @@ static void wrong_methods(void **state)
 	(void)state;
 	struct response r = request("DELETE", "/v1/status");
 	assert_header(&r, "Allow: GET, HEAD\r\n");
-	assert_answer(r, 405, "\"DELETE\" does not go with /v1/status: use GET\n");
+	assert_answer(r, 405, "method \"DELETE\" not allowed for /v1/status; use GET\n");
 	r = request("GET", "/v1/sampling?state=on");
 	assert_header(&r, "Allow: POST\r\n");
-	assert_answer(r, 405, "\"GET\" does not go with /v1/sampling: use POST\n");
+	assert_answer(r, 405, "method \"GET\" not allowed for /v1/sampling; use POST\n");
 	assert_answer(request("POST", "/debug/pprof/cgoheap"), 405,
-		      "\"POST\" does not go with /debug/pprof/cgoheap: use GET\n");
+		      "method \"POST\" not allowed for /debug/pprof/cgoheap; use GET\n");
 }
 
 static void bad_parameters(void **state)
@@ -241,23 +241,21 @@ static void bad_parameters(void **state)
 		{"%0a=1", "unknown parameter \"\\x0a\": /debug/pprof/cgoheap takes debug, seconds, "
 			  "older, symbols, frames\n"},
 		{"debug=1&debug=1", "parameter debug is given more than once: give it once\n"},
-		{"debug", "debug=\"\" is not understood: give 0, 1 or 2 (as 1)\n"},
-		{"debug=3", "debug=\"3\" is not understood: give 0, 1 or 2 (as 1)\n"},
-		{"seconds=0",
-		 "seconds=\"0\" is not understood: give whole seconds from 1 to 3600\n"},
+		{"debug", "invalid debug=\"\": expected 0, 1 or 2 (as 1)\n"},
+		{"debug=3", "invalid debug=\"3\": expected 0, 1 or 2 (as 1)\n"},
+		{"seconds=0", "invalid seconds=\"0\": expected whole seconds from 1 to 3600\n"},
 		{"seconds=3601",
-		 "seconds=\"3601\" is not understood: give whole seconds from 1 to 3600\n"},
-		{"seconds=-1",
-		 "seconds=\"-1\" is not understood: give whole seconds from 1 to 3600\n"},
+		 "invalid seconds=\"3601\": expected whole seconds from 1 to 3600\n"},
+		{"seconds=-1", "invalid seconds=\"-1\": expected whole seconds from 1 to 3600\n"},
 		{"seconds=18446744073709551617", "seconds=\"18446744073709551617\" is not "
 						 "understood: give whole seconds from 1 to 3600\n"},
 		{"older=10", NULL}, /* plain seconds are good */
-		{"older=0", "older=\"0\" is not understood: give a time above 0, e.g. 90s, 10m or "
+		{"older=0", "invalid older=\"0\": expected a time above 0, e.g. 90s, 10m or "
 			    "1h30m\n"},
-		{"older=x", "older=\"x\" is not understood: give a time above 0, e.g. 90s, 10m or "
+		{"older=x", "invalid older=\"x\": expected a time above 0, e.g. 90s, 10m or "
 			    "1h30m\n"},
-		{"symbols=all", "symbols=\"all\" is not understood: give none\n"},
-		{"frames=", "frames=\"\" is not understood: give all\n"},
+		{"symbols=all", "invalid symbols=\"all\": expected none\n"},
+		{"frames=", "invalid frames=\"\": expected all\n"},
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -325,15 +323,15 @@ static void bad_sampling_changes_nothing(void **state)
 		const char *query, *body;
 	} cases[] = {
 		{"", "state is not given: give state=on or state=off\n"},
-		{"?state=maybe", "state=\"maybe\" is not understood: give on or off\n"},
-		{"?state=off&for=1m", "state=off goes alone: leave for and sample_bytes out\n"},
-		{"?state=on&for=", "for=\"\" is not understood: give a time above 0, e.g. 90s, 10m "
+		{"?state=maybe", "invalid state=\"maybe\": expected on or off\n"},
+		{"?state=off&for=1m", "state=off takes no other parameters\n"},
+		{"?state=on&for=", "invalid for=\"\": expected a time above 0, e.g. 90s, 10m "
 				   "or 1h30m\n"},
 		{"?state=on&sample_bytes=0",
-		 "sample_bytes=\"0\" is not understood: give bytes from 1 to 1073741824, e.g. "
+		 "invalid sample_bytes=\"0\": expected bytes from 1 to 1073741824, e.g. "
 		 "524288 or 512KiB\n"},
 		{"?state=on&sample_bytes=2G",
-		 "sample_bytes=\"2G\" is not understood: give bytes from 1 to 1073741824, e.g. "
+		 "invalid sample_bytes=\"2G\": expected bytes from 1 to 1073741824, e.g. "
 		 "524288 or 512KiB\n"},
 		{"?state=on&state=off", "parameter state is given more than once: give it once\n"},
 		{"?on=1", "unknown parameter \"on\": /v1/sampling takes state, for, "
@@ -702,7 +700,7 @@ static void allheap_needs_the_package(void **state)
 	assert_get("/debug/pprof/allheap?debug=1", 400,
 		   "unknown parameter \"debug\": /debug/pprof/allheap takes seconds, frames\n");
 	assert_get("/debug/pprof/allheap?seconds=0", 400,
-		   "seconds=\"0\" is not understood: give whole seconds from 1 to 3600\n");
+		   "invalid seconds=\"0\": expected whole seconds from 1 to 3600\n");
 }
 
 static void allheap_is_both_heaps(void **state)
