@@ -222,7 +222,7 @@ static void split_allocator(struct account_job *job)
 	struct account_bytes *live = &job->out->owners[OWNER_C_LIVE];
 	struct account_bytes *pool = &job->out->owners[OWNER_C_RETAINED];
 	struct pool p = pool_of(job);
-	uint64_t in_use = job->out->allocator.in_use_bytes, moved;
+	uint64_t in_use = job->out->allocator.in_use_bytes;
 	uint64_t mapped = live->mapped + pool->mapped;
 	if (!live->known || !pool->known) { /* which part of the heap they use is unknown */
 		live->known = pool->known = false;
@@ -233,7 +233,7 @@ static void split_allocator(struct account_job *job)
 		return;
 	}
 	give_to_unknown(job, &p);
-	moved = p.resident;
+	uint64_t moved = p.resident;
 	if (p.in_use == UNKNOWN) {
 		pool->known = live->exact = false;
 		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "

@@ -53,13 +53,12 @@ void account_kept_read(struct account_job *job)
 					  .what = OWNER_C_RETAINED,
 					  .brk_start = job->heap_start,
 					  .brk_end = job->heap_end};
-	struct glibckept found;
 	uint64_t left = retained->resident;
 	a->kept = (struct kept_bytes){UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
 	if (!allocator_is_glibc() || !retained->known || retained->resident < WORTH_BYTES ||
 	    !account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
 		return;
-	found = read_or_last(&places);
+	struct glibckept found = read_or_last(&places);
 	if (found.returnable == UNKNOWN)
 		return;
 	a->kept.arena_ends = take(&left, found.arena_ends);

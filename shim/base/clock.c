@@ -13,11 +13,10 @@ static uint64_t kept_ns;
 static void look_up(void)
 {
 	static bool done;
-	const void *image;
 
 	if (LOAD_ACQ(&done))
 		return;
-	image = (const void *)getauxval(AT_SYSINFO_EHDR);
+	const void *image = (const void *)getauxval(AT_SYSINFO_EHDR);
 	STORE(&vdso_gettime,
 	      (__typeof__(vdso_gettime))dynsym_find_in_image(image, "__vdso_clock_gettime"));
 	STORE_REL(&done, true);

@@ -90,14 +90,13 @@ static const struct name *name_of(long number)
 /* The error to return, or 0 to make the call. */
 static int fails(long number)
 {
-	const struct name *called;
 	uint64_t count;
 
 	if (!plan.is_read && environ)
 		read_plan();
 	if (!plan.name || (plan.name->number != NAME_ALL && plan.name->number != number))
 		return 0;
-	called = name_of(number);
+	const struct name *called = name_of(number);
 	if (!called)
 		return 0;
 	count = __atomic_add_fetch(&plan.count, 1, __ATOMIC_RELAXED);

@@ -220,13 +220,12 @@ static void refuse(const struct loaded *image)
 bool gomodules_look(uint64_t address)
 {
 	struct loaded image;
-	bool added;
 
 	if (gomodules_hold(address, 1) || !image_at(address, &image) || is_refused(&image) ||
 	    !goexe_library_may_be_go(image.headers, image.count, image.bias, MAX_SEARCH_BYTES) ||
 	    __atomic_exchange_n(&is_adding, true, __ATOMIC_ACQUIRE))
 		return false;
-	added = add_image(&image);
+	bool added = add_image(&image);
 	if (!added)
 		refuse(&image);
 	__atomic_store_n(&is_adding, false, __ATOMIC_RELEASE);

@@ -112,7 +112,6 @@ static void look_up(struct scratch *scratch)
 {
 	const struct gomodule *runtime = only_runtime();
 	struct modules modules;
-	const struct module *file;
 	if (variables.of == runtime && variables.looked_up)
 		return;
 	memset(&variables, 0, sizeof(variables));
@@ -120,7 +119,7 @@ static void look_up(struct scratch *scratch)
 	if (!runtime || modules_read(scratch, &modules) != 0)
 		return;
 	variables.looked_up = true;
-	file = modules_find(&modules, runtime->tables.text);
+	const struct module *file = modules_find(&modules, runtime->tables.text);
 	if (file && file->elf_ok)
 		look_in(scratch, file);
 }

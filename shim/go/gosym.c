@@ -82,12 +82,11 @@ static uint32_t func_u32(const struct gotables *go, uint64_t func, uint32_t fiel
 bool gosym_find(uint64_t pc, struct gosym_func *out)
 {
 	struct gomodule *module = gomodules_at(pc);
-	const struct gotables *go;
 	uint64_t index;
 	uint32_t entry, end, func, next;
 	if (!module)
 		return false;
-	go = &module->tables;
+	const struct gotables *go = &module->tables;
 	if (!ftab_search(go, (uint32_t)(pc - go->text), &index) ||
 	    !ftab_entry(go, index, &entry, &func) || !ftab_entry(go, index + 1, &end, &next) ||
 	    func > go->funcs.len || go->funcs.len - func < func_bytes(go))

@@ -82,12 +82,11 @@ static void read_table(struct scratch *scratch, const struct elffile *f, const E
 {
 	Elf64_Sym *symbols = scratch_alloc(scratch, SYMBOLS_AT_ONCE * sizeof(*symbols));
 	Elf64_Shdr strings;
-	char *names;
 
 	if (!symbols || !elffile_section(f, table->sh_link, &strings) ||
 	    strings.sh_size >= MAX_NAMES_BYTES)
 		return;
-	names = scratch_alloc(scratch, strings.sh_size + 1);
+	char *names = scratch_alloc(scratch, strings.sh_size + 1);
 	if (!names || elffile_read(f, strings.sh_offset, names, strings.sh_size) != strings.sh_size)
 		return;
 	names[strings.sh_size] = 0;

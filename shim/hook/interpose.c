@@ -271,10 +271,8 @@ EXPORT int thrd_create(pthread_t *thread, int (*start)(void *), void *arg)
 /* Data about code addresses must not outlive the code. */
 EXPORT int dlclose(void *handle)
 {
-	int result;
-
 	codetables_unload_begins();
-	result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
+	int result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
 	codetables_unload_ends();
 	return result;
 }

@@ -209,13 +209,11 @@ void *slow_pvalloc(size_t size)
 int slow_posix_memalign(void **out, size_t alignment, size_t size)
 {
 	uint32_t interval = take(size);
-	uint8_t before;
-	int error;
 
 	if (!interval)
 		return real.posix_memalign(out, alignment, size);
-	before = sample_enter();
-	error = real.posix_memalign(out, alignment, size);
+	uint8_t before = sample_enter();
+	int error = real.posix_memalign(out, alignment, size);
 	if (!error && *out)
 		record(&(struct sample){*out, size, (uint64_t)real.posix_memalign, interval});
 	sample_leave(before);
@@ -227,8 +225,6 @@ int slow_posix_memalign(void **out, size_t alignment, size_t size)
 static void take_out_here(void *p, const struct regs *host)
 {
 	struct live_block block;
-	uint64_t begun;
-	uint8_t before;
 
 	(void)host;
 	if (!tracking())
@@ -237,8 +233,8 @@ static void take_out_here(void *p, const struct regs *host)
 		count_reentered();
 		return;
 	}
-	before = sample_enter();
-	begun = budget_begin();
+	uint8_t before = sample_enter();
+	uint64_t begun = budget_begin();
 	if (live_take(p, &block))
 		forget(&block);
 	budget_end(&budget_spent.freeing, begun);

@@ -116,14 +116,13 @@ static void note_mapping_here(void *mapping, const struct regs *host)
 void *slow_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, uint64_t caller)
 {
 	struct mapping m = {.n = n, .caller = caller, .prot = prot, .flags = flags};
-	int before;
 
 	if (flags & MAP_FIXED)
 		lose(p, mapped_bytes(n, flags));
 	m.got = real.mmap(p, n, prot, flags, fd, offset);
 	if (m.got == MAP_FAILED)
 		return m.got;
-	before = errno;
+	int before = errno;
 	run(note_mapping_here, &m);
 	errno = before;
 	return m.got;
@@ -161,12 +160,11 @@ int slow_munmap(void *p, size_t n)
 {
 	struct hold h = {.start = (uint64_t)p, .bytes = n};
 	uint32_t pin = pins_enter(); /* what is held is not in the table */
-	int result, before;
 
 	lose(p, n);
 	recstack_run_anyhow(hold_here, &h);
-	result = real.munmap(p, n);
-	before = errno;
+	int result = real.munmap(p, n);
+	int before = errno;
 	h.failed = result != 0;
 	if (h.held)
 		recstack_run_anyhow(settle_here, &h);
@@ -194,12 +192,11 @@ static void note_protection_here(void *protection, const struct regs *host)
 int slow_mprotect(void *p, size_t n, int prot, uint64_t caller)
 {
 	struct protection protection = {(uint64_t)p, n, caller, prot_usable(prot)};
-	int result, before;
 
 	if (!(prot & PROT_READ))
 		lose(p, n);
-	result = real.mprotect(p, n, prot);
-	before = errno;
+	int result = real.mprotect(p, n, prot);
+	int before = errno;
 	if (result)
 		return result;
 	run(note_protection_here, &protection);
@@ -277,15 +274,13 @@ void *slow_mremap(void *p, size_t old, size_t new, int flags, void *to, uint64_t
 			  .new = new,
 			  .stays = flags &MREMAP_DONTUNMAP};
 	uint32_t pin = pins_enter(); /* what is held is not in the table */
-	void *got;
-	int before;
 
 	recstack_run_anyhow(find_here, &r);
 	lose(p, old);
 	if (flags & MREMAP_FIXED)
 		lose(to, new);
-	got = real.mremap(p, old, new, flags, to);
-	before = errno;
+	void *got = real.mremap(p, old, new, flags, to);
+	int before = errno;
 	r.to = (uint64_t)got;
 	recstack_run_anyhow(remapped_here, &r);
 	pins_leave(pin);
@@ -315,13 +310,11 @@ static void brk_grew_here(void *move, const struct regs *host)
 				       .end = ALIGN_UP(m->to, (uint64_t)PAGE_BYTES),
 				       .tick = live_tick_now(),
 				       .flags = MAPPINGS_USABLE};
-	struct maker maker;
-	uint32_t pin;
 
 	if (range.start >= range.end)
 		return;
-	pin = pins_enter();
-	maker = maker_find(&call);
+	uint32_t pin = pins_enter();
+	struct maker maker = maker_find(&call);
 	range.site = maker.site;
 	range.kind = (uint8_t)maker.kind;
 	mappings_map(&range);
@@ -355,14 +348,13 @@ static void brk_moved(struct brk_move *m, bool failed)
 void *slow_sbrk(intptr_t increment, uint64_t caller)
 {
 	struct brk_move m = {.leaf = (uint64_t)real.sbrk, .caller = caller};
-	void *was;
 
 	if (increment < 0) {
 		m.from = (uint64_t)real.sbrk(0);
 		m.to = m.from + (uint64_t)increment;
 		brk_hold(&m);
 	}
-	was = real.sbrk(increment);
+	void *was = real.sbrk(increment);
 	m.from = (uint64_t)was;
 	m.to = m.from + (uint64_t)increment;
 	brk_moved(&m, was == (void *)-1);
@@ -375,10 +367,9 @@ int slow_brk(void *to, uint64_t caller)
 			     .to = (uint64_t)to,
 			     .leaf = (uint64_t)real.brk,
 			     .caller = caller};
-	int result;
 
 	brk_hold(&m);
-	result = real.brk(to);
+	int result = real.brk(to);
 	brk_moved(&m, result != 0);
 	return result;
 }

@@ -66,11 +66,10 @@ static bool has_statistics(uint64_t base)
 void mapcaller_init(uint64_t malloc_address)
 {
 	Dl_info info;
-	uint64_t base;
 
 	if (!dladdr((void *)malloc_address, &info))
 		return;
-	base = (uint64_t)info.dli_fbase;
+	uint64_t base = (uint64_t)info.dli_fbase;
 	if (same_module(base, "gnu_get_libc_version"))
 		return;
 	if (!has_statistics(base))

@@ -52,7 +52,6 @@ bool real_bootstrap_is_used(void)
 static void *bootstrap_alloc(size_t alignment, size_t size)
 {
 	size_t used = LOAD(&bootstrap_used), at;
-	char *p;
 
 	if (alignment < 16)
 		alignment = 16;
@@ -64,7 +63,7 @@ static void *bootstrap_alloc(size_t alignment, size_t size)
 		}
 	} while (!__atomic_compare_exchange_n(&bootstrap_used, &used, at + size, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	p = bootstrap + at;
+	char *p = bootstrap + at;
 	((struct bootstrap_head *)p)[-1].size = size;
 	live_filter_pin(p);
 	return p;
@@ -73,11 +72,10 @@ static void *bootstrap_alloc(size_t alignment, size_t size)
 void *real_bootstrap_realloc(void *p, size_t size)
 {
 	size_t had = ((struct bootstrap_head *)p)[-1].size;
-	void *fresh;
 
 	if (!size)
 		return NULL; /* freed, as in glibc */
-	fresh = real.malloc(size);
+	void *fresh = real.malloc(size);
 	if (fresh)
 		memcpy(fresh, p, had < size ? had : size);
 	return fresh;

@@ -133,8 +133,6 @@ static void prepare_here(void *creation, const struct regs *host)
 {
 	struct creation *c = creation;
 	size_t bytes = stack_bytes(c->attributes);
-	struct thread_start *start;
-	uint32_t pin;
 
 	sighandlers_look_at_thread();
 	if (!bytes) /* the stack is the program's */
@@ -145,11 +143,11 @@ static void prepare_here(void *creation, const struct regs *host)
 		ADD(&missed, 1);
 		return;
 	}
-	start = thread_starts_at(c->block);
+	struct thread_start *start = thread_starts_at(c->block);
 	start->start = c->start;
 	start->arg = c->arg;
 	start->stack_bytes = bytes;
-	pin = pins_enter();
+	uint32_t pin = pins_enter();
 	STORE(&start->site, maker_site(host, bytes, ORIGIN_THREAD_STACK, c->leaf, c->caller));
 	pins_leave(pin);
 }
@@ -171,12 +169,12 @@ int threads_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 			     .arg = arg,
 			     .leaf = (uint64_t)real.pthread_create,
 			     .caller = caller};
-	int result;
 
 	prepare(&c);
 	if (!c.block)
 		return real.pthread_create(thread, attributes, start, arg);
-	result = real.pthread_create(thread, attributes, thread_main, thread_starts_at(c.block));
+	int result =
+		real.pthread_create(thread, attributes, thread_main, thread_starts_at(c.block));
 	if (result)
 		thread_starts_give(c.block);
 	return result;
@@ -192,13 +190,12 @@ int threads_create_c11(pthread_t *thread, int (*start)(void *), void *arg, uint6
 			     .arg = arg,
 			     .leaf = (uint64_t)real.thrd_create,
 			     .caller = caller};
-	int result;
 
 	prepare(&c);
 	if (!c.block)
 		return real.thrd_create(thread, start, arg);
-	result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main,
-				  thread_starts_at(c.block));
+	int result = real.thrd_create(thread, (int (*)(void *))(void *)thread_main,
+				      thread_starts_at(c.block));
 	if (result)
 		thread_starts_give(c.block);
 	return result;

@@ -107,12 +107,11 @@ static void name_socket(struct config *own)
 {
 	char *path = own->socket_path;
 	size_t used = strlen(path);
-	int n;
 
 	own->listen = false; /* the parent listens there */
 	if (!used)
 		return;
-	n = snprintf(path + used, CONFIG_PATH_BYTES - used, ".%d", sys_getpid());
+	int n = snprintf(path + used, CONFIG_PATH_BYTES - used, ".%d", sys_getpid());
 	if (n >= (int)(CONFIG_PATH_BYTES - used))
 		path[0] = 0;
 }

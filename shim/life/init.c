@@ -141,14 +141,12 @@ __attribute__((constructor(101))) static void init(void)
 {
 	static bool begun;
 	int error = errno;
-	uint8_t before;
-	const char *reason;
 
 	if (__atomic_exchange_n(&begun, true, __ATOMIC_RELAXED))
 		return;
-	before = sample_enter_as(BUSY_OWN);
+	uint8_t before = sample_enter_as(BUSY_OWN);
 	real_resolve();
-	reason = why_not();
+	const char *reason = why_not();
 	if (!reason)
 		reason = start();
 	if (reason)

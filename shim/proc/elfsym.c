@@ -142,11 +142,10 @@ static void consider(const struct search *s, const Elf64_Sym *symbol)
 		.sized = symbol->st_size > 0,
 		.start = symbol->st_value,
 	};
-	size_t i;
 
 	if (!c.rank || !c.name)
 		return;
-	i = first_target_at(s, c.start);
+	size_t i = first_target_at(s, c.start);
 	if (i < s->count)
 		offer_preceding(&s->targets[i].preceding, c);
 	for (; i < s->count && s->targets[i].address - c.start < symbol->st_size; i++)
@@ -256,7 +255,6 @@ void elfsym_resolve(struct scratch *scratch, const struct module *module, struct
 {
 	struct search s = {.count = count};
 	Elf64_Sym *chunk;
-	int fd;
 
 	for (size_t i = 0; i < count; i++) {
 		queries[i].name = NULL;
@@ -264,7 +262,7 @@ void elfsym_resolve(struct scratch *scratch, const struct module *module, struct
 	}
 	if (count == 0 || !module->elf_ok)
 		return;
-	fd = modules_open(module);
+	int fd = modules_open(module);
 	if (fd < 0)
 		return;
 	s.targets = sorted_targets(scratch, module->load_bias, queries, count);

@@ -135,13 +135,13 @@ static void copy_field(char *to, size_t room, const char *from, size_t bytes)
 static bool take_mount(const char *line, struct place *place)
 {
 	const char *rest = strstr(line, " - ");
-	size_t type_bytes, options_bytes = 0, top_bytes = 0, mount_bytes = 0;
+	size_t options_bytes = 0, top_bytes = 0, mount_bytes = 0;
 	if (!rest)
 		return false;
 	const char *type = rest + 3;
 	const char *options = field(type, 2, &options_bytes);
 	const char *top = field(line, 3, &top_bytes), *mount = field(line, 4, &mount_bytes);
-	type_bytes = strcspn(type, " ");
+	size_t type_bytes = strcspn(type, " ");
 	if (!options || !top || !mount)
 		return false;
 	bool is_v2 = type_bytes == 7 && memcmp(type, "cgroup2", 7) == 0;

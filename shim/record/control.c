@@ -143,14 +143,13 @@ static uint64_t until(uint64_t then, uint64_t now)
 static void keep_to_budget(uint64_t now, bool room_alone)
 {
 	uint32_t before = interval_in_force();
-	bool is_filling;
 
 	if (!room_alone) {
 		control.doublings = control.start.doublings(control.sample_bytes, false);
 		control.next_budget_ns = now + BUDGET_EVERY_NS;
 	}
-	is_filling = control.start.look_at_room &&
-		     control.start.look_at_room(control.sample_bytes, &control.doublings);
+	bool is_filling = control.start.look_at_room &&
+			  control.start.look_at_room(control.sample_bytes, &control.doublings);
 	control.next_room_ns = is_filling ? now + ROOM_EVERY_NS : NEVER;
 	if (interval_in_force() != before)
 		apply(now);

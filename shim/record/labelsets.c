@@ -189,12 +189,11 @@ static void fill(struct labelset *s, const struct key *key)
 static uint32_t set_new(const struct key *key)
 {
 	size_t all = CELLS_ROUND(sizeof(struct labelset) + key->bytes);
-	uint32_t id;
 
 	if (LOAD(&counters.sets) >= LABELSETS_MAX ||
 	    LOAD(&counters.bytes) + all > region_layout.arena.bytes / LABELSETS_ARENA_SHARE)
 		return 0;
-	id = cells_take(CELL_LABELS, all, CELLS_WHOLE);
+	uint32_t id = cells_take(CELL_LABELS, all, CELLS_WHOLE);
 	if (!id)
 		return 0;
 	ADD(&counters.bytes, all);

@@ -271,12 +271,10 @@ static int replace_stale(const struct live_block *block, struct live_block *stal
 int live_put(const struct live_block *block, struct live_block *stale)
 {
 	struct shard *s = shard_of(block->address);
-	uint32_t id;
-	int replaced;
 
 	change_begin(s);
-	replaced = replace_stale(block, stale);
-	id = replaced ? 0 : node_pop(s);
+	int replaced = replace_stale(block, stale);
+	uint32_t id = replaced ? 0 : node_pop(s);
 	if (!replaced && !id)
 		id = node_fresh();
 	if (!replaced && !id) {
@@ -313,10 +311,9 @@ static uint32_t node_unlink(struct shard *s, const void *p, struct live_block *o
 bool live_take(const void *p, struct live_block *out)
 {
 	struct shard *s = shard_of((uint64_t)p);
-	uint32_t id;
 
 	change_begin(s);
-	id = node_unlink(s, p, out);
+	uint32_t id = node_unlink(s, p, out);
 	if (id)
 		node_push(s, id);
 	change_end(s);
@@ -326,10 +323,9 @@ bool live_take(const void *p, struct live_block *out)
 uint32_t live_hold(const void *p, struct live_block *out)
 {
 	struct shard *s = shard_of((uint64_t)p);
-	uint32_t id;
 
 	change_begin(s);
-	id = node_unlink(s, p, out);
+	uint32_t id = node_unlink(s, p, out);
 	change_end(s);
 	return id;
 }
@@ -360,15 +356,14 @@ void live_drop(uint32_t held)
 bool live_has(const void *p)
 {
 	const struct shard *s = shard_of((uint64_t)p);
-	const struct node *nodes;
-	uint32_t before, used, id;
+	uint32_t id;
 	int left = MAX_PROBE;
 
 	if (likely(!live_filter_matches(p)) || unlikely(!LOAD_ACQ(&region)))
 		return false;
-	nodes = node_at(1);
-	used = LOAD(&nodes_used);
-	before = LOAD_ACQ(&s->changes);
+	const struct node *nodes = node_at(1);
+	uint32_t used = LOAD(&nodes_used);
+	uint32_t before = LOAD_ACQ(&s->changes);
 	for (id = LOAD_ACQ(bucket_of((uint64_t)p)); id; id = LOAD_ACQ(&nodes[id - 1].next))
 		if (id > used || LOAD_ACQ(&nodes[id - 1].address) == (uint64_t)p || !left--)
 			return true;

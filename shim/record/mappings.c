@@ -17,11 +17,10 @@
 void mappings_map(const struct mappings_range *range)
 {
 	uint64_t start = mappings_page(range->start), end = mappings_page_end(range->end, 0);
-	struct mappings_parts p;
 
 	if (start >= end || !mappings_enter())
 		return;
-	p = mappings_take_apart(start, end);
+	struct mappings_parts p = mappings_take_apart(start, end);
 	mappings_fragment_drop_all(p.middle);
 	p.middle = mappings_tree_new();
 	if (p.middle) {
@@ -42,12 +41,11 @@ void mappings_map(const struct mappings_range *range)
 uint32_t mappings_hold(uint64_t start, uint64_t bytes)
 {
 	uint64_t end = mappings_page_end(start, bytes);
-	struct mappings_parts p;
 
 	start = mappings_page(start);
 	if (start >= end || !mappings_enter())
 		return 0;
-	p = mappings_take_apart(start, end);
+	struct mappings_parts p = mappings_take_apart(start, end);
 	mappings_head()->root = mappings_tree_join(p.below, p.above);
 	mappings_leave();
 	return p.middle;
@@ -87,11 +85,10 @@ void mappings_move(uint32_t held, uint64_t from, uint64_t to, uint64_t bytes)
 {
 	uint64_t limit = mappings_page_end(to, bytes);
 	uint32_t tick = live_tick_now(), node;
-	struct mappings_parts p;
 
 	if (to >= limit || !mappings_enter())
 		return;
-	p = mappings_take_apart(to, limit);
+	struct mappings_parts p = mappings_take_apart(to, limit);
 	mappings_fragment_drop_all(p.middle);
 	p.middle = 0;
 	while ((node = mappings_tree_take_first(&held))) {
@@ -133,16 +130,15 @@ static uint32_t duplicate(const struct mappings_node *n, uint64_t from, uint64_t
 void mappings_duplicate(uint64_t from, uint64_t to, uint64_t bytes, uint32_t site)
 {
 	uint64_t limit = mappings_page_end(to, bytes);
-	uint32_t source, node, copy, last = 0;
-	struct mappings_parts p;
+	uint32_t node, copy, last = 0;
 
 	if (to >= limit || !mappings_enter())
 		return;
 	bytes = limit - to;
-	p = mappings_take_apart(to, limit);
+	struct mappings_parts p = mappings_take_apart(to, limit);
 	mappings_fragment_drop_all(p.middle);
 	p.middle = 0;
-	source = from < to ? p.below : p.above;
+	uint32_t source = from < to ? p.below : p.above;
 	for (node = mappings_tree_above(source, from);
 	     node && mappings_follow(node)->start < from + bytes;
 	     node = mappings_tree_above(source, mappings_follow(node)->end)) {
@@ -192,11 +188,9 @@ static bool any_differs(uint64_t start, uint64_t end, bool usable)
 
 bool mappings_wants_site(uint64_t start, uint64_t bytes)
 {
-	bool wants;
-
 	if (!mappings_enter())
 		return false;
-	wants = any_reserve(mappings_page(start), mappings_page_end(start, bytes));
+	bool wants = any_reserve(mappings_page(start), mappings_page_end(start, bytes));
 	mappings_leave();
 	return wants;
 }
@@ -255,11 +249,9 @@ void mappings_protect(uint64_t start, uint64_t bytes, bool usable, uint32_t site
 
 void mappings_stack_ended(uint64_t address)
 {
-	uint32_t node;
-
 	if (!mappings_enter())
 		return;
-	node = mappings_above(address);
+	uint32_t node = mappings_above(address);
 	if (node && mappings_follow(node)->start <= address &&
 	    mappings_follow(node)->kind == MAPPINGS_THREAD_STACK) {
 		mappings_fragment_release(node);

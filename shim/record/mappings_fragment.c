@@ -101,10 +101,10 @@ static uint32_t cut(uint32_t node, uint64_t at)
 struct mappings_parts mappings_take_apart(uint64_t start, uint64_t end)
 {
 	struct mappings_parts p;
-	uint32_t rest, last;
+	uint32_t rest;
 
 	mappings_tree_split(mappings_head()->root, start, &p.below, &rest);
-	last = mappings_tree_last(p.below);
+	uint32_t last = mappings_tree_last(p.below);
 	if (last && mappings_follow(last)->end > start)
 		rest = mappings_tree_join(cut(last, start), rest);
 	mappings_tree_split(rest, end, &p.middle, &p.above);

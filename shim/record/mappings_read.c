@@ -20,13 +20,10 @@ static struct mappings_range range_of(const struct mappings_node *n)
 
 bool mappings_find(uint64_t address, struct mappings_range *out)
 {
-	uint32_t node;
-	bool found;
-
 	if (!mappings_enter())
 		return false;
-	node = mappings_above(address);
-	found = node && mappings_follow(node)->start <= address;
+	uint32_t node = mappings_above(address);
+	bool found = node && mappings_follow(node)->start <= address;
 	if (found)
 		*out = range_of(mappings_follow(node));
 	mappings_leave();

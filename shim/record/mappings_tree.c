@@ -121,13 +121,13 @@ uint32_t mappings_tree_join(uint32_t a, uint32_t b)
 
 uint32_t mappings_tree_take_first(uint32_t *tree)
 {
-	uint32_t *link = tree, node;
+	uint32_t *link = tree;
 
 	if (!*tree)
 		return 0;
 	while (mappings_follow(*link)->left)
 		link = &mappings_follow(*link)->left;
-	node = *link;
+	uint32_t node = *link;
 	*link = mappings_follow(node)->right;
 	mappings_follow(node)->right = 0;
 	return node;

@@ -138,11 +138,9 @@ static void slot_give(uint32_t i)
  */
 static void list_thread(struct sample_thread *t)
 {
-	uint8_t before;
-
 	if (!LOAD(&threads.open))
 		return;
-	before = sample_enter();
+	uint8_t before = sample_enter();
 	/* A signal handler's allocation may have listed this thread since the check. */
 	if (!t->registered && libc.pthread_setspecific(threads.key, t) == 0) {
 		int tid = sample_thread_id();
@@ -159,7 +157,6 @@ uint32_t sample_take(size_t size)
 	uint64_t state = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
 	uint32_t interval = interval_of(state);
 	uint64_t left = LOAD(&t->bytes_left);
-	bool drawn;
 
 	/* Before the constructor the interval is unknown: bytes_left stays 0, so that the
 	 * thread asks again. */
@@ -168,7 +165,7 @@ uint32_t sample_take(size_t size)
 	if (unlikely(!t->registered))
 		list_thread(t);
 	/* A draw is never 0: 0 means a new thread, or one that was told of a change. */
-	drawn = left && t->epoch == epoch_of(state);
+	bool drawn = left && t->epoch == epoch_of(state);
 	STORE(&t->epoch, epoch_of(state));
 	if (interval <= 1) {
 		STORE(&t->bytes_left, interval ? 0 : NEVER);
@@ -312,11 +309,9 @@ int sample_init(void)
 /* Destructors of other keys may still allocate; their blocks are sampled without being listed. */
 void sample_thread_exit(struct sample_thread *t)
 {
-	uint8_t before;
-
 	if (t->registered != 1)
 		return;
-	before = sample_enter();
+	uint8_t before = sample_enter();
 	lock_take(&threads.lock);
 	if (threads.slots[t->slot].thread == t)
 		slot_give(t->slot);

@@ -69,14 +69,13 @@ struct site *site_at(uint32_t id)
 static uint32_t cell_under(uint32_t labels, enum cell_kind kind, size_t bytes, enum cells_need need)
 {
 	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
-	uint32_t id;
 
 	if (!labels)
 		return cells_take(kind, bytes, need);
 	bytes = CELLS_ROUND(bytes);
 	if (LOAD(&labelled_bytes) + bytes > most)
 		return 0;
-	id = cells_take(kind, bytes, need);
+	uint32_t id = cells_take(kind, bytes, need);
 	if (id)
 		ADD(&labelled_bytes, bytes);
 	return id;
@@ -139,11 +138,10 @@ static uint32_t stack_intern(const struct stack_key *key)
 	uint32_t *bucket = &buckets()[key->hash & (bucket_count() - 1)];
 	uint32_t head = LOAD_ACQ(bucket);
 	uint32_t found = stack_find(head, 0, key);
-	uint32_t id;
 
 	if (found)
 		return found;
-	id = stack_new(key);
+	uint32_t id = stack_new(key);
 	if (!id)
 		return 0;
 	for (;;) {
@@ -247,10 +245,10 @@ static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin ori
 	struct site_key shared = {.origin = origin,
 				  .mixed = true,
 				  .need = key->need == CELLS_WHOLE ? CELLS_COARSE : key->need};
-	uint32_t stack, found = 0;
+	uint32_t found = 0;
 
 	stack_key_finish(key);
-	stack = stack_intern(key);
+	uint32_t stack = stack_intern(key);
 	if (!stack)
 		return 0;
 	if (key->end < CAPTURE_NO_ROOM)

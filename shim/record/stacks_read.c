@@ -202,11 +202,10 @@ struct age_view {
 static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
 {
 	uint64_t made_ns = region_layout.start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
-	uint32_t slot;
 
 	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)
 		return;
-	slot = *tally_slot(&view->index, site);
+	uint32_t slot = *tally_slot(&view->index, site);
 	if (slot) {
 		view->index.tallies[slot - 1].inuse_objects += (int64_t)w.objects_fx;
 		view->index.tallies[slot - 1].inuse_bytes += (int64_t)w.bytes_fx;
@@ -224,11 +223,9 @@ static void age_view_add_block(const struct live_block *block, void *arg)
  */
 static uint64_t range_bytes(const struct mappings_range *r)
 {
-	uint64_t touched;
-
 	if (r->kind != MAPPINGS_THREAD_STACK)
 		return r->end - r->start;
-	touched = pagemap_resident_bytes(r->start, r->end);
+	uint64_t touched = pagemap_resident_bytes(r->start, r->end);
 	return touched == UNKNOWN ? 0 : touched;
 }
 
@@ -280,7 +277,6 @@ static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out
 	struct tally_index index;
 	struct mappings_range *list;
 	size_t stacks = 0;
-	long count;
 
 	for (size_t i = 0; i < out->count; i++)
 		if (is_of_threads(&out->tallies[i])) {
@@ -289,7 +285,7 @@ static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out
 		}
 	if (!stacks)
 		return 0;
-	count = mappings_copy(scratch, &list);
+	long count = mappings_copy(scratch, &list);
 	if (count < 0 || tally_index_build(&index, scratch, out->tallies, out->count))
 		return -1;
 	for (long i = 0; i < count; i++) {
@@ -326,11 +322,11 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 static struct tally *tally_of(const struct tally_index *index, const struct tally *b,
 			      struct snapshot *out)
 {
-	uint32_t site = b->site, *slot;
+	uint32_t site = b->site;
 
 	if (site_at(site)->born != b->born)
 		site = stacks_reclaimed_to(SITE_BORN_ORIGIN(b->born));
-	slot = tally_slot(index, site);
+	uint32_t *slot = tally_slot(index, site);
 	if (!*slot) {
 		*slot = (uint32_t)++out->count;
 		out->tallies[*slot - 1] = (struct tally){.site = site, .born = site_at(site)->born};

@@ -353,13 +353,11 @@ static void begin_pass(bool in_haste)
 uint64_t stacks_reclaim_tick(void)
 {
 	uint64_t now = clock_monotonic_ns(), cpu = work_cpu_ns();
-	bool in_haste, brought;
-	uint32_t full;
 
 	if (!region)
 		return UINT64_MAX;
-	full = fullness();
-	in_haste = full >= HASTE_PERMILLE;
+	uint32_t full = fullness();
+	bool in_haste = full >= HASTE_PERMILLE;
 	if (full < HALF_PERMILLE / 2 && !reclaim.is_under_way)
 		return REST_NS;
 	if (!reclaim.is_under_way) {
@@ -371,7 +369,7 @@ uint64_t stacks_reclaim_tick(void)
 	}
 	if (!pass_is_over())
 		return HASTE_NS;
-	brought = end_pass();
+	bool brought = end_pass();
 	reclaim.next_pass_ns = now + rest_after(brought, in_haste, work_cpu_ns() - cpu);
 	return reclaim.next_pass_ns - now;
 }

@@ -277,12 +277,11 @@ static void note_all_loaded_here(void *loaded, const struct regs *host)
 int unloads_watch(int (*close)(void *handle), void *handle)
 {
 	struct loaded before = {.list = sys_map_anonymous(LOADED_MAX * sizeof(*before.list))};
-	int result, error;
 
 	before.room = before.list ? LOADED_MAX : 0;
 	recstack_run_anyhow(note_all_loaded_here, &before);
-	result = close(handle);
-	error = errno;
+	int result = close(handle);
+	int error = errno;
 	recstack_run_anyhow(add_all_gone_here, &before);
 	if (before.list)
 		sys_unmap(before.list, LOADED_MAX * sizeof(*before.list));

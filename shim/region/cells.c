@@ -132,11 +132,9 @@ static uint64_t slabs_kept(enum cells_need need)
 
 static uint32_t slab_find(enum cells_need need)
 {
-	uint32_t id;
-
 	if (slabs_left() <= slabs_kept(need))
 		return 0;
-	id = list_pop(&free_slabs);
+	uint32_t id = list_pop(&free_slabs);
 	if (!id)
 		return region_alloc(CELLS_SLAB_BYTES) / 8;
 	__atomic_fetch_sub(&free_slab_count, 1, __ATOMIC_RELAXED);

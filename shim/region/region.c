@@ -151,10 +151,9 @@ static struct {
 
 static bool chunks_add(struct scratch_chunk *c)
 {
-	bool fits;
-
 	lock_take(&chunks.lock);
-	fits = !scratch_max_bytes || c->mapped_bytes + chunks.mapped_bytes <= scratch_max_bytes;
+	bool fits =
+		!scratch_max_bytes || c->mapped_bytes + chunks.mapped_bytes <= scratch_max_bytes;
 	if (fits) {
 		chunks.mapped_bytes += c->mapped_bytes;
 		c->list_next = chunks.first;
@@ -181,13 +180,12 @@ static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
 {
 	size_t left = (s->max_bytes - s->mapped_bytes) / PAGE_BYTES * PAGE_BYTES;
 	size_t bytes = ALIGN_UP(n + CHUNK_HEADER_BYTES, PAGE_BYTES);
-	struct scratch_chunk *c;
 
 	if (bytes > left)
 		return NULL;
 	if (bytes < CHUNK_BYTES)
 		bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
-	c = sys_map_anonymous(bytes);
+	struct scratch_chunk *c = sys_map_anonymous(bytes);
 	if (!c)
 		return NULL;
 	c->mapped_bytes = bytes;

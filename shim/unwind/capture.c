@@ -121,13 +121,11 @@ static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
 static enum side step_c(struct walk *w)
 {
 	uint64_t pc = w->regs.ip - (w->exact ? 0 : 1);
-	struct pcinfo info;
 	uint64_t sp = w->regs.sp;
-	int failure;
 
 	if (w->regs.ip == 0)
 		return finish(w, CAPTURE_COMPLETE_THREAD);
-	info = pcinfo_at(pc);
+	struct pcinfo info = pcinfo_at(pc);
 	if (!in_shim(pc))
 		keep_frame(w, pc + 1);
 	switch (info.kind) {
@@ -156,7 +154,7 @@ static enum side step_c(struct walk *w)
 	default:
 		break;
 	}
-	failure = unwind_c_step(&w->memory, &info, &w->regs, &w->exact);
+	int failure = unwind_c_step(&w->memory, &info, &w->regs, &w->exact);
 	return failure ? search_go(w, (uint32_t)failure, true) : SIDE_C;
 }
 

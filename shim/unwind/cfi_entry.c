@@ -15,13 +15,12 @@ static bool is_in(const struct fde_module *module, uint64_t address, uint64_t by
 static bool open_entry(const struct fde_module *module, uint64_t address, struct dwarfbytes *out)
 {
 	uint32_t length32;
-	uint64_t length;
 
 	if (!is_in(module, address, 12))
 		return false;
 	memcpy(&length32, (const void *)address, sizeof(length32));
 	address += 4;
-	length = length32;
+	uint64_t length = length32;
 	if (length32 == UINT32_MAX) {
 		memcpy(&length, (const void *)address, sizeof(length));
 		address += 8;
@@ -35,14 +34,13 @@ static bool open_entry(const struct fde_module *module, uint64_t address, struct
 
 static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, struct cfi_cie *cie)
 {
-	struct dwarfbytes data;
 	uint64_t length = dwarfbytes_uleb(b);
 
 	if (b->bad || length > (uint64_t)(b->end - b->at)) {
 		b->bad = true;
 		return;
 	}
-	data = (struct dwarfbytes){.at = b->at, .end = b->at + length};
+	struct dwarfbytes data = (struct dwarfbytes){.at = b->at, .end = b->at + length};
 	b->at += length;
 	for (const char *c = augmentation + 1; *c && !data.bad; c++) {
 		uint8_t encoding;
@@ -70,16 +68,14 @@ static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, s
 static bool parse_cie(const struct fde_module *module, uint64_t address, struct cfi_cie *cie)
 {
 	struct dwarfbytes b;
-	const char *augmentation;
-	uint8_t version;
 
 	*cie = (struct cfi_cie){.pointer_encoding = DW_EH_PE_absptr};
 	if (!open_entry(module, address, &b) || dwarfbytes_fixed(&b, 4) != 0)
 		return false;
-	version = (uint8_t)dwarfbytes_fixed(&b, 1);
+	uint8_t version = (uint8_t)dwarfbytes_fixed(&b, 1);
 	if (version != 1 && version != 3)
 		return false;
-	augmentation = (const char *)b.at;
+	const char *augmentation = (const char *)b.at;
 	while (dwarfbytes_fixed(&b, 1) != 0)
 		continue;
 	cie->code_align = dwarfbytes_uleb(&b);
@@ -100,12 +96,11 @@ static bool parse_cie(const struct fde_module *module, uint64_t address, struct 
 bool cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde)
 {
 	struct dwarfbytes *b = &fde->instructions;
-	uint64_t cie_pointer_at, cie_distance;
 
 	if (!open_entry(module, address, &fde->instructions))
 		return false;
-	cie_pointer_at = (uint64_t)b->at;
-	cie_distance = dwarfbytes_fixed(b, 4);
+	uint64_t cie_pointer_at = (uint64_t)b->at;
+	uint64_t cie_distance = dwarfbytes_fixed(b, 4);
 	if (cie_distance == 0 || !parse_cie(module, cie_pointer_at - cie_distance, &fde->cie))
 		return false;
 	fde->start = dwarfbytes_encoded(b, fde->cie.pointer_encoding);

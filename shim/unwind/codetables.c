@@ -151,15 +151,12 @@ bool codetables_module(uint64_t pc, struct code_module *out)
 uint64_t codetables_fde(const struct code_module *m, uint64_t pc, struct fde_module *tables,
 			bool *failed)
 {
-	uint64_t fde;
-	int covers;
-
 	*failed = false;
 	tables->table = m->table;
 	if (!m->table || !codetables_segment(m, m->table, &tables->start, &tables->end))
 		return 0;
-	fde = fde_find(tables, pc);
-	covers = fde ? cfi_covers(tables, fde, pc) : 0;
+	uint64_t fde = fde_find(tables, pc);
+	int covers = fde ? cfi_covers(tables, fde, pc) : 0;
 	*failed = covers < 0;
 	return covers > 0 ? fde : 0;
 }

@@ -19,12 +19,10 @@ static uint32_t word_at(uint64_t address)
 /* The number of entries, at most what fits in the module. */
 static bool open_table(const struct fde_module *module, uint32_t *count)
 {
-	uint32_t encodings;
-
 	if (module->table % 4 || module->table < module->start || module->table >= module->end ||
 	    module->end - module->table < HEADER_BYTES)
 		return false;
-	encodings = word_at(module->table);
+	uint32_t encodings = word_at(module->table);
 	*count = word_at(module->table + 8);
 	return (encodings & 0xff) == VERSION && (encodings >> 8 & 0x0f & ~ENC_SIGN) == ENC_UDATA4 &&
 	       (encodings >> 16 & 0xff) == ENC_UDATA4 && encodings >> 24 == ENC_DATAREL_SDATA4 &&
@@ -42,14 +40,12 @@ static uint64_t address_in(const struct fde_module *module, uint32_t i, unsigned
 uint64_t fde_find(const struct fde_module *module, uint64_t pc)
 {
 	uint32_t count;
-	uint64_t fde;
-	size_t n;
 
 	if (!open_table(module, &count))
 		return 0;
-	n = SEARCH(count, i, address_in(module, (uint32_t)i, 0) <= pc);
+	size_t n = SEARCH(count, i, address_in(module, (uint32_t)i, 0) <= pc);
 	if (n == 0)
 		return 0;
-	fde = address_in(module, (uint32_t)n - 1, 4);
+	uint64_t fde = address_in(module, (uint32_t)n - 1, 4);
 	return fde >= module->start && fde < module->end ? fde : 0;
 }

@@ -194,15 +194,13 @@ static bool read_label(struct saferead *memory, uint64_t key, uint64_t value, st
 
 static bool read_slice(struct saferead *memory, uint64_t labels, struct golabels *out)
 {
-	uint64_t list, total, kept;
-
 	if (!are_words(memory, labels, 3))
 		return false;
-	list = word_at(labels);
-	total = word_at(labels + 8);
+	uint64_t list = word_at(labels);
+	uint64_t total = word_at(labels + 8);
 	if (total > word_at(labels + 16) || total > MAX_LABELS)
 		return false;
-	kept = total < GOLABELS_MAX ? total : GOLABELS_MAX;
+	uint64_t kept = total < GOLABELS_MAX ? total : GOLABELS_MAX;
 	if (kept && !are_words(memory, list, 4 * kept))
 		return false;
 	for (uint64_t i = 0; i < kept; i++)
@@ -274,21 +272,19 @@ static bool read_buckets(struct map_walk *w, uint64_t buckets, uint32_t count, b
 static bool read_map(struct saferead *memory, uint64_t labels, struct golabels *out)
 {
 	struct map_walk w = {.memory = memory, .out = out, .buckets_left = MAX_BUCKETS};
-	uint64_t map, count, buckets, old;
-	uint8_t flags, b;
 
 	if (!are_words(memory, labels, 1))
 		return false;
-	map = word_at(labels);
+	uint64_t map = word_at(labels);
 	if (!map)
 		return true;
 	if (!are_words(memory, map, MAP_WORDS))
 		return false;
-	count = word_at(map + MAP_COUNT);
-	flags = LOAD((const uint8_t *)map + MAP_FLAGS);
-	b = LOAD((const uint8_t *)map + MAP_B);
-	buckets = word_at(map + MAP_BUCKETS);
-	old = word_at(map + MAP_OLD_BUCKETS);
+	uint64_t count = word_at(map + MAP_COUNT);
+	uint8_t flags = LOAD((const uint8_t *)map + MAP_FLAGS);
+	uint8_t b = LOAD((const uint8_t *)map + MAP_B);
+	uint64_t buckets = word_at(map + MAP_BUCKETS);
+	uint64_t old = word_at(map + MAP_OLD_BUCKETS);
 	if (count == 0)
 		return true;
 	if (!buckets || b > MAX_B || !read_buckets(&w, buckets, 1u << b, false))
@@ -313,11 +309,11 @@ enum golabels_result golabels_parse(struct saferead *memory, uint64_t labels, bo
 
 uint64_t golabels_of(struct saferead *memory, const struct gomodule *module, uint64_t g)
 {
-	uint64_t at, labels;
+	uint64_t labels;
 
 	if (unlikely(!LOAD(&known[module->index].is_learned)))
 		learn_module(module);
-	at = g + LOAD_ACQ(&known_of(module)->offset);
+	uint64_t at = g + LOAD_ACQ(&known_of(module)->offset);
 	if (at == g)
 		return 0;
 	return saferead_read(memory, at, &labels) ? labels : 0;

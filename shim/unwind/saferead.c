@@ -259,12 +259,10 @@ __attribute__((noinline)) bool saferead_copy(uint64_t address, void *to, uint64_
 
 static const struct saferead_copy *copy_of(struct saferead *m, uint64_t page)
 {
-	struct saferead_copy *copy;
-
 	for (size_t i = 0; i < SAFEREAD_COPIES; i++)
 		if (m->copies[i].page == page)
 			return &m->copies[i];
-	copy = &m->copies[m->next];
+	struct saferead_copy *copy = &m->copies[m->next];
 	m->next = (m->next + 1) % SAFEREAD_COPIES;
 	copy->page = 0;
 	if (!saferead_copy(page, copy->words, PAGE_BYTES))
@@ -277,15 +275,13 @@ __attribute__((noinline, no_sanitize("address"))) bool saferead_read_elsewhere(s
 									       uint64_t address,
 									       uint64_t *word)
 {
-	const struct saferead_copy *copy;
-
 	if (is_lasting(address, 8) || in_tls(address)) {
 		*word = LOAD((const uint64_t *)address);
 		return true;
 	}
 	if (m->top_is_known || page_of(address) == 0)
 		return false;
-	copy = copy_of(m, page_of(address));
+	const struct saferead_copy *copy = copy_of(m, page_of(address));
 	if (!copy)
 		return false;
 	*word = copy->words[(address & (PAGE_BYTES - 1)) / 8];

@@ -9,12 +9,12 @@
 static int step_by_row(struct saferead *memory, const struct pcinfo *info, struct regs *regs)
 {
 	struct regs caller = *regs;
-	uint64_t cfa;
 
 	/* The cache is in the region, which a wild write of the host may have damaged. */
 	if (info->cfa_register >= CFI_REGISTERS)
 		return CAPTURE_BAD_CFI;
-	cfa = *cfi_register_in(regs, info->cfa_register) + (uint64_t)(int64_t)info->cfa_offset;
+	uint64_t cfa =
+		*cfi_register_in(regs, info->cfa_register) + (uint64_t)(int64_t)info->cfa_offset;
 	if (cfa <= regs->sp || cfa - regs->sp > MAX_FRAME_BYTES)
 		return CAPTURE_BAD_STACK;
 	caller.sp = cfa;

@@ -72,12 +72,10 @@ static uint64_t word_at(uint64_t address)
  */
 static uint64_t own_goroutine(const struct gomodule *module)
 {
-	uint64_t g, m;
-
 	if (!module->tls_is_g || module->minor < OLDEST_KNOWN || module->minor > NEWEST_KNOWN)
 		return 0;
-	g = word_at(arch_thread_pointer() - module->tls[0]);
-	m = g ? word_at(g + G_M) : 0;
+	uint64_t g = word_at(arch_thread_pointer() - module->tls[0]);
+	uint64_t m = g ? word_at(g + G_M) : 0;
 	return m ? word_at(m + curg_at(module)) : 0;
 }
 
@@ -179,12 +177,12 @@ static bool is_called_by_go(struct saferead *memory, const struct go_cursor *c)
 
 bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct go_cursor *out)
 {
-	uint64_t saved, first, g;
+	uint64_t first, g;
 
 	unwind_go_enter_at(pc, 0, sp, out);
 	if (!out->module)
 		return false;
-	saved = sp + saved_at(out->module);
+	uint64_t saved = sp + saved_at(out->module);
 	if (!saferead_read(memory, saved, &first) || !saferead_read(memory, saved + 8, &g))
 		return false;
 	if (g == 0)
