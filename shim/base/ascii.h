@@ -49,8 +49,10 @@ static inline bool ascii_number(const char **text, uint64_t *value)
 /* As much of text as fits, and a NUL; bytes: the size of out, at least 1. */
 static inline void ascii_copy(char *out, size_t bytes, const char *text)
 {
-	size_t n = strnlen(text, bytes - 1);
+	size_t n = 0; /* not strnlen: gcc says that its bound exceeds a literal's size */
 
+	while (n < bytes - 1 && text[n] != '\0')
+		n++;
 	memcpy(out, text, n);
 	out[n] = '\0';
 }
