@@ -247,8 +247,8 @@ static void bad_parameters(void **state)
 		{"seconds=3601",
 		 "invalid seconds=\"3601\": expected whole seconds from 1 to 3600\n"},
 		{"seconds=-1", "invalid seconds=\"-1\": expected whole seconds from 1 to 3600\n"},
-		{"seconds=18446744073709551617", "seconds=\"18446744073709551617\" is not "
-						 "understood: give whole seconds from 1 to 3600\n"},
+		{"seconds=18446744073709551617", "invalid seconds=\"18446744073709551617\": "
+						 "expected whole seconds from 1 to 3600\n"},
 		{"older=10", NULL}, /* plain seconds are good */
 		{"older=0", "invalid older=\"0\": expected a time above 0, e.g. 90s, 10m or "
 			    "1h30m\n"},
