@@ -30,10 +30,10 @@ type MemoryAccount struct {
 	Warnings      []string           `json:"warnings"`                  // What is not as it should be, in sentences.
 }
 
-// An Owner has a part of the RSS. Names are go_heap, go_stacks, go_metadata, c_live, c_retained, c_mmap, c_brk, file_copies, device_maps, thread_stacks, program, libraries, mapped_files, shared_memory, shim, kernel, untracked_mmap.
-// A later library may know more.  Figures are nil if the owner is part of a neighbour, which a warning names.
+// Owner has a part of the RSS. Figures are nil if the owner is part of a neighbour, which a
+// warning names.
 type Owner struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"`            // Of the owner; a later library may know more.
 	Bytes  *int64 `json:"bytes"`           // Resident memory by owner; all owners together are the RSS.
 	Exact  bool   `json:"exact"`           // Counted, not estimated.
 	Huge   *int64 `json:"huge_bytes"`      // Resident memory in transparent huge pages, by owner.

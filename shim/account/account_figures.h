@@ -75,6 +75,7 @@
 
 /* Of struct account_bytes.  In /metrics a family each, by owner. */
 #define ACCOUNT_OWNER(X)                                                                           \
+	X(PART, name, Name, "string", BOTH, "Of the owner; a later library may know more.")        \
 	X(FIGURE, s->resident, bytes, "bytes", Bytes, "memory_bytes",                              \
 	  "Resident memory by owner; all owners together are the RSS.")                            \
 	X(FLAG, s->exact, "exact", Exact, "Counted, not estimated.")                               \

@@ -29,6 +29,7 @@ struct writer {
 	const struct account *account;
 	const struct account_parts *parts;
 	struct tops *tops;
+	enum account_owner owner; /* that is written */
 };
 
 /* What account_figures.h says of a member. */
@@ -40,21 +41,19 @@ struct writer {
 #define WRITE_FLAG(value, key, name, help)                 json_bool(w->json, key, value);
 #define WRITE_PART(member, name, type, whose, help)        write_##member(w, #member);
 
-static void write_owner(struct writer *w, enum account_owner owner)
+static void write_name(struct writer *w, const char *key)
 {
-	/* Of one that is not known no figure is. */
-	static const struct account_bytes unknown = {.resident = UNKNOWN,
-						     .huge = UNKNOWN,
-						     .lazy_free = UNKNOWN,
-						     .swapped = UNKNOWN,
-						     .mapped = UNKNOWN};
-	struct account_bytes owned = w->account->owners[owner], *s = &owned;
-	if (!owned.known) {
-		owned = unknown;
-		owned.exact = w->account->owners[owner].exact;
-	}
+	json_string(w->json, key, account_owner_name(w->owner));
+}
+
+/* Of one that is not known no figure is. */
+static void write_owner(struct writer *w)
+{
+	struct account_bytes owned = w->account->owners[w->owner], *s = &owned;
+	if (!owned.known)
+		owned.resident = owned.huge = owned.lazy_free = owned.swapped = owned.mapped =
+			UNKNOWN;
 	json_open(w->json, NULL);
-	json_string(w->json, "name", account_owner_name(owner));
 	ACCOUNT_OWNER(WRITE)
 	json_close(w->json);
 }
@@ -62,8 +61,8 @@ static void write_owner(struct writer *w, enum account_owner owner)
 static void write_owners(struct writer *w, const char *key)
 {
 	json_open_array(w->json, key);
-	for (unsigned i = 0; i < OWNER_COUNT; i++)
-		write_owner(w, (enum account_owner)i);
+	for (w->owner = 0; w->owner < OWNER_COUNT; w->owner++)
+		write_owner(w);
 	json_close_array(w->json);
 }
 
@@ -322,7 +321,7 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 			const struct account *s, const struct account_parts *parts)
 {
 	struct tops tops;
-	struct writer writer = {j, s, parts, &tops}, *w = &writer;
+	struct writer writer = {j, s, parts, &tops, 0}, *w = &writer;
 	tops_read(&tops, scratch, parts);
 	json_open(j, key);
 	ACCOUNT_WHOLE(WRITE)

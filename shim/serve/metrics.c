@@ -95,6 +95,7 @@ static void write_nanoseconds(struct text *t, const char *metric, const char *he
 /* A family each; what is unexplained is an owner, too. */
 #define OWNERS(kind, ...) OWNERS_##kind(__VA_ARGS__)
 #define OWNERS_FLAG(...)
+#define OWNERS_PART(...)
 #define OWNERS_FIGURE(value, unit, key, name, metric, help)                                        \
 	family(t, metric, "gauge", help);                                                          \
 	for (const struct account_bytes *s = owners; s <= unexplained; s++)                        \
