@@ -9,24 +9,6 @@ RELEASED=$PWD/build/libcgoheap.so
 LIMIT=20        # seconds a run
 PATIENCE_MS=300 # of a host with a shim that does not answer
 
-# one DIR HOST NAME N[+]: one run; adds a line to DIR/failed if the result is not the host's, and DIR/done.N if a call failed.
-if [ "${1-}" = --one ]; then
-	dir=$2 host=$3 name=$4 n=$5
-	own=$dir/run.$n
-	timeout -k 1 $LIMIT env CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_LISTEN=nonsense CGOHEAP_SOCKET="$own.sock" SHIM_FAULTS="$name:$n" \
-		SHIM_FAULTS_LOG="$dir/done.$n" ${BOX:+CGOHEAP_BLACKBOX="$BOX"} LD_PRELOAD="$SHIM" \
-		"$host" "$own.sock" $PATIENCE_MS >"$own.out" 2>"$own.err" </dev/null
-	rc=$?
-	if [ $rc != 7 ] || ! cmp -s "$own.out" "$dir/own" || grep -qv '^cgoheap: ' "$own.err" || [ "$(wc -l <"$own.err")" -gt 4 ]; then
-		{
-			echo "$name:$n: exit status $rc, want 7"
-			head -n 5 "$own.out" "$own.err" | sed 's/^/    /'
-		} >>"$dir/failed"
-	fi
-	rm -f "$own".*
-	exit 0
-fi
-
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
 
@@ -34,6 +16,7 @@ build() {
 	"${MAKE:-make}" --no-print-directory FAULTS=1 -j2 build/faults/libcgoheap.so >&2 || return 1
 	mkdir -p build/hooks
 	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/c" tests/programs/faults/host.c -lpthread || return 1
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -o "$DIR/runs" tests/programs/faults/runs.c || return 1
 	(cd tests/programs/go-faults && CGO_ENABLED=1 go build -o "$DIR/go" .)
 }
 
@@ -55,7 +38,8 @@ prepare() { # prepare HOST: the directory of a case, with what the host says by 
 	"$DIR/$1" "$DIR/none" 1 >"$DIR/case/own"
 }
 
-at_once() { xargs -P "$(nproc)" -I '{}' "$0" --one "$DIR/case" "$DIR/$1" "$2" '{}'; }
+# at_once HOST NAME: a run for each plan on stdin.
+at_once() { "$DIR/runs" "$DIR/case" "$DIR/$1" "$2" "$SHIM" $LIMIT $PATIENCE_MS; }
 
 # Each call by itself: batches of N, until a batch in which no call failed.
 each() { # each HOST NAME [PREFIX]
@@ -94,14 +78,15 @@ else
 fi
 
 # With a recorder, next to the files of two ended processes.
-export BOX=$DIR/box
+BOX=$DIR/box
 mkdir "$BOX"
+export CGOHEAP_BLACKBOX=$BOX
 : >"$BOX/old.1.cgoheap"
 : >"$BOX/old.2.cgoheap"
 for name in openat mmap flock prlimit64 fallocate fcntl getdents64 newfstatat unlinkat fstatfs readlinkat pwrite64; do
 	gone c $name recorder/
 done
-unset BOX
+unset CGOHEAP_BLACKBOX
 
 # A kernel older than 6.7: pages are found by reading 8 bytes for each possible page.
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/sparse" tests/programs/account/sparse.c
