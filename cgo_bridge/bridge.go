@@ -86,7 +86,7 @@ func takeSlot(ctx context.Context, query url.Values) (func(), error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-timer.C:
-		return nil, &RequestError{http.StatusServiceUnavailable, fmt.Sprintf("%d requests are under way: wait for one to end", cap(slots))}
+		return nil, &RequestError{http.StatusServiceUnavailable, fmt.Sprintf("%d requests are in progress: retry when one ends", cap(slots))}
 	}
 }
 

@@ -126,7 +126,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{&VersionError{Package: "0.1.0", PackageProtocol: 1}, "the libcgoheap.so that is preloaded has no way in for cgo_bridge 0.1.0: " +
 			"use the library of the same release"},
 		{&PassiveError{"child of fork"}, "libcgoheap.so is preloaded, but passive in this process: child of fork"},
-		{&RequestError{400, "x=1 is not understood"}, "libcgoheap.so: x=1 is not understood"},
+		{&RequestError{400, "invalid x=1"}, "libcgoheap.so: invalid x=1"},
 	} {
 		if c.err.Error() != c.want {
 			t.Errorf("%q, not %q", c.err, c.want)

@@ -52,7 +52,7 @@ static void split_go(struct account_job *job)
 	uint64_t resident = by_package ? a->go.stacks_bytes
 				       : gostats_stacks_resident(job->scratch, &job->go_heap);
 	if (a->go.has_package && !by_package)
-		add_warning(job, "Go's own figures did not come within 100 ms: heap_live_bytes, "
+		add_warning(job, "Go's own figures did not arrive within 100 ms: heap_live_bytes, "
 				 "metadata_bytes and runtime_metrics are missing");
 	stacks->known = resident != UNKNOWN;
 	if (!gosym_is_go()) { /* known to be none */
@@ -64,7 +64,7 @@ static void split_go(struct account_job *job)
 			    gostats_runtimes() > 1
 				    ? "there are several Go runtimes: go_heap has the goroutine "
 				      "stacks of all"
-				    : "the binary has no symbols that tell goroutine stacks from "
+				    : "the binary has no symbols to tell goroutine stacks from "
 				      "the Go heap: go_heap has both");
 		return;
 	}
@@ -200,7 +200,7 @@ static void give_to_unknown(struct account_job *job, struct pool *p)
 	job->out->owners[OWNER_UNTRACKED_MMAP].exact = false;
 	p->resident -= bytes;
 	add_warning(job, "memory that looks like the C allocator's is neither in use nor free by "
-			 "its own figures: it is in untracked_mmap");
+			 "its figures: it is in untracked_mmap");
 }
 
 /* The library behind malloc has no statistics. Its memory is in its mappings, and nothing is
@@ -236,8 +236,9 @@ static void split_allocator(struct account_job *job)
 	uint64_t moved = p.resident;
 	if (p.in_use == UNKNOWN) {
 		pool->known = live->exact = false;
-		add_warning(job, "what of the C allocator's memory is in use is not known: c_live "
-				 "has all of it");
+		add_warning(job,
+			    "how much of the C allocator's memory is in use is unknown: c_live "
+			    "has all of it");
 	} else {
 		moved = live_in_pool(job, &p, &live->exact);
 		pool->exact = live->exact;
@@ -311,33 +312,34 @@ static void warn(struct account_job *job)
 {
 	const struct account *a = job->out;
 	if (work_was_cut())
-		add_warning(job, WORK_MISSING ": owners have at least what they are given, and the "
+		add_warning(job, WORK_MISSING ": the owners' figures are lower bounds, and the "
 					      "rest is unexplained");
 	if (a->unsplit_mappings && !work_was_cut())
 		add_warning(
 			job,
 			seccomp_allows_rare()
-				? "/proc/self/pagemap cannot be read: whose the pages of shared "
-				  "mappings are is not known; they are unexplained"
-				: "not available here: seccomp, and /proc/self/pagemap cannot be "
-				  "read: whose the pages of shared mappings are is not known; "
-				  "they are unexplained");
+				? "cannot read /proc/self/pagemap: pages of mappings with several "
+				  "owners are unexplained"
+				: "not available here: seccomp, and cannot read "
+				  "/proc/self/pagemap: pages of mappings with several owners are "
+				  "unexplained");
 	if (job->allocator_result == ALLOCATOR_UNANSWERED)
-		add_warning(job, "the C allocator did not answer: a thread holds one of its locks "
-				 "and does not run");
+		add_warning(job,
+			    "the C allocator did not answer: a stopped thread holds one of its "
+			    "locks");
 	if (job->allocator_result == ALLOCATOR_OLD)
-		add_warning(job, "the C allocator's figures are of an earlier account: asking it "
-				 "takes long, and makes the program wait");
+		add_warning(job, "the C allocator's figures are from an earlier account: reading "
+				 "them takes long and makes the program wait");
 	if (job->allocator_result == ALLOCATOR_SILENT)
-		add_warning(job, "the library that answers malloc has no statistics that cgoheap "
-				 "knows: its memory is in c_mmap and c_brk, by who mapped it, and "
-				 "what of that is in use is not known");
+		add_warning(job, "the library behind malloc has no statistics that cgoheap "
+				 "supports: its memory is in c_mmap and c_brk, by the code that "
+				 "mapped it, and how much of it is in use is unknown");
 	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
 	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
 		add_warning(job, "not all of the C allocator's big blocks were found: the rest "
 				 "of them is in untracked_mmap");
 	if (mappings_counters().refused)
-		add_warning(job, "the ledger of mappings was full: what it refused is in "
+		add_warning(job, "the table of mappings was full: what it refused is in "
 				 "untracked_mmap; raise CGOHEAP_MAX_MEMORY");
 	if (job->incomplete || job->scratch->exhausted)
 		add_warning(job, "incomplete: the memory for accounts ran out; raise "

@@ -214,7 +214,7 @@ static size_t own_comments(const struct profile_options *o,
 			 "only blocks at least %llu.%03llu s old; alloc_* repeats inuse_*",
 			 ms / 1000, ms % 1000);
 	if (!o->symbols)
-		snprintf(lines[n++], OWN_COMMENT_BYTES, "no symbols, as asked: addresses only");
+		snprintf(lines[n++], OWN_COMMENT_BYTES, "no symbols, as requested: addresses only");
 	return n;
 }
 

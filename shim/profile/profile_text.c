@@ -155,8 +155,8 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 		text_tally(t, job, &snapshot->tallies[order[shown].value]);
 	if (shown < count && !has_room(t, options))
 		text_printf(t,
-			    "# incomplete: as much text as fits in memory: the %zu smallest of "
-			    "%zu stacks are not shown; without debug=1 all are\n",
+			    "# incomplete: no memory for more text: the %zu smallest of %zu "
+			    "stacks are not shown; without debug=1 all are\n",
 			    count - shown, count);
 	else if (shown < count)
 		text_printf(t, "# %s: the %zu smallest of %zu stacks are not shown\n", WORK_MISSING,

@@ -50,7 +50,7 @@ void answer_refuse_no_memory(struct answer *a)
 	bool head_only = a->head_only;
 	answer_release(a);
 	a->head_only = head_only;
-	answer_refuse_busy(
-		a, "out of cgoheap's own memory: raise CGOHEAP_MAX_MEMORY, or ask again when "
-		   "fewer requests are under way");
+	answer_refuse_busy(a,
+			   "out of cgoheap's own memory: raise CGOHEAP_MAX_MEMORY, or retry when "
+			   "fewer requests are in progress");
 }

@@ -205,9 +205,9 @@ static const char *foreign_page(const struct connection *c, const struct http_re
 	if (!c->is_tcp)
 		return NULL;
 	if (r->host != NULL && !http_host_is_loopback(r->host))
-		return "the Host of this request is not loopback: ask 127.0.0.1 or localhost";
+		return "Host is not loopback: use 127.0.0.1 or localhost";
 	if (r->origin != NULL && !http_origin_is_loopback(r->origin))
-		return "this request comes from a web page of another site: ask directly";
+		return "request from a web page of another site: send it directly";
 	return NULL;
 }
 
@@ -248,7 +248,7 @@ static void read_request(struct connection *c)
 		return;
 	}
 	if (n == 0) {
-		end_reading(c, 400, "the request ends before its empty line: send one after it");
+		end_reading(c, 400, "the request ends before the empty line after its headers");
 		return;
 	}
 	c->received_bytes += (size_t)n;
@@ -256,7 +256,7 @@ static void read_request(struct connection *c)
 	if (head_bytes > 0)
 		answer_request(c, head_bytes);
 	else if (c->received_bytes == HTTP_MAX_HEAD_BYTES)
-		connection_refuse(c, 431, "the request is over 8192 bytes: send fewer headers");
+		connection_refuse(c, 431, "request longer than 8192 bytes: send fewer headers");
 }
 
 /* ---- one step ----------------------------------------------------------- */
@@ -328,7 +328,7 @@ static void step_on_deadline(struct connection *c)
 {
 	switch (c->state) {
 	case CONNECTION_READING:
-		end_reading(c, 408, "the request was not sent within 5 seconds: send it at once");
+		end_reading(c, 408, "the request did not arrive within 5 seconds");
 		break;
 	case CONNECTION_PARKED:
 		finish(c);

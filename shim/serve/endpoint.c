@@ -89,13 +89,13 @@ static int make_directory(const char *path, bool quiet)
 	long made = sys_call(mkdir, path, 0700);
 	if (made < 0 && made != -EEXIST) {
 		if (!quiet)
-			complain_error(path, "cannot make that directory", made,
-				       "make it, owned by this user and of mode 700");
+			complain_error(path, "cannot create that directory", made,
+				       "create it, owned by this user with mode 700");
 		return 1;
 	}
 	long r = sys_call(newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
-		return complain_error(path, "cannot look at that directory", r, "remove it");
+		return complain_error(path, "cannot inspect that directory", r, "remove it");
 	return check_directory(path, &st);
 }
 
@@ -152,7 +152,7 @@ static int remove_stale(const struct sockaddr_un *address)
 	if (look_at(path, &before) < 0)
 		return 0; /* gone meanwhile */
 	if (!S_ISSOCK(before.st_mode))
-		return complain_path(path, "a file that is not a socket is there; remove it");
+		return complain_path(path, "it is not a socket; remove it");
 	if (somebody_answers(address))
 		return complain_taken(path, "another process listens there; end it");
 	/* Another process may also have found it stale and put its own socket there. */
@@ -182,14 +182,14 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 		r = net_bind(fd, address, sizeof(*address));
 	}
 	if (r < 0)
-		return complain_error(path, "cannot make it", r,
+		return complain_error(path, "cannot create it", r,
 				      "make its directory writable for this user");
 	/* For a umask that removes the owner's bits too, and kernels that are not Linux. */
 	sys_call(chmod, path, 0600);
 	r = net_listen(fd, BACKLOG);
 	if (r < 0) {
 		sys_call(unlink, path);
-		return complain_error(path, "cannot listen", r, "see what limits this process");
+		return complain_error(path, "cannot listen", r, "check the limits of this process");
 	}
 	return 0;
 }
@@ -210,8 +210,8 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config, bool qui
 	}
 	long fd = net_socket(AF_UNIX);
 	if (fd < 0)
-		return complain_error(address.sun_path, "cannot make a socket", fd,
-				      "see what limits this process");
+		return complain_error(address.sun_path, "cannot create a socket", fd,
+				      "check the limits of this process");
 	int result = bind_unix((int)fd, &address);
 	if (result != 0) {
 		sys_close((int)fd);

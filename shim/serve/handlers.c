@@ -20,30 +20,30 @@ static void answer_index(struct answer *a, const struct http_request *r)
 		"<!DOCTYPE html>\n"
 		"<html><head><title>cgoheap</title></head><body>\n"
 		"<h1>cgoheap " CGOHEAP_VERSION "</h1>\n"
-		"<p>C memory of this process, by the stack that asked for it.</p>\n"
+		"<p>C memory of this process, by the stack that allocated it.</p>\n"
 		"<ul>\n"
 		"<li><a href=\"/debug/pprof/cgoheap?debug=1\">/debug/pprof/cgoheap?debug=1</a> the "
 		"profile as text</li>\n"
 		"<li><a href=\"/debug/pprof/cgoheap\">/debug/pprof/cgoheap</a> the profile for go "
 		"tool pprof</li>\n"
 		"<li><a href=\"/debug/pprof/cgoheap?seconds=30\">/debug/pprof/cgoheap?seconds=30"
-		"</a> what is added and freed in 30 seconds</li>\n"
+		"</a> what is allocated and freed within 30 seconds</li>\n"
 		"<li><a href=\"/debug/pprof/cgoheap?older=10m\">/debug/pprof/cgoheap?older=10m</a> "
 		"only blocks at least that old</li>\n"
-		"<li>also: symbols=none (addresses and build IDs only), frames=all (keeps the "
-		"frames of cgo itself)</li>\n"
+		"<li>also: symbols=none (addresses and build IDs only), frames=all (keeps "
+		"cgo's frames)</li>\n"
 		"<li><a href=\"/debug/pprof/allheap\">/debug/pprof/allheap</a> Go's heap and C's "
 		"in "
-		"one profile, where the service imports cgo_bridge; seconds=, frames=all</li>\n"
+		"one profile, if the service imports cgo_bridge; seconds=, frames=all</li>\n"
 		"<li><a href=\"/debug/pprof/memory\">/debug/pprof/memory</a> the whole RSS as one "
 		"profile</li>\n"
-		"<li><a href=\"/v1/account\">/v1/account</a> what the RSS is made of, as "
+		"<li><a href=\"/v1/account\">/v1/account</a> resident memory by owner, as "
 		"JSON</li>\n"
 		"<li><a href=\"/metrics\">/metrics</a> the same for Prometheus</li>\n"
-		"<li><a href=\"/v1/status\">/v1/status</a> state, samples, what was dropped, as "
+		"<li><a href=\"/v1/status\">/v1/status</a> state, samples, dropped samples, as "
 		"JSON</li>\n"
 		"<li>POST /v1/sampling?state=on|off&amp;for=10m&amp;sample_bytes=524288</li>\n"
-		"<li>POST /v1/trim gives the C allocator's free pages back</li>\n"
+		"<li>POST /v1/trim returns the C allocator's free pages to the kernel</li>\n"
 		"</ul>\n"
 		"</body></html>\n";
 	(void)r;
@@ -97,7 +97,7 @@ static void answer_sampling(struct answer *a, const struct http_request *r)
 	const char *state = params_value(r, "state");
 	bool on = state != NULL && strcmp(state, "on") == 0;
 	if (state == NULL) {
-		answer_refuse(a, 400, "state is not given: give state=on or state=off");
+		answer_refuse(a, 400, "missing parameter state: expected on or off");
 		return;
 	}
 	if (!on && strcmp(state, "off") != 0) {
@@ -178,8 +178,7 @@ static bool check_params(struct answer *a, const struct route *route, const stru
 			return false;
 		}
 		if (params_value(r, name) != r->params[i].value) {
-			answer_refuse(a, 400, "parameter %s is given more than once: give it once",
-				      name);
+			answer_refuse(a, 400, "parameter %s given more than once", name);
 			return false;
 		}
 	}
@@ -194,10 +193,10 @@ void handlers_begin(struct answer *a, const struct http_request *r)
 	a->head_only = r->method == HTTP_HEAD;
 	if (route == NULL) {
 		answer_refuse(a, 404,
-			      "no page %s here: there are /debug/pprof/, /debug/pprof/cgoheap, "
+			      "no page %s: expected /debug/pprof/, /debug/pprof/cgoheap, "
 			      "/debug/pprof/allheap, /debug/pprof/memory, /v1/account, "
 			      "/v1/status, /metrics, POST "
-			      "/v1/sampling and POST /v1/trim",
+			      "/v1/sampling or POST /v1/trim",
 			      log_quote(quoted, r->path));
 		return;
 	}

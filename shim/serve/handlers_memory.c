@@ -28,8 +28,7 @@ static bool take(struct answer *a, struct taken *t)
 		answer_refuse_no_memory(a);
 	else
 		answer_refuse(a, 503,
-			      "/proc/self cannot be read here: the account needs maps and "
-			      "smaps");
+			      "cannot read /proc/self/maps and smaps, which the account needs");
 	return false;
 }
 
@@ -128,12 +127,12 @@ static void look_whether_trimmed(struct answer *a)
 	uint64_t now_ns = clock_monotonic_ns();
 	enum allocator_result result = allocator_trimmed(&what);
 	if (result == ALLOCATOR_SILENT)
-		answer_refuse(a, 501, "%s has no call for that which cgoheap knows",
+		answer_refuse(a, 501, "cgoheap knows no trim function of %s",
 			      *allocator_name() ? allocator_name() : "the C allocator");
 	else if (result == ALLOCATOR_UNANSWERED && now_ns >= a->trim.ends_ns)
 		answer_refuse(a, 503,
-			      "the C allocator did not answer in 10 s: it is still at it, or a "
-			      "thread holds one of its locks and does not run");
+			      "the C allocator did not answer in 10 s: trim is still running, or a "
+			      "stopped thread holds an allocator lock");
 	else if (result == ALLOCATOR_UNANSWERED)
 		look_later(a, now_ns);
 	else {
@@ -149,9 +148,9 @@ static void look_whether_trimmed(struct answer *a)
 static void begin_trim(struct answer *a)
 {
 	if (allocator_trim() != 0) {
-		answer_refuse_busy(a, "the C allocator is still at an earlier question: ask again "
-				      "when it is done; if it never is, a thread holds one of its "
-				      "locks and does not run");
+		answer_refuse_busy(a, "the C allocator is still busy with an earlier call: retry "
+				      "later; if that never helps, a stopped thread holds an "
+				      "allocator lock");
 		return;
 	}
 	a->finish = look_whether_trimmed;

@@ -45,8 +45,8 @@ static bool read_go(struct answer *a, struct scratch *scratch, struct go_heap *h
 		answer_refuse_no_memory(a);
 	else
 		answer_refuse(a, 503,
-			      "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
-			      "/debug/pprof/cgoheap does not wait for Go");
+			      "Go's heap profile did not arrive within 2 s, or is larger than 8 "
+			      "MiB: /debug/pprof/cgoheap does not need it");
 	return false;
 }
 
@@ -91,8 +91,8 @@ static void begin_growth(struct answer *a, uint64_t seconds)
 	uint64_t min_age_ns = a->options.min_age_ns;
 	if (baseline_is_full()) {
 		answer_refuse(a, 503,
-			      "%u requests wait for their seconds= already: ask again when one has "
-			      "been answered",
+			      "%u requests are already waiting for seconds=: retry when one is "
+			      "answered",
 			      baseline_places());
 		a->busy = true;
 		return;
@@ -142,8 +142,8 @@ void answer_allheap(struct answer *a, const struct http_request *r)
 		return;
 	if (!bridge_is_attached()) {
 		answer_refuse(a, 404,
-			      "Go's heap is not known here: import the Go package cgo_bridge in "
-			      "the service; C's alone is /debug/pprof/cgoheap");
+			      "no Go heap profile: import the Go package cgo_bridge in the "
+			      "service, or use /debug/pprof/cgoheap for C alone");
 		return;
 	}
 	a->with_go = true;

@@ -161,9 +161,9 @@ static void greet(struct connection *c, int fd, int from, bool is_spare)
 	connection_close(c);
 	connection_open(c, fd, from == TCP);
 	if (from == UNIX && !peer_may_ask(fd))
-		connection_refuse(c, 403, "only the user this process runs as, or root, may ask");
+		connection_refuse(c, 403, "only the user of this process, or root, may connect");
 	else if (is_spare)
-		connection_refuse_busy(c, "16 requests are under way: wait for one to end");
+		connection_refuse_busy(c, "16 requests are in progress: retry when one ends");
 	else /* most have already sent their request and are finished in this step */
 		connection_step(c, POLLIN, clock_monotonic_ns());
 }
@@ -383,8 +383,7 @@ static void *run(void *unused)
 static void give_up(int error)
 {
 	char number[LOG_ERROR_BYTES];
-	log_complain("cannot start the thread that serves the profile: %s; the program runs on "
-		     "without its socket",
+	log_complain("cannot start the server thread: %s; the program continues without its socket",
 		     log_error_text(error, number));
 	if (server.listeners[UNIX].fd >= 0)
 		sys_call(unlink, server.socket_path);

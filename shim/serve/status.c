@@ -265,19 +265,19 @@ static void comment_interval(struct comments *c)
 	if (s.off_ns >= 1000000000)
 		comment_add(c,
 			    "WARNING: sampling was off for %" PRIu64
-			    " s since the start: what was allocated then is in no figure",
+			    " s since the start; allocations made then are not counted",
 			    s.off_ns / 1000000000);
 	if (s.sample_bytes != s.configured_sample_bytes)
 		comment_add(c,
-			    "WARNING: coarser than the %" PRIu32 " bytes asked for, %" PRIu32
-			    " times, to keep recording within its bound on %s",
-			    s.configured_sample_bytes, s.sample_bytes / s.configured_sample_bytes,
+			    "WARNING: %" PRIu32 " times coarser than the requested %" PRIu32
+			    " bytes, to keep recording within its bound on %s",
+			    s.sample_bytes / s.configured_sample_bytes, s.configured_sample_bytes,
 			    budget.is_cpu ? "processor time (CGOHEAP_MAX_CPU)"
 					  : "memory (CGOHEAP_MAX_MEMORY)");
 	if (budget.is_coarsest)
 		comment_add(c,
-			    "WARNING: that bound is not kept: beyond %" PRIu32
-			    " bytes a profile would be of no use",
+			    "WARNING: that bound is exceeded: the interval never exceeds %" PRIu32
+			    " bytes",
 			    s.sample_bytes);
 }
 
@@ -294,7 +294,7 @@ static void comment_drops(struct comments *c)
 		{"calls missed, no recording stack left (no_stack)", LOAD(&slow_drops.no_stack)},
 		{"frees missed, found when the address was used again (stale)",
 		 LOAD(&slow_drops.stale)},
-		{"samples recorded without their goroutine labels, of which there are too many "
+		{"samples recorded without their goroutine labels, because there are too many "
 		 "(labels)",
 		 labelsets_counters().dropped},
 	};
@@ -325,13 +325,14 @@ static void comment_room(struct comments *c)
 	if (stacks_coarse())
 		comment_add(c,
 			    "%" PRIu64
-			    " samples recorded with the ends of their stacks at most, no "
-			    "room for more ([truncated: no_room]); raise CGOHEAP_MAX_MEMORY",
+			    " samples recorded with at most the ends of their stacks, for lack "
+			    "of room ([truncated: no_room]); raise CGOHEAP_MAX_MEMORY",
 			    stacks_coarse());
 	if (stacks_reclaimed())
 		comment_add(c,
-			    "%" PRIu64 " stacks that nothing was in use at were forgotten to make "
-			    "room; what was allocated at them is at [reclaimed stacks]",
+			    "%" PRIu64
+			    " stacks with nothing in use were removed to make room; their "
+			    "allocations are at [reclaimed stacks]",
 			    stacks_reclaimed());
 }
 

@@ -226,7 +226,7 @@ func TestBridgeGoDoesNotAnswer(t *testing.T) {
 		}
 	}
 	a := h.accountNow()
-	if !strings.Contains(strings.Join(a.Warnings, "\n"), "Go's own figures did not come within 100 ms") {
+	if !strings.Contains(strings.Join(a.Warnings, "\n"), "Go's own figures did not arrive within 100 ms") {
 		t.Errorf("warnings: %q", a.Warnings)
 	}
 	// The binary has symbols, and the runtime's own variables are the next best.

@@ -53,7 +53,7 @@ func TestCPUBudget(t *testing.T) {
 	}
 	var raised string
 	for _, c := range h.profile("").Comments {
-		if strings.Contains(c, "coarser than the 1024 bytes asked for") {
+		if strings.Contains(c, "coarser than the requested 1024 bytes") {
 			raised = c
 		}
 	}
@@ -109,7 +109,7 @@ func TestMemoryBudget(t *testing.T) {
 		t.Errorf("status: %+v", o)
 	}
 	p := h.profile("")
-	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments, "coarser than the 64 bytes asked for") ||
+	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments, "coarser than the requested 64 bytes") ||
 		!strings.Contains(comments, "memory (CGOHEAP_MAX_MEMORY)") {
 		t.Errorf("the profile does not say that it is coarser, and why: %q", p.Comments)
 	}

@@ -257,9 +257,9 @@ static void other_files_are_never_removed(void)
 	close(open("file", O_CREAT | O_WRONLY, 0600));
 	CHECK(mkdir("dir", 0700) == 0);
 	CHECK(symlink("nowhere", "link") == 0);
-	check_refused("file", "a file that is not a socket is there; remove it");
-	check_refused("dir", "a file that is not a socket is there; remove it");
-	check_refused("link", "a file that is not a socket is there; remove it");
+	check_refused("file", "it is not a socket; remove it");
+	check_refused("dir", "it is not a socket; remove it");
+	check_refused("link", "it is not a socket; remove it");
 	CHECK(access("file", F_OK) == 0 && access("dir", F_OK) == 0);
 }
 PLACE_CASE(other_files_are_never_removed)
@@ -267,16 +267,17 @@ PLACE_CASE(other_files_are_never_removed)
 static void a_place_that_cannot_be_is_named(void)
 {
 	close(open("file", O_CREAT | O_WRONLY, 0600));
-	check_refused("no/such/a.sock", "cannot make it: no such directory; make its directory "
+	check_refused("no/such/a.sock", "cannot create it: no such directory; make its directory "
 					"writable for this user");
-	check_refused("file/a.sock", "cannot make it: a part of the path is not a directory; make "
-				     "its directory writable for this user");
+	check_refused("file/a.sock",
+		      "cannot create it: a part of the path is not a directory; make "
+		      "its directory writable for this user");
 	/* Root can write anywhere. */
 	if (geteuid() == 0)
 		CHECK(chmod(".", 0755) == 0 && seteuid(65534) == 0);
 	else
 		CHECK(chmod(".", 0500) == 0);
-	check_refused("a.sock", "cannot make it: permission denied; make its directory writable "
+	check_refused("a.sock", "cannot create it: permission denied; make its directory writable "
 				"for this user");
 	CHECK(seteuid(getuid()) == 0 && chmod(".", 0700) == 0);
 }

@@ -205,7 +205,7 @@ static void head_is_get_without_its_body(void **state)
 #define PAGES                                                                                      \
 	"/debug/pprof/cgoheap, /debug/pprof/allheap, /debug/pprof/memory, /v1/account, "           \
 	"/v1/status, /metrics, POST "                                                              \
-	"/v1/sampling and POST /v1/trim\n"
+	"/v1/sampling or POST /v1/trim\n"
 
 /* ---- what is refused ---------------------------------------------------- */
 
@@ -213,9 +213,9 @@ static void unknown_paths(void **state)
 {
 	(void)state;
 	assert_get("/debug/pprof/heap", 404,
-		   "no page \"/debug/pprof/heap\" here: there are /debug/pprof/, " PAGES);
+		   "no page \"/debug/pprof/heap\": expected /debug/pprof/, " PAGES);
 	assert_get("/%1b[31m%22", 404,
-		   "no page \"/\\x1b[31m\\\"\" here: there are /debug/pprof/, " PAGES);
+		   "no page \"/\\x1b[31m\\\"\": expected /debug/pprof/, " PAGES);
 }
 
 static void wrong_methods(void **state)
@@ -240,7 +240,7 @@ static void bad_parameters(void **state)
 			 "older, symbols, frames\n"},
 		{"%0a=1", "unknown parameter \"\\x0a\": /debug/pprof/cgoheap takes debug, seconds, "
 			  "older, symbols, frames\n"},
-		{"debug=1&debug=1", "parameter debug is given more than once: give it once\n"},
+		{"debug=1&debug=1", "parameter debug given more than once\n"},
 		{"debug", "invalid debug=\"\": expected 0, 1 or 2 (as 1)\n"},
 		{"debug=3", "invalid debug=\"3\": expected 0, 1 or 2 (as 1)\n"},
 		{"seconds=0", "invalid seconds=\"0\": expected whole seconds from 1 to 3600\n"},
@@ -322,7 +322,7 @@ static void bad_sampling_changes_nothing(void **state)
 	static const struct {
 		const char *query, *body;
 	} cases[] = {
-		{"", "state is not given: give state=on or state=off\n"},
+		{"", "missing parameter state: expected on or off\n"},
 		{"?state=maybe", "invalid state=\"maybe\": expected on or off\n"},
 		{"?state=off&for=1m", "state=off takes no other parameters\n"},
 		{"?state=on&for=", "invalid for=\"\": expected a time above 0, e.g. 90s, 10m "
@@ -333,7 +333,7 @@ static void bad_sampling_changes_nothing(void **state)
 		{"?state=on&sample_bytes=2G",
 		 "invalid sample_bytes=\"2G\": expected bytes from 1 to 1073741824, e.g. "
 		 "524288 or 512KiB\n"},
-		{"?state=on&state=off", "parameter state is given more than once: give it once\n"},
+		{"?state=on&state=off", "parameter state given more than once\n"},
 		{"?on=1", "unknown parameter \"on\": /v1/sampling takes state, for, "
 			  "sample_bytes\n"},
 	};
@@ -372,7 +372,7 @@ static void split_at_every_byte(void **state)
 		send_bytes(fd, text, at);
 		sched_yield();
 		assert_answer(ask(fd, text + at), 404,
-			      "no page \"/nope\" here: there are /debug/pprof/, " PAGES);
+			      "no page \"/nope\": expected /debug/pprof/, " PAGES);
 	}
 }
 
@@ -403,7 +403,7 @@ static void half_a_request_is_told_so(void **state)
 	send_text(fd, "GET / HTTP/1.1\r\nHost:");
 	shutdown(fd, SHUT_WR);
 	assert_answer(receive_response(fd), 400,
-		      "the request ends before its empty line: send one after it\n");
+		      "the request ends before the empty line after its headers\n");
 	fd = dial();
 	shutdown(fd, SHUT_WR);
 	struct response r = receive_response(fd);
@@ -420,7 +420,7 @@ static void an_oversized_request_is_told_so(void **state)
 	int fd = dial();
 	send_bytes(fd, text, sizeof(text));
 	assert_answer(receive_response(fd), 431,
-		      "the request is over 8192 bytes: send fewer headers\n");
+		      "request longer than 8192 bytes: send fewer headers\n");
 	/* exactly the maximum */
 	memcpy(text + 4, "/ HTTP/1.0\r\nA: ", 15);
 	memcpy(text + 8192 - 4, "\r\n\r\n", 4);
@@ -493,7 +493,7 @@ static void the_seventeenth_is_told_to_wait(void **state)
 		open[i] = dial();
 	for (int round = 0; round < 3; round++)
 		assert_answer(ask(dial(), INDEX), 503,
-			      "16 requests are under way: wait for one to end\n");
+			      "16 requests are in progress: retry when one ends\n");
 	close(open[3]);
 	assert_index(ask(dial(), INDEX));
 	for (int i = 0; i < 16; i++)
@@ -526,7 +526,7 @@ static void sixteen_who_say_nothing_lose_their_places(void **state)
 	}
 	assert_there_is_a_place_again();
 	assert_answer(receive_response(silent[1]), 408,
-		      "the request was not sent within 5 seconds: send it at once\n");
+		      "the request did not arrive within 5 seconds\n");
 	for (int i = 0; i < 16; i++)
 		if (i != 1)
 			close(silent[i]);
@@ -545,7 +545,8 @@ static void those_who_do_not_read_lose_their_places(void **state)
 		send_text(stuck[i], "GET /debug/pprof/cgoheap?debug=1 HTTP/1.0\r\n\r\n");
 		assert_int_equal(poll(&begun, 1, -1), 1);
 	}
-	assert_answer(ask(dial(), INDEX), 503, "16 requests are under way: wait for one to end\n");
+	assert_answer(ask(dial(), INDEX), 503,
+		      "16 requests are in progress: retry when one ends\n");
 	assert_there_is_a_place_again();
 	for (int i = 0; i < 16; i++)
 		close(stuck[i]);
@@ -601,8 +602,7 @@ static void those_who_wait_for_growth_hold_no_place(void **state)
 	struct response r = ask(dial(), "GET /debug/pprof/cgoheap?seconds=2 HTTP/1.0\r\n\r\n");
 	assert_non_null(strstr(r.bytes, "\r\nRetry-After: 1\r\n"));
 	assert_answer(r, 503,
-		      "64 requests wait for their seconds= already: ask again when one has been "
-		      "answered\n");
+		      "64 requests are already waiting for seconds=: retry when one is answered\n");
 	for (int i = 0; i < 64; i++) {
 		r = receive_response(waiting[i]);
 		assert_int_equal(r.status, 200);
@@ -695,8 +695,8 @@ static void allheap_needs_the_package(void **state)
 {
 	(void)state;
 	assert_get("/debug/pprof/allheap", 404,
-		   "Go's heap is not known here: import the Go package cgo_bridge in the service; "
-		   "C's alone is /debug/pprof/cgoheap\n");
+		   "no Go heap profile: import the Go package cgo_bridge in the service, "
+		   "or use /debug/pprof/cgoheap for C alone\n");
 	assert_get("/debug/pprof/allheap?debug=1", 400,
 		   "unknown parameter \"debug\": /debug/pprof/allheap takes seconds, frames\n");
 	assert_get("/debug/pprof/allheap?seconds=0", 400,
@@ -730,11 +730,11 @@ static void allheap_is_both_heaps(void **state)
 	attach_package(&silent, &threads[1]);
 	pthread_join(threads[0], NULL);
 	assert_get("/debug/pprof/allheap", 503,
-		   "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
-		   "/debug/pprof/cgoheap does not wait for Go\n");
+		   "Go's heap profile did not arrive within 2 s, or is larger than 8 MiB: "
+		   "/debug/pprof/cgoheap does not need it\n");
 	assert_get("/debug/pprof/allheap?seconds=5", 503,
-		   "Go's heap profile did not come within 2 s, or is larger than 8 MiB: "
-		   "/debug/pprof/cgoheap does not wait for Go\n");
+		   "Go's heap profile did not arrive within 2 s, or is larger than 8 MiB: "
+		   "/debug/pprof/cgoheap does not need it\n");
 	shutdown(silent.fd, SHUT_RDWR);
 	pthread_join(threads[1], NULL);
 	r = request("GET", "/debug/pprof/memory"); /* without a package */
@@ -761,8 +761,8 @@ static void take_all_scratch(struct scratch *hog)
 
 static void out_of_memory_is_said_and_passes(void **state)
 {
-	static const char line[] = "out of cgoheap's own memory: raise CGOHEAP_MAX_MEMORY, or ask "
-				   "again when fewer requests are under way\n";
+	static const char line[] = "out of cgoheap's own memory: raise CGOHEAP_MAX_MEMORY, or "
+				   "retry when fewer requests are in progress\n";
 	struct scratch hog;
 	(void)state;
 	take_all_scratch(&hog);
@@ -799,8 +799,7 @@ static void tcp_answers_loopback_names_only(void **state)
 	assert_index(ask(dial_tcp(), "GET / HTTP/1.1\r\nHost: 127.0.0.1:6061\r\n\r\n"));
 	assert_index(ask(dial_tcp(), "GET / HTTP/1.1\r\nHost: localhost\r\n"
 				     "Origin: http://localhost:3000\r\n\r\n"));
-	static const char host[] =
-		"the Host of this request is not loopback: ask 127.0.0.1 or localhost\n";
+	static const char host[] = "Host is not loopback: use 127.0.0.1 or localhost\n";
 	assert_answer(ask(dial_tcp(), "GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n"), 403,
 		      host);
 	assert_answer(ask(dial_tcp(), "GET http://rebound.example/ HTTP/1.1\r\nHost: "
@@ -808,7 +807,7 @@ static void tcp_answers_loopback_names_only(void **state)
 		      403, host);
 	assert_answer(ask(dial_tcp(), "POST /v1/sampling?state=off HTTP/1.1\r\nHost: localhost\r\n"
 				      "Origin: https://evil.example\r\n\r\n"),
-		      403, "this request comes from a web page of another site: ask directly\n");
+		      403, "request from a web page of another site: send it directly\n");
 	assert_int_equal(sample_interval(), 524288);
 	/* the unix socket accepts any Host */
 	assert_index(ask(dial(), "GET / HTTP/1.1\r\nHost: anything.example\r\n\r\n"));
@@ -825,7 +824,7 @@ static void a_refusal_outlives_what_is_still_being_sent(void **state)
 		send_bytes(fd, text, sizeof(text));
 		struct response r = receive_response(fd);
 		assert_true(r.clean_end);
-		assert_answer(r, 431, "the request is over 8192 bytes: send fewer headers\n");
+		assert_answer(r, 431, "request longer than 8192 bytes: send fewer headers\n");
 	}
 }
 
@@ -834,8 +833,8 @@ static void ask_as_nobody(void)
 	if (setgid(65534) != 0 || setuid(65534) != 0)
 		_exit(2);
 	struct response r = ask(connect_unix(server_socket_path()), INDEX);
-	_exit(r.status == 403 && strcmp(r.body, "only the user this process runs as, or root, "
-						"may ask\n") == 0
+	_exit(r.status == 403 && strcmp(r.body, "only the user of this process, or root, may "
+						"connect\n") == 0
 		      ? 0
 		      : 1);
 }

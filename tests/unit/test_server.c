@@ -155,8 +155,8 @@ static void without_a_thread_there_is_no_socket_either(void)
 	catch_stderr();
 	int result = server_start();
 	CHECK(strcmp(caught_stderr(),
-		     "cgoheap: cannot start the thread that serves the profile: too many threads "
-		     "or processes; the program runs on without its socket\n") == 0);
+		     "cgoheap: cannot start the server thread: too many threads or processes; the "
+		     "program continues without its socket\n") == 0);
 	CHECK(result == -1);
 	CHECK(access(path, F_OK) != 0 && connect_unix(path) == -1 && connect_tcp(port) == -1);
 	CHECK(strcmp(server_socket_path(), "") == 0 && server_tcp_port() == 0);

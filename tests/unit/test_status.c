@@ -281,11 +281,12 @@ static void test_comments_on_labels(void **state)
 	(void)state;
 	slow_ends[CAPTURE_NO_CFI] = 0;
 	labelsets_count_dropped();
-	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
-					"sampled every 524288 bytes on average",
-					"1 samples recorded without their goroutine labels, of "
-					"which there are too many (labels)",
-					NULL});
+	check_comments(
+		(const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
+				 "sampled every 524288 bytes on average",
+				 "1 samples recorded without their goroutine labels, because "
+				 "there are too many (labels)",
+				 NULL});
 	assert_non_null(strstr(status_json(), "\"stale\":0,\"labels\":1}"));
 }
 

@@ -84,7 +84,7 @@ func (f *Shim) answerTrim(w http.ResponseWriter) {
 	released := 0
 	switch f.part {
 	case "no trim":
-		http.Error(w, "snmalloc has no call for that which cgoheap knows", http.StatusNotImplemented)
+		http.Error(w, "cgoheap knows no trim function of snmalloc", http.StatusNotImplemented)
 		return
 	case "trims nothing":
 	case "trims in silence":

@@ -97,7 +97,7 @@ func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
 	n := f.profiles.Add(1)
 	if f.part == "busy" && n == 1 || f.part == "always busy" {
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "16 requests are under way: wait for one to end", http.StatusServiceUnavailable)
+		http.Error(w, "16 requests are in progress: retry when one ends", http.StatusServiceUnavailable)
 		return
 	}
 	if f.part == "growing" && query.Has("seconds") {

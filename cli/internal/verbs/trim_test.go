@@ -42,5 +42,5 @@ How much of the 100.0 MiB that stay is free is unknown: the allocator has no fig
 `, "")
 	s = startShim(t, "no trim")
 	cgoheap(t, "trim", s.arg()).normal(s).want(t, 1, "",
-		"cgoheap: process PID (service) refused: snmalloc has no call for that which cgoheap knows\n")
+		"cgoheap: process PID (service) refused: cgoheap knows no trim function of snmalloc\n")
 }

@@ -216,7 +216,7 @@ func TestWarningsAreNotRepeated(t *testing.T) {
 	}
 	s.Account.Allocator.InUse = num(165 * mib)
 	findings := Judge(s)
-	if !Repeats(findings, warning) || Repeats(findings, "the ledger of mappings was full") {
+	if !Repeats(findings, warning) || Repeats(findings, "the table of mappings was full") {
 		t.Error("said twice, or not at all")
 	}
 }

@@ -90,7 +90,7 @@ static inline long long rollup_rss(void)
 static inline const char *fresh_account(void)
 {
 	const char *json;
-	while (strstr(json = hooks_get("/v1/account"), "figures are of an earlier account"))
+	while (strstr(json = hooks_get("/v1/account"), "figures are from an earlier account"))
 		usleep(10000);
 	return json;
 }

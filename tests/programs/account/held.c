@@ -57,7 +57,8 @@ static void others_are_answered(void)
 	CHECK(strstr(hooks_get("/debug/pprof/cgoheap?debug=1"), "heap profile"));
 	/* Another client is told at once to retry. */
 	const char *other = answer(begin_trim());
-	CHECK(says(other, " 503", "still at an earlier question") && strstr(other, "Retry-After"));
+	CHECK(says(other, " 503", "still busy with an earlier call") &&
+	      strstr(other, "Retry-After"));
 }
 
 static void end_trim(void)
@@ -91,7 +92,7 @@ static void nobody_waits_for_the_answer(void)
 	const char *text;
 	do
 		text = answer(begin_trim());
-	while (says(text, " 503", "still at an earlier question"));
+	while (says(text, " 503", "still busy with an earlier call"));
 	CHECK(says(text, " 200", "\"what\":"));
 	*may_end = 0;
 }

@@ -44,7 +44,7 @@ int main(void)
 		CHECK(number_after(json, "mappings") > 2 * COUNT);
 		CHECK(llabs(seen - COUNT * (long long)PAGE) < MIB);
 		CHECK(s.owner[C_MMAP] > COUNT * (long long)PAGE / 100 * 98 ||
-		      strstr(json, "ran out") || strstr(json, "the ledger of mappings was full"));
+		      strstr(json, "ran out") || strstr(json, "the table of mappings was full"));
 	}
 	CHECK(hooks_status_says("\"pid\":"));
 	return 0;
