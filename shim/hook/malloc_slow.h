@@ -35,7 +35,7 @@ extern uint64_t slow_missed_bytes;                  /* bytes that stale records 
 extern uint64_t slow_samples;                       /* blocks recorded */
 extern uint64_t slow_ends[/* CAPTURE_END_COUNT */]; /* stacks by how they ended */
 
-/* For the other hooks: no recording stack was left; a stack was captured and ended so. */
+/* Counts for the other hooks: no recording stack was left; how a captured stack ended. */
 void slow_count_no_stack(void);
 void slow_count_end(uint32_t end);
 

@@ -245,8 +245,8 @@ static int no_dlclose(void *handle)
 
 /* ---- resolvers -------------------------------------------------------- */
 
-/* The first call of a function looks all up and goes on; during that, its substitute answers.
- */
+/* The first call of a function looks up all functions and continues; calls meanwhile use its
+ * substitute. */
 #define FIRST(result, name, parameters, arguments, substitute)                                     \
 	static result first_##name parameters                                                      \
 	{                                                                                          \

@@ -85,8 +85,8 @@ int64_t pprof_find_string(const struct pprof_stream *stream, const char *s);
 int64_t pprof_append(struct pprof_stream *stream, struct pprof_tail *tail);
 void pprof_write_string(struct pprof_stream *stream, const char *s);
 
-/* The function's id. The function is written when first asked for. 0: it has no name, or
- * there is no room. */
+/* The function's id. The function is written on first use. 0: it has no name, or there is no
+ * room. */
 uint64_t pprof_function(struct pprof_stream *stream, const struct pprof_function *f);
 
 void pprof_comment(struct pprof_stream *stream, const char *text);

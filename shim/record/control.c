@@ -64,7 +64,7 @@ static uint64_t off_until(uint64_t now)
 	return control.off_ns + (control.off_since_ns < now ? now - control.off_since_ns : 0);
 }
 
-/* Whether the follower needs to hear no more. */
+/* Whether the follower needs no further calls. */
 static bool is_followed(bool on, bool settled)
 {
 	return !control.start.follow || control.start.follow(on, settled);

@@ -10,9 +10,9 @@ struct control_start {
 	uint32_t sample_bytes;
 	bool is_dormant;
 	/*
-	 * Told when sampling goes on or off (interpose_follow). Called with on; after `off`, called
-	 * again once every thread has had time to finish its record (settled), and then until it
-	 * returns true. NULL: there is none.
+	 * Told when sampling is turned on or off (interpose_follow). Called with on; after
+	 * `off`, called again once every thread has had time to finish its record (settled), and
+	 * then until it returns true. NULL: not called.
 	 */
 	bool (*follow)(bool on, bool settled);
 	/*
@@ -24,7 +24,7 @@ struct control_start {
 	bool (*look_at_room)(uint32_t sample_bytes, uint32_t *doublings);
 };
 
-/* Once, before all that follows: applies the start configuration. */
+/* Call once, before all other functions: applies the start configuration. */
 void control_init(const struct control_start *start);
 
 /* interval_bytes 0 keeps the last interval; for_ns 0 sets no time limit. */

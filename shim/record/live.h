@@ -53,7 +53,7 @@ void live_filter_pin(const void *p);
 
 struct live_block {
 	uint64_t address;
-	uint64_t size;     /* bytes asked for */
+	uint64_t size;     /* requested bytes */
 	uint32_t site;     /* id, stacks.h */
 	uint32_t interval; /* at which it was sampled */
 	uint32_t tick;     /* when (live_tick_now), in units of LIVE_TICK_NS since the shim

@@ -236,7 +236,7 @@ void mappings_protect(uint64_t start, uint64_t bytes, bool usable, uint32_t site
 			else if (!is_usable(mappings_follow(node)) && usable)
 				last = make_usable(node, site, last);
 			changed = mappings_fragment_append(changed, node);
-			if (last == node) /* which may be one with the node before it by now */
+			if (last == node) /* which may have been merged into the node before it */
 				last = mappings_tree_last(changed);
 		}
 		p.middle = changed;

@@ -36,9 +36,9 @@ bool mappings_tree_begin(void);
 
 struct mappings_head *mappings_head(void);
 /*
- * The node that a link leads to; node is not 0.  Counts a step of this operation: a link that leads
- * nowhere, or more steps than a sound tree has, ends the table for good, and the result is a node
- * without children, so that every walk ends there.
+ * The node that a link leads to; node is not 0. Counts a step of this operation. An invalid
+ * link, or more steps than a sound tree has, disables the table for good; the result is then a
+ * node without children, so every walk ends there.
  */
 struct mappings_node *mappings_follow(uint32_t node);
 
@@ -59,7 +59,7 @@ uint32_t mappings_tree_at_most(uint32_t tree,
 uint32_t mappings_tree_at_least(uint32_t tree,
 				uint64_t address); /* lowest start >= address, or 0 */
 
-/* The lowest that ends above address, or 0. */
+/* The lowest node that ends above address, or 0. */
 uint32_t mappings_tree_above(uint32_t tree, uint64_t address);
 
 #endif

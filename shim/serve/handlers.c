@@ -1,4 +1,4 @@
-/* One table of pages; above it what answers the small ones. */
+/* The table of pages, and the handlers of the small ones. */
 #include "serve/handlers.h"
 
 #include <stdio.h>

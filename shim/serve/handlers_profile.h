@@ -1,4 +1,4 @@
-/* The profile pages: C's heap, and Go's and C's in one. */
+/* The profile pages: C's heap, and Go's and C's heaps in one profile. */
 #ifndef CGOHEAP_HANDLERS_PROFILE_H
 #define CGOHEAP_HANDLERS_PROFILE_H
 

@@ -790,7 +790,7 @@ static void nothing_is_kept_after_answers(void **state)
 	scratch_release(&hog);
 }
 
-/* ---- TCP, and who may ask ----------------------------------------------- */
+/* ---- TCP, and which clients are accepted -------------------------------- */
 
 static void tcp_answers_loopback_names_only(void **state)
 {

@@ -356,7 +356,7 @@ static void a_failed_munmap_is_put_back(void)
 }
 CASE(a_failed_munmap_is_put_back)
 
-/* ---- who and how many ------------------------------------------------------ */
+/* ---- callers and counts ----------------------------------------------------- */
 
 /* An allocator behind us maps while it is inside a sampled malloc. */
 static void nested_calls_are_known_by_their_caller(void)

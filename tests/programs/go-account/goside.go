@@ -26,7 +26,7 @@ func goDeep(calls int, first *byte, at *reach, parked *sync.WaitGroup, park chan
 	return room[0]
 }
 
-// goroutines start, go so many calls deep and stay.
+// goroutines starts count goroutines that call that many levels deep and stay.
 func goroutines(count, calls int) []reach {
 	var parked sync.WaitGroup
 	reaches := make([]reach, count)
@@ -113,8 +113,8 @@ func right(path, bits int) {
 	}
 }
 
-// buckets has the runtime keep a record of so many stacks that allocate, at
-// most 2^20: memory of its own, beside the heap.
+// buckets makes the runtime record that many allocating stacks, at most 2^20,
+// in memory outside the heap.
 func buckets(stacks int) {
 	rate := runtime.MemProfileRate
 	runtime.MemProfileRate = 1

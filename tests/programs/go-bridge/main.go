@@ -8,7 +8,7 @@ package main
 #include <string.h>
 #include <unistd.h>
 
-static char *volatile br_kept[4096]; // volatile: nobody reads it, and the blocks are to stay
+static char *volatile br_kept[4096]; // volatile: it is never read, and the blocks must stay
 static int br_count;
 
 static void __attribute__((noinline)) br_leak(size_t bytes)

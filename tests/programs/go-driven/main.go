@@ -97,7 +97,7 @@ func driverCall(path, bits, size int) unsafe.Pointer {
 	return C.dr_maze(C.uint(path), C.int(bits), C.size_t(size))
 }
 
-// Each goroutine keeps a thread of its own.
+// Each goroutine is locked to a separate thread.
 func threads(count, each, size int) {
 	var wait sync.WaitGroup
 	for i := 0; i < count; i++ {

@@ -1,6 +1,6 @@
-// Command duckdb is a hundred megabytes of somebody else's C++ at work: joins,
-// sorts, JSON and errors thrown through its frames, on threads of its own and
-// on those that Go calls it from.
+// Command duckdb runs a hundred megabytes of third-party C++: joins, sorts,
+// JSON and errors thrown through its frames, on its own threads and on those
+// from which Go calls it.
 package main
 
 import (

@@ -1,6 +1,6 @@
 // Command labels makes C allocations under goroutine labels of every kind, each
-// block with a size of its own, and says for each which labels Go itself had for
-// it (pprof.ForLabels).
+// block with a unique size, and prints for each the labels that Go reports
+// (pprof.ForLabels).
 package main
 
 /*
@@ -167,7 +167,7 @@ func main() {
 		switch command[0] {
 		case "do": // do KEY VALUE ...
 			do(ctx, command[1:]...)
-		case "requests": // requests N: each under a label of its own
+		case "requests": // requests N: each under a different label
 			n, _ := strconv.Atoi(command[1])
 			for i := 0; i < n; i++ {
 				do(ctx, "request", fmt.Sprintf("%08d", i))

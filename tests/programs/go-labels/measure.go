@@ -29,7 +29,7 @@ import (
 )
 
 // measure ("measure ROUNDS LABELS") prints how long a malloc and free pair takes
-// under so many labels: the best of many short rounds, for a machine is never quiet.
+// under that many labels: the best of many short rounds, because no machine is quiet.
 func measure(ctx context.Context, args []string) {
 	const pairs = 1000
 	rounds, _ := strconv.Atoi(args[1])

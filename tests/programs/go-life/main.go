@@ -1,12 +1,12 @@
-// Command life does to itself what happens to services: it starts others, and
-// itself anew, is profiled and traced, gives up its user, crashes.
+// Command life goes through what happens to services: it starts others, restarts
+// itself, is profiled and traced, changes its user, and crashes.
 package main
 
 /*
 #include <stdlib.h>
 #include <pthread.h>
 
-// Through C of its own, so that stacks have a frame of it.
+// Through a C function here, so that stacks have a frame of it.
 __attribute__((noinline)) static void *life_alloc(size_t n)
 {
 	void *p = malloc(n);

@@ -1,6 +1,6 @@
-// Command liveset allocates through every allocator function from Go functions
-// of their own, frees a known part, hands blocks between goroutines and C
-// threads, holds the rest, and says what is live.
+// Command liveset allocates through every allocator function, each from a separate
+// Go function, frees a known part, passes blocks between goroutines and C
+// threads, holds the rest, and prints what is live.
 package main
 
 /*
@@ -198,8 +198,8 @@ func viaNothing(l ledger, _ uint64) block {
 	return l.allocated(C.ls_malloc(0), "main.viaNothing", 0)
 }
 
-// The churn allocates from functions of its own: what they hold was asked for
-// on one thread and mostly freed on another.
+// The churn allocates from separate functions, on one thread, and mostly frees
+// on another.
 //
 //go:noinline
 func churnMalloc(l ledger, n uint64) block {

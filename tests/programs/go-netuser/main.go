@@ -1,5 +1,5 @@
-// Command netuser has no C of its own: net and os/user bring some, and with
-// nothing else the Go linker links it itself, without unwind tables.
+// Command netuser contains no C code except that of net and os/user. The Go linker
+// then links it internally, without unwind tables.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"cgoheap.test/steps"
 )
 
-// With a context that can end, net asks C on a goroutine of its own.
+// With a context that can end, net calls C on a separate goroutine.
 //
 //go:noinline
 func lookUpHost(ctx context.Context) {

@@ -1,5 +1,5 @@
-// C++ as it comes: templates, a namespace, new, exceptions through frames that
-// own something.
+// Ordinary C++: templates, a namespace, new, and exceptions through frames that
+// own objects.
 #include <cstddef>
 #include <memory>
 #include <stdexcept>
@@ -61,7 +61,7 @@ __attribute__((noinline)) void *cxx_catch(size_t n)
 	return p;
 }
 
-// The exception passes the frame that allocated.
+// The exception passes through the frame that allocated.
 __attribute__((noinline)) void *cxx_unwound(size_t n)
 {
 	void *p = nullptr;

@@ -1,7 +1,7 @@
-// Command stacks makes one C allocation for each shape a mixed stack can have,
-// each block with a size of its own, and says what the stack was by other means
-// than the profiler's: the Go part from runtime.Callers, taken in the same
-// goroutine on the line of the cgo call, the C part from libgcc's unwinder.
+// Command stacks makes one C allocation for each shape of a mixed stack, each block
+// with a unique size, and prints the stack without using the profiler: the Go part
+// from runtime.Callers, taken in the same goroutine on the line of the cgo call,
+// the C part from libgcc's unwinder.
 package main
 
 /*

@@ -52,7 +52,7 @@ fi
 
 # ---- another allocator behind ----------------------------------------------------
 
-behind() { # behind NAME SONAME: the cases that an allocator of its own could break
+behind() { # behind NAME SONAME: the cases that another allocator could break
 	local lib vars=()
 	lib=$(installed "$2")
 	nm -D --defined-only "$lib" 2>/dev/null | grep -q ' pvalloc$' || vars=(HOOKS_NO_PVALLOC=1)

@@ -1,5 +1,5 @@
 // A C++ program under the shim: exceptions cross frames that allocated, and the
-// unwinder is libgcc_s's still, not the one inside the shim.
+// unwinder is still libgcc_s's, not the shim's.
 #include <dlfcn.h>
 #include <stdexcept>
 #include <string>

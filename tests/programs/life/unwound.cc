@@ -1,6 +1,6 @@
-// Frames that allocated are left by exceptions, by longjmp, by pthread_exit and
-// by cancellation, through the frame of the shim's that a thread starts in: what
-// the destructors free is seen as freed.
+// Frames that allocated are left by exceptions, longjmp, pthread_exit and
+// cancellation, through the shim's frame in which a thread starts: the frees in
+// destructors are recorded.
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
@@ -38,7 +38,7 @@ struct held {
 	held &operator=(const held &) = delete;
 };
 
-// C code, without destructors, that qsort calls back into C++.
+// C code without destructors: qsort, which calls back into C++.
 int throwing_compare(const void *, const void *)
 {
 	held h(7001);
