@@ -163,7 +163,7 @@ help:
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
 	@echo 'make fmt         format the sources'
-	@echo 'make lint        check format, go vet, staticcheck, exported symbols and shell scripts'
+	@echo 'make lint        check format, go vet, staticcheck, clang-tidy, exported symbols and shell scripts'
 	@echo 'make install     into PREFIX (/usr/local), under DESTDIR if given'
 	@echo 'make uninstall   remove what install put there'
 	@echo 'make clean       remove build/'

@@ -23,6 +23,7 @@ static struct account_part *part_new(struct account_job *job)
 			return NULL;
 		}
 		if (p->count)
+			/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): not NULL */
 			memcpy(list, p->list, p->count * sizeof(*list));
 		p->list = list;
 		job->part_room = room;

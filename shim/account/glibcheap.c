@@ -2,7 +2,6 @@
 #include "account/glibcheap.h"
 
 #include "base/pagemap.h"
-#include "base/pagemap.h"
 #include "base/selfmem.h"
 #include "base/work.h"
 

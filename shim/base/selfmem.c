@@ -69,6 +69,7 @@ void selfmem_read_each(const uint64_t *addresses, size_t count, void *buffer, si
 	for (size_t done = 0; done < count; done++) {
 		struct iovec to = {(char *)buffer + done * bytes, (count - done) * bytes};
 		long n = read_vector(&to, from + done, count - done);
+		/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): bytes is above 0 */
 		size_t whole = sys_failed(n) ? 0 : (size_t)n / bytes;
 		for (size_t i = 0; i < whole; i++)
 			ok[done++] = true;

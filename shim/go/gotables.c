@@ -153,6 +153,7 @@ SCANS static bool moduledata_accept(const struct image *image, const struct modu
  */
 SCANS static bool moduledata_plausible(const struct image *image, const struct moduledata *md)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a place in the image */
 	return md->header % _Alignof(struct pc_header) == 0 && md->names.start > md->header &&
 	       md->names.start - md->header <= PAGE_BYTES && md->names.len == md->names.cap &&
 	       md->minpc == md->text && image_holds(image, md->header, sizeof(struct pc_header));

@@ -180,8 +180,8 @@ static void write_place(struct json *j, const struct profile_job *job, uint64_t 
 	const struct module *m = modules_find(&job->modules, pc);
 	const char *slash = m ? strrchr(m->path, '/') : NULL;
 	if (m)
-		snprintf(text, sizeof(text), "%s+0x%llx", slash ? slash + 1 : m->path,
-			 (unsigned long long)(pc - m->start + m->file_offset));
+		snprintf(text, sizeof(text), "%s+0x%lx", slash ? slash + 1 : m->path,
+			 pc - m->start + m->file_offset);
 	json_string(j, NULL, m ? text : "(unknown)");
 }
 

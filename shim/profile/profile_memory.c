@@ -189,7 +189,7 @@ static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct a
 	if (!rows->list)
 		return false;
 	uint64_t sum = resident_by_site(&live, &blocks);
-	for (uint8_t owner = 0; owner < OWNER_COUNT; owner++) {
+	for (int owner = 0; owner < OWNER_COUNT; owner++) {
 		uint64_t with_stack = 0;
 		if (owner == OWNER_C_LIVE)
 			with_stack = rows_add_live(rows, a, &live, sum);
