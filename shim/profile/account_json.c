@@ -26,6 +26,7 @@ struct tops {
 
 struct writer {
 	struct json *json;
+	struct scratch *scratch;
 	const struct account *account;
 	const struct account_parts *parts;
 	struct tops *tops;
@@ -262,8 +263,10 @@ static void write_tops(struct writer *w, const char *key, bool mmap)
 	json_close_array(j);
 }
 
+/* Read not before this: they take what scratch is left, and the answer has its own by now. */
 static void write_c_mmap_top(struct writer *w, const char *key)
 {
+	tops_read(w->tops, w->scratch, w->parts);
 	write_tops(w, key, true);
 }
 
@@ -321,8 +324,7 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 			const struct account *s, const struct account_parts *parts)
 {
 	struct tops tops;
-	struct writer writer = {j, s, parts, &tops, 0}, *w = &writer;
-	tops_read(&tops, scratch, parts);
+	struct writer writer = {j, scratch, s, parts, &tops, 0}, *w = &writer;
 	json_open(j, key);
 	ACCOUNT_WHOLE(WRITE)
 	json_close(j);

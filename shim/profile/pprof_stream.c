@@ -204,7 +204,7 @@ bool pprof_open(struct pprof_stream *s, struct scratch *scratch, struct sink *si
 {
 	*s = (struct pprof_stream){.scratch = scratch};
 	s->buffer = scratch_alloc(scratch, MESSAGE_BYTES);
-	s->gzip = gzip_open(scratch, sink);
+	s->gzip = gzip_open(scratch, sink, GZIP_LARGE);
 	return s->buffer && s->gzip && strings_init(scratch, &s->strings, BASIC_STRINGS);
 }
 

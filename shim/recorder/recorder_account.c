@@ -34,7 +34,7 @@ static bool write_json(struct recording_account *out, struct scratch *scratch,
 		       const struct account *a, const struct account_parts *parts)
 {
 	struct sink slot = {.write = append, .arg = out};
-	struct gzip *gzip = gzip_open(scratch, &slot);
+	struct gzip *gzip = gzip_open(scratch, &slot, GZIP_SMALL);
 	if (!gzip)
 		return false;
 	struct sink sink = {.write = compress_bytes, .arg = gzip};

@@ -11,9 +11,10 @@
 
 #define OUT_BYTES (16 * KIB)
 
-/* deflateInit2's windowBits: the largest window, with a gzip header. */
-#define WINDOW_BITS (15 + 16)
-#define MEM_LEVEL   8
+/* deflateInit2's memLevel and windowBits; 16 is for a gzip header. */
+static const struct {
+	int mem_level, window_bits;
+} windows[] = {[GZIP_LARGE] = {8, 15 + 16}, [GZIP_SMALL] = {5, 12 + 16}};
 
 struct gzip {
 	z_stream stream;
@@ -22,7 +23,7 @@ struct gzip {
 	unsigned char out[OUT_BYTES];
 };
 
-struct gzip *gzip_open(struct scratch *scratch, struct sink *sink)
+struct gzip *gzip_open(struct scratch *scratch, struct sink *sink, enum gzip_window window)
 {
 	struct gzip *g = scratch_alloc(scratch, sizeof(*g));
 	if (!g)
@@ -31,8 +32,8 @@ struct gzip *gzip_open(struct scratch *scratch, struct sink *sink)
 	g->stream.zalloc = zscratch_alloc;
 	g->stream.zfree = zscratch_free;
 	g->stream.opaque = scratch;
-	if (deflateInit2(&g->stream, Z_BEST_SPEED, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL,
-			 Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&g->stream, Z_BEST_SPEED, Z_DEFLATED, windows[window].window_bits,
+			 windows[window].mem_level, Z_DEFAULT_STRATEGY) != Z_OK)
 		return NULL;
 	return g;
 }

@@ -10,8 +10,14 @@
 
 struct gzip;
 
-/* NULL: out of scratch (needs about 290 KiB).  Nothing is written yet. */
-struct gzip *gzip_open(struct scratch *scratch, struct sink *sink);
+/* How far back it looks for repetition, which is what its memory is for. */
+enum gzip_window {
+	GZIP_LARGE, /* about 290 KiB */
+	GZIP_SMALL  /* about 60 KiB, for some pages of text */
+};
+
+/* NULL if scratch is exhausted.  Writes nothing yet. */
+struct gzip *gzip_open(struct scratch *scratch, struct sink *sink, enum gzip_window window);
 
 /* After a failure of the sink or of zlib, later writes do nothing. */
 void gzip_write(struct gzip *gzip, const void *bytes, size_t count);

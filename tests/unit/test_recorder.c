@@ -207,7 +207,7 @@ static bool is_whole(const struct recording_account *a)
 static void write_account(struct recording *recording, uint64_t sequence, const struct account *a,
 			  const struct account_parts *parts)
 {
-	struct scratch scratch = SCRATCH_INIT(4 * MIB);
+	struct scratch scratch = SCRATCH_INIT(512 * KIB);
 	struct account copy = *a;
 	CHECK(recorder_account_write(recording, sequence, &scratch, &copy, parts));
 	scratch_release(&scratch);
