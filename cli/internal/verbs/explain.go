@@ -45,7 +45,7 @@ Example:
     free 1.1 GiB, glibc says; 37 arenas
     trim returns 52.0 MiB, at the ends of arenas 1.0 GiB, on pages with ...
   ...
-  C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 614.4 KiB.
+  The C allocator keeps 1.1 GiB free in 37 arenas; live C memory is 614.4 KiB.
   Not a leak. 1.0 GiB of it lies at the ends of 36 arenas, which malloc_trim
   never returns: run with MALLOC_TRIM_THRESHOLD_=131072, and free does.
 

@@ -30,7 +30,7 @@ Example:
   C retained    427.3 MiB  41.6 KiB  -427.2 MiB
   RSS           434.2 MiB   7.1 MiB  -427.1 MiB
 
-  It was free memory, and no leak. It comes back with the next peak; to keep it
+  It was free memory, not a leak. It comes back with the next peak; to keep it
   small, have the program call malloc_trim(0) after its peaks, or run it with
   jemalloc preloaded.
 `

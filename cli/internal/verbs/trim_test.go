@@ -14,9 +14,9 @@ OWNER          BEFORE      AFTER     CHANGE
 C retained  100.0 MiB   20.0 MiB  -80.0 MiB
 RSS         901.0 MiB  821.0 MiB  -80.0 MiB
 
-It was free memory, and no leak. It comes back with the next peak; to keep it small, have the
-program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded. 20.0 MiB of memory
-that is not in use stays.
+It was free memory, not a leak. It comes back with the next peak; to keep it small, have the program
+call malloc_trim(0) after its peaks, or run it with jemalloc preloaded. 20.0 MiB of unused memory
+remains.
 `, "")
 	var v trimmed
 	r := cgoheap(t, "trim", "--json", s.arg())
@@ -30,7 +30,7 @@ that is not in use stays.
 OWNER     BEFORE      AFTER  CHANGE
 RSS    901.0 MiB  901.0 MiB     0 B
 
-100.0 MiB of memory that is not in use stays. cgoheap does not know why.
+100.0 MiB of unused memory remains. cgoheap does not know why.
 `, "")
 	s = startShim(t, "trims in silence")
 	cgoheap(t, "trim", s.arg()).normal(s).want(t, 0, `process PID (service): malloc_trim returned nothing
@@ -38,7 +38,7 @@ RSS    901.0 MiB  901.0 MiB     0 B
 OWNER     BEFORE      AFTER  CHANGE
 RSS    901.0 MiB  901.0 MiB     0 B
 
-How much of the 100.0 MiB that stay is free is unknown: the allocator has no figures.
+How much of the remaining 100.0 MiB is free is unknown: the allocator has no figures.
 `, "")
 	s = startShim(t, "no trim")
 	cgoheap(t, "trim", s.arg()).normal(s).want(t, 1, "",

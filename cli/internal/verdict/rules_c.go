@@ -32,7 +32,7 @@ func cLiveLarge(s *Situation) string {
 		text = fmt.Sprintf("The C allocator has %s; how much of that is in use is unknown. %s shows who allocated the blocks in use",
 			s.of(s.has(account.CLive)), upperFirst(s.showHolders()))
 		if !s.Ended && s.canTrim() {
-			text += fmt.Sprintf(", %s whether the rest returns", s.command("trim %d"))
+			text += fmt.Sprintf(", and %s whether the rest can be returned", s.command("trim %d"))
 		}
 		text += "."
 	}
@@ -51,7 +51,7 @@ func cMmapLarge(s *Situation) string {
 	text += fmt.Sprintf(" %s has the stacks (`-tagfocus=origin=mmap` to pprof)", s.saveProfile(""))
 	remedy, said := poolRemedy(s.Account.MmapStacks()), s.Account.PrivateLines()
 	if remedy == "" && len(said) == 0 {
-		return text + "; the library's own statistics say what of it is in use."
+		return text + "; the library's own statistics say how much of it is in use."
 	}
 	if remedy != "" {
 		text += "; " + remedy
@@ -87,16 +87,16 @@ func cBrkLarge(s *Situation) string {
 	if !s.large(account.CBrk) {
 		return ""
 	}
-	return fmt.Sprintf("C code took %s by sbrk, past malloc: an allocator of a library's (dlmalloc and its kin) or a pool.%s "+
-		"The library's own statistics say what of it is in use.", s.of(s.has(account.CBrk)), s.largestPart(account.CBrk))
+	return fmt.Sprintf("C code took %s by sbrk, past malloc: an allocator inside a library (dlmalloc or a relative) or a pool.%s "+
+		"The library's own statistics say how much of it is in use.", s.of(s.has(account.CBrk)), s.largestPart(account.CBrk))
 }
 
 func fileCopiesLarge(s *Situation) string {
 	if !s.large(account.FileCopies) {
 		return ""
 	}
-	return fmt.Sprintf("%s is copies of file pages that were mapped privately (MAP_PRIVATE) and written to.%s "+
-		"That is anonymous memory, not page cache: the kernel cannot take it back.", s.of(s.has(account.FileCopies)), s.largestPart(account.FileCopies))
+	return fmt.Sprintf("%s is copies of file pages that were mapped MAP_PRIVATE and written to.%s "+
+		"That is anonymous memory, not page cache: the kernel cannot reclaim it.", s.of(s.has(account.FileCopies)), s.largestPart(account.FileCopies))
 }
 
 func deviceMapsLarge(s *Situation) string {
@@ -154,14 +154,14 @@ func (s *Situation) whoseThreads() string {
 	if caller := s.Callers.GoCaller(stacks.Named(parts[0].Frames)); caller != stacks.GoRuntime {
 		return fmt.Sprintf(" Most, %s, are of threads that %s made.", most, stacks.ReadableName(caller))
 	}
-	return fmt.Sprintf(" Most, %s, are of threads that Go made, one for each cgo call that runs at the same time: bound how many do.", most)
+	return fmt.Sprintf(" Most, %s, are of threads that Go made, one for each concurrent cgo call: limit how many run at once.", most)
 }
 
 func untrackedMmapLarge(s *Situation) string {
 	if !s.large(account.UntrackedMmap) {
 		return ""
 	}
-	return join(fmt.Sprintf("%s was mapped by system calls that do not pass libc, so its callers are unknown.", s.of(s.has(account.UntrackedMmap))),
+	return join(fmt.Sprintf("%s was mapped by system calls that bypass libc, so its callers are unknown.", s.of(s.has(account.UntrackedMmap))),
 		s.Account.Untracked.MostSeen(s.Callers), s.rawCandidates(),
 		"`strace -f -k -e trace=mmap` on a canary shows the C side of the callers.")
 }
@@ -178,7 +178,7 @@ func (s *Situation) rawCandidates() string {
 	case len(found) == 0:
 		return "Neither Go's syscall.Mmap nor Rust code is in the program: it is C or assembly that makes system calls itself."
 	}
-	return "What the program has that maps so: " + listOf(found) + "."
+	return "What the program contains that maps this way: " + listOf(found) + "."
 }
 
 // estimateDisagrees: samples stand for bytes asked for; the allocator counts bytes given.
@@ -217,11 +217,11 @@ func (s *Situation) unsampled() []string {
 		reasons = append(reasons, termtext.CountOf(int(s.Dropped), "sample was dropped", "samples were dropped"))
 	}
 	if s.Purego != "" {
-		reasons = append(reasons, "the program calls C by "+s.Purego+", and a malloc that it looks up in libc's own handle passes no hook")
+		reasons = append(reasons, "the program calls C through "+s.Purego+", and a malloc that it looks up in libc's own handle bypasses the hooks")
 	}
 	if s.OwnNew != nil {
 		if library := s.OwnNew(); library != "" {
-			reasons = append(reasons, "C++'s operator new is "+termtext.Escape(library)+"'s own, and passes no hook")
+			reasons = append(reasons, "C++'s operator new is "+termtext.Escape(library)+"'s own, and bypasses the hooks")
 		}
 	}
 	return reasons
@@ -234,7 +234,7 @@ func (s *Situation) unfreed() []string {
 	}
 	reasons := []string{"at least " + termtext.CountOf(int(s.Missed), "free was missed", "frees were missed")}
 	if s.Purego != "" {
-		reasons = append(reasons, "the program calls C by "+s.Purego+", and a free that it looks up in libc's own handle passes no hook")
+		reasons = append(reasons, "the program calls C through "+s.Purego+", and a free that it looks up in libc's own handle bypasses the hooks")
 	}
 	return reasons
 }
@@ -257,7 +257,7 @@ func cUntouched(s *Situation) string {
 	if n < untouchedBytes || float64(n) < untouchedShare*float64(given) || s.Account.Owner(account.CLive).Bytes == nil {
 		return ""
 	}
-	return fmt.Sprintf("C blocks of %s are in use, %s of that is not resident: allocated and never touched, it costs no RSS. "+
+	return fmt.Sprintf("%s of C blocks are in use, %s of which is not resident: it was allocated and never touched, and costs no RSS. "+
 		"The cgoheap profile counts it anyway, the memory profile does not.", termtext.Bytes(given), termtext.Bytes(n))
 }
 
@@ -274,7 +274,7 @@ func lazyFree(s *Situation) string {
 	if !s.atLeast(sum, lazyFreeShare, lazyFreeBytes) {
 		return ""
 	}
-	return fmt.Sprintf("%s only looks resident: it is freed (MADV_FREE), and the kernel takes it when it needs memory. "+
+	return fmt.Sprintf("%s only looks resident: it is freed (MADV_FREE), and the kernel takes it back when it needs memory. "+
 		"Most of it is in %s.", s.of(sum), account.Label(most.Name))
 }
 
@@ -298,7 +298,7 @@ func hugePages(s *Situation) string {
 	if most.Name == account.GoHeap {
 		remedy += ", or run with GODEBUG=disablethp=1"
 	}
-	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in them, and each keeps 2 MiB resident for one touched byte. "+
+	return fmt.Sprintf("Transparent huge pages inflate %s: %s of its %s is in huge pages, each of which keeps 2 MiB resident for a single touched byte. "+
 		"To compare, %s and restart the program.", account.Label(most.Name), termtext.Bytes(*most.Huge), termtext.Bytes(account.Known(most.Bytes)), remedy)
 }
 

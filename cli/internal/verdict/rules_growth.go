@@ -32,16 +32,16 @@ func (s *Situation) change(owner string) string {
 	}
 	switch {
 	case longest.Of(account.CLive) == nil && s.Ended:
-		return "The record is too short to tell whether it grew."
+		return "The recording is too short to tell whether it grew."
 	case longest.Of(account.CLive) == nil:
-		return "To see whether it grows, run this again in some minutes."
+		return "To see whether it grows, run this again in a few minutes."
 	case matters(longest, -*longest.Of(account.CLive), s.Account.Resident(account.CLive)-*longest.Of(account.CLive), liveGrowthShare, liveGrowthBytes):
-		return fmt.Sprintf("It shrank by %s in %s; what grew meanwhile does not show in that.",
+		return fmt.Sprintf("It shrank by %s in %s; that may hide something else that grew.",
 			termtext.Bytes(-*longest.Of(account.CLive)), termtext.Duration(longest.Elapsed))
 	case longest.Elapsed < EvidenceTime:
 		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", termtext.Duration(longest.Elapsed))
 	}
-	return fmt.Sprintf("It has not grown in %s. Under load that speaks for a cache or a working set; without load a leak does not grow either.",
+	return fmt.Sprintf("It has not grown in %s. Under load that suggests a cache or a working set; without load a leak does not grow either.",
 		termtext.Duration(longest.Elapsed))
 }
 
@@ -106,10 +106,10 @@ func cLiveGrows(s *Situation) string {
 	}
 	text := fmt.Sprintf("C live %s, to %s.", s.grew(account.CLive), s.of(s.has(account.CLive)))
 	if s.Ended {
-		return fmt.Sprintf("%s If that was at a steady load, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
+		return fmt.Sprintf("%s If the load was steady, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
 			s.showHolders(), s.saveProfile(""), s.wakeFirst())
 	}
-	return fmt.Sprintf("%s If that goes on at a steady load it is a leak: %s shows who holds it, and %s saves the blocks that are old.%s",
+	return fmt.Sprintf("%s If it keeps growing under a steady load, it is a leak: %s shows who holds it, and %s saves only the old blocks.%s",
 		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 
@@ -150,7 +150,7 @@ func ownerGrows(s *Situation) string {
 func (s *Situation) whereToLook(owner string) string {
 	switch owner {
 	case account.GoHeap:
-		return "What of it is in use: " + s.pprof("heap") + "."
+		return "To see what is in use: " + s.pprof("heap") + "."
 	case account.GoStacks:
 		return "Which goroutines: " + s.pprof("goroutine") + "."
 	case account.CMmap:

@@ -19,7 +19,7 @@ const (
 	trimThreshold = 128 << 10
 
 	callTrim   = "have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded"
-	callPriced = "have the program call malloc_trim(0) after its peaks (the price: arena locks meanwhile, page faults later), " +
+	callPriced = "have the program call malloc_trim(0) after its peaks (cost: arena locks during the call, page faults later), " +
 		"or run it with jemalloc preloaded"
 	returnEnds = "run with MALLOC_TRIM_THRESHOLD_=131072"
 )
@@ -37,7 +37,7 @@ func cRetainedLarge(s *Situation) string {
 	if n := s.Account.Allocator.Arenas; n != nil {
 		where = " in " + termtext.CountOf(int(*n), "arena", "arenas")
 	}
-	return join(fmt.Sprintf("C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(account.CRetained)), where, termtext.Bytes(s.has(account.CLive))),
+	return join(fmt.Sprintf("The C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(account.CRetained)), where, termtext.Bytes(s.has(account.CLive))),
 		s.notALeak(), s.returnKept())
 }
 
@@ -87,11 +87,11 @@ func (s *Situation) endsStay() string {
 	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns", termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
 	switch {
 	case n/ends <= 2*trimThreshold && s.Env["MALLOC_ARENA_MAX"] == "":
-		return text + ": each is small, so run with MALLOC_ARENA_MAX=2 (the price: threads wait for each other more)."
+		return text + ": each is small, so run with MALLOC_ARENA_MAX=2 (cost: threads wait for each other more)."
 	case s.Env["MALLOC_TRIM_THRESHOLD_"] != "":
-		return text + ": a smaller MALLOC_TRIM_THRESHOLD_ makes free return them, or run it with jemalloc preloaded."
+		return text + ": a smaller MALLOC_TRIM_THRESHOLD_ makes free return them, or run with jemalloc preloaded."
 	}
-	return fmt.Sprintf("%s: %s, and free does (the price: system calls and page faults).", text, returnEnds)
+	return fmt.Sprintf("%s: %s, and free does (cost: system calls and page faults).", text, returnEnds)
 }
 
 func (s *Situation) pinnedStays() string {
@@ -99,7 +99,7 @@ func (s *Situation) pinnedStays() string {
 	if !s.isNotable(n) {
 		return ""
 	}
-	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it, new blocks use it.", termtext.Bytes(n))
+	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it; new blocks reuse it.", termtext.Bytes(n))
 }
 
 // canTrim: cgoheap knows how to trim this allocator.

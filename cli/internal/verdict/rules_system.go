@@ -34,7 +34,7 @@ func goHeapFree(s *Situation) string {
 	if !s.atLeast(free, goFreeShare, goFreeBytes) {
 		return ""
 	}
-	return fmt.Sprintf("Go keeps %s free for the next cycle, and returns over minutes what it does not use. "+
+	return fmt.Sprintf("Go keeps %s free for the next cycle, and over minutes returns what it does not use. "+
 		"A lower GOGC or a GOMEMLIMIT makes it keep less; debug.FreeOSMemory() returns it once.", s.of(free))
 }
 
@@ -42,7 +42,7 @@ func goStacksLarge(s *Situation) string {
 	if !s.large(account.GoStacks) {
 		return ""
 	}
-	return fmt.Sprintf("Goroutine stacks are %s: very many goroutines, or deep ones. See which with %s.",
+	return fmt.Sprintf("Goroutine stacks are %s: many goroutines, or deep ones. See which with %s.",
 		s.of(s.has(account.GoStacks)), s.pprof("goroutine"))
 }
 
@@ -50,8 +50,8 @@ func goMetadataLarge(s *Situation) string {
 	if !s.large(account.GoMetadata) {
 		return ""
 	}
-	return fmt.Sprintf("The Go runtime's own data is %s: span and heap tables, which follow the largest heap there was, and profiling records. "+
-		"runtime/metrics has it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(account.GoMetadata)))
+	return fmt.Sprintf("The Go runtime's own data is %s: span and heap tables, sized by the largest heap there has been, and profiling records. "+
+		"runtime/metrics reports it under /memory/classes/metadata and /memory/classes/profiling.", s.of(s.has(account.GoMetadata)))
 }
 
 // mappedFilesLarge calls page cache only what the kernel does: written pages of a private
@@ -64,11 +64,11 @@ func mappedFilesLarge(s *Situation) string {
 	text := fmt.Sprintf("Mapped files are %s.%s", s.of(n), s.largestPart(account.MappedFiles))
 	switch {
 	case cache == nil:
-		return text + " What of them is page cache is unknown."
+		return text + " How much of that is page cache is unknown."
 	case n <= *cache:
-		return text + " They count as RSS, but are page cache, which the kernel takes back when it needs memory."
+		return text + " They count as RSS, but are page cache, which the kernel reclaims when it needs memory."
 	}
-	return fmt.Sprintf("%s At most %s of that is page cache (RssFile); the rest was written to, and the kernel cannot take it back.",
+	return fmt.Sprintf("%s At most %s of that is page cache (RssFile); the rest was written to, and the kernel cannot reclaim it.",
 		text, termtext.Bytes(*cache))
 }
 
@@ -76,7 +76,7 @@ func sharedMemoryLarge(s *Situation) string {
 	if !s.large(account.SharedMemory) {
 		return ""
 	}
-	text := fmt.Sprintf("Shared memory is %s.%s It counts in the RSS of every process that maps it: do not add RSS up over them.",
+	text := fmt.Sprintf("Shared memory is %s.%s It counts in the RSS of every process that maps it: do not add up their RSS.",
 		s.of(s.has(account.SharedMemory)), s.largestPart(account.SharedMemory))
 	if s.Ended {
 		return text
@@ -95,8 +95,8 @@ func shimDominates(s *Situation) string {
 	if !s.third(account.Shim) {
 		return ""
 	}
-	return fmt.Sprintf("%s is cgoheap's own bookkeeping. It is bounded: a smaller CGOHEAP_MAX_MEMORY or larger "+
-		"CGOHEAP_SAMPLE_BYTES makes it less.", s.of(s.has(account.Shim)))
+	return fmt.Sprintf("%s is cgoheap's own bookkeeping. It is limited: a smaller CGOHEAP_MAX_MEMORY or a larger "+
+		"CGOHEAP_SAMPLE_BYTES reduces it.", s.of(s.has(account.Shim)))
 }
 
 func swapped(s *Situation) string {
@@ -121,7 +121,7 @@ func nearLimit(s *Situation) string {
 		return ""
 	}
 	left := max(0, *c.Limit-s.unreclaimable())
-	return fmt.Sprintf("The cgroup is near its limit: %s of %s cannot be reclaimed, %s more and the kernel kills.",
+	return fmt.Sprintf("The cgroup is near its limit: %s of %s cannot be reclaimed; %s more and the OOM killer acts.",
 		termtext.Bytes(s.unreclaimable()), termtext.Bytes(*c.Limit), termtext.Bytes(left))
 }
 
@@ -133,14 +133,14 @@ func goMemoryLimit(s *Situation) string {
 	if !ok || limit <= 0 || goLimit > math.MaxInt64-others || goLimit+others <= limit {
 		return ""
 	}
-	text := fmt.Sprintf("%s and %s of memory that is not Go's do not fit into the cgroup's limit of %s: Go collects too late.",
+	text := fmt.Sprintf("%s and %s of memory outside Go do not fit into the cgroup's limit of %s: Go collects too late.",
 		written, termtext.Bytes(others), termtext.Bytes(limit))
 	fits := roundDown(float64(limit)*(1-goLimitReserve) - float64(others))
 	used := account.Known(s.Account.Go.HeapInUse) + s.Account.Resident(account.GoMetadata)
 	if fits <= used {
-		return text + " No GOMEMLIMIT helps: what is in use does not fit. Make the rest smaller, or the limit larger."
+		return text + " No GOMEMLIMIT helps: what Go has in use does not fit. Reduce the rest, or raise the limit."
 	}
-	return fmt.Sprintf("%s GOMEMLIMIT=%s would fit; the Go package cgo_bridge/memlimit keeps it right while C memory changes.",
+	return fmt.Sprintf("%s GOMEMLIMIT=%s would fit; the Go package cgo_bridge/memlimit adjusts it as C memory changes.",
 		text, termtext.ExactBytes(uint64(fits)))
 }
 

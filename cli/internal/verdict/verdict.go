@@ -317,7 +317,7 @@ func (s *Situation) showHolders() string {
 
 // ownerMeanings explain owners without a rule.
 var ownerMeanings = map[string]string{
-	"kernel": "memory that the kernel lends, such as the rings of io_uring and AIO",
+	"kernel": "memory that the kernel shares, such as the rings of io_uring and AIO",
 }
 
 // ownerLarge is about large owners without a finding, even those that this command does not
@@ -350,9 +350,9 @@ func (s *Situation) unknownOwners() string {
 	if len(names) == 0 {
 		return ""
 	}
-	are := " is not known."
+	are := " is unknown."
 	if len(names) > 1 {
-		are = " are not known."
+		are = " are unknown."
 	}
 	return listOf(names) + are
 }

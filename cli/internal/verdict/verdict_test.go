@@ -148,7 +148,7 @@ func TestVerdictOfTheDead(t *testing.T) {
 	}
 	for rule, want := range map[string]string{
 		"c_retained": "Not a leak. Next time, run with MALLOC_TRIM_THRESHOLD_=131072, and have the program call malloc_trim(0) after its peaks",
-		"c_live_grows": "If that was at a steady load, it is a leak: the table of C memory shows who held it, and " +
+		"c_live_grows": "If the load was steady, it is a leak: the table of C memory shows who held it, and " +
 			"`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` saves that as a profile.",
 		"c_mmap":            "`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` has the stacks (`-tagfocus=origin=mmap` to pprof)",
 		"go_heap_dominates": "Go's profiler is the tool: `go tool pprof http://SERVICE/debug/pprof/heap` on the next run.",
