@@ -66,7 +66,7 @@ func TestManyWaitForGrowth(t *testing.T) {
 	t.Logf("%d scrapes meanwhile", scrapes)
 }
 
-// TestProfileInterrupt: what has grown by then is saved.
+// TestProfileInterrupt: the growth so far is saved.
 func TestProfileInterrupt(t *testing.T) {
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1})
 	path := filepath.Join(t.TempDir(), "p.pb.gz")
@@ -79,7 +79,7 @@ func TestProfileInterrupt(t *testing.T) {
 	time.Sleep(time.Second) // until its request is there: else it would count what comes now as before
 	h.tell("alloc A 1000 1000")
 	cmd.Process.Signal(os.Interrupt)
-	if err := cmd.Wait(); err != nil || !strings.Contains(errs.String(), "what has grown by then is saved") {
+	if err := cmd.Wait(); err != nil || !strings.Contains(errs.String(), "the growth so far is saved") {
 		t.Fatalf("%v\n%s", err, &errs)
 	}
 	out, err := exec.Command("go", "tool", "pprof", "-sample_index=inuse_space", "-unit=B", "-top", path).CombinedOutput()
@@ -120,7 +120,7 @@ func TestAutopsyWithoutBinary(t *testing.T) {
 		t.Errorf("%d %s", code, errs)
 	}
 	_, errs, code = runCommand(t, dir, "autopsy", dir)
-	if code != 1 || !strings.Contains(errs, "there is no recording (*.cgoheap) in ") {
+	if code != 1 || !strings.Contains(errs, "no recording (*.cgoheap) in ") {
 		t.Errorf("%d %s", code, errs)
 	}
 }

@@ -296,7 +296,7 @@ func TestLifeAsan(t *testing.T) {
 	h := start(t, path, hostOptions{sampleBytes: 1, env: []string{option}})
 	h.tell("alloc 10 1000")
 	wantLive(t, h, 1000, 10)
-	if said := doctor(t, path, option); !strings.Contains(said, "its malloc stands behind cgoheap") {
+	if said := doctor(t, path, option); !strings.Contains(said, "its malloc comes after cgoheap") {
 		t.Errorf("doctor says\n%s", said)
 	}
 }

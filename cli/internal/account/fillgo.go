@@ -14,7 +14,7 @@ const MemStatsSource = "runtime.MemStats"
 func (a *Account) FillGo(from *Go, target string) error {
 	mapped := a.Owner(GoHeap).Mapped
 	if mapped != nil && Known(from.HeapInUse)+Known(from.Stacks) > *mapped {
-		return fmt.Errorf("%s tells of another process: %s of Go heap in use there, %s mapped here", termtext.QuoteShell(target),
+		return fmt.Errorf("%s describes another process: %s of Go heap in use there, %s mapped here", termtext.QuoteShell(target),
 			termtext.Bytes(Known(from.HeapInUse)+Known(from.Stacks)), termtext.Bytes(*mapped))
 	}
 	filled := false

@@ -202,9 +202,9 @@ func (c *Client) explain(err error, timeout time.Duration) error {
 		return fmt.Errorf("%s gave no answer within %s%s",
 			c.Process.Title(), termtext.Duration(timeout), c.Process.stoppedHint())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s closed the connection before its answer was whole: try again", c.Process.Title())
+		return fmt.Errorf("%s closed the connection before the answer was complete: try again", c.Process.Title())
 	}
-	return fmt.Errorf("%s answers on its socket, but not with HTTP: %s",
+	return fmt.Errorf("%s answers on its socket, but not in HTTP: %s",
 		c.Process.Title(), termtext.Escape(termtext.CutEnd(err.Error(), 200)))
 }
 
@@ -237,7 +237,7 @@ func (c *Client) Answer(method, path string, into any) ([]byte, error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
+		return nil, fmt.Errorf("%s sent an answer that this cgoheap %s cannot read: %s",
 			c.Process.Title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return body, nil

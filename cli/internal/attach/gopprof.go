@@ -30,7 +30,7 @@ const (
 
 // GoPprofURL completes a host:port, or the URL of the index or of the heap profile.
 func GoPprofURL(given string) (string, error) {
-	wrong := flags.Usagef("wants a URL such as http://127.0.0.1:6060/debug/pprof/heap")
+	wrong := flags.Usagef("a URL such as http://127.0.0.1:6060/debug/pprof/heap")
 	if !strings.Contains(given, "://") {
 		given = "http://" + given
 	}
@@ -112,7 +112,7 @@ func parseMemStats(text []byte) (*account.Go, error) {
 	}
 	for _, name := range memStats {
 		if _, ok := found[name]; !ok || !there {
-			return nil, errors.New("is no heap profile with Go's MemStats: give the service's own /debug/pprof/heap")
+			return nil, errors.New("is not a heap profile with Go's MemStats: name the service's own /debug/pprof/heap")
 		}
 	}
 	if found["HeapReleased"] > found["HeapIdle"] {

@@ -35,11 +35,11 @@ func TestParseMemStats(t *testing.T) {
 		t.Errorf("%+v %v", g, err)
 	}
 	for text, want := range map[string]string{
-		"":      "is no heap profile with Go's MemStats",
-		"hello": "is no heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "HeapIdle", "HeapIdol", 1):                   "is no heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "# runtime.MemStats\n", "", 1):               "is no heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = -1", 1):      "is no heap profile with Go's MemStats",
+		"":      "is not a heap profile with Go's MemStats",
+		"hello": "is not a heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "HeapIdle", "HeapIdol", 1):                   "is not a heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "# runtime.MemStats\n", "", 1):               "is not a heap profile with Go's MemStats",
+		strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = -1", 1):      "is not a heap profile with Go's MemStats",
 		strings.Replace(fakeshim.MemStats, "HeapReleased = 20", "HeapReleased = 31", 1): "has figures that contradict each other",
 	} {
 		if _, err := parseMemStats([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {

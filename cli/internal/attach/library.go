@@ -21,7 +21,7 @@ func FindLibrary(given string) (string, error) {
 			return "", err
 		}
 		if !isFile(path) {
-			return "", fmt.Errorf("there is no library at %s (--library or CGOHEAP_LIBRARY says so)", termtext.Quote(path))
+			return "", fmt.Errorf("library %s (from --library or CGOHEAP_LIBRARY) does not exist", termtext.Quote(path))
 		}
 		return path, nil
 	}

@@ -25,9 +25,9 @@ type SeveralError struct {
 func (e SeveralError) Error() string {
 	var b strings.Builder
 	if e.wanted == "" {
-		fmt.Fprintf(&b, "%d processes have cgoheap loaded; give the ID of one:", len(e.Among))
+		fmt.Fprintf(&b, "%d processes have cgoheap loaded; name one by its ID:", len(e.Among))
 	} else {
-		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; give the ID of one:", len(e.Among), termtext.Quote(e.wanted))
+		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; name one by its ID:", len(e.Among), termtext.Quote(e.wanted))
 	}
 	for _, p := range e.Among {
 		fmt.Fprintf(&b, "\n  %-8d %s", p.PID, p.Program())
@@ -191,7 +191,7 @@ func (p *Process) hasCommandLine() bool {
 // UnreadableRemedy is what to do about processes that could not be read.
 func UnreadableRemedy() string {
 	if os.Geteuid() == 0 {
-		return "the kernel or this container keeps root out, too"
+		return "even root is denied access, by the kernel or this container"
 	}
 	return "run this as root to see those of other users too"
 }

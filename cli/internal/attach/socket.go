@@ -195,9 +195,9 @@ func (p *Process) ExplainNoShim() error {
 	}
 	exe := p.Executable()
 	if exe == "" {
-		return fmt.Errorf("%s runs no program: it is a thread of the kernel", p.Title())
+		return fmt.Errorf("%s is a kernel thread: it runs no program", p.Title())
 	}
-	return fmt.Errorf("%s runs without cgoheap, and cannot be given it while it runs: "+
+	return fmt.Errorf("%s does not have cgoheap loaded, and it cannot be loaded into a running process: "+
 		"restart it with cgoheap run -- %s", p.Title(), termtext.QuoteShell(exe))
 }
 
@@ -228,18 +228,18 @@ func (p *Process) explainSocket(err error, name string, env map[string]string) e
 			"the program's stderr says why if it could not be made; "+
 			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.Title(), shown)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the socket of %s, %s, opens for its owner only; the process belongs to user %s",
+		return fmt.Errorf("the socket of %s, %s, is accessible to its owner only; the process belongs to user %s",
 			p.Title(), shown, p.ownerRemedy())
 	case errors.As(err, &other):
-		return fmt.Errorf("%s has no socket of its own: process %d answers at %s; "+
+		return fmt.Errorf("%s has no socket: process %d listens at %s; "+
 			"give each its own CGOHEAP_SOCKET, or set none", p.Title(), other.pid, shown)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: no process listens on its socket %s, which an earlier one left behind; "+
+		return fmt.Errorf("%s: nothing listens on its socket %s, which an earlier process left behind; "+
 			"restart the program", p.Title(), shown)
 	case errors.Is(err, syscall.ENOTSOCK) || errors.Is(err, syscall.EPROTOTYPE):
 		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program", p.Title(), shown)
 	case errors.Is(err, syscall.EAGAIN):
-		return fmt.Errorf("%s does not answer on %s%s", p.Title(), shown, p.stoppedHint())
+		return fmt.Errorf("%s does not accept connections on %s%s", p.Title(), shown, p.stoppedHint())
 	}
 	return fmt.Errorf("%s cannot be reached at %s: %w", p.Title(), shown, err)
 }

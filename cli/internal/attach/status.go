@@ -63,7 +63,7 @@ func (c *Client) Status() (*Status, error) {
 	}
 	s := &Status{}
 	if err := json.Unmarshal(body, s); err != nil {
-		return nil, fmt.Errorf("%s answers on its socket, but not as a shim that this cgoheap %s knows: %s",
+		return nil, fmt.Errorf("%s answers on its socket, but not as a library that this cgoheap %s knows: %s",
 			c.Process.Title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return s, nil

@@ -57,7 +57,7 @@ func (f *Set) Size(names string, target *uint64, low, high uint64) *Flag {
 	return f.Add(names, &Flag{Set: func(v string) error {
 		n, ok := termtext.ParseBytes(v)
 		if !ok || n < low || n > high {
-			return Usagef("wants bytes from %s to %s, such as 65536 or 512KiB", termtext.ExactBytes(low), termtext.ExactBytes(high))
+			return Usagef("bytes from %s to %s, such as 65536 or 512KiB", termtext.ExactBytes(low), termtext.ExactBytes(high))
 		}
 		*target = n
 		return nil
@@ -69,7 +69,7 @@ func (f *Set) Duration(names string, target *time.Duration, low, high time.Durat
 	return f.Add(names, &Flag{Set: func(v string) error {
 		d, ok := termtext.ParseDuration(v)
 		if !ok || d < low || d > high {
-			return Usagef("wants a time from %s to %s, such as 30s or 10m", termtext.Duration(low), termtext.Duration(high))
+			return Usagef("a time from %s to %s, such as 30s or 10m", termtext.Duration(low), termtext.Duration(high))
 		}
 		*target = d
 		return nil
@@ -81,7 +81,7 @@ func (f *Set) Count(names string, target *int, low, high int) *Flag {
 	return f.Add(names, &Flag{Set: func(v string) error {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < low || n > high {
-			return Usagef("wants a number from %d to %d", low, high)
+			return Usagef("a number from %d to %d", low, high)
 		}
 		*target = n
 		return nil
@@ -97,7 +97,7 @@ func (f *Set) Choice(names string, target *string, allowed ...string) *Flag {
 				return nil
 			}
 		}
-		return Usagef("wants one of %s", strings.Join(allowed, ", "))
+		return Usagef("one of %s", strings.Join(allowed, ", "))
 	}})
 }
 
@@ -135,19 +135,19 @@ func (f *Set) parseFlag(args []string) (int, error) {
 	case name == "--help" || name == "-h" || name == "-help":
 		return 0, ErrHelp
 	case spec == nil:
-		return 0, Usagef("there is no flag %s%s", termtext.Escape(name), DidYouMean(Nearest(name, f.names())))
+		return 0, Usagef("unknown flag %s%s", termtext.Escape(name), DidYouMean(Nearest(name, f.names())))
 	case spec.isBool && hasValue:
 		return 0, Usagef("%s takes no value", name)
 	case !spec.isBool && !hasValue:
 		if len(args) < 2 {
-			return 0, Usagef("%s wants a value", name)
+			return 0, Usagef("%s needs a value", name)
 		}
 		value = args[1]
 		used = 2
 	}
 	spec.Given = true
 	if err := spec.Set(value); err != nil {
-		return 0, Usagef("%s %s, not %s", name, err, termtext.Quote(value))
+		return 0, Usagef("invalid %s %s: expected %s", name, termtext.Quote(value), err)
 	}
 	return used, nil
 }
@@ -179,7 +179,7 @@ func (f *Set) ParseExactly(args []string, names ...string) ([]string, error) {
 		return nil, Usagef("%s is missing", names[len(rest)])
 	}
 	if len(rest) > len(names) {
-		return nil, Usagef("%s is one argument too many", termtext.Quote(rest[len(names)]))
+		return nil, Usagef("unexpected argument %s", termtext.Quote(rest[len(names)]))
 	}
 	return rest, nil
 }
@@ -191,7 +191,7 @@ func (f *Set) ParseTarget(args []string) (string, error) {
 	case err != nil:
 		return "", err
 	case len(rest) > 1:
-		return "", Usagef("%s is one argument too many", termtext.Quote(rest[1]))
+		return "", Usagef("unexpected argument %s", termtext.Quote(rest[1]))
 	case len(rest) == 0:
 		return "", nil
 	case rest[0] == "":

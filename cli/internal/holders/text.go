@@ -30,7 +30,7 @@ func (s *Summary) NoRows() string {
 	if s.filtered {
 		return "no row's caller or leaf matches --filter"
 	}
-	return "no block that was sampled is in use"
+	return "no sampled block is in use"
 }
 
 // What relates a row's bytes to its caller.

@@ -50,7 +50,7 @@ func Open(stdout io.Writer, path, name string) (*File, error) {
 	// Not CreateTemp, which ignores the umask and creates a private file.
 	file, err := createBeside(t.Path)
 	if err != nil {
-		return nil, fmt.Errorf("nothing can be written in %s (%s): name another place with -o",
+		return nil, fmt.Errorf("cannot write to %s (%s): name another place with -o",
 			termtext.Quote(filepath.Dir(t.Path)), termtext.Reason(err))
 	}
 	t.temporary = file
@@ -68,10 +68,10 @@ func (t *File) look(name string) error {
 		t.direct = true
 		return nil
 	case err == nil && unix.Access(t.Path, unix.W_OK) != nil:
-		return fmt.Errorf("%s is there and may not be written: name another file with -o", termtext.Quote(t.Path))
+		return fmt.Errorf("permission denied: %s exists and cannot be overwritten; name another file with -o", termtext.Quote(t.Path))
 	}
 	if to, err := os.Readlink(t.Path); err == nil {
-		return fmt.Errorf("%s is a symbolic link, and is not followed to a file: name the file itself, %s, with -o",
+		return fmt.Errorf("%s is a symbolic link, which cgoheap does not follow: name the file itself, %s, with -o",
 			termtext.Quote(t.Path), termtext.QuoteShell(to))
 	}
 	return nil
@@ -92,7 +92,7 @@ func createBeside(path string) (*os.File, error) {
 func (t *File) Commit(body []byte) error {
 	err := t.write(body)
 	if err != nil && t.Path != "" {
-		err = fmt.Errorf("%s cannot be written: %s", termtext.Quote(t.Path), termtext.Reason(err))
+		err = fmt.Errorf("cannot write %s: %s", termtext.Quote(t.Path), termtext.Reason(err))
 	}
 	return err
 }

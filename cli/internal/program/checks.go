@@ -74,7 +74,7 @@ func CheckProgram(f *Facts, uid, gid int) []Check {
 		checks = append(checks, checkPurego(f)...)
 	}
 	if f.opensPlugins {
-		checks = append(checks, OK("plugins", "it opens Go plugins: their code is seen as the program's own"))
+		checks = append(checks, OK("plugins", "it opens Go plugins: their code is profiled like the program's own"))
 	}
 	if f.Loader != "" && (f.HasCgo || !f.IsGo()) {
 		checks = append(checks, CheckAllocator(f))
@@ -140,7 +140,7 @@ func checkPurego(f *Facts) []Check {
 		return nil
 	}
 	return []Check{Warn("purego", "look up malloc and free in the program, not in libc: purego.Dlsym(purego.RTLD_DEFAULT, \"free\")",
-		"it calls C by "+puregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
+		"it calls C through "+puregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
 }
 
 func architecture(f *Facts) string {
@@ -161,7 +161,7 @@ func checkScript(f *Facts) Check {
 	}
 	shell, err := Inspect(words[0], words[0])
 	if err != nil {
-		return Fail("file", "install it", "a script for %s, which is not here", termtext.Quote(words[0]))
+		return Fail("file", "install it", "a script for %s, which does not exist", termtext.Quote(words[0]))
 	}
 	if shell.isMusl() {
 		return checkLibc(shell)
@@ -186,7 +186,7 @@ func CheckGo(f *Facts) Check {
 	version := termtext.Escape(f.goInfo.GoVersion)
 	found := goVersion.FindStringSubmatch(version)
 	if found == nil {
-		return Warn(name, "", "Go of an unknown version (%s); tested are go1.%d to go1.%d", version, oldestGo, newestGo)
+		return Warn(name, "", "unknown Go version (%s); go1.%d to go1.%d are tested", version, oldestGo, newestGo)
 	}
 	switch minor, _ := strconv.Atoi(found[1]); {
 	case minor < oldestGo:
@@ -208,7 +208,7 @@ func checkLinking(f *Facts) Check {
 	case f.Loader != "":
 		return OK(name, "dynamic, by Go's own linker")
 	case !f.IsGo():
-		return unseen(name, "put cgoheap run before the program that it starts",
+		return unseen(name, "put cgoheap run in front of the program that it starts",
 			"statically linked: it ignores a preload, though the programs it starts do not")
 	case f.setting("CGO_ENABLED") == "0":
 		return unseen(name, noCode, "statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload")
@@ -257,20 +257,20 @@ func CheckAllocator(f *Facts) Check {
 	switch {
 	case f.definesMalloc():
 		c := Fail(name, "link the allocator as a shared library, or preload it: LD_PRELOAD=libjemalloc.so.2 cgoheap run ...",
-			"malloc is defined inside the executable (%s): its calls never leave it, and only what passes through libc, "+
+			"malloc is defined inside the executable (%s): its calls stay inside, and only what goes through libc, "+
 				"such as mmap, is seen", f.allocatorName())
 		c.Runnable = true
 		return c
 	case f.answers != "":
-		return Warn(name, "", "%s answers malloc and has no statistics that cgoheap knows: what it maps shows as C mmap by who mapped it, "+
-			"what of that is in use is not known, and trim cannot ask it", termtext.Escape(f.answers))
+		return Warn(name, "", "%s provides malloc and has no statistics that cgoheap knows: what it maps is shown as C mmap, by who mapped it; "+
+			"how much of that is in use is unknown, and trim does not work", termtext.Escape(f.answers))
 	}
-	return OK(name, "malloc is called in a shared library")
+	return OK(name, "malloc comes from a shared library")
 }
 
 func checkPrivileges(f *Facts, uid, gid int) Check {
 	const name = "privileges"
-	const remedy = "put cgoheap run behind it (sudo cgoheap run ...), or run a copy without them"
+	const remedy = "put cgoheap run after it (sudo cgoheap run ...), or run a copy without them"
 	if why := f.secureMode(uid, gid); why != "" {
 		return unseen(name, remedy, "it has %s: the loader ignores a preload in it", why)
 	}
@@ -294,15 +294,15 @@ func CheckInstrumented(f *Facts, asanOptions string) Check {
 	case f.setting("-asan") != "true" || f.definesMalloc():
 		return OK(name, "built with %s, which works with cgoheap", names)
 	case strings.Contains(asanOptions, asanOption):
-		return OK(name, "built with -asan: its malloc stands behind cgoheap, as ASAN_OPTIONS allows")
+		return OK(name, "built with -asan: its malloc comes after cgoheap, as ASAN_OPTIONS allows")
 	}
 	return Fail(name, "set ASAN_OPTIONS="+asanOption,
-		"built with -asan: the sanitizer ends a program in which another library comes before its own")
+		"built with -asan: the sanitizer stops a program if another library is loaded before it")
 }
 
 func checkStripped(f *Facts) Check {
 	if f.stripped {
-		return OK("symbols", "stripped: Go functions keep their names, C functions inside it show as addresses")
+		return OK("symbols", "stripped: Go functions keep their names, C functions in it are shown as addresses")
 	}
 	return OK("symbols", "not stripped")
 }
@@ -327,5 +327,5 @@ func CheckPreload(preload string) []Check {
 	if len(others) == 0 {
 		return nil
 	}
-	return []Check{OK("preload", "%s stays preloaded, behind cgoheap", termtext.Escape(strings.Join(others, ", ")))}
+	return []Check{OK("preload", "%s stays preloaded, after cgoheap", termtext.Escape(strings.Join(others, ", ")))}
 }

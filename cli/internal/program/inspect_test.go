@@ -94,9 +94,9 @@ func TestCheckInstrumented(t *testing.T) {
 	}{
 		{built("-race"), "", LevelOK, "built with -race, which works with cgoheap"},
 		{built("-asan"), "halt_on_error=0", LevelFail,
-			"built with -asan: the sanitizer ends a program in which another library comes before its own"},
+			"built with -asan: the sanitizer stops a program if another library is loaded before it"},
 		{built("-asan"), "halt_on_error=0:verify_asan_link_order=0", LevelOK,
-			"built with -asan: its malloc stands behind cgoheap, as ASAN_OPTIONS allows"},
+			"built with -asan: its malloc comes after cgoheap, as ASAN_OPTIONS allows"},
 		{built("-msan"), "", LevelWarn, "built with -msan, which is not tested with cgoheap"},
 	} {
 		if got := CheckInstrumented(c.f, c.options); got.Level != c.want || got.Text != c.text {

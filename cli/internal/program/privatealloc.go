@@ -202,9 +202,9 @@ func CheckPrivate(f *Facts) *Check {
 		names = append(names, a.String())
 		figures = figures || a.kind == "jemalloc" && a.prefix != ""
 	}
-	text := fmt.Sprintf("%s: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it", listSome(names, 3))
+	text := fmt.Sprintf("%s: memory taken from it is not in malloc's samples; it is shown as C mmap, by who mapped it", listSome(names, 3))
 	if figures {
-		text += "; what of it is in use is read from jemalloc's own statistics where it has them"
+		text += "; how much of it is in use comes from jemalloc's own statistics, where available"
 	}
 	c := Warn("private allocator", "", "%s", text)
 	return &c

@@ -43,11 +43,11 @@ func CheckSeccomp(mode string) *Check {
 	case "1", "2":
 		c = Warn("seccomp", "a filter that forbids more than systemd's @system-service or a container runtime's default "+
 			"has to allow what docs/safety.md lists",
-			"a filter judges system calls here: cgoheap makes only those that the usual filters allow. "+
+			"a seccomp filter is active: cgoheap makes only system calls that the usual filters allow. "+
 				"Not available here: seccomp: mincore, so that the account says unknown where "+
 				"/proc/self/pagemap cannot be read, and process_vm_readv, for which /proc/self/mem stands in")
 	default:
-		c = Warn("seccomp", "", "whether a filter judges system calls cannot be read: cgoheap behaves as if one did")
+		c = Warn("seccomp", "", "cannot read whether a seccomp filter is active: cgoheap behaves as if one were")
 	}
 	return &c
 }

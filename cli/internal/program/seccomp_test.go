@@ -18,7 +18,7 @@ func TestSeccompModeIn(t *testing.T) {
 		}
 	}
 	if SeccompMode(os.Getpid()) == "" {
-		t.Error("the test's own mode cannot be read")
+		t.Error("the test's own mode cannot read")
 	}
 	if SeccompMode(1<<30) != "" {
 		t.Error("a process that is not there has a mode")
@@ -29,7 +29,7 @@ func TestSeccompIsSaid(t *testing.T) {
 	if CheckSeccomp("0") != nil {
 		t.Error("no filter: nothing to say")
 	}
-	for mode, want := range map[string]string{"2": "not available here: seccomp", "1": "not available here: seccomp", "": "cannot be read"} {
+	for mode, want := range map[string]string{"2": "not available here: seccomp", "1": "not available here: seccomp", "": "cannot read"} {
 		c := CheckSeccomp(mode)
 		if c == nil || c.Level != LevelWarn || !strings.Contains(strings.ToLower(c.Text), want) {
 			t.Errorf("mode %q: %v, want a warning with %q", mode, c, want)

@@ -26,7 +26,7 @@ func (b *Recording) readAccounts(data binread.Image, at, slotBytes uint64) {
 		body := slot.At(recordlayout.AccountBytes, uint64(head.Bytes))
 		switch {
 		case !ok:
-			b.note("the accounts are cut off")
+			b.note("the accounts are truncated")
 			return
 		case head == recordlayout.Account{}: // never written
 		case body == nil || crc32.ChecksumIEEE(slot[recordlayout.AccountCRCBytes:recordlayout.AccountBytes+len(body)]) != head.CRC:

@@ -45,7 +45,7 @@ func (b *Recording) readStacks(d binread.Image, header *recordlayout.RegionHeade
 	r.end = r.start + min(used, uint64(len(d))-r.start)
 	buckets, bytes := header.StackBuckets.Offset, header.StackBuckets.Bytes
 	if buckets > uint64(len(d)) || bytes > uint64(len(d))-buckets {
-		b.note("the index of stacks is cut off")
+		b.note("the index of stacks is truncated")
 		if buckets > uint64(len(d)) {
 			return
 		}
@@ -57,7 +57,7 @@ func (b *Recording) readStacks(d binread.Image, header *recordlayout.RegionHeade
 		}
 	}
 	if r.bad > 0 {
-		b.note("%s of stacks, sites or labels led to nowhere, and what hung there is missing",
+		b.note("%s of stacks, sites or labels point nowhere, and what depends on them is missing",
 			termtext.CountOf(r.bad, "reference", "references"))
 	}
 }

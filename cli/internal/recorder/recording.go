@@ -56,16 +56,16 @@ func Read(data []byte) (*Recording, error) {
 	case len(data) == 0:
 		return nil, errors.New("it is empty: the process ended before it had written anything")
 	case header.Magic != recordlayout.Magic:
-		return nil, errors.New("it is not a recording of cgoheap")
+		return nil, errors.New("it is not a cgoheap recording")
 	case header.Version != recordlayout.Version:
-		return nil, fmt.Errorf("its format is version %d, and this cgoheap %s reads version %d: use the cgoheap of the same release",
+		return nil, fmt.Errorf("it has format version %d, and this cgoheap %s reads version %d: use the cgoheap release that recorded it",
 			header.Version, release.Version, recordlayout.Version)
 	case len(data) < len(begin):
-		return nil, fmt.Errorf("it is cut off after %d bytes, in the middle of its header", len(data))
+		return nil, fmt.Errorf("it is truncated after %d bytes, within its header", len(data))
 	}
 	b := &Recording{PID: header.PID, Start: header.StartRealtimeNs.Time(), IsCopied: header.Flags&recordlayout.IsCopied != 0}
 	if header.RegionBytes > uint64(len(data)) {
-		b.note("the file is cut off: %d of %d bytes are there", len(data), header.RegionBytes)
+		b.note("the file is truncated: it has %d of %d bytes", len(data), header.RegionBytes)
 	}
 	b.readFixed(data, header.Recording.Offset)
 	b.readStacks(data, &header)
@@ -98,12 +98,12 @@ func (b *Recording) readModules(data []byte, at, count uint64) {
 	for i := range count {
 		m, ok := recordlayout.Get[recordlayout.Module](data, at+i*recordlayout.ModuleBytes)
 		if !ok {
-			b.note("the table of modules is cut off")
+			b.note("the table of modules is truncated")
 			return
 		}
 		path := recordlayout.Text(m.Path[:])
 		if m.Start >= m.End || path == "" {
-			b.note("module %d makes no sense", i)
+			b.note("module %d is invalid", i)
 			continue
 		}
 		b.Modules = append(b.Modules, Module{m.Start, m.End, m.FileOffset, m.LoadBias, m.Flags, recordlayout.Text(m.BuildID[:]), path})
@@ -112,7 +112,7 @@ func (b *Recording) readModules(data []byte, at, count uint64) {
 
 func (b *Recording) readSeconds(data []byte, at, room, count uint64) {
 	if room == 0 || room > 1<<20 {
-		b.note("the figures of the last hour make no sense")
+		b.note("the figures of the last hour are invalid")
 		return
 	}
 	first := uint64(0)
@@ -122,7 +122,7 @@ func (b *Recording) readSeconds(data []byte, at, room, count uint64) {
 	for i := first; i < count && i-first < room; i++ {
 		second, ok := recordlayout.Get[recordlayout.Second](data, at+i%room*recordlayout.SecondBytes)
 		if !ok {
-			b.note("the figures of the last hour are cut off")
+			b.note("the figures of the last hour are truncated")
 			return
 		}
 		if second.Time != 0 {

@@ -39,7 +39,7 @@ func (r *CallerRule) Set(value string) error {
 	default:
 		pattern, err := regexp.Compile(value)
 		if err != nil || value == "" {
-			return fmt.Errorf("wants %s, %s or a regular expression", callerModule, callerInnermost)
+			return fmt.Errorf("%s, %s or a regular expression", callerModule, callerInnermost)
 		}
 		r.innermost, r.pattern = false, pattern
 	}

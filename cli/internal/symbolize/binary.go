@@ -63,7 +63,7 @@ func (f *Binary) open(path, buildID string) (err error) {
 	// debug/elf expects valid files, and may panic on others.
 	defer func() {
 		if recover() != nil {
-			f.elf, f.symbols, err = nil, nil, errors.New("not a good ELF file")
+			f.elf, f.symbols, err = nil, nil, errors.New("damaged ELF file")
 		}
 	}()
 	info, err := os.Stat(path)
@@ -75,11 +75,11 @@ func (f *Binary) open(path, buildID string) (err error) {
 	}
 	e, err := elf.Open(path)
 	if err != nil {
-		return errors.New("not an ELF file that can be read")
+		return errors.New("not a readable ELF file")
 	}
 	id := elfBuildID(e)
 	if id != buildID && !(buildID == "" && id == "") {
-		return fmt.Errorf("has build ID %s now, and had %s", cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
+		return fmt.Errorf("now has build ID %s, not %s", cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
 	}
 	f.elf = e
 	f.readSymbols()

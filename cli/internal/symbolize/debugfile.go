@@ -87,7 +87,7 @@ func (f *debugFile) try(path string, isIt func(*elf.File, *os.File) bool) bool {
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	why := "is not an ELF file that can be read"
+	why := "is not a readable ELF file"
 	if file, err := os.Open(path); err == nil {
 		if d := elfOf(file); d != nil {
 			switch {

@@ -38,7 +38,7 @@ const (
 
 const attrMIPSLinkageName = dwarf.Attr(0x2007)
 
-var errDwarfWork = errors.New("there is too much of it")
+var errDwarfWork = errors.New("it is too large")
 
 type dwarfLines struct {
 	data       *dwarf.Data

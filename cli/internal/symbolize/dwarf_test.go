@@ -233,7 +233,7 @@ func TestDwarfSeparate(t *testing.T) {
 		"linked, no build IDs":    {anonymous, anonymous, "DIR/plain.debug", true, ""},
 		"linked, wrong build ID":  {whole, other, "DIR/plain.debug", true, "is of another build"},
 		"linked, wrong CRC":       {anonymous, otherAnonymous, "DIR/plain.debug", true, "is of another build"},
-		"linked, no ELF":          {whole, "", "DIR/plain.debug", true, "is not an ELF file that can be read"},
+		"linked, no ELF":          {whole, "", "DIR/plain.debug", true, "is not a readable ELF file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, root := t.TempDir(), t.TempDir()

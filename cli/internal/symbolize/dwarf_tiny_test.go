@@ -65,7 +65,7 @@ func TestDwarfTiny(t *testing.T) {
 		"as it should be":         {tinyInfo(tinyAbstract), tinyLine(tinyTables...), known, ""},
 		"an instance of itself":   {tinyInfo(tinyFunction), tinyLine(tinyTables...), " /d/inc/b.h:1\n", "an entry refers to itself"},
 		"an instance of nothing":  {tinyInfo(1 << 30), tinyLine(tinyTables...), " /d/inc/b.h:1\n", "offset out of range"},
-		"deep":                    {tinyInfo(tinyAbstract, manyBlocks...), tinyLine(tinyTables...), known, "its entries nest too deep"},
+		"deep":                    {tinyInfo(tinyAbstract, manyBlocks...), tinyLine(tinyTables...), known, "its entries are nested too deeply"},
 		"files of no bytes":       {tinyInfo(tinyAbstract), tinyLine(0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), "f ??:0\n", "a table of its files is damaged or too large"},
 		"directories of no bytes": {tinyInfo(tinyAbstract), tinyLine(0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), "f ??:0\n", "a table of its files is damaged or too large"},
 		"too many files":          {tinyInfo(tinyAbstract), tinyLine(0, 0, 1, 1, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), "f ??:0\n", "a table of its files is damaged or too large"},

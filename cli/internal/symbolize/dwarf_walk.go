@@ -32,7 +32,7 @@ func dwarfUnits(info []byte) (heads []dwarfUnitHead, err error) {
 			header, size, wide = 12, d.U64(4), 8
 		}
 		if header > uint64(len(d)) || size > uint64(len(d))-header {
-			return nil, errors.New("a unit is cut off")
+			return nil, errors.New("a unit is truncated")
 		}
 		if count == dwarfMostUnits {
 			return nil, errDwarfWork
@@ -259,7 +259,7 @@ func (d *dwarfLines) walkCode(h *dwarfUnitHead, visit func(at dwarf.Offset, arou
 		}
 		if a.children {
 			if arounds = append(arounds, around); len(arounds) > dwarfMostDepth {
-				return errors.New("its entries nest too deep")
+				return errors.New("its entries are nested too deeply")
 			}
 		} else if len(arounds) == 1 {
 			return nil

@@ -69,7 +69,7 @@ func autopsy(std stdio, args []string) error {
 		return err
 	}
 	if o.output == "-" {
-		return flags.Usagef("-o - would put a profile among the text on the standard output: name a file")
+		return flags.Usagef("-o - would mix a profile with the text on stdout: name a file")
 	}
 	if o.rows == 0 {
 		o.rows = 20
@@ -85,7 +85,7 @@ func autopsy(std stdio, args []string) error {
 	symbols := recorder.FindNames(b, o.binary)
 	if o.binary != "" {
 		if why := symbols.BinaryProblem(); why != "" {
-			return fmt.Errorf("--binary is not what ran: %s", why)
+			return fmt.Errorf("--binary names a different program: %s", why)
 		}
 	}
 	p := b.Profile(symbols)
@@ -122,7 +122,7 @@ func findRecording(std stdio, path string) (string, error) {
 		}
 	}
 	if newest == "" {
-		return "", fmt.Errorf("there is no recording (*.cgoheap) in %s: name the directory that CGOHEAP_BLACKBOX named", termtext.Quote(path))
+		return "", fmt.Errorf("no recording (*.cgoheap) in %s: name the directory that CGOHEAP_BLACKBOX was set to", termtext.Quote(path))
 	}
 	if len(names) > 1 {
 		fmt.Fprintf(std.err, "cgoheap: reading %s, the newest of %d recordings\n", termtext.QuoteShell(newest), len(names))
@@ -176,7 +176,7 @@ func (p *postmortem) print(std stdio, limit int) {
 		fmt.Fprintf(std.err, "cgoheap: no names from %s\n", why)
 	}
 	if p.symbols.BinaryProblem() != "" {
-		fmt.Fprintf(std.err, "cgoheap: names are missing: who asked is not known without the program's file; name a copy of it with --binary\n")
+		fmt.Fprintf(std.err, "cgoheap: names are missing: without the program's file, the callers are unknown; name a copy of it with --binary\n")
 	}
 	for _, why := range b.Notes {
 		fmt.Fprintf(std.err, "cgoheap: %s\n", termtext.Escape(why))
@@ -195,7 +195,7 @@ func (p *postmortem) goUnknown() string {
 func (p *postmortem) printHolders(out io.Writer, limit int) {
 	b, sum := p.recording, p.sum
 	if b.LacksStacks {
-		fmt.Fprintln(out, "C memory in use at the end is not known")
+		fmt.Fprintln(out, "C memory in use at the end is unknown")
 		return
 	}
 	estimated := b.IsEstimated()
@@ -236,7 +236,7 @@ func (p *postmortem) printEnd(out io.Writer) {
 			termtext.Duration(last.Time.Time().Sub(b.Start)))
 	}
 	if b.IsCopied {
-		fmt.Fprintln(out, "the recorder's file was on a disk and was written once a second: the last second may be missing")
+		fmt.Fprintln(out, "the recording was on a disk and was written once a second: the last second may be missing")
 	}
 }
 
@@ -256,7 +256,7 @@ func (p *postmortem) printFigures(out io.Writer) {
 	}
 	fmt.Fprintln(out, line)
 	if last.SampleBytes == 0 {
-		fmt.Fprintln(out, "dormant at the end: what was allocated then is not known")
+		fmt.Fprintln(out, "dormant at the end: what was allocated then is unknown")
 	} else {
 		fmt.Fprintf(out, "sampled: %s, %s", termtext.Interval(uint64(last.SampleBytes)),
 			termtext.CountOf(int(last.Samples), "sample", "samples"))
@@ -292,7 +292,7 @@ func (p *postmortem) printAccount(std stdio) {
 		e.printAccount(std, width)
 		fmt.Fprintln(std.out)
 	case last != nil:
-		fmt.Fprintln(std.out, "what its memory was made of is not known: no account was written before the end")
+		fmt.Fprintln(std.out, "what its memory was made of is unknown: no account was written before the end")
 		fmt.Fprintf(std.out, "the C allocator says: in use %s, free %s, of %s from the system\n", bytesOrUnknown(last.AllocatorInUse),
 			bytesOrUnknown(last.AllocatorFree), bytesOrUnknown(last.AllocatorSystem))
 		fmt.Fprintf(std.out, "Go says: heap in use %s, free %s, released %s; stacks %s\n\n", bytesOrUnknown(last.GoHeapInUse),

@@ -40,10 +40,10 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 	old[8]--
 	for want, data := range map[string][]byte{
 		"cgoheap: FILE: it is empty: the process ended before it had written anything\n": nil,
-		"cgoheap: FILE: it is not a recording of cgoheap\n":                              []byte("hello"),
-		fmt.Sprintf("cgoheap: FILE: its format is version %d, and this cgoheap dev reads version %d: use the cgoheap of the same release\n",
+		"cgoheap: FILE: it is not a cgoheap recording\n":                                 []byte("hello"),
+		fmt.Sprintf("cgoheap: FILE: it has format version %d, and this cgoheap dev reads version %d: use the cgoheap release that recorded it\n",
 			recordlayout.Version-1, recordlayout.Version): old,
-		"cgoheap: FILE: it is cut off after 100 bytes, in the middle of its header\n": good[:100],
+		"cgoheap: FILE: it is truncated after 100 bytes, within its header\n": good[:100],
 	} {
 		if code, out, errs := autopsyOf(t, data); code != 1 || out != "" || errs != want {
 			t.Errorf("%d %q %q, want %q", code, out, errs, want)
@@ -149,7 +149,7 @@ func TestAutopsyShowsTheAccount(t *testing.T) {
 		"\nRSS                901.0 MiB  100.0 %  +897.9 MiB\n",
 		"\n  90.0 MiB  mmap < os_pages_map < … < main._Cfunc_duckdb_query < main.query\n",
 		"\nnote: not all of the C allocator's big blocks were found: ",
-		"If that\nwas at a steady load, it is a leak: the table of C memory shows who held it, and\n`cgoheap autopsy ",
+		"If the\nload was steady, it is a leak: the table of C memory shows who held it, and\n`cgoheap autopsy ",
 		"cgroup v2 /system.slice/service.service: memory.current 1.1 GiB, limit 2.0 GiB;",
 	} {
 		if !strings.Contains(out, want) {
@@ -171,7 +171,7 @@ func TestAutopsyWithoutAnAccount(t *testing.T) {
 	clear(d[fakeshim.RecordingAccounts:fakeshim.RecordingModules])
 	changeLast(d, func(s *recordlayout.Second) { s.GoHeapInUse, s.GoStacks = 3<<20, recordlayout.Unknown })
 	code, out, errs := autopsyOf(t, d)
-	want := "what its memory was made of is not known: no account was written before the end\n" +
+	want := "what its memory was made of is unknown: no account was written before the end\n" +
 		"the C allocator says: in use 256.0 KiB, free 0 B, of 0 B from the system\n" +
 		"Go says: heap in use 3.0 MiB, free 0 B, released 0 B; stacks unknown\n"
 	if code != 0 || !strings.Contains(out, want) || strings.Contains(out, "OWNER") {

@@ -165,10 +165,10 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 // examineUnloaded says what would happen after a restart.
 func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[string]string, library string) {
 	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.Executable())
-	why := "not loaded, and it cannot be given to a process that runs"
+	why := "not loaded, and it cannot be loaded into a running process"
 	if loaded := attach.Preloads(env["LD_PRELOAD"]); slices.ContainsFunc(loaded, attach.IsLibrary) {
 		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
-			"or not as the process sees it (a container?), or LD_PRELOAD was ignored"
+			"or not at that path in the process's own file system (a container?), or LD_PRELOAD was ignored"
 	}
 	r.Checks = program.CheckProgram(f, p.EffectiveUID(), os.Getgid())
 	if f.Loader != "" {
@@ -186,7 +186,7 @@ func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[st
 	r.Checks = append(r.Checks, program.Fail("loaded", restart, "%s", why))
 	r.judge("")
 	if works {
-		r.Verdict = "not loaded, but it can be: " + restart
+		r.Verdict = "not loaded, but it would work: " + restart
 	}
 }
 
@@ -215,13 +215,13 @@ func checkOrder(preload string) program.Check {
 		before = append(before, p)
 	}
 	if !found {
-		return program.OK(name, "loaded by other means than LD_PRELOAD")
+		return program.OK(name, "loaded by something other than LD_PRELOAD")
 	}
 	for _, p := range before {
 		for _, a := range knownAllocators {
 			if strings.Contains(filepath.Base(p), a) {
 				return program.Fail(name, "restart it with "+attach.LibraryName+" first in LD_PRELOAD, as cgoheap run does",
-					"%s stands before it in LD_PRELOAD and answers malloc itself", termtext.Escape(p))
+					"%s comes before it in LD_PRELOAD and provides malloc itself", termtext.Escape(p))
 			}
 		}
 	}
@@ -252,8 +252,8 @@ func checkShim(c *attach.Client) []program.Check {
 
 // checkFunctions: a C library newer than this cgoheap may have more ways to allocate.
 func checkFunctions(names string) program.Check {
-	return program.Warn("functions", "use a newer cgoheap, if there is one",
-		"the C library has functions that cgoheap does not know, and what they allocate or free is missed: %s", termtext.Escape(names))
+	return program.Warn("functions", "use a newer cgoheap if there is one",
+		"the C library has allocation functions that cgoheap does not know; what they allocate or free is missed: %s", termtext.Escape(names))
 }
 
 func checkState(pid int, s *attach.Status) program.Check {
@@ -318,7 +318,7 @@ func checkStacks(s *attach.Status) program.Check {
 	}
 	remedy := ""
 	if n := s.Stacks.NoRoom; n > 0 {
-		text += fmt.Sprintf("; %s kept with their ends at most, for want of room", termtext.Count(int64(n)))
+		text += fmt.Sprintf("; %s shortened for lack of room", termtext.Count(int64(n)))
 		if n > total/100 {
 			share = 0
 			remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES", termtext.ExactBytes(s.Memory.MaxBytes))

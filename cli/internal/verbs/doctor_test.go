@@ -48,10 +48,10 @@ func TestDoctorPrograms(t *testing.T) {
 		{"a cgo program", cgo, 0, "linking", program.LevelOK, "dynamic, by the C linker"},
 		{"its Go", cgo, 0, "go", program.LevelOK, goVersionHere},
 		{"its packages", cgo, 0, "cgo", program.LevelOK, "used by main"},
-		{"its allocator", cgo, 0, "allocator", program.LevelOK, "malloc is called in a shared library"},
+		{"its allocator", cgo, 0, "allocator", program.LevelOK, "malloc comes from a shared library"},
 		{"its libc", cgo, 0, "libc", program.LevelOK, "glibc 2...."},
 		{"stripped", fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"), 0, "symbols", program.LevelOK,
-			"stripped: Go functions keep their names, C functions inside it show as addresses"},
+			"stripped: Go functions keep their names, C functions in it are shown as addresses"},
 		{"stripped: its packages", fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"), 0, "cgo", program.LevelOK, "used by main"},
 		{"PIE", fixture.Go(t, "pie", fixture.GoCgo, "1", "-buildmode=pie"), 0, "linking", program.LevelOK, "dynamic, by the C linker"},
 		{"std's cgo alone", fixture.Go(t, "user", fixture.GoUser, "1"), 0, "linking", program.LevelOK, "dynamic, by Go's own linker"},
@@ -65,18 +65,18 @@ func TestDoctorPrograms(t *testing.T) {
 		{"dynamic without cgo", fixture.Go(t, "nocgopie", fixture.GoPlain, "0", "-buildmode=pie"), 1, "cgo", program.LevelFail,
 			"dynamic, but no package in it uses cgo"},
 		{"malloc inside", fixture.Go(t, "malloc", fixture.GoMalloc, "1"), 1, "allocator", program.LevelFail,
-			"malloc is defined inside the executable (an allocator): its calls never leave it, and only what passes through libc, such as mmap, is seen"},
+			"malloc is defined inside the executable (an allocator): its calls stay inside, and only what goes through libc, such as mmap, is seen"},
 		{"malloc inside, stripped", fixture.Go(t, "smalloc", fixture.GoMalloc, "1", "-ldflags=-s -w"), 1, "allocator", program.LevelFail,
-			"malloc is defined inside the executable (an allocator): its calls never leave it, and only what passes through libc, such as mmap, is seen"},
+			"malloc is defined inside the executable (an allocator): its calls stay inside, and only what goes through libc, such as mmap, is seen"},
 		{"jemalloc beside malloc", fixture.C(t, "jemalloc", fixture.CJemalloc), 1, "private allocator", program.LevelWarn,
-			"jemalloc as je_malloc: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it; " +
-				"what of it is in use is read from jemalloc's own statistics where it has them"},
+			"jemalloc as je_malloc: memory taken from it is not in malloc's samples; it is shown as C mmap, by who mapped it; " +
+				"how much of it is in use comes from jemalloc's own statistics, where available"},
 		{"malloc without statistics in a library", needing(t, "engine", "engine_eval", "malloc"), 1, "allocator", program.LevelWarn,
-			"libengine.so answers malloc and has no statistics that cgoheap knows: what it maps shows as C mmap by who mapped it, " +
-				"what of that is in use is not known, and trim cannot ask it"},
+			"libengine.so provides malloc and has no statistics that cgoheap knows: what it maps is shown as C mmap, by who mapped it; " +
+				"how much of that is in use is unknown, and trim does not work"},
 		{"jemalloc in a library", needing(t, "duck", "duckdb_je_malloc", "duckdb_je_mallctl"), 1, "private allocator", program.LevelWarn,
-			"jemalloc as duckdb_je_malloc in libduck.so: memory taken from it is not in malloc's samples, and shows as C mmap by who mapped it; " +
-				"what of it is in use is read from jemalloc's own statistics where it has them"},
+			"jemalloc as duckdb_je_malloc in libduck.so: memory taken from it is not in malloc's samples; it is shown as C mmap, by who mapped it; " +
+				"how much of it is in use comes from jemalloc's own statistics, where available"},
 		{"not Go", fixture.C(t, "c", fixture.CPlain), 1, "go", program.LevelFail,
 			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it"},
 		{"a plugin", fixture.Go(t, "plugin.so", fixture.GoPlugin, "1", "-buildmode=plugin"), 0, "file", program.LevelOK, "64-bit x86-64 Go plugin"},
@@ -85,7 +85,7 @@ func TestDoctorPrograms(t *testing.T) {
 			"64-bit x86-64 shared library in Go (-buildmode=c-shared)"},
 		{"c-shared: its Go", fixture.Go(t, "shared.so", fixture.GoShared, "1", "-buildmode=c-shared"), 0, "go", program.LevelOK, goVersionHere},
 		{"a program that opens plugins", fixture.Go(t, "opens", fixture.GoOpens, "1"), 0, "plugins", program.LevelOK,
-			"it opens Go plugins: their code is seen as the program's own"},
+			"it opens Go plugins: their code is profiled like the program's own"},
 		{"musl", fixture.C(t, "musl", fixture.CPlain, "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"), 1, "libc", program.LevelFail,
 			"linked against musl (Alpine): cgoheap needs glibc"},
 		{"a shared library", fixture.EmptyLibrary(t), 1, "file", program.LevelFail, "a shared library, not a program"},
@@ -96,7 +96,7 @@ func TestDoctorPrograms(t *testing.T) {
 		{"empty", fixture.Written(t, "empty", "", 0o755), 1, "file", program.LevelFail, "neither an ELF program nor a script that begins with #!"},
 		{"a script", fixture.Written(t, "script", "#!/bin/sh\necho\n", 0o755), 0, "file", program.LevelWarn,
 			"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it"},
-		{"a script for nothing", fixture.Written(t, "noscript", "#!/none/sh\n", 0o755), 1, "file", program.LevelFail, `a script for "/none/sh", which is not here`},
+		{"a script for nothing", fixture.Written(t, "noscript", "#!/none/sh\n", 0o755), 1, "file", program.LevelFail, `a script for "/none/sh", which does not exist`},
 		{"a script that names none", fixture.Written(t, "nameless", "#!\n", 0o755), 1, "file", program.LevelFail, "a script that names no interpreter"},
 		{"not executable", patchedMode(t, cgo, 0o644), 1, "file", program.LevelFail, "not executable"},
 	} {
@@ -140,7 +140,7 @@ will not work: statically linked, built with CGO_ENABLED=0: it has no C code, an
 func TestDoctorWithoutLibrary(t *testing.T) {
 	c := command([]string{"CGOHEAP_LIBRARY=/none/libcgoheap.so"}, "doctor", fixture.CgoProgram(t))
 	r := finish(t, c)
-	want := "will not work: there is no library at \"/none/libcgoheap.so\" (--library or CGOHEAP_LIBRARY says so)\n"
+	want := "will not work: library \"/none/libcgoheap.so\" (from --library or CGOHEAP_LIBRARY) does not exist\n"
 	if r.code != 1 || !strings.HasSuffix(r.out, want) {
 		t.Errorf("%+v", r)
 	}
@@ -170,11 +170,11 @@ func TestDoctorDamagedELF(t *testing.T) {
 func TestDoctorNotThere(t *testing.T) {
 	// A name may be a program's or a process's.
 	r := cgoheap(t, "doctor", "no-such-program")
-	if want := "cgoheap: there is no program \"no-such-program\" in PATH: give its path, such as ./no-such-program; " +
+	if want := "cgoheap: no program \"no-such-program\" in PATH; give its path, such as ./no-such-program; " +
 		"and no process of \"no-such-program\" has cgoheap loaded; cgoheap list shows those that have"; r.code != 1 || !strings.HasPrefix(r.err, want) {
 		t.Errorf("%+v, want %q", r, want)
 	}
-	cgoheap(t, "doctor", "./no-such-program").want(t, 1, "", "cgoheap: there is no program \"./no-such-program\"\n")
+	cgoheap(t, "doctor", "./no-such-program").want(t, 1, "", "cgoheap: \"./no-such-program\" does not exist\n")
 }
 
 func TestDoctorProcess(t *testing.T) {
@@ -182,7 +182,7 @@ func TestDoctorProcess(t *testing.T) {
 	c := finish(t, command(nil, "doctor", s.arg()))
 	lines := strings.Split(c.normal(s).out, "\n")
 	for _, want := range []string{
-		"  ok    order      loaded by other means than LD_PRELOAD",
+		"  ok    order      loaded by something other than LD_PRELOAD",
 		"  ok    socket     /x.sock answers, library 0.1.0",
 		"  ok    state      sampling, 1 in 512KiB, 3,000 samples taken, 1,625 live, malloc is glibc's",
 		"  ok    dropped    no sample was dropped",
@@ -216,7 +216,7 @@ func TestCheckStacks(t *testing.T) {
 	for noRoom, want := range map[uint64]program.Level{0: program.LevelOK, 10: program.LevelOK, 11: program.LevelWarn} {
 		s.Stacks.NoRoom = noRoom
 		c := checkStacks(&s)
-		if c.Level != want || strings.Contains(c.Text, "for want of room") != (noRoom > 0) || (c.Remedy != "") != (want == program.LevelWarn) {
+		if c.Level != want || strings.Contains(c.Text, "for lack of room") != (noRoom > 0) || (c.Remedy != "") != (want == program.LevelWarn) {
 			t.Errorf("%d without room: %+v", noRoom, c)
 		}
 	}
@@ -236,7 +236,7 @@ func TestDoctorProcessNotLoaded(t *testing.T) {
 	readUntil(t, out, "\n")
 	s := &shimmed{pid: p.Process.Pid}
 	r, code := doctorOf(t, s.arg())
-	if code != 1 || r.Works || r.Verdict != "not loaded, but it can be: restart it with cgoheap run -- "+path {
+	if code != 1 || r.Works || r.Verdict != "not loaded, but it would work: restart it with cgoheap run -- "+path {
 		t.Errorf("%d %+v", code, r)
 	}
 	if c := r.find("library"); c.Level != program.LevelOK {

@@ -24,9 +24,9 @@ func TestExplainGoPprof(t *testing.T) {
 	look := explainer(t)
 	r := look("explain", s.arg())
 	unknown := `Go heap             82.0 MiB    9.1 %
-  what of it is in use is not known: --go-pprof URL asks the service
+  how much of it is in use is unknown; --go-pprof URL asks the service
 goroutine stacks           -        -
-  not known apart: they are in Go heap's figure
+  not known separately: included in Go heap
 `
 	if !strings.Contains(r.out, unknown) {
 		t.Errorf("%s\nwant in it\n%s", r.out, unknown)
@@ -47,7 +47,7 @@ goroutine stacks           -        -
 	filled := `Go heap             82.0 MiB    8.7 %       0 B
   in use 60.0 MiB, free and not returned 10.0 MiB, released 20.0 MiB (runtime.MemStats)
 goroutine stacks           -        -         -
-  in Go heap's figure: 2.0 MiB by the runtime's count
+  included in Go heap: 2.0 MiB by the runtime's count
 Go metadata          3.0 MiB    0.3 %       0 B
   31 B by the runtime's count, touched or not
 `
@@ -79,11 +79,11 @@ func TestExplainGoPprofErrors(t *testing.T) {
 	address := servePprof(t, http.NotFound)
 	fails(address, "'"+address+"/debug/pprof/heap?debug=1' answers 404 Not Found: is net/http/pprof served there?")
 	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello\x1b") })
-	fails(address, "'"+address+"/debug/pprof/heap?debug=1' is no heap profile with Go's MemStats: give the service's own /debug/pprof/heap")
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' is not a heap profile with Go's MemStats: name the service's own /debug/pprof/heap")
 	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = 209715200", 1))
 	})
-	fails(address, "'"+address+"/debug/pprof/heap?debug=1' tells of another process: 200.0 MiB of Go heap in use there, 128.0 MiB mapped here")
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' describes another process: 200.0 MiB of Go heap in use there, 128.0 MiB mapped here")
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	fails(server.URL, "'"+server.URL+"/debug/pprof/heap?debug=1' cannot be fetched: no server listens there")

@@ -149,9 +149,9 @@ func (e *explanation) insideGoHeap() string {
 	g := &e.account.Go
 	if g.HeapInUse == nil && g.HeapFree == nil && g.HeapReleased == nil {
 		if e.recorded {
-			return "what of it is in use is not known"
+			return "how much of it is in use is unknown"
 		}
-		return "what of it is in use is not known: --go-pprof URL asks the service"
+		return "how much of it is in use is unknown; --go-pprof URL asks the service"
 	}
 	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", termtext.BytesOrDash(g.HeapInUse), termtext.BytesOrDash(g.HeapFree),
 		termtext.BytesOrDash(g.HeapReleased), termtext.Escape(cmp.Or(g.Source, "-")))
@@ -179,9 +179,9 @@ func (e *explanation) goStacksCount(o account.Owner) string {
 	n := e.account.Go.Stacks
 	switch {
 	case o.Bytes == nil && n == nil:
-		return "not known apart: they are in Go heap's figure"
+		return "not known separately: included in Go heap"
 	case o.Bytes == nil:
-		return "in Go heap's figure: " + termtext.Bytes(*n) + " by the runtime's count"
+		return "included in Go heap: " + termtext.Bytes(*n) + " by the runtime's count"
 	case n != nil:
 		return termtext.Bytes(*n) + " by the runtime's count"
 	}

@@ -79,7 +79,7 @@ unexplained        512.0 KiB    0.1 %
 RSS                901.0 MiB  100.0 %
 `+explainKernel, "")
 	if want := "C code holds 572.0 MiB (63 % of RSS) in blocks that are in use: `cgoheap top PID` shows who. " +
-		"To see whether it grows, run this again in some minutes. " + explainNote; verdict != want {
+		"To see whether it grows, run this again in a few minutes. " + explainNote; verdict != want {
 		t.Errorf("%s\nwant\n%s", verdict, want)
 	}
 
@@ -93,8 +93,8 @@ Go heap             80.0 MiB    8.5 %        0 B
 `
 	grown := "C live            ~612.0 MiB   65.0 %  +40.0 MiB\n"
 	grows := "C live grew by 40.0 MiB in 1h (40.0 MiB an hour since 01:00), to 612.0 MiB (65 % of RSS). " +
-		"If that goes on at a steady load it is a leak: `cgoheap top PID` shows who holds it, and " +
-		"`cgoheap profile PID --older 10m` saves the blocks that are old. " + explainNote
+		"If it keeps growing under a steady load, it is a leak: `cgoheap top PID` shows who holds it, and " +
+		"`cgoheap profile PID --older 10m` saves only the old blocks. " + explainNote
 	total := "RSS                941.0 MiB  100.0 %  +40.0 MiB\n"
 	if r.code != 0 || !strings.Contains(r.out, want) || !strings.Contains(r.out, grown) || !strings.Contains(r.out, total) ||
 		verdict != grows {
@@ -127,7 +127,7 @@ func TestExplainJSON(t *testing.T) {
     {
       "rule": "c_live",
       "text": "C code holds 572.0 MiB (63 % of RSS) in blocks that are in use: ` + "`cgoheap top PID`" +
-		` shows who. To see whether it grows, run this again in some minutes."
+		` shows who. To see whether it grows, run this again in a few minutes."
     }
   ]
 }
@@ -167,7 +167,7 @@ func TestExplainOfStrangeAccounts(t *testing.T) {
 	}
 	s := startShim(t, "not an account")
 	r := explainer(t)("explain", s.arg()).normal(s)
-	if r.code != 1 || r.out != "" || !strings.HasPrefix(r.err, "cgoheap: process PID (service) answered what this cgoheap dev cannot read: ") {
+	if r.code != 1 || r.out != "" || !strings.HasPrefix(r.err, "cgoheap: process PID (service) sent an answer that this cgoheap dev cannot read: ") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -53,10 +53,10 @@ func TestUnreachable(t *testing.T) {
 	for part, want := range map[string]string{
 		"no socket": "process PID (service) has cgoheap loaded, but its socket DIR/cgoheap-UID/PID.sock is not there: " +
 			"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it",
-		"stale": "process PID (service): no process listens on its socket DIR/cgoheap-UID/PID.sock, which an earlier one left behind; " +
+		"stale": "process PID (service): nothing listens on its socket DIR/cgoheap-UID/PID.sock, which an earlier process left behind; " +
 			"restart the program",
-		"garbage":  `process PID (service) answers on its socket, but not with HTTP: `,
-		"not json": "process PID (service) answers on its socket, but not as a shim that this cgoheap dev knows: invalid character 'h' looking for beginning of value",
+		"garbage":  `process PID (service) answers on its socket, but not in HTTP: `,
+		"not json": "process PID (service) answers on its socket, but not as a library that this cgoheap dev knows: invalid character 'h' looking for beginning of value",
 	} {
 		t.Run(part, func(t *testing.T) {
 			s := startShim(t, part)
@@ -124,7 +124,7 @@ func TestNotLoaded(t *testing.T) {
 	waitMapped(t, s.pid, "libc.so")
 	exe, _ := os.Readlink(attach.ProcPath(s.pid, "exe"))
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID ("+filepath.Base(exe)+
-		") runs without cgoheap, and cannot be given it while it runs: restart it with cgoheap run -- "+exe+"\n")
+		") does not have cgoheap loaded, and it cannot be loaded into a running process: restart it with cgoheap run -- "+exe+"\n")
 }
 
 func TestPassive(t *testing.T) {
@@ -167,7 +167,7 @@ func TestThreadID(t *testing.T) {
 	}
 	thread := threads[len(threads)-1].Name()
 	cgoheap(t, "top", thread).normal(s).want(t, 1, "",
-		fmt.Sprintf("cgoheap: %s is a thread of process PID: give the process's ID\n", thread))
+		fmt.Sprintf("cgoheap: %s is a thread of process PID: use the ID of the process\n", thread))
 }
 
 func asNobody(t *testing.T, c *exec.Cmd) {
@@ -225,7 +225,7 @@ func TestSocketElsewhere(t *testing.T) {
 	// Another process with the same setting has no socket of its own.
 	other := startShim(t, "no socket", "CGOHEAP_SOCKET="+path)
 	cgoheap(t, "sampling", other.arg()).normal(other).want(t, 1, "", fmt.Sprintf(
-		"cgoheap: process PID (service) has no socket of its own: process %d answers at %s; "+
+		"cgoheap: process PID (service) has no socket: process %d listens at %s; "+
 			"give each its own CGOHEAP_SOCKET, or set none\n", s.pid, path))
 }
 

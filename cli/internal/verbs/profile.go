@@ -32,11 +32,11 @@ Saves a profile that go tool pprof reads, of the C memory in use now.
                  cgoheap-memory.PROGRAM...; in a directory, a file of that
                  name; - is stdout; symbolic links are refused)
   --seconds N    growth: what is allocated within N seconds and still in use
-                 then (Ctrl-C ends it early and saves)
+                 at the end (Ctrl-C ends it early and saves)
   --older D      only blocks at least this old, such as 10m: a leak is old
   --raw          addresses and build IDs only; pprof finds the names elsewhere
-  --all-frames   keep the frames by which Go calls C
-  --text         as text, to read without pprof (to the standard output)
+  --all-frames   keep cgo's own frames
+  --text         as text, to read without pprof (to stdout)
 
 Examples:
   cgoheap profile 4242
@@ -88,13 +88,13 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 func (o *profileOptions) check() error {
 	switch {
 	case o.memory && (o.seconds > 0 || o.older > 0):
-		return flags.Usagef("--memory is what is resident now: --seconds and --older do not go with it")
+		return flags.Usagef("--memory shows what is resident now: it cannot be combined with --seconds or --older")
 	case o.memory && (o.raw || o.allFrames || o.asTxt):
-		return flags.Usagef("--memory is one profile, with names: --raw, --all-frames and --text do not go with it")
+		return flags.Usagef("--memory always saves one profile, with names: it cannot be combined with --raw, --all-frames or --text")
 	case o.seconds > 0 && o.older > 0:
-		return flags.Usagef("--seconds and --older do not go together: a block that grows old meanwhile would count as growth")
+		return flags.Usagef("--seconds and --older cannot be combined: a block that reaches that age meanwhile would count as growth")
 	case o.raw && o.asTxt:
-		return flags.Usagef("--raw and --text do not go together: one leaves the names out, the other is for reading them")
+		return flags.Usagef("--raw and --text cannot be combined: one omits the names, the other is for reading them")
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func saveProfile(std stdio, args []string) error {
 		return err
 	}
 	if o.output == "-" && !o.asTxt && std.terminal != nil {
-		return fmt.Errorf("a profile is binary, and the standard output is a terminal: " +
+		return fmt.Errorf("a profile is binary, and stdout is a terminal: " +
 			"name a file with -o, or read it as text with --text")
 	}
 	target, err := outfile.Open(std.out, o.output, o.defaultName(c.Process, time.Now()))
@@ -170,7 +170,7 @@ func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	}
 	for _, owner := range []string{account.DeviceMaps, account.FileCopies} {
 		if says := verdict.LargeOwner(a, owner); says != "" {
-			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not in it: cgoheap profile --memory %d shows who mapped that\n",
+			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not included: cgoheap profile --memory %d shows who mapped that\n",
 				says, account.Label(owner), c.Process.PID)
 		}
 	}
@@ -293,7 +293,7 @@ func (o *profileOptions) fetch(std stdio, c *attach.Client) ([]byte, error) {
 				return nil, errInterrupted
 			}
 			if interrupted {
-				fmt.Fprintf(std.err, "cgoheap: interrupted, %ds early: what has grown by then is saved\n", left)
+				fmt.Fprintf(std.err, "cgoheap: interrupted, %ds early: the growth so far is saved\n", left)
 			}
 			return a.body, a.err
 		case <-signals:

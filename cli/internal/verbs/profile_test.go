@@ -134,7 +134,7 @@ func TestProfileFailuresLeaveNoFile(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = profileIn(t, dir, s.arg(), "-o", "missing/p.pb.gz")
-	r.want(t, 1, "", "cgoheap: nothing can be written in \"missing\" (no such file or directory): name another place with -o\n")
+	r.want(t, 1, "", "cgoheap: cannot write to \"missing\" (no such file or directory): name another place with -o\n")
 	if names := namesIn(t, dir); len(names) != 0 {
 		t.Errorf("left behind: %v", names)
 	}
@@ -256,7 +256,7 @@ func TestProfileSymbolicLink(t *testing.T) {
 	check0(os.Symlink("nowhere", filepath.Join(dir, "dangling")))
 	for link, to := range map[string]string{"link": "precious", "dangling": "nowhere"} {
 		profileIn(t, dir, s.arg(), "-o", link).want(t, 1, "",
-			"cgoheap: \""+link+"\" is a symbolic link, and is not followed to a file: name the file itself, "+to+", with -o\n")
+			"cgoheap: \""+link+"\" is a symbolic link, which cgoheap does not follow: name the file itself, "+to+", with -o\n")
 		if got, err := os.Readlink(filepath.Join(dir, link)); err != nil || got != to {
 			t.Error(got, err)
 		}
@@ -282,14 +282,14 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	profileIn(t, t.TempDir(), s.arg(), "-o", "/dev/full").want(t, 1, "", "cgoheap: \"/dev/full\" cannot be written: no space left on device\n")
+	profileIn(t, t.TempDir(), s.arg(), "-o", "/dev/full").want(t, 1, "", "cgoheap: cannot write \"/dev/full\": no space left on device\n")
 	for _, line := range []string{"help", "version", "list", "list --json", "top PID", "top PID --json", "explain PID", "explain PID --json",
 		"trim PID", "sampling PID", "doctor PID", "profile PID --text", "profile PID -o -", "profile --help"} {
 		c := command([]string{"XDG_RUNTIME_DIR=" + t.TempDir()}, strings.Fields(strings.ReplaceAll(line, "PID", s.arg()))...)
 		var errs strings.Builder
 		c.Stdout, c.Stderr = full, &errs
 		_ = c.Run()
-		if c.ProcessState.ExitCode() != 1 || !strings.HasSuffix(errs.String(), "cgoheap: the standard output cannot be written: no space left on device\n") {
+		if c.ProcessState.ExitCode() != 1 || !strings.HasSuffix(errs.String(), "cgoheap: cannot write to stdout: no space left on device\n") {
 			t.Errorf("%s: exit code %d, %q", line, c.ProcessState.ExitCode(), errs.String())
 		}
 	}
@@ -304,7 +304,7 @@ func TestFullFileSystem(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	check0(os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 4096), 0o644))
-	profileIn(t, dir, s.arg(), "-o", "p.pb.gz").want(t, 1, "", "cgoheap: \"p.pb.gz\" cannot be written: no space left on device\n")
+	profileIn(t, dir, s.arg(), "-o", "p.pb.gz").want(t, 1, "", "cgoheap: cannot write \"p.pb.gz\": no space left on device\n")
 	if names := namesIn(t, dir); len(names) != 1 {
 		t.Errorf("left behind: %v", names)
 	}
@@ -327,7 +327,7 @@ func TestProfileSaysWhatIsMissing(t *testing.T) {
 	s := startShim(t, "troubled")
 	r := profileIn(t, t.TempDir(), s.arg(), "-o", "p.pb.gz").normal(s)
 	want := "cgoheap: sampling began 12s ago, and was off for 3m58s of 4m10s: what was allocated then is not recorded\n" +
-		"cgoheap: sampling is coarser than asked for: 1 in 512KiB, not 1 in 64KiB\n" +
+		"cgoheap: sampling is coarser than requested: 1 in 512KiB, not 1 in 64KiB\n" +
 		"cgoheap: 7 samples were dropped: figures are too low; cgoheap doctor PID says why\n"
 	if r.code != 0 || !strings.HasSuffix(r.err, want) {
 		t.Errorf("%+v", r)
@@ -344,7 +344,7 @@ func TestProfileSaysWhatIsMissing(t *testing.T) {
 
 // TestProfileSaysWhatIsElsewhere: rings of sockets are in the memory profile, with those who mapped them.
 func TestProfileSaysWhatIsElsewhere(t *testing.T) {
-	const line = "cgoheap: 572.0 MiB (63 % of RSS), device maps, is not in it: cgoheap profile --memory PID shows who mapped that\n"
+	const line = "cgoheap: 572.0 MiB (63 % of RSS), device maps, is not included: cgoheap profile --memory PID shows who mapped that\n"
 	for _, c := range []struct {
 		part string
 		args []string

@@ -30,8 +30,8 @@ into PROGRAM itself, it says so and runs it.
   --listen ADDR      serve go tool pprof on a loopback address too
   --socket PATH      where to listen (default cgoheap-UID/PID.sock in
                      $XDG_RUNTIME_DIR, else /tmp)
-  --max-memory N     bound on the memory of cgoheap itself (default 32MiB)
-  --max-cpu PERCENT  bound on the processor time of recording, in percent of one
+  --max-memory N     limit on cgoheap's own memory (default 32MiB)
+  --max-cpu PERCENT  limit on the processor time of recording, in percent of one
                      core (default 1)
   --blackbox DIR     keep a recording in DIR, for cgoheap autopsy
   --follow-fork      keep profiling forked children that do not exec
@@ -74,14 +74,14 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	f.Add("--max-cpu", &flags.Flag{Set: o.setMaxCPU})
 	rest, err := f.Parse(args)
 	if err == nil && len(rest) == 0 {
-		err = flags.Usagef("the program to run is missing")
+		err = flags.Usagef("PROGRAM is missing")
 	}
 	return o, rest, err
 }
 
 // setListen accepts what the library does: a port on 127.0.0.0/8.
 func (o *runOptions) setListen(value string) error {
-	bad := flags.Usagef("wants a loopback address such as 127.0.0.1:6061")
+	bad := flags.Usagef("a loopback address such as 127.0.0.1:6061")
 	host, port, err := net.SplitHostPort(value)
 	if err != nil {
 		return bad
@@ -102,7 +102,7 @@ func absolutePath(target *string, maxBytes int) func(string) error {
 	return func(value string) error {
 		path, err := filepath.Abs(value)
 		if value == "" || err != nil || len(path) > maxBytes {
-			return flags.Usagef("wants a path of at most %d bytes", maxBytes)
+			return flags.Usagef("a path of at most %d bytes", maxBytes)
 		}
 		*target = path
 		return nil
@@ -114,7 +114,7 @@ func (o *runOptions) setMaxCPU(value string) error {
 	number := strings.TrimSuffix(value, "%")
 	percent, err := strconv.ParseFloat(number, 64)
 	if err != nil || strings.Trim(number, "0123456789.") != "" || percent < 0.01 || percent > 100 {
-		return flags.Usagef("wants percent of one core from 0.01 to 100, such as 0.5")
+		return flags.Usagef("percent of one core from 0.01 to 100, such as 0.5")
 	}
 	o.maxCPU = strconv.FormatFloat(percent, 'f', -1, 64)
 	return nil
@@ -135,7 +135,7 @@ func runProgram(std stdio, args []string) error {
 	}
 	library, err := attach.FindLibrary(o.library)
 	if err == nil && strings.ContainsAny(library, ": ") {
-		err = fmt.Errorf("the path of the library, %s, holds a space or colon, which LD_PRELOAD cannot express: "+
+		err = fmt.Errorf("the path of the library, %s, contains a space or a colon, which LD_PRELOAD does not allow: "+
 			"copy it elsewhere and name it with --library", termtext.Quote(library))
 	}
 	if err != nil {
@@ -162,7 +162,7 @@ func resolveProgram(name string) (string, error) {
 		return path, nil
 	}
 	if !strings.Contains(name, "/") {
-		return "", fmt.Errorf("there is no program %s in PATH: give its path, such as ./%s",
+		return "", fmt.Errorf("no program %s in PATH; give its path, such as ./%s",
 			termtext.Quote(name), termtext.Escape(name))
 	}
 	info, statErr := os.Stat(name)
@@ -178,9 +178,9 @@ func resolveProgram(name string) (string, error) {
 func explainOpen(path string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no program %s", termtext.Quote(path))
+		return fmt.Errorf("%s does not exist", termtext.Quote(path))
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s may not be read: cgoheap must inspect a program before it runs it", termtext.Quote(path))
+		return fmt.Errorf("permission denied: cannot read %s, and cgoheap inspects a program before it runs it", termtext.Quote(path))
 	}
 	return err
 }
@@ -215,13 +215,13 @@ var launchers = map[string]string{
 	"podman":      inContainer,
 	"nerdctl":     inContainer,
 	"kubectl":     inContainer,
-	"ssh":         "what it starts runs on another machine: put cgoheap run behind it (ssh host cgoheap run -- ./service)",
-	"systemd-run": "the service manager starts the program, and not with this environment: put cgoheap run behind it (systemd-run cgoheap run -- ./service)",
-	"systemctl":   "the service manager starts the program, and not with this environment: see Environment=LD_PRELOAD in docs/deployment.md",
+	"ssh":         "what it starts runs on another machine: put cgoheap run after it (ssh host cgoheap run -- ./service)",
+	"systemd-run": "the service manager starts the program, without this environment: put cgoheap run after it (systemd-run cgoheap run -- ./service)",
+	"systemctl":   "the service manager starts the program, without this environment: see Environment=LD_PRELOAD in docs/deployment.md",
 }
 
-const inContainer = "what runs in a container is not started with this environment: " +
-	"mount the library there and set LD_PRELOAD in it, as docs/deployment.md shows"
+const inContainer = "a container does not inherit this environment: " +
+	"mount the library in it and set LD_PRELOAD there, as docs/deployment.md shows"
 
 // aboutLauncher says which of the programs that this one starts will be seen, if that is known.
 func aboutLauncher(f *program.Facts, command []string) string {
@@ -232,7 +232,7 @@ func aboutLauncher(f *program.Facts, command []string) string {
 	case name == "go":
 		return "cgoheap profiles the programs that it runs if they use cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
 	case name == "env" && dropsEnvironment(command[1:]):
-		return "env -i takes the preload away: put cgoheap run behind it (env -i cgoheap run -- ./service)"
+		return "env -i removes the preload: put cgoheap run after it (env -i cgoheap run -- ./service)"
 	case f.IsStatic() && f.IsGo():
 		return "cgoheap profiles the programs that it starts if they use cgo"
 	}
@@ -254,9 +254,9 @@ func dropsEnvironment(args []string) bool {
 func explainExec(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("%s is no program that the kernel can run", termtext.Quote(path))
+		return fmt.Errorf("%s is not in a format that the kernel can run", termtext.Quote(path))
 	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("%s cannot start: its loader or interpreter is not here", termtext.Quote(path))
+		return fmt.Errorf("%s cannot start: its loader or interpreter does not exist", termtext.Quote(path))
 	}
 	return fmt.Errorf("%s cannot start: %w", termtext.Quote(path), err)
 }

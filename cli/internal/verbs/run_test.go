@@ -73,7 +73,7 @@ func TestRunFlagForEachVariable(t *testing.T) {
 func TestRunFlagsRefused(t *testing.T) {
 	for _, args := range [][]string{{"--max-cpu", "0"}, {"--max-cpu", "101"}, {"--max-cpu", "1e1"}, {"--max-cpu", "0x1"}, {"--max-cpu", "-1"},
 		{"--max-cpu", "%"}, {"--blackbox", ""}, {"--blackbox", strings.Repeat("d", 256)}} {
-		if _, _, err := parseRun(append(args, "program")); err == nil || !strings.Contains(err.Error(), args[0]+" wants ") {
+		if _, _, err := parseRun(append(args, "program")); err == nil || !strings.Contains(err.Error(), "invalid "+args[0]+" ") {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
@@ -176,7 +176,7 @@ func main() { panic(syscall.Exec(os.Args[1], os.Args[1:], os.Environ())) }
 		t.Errorf("%+v", r)
 	}
 	r := runUnder(t, nil, "env", "-i", path, "environ")
-	if !strings.Contains(r.err, "cgoheap: env: env -i takes the preload away: put cgoheap run behind it (env -i cgoheap run -- ./service)\n") ||
+	if !strings.Contains(r.err, "cgoheap: env: env -i removes the preload: put cgoheap run after it (env -i cgoheap run -- ./service)\n") ||
 		r.code != 7 {
 		t.Errorf("%+v", r)
 	}
@@ -215,8 +215,8 @@ func TestRunGo(t *testing.T) {
 
 func TestRunNotFound(t *testing.T) {
 	runUnder(t, nil, "no-such-program").want(t, 1, "",
-		"cgoheap: there is no program \"no-such-program\" in PATH: give its path, such as ./no-such-program\n")
-	runUnder(t, nil, "./no-such-program").want(t, 1, "", "cgoheap: there is no program \"./no-such-program\"\n")
+		"cgoheap: no program \"no-such-program\" in PATH; give its path, such as ./no-such-program\n")
+	runUnder(t, nil, "./no-such-program").want(t, 1, "", "cgoheap: \"./no-such-program\" does not exist\n")
 	runUnder(t, nil, fixture.Dir).want(t, 1, "", fmt.Sprintf("cgoheap: %q is a directory: give the program's path\n", fixture.Dir))
 	path := patchedMode(t, fixture.CgoProgram(t), 0o644)
 	runUnder(t, nil, path).want(t, 1, "", fmt.Sprintf("cgoheap: %q is not executable: chmod +x %s\n", path, path))
@@ -227,7 +227,7 @@ func TestRunSetuid(t *testing.T) {
 	c := command([]string{"CGOHEAP_LIBRARY=" + fixture.EmptyLibrary(t)}, "run", path)
 	asNobody(t, c)
 	if r := finish(t, c); !strings.Contains(r.err, "cgoheap: "+path+": it has setuid: the loader ignores a preload in it; "+
-		"put cgoheap run behind it (sudo cgoheap run ...), or run a copy without them\n") || strings.Contains(r.err, "cannot run") {
+		"put cgoheap run after it (sudo cgoheap run ...), or run a copy without them\n") || strings.Contains(r.err, "cannot run") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -268,7 +268,7 @@ func TestRunLibraryPath(t *testing.T) {
 	lib := filepath.Join(dir, attach.LibraryName)
 	check0(os.WriteFile(lib, []byte(readAll(t, fixture.EmptyLibrary(t))), 0o755))
 	cgoheap(t, "run", "--library", lib, fixture.CgoProgram(t)).want(t, 1, "", fmt.Sprintf("cgoheap: the path of the library, %q, "+
-		"holds a space or colon, which LD_PRELOAD cannot express: copy it elsewhere and name it with --library\n", lib))
+		"contains a space or a colon, which LD_PRELOAD does not allow: copy it elsewhere and name it with --library\n", lib))
 	r := cgoheap(t, "run", fixture.CgoProgram(t))
 	if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: libcgoheap.so is not beside this command in ") {
 		t.Errorf("%+v", r)

@@ -19,12 +19,12 @@ import (
 const samplingHelp = `usage: cgoheap sampling [PID|NAME] [on|off] [flags]
 
 Turns sampling on or off in a running process; with neither, prints the current
-state.  While sampling is off, blocks sampled before stay known, and their frees
-are seen.
+state.  While sampling is off, blocks sampled earlier stay known, and their frees
+are recorded.
 
-  --for D            on for this long, then off by itself (such as 10m)
+  --for D            on for this long, then off again (such as 10m)
   --sample-bytes N   one sample every N bytes on average; 1 is every allocation,
-                     1 to 2 us each, without the bound of CGOHEAP_MAX_CPU: a
+                     1 to 2 us each, without the limit of CGOHEAP_MAX_CPU: a
                      program that does little else loses most of a core to it
   --json             print JSON
 
@@ -61,14 +61,14 @@ func parseSampling(args []string) (*samplingOptions, string, error) {
 	wanted := ""
 	switch {
 	case len(rest) > 1 && o.word == "":
-		return nil, "", flags.Usagef("wants on or off, not %s", termtext.Quote(rest[1]))
+		return nil, "", flags.Usagef("invalid state %s: expected on or off", termtext.Quote(rest[1]))
 	case len(rest) > 1:
-		return nil, "", flags.Usagef("%s is one argument too many", termtext.Quote(rest[1]))
+		return nil, "", flags.Usagef("unexpected argument %s", termtext.Quote(rest[1]))
 	case len(rest) == 1:
 		wanted = rest[0]
 	}
 	if o.word != "on" && (limit.Given || size.Given) {
-		return nil, "", flags.Usagef("--for and --sample-bytes go with on: cgoheap sampling %s on --for 10m", cmp.Or(wanted, "PID"))
+		return nil, "", flags.Usagef("--for and --sample-bytes need on: cgoheap sampling %s on --for 10m", cmp.Or(wanted, "PID"))
 	}
 	return o, wanted, nil
 }
@@ -143,7 +143,7 @@ func (o *samplingOptions) apply(c *attach.Client) (*samplingState, error) {
 	}
 	state := &samplingState{}
 	if err := json.Unmarshal(body, state); err != nil {
-		return nil, fmt.Errorf("%s answered what this cgoheap %s cannot read: %s",
+		return nil, fmt.Errorf("%s sent an answer that this cgoheap %s cannot read: %s",
 			c.Process.Title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return state, nil
@@ -156,7 +156,7 @@ func (s *samplingState) String() string {
 	}
 	if o := s.Overhead; o != nil {
 		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes && o.RaisedFor != nil {
-			text += fmt.Sprintf(" (%s was asked for: its bound on %s is reached)",
+			text += fmt.Sprintf(" (requested: %s; its limit on %s is reached)",
 				termtext.Interval(s.ConfiguredSampleBytes), termtext.Escape(*o.RaisedFor))
 		}
 		if s.State == "dormant" {

@@ -40,7 +40,7 @@ func TestProcessByName(t *testing.T) {
 	other := named(t, name, "serve")
 	r = cgoheap(t, "explain", name)
 	first, second := min(s.pid, other.pid), max(s.pid, other.pid)
-	r.want(t, 2, "", fmt.Sprintf("cgoheap: 2 processes of %q have cgoheap loaded; give the ID of one:\n  %-8d %s\n  %-8d %s\n",
+	r.want(t, 2, "", fmt.Sprintf("cgoheap: 2 processes of %q have cgoheap loaded; name one by its ID:\n  %-8d %s\n  %-8d %s\n",
 		name, first, name, second, name))
 	// The same for machines.
 	r = cgoheap(t, "explain", name, "--json")
@@ -56,7 +56,7 @@ func TestProcessByName(t *testing.T) {
 	check0(c.Start())
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
 	r = cgoheap(t, "top", "plainsleep")
-	if r.code != 1 || !strings.Contains(r.err, "(plainsleep) runs without cgoheap") {
+	if r.code != 1 || !strings.Contains(r.err, "(plainsleep) does not have cgoheap loaded") {
 		t.Error(r)
 	}
 }

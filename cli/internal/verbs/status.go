@@ -39,9 +39,9 @@ func cautions(s *attach.Status, pid int) []string {
 	if s.State != "dormant" && s.ConfiguredSampleBytes > 0 && s.SampleBytes > s.ConfiguredSampleBytes {
 		why := ""
 		if s.Overhead != nil && s.Overhead.RaisedFor != nil {
-			why = ", to bound its use of " + termtext.Escape(*s.Overhead.RaisedFor)
+			why = ", to limit its use of " + termtext.Escape(*s.Overhead.RaisedFor)
 		}
-		add("sampling is coarser than asked for: %s, not %s%s", termtext.Interval(s.SampleBytes), termtext.Interval(s.ConfiguredSampleBytes), why)
+		add("sampling is coarser than requested: %s, not %s%s", termtext.Interval(s.SampleBytes), termtext.Interval(s.ConfiguredSampleBytes), why)
 	}
 	if n := s.DroppedSamples(); n > 0 {
 		add("%s: figures are too low; cgoheap doctor %d says why", termtext.CountOf(int(n), "sample was dropped", "samples were dropped"), pid)
@@ -50,7 +50,7 @@ func cautions(s *attach.Status, pid int) []string {
 		add("%s: some of the blocks may be freed", termtext.CountOf(int(n), "free was missed", "frees were missed"))
 	}
 	if program.ExportsMalloc(attach.ProcPath(pid, "exe")) {
-		add("malloc is defined inside the executable: its blocks are not seen; cgoheap doctor %d says what to do", pid)
+		add("malloc is defined inside the executable: its blocks are missing; cgoheap doctor %d says what to do", pid)
 	}
 	return lines
 }
@@ -61,6 +61,6 @@ func unboundedCost(s *attach.Status, pid int) string {
 	if s.Overhead != nil && s.Overhead.CPURatio > 0 {
 		takes = fmt.Sprintf(" and takes %.3g%% of one core now", s.Overhead.CPURatio*100)
 	}
-	return fmt.Sprintf("every allocation is recorded, which costs 1 to 2 us each%s: CGOHEAP_MAX_CPU does not bound it, and it does not end by itself; "+
+	return fmt.Sprintf("every allocation is recorded, which costs 1 to 2 us each%s: CGOHEAP_MAX_CPU does not limit it, and it does not end on its own; "+
 		"cgoheap sampling %d on --sample-bytes 1 --for 1m ends it, --sample-bytes 524288 is the default", takes, pid)
 }

@@ -18,7 +18,7 @@ type checkedWriter struct {
 func (w *checkedWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	if err != nil {
-		w.err = fmt.Errorf("the standard output cannot be written: %s", termtext.Reason(err))
+		w.err = fmt.Errorf("cannot write to stdout: %s", termtext.Reason(err))
 	}
 	return n, w.err
 }

@@ -72,7 +72,7 @@ func parseTop(args []string) (*topOptions, string, error) {
 	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
 	f.Add("--filter", &flags.Flag{Set: func(v string) (err error) {
 		if o.filter, err = regexp.Compile(v); err != nil {
-			return flags.Usagef("wants a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
+			return flags.Usagef("a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 		}
 		return nil
 	}})

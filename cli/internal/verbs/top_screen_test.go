@@ -156,7 +156,7 @@ func TestProfileNotOntoATerminal(t *testing.T) {
 	s := startShim(t, "serve")
 	term := openTerminal(t, 100, 10, "profile", "-o", "-", s.arg())
 	rest, code := term.end(t)
-	if code != 1 || rest != "cgoheap: a profile is binary, and the standard output is a terminal: "+
+	if code != 1 || rest != "cgoheap: a profile is binary, and stdout is a terminal: "+
 		"name a file with -o, or read it as text with --text\r\n" {
 		t.Errorf("%d %q", code, rest)
 	}

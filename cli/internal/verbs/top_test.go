@@ -10,7 +10,7 @@ func TestTopOnce(t *testing.T) {
 	s := startShim(t, "serve")
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 0, `service (PID)  sampling 1 in 512KiB  up 4m10s  RSS 12.3 MiB
 C memory in use ~812.0 MiB in ~81,206 objects
-more is in use than resident: blocks never touched, or swapped out, are not in the RSS
+more is in use than resident: blocks that were never touched or are swapped out are not in the RSS
 
      BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
 ~640.0 MiB       -  ~81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
@@ -24,7 +24,7 @@ func TestTopExactHasNoTilde(t *testing.T) {
 	r := cgoheap(t, "top", "-n", "1", s.arg()).normal(s)
 	r.want(t, 0, `service (PID)  sampling every allocation  up 4m10s  RSS 12.3 MiB
 C memory in use 812.0 MiB in 81,206 objects
-more is in use than resident: blocks never touched, or swapped out, are not in the RSS
+more is in use than resident: blocks that were never touched or are swapped out are not in the RSS
 
     BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
 640.0 MiB       -   81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
@@ -37,7 +37,7 @@ func TestTopFilterAndStacks(t *testing.T) {
 	r := cgoheap(t, "top", "--stacks", "--filter", "^main[.]|ZSTD", "-n", "1", s.arg()).normal(s)
 	r.want(t, 0, `service (PID)  sampling every allocation  up 4m10s  RSS 12.3 MiB
 C memory in use 812.0 MiB in 81,206 objects
-more is in use than resident: blocks never touched, or swapped out, are not in the RSS
+more is in use than resident: blocks that were never touched or are swapped out are not in the RSS
 
     BYTES  GROWTH  OBJECTS  WHAT       GO CALLER      C LEAF
 172.0 MiB       -      200  in use by  main.compress  ZSTD_createCCtx
@@ -55,7 +55,7 @@ and 1 row more
 		t.Errorf("%+v", r)
 	}
 	r = cgoheap(t, "top", "--filter", "a(", s.arg())
-	if r.code != 2 || !strings.Contains(r.err, "--filter wants a regular expression") {
+	if r.code != 2 || !strings.Contains(r.err, `invalid --filter "a(": expected a regular expression (`) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -87,7 +87,7 @@ func TestTopJSON(t *testing.T) {
   "in_use_objects": 81206,
   "growth_bytes": null,
   "notes": [
-    "more is in use than resident: blocks never touched, or swapped out, are not in the RSS"
+    "more is in use than resident: blocks that were never touched or are swapped out are not in the RSS"
   ],
   "mapped": {},
   "rows": [

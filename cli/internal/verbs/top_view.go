@@ -65,7 +65,7 @@ func (v *view) grownLine() string {
 func (v *view) notes() []string {
 	lines := cautions(v.status, v.process.PID)
 	if v.rss >= 0 && v.summary.Bytes > v.rss+v.sampleMargin() {
-		lines = append(lines, "more is in use than resident: blocks never touched, or swapped out, are not in the RSS")
+		lines = append(lines, "more is in use than resident: blocks that were never touched or are swapped out are not in the RSS")
 	}
 	return lines
 }

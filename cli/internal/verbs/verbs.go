@@ -37,7 +37,7 @@ func verbs() []verb {
 		{"profile", "save a profile for go tool pprof", profileHelp, saveProfile},
 		{"explain", "show what the resident memory consists of", explainHelp, explain},
 		{"trim", "make the C allocator return its free memory", trimHelp, trim},
-		{"sampling", "turn sampling on or off, for a time or for good", samplingHelp, sampling},
+		{"sampling", "turn sampling on or off", samplingHelp, sampling},
 		{"autopsy", "read what a killed process left behind", autopsyHelp, autopsy},
 		{"version", "print the version", versionHelp, printVersion},
 	}
@@ -73,7 +73,7 @@ func noVerb(word string) error {
 	for _, v := range verbs() {
 		names = append(names, v.name)
 	}
-	return flags.Usagef("there is no verb %s%s; cgoheap help lists the verbs", termtext.Quote(word), flags.DidYouMean(flags.Nearest(word, names)))
+	return flags.Usagef("unknown verb %s%s; cgoheap help lists the verbs", termtext.Quote(word), flags.DidYouMean(flags.Nearest(word, names)))
 }
 
 func help(std stdio, args []string) error {
