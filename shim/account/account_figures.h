@@ -1,23 +1,23 @@
 /*
- * Every figure of the account, once.  From here come /v1/account (profile/account_json.c), what
- * /metrics has of it (serve/metrics.c) and, by tools/generate, the Go types of cgo_bridge and of
- * the command, and the families that cgo_bridge/prom describes.
+ * Describes every figure of the account once. /v1/account (profile/account_json.c) and the
+ * account's part of /metrics (serve/metrics.c) are written from these lists. tools/generate makes
+ * the Go types of cgo_bridge and of the command from them, and the families of cgo_bridge/prom.
  *
- * A list has the members of one JSON object in their order, each X(KIND, ...):
+ * A list has the members of one JSON object in order, each X(KIND, ...):
  *
  *   FIGURE(value, unit, key, Name, metric, help)  UNKNOWN is null in JSON, nil in Go, and has no
- *       line in /metrics.  value: of s, the struct in account.h that the list is of.  unit: bytes,
- * count or nanoseconds (seconds in /metrics).  Name: in Go.  metric: without "cgoheap_"; "": none.
- *       help: HELP in /metrics, and the comment in Go.
- *   NUMBER(value, unit, key, Name, metric, help)  One that is always known.
+ *       line in /metrics. value: an expression in s, the struct of the list (account.h). unit:
+ *       bytes, count or nanoseconds (seconds in /metrics). Name: in Go. metric: without
+ *       "cgoheap_"; "": none. help: HELP in /metrics, and the comment in Go.
+ *   NUMBER(value, unit, key, Name, metric, help)  A figure that is always known.
  *   TEXT(value, key, Name, help)  FLAG(value, key, Name, help)
- *   PART(member, Name, type, whose, help)  What account_json.c writes by itself.  type: in Go.
- *       whose: BRIDGE, COMMAND or BOTH have it.
+ *   PART(member, Name, type, whose, help)  A member that account_json.c writes itself. type: in
+ *       Go. whose: BRIDGE, COMMAND or BOTH have it.
  */
 #ifndef CGOHEAP_ACCOUNT_FIGURES_H
 #define CGOHEAP_ACCOUNT_FIGURES_H
 
-/* X(OWNER, name, Name in Go), in the order in which they are shown. */
+/* X(OWNER, name, Name in Go), in display order. */
 #define ACCOUNT_OWNERS(X)                                                                          \
 	X(GO_HEAP, "go_heap", GoHeap)                                                              \
 	X(GO_STACKS, "go_stacks", GoStacks)                                                        \
@@ -35,7 +35,7 @@
 	X(SHARED_MEMORY, "shared_memory", SharedMemory)                                            \
 	X(SHIM, "shim", Shim)                                                                      \
 	X(KERNEL, "kernel", Kernel)                        /* vdso, vvar */                        \
-	X(UNTRACKED_MMAP, "untracked_mmap", UntrackedMmap) /* by a raw call, or before us */
+	X(UNTRACKED_MMAP, "untracked_mmap", UntrackedMmap) /* by a raw call, or before the shim */
 
 /* Of struct account. */
 #define ACCOUNT_WHOLE(X)                                                                           \
@@ -43,16 +43,16 @@
 	  "Resident set size: the sum over all mappings.")                                         \
 	X(PART, owners, Owners, "[]Owner", BOTH, "They and Unexplained sum to RSS.")               \
 	X(NUMBER, s->unexplained_bytes, bytes, "unexplained_bytes", Unexplained, "",               \
-	  "Resident memory that changed hands while it was counted.")                              \
+	  "Resident memory whose owner changed while it was counted.")                             \
 	X(NUMBER, s->took_ns, nanoseconds, "took_ns", TookNS, "account_duration_seconds",          \
-	  "Time that taking this account took.")                                                   \
+	  "Time taken by this account.")                                                           \
 	X(PART, time, Time, "time.Time", BOTH, "When it was taken.")                               \
 	X(PART, allocator, Allocator, "Allocator", BOTH, "")                                       \
 	X(PART, private_allocators, Private, "[]PrivateAllocator", BOTH, "")                       \
 	X(PART, c_retained_kept, Kept, "Kept", BOTH, "")                                           \
 	X(PART, c_live_estimate, CLiveEstimate, "Estimate", BOTH, "")                              \
 	X(PART, c_blocks_resident_ratio, ResidentRatio, "*float64", BRIDGE,                        \
-	  "Of the bytes of sampled blocks in use, how many are resident.")                         \
+	  "Resident share of the bytes of sampled blocks in use.")                                 \
 	X(PART, go, Go, "Go", BOTH, "")                                                            \
 	X(PART, process, Process, "Process", BOTH, "")                                             \
 	X(PART, cgroup, Cgroup, "Cgroup", BOTH, "")                                                \
@@ -61,7 +61,7 @@
 	X(NUMBER, s->split_mappings, count, "split_mappings", SplitMappings, "",                   \
 	  "Of them, those with more than one owner.")                                              \
 	X(NUMBER, s->thread_stacks_count, count, "thread_stacks", ThreadStacks, "thread_stacks",   \
-	  "Thread stacks that are known.")                                                         \
+	  "Known thread stacks.")                                                                  \
 	X(NUMBER, s->ended_stacks_count, count, "thread_stacks_ended", EndedStacks, "",            \
 	  "Stacks of threads that have ended.")                                                    \
 	X(NUMBER, s->ended_stacks_bytes, bytes, "thread_stacks_ended_bytes", EndedBytes, "",       \
@@ -71,11 +71,11 @@
 	X(PART, untracked_candidates, Untracked, "UntrackedSeen", COMMAND, "")                     \
 	X(FLAG, s->is_partial, "partial", Partial,                                                 \
 	  "Time ran out: what is missing is in Unexplained.")                                      \
-	X(PART, warnings, Warnings, "[]string", BOTH, "What is not as it should be, in sentences.")
+	X(PART, warnings, Warnings, "[]string", BOTH, "Problems, in sentences.")
 
-/* Of struct account_bytes.  In /metrics a family each, by owner. */
+/* Of struct account_bytes. In /metrics, one family per figure, by owner. */
 #define ACCOUNT_OWNER(X)                                                                           \
-	X(PART, name, Name, "string", BOTH, "Of the owner; a later library may know more.")        \
+	X(PART, name, Name, "string", BOTH, "The owner; a later library may have more.")           \
 	X(FIGURE, s->resident, bytes, "bytes", Bytes, "memory_bytes",                              \
 	  "Resident memory by owner; all owners together are the RSS.")                            \
 	X(FLAG, s->exact, "exact", Exact, "Counted, not estimated.")                               \
@@ -98,19 +98,19 @@
 	X(FIGURE, s->mapped_bytes, bytes, "mapped_bytes", Mapped, "allocator_mapped_bytes",        \
 	  "Big blocks in use that have their own mapping.")                                        \
 	X(FIGURE, s->system_bytes, bytes, "system_bytes", System, "allocator_system_bytes",        \
-	  "What the C allocator has from the system.")                                             \
+	  "Memory that the C allocator has from the system.")                                      \
 	X(FIGURE, s->cached_bytes, bytes, "cached_bytes", Cached, "",                              \
 	  "Free blocks kept for requests of the same size.")                                       \
 	X(FIGURE, s->arenas, count, "arenas", Arenas, "allocator_arenas",                          \
 	  "Arenas of the C allocator.")                                                            \
 	X(FIGURE, s->nanoseconds, nanoseconds, "nanoseconds", Nanoseconds,                         \
 	  "allocator_statistics_duration_seconds",                                                 \
-	  "Time that asking the C allocator took, under its locks.")
+	  "Time that the C allocator's statistics took, under its locks.")
 
 /* Of struct privatealloc. */
 #define ACCOUNT_PRIVATE(X)                                                                         \
 	X(TEXT, "jemalloc", "name", Name, "")                                                      \
-	X(TEXT, s->prefix, "prefix", Prefix, "Of its functions' names.")                           \
+	X(TEXT, s->prefix, "prefix", Prefix, "The prefix of its function names.")                  \
 	X(FIGURE, s->in_use, bytes, "in_use_bytes", InUse, "", "Blocks handed out.")               \
 	X(FIGURE, s->active, bytes, "active_bytes", Active, "", "Pages with blocks in use.")       \
 	X(FIGURE, s->metadata, bytes, "metadata_bytes", Metadata, "", "Its tables.")               \
@@ -124,11 +124,11 @@
 	  "What malloc_trim returns.")                                                             \
 	X(FIGURE, s->arena_ends, bytes, "arena_ends_bytes", ArenaEnds, "",                         \
 	  "At the ends of arenas, which malloc_trim never returns.")                               \
-	X(FIGURE, s->end_count, count, "arena_ends", Ends, "", "How many arenas have such ends.")  \
+	X(FIGURE, s->end_count, count, "arena_ends", Ends, "", "Number of arenas with such ends.") \
 	X(FIGURE, s->cached, bytes, "cached_bytes", Cached, "",                                    \
 	  "In small blocks, which malloc_trim joins first.")                                       \
 	X(FIGURE, s->pinned, bytes, "pinned_bytes", Pinned, "",                                    \
-	  "On pages that blocks in use lie on.")
+	  "On pages that also hold blocks in use.")
 
 /* Of struct account. */
 #define ACCOUNT_ESTIMATE(X)                                                                        \
@@ -151,11 +151,12 @@
 	X(FIGURE, s->stacks_bytes, bytes, "stacks_bytes", Stacks, "go_stacks_bytes",               \
 	  "Go arenas that are not heap: stacks and manual spans.")                                 \
 	X(FIGURE, s->mapped_ready_bytes, bytes, "mapped_ready_bytes", MappedReady,                 \
-	  "go_mapped_ready_bytes", "What the Go runtime has ready, which GOMEMLIMIT bounds.")      \
+	  "go_mapped_ready_bytes",                                                                 \
+	  "Memory that the Go runtime has ready, which GOMEMLIMIT limits.")                        \
 	X(FIGURE, s->total_alloc_bytes, bytes, "total_alloc_bytes", TotalAlloc, "",                \
-	  "Objects allocated, ever.")                                                              \
+	  "All objects allocated so far.")                                                         \
 	X(FIGURE, s->metadata_bytes, bytes, "metadata_bytes", Metadata, "",                        \
-	  "All else that the runtime has.")                                                        \
+	  "Other memory of the runtime.")                                                          \
 	X(FIGURE, s->runtime[CGOHEAP_GO_HEAP_OBJECTS], bytes, "heap_objects_bytes", HeapObjects,   \
 	  "", "Objects, live or not yet swept.")                                                   \
 	X(FIGURE, gostats_heap_live(s), bytes, "heap_live_bytes", HeapLive, "",                    \
@@ -165,11 +166,11 @@
 	X(FIGURE, s->runtime[CGOHEAP_GO_HEAP_UNUSED], bytes, "heap_unused_bytes", HeapUnused, "",  \
 	  "Gaps in spans in use.")                                                                 \
 	X(FIGURE, s->runtime[CGOHEAP_GO_HEAP_GOAL], bytes, "gc_goal_bytes", GCGoal, "",            \
-	  "The heap at which the next collection is to end.")                                      \
+	  "The heap size at which the next collection should end.")                                \
 	X(FIGURE, s->memory_limit, bytes, "memory_limit_bytes", MemoryLimit, "",                   \
-	  "GOMEMLIMIT as it is now; nil too if there is none.")                                    \
+	  "The current GOMEMLIMIT; also nil if there is none.")                                    \
 	X(FIGURE, s->runtime[CGOHEAP_GO_GOROUTINES], count, "goroutines", Goroutines, "", "")      \
-	X(PART, last_gc_time, LastGC, "*time.Time", BRIDGE, "nil too before the first.")           \
+	X(PART, last_gc_time, LastGC, "*time.Time", BRIDGE, "Also nil before the first.")          \
 	X(PART, runtime_metrics, Metrics, "map[string]int64", BRIDGE,                              \
 	  "By their names in runtime/metrics.")
 

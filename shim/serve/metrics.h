@@ -1,6 +1,6 @@
 /*
- * The account and the shim's own counters for Prometheus: its text format 0.0.4,
- * which OpenMetrics scrapers take too.  A figure that is not known has no line.
+ * Writes the account and the shim's own counters for Prometheus, in its text format 0.0.4, which
+ * OpenMetrics scrapers also accept. An unknown figure has no line.
  */
 #ifndef CGOHEAP_METRICS_H
 #define CGOHEAP_METRICS_H
@@ -11,8 +11,8 @@
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /*
- * What the library counts of itself: SINGLE(type, name, value, help), and FAMILY(type, name,
- * label, function that writes its samples, help).  tools/generate tells cgo_bridge/prom.
+ * The library's own counters: SINGLE(type, name, value, help), and FAMILY(type, name, label,
+ * function that writes its samples, help). tools/generate makes cgo_bridge/prom's list of them.
  */
 #define METRICS_OF_LIBRARY(SINGLE, FAMILY)                                                         \
 	FAMILY(gauge, "build_info", "version", write_version, "Version of the library; always 1.") \
@@ -20,16 +20,16 @@
 	SINGLE(gauge, "sample_interval_bytes", control.sample_bytes,                               \
 	       "Mean bytes between samples.")                                                      \
 	SINGLE(gauge, "sample_interval_configured_bytes", control.configured_sample_bytes,         \
-	       "Mean bytes between samples that were asked for; fewer than in force where a "      \
-	       "budget is used up.")                                                               \
+	       "Requested mean bytes between samples; smaller than the interval in force while "   \
+	       "a budget is used up.")                                                             \
 	SINGLE(counter_seconds, "recording_cpu_seconds_total", budget_get().cpu_ns,                \
 	       "Processor time spent recording.")                                                  \
 	SINGLE(counter, "samples_total", LOAD(&slow_samples), "Blocks recorded.")                  \
 	SINGLE(gauge, "live_samples", live_count(), "Recorded blocks that are still in use.")      \
 	FAMILY(counter, "samples_dropped_total", "reason", write_drops,                            \
-	       "What could not be recorded.")                                                      \
+	       "Samples and frees that could not be recorded.")                                    \
 	SINGLE(counter, "samples_without_labels_total", labelsets_counters().dropped,              \
-	       "Samples recorded without the goroutine labels they had.")                          \
+	       "Samples recorded without their goroutine labels.")                                 \
 	FAMILY(counter, "captures_total", "end", write_stack_ends,                                 \
 	       "Stacks captured, by how they ended.")                                              \
 	SINGLE(gauge, "stacks", stacks_count(), "Distinct stacks.")                                \
@@ -42,9 +42,9 @@
 	SINGLE(gauge, "shim_resident_bytes", region_resident_bytes(),                              \
 	       "Resident memory of the library's tables.")                                         \
 	SINGLE(gauge, "shim_max_bytes", region_layout.region_bytes + region_scratch_max_bytes(),   \
-	       "Bound on the library's own memory.")
+	       "Limit on the library's memory.")
 
-/* 0, or -1 when the sink failed. */
+/* Returns 0, or -1 if the sink failed. */
 int metrics_write(struct sink *sink, const struct account *account);
 
 #endif

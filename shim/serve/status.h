@@ -12,7 +12,7 @@
 #include "region/region.h"
 #include "profile/profile.h"
 
-/* 0, or -1 when the sink failed. */
+/* Returns 0, or -1 if the sink failed. */
 int status_write_json(struct sink *sink);
 
 /* NULL-terminated, in scratch: version, state, interval, what was dropped and why, stacks

@@ -8,8 +8,8 @@ import "time"
 type Account struct {
 	RSS           int64              `json:"rss_bytes"`         // Resident set size: the sum over all mappings.
 	Owners        []Owner            `json:"owners"`            // They and Unexplained sum to RSS.
-	Unexplained   int64              `json:"unexplained_bytes"` // Resident memory that changed hands while it was counted.
-	TookNS        int64              `json:"took_ns"`           // Time that taking this account took.
+	Unexplained   int64              `json:"unexplained_bytes"` // Resident memory whose owner changed while it was counted.
+	TookNS        int64              `json:"took_ns"`           // Time taken by this account.
 	Time          time.Time          `json:"time"`              // When it was taken.
 	Allocator     Allocator          `json:"allocator"`
 	Private       []PrivateAllocator `json:"private_allocators"`
@@ -20,20 +20,20 @@ type Account struct {
 	Cgroup        Cgroup             `json:"cgroup"`
 	Mappings      int64              `json:"mappings"`                  // Mappings of the address space.
 	SplitMappings int64              `json:"split_mappings"`            // Of them, those with more than one owner.
-	ThreadStacks  int64              `json:"thread_stacks"`             // Thread stacks that are known.
+	ThreadStacks  int64              `json:"thread_stacks"`             // Known thread stacks.
 	EndedStacks   int64              `json:"thread_stacks_ended"`       // Stacks of threads that have ended.
 	EndedBytes    int64              `json:"thread_stacks_ended_bytes"` // Their address space.
 	MmapTop       []MmapStack        `json:"c_mmap_top"`
 	MappedTop     []MappedPart       `json:"mapped_top"`
 	Untracked     UntrackedSeen      `json:"untracked_candidates"`
 	Partial       bool               `json:"partial"`  // Time ran out: what is missing is in Unexplained.
-	Warnings      []string           `json:"warnings"` // What is not as it should be, in sentences.
+	Warnings      []string           `json:"warnings"` // Problems, in sentences.
 }
 
 // Owner has a part of the RSS. Figures are nil if the owner is part of a neighbour, which a
 // warning names.
 type Owner struct {
-	Name   string `json:"name"`            // Of the owner; a later library may know more.
+	Name   string `json:"name"`            // The owner; a later library may have more.
 	Bytes  *int64 `json:"bytes"`           // Resident memory by owner; all owners together are the RSS.
 	Exact  bool   `json:"exact"`           // Counted, not estimated.
 	Huge   *int64 `json:"huge_bytes"`      // Resident memory in transparent huge pages, by owner.
@@ -69,16 +69,16 @@ type Allocator struct {
 	InUse       *int64 `json:"in_use_bytes"` // Blocks that the C allocator has handed out.
 	Free        *int64 `json:"free_bytes"`   // Free memory inside the C allocator.
 	Mapped      *int64 `json:"mapped_bytes"` // Big blocks in use that have their own mapping.
-	System      *int64 `json:"system_bytes"` // What the C allocator has from the system.
+	System      *int64 `json:"system_bytes"` // Memory that the C allocator has from the system.
 	Cached      *int64 `json:"cached_bytes"` // Free blocks kept for requests of the same size.
 	Arenas      *int64 `json:"arenas"`       // Arenas of the C allocator.
-	Nanoseconds *int64 `json:"nanoseconds"`  // Time that asking the C allocator took, under its locks.
+	Nanoseconds *int64 `json:"nanoseconds"`  // Time that the C allocator's statistics took, under its locks.
 }
 
 // PrivateAllocator is what an allocator under a prefix says of itself: its memory is in c_mmap.
 type PrivateAllocator struct {
 	Name     string `json:"name"`
-	Prefix   string `json:"prefix"`         // Of its functions' names.
+	Prefix   string `json:"prefix"`         // The prefix of its function names.
 	InUse    *int64 `json:"in_use_bytes"`   // Blocks handed out.
 	Active   *int64 `json:"active_bytes"`   // Pages with blocks in use.
 	Metadata *int64 `json:"metadata_bytes"` // Its tables.
@@ -91,9 +91,9 @@ type PrivateAllocator struct {
 type Kept struct {
 	Returnable *int64 `json:"returnable_bytes"` // What malloc_trim returns.
 	ArenaEnds  *int64 `json:"arena_ends_bytes"` // At the ends of arenas, which malloc_trim never returns.
-	Ends       *int64 `json:"arena_ends"`       // How many arenas have such ends.
+	Ends       *int64 `json:"arena_ends"`       // Number of arenas with such ends.
 	Cached     *int64 `json:"cached_bytes"`     // In small blocks, which malloc_trim joins first.
-	Pinned     *int64 `json:"pinned_bytes"`     // On pages that blocks in use lie on.
+	Pinned     *int64 `json:"pinned_bytes"`     // On pages that also hold blocks in use.
 }
 
 // Estimate is C memory in use by the samples, beside the allocator's own count.
@@ -112,15 +112,15 @@ type Go struct {
 	HeapFree     *int64 `json:"heap_free_bytes,omitempty"`        // Go heap free and not returned.
 	HeapReleased *int64 `json:"heap_released_bytes,omitempty"`    // Go heap returned to the system.
 	Stacks       *int64 `json:"stacks_bytes,omitempty"`           // Go arenas that are not heap: stacks and manual spans.
-	MappedReady  *int64 `json:"mapped_ready_bytes,omitempty"`     // What the Go runtime has ready, which GOMEMLIMIT bounds.
-	TotalAlloc   *int64 `json:"total_alloc_bytes,omitempty"`      // Objects allocated, ever.
-	Metadata     *int64 `json:"metadata_bytes,omitempty"`         // All else that the runtime has.
+	MappedReady  *int64 `json:"mapped_ready_bytes,omitempty"`     // Memory that the Go runtime has ready, which GOMEMLIMIT limits.
+	TotalAlloc   *int64 `json:"total_alloc_bytes,omitempty"`      // All objects allocated so far.
+	Metadata     *int64 `json:"metadata_bytes,omitempty"`         // Other memory of the runtime.
 	HeapObjects  *int64 `json:"heap_objects_bytes,omitempty"`     // Objects, live or not yet swept.
 	HeapLive     *int64 `json:"heap_live_bytes,omitempty"`        // Found live by the last collection.
 	HeapDead     *int64 `json:"heap_dead_or_new_bytes,omitempty"` // HeapObjects less HeapLive.
 	HeapUnused   *int64 `json:"heap_unused_bytes,omitempty"`      // Gaps in spans in use.
-	GCGoal       *int64 `json:"gc_goal_bytes,omitempty"`          // The heap at which the next collection is to end.
-	MemoryLimit  *int64 `json:"memory_limit_bytes,omitempty"`     // GOMEMLIMIT as it is now; nil too if there is none.
+	GCGoal       *int64 `json:"gc_goal_bytes,omitempty"`          // The heap size at which the next collection should end.
+	MemoryLimit  *int64 `json:"memory_limit_bytes,omitempty"`     // The current GOMEMLIMIT; also nil if there is none.
 	Goroutines   *int64 `json:"goroutines,omitempty"`
 }
 
