@@ -40,7 +40,6 @@ type answer struct {
 	entry, end uint64
 	name       string // as the runtime prints it
 	isC        bool
-	cName      bool
 	frames     []frame  // innermost first
 	symbols    []string // their names with type arguments, as runtime/pprof writes them
 }
@@ -48,10 +47,6 @@ type answer struct {
 func initSymbols() bool     { return C.gomodules_init() == 0 && bool(C.gosym_is_go()) }
 func version() string       { return C.GoString(C.gosym_version()) }
 func inText(pc uint64) bool { return bool(C.gosym_in_text(C.uint64_t(pc))) }
-func isCName(name string) bool {
-	s := append([]byte(name), 0)
-	return bool(C.gosym_is_c_name((*C.char)(unsafe.Pointer(&s[0]))))
-}
 
 var (
 	buffer [C.BATCH]C.struct_answer
@@ -86,7 +81,7 @@ func ask(pcs []uint64, each func(pc uint64, a answer)) {
 		if b.count > 0 {
 			f := &b._func
 			a = answer{entry: uint64(f.entry), end: uint64(f.end), name: printed(text(f.name)),
-				isC: bool(f.is_c), cName: bool(C.gosym_is_c_name(f.name))}
+				isC: bool(f.is_c)}
 		}
 		for _, f := range b.frames[:b.count] {
 			a.symbols = append(a.symbols, text(f.function))
