@@ -8,7 +8,7 @@
 #define CGOHEAP_FIXED_H
 
 #include "base/base.h"
-#include "record/sample.h"
+#include "record/weight.h"
 
 /*
  * The smallest integer not below an exponential draw of mean `interval`, and at least 1. random:

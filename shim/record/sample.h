@@ -17,6 +17,7 @@
 
 #include "base/arch.h"
 #include "base/base.h"
+#include "record/weight.h"
 
 /* What a thread does inside the shim. A call that meets BUSY_RECORDING belongs to the host (a
  * signal handler, or an allocator that calls public names) and is missed. */
@@ -114,17 +115,9 @@ void sample_after_fork(void);
 void sample_follow_in_child(void);
 
 /*
- * What one sampled block of size bytes stands for, in fixed point: how many
- * blocks, 16 fraction bits, and how many bytes, 8 fraction bits.  Deterministic:
- * adding it at malloc and subtracting it at free cancels exactly.  Interval 1:
- * exactly one block and size bytes.
+ * What one sampled block of size bytes stands for. Deterministic: adding it at malloc and
+ * subtracting it at free cancels exactly. Interval 1: exactly one block and size bytes.
  */
-#define WEIGHT_OBJECT_BITS 16
-#define WEIGHT_BYTE_BITS   8
-struct weight {
-	uint64_t objects_fx;
-	uint64_t bytes_fx;
-};
 struct weight sample_weight(uint64_t size, uint32_t interval);
 
 #endif

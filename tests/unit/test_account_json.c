@@ -1,5 +1,6 @@
 /* /v1/account exactly: unknown figures are null. */
 #include "child.h"
+#include "kept.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,28 +9,19 @@
 #include "record/stacks.h"
 #include "profile/account_json.h"
 
-static char page[64 * KIB];
-static size_t page_bytes;
-
-static int keep(struct sink *sink, const void *bytes, size_t count)
-{
-	(void)sink;
-	CHECK(page_bytes + count < sizeof(page));
-	memcpy(page + page_bytes, bytes, count);
-	page_bytes += count;
-	page[page_bytes] = 0;
-	return 0;
-}
+static struct kept kept;
+static char *page;
 
 static void write_account(const struct account *a, const struct account_parts *parts)
 {
 	struct scratch s = SCRATCH_INIT(2 * MIB);
-	struct sink sink = {.write = keep};
 	struct json j;
-	page_bytes = 0;
-	json_init(&j, &sink);
+	free(kept.bytes);
+	kept_init(&kept, SIZE_MAX);
+	json_init(&j, &kept.sink);
 	account_json_write(&j, NULL, &s, a, parts);
 	CHECK(json_finish(&j) == 0);
+	page = (char *)kept.bytes;
 	scratch_release(&s);
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "record/fixed.h"
+#include "record/sample.h"
 
 #define TIMES 200000
 

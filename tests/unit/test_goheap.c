@@ -13,6 +13,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "kept.h"
 #include "base/clock.h"
 #include "text/gunzip.h"
 #include "record/control.h"
@@ -72,15 +73,6 @@ static struct bytes zip(const uint8_t *bytes, size_t count)
 }
 
 /* ---- a profile with it, read back ---------------------------------------- */
-
-static int keep(struct sink *sink, const void *bytes, size_t count)
-{
-	struct bytes *b = sink->arg;
-	b->at = realloc(b->at, b->count + count);
-	memcpy(b->at + b->count, bytes, count);
-	b->count += count;
-	return 0;
-}
 
 static Pprof__Profile *unpack(struct bytes *written)
 {
@@ -157,9 +149,10 @@ static int write_both(struct go_heap now, struct go_heap before, size_t scratch_
 	struct snapshot none = {.time_ns = clock_monotonic_ns()};
 	struct profile_options o = {
 		.symbols = true, .is_growth = before.bytes != NULL, .go = now, .go_before = before};
-	*written = (struct bytes){0};
-	struct sink sink = {.write = keep, .arg = written};
-	int result = profile_write(&scratch, &none, &o, &sink);
+	struct kept kept;
+	kept_init(&kept, SIZE_MAX);
+	int result = profile_write(&scratch, &none, &o, &kept.sink);
+	*written = (struct bytes){kept.bytes, kept.count};
 	scratch_release(&scratch);
 	return result;
 }
@@ -699,14 +692,15 @@ static void a_partial_profile_has_it_whole(void **state)
 	struct profile_options o = {.symbols = true,
 				    .comments = comments,
 				    .go = {.bytes = go_gzip.at, .count = go_gzip.count}};
-	struct bytes written = {0};
-	struct sink sink = {.write = keep, .arg = &written};
+	struct kept kept;
+	kept_init(&kept, SIZE_MAX);
 	(void)state;
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(texts[i], sizeof(texts[i]), "%zu", i);
 		comments[i] = texts[i];
 	}
-	assert_int_equal(profile_write(&scratch, &none, &o, &sink), 0);
+	assert_int_equal(profile_write(&scratch, &none, &o, &kept.sink), 0);
+	struct bytes written = {kept.bytes, kept.count};
 	scratch_release(&scratch);
 	Pprof__Profile *p = unpack(&written);
 	check_valid(p, 4);
@@ -723,9 +717,10 @@ static Pprof__Profile *memory_profile(const struct account *a, const struct go_h
 	struct scratch scratch = SCRATCH_INIT(8 * MIB);
 	static const char *const comments[] = {NULL};
 	struct account_parts parts = {0};
-	struct bytes written = {0};
-	struct sink sink = {.write = keep, .arg = &written};
-	assert_int_equal(profile_memory_write(&scratch, a, &parts, heap, comments, &sink), 0);
+	struct kept kept;
+	kept_init(&kept, SIZE_MAX);
+	assert_int_equal(profile_memory_write(&scratch, a, &parts, heap, comments, &kept.sink), 0);
+	struct bytes written = {kept.bytes, kept.count};
 	scratch_release(&scratch);
 	Pprof__Profile *p = unpack(&written);
 	check_valid(p, 1);

@@ -1,5 +1,6 @@
 /* /metrics: names, types, and no line for an unknown figure. */
 #include "child.h"
+#include "kept.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,17 +10,16 @@
 #include "record/control.h"
 #include "serve/metrics.h"
 
-static char page[64 * KIB];
-static size_t page_bytes;
+static struct kept kept;
+static char *page;
 
-static int keep(struct sink *sink, const void *bytes, size_t count)
+/* What was on it before is gone. */
+static void write_to_page(const struct account *a)
 {
-	(void)sink;
-	CHECK(page_bytes + count < sizeof(page));
-	memcpy(page + page_bytes, bytes, count);
-	page_bytes += count;
-	page[page_bytes] = 0;
-	return 0;
+	free(kept.bytes);
+	kept_init(&kept, SIZE_MAX);
+	CHECK(metrics_write(&kept.sink, a) == 0);
+	page = (char *)kept.bytes;
 }
 
 static struct account some_account(void)
@@ -39,11 +39,9 @@ static uint32_t (*doublings)(uint32_t sample_bytes, bool anew);
 
 static void write_page(const struct account *a)
 {
-	struct sink sink = {.write = keep};
-	page_bytes = 0;
 	CHECK(region_init(8 * MIB) == 0);
 	control_init(&(struct control_start){.sample_bytes = 524288, .doublings = doublings});
-	CHECK(metrics_write(&sink, a) == 0);
+	write_to_page(a);
 }
 
 static bool has_line(const char *line)
@@ -90,7 +88,6 @@ static uint32_t two(uint32_t sample_bytes, bool anew)
 static void a_raised_interval_is_beside_the_one_asked_for(void)
 {
 	struct account a = some_account();
-	struct sink sink = {.write = keep};
 	struct timespec second = {.tv_sec = 1, .tv_nsec = 1000000};
 	doublings = two;
 	write_page(&a);
@@ -98,8 +95,7 @@ static void a_raised_interval_is_beside_the_one_asked_for(void)
 	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
 	nanosleep(&second, NULL);
 	control_tick();
-	page_bytes = 0;
-	CHECK(metrics_write(&sink, &a) == 0);
+	write_to_page(&a);
 	doublings = NULL;
 	CHECK(has_line("cgoheap_sample_interval_bytes 2097152"));
 	CHECK(has_line("cgoheap_sample_interval_configured_bytes 524288"));
@@ -132,7 +128,7 @@ static void well_formed(void)
 	struct account a = some_account();
 	char family[128] = "", seen[16 * KIB] = "", type[16] = "";
 	write_page(&a);
-	CHECK(page[page_bytes - 1] == '\n');
+	CHECK(page[kept.count - 1] == '\n');
 	for (char *line = strtok(page, "\n"); line; line = strtok(NULL, "\n")) {
 		char name[128], quoted[140];
 		if (sscanf(line, "# HELP %127s", name) == 1) {

@@ -19,41 +19,14 @@
 #include "profile/profile_job.h"
 #include "profile.pb-c.h"
 #include "base/work.h"
+#include "kept.h"
 #include "region/region.h"
 #include "record/stacks.h"
 #include "hook/real.h"
 
-/* ---- a sink and its reader -------------------------------------------- */
+/* ---- what was written -------------------------------------------------- */
 
-struct buffer {
-	struct sink sink;
-	unsigned char *bytes;
-	size_t count, limit; /* writes past limit fail */
-	bool failed;
-};
-
-static int buffer_write(struct sink *sink, const void *bytes, size_t count)
-{
-	struct buffer *b = sink->arg;
-	assert_false(b->failed); /* a sink that has failed gets no more writes */
-	if (count > b->limit - b->count) {
-		b->failed = true;
-		return -1;
-	}
-	b->bytes = realloc(b->bytes, b->count + count + 1);
-	memcpy(b->bytes + b->count, bytes, count);
-	b->count += count;
-	b->bytes[b->count] = 0;
-	return 0;
-}
-
-static void buffer_init(struct buffer *b, size_t limit)
-{
-	*b = (struct buffer){.limit = limit};
-	b->sink = (struct sink){.write = buffer_write, .arg = b};
-}
-
-static Pprof__Profile *unpack(const struct buffer *b)
+static Pprof__Profile *unpack(const struct kept *b)
 {
 	size_t room = 64 * MIB;
 	unsigned char *plain = malloc(room);
@@ -149,7 +122,7 @@ static bool has_comment(const Pprof__Profile *p, const char *text)
 	return false;
 }
 
-static Pprof__Profile *checked(const struct buffer *b)
+static Pprof__Profile *checked(const struct kept *b)
 {
 	Pprof__Profile *p = unpack(b);
 	check_header(p);
@@ -182,8 +155,7 @@ static struct capture made_up(uint32_t count, uint64_t number)
 static const struct profile_options as_profile = {.format = PROFILE_GZIP, .symbols = true};
 static const struct profile_options as_text = {.format = PROFILE_TEXT, .symbols = true};
 
-static int write_within(size_t scratch_bytes, const struct profile_options *options,
-			struct buffer *b)
+static int write_within(size_t scratch_bytes, const struct profile_options *options, struct kept *b)
 {
 	struct scratch scratch = SCRATCH_INIT(scratch_bytes);
 	int result = profile_write(&scratch, &snapshot, options, &b->sink);
@@ -191,9 +163,9 @@ static int write_within(size_t scratch_bytes, const struct profile_options *opti
 	return result;
 }
 
-static void write_whole(const struct profile_options *options, struct buffer *b)
+static void write_whole(const struct profile_options *options, struct kept *b)
 {
-	buffer_init(b, SIZE_MAX);
+	kept_init(b, SIZE_MAX);
 	assert_int_equal(write_within(8 * MIB, options, b), 0);
 }
 
@@ -220,7 +192,7 @@ static int start_test(void **state)
 
 static void test_empty(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	write_whole(&as_profile, &b);
 	Pprof__Profile *p = checked(&b);
@@ -252,7 +224,7 @@ static void check_sample(const Pprof__Profile *p, const Pprof__Sample *s, const 
 static void test_figures_and_labels(void **state)
 {
 	struct capture c = made_up(3, 1);
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	struct tally *t = tally_add(&c, 64, ORIGIN_MALLOC);
 	t->alloc_objects = 5, t->alloc_bytes = 320, t->inuse_objects = 2, t->inuse_bytes = 128;
@@ -292,7 +264,7 @@ static const char *name_of(const Pprof__Profile *p, const Pprof__Sample *s, size
 
 static void test_names_and_mappings(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	struct capture c = {.count = 2, .end = CAPTURE_COMPLETE_THREAD};
 	c.frames[0] = (uint64_t)real.malloc + 1;
@@ -324,7 +296,7 @@ static void test_names_and_mappings(void **state)
 
 static void test_marks(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	struct capture gap = made_up(4, 10), cut = made_up(2, 20), deep = made_up(2, 30);
 	struct capture full = made_up(CAPTURE_MAX_FRAMES, 40), none = {.end = CAPTURE_NO_ROOM};
@@ -359,7 +331,7 @@ static void test_comments(void **state)
 					    "o\xc3\xa9",
 					    NULL};
 	struct profile_options o = as_profile;
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	o.comments = given;
 	o.is_growth = true;
@@ -394,7 +366,7 @@ static void add_many(void)
 
 static void test_many_locations(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	size_t frames = 1; /* malloc */
 	(void)state;
 	add_many();
@@ -422,7 +394,7 @@ static void be_out_of_time(void)
 /* If there is no time left, the totals are still right, and the profile says so. */
 static void test_out_of_time(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	int64_t bytes = 0, objects = 0;
 	(void)state;
 	add_many();
@@ -453,7 +425,7 @@ static void test_out_of_time(void **state)
 static void test_text_of_bounded_size(void **state)
 {
 	struct profile_options bounded = as_text;
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	add_many();
 	bounded.most_text_bytes = 10000;
@@ -469,9 +441,9 @@ static void test_text_of_bounded_size(void **state)
  * what it lacks. */
 static void check_within(size_t scratch_bytes, int outcomes[3])
 {
-	struct buffer b;
+	struct kept b;
 	int64_t sum = 0;
-	buffer_init(&b, SIZE_MAX);
+	kept_init(&b, SIZE_MAX);
 	if (write_within(scratch_bytes, &as_profile, &b)) {
 		assert_int_equal(b.count, 0);
 		outcomes[0]++;
@@ -503,8 +475,8 @@ static void test_text_too_little_memory(void **state)
 	(void)state;
 	add_many();
 	for (size_t bytes = 0; bytes < 4 * MIB; bytes += 64 * KIB) {
-		struct buffer b;
-		buffer_init(&b, SIZE_MAX);
+		struct kept b;
+		kept_init(&b, SIZE_MAX);
 		if (write_within(bytes, &as_text, &b)) {
 			assert_int_equal(b.count, 0);
 			continue;
@@ -522,7 +494,7 @@ static void test_text_too_little_memory(void **state)
 
 static void test_failing_sink(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	add_many();
 	for (int text = 0; text < 2; text++) {
@@ -531,7 +503,7 @@ static void test_failing_sink(void **state)
 		size_t all = b.count;
 		free(b.bytes);
 		for (size_t limit = 0; limit < all; limit += 1 + all / 20) {
-			buffer_init(&b, limit);
+			kept_init(&b, limit);
 			assert_int_equal(write_within(8 * MIB, o, &b), -1);
 			assert_true(b.failed);
 			free(b.bytes);
@@ -543,7 +515,7 @@ static void check_text(const char *expected)
 {
 	static const char *const comments[] = {"sampled every 524288 bytes on average", NULL};
 	struct profile_options o = as_text;
-	struct buffer b;
+	struct kept b;
 	o.comments = comments;
 	write_whole(&o, &b);
 	assert_string_equal((const char *)b.bytes, expected);
@@ -601,7 +573,7 @@ static void test_text_shrinking(void **state)
 
 static void test_period(void **state)
 {
-	struct buffer b;
+	struct kept b;
 	(void)state;
 	control_sampling(true, 1, 0);
 	write_whole(&as_profile, &b);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "base/state.h"
 #include "region/region.h"
 #include "text/text.h"
@@ -38,40 +39,13 @@ static const char *allocator_expected(void)
 #endif
 }
 
-struct buffer {
-	struct sink sink;
-	char bytes[8192];
-	size_t count, limit;
-	bool failed;
-};
-
-static int buffer_write(struct sink *sink, const void *bytes, size_t count)
-{
-	struct buffer *b = sink->arg;
-	assert_false(b->failed);
-	if (count > b->limit - b->count) {
-		b->failed = true;
-		return -1;
-	}
-	memcpy(b->bytes + b->count, bytes, count);
-	b->count += count;
-	b->bytes[b->count] = 0;
-	return 0;
-}
-
-static void buffer_init(struct buffer *b, size_t limit)
-{
-	memset(b, 0, sizeof(*b));
-	b->limit = limit;
-	b->sink = (struct sink){.write = buffer_write, .arg = b};
-}
-
 static const char *status_json(void)
 {
-	static struct buffer b;
-	buffer_init(&b, sizeof(b.bytes) - 1);
+	static struct kept b;
+	free(b.bytes);
+	kept_init(&b, SIZE_MAX);
 	assert_int_equal(status_write_json(&b.sink), 0);
-	return b.bytes;
+	return (const char *)b.bytes;
 }
 
 /* ---- before there is a region ----------------------------------------- */
@@ -217,9 +191,10 @@ static void test_failing_sink(void **state)
 {
 	(void)state;
 	for (size_t limit = 0; limit < 100; limit += 33) {
-		struct buffer b;
-		buffer_init(&b, limit);
+		struct kept b;
+		kept_init(&b, limit);
 		assert_int_equal(status_write_json(&b.sink), -1);
+		free(b.bytes);
 	}
 }
 
@@ -302,13 +277,14 @@ static void test_comments_without_memory(void **state)
 
 static void check_json_string(const char *s, const char *expected)
 {
-	struct buffer b;
+	struct kept b;
 	struct text t;
-	buffer_init(&b, sizeof(b.bytes) - 1);
+	kept_init(&b, SIZE_MAX);
 	text_init(&t, &b.sink);
 	text_json_string(&t, s);
 	assert_int_equal(text_flush(&t), 0);
-	assert_string_equal(b.bytes, expected);
+	assert_string_equal((const char *)b.bytes, expected);
+	free(b.bytes);
 }
 
 static void test_json_strings(void **state)
@@ -331,18 +307,19 @@ static void test_json_strings(void **state)
 static void test_long_text(void **state)
 {
 	static char long_one[TEXT_BUFFER_BYTES + 100];
-	struct buffer b;
+	struct kept b;
 	struct text t;
 	(void)state;
 	memset(long_one, 'x', sizeof(long_one) - 1);
-	buffer_init(&b, sizeof(b.bytes) - 1);
+	kept_init(&b, SIZE_MAX);
 	text_init(&t, &b.sink);
 	text_string(&t, long_one);
 	text_printf(&t, "%s", long_one);
 	text_string(&t, "end");
 	assert_int_equal(text_flush(&t), 0);
 	assert_int_equal(b.count, sizeof(long_one) - 1 + TEXT_PRINTF_BYTES - 1 + 3);
-	assert_string_equal(b.bytes + b.count - 4, "xend");
+	assert_string_equal((const char *)b.bytes + b.count - 4, "xend");
+	free(b.bytes);
 }
 
 int main(void)
