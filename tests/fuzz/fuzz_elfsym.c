@@ -1,6 +1,7 @@
 /* Any file in the place of a library: its build ID, and names of addresses from its symbols. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proc/elffile.h"
 #include "proc/elfsym.h"
