@@ -1,7 +1,7 @@
 /*
  * State of one account while it is taken. Private to account*.c.
  *
- *   account_ranges.c  who claims which addresses
+ *   account_ranges.c  the claims on addresses
  *   account_pass.c    the pass over smaps: every mapping's pages to their owners
  *   account_live.c    what the sampled blocks say
  *   account_arenas.c  Go's heap where no hook saw it mapped
