@@ -40,7 +40,7 @@ var variants = []struct {
 }
 
 // What the program includes of the shim.
-var sources = []string{"base/arch*.h", "base/base.h", "proc/elffile.[ch]", "proc/elfsym.[ch]", "go/gomodules.[ch]", "go/gosym.[ch]", "go/gotables.[ch]", "base/lock.[ch]", "proc/modules.[ch]", "region/region.[ch]", "base/sort.[ch]", "profile/symbolize.[ch]", "base/sys.h"}
+var sources = []string{"base/*.h", "proc/elffile.[ch]", "proc/elfsym.[ch]", "go/gomodules.[ch]", "go/gosym.[ch]", "go/gotables.[ch]", "base/lock.[ch]", "proc/modules.[ch]", "region/region.[ch]", "base/sort.[ch]", "profile/symbolize.[ch]"}
 
 // overlay puts a file with a hash of the shim's sources into the program: go
 // build does not know what its C files include from elsewhere.
