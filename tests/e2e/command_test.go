@@ -116,7 +116,7 @@ func TestAutopsyWithoutBinary(t *testing.T) {
 		t.Errorf("%d\n%s\n%s", code, out, errs)
 	}
 	_, errs, code = runCommand(t, dir, "autopsy", box, "--binary", "/bin/true")
-	if code != 1 || !strings.HasPrefix(errs, "cgoheap: --binary is not what ran: /bin/true: has build ID ") {
+	if code != 1 || !strings.HasPrefix(errs, "cgoheap: --binary names a different program: /bin/true: has build ID ") {
 		t.Errorf("%d %s", code, errs)
 	}
 	_, errs, code = runCommand(t, dir, "autopsy", dir)

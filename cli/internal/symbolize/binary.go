@@ -79,7 +79,7 @@ func (f *Binary) open(path, buildID string) (err error) {
 	}
 	id := elfBuildID(e)
 	if id != buildID && !(buildID == "" && id == "") {
-		return fmt.Errorf("now has build ID %s, not %s", cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
+		return fmt.Errorf("has build ID %s, not %s", cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
 	}
 	f.elf = e
 	f.readSymbols()
