@@ -23,7 +23,8 @@
 
 #define SPINS_OF_FORK 100
 #define SPINS         (1 << 22)
-#define WAITING_MAX   8
+#define CROWD         4
+#define CROWDS_MAX    8
 #define MOMENT_NS     50000
 #define LONG_WAIT_NS  500000000
 
@@ -67,14 +68,17 @@ static void wait_on_own_thread(struct lock *l)
 	}
 }
 
-/* Divided by four for each other waiting thread. */
+/*
+ * Divided by four for each CROWD of other waiting threads.  Fewer do not shorten it: one of
+ * them may have a filter that forbids the futex.
+ */
 static int spins_now(void)
 {
-	uint32_t others = LOAD(&waiting) - 1;
+	uint32_t crowds = (LOAD(&waiting) - 1) / CROWD;
 
 	if (LOAD(&call_after_long))
 		return SPINS_OF_FORK;
-	return SPINS >> 2 * (others < WAITING_MAX ? others : WAITING_MAX);
+	return SPINS >> 2 * (crowds < CROWDS_MAX ? crowds : CROWDS_MAX);
 }
 
 static bool spin(struct lock *l)
