@@ -112,7 +112,7 @@ static double cost_of_waiters(int count)
 		assert_int_equal(pthread_create(&waiters[i].thread, NULL, wait_once, &waiters[i]),
 				 0);
 	for (int i = 0; i < count; i++)
-		while (!LOAD(&waiters[i].tid) || !sleeps(waiters[i].tid))
+		while (!LOAD(&waiters[i].tid) || !sleeps(LOAD(&waiters[i].tid)))
 			usleep(1000);
 	cost = cpu_seconds() - begin;
 	lock_release(&lock);
