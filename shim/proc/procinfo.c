@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/sys.h"
 #include "text/procfile.h"
 
 #define PATH_BYTES 1024
@@ -282,4 +283,11 @@ void procinfo_read_cgroup(struct scratch *scratch, const char *root, struct cgro
 		return;
 	read_figures_of(scratch, files, directory, out);
 	out->limit = lowest_limit(files, directory, (size_t)base);
+}
+
+void procinfo_executable(char *path, size_t bytes)
+{
+	long n = sys_call(readlinkat, AT_FDCWD, "/proc/self/exe", path, bytes - 1);
+
+	path[sys_failed(n) ? 0 : n] = '\0';
 }

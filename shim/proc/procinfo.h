@@ -29,4 +29,7 @@ void procinfo_read_status(struct scratch *scratch, const char *path, struct proc
  */
 void procinfo_read_cgroup(struct scratch *scratch, const char *root, struct cgroup_stats *out);
 
+/* The path of this process's executable, or "" if unknown.  Any thread; no allocation. */
+void procinfo_executable(char *path, size_t bytes);
+
 #endif

@@ -47,7 +47,7 @@ static void write_name(struct writer *w, const char *key)
 	json_string(w->json, key, account_owner_name(w->owner));
 }
 
-/* Of one that is not known no figure is. */
+/* An owner that is not known has no figures. */
 static void write_owner(struct writer *w)
 {
 	struct account_bytes owned = w->account->owners[w->owner], *s = &owned;
@@ -169,7 +169,7 @@ static void write_cgroup(struct writer *w, const char *key)
 	json_close(w->json);
 }
 
-/* ---- the largest mappings, by who made them ------------------------------ */
+/* ---- the largest mappings, by their stacks -------------------------------- */
 
 /* An allocator of a library's own is a dozen frames deep before its caller shows. */
 #define TOP_FRAMES PROFILE_MAX_FRAMES
@@ -263,7 +263,7 @@ static void write_tops(struct writer *w, const char *key, bool mmap)
 	json_close_array(j);
 }
 
-/* Read not before this: they take what scratch is left, and the answer has its own by now. */
+/* Read last: this takes the scratch that is left, and the answer already has its own. */
 static void write_c_mmap_top(struct writer *w, const char *key)
 {
 	tops_read(w->tops, w->scratch, w->parts);
@@ -275,7 +275,7 @@ static void write_mapped_top(struct writer *w, const char *key)
 	write_tops(w, key, false);
 }
 
-/* ---- who may have mapped what nobody saw --------------------------------- */
+/* ---- candidates for untracked mappings ----------------------------------- */
 
 #define CANDIDATES_SHOWN 5
 

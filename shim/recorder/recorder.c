@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/work.h"
@@ -55,11 +56,6 @@ bool recorder_is_on(void)
 
 /* ---- the start ---------------------------------------------------------- */
 
-static void copy_text(char *out, size_t bytes, const char *text)
-{
-	snprintf(out, bytes, "%s", text ? text : "");
-}
-
 static void write_go_tables(struct recording *recording)
 {
 	const struct gotables *go = &gomodules_get(0)->tables;
@@ -81,27 +77,21 @@ static void copy_setting(char *out, size_t bytes, const char *name)
 {
 	const char *value = environ ? config_find(environ, name) : NULL;
 	if (value && strlen(value) < bytes)
-		copy_text(out, bytes, value);
+		ascii_copy(out, bytes, value ? value : "");
 }
 
 static void describe(struct recording *recording, const char *executable)
 {
-	recording->account_bytes = sizeof recording->accounts[0];
+	recording->account_bytes = sizeof(recording->accounts[0]);
 	recording->module_room = COUNT_OF(recording->modules);
 	recording->second_room = COUNT_OF(recording->seconds);
-	copy_setting(recording->go_memory_limit, sizeof recording->go_memory_limit, "GOMEMLIMIT");
-	copy_setting(recording->malloc_arena_max, sizeof recording->malloc_arena_max,
+	copy_setting(recording->go_memory_limit, sizeof(recording->go_memory_limit), "GOMEMLIMIT");
+	copy_setting(recording->malloc_arena_max, sizeof(recording->malloc_arena_max),
 		     "MALLOC_ARENA_MAX");
 	write_go_tables(recording);
-	copy_text(recording->program, sizeof recording->program, executable);
-	copy_text(recording->go_version, sizeof recording->go_version, gosym_version());
-	copy_text(recording->shim_version, sizeof recording->shim_version, CGOHEAP_VERSION);
-}
-
-static void read_executable(char *path, size_t bytes)
-{
-	long n = sys_call(readlinkat, AT_FDCWD, "/proc/self/exe", path, bytes - 1);
-	path[sys_failed(n) ? 0 : n] = 0;
+	ascii_copy(recording->program, sizeof(recording->program), executable);
+	ascii_copy(recording->go_version, sizeof(recording->go_version), gosym_version());
+	ascii_copy(recording->shim_version, sizeof(recording->shim_version), CGOHEAP_VERSION);
 }
 
 static int complain(const struct config *config, const char *what, long error)
@@ -127,7 +117,7 @@ int recorder_open(const struct config *config)
 
 	if (!*config->recorder_dir)
 		return -1;
-	read_executable(executable, sizeof executable);
+	procinfo_executable(executable, sizeof(executable));
 	recorder_file_name(name, executable, sys_getpid());
 	memory = recorder_file_map(config->recorder_dir, name, bytes, &file, &what, &error);
 	if (!memory)
@@ -158,7 +148,7 @@ static bool is_known(const struct recording *recording, const struct module *m)
 		if (known->start == m->start && known->end == m->end &&
 		    known->file_offset == m->file_offset &&
 		    strcmp(known->build_id, m->build_id) == 0 &&
-		    strncmp(known->path, m->path, sizeof known->path - 1) == 0)
+		    strncmp(known->path, m->path, sizeof(known->path) - 1) == 0)
 			return true;
 	}
 	return false;
@@ -178,8 +168,8 @@ static void add_module(struct recording *recording, const struct module *m)
 	out->flags = (m->is_main ? RECORDING_MODULE_MAIN : 0) |
 		     (m->is_shim ? RECORDING_MODULE_SHIM : 0) |
 		     (m->elf_ok ? RECORDING_MODULE_HAS_ELF : 0);
-	copy_text(out->build_id, sizeof out->build_id, m->build_id);
-	copy_text(out->path, sizeof out->path, m->path);
+	ascii_copy(out->build_id, sizeof(out->build_id), m->build_id);
+	ascii_copy(out->path, sizeof(out->path), m->path);
 	STORE_REL(&recording->module_count, recording->module_count + 1);
 }
 
@@ -381,7 +371,7 @@ uint64_t recorder_tick(void)
 
 static bool is_zero(const uint64_t *page)
 {
-	for (size_t i = 0; i < PAGE_BYTES / sizeof *page; i++)
+	for (size_t i = 0; i < PAGE_BYTES / sizeof(*page); i++)
 		if (page[i])
 			return false;
 	return true;

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 
+#include "base/hash.h"
 #include "base/sys.h"
 #include "base/work.h"
 #include "region/region.h"
@@ -38,7 +39,7 @@ __attribute__((no_sanitize_thread)) static uint64_t hash_of(const uint64_t *page
 	uint64_t lanes[4] = {0};
 	for (size_t i = 0; i < PAGE_BYTES / sizeof(*page); i += COUNT_OF(lanes))
 		for (size_t k = 0; k < COUNT_OF(lanes); k++) {
-			uint64_t h = (lanes[k] ^ page[i + k]) * UINT64_C(0x9E3779B97F4A7C15);
+			uint64_t h = hash_spread(lanes[k] ^ page[i + k]);
 			lanes[k] = h ^ h >> 29;
 		}
 	return lanes[0] ^ lanes[1] * 3 ^ lanes[2] * 5 ^ lanes[3] * 7;

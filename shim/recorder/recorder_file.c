@@ -62,7 +62,7 @@ struct old_files {
 
 static bool is_ours(const char *name)
 {
-	size_t n = strlen(name), suffix = sizeof RECORDER_SUFFIX - 1;
+	size_t n = strlen(name), suffix = sizeof(RECORDER_SUFFIX) - 1;
 	return n > suffix && n < sizeof((struct old_file *)0)->name &&
 	       strcmp(name + n - suffix, RECORDER_SUFFIX) == 0;
 }
@@ -208,7 +208,7 @@ static void close_locked(long at, const char *name, long fd, bool is_mapped)
 static void read_path(long fd, char *path, size_t bytes)
 {
 	char link[32];
-	snprintf(link, sizeof link, "/proc/self/fd/%ld", fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%ld", fd);
 	long n = sys_call(readlinkat, AT_FDCWD, link, path, bytes - 1);
 	path[sys_failed(n) ? 0 : n] = 0;
 }
@@ -227,7 +227,7 @@ static void *beside_file(long fd, size_t bytes, struct recorder_file *file, cons
 	}
 	file->own = own_fd_take(sys_failed(fd) ? -1 : (int)fd);
 	if (memory && file->own.fd >= 0) {
-		read_path(fd, file->path, sizeof file->path);
+		read_path(fd, file->path, sizeof(file->path));
 		return memory;
 	}
 	if (memory)

@@ -13,7 +13,9 @@
 #include "base/sys.h"
 #include "text/json.h"
 #include "proc/modules.h"
+#include "proc/procinfo.h"
 #include "go/bridge.h"
+#include "go/gomodules.h"
 #include "go/gosym.h"
 #include "unwind/capture.h"
 #include "unwind/golabels.h"
@@ -38,15 +40,6 @@ static const char *state_name(void)
 	if (LOAD(&shim_state) == SHIM_PASSIVE)
 		return "passive";
 	return control_get().on ? "sampling" : "dormant";
-}
-
-/* ---- the executable -------------------------------------------------- */
-
-/* "" unknown */
-static void read_executable(char *path, size_t bytes)
-{
-	long n = sys_call(readlinkat, AT_FDCWD, "/proc/self/exe", path, bytes - 1);
-	path[sys_failed(n) ? 0 : n] = 0;
 }
 
 /* ---- the status, part by part ----------------------------------------- */
@@ -192,9 +185,10 @@ static void write_host(struct json *j)
 {
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	char executable[4096];
-	read_executable(executable, sizeof(executable));
+	procinfo_executable(executable, sizeof(executable));
 	json_open(j, "host");
 	json_string(j, "go_version", gosym_version());
+	json_number(j, "go_modules_missed", gomodules_missed());
 	json_string(j, "allocator", allocator_name());
 	json_string(j, "executable", executable);
 	json_string(j, "unknown_functions", family_unknown(&scratch));

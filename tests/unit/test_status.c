@@ -132,7 +132,8 @@ static void test_whole_page(void **state)
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,"
 		 "\"free_cpu_ratio\":0.000000,\"cpu_ns\":0,"
 		 "\"raised_for\":null,\"at_coarsest\":false,\"unbounded\":false},"
-		 "\"host\":{\"go_version\":null,\"allocator\":\"%s\",\"executable\":\"%s\","
+		 "\"host\":{\"go_version\":null,\"go_modules_missed\":0,\"allocator\":\"%s\","
+		 "\"executable\":\"%s\","
 		 "\"unknown_functions\":null},"
 		 "\"socket\":null,\"listening_retried\":false,\"tcp_port\":null,"
 		 "\"go_package\":{\"version\":null,\"missed\":0}}\n",
