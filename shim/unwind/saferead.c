@@ -41,6 +41,10 @@ static void note_running_on_first(uint64_t sp)
  */
 #define DESCRIPTOR_WORDS 256  /* searched; the descriptor is larger */
 #define DESCRIPTOR_MAX   8192 /* with its alignment */
+/* Other words, a small number before a pointer, have the same sum: they are neither an
+ * address nor a size of a stack. */
+#define STACK_LOWEST MIB
+#define STACK_MOST   (UINT64_C(1) << 36)
 
 struct thread_stack {
 	uint64_t start, top; /* without the guard; the descriptor begins at top */
@@ -50,8 +54,9 @@ static bool is_stack_of(uint64_t tp, const uint64_t *words, struct thread_stack 
 {
 	uint64_t start = words[0], bytes = words[1], guard = words[2], above = start + bytes - tp;
 
-	if (start >= tp || start == 0 || bytes <= tp - start || guard >= tp - start ||
-	    (guard & (PAGE_BYTES - 1)) || above < DESCRIPTOR_WORDS * 8 || above > DESCRIPTOR_MAX)
+	if (start >= tp || start < STACK_LOWEST || bytes > STACK_MOST || bytes <= tp - start ||
+	    guard >= tp - start || (guard & (PAGE_BYTES - 1)) || above < DESCRIPTOR_WORDS * 8 ||
+	    above > DESCRIPTOR_MAX)
 		return false;
 	*out = (struct thread_stack){ALIGN_UP(start + guard, 8), tp & ~UINT64_C(7)};
 	return true;
