@@ -44,7 +44,8 @@ func Text(b []byte) string {
 	return string(text)
 }
 
-// Get is a struct of this package at an offset; false: not all of it is there, and what is read is zero.
+// Get is a struct of this package at an offset.
+// False: not all of it is there, and what is read is zero.
 func Get[T any](data []byte, offset uint64) (v T, ok bool) {
 	n := uint64(binary.Size(v))
 	if offset > uint64(len(data)) || n > uint64(len(data))-offset {
