@@ -68,11 +68,12 @@ func (t *File) look(name string) error {
 		t.direct = true
 		return nil
 	case err == nil && unix.Access(t.Path, unix.W_OK) != nil:
-		return fmt.Errorf("permission denied: %s exists and cannot be overwritten; name another file with -o", termtext.Quote(t.Path))
+		return fmt.Errorf("permission denied: %s exists and cannot be overwritten; "+
+			"name another file with -o", termtext.Quote(t.Path))
 	}
 	if to, err := os.Readlink(t.Path); err == nil {
-		return fmt.Errorf("%s is a symbolic link, which cgoheap does not follow: name the file itself, %s, with -o",
-			termtext.Quote(t.Path), termtext.QuoteShell(to))
+		return fmt.Errorf("%s is a symbolic link, which cgoheap does not follow: "+
+			"name the file itself, %s, with -o", termtext.Quote(t.Path), termtext.QuoteShell(to))
 	}
 	return nil
 }
