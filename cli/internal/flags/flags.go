@@ -57,7 +57,8 @@ func (f *Set) Size(names string, target *uint64, low, high uint64) *Flag {
 	return f.Add(names, &Flag{Set: func(v string) error {
 		n, ok := termtext.ParseBytes(v)
 		if !ok || n < low || n > high {
-			return Usagef("bytes from %s to %s, such as 65536 or 512KiB", termtext.ExactBytes(low), termtext.ExactBytes(high))
+			return Usagef("bytes from %s to %s, such as 65536 or 512KiB",
+				termtext.ExactBytes(low), termtext.ExactBytes(high))
 		}
 		*target = n
 		return nil
@@ -69,7 +70,8 @@ func (f *Set) Duration(names string, target *time.Duration, low, high time.Durat
 	return f.Add(names, &Flag{Set: func(v string) error {
 		d, ok := termtext.ParseDuration(v)
 		if !ok || d < low || d > high {
-			return Usagef("a time from %s to %s, such as 30s or 10m", termtext.Duration(low), termtext.Duration(high))
+			return Usagef("a time from %s to %s, such as 30s or 10m",
+				termtext.Duration(low), termtext.Duration(high))
 		}
 		*target = d
 		return nil
@@ -135,7 +137,8 @@ func (f *Set) parseFlag(args []string) (int, error) {
 	case name == "--help" || name == "-h" || name == "-help":
 		return 0, ErrHelp
 	case spec == nil:
-		return 0, Usagef("unknown flag %s%s", termtext.Escape(name), DidYouMean(Nearest(name, f.names())))
+		near := DidYouMean(Nearest(name, f.names()))
+		return 0, Usagef("unknown flag %s%s", termtext.Escape(name), near)
 	case spec.isBool && hasValue:
 		return 0, Usagef("%s takes no value", name)
 	case !spec.isBool && !hasValue:
@@ -184,7 +187,8 @@ func (f *Set) ParseExactly(args []string, names ...string) ([]string, error) {
 	return rest, nil
 }
 
-// ParseTarget is for verbs that take one process: by its ID, its program's name, or "" for the only one.
+// ParseTarget is for verbs that take one process: by its ID, its program's name, or "" for the
+// only one.
 func (f *Set) ParseTarget(args []string) (string, error) {
 	rest, err := f.Parse(args)
 	switch {
