@@ -8,8 +8,9 @@ import (
 
 func TestBytes(t *testing.T) {
 	for n, want := range map[int64]string{
-		0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB",
-		1<<20 - 1: "1.0 MiB", 851863142: "812.4 MiB", 1 << 30: "1.0 GiB", -2048: "-2.0 KiB", 1 << 62: "4.0 EiB",
+		0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", -2048: "-2.0 KiB",
+		1 << 20: "1.0 MiB", 1<<20 - 1: "1.0 MiB", 851863142: "812.4 MiB",
+		1 << 30: "1.0 GiB", 1 << 62: "4.0 EiB",
 	} {
 		if got := Bytes(n); got != want {
 			t.Errorf("formatBytes(%d) = %q, want %q", n, got, want)
@@ -18,7 +19,9 @@ func TestBytes(t *testing.T) {
 }
 
 func TestExactBytesAndInterval(t *testing.T) {
-	for n, want := range map[uint64]string{1: "every allocation", 524288: "1 in 512KiB", 1 << 20: "1 in 1MiB", 1000: "1 in 1000"} {
+	for n, want := range map[uint64]string{
+		1: "every allocation", 524288: "1 in 512KiB", 1 << 20: "1 in 1MiB", 1000: "1 in 1000",
+	} {
 		if got := Interval(n); got != want {
 			t.Errorf("formatInterval(%d) = %q, want %q", n, got, want)
 		}
@@ -26,7 +29,9 @@ func TestExactBytesAndInterval(t *testing.T) {
 }
 
 func TestCount(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
+	for n, want := range map[int64]string{
+		0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234",
+	} {
 		if got := Count(n); got != want {
 			t.Errorf("formatCount(%d) = %q, want %q", n, got, want)
 		}
@@ -35,7 +40,8 @@ func TestCount(t *testing.T) {
 
 func TestDuration(t *testing.T) {
 	for text, want := range map[string]string{
-		"0s": "0s", "250ms": "250ms", "45s": "45s", "250s": "4m10s", "10m": "10m", "2h3m9s": "2h03m", "124h10m": "5d04h",
+		"0s": "0s", "250ms": "250ms", "45s": "45s", "250s": "4m10s", "10m": "10m",
+		"2h3m9s": "2h03m", "124h10m": "5d04h",
 	} {
 		d, err := time.ParseDuration(text)
 		if got := Duration(d); err != nil || got != want {
@@ -46,13 +52,16 @@ func TestDuration(t *testing.T) {
 
 func TestParseBytes(t *testing.T) {
 	for text, want := range map[string]uint64{
-		"1": 1, "524288": 524288, "512KiB": 524288, "512K": 524288, "512kb": 524288, "1MiB": 1 << 20, "2G": 2 << 30,
+		"1": 1, "524288": 524288, "512KiB": 524288, "512K": 524288, "512kb": 524288,
+		"1MiB": 1 << 20, "2G": 2 << 30,
 	} {
 		if got, ok := ParseBytes(text); !ok || got != want {
 			t.Errorf("parseBytes(%q) = %d, %v, want %d", text, got, ok, want)
 		}
 	}
-	for _, text := range []string{"", "KiB", "-1", "1.5M", "1 MiB", "1TiB", "0x10", "99999999999999999999", "99999999999G"} {
+	for _, text := range []string{
+		"", "KiB", "-1", "1.5M", "1 MiB", "1TiB", "0x10", "99999999999999999999", "99999999999G",
+	} {
 		if got, ok := ParseBytes(text); ok {
 			t.Errorf("parseBytes(%q) = %d, want a refusal", text, got)
 		}
@@ -61,7 +70,8 @@ func TestParseBytes(t *testing.T) {
 
 func TestParseDuration(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"30": 30 * time.Second, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "250ms": 250 * time.Millisecond, "0": 0,
+		"30": 30 * time.Second, "90s": 90 * time.Second, "1h30m": 90 * time.Minute,
+		"250ms": 250 * time.Millisecond, "0": 0,
 	} {
 		if got, ok := ParseDuration(text); !ok || got != want {
 			t.Errorf("parseDuration(%q) = %v, %v, want %v", text, got, ok, want)
@@ -94,7 +104,8 @@ func TestEscape(t *testing.T) {
 
 func TestQuoteShell(t *testing.T) {
 	for word, want := range map[string]string{
-		"./service": "./service", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "$(reboot)": "'$(reboot)'",
+		"./service": "./service", "a b": "'a b'", "it's": `'it'\''s'`,
+		"": "''", "$(reboot)": "'$(reboot)'",
 	} {
 		if got := QuoteShell(word); got != want {
 			t.Errorf("quoteShell(%q) = %s, want %s", word, got, want)
@@ -122,7 +133,8 @@ func TestCut(t *testing.T) {
 
 func TestWriteTable(t *testing.T) {
 	var b strings.Builder
-	WriteTable(&b, []bool{true, false, false}, [][]string{{"N", "NAME", "END"}, {"12", "ä", "x"}, {"3", "long", "yy"}})
+	rows := [][]string{{"N", "NAME", "END"}, {"12", "ä", "x"}, {"3", "long", "yy"}}
+	WriteTable(&b, []bool{true, false, false}, rows)
 	want := " N  NAME  END\n12  ä     x\n 3  long  yy\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
