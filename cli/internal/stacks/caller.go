@@ -79,7 +79,8 @@ func (r *CallerRule) UserCaller(frames []Frame) string {
 // ofModule is the innermost function of the main module, else the outermost of a library.
 func (r *CallerRule) ofModule(frames []Frame) string {
 	users := userGo(behindAllocator(frames))
-	if at := slices.IndexFunc(users, func(name string) bool { return r.isMain(packageOf(name)) }); at >= 0 {
+	isMain := func(name string) bool { return r.isMain(packageOf(name)) }
+	if at := slices.IndexFunc(users, isMain); at >= 0 {
 		return users[at]
 	}
 	for i := len(users) - 1; i >= 0; i-- {
@@ -117,7 +118,8 @@ func (r *CallerRule) isMain(pkg string) bool {
 // isStandard: import paths of the standard library begin with no domain.
 func (r *CallerRule) isStandard(pkg string) bool {
 	first, _, _ := strings.Cut(pkg, "/")
-	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.Libraries, func(m string) bool { return within(pkg, m) })
+	inModule := func(module string) bool { return within(pkg, module) }
+	return !strings.Contains(first, ".") && !slices.ContainsFunc(r.Libraries, inModule)
 }
 
 // GoRuntime is the caller where Go's runtime allocated for itself, usually for a thread.
@@ -128,7 +130,8 @@ func (r *CallerRule) GoCaller(frames []Frame) string {
 	if name := r.UserCaller(frames); name != "" {
 		return name
 	}
-	if slices.ContainsFunc(frames, func(f Frame) bool { return f.isGo && isRuntime(f.Name) && !isCrossing(f.Name) }) {
+	ofRuntime := func(f Frame) bool { return f.isGo && isRuntime(f.Name) && !isCrossing(f.Name) }
+	if slices.ContainsFunc(frames, ofRuntime) {
 		return GoRuntime
 	}
 	if file := r.withoutNames(frames); file != "" {
@@ -189,7 +192,7 @@ func isAllocatorCall(name, leaf string) bool {
 
 // isRuntime includes the runtime of programs that call C without cgo (purego).
 func isRuntime(name string) bool {
-	return strings.HasPrefix(name, "runtime.") || strings.HasPrefix(name, "runtime/cgo.") || strings.Contains(name, "/fakecgo.") ||
+	return hasPrefix(name, "runtime.", "runtime/cgo.") || strings.Contains(name, "/fakecgo.") ||
 		name == "crosscall2"
 }
 
@@ -197,7 +200,8 @@ func isRuntime(name string) bool {
 func userGo(frames []Frame) []string {
 	var names []string
 	for i, f := range frames {
-		if isUserGo(f) && !isCheckOfCgo(frames[i:], i > 0 && isCgoStub(frames[i-1].Name)) && !isRuntimeLiteral(frames[i:]) {
+		callsStub := i > 0 && isCgoStub(frames[i-1].Name)
+		if isUserGo(f) && !isCheckOfCgo(frames[i:], callsStub) && !isRuntimeLiteral(frames[i:]) {
 			names = append(names, f.Name)
 		}
 	}
@@ -210,13 +214,13 @@ func isUserGo(f Frame) bool {
 		return false
 	}
 	_, function := splitGoName(f.Name)
-	return !isCgoStub(f.Name) && !strings.HasPrefix(function, "_cgoexp_") && !strings.HasPrefix(function, "_cgo_")
+	return !isCgoStub(f.Name) && !hasPrefix(function, "_cgoexp_", "_cgo_")
 }
 
 // isCgoStub: the Go function that cgo makes for a C function.
 func isCgoStub(name string) bool {
 	_, function := splitGoName(name)
-	return strings.HasPrefix(function, "_Cfunc_") || strings.HasPrefix(function, "_C2func_")
+	return hasPrefix(function, "_Cfunc_", "_C2func_")
 }
 
 // isCheckOfCgo: cgo makes a closure around a call that passes pointers, to check them.  It is
@@ -229,17 +233,20 @@ func isCheckOfCgo(frames []Frame, callsStub bool) bool {
 	if !found || !closureNumber.MatchString(number) {
 		return false
 	}
-	// Only the last parts: where f was inlined, its closure bears the name of f's caller before its own.
+	// Only the last parts: where f was inlined, its closure bears the name of f's caller before
+	// its own.
 	_, enclosing, _ := cutLast(parent)
 	_, caller, _ := cutLast(frames[1].Name)
 	return enclosing == caller
 }
 
-// isRuntimeLiteral: Go 1.27 gives function literals of functions with a linkname (runtime.goready) "_" for
-// a package.  What the runtime calls is its own, but for the first function of a goroutine.
+// isRuntimeLiteral: Go 1.27 gives function literals of functions with a linkname
+// (runtime.goready) "_" for a package.  What the runtime calls is its own, but for the first
+// function of a goroutine.
 func isRuntimeLiteral(frames []Frame) bool {
 	pkg, _ := splitGoName(frames[0].Name)
-	return pkg == "_" && len(frames) > 1 && isRuntime(frames[1].Name) && frames[1].Name != "runtime.goexit"
+	return pkg == "_" && len(frames) > 1 && isRuntime(frames[1].Name) &&
+		frames[1].Name != "runtime.goexit"
 }
 
 var closureNumber = regexp.MustCompile(`^(func)?[0-9]+$`)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/pprof/profile"
@@ -85,12 +86,12 @@ var cSuffix = regexp.MustCompile(`\.(part|cold|constprop|isra|lto_priv|llvm|loca
 // isGoFrame: Go functions have a file, C functions usually do not.  Without files, a name of
 // the form "package.function" is Go's.
 func isGoFrame(f Frame) bool {
-	if strings.HasPrefix(f.Name, "_cgo_") || strings.HasPrefix(f.Name, "x_cgo_") || isUnnamed(f.Name) {
+	if hasPrefix(f.Name, "_cgo_", "x_cgo_") || isUnnamed(f.Name) {
 		return false
 	}
 	switch {
 	case strings.HasSuffix(f.file, ".go"): // a cgo preamble's C is there too
-		return strings.Contains(cSuffix.ReplaceAllString(f.Name, ""), ".") && !strings.HasPrefix(f.Name, "_Z")
+		return isDotted(f.Name) && !strings.HasPrefix(f.Name, "_Z")
 	case strings.HasPrefix(f.Name, "runtime.") || f.Name == "crosscall2":
 		return true
 	case strings.HasSuffix(f.file, ".s") && strings.Contains(f.Name, "/"): // in Go's assembly
@@ -98,7 +99,11 @@ func isGoFrame(f Frame) bool {
 	case f.file != "" || strings.HasPrefix(f.Name, "_Z"):
 		return false
 	}
-	return strings.Contains(cSuffix.ReplaceAllString(f.Name, ""), ".")
+	return isDotted(f.Name)
+}
+
+func isDotted(name string) bool {
+	return strings.Contains(cSuffix.ReplaceAllString(name, ""), ".")
 }
 
 // splitGoName: "example.com/a/b.(*T).f" is package "example.com/a/b", function "(*T).f".
@@ -129,8 +134,8 @@ func isCrossing(name string) bool {
 func threadRoot(frames []Frame) string {
 	for i := len(frames) - 1; i >= 0; i-- {
 		switch frames[i].Name {
-		case "clone", "clone3", "__clone", "__clone3", "start_thread", "_start", "__libc_start_main",
-			"__libc_start_call_main", "__libc_start_main_impl":
+		case "clone", "clone3", "__clone", "__clone3", "start_thread",
+			"_start", "__libc_start_main", "__libc_start_call_main", "__libc_start_main_impl":
 			continue
 		}
 		if i > 0 && !isUnnamed(frames[i].Name) {
@@ -150,7 +155,8 @@ func CLeaf(frames []Frame) string {
 	unnamed := "" // code without symbols; the first function above it that has a name says more
 	for _, f := range frames[1:] {
 		switch {
-		case isNew(f.Name) || f.Name == frames[0].Name || strings.HasPrefix(f.Name, "_cgo_") || f.Name == "[frames omitted]":
+		case isNew(f.Name) || f.Name == frames[0].Name,
+			strings.HasPrefix(f.Name, "_cgo_") || f.Name == "[frames omitted]":
 			continue
 		case unnamed != "" && callsOthers[f.Name]:
 			continue
@@ -159,10 +165,11 @@ func CLeaf(frames []Frame) string {
 			switch function {
 			case "_Cfunc_CString", "_Cfunc_CBytes":
 				return "C." + strings.TrimPrefix(function, "_Cfunc_")
-			}
-			if function == "_Cfunc__CMalloc" || function == "_Cfunc__Cmalloc" || function == "_cgo_cmalloc" ||
-				isCrossing(f.Name) {
+			case "_Cfunc__CMalloc", "_Cfunc__Cmalloc", "_cgo_cmalloc":
 				continue // a helper may have called it
+			}
+			if isCrossing(f.Name) {
+				continue
 			}
 			return cmp.Or(unnamed, frames[0].Name)
 		case isUnnamed(f.Name):
@@ -176,7 +183,7 @@ func CLeaf(frames []Frame) string {
 
 // isUnnamed: a file and offset, as unknownName and the account write it, a mark, or an address.
 func isUnnamed(name string) bool {
-	return strings.HasPrefix(name, "(") || strings.HasPrefix(name, "[") || strings.HasPrefix(name, "0x") || unnamedPlace.MatchString(name)
+	return hasPrefix(name, "(", "[", "0x") || unnamedPlace.MatchString(name)
 }
 
 var unnamedPlace = regexp.MustCompile(`\+0x[0-9a-f]+$`)
@@ -187,9 +194,18 @@ func isNew(name string) bool {
 }
 
 // callsOthers: where libc and the loader call other code.  Their names say nothing of that code.
-var callsOthers = map[string]bool{"pthread_once": true, "__pthread_once": true, "__pthread_once_slow": true, "call_init": true, "_dl_init": true,
-	"_dl_catch_exception": true, "_dl_catch_error": true, "__GI__dl_catch_exception": true, "__GI__dl_catch_error": true,
-	"qsort": true, "qsort_r": true, "bsearch": true, "dl_iterate_phdr": true}
+var callsOthers = map[string]bool{
+	"pthread_once": true, "__pthread_once": true, "__pthread_once_slow": true,
+	"call_init": true, "_dl_init": true, "dl_iterate_phdr": true,
+	"_dl_catch_exception": true, "_dl_catch_error": true,
+	"__GI__dl_catch_exception": true, "__GI__dl_catch_error": true,
+	"qsort": true, "qsort_r": true, "bsearch": true,
+}
+
+func hasPrefix(name string, prefixes ...string) bool {
+	starts := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+	return slices.ContainsFunc(prefixes, starts)
+}
 
 // ReadableName is a function's, demangled and safe for a terminal.
 func ReadableName(name string) string {
