@@ -8,125 +8,201 @@ import "time"
 // resident page has one owner. Sizes are bytes. A pointer that is nil is a figure that
 // is not known, which is not 0.
 type MemoryAccount struct {
-	RSS           int64              `json:"rss_bytes"`         // Resident set size: the sum over all mappings.
-	Owners        []Owner            `json:"owners"`            // They and Unexplained sum to RSS.
-	Unexplained   int64              `json:"unexplained_bytes"` // Resident memory whose owner changed while it was counted.
-	TookNS        int64              `json:"took_ns"`           // Time taken by this account.
-	Time          time.Time          `json:"time"`              // When it was taken.
+	// Resident set size: the sum over all mappings.
+	RSS int64 `json:"rss_bytes"`
+	// They and Unexplained sum to RSS.
+	Owners []Owner `json:"owners"`
+	// Resident memory whose owner changed while it was counted.
+	Unexplained int64 `json:"unexplained_bytes"`
+	// Time taken by this account.
+	TookNS int64 `json:"took_ns"`
+	// When it was taken.
+	Time          time.Time          `json:"time"`
 	Allocator     Allocator          `json:"allocator"`
 	Private       []PrivateAllocator `json:"private_allocators"`
 	Kept          Kept               `json:"c_retained_kept"`
 	CLiveEstimate Estimate           `json:"c_live_estimate"`
-	ResidentRatio *float64           `json:"c_blocks_resident_ratio"` // Resident share of the bytes of sampled blocks in use.
-	Go            Go                 `json:"go"`
-	Process       Process            `json:"process"`
-	Cgroup        Cgroup             `json:"cgroup"`
-	Mappings      int64              `json:"mappings"`                  // Mappings of the address space.
-	SplitMappings int64              `json:"split_mappings"`            // Of them, those with more than one owner.
-	ThreadStacks  int64              `json:"thread_stacks"`             // Known thread stacks.
-	EndedStacks   int64              `json:"thread_stacks_ended"`       // Stacks of threads that have ended.
-	EndedBytes    int64              `json:"thread_stacks_ended_bytes"` // Their address space.
-	Partial       bool               `json:"partial"`                   // Time ran out: what is missing is in Unexplained.
-	Warnings      []string           `json:"warnings"`                  // Problems, in sentences.
+	// Resident share of the bytes of sampled blocks in use.
+	ResidentRatio *float64 `json:"c_blocks_resident_ratio"`
+	Go            Go       `json:"go"`
+	Process       Process  `json:"process"`
+	Cgroup        Cgroup   `json:"cgroup"`
+	// Mappings of the address space.
+	Mappings int64 `json:"mappings"`
+	// Of them, those with more than one owner.
+	SplitMappings int64 `json:"split_mappings"`
+	// Known thread stacks.
+	ThreadStacks int64 `json:"thread_stacks"`
+	// Stacks of threads that have ended.
+	EndedStacks int64 `json:"thread_stacks_ended"`
+	// Their address space.
+	EndedBytes int64 `json:"thread_stacks_ended_bytes"`
+	// Time ran out: what is missing is in Unexplained.
+	Partial bool `json:"partial"`
+	// Problems, in sentences.
+	Warnings []string `json:"warnings"`
 }
 
 // Owner has a part of the RSS. Figures are nil if the owner is part of a neighbour, which a
 // warning names.
 type Owner struct {
-	Name   string `json:"name"`            // The owner; a later library may have more.
-	Bytes  *int64 `json:"bytes"`           // Resident memory by owner; all owners together are the RSS.
-	Exact  bool   `json:"exact"`           // Counted, not estimated.
-	Huge   *int64 `json:"huge_bytes"`      // Resident memory in transparent huge pages, by owner.
-	Lazy   *int64 `json:"lazy_free_bytes"` // Resident memory marked MADV_FREE, by owner.
-	Swap   *int64 `json:"swap_bytes"`      // Swapped out, by owner.
-	Mapped *int64 `json:"mapped_bytes"`    // Usable address space by owner, resident or not.
+	// The owner; a later library may have more.
+	Name string `json:"name"`
+	// Resident memory by owner; all owners together are the RSS.
+	Bytes *int64 `json:"bytes"`
+	// Counted, not estimated.
+	Exact bool `json:"exact"`
+	// Resident memory in transparent huge pages, by owner.
+	Huge *int64 `json:"huge_bytes"`
+	// Resident memory marked MADV_FREE, by owner.
+	Lazy *int64 `json:"lazy_free_bytes"`
+	// Swapped out, by owner.
+	Swap *int64 `json:"swap_bytes"`
+	// Usable address space by owner, resident or not.
+	Mapped *int64 `json:"mapped_bytes"`
 }
 
 // Allocator is what the C allocator behind malloc says of itself.
 type Allocator struct {
-	Name        string `json:"name"`         // Such as glibc, jemalloc, tcmalloc, mimalloc.
-	InUse       *int64 `json:"in_use_bytes"` // Blocks that the C allocator has handed out.
-	Free        *int64 `json:"free_bytes"`   // Free memory inside the C allocator.
-	Mapped      *int64 `json:"mapped_bytes"` // Big blocks in use that have their own mapping.
-	System      *int64 `json:"system_bytes"` // Memory that the C allocator has from the system.
-	Cached      *int64 `json:"cached_bytes"` // Free blocks kept for requests of the same size.
-	Arenas      *int64 `json:"arenas"`       // Arenas of the C allocator.
-	Nanoseconds *int64 `json:"nanoseconds"`  // Time that the C allocator's statistics took, under its locks.
+	// Such as glibc, jemalloc, tcmalloc, mimalloc.
+	Name string `json:"name"`
+	// Blocks that the C allocator has handed out.
+	InUse *int64 `json:"in_use_bytes"`
+	// Free memory inside the C allocator.
+	Free *int64 `json:"free_bytes"`
+	// Big blocks in use that have their own mapping.
+	Mapped *int64 `json:"mapped_bytes"`
+	// Memory that the C allocator has from the system.
+	System *int64 `json:"system_bytes"`
+	// Free blocks kept for requests of the same size.
+	Cached *int64 `json:"cached_bytes"`
+	// Arenas of the C allocator.
+	Arenas *int64 `json:"arenas"`
+	// Time that the C allocator's statistics took, under its locks.
+	Nanoseconds *int64 `json:"nanoseconds"`
 }
 
 // PrivateAllocator is what an allocator under a prefix says of itself: its memory is in c_mmap.
 type PrivateAllocator struct {
-	Name     string `json:"name"`
-	Prefix   string `json:"prefix"`         // The prefix of its function names.
-	InUse    *int64 `json:"in_use_bytes"`   // Blocks handed out.
-	Active   *int64 `json:"active_bytes"`   // Pages with blocks in use.
-	Metadata *int64 `json:"metadata_bytes"` // Its tables.
-	Resident *int64 `json:"resident_bytes"` // Resident at most.
-	Mapped   *int64 `json:"mapped_bytes"`   // Mapped and in use by it.
-	Retained *int64 `json:"retained_bytes"` // Mapped and kept unused.
+	Name string `json:"name"`
+	// The prefix of its function names.
+	Prefix string `json:"prefix"`
+	// Blocks handed out.
+	InUse *int64 `json:"in_use_bytes"`
+	// Pages with blocks in use.
+	Active *int64 `json:"active_bytes"`
+	// Its tables.
+	Metadata *int64 `json:"metadata_bytes"`
+	// Resident at most.
+	Resident *int64 `json:"resident_bytes"`
+	// Mapped and in use by it.
+	Mapped *int64 `json:"mapped_bytes"`
+	// Mapped and kept unused.
+	Retained *int64 `json:"retained_bytes"`
 }
 
 // Kept is what c_retained is made of, where the allocator is glibc.
 type Kept struct {
-	Returnable *int64 `json:"returnable_bytes"` // What malloc_trim returns.
-	ArenaEnds  *int64 `json:"arena_ends_bytes"` // At the ends of arenas, which malloc_trim never returns.
-	Ends       *int64 `json:"arena_ends"`       // Number of arenas with such ends.
-	Cached     *int64 `json:"cached_bytes"`     // In small blocks, which malloc_trim joins first.
-	Pinned     *int64 `json:"pinned_bytes"`     // On pages that also hold blocks in use.
+	// What malloc_trim returns.
+	Returnable *int64 `json:"returnable_bytes"`
+	// At the ends of arenas, which malloc_trim never returns.
+	ArenaEnds *int64 `json:"arena_ends_bytes"`
+	// Number of arenas with such ends.
+	Ends *int64 `json:"arena_ends"`
+	// In small blocks, which malloc_trim joins first.
+	Cached *int64 `json:"cached_bytes"`
+	// On pages that also hold blocks in use.
+	Pinned *int64 `json:"pinned_bytes"`
 }
 
 // Estimate is C memory in use by the samples, beside the allocator's own count.
 type Estimate struct {
-	Bytes         *int64 `json:"bytes"`                // C memory in use by the samples.
-	StandardError *int64 `json:"standard_error_bytes"` // Standard error of that estimate.
-	SampleBytes   *int64 `json:"sample_bytes"`         // Mean bytes between samples.
+	// C memory in use by the samples.
+	Bytes *int64 `json:"bytes"`
+	// Standard error of that estimate.
+	StandardError *int64 `json:"standard_error_bytes"`
+	// Mean bytes between samples.
+	SampleBytes *int64 `json:"sample_bytes"`
 }
 
 // Go is what the Go runtime counts, which need not be resident. All of it is known where
 // the program has the Go package (Source is runtime/metrics), unless Go did not
 // answer within 100 ms; then a warning says so.
 type Go struct {
-	Source       string           `json:"source"`                 // Where the figures come from.
-	HeapInUse    *int64           `json:"heap_in_use_bytes"`      // Go heap spans in use.
-	HeapFree     *int64           `json:"heap_free_bytes"`        // Go heap free and not returned.
-	HeapReleased *int64           `json:"heap_released_bytes"`    // Go heap returned to the system.
-	Stacks       *int64           `json:"stacks_bytes"`           // Go arenas that are not heap: stacks and manual spans.
-	MappedReady  *int64           `json:"mapped_ready_bytes"`     // Memory that the Go runtime has ready, which GOMEMLIMIT limits.
-	TotalAlloc   *int64           `json:"total_alloc_bytes"`      // All objects allocated so far.
-	Metadata     *int64           `json:"metadata_bytes"`         // Other memory of the runtime.
-	HeapObjects  *int64           `json:"heap_objects_bytes"`     // Objects, live or not yet swept.
-	HeapLive     *int64           `json:"heap_live_bytes"`        // Found live by the last collection.
-	HeapDead     *int64           `json:"heap_dead_or_new_bytes"` // HeapObjects less HeapLive.
-	HeapUnused   *int64           `json:"heap_unused_bytes"`      // Gaps in spans in use.
-	GCGoal       *int64           `json:"gc_goal_bytes"`          // The heap size at which the next collection should end.
-	MemoryLimit  *int64           `json:"memory_limit_bytes"`     // The current GOMEMLIMIT; also nil if there is none.
-	Goroutines   *int64           `json:"goroutines"`
-	LastGC       *time.Time       `json:"last_gc_time"`    // Also nil before the first.
-	Metrics      map[string]int64 `json:"runtime_metrics"` // By their names in runtime/metrics.
+	// Where the figures come from.
+	Source string `json:"source"`
+	// Go heap spans in use.
+	HeapInUse *int64 `json:"heap_in_use_bytes"`
+	// Go heap free and not returned.
+	HeapFree *int64 `json:"heap_free_bytes"`
+	// Go heap returned to the system.
+	HeapReleased *int64 `json:"heap_released_bytes"`
+	// Go arenas that are not heap: stacks and manual spans.
+	Stacks *int64 `json:"stacks_bytes"`
+	// Memory that the Go runtime has ready, which GOMEMLIMIT limits.
+	MappedReady *int64 `json:"mapped_ready_bytes"`
+	// All objects allocated so far.
+	TotalAlloc *int64 `json:"total_alloc_bytes"`
+	// Other memory of the runtime.
+	Metadata *int64 `json:"metadata_bytes"`
+	// Objects, live or not yet swept.
+	HeapObjects *int64 `json:"heap_objects_bytes"`
+	// Found live by the last collection.
+	HeapLive *int64 `json:"heap_live_bytes"`
+	// HeapObjects less HeapLive.
+	HeapDead *int64 `json:"heap_dead_or_new_bytes"`
+	// Gaps in spans in use.
+	HeapUnused *int64 `json:"heap_unused_bytes"`
+	// The heap size at which the next collection should end.
+	GCGoal *int64 `json:"gc_goal_bytes"`
+	// The current GOMEMLIMIT; also nil if there is none.
+	MemoryLimit *int64 `json:"memory_limit_bytes"`
+	Goroutines  *int64 `json:"goroutines"`
+	// Also nil before the first.
+	LastGC *time.Time `json:"last_gc_time"`
+	// By their names in runtime/metrics.
+	Metrics map[string]int64 `json:"runtime_metrics"`
 }
 
 // Process is /proc/self/status.
 type Process struct {
-	VMRSS    *int64 `json:"vm_rss_bytes"`    // VmRSS of the process.
-	RSSAnon  *int64 `json:"rss_anon_bytes"`  // RssAnon of the process.
-	RSSFile  *int64 `json:"rss_file_bytes"`  // RssFile of the process.
-	RSSShmem *int64 `json:"rss_shmem_bytes"` // RssShmem of the process.
-	VMData   *int64 `json:"vm_data_bytes"`   // VmData of the process.
-	VMStk    *int64 `json:"vm_stk_bytes"`    // VmStk of the process: the main thread's stack.
-	VMSize   *int64 `json:"vm_size_bytes"`   // VmSize of the process.
-	VMSwap   *int64 `json:"vm_swap_bytes"`   // VmSwap of the process.
-	VMHWM    *int64 `json:"vm_hwm_bytes"`    // VmHWM of the process: its highest RSS.
-	Threads  *int64 `json:"threads"`         // Threads of the process.
+	// VmRSS of the process.
+	VMRSS *int64 `json:"vm_rss_bytes"`
+	// RssAnon of the process.
+	RSSAnon *int64 `json:"rss_anon_bytes"`
+	// RssFile of the process.
+	RSSFile *int64 `json:"rss_file_bytes"`
+	// RssShmem of the process.
+	RSSShmem *int64 `json:"rss_shmem_bytes"`
+	// VmData of the process.
+	VMData *int64 `json:"vm_data_bytes"`
+	// VmStk of the process: the main thread's stack.
+	VMStk *int64 `json:"vm_stk_bytes"`
+	// VmSize of the process.
+	VMSize *int64 `json:"vm_size_bytes"`
+	// VmSwap of the process.
+	VMSwap *int64 `json:"vm_swap_bytes"`
+	// VmHWM of the process: its highest RSS.
+	VMHWM *int64 `json:"vm_hwm_bytes"`
+	// Threads of the process.
+	Threads *int64 `json:"threads"`
 }
 
 // Cgroup is what the kernel charges the memory cgroup that the process is in.
 type Cgroup struct {
-	Version *int   `json:"version"` // 1 or 2; nil: none was found.
+	// 1 or 2; nil: none was found.
+	Version *int   `json:"version"`
 	Path    string `json:"path"`
-	Current *int64 `json:"current_bytes"` // Memory charged to the cgroup.
-	Limit   *int64 `json:"limit_bytes"`   // Lowest limit on the cgroup or one above it.
-	Anon    *int64 `json:"anon_bytes"`    // Anonymous memory of the cgroup.
-	File    *int64 `json:"file_bytes"`    // Page cache of the cgroup.
-	Kernel  *int64 `json:"kernel_bytes"`  // Kernel memory of the cgroup.
-	Swap    *int64 `json:"swap_bytes"`    // Swap of the cgroup.
+	// Memory charged to the cgroup.
+	Current *int64 `json:"current_bytes"`
+	// Lowest limit on the cgroup or one above it.
+	Limit *int64 `json:"limit_bytes"`
+	// Anonymous memory of the cgroup.
+	Anon *int64 `json:"anon_bytes"`
+	// Page cache of the cgroup.
+	File *int64 `json:"file_bytes"`
+	// Kernel memory of the cgroup.
+	Kernel *int64 `json:"kernel_bytes"`
+	// Swap of the cgroup.
+	Swap *int64 `json:"swap_bytes"`
 }

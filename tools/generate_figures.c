@@ -23,26 +23,27 @@ static bool is_command;
 
 static void print_comment(const char *help)
 {
-	printf("%s%s\n", *help ? " // " : "", help);
+	if (*help)
+		printf("\t// %s\n", help);
 }
 
 #define GO(kind, ...) GO_##kind(__VA_ARGS__)
 #define GO_FIGURE(value, unit, key, name, metric, help)                                            \
-	printf("\t" #name " *int64 `json:\"" key "%s\"`", omit);                                   \
-	print_comment(help);
+	print_comment(help);                                                                       \
+	printf("\t" #name " *int64 `json:\"" key "%s\"`\n", omit);
 #define GO_NUMBER(value, unit, key, name, metric, help)                                            \
-	printf("\t" #name " int64 `json:\"" key "\"`");                                            \
-	print_comment(help);
+	print_comment(help);                                                                       \
+	printf("\t" #name " int64 `json:\"" key "\"`\n");
 #define GO_TEXT(value, key, name, help)                                                            \
-	printf("\t" #name " string `json:\"" key "%s\"`", omit);                                   \
-	print_comment(help);
+	print_comment(help);                                                                       \
+	printf("\t" #name " string `json:\"" key "%s\"`\n", omit);
 #define GO_FLAG(value, key, name, help)                                                            \
-	printf("\t" #name " bool `json:\"" key "\"`");                                             \
-	print_comment(help);
+	print_comment(help);                                                                       \
+	printf("\t" #name " bool `json:\"" key "\"`\n");
 #define GO_PART(member, name, type, whose, help)                                                   \
 	if (whose == BOTH || is_command == (whose == COMMAND)) {                                   \
-		printf("\t" #name " " type " `json:\"" #member "\"`");                             \
 		print_comment(help);                                                               \
+		printf("\t" #name " " type " `json:\"" #member "\"`\n");                           \
 	}
 
 enum whose { BOTH, BRIDGE, COMMAND };
