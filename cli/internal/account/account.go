@@ -29,8 +29,9 @@ type MappedPart struct {
 }
 
 var ownerLabels = map[string]string{
-	GoHeap: "Go heap", GoStacks: "goroutine stacks", GoMetadata: "Go metadata", CLive: "C live", CRetained: "C retained",
-	CMmap: "C mmap", CBrk: "C brk", ThreadStacks: "thread stacks", Libraries: "libraries", Shim: "cgoheap itself",
+	GoHeap: "Go heap", GoStacks: "goroutine stacks", GoMetadata: "Go metadata",
+	CLive: "C live", CRetained: "C retained", CMmap: "C mmap", CBrk: "C brk",
+	ThreadStacks: "thread stacks", Libraries: "libraries", Shim: "cgoheap itself",
 	UntrackedMmap: "untracked mmap",
 }
 
@@ -44,7 +45,8 @@ func Label(name string) string {
 
 // Labelled replaces owners' names by their labels in a text of the library's.
 func Labelled(text string) string {
-	return ownerName.ReplaceAllStringFunc(text, func(name string) string { return cmp.Or(ownerLabels[name], name) })
+	label := func(name string) string { return cmp.Or(ownerLabels[name], name) }
+	return ownerName.ReplaceAllStringFunc(text, label)
 }
 
 var ownerName = regexp.MustCompile(`\b[a-z]+_[a-z]+\b`)

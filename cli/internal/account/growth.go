@@ -34,7 +34,8 @@ func GrowthSince(last, now *Account) *Growth {
 	if last == nil || !last.Time.Before(now.Time) {
 		return nil
 	}
-	g := &Growth{Since: last.Time, Elapsed: now.Time.Sub(last.Time), RSS: now.RSS - last.RSS, Last: last}
+	g := &Growth{Since: last.Time, Elapsed: now.Time.Sub(last.Time), Last: last}
+	g.RSS = now.RSS - last.RSS
 	g.RSSRate = g.PerHour(g.RSS)
 	for _, o := range now.Owners {
 		change := OwnerGrowth{Name: o.Name}

@@ -10,7 +10,8 @@ import (
 
 func TestGrowthNeedsTime(t *testing.T) {
 	one, two := looked(t, fakeshim.Account("serve", 1)), looked(t, fakeshim.Account("serve", 2))
-	if GrowthSince(nil, one) != nil || GrowthSince(one, one) != nil || GrowthSince(two, one) != nil {
+	never, at, before := GrowthSince(nil, one), GrowthSince(one, one), GrowthSince(two, one)
+	if never != nil || at != nil || before != nil {
 		t.Error("growth since never, now, or the future")
 	}
 	if g := GrowthSince(one, two); g == nil || g.Elapsed != time.Hour || g.RSS != 40<<20 {

@@ -13,9 +13,11 @@ func (k *Kept) Line() string {
 	}
 	text := "trim returns " + termtext.Bytes(*k.Returnable)
 	if n := Known(k.Cached); n > 0 {
-		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)", termtext.Bytes(*k.Returnable+n), termtext.Bytes(n))
+		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)",
+			termtext.Bytes(*k.Returnable+n), termtext.Bytes(n))
 	}
-	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s", text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
+	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s",
+		text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
 }
 
 // String is "" if it has no statistics.
@@ -25,7 +27,9 @@ func (p PrivateAllocator) String() string {
 	}
 	text := fmt.Sprintf("%s as %smalloc: in use %s", p.Name, p.Prefix, termtext.Bytes(*p.InUse))
 	if p.Resident != nil && p.Metadata != nil {
-		text += fmt.Sprintf(", kept free %s, its own tables %s", termtext.Bytes(max(0, *p.Resident-*p.InUse-*p.Metadata)), termtext.Bytes(*p.Metadata))
+		free := max(0, *p.Resident-*p.InUse-*p.Metadata)
+		text += fmt.Sprintf(", kept free %s, its own tables %s",
+			termtext.Bytes(free), termtext.Bytes(*p.Metadata))
 	}
 	return termtext.Escape(text)
 }

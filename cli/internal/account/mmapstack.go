@@ -23,7 +23,8 @@ const (
 func (a *Account) MmapStacks() []MmapStack {
 	var merged []MmapStack
 	for _, s := range a.MmapTop {
-		at := slices.IndexFunc(merged, func(m MmapStack) bool { return slices.Equal(m.Frames, s.Frames) })
+		same := func(m MmapStack) bool { return slices.Equal(m.Frames, s.Frames) }
+		at := slices.IndexFunc(merged, same)
 		if at < 0 {
 			merged = append(merged, s)
 			continue
@@ -77,7 +78,9 @@ func (s *MmapStack) GoCaller(callers *stacks.CallerRule) string {
 }
 
 // Mapper is the C function that mapped, as top names it.
-func (s *MmapStack) Mapper() string { return stacks.ReadableName(stacks.CLeaf(stacks.Named(s.Frames))) }
+func (s *MmapStack) Mapper() string {
+	return stacks.ReadableName(stacks.CLeaf(stacks.Named(s.Frames)))
+}
 
 // By names the C function that mapped and the Go function that called it.
 func (s *MmapStack) By(callers *stacks.CallerRule) string {
@@ -101,7 +104,8 @@ func (a *Account) MmapLines(callers *stacks.CallerRule) []string {
 	}
 	var lines []string
 	for _, s := range shown {
-		lines = append(lines, fmt.Sprintf("%*s  %s", width, termtext.Bytes(s.Bytes), s.line(callers)))
+		line := fmt.Sprintf("%*s  %s", width, termtext.Bytes(s.Bytes), s.line(callers))
+		lines = append(lines, line)
 	}
 	if left := len(all) - len(shown); left > 0 {
 		lines = append(lines, "and "+termtext.CountOf(left, "stack more", "stacks more"))
@@ -171,7 +175,10 @@ func (u *UntrackedSeen) often() []SeenCalls {
 		all += c.Faults
 	}
 	n := 0
-	for n < min(shownCalls, len(u.Calls)) && u.Calls[n].Faults > 0 && float64(u.Calls[n].Faults) >= seenShare*float64(all) {
+	for n < min(shownCalls, len(u.Calls)) {
+		if faults := u.Calls[n].Faults; faults <= 0 || float64(faults) < seenShare*float64(all) {
+			break
+		}
 		n++
 	}
 	return u.Calls[:n]
@@ -182,8 +189,9 @@ func (u *UntrackedSeen) Lines(callers *stacks.CallerRule) []string {
 	var lines []string
 	for _, c := range u.often() {
 		stack := MmapStack{Frames: c.Frames}
-		lines = append(lines, fmt.Sprintf("%s touched, at %d of %s: %s", termtext.CountOf(int(c.Faults), "page", "pages"),
-			c.Looks, termtext.CountOf(int(u.Looks), "look", "looks"), stack.line(callers)))
+		lines = append(lines, fmt.Sprintf("%s touched, at %d of %s: %s",
+			termtext.CountOf(int(c.Faults), "page", "pages"), c.Looks,
+			termtext.CountOf(int(u.Looks), "look", "looks"), stack.line(callers)))
 	}
 	return lines
 }
@@ -195,6 +203,7 @@ func (u *UntrackedSeen) MostSeen(callers *stacks.CallerRule) string {
 		return ""
 	}
 	stack := MmapStack{Frames: often[0].Frames}
-	return fmt.Sprintf("While memory grew, the thread of a cgo call by %s touched new memory at %d of %s: the likeliest.", stack.GoCaller(callers),
+	return fmt.Sprintf("While memory grew, the thread of a cgo call by %s touched new memory "+
+		"at %d of %s: the likeliest.", stack.GoCaller(callers),
 		often[0].Looks, termtext.CountOf(int(u.Looks), "look", "looks"))
 }
