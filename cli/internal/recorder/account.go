@@ -24,12 +24,13 @@ func (b *Recording) readAccounts(data binread.Image, at, slotBytes uint64) {
 		slot := binread.Image(data.At(at+i*slotBytes, slotBytes))
 		head, ok := recordlayout.Get[recordlayout.Account](slot, 0)
 		body := slot.At(recordlayout.AccountBytes, uint64(head.Bytes))
+		whole := slot.At(0, recordlayout.AccountBytes+uint64(head.Bytes))
 		switch {
 		case !ok:
 			b.note("the accounts are truncated")
 			return
 		case head == recordlayout.Account{}: // never written
-		case body == nil || crc32.ChecksumIEEE(slot[recordlayout.AccountCRCBytes:recordlayout.AccountBytes+len(body)]) != head.CRC:
+		case body == nil || crc32.ChecksumIEEE(whole[recordlayout.AccountCRCBytes:]) != head.CRC:
 			torn = true
 		case head.Sequence >= newest:
 			newest, b.account = head.Sequence, body
@@ -94,7 +95,9 @@ func accountAt(m *recordlayout.Second, now *account.Account) *account.Account {
 
 // Grown compares with the account of an hour, ten minutes, a minute or ten seconds before.
 func (b *Recording) Grown(now *account.Account) *account.Growth {
-	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second} {
+	for _, back := range []time.Duration{
+		time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second,
+	} {
 		if before := accountAt(b.Before(back), now); before != nil {
 			return account.GrowthSince(before, now)
 		}

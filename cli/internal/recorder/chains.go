@@ -35,7 +35,8 @@ type chains struct {
 }
 
 func (b *Recording) readStacks(d binread.Image, header *recordlayout.RegionHeader) {
-	r := &chains{recording: b, data: d, start: header.Arena.Offset, seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
+	r := &chains{recording: b, data: d, start: header.Arena.Offset,
+		seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
 	used := header.Arena.Bytes // the arena's current use; only the process knows it exactly
 	if r.start < recordlayout.RegionHeaderBytes || r.start > uint64(len(d)) {
 		b.LacksStacks = true

@@ -16,13 +16,15 @@ import (
 func ReadFile(path string) (data []byte, alive bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, false, fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))
+		return nil, false, fmt.Errorf("cannot read %s: %s",
+			termtext.QuoteShell(path), termtext.Reason(err))
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, false, fmt.Errorf("%s is not a file", termtext.QuoteShell(path))
 	}
-	alive = errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	alive = errors.Is(err, syscall.EWOULDBLOCK)
 	data, err = binread.All(io.Reader(f), maxFileBytes)
 	if err != nil {
 		err = fmt.Errorf("cannot read %s: %s", termtext.QuoteShell(path), termtext.Reason(err))

@@ -39,7 +39,8 @@ func (r *chains) labelSet(at uint64) ([]label, bool) {
 	}
 	bytes, count := uint64(set.Bytes), int(set.Count)
 	texts := r.data.At(at+recordlayout.LabelsetBytes, bytes)
-	if bytes > r.end-at-recordlayout.LabelsetBytes || texts == nil || count > recordlayout.MaxLabels {
+	if bytes > r.end-at-recordlayout.LabelsetBytes || texts == nil ||
+		count > recordlayout.MaxLabels {
 		return nil, false
 	}
 	h := fnv.New64a()
@@ -57,7 +58,10 @@ func (r *chains) labelSet(at uint64) ([]label, bool) {
 		if len(texts) < 2+key+value {
 			return nil, false
 		}
-		labels = append(labels, label{labelText(texts[2:2+key], keyByte), labelText(texts[2+key:2+key+value], valueByte)})
+		labels = append(labels, label{
+			labelText(texts[2:2+key], keyByte),
+			labelText(texts[2+key:2+key+value], valueByte),
+		})
 		texts = texts[2+key+value:]
 	}
 	return labels, len(texts) == 0

@@ -29,7 +29,8 @@ func FindNames(b *Recording, binary string) *Names {
 		m := &b.Modules[i]
 		f := s.file(m)
 		// The program, or the first library that has Go in it.
-		if b.goText >= m.start && b.goText < m.end && s.gos == nil && f.IsOpen() && b.goEnd > b.goText {
+		hasGo := b.goText >= m.start && b.goText < m.end && b.goEnd > b.goText
+		if hasGo && s.gos == nil && f.IsOpen() {
 			s.gos = f.ReadGoTables(b.goText, b.goIs120, b.goTables, m.loadBias)
 		}
 	}
@@ -76,7 +77,8 @@ func (s *Names) place(pc uint64) (*symbolize.Binary, uint64, *Module) {
 // BinaryProblem is why the program's file cannot be read; "": it can.
 func (s *Names) BinaryProblem() string {
 	for i := range s.recording.Modules {
-		if m := &s.recording.Modules[i]; m.flags&recordlayout.ModuleMain != 0 && s.file(m).Missing != "" {
+		m := &s.recording.Modules[i]
+		if m.flags&recordlayout.ModuleMain != 0 && s.file(m).Missing != "" {
 			return s.file(m).Missing
 		}
 	}

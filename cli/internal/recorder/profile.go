@@ -28,12 +28,16 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 	if last != nil {
 		period = max(int64(last.SampleBytes), int64(last.ConfiguredSampleBytes), 1)
 	}
+	unit := func(name, unit string) *profile.ValueType {
+		return &profile.ValueType{Type: name, Unit: unit}
+	}
 	w := &profileWriter{symbols: symbols, locations: map[uint64]*profile.Location{},
 		functions: map[symbolize.Line]*profile.Function{}, mappings: map[*Module]*profile.Mapping{},
-		p: &profile.Profile{Period: period, PeriodType: &profile.ValueType{Type: "space", Unit: "bytes"},
+		p: &profile.Profile{Period: period, PeriodType: unit("space", "bytes"),
 			DefaultSampleType: "inuse_space",
-			SampleType: []*profile.ValueType{{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
-				{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"}},
+			SampleType: []*profile.ValueType{
+				unit("alloc_objects", "count"), unit("alloc_space", "bytes"),
+				unit("inuse_objects", "count"), unit("inuse_space", "bytes")},
 			Comments: []string{"from the recording of " + b.Program}}}
 	if last != nil {
 		w.p.TimeNanos = last.Time.Time().UnixNano()
@@ -50,8 +54,9 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 }
 
 func (w *profileWriter) addMapping(m *Module) {
-	mapping := &profile.Mapping{ID: uint64(len(w.p.Mapping) + 1), Start: m.start, Limit: m.end, Offset: m.fileOffset,
-		File: m.Path, BuildID: m.buildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}
+	mapping := &profile.Mapping{ID: uint64(len(w.p.Mapping) + 1), Start: m.start, Limit: m.end,
+		Offset: m.fileOffset, File: m.Path, BuildID: m.buildID, HasFunctions: true,
+		HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}
 	w.p.Mapping = append(w.p.Mapping, mapping)
 	w.mappings[m] = mapping
 }
@@ -95,7 +100,8 @@ func (w *profileWriter) addStack(s *stackRecord) {
 		if int(site.origin) < len(originNames) {
 			origin = originNames[site.origin]
 		}
-		sample := &profile.Sample{Location: locations, Label: map[string][]string{"origin": {origin}},
+		sample := &profile.Sample{Location: locations,
+			Label: map[string][]string{"origin": {origin}},
 			Value: []int64{site.allocObjects, site.allocBytes, site.inUseObjects, site.inUseBytes}}
 		s.addLabels(sample)
 		if !site.mixed {
@@ -121,7 +127,8 @@ func (w *profileWriter) location(pc uint64) *profile.Location {
 		w.locations[pc] = nil
 		return nil
 	}
-	l := &profile.Location{ID: uint64(len(w.p.Location) + 1), Address: pc - 1, Mapping: w.mappings[m]}
+	l := &profile.Location{ID: uint64(len(w.p.Location) + 1), Address: pc - 1,
+		Mapping: w.mappings[m]}
 	for _, line := range kept {
 		l.Line = append(l.Line, profile.Line{Function: w.function(line), Line: line.Line})
 	}
@@ -134,8 +141,8 @@ func (w *profileWriter) function(l symbolize.Line) *profile.Function {
 	l.Line = 0
 	f := w.functions[l]
 	if f == nil {
-		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.Function, SystemName: l.Function, Filename: l.File,
-			StartLine: l.Start}
+		f = &profile.Function{ID: uint64(len(w.p.Function) + 1), Name: l.Function,
+			SystemName: l.Function, Filename: l.File, StartLine: l.Start}
 		w.functions[l] = f
 		w.p.Function = append(w.p.Function, f)
 	}

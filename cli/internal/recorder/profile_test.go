@@ -11,18 +11,20 @@ import (
 // A mapping has what all of its locations have.
 func TestBoxMappingFlags(t *testing.T) {
 	known := symbolize.Line{Function: "f", File: "f.c", Line: 3}
+	noFile, noLine := symbolize.Line{Function: "g"}, symbolize.Line{Function: "g", File: "g.c"}
 	for name, c := range map[string]struct {
 		locations               [][]symbolize.Line
 		files, lines, inlinings bool
 	}{
 		"no location":       {nil, false, false, false},
 		"all are known":     {[][]symbolize.Line{{known}, {known, known}}, true, true, true},
-		"one has no file":   {[][]symbolize.Line{{known}, {{Function: "g"}}}, false, false, false},
-		"one has no line":   {[][]symbolize.Line{{known}, {{Function: "g", File: "g.c"}}}, true, false, true},
+		"one has no file":   {[][]symbolize.Line{{known}, {noFile}}, false, false, false},
+		"one has no line":   {[][]symbolize.Line{{known}, {noLine}}, true, false, true},
 		"one is an address": {[][]symbolize.Line{{known}, nil}, false, false, false},
 	} {
-		w := &profileWriter{p: &profile.Profile{}, functions: map[symbolize.Line]*profile.Function{},
-			mappings: map[*Module]*profile.Mapping{}}
+		w := &profileWriter{p: &profile.Profile{},
+			functions: map[symbolize.Line]*profile.Function{},
+			mappings:  map[*Module]*profile.Mapping{}}
 		w.addMapping(&Module{})
 		m := w.p.Mapping[0]
 		for _, lines := range c.locations {
@@ -33,7 +35,8 @@ func TestBoxMappingFlags(t *testing.T) {
 			w.p.Location = append(w.p.Location, l)
 		}
 		w.setFlags()
-		if !m.HasFunctions || m.HasFilenames != c.files || m.HasLineNumbers != c.lines || m.HasInlineFrames != c.inlinings {
+		if !m.HasFunctions || m.HasFilenames != c.files ||
+			m.HasLineNumbers != c.lines || m.HasInlineFrames != c.inlinings {
 			t.Errorf("%s: %+v", name, m)
 		}
 	}

@@ -27,11 +27,12 @@ type Recording struct {
 	goText, goEnd                   uint64
 	goIs120                         bool
 	goTables                        [7]symbolize.Table
-	account                         []byte            // as /v1/account would have answered; nil: there is none
-	IsCopied                        bool              // written once a second, to a disk
-	LacksFigures, LacksStacks       bool              // cut off
-	Environment                     map[string]string // of what it was started with, what a verdict asks for
-	Notes                           []string          // what could not be read
+	account                         []byte // as /v1/account would have answered; nil: there is none
+	IsCopied                        bool   // written once a second, to a disk
+	LacksFigures, LacksStacks       bool   // cut off
+	// Of what it was started with, what a verdict asks for.
+	Environment map[string]string
+	Notes       []string // what could not be read
 }
 
 // Module is a file that the process had mapped.
@@ -58,12 +59,14 @@ func Read(data []byte) (*Recording, error) {
 	case header.Magic != recordlayout.Magic:
 		return nil, errors.New("it is not a cgoheap recording")
 	case header.Version != recordlayout.Version:
-		return nil, fmt.Errorf("it has format version %d, and this cgoheap %s reads version %d: use the cgoheap release that recorded it",
+		return nil, fmt.Errorf("it has format version %d, and this cgoheap %s reads version %d: "+
+			"use the cgoheap release that recorded it",
 			header.Version, release.Version, recordlayout.Version)
 	case len(data) < len(begin):
 		return nil, fmt.Errorf("it is truncated after %d bytes, within its header", len(data))
 	}
-	b := &Recording{PID: header.PID, Start: header.StartRealtimeNs.Time(), IsCopied: header.Flags&recordlayout.IsCopied != 0}
+	b := &Recording{PID: header.PID, Start: header.StartRealtimeNs.Time(),
+		IsCopied: header.Flags&recordlayout.IsCopied != 0}
 	if header.RegionBytes > uint64(len(data)) {
 		b.note("the file is truncated: it has %d of %d bytes", len(data), header.RegionBytes)
 	}
@@ -80,8 +83,13 @@ func (b *Recording) readFixed(data binread.Image, at uint64) {
 		b.note("the table of modules and the figures of the last hour are missing")
 		return
 	}
-	b.Program, b.GoVersion, b.ShimVersion = recordlayout.Text(f.Program[:]), recordlayout.Text(f.GoVersion[:]), recordlayout.Text(f.ShimVersion[:])
-	b.Environment = map[string]string{"GOMEMLIMIT": recordlayout.Text(f.GoMemoryLimit[:]), "MALLOC_ARENA_MAX": recordlayout.Text(f.MallocArenaMax[:])}
+	b.Program = recordlayout.Text(f.Program[:])
+	b.GoVersion = recordlayout.Text(f.GoVersion[:])
+	b.ShimVersion = recordlayout.Text(f.ShimVersion[:])
+	b.Environment = map[string]string{
+		"GOMEMLIMIT":       recordlayout.Text(f.GoMemoryLimit[:]),
+		"MALLOC_ARENA_MAX": recordlayout.Text(f.MallocArenaMax[:]),
+	}
 	b.goText, b.goEnd, b.goIs120 = f.GoText, f.GoEtext, f.GoIs120 != 0
 	for i, t := range f.GoTables {
 		b.goTables[i] = symbolize.Table(t)
@@ -106,7 +114,8 @@ func (b *Recording) readModules(data []byte, at, count uint64) {
 			b.note("module %d is invalid", i)
 			continue
 		}
-		b.Modules = append(b.Modules, Module{m.Start, m.End, m.FileOffset, m.LoadBias, m.Flags, recordlayout.Text(m.BuildID[:]), path})
+		b.Modules = append(b.Modules, Module{m.Start, m.End, m.FileOffset, m.LoadBias, m.Flags,
+			recordlayout.Text(m.BuildID[:]), path})
 	}
 }
 
@@ -120,7 +129,8 @@ func (b *Recording) readSeconds(data []byte, at, room, count uint64) {
 		first = count - room
 	}
 	for i := first; i < count && i-first < room; i++ {
-		second, ok := recordlayout.Get[recordlayout.Second](data, at+i%room*recordlayout.SecondBytes)
+		place := at + i%room*recordlayout.SecondBytes
+		second, ok := recordlayout.Get[recordlayout.Second](data, place)
 		if !ok {
 			b.note("the figures of the last hour are truncated")
 			return

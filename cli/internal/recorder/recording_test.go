@@ -36,7 +36,8 @@ func TestRecordingIsRead(t *testing.T) {
 	if err != nil || len(b.Notes) != 0 {
 		t.Fatal(err, b.Notes)
 	}
-	if b.PID != 4242 || b.Program != "/bin/gone" || len(b.Modules) != 1 || len(b.Seconds) != 4 || len(b.stacks) != 2 {
+	if b.PID != 4242 || b.Program != "/bin/gone" || len(b.Modules) != 1 ||
+		len(b.Seconds) != 4 || len(b.stacks) != 2 {
 		t.Errorf("%+v", b)
 	}
 	if last := b.Last(); last.RSS != 4<<20 || b.Seconds[0].RSS != 1<<20 {
@@ -79,7 +80,8 @@ func TestLabelsDamage(t *testing.T) {
 	for _, id := range []uint32{1, 1024/8 - 1, 2048 / 8, 1<<32 - 1} {
 		bad := append([]byte{}, good...)
 		binary.LittleEndian.PutUint32(bad[1200+32:], id)
-		if b, err := Read(bad); err != nil || len(b.stacks) != 2 || b.stacks[1].labels != nil || len(b.Notes) != 1 {
+		b, err := Read(bad)
+		if err != nil || len(b.stacks) != 2 || b.stacks[1].labels != nil || len(b.Notes) != 1 {
 			t.Errorf("id %d: %v, %+v", id, err, b)
 		}
 	}
