@@ -20,35 +20,47 @@ func Account(part string, n int64) string {
 			"allocator":{"name":"\u001b[1m","in_use_bytes":1,"free_bytes":1},"cgroup":{"version":2,"path":"/\u001b","current_bytes":1},
 			"go":{"source":"\u001bgo","heap_in_use_bytes":1}}`
 	case "contradiction":
-		return `{"rss_bytes":-1,"owners":[{"name":"c_live","bytes":-5}],"unexplained_bytes":-9223372036854775808}`
+		return `{"rss_bytes":-1,"owners":[{"name":"c_live","bytes":-5}],` +
+			`"unexplained_bytes":-9223372036854775808}`
 	case "not an account":
 		return `{"rss_bytes":"many"}`
 	}
 	grown := (n - 1) * 40 << 20
 	text := accountText
-	for key, value := range map[string]int64{"RSS": 901<<20 + grown, "LIVE": 572<<20 + grown, "INUSE": 580<<20 + grown, "HOUR": n} {
+	for key, value := range map[string]int64{
+		"RSS": 901<<20 + grown, "LIVE": 572<<20 + grown, "INUSE": 580<<20 + grown, "HOUR": n,
+	} {
 		text = strings.ReplaceAll(text, "$"+key, fmt.Sprint(value))
 	}
 	if part == "rings" { // C live's bytes, but a driver's
 		text = strings.Replace(text, `{"name":"c_live",`, `{"name":"device_maps",`, 1)
 	}
 	if part == "package" {
-		from, to := strings.Index(text, `"go":`), strings.Index(text, `"process"`)
-		text = text[:from] + `"go":{"source":"runtime/metrics","heap_in_use_bytes":62914560,"heap_free_bytes":20971520,` +
-			`"heap_released_bytes":41943040,"stacks_bytes":2097152,"mapped_ready_bytes":94371840,"metadata_bytes":7340032,` +
-			`"heap_live_bytes":52428800,"heap_dead_or_new_bytes":8388608,"heap_unused_bytes":2097152,"goroutines":311},` + text[to:]
+		text = withGo(text, `"source":"runtime/metrics",`+
+			`"heap_in_use_bytes":62914560,"heap_free_bytes":20971520,`+
+			`"heap_released_bytes":41943040,"stacks_bytes":2097152,`+
+			`"mapped_ready_bytes":94371840,"metadata_bytes":7340032,`+
+			`"heap_live_bytes":52428800,"heap_dead_or_new_bytes":8388608,`+
+			`"heap_unused_bytes":2097152,"goroutines":311`)
 	}
 	if part == "stripped" {
-		text = strings.Replace(text, `{"name":"go_stacks","bytes":2097152,`, `{"name":"go_stacks","bytes":null,`, 1)
+		text = strings.Replace(text, `{"name":"go_stacks","bytes":2097152,`,
+			`{"name":"go_stacks","bytes":null,`, 1)
 		text = strings.Replace(text, `"bytes":83886080`, `"bytes":85983232`, 1)
-		from, to := strings.Index(text, `"go":`), strings.Index(text, `"process"`)
-		text = text[:from] + `"go":{"source":"","heap_in_use_bytes":null,"heap_free_bytes":null,"heap_released_bytes":null,` +
-			`"stacks_bytes":null,"mapped_ready_bytes":null},` + text[to:]
+		text = withGo(text, `"source":"","heap_in_use_bytes":null,"heap_free_bytes":null,`+
+			`"heap_released_bytes":null,"stacks_bytes":null,"mapped_ready_bytes":null`)
 	}
 	return text
 }
 
-// 901 MiB: Go 80 + 2 + 3, C 572 + 100 + 101, 4, program 12, libraries 9, files 10, 0, shim 7.5, 0.5.
+// withGo is an account with these figures of Go's.
+func withGo(text, figures string) string {
+	from, to := strings.Index(text, `"go":`), strings.Index(text, `"process"`)
+	return text[:from] + `"go":{` + figures + `},` + text[to:]
+}
+
+// 901 MiB: Go 80 + 2 + 3, C 572 + 100 + 101, 4, program 12, libraries 9, files 10, 0, shim 7.5,
+// 0.5.
 const accountText = `{"rss_bytes":$RSS,"owners":[
 {"name":"go_heap","bytes":83886080,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":134217728},
 {"name":"go_stacks","bytes":2097152,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":4194304},
@@ -91,8 +103,10 @@ func (f *Shim) answerTrim(w http.ResponseWriter) {
 		after = fakeFigures.ReplaceAllString(after, "${1}null")
 	default:
 		released = 80 << 20
-		after = strings.Replace(after, fmt.Sprintf(`"rss_bytes":%d`, 901<<20), fmt.Sprintf(`"rss_bytes":%d`, 821<<20), 1)
+		rss := func(mib int) string { return fmt.Sprintf(`"rss_bytes":%d`, mib<<20) }
+		after = strings.Replace(after, rss(901), rss(821), 1)
 		after = strings.Replace(after, `"bytes":104857600`, `"bytes":20971520`, 1)
 	}
-	fmt.Fprintf(w, `{"before":%s,"after":%s,"released_bytes":%d,"what":"malloc_trim"}`, before, after, released)
+	fmt.Fprintf(w, `{"before":%s,"after":%s,"released_bytes":%d,"what":"malloc_trim"}`,
+		before, after, released)
 }

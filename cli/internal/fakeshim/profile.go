@@ -14,8 +14,10 @@ type ProfileBuilder struct {
 
 // NewProfileBuilder is for a heap profile that sampled once in period bytes.
 func NewProfileBuilder(period int64) *ProfileBuilder {
-	types := []*profile.ValueType{{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
-		{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"}}
+	types := []*profile.ValueType{
+		{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
+		{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"},
+	}
 	return &ProfileBuilder{locations: map[string]*profile.Location{}, Profile: &profile.Profile{
 		SampleType: types, DefaultSampleType: "inuse_space", Period: period,
 		PeriodType: &profile.ValueType{Type: "space", Unit: "bytes"},
@@ -29,7 +31,8 @@ func (b *ProfileBuilder) location(frame string) *profile.Location {
 	name, file, _ := strings.Cut(frame, "@")
 	f := &profile.Function{ID: uint64(len(b.Profile.Function) + 1), Name: name, Filename: file}
 	b.Profile.Function = append(b.Profile.Function, f)
-	l := &profile.Location{ID: f.ID, Address: f.ID * 16, Line: []profile.Line{{Function: f, Line: 7}}}
+	line := []profile.Line{{Function: f, Line: 7}}
+	l := &profile.Location{ID: f.ID, Address: f.ID * 16, Line: line}
 	b.Profile.Location = append(b.Profile.Location, l)
 	b.locations[frame] = l
 	return l
@@ -38,7 +41,8 @@ func (b *ProfileBuilder) location(frame string) *profile.Location {
 // Add a sample; its frames are leaf first.
 func (b *ProfileBuilder) Add(objects, bytes int64, frames ...string) {
 	s := &profile.Sample{Value: []int64{objects, bytes, objects, bytes},
-		Label: map[string][]string{"origin": {"malloc"}}, NumLabel: map[string][]int64{"bytes": {bytes / max(objects, 1)}}}
+		Label:    map[string][]string{"origin": {"malloc"}},
+		NumLabel: map[string][]int64{"bytes": {bytes / max(objects, 1)}}}
 	for _, f := range frames {
 		s.Location = append(s.Location, b.location(f))
 	}
@@ -54,19 +58,21 @@ func Profile(period, n int64) *profile.Profile {
 		"github.com/mattn/go-sqlite3._Cfunc_sqlite3_prepare_v2@_cgo_gotypes.go",
 		"github.com/mattn/go-sqlite3.(*SQLiteConn).prepare@sqlite3.go",
 		"cgoheap/cli/internal/store.(*Store).lookup@store.go")...)
-	b.Add(200, 172<<20, stack("malloc", "ZSTD_createCCtx", "main._Cfunc_ZSTD_createCCtx@_cgo_gotypes.go",
-		"main.compress@main.go")...)
-	b.Add(3, 96, stack("malloc", "main._Cfunc__CMalloc@_cgo_gotypes.go", "main._Cfunc_CString@_cgo_gotypes.go",
-		"main.header@main.go")...)
+	b.Add(200, 172<<20, stack("malloc", "ZSTD_createCCtx",
+		"main._Cfunc_ZSTD_createCCtx@_cgo_gotypes.go", "main.compress@main.go")...)
+	b.Add(3, 96, stack("malloc", "main._Cfunc__CMalloc@_cgo_gotypes.go",
+		"main._Cfunc_CString@_cgo_gotypes.go", "main.header@main.go")...)
 	return b.Profile
 }
 
 // memoryProfile is 901 MiB in two stacks.
 func memoryProfile() *profile.Profile {
 	b := NewProfileBuilder(1)
-	b.Profile.SampleType, b.Profile.DefaultSampleType = []*profile.ValueType{{Type: "memory_space", Unit: "bytes"}}, ""
+	b.Profile.SampleType = []*profile.ValueType{{Type: "memory_space", Unit: "bytes"}}
+	b.Profile.DefaultSampleType = ""
 	for name, bytes := range map[string]int64{"[c_live]": 572 << 20, "[go_heap]": 329 << 20} {
-		b.Profile.Sample = append(b.Profile.Sample, &profile.Sample{Location: []*profile.Location{b.location(name)}, Value: []int64{bytes}})
+		b.Profile.Sample = append(b.Profile.Sample, &profile.Sample{
+			Location: []*profile.Location{b.location(name)}, Value: []int64{bytes}})
 	}
 	return b.Profile
 }

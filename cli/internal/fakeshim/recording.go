@@ -25,26 +25,32 @@ func labelSet(count uint8, texts string) []byte {
 	h := fnv.New64a()
 	h.Write([]byte(texts))
 	d := make([]byte, recordlayout.LabelsetBytes)
-	recordlayout.Put(d, 0, recordlayout.Labelset{Hash: h.Sum64(), Bytes: uint16(len(texts)), Count: count})
+	set := recordlayout.Labelset{Hash: h.Sum64(), Bytes: uint16(len(texts)), Count: count}
+	recordlayout.Put(d, 0, set)
 	return append(d, texts...)
 }
 
-// Recording is a small recording: two stacks in one bucket, one of them under labels, one module, four seconds, two
-// accounts.
+// Recording is a small recording: two stacks in one bucket, one of them under labels, one module,
+// four seconds, two accounts.
 func Recording() []byte {
 	d := make([]byte, recordingBytes)
-	recordlayout.Put(d, 0, recordlayout.RegionHeader{Magic: recordlayout.Magic, Version: recordlayout.Version,
+	recordlayout.Put(d, 0, recordlayout.RegionHeader{
+		Magic: recordlayout.Magic, Version: recordlayout.Version,
 		RegionBytes: recordingBytes, StartRealtimeNs: 1_700_000_000_000_000_000, PID: 4242,
-		Arena: recordlayout.RegionTable{Offset: 1024, Bytes: 1024}, StackBuckets: recordlayout.RegionTable{Offset: 512, Bytes: 16},
-		ArenaUsed: 400, Recording: recordlayout.RegionTable{Offset: RecordingAt}})
+		Arena:        recordlayout.RegionTable{Offset: 1024, Bytes: 1024},
+		StackBuckets: recordlayout.RegionTable{Offset: 512, Bytes: 16},
+		ArenaUsed:    400, Recording: recordlayout.RegionTable{Offset: RecordingAt},
+	})
 	binary.LittleEndian.PutUint32(d[512:], 1024/8)
 	putStack(d, 1024, recordlayout.Stack{Next: 1200 / 8, FirstSite: 1104 / 8}, 0x1001, 0x1002)
 	putSite(d, 1104, 1024/8, 100, 11)
-	// A value that was cut in the middle of a character, a key of the profile's own, a terminal's escape.
+	// A value that was cut in the middle of a character, a key of the profile's own, a terminal's
+	// escape.
 	copy(d[1400:], labelSet(3, "\x04\x82longx\xc3"+"\x06\x03originown"+"\x06\x05tenanta\x1b[1m"))
 	putStack(d, 1200, recordlayout.Stack{FirstSite: 1264 / 8, Labels: 1400 / 8}, 0x1001, 0x2003)
 	putSite(d, 1264, 1200/8, 10, 3)
-	fixed := recordlayout.Recording{AccountBytes: RecordingSlot, ModuleRoom: 2, SecondRoom: 4, ModuleCount: 1, SecondCount: 5} // the ring has come round
+	fixed := recordlayout.Recording{AccountBytes: RecordingSlot, ModuleRoom: 2, ModuleCount: 1,
+		SecondRoom: 4, SecondCount: 5} // the ring has come round
 	copy(fixed.Program[:], "/bin/gone")
 	copy(fixed.GoVersion[:], "go1.26.8")
 	copy(fixed.GoMemoryLimit[:], "1GiB")
@@ -52,7 +58,8 @@ func Recording() []byte {
 	recordlayout.Put(d, RecordingAt, fixed)
 	copy(d[RecordingAccounts:], RecordedAccount(8, RecordedAccountBody))
 	copy(d[RecordingAccounts+RecordingSlot:], RecordedAccount(7, `{"rss_bytes":7}`))
-	m := recordlayout.Module{Start: 0x1000, End: 0x3000, Flags: recordlayout.ModuleMain | recordlayout.ModuleHasELF}
+	m := recordlayout.Module{Start: 0x1000, End: 0x3000,
+		Flags: recordlayout.ModuleMain | recordlayout.ModuleHasELF}
 	copy(m.BuildID[:], "abcd")
 	copy(m.Path[:], "/nowhere/gone")
 	recordlayout.Put(d, RecordingModules, m)
@@ -70,15 +77,17 @@ func putStack(d []byte, at uint64, s recordlayout.Stack, frames ...uint64) {
 
 func putSite(d []byte, at uint64, stack uint32, size, objects uint64) {
 	recordlayout.Put(d, at, recordlayout.Site{Stack: stack, Size: size,
-		AllocObjectsFx: objects << recordlayout.ObjectBits, AllocBytesFx: objects * size << recordlayout.ByteBits,
-		FreeObjectsFx: 1 << recordlayout.ObjectBits, FreeBytesFx: size << recordlayout.ByteBits})
+		AllocObjectsFx: objects << recordlayout.ObjectBits,
+		AllocBytesFx:   objects * size << recordlayout.ByteBits,
+		FreeObjectsFx:  1 << recordlayout.ObjectBits, FreeBytesFx: size << recordlayout.ByteBits})
 }
 
 // second is the nth, 20 s after the one before.
 func second(n uint64) recordlayout.Second {
-	s := recordlayout.Second{Time: recordlayout.Time(RecordedTime + 800_000_000 - (4-n)*20e9), RSS: recordlayout.Figure(n << 20),
-		CgroupLimit: recordlayout.Unknown, SampleBytes: 1, AllocatorInUse: recordlayout.Figure(n << 16),
-		AccountTime: recordlayout.Time(RecordedTime - (4-n)*20e9), UnexplainedPages: 3}
+	accountTime := recordlayout.Time(RecordedTime - (4-n)*20e9)
+	s := recordlayout.Second{Time: accountTime + 800_000_000, AccountTime: accountTime,
+		RSS: recordlayout.Figure(n << 20), AllocatorInUse: recordlayout.Figure(n << 16),
+		CgroupLimit: recordlayout.Unknown, SampleBytes: 1, UnexplainedPages: 3}
 	for owner := range s.OwnerPages {
 		s.OwnerPages[owner] = uint32(owner*10 + int(n))
 	}
@@ -100,7 +109,8 @@ func RecordedAccount(sequence uint64, body string) []byte {
 	z.Write([]byte(body))
 	z.Close()
 	d := w.Bytes()
-	recordlayout.Put(d, 0, recordlayout.Account{Bytes: uint32(len(d) - recordlayout.AccountBytes), Sequence: sequence})
+	recordlayout.Put(d, 0, recordlayout.Account{
+		Bytes: uint32(len(d) - recordlayout.AccountBytes), Sequence: sequence})
 	SealAccount(d)
 	return d
 }
@@ -116,7 +126,8 @@ func SealAccount(slot []byte) {
 
 // SealAccounts does that to both slots, as far as data has them.
 func SealAccounts(data []byte) {
-	for at := RecordingAccounts; at+RecordingSlot <= min(len(data), RecordingModules); at += RecordingSlot {
+	end := min(len(data), RecordingModules)
+	for at := RecordingAccounts; at+RecordingSlot <= end; at += RecordingSlot {
 		SealAccount(data[at : at+RecordingSlot])
 	}
 }

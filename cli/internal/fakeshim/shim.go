@@ -44,7 +44,8 @@ func (f *Shim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /v1/status":
 		status := Status(os.Getpid(), f.state.Load().(string), f.interval.Load(), "null")
 		if f.part == "troubled" {
-			status = strings.NewReplacer(`"uptime_ns"`, `"on_ns":12000000000,"off_ns":238000000000,"configured_sample_bytes":65536,"uptime_ns"`,
+			status = strings.NewReplacer(`"uptime_ns"`, `"on_ns":12000000000,`+
+				`"off_ns":238000000000,"configured_sample_bytes":65536,"uptime_ns"`,
 				`"live_full":0`, `"live_full":7`).Replace(status)
 		}
 		io.WriteString(w, status)
@@ -85,7 +86,8 @@ func (f *Shim) answerSampling(w io.Writer, state, limit, size string) {
 		}
 		remaining = fmt.Sprint(int64(d))
 	}
-	fmt.Fprintf(w, `{"state":%q,"sample_bytes":%d,"sampling_remaining_ns":%s}`, f.state.Load(), f.interval.Load(), remaining)
+	fmt.Fprintf(w, `{"state":%q,"sample_bytes":%d,"sampling_remaining_ns":%s}`,
+		f.state.Load(), f.interval.Load(), remaining)
 }
 
 func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +99,8 @@ func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
 	n := f.profiles.Add(1)
 	if f.part == "busy" && n == 1 || f.part == "always busy" {
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "16 requests are in progress: retry when one ends", http.StatusServiceUnavailable)
+		http.Error(w, "16 requests are in progress: retry when one ends",
+			http.StatusServiceUnavailable)
 		return
 	}
 	if f.part == "growing" && query.Has("seconds") {
