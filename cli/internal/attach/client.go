@@ -108,7 +108,9 @@ func (c *Client) EndSending() bool {
 }
 
 // ProfileBytes fetches the profile "cgoheap" or "memory" without reading it.
-func (c *Client) ProfileBytes(name string, query url.Values, timeout time.Duration) ([]byte, error) {
+func (c *Client) ProfileBytes(
+	name string, query url.Values, timeout time.Duration,
+) ([]byte, error) {
 	return c.Request(http.MethodGet, "/debug/pprof/"+name, query, timeout, MaxProfileBytes)
 }
 
@@ -120,7 +122,8 @@ func (c *Client) Profile(query url.Values) (*profile.Profile, error) {
 	}
 	p, err := ParseProfile(body)
 	if err != nil {
-		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s", c.Process.Title(), termtext.Escape(err.Error()))
+		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s",
+			c.Process.Title(), termtext.Escape(err.Error()))
 	}
 	return p, nil
 }
@@ -146,7 +149,9 @@ const (
 )
 
 // Request returns the body of a 200; its errors are one sentence.
-func (c *Client) Request(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
+func (c *Client) Request(
+	method, path string, query url.Values, timeout time.Duration, limit int64,
+) ([]byte, error) {
 	for deadline := time.Now().Add(busyPatience); ; time.Sleep(busyPause) {
 		body, err := c.requestOnce(method, path, query, timeout, limit)
 		var refused refusedError
@@ -156,7 +161,9 @@ func (c *Client) Request(method, path string, query url.Values, timeout time.Dur
 	}
 }
 
-func (c *Client) requestOnce(method, path string, query url.Values, timeout time.Duration, limit int64) ([]byte, error) {
+func (c *Client) requestOnce(
+	method, path string, query url.Values, timeout time.Duration, limit int64,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	target := url.URL{Scheme: "http", Host: "cgoheap", Path: path, RawQuery: query.Encode()}
@@ -178,10 +185,12 @@ func (c *Client) requestOnce(method, path string, query url.Values, timeout time
 		if line == "" {
 			line = resp.Status
 		}
+		line = termtext.Escape(termtext.CutEnd(line, 300))
 		return nil, refusedError{
 			status: resp.StatusCode,
-			text:   fmt.Sprintf("%s refused: %s", c.Process.Title(), termtext.Escape(termtext.CutEnd(line, 300))),
-			busy:   resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "",
+			text:   fmt.Sprintf("%s refused: %s", c.Process.Title(), line),
+			busy: resp.StatusCode == http.StatusServiceUnavailable &&
+				resp.Header.Get("Retry-After") != "",
 		}
 	}
 	return body, nil
@@ -202,7 +211,8 @@ func (c *Client) explain(err error, timeout time.Duration) error {
 		return fmt.Errorf("%s gave no answer within %s%s",
 			c.Process.Title(), termtext.Duration(timeout), c.Process.stoppedHint())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s closed the connection before the answer was complete: try again", c.Process.Title())
+		return fmt.Errorf("%s closed the connection before the answer was complete: try again",
+			c.Process.Title())
 	}
 	return fmt.Errorf("%s answers on its socket, but not in HTTP: %s",
 		c.Process.Title(), termtext.Escape(termtext.CutEnd(err.Error(), 200)))
@@ -230,7 +240,8 @@ func (c *Client) Answer(method, path string, into any) ([]byte, error) {
 	body, err := c.Request(method, path, nil, AccountTimeout, MaxAccountBytes)
 	var refused refusedError
 	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
-		return nil, fmt.Errorf("%s was started with a %s that has no %s: restart it with the one that belongs to cgoheap %s",
+		return nil, fmt.Errorf("%s was started with a %s that has no %s: "+
+			"restart it with the one that belongs to cgoheap %s",
 			c.Process.Title(), LibraryName, path, release.Version)
 	}
 	if err != nil {

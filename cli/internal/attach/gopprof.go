@@ -65,7 +65,8 @@ func FetchGoSplit(target string) (*account.Go, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s: is net/http/pprof served there?", shown, termtext.Escape(termtext.CutEnd(resp.Status, 100)))
+		return nil, fmt.Errorf("%s answers %s: is net/http/pprof served there?",
+			shown, termtext.Escape(termtext.CutEnd(resp.Status, 100)))
 	}
 	body, err := binread.All(resp.Body, maxGoPprofBytes)
 	if err != nil {
@@ -93,7 +94,10 @@ func explainFetch(err error) string {
 }
 
 // memStats are the lines to read; of "in use / obtained" the first figure counts.
-var memStats = []string{"HeapInuse", "HeapIdle", "HeapReleased", "Stack", "MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys"}
+var memStats = []string{
+	"HeapInuse", "HeapIdle", "HeapReleased", "Stack",
+	"MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys",
+}
 
 func parseMemStats(text []byte) (*account.Go, error) {
 	found := map[string]int64{}
@@ -112,14 +116,18 @@ func parseMemStats(text []byte) (*account.Go, error) {
 	}
 	for _, name := range memStats {
 		if _, ok := found[name]; !ok || !there {
-			return nil, errors.New("is not a heap profile with Go's MemStats: name the service's own /debug/pprof/heap")
+			return nil, errors.New("is not a heap profile with Go's MemStats: " +
+				"name the service's own /debug/pprof/heap")
 		}
 	}
-	if found["HeapReleased"] > found["HeapIdle"] {
-		return nil, errors.New("has figures that contradict each other: more heap released than idle")
+	inUse, released, stacks := found["HeapInuse"], found["HeapReleased"], found["Stack"]
+	free := found["HeapIdle"] - released
+	if free < 0 {
+		return nil, errors.New("has figures that contradict each other: " +
+			"more heap released than idle")
 	}
-	inUse, free, released := found["HeapInuse"], found["HeapIdle"]-found["HeapReleased"], found["HeapReleased"]
-	stacks := found["Stack"]
-	metadata := found["MSpan"] + found["MCache"] + found["BuckHashSys"] + found["GCSys"] + found["OtherSys"]
-	return &account.Go{Source: account.MemStatsSource, HeapInUse: &inUse, HeapFree: &free, HeapReleased: &released, Stacks: &stacks, Metadata: &metadata}, nil
+	metadata := found["MSpan"] + found["MCache"] + found["BuckHashSys"] +
+		found["GCSys"] + found["OtherSys"]
+	return &account.Go{Source: account.MemStatsSource, HeapInUse: &inUse, HeapFree: &free,
+		HeapReleased: &released, Stacks: &stacks, Metadata: &metadata}, nil
 }

@@ -13,10 +13,14 @@ import (
 func TestGoPprofURL(t *testing.T) {
 	const heap = "http://127.0.0.1:6060/debug/pprof/heap?debug=1"
 	for given, want := range map[string]string{
-		"127.0.0.1:6060": heap, "http://127.0.0.1:6060": heap, "http://127.0.0.1:6060/": heap,
-		"http://127.0.0.1:6060/debug/pprof/": heap, "http://127.0.0.1:6060/debug/pprof/heap": heap,
+		"127.0.0.1:6060":                                 heap,
+		"http://127.0.0.1:6060":                          heap,
+		"http://127.0.0.1:6060/":                         heap,
+		"http://127.0.0.1:6060/debug/pprof/":             heap,
+		"http://127.0.0.1:6060/debug/pprof/heap":         heap,
 		"http://127.0.0.1:6060/debug/pprof/heap?debug=2": heap,
-		"https://h/admin/pprof/heap?token=x":             "https://h/admin/pprof/heap?debug=1&token=x",
+
+		"https://h/admin/pprof/heap?token=x": "https://h/admin/pprof/heap?debug=1&token=x",
 	} {
 		if got, err := GoPprofURL(given); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", given, got, err, want)
@@ -31,18 +35,25 @@ func TestGoPprofURL(t *testing.T) {
 
 func TestParseMemStats(t *testing.T) {
 	g, err := parseMemStats([]byte(fakeshim.MemStats))
-	if err != nil || *g.HeapInUse != 100 || *g.HeapFree != 10 || *g.HeapReleased != 20 || *g.Stacks != 7 || *g.Metadata != 31 {
+	if err != nil || *g.HeapInUse != 100 || *g.HeapFree != 10 || *g.HeapReleased != 20 ||
+		*g.Stacks != 7 || *g.Metadata != 31 {
 		t.Errorf("%+v %v", g, err)
 	}
+	const (
+		other       = "is not a heap profile with Go's MemStats"
+		contradicts = "has figures that contradict each other"
+	)
+	with := func(old, new string) string { return strings.Replace(fakeshim.MemStats, old, new, 1) }
 	for text, want := range map[string]string{
-		"":      "is not a heap profile with Go's MemStats",
-		"hello": "is not a heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "HeapIdle", "HeapIdol", 1):                   "is not a heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "# runtime.MemStats\n", "", 1):               "is not a heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = -1", 1):      "is not a heap profile with Go's MemStats",
-		strings.Replace(fakeshim.MemStats, "HeapReleased = 20", "HeapReleased = 31", 1): "has figures that contradict each other",
+		"":                               other,
+		"hello":                          other,
+		with("HeapIdle", "HeapIdol"):     other,
+		with("# runtime.MemStats\n", ""): other,
+		with("HeapInuse = 100", "HeapInuse = -1"):      other,
+		with("HeapReleased = 20", "HeapReleased = 31"): contradicts,
 	} {
-		if _, err := parseMemStats([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		_, err := parseMemStats([]byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s of\n%s", err, want, text)
 		}
 	}
@@ -52,7 +63,9 @@ func TestParseMemStats(t *testing.T) {
 func TestGoPprofFillsOnlyWhatIsUnknown(t *testing.T) {
 	a := &account.Account{}
 	from, err := parseMemStats([]byte(fakeshim.MemStats))
-	if err := errors.Join(err, json.Unmarshal([]byte(fakeshim.Account("serve", 1)), a), a.FillGo(from, "http://x")); err != nil {
+	err = errors.Join(err, json.Unmarshal([]byte(fakeshim.Account("serve", 1)), a),
+		a.FillGo(from, "http://x"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if *a.Go.HeapInUse != 60<<20 || a.Go.Source != "runtime.gcController" || *a.Go.Metadata != 31 {

@@ -21,7 +21,8 @@ func FindLibrary(given string) (string, error) {
 			return "", err
 		}
 		if !isFile(path) {
-			return "", fmt.Errorf("library %s (from --library or CGOHEAP_LIBRARY) does not exist", termtext.Quote(path))
+			return "", fmt.Errorf("library %s (from --library or CGOHEAP_LIBRARY) does not exist",
+				termtext.Quote(path))
 		}
 		return path, nil
 	}
@@ -39,7 +40,8 @@ func FindLibrary(given string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s is not beside this command in %s, nor in ../lib/cgoheap or ../lib: "+
-		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY", LibraryName, termtext.Quote(dir))
+		"put it there, or name it with --library PATH or CGOHEAP_LIBRARY",
+		LibraryName, termtext.Quote(dir))
 }
 
 func isFile(path string) bool {

@@ -58,7 +58,8 @@ func OpenProcess(pid int) (*Process, error) {
 	}
 	p.readStatus(text)
 	if p.tgid != 0 && p.tgid != pid {
-		return nil, fmt.Errorf("%d is a thread of process %d: use the ID of the process", pid, p.tgid)
+		return nil, fmt.Errorf("%d is a thread of process %d: use the ID of the process",
+			pid, p.tgid)
 	}
 	p.Started = StartTime(pid)
 	return p, nil
@@ -209,7 +210,8 @@ func (p *Process) Shims() ([]string, error) {
 // not answer, may take minutes.
 var guardedPatience = 2 * time.Second
 
-var errGuarded = errors.New("the kernel does not show its memory map at the moment (it is forking, or waiting for a file system); try again")
+var errGuarded = errors.New("the kernel does not show its memory map at the moment " +
+	"(it is forking, or waiting for a file system); try again")
 
 // readGuarded reads such a file.  One process that hangs must not hide all others.
 func readGuarded(path string) ([]byte, error) {
@@ -289,7 +291,8 @@ func (p *Process) ExplainAccess(err error) error {
 		return fmt.Errorf("%s cannot be inspected: %w", p.Title(), err)
 	case os.Geteuid() == 0:
 		return fmt.Errorf("%s cannot be inspected from here: this container or service lacks "+
-			"the capability CAP_SYS_PTRACE; run cgoheap on the host, or in the process's own container", p.Title())
+			"the capability CAP_SYS_PTRACE; "+
+			"run cgoheap on the host, or in the process's own container", p.Title())
 	case p.EffectiveUID() != os.Geteuid():
 		return fmt.Errorf("%s belongs to user %s", p.Title(), p.ownerRemedy())
 	}

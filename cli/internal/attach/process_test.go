@@ -21,8 +21,10 @@ func TestMapUID(t *testing.T) {
 
 func TestReadStatus(t *testing.T) {
 	p := &Process{}
-	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\nUid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
-	if p.kernelName != "a b" || p.State != 'T' || p.tgid != 42 || p.nsPID != 1 || fmt.Sprint(p.uids) != "[1 2 3]" {
+	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\n" +
+		"Uid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
+	if p.kernelName != "a b" || p.State != 'T' || p.tgid != 42 || p.nsPID != 1 ||
+		fmt.Sprint(p.uids) != "[1 2 3]" {
 		t.Errorf("%+v", p)
 	}
 }
@@ -43,7 +45,8 @@ func TestReadGuarded(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	p := &Process{PID: 4242, kernelName: "service"}
-	if got := p.ExplainAccess(errGuarded).Error(); !strings.HasSuffix(got, "cannot be inspected: "+errGuarded.Error()) {
+	got := p.ExplainAccess(errGuarded).Error()
+	if !strings.HasSuffix(got, "cannot be inspected: "+errGuarded.Error()) {
 		t.Error(got)
 	}
 }

@@ -27,7 +27,8 @@ func (e SeveralError) Error() string {
 	if e.wanted == "" {
 		fmt.Fprintf(&b, "%d processes have cgoheap loaded; name one by its ID:", len(e.Among))
 	} else {
-		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; name one by its ID:", len(e.Among), termtext.Quote(e.wanted))
+		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; name one by its ID:",
+			len(e.Among), termtext.Quote(e.wanted))
 	}
 	for _, p := range e.Among {
 		fmt.Fprintf(&b, "\n  %-8d %s", p.PID, p.Program())
@@ -117,10 +118,12 @@ func withoutPassive(all []*Process) []*Process {
 func explainNone(wanted string, loaded []*Process, unreadable int) error {
 	hidden := ""
 	if unreadable > 0 {
-		hidden = fmt.Sprintf(" (%s could not be inspected: %s)", termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
+		hidden = fmt.Sprintf(" (%s could not be inspected: %s)",
+			termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
 	}
 	if wanted == "" {
-		return fmt.Errorf("no process has cgoheap loaded: start one with cgoheap run -- PROGRAM%s", hidden)
+		return fmt.Errorf("no process has cgoheap loaded: "+
+			"start one with cgoheap run -- PROGRAM%s", hidden)
 	}
 	if p := ProcessCalled(wanted); p != nil {
 		return p.ExplainNoShim()
@@ -130,9 +133,11 @@ func explainNone(wanted string, loaded []*Process, unreadable int) error {
 		names = append(names, p.Program())
 	}
 	if near := flags.Nearest(wanted, names); near != "" {
-		return fmt.Errorf("no process of %s has cgoheap loaded; is it %s?%s", termtext.Quote(wanted), termtext.Quote(near), hidden)
+		return fmt.Errorf("no process of %s has cgoheap loaded; is it %s?%s",
+			termtext.Quote(wanted), termtext.Quote(near), hidden)
 	}
-	return fmt.Errorf("no process of %s has cgoheap loaded; cgoheap list shows those that have%s", termtext.Quote(wanted), hidden)
+	return fmt.Errorf("no process of %s has cgoheap loaded; "+
+		"cgoheap list shows those that have%s", termtext.Quote(wanted), hidden)
 }
 
 // ProcessCalled is a process of that name that runs without the library; nil: there is none.

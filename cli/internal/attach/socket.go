@@ -170,7 +170,8 @@ func (p *Process) connectTo(name string) (int, error) {
 	}
 	address := &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", target)}
 	err = unix.Connect(fd, address)
-	for deadline := time.Now().Add(queuePatience); errors.Is(err, unix.EAGAIN) && time.Now().Before(deadline); {
+	deadline := time.Now().Add(queuePatience)
+	for errors.Is(err, unix.EAGAIN) && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 		err = unix.Connect(fd, address)
 	}
@@ -197,7 +198,8 @@ func (p *Process) ExplainNoShim() error {
 	if exe == "" {
 		return fmt.Errorf("%s is a kernel thread: it runs no program", p.Title())
 	}
-	return fmt.Errorf("%s does not have cgoheap loaded, and it cannot be loaded into a running process: "+
+	return fmt.Errorf("%s does not have cgoheap loaded, "+
+		"and it cannot be loaded into a running process: "+
 		"restart it with cgoheap run -- %s", p.Title(), termtext.QuoteShell(exe))
 }
 
@@ -216,30 +218,34 @@ func (p *Process) explainSocket(err error, name string, env map[string]string) e
 	shown := termtext.QuoteShell(name)
 	var other otherError
 	reason, remedy := p.PassiveReason(env)
+	isAbsent := errors.Is(err, fs.ErrNotExist)
+	cannotBe := isAbsent || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)
 	switch {
-	case reason != "" && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &other)):
+	case reason != "" && (isAbsent || errors.As(err, &other)):
 		return fmt.Errorf("%s has cgoheap loaded but passive: %s; %s", p.Title(), reason, remedy)
-	case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)) &&
-		p.directoryProblem(name, env) != "":
-		return fmt.Errorf("%s has cgoheap loaded, but no socket: %s, or set CGOHEAP_SOCKET to another path; then restart it",
+	case cannotBe && p.directoryProblem(name, env) != "":
+		return fmt.Errorf("%s has cgoheap loaded, but no socket: %s, "+
+			"or set CGOHEAP_SOCKET to another path; then restart it",
 			p.Title(), p.directoryProblem(name, env))
-	case errors.Is(err, fs.ErrNotExist):
+	case isAbsent:
 		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
 			"the program's stderr says why if it could not be made; "+
 			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.Title(), shown)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the socket of %s, %s, is accessible to its owner only; the process belongs to user %s",
-			p.Title(), shown, p.ownerRemedy())
+		return fmt.Errorf("the socket of %s, %s, is accessible to its owner only; "+
+			"the process belongs to user %s", p.Title(), shown, p.ownerRemedy())
 	case errors.As(err, &other):
 		return fmt.Errorf("%s has no socket: process %d listens at %s; "+
 			"give each its own CGOHEAP_SOCKET, or set none", p.Title(), other.pid, shown)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: nothing listens on its socket %s, which an earlier process left behind; "+
-			"restart the program", p.Title(), shown)
+		return fmt.Errorf("%s: nothing listens on its socket %s, "+
+			"which an earlier process left behind; restart the program", p.Title(), shown)
 	case errors.Is(err, syscall.ENOTSOCK) || errors.Is(err, syscall.EPROTOTYPE):
-		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program", p.Title(), shown)
+		return fmt.Errorf("%s: %s is not a socket; remove it and restart the program",
+			p.Title(), shown)
 	case errors.Is(err, syscall.EAGAIN):
-		return fmt.Errorf("%s does not accept connections on %s%s", p.Title(), shown, p.stoppedHint())
+		return fmt.Errorf("%s does not accept connections on %s%s",
+			p.Title(), shown, p.stoppedHint())
 	}
 	return fmt.Errorf("%s cannot be reached at %s: %w", p.Title(), shown, err)
 }
@@ -254,7 +260,8 @@ func (p *Process) directoryProblem(name string, env map[string]string) string {
 	dirs := []string{path.Dir(name), fmt.Sprintf("/tmp/%s", path.Base(path.Dir(name)))}
 	for _, dir := range dirs {
 		var st unix.Stat_t
-		root, err := unix.Open(ProcPath(p.PID, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+		root, err := unix.Open(ProcPath(p.PID, "root"), flags, 0)
 		if err != nil {
 			return ""
 		}
@@ -264,11 +271,13 @@ func (p *Process) directoryProblem(name string, env map[string]string) string {
 		switch {
 		case err != nil:
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-			return fmt.Sprintf("%s is not a directory (or a symbolic link to one); remove it", shown)
+			return shown + " is not a directory (or a symbolic link to one); remove it"
 		case int(st.Uid) != p.EffectiveUID():
-			return fmt.Sprintf("%s belongs to user %s, not to %s; remove it", shown, userName(int(st.Uid)), userName(p.EffectiveUID()))
+			return fmt.Sprintf("%s belongs to user %s, not to %s; remove it",
+				shown, userName(int(st.Uid)), userName(p.EffectiveUID()))
 		case st.Mode&0o022 != 0:
-			return fmt.Sprintf("%s can be written by others (mode %04o); chmod 700 it", shown, st.Mode&0o7777)
+			return fmt.Sprintf("%s can be written by others (mode %04o); chmod 700 it",
+				shown, st.Mode&0o7777)
 		}
 	}
 	return ""

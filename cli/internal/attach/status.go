@@ -63,7 +63,8 @@ func (c *Client) Status() (*Status, error) {
 	}
 	s := &Status{}
 	if err := json.Unmarshal(body, s); err != nil {
-		return nil, fmt.Errorf("%s answers on its socket, but not as a library that this cgoheap %s knows: %s",
+		return nil, fmt.Errorf("%s answers on its socket, "+
+			"but not as a library that this cgoheap %s knows: %s",
 			c.Process.Title(), release.Version, termtext.Escape(err.Error()))
 	}
 	return s, nil
@@ -80,7 +81,8 @@ type Overhead struct {
 // IsUnbounded says that every allocation is recorded, without an end: no bound on processor
 // time makes that interval coarser.
 func (s *Status) IsUnbounded() bool {
-	return s.State == "sampling" && s.SampleBytes == 1 && (s.RemainingNS == nil || *s.RemainingNS == 0)
+	return s.State == "sampling" && s.SampleBytes == 1 &&
+		(s.RemainingNS == nil || *s.RemainingNS == 0)
 }
 
 // MissedFree is listed with the dropped samples but counts frees that were missed: the record
