@@ -74,7 +74,8 @@ func SampleTypeIndex(p *profile.Profile, name string) int {
 func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error) {
 	bytesAt, objectsAt := SampleTypeIndex(p, "inuse_space"), SampleTypeIndex(p, "inuse_objects")
 	if bytesAt < 0 || objectsAt < 0 {
-		return nil, errors.New("the profile has no inuse_space and inuse_objects: it is not a heap profile")
+		return nil, errors.New("the profile has no inuse_space and inuse_objects: " +
+			"it is not a heap profile")
 	}
 	s := &Summary{Estimated: p.Period > 1}
 	byKey := map[RowKey]*Row{}
@@ -111,7 +112,9 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 // Keep drops rows whose caller and leaf do not match.
 func (s *Summary) Keep(filter *regexp.Regexp) {
 	n := len(s.Rows)
-	s.Rows = slices.DeleteFunc(s.Rows, func(r Row) bool { return !filter.MatchString(r.GoCaller) && !filter.MatchString(r.CLeaf) })
+	s.Rows = slices.DeleteFunc(s.Rows, func(r Row) bool {
+		return !filter.MatchString(r.GoCaller) && !filter.MatchString(r.CLeaf)
+	})
 	s.filtered = len(s.Rows) < n
 }
 
@@ -144,8 +147,11 @@ func (s *Summary) sum() {
 
 // mappedRoots are the owners in a memory profile whose stacks are of mappings by C code.  Page
 // cache is none of its memory.
-var mappedRoots = map[string]string{"[" + account.CMmap + "]": originMmap, "[" + account.CBrk + "]": originMmap, "[" + account.DeviceMaps + "]": originMmap,
-	"[" + account.FileCopies + "]": originMmap, "[" + account.SharedMemory + "]": originMmap, "[" + account.ThreadStacks + "]": originStack}
+var mappedRoots = map[string]string{
+	"[" + account.CMmap + "]": originMmap, "[" + account.CBrk + "]": originMmap,
+	"[" + account.DeviceMaps + "]": originMmap, "[" + account.FileCopies + "]": originMmap,
+	"[" + account.SharedMemory + "]": originMmap, "[" + account.ThreadStacks + "]": originStack,
+}
 
 // Resident is how much of one row's mappings is resident, and the stack with most of it.
 type Resident struct {
@@ -165,8 +171,8 @@ func ResidentBy(p *profile.Profile, callers *stacks.CallerRule) (map[RowKey]Resi
 		if len(frames) < 2 {
 			continue
 		}
-		origin := mappedRoots[frames[len(frames)-1].Name]
-		if origin == "" || frames[0].Name == "[stack not known]" || strings.HasPrefix(frames[0].Name, "/") {
+		origin, leaf := mappedRoots[frames[len(frames)-1].Name], frames[0].Name
+		if origin == "" || leaf == "[stack not known]" || strings.HasPrefix(leaf, "/") {
 			continue
 		}
 		frames = frames[:len(frames)-1]
@@ -193,7 +199,8 @@ func (s *Summary) SetResident(found map[RowKey]Resident) {
 	}
 	for key, r := range found {
 		if !had[key] && r.bytes > 0 {
-			s.Rows = append(s.Rows, Row{RowKey: key, Bytes: r.bytes, Mapped: &r.bytes, Stack: r.stack})
+			s.Rows = append(s.Rows,
+				Row{RowKey: key, Bytes: r.bytes, Mapped: &r.bytes, Stack: r.stack})
 		}
 	}
 	s.Resident = true

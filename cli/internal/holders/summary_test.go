@@ -28,39 +28,52 @@ func TestClassify(t *testing.T) {
 		frames       []string
 	}{
 		{"a C function called from Go", "main.open", "make_buffer",
-			[]string{"malloc", "make_buffer", "open_file", "main._Cfunc_open_file" + gotypes, "main.open@main.go", "main.main@main.go"}},
+			[]string{"malloc", "make_buffer", "open_file", "main._Cfunc_open_file" + gotypes,
+				"main.open@main.go", "main.main@main.go"}},
 		{"C.malloc itself", "main.grab", "malloc",
 			[]string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main.grab@main.go"}},
 		{"C.CString with all of cgo's frames", "main.name", "C.CString",
-			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
-				"main._cgo_cmalloc@_cgo_gotypes.go", "main._Cfunc_CString" + gotypes, "main.name@main.go"}},
+			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s",
+				"runtime.cgocall@cgocall.go", "main._cgo_cmalloc@_cgo_gotypes.go",
+				"main._Cfunc_CString" + gotypes, "main.name@main.go"}},
 		{"with all of cgo's frames kept", "main.grab", "malloc",
-			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
+			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s",
+				"runtime.cgocall@cgocall.go",
 				"main._Cfunc__Cmalloc" + gotypes, "main.grab@main.go"}},
 		{"C.calloc", "main.grab", "calloc",
 			[]string{"calloc", "main._Cfunc_calloc" + gotypes, "main.grab@main.go"}},
 		{"C.CString", "main.name", "C.CString",
-			[]string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main._Cfunc_CString" + gotypes, "main.name@main.go"}},
+			[]string{"malloc", "main._Cfunc__CMalloc" + gotypes, "main._Cfunc_CString" + gotypes,
+				"main.name@main.go"}},
 		{"C.CBytes with all frames", "main.name", "C.CBytes",
-			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
-				"main._Cfunc__CMalloc" + gotypes, "main._Cfunc_CBytes" + gotypes, "main.name@main.go"}},
+			[]string{"malloc", "_cgo_1234_Cfunc__Cmalloc", "runtime.asmcgocall@asm_amd64.s",
+				"runtime.cgocall@cgocall.go", "main._Cfunc__CMalloc" + gotypes,
+				"main._Cfunc_CBytes" + gotypes, "main.name@main.go"}},
 		{"C++", "main.query", "duckdb::Buffer::Grow",
-			[]string{"malloc", "_Znwm", "_ZN6duckdb6Buffer4GrowEm", "main._Cfunc_query" + gotypes, "main.query@main.go"}},
+			[]string{"malloc", "_Znwm", "_ZN6duckdb6Buffer4GrowEm", "main._Cfunc_query" + gotypes,
+				"main.query@main.go"}},
 		{"a callback: the innermost Go function", "main.onRow", "dup_row",
-			[]string{"malloc", "dup_row", "main._Cfunc_dup_row" + gotypes, "main.onRow@main.go", "_cgoexp_9_onRow@_cgo_gotypes.go",
-				"runtime.cgocallbackg1@cgocall.go", "runtime.cgocallback@asm_amd64.s", "crosscall2@asm_amd64.s",
+			[]string{"malloc", "dup_row", "main._Cfunc_dup_row" + gotypes, "main.onRow@main.go",
+				"_cgoexp_9_onRow@_cgo_gotypes.go", "runtime.cgocallbackg1@cgocall.go",
+				"runtime.cgocallback@asm_amd64.s", "crosscall2@asm_amd64.s",
 				"each_row", "main._Cfunc_each_row" + gotypes, "main.all@main.go"}},
-		{"a C thread", "(C thread) worker", "grow", []string{"malloc", "grow", "worker", "start_thread", "clone3"}},
+		{"a C thread", "(C thread) worker", "grow",
+			[]string{"malloc", "grow", "worker", "start_thread", "clone3"}},
 		{"a thread of the runtime", "(Go runtime)", "x_cgo_thread_start",
-			[]string{"malloc", "x_cgo_thread_start", "runtime.asmcgocall@asm_amd64.s", "runtime.newosproc@os_linux.go", "runtime.newm@proc.go"}},
+			[]string{"malloc", "x_cgo_thread_start", "runtime.asmcgocall@asm_amd64.s",
+				"runtime.newosproc@os_linux.go", "runtime.newm@proc.go"}},
 		{"a compiler's clone is not Go", "main.f", "grow.part.0",
 			[]string{"malloc", "grow.part.0", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
-		{"Go without file names", "example.com/a/b.(*T).f", "g", []string{"malloc", "g", "example.com/a/b._Cfunc_g", "example.com/a/b.(*T).f"}},
+		{"Go without file names", "example.com/a/b.(*T).f", "g",
+			[]string{"malloc", "g", "example.com/a/b._Cfunc_g", "example.com/a/b.(*T).f"}},
 		{"the loader's inlined calloc", "(Go runtime)", "_dl_allocate_tls",
-			[]string{"calloc", "calloc", "_dl_allocate_tls", "pthread_create", "runtime.asmcgocall@asm_amd64.s", "runtime.newm@proc.go"}},
+			[]string{"calloc", "calloc", "_dl_allocate_tls", "pthread_create",
+				"runtime.asmcgocall@asm_amd64.s", "runtime.newm@proc.go"}},
 		{"a stack of which the ends were kept", "main.f", "malloc",
-			[]string{"malloc", "_Znwm", "[frames omitted]", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
-		{"qsort that allocates for itself", "main.f", "qsort", []string{"malloc", "qsort", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
+			[]string{"malloc", "_Znwm", "[frames omitted]", "main._Cfunc_f" + gotypes,
+				"main.f@main.go"}},
+		{"qsort that allocates for itself", "main.f", "qsort",
+			[]string{"malloc", "qsort", "main._Cfunc_f" + gotypes, "main.f@main.go"}},
 		{"nothing known", "(C thread) (unknown)", "(unknown)", nil},
 	} {
 		got := summaryOf(t, c.frames...)
@@ -79,8 +92,9 @@ func TestClassifyWithoutSymbols(t *testing.T) {
 	} {
 		b := fakeshim.NewProfileBuilder(1)
 		b.Add(1, 64, frames...)
-		b.Profile.Sample[0].Location[1].Line = nil
-		b.Profile.Sample[0].Location[1].Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
+		leaf := b.Profile.Sample[0].Location[1]
+		leaf.Line = nil
+		leaf.Mapping = &profile.Mapping{ID: 1, File: "/usr/lib/libssl.so.3"}
 		s, err := Summarize(b.Profile, nil)
 		if err != nil || s.Rows[0].CLeaf != want {
 			t.Errorf("%+v, %v, want %s", s, err, want)
@@ -98,7 +112,8 @@ func TestNoRowsOfNothing(t *testing.T) {
 }
 
 func TestSummarizeRefusesOtherProfiles(t *testing.T) {
-	_, err := Summarize(&profile.Profile{SampleType: []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}}, nil)
+	cpu := []*profile.ValueType{{Type: "cpu", Unit: "nanoseconds"}}
+	_, err := Summarize(&profile.Profile{SampleType: cpu}, nil)
 	if err == nil {
 		t.Error("a CPU profile was taken for a heap profile")
 	}
@@ -116,7 +131,8 @@ func TestSumsAndOrder(t *testing.T) {
 	if s.Bytes != 240 || s.Objects != 12 || !s.Estimated || len(s.Rows) != 2 {
 		t.Errorf("%+v", s)
 	}
-	if a := s.Rows[0]; a.GoCaller != "main.a" || a.Bytes != 150 || a.Objects != 3 || a.Stacks != 2 || a.Growth != nil {
+	if a := s.Rows[0]; a.GoCaller != "main.a" || a.Bytes != 150 || a.Objects != 3 ||
+		a.Stacks != 2 || a.Growth != nil {
 		t.Errorf("%+v", a)
 	}
 	s.SortBy("objects")
@@ -141,7 +157,8 @@ func TestGrowth(t *testing.T) {
 		bytes, growth int64
 	}{{"main.new", 10, 10}, {"main.a", 40, -60}, {"main.gone", 0, -70}}
 	for i, w := range want {
-		if r := after.Rows[i]; r.GoCaller != w.caller || r.Bytes != w.bytes || *r.Growth != w.growth {
+		r := after.Rows[i]
+		if r.GoCaller != w.caller || r.Bytes != w.bytes || *r.Growth != w.growth {
 			t.Errorf("row %d: %+v (%d), want %+v", i, r, *r.Growth, w)
 		}
 	}

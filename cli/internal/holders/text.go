@@ -10,16 +10,20 @@ import (
 // MappedLine says what mappings and thread stacks sum to.
 func (s *Summary) MappedLine() string {
 	var parts []string
-	for _, o := range []struct{ origin, name string }{{originMmap, "mapped past malloc"}, {originStack, "thread stacks"}} {
+	for _, o := range []struct{ origin, name string }{
+		{originMmap, "mapped past malloc"}, {originStack, "thread stacks"},
+	} {
 		t, ok := s.Mapped[o.origin]
 		switch {
 		case !ok:
 		case s.Resident:
-			parts = append(parts, fmt.Sprintf("%s %s resident of %s", o.name, termtext.Bytes(t.Bytes), termtext.Bytes(t.Mapped)))
+			parts = append(parts, fmt.Sprintf("%s %s resident of %s",
+				o.name, termtext.Bytes(t.Bytes), termtext.Bytes(t.Mapped)))
 		case o.origin == originStack: // what was touched of them
 			parts = append(parts, fmt.Sprintf("%s %s", o.name, termtext.Bytes(t.Mapped)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s %s, resident or not", o.name, termtext.Bytes(t.Mapped)))
+			parts = append(parts, fmt.Sprintf("%s %s, resident or not",
+				o.name, termtext.Bytes(t.Mapped)))
 		}
 	}
 	return strings.Join(parts, "; ")
