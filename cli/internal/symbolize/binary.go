@@ -25,12 +25,14 @@ type Line struct {
 // IsPlumbing says that it is a frame of cgo's mechanism, as the library decides too.
 func (l Line) IsPlumbing() bool {
 	switch l.Function {
-	case "runtime.cgocall", "runtime.asmcgocall", "runtime.asmcgocall_landingpad", "runtime.cgocallback",
-		"runtime.cgocallbackg", "runtime.cgocallbackg1", "crosscall2", "runtime.goexit":
+	case "runtime.cgocall", "runtime.asmcgocall", "runtime.asmcgocall_landingpad",
+		"runtime.cgocallback", "runtime.cgocallbackg", "runtime.cgocallbackg1",
+		"crosscall2", "runtime.goexit":
 		return true
 	}
 	name := l.Function[strings.LastIndexByte(l.Function, '.')+1:]
-	return strings.HasPrefix(name, "_cgoexp_") || strings.HasPrefix(name, "_cgoexpwrap_") || name == "_cgo_cmalloc" ||
+	return strings.HasPrefix(name, "_cgoexp_") || strings.HasPrefix(name, "_cgoexpwrap_") ||
+		name == "_cgo_cmalloc" ||
 		!l.isGo && strings.HasPrefix(name, "_cgo_") && strings.Contains(name, "_Cfunc_")
 }
 
@@ -79,7 +81,8 @@ func (f *Binary) open(path, buildID string) (err error) {
 	}
 	id := elfBuildID(e)
 	if id != buildID && !(buildID == "" && id == "") {
-		return fmt.Errorf("has build ID %s, not %s", cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
+		return fmt.Errorf("has build ID %s, not %s",
+			cmp.Or(id, "none"), cmp.Or(termtext.Escape(buildID), "none"))
 	}
 	f.elf = e
 	f.readSymbols()
@@ -95,11 +98,14 @@ func (f *Binary) readSymbols() {
 func (f *Binary) addSymbols(list []elf.Symbol) {
 	for _, s := range list {
 		kind := elf.ST_TYPE(s.Info)
-		if (kind == elf.STT_FUNC || kind == 10 /* GNU_IFUNC */) && s.Section != elf.SHN_UNDEF && s.Name != "" {
+		isCode := kind == elf.STT_FUNC || kind == 10 /* GNU_IFUNC */
+		if isCode && s.Section != elf.SHN_UNDEF && s.Name != "" {
 			f.symbols = append(f.symbols, symbol{s.Value, s.Size, s.Name})
 		}
 	}
-	sort.SliceStable(f.symbols, func(i, j int) bool { return f.symbols[i].start < f.symbols[j].start })
+	sort.SliceStable(f.symbols, func(i, j int) bool {
+		return f.symbols[i].start < f.symbols[j].start
+	})
 }
 
 // Lines of an address, innermost first; none: it has no name.

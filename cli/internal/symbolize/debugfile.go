@@ -64,7 +64,11 @@ func findDebugFile(e *elf.File, path string) (f debugFile) {
 		return f
 	}
 	dir := filepath.Dir(path)
-	for _, at := range []string{filepath.Join(dir, name), filepath.Join(dir, ".debug", name), filepath.Join(debugRoot, dir, name)} {
+	for _, at := range []string{
+		filepath.Join(dir, name),
+		filepath.Join(dir, ".debug", name),
+		filepath.Join(debugRoot, dir, name),
+	} {
 		if at == path {
 			continue
 		}
@@ -149,8 +153,10 @@ func fileCRC(f *os.File) (uint32, error) {
 	return h.Sum32(), err
 }
 
-var dwarfSections = []string{".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_ranges", ".debug_addr",
-	".debug_line_str", ".debug_rnglists", ".debug_str_offsets"}
+var dwarfSections = []string{
+	".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_ranges", ".debug_addr",
+	".debug_line_str", ".debug_rnglists", ".debug_str_offsets",
+}
 
 // readDwarf also reads the file to which dwz moved common parts.
 func readDwarf(e *elf.File, path string) (d *dwarfLines, err error) {
@@ -195,7 +201,8 @@ func readDwarfSections(e *elf.File) (map[string][]byte, error) {
 	return sections, nil
 }
 
-// wholeSection reads an unpacked section at once: the library's growing buffers cost three times the memory.
+// wholeSection reads an unpacked section at once: the library's growing buffers cost three times
+// the memory.
 func wholeSection(s *elf.Section) ([]byte, error) {
 	last := make([]byte, 1)
 	if s.Flags&elf.SHF_COMPRESSED != 0 || s.Size == 0 {
@@ -240,7 +247,8 @@ func readAlternate(link []byte, from string) (*dwarfLines, error) {
 	}
 	var f debugFile
 	isIt := func(d *elf.File, _ *os.File) bool { return elfBuildID(d) == id }
-	byID := filepath.Join(debugRoot, ".build-id", id[:min(2, len(id))], id[min(2, len(id)):]+".debug")
+	first := min(2, len(id))
+	byID := filepath.Join(debugRoot, ".build-id", id[:first], id[first:]+".debug")
 	if !f.try(path, isIt) && !f.try(byID, isIt) {
 		return nil, fmt.Errorf("its supplementary file %s", cmp.Or(f.note, path+": not there"))
 	}
@@ -259,7 +267,8 @@ func elfBuildID(e *elf.File) string {
 		}
 		data, err := s.Data()
 		for err == nil && len(data) >= 12 {
-			name, desc, kind := e.ByteOrder.Uint32(data), e.ByteOrder.Uint32(data[4:]), e.ByteOrder.Uint32(data[8:])
+			name, desc := e.ByteOrder.Uint32(data), e.ByteOrder.Uint32(data[4:])
+			kind := e.ByteOrder.Uint32(data[8:])
 			at := 12 + (uint64(name)+3)&^3
 			end := at + (uint64(desc)+3)&^3
 			if end > uint64(len(data)) {

@@ -89,12 +89,14 @@ func newDwarfLines(sections map[string][]byte) (d *dwarfLines, err error) {
 	if d.units, err = dwarfUnits(sections[".debug_info"]); err != nil {
 		return nil, err
 	}
-	d.data, err = dwarf.New(sections[".debug_abbrev"], nil, nil, sections[".debug_info"], sections[".debug_line"], nil,
-		sections[".debug_ranges"], sections[".debug_str"])
+	d.data, err = dwarf.New(sections[".debug_abbrev"], nil, nil, sections[".debug_info"],
+		sections[".debug_line"], nil, sections[".debug_ranges"], sections[".debug_str"])
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{".debug_addr", ".debug_line_str", ".debug_rnglists", ".debug_str_offsets"} {
+	for _, name := range []string{
+		".debug_addr", ".debug_line_str", ".debug_rnglists", ".debug_str_offsets",
+	} {
 		if err := d.data.AddSection(name, sections[name]); err != nil {
 			return nil, err
 		}
@@ -177,7 +179,9 @@ func (d *dwarfLines) resolve(addresses []uint64) map[uint64][]dwarfFrame {
 	byUnit := map[int][]uint64{}
 	for _, a := range addresses {
 		claims := d.unitRanges.holding(a)
-		sort.SliceStable(claims, func(i, j int) bool { return claims[i].high-claims[i].low < claims[j].high-claims[j].low })
+		sort.SliceStable(claims, func(i, j int) bool {
+			return claims[i].high-claims[i].low < claims[j].high-claims[j].low
+		})
 		for _, c := range claims[:min(dwarfMostShared, len(claims))] {
 			byUnit[c.of] = append(byUnit[c.of], a)
 		}
@@ -193,7 +197,9 @@ func (d *dwarfLines) resolve(addresses []uint64) map[uint64][]dwarfFrame {
 	return found
 }
 
-func (d *dwarfLines) resolveUnit(h *dwarfUnitHead, asked []uint64, found map[uint64][]dwarfFrame) (err error) {
+func (d *dwarfLines) resolveUnit(
+	h *dwarfUnitHead, asked []uint64, found map[uint64][]dwarfFrame,
+) (err error) {
 	defer catchDwarf(&err)
 	slices.Sort(asked)
 	u := &dwarfUnit{d: d, asked: slices.Compact(asked), rows: map[uint64]dwarfRow{}}

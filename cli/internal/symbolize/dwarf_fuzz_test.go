@@ -41,7 +41,9 @@ func smallELF(f *testing.F, compiler, source string, flags ...string) string {
 		return ""
 	}
 	out := filepath.Join(f.TempDir(), "small")
-	args := append([]string{"-shared", "-fPIC", "-nostdlib", "-Wl,--build-id", "-I", "testdata/dwarf", "-o", out}, flags...)
+	args := []string{"-shared", "-fPIC", "-nostdlib", "-Wl,--build-id", "-I", "testdata/dwarf",
+		"-o", out}
+	args = append(args, flags...)
 	mustRun(f, "", compiler, append(args, "testdata/dwarf/"+source)...)
 	return out
 }
@@ -75,21 +77,28 @@ func resolveAll(d *dwarfLines) {
 
 func FuzzDwarf(f *testing.F) {
 	wantNoPanics()
-	f.Add(tinyInfo(tinyAbstract), tinyAbbrev, tinyLine(tinyTables...), []byte{}, []byte{}, []byte{}, []byte{}, []byte{}, []byte{})
+	none := []byte{}
+	f.Add(tinyInfo(tinyAbstract), tinyAbbrev, tinyLine(tinyTables...),
+		none, none, none, none, none, none)
 	for _, file := range smallELFs(f) {
 		sections, err := readDwarfSections(boxFileOf(f, file).elf)
 		if err != nil {
 			f.Fatal(err)
 		}
 		s := func(name string) []byte { return sections[name] }
-		f.Add(s(".debug_info"), s(".debug_abbrev"), s(".debug_line"), s(".debug_str"), s(".debug_line_str"), s(".debug_ranges"),
+		f.Add(s(".debug_info"), s(".debug_abbrev"), s(".debug_line"), s(".debug_str"),
+			s(".debug_line_str"), s(".debug_ranges"),
 			s(".debug_rnglists"), s(".debug_addr"), s(".debug_str_offsets"))
 	}
-	f.Fuzz(func(t *testing.T, info, abbrev, line, str, lineStr, ranges, rngLists, addr, strOffsets []byte) {
+	f.Fuzz(func(t *testing.T,
+		info, abbrev, line, str, lineStr, ranges, rngLists, addr, strOffsets []byte,
+	) {
 		endless(t)
-		d, err := newDwarfLines(map[string][]byte{".debug_info": info, ".debug_abbrev": abbrev, ".debug_line": line,
-			".debug_str": str, ".debug_line_str": lineStr, ".debug_ranges": ranges, ".debug_rnglists": rngLists,
-			".debug_addr": addr, ".debug_str_offsets": strOffsets})
+		d, err := newDwarfLines(map[string][]byte{
+			".debug_info": info, ".debug_abbrev": abbrev, ".debug_line": line, ".debug_str": str,
+			".debug_line_str": lineStr, ".debug_ranges": ranges, ".debug_rnglists": rngLists,
+			".debug_addr": addr, ".debug_str_offsets": strOffsets,
+		})
 		if err == nil {
 			resolveAll(d)
 		}
@@ -145,12 +154,15 @@ func currentBuildID(path string) (id string) {
 func TestDwarfDamage(t *testing.T) {
 	wantNoPanics()
 	for _, flags := range [][]string{{"-gdwarf-5"}, {"-gdwarf-4"}} {
-		file := compileDwarf(t, "gcc", "plain.c", append(flags, "-O2", "-shared", "-fPIC", "-nostdlib")...)
+		file := compileDwarf(t, "gcc", "plain.c",
+			append(flags, "-O2", "-shared", "-fPIC", "-nostdlib")...)
 		sections, err := readDwarfSections(boxFileOf(t, file).elf)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{".debug_info", ".debug_abbrev", ".debug_line", ".debug_ranges", ".debug_rnglists"} {
+		for _, name := range []string{
+			".debug_info", ".debug_abbrev", ".debug_line", ".debug_ranges", ".debug_rnglists",
+		} {
 			good := sections[name]
 			with := func(data []byte) {
 				sections[name] = data

@@ -105,7 +105,8 @@ func (d *dwarfLines) checkLineHeader(root *dwarf.Entry) error {
 	}
 	dir, _ := root.Val(dwarf.AttrCompDir).(string)
 	longest := uint64(max(h.longest, len(dir)))
-	if h.bad || h.count > dwarfMostFiles || longest > dwarfMostPath || h.count*3*longest > dwarfMostPathBytes {
+	if h.bad || h.count > dwarfMostFiles || longest > dwarfMostPath ||
+		h.count*3*longest > dwarfMostPathBytes {
 		return errors.New("a table of its files is damaged or too large")
 	}
 	return nil

@@ -36,7 +36,8 @@ func compileDwarf(t testing.TB, compiler, source string, flags ...string) string
 		t.Skipf("%s is not installed", compiler)
 	}
 	out := filepath.Join(t.TempDir(), "program")
-	mustRun(t, "", compiler, append(append([]string{"-I", "testdata/dwarf", "-o", out}, flags...), "testdata/dwarf/"+source)...)
+	args := append([]string{"-I", "testdata/dwarf", "-o", out}, flags...)
+	mustRun(t, "", compiler, append(args, "testdata/dwarf/"+source)...)
 	return out
 }
 
@@ -46,7 +47,8 @@ var disassembled = regexp.MustCompile(`(?m)^ *([0-9a-f]+):\t[^\t\n]*(?:\t(\S+))?
 func addressesOf(t *testing.T, file string) (all []uint64, calls int) {
 	t.Helper()
 	afterCall := false
-	for _, m := range disassembled.FindAllStringSubmatch(mustRun(t, "", "objdump", "-d", "--no-show-raw-insn", file), -1) {
+	listing := mustRun(t, "", "objdump", "-d", "--no-show-raw-insn", file)
+	for _, m := range disassembled.FindAllStringSubmatch(listing, -1) {
 		at, err := strconv.ParseUint(m[1], 16, 64)
 		if err != nil {
 			t.Fatal(err)
@@ -63,8 +65,8 @@ func addressesOf(t *testing.T, file string) (all []uint64, calls int) {
 	return slices.Compact(all), calls
 }
 
-// addr2line's frames, a line of text each. It is asked twice, for of a function that has no linkage name it
-// answers, the first time, with whatever symbol is near.
+// addr2line's frames, a line of text each. It is asked twice, for of a function that has no linkage
+// name it answers, the first time, with whatever symbol is near.
 func addr2line(t *testing.T, file string, addresses []uint64) map[uint64]string {
 	t.Helper()
 	var ask strings.Builder
@@ -73,7 +75,8 @@ func addr2line(t *testing.T, file string, addresses []uint64) map[uint64]string 
 			fmt.Fprintf(&ask, "%#x\n", a)
 		}
 	}
-	lines := strings.Split(strings.TrimSpace(mustRun(t, ask.String(), "addr2line", "-a", "-f", "-i", "-e", file)), "\n")
+	answer := mustRun(t, ask.String(), "addr2line", "-a", "-f", "-i", "-e", file)
+	lines := strings.Split(strings.TrimSpace(answer), "\n")
 	answers := map[uint64]string{}
 	for i := 0; i < len(lines); {
 		at, err := strconv.ParseUint(lines[i], 0, 64)
@@ -145,44 +148,50 @@ func wantAsAddr2line(t *testing.T, file, reference string) {
 			}
 		}
 	}
-	t.Logf("%d addresses, %d calls, %d compared, %d inlined frames, %d differ", len(addresses), calls, compared, inlined, wrong)
+	t.Logf("%d addresses, %d calls, %d compared, %d inlined frames, %d differ",
+		len(addresses), calls, compared, inlined, wrong)
 	if compared < 50 || calls < 10 || inlined == 0 && !strings.Contains(t.Name(), "C_O0") {
-		t.Errorf("%d compared, %d calls, %d inlined frames: too few to say anything", compared, calls, inlined)
+		t.Errorf("%d compared, %d calls, %d inlined frames: too few to say anything",
+			compared, calls, inlined)
 	}
 }
 
-// The reference is what addr2line of binutils 2.40 reads without fault: it gives up inlined calls where types
-// have units of their own, files in some tables of DWARF 5, and all where libc's start-up code is 32-bit DWARF and
-// the rest is not. The code is the same.
+// The reference is what addr2line of binutils 2.40 reads without fault: it gives up inlined calls
+// where types have units of their own, files in some tables of DWARF 5, and all where libc's
+// start-up code is 32-bit DWARF and the rest is not. The code is the same.
 func TestDwarfAsAddr2line(t *testing.T) {
+	const (
+		types    = " -fdebug-types-section"
+		sections = "-O3 -g -ffunction-sections -Wl,--gc-sections"
+	)
 	for name, c := range map[string]struct {
 		compiler, source string
-		flags, reference []string
+		flags, reference string
 	}{
-		"C O2":                  {"gcc", "plain.c", []string{"-O2", "-g"}, nil},
-		"C O0":                  {"gcc", "plain.c", []string{"-O0", "-g"}, nil},
-		"C DWARF 4":             {"gcc", "plain.c", []string{"-O2", "-gdwarf-4"}, nil},
-		"C DWARF 3":             {"gcc", "plain.c", []string{"-O2", "-gdwarf-3"}, nil},
-		"C DWARF 2":             {"gcc", "plain.c", []string{"-O2", "-gdwarf-2"}, nil},
-		"C 64-bit DWARF":        {"gcc", "plain.c", []string{"-O2", "-g", "-gdwarf64"}, []string{"-O2", "-g"}},
-		"C packed":              {"gcc", "plain.c", []string{"-O2", "-g", "-gz=zlib"}, nil},
-		"C packed as of old":    {"gcc", "plain.c", []string{"-O2", "-g", "-gz=zlib-gnu"}, []string{"-O2", "-g"}},
-		"C sections, no PIE":    {"gcc", "plain.c", []string{"-O3", "-g", "-ffunction-sections", "-Wl,--gc-sections", "-no-pie"}, nil},
-		"C LTO":                 {"gcc", "plain.c", []string{"-O2", "-g", "-flto"}, []string{"-O2", "-gdwarf-4", "-flto"}},
-		"C++ O2":                {"g++", "classes.cc", []string{"-O2", "-g"}, nil},
-		"C++ O0":                {"g++", "classes.cc", []string{"-O0", "-g"}, []string{"-O0", "-gdwarf-4"}},
-		"C++ DWARF 4":           {"g++", "classes.cc", []string{"-O2", "-gdwarf-4"}, nil},
-		"C++ type units":        {"g++", "classes.cc", []string{"-O2", "-g", "-fdebug-types-section"}, []string{"-O2", "-g"}},
-		"C++ type units of old": {"g++", "classes.cc", []string{"-O2", "-gdwarf-4", "-fdebug-types-section"}, []string{"-O2", "-gdwarf-4"}},
-		"C++ clang":             {"clang++", "classes.cc", []string{"-O2", "-gdwarf-5"}, []string{"-O2", "-gdwarf-4"}},
-		"C++ clang DWARF 4":     {"clang++", "classes.cc", []string{"-O2", "-gdwarf-4"}, nil},
+		"C O2":                  {"gcc", "plain.c", "-O2 -g", ""},
+		"C O0":                  {"gcc", "plain.c", "-O0 -g", ""},
+		"C DWARF 4":             {"gcc", "plain.c", "-O2 -gdwarf-4", ""},
+		"C DWARF 3":             {"gcc", "plain.c", "-O2 -gdwarf-3", ""},
+		"C DWARF 2":             {"gcc", "plain.c", "-O2 -gdwarf-2", ""},
+		"C 64-bit DWARF":        {"gcc", "plain.c", "-O2 -g -gdwarf64", "-O2 -g"},
+		"C packed":              {"gcc", "plain.c", "-O2 -g -gz=zlib", ""},
+		"C packed as of old":    {"gcc", "plain.c", "-O2 -g -gz=zlib-gnu", "-O2 -g"},
+		"C sections, no PIE":    {"gcc", "plain.c", sections + " -no-pie", ""},
+		"C LTO":                 {"gcc", "plain.c", "-O2 -g -flto", "-O2 -gdwarf-4 -flto"},
+		"C++ O2":                {"g++", "classes.cc", "-O2 -g", ""},
+		"C++ O0":                {"g++", "classes.cc", "-O0 -g", "-O0 -gdwarf-4"},
+		"C++ DWARF 4":           {"g++", "classes.cc", "-O2 -gdwarf-4", ""},
+		"C++ type units":        {"g++", "classes.cc", "-O2 -g" + types, "-O2 -g"},
+		"C++ type units of old": {"g++", "classes.cc", "-O2 -gdwarf-4" + types, "-O2 -gdwarf-4"},
+		"C++ clang":             {"clang++", "classes.cc", "-O2 -gdwarf-5", "-O2 -gdwarf-4"},
+		"C++ clang DWARF 4":     {"clang++", "classes.cc", "-O2 -gdwarf-4", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file := compileDwarf(t, c.compiler, c.source, c.flags...)
+			file := compileDwarf(t, c.compiler, c.source, strings.Fields(c.flags)...)
 			reference := file
-			if c.reference != nil {
-				reference = compileDwarf(t, c.compiler, c.source, c.reference...)
+			if c.reference != "" {
+				reference = compileDwarf(t, c.compiler, c.source, strings.Fields(c.reference)...)
 				if !bytes.Equal(codeOf(t, file), codeOf(t, reference)) {
 					t.Fatal("the reference is other code")
 				}
@@ -192,7 +201,9 @@ func TestDwarfAsAddr2line(t *testing.T) {
 	}
 }
 
-func codeOf(t *testing.T, file string) []byte { return sectionData(boxFileOf(t, file).elf, ".text") }
+func codeOf(t *testing.T, file string) []byte {
+	return sectionData(boxFileOf(t, file).elf, ".text")
+}
 
 func objcopy(t testing.TB, args ...string) { mustRun(t, "", "objcopy", args...) }
 
@@ -232,8 +243,9 @@ func TestDwarfSeparate(t *testing.T) {
 		"linked, in the root":     {whole, whole, "/root-of-debug/DIR/plain.debug", true, ""},
 		"linked, no build IDs":    {anonymous, anonymous, "DIR/plain.debug", true, ""},
 		"linked, wrong build ID":  {whole, other, "DIR/plain.debug", true, "is of another build"},
-		"linked, wrong CRC":       {anonymous, otherAnonymous, "DIR/plain.debug", true, "is of another build"},
-		"linked, no ELF":          {whole, "", "DIR/plain.debug", true, "is not a readable ELF file"},
+		"linked, wrong CRC": {anonymous, otherAnonymous, "DIR/plain.debug", true,
+			"is of another build"},
+		"linked, no ELF": {whole, "", "DIR/plain.debug", true, "is not a readable ELF file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, root := t.TempDir(), t.TempDir()
@@ -263,7 +275,8 @@ func TestDwarfSeparate(t *testing.T) {
 			addresses, _ := addressesOf(t, c.whole)
 			f := boxFileOf(t, program)
 			notes := f.ReadSources(program, addresses)
-			if want := []string{at + ": " + c.note}; len(f.sources) != 0 || !slices.Equal(notes, want) {
+			want := []string{at + ": " + c.note}
+			if len(f.sources) != 0 || !slices.Equal(notes, want) {
 				t.Errorf("%d addresses, %q; want none, %q", len(f.sources), notes, want)
 			}
 		})
@@ -277,7 +290,8 @@ func TestDwarfCommonFile(t *testing.T) {
 	}
 	dir := t.TempDir()
 	whole := compileDwarf(t, "g++", "classes.cc", "-O2", "-gdwarf-4", "-Wl,--build-id")
-	one, two, common := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "common.debug")
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	common := filepath.Join(dir, "common.debug")
 	mustRun(t, "", "cp", whole, one)
 	mustRun(t, "", "cp", whole, two)
 	mustRun(t, "", "dwz", "-m", common, one, two)
@@ -288,7 +302,8 @@ func TestDwarfCommonFile(t *testing.T) {
 	setDebugRoot(t, dir)
 	addresses, _ := addressesOf(t, one)
 	notes := boxFileOf(t, one).ReadSources(one, addresses)
-	if want := []string{one + ": its supplementary file " + common + ": not there"}; !slices.Equal(notes, want) {
+	want := []string{one + ": its supplementary file " + common + ": not there"}
+	if !slices.Equal(notes, want) {
 		t.Errorf("%q, want %q", notes, want)
 	}
 }

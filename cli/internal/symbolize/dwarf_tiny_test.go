@@ -10,8 +10,10 @@ import (
 // Sections of a handful of entries, put together by hand, and what no compiler writes.
 
 var tinyAbbrev = []byte{
-	1, 0x11, 1, 0x11, 0x01, 0x12, 0x06, 0x10, 0x17, 0x1b, 0x08, 0, 0, // unit: low_pc, high_pc, stmt_list, comp_dir
-	2, 0x2e, 0, 0x11, 0x01, 0x12, 0x06, 0x31, 0x13, 0, 0, // function: low_pc, high_pc, abstract_origin
+	// unit: low_pc, high_pc, stmt_list, comp_dir
+	1, 0x11, 1, 0x11, 0x01, 0x12, 0x06, 0x10, 0x17, 0x1b, 0x08, 0, 0,
+	// function: low_pc, high_pc, abstract_origin
+	2, 0x2e, 0, 0x11, 0x01, 0x12, 0x06, 0x31, 0x13, 0, 0,
 	3, 0x2e, 0, 0x03, 0x08, 0x3b, 0x0b, 0, 0, // abstract function: name, decl_line
 	4, 0x0b, 1, 0, 0, // block
 	0,
@@ -23,7 +25,8 @@ const (
 	tinyAbstract = tinyFunction + 1 + 8 + 4 + 4
 )
 
-// tinyInfo: a function of 32 bytes of code that is an instance of another entry; more is put before it ends.
+// tinyInfo: a function of 32 bytes of code that is an instance of another entry; more is put before
+// it ends.
 func tinyInfo(origin uint32, more ...byte) []byte {
 	le := binary.LittleEndian
 	d := []byte{0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 8}
@@ -48,7 +51,8 @@ func tinyLine(tables ...byte) []byte {
 	return d
 }
 
-var tinyTables = []byte("\x01\x01\x08\x02/d\x00inc\x00" + "\x02\x01\x08\x02\x0b\x02a.c\x00\x00b.h\x00\x01")
+var tinyTables = []byte("\x01\x01\x08\x02/d\x00inc\x00" +
+	"\x02\x01\x08\x02\x0b\x02a.c\x00\x00b.h\x00\x01")
 
 func tinySections(info, line []byte) map[string][]byte {
 	return map[string][]byte{".debug_info": info, ".debug_abbrev": tinyAbbrev, ".debug_line": line}
@@ -56,21 +60,34 @@ func tinySections(info, line []byte) map[string][]byte {
 
 func TestDwarfTiny(t *testing.T) {
 	long := strings.Repeat("x", 5000)
-	const known = "f /d/inc/b.h:1\n"
+	const (
+		known   = "f /d/inc/b.h:1\n"
+		noName  = " /d/inc/b.h:1\n"
+		noFile  = "f ??:0\n"
+		damaged = "a table of its files is damaged or too large"
+	)
 	manyBlocks := slices.Repeat([]byte{4}, 5000)
+	info, line := tinyInfo(tinyAbstract), tinyLine(tinyTables...)
+	deep := tinyInfo(tinyAbstract, manyBlocks...)
 	for name, c := range map[string]struct {
 		info, line   []byte
 		frames, says string
 	}{
-		"as it should be":         {tinyInfo(tinyAbstract), tinyLine(tinyTables...), known, ""},
-		"an instance of itself":   {tinyInfo(tinyFunction), tinyLine(tinyTables...), " /d/inc/b.h:1\n", "an entry refers to itself"},
-		"an instance of nothing":  {tinyInfo(1 << 30), tinyLine(tinyTables...), " /d/inc/b.h:1\n", "offset out of range"},
-		"deep":                    {tinyInfo(tinyAbstract, manyBlocks...), tinyLine(tinyTables...), known, "its entries are nested too deeply"},
-		"files of no bytes":       {tinyInfo(tinyAbstract), tinyLine(0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), "f ??:0\n", "a table of its files is damaged or too large"},
-		"directories of no bytes": {tinyInfo(tinyAbstract), tinyLine(0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), "f ??:0\n", "a table of its files is damaged or too large"},
-		"too many files":          {tinyInfo(tinyAbstract), tinyLine(0, 0, 1, 1, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), "f ??:0\n", "a table of its files is damaged or too large"},
-		"a long path":             {tinyInfo(tinyAbstract), tinyLine([]byte("\x00\x00\x01\x01\x08\x01" + long + "\x00")...), "f ??:0\n", "a table of its files is damaged or too large"},
-		"a file of another table": {tinyInfo(tinyAbstract), tinyLine([]byte("\x01\x01\x08\x01/d\x00\x01\x01\x08\x00")...), "f ??:1\n", ""},
+		"as it should be": {info, line, known, ""},
+		"an instance of itself": {tinyInfo(tinyFunction), line, noName,
+			"an entry refers to itself"},
+		"an instance of nothing": {tinyInfo(1 << 30), line, noName, "offset out of range"},
+		"deep":                   {deep, line, known, "its entries are nested too deeply"},
+		"files of no bytes": {info,
+			tinyLine(0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), noFile, damaged},
+		"directories of no bytes": {info,
+			tinyLine(0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), noFile, damaged},
+		"too many files": {info,
+			tinyLine(0, 0, 1, 1, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf), noFile, damaged},
+		"a long path": {info,
+			tinyLine([]byte("\x00\x00\x01\x01\x08\x01" + long + "\x00")...), noFile, damaged},
+		"a file of another table": {info,
+			tinyLine([]byte("\x01\x01\x08\x01/d\x00\x01\x01\x08\x00")...), "f ??:1\n", ""},
 	} {
 		d, err := newDwarfLines(tinySections(c.info, c.line))
 		if err != nil {
@@ -108,7 +125,8 @@ func TestDwarfWork(t *testing.T) {
 	}
 	d.work = 5
 	frames := d.resolve([]uint64{tinyCode + 4})[tinyCode+4]
-	if d.failed == nil || d.failed.Error() != errDwarfWork.Error() || len(frames) != 1 || frames[0].file != "/d/inc/b.h" {
+	if d.failed == nil || d.failed.Error() != errDwarfWork.Error() ||
+		len(frames) != 1 || frames[0].file != "/d/inc/b.h" {
 		t.Errorf("%v, %+v", d.failed, frames)
 	}
 }

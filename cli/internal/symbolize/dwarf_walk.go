@@ -189,7 +189,8 @@ func (s *dwarfScan) pass(h *dwarfUnitHead, form uint64) {
 		s.skip(16)
 	case 0x01: // addr
 		s.skip(h.address)
-	case 0x0e, 0x17, 0x1d, 0x1f, 0x1f20, 0x1f21: // strp, sec_offset, strp_sup, line_strp, ref_alt, strp_alt
+	// strp, sec_offset, strp_sup, line_strp, ref_alt, strp_alt
+	case 0x0e, 0x17, 0x1d, 0x1f, 0x1f20, 0x1f21:
 		s.skip(h.wide)
 	case 0x10: // ref_addr
 		if h.version <= 2 {
@@ -197,7 +198,8 @@ func (s *dwarfScan) pass(h *dwarfUnitHead, form uint64) {
 		} else {
 			s.skip(h.wide)
 		}
-	case 0x0d, 0x0f, 0x15, 0x1a, 0x1b, 0x22, 0x23, 0x1f01, 0x1f02: // sdata, udata, ref_udata and indices
+	// sdata, udata, ref_udata and indices
+	case 0x0d, 0x0f, 0x15, 0x1a, 0x1b, 0x22, 0x23, 0x1f01, 0x1f02:
 		s.uleb()
 	case 0x08: // string
 		s.text()
@@ -222,7 +224,9 @@ func (s *dwarfScan) pass(h *dwarfUnitHead, form uint64) {
 
 // walkCode visits the unit's functions and inlined calls that have code. around is what visit
 // returned for the nearest one above, -1: there is none.
-func (d *dwarfLines) walkCode(h *dwarfUnitHead, visit func(at dwarf.Offset, around int) (int, error)) error {
+func (d *dwarfLines) walkCode(
+	h *dwarfUnitHead, visit func(at dwarf.Offset, around int) (int, error),
+) error {
 	table, err := readAbbrevs(d.sections[".debug_abbrev"], h.abbrevsAt)
 	if err != nil {
 		return err

@@ -12,7 +12,8 @@ import (
 // Table is the address of one of Go's tables in the process's memory, and its size in bytes.
 type Table struct{ Address, Len uint64 }
 
-// GoTables are Go's tables of functions and lines (pclntab), read from the file as the shim reads them from memory.
+// GoTables are Go's tables of functions and lines (pclntab), read from the file as the shim reads
+// them from memory.
 type GoTables struct {
 	text                                              uint64
 	is120                                             bool
@@ -23,7 +24,9 @@ type GoTables struct {
 // are from those in the file; nil: a table is missing.
 func (f *Binary) ReadGoTables(text uint64, is120 bool, tables [7]Table, loadBias uint64) *GoTables {
 	g := &GoTables{text: text, is120: is120}
-	for i, to := range []*binread.Image{&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc} {
+	for i, to := range []*binread.Image{
+		&g.names, &g.cutab, &g.filetab, &g.pctab, &g.funcs, &g.ftab, &g.goFunc,
+	} {
 		*to = readAddress(f.elf, tables[i].Address-loadBias, tables[i].Len)
 	}
 	if g.ftab == nil || g.funcs == nil || g.names == nil || g.pctab == nil {
@@ -73,8 +76,8 @@ func (g *GoTables) find(pc uint64) (fn goFunction, ok bool) {
 		return fn, false
 	}
 	f := g.funcs[at:]
-	fn = goFunction{entry: g.text + uint64(f.U32(0)), f: f, fixed: 44, name: f.U32(4), cu: f.U32(32),
-		pcfile: f.U32(20), pcln: f.U32(24), npcdata: uint64(f.U32(28))}
+	fn = goFunction{entry: g.text + uint64(f.U32(0)), f: f, fixed: 44, name: f.U32(4),
+		cu: f.U32(32), pcfile: f.U32(20), pcln: f.U32(24), npcdata: uint64(f.U32(28))}
 	if !g.is120 {
 		fn.fixed = 40
 	}
