@@ -41,7 +41,8 @@ func OK(name, format string, args ...any) Check {
 
 // Warn is a check that found something missing; cgoheap works.
 func Warn(name, remedy, format string, args ...any) Check {
-	return Check{Name: name, Level: LevelWarn, Text: fmt.Sprintf(format, args...), Remedy: remedy, Runnable: true}
+	return Check{Name: name, Level: LevelWarn, Text: fmt.Sprintf(format, args...), Remedy: remedy,
+		Runnable: true}
 }
 
 // Fail is a check that found why cgoheap cannot work.
@@ -74,7 +75,8 @@ func CheckProgram(f *Facts, uid, gid int) []Check {
 		checks = append(checks, checkPurego(f)...)
 	}
 	if f.opensPlugins {
-		checks = append(checks, OK("plugins", "it opens Go plugins: their code is profiled like the program's own"))
+		checks = append(checks, OK("plugins",
+			"it opens Go plugins: their code is profiled like the program's own"))
 	}
 	if f.Loader != "" && (f.HasCgo || !f.IsGo()) {
 		checks = append(checks, CheckAllocator(f))
@@ -102,9 +104,11 @@ func checkFile(f *Facts) Check {
 	case f.isScript:
 		return checkScript(f)
 	case !f.isELF:
-		return Fail(name, "give the program's path", "neither an ELF program nor a script that begins with #!")
+		return Fail(name, "give the program's path",
+			"neither an ELF program nor a script that begins with #!")
 	case f.class != elf.ELFCLASS64 || f.machine != elf.EM_X86_64:
-		return Fail(name, "build it for linux/amd64", "%s, and cgoheap is for 64-bit x86-64 only", architecture(f))
+		return Fail(name, "build it for linux/amd64",
+			"%s, and cgoheap is for 64-bit x86-64 only", architecture(f))
 	case f.isShared:
 		return Fail(name, "give the program that loads it", "a shared library, not a program")
 	case f.IsGoLibrary:
@@ -139,8 +143,10 @@ func checkPurego(f *Facts) []Check {
 	if !f.usesPurego() {
 		return nil
 	}
-	return []Check{Warn("purego", "look up malloc and free in the program, not in libc: purego.Dlsym(purego.RTLD_DEFAULT, \"free\")",
-		"it calls C through "+puregoModule+": what libraries allocate is seen, but malloc or free that it looks up in libc's own handle is not")}
+	return []Check{Warn("purego", "look up malloc and free in the program, not in libc: "+
+		"purego.Dlsym(purego.RTLD_DEFAULT, \"free\")",
+		"it calls C through "+puregoModule+": what libraries allocate is seen, "+
+			"but malloc or free that it looks up in libc's own handle is not")}
 }
 
 func architecture(f *Facts) string {
@@ -148,20 +154,21 @@ func architecture(f *Facts) string {
 	if f.class == elf.ELFCLASS32 {
 		bits = 32
 	}
-	return fmt.Sprintf("a %d-bit %s program", bits, strings.ToLower(strings.TrimPrefix(f.machine.String(), "EM_")))
+	machine := strings.TrimPrefix(f.machine.String(), "EM_")
+	return fmt.Sprintf("a %d-bit %s program", bits, strings.ToLower(machine))
 }
 
 // checkScript: the programs that a script starts inherit the preload.
 func checkScript(f *Facts) Check {
-	c := Warn("file", "",
-		"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it")
+	c := Warn("file", "", "a script: cgoheap stays passive in its interpreter, "+startsLater)
 	words := strings.Fields(f.interpreter)
 	if len(words) == 0 {
 		return Fail("file", "write the interpreter after #!", "a script that names no interpreter")
 	}
 	shell, err := Inspect(words[0], words[0])
 	if err != nil {
-		return Fail("file", "install it", "a script for %s, which does not exist", termtext.Quote(words[0]))
+		return Fail("file", "install it",
+			"a script for %s, which does not exist", termtext.Quote(words[0]))
 	}
 	if shell.isMusl() {
 		return checkLibc(shell)
@@ -174,27 +181,34 @@ const oldestGo, newestGo = 21, 27
 
 var goVersion = regexp.MustCompile(`\bgo1\.(\d+)`)
 
+// What follows "passive in it".
+const startsLater = "and starts in the Go programs that it runs, " +
+	"or when it loads a library with Go in it"
+
 // CheckGo checks the Go release that built it.
 func CheckGo(f *Facts) Check {
 	const name = "go"
 	if !f.IsGo() {
-		c := Fail(name, "if it starts a Go program, cgoheap profiles that one; to profile this one, set CGOHEAP_ANY=1 or use cgoheap run --any",
-			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it")
+		c := Fail(name, "if it starts a Go program, cgoheap profiles that one; "+
+			"to profile this one, set CGOHEAP_ANY=1 or use cgoheap run --any",
+			"not a Go program: cgoheap stays passive in it, "+startsLater)
 		c.Runnable = true
 		return c
 	}
 	version := termtext.Escape(f.goInfo.GoVersion)
 	found := goVersion.FindStringSubmatch(version)
 	if found == nil {
-		return Warn(name, "", "unknown Go version (%s); go1.%d to go1.%d are tested", version, oldestGo, newestGo)
+		return Warn(name, "", "unknown Go version (%s); go1.%d to go1.%d are tested",
+			version, oldestGo, newestGo)
 	}
+	const untested = "%s, %s than the tested go1.%d to go1.%d: stacks may end early or lack names"
 	switch minor, _ := strconv.Atoi(found[1]); {
 	case minor < oldestGo:
 		return Warn(name, fmt.Sprintf("build it with go1.%d or newer", oldestGo),
-			"%s, older than the tested go1.%d to go1.%d: stacks may end early or lack names", version, oldestGo, newestGo)
+			untested, version, "older", oldestGo, newestGo)
 	case minor > newestGo:
 		return Warn(name, "look for a newer cgoheap",
-			"%s, newer than the tested go1.%d to go1.%d: stacks may end early or lack names", version, oldestGo, newestGo)
+			untested, version, "newer", oldestGo, newestGo)
 	}
 	return OK(name, "%s", version)
 }
@@ -211,12 +225,14 @@ func checkLinking(f *Facts) Check {
 		return unseen(name, "put cgoheap run in front of the program that it starts",
 			"statically linked: it ignores a preload, though the programs it starts do not")
 	case f.setting("CGO_ENABLED") == "0":
-		return unseen(name, noCode, "statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload")
+		return unseen(name, noCode, "statically linked, built with CGO_ENABLED=0: "+
+			"it has no C code, and ignores a preload")
 	case f.HasCgo:
 		return unseen(name, "build it without -extldflags -static",
 			"statically linked with -extldflags -static: it ignores a preload")
 	}
-	return unseen(name, noCode, "statically linked, as no package in it uses cgo: it has no C code, and ignores a preload")
+	return unseen(name, noCode, "statically linked, as no package in it uses cgo: "+
+		"it has no C code, and ignores a preload")
 }
 
 func checkLibc(f *Facts) Check {
@@ -236,7 +252,8 @@ func checkCgo(f *Facts) Check {
 	const name = "cgo"
 	switch {
 	case !f.HasCgo:
-		return unseen(name, "there is no C heap to profile; go tool pprof's heap profile shows all there is",
+		return unseen(name, "there is no C heap to profile; "+
+			"go tool pprof's heap profile shows all there is",
 			"dynamic, but no package in it uses cgo")
 	case len(f.cgoPackages) == 0:
 		return OK(name, "used")
@@ -256,14 +273,17 @@ func CheckAllocator(f *Facts) Check {
 	const name = "allocator"
 	switch {
 	case f.definesMalloc():
-		c := Fail(name, "link the allocator as a shared library, or preload it: LD_PRELOAD=libjemalloc.so.2 cgoheap run ...",
-			"malloc is defined inside the executable (%s): its calls stay inside, and only what goes through libc, "+
-				"such as mmap, is seen", f.allocatorName())
+		c := Fail(name, "link the allocator as a shared library, or preload it: "+
+			"LD_PRELOAD=libjemalloc.so.2 cgoheap run ...",
+			"malloc is defined inside the executable (%s): its calls stay inside, "+
+				"and only what goes through libc, such as mmap, is seen", f.allocatorName())
 		c.Runnable = true
 		return c
 	case f.answers != "":
-		return Warn(name, "", "%s provides malloc and has no statistics that cgoheap knows: what it maps is shown as C mmap, by who mapped it; "+
-			"how much of that is in use is unknown, and trim does not work", termtext.Escape(f.answers))
+		return Warn(name, "", "%s provides malloc and has no statistics that cgoheap knows: "+
+			"what it maps is shown as C mmap, by who mapped it; "+
+			"how much of that is in use is unknown, and trim does not work",
+			termtext.Escape(f.answers))
 	}
 	return OK(name, "malloc comes from a shared library")
 }
@@ -290,7 +310,8 @@ func CheckInstrumented(f *Facts, asanOptions string) Check {
 	names := strings.Join(f.Instrumented(), " ")
 	switch {
 	case f.setting("-msan") == "true":
-		return Warn(name, "build it without -msan", "built with %s, which is not tested with cgoheap", names)
+		return Warn(name, "build it without -msan",
+			"built with %s, which is not tested with cgoheap", names)
 	case f.setting("-asan") != "true" || f.definesMalloc():
 		return OK(name, "built with %s, which works with cgoheap", names)
 	case strings.Contains(asanOptions, asanOption):
@@ -302,7 +323,8 @@ func CheckInstrumented(f *Facts, asanOptions string) Check {
 
 func checkStripped(f *Facts) Check {
 	if f.stripped {
-		return OK("symbols", "stripped: Go functions keep their names, C functions in it are shown as addresses")
+		return OK("symbols",
+			"stripped: Go functions keep their names, C functions in it are shown as addresses")
 	}
 	return OK("symbols", "not stripped")
 }
@@ -327,5 +349,6 @@ func CheckPreload(preload string) []Check {
 	if len(others) == 0 {
 		return nil
 	}
-	return []Check{OK("preload", "%s stays preloaded, after cgoheap", termtext.Escape(strings.Join(others, ", ")))}
+	return []Check{OK("preload", "%s stays preloaded, after cgoheap",
+		termtext.Escape(strings.Join(others, ", ")))}
 }

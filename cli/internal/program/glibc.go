@@ -66,7 +66,9 @@ func SystemGlibc(loader string) glibcVersion {
 	if real, err := filepath.EvalSymlinks(loader); err == nil {
 		loader = real
 	}
-	for _, dir := range []string{filepath.Dir(loader), "/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"} {
+	for _, dir := range []string{
+		filepath.Dir(loader), "/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib",
+	} {
 		file, err := os.Open(filepath.Join(dir, "libc.so.6"))
 		if err != nil {
 			continue

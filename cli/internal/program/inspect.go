@@ -97,7 +97,8 @@ func (f *Facts) readAttributes(name string) error {
 func (f *Facts) readELF(file *os.File) error {
 	e, err := elf.NewFile(file)
 	if err != nil {
-		return fmt.Errorf("%s is a damaged ELF file: %s", termtext.Quote(f.Path), termtext.Escape(err.Error()))
+		return fmt.Errorf("%s is a damaged ELF file: %s",
+			termtext.Quote(f.Path), termtext.Escape(err.Error()))
 	}
 	f.class, f.machine = e.Class, e.Machine
 	for _, p := range e.Progs {
@@ -110,8 +111,9 @@ func (f *Facts) readELF(file *os.File) error {
 		}
 	}
 	f.goInfo, _ = buildinfo.Read(file)
-	f.isShared = e.Type == elf.ET_DYN && f.Loader == "" && f.goInfo == nil && e.Entry == 0
-	f.IsGoLibrary = e.Type == elf.ET_DYN && f.Loader == "" && f.goInfo != nil && e.Section(".dynamic") != nil && e.Entry == 0
+	isLibrary := e.Type == elf.ET_DYN && f.Loader == "" && e.Entry == 0
+	f.isShared = isLibrary && f.goInfo == nil
+	f.IsGoLibrary = isLibrary && f.goInfo != nil && e.Section(".dynamic") != nil
 	f.stripped = e.Section(".symtab") == nil
 	f.readSymbols(e)
 	if f.Loader != "" {
@@ -143,7 +145,8 @@ func (f *Facts) readSymbols(e *elf.File) {
 
 func importsMalloc(e *elf.File) bool {
 	imported, _ := e.ImportedSymbols()
-	return slices.ContainsFunc(imported, func(s elf.ImportedSymbol) bool { return s.Name == "malloc" })
+	isMalloc := func(s elf.ImportedSymbol) bool { return s.Name == "malloc" }
+	return slices.ContainsFunc(imported, isMalloc)
 }
 
 // definesMalloc says whether calls of malloc stay inside the executable.  Each cgo program
@@ -305,7 +308,8 @@ func (f *Facts) Instrumented() []string {
 	return found
 }
 
-// secureMode says why the loader would ignore LD_PRELOAD for this user (AT_SECURE); "" it would not.
+// secureMode says why the loader would ignore LD_PRELOAD for this user (AT_SECURE); "" it would
+// not.
 func (f *Facts) secureMode(uid, gid int) string {
 	switch {
 	case f.mode&os.ModeSetuid != 0 && int(f.owner) != uid:

@@ -12,8 +12,11 @@ import (
 // The verbs that look at a running process ask less, and say so as well.
 func TestMallocInside(t *testing.T) {
 	for path, want := range map[string]bool{
-		fixture.Go(t, "malloc", fixture.GoMalloc, "1"): true, fixture.Go(t, "smalloc", fixture.GoMalloc, "1", "-ldflags=-s -w"): true,
-		fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"): false, fixture.Go(t, "nocgo", fixture.GoPlain, "0"): false, "/missing": false,
+		fixture.Go(t, "malloc", fixture.GoMalloc, "1"):                    true,
+		fixture.Go(t, "smalloc", fixture.GoMalloc, "1", "-ldflags=-s -w"): true,
+		fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"):   false,
+		fixture.Go(t, "nocgo", fixture.GoPlain, "0"):                      false,
+		"/missing": false,
 	} {
 		if ExportsMalloc(path) != want {
 			t.Errorf("%s: %v", path, !want)
@@ -46,8 +49,9 @@ func TestSecureMode(t *testing.T) {
 
 func TestGoVersions(t *testing.T) {
 	for version, want := range map[string]Level{
-		"go1.21.13": LevelOK, "go1.27rc1": LevelOK, "go1.26.8 X:nodwarf5": LevelOK, "go1.20.1": LevelWarn,
-		"go1.28.1": LevelWarn, "devel go1.28-abcdef": LevelWarn, "mystery": LevelWarn,
+		"go1.21.13": LevelOK, "go1.27rc1": LevelOK, "go1.26.8 X:nodwarf5": LevelOK,
+		"go1.20.1": LevelWarn, "go1.28.1": LevelWarn,
+		"devel go1.28-abcdef": LevelWarn, "mystery": LevelWarn,
 	} {
 		f, err := Inspect(fixture.CgoProgram(t), "x")
 		if err != nil {
@@ -61,7 +65,9 @@ func TestGoVersions(t *testing.T) {
 }
 
 func TestGlibcVersions(t *testing.T) {
-	for text, want := range map[string]glibcVersion{"GLIBC_2.34": 34, "GLIBC_2.2.5": 2, "GLIBC_PRIVATE": -1, "GCC_3.0": -1} {
+	for text, want := range map[string]glibcVersion{
+		"GLIBC_2.34": 34, "GLIBC_2.2.5": 2, "GLIBC_PRIVATE": -1, "GCC_3.0": -1,
+	} {
 		if got := parseGlibcVersion(text); got != want {
 			t.Errorf("%s: %d", text, got)
 		}
@@ -73,7 +79,8 @@ func TestGlibcVersions(t *testing.T) {
 	if needed := neededGlibc(fixture.CgoProgram(t)); needed < 2 || needed > provided {
 		t.Errorf("a program built here needs %s of %s", needed, provided)
 	}
-	if c := CheckLibrary(fixture.CgoProgram(t), nil, 2); c.Level != LevelFail || !strings.HasSuffix(c.Text, "the program has glibc 2.2") {
+	c := CheckLibrary(fixture.CgoProgram(t), nil, 2)
+	if c.Level != LevelFail || !strings.HasSuffix(c.Text, "the program has glibc 2.2") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -82,7 +89,8 @@ func TestCheckInstrumented(t *testing.T) {
 	built := func(flags ...string) *Facts {
 		f := &Facts{goInfo: &debug.BuildInfo{}}
 		for _, flag := range flags {
-			f.goInfo.Settings = append(f.goInfo.Settings, debug.BuildSetting{Key: flag, Value: "true"})
+			set := debug.BuildSetting{Key: flag, Value: "true"}
+			f.goInfo.Settings = append(f.goInfo.Settings, set)
 		}
 		return f
 	}
@@ -94,13 +102,15 @@ func TestCheckInstrumented(t *testing.T) {
 	}{
 		{built("-race"), "", LevelOK, "built with -race, which works with cgoheap"},
 		{built("-asan"), "halt_on_error=0", LevelFail,
-			"built with -asan: the sanitizer stops a program if another library is loaded before it"},
+			"built with -asan: the sanitizer stops a program " +
+				"if another library is loaded before it"},
 		{built("-asan"), "halt_on_error=0:verify_asan_link_order=0", LevelOK,
 			"built with -asan: its malloc comes after cgoheap, as ASAN_OPTIONS allows"},
 		{built("-msan"), "", LevelWarn, "built with -msan, which is not tested with cgoheap"},
 	} {
 		if got := CheckInstrumented(c.f, c.options); got.Level != c.want || got.Text != c.text {
-			t.Errorf("%v %q: %s %q, want %s %q", c.f.Instrumented(), c.options, got.Level, got.Text, c.want, c.text)
+			t.Errorf("%v %q: %s %q, want %s %q",
+				c.f.Instrumented(), c.options, got.Level, got.Text, c.want, c.text)
 		}
 	}
 }
@@ -113,11 +123,14 @@ func TestFindPrivate(t *testing.T) {
 		{"_rjem_malloc", "jemalloc as _rjem_malloc"},
 		{"duckdb_je_malloc duckdb_je_mallctl duckdb_je_mallocx", "jemalloc as duckdb_je_malloc"},
 		{"db_mallocx db_malloc", "jemalloc as db_malloc"},
-		{"je_malloc je_mallctl _cgo_b6ab_Cfunc_je_malloc _cgo_b6ab_Cfunc_je_mallctl", "jemalloc as je_malloc"},
+		{"je_malloc je_mallctl _cgo_b6ab_Cfunc_je_malloc _cgo_b6ab_Cfunc_je_mallctl",
+			"jemalloc as je_malloc"},
 		{"mi_malloc", "mimalloc as mi_malloc"},
 		{"node_mi_malloc tc_malloc", "mimalloc as node_mi_malloc, tcmalloc as tc_malloc"},
-		{"rpmalloc dlmalloc scalable_malloc sn_malloc", "dlmalloc as dlmalloc, rpmalloc as rpmalloc, snmalloc as sn_malloc, tbbmalloc as scalable_malloc"},
-		{"_ZN15partition_alloc13PartitionRoot5AllocEm _ZN15partition_alloc4FreeEPv", "PartitionAlloc"},
+		{"rpmalloc dlmalloc scalable_malloc sn_malloc", "dlmalloc as dlmalloc, " +
+			"rpmalloc as rpmalloc, snmalloc as sn_malloc, tbbmalloc as scalable_malloc"},
+		{"_ZN15partition_alloc13PartitionRoot5AllocEm _ZN15partition_alloc4FreeEPv",
+			"PartitionAlloc"},
 	} {
 		names := map[string]bool{}
 		for _, name := range strings.Fields(c.functions) {

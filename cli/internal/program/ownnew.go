@@ -4,13 +4,13 @@ import (
 	"debug/elf"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"cgoheap/cli/internal/attach"
 )
 
-// libstdc++'s operator new calls malloc, and so passes the hooks.  jemalloc, tcmalloc and mimalloc have
-// one that does not, and what C++ code allocates by it is in the allocator's figures but in no sample.
+// libstdc++'s operator new calls malloc, and so passes the hooks.  jemalloc, tcmalloc and mimalloc
+// have one that does not, and what C++ code allocates by it is in the allocator's figures but in no
+// sample.
 
 const operatorNew = "_Znwm"
 
@@ -19,7 +19,7 @@ func OwnNew(p *attach.Process) string {
 	files, _ := p.MappedFiles()
 	paths := []string{attach.ProcPath(p.PID, "exe")}
 	for _, file := range files {
-		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) {
+		if isOtherLibrary(file) {
 			paths = append(paths, attach.ProcPath(p.PID, "root")+file)
 		}
 	}
@@ -27,6 +27,7 @@ func OwnNew(p *attach.Process) string {
 }
 
 func ownNew(paths []string) string {
+	isNew := func(s elf.Symbol) bool { return s.Name == operatorNew }
 	library, called := "", false
 	for _, path := range paths {
 		e, err := elf.Open(path)
@@ -37,7 +38,7 @@ func ownNew(paths []string) string {
 		e.Close()
 		switch {
 		case !definesDynamic(symbols, operatorNew):
-			called = called || slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == operatorNew })
+			called = called || slices.ContainsFunc(symbols, isNew)
 		case definesDynamic(symbols, "malloc"):
 			library = filepath.Base(path)
 		}

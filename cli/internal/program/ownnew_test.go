@@ -7,12 +7,19 @@ import (
 )
 
 func TestOwnNew(t *testing.T) {
-	library := func(name, source string) string { return fixture.C(t, name, source, "-shared", "-fPIC") }
-	const fromMalloc = "void *malloc(unsigned long); void *_Znwm(unsigned long n) { return malloc(n); }"
+	library := func(name, source string) string {
+		return fixture.C(t, name, source, "-shared", "-fPIC")
+	}
+	const (
+		malloc     = "static char m[64]; void *malloc(unsigned long n) { return m; }"
+		fromMalloc = "void *malloc(unsigned long); " +
+			"void *_Znwm(unsigned long n) { return malloc(n); }"
+		callsNew = "void *_Znwm(unsigned long); void *f(void) { return _Znwm(8); }"
+	)
 	std := library("libstd.so", fromMalloc)
-	allocator := library("libown.so", "static char m[64]; void *malloc(unsigned long n) { return m; } void *_Znwm(unsigned long n) { return m; }")
-	plain := library("libplain.so", "static char m[64]; void *malloc(unsigned long n) { return m; }")
-	caller := library("libcaller.so", "void *_Znwm(unsigned long); void *f(void) { return _Znwm(8); }")
+	allocator := library("libown.so", malloc+" void *_Znwm(unsigned long n) { return m; }")
+	plain := library("libplain.so", malloc)
+	caller := library("libcaller.so", callsNew)
 	for _, c := range []struct {
 		what  string
 		paths []string

@@ -29,14 +29,16 @@ var privateNames = []struct {
 	kind    string
 	pattern *regexp.Regexp
 }{
-	{"jemalloc", regexp.MustCompile(`^(\w*?)(?:malloc|mallctl)$`)}, // with mallocx or mallctl beside it
+	// With mallocx or mallctl beside it.
+	{"jemalloc", regexp.MustCompile(`^(\w*?)(?:malloc|mallctl)$`)},
 	{"mimalloc", regexp.MustCompile(`^(\w*mi_)malloc$`)},
 	{"tcmalloc", regexp.MustCompile(`^(\w*tc_)malloc$`)},
 	{"rpmalloc", regexp.MustCompile(`^(\w*rp)malloc$`)},
 	{"snmalloc", regexp.MustCompile(`^(\w*sn_)malloc$`)},
 	{"tbbmalloc", regexp.MustCompile(`^(\w*scalable_)malloc$`)},
 	{"dlmalloc", regexp.MustCompile(`^(\w*dl)malloc$`)},
-	{"PartitionAlloc", regexp.MustCompile(`^(_ZNK?)(?:\d+base\d+)?(?:15partition_alloc|14PartitionAlloc|13PartitionRoot)`)},
+	{"PartitionAlloc", regexp.MustCompile(`^(_ZNK?)(?:\d+base\d+)?` +
+		`(?:15partition_alloc|14PartitionAlloc|13PartitionRoot)`)},
 }
 
 // A stripped file still has their messages.  Spelled in two parts, as crossingName is.
@@ -72,14 +74,17 @@ func findPrivate(names map[string]bool, file string) []privateAllocator {
 	for a := range found {
 		all = append(all, a)
 	}
-	slices.SortFunc(all, func(a, b privateAllocator) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(all, func(a, b privateAllocator) int {
+		return strings.Compare(a.String(), b.String())
+	})
 	return all
 }
 
 // isJemalloc: without a prefix it is malloc itself, which another check reports.
 func isJemalloc(names map[string]bool, prefix string) bool {
-	return prefix != "" && (names[prefix+"mallocx"] || names[prefix+"mallctl"] || strings.HasSuffix(prefix, "je_") && names[prefix+"malloc"] ||
-		strings.HasPrefix(prefix, "_rjem_") && names[prefix+"malloc"])
+	named := strings.HasSuffix(prefix, "je_") || strings.HasPrefix(prefix, "_rjem_")
+	return prefix != "" && (names[prefix+"mallocx"] || names[prefix+"mallctl"] ||
+		named && names[prefix+"malloc"])
 }
 
 func (a privateAllocator) String() string {
@@ -101,23 +106,34 @@ func (f *Facts) readLibrary(path string) {
 	}
 	defer e.Close()
 	names := definedFunctions(e)
-	if names["malloc"] && (names["mallctl"] || names["mi_process_info"] || names["MallocExtension_GetNumericProperty"]) {
+	hasStatistics := names["mallctl"] || names["mi_process_info"] ||
+		names["MallocExtension_GetNumericProperty"]
+	if names["malloc"] && hasStatistics {
 		return // it answers malloc, and has statistics: no private one
 	}
-	if dynamic, _ := e.DynamicSymbols(); f.answers == "" && definesDynamic(dynamic, "malloc") && !isLibc(path) {
+	dynamic, _ := e.DynamicSymbols()
+	if f.answers == "" && definesDynamic(dynamic, "malloc") && !isLibc(path) {
 		f.answers = filepath.Base(path)
 	}
 	f.private = append(f.private, findPrivate(names, filepath.Base(path))...)
 }
 
 // isLibc also covers the loader, whose malloc only the loader uses.
+// isOtherLibrary: a shared library, and not cgoheap's.
+func isOtherLibrary(file string) bool {
+	return strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file)
+}
+
 func isLibc(path string) bool {
 	name := filepath.Base(path)
-	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") || strings.HasPrefix(name, "ld-")
+	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") ||
+		strings.HasPrefix(name, "ld-")
 }
 
 func definesDynamic(symbols []elf.Symbol, name string) bool {
-	return slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == name && s.Section != elf.SHN_UNDEF })
+	return slices.ContainsFunc(symbols, func(s elf.Symbol) bool {
+		return s.Name == name && s.Section != elf.SHN_UNDEF
+	})
 }
 
 func definedFunctions(e *elf.File) map[string]bool {
@@ -137,7 +153,8 @@ func (f *Facts) readNeeded(e *elf.File) {
 	names, _ := e.ImportedLibraries()
 	dirs := runPaths(e, filepath.Dir(f.Path))
 	dirs = append(dirs, filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...)
-	dirs = append(dirs, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib")
+	dirs = append(dirs, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
+		"/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib")
 	for _, name := range names {
 		if isLibc(name) {
 			continue
@@ -162,7 +179,7 @@ func (f *Facts) ReadMapped(p *attach.Process) {
 	defer func() { f.answers = answers }()
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
-		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) && file != f.Path {
+		if isOtherLibrary(file) && file != f.Path {
 			f.readLibrary(attach.ProcPath(p.PID, "root") + file)
 		}
 	}
@@ -170,11 +187,12 @@ func (f *Facts) ReadMapped(p *attach.Process) {
 
 func runPaths(e *elf.File, origin string) []string {
 	var dirs []string
+	origins := strings.NewReplacer("$ORIGIN", origin, "${ORIGIN}", origin)
 	for _, tag := range []elf.DynTag{elf.DT_RUNPATH, elf.DT_RPATH} {
 		lists, _ := e.DynString(tag)
 		for _, list := range lists {
 			for _, dir := range filepath.SplitList(list) {
-				dirs = append(dirs, strings.NewReplacer("$ORIGIN", origin, "${ORIGIN}", origin).Replace(dir))
+				dirs = append(dirs, origins.Replace(dir))
 			}
 		}
 	}
@@ -184,7 +202,9 @@ func runPaths(e *elf.File, origin string) []string {
 // scanPrivate finds allocators without symbols by their messages.
 func (f *Facts) scanPrivate(buf []byte) {
 	for _, p := range privateTexts {
-		known := slices.ContainsFunc(f.private, func(a privateAllocator) bool { return a.file == "" && a.kind == p.kind })
+		known := slices.ContainsFunc(f.private, func(a privateAllocator) bool {
+			return a.file == "" && a.kind == p.kind
+		})
 		if !known && f.stripped && bytes.Contains(buf, p.text) {
 			f.private = append(f.private, privateAllocator{kind: p.kind})
 		}
@@ -202,7 +222,8 @@ func CheckPrivate(f *Facts) *Check {
 		names = append(names, a.String())
 		figures = figures || a.kind == "jemalloc" && a.prefix != ""
 	}
-	text := fmt.Sprintf("%s: memory taken from it is not in malloc's samples; it is shown as C mmap, by who mapped it", listSome(names, 3))
+	text := fmt.Sprintf("%s: memory taken from it is not in malloc's samples; "+
+		"it is shown as C mmap, by who mapped it", listSome(names, 3))
 	if figures {
 		text += "; how much of it is in use comes from jemalloc's own statistics, where available"
 	}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"cgoheap/cli/internal/attach"
 )
@@ -24,7 +22,8 @@ type rawMapper struct {
 // files in panic messages.
 var rawMappers = []rawMapper{
 	{"Go's syscall.Mmap (off-heap caches such as fastcache)", "\x00syscall.(*mmapper).Mmap\x00"},
-	{"Go's unix.Mmap (off-heap caches, databases)", "\x00golang.org/x/sys/unix.(*mmapper).Mmap\x00"},
+	{"Go's unix.Mmap (off-heap caches, databases)",
+		"\x00golang.org/x/sys/unix.(*mmapper).Mmap\x00"},
 	{"Rust code (rustix, as in wasmtime)", "/rustc/"},
 }
 
@@ -39,8 +38,9 @@ func RawMappers(p *attach.Process) []string {
 		return nil
 	}
 	for _, file := range files {
-		if strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file) {
-			_ = searchRawMappers(attach.ProcPath(p.PID, "root")+file, found) // one that was replaced since tells nothing
+		if isOtherLibrary(file) {
+			// One that was replaced since tells nothing.
+			_ = searchRawMappers(attach.ProcPath(p.PID, "root")+file, found)
 		}
 	}
 	names := []string{}
@@ -49,7 +49,8 @@ func RawMappers(p *attach.Process) []string {
 			names = append(names, m.what)
 		}
 	}
-	if env, err := p.Environ(); err == nil && !slices.ContainsFunc(attach.Preloads(env["LD_PRELOAD"]), attach.IsLibrary) {
+	env, err := p.Environ()
+	if err == nil && !slices.ContainsFunc(attach.Preloads(env["LD_PRELOAD"]), attach.IsLibrary) {
 		names = append(names, PreloadedLate)
 	}
 	return names

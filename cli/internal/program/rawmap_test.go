@@ -20,15 +20,20 @@ func main() {
 
 // Only what the program has is found, stripped and position-independent too.
 func TestRawMappers(t *testing.T) {
+	rust := func(before int) string {
+		code := strings.Repeat("x", before) + "/rustc/0a1b/library/core"
+		return fixture.Written(t, "rust", code, 0o755)
+	}
 	for _, c := range []struct {
 		what, path string
 		want       []int
 	}{
 		{"none", fixture.Go(t, "nocgo", fixture.GoPlain, "0"), nil},
 		{"Go's, stripped", fixture.Go(t, "rawmap", goRawMap, "0", "-ldflags=-s -w"), []int{0}},
-		{"Go's, position-independent", fixture.Go(t, "rawmap-pie", goRawMap, "0", "-buildmode=pie"), []int{0}},
-		{"Rust's, where one read ends", fixture.Written(t, "rust", strings.Repeat("x", scanChunk-3)+"/rustc/0a1b/library/core", 0o755), []int{2}},
-		{"Rust's, later", fixture.Written(t, "rust", strings.Repeat("x", 2*scanChunk)+"/rustc/0a1b/library/core", 0o755), []int{2}},
+		{"Go's, position-independent",
+			fixture.Go(t, "rawmap-pie", goRawMap, "0", "-buildmode=pie"), []int{0}},
+		{"Rust's, where one read ends", rust(scanChunk - 3), []int{2}},
+		{"Rust's, later", rust(2 * scanChunk), []int{2}},
 	} {
 		found := make([]bool, len(rawMappers))
 		if err := searchRawMappers(c.path, found); err != nil {

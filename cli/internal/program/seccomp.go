@@ -41,13 +41,16 @@ func CheckSeccomp(mode string) *Check {
 	case "0":
 		return nil
 	case "1", "2":
-		c = Warn("seccomp", "a filter that forbids more than systemd's @system-service or a container runtime's default "+
-			"has to allow what docs/safety.md lists",
-			"a seccomp filter is active: cgoheap makes only system calls that the usual filters allow. "+
+		c = Warn("seccomp", "a filter that forbids more than systemd's @system-service "+
+			"or a container runtime's default has to allow what docs/safety.md lists",
+			"a seccomp filter is active: "+
+				"cgoheap makes only system calls that the usual filters allow. "+
 				"Not available here: seccomp: mincore, so that the account says unknown where "+
-				"/proc/self/pagemap cannot be read, and process_vm_readv, for which /proc/self/mem stands in")
+				"/proc/self/pagemap cannot be read, "+
+				"and process_vm_readv, for which /proc/self/mem stands in")
 	default:
-		c = Warn("seccomp", "", "cannot read whether a seccomp filter is active: cgoheap behaves as if one were")
+		c = Warn("seccomp", "", "cannot read whether a seccomp filter is active: "+
+			"cgoheap behaves as if one were")
 	}
 	return &c
 }

@@ -29,7 +29,9 @@ func TestSeccompIsSaid(t *testing.T) {
 	if CheckSeccomp("0") != nil {
 		t.Error("no filter: nothing to say")
 	}
-	for mode, want := range map[string]string{"2": "not available here: seccomp", "1": "not available here: seccomp", "": "cannot read"} {
+	for mode, want := range map[string]string{
+		"2": "not available here: seccomp", "1": "not available here: seccomp", "": "cannot read",
+	} {
 		c := CheckSeccomp(mode)
 		if c == nil || c.Level != LevelWarn || !strings.Contains(strings.ToLower(c.Text), want) {
 			t.Errorf("mode %q: %v, want a warning with %q", mode, c, want)
