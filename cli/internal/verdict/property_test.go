@@ -18,8 +18,12 @@ import (
 // sometimes an earlier look from which each has changed.
 func randomSituation(r *rand.Rand) *Situation {
 	s := quiet()
-	s.Account.Owners = append(s.Account.Owners, part("kernel", 0), part("an_owner_of_a_later_version", 0))
-	size := func() int64 { return int64(r.ExpFloat64()*float64(int64(1)<<(10+r.Intn(24)))) * int64(r.Intn(3)) / 2 }
+	s.Account.Owners = append(s.Account.Owners, part("kernel", 0),
+		part("an_owner_of_a_later_version", 0))
+	size := func() int64 {
+		scale := float64(int64(1) << (10 + r.Intn(24)))
+		return int64(r.ExpFloat64()*scale) * int64(r.Intn(3)) / 2
+	}
 	s.Account.RSS = 0
 	for i := range s.Account.Owners {
 		o := &s.Account.Owners[i]
@@ -40,7 +44,8 @@ func randomSituation(r *rand.Rand) *Situation {
 	}
 	if r.Intn(4) > 0 {
 		s.Grown = s.looked(r, size)
-		if before := s.looked(r, size); before.Elapsed >= EvidenceTime && before.Elapsed > s.Grown.Elapsed {
+		before := s.looked(r, size)
+		if before.Elapsed >= EvidenceTime && before.Elapsed > s.Grown.Elapsed {
 			s.Hour = before
 		}
 	}
@@ -118,7 +123,8 @@ func (j *judged) checkGrowth() {
 				continue
 			}
 			said := "by " + termtext.Bytes(grew) + " in " + termtext.Duration(g.Elapsed)
-			if n := strings.Count(j.all, said); n > 1 && strings.Count(j.table, "+"+termtext.Bytes(grew)) <= 1 {
+			n, inTable := strings.Count(j.all, said), "+"+termtext.Bytes(grew)
+			if n > 1 && strings.Count(j.table, inTable) <= 1 {
 				j.fail("%s grew %s, which is said %d times", name, said, n)
 			}
 			if !strings.Contains(j.all, said) {
@@ -128,7 +134,8 @@ func (j *judged) checkGrowth() {
 				j.fail("%s grew %s, which is denied", name, said)
 			}
 		}
-		if j.Grown != nil && j.grewBy(j.Grown, name) > 0 && strings.Contains(text, "but not in the last") {
+		if j.Grown != nil && j.grewBy(j.Grown, name) > 0 &&
+			strings.Contains(text, "but not in the last") {
 			j.fail("%s grew since the last look, which is denied", name)
 		}
 	}
@@ -137,18 +144,23 @@ func (j *judged) checkGrowth() {
 // checkEvidence: a rate, an acquittal and a leak each need some.
 func (j *judged) checkEvidence() {
 	j.t.Helper()
-	if j.Grown != nil && j.Grown.Elapsed < time.Minute && j.Hour == nil && strings.Contains(j.all, "an hour since") {
+	hasRate := strings.Contains(j.all, "an hour since")
+	if hasRate && j.Grown != nil && j.Grown.Elapsed < time.Minute && j.Hour == nil {
 		j.fail("a rate of %s", j.Grown.Elapsed)
 	}
-	if (j.Grown == nil || j.Grown.Elapsed < time.Hour) && j.Hour == nil && strings.Contains(j.all, "a working set") {
+	acquits := strings.Contains(j.all, "a working set")
+	if acquits && (j.Grown == nil || j.Grown.Elapsed < time.Hour) && j.Hour == nil {
 		j.fail("acquitted without an hour's evidence")
 	}
 	for _, g := range j.windows() {
-		if n := account.Known(g.Of(account.CLive)); g.Elapsed >= time.Hour && n < -j.has(account.CLive)/20 && n < -2<<20 && j.Hour == nil && strings.Contains(j.all, "a working set") {
+		n := account.Known(g.Of(account.CLive))
+		shrank := g.Elapsed >= time.Hour && n < -j.has(account.CLive)/20 && n < -2<<20
+		if acquits && shrank && j.Hour == nil {
 			j.fail("acquitted though it shrank by %d, which hides what grew", -n)
 		}
 	}
-	if isLeak := strings.Contains(j.all, "it is a leak") || strings.Contains(j.all, "that is a leak"); isLeak && strings.Contains(strings.ToLower(j.all), "not a leak") {
+	isLeak := strings.Contains(j.all, "it is a leak") || strings.Contains(j.all, "that is a leak")
+	if isLeak && strings.Contains(strings.ToLower(j.all), "not a leak") {
 		j.fail("not a leak beside one")
 	}
 }
@@ -157,16 +169,22 @@ func (j *judged) checkEvidence() {
 func (j *judged) checkOwners() {
 	j.t.Helper()
 	for _, name := range j.ranked() {
-		if j.third(name) && j.told[name] == "" && !strings.Contains(j.all, upperFirst(speakOf(name))+": ") {
+		owner := upperFirst(speakOf(name)) + ": "
+		if j.third(name) && j.told[name] == "" && !strings.Contains(j.all, owner) {
 			j.fail("nothing is said of %s, %s", name, j.of(j.has(name)))
 		}
 	}
-	if j.Account.Allocator.InUse == nil && strings.Contains(j.told[account.CRetained], "free in") || strings.Contains(j.told[account.CRetained], "Not a leak") &&
-		(j.Account.Allocator.InUse == nil || j.large(account.CLive) || j.large(account.CMmap) || j.large(account.UntrackedMmap)) {
+	kept, unknown := j.told[account.CRetained], j.Account.Allocator.InUse == nil
+	mayLeak := unknown || j.large(account.CLive) || j.large(account.CMmap) ||
+		j.large(account.UntrackedMmap)
+	if unknown && strings.Contains(kept, "free in") ||
+		mayLeak && strings.Contains(kept, "Not a leak") {
 		j.fail("free, where the allocator does not say it")
 	}
 	for _, o := range j.Account.Owners {
-		if o.Bytes == nil && o.Name != account.GoStacks && !strings.Contains(j.all, account.Label(o.Name)) && !strings.Contains(j.all, "in use is unknown") {
+		said := strings.Contains(j.all, account.Label(o.Name)) ||
+			strings.Contains(j.all, "in use is unknown")
+		if o.Bytes == nil && o.Name != account.GoStacks && !said {
 			j.fail("nothing is said of %s, which is not known", o.Name)
 		}
 	}
@@ -178,12 +196,15 @@ func (j *judged) checkOwners() {
 // checkWords: what is never said, and reasons only where they hold.
 func (j *judged) checkWords() {
 	j.t.Helper()
-	for _, never := range []string{"rather than a leak", "not grown since", "very small blocks", "%!"} {
+	for _, never := range []string{
+		"rather than a leak", "not grown since", "very small blocks", "%!",
+	} {
 		if strings.Contains(j.all, never) {
 			j.fail("it says %q", never)
 		}
 	}
-	if strings.Contains(j.all, "dropped") && j.Dropped == 0 || strings.Contains(j.all, "was off") && j.Off == 0 ||
+	if strings.Contains(j.all, "dropped") && j.Dropped == 0 ||
+		strings.Contains(j.all, "was off") && j.Off == 0 ||
 		strings.Contains(j.all, "missed") && j.Missed == 0 {
 		j.fail("a reason that does not hold")
 	}
@@ -193,7 +214,8 @@ func (j *judged) checkWords() {
 func growthIn(s *Situation) string {
 	var cells []string
 	for _, g := range s.windows() {
-		cells = append(cells, termtext.Growth(g.RSS), termtext.Growth(s.grewBy(g, unexplainedOwner)))
+		cells = append(cells, termtext.Growth(g.RSS),
+			termtext.Growth(s.grewBy(g, unexplainedOwner)))
 		for _, o := range s.Account.Owners {
 			if n := g.Of(o.Name); n != nil {
 				cells = append(cells, termtext.Growth(*n))
@@ -220,9 +242,13 @@ func TestVerdictsCanBeDefended(t *testing.T) {
 			}
 		}
 	}
-	for _, rule := range []string{liveGrowsRule, ownerGrowsRule, estimateRule, "c_live", "c_retained", "owner_large", "unexplained", "mapped_files"} {
+	for _, rule := range []string{
+		liveGrowsRule, ownerGrowsRule, estimateRule,
+		"c_live", "c_retained", "owner_large", "unexplained", "mapped_files",
+	} {
 		if spoken[rule] < 100 {
-			t.Errorf("of 20000 accounts %d make %s speak: the test does not try it", spoken[rule], rule)
+			t.Errorf("of 20000 accounts %d make %s speak: the test does not try it",
+				spoken[rule], rule)
 		}
 	}
 }

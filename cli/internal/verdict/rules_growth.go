@@ -35,14 +35,17 @@ func (s *Situation) change(owner string) string {
 		return "The recording is too short to tell whether it grew."
 	case longest.Of(account.CLive) == nil:
 		return "To see whether it grows, run this again in a few minutes."
-	case matters(longest, -*longest.Of(account.CLive), s.Account.Resident(account.CLive)-*longest.Of(account.CLive), liveGrowthShare, liveGrowthBytes):
+	case liveMatters(longest, -*longest.Of(account.CLive),
+		s.Account.Resident(account.CLive)-*longest.Of(account.CLive)):
 		return fmt.Sprintf("It shrank by %s in %s; that may hide something else that grew.",
 			termtext.Bytes(-*longest.Of(account.CLive)), termtext.Duration(longest.Elapsed))
 	case longest.Elapsed < EvidenceTime:
-		return fmt.Sprintf("It has not grown in %s, which is too short to tell.", termtext.Duration(longest.Elapsed))
+		return fmt.Sprintf("It has not grown in %s, which is too short to tell.",
+			termtext.Duration(longest.Elapsed))
 	}
-	return fmt.Sprintf("It has not grown in %s. Under load that suggests a cache or a working set; without load a leak does not grow either.",
-		termtext.Duration(longest.Elapsed))
+	return fmt.Sprintf("It has not grown in %s. "+
+		"Under load that suggests a cache or a working set; "+
+		"without load a leak does not grow either.", termtext.Duration(longest.Elapsed))
 }
 
 var plural = []string{account.GoStacks, account.ThreadStacks, account.MappedFiles}
@@ -86,9 +89,13 @@ func (s *Situation) liveGrows() bool {
 		grew := account.Known(g.Of(account.CLive))
 		before := s.Account.Resident(account.CLive) - grew
 		now, last := s.Account.Allocator.InUse, g.Last.Allocator.InUse
-		return matters(g, grew, before, liveGrowthShare, liveGrowthBytes) &&
-			(now == nil || last == nil || matters(g, *now-*last, before, liveGrowthShare, liveGrowthBytes))
+		return liveMatters(g, grew, before) &&
+			(now == nil || last == nil || liveMatters(g, *now-*last, before))
 	})
+}
+
+func liveMatters(g *account.Growth, grew, before int64) bool {
+	return matters(g, grew, before, liveGrowthShare, liveGrowthBytes)
 }
 
 // matters says that growth is not noise: by its amount or its rate, relative to before.
@@ -97,7 +104,8 @@ func matters(g *account.Growth, grew, before int64, share float64, bytes int64) 
 		return false
 	}
 	rate := g.PerHour(grew)
-	return float64(grew) >= share*float64(before) || rate != nil && float64(*rate) >= rateShare*float64(before)
+	return float64(grew) >= share*float64(before) ||
+		rate != nil && float64(*rate) >= rateShare*float64(before)
 }
 
 func cLiveGrows(s *Situation) string {
@@ -106,10 +114,12 @@ func cLiveGrows(s *Situation) string {
 	}
 	text := fmt.Sprintf("C live %s, to %s.", s.grew(account.CLive), s.of(s.has(account.CLive)))
 	if s.Ended {
-		return fmt.Sprintf("%s If the load was steady, it is a leak: %s shows who held it, and %s saves that as a profile.%s", text,
-			s.showHolders(), s.saveProfile(""), s.wakeFirst())
+		return fmt.Sprintf("%s If the load was steady, it is a leak: %s shows who held it, "+
+			"and %s saves that as a profile.%s",
+			text, s.showHolders(), s.saveProfile(""), s.wakeFirst())
 	}
-	return fmt.Sprintf("%s If it keeps growing under a steady load, it is a leak: %s shows who holds it, and %s saves only the old blocks.%s",
+	return fmt.Sprintf("%s If it keeps growing under a steady load, it is a leak: "+
+		"%s shows who holds it, and %s saves only the old blocks.%s",
 		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 }
 
@@ -119,7 +129,8 @@ func (s *Situation) mostGrown() (string, *account.Growth) {
 	for _, g := range s.windows() {
 		most := ""
 		for _, name := range s.ranked() {
-			if name != account.CLive && name != unexplainedOwner && s.grewBy(g, name) > s.grewBy(g, most) {
+			isOther := name != account.CLive && name != unexplainedOwner
+			if isOther && s.grewBy(g, name) > s.grewBy(g, most) {
 				most = name
 			}
 		}
@@ -139,7 +150,8 @@ func ownerGrows(s *Situation) string {
 	if name == account.Program {
 		now = s.has(name)
 	}
-	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(name), termtext.Bytes(now-grew), termtext.Bytes(now))
+	text := fmt.Sprintf("%s %s: from %s to %s.", upperFirst(speakOf(name)), s.grew(name),
+		termtext.Bytes(now-grew), termtext.Bytes(now))
 	if name == s.dominant {
 		return text
 	}
@@ -154,7 +166,8 @@ func (s *Situation) whereToLook(owner string) string {
 	case account.GoStacks:
 		return "Which goroutines: " + s.pprof("goroutine") + "."
 	case account.CMmap:
-		return "Who mapped it: " + s.saveProfile(" --seconds 60") + ", and `-tagfocus=origin=mmap` to pprof."
+		return "Who mapped it: " + s.saveProfile(" --seconds 60") +
+			", and `-tagfocus=origin=mmap` to pprof."
 	case account.ThreadStacks:
 		return "Who made the threads: " + s.saveProfile(memoryFlag) + "."
 	case account.CRetained:
@@ -169,8 +182,11 @@ func (s *Situation) whereToLook(owner string) string {
 // notALeak is said of free memory only if nothing else may leak: a reader takes it for the
 // whole process.
 func (s *Situation) notALeak() string {
-	if cLiveGrows(s) != "" || ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) || s.large(account.UntrackedMmap) ||
-		s.Account.Allocator.InUse == nil { // C retained then relies on samples, which may have begun late
+	// Where the allocator does not say what is in use, C retained relies on samples, which may
+	// have begun late.
+	if s.Account.Allocator.InUse == nil || cLiveGrows(s) != "" || ownerGrows(s) != "" ||
+		s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) ||
+		s.large(account.UntrackedMmap) {
 		return ""
 	}
 	return "Not a leak."

@@ -15,12 +15,15 @@ const (
 	// The part of what is kept from which it gets a sentence.
 	keptShare = 0.20
 	keptBytes = 8 << 20
-	// glibc's initial threshold: if arenas' ends are smaller, there are many arenas, not large ones.
+	// glibc's initial threshold: if arenas' ends are smaller, there are many arenas, not large
+	// ones.
 	trimThreshold = 128 << 10
 
-	callTrim   = "have the program call malloc_trim(0) after its peaks, or run it with jemalloc preloaded"
-	callPriced = "have the program call malloc_trim(0) after its peaks (cost: arena locks during the call, page faults later), " +
-		"or run it with jemalloc preloaded"
+	afterPeaks = "have the program call malloc_trim(0) after its peaks"
+	preloaded  = "or run it with jemalloc preloaded"
+	callTrim   = afterPeaks + ", " + preloaded
+	callPriced = afterPeaks + trimCost + ", " + preloaded
+	trimCost   = " (cost: arena locks during the call, page faults later)"
 	returnEnds = "run with MALLOC_TRIM_THRESHOLD_=131072"
 )
 
@@ -30,14 +33,16 @@ func cRetainedLarge(s *Situation) string {
 	}
 	if s.Account.Allocator.InUse == nil {
 		// Live memory is then estimated from samples; what they missed is not free.
-		return fmt.Sprintf("The C allocator has %s beyond what the samples stand for; how much of that is free is unknown.%s",
+		return fmt.Sprintf("The C allocator has %s beyond what the samples stand for; "+
+			"how much of that is free is unknown.%s",
 			s.of(s.has(account.CRetained)), s.trySilent())
 	}
 	where := ""
 	if n := s.Account.Allocator.Arenas; n != nil {
 		where = " in " + termtext.CountOf(int(*n), "arena", "arenas")
 	}
-	return join(fmt.Sprintf("The C allocator keeps %s free%s; live C memory is %s.", termtext.Bytes(s.has(account.CRetained)), where, termtext.Bytes(s.has(account.CLive))),
+	return join(fmt.Sprintf("The C allocator keeps %s free%s; live C memory is %s.",
+		termtext.Bytes(s.has(account.CRetained)), where, termtext.Bytes(s.has(account.CLive))),
 		s.notALeak(), s.returnKept())
 }
 
@@ -60,7 +65,8 @@ func (s *Situation) returnKept() string {
 	}
 	text := ""
 	if n := account.Known(k.Returnable) + account.Known(k.Cached); s.isNotable(n) {
-		text = fmt.Sprintf("%s returns %s of it; to keep it small, %s.", s.command("trim %d"), s.upTo(n), callPriced)
+		text = fmt.Sprintf("%s returns %s of it; to keep it small, %s.",
+			s.command("trim %d"), s.upTo(n), callPriced)
 	}
 	return join(text, s.endsStay(), s.pinnedStays())
 }
@@ -84,14 +90,18 @@ func (s *Situation) endsStay() string {
 	if !s.isNotable(n) || ends == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns", termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
+	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns",
+		termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
 	switch {
 	case n/ends <= 2*trimThreshold && s.Env["MALLOC_ARENA_MAX"] == "":
-		return text + ": each is small, so run with MALLOC_ARENA_MAX=2 (cost: threads wait for each other more)."
+		return text + ": each is small, " +
+			"so run with MALLOC_ARENA_MAX=2 (cost: threads wait for each other more)."
 	case s.Env["MALLOC_TRIM_THRESHOLD_"] != "":
-		return text + ": a smaller MALLOC_TRIM_THRESHOLD_ makes free return them, or run with jemalloc preloaded."
+		return text + ": a smaller MALLOC_TRIM_THRESHOLD_ makes free return them, " +
+			"or run with jemalloc preloaded."
 	}
-	return fmt.Sprintf("%s: %s, and free does (cost: system calls and page faults).", text, returnEnds)
+	return fmt.Sprintf("%s: %s, and free does (cost: system calls and page faults).",
+		text, returnEnds)
 }
 
 func (s *Situation) pinnedStays() string {
@@ -99,13 +109,15 @@ func (s *Situation) pinnedStays() string {
 	if !s.isNotable(n) {
 		return ""
 	}
-	return fmt.Sprintf("%s of it shares its pages with blocks in use: no trim and no setting returns it; new blocks reuse it.", termtext.Bytes(n))
+	return fmt.Sprintf("%s of it shares its pages with blocks in use: "+
+		"no trim and no setting returns it; new blocks reuse it.", termtext.Bytes(n))
 }
 
 // canTrim: cgoheap knows how to trim this allocator.
 func (s *Situation) canTrim() bool {
 	name := s.Account.Allocator.Name
-	return name == "glibc" || strings.HasPrefix(name, "jemalloc") || strings.HasPrefix(name, "tcmalloc") || strings.HasPrefix(name, "mimalloc")
+	return name == "glibc" || strings.HasPrefix(name, "jemalloc") ||
+		strings.HasPrefix(name, "tcmalloc") || strings.HasPrefix(name, "mimalloc")
 }
 
 // keepSmall is a setting that makes the allocator keep less free memory.

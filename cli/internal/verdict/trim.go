@@ -31,11 +31,13 @@ func AfterTrim(last, now *account.Account, env map[string]string) string {
 	}
 	helped, stays := "", ""
 	if float64(after) <= trimHelped*float64(before) {
-		helped = "It was free memory, not a leak. It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
+		helped = "It was free memory, not a leak. " +
+			"It comes back with the next peak; to keep it small, " + s.keepSmall() + "."
 	}
 	switch {
 	case after >= keptBytes && now.Allocator.InUse == nil: // what samples missed is not free
-		stays = fmt.Sprintf("How much of the remaining %s is free is unknown: the allocator has no figures.", termtext.Bytes(after))
+		stays = fmt.Sprintf("How much of the remaining %s is free is unknown: "+
+			"the allocator has no figures.", termtext.Bytes(after))
 	case after >= keptBytes:
 		stays = fmt.Sprintf("%s of unused memory remains.", termtext.Bytes(after))
 		why := strings.Replace(s.whyItStays(), termtext.Bytes(after)+" of it ", "All of it ", 1)

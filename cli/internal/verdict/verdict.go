@@ -25,7 +25,8 @@ const (
 	NotableBytes = 8 << 20
 
 	// Growth since the last look: of the C heap itself, and of any other owner as a share of RSS.
-	// The C heap has finer thresholds: it is what this tool is for, and the allocator counts it exactly.
+	// The C heap has finer thresholds: it is what this tool is for, and the allocator counts it
+	// exactly.
 	// In a short window growth is small: a rate of rateShare an hour counts as much.
 	liveGrowthShare = 0.02
 	liveGrowthBytes = 1 << 20
@@ -173,7 +174,8 @@ func Judge(s *Situation) []Finding {
 				text = join(text, s.change(r.about))
 			}
 		}
-		f := Finding{r.name, text, r.name == liveGrowsRule || r.name == ownerGrowsRule || s.third(r.about)}
+		isUrgent := r.name == liveGrowsRule || r.name == ownerGrowsRule || s.third(r.about)
+		f := Finding{r.name, text, isUrgent}
 		switch {
 		case r.about != "" && r.about == s.dominant:
 			first = append(first, f)
@@ -299,7 +301,8 @@ func (s *Situation) command(format string) string {
 // memoryFlag asks for the profile of the whole resident memory.
 const memoryFlag = " --memory"
 
-// saveProfile is the command that gives a profile of C's memory; flags for one of a running process.
+// saveProfile is the command that gives a profile of C's memory; flags for one of a running
+// process.
 func (s *Situation) saveProfile(flags string) string {
 	if s.Ended {
 		return "`cgoheap autopsy " + termtext.QuoteShell(s.File) + " -o killed.pb.gz`"
@@ -341,8 +344,9 @@ func ownerLarge(s *Situation) string {
 // owner that says so: goroutine stacks in Go's heap, C retained in C live.
 func (s *Situation) unknownOwners() string {
 	var names []string
+	cLiveSays := s.Account.Owner(account.CLive).Bytes != nil && cLiveLarge(s) != ""
 	for _, o := range s.Account.Owners {
-		inNeighbour := o.Name == account.GoStacks || o.Name == account.CRetained && s.Account.Owner(account.CLive).Bytes != nil && cLiveLarge(s) != ""
+		inNeighbour := o.Name == account.GoStacks || o.Name == account.CRetained && cLiveSays
 		if o.Bytes == nil && !inNeighbour {
 			names = append(names, account.Label(o.Name))
 		}
@@ -388,5 +392,6 @@ func unexplained(s *Situation) string {
 	if s.Ended {
 		return text
 	}
-	return fmt.Sprintf("%s Look again; if it stays, report it with %s.", text, s.command("explain %d --json"))
+	return fmt.Sprintf("%s Look again; if it stays, report it with %s.",
+		text, s.command("explain %d --json"))
 }

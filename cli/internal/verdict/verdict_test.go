@@ -13,20 +13,30 @@ import (
 func quiet() *Situation {
 	ten := func(name string) account.Owner { return part(name, 100*mib) }
 	a := &account.Account{RSS: 1000 * mib, Owners: []account.Owner{
-		ten(account.GoHeap), ten(account.GoStacks), ten(account.GoMetadata), ten(account.CLive), ten(account.CRetained), ten(account.CMmap), part(account.ThreadStacks, 50*mib),
-		part(account.Program, 70*mib), part(account.Libraries, 30*mib), ten(account.MappedFiles), ten(account.SharedMemory),
-		part(account.Shim, 50*mib), part(account.UntrackedMmap, 99*mib), part(account.CBrk, 0), part(account.FileCopies, 0), part(account.DeviceMaps, 0),
+		ten(account.GoHeap), ten(account.GoStacks), ten(account.GoMetadata),
+		ten(account.CLive), ten(account.CRetained), ten(account.CMmap),
+		part(account.ThreadStacks, 50*mib), part(account.Program, 70*mib),
+		part(account.Libraries, 30*mib), ten(account.MappedFiles), ten(account.SharedMemory),
+		part(account.Shim, 50*mib), part(account.UntrackedMmap, 99*mib), part(account.CBrk, 0),
+		part(account.FileCopies, 0), part(account.DeviceMaps, 0),
 	}, Unexplained: 1 * mib, ThreadStacks: 14, Time: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)}
 	a.Allocator.Name = "glibc"
 	a.Allocator.InUse, a.Allocator.Arenas = num(105*mib), num(37)
-	a.CLiveEstimate.Bytes, a.CLiveEstimate.StandardError, a.CLiveEstimate.SampleBytes = num(100*mib), num(5*mib), num(524288)
+	a.CLiveEstimate = account.Estimate{
+		Bytes: num(100 * mib), StandardError: num(5 * mib), SampleBytes: num(524288)}
 	a.Go.HeapInUse, a.Go.HeapFree = num(80*mib), num(15*mib)
 	a.Process.VMSwap, a.Process.Threads, a.Process.RSSShmem = num(0), num(14), num(100*mib)
 	a.Process.RSSFile = num(400 * mib)
 	two := 2
-	a.Cgroup.Version, a.Cgroup.Current, a.Cgroup.Limit, a.Cgroup.File = &two, num(1500*mib), num(2000*mib), num(300*mib)
-	a.MmapTop = []account.MmapStack{{Bytes: 90 * mib, Frames: []string{"mmap", "os_pages_map", "main.query"}}}
+	a.Cgroup.Version, a.Cgroup.File = &two, num(300*mib)
+	a.Cgroup.Current, a.Cgroup.Limit = num(1500*mib), num(2000*mib)
+	a.MmapTop = mappedBy("mmap", "os_pages_map", "main.query")
 	return &Situation{Account: a, PID: 4242, Env: map[string]string{}}
+}
+
+// mappedBy is a mapping of 90 MiB with this stack.
+func mappedBy(frames ...string) []account.MmapStack {
+	return []account.MmapStack{{Bytes: 90 * mib, Frames: frames}}
 }
 
 const mib = 1 << 20
@@ -50,7 +60,8 @@ func (s *Situation) set(name string, bytes int64) *Situation {
 
 // mapped gives an owner one mapping with all it has.
 func (s *Situation) mapped(owner, file string, frames ...string) *Situation {
-	p := account.MappedPart{Owner: owner, MmapStack: account.MmapStack{Bytes: s.has(owner), Frames: frames}}
+	p := account.MappedPart{Owner: owner,
+		MmapStack: account.MmapStack{Bytes: s.has(owner), Frames: frames}}
 	if file != "" {
 		p.File = &file
 	}
@@ -60,7 +71,8 @@ func (s *Situation) mapped(owner, file string, frames ...string) *Situation {
 
 // kept gives C retained so much, in its parts.
 func (s *Situation) kept(returnable, ends, arenas, cached, pinned int64) *Situation {
-	s.Account.Kept = account.Kept{Returnable: &returnable, ArenaEnds: &ends, Ends: &arenas, Cached: &cached, Pinned: &pinned}
+	s.Account.Kept = account.Kept{Returnable: &returnable, ArenaEnds: &ends, Ends: &arenas,
+		Cached: &cached, Pinned: &pinned}
 	return s.set(account.CRetained, returnable+ends+cached+pinned)
 }
 
@@ -92,8 +104,8 @@ func (s *Situation) after(elapsed time.Duration, name string, grew int64) *Situa
 	return s
 }
 
-// andAfter takes the growth that there is as an hour's, and gives the situation a last look, from which
-// the owner has grown by so much.
+// andAfter takes the growth that there is as an hour's, and gives the situation a last look, from
+// which the owner has grown by so much.
 func (s *Situation) andAfter(elapsed time.Duration, name string, grew int64) *Situation {
 	hour := s.Grown
 	s.after(elapsed, name, grew)
@@ -136,9 +148,13 @@ func TestVerdictOfTheDead(t *testing.T) {
 		s := c.is()
 		s.Ended, s.File, s.GoPprof = true, "/var/lib/a b.cgoheap", ""
 		for _, f := range Judge(s) {
-			for _, asks := range []string{"4242", "run this again", "Look again", "last look", "`cgoheap trim", "`cgoheap top"} {
+			for _, asks := range []string{
+				"4242", "run this again", "Look again", "last look",
+				"`cgoheap trim", "`cgoheap top",
+			} {
 				if strings.Contains(f.Text, asks) {
-					t.Errorf("%s, %s: %q of a process that has ended:\n%s", c.rule, c.why, asks, f.Text)
+					t.Errorf("%s, %s: %q of a process that has ended:\n%s",
+						c.rule, c.why, asks, f.Text)
 				}
 			}
 			if f.Rule == c.rule && said[c.rule] == "" {
@@ -147,12 +163,16 @@ func TestVerdictOfTheDead(t *testing.T) {
 		}
 	}
 	for rule, want := range map[string]string{
-		"c_retained": "Not a leak. Next time, run with MALLOC_TRIM_THRESHOLD_=131072, and have the program call malloc_trim(0) after its peaks",
-		"c_live_grows": "If the load was steady, it is a leak: the table of C memory shows who held it, and " +
+		"c_retained": "Not a leak. Next time, run with MALLOC_TRIM_THRESHOLD_=131072, " +
+			"and have the program call malloc_trim(0) after its peaks",
+		"c_live_grows": "If the load was steady, it is a leak: " +
+			"the table of C memory shows who held it, and " +
 			"`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` saves that as a profile.",
-		"c_mmap":            "`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` has the stacks (`-tagfocus=origin=mmap` to pprof)",
-		"go_heap_dominates": "Go's profiler is the tool: `go tool pprof http://SERVICE/debug/pprof/heap` on the next run.",
-		"c_live":            "in blocks that are in use: the table of C memory shows who.",
+		"c_mmap": "`cgoheap autopsy '/var/lib/a b.cgoheap' -o killed.pb.gz` has the stacks " +
+			"(`-tagfocus=origin=mmap` to pprof)",
+		"go_heap_dominates": "Go's profiler is the tool: " +
+			"`go tool pprof http://SERVICE/debug/pprof/heap` on the next run.",
+		"c_live": "in blocks that are in use: the table of C memory shows who.",
 	} {
 		if !strings.Contains(said[rule], want) {
 			t.Errorf("%s:\n%s\nwant\n%s", rule, said[rule], want)
@@ -189,13 +209,17 @@ func TestVerdictIsShort(t *testing.T) {
 	s.Account.Process.VMSwap = num(500 * mib)
 	s.Account.Unexplained = 100 * mib
 	s.Account.Cgroup.Current = num(2500 * mib)
-	if shown := Paragraphs(Judge(s)); len(shown) != 4 || shown[3] != "Less pressing, in full with --json: swap, unexplained." {
+	const less = "Less pressing, in full with --json: swap, unexplained."
+	if shown := Paragraphs(Judge(s)); len(shown) != 4 || shown[3] != less {
 		t.Errorf("%q", shown)
 	}
 }
 
 func TestParseGoMemLimit(t *testing.T) {
-	for text, want := range map[string]int64{"1": 1, "100B": 100, "2KiB": 2048, "900MiB": 900 * mib, "1GiB": 1 << 30, "3TiB": 3 << 40, "0": 0} {
+	for text, want := range map[string]int64{
+		"1": 1, "100B": 100, "2KiB": 2048, "900MiB": 900 * mib, "1GiB": 1 << 30, "3TiB": 3 << 40,
+		"0": 0,
+	} {
 		if got, ok := parseGoMemLimit(text); !ok || got != want {
 			t.Errorf("%q: %d, %v", text, got, ok)
 		}
