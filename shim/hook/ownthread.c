@@ -8,10 +8,12 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "unwind/descriptor.h"
 #include "hook/real.h"
 
 #define STACK_BYTES     (256 * KIB)
 #define MAX_STACK_BYTES (16 * MIB)
+#define SIZE_STEP       64 /* no two sizes are the same, which descriptor_learn needs */
 
 static struct ownthread_stack stacks[OWNTHREAD_MAX];
 static size_t stack_count;
@@ -63,6 +65,8 @@ static int create_on(void *stack, size_t bytes, void *(*run)(void *))
 	error = pthread_attr_setstack(&attr, stack, bytes);
 	if (error == 0)
 		error = real.pthread_create(&thread, &attr, begin, (void *)run);
+	if (error == 0) /* glibc's handle of a thread is its descriptor */
+		descriptor_learn(thread, (uint64_t)stack, bytes);
 	pthread_attr_destroy(&attr);
 	return error;
 }
@@ -75,12 +79,14 @@ static int create(void *(*run)(void *))
 {
 	int error = EINVAL;
 	for (size_t bytes = STACK_BYTES; error == EINVAL && bytes <= MAX_STACK_BYTES; bytes *= 4) {
-		char *stack = map_stack(bytes);
-		error = stack != NULL ? create_on(stack, bytes, run) : ENOMEM;
+		size_t given = bytes + SIZE_STEP * (1 + LOAD(&stack_count));
+		size_t mapped = ALIGN_UP(given, PAGE_BYTES);
+		char *stack = map_stack(mapped);
+		error = stack != NULL ? create_on(stack, given, run) : ENOMEM;
 		if (error == 0)
-			keep_stack(stack, bytes);
+			keep_stack(stack, mapped);
 		else if (stack != NULL)
-			sys_unmap(stack - PAGE_BYTES, bytes + PAGE_BYTES);
+			sys_unmap(stack - PAGE_BYTES, mapped + PAGE_BYTES);
 	}
 	return error;
 }

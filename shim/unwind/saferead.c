@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "go/goarena.h"
 #include "go/gomodules.h"
+#include "unwind/descriptor.h"
 
 /* ---- a thread's stack ----------------------------------------------------- */
 
@@ -34,58 +35,41 @@ static void note_running_on_first(uint64_t sp)
 		STORE(&first_lowest, sp);
 }
 
-/*
- * glibc keeps three words about a thread's stack in the thread's descriptor, at the thread
- * pointer: start, bytes and guard bytes (nptl/descr.h).  Their offset differs between
- * releases; they are recognised because the stack ends just above the descriptor.
- */
-#define DESCRIPTOR_WORDS 256  /* searched; the descriptor is larger */
-#define DESCRIPTOR_MAX   8192 /* with its alignment */
-/* Other words, a small number before a pointer, have the same sum: they are neither an
- * address nor a size of a stack. */
-#define STACK_LOWEST MIB
-#define STACK_MOST   (UINT64_C(1) << 36)
+static __thread struct {
+	uint64_t start, top; /* empty: not known, or lost */
+	bool is_certain;
+} own_stack __attribute__((tls_model("initial-exec")));
 
-struct thread_stack {
-	uint64_t start, top; /* without the guard; the descriptor begins at top */
-};
+static const struct descriptor_stack no_stack = {1, 1};
 
-static bool is_stack_of(uint64_t tp, const uint64_t *words, struct thread_stack *out)
-{
-	uint64_t start = words[0], bytes = words[1], guard = words[2], above = start + bytes - tp;
-
-	if (start >= tp || start < STACK_LOWEST || bytes > STACK_MOST || bytes <= tp - start ||
-	    guard >= tp - start || (guard & (PAGE_BYTES - 1)) || above < DESCRIPTOR_WORDS * 8 ||
-	    above > DESCRIPTOR_MAX)
-		return false;
-	*out = (struct thread_stack){ALIGN_UP(start + guard, 8), tp & ~UINT64_C(7)};
-	return true;
-}
-
-static __attribute__((noinline)) struct thread_stack find_thread_stack(uint64_t tp)
-{
-	struct thread_stack found = {1, 1};
-
-	for (size_t i = 0; i + 3 <= DESCRIPTOR_WORDS; i++)
-		if (is_stack_of(tp, (const uint64_t *)tp + i, &found))
-			break;
-	return found;
-}
-
-static __thread struct thread_stack own_stack __attribute__((tls_model("initial-exec")));
-
-static void set_thread_stack(struct thread_stack stack)
+static void set_thread_stack(struct descriptor_stack stack)
 {
 	STORE(&own_stack.start, stack.start);
 	STORE(&own_stack.top, stack.top);
 }
 
-/* Found once per thread; empty if glibc did not make its stack. */
-static const struct thread_stack *thread_stack(void)
+/* What is lost since a first answer remains lost. */
+static __attribute__((noinline)) void look_up_thread_stack(void)
 {
-	if (unlikely(!LOAD(&own_stack.top)))
-		set_thread_stack(find_thread_stack(arch_thread_pointer()));
-	return &own_stack;
+	bool is_certain = descriptor_is_learnt();
+	uint64_t start = own_stack.start, top = own_stack.top;
+	struct descriptor_stack found;
+
+	if (descriptor_stack(arch_thread_pointer(), &found) || (top && top <= start))
+		found = no_stack;
+	else if (top && start > found.start)
+		found.start = start;
+	set_thread_stack(found);
+	STORE(&own_stack.is_certain, is_certain);
+}
+
+/* Found once per thread, and again once it can be certain; empty if glibc did not make it. */
+static struct descriptor_stack thread_stack(void)
+{
+	if (unlikely(!LOAD(&own_stack.top) ||
+		     (!LOAD(&own_stack.is_certain) && descriptor_is_learnt())))
+		look_up_thread_stack();
+	return (struct descriptor_stack){own_stack.start, own_stack.top};
 }
 
 /*
@@ -106,15 +90,15 @@ static uint64_t start_without(const struct saferead_range *lost, uint64_t start,
 void saferead_lose(uint64_t start, uint64_t bytes)
 {
 	struct saferead_range lost = {start, bytes};
-	struct thread_stack own = *thread_stack();
+	struct descriptor_stack own = thread_stack();
 	uint64_t sp = (uint64_t)__builtin_frame_address(0), from;
 
 	if (unlikely(start + bytes < start))
 		return;
 	if (unlikely(own.top > own.start &&
 		     (from = start_without(&lost, own.start, own.top, sp)) != own.start))
-		set_thread_stack(from < own.top ? (struct thread_stack){from, own.top}
-						: (struct thread_stack){1, 1});
+		set_thread_stack(from < own.top ? (struct descriptor_stack){from, own.top}
+						: no_stack);
 	if (!on_first_stack(sp))
 		sp = LOAD(&first_lowest);
 	from = start_without(&lost, first_top - LOAD(&first_bytes), first_top, sp);
@@ -124,10 +108,10 @@ void saferead_lose(uint64_t start, uint64_t bytes)
 
 uint64_t saferead_stack_room(uint64_t sp)
 {
-	const struct thread_stack *own = thread_stack();
+	struct descriptor_stack own = thread_stack();
 
-	if (sp - own->start < own->top - own->start)
-		return sp - own->start;
+	if (sp - own.start < own.top - own.start)
+		return sp - own.start;
 	return on_first_stack(sp) ? sp - (first_top - LOAD(&first_bytes)) : 0;
 }
 
@@ -152,10 +136,10 @@ static uint64_t chunk_end(uint64_t address)
 /* False: a stack of unknown size. */
 static bool known_stack(uint64_t sp, uint64_t first_from, struct saferead_range *out)
 {
-	const struct thread_stack *own = thread_stack();
+	struct descriptor_stack own = thread_stack();
 
-	if (sp - own->start < own->top - own->start)
-		*out = range_of(sp, own->top);
+	if (sp - own.start < own.top - own.start)
+		*out = range_of(sp, own.top);
 	else if (on_first_stack(sp) && sp >= first_from)
 		*out = range_of(sp, first_top);
 	else if (goarena_holds(sp, 8))

@@ -1,0 +1,39 @@
+/*
+ * Where a thread's own stack lies, as glibc has it.
+ *
+ * glibc keeps three words about a thread's stack in the thread's descriptor, at the thread
+ * pointer: start, bytes and guard bytes (nptl/descr.h). Their place differs between releases. It
+ * is learnt from two threads whose stacks are known, because we gave them (ownthread.h). From then
+ * on only the words at that place count.
+ *
+ * Until then, and with a libc of which it cannot be learnt, they are recognised: the stack ends
+ * just above the descriptor. Words that fit in two ways are no answer.
+ *
+ * All functions: no allocation, no lock, no system call.
+ */
+#ifndef CGOHEAP_DESCRIPTOR_H
+#define CGOHEAP_DESCRIPTOR_H
+
+#include "base/base.h"
+
+struct descriptor_stack {
+	uint64_t start, top; /* without the guard; the descriptor begins at top */
+};
+
+/*
+ * The stack of the thread with this descriptor. Returns 0, or -1: unknown, or it is the program's
+ * first thread. Any thread, async-signal-safe.
+ */
+int descriptor_stack(uint64_t descriptor, struct descriptor_stack *out);
+
+/* Whether the place is known, so that answers are certain. Any thread, async-signal-safe. */
+bool descriptor_is_learnt(void);
+
+/*
+ * A thread on the stack [start, start + bytes), which is never unmapped, has this descriptor. Two
+ * threads whose sizes differ teach the place; a third that contradicts them makes it unknown for
+ * good. One thread at a time.
+ */
+void descriptor_learn(uint64_t descriptor, uint64_t start, uint64_t bytes);
+
+#endif
