@@ -19,7 +19,8 @@ func auditRecord(who, event string) {
 	}
 	request := cgo.NewHandle(who)
 	defer request.Delete()
-	C.audit_record(C.uintptr_t(request), (*C.char)(unsafe.Pointer(unsafe.StringData(event))), C.size_t(len(event)))
+	C.audit_record(C.uintptr_t(request), (*C.char)(unsafe.Pointer(unsafe.StringData(event))),
+		C.size_t(len(event)))
 }
 
 // audit_actor hands C a string that C must free, and does not: leak 3.

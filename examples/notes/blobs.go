@@ -14,12 +14,14 @@ import (
 var errDigest = errors.New("the body does not have the digest that X-Content-Sha256 says")
 
 // putBlob compresses the body as it arrives and keeps it if its digest is right.
-func (s *store) putBlob(ctx context.Context, name, digest string, body io.Reader) (size int64, err error) {
+func (s *store) putBlob(ctx context.Context, name, digest string, body io.Reader) (size int64,
+	err error) {
 	packed, size, err := compress(digest, body)
 	if err != nil {
 		return 0, err
 	}
-	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO blobs(name, bytes, zstd) VALUES(?, ?, ?)`, name, size, packed)
+	_, err = s.db.ExecContext(ctx,
+		`INSERT OR REPLACE INTO blobs(name, bytes, zstd) VALUES(?, ?, ?)`, name, size, packed)
 	return size, err
 }
 
@@ -50,7 +52,8 @@ func compress(digest string, body io.Reader) ([]byte, int64, error) {
 
 func (s *store) getBlob(ctx context.Context, name string, to io.Writer) error {
 	var packed []byte
-	if err := s.db.QueryRowContext(ctx, `SELECT zstd FROM blobs WHERE name = ?`, name).Scan(&packed); err != nil {
+	if err := s.db.QueryRowContext(ctx, `SELECT zstd FROM blobs WHERE name = ?`,
+		name).Scan(&packed); err != nil {
 		return err
 	}
 	r := zstd.NewReader(bytes.NewReader(packed))

@@ -83,7 +83,10 @@ func (s *store) routes() http.Handler {
 	mux.HandleFunc("/blobs/", s.serveBlobs)
 	mux.HandleFunc("/audit", s.serveAudit)
 	mux.HandleFunc("/truth", s.serveTruth)
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter,
+		r *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	addDebug(mux)
@@ -151,7 +154,8 @@ func (s *store) serveBlobs(w http.ResponseWriter, r *http.Request) {
 			fail(w, err)
 		}
 	case http.MethodPut:
-		size, err := s.putBlob(r.Context(), name, r.Header.Get("X-Content-Sha256"), http.MaxBytesReader(w, r.Body, 64<<20))
+		size, err := s.putBlob(r.Context(), name, r.Header.Get("X-Content-Sha256"),
+			http.MaxBytesReader(w, r.Body, 64<<20))
 		if errors.Is(err, errDigest) {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		} else if err != nil {

@@ -50,7 +50,8 @@ func (s *store) add(ctx context.Context, n note) (int64, error) {
 }
 
 func (s *store) latest(ctx context.Context) ([]note, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT id, title, body FROM notes ORDER BY id DESC LIMIT 20`)
+	rows, err := s.db.QueryContext(ctx,
+		`SELECT id, title, body FROM notes ORDER BY id DESC LIMIT 20`)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,8 @@ func (s *store) search(ctx context.Context, term string) ([]note, error) {
 		}
 		return scanNotes(rows)
 	}
-	stmt, err := s.prepare(ctx, fmt.Sprintf(searchSQL, "'"+strings.ReplaceAll(pattern, "'", "''")+"'"))
+	stmt, err := s.prepare(ctx, fmt.Sprintf(searchSQL, "'"+strings.ReplaceAll(pattern, "'", "''")+
+		"'"))
 	if err != nil {
 		return nil, err
 	}

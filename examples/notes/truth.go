@@ -106,9 +106,12 @@ func (s *store) report(ctx context.Context) (truthReport, error) {
 	}
 	return truthReport{
 		Leaks: []leakTruth{
-			{"statements", "/notes/search", "main.(*store).search", "prepared statements", int64(s.statements()), statementBytes, false},
-			{"contexts", "/blobs/", "main.compress", "compression contexts", truth.contexts.Load(), truth.contextBytes.Load(), true},
-			{"strings", "/audit", "main.audit_actor", "strings", truth.strings.Load(), truth.stringBytes.Load(), true},
+			{"statements", "/notes/search", "main.(*store).search", "prepared statements",
+				int64(s.statements()), statementBytes, false},
+			{"contexts", "/blobs/", "main.compress", "compression contexts", truth.contexts.Load(),
+				truth.contextBytes.Load(), true},
+			{"strings", "/audit", "main.audit_actor", "strings", truth.strings.Load(),
+				truth.stringBytes.Load(), true},
 		},
 		SqliteHeap:  heapTruth{int64(C.sqlite_heap_blocks()), int64(C.sqlite_heap_bytes())},
 		RSSBytes:    rssBytes(),

@@ -68,8 +68,10 @@ type owner struct {
 }
 
 // The owners there are, in the order they are shown.
-var ownerNames = []string{"go_heap", "go_stacks", "go_metadata", "c_live", "c_retained", "c_mmap", "c_brk", "file_copies", "device_maps",
-	"thread_stacks", "program", "libraries", "mapped_files", "shared_memory", "shim", "kernel", "untracked_mmap"}
+var ownerNames = []string{"go_heap", "go_stacks", "go_metadata", "c_live", "c_retained", "c_mmap",
+	"c_brk", "file_copies", "device_maps",
+	"thread_stacks", "program", "libraries", "mapped_files", "shared_memory", "shim", "kernel",
+	"untracked_mmap"}
 
 func (a account) owner(name string) owner {
 	for _, o := range a.Owners {

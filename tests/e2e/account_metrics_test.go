@@ -33,7 +33,8 @@ func metrics(t testing.TB, text string) map[string]float64 {
 
 func metricsHost(t *testing.T, o hostOptions) *host {
 	h := start(t, program(t, "go-account", oneBuild()), o)
-	h.tellAll([]string{"malloc 50000 1016 1", fmt.Sprint("map ", 20*mib, " ", 20*mib), "churn 20 1000 1016 16376 0"})
+	h.tellAll([]string{"malloc 50000 1016 1", fmt.Sprint("map ", 20*mib, " ", 20*mib),
+		"churn 20 1000 1016 16376 0"})
 	return h
 }
 
@@ -43,7 +44,8 @@ func TestMetricsByPromtool(t *testing.T) {
 	if err != nil {
 		t.Skip("promtool is not installed (Debian's package prometheus)")
 	}
-	for name, o := range map[string]hostOptions{"sampling": {}, "dormant": {env: []string{"CGOHEAP_START=dormant"}}} {
+	for name, o := range map[string]hostOptions{"sampling": {},
+		"dormant": {env: []string{"CGOHEAP_START=dormant"}}} {
 		t.Run(name, func(t *testing.T) {
 			h := metricsHost(t, o)
 			cmd := exec.Command(promtool, "check", "metrics")
@@ -61,7 +63,8 @@ func TestMetrics(t *testing.T) {
 	a := h.account()
 	code, header, body := h.request("GET", "/metrics")
 	if code != 200 || !strings.HasPrefix(header.Get("Content-Type"), "text/plain; version=0.0.4") &&
-		!strings.HasPrefix(header.Get("Content-Type"), "application/openmetrics-text; version=1.0.0") {
+		!strings.HasPrefix(header.Get("Content-Type"), "application/openmetrics-text; "+
+			"version=1.0.0") {
 		t.Errorf("%d, %s", code, header.Get("Content-Type"))
 	}
 	list := metrics(t, string(body))
@@ -104,7 +107,8 @@ func wantDescribed(t *testing.T, text string) {
 	t.Helper()
 	for _, kind := range []string{"HELP", "TYPE"} {
 		seen := map[string]bool{}
-		for _, m := range regexp.MustCompile(`(?m)^# `+kind+` (\S+) \S`).FindAllStringSubmatch(text, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^# `+kind+` (\S+) \S`).FindAllStringSubmatch(text,
+			-1) {
 			if seen[m[1]] {
 				t.Errorf("two %s of %s", kind, m[1])
 			}

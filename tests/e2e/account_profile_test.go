@@ -25,7 +25,8 @@ func (h *host) memoryProfile() *profile.Profile {
 		h.t.Fatalf("memory profile: %v", err)
 	}
 	after := h.rollup()
-	if len(p.SampleType) != 1 || p.SampleType[0].Type != "memory_space" || p.SampleType[0].Unit != "bytes" {
+	if len(p.SampleType) != 1 || p.SampleType[0].Type != "memory_space" ||
+		p.SampleType[0].Unit != "bytes" {
 		h.t.Fatalf("sample types are %v", p.SampleType)
 	}
 	var total int64
@@ -34,7 +35,8 @@ func (h *host) memoryProfile() *profile.Profile {
 	}
 	slack := max(256*kib, byRoot(p)["shim"]) // given back by now
 	if !within(total, before, 0.01, slack) || !within(total, after, 0.01, slack) {
-		h.t.Errorf("the profile's total is %d, smaps_rollup said %d before and %d after", total, before, after)
+		h.t.Errorf("the profile's total is %d, smaps_rollup said %d before and %d after", total,
+			before, after)
 	}
 	return p
 }
@@ -70,9 +72,12 @@ func TestMemoryProfile(t *testing.T) {
 
 func testMemoryProfile(t *testing.T, b build) {
 	h := start(t, program(t, "go-account", b), hostOptions{sampleBytes: 64 << 10})
-	h.tellAll([]string{"malloc 100000 1016 1", fmt.Sprint("big ", gib, " ", 64*mib), fmt.Sprint("map ", 100*mib, " ", 50*mib),
-		fmt.Sprint("cage ", gib, " 64 ", mib), "threads 30 1000000 0", fmt.Sprint("raw ", 30*mib), fmt.Sprint("goheap ", 64*mib),
-		"churn 20 1000 1016 16376 0", fmt.Sprint("file $FILE ", 64*mib, " 1"), fmt.Sprint("shared ", 9*mib, " ", 9*mib, " ", 9*mib)})
+	h.tellAll([]string{"malloc 100000 1016 1", fmt.Sprint("big ", gib, " ", 64*mib),
+		fmt.Sprint("map ", 100*mib, " ", 50*mib),
+		fmt.Sprint("cage ", gib, " 64 ", mib), "threads 30 1000000 0", fmt.Sprint("raw ", 30*mib),
+		fmt.Sprint("goheap ", 64*mib),
+		"churn 20 1000 1016 16376 0", fmt.Sprint("file $FILE ", 64*mib, " 1"),
+		fmt.Sprint("shared ", 9*mib, " ", 9*mib, " ", 9*mib)})
 	h.accountNow()
 	a := h.account()
 	p := h.memoryProfile()
@@ -95,7 +100,8 @@ func testMemoryProfile(t *testing.T, b build) {
 		fraction        float64
 	}{
 		{"c_live", "main.cMalloc", 100000 * 1024, 0.15}, // 1600 samples of it
-		{"c_live", "main.cBig", 64 * mib, 0.1},          // not the GiB; scaled together with the estimate
+		// not the GiB; scaled together with the estimate
+		{"c_live", "main.cBig", 64 * mib, 0.1},
 		{"c_mmap", "main.cMap", 50 * mib, 0.02},
 		{"c_mmap", "main.cCage", 32 * mib, 0.02},
 		{"thread_stacks", "main.cThreads", stacks, 0.02},
@@ -124,7 +130,9 @@ func wantInPprof(t *testing.T, h *host, b build, a account) {
 	}
 	topRow(t, top, "[c_live]")
 	topRow(t, top, "[c_retained]")
-	total := regexp.MustCompile(`accounting for [0-9.]+MB, .* of ([0-9.]+)MB total`).FindStringSubmatch(strings.ReplaceAll(top, "Showing nodes ", ""))
+	total := regexp.MustCompile(
+		`accounting for [0-9.]+MB, .* of ([0-9.]+)MB total`).FindStringSubmatch(
+		strings.ReplaceAll(top, "Showing nodes ", ""))
 	var mb float64
 	if total == nil {
 		t.Fatalf("pprof says no total\n%s", top)
@@ -171,7 +179,8 @@ func cgoheap(t testing.TB, h *host, args ...string) []byte {
 // bytes, to the last one; of stacks in use, what their threads have touched.
 func TestMappingOrigins(t *testing.T) {
 	h := start(t, program(t, "go-account", oneBuild()), hostOptions{})
-	h.tellAll([]string{fmt.Sprint("map ", 100*mib, " ", mib), fmt.Sprint("map ", 3*mib, " 0"), fmt.Sprint("cage ", 4*gib, " 200 ", mib),
+	h.tellAll([]string{fmt.Sprint("map ", 100*mib, " ", mib), fmt.Sprint("map ", 3*mib, " 0"),
+		fmt.Sprint("cage ", 4*gib, " 200 ", mib),
 		"threads 20 100000 0", fmt.Sprint("threads 10 1000 ", 256*kib)})
 	origins := map[string]figures{}
 	for _, s := range h.profile("").Sample {
@@ -194,7 +203,8 @@ func TestMappingOrigins(t *testing.T) {
 	}
 	const touched, most = 20*100_000 + 10*1000, 20*100_000 + 30*64*kib
 	got := origins["thread_stack main.cThreads"]
-	if want := (figures{30, stacks, 30, got.inUseBytes}); got != want || got.inUseBytes < touched || got.inUseBytes > most {
+	if want := (figures{30, stacks, 30, got.inUseBytes}); got != want || got.inUseBytes < touched ||
+		got.inUseBytes > most {
 		t.Errorf("threads have %+v, want %+v with in use from %d to %d", got, want, touched, most)
 	}
 	if t.Failed() {

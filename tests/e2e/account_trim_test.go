@@ -34,14 +34,22 @@ func TestTrim(t *testing.T) {
 		live                int64
 		cannot              bool
 	}{
-		{name: "glibc", what: "malloc_trim", first: []string{"churn 50 2000 1016 16376 0", "malloc 1000 1016 1"}, live: 50*16*kib + 1000*1024},
-		{name: "jemalloc", library: "libjemalloc.so.2", what: "arena", env: []string{"MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1"},
-			first: []string{"malloc 20000 8192 1", "free 0", "malloc 100 8192 1"}, live: 100 * 8192},
-		{name: "tcmalloc", library: "libtcmalloc_minimal.so.4", what: "ReleaseFreeMemory", env: []string{"TCMALLOC_RELEASE_RATE=0"},
-			first: []string{"malloc 20000 8192 1", "free 0", "malloc 100 8192 1"}, live: 100 * 8192},
-		// A thread's free pages are its own: mi_collect can return those of threads that ended, and its caller's.
-		{name: "mimalloc", cannot: true, library: "libmimalloc.so.2*", what: "mi_collect", env: []string{"MIMALLOC_PURGE_DELAY=-1", "CGOHEAP_SAMPLE_BYTES=1"},
-			first: []string{"malloc 20000 8192 1", "free 0", "malloc 100 8192 1"}, live: 100 * 8192},
+		{name: "glibc", what: "malloc_trim", first: []string{"churn 50 2000 1016 16376 0",
+			"malloc 1000 1016 1"}, live: 50*16*kib + 1000*1024},
+		{name: "jemalloc", library: "libjemalloc.so.2", what: "arena",
+			env:   []string{"MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1"},
+			first: []string{"malloc 20000 8192 1", "free 0", "malloc 100 8192 1"},
+			live:  100 * 8192},
+		{name: "tcmalloc", library: "libtcmalloc_minimal.so.4", what: "ReleaseFreeMemory",
+			env:   []string{"TCMALLOC_RELEASE_RATE=0"},
+			first: []string{"malloc 20000 8192 1", "free 0", "malloc 100 8192 1"},
+			live:  100 * 8192},
+		// A thread's free pages are its own: mi_collect can return those of threads that ended, and
+		// its caller's.
+		{name: "mimalloc", cannot: true, library: "libmimalloc.so.2*", what: "mi_collect",
+			env:   []string{"MIMALLOC_PURGE_DELAY=-1", "CGOHEAP_SAMPLE_BYTES=1"},
+			first: []string{"malloc 20000 8192 1", "free 0", "malloc 100 8192 1"},
+			live:  100 * 8192},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := hostOptions{env: c.env}
@@ -64,9 +72,11 @@ func TestTrim(t *testing.T) {
 			wantAddsUp(t, r.Before, before.RSS)
 			wantAddsUp(t, r.After, after.RSS)
 			if r.Released != r.Before.RSS-r.After.RSS {
-				t.Errorf("released_bytes is %d, rss_bytes %d and then %d", r.Released, r.Before.RSS, r.After.RSS)
+				t.Errorf("released_bytes is %d, rss_bytes %d and then %d", r.Released, r.Before.RSS,
+					r.After.RSS)
 			}
-			if had := before.bytes("c_retained"); had < 90*mib || after.bytes("c_retained") > had/10 && !c.cannot {
+			if had := before.bytes("c_retained"); had < 90*mib ||
+				after.bytes("c_retained") > had/10 && !c.cannot {
 				t.Errorf("c_retained was %d, is %d", had, after.bytes("c_retained"))
 			}
 			fell := before.bytes("c_retained") - after.bytes("c_retained")

@@ -41,12 +41,14 @@ func TestAdviceVmStk(t *testing.T) {
 	grown := int64(h.memStats().StackInuse) - stacks
 	t.Logf("VmStk %d; with %d more of goroutine stacks %d", stk, grown, h.procStatus("VmStk"))
 	if grown < 200*mib || h.procStatus("VmStk") != stk {
-		t.Errorf("goroutine stacks grew by %d, VmStk from %d to %d", grown, stk, h.procStatus("VmStk"))
+		t.Errorf("goroutine stacks grew by %d, VmStk from %d to %d", grown, stk,
+			h.procStatus("VmStk"))
 	}
 	rss := h.rollup()
 	h.tell("thread %d", 6*mib)
 	if got := h.rollup() - rss; got < 6*mib || h.procStatus("VmStk") != stk {
-		t.Errorf("a thread took %d of stack, VmStk went from %d to %d", got, stk, h.procStatus("VmStk"))
+		t.Errorf("a thread took %d of stack, VmStk went from %d to %d", got, stk,
+			h.procStatus("VmStk"))
 	}
 	h.tell("main %d", 4*mib)
 	t.Logf("after 4 MiB of the main thread's stack VmStk is %d", h.procStatus("VmStk"))
@@ -88,16 +90,20 @@ func TestAdviceVmData(t *testing.T) {
 	reserved := h.memStats()
 	t.Logf("VmData grew by %d, collections from %d to %d", grown, before.NumGC, reserved.NumGC)
 	if grown < 8*gib || reserved.NumGC != before.NumGC {
-		t.Errorf("VmData grew by %d, collections from %d to %d", grown, before.NumGC, reserved.NumGC)
+		t.Errorf("VmData grew by %d, collections from %d to %d", grown, before.NumGC,
+			reserved.NumGC)
 	}
 	h.tell("hold %d", 200*mib)
 	held, data := h.memStats(), h.procStatus("VmData")
 	h.tell("drop")
 	h.tell("release")
 	freed := h.memStats()
-	t.Logf("the heap went from %d to %d, VmData from %d to %d", held.HeapAlloc, freed.HeapAlloc, data, h.procStatus("VmData"))
-	if held.HeapAlloc-freed.HeapAlloc < 190<<20 || freed.NumGC <= held.NumGC || h.procStatus("VmData") < data-mib {
-		t.Errorf("the heap went from %d to %d in %d collections, VmData from %d to %d", held.HeapAlloc, freed.HeapAlloc,
+	t.Logf("the heap went from %d to %d, VmData from %d to %d", held.HeapAlloc, freed.HeapAlloc,
+		data, h.procStatus("VmData"))
+	if held.HeapAlloc-freed.HeapAlloc < 190<<20 || freed.NumGC <= held.NumGC ||
+		h.procStatus("VmData") < data-mib {
+		t.Errorf("the heap went from %d to %d in %d collections, VmData from %d to %d",
+			held.HeapAlloc, freed.HeapAlloc,
 			freed.NumGC-held.NumGC, data, h.procStatus("VmData"))
 	}
 }
@@ -108,7 +114,8 @@ func TestAdviceSys(t *testing.T) {
 	before, rss := h.memStats(), h.rollup()
 	h.tell("untouched %d", gib)
 	untouched, rssUntouched := h.memStats(), h.rollup()
-	t.Logf("1 GiB made and not touched: Sys grew by %d, RSS by %d", untouched.Sys-before.Sys, rssUntouched-rss)
+	t.Logf("1 GiB made and not touched: Sys grew by %d, RSS by %d", untouched.Sys-before.Sys,
+		rssUntouched-rss)
 	if untouched.Sys-before.Sys < 1<<30 || rssUntouched-rss > 32*mib {
 		t.Errorf("Sys grew by %d, RSS by %d", untouched.Sys-before.Sys, rssUntouched-rss)
 	}
@@ -118,7 +125,8 @@ func TestAdviceSys(t *testing.T) {
 	h.tell("drop")
 	h.tell("release")
 	after, rssAfter := h.memStats(), h.rollup()
-	t.Logf("300 MiB returned: Sys from %d to %d, RSS from %d to %d", full.Sys, after.Sys, rssFull, rssAfter)
+	t.Logf("300 MiB returned: Sys from %d to %d, RSS from %d to %d", full.Sys, after.Sys, rssFull,
+		rssAfter)
 	if rssFull-rssAfter < 290*mib || after.Sys < full.Sys {
 		t.Errorf("Sys from %d to %d, RSS from %d to %d", full.Sys, after.Sys, rssFull, rssAfter)
 	}
@@ -131,19 +139,22 @@ func TestAdviceDontneed(t *testing.T) {
 		version, godebug string
 		dontneed         bool
 	}
-	list := []release{{oneBuild().goVersion, "", true}, {oneBuild().goVersion, "madvdontneed=0", false}}
+	list := []release{{oneBuild().goVersion, "", true}, {oneBuild().goVersion, "madvdontneed=0",
+		false}}
 	if longTests {
 		list = append(list, release{"1.15.15", "", false}, release{"1.16.15", "", true})
 	}
 	for _, c := range list {
 		t.Run(strings.Trim("go"+c.version+"-"+c.godebug, "-"), func(t *testing.T) {
-			h := start(t, oldProgram(t, c.version), hostOptions{noShim: true, env: []string{"GODEBUG=" + c.godebug}})
+			h := start(t, oldProgram(t, c.version), hostOptions{noShim: true,
+				env: []string{"GODEBUG=" + c.godebug}})
 			h.tell("")
 			held := h.rollup()
 			h.tell("")
 			after, lazy := h.rollup(), procField(t, h.pid(), "smaps_rollup", "LazyFree")
 			t.Logf("200 MiB given back: RSS from %d to %d, LazyFree %d", held, after, lazy)
-			if c.dontneed && (held-after < 190*mib || lazy != 0) || !c.dontneed && (after < held-10*mib || lazy < 190*mib) {
+			if c.dontneed && (held-after < 190*mib || lazy != 0) || !c.dontneed &&
+				(after < held-10*mib || lazy < 190*mib) {
 				t.Errorf("RSS from %d to %d, LazyFree %d", held, after, lazy)
 			}
 		})
@@ -156,7 +167,8 @@ func oldProgram(t *testing.T, version string) string {
 	path := filepath.Join(t.TempDir(), "release")
 	cmd := exec.Command("go", "build", "-o", path, ".")
 	cmd.Dir = filepath.Join(repositoryRoot(), "tests", "programs", "go-release")
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOENV=off", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOENV=off", "GOFLAGS=", "GOWORK=off",
+		"CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		if strings.Contains(string(text), "download") {
 			t.Skipf("no go%s here: %s", version, text)
@@ -187,7 +199,8 @@ func TestAdviceCgroup(t *testing.T) {
 		h.tell("mapfile %s", path)
 	}
 	mapped, usageMapped := sum(), g.usage(t)
-	t.Logf("two processes map it: RSS %d more, usage %d more", mapped-written, usageMapped-usageWritten)
+	t.Logf("two processes map it: RSS %d more, usage %d more", mapped-written,
+		usageMapped-usageWritten)
 	if mapped-written < 250*mib || usageMapped-usageWritten > 16*mib {
 		t.Errorf("RSS grew by %d, usage by %d", mapped-written, usageMapped-usageWritten)
 	}
@@ -205,20 +218,23 @@ func TestAdviceThreads(t *testing.T) {
 	var goroutines int
 	h.fact("goroutines", &goroutines)
 	threads := h.procStatus("Threads")
-	out, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", fmt.Sprint(h.pid()), "-ex", "thread apply all bt").CombinedOutput()
+	out, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-p",
+		fmt.Sprint(h.pid()), "-ex", "thread apply all bt").CombinedOutput()
 	stacks := int64(len(regexp.MustCompile(`(?m)^Thread \d+ \(`).FindAll(out, -1)))
 	if stacks == 0 {
 		t.Skipf("gdb may not look here: %v\n%s", err, out)
 	}
 	t.Logf("%d goroutines, %d threads; gdb shows %d stacks", goroutines, threads, stacks)
 	if goroutines < 1000 || stacks != threads || strings.Contains(string(out), "main.parkForEver") {
-		t.Errorf("%d goroutines, %d threads; gdb shows %d stacks:\n%s", goroutines, threads, stacks, out)
+		t.Errorf("%d goroutines, %d threads; gdb shows %d stacks:\n%s", goroutines, threads,
+			stacks, out)
 	}
 }
 
 // The page names the test of each of its claims, and no other.
 func TestAdviceDocumented(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(repositoryRoot(), "docs", "what-the-usual-advice-gets-wrong.md"))
+	page, err := os.ReadFile(filepath.Join(repositoryRoot(), "docs",
+		"what-the-usual-advice-gets-wrong.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,10 +243,12 @@ func TestAdviceDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var named, there []string
-	for _, m := range regexp.MustCompile("`(TestAdvice\\w+)`").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile("`(TestAdvice\\w+)`").FindAllStringSubmatch(string(page),
+		-1) {
 		named = append(named, m[1])
 	}
-	for _, m := range regexp.MustCompile(`(?m)^func (TestAdvice\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^func (TestAdvice\w+)\(`).FindAllStringSubmatch(
+		string(source), -1) {
 		if m[1] != "TestAdviceDocumented" {
 			there = append(there, m[1])
 		}

@@ -21,7 +21,8 @@ func bridged(t testing.TB, b build) string {
 	t.Helper()
 	programs := filepath.Join(repositoryRoot(), "tests", "programs")
 	dir := filepath.Join(programs, "go-allheap")
-	inputs := []string{dir, filepath.Join(programs, "go-steps"), filepath.Join(repositoryRoot(), "cgo_bridge")}
+	inputs := []string{dir, filepath.Join(programs, "go-steps"), filepath.Join(repositoryRoot(),
+		"cgo_bridge")}
 	return buildPackage(t, dir, inputs, b, ".")
 }
 
@@ -59,7 +60,8 @@ func isGos(s *profile.Sample) bool {
 func isCs(s *profile.Sample) bool { return !isGos(s) }
 
 func (f figures) plus(g figures) figures {
-	return figures{f.allocObjects + g.allocObjects, f.allocBytes + g.allocBytes, f.inUseObjects + g.inUseObjects, f.inUseBytes + g.inUseBytes}
+	return figures{f.allocObjects + g.allocObjects, f.allocBytes + g.allocBytes, f.inUseObjects +
+		g.inUseObjects, f.inUseBytes + g.inUseBytes}
 }
 
 func (f figures) list() []int64 {
@@ -78,7 +80,8 @@ func TestAllHeap(t *testing.T) { everyBridged(t, testAllHeap) }
 func testAllHeap(t *testing.T, b build) {
 	h := start(t, bridged(t, b), hostOptions{sampleBytes: 1})
 	dir := t.TempDir()
-	h.tellAll([]string{"c 1000 1000", fmt.Sprint("go 8 ", 8*mib), fmt.Sprint("both 4 ", 4*mib), "gc"})
+	h.tellAll([]string{"c 1000 1000", fmt.Sprint("go 8 ", 8*mib), fmt.Sprint("both 4 ", 4*mib),
+		"gc"})
 	gos := h.goProfile(dir)
 	page := h.get("/debug/pprof/allheap")
 	both, err := profile.ParseData(page)
@@ -99,11 +102,13 @@ func testAllHeap(t *testing.T, b build) {
 		{"C's", total(both, isCs), total(ours, all)},
 	} {
 		if c.got != c.want {
-			t.Errorf("%s figures are %+v, the profiles by themselves have %+v", c.what, c.got, c.want)
+			t.Errorf("%s figures are %+v, the profiles by themselves have %+v", c.what,
+				c.got, c.want)
 		}
 	}
 	wantSamplesOf(t, both, gos)
-	for _, want := range []string{"every allocation", fmt.Sprintf("Go's heap: sampled every %d bytes on average", gos.Period)} {
+	for _, want := range []string{"every allocation",
+		fmt.Sprintf("Go's heap: sampled every %d bytes on average", gos.Period)} {
 		if !strings.Contains("\n"+strings.Join(both.Comments, "\n")+"\n", "\n"+want+"\n") {
 			t.Errorf("no comment %q in %q", want, both.Comments)
 		}
@@ -170,7 +175,10 @@ func wantTotal(t *testing.T, top string, want int64) {
 func wantAllHeapInPprof(t *testing.T, b build, dir, path string, both *profile.Profile) {
 	t.Helper()
 	exact := []string{"-top", "-cum", "-unit=B", "-nodefraction=0", "-nodecount=10000"}
-	run := func(args ...string) string { return pprof(t, b, dir, append(append(exact, args...), path)...) }
+	run := func(
+		args ...string) string {
+		return pprof(t, b, dir, append(append(exact, args...), path)...)
+	}
 	for i, want := range total(both, all).list() {
 		if i%2 == 1 { // of objects pprof says no unit
 			wantTotal(t, run("-sample_index="+both.SampleType[i].Type), want)
@@ -180,7 +188,8 @@ func wantAllHeapInPprof(t *testing.T, b build, dir, path string, both *profile.P
 	for _, origin := range []string{"go", "malloc"} {
 		want := total(both, func(s *profile.Sample) bool { return s.Label["origin"][0] == origin })
 		if row := cumOf(roots, origin); row != fmt.Sprint(want.inUseBytes, "B") {
-			t.Errorf("by origin pprof has %q for %s, want %d\n%s", row, origin, want.inUseBytes, roots)
+			t.Errorf("by origin pprof has %q for %s, want %d\n%s", row, origin, want.inUseBytes,
+				roots)
 		}
 	}
 	// One function of Go's, one node: it has what both heaps have below it.
@@ -202,7 +211,8 @@ func wantAllHeapInPprof(t *testing.T, b build, dir, path string, both *profile.P
 func cumOf(top, function string) (cum string) {
 	for _, line := range strings.Split(top, "\n") {
 		f := strings.Fields(line)
-		if len(f) == 6 && f[5] == function || len(f) == 7 && f[5] == function && f[6] == "(inline)" {
+		if len(f) == 6 && f[5] == function || len(f) == 7 && f[5] == function &&
+			f[6] == "(inline)" {
 			if cum != "" {
 				return "several rows"
 			}
@@ -222,7 +232,8 @@ func TestAllHeapGrowth(t *testing.T) {
 	p := growth()
 	gos := total(p, isGos)
 	// Its own: what takes the profile allocates too, half a MiB at a time.
-	own := total(p, func(s *profile.Sample) bool { return isGos(s) && slices.Contains(names(s), "main.main") })
+	own := total(p,
+		func(s *profile.Sample) bool { return isGos(s) && slices.Contains(names(s), "main.main") })
 	if want := int64(32*mib - 8*mib); !within(-own.inUseBytes, want, 0.02, 0) {
 		t.Errorf("the program's Go heap shrank by %d, true is %d", -own.inUseBytes, want)
 	}
@@ -268,8 +279,8 @@ func (h *host) ask(path string) func() *profile.Profile {
 func TestMemoryProfileOfGo(t *testing.T) { everyBridged(t, testMemoryProfileOfGo) }
 
 func testMemoryProfileOfGo(t *testing.T, b build) {
-	// A small object that Go samples stands for half a MiB, and what that is more than there is the others have less: of
-	// 256 MiB it is no hundredth.
+	// A small object that Go samples stands for half a MiB, and what that is more than there is the
+	// others have less: of 256 MiB it is no hundredth.
 	h := start(t, bridged(t, b), hostOptions{})
 	h.tellAll([]string{fmt.Sprint("go 8 ", 32*mib), "c 1000 1000", "gc"})
 	h.accountNow()
@@ -281,7 +292,8 @@ func testMemoryProfileOfGo(t *testing.T, b build) {
 	if got := below(p, "go_heap", "main.holdGo") - below(p, "go_heap", "main.main"); got > 0 {
 		t.Errorf("%d bytes of main.holdGo do not reach main.main", got)
 	}
-	if got, want := byRoot(p)["go_heap"], *a.owner("go_heap").Bytes; !within(got, want, 0.01, 256*kib) {
+	if got, want := byRoot(p)["go_heap"], *a.owner("go_heap").Bytes; !within(got, want, 0.01,
+		256*kib) {
 		t.Errorf("[go_heap] has %d, the account says %d", got, want)
 	}
 	wantRSS(t, p, h)
@@ -295,7 +307,8 @@ func testMemoryProfileOfGo(t *testing.T, b build) {
 		t.Errorf("main.holdGo has %d yet", got)
 	}
 	if got := below(p, "go_heap", "[free spans]"); got < 252*mib-max(released, 0) {
-		t.Errorf("[free spans] has %d of 256 MiB, less %d given back\n%v", got, released, leaves(p, "go_heap"))
+		t.Errorf("[free spans] has %d of 256 MiB, less %d given back\n%v", got, released,
+			leaves(p, "go_heap"))
 	}
 
 	// Forgotten, and not collected: dead objects are still objects of the profile.
@@ -326,7 +339,8 @@ func (h *host) memoryProfileInTime() *profile.Profile {
 			return p
 		}
 		if try == 100 {
-			h.t.Fatalf("the profile's total is %d, smaps_rollup said %d before and %d after", total, before, after)
+			h.t.Fatalf("the profile's total is %d, smaps_rollup said %d before and %d after", total,
+				before, after)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -377,9 +391,10 @@ func TestAllHeapWithoutThePackage(t *testing.T) {
 
 // The service's own port has both, too; gc=1 is the package's.
 func TestAllHeapOnTheServicesPort(t *testing.T) {
-	// One small object that Go samples stands for half a MiB, and with that for more than is resident. So do buffers that
-	// were not touched: they are some 100 KiB here.
-	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{sampleBytes: 1, env: []string{"GODEBUG=memprofilerate=1"}})
+	// One small object that Go samples stands for half a MiB, and with that for more than is
+	// resident. So do buffers that were not touched: they are some 100 KiB here.
+	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"GODEBUG=memprofilerate=1"}})
 	h.tellAll([]string{fmt.Sprint("hold ", 64*mib), fmt.Sprint("leak ", mib)})
 	p := h.pageProfile("/debug/pprof/allheap?gc=1")
 	if got := sum(p, "main.hold").inUseBytes; !within(got, 64*mib, 0.01, 0) {

@@ -40,11 +40,13 @@ func TestBadEnvironment(t *testing.T) {
 		{"CGOHEAP_START", "\x01\xff\"", "dormant", wantSampling},
 	} {
 		t.Run(c.variable+"="+c.value, func(t *testing.T) {
-			h := start(t, path, hostOptions{env: []string{c.variable + "=" + c.value}, mayPrint: true})
+			h := start(t, path, hostOptions{env: []string{c.variable + "=" + c.value},
+				mayPrint: true})
 			h.tell("alloc A 10 1000")
 			c.check(t, h.status())
 			lines := wantOneLine(t, h.stderr.String(), c.variable, c.allowed)
-			if plain := !strings.ContainsAny(c.value, "\x01"); plain && c.variable != "CGOHEAP_SAMPLE_BITES" && !strings.Contains(lines, c.value) {
+			if plain := !strings.ContainsAny(c.value, "\x01"); plain &&
+				c.variable != "CGOHEAP_SAMPLE_BITES" && !strings.Contains(lines, c.value) {
 				t.Errorf("the line does not show the value: %s", lines)
 			}
 			wantUntouched(t, h)
@@ -82,7 +84,8 @@ func wantNoPort(t *testing.T, s status) {
 // wantOneLine: exactly one line, "cgoheap: ...", that holds the words; printable.
 func wantOneLine(t testing.TB, stderr string, words ...string) string {
 	t.Helper()
-	if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") || !strings.HasPrefix(stderr, "cgoheap: ") {
+	if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") ||
+		!strings.HasPrefix(stderr, "cgoheap: ") {
 		t.Errorf("not one line of cgoheap: %q", stderr)
 	}
 	for _, w := range words {
@@ -139,7 +142,8 @@ func TestBadSocket(t *testing.T) {
 		"relative":            {"some/where/s", "some/where/s"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := start(t, path, hostOptions{env: []string{"CGOHEAP_SOCKET=" + c.socket}, mayPrint: true})
+			h := start(t, path, hostOptions{env: []string{"CGOHEAP_SOCKET=" + c.socket},
+				mayPrint: true})
 			h.tell("alloc A 10 1000")
 			wantOneLine(t, h.stderr.String(), c.word)
 			wantUntouched(t, h)
@@ -174,7 +178,8 @@ func TestSocketLeftBehind(t *testing.T) {
 func TestSocketIsPrivate(t *testing.T) {
 	path := program(t, "go-driven", oneBuild())
 	runtimeDir := t.TempDir()
-	h := start(t, path, hostOptions{env: []string{"CGOHEAP_SOCKET=", "XDG_RUNTIME_DIR=" + runtimeDir}})
+	h := start(t, path, hostOptions{env: []string{"CGOHEAP_SOCKET=", "XDG_RUNTIME_DIR=" +
+		runtimeDir}})
 	dir := filepath.Join(runtimeDir, fmt.Sprintf("cgoheap-%d", os.Getuid()))
 	h.socket = filepath.Join(dir, fmt.Sprintf("%d.sock", h.pid()))
 	if s := h.status(); s.PID != h.pid() {
@@ -216,8 +221,10 @@ func TestBadRequests(t *testing.T) {
 		if code != c.code || !strings.Contains(string(body), c.word) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, code, body)
 		}
-		if strings.Count(string(body), "\n") != 1 || !strings.HasPrefix(header.Get("Content-Type"), "text/plain") {
-			t.Errorf("%s %s: not one line of text: %q (%s)", c.method, c.path, body, header.Get("Content-Type"))
+		if strings.Count(string(body), "\n") != 1 || !strings.HasPrefix(header.Get("Content-Type"),
+			"text/plain") {
+			t.Errorf("%s %s: not one line of text: %q (%s)", c.method, c.path, body,
+				header.Get("Content-Type"))
 		}
 	}
 	if s := h.status(); s.State != "sampling" || s.SampleBytes != 1 {
@@ -229,18 +236,23 @@ func TestBadRequests(t *testing.T) {
 func TestGarbageOnSocket(t *testing.T) {
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1})
 	for name, text := range map[string]string{
-		"noise":            "\x00\x01\x02\xff\xfe\r\n\r\n",
-		"TLS hello":        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-		"no version":       "GET /v1/status\r\n\r\n",
-		"HTTP/2 preface":   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-		"long line":        "GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\nHost: x\r\n\r\n",
-		"many headers":     "GET /v1/status HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Y: zzzzzzzzzz\r\n", 10_000) + "\r\n",
-		"bad escape":       "GET /v1/status?%zz=1 HTTP/1.1\r\nHost: x\r\n\r\n",
-		"NUL in path":      "GET /v1/status%00 HTTP/1.1\r\nHost: x\r\n\r\n",
-		"two lengths":      "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-		"negative length":  "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-		"endless body":     "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n",
-		"chunked":          "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"noise":          "\x00\x01\x02\xff\xfe\r\n\r\n",
+		"TLS hello":      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+		"no version":     "GET /v1/status\r\n\r\n",
+		"HTTP/2 preface": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"long line":      "GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"many headers": "GET /v1/status HTTP/1.1\r\nHost: x\r\n" +
+			strings.Repeat("X-Y: zzzzzzzzzz\r\n", 10_000) + "\r\n",
+		"bad escape":  "GET /v1/status?%zz=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"NUL in path": "GET /v1/status%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"two lengths": "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+			"1\r\nContent-Length: 2\r\n\r\nab",
+		"negative length": "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+			"-5\r\n\r\n",
+		"endless body": "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+			"99999999999\r\n\r\n",
+		"chunked": "POST /v1/sampling?state=on HTTP/1.1\r\nHost: x\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n",
 		"folded header":    "GET /v1/status HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
 		"space in header":  "GET /v1/status HTTP/1.1\r\nHo st : x\r\n\r\n",
 		"other protocol":   "GET /v1/status FTP/1.1\r\nHost: x\r\n\r\n",
@@ -256,7 +268,8 @@ func TestGarbageOnSocket(t *testing.T) {
 		if err == nil && (response.StatusCode < 400 || response.StatusCode > 505) {
 			t.Errorf("%s: %s", name, response.Status)
 		}
-		if err != nil && !strings.Contains(err.Error(), "EOF") && !strings.Contains(err.Error(), "reset") {
+		if err != nil && !strings.Contains(err.Error(), "EOF") &&
+			!strings.Contains(err.Error(), "reset") {
 			t.Errorf("%s: %v", name, err)
 		}
 		conn.Close()
@@ -270,7 +283,8 @@ func TestSlowClients(t *testing.T) {
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1})
 	h.tell("spread 1000 2 64") // an answer larger than a socket's buffer
 	h.status()
-	for _, text := range []string{"", "GET /v1/sta", "GET /debug/pprof/cgoheap?debug=1 HTTP/1.1\r\nHost: x\r\n\r\n"} {
+	for _, text := range []string{"", "GET /v1/sta", "GET /debug/pprof/cgoheap?debug=1 " +
+		"HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		conn, err := net.Dial("unix", h.socket)
 		if err != nil {
 			t.Fatal(err)
@@ -339,12 +353,14 @@ func TestOtherPrograms(t *testing.T) {
 	})
 	t.Run("C with CGOHEAP_ANY=1", func(t *testing.T) {
 		for _, args := range [][]string{nil, {"threads"}} {
-			h := start(t, threads, hostOptions{args: args, env: []string{"CGOHEAP_ANY=1"}, sampleBytes: 1})
+			h := start(t, threads, hostOptions{args: args, env: []string{"CGOHEAP_ANY=1"},
+				sampleBytes: 1})
 			s := h.status()
 			if s.State != "sampling" || s.PID != h.pid() {
 				t.Errorf("status is %+v", s)
 			}
-			if got := sum(h.profile(""), "hold"); len(args) > 0 && (got.inUseObjects != 2 || got.inUseBytes != 2*12345) {
+			if got := sum(h.profile(""), "hold"); len(args) > 0 && (got.inUseObjects != 2 ||
+				got.inUseBytes != 2*12345) {
 				t.Errorf("the threads hold %+v", got)
 			}
 			if code := h.finish(); code != 5 {
@@ -362,12 +378,14 @@ func TestOtherPrograms(t *testing.T) {
 		}
 	})
 	t.Run("shell", func(t *testing.T) {
-		cmd := exec.Command("/bin/sh", "-c", "echo out; echo err >&2; ls / | head -1 >/dev/null; exit 4")
+		cmd := exec.Command("/bin/sh", "-c", "echo out; echo err >&2; ls / | head -1 "+
+			">/dev/null; exit 4")
 		cmd.Env = append(cleanEnviron(), "LD_PRELOAD="+shimPath(t))
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		out, _ := cmd.Output()
-		if string(out) != "out\n" || stderr.String() != "err\n" || cmd.ProcessState.ExitCode() != 4 {
+		if string(out) != "out\n" || stderr.String() != "err\n" ||
+			cmd.ProcessState.ExitCode() != 4 {
 			t.Errorf("%q, %q, %d", out, stderr.String(), cmd.ProcessState.ExitCode())
 		}
 	})

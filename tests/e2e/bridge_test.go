@@ -19,7 +19,8 @@ func bridgeProgram(t testing.TB, b build, flags ...string) string {
 	t.Helper()
 	root := repositoryRoot()
 	dir := filepath.Join(root, "tests", "programs", "go-bridge")
-	return buildPackage(t, dir, []string{dir, filepath.Join(root, "tests", "programs", "go-steps"), filepath.Join(root, "cgo_bridge")},
+	return buildPackage(t, dir, []string{dir, filepath.Join(root, "tests", "programs", "go-steps"),
+		filepath.Join(root, "cgo_bridge")},
 		b, ".", flags...)
 }
 
@@ -60,7 +61,8 @@ func (h *host) pageProfile(path string) *profile.Profile {
 	return p
 }
 
-// TestBridgePages: one import, and the C side is beside Go's own profiles, on the service's own port.
+// TestBridgePages: one import, and the C side is beside Go's own profiles, on the service's own
+// port.
 func TestBridgePages(t *testing.T) {
 	for _, b := range everyBuild() {
 		t.Run(b.String(), func(t *testing.T) {
@@ -74,23 +76,27 @@ func TestBridgePages(t *testing.T) {
 			if f := sum(p, "main.leak"); f.inUseBytes != 10<<20 || f.inUseObjects != 10 {
 				t.Errorf("main.leak holds %+v", f)
 			}
-			if status, _, body := h.page("GET", "/debug/pprof/heap"); status != 200 || len(body) == 0 {
+			if status, _, body := h.page("GET", "/debug/pprof/heap"); status != 200 ||
+				len(body) == 0 {
 				t.Errorf("Go's own heap profile: %d", status)
 			}
 			if below(h.pageProfile("/debug/pprof/memory?gc=1"), "c_live", "main.leak") < 10<<20 {
 				t.Errorf("the memory profile lacks main.leak")
 			}
-			if status, header, _ := h.page("POST", "/debug/pprof/cgoheap"); status != 405 || header.Get("Allow") != "GET, HEAD" {
+			if status, header, _ := h.page("POST", "/debug/pprof/cgoheap"); status != 405 ||
+				header.Get("Allow") != "GET, HEAD" {
 				t.Errorf("POST: %d %v", status, header)
 			}
-			if status, _, body := h.page("GET", "/debug/pprof/cgoheap?debug=x"); status != 400 || !strings.Contains(string(body), "debug=\"x\"") {
+			if status, _, body := h.page("GET", "/debug/pprof/cgoheap?debug=x"); status != 400 ||
+				!strings.Contains(string(body), "debug=\"x\"") {
 				t.Errorf("debug=x: %d %s", status, body)
 			}
 		})
 	}
 }
 
-// TestBridgePprof: go tool pprof reads the service's port, and shows the refusal's own words without the shim.
+// TestBridgePprof: go tool pprof reads the service's port, and shows the refusal's own words
+// without the shim.
 func TestBridgePprof(t *testing.T) {
 	path := bridgeProgram(t, oneBuild())
 	h := start(t, path, hostOptions{sampleBytes: 1})
@@ -103,12 +109,14 @@ func TestBridgePprof(t *testing.T) {
 	}
 	h = start(t, path, hostOptions{noShim: true})
 	h.fact("url", &url)
-	if out := pprofOf(t, "-top", url+"/debug/pprof/cgoheap"); !strings.Contains(out, "404 Not Found - libcgoheap.so is not preloaded into this process: "+
-		"start it by `cgoheap run -- PROGRAM`") {
+	if out := pprofOf(t, "-top", url+"/debug/pprof/cgoheap"); !strings.Contains(out,
+		"404 Not Found - libcgoheap.so is not preloaded into this process: "+
+			"start it by `cgoheap run -- PROGRAM`") {
 		t.Errorf("without the shim:\n%s", out)
 	}
 	for _, name := range []string{"allheap", "memory"} {
-		if status, _, body := h.page("GET", "/debug/pprof/"+name); status != 404 || !strings.Contains(string(body), "is not preloaded") {
+		if status, _, body := h.page("GET", "/debug/pprof/"+name); status != 404 ||
+			!strings.Contains(string(body), "is not preloaded") {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
@@ -152,7 +160,8 @@ func between(n, before, after, whole int64) bool {
 	return n >= min(before, after)-whole/100 && n <= max(before, after)+whole/100
 }
 
-// TestBridgeAccount: Go's part of the account is what Go says at the same time, within 1 %; also stripped.
+// TestBridgeAccount: Go's part of the account is what Go says at the same time, within 1 %; also
+// stripped.
 func TestBridgeAccount(t *testing.T) {
 	for _, b := range everyBuild() {
 		t.Run(b.String(), func(t *testing.T) {
@@ -173,7 +182,8 @@ func TestBridgeAccount(t *testing.T) {
 			}
 			for name, before := range f.before {
 				if n, ok := f.metrics[name]; !ok || !between(n, before, f.after[name], total) {
-					t.Errorf("%s: %d before, %d in the account, %d after", name, before, n, f.after[name])
+					t.Errorf("%s: %d before, %d in the account, %d after", name, before, n,
+						f.after[name])
 				}
 			}
 			in := func(values map[string]int64, names ...string) (sum int64) {
@@ -184,18 +194,22 @@ func TestBridgeAccount(t *testing.T) {
 			}
 			arenas := []string{"heap/objects", "heap/unused", "heap/free", "heap/stacks"}
 			resident := f.account.bytes("go_heap") + f.account.bytes("go_stacks")
-			if want := in(f.before, arenas...); !between(resident, want, in(f.after, arenas...), want) {
-				t.Errorf("%d bytes of Go's arenas are resident, and Go has %d\n%v", resident, want, f.account)
+			if want := in(f.before, arenas...); !between(resident, want, in(f.after, arenas...),
+				want) {
+				t.Errorf("%d bytes of Go's arenas are resident, and Go has %d\n%v", resident, want,
+					f.account)
 			}
 			stacks := f.account.owner("go_stacks")
-			if stacks.Bytes == nil || !between(*stacks.Bytes, in(f.before, "heap/stacks"), in(f.after, "heap/stacks"), in(f.before, "heap/stacks")) {
+			if stacks.Bytes == nil || !between(*stacks.Bytes, in(f.before, "heap/stacks"),
+				in(f.after, "heap/stacks"), in(f.before, "heap/stacks")) {
 				t.Errorf("go_stacks is %v, Go says %d", stacks, in(f.before, "heap/stacks"))
 			}
 			if f.limit == nil || *f.limit != 5<<30 {
 				t.Errorf("the memory limit is %v", f.limit)
 			}
 			// The same to those who ask from outside.
-			if a := h.account(); a.Go.Source != "runtime/metrics" || a.owner("go_stacks").Bytes == nil {
+			if a := h.account(); a.Go.Source != "runtime/metrics" ||
+				a.owner("go_stacks").Bytes == nil {
 				t.Errorf("outside, Go's figures are from %q\n%v", a.Go.Source, a)
 			}
 		})
@@ -204,7 +218,8 @@ func TestBridgeAccount(t *testing.T) {
 
 // TestBridgeNeedsNoSocket: it speaks to the library within the process, also where nobody else can.
 func TestBridgeNeedsNoSocket(t *testing.T) {
-	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{mayPrint: true, env: []string{"CGOHEAP_SOCKET=/nowhere/s"}})
+	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{mayPrint: true,
+		env: []string{"CGOHEAP_SOCKET=/nowhere/s"}})
 	h.tell("account")
 	var failure string
 	if h.fact("error", &failure); failure != "<nil>" {
@@ -215,9 +230,11 @@ func TestBridgeNeedsNoSocket(t *testing.T) {
 	}
 }
 
-// TestBridgeGoDoesNotAnswer: a scrape does not wait for a Go that is busy, and says what is missing.
+// TestBridgeGoDoesNotAnswer: a scrape does not wait for a Go that is busy, and says what is
+// missing.
 func TestBridgeGoDoesNotAnswer(t *testing.T) {
-	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{env: []string{"GODEBUG=asyncpreemptoff=1"}})
+	h := start(t, bridgeProgram(t, oneBuild()),
+		hostOptions{env: []string{"GODEBUG=asyncpreemptoff=1"}})
 	h.tell("account")
 	fmt.Fprintf(h.stdin, "spin %d\n", 3000000)
 	for line := range h.lines {
@@ -226,7 +243,8 @@ func TestBridgeGoDoesNotAnswer(t *testing.T) {
 		}
 	}
 	a := h.accountNow()
-	if !strings.Contains(strings.Join(a.Warnings, "\n"), "Go's own figures did not arrive within 100 ms") {
+	if !strings.Contains(strings.Join(a.Warnings, "\n"), "Go's own figures did not arrive "+
+		"within 100 ms") {
 		t.Errorf("warnings: %q", a.Warnings)
 	}
 	// The binary has symbols, and the runtime's own variables are the next best.
@@ -259,9 +277,11 @@ func TestBridgeOtherLibrary(t *testing.T) {
 				strcpy(about->version, "7.5.3");
 				return version && want ? -1 : 0;
 			}`,
-			"cgo_bridge 0.1.0 (protocol 1) and the preloaded libcgoheap.so 7.5.3 (protocol 7) do not understand each other: use the two of one release"},
+			"cgo_bridge 0.1.0 (protocol 1) and the preloaded libcgoheap.so 7.5.3 (protocol 7) do " +
+				"not understand each other: use the two of one release"},
 		{"older", "int nothing_of_ours;",
-			"the libcgoheap.so that is preloaded has no way in for cgo_bridge 0.1.0: use the library of the same release"},
+			"the libcgoheap.so that is preloaded has no way in for cgo_bridge 0.1.0: use the " +
+				"library of the same release"},
 		{"passive", `
 			#include "cgoheap_bridge.h"
 			#include <string.h>
@@ -277,7 +297,8 @@ func TestBridgeOtherLibrary(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			library := filepath.Join(t.TempDir(), "libcgoheap.so")
-			cc := exec.Command("cc", "-shared", "-fPIC", "-I", filepath.Join(repositoryRoot(), "cgo_bridge"), "-o", library, "-x", "c", "-")
+			cc := exec.Command("cc", "-shared", "-fPIC", "-I", filepath.Join(repositoryRoot(),
+				"cgo_bridge"), "-o", library, "-x", "c", "-")
 			cc.Stdin = strings.NewReader(c.source)
 			if text, err := cc.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, text)
@@ -298,10 +319,12 @@ func TestBridgeOtherLibrary(t *testing.T) {
 // TestBridgeStatic: a static binary, into which nothing can be preloaded, says so.
 func TestBridgeStatic(t *testing.T) {
 	b := oneBuild()
-	h := start(t, bridgeProgram(t, b, "-tags=netgo,osusergo", "-ldflags=-extldflags=-static"), hostOptions{})
+	h := start(t, bridgeProgram(t, b, "-tags=netgo,osusergo", "-ldflags=-extldflags=-static"),
+		hostOptions{})
 	h.tell("loaded")
 	var failure string
-	if h.fact("error", &failure); !strings.HasPrefix(failure, "libcgoheap.so is not preloaded into this process") {
+	if h.fact("error", &failure); !strings.HasPrefix(failure, "libcgoheap.so is not preloaded "+
+		"into this process") {
 		t.Error(failure)
 	}
 }
@@ -309,7 +332,8 @@ func TestBridgeStatic(t *testing.T) {
 // TestBridgeRecorder: what Go said of itself outlives the process, too.
 func TestBridgeRecorder(t *testing.T) {
 	dir := boxDir(t)
-	h := start(t, bridgeProgram(t, build{oneBuild().goVersion, "stripped"}), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h := start(t, bridgeProgram(t, build{oneBuild().goVersion, "stripped"}),
+		hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.tell("hold %d", 64<<20)
 	h.tell("gc")
 	said := cgoheap(t, h, "explain", fmt.Sprint(h.pid()), "--json")
@@ -329,7 +353,8 @@ func TestBridgeRecorder(t *testing.T) {
 			Live   int64 `json:"heap_live_bytes"`
 		}
 	}
-	if err := json.Unmarshal(a.account, &found); err != nil || found.Go.Source != "runtime/metrics" || found.Go.Live < 64<<20 {
+	if err := json.Unmarshal(a.account, &found); err != nil ||
+		found.Go.Source != "runtime/metrics" || found.Go.Live < 64<<20 {
 		t.Errorf("%v %+v", err, found)
 	}
 }

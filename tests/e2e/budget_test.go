@@ -32,7 +32,8 @@ func (h *host) overhead() (o overhead) {
 func TestCPUBudget(t *testing.T) {
 	const configured, size, batch = 1024, 256, 20_000
 	h := start(t, program(t, "go-driven", oneBuild()),
-		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_CPU=0.05", "CGOHEAP_MAX_MEMORY=512MiB"}})
+		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_CPU=0.05",
+			"CGOHEAP_MAX_MEMORY=512MiB"}})
 	held, coarsest := 0, int64(configured)
 	for deadline := time.Now().Add(patience); ; {
 		h.tell("alloc A %d %d", batch, size)
@@ -47,7 +48,8 @@ func TestCPUBudget(t *testing.T) {
 		}
 	}
 	o := h.overhead()
-	if o.Configured != configured || o.Overhead.MaxCPURatio == nil || *o.Overhead.MaxCPURatio != 0.0005 ||
+	if o.Configured != configured || o.Overhead.MaxCPURatio == nil ||
+		*o.Overhead.MaxCPURatio != 0.0005 ||
 		o.Overhead.CPUNS <= 0 {
 		t.Errorf("status: %+v", o)
 	}
@@ -89,12 +91,13 @@ func TestCPUBudget(t *testing.T) {
 	}
 }
 
-// More and more blocks, until there is no room for them: the interval rises before the tables are full, so that
-// none is dropped and what is estimated is still true; freed, all is as it was.
+// More and more blocks, until there is no room for them: the interval rises before the tables are
+// full, so that none is dropped and what is estimated is still true; freed, all is as it was.
 func TestMemoryBudget(t *testing.T) {
 	const configured, size, batch = 64, 256, 2_000
 	h := start(t, program(t, "go-driven", oneBuild()),
-		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_MEMORY=5MiB", "CGOHEAP_MAX_CPU=100"}})
+		hostOptions{sampleBytes: configured, env: []string{"CGOHEAP_MAX_MEMORY=5MiB",
+			"CGOHEAP_MAX_CPU=100"}})
 	held, coarsest := 0, int64(configured)
 	for deadline := time.Now().Add(patience); coarsest < 16*configured; {
 		h.tell("alloc A %d %d", batch, size)
@@ -105,26 +108,31 @@ func TestMemoryBudget(t *testing.T) {
 			t.Fatalf("%d blocks, and the interval is still %d: %+v", held, coarsest, h.overhead())
 		}
 	}
-	if o := h.overhead(); o.Configured != configured || o.Overhead.RaisedFor == nil || *o.Overhead.RaisedFor != "memory" {
+	if o := h.overhead(); o.Configured != configured || o.Overhead.RaisedFor == nil ||
+		*o.Overhead.RaisedFor != "memory" {
 		t.Errorf("status: %+v", o)
 	}
 	p := h.profile("")
-	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments, "coarser than the requested 64 bytes") ||
+	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments,
+		"coarser than the requested 64 bytes") ||
 		!strings.Contains(comments, "memory (CGOHEAP_MAX_MEMORY)") {
 		t.Errorf("the profile does not say that it is coarser, and why: %q", p.Comments)
 	}
 	h.wantNothingDropped()
 	met := 1 - math.Exp(-size/float64(coarsest))
 	want := float64(held) * size
-	e := estimate{got: float64(sum(p, "main.allocA").inUseBytes), want: want, variance: want * size * (1 - met) / met}
+	e := estimate{got: float64(sum(p, "main.allocA").inUseBytes), want: want,
+		variance: want * size * (1 - met) / met}
 	if d := e.deviations(); math.Abs(d) > 4 {
 		t.Errorf("estimated %.4g of %.4g: %.1f standard errors", e.got, e.want, d)
 	}
 	t.Logf("%d blocks, coarsest interval %d, %.2f standard errors", held, coarsest, e.deviations())
 	h.tell("free A %d", held)
-	for deadline := time.Now().Add(patience); h.status().SampleBytes != configured; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); h.status().SampleBytes != configured; time.Sleep(
+		100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("all is freed, and the interval is still %d: %+v", h.status().SampleBytes, h.overhead())
+			t.Fatalf("all is freed, and the interval is still %d: %+v", h.status().SampleBytes,
+				h.overhead())
 		}
 	}
 	if o := h.overhead(); o.Overhead.RaisedFor != nil {

@@ -20,7 +20,8 @@ type callerRow struct {
 func (h *host) callerRows(flags ...string) (rows []callerRow) {
 	h.t.Helper()
 	var said struct{ Rows []callerRow }
-	out := cgoheap(h.t, h, append([]string{"top", "--json", "-n", "100", fmt.Sprint(h.pid())}, flags...)...)
+	out := cgoheap(h.t, h, append([]string{"top", "--json", "-n", "100", fmt.Sprint(h.pid())},
+		flags...)...)
 	if err := json.Unmarshal(out, &said); err != nil {
 		h.t.Fatalf("%v\n%s", err, out)
 	}
@@ -46,7 +47,8 @@ func TestCallers(t *testing.T) {
 			t.Parallel()
 			h := start(t, program(t, "go-callers", b), hostOptions{sampleBytes: 1})
 			file := filepath.Join(filepath.Dir(h.socket), "users.db")
-			h.play([]string{"driver 8", "library 9", "allocator 10", "pool 11", "back 12", "threads 200", "file 13 " + file})
+			h.play([]string{"driver 8", "library 9", "allocator 10", "pool 11", "back 12",
+				"threads 200", "file 13 " + file})
 			rows := h.callerRows()
 			for _, c := range []struct {
 				origin, caller string
@@ -60,7 +62,8 @@ func TestCallers(t *testing.T) {
 				{"malloc", "main.goAlloc", 0},
 			} {
 				if got := bytesBy(rows, c.origin, c.caller); !within(got, c.bytes, 0.01, 16<<10) {
-					t.Errorf("%s of %s: %d, want %d among %+v", c.origin, c.caller, got, c.bytes, rows)
+					t.Errorf("%s of %s: %d, want %d among %+v", c.origin, c.caller, got,
+						c.bytes, rows)
 				}
 			}
 			if got := bytesBy(rows, "thread_stack", "main.notify"); got < 200*4096 {
@@ -79,7 +82,8 @@ func TestCallers(t *testing.T) {
 func (h *host) wantSameCallers(t *testing.T, file string) {
 	t.Helper()
 	text := string(cgoheap(t, h, "explain", fmt.Sprint(h.pid())))
-	for _, want := range []string{" stacks, of which 200 belong to threads that have ended (not joined)",
+	for _, want := range []string{" stacks, of which 200 belong to threads that have ended " +
+		"(not joined)",
 		"< main.handleClean\n", "13.0 MiB  " + file + ", mapped by ", "main.openIndex\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -91,7 +95,8 @@ func (h *host) wantSameCallers(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if below := file + "\n             [mapped_files]\n"; !strings.Contains(string(traces), below) || !strings.Contains(string(traces), "main.openIndex") {
+	if below := file + "\n             [mapped_files]\n"; !strings.Contains(string(traces),
+		below) || !strings.Contains(string(traces), "main.openIndex") {
 		t.Errorf("no %q in\n%s", below, traces)
 	}
 }

@@ -22,7 +22,8 @@ func newCgroup(t testing.TB, limit int64) *cgroup {
 	g := &cgroup{path: filepath.Join(base, "memory")}
 	if _, err := os.Stat(filepath.Join(g.path, "memory.usage_in_bytes")); err != nil {
 		g.path, g.v2 = base, true
-		os.WriteFile(filepath.Join(base, "cgroup.subtree_control"), []byte("+memory"), 0) // may be there already
+		// may be there already
+		os.WriteFile(filepath.Join(base, "cgroup.subtree_control"), []byte("+memory"), 0)
 	}
 	path, err := os.MkdirTemp(g.path, "cgoheap-e2e-")
 	if err != nil {
@@ -52,7 +53,8 @@ func (g *cgroup) name(v1, v2 string) string {
 
 func (g *cgroup) write(t testing.TB, file string, value int64) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(g.path, file), []byte(strconv.FormatInt(value, 10)), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(g.path, file), []byte(strconv.FormatInt(value, 10)),
+		0); err != nil {
 		t.Skipf("the cgroup cannot be set up here: %v", err)
 	}
 }

@@ -39,7 +39,8 @@ func TestManyWaitForGrowth(t *testing.T) {
 		go func() {
 			defer wait.Done()
 			name := fmt.Sprintf("%d.pb.gz", i)
-			if _, errs, code := runCommand(t, dir, "profile", fmt.Sprint(h.pid()), "--seconds", "5", "-o", name); code != 0 {
+			if _, errs, code := runCommand(t, dir, "profile", fmt.Sprint(h.pid()), "--seconds", "5",
+				"-o", name); code != 0 {
 				failed.Store(name, errs)
 			}
 		}()
@@ -70,25 +71,31 @@ func TestManyWaitForGrowth(t *testing.T) {
 func TestProfileInterrupt(t *testing.T) {
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1})
 	path := filepath.Join(t.TempDir(), "p.pb.gz")
-	cmd := exec.Command(built(t, "cgoheap"), "profile", fmt.Sprint(h.pid()), "--seconds", "3600", "-o", path)
+	cmd := exec.Command(built(t, "cgoheap"), "profile", fmt.Sprint(h.pid()), "--seconds", "3600",
+		"-o", path)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // until its request is there: else it would count what comes now as before
+	// until its request is there: else it would count what comes now as before
+	time.Sleep(time.Second)
 	h.tell("alloc A 1000 1000")
 	cmd.Process.Signal(os.Interrupt)
-	if err := cmd.Wait(); err != nil || !strings.Contains(errs.String(), "the growth so far is saved") {
+	if err := cmd.Wait(); err != nil ||
+		!strings.Contains(errs.String(), "the growth so far is saved") {
 		t.Fatalf("%v\n%s", err, &errs)
 	}
-	out, err := exec.Command("go", "tool", "pprof", "-sample_index=inuse_space", "-unit=B", "-top", path).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "main.allocA") || !strings.Contains(string(out), "1000000B") {
+	out, err := exec.Command("go", "tool", "pprof", "-sample_index=inuse_space", "-unit=B", "-top",
+		path).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "main.allocA") ||
+		!strings.Contains(string(out), "1000000B") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// TestAutopsyWithoutBinary: names are said to be missing, not made up; a copy of the program brings them back.
+// TestAutopsyWithoutBinary: names are said to be missing, not made up; a copy of the program brings
+// them back.
 func TestAutopsyWithoutBinary(t *testing.T) {
 	box, dir := boxDir(t), t.TempDir()
 	original := program(t, "go-driven", oneBuild())
@@ -107,7 +114,8 @@ func TestAutopsyWithoutBinary(t *testing.T) {
 	<-h.ended
 	os.Remove(gone)
 	out, errs, code := runCommand(t, dir, "autopsy", box)
-	if code != 0 || !strings.Contains(out, "(no names: gone is missing)") || strings.Contains(out, "(C thread)") ||
+	if code != 0 || !strings.Contains(out, "(no names: gone is missing)") ||
+		strings.Contains(out, "(C thread)") ||
 		!strings.Contains(errs, "cgoheap: names are missing: ") {
 		t.Errorf("%d\n%s\n%s", code, out, errs)
 	}
@@ -116,7 +124,8 @@ func TestAutopsyWithoutBinary(t *testing.T) {
 		t.Errorf("%d\n%s\n%s", code, out, errs)
 	}
 	_, errs, code = runCommand(t, dir, "autopsy", box, "--binary", "/bin/true")
-	if code != 1 || !strings.HasPrefix(errs, "cgoheap: --binary names a different program: /bin/true: has build ID ") {
+	if code != 1 || !strings.HasPrefix(errs, "cgoheap: --binary names a different program: "+
+		"/bin/true: has build ID ") {
 		t.Errorf("%d %s", code, errs)
 	}
 	_, errs, code = runCommand(t, dir, "autopsy", dir)

@@ -138,13 +138,16 @@ func TestIntervalChange(t *testing.T) {
 
 // For a second: it ends by itself and says how long it still has.
 func TestSamplingForATime(t *testing.T) {
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_START=dormant"}})
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_START=dormant"}})
 	s := h.post("state=on&for=1h")
-	if s.State != "sampling" || s.Remaining == nil || *s.Remaining <= 0 || *s.Remaining > int64(time.Hour) {
+	if s.State != "sampling" || s.Remaining == nil || *s.Remaining <= 0 ||
+		*s.Remaining > int64(time.Hour) {
 		t.Errorf("on for an hour: %+v", s)
 	}
 	h.post("state=on&for=1s")
-	for deadline := time.Now().Add(patience); h.status().State != "dormant"; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); h.status().State != "dormant"; time.Sleep(
+		100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a second has not ended")
 		}
@@ -157,7 +160,8 @@ func TestSamplingForATime(t *testing.T) {
 
 // The command, on a dormant process: on for a while, and then what it says of that.
 func TestSamplingCommand(t *testing.T) {
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{env: []string{"CGOHEAP_START=dormant"}})
+	h := start(t, program(t, "go-driven", oneBuild()),
+		hostOptions{env: []string{"CGOHEAP_START=dormant"}})
 	pid := fmt.Sprint(h.pid())
 	cgoheap(t, h, "sampling", pid, "on", "--for", "10m", "--sample-bytes", "128KiB")
 	h.allocUntilSampledBy("A", 1<<20)
@@ -167,7 +171,8 @@ func TestSamplingCommand(t *testing.T) {
 		t.Errorf("it says %q", said)
 	}
 	cgoheap(t, h, "sampling", pid, "off")
-	if said := string(cgoheap(t, h, "sampling", pid)); !strings.Contains(said, ": dormant, 1 in 128KiB; recording took ") {
+	if said := string(cgoheap(t, h, "sampling", pid)); !strings.Contains(said,
+		": dormant, 1 in 128KiB; recording took ") {
 		t.Errorf("it says %q", said)
 	}
 }

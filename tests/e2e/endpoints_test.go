@@ -58,7 +58,8 @@ func TestEndpoints(t *testing.T) {
 			t.FailNow()
 		}
 		for function, want := range map[string]figures{
-			"main.allocA": {}, "main.allocB": {3, 3000, -2, -2000}, "main.allocC": {2, 1000, 2, 1000},
+			"main.allocA": {}, "main.allocB": {3, 3000, -2, -2000},
+			"main.allocC": {2, 1000, 2, 1000},
 		} {
 			if got := sum(p, function); got != want {
 				t.Errorf("%s grew by %+v, want %+v", function, got, want)
@@ -89,7 +90,8 @@ func TestEndpoints(t *testing.T) {
 		if body := string(h.get("/debug/pprof/")); !strings.Contains(body, "cgoheap") {
 			t.Errorf("the index is %s", body)
 		}
-		if _, header, _ := h.request("GET", "/debug/pprof/cgoheap"); header.Get("Content-Type") != "application/octet-stream" {
+		if _, header, _ := h.request("GET", "/debug/pprof/cgoheap"); header.Get(
+			"Content-Type") != "application/octet-stream" {
 			t.Errorf("content type of the profile: %s", header.Get("Content-Type"))
 		}
 	})
@@ -106,7 +108,8 @@ func testStatus(t *testing.T, path string) {
 	if s.Samples.Live < 10 || s.Samples.Taken < s.Samples.Live {
 		t.Errorf("samples are %+v", s.Samples)
 	}
-	if s.Host.GoVersion != "go"+oneBuild().goVersion || s.Host.Allocator != "glibc" || s.Host.Executable != path {
+	if s.Host.GoVersion != "go"+oneBuild().goVersion || s.Host.Allocator != "glibc" ||
+		s.Host.Executable != path {
 		t.Errorf("host is %+v, want %s", s.Host, path)
 	}
 	if s.Socket == nil || *s.Socket != h.socket || s.TCPPort != nil {
@@ -150,7 +153,8 @@ func TestAddressesOnly(t *testing.T) {
 				t.Errorf("mappings are %v", files)
 			}
 			dir := t.TempDir()
-			top := pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", path, save(t, h, dir, "p.pb.gz", "?symbols=none"))
+			top := pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", path,
+				save(t, h, dir, "p.pb.gz", "?symbols=none"))
 			wantCum(t, top, "main.allocA", "10000B")
 		})
 	}

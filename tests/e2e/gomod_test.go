@@ -33,20 +33,24 @@ func aged(t testing.TB, dir, version string) string {
 	return "-modfile=" + path
 }
 
-// agedProgram is a program of tests/programs with the Go package in it, by the newest Go there is here.
+// agedProgram is a program of tests/programs with the Go package in it, by the newest Go there is
+// here.
 func agedProgram(t testing.TB, name, version string) string {
 	t.Helper()
 	versions := goVersions()
 	root := repositoryRoot()
 	dir := filepath.Join(root, "tests", "programs", name)
-	inputs := []string{dir, filepath.Join(root, "tests", "programs", "go-steps"), filepath.Join(root, "cgo_bridge")}
-	return buildPackage(t, dir, inputs, build{versions[len(versions)-1], "plain"}, ".", aged(t, dir, version))
+	inputs := []string{dir, filepath.Join(root, "tests", "programs", "go-steps"),
+		filepath.Join(root, "cgo_bridge")}
+	return buildPackage(t, dir, inputs, build{versions[len(versions)-1], "plain"}, ".",
+		aged(t, dir, version))
 }
 
 // agedPrograms are started in TestGoModVersions; gomod_long_test.go adds what takes long to build.
 var agedPrograms = []string{"go-bridge"}
 
-// TestGoModVersions: whatever go.mod says, the import does not end the program before main, and says nothing.
+// TestGoModVersions: whatever go.mod says, the import does not end the program before main, and
+// says nothing.
 func TestGoModVersions(t *testing.T) {
 	versions := goVersions()
 	newest := versions[len(versions)-1]

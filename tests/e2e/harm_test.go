@@ -14,7 +14,8 @@ import (
 // A C++ host takes its unwinder from where it always did.
 func TestHostUnwinder(t *testing.T) {
 	cmd := exec.Command(program(t, "go-stacks", oneBuild()))
-	cmd.Env = append(cleanEnviron(), "LD_PRELOAD="+shimPath(t), "LD_DEBUG=bindings", "LD_BIND_NOW=1",
+	cmd.Env = append(cleanEnviron(), "LD_PRELOAD="+shimPath(t), "LD_DEBUG=bindings",
+		"LD_BIND_NOW=1",
 		"CGOHEAP_SOCKET="+filepath.Join(t.TempDir(), "s"))
 	cmd.Stdin = strings.NewReader("")
 	var stderr lockedBuffer
@@ -53,7 +54,8 @@ func TestProfilesWhileAllocating(t *testing.T) {
 	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1})
 	fmt.Fprintln(h.stdin, "threads 6 150000 100")
 	for i := 0; i < 40; i++ {
-		for _, query := range []string{"", "?frames=all", "?debug=1", "?symbols=none", "?older=100ms"} {
+		for _, query := range []string{"", "?frames=all", "?debug=1", "?symbols=none",
+			"?older=100ms"} {
 			for _, s := range h.profile(query).Sample {
 				if s.Value[2] < 0 || s.Value[3] < 0 || s.Value[2] > s.Value[0] {
 					t.Errorf("figures that cannot be: %v of %v", s.Value, names(s))
@@ -75,8 +77,10 @@ func TestReloadedLibrary(t *testing.T) {
 	var places []uint64
 	for i, frame := range []int{512, 4096, 1024, 65536} {
 		path := filepath.Join(dir, fmt.Sprintf("plugin%d.so", i))
-		text, err := exec.Command("cc", "-O2", "-fomit-frame-pointer", "-fno-stack-protector", "-fno-stack-clash-protection",
-			"-shared", "-fPIC", fmt.Sprintf("-DFRAME=%d", frame), "-o", path, filepath.Join("testdata", "plugin.c")).CombinedOutput()
+		text, err := exec.Command("cc", "-O2", "-fomit-frame-pointer", "-fno-stack-protector",
+			"-fno-stack-clash-protection",
+			"-shared", "-fPIC", fmt.Sprintf("-DFRAME=%d", frame), "-o", path,
+			filepath.Join("testdata", "plugin.c")).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
@@ -123,9 +127,11 @@ func TestThreadsComeAndGo(t *testing.T) {
 	h.wantNothingDropped()
 }
 
-// More stacks than there is room for: of each its ends are kept, and in them who called the function that calls C.
+// More stacks than there is room for: of each its ends are kept, and in them who called the
+// function that calls C.
 func TestStacksFull(t *testing.T) {
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_MAX_MEMORY=8MiB"}})
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_MAX_MEMORY=8MiB"}})
 	h.tell("maze 15 16")
 	if ends := h.status().Stacks.NoRoom; ends < 1000 {
 		t.Fatalf("%d of 32768 stacks were cut to their ends", ends)
@@ -140,7 +146,8 @@ func TestStacksFull(t *testing.T) {
 // The shim's memory is full: it drops, counts and says so, the host runs on,
 // and what is recorded still balances.
 func TestMemoryFull(t *testing.T) {
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_MAX_MEMORY=4MiB"}})
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_MAX_MEMORY=4MiB"}})
 	h.tell("alloc A 10 1000")
 	h.tell("alloc B 500000 16")
 	s := h.status()
@@ -151,10 +158,13 @@ func TestMemoryFull(t *testing.T) {
 		t.Errorf("%d bytes resident", s.Memory.Resident)
 	}
 	p := h.profile("")
-	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments, fmt.Sprint(s.Dropped["live_full"])) {
-		t.Errorf("the profile does not say that %d samples were dropped:\n%s", s.Dropped["live_full"], comments)
+	if comments := strings.Join(p.Comments, "\n"); !strings.Contains(comments,
+		fmt.Sprint(s.Dropped["live_full"])) {
+		t.Errorf("the profile does not say that %d samples were dropped:\n%s",
+			s.Dropped["live_full"], comments)
 	}
-	if got := sum(p, "main.allocB"); got.allocObjects+s.Dropped["live_full"] < 500_000 || got.allocObjects > 500_000 {
+	if got := sum(p, "main.allocB"); got.allocObjects+s.Dropped["live_full"] < 500_000 ||
+		got.allocObjects > 500_000 {
 		t.Errorf("main.allocB has %+v, %d were dropped", got, s.Dropped["live_full"])
 	}
 	h.tell("free B 500000")
@@ -174,11 +184,13 @@ func TestMemoryFull(t *testing.T) {
 
 // Only the owner gets in.
 func TestOthersAreRefused(t *testing.T) {
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{env: []string{"CGOHEAP_LISTEN=127.0.0.1:0"}})
+	h := start(t, program(t, "go-driven", oneBuild()),
+		hostOptions{env: []string{"CGOHEAP_LISTEN=127.0.0.1:0"}})
 	s := h.status()
 	t.Run("other names for loopback", func(t *testing.T) {
 		// A page in a browser can make it ask 127.0.0.1 under its own name.
-		request, _ := http.NewRequest("GET", fmt.Sprintf("http://127.0.0.1:%d/v1/status", *s.TCPPort), nil)
+		request, _ := http.NewRequest("GET", fmt.Sprintf("http://127.0.0.1:%d/v1/status",
+			*s.TCPPort), nil)
 		request.Host = "evil.example"
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
@@ -200,12 +212,15 @@ func TestOthersAreRefused(t *testing.T) {
 		// Take away what stands in front of the last defence.
 		os.Chmod(filepath.Dir(h.socket), 0o755)
 		os.Chmod(h.socket, 0o777)
-		ask := exec.Command(curl, "-s", "-m", "20", "-w", "%{http_code}", "--unix-socket", h.socket, "http://x/v1/status")
-		if out, _ := ask.Output(); !strings.HasSuffix(string(out), "}\n200") && !strings.HasSuffix(string(out), "}200") {
+		ask := exec.Command(curl, "-s", "-m", "20", "-w", "%{http_code}", "--unix-socket", h.socket,
+			"http://x/v1/status")
+		if out, _ := ask.Output(); !strings.HasSuffix(string(out), "}\n200") &&
+			!strings.HasSuffix(string(out), "}200") {
 			t.Fatalf("the owner gets %s", out)
 		}
 		ask = exec.Command(curl, ask.Args[1:]...)
-		ask.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		ask.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534,
+			Gid: 65534}}
 		out, _ := ask.Output()
 		if strings.Contains(string(out), "sample_bytes") || len(out) == 0 {
 			t.Errorf("another user gets %q", out)

@@ -157,7 +157,8 @@ func (h *host) read(stdout io.Reader) {
 func (h *host) ready() {
 	h.t.Helper()
 	if !h.readUntilReady() {
-		h.t.Fatalf("%s ended before it was ready: %v\n%s", h.cmd.Path, h.cmd.ProcessState, h.stderr.String())
+		h.t.Fatalf("%s ended before it was ready: %v\n%s", h.cmd.Path, h.cmd.ProcessState,
+			h.stderr.String())
 	}
 }
 

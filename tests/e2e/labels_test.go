@@ -34,7 +34,8 @@ func labelBuilds() []build {
 	if !longTests || os.Getenv("CGOHEAP_E2E_GO") != "" {
 		return everyBuild()
 	}
-	return eachWay([]string{"1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.8", "1.27.4"})
+	return eachWay([]string{"1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.8",
+		"1.27.4"})
 }
 
 // labelText is what a profile shows of a label's key or value.
@@ -67,7 +68,8 @@ func labelText(raw []byte) string {
 // as in all of pprof's profiles, none whose value is empty.
 func (b labelledBlock) shown() map[string][]string {
 	list := slices.Clone(b.Labels)
-	slices.SortFunc(list, func(a, b struct{ Key, Value []byte }) int { return bytes.Compare(a.Key, b.Key) })
+	slices.SortFunc(list,
+		func(a, b struct{ Key, Value []byte }) int { return bytes.Compare(a.Key, b.Key) })
 	m := map[string][]string{}
 	for _, l := range list[:min(len(list), labelsKept)] {
 		key := labelText(l.Key)
@@ -126,7 +128,8 @@ func TestLabels(t *testing.T) {
 			}
 			wantLabels(t, h.profile(""), blocks)
 			s := h.status()
-			if s.GoroutineLabels == nil || *s.GoroutineLabels != "known" || s.LabelSets["distinct"] < 30 || s.LabelSets["truncated"] < 1 {
+			if s.GoroutineLabels == nil || *s.GoroutineLabels != "known" ||
+				s.LabelSets["distinct"] < 30 || s.LabelSets["truncated"] < 1 {
 				t.Errorf("sets %v; labels are\n%s", s.LabelSets, h.get("/v1/status"))
 			}
 			h.wantNothingDropped()
@@ -163,7 +166,8 @@ func wantByTenant(t *testing.T, b build, h *host, query string, blocks []labelle
 	tags := pprof(t, b, dir, "-tags", "-unit=b", path)
 	for value, n := range want {
 		wantCum(t, roots, value, fmt.Sprintf("%dB", n))
-		if line := regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d(\.0)?B \([ 0-9.]+%%\): %s$`, n, value)); !line.MatchString(tags) {
+		if line := regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d(\.0)?B \([ 0-9.]+%%\): %s$`, n,
+			value)); !line.MatchString(tags) {
 			t.Errorf("-tags does not show %d bytes of %s", n, value)
 		}
 		focused := pprof(t, b, dir, "-top", "-unit=b", "-tagfocus=tenant="+value, path)
@@ -210,7 +214,8 @@ func TestLabelsInOtherViews(t *testing.T) {
 	if !found["a"] || !found["b"] {
 		t.Errorf("tenants in the memory profile: %v", found)
 	}
-	for name, text := range map[string]string{"cgoheap": strings.Join(p2strings(h.profile("")), ""), "memory": strings.Join(p2strings(memory), "")} {
+	for name, text := range map[string]string{"cgoheap": strings.Join(p2strings(h.profile("")), ""),
+		"memory": strings.Join(p2strings(memory), "")} {
 		if strings.ContainsAny(text, "\x1b\r\x00") || !utf8.ValidString(text) {
 			t.Errorf("a control character is in %s", name)
 		}
@@ -288,13 +293,16 @@ func TestLabelsWithoutEnd(t *testing.T) {
 		t.Errorf("%d objects by main.take, want %d", objects, want)
 	}
 	// Others than main.take may allocate there: a thread that Go starts just then.
-	if all := labelled + s.Dropped["labels"]; s.LabelSets["distinct"] > 4096 || labelled < 1000 || all < requests || all > requests+100 {
-		t.Errorf("%d of %d requests are labelled, dropped %v, sets %v", labelled, requests, s.Dropped, s.LabelSets)
+	if all := labelled + s.Dropped["labels"]; s.LabelSets["distinct"] > 4096 || labelled < 1000 ||
+		all < requests || all > requests+100 {
+		t.Errorf("%d of %d requests are labelled, dropped %v, sets %v", labelled, requests,
+			s.Dropped, s.LabelSets)
 	}
 	if s.Dropped["live_full"] != 0 {
 		t.Errorf("dropped: %v", s.Dropped)
 	}
-	if !strings.Contains(strings.Join(p.Comments, "\n"), fmt.Sprintf("%d samples recorded without their goroutine labels", s.Dropped["labels"])) {
+	if !strings.Contains(strings.Join(p.Comments, "\n"),
+		fmt.Sprintf("%d samples recorded without their goroutine labels", s.Dropped["labels"])) {
 		t.Errorf("comments: %q", p.Comments)
 	}
 }
@@ -304,7 +312,8 @@ func TestLabelsInAutopsy(t *testing.T) {
 	for _, b := range []build{oneBuild(), {goVersions()[0], "plain"}} {
 		t.Run(b.String(), func(t *testing.T) {
 			dir := boxDir(t)
-			h := start(t, program(t, "go-labels", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+			h := start(t, program(t, "go-labels", b), hostOptions{sampleBytes: 1,
+				env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 			var blocks []labelledBlock
 			h.fact("blocks", &blocks)
 			h.cmd.Process.Kill()
@@ -329,7 +338,8 @@ func TestLabelsInAutopsy(t *testing.T) {
 					want += block.Size
 				}
 			}
-			wantCum(t, pprof(t, b, dir, "-top", "-unit=b", "-tagroot=tenant", out), "a", fmt.Sprintf("%dB", want))
+			wantCum(t, pprof(t, b, dir, "-top", "-unit=b", "-tagroot=tenant", out), "a",
+				fmt.Sprintf("%dB", want))
 		})
 	}
 }

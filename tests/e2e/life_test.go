@@ -128,7 +128,8 @@ func TestLifeProfilers(t *testing.T) {
 	if !worked {
 		t.Errorf("Go's CPU profile has %d samples and none of the work", len(p.Sample))
 	}
-	if out, err := goCommand(b.goVersion, dir, "tool", "trace", "-pprof=sched", execution).CombinedOutput(); err != nil {
+	if out, err := goCommand(b.goVersion, dir, "tool", "trace", "-pprof=sched",
+		execution).CombinedOutput(); err != nil {
 		t.Errorf("go tool trace: %v\n%s", err, out)
 	}
 	wantUntouched(t, h)
@@ -146,7 +147,8 @@ func TestLifeCore(t *testing.T) {
 		frames             []string
 	}{
 		{"crash-go", "main.crashInGo", []string{"main.crashInGo", "main.obey", "main.main"}},
-		{"crash-c", "main.crashInC", []string{"life_crash", "signal handler called", "runtime.sigtramp"}},
+		{"crash-c", "main.crashInC", []string{"life_crash", "signal handler called",
+			"runtime.sigtramp"}},
 	} {
 		t.Run(c.command, func(t *testing.T) { wantCore(t, c.command, c.traceback, c.frames) })
 	}
@@ -157,7 +159,8 @@ func wantCore(t *testing.T, command, traceback string, frames []string) {
 	path := program(t, "go-life", oneBuild())
 	dir := t.TempDir()
 	h := start(t, "/bin/sh", hostOptions{sampleBytes: 1, dir: dir,
-		args: []string{"-c", "ulimit -c unlimited && exec " + path}, env: []string{"GOTRACEBACK=crash"}})
+		args: []string{"-c", "ulimit -c unlimited && exec " + path},
+		env:  []string{"GOTRACEBACK=crash"}})
 	h.tell("alloc 10000 1000")
 	if code := h.finish(command); code != -1 {
 		t.Errorf("exit code %d, want death by a signal", code)
@@ -169,7 +172,8 @@ func wantCore(t *testing.T, command, traceback string, frames []string) {
 	if len(cores) != 1 {
 		t.Fatalf("cores: %v", cores)
 	}
-	out, err := exec.Command(gdb, "-batch", "-nx", "-ex", "thread apply all bt", path, cores[0]).CombinedOutput()
+	out, err := exec.Command(gdb, "-batch", "-nx", "-ex", "thread apply all bt", path,
+		cores[0]).CombinedOutput()
 	if err != nil {
 		t.Fatalf("gdb: %v\n%s", err, out)
 	}
@@ -219,7 +223,8 @@ func delve(t *testing.T, b build) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	cmd := goCommand(b.goVersion, t.TempDir(), "install", "github.com/go-delve/delve/cmd/dlv@v1.27.2")
+	cmd := goCommand(b.goVersion, t.TempDir(), "install",
+		"github.com/go-delve/delve/cmd/dlv@v1.27.2")
 	cmd.Env = append(cmd.Env, "GOBIN="+filepath.Dir(path))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Skipf("delve is not installed, and cannot be: %v %s", err, strings.TrimSpace(string(out)))
@@ -227,24 +232,28 @@ func delve(t *testing.T, b build) string {
 	return path
 }
 
-// delve attaches, sets a breakpoint in a Go function, lists goroutines with their stacks, and lets go.
+// delve attaches, sets a breakpoint in a Go function, lists goroutines with their stacks, and lets
+// go.
 func TestLifeDelve(t *testing.T) {
 	b := oneBuild()
 	dlv := delve(t, b)
 	h := start(t, program(t, "go-life", b), hostOptions{sampleBytes: 1})
 	h.tell("alloc 10 1000")
 	commands := filepath.Join(t.TempDir(), "commands")
-	if err := os.WriteFile(commands, []byte("break main.alloc\ngoroutines -t 30\nexit\n"), 0o600); err != nil {
+	if err := os.WriteFile(commands, []byte("break main.alloc\ngoroutines -t 30\nexit\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(dlv, "attach", fmt.Sprint(h.pid()), "--init", commands, "--allow-non-terminal-interactive=true")
+	cmd := exec.Command(dlv, "attach", fmt.Sprint(h.pid()), "--init", commands,
+		"--allow-non-terminal-interactive=true")
 	cmd.Stdin = strings.NewReader("n\n") // "would you like to kill the process?"
 	cmd.Env = append(cleanEnviron(), "HOME="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "operation not permitted") {
 		t.Skip("this machine allows no ptrace")
 	}
-	if !regexp.MustCompile(`Breakpoint 1 set at .* main\.alloc`).Match(out) || !strings.Contains(string(out), "main.main") {
+	if !regexp.MustCompile(`Breakpoint 1 set at .* main\.alloc`).Match(out) ||
+		!strings.Contains(string(out), "main.main") {
 		t.Fatalf("dlv: %v\n%s", err, out)
 	}
 	h.tell("alloc 10 1000")
@@ -264,7 +273,8 @@ func doctor(t *testing.T, path string, env ...string) string {
 func sanitized(t *testing.T, flag string) string {
 	t.Helper()
 	dir := filepath.Join(repositoryRoot(), "tests", "programs", "go-life")
-	return buildPackage(t, dir, []string{dir, filepath.Join(filepath.Dir(dir), "go-steps")}, oneBuild(), ".", flag)
+	return buildPackage(t, dir, []string{dir, filepath.Join(filepath.Dir(dir), "go-steps")},
+		oneBuild(), ".", flag)
 }
 
 func TestLifeRace(t *testing.T) {
@@ -273,7 +283,8 @@ func TestLifeRace(t *testing.T) {
 	h.tell("alloc 10 1000")
 	wantLive(t, h, 1000, 10)
 	h.wantNothingDropped()
-	if said := doctor(t, path); !strings.Contains(said, "built with -race, which works with cgoheap") {
+	if said := doctor(t, path); !strings.Contains(said, "built with -race, which works "+
+		"with cgoheap") {
 		t.Errorf("doctor says\n%s", said)
 	}
 }
@@ -281,7 +292,8 @@ func TestLifeRace(t *testing.T) {
 // The sanitizer's malloc wants to be first, and ends the program where it is
 // not; told not to look, it works behind the shim. Doctor knows both.
 func TestLifeAsan(t *testing.T) {
-	if out, err := exec.Command("cc", "-fsanitize=address", "-shared", "-o", os.DevNull, "-xc", os.DevNull).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", "-fsanitize=address", "-shared", "-o", os.DevNull, "-xc",
+		os.DevNull).CombinedOutput(); err != nil {
 		t.Skipf("this compiler has no AddressSanitizer: %s", out)
 	}
 	path := sanitized(t, "-asan")
@@ -289,7 +301,8 @@ func TestLifeAsan(t *testing.T) {
 	if refused.readUntilReady() {
 		t.Error("an ASan program started without being told to")
 	}
-	if said := doctor(t, path); !strings.Contains(said, "set ASAN_OPTIONS=verify_asan_link_order=0") {
+	if said := doctor(t, path); !strings.Contains(said,
+		"set ASAN_OPTIONS=verify_asan_link_order=0") {
 		t.Errorf("doctor says\n%s", said)
 	}
 	const option = "ASAN_OPTIONS=verify_asan_link_order=0"

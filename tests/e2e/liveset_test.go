@@ -65,7 +65,8 @@ func wantLiveSet(t *testing.T, h *host) *profile.Profile {
 		delete(got, key)
 	}
 	for key, f := range got {
-		if strings.HasPrefix(key.function, "main.via") || strings.HasPrefix(key.function, "main.churn") {
+		if strings.HasPrefix(key.function, "main.via") ||
+			strings.HasPrefix(key.function, "main.churn") {
 			t.Errorf("%v: the profile says %+v, true is nothing", key, f)
 		}
 	}
@@ -80,8 +81,9 @@ func wantAllocators(t *testing.T, p *profile.Profile) {
 		"main.viaMalloc": "malloc", "main.viaCalloc": "calloc", "main.viaReallocNull": "realloc",
 		"main.viaReallocarray": "reallocarray realloc", "main.viaPosixMemalign": "posix_memalign",
 		// One function with two names in glibc.
-		"main.viaAlignedAlloc": "aligned_alloc memalign", "main.viaMemalign": "memalign aligned_alloc",
-		"main.viaValloc": "valloc", "main.viaPvalloc": "pvalloc", "main.viaStrdup": "malloc",
+		"main.viaAlignedAlloc": "aligned_alloc memalign",
+		"main.viaMemalign":     "memalign aligned_alloc",
+		"main.viaValloc":       "valloc", "main.viaPvalloc": "pvalloc", "main.viaStrdup": "malloc",
 		"main.viaRealloc": "malloc realloc",
 	}
 	for _, s := range p.Sample {
@@ -101,7 +103,8 @@ func wantAllocators(t *testing.T, p *profile.Profile) {
 // The same behind other allocators: the shim is in front, they answer.
 func TestLiveSetOtherAllocators(t *testing.T) {
 	for name, pattern := range map[string]string{
-		"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4", "mimalloc": "libmimalloc.so.2*",
+		"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4",
+		"mimalloc": "libmimalloc.so.2*",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +116,8 @@ func TestLiveSetOtherAllocators(t *testing.T) {
 			if name == "jemalloc" {
 				args = []string{"no-pvalloc"} // it has none
 			}
-			h := start(t, program(t, "go-liveset", oneBuild()), hostOptions{sampleBytes: 1, preload: library, args: args})
+			h := start(t, program(t, "go-liveset", oneBuild()), hostOptions{sampleBytes: 1,
+				preload: library, args: args})
 			wantLiveSet(t, h)
 			if got := h.status().Host.Allocator; got != name {
 				t.Errorf("/v1/status says the allocator is %s", got)
@@ -126,7 +130,8 @@ func TestLiveSetOtherAllocators(t *testing.T) {
 }
 
 func findLibrary(pattern string) string {
-	for _, dir := range []string{"/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"} {
+	for _, dir := range []string{"/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib",
+		"/usr/local/lib"} {
 		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
 			return found[0]
 		}
@@ -171,7 +176,8 @@ func estimateFaults(t *testing.T) (faults []string) {
 		h := start(t, path, hostOptions{})
 		for what, e := range estimates(h) {
 			if d := e.deviations(); math.Abs(d) > 4 {
-				faults = append(faults, fmt.Sprintf("%s: %.4g, true %.4g: %.1f standard errors", what, e.got, e.want, d))
+				faults = append(faults, fmt.Sprintf("%s: %.4g, true %.4g: %.1f standard errors",
+					what, e.got, e.want, d))
 			}
 			total := sums[what]
 			total.add(e)
@@ -182,7 +188,8 @@ func estimateFaults(t *testing.T) (faults []string) {
 	}
 	for what, e := range sums {
 		d := e.deviations()
-		t.Logf("%s over %d seeds: %.4g of %.4g, %.2f standard errors", what, seeds, e.got, e.want, d)
+		t.Logf("%s over %d seeds: %.4g of %.4g, %.2f standard errors", what, seeds, e.got,
+			e.want, d)
 		if math.Abs(d) > 4 {
 			faults = append(faults, fmt.Sprintf("%s over all: %.1f standard errors", what, d))
 		}
@@ -206,8 +213,10 @@ func estimates(h *host) map[string]estimate {
 	}
 	h.wantNothingDropped()
 	e := map[string]*estimate{
-		"objects allocated": {got: float64(got.allocObjects)}, "bytes allocated": {got: float64(got.allocBytes)},
-		"objects in use": {got: float64(got.inUseObjects)}, "bytes in use": {got: float64(got.inUseBytes)},
+		"objects allocated": {got: float64(got.allocObjects)},
+		"bytes allocated":   {got: float64(got.allocBytes)},
+		"objects in use":    {got: float64(got.inUseObjects)},
+		"bytes in use":      {got: float64(got.inUseBytes)},
 	}
 	for _, p := range truth {
 		met := 1 - math.Exp(-p.Size/defaultInterval)
@@ -261,7 +270,8 @@ func (h *host) kernelResident() (bytes int64) {
 	regions, libraryEnd := 0, uint64(0)
 	for _, m := range readSmaps(h.t, h.pid()) {
 		isRegion := m.path == "" && m.hasPageOf(memory, "cgoheap\x00")
-		isLibrary := strings.HasSuffix(m.path, "/libcgoheap.so") || m.path == "" && m.start == libraryEnd
+		isLibrary := strings.HasSuffix(m.path, "/libcgoheap.so") || m.path == "" &&
+			m.start == libraryEnd
 		if isRegion {
 			regions++
 		}
@@ -308,7 +318,8 @@ func readSmaps(t testing.TB, pid int) (list []vma) {
 	for _, line := range strings.Split(string(text), "\n") {
 		var m vma
 		var permissions, offset, device, inode string
-		if n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %s", &m.start, &m.end, &permissions, &offset, &device, &inode); n == 6 {
+		if n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %s", &m.start, &m.end, &permissions, &offset,
+			&device, &inode); n == 6 {
 			if f := strings.Fields(line); len(f) > 5 {
 				m.path = strings.Join(f[5:], " ")
 			}

@@ -20,7 +20,8 @@ func memlimitProgram(t *testing.T, b build) string {
 	t.Helper()
 	root := repositoryRoot()
 	dir := filepath.Join(root, "tests", "programs", "go-memlimit")
-	return buildPackage(t, dir, []string{dir, filepath.Join(root, "tests", "programs", "go-steps"), filepath.Join(root, "cgo_bridge")}, b, ".")
+	return buildPackage(t, dir, []string{dir, filepath.Join(root, "tests", "programs", "go-steps"),
+		filepath.Join(root, "cgo_bridge")}, b, ".")
 }
 
 // startIn starts it within the cgroup, so that all it has is charged there. GOGC=off: the
@@ -28,14 +29,16 @@ func memlimitProgram(t *testing.T, b build) string {
 func startIn(t *testing.T, g *cgroup, path string, preload bool) *host {
 	t.Helper()
 	return start(t, "/bin/sh", hostOptions{noShim: !preload, env: []string{"GOGC=off"},
-		args: []string{"-c", `echo $$ > "$0" && exec "$1"`, filepath.Join(g.path, "cgroup.procs"), path}})
+		args: []string{"-c", `echo $$ > "$0" && exec "$1"`, filepath.Join(g.path, "cgroup.procs"),
+			path}})
 }
 
 func newMemlimitCgroup(t *testing.T) *cgroup {
 	t.Helper()
 	g := newCgroup(t, memlimitBytes)
 	// No way out into swap. Not there: no swap is counted.
-	for file, n := range map[string]int64{"memory.memsw.limit_in_bytes": memlimitBytes, "memory.swap.max": 0} {
+	for file, n := range map[string]int64{"memory.memsw.limit_in_bytes": memlimitBytes,
+		"memory.swap.max": 0} {
 		os.WriteFile(filepath.Join(g.path, file), []byte(strconv.FormatInt(n, 10)), 0)
 	}
 	return g
@@ -111,11 +114,14 @@ func TestMemoryLimitKnowsOfC(t *testing.T) {
 				})
 				t.Run("memlimit", func(t *testing.T) {
 					g, h := begin(t, "follow 3s")
-					full := h.memlimitUntil("full", func(s memlimitState) bool { return s.Go > 400*mib })
+					full := h.memlimitUntil("full",
+						func(s memlimitState) bool { return s.Go > 400*mib })
 					h.tell("c %d", 300*mib)
 					h.tell("fill")
-					s := h.memlimitUntil("looked at", func(s memlimitState) bool { return s.NonGo > 290*mib && s.Go < 220*mib })
-					t.Logf("Go had %d MiB of %d, with 300 MiB of C %d of %d; the cgroup has %d", full.Go/mib, full.Now/mib, s.Go/mib, s.Now/mib, g.usage(t)/mib)
+					s := h.memlimitUntil("looked at",
+						func(s memlimitState) bool { return s.NonGo > 290*mib && s.Go < 220*mib })
+					t.Logf("Go had %d MiB of %d, with 300 MiB of C %d of %d; the cgroup has %d",
+						full.Go/mib, full.Now/mib, s.Go/mib, s.Now/mib, g.usage(t)/mib)
 					if s.Now > 210*mib || s.Now != s.Limit || s.NoRoom || !s.has("lowered") {
 						t.Errorf("%+v, before %+v", s, full)
 					}
@@ -138,7 +144,8 @@ func (h *host) wantNonGo() {
 	h.t.Helper()
 	h.tell("churn off")
 	a, s := h.accountNow(), h.memlimit()
-	want := a.RSS - a.bytes("go_heap") - a.bytes("go_stacks") - a.bytes("go_metadata") - a.bytes("program") - a.bytes("libraries") - a.bytes("mapped_files")
+	want := a.RSS - a.bytes("go_heap") - a.bytes("go_stacks") - a.bytes("go_metadata") - a.bytes(
+		"program") - a.bytes("libraries") - a.bytes("mapped_files")
 	h.t.Logf("not Go's: %d, the account says %d", s.NonGo, want)
 	if s.NonGo < want-8*mib || s.NonGo > want+24*mib {
 		h.t.Errorf("not Go's: %d, the account says %d", s.NonGo, want)
@@ -152,7 +159,8 @@ func TestMemoryLimitRises(t *testing.T) {
 	h.tell("follow 200ms")
 	h.tell("churn on")
 	h.tell("c %d", 200*mib)
-	h.memlimitUntil("lowered", func(s memlimitState) bool { return s.Now < 310*mib && s.NonGo > 185*mib })
+	h.memlimitUntil("lowered",
+		func(s memlimitState) bool { return s.Now < 310*mib && s.NonGo > 185*mib })
 	h.tell("cfree")
 	s := h.memlimitUntil("raised", func(s memlimitState) bool { return s.Now > 420*mib })
 	if !s.has("raised") {

@@ -18,7 +18,8 @@ func programDir(name string) string {
 
 // wantHeld: these many blocks of one size are in use below the function, and the
 // stacks go on to the root function with files and lines on the way.
-func wantHeld(t *testing.T, p *profile.Profile, function string, objects, bytes int64, root string) {
+func wantHeld(t *testing.T, p *profile.Profile, function string, objects, bytes int64,
+	root string) {
 	t.Helper()
 	f := figures{}
 	for _, s := range p.Sample {
@@ -30,13 +31,15 @@ func wantHeld(t *testing.T, p *profile.Profile, function string, objects, bytes 
 			t.Errorf("a stack through %s does not lead to %s: %q", function, root, names(s))
 		}
 		for _, frame := range frames(s) {
-			if frame.function == function && (frame.line == 0 || !strings.HasSuffix(frame.file, ".go")) {
+			if frame.function == function &&
+				(frame.line == 0 || !strings.HasSuffix(frame.file, ".go")) {
 				t.Errorf("%s is at %s:%d", function, frame.file, frame.line)
 			}
 		}
 	}
 	if f.inUseObjects != objects || f.inUseBytes != objects*bytes {
-		t.Errorf("%s: %d objects of %d bytes, want %d of %d", function, f.inUseObjects, f.inUseBytes, objects, objects*bytes)
+		t.Errorf("%s: %d objects of %d bytes, want %d of %d", function, f.inUseObjects,
+			f.inUseBytes, objects, objects*bytes)
 	}
 }
 
@@ -51,7 +54,8 @@ func wantWholeStacks(t *testing.T, h *host) {
 func wantTenant(t *testing.T, p *profile.Profile, function string) {
 	t.Helper()
 	for _, s := range p.Sample {
-		if contains(s, function) && (len(s.Label["tenant"]) != 1 || s.Label["tenant"][0] != "acme") {
+		if contains(s, function) && (len(s.Label["tenant"]) != 1 ||
+			s.Label["tenant"][0] != "acme") {
 			t.Errorf("%s has labels %v", function, s.Label)
 		}
 	}
@@ -68,7 +72,8 @@ func TestPlugin(t *testing.T) {
 			dir := programDir("go-plugin")
 			b := build{v, "plain"}
 			library := buildPackage(t, dir, []string{dir}, b, "./p", "-buildmode=plugin")
-			h := start(t, buildPackage(t, dir, []string{dir}, b, "."), hostOptions{args: []string{library}, sampleBytes: 1})
+			h := start(t, buildPackage(t, dir, []string{dir}, b, "."),
+				hostOptions{args: []string{library}, sampleBytes: 1})
 			p := h.profile("")
 			wantHeld(t, p, "cgoheap/tests/plugin/p.keepOne", 100, 7001, "main.main")
 			wantHeld(t, p, "main.ownBlock", 1, 5003, "runtime.main")
@@ -88,7 +93,8 @@ func sharedLibrary(t *testing.T, version string) string {
 func cHost(t *testing.T, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "host")
-	args := append([]string{"-O2", "-g", "-o", out, filepath.Join(programDir("go-shared-host"), "host.c")}, flags...)
+	args := append([]string{"-O2", "-g", "-o", out, filepath.Join(programDir("go-shared-host"),
+		"host.c")}, flags...)
 	if text, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("cc: %v\n%s", err, text)
 	}
@@ -136,16 +142,20 @@ func TestSharedLibrary(t *testing.T) {
 	// Go's note with the build ID is what tells its libraries from C's, but may be left out.
 	t.Run("no build ID", func(t *testing.T) {
 		dir := programDir("go-shared")
-		library := buildPackage(t, dir, []string{dir}, oneBuild(), ".", "-buildmode=c-shared", "-ldflags=-buildid=")
-		wantShared(t, start(t, dlopen, hostOptions{args: []string{library}, sampleBytes: 1}), 1, "main")
+		library := buildPackage(t, dir, []string{dir}, oneBuild(), ".", "-buildmode=c-shared",
+			"-ldflags=-buildid=")
+		wantShared(t, start(t, dlopen, hostOptions{args: []string{library}, sampleBytes: 1}),
+			1, "main")
 	})
 	t.Run("two runtimes", func(t *testing.T) {
-		wantShared(t, start(t, dlopen, hostOptions{args: all, sampleBytes: 1}), int64(len(all)), "main")
+		wantShared(t, start(t, dlopen, hostOptions{args: all, sampleBytes: 1}), int64(len(all)),
+			"main")
 	})
 	t.Run("linked", func(t *testing.T) {
 		library := all[len(all)-1]
 		linked := cHost(t, "-DLINKED", library)
-		wantShared(t, start(t, linked, hostOptions{args: []string{"once"}, sampleBytes: 1}), 1, "main")
+		wantShared(t, start(t, linked, hostOptions{args: []string{"once"}, sampleBytes: 1}),
+			1, "main")
 	})
 	t.Run("python", func(t *testing.T) {
 		python, err := exec.LookPath("python3")
@@ -174,7 +184,8 @@ func TestPurego(t *testing.T) {
 	for _, mode := range []string{"nocgo", "nocgo-stripped"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			h := start(t, buildPackage(t, dir, []string{dir}, build{"1.26.8", mode}, "."), hostOptions{sampleBytes: 1})
+			h := start(t, buildPackage(t, dir, []string{dir}, build{"1.26.8", mode}, "."),
+				hostOptions{sampleBytes: 1})
 			p := h.profile("")
 			wantHeld(t, p, "main.keep", 100, 100_001, "main.main")
 			// In a call of C that was called from Go.
@@ -189,7 +200,8 @@ func TestPurego(t *testing.T) {
 			wantWholeStacks(t, h)
 			var heap int64
 			h.fact("heap", &heap)
-			if a := h.account(); !within(a.bytes("go_heap")+a.bytes("go_stacks"), heap, 0.03, 2<<20) {
+			if a := h.account(); !within(a.bytes("go_heap")+a.bytes("go_stacks"), heap, 0.03,
+				2<<20) {
 				t.Errorf("Go's heap has %d\n%v", heap, a)
 			}
 		})

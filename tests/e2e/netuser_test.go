@@ -42,7 +42,8 @@ func wantInternallyLinked(t *testing.T, path string) {
 
 func wantLookups(t *testing.T, h *host) {
 	t.Helper()
-	got := map[string]figures{"LookupHost": {}, "LookupHost on a goroutine": {}, "Lookup": {}, "Lookup on a goroutine": {}}
+	got := map[string]figures{"LookupHost": {}, "LookupHost on a goroutine": {}, "Lookup": {},
+		"Lookup on a goroutine": {}}
 	add := func(name string, s *profile.Sample) {
 		f := got[name]
 		f.add(s)
@@ -52,8 +53,10 @@ func wantLookups(t *testing.T, h *host) {
 		list := names(s)
 		text := strings.Join(list, " ")
 		root := list[len(list)-1]
-		viaUser := strings.Contains(text, " os/user._Cfunc_") || strings.Contains(text, " os/user._C_")
-		viaNet := strings.Contains(text, " getaddrinfo net._C2func_getaddrinfo net._C_getaddrinfo.func1 net._C_getaddrinfo net.") ||
+		viaUser := strings.Contains(text, " os/user._Cfunc_") ||
+			strings.Contains(text, " os/user._C_")
+		viaNet := strings.Contains(text, " getaddrinfo net._C2func_getaddrinfo "+
+			"net._C_getaddrinfo.func1 net._C_getaddrinfo net.") ||
 			strings.Contains(text, " net._Cfunc_freeaddrinfo ")
 		switch {
 		case makesThread(s):

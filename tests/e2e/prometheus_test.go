@@ -31,11 +31,13 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	text := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: service, static_configs: [{targets: [%q]}]}]\n", target)
+	text := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: service, "+
+		"static_configs: [{targets: [%q]}]}]\n", target)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir,
+		"data"),
 		"--web.listen-address=127.0.0.1:0")
 	cmd.Env = cleanEnviron()
 	stderr, err := cmd.StderrPipe()
@@ -135,7 +137,8 @@ func promService(t *testing.T, o hostOptions) (*host, *prometheus) {
 	t.Helper()
 	root := repositoryRoot()
 	dir := filepath.Join(root, "tests", "programs", "go-prom")
-	inputs := []string{dir, filepath.Join(filepath.Dir(dir), "go-steps"), filepath.Join(root, "cgo_bridge")}
+	inputs := []string{dir, filepath.Join(filepath.Dir(dir), "go-steps"),
+		filepath.Join(root, "cgo_bridge")}
 	h := start(t, buildPackage(t, dir, inputs, oneBuild(), "."), o)
 	var address string
 	h.fact("address", &address)

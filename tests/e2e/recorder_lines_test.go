@@ -38,7 +38,8 @@ func markedLines(t *testing.T, dir string) map[string]string {
 func sourceLines(s *profile.Sample) (lines []string) {
 	for _, l := range s.Location {
 		for _, line := range l.Line {
-			lines = append(lines, fmt.Sprintf("%s %s:%d", line.Function.Name, line.Function.Filename, line.Line))
+			lines = append(lines, fmt.Sprintf("%s %s:%d", line.Function.Name,
+				line.Function.Filename, line.Line))
 		}
 	}
 	return lines
@@ -48,7 +49,8 @@ func sourceLines(s *profile.Sample) (lines []string) {
 // and of C in a Go file too, and go tool pprof shows them in the source.
 func TestAutopsyNamesLinesOfC(t *testing.T) {
 	dir := boxDir(t)
-	h := start(t, program(t, "go-lines", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h := start(t, program(t, "go-lines", oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.waitForMoments(dir, 1)
 	h.cmd.Process.Kill()
 	<-h.ended
@@ -90,8 +92,10 @@ func TestAutopsyNamesLinesOfC(t *testing.T) {
 // The program has DWARF; libc, where malloc is, has where its debug package is installed.
 func wantSourceFlags(t *testing.T, m *profile.Mapping, want bool) {
 	t.Helper()
-	if !m.HasFunctions || m.HasFilenames != want || m.HasLineNumbers != want || m.HasInlineFrames != want {
-		t.Errorf("%s: functions %v, files %v, lines %v, inlined %v; want true and three times %v", m.File, m.HasFunctions,
+	if !m.HasFunctions || m.HasFilenames != want || m.HasLineNumbers != want ||
+		m.HasInlineFrames != want {
+		t.Errorf("%s: functions %v, files %v, lines %v, inlined %v; want true and three times %v",
+			m.File, m.HasFunctions,
 			m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames, want)
 	}
 }

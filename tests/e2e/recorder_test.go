@@ -90,7 +90,8 @@ func readAutopsy(t *testing.T, dir string) (a autopsy) {
 	return a
 }
 
-// boxDir is a directory in memory: the recorder's file has there at any moment what the process has.
+// boxDir is a directory in memory: the recorder's file has there at any moment what the process
+// has.
 func boxDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "cgoheap")
@@ -129,7 +130,8 @@ func TestAutopsyAfterKill(t *testing.T) {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
 			dir := boxDir(t)
-			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 1,
+				env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 			h.tell("alloc A 1000 1000")
 			h.tell("alloc B 10 77")
 			h.tell("free A 100")
@@ -142,13 +144,16 @@ func TestAutopsyAfterKill(t *testing.T) {
 			h.cmd.Process.Kill()
 			<-h.ended
 			a := readAutopsy(t, dir)
-			if a.Alive || a.PID != h.pid() || filepath.Base(a.Program) != "go-driven" || len(a.Notes) != 0 || len(a.Missing) != 0 {
+			if a.Alive || a.PID != h.pid() || filepath.Base(a.Program) != "go-driven" ||
+				len(a.Notes) != 0 || len(a.Missing) != 0 {
 				t.Errorf("autopsy: %+v", a)
 			}
-			if n, objects, leaf := a.row("main.allocA"); n != 900_000 || objects != 900 || (leaf != "dr_malloc" && b.mode != "stripped") {
+			if n, objects, leaf := a.row("main.allocA"); n != 900_000 || objects != 900 ||
+				(leaf != "dr_malloc" && b.mode != "stripped") {
 				t.Errorf("main.allocA: %d bytes in %d objects by %s", n, objects, leaf)
 			}
-			if last := a.Moments[len(a.Moments)-1]; last.RSS == nil || *last.RSS < 1<<20 || last.CLive == nil || *last.CLive < 900_000 {
+			if last := a.Moments[len(a.Moments)-1]; last.RSS == nil || *last.RSS < 1<<20 ||
+				last.CLive == nil || *last.CLive < 900_000 {
 				t.Errorf("the last second: %+v", last)
 			}
 			wantSameStacks(t, a.profile, live)
@@ -156,15 +161,16 @@ func TestAutopsyAfterKill(t *testing.T) {
 	}
 }
 
-// On a disk the file is written once a second, by a descriptor of the library's that the host may close; none of it is
-// mapped, so that the host never waits for it.
+// On a disk the file is written once a second, by a descriptor of the library's that the host may
+// close; none of it is mapped, so that the host never waits for it.
 func TestAutopsyOfAFileOnADisk(t *testing.T) {
 	var fs syscall.Statfs_t
 	dir := t.TempDir()
 	if err := syscall.Statfs(dir, &fs); err != nil || fs.Type == 0x01021994 {
 		t.Skip("the directory for temporary files is in memory")
 	}
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	// Alive from the first moment, before anything was written by the second.
 	if a := readAutopsy(t, dir); !a.Alive || !a.Copied || len(a.Notes) != 0 {
 		t.Errorf("autopsy: %+v", a)
@@ -177,7 +183,8 @@ func TestAutopsyOfAFileOnADisk(t *testing.T) {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: %d bytes in %d objects are written, want %d in %d", caller, n, found, bytes, objects)
+				t.Fatalf("%s: %d bytes in %d objects are written, want %d in %d", caller, n, found,
+					bytes, objects)
 			}
 		}
 	}
@@ -203,8 +210,8 @@ func TestAutopsyOfAFileOnADisk(t *testing.T) {
 	}
 }
 
-// Each stack of our functions, with each frame's function and file. The live profile has of C functions
-// neither files nor inlined calls.
+// Each stack of our functions, with each frame's function and file. The live profile has of C
+// functions neither files nor inlined calls.
 func wantSameStacks(t *testing.T, got, want *profile.Profile) {
 	t.Helper()
 	ours := func(p *profile.Profile) map[string]figures {
@@ -252,13 +259,15 @@ func wantSameStacks(t *testing.T, got, want *profile.Profile) {
 func (h *host) waitForAccount(dir string) bool {
 	h.t.Helper()
 	asked := time.Now()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(
+		100 * time.Millisecond) {
 		select {
 		case <-h.ended:
 			return false
 		default:
 		}
-		if a := readAutopsy(h.t.(*testing.T), dir); a.Account != nil && a.Account.Time.After(asked) {
+		if a := readAutopsy(h.t.(*testing.T), dir); a.Account != nil &&
+			a.Account.Time.After(asked) {
 			return true
 		}
 	}
@@ -289,7 +298,8 @@ func TestAutopsyIsWhatExplainSaid(t *testing.T) {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
 			dir := boxDir(t)
-			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 4096, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+			h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 4096,
+				env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 			h.tell("dirty A 2000 20000")
 			h.tell("dirty B 1000 20000")
 			h.tell("free B 900")
@@ -316,15 +326,18 @@ func TestAutopsyIsWhatExplainSaid(t *testing.T) {
 					slack = 2 << 20
 				}
 				if !within(got.bytes(name), want.bytes(name), 0.03, slack) {
-					t.Errorf("%s: autopsy says %d, explain said %d", name, got.bytes(name), want.bytes(name))
+					t.Errorf("%s: autopsy says %d, explain said %d", name, got.bytes(name),
+						want.bytes(name))
 				}
 			}
 			if !within(*got.Allocator.InUse, *want.Allocator.InUse, 0.01, 64<<10) ||
 				!within(*got.Allocator.Free, *want.Allocator.Free, 0.05, 256<<10) ||
 				*got.Allocator.Arenas != *want.Allocator.Arenas || got.Go.Source != want.Go.Source {
-				t.Errorf("autopsy says %+v %+v, explain said %+v %+v", got.Allocator, got.Go, want.Allocator, want.Go)
+				t.Errorf("autopsy says %+v %+v, explain said %+v %+v", got.Allocator, got.Go,
+					want.Allocator, want.Go)
 			}
-			if len(a.Account.Verdict) == 0 || strings.Contains(a.Account.Verdict[0].Text, strconv.Itoa(h.pid())) {
+			if len(a.Account.Verdict) == 0 || strings.Contains(a.Account.Verdict[0].Text,
+				strconv.Itoa(h.pid())) {
 				t.Errorf("the verdict: %+v", a.Account.Verdict)
 			}
 			wantSameShape(t, "account", a.account, said)
@@ -341,7 +354,10 @@ func wantSameShape(t *testing.T, where string, got, want json.RawMessage) {
 	}
 	g, w := members(got), recorded(members(want))
 	if len(w) == 0 {
-		kind := func(text json.RawMessage) string { return strings.TrimLeft(string(text), " \n")[:1] }
+		kind := func(
+			text json.RawMessage) string {
+			return strings.TrimLeft(string(text), " \n")[:1]
+		}
 		if isNull := kind(want) == "n"; isNull != (kind(got) == "n") {
 			t.Errorf("%s is %s, explain said %s", where, got, want)
 		}
@@ -401,14 +417,16 @@ func TestAutopsyAfterOOM(t *testing.T) {
 	const limit, block = 160 << 20, 64 << 10
 	dir := boxDir(t)
 	g := newCgroup(t, limit)
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}, sampleBytes: 32 << 10})
+	h := start(t, program(t, "go-driven", oneBuild()),
+		hostOptions{env: []string{"CGOHEAP_BLACKBOX=" + dir}, sampleBytes: 32 << 10})
 	g.add(t, h.pid())
 	h.tell("alloc B 100 %d", block)
 	h.waitForMoments(dir, 1)
 	// dirty: what is never touched is not charged.
 	allocated := int64(0)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); allocated += 50 * block {
-		if _, err := h.stdin.Write([]byte("dirty A 50 65536\n")); err != nil || !h.readUntilReady() {
+		if _, err := h.stdin.Write([]byte("dirty A 50 65536\n")); err != nil ||
+			!h.readUntilReady() {
 			break
 		}
 		// From here on an account is never older than one command.
@@ -417,18 +435,21 @@ func TestAutopsyAfterOOM(t *testing.T) {
 		}
 	}
 	<-h.ended
-	if status, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+	if status, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok ||
+		status.Signal() != syscall.SIGKILL {
 		t.Fatalf("it ended otherwise: %v\n%s", h.cmd.ProcessState, h.stderr.String())
 	}
 	a := readAutopsy(t, dir)
 	n, _, leaf := a.row("main.allocA")
-	t.Logf("at least %d MiB leaked, the recorder says %d MiB; %d seconds", allocated>>20, n>>20, len(a.Moments))
+	t.Logf("at least %d MiB leaked, the recorder says %d MiB; %d seconds", allocated>>20, n>>20,
+		len(a.Moments))
 	// Within the last command of 50 blocks it was killed.
 	low, high := 0.9*float64(allocated), 1.1*float64(allocated+50*block)
 	if float64(n) < low || float64(n) > high || leaf != "dr_malloc" {
 		t.Errorf("main.allocA: %d bytes by %s, true is %d or a little more", n, leaf, allocated)
 	}
-	if len(a.Rows) == 0 || a.Rows[0].GoCaller != "main.allocA" || math.Abs(float64(a.Bytes-n)) > 0.2*float64(n) {
+	if len(a.Rows) == 0 || a.Rows[0].GoCaller != "main.allocA" ||
+		math.Abs(float64(a.Bytes-n)) > 0.2*float64(n) {
 		t.Errorf("main.allocA does not stand out: %+v", a.Rows)
 	}
 	last := a.Moments[len(a.Moments)-1]
@@ -436,12 +457,14 @@ func TestAutopsyAfterOOM(t *testing.T) {
 	if a.Account == nil {
 		t.Fatal("there is no account")
 	}
-	t.Logf("the account of %v before the last second:\n%v", last.Time.Sub(a.Account.Time), a.Account.account)
+	t.Logf("the account of %v before the last second:\n%v", last.Time.Sub(a.Account.Time),
+		a.Account.account)
 	wantAddsUp(t, a.Account.account, *last.RSS)
 	if live := float64(a.Account.bytes("c_live")); live < low || live > high {
 		t.Errorf("C live is %.0f bytes, true is %d or a little more", live, allocated)
 	}
-	if find(a.Account.Verdict, "near_limit") == nil || !strings.HasPrefix(a.Account.Verdict[0].Rule, "c_live_") {
+	if find(a.Account.Verdict, "near_limit") == nil || !strings.HasPrefix(a.Account.Verdict[0].Rule,
+		"c_live_") {
 		t.Errorf("the verdict: %+v", a.Account.Verdict)
 	}
 }
@@ -459,11 +482,13 @@ func TestRecorderThatCannotBe(t *testing.T) {
 		file:          "cannot open the directory: ",
 		"/proc/self/": "cannot create a file: ",
 	} {
-		h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, mayPrint: true, env: []string{"CGOHEAP_BLACKBOX=" + place}})
+		h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1,
+			mayPrint: true, env: []string{"CGOHEAP_BLACKBOX=" + place}})
 		h.tell("alloc A 10 1000")
 		wantFigures(t, h, "main.allocA", figures{10, 10_000, 10, 10_000})
 		text := h.stderr.String()
-		if !strings.HasPrefix(text, "cgoheap: CGOHEAP_BLACKBOX=\""+place+"\": "+why) || strings.Count(text, "\n") != 1 ||
+		if !strings.HasPrefix(text, "cgoheap: CGOHEAP_BLACKBOX=\""+place+"\": "+why) ||
+			strings.Count(text, "\n") != 1 ||
 			!strings.HasSuffix(text, "; the program runs on without its recorder\n") {
 			t.Errorf("it said %q", text)
 		}
@@ -503,7 +528,8 @@ func TestRecorderFiles(t *testing.T) {
 	if len(files) != 16 {
 		t.Errorf("%d files are kept", len(files))
 	}
-	if _, err := os.Stat(filepath.Join(dir, "go-driven."+strconv.Itoa(h.pid())+".cgoheap")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "go-driven."+strconv.Itoa(h.pid())+
+		".cgoheap")); err != nil {
 		t.Errorf("a running process's file was removed: %v", err)
 	}
 }
@@ -515,10 +541,12 @@ func TestRecorderDiskFull(t *testing.T) {
 		t.Skipf("no small file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, 0) })
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, mayPrint: true, env: []string{"CGOHEAP_BLACKBOX=" + dir}})
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, mayPrint: true,
+		env: []string{"CGOHEAP_BLACKBOX=" + dir}})
 	h.tell("alloc A 1000 1000")
 	wantFigures(t, h, "main.allocA", figures{1000, 1_000_000, 1000, 1_000_000})
-	want := "cgoheap: CGOHEAP_BLACKBOX=\"" + dir + "\": cannot allocate the file's space: no space left; " +
+	want := "cgoheap: CGOHEAP_BLACKBOX=\"" + dir + "\": cannot allocate the file's space: no " +
+		"space left; " +
 		"the program runs on without its recorder\n"
 	if got := h.stderr.String(); got != want {
 		t.Errorf("it said %q, want %q", got, want)

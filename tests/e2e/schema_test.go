@@ -71,7 +71,10 @@ func (s *schema) allows(name string) bool {
 // problems are each "PATH: what is wrong".
 func (s *schema) problems(t *testing.T, path string, v any) (list []string) {
 	t.Helper()
-	add := func(format string, args ...any) { list = append(list, path+": "+fmt.Sprintf(format, args...)) }
+	add := func(format string,
+		args ...any) {
+		list = append(list, path+": "+fmt.Sprintf(format, args...))
+	}
 	if s.Ref != "" {
 		return loadSchema(t, s.Ref).problems(t, path, v)
 	}
@@ -108,7 +111,8 @@ func (s *schema) problems(t *testing.T, path string, v any) (list []string) {
 				list = append(list, p.problems(t, path+"."+name, value)...)
 			} else if s.AdditionalProperties != nil {
 				list = append(list, s.AdditionalProperties.problems(t, path+"."+name, value)...)
-			} else if len(s.AllOf) == 0 && s.Properties != nil && !strings.Contains(path, "account") {
+			} else if len(s.AllOf) == 0 && s.Properties != nil &&
+				!strings.Contains(path, "account") {
 				add("%s is not in the schema", name)
 			}
 		}
@@ -143,11 +147,13 @@ func wantDocument(t *testing.T, dir, kind string, code int, args ...string) {
 // TestJSONSchemas: of each verb that has --json, in each state of a process that shows in it.
 func TestJSONSchemas(t *testing.T) {
 	box, dir := boxDir(t), t.TempDir()
-	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_BLACKBOX=" + box}})
+	h := start(t, program(t, "go-driven", oneBuild()), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_BLACKBOX=" + box}})
 	pid := fmt.Sprint(h.pid())
 	both := func() {
 		t.Helper()
-		for kind, args := range map[string][]string{"list": {"list"}, "doctor": {"doctor", pid}, "top": {"top", pid}, "explain": {"explain", pid},
+		for kind, args := range map[string][]string{"list": {"list"}, "doctor": {"doctor", pid},
+			"top": {"top", pid}, "explain": {"explain", pid},
 			"sampling": {"sampling", pid}, "trim": {"trim", pid}} {
 			wantDocument(t, dir, kind, 0, args...)
 		}
@@ -157,7 +163,8 @@ func TestJSONSchemas(t *testing.T) {
 	h.tell("spread 16 3 50")
 	both()
 	wantDocument(t, dir, "top", 0, "top", pid, "--sort", "growth", "--interval", "100ms")
-	wantDocument(t, dir, "sampling", 0, "sampling", pid, "on", "--for", "10m", "--sample-bytes", "65536")
+	wantDocument(t, dir, "sampling", 0, "sampling", pid, "on", "--for", "10m", "--sample-bytes",
+		"65536")
 	wantDocument(t, dir, "sampling", 0, "sampling", pid, "off")
 	both()
 	h.waitForMoments(box, 2)
@@ -172,7 +179,8 @@ func TestJSONSchemas(t *testing.T) {
 	help, _, _ := runCommand(t, dir, "help")
 	for _, line := range strings.Split(help, "\n") {
 		words := strings.Fields(line)
-		if !strings.HasPrefix(line, "  ") || len(words) == 0 || words[0] == "cgoheap" || words[0] == "help" {
+		if !strings.HasPrefix(line, "  ") || len(words) == 0 || words[0] == "cgoheap" ||
+			words[0] == "help" {
 			continue
 		}
 		if text, _, _ := runCommand(t, dir, words[0], "--help"); strings.Contains(text, "--json") {
@@ -194,7 +202,8 @@ func TestSchemaNotices(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(loadSchema(t, "version.json").problems(t, "version", v), "; "); got != want {
+		if got := strings.Join(loadSchema(t, "version.json").problems(t, "version", v),
+			"; "); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}

@@ -74,7 +74,8 @@ func hasGo(list []frame) bool {
 // libc, where a thread that C made begins.
 func isRoot(f frame) bool {
 	switch f.function {
-	case "runtime.goexit", "runtime.main", "runtime.mstart", "runtime.mstart0", "runtime.rt0_go", "runtime.mcall", "runtime.morestack":
+	case "runtime.goexit", "runtime.main", "runtime.mstart", "runtime.mstart0", "runtime.rt0_go",
+		"runtime.mcall", "runtime.morestack":
 		return true
 	}
 	return f.mapping != nil && strings.Contains(filepath.Base(f.mapping.File), "libc.so")
@@ -96,10 +97,12 @@ func TestExampleService(t *testing.T) {
 	service := buildPackage(t, dir, []string{dir}, b, ".")
 	load := buildPackage(t, dir, []string{dir}, b, "./load")
 	h := startHost(t, service, hostOptions{
-		args: []string{"-addr=127.0.0.1:0"}, sampleBytes: 1, env: []string{"CGOHEAP_MAX_MEMORY=256MiB"}})
+		args: []string{"-addr=127.0.0.1:0"}, sampleBytes: 1,
+		env: []string{"CGOHEAP_MAX_MEMORY=256MiB"}})
 	url := strings.Fields(<-h.lines)[2]
 	h.drain()
-	cmd := exec.Command(load, "-url="+url, "-duration=4s", "-searches=1000", "-blobs=40", "-audits=100")
+	cmd := exec.Command(load, "-url="+url, "-duration=4s", "-searches=1000", "-blobs=40",
+		"-audits=100")
 	cmd.Env = cleanEnviron()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -143,7 +146,8 @@ func wantLeaks(t *testing.T, p *profile.Profile, truth exampleTruth) {
 			t.Errorf("%s: %d bytes, the service says %d", leak.Name, got.inUseBytes, leak.Bytes)
 		}
 		if !leak.Exact && (got.inUseBytes < leak.Bytes || got.inUseBytes > 2*leak.Bytes) {
-			t.Errorf("%s: %d bytes, the service says at least %d", leak.Name, got.inUseBytes, leak.Bytes)
+			t.Errorf("%s: %d bytes, the service says at least %d", leak.Name, got.inUseBytes,
+				leak.Bytes)
 		}
 	}
 	var sqlite figures
@@ -152,7 +156,8 @@ func wantLeaks(t *testing.T, p *profile.Profile, truth exampleTruth) {
 			sqlite.add(s)
 		}
 	}
-	if sqlite.inUseObjects != truth.SqliteHeap.Blocks || sqlite.inUseBytes != truth.SqliteHeap.Bytes {
+	if sqlite.inUseObjects != truth.SqliteHeap.Blocks ||
+		sqlite.inUseBytes != truth.SqliteHeap.Bytes {
 		t.Errorf("SQLite has %d blocks, %d bytes; it says %d and %d",
 			sqlite.inUseObjects, sqlite.inUseBytes, truth.SqliteHeap.Blocks, truth.SqliteHeap.Bytes)
 	}
@@ -189,7 +194,8 @@ func TestRqlite(t *testing.T) {
 	}
 	execute := func(path string, statements ...any) {
 		body, _ := json.Marshal(statements)
-		response, err := http.Post("http://"+address+path, "application/json", strings.NewReader(string(body)))
+		response, err := http.Post("http://"+address+path, "application/json",
+			strings.NewReader(string(body)))
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", path, err, h.stderr.String())
 		}
@@ -199,12 +205,15 @@ func TestRqlite(t *testing.T) {
 			t.Fatalf("%s %s: %s %s", path, body, response.Status, text)
 		}
 	}
-	execute("/db/execute?transaction", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, body TEXT)", "CREATE INDEX i ON t(name)")
+	execute("/db/execute?transaction", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, "+
+		"body TEXT)", "CREATE INDEX i ON t(name)")
 	for i := 0; i < 300; i++ {
 		execute("/db/execute?transaction",
-			[]any{"INSERT INTO t(name, body) VALUES(?, ?)", fmt.Sprint("name", i), strings.Repeat("text ", i%100)},
+			[]any{"INSERT INTO t(name, body) VALUES(?, ?)", fmt.Sprint("name", i),
+				strings.Repeat("text ", i%100)},
 			[]any{"UPDATE t SET body = body || ? WHERE name < ?", "more", "name5"})
-		execute("/db/query?timings", []any{"SELECT name, count(*), max(body) FROM t WHERE body LIKE ? GROUP BY name ORDER BY 2 DESC", "%e%"})
+		execute("/db/query?timings", []any{"SELECT name, count(*), max(body) FROM t WHERE body " +
+			"LIKE ? GROUP BY name ORDER BY 2 DESC", "%e%"})
 	}
 	wantComplete(t, h)
 	h.cmd.Process.Kill()

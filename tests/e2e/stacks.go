@@ -118,7 +118,8 @@ func wantGoHeapTypes(t testing.TB, p *profile.Profile) {
 	if got := strings.Join(types, " "); got != want {
 		t.Fatalf("sample types are %s, want %s", got, want)
 	}
-	if p.PeriodType.Type != "space" || p.PeriodType.Unit != "bytes" || p.DefaultSampleType != "" && p.DefaultSampleType != "inuse_space" {
+	if p.PeriodType.Type != "space" || p.PeriodType.Unit != "bytes" || p.DefaultSampleType != "" &&
+		p.DefaultSampleType != "inuse_space" {
 		t.Fatalf("period type %v, default %s", p.PeriodType, p.DefaultSampleType)
 	}
 }
@@ -132,7 +133,8 @@ func isPlumbing(name string) bool {
 		"runtime.goexit", "runtime.cgocallbackg1.func1", "runtime.asmcgocall_landingpad":
 		return true
 	}
-	return strings.HasPrefix(name, "_cgo_") || strings.HasSuffix(name, "._cgo_cmalloc") || strings.HasPrefix(name, "_cgoexp_") ||
+	return strings.HasPrefix(name, "_cgo_") || strings.HasSuffix(name, "._cgo_cmalloc") ||
+		strings.HasPrefix(name, "_cgoexp_") ||
 		strings.HasPrefix(name, "runtime.goexit")
 }
 
@@ -144,5 +146,6 @@ func isGo(name string) bool {
 			return false
 		}
 	}
-	return strings.Contains(name, ".") && !strings.Contains(name, "::") || strings.HasPrefix(name, "_cgoexp_")
+	return strings.Contains(name, ".") && !strings.Contains(name, "::") ||
+		strings.HasPrefix(name, "_cgoexp_")
 }

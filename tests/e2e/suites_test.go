@@ -44,7 +44,8 @@ func compareSuite(t *testing.T, b build, dir, pkg string) {
 	where := packageDir(t, b, dir, pkg)
 	without := runSuite(t, b, where, binary, nil)
 	watch := watchSocket(t)
-	with := runSuite(t, b, where, binary, []string{"LD_PRELOAD=" + shimPath(t), "CGOHEAP_SAMPLE_BYTES=1", "CGOHEAP_SOCKET=" + watch.socket})
+	with := runSuite(t, b, where, binary, []string{"LD_PRELOAD=" + shimPath(t),
+		"CGOHEAP_SAMPLE_BYTES=1", "CGOHEAP_SOCKET=" + watch.socket})
 	watch.wantSampled(t)
 	if len(without) == 0 {
 		t.Fatal("no test ran")
@@ -138,7 +139,8 @@ func buildTest(t *testing.T, b build, dir, pkg string) string {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := goCommand(b.goVersion, dir, "test", "-c", "-o", out, pkg).CombinedOutput(); err != nil {
+	if text, err := goCommand(b.goVersion, dir, "test", "-c", "-o", out,
+		pkg).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	return out

@@ -126,7 +126,8 @@ func cacheDir(t testing.TB) string {
 func goCommand(version, dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=1")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOWORK=off",
+		"GOFLAGS=-buildvcs=false", "CGO_ENABLED=1")
 	return cmd
 }
 
@@ -141,7 +142,8 @@ func program(t testing.TB, name string, b build) string {
 
 // buildPackage builds one package of the module at dir. Its inputs are the
 // files under the directories.
-func buildPackage(t testing.TB, dir string, inputs []string, b build, pkg string, flags ...string) string {
+func buildPackage(t testing.TB, dir string, inputs []string, b build, pkg string,
+	flags ...string) string {
 	t.Helper()
 	key, err := hashInputs(inputs, b, append(flags, pkg))
 	if err != nil {

@@ -38,7 +38,8 @@ func pprofCommand(b build, dir string, args ...string) *exec.Cmd {
 // topRow is flat and cum of one function in the output of -top -unit=b.
 func topRow(t testing.TB, output, function string) (flat, cum string) {
 	t.Helper()
-	row := regexp.MustCompile(`(?m)^\s*(\S+)\s+\S+%?\s+\S+%\s+(\S+)\s+\S+%\s+` + regexp.QuoteMeta(function) + `( \(inline\))?$`)
+	row := regexp.MustCompile(`(?m)^\s*(\S+)\s+\S+%?\s+\S+%\s+(\S+)\s+\S+%\s+` +
+		regexp.QuoteMeta(function) + `( \(inline\))?$`)
 	m := row.FindStringSubmatch(output)
 	if m == nil {
 		t.Fatalf("%s is not in\n%s", function, output)
@@ -74,7 +75,8 @@ func TestPprofTool(t *testing.T) {
 
 func testPprofTool(t *testing.T, b build) {
 	dir := t.TempDir()
-	h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 1, env: []string{"CGOHEAP_LISTEN=127.0.0.1:0"}})
+	h := start(t, program(t, "go-driven", b), hostOptions{sampleBytes: 1,
+		env: []string{"CGOHEAP_LISTEN=127.0.0.1:0"}})
 	h.tell("alloc A 10 1000")
 	first := save(t, h, dir, "first.pb.gz", "")
 	h.tell("alloc A 3 1000")
@@ -94,8 +96,10 @@ func testPprofTool(t *testing.T, b build) {
 
 	t.Run("traces", func(t *testing.T) { wantTrace(t, pprof(t, b, dir, "-traces", second)) })
 	t.Run("tagfocus", func(t *testing.T) {
-		wantCum(t, pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", "-tagfocus=origin=malloc", second), "main.allocA", "13000B")
-		none, _ := pprofCommand(b, dir, "-top", "-unit=b", "-tagfocus=origin=mmap", second).CombinedOutput()
+		wantCum(t, pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", "-tagfocus=origin=malloc",
+			second), "main.allocA", "13000B")
+		none, _ := pprofCommand(b, dir, "-top", "-unit=b", "-tagfocus=origin=mmap",
+			second).CombinedOutput()
 		if strings.Contains(string(none), "main.allocA") {
 			t.Errorf("origin=mmap has malloc's:\n%s", none)
 		}
@@ -106,7 +110,8 @@ func testPprofTool(t *testing.T, b build) {
 		wantCum(t, diff, "main.allocB", "10000B")
 	})
 	t.Run("merge", func(t *testing.T) {
-		merged := pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", filepath.Join(dir, "heap.pb.gz"), second)
+		merged := pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0",
+			filepath.Join(dir, "heap.pb.gz"), second)
 		wantCum(t, merged, "main.allocA", "13000B")
 		// Go's own: 8 MiB of the Go heap, in the same tree.
 		if flat, _ := topRow(t, merged, "main.main"); len(flat) < len("8388608B") {
@@ -120,7 +125,8 @@ func testPprofTool(t *testing.T, b build) {
 			t.Fatal("/v1/status has no tcp_port")
 		}
 		url := fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/cgoheap", *port)
-		wantCum(t, pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", url), "main.allocB", "10000B")
+		wantCum(t, pprof(t, b, dir, "-top", "-unit=b", "-nodefraction=0", url), "main.allocB",
+			"10000B")
 		growth := pprof(t, b, dir, "-top", "-unit=b", "-seconds=1", url)
 		if strings.Contains(growth, "main.allocB") {
 			t.Errorf("-seconds=1 shows what did not grow:\n%s", growth)
@@ -139,7 +145,8 @@ func wantTrace(t *testing.T, traces string) {
 			}
 		}
 		text := strings.Join(list, " ")
-		if strings.Contains(text, "malloc dr_malloc main._Cfunc_dr_malloc main.allocA main.alloc main.obey main.main runtime.main") {
+		if strings.Contains(text, "malloc dr_malloc main._Cfunc_dr_malloc main.allocA main.alloc "+
+			"main.obey main.main runtime.main") {
 			return
 		}
 	}

@@ -35,7 +35,8 @@ var verdictCases = []struct {
 	{"c_live", []string{"blocks that are in use", "`cgoheap top"},
 		scene{then: []string{"malloc 100000 1016 1"}},
 		scene{then: []string{"malloc 10000 1016 1", fmt.Sprint("goheap ", 100*mib)}}},
-	{"c_retained", []string{"The C allocator keeps", "arenas; live C memory is", "Not a leak", "`cgoheap trim", "malloc_trim(0)"},
+	{"c_retained", []string{"The C allocator keeps", "arenas; live C memory is", "Not a leak",
+		"`cgoheap trim", "malloc_trim(0)"},
 		scene{then: []string{"churn 200 1000 1016 16376 0"}},
 		scene{then: []string{"churn 20 300 1016 16376 0", "malloc 50000 1016 1"}}},
 	{"c_mmap", []string{"past malloc", "by ac_map", "tagfocus=origin=mmap"},
@@ -70,7 +71,8 @@ var verdictCases = []struct {
 		scene{then: []string{fmt.Sprint("file $FILE ", 10*mib, " 1"), "malloc 60000 1016 1"}}},
 	{"shared_memory", []string{"shared memory", "smaps_rollup"},
 		scene{then: []string{fmt.Sprint("shared ", 30*mib, " ", 30*mib, " ", 30*mib)}},
-		scene{then: []string{fmt.Sprint("shared ", 3*mib, " ", 3*mib, " ", mib), "malloc 60000 1016 1"}}},
+		scene{then: []string{fmt.Sprint("shared ", 3*mib, " ", 3*mib, " ", mib),
+			"malloc 60000 1016 1"}}},
 	{"program_dominates", []string{"the program itself and its libraries"},
 		scene{then: []string{"bss"}},
 		scene{then: []string{"bss", "malloc 100000 1016 1"}}},
@@ -84,18 +86,25 @@ var verdictCases = []struct {
 		scene{then: []string{fmt.Sprint("goheap ", 30*mib), "malloc 80000 1016 1"}},
 		scene{then: []string{fmt.Sprint("goheap ", 100*mib)}}},
 	{"nothing_dominates", []string{"No single owner dominates"},
-		scene{then: []string{"malloc 30000 1016 1", fmt.Sprint("map ", 30*mib, " ", 30*mib), fmt.Sprint("raw ", 30*mib), fmt.Sprint("goheap ", 30*mib)}},
-		scene{then: []string{"malloc 30000 1016 1", fmt.Sprint("map ", 90*mib, " ", 90*mib), fmt.Sprint("raw ", 30*mib), fmt.Sprint("goheap ", 30*mib)}}},
+		scene{then: []string{"malloc 30000 1016 1", fmt.Sprint("map ", 30*mib, " ", 30*mib),
+			fmt.Sprint("raw ", 30*mib), fmt.Sprint("goheap ", 30*mib)}},
+		scene{then: []string{"malloc 30000 1016 1", fmt.Sprint("map ", 90*mib, " ", 90*mib),
+			fmt.Sprint("raw ", 30*mib), fmt.Sprint("goheap ", 30*mib)}}},
 	{"near_limit", []string{"near its limit", "the OOM killer acts"},
 		scene{limit: 128 * mib, then: []string{"malloc 118000 1016 1"}},
 		// Its use is at the limit too, but with what can be reclaimed.
-		scene{limit: 128 * mib, then: []string{"malloc 50000 1016 1", fmt.Sprint("file $FILE ", 256*mib, " 1")}}},
+		scene{limit: 128 * mib, then: []string{"malloc 50000 1016 1", fmt.Sprint("file $FILE ",
+			256*mib, " 1")}}},
 	{"go_memory_limit", []string{"GOMEMLIMIT=100MiB", "limit of 128.0 MiB", "would fit"},
-		scene{limit: 128 * mib, options: hostOptions{env: []string{"GOMEMLIMIT=100MiB"}}, then: []string{"malloc 50000 1016 1"}},
-		scene{limit: 128 * mib, options: hostOptions{env: []string{"GOMEMLIMIT=100MiB"}}, then: []string{"malloc 10000 1016 1"}}},
+		scene{limit: 128 * mib, options: hostOptions{env: []string{"GOMEMLIMIT=100MiB"}},
+			then: []string{"malloc 50000 1016 1"}},
+		scene{limit: 128 * mib, options: hostOptions{env: []string{"GOMEMLIMIT=100MiB"}},
+			then: []string{"malloc 10000 1016 1"}}},
 	{"owner_grows", []string{"Go heap grew by", " in "},
-		scene{first: []string{"malloc 100000 1016 1"}, then: []string{fmt.Sprint("goheap ", 50*mib)}},
-		scene{first: []string{"malloc 100000 1016 1"}, then: []string{fmt.Sprint("goheap ", 5*mib)}}},
+		scene{first: []string{"malloc 100000 1016 1"},
+			then: []string{fmt.Sprint("goheap ", 50*mib)}},
+		scene{first: []string{"malloc 100000 1016 1"},
+			then: []string{fmt.Sprint("goheap ", 5*mib)}}},
 	{"huge_pages", []string{"Transparent huge pages inflate C retained"},
 		scene{options: hostOptions{env: []string{"GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}},
 			then: []string{"malloc 50000 2040 1", "malloc 1 100 1", "free 50000"}},
@@ -103,13 +112,15 @@ var verdictCases = []struct {
 		scene{then: []string{fmt.Sprint("huge ", 64*mib)}}},
 	{"lazy_free", []string{"only looks resident", "MADV_FREE"},
 		scene{then: []string{fmt.Sprint("lazy ", 64*mib)}},
-		scene{then: []string{fmt.Sprint("lazy ", 8*mib), fmt.Sprint("map ", 100*mib, " ", 100*mib)}}},
+		scene{then: []string{fmt.Sprint("lazy ", 8*mib), fmt.Sprint("map ", 100*mib, " ",
+			100*mib)}}},
 	{"swap", []string{"swapped out"},
 		scene{then: []string{fmt.Sprint("swapped ", 64*mib)}},
 		scene{then: []string{fmt.Sprint("swapped ", mib)}}},
 	{"estimate_disagrees", []string{"The allocator says", "the samples stand for"},
-		scene{options: hostOptions{env: []string{"CGOHEAP_START=dormant"}}, then: []string{"POST /v1/sampling?state=on", "malloc 100000 1016 1",
-			"POST /v1/sampling?state=off", "malloc 100000 1016 1"}},
+		scene{options: hostOptions{env: []string{"CGOHEAP_START=dormant"}},
+			then: []string{"POST /v1/sampling?state=on", "malloc 100000 1016 1",
+				"POST /v1/sampling?state=off", "malloc 100000 1016 1"}},
 		scene{then: []string{"malloc 200000 1016 1"}}},
 	{"c_untouched", []string{"not resident", "never touched"},
 		scene{then: []string{fmt.Sprint("big ", gib, " 0")}},
@@ -202,7 +213,8 @@ func TestVerdict(t *testing.T) {
 			h.drain()
 			<-h.ended
 			if c.rule == "near_limit" && !hasDiskBelow(t.TempDir()) {
-				t.Skip("the near miss is page cache that can be reclaimed, and files here may be memory themselves (tmpfs)")
+				t.Skip("the near miss is page cache that can be reclaimed, and files here may be " +
+					"memory themselves (tmpfs)")
 			}
 			h, verdict = c.miss.look(t, c.rule)
 			if f := find(verdict, c.rule); f != nil {
@@ -242,7 +254,8 @@ func hasSwap() bool {
 
 // Every rule that the command has is above.
 func TestVerdictRulesCovered(t *testing.T) {
-	source, err := os.ReadFile(filepath.Join(repositoryRoot(), "cli", "internal", "verdict", "verdict.go"))
+	source, err := os.ReadFile(filepath.Join(repositoryRoot(), "cli", "internal", "verdict",
+		"verdict.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +286,8 @@ func TestVerdictRulesCovered(t *testing.T) {
 
 func constant(t *testing.T, source, name string) string {
 	t.Helper()
-	m := regexp.MustCompile(`(?m)^\s*(?:const )?` + name + `\s*=\s*"(\w+)"`).FindStringSubmatch(source)
+	m := regexp.MustCompile(`(?m)^\s*(?:const )?` + name + `\s*=\s*"(\w+)"`).FindStringSubmatch(
+		source)
 	if m == nil {
 		t.Fatalf("%s is not in internal/verdict", name)
 	}

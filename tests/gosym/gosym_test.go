@@ -40,7 +40,9 @@ var variants = []struct {
 }
 
 // What the program includes of the shim.
-var sources = []string{"base/*.h", "proc/elffile.[ch]", "proc/elfsym.[ch]", "go/gomodules.[ch]", "go/gosym.[ch]", "go/gotables.[ch]", "base/lock.[ch]", "proc/modules.[ch]", "region/region.[ch]", "base/sort.[ch]", "profile/symbolize.[ch]"}
+var sources = []string{"base/*.h", "proc/elffile.[ch]", "proc/elfsym.[ch]", "go/gomodules.[ch]",
+	"go/gosym.[ch]", "go/gotables.[ch]", "base/lock.[ch]", "proc/modules.[ch]",
+	"region/region.[ch]", "base/sort.[ch]", "profile/symbolize.[ch]"}
 
 // overlay puts a file with a hash of the shim's sources into the program: go
 // build does not know what its C files include from elsewhere.
@@ -97,7 +99,8 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 
 func goCommand(version string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "CGO_ENABLED=1", "GOFLAGS=-buildvcs=false")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "CGO_ENABLED=1",
+		"GOFLAGS=-buildvcs=false")
 	return cmd
 }
 
@@ -123,13 +126,15 @@ func TestAgainstTheRuntime(t *testing.T) {
 			t.Run(version+"/"+v.name, func(t *testing.T) {
 				out := run(t, exec.Command(build(t, stamp, version, v.name, v.args)))
 				var pcs, functions, inlined, wrappers, c, differences int
-				if _, err := fmt.Sscanf(out, "pcs %d functions %d inlined %d wrappers %d c %d differences %d",
+				if _, err := fmt.Sscanf(out, "pcs %d functions %d inlined %d wrappers %d c %d "+
+					"differences %d",
 					&pcs, &functions, &inlined, &wrappers, &c, &differences); err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
 				// What a program of this size has at the least: a sweep that
 				// looked at nothing must not pass.
-				if pcs < 40000 || functions < 2500 || inlined < 8000 || wrappers < 150 || differences != 0 {
+				if pcs < 40000 || functions < 2500 || inlined < 8000 || wrappers < 150 ||
+					differences != 0 {
 					t.Error(out)
 				}
 				if (c > 30) != v.c {
@@ -154,7 +159,8 @@ func TestAgainstAddr2line(t *testing.T) {
 	for _, version := range toolchains() {
 		t.Run(version, func(t *testing.T) {
 			program := build(t, stamp, version, "plain", nil)
-			list := strings.Split(strings.TrimSpace(run(t, exec.Command(program, "-list", "-step", "499"))), "\n")
+			list := strings.Split(strings.TrimSpace(run(t, exec.Command(program, "-list", "-step",
+				"499"))), "\n")
 			if len(list) < 1000 {
 				t.Fatalf("%d pcs only", len(list))
 			}

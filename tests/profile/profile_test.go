@@ -257,7 +257,8 @@ func TestStacks(t *testing.T) {
 		for i, name := range want.C {
 			// GCC adds to the names of specialized copies: ".isra.0".
 			if bare, _, _ := strings.Cut(got[i].Function, "."); bare != name {
-				t.Errorf("%d bytes: C frame %d is %s, want %s", want.Bytes, i, got[i].Function, name)
+				t.Errorf("%d bytes: C frame %d is %s, want %s", want.Bytes, i, got[i].Function,
+					name)
 			}
 		}
 		if !strings.HasPrefix(got[c].Function, "main._Cfunc_") {
@@ -265,7 +266,8 @@ func TestStacks(t *testing.T) {
 		}
 		// Go's profiles, too, leave out the root of every goroutine.
 		wantGo := want.Go[:len(want.Go)-1]
-		if root := want.Go[len(wantGo)]; root.Function != "runtime.goexit" || !reflect.DeepEqual(printed(got[c+1:]), wantGo) {
+		if root := want.Go[len(wantGo)]; root.Function != "runtime.goexit" ||
+			!reflect.DeepEqual(printed(got[c+1:]), wantGo) {
 			t.Errorf("%d bytes: Go frames\n%v, want\n%v", want.Bytes, got[c+1:], want.Go)
 		}
 	}
@@ -307,14 +309,16 @@ func TestPprofWouldLoseNames(t *testing.T) {
 	theirs := seen(t, path)
 	for _, bytes := range []int64{400, 500} { // ns::Pool::take, both
 		if name := names(sampleOf(t, theirs, bytes))[1]; name != "" {
-			t.Errorf("%d bytes: go tool pprof found %q: the flag may no longer be needed", bytes, name)
+			t.Errorf("%d bytes: go tool pprof found %q: the flag may no longer be needed",
+				bytes, name)
 		}
 	}
 }
 
 func TestMergesWithGosHeapProfile(t *testing.T) {
 	ours, gos := written(t, "cgoheap.pb.gz"), written(t, "heap.pb.gz")
-	for _, order := range [][]string{{"heap.pb.gz", "cgoheap.pb.gz"}, {"cgoheap.pb.gz", "heap.pb.gz"}} {
+	for _, order := range [][]string{{"heap.pb.gz", "cgoheap.pb.gz"},
+		{"cgoheap.pb.gz", "heap.pb.gz"}} {
 		both := seen(t, order...)
 		for v := range both.SampleType {
 			if got, want := sum(both, v), sum(ours, v)+sum(gos, v); got != want {
@@ -335,7 +339,8 @@ func TestMergesWithGosHeapProfile(t *testing.T) {
 	// One tree of stacks, not two side by side.
 	for _, s := range seen(t, "cgoheap.pb.gz", "heap.pb.gz").Sample {
 		list := names(s)
-		if n := len(list); contains(list, "main.main") && !reflect.DeepEqual(list[n-2:], []string{"main.main", "runtime.main"}) {
+		if n := len(list); contains(list, "main.main") &&
+			!reflect.DeepEqual(list[n-2:], []string{"main.main", "runtime.main"}) {
 			t.Errorf("a stack of main ends otherwise: %v", list)
 		}
 	}
@@ -351,10 +356,12 @@ func TestDifferences(t *testing.T) {
 	same := seen(t, "-diff_base", "cgoheap.pb.gz", "cgoheap.pb.gz")
 	for v := range same.SampleType {
 		if sum(same, v) != 0 {
-			t.Errorf("a profile differs from itself by %d %s", sum(same, v), same.SampleType[v].Type)
+			t.Errorf("a profile differs from itself by %d %s", sum(same, v),
+				same.SampleType[v].Type)
 		}
 	}
-	out := pprof(t, "-sample_index=inuse_space", "-unit=bytes", "-top", "-diff_base", "cgoheap.pb.gz", "marks.pb.gz")
+	out := pprof(t, "-sample_index=inuse_space", "-unit=bytes", "-top", "-diff_base",
+		"cgoheap.pb.gz", "marks.pb.gz")
 	if !strings.Contains(out, "marks") {
 		t.Errorf("what marks() allocated is not in\n%s", out)
 	}
@@ -379,7 +386,8 @@ func TestNoSymbols(t *testing.T) {
 	}
 	// pprof finds the same functions in the binary, less what was inlined.
 	theirs := seen(t, "none.pb.gz")
-	if got := names(sampleOf(t, theirs, 100)); !contains(got, "main.plain") || !contains(got, "grab_deep") {
+	if got := names(sampleOf(t, theirs, 100)); !contains(got, "main.plain") ||
+		!contains(got, "grab_deep") {
 		t.Errorf("pprof made %v of the addresses", got)
 	}
 }
@@ -397,13 +405,15 @@ func TestPlumbing(t *testing.T) {
 	short, all := written(t, "cgoheap.pb.gz"), written(t, "all.pb.gz")
 	for _, s := range short.Sample {
 		for _, name := range names(s) {
-			if strings.HasPrefix(name, "runtime.cgocall") || strings.HasPrefix(name, "runtime.asmcgocall") ||
+			if strings.HasPrefix(name, "runtime.cgocall") ||
+				strings.HasPrefix(name, "runtime.asmcgocall") ||
 				strings.HasPrefix(name, "_cgo_") || name == "runtime.goexit" {
 				t.Errorf("%s is in the default view", name)
 			}
 		}
 	}
-	for _, name := range []string{"runtime.cgocall", "runtime.goexit", "runtime.main", "main.main", "grab", "malloc"} {
+	for _, name := range []string{"runtime.cgocall", "runtime.goexit", "runtime.main", "main.main",
+		"grab", "malloc"} {
 		if got := names(sampleOf(t, all, 100)); !contains(got, name) {
 			t.Errorf("no %s in %v", name, got)
 		}
@@ -424,7 +434,8 @@ func TestDropFramesWouldDropC(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	if got := names(sampleOf(t, seen(t, path), 100)); contains(got, "malloc") || contains(got, "grab") {
+	if got := names(sampleOf(t, seen(t, path), 100)); contains(got, "malloc") ||
+		contains(got, "grab") {
 		t.Errorf("C frames survive drop_frames: %v", got)
 	}
 }
@@ -485,7 +496,8 @@ func TestFetchedOverHTTP(t *testing.T) {
 	}))
 	defer server.Close()
 	for _, name := range []string{"cgoheap.pb.gz", "marks.pb.gz", "all.pb.gz", "growth.pb.gz"} {
-		if top := pprof(t, "-top", server.URL+"/debug/pprof/"+name); !strings.Contains(top, "malloc") {
+		if top := pprof(t, "-top", server.URL+"/debug/pprof/"+name); !strings.Contains(top,
+			"malloc") {
 			t.Errorf("%s: no malloc in\n%s", name, top)
 		}
 	}
@@ -531,7 +543,8 @@ func TestText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"heap profile: 11: 3801 [15: 5001] @ heap/2\n", "\tgrab_deep", "\tmain.plain+0x",
+	for _, line := range []string{"heap profile: 11: 3801 [15: 5001] @ heap/2\n", "\tgrab_deep",
+		"\tmain.plain+0x",
 		"/testdata/writer/main.go:", "\n# cgoheap ", "#\torigin=malloc bytes=100\n"} {
 		if !strings.Contains(string(raw), line) {
 			t.Errorf("no %q in\n%s", line, raw)
@@ -559,7 +572,8 @@ func TestGrowth(t *testing.T) {
 
 func TestComments(t *testing.T) {
 	out := pprof(t, "-comments", "cgoheap.pb.gz")
-	for _, line := range []string{"cgoheap ", "state: sampling\n", "sampled every 524288 bytes on average\n"} {
+	for _, line := range []string{"cgoheap ", "state: sampling\n", "sampled every 524288 bytes " +
+		"on average\n"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %q in\n%s", line, out)
 		}
@@ -569,7 +583,8 @@ func TestComments(t *testing.T) {
 // The graph in the browser is made of this.
 func TestDot(t *testing.T) {
 	out := pprof(t, "-dot", "-nodefraction=0", "-edgefraction=0", "cgoheap.pb.gz")
-	for _, name := range []string{"malloc", "grab_deep", "main._Cfunc_grab", "main.plain", "ns::Pool::take"} {
+	for _, name := range []string{"malloc", "grab_deep", "main._Cfunc_grab", "main.plain",
+		"ns::Pool::take"} {
 		if !strings.Contains(out, `tooltip="`+name+` (`) {
 			t.Errorf("no %s in\n%s", name, out)
 		}

@@ -81,7 +81,8 @@ func inUseUnder(t *testing.T, s *shim, function string) uint64 {
 	return bytes
 }
 
-// sandbox is the launcher that puts a service under systemd's SystemCallFilter=@system-service, which kills.
+// sandbox is the launcher that puts a service under systemd's SystemCallFilter=@system-service,
+// which kills.
 func sandbox(t *testing.T, dir string) []string {
 	t.Helper()
 	launcher := filepath.Join(dir, "sandbox")
@@ -91,15 +92,16 @@ func sandbox(t *testing.T, dir string) []string {
 	return []string{launcher, list, "kill", ""}
 }
 
-// A sandboxed service with many live blocks, a recorder and a scrape each second: the interval is what was asked for at
-// the end, and a late leak is found.
+// A sandboxed service with many live blocks, a recorder and a scrape each second: the interval is
+// what was asked for at the end, and a late leak is found.
 func TestHour(t *testing.T) {
 	library, err := filepath.Abs("../../build/libcgoheap.so")
 	if err != nil {
 		t.Fatal(err)
 	}
 	duration, dir := hour(t), build(t)
-	run(t, ".", "cc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", filepath.Join(dir, "ballast.so"), "ballast/ballast.c", "-lpthread")
+	run(t, ".", "cc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o",
+		filepath.Join(dir, "ballast.so"), "ballast/ballast.c", "-lpthread")
 	truth := filepath.Join(dir, "truth")
 	leakAt := duration * 5 / 6
 	with := startUnder(t, dir, sandbox(t, dir),
@@ -124,7 +126,8 @@ func TestHour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d requests; of the shim: %v; interval above what was asked for in %d of %d looks; leaked %.0f bytes, found %.0f",
+	t.Logf("%d requests; of the shim: %v; interval above what was asked for in %d of %d looks; "+
+		"leaked %.0f bytes, found %.0f",
 		requests, shim.asked, noted.raised(), len(noted.seen), leaked, found)
 	for i, err := range shim.errors {
 		if i < 10 {

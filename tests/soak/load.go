@@ -30,7 +30,8 @@ type load struct {
 }
 
 func newLoad(url string) *load {
-	return &load{url: url, client: http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: connections}}}
+	return &load{url: url, client: http.Client{Timeout: patience,
+		Transport: &http.Transport{MaxIdleConnsPerHost: connections}}}
 }
 
 func (l *load) send(method, path string, body []byte, header map[string]string) (string, error) {
@@ -58,7 +59,8 @@ func (l *load) send(method, path string, body []byte, header map[string]string) 
 
 func (l *load) addNotes() error {
 	for i := 0; i < notes; i++ {
-		body := fmt.Sprintf(`{"title": "Note %d", "body": "word%d %s"}`, i, i%10, strings.Repeat("text ", i))
+		body := fmt.Sprintf(`{"title": "Note %d", "body": "word%d %s"}`, i, i%10,
+			strings.Repeat("text ", i))
 		if _, err := l.send(http.MethodPost, "/notes", []byte(body), nil); err != nil {
 			return err
 		}
@@ -74,7 +76,8 @@ func (l *load) request(i int) (string, error) {
 	case 2:
 		events := strings.Repeat(fmt.Sprintf("read note %d\n", i%notes), 20)
 		// What it answers is the last event of all connections.
-		_, err := l.send(http.MethodPost, "/audit", []byte(events), map[string]string{"X-Actor": strings.Repeat("x", 900)})
+		_, err := l.send(http.MethodPost, "/audit", []byte(events),
+			map[string]string{"X-Actor": strings.Repeat("x", 900)})
 		return "audited", err
 	default:
 		return l.upload(i)
@@ -89,7 +92,8 @@ func (l *load) upload(i int) (string, error) {
 		sum[0] ^= 1
 	}
 	path := fmt.Sprintf("/blobs/%d", i)
-	put, err := l.send(http.MethodPut, path, blob, map[string]string{"X-Content-Sha256": hex.EncodeToString(sum[:])})
+	put, err := l.send(http.MethodPut, path, blob,
+		map[string]string{"X-Content-Sha256": hex.EncodeToString(sum[:])})
 	if err != nil {
 		return "", err
 	}
@@ -97,7 +101,8 @@ func (l *load) upload(i int) (string, error) {
 	return put + got, err
 }
 
-// One connection. A number that is taken is asked for, so that those asked for are the first so many.
+// One connection. A number that is taken is asked for, so that those asked for are the first so
+// many.
 func (l *load) connection(until time.Time, most int) error {
 	for time.Now().Before(until) {
 		i := int(l.next.Add(1)) - 1

@@ -33,7 +33,8 @@ func build(t *testing.T) (dir string) {
 	dir = t.TempDir()
 	t.Setenv("CGO_CFLAGS", "-O1 -g")
 	run(t, "../../examples/notes", "go", "build", "-o", filepath.Join(dir, "notes"), ".")
-	run(t, ".", "cc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", filepath.Join(dir, "forks.so"), "forks/forks.c", "-lpthread")
+	run(t, ".", "cc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o",
+		filepath.Join(dir, "forks.so"), "forks/forks.c", "-lpthread")
 	return dir
 }
 
@@ -46,13 +47,15 @@ func start(t *testing.T, dir, shim string) *service {
 		"LD_PRELOAD="+filepath.Join(dir, "forks.so")+" "+shim)
 }
 
-// startUnder runs it until the test ends, by a launcher (none: by itself), with these variables for the service.
+// startUnder runs it until the test ends, by a launcher (none: by itself), with these variables for
+// the service.
 func startUnder(t *testing.T, dir string, launcher []string, variables ...string) *service {
 	t.Helper()
 	s := &service{socket: filepath.Join(t.TempDir(), "socket")}
 	line := append(launcher, "/usr/bin/env")
 	line = append(line, variables...)
-	line = append(line, "CGOHEAP_SOCKET="+s.socket, filepath.Join(dir, "notes"), "-addr", "127.0.0.1:0", "-fixed")
+	line = append(line, "CGOHEAP_SOCKET="+s.socket, filepath.Join(dir, "notes"), "-addr",
+		"127.0.0.1:0", "-fixed")
 	s.command = exec.Command(line[0], line[1:]...)
 	out, err := s.command.StdoutPipe()
 	if err != nil {

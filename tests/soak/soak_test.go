@@ -35,7 +35,8 @@ func newShim(socket string) *shim {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &shim{asked: map[string]int{}, client: http.Client{Timeout: patience, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &shim{asked: map[string]int{}, client: http.Client{Timeout: patience,
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
 func (s *shim) ask(method, path string) ([]byte, error) {
@@ -56,7 +57,8 @@ func (s *shim) ask(method, path string) ([]byte, error) {
 }
 
 // repeat asks for one thing until the end, and looks at each answer.
-func (s *shim) repeat(end <-chan struct{}, method, path string, every time.Duration, look func(body []byte) error) {
+func (s *shim) repeat(end <-chan struct{}, method, path string, every time.Duration,
+	look func(body []byte) error) {
 	for {
 		select {
 		case <-end:
@@ -137,7 +139,8 @@ func most(figures []uint64) (most uint64) {
 	return most
 }
 
-// What the shim holds in the last quarter is no more than it was in the second, but for one request's memory.
+// What the shim holds in the last quarter is no more than it was in the second, but for one
+// request's memory.
 func (s *shim) checkMemory(t *testing.T) {
 	t.Helper()
 	n := len(s.memory)
@@ -146,7 +149,8 @@ func (s *shim) checkMemory(t *testing.T) {
 	}
 	const allowed = 2 << 20
 	before, after := most(s.memory[n/4:n/2]), most(s.memory[3*n/4:])
-	t.Logf("the shim's memory: at most %d KiB in the second quarter, %d KiB in the last", before>>10, after>>10)
+	t.Logf("the shim's memory: at most %d KiB in the second quarter, %d KiB in the last",
+		before>>10, after>>10)
 	if after > before+allowed {
 		t.Errorf("the shim's memory grew from %d to %d bytes", before, after)
 	}
@@ -209,6 +213,7 @@ func TestSoak(t *testing.T) {
 	again, same := soak(t, without, time.Now().Add(time.Hour), requests)
 	without.stop(t)
 	if again != requests || same != sum {
-		t.Errorf("%d requests were answered with %s; without the shim %d with %s", requests, sum, again, same)
+		t.Errorf("%d requests were answered with %s; without the shim %d with %s", requests, sum,
+			again, same)
 	}
 }

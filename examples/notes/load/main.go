@@ -41,8 +41,10 @@ func main() {
 		searches = flag.Int("searches", 8000, "searches, each for another term")
 		blobs    = flag.Int("blobs", 160, "uploads; one in four has a wrong digest")
 		audits   = flag.Int("audits", 600, "audit requests, of 50 events each")
-		fixed    = flag.Bool("fixed", false, "expect nothing to be left (the service runs with -fixed)")
-		ask      = flag.Bool("truth", false, "send nothing; print what /truth says, tab-separated, for scripts")
+		fixed    = flag.Bool("fixed", false, "expect nothing to be left (the service runs "+
+			"with -fixed)")
+		ask = flag.Bool("truth", false, "send nothing; print what /truth says, "+
+			"tab-separated, for scripts")
 	)
 	flag.Parse()
 	log.SetFlags(0)
@@ -70,7 +72,8 @@ func main() {
 	if err := run(work, *duration); err != nil {
 		log.Fatal(err)
 	}
-	want := map[string]int{"statements": *searches, "contexts": (*blobs + badBlobEvery - 1) / badBlobEvery, "strings": *audits * eventsARequest}
+	want := map[string]int{"statements": *searches,
+		"contexts": (*blobs + badBlobEvery - 1) / badBlobEvery, "strings": *audits * eventsARequest}
 	if err := c.check(want, *fixed); err != nil {
 		log.Fatal(err)
 	}
@@ -134,7 +137,8 @@ func (k *kind) run(start time.Time, duration time.Duration) error {
 		if i >= k.total {
 			return nil
 		}
-		time.Sleep(time.Until(start.Add(time.Duration(float64(duration) * float64(i) / float64(k.total)))))
+		time.Sleep(
+			time.Until(start.Add(time.Duration(float64(duration) * float64(i) / float64(k.total)))))
 		if err := k.do(i); err != nil {
 			return err
 		}
@@ -152,7 +156,8 @@ func progress(work []*kind, start time.Time) {
 
 func (c *client) addNote(i int) error {
 	at := i * 997 % (len(c.text) - 400)
-	body, err := json.Marshal(map[string]string{"title": fmt.Sprintf("Note %d", i), "body": string(c.text[at : at+400])})
+	body, err := json.Marshal(map[string]string{"title": fmt.Sprintf("Note %d", i),
+		"body": string(c.text[at : at+400])})
 	if err != nil {
 		return err
 	}
@@ -160,7 +165,8 @@ func (c *client) addNote(i int) error {
 }
 
 func (c *client) search(i int) error {
-	return c.send(http.MethodGet, fmt.Sprintf("/notes/search?q=term+%d", i), nil, nil, http.StatusOK)
+	return c.send(http.MethodGet, fmt.Sprintf("/notes/search?q=term+%d", i), nil, nil,
+		http.StatusOK)
 }
 
 func (c *client) upload(i int) error {
@@ -174,7 +180,8 @@ func (c *client) upload(i int) error {
 	}
 	path := fmt.Sprintf("/blobs/%d", i)
 	header := map[string]string{"X-Content-Sha256": hex.EncodeToString(sum[:])}
-	if err := c.send(http.MethodPut, path, bytes.NewReader(blob), header, want); err != nil || want != http.StatusOK {
+	if err := c.send(http.MethodPut, path, bytes.NewReader(blob), header, want); err != nil ||
+		want != http.StatusOK {
 		return err
 	}
 	return c.send(http.MethodGet, path, nil, nil, http.StatusOK)
@@ -187,10 +194,12 @@ func (c *client) audit(i int) error {
 	}
 	actor := fmt.Sprintf("user%d;claims=", i)
 	actor += strings.Repeat("x", actorBytes-len(actor))
-	return c.send(http.MethodPost, "/audit", strings.NewReader(events.String()), map[string]string{"X-Actor": actor}, http.StatusOK)
+	return c.send(http.MethodPost, "/audit", strings.NewReader(events.String()),
+		map[string]string{"X-Actor": actor}, http.StatusOK)
 }
 
-func (c *client) send(method, path string, body io.Reader, header map[string]string, want int) error {
+func (c *client) send(method, path string, body io.Reader, header map[string]string,
+	want int) error {
 	request, err := http.NewRequest(method, c.url+path, body)
 	if err != nil {
 		return err
@@ -242,7 +251,8 @@ func (c *client) printTruth() error {
 		return err
 	}
 	for _, leak := range t.Leaks {
-		fmt.Printf("leak\t%s\t%d\t%s\t%d\t%t\n", leak.Function, leak.Count, leak.Blocks, leak.Bytes, leak.Exact)
+		fmt.Printf("leak\t%s\t%d\t%s\t%d\t%t\n", leak.Function, leak.Count, leak.Blocks, leak.Bytes,
+			leak.Exact)
 	}
 	fmt.Printf("rss\t%d\ngo_heap\t%d\n", t.RSSBytes, t.GoHeapBytes)
 	return nil
@@ -261,7 +271,8 @@ func (c *client) check(want map[string]int, fixed bool) error {
 			expected = 0
 		}
 		if leak.Count != expected {
-			wrong = append(wrong, fmt.Errorf("the service holds %d %s, not %d: was it fresh?", leak.Count, leak.Blocks, expected))
+			wrong = append(wrong, fmt.Errorf("the service holds %d %s, not %d: was it fresh?",
+				leak.Count, leak.Blocks, expected))
 		}
 	}
 	return errors.Join(wrong...)

@@ -85,7 +85,8 @@ func ask(pcs []uint64, each func(pc uint64, a answer)) {
 		}
 		for _, f := range b.frames[:b.count] {
 			a.symbols = append(a.symbols, text(f.function))
-			a.frames = append(a.frames, frame{printed(text(f.function)), text(f.file), int(f.line), bool(f.is_wrapper)})
+			a.frames = append(a.frames, frame{printed(text(f.function)), text(f.file), int(f.line),
+				bool(f.is_wrapper)})
 		}
 		each(pc, a)
 	}

@@ -39,7 +39,8 @@ func locate(pcs []uint64) map[uint64]location {
 	for _, l := range unsafe.Slice(symbols.list, symbols.count) {
 		at := location{isGo: bool(l.is_go), plumbing: bool(l.is_plumbing)}
 		for _, line := range unsafe.Slice(l.lines, l.line_count) {
-			at.lines = append(at.lines, frame{function: C.GoString(line.function), file: C.GoString(line.file), line: int(line.line)})
+			at.lines = append(at.lines, frame{function: C.GoString(line.function),
+				file: C.GoString(line.file), line: int(line.line)})
 		}
 		found[uint64(l.pc)-1] = at
 	}
@@ -47,8 +48,9 @@ func locate(pcs []uint64) map[uint64]location {
 }
 
 // How cgo calls, by name; what is not matched is who calls.
-var plumbing = regexp.MustCompile(`^(runtime\.(cgocall|asmcgocall|asmcgocall_landingpad|cgocallback|cgocallbackg|cgocallbackg1|goexit)|` +
-	`crosscall2|(.*\.)?_cgoexp(wrap)?_.*|.*\._cgo_cmalloc|_cgo_[0-9a-f]{12}_C2?func_.*)$`)
+var plumbing = regexp.MustCompile(
+	`^(runtime\.(cgocall|asmcgocall|asmcgocall_landingpad|cgocallback|cgocallbackg|cgocallbackg1|goexit)|` +
+		`crosscall2|(.*\.)?_cgoexp(wrap)?_.*|.*\._cgo_cmalloc|_cgo_[0-9a-f]{12}_C2?func_.*)$`)
 
 func adapts(f frame) bool { return f.wrapper || plumbing.MatchString(f.function) }
 
@@ -81,7 +83,8 @@ func (c *checker) checkLocation(pc uint64, a answer, l location) {
 	}
 }
 
-// checkProbe: C functions of the executable, which Go's tables know only when they lie in Go's text.
+// checkProbe: C functions of the executable, which Go's tables know only when they lie in Go's
+// text.
 func (c *checker) checkProbe(bias uint64, internal bool) {
 	file, err := elf.Open("/proc/self/exe")
 	if err != nil {
@@ -97,7 +100,8 @@ func (c *checker) checkProbe(bias uint64, internal bool) {
 	}
 	wrappers := 0
 	for _, s := range symbols {
-		if !strings.HasSuffix(s.Name, "_Cfunc_locate_probe") || !strings.HasPrefix(s.Name, "_cgo_") {
+		if !strings.HasSuffix(s.Name, "_Cfunc_locate_probe") ||
+			!strings.HasPrefix(s.Name, "_cgo_") {
 			continue
 		}
 		wrappers++

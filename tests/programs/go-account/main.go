@@ -31,7 +31,10 @@ func check(result C.int) {
 }
 
 //go:noinline
-func cMalloc(count, bytes, step int) { check(C.ac_malloc(C.long(count), size(bytes), C.long(step))) }
+func cMalloc(count, bytes, step int) {
+	check(C.ac_malloc(C.long(count), size(bytes),
+		C.long(step)))
+}
 
 //go:noinline
 func cBig(bytes, touched int) { check(C.ac_big(size(bytes), size(touched))) }

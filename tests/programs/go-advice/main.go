@@ -106,7 +106,8 @@ func mapFile(path string) (sum byte) {
 		panic(err)
 	}
 	info, _ := f.Stat()
-	text, err := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	text, err := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ,
+		syscall.MAP_SHARED)
 	if err != nil {
 		panic(err)
 	}

@@ -53,7 +53,8 @@ func main() {
 	var truth []row
 	for _, p := range plan {
 		share := p.count / threads
-		truth = append(truth, row{p.size, share * threads, (share + p.keepEvery - 1) / p.keepEvery * threads})
+		truth = append(truth, row{p.size, share * threads,
+			(share + p.keepEvery - 1) / p.keepEvery * threads})
 	}
 	var all sync.WaitGroup
 	for i := 0; i < threads; i++ {

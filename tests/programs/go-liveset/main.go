@@ -146,7 +146,8 @@ func viaReallocFailed(l ledger, n uint64) block {
 //
 //go:noinline
 func viaFailures(ledger) {
-	if C.ls_malloc(1<<62) != nil || C.ls_calloc(1<<40, 1<<40) != nil || C.ls_posix_memalign(3, 8) != nil {
+	if C.ls_malloc(1<<62) != nil || C.ls_calloc(1<<40, 1<<40) != nil ||
+		C.ls_posix_memalign(3, 8) != nil {
 		panic("an impossible allocation worked")
 	}
 	C.free(nil)
@@ -188,7 +189,8 @@ func viaStrdup(l ledger, n uint64) block {
 	for i := range s[:n-1] {
 		s[i] = 'x'
 	}
-	return l.allocated(unsafe.Pointer(C.ls_strdup((*C.char)(unsafe.Pointer(&s[0])))), "main.viaStrdup", n)
+	return l.allocated(unsafe.Pointer(C.ls_strdup((*C.char)(unsafe.Pointer(&s[0])))),
+		"main.viaStrdup", n)
 }
 
 // malloc(0) is a block too.

@@ -46,7 +46,8 @@ func main() {
 	steps.Say("address", listener.Addr().String())
 	for {
 		var count, bytes int
-		if n, _ := fmt.Sscanf(steps.Ready(), "leak %d %d", &count, &bytes); n != 2 || C.leak(C.long(count), C.size_t(bytes)) != 0 {
+		if n, _ := fmt.Sscanf(steps.Ready(), "leak %d %d", &count, &bytes); n != 2 ||
+			C.leak(C.long(count), C.size_t(bytes)) != 0 {
 			panic("not leaked")
 		}
 	}

@@ -18,7 +18,8 @@ import (
 
 //export GoKeep
 func GoKeep(n C.int) {
-	pprof.Do(context.Background(), pprof.Labels("tenant", "acme"), func(context.Context) { keepIn(int(n)) })
+	pprof.Do(context.Background(), pprof.Labels("tenant", "acme"),
+		func(context.Context) { keepIn(int(n)) })
 }
 
 //go:noinline

@@ -95,7 +95,8 @@ func goCallers() {
 	value := t.pointerMethod
 	value("method value")
 	(*thing).pointerMethod(t, "method expression")
-	for _, f := range []func(string){func(shape string) { hold(C.st_leaf(C.size_t(oracle.Note(shape)))) }} {
+	for _, f := range []func(
+		string){func(shape string) { hold(C.st_leaf(C.size_t(oracle.Note(shape)))) }} {
 		f("closure")
 	}
 	generic(1, "generic int")
@@ -106,7 +107,11 @@ func goCallers() {
 	recovered("recovered")
 	recursion(60, "recursion 60")
 	recursion(200, "recursion 200 in Go")
-	_ = strings.Map(func(r rune) rune { hold(C.st_leaf(C.size_t(oracle.Note("through strings.Map")))); return r }, "x")
+	_ = strings.Map(
+		func(r rune) rune {
+			hold(C.st_leaf(C.size_t(oracle.Note("through strings.Map"))))
+			return r
+		}, "x")
 	var once sync.Once
 	once.Do(func() { hold(C.st_leaf(C.size_t(oracle.Note("through sync.Once")))) })
 

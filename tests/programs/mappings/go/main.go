@@ -67,7 +67,8 @@ var sites = regexp.MustCompile(`(?m)^(\d+): (\d+) \[\d+: \d+\] @.*\n#\torigin=(\
 
 // text is the profile, as GET answers it.
 func text() string {
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", os.Getenv("CGOHEAP_SOCKET"))
 	}}}
@@ -99,7 +100,8 @@ func inUse(origin, function string) (objects, bytes int) {
 
 func want(origin, function string, objects, bytes int) {
 	if o, b := inUse(origin, function); o != objects || b != bytes {
-		fmt.Fprintf(os.Stderr, "%s %s: want %d objects of %d bytes, got %d of %d\n%s", origin, function, objects, bytes, o, b, text())
+		fmt.Fprintf(os.Stderr, "%s %s: want %d objects of %d bytes, got %d of %d\n%s", origin,
+			function, objects, bytes, o, b, text())
 		os.Exit(1)
 	}
 }
@@ -132,7 +134,8 @@ func main() {
 		os.Exit(1)
 	}
 	if o, b := inUse("thread_stack", "runtime.newm"); o < 20 || b < o<<12 || b > o<<17 {
-		fmt.Fprintf(os.Stderr, "the runtime's own threads: %d objects of %d bytes\n%s", o, b, text())
+		fmt.Fprintf(os.Stderr, "the runtime's own threads: %d objects of %d bytes\n%s", o,
+			b, text())
 		os.Exit(1)
 	}
 	runtime.KeepAlive(keep)
