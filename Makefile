@@ -199,6 +199,9 @@ fmt:
 LIB_DIR := $(DESTDIR)$(PREFIX)/lib/cgoheap
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/cgoheap
+MAN_DIR := $(DESTDIR)$(PREFIX)/share/man/man1
+BASH_COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cgoheap
+ZSH_COMPLETION  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cgoheap
 GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 
 # As in the tree, so that links between them hold.
@@ -209,6 +212,7 @@ install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
 	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
 	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
+	tools/manual $(BUILD)/cgoheap $(MAN_DIR) $(BASH_COMPLETION) $(ZSH_COMPLETION)
 	install -m 644 $(DOC_FILES) $(DOC_DIR)
 	for f in $(DOC_TREE); do install -D -m 644 $$f $(DOC_DIR)/$$f || exit 1; done
 	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; done
@@ -216,5 +220,6 @@ install: all
 # The library may be in use: what has it mapped keeps it.
 uninstall:
 	rm -f $(BIN_DIR)/cgoheap $(LIB_DIR)/libcgoheap.so
+	rm -f $(MAN_DIR)/cgoheap.1 $(MAN_DIR)/cgoheap-*.1 $(BASH_COMPLETION) $(ZSH_COMPLETION)
 	rm -rf $(DOC_DIR) $(GO_DIR)
 	rmdir $(LIB_DIR) 2>/dev/null || true

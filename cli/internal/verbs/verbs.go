@@ -39,6 +39,7 @@ func verbs() []verb {
 		{"trim", "make the C allocator return its free memory", trimHelp, trim},
 		{"sampling", "turn sampling on or off", samplingHelp, sampling},
 		{"autopsy", "read what a killed process left behind", autopsyHelp, autopsy},
+		{"completion", "complete command lines in bash or zsh", completionHelp, completion},
 		{"version", "print the version", versionHelp, printVersion},
 	}
 }
@@ -48,9 +49,9 @@ func usage() string {
 	b.WriteString("cgoheap shows what the C code of a Go program allocates, and which Go code asked for it.\n\n" +
 		"usage: cgoheap VERB [flags] [arguments]\n\n")
 	for _, v := range verbs() {
-		fmt.Fprintf(&b, "  %-10s%s\n", v.name, v.short)
+		fmt.Fprintf(&b, "  %-12s%s\n", v.name, v.short)
 	}
-	b.WriteString("  help      explain a verb: cgoheap help top\n\n" +
+	b.WriteString("  help        explain a verb: cgoheap help top\n\n" +
 		"start here:\n" +
 		"  cgoheap run -- ./service          start it\n" +
 		"  cgoheap explain service           see what its memory is made of\n" +
@@ -80,6 +81,9 @@ func help(std stdio, args []string) error {
 	if len(args) == 0 {
 		fmt.Fprint(std.out, usage())
 		return nil
+	}
+	if args[0] == "--man" {
+		return printManual(std, args[1:])
 	}
 	v, ok := findVerb(args[0])
 	if !ok {
