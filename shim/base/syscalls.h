@@ -30,6 +30,7 @@
 	COMMON(newfstatat, ENOMEM, "start, thread", "the socket's directory, the recorder")        \
 	COMMON(readlinkat, ENOMEM, "start, request", "the executable's name")                      \
 	COMMON(unlinkat, EROFS, "start", "old files of the recorder stay")                         \
+	COMMON(linkat, EXDEV, "start", "names in a leak check, where the program's file goes")     \
 	COMMON(getdents64, EIO, "start, thread", "old files, dead sockets stay")                   \
 	COMMON(lseek, EINVAL, "start, thread", "old files, dead sockets stay")                     \
 	COMMON(flock, EWOULDBLOCK, "start, thread", "the recorder")                                \

@@ -157,20 +157,34 @@ static void read_start(const struct reading *r)
 		reject(r, "expected \"sampling\" or \"dormant\"; using sampling");
 }
 
-static void read_any(const struct reading *r)
+static void read_switch(const struct reading *r, bool *on)
 {
 	if (strcmp(r->value, "1") == 0)
-		r->config->any_program = true;
+		*on = true;
 	else if (strcmp(r->value, "0") != 0)
 		reject(r, "expected 1 or 0; using 0");
 }
 
+static void read_any(const struct reading *r)
+{
+	read_switch(r, &r->config->any_program);
+}
+
 static void read_follow_fork(const struct reading *r)
 {
-	if (strcmp(r->value, "1") == 0)
-		r->config->follow_fork = true;
-	else if (strcmp(r->value, "0") != 0)
-		reject(r, "expected 1 or 0; using 0");
+	read_switch(r, &r->config->follow_fork);
+}
+
+static void read_leak_check(const struct reading *r)
+{
+	read_switch(r, &r->config->leak_check);
+}
+
+/* For cgo_bridge/leaktest. */
+static void read_required(const struct reading *r)
+{
+	bool is_required;
+	read_switch(r, &is_required);
 }
 
 /* Reads a size within bounds; otherwise leaves *bytes as it is. */
@@ -276,6 +290,8 @@ static const struct setting {
 	{PREFIX "BLACKBOX", read_recorder},
 	{PREFIX "ANY", read_any},
 	{PREFIX "FOLLOW_FORK", read_follow_fork},
+	{PREFIX "LEAK_CHECK", read_leak_check},
+	{PREFIX "REQUIRED", read_required},
 };
 
 /* The value if entry is name=value, else NULL. */

@@ -36,6 +36,7 @@ struct config {
 	uint32_t listen_address;             /* IPv4, host order, in 127.0.0.0/8 */
 	uint16_t listen_port;                /* 0 = any free port (shown in /v1/status) */
 	char recorder_dir[256];              /* "" = off */
+	bool leak_check; /* the recording is for a leak check: recorder_file.h */
 };
 
 /*

@@ -34,6 +34,7 @@ uint64_t slow_ends[CAPTURE_END_COUNT];
 void slow_count_no_stack(void)
 {
 	ADD(&slow_drops.no_stack, 1);
+	region_mark(REGION_LOST);
 }
 
 void slow_count_end(uint32_t end)
@@ -67,6 +68,7 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 
 	if (put < 0) {
 		ADD(&slow_drops.live_full, 1);
+		region_mark(REGION_LOST);
 		return;
 	}
 	site_add_alloc(site_at(site), sample_weight(size, interval));
@@ -120,8 +122,10 @@ static inline void record(struct sample *s)
 /* A call from inside the shim is never recorded; it is counted if a record was in progress. */
 static void count_reentered(void)
 {
-	if (LOAD(&sample_self.busy) == BUSY_RECORDING && tracking())
-		ADD(&slow_drops.reentered, 1);
+	if (LOAD(&sample_self.busy) != BUSY_RECORDING || !tracking())
+		return;
+	ADD(&slow_drops.reentered, 1);
+	region_mark(REGION_LOST);
 }
 
 /* What the sampler is asked, and its answer. */

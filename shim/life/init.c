@@ -53,6 +53,7 @@ static void become_passive(const char *reason)
 {
 	shim_passive_reason = reason;
 	STORE(&shim_state, SHIM_PASSIVE);
+	region_mark(REGION_LOST);
 	/* A thread that has been told would never ask again, so tell threads only if that is
 	 * final. */
 	if (!waits_for_go)

@@ -54,6 +54,7 @@ uint32_t mappings_tree_new(void)
 		node = h->unused ? h->unused : 1;
 		if (node >= region_layout.mappings.bytes / sizeof(struct mappings_node)) {
 			ADD(&h->refused, 1);
+			region_mark(REGION_LOST);
 			return 0;
 		}
 		h->unused = node + 1;

@@ -18,6 +18,7 @@
 #include "base/libc.h"
 #include "base/lock.h"
 #include "base/sys.h"
+#include "region/region.h"
 #include "config/config.h"
 #include "unwind/saferead.h"
 #include "record/fixed.h"
@@ -188,6 +189,8 @@ void sample_set_interval(uint32_t interval)
 {
 	uint64_t old = LOAD(&current), new;
 
+	if (interval != 1)
+		region_mark(REGION_COARSE);
 	do {
 		uint32_t epoch = epoch_of(old) + 1;
 		new = (uint64_t)(epoch ? epoch : 1) << 32 | interval;

@@ -54,6 +54,56 @@ bool recorder_is_on(void)
 	return recorder.recording != NULL;
 }
 
+/* ---- modules ------------------------------------------------------------ */
+
+static bool is_known(const struct recording *recording, const struct module *m)
+{
+	for (uint32_t i = 0; i < recording->module_count; i++) {
+		const struct recording_module *known = &recording->modules[i];
+		if (known->start == m->start && known->end == m->end &&
+		    known->file_offset == m->file_offset &&
+		    strcmp(known->build_id, m->build_id) == 0 &&
+		    strncmp(known->path, m->path, sizeof(known->path) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A module that has gone stays: stacks may still lead through it. */
+static void add_module(struct recording *recording, const struct module *m)
+{
+	struct recording_module *out = &recording->modules[recording->module_count];
+
+	if (recording->module_count == RECORDING_MODULES || is_known(recording, m))
+		return;
+	out->start = m->start;
+	out->end = m->end;
+	out->file_offset = m->file_offset;
+	out->load_bias = m->load_bias;
+	out->flags = (m->is_main ? RECORDING_MODULE_MAIN : 0) |
+		     (m->is_shim ? RECORDING_MODULE_SHIM : 0) |
+		     (m->elf_ok ? RECORDING_MODULE_HAS_ELF : 0);
+	ascii_copy(out->build_id, sizeof(out->build_id), m->build_id);
+	ascii_copy(out->path, sizeof(out->path), m->path);
+	STORE_REL(&recording->module_count, recording->module_count + 1);
+}
+
+/* Only a stack that was not there before can lead through a module that was not. */
+static void write_modules(struct recording *recording)
+{
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
+	struct modules modules = {0};
+	uint32_t stacks = stacks_count();
+
+	if (recording->module_count && stacks == recorder.stacks_seen)
+		return;
+	recorder.stacks_seen = stacks;
+	modules_read(&scratch, &modules);
+	for (size_t i = 0; i < modules.count; i++)
+		add_module(recording, &modules.list[i]);
+	scratch_release(&scratch);
+}
+
 /* ---- the start ---------------------------------------------------------- */
 
 static void write_go_tables(struct recording *recording)
@@ -119,7 +169,10 @@ int recorder_open(const struct config *config)
 		return -1;
 	procinfo_executable(executable, sizeof(executable));
 	recorder_file_name(name, executable, sys_getpid());
-	memory = recorder_file_map(config->recorder_dir, name, bytes, &file, &what, &error);
+	memory = recorder_file_map(&(struct recorder_place){.dir = config->recorder_dir,
+							    .name = name,
+							    .is_final = config->leak_check},
+				   bytes, &file, &what, &error);
 	if (!memory)
 		return complain(config, what, error);
 	if (region_init_at(memory, config->max_memory_bytes, extra)) {
@@ -129,6 +182,7 @@ int recorder_open(const struct config *config)
 	}
 	recorder.recording = region_at(region_layout.recording.offset);
 	describe(recorder.recording, executable);
+	write_modules(recorder.recording); /* for a process that ends before the first second */
 	if (file.own.fd >= 0 && recorder_disk_open(&file))
 		complain(config, "get memory", ENOMEM);
 	return 0;
@@ -137,56 +191,6 @@ int recorder_open(const struct config *config)
 int recorder_start(void)
 {
 	return recorder_disk_start();
-}
-
-/* ---- modules ------------------------------------------------------------ */
-
-static bool is_known(const struct recording *recording, const struct module *m)
-{
-	for (uint32_t i = 0; i < recording->module_count; i++) {
-		const struct recording_module *known = &recording->modules[i];
-		if (known->start == m->start && known->end == m->end &&
-		    known->file_offset == m->file_offset &&
-		    strcmp(known->build_id, m->build_id) == 0 &&
-		    strncmp(known->path, m->path, sizeof(known->path) - 1) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* A module that has gone stays: stacks may still lead through it. */
-static void add_module(struct recording *recording, const struct module *m)
-{
-	struct recording_module *out = &recording->modules[recording->module_count];
-
-	if (recording->module_count == RECORDING_MODULES || is_known(recording, m))
-		return;
-	out->start = m->start;
-	out->end = m->end;
-	out->file_offset = m->file_offset;
-	out->load_bias = m->load_bias;
-	out->flags = (m->is_main ? RECORDING_MODULE_MAIN : 0) |
-		     (m->is_shim ? RECORDING_MODULE_SHIM : 0) |
-		     (m->elf_ok ? RECORDING_MODULE_HAS_ELF : 0);
-	ascii_copy(out->build_id, sizeof(out->build_id), m->build_id);
-	ascii_copy(out->path, sizeof(out->path), m->path);
-	STORE_REL(&recording->module_count, recording->module_count + 1);
-}
-
-/* Only a stack that was not there before can lead through a module that was not. */
-static void write_modules(struct recording *recording)
-{
-	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
-	struct modules modules = {0};
-	uint32_t stacks = stacks_count();
-
-	if (recording->module_count && stacks == recorder.stacks_seen)
-		return;
-	recorder.stacks_seen = stacks;
-	modules_read(&scratch, &modules);
-	for (size_t i = 0; i < modules.count; i++)
-		add_module(recording, &modules.list[i]);
-	scratch_release(&scratch);
 }
 
 /* ---- seconds ------------------------------------------------------------ */

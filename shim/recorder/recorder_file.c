@@ -238,14 +238,14 @@ static void *beside_file(long fd, size_t bytes, struct recorder_file *file, cons
 }
 
 /* What is made of fd, which is closed or kept. */
-static void *memory_for(long at, const char *made, long fd, size_t bytes,
+static void *memory_for(long at, const char *made, long fd, size_t bytes, bool is_final,
 			struct recorder_file *file, const char **what, long *error)
 {
 	long r = allocate(fd, bytes, what);
 	void *memory = NULL;
 
 	*error = -r;
-	if (!sys_failed(r) && !is_in_memory(fd))
+	if (!sys_failed(r) && !is_final && !is_in_memory(fd))
 		return beside_file(fd, bytes, file, what, error);
 	if (!sys_failed(r))
 		memory = map_file(fd, bytes, what, error);
@@ -255,8 +255,25 @@ static void *memory_for(long at, const char *made, long fd, size_t bytes,
 	return memory;
 }
 
-void *recorder_file_map(const char *dir, const char *name, size_t bytes, struct recorder_file *file,
-			const char **what, long *error)
+/* go test removes its programs when it ends; the reader takes names from this link. */
+static void keep_program(long at, const char *made)
+{
+	char link[RECORDER_NAME_BYTES + 32];
+
+	snprintf(link, sizeof(link), "%s" RECORDER_PROGRAM_SUFFIX, made);
+	sys_call(linkat, AT_FDCWD, "/proc/self/exe", at, link, AT_SYMLINK_FOLLOW);
+}
+
+static void leave_empty(long at, const char *name)
+{
+	long fd = open_at(at, name, O_WRONLY | O_CREAT | O_EXCL);
+
+	if (!sys_failed(fd))
+		sys_close((int)fd);
+}
+
+void *recorder_file_map(const struct recorder_place *place, size_t bytes,
+			struct recorder_file *file, const char **what, long *error)
 {
 	char made[RECORDER_NAME_BYTES + 16];
 	void *memory = NULL;
@@ -264,19 +281,24 @@ void *recorder_file_map(const char *dir, const char *name, size_t bytes, struct 
 
 	file->own = OWN_FD_NONE;
 	*what = "open the directory";
-	at = sys_open_at(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
+	at = sys_open_at(AT_FDCWD, place->dir, O_RDONLY | O_DIRECTORY, 0);
 	if (sys_failed(at)) {
 		*error = -at;
 		return NULL;
 	}
-	make_room(at, bytes);
+	if (!place->is_final)
+		make_room(at, bytes);
 	*what = "create a file";
-	fd = create(at, name, made);
+	fd = create(at, place->name, made);
 	*error = -fd;
 	if (!sys_failed(fd))
-		memory = memory_for(at, made, fd, bytes, file, what, error);
+		memory = memory_for(at, made, fd, bytes, place->is_final, file, what, error);
 	if (!sys_failed(fd) && !memory)
 		remove_at(at, made);
+	if (memory && place->is_final)
+		keep_program(at, made);
+	if (!sys_failed(fd) && !memory && place->is_final)
+		leave_empty(at, made);
 	sys_close((int)at);
 	return memory;
 }

@@ -23,6 +23,8 @@
 #define REGION_VERSION 5
 
 #define REGION_IS_COPIED 1u /* this is a copy of the tables, made once a second */
+#define REGION_LOST      2u /* something could not be recorded */
+#define REGION_COARSE    4u /* sampling was off, or its interval above 1, at some time */
 
 /* Offsets are from the start of the region; sizes in bytes. */
 struct region_table {
@@ -82,6 +84,16 @@ size_t region_scratch_max_bytes(void);
  * the offset from the region's start, or 0 if the arena is full.  Any thread, lock-free.
  */
 uint32_t region_alloc(size_t n);
+
+/* Sets a flag of the header, for who reads the region after the end.  Any thread, signal handlers
+ * too; valid before the region exists, where it does nothing. */
+static inline void region_mark(uint32_t flag)
+{
+	struct region_header *r = LOAD_ACQ(&region);
+
+	if (r && !(LOAD(&r->flags) & flag))
+		__atomic_fetch_or(&r->flags, flag, __ATOMIC_RELAXED);
+}
 
 static inline void *region_at(uint64_t offset)
 {

@@ -341,6 +341,7 @@ static void calls_from_within_pass_through(void)
 	void *p = slow_malloc(100);
 	CHECK(recorded(p, 100, (uint64_t)real.malloc));
 	CHECK(totals_are(1, 100, 1, 100) && slow_drops.reentered == 1);
+	CHECK(region->flags & REGION_LOST);
 	frees_nested = malloc(10);
 	void *q = slow_malloc(200);
 	CHECK(totals_are(2, 300, 2, 300) && !sample_self.busy);
@@ -360,7 +361,9 @@ static void a_block_without_room_is_dropped_whole(void)
 	for (b.address = 16; live_put(&b, &stale) == 0; b.address += 16)
 		;
 	uint64_t full = live_count();
+	CHECK(!(region->flags & REGION_LOST));
 	void *q = slow_malloc(300);
+	CHECK(region->flags & REGION_LOST);
 	CHECK(q && slow_drops.live_full == 1 && live_count() == full && slow_samples == 1);
 	struct totals t = totals();
 	CHECK(t.allocs == 1 && t.live == 1 && t.live_bytes == 100);

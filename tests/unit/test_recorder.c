@@ -48,7 +48,8 @@ static void names_are_plain(void **state)
 static void *make(const char *name, const char **what, long *error)
 {
 	struct recorder_file file;
-	void *p = recorder_file_map(fixture_dir, name, BYTES, &file, what, error);
+	void *p = recorder_file_map(&(struct recorder_place){.dir = fixture_dir, .name = name},
+				    BYTES, &file, what, error);
 	assert_int_equal(file.own.fd, -1);
 	return p;
 }
@@ -177,6 +178,62 @@ static void old_files_are_removed_for_their_size(void **state)
 	assert_int_equal(count_files(), 4); /* a quarter each, and one that is small */
 	assert_int_equal(access(fixture_path("big.1.cgoheap"), F_OK), -1);
 	assert_int_equal(access(fixture_path("big.2.cgoheap"), F_OK), 0);
+	fixture_run("rm -rf '%s'/*", fixture_dir);
+}
+
+/* For a leak check: mapped on a disk too, with a link to the program; older files stay. */
+static void a_final_file_is_mapped_anywhere(void **state)
+{
+	const char *what;
+	struct recorder_file file;
+	long error;
+	char program[256], seen[5], in_memory[sizeof(fixture_dir)];
+	(void)state;
+	strcpy(in_memory, fixture_dir);
+	strcpy(fixture_dir, "/tmp/cgoheap-test-XXXXXX"); /* often a disk */
+	assert_non_null(mkdtemp(fixture_dir));
+	const char *path = fixture_path("final.1.cgoheap");
+	for (int i = 0; i < 20; i++)
+		fixture_run(": >'%s/old.%d.cgoheap'", fixture_dir, i);
+	struct recorder_place place = {.dir = fixture_dir, .name = "final.1", .is_final = true};
+	char *p = recorder_file_map(&place, BYTES, &file, &what, &error);
+	assert_non_null(p);
+	assert_int_equal(file.own.fd, -1);
+	assert_in_range(count_files(), 21, 22);
+	strcpy(p + 5000, "seen");
+	int fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, seen, 5, 5000), 5);
+	assert_string_equal(seen, "seen");
+	close(fd);
+	munmap(p, BYTES);
+	snprintf(program, sizeof(program), "%s" RECORDER_PROGRAM_SUFFIX, path);
+	struct stat link, own;
+	assert_int_equal(stat("/proc/self/exe", &own), 0);
+	if (stat(program, &link) == 0) /* the program is in the same file system */
+		assert_int_equal(link.st_ino, own.st_ino);
+	fixture_run("rm -rf '%s'", fixture_dir);
+	strcpy(fixture_dir, in_memory);
+}
+
+static void a_final_file_that_failed_is_empty(void **state)
+{
+	struct rlimit before, low;
+	const char *what;
+	struct recorder_file file;
+	struct stat s;
+	long error;
+	(void)state;
+	getrlimit(RLIMIT_FSIZE, &before);
+	low = before;
+	low.rlim_cur = BYTES - 1;
+	setrlimit(RLIMIT_FSIZE, &low);
+	struct recorder_place place = {.dir = fixture_dir, .name = "failed.1", .is_final = true};
+	void *p = recorder_file_map(&place, BYTES, &file, &what, &error);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_null(p);
+	assert_int_equal(error, EFBIG);
+	assert_int_equal(stat(fixture_path("failed.1.cgoheap"), &s), 0);
+	assert_int_equal(s.st_size, 0);
 	fixture_run("rm -rf '%s'/*", fixture_dir);
 }
 
@@ -543,6 +600,8 @@ int main(void)
 		cmocka_unit_test(a_limit_on_file_size_is_no_signal),
 		cmocka_unit_test(old_files_are_removed),
 		cmocka_unit_test(old_files_are_removed_for_their_size),
+		cmocka_unit_test(a_final_file_is_mapped_anywhere),
+		cmocka_unit_test(a_final_file_that_failed_is_empty),
 		cmocka_unit_test(test_an_account_is_what_the_server_answers),
 		cmocka_unit_test(test_stacks_without_room_are_left_out),
 		cmocka_unit_test(test_a_second_has_the_owners),

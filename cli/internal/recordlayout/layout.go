@@ -7,6 +7,8 @@ const (
 	Magic             = 0x706165686f6763
 	Version           = 5
 	IsCopied          = 1
+	Lost              = 2
+	Coarse            = 4
 	ModuleMain        = 1
 	ModuleShim        = 2
 	ModuleHasELF      = 4

@@ -86,6 +86,7 @@ export CGOHEAP_BLACKBOX=$BOX
 for name in openat mmap flock prlimit64 fallocate fcntl getdents64 newfstatat unlinkat fstatfs readlinkat pwrite64; do
 	gone c $name recorder/
 done
+CGOHEAP_LEAK_CHECK=1 gone c linkat recorder/
 unset CGOHEAP_BLACKBOX
 
 # A kernel older than 6.7: pages are found by reading 8 bytes for each possible page.
