@@ -7,9 +7,9 @@
 
 #include <time.h>
 
-#include "base/clock.h"
 #include "record/control.h"
 #include "record/sample.h"
+#include "testclock.h"
 
 static struct {
 	uint32_t interval;
@@ -50,19 +50,12 @@ static int reset(void **state)
 	return 0;
 }
 
-static void sleep_ns(uint64_t ns)
-{
-	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u),
-			     .tv_nsec = (long)(ns % 1000000000u)};
-	nanosleep(&t, NULL);
-}
-
 /* Ticks as the server's loop does, until control needs no more ticks. */
 static void tick_to_rest(void)
 {
 	uint64_t wait;
 	while ((wait = control_tick()) != UINT64_MAX)
-		sleep_ns(wait);
+		testclock_advance(wait);
 }
 
 static void assert_state(bool on, uint32_t sample_bytes, uint32_t interval)
@@ -80,21 +73,21 @@ static void time_off_is_counted(void **state)
 
 	(void)state;
 	before = control_get().off_ns;
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	assert_true(control_get().off_ns == before);
 	control_sampling(false, 0, 0);
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	control_sampling(false, 0, 0);
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	off = control_get().off_ns - before;
 	assert_true(off >= 4000000);
 	control_sampling(true, 0, 0);
 	off = control_get().off_ns;
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	assert_true(control_get().off_ns == off);
 	control_init(&(struct control_start){
 		.sample_bytes = 4096, .follow = follow, .is_dormant = true});
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	assert_true(control_get().off_ns >= 2000000);
 }
 
@@ -105,11 +98,11 @@ static void time_on_is_since_the_last_break(void **state)
 	control_sampling(false, 0, 0);
 	assert_true(control_get().on_ns == 0);
 	control_sampling(true, 0, 0);
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	control_sampling(true, 8192, 0);
 	assert_true(control_get().on_ns >= 2000000);
 	control_sampling(false, 0, 0);
-	sleep_ns(2000000);
+	testclock_advance(2000000);
 	uint64_t before = clock_monotonic_ns();
 	control_sampling(true, 0, 0);
 	assert_true(control_get().on_ns <= clock_monotonic_ns() - before);
@@ -163,7 +156,7 @@ static void an_end_that_has_passed_is_still_an_end(void **state)
 {
 	(void)state;
 	control_sampling(true, 8, 1);
-	sleep_ns(1000);
+	testclock_advance(1000);
 	assert_true(control_get().on);
 	assert_int_equal(control_get().remaining_ns, 1);
 	control_tick();
@@ -245,7 +238,7 @@ static void the_follower_is_asked_again_until_it_is_satisfied(void **state)
 	control_sampling(false, 0, 0);
 	uint64_t begin = clock_monotonic_ns();
 	for (uint64_t wait = control_tick(); follower.calls < 2; wait = control_tick())
-		sleep_ns(wait);
+		testclock_advance(wait);
 	assert_true(clock_monotonic_ns() - begin >= 2000000000);
 	assert_false(follower.on);
 	assert_true(follower.settled);

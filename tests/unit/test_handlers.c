@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "client.h"
+#include "testclock.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -19,6 +20,7 @@
 #include "record/sample.h"
 #include "record/stacks.h"
 #include "hook/real.h"
+#include "serve/connection.h"
 #include "serve/handlers.h"
 #include "serve/server.h"
 
@@ -485,6 +487,13 @@ static void a_client_that_does_not_read_delays_nobody(void **state)
 	free(r.bytes);
 }
 
+/* The clients that came before have been accepted when this one is answered. */
+static void assert_all_places_are_taken(void)
+{
+	assert_answer(ask(dial(), INDEX), 503,
+		      "16 requests are in progress: retry when one ends\n");
+}
+
 static void the_seventeenth_is_told_to_wait(void **state)
 {
 	int open[16];
@@ -492,8 +501,7 @@ static void the_seventeenth_is_told_to_wait(void **state)
 	for (int i = 0; i < 16; i++)
 		open[i] = dial();
 	for (int round = 0; round < 3; round++)
-		assert_answer(ask(dial(), INDEX), 503,
-			      "16 requests are in progress: retry when one ends\n");
+		assert_all_places_are_taken();
 	close(open[3]);
 	assert_index(ask(dial(), INDEX));
 	for (int i = 0; i < 16; i++)
@@ -501,7 +509,7 @@ static void the_seventeenth_is_told_to_wait(void **state)
 			assert_index(ask(open[i], INDEX));
 }
 
-/* Retries until a place is free, for longer than a client can hold one. */
+/* Each client wakes the server. */
 static void assert_there_is_a_place_again(void)
 {
 	for (int tries = 0; tries < 300; tries++) {
@@ -524,6 +532,8 @@ static void sixteen_who_say_nothing_lose_their_places(void **state)
 		silent[i] = dial();
 		send_text(silent[i], i % 2 ? "GET / HT" : "");
 	}
+	assert_all_places_are_taken();
+	testclock_advance(CONNECTION_REQUEST_NS);
 	assert_there_is_a_place_again();
 	assert_answer(receive_response(silent[1]), 408,
 		      "the request did not arrive within 5 seconds\n");
@@ -545,8 +555,8 @@ static void those_who_do_not_read_lose_their_places(void **state)
 		send_text(stuck[i], "GET /debug/pprof/cgoheap?debug=1 HTTP/1.0\r\n\r\n");
 		assert_int_equal(poll(&begun, 1, -1), 1);
 	}
-	assert_answer(ask(dial(), INDEX), 503,
-		      "16 requests are in progress: retry when one ends\n");
+	assert_all_places_are_taken();
+	testclock_advance(CONNECTION_STALL_NS);
 	assert_there_is_a_place_again();
 	for (int i = 0; i < 16; i++)
 		close(stuck[i]);
@@ -571,6 +581,13 @@ static void those_who_linger_hold_no_place(void **state)
 
 /* ---- growth ------------------------------------------------------------- */
 
+/* The server sees it when a client wakes it. */
+static void let_seconds_pass(uint64_t seconds)
+{
+	testclock_advance(seconds * 1000000000);
+	assert_index(ask(dial(), INDEX));
+}
+
 static void growth_is_what_came_in_between(void **state)
 {
 	(void)state;
@@ -580,6 +597,7 @@ static void growth_is_what_came_in_between(void **state)
 	assert_index(ask(dial(), INDEX)); /* so that the first snapshot is taken */
 	uint32_t site = stacks_site(&c, 77, ORIGIN_MALLOC);
 	site_add_alloc(site_at(site), sample_weight(77, 1));
+	let_seconds_pass(1);
 	struct response r = receive_response(fd);
 	assert_int_equal(r.status, 200);
 	assert_non_null(strstr(r.body, "heap profile: 1: 77 [1: "));
@@ -603,6 +621,7 @@ static void those_who_wait_for_growth_hold_no_place(void **state)
 	assert_non_null(strstr(r.bytes, "\r\nRetry-After: 1\r\n"));
 	assert_answer(r, 503,
 		      "64 requests are already waiting for seconds=: retry when one is answered\n");
+	let_seconds_pass(2);
 	for (int i = 0; i < 64; i++) {
 		r = receive_response(waiting[i]);
 		assert_int_equal(r.status, 200);
@@ -717,7 +736,13 @@ static void allheap_is_both_heaps(void **state)
 	free(r.bytes);
 	attach_package(&answering, &threads[0]);
 	for (size_t i = 0; i < COUNT_OF(targets); i++) {
-		r = request("GET", targets[i]);
+		char text[128];
+		int fd = dial();
+		snprintf(text, sizeof(text), "GET %s HTTP/1.0\r\n\r\n", targets[i]);
+		send_text(fd, text);
+		assert_index(ask(dial(), INDEX)); /* so that the first snapshot is taken */
+		let_seconds_pass(1);
+		r = receive_response(fd);
 		if (r.status != 200)
 			fail_msg("%s: %d %s", targets[i], r.status, r.body);
 		assert_length_is_right(&r);

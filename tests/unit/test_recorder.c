@@ -1,6 +1,7 @@
 /* The recorder: what its file is called, what there is not room for, whose are removed; and
  * what is written into it, whole or not at all. */
 #include "child.h"
+#include "testclock.h"
 #include "fixture.h"
 
 #include <errno.h>
@@ -441,7 +442,7 @@ static void tick(void)
 {
 	uint64_t wait_ns = recorder_tick();
 	CHECK(wait_ns <= 1000000000);
-	usleep((useconds_t)(wait_ns / 1000 + 1));
+	testclock_advance(wait_ns);
 }
 
 /* The number after that text, from where it was found last. */

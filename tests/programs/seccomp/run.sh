@@ -50,11 +50,12 @@ ask() {
 	done
 }
 
-# service NAME SECCOMP COMMAND...: the service answers and keeps running. SECCOMP: what the status must say.
-service() {
-	local name=$1 seccomp=$2 socket=$DIR/s status i
+# serve NAME SECCOMP COMMAND...: the service answers and keeps running. SECCOMP: what the status must say.
+serve() {
+	local name=$1 seccomp=$2 dir status i
 	shift 2
-	rm -rf "$DIR/in" "$DIR/s" "$DIR/box" "$DIR/failed" "$DIR/out"
+	dir=$(mktemp -d "$DIR/XXXXXX")
+	local DIR=$dir socket=$dir/s
 	mkfifo "$DIR/in"
 	exec 9<>"$DIR/in" # neither end waits for the other
 	mkdir "$DIR/box"
@@ -79,6 +80,17 @@ service() {
 		echo "not ok seccomp/$name: exit status $status (159 is a filter that killed), want 7"
 		head -n 20 "$DIR/failed" "$DIR/out" "$DIR/err" 2>/dev/null | sed 's/^/    /'
 	fi
+}
+
+# The same, beside others: most of the time is a second that `top` looks at.
+service() {
+	while [ "$(jobs -rp | wc -l)" -ge 6 ]; do
+		wait -n
+	done
+	{
+		said=$(serve "$@")
+		echo "$said"
+	} &
 }
 
 if ! build >&2; then
@@ -115,3 +127,4 @@ BYTES=524288
 service c/malloc_alone/coroutine none env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/malloc-alone" kill coroutine
 START=dormant SAYS='.*filter'
 service c/locked_in/dormant filter env LD_PRELOAD="$SHIM" "$OUT/host" "$FILTERS/locked-in" kill one
+wait
