@@ -22,8 +22,10 @@ type Set struct {
 // Flag is one of them.  An error of Set says what the value should be.
 type Flag struct {
 	isBool bool
-	Given  bool // on the command line that was read
-	Set    func(value string) error
+	// A value only follows an equals sign; without one, Set takes "".
+	Optional bool
+	Given    bool // on the command line that was read
+	Set      func(value string) error
 }
 
 // New knows no flag but --help.
@@ -141,7 +143,7 @@ func (f *Set) parseFlag(args []string) (int, error) {
 		return 0, Usagef("unknown flag %s%s", termtext.Escape(name), near)
 	case spec.isBool && hasValue:
 		return 0, Usagef("%s takes no value", name)
-	case !spec.isBool && !hasValue:
+	case !spec.isBool && !spec.Optional && !hasValue:
 		if len(args) < 2 {
 			return 0, Usagef("%s needs a value", name)
 		}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"cgoheap/cli/internal/binread"
+	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -34,3 +35,18 @@ func ReadFile(path string) (data []byte, alive bool, err error) {
 
 // A recording is far smaller; this bounds reading another file.
 const maxFileBytes = 2 << 30
+
+// HasEnded says whether the file is a recording and its process has ended. One that is still
+// being made is left alone: a lock here would be in the way of its maker's.
+func HasEnded(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var begin [8]byte
+	if _, err := f.ReadAt(begin[:], 0); err != nil || binread.Image(begin[:]).U64(0) != recordlayout.Magic {
+		return false
+	}
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
+}

@@ -29,6 +29,8 @@ type Recording struct {
 	goTables                        [7]symbolize.Table
 	account                         []byte // as /v1/account would have answered; nil: there is none
 	IsCopied                        bool   // written once a second, to a disk
+	HasLost                         bool   // something could not be recorded
+	WasCoarse                       bool   // sampling was off, or not of every allocation
 	LacksFigures, LacksStacks       bool   // cut off
 	// Of what it was started with, what a verdict asks for.
 	Environment map[string]string
@@ -66,7 +68,9 @@ func Read(data []byte) (*Recording, error) {
 		return nil, fmt.Errorf("it is truncated after %d bytes, within its header", len(data))
 	}
 	b := &Recording{PID: header.PID, Start: header.StartRealtimeNs.Time(),
-		IsCopied: header.Flags&recordlayout.IsCopied != 0}
+		IsCopied:  header.Flags&recordlayout.IsCopied != 0,
+		HasLost:   header.Flags&recordlayout.Lost != 0,
+		WasCoarse: header.Flags&recordlayout.Coarse != 0}
 	if header.RegionBytes > uint64(len(data)) {
 		b.note("the file is truncated: it has %d of %d bytes", len(data), header.RegionBytes)
 	}

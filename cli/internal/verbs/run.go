@@ -36,6 +36,14 @@ into PROGRAM itself, it says so and runs it.
   --blackbox DIR     keep a recording in DIR, for cgoheap autopsy
   --follow-fork      keep profiling forked children that do not exec
   --any              also profile programs that are not written in Go
+  --leak-check[=N]   exit with code 1 if more than N bytes (default 0) of C
+                     memory that was allocated after start-up are still held at
+                     exit, and show their stacks; --sample-bytes is then 1
+  --suppressions FILE
+                     with it: functions or globs, one a line, whose memory is
+                     not reported
+  --no-default-suppressions
+                     with it: report what libc and the loader keep, too
   --library PATH     libcgoheap.so, if it is not beside this command
 
 Examples:
@@ -43,6 +51,7 @@ Examples:
   cgoheap run --dormant --listen 127.0.0.1:6061 -- ./service
   cgoheap run -- go run .
   go test -exec 'cgoheap run --' ./...
+  cgoheap run --leak-check -- go test ./...
 
 Then: cgoheap top PID
 `
@@ -56,6 +65,7 @@ type runOptions struct {
 	sampleBytes, maxMemory                    uint64
 	dormant, any, followFork                  bool
 	listen, socket, library, maxCPU, blackbox string
+	leaks                                     leakCheck
 }
 
 func parseRun(args []string) (*runOptions, []string, error) {
@@ -72,9 +82,13 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	f.Add("--socket", &flags.Flag{Set: absolutePath(&o.socket, maxSocketBytes)})
 	f.Add("--blackbox", &flags.Flag{Set: absolutePath(&o.blackbox, maxBlackboxBytes)})
 	f.Add("--max-cpu", &flags.Flag{Set: o.setMaxCPU})
+	o.leaks.add(f)
 	rest, err := f.Parse(args)
 	if err == nil && len(rest) == 0 {
 		err = flags.Usagef("PROGRAM is missing")
+	}
+	if err == nil {
+		err = o.leaks.conflicts(o)
 	}
 	return o, rest, err
 }
@@ -150,6 +164,9 @@ func runProgram(std stdio, args []string) error {
 	}
 	for _, note := range notes {
 		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", termtext.Escape(command[0]), note)
+	}
+	if o.leaks.on {
+		return o.leaks.run(std, o, f, path, command, library)
 	}
 	err = syscall.Exec(path, command, o.environ(os.Environ(), library))
 	return explainExec(path, err)
@@ -285,6 +302,8 @@ func (o *runOptions) variables() [][2]string {
 		{"CGOHEAP_BLACKBOX", o.blackbox},
 		{"CGOHEAP_ANY", when(o.any, "1")},
 		{"CGOHEAP_FOLLOW_FORK", when(o.followFork, "1")},
+		{"CGOHEAP_LEAK_CHECK", when(o.leaks.on, "1")},
+		{"CGOHEAP_REQUIRED", when(o.leaks.on, "1")},
 	}
 }
 

@@ -57,7 +57,7 @@ func TestRunFlagForEachVariable(t *testing.T) {
 	for _, s := range settings {
 		want = append(want, "CGOHEAP_"+s[1])
 	}
-	o := runOptions{sampleBytes: 1, maxMemory: 1, dormant: true, any: true, followFork: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a"}
+	o := runOptions{sampleBytes: 1, maxMemory: 1, dormant: true, any: true, followFork: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
 	for _, v := range o.variables() {
 		if v[1] != "" {
 			got = append(got, v[0])

@@ -140,6 +140,10 @@ func execute(std stdio, args []string) int {
 func exitCodeOf(err error) int {
 	var bad flags.UsageError
 	var several attach.SeveralError
+	var own exitCode
+	if errors.As(err, &own) {
+		return int(own)
+	}
 	if errors.As(err, &bad) || errors.As(err, &several) {
 		return exitUsage
 	}

@@ -1,0 +1,107 @@
+package suppress
+
+import (
+	"strings"
+	"testing"
+)
+
+func stack(functions ...string) (s []Frame) {
+	for _, f := range functions {
+		s = append(s, Frame{Function: f, File: "/src/" + f + ".c", Module: "/lib/libx.so.1"})
+	}
+	return s
+}
+
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		rule, function string
+		want           bool
+	}{
+		{"malloc", "malloc", true},
+		{"malloc", "my_malloc", false},
+		{"malloc", "malloc2", false},
+		{"png_*", "png_create", true},
+		{"png_*", "a_png_create", false},
+		{"*cache*", "the_cache_fill", true},
+		{"f?o", "foo", true},
+		{"f?o", "fo", false},
+		{"a*b*c", "aXbXbc", true},
+		{"a*b*c", "aXbXb", false},
+		{"*", "anything", true},
+		{"example.com/a.(*T).f", "example.com/a.(*T).f", true},
+		{"a.(*T).f", "example.com/a.(*T).f", true},
+		{"a.f", "example.com/ba.f", false},
+		{"a.*", "example.com/a.init.0", true},
+		{"main.Map[...]", "main.Map[...]", true},
+		{"std::string::_Rep::_S_create", "std::string::_Rep::_S_create", true},
+		{"leak:malloc", "my_malloc2", true},
+		{"leak:^malloc", "my_malloc", false},
+		{"leak:malloc$", "malloc2", false},
+		{"leak:^mal*c$", "malloc", true},
+		{"leak:libx.so", "f", true},
+		{"leak:/src/f.c", "f", true},
+		{"leak:other.so", "f", false},
+		{"leak:std::string", "std::string::append", true},
+	} {
+		r, err := NewRule(c.rule)
+		if err != nil {
+			t.Errorf("%s: %v", c.rule, err)
+			continue
+		}
+		l := &List{Rules: []*Rule{r}}
+		if got := l.Match(stack("leaf", c.function, "root")) != nil; got != c.want || r.Used != c.want {
+			t.Errorf("%q on %q: %v, want %v", c.rule, c.function, got, c.want)
+		}
+		if len(l.Unused()) == 1 == c.want {
+			t.Errorf("%q is unused: %v", c.rule, !c.want)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	l, err := Parse(strings.NewReader("# all of it\n\n  png_*  \r\nleak:zlib\n"))
+	if err != nil || len(l.Rules) != 2 || l.Rules[0].Text != "png_*" || l.Rules[1].Line != 4 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	for text, want := range map[string]string{
+		"a\nrace:b\n": `line 2: unknown kind of suppression "race": write a function, or leak:PATTERN`,
+		"leak:":       "line 1: leak: has no pattern",
+		"leak:^$":     "line 1: leak: has no pattern",
+	} {
+		if _, err := Parse(strings.NewReader(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	var none *List
+	if none.Match(stack("f")) != nil || none.Unused() != nil {
+		t.Error("a nil list suppresses")
+	}
+}
+
+// What the C library keeps is suppressed; what it gives to its caller is not.
+func TestDefaults(t *testing.T) {
+	for function, want := range map[string]bool{
+		"pthread_create": true, "__nss_module_allocate": true, "getpwuid_r": true, "setenv": true,
+		"_dl_allocate_tls": true, "setlocale": true, "_IO_file_doallocate": true,
+		"strdup": false, "asprintf": false, "fopen": false, "opendir": false, "realpath": false,
+		"regcomp": false, "main.dlopen_it": false, "C.CString": false, "residual": false,
+	} {
+		if got := Defaults().Match(stack("malloc", function, "main.f")) != nil; got != want {
+			t.Errorf("%s: %v, want %v", function, got, want)
+		}
+	}
+}
+
+func TestStartup(t *testing.T) {
+	for function, want := range map[string]bool{
+		"runtime.doInit1": true, "call_init": true, "_GLOBAL__sub_I_x": true,
+		"main.main": false, "testing.tRunner": false, "runtime.main": false,
+	} {
+		if got := IsStartup(stack("malloc", function)); got != want {
+			t.Errorf("%s: %v, want %v", function, got, want)
+		}
+	}
+	if !IsStartup([]Frame{{Module: "/lib64/ld-linux-x86-64.so.2"}}) {
+		t.Error("the loader's own is not start-up")
+	}
+}

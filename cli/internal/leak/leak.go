@@ -1,0 +1,188 @@
+// Package leak judges recordings: which C memory a program allocated after its start-up and
+// still held when it ended. A recording made for a leak check is exact to the last instruction:
+// it is a shared mapping of the library's tables, which the kernel keeps.
+package leak
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/pprof/profile"
+
+	"cgoheap/cgo_bridge/leaktest/suppress"
+	"cgoheap/cli/internal/recorder"
+	"cgoheap/cli/internal/stacks"
+	"cgoheap/cli/internal/termtext"
+)
+
+// Rules say what is not reported.
+type Rules struct {
+	User, Default *suppress.List // nil: none
+	IsEstimate    bool           // an interval above 1 was asked for
+}
+
+// Amount is bytes in blocks; mappings count as blocks.
+type Amount struct {
+	Bytes, Blocks int64
+}
+
+func (a *Amount) add(b Amount) {
+	a.Bytes += b.Bytes
+	a.Blocks += b.Blocks
+}
+
+// Held is what one stack holds.
+type Held struct {
+	Amount
+	Origin string // "malloc", "mmap"
+	Frames []Line // leaf first
+}
+
+// Line is a frame for people; File is "" where it is unknown.
+type Line struct {
+	Function, File string
+	Line           int64
+}
+
+// Result is what one program held when it ended.
+type Result struct {
+	Program    string
+	PID        uint32
+	Leaks      []Held // largest first
+	Total      Amount // of them
+	Suppressed Amount
+	Startup    Amount
+	IsEstimate bool
+	// Why it cannot be told that there is no leak.
+	Unknown []string
+	// What names lack, and the like.
+	Notes []string
+}
+
+// Judge reads one recording. program is a file with the program's symbols, "" for where it was.
+func Judge(b *recorder.Recording, program string, rules Rules) *Result {
+	symbols := recorder.FindNames(b, program)
+	r := &Result{Program: b.Program, PID: b.PID, IsEstimate: rules.IsEstimate}
+	r.whatIsUnknown(b)
+	byStack := map[string]*Held{}
+	for _, s := range b.Profile(symbols).Sample {
+		r.addSample(s, rules, byStack)
+	}
+	for _, h := range byStack {
+		r.Leaks = append(r.Leaks, *h)
+		r.Total.add(h.Amount)
+	}
+	slices.SortFunc(r.Leaks, func(a, b Held) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(keyOf(&a), keyOf(&b)))
+	})
+	for _, why := range symbols.Missing() {
+		r.Notes = append(r.Notes, "no names from "+why)
+	}
+	return r
+}
+
+// addSample merges block sizes of one stack.
+func (r *Result) addSample(s *profile.Sample, rules Rules, byStack map[string]*Held) {
+	amount := Amount{Blocks: s.Value[2], Bytes: s.Value[3]}
+	origin := s.Label["origin"][0]
+	if amount == (Amount{}) || origin == "thread_stack" {
+		return
+	}
+	frames := framesOf(s)
+	switch {
+	case suppress.IsStartup(frames):
+		r.Startup.add(amount)
+		return
+	case rules.User.Match(frames) != nil || rules.Default.Match(frames) != nil:
+		r.Suppressed.add(amount)
+		return
+	}
+	h := &Held{Origin: origin, Frames: linesOf(s)}
+	if known := byStack[keyOf(h)]; known != nil {
+		h = known
+	} else {
+		byStack[keyOf(h)] = h
+	}
+	h.Amount.add(amount)
+}
+
+func keyOf(h *Held) string { return fmt.Sprint(h.Origin, h.Frames) }
+
+// framesOf and linesOf have the same frames: for the rules, and for people.
+func framesOf(s *profile.Sample) (frames []suppress.Frame) {
+	at := 0
+	names := stacks.FramesOf(s)
+	for _, l := range s.Location {
+		module := ""
+		if l.Mapping != nil {
+			module = l.Mapping.File
+		}
+		for i := range max(len(l.Line), 1) {
+			f := suppress.Frame{Function: names[at].Name, Module: module}
+			if i < len(l.Line) && l.Line[i].Function != nil {
+				f.File = l.Line[i].Function.Filename
+			}
+			frames = append(frames, f)
+			at++
+		}
+	}
+	return frames
+}
+
+func linesOf(s *profile.Sample) (lines []Line) {
+	at := 0
+	names := stacks.FramesOf(s)
+	for _, l := range s.Location {
+		for i := range max(len(l.Line), 1) {
+			line := Line{Function: termtext.Escape(names[at].Name)}
+			if i < len(l.Line) && l.Line[i].Function != nil {
+				line.File = termtext.Escape(l.Line[i].Function.Filename)
+				line.Line = l.Line[i].Line
+			}
+			lines = append(lines, line)
+			at++
+		}
+	}
+	return lines
+}
+
+// whatIsUnknown: a check that could not look must not pass.
+func (r *Result) whatIsUnknown(b *recorder.Recording) {
+	unknown := func(format string, args ...any) {
+		r.Unknown = append(r.Unknown, fmt.Sprintf(format, args...))
+	}
+	if b.HasLost {
+		unknown("allocations could not be recorded, for lack of room: raise --max-memory")
+	}
+	if b.WasCoarse && !r.IsEstimate {
+		unknown("for a time sampling was off or not of every allocation " +
+			"(--max-cpu, or the program changed it)")
+	}
+	if b.IsCopied {
+		unknown("the recording was not made for a leak check, and its last second is missing")
+	}
+	for _, why := range b.Notes {
+		unknown("its recording is damaged: %s", termtext.Escape(why))
+	}
+}
+
+// Name is the program's file name and process ID.
+func (r *Result) Name() string {
+	name := termtext.Escape(filepath.Base(cmp.Or(r.Program, "unknown")))
+	if r.PID == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s (%d)", name, r.PID)
+}
+
+// Text is "1.2 KiB (1,234 bytes) in 5 blocks", as exact as it is known.
+func (a Amount) Text(isEstimate bool) string {
+	text := termtext.CountOf(int(a.Bytes), "byte", "bytes")
+	if a.Bytes >= 1<<10 {
+		text = fmt.Sprintf("%s (%s)", termtext.Bytes(a.Bytes), text)
+	}
+	return termtext.Estimate(text, isEstimate) + " in " +
+		termtext.Estimate(termtext.CountOf(int(a.Blocks), "block", "blocks"), isEstimate)
+}
