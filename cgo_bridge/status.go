@@ -23,7 +23,9 @@ type LibraryStatus struct {
 		Live  *int64 `json:"live"`  // of them, not freed yet
 	} `json:"samples"`
 	Dropped map[string]int64 `json:"dropped"` // what could not be recorded, by reason
-	Stacks  struct {
+	// "known", "none_used", or "unknown: " and why goroutine labels cannot be read.
+	GoroutineLabels string `json:"goroutine_labels"`
+	Stacks          struct {
 		Distinct  *int64           `json:"distinct"`
 		Complete  int64            `json:"complete"`
 		Truncated int64            `json:"truncated"`

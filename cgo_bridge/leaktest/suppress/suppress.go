@@ -147,6 +147,17 @@ func (l *List) Unused() (unused []*Rule) {
 	return unused
 }
 
+// FirstGo is the index of the innermost Go frame; 0 if there is none. Stacks that are one from
+// there on are shown as one: a C library allocates at many places for one call.
+func FirstGo(stack []Frame) int {
+	for i := range stack {
+		if f := &stack[i]; strings.HasSuffix(f.File, ".go") && strings.Contains(f.Function, ".") {
+			return i
+		}
+	}
+	return 0
+}
+
 // startup are functions under which nothing but initialization runs: Go's package variables and
 // init functions, also a plugin's; constructors of the program and of libraries.
 var startup = map[string]bool{

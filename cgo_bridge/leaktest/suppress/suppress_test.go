@@ -92,6 +92,17 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestFirstGo(t *testing.T) {
+	c, inPreamble := Frame{Function: "malloc", File: "malloc.c"}, Frame{Function: "get", File: "a.go"}
+	goFrame := Frame{Function: "main.f", File: "a.go"}
+	if got := FirstGo([]Frame{c, inPreamble, goFrame, c, goFrame}); got != 2 {
+		t.Error(got)
+	}
+	if got := FirstGo([]Frame{c, inPreamble}); got != 0 {
+		t.Error(got)
+	}
+}
+
 func TestStartup(t *testing.T) {
 	for function, want := range map[string]bool{
 		"runtime.doInit1": true, "call_init": true, "_GLOBAL__sub_I_x": true,

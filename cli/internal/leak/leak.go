@@ -33,11 +33,14 @@ func (a *Amount) add(b Amount) {
 	a.Blocks += b.Blocks
 }
 
-// Held is what one stack holds.
+// Held is what stacks hold that are one from their innermost Go frame on.
 type Held struct {
 	Amount
 	Origin string // "malloc", "mmap"
-	Frames []Line // leaf first
+	Ways   int    // how many stacks
+	Frames []Line // leaf first, of the stack that holds most
+	most   int64  // what that one holds
+	goAt   int    // its innermost Go frame
 }
 
 // Line is a frame for people; File is "" where it is unknown.
@@ -70,7 +73,7 @@ func Judge(b *recorder.Recording, program string, rules Rules) *Result {
 	for _, s := range b.Profile(symbols).Sample {
 		r.addSample(s, rules, byStack)
 	}
-	for _, h := range byStack {
+	for _, h := range byGo(byStack) {
 		r.Leaks = append(r.Leaks, *h)
 		r.Total.add(h.Amount)
 	}
@@ -99,13 +102,33 @@ func (r *Result) addSample(s *profile.Sample, rules Rules, byStack map[string]*H
 		r.Suppressed.add(amount)
 		return
 	}
-	h := &Held{Origin: origin, Frames: linesOf(s)}
-	if known := byStack[keyOf(h)]; known != nil {
-		h = known
+	lines := linesOf(s)
+	one := &Held{Origin: origin, Frames: lines}
+	if known := byStack[keyOf(one)]; known != nil {
+		one = known
 	} else {
-		byStack[keyOf(h)] = h
+		byStack[keyOf(one)] = one
 	}
-	h.Amount.add(amount)
+	one.Amount.add(amount)
+	one.goAt = suppress.FirstGo(frames)
+}
+
+// byGo merges stacks that are one from their innermost Go frame on.
+func byGo(stacks map[string]*Held) map[string]*Held {
+	merged := map[string]*Held{}
+	for _, one := range stacks {
+		key := keyOf(&Held{Origin: one.Origin, Frames: one.Frames[one.goAt:]})
+		h := merged[key]
+		if h == nil {
+			h = &Held{Origin: one.Origin, Frames: one.Frames}
+			merged[key] = h
+		}
+		if h.Ways++; one.Bytes > h.most {
+			h.most, h.Frames = one.Bytes, one.Frames
+		}
+		h.Amount.add(one.Amount)
+	}
+	return merged
 }
 
 func keyOf(h *Held) string { return fmt.Sprint(h.Origin, h.Frames) }

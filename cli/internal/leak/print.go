@@ -25,6 +25,9 @@ func (h *Held) print(w io.Writer, isEstimate bool) {
 	if h.Origin == "mmap" {
 		how = ", mapped"
 	}
+	if h.Ways > 1 {
+		how += fmt.Sprintf(", by %d ways through C; the largest:", h.Ways)
+	}
 	fmt.Fprintf(w, "\n  %s%s\n", h.Text(isEstimate), how)
 	if len(h.Frames) == 0 {
 		fmt.Fprintln(w, "    (its stack was not recorded)")
