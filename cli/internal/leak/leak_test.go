@@ -29,8 +29,9 @@ func judged(t *testing.T, flags uint32, rules Rules) *Result {
 // The recording's two stacks hold 10 blocks of 100 and 2 of 10 bytes.
 func TestJudge(t *testing.T) {
 	r := judged(t, 0, Rules{Default: suppress.Defaults()})
-	if r.Total != (Amount{1020, 12}) || len(r.Leaks) != 2 || r.Leaks[0].Amount != (Amount{1000, 10}) ||
-		r.Suppressed != (Amount{}) || len(r.Unknown) != 0 || r.Name() != "gone (4242)" {
+	if r.Total != (Amount{1020, 12}) || len(r.Leaks) != 2 ||
+		r.Leaks[0].Amount != (Amount{1000, 10}) || r.Suppressed != (Amount{}) ||
+		len(r.Unknown) != 0 || r.Name() != "gone (4242)" {
 		t.Errorf("%+v", r)
 	}
 	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "no names from /nowhere/gone") {
@@ -73,7 +74,8 @@ func TestJudgeSaysWhatIsUnknown(t *testing.T) {
 			t.Errorf("flags %d: %q, want %q", flags, r.Unknown, want)
 		}
 	}
-	if r := judged(t, recordlayout.Coarse, Rules{IsEstimate: true}); len(r.Unknown) != 0 || !r.IsEstimate {
+	r := judged(t, recordlayout.Coarse, Rules{IsEstimate: true})
+	if len(r.Unknown) != 0 || !r.IsEstimate {
 		t.Errorf("%+v", r)
 	}
 }

@@ -45,7 +45,8 @@ func HasEnded(path string) bool {
 	}
 	defer f.Close()
 	var begin [8]byte
-	if _, err := f.ReadAt(begin[:], 0); err != nil || binread.Image(begin[:]).U64(0) != recordlayout.Magic {
+	_, err = f.ReadAt(begin[:], 0)
+	if err != nil || binread.Image(begin[:]).U64(0) != recordlayout.Magic {
 		return false
 	}
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil

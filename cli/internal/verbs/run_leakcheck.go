@@ -251,8 +251,11 @@ func (l *leakCheck) reportSum(std stdio, results []*leak.Result) {
 	if isEstimate {
 		text += ", by samples: small leaks may have been missed"
 	}
-	fmt.Fprintf(std.err, "cgoheap: leak check of %s: %s; suppressed %s\n",
-		termtext.CountOf(len(results), "program", "programs"), text, suppressed.Text(isEstimate))
+	if suppressed.Blocks > 0 {
+		text += "; suppressed " + suppressed.Text(isEstimate)
+	}
+	fmt.Fprintf(std.err, "cgoheap: leak check of %s: %s\n",
+		termtext.CountOf(len(results), "program", "programs"), text)
 }
 
 // saidNothingSeen: without a recording nothing was looked at, which is right only of a Go program
