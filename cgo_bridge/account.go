@@ -18,7 +18,8 @@ func (a *MemoryAccount) Resident(names ...string) int64 {
 	return sum
 }
 
-// NonGo is the part of the RSS that does not belong to the Go runtime: what GOMEMLIMIT does not cover.
+// NonGo is the part of the RSS that does not belong to the Go runtime: what GOMEMLIMIT does not
+// cover.
 func (a *MemoryAccount) NonGo() int64 {
 	return a.RSS - a.Resident("go_heap", "go_stacks", "go_metadata")
 }

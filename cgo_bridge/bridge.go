@@ -45,7 +45,8 @@ func check() error {
 	a := libraryAbout()
 	switch {
 	case a.protocol != protocol:
-		return &VersionError{Package: Version, PackageProtocol: protocol, Library: a.version, LibraryProtocol: a.protocol}
+		return &VersionError{Package: Version, PackageProtocol: protocol, Library: a.version,
+			LibraryProtocol: a.protocol}
 	case a.isPassive:
 		return &PassiveError{Reason: a.reason}
 	}
@@ -86,7 +87,8 @@ func takeSlot(ctx context.Context, query url.Values) (func(), error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-timer.C:
-		return nil, &RequestError{http.StatusServiceUnavailable, fmt.Sprintf("%d requests are in progress: retry when one ends", cap(slots))}
+		return nil, &RequestError{http.StatusServiceUnavailable,
+			fmt.Sprintf("%d requests are in progress: retry when one ends", cap(slots))}
 	}
 }
 
@@ -140,13 +142,15 @@ func isBusy(answer *http.Response, err error) bool {
 	if err != nil {
 		return errors.Is(err, syscall.EAGAIN)
 	}
-	return answer.StatusCode == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != ""
+	return answer.StatusCode == http.StatusServiceUnavailable &&
+		answer.Header.Get("Retry-After") != ""
 }
 
 // requestOnce sends one request, over a new connection; the caller closes the body.
 // A refusal by the library is an answer. (http.Transport would log an answer
 // that comes before the request is sent, as "too many" does.)
-func requestOnce(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
+func requestOnce(ctx context.Context, method, path string, query url.Values) (*http.Response,
+	error) {
 	if err := check(); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,8 @@ func TestNotPreloaded(t *testing.T) {
 	var w bytes.Buffer
 	for what, err := range map[string]error{
 		"Account": account, "Status": status, "Sampling": sampling, "Sampling on": on,
-		"Profile": Profile(&w, ProfileOptions{}), "allheap": Profile(&w, ProfileOptions{Kind: ProfileAll, GC: true}),
+		"Profile": Profile(&w, ProfileOptions{}),
+		"allheap": Profile(&w, ProfileOptions{Kind: ProfileAll, GC: true}),
 	} {
 		if !errors.Is(err, ErrNotPreloaded) {
 			t.Errorf("%s: %v", what, err)
@@ -70,9 +71,11 @@ func TestNotPreloaded(t *testing.T) {
 
 func TestNotPreloadedPages(t *testing.T) {
 	notPreloaded(t)
-	for _, url := range []string{"/debug/pprof/cgoheap", "/debug/pprof/cgoheap?debug=1", "/debug/pprof/allheap?gc=1", "/debug/pprof/memory"} {
+	for _, url := range []string{"/debug/pprof/cgoheap", "/debug/pprof/cgoheap?debug=1",
+		"/debug/pprof/allheap?gc=1", "/debug/pprof/memory"} {
 		status, header, body := get(t, "GET", url)
-		want := "libcgoheap.so is not preloaded into this process: start it by `cgoheap run -- PROGRAM`, " +
+		want := "libcgoheap.so is not preloaded into this process: start it by `cgoheap run -- " +
+			"PROGRAM`, " +
 			"or with LD_PRELOAD=/usr/local/lib/cgoheap/libcgoheap.so\n"
 		if status != http.StatusNotFound || body != want || header.Get("X-Go-Pprof") == "" {
 			t.Errorf("%s: %d %q %v", url, status, body, header)
@@ -88,9 +91,11 @@ func TestPagesThatAreNone(t *testing.T) {
 		status       int
 		body         string
 	}{
-		{"GET", "/debug/heap", 404, "no profile \"heap\" here: there are cgoheap, allheap and memory\n"},
+		{"GET", "/debug/heap", 404, "no profile \"heap\" here: there are cgoheap, allheap " +
+			"and memory\n"},
 		{"POST", "/debug/cgoheap", 405, "use GET\n"},
-		{"GET", "/somewhere/else/memory?gc=perhaps", 400, "invalid gc=\"perhaps\": expected 1 or 0\n"},
+		{"GET", "/somewhere/else/memory?gc=perhaps", 400, "invalid gc=\"perhaps\": " +
+			"expected 1 or 0\n"},
 	} {
 		w := httptest.NewRecorder()
 		Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
@@ -111,7 +116,8 @@ func TestWriteTimeout(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	body, _ := io.ReadAll(answer.Body)
-	if answer.StatusCode != 400 || string(body) != "seconds=5 is not within the server's WriteTimeout of 5s\n" {
+	if answer.StatusCode != 400 || string(body) != "seconds=5 is not within the server's "+
+		"WriteTimeout of 5s\n" {
 		t.Errorf("%d %q", answer.StatusCode, body)
 	}
 }
@@ -121,11 +127,14 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&VersionError{"0.1.0", 1, "0.4.2", 3}, "cgo_bridge 0.1.0 (protocol 1) and the preloaded libcgoheap.so 0.4.2 (protocol 3) " +
+		{&VersionError{"0.1.0", 1, "0.4.2", 3}, "cgo_bridge 0.1.0 (protocol 1) and the preloaded " +
+			"libcgoheap.so 0.4.2 (protocol 3) " +
 			"do not understand each other: use the two of one release"},
-		{&VersionError{Package: "0.1.0", PackageProtocol: 1}, "the libcgoheap.so that is preloaded has no way in for cgo_bridge 0.1.0: " +
+		{&VersionError{Package: "0.1.0", PackageProtocol: 1}, "the libcgoheap.so that is " +
+			"preloaded has no way in for cgo_bridge 0.1.0: " +
 			"use the library of the same release"},
-		{&PassiveError{"child of fork"}, "libcgoheap.so is preloaded, but passive in this process: child of fork"},
+		{&PassiveError{"child of fork"}, "libcgoheap.so is preloaded, but passive in this " +
+			"process: child of fork"},
 		{&RequestError{400, "invalid x=1"}, "libcgoheap.so: invalid x=1"},
 	} {
 		if c.err.Error() != c.want {
@@ -191,24 +200,31 @@ func TestGoFigures(t *testing.T) {
 		}
 	}
 	if classes != 14 {
-		t.Errorf("%d classes of memory, not 14: the library's list is not complete any more", classes)
+		t.Errorf("%d classes of memory, not 14: the library's list is not complete any more",
+			classes)
 	}
-	for what, n := range map[string]*int64{"in use": a.Go.HeapInUse, "objects": a.Go.HeapObjects, "live": a.Go.HeapLive,
-		"dead": a.Go.HeapDead, "unused": a.Go.HeapUnused, "free": a.Go.HeapFree, "released": a.Go.HeapReleased,
-		"stacks": a.Go.Stacks, "metadata": a.Go.Metadata, "ready": a.Go.MappedReady, "goal": a.Go.GCGoal, "goroutines": a.Go.Goroutines} {
+	for what, n := range map[string]*int64{"in use": a.Go.HeapInUse, "objects": a.Go.HeapObjects,
+		"live": a.Go.HeapLive,
+		"dead": a.Go.HeapDead, "unused": a.Go.HeapUnused, "free": a.Go.HeapFree,
+		"released": a.Go.HeapReleased,
+		"stacks":   a.Go.Stacks, "metadata": a.Go.Metadata, "ready": a.Go.MappedReady,
+		"goal": a.Go.GCGoal, "goroutines": a.Go.Goroutines} {
 		if n == nil {
 			t.Errorf("%s is not known", what)
 		}
 	}
 	if *a.Go.HeapLive < 96<<20 || *a.Go.HeapLive+*a.Go.HeapDead != *a.Go.HeapObjects {
-		t.Errorf("live %d, dead or new %d, objects %d", *a.Go.HeapLive, *a.Go.HeapDead, *a.Go.HeapObjects)
+		t.Errorf("live %d, dead or new %d, objects %d", *a.Go.HeapLive, *a.Go.HeapDead,
+			*a.Go.HeapObjects)
 	}
-	if a.Go.LastGC == nil || time.Since(*a.Go.LastGC) > time.Minute || time.Since(*a.Go.LastGC) < 0 {
+	if a.Go.LastGC == nil || time.Since(*a.Go.LastGC) > time.Minute ||
+		time.Since(*a.Go.LastGC) < 0 {
 		t.Errorf("last collection at %v", a.Go.LastGC)
 	}
 	// Resident: what Go has and has not released.
 	figures := *a.Go.HeapInUse + *a.Go.HeapFree + *a.Go.Stacks
-	if resident := a.Resident("go_heap", "go_stacks"); !near(float64(resident), float64(figures), float64(figures)) {
+	if resident := a.Resident("go_heap", "go_stacks"); !near(float64(resident), float64(figures),
+		float64(figures)) {
 		t.Errorf("%d bytes of Go's arenas are resident, and Go has %d", resident, figures)
 	}
 	runtime.KeepAlive(hold)
@@ -236,7 +252,8 @@ func TestStatusKnowsThePackage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.PID != os.Getpid() || s.Version == "" || s.GoPackage.Version == nil || *s.GoPackage.Version != Version {
+	if s.PID != os.Getpid() || s.Version == "" || s.GoPackage.Version == nil ||
+		*s.GoPackage.Version != Version {
 		t.Errorf("%+v", s)
 	}
 }
@@ -253,22 +270,27 @@ func TestSampling(t *testing.T) {
 	}
 	before := now()
 	defer Sampling(ctx, SamplingOptions{Switch: SamplingOn, SampleBytes: before.SampleBytes})
-	if s, err := Sampling(ctx, SamplingOptions{Switch: SamplingOff}); err != nil || s.On || now().On {
+	if s, err := Sampling(ctx, SamplingOptions{Switch: SamplingOff}); err != nil || s.On ||
+		now().On {
 		t.Errorf("off: %v %+v %+v", err, s, now())
 	}
-	s, err := Sampling(ctx, SamplingOptions{Switch: SamplingOn, For: 90 * time.Second, SampleBytes: 4096})
-	if err != nil || !s.On || s.SampleBytes != 4096 || s.Remaining > 90*time.Second || s.Remaining < 60*time.Second {
+	s, err := Sampling(ctx, SamplingOptions{Switch: SamplingOn, For: 90 * time.Second,
+		SampleBytes: 4096})
+	if err != nil || !s.On || s.SampleBytes != 4096 || s.Remaining > 90*time.Second ||
+		s.Remaining < 60*time.Second {
 		t.Errorf("on: %v %+v", err, s)
 	}
 	if s := now(); !s.On || s.SampleBytes != 4096 || s.Remaining == 0 {
 		t.Errorf("on: %+v", s)
 	}
 	for _, o := range []SamplingOptions{
-		{Switch: SamplingOn, For: -time.Second}, {Switch: SamplingOn, SampleBytes: -1}, {Switch: SamplingOn, SampleBytes: 1 << 40},
+		{Switch: SamplingOn, For: -time.Second}, {Switch: SamplingOn, SampleBytes: -1},
+		{Switch: SamplingOn, SampleBytes: 1 << 40},
 		{Switch: SamplingOff, For: time.Minute}, {SampleBytes: 1}, {Switch: 7},
 	} {
 		var refused *RequestError
-		if _, err := Sampling(ctx, o); !errors.As(err, &refused) || refused.Status != 400 || refused.Message == "" {
+		if _, err := Sampling(ctx, o); !errors.As(err, &refused) || refused.Status != 400 ||
+			refused.Message == "" {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
@@ -292,10 +314,12 @@ func TestProfile(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := Profile(&b, ProfileOptions{Text: true, Older: time.Hour, AllFrames: true}); err != nil || !strings.HasPrefix(b.String(), "heap profile: ") {
+	if err := Profile(&b, ProfileOptions{Text: true, Older: time.Hour,
+		AllFrames: true}); err != nil || !strings.HasPrefix(b.String(), "heap profile: ") {
 		t.Errorf("%v %q", err, b.String())
 	}
-	for _, o := range []ProfileOptions{{Kind: "nonsense"}, {Kind: ProfileMemory, Text: true}, {GC: true}, {Growth: 2 * time.Hour}, {Older: -1}} {
+	for _, o := range []ProfileOptions{{Kind: "nonsense"}, {Kind: ProfileMemory, Text: true},
+		{GC: true}, {Growth: 2 * time.Hour}, {Older: -1}} {
 		var refused *RequestError
 		b.Reset()
 		if err := Profile(&b, o); !errors.As(err, &refused) || b.Len() != 0 {
@@ -308,7 +332,8 @@ func TestContextEndsTheWaiting(t *testing.T) {
 	preloaded(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if err := Profile(io.Discard, ProfileOptions{Growth: time.Hour, Context: ctx}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := Profile(io.Discard, ProfileOptions{Growth: time.Hour, Context: ctx}); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	if _, err := Account(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -318,17 +343,21 @@ func TestContextEndsTheWaiting(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	preloaded(t)
-	for _, url := range []string{"/debug/pprof/cgoheap", "/debug/pprof/memory?gc=1", "/debug/pprof/cgoheap?debug=1", "/debug/pprof/cgoheap?seconds=1"} {
+	for _, url := range []string{"/debug/pprof/cgoheap", "/debug/pprof/memory?gc=1",
+		"/debug/pprof/cgoheap?debug=1", "/debug/pprof/cgoheap?seconds=1"} {
 		status, header, body := get(t, "GET", url)
 		if status != 200 || body == "" || header.Get("Content-Type") == "" {
 			t.Errorf("%s: %d %v", url, status, header)
 		}
 	}
-	if status, header, body := get(t, "HEAD", "/debug/pprof/cgoheap"); status != 200 || body != "" || header.Get("Content-Length") == "" {
+	if status, header, body := get(t, "HEAD", "/debug/pprof/cgoheap"); status != 200 ||
+		body != "" || header.Get("Content-Length") == "" {
 		t.Errorf("HEAD: %d %v %q", status, header, body)
 	}
-	if status, header, body := get(t, "GET", "/debug/pprof/cgoheap?sedonds=3"); status != 400 || header.Get("X-Go-Pprof") == "" ||
-		body != "unknown parameter \"sedonds\": /debug/pprof/cgoheap takes debug, seconds, older, symbols, frames\n" {
+	if status, header, body := get(t, "GET", "/debug/pprof/cgoheap?sedonds=3"); status != 400 ||
+		header.Get("X-Go-Pprof") == "" ||
+		body != "unknown parameter \"sedonds\": /debug/pprof/cgoheap takes debug, seconds, "+
+			"older, symbols, frames\n" {
 		t.Errorf("misspelt: %d %v %q", status, header, body)
 	}
 }
@@ -350,7 +379,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestAllSlotsTaken: who comes then is told so, or gives up when its context does; a slot that is given back serves again.
+// TestAllSlotsTaken: who comes then is told so, or gives up when its context does; a slot that is
+// given back serves again.
 func TestAllSlotsTaken(t *testing.T) {
 	preloaded(t)
 	for i := 0; i < cap(slots); i++ {
@@ -373,7 +403,8 @@ func TestAllSlotsTaken(t *testing.T) {
 	}
 }
 
-// TestGrowthHoldsNoPlace: far more than are served at a time wait for an hour, and others are answered at once.
+// TestGrowthHoldsNoPlace: far more than are served at a time wait for an hour, and others are
+// answered at once.
 func TestGrowthHoldsNoPlace(t *testing.T) {
 	preloaded(t)
 	growing, stop := context.WithCancel(context.Background())

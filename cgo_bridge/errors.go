@@ -21,10 +21,12 @@ type VersionError struct {
 
 func (e *VersionError) Error() string {
 	if e.Library == "" {
-		return fmt.Sprintf("the libcgoheap.so that is preloaded has no way in for cgo_bridge %s: use the library of the same release",
+		return fmt.Sprintf("the libcgoheap.so that is preloaded has no way in for cgo_bridge %s: "+
+			"use the library of the same release",
 			e.Package)
 	}
-	return fmt.Sprintf("cgo_bridge %s (protocol %d) and the preloaded libcgoheap.so %s (protocol %d) do not understand each other: "+
+	return fmt.Sprintf("cgo_bridge %s (protocol %d) and the preloaded libcgoheap.so %s (protocol "+
+		"%d) do not understand each other: "+
 		"use the two of one release", e.Package, e.PackageProtocol, e.Library, e.LibraryProtocol)
 }
 

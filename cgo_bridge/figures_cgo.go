@@ -39,8 +39,9 @@ type figures struct {
 	message []byte
 }
 
-// startFigures leaves a goroutine behind that reads the library's questions; called once, as the package is initialised.
-// Where the library cannot be reached its account has no figures of Go's, and says so.
+// startFigures leaves a goroutine behind that reads the library's questions; called once, as the
+// package is initialised. Where the library cannot be reached its account has no figures of Go's,
+// and says so.
 func startFigures() {
 	conn, err := connect(wantFigures)
 	if err != nil {
@@ -68,7 +69,8 @@ func (f *figures) serve() {
 		if n < headerBytes {
 			continue
 		}
-		kind, sequence := binary.NativeEndian.Uint32(question), binary.NativeEndian.Uint32(question[4:])
+		kind, sequence := binary.NativeEndian.Uint32(question),
+			binary.NativeEndian.Uint32(question[4:])
 		switch kind {
 		case askFigures:
 			err = f.answerFigures(sequence)

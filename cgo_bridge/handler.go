@@ -32,7 +32,8 @@ func Handler() http.Handler { return http.HandlerFunc(serve) }
 func serve(w http.ResponseWriter, r *http.Request) {
 	kind := ProfileKind(path.Base(r.URL.Path))
 	if !isServed(kind) {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("no profile %q here: there are cgoheap, allheap and memory", kind))
+		refuse(w, http.StatusNotFound, fmt.Sprintf("no profile %q here: there are cgoheap, "+
+			"allheap and memory", kind))
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -46,8 +47,10 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if kind != ProfileC && query.Has("gc") {
-		if on, err := strconv.ParseBool(query.Get("gc")); err != nil || !on && query.Get("gc") != "0" {
-			refuse(w, http.StatusBadRequest, fmt.Sprintf("invalid gc=%q: expected 1 or 0", query.Get("gc")))
+		if on, err := strconv.ParseBool(query.Get("gc")); err != nil || !on &&
+			query.Get("gc") != "0" {
+			refuse(w, http.StatusBadRequest, fmt.Sprintf("invalid gc=%q: expected 1 or 0",
+				query.Get("gc")))
 			return
 		} else if on && Loaded() {
 			runtime.GC()
@@ -72,14 +75,16 @@ func isServed(kind ProfileKind) bool {
 	return false
 }
 
-// tooLong returns an error text if the server would give up before the profile is due, as net/http/pprof does.
+// tooLong returns an error text if the server would give up before the profile is due, as
+// net/http/pprof does.
 func tooLong(r *http.Request, seconds string) string {
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	n, err := strconv.ParseFloat(seconds, 64)
 	if !ok || err != nil || server.WriteTimeout == 0 || n < server.WriteTimeout.Seconds() {
 		return ""
 	}
-	return fmt.Sprintf("seconds=%s is not within the server's WriteTimeout of %s", seconds, server.WriteTimeout.Round(time.Millisecond))
+	return fmt.Sprintf("seconds=%s is not within the server's WriteTimeout of %s", seconds,
+		server.WriteTimeout.Round(time.Millisecond))
 }
 
 // statusOf is the HTTP status for an error that is not an answer of the library.
@@ -106,7 +111,8 @@ func refuse(w http.ResponseWriter, status int, line string) {
 
 func forward(w http.ResponseWriter, answer *http.Response) {
 	h := w.Header()
-	for _, name := range []string{"Content-Type", "Content-Length", "Content-Disposition", "Allow", "Retry-After"} {
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Disposition", "Allow",
+		"Retry-After"} {
 		if value := answer.Header.Get(name); value != "" {
 			h.Set(name, value)
 		}

@@ -73,7 +73,8 @@ func connectError(errno syscall.Errno) error {
 	case syscall.EAGAIN:
 		return fmt.Errorf("libcgoheap.so: too many requests under way: %w", errno)
 	case syscall.EBADF:
-		return fmt.Errorf("libcgoheap.so: this program has closed the library's descriptors: %w", errno)
+		return fmt.Errorf("libcgoheap.so: this program has closed the library's descriptors: %w",
+			errno)
 	}
 	return fmt.Errorf("libcgoheap.so: cannot connect: %w", errno)
 }

@@ -16,7 +16,8 @@ func TestMetrics(t *testing.T) {
 	if err := Metrics(context.Background(), &page); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"# TYPE cgoheap_memory_bytes gauge\n", "\ncgoheap_build_info{version=\"" + Version + "\"} 1\n"} {
+	for _, line := range []string{"# TYPE cgoheap_memory_bytes gauge\n",
+		"\ncgoheap_build_info{version=\"" + Version + "\"} 1\n"} {
 		if !strings.Contains(page.String(), line) {
 			t.Errorf("no %q in\n%s", line, &page)
 		}
@@ -40,7 +41,8 @@ func TestMetricsWithoutLibrary(t *testing.T) {
 		t.Skip("libcgoheap.so is here")
 	}
 	var page bytes.Buffer
-	if err := Metrics(context.Background(), &page); !errors.Is(err, ErrNotPreloaded) || page.Len() != 0 {
+	if err := Metrics(context.Background(), &page); !errors.Is(err, ErrNotPreloaded) ||
+		page.Len() != 0 {
 		t.Errorf("%v after %d bytes", err, page.Len())
 	}
 }

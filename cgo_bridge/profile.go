@@ -28,7 +28,8 @@ const (
 type ProfileOptions struct {
 	Kind ProfileKind // "" is ProfileC
 
-	// For ProfileC and ProfileAll: what was allocated and freed over this time, in whole seconds up to an hour.
+	// For ProfileC and ProfileAll: what was allocated and freed over this time, in whole seconds up
+	// to an hour.
 	Growth time.Duration
 	// For ProfileC: only blocks that are at least this old.
 	Older time.Duration
@@ -80,7 +81,8 @@ func Profile(w io.Writer, opts ProfileOptions) error {
 	}
 	if opts.GC {
 		if opts.Kind == ProfileC {
-			return &RequestError{http.StatusBadRequest, "GC is not an option of " + string(ProfileC) + ": it has no Go memory"}
+			return &RequestError{http.StatusBadRequest, "GC is not an option of " +
+				string(ProfileC) + ": it has no Go memory"}
 		}
 		if err := check(); err != nil {
 			return err

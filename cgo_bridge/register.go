@@ -26,8 +26,10 @@ func register(mux *http.ServeMux, complaints io.Writer) {
 		}
 	}
 	if first != nil {
-		fmt.Fprintf(complaints, "cgo_bridge: http.DefaultServeMux does not take all of its pages (%v): "+
-			"serve cgo_bridge.Handler() at a path that is free\n", strings.ReplaceAll(fmt.Sprint(first), "\n", " "))
+		fmt.Fprintf(complaints, "cgo_bridge: http.DefaultServeMux does not take all of its "+
+			"pages (%v): "+
+			"serve cgo_bridge.Handler() at a path that is free\n",
+			strings.ReplaceAll(fmt.Sprint(first), "\n", " "))
 	}
 }
 

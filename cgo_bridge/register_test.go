@@ -14,7 +14,8 @@ import (
 // methods, hosts, literals, wildcards and endings up to one segment beyond it.
 func everyPattern() (patterns []string) {
 	if !readsMethods() {
-		return []string{"/", "/debug/", "/debug/pprof/", "/debug/pprof/cgoheap", "/debug/pprof/cgoheap/", "example.com/"}
+		return []string{"/", "/debug/", "/debug/pprof/", "/debug/pprof/cgoheap",
+			"/debug/pprof/cgoheap/", "example.com/"}
 	}
 	paths := []string{""}
 	for from, n := 0, 0; n <= 4; n++ {
@@ -39,7 +40,8 @@ func everyPattern() (patterns []string) {
 	return patterns
 }
 
-// mayConflict is what doc.go promises: the pattern itself, and HEAD with a wildcard or subtree above it.
+// mayConflict is what doc.go promises: the pattern itself, and HEAD with a wildcard or subtree
+// above it.
 func mayConflict(pattern string) bool {
 	for _, kind := range served {
 		if pattern == pathOf(kind) {
@@ -49,7 +51,8 @@ func mayConflict(pattern string) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(pattern, "HEAD /") && (strings.HasSuffix(pattern, "/") || strings.Contains(pattern, "{"))
+	return strings.HasPrefix(pattern, "HEAD /") && (strings.HasSuffix(pattern, "/") ||
+		strings.Contains(pattern, "{"))
 }
 
 func TestNothingConflictsWithThePages(t *testing.T) {
@@ -72,7 +75,8 @@ func TestRegistersAfterAnything(t *testing.T) {
 		mux := http.NewServeMux()
 		mux.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
 		register(mux, &complaints)
-		if complaints.Len() != 0 && !mayConflict(pattern) || strings.Count(complaints.String(), "\n") > 1 {
+		if complaints.Len() != 0 && !mayConflict(pattern) ||
+			strings.Count(complaints.String(), "\n") > 1 {
 			t.Errorf("after a program's %s: %s", pattern, &complaints)
 		}
 	}
@@ -84,8 +88,11 @@ func TestConflictIsSaidOnce(t *testing.T) {
 	register(mux, &complaints)
 	register(mux, &complaints)
 	text := complaints.String()
-	if strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "cgo_bridge: http.DefaultServeMux does not take all of its pages (") ||
-		!strings.Contains(text, pathOf(ProfileC)) || !strings.HasSuffix(text, "): serve cgo_bridge.Handler() at a path that is free\n") {
+	if strings.Count(text, "\n") != 1 ||
+		!strings.HasPrefix(text, "cgo_bridge: http.DefaultServeMux does not take all of "+
+			"its pages (") ||
+		!strings.Contains(text, pathOf(ProfileC)) ||
+		!strings.HasSuffix(text, "): serve cgo_bridge.Handler() at a path that is free\n") {
 		t.Errorf("%q", text)
 	}
 }
@@ -94,7 +101,8 @@ func TestConflictIsSaidOnce(t *testing.T) {
 func TestOurPageWins(t *testing.T) {
 	theirs := []string{"/", "/debug/pprof/"}
 	if readsMethods() {
-		theirs = []string{"GET /", "/debug/pprof/", "GET /debug/pprof/{name}", "/{path...}", "GET /debug/pprof/{$}"}
+		theirs = []string{"GET /", "/debug/pprof/", "GET /debug/pprof/{name}", "/{path...}",
+			"GET /debug/pprof/{$}"}
 	}
 	mux := http.NewServeMux()
 	register(mux, &bytes.Buffer{})

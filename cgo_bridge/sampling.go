@@ -23,7 +23,8 @@ type SamplingOptions struct {
 	Switch SamplingSwitch
 	// With SamplingOn: turn off again after this time; 0: do not.
 	For time.Duration
-	// With SamplingOn: mean bytes between samples, 1 to 1 GiB; 0: unchanged. 1 records every allocation.
+	// With SamplingOn: mean bytes between samples, 1 to 1 GiB; 0: unchanged. 1 records every
+	// allocation.
 	SampleBytes int64
 }
 
@@ -43,7 +44,8 @@ func Sampling(ctx context.Context, opts SamplingOptions) (SamplingState, error) 
 	switch opts.Switch {
 	case SamplingKeep:
 		if opts.For != 0 || opts.SampleBytes != 0 {
-			return SamplingState{}, &RequestError{http.StatusBadRequest, "For and SampleBytes go with SamplingOn"}
+			return SamplingState{}, &RequestError{http.StatusBadRequest, "For and SampleBytes go " +
+				"with SamplingOn"}
 		}
 		s, err := Status(ctx)
 		if err != nil {
@@ -55,7 +57,8 @@ func Sampling(ctx context.Context, opts SamplingOptions) (SamplingState, error) 
 	case SamplingOff:
 		query.Set("state", "off")
 	default:
-		return SamplingState{}, &RequestError{http.StatusBadRequest, fmt.Sprintf("no SamplingSwitch %d", int(opts.Switch))}
+		return SamplingState{}, &RequestError{http.StatusBadRequest,
+			fmt.Sprintf("no SamplingSwitch %d", int(opts.Switch))}
 	}
 	if opts.For != 0 {
 		query.Set("for", opts.For.String())

@@ -12,11 +12,14 @@ type LibraryStatus struct {
 	PID     int    `json:"pid"`
 	State   string `json:"state"` // "sampling", "dormant"
 
-	SampleBytes           int64      `json:"sample_bytes"`            // mean bytes between samples, as it is now
-	ConfiguredSampleBytes int64      `json:"configured_sample_bytes"` // as asked for; SampleBytes is larger where a budget is used up
-	RemainingNS           *int64     `json:"sampling_remaining_ns"`   // until sampling turns itself off; nil: it does not
-	UptimeNS              *int64     `json:"uptime_ns"`
-	StartTime             *time.Time `json:"start_time"`
+	// mean bytes between samples, as it is now
+	SampleBytes int64 `json:"sample_bytes"`
+	// as asked for; SampleBytes is larger where a budget is used up
+	ConfiguredSampleBytes int64 `json:"configured_sample_bytes"`
+	// until sampling turns itself off; nil: it does not
+	RemainingNS *int64     `json:"sampling_remaining_ns"`
+	UptimeNS    *int64     `json:"uptime_ns"`
+	StartTime   *time.Time `json:"start_time"`
 
 	Samples struct {
 		Taken int64  `json:"taken"` // blocks recorded
@@ -39,7 +42,8 @@ type LibraryStatus struct {
 		CPURatio    *float64 `json:"cpu_ratio"`     // of one core, lately, for recording
 		MaxCPURatio *float64 `json:"max_cpu_ratio"` // CGOHEAP_MAX_CPU; nil: unbounded
 		CPUNS       int64    `json:"cpu_ns"`        // ever
-		RaisedFor   *string  `json:"raised_for"`    // "cpu" or "memory": why SampleBytes is larger than configured
+		// "cpu" or "memory": why SampleBytes is larger than configured
+		RaisedFor *string `json:"raised_for"`
 	} `json:"overhead"`
 	GoPackage struct {
 		Version *string `json:"version"` // this package's, as the library knows it

@@ -111,7 +111,8 @@ func (h hierarchy) directories() ([]string, error) {
 	}
 	// A container without its own cgroup namespace sees only a part, under the whole's name.
 	if h.top != "/" {
-		if below := strings.TrimPrefix(path, h.top); below != path && (below == "" || below[0] == '/') {
+		if below := strings.TrimPrefix(path, h.top); below != path &&
+			(below == "" || below[0] == '/') {
 			path = below
 		} else {
 			path = ""
@@ -146,7 +147,8 @@ func (h hierarchy) bounds() (list []bound, err error) {
 		if i > 0 && !h.v2 && !inherits(dir) {
 			break
 		}
-		b := bound{cgroup: true, name: "cgroup " + filepath.Join("/", strings.TrimPrefix(dir, h.root+h.mount))}
+		b := bound{cgroup: true, name: "cgroup " + filepath.Join("/",
+			strings.TrimPrefix(dir, h.root+h.mount))}
 		if b.limit, err = h.limit(dir); err != nil {
 			return nil, err
 		}
@@ -210,7 +212,8 @@ func readNumber(path string) (int64, error) {
 
 // used is what the cgroup and those below it have and the kernel cannot reclaim.
 func (h hierarchy) used(dir string) (int64, error) {
-	name, prefix := "memory.usage_in_bytes", "total_" // version 1 also has those of the cgroup alone
+	// version 1 also has those of the cgroup alone
+	name, prefix := "memory.usage_in_bytes", "total_"
 	if h.v2 {
 		name, prefix = "memory.current", ""
 	}
@@ -218,7 +221,8 @@ func (h hierarchy) used(dir string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	stat, err := readFields(filepath.Join(dir, "memory.stat"), 1, prefix+"active_file", prefix+"inactive_file")
+	stat, err := readFields(filepath.Join(dir, "memory.stat"), 1, prefix+"active_file",
+		prefix+"inactive_file")
 	if err != nil {
 		return 0, err
 	}

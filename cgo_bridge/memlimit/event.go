@@ -39,7 +39,8 @@ const (
 	Stopped
 )
 
-var kindNames = [...]string{"started", "lowered", "raised", "no room", "room", "growth", "returned", "ceiling", "failed", "stopped"}
+var kindNames = [...]string{"started", "lowered", "raised", "no room", "room", "growth", "returned",
+	"ceiling", "failed", "stopped"}
 
 // String is a word or two, such as "lowered".
 func (k Kind) String() string {
@@ -56,11 +57,12 @@ type Figures struct {
 	Bound       string // what decides: "cgroup /path", "Options.Limit", or "" if there is no bound
 	BoundLimit  int64  // its limit
 	Used        int64  // of BoundLimit, what is used and cannot be reclaimed
-	Go          int64  // everything the Go runtime has and has not returned: what a memory limit limits
-	Untouched   int64  // of Go, what is not resident, and so not in Used
-	NonGo       int64  // Used less the resident part of Go
-	Headroom    int64  // what is to stay free of BoundLimit
-	Floor       int64  // what Go needs; the limit is not set lower
+	// everything the Go runtime has and has not returned: what a memory limit limits
+	Go        int64
+	Untouched int64 // of Go, what is not resident, and so not in Used
+	NonGo     int64 // Used less the resident part of Go
+	Headroom  int64 // what is to stay free of BoundLimit
+	Floor     int64 // what Go needs; the limit is not set lower
 }
 
 // An Event says what was done, or what is coming, and from which figures.
@@ -89,12 +91,16 @@ func (e Event) level() slog.Level {
 
 func (e Event) log(l *slog.Logger) {
 	attributes := []slog.Attr{
-		slog.String("reason", e.Reason), slog.Int64("limit", e.Limit), slog.Int64("previous", e.Previous),
-		slog.String("bound", e.Bound), slog.Int64("bound_limit", e.BoundLimit), slog.Int64("used", e.Used),
-		slog.Int64("non_go", e.NonGo), slog.Int64("go", e.Go), slog.Int64("floor", e.Floor), slog.Int64("headroom", e.Headroom),
+		slog.String("reason", e.Reason), slog.Int64("limit", e.Limit),
+		slog.Int64("previous", e.Previous),
+		slog.String("bound", e.Bound), slog.Int64("bound_limit", e.BoundLimit),
+		slog.Int64("used", e.Used),
+		slog.Int64("non_go", e.NonGo), slog.Int64("go", e.Go), slog.Int64("floor", e.Floor),
+		slog.Int64("headroom", e.Headroom),
 	}
 	if e.Kind == Growth {
-		attributes = append(attributes, slog.Float64("bytes_per_second", e.Slope), slog.Duration("time_left", e.TimeLeft))
+		attributes = append(attributes, slog.Float64("bytes_per_second", e.Slope),
+			slog.Duration("time_left", e.TimeLeft))
 	}
 	l.LogAttrs(context.Background(), e.level(), "memory limit "+e.Kind.String(), attributes...)
 }

@@ -38,7 +38,8 @@ func readGo() goFigures {
 		return int64(samples[i].Value.Uint64())
 	}
 	return goFigures{
-		held: n(0) - n(1), released: n(1), spans: n(2) + n(3) + n(4) + n(5), unused: n(3), stacks: n(5), live: n(6), goal: n(7),
+		held: n(0) - n(1), released: n(1), spans: n(2) + n(3) + n(4) + n(5), unused: n(3),
+		stacks: n(5), live: n(6), goal: n(7),
 	}
 }
 

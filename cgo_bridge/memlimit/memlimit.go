@@ -55,11 +55,13 @@ const (
 
 var (
 	// ErrNoLimit: there is nothing to follow. Test with [errors.Is].
-	ErrNoLimit = errors.New("memlimit: no memory cgroup of this process has a limit, and none is given: " +
+	ErrNoLimit = errors.New("memlimit: no memory cgroup of this process has a limit, and none " +
+		"is given: " +
 		"run it in a container or unit with a memory limit, or set Options.Limit")
 
 	// ErrRunning: Start was called twice. Two controllers would undo each other's limit.
-	ErrRunning = errors.New("memlimit: already running in this process: call Stop of that Controller first, or call Start only once")
+	ErrRunning = errors.New("memlimit: already running in this process: call Stop of that " +
+		"Controller first, or call Start only once")
 )
 
 func (o Options) check() (Options, error) {
@@ -128,12 +130,14 @@ type Controller struct {
 // State is what a controller knows and does.
 type State struct {
 	Figures
-	Time     time.Time     // of the last look
-	Took     time.Duration // that look
-	Next     time.Duration // until the next one
-	Slope    float64       // of NonGo, bytes a second; 0: it does not grow steadily, or is not known yet
-	Previous int64         // what Stop restores: the limit before Start, or the program's own since; math.MaxInt64: none
-	NoRoom   bool          // as by the events NoRoom and Room
+	Time time.Time     // of the last look
+	Took time.Duration // that look
+	Next time.Duration // until the next one
+	// of NonGo, bytes a second; 0: it does not grow steadily, or is not known yet
+	Slope float64
+	// what Stop restores: the limit before Start, or the program's own since; math.MaxInt64: none
+	Previous int64
+	NoRoom   bool // as by the events NoRoom and Room
 	Stopped  bool
 	Err      error // why the figures of the last look could not be read
 }
@@ -169,7 +173,8 @@ func begin(opts Options, w world) (*Controller, error) {
 	if len(bounds) == 0 {
 		return nil, ErrNoLimit
 	}
-	c := &Controller{world: w, opts: opts, quit: make(chan struct{}), policy: newPolicy(opts, w.setLimit(-1))}
+	c := &Controller{world: w, opts: opts, quit: make(chan struct{}),
+		policy: newPolicy(opts, w.setLimit(-1))}
 	c.look()
 	return c, nil
 }
@@ -248,14 +253,16 @@ func (c *Controller) didCount(begun time.Time, untouched int64) {
 
 func (c *Controller) failed(at time.Time, err error) (events []Event) {
 	if c.state.Err == nil {
-		events = []Event{{Kind: Failed, Time: at, Previous: c.state.Limit, Figures: c.state.Figures, Err: err,
+		events = []Event{{Kind: Failed, Time: at, Previous: c.state.Limit, Figures: c.state.Figures,
+			Err:    err,
 			Reason: fmt.Sprintf("cannot read memory usage, GOMEMLIMIT stays unchanged: %v", err)}}
 	}
 	c.state.Time, c.state.Err, c.state.Next = at, err, c.opts.Interval
 	return events
 }
 
-// foreign: another hand has set the limit since, which is the program's own business and an upper bound.
+// foreign: another hand has set the limit since, which is the program's own business and an upper
+// bound.
 func (c *Controller) foreign(at time.Time) []Event {
 	p := c.policy
 	now := c.world.setLimit(-1)
@@ -267,7 +274,8 @@ func (c *Controller) foreign(at time.Time) []Event {
 	p.recent = lowest{width: p.hold}
 	f := c.state.Figures
 	return []Event{{Kind: Ceiling, Time: at, Previous: ours, Figures: f,
-		Reason: fmt.Sprintf("the program set GOMEMLIMIT to %s itself: that is the upper bound now", size(now))}}
+		Reason: fmt.Sprintf("the program set GOMEMLIMIT to %s itself: that is the upper bound now",
+			size(now))}}
 }
 
 // free has Go return what it can, beside the looks, which go on.
@@ -283,8 +291,10 @@ func (c *Controller) free(at time.Time, f Figures) Event {
 		c.freeing = false
 		c.policy.freed(ended, ended.Sub(begun))
 	}()
-	return Event{Kind: Returned, Time: at, Previous: f.Limit, Figures: f, Slope: c.policy.trend.slope(),
-		Reason: fmt.Sprintf("Go has %s and does not come down to its limit of %s by itself, and of %s of %s only %s is left: debug.FreeOSMemory",
+	return Event{Kind: Returned, Time: at, Previous: f.Limit, Figures: f,
+		Slope: c.policy.trend.slope(),
+		Reason: fmt.Sprintf("Go has %s and does not come down to its limit of %s by itself, and "+
+			"of %s of %s only %s is left: debug.FreeOSMemory",
 			size(f.Go), size(f.Limit), size(f.BoundLimit), f.Bound, size(f.BoundLimit-f.Used))}
 }
 
@@ -321,8 +331,9 @@ func (c *Controller) Stop() {
 	ours := c.policy.limit
 	c.world.setLimit(c.policy.ceiling)
 	c.state.Limit = c.policy.ceiling
-	events = append(events, Event{Kind: Stopped, Time: c.world.now(), Previous: ours, Figures: c.state.Figures,
-		Reason: fmt.Sprintf("GOMEMLIMIT is %s again", size(c.policy.ceiling))})
+	events = append(events, Event{Kind: Stopped, Time: c.world.now(), Previous: ours,
+		Figures: c.state.Figures,
+		Reason:  fmt.Sprintf("GOMEMLIMIT is %s again", size(c.policy.ceiling))})
 	running.Store(false)
 	c.mu.Unlock()
 	c.tell(events)
@@ -355,5 +366,6 @@ func (s *system) bounds() ([]bound, error) {
 		return list, err
 	}
 	used, err := processUsed(s.cgroups.root)
-	return append(list, bound{name: "Options.Limit", limit: min(s.limit, math.MaxInt64/2), used: used}), err
+	return append(list, bound{name: "Options.Limit", limit: min(s.limit, math.MaxInt64/2),
+		used: used}), err
 }

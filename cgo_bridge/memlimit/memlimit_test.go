@@ -35,7 +35,8 @@ func TestStart(t *testing.T) {
 		t.Error(err)
 	}
 	s := c.State()
-	if now := debug.SetMemoryLimit(-1); now != s.Limit || now >= 1<<30 || s.NonGo < 0 || s.Used <= 0 || s.Go <= 0 || s.Bound == "" || s.Previous != before {
+	if now := debug.SetMemoryLimit(-1); now != s.Limit || now >= 1<<30 || s.NonGo < 0 ||
+		s.Used <= 0 || s.Go <= 0 || s.Bound == "" || s.Previous != before {
 		t.Errorf("%s: %+v", size(now), s)
 	}
 	for c.State().Time == s.Time {
@@ -60,7 +61,8 @@ func TestStart(t *testing.T) {
 		t.Error(kinds)
 	}
 	text := log.String()
-	if !strings.Contains(text, `msg="memory limit started" reason="GOMEMLIMIT is `) || !strings.Contains(text, " non_go=") {
+	if !strings.Contains(text, `msg="memory limit started" reason="GOMEMLIMIT is `) ||
+		!strings.Contains(text, " non_go=") {
 		t.Error(text)
 	}
 	// And again.
@@ -109,10 +111,12 @@ func TestNoLimit(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	if len(kindNames) != int(Stopped)+1 || Growth.String() != "growth" || Kind(99).String() != "Kind(99)" {
+	if len(kindNames) != int(Stopped)+1 || Growth.String() != "growth" ||
+		Kind(99).String() != "Kind(99)" {
 		t.Error(kindNames)
 	}
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 3 << 30: "3.0 GiB", math.MaxInt64: "none", -5 << 20: "-5.0 MiB"} {
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB",
+		3 << 30: "3.0 GiB", math.MaxInt64: "none", -5 << 20: "-5.0 MiB"} {
 		if got := size(n); got != want {
 			t.Errorf("%d: %s", n, got)
 		}

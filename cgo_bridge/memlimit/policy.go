@@ -21,14 +21,16 @@ const (
 	holdMost   = 16 // times as long, after raises that did not last
 	holdLasted = 4  // times hold: a raise that is undone within that did not last
 	trendLooks = 100
-	freeRest   = 10 * time.Second // between two FreeOSMemory; twice as long after each that did not help
+	// between two FreeOSMemory; twice as long after each that did not help
+	freeRest   = 10 * time.Second
 	freeMost   = 10 * time.Minute
 	freeShare  = 20 // and this many times as long as one took
 	lookLeast  = 20 * time.Millisecond
 	lookShare  = 50 // times as long as a look took: 2 % of a CPU
 	countBurst = 10
-	lookAhead  = 4         // looks until what grows is at its limit
-	lookSpeed  = 256 << 20 // bytes a second that nothing grows by, from standstill, between two looks
+	lookAhead  = 4 // looks until what grows is at its limit
+	// bytes a second that nothing grows by, from standstill, between two looks
+	lookSpeed = 256 << 20
 )
 
 // A policy decides. It reads nothing and sets nothing.
@@ -60,13 +62,15 @@ type policy struct {
 
 func newPolicy(o Options, ceiling int64) *policy {
 	hold := holdLooks * o.Interval
-	return &policy{opts: o, ceiling: ceiling, hold: hold, recent: lowest{width: hold}, trend: trend{window: trendLooks * o.Interval},
+	return &policy{opts: o, ceiling: ceiling, hold: hold, recent: lowest{width: hold},
+		trend:    trend{window: trendLooks * o.Interval},
 		freeRest: freeRest}
 }
 
 // weigh finds the bound that leaves Go the least, and what that is.
 func (p *policy) weigh(m *measurement) (f Figures, want int64) {
-	f = Figures{Limit: p.limit, Go: m.golang.held, Untouched: m.untouched, Floor: max(p.opts.Floor, m.golang.floor())}
+	f = Figures{Limit: p.limit, Go: m.golang.held, Untouched: m.untouched,
+		Floor: max(p.opts.Floor, m.golang.floor())}
 	want = math.MaxInt64
 	for _, b := range m.bounds {
 		headroom := p.opts.headroom(b.limit)
@@ -76,7 +80,8 @@ func (p *policy) weigh(m *measurement) (f Figures, want int64) {
 		}
 		if left := b.limit - headroom - nonGo; left < want {
 			want = left
-			f.Bound, f.BoundLimit, f.Used, f.NonGo, f.Headroom = b.name, b.limit, b.used, nonGo, headroom
+			f.Bound, f.BoundLimit, f.Used, f.NonGo, f.Headroom = b.name, b.limit, b.used, nonGo,
+				headroom
 		}
 	}
 	return f, want
@@ -119,7 +124,8 @@ func (p *policy) changes(m *measurement) bool {
 func (p *policy) step(m *measurement) (f Figures, events []Event) {
 	f, want := p.weigh(m)
 	say := func(kind Kind, previous int64, format string, args ...any) {
-		events = append(events, Event{Kind: kind, Time: m.at, Previous: previous, Figures: f, Slope: p.trend.slope(), Reason: fmt.Sprintf(format, args...)})
+		events = append(events, Event{Kind: kind, Time: m.at, Previous: previous, Figures: f,
+			Slope: p.trend.slope(), Reason: fmt.Sprintf(format, args...)})
 	}
 	previous, first := p.limit, !p.begun
 	if first {
@@ -134,10 +140,12 @@ func (p *policy) step(m *measurement) (f Figures, events []Event) {
 		say(Started, previous, "GOMEMLIMIT is %s: %s", size(p.limit), f.why())
 	case p.limit < previous:
 		p.lowered(m.at)
-		say(Lowered, previous, "GOMEMLIMIT goes from %s to %s: %s", size(previous), size(p.limit), f.why())
+		say(Lowered, previous, "GOMEMLIMIT goes from %s to %s: %s", size(previous), size(p.limit),
+			f.why())
 	case p.limit > previous:
 		p.raised = m.at
-		say(Raised, previous, "GOMEMLIMIT goes from %s to %s: %s", size(previous), size(p.limit), f.why())
+		say(Raised, previous, "GOMEMLIMIT goes from %s to %s: %s", size(previous), size(p.limit),
+			f.why())
 	default:
 		p.settled(m.at)
 	}
@@ -150,7 +158,8 @@ func (f *Figures) why() string {
 	if f.Bound == "" {
 		return "no cgroup has a limit now, and none is given"
 	}
-	text := fmt.Sprintf("of %s of %s, %s is not Go's and %s has to stay free", size(f.BoundLimit), f.Bound, size(f.NonGo), size(f.Headroom))
+	text := fmt.Sprintf("of %s of %s, %s is not Go's and %s has to stay free", size(f.BoundLimit),
+		f.Bound, size(f.NonGo), size(f.Headroom))
 	if f.Limit == f.Floor {
 		text += ", and Go needs this much"
 	}
@@ -166,7 +175,8 @@ func (p *policy) lowered(at time.Time) {
 }
 
 func (p *policy) settled(at time.Time) {
-	if base := holdLooks * p.opts.Interval; !p.raised.IsZero() && at.Sub(p.raised) > holdMost*base && p.hold > base {
+	if base := holdLooks * p.opts.Interval; !p.raised.IsZero() &&
+		at.Sub(p.raised) > holdMost*base && p.hold > base {
 		p.hold = base
 		p.recent = lowest{width: base}
 	}
@@ -177,8 +187,10 @@ func (p *policy) judge(f *Figures, want int64, say func(Kind, int64, string, ...
 	switch {
 	case !p.lacking && want < f.Floor:
 		p.lacking = true
-		say(NoRoom, p.limit, "%s of %s of %s is not Go's: that leaves %s, and Go needs %s. Make the limit larger, or find who has the rest",
-			size(f.NonGo), size(f.BoundLimit), f.Bound, size(max(0, f.BoundLimit-f.Headroom-f.NonGo)), size(f.Floor))
+		say(NoRoom, p.limit, "%s of %s of %s is not Go's: that leaves %s, and Go needs %s. Make "+
+			"the limit larger, or find who has the rest",
+			size(f.NonGo), size(f.BoundLimit), f.Bound,
+			size(max(0, f.BoundLimit-f.Headroom-f.NonGo)), size(f.Floor))
 	case p.lacking && want >= f.Floor+f.Headroom/lowerStep:
 		p.lacking = false
 		say(Room, p.limit, "there is enough for Go again: %s", f.why())
@@ -220,7 +232,8 @@ func (p *policy) warn(at time.Time, f *Figures, events *[]Event) {
 	slope := p.trend.slope()
 	left := f.BoundLimit - f.Headroom - f.Floor - f.NonGo
 	seconds := float64(left) / slope // of a slope of 0, infinite
-	soon := slope > 0 && left > 0 && seconds <= p.opts.Horizon.Seconds() && p.trend.rise() >= float64(f.Headroom/lowerStep)
+	soon := slope > 0 && left > 0 && seconds <= p.opts.Horizon.Seconds() &&
+		p.trend.rise() >= float64(f.Headroom/lowerStep)
 	if !soon {
 		if p.isWarned && at.Sub(p.warnedAt) > p.trend.window {
 			p.isWarned = false
@@ -232,14 +245,18 @@ func (p *policy) warn(at time.Time, f *Figures, events *[]Event) {
 		return
 	}
 	p.isWarned, p.warned, p.warnedAt = true, rest, at
-	*events = append(*events, Event{Kind: Growth, Time: at, Previous: p.limit, Figures: *f, Slope: slope, TimeLeft: rest,
-		Reason: fmt.Sprintf("memory that is not Go's is %s and grows by %s a minute: in %s it leaves less of %s of %s than the %s that Go needs",
-			size(f.NonGo), size(int64(slope*60)), rest.Round(time.Second), size(f.BoundLimit), f.Bound, size(f.Floor))})
+	*events = append(*events, Event{Kind: Growth, Time: at, Previous: p.limit, Figures: *f,
+		Slope: slope, TimeLeft: rest,
+		Reason: fmt.Sprintf("memory that is not Go's is %s and grows by %s a minute: in %s it "+
+			"leaves less of %s of %s than the %s that Go needs",
+			size(f.NonGo), size(int64(slope*60)), rest.Round(time.Second), size(f.BoundLimit),
+			f.Bound, size(f.Floor))})
 }
 
 // pace is when to look again, after a look that took so long.
 func (p *policy) pace(took time.Duration) time.Duration {
-	seconds := min(max(0, float64(p.lastGap-p.reach))/lookSpeed, max(0, float64(p.lastGap))/max(1, p.speed*lookAhead))
+	seconds := min(max(0, float64(p.lastGap-p.reach))/lookSpeed, max(0, float64(p.lastGap))/max(1,
+		p.speed*lookAhead))
 	wait := p.opts.Interval
 	if seconds < wait.Seconds() {
 		wait = time.Duration(seconds * float64(time.Second))

@@ -71,7 +71,8 @@ func TestTouchedAtOnce(t *testing.T) {
 
 // C memory that comes and goes: its peaks count, whatever the period.
 func TestDoesNotFlap(t *testing.T) {
-	for _, period := range []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 10 * time.Minute} {
+	for _, period := range []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute,
+		10 * time.Minute} {
 		w := newWorld()
 		r := start(t, w, Options{})
 		highest := int64(0)
@@ -89,9 +90,11 @@ func TestDoesNotFlap(t *testing.T) {
 				changes++
 			}
 		}
-		t.Logf("period %v: %d changes in all, %d after the first hour", period, len(r.events), changes)
+		t.Logf("period %v: %d changes in all, %d after the first hour", period, len(r.events),
+			changes)
 		if changes > 5 || highest > usable-225*mib {
-			t.Errorf("period %v: %d changes in five hours, limit up to %s", period, changes, size(highest))
+			t.Errorf("period %v: %d changes in five hours, limit up to %s", period, changes,
+				size(highest))
 		}
 	}
 }
@@ -261,7 +264,8 @@ func TestGrowth(t *testing.T) {
 			warnings = append(warnings, e)
 			left := float64(usable-50*mib-e.NonGo) / (20 * mib)
 			if math.Abs(e.TimeLeft.Minutes()-left) > 0.5 || math.Abs(e.Slope*60/mib-20) > 1 {
-				t.Errorf("%v left, %g a minute, true are %g and 20", e.TimeLeft, e.Slope*60/mib, left)
+				t.Errorf("%v left, %g a minute, true are %g and 20", e.TimeLeft, e.Slope*60/mib,
+					left)
 			}
 		}
 	}
@@ -275,9 +279,12 @@ func TestGrowth(t *testing.T) {
 
 func TestNoGrowth(t *testing.T) {
 	series := map[string]func(time.Duration) float64{
-		"constant":  func(time.Duration) float64 { return 100 },
-		"shrinks":   func(d time.Duration) float64 { return 400 - 10*d.Minutes() },
-		"step":      func(d time.Duration) float64 { return 50 + 300*math.Floor(min(1, d.Minutes()/7)) },
+		"constant": func(time.Duration) float64 { return 100 },
+		"shrinks":  func(d time.Duration) float64 { return 400 - 10*d.Minutes() },
+		"step": func(
+			d time.Duration) float64 {
+			return 50 + 300*math.Floor(min(1, d.Minutes()/7))
+		},
 		"ramp once": func(d time.Duration) float64 { return min(300, 1000*d.Minutes()) },
 		"waves":     func(d time.Duration) float64 { return 200 + 150*math.Sin(d.Seconds()/7) },
 		"slow":      func(d time.Duration) float64 { return 100 + d.Minutes() },
@@ -305,10 +312,12 @@ func TestTightestBound(t *testing.T) {
 	o, _ := Options{}.check()
 	p := newPolicy(o, math.MaxInt64)
 	m := measurement{golang: goFigures{held: 100 * mib}, bounds: []bound{
-		{"cgroup /a/b", true, 1000 * mib, 200 * mib}, {"cgroup /a", true, 2000 * mib, 1800 * mib}, {"Options.Limit", false, 1500 * mib, 190 * mib},
+		{"cgroup /a/b", true, 1000 * mib, 200 * mib}, {"cgroup /a", true, 2000 * mib, 1800 * mib},
+		{"Options.Limit", false, 1500 * mib, 190 * mib},
 	}}
 	f, want := p.weigh(&m)
-	if f.Bound != "cgroup /a" || f.NonGo != 1700*mib || f.CgroupLimit != 1000*mib || f.Headroom != 100*mib || want != 200*mib {
+	if f.Bound != "cgroup /a" || f.NonGo != 1700*mib || f.CgroupLimit != 1000*mib ||
+		f.Headroom != 100*mib || want != 200*mib {
 		t.Errorf("%+v %s", f, size(want))
 	}
 }
@@ -319,21 +328,26 @@ func TestHeadroom(t *testing.T) {
 		limit int64
 		want  int64
 	}{
-		{Options{}, 1000 * mib, 50 * mib}, {Options{}, 100 * mib, 16 * mib}, {Options{}, 40 * mib, 10 * mib},
-		{Options{Headroom: 7 * mib}, 1000 * mib, 7 * mib}, {Options{HeadroomShare: 0.5}, 1000 * mib, 500 * mib},
+		{Options{}, 1000 * mib, 50 * mib}, {Options{}, 100 * mib, 16 * mib},
+		{Options{}, 40 * mib, 10 * mib},
+		{Options{Headroom: 7 * mib}, 1000 * mib, 7 * mib}, {Options{HeadroomShare: 0.5}, 1000 * mib,
+			500 * mib},
 	} {
 		o, err := c.o.check()
 		if got := o.headroom(c.limit); err != nil || got != c.want {
-			t.Errorf("%+v of %s: %s, want %s (%v)", c.o, size(c.limit), size(got), size(c.want), err)
+			t.Errorf("%+v of %s: %s, want %s (%v)", c.o, size(c.limit), size(got),
+				size(c.want), err)
 		}
 	}
 }
 
 func TestOptionsRefused(t *testing.T) {
 	for name, o := range map[string]Options{
-		"Limit": {Limit: -1}, "Headroom": {Headroom: -1}, "HeadroomShare": {HeadroomShare: 1}, "Floor": {Floor: -1}, "Interval": {Interval: -1},
+		"Limit": {Limit: -1}, "Headroom": {Headroom: -1}, "HeadroomShare": {HeadroomShare: 1},
+		"Floor": {Floor: -1}, "Interval": {Interval: -1},
 	} {
-		if _, err := Start(o); err == nil || !strings.Contains(err.Error(), "invalid Options."+name+" ") {
+		if _, err := Start(o); err == nil || !strings.Contains(err.Error(), "invalid Options."+
+			name+" ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -343,7 +357,8 @@ func TestOptionsRefused(t *testing.T) {
 }
 
 func TestGoFigures(t *testing.T) {
-	g := goFigures{held: 110 * mib, spans: 100 * mib, released: 50 * mib, live: 40 * mib, unused: 5 * mib, stacks: 3 * mib, goal: 90 * mib}
+	g := goFigures{held: 110 * mib, spans: 100 * mib, released: 50 * mib, live: 40 * mib,
+		unused: 5 * mib, stacks: 3 * mib, goal: 90 * mib}
 	if n := g.floor(); n != 40*mib+10*mib+5*mib+3*mib+10*mib {
 		t.Error(size(n))
 	}

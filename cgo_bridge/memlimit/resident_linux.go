@@ -45,7 +45,8 @@ func arenaMappings(maps []byte, inside uint64) (found []mapping) {
 // reserved. "start-end rw-p offset device inode name".
 func parseMapping(line []byte) (m mapping, ok bool) {
 	f := bytes.Fields(line)
-	if len(f) < 5 || string(f[4]) != "0" || len(f) > 5 && !bytes.Contains(line, []byte("[anon: Go: ")) {
+	if len(f) < 5 || string(f[4]) != "0" || len(f) > 5 &&
+		!bytes.Contains(line, []byte("[anon: Go: ")) {
 		return m, false
 	}
 	mode := string(f[1])

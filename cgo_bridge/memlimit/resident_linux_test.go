@@ -17,12 +17,14 @@ func TestArenaMappings(t *testing.T) {
 7fc9bdf80000-7fc9be154000 rw-p 00000000 00:00 0
 7fc9be154000-7fc9be254000 r--p 00000000 08:01 77                 /lib/x.so
 `)
-	heap := []mapping{{0x23bfec000000, 0x23bfee400000, false}, {0x23bfee400000, 0x23c06e800000, true}, {0x23c06e800000, 0x23c070000000, false}}
+	heap := []mapping{{0x23bfec000000, 0x23bfee400000, false}, {0x23bfee400000, 0x23c06e800000,
+		true}, {0x23c06e800000, 0x23c070000000, false}}
 	for _, c := range []struct {
 		inside uint64
 		want   []mapping
 	}{
-		{0x23bfee400000, heap}, {0x23c06e7ffff8, heap}, {0x7fc9bdf80008, []mapping{{0x7fc9bdf80000, 0x7fc9be154000, true}}},
+		{0x23bfee400000, heap}, {0x23c06e7ffff8, heap},
+		{0x7fc9bdf80008, []mapping{{0x7fc9bdf80000, 0x7fc9be154000, true}}},
 		{0x7fc9be154000, nil}, {0x1000000, nil}, {0x10, nil},
 	} {
 		if got := arenaMappings(maps, c.inside); !reflect.DeepEqual(got, c.want) {
@@ -65,7 +67,8 @@ func TestResidentHeap(t *testing.T) {
 		made, grown := look()-before, anonymous()-rss
 		t.Logf("200 MiB made: RSS grew by %s, not resident is %s more", size(grown), size(made))
 		if missing := made + grown - 200*mib; missing < -10*mib || missing > 20*mib {
-			t.Errorf("200 MiB made: RSS grew by %s, not resident is %s more", size(grown), size(made))
+			t.Errorf("200 MiB made: RSS grew by %s, not resident is %s more", size(grown),
+				size(made))
 		}
 		if grown > 20*mib {
 			continue

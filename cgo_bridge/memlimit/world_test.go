@@ -32,7 +32,8 @@ type fakeWorld struct {
 }
 
 func newWorld() *fakeWorld {
-	return &fakeWorld{clock: time.Unix(1_000_000, 0), cgroup: 512 * mib, held: 100 * mib, live: 40 * mib, goal: 80 * mib,
+	return &fakeWorld{clock: time.Unix(1_000_000, 0), cgroup: 512 * mib, held: 100 * mib,
+		live: 40 * mib, goal: 80 * mib,
 		set: math.MaxInt64, freed: make(chan struct{}, 1000)}
 }
 
@@ -110,7 +111,8 @@ func start(t *testing.T, w *fakeWorld, o Options) *run {
 	return r
 }
 
-// pass lets time go by, with a look whenever the controller wants one; at each, the world may change.
+// pass lets time go by, with a look whenever the controller wants one; at each, the world may
+// change.
 func (r *run) pass(d time.Duration, change func(since time.Duration)) {
 	begun := r.w.clock
 	for next := r.c.State().Next; ; {
@@ -139,6 +141,7 @@ func (r *run) want(limit int64, kinds string) {
 	r.Helper()
 	text := fmt.Sprint(r.events)
 	if got := r.kinds(); r.w.set != limit || got != kinds {
-		r.Errorf("limit %s, events %q, want %s and %q\n%s", size(r.w.set), got, size(limit), kinds, text)
+		r.Errorf("limit %s, events %q, want %s and %q\n%s", size(r.w.set), got, size(limit),
+			kinds, text)
 	}
 }

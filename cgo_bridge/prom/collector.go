@@ -80,8 +80,10 @@ func NewCollector(opts Options) prometheus.Collector {
 }
 
 var (
-	upDesc     = prometheus.NewDesc("cgoheap_up", "1 where libcgoheap.so is preloaded and answered.", nil, nil)
-	errorsDesc = prometheus.NewDesc("cgoheap_scrape_errors_total", "How often libcgoheap.so was there and did not answer.", nil, nil)
+	upDesc = prometheus.NewDesc("cgoheap_up", "1 where libcgoheap.so is preloaded "+
+		"and answered.", nil, nil)
+	errorsDesc = prometheus.NewDesc("cgoheap_scrape_errors_total", "How often libcgoheap.so was "+
+		"there and did not answer.", nil, nil)
 )
 
 // The collector decodes the library's own page and passes it on. If it were made from
@@ -286,6 +288,7 @@ func (d described) metric(kind dto.MetricType, m *dto.Metric) (prometheus.Metric
 	if len(given) != 0 || len(m.GetLabel()) != len(d.labels) {
 		return nil, fmt.Errorf("labels %v in place of %v", labelNames(m), d.labels)
 	}
-	value := m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue() // of which it has one
+	// of which it has one
+	value := m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
 	return prometheus.NewConstMetric(d.desc, valueTypes[kind], value, values...)
 }

@@ -90,7 +90,8 @@ func wantOwn(t *testing.T, families map[string]*dto.MetricFamily, up, failures f
 		t.Errorf("cgoheap_up is %v, want %v", f, up)
 	}
 	f := families["cgoheap_scrape_errors_total"]
-	if (f != nil) != (failures >= 0) || f != nil && f.GetMetric()[0].GetCounter().GetValue() != failures {
+	if (f != nil) != (failures >= 0) || f != nil &&
+		f.GetMetric()[0].GetCounter().GetValue() != failures {
 		t.Errorf("cgoheap_scrape_errors_total is %v, want %v", f, failures)
 	}
 }
@@ -118,7 +119,8 @@ func TestPassesOn(t *testing.T) {
 	if len(got) != 2 || got["owner=c_live"] != 3000 || got["owner=go_heap"] != 4000 {
 		t.Errorf("memory is %v", got)
 	}
-	if f := families["cgoheap_samples_total"]; f.GetType() != dto.MetricType_COUNTER || f.GetMetric()[0].GetCounter().GetValue() != 17 {
+	if f := families["cgoheap_samples_total"]; f.GetType() != dto.MetricType_COUNTER ||
+		f.GetMetric()[0].GetCounter().GetValue() != 17 {
 		t.Errorf("samples are %v", f)
 	}
 }
@@ -193,8 +195,10 @@ func TestTimeout(t *testing.T) {
 	registry.MustRegister(other)
 	l.set(hangs)
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "\ncgoheap_up 0\n") || !strings.Contains(w.Body.String(), "\nother 0\n") {
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET",
+		"/metrics", nil))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "\ncgoheap_up 0\n") ||
+		!strings.Contains(w.Body.String(), "\nother 0\n") {
 		t.Errorf("%d\n%s", w.Code, w.Body)
 	}
 	if len(told) != 1 || !errors.Is(told[0], context.DeadlineExceeded) {
@@ -212,12 +216,14 @@ func TestErrors(t *testing.T) {
 		"no number": says("cgoheap_rss_bytes many\n"),
 		"labels":    says("# TYPE cgoheap_rss_bytes gauge\ncgoheap_rss_bytes{owner=\"all\"} 1\n"),
 		"no label":  says("# TYPE cgoheap_memory_bytes gauge\ncgoheap_memory_bytes 1\n"),
-		"label":     says("# TYPE cgoheap_memory_bytes gauge\ncgoheap_memory_bytes{who=\"c_live\"} 1\n"),
+		"label": says("# TYPE cgoheap_memory_bytes gauge\n" +
+			"cgoheap_memory_bytes{who=\"c_live\"} 1\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &library{answer: says(somePage)}
 			told := 0
-			registry := register(t, l, Options{MinInterval: everyTime, OnError: func(error) { told++ }})
+			registry := register(t, l, Options{MinInterval: everyTime,
+				OnError: func(error) { told++ }})
 			l.set(answer)
 			families := gather(t, registry)
 			wantOwn(t, families, 0, 1)
@@ -236,7 +242,8 @@ func TestErrors(t *testing.T) {
 
 func TestNotPreloaded(t *testing.T) {
 	l := &library{answer: fails(cgo_bridge.ErrNotPreloaded)}
-	families := gather(t, register(t, l, Options{OnError: func(err error) { t.Errorf("told %v", err) }}))
+	families := gather(t,
+		register(t, l, Options{OnError: func(err error) { t.Errorf("told %v", err) }}))
 	wantOwn(t, families, 0, -1)
 	if len(families) != 1 {
 		t.Errorf("families are %v", families)
@@ -259,7 +266,8 @@ cgoheap_sizes_count 1
 	t.Run("at once", func(t *testing.T) {
 		families := gather(t, register(t, &library{answer: says(later)}, Options{}))
 		wantOwn(t, families, 1, 0)
-		if f := families["cgoheap_news_bytes"]; len(families) != 6 || len(f.GetMetric()[0].GetLabel()) != 2 ||
+		if f := families["cgoheap_news_bytes"]; len(families) != 6 ||
+			len(f.GetMetric()[0].GetLabel()) != 2 ||
 			f.GetHelp() != "Of a later release." {
 			t.Errorf("families are %v", families)
 		}
@@ -282,7 +290,8 @@ func TestRegister(t *testing.T) {
 	c, registry := newWith(Options{}, l.ask), prometheus.NewPedanticRegistry()
 	registry.MustRegister(c)
 	var already prometheus.AlreadyRegisteredError
-	if err := registry.Register(newWith(Options{}, l.ask)); !errors.As(err, &already) || already.ExistingCollector != prometheus.Collector(c) {
+	if err := registry.Register(newWith(Options{}, l.ask)); !errors.As(err, &already) ||
+		already.ExistingCollector != prometheus.Collector(c) {
 		t.Errorf("the second time: %v", err)
 	}
 	if !registry.Unregister(c) {

@@ -68,7 +68,8 @@ func TestSamePage(t *testing.T) {
 	for name, f := range want {
 		if got[name] == nil {
 			t.Errorf("no %s", name)
-		} else if got, want := sortedLines(textOf(t, got[name])), sortedLines(textOf(t, f)); got != want {
+		} else if got, want := sortedLines(textOf(t, got[name])),
+			sortedLines(textOf(t, f)); got != want {
 			t.Errorf("%s is\n%sin place of\n%s", name, got, want)
 		}
 	}
@@ -108,7 +109,8 @@ func TestSameAsLibrary(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"build_info", "sampling_enabled", "sample_interval_bytes", "shim_max_bytes"} {
+	for _, name := range []string{"build_info", "sampling_enabled", "sample_interval_bytes",
+		"shim_max_bytes"} {
 		f := now["cgoheap_"+name]
 		if f == nil || textOf(t, f) != textOf(t, before["cgoheap_"+name]) {
 			t.Errorf("%s is %v", name, f)
@@ -140,7 +142,8 @@ func TestOwnersSum(t *testing.T) {
 	for _, m := range families["cgoheap_memory_bytes"].GetMetric() {
 		sum += m.GetGauge().GetValue()
 	}
-	if rss := families["cgoheap_rss_bytes"].GetMetric()[0].GetGauge().GetValue(); sum != rss || rss < 1<<20 {
+	if rss := families["cgoheap_rss_bytes"].GetMetric()[0].GetGauge().GetValue(); sum != rss ||
+		rss < 1<<20 {
 		t.Errorf("owners are %.0f, the RSS %.0f", sum, rss)
 	}
 }
@@ -162,7 +165,8 @@ func TestSamplingSwitch(t *testing.T) {
 		if _, err := cgo_bridge.Sampling(ctx, o); err != nil {
 			t.Fatal(err)
 		}
-		if f := gather(t, registry)["cgoheap_sampling_enabled"]; f.GetMetric()[0].GetGauge().GetValue() != want {
+		if f := gather(t,
+			registry)["cgoheap_sampling_enabled"]; f.GetMetric()[0].GetGauge().GetValue() != want {
 			t.Errorf("sampling on is %v: %v", on, f)
 		}
 	}
@@ -172,7 +176,8 @@ func TestWithoutLibrary(t *testing.T) {
 	if cgo_bridge.Loaded() {
 		t.Skip("libcgoheap.so is here")
 	}
-	families := gather(t, register(t, newLibrary(), Options{OnError: func(err error) { t.Error(err) }}))
+	families := gather(t, register(t, newLibrary(),
+		Options{OnError: func(err error) { t.Error(err) }}))
 	wantOwn(t, families, 0, -1)
 	if len(families) != 1 {
 		t.Errorf("families are %v", families)
