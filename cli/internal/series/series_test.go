@@ -165,7 +165,8 @@ func TestEdited(t *testing.T) {
 			"than the line before it",
 		`{"wall":"2026-11-30T06:00:09Z","mono_ns":-1}` + "\n": `line 4 has no time in "mono_ns"`,
 		sample(`"values":{"rss_bytes":-5}`):                   "line 4 says that rss_bytes is -5",
-		sample(`"values":{"rss_bytes":1e300}`):                "line 4 says that rss_bytes is 1e+300",
+		sample(`"values":{"rss_bytes":1e300}`): "line 4 says that " +
+			"rss_bytes is 1e+300",
 		sample(`"schema":"cgoheap.watch/2"`): "line 4 has the schema " +
 			`"cgoheap.watch/2", not cgoheap.watch/1`,
 		strings.Repeat("a", maxLineBytes+1):   "line 4 is longer than 4.0 MiB",

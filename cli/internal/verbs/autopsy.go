@@ -117,15 +117,18 @@ func findRecording(std stdio, path string) (string, error) {
 	names, _ := filepath.Glob(filepath.Join(path, "*.cgoheap"))
 	newest, at := "", time.Time{}
 	for _, name := range names {
-		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && (newest == "" || info.ModTime().After(at)) {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() &&
+			(newest == "" || info.ModTime().After(at)) {
 			newest, at = name, info.ModTime()
 		}
 	}
 	if newest == "" {
-		return "", fmt.Errorf("no recording (*.cgoheap) in %s: name the directory that CGOHEAP_BLACKBOX was set to", termtext.Quote(path))
+		return "", fmt.Errorf("no recording (*.cgoheap) in %s: name the directory that "+
+			"CGOHEAP_BLACKBOX was set to", termtext.Quote(path))
 	}
 	if len(names) > 1 {
-		fmt.Fprintf(std.err, "cgoheap: reading %s, the newest of %d recordings\n", termtext.QuoteShell(newest), len(names))
+		fmt.Fprintf(std.err, "cgoheap: reading %s, the newest of %d recordings\n",
+			termtext.QuoteShell(newest), len(names))
 	}
 	return newest, nil
 }
@@ -152,7 +155,8 @@ func writeRecordedProfile(std stdio, path string, p *profile.Profile) error {
 	if err := target.Commit(body.Bytes()); err != nil || target.Path == "" {
 		return err
 	}
-	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n", termtext.QuoteShell(target.Path), termtext.QuoteShell(target.Path))
+	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n",
+		termtext.QuoteShell(target.Path), termtext.QuoteShell(target.Path))
 	return nil
 }
 
@@ -167,7 +171,8 @@ func (p *postmortem) print(std stdio, limit int) {
 	b := p.recording
 	name := programName(b.Program)
 	fmt.Fprintf(std.out, "%s (%d)  %s  cgoheap %s\n", name, b.PID,
-		cmp.Or(termtext.Escape(b.GoVersion), cmp.Or(p.goUnknown(), "not Go")), cmp.Or(termtext.Escape(b.ShimVersion), "unknown"))
+		cmp.Or(termtext.Escape(b.GoVersion), cmp.Or(p.goUnknown(), "not Go")),
+		cmp.Or(termtext.Escape(b.ShimVersion), "unknown"))
 	p.printEnd(std.out)
 	p.printFigures(std.out)
 	p.printAccount(std)
@@ -176,7 +181,8 @@ func (p *postmortem) print(std stdio, limit int) {
 		fmt.Fprintf(std.err, "cgoheap: no names from %s\n", why)
 	}
 	if p.symbols.BinaryProblem() != "" {
-		fmt.Fprintf(std.err, "cgoheap: names are missing: without the program's file, the callers are unknown; name a copy of it with --binary\n")
+		fmt.Fprintf(std.err, "cgoheap: names are missing: without the program's file, the "+
+			"callers are unknown; name a copy of it with --binary\n")
 	}
 	for _, why := range b.Notes {
 		fmt.Fprintf(std.err, "cgoheap: %s\n", termtext.Escape(why))
@@ -199,7 +205,8 @@ func (p *postmortem) printHolders(out io.Writer, limit int) {
 		return
 	}
 	estimated := b.IsEstimated()
-	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", termtext.Estimate(termtext.Bytes(sum.Bytes), estimated),
+	fmt.Fprintf(out, "C memory in use at the end %s in %s\n",
+		termtext.Estimate(termtext.Bytes(sum.Bytes), estimated),
 		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), estimated))
 	if line := sum.MappedLine(); line != "" {
 		fmt.Fprintln(out, line)
@@ -226,17 +233,21 @@ func (p *postmortem) printEnd(out io.Writer) {
 	last := b.Last()
 	switch {
 	case last == nil && b.LacksFigures:
-		fmt.Fprintf(out, "started %s; its figures are missing from the file\n", b.Start.Format(layout))
+		fmt.Fprintf(out, "started %s; its figures are missing from the file\n",
+			b.Start.Format(layout))
 	case last == nil:
-		fmt.Fprintf(out, "started %s; it ended before its first figures were written\n", b.Start.Format(layout))
+		fmt.Fprintf(out, "started %s; it ended before its first figures were written\n",
+			b.Start.Format(layout))
 	case p.alive:
 		fmt.Fprintf(out, "started %s; it is still running\n", b.Start.Format(layout))
 	default:
-		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.Start.Format(layout), last.Time.Time().Format(layout),
+		fmt.Fprintf(out, "started %s, last seen %s, after %s\n", b.Start.Format(layout),
+			last.Time.Time().Format(layout),
 			termtext.Duration(last.Time.Time().Sub(b.Start)))
 	}
 	if b.IsCopied {
-		fmt.Fprintln(out, "the recording was on a disk and was written once a second: the last second may be missing")
+		fmt.Fprintln(out, "the recording was on a disk and was written once a second: the last "+
+			"second may be missing")
 	}
 }
 
@@ -246,7 +257,8 @@ func (p *postmortem) printFigures(out io.Writer) {
 	if last == nil {
 		return
 	}
-	line := fmt.Sprintf("RSS %s: anonymous %s, files %s, swapped %s", bytesOrUnknown(last.RSS), bytesOrUnknown(last.Anon),
+	line := fmt.Sprintf("RSS %s: anonymous %s, files %s, swapped %s", bytesOrUnknown(last.RSS),
+		bytesOrUnknown(last.Anon),
 		bytesOrUnknown(last.File), bytesOrUnknown(last.Swap))
 	if last.CgroupCurrent.IsKnown() {
 		line += "; cgroup " + bytesOrUnknown(last.CgroupCurrent)
@@ -266,10 +278,13 @@ func (p *postmortem) printFigures(out io.Writer) {
 		fmt.Fprintln(out)
 	}
 	rows := [][]string{{"BEFORE", "RSS", "C IN USE", "C FREE", "C MAPPED", "GO IN USE", "GO FREE"}}
-	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second, 0} {
+	for _, back := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, 10 * time.Second,
+		0} {
 		if m := p.recording.Before(back); m != nil {
-			rows = append(rows, []string{termtext.Duration(back), bytesOrUnknown(m.RSS), bytesOrUnknown(m.CLiveBytes), bytesOrUnknown(m.AllocatorFree),
-				bytesOrUnknown(m.CMappedBytes), bytesOrUnknown(m.GoHeapInUse), bytesOrUnknown(m.GoHeapFree)})
+			rows = append(rows, []string{termtext.Duration(back), bytesOrUnknown(m.RSS),
+				bytesOrUnknown(m.CLiveBytes), bytesOrUnknown(m.AllocatorFree),
+				bytesOrUnknown(m.CMappedBytes), bytesOrUnknown(m.GoHeapInUse),
+				bytesOrUnknown(m.GoHeapFree)})
 		}
 	}
 	fmt.Fprintln(out)
@@ -292,11 +307,15 @@ func (p *postmortem) printAccount(std stdio) {
 		e.printAccount(std, width)
 		fmt.Fprintln(std.out)
 	case last != nil:
-		fmt.Fprintln(std.out, "what its memory was made of is unknown: no account was written before the end")
-		fmt.Fprintf(std.out, "the C allocator says: in use %s, free %s, of %s from the system\n", bytesOrUnknown(last.AllocatorInUse),
+		fmt.Fprintln(std.out, "what its memory was made of is unknown: no account was written "+
+			"before the end")
+		fmt.Fprintf(std.out, "the C allocator says: in use %s, free %s, of %s from the system\n",
+			bytesOrUnknown(last.AllocatorInUse),
 			bytesOrUnknown(last.AllocatorFree), bytesOrUnknown(last.AllocatorSystem))
-		fmt.Fprintf(std.out, "Go says: heap in use %s, free %s, released %s; stacks %s\n\n", bytesOrUnknown(last.GoHeapInUse),
-			bytesOrUnknown(last.GoHeapFree), bytesOrUnknown(last.GoHeapReleased), bytesOrUnknown(last.GoStacks))
+		fmt.Fprintf(std.out, "Go says: heap in use %s, free %s, released %s; stacks %s\n\n",
+			bytesOrUnknown(last.GoHeapInUse),
+			bytesOrUnknown(last.GoHeapFree), bytesOrUnknown(last.GoHeapReleased),
+			bytesOrUnknown(last.GoStacks))
 	}
 }
 
@@ -306,7 +325,8 @@ func (p *postmortem) accountAge() string {
 	if last == nil || last.Time.Time().Sub(e.account.Time) < 50*time.Millisecond {
 		return "when the last figures were written"
 	}
-	return fmt.Sprintf("%.1f s before the last figures", last.Time.Time().Sub(e.account.Time).Seconds())
+	return fmt.Sprintf("%.1f s before the last figures",
+		last.Time.Time().Sub(e.account.Time).Seconds())
 }
 
 type autopsyJSON struct {
@@ -342,10 +362,14 @@ func (p *postmortem) writeJSON(std stdio, limit int) error {
 func (p *postmortem) toJSON(limit int) autopsyJSON {
 	b, sum := p.recording, p.sum
 	shown := append([]holders.Row{}, sum.Rows[:min(limit, len(sum.Rows))]...)
-	j := autopsyJSON{Program: strings.ToValidUTF8(b.Program, "?"), PID: b.PID, GoVersion: b.GoVersion,
-		Start: b.Start.UTC().Format(time.RFC3339Nano), Alive: p.alive, Copied: b.IsCopied, Estimated: b.IsEstimated(),
-		Bytes: sum.Bytes, Objects: sum.Objects, Rows: shown, RowsLeft: len(sum.Rows) - len(shown),
-		Moments: append([]recordlayout.Second{}, b.Seconds...), Missing: append([]string{}, p.symbols.Missing()...), Notes: append([]string{}, b.Notes...)}
+	j := autopsyJSON{Program: strings.ToValidUTF8(b.Program, "?"), PID: b.PID,
+		GoVersion: b.GoVersion,
+		Start:     b.Start.UTC().Format(time.RFC3339Nano), Alive: p.alive, Copied: b.IsCopied,
+		Estimated: b.IsEstimated(),
+		Bytes:     sum.Bytes, Objects: sum.Objects, Rows: shown,
+		RowsLeft: len(sum.Rows) - len(shown),
+		Moments:  append([]recordlayout.Second{}, b.Seconds...), Missing: append([]string{},
+			p.symbols.Missing()...), Notes: append([]string{}, b.Notes...)}
 	return j
 }
 
@@ -365,7 +389,9 @@ func (p *postmortem) explain(callers *stacks.CallerRule, file string) {
 	}
 	e := &explanation{account: a, body: body, grown: b.Grown(a), recorded: true, callers: callers}
 	last := b.Last()
-	e.verdict = verdict.Judge(&verdict.Situation{Account: a, Grown: e.grown, PID: int(b.PID), Env: b.Environment,
-		Callers: callers, Dropped: b.Dropped(), Off: b.Off(), Dormant: last != nil && last.SampleBytes == 0, File: file, Ended: !p.alive})
+	e.verdict = verdict.Judge(&verdict.Situation{Account: a, Grown: e.grown, PID: int(b.PID),
+		Env:     b.Environment,
+		Callers: callers, Dropped: b.Dropped(), Off: b.Off(), Dormant: last != nil &&
+			last.SampleBytes == 0, File: file, Ended: !p.alive})
 	p.explained = e
 }

@@ -40,8 +40,10 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 	old[8]--
 	for want, data := range map[string][]byte{
 		"cgoheap: FILE: it is empty: the process ended before it had written anything\n": nil,
-		"cgoheap: FILE: it is not a cgoheap recording\n":                                 []byte("hello"),
-		fmt.Sprintf("cgoheap: FILE: it has format version %d, and this cgoheap dev reads version %d: use the cgoheap release that recorded it\n",
+		"cgoheap: FILE: it is not a cgoheap recording\n": []byte(
+			"hello"),
+		fmt.Sprintf("cgoheap: FILE: it has format version %d, and this cgoheap dev reads version "+
+			"%d: use the cgoheap release that recorded it\n",
 			recordlayout.Version-1, recordlayout.Version): old,
 		"cgoheap: FILE: it is truncated after 100 bytes, within its header\n": good[:100],
 	} {
@@ -50,7 +52,8 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 		}
 	}
 	code, out, errs := autopsyOf(t, good[:2000])
-	if code != 0 || !strings.Contains(out, "unknown program (4242)") || !strings.Contains(errs, fmt.Sprintf("2000 of %d bytes", len(good))) {
+	if code != 0 || !strings.Contains(out, "unknown program (4242)") ||
+		!strings.Contains(errs, fmt.Sprintf("2000 of %d bytes", len(good))) {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	// What is cut off is not known: it is not none.
@@ -64,7 +67,8 @@ func TestAutopsySaysWhatIsWrong(t *testing.T) {
 // Wherever a file is cut and whatever bit is flipped, there is an answer.
 func TestRecordingDamage(t *testing.T) {
 	good, plain := fakeshim.Recording(), fakeshim.Recording()
-	clear(plain[fakeshim.RecordingAccounts:fakeshim.RecordingModules]) // quicker, where the account is none's concern
+	// quicker, where the account is none's concern
+	clear(plain[fakeshim.RecordingAccounts:fakeshim.RecordingModules])
 	read := func(data []byte) {
 		if b, err := recorder.Read(data); err == nil {
 			examineRecording(t, b)
@@ -86,11 +90,13 @@ func TestRecordingDamage(t *testing.T) {
 	}
 	for i := range good {
 		switch {
-		case i < fakeshim.RecordingAccounts || i >= fakeshim.RecordingModules && i < fakeshim.RecordingSeconds:
+		case i < fakeshim.RecordingAccounts || i >= fakeshim.RecordingModules &&
+			i < fakeshim.RecordingSeconds:
 			for _, value := range []byte{0xff, good[i] ^ 1, good[i] ^ 0x80} {
 				flip(plain, i, value, false)
 			}
-		case i < fakeshim.RecordingAccounts+recordlayout.AccountBytes+16 || i >= fakeshim.RecordingSeconds:
+		case i < fakeshim.RecordingAccounts+recordlayout.AccountBytes+16 ||
+			i >= fakeshim.RecordingSeconds:
 			flip(good, i, 0xff, true)
 			flip(good, i, good[i]^0x81, true)
 		default: // in the older account: all that matters is whether it is whole
@@ -145,11 +151,13 @@ func TestAutopsyShowsTheAccount(t *testing.T) {
 	}
 	for _, want := range []string{
 		"What its memory was made of, 0.8 s before the last figures; GROWN is in the last 1m\n",
-		"\nC live            ~572.0 MiB   63.5 %  +571.9 MiB\n  in use 580.0 MiB, glibc says; ~556.0 MiB by samples (standard error 12.0 MiB)\n",
+		"\nC live            ~572.0 MiB   63.5 %  +571.9 MiB\n  in use 580.0 MiB, glibc says; " +
+			"~556.0 MiB by samples (standard error 12.0 MiB)\n",
 		"\nRSS                901.0 MiB  100.0 %  +897.9 MiB\n",
 		"\n  90.0 MiB  mmap < os_pages_map < … < main._Cfunc_duckdb_query < main.query\n",
 		"\nnote: not all of the C allocator's big blocks were found: ",
-		"If the\nload was steady, it is a leak: the table of C memory shows who held it, and\n`cgoheap autopsy ",
+		"If the\nload was steady, it is a leak: the table of C memory shows who held it, and\n" +
+			"`cgoheap autopsy ",
 		"cgroup v2 /system.slice/service.service: memory.current 1.1 GiB, limit 2.0 GiB;",
 	} {
 		if !strings.Contains(out, want) {
@@ -169,7 +177,8 @@ func changeLast(d []byte, change func(*recordlayout.Second)) {
 func TestAutopsyWithoutAnAccount(t *testing.T) {
 	d := fakeshim.Recording()
 	clear(d[fakeshim.RecordingAccounts:fakeshim.RecordingModules])
-	changeLast(d, func(s *recordlayout.Second) { s.GoHeapInUse, s.GoStacks = 3<<20, recordlayout.Unknown })
+	changeLast(d,
+		func(s *recordlayout.Second) { s.GoHeapInUse, s.GoStacks = 3<<20, recordlayout.Unknown })
 	code, out, errs := autopsyOf(t, d)
 	want := "what its memory was made of is unknown: no account was written before the end\n" +
 		"the C allocator says: in use 256.0 KiB, free 0 B, of 0 B from the system\n" +
@@ -183,7 +192,8 @@ func TestAutopsyJSONHasTheAccount(t *testing.T) {
 	d := fakeshim.Recording()
 	changeLast(d, func(s *recordlayout.Second) { s.AllocatorFree = recordlayout.Unknown })
 	var out strings.Builder
-	if code := execute(stdio{out: &out, err: &out}, []string{"autopsy", "--json", writeRecording(t, d)}); code != 0 {
+	if code := execute(stdio{out: &out, err: &out}, []string{"autopsy", "--json",
+		writeRecording(t, d)}); code != 0 {
 		t.Fatal(code, out.String())
 	}
 	var got struct {
@@ -197,7 +207,8 @@ func TestAutopsyJSONHasTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, err := document.ParseObject(got.Account)
-	if err != nil || len(o) < 3 || o[len(o)-2].Key != "grown" || o[len(o)-1].Key != "verdict" || !strings.Contains(string(o[len(o)-1].Value), "c_live_grows") {
+	if err != nil || len(o) < 3 || o[len(o)-2].Key != "grown" || o[len(o)-1].Key != "verdict" ||
+		!strings.Contains(string(o[len(o)-1].Value), "c_live_grows") {
 		t.Fatalf("%v: %s", err, got.Account)
 	}
 	o = o[:len(o)-2]

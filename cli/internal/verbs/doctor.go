@@ -138,7 +138,8 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	}
 	r.Checks = append(r.Checks, program.CheckGo(f))
 	if s, err := attach.NewClient(p).Status(); err == nil && !f.IsGo() && s.Host.GoVersion != "" {
-		r.Checks[0] = program.OK("go", "%s, in a library that it loaded", termtext.Escape(s.Host.GoVersion))
+		r.Checks[0] = program.OK("go", "%s, in a library that it loaded",
+			termtext.Escape(s.Host.GoVersion))
 	} else if env["CGOHEAP_ANY"] == "1" && !f.IsGo() {
 		r.Checks[0] = program.OK("go", "not a Go program, but CGOHEAP_ANY=1 is set")
 	}
@@ -163,12 +164,14 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 }
 
 // examineUnloaded says what would happen after a restart.
-func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[string]string, library string) {
+func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[string]string,
+	library string) {
 	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.Executable())
 	why := "not loaded, and it cannot be loaded into a running process"
 	if loaded := attach.Preloads(env["LD_PRELOAD"]); slices.ContainsFunc(loaded, attach.IsLibrary) {
 		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
-			"or not at that path in the process's own file system (a container?), or LD_PRELOAD was ignored"
+			"or not at that path in the process's own file system (a container?), or LD_PRELOAD " +
+			"was ignored"
 	}
 	r.Checks = program.CheckProgram(f, p.EffectiveUID(), os.Getgid())
 	if f.Loader != "" {
@@ -199,7 +202,8 @@ func checkLoaded(shims []string) program.Check {
 }
 
 // knownAllocators are libraries that answer malloc and call no next one.
-var knownAllocators = []string{"jemalloc", "tcmalloc", "mimalloc", "snmalloc", "rpmalloc", "hardened_malloc",
+var knownAllocators = []string{"jemalloc", "tcmalloc", "mimalloc", "snmalloc", "rpmalloc",
+	"hardened_malloc",
 	"hoard", "tbbmalloc", "libasan", "libscudo", "heaptrack", "dmalloc"}
 
 // checkOrder: an allocator before our library in LD_PRELOAD hides all calls from it.
@@ -220,8 +224,10 @@ func checkOrder(preload string) program.Check {
 	for _, p := range before {
 		for _, a := range knownAllocators {
 			if strings.Contains(filepath.Base(p), a) {
-				return program.Fail(name, "restart it with "+attach.LibraryName+" first in LD_PRELOAD, as cgoheap run does",
-					"%s comes before it in LD_PRELOAD and provides malloc itself", termtext.Escape(p))
+				return program.Fail(name, "restart it with "+attach.LibraryName+
+					" first in LD_PRELOAD, as cgoheap run does",
+					"%s comes before it in LD_PRELOAD and provides malloc itself",
+					termtext.Escape(p))
 			}
 		}
 	}
@@ -242,8 +248,10 @@ func checkShim(c *attach.Client) []program.Check {
 	if s.Socket != nil {
 		answer = termtext.Escape(*s.Socket) + " " + answer
 	}
-	checks := []program.Check{program.OK("socket", "%s", answer), checkState(c.Process.PID, s), checkDropped(s), checkStacks(s),
-		program.OK("memory", "%s of at most %s", termtext.Bytes(int64(s.Memory.ResidentBytes)), termtext.Bytes(int64(s.Memory.MaxBytes)))}
+	checks := []program.Check{program.OK("socket", "%s", answer), checkState(c.Process.PID, s),
+		checkDropped(s), checkStacks(s),
+		program.OK("memory", "%s of at most %s", termtext.Bytes(int64(s.Memory.ResidentBytes)),
+			termtext.Bytes(int64(s.Memory.MaxBytes)))}
 	if s.Host.Unknown != nil {
 		checks = append(checks, checkFunctions(*s.Host.Unknown))
 	}
@@ -253,13 +261,16 @@ func checkShim(c *attach.Client) []program.Check {
 // checkFunctions: a C library newer than this cgoheap may have more ways to allocate.
 func checkFunctions(names string) program.Check {
 	return program.Warn("functions", "use a newer cgoheap if there is one",
-		"the C library has allocation functions that cgoheap does not know; what they allocate or free is missed: %s", termtext.Escape(names))
+		"the C library has allocation functions that cgoheap does not know; what they allocate "+
+			"or free is missed: %s", termtext.Escape(names))
 }
 
 func checkState(pid int, s *attach.Status) program.Check {
 	const name = "state"
-	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", termtext.Escape(s.State), termtext.Interval(s.SampleBytes),
-		termtext.CountOf(int(s.Samples.Taken), "sample", "samples"), termtext.Count(int64(s.Samples.Live)), termtext.Escape(s.Host.Allocator))
+	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", termtext.Escape(s.State),
+		termtext.Interval(s.SampleBytes),
+		termtext.CountOf(int(s.Samples.Taken), "sample", "samples"),
+		termtext.Count(int64(s.Samples.Live)), termtext.Escape(s.Host.Allocator))
 	switch {
 	case s.IsUnbounded():
 		return program.Warn(name, "", "%s; %s", text, unboundedCost(s, pid))
@@ -285,14 +296,16 @@ func checkDropped(s *attach.Status) program.Check {
 		}
 	}
 	if s.ThreadsMissed > 0 {
-		parts = append(parts, termtext.CountOf(int(s.ThreadsMissed), "thread stack not recorded", "thread stacks not recorded"))
+		parts = append(parts, termtext.CountOf(int(s.ThreadsMissed), "thread stack not recorded",
+			"thread stacks not recorded"))
 	}
 	if len(parts) == 0 {
 		return program.OK(name, "no sample was dropped")
 	}
 	remedy := ""
 	if full {
-		remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES",
+		remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger "+
+			"CGOHEAP_SAMPLE_BYTES",
 			termtext.ExactBytes(s.Memory.MaxBytes))
 	}
 	return program.Warn(name, remedy, "%s", strings.Join(parts, ", "))
@@ -310,7 +323,8 @@ func checkStacks(s *attach.Status) program.Check {
 	var reasons []string
 	for _, end := range slices.Sorted(maps.Keys(s.Stacks.ByEnd)) {
 		if n := s.Stacks.ByEnd[end]; n > 0 && !strings.HasPrefix(end, "complete_") {
-			reasons = append(reasons, termtext.Count(int64(n))+" "+strings.ReplaceAll(termtext.Escape(end), "_", " "))
+			reasons = append(reasons, termtext.Count(int64(n))+" "+
+				strings.ReplaceAll(termtext.Escape(end), "_", " "))
 		}
 	}
 	if len(reasons) > 0 {
@@ -321,7 +335,8 @@ func checkStacks(s *attach.Status) program.Check {
 		text += fmt.Sprintf("; %s shortened for lack of room", termtext.Count(int64(n)))
 		if n > total/100 {
 			share = 0
-			remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger CGOHEAP_SAMPLE_BYTES", termtext.ExactBytes(s.Memory.MaxBytes))
+			remedy = fmt.Sprintf("give it more memory (CGOHEAP_MAX_MEMORY, now %s) or larger "+
+				"CGOHEAP_SAMPLE_BYTES", termtext.ExactBytes(s.Memory.MaxBytes))
 		}
 	}
 	if share < 99 {

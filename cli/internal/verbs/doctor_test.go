@@ -48,57 +48,94 @@ func TestDoctorPrograms(t *testing.T) {
 		{"a cgo program", cgo, 0, "linking", program.LevelOK, "dynamic, by the C linker"},
 		{"its Go", cgo, 0, "go", program.LevelOK, goVersionHere},
 		{"its packages", cgo, 0, "cgo", program.LevelOK, "used by main"},
-		{"its allocator", cgo, 0, "allocator", program.LevelOK, "malloc comes from a shared library"},
+		{"its allocator", cgo, 0, "allocator", program.LevelOK,
+			"malloc comes from a shared library"},
 		{"its libc", cgo, 0, "libc", program.LevelOK, "glibc 2...."},
-		{"stripped", fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"), 0, "symbols", program.LevelOK,
+		{"stripped", fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"), 0, "symbols",
+			program.LevelOK,
 			"stripped: Go functions keep their names, C functions in it are shown as addresses"},
-		{"stripped: its packages", fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"), 0, "cgo", program.LevelOK, "used by main"},
-		{"PIE", fixture.Go(t, "pie", fixture.GoCgo, "1", "-buildmode=pie"), 0, "linking", program.LevelOK, "dynamic, by the C linker"},
-		{"std's cgo alone", fixture.Go(t, "user", fixture.GoUser, "1"), 0, "linking", program.LevelOK, "dynamic, by Go's own linker"},
-		{"std's cgo alone: packages", fixture.Go(t, "user", fixture.GoUser, "1"), 0, "cgo", program.LevelOK, "used by os/user"},
-		{"CGO_ENABLED=0", fixture.Go(t, "nocgo", fixture.GoPlain, "0"), 1, "linking", program.LevelFail,
+		{"stripped: its packages", fixture.Go(t, "stripped", fixture.GoCgo, "1", "-ldflags=-s -w"),
+			0, "cgo", program.LevelOK, "used by main"},
+		{"PIE", fixture.Go(t, "pie", fixture.GoCgo, "1", "-buildmode=pie"), 0, "linking",
+			program.LevelOK, "dynamic, by the C linker"},
+		{"std's cgo alone", fixture.Go(t, "user", fixture.GoUser, "1"), 0, "linking",
+			program.LevelOK, "dynamic, by Go's own linker"},
+		{"std's cgo alone: packages", fixture.Go(t, "user", fixture.GoUser, "1"), 0, "cgo",
+			program.LevelOK, "used by os/user"},
+		{"CGO_ENABLED=0", fixture.Go(t, "nocgo", fixture.GoPlain, "0"), 1, "linking",
+			program.LevelFail,
 			"statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload"},
-		{"no package uses cgo", fixture.Go(t, "unused", fixture.GoPlain, "1"), 1, "linking", program.LevelFail,
-			"statically linked, as no package in it uses cgo: it has no C code, and ignores a preload"},
-		{"-extldflags -static", fixture.Go(t, "static", fixture.GoCgo, "1", "-ldflags=-linkmode=external -extldflags=-static"), 1, "linking", program.LevelFail,
+		{"no package uses cgo", fixture.Go(t, "unused", fixture.GoPlain, "1"), 1, "linking",
+			program.LevelFail,
+			"statically linked, as no package in it uses cgo: it has no C code, and " +
+				"ignores a preload"},
+		{"-extldflags -static", fixture.Go(t, "static", fixture.GoCgo, "1",
+			"-ldflags=-linkmode=external -extldflags=-static"), 1, "linking", program.LevelFail,
 			"statically linked with -extldflags -static: it ignores a preload"},
-		{"dynamic without cgo", fixture.Go(t, "nocgopie", fixture.GoPlain, "0", "-buildmode=pie"), 1, "cgo", program.LevelFail,
+		{"dynamic without cgo", fixture.Go(t, "nocgopie", fixture.GoPlain, "0", "-buildmode=pie"),
+			1, "cgo", program.LevelFail,
 			"dynamic, but no package in it uses cgo"},
-		{"malloc inside", fixture.Go(t, "malloc", fixture.GoMalloc, "1"), 1, "allocator", program.LevelFail,
-			"malloc is defined inside the executable (an allocator): its calls stay inside, and only what goes through libc, such as mmap, is seen"},
-		{"malloc inside, stripped", fixture.Go(t, "smalloc", fixture.GoMalloc, "1", "-ldflags=-s -w"), 1, "allocator", program.LevelFail,
-			"malloc is defined inside the executable (an allocator): its calls stay inside, and only what goes through libc, such as mmap, is seen"},
-		{"jemalloc beside malloc", fixture.C(t, "jemalloc", fixture.CJemalloc), 1, "private allocator", program.LevelWarn,
-			"jemalloc as je_malloc: memory taken from it is not in malloc's samples; it is shown as C mmap, by who mapped it; " +
+		{"malloc inside", fixture.Go(t, "malloc", fixture.GoMalloc, "1"), 1, "allocator",
+			program.LevelFail,
+			"malloc is defined inside the executable (an allocator): its calls stay inside, and " +
+				"only what goes through libc, such as mmap, is seen"},
+		{"malloc inside, stripped", fixture.Go(t, "smalloc", fixture.GoMalloc, "1",
+			"-ldflags=-s -w"), 1, "allocator", program.LevelFail,
+			"malloc is defined inside the executable (an allocator): its calls stay inside, and " +
+				"only what goes through libc, such as mmap, is seen"},
+		{"jemalloc beside malloc", fixture.C(t, "jemalloc", fixture.CJemalloc), 1,
+			"private allocator", program.LevelWarn,
+			"jemalloc as je_malloc: memory taken from it is not in malloc's samples; it is shown " +
+				"as C mmap, by who mapped it; " +
 				"how much of it is in use comes from jemalloc's own statistics, where available"},
-		{"malloc without statistics in a library", needing(t, "engine", "engine_eval", "malloc"), 1, "allocator", program.LevelWarn,
-			"libengine.so provides malloc and has no statistics that cgoheap knows: what it maps is shown as C mmap, by who mapped it; " +
+		{"malloc without statistics in a library", needing(t, "engine", "engine_eval", "malloc"), 1,
+			"allocator", program.LevelWarn,
+			"libengine.so provides malloc and has no statistics that cgoheap knows: what it maps " +
+				"is shown as C mmap, by who mapped it; " +
 				"how much of that is in use is unknown, and trim does not work"},
-		{"jemalloc in a library", needing(t, "duck", "duckdb_je_malloc", "duckdb_je_mallctl"), 1, "private allocator", program.LevelWarn,
-			"jemalloc as duckdb_je_malloc in libduck.so: memory taken from it is not in malloc's samples; it is shown as C mmap, by who mapped it; " +
+		{"jemalloc in a library", needing(t, "duck", "duckdb_je_malloc", "duckdb_je_mallctl"), 1,
+			"private allocator", program.LevelWarn,
+			"jemalloc as duckdb_je_malloc in libduck.so: memory taken from it is not in malloc's " +
+				"samples; it is shown as C mmap, by who mapped it; " +
 				"how much of it is in use comes from jemalloc's own statistics, where available"},
 		{"not Go", fixture.C(t, "c", fixture.CPlain), 1, "go", program.LevelFail,
-			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it"},
-		{"a plugin", fixture.Go(t, "plugin.so", fixture.GoPlugin, "1", "-buildmode=plugin"), 0, "file", program.LevelOK, "64-bit x86-64 Go plugin"},
-		{"a plugin: its packages", fixture.Go(t, "plugin.so", fixture.GoPlugin, "1", "-buildmode=plugin"), 0, "cgo", program.LevelOK, "used by example.com/fixture"},
-		{"c-shared", fixture.Go(t, "shared.so", fixture.GoShared, "1", "-buildmode=c-shared"), 0, "file", program.LevelOK,
+			"not a Go program: cgoheap stays passive in it, and starts in the Go programs that " +
+				"it runs, or when it loads a library with Go in it"},
+		{"a plugin", fixture.Go(t, "plugin.so", fixture.GoPlugin, "1", "-buildmode=plugin"), 0,
+			"file", program.LevelOK, "64-bit x86-64 Go plugin"},
+		{"a plugin: its packages", fixture.Go(t, "plugin.so", fixture.GoPlugin, "1",
+			"-buildmode=plugin"), 0, "cgo", program.LevelOK, "used by example.com/fixture"},
+		{"c-shared", fixture.Go(t, "shared.so", fixture.GoShared, "1", "-buildmode=c-shared"), 0,
+			"file", program.LevelOK,
 			"64-bit x86-64 shared library in Go (-buildmode=c-shared)"},
-		{"c-shared: its Go", fixture.Go(t, "shared.so", fixture.GoShared, "1", "-buildmode=c-shared"), 0, "go", program.LevelOK, goVersionHere},
-		{"a program that opens plugins", fixture.Go(t, "opens", fixture.GoOpens, "1"), 0, "plugins", program.LevelOK,
+		{"c-shared: its Go", fixture.Go(t, "shared.so", fixture.GoShared, "1",
+			"-buildmode=c-shared"), 0, "go", program.LevelOK, goVersionHere},
+		{"a program that opens plugins", fixture.Go(t, "opens", fixture.GoOpens, "1"), 0, "plugins",
+			program.LevelOK,
 			"it opens Go plugins: their code is profiled like the program's own"},
-		{"musl", fixture.C(t, "musl", fixture.CPlain, "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"), 1, "libc", program.LevelFail,
+		{"musl", fixture.C(t, "musl", fixture.CPlain,
+			"-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"), 1, "libc", program.LevelFail,
 			"linked against musl (Alpine): cgoheap needs glibc"},
-		{"a shared library", fixture.EmptyLibrary(t), 1, "file", program.LevelFail, "a shared library, not a program"},
-		{"another architecture", fixture.Patched(t, cgo, "arm", 18, 183, 0), 1, "file", program.LevelFail,
+		{"a shared library", fixture.EmptyLibrary(t), 1, "file", program.LevelFail,
+			"a shared library, not a program"},
+		{"another architecture", fixture.Patched(t, cgo, "arm", 18, 183, 0), 1, "file",
+			program.LevelFail,
 			"a 64-bit aarch64 program, and cgoheap is for 64-bit x86-64 only"},
 		{"a directory", fixture.Dir, 1, "file", program.LevelFail, "it is a directory"},
-		{"text", fixture.Written(t, "text", "hello\n", 0o755), 1, "file", program.LevelFail, "neither an ELF program nor a script that begins with #!"},
-		{"empty", fixture.Written(t, "empty", "", 0o755), 1, "file", program.LevelFail, "neither an ELF program nor a script that begins with #!"},
-		{"a script", fixture.Written(t, "script", "#!/bin/sh\necho\n", 0o755), 0, "file", program.LevelWarn,
-			"a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it"},
-		{"a script for nothing", fixture.Written(t, "noscript", "#!/none/sh\n", 0o755), 1, "file", program.LevelFail, `a script for "/none/sh", which does not exist`},
-		{"a script that names none", fixture.Written(t, "nameless", "#!\n", 0o755), 1, "file", program.LevelFail, "a script that names no interpreter"},
-		{"not executable", patchedMode(t, cgo, 0o644), 1, "file", program.LevelFail, "not executable"},
+		{"text", fixture.Written(t, "text", "hello\n", 0o755), 1, "file", program.LevelFail,
+			"neither an ELF program nor a script that begins with #!"},
+		{"empty", fixture.Written(t, "empty", "", 0o755), 1, "file", program.LevelFail,
+			"neither an ELF program nor a script that begins with #!"},
+		{"a script", fixture.Written(t, "script", "#!/bin/sh\necho\n", 0o755), 0, "file",
+			program.LevelWarn,
+			"a script: cgoheap stays passive in its interpreter, and starts in the Go programs " +
+				"that it runs, or when it loads a library with Go in it"},
+		{"a script for nothing", fixture.Written(t, "noscript", "#!/none/sh\n", 0o755), 1, "file",
+			program.LevelFail, `a script for "/none/sh", which does not exist`},
+		{"a script that names none", fixture.Written(t, "nameless", "#!\n", 0o755), 1, "file",
+			program.LevelFail, "a script that names no interpreter"},
+		{"not executable", patchedMode(t, cgo, 0o644), 1, "file", program.LevelFail,
+			"not executable"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			r, code := doctorOf(t, c.path)
@@ -108,7 +145,8 @@ func TestDoctorPrograms(t *testing.T) {
 				matches = strings.HasPrefix(got.Text, prefix)
 			}
 			if code != c.code || got.Level != c.level || !matches || r.Works != (code == 0) {
-				t.Errorf("exit code %d, want %d; %+v, want %s %q\n%+v", code, c.code, got, c.level, c.text, r)
+				t.Errorf("exit code %d, want %d; %+v, want %s %q\n%+v", code, c.code, got, c.level,
+					c.text, r)
 			}
 		})
 	}
@@ -140,7 +178,8 @@ will not work: statically linked, built with CGO_ENABLED=0: it has no C code, an
 func TestDoctorWithoutLibrary(t *testing.T) {
 	c := command([]string{"CGOHEAP_LIBRARY=/none/libcgoheap.so"}, "doctor", fixture.CgoProgram(t))
 	r := finish(t, c)
-	want := "will not work: library \"/none/libcgoheap.so\" (from --library or CGOHEAP_LIBRARY) does not exist\n"
+	want := "will not work: library \"/none/libcgoheap.so\" (from --library or CGOHEAP_LIBRARY) " +
+		"does not exist\n"
 	if r.code != 1 || !strings.HasSuffix(r.out, want) {
 		t.Errorf("%+v", r)
 	}
@@ -170,11 +209,14 @@ func TestDoctorDamagedELF(t *testing.T) {
 func TestDoctorNotThere(t *testing.T) {
 	// A name may be a program's or a process's.
 	r := cgoheap(t, "doctor", "no-such-program")
-	if want := "cgoheap: no program \"no-such-program\" in PATH; give its path, such as ./no-such-program; " +
-		"and no process of \"no-such-program\" has cgoheap loaded; cgoheap list shows those that have"; r.code != 1 || !strings.HasPrefix(r.err, want) {
+	if want := "cgoheap: no program \"no-such-program\" in PATH; give its path, such as " +
+		"./no-such-program; " +
+		"and no process of \"no-such-program\" has cgoheap loaded; cgoheap list shows " +
+		"those that have"; r.code != 1 || !strings.HasPrefix(r.err, want) {
 		t.Errorf("%+v, want %q", r, want)
 	}
-	cgoheap(t, "doctor", "./no-such-program").want(t, 1, "", "cgoheap: \"./no-such-program\" does not exist\n")
+	cgoheap(t, "doctor", "./no-such-program").want(t, 1, "", "cgoheap: \"./no-such-program\" "+
+		"does not exist\n")
 }
 
 func TestDoctorProcess(t *testing.T) {
@@ -184,7 +226,8 @@ func TestDoctorProcess(t *testing.T) {
 	for _, want := range []string{
 		"  ok    order      loaded by something other than LD_PRELOAD",
 		"  ok    socket     /x.sock answers, library 0.1.0",
-		"  ok    state      sampling, 1 in 512KiB, 3,000 samples taken, 1,625 live, malloc is glibc's",
+		"  ok    state      sampling, 1 in 512KiB, 3,000 samples taken, 1,625 live, malloc " +
+			"is glibc's",
 		"  ok    dropped    no sample was dropped",
 		"  warn  stacks     97.50 % of 40 complete; the others: 1 no cfi",
 		"  ok    memory     2.0 MiB of at most 32.0 MiB",
@@ -201,7 +244,8 @@ func TestDoctorProcess(t *testing.T) {
 
 // A thread whose stack is in no table is no dropped sample, and is said.
 func TestCheckDroppedThreads(t *testing.T) {
-	for missed, want := range map[uint64]string{0: "no sample was dropped", 1: "1 thread stack not recorded", 2: "2 thread stacks not recorded"} {
+	for missed, want := range map[uint64]string{0: "no sample was dropped",
+		1: "1 thread stack not recorded", 2: "2 thread stacks not recorded"} {
 		c := checkDropped(&attach.Status{ThreadsMissed: missed})
 		if c.Text != want || (c.Level == program.LevelOK) != (missed == 0) {
 			t.Errorf("%d: %+v", missed, c)
@@ -209,14 +253,17 @@ func TestCheckDroppedThreads(t *testing.T) {
 	}
 }
 
-// Stacks that were walked whole and of which there was room for the ends alone are not called complete.
+// Stacks that were walked whole and of which there was room for the ends alone are not called
+// complete.
 func TestCheckStacks(t *testing.T) {
 	var s attach.Status
 	s.Stacks.Complete, s.Memory.MaxBytes = 1000, 32<<20
-	for noRoom, want := range map[uint64]program.Level{0: program.LevelOK, 10: program.LevelOK, 11: program.LevelWarn} {
+	for noRoom, want := range map[uint64]program.Level{0: program.LevelOK, 10: program.LevelOK,
+		11: program.LevelWarn} {
 		s.Stacks.NoRoom = noRoom
 		c := checkStacks(&s)
-		if c.Level != want || strings.Contains(c.Text, "for lack of room") != (noRoom > 0) || (c.Remedy != "") != (want == program.LevelWarn) {
+		if c.Level != want || strings.Contains(c.Text, "for lack of room") != (noRoom > 0) ||
+			(c.Remedy != "") != (want == program.LevelWarn) {
 			t.Errorf("%d without room: %+v", noRoom, c)
 		}
 	}
@@ -236,7 +283,8 @@ func TestDoctorProcessNotLoaded(t *testing.T) {
 	readUntil(t, out, "\n")
 	s := &shimmed{pid: p.Process.Pid}
 	r, code := doctorOf(t, s.arg())
-	if code != 1 || r.Works || r.Verdict != "not loaded, but it would work: restart it with cgoheap run -- "+path {
+	if code != 1 || r.Works || r.Verdict != "not loaded, but it would work: restart it with "+
+		"cgoheap run -- "+path {
 		t.Errorf("%d %+v", code, r)
 	}
 	if c := r.find("library"); c.Level != program.LevelOK {
@@ -263,7 +311,8 @@ func TestCheckDropped(t *testing.T) {
 	s.Memory.MaxBytes = 32 << 20
 	c := checkDropped(s)
 	if c.Level != program.LevelWarn || c.Text != "1,234 live full, 2 frees missed" ||
-		c.Remedy != "give it more memory (CGOHEAP_MAX_MEMORY, now 32MiB) or larger CGOHEAP_SAMPLE_BYTES" {
+		c.Remedy != "give it more memory (CGOHEAP_MAX_MEMORY, now 32MiB) or larger "+
+			"CGOHEAP_SAMPLE_BYTES" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -276,7 +325,8 @@ func needing(t *testing.T, name string, functions ...string) string {
 	for _, f := range functions {
 		source += "void *" + f + "(unsigned long n) { return (void *)n; }\n"
 	}
-	for file, text := range map[string]string{name + ".c": source, "main.c": "void *" + functions[0] +
+	for file, text := range map[string]string{name + ".c": source, "main.c": "void *" +
+		functions[0] +
 		"(unsigned long);\nint main(void) { return !" + functions[0] + "(1); }\n"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -20,7 +20,8 @@ func examplesIn(help string) (lines []string) {
 	}
 	for _, line := range strings.Split(help[at:], "\n") {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
-		if strings.HasPrefix(line, "cgoheap ") && !strings.Contains(line, " saves ") && !regexp.MustCompile(`^cgoheap [0-9]`).MatchString(line) {
+		if strings.HasPrefix(line, "cgoheap ") && !strings.Contains(line, " saves ") &&
+			!regexp.MustCompile(`^cgoheap [0-9]`).MatchString(line) {
 			lines = append(lines, line)
 		}
 	}
@@ -34,9 +35,12 @@ func TestHelpExamples(t *testing.T) {
 	self, err := os.Executable()
 	check0(err)
 	// What they speak of: the command itself, a service to start, a host with the same process.
-	check0(os.WriteFile(filepath.Join(dir, "cgoheap"), []byte("#!/bin/sh\n"+partVariable+"=command exec "+self+` "$@"`+"\n"), 0o755))
-	check0(os.WriteFile(filepath.Join(dir, "ssh"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o755))
-	check0(os.WriteFile(filepath.Join(dir, "service"), []byte(readAll(t, fixture.CgoProgram(t))), 0o755))
+	check0(os.WriteFile(filepath.Join(dir, "cgoheap"), []byte("#!/bin/sh\n"+partVariable+
+		"=command exec "+self+` "$@"`+"\n"), 0o755))
+	check0(os.WriteFile(filepath.Join(dir, "ssh"), []byte("#!/bin/sh\nshift\nexec \"$@\"\n"),
+		0o755))
+	check0(os.WriteFile(filepath.Join(dir, "service"), []byte(readAll(t, fixture.CgoProgram(t))),
+		0o755))
 	check0(os.WriteFile(filepath.Join(dir, "service.4242.cgoheap"), fakeshim.Recording(), 0o644))
 	ran := 0
 	for _, v := range verbs() {
@@ -48,7 +52,8 @@ func TestHelpExamples(t *testing.T) {
 			switch {
 			case strings.Contains(line, "-- go run ."): // TestRunGo
 				continue
-			case strings.HasSuffix(line, "--binary ./service"): // another program than the recorded one
+			// another program than the recorded one
+			case strings.HasSuffix(line, "--binary ./service"):
 				continue
 			}
 			line = regexp.MustCompile(`\b4242\b([^.]|$)`).ReplaceAllString(line, s.arg()+"$1")
@@ -56,10 +61,12 @@ func TestHelpExamples(t *testing.T) {
 			line = strings.ReplaceAll(line, "--seconds 60", "--seconds 1")
 			c := exec.Command("sh", "-c", line)
 			c.Dir = dir
-			c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CGOHEAP_LIBRARY="+fixture.EmptyLibrary(t), "XDG_RUNTIME_DIR="+t.TempDir(), "TERM=dumb")
+			c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CGOHEAP_LIBRARY="+
+				fixture.EmptyLibrary(t), "XDG_RUNTIME_DIR="+t.TempDir(), "TERM=dumb")
 			r := finish(t, c)
 			// The program that run starts ends as this test's own does.
-			if r.code != 0 && !strings.Contains(line, "cgoheap run") || strings.Contains(r.err, "cgoheap: run:") || strings.Contains(r.err, "there is no") {
+			if r.code != 0 && !strings.Contains(line, "cgoheap run") ||
+				strings.Contains(r.err, "cgoheap: run:") || strings.Contains(r.err, "there is no") {
 				t.Errorf("%s: exit code %d\n%s%s", line, r.code, r.out, r.err)
 			}
 			ran++
@@ -70,7 +77,8 @@ func TestHelpExamples(t *testing.T) {
 	}
 }
 
-// TestSocketDirectory: what the shim says of its directory when it starts, the command says of it, too.
+// TestSocketDirectory: what the shim says of its directory when it starts, the command says of it,
+// too.
 func TestSocketDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("another user's directory takes root")
@@ -82,12 +90,16 @@ func TestSocketDirectory(t *testing.T) {
 		make func()
 		want string
 	}{
-		{func() { check0(os.Chown(dir, 65534, 65534)) }, " belongs to user nobody, not to root; remove it"},
-		{func() { check0(os.Chown(dir, 0, 0)); check0(os.Chmod(dir, 0o777)) }, " can be written by others (mode 0777); chmod 700 it"},
-		{func() { check0(os.Remove(dir)); check0(os.WriteFile(dir, nil, 0o600)) }, " is not a directory (or a symbolic link to one); remove it"},
+		{func() { check0(os.Chown(dir, 65534, 65534)) }, " belongs to user nobody, not to " +
+			"root; remove it"},
+		{func() { check0(os.Chown(dir, 0, 0)); check0(os.Chmod(dir, 0o777)) },
+			" can be written by others (mode 0777); chmod 700 it"},
+		{func() { check0(os.Remove(dir)); check0(os.WriteFile(dir, nil, 0o600)) },
+			" is not a directory (or a symbolic link to one); remove it"},
 	} {
 		c.make()
 		cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "",
-			"cgoheap: process PID (service) has cgoheap loaded, but no socket: DIR/cgoheap-0"+c.want+end)
+			"cgoheap: process PID (service) has cgoheap loaded, but no socket: DIR/cgoheap-0"+
+				c.want+end)
 	}
 }

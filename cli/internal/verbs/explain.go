@@ -138,10 +138,12 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	env, _ := e.process.Environ() // without it the verdict does not know what is set
 	e.verdict = verdict.Judge(&verdict.Situation{
 		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
-		GoPprof: o.goPprof, Callers: e.callers, Dormant: e.status.State == "dormant", Dropped: e.status.DroppedSamples(),
-		Missed: e.status.Dropped[attach.MissedFree], Off: time.Duration(e.status.OffNS),
-		Purego: program.PuregoOf(e.process), RawMappers: func() []string { return program.RawMappers(e.process) },
-		OwnNew: func() string { return program.OwnNew(e.process) },
+		GoPprof: o.goPprof, Callers: e.callers, Dormant: e.status.State == "dormant",
+		Dropped: e.status.DroppedSamples(),
+		Missed:  e.status.Dropped[attach.MissedFree], Off: time.Duration(e.status.OffNS),
+		Purego:     program.PuregoOf(e.process),
+		RawMappers: func() []string { return program.RawMappers(e.process) },
+		OwnNew:     func() string { return program.OwnNew(e.process) },
 	})
 	return e, nil
 }
@@ -188,12 +190,14 @@ func textWidth(std stdio) int {
 
 func (e *explanation) print(std stdio) {
 	width := textWidth(std)
-	fmt.Fprintf(std.out, "%s  RSS %s\n", headline(e.status, e.process), termtext.Bytes(e.account.RSS))
+	fmt.Fprintf(std.out, "%s  RSS %s\n", headline(e.status, e.process),
+		termtext.Bytes(e.account.RSS))
 	for _, line := range cautions(e.status, e.process.PID) {
 		fmt.Fprintln(std.out, line)
 	}
 	if e.grown != nil {
-		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.Clock(), termtext.Duration(e.grown.Elapsed))
+		fmt.Fprintf(std.out, "GROWN is since %s, %s ago", e.grown.Clock(),
+			termtext.Duration(e.grown.Elapsed))
 		if e.hour != nil {
 			fmt.Fprintf(std.out, "; %s since %s", e.hour.Column(), e.hour.Clock())
 		}

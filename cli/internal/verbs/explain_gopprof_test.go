@@ -32,7 +32,8 @@ goroutine stacks           -        -
 		t.Errorf("%s\nwant in it\n%s", r.out, unknown)
 	}
 	text := fakeshim.MemStats
-	for old, mib := range map[string]int{"HeapInuse = 100": 60, "HeapIdle = 30": 30, "HeapReleased = 20": 20, "Stack = 7": 2} {
+	for old, mib := range map[string]int{"HeapInuse = 100": 60, "HeapIdle = 30": 30,
+		"HeapReleased = 20": 20, "Stack = 7": 2} {
 		name, _, _ := strings.Cut(old, " = ")
 		text = strings.Replace(text, old, fmt.Sprintf("%s = %d", name, mib<<20), 1)
 	}
@@ -61,8 +62,10 @@ Go metadata          3.0 MiB    0.3 %       0 B
 	}
 	r = look("explain", s.arg(), "--json", "--go-pprof", address)
 	check0(json.Unmarshal([]byte(r.out), &v))
-	want := "map[heap_free_bytes:1.048576e+07 heap_in_use_bytes:6.291456e+07 heap_released_bytes:2.097152e+07 " +
-		"mapped_ready_bytes:<nil> metadata_bytes:31 source:runtime.MemStats stacks_bytes:2.097152e+06]"
+	want := "map[heap_free_bytes:1.048576e+07 heap_in_use_bytes:6.291456e+07 " +
+		"heap_released_bytes:2.097152e+07 " +
+		"mapped_ready_bytes:<nil> metadata_bytes:31 source:runtime.MemStats " +
+		"stacks_bytes:2.097152e+06]"
 	if fmt.Sprint(v.Go) != want {
 		t.Errorf("%v\nwant\n%s", v.Go, want)
 	}
@@ -77,16 +80,24 @@ func TestExplainGoPprofErrors(t *testing.T) {
 		r.want(t, 1, "", "cgoheap: "+want+"\n")
 	}
 	address := servePprof(t, http.NotFound)
-	fails(address, "'"+address+"/debug/pprof/heap?debug=1' answers 404 Not Found: is net/http/pprof served there?")
-	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello\x1b") })
-	fails(address, "'"+address+"/debug/pprof/heap?debug=1' is not a heap profile with Go's MemStats: name the service's own /debug/pprof/heap")
-	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = 209715200", 1))
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' answers 404 Not Found: is "+
+		"net/http/pprof served there?")
+	address = servePprof(t, func(w http.ResponseWriter,
+		r *http.Request) {
+		fmt.Fprint(w, "hello\x1b")
 	})
-	fails(address, "'"+address+"/debug/pprof/heap?debug=1' describes another process: 200.0 MiB of Go heap in use there, 128.0 MiB mapped here")
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' is not a heap profile with Go's "+
+		"MemStats: name the service's own /debug/pprof/heap")
+	address = servePprof(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, strings.Replace(fakeshim.MemStats, "HeapInuse = 100", "HeapInuse = 209715200",
+			1))
+	})
+	fails(address, "'"+address+"/debug/pprof/heap?debug=1' describes another process: 200.0 MiB "+
+		"of Go heap in use there, 128.0 MiB mapped here")
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	fails(server.URL, "'"+server.URL+"/debug/pprof/heap?debug=1' cannot be fetched: no server listens there")
+	fails(server.URL, "'"+server.URL+"/debug/pprof/heap?debug=1' cannot be fetched: no server "+
+		"listens there")
 }
 
 // Go's own handler writes what is parsed here.
@@ -95,7 +106,8 @@ func TestGoPprofOfARealService(t *testing.T) {
 	target, err := attach.GoPprofURL(address)
 	check0(err)
 	g, err := attach.FetchGoSplit(target)
-	if err != nil || *g.HeapInUse < 100<<10 || *g.Stacks < 10<<10 || *g.Metadata < 100<<10 || *g.HeapFree < 0 {
+	if err != nil || *g.HeapInUse < 100<<10 || *g.Stacks < 10<<10 || *g.Metadata < 100<<10 ||
+		*g.HeapFree < 0 {
 		t.Errorf("%+v %v", g, err)
 	}
 }

@@ -56,7 +56,8 @@ func isOwnDirectory(dir string) bool {
 func (s accountStore) path(p *attach.Process) string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	id, _, _ := strings.Cut(string(boot), "-")
-	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.PID, p.Started, strings.TrimSpace(id)))
+	return filepath.Join(s.dir, fmt.Sprintf("%s%d-%s-%s.json", keptPrefix, p.PID, p.Started,
+		strings.TrimSpace(id)))
 }
 
 // Of the last evidenceTime, looks that are lookSpacing apart are kept, and the last one; of
@@ -90,7 +91,8 @@ func (l *looks) thinned(now time.Time) looks {
 	oldest := max(0, l.evidence(now))
 	for i, a := range l.accounts[oldest:] {
 		isLast := oldest+i == len(l.accounts)-1
-		if n := len(left.accounts); n > 0 && !isLast && a.Time.Sub(left.accounts[n-1].Time) < lookSpacing {
+		if n := len(left.accounts); n > 0 && !isLast &&
+			a.Time.Sub(left.accounts[n-1].Time) < lookSpacing {
 			continue
 		}
 		left.add(a, l.Bodies[oldest+i])

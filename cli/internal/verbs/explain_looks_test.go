@@ -62,7 +62,8 @@ func TestAccountsAreKeptForOneProcess(t *testing.T) {
 	if _, err := os.Stat(other); err != nil {
 		t.Error(err)
 	}
-	for _, damaged := range []string{"{ not JSON", `{"looks":[1]}`, `{"looks":[{}` + strings.Repeat(",{}", maxLooks) + "]}"} {
+	for _, damaged := range []string{"{ not JSON", `{"looks":[1]}`, `{"looks":[{}` +
+		strings.Repeat(",{}", maxLooks) + "]}"} {
 		check0(os.WriteFile(store.path(p), []byte(damaged), 0o600))
 		if l := store.read(p); l.accounts != nil || l.Bodies != nil {
 			t.Errorf("accounts of %s", damaged)
@@ -98,7 +99,8 @@ func TestAccountsAreNotKeptWhereOthersWrite(t *testing.T) {
 // However often somebody looks, after an hour there is an hour's evidence, of few looks.
 func TestAnHourOfEvidence(t *testing.T) {
 	begin := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
-	for _, every := range []time.Duration{time.Second, time.Minute, 7 * time.Minute, 40 * time.Minute, time.Hour, 26 * time.Hour} {
+	for _, every := range []time.Duration{time.Second, time.Minute, 7 * time.Minute,
+		40 * time.Minute, time.Hour, 26 * time.Hour} {
 		l := looks{}
 		for at := time.Duration(0); at <= 5*time.Hour || at <= 3*every; at += every {
 			now := &account.Account{Time: begin.Add(at), RSS: int64(at)}
@@ -109,11 +111,13 @@ func TestAnHourOfEvidence(t *testing.T) {
 			if want := at >= time.Hour && every < time.Hour; (hour != nil) != want {
 				t.Fatalf("every %s, at %s: an hour's growth is %+v", every, at, hour)
 			}
-			if hour != nil && (hour.Elapsed < time.Hour || hour.Elapsed > time.Hour+max(every, lookSpacing+every) || hour.RSS != int64(hour.Elapsed)) {
+			if hour != nil && (hour.Elapsed < time.Hour || hour.Elapsed > time.Hour+
+				max(every, lookSpacing+every) || hour.RSS != int64(hour.Elapsed)) {
 				t.Fatalf("every %s, at %s: %+v", every, at, hour)
 			}
 			l.add(now, nil)
-			if l = l.thinned(now.Time); len(l.accounts) > maxLooks || len(l.Bodies) != len(l.accounts) {
+			if l = l.thinned(now.Time); len(l.accounts) > maxLooks ||
+				len(l.Bodies) != len(l.accounts) {
 				t.Fatalf("every %s, at %s: %d looks are kept", every, at, len(l.accounts))
 			}
 		}
@@ -141,7 +145,8 @@ func TestExplainAfterAnHour(t *testing.T) {
 		"\nGROWN is since 00:59, 1m ago; IN 1h since 00:00\n\n",
 		"\nOWNER               RESIDENT    SHARE  GROWN      IN 1h\n",
 		"\nRSS                901.0 MiB  100.0 %    0 B  +40.0 MiB\n",
-		"\nC live grew by 40.0 MiB in 1h (40.0 MiB an hour since 00:00), but not in the last 1m, to",
+		"\nC live grew by 40.0 MiB in 1h (40.0 MiB an hour since 00:00), but not in the " +
+			"last 1m, to",
 	} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("%s\nwant in it\n%s", r.out, want)

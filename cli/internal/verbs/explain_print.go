@@ -27,7 +27,8 @@ func (e *explanation) printOwners(std stdio, width int) {
 		rows[0][3] = "GROWN"
 	}
 	details := [][]string{nil}
-	add := func(label, resident string, bytes int64, grown func(*account.Growth) *int64, inside []string) {
+	add := func(label, resident string, bytes int64, grown func(*account.Growth) *int64,
+		inside []string) {
 		row := []string{label, resident, "-"}
 		if a.RSS > 0 && resident != "-" {
 			row[2] = fmt.Sprintf("%.1f %%", 100*float64(bytes)/float64(a.RSS))
@@ -48,21 +49,26 @@ func (e *explanation) printOwners(std stdio, width int) {
 		switch {
 		case o.Bytes == nil:
 			add(account.Label(o.Name), "-", 0, grown, inside)
-		case *o.Bytes != 0 || account.Known(e.grown.Of(o.Name)) != 0 || account.Known(e.hour.Of(o.Name)) != 0 || o.Name == account.CLive:
-			add(account.Label(o.Name), termtext.Estimate(termtext.Bytes(*o.Bytes), !o.Exact), *o.Bytes, grown, inside)
+		case *o.Bytes != 0 || account.Known(e.grown.Of(o.Name)) != 0 ||
+			account.Known(e.hour.Of(o.Name)) != 0 || o.Name == account.CLive:
+			add(account.Label(o.Name), termtext.Estimate(termtext.Bytes(*o.Bytes), !o.Exact),
+				*o.Bytes, grown, inside)
 		}
 	}
-	add("unexplained", termtext.Bytes(a.Unexplained), a.Unexplained, func(g *account.Growth) *int64 {
-		change := a.Unexplained - g.Last.Unexplained
-		return &change
-	}, nil)
+	add("unexplained", termtext.Bytes(a.Unexplained), a.Unexplained,
+		func(g *account.Growth) *int64 {
+			change := a.Unexplained - g.Last.Unexplained
+			return &change
+		}, nil)
 	add("RSS", termtext.Bytes(a.RSS), a.RSS, func(g *account.Growth) *int64 { return &g.RSS }, nil)
-	if len(windows) > 0 && tableWidth(rows) > width { // shares follow from the bytes, growth from nothing else
+	// shares follow from the bytes, growth from nothing else
+	if len(windows) > 0 && tableWidth(rows) > width {
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], 2, 3)
 		}
 	}
-	if len(windows) > 1 && tableWidth(rows) > width { // the verdict says the longer one if it matters
+	// the verdict says the longer one if it matters
+	if len(windows) > 1 && tableWidth(rows) > width {
 		for i := range rows {
 			rows[i] = rows[i][:len(rows[i])-1]
 		}
@@ -130,7 +136,8 @@ func (e *explanation) details(o account.Owner) []string {
 		}
 		lines = append(lines, e.account.PrivateLines()...)
 		lines = append(lines, e.account.MmapLines(e.callers)...)
-	case account.CBrk, account.FileCopies, account.DeviceMaps, account.MappedFiles, account.SharedMemory:
+	case account.CBrk, account.FileCopies, account.DeviceMaps, account.MappedFiles,
+		account.SharedMemory:
 		lines = append(lines, e.account.MappedLines(o.Name, e.callers)...)
 	case account.ThreadStacks:
 		add(e.account.StacksCount() + mappedOf(o))
@@ -153,7 +160,8 @@ func (e *explanation) insideGoHeap() string {
 		}
 		return "how much of it is in use is unknown; --go-pprof URL asks the service"
 	}
-	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)", termtext.BytesOrDash(g.HeapInUse), termtext.BytesOrDash(g.HeapFree),
+	return fmt.Sprintf("in use %s, free and not returned %s, released %s (%s)",
+		termtext.BytesOrDash(g.HeapInUse), termtext.BytesOrDash(g.HeapFree),
 		termtext.BytesOrDash(g.HeapReleased), termtext.Escape(cmp.Or(g.Source, "-")))
 }
 
@@ -163,7 +171,8 @@ func (e *explanation) insideGoObjects() string {
 	if g.HeapLive == nil || g.HeapDead == nil {
 		return ""
 	}
-	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s", termtext.Bytes(*g.HeapLive),
+	return fmt.Sprintf("in use are objects found live %s, dead or newer ones %s, gaps %s",
+		termtext.Bytes(*g.HeapLive),
 		termtext.Bytes(*g.HeapDead), termtext.BytesOrDash(g.HeapUnused))
 }
 
@@ -193,7 +202,8 @@ func (e *explanation) insideLive() string {
 	if n := e.account.Allocator.InUse; n != nil {
 		parts = append(parts, fmt.Sprintf("in use %s, %s says", termtext.Bytes(*n), e.allocator()))
 	}
-	if n := e.account.CLiveEstimate.Bytes; n != nil && *n == 0 && account.Known(e.account.CLiveEstimate.SampleBytes) != 1 {
+	if n := e.account.CLiveEstimate.Bytes; n != nil && *n == 0 &&
+		account.Known(e.account.CLiveEstimate.SampleBytes) != 1 {
 		parts = append(parts, "too little for a sample")
 	} else if n != nil {
 		margin := account.Known(e.account.CLiveEstimate.StandardError)
@@ -210,13 +220,15 @@ func (e *explanation) insideRetained() string {
 	a := &e.account.Allocator
 	var parts []string
 	if a.Free != nil {
-		parts = append(parts, fmt.Sprintf("free %s, %s says", termtext.Bytes(*a.Free), e.allocator()))
+		parts = append(parts, fmt.Sprintf("free %s, %s says", termtext.Bytes(*a.Free),
+			e.allocator()))
 	}
 	if a.Arenas != nil {
 		parts = append(parts, termtext.CountOf(int(*a.Arenas), "arena", "arenas"))
 	}
 	if a.InUse == nil && a.Free == nil {
-		parts = append(parts, "beyond what the samples stand for: how much of it is free is unknown")
+		parts = append(parts, "beyond what the samples stand for: how much of it is free "+
+			"is unknown")
 	}
 	return strings.Join(parts, "; ")
 }
@@ -252,13 +264,15 @@ func kernelKinds(o account.Owner) string {
 // printKernel prints the kernel's figures, which other tools show.
 func (e *explanation) printKernel(std stdio, width int) {
 	p := &e.account.Process
-	rss := fmt.Sprintf("VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s", termtext.BytesOrDash(p.VMRSS), termtext.BytesOrDash(p.RSSAnon),
+	rss := fmt.Sprintf("VmRSS %s = RssAnon %s + RssFile %s + RssShmem %s",
+		termtext.BytesOrDash(p.VMRSS), termtext.BytesOrDash(p.RSSAnon),
 		termtext.BytesOrDash(p.RSSFile), termtext.BytesOrDash(p.RSSShmem))
 	threads := "-"
 	if p.Threads != nil {
 		threads = termtext.Count(*p.Threads)
 	}
-	size := fmt.Sprintf("VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s", termtext.BytesOrDash(p.VMSize), termtext.BytesOrDash(p.VMData),
+	size := fmt.Sprintf("VmSize %s  VmData %s  VmStk %s  VmSwap %s  threads %s",
+		termtext.BytesOrDash(p.VMSize), termtext.BytesOrDash(p.VMData),
 		termtext.BytesOrDash(p.VMStk), termtext.BytesOrDash(p.VMSwap), threads)
 	for _, line := range append([]string{rss, size}, e.cgroupLines()...) {
 		if utf8.RuneCountInString(line) <= width {
@@ -283,8 +297,10 @@ func (e *explanation) cgroupLines() []string {
 		names = [4]string{"usage", "rss", "cache", "kernel"}
 	}
 	lines := []string{
-		fmt.Sprintf("cgroup v%d %s: %s %s, %s; %s %s, %s %s, %s %s, swap %s", *c.Version, termtext.QuoteShell(c.Path), names[0],
-			termtext.Bytes(*c.Current), limit, names[1], termtext.BytesOrDash(c.Anon), names[2], termtext.BytesOrDash(c.File),
+		fmt.Sprintf("cgroup v%d %s: %s %s, %s; %s %s, %s %s, %s %s, swap %s", *c.Version,
+			termtext.QuoteShell(c.Path), names[0],
+			termtext.Bytes(*c.Current), limit, names[1], termtext.BytesOrDash(c.Anon), names[2],
+			termtext.BytesOrDash(c.File),
 			names[3], termtext.BytesOrDash(c.Kernel), termtext.BytesOrDash(c.Swap)),
 	}
 	if why := e.whyTheyDiffer(); why != "" {
@@ -304,7 +320,10 @@ const (
 func (e *explanation) whyTheyDiffer() string {
 	rss, c, p := e.account.RSS, &e.account.Cgroup, &e.account.Process
 	more := *c.Current - rss
-	matters := func(n int64) bool { return n >= differBytes && float64(n) >= differShare*float64(rss) }
+	matters := func(
+		n int64) bool {
+		return n >= differBytes && float64(n) >= differShare*float64(rss)
+	}
 	switch {
 	case matters(more):
 		var reasons []string
@@ -313,7 +332,8 @@ func (e *explanation) whyTheyDiffer() string {
 				reasons = append(reasons, termtext.Bytes(n)+" "+what)
 			}
 		}
-		add(account.Known(c.File)-account.Known(p.RSSFile)-account.Known(p.RSSShmem), "of page cache that this process does not map")
+		add(account.Known(c.File)-account.Known(p.RSSFile)-account.Known(p.RSSShmem),
+			"of page cache that this process does not map")
 		add(account.Known(c.Kernel), "of the kernel's own memory")
 		if p.RSSAnon != nil {
 			add(account.Known(c.Anon)-*p.RSSAnon, "of other processes")
@@ -326,7 +346,8 @@ func (e *explanation) whyTheyDiffer() string {
 	case matters(-more):
 		text := fmt.Sprintf("The cgroup has %s less than this process's RSS", termtext.Bytes(-more))
 		if shared := account.Known(p.RSSFile) + account.Known(p.RSSShmem); shared >= -more {
-			text += ": file and shared pages, of which this process maps " + termtext.Bytes(shared) +
+			text += ": file and shared pages, of which this process maps " +
+				termtext.Bytes(shared) +
 				", are charged once, to the cgroup that touched them first"
 		}
 		return text + "."

@@ -33,10 +33,12 @@ cgroup v2 /system.slice/service.service: memory.current 1.1 GiB, limit 2.0 GiB; 
 The cgroup has 225.4 MiB more than this process's RSS: 168.0 MiB of page cache that this process
   does not map, 32.0 MiB of other processes.
 `
-	explainNote = "note: not all of the C allocator's big blocks were found: the rest of them is in untracked mmap"
+	explainNote = "note: not all of the C allocator's big blocks were found: the rest of them is " +
+		"in untracked mmap"
 )
 
-// cutVerdict takes the last paragraph apart, as one line: how it is broken depends on the length of the PID.
+// cutVerdict takes the last paragraph apart, as one line: how it is broken depends on the length of
+// the PID.
 func cutVerdict(out string) (before, verdict string) {
 	at := strings.LastIndex(out, "\n\n")
 	return out[:at+1], strings.Join(strings.Fields(out[at:]), " ")
@@ -78,8 +80,10 @@ cgoheap itself       7.5 MiB    0.8 %
 unexplained        512.0 KiB    0.1 %
 RSS                901.0 MiB  100.0 %
 `+explainKernel, "")
-	if want := "C code holds 572.0 MiB (63 % of RSS) in blocks that are in use: `cgoheap top PID` shows who. " +
-		"To see whether it grows, run this again in a few minutes. " + explainNote; verdict != want {
+	if want := "C code holds 572.0 MiB (63 % of RSS) in blocks that are in use: `cgoheap top " +
+		"PID` shows who. " +
+		"To see whether it grows, run this again in a few minutes. " +
+		explainNote; verdict != want {
 		t.Errorf("%s\nwant\n%s", verdict, want)
 	}
 
@@ -92,11 +96,14 @@ OWNER               RESIDENT    SHARE      GROWN
 Go heap             80.0 MiB    8.5 %        0 B
 `
 	grown := "C live            ~612.0 MiB   65.0 %  +40.0 MiB\n"
-	grows := "C live grew by 40.0 MiB in 1h (40.0 MiB an hour since 01:00), to 612.0 MiB (65 % of RSS). " +
-		"If it keeps growing under a steady load, it is a leak: `cgoheap top PID` shows who holds it, and " +
+	grows := "C live grew by 40.0 MiB in 1h (40.0 MiB an hour since 01:00), to 612.0 MiB (65 " +
+		"% of RSS). " +
+		"If it keeps growing under a steady load, it is a leak: `cgoheap top PID` shows who " +
+		"holds it, and " +
 		"`cgoheap profile PID --older 10m` saves only the old blocks. " + explainNote
 	total := "RSS                941.0 MiB  100.0 %  +40.0 MiB\n"
-	if r.code != 0 || !strings.Contains(r.out, want) || !strings.Contains(r.out, grown) || !strings.Contains(r.out, total) ||
+	if r.code != 0 || !strings.Contains(r.out, want) || !strings.Contains(r.out, grown) ||
+		!strings.Contains(r.out, total) ||
 		verdict != grows {
 		t.Errorf("%s\n%s\nwant in it\n%s%s%s%s", r.out, verdict, want, grown, total, grows)
 	}
@@ -132,7 +139,8 @@ func TestExplainJSON(t *testing.T) {
   ]
 }
 `
-	if r := first.normal(s); !strings.HasPrefix(r.out, "{\n  \"schema\": \"cgoheap.explain/1\",\n  \"rss_bytes\": 1,\n  \"owners\": [\n") || !strings.HasSuffix(r.out, end) {
+	if r := first.normal(s); !strings.HasPrefix(r.out, "{\n  \"schema\": \"cgoheap.explain/1\",\n"+
+		"  \"rss_bytes\": 1,\n  \"owners\": [\n") || !strings.HasSuffix(r.out, end) {
 		t.Errorf("%s\nwant at the end\n%s", r.out, end)
 	}
 	var v struct {
@@ -140,8 +148,11 @@ func TestExplainJSON(t *testing.T) {
 		Verdict []verdict.Finding
 	}
 	check0(json.Unmarshal([]byte(second.out), &v))
-	if v.Grown.RSS != 40<<20 || *v.Grown.RSSRate != 40<<20 || *v.Grown.Owners[3].Rate != 40<<20 || v.Grown.Elapsed != time.Hour || *v.Grown.Of(account.CLive) != 40<<20 || *v.Grown.Of(account.CMmap) != 0 ||
-		len(v.Grown.Owners) != 13 || v.Grown.Since.Hour() != 1 || v.Verdict[0].Rule != "c_live_grows" {
+	if v.Grown.RSS != 40<<20 || *v.Grown.RSSRate != 40<<20 || *v.Grown.Owners[3].Rate != 40<<20 ||
+		v.Grown.Elapsed != time.Hour || *v.Grown.Of(account.CLive) != 40<<20 ||
+		*v.Grown.Of(account.CMmap) != 0 ||
+		len(v.Grown.Owners) != 13 || v.Grown.Since.Hour() != 1 ||
+		v.Verdict[0].Rule != "c_live_grows" {
 		t.Errorf("%+v", v)
 	}
 }
@@ -149,15 +160,18 @@ func TestExplainJSON(t *testing.T) {
 // Whatever the process answers, it does not reach the terminal, and does not end us in a panic.
 func TestExplainOfStrangeAccounts(t *testing.T) {
 	for part, want := range map[string]string{
-		"hostile":       `  90 B  mmap < \x1bgr`,
-		"empty account": "RSS               0 B      -\n\nVmRSS - = RssAnon - + RssFile - + RssShmem -\nVmSize -  VmData -  VmStk -  VmSwap -  threads -\nno memory cgroup was found\n",
+		"hostile": `  90 B  mmap < \x1bgr`,
+		"empty account": "RSS               0 B      -\n\nVmRSS - = RssAnon - + RssFile - + " +
+			"RssShmem -\nVmSize -  VmData -  VmStk -  VmSwap -  threads -\nno memory cgroup " +
+			"was found\n",
 		"contradiction": "C live          ~-5 B      -\n",
 	} {
 		s := startShim(t, part)
 		look := explainer(t)
 		for range 2 {
 			r := look("explain", s.arg())
-			if r.code != 0 || r.err != "" || strings.ContainsRune(r.out, 0x1b) || !strings.Contains(r.out, want) {
+			if r.code != 0 || r.err != "" || strings.ContainsRune(r.out, 0x1b) ||
+				!strings.Contains(r.out, want) {
 				t.Errorf("%s: %d %q\n%s\nwant in it\n%s", part, r.code, r.err, r.out, want)
 			}
 			if r = look("explain", "--json", s.arg()); r.code != 0 || !json.Valid([]byte(r.out)) {
@@ -167,7 +181,9 @@ func TestExplainOfStrangeAccounts(t *testing.T) {
 	}
 	s := startShim(t, "not an account")
 	r := explainer(t)("explain", s.arg()).normal(s)
-	if r.code != 1 || r.out != "" || !strings.HasPrefix(r.err, "cgoheap: process PID (service) sent an answer that this cgoheap dev cannot read: ") {
+	if r.code != 1 || r.out != "" ||
+		!strings.HasPrefix(r.err, "cgoheap: process PID (service) sent an answer that this "+
+			"cgoheap dev cannot read: ") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -176,7 +192,8 @@ func TestExplainOfStrangeAccounts(t *testing.T) {
 func TestExplainOlderShim(t *testing.T) {
 	s := startShim(t, "no account")
 	for verb, path := range map[string]string{"explain": "/v1/account", "trim": "/v1/trim"} {
-		explainer(t)(verb, s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (service) was started with a libcgoheap.so that has no "+
+		explainer(t)(verb, s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (service) was "+
+			"started with a libcgoheap.so that has no "+
 			path+": restart it with the one that belongs to cgoheap dev\n")
 	}
 }
@@ -208,14 +225,18 @@ Go metadata          3.0 MiB    0.3 %
 func TestExplainNarrow(t *testing.T) {
 	bytes, change := int64(300<<20), int64(12<<20)
 	last := &account.Account{RSS: 250 << 20}
-	g := &account.Growth{RSS: 12 << 20, Owners: []account.OwnerGrowth{{Name: account.CLive, Bytes: &change}}, Last: last}
-	e := &explanation{account: &account.Account{RSS: 400 << 20, Owners: []account.Owner{{Name: account.CLive, Bytes: &bytes}}},
+	g := &account.Growth{RSS: 12 << 20, Owners: []account.OwnerGrowth{{Name: account.CLive,
+		Bytes: &change}}, Last: last}
+	e := &explanation{account: &account.Account{RSS: 400 << 20,
+		Owners: []account.Owner{{Name: account.CLive, Bytes: &bytes}}},
 		grown: g, hour: &account.Growth{Elapsed: time.Hour, Owners: g.Owners, Last: last}}
 	for width, share := range map[int]bool{40: false, 100: true} {
 		var out strings.Builder
 		e.printOwners(stdio{out: &out}, width)
 		e.printKernel(stdio{out: &out}, width)
-		if strings.Contains(out.String(), "SHARE") != share || strings.Contains(out.String(), "IN 1h") != share || !strings.Contains(out.String(), "+12.0 MiB") {
+		if strings.Contains(out.String(), "SHARE") != share ||
+			strings.Contains(out.String(), "IN 1h") != share ||
+			!strings.Contains(out.String(), "+12.0 MiB") {
 			t.Errorf("%d columns:\n%s", width, out.String())
 		}
 		for _, line := range strings.Split(out.String(), "\n") {
@@ -226,14 +247,17 @@ func TestExplainNarrow(t *testing.T) {
 	}
 }
 
-// A process that was not started with the library has one candidate more for memory without a stack.
+// A process that was not started with the library has one candidate more for memory without a
+// stack.
 func TestRawMappersOfAProcess(t *testing.T) {
 	s := startShim(t, "serve")
-	if p := (&attach.Process{PID: s.pid}); !slices.Contains(program.RawMappers(p), program.PreloadedLate) {
+	if p := (&attach.Process{PID: s.pid}); !slices.Contains(program.RawMappers(p),
+		program.PreloadedLate) {
 		t.Errorf("%q", program.RawMappers(p))
 	}
 	s = startShim(t, "serve", "LD_PRELOAD=/none/"+attach.LibraryName)
-	if p := (&attach.Process{PID: s.pid}); slices.Contains(program.RawMappers(p), program.PreloadedLate) {
+	if p := (&attach.Process{PID: s.pid}); slices.Contains(program.RawMappers(p),
+		program.PreloadedLate) {
 		t.Errorf("%q", program.RawMappers(p))
 	}
 }

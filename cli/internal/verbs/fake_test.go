@@ -38,7 +38,8 @@ func TestMain(m *testing.M) {
 
 func runTests(m *testing.M) int {
 	time.Local = time.UTC
-	for _, name := range []string{"LD_PRELOAD", "CGOHEAP_LIBRARY", "CGOHEAP_SOCKET", "XDG_RUNTIME_DIR", "CGOHEAP_ANY"} {
+	for _, name := range []string{"LD_PRELOAD", "CGOHEAP_LIBRARY", "CGOHEAP_SOCKET",
+		"XDG_RUNTIME_DIR", "CGOHEAP_ANY"} {
 		os.Unsetenv(name)
 	}
 	return fixture.Main(m)
@@ -80,7 +81,8 @@ func cgoheap(t *testing.T, args ...string) result {
 func (r result) want(t *testing.T, code int, out, err string) {
 	t.Helper()
 	if r.code != code || r.out != out || r.err != err {
-		t.Errorf("exit code %d, want %d\nstdout:\n%s\nwant:\n%s\nstderr:\n%s\nwant:\n%s", r.code, code, r.out, out, r.err, err)
+		t.Errorf("exit code %d, want %d\nstdout:\n%s\nwant:\n%s\nstderr:\n%s\nwant:\n%s", r.code,
+			code, r.out, out, r.err, err)
 	}
 }
 
@@ -175,7 +177,8 @@ func playShim(part string) {
 		}()
 	case "refuse":
 		serve(func(w http.ResponseWriter, r *http.Request) {
-			http.Error(w, "older is not a time: \x1b[2Jgive 10m\nsecond line", http.StatusBadRequest)
+			http.Error(w, "older is not a time: \x1b[2Jgive 10m\nsecond line",
+				http.StatusBadRequest)
 		})
 	case "not json":
 		serve(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })

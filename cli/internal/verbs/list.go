@@ -62,12 +62,14 @@ func listProcesses(std stdio, args []string) error {
 	}
 	entries := describeAll(found)
 	if asJSON {
-		return document.Write(std.out, "list", map[string]any{"processes": entries, "unreadable": unreadable})
+		return document.Write(std.out, "list", map[string]any{"processes": entries,
+			"unreadable": unreadable})
 	}
 	printList(std, entries)
 	// It explains an empty list; below a full one it would only be noise.
 	if unreadable > 0 && len(entries) == 0 {
-		fmt.Fprintf(std.err, "cgoheap: %s could not be inspected: %s\n", termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
+		fmt.Fprintf(std.err, "cgoheap: %s could not be inspected: %s\n",
+			termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
 	}
 	return nil
 }
@@ -123,7 +125,8 @@ func inUseBytes(c *attach.Client) (int64, error) {
 
 func printList(std stdio, entries []listEntry) {
 	if len(entries) == 0 {
-		fmt.Fprintln(std.err, "cgoheap: no process that you may inspect has cgoheap loaded; start one with cgoheap run -- PROGRAM")
+		fmt.Fprintln(std.err, "cgoheap: no process that you may inspect has cgoheap loaded; "+
+			"start one with cgoheap run -- PROGRAM")
 		return
 	}
 	rows := [][]string{{"PID", "STATE", "INTERVAL", "LIVE", "IN USE", "UPTIME", "GO", "PROGRAM"}}
@@ -156,7 +159,8 @@ func printNarrow(std stdio, rows [][]string, right []bool, entries []listEntry, 
 	for _, row := range rows {
 		longest = max(longest, utf8.RuneCountInString(row[programColumn]))
 	}
-	rows, right = fitColumns(rows, right, spareListColumns, "PROGRAM", width, max(programWidth, min(longest, width/3)))
+	rows, right = fitColumns(rows, right, spareListColumns, "PROGRAM", width,
+		max(programWidth, min(longest, width/3)))
 	room := max(width-figuresWidth(rows, "PROGRAM"), programWidth)
 	for _, row := range rows {
 		row[len(row)-1] = termtext.CutStart(row[len(row)-1], room)
@@ -174,7 +178,8 @@ func printNarrow(std stdio, rows [][]string, right []bool, entries []listEntry, 
 }
 
 func (e *listEntry) row() []string {
-	row := []string{strconv.Itoa(e.PID), termtext.Escape(e.State), "-", "-", "-", "-", "-", e.Program}
+	row := []string{strconv.Itoa(e.PID), termtext.Escape(e.State), "-", "-", "-", "-", "-",
+		e.Program}
 	if e.SampleBytes != nil {
 		row[2] = termtext.Interval(*e.SampleBytes)
 	}
@@ -182,7 +187,8 @@ func (e *listEntry) row() []string {
 		row[3] = termtext.Count(int64(*e.LiveSamples))
 	}
 	if e.InUseBytes != nil {
-		row[4] = termtext.Estimate(termtext.Bytes(*e.InUseBytes), e.SampleBytes == nil || *e.SampleBytes > 1)
+		row[4] = termtext.Estimate(termtext.Bytes(*e.InUseBytes), e.SampleBytes == nil ||
+			*e.SampleBytes > 1)
 	}
 	if e.UptimeNS != nil {
 		row[5] = termtext.Duration(time.Duration(*e.UptimeNS))

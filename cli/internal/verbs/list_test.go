@@ -22,8 +22,10 @@ func TestList(t *testing.T) {
 	if r.code != 0 || line != "PID sampling 1 in 512KiB 1,625 ~812.0 MiB 4m10s go1.26.8 service" {
 		t.Errorf("%d %q in\n%s%s", r.code, line, r.out, r.err)
 	}
-	want := "PID unreachable - - - - - service: has cgoheap loaded, but its socket DIR/cgoheap-UID/PID.sock is not there: " +
-		"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it"
+	want := "PID unreachable - - - - - service: has cgoheap loaded, but its socket " +
+		"DIR/cgoheap-UID/PID.sock is not there: " +
+		"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the " +
+		"program can write, and restart it"
 	if bareLine != want {
 		t.Errorf("%q, want %q", bareLine, want)
 	}
@@ -34,11 +36,15 @@ func TestListNarrow(t *testing.T) {
 	inUse := int64(812 << 20)
 	n, size, ns, text := uint64(1625), uint64(512<<10), int64(250e9), "go1.26.8"
 	entries := []listEntry{
-		{PID: 4242, Program: "service", State: "sampling", SampleBytes: &size, LiveSamples: &n, InUseBytes: &inUse, UptimeNS: &ns, GoVersion: &text},
-		{PID: 4243, Program: "a-service-of-a-very-long-name-indeed", State: "unreachable", Reason: "process 4243 (a-service-of-a-very-long-name-indeed) gave no answer within 5s: it is stopped"},
+		{PID: 4242, Program: "service", State: "sampling", SampleBytes: &size, LiveSamples: &n,
+			InUseBytes: &inUse, UptimeNS: &ns, GoVersion: &text},
+		{PID: 4243, Program: "a-service-of-a-very-long-name-indeed", State: "unreachable",
+			Reason: "process 4243 (a-service-of-a-very-long-name-indeed) gave no answer within " +
+				"5s: it is stopped"},
 	}
 	for width, columns := range map[int]string{
-		35: "PID IN USE PROGRAM", 40: "PID IN USE PROGRAM", 60: "PID STATE IN USE UPTIME PROGRAM", 80: "PID STATE INTERVAL IN USE UPTIME PROGRAM",
+		35: "PID IN USE PROGRAM", 40: "PID IN USE PROGRAM", 60: "PID STATE IN USE UPTIME PROGRAM",
+		80:  "PID STATE INTERVAL IN USE UPTIME PROGRAM",
 		120: "PID STATE INTERVAL LIVE IN USE UPTIME GO PROGRAM",
 	} {
 		rows := [][]string{strings.Split("PID,STATE,INTERVAL,LIVE,IN USE,UPTIME,GO,PROGRAM", ",")}
@@ -46,7 +52,8 @@ func TestListNarrow(t *testing.T) {
 			rows = append(rows, e.row())
 		}
 		var out strings.Builder
-		printNarrow(stdio{out: &out}, rows, []bool{true, false, false, true, true, false, false, false}, entries, width)
+		printNarrow(stdio{out: &out}, rows, []bool{true, false, false, true, true, false, false,
+			false}, entries, width)
 		lines := strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
 		if got := strings.Join(strings.Fields(lines[0]), " "); got != columns {
 			t.Errorf("%d columns: %s, want %s", width, got, columns)
@@ -56,7 +63,9 @@ func TestListNarrow(t *testing.T) {
 				t.Errorf("%d columns: %q", width, line)
 			}
 		}
-		if all := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(all, "~812.0 MiB") || !strings.Contains(all, "unreachable: gave no answer within 5s: it is stopped") {
+		if all := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(all,
+			"~812.0 MiB") || !strings.Contains(all, "unreachable: gave no answer within 5s: it "+
+			"is stopped") {
 			t.Errorf("%d columns:\n%s", width, out.String())
 		}
 	}
@@ -78,12 +87,14 @@ func TestListJSON(t *testing.T) {
 		switch e.PID {
 		case s.pid:
 			seen++
-			if e.State != "sampling" || *e.InUseBytes != 851443808 || *e.LiveSamples != 1625 || *e.UptimeNS != 250e9 || *e.GoVersion != "go1.26.8" {
+			if e.State != "sampling" || *e.InUseBytes != 851443808 || *e.LiveSamples != 1625 ||
+				*e.UptimeNS != 250e9 || *e.GoVersion != "go1.26.8" {
 				t.Errorf("%+v", e)
 			}
 		case bare.pid:
 			seen++
-			if e.State != "unreachable" || e.InUseBytes != nil || e.SampleBytes != nil || e.Reason == "" {
+			if e.State != "unreachable" || e.InUseBytes != nil || e.SampleBytes != nil ||
+				e.Reason == "" {
 				t.Errorf("%+v", e)
 			}
 		}

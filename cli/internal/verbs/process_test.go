@@ -39,31 +39,38 @@ func (r result) normal(s *shimmed) result {
 func TestNamesAreEscaped(t *testing.T) {
 	s := startShim(t, "hostile")
 	r := cgoheap(t, "top", s.arg())
-	if strings.ContainsRune(r.out, 0x1b) || !strings.Contains(r.out, `main.\x1b]0;owned\af`) && !strings.Contains(r.out, `\x1b]0;owned`) {
+	if strings.ContainsRune(r.out, 0x1b) || !strings.Contains(r.out, `main.\x1b]0;owned\af`) &&
+		!strings.Contains(r.out, `\x1b]0;owned`) {
 		t.Errorf("%q", r.out)
 	}
 	s = startShim(t, "refuse")
 	r = cgoheap(t, "top", s.arg()).normal(s)
-	r.want(t, 1, "", `cgoheap: process PID (service) refused: older is not a time: \x1b[2Jgive 10m`+"\n")
+	r.want(t, 1, "", `cgoheap: process PID (service) refused: older is not a time: \x1b[2Jgive 10m`+
+		"\n")
 }
 
 // ---- what cannot be reached, and what is said of it ---------------------------
 
 func TestUnreachable(t *testing.T) {
 	for part, want := range map[string]string{
-		"no socket": "process PID (service) has cgoheap loaded, but its socket DIR/cgoheap-UID/PID.sock is not there: " +
-			"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the program can write, and restart it",
-		"stale": "process PID (service): nothing listens on its socket DIR/cgoheap-UID/PID.sock, which an earlier process left behind; " +
+		"no socket": "process PID (service) has cgoheap loaded, but its socket " +
+			"DIR/cgoheap-UID/PID.sock is not there: " +
+			"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path " +
+			"the program can write, and restart it",
+		"stale": "process PID (service): nothing listens on its socket DIR/cgoheap-UID/PID.sock, " +
+			"which an earlier process left behind; " +
 			"restart the program",
-		"garbage":  `process PID (service) answers on its socket, but not in HTTP: `,
-		"not json": "process PID (service) answers on its socket, but not as a library that this cgoheap dev knows: invalid character 'h' looking for beginning of value",
+		"garbage": `process PID (service) answers on its socket, but not in HTTP: `,
+		"not json": "process PID (service) answers on its socket, but not as a library that this " +
+			"cgoheap dev knows: invalid character 'h' looking for beginning of value",
 	} {
 		t.Run(part, func(t *testing.T) {
 			s := startShim(t, part)
 			if part == "garbage" { // which comes before the question, or after it
 				for i := 0; i < 20; i++ {
 					r := cgoheap(t, "top", s.arg()).normal(s)
-					if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: "+want) || strings.ContainsRune(r.err, 0x1b) {
+					if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: "+want) ||
+						strings.ContainsRune(r.err, 0x1b) {
 						t.Errorf("%d %q", r.code, r.err)
 					}
 				}
@@ -82,7 +89,8 @@ func TestSilentAndStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	cgoheap(t, "sampling", s.arg()).normal(s).want(t, 1, "",
-		"cgoheap: process PID (service) gave no answer within 5s: it is stopped; continue it with kill -CONT PID\n")
+		"cgoheap: process PID (service) gave no answer within 5s: it is stopped; continue it "+
+			"with kill -CONT PID\n")
 }
 
 func TestGone(t *testing.T) {
@@ -90,7 +98,8 @@ func TestGone(t *testing.T) {
 	s.kill()
 	for _, verb := range []string{"top", "profile", "sampling", "doctor", "explain", "trim"} {
 		cgoheap(t, verb, s.arg()).normal(s).want(t, 1, "",
-			"cgoheap: process PID does not exist (it may have ended); cgoheap list shows the processes that have cgoheap loaded\n")
+			"cgoheap: process PID does not exist (it may have ended); cgoheap list shows the "+
+				"processes that have cgoheap loaded\n")
 	}
 }
 
@@ -124,16 +133,19 @@ func TestNotLoaded(t *testing.T) {
 	waitMapped(t, s.pid, "libc.so")
 	exe, _ := os.Readlink(attach.ProcPath(s.pid, "exe"))
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID ("+filepath.Base(exe)+
-		") does not have cgoheap loaded, and it cannot be loaded into a running process: restart it with cgoheap run -- "+exe+"\n")
+		") does not have cgoheap loaded, and it cannot be loaded into a running process: restart "+
+		"it with cgoheap run -- "+exe+"\n")
 }
 
 func TestPassive(t *testing.T) {
 	s := startSleep(t, "LD_PRELOAD="+fixture.EmptyLibrary(t))
 	waitMapped(t, s.pid, attach.LibraryName)
-	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (sleep) has cgoheap loaded but passive: "+
+	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID (sleep) has "+
+		"cgoheap loaded but passive: "+
 		"it is not a Go program; start it with cgoheap run --any to profile it anyway\n")
 	r := cgoheap(t, "list")
-	if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d  passive .* sleep: it is not a Go program$`, s.pid)).MatchString(r.out) {
+	if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d  passive .* sleep: it is not a Go program$`,
+		s.pid)).MatchString(r.out) {
 		t.Error(r.out)
 	}
 }
@@ -141,7 +153,8 @@ func TestPassive(t *testing.T) {
 // A fork shares the library's address with its parent; a program started anew does not.
 func TestFork(t *testing.T) {
 	path := fixture.C(t, "forker", "#include <unistd.h>\n#include <stdio.h>\n"+
-		"int main(void) { int p = fork(); if (p) { printf(\"%d\\n\", p); fflush(stdout); } sleep(1000); return 0; }\n")
+		"int main(void) { int p = fork(); if (p) { printf(\"%d\\n\", p); fflush(stdout); } "+
+		"sleep(1000); return 0; }\n")
 	c := exec.Command(path)
 	c.Env = append(os.Environ(), "LD_PRELOAD="+fixture.EmptyLibrary(t), "CGOHEAP_ANY=1")
 	out, err := c.StdoutPipe()
@@ -156,7 +169,8 @@ func TestFork(t *testing.T) {
 	t.Cleanup(func() { c.Process.Kill(); syscall.Kill(child, syscall.SIGKILL); c.Wait() })
 	s := &shimmed{pid: child, dir: "/none"}
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 1, "", fmt.Sprintf(
-		"cgoheap: process PID (forker) has cgoheap loaded but passive: it is a fork of process %d; profile that one\n", c.Process.Pid))
+		"cgoheap: process PID (forker) has cgoheap loaded but passive: it is a fork of process "+
+			"%d; profile that one\n", c.Process.Pid))
 }
 
 func TestThreadID(t *testing.T) {
@@ -200,7 +214,8 @@ func TestOtherUser(t *testing.T) {
 	}
 	c := command(nil, "list")
 	asNobody(t, c)
-	if r := finish(t, c); !regexp.MustCompile(`cgoheap: \d+ processes? could not be inspected: run this as root to see those of other users too\n$`).MatchString(r.err) {
+	if r := finish(t, c); !regexp.MustCompile(
+		`cgoheap: \d+ processes? could not be inspected: run this as root to see those of other users too\n$`).MatchString(r.err) {
 		t.Errorf("%q", r.err)
 	}
 	// Beside a list it is not said.
@@ -219,7 +234,8 @@ func TestSocketElsewhere(t *testing.T) {
 	}
 	path := dir + "/" + strings.Repeat("s", maxSocketBytes-len(dir)-1)
 	s := startShim(t, "serve", "CGOHEAP_SOCKET="+path)
-	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 || r.out != "process PID (service): sampling, 1 in 512KiB\n" {
+	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 ||
+		r.out != "process PID (service): sampling, 1 in 512KiB\n" {
 		t.Errorf("%+v", r)
 	}
 	// Another process with the same setting has no socket of its own.
@@ -239,7 +255,8 @@ func TestContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer self.Close()
-	c := exec.Command("/bin/sh", "-c", "mount --make-rprivate / && mount -t tmpfs none /tmp && exec /proc/self/fd/3")
+	c := exec.Command("/bin/sh", "-c", "mount --make-rprivate / && mount -t tmpfs none /tmp && "+
+		"exec /proc/self/fd/3")
 	c.Env = append(os.Environ(), "XDG_RUNTIME_DIR=/tmp", "TMPDIR=/tmp")
 	c.ExtraFiles = []*os.File{self}
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
@@ -247,7 +264,8 @@ func TestContainer(t *testing.T) {
 	if _, err := os.Stat(fmt.Sprintf("/tmp/cgoheap-0/%d.sock", s.pid)); err == nil {
 		t.Fatal("the socket is in our own /tmp: this tests nothing")
 	}
-	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 || r.out != "process PID (service): sampling, 1 in 512KiB\n" {
+	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 ||
+		r.out != "process PID (service): sampling, 1 in 512KiB\n" {
 		t.Errorf("%+v", r)
 	}
 }

@@ -88,13 +88,17 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 func (o *profileOptions) check() error {
 	switch {
 	case o.memory && (o.seconds > 0 || o.older > 0):
-		return flags.Usagef("--memory shows what is resident now: it cannot be combined with --seconds or --older")
+		return flags.Usagef("--memory shows what is resident now: it cannot be combined with " +
+			"--seconds or --older")
 	case o.memory && (o.raw || o.allFrames || o.asTxt):
-		return flags.Usagef("--memory always saves one profile, with names: it cannot be combined with --raw, --all-frames or --text")
+		return flags.Usagef("--memory always saves one profile, with names: it cannot be " +
+			"combined with --raw, --all-frames or --text")
 	case o.seconds > 0 && o.older > 0:
-		return flags.Usagef("--seconds and --older cannot be combined: a block that reaches that age meanwhile would count as growth")
+		return flags.Usagef("--seconds and --older cannot be combined: a block that reaches that " +
+			"age meanwhile would count as growth")
 	case o.raw && o.asTxt:
-		return flags.Usagef("--raw and --text cannot be combined: one omits the names, the other is for reading them")
+		return flags.Usagef("--raw and --text cannot be combined: one omits the names, the other " +
+			"is for reading them")
 	}
 	return nil
 }
@@ -158,8 +162,9 @@ func saveProfile(std stdio, args []string) error {
 	return nil
 }
 
-// printElsewhere: mappings of devices and written pages of files are not blocks; only the memory profile has
-// their stacks.  Without this line a profile of 96 MiB of packet rings is empty and says nothing.
+// printElsewhere: mappings of devices and written pages of files are not blocks; only the memory
+// profile has their stacks. Without this line a profile of 96 MiB of packet rings is empty and says
+// nothing.
 func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	if o.memory || o.seconds > 0 || o.older > 0 {
 		return
@@ -170,13 +175,15 @@ func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
 	}
 	for _, owner := range []string{account.DeviceMaps, account.FileCopies} {
 		if says := verdict.LargeOwner(a, owner); says != "" {
-			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not included: cgoheap profile --memory %d shows who mapped that\n",
+			fmt.Fprintf(std.err, "cgoheap: %s, %s, is not included: cgoheap profile --memory %d "+
+				"shows who mapped that\n",
 				says, account.Label(owner), c.Process.PID)
 		}
 	}
 }
 
-// printCautions says last why figures may be too low: an empty profile of a dormant library reads like good news.
+// printCautions says last why figures may be too low: an empty profile of a dormant library reads
+// like good news.
 func (o *profileOptions) printCautions(std stdio, c *attach.Client) {
 	s, err := c.Status()
 	if err != nil {
@@ -204,7 +211,8 @@ func (o *profileOptions) describe(p *attach.Process, body []byte) (string, error
 			return said, nil
 		}
 	}
-	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.Title(), termtext.Escape(err.Error()))
+	return "", fmt.Errorf("%s sent a profile that cannot be read: %s", p.Title(),
+		termtext.Escape(err.Error()))
 }
 
 func describeHeap(p *profile.Profile) (string, error) {
@@ -212,7 +220,8 @@ func describeHeap(p *profile.Profile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated), inUseOrGrown(p, s.Bytes),
+	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated),
+		inUseOrGrown(p, s.Bytes),
 		termtext.CountOf(len(p.Sample), "stack", "stacks"))
 	if line := s.MappedLine(); line != "" {
 		said += "; " + line
@@ -242,7 +251,8 @@ func describeMemory(p *profile.Profile) (string, error) {
 	for _, s := range p.Sample {
 		sum += s.Value[at]
 	}
-	return fmt.Sprintf("%s resident in %s", termtext.Bytes(sum), termtext.CountOf(len(p.Sample), "stack", "stacks")), nil
+	return fmt.Sprintf("%s resident in %s", termtext.Bytes(sum), termtext.CountOf(len(p.Sample),
+		"stack", "stacks")), nil
 }
 
 func printNext(std stdio, path, said string, o *profileOptions) {
@@ -259,7 +269,8 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 // interruptPatience is for the answer to an interrupt: what has grown by then.
 const interruptPatience = 3 * time.Second
 
-// fetch counts down on a terminal.  An interrupt cuts the time short; after a second one there is no file.
+// fetch counts down on a terminal. An interrupt cuts the time short; after a second one there is no
+// file.
 func (o *profileOptions) fetch(std stdio, c *attach.Client) ([]byte, error) {
 	type answer struct {
 		body []byte
@@ -293,7 +304,8 @@ func (o *profileOptions) fetch(std stdio, c *attach.Client) ([]byte, error) {
 				return nil, errInterrupted
 			}
 			if interrupted {
-				fmt.Fprintf(std.err, "cgoheap: interrupted, %ds early: the growth so far is saved\n", left)
+				fmt.Fprintf(std.err, "cgoheap: interrupted, %ds early: the growth so far "+
+					"is saved\n", left)
 			}
 			return a.body, a.err
 		case <-signals:
@@ -323,7 +335,8 @@ func clearLine(std stdio, shown bool) {
 // defaultName differs by program, process and time.
 func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 	program := strings.Map(func(r rune) rune {
-		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)) {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) ||
+			strings.ContainsRune("._-", r)) {
 			return r
 		}
 		return '_'
@@ -332,5 +345,6 @@ func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 	if o.memory {
 		kind = "-memory"
 	}
-	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"), outfile.Suffix)
+	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"),
+		outfile.Suffix)
 }

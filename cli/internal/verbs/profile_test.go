@@ -54,7 +54,9 @@ func TestProfileDefaultName(t *testing.T) {
 	dir := t.TempDir()
 	r := profileIn(t, dir, s.arg())
 	names := namesIn(t, dir)
-	if r.code != 0 || len(names) != 1 || !regexp.MustCompile(`^cgoheap\.verbs\.test\.\d+\.\d{8}-\d{6}\.pb\.gz$`).MatchString(names[0]) {
+	if r.code != 0 || len(names) != 1 ||
+		!regexp.MustCompile(`^cgoheap\.verbs\.test\.\d+\.\d{8}-\d{6}\.pb\.gz$`).MatchString(
+			names[0]) {
 		t.Fatal(r, names)
 	}
 	want := "cgoheap: wrote NAME: ~812.0 MiB in use in 3 stacks\n" +
@@ -73,7 +75,9 @@ func TestProfileMemory(t *testing.T) {
 	dir := t.TempDir()
 	r := profileIn(t, dir, s.arg(), "--memory")
 	names := namesIn(t, dir)
-	if r.code != 0 || len(names) != 1 || !regexp.MustCompile(`^cgoheap-memory\.verbs\.test\.\d+\.\d{8}-\d{6}\.pb\.gz$`).MatchString(names[0]) {
+	if r.code != 0 || len(names) != 1 ||
+		!regexp.MustCompile(`^cgoheap-memory\.verbs\.test\.\d+\.\d{8}-\d{6}\.pb\.gz$`).MatchString(
+			names[0]) {
 		t.Fatal(r, names)
 	}
 	if !strings.HasPrefix(r.err, "cgoheap: wrote "+names[0]+": 901.0 MiB resident in 2 stacks\n") {
@@ -82,7 +86,8 @@ func TestProfileMemory(t *testing.T) {
 	// The other profile is no profile of memory, and is not saved as one.
 	s = startShim(t, "wrong profile")
 	r = profileIn(t, t.TempDir(), s.arg(), "--memory").normal(s)
-	r.want(t, 1, "", "cgoheap: process PID (service) sent a profile that cannot be read: the profile has no memory_space\n")
+	r.want(t, 1, "", "cgoheap: process PID (service) sent a profile that cannot be read: the "+
+		"profile has no memory_space\n")
 }
 
 func TestProfileQuery(t *testing.T) {
@@ -120,7 +125,8 @@ func TestProfileToStandardOutput(t *testing.T) {
 	}
 	r = profileIn(t, dir, s.arg(), "--text")
 	r.want(t, 0, "heap profile: query debug=1\n", "")
-	profileIn(t, dir, s.arg(), "--text", "-o", "a b.txt").want(t, 0, "", "cgoheap: wrote 'a b.txt'\n")
+	profileIn(t, dir, s.arg(), "--text", "-o", "a b.txt").want(t, 0, "",
+		"cgoheap: wrote 'a b.txt'\n")
 	if names := namesIn(t, dir); len(names) != 1 || names[0] != "a b.txt" {
 		t.Errorf("%v", names)
 	}
@@ -130,11 +136,13 @@ func TestProfileFailuresLeaveNoFile(t *testing.T) {
 	s := startShim(t, "cut")
 	dir := t.TempDir()
 	r := profileIn(t, dir, s.arg()).normal(s)
-	if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: process PID (service) sent a profile that cannot be read: ") {
+	if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: process PID (service) sent a profile "+
+		"that cannot be read: ") {
 		t.Errorf("%+v", r)
 	}
 	r = profileIn(t, dir, s.arg(), "-o", "missing/p.pb.gz")
-	r.want(t, 1, "", "cgoheap: cannot write to \"missing\" (no such file or directory): name another place with -o\n")
+	r.want(t, 1, "", "cgoheap: cannot write to \"missing\" (no such file or directory): name "+
+		"another place with -o\n")
 	if names := namesIn(t, dir); len(names) != 0 {
 		t.Errorf("left behind: %v", names)
 	}
@@ -158,7 +166,8 @@ func TestProfileInterrupted(t *testing.T) {
 	}
 	c.Process.Signal(syscall.SIGINT)
 	text = readUntil(t, errs, "\n")
-	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != 1 || text != "cgoheap: interrupted: nothing was saved\n" {
+	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != 1 ||
+		text != "cgoheap: interrupted: nothing was saved\n" {
 		t.Errorf("%v %q", err, text)
 	}
 	if names := namesIn(t, dir); len(names) != 0 {
@@ -180,10 +189,13 @@ func TestProfileInterruptedInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	readUntil(t, errs, "\n")
-	time.Sleep(200 * time.Millisecond) // for the request to be on its way; sooner nothing is saved, which is said
+	// for the request to be on its way; sooner nothing is saved, which is said
+	time.Sleep(200 * time.Millisecond)
 	c.Process.Signal(syscall.SIGINT)
 	text, _ := io.ReadAll(errs)
-	if err := c.Wait(); err != nil || !strings.Contains(string(text), "cgoheap: wrote p.pb.gz: ~812.0 MiB of growth in 10m (+4.8 GiB an hour) in 3 stacks") ||
+	if err := c.Wait(); err != nil ||
+		!strings.Contains(string(text), "cgoheap: wrote p.pb.gz: ~812.0 MiB of growth in 10m "+
+			"(+4.8 GiB an hour) in 3 stacks") ||
 		!strings.Contains(string(text), "interrupted") {
 		t.Errorf("%v %q", err, text)
 	}
@@ -206,7 +218,8 @@ func TestProfileFiles(t *testing.T) {
 	sub := filepath.Join(dir, "sub")
 	check0(os.Mkdir(sub, 0o755))
 	for i := 0; i < 2; i++ {
-		if r := profileIn(t, dir, s.arg(), "-o", "sub"); r.code != 0 || !strings.HasPrefix(r.err, "cgoheap: wrote sub/cgoheap.verbs.test.") {
+		if r := profileIn(t, dir, s.arg(), "-o", "sub"); r.code != 0 ||
+			!strings.HasPrefix(r.err, "cgoheap: wrote sub/cgoheap.verbs.test.") {
 			t.Error(r)
 		}
 	}
@@ -256,7 +269,8 @@ func TestProfileSymbolicLink(t *testing.T) {
 	check0(os.Symlink("nowhere", filepath.Join(dir, "dangling")))
 	for link, to := range map[string]string{"link": "precious", "dangling": "nowhere"} {
 		profileIn(t, dir, s.arg(), "-o", link).want(t, 1, "",
-			"cgoheap: \""+link+"\" is a symbolic link, which cgoheap does not follow: name the file itself, "+to+", with -o\n")
+			"cgoheap: \""+link+"\" is a symbolic link, which cgoheap does not follow: name the "+
+				"file itself, "+to+", with -o\n")
 		if got, err := os.Readlink(filepath.Join(dir, link)); err != nil || got != to {
 			t.Error(got, err)
 		}
@@ -282,14 +296,20 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	profileIn(t, t.TempDir(), s.arg(), "-o", "/dev/full").want(t, 1, "", "cgoheap: cannot write \"/dev/full\": no space left on device\n")
-	for _, line := range []string{"help", "version", "list", "list --json", "top PID", "top PID --json", "explain PID", "explain PID --json",
-		"trim PID", "sampling PID", "doctor PID", "profile PID --text", "profile PID -o -", "profile --help"} {
-		c := command([]string{"XDG_RUNTIME_DIR=" + t.TempDir()}, strings.Fields(strings.ReplaceAll(line, "PID", s.arg()))...)
+	profileIn(t, t.TempDir(), s.arg(), "-o", "/dev/full").want(t, 1, "", "cgoheap: cannot write "+
+		"\"/dev/full\": no space left on device\n")
+	for _, line := range []string{"help", "version", "list", "list --json", "top PID",
+		"top PID --json", "explain PID", "explain PID --json",
+		"trim PID", "sampling PID", "doctor PID", "profile PID --text", "profile PID -o -",
+		"profile --help"} {
+		c := command([]string{"XDG_RUNTIME_DIR=" + t.TempDir()},
+			strings.Fields(strings.ReplaceAll(line, "PID", s.arg()))...)
 		var errs strings.Builder
 		c.Stdout, c.Stderr = full, &errs
 		_ = c.Run()
-		if c.ProcessState.ExitCode() != 1 || !strings.HasSuffix(errs.String(), "cgoheap: cannot write to stdout: no space left on device\n") {
+		if c.ProcessState.ExitCode() != 1 ||
+			!strings.HasSuffix(errs.String(), "cgoheap: cannot write to stdout: no space left "+
+				"on device\n") {
 			t.Errorf("%s: exit code %d, %q", line, c.ProcessState.ExitCode(), errs.String())
 		}
 	}
@@ -304,7 +324,8 @@ func TestFullFileSystem(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	check0(os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 4096), 0o644))
-	profileIn(t, dir, s.arg(), "-o", "p.pb.gz").want(t, 1, "", "cgoheap: cannot write \"p.pb.gz\": no space left on device\n")
+	profileIn(t, dir, s.arg(), "-o", "p.pb.gz").want(t, 1, "", "cgoheap: cannot write "+
+		"\"p.pb.gz\": no space left on device\n")
 	if names := namesIn(t, dir); len(names) != 1 {
 		t.Errorf("left behind: %v", names)
 	}
@@ -326,7 +347,8 @@ func TestBusyIsAskedAgain(t *testing.T) {
 func TestProfileSaysWhatIsMissing(t *testing.T) {
 	s := startShim(t, "troubled")
 	r := profileIn(t, t.TempDir(), s.arg(), "-o", "p.pb.gz").normal(s)
-	want := "cgoheap: sampling began 12s ago, and was off for 3m58s of 4m10s: what was allocated then is not recorded\n" +
+	want := "cgoheap: sampling began 12s ago, and was off for 3m58s of 4m10s: what was allocated " +
+		"then is not recorded\n" +
 		"cgoheap: sampling is coarser than requested: 1 in 512KiB, not 1 in 64KiB\n" +
 		"cgoheap: 7 samples were dropped: figures are too low; cgoheap doctor PID says why\n"
 	if r.code != 0 || !strings.HasSuffix(r.err, want) {
@@ -336,24 +358,29 @@ func TestProfileSaysWhatIsMissing(t *testing.T) {
 	cgoheap(t, "sampling", s.arg(), "off")
 	for _, output := range []string{"p.pb.gz", "-"} {
 		r = profileIn(t, t.TempDir(), s.arg(), "-o", output).normal(s)
-		if r.code != 0 || !strings.HasSuffix(r.err, "cgoheap: dormant: new allocations are not recorded; cgoheap sampling PID on\n") {
+		if r.code != 0 || !strings.HasSuffix(r.err, "cgoheap: dormant: new allocations are not "+
+			"recorded; cgoheap sampling PID on\n") {
 			t.Errorf("%+v", r)
 		}
 	}
 }
 
-// TestProfileSaysWhatIsElsewhere: rings of sockets are in the memory profile, with those who mapped them.
+// TestProfileSaysWhatIsElsewhere: rings of sockets are in the memory profile, with those who mapped
+// them.
 func TestProfileSaysWhatIsElsewhere(t *testing.T) {
-	const line = "cgoheap: 572.0 MiB (63 % of RSS), device maps, is not included: cgoheap profile --memory PID shows who mapped that\n"
+	const line = "cgoheap: 572.0 MiB (63 % of RSS), device maps, is not included: cgoheap " +
+		"profile --memory PID shows who mapped that\n"
 	for _, c := range []struct {
 		part string
 		args []string
 		want bool
 	}{
-		{"rings", nil, true}, {"rings", []string{"--memory"}, false}, {"rings", []string{"--older", "1m"}, false}, {"serve", nil, false},
+		{"rings", nil, true}, {"rings", []string{"--memory"}, false},
+		{"rings", []string{"--older", "1m"}, false}, {"serve", nil, false},
 	} {
 		s := startShim(t, c.part)
-		r := profileIn(t, t.TempDir(), append([]string{s.arg(), "-o", "p.pb.gz"}, c.args...)...).normal(s)
+		r := profileIn(t, t.TempDir(), append([]string{s.arg(), "-o", "p.pb.gz"},
+			c.args...)...).normal(s)
 		if r.code != 0 || strings.Contains(r.err, line) != c.want {
 			t.Errorf("%s %v: %+v", c.part, c.args, r)
 		}
@@ -368,7 +395,8 @@ func TestProfileWithGoToolPprof(t *testing.T) {
 		t.Fatal(r)
 	}
 	out, err := exec.Command("go", "tool", "pprof", "-top", filepath.Join(dir, "p.pb.gz")).Output()
-	if err != nil || !strings.Contains(string(out), "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare") {
+	if err != nil ||
+		!strings.Contains(string(out), "github.com/mattn/go-sqlite3.(*SQLiteConn).prepare") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -149,7 +149,8 @@ func runProgram(std stdio, args []string) error {
 	}
 	library, err := attach.FindLibrary(o.library)
 	if err == nil && strings.ContainsAny(library, ": ") {
-		err = fmt.Errorf("the path of the library, %s, contains a space or a colon, which LD_PRELOAD does not allow: "+
+		err = fmt.Errorf("the path of the library, %s, contains a space or a colon, which "+
+			"LD_PRELOAD does not allow: "+
 			"copy it elsewhere and name it with --library", termtext.Quote(library))
 	}
 	if err != nil {
@@ -189,7 +190,8 @@ func resolveProgram(name string) (string, error) {
 	case info.IsDir():
 		return "", fmt.Errorf("%s is a directory: give the program's path", termtext.Quote(name))
 	}
-	return "", fmt.Errorf("%s is not executable: chmod +x %s", termtext.Quote(name), termtext.QuoteShell(name))
+	return "", fmt.Errorf("%s is not executable: chmod +x %s", termtext.Quote(name),
+		termtext.QuoteShell(name))
 }
 
 func explainOpen(path string, err error) error {
@@ -197,12 +199,14 @@ func explainOpen(path string, err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("%s does not exist", termtext.Quote(path))
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("permission denied: cannot read %s, and cgoheap inspects a program before it runs it", termtext.Quote(path))
+		return fmt.Errorf("permission denied: cannot read %s, and cgoheap inspects a program "+
+			"before it runs it", termtext.Quote(path))
 	}
 	return err
 }
 
-// judge refuses programs that would fail or be harmed; of others it returns what the user should know.
+// judge refuses programs that would fail or be harmed; of others it returns what the user should
+// know.
 func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) {
 	checks := program.CheckProgram(f, os.Getuid(), os.Getgid())
 	if f.Loader != "" {
@@ -214,9 +218,11 @@ func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) 
 		switch {
 		case c.Level == program.LevelOK || anyProgram && isPassive:
 		case !c.Runnable && c.Remedy == "":
-			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", termtext.Quote(f.Path), c.Text)
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s", termtext.Quote(f.Path),
+				c.Text)
 		case !c.Runnable:
-			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", termtext.Quote(f.Path), c.Text, c.Remedy)
+			return nil, fmt.Errorf("%s cannot run under cgoheap: %s; %s", termtext.Quote(f.Path),
+				c.Text, c.Remedy)
 		case c.Name == "privileges" && c.Level == program.LevelFail:
 			notes = append(notes, c.Text+"; "+c.Remedy)
 		case !isPassive || len(notes) == 0:
@@ -228,13 +234,16 @@ func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) 
 
 // launchers start programs without passing their environment on; and what to do about it.
 var launchers = map[string]string{
-	"docker":      inContainer,
-	"podman":      inContainer,
-	"nerdctl":     inContainer,
-	"kubectl":     inContainer,
-	"ssh":         "what it starts runs on another machine: put cgoheap run after it (ssh host cgoheap run -- ./service)",
-	"systemd-run": "the service manager starts the program, without this environment: put cgoheap run after it (systemd-run cgoheap run -- ./service)",
-	"systemctl":   "the service manager starts the program, without this environment: see Environment=LD_PRELOAD in docs/deployment.md",
+	"docker":  inContainer,
+	"podman":  inContainer,
+	"nerdctl": inContainer,
+	"kubectl": inContainer,
+	"ssh": "what it starts runs on another machine: put cgoheap run after it (ssh host " +
+		"cgoheap run -- ./service)",
+	"systemd-run": "the service manager starts the program, without this environment: put " +
+		"cgoheap run after it (systemd-run cgoheap run -- ./service)",
+	"systemctl": "the service manager starts the program, without this environment: see " +
+		"Environment=LD_PRELOAD in docs/deployment.md",
 }
 
 const inContainer = "a container does not inherit this environment: " +
@@ -247,9 +256,11 @@ func aboutLauncher(f *program.Facts, command []string) string {
 	case launchers[name] != "":
 		return launchers[name]
 	case name == "go":
-		return "cgoheap profiles the programs that it runs if they use cgo; to load the library into test binaries alone: go test -exec 'cgoheap run --'"
+		return "cgoheap profiles the programs that it runs if they use cgo; to load the library " +
+			"into test binaries alone: go test -exec 'cgoheap run --'"
 	case name == "env" && dropsEnvironment(command[1:]):
-		return "env -i removes the preload: put cgoheap run after it (env -i cgoheap run -- ./service)"
+		return "env -i removes the preload: put cgoheap run after it (env -i cgoheap run -- " +
+			"./service)"
 	case f.IsStatic() && f.IsGo():
 		return "cgoheap profiles the programs that it starts if they use cgo"
 	}
@@ -273,7 +284,8 @@ func explainExec(path string, err error) error {
 	case errors.Is(err, syscall.ENOEXEC):
 		return fmt.Errorf("%s is not in a format that the kernel can run", termtext.Quote(path))
 	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("%s cannot start: its loader or interpreter does not exist", termtext.Quote(path))
+		return fmt.Errorf("%s cannot start: its loader or interpreter does not exist",
+			termtext.Quote(path))
 	}
 	return fmt.Errorf("%s cannot start: %w", termtext.Quote(path), err)
 }
@@ -328,6 +340,7 @@ func (o *runOptions) environ(base []string, library string) []string {
 			env = append(env, entry)
 		}
 	}
-	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, attach.OtherPreloads(preload)...), ":"))
+	env = append(env, "LD_PRELOAD="+
+		strings.Join(append([]string{library}, attach.OtherPreloads(preload)...), ":"))
 	return append(env, set...)
 }

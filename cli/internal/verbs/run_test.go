@@ -19,7 +19,8 @@ import (
 
 func runUnder(t *testing.T, env []string, args ...string) result {
 	t.Helper()
-	return finish(t, command(append(env, "CGOHEAP_LIBRARY="+fixture.EmptyLibrary(t)), append([]string{"run"}, args...)...))
+	return finish(t, command(append(env, "CGOHEAP_LIBRARY="+fixture.EmptyLibrary(t)),
+		append([]string{"run"}, args...)...))
 }
 
 // The program gets its arguments and our environment; its exit code is ours.
@@ -33,8 +34,10 @@ func TestRun(t *testing.T) {
 func TestRunFlags(t *testing.T) {
 	path, lib := fixture.CgoProgram(t), fixture.EmptyLibrary(t)
 	dir, _ := filepath.EvalSymlinks(fixture.Dir)
-	c := command([]string{"CGOHEAP_START=sampling", "CGOHEAP_SAMPLE_BYTES=7"}, "run", "--sample-bytes", "512KiB", "--dormant",
-		"--listen=localhost:6061", "--socket", "a.sock", "--max-memory", "8M", "--max-cpu", "2.50%", "--blackbox", "box", "--follow-fork", "--any", "--library", lib, "--", path, "environ")
+	c := command([]string{"CGOHEAP_START=sampling", "CGOHEAP_SAMPLE_BYTES=7"}, "run",
+		"--sample-bytes", "512KiB", "--dormant",
+		"--listen=localhost:6061", "--socket", "a.sock", "--max-memory", "8M", "--max-cpu", "2.50%",
+		"--blackbox", "box", "--follow-fork", "--any", "--library", lib, "--", path, "environ")
 	c.Dir = dir
 	finish(t, c).want(t, 7, "LD_PRELOAD="+lib+`
 CGOHEAP_START=dormant
@@ -52,12 +55,14 @@ arguments environ
 
 // The library's variables, as its own table has them, each have a flag.
 func TestRunFlagForEachVariable(t *testing.T) {
-	settings := regexp.MustCompile(`\{PREFIX "([A-Z_]+)", read_`).FindAllStringSubmatch(readAll(t, "../../../shim/config/config.c"), -1)
+	settings := regexp.MustCompile(`\{PREFIX "([A-Z_]+)", read_`).FindAllStringSubmatch(readAll(t,
+		"../../../shim/config/config.c"), -1)
 	var want, got []string
 	for _, s := range settings {
 		want = append(want, "CGOHEAP_"+s[1])
 	}
-	o := runOptions{sampleBytes: 1, maxMemory: 1, dormant: true, any: true, followFork: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
+	o := runOptions{sampleBytes: 1, maxMemory: 1, dormant: true, any: true, followFork: true,
+		listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
 	for _, v := range o.variables() {
 		if v[1] != "" {
 			got = append(got, v[0])
@@ -71,9 +76,11 @@ func TestRunFlagForEachVariable(t *testing.T) {
 }
 
 func TestRunFlagsRefused(t *testing.T) {
-	for _, args := range [][]string{{"--max-cpu", "0"}, {"--max-cpu", "101"}, {"--max-cpu", "1e1"}, {"--max-cpu", "0x1"}, {"--max-cpu", "-1"},
+	for _, args := range [][]string{{"--max-cpu", "0"}, {"--max-cpu", "101"}, {"--max-cpu", "1e1"},
+		{"--max-cpu", "0x1"}, {"--max-cpu", "-1"},
 		{"--max-cpu", "%"}, {"--blackbox", ""}, {"--blackbox", strings.Repeat("d", 256)}} {
-		if _, _, err := parseRun(append(args, "program")); err == nil || !strings.Contains(err.Error(), "invalid "+args[0]+" ") {
+		if _, _, err := parseRun(append(args, "program")); err == nil ||
+			!strings.Contains(err.Error(), "invalid "+args[0]+" ") {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
@@ -83,7 +90,8 @@ func TestRunFlagsRefused(t *testing.T) {
 func TestRunKeepsPreload(t *testing.T) {
 	path, lib := fixture.CgoProgram(t), fixture.EmptyLibrary(t)
 	other := fixture.C(t, "other.so", "", "-shared", "-fPIC")
-	runUnder(t, []string{"LD_PRELOAD=" + other, "CGOHEAP_START=dormant"}, path, "environ").want(t, 7,
+	runUnder(t, []string{"LD_PRELOAD=" + other, "CGOHEAP_START=dormant"}, path, "environ").want(t,
+		7,
 		"CGOHEAP_START=dormant\nLD_PRELOAD="+lib+":"+other+"\narguments environ\n", "")
 	runUnder(t, []string{"LD_PRELOAD=" + lib + " " + other}, path, "environ").want(t, 7,
 		"LD_PRELOAD="+lib+":"+other+"\narguments environ\n", "")
@@ -91,7 +99,8 @@ func TestRunKeepsPreload(t *testing.T) {
 
 // The process becomes the program: the same process ID, and signals reach it.
 func TestRunSignals(t *testing.T) {
-	c := command([]string{"CGOHEAP_LIBRARY=" + fixture.EmptyLibrary(t)}, "run", fixture.CgoProgram(t), "signal")
+	c := command([]string{"CGOHEAP_LIBRARY=" + fixture.EmptyLibrary(t)}, "run",
+		fixture.CgoProgram(t), "signal")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -113,8 +122,10 @@ func TestRunSignals(t *testing.T) {
 // The command's own limits are not the program's.
 func TestRunKeepsLimits(t *testing.T) {
 	self, _ := os.Executable()
-	c := exec.Command("/bin/sh", "-c", `ulimit -Sn 100; exec "$0" run /bin/sh -c "ulimit -Sn"`, self)
-	c.Env = append(os.Environ(), partVariable+"=command", "CGOHEAP_LIBRARY="+fixture.EmptyLibrary(t))
+	c := exec.Command("/bin/sh", "-c", `ulimit -Sn 100; exec "$0" run /bin/sh -c "ulimit -Sn"`,
+		self)
+	c.Env = append(os.Environ(), partVariable+"=command", "CGOHEAP_LIBRARY="+
+		fixture.EmptyLibrary(t))
 	if r := finish(t, c); r.out != "100\n" {
 		t.Errorf("%+v", r)
 	}
@@ -122,12 +133,20 @@ func TestRunKeepsLimits(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	for path, want := range map[string]string{
-		fixture.Patched(t, fixture.CgoProgram(t), "arm", 18, 183, 0):                          "a 64-bit aarch64 program, and cgoheap is for 64-bit x86-64 only; build it for linux/amd64",
-		fixture.C(t, "musl", fixture.CPlain, "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"): "linked against musl (Alpine): cgoheap needs glibc; build and run it in an image with glibc, such as debian:stable-slim",
-		fixture.Written(t, "text", "hello\n", 0o755):                                          "neither an ELF program nor a script that begins with #!; give the program's path",
+		fixture.Patched(t, fixture.CgoProgram(t), "arm", 18, 183,
+			0): "a 64-bit aarch64 program, and cgoheap is for 64-bit x86-64 only; build it for " +
+			"linux/amd64",
+		fixture.C(t, "musl", fixture.CPlain,
+			"-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"): "linked against musl (Alpine): " +
+			"cgoheap needs glibc; build and run it in an image with glibc, such as " +
+			"debian:stable-slim",
+		fixture.Written(t, "text", "hello\n",
+			0o755): "neither an ELF program nor a script that begins with #!; give the " +
+			"program's path",
 		fixture.EmptyLibrary(t): "a shared library, not a program; give the program that loads it",
 	} {
-		runUnder(t, nil, path).want(t, 1, "", fmt.Sprintf("cgoheap: %q cannot run under cgoheap: %s\n", path, want))
+		runUnder(t, nil, path).want(t, 1, "",
+			fmt.Sprintf("cgoheap: %q cannot run under cgoheap: %s\n", path, want))
 	}
 }
 
@@ -135,11 +154,15 @@ func TestRunRefuses(t *testing.T) {
 func TestRunWarnsAndGoesOn(t *testing.T) {
 	const others = "cgoheap profiles the programs that it starts if they use cgo"
 	for path, want := range map[string][]string{
-		fixture.Go(t, "nocgo", fixture.GoPlain, "0"):  {"statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload", others},
-		fixture.Go(t, "unused", fixture.GoPlain, "1"): {"statically linked, as no package in it uses cgo: it has no C code, and ignores a preload", others},
-		fixture.Go(t, "static", fixture.GoCgo, "1", "-ldflags=-linkmode=external -extldflags=-static"): {
+		fixture.Go(t, "nocgo", fixture.GoPlain, "0"): {"statically linked, built with " +
+			"CGO_ENABLED=0: it has no C code, and ignores a preload", others},
+		fixture.Go(t, "unused", fixture.GoPlain, "1"): {"statically linked, as no package in it " +
+			"uses cgo: it has no C code, and ignores a preload", others},
+		fixture.Go(t, "static", fixture.GoCgo, "1", "-ldflags=-linkmode=external "+
+			"-extldflags=-static"): {
 			"statically linked with -extldflags -static: it ignores a preload", others},
-		fixture.Go(t, "nocgopie", fixture.GoPlain, "0", "-buildmode=pie"): {"dynamic, but no package in it uses cgo"},
+		fixture.Go(t, "nocgopie", fixture.GoPlain, "0", "-buildmode=pie"): {"dynamic, but no " +
+			"package in it uses cgo"},
 	} {
 		r := runUnder(t, nil, path)
 		var lines string
@@ -153,7 +176,8 @@ func TestRunWarnsAndGoesOn(t *testing.T) {
 	}
 }
 
-// TestRunLaunchers: what starts a Go program, as people do it. The program shows the preload that it got.
+// TestRunLaunchers: what starts a Go program, as people do it. The program shows the preload that
+// it got.
 func TestRunLaunchers(t *testing.T) {
 	path, lib := fixture.CgoProgram(t), fixture.EmptyLibrary(t)
 	got := "LD_PRELOAD=" + lib + "\narguments environ\n"
@@ -168,19 +192,23 @@ import (
 func main() { panic(syscall.Exec(os.Args[1], os.Args[1:], os.Environ())) }
 `, "0")
 	runUnder(t, nil, launcher, path, "environ").want(t, 7, got,
-		"cgoheap: "+launcher+": statically linked, built with CGO_ENABLED=0: it has no C code, and ignores a preload\n"+
+		"cgoheap: "+launcher+": statically linked, built with CGO_ENABLED=0: it has no C code, "+
+			"and ignores a preload\n"+
 			"cgoheap: "+launcher+": cgoheap profiles the programs that it starts if they use cgo\n")
 	// A static one of C, as tini is.
-	tini := fixture.C(t, "statictini", "#include <unistd.h>\nint main(int c, char **v) { execv(v[1], v + 1); return 1; }\n", "-static")
+	tini := fixture.C(t, "statictini", "#include <unistd.h>\nint main(int c, char **v) { "+
+		"execv(v[1], v + 1); return 1; }\n", "-static")
 	if r := runUnder(t, nil, tini, path, "environ"); r.code != 7 || r.out != got {
 		t.Errorf("%+v", r)
 	}
 	r := runUnder(t, nil, "env", "-i", path, "environ")
-	if !strings.Contains(r.err, "cgoheap: env: env -i removes the preload: put cgoheap run after it (env -i cgoheap run -- ./service)\n") ||
+	if !strings.Contains(r.err, "cgoheap: env: env -i removes the preload: put cgoheap run after "+
+		"it (env -i cgoheap run -- ./service)\n") ||
 		r.code != 7 {
 		t.Errorf("%+v", r)
 	}
-	if r := runUnder(t, nil, "env", "A=1", path, "environ"); strings.Contains(r.err, "takes the preload") || r.out != got {
+	if r := runUnder(t, nil, "env", "A=1", path, "environ"); strings.Contains(r.err,
+		"takes the preload") || r.out != got {
 		t.Errorf("%+v", r)
 	}
 }
@@ -189,8 +217,9 @@ func main() { panic(syscall.Exec(os.Args[1], os.Args[1:], os.Environ())) }
 func TestRunGo(t *testing.T) {
 	lib, dir := fixture.EmptyLibrary(t), t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":  "module example.com/launched\n\ngo 1.21\n",
-		"main.go": "package main\n\n// #include <stdlib.h>\nimport \"C\"\nimport \"os\"\n\nfunc main() { C.free(nil); println(os.Getenv(\"LD_PRELOAD\")) }\n",
+		"go.mod": "module example.com/launched\n\ngo 1.21\n",
+		"main.go": "package main\n\n// #include <stdlib.h>\nimport \"C\"\nimport \"os\"\n\n" +
+			"func main() { C.free(nil); println(os.Getenv(\"LD_PRELOAD\")) }\n",
 		"main_test.go": "package main\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\n" +
 			"func TestIt(t *testing.T) { t.Log(os.Getenv(\"LD_PRELOAD\")); main() }\n",
 	} {
@@ -199,13 +228,16 @@ func TestRunGo(t *testing.T) {
 	for _, args := range [][]string{{"go", "run", "."}, {"go", "test", "-v", "./..."}} {
 		c := command([]string{"CGOHEAP_LIBRARY=" + lib}, append([]string{"run", "--"}, args...)...)
 		c.Dir = dir
-		if r := finish(t, c); r.code != 0 || !strings.Contains(r.out+r.err, lib) || !strings.Contains(r.err, "cgoheap: go: cgoheap profiles the programs that it runs if they use cgo") {
+		if r := finish(t, c); r.code != 0 || !strings.Contains(r.out+r.err, lib) ||
+			!strings.Contains(r.err, "cgoheap: go: cgoheap profiles the programs that it runs if "+
+				"they use cgo") {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
 	// As the hint says; the command is this test's binary, which plays it.
 	self, _ := os.Executable()
-	wrapper := fixture.Written(t, "cgoheap-exec", "#!/bin/sh\n"+partVariable+"=command exec "+self+" run -- \"$@\"\n", 0o755)
+	wrapper := fixture.Written(t, "cgoheap-exec", "#!/bin/sh\n"+partVariable+"=command exec "+self+
+		" run -- \"$@\"\n", 0o755)
 	c := exec.Command("go", "test", "-v", "-count=1", "-exec", wrapper, "./...")
 	c.Dir, c.Env = dir, append(os.Environ(), "CGOHEAP_LIBRARY="+lib)
 	if r := finish(t, c); r.code != 0 || !strings.Contains(r.out, lib) {
@@ -215,19 +247,26 @@ func TestRunGo(t *testing.T) {
 
 func TestRunNotFound(t *testing.T) {
 	runUnder(t, nil, "no-such-program").want(t, 1, "",
-		"cgoheap: no program \"no-such-program\" in PATH; give its path, such as ./no-such-program\n")
-	runUnder(t, nil, "./no-such-program").want(t, 1, "", "cgoheap: \"./no-such-program\" does not exist\n")
-	runUnder(t, nil, fixture.Dir).want(t, 1, "", fmt.Sprintf("cgoheap: %q is a directory: give the program's path\n", fixture.Dir))
+		"cgoheap: no program \"no-such-program\" in PATH; give its path, such as "+
+			"./no-such-program\n")
+	runUnder(t, nil, "./no-such-program").want(t, 1, "", "cgoheap: \"./no-such-program\" does "+
+		"not exist\n")
+	runUnder(t, nil, fixture.Dir).want(t, 1, "",
+		fmt.Sprintf("cgoheap: %q is a directory: give the program's path\n", fixture.Dir))
 	path := patchedMode(t, fixture.CgoProgram(t), 0o644)
-	runUnder(t, nil, path).want(t, 1, "", fmt.Sprintf("cgoheap: %q is not executable: chmod +x %s\n", path, path))
+	runUnder(t, nil, path).want(t, 1, "",
+		fmt.Sprintf("cgoheap: %q is not executable: chmod +x %s\n", path, path))
 }
 
 func TestRunSetuid(t *testing.T) {
-	path := fixture.Written(t, "setuidprogram", readAll(t, fixture.CgoProgram(t)), 0o755|os.ModeSetuid)
+	path := fixture.Written(t, "setuidprogram", readAll(t, fixture.CgoProgram(t)),
+		0o755|os.ModeSetuid)
 	c := command([]string{"CGOHEAP_LIBRARY=" + fixture.EmptyLibrary(t)}, "run", path)
 	asNobody(t, c)
-	if r := finish(t, c); !strings.Contains(r.err, "cgoheap: "+path+": it has setuid: the loader ignores a preload in it; "+
-		"put cgoheap run after it (sudo cgoheap run ...), or run a copy without them\n") || strings.Contains(r.err, "cannot run") {
+	if r := finish(t, c); !strings.Contains(r.err, "cgoheap: "+path+": it has setuid: the loader "+
+		"ignores a preload in it; "+
+		"put cgoheap run after it (sudo cgoheap run ...), or run a copy without them\n") ||
+		strings.Contains(r.err, "cannot run") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -246,18 +285,24 @@ func TestRunWrapper(t *testing.T) {
 	path, lib := fixture.CgoProgram(t), fixture.EmptyLibrary(t)
 	script := fixture.Written(t, "wrapper", "#!/bin/sh\nexec "+path+" environ\n", 0o755)
 	runUnder(t, nil, script).want(t, 7, "LD_PRELOAD="+lib+"\narguments environ\n",
-		"cgoheap: "+script+": a script: cgoheap stays passive in its interpreter, and starts in the Go programs that it runs, or when it loads a library with Go in it\n")
-	runUnder(t, nil, "sh", "-c", "exec "+path+" environ").want(t, 7, "LD_PRELOAD="+lib+"\narguments environ\n",
-		"cgoheap: sh: not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it\n")
+		"cgoheap: "+script+": a script: cgoheap stays passive in its interpreter, and starts in "+
+			"the Go programs that it runs, or when it loads a library with Go in it\n")
+	runUnder(t, nil, "sh", "-c", "exec "+path+" environ").want(t, 7, "LD_PRELOAD="+lib+"\n"+
+		"arguments environ\n",
+		"cgoheap: sh: not a Go program: cgoheap stays passive in it, and starts in the Go "+
+			"programs that it runs, or when it loads a library with Go in it\n")
 	runUnder(t, nil, "--any", "sh", "-c", "exec "+path+" environ").want(t, 7,
 		"LD_PRELOAD="+lib+"\nCGOHEAP_ANY=1\narguments environ\n", "")
 	static := fixture.C(t, "statictrue", fixture.CPlain, "-static")
-	runUnder(t, nil, static).want(t, 0, "", "cgoheap: "+static+": not a Go program: cgoheap stays passive in it, and starts in the Go programs that it runs, or when it loads a library with Go in it\n")
+	runUnder(t, nil, static).want(t, 0, "", "cgoheap: "+static+": not a Go program: cgoheap "+
+		"stays passive in it, and starts in the Go programs that it runs, or when it loads a "+
+		"library with Go in it\n")
 }
 
 func TestRunWarnsOfOwnMalloc(t *testing.T) {
 	r := runUnder(t, nil, fixture.Go(t, "malloc", fixture.GoMalloc, "1"))
-	if r.code != 0 || !strings.Contains(r.err, ": malloc is defined inside the executable (an allocator): ") || strings.Count(r.err, "\n") != 1 {
+	if r.code != 0 || !strings.Contains(r.err, ": malloc is defined inside the executable (an "+
+		"allocator): ") || strings.Count(r.err, "\n") != 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -267,10 +312,13 @@ func TestRunLibraryPath(t *testing.T) {
 	check0(os.MkdirAll(dir, 0o755))
 	lib := filepath.Join(dir, attach.LibraryName)
 	check0(os.WriteFile(lib, []byte(readAll(t, fixture.EmptyLibrary(t))), 0o755))
-	cgoheap(t, "run", "--library", lib, fixture.CgoProgram(t)).want(t, 1, "", fmt.Sprintf("cgoheap: the path of the library, %q, "+
-		"contains a space or a colon, which LD_PRELOAD does not allow: copy it elsewhere and name it with --library\n", lib))
+	cgoheap(t, "run", "--library", lib, fixture.CgoProgram(t)).want(t, 1, "",
+		fmt.Sprintf("cgoheap: the path of the library, %q, "+
+			"contains a space or a colon, which LD_PRELOAD does not allow: copy it elsewhere and "+
+			"name it with --library\n", lib))
 	r := cgoheap(t, "run", fixture.CgoProgram(t))
-	if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: libcgoheap.so is not beside this command in ") {
+	if r.code != 1 || !strings.HasPrefix(r.err, "cgoheap: libcgoheap.so is not beside this "+
+		"command in ") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -61,14 +61,16 @@ func parseSampling(args []string) (*samplingOptions, string, error) {
 	wanted := ""
 	switch {
 	case len(rest) > 1 && o.word == "":
-		return nil, "", flags.Usagef("invalid state %s: expected on or off", termtext.Quote(rest[1]))
+		return nil, "", flags.Usagef("invalid state %s: expected on or off",
+			termtext.Quote(rest[1]))
 	case len(rest) > 1:
 		return nil, "", flags.Usagef("unexpected argument %s", termtext.Quote(rest[1]))
 	case len(rest) == 1:
 		wanted = rest[0]
 	}
 	if o.word != "on" && (limit.Given || size.Given) {
-		return nil, "", flags.Usagef("--for and --sample-bytes need on: cgoheap sampling %s on --for 10m", cmp.Or(wanted, "PID"))
+		return nil, "", flags.Usagef("--for and --sample-bytes need on: cgoheap sampling %s "+
+			"on --for 10m", cmp.Or(wanted, "PID"))
 	}
 	return o, wanted, nil
 }
@@ -83,7 +85,8 @@ type samplingState struct {
 	Overhead              *attach.Overhead `json:"overhead,omitempty"`
 }
 
-// costPause is how long to wait before saying what recording costs: the library measures it each second.
+// costPause is how long to wait before saying what recording costs: the library measures it each
+// second.
 const costPause = 1500 * time.Millisecond
 
 func sampling(std stdio, args []string) error {
@@ -128,7 +131,8 @@ func (o *samplingOptions) apply(c *attach.Client) (*samplingState, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &samplingState{s.State, s.SampleBytes, s.RemainingNS, s.ConfiguredSampleBytes, s.Overhead}, nil
+		return &samplingState{s.State, s.SampleBytes, s.RemainingNS, s.ConfiguredSampleBytes,
+			s.Overhead}, nil
 	}
 	query := url.Values{"state": {o.word}}
 	if o.duration > 0 {
@@ -137,7 +141,8 @@ func (o *samplingOptions) apply(c *attach.Client) (*samplingState, error) {
 	if o.sampleBytes > 0 {
 		query.Set("sample_bytes", strconv.FormatUint(o.sampleBytes, 10))
 	}
-	body, err := c.Request(http.MethodPost, "/v1/sampling", query, attach.StatusTimeout, attach.MaxStatusBytes)
+	body, err := c.Request(http.MethodPost, "/v1/sampling", query, attach.StatusTimeout,
+		attach.MaxStatusBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -152,15 +157,18 @@ func (o *samplingOptions) apply(c *attach.Client) (*samplingState, error) {
 func (s *samplingState) String() string {
 	text := termtext.Escape(s.State) + ", " + termtext.Interval(s.SampleBytes)
 	if s.RemainingNS != nil && *s.RemainingNS > 0 {
-		text += ", for " + termtext.Duration(time.Duration(*s.RemainingNS).Round(time.Second)) + " more"
+		text += ", for " + termtext.Duration(time.Duration(*s.RemainingNS).Round(time.Second)) +
+			" more"
 	}
 	if o := s.Overhead; o != nil {
-		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes && o.RaisedFor != nil {
+		if s.ConfiguredSampleBytes != 0 && s.ConfiguredSampleBytes != s.SampleBytes &&
+			o.RaisedFor != nil {
 			text += fmt.Sprintf(" (requested: %s; its limit on %s is reached)",
 				termtext.Interval(s.ConfiguredSampleBytes), termtext.Escape(*o.RaisedFor))
 		}
 		if s.State == "dormant" {
-			return text + fmt.Sprintf("; recording took %s so far", termtext.Duration(time.Duration(o.CPUNS)))
+			return text + fmt.Sprintf("; recording took %s so far",
+				termtext.Duration(time.Duration(o.CPUNS)))
 		}
 		text += fmt.Sprintf("; recording takes %.3g%% of one core now, %s so far",
 			o.CPURatio*100, termtext.Duration(time.Duration(o.CPUNS)))

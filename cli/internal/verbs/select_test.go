@@ -26,7 +26,8 @@ func named(t *testing.T, name, part string) *shimmed {
 func TestProcessByName(t *testing.T) {
 	name := fmt.Sprintf("ledgerd-%d", os.Getpid())
 	s := named(t, name, "serve")
-	for _, args := range [][]string{{"sampling", name}, {"top", name}, {"explain", name}, {"trim", name}, {"doctor", name},
+	for _, args := range [][]string{{"sampling", name}, {"top", name}, {"explain", name},
+		{"trim", name}, {"doctor", name},
 		{"profile", name, "-o", "/dev/null"}, {"sampling", name, "on"}} {
 		if r := cgoheap(t, args...); r.code != 0 {
 			t.Errorf("%v: %+v", args, r)
@@ -34,18 +35,21 @@ func TestProcessByName(t *testing.T) {
 	}
 	wrong := strings.Replace(name, "ledgerd", "legderd", 1)
 	r := cgoheap(t, "top", wrong)
-	if !strings.HasPrefix(r.err, fmt.Sprintf("cgoheap: no process of %q has cgoheap loaded; is it %q?", wrong, name)) || r.code != 1 {
+	if !strings.HasPrefix(r.err, fmt.Sprintf("cgoheap: no process of %q has cgoheap "+
+		"loaded; is it %q?", wrong, name)) || r.code != 1 {
 		t.Error(r)
 	}
 	other := named(t, name, "serve")
 	r = cgoheap(t, "explain", name)
 	first, second := min(s.pid, other.pid), max(s.pid, other.pid)
-	r.want(t, 2, "", fmt.Sprintf("cgoheap: 2 processes of %q have cgoheap loaded; name one by its ID:\n  %-8d %s\n  %-8d %s\n",
+	r.want(t, 2, "", fmt.Sprintf("cgoheap: 2 processes of %q have cgoheap loaded; name one by "+
+		"its ID:\n  %-8d %s\n  %-8d %s\n",
 		name, first, name, second, name))
 	// The same for machines.
 	r = cgoheap(t, "explain", name, "--json")
 	var e errorJSON
-	if err := json.Unmarshal([]byte(r.out), &e); err != nil || r.code != 2 || len(e.Error.Among) != 2 || e.Error.Among[0].PID != first ||
+	if err := json.Unmarshal([]byte(r.out), &e); err != nil || r.code != 2 ||
+		len(e.Error.Among) != 2 || e.Error.Among[0].PID != first ||
 		e.Error.ExitCode != 2 {
 		t.Errorf("%v %+v", err, r)
 	}
@@ -66,15 +70,18 @@ func TestErrorsInJSON(t *testing.T) {
 		args string
 		code int
 	}{
-		{"top 999999999 --json", 1}, {"explain no-such-program-here --json", 1}, {"top --jsn --json", 2}, {"list 12 --json", 2},
-		{"sampling 0 --json", 2}, {"trim 999999999 --json", 1}, {"doctor ./nothing-here --json", 1}, {"autopsy ./nothing-here --json", 1},
+		{"top 999999999 --json", 1}, {"explain no-such-program-here --json", 1},
+		{"top --jsn --json", 2}, {"list 12 --json", 2},
+		{"sampling 0 --json", 2}, {"trim 999999999 --json", 1}, {"doctor ./nothing-here --json", 1},
+		{"autopsy ./nothing-here --json", 1},
 	} {
 		r := cgoheap(t, strings.Fields(c.args)...)
 		var e struct {
 			Schema string
 			errorJSON
 		}
-		if err := json.Unmarshal([]byte(r.out), &e); err != nil || r.code != c.code || e.Error.ExitCode != c.code ||
+		if err := json.Unmarshal([]byte(r.out), &e); err != nil || r.code != c.code ||
+			e.Error.ExitCode != c.code ||
 			e.Schema != "cgoheap.error/1" || r.err != "cgoheap: "+e.Error.Message+"\n" {
 			t.Errorf("%s: %v %+v", c.args, err, r)
 		}

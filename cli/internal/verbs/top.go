@@ -72,7 +72,8 @@ func parseTop(args []string) (*topOptions, string, error) {
 	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
 	f.Add("--filter", &flags.Flag{Set: func(v string) (err error) {
 		if o.filter, err = regexp.Compile(v); err != nil {
-			return flags.Usagef("a regular expression (%s)", termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
+			return flags.Usagef("a regular expression (%s)",
+				termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 		}
 		return nil
 	}})
@@ -168,7 +169,8 @@ func (w *watcher) look() (*view, error) {
 		sum.GrowSince(w.last)
 	}
 	w.last = &holders.Summary{Rows: append([]holders.Row(nil), sum.Rows...), Bytes: sum.Bytes}
-	v := &view{status: s, summary: sum, process: w.client.Process, rss: w.client.Process.RSSBytes(), time: time.Now(),
+	v := &view{status: s, summary: sum, process: w.client.Process, rss: w.client.Process.RSSBytes(),
+		time:  time.Now(),
 		inUse: sum.Bytes, first: w.first}
 	if w.first == nil {
 		w.first = v
@@ -184,7 +186,8 @@ func (w *watcher) look() (*view, error) {
 
 // readResident leaves nil if the process does not answer: rows then show what is mapped.
 func (w *watcher) readResident() {
-	if time.Since(w.residentAt) < max(residentAge, time.Duration(float64(w.tookLast)/residentShare)) {
+	if time.Since(w.residentAt) < max(residentAge,
+		time.Duration(float64(w.tookLast)/residentShare)) {
 		return
 	}
 	start := time.Now()

@@ -176,7 +176,8 @@ var (
 )
 
 // fitColumns drops spare columns until the names have room.
-func fitColumns(cells [][]string, right []bool, spare []string, name string, width, room int) ([][]string, []bool) {
+func fitColumns(cells [][]string, right []bool, spare []string, name string, width,
+	room int) ([][]string, []bool) {
 	right = slices.Clone(right)
 	for _, column := range spare {
 		at := slices.Index(cells[0], column)

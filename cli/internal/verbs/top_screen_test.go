@@ -71,7 +71,8 @@ func openTerminal(t *testing.T, width, height int, args ...string) *terminal {
 
 func (term *terminal) resize(t *testing.T, width, height int) {
 	t.Helper()
-	err := unix.IoctlSetWinsize(int(term.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(width), Row: uint16(height)})
+	err := unix.IoctlSetWinsize(int(term.master.Fd()), unix.TIOCSWINSZ,
+		&unix.Winsize{Col: uint16(width), Row: uint16(height)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,8 @@ func TestTopLive(t *testing.T) {
 			s := startShim(t, "exact")
 			term := openTerminal(t, 100, 10, "top", "--interval", "100ms", s.arg())
 			first := readUntil(t, term.master, endOfFrame)
-			if !strings.HasPrefix(first, enterScreen+"\x1b[H") || !strings.Contains(first, "store.(*Store).lookup") {
+			if !strings.HasPrefix(first, enterScreen+"\x1b[H") ||
+				!strings.Contains(first, "store.(*Store).lookup") {
 				t.Errorf("%q", first)
 			}
 			readUntil(t, term.master, "+1.0 MiB")
@@ -182,25 +184,29 @@ func TestDrawViewFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := holders.Summarize(fakeshim.Profile(524288, 1), &stacks.CallerRule{Module: "cgoheap/cli"})
+	sum, err := holders.Summarize(fakeshim.Profile(524288, 1),
+		&stacks.CallerRule{Module: "cgoheap/cli"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &view{status: &attach.Status{State: "sampling", SampleBytes: 524288}, summary: sum, process: self, rss: 1 << 30, time: time.Now()}
+	v := &view{status: &attach.Status{State: "sampling", SampleBytes: 524288}, summary: sum,
+		process: self, rss: 1 << 30, time: time.Now()}
 	for width := 1; width < 140; width += 3 {
 		for height := 1; height < 14; height++ {
 			checkFrame(t, string(drawView(v, 0, "inuse", "a note", width, height)), width, height)
 		}
 	}
 	frame := string(drawView(v, 0, "inuse", "", 90, 12))
-	for _, want := range []string{"store.(*Store).lookup", "sqlite3MemMalloc", "main.compress", "sorted by inuse"} {
+	for _, want := range []string{"store.(*Store).lookup", "sqlite3MemMalloc", "main.compress",
+		"sorted by inuse"} {
 		if !strings.Contains(frame, want) {
 			t.Errorf("%q is not in %q", want, frame)
 		}
 	}
 	// A narrow one keeps the bytes and who has them.
 	frame = string(drawView(v, 0, "inuse", "", 40, 12))
-	for _, want := range []string{"BYTES", "~640.0 MiB  in use by  ", "(*Store).lookup\x1b", "main.compress"} {
+	for _, want := range []string{"BYTES", "~640.0 MiB  in use by  ", "(*Store).lookup\x1b",
+		"main.compress"} {
 		if !strings.Contains(frame, want) {
 			t.Errorf("%q is not in %q", want, frame)
 		}
@@ -219,7 +225,8 @@ func TestInUseBeyondResident(t *testing.T) {
 		{300 << 20, 5 << 20, true, true},
 		{5 << 20, 10 << 20, false, false},
 	} {
-		v := &view{status: &attach.Status{SampleBytes: 512 << 10}, process: &attach.Process{}, rss: c.rss, summary: &holders.Summary{Bytes: c.bytes, Estimated: c.estimated}}
+		v := &view{status: &attach.Status{SampleBytes: 512 << 10}, process: &attach.Process{},
+			rss: c.rss, summary: &holders.Summary{Bytes: c.bytes, Estimated: c.estimated}}
 		if got := len(v.notes()) > 0; got != c.want {
 			t.Errorf("%+v: %v", c, v.notes())
 		}
@@ -228,7 +235,8 @@ func TestInUseBeyondResident(t *testing.T) {
 
 func TestDormantSaysForHowLongItSampled(t *testing.T) {
 	s := &attach.Status{State: "dormant", UptimeNS: 25e9, OffNS: 10e9}
-	if got := cautions(s, 7); len(got) != 1 || got[0] != "dormant: new allocations are not recorded (it sampled for 15s of 25s); cgoheap sampling 7 on" {
+	if got := cautions(s, 7); len(got) != 1 || got[0] != "dormant: new allocations are not "+
+		"recorded (it sampled for 15s of 25s); cgoheap sampling 7 on" {
 		t.Errorf("%q", got)
 	}
 }

@@ -55,7 +55,8 @@ and 1 row more
 		t.Errorf("%+v", r)
 	}
 	r = cgoheap(t, "top", "--filter", "a(", s.arg())
-	if r.code != 2 || !strings.Contains(r.err, `invalid --filter "a(": expected a regular expression (`) {
+	if r.code != 2 ||
+		!strings.Contains(r.err, `invalid --filter "a(": expected a regular expression (`) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -67,7 +68,8 @@ func TestTopGrowth(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 {
 		t.Fatal(err, r)
 	}
-	if v.Growth == nil || *v.Growth != 1<<20 || len(v.Rows) != 3 || *v.Rows[0].Growth != 1<<20 || *v.Rows[1].Growth != 0 {
+	if v.Growth == nil || *v.Growth != 1<<20 || len(v.Rows) != 3 || *v.Rows[0].Growth != 1<<20 ||
+		*v.Rows[1].Growth != 0 {
 		t.Errorf("%s", r.out)
 	}
 }
@@ -111,7 +113,8 @@ func TestTopSaysDormant(t *testing.T) {
 	s := startShim(t, "serve")
 	cgoheap(t, "sampling", s.arg(), "off")
 	r := cgoheap(t, "top", s.arg()).normal(s)
-	if !strings.Contains(r.out, "\ndormant: new allocations are not recorded; cgoheap sampling PID on\n") {
+	if !strings.Contains(r.out, "\ndormant: new allocations are not recorded; cgoheap "+
+		"sampling PID on\n") {
 		t.Error(r.out)
 	}
 }

@@ -24,7 +24,8 @@ func (v *view) header() []string {
 	if v.rss >= 0 {
 		first += "  RSS " + termtext.Bytes(v.rss)
 	}
-	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.Bytes), sum.Estimated),
+	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.Bytes),
+		sum.Estimated),
 		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), sum.Estimated))
 	if sum.Growth != nil {
 		second += ", " + termtext.Growth(*sum.Growth) + " since the last look"
@@ -47,7 +48,8 @@ func (v *view) grown() *account.Growth {
 	return &account.Growth{Since: v.first.time, Elapsed: v.time.Sub(v.first.time)}
 }
 
-// grownLine is "" until the time is long enough for a rate: "+24.0 MiB since 14:02 (1.4 GiB an hour)".
+// grownLine is "" until the time is long enough for a rate: "+24.0 MiB since 14:02 (1.4 GiB an
+// hour)".
 func (v *view) grownLine() string {
 	g := v.grown()
 	if g == nil {
@@ -58,26 +60,29 @@ func (v *view) grownLine() string {
 	if rate == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.Clock(), termtext.Growth(*rate))
+	return fmt.Sprintf("%s since %s (%s an hour)", termtext.Growth(n), g.Clock(),
+		termtext.Growth(*rate))
 }
 
 // notes are what a reader has to know before the table.
 func (v *view) notes() []string {
 	lines := cautions(v.status, v.process.PID)
 	if v.rss >= 0 && v.summary.Bytes > v.rss+v.sampleMargin() {
-		lines = append(lines, "more is in use than resident: blocks that were never touched or are swapped out are not in the RSS")
+		lines = append(lines, "more is in use than resident: blocks that were never touched or "+
+			"are swapped out are not in the RSS")
 	}
 	return lines
 }
 
-// sampleMargin is how far the samples may be off.  Their standard error is the root of bytes times interval for small
-// blocks, and less for large ones.
+// sampleMargin is how far the samples may be off. Their standard error is the root of bytes times
+// interval for small blocks, and less for large ones.
 func (v *view) sampleMargin() int64 {
 	if !v.summary.Estimated {
 		return 0
 	}
 	interval := max(v.status.SampleBytes, v.status.ConfiguredSampleBytes)
-	return int64(verdict.EstimateErrors * math.Sqrt(float64(max(v.summary.Bytes, 0))*float64(interval)))
+	return int64(verdict.EstimateErrors * math.Sqrt(float64(max(v.summary.Bytes, 0))*float64(
+		interval)))
 }
 
 var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
@@ -91,7 +96,8 @@ func (v *view) cells(limit int) [][]string {
 			growth = termtext.Growth(*r.Growth)
 		}
 		rows = append(rows, []string{r.Amount(v.summary.Estimated), growth,
-			r.Count(v.summary.Estimated), r.What(), termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf)})
+			r.Count(v.summary.Estimated), r.What(), termtext.Escape(r.GoCaller),
+			termtext.Escape(r.CLeaf)})
 	}
 	return rows
 }

@@ -106,5 +106,6 @@ func (t *trimmed) rows() [][]string {
 }
 
 func trimRow(label string, before, after int64) []string {
-	return []string{label, termtext.Bytes(before), termtext.Bytes(after), termtext.Growth(after - before)}
+	return []string{label, termtext.Bytes(before), termtext.Bytes(after),
+		termtext.Growth(after - before)}
 }

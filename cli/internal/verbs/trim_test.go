@@ -20,8 +20,11 @@ remains.
 `, "")
 	var v trimmed
 	r := cgoheap(t, "trim", "--json", s.arg())
-	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 || v.Released != 80<<20 || v.What != "malloc_trim" ||
-		v.Before.RSS-v.After.RSS != 80<<20 || !strings.HasPrefix(r.out, "{\n  \"schema\": \"cgoheap.trim/1\",\n  \"before\": {\n    \"rss_bytes\": ") {
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 ||
+		v.Released != 80<<20 || v.What != "malloc_trim" ||
+		v.Before.RSS-v.After.RSS != 80<<20 ||
+		!strings.HasPrefix(r.out, "{\n  \"schema\": \"cgoheap.trim/1\",\n  \"before\": {\n"+
+			"    \"rss_bytes\": ") {
 		t.Errorf("%v %s", err, r.out)
 	}
 	s = startShim(t, "trims nothing")

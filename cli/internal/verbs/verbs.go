@@ -46,7 +46,8 @@ func verbs() []verb {
 
 func usage() string {
 	var b strings.Builder
-	b.WriteString("cgoheap shows what the C code of a Go program allocates, and which Go code asked for it.\n\n" +
+	b.WriteString("cgoheap shows what the C code of a Go program allocates, and which Go code " +
+		"asked for it.\n\n" +
 		"usage: cgoheap VERB [flags] [arguments]\n\n")
 	for _, v := range verbs() {
 		fmt.Fprintf(&b, "  %-12s%s\n", v.name, v.short)
@@ -74,7 +75,8 @@ func noVerb(word string) error {
 	for _, v := range verbs() {
 		names = append(names, v.name)
 	}
-	return flags.Usagef("unknown verb %s%s; cgoheap help lists the verbs", termtext.Quote(word), flags.DidYouMean(flags.Nearest(word, names)))
+	return flags.Usagef("unknown verb %s%s; cgoheap help lists the verbs", termtext.Quote(word),
+		flags.DidYouMean(flags.Nearest(word, names)))
 }
 
 func help(std stdio, args []string) error {

@@ -41,6 +41,7 @@ func printVersion(std stdio, args []string) error {
 		}
 		return document.Write(std.out, "version", v)
 	}
-	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", release.Version, cmp.Or(from, "unknown"), runtime.Version())
+	fmt.Fprintf(std.out, "cgoheap %s, commit %s, %s\n", release.Version, cmp.Or(from, "unknown"),
+		runtime.Version())
 	return nil
 }
