@@ -410,7 +410,9 @@ func TestGrowthHoldsNoPlace(t *testing.T) {
 	growing, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 40)
 	for i := 0; i < cap(ended); i++ {
-		go func() { ended <- Profile(io.Discard, ProfileOptions{Growth: time.Hour, Context: growing}) }()
+		go func() {
+			ended <- Profile(io.Discard, ProfileOptions{Growth: time.Hour, Context: growing})
+		}()
 	}
 	for i := 0; i < 50; i++ {
 		if _, err := Status(context.Background()); err != nil {

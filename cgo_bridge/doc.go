@@ -11,7 +11,7 @@
 // The import alone registers three profiles on [net/http.DefaultServeMux]:
 //
 //	/debug/pprof/cgoheap   C memory, by stacks from the C leaf to the goroutine's root
-//	/debug/pprof/allheap   the same and Go's heap in one profile, distinguished by the label "origin"
+//	/debug/pprof/allheap   the same and Go's heap in one profile, told apart by the label "origin"
 //	/debug/pprof/memory    the whole RSS, with Go's live objects and C's below their owners
 //
 // so that

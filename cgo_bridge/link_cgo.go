@@ -12,7 +12,8 @@ package cgo_bridge
 
 static int bridge_is_there(void) { return cgoheap_bridge_v1 != 0; }
 
-static int bridge_want(uint32_t protocol, const char *version, int want, struct cgoheap_bridge_about *about)
+static int bridge_want(uint32_t protocol, const char *version, int want,
+		       struct cgoheap_bridge_about *about)
 {
 	return cgoheap_bridge_v1(protocol, version, (enum cgoheap_bridge_want)want, about);
 }

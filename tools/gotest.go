@@ -100,7 +100,8 @@ func (r *run) said(k key) string {
 	if r.output[k] == nil {
 		return ""
 	}
-	return "    " + strings.ReplaceAll(strings.TrimRight(r.output[k].String(), "\n"), "\n", "\n    ") + "\n"
+	return "    " + strings.ReplaceAll(strings.TrimRight(r.output[k].String(), "\n"), "\n",
+		"\n    ") + "\n"
 }
 
 // reason is the line that t.Skip printed.

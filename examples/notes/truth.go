@@ -7,7 +7,8 @@ package main
 // which keep these to themselves; weak, so that this package links alone too.
 __attribute__((weak)) extern void *sqlite3_next_stmt(void *db, void *stmt);
 __attribute__((weak)) extern int sqlite3_stmt_status(void *stmt, int op, int reset);
-__attribute__((weak)) extern int sqlite3_status64(int op, long long *current, long long *highest, int reset);
+__attribute__((weak)) extern int sqlite3_status64(int op, long long *current, long long *highest,
+						     int reset);
 __attribute__((weak)) extern size_t ZSTD_sizeof_CCtx(const void *context);
 
 enum { STATUS_MEMORY_USED = 0, STATUS_MALLOC_COUNT = 9, STMTSTATUS_MEMUSED = 99 };

@@ -166,7 +166,8 @@ func TestSamplingCommand(t *testing.T) {
 	cgoheap(t, h, "sampling", pid, "on", "--for", "10m", "--sample-bytes", "128KiB")
 	h.allocUntilSampledBy("A", 1<<20)
 	said := string(cgoheap(t, h, "sampling", pid))
-	want := `^process \d+ \(go-driven\): sampling, 1 in 128KiB, for (10m|9m\d+s) more; recording takes \S+ of one core now, \S+ so far\n$`
+	want := `^process \d+ \(go-driven\): sampling, 1 in 128KiB, for (10m|9m\d+s) more; recording ` +
+		`takes \S+ of one core now, \S+ so far\n$`
 	if !regexp.MustCompile(want).MatchString(said) {
 		t.Errorf("it says %q", said)
 	}

@@ -78,7 +78,8 @@ func TestManualPages(t *testing.T) {
 	if _, err := exec.LookPath("groff"); err != nil {
 		t.Skip("groff is not installed")
 	}
-	for _, args := range [][]string{{"help", "--man"}, {"help", "--man", "run"}, {"help", "--man", "top"}} {
+	for _, args := range [][]string{{"help", "--man"}, {"help", "--man", "run"},
+		{"help", "--man", "top"}} {
 		var out, err bytes.Buffer
 		if code := execute(stdio{out: &out, err: &err}, args); code != 0 {
 			t.Fatalf("%v: exit code %d, %s", args, code, err.String())

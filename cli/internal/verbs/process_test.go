@@ -215,7 +215,8 @@ func TestOtherUser(t *testing.T) {
 	c := command(nil, "list")
 	asNobody(t, c)
 	if r := finish(t, c); !regexp.MustCompile(
-		`cgoheap: \d+ processes? could not be inspected: run this as root to see those of other users too\n$`).MatchString(r.err) {
+		`cgoheap: \d+ processes? could not be inspected: run this as root to see those of other ` +
+			`users too\n$`).MatchString(r.err) {
 		t.Errorf("%q", r.err)
 	}
 	// Beside a list it is not said.

@@ -29,9 +29,11 @@ func TestUsageErrors(t *testing.T) {
 		{"top 12 -n 0",
 			`top: invalid -n "0": expected a number from 1 to 100000; see cgoheap top --help`},
 		{"top --interval=x 12",
-			`top: invalid --interval "x": expected a time from 100ms to 1d, such as 30s or 10m; see cgoheap top --help`},
+			`top: invalid --interval "x": expected a time from 100ms to 1d, such as 30s or 10m; ` +
+				`see cgoheap top --help`},
 		{"top --sort name 12",
-			`top: invalid --sort "name": expected one of inuse, growth, objects; see cgoheap top --help`},
+			`top: invalid --sort "name": expected one of inuse, growth, objects; see cgoheap top ` +
+				`--help`},
 		{"top --once=1 12", "top: --once takes no value; see cgoheap top --help"},
 		{"list 12", `list: unexpected argument "12"; see cgoheap list --help`},
 		{"profile 12 --second 3", "profile: unknown flag --second (did you mean --seconds?); see " +
@@ -48,9 +50,11 @@ func TestUsageErrors(t *testing.T) {
 		{"profile 12 --raw --text", "profile: --raw and --text cannot be combined: one omits the " +
 			"names, the other is for reading them; see cgoheap profile --help"},
 		{"profile 12 --seconds 3601",
-			`profile: invalid --seconds "3601": expected a number from 1 to 3600; see cgoheap profile --help`},
+			`profile: invalid --seconds "3601": expected a number from 1 to 3600; see cgoheap ` +
+				`profile --help`},
 		{"profile 12 --older soon",
-			`profile: invalid --older "soon": expected a time from 0s to 3650d, such as 30s or 10m; see cgoheap profile --help`},
+			`profile: invalid --older "soon": expected a time from 0s to 3650d, such as 30s or ` +
+				`10m; see cgoheap profile --help`},
 		{"profile 12 --memory --seconds 5", "profile: --memory shows what is resident now: it " +
 			"cannot be combined with --seconds or --older; see cgoheap profile --help"},
 		{"profile 12 --older 5s --memory", "profile: --memory shows what is resident now: it " +
@@ -58,9 +62,11 @@ func TestUsageErrors(t *testing.T) {
 		{"explain 12 --watch", "explain: unknown flag --watch; see cgoheap explain --help"},
 		{"explain 12 --go-pprof", "explain: --go-pprof needs a value; see cgoheap explain --help"},
 		{"explain 12 --go-pprof unix:///x",
-			`explain: invalid --go-pprof "unix:///x": expected a URL such as http://127.0.0.1:6060/debug/pprof/heap; see cgoheap explain --help`},
+			`explain: invalid --go-pprof "unix:///x": expected a URL such as ` +
+				`http://127.0.0.1:6060/debug/pprof/heap; see cgoheap explain --help`},
 		{"explain 12 --go-pprof http://",
-			`explain: invalid --go-pprof "http://": expected a URL such as http://127.0.0.1:6060/debug/pprof/heap; see cgoheap explain --help`},
+			`explain: invalid --go-pprof "http://": expected a URL such as ` +
+				`http://127.0.0.1:6060/debug/pprof/heap; see cgoheap explain --help`},
 		{"autopsy x.cgoheap -o -", "autopsy: -o - would mix a profile with the text on stdout: " +
 			"name a file; see cgoheap autopsy --help"},
 		{"autopsy", "autopsy: FILE or DIRECTORY is missing; see cgoheap autopsy --help"},
@@ -75,17 +81,22 @@ func TestUsageErrors(t *testing.T) {
 		{"sampling 12 --sample-bytes 1", "sampling: --for and --sample-bytes need on: cgoheap " +
 			"sampling 12 on --for 10m; see cgoheap sampling --help"},
 		{"sampling 12 on --sample-bytes 0",
-			`sampling: invalid --sample-bytes "0": expected bytes from 1 to 1GiB, such as 65536 or 512KiB; see cgoheap sampling --help`},
+			`sampling: invalid --sample-bytes "0": expected bytes from 1 to 1GiB, such as 65536 ` +
+				`or 512KiB; see cgoheap sampling --help`},
 		{"run", "run: PROGRAM is missing; see cgoheap run --help"},
 		{"run --dormant --", "run: PROGRAM is missing; see cgoheap run --help"},
 		{"run --sample-bytes 2GiB true",
-			`run: invalid --sample-bytes "2GiB": expected bytes from 1 to 1GiB, such as 65536 or 512KiB; see cgoheap run --help`},
+			`run: invalid --sample-bytes "2GiB": expected bytes from 1 to 1GiB, such as 65536 or ` +
+				`512KiB; see cgoheap run --help`},
 		{"run --max-memory 1MiB true",
-			`run: invalid --max-memory "1MiB": expected bytes from 4MiB to 1GiB, such as 65536 or 512KiB; see cgoheap run --help`},
+			`run: invalid --max-memory "1MiB": expected bytes from 4MiB to 1GiB, such as 65536 ` +
+				`or 512KiB; see cgoheap run --help`},
 		{"run --listen 0.0.0.0:1 true",
-			`run: invalid --listen "0.0.0.0:1": expected a loopback address such as 127.0.0.1:6061; see cgoheap run --help`},
+			`run: invalid --listen "0.0.0.0:1": expected a loopback address such as ` +
+				`127.0.0.1:6061; see cgoheap run --help`},
 		{"run --listen 127.0.0.1:70000 true",
-			`run: invalid --listen "127.0.0.1:70000": expected a loopback address such as 127.0.0.1:6061; see cgoheap run --help`},
+			`run: invalid --listen "127.0.0.1:70000": expected a loopback address such as ` +
+				`127.0.0.1:6061; see cgoheap run --help`},
 		{"run --socket /" + strings.Repeat("s", 107) + " true", `run: invalid --socket "/` +
 			strings.Repeat("s", 107) +
 			`": expected a path of at most 107 bytes; see cgoheap run --help`},

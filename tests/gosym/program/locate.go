@@ -49,7 +49,8 @@ func locate(pcs []uint64) map[uint64]location {
 
 // How cgo calls, by name; what is not matched is who calls.
 var plumbing = regexp.MustCompile(
-	`^(runtime\.(cgocall|asmcgocall|asmcgocall_landingpad|cgocallback|cgocallbackg|cgocallbackg1|goexit)|` +
+	`^(runtime\.(cgocall|asmcgocall|asmcgocall_landingpad|` +
+		`cgocallback|cgocallbackg|cgocallbackg1|goexit)|` +
 		`crosscall2|(.*\.)?_cgoexp(wrap)?_.*|.*\._cgo_cmalloc|_cgo_[0-9a-f]{12}_C2?func_.*)$`)
 
 func adapts(f frame) bool { return f.wrapper || plumbing.MatchString(f.function) }
