@@ -26,7 +26,9 @@ into PROGRAM itself, it says so and runs it.
 
   --sample-bytes N   one sample every N bytes on average; 1 records every
                      allocation (default 512KiB)
-  --dormant          load the library, but do not sample until told to
+  --start STATE      sampling or dormant: whether to sample from the start, or
+                     not until told to (default sampling)
+  --dormant          the same as --start dormant
   --listen ADDR      serve go tool pprof on a loopback address too
   --socket PATH      where to listen (default cgoheap-UID/PID.sock in
                      $XDG_RUNTIME_DIR, else /tmp)
@@ -62,10 +64,11 @@ const (
 )
 
 type runOptions struct {
-	sampleBytes, maxMemory                    uint64
-	dormant, any, followFork                  bool
-	listen, socket, library, maxCPU, blackbox string
-	leaks                                     leakCheck
+	sampleBytes, maxMemory    uint64
+	dormant, any, followFork  bool
+	start, listen, socket     string
+	library, maxCPU, blackbox string
+	leaks                     leakCheck
 }
 
 func parseRun(args []string) (*runOptions, []string, error) {
@@ -74,6 +77,7 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	f.Program = true
 	f.Size("--sample-bytes", &o.sampleBytes, 1, 1<<30)
 	f.Size("--max-memory", &o.maxMemory, 4<<20, 1<<30)
+	f.Choice("--start", &o.start, "sampling", "dormant")
 	f.Boolean("--dormant", &o.dormant)
 	f.Boolean("--any", &o.any)
 	f.Boolean("--follow-fork", &o.followFork)
@@ -86,6 +90,12 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	rest, err := f.Parse(args)
 	if err == nil && len(rest) == 0 {
 		err = flags.Usagef("PROGRAM is missing")
+	}
+	if err == nil && o.dormant {
+		if o.start == "sampling" {
+			err = flags.Usagef("--dormant contradicts --start sampling: give one of them")
+		}
+		o.start = "dormant"
 	}
 	if err == nil {
 		err = o.leaks.conflicts(o)
@@ -305,7 +315,7 @@ func (o *runOptions) variables() [][2]string {
 		return value
 	}
 	return [][2]string{
-		{"CGOHEAP_START", when(o.dormant, "dormant")},
+		{"CGOHEAP_START", o.start},
 		{"CGOHEAP_SAMPLE_BYTES", bytes(o.sampleBytes)},
 		{"CGOHEAP_SOCKET", o.socket},
 		{"CGOHEAP_LISTEN", o.listen},

@@ -69,7 +69,7 @@ func (l *leakCheck) conflicts(o *runOptions) error {
 		return flags.Usagef("--suppressions goes with --leak-check")
 	case !l.on && l.noDefaults:
 		return flags.Usagef("--no-default-suppressions goes with --leak-check")
-	case l.on && o.dormant:
+	case l.on && o.start == "dormant":
 		return flags.Usagef("--leak-check needs sampling from the start: leave --dormant out")
 	case l.on && o.blackbox != "":
 		return flags.Usagef("--leak-check makes its own recordings: leave --blackbox out")

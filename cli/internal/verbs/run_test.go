@@ -53,6 +53,30 @@ arguments environ
 `, "")
 }
 
+// The flag has the last word over the environment, whichever state that has.
+func TestRunStart(t *testing.T) {
+	path, lib := fixture.CgoProgram(t), fixture.EmptyLibrary(t)
+	for _, c := range []struct{ environment, flags, want string }{
+		{"dormant", "--start sampling", "sampling"},
+		{"sampling", "--start=dormant", "dormant"},
+		{"sampling", "--dormant", "dormant"},
+		{"sampling", "--dormant --start dormant", "dormant"},
+		{"dormant", "--any", "dormant"},
+	} {
+		args := append(append([]string{"run"}, strings.Fields(c.flags)...), path, "environ")
+		run := command([]string{"CGOHEAP_START=" + c.environment, "CGOHEAP_LIBRARY=" + lib}, args...)
+		if r := finish(t, run); !strings.Contains(r.out, "CGOHEAP_START="+c.want+"\n") {
+			t.Errorf("CGOHEAP_START=%s run %s: %s%s", c.environment, c.flags, r.out, r.err)
+		}
+	}
+	finish(t, command(nil, "run", "--dormant", "--start", "sampling", path)).want(t, 2, "",
+		"cgoheap: run: --dormant contradicts --start sampling: give one of them; "+
+			"see cgoheap run --help\n")
+	finish(t, command(nil, "run", "--start", "asleep", path)).want(t, 2, "",
+		"cgoheap: run: invalid --start \"asleep\": expected one of sampling, dormant; "+
+			"see cgoheap run --help\n")
+}
+
 // The library's variables, as its own table has them, each have a flag.
 func TestRunFlagForEachVariable(t *testing.T) {
 	settings := regexp.MustCompile(`\{PREFIX "([A-Z_]+)", read_`).FindAllStringSubmatch(readAll(t,
@@ -61,7 +85,7 @@ func TestRunFlagForEachVariable(t *testing.T) {
 	for _, s := range settings {
 		want = append(want, "CGOHEAP_"+s[1])
 	}
-	o := runOptions{sampleBytes: 1, maxMemory: 1, dormant: true, any: true, followFork: true,
+	o := runOptions{sampleBytes: 1, maxMemory: 1, start: "dormant", any: true, followFork: true,
 		listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
 	for _, v := range o.variables() {
 		if v[1] != "" {
