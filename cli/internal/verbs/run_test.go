@@ -64,7 +64,8 @@ func TestRunStart(t *testing.T) {
 		{"dormant", "--any", "dormant"},
 	} {
 		args := append(append([]string{"run"}, strings.Fields(c.flags)...), path, "environ")
-		run := command([]string{"CGOHEAP_START=" + c.environment, "CGOHEAP_LIBRARY=" + lib}, args...)
+		env := []string{"CGOHEAP_START=" + c.environment, "CGOHEAP_LIBRARY=" + lib}
+		run := command(env, args...)
 		if r := finish(t, run); !strings.Contains(r.out, "CGOHEAP_START="+c.want+"\n") {
 			t.Errorf("CGOHEAP_START=%s run %s: %s%s", c.environment, c.flags, r.out, r.err)
 		}
