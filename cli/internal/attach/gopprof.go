@@ -99,26 +99,31 @@ var memStats = []string{
 	"MSpan", "MCache", "BuckHashSys", "GCSys", "OtherSys",
 }
 
-func parseMemStats(text []byte) (*account.Go, error) {
-	found := map[string]int64{}
+// MemStats are the lines "# KEY = VALUE" below a heap profile.  False: there are none.
+func MemStats(text []byte) (map[string]string, bool) {
+	found := map[string]string{}
 	_, stats, there := bytes.Cut(text, []byte("# runtime.MemStats\n"))
 	lines := bufio.NewScanner(bytes.NewReader(stats))
 	lines.Buffer(nil, 1<<20) // PauseNs is a long line
 	for lines.Scan() {
-		key, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "# "), " = ")
-		if !ok {
-			continue
-		}
-		first, _, _ := strings.Cut(value, " ")
-		if n, err := strconv.ParseInt(first, 10, 64); err == nil && n >= 0 {
-			found[key] = n
+		if key, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "# "), " = "); ok {
+			found[key] = value
 		}
 	}
+	return found, there
+}
+
+func parseMemStats(text []byte) (*account.Go, error) {
+	found := map[string]int64{}
+	lines, there := MemStats(text)
 	for _, name := range memStats {
-		if _, ok := found[name]; !ok || !there {
+		first, _, _ := strings.Cut(lines[name], " ")
+		n, err := strconv.ParseInt(first, 10, 64)
+		if err != nil || n < 0 || !there {
 			return nil, errors.New("is not a heap profile with Go's MemStats: " +
 				"name the service's own /debug/pprof/heap")
 		}
+		found[name] = n
 	}
 	inUse, released, stacks := found["HeapInuse"], found["HeapReleased"], found["Stack"]
 	free := found["HeapIdle"] - released

@@ -349,3 +349,17 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestText(t *testing.T) {
+	for want, c := range map[string]struct {
+		unit Unit
+		v    float64
+	}{"1.5 KiB": {Bytes, 1536}, "-1.0 KiB": {Bytes, -1024}, "1,204": {Count, 1204},
+		"0.5": {Count, 0.5}, "1.2 %": {Percent, 1.234}, "12.0 %": {Ratio, 0.12},
+		"3ms": {Nanoseconds, 3.2e6}, "2m": {Nanoseconds, 120e9}, "0.1235": {Plain, 0.12345},
+		"12,346": {Plain, 12345.6}, "1e+300": {Plain, 1e300}, "4.0 EiB": {Bytes, 1e300}} {
+		if got := Text(c.unit, c.v); got != want {
+			t.Errorf("%s %g: %s, want %s", c.unit, c.v, got, want)
+		}
+	}
+}
