@@ -110,7 +110,8 @@ static void print_account(const char *package)
 static void print_family(const char *name, const char *help, const char *label)
 {
 	if (*name)
-		printf("\t{\"cgoheap_%s\", \"%s\", \"%s\"},\n", name, help, label);
+		printf("\t{\"cgoheap_%s\",%c\"%s\", \"%s\"},\n", name,
+		       strlen(name) + strlen(help) + strlen(label) < 70 ? ' ' : '\n', help, label);
 }
 
 #define METRIC(kind, ...)                                   METRIC_##kind(__VA_ARGS__)

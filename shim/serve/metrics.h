@@ -20,8 +20,7 @@
 	SINGLE(gauge, "sample_interval_bytes", control.sample_bytes,                               \
 	       "Mean bytes between samples.")                                                      \
 	SINGLE(gauge, "sample_interval_configured_bytes", control.configured_sample_bytes,         \
-	       "Requested mean bytes between samples; smaller than the interval in force while "   \
-	       "a budget is used up.")                                                             \
+	       "Requested mean bytes between samples; the one in force may be larger.")            \
 	SINGLE(counter_seconds, "recording_cpu_seconds_total", budget_get().cpu_ns,                \
 	       "Processor time spent recording.")                                                  \
 	SINGLE(counter, "samples_total", LOAD(&slow_samples), "Blocks recorded.")                  \
