@@ -59,7 +59,8 @@ func TestBlobWithWrongDigest(t *testing.T) {
 	leaktest.Check(t)
 	for i := 0; i < 3; i++ {
 		body := strings.NewReader(strings.Repeat("blob ", 1000))
-		if _, err := s.putBlob(context.Background(), "b", "wrong", body); !errors.Is(err, errDigest) {
+		if _, err := s.putBlob(context.Background(), "b", "wrong", body); !errors.Is(err,
+			errDigest) {
 			t.Fatal(err)
 		}
 	}

@@ -70,7 +70,8 @@ func NewRule(text string) (*Rule, error) {
 	case !found || strings.HasPrefix(pattern, ":") || strings.ContainsAny(kind, "*?./ ("):
 		return &Rule{Text: text, matches: func(f *Frame) bool { return isFunction(text, f) }}, nil
 	case kind != "leak":
-		return nil, fmt.Errorf("unknown kind of suppression %q: write a function, or leak:PATTERN", kind)
+		return nil, fmt.Errorf("unknown kind of suppression %q: write a function, or leak:PATTERN",
+			kind)
 	case strings.Trim(pattern, " ^$") == "":
 		return nil, fmt.Errorf("leak: has no pattern")
 	}

@@ -49,7 +49,8 @@ func TestRules(t *testing.T) {
 			continue
 		}
 		l := &List{Rules: []*Rule{r}}
-		if got := l.Match(stack("leaf", c.function, "root")) != nil; got != c.want || r.Used != c.want {
+		if got := l.Match(stack("leaf", c.function, "root")) != nil; got != c.want ||
+			r.Used != c.want {
 			t.Errorf("%q on %q: %v, want %v", c.rule, c.function, got, c.want)
 		}
 		if len(l.Unused()) == 1 == c.want {
@@ -64,9 +65,11 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v, %v", l, err)
 	}
 	for text, want := range map[string]string{
-		"a\nrace:b\n": `line 2: unknown kind of suppression "race": write a function, or leak:PATTERN`,
-		"leak:":       "line 1: leak: has no pattern",
-		"leak:^$":     "line 1: leak: has no pattern",
+		"a\n" +
+			"race:b\n": `line 2: unknown kind of suppression "race": ` +
+			`write a function, or leak:PATTERN`,
+		"leak:":   "line 1: leak: has no pattern",
+		"leak:^$": "line 1: leak: has no pattern",
 	} {
 		if _, err := Parse(strings.NewReader(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", text, err)
@@ -93,7 +96,8 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestFirstGo(t *testing.T) {
-	c, inPreamble := Frame{Function: "malloc", File: "malloc.c"}, Frame{Function: "get", File: "a.go"}
+	c, inPreamble := Frame{Function: "malloc", File: "malloc.c"},
+		Frame{Function: "get", File: "a.go"}
 	goFrame := Frame{Function: "main.f", File: "a.go"}
 	if got := FirstGo([]Frame{c, inPreamble, goFrame, c, goFrame}); got != 2 {
 		t.Error(got)

@@ -135,7 +135,8 @@ func TestSteps(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%d steps: %d series, told as a step %d, as growth %d %v", count, all, told, asGrowth,
+		t.Logf("%d steps: %d series, told as a step %d, as growth %d %v", count, all, told,
+			asGrowth,
 			kinds)
 		if told*100 < all*95 || asGrowth*100 > all*(5+2*count) {
 			t.Errorf("steps are not told from growth")

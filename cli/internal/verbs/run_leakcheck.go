@@ -87,7 +87,8 @@ func (l *leakCheck) run(std stdio, o *runOptions, f *program.Facts, path string,
 	library string) error {
 	dir, err := os.MkdirTemp("", "cgoheap-leaks-")
 	if err != nil {
-		return fmt.Errorf("no directory for recordings: %s; set TMPDIR to another one", termtext.Reason(err))
+		return fmt.Errorf("no directory for recordings: %s; set TMPDIR to another one",
+			termtext.Reason(err))
 	}
 	defer os.RemoveAll(dir)
 	if dir, err = filepath.Abs(dir); err != nil || len(dir) > maxBlackboxBytes {
