@@ -14,18 +14,20 @@ COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty 2>/dev
 
 # Rooms, in the order in which they may include each other: each those before it (tools/rooms).
 ROOMS := base region config text proc go unwind record hook account profile recorder serve life
-SHIM_SRC := $(filter-out shim/base/faultinject.c,$(foreach room,$(ROOMS),$(wildcard shim/$(room)/*.c)))
+SHIM_SRC := $(foreach room,$(ROOMS),$(wildcard shim/$(room)/*.c))
+SHIM_SRC := $(filter-out shim/base/faultinject.c,$(SHIM_SRC))
 
 # FAULTS=1: system calls that fail on command, for tests/programs/faults.  Never in build/ itself.
 ifdef FAULTS
 BUILD := build/faults
 SHIM_SRC += shim/base/faultinject.c
 FAULTS_CFLAGS := -DCGOHEAP_FAULTS
-FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack,--wrap=pthread_atfork,--wrap=pthread_key_create
+FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack \
+	-Wl,--wrap=pthread_atfork,--wrap=pthread_key_create
 endif
 
-# SANITIZE=address or thread: for the unit tests and the stress program.  (TSan does not model fences; none is on
-# the paths that it checks.)
+# SANITIZE=address or thread: for the unit tests and the stress program. (TSan does not model
+# fences; none is on the paths that it checks.)
 ifeq ($(SANITIZE),address)
 BUILD := build/sanitized
 CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -37,7 +39,8 @@ endif
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
 # LLVM's libunwind, for tests: our unwinder is compared with it.
-LLVM_LIBUNWIND := $(firstword $(wildcard /usr/lib/llvm-19/lib/libunwind.a /usr/lib/llvm-16/lib/libunwind.a))
+LLVM_LIBUNWIND := $(firstword $(wildcard \
+	/usr/lib/llvm-19/lib/libunwind.a /usr/lib/llvm-16/lib/libunwind.a))
 LLVM_INCLUDE   := $(LLVM_LIBUNWIND:%/lib/libunwind.a=%/include)
 
 WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow
@@ -51,7 +54,8 @@ SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
 # If one of these gives up, the host continues (shim/base/noabort.c).
 WRAP := -Wl,--wrap=abort,--wrap=__assert_fail
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclude-libs,ALL \
-	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic -static-libgcc \
+	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic \
+	-static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
 .PHONY: all demo test test-long fuzz soak bench fmt lint install uninstall clean help setup unit
@@ -62,16 +66,20 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map
 	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS)
 	mv $@.tmp $@
 
-# Code that hooks reach uses no floating point: a host that has unmasked its exceptions would die of one.
+# Code that hooks reach uses no floating point: a host that has unmasked its exceptions would die of
+# one.
 HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem \
 	region/recstack \
 	go/goarena go/gomodules go/gosym go/gotables \
-	unwind/capture unwind/cfi unwind/cfi_entry unwind/cfi_rules unwind/cfi_step unwind/codetables unwind/descriptor unwind/dwarfbytes unwind/dwarfexpr \
+	unwind/capture unwind/cfi unwind/cfi_entry unwind/cfi_rules unwind/cfi_step \
+	unwind/codetables unwind/descriptor unwind/dwarfbytes unwind/dwarfexpr \
 	unwind/fde unwind/golabels unwind/pcinfo unwind/saferead unwind/unwind_c unwind/unwind_go \
 	record/fixed record/labelsets record/live record/mappings record/mappings_fragment \
-	record/mappings_lock record/mappings_read record/mappings_tree record/sample record/sighandlers record/stack_key record/stacks record/thread_starts \
+	record/mappings_lock record/mappings_read record/mappings_tree record/sample \
+	record/sighandlers record/stack_key record/stacks record/thread_starts \
 	record/unloads \
-	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller hook/real \
+	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller \
+	hook/real \
 	hook/threads
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 # gcc turns the loop that is memset into a call of memset.
@@ -97,11 +105,12 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 CLI_SRC := $(shell find cli -name '*.go' ! -name '*_test.go') cli/go.mod cli/go.sum
 
 CLI_RELEASE := cgoheap/cli/internal/release
+CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).commit=$(COMMIT)
 
 # Static, so that it can be copied beside the service into any container.
 $(BUILD)/cgoheap: $(CLI_SRC)
 	@mkdir -p $(BUILD)
-	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).commit=$(COMMIT)' -o $(abspath $@) .
+	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 
@@ -118,7 +127,8 @@ $(BUILD)/libshim-unit.a: $(UNIT_OBJ)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
-	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) $(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
+	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) \
+		$(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
 
 # Compares with the unmodified libunwind.
 $(BUILD)/unit/test_cfi: UNIT_WRAP :=
@@ -129,17 +139,20 @@ $(addprefix $(BUILD)/unit/test_,control handlers recorder): UNIT_WRAP := $(WRAP)
 # They contain Go symbols, so they must not contain what needs the shim's.
 $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
 
-# ---- the stress program with the shim in it: its calls of malloc and the like renamed to the hooks, so that a sanitizer's
-# runtime has the names for itself and stands behind the hooks as an allocator would ------------------------------------
+# ---- the stress program with the shim in it: its calls of malloc and the like renamed to the
+# hooks, so that a sanitizer's runtime has the names for itself and stands behind the hooks as an
+# allocator would ----
 
 STRESS_OBJ := $(BUILD)/obj/hook/interpose.o $(BUILD)/obj/life/init.o $(BUILD)/libshim-unit.a
 
-$(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h) $(STRESS_OBJ) shim/hook/interpose.map
+$(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h) $(STRESS_OBJ) \
+	shim/hook/interpose.map
 	sed -n 's/^\t\([a-z0-9_]*\);$$/\1 hook_\1/p' shim/hook/interpose.map >$@.names
 	objcopy --redefine-syms=$@.names $(BUILD)/obj/hook/interpose.o $@.hooks.o
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fno-builtin -c -o $@.o $<
 	objcopy --redefine-syms=$@.names $@.o
-	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o $(filter-out $(BUILD)/obj/hook/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
+	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o \
+		$(filter-out $(BUILD)/obj/hook/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
 
 clean:
 	rm -rf $(BUILD)
@@ -156,16 +169,23 @@ $(SHIM_OBJ) $(BUILD)/gen/profile.pb-c.c $(BUILD)/cgoheap: | $(BUILD)/.packages
 
 help:
 	@echo 'make             build build/libcgoheap.so and build/cgoheap'
-	@echo 'make demo        install what building needs, then run the example service and show its C leaks (KEEP=1: leave it running)'
-	@echo 'make test        install what testing needs, then run every test (CGOHEAP_TEST_ONLY=PATTERN: those suites)'
+	@printf '%s%s\n' \
+		'make demo        install what building needs, then run the example service ' \
+		'and show its C leaks (KEEP=1: leave it running)'
+	@printf '%s%s\n' 'make test        install what testing needs, then run every test ' \
+		'(CGOHEAP_TEST_ONLY=PATTERN: those suites)'
 	@echo 'make test-long   the same and what takes too long for every run'
-	@echo 'make fuzz        search the parsers for bad input, 20 s each (FUZZ_SECONDS=N); the C ones need clang'
-	@echo 'make soak        ten minutes of a service under load, with constant requests (SOAK_SECONDS=N)'
+	@printf '%s%s\n' 'make fuzz        search the parsers for bad input, 20 s each ' \
+		'(FUZZ_SECONDS=N); the C ones need clang'
+	@printf '%s%s\n' 'make soak        ten minutes of a service under load, with constant ' \
+		'requests (SOAK_SECONDS=N)'
 	@echo 'make bench       measure what the library costs a program, beside its peers'
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
 	@echo 'make fmt         format the sources'
-	@echo 'make lint        check format, go vet, staticcheck, clang-tidy, exported symbols and shell scripts'
+	@printf '%s%s\n' \
+		'make lint        check format, go vet, staticcheck, clang-tidy, exported ' \
+		'symbols and shell scripts'
 	@echo 'make install     into PREFIX (/usr/local), under DESTDIR if given'
 	@echo 'make uninstall   remove what install put there'
 	@echo 'make clean       remove build/'
@@ -208,7 +228,8 @@ GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 
 # As in the tree, so that links between them hold.
 DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
-DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/*.yml docs/json-schema/*.json) proto/profile.proto examples/notes/PROFILE.md
+DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/*.yml docs/json-schema/*.json) \
+	proto/profile.proto examples/notes/PROFILE.md
 
 install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
@@ -217,7 +238,9 @@ install: all
 	tools/manual $(BUILD)/cgoheap $(MAN_DIR) $(BASH_COMPLETION) $(ZSH_COMPLETION)
 	install -m 644 $(DOC_FILES) $(DOC_DIR)
 	for f in $(DOC_TREE); do install -D -m 644 $$f $(DOC_DIR)/$$f || exit 1; done
-	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; done
+	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do \
+		install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; \
+	done
 
 # The library may be in use: what has it mapped keeps it.
 uninstall:

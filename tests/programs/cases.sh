@@ -1,9 +1,10 @@
 # shellcheck shell=bash disable=SC2034
-# Sourced by each suite's run.sh: runs one program per case under the shim, and prints one line per case for tools/test.
-# A program passes if it exits with 0 and prints nothing on stderr; 77 is a skip, with the reason in its first line on stderr.
+# Sourced by each suite's run.sh: runs one program per case under the shim, and prints one line per
+# case for tools/test. A program passes if it exits with 0 and prints nothing on stderr; 77 is a
+# skip, with the reason in its first line on stderr.
 #
-# The suite first sets SUITE and defines compile PROGRAM (into $OUT). DEFAULTS are variables for every case. With
-# arguments, run.sh runs only those cases.
+# The suite first sets SUITE and defines compile PROGRAM (into $OUT). DEFAULTS are variables for
+# every case. With arguments, run.sh runs only those cases.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 HERE=tests/programs/$SUITE
 SHIM=${CASES_SHIM:-$PWD/build/libcgoheap.so}
@@ -41,7 +42,8 @@ verdict() {
 	fi
 }
 
-# run CASE PROGRAM PRELOADS [VAR=VALUE]... [-- ARG...]; PRELOADS: what follows the shim in LD_PRELOAD.
+# run CASE PROGRAM PRELOADS [VAR=VALUE]... [-- ARG...]; PRELOADS: what follows the shim in
+# LD_PRELOAD.
 run() {
 	local name=$1 program=$2 preload=$3 vars=()
 	shift 3
@@ -55,7 +57,8 @@ run() {
 		verdict "$name" "not compiled"
 		return
 	fi
-	timeout -k 5 "$LIMIT" env CGOHEAP_ANY=1 CGOHEAP_SOCKET="$DIR/$name.sock" LD_PRELOAD="$SHIM$preload" "${DEFAULTS[@]}" \
+	timeout -k 5 "$LIMIT" env CGOHEAP_ANY=1 CGOHEAP_SOCKET="$DIR/$name.sock" \
+		LD_PRELOAD="$SHIM$preload" "${DEFAULTS[@]}" \
 		"${vars[@]}" "$OUT/$program" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null
 	verdict "$name" $?
 }

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Runs go vet and the tests of the Go package's modules with each Go release, in each way; prints a line for each. make test
-# runs the expensive ways with one release only (ways, below), make test-long all ways with each.
+# Runs go vet and the tests of the Go package's modules with each Go release, in each way; prints a
+# line for each. make test runs the expensive ways with one release only (ways, below), make
+# test-long all ways with each.
 #
-# preload, race-preload: the tests run under the library. There no test may be skipped for lack of it, and some tests that
-# are skipped elsewhere must run; otherwise these lines would prove nothing. Tests of its absence are skipped there.
+# preload, race-preload: the tests run under the library. There no test may be skipped for lack of
+# it, and some tests that are skipped elsewhere must run; otherwise these lines would prove nothing.
+# Tests of its absence are skipped there.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 SHIM=${MATRIX_SHIM:-$PWD/build/libcgoheap.so}
 VERSIONS=${MATRIX_VERSIONS:-1.21.13 1.24.13 1.26.8 1.27.4}
 ONE_VERSION=1.26.8 # as in tests/e2e
 LONG=${TEST_LONG-}
-# Versions of client_golang that a program may have instead of the one in go.mod, and the Go that each needs.
+# Versions of client_golang that a program may have instead of the one in go.mod, and the Go that
+# each needs.
 NEWEST_CLIENT=v1.25.0
 NEWEST_GO=1.27.4
 # The text of cgo_bridge.ErrNotPreloaded, the reason that such tests give.
@@ -30,13 +33,15 @@ tests() {
 	local flags=("${@:3}")
 	[[ $2 != race* ]] || flags+=(-race)
 	[[ $2 != *preload ]] || flags+=("-exec=env LD_PRELOAD=$SHIM")
-	(cd "$1" && go vet "${@:3}" ./... && go test -v -vet=off -count=1 -timeout 300s "${flags[@]}" ./...)
+	(cd "$1" && go vet "${@:3}" ./... && go test -v -vet=off -count=1 -timeout 300s \
+		"${flags[@]}" ./...)
 }
 
 # tests_that VERDICT: their names, from the output of the last run.
 tests_that() { sed -n "s/^ *--- $1: \([^ ]*\) .*/\1/p" "$DIR/out" | sort; }
 
-# what_is_wrong WAY KEPT: prints nothing if the last run proves what it should. KEPT: the tests that the plain run skipped.
+# what_is_wrong WAY KEPT: prints nothing if the last run proves what it should. KEPT: the tests that
+# the plain run skipped.
 what_is_wrong() {
 	if [ -z "$(tests_that PASS)" ]; then
 		echo "no test passed"
@@ -66,7 +71,8 @@ line() {
 	fi
 }
 
-# ways VERSION: make test runs no-cgo and the race detector with one release only, because each compiles Go's packages again.
+# ways VERSION: make test runs no-cgo and the race detector with one release only, because each
+# compiles Go's packages again.
 ways() {
 	echo plain preload
 	if [ -n "$LONG" ] || [ "$1" = "$ONE_VERSION" ]; then
@@ -83,7 +89,8 @@ for version in $VERSIONS; do
 	done
 done
 
-# The version in go.mod selects the mux of net/http, among other things, so the newest Go also tests the module at each version.
+# The version in go.mod selects the mux of net/http, among other things, so the newest Go also tests
+# the module at each version.
 export GOTOOLCHAIN=go$NEWEST_GO
 for age in 1.22 "${NEWEST_GO%.*}"; do
 	for module in cgo_bridge cgo_bridge/prom; do
@@ -94,7 +101,8 @@ for age in 1.22 "${NEWEST_GO%.*}"; do
 done
 
 cp cgo_bridge/prom/go.mod cgo_bridge/prom/go.sum "$DIR"
-if (cd cgo_bridge/prom && go get -modfile="$DIR/go.mod" "github.com/prometheus/client_golang@$NEWEST_CLIENT") >"$DIR/out" 2>&1; then
+if (cd cgo_bridge/prom && go get -modfile="$DIR/go.mod" \
+	"github.com/prometheus/client_golang@$NEWEST_CLIENT") >"$DIR/out" 2>&1; then
 	line "client_golang-$NEWEST_CLIENT-preload" cgo_bridge/prom preload -modfile="$DIR/go.mod"
 else
 	echo "not ok client_golang-$NEWEST_CLIENT-preload: go get"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The budget of the fast path: at most 15 more instructions for a malloc and free pair while sampling, at most 6 while dormant
-# or passive, counted by callgrind. Dormant and passive counts are exact. At 512 KiB the figure includes the few samples taken
-# meanwhile, about two thirds of an instruction per pair with a spread of a tenth: half an instruction is allowed for them.
+# The budget of the fast path: at most 15 more instructions for a malloc and free pair while
+# sampling, at most 6 while dormant or passive, counted by callgrind. Dormant and passive counts are
+# exact. At 512 KiB the figure includes the few samples taken meanwhile, about two thirds of an
+# instruction per pair with a spread of a tenth: half an instruction is allowed for them.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUDGET=15
@@ -16,8 +17,12 @@ out=$(bench/instructions) || {
 }
 check() { # check NAME ROW ALLOWED: the row's count less the plain one's
 	local added
-	added=$(awk -v row="$2" '$1 == "plain" { plain = $2 } $1 == row { found = $2 - plain } END { print found }' <<<"$out")
-	if [ -n "$added" ] && awk -v n="$added" -v max="$3" 'BEGIN { exit !(n > 0 && n <= max) }'; then
+	added=$(awk -v row="$2" '
+		$1 == "plain" { plain = $2 }
+		$1 == row { found = $2 - plain }
+		END { print found }' <<<"$out")
+	if [ -n "$added" ] &&
+		awk -v n="$added" -v max="$3" 'BEGIN { exit !(n > 0 && n <= max) }'; then
 		echo "ok instructions/$1"
 	else
 		echo "not ok instructions/$1: $added more than plain, want at most $3"
@@ -28,21 +33,26 @@ check dormant dormant $BUDGET_OFF
 check passive passive $BUDGET_OFF
 check sampling sampling $BUDGET.5
 
-# The extra cost of frees of other blocks when many blocks are recorded: those with a filter collision look further.
+# The extra cost of frees of other blocks when many blocks are recorded: those with a filter
+# collision look further.
 MISSES=200000
 ALLOWED=10
 misses() { # misses LIVE: instructions of all frees, less starting up
 	local frees
 	for frees in 0 $MISSES; do
-		valgrind --tool=callgrind --callgrind-out-file=build/test/misses build/unit/count_misses "$1" $frees 2>&1 |
+		valgrind --tool=callgrind --callgrind-out-file=build/test/misses \
+			build/unit/count_misses "$1" $frees 2>&1 |
 			sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 	done | awk 'NR == 1 { none = $1 } NR == 2 { printf "%d", $1 - none }'
 }
 mkdir -p build/test
 none=$(misses 0) many=$(misses 100000)
-added=$(awk -v none="${none:-x}" -v many="${many:-x}" -v n=$MISSES 'BEGIN { printf "%.2f", (many - none) / n }')
-if [ -n "$none" ] && [ "$none" -gt $MISSES ] && awk -v n="$added" -v max=$ALLOWED 'BEGIN { exit !(n > 0 && n <= max) }'; then
+added=$(awk -v none="${none:-x}" -v many="${many:-x}" -v n=$MISSES \
+	'BEGIN { printf "%.2f", (many - none) / n }')
+if [ -n "$none" ] && [ "$none" -gt $MISSES ] &&
+	awk -v n="$added" -v max=$ALLOWED 'BEGIN { exit !(n > 0 && n <= max) }'; then
 	echo "ok instructions/misses"
 else
-	echo "not ok instructions/misses: $added more a free at 100,000 live blocks than at none, want at most $ALLOWED ($none, $many)"
+	echo "not ok instructions/misses: $added more a free at 100,000 live blocks than at none,"\
+		"want at most $ALLOWED ($none, $many)"
 fi

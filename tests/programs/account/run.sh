@@ -12,11 +12,14 @@ compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	rm -f "$DIR/file" # the last case's
 	newer "$bin" "$src" "$HERE/account.h" tests/programs/hooks/hooks.h && return
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread || return
-	[ ! -f "$HERE/$1_lib.c" ] || "$CC" -std=gnu11 -Wall -Wextra -O1 -g -fno-builtin -fPIC -shared -o "$OUT/lib$1.so" "$HERE/$1_lib.c"
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic \
+		-o "$bin" "$src" -lpthread || return
+	[ ! -f "$HERE/$1_lib.c" ] || "$CC" -std=gnu11 -Wall -Wextra -O1 -g -fno-builtin -fPIC \
+		-shared -o "$OUT/lib$1.so" "$HERE/$1_lib.c"
 }
 
-for kind in untouched live retained half_retained arenas big mapped zeros cage file private_file private_memfd \
+for kind in untouched live retained half_retained arenas big mapped zeros cage file \
+	private_file private_memfd \
 	sbrk sbrk_among_malloc sbrk_past_the_hooks lookalike rings own_file shared raw \
 	neighbours bss stacks; do
 	run "$kind" kinds "" -- "$kind"

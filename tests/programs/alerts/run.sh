@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the alert of docs/alerts.yml with Prometheus's tool: its syntax, when it fires, and when it does not.
+# Checks the alert of docs/alerts.yml with Prometheus's tool: its syntax, when it fires, and when it
+# does not.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 command -v promtool >/dev/null || {

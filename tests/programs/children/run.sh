@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whether the preloaded library becomes active in a program: in Go programs, however linked and stripped, and in no other
-# program, whose data it must not read.
+# Whether the preloaded library becomes active in a program: in Go programs, however linked and
+# stripped, and in no other program, whose data it must not read.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 SHIM=$PWD/build/libcgoheap.so
@@ -14,7 +14,13 @@ unsection() {
 }
 
 # verdict NAME WANT GOT
-verdict() { if [ "$2" = "$3" ]; then echo "ok children/$1"; else echo "not ok children/$1: want $2, got $3"; fi; }
+verdict() {
+	if [ "$2" = "$3" ]; then
+		echo "ok children/$1"
+	else
+		echo "not ok children/$1: want $2, got $3"
+	fi
+}
 
 says() { CGOHEAP_SOCKET=$DIR/sock LD_PRELOAD=$SHIM "$@" 2>&1; }
 
@@ -32,7 +38,10 @@ small through_the_loader /lib64/ld-linux-x86-64.so.2 "$DIR/data"
 unsection "$DIR/data"
 small no_sections_and_much_data "$DIR/data"
 
-build() { (cd tests/programs/go-children && CGO_ENABLED=1 go build -o "$DIR/$1" "${@:2}" .) || echo "not ok children/$1: not built"; }
+build() {
+	(cd tests/programs/go-children && CGO_ENABLED=1 go build -o "$DIR/$1" "${@:2}" .) ||
+		echo "not ok children/$1: not built"
+}
 build go
 build pie -buildmode=pie
 build stripped -ldflags='-s -w -buildid='

@@ -11,7 +11,8 @@ compile() { # the program, only where it is older than its sources
 	local src=$HERE/$1.c bin=$OUT/$1 flags=(-rdynamic)
 	[ "$1" != plugin.so ] || { src=$HERE/plugin.c flags=(-shared -fPIC); }
 	newer "$bin" "$src" "$HERE"/../*/*.h && return
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -fno-optimize-sibling-calls "${flags[@]}" -o "$bin" "$src" -lpthread -ldl -lm
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin \
+		-fno-optimize-sibling-calls "${flags[@]}" -o "$bin" "$src" -lpthread -ldl -lm
 }
 
 compile plugin.so

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A shim whose system calls fail on command (shim/base/faultinject.h), preloaded into a C and a Go program. Whichever call
-# fails, from the first to the last, the program ends with its usual exit code and output, in its usual time. The shim may
-# only print a line or two on stderr; an invalid CGOHEAP_LISTEN makes it print something.
+# A shim whose system calls fail on command (shim/base/faultinject.h), preloaded into a C and a Go
+# program. Whichever call fails, from the first to the last, the program ends with its usual exit
+# code and output, in its usual time. The shim may only print a line or two on stderr; an invalid
+# CGOHEAP_LISTEN makes it print something.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 SHIM=$PWD/build/faults/libcgoheap.so
@@ -15,8 +16,10 @@ trap 'rm -rf "$DIR"' EXIT
 build() {
 	"${MAKE:-make}" --no-print-directory FAULTS=1 -j2 build/faults/libcgoheap.so >&2 || return 1
 	mkdir -p build/hooks
-	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/c" tests/programs/faults/host.c -lpthread || return 1
-	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -o "$DIR/runs" tests/programs/faults/runs.c || return 1
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/c" \
+		tests/programs/faults/host.c -lpthread || return 1
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -o "$DIR/runs" \
+		tests/programs/faults/runs.c || return 1
 	(cd tests/programs/go-faults && CGO_ENABLED=1 go build -o "$DIR/go" .)
 }
 
@@ -70,7 +73,10 @@ if ! build 2>"$DIR/err" >&2; then
 fi
 
 # The test build contains the fault injection, and the released library does not.
-has() { strings -a "$1" | grep -q SHIM_FAULTS || nm "$1" 2>/dev/null | grep -qi faultinject_syscall; }
+has() {
+	strings -a "$1" | grep -q SHIM_FAULTS ||
+		nm "$1" 2>/dev/null | grep -qi faultinject_syscall
+}
 if has "$SHIM" && ! has "$RELEASED"; then
 	echo "ok faults/not_in_the_released_library"
 else
@@ -83,15 +89,18 @@ mkdir "$BOX"
 export CGOHEAP_BLACKBOX=$BOX
 : >"$BOX/old.1.cgoheap"
 : >"$BOX/old.2.cgoheap"
-for name in openat mmap flock prlimit64 fallocate fcntl getdents64 newfstatat unlinkat fstatfs readlinkat pwrite64; do
+for name in openat mmap flock prlimit64 fallocate fcntl getdents64 newfstatat unlinkat fstatfs \
+	readlinkat pwrite64; do
 	gone c $name recorder/
 done
 CGOHEAP_LEAK_CHECK=1 gone c linkat recorder/
 unset CGOHEAP_BLACKBOX
 
 # A kernel older than 6.7: pages are found by reading 8 bytes for each possible page.
-"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/sparse" tests/programs/account/sparse.c
-if CGOHEAP_ANY=1 CGOHEAP_START=dormant CGOHEAP_SOCKET=$DIR/sparse.sock SHIM_FAULTS=ioctl:1+ LD_PRELOAD=$SHIM "$DIR/sparse" cut 2>"$DIR/err"; then
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/sparse" \
+	tests/programs/account/sparse.c
+if CGOHEAP_ANY=1 CGOHEAP_START=dormant CGOHEAP_SOCKET=$DIR/sparse.sock SHIM_FAULTS=ioctl:1+ \
+	LD_PRELOAD=$SHIM "$DIR/sparse" cut 2>"$DIR/err"; then
 	echo "ok faults/no_quick_way_to_pages"
 else
 	echo "not ok faults/no_quick_way_to_pages"
@@ -100,8 +109,10 @@ fi
 
 for host in c go; do
 	each $host all
-	for name in all thread pthread mmap munmap mprotect openat close read pread64 write fstat readlinkat fcntl socket \
-		bind listen accept4 getsockopt sendto recvfrom ppoll futex prctl process_vm_readv; do
+	for name in all thread pthread mmap munmap mprotect openat close read pread64 write fstat \
+		readlinkat \
+		fcntl socket bind listen accept4 getsockopt sendto recvfrom ppoll futex prctl \
+		process_vm_readv; do
 		gone $host $name
 	done
 done

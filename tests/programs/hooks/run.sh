@@ -14,7 +14,8 @@ compile() {
 	newer "$bin" "$src" "$HERE/hooks.h" && return
 	case $src in
 	# The compiler knows malloc and would otherwise remove calls.
-	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" "$src" -lpthread ;;
+	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" \
+		"$src" -lpthread ;;
 	*) "$CXX" -std=c++11 -Wall -Wextra -O1 -g -o "$bin" "$src" -ldl ;;
 	esac
 }
@@ -36,7 +37,8 @@ run passive passive "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=nonsense CGOHEAP_NO_SU
 # ---- a dlsym that allocates ----------------------------------------------------
 
 if wanted allocating_dlsym; then
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -fno-builtin -shared -fPIC -o "$OUT/liballocating_dlsym.so" \
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -fno-builtin -shared -fPIC \
+		-o "$OUT/liballocating_dlsym.so" \
 		"$HERE/allocating_dlsym_lib.c"
 	run allocating_dlsym allocating_dlsym " $OUT/liballocating_dlsym.so"
 fi
@@ -44,7 +46,8 @@ fi
 # ---- stack use of the hooks -------------------------------------------------------
 
 if wanted depth; then
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O2 -fno-builtin -fno-stack-protector -shared -fPIC -o "$OUT/libdepth.so" \
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O2 -fno-builtin -fno-stack-protector -shared \
+		-fPIC -o "$OUT/libdepth.so" \
 		"$HERE/depth_lib.c"
 	mapfile -t shown < <(nm -D --defined-only "$SHIM" | sed 's/.* //')
 	run depth depth " $OUT/libdepth.so" LD_BIND_NOW=1 -- "${shown[@]}"
@@ -78,10 +81,12 @@ footprint() {
 	local plain with
 	compile footprint >"$DIR/err" 2>&1 || return 1
 	plain=$("$OUT/footprint" 2>"$DIR/err") || return 1
-	with=$(CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_SOCKET="$DIR/footprint.sock" LD_PRELOAD=$SHIM \
+	with=$(CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_SOCKET="$DIR/footprint.sock" \
+		LD_PRELOAD=$SHIM \
 		"$OUT/footprint" 2>"$DIR/err") || return 1
 	echo "    $((with - plain)) KiB resident for 10000 live samples on 1000 stacks"
-	[ $((with - plain)) -le $FOOTPRINT_KIB ] || echo "more than $FOOTPRINT_KIB KiB: $with - $plain" >"$DIR/err"
+	[ $((with - plain)) -le $FOOTPRINT_KIB ] ||
+		echo "more than $FOOTPRINT_KIB KiB: $with - $plain" >"$DIR/err"
 }
 if wanted footprint; then
 	: >"$DIR/err"

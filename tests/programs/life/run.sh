@@ -16,7 +16,8 @@ compile() {
 	lib*) "$CC" -std=gnu11 $FLAGS -Werror -shared -fPIC "${@:2}" -o "$OUT/$1.so" "$src" ;;
 	unwound)
 		"$CC" -std=gnu11 $FLAGS -c -o "$OUT/figures.o" "$HERE/figures.c" &&
-			"$CXX" -std=c++11 $FLAGS -o "$OUT/$1" "$HERE/$1.cc" "$OUT/figures.o" -lpthread
+			"$CXX" -std=c++11 $FLAGS -o "$OUT/$1" \
+				"$HERE/$1.cc" "$OUT/figures.o" -lpthread
 		;;
 	*) "$CC" -std=gnu11 $FLAGS -o "$OUT/$1" "$src" -lpthread -ldl ;;
 	esac
@@ -24,7 +25,8 @@ compile() {
 
 # library NAME FILE FLAGS...: compiles a library under another name.
 library() {
-	"$CC" -std=gnu11 $FLAGS -Werror -shared -fPIC "${@:3}" -o "$OUT/$1.so" "$HERE/$2.c" || echo "not ok life/$1: not compiled"
+	"$CC" -std=gnu11 $FLAGS -Werror -shared -fPIC "${@:3}" -o "$OUT/$1.so" "$HERE/$2.c" ||
+		echo "not ok life/$1: not compiled"
 }
 
 run thread_storm thread_storm ""
@@ -55,7 +57,8 @@ run constructor_waits constructor_waits "" LIFE_LIBRARY="$OUT/lib_constructor_wa
 library lib_signal_safe lib_signal_safe
 run signal_storm signal_storm "" LD_PRELOAD="$SHIM $OUT/lib_signal_safe.so"
 
-# Two libraries that differ only in a name of the same length, so that their code has the same addresses.
+# Two libraries that differ only in a name of the same length, so that their code has the same
+# addresses.
 library lib_first lib_alloc -DNAME=first__alloc
 library lib_second lib_alloc -DNAME=second_alloc
 run unloaded unloaded "" LIFE_FIRST="$OUT/lib_first.so" LIFE_SECOND="$OUT/lib_second.so"

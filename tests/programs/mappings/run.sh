@@ -14,7 +14,8 @@ compile() {
 		return
 	fi
 	newer "$bin" "$src" "$HERE/mappings.h" "$HERE/../hooks/hooks.h" && return
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-optimize-sibling-calls -rdynamic -o "$bin" "$src" -lpthread
+	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-optimize-sibling-calls -rdynamic \
+		-o "$bin" "$src" -lpthread
 }
 
 run pieces pieces ""

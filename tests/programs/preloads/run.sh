@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# With preloads that replace functions libraries call: libc functions that lock and allocate, dlsym, and malloc. In front of
-# the shim and behind it, sampling every allocation, at the default interval, and dormant: the program ends as usual, in time.
+# With preloads that replace functions libraries call: libc functions that lock and allocate, dlsym,
+# and malloc. In front of the shim and behind it, sampling every allocation, at the default
+# interval, and dormant: the program ends as usual, in time.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 HERE=tests/programs/preloads
@@ -12,7 +13,8 @@ mkdir -p "$OUT"
 flags=(-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin)
 if ! "${CC:-cc}" "${flags[@]}" -fPIC -shared -o "$OUT/jealous.so" $HERE/jealous.c ||
 	! "${CC:-cc}" "${flags[@]}" -DWRAP_DLSYM -fPIC -shared -o "$OUT/dlsym.so" $HERE/jealous.c ||
-	! "${CC:-cc}" "${flags[@]}" -fPIC -shared -o "$OUT/allocator.so" $HERE/allocator.c -lpthread ||
+	! "${CC:-cc}" "${flags[@]}" -fPIC -shared -o "$OUT/allocator.so" \
+		$HERE/allocator.c -lpthread ||
 	! "${CC:-cc}" "${flags[@]}" -o "$OUT/host" $HERE/host.c -lpthread -lm; then
 	echo "not ok preloads/build"
 	exit 1
@@ -22,7 +24,8 @@ fi
 one() {
 	local name=$1 preloads=$2 status
 	shift 2
-	timeout -k 1 60 env CGOHEAP_ANY=1 CGOHEAP_SOCKET="$DIR/s" "$@" LD_PRELOAD="$preloads" "$OUT/host" >"$DIR/out" 2>&1
+	timeout -k 1 60 env CGOHEAP_ANY=1 CGOHEAP_SOCKET="$DIR/s" "$@" LD_PRELOAD="$preloads" \
+		"$OUT/host" >"$DIR/out" 2>&1
 	status=$?
 	if [ $status = 7 ] && [ ! -s "$DIR/out" ]; then
 		echo "ok preloads/$name"

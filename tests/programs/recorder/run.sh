@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The recorder's file is on a file system that is frozen, as by a backup agent: the host keeps allocating and freeing, and is
-# answered; what it did meanwhile is in the file once the file system thaws.
+# The recorder's file is on a file system that is frozen, as by a backup agent: the host keeps
+# allocating and freeing, and is answered; what it did meanwhile is in the file once the file system
+# thaws.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 SHIM=$PWD/build/libcgoheap.so
@@ -11,7 +12,9 @@ skip() {
 	exit
 }
 [ "$(id -u)" = 0 ] || skip "only root may mount and freeze"
-for tool in losetup mkfs.ext4 fsfreeze mount; do command -v $tool >/dev/null || skip "$tool is not installed"; done
+for tool in losetup mkfs.ext4 fsfreeze mount; do
+	command -v $tool >/dev/null || skip "$tool is not installed"
+done
 
 DIR=$(mktemp -d)
 BOX=$DIR/box
@@ -28,11 +31,14 @@ trap finish EXIT
 
 mkdir "$BOX"
 truncate -s 64M "$DIR/image"
-{ mkfs.ext4 -q "$DIR/image" && mount -o loop "$DIR/image" "$BOX"; } 2>"$DIR/err" || skip "no loop device: $(head -n 1 "$DIR/err")"
-"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/pairs" tests/programs/recorder/pairs.c -lpthread || exit 1
+{ mkfs.ext4 -q "$DIR/image" && mount -o loop "$DIR/image" "$BOX"; } 2>"$DIR/err" ||
+	skip "no loop device: $(head -n 1 "$DIR/err")"
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -o "$DIR/pairs" \
+	tests/programs/recorder/pairs.c -lpthread || exit 1
 
 mkfifo "$DIR/in" "$DIR/out"
-CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_SOCKET=$DIR/sock CGOHEAP_BLACKBOX=$BOX LD_PRELOAD=$SHIM \
+CGOHEAP_ANY=1 CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_SOCKET=$DIR/sock CGOHEAP_BLACKBOX=$BOX \
+	LD_PRELOAD=$SHIM \
 	"$DIR/pairs" <"$DIR/in" >"$DIR/out" 2>"$DIR/err" &
 pid=$!
 exec 3>"$DIR/in" 4<"$DIR/out"
