@@ -200,15 +200,17 @@ static void schema_end(void)
 #define SCHEMA_FIGURE(value, unit, key, name, metric, help)                                        \
 	schema_member(key, NULLABLE("integer"), help);
 #define SCHEMA_NUMBER(value, unit, key, name, metric, help) schema_member(key, "\"integer\"", help);
-#define SCHEMA_TEXT(value, key, name, help)                 schema_member(key, NULLABLE("string"), help);
-#define SCHEMA_FLAG(value, key, name, help)                 schema_member(key, "\"boolean\"", help);
-#define SCHEMA_PART(member, name, type, whose, help)        schema_part(#member, help);
-#define KEY(kind, ...)                                      KEY_##kind(__VA_ARGS__)
-#define KEY_FIGURE(value, unit, key, name, metric, help)    schema_key(key);
-#define KEY_NUMBER                                          KEY_FIGURE
-#define KEY_TEXT(value, key, name, help)                    schema_key(key);
-#define KEY_FLAG                                            KEY_TEXT
-#define KEY_PART(member, name, type, whose, help)           schema_key(#member);
+
+#define SCHEMA_TEXT(value, key, name, help)          schema_member(key, NULLABLE("string"), help);
+#define SCHEMA_FLAG(value, key, name, help)          schema_member(key, "\"boolean\"", help);
+#define SCHEMA_PART(member, name, type, whose, help) schema_part(#member, help);
+
+#define KEY(kind, ...)                                   KEY_##kind(__VA_ARGS__)
+#define KEY_FIGURE(value, unit, key, name, metric, help) schema_key(key);
+#define KEY_NUMBER                                       KEY_FIGURE
+#define KEY_TEXT(value, key, name, help)                 schema_key(key);
+#define KEY_FLAG                                         KEY_TEXT
+#define KEY_PART(member, name, type, whose, help)        schema_key(#member);
 
 static void schema_part(const char *member, const char *help);
 
