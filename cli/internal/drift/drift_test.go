@@ -136,8 +136,7 @@ func TestSteps(t *testing.T) {
 			}
 		}
 		t.Logf("%d steps: %d series, told as a step %d, as growth %d %v", count, all, told,
-			asGrowth,
-			kinds)
+			asGrowth, kinds)
 		if told*100 < all*95 || asGrowth*100 > all*(5+2*count) {
 			t.Errorf("steps are not told from growth")
 		}
@@ -236,5 +235,36 @@ func TestSlopeOfOutliers(t *testing.T) {
 	}
 	if _, ok := SlopeOf([]Point{{1, 1}, {1, 2}, {1, 3}, {1, 4}, {1, 5}}); ok {
 		t.Error("a slope of one moment")
+	}
+}
+
+// TestTogether: what two series without relation show is not taken for one.
+func TestTogether(t *testing.T) {
+	chance, all, missed, related := 0, 0, 0, 100
+	for seed := range 1000 {
+		r := rand.New(rand.NewSource(int64(seed)))
+		x, y := ar(r, uniform(r, 1, 300), 1), ar(r, uniform(r, 1, 300), 1)
+		var a, b, c []Point
+		sum, up := 0.0, uniform(r, 0, 0.1)
+		for i := range 3600 {
+			at := float64(i)
+			u := y()
+			sum += max(0, u)
+			a = append(a, Point{at, up*at + x()})
+			b = append(b, Point{at, u})
+			c = append(c, Point{at, sum + 3*x()})
+		}
+		all++
+		if TogetherOf(a, b, 30).Strong() || FollowsOf(a, b, 30).Strong() {
+			chance++
+		}
+		if seed < related && !FollowsOf(c, b, 30).Strong() && !TogetherOf(c, b, 30).Strong() {
+			missed++
+		}
+	}
+	t.Logf("unrelated series taken for related: %d of %d; related ones missed: %d of %d", chance,
+		all, missed, related)
+	if chance > all/200 || missed > related/3 {
+		t.Error("wrong about relations")
 	}
 }

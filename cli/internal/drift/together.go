@@ -27,11 +27,22 @@ func (t Together) Strong() bool { return t.Rank >= strongRank && t.Z >= strongZ 
 // TogetherOf compares the changes of a with those of b, over segments of that many seconds.
 // Segments in which either has no value are left out.
 func TogetherOf(a, b []Point, seconds float64) Together {
+	da, db, _ := changesOf(a, b, seconds)
+	return compared(da, db)
+}
+
+// FollowsOf compares the changes of a with the values of b: a grows while b is high.
+func FollowsOf(a, b []Point, seconds float64) Together {
+	da, _, vb := changesOf(a, b, seconds)
+	return compared(da, vb)
+}
+
+// changesOf both from segment to segment, and the means of b meanwhile.
+func changesOf(a, b []Point, seconds float64) (da, db, vb []float64) {
 	byTime := map[int64]float64{}
 	for _, p := range segmentsOf(b, seconds) {
 		byTime[int64(p.Seconds/seconds)] = p.Value
 	}
-	var da, db []float64
 	var lastA, lastB float64
 	last := int64(math.MinInt64)
 	for _, p := range segmentsOf(a, seconds) {
@@ -41,17 +52,22 @@ func TogetherOf(a, b []Point, seconds float64) Together {
 			continue
 		}
 		if last == number-1 {
-			da, db = append(da, p.Value-lastA), append(db, v-lastB)
+			da, db, vb = append(da, p.Value-lastA), append(db, v-lastB), append(vb, (lastB+v)/2)
 		}
 		last, lastA, lastB = number, p.Value, v
 	}
-	if len(da) < leastTogether {
-		return Together{N: len(da)}
+	return da, db, vb
+}
+
+// compared by ranks.  Neighbours that resemble each other in both leave fewer independent pairs.
+func compared(a, b []float64) Together {
+	if len(a) < leastTogether {
+		return Together{N: len(a)}
 	}
-	alike := serial(da) * serial(db)
-	n := max(3, float64(len(da))*(1-alike)/(1+alike))
-	rank := correlation(ranksOf(da), ranksOf(db))
-	return Together{Rank: rank, Z: rank * math.Sqrt(n-1), N: len(da)}
+	alike := serial(a) * serial(b)
+	n := max(3, float64(len(a))*(1-alike)/(1+alike))
+	rank := correlation(ranksOf(a), ranksOf(b))
+	return Together{Rank: rank, Z: rank * math.Sqrt(n-1), N: len(a)}
 }
 
 // segmentsOf are medians of the values in each segment.

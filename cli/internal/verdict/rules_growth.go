@@ -118,9 +118,7 @@ func cLiveGrows(s *Situation) string {
 			"and %s saves that as a profile.%s",
 			text, s.showHolders(), s.saveProfile(""), s.wakeFirst())
 	}
-	return fmt.Sprintf("%s If it keeps growing under a steady load, it is a leak: "+
-		"%s shows who holds it, and %s saves only the old blocks.%s",
-		text, s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
+	return join(text, s.whereToLook(account.CLive))
 }
 
 // mostGrown is the owner without a growth rule that grew most, and the window; "": none grew
@@ -161,6 +159,10 @@ func ownerGrows(s *Situation) string {
 // whereToLook is the next command for an owner that grows.
 func (s *Situation) whereToLook(owner string) string {
 	switch owner {
+	case account.CLive:
+		return fmt.Sprintf("If it keeps growing under a steady load, it is a leak: "+
+			"%s shows who holds it, and %s saves only the old blocks.%s",
+			s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
 	case account.GoHeap:
 		return "To see what is in use: " + s.pprof("heap") + "."
 	case account.GoStacks:
