@@ -79,10 +79,10 @@ void answer_memory_profile(struct answer *a, const struct http_request *r)
 void answer_metrics(struct answer *a, const struct http_request *r)
 {
 	struct taken t;
-	(void)r;
 	if (!take(a, &t))
 		return;
-	finish(a, metrics_write(&a->body.sink, &t.account), METRICS_CONTENT_TYPE);
+	enum metrics_format format = metrics_format_of(r->accept);
+	finish(a, metrics_write(&a->body.sink, format, &t.account), metrics_content_type(format));
 	scratch_release(&t.scratch);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Writes the account and the shim's own counters for Prometheus, in its text format 0.0.4, which
- * OpenMetrics scrapers also accept. An unknown figure has no line.
+ * Writes the account and the shim's own counters, in Prometheus' text format 0.0.4 or, for those
+ * that ask for it, in OpenMetrics 1.0. An unknown figure has no line.
  */
 #ifndef CGOHEAP_METRICS_H
 #define CGOHEAP_METRICS_H
@@ -8,7 +8,11 @@
 #include "account/account.h"
 #include "profile/profile.h"
 
-#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+enum metrics_format { METRICS_TEXT, METRICS_OPENMETRICS };
+
+/* What an Accept header prefers; NULL: there is none. OpenMetrics is to be named. */
+enum metrics_format metrics_format_of(const char *accept);
+const char *metrics_content_type(enum metrics_format format);
 
 /*
  * The library's own counters: SINGLE(type, name, value, help), and FAMILY(type, name, label,
@@ -44,6 +48,6 @@
 	       "Limit on the library's memory.")
 
 /* Returns 0, or -1 if the sink failed. */
-int metrics_write(struct sink *sink, const struct account *account);
+int metrics_write(struct sink *sink, enum metrics_format format, const struct account *account);
 
 #endif

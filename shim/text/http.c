@@ -205,7 +205,7 @@ static int parse_request_line(struct http_request *r, char *line, const char **p
 /* ---- header lines ------------------------------------------------------- */
 
 struct headers {
-	const char *host, *origin, *content_length;
+	const char *host, *origin, *content_length, *accept;
 	bool transfer_encoding;
 	bool repeated; /* one that may appear only once */
 };
@@ -223,6 +223,8 @@ static void note_header(struct headers *h, const char *name, const char *value)
 		note_once(h, &h->host, value);
 	else if (same_name(name, "origin"))
 		note_once(h, &h->origin, value);
+	else if (same_name(name, "accept"))
+		h->accept = h->accept ? h->accept : value; /* may be given twice */
 	else if (same_name(name, "content-length"))
 		note_once(h, &h->content_length, value);
 	else if (same_name(name, "transfer-encoding"))
@@ -303,6 +305,7 @@ static int check_headers(struct http_request *r, const struct headers *h, const 
 	if (r->host == NULL)
 		r->host = h->host;
 	r->origin = h->origin;
+	r->accept = h->accept;
 	return check_body(r, h, problem);
 }
 

@@ -35,6 +35,7 @@ struct http_request {
 	uint32_t minor_version; /* of HTTP/1 */
 	const char *host;       /* NULL: not given */
 	const char *origin;     /* NULL: not given */
+	const char *accept;     /* the first; NULL: not given */
 };
 
 /* The length of the head at the start of bytes, including its blank line; 0: incomplete. */

@@ -307,7 +307,7 @@ static void any_scratch(void)
 			json_init(&j, &c.sink);
 			account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
 			CHECK(json_finish(&j) == 0 && c.bytes > 1000);
-			CHECK(metrics_write(&c.sink, &t.account) == 0);
+			CHECK(metrics_write(&c.sink, METRICS_TEXT, &t.account) == 0);
 			profile_memory_write(&t.scratch, &t.account, &t.parts, NULL, none, &c.sink);
 		}
 		scratch_release(&t.scratch);
@@ -329,7 +329,8 @@ static void any_sink(void)
 		account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
 		CHECK(json_finish(&j) == (c.bytes > most ? -1 : 0));
 		c.bytes = 0;
-		CHECK(metrics_write(&c.sink, &t.account) == (c.bytes > most ? -1 : 0));
+		CHECK(metrics_write(&c.sink, METRICS_TEXT, &t.account) ==
+		      (c.bytes > most ? -1 : 0));
 	}
 	struct counting c = {.sink = {.write = count_bytes, .arg = &c}, .most = 10};
 	CHECK(profile_memory_write(&t.scratch, &t.account, &t.parts, NULL, none, &c.sink) == -1);

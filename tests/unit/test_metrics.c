@@ -12,13 +12,14 @@
 
 static struct kept kept;
 static char *page;
+static enum metrics_format format = METRICS_TEXT;
 
 /* What was on it before is gone. */
 static void write_to_page(const struct account *a)
 {
 	free(kept.bytes);
 	kept_init(&kept, SIZE_MAX);
-	CHECK(metrics_write(&kept.sink, a) == 0);
+	CHECK(metrics_write(&kept.sink, format, a) == 0);
 	page = (char *)kept.bytes;
 }
 
@@ -151,6 +152,58 @@ static void well_formed(void)
 }
 CASE(well_formed)
 
+static void openmetrics_names_families(void)
+{
+	struct account a = some_account();
+	format = METRICS_OPENMETRICS;
+	write_page(&a);
+	CHECK(has_line("# TYPE cgoheap_samples counter"));
+	CHECK(strstr(page, "\ncgoheap_samples_total "));
+	CHECK(!strstr(page, "# TYPE cgoheap_samples_total"));
+	CHECK(has_line("# UNIT cgoheap_memory_bytes bytes"));
+	CHECK(has_line("# UNIT cgoheap_recording_cpu_seconds seconds"));
+	CHECK(strcmp(page + strlen(page) - strlen("\n# EOF\n"), "\n# EOF\n") == 0);
+	format = METRICS_TEXT;
+	write_to_page(&a);
+	CHECK(has_line("# TYPE cgoheap_samples_total counter"));
+	CHECK(!strstr(page, "# UNIT") && !strstr(page, "# EOF"));
+}
+CASE(openmetrics_names_families)
+
+static void accept_chooses_the_format(void)
+{
+	/* As Prometheus 2 and 3 send it, by hand, and broken. */
+	static const struct {
+		const char *accept;
+		enum metrics_format want;
+	} cases[] = {
+		{NULL, METRICS_TEXT},
+		{"*/*", METRICS_TEXT},
+		{"", METRICS_TEXT},
+		{"application/openmetrics-text", METRICS_OPENMETRICS},
+		{"Application/OpenMetrics-Text ; version=1.0.0", METRICS_OPENMETRICS},
+		{"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2",
+		 METRICS_OPENMETRICS},
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		 "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,"
+		 "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		 METRICS_OPENMETRICS},
+		{"text/plain;version=0.0.4,application/openmetrics-text;q=0.9", METRICS_TEXT},
+		{"application/openmetrics-text;q=0", METRICS_TEXT},
+		{"application/openmetrics-text;q=0.000,text/plain;q=0", METRICS_TEXT},
+		{"application/openmetrics-text;version=2.0.0", METRICS_TEXT},
+		{"application/openmetrics-text2", METRICS_TEXT},
+		{"application/openmetrics-tex", METRICS_TEXT},
+		{"application/openmetrics-text;q=1.5", METRICS_TEXT},
+		{"application/openmetrics-text;q=0.1234", METRICS_TEXT},
+		{"application/openmetrics-text;q=", METRICS_TEXT},
+		{",,;;,;q=1,", METRICS_TEXT},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		CHECK(metrics_format_of(cases[i].accept) == cases[i].want);
+}
+CASE(accept_chooses_the_format)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +212,8 @@ int main(void)
 		cmocka_unit_test(test_known_has_one),
 		cmocka_unit_test(test_a_raised_interval_is_beside_the_one_asked_for),
 		cmocka_unit_test(test_well_formed),
+		cmocka_unit_test(test_openmetrics_names_families),
+		cmocka_unit_test(test_accept_chooses_the_format),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
