@@ -235,16 +235,23 @@ func (l *leakCheck) report(std stdio, results []*leak.Result, f *program.Facts) 
 
 func (l *leakCheck) reportSum(std stdio, results []*leak.Result) {
 	var leaked, suppressed leak.Amount
-	isEstimate := false
+	isEstimate, unknown := false, 0
 	for _, r := range results {
+		if len(r.Unknown) > 0 {
+			unknown++
+		}
 		leaked.Bytes, leaked.Blocks = leaked.Bytes+r.Total.Bytes, leaked.Blocks+r.Total.Blocks
 		suppressed.Bytes += r.Suppressed.Bytes
 		suppressed.Blocks += r.Suppressed.Blocks
 		isEstimate = isEstimate || r.IsEstimate
 	}
 	text := "nothing leaked"
-	if leaked.Blocks > 0 {
+	switch {
+	case leaked.Blocks > 0:
 		text = leaked.Text(isEstimate) + " leaked"
+	case unknown > 0:
+		text = "no leak seen, but of " +
+			termtext.CountOf(unknown, "program", "programs") + " it cannot be told"
 	}
 	if leaked.Blocks > 0 && l.limit > 0 {
 		text += fmt.Sprintf(" (allowed %s a program)", termtext.ExactBytes(l.limit))
