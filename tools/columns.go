@@ -30,7 +30,7 @@ func width(line string, tab int) int {
 }
 
 // withoutRawStrings is the source with the text of its raw strings of several lines cut out;
-// their line ends stay.
+// their quotes and line ends stay.
 func withoutRawStrings(source []byte) []byte {
 	var s scanner.Scanner
 	file := token.NewFileSet().AddFile("", -1, len(source))
@@ -48,11 +48,11 @@ func withoutRawStrings(source []byte) []byte {
 		}
 		start := file.Offset(at)
 		length := 2 + bytes.IndexByte(source[start+1:], '`')
-		kept.Write(source[from:start])
+		kept.Write(source[from : start+1])
 		kept.WriteString(
 			strings.Repeat("\n", bytes.Count(source[start:start+length], []byte("\n"))),
 		)
-		from = start + length
+		from = start + length - 1
 	}
 }
 
