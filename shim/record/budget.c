@@ -134,18 +134,18 @@ static bool is_exact(uint32_t sample_bytes)
 	return sample_bytes == 1 && !budget.is_explicit;
 }
 
-uint32_t budget_doublings(uint32_t sample_bytes, bool anew)
+uint32_t budget_doublings(uint32_t sample_bytes, bool restarted)
 {
 	uint64_t cpu_ppm = budget.cpu_ppm;
 
 	measure();
 	STORE(&budget.asked, sample_bytes);
-	if (anew || is_exact(sample_bytes)) {
+	if (restarted || is_exact(sample_bytes)) {
 		STORE(&budget.cpu, 0);
 		STORE(&budget.room, 0);
 		budget.cpu_is_more = budget.room_is_more = false;
 	}
-	if (anew) { /* the measurement belongs to the previous interval */
+	if (restarted) { /* the measurement belongs to the previous interval */
 		STORE(&budget.cpu_ppm, cpu_ppm);
 		return 0;
 	}

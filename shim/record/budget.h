@@ -55,9 +55,10 @@ void budget_init(uint32_t max_cpu_ppm, bool is_explicit);
 
 /*
  * How many times to double the requested interval from now on. control asks once a second
- * while sampling. anew: that interval was just requested, so earlier measurements do not count.
+ * while sampling. restarted: that interval was just requested, so earlier measurements do not
+ * count.
  */
-uint32_t budget_doublings(uint32_t sample_bytes, bool anew);
+uint32_t budget_doublings(uint32_t sample_bytes, bool restarted);
 
 /*
  * The same for the tables' room alone, into *doublings. It costs a few loads, so control

@@ -20,7 +20,7 @@ struct control_start {
 	 * Called once a second while sampling. look_at_room (budget_look_at_room; may be NULL) is
 	 * called after it, and every 50 ms as long as it returns true.
 	 */
-	uint32_t (*doublings)(uint32_t sample_bytes, bool anew);
+	uint32_t (*doublings)(uint32_t sample_bytes, bool restarted);
 	bool (*look_at_room)(uint32_t sample_bytes, uint32_t *doublings);
 };
 

@@ -377,7 +377,7 @@ func wantRSS(t *testing.T, p *profile.Profile, h *host) {
 	}
 }
 
-// Without the package there is nobody to ask, and the answer says what to do.
+// Without the package the library cannot ask Go, and the answer says what to do.
 func TestAllHeapWithoutThePackage(t *testing.T) {
 	h := start(t, program(t, "go-account", oneBuild()), hostOptions{})
 	code, _, body := h.request("GET", "/debug/pprof/allheap")

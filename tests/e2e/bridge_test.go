@@ -216,7 +216,7 @@ func TestBridgeAccount(t *testing.T) {
 	}
 }
 
-// TestBridgeNeedsNoSocket: it speaks to the library within the process, also where nobody else can.
+// TestBridgeNeedsNoSocket: it reaches the library inside the process, where there is no socket too.
 func TestBridgeNeedsNoSocket(t *testing.T) {
 	h := start(t, bridgeProgram(t, oneBuild()), hostOptions{mayPrint: true,
 		env: []string{"CGOHEAP_SOCKET=/nowhere/s"}})

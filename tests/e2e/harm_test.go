@@ -204,7 +204,7 @@ func TestOthersAreRefused(t *testing.T) {
 	t.Run("other users", func(t *testing.T) {
 		curl, err := exec.LookPath("curl")
 		if os.Getuid() != 0 || err != nil {
-			t.Skip("needs root, to be somebody else, and curl")
+			t.Skip("needs curl, and root to become another user")
 		}
 		if info, err := os.Stat(h.socket); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("the socket's mode is %v, %v", info.Mode(), err)

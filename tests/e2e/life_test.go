@@ -86,7 +86,7 @@ func TestLifeSetuid(t *testing.T) {
 	for _, name := range threads {
 		text, err := os.ReadFile(name)
 		if err == nil && !strings.Contains(string(text), "\nUid:\t65534\t65534\t65534\t") {
-			t.Errorf("a thread is still somebody else:\n%s", text)
+			t.Errorf("a thread still has another user ID:\n%s", text)
 		}
 	}
 	h.tell("alloc 10 1001")

@@ -101,7 +101,7 @@ func cHost(t *testing.T, flags ...string) string {
 	return out
 }
 
-// wantShared: what a host holds that has used so many Go libraries.
+// wantShared: what a host holds after it has used that many Go libraries.
 func wantShared(t *testing.T, h *host, libraries int64, root string) {
 	t.Helper()
 	p := h.profile("")

@@ -8,7 +8,7 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// A program with no C of its own, linked by Go's linker: no unwind tables at
+// A program whose only C is net's and os/user's, linked by Go's linker: no unwind tables at
 // all, and C functions among Go's.
 func TestInternalLinking(t *testing.T) {
 	for _, b := range everyBuild() {

@@ -77,7 +77,7 @@ func goCaller(s *profile.Sample) string {
 }
 
 // makesThread: the Go runtime makes a thread on whatever goroutine it happens
-// to be; what that allocates is nobody's whose stack it lies on.
+// to be; the functions on its stack did not ask for what that allocates.
 func makesThread(s *profile.Sample) bool {
 	for _, name := range names(s) {
 		if strings.HasPrefix(name, "runtime.newm") {

@@ -465,8 +465,8 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// A location without a name leaves its mapping's flag alone, or pprof would do
-// the other ones anew.
+// A location without a name does not clear its mapping's flag: pprof would symbolize the
+// others again.
 func TestNamelessCode(t *testing.T) {
 	p := written(t, "marks.pb.gz")
 	s := sampleOf(t, p, 800)

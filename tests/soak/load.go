@@ -124,7 +124,7 @@ func (l *load) connection(until time.Time, most int) error {
 	return nil
 }
 
-// run sends at most so many requests from all connections until then, and tells how many.
+// run sends at most that many requests, from all connections, until then; it returns how many.
 func (l *load) run(until time.Time, most int) (int, error) {
 	failed := make(chan error, connections)
 	for c := 0; c < connections; c++ {

@@ -169,7 +169,7 @@ func seconds(t *testing.T) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// soak loads a service until then, or with so many requests; sum stands for all answers.
+// soak loads a service until then, or with that many requests; sum stands for all answers.
 func soak(t *testing.T, s *service, until time.Time, most int) (requests int, sum string) {
 	t.Helper()
 	l := newLoad(s.url)

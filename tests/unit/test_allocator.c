@@ -16,7 +16,7 @@ static struct allocator_stats read_now(void)
 	return s;
 }
 
-static void nobody_to_ask(void)
+static void no_allocator_to_ask(void)
 {
 	struct allocator_stats s;
 	const char *what;
@@ -25,7 +25,7 @@ static void nobody_to_ask(void)
 	CHECK(s.in_use_bytes == UNKNOWN && s.system_bytes == UNKNOWN && s.nanoseconds == UNKNOWN);
 	CHECK(allocator_trim() == -1 && allocator_trimmed(&what) == ALLOCATOR_UNANSWERED);
 }
-CASE(nobody_to_ask)
+CASE(no_allocator_to_ask)
 
 static const char *trim_now(void)
 {
@@ -116,7 +116,7 @@ static void test_not_too_often(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nobody_to_ask),
+		cmocka_unit_test(test_no_allocator_to_ask),
 		cmocka_unit_test(test_figures),
 		cmocka_unit_test(test_not_too_often),
 	};

@@ -231,10 +231,10 @@ static void an_interrupted_record_counts_for_little(void **state)
 
 static uint32_t asked_for;
 
-static uint32_t doubling(uint32_t sample_bytes, bool anew)
+static uint32_t doubling(uint32_t sample_bytes, bool restarted)
 {
 	(void)sample_bytes;
-	return anew ? 0 : asked_for;
+	return restarted ? 0 : asked_for;
 }
 
 static void wait_and_tick(void)

@@ -338,7 +338,7 @@ static void a_line_is_cut_at_512_bytes(void **state)
 }
 
 /* SIGPIPE at its default would end this program; a blocking write would hang it. */
-static void broken_or_full_stderr_harms_nobody(void **state)
+static void broken_or_full_stderr_is_harmless(void **state)
 {
 	int ends[2], saved = dup(2);
 	(void)state;
@@ -471,7 +471,7 @@ int main(void)
 		cmocka_unit_test(no_value_reaches_the_terminal_raw),
 		cmocka_unit_test(long_values_are_cut_and_the_remedy_is_not),
 		cmocka_unit_test(a_line_is_cut_at_512_bytes),
-		cmocka_unit_test(broken_or_full_stderr_harms_nobody),
+		cmocka_unit_test(broken_or_full_stderr_is_harmless),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(durations),
 	};

@@ -462,7 +462,7 @@ static void gone_before_the_answer(void **state)
 
 /* ---- many clients ------------------------------------------------------- */
 
-static void a_slow_client_delays_nobody(void **state)
+static void a_slow_client_delays_no_other(void **state)
 {
 	(void)state;
 	int slow = dial();
@@ -473,7 +473,7 @@ static void a_slow_client_delays_nobody(void **state)
 	assert_index(ask(slow, "\r\n"));
 }
 
-static void a_client_that_does_not_read_delays_nobody(void **state)
+static void a_client_that_does_not_read_delays_no_other(void **state)
 {
 	(void)state;
 	int stuck = dial();
@@ -853,7 +853,7 @@ static void a_refusal_outlives_what_is_still_being_sent(void **state)
 	}
 }
 
-static void ask_as_nobody(void)
+static void ask_as_another_user(void)
 {
 	if (setgid(65534) != 0 || setuid(65534) != 0)
 		_exit(2);
@@ -874,7 +874,7 @@ static void another_user_is_refused(void **state)
 	assert_int_equal(chmod(base, 0755) | chmod(server_socket_path(), 0666), 0);
 	pid_t child = fork();
 	if (child == 0)
-		ask_as_nobody();
+		ask_as_another_user();
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	assert_int_equal(chmod(base, 0700) | chmod(server_socket_path(), 0600), 0);
@@ -903,8 +903,8 @@ int main(void)
 		cmocka_unit_test(an_oversized_request_is_told_so),
 		cmocka_unit_test(garbage_is_answered_or_hung_up_on),
 		cmocka_unit_test(gone_before_the_answer),
-		cmocka_unit_test(a_slow_client_delays_nobody),
-		cmocka_unit_test(a_client_that_does_not_read_delays_nobody),
+		cmocka_unit_test(a_slow_client_delays_no_other),
+		cmocka_unit_test(a_client_that_does_not_read_delays_no_other),
 		cmocka_unit_test(the_seventeenth_is_told_to_wait),
 		cmocka_unit_test(sixteen_who_say_nothing_lose_their_places),
 		cmocka_unit_test(those_who_do_not_read_lose_their_places),

@@ -317,7 +317,7 @@ static void what_stays_is_there_twice(void)
 }
 CASE(what_stays_is_there_twice)
 
-static void what_nobody_knew_stays_unknown(void)
+static void unseen_mappings_stay_unknown(void)
 {
 	char *p, *q, *place;
 
@@ -330,7 +330,7 @@ static void what_nobody_knew_stays_unknown(void)
 	q = slow_mremap(q, PAGES(4), PAGES(64), MREMAP_MAYMOVE, NULL, CALLER);
 	CHECK(q != MAP_FAILED && !is_known(q) && in_use_is(1, 4));
 }
-CASE(what_nobody_knew_stays_unknown)
+CASE(unseen_mappings_stay_unknown)
 
 /* ---- a kernel that refuses late ------------------------------------------- */
 
@@ -434,7 +434,7 @@ int main(void)
 		T(growing_is_a_free_and_an_allocation),
 		T(without_a_recording_stack_nothing_is_walked),
 		T(what_stays_is_there_twice),
-		T(what_nobody_knew_stays_unknown),
+		T(unseen_mappings_stay_unknown),
 		T(a_failed_munmap_is_put_back),
 		T(nested_calls_are_known_by_their_caller),
 		T(many_at_once_are_counted_all_the_same),

@@ -182,7 +182,7 @@ static void one_without_statistics_is_c(void)
 }
 CASE(one_without_statistics_is_c)
 
-static void libc_is_nobodys_allocator(void)
+static void libc_is_not_an_allocator(void)
 {
 	uint64_t in_libc = (uint64_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
 
@@ -191,7 +191,7 @@ static void libc_is_nobodys_allocator(void)
 	mapcaller_init(0x1234);
 	CHECK(!mapcaller_is_allocator(0x1234) && !mapcaller_is_allocator(0));
 }
-CASE(libc_is_nobodys_allocator)
+CASE(libc_is_not_an_allocator)
 
 #define T(name) cmocka_unit_test(test_##name)
 int main(void)
@@ -203,7 +203,7 @@ int main(void)
 		T(the_first_go_mapping_teaches_its_caller),
 		T(the_allocators_module_is_known),
 		T(one_without_statistics_is_c),
-		T(libc_is_nobodys_allocator),
+		T(libc_is_not_an_allocator),
 	};
 	return cmocka_run_group_tests_name("mapcaller", tests, NULL, NULL);
 }

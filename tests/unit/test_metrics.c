@@ -36,7 +36,7 @@ static struct account some_account(void)
 	return a;
 }
 
-static uint32_t (*doublings)(uint32_t sample_bytes, bool anew);
+static uint32_t (*doublings)(uint32_t sample_bytes, bool restarted);
 
 static void write_page(const struct account *a)
 {
@@ -79,10 +79,10 @@ static void unknown_has_no_line(void)
 }
 CASE(unknown_has_no_line)
 
-static uint32_t two(uint32_t sample_bytes, bool anew)
+static uint32_t two(uint32_t sample_bytes, bool restarted)
 {
 	(void)sample_bytes;
-	return anew ? 0 : 2;
+	return restarted ? 0 : 2;
 }
 
 /* The two intervals show that a budget is used up. */

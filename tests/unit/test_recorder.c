@@ -322,7 +322,7 @@ static void an_account_is_what_the_server_answers(void)
 }
 CASE(an_account_is_what_the_server_answers)
 
-/* Parts of so many files whose paths hardly compress. */
+/* Parts of that many files whose paths hardly compress. */
 static struct account_parts long_paths(size_t count)
 {
 	enum { MOST = 5 * OWNER_COUNT };
@@ -389,7 +389,7 @@ static void die_writing(struct recording *recording, uint64_t n, bool first_page
 	int status;
 
 	if (child == 0) {
-		signal(SIGSEGV, SIG_DFL); /* cmocka has one of its own */
+		signal(SIGSEGV, SIG_DFL); /* cmocka has a handler */
 		page += first_page ? 0 : PAGE_BYTES;
 		CHECK(page < slot + sizeof(recording->accounts[0]));
 		for (size_t i = 0; i < ACCOUNT_WARNINGS; i++)
@@ -483,7 +483,7 @@ static void each_second_has_figures_and_an_account(void)
 	/* This is no Go program. */
 	CHECK(m->go_heap_in_use == UNKNOWN && m->go_heap_free == UNKNOWN &&
 	      m->go_heap_released == UNKNOWN && m->go_stacks == UNKNOWN);
-	/* The recorder's file is the shim's memory, and nobody else's. */
+	/* The recorder's file is the shim's memory alone. */
 	CHECK(m->owner_pages[OWNER_SHIM] * PAGE_BYTES == ALIGN_UP(shim, PAGE_BYTES));
 	CHECK(shim > 0 && files < MIB && shim_mapped >= 48 * MIB);
 }

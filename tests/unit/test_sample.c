@@ -18,7 +18,7 @@
 
 #include "record/sample.h"
 
-static void start_thread_anew(uint64_t rng)
+static void restart_thread(uint64_t rng)
 {
 	memset(&sample_self, 0, sizeof(sample_self));
 	sample_self.rng = rng;
@@ -72,7 +72,7 @@ static void unbiased_at_every_size(void **state)
 		for (size_t k = 0; k < COUNT_OF(sizes); k++) {
 			struct estimate e = {0};
 			sample_set_interval(intervals[i]);
-			start_thread_anew(1000 + i * 100 + k);
+			restart_thread(1000 + i * 100 + k);
 			for (int n = 0; n < 100000; n++)
 				estimate_add(&e, sizes[k], intervals[i]);
 			estimate_check(&e);
@@ -95,7 +95,7 @@ static void unbiased_in_a_mixture(void **state)
 
 	(void)state;
 	sample_set_interval(20000);
-	start_thread_anew(7);
+	restart_thread(7);
 	for (int n = 0; n < 1000000; n++) {
 		size_t k = next_random(&x) % COUNT_OF(sizes);
 		estimate_add(&e[k], sizes[k], 20000);
@@ -110,7 +110,7 @@ static void unbiased_under_constant_nudging(void **state)
 	struct estimate e = {0};
 
 	(void)state;
-	start_thread_anew(11);
+	restart_thread(11);
 	for (int n = 0; n < 200000; n++) {
 		sample_set_interval(1000);
 		estimate_add(&e, 1 + (uint64_t)n % 500, 1000);
@@ -125,7 +125,7 @@ static void a_late_nudge_is_no_bias(void **state)
 
 	(void)state;
 	sample_set_interval(1000);
-	start_thread_anew(12);
+	restart_thread(12);
 	for (int n = 0; n < 200000; n++) {
 		if (n % 3 == 0)
 			STORE(&sample_self.bytes_left, 0);
@@ -139,7 +139,7 @@ static void unbiased_across_a_change(void **state)
 	struct estimate fine = {0}, coarse = {0};
 
 	(void)state;
-	start_thread_anew(13);
+	restart_thread(13);
 	for (int n = 0; n < 200000; n++) {
 		bool is_fine = n / 50 % 2;
 		if (n % 50 == 0)
@@ -159,7 +159,7 @@ static void unbiased_in_new_threads(void **state)
 	(void)state;
 	sample_set_interval(1000);
 	for (uint64_t n = 0; n < 100000; n++) {
-		start_thread_anew(n * UINT64_C(0x9E3779B97F4A7C15) + 5);
+		restart_thread(n * UINT64_C(0x9E3779B97F4A7C15) + 5);
 		estimate_add(&e, 300, 1000);
 	}
 	estimate_check(&e);
@@ -175,7 +175,7 @@ static void gaps_are_exponential(void **state)
 
 	(void)state;
 	sample_set_interval((uint32_t)mean);
-	start_thread_anew(17);
+	restart_thread(17);
 	allocate(1); /* sees the epoch */
 	for (int i = 0; i < (int)n; i++) {
 		double gap;
@@ -222,7 +222,7 @@ static void interval_one_is_every_allocation(void **state)
 {
 	(void)state;
 	sample_set_interval(1);
-	start_thread_anew(1);
+	restart_thread(1);
 	for (uint64_t size = 0; size < 10000; size++) {
 		assert_int_equal(allocate(size), 1);
 		assert_int_equal(sample_self.bytes_left, 0);
@@ -234,7 +234,7 @@ static void off_is_none(void **state)
 {
 	(void)state;
 	sample_set_interval(0);
-	start_thread_anew(1);
+	restart_thread(1);
 	assert_int_equal(allocate(1000), 0);
 	/* From then on it costs only the fast path. */
 	for (int i = 0; i < 1000; i++)
@@ -245,7 +245,7 @@ static void empty_blocks_are_sampled_at_one_only(void **state)
 {
 	(void)state;
 	sample_set_interval(2);
-	start_thread_anew(3);
+	restart_thread(3);
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(allocate(0), 0);
 }
@@ -265,7 +265,7 @@ static void inside_the_shim_nothing_is_sampled(void **state)
 
 	(void)state;
 	sample_set_interval(1);
-	start_thread_anew(1);
+	restart_thread(1);
 	outer = sample_enter();
 	inner = sample_enter();
 	assert_int_equal(allocate(100), 0);
@@ -279,7 +279,7 @@ static void errno_is_the_hosts(void **state)
 {
 	(void)state;
 	sample_set_interval(100);
-	start_thread_anew(0);
+	restart_thread(0);
 	for (int i = 0; i < 1000; i++) {
 		errno = 4711;
 		allocate(100);

@@ -84,7 +84,7 @@ static void answered_when_done(bool ends_sending)
 	*may_end = 0;
 }
 
-static void nobody_waits_for_the_answer(void)
+static void answer_not_awaited(void)
 {
 	close(begin_trim());
 	others_are_answered();
@@ -111,7 +111,7 @@ int main(void)
 	CHECK(begun && may_end);
 	answered_when_done(false);
 	answered_when_done(true);
-	nobody_waits_for_the_answer();
+	answer_not_awaited();
 	given_up();
 	return 0;
 }

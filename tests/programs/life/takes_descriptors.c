@@ -10,7 +10,7 @@
 
 #define FILES 64
 
-static int connect_somebody(void)
+static int connect_client(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -27,7 +27,7 @@ int main(void)
 	EXPECT(7919, 1, 1);
 	CHECK(first >= 0);
 	/* A client that has sent half its request: a descriptor in use by the server. */
-	int client = connect_somebody();
+	int client = connect_client();
 	CHECK(client >= 0 && write(client, "GET /debug", 10) == 10);
 	usleep(50000);
 
@@ -39,7 +39,7 @@ int main(void)
 	}
 	/* Whenever the server wakes up, it finds descriptors that are not its own. */
 	for (int i = 0; i < 10; i++) {
-		int fd = connect_somebody();
+		int fd = connect_client();
 		if (fd >= 0)
 			close(fd);
 		free(realloc(malloc(100), 200));
