@@ -202,7 +202,8 @@ func pressureMeans(w *Watcher, _ growth) string {
 			amount(pauseEach, s.From), amount(pauseEach, w.now(pauseEach))))
 	}
 	return "Go's collector is under pressure: " + strings.Join(parts, "; ") +
-		". Raise GOMEMLIMIT or GOGC, or let less live. " + verdict.WhereToLook(w.situation(), account.GoHeap)
+		". Raise GOMEMLIMIT or GOGC, or let less live. " + verdict.WhereToLook(w.situation(),
+		account.GoHeap)
 }
 
 func swaps(w *Watcher, _ growth) bool { return verdict.Says("swap", w.situation()) != "" }
