@@ -3,6 +3,7 @@ package cause
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ func (w *Watcher) judge() []Alert {
 				s.grows, s.alert.Text = grows, r.text(w, grows)
 				continue
 			}
-			if r.figure == nil && now-s.held < holdSeconds {
+			if now-s.held < r.hold() {
 				continue
 			}
 			since := s.held
@@ -63,8 +64,18 @@ func (w *Watcher) judge() []Alert {
 	return changes
 }
 
-// holds says whether the rule's condition does, and what grows.  Once it has said that a figure
-// grows, that goes on while it grows: a neighbour that joins makes no end and no new begin.
+// hold is for how long the condition must hold first.  A drift has been seen for minutes.
+func (r *rule) hold() float64 {
+	switch {
+	case r.figure == nil:
+		return holdSeconds
+	case r.name == fallback: // what explains it may be found a little later
+		return fallbackSeconds
+	}
+	return 0
+}
+
+// holds says whether the rule's condition does, and what grows.
 func (r *rule) holds(w *Watcher) (bool, growth) {
 	if len(r.lacking(w)) > 0 {
 		return false, growth{}
@@ -78,16 +89,13 @@ func (r *rule) holds(w *Watcher) (bool, growth) {
 	if g.state.Shape != drift.Growing {
 		return false, g
 	}
-	return w.firing(r.name) || w.matters(g) && r.when(w, g), g
+	return (w.firing(r.name) || w.matters(g)) && r.when(w, g), g
 }
 
 func (w *Watcher) firing(name string) bool {
-	for i := range rules {
-		if rules[i].name == name {
-			return w.rules[i].firing
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.rules, func(s ruleState) bool {
+		return s.firing && s.alert.Rule == name
+	})
 }
 
 // matters: the figure has a part in the growth of RSS; figures that are no bytes always matter.

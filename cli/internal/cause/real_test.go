@@ -11,7 +11,8 @@ import (
 
 // Recordings of real programs, taken once a second: the example service with its leaks (leak)
 // and without (steady), under load; a C cache that fills within 90 s after a minute; a Go
-// heap of 90 MiB that is collected every 10 s; C blocks that are replaced by larger ones.
+// heap of 90 MiB that is collected every 10 s; C blocks that are replaced by larger ones.  Then,
+// a row every 5 s: C code that maps, a Go map that grows, goroutines and threads that stay.
 var real = []struct {
 	name   string
 	rules  string // that fire
@@ -23,6 +24,10 @@ var real = []struct {
 	{"steady", "[]", series.RSSAnon, drift.Steady},
 	{"sawtooth", "[]", series.GoLive, drift.Steady},
 	{"fragmentation", "[fragmentation]", series.CRetained, drift.Growing},
+	{"mmap", "[mapping_leak]", series.CMmap, drift.Growing},
+	{"goleak", "[go_leak]", series.GoLive, drift.Growing},
+	{"goroutines", "[goroutine_leak]", series.Goroutines, drift.Growing},
+	{"threads", "[thread_leak]", series.Threads, drift.Growing},
 }
 
 // warmUp is what a detector leaves out at the begin.

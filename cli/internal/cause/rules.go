@@ -3,6 +3,7 @@ package cause
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"cgoheap/cli/internal/account"
@@ -48,9 +49,12 @@ var rules = []rule{
 	{"swap", []string{series.Swap, series.RSS}, nil, "", swaps, says("swap")},
 	{"near_limit", []string{series.RSSAnon, series.CgroupLimit}, nil, "",
 		nearLimit, says("near_limit")},
-	{"memory_grows", []string{series.RSSAnon}, figure(series.RSSAnon), "", unexplained,
+	{fallback, []string{series.RSSAnon}, figure(series.RSSAnon), "", unexplained,
 		unexplainedMeans},
 }
+
+// fallback is the rule about growth that no other rule explains.
+const fallback = "memory_grows"
 
 var goStacks = series.OwnerName(account.GoStacks)
 
@@ -212,14 +216,15 @@ func nearLimit(w *Watcher, _ growth) bool {
 	return verdict.Says("near_limit", w.situation()) != ""
 }
 
-// unexplained growth: no figure that has a rule grows.
+// unexplained growth: no figure that has a rule grows.  A load that wanders moves all of them a
+// little, so the growth must be sure.
 func unexplained(w *Watcher, g growth) bool {
-	for i := range w.rules {
-		if s := &w.rules[i]; s.firing && s.alert.Figure != "" && s.alert.Figure != g.name {
-			return false
-		}
+	if !w.firing(fallback) && w.slope(g.name, g.state).Low <= 0 {
+		return false
 	}
-	return true
+	return !slices.ContainsFunc(w.Alerts(), func(a Alert) bool {
+		return a.Figure != "" && a.Rule != fallback
+	})
 }
 
 // unexplainedMeans names the owner that grew most, or what is missing.

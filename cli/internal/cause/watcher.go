@@ -50,6 +50,8 @@ const (
 	// A condition that is no growth must hold for so long, and be gone for so long.
 	holdSeconds = 120
 	goneSeconds = 120
+
+	fallbackSeconds = 60
 )
 
 // New makes a watcher that has seen nothing.

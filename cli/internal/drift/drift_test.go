@@ -40,11 +40,14 @@ func alarms(seconds int, value func(int) float64) (begun int) {
 	return begun
 }
 
+// longestGrowth is the seconds for which a series grows.
+const longestGrowth = 3 * dayAt1Hz
+
 // found is the seconds with values from onset until growth is said, or infinity; early says that
 // it was said before.
 func found(onset int, perSecond float64, value func(int) float64) (seconds float64, early bool) {
 	d, seen := NewDetector(0), 0.0
-	for i := 0; i < onset+3600; i++ {
+	for i := 0; i < onset+longestGrowth; i++ {
 		v := value(i)
 		if math.IsNaN(v) {
 			continue
@@ -266,5 +269,33 @@ func TestTogether(t *testing.T) {
 		all, missed, related)
 	if chance > all/200 || missed > related/3 {
 		t.Error("wrong about relations")
+	}
+}
+
+// TestSlowGrowth: longer windows find what is slow.
+func TestSlowGrowth(t *testing.T) {
+	t.Logf("%-12s %10s %10s %8s", "a hour", "p50", "p90", "found")
+	for _, hourly := range []float64{0.12, 0.06, 0.03, 0.015} {
+		var times []float64
+		all, missed := 0, 0
+		for _, n := range noises {
+			for seed := range 3 {
+				make := n.make(rand.New(rand.NewSource(int64(300 + seed))))
+				at, early := found(26*3600, hourly/3600, make)
+				all++
+				switch {
+				case math.IsInf(at, 1):
+					missed++
+				case !early:
+					times = append(times, at)
+				}
+			}
+		}
+		slices.Sort(times)
+		t.Logf("%9.1f %% %8.1f h %8.1f h %3d of %d", 100*hourly, times[len(times)/2]/3600,
+			times[len(times)*9/10]/3600, len(times), all)
+		if missed*10 > all {
+			t.Errorf("%d of %d missed", missed, all)
+		}
 	}
 }
