@@ -34,13 +34,32 @@ type List struct {
 //go:embed defaults.txt
 var defaults string
 
-// Defaults suppress what libc, NSS, the loader and Go's runtime keep for themselves.
+// Defaults suppress what libc, NSS, the loader and Go's runtime keep for themselves. A function
+// of the program's that has such a name is not meant.
 func Defaults() *List {
 	l, err := Parse(strings.NewReader(defaults))
 	if err != nil {
 		panic(err) // a test reads it
 	}
+	for _, r := range l.Rules {
+		if !strings.HasPrefix(r.Text, "runtime.") && !strings.Contains(r.Text, "_cgo_") {
+			matches := r.matches
+			r.matches = func(f *Frame) bool { return isOfLibc(f) && matches(f) }
+		}
+	}
 	return l
+}
+
+// isOfLibc: the C library and what belongs to it.
+func isOfLibc(f *Frame) bool {
+	name := path.Base(f.Module)
+	for _, prefix := range []string{"libc.so", "libc-2", "ld-linux", "ld-2", "libnss_", "libresolv",
+		"libpthread", "libdl", "librt", "libgcc_s", "libstdc++"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // Parse reads a function or a glob a line. "#" begins a comment. A line of LeakSanitizer's,
@@ -162,15 +181,19 @@ func FirstGo(stack []Frame) int {
 // startup are functions under which nothing but initialization runs: Go's package variables and
 // init functions, also a plugin's; constructors of the program and of libraries.
 var startup = map[string]bool{
-	"runtime.doInit": true, "runtime.doInit1": true,
-	"call_init": true, "_dl_init": true, "_dl_start_user": true, "__libc_csu_init": true,
+	"runtime.doInit": true, "runtime.doInit1": true, "__libc_csu_init": true,
 }
+
+// startupOfLibc are functions of libc's that call constructors.
+var startupOfLibc = map[string]bool{"call_init": true, "_dl_init": true, "_dl_start_user": true}
 
 // IsStartup says whether the stack allocated before the program's own code began, or while a
 // library was loaded.
 func IsStartup(stack []Frame) bool {
-	for _, f := range stack {
-		if startup[f.Function] || strings.HasPrefix(f.Function, "_GLOBAL__sub_I_") ||
+	for i := range stack {
+		f := &stack[i]
+		if startup[f.Function] || startupOfLibc[f.Function] && isOfLibc(f) ||
+			strings.HasPrefix(f.Function, "_GLOBAL__sub_I_") ||
 			strings.HasPrefix(path.Base(f.Module), "ld-linux") {
 			return true
 		}

@@ -91,8 +91,15 @@ func TestDefaults(t *testing.T) {
 		"strdup": false, "asprintf": false, "fopen": false, "opendir": false, "realpath": false,
 		"regcomp": false, "main.dlopen_it": false, "C.CString": false, "residual": false,
 	} {
-		if got := Defaults().Match(stack("malloc", function, "main.f")) != nil; got != want {
+		frames := stack("malloc", function, "main.f")
+		frames[1].Module = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+		if got := Defaults().Match(frames) != nil; got != want {
 			t.Errorf("%s: %v, want %v", function, got, want)
+		}
+		// The same name in the program.
+		ofRuntime := strings.HasPrefix(function, "runtime.")
+		if got := Defaults().Match(stack(function)) != nil; got != ofRuntime {
+			t.Errorf("the program's %s: %v", function, got)
 		}
 	}
 }
@@ -111,12 +118,15 @@ func TestFirstGo(t *testing.T) {
 
 func TestStartup(t *testing.T) {
 	for function, want := range map[string]bool{
-		"runtime.doInit1": true, "call_init": true, "_GLOBAL__sub_I_x": true,
+		"runtime.doInit1": true, "call_init": false, "_GLOBAL__sub_I_x": true,
 		"main.main": false, "testing.tRunner": false, "runtime.main": false,
 	} {
 		if got := IsStartup(stack("malloc", function)); got != want {
 			t.Errorf("%s: %v, want %v", function, got, want)
 		}
+	}
+	if !IsStartup([]Frame{{Function: "call_init", Module: "/lib/libc.so.6"}}) {
+		t.Error("libc's call_init is not start-up")
 	}
 	if !IsStartup([]Frame{{Module: "/lib64/ld-linux-x86-64.so.2"}}) {
 		t.Error("the loader's own is not start-up")
