@@ -53,7 +53,7 @@ func (w *Watcher) judge() []Alert {
 			changes = append(changes, s.alert)
 		case s.firing && s.gone == 0:
 			s.gone = now
-		case s.firing && now-s.gone >= goneSeconds:
+		case s.firing && now-s.gone >= r.gone(w):
 			s.alert.Ended = true
 			changes = append(changes, s.alert)
 			*s = ruleState{}
@@ -73,6 +73,15 @@ func (r *rule) hold() float64 {
 		return fallbackSeconds
 	}
 	return 0
+}
+
+// gone is for how long the condition must not hold before the alert ends.  A figure that is
+// missing does not say that growth has ended.
+func (r *rule) gone(w *Watcher) float64 {
+	if len(r.lacking(w)) > 0 {
+		return goneUnknownSeconds
+	}
+	return goneSeconds
 }
 
 // holds says whether the rule's condition does, and what grows.

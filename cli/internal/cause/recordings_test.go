@@ -361,6 +361,30 @@ func TestLacks(t *testing.T) {
 	}
 }
 
+// TestSourceGone: a source that does not answer for a while makes no end and no new begin.
+func TestSourceGone(t *testing.T) {
+	for _, test := range []struct {
+		rows int
+		want string
+	}{{30, "[c_leakfalse]"}, {90, "[c_leakfalse c_leaktrue memory_growsfalse]"}} {
+		s := scene{minutes: 29, values: all(grows(90, 6), series.CLive, add(series.RSS, 310),
+			add(series.RSSAnon, 270))}
+		w := New(Options{})
+		var said []string
+		for i, row := range s.rows() {
+			if i >= 26 && i < 26+test.rows {
+				delete(row.Values, series.CLive)
+			}
+			for _, a := range w.Add(row) {
+				said = append(said, fmt.Sprint(a.Rule, a.Ended))
+			}
+		}
+		if fmt.Sprint(said) != test.want {
+			t.Errorf("%d rows missing: %v", test.rows, said)
+		}
+	}
+}
+
 // TestOneCauseOneAlert: an alert ends once its growth has, and what comes after is another.
 func TestOneCauseOneAlert(t *testing.T) {
 	s := scene{minutes: 60, values: all(rises(90, 8, 4, 30), series.CLive, add(series.RSS, 310),

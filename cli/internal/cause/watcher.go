@@ -50,6 +50,8 @@ const (
 	// A condition that is no growth must hold for so long, and be gone for so long.
 	holdSeconds = 120
 	goneSeconds = 120
+	// Or, where a figure of the condition is missing, not be seen for so long.
+	goneUnknownSeconds = 900
 
 	fallbackSeconds = 60
 )
