@@ -229,7 +229,7 @@ GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 
 # As in the tree, so that links between them hold.
 DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
-DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/*.yml docs/json-schema/*.json) \
+DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/fleet/* docs/json-schema/*.json) \
 	proto/profile.proto examples/notes/PROFILE.md
 
 install: all

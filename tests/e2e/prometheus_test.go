@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,14 +26,21 @@ type prometheus struct {
 
 func startPrometheus(t *testing.T, target string) *prometheus {
 	t.Helper()
+	return startPrometheusWith(t, target, "")
+}
+
+// startPrometheusWith also sets what is global, and reads files with rules.
+func startPrometheusWith(t *testing.T, target, global string, rules ...string) *prometheus {
+	t.Helper()
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
 		t.Skip("prometheus is not installed (Debian's package prometheus)")
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	text := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: service, "+
-		"static_configs: [{targets: [%q]}]}]\n", target)
+	text := fmt.Sprintf("global: {scrape_interval: 1s, %s}\nrule_files: [%s]\n"+
+		"scrape_configs: [{job_name: service, static_configs: [{targets: [%q]}]}]\n",
+		global, strings.Join(rules, ", "), target)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +114,32 @@ func (p *prometheus) query(expression string) (float64, bool) {
 		p.t.Fatalf("%s is %v", expression, answer.Data.Result)
 	}
 	return value, true
+}
+
+// queries fails the test where the expression is not valid, with or without results.
+func (p *prometheus) queries(expression string) {
+	p.t.Helper()
+	p.query("count(" + expression + ")")
+}
+
+// awaitUnit waits until the server knows the unit of a metric.
+func (p *prometheus) awaitUnit(metric, unit string) {
+	p.t.Helper()
+	var answer struct{ Data []struct{ Unit string } }
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		response, err := p.client.Get(p.base + "/api/v1/targets/metadata?metric=" + metric)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		err = json.NewDecoder(response.Body).Decode(&answer)
+		response.Body.Close()
+		if err == nil && len(answer.Data) == 1 && answer.Data[0].Unit == unit {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the unit of %s: %+v, %v", metric, answer, err)
+		}
+	}
 }
 
 // await asks until a later scrape has what is wanted.

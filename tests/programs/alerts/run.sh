@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the alert of docs/alerts.yml with Prometheus's tool: its syntax, when it fires, and when it
-# does not.
+# Checks the alerts of docs/fleet with Prometheus's tool: their syntax, when they fire and when they do
+# not; and its configuration.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 command -v promtool >/dev/null || {
@@ -9,7 +9,7 @@ command -v promtool >/dev/null || {
 }
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
-cp docs/alerts.yml tests/programs/alerts/cases.yml "$DIR"
+cp docs/fleet/alerts.yml docs/fleet/prometheus.yml tests/programs/alerts/cases.yml "$DIR"
 
 # line NAME COMMAND...
 line() {
@@ -22,6 +22,7 @@ line() {
 }
 
 line alert-rules promtool check rules "$DIR/alerts.yml"
+line prometheus-config promtool check config "$DIR/prometheus.yml"
 line alert-cases promtool test rules "$DIR/cases.yml"
 # Shows that the cases can fail: a rule that considers only one hour fires on warm-up.
 sed -i '/^          and cgoheap:c_live_bytes:floor_1h/d' "$DIR/alerts.yml"
