@@ -40,7 +40,7 @@ func (w *Watcher) judge() []Alert {
 				s.grows, s.alert.Text = grows, r.text(w, grows)
 				continue
 			}
-			if now-s.held < r.hold() {
+			if now-s.held < r.hold(w) {
 				continue
 			}
 			since := s.held
@@ -65,11 +65,11 @@ func (w *Watcher) judge() []Alert {
 }
 
 // hold is for how long the condition must hold first.  A drift has been seen for minutes.
-func (r *rule) hold() float64 {
+func (r *rule) hold(w *Watcher) float64 {
 	switch {
 	case r.figure == nil:
 		return holdSeconds
-	case r.name == fallback: // what explains it may be found a little later
+	case r.name == fallback && w.knows(series.CLive): // what explains it may be found later
 		return fallbackSeconds
 	}
 	return 0
