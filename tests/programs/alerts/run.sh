@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the alerts of docs/fleet with Prometheus's tool (their syntax, when they fire, and when they
-# do not) and its configuration.
+# Checks the alerts of docs/fleet with promtool (their syntax, when they fire, and when they do not)
+# and the configuration of Prometheus.
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 command -v promtool >/dev/null || {
