@@ -103,7 +103,8 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 # ---- the command ------------------------------------------------------------
 
 CLI_SRC := $(shell find cli cgo_bridge/leaktest/suppress -name '*.go' ! -name '*_test.go') \
-	cgo_bridge/leaktest/suppress/defaults.txt cli/go.mod cli/go.sum
+	cgo_bridge/leaktest/suppress/defaults.txt $(wildcard cli/internal/report/assets/*) \
+	cli/go.mod cli/go.sum
 
 CLI_RELEASE := cgoheap/cli/internal/release
 CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).commit=$(COMMIT)

@@ -234,6 +234,9 @@ func readGuarded(path string) ([]byte, error) {
 	}
 }
 
+// Smaps is each mapping with what of it is resident, as the kernel writes it.
+func (p *Process) Smaps() ([]byte, error) { return readGuarded(ProcPath(p.PID, "smaps")) }
+
 // shimAddress is where libcgoheap.so is mapped, as text; "" where it is not.
 func (p *Process) shimAddress() string {
 	text, err := readGuarded(ProcPath(p.PID, "maps"))

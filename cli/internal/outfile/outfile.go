@@ -1,4 +1,4 @@
-// Package outfile writes a profile to the file that the user named, or to one that it
+// Package outfile writes a profile or a page to the file that the user named, or to one that it
 // names, whole or not at all.
 package outfile
 
@@ -16,7 +16,7 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// Suffix of the names that we choose.
+// Suffix of the names that we choose for profiles.
 const Suffix = ".pb.gz"
 
 // File is a file to be written.  It gets its name only once it is whole, with the
@@ -141,7 +141,11 @@ func (t *File) rename() error {
 		}
 		return err
 	}
-	stem, wanted := strings.TrimSuffix(t.Path, Suffix), t.Path
+	suffix := Suffix
+	if !strings.HasSuffix(t.Path, Suffix) {
+		suffix = filepath.Ext(t.Path)
+	}
+	stem, wanted := strings.TrimSuffix(t.Path, suffix), t.Path
 	for n := 2; ; n++ {
 		err := os.Link(from, t.Path)
 		switch {
@@ -150,7 +154,7 @@ func (t *File) rename() error {
 		case !errors.Is(err, os.ErrExist):
 			return t.renameWithoutLinks(wanted)
 		}
-		t.Path = fmt.Sprintf("%s-%d%s", stem, n, Suffix)
+		t.Path = fmt.Sprintf("%s-%d%s", stem, n, suffix)
 	}
 }
 

@@ -22,6 +22,9 @@ type Frame struct {
 	isGo bool // Go code, not C that cgo compiled
 }
 
+// IsGo says that it is Go code, not C that cgo compiled.
+func (f Frame) IsGo() bool { return f.isGo }
+
 // FramesOf lists a sample's frames, leaf first.
 func FramesOf(s *profile.Sample) []Frame {
 	var frames []Frame

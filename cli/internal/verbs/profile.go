@@ -332,15 +332,20 @@ func clearLine(std stdio, shown bool) {
 	}
 }
 
-// defaultName differs by program, process and time.
-func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
-	program := strings.Map(func(r rune) rune {
+// fileWord is a name as a part of a file's.
+func fileWord(name string) string {
+	return strings.Map(func(r rune) rune {
 		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) ||
 			strings.ContainsRune("._-", r)) {
 			return r
 		}
 		return '_'
-	}, p.Program())
+	}, name)
+}
+
+// defaultName differs by program, process and time.
+func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
+	program := fileWord(p.Program())
 	kind := ""
 	if o.memory {
 		kind = "-memory"
