@@ -124,7 +124,6 @@ static void follow(void)
 
 	recorder_after_fork_in_child(true);
 	unlock();
-	recstack_after_fork_in_child();
 	codetables_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
@@ -151,14 +150,22 @@ static void become_passive(void)
 	server_after_fork_in_child();
 }
 
-static void in_child(void)
+static void in_child_here(void *unused, const struct regs *host)
 {
-	int error = errno;
-
+	(void)unused, (void)host;
 	if (forking.locked && end_hold(NOT_HELD))
 		follow();
 	else
 		become_passive();
+}
+
+/* The forking thread may have as little stack as one that allocates. */
+static void in_child(void)
+{
+	int error = errno;
+
+	recstack_after_fork_in_child();
+	recstack_run_anyhow(in_child_here, NULL);
 	errno = error;
 }
 

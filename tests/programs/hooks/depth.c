@@ -2,7 +2,8 @@
  * How much of its caller's stack each hook uses, measured on a painted stack. depth_lib.c's
  * functions are behind the shim and use less than 32 bytes.
  *
- * depth NAME...: every function that the shim exports.
+ * depth NAME...: every function that the shim exports. depth fork: a child of fork, without
+ * depth_lib.c.
  */
 #include "hooks.h"
 
@@ -89,9 +90,19 @@ static void prepare(void)
 	CHECK(block && pages != MAP_FAILED);
 }
 
+static char *const top = stack + sizeof(stack) - 4096;
+
+static long used(void)
+{
+	const char *lowest = stack;
+
+	while (*lowest == (char)PAINT)
+		lowest++;
+	return top - lowest;
+}
+
 static long measure(size_t i)
 {
-	char *top = stack + sizeof(stack) - 4096, *lowest = stack;
 	long args[6];
 
 	prepare();
@@ -100,9 +111,30 @@ static long measure(size_t i)
 		args[0] = (long)*calls[i].from;
 	memset(stack, PAINT, sizeof(stack));
 	call_at(top, dlsym(RTLD_DEFAULT, calls[i].name), args);
-	while (*lowest == (char)PAINT)
-		lowest++;
-	return top - lowest;
+	return used();
+}
+
+/* The library's work in a child is done on the stack of the thread that called fork. */
+static void measure_fork(int *failed)
+{
+	static const long none[6];
+	long child_bytes;
+	int ends[2];
+
+	CHECK(pipe(ends) == 0);
+	memset(stack, PAINT, sizeof(stack));
+	if (call_at(top, (void *)fork, none) == 0) {
+		child_bytes = used();
+		CHECK(write(ends[1], &child_bytes, sizeof(child_bytes)) == sizeof(child_bytes));
+		_exit(0);
+	}
+	CHECK(read(ends[0], &child_bytes, sizeof(child_bytes)) == sizeof(child_bytes));
+	if (getenv("HOOKS_VERBOSE"))
+		printf("fork %ld, child %ld\n", used(), child_bytes);
+	if (child_bytes - used() <= MOST)
+		return;
+	dprintf(2, "a child takes %ld bytes of stack, its parent %ld\n", child_bytes, used());
+	*failed = 1;
 }
 
 static int is_known(const char *name)
@@ -132,6 +164,10 @@ int main(int argc, char **argv)
 {
 	int failed = 0;
 
+	if (argc == 2 && !strcmp(argv[1], "fork")) {
+		measure_fork(&failed);
+		return failed;
+	}
 	for (int i = 1; i < argc; i++)
 		if (!is_known(argv[i])) {
 			fprintf(stderr, "%s is not measured\n", argv[i]);

@@ -53,6 +53,9 @@ if wanted depth; then
 	run depth depth " $OUT/libdepth.so" LD_BIND_NOW=1 -- "${shown[@]}"
 fi
 
+run fork_depth depth "" LD_BIND_NOW=1 -- fork
+run follow_fork_depth depth "" LD_BIND_NOW=1 CGOHEAP_FOLLOW_FORK=1 -- fork
+
 # ---- another allocator behind ----------------------------------------------------
 
 behind() { # behind NAME SONAME: the cases that another allocator could break
