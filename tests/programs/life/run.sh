@@ -33,7 +33,8 @@ run thread_storm thread_storm ""
 run on_off on_off "" CGOHEAP_SAMPLE_BYTES=1GiB
 run small_stacks small_stacks ""
 run little_stack little_stack "" LD_BIND_NOW=1
-run first_stack first_stack ""
+library lib_nothing lib_nothing
+run first_stack first_stack "" -- "$SHIM" "$OUT/lib_nothing.so"
 run unwound unwound ""
 run careful_handlers careful_handlers ""
 run takes_descriptors takes_descriptors ""
