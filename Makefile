@@ -74,9 +74,9 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem 
 	unwind/capture unwind/cfi unwind/cfi_entry unwind/cfi_rules unwind/cfi_step \
 	unwind/codetables unwind/descriptor unwind/dwarfbytes unwind/dwarfexpr \
 	unwind/fde unwind/golabels unwind/pcinfo unwind/saferead unwind/unwind_c unwind/unwind_go \
-	record/fixed record/labelsets record/live record/mappings record/mappings_fragment \
-	record/mappings_lock record/mappings_read record/mappings_tree record/sample \
-	record/sighandlers record/stack_key record/stacks record/thread_starts \
+	record/eventring record/fixed record/labelsets record/live record/mappings \
+	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
+	record/sample record/sighandlers record/stack_key record/stacks record/thread_starts \
 	record/unloads \
 	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller \
 	hook/real \

@@ -83,7 +83,10 @@ enum cgoheap_bridge_figure {
 #define CGOHEAP_GO_PLACE(place, name) CGOHEAP_GO_##place,
 	CGOHEAP_GO_METRICS(CGOHEAP_GO_PLACE)
 #undef CGOHEAP_GO_PLACE
-		CGOHEAP_GO_LAST_GC, /* when it ended: Unix nanoseconds; 0: never */
+		CGOHEAP_GO_LAST_GC,              /* when it ended: Unix nanoseconds; 0: never */
+	CGOHEAP_GO_FIRST,                        /* an answer may end here: an older package's */
+	CGOHEAP_GO_GC_CYCLES = CGOHEAP_GO_FIRST, /* ever */
+	CGOHEAP_GO_GC_PAUSE,                     /* of all of them: nanoseconds */
 	CGOHEAP_GO_FIGURES,
 	CGOHEAP_GO_CLASSES = CGOHEAP_GO_TOTAL + 1 /* the /memory/classes/ come first */
 };

@@ -28,6 +28,8 @@ const (
 	askFigures   = uint32(C.CGOHEAP_BRIDGE_ASK_FIGURES)
 	askHeap      = uint32(C.CGOHEAP_BRIDGE_ASK_HEAP)
 	figureLastGC = int(C.CGOHEAP_GO_LAST_GC)
+	figureCycles = int(C.CGOHEAP_GO_GC_CYCLES)
+	figurePause  = int(C.CGOHEAP_GO_GC_PAUSE)
 )
 
 // figures answers the library's questions, one after the other.
@@ -108,6 +110,8 @@ func (f *figures) answerFigures(sequence uint32) error {
 		lastGC = uint64(f.gc.LastGC.UnixNano())
 	}
 	binary.NativeEndian.PutUint64(values[8*figureLastGC:], lastGC)
+	binary.NativeEndian.PutUint64(values[8*figureCycles:], uint64(f.gc.NumGC))
+	binary.NativeEndian.PutUint64(values[8*figurePause:], uint64(f.gc.PauseTotal))
 	_, err := f.conn.Write(f.message)
 	return err
 }

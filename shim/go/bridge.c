@@ -216,10 +216,13 @@ static bool read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 		struct cgoheap_bridge_message head;
 		uint64_t figures[CGOHEAP_GO_FIGURES];
 	} message;
+	size_t older = sizeof(message.head) + CGOHEAP_GO_FIRST * sizeof(*message.figures);
 	uint64_t deadline_ns = clock_monotonic_ns() + work_wait_left(BRIDGE_FIGURES_NS);
-	if (!ask(CGOHEAP_BRIDGE_ASK_FIGURES) ||
-	    answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns) !=
-		    sizeof(message))
+	if (!ask(CGOHEAP_BRIDGE_ASK_FIGURES))
+		return false;
+	memset(message.figures, 0xff, sizeof(message.figures)); /* CGOHEAP_BRIDGE_UNKNOWN */
+	long n = answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns);
+	if (n != (long)sizeof(message) && n != (long)older)
 		return false;
 	memcpy(out, message.figures, sizeof(message.figures));
 	return true;

@@ -20,6 +20,7 @@
 #include "region/region.h"
 #include "unwind/capture.h"
 #include "record/budget.h"
+#include "record/eventring.h"
 #include "record/live.h"
 #include "record/pins.h"
 #include "record/sample.h"
@@ -74,11 +75,13 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 	site_add_alloc(site_at(site), sample_weight(size, interval));
 	ADD(&slow_samples, 1);
 	if (put > 0) {
+		eventring_note(EVENT_FREE, &stale);
 		forget(&stale);
 		ADD(&slow_drops.stale, 1);
 		ADD(&slow_missed_bytes,
 		    sample_weight(stale.size, stale.interval).bytes_fx >> WEIGHT_BYTE_BITS);
 	}
+	eventring_note(EVENT_ALLOC, &block);
 }
 
 /* A sampled block, returned by the real function at leaf. */
@@ -239,8 +242,10 @@ static void take_out_here(void *p, const struct regs *host)
 	}
 	uint8_t before = sample_enter();
 	uint64_t begun = budget_begin();
-	if (live_take(p, &block))
+	if (live_take(p, &block)) {
+		eventring_note(EVENT_FREE, &block);
 		forget(&block);
+	}
 	budget_end(&budget_spent.freeing, begun);
 	sample_leave(before);
 }
@@ -298,6 +303,8 @@ static void hold_here(void *call, const struct regs *host)
 	sample_enter();
 	if (r->is_sampled)
 		r->held = live_hold(r->p, &r->old);
+	if (r->held) /* now: after the real call, another thread may have the address */
+		eventring_note(EVENT_FREE, &r->old);
 }
 
 /* Decides what becomes of the old record, after the real realloc(p, size) returned `fresh`. */
@@ -309,6 +316,7 @@ static void settle(const struct reallocation *r)
 	 * NULL, it has freed it. */
 	if (!r->fresh && r->size) {
 		live_restore(r->held);
+		eventring_note(EVENT_KEPT, &r->old);
 	} else {
 		live_drop(r->held);
 		forget(&r->old);

@@ -26,6 +26,7 @@
 #include "region/region.h"
 #include "unwind/codetables.h"
 #include "record/control.h"
+#include "record/eventring.h"
 #include "record/live.h"
 #include "record/mappings.h"
 #include "record/pins.h"
@@ -125,6 +126,7 @@ static void follow(void)
 	recorder_after_fork_in_child(true);
 	unlock();
 	codetables_after_fork_in_child();
+	eventring_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
 	stacks_reclaim_follow_in_child();
@@ -144,6 +146,7 @@ static void become_passive(void)
 	shim_passive_reason = "child of fork";
 	STORE(&shim_state, SHIM_PASSIVE);
 	recorder_after_fork_in_child(false);
+	eventring_after_fork_in_child();
 	live_after_fork_in_child();
 	mappings_after_fork_in_child();
 	sample_after_fork_in_child();

@@ -395,6 +395,7 @@ void stacks_free(uint32_t id)
 
 	for (int left = MAX_CHAIN; site && left; site = next, left--) {
 		next = site_at(site)->next;
+		site_at(site)->born = 0; /* for who remembers this site */
 		cell_give(labels, site, sizeof(struct site));
 		__atomic_fetch_sub(&site_total, 1, __ATOMIC_RELAXED);
 	}

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "serve/events.h"
+
 void answer_init(struct answer *a)
 {
 	*a = (struct answer){0};
@@ -14,6 +16,7 @@ void answer_release(struct answer *a)
 {
 	body_release(&a->body);
 	baseline_release(a->baseline);
+	events_release(a->stream);
 	answer_init(a);
 }
 

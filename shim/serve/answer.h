@@ -15,6 +15,7 @@
 
 #define ANSWER_TEXT_PLAIN "text/plain; charset=utf-8"
 
+struct events_stream;
 struct answer {
 	int status;
 	const char *type, *allow, *filename; /* as in struct http_response */
@@ -33,6 +34,8 @@ struct answer {
 	struct baseline *baseline;
 	struct profile_options options;
 	bool with_go; /* includes Go's heap */
+	/* Not NULL: an answer without a length. finish writes the next part of it. events.h */
+	struct events_stream *stream;
 	struct {
 		uint64_t ends_ns, pause_ns; /* when to give up; time until the next look */
 		uint64_t rss_bytes;         /* before */

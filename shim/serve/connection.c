@@ -127,6 +127,25 @@ static void note_sent(struct connection *c, size_t count)
 		body_consume(&c->answer.body, count);
 }
 
+static void park(struct connection *c)
+{
+	give_request(c);
+	c->state = CONNECTION_PARKED;
+	c->deadline_ns = c->answer.due_ns;
+}
+
+/* A stream may be long, and its client may stop reading for a while. */
+static void enter_sending(struct connection *c)
+{
+	if (c->answer.stream != NULL) {
+		enter(c, CONNECTION_SENDING, CONNECTION_STREAM_NS);
+		return;
+	}
+	enter(c, CONNECTION_SENDING, CONNECTION_STALL_NS);
+	if (c->deadline_ns > c->answer_ends_ns)
+		c->deadline_ns = c->answer_ends_ns;
+}
+
 static void send_on(struct connection *c)
 {
 	size_t count;
@@ -140,17 +159,17 @@ static void send_on(struct connection *c)
 			return;
 		}
 		note_sent(c, (size_t)n);
-		enter(c, CONNECTION_SENDING, CONNECTION_STALL_NS);
-		if (c->deadline_ns > c->answer_ends_ns)
-			c->deadline_ns = c->answer_ends_ns;
+		enter_sending(c);
 	}
-	begin_draining(c);
+	if (c->answer.due_ns != 0)
+		park(c);
+	else
+		begin_draining(c);
 }
 
-static void begin_sending(struct connection *c)
+static void write_head(struct connection *c)
 {
 	const struct answer *a = &c->answer;
-	give_request(c);
 	c->head_bytes =
 		http_write_head(c->head, &(struct http_response){
 						 .status = a->status,
@@ -160,9 +179,17 @@ static void begin_sending(struct connection *c)
 						 .filename = a->filename,
 						 .body_bytes = a->text_bytes + a->body.bytes,
 						 .retry = a->busy,
+						 .is_endless = a->stream != NULL,
 					 });
-	enter(c, CONNECTION_SENDING, CONNECTION_STALL_NS);
-	c->answer_ends_ns = c->deadline_ns - CONNECTION_STALL_NS + CONNECTION_ANSWER_NS;
+}
+
+static void begin_sending(struct connection *c)
+{
+	give_request(c);
+	if (c->head_bytes == 0)
+		write_head(c);
+	c->answer_ends_ns = clock_monotonic_ns() + CONNECTION_ANSWER_NS;
+	enter_sending(c);
 	send_on(c);
 }
 
@@ -172,13 +199,10 @@ static void send_or_park(struct connection *c)
 	if (work_was_cut())
 		c->answer.missing = WORK_MISSING;
 	work_end();
-	if (c->answer.due_ns == 0) {
+	if (c->answer.due_ns == 0 || c->answer.stream != NULL)
 		begin_sending(c);
-		return;
-	}
-	give_request(c);
-	c->state = CONNECTION_PARKED;
-	c->deadline_ns = c->answer.due_ns;
+	else
+		park(c);
 }
 
 void connection_refuse(struct connection *c, int status, const char *line)
@@ -263,7 +287,8 @@ static void read_request(struct connection *c)
 
 bool connection_is_busy(const struct connection *c)
 {
-	return c->state == CONNECTION_READING || c->state == CONNECTION_SENDING;
+	return c->state == CONNECTION_READING ||
+	       (c->state == CONNECTION_SENDING && c->answer.stream == NULL);
 }
 
 bool connection_is_due(const struct connection *c, uint64_t now_ns)

@@ -22,12 +22,13 @@
 #define CONNECTION_REQUEST_NS UINT64_C(5000000000)   /* to send the request */
 #define CONNECTION_STALL_NS   UINT64_C(5000000000)   /* without accepting a byte of the answer */
 #define CONNECTION_ANSWER_NS  UINT64_C(120000000000) /* to accept the whole answer */
+#define CONNECTION_STREAM_NS  UINT64_C(600000000000) /* a stream that is not read */
 #define CONNECTION_DRAIN_NS   UINT64_C(1000000000)   /* to close its end after the answer */
 
 enum connection_state {
 	CONNECTION_FREE,
 	CONNECTION_READING,
-	CONNECTION_PARKED, /* until its answer is due */
+	CONNECTION_PARKED, /* until its answer is due, or the next part of a stream */
 	CONNECTION_SENDING,
 	CONNECTION_DRAINING,
 };
@@ -52,7 +53,8 @@ struct connection {
 /* Takes over an accepted socket and reads its request. The caller refuses connections beyond
  * CONNECTION_READERS. */
 void connection_open(struct connection *c, int fd, bool is_tcp);
-/* Being read or answered, and so counted against the limit of connections served. */
+/* Being read or answered, and so counted against the limit of connections served. Streams have
+ * places of their own. */
 bool connection_is_busy(const struct connection *c);
 /* Its answer is due: the next step builds it, which may take milliseconds. */
 bool connection_is_due(const struct connection *c, uint64_t now_ns);

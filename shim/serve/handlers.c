@@ -7,6 +7,7 @@
 #include "base/seccomp.h"
 #include "config/log.h"
 #include "record/control.h"
+#include "serve/events.h"
 #include "serve/handlers_memory.h"
 #include "serve/handlers_profile.h"
 #include "serve/params.h"
@@ -40,6 +41,8 @@ static void answer_index(struct answer *a, const struct http_request *r)
 		"<li><a href=\"/v1/account\">/v1/account</a> resident memory by owner, as "
 		"JSON</li>\n"
 		"<li><a href=\"/metrics\">/metrics</a> the same for Prometheus</li>\n"
+		"<li><a href=\"/v1/events?seconds=10\">/v1/events?seconds=10</a> sampled "
+		"allocations and frees as they happen, as JSON lines; kinds=, account=</li>\n"
 		"<li><a href=\"/v1/status\">/v1/status</a> state, samples, dropped samples, as "
 		"JSON</li>\n"
 		"<li>POST /v1/sampling?state=on|off&amp;for=10m&amp;sample_bytes=524288</li>\n"
@@ -135,6 +138,7 @@ static const struct route {
 	{"/debug/pprof/symbol", true, answer_symbol, {NULL}},
 	{"/metrics", false, answer_metrics, {NULL}},
 	{"/v1/account", false, answer_account, {NULL}},
+	{"/v1/events", false, answer_events, {"seconds", "kinds", "account", NULL}},
 	{"/v1/status", false, answer_status, {NULL}},
 	{"/v1/sampling", true, answer_sampling, {"state", "for", "sample_bytes", NULL}},
 	{"/v1/trim", true, answer_trim, {NULL}},
@@ -195,7 +199,7 @@ void handlers_begin(struct answer *a, const struct http_request *r)
 		answer_refuse(a, 404,
 			      "no page %s: expected /debug/pprof/, /debug/pprof/cgoheap, "
 			      "/debug/pprof/allheap, /debug/pprof/memory, /v1/account, "
-			      "/v1/status, /metrics, POST "
+			      "/v1/events, /v1/status, /metrics, POST "
 			      "/v1/sampling or POST /v1/trim",
 			      log_quote(quoted, r->path));
 		return;

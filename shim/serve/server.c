@@ -24,10 +24,11 @@
 #include "recorder/recorder.h"
 #include "serve/connection.h"
 #include "serve/endpoint.h"
+#include "serve/events.h"
 
 #define SERVED CONNECTION_READERS /* connections read or answered at a time */
 #define SPARE  4                  /* for further connections, which get an error */
-#define PLACES (SERVED + SPARE + BASELINES_MAX + HANDLERS_TRIMS)
+#define PLACES (SERVED + SPARE + BASELINES_MAX + HANDLERS_TRIMS + EVENTS_STREAMS)
 
 /* How often a missing listener is tried again. */
 #define RETRY_NS UINT64_C(1000000000)
@@ -433,6 +434,7 @@ void server_after_fork_in_child(void)
 	for (int i = 0; i < PLACES; i++)
 		connection_forget(&server.connections[i]);
 	baseline_forget_all();
+	events_forget_all();
 }
 
 void server_bind_again(const struct config *config)

@@ -6,7 +6,8 @@
  * One thread, all signals blocked, its stack from our own memory, non-blocking I/O over poll: no
  * client waits for another's reads or writes, and none can hold the host. Limits: 16 connections
  * being read or answered (a further one gets 503 at once); beside them up to 64 (a sixteenth of
- * the descriptor limit) waiting for their seconds= to pass; 8 KiB per request, 5 s to send it;
+ * the descriptor limit) waiting for their seconds= to pass, and 2 reading events; 8 KiB per
+ * request, 5 s to send it;
  * for the answer, 5 s without progress and 2 minutes in all; seconds= at most 3600. Peer
  * credentials: our own uid, or root. TCP has no credentials, so a request must name loopback as
  * its Host.

@@ -402,7 +402,7 @@ static const char *reason_of(int status)
 
 size_t http_write_head(char out[HTTP_RESPONSE_BYTES], const struct http_response *r)
 {
-	char disposition[96] = "", allow[64] = "", missing[96] = "";
+	char disposition[96] = "", allow[64] = "", missing[96] = "", length[48] = "";
 	if (r->filename != NULL)
 		snprintf(disposition, sizeof(disposition),
 			 "Content-Disposition: attachment; filename=\"%s\"\r\n", r->filename);
@@ -410,16 +410,18 @@ size_t http_write_head(char out[HTTP_RESPONSE_BYTES], const struct http_response
 		snprintf(allow, sizeof(allow), "Allow: %s\r\n", r->allow);
 	if (r->missing != NULL)
 		snprintf(missing, sizeof(missing), "X-Cgoheap-Missing: %s\r\n", r->missing);
+	if (!r->is_endless)
+		snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
+			 (unsigned long long)r->body_bytes);
 	/* go tool pprof shows error texts only with X-Go-Pprof (net/http/pprof, serveError). */
 	int n = snprintf(out, HTTP_RESPONSE_BYTES,
 			 "HTTP/1.1 %d %s\r\n"
 			 "Content-Type: %s\r\n"
 			 "X-Content-Type-Options: nosniff\r\n"
-			 "%s%s%s%s%s"
-			 "Content-Length: %llu\r\n"
+			 "%s%s%s%s%s%s"
 			 "Connection: close\r\n\r\n",
 			 r->status, reason_of(r->status), r->type, disposition, allow, missing,
 			 r->status >= 400 ? "X-Go-Pprof: 1\r\n" : "",
-			 r->retry ? "Retry-After: 1\r\n" : "", (unsigned long long)r->body_bytes);
+			 r->retry ? "Retry-After: 1\r\n" : "", length);
 	return n < HTTP_RESPONSE_BYTES ? (size_t)n : HTTP_RESPONSE_BYTES - 1;
 }

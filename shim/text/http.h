@@ -60,7 +60,8 @@ struct http_response {
 	const char *missing;  /* what a partial answer lacks, or NULL */
 	const char *filename; /* offered by Content-Disposition, or NULL */
 	uint64_t body_bytes;
-	bool retry; /* Retry-After: 1 */
+	bool retry;      /* Retry-After: 1 */
+	bool is_endless; /* no Content-Length: the body ends with the connection */
 };
 
 /* Writes the head with its blank line to out and returns its length. */

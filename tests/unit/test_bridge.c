@@ -194,6 +194,23 @@ static void figures_come(void)
 }
 CASE(figures_come)
 
+static void as_an_older_package(int fd, struct cgoheap_bridge_message question)
+{
+	struct figures f = figures_for(question);
+	send(fd, &f, sizeof(f.head) + CGOHEAP_GO_FIRST * sizeof(*f.figures), 0);
+}
+
+static void an_older_package_lacks_the_later_figures(void)
+{
+	uint64_t figures[CGOHEAP_GO_FIGURES];
+	with_package(as_an_older_package);
+	CHECK(bridge_read_figures(figures) && figures[CGOHEAP_GO_LAST_GC] == 1019);
+	for (int i = CGOHEAP_GO_FIRST; i < CGOHEAP_GO_FIGURES; i++)
+		CHECK(figures[i] == CGOHEAP_BRIDGE_UNKNOWN);
+	CHECK(bridge_missed() == 0);
+}
+CASE(an_older_package_lacks_the_later_figures)
+
 static void silently(int fd, struct cgoheap_bridge_message question)
 {
 	(void)fd, (void)question;
@@ -391,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_who_asks_for_something_else_is_refused),
 		cmocka_unit_test(test_taken_descriptors_are_left_alone),
 		cmocka_unit_test(test_figures_come),
+		cmocka_unit_test(test_an_older_package_lacks_the_later_figures),
 		cmocka_unit_test(test_figures_that_do_not_come_are_missed),
 		cmocka_unit_test(test_late_figures_are_not_taken_for_new_ones),
 		cmocka_unit_test(test_nonsense_is_no_figure),

@@ -206,6 +206,7 @@ static void head_is_get_without_its_body(void **state)
 /* The end of a 404 page. */
 #define PAGES                                                                                      \
 	"/debug/pprof/cgoheap, /debug/pprof/allheap, /debug/pprof/memory, /v1/account, "           \
+	"/v1/events, "                                                                             \
 	"/v1/status, /metrics, POST "                                                              \
 	"/v1/sampling or POST /v1/trim\n"
 
