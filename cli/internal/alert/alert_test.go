@@ -17,47 +17,6 @@ import (
 
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
-// One alert for a cause until it ends; a cause that flickers is one.
-func TestBook(t *testing.T) {
-	var b Book
-	leak := Cause{"c_leak", "C live grows"}
-	before := 0
-	step := func(second int, causes ...Cause) string {
-		at := time.Duration(second) * time.Second
-		var said []string
-		for _, c := range b.Update(noon.Add(at), int64(at), causes, func() []series.Row {
-			before++
-			return []series.Row{{MonoNS: int64(at)}}
-		}) {
-			said = append(said, fmt.Sprintf("%s %s since %s, %d before", c.Rule, c.State,
-				c.Since.Format(time.TimeOnly), len(c.Before)))
-		}
-		return strings.Join(said, "; ")
-	}
-	const firing = "c_leak firing since 12:00:01, 1 before"
-	for i, c := range []struct {
-		second int
-		causes []Cause
-		want   string
-	}{
-		{0, nil, ""},
-		{1, []Cause{leak}, firing},
-		{2, []Cause{leak}, ""},
-		{3, nil, ""},
-		{40, []Cause{leak}, ""},
-		{90, []Cause{{"goroutines", "x"}}, "goroutines firing since 12:01:30, 1 before"},
-		{101, []Cause{{"goroutines", "x"}}, "c_leak ended since 12:00:01, 1 before"},
-		{102, []Cause{leak, {"goroutines", "y"}}, "c_leak firing since 12:01:42, 1 before"},
-	} {
-		if got := step(c.second, c.causes...); got != c.want {
-			t.Errorf("%d: %q, want %q", i, got, c.want)
-		}
-	}
-	if before != 3 || fmt.Sprint(b.Active()) != "[{goroutines y} {c_leak C live grows}]" {
-		t.Errorf("%d %v", before, b.Active())
-	}
-}
-
 func document() *Document {
 	return &Document{Schema: Schema, State: Firing, Rule: "c_leak", Text: "it's $(grown) \x1b",
 		Host: "h", Program: "svc", PID: 42, Wall: noon, Since: noon,

@@ -28,7 +28,8 @@ func Account(part string, n int64) string {
 	grown := (n - 1) * 40 << 20
 	text := accountText
 	for key, value := range map[string]int64{
-		"RSS": 901<<20 + grown, "LIVE": 572<<20 + grown, "INUSE": 580<<20 + grown, "HOUR": n,
+		"RSS": 901<<20 + grown, "LIVE": 572<<20 + grown, "INUSE": 580<<20 + grown,
+		"DAY": 2 + n/10, "HOUR": n % 10,
 	} {
 		text = strings.ReplaceAll(text, "$"+key, fmt.Sprint(value))
 	}
@@ -75,7 +76,7 @@ const accountText = `{"rss_bytes":$RSS,"owners":[
 {"name":"shared_memory","bytes":0,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":0},
 {"name":"shim","bytes":7864320,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":33554432},
 {"name":"untracked_mmap","bytes":0,"exact":true,"huge_bytes":0,"lazy_free_bytes":0,"swap_bytes":0,"mapped_bytes":0}],
-"unexplained_bytes":524288,"took_ns":12000000,"time":"2026-01-02T0$HOUR:00:00Z",
+"unexplained_bytes":524288,"took_ns":12000000,"time":"2026-01-0$DAYT0$HOUR:00:00Z",
 "allocator":{"name":"glibc","in_use_bytes":$INUSE,"free_bytes":107374182,"mapped_bytes":0,"system_bytes":713031680,"arenas":37,"nanoseconds":45000},
 "c_live_estimate":{"bytes":583008256,"standard_error_bytes":12582912,"sample_bytes":524288},"c_blocks_resident_ratio":0.98,
 "go":{"source":"runtime.gcController","heap_in_use_bytes":62914560,"heap_free_bytes":20971520,"heap_released_bytes":41943040,"stacks_bytes":3145728,"mapped_ready_bytes":94371840},

@@ -9,18 +9,19 @@ import (
 )
 
 // An account walks the page tables of the process, which costs it processor time: it may take
-// this share of one processor.
-const accountShare = 0.001
-
-// accountPause after one that took so long.
-func accountPause(took time.Duration) time.Duration {
-	return time.Duration(float64(took) / accountShare)
-}
+// this share of one processor.  One of more than 50 ms takes more: a figure without a value for
+// a minute counts as not known.
+const (
+	accountShare    = 0.001
+	maxAccountPause = 50 * time.Second
+)
 
 // library is the account on the library's socket.
 type library struct {
 	client *attach.Client
-	every  time.Duration // 0: as accountPause says
+	every  time.Duration // 0: such that it has its share
+	most   time.Duration // but not longer; 0: maxAccountPause
+	took   time.Duration // of a busy machine's accounts the shortest says what one costs
 }
 
 func (l *library) name() string { return "the library's account" }
@@ -41,7 +42,20 @@ func (l *library) read() (series.Row, time.Duration, error) {
 	if l.every > 0 {
 		return r, l.every, nil
 	}
-	return r, accountPause(time.Duration(a.TookNS)), nil
+	return r, l.pause(time.Duration(a.TookNS)), nil
+}
+
+// pause after an account that took so long.
+func (l *library) pause(took time.Duration) time.Duration {
+	if l.took > 0 {
+		took = min(took, l.took+l.took/4)
+	}
+	l.took = took
+	pause := time.Duration(float64(took) / accountShare)
+	if l.most > 0 {
+		pause = min(pause, l.most)
+	}
+	return min(pause, maxAccountPause)
 }
 
 func addAccount(r *series.Row, a *account.Account) {

@@ -386,8 +386,8 @@ func TestSlowSource(t *testing.T) {
 			text = e.Kind + " " + e.Text
 		}
 	}
-	if text != "note it is gone" || fmt.Sprint(o.Faults()) != "[it is gone]" {
-		t.Errorf("%s %q", text, o.Faults())
+	if text != "note it is gone" || fmt.Sprint(o.faults()) != "[it is gone]" {
+		t.Errorf("%s %q", text, o.faults())
 	}
 }
 
@@ -479,7 +479,22 @@ func TestAccount(t *testing.T) {
 	if fmt.Sprint(r.Values) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", r.Values, want)
 	}
-	if got := accountPause(3 * time.Millisecond); got != 3*time.Second {
+}
+
+// An account has a thousandth of a processor; a busy machine makes few of them long.
+func TestAccountPause(t *testing.T) {
+	l := &library{}
+	for i, c := range []struct{ took, want time.Duration }{
+		{3 * time.Millisecond, 3 * time.Second}, {20 * time.Millisecond, 3750 * time.Millisecond},
+		{2 * time.Millisecond, 2 * time.Second}} {
+		if got := l.pause(c.took); got != c.want {
+			t.Errorf("%d: %s, want %s", i, got, c.want)
+		}
+	}
+	if got := (&library{}).pause(time.Second); got != maxAccountPause {
+		t.Error(got)
+	}
+	if got := (&library{most: time.Second}).pause(time.Second); got != time.Second {
 		t.Error(got)
 	}
 }

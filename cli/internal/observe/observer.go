@@ -8,7 +8,6 @@ import (
 
 	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
 )
 
 // Options say where figures come from, besides /proc and the cgroup.
@@ -16,6 +15,7 @@ type Options struct {
 	Interval     time.Duration
 	Client       *attach.Client // nil: the process has no library
 	AccountEvery time.Duration  // 0: as often as it costs the process a thousandth of a processor
+	AccountMost  time.Duration  // but at least so often; 0: a minute
 	GoURL        string         // as attach.GoPprofURL completes it; "": none
 	CSV          []*CSV         // opened
 	Pages        []*Page
@@ -38,6 +38,7 @@ type Observer struct {
 type Sample struct {
 	Row    series.Row
 	Events []series.Event
+	Faults []string // sources that do not answer now, each in a sentence
 }
 
 // ErrEnded says that the process has ended, or that another one has its ID now.
@@ -50,7 +51,8 @@ func New(p *attach.Process, o Options) *Observer {
 	ob.program = fileID(attach.ProcPath(p.PID, "exe"))
 	ob.cgroup = cgroupOf(p.PID)
 	if o.Client != nil {
-		ob.pollers = append(ob.pollers, newPoller(&library{o.Client, o.AccountEvery}))
+		ob.pollers = append(ob.pollers, newPoller(&library{client: o.Client,
+			every: o.AccountEvery, most: o.AccountMost}))
 	}
 	if o.GoURL != "" {
 		ob.pollers = append(ob.pollers, newPoller(newGoURL(o.GoURL)))
@@ -93,6 +95,7 @@ func (o *Observer) Take() (Sample, error) {
 			s.note(note)
 		}
 	}
+	s.Faults = o.faults()
 	return s, nil
 }
 
@@ -113,6 +116,7 @@ func (o *Observer) TakeAll() (Sample, error) {
 	for i, p := range pollers {
 		o.collect(&s, p, answers[i])
 	}
+	s.Faults = o.faults()
 	return s, err
 }
 
@@ -205,8 +209,7 @@ func (o *Observer) tell(s *Sample, source string, err error) {
 	s.note(text)
 }
 
-// Faults are the sources that do not answer now, each in a sentence.
-func (o *Observer) Faults() []string {
+func (o *Observer) faults() []string {
 	var list []string
 	for _, p := range o.pollers {
 		if text := o.notes[p.source.name()]; text != "" {
@@ -219,18 +222,6 @@ func (o *Observer) Faults() []string {
 		}
 	}
 	return list
-}
-
-// AccountPace says how often the library is asked; "": it is not, or has not answered yet.
-func (o *Observer) AccountPace() string {
-	for _, p := range o.pollers {
-		if _, ok := p.source.(*library); ok && p.pause > o.options.Interval {
-			return fmt.Sprintf("the library's account costs the process %s, "+
-				"so it is taken every %s", termtext.Duration(p.pause/1000),
-				termtext.Duration(p.pause.Round(time.Second)))
-		}
-	}
-	return ""
 }
 
 // source is slow, or may hang: it is read in the background.
@@ -252,7 +243,6 @@ type poller struct {
 	due    int64 // on the clock of MonoNS
 	busy   bool
 	answer chan answer
-	pause  time.Duration // after the last answer
 }
 
 func newPoller(s source) *poller { return &poller{source: s, answer: make(chan answer, 1)} }
@@ -281,6 +271,6 @@ func (p *poller) poll() *answer {
 func (p *poller) wait() *answer { return p.take(<-p.answer) }
 
 func (p *poller) take(a answer) *answer {
-	p.busy, p.pause = false, a.pause
+	p.busy = false
 	return &a
 }

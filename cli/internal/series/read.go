@@ -37,7 +37,7 @@ func ReadFile(path string) (*Recording, error) {
 	}
 	r, err := Read(f)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %s", shown, termtext.Reason(err))
+		return nil, fmt.Errorf("cannot read %s: %w", shown, err)
 	}
 	return r, nil
 }

@@ -30,7 +30,7 @@ func Create(path string, h Header) (*Writer, error) {
 	}
 	if err = continues(f); err == nil {
 		w := &Writer{to: f}
-		if err = w.write(h.line()); err == nil {
+		if err = w.write(&h); err == nil {
 			return w, nil
 		}
 	}
@@ -83,8 +83,8 @@ func lastNewline(f *os.File, size int64) (int64, error) {
 	return 0, nil
 }
 
-func (w *Writer) write(l line) error {
-	text, err := l.text()
+func (w *Writer) write(l Line) error {
+	text, err := lineText(l)
 	if err != nil {
 		return err
 	}
@@ -98,10 +98,27 @@ func (w *Writer) write(l line) error {
 }
 
 // Row appends a sample.
-func (w *Writer) Row(r *Row) error { return w.write(r.line()) }
+func (w *Writer) Row(r *Row) error { return w.write(r) }
 
 // Event appends an event.
-func (w *Writer) Event(e *Event) error { return w.write(e.line()) }
+func (w *Writer) Event(e *Event) error { return w.write(e) }
 
 // Close ends the recording.
 func (w *Writer) Close() error { return w.to.Close() }
+
+// Line is a header, a sample or an event.
+type Line interface{ line() line }
+
+// WriteLine writes one line of a recording to any stream.
+func WriteLine(to io.Writer, l Line) error {
+	text, err := lineText(l)
+	if err == nil {
+		_, err = to.Write(text)
+	}
+	return err
+}
+
+func lineText(l Line) ([]byte, error) {
+	one := l.line()
+	return one.text()
+}

@@ -1,6 +1,7 @@
 package termtext
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -138,5 +139,22 @@ func TestWriteTable(t *testing.T) {
 	want := " N  NAME  END\n12  ä     x\n 3  long  yy\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestSparkline(t *testing.T) {
+	nan := math.NaN()
+	for want, values := range map[string][]float64{
+		"":         nil,
+		" ":        {nan},
+		"▁▁▁":      {7, 7, 7},
+		"▁▁":       {1 << 30, 1<<30 + 100},
+		"▁▂▃▄▅▆▇█": {0, 1, 2, 3, 4, 5, 6, 7},
+		"█ ▁":      {9, nan, -9},
+		"▁█":       {-2, -1},
+	} {
+		if got := Sparkline(values); got != want {
+			t.Errorf("%v: %q, want %q", values, got, want)
+		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// screen is the terminal while `top` runs: the alternate screen, no cursor, keys without
-// Enter and echo.  However top ends, it restores the terminal.
+// screen is the terminal while `top` or `watch` runs: the alternate screen, no cursor, keys
+// without Enter and echo.  However the verb ends, it restores the terminal.
 type screen struct {
 	out     *os.File
 	saved   *unix.Termios // of stdin, nil where that is not a terminal
@@ -86,7 +86,7 @@ func (s *screen) giveBack() {
 	_, _ = s.out.WriteString(leaveScreen)
 }
 
-// handle says whether a signal ends top; other signals redraw at most.
+// handle says whether a signal ends the verb; other signals redraw at most.
 func (s *screen) handle(sig os.Signal) bool {
 	switch sig {
 	case syscall.SIGWINCH, syscall.SIGCONT:
@@ -120,8 +120,10 @@ func (s *screen) suspend() {
 	}
 }
 
-func (s *screen) size() (width, height int) {
-	width, height, err := term.GetSize(int(s.out.Fd()))
+func (s *screen) size() (width, height int) { return sizeOf(s.out) }
+
+func sizeOf(terminal *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(terminal.Fd()))
 	if err != nil || width <= 0 || height <= 0 {
 		return 80, 24
 	}
@@ -153,6 +155,11 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	if left := len(v.summary.Rows) - rows; left > 0 {
 		footer = "and " + termtext.CountOf(left, "row more", "rows more") + "   " + footer
 	}
+	return frame(lines, footer, width, height)
+}
+
+// frame is a screen full of lines, which are cut to it, above a footer.
+func frame(lines []string, footer string, width, height int) []byte {
 	for len(lines) < height-1 {
 		lines = append(lines, "")
 	}

@@ -34,6 +34,7 @@ func verbs() []verb {
 		{"list", "list the processes that have it loaded", listHelp, listProcesses},
 		{"doctor", "check whether it works in a program or a process", doctorHelp, doctor},
 		{"top", "watch who holds C memory, live", topHelp, top},
+		{"watch", "show what grows in a process, since when and why", watchHelp, watch},
 		{"profile", "save a profile for go tool pprof", profileHelp, saveProfile},
 		{"explain", "show what the resident memory consists of", explainHelp, explain},
 		{"trim", "make the C allocator return its free memory", trimHelp, trim},

@@ -138,7 +138,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestVerbsNotThereYetAreNotListed(t *testing.T) {
-	for _, later := range []string{"collect", "watch"} {
+	for _, later := range []string{"collect"} {
 		if strings.Contains(usage(), "\n  "+later) {
 			t.Errorf("the usage lists %s", later)
 		}
