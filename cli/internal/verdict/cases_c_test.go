@@ -158,6 +158,17 @@ var cCases = []verdictCase{
 		"Most, 106.0 MiB, are of threads that main.handleEvent made. " +
 		"`cgoheap profile 4242 --memory` has the stacks that made them."},
 	{"thread_stacks", "less", owning(account.ThreadStacks, 105*mib), ""},
+	{"thread_stacks", "few bytes of many that were never joined", changed(func(s *Situation) {
+		s.set(account.ThreadStacks, 3*mib)
+		s.Account.EndedStacks, s.Account.EndedBytes = 180, 180*8*mib
+	}), "Thread stacks hold 3.0 MiB (0 % of RSS): " +
+		"194 stacks, of which 180 belong to threads that have ended (not joined). " +
+		"A thread that is neither joined nor detached keeps its stack. " +
+		"`cgoheap profile 4242 --memory` has the stacks that made them."},
+	{"thread_stacks", "few that were never joined", changed(func(s *Situation) {
+		s.set(account.ThreadStacks, 3*mib)
+		s.Account.EndedStacks, s.Account.EndedBytes = 63, 63*8*mib
+	}), ""},
 
 	{"untracked_mmap", "somebody was in a cgo call", changed(func(s *Situation) {
 		s.set(account.UntrackedMmap, 900*mib)

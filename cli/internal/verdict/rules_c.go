@@ -138,11 +138,13 @@ func (s *Situation) largestPart(owner string) string {
 }
 
 func threadStacksLarge(s *Situation) string {
-	n := s.has(account.ThreadStacks)
-	if !s.third(account.ThreadStacks) && !s.atLeast(n, threadStackShare, threadStackBytes) {
+	n, a := s.has(account.ThreadStacks), s.Account
+	// Threads that are never joined leak their stacks, however little of each is resident.
+	leaks := a.Unjoined() && a.EndedStacks >= unjoinedStacks
+	if !leaks && !s.third(account.ThreadStacks) &&
+		!s.atLeast(n, threadStackShare, threadStackBytes) {
 		return ""
 	}
-	a := s.Account
 	text := fmt.Sprintf("Thread stacks hold %s: %s.", s.of(n), a.StacksCount())
 	if a.Unjoined() {
 		text += " A thread that is neither joined nor detached keeps its stack."

@@ -47,6 +47,7 @@ const (
 
 	threadStackShare = 0.10
 	threadStackBytes = 16 << 20
+	unjoinedStacks   = 64
 
 	goFreeShare = 0.20
 	goFreeBytes = 32 << 20
