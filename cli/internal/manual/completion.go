@@ -104,6 +104,7 @@ func bashVerb(b *strings.Builder, v Verb) {
 	for _, f := range v.Flags() {
 		all = append(all, f.Names...)
 		switch {
+		case f.Optional: // what follows is not its value
 		case of(f.Value) == files:
 			paths = append(paths, f.Names...)
 		case f.Value != "":
@@ -180,7 +181,13 @@ func zshVerb(b *strings.Builder, v Verb) {
 			if f.Value != "" && strings.HasPrefix(name, "--") {
 				spec += "="
 			}
+			if f.Optional {
+				spec += "-"
+			}
 			spec += "[" + bracket(f.Text) + "]"
+			if f.Optional {
+				spec += ":"
+			}
 			if f.Value != "" {
 				spec += ":" + bracket(f.Value) + ":"
 				if of(f.Value) == files {

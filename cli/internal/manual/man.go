@@ -91,7 +91,10 @@ func options(b *strings.Builder, flags []Flag) {
 			spelled = append(spelled, "\\fB"+roff(name)+"\\fR")
 		}
 		line := strings.Join(spelled, ", ")
-		if f.Value != "" {
+		switch {
+		case f.Optional:
+			line += "[=\\fI" + roff(f.Value) + "\\fR]"
+		case f.Value != "":
 			line += " \\fI" + roff(f.Value) + "\\fR"
 		}
 		fmt.Fprintf(b, ".TP\n%s\n%s\n", line, roff(f.Text))

@@ -16,6 +16,8 @@ type Flag struct {
 	Names []string // each spelling, with its dashes
 	Value string   // what follows it, as the help calls it; "" if nothing does
 	Text  string
+	// The value may be left out, and is not a word of its own: --leak-check[=N].
+	Optional bool
 }
 
 // block is a part of a help text between empty lines.
@@ -149,11 +151,12 @@ func flagsOf(lines []string) []Flag {
 				flag.Value = strings.TrimSpace(flag.Value + " " + word)
 				continue
 			}
-			name, value, optional := strings.Cut(word, "[=")
-			if !optional {
-				name, value, optional = strings.Cut(word, "=")
+			name, value, joined := strings.Cut(word, "[=")
+			flag.Optional = joined
+			if !joined {
+				name, value, joined = strings.Cut(word, "=")
 			}
-			if optional {
+			if joined {
 				flag.Value = strings.TrimSuffix(value, "]")
 			}
 			flag.Names = append(flag.Names, name)

@@ -28,7 +28,7 @@ var look = Verb{Name: "look", Short: "look at a process", Help: help}
 func TestFlags(t *testing.T) {
 	want := []Flag{
 		{Names: []string{"-n", "--rows"}, Value: "N", Text: "rows to show (default 20)"},
-		{Names: []string{"--limit"}, Value: "D", Text: "stop after D"},
+		{Names: []string{"--limit"}, Value: "D", Text: "stop after D", Optional: true},
 		{Names: []string{"-o"}, Value: "FILE", Text: `where to: [a] b's "c"`},
 		{Names: []string{"--json"}},
 	}
