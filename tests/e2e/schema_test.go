@@ -154,7 +154,8 @@ func TestJSONSchemas(t *testing.T) {
 		t.Helper()
 		for kind, args := range map[string][]string{"list": {"list"}, "doctor": {"doctor", pid},
 			"top": {"top", pid}, "explain": {"explain", pid},
-			"sampling": {"sampling", pid}, "trim": {"trim", pid}} {
+			"sampling": {"sampling", pid}, "trim": {"trim", pid},
+			"watch": {"watch", pid, "--once"}} {
 			wantDocument(t, dir, kind, 0, args...)
 		}
 	}
