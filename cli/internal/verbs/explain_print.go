@@ -303,54 +303,8 @@ func (e *explanation) cgroupLines() []string {
 			termtext.BytesOrDash(c.File),
 			names[3], termtext.BytesOrDash(c.Kernel), termtext.BytesOrDash(c.Swap)),
 	}
-	if why := e.whyTheyDiffer(); why != "" {
+	if why := e.account.CgroupDiffers(); why != "" {
 		lines = append(lines, why)
 	}
 	return lines
-}
-
-// From this share of the RSS, and these bytes, the cgroup's figure and the RSS differ.
-const (
-	differShare = 0.10
-	differBytes = 16 << 20
-)
-
-// whyTheyDiffer answers the commonest question about the two figures; "": they hardly differ.
-// Only what the cgroup itself counts is a reason.
-func (e *explanation) whyTheyDiffer() string {
-	rss, c, p := e.account.RSS, &e.account.Cgroup, &e.account.Process
-	more := *c.Current - rss
-	matters := func(
-		n int64) bool {
-		return n >= differBytes && float64(n) >= differShare*float64(rss)
-	}
-	switch {
-	case matters(more):
-		var reasons []string
-		add := func(n int64, what string) {
-			if n > 0 && float64(n) >= differShare*float64(more) {
-				reasons = append(reasons, termtext.Bytes(n)+" "+what)
-			}
-		}
-		add(account.Known(c.File)-account.Known(p.RSSFile)-account.Known(p.RSSShmem),
-			"of page cache that this process does not map")
-		add(account.Known(c.Kernel), "of the kernel's own memory")
-		if p.RSSAnon != nil {
-			add(account.Known(c.Anon)-*p.RSSAnon, "of other processes")
-		}
-		text := fmt.Sprintf("The cgroup has %s more than this process's RSS", termtext.Bytes(more))
-		if len(reasons) > 0 {
-			text += ": " + strings.Join(reasons, ", ")
-		}
-		return text + "."
-	case matters(-more):
-		text := fmt.Sprintf("The cgroup has %s less than this process's RSS", termtext.Bytes(-more))
-		if shared := account.Known(p.RSSFile) + account.Known(p.RSSShmem); shared >= -more {
-			text += ": file and shared pages, of which this process maps " +
-				termtext.Bytes(shared) +
-				", are charged once, to the cgroup that touched them first"
-		}
-		return text + "."
-	}
-	return ""
 }
