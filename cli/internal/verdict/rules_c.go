@@ -154,7 +154,7 @@ func threadStacksLarge(s *Situation) string {
 		return text
 	}
 	return fmt.Sprintf("%s %s has the stacks that made them.",
-		text, s.command("profile %d"+memoryFlag))
+		text, s.saveProfile(memoryFlag))
 }
 
 // whoseThreads names who made the threads whose stacks hold most.

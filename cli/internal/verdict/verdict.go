@@ -140,13 +140,15 @@ type Situation struct {
 	PID     int
 	Env     map[string]string // of the process, as it was started
 	GoPprof string            // where its net/http/pprof is, "" not known
-	Dormant bool              // the library does not sample now
-	Ended   bool              // the process has ended: it cannot be asked
-	File    string            // the recording's
-	Dropped uint64            // samples
-	Missed  uint64            // frees
-	Purego  string            // the module by which the program calls C without cgo, "" none
-	Off     time.Duration     // sampling was
+	// Profiles that are saved already, by their names under /debug/pprof/, and their files.
+	Saved   map[string]string
+	Dormant bool          // the library does not sample now
+	Ended   bool          // the process has ended: it cannot be asked
+	File    string        // the recording's
+	Dropped uint64        // samples
+	Missed  uint64        // frees
+	Purego  string        // the module by which the program calls C without cgo, "" none
+	Off     time.Duration // sampling was
 	// Code in the process that maps memory past libc; nil, or nil returned: unknown.
 	RawMappers func() []string
 	OwnNew     func() string // the library whose operator new calls no hook, "" none; nil: unknown
@@ -285,6 +287,9 @@ func dominantOwner(s *Situation) string {
 
 // pprof is the command for one of the service's own profiles.
 func (s *Situation) pprof(name string) string {
+	if file := s.Saved[name]; file != "" {
+		return "`go tool pprof " + termtext.QuoteShell(file) + "`"
+	}
 	if s.Ended {
 		return fmt.Sprintf("`go tool pprof http://SERVICE/debug/pprof/%s` on the next run", name)
 	}
@@ -305,6 +310,10 @@ const memoryFlag = " --memory"
 // saveProfile is the command that gives a profile of C's memory; flags for one of a running
 // process.
 func (s *Situation) saveProfile(flags string) string {
+	saved := map[string]string{"": "cgoheap", memoryFlag: "memory"}[flags]
+	if file := s.Saved[saved]; file != "" {
+		return "`" + termtext.QuoteShell(file) + "`"
+	}
 	if s.Ended {
 		return "`cgoheap autopsy " + termtext.QuoteShell(s.File) + " -o killed.pb.gz`"
 	}
@@ -313,6 +322,9 @@ func (s *Situation) saveProfile(flags string) string {
 
 // showHolders is where to see who holds C's memory.
 func (s *Situation) showHolders() string {
+	if file := s.Saved["cgoheap"]; file != "" {
+		return "`go tool pprof -top " + termtext.QuoteShell(file) + "`"
+	}
 	if s.Ended {
 		return "the table of C memory"
 	}
