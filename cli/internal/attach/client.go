@@ -208,11 +208,11 @@ func (c *Client) explain(err error, timeout time.Duration) error {
 	case errors.As(err, &dial):
 		return dial.error
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
-		return fmt.Errorf("%s gave no answer within %s%s",
-			c.Process.Title(), termtext.Duration(timeout), c.Process.stoppedHint())
+		return silentError{fmt.Sprintf("%s gave no answer within %s%s",
+			c.Process.Title(), termtext.Duration(timeout), c.Process.stoppedHint())}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s closed the connection before the answer was complete: try again",
-			c.Process.Title())
+		return cutError{fmt.Sprintf("%s closed the connection before the answer was complete: "+
+			"try again", c.Process.Title())}
 	}
 	return fmt.Errorf("%s answers on its socket, but not in HTTP: %s",
 		c.Process.Title(), termtext.Escape(termtext.CutEnd(err.Error(), 200)))
@@ -226,6 +226,21 @@ type refusedError struct {
 }
 
 func (e refusedError) Error() string { return e.text }
+
+// silentError is no answer in time, cutError half of one.
+type (
+	silentError struct{ text string }
+	cutError    struct{ text string }
+)
+
+func (e silentError) Error() string { return e.text }
+func (e cutError) Error() string    { return e.text }
+
+// IsSilence says that a request got no answer in time.
+func IsSilence(err error) bool { return errors.As(err, &silentError{}) }
+
+// IsCut says that a request got half an answer: the next one may get a whole one.
+func IsCut(err error) bool { return errors.As(err, &cutError{}) }
 
 // dialError marks an error of connect, which is a whole sentence already.
 type dialError struct{ error }

@@ -72,7 +72,7 @@ func FetchGoSplit(target string) (*account.Go, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))
 	}
-	split, err := parseMemStats(body)
+	split, err := ParseMemStats(body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %w", shown, err)
 	}
@@ -113,7 +113,8 @@ func MemStats(text []byte) (map[string]string, bool) {
 	return found, there
 }
 
-func parseMemStats(text []byte) (*account.Go, error) {
+// ParseMemStats reads the figures that an account has of Go's.
+func ParseMemStats(text []byte) (*account.Go, error) {
 	found := map[string]int64{}
 	lines, there := MemStats(text)
 	for _, name := range memStats {

@@ -34,7 +34,7 @@ func TestGoPprofURL(t *testing.T) {
 }
 
 func TestParseMemStats(t *testing.T) {
-	g, err := parseMemStats([]byte(fakeshim.MemStats))
+	g, err := ParseMemStats([]byte(fakeshim.MemStats))
 	if err != nil || *g.HeapInUse != 100 || *g.HeapFree != 10 || *g.HeapReleased != 20 ||
 		*g.Stacks != 7 || *g.Metadata != 31 {
 		t.Errorf("%+v %v", g, err)
@@ -52,7 +52,7 @@ func TestParseMemStats(t *testing.T) {
 		with("HeapInuse = 100", "HeapInuse = -1"):      other,
 		with("HeapReleased = 20", "HeapReleased = 31"): contradicts,
 	} {
-		_, err := parseMemStats([]byte(text))
+		_, err := ParseMemStats([]byte(text))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s of\n%s", err, want, text)
 		}
@@ -62,7 +62,7 @@ func TestParseMemStats(t *testing.T) {
 // What the runtime's variables said, the service does not change.
 func TestGoPprofFillsOnlyWhatIsUnknown(t *testing.T) {
 	a := &account.Account{}
-	from, err := parseMemStats([]byte(fakeshim.MemStats))
+	from, err := ParseMemStats([]byte(fakeshim.MemStats))
 	err = errors.Join(err, json.Unmarshal([]byte(fakeshim.Account("serve", 1)), a),
 		a.FillGo(from, "http://x"))
 	if err != nil {

@@ -3,6 +3,7 @@ package attach
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"debug/buildinfo"
 	"errors"
 	"fmt"
@@ -125,6 +126,9 @@ func (p *Process) EffectiveUID() int {
 	}
 	return p.uids[1]
 }
+
+// InnerPID is its ID in its innermost PID namespace, that of its container.
+func (p *Process) InnerPID() int { return cmp.Or(p.nsPID, p.PID) }
 
 // Executable is the path as the process sees it; "" where it may not be read.
 func (p *Process) Executable() string {

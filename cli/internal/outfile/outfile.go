@@ -48,13 +48,38 @@ func Open(stdout io.Writer, path, name string) (*File, error) {
 		}
 	}
 	// Not CreateTemp, which ignores the umask and creates a private file.
-	file, err := createBeside(t.Path)
+	file, err := createBeside(t.Path, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write to %s (%s): name another place with -o",
 			termtext.Quote(filepath.Dir(t.Path)), termtext.Reason(err))
 	}
 	t.temporary = file
 	return t, nil
+}
+
+// Private is a file that its owner alone may read.  What is written to it has no name until Keep;
+// then it replaces what had that name.  Its directory is trusted.
+func Private(path string) (*File, error) {
+	file, err := createBeside(path, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &File{Path: path, temporary: file}, nil
+}
+
+// Write adds to a file from Private.
+func (t *File) Write(b []byte) (int, error) { return t.temporary.Write(b) }
+
+// Name is where what was written can be read before Keep.
+func (t *File) Name() string { return t.temporary.Name() }
+
+// Keep gives a file from Private its name.  Some file systems report only now that they are full.
+func (t *File) Keep() error {
+	err := t.temporary.Close()
+	if err == nil {
+		err = t.rename()
+	}
+	return err
 }
 
 // look decides by what is at the path.
@@ -79,10 +104,10 @@ func (t *File) look(name string) error {
 }
 
 // createBeside creates an empty file of an unused name in the same directory.
-func createBeside(path string) (*os.File, error) {
+func createBeside(path string, mode os.FileMode) (*os.File, error) {
 	for n := 0; ; n++ {
 		name := fmt.Sprintf("%s.%d-%d.new", path, os.Getpid(), n)
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if !errors.Is(err, os.ErrExist) {
 			return file, err
 		}
