@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"net/http/pprof"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,7 @@ func examplesIn(help string) (lines []string) {
 // TestHelpExamples runs what the help texts show, as a shell does.
 func TestHelpExamples(t *testing.T) {
 	s := named(t, "service", "serve")
+	service := servePprof(t, pprof.Index)
 	dir := t.TempDir()
 	self, err := os.Executable()
 	check0(err)
@@ -61,6 +63,8 @@ func TestHelpExamples(t *testing.T) {
 			line = strings.ReplaceAll(line, "--seconds 60", "--seconds 1")
 			line = regexp.MustCompile(`(cgoheap watch .*)--for \w+`).ReplaceAllString(line,
 				"$1--interval 100ms --for 1s")
+			line = strings.ReplaceAll(line, "--every 10m --for 2h", "--every 1s --for 1s")
+			line = regexp.MustCompile(`--url \S+`).ReplaceAllString(line, "--url "+service)
 			c := exec.Command("sh", "-c", line)
 			c.Dir = dir
 			c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CGOHEAP_LIBRARY="+
