@@ -238,7 +238,7 @@ func testTime(t *testing.T, b context.Context) {
 	t.Logf("first paint after %s ms", p.js(
 		`performance.getEntriesByName("first-contentful-paint")[0]?.startTime`))
 	charts := p.js(`document.querySelectorAll(".plot canvas").length`)
-	if charts != "7" {
+	if charts != "8" {
 		t.Errorf("%s charts", charts)
 	}
 	const first, readout = ".plot canvas", "document.querySelector('.readout').textContent"

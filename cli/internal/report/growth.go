@@ -26,12 +26,13 @@ const maxGrowths = 20
 // growths are the figures that changed, most first; owners and other bytes come before counts.
 func (in *Input) growths() []growth {
 	var list []growth
-	for _, name := range series.Names(in.Rows) {
+	rows := in.current()
+	for _, name := range series.Names(rows) {
 		about := series.About(name)
 		if about.Kind != series.Gauge {
 			continue
 		}
-		g, ok := in.growthOf(name, about)
+		g, ok := in.growthOf(rows, name, about)
 		same := func(o growth) bool {
 			return o.Label == g.Label && o.First == g.First && o.Last == g.Last
 		}
@@ -46,8 +47,10 @@ func (in *Input) growths() []growth {
 	return list[:min(len(list), maxGrowths)]
 }
 
-func (in *Input) growthOf(name string, about series.Figure) (growth, bool) {
-	seconds, values := series.Points(in.Rows, name)
+func (in *Input) growthOf(
+	rows []series.Row, name string, about series.Figure,
+) (growth, bool) {
+	seconds, values := series.Points(rows, name)
 	n := len(values)
 	if n < 2 || values[0] == values[n-1] {
 		return growth{}, false
@@ -118,8 +121,8 @@ func (in *Input) growthOfAccounts() []growth {
 // growthTime is the window, in words.
 func (in *Input) growthTime() string {
 	switch {
-	case in.span() > 0:
-		return "within " + termtext.Duration(in.span())
+	case span(in.current()) > 0:
+		return "within " + termtext.Duration(span(in.current()))
 	case in.Grown != nil:
 		return fmt.Sprintf("within %s, since %s UTC", termtext.Duration(in.Grown.Elapsed),
 			in.Grown.Since.UTC().Format(time.DateTime))

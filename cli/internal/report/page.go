@@ -183,7 +183,7 @@ func (in *Input) about() string {
 	case n > 1:
 		parts = append(parts, fmt.Sprintf("%s to %s UTC (%s)",
 			in.Rows[0].Wall.UTC().Format(layout), in.Rows[n-1].Wall.UTC().Format(layout),
-			termtext.Duration(in.span())))
+			termtext.Duration(span(in.Rows))))
 	case n == 1 && !in.Rows[0].Wall.IsZero():
 		parts = append(parts, in.Rows[0].Wall.UTC().Format(layout)+" UTC")
 	case in.Account != nil && !in.Account.Time.IsZero():

@@ -83,8 +83,9 @@ func (in *Input) takeRecording(r *series.Recording) {
 // byRows takes the account, growth and the verdict from the samples.
 func (in *Input) byRows() {
 	var first, last *account.Account
-	for i := range in.Rows {
-		a := accountOf(&in.Rows[i])
+	rows := in.current()
+	for i := range rows {
+		a := accountOf(&rows[i])
 		if a != nil && first == nil {
 			first = a
 		}
@@ -124,13 +125,13 @@ func ofRecorder(path string) (*Input, error) {
 		in.Program = "unknown program"
 	}
 	in.Account, _ = b.AccountBefore()
-	var owners []account.Owner
 	if in.Account != nil {
-		owners, in.Grown = in.Account.Owners, b.Grown(in.Account)
+		in.Grown = b.Grown(in.Account)
 	} else {
 		in.missing("No account was written before the end: the owners of the RSS are unknown.")
 	}
-	in.Rows = rowsOfSeconds(b, owners)
+	ring := b.Series()
+	in.Rows, in.Events = ring.Rows, ring.Events
 	if b.LacksStacks {
 		in.missing("Its table of stacks is missing: there is no flame graph.")
 	} else {

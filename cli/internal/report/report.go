@@ -79,11 +79,11 @@ func (in *Input) last() *series.Row {
 }
 
 // span is the time from the first row to the last.
-func (in *Input) span() time.Duration {
-	if len(in.Rows) < 2 {
+func span(rows []series.Row) time.Duration {
+	if len(rows) < 2 {
 		return 0
 	}
-	return time.Duration(in.Rows[len(in.Rows)-1].MonoNS - in.Rows[0].MonoNS)
+	return time.Duration(rows[len(rows)-1].MonoNS - rows[0].MonoNS)
 }
 
 // judge by the last account, and growth since the first.

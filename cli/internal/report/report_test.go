@@ -180,6 +180,41 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// Accounts are taken less often than samples: a figure stands until the next one, for a minute.
+func TestHeld(t *testing.T) {
+	in, err := Read(watched(t, 300, func(i int, r *series.Row) {
+		for name := range r.Values {
+			from := series.About(name).Source
+			if from == series.Library && (i%10 != 0 || i >= 150) || from == series.Proc && i == 77 {
+				delete(r.Values, name)
+			}
+		}
+	}))
+	must(t, err)
+	in.Events = append(in.Events, series.Event{Kind: series.EventRestart,
+		MonoNS: in.Rows[95].MonoNS})
+	owner := series.OwnerName("c_live")
+	for i, r := range held(in.Rows, in.Events) {
+		v, ok := r.Value(owner)
+		from := i / 10 * 10
+		if from >= 150 {
+			from = 140
+		}
+		want, isTaken := in.Rows[from].Value(owner)
+		isHeld := isTaken && (i < 95 || i >= 100) && i < 140+60
+		if ok != isHeld || ok && v != want {
+			t.Errorf("second %d: %g %v, want %g %v", i, v, ok, want, isHeld)
+		}
+		if _, ok := r.Value(series.RSS); ok == (i == 77) {
+			t.Errorf("second %d: the kernel's figures are held", i)
+		}
+	}
+	if n := len(in.current()); n != 300-95 {
+		t.Errorf("%d rows of the last process", n)
+	}
+	pageOf(t, in, nil)
+}
+
 // hostile names, of everything that a process or a file can name.
 var hostile = []string{
 	`</script><img src=x onerror=alert(1)>`, `"><svg onload=alert(1)>`, "a\u2028b\u2029c",

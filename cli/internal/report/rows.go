@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/series"
 )
 
@@ -82,51 +80,52 @@ func accountOf(r *series.Row) *account.Account {
 	return a
 }
 
-// rowsOfSeconds are the figures of a recorder's file.  Its seconds have wall time only; a clock
-// that was set back must not turn time round.
-func rowsOfSeconds(b *recorder.Recording, owners []account.Owner) []series.Row {
-	var rows []series.Row
-	for i := range b.Seconds {
-		m := &b.Seconds[i]
-		wall := m.Time.Time()
-		mono := wall.UnixNano()
-		if n := len(rows); n > 0 {
-			mono = max(mono, rows[n-1].MonoNS+1)
+// holdTime is how long a figure of an account or of Go's stands: they are asked for less often than
+// a sample is taken, and one without a value for a minute counts as not known.
+const holdTime = time.Minute
+
+// held fills in figures between two answers.  Another process has none of the last one's.
+func held(rows []series.Row, events []series.Event) []series.Row {
+	type answer struct {
+		value float64
+		mono  int64
+	}
+	last := map[string]answer{}
+	list := make([]series.Row, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		for len(events) > 0 && events[0].MonoNS <= r.MonoNS {
+			if events[0].Kind == series.EventRestart {
+				clear(last)
+			}
+			events = events[1:]
 		}
-		r := series.Row{Wall: wall, MonoNS: mono}
-		for name, figure := range map[string]recordlayout.Figure{
-			series.RSS: m.RSS, series.RSSAnon: m.Anon, series.RSSFile: m.File,
-			series.RSSShmem: m.Shmem, series.Swap: m.Swap, series.CgroupUsage: m.CgroupCurrent,
-			series.CgroupLimit: m.CgroupLimit, series.CLive: m.CLiveBytes,
-			series.CRetained: m.AllocatorFree, series.CMmap: m.CMappedBytes,
-			series.ThreadStacks: m.ThreadStacks, series.GoInUse: m.GoHeapInUse,
-			series.GoReleased: m.GoHeapReleased,
-		} {
-			if figure.IsKnown() {
-				r.Set(name, float64(figure))
+		list[i] = series.Row{Wall: r.Wall, MonoNS: r.MonoNS}
+		for name, value := range r.Values {
+			list[i].Set(name, value)
+			if from := series.About(name).Source; from == series.Library || from == series.Go {
+				last[name] = answer{value, r.MonoNS}
 			}
 		}
-		r.Set(series.SampleBytes, float64(m.SampleBytes))
-		setOwners(&r, m, owners)
-		rows = append(rows, r)
+		for name, a := range last {
+			if r.MonoNS-a.mono < int64(holdTime) {
+				list[i].Set(name, a.value)
+			}
+		}
 	}
-	return rows
+	return list
 }
 
-// setOwners: the account of a second has the owners in the order of the last account.
-func setOwners(r *series.Row, m *recordlayout.Second, owners []account.Owner) {
-	if m.AccountTime == 0 {
-		return
-	}
-	set := func(name string, pages uint32) {
-		if pages != ^uint32(0) {
-			r.Set(series.OwnerName(name), float64(pages)*recordlayout.PageBytes)
+// current are the rows of the last process, where there was another before.
+func (in *Input) current() []series.Row {
+	rows := in.Rows
+	for _, e := range in.Events {
+		if e.Kind != series.EventRestart {
+			continue
+		}
+		for len(rows) > 1 && rows[0].MonoNS < e.MonoNS {
+			rows = rows[1:]
 		}
 	}
-	for i, o := range owners {
-		if i < len(m.OwnerPages) {
-			set(o.Name, m.OwnerPages[i])
-		}
-	}
-	set(unexplained, m.UnexplainedPages)
+	return rows
 }

@@ -74,7 +74,7 @@ func (in *Input) drawn() *seriesData {
 	names := series.Names(in.Rows)
 	names = names[:min(len(names), maxColumns)]
 	points := min(maxPoints, max(minPoints, maxCells/max(1, len(names))))
-	rows := thinned(in.Rows, points)
+	rows := thinned(held(in.Rows, in.Events), points)
 	d := &seriesData{left: len(in.Rows) - len(rows)}
 	begin, before := in.Rows[0].MonoNS, int64(0)
 	for i := range rows {
@@ -166,8 +166,10 @@ var panelsWanted = []struct {
 	title string
 	names []string
 }{
-	{"Resident memory, by the kernel, and the limit", []string{series.RSS, series.RSSAnon,
-		series.RSSFile, series.RSSShmem, series.Swap, series.CgroupUsage, series.CgroupLimit}},
+	{"Resident memory, by the kernel", []string{series.RSS, series.RSSAnon, series.RSSFile,
+		series.RSSShmem, series.Swap}},
+	{"The cgroup, with the page cache, and its limit",
+		[]string{series.CgroupUsage, series.CgroupLimit}},
 	{"Address space", []string{series.VMSize, series.VMData, series.VMStack}},
 	{"Go's heap", []string{series.GoInUse, series.GoLive, series.GoGoal, series.GoReleased}},
 	{"C memory and thread stacks", []string{series.CLive, series.CRetained, series.CMmap,
