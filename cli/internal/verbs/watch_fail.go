@@ -47,8 +47,8 @@ func (f *failure) add(h *history) error {
 		}
 		return nil
 	}
-	recent := h.since(growthTime)
-	isFull := row.MonoNS-recent[0].MonoNS >= int64(growthTime)*9/10
+	recent := h.since(h.growthTime())
+	isFull := row.MonoNS-recent[0].MonoNS >= int64(h.growthTime())*9/10
 	if f.length > 0 || !isFull || row.MonoNS-f.judged < int64(judgeEvery) {
 		return nil
 	}

@@ -9,10 +9,11 @@ import (
 	"cgoheap/cli/internal/termtext"
 )
 
-// history is the samples so far.  When it is full, the older half loses every other sample.
+// history is the samples so far.  When it is full, the older half is thinned.
 type history struct {
-	rows   []series.Row
-	events []series.Event
+	rows     []series.Row
+	events   []series.Event
+	interval time.Duration
 }
 
 const (
@@ -20,7 +21,11 @@ const (
 	mostEvents = 500
 	// A change per minute is of this time: long enough for an interval, short enough for "now".
 	growthTime = 5 * time.Minute
+	growthRows = 30 // but at least so many samples
 )
+
+// growthTime of these samples.
+func (h *history) growthTime() time.Duration { return max(growthTime, growthRows*h.interval) }
 
 func (h *history) add(row series.Row, events []series.Event) {
 	if len(h.rows) == mostRows {
@@ -33,20 +38,26 @@ func (h *history) add(row series.Row, events []series.Event) {
 	}
 }
 
-// thin joins pairs: what only the first of two knows is kept in the second.
+// thin leaves rows in equal distances in the older half, at most every other one: a row that goes
+// leaves what only it knows in the next one.
 func (h *history) thin() {
-	half := len(h.rows) / 2
+	old := h.rows[:len(h.rows)/2]
+	apart := (old[len(old)-1].MonoNS - old[0].MonoNS) / int64(len(old)/2)
 	kept := make([]series.Row, 0, mostRows)
-	for i := 0; i+1 < half; i += 2 {
-		first, second := h.rows[i], h.rows[i+1]
-		for name, v := range first.Values {
-			if _, known := second.Value(name); !known {
-				second.Set(name, v)
+	last := old[0].MonoNS - apart
+	for i := range old {
+		if old[i].MonoNS-last >= apart || i == len(old)-1 {
+			kept, last = append(kept, old[i]), old[i].MonoNS
+			continue
+		}
+		next := &h.rows[i+1]
+		for name, v := range old[i].Values {
+			if _, known := next.Value(name); !known {
+				next.Set(name, v)
 			}
 		}
-		kept = append(kept, second)
 	}
-	h.rows = append(kept, h.rows[half-half%2:]...)
+	h.rows = append(kept, h.rows[len(old):]...)
 }
 
 // last value of a figure, and how old it is; false: it has none in the last rows.
@@ -135,7 +146,8 @@ func columns(rows []series.Row, name string, count int) []float64 {
 		}
 		at := count - 1
 		if end > begin {
-			at = int(float64(rows[i].MonoNS-begin) / float64(end-begin) * float64(count-1))
+			part := float64(rows[i].MonoNS-begin) / float64(end-begin)
+			at = min(int(part*float64(count)), count-1)
 		}
 		sums[at], counts[at] = sums[at]+v, counts[at]+1
 	}

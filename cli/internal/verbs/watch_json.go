@@ -59,7 +59,7 @@ func (w *watching) writeDocument() error {
 	for name, v := range last.Values {
 		d.Values[name] = &v
 	}
-	recent := w.history.since(growthTime)
+	recent := w.history.since(w.history.growthTime())
 	for name := range d.Values {
 		d.Figures[name] = w.figure(name, recent)
 	}

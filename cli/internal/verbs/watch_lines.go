@@ -65,7 +65,7 @@ func (w *watching) titles(last *string, line *int) (names []string) {
 		titles += fmt.Sprintf("%*s", max(lineWidth, len([]rune(title))+2), title)
 	}
 	has := map[string]bool{}
-	for _, name := range series.Names(w.history.since(growthTime)) {
+	for _, name := range series.Names(w.history.since(w.history.growthTime())) {
 		has[name] = true
 	}
 	for _, f := range lineFigures {
@@ -73,7 +73,7 @@ func (w *watching) titles(last *string, line *int) (names []string) {
 			add(f.name, f.title)
 		}
 	}
-	for _, name := range series.Names(w.history.since(growthTime)) {
+	for _, name := range series.Names(w.history.since(w.history.growthTime())) {
 		if f := series.About(name); f.Source == series.External {
 			add(name, f.Label)
 		}

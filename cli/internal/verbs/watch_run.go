@@ -53,7 +53,8 @@ const (
 
 func newWatching(std stdio, o *watchOptions, h series.Header) *watching {
 	w := &watching{std: std, options: o, header: h, began: map[string]began{},
-		causes: cause.New(cause.Options{PID: h.PID, GoPprof: o.goURL})}
+		history: history{interval: h.Interval},
+		causes:  cause.New(cause.Options{PID: h.PID, GoPprof: o.goURL})}
 	if o.condition != nil {
 		w.failure = &failure{condition: *o.condition, length: o.length}
 	}

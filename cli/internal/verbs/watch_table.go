@@ -21,7 +21,7 @@ const slopePoints = 60 // of a change that is shown: a sixteenth of the work of 
 
 // figureLines are all figures that any row has, but for the owners: those explain shows.
 func (h *history) figureLines() []figureLine {
-	recent := h.since(growthTime)
+	recent := h.since(h.growthTime())
 	var lines []figureLine
 	for _, name := range series.Names(h.rows) {
 		if _, isOwner := series.OwnerOf(name); isOwner {
