@@ -105,7 +105,8 @@ func TestWatchWithoutLibrary(t *testing.T) {
 	pid := fmt.Sprint(h.pid())
 	out, errs, code := runCommand(t, t.TempDir(), "watch", pid, "--once")
 	if code != 0 || errs != "" || !strings.Contains(out, "\nRSS anonymous ") ||
-		strings.Contains(out, "\nC live") || !strings.Contains(out, "does not have cgoheap loaded") {
+		strings.Contains(out, "\nC live") ||
+		!strings.Contains(out, "does not have cgoheap loaded") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	h.cmd.Process.Kill()
