@@ -260,7 +260,7 @@ static void read_live(struct account_job *job)
 	struct account *a = job->out;
 	a->c_live_estimate_bytes = a->c_live_estimate_error = a->c_blocks_touched_permille =
 		UNKNOWN;
-	if (!account_live_read(job->scratch, &job->live)) {
+	if (account_live_read(job->scratch, &job->live)) {
 		job->incomplete = true;
 		job->live.count = 0;
 		return;

@@ -51,7 +51,7 @@ static bool is_list(const struct account_job *job, const struct list *l)
 {
 	uint64_t first;
 	return l->count > 0 && l->count <= l->room && l->room <= MAX_ARENAS && l->start != 0 &&
-	       l->start % 8 == 0 && selfmem_read(l->start, &first, sizeof(first)) &&
+	       l->start % 8 == 0 && selfmem_read(l->start, &first, sizeof(first)) == 0 &&
 	       is_arena(job, first);
 }
 
@@ -65,7 +65,7 @@ static uint64_t find_list(const struct account_job *job, uint64_t start, uint64_
 	for (uint64_t page = start & ~(uint64_t)(PAGE_BYTES - 1); page < end; page += PAGE_BYTES) {
 		words[0] = words[PAGE_BYTES / 8];
 		words[1] = words[PAGE_BYTES / 8 + 1];
-		if (!selfmem_read(page, words + 2, PAGE_BYTES))
+		if (selfmem_read(page, words + 2, PAGE_BYTES))
 			memset(words + 2, 0, PAGE_BYTES);
 		for (size_t i = 0; i + 2 < COUNT_OF(words); i++) {
 			l = (struct list){words[i], words[i + 1], words[i + 2]};
@@ -81,15 +81,15 @@ static uint64_t find_list(const struct account_job *job, uint64_t start, uint64_
 static bool read_list(const struct account_job *job, const struct gomodule *module, struct list *l)
 {
 	uint64_t *at = &known_at[module->index], start, end;
-	if (*at && selfmem_read(*at, l, sizeof(*l)) && is_list(job, l))
+	if (*at && selfmem_read(*at, l, sizeof(*l)) == 0 && is_list(job, l))
 		return true;
 	*at = account_ranges_data(job, module->tables.text, &start, &end)
 		      ? find_list(job, start, end)
 		      : 0;
-	return *at && selfmem_read(*at, l, sizeof(*l)) && is_list(job, l);
+	return *at && selfmem_read(*at, l, sizeof(*l)) == 0 && is_list(job, l);
 }
 
-static bool take(struct account_job *job, uint64_t number)
+static int take(struct account_job *job, uint64_t number)
 {
 	uint64_t start = arena_start(number), end = start + ARENA_BYTES;
 	for (size_t i = 0; i < job->anonymous.count; i++) {
@@ -101,18 +101,18 @@ static bool take(struct account_job *job, uint64_t number)
 	return rangeset_add(job->scratch, &job->go_heap, start, end, OWNER_GO_HEAP, 0);
 }
 
-static bool take_list(struct account_job *job, const struct list *l)
+static int take_list(struct account_job *job, const struct list *l)
 {
 	uint64_t numbers[AT_ONCE];
 	for (uint64_t done = 0; done < l->count; done += AT_ONCE) {
 		uint64_t n = l->count - done < AT_ONCE ? l->count - done : AT_ONCE;
-		if (!selfmem_read(l->start + done * 8, numbers, n * 8))
-			return true;
+		if (selfmem_read(l->start + done * 8, numbers, n * 8))
+			return 0;
 		for (uint64_t i = 0; i < n; i++)
-			if (is_arena(job, numbers[i]) && !take(job, numbers[i]))
-				return false;
+			if (is_arena(job, numbers[i]) && take(job, numbers[i]))
+				return -1;
 	}
-	return true;
+	return 0;
 }
 
 int account_arenas_find(struct account_job *job)
@@ -123,7 +123,7 @@ int account_arenas_find(struct account_job *job)
 		return 0;
 	for (uint32_t i = 0; i < gomodules_count(); i++) {
 		const struct gomodule *module = gomodules_get(i);
-		if (module->has_runtime && read_list(job, module, &l) && !take_list(job, &l))
+		if (module->has_runtime && read_list(job, module, &l) && take_list(job, &l))
 			return -1;
 	}
 	return 0;

@@ -64,7 +64,7 @@ static uint64_t most_kept(void)
 	return most < MAX_KEPT ? most : MAX_KEPT;
 }
 
-bool account_live_read(struct scratch *scratch, struct account_live *l)
+int account_live_read(struct scratch *scratch, struct account_live *l)
 {
 	uint64_t count = live_count(), most = most_kept();
 	*l = (struct account_live){.room = count + count / 8 + 64, .keep_below = UINT64_MAX};
@@ -75,10 +75,10 @@ bool account_live_read(struct scratch *scratch, struct account_live *l)
 	l->items = scratch_alloc(scratch, l->room * sizeof(*l->items));
 	l->blocks = scratch_alloc(scratch, l->room * sizeof(*l->blocks));
 	if (!l->items || !l->blocks)
-		return false;
+		return -1;
 	live_each(visit, l);
 	sort_items(l->items, l->count);
-	return true;
+	return 0;
 }
 
 static bool is_allocators(const struct account_part *part)

@@ -23,8 +23,8 @@ struct account_live {
 	double all_bytes, all_resident; /* including those with their own mappings */
 };
 
-/* Copies the blocks. False: scratch is exhausted, and nothing is known. */
-bool account_live_read(struct scratch *scratch, struct account_live *live);
+/* Copies the blocks. -1: scratch is exhausted, and nothing is known. */
+int account_live_read(struct scratch *scratch, struct account_live *live);
 /* Measures how much of them is resident, by the allocator's parts that contain them. */
 void account_live_measure(struct account_live *live, const struct account_parts *parts);
 

@@ -80,15 +80,15 @@ static void count_heap(struct account_job *job, const struct account_part *parts
 #define MAX_FILES    UINT16_MAX
 #define FILES_LOOKED 64 /* mappings of one file are close together */
 
-static bool files_make_room(struct account_job *job)
+static int files_make_room(struct account_job *job)
 {
 	struct account_parts *p = job->parts;
 	if (p->file_count < job->file_room)
-		return true;
+		return 0;
 	size_t room = job->file_room ? 2 * job->file_room : 128;
 	const char **files = scratch_alloc(job->scratch, room * sizeof(*files));
 	if (!files)
-		return false;
+		return -1;
 	files[0] = "";
 	if (p->file_count)
 		memcpy(files, p->files, p->file_count * sizeof(*files));
@@ -96,7 +96,7 @@ static bool files_make_room(struct account_job *job)
 		p->file_count = 1;
 	p->files = files;
 	job->file_room = room;
-	return true;
+	return 0;
 }
 
 /* The path's index in parts->files; 0: it has none, or there is no room. */
@@ -106,7 +106,7 @@ static uint16_t file_index(struct account_job *job, const char *path)
 	if (ascii_begins(path, "socket:"))
 		path = "socket"; /* each has a different number */
 	size_t bytes = strlen(path) + 1;
-	if (bytes == 1 || *path == '[' || !files_make_room(job) || p->file_count == MAX_FILES)
+	if (bytes == 1 || *path == '[' || files_make_room(job) || p->file_count == MAX_FILES)
 		return 0;
 	for (size_t i = p->file_count, n = 0; i-- > 1 && n < FILES_LOOKED; n++)
 		if (strcmp(p->files[i], path) == 0)

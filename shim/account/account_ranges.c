@@ -152,10 +152,11 @@ static struct rangeset *claims_for(struct account_job *job, const struct mapping
 	return r->kind == MAPPINGS_CACHED_STACK ? &job->cached : &job->mappings;
 }
 
-static bool take_range(struct account_job *job, const struct mappings_range *r)
+static int take_range(struct account_job *job, const struct mappings_range *r)
 {
-	bool ok = rangeset_add(job->scratch, claims_for(job, r), r->start, r->end,
-			       owner_of_kind[r->kind], r->site);
+	if (rangeset_add(job->scratch, claims_for(job, r), r->start, r->end, owner_of_kind[r->kind],
+			 r->site))
+		return -1;
 	if (r->kind == MAPPINGS_THREAD_STACK)
 		job->out->thread_stacks_count++;
 	if (r->kind == MAPPINGS_CACHED_STACK) {
@@ -163,10 +164,10 @@ static bool take_range(struct account_job *job, const struct mappings_range *r)
 		job->out->ended_stacks_bytes += r->end - r->start;
 	}
 	if (r->kind != MAPPINGS_GO_HEAP)
-		return ok;
+		return 0;
 	if (r->flags & MAPPINGS_USABLE)
 		job->go_heap_usable += r->end - r->start;
-	return ok && rangeset_add(job->scratch, &job->go_heap, r->start, r->end, OWNER_GO_HEAP, 0);
+	return rangeset_add(job->scratch, &job->go_heap, r->start, r->end, OWNER_GO_HEAP, 0);
 }
 
 static bool is_believed(const struct mappings_range *r)
@@ -181,7 +182,7 @@ static int read_ledger(struct account_job *job)
 	struct mappings_range *ranges;
 	long count = mappings_copy(job->scratch, &ranges);
 	for (long i = 0; i < count; i++)
-		if (is_believed(&ranges[i]) && !take_range(job, &ranges[i]))
+		if (is_believed(&ranges[i]) && take_range(job, &ranges[i]))
 			return -1;
 	return count < 0 ? -1 : 0;
 }
@@ -194,24 +195,24 @@ struct spans {
 };
 
 /* Merges adjacent spans, because only the gaps matter. */
-static bool spans_add(struct scratch *scratch, struct spans *s, uint64_t start, uint64_t end)
+static int spans_add(struct scratch *scratch, struct spans *s, uint64_t start, uint64_t end)
 {
 	if (s->count && s->list[s->count - 1].end == start) {
 		s->list[s->count - 1].end = end;
-		return true;
+		return 0;
 	}
 	if (s->count == s->room) {
 		size_t room = s->room ? 2 * s->room : 256;
 		struct mappings_span *list = scratch_alloc(scratch, room * sizeof(*list));
 		if (!list)
-			return false;
+			return -1;
 		if (s->count)
 			memcpy(list, s->list, s->count * sizeof(*list));
 		s->list = list;
 		s->room = room;
 	}
 	s->list[s->count++] = (struct mappings_span){start, end};
-	return true;
+	return 0;
 }
 
 static int read_maps(struct account_job *job)
@@ -222,10 +223,10 @@ static int read_maps(struct account_job *job)
 	uint32_t tick = live_tick_now();
 	bool ok = smaps_open_path(&maps, job->scratch, "/proc/self/maps") == 0;
 	while (ok && work_may_go_on(1000) && smaps_next(&maps, &m)) {
-		ok = spans_add(job->scratch, &spans, m.start, m.end);
+		ok = spans_add(job->scratch, &spans, m.start, m.end) == 0;
 		if (account_ranges_divide(&m) && m.writable && m.path[0] != '[')
 			ok = ok &&
-			     rangeset_add(job->scratch, &job->anonymous, m.start, m.end, 0, 0);
+			     rangeset_add(job->scratch, &job->anonymous, m.start, m.end, 0, 0) == 0;
 	}
 	smaps_close(&maps);
 	if (!ok || spans.count == 0)
@@ -243,10 +244,10 @@ static uint64_t page_up(uint64_t address)
 }
 
 /* The memory of a segment beyond its file's pages. */
-static bool take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t bias, uint8_t owner)
+static int take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t bias, uint8_t owner)
 {
 	if (s->p_type != PT_LOAD || s->p_memsz <= s->p_filesz || s->p_memsz > UINT64_C(1) << 40)
-		return true;
+		return 0;
 	uint64_t start = page_up(bias + s->p_vaddr + s->p_filesz);
 	uint64_t end = page_up(bias + s->p_vaddr + s->p_memsz);
 	return rangeset_add(job->scratch, &job->data, start, end, owner, 0);
@@ -257,7 +258,7 @@ static bool take_segment(struct account_job *job, const Elf64_Phdr *s, uint64_t 
 static bool module_bias(const struct module *m, struct elffile *f, uint64_t *bias)
 {
 	Elf64_Phdr s;
-	if (!m->image || !elffile_init_image(f, m->image, m->image_end))
+	if (!m->image || elffile_init_image(f, m->image, m->image_end))
 		return false;
 	for (uint32_t i = 0; elffile_segment(f, i, &s); i++)
 		if (s.p_type == PT_LOAD && s.p_offset < PAGE_BYTES) {
@@ -285,17 +286,17 @@ bool account_ranges_data(const struct account_job *job, uint64_t address, uint64
 	return false;
 }
 
-static bool take_module(struct account_job *job, const struct module *m, uint8_t owner)
+static int take_module(struct account_job *job, const struct module *m, uint8_t owner)
 {
 	struct elffile f;
 	Elf64_Phdr s;
 	uint64_t bias;
-	bool ok = true;
 	if (!module_bias(m, &f, &bias))
-		return true;
-	for (uint32_t i = 0; ok && elffile_segment(&f, i, &s); i++)
-		ok = take_segment(job, &s, bias, owner);
-	return ok;
+		return 0;
+	for (uint32_t i = 0; elffile_segment(&f, i, &s); i++)
+		if (take_segment(job, &s, bias, owner))
+			return -1;
+	return 0;
 }
 
 static int read_modules(struct account_job *job)
@@ -307,7 +308,7 @@ static int read_modules(struct account_job *job)
 		uint8_t owner = m->is_shim   ? OWNER_SHIM
 				: m->is_main ? OWNER_PROGRAM
 					     : OWNER_LIBRARIES;
-		if (!take_module(job, m, owner))
+		if (take_module(job, m, owner))
 			return -1;
 	}
 	return 0;
@@ -394,10 +395,10 @@ int account_ranges_collect(struct account_job *job)
 	glibcheap_init(&job->glibc, s);
 	if (!job->own.list || read_maps(job) != 0 || read_ledger(job) != 0 ||
 	    read_modules(job) != 0 || account_arenas_find(job) != 0 ||
-	    !earlymaps_claim(s, &job->early, OWNER_LIBRARIES) || !rangeset_sort(s, &job->files) ||
-	    !rangeset_sort(s, &job->mappings) || !rangeset_sort(s, &job->go_heap) ||
-	    !rangeset_sort(s, &job->cached) || !rangeset_sort(s, &job->data) ||
-	    !rangeset_sort(s, &job->early) || account_stacks_find(job) != 0)
+	    earlymaps_claim(s, &job->early, OWNER_LIBRARIES) || rangeset_sort(s, &job->files) ||
+	    rangeset_sort(s, &job->mappings) || rangeset_sort(s, &job->go_heap) ||
+	    rangeset_sort(s, &job->cached) || rangeset_sort(s, &job->data) ||
+	    rangeset_sort(s, &job->early) || account_stacks_find(job) != 0)
 		return -1;
 	/* Last, because it searches unclaimed memory. */
 	return allocator_is_glibc() ? read_glibc(job) : 0;

@@ -24,7 +24,7 @@ enum { TCB = 0, SELF = 2, STACK_GUARD = 5, TCB_WORDS = 6 };
 static bool has_descriptor(uint64_t page)
 {
 	uint64_t words[PAGE_BYTES / 8];
-	if (!selfmem_read(page, words, sizeof(words)))
+	if (selfmem_read(page, words, sizeof(words)))
 		return false;
 	for (size_t i = 0; i + TCB_WORDS <= COUNT_OF(words); i += 2)
 		if (words[i + TCB] == page + i * 8 && words[i + SELF] == words[i + TCB] &&
@@ -54,7 +54,8 @@ static void look(void *arg, uint64_t start, uint64_t end, const struct rangeset_
 	if (claim || end - start < MIN_STACK_BYTES || s->looks++ >= MAX_LOOKS ||
 	    !account_stacks_is_one(start, end))
 		return;
-	s->ok &= rangeset_add(s->job->scratch, &s->job->stacks, start, end, OWNER_THREAD_STACKS, 0);
+	s->ok &= rangeset_add(s->job->scratch, &s->job->stacks, start, end, OWNER_THREAD_STACKS,
+			      0) == 0;
 	s->job->out->thread_stacks_count++;
 }
 
@@ -64,5 +65,5 @@ int account_stacks_find(struct account_job *job)
 	for (size_t i = 0; i < job->anonymous.count; i++)
 		account_ranges_cut(job, job->anonymous.list[i].start, job->anonymous.list[i].end,
 				   look, &s);
-	return s.ok && rangeset_sort(job->scratch, &job->stacks) ? 0 : -1;
+	return s.ok && rangeset_sort(job->scratch, &job->stacks) == 0 ? 0 : -1;
 }

@@ -31,7 +31,7 @@ void glibcheap_init(struct glibcheap *h, struct scratch *scratch)
 static void add(struct glibcheap *h, struct rangeset *to, uint64_t start, uint64_t end,
 		uint8_t what)
 {
-	if (!rangeset_add(h->scratch, to, start, end, what, 0))
+	if (rangeset_add(h->scratch, to, start, end, what, 0))
 		h->failed = true;
 }
 
@@ -58,7 +58,7 @@ static void add_unknown(struct glibcheap *h, uint64_t start, uint64_t end)
 static uint64_t heap_at(struct glibcheap *h, uint64_t address)
 {
 	struct heap_header head;
-	if (address % HEAP_BYTES != 0 || !selfmem_read(address, &head, sizeof(head)))
+	if (address % HEAP_BYTES != 0 || selfmem_read(address, &head, sizeof(head)))
 		return 0;
 	bool is_first = head.arena - address < PAGE_BYTES;
 	if (head.arena % HEAP_BYTES >= PAGE_BYTES || head.arena < HEAP_BYTES ||
@@ -84,7 +84,7 @@ static uint64_t chunk_end(uint64_t address, const struct chunk_header *c, uint64
 static uint64_t chunk_at(uint64_t address, uint64_t limit)
 {
 	struct chunk_header c;
-	return selfmem_read(address, &c, sizeof(c)) ? chunk_end(address, &c, limit) : 0;
+	return selfmem_read(address, &c, sizeof(c)) == 0 ? chunk_end(address, &c, limit) : 0;
 }
 
 /* ---- searching ---------------------------------------------------------- */
@@ -129,7 +129,7 @@ static void look_at_block(struct glibcheap *h, uint64_t block)
 {
 	struct chunk_header c;
 	uint64_t chunk = block - CHUNK_HEADER;
-	if (block % CHUNK_HEADER != 0 || !selfmem_read(chunk, &c, sizeof(c)) ||
+	if (block % CHUNK_HEADER != 0 || selfmem_read(chunk, &c, sizeof(c)) ||
 	    (c.size & CHUNK_FLAGS) != CHUNK_IS_MAPPED || c.before >= chunk)
 		return;
 	uint64_t start = chunk - c.before, end = chunk + (c.size & ~CHUNK_FLAGS);
@@ -197,15 +197,15 @@ static void search_range(struct search *s, uint64_t start, uint64_t end)
 void glibcheap_finish(struct glibcheap *h, const struct glibcheap_hints *hints)
 {
 	struct search s = {.heap = h, .expected = hints->big_bytes, .pages_left = hints->max_pages};
-	if (hints->big_bytes != UNKNOWN && rangeset_sort(h->scratch, &h->unknown)) {
+	if (hints->big_bytes != UNKNOWN && rangeset_sort(h->scratch, &h->unknown) == 0) {
 		for (size_t i = 0; i < hints->block_count && h->big_bytes < s.expected; i++)
 			look_at_block(h, hints->blocks[i]);
-		if (!rangeset_sort(h->scratch, &h->found))
+		if (rangeset_sort(h->scratch, &h->found))
 			h->failed = true;
 		s.known = h->found;
 		for (size_t i = 0; i < h->unknown.count && h->big_bytes < s.expected; i++)
 			search_range(&s, h->unknown.list[i].start, h->unknown.list[i].end);
 	}
-	if (!rangeset_sort(h->scratch, &h->found))
+	if (rangeset_sort(h->scratch, &h->found))
 		h->failed = true;
 }

@@ -68,7 +68,7 @@ static uint64_t heap_end(uint64_t arena, uint64_t address)
 {
 	struct heap_header head;
 	uint64_t heap = address & ~(HEAP_BYTES - 1);
-	if (!selfmem_read(heap, &head, sizeof(head)) || head.arena != arena ||
+	if (selfmem_read(heap, &head, sizeof(head)) || head.arena != arena ||
 	    head.bytes > HEAP_BYTES)
 		return 0;
 	return heap + head.bytes;
@@ -78,7 +78,7 @@ static uint64_t heap_end(uint64_t arena, uint64_t address)
 static uint64_t top_end(uint64_t address)
 {
 	struct free_chunk c;
-	if (address % 16 != 0 || !selfmem_read(address, &c, 2 * sizeof(c.size)) ||
+	if (address % 16 != 0 || selfmem_read(address, &c, 2 * sizeof(c.size)) ||
 	    !(c.size & PREV_IN_USE) || (c.size & ~CHUNK_FLAGS) < 16 ||
 	    (c.size & ~CHUNK_FLAGS) > UINT64_C(1) << 40)
 		return 0;
@@ -186,11 +186,11 @@ static void look_at_heap(struct walk *w, uint64_t heap)
 {
 	struct heap_header head;
 	struct arena a = {.is_main = false};
-	if (heap % HEAP_BYTES != 0 || !selfmem_read(heap, &head, sizeof(head)) ||
+	if (heap % HEAP_BYTES != 0 || selfmem_read(heap, &head, sizeof(head)) ||
 	    head.arena - heap >= PAGE_BYTES) /* a later heap of its arena */
 		return;
 	a.address = head.arena;
-	if (selfmem_read(a.address, a.state, sizeof(a.state)))
+	if (selfmem_read(a.address, a.state, sizeof(a.state)) == 0)
 		for (size_t i = 0; i < TOP_WORDS; i++)
 			if (is_top(w, &a, i)) {
 				add_arena(w, &a);

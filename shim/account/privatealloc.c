@@ -161,7 +161,7 @@ static void look_in_module(struct scratch *scratch, const struct module *m)
 	int fd = chunk && m->elf_ok ? modules_open(m) : -1;
 	if (fd < 0)
 		return;
-	if (elffile_init_fd(&f, fd))
+	if (elffile_init_fd(&f, fd) == 0)
 		for (uint32_t i = 0; elffile_section(&f, i, &section); i++)
 			if (section.sh_type == SHT_SYMTAB || section.sh_type == SHT_DYNSYM)
 				look_in_table(&f, &section, chunk, m->load_bias);

@@ -29,7 +29,7 @@ static const void *at(uint64_t bias, uint64_t value)
 	return (const void *)(value < bias ? bias + value : value);
 }
 
-static bool tables_read(struct tables *t, uint64_t bias, const ElfW(Dyn) * d)
+static int tables_read(struct tables *t, uint64_t bias, const ElfW(Dyn) * d)
 {
 	*t = (struct tables){.symbols = NULL};
 	for (; d->d_tag != DT_NULL; d++) {
@@ -45,7 +45,7 @@ static bool tables_read(struct tables *t, uint64_t bias, const ElfW(Dyn) * d)
 		else if (d->d_tag == DT_HASH)
 			t->hash = p;
 	}
-	return t->symbols && t->strings && (t->gnu_hash || t->hash);
+	return t->symbols && t->strings && (t->gnu_hash || t->hash) ? 0 : -1;
 }
 
 static bool same(const char *a, const char *b)
@@ -100,7 +100,7 @@ static void *find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name)
 {
 	struct tables t;
 
-	if (!tables_read(&t, bias, dynamic))
+	if (tables_read(&t, bias, dynamic))
 		return NULL;
 	return t.gnu_hash ? find_by_gnu_hash(&t, bias, name) : find_by_walk(&t, bias, name);
 }

@@ -185,8 +185,8 @@ uint64_t pagemap_next(uint64_t start, uint64_t end)
 
 /* ---- scattered addresses ------------------------------------------------- */
 
-/* Moves the window to start at the page of address; false: unavailable. */
-static bool window_move(struct pagemap_window *w, uint64_t address, uint64_t limit)
+/* Moves the window to start at the page of address; -1: unavailable. */
+static int window_move(struct pagemap_window *w, uint64_t address, uint64_t limit)
 {
 	uint64_t start = address & ~(uint64_t)(PAGE_BYTES - 1);
 	uint64_t end = start + PAGEMAP_WINDOW_PAGES * PAGE_BYTES;
@@ -194,10 +194,10 @@ static bool window_move(struct pagemap_window *w, uint64_t address, uint64_t lim
 		end = limit & ~(uint64_t)(PAGE_BYTES - 1);
 	w->start = w->end = 0;
 	if (end <= start || pagemap_present(start, (end - start) / PAGE_BYTES, w->pages) != 0)
-		return false;
+		return -1;
 	w->start = start;
 	w->end = end;
-	return true;
+	return 0;
 }
 
 uint64_t pagemap_window_bytes(struct pagemap_window *w, uint64_t start, uint64_t end,
@@ -207,7 +207,7 @@ uint64_t pagemap_window_bytes(struct pagemap_window *w, uint64_t start, uint64_t
 	while (start < end) {
 		uint64_t next = (start & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES;
 		uint64_t stop = next < end ? next : end;
-		if ((start < w->start || start >= w->end) && !window_move(w, start, limit))
+		if ((start < w->start || start >= w->end) && window_move(w, start, limit))
 			return UNKNOWN;
 		if (w->pages[(start - w->start) / PAGE_BYTES])
 			resident += stop - start;

@@ -54,9 +54,11 @@ size_t selfmem_copy(uint64_t address, void *buffer, size_t bytes)
 	return sys_failed(n) ? 0 : (size_t)n;
 }
 
-bool selfmem_read(uint64_t address, void *buffer, size_t bytes)
+int selfmem_read(uint64_t address, void *buffer, size_t bytes)
 {
-	return is_resident(address, bytes) && selfmem_copy(address, buffer, bytes) == bytes;
+	if (!is_resident(address, bytes) || selfmem_copy(address, buffer, bytes) != bytes)
+		return -1;
+	return 0;
 }
 
 /* The kernel stops at the first unreadable address; skip it and continue with the next. */

@@ -13,8 +13,8 @@
 /* Returns how many leading bytes could be read.  Makes absent pages present. */
 size_t selfmem_copy(uint64_t address, void *buffer, size_t bytes);
 
-/* Reads all bytes or returns false.  For at most a few pages. */
-bool selfmem_read(uint64_t address, void *buffer, size_t bytes);
+/* Reads all bytes or returns -1.  For at most a few pages. */
+int selfmem_read(uint64_t address, void *buffer, size_t bytes);
 
 /*
  * Reads `bytes` bytes from each of count addresses (at most SELFMEM_EACH) into consecutive

@@ -35,16 +35,16 @@ static int size_suffix_shift(const char *suffix)
 	return *suffix == '\0' ? shift : -1;
 }
 
-bool config_parse_bytes(const char *text, uint64_t *bytes)
+int config_parse_bytes(const char *text, uint64_t *bytes)
 {
 	uint64_t n;
 	if (!ascii_number(&text, &n))
-		return false;
+		return -1;
 	int shift = size_suffix_shift(text);
 	if (shift < 0 || n > UINT64_MAX >> shift)
-		return false;
+		return -1;
 	*bytes = n << shift;
-	return true;
+	return 0;
 }
 
 static const struct duration_unit {
@@ -75,56 +75,56 @@ static uint64_t parse_unit(const char **text)
 }
 
 /* The part after a decimal point, in 1e-9 of the unit; ignores digits after the ninth. */
-static bool parse_fraction(const char **text, uint64_t *billionths)
+static int parse_fraction(const char **text, uint64_t *billionths)
 {
 	*billionths = 0;
 	if (**text != '.')
-		return true;
+		return 0;
 	const char *p = *text + 1;
 	uint64_t place = 100000000;
 	for (; ascii_is_digit(*p); p++, place /= 10)
 		*billionths += (uint64_t)(*p - '0') * place;
 	bool any = p != *text + 1;
 	*text = p;
-	return any;
+	return any ? 0 : -1;
 }
 
-bool config_parse_duration(const char *text, uint64_t *ns)
+int config_parse_duration(const char *text, uint64_t *ns)
 {
 	unsigned __int128 total = 0;
 	const char *start = text;
 	do {
 		uint64_t whole, billionths;
 		bool plain = text == start;
-		if (!ascii_number(&text, &whole) || !parse_fraction(&text, &billionths))
-			return false;
+		if (!ascii_number(&text, &whole) || parse_fraction(&text, &billionths))
+			return -1;
 		plain = plain && *text == '\0'; /* "30" is seconds; "1h30" is a mistake */
 		uint64_t unit = plain ? UINT64_C(1000000000) : parse_unit(&text);
 		if (unit == 0)
-			return false;
+			return -1;
 		total += (unsigned __int128)whole * unit;
 		total += (unsigned __int128)billionths * unit / 1000000000u;
 		if (total > INT64_MAX)
-			return false;
+			return -1;
 	} while (*text != '\0');
 	*ns = (uint64_t)total;
-	return true;
+	return 0;
 }
 
 /* Exactly four decimal numbers up to end ("127.1.2.3"); host order. */
-static bool parse_ipv4(const char *text, const char *end, uint32_t *address)
+static int parse_ipv4(const char *text, const char *end, uint32_t *address)
 {
 	*address = 0;
 	for (int part = 0; part < 4; part++) {
 		uint64_t n;
 		if (part > 0 && *text++ != '.')
-			return false;
+			return -1;
 		const char *digits = text;
 		if (!ascii_number(&text, &n) || n > 255 || text - digits > 3)
-			return false;
+			return -1;
 		*address = *address << 8 | (uint32_t)n;
 	}
-	return text == end;
+	return text == end ? 0 : -1;
 }
 
 /* ---- the variables ------------------------------------------------------ */
@@ -192,7 +192,7 @@ static void read_bytes(const struct reading *r, uint64_t low, uint64_t high, con
 		       uint64_t *bytes)
 {
 	uint64_t n;
-	if (config_parse_bytes(r->value, &n) && n >= low && n <= high)
+	if (config_parse_bytes(r->value, &n) == 0 && n >= low && n <= high)
 		*bytes = n;
 	else
 		reject(r, "expected %llu to %llu bytes, e.g. %s; using %llu",
@@ -218,7 +218,7 @@ static void read_max_cpu(const struct reading *r)
 {
 	const char *text = r->value;
 	uint64_t whole, billionths;
-	if (ascii_number(&text, &whole) && parse_fraction(&text, &billionths) &&
+	if (ascii_number(&text, &whole) && parse_fraction(&text, &billionths) == 0 &&
 	    (*text == '\0' || strcmp(text, "%") == 0) && whole <= 100) {
 		uint64_t ppm = whole * 10000 + billionths / 100000;
 		if (ppm >= 100 && ppm <= 1000000) {
@@ -257,7 +257,7 @@ static void read_listen(const struct reading *r)
 	}
 	if (colon - r->value == 9 && memcmp(r->value, "localhost", 9) == 0) {
 		address = 0x7f000001;
-	} else if (!parse_ipv4(r->value, colon, &address) || address >> 24 != 127) {
+	} else if (parse_ipv4(r->value, colon, &address) || address >> 24 != 127) {
 		reject(r, "expected a loopback address, e.g. 127.0.0.1:%u; not listening on TCP",
 		       (unsigned)port);
 		return;

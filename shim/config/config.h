@@ -49,10 +49,10 @@ void config_read(struct config *config, char *const *environ_block, bool quiet);
 /* Like getenv on environ_block; NULL if unset. */
 const char *config_find(char *const *environ_block, const char *name);
 
-/* "512KiB" -> 524288; false: not a size.  Also for the server's query parameters. */
-bool config_parse_bytes(const char *text, uint64_t *bytes);
+/* "512KiB" -> 524288; -1: not a size.  Also for the server's query parameters. */
+int config_parse_bytes(const char *text, uint64_t *bytes);
 /* "90s", "10m", "1h30m", "250ms" (as Go's time.ParseDuration, no sign) or plain seconds "30" ->
  * nanoseconds. */
-bool config_parse_duration(const char *text, uint64_t *ns);
+int config_parse_duration(const char *text, uint64_t *ns);
 
 #endif

@@ -210,7 +210,7 @@ static long answer(uint32_t kind, void *message, size_t bytes, uint64_t deadline
 	}
 }
 
-static bool read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
+static int read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 {
 	struct {
 		struct cgoheap_bridge_message head;
@@ -219,24 +219,24 @@ static bool read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 	size_t older = sizeof(message.head) + CGOHEAP_GO_FIRST * sizeof(*message.figures);
 	uint64_t deadline_ns = clock_monotonic_ns() + work_wait_left(BRIDGE_FIGURES_NS);
 	if (!ask(CGOHEAP_BRIDGE_ASK_FIGURES))
-		return false;
+		return -1;
 	memset(message.figures, 0xff, sizeof(message.figures)); /* CGOHEAP_BRIDGE_UNKNOWN */
 	long n = answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns);
 	if (n != (long)sizeof(message) && n != (long)older)
-		return false;
+		return -1;
 	memcpy(out, message.figures, sizeof(message.figures));
-	return true;
+	return 0;
 }
 
-bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
+int bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 {
 	uint64_t began_ns = clock_monotonic_ns();
 	if (!bridge_is_attached())
-		return false;
-	bool is_read = read_figures(out);
+		return -1;
+	bool is_read = read_figures(out) == 0;
 	work_waited(clock_monotonic_ns() - began_ns);
 	bridge.missed += !is_read;
-	return is_read;
+	return is_read ? 0 : -1;
 }
 
 struct piece {
@@ -244,39 +244,39 @@ struct piece {
 	uint8_t bytes[CGOHEAP_BRIDGE_PIECE_BYTES];
 };
 
-static bool read_pieces(struct scratch *scratch, uint8_t **out, size_t *total, uint64_t deadline_ns)
+static int read_pieces(struct scratch *scratch, uint8_t **out, size_t *total, uint64_t deadline_ns)
 {
 	struct piece *piece = scratch_alloc(scratch, sizeof(*piece));
 	size_t got = 0;
 	*out = NULL;
 	if (!piece || !ask(CGOHEAP_BRIDGE_ASK_HEAP))
-		return false;
+		return -1;
 	do {
 		long n = answer(CGOHEAP_BRIDGE_ASK_HEAP, piece, sizeof(*piece), deadline_ns);
 		if (n <= (long)sizeof(piece->head))
-			return false;
+			return -1;
 		size_t count = (size_t)n - sizeof(piece->head);
 		if (!*out) {
 			*total = piece->head.bytes;
 			if (*total > BRIDGE_HEAP_MAX_BYTES)
-				return false;
+				return -1;
 			*out = scratch_alloc(scratch, *total);
 		}
 		if (!*out || count > *total - got)
-			return false;
+			return -1;
 		memcpy(*out + got, piece->bytes, count);
 		got += count;
 	} while (got < *total);
-	return true;
+	return 0;
 }
 
-bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count)
+int bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count)
 {
 	uint8_t *whole;
 	uint64_t began_ns = clock_monotonic_ns(), most_ns = work_wait_left(BRIDGE_HEAP_NS);
 	if (!bridge_is_attached() || began_ns < bridge.heap_rest_until_ns)
-		return false;
-	bool is_read = read_pieces(scratch, &whole, count, began_ns + most_ns);
+		return -1;
+	bool is_read = read_pieces(scratch, &whole, count, began_ns + most_ns) == 0;
 	uint64_t now_ns = clock_monotonic_ns();
 	work_waited(now_ns - began_ns);
 	if (is_read)
@@ -284,5 +284,5 @@ bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *co
 	else if (now_ns - began_ns >= most_ns)
 		bridge.heap_rest_until_ns = now_ns + BRIDGE_REST_NS;
 	bridge.missed += !is_read;
-	return is_read;
+	return is_read ? 0 : -1;
 }

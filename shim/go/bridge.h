@@ -47,14 +47,14 @@ const char *bridge_package_version(void);
 /* Questions without an answer, since the start. */
 uint64_t bridge_missed(void);
 
-/* Go's current figures.  False: no package, or no answer within BRIDGE_FIGURES_NS. */
-bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES]);
+/* Go's current figures.  -1: no package, or no answer within BRIDGE_FIGURES_NS. */
+int bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES]);
 
 /*
- * Go's current heap profile as runtime/pprof writes it (gzip), in scratch.  False: no
+ * Go's current heap profile as runtime/pprof writes it (gzip), in scratch.  -1: no
  * package, no answer within BRIDGE_HEAP_NS, or no room.  The server waits for the answer.
- * After a timeout it does not ask again for BRIDGE_REST_NS, and returns false at once.
+ * After a timeout it does not ask again for BRIDGE_REST_NS, and returns -1 at once.
  */
-bool bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count);
+int bridge_read_heap(struct scratch *scratch, const uint8_t **bytes, size_t *count);
 
 #endif

@@ -84,7 +84,7 @@ static bool follow(struct gocall *call, uint64_t sp, uint64_t hi)
 static uint32_t thread_of(uint64_t m)
 {
 	uint64_t words[2];
-	if (!selfmem_read(m + M_FIRST_PROCID, words, sizeof(words)))
+	if (selfmem_read(m + M_FIRST_PROCID, words, sizeof(words)))
 		return 0;
 	uint64_t tid = words[0] ? words[0] : words[1];
 	return tid < MAX_TID ? (uint32_t)tid : 0;
@@ -95,12 +95,12 @@ size_t gocalls_now(struct scratch *scratch, struct gocall *out, size_t room)
 	uint64_t list, count, pointers[SELFMEM_EACH], g[SELFMEM_EACH][G_WORDS];
 	bool ok[SELFMEM_EACH];
 	size_t found = 0;
-	if (!gostats_allgs(scratch, &list, &count))
+	if (gostats_allgs(scratch, &list, &count))
 		return 0;
 	count = count < MAX_GOROUTINES ? count : MAX_GOROUTINES;
 	for (uint64_t done = 0; done < count && work_may_go_on(50000); done += SELFMEM_EACH) {
 		size_t n = count - done < SELFMEM_EACH ? (size_t)(count - done) : SELFMEM_EACH;
-		if (!selfmem_read(list + done * 8, pointers, n * sizeof(pointers[0])))
+		if (selfmem_read(list + done * 8, pointers, n * sizeof(pointers[0])))
 			break;
 		selfmem_read_each(pointers, n, g, sizeof(g[0]), ok);
 		for (size_t i = 0; i < n; i++) {

@@ -87,7 +87,7 @@ static enum answer by_sections(const Elf64_Phdr *headers, size_t count)
 	long fd = sys_open_read("/proc/self/exe");
 	if (sys_failed(fd))
 		return UNKNOWN;
-	if (elffile_init_fd(&f, (int)fd) && is_this_file(&f, headers, count))
+	if (elffile_init_fd(&f, (int)fd) == 0 && is_this_file(&f, headers, count))
 		answer = names_have_go(&f);
 	sys_close((int)fd);
 	return answer;

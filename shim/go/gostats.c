@@ -82,7 +82,7 @@ static void look_in(struct scratch *scratch, const struct module *module)
 	int fd = modules_open(module);
 	if (fd < 0)
 		return;
-	if (elffile_init_fd(&f, fd))
+	if (elffile_init_fd(&f, fd) == 0)
 		for (uint32_t i = 0; elffile_section(&f, i, &section); i++)
 			if (section.sh_type == SHT_SYMTAB)
 				read_symbols(scratch, &f, &section, module->load_bias);
@@ -163,7 +163,7 @@ static void read_variables(struct scratch *scratch, uint64_t heap_usable_bytes,
 	look_up(scratch);
 	uint64_t address = variables.address[GC_CONTROLLER];
 	if (!address || !release_is_known() ||
-	    !selfmem_read(address + HEAP_IN_USE_OFFSET, &c, sizeof(c)) ||
+	    selfmem_read(address + HEAP_IN_USE_OFFSET, &c, sizeof(c)) ||
 	    !is_plausible(&c, heap_usable_bytes))
 		return;
 	out->heap_in_use_bytes = c.heap_in_use;
@@ -193,11 +193,11 @@ static uint64_t plus(uint64_t a, uint64_t b)
 }
 
 /* The same sums as in runtime.MemStats: HeapInuse, HeapIdle minus HeapReleased, and so on. */
-static bool read_package(struct go_stats *out)
+static int read_package(struct go_stats *out)
 {
 	uint64_t *f = out->runtime;
-	if (!bridge_read_figures(f))
-		return false;
+	if (bridge_read_figures(f))
+		return -1;
 	out->heap_in_use_bytes = plus(f[CGOHEAP_GO_HEAP_OBJECTS], f[CGOHEAP_GO_HEAP_UNUSED]);
 	out->heap_free_bytes = f[CGOHEAP_GO_HEAP_FREE];
 	out->heap_released_bytes = f[CGOHEAP_GO_HEAP_RELEASED];
@@ -210,7 +210,7 @@ static bool read_package(struct go_stats *out)
 	if (f[CGOHEAP_GO_MEMORY_LIMIT] < INT64_MAX)
 		out->memory_limit = f[CGOHEAP_GO_MEMORY_LIMIT];
 	out->source = "runtime/metrics";
-	return true;
+	return 0;
 }
 
 void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out)
@@ -227,7 +227,7 @@ void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go
 				 .has_package = bridge_is_attached()};
 	for (size_t i = 0; i < COUNT_OF(out->runtime); i++)
 		out->runtime[i] = UNKNOWN;
-	if (!read_package(out))
+	if (read_package(out))
 		read_variables(scratch, heap_usable_bytes, out);
 }
 
@@ -281,7 +281,7 @@ static bool stacks_read(struct stacks *s, uint64_t list, size_t count)
 {
 	uint64_t g[SELFMEM_EACH], bounds[SELFMEM_EACH][2];
 	bool ok[SELFMEM_EACH];
-	if (!selfmem_read(list, g, count * sizeof(g[0])))
+	if (selfmem_read(list, g, count * sizeof(g[0])))
 		return false;
 	selfmem_read_each(g, count, bounds, sizeof(bounds[0]), ok);
 	for (size_t i = 0; i < count; i++)
@@ -290,24 +290,24 @@ static bool stacks_read(struct stacks *s, uint64_t list, size_t count)
 	return true;
 }
 
-bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count)
+int gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count)
 {
 	uint64_t slice[2];
 	look_up(scratch);
 	uint64_t address = variables.address[ALLGS];
-	if (!address || !selfmem_read(address, slice, sizeof(slice)) || slice[1] == 0 ||
+	if (!address || selfmem_read(address, slice, sizeof(slice)) || slice[1] == 0 ||
 	    slice[1] > MAX_GOROUTINES)
-		return false;
+		return -1;
 	*list = slice[0];
 	*count = slice[1];
-	return true;
+	return 0;
 }
 
 uint64_t gostats_stacks_resident(struct scratch *scratch, const struct rangeset *heap)
 {
 	struct stacks s = {.heap = heap};
 	uint64_t list, count;
-	if (!gostats_allgs(scratch, &list, &count))
+	if (gostats_allgs(scratch, &list, &count))
 		return UNKNOWN;
 	s.items = scratch_alloc(scratch, STACKS_AT_ONCE * sizeof(*s.items));
 	if (!s.items)

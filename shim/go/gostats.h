@@ -52,8 +52,8 @@ static inline uint64_t gostats_heap_dead(const struct go_stats *g)
  */
 void gostats_read(struct scratch *scratch, uint64_t heap_usable_bytes, struct go_stats *out);
 
-/* The runtime's list of all goroutines: *count pointers to g from *list on.  False: unknown. */
-bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count);
+/* The runtime's list of all goroutines: *count pointers to g from *list on.  -1: unknown. */
+int gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count);
 
 /*
  * Resident bytes of all goroutines' stacks, including dead ones kept for reuse.  Counts

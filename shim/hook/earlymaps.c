@@ -110,10 +110,10 @@ int earlymaps_file(uint64_t device, uint64_t inode)
 	return -1;
 }
 
-bool earlymaps_claim(struct scratch *scratch, struct rangeset *claims, uint8_t what)
+int earlymaps_claim(struct scratch *scratch, struct rangeset *claims, uint8_t what)
 {
 	for (size_t i = 0; i < range_count; i++)
-		if (!rangeset_add(scratch, claims, ranges[i].start, ranges[i].end, what, 0))
-			return false;
-	return true;
+		if (rangeset_add(scratch, claims, ranges[i].start, ranges[i].end, what, 0))
+			return -1;
+	return 0;
 }

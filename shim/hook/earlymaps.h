@@ -27,7 +27,7 @@ void earlymaps_take(struct scratch *scratch);
 #define EARLYMAPS_FILES 256
 int earlymaps_file(uint64_t device, uint64_t inode);
 
-/* Adds each remaining anonymous range as `what`. False: scratch is exhausted. */
-bool earlymaps_claim(struct scratch *scratch, struct rangeset *claims, uint8_t what);
+/* Adds each remaining anonymous range as `what`. -1: scratch is exhausted. */
+int earlymaps_claim(struct scratch *scratch, struct rangeset *claims, uint8_t what);
 
 #endif

@@ -110,7 +110,7 @@ static void read_library(struct scratch *scratch, const struct module *libc)
 
 	if (fd < 0)
 		return;
-	if (elffile_init_fd(&f, fd))
+	if (elffile_init_fd(&f, fd) == 0)
 		for (uint32_t i = 0; elffile_section(&f, i, &section); i++)
 			if (section.sh_type == SHT_DYNSYM)
 				read_table(scratch, &f, &section);

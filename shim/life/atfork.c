@@ -56,7 +56,7 @@ static __thread struct {
  */
 static void before_fork(void)
 {
-	forking.locked = !LOAD(&sample_self.busy) && !pins_held() && mappings_before_fork();
+	forking.locked = !LOAD(&sample_self.busy) && !pins_held() && mappings_before_fork() == 0;
 	if (!forking.locked)
 		return;
 	forking.before = sample_enter_as(BUSY_OWN);

@@ -34,52 +34,52 @@ size_t elffile_read(const struct elffile *f, uint64_t offset, void *buf, size_t 
 	return selfmem_copy(f->image + offset, buf, n < bytes - offset ? n : bytes - offset);
 }
 
-static bool read_all(const struct elffile *f, uint64_t offset, void *buf, size_t n)
+static int read_all(const struct elffile *f, uint64_t offset, void *buf, size_t n)
 {
-	return elffile_read(f, offset, buf, n) == n;
+	return elffile_read(f, offset, buf, n) == n ? 0 : -1;
 }
 
-static bool header_read(struct elffile *f)
+static int header_read(struct elffile *f)
 {
 	static const unsigned char ident[] = {ELFMAG0, ELFMAG1,    ELFMAG2,
 					      ELFMAG3, ELFCLASS64, ELFDATA2LSB};
 	Elf64_Shdr first;
 
-	if (!read_all(f, 0, &f->header, sizeof(f->header)) ||
+	if (read_all(f, 0, &f->header, sizeof(f->header)) ||
 	    memcmp(f->header.e_ident, ident, sizeof(ident)) != 0 ||
 	    f->header.e_machine != EM_X86_64)
-		return false;
+		return -1;
 	f->section_count = f->header.e_shnum;
 	/* With 0xff00 sections or more, the first section's size holds the count. */
 	if (f->section_count == 0 && elffile_section(f, 0, &first) &&
 	    first.sh_size <= UINT16_MAX * 4)
 		f->section_count = (uint32_t)first.sh_size;
-	return true;
+	return 0;
 }
 
-bool elffile_init_fd(struct elffile *f, int fd)
+int elffile_init_fd(struct elffile *f, int fd)
 {
 	*f = (struct elffile){.fd = fd};
 	return header_read(f);
 }
 
-bool elffile_init_image(struct elffile *f, uint64_t start, uint64_t end)
+int elffile_init_image(struct elffile *f, uint64_t start, uint64_t end)
 {
 	*f = (struct elffile){.fd = -1, .image = start, .image_end = end};
-	return start < end && header_read(f);
+	return start < end && header_read(f) == 0 ? 0 : -1;
 }
 
 bool elffile_segment(const struct elffile *f, uint32_t index, Elf64_Phdr *out)
 {
 	return index < f->header.e_phnum && f->header.e_phentsize == sizeof(*out) &&
-	       read_all(f, f->header.e_phoff + index * sizeof(*out), out, sizeof(*out));
+	       read_all(f, f->header.e_phoff + index * sizeof(*out), out, sizeof(*out)) == 0;
 }
 
 bool elffile_section(const struct elffile *f, uint32_t index, Elf64_Shdr *out)
 {
 	return f->fd >= 0 && f->header.e_shoff != 0 && f->header.e_shentsize == sizeof(*out) &&
 	       (index < f->section_count || index == 0) &&
-	       read_all(f, f->header.e_shoff + index * sizeof(*out), out, sizeof(*out));
+	       read_all(f, f->header.e_shoff + index * sizeof(*out), out, sizeof(*out)) == 0;
 }
 
 static void to_hex(const uint8_t *bytes, size_t n, char *hex)

@@ -21,9 +21,9 @@ struct elffile {
 	uint32_t section_count;
 };
 
-/* Read the header.  False: not 64-bit ELF for this processor.  The caller keeps fd. */
-bool elffile_init_fd(struct elffile *f, int fd);
-bool elffile_init_image(struct elffile *f, uint64_t start, uint64_t end);
+/* Read the header.  -1: not 64-bit ELF for this processor.  The caller keeps fd. */
+int elffile_init_fd(struct elffile *f, int fd);
+int elffile_init_image(struct elffile *f, uint64_t start, uint64_t end);
 
 /* Reads n bytes at offset, or as many as exist; returns their number. */
 size_t elffile_read(const struct elffile *f, uint64_t offset, void *buf, size_t n);

@@ -268,7 +268,7 @@ void elfsym_resolve(struct scratch *scratch, const struct module *module, struct
 	s.targets = sorted_targets(scratch, module->load_bias, queries, count);
 	chunk = scratch_alloc(scratch, CHUNK_SYMBOLS * sizeof(*chunk));
 	s.name = scratch_alloc(scratch, 2 * NAME_BYTES);
-	if (s.targets && chunk && s.name && elffile_init_fd(&s.file, fd)) {
+	if (s.targets && chunk && s.name && elffile_init_fd(&s.file, fd) == 0) {
 		s.other = s.name + NAME_BYTES;
 		if (search_table(&s, SHT_SYMTAB, chunk) || search_table(&s, SHT_DYNSYM, chunk)) {
 			hand_on_preceding(&s);

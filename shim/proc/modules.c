@@ -119,7 +119,7 @@ static bool is_mapped_file(const struct module *m, int fd)
 		return false;
 	if (st.st_dev == m->device && st.st_ino == m->inode)
 		return true;
-	if (!elffile_init_fd(&file, fd) || !elffile_init_image(&image, m->image, m->image_end))
+	if (elffile_init_fd(&file, fd) || elffile_init_image(&image, m->image, m->image_end))
 		return false;
 	elffile_build_id(&file, file_id);
 	elffile_build_id(&image, image_id);
@@ -167,12 +167,12 @@ static void read_elf(struct module *m)
 	int fd = modules_open(m);
 
 	if (fd >= 0) {
-		m->elf_ok = elffile_init_fd(&f, fd) && find_bias(&f, m);
+		m->elf_ok = elffile_init_fd(&f, fd) == 0 && find_bias(&f, m);
 		if (m->elf_ok)
 			elffile_build_id(&f, m->build_id);
 		sys_close(fd);
 	}
-	if (!m->build_id[0] && elffile_init_image(&f, m->image, m->image_end))
+	if (!m->build_id[0] && elffile_init_image(&f, m->image, m->image_end) == 0)
 		elffile_build_id(&f, m->build_id);
 }
 
@@ -190,8 +190,8 @@ static bool holds(const struct module *m, uint64_t address)
 	return address >= m->start && address < m->end;
 }
 
-static bool module_init(struct scratch *scratch, const struct maps_line *line,
-			const struct maps_line *first, struct module *m)
+static int module_init(struct scratch *scratch, const struct maps_line *line,
+		       const struct maps_line *first, struct module *m)
 {
 	static const char suffix[] = " (deleted)";
 	size_t n = line->path_bytes, cut = sizeof(suffix) - 1;
@@ -212,9 +212,9 @@ static bool module_init(struct scratch *scratch, const struct maps_line *line,
 	m->is_shim = holds(m, (uint64_t)modules_read);
 	m->path = scratch_strdup(scratch, line->path, m->deleted ? n - cut : n);
 	if (!m->path)
-		return false;
+		return -1;
 	read_elf(m);
-	return true;
+	return 0;
 }
 
 /* Room for one more; NULL: out of scratch. */
@@ -256,7 +256,7 @@ int modules_read(struct scratch *scratch, struct modules *out)
 		if (!is_wanted(&line))
 			continue;
 		struct module *m = list_grow(scratch, out, &room);
-		if (!m || !module_init(scratch, &line, &first, m))
+		if (!m || module_init(scratch, &line, &first, m))
 			goto close;
 		out->count++;
 	}

@@ -216,7 +216,7 @@ static bool read_file(const char *directory, const char *name, uint64_t *out)
 {
 	char path[PATH_BYTES];
 	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
-	return n < (int)sizeof(path) && procfile_read_number(path, out);
+	return n < (int)sizeof(path) && procfile_read_number(path, out) == 0;
 }
 
 /* v1 reports "no limit" as the largest page count in bytes, which is above this. */

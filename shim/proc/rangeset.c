@@ -6,16 +6,16 @@
 #include "base/search.h"
 #include "base/sort.h"
 
-bool rangeset_add(struct scratch *scratch, struct rangeset *c, uint64_t start, uint64_t end,
-		  uint8_t what, uint32_t site)
+int rangeset_add(struct scratch *scratch, struct rangeset *c, uint64_t start, uint64_t end,
+		 uint8_t what, uint32_t site)
 {
 	if (end <= start)
-		return true;
+		return 0;
 	if (c->count == c->room) {
 		size_t room = c->room ? 2 * c->room : 64;
 		struct rangeset_range *list = scratch_alloc(scratch, room * sizeof(*list));
 		if (!list)
-			return false;
+			return -1;
 		if (c->count)
 			memcpy(list, c->list, c->count * sizeof(*list));
 		c->list = list;
@@ -23,7 +23,7 @@ bool rangeset_add(struct scratch *scratch, struct rangeset *c, uint64_t start, u
 	}
 	c->list[c->count++] =
 		(struct rangeset_range){.start = start, .end = end, .site = site, .what = what};
-	return true;
+	return 0;
 }
 
 static bool is_ascending(const struct rangeset *c)
@@ -52,13 +52,13 @@ static bool sort_by_start(struct scratch *scratch, struct rangeset *c)
 	return true;
 }
 
-bool rangeset_sort(struct scratch *scratch, struct rangeset *c)
+int rangeset_sort(struct scratch *scratch, struct rangeset *c)
 {
 	size_t kept = 0;
 	uint64_t taken_to = 0;
 	if (!sort_by_start(scratch, c)) {
 		c->count = 0;
-		return false;
+		return -1;
 	}
 	for (size_t i = 0; i < c->count; i++) {
 		struct rangeset_range claim = c->list[i];
@@ -70,7 +70,7 @@ bool rangeset_sort(struct scratch *scratch, struct rangeset *c)
 		c->list[kept++] = claim;
 	}
 	c->count = kept;
-	return true;
+	return 0;
 }
 
 /* The first range that ends after address. */

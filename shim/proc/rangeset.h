@@ -21,11 +21,11 @@ struct rangeset {
 	size_t count, room;
 };
 
-/* Adds a range, in any order; ignores empty ones.  False: out of scratch. */
-bool rangeset_add(struct scratch *scratch, struct rangeset *claims, uint64_t start, uint64_t end,
-		  uint8_t what, uint32_t site);
-/* Sorts and cuts overlaps: the range with the lower start keeps them.  False: out of scratch. */
-bool rangeset_sort(struct scratch *scratch, struct rangeset *claims);
+/* Adds a range, in any order; ignores empty ones.  -1: out of scratch. */
+int rangeset_add(struct scratch *scratch, struct rangeset *claims, uint64_t start, uint64_t end,
+		 uint8_t what, uint32_t site);
+/* Sorts and cuts overlaps: the range with the lower start keeps them.  -1: out of scratch. */
+int rangeset_sort(struct scratch *scratch, struct rangeset *claims);
 /* The claim that contains the address, else NULL. */
 const struct rangeset_range *rangeset_find(const struct rangeset *claims, uint64_t address);
 

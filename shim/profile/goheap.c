@@ -262,7 +262,7 @@ static void expect(struct goheap *g)
 static bool check(struct goheap *g)
 {
 	expect(g);
-	if (!pprof_read_all(&g->reader, check_field, g) || !ids_are_whole(&g->locations) ||
+	if (pprof_read_all(&g->reader, check_field, g) || !ids_are_whole(&g->locations) ||
 	    !ids_are_whole(&g->functions) || g->highest_string >= g->string_count)
 		return false;
 	for (size_t i = 0; i < EXPECTED; i++)

@@ -15,7 +15,7 @@ static bool read_varint(struct pprof_reader *r, uint64_t *value)
 
 	*value = 0;
 	for (unsigned shift = 0; shift < 64 && byte & 0x80; shift += 7) {
-		if (!gunzip_read(r->gunzip, &byte, 1))
+		if (gunzip_read(r->gunzip, &byte, 1))
 			return false;
 		*value |= (uint64_t)(byte & 0x7f) << shift;
 	}
@@ -27,7 +27,7 @@ static bool read_bytes(struct pprof_reader *r, struct pprof_read_field *f)
 	uint64_t bytes;
 
 	if (!read_varint(r, &bytes) || bytes > PPROF_READER_BYTES ||
-	    !gunzip_read(r->gunzip, r->buffer, bytes))
+	    gunzip_read(r->gunzip, r->buffer, bytes))
 		return false;
 	r->buffer[bytes] = '\0';
 	f->bytes = bytes;
@@ -50,9 +50,9 @@ static bool read_field(struct pprof_reader *r, struct pprof_read_field *f)
 	case VARINT:
 		return read_varint(r, &f->value);
 	case FIXED64:
-		return gunzip_read(r->gunzip, r->buffer, 8);
+		return gunzip_read(r->gunzip, r->buffer, 8) == 0;
 	case FIXED32:
-		return gunzip_read(r->gunzip, r->buffer, 4);
+		return gunzip_read(r->gunzip, r->buffer, 4) == 0;
 	case BYTES:
 		return read_bytes(r, f);
 	default:
@@ -60,15 +60,15 @@ static bool read_field(struct pprof_reader *r, struct pprof_read_field *f)
 	}
 }
 
-bool pprof_read_all(struct pprof_reader *r, pprof_take *take, void *arg)
+int pprof_read_all(struct pprof_reader *r, pprof_take *take, void *arg)
 {
 	struct pprof_read_field f;
 
 	gunzip_rewind(r->gunzip);
 	while (gunzip_has_more(r->gunzip))
 		if (!read_field(r, &f) || !take(arg, &f))
-			return false;
-	return gunzip_is_whole(r->gunzip);
+			return -1;
+	return gunzip_is_whole(r->gunzip) ? 0 : -1;
 }
 
 static void *arena_alloc(void *arg, size_t bytes)

@@ -35,7 +35,7 @@ struct pprof_read_field {
 /* From the start, calls take for every field once; take returns false if the field is not
  * valid. False: the profile is damaged. */
 typedef bool pprof_take(void *arg, const struct pprof_read_field *field);
-bool pprof_read_all(struct pprof_reader *reader, pprof_take *take, void *arg);
+int pprof_read_all(struct pprof_reader *reader, pprof_take *take, void *arg);
 
 /* The message in the buffer, valid until the next call. NULL: it is damaged, or too large. */
 void *pprof_unpack(struct pprof_reader *reader, const ProtobufCMessageDescriptor *type,

@@ -128,16 +128,16 @@ int64_t pprof_append(struct pprof_stream *s, struct pprof_tail *tail)
 	return first;
 }
 
-static bool strings_init(struct scratch *scratch, struct pprof_strings *t, uint32_t capacity)
+static int strings_init(struct scratch *scratch, struct pprof_strings *t, uint32_t capacity)
 {
 	struct pprof_strings fresh = {.capacity = capacity};
 	fresh.list = scratch_alloc(scratch, capacity * sizeof(*fresh.list));
-	if (!fresh.list || !index_init(scratch, &fresh.index, capacity))
-		return false;
+	if (!fresh.list || index_init(scratch, &fresh.index, capacity))
+		return -1;
 	fresh.list[0] = ""; /* in no slot: pprof_string handles it itself */
 	fresh.count = 1;
 	*t = fresh;
-	return true;
+	return 0;
 }
 
 /* Strings in the table keep their ids. */
@@ -146,7 +146,7 @@ static void strings_grow(struct pprof_stream *s, uint32_t capacity)
 	struct pprof_strings old = s->strings;
 	if (capacity <= old.capacity)
 		return;
-	if (!strings_init(s->scratch, &s->strings, capacity)) {
+	if (strings_init(s->scratch, &s->strings, capacity)) {
 		s->partial = true;
 		return;
 	}
@@ -156,14 +156,14 @@ static void strings_grow(struct pprof_stream *s, uint32_t capacity)
 
 /* ---- functions -------------------------------------------------------- */
 
-static bool functions_init(struct scratch *scratch, struct pprof_functions *t, uint32_t capacity)
+static int functions_init(struct scratch *scratch, struct pprof_functions *t, uint32_t capacity)
 {
 	struct pprof_functions fresh = {.capacity = capacity};
 	fresh.list = scratch_alloc(scratch, capacity * sizeof(*fresh.list));
-	if (!fresh.list || !index_init(scratch, &fresh.index, capacity))
-		return false;
+	if (!fresh.list || index_init(scratch, &fresh.index, capacity))
+		return -1;
 	*t = fresh;
-	return true;
+	return 0;
 }
 
 static void write_function(struct pprof_stream *s, uint64_t id, const struct pprof_function *f)
@@ -200,12 +200,14 @@ uint64_t pprof_function(struct pprof_stream *s, const struct pprof_function *f)
 
 /* ---- the profile ------------------------------------------------------ */
 
-bool pprof_open(struct pprof_stream *s, struct scratch *scratch, struct sink *sink)
+int pprof_open(struct pprof_stream *s, struct scratch *scratch, struct sink *sink)
 {
 	*s = (struct pprof_stream){.scratch = scratch};
 	s->buffer = scratch_alloc(scratch, MESSAGE_BYTES);
 	s->gzip = gzip_open(scratch, sink, GZIP_LARGE);
-	return s->buffer && s->gzip && strings_init(scratch, &s->strings, BASIC_STRINGS);
+	if (!s->buffer || !s->gzip)
+		return -1;
+	return strings_init(scratch, &s->strings, BASIC_STRINGS);
 }
 
 /* A line has at most two strings and one function, so no table grows while it is used. */
@@ -215,7 +217,7 @@ void pprof_reserve(struct pprof_stream *s, uint64_t lines, uint32_t strings)
 		lines = UINT32_MAX / 8;
 	strings_grow(s, s->strings.count + 2 * (uint32_t)lines + strings);
 	for (uint64_t n = lines; n; n /= 2)
-		if (functions_init(s->scratch, &s->functions, (uint32_t)n))
+		if (functions_init(s->scratch, &s->functions, (uint32_t)n) == 0)
 			return;
 }
 

@@ -57,8 +57,8 @@ struct pprof_stream {
 	bool partial; /* something was left out because scratch ran out */
 };
 
-/* False: not enough scratch for any profile at all; nothing is written yet. */
-bool pprof_open(struct pprof_stream *stream, struct scratch *scratch, struct sink *sink);
+/* -1: not enough scratch for any profile at all; nothing is written yet. */
+int pprof_open(struct pprof_stream *stream, struct scratch *scratch, struct sink *sink);
 
 /* Makes room for the names of this many source lines, or as many as scratch allows, and for
  * strings other strings. */

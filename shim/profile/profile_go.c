@@ -81,7 +81,7 @@ static bool old_read(struct old_samples *old, struct scratch *scratch, struct go
 {
 	old->capacity = goheap_sample_count(heap);
 	old->list = scratch_alloc(scratch, old->capacity * sizeof(*old->list));
-	if (!old->list || !index_init(scratch, &old->index, old->capacity))
+	if (!old->list || index_init(scratch, &old->index, old->capacity))
 		return false;
 	goheap_each(heap, old_add, old);
 	return true;

@@ -11,16 +11,16 @@
 #include "go/gosym.h"
 #include "record/unloads.h"
 
-bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
+int index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
 	uint64_t slots = 16;
 	while (slots < (uint64_t)capacity * 2)
 		slots *= 2;
 	uint32_t *p = scratch_alloc(scratch, slots * sizeof(*p));
 	if (!p)
-		return false;
+		return -1;
 	*index = (struct index){.slots = p, .mask = (uint32_t)(slots - 1)};
-	return true;
+	return 0;
 }
 
 /* The place of pc + 1, or 0 if it is not in the set. */
@@ -44,26 +44,26 @@ static void pc_set_insert(struct pc_set *set, uint64_t pc)
 	set->index.slots[slot] = set->count;
 }
 
-static bool pc_set_grow(struct scratch *scratch, struct pc_set *set)
+static int pc_set_grow(struct scratch *scratch, struct pc_set *set)
 {
 	struct pc_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 1024};
 	bigger.pcs = scratch_alloc(scratch, bigger.capacity * sizeof(*bigger.pcs));
-	if (!bigger.pcs || !index_init(scratch, &bigger.index, bigger.capacity))
-		return false;
+	if (!bigger.pcs || index_init(scratch, &bigger.index, bigger.capacity))
+		return -1;
 	for (uint32_t i = 0; i < set->count; i++)
 		pc_set_insert(&bigger, set->pcs[i]);
 	*set = bigger;
-	return true;
+	return 0;
 }
 
-static bool pc_set_add(struct scratch *scratch, struct pc_set *set, uint64_t pc)
+static int pc_set_add(struct scratch *scratch, struct pc_set *set, uint64_t pc)
 {
 	if (pc_set_find(set, pc))
-		return true;
-	if (set->count == set->capacity && !pc_set_grow(scratch, set))
-		return false;
+		return 0;
+	if (set->count == set->capacity && pc_set_grow(scratch, set))
+		return -1;
 	pc_set_insert(set, pc);
-	return true;
+	return 0;
 }
 
 /* Go's text belongs to the program and is never unloaded. */
@@ -83,7 +83,7 @@ static void job_collect_pcs(struct profile_job *job)
 		const struct stack *s = stack_at(site_at(t->site)->stack);
 		for (uint32_t f = 0; f < s->frame_count; f++) {
 			if (!frame_is_unloaded(s, s->frames[f]) &&
-			    !pc_set_add(job->scratch, &job->pcs, s->frames[f]))
+			    pc_set_add(job->scratch, &job->pcs, s->frames[f]))
 				return;
 		}
 	}

@@ -19,8 +19,8 @@ struct index {
 	uint32_t mask;
 };
 
-/* Makes room for capacity places; false: out of scratch. */
-bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity);
+/* Makes room for capacity places; -1: out of scratch. */
+int index_init(struct scratch *scratch, struct index *index, uint32_t capacity);
 /* The first slot to probe, and the one after slot. */
 static inline uint32_t index_first(const struct index *index, uint64_t hash)
 {

@@ -210,7 +210,7 @@ size_t profile_locations_stack(struct profile_locations *w, const struct stack *
 struct profile_locations *profile_locations_open(struct scratch *scratch, struct sink *sink)
 {
 	struct profile_locations *w = scratch_alloc(scratch, sizeof(*w));
-	return w && pprof_open(&w->stream, scratch, sink) ? w : NULL;
+	return w && pprof_open(&w->stream, scratch, sink) == 0 ? w : NULL;
 }
 
 void profile_locations_write(struct profile_locations *w)

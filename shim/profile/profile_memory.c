@@ -113,8 +113,8 @@ struct by_site {
 	struct ratio all;
 };
 
-static bool by_site_init(struct by_site *s, struct scratch *scratch,
-			 const struct account_parts *parts)
+static int by_site_init(struct by_site *s, struct scratch *scratch,
+			const struct account_parts *parts)
 {
 	*s = (struct by_site){.parts = parts};
 	s->items = scratch_alloc(scratch, parts->block_count * sizeof(*s->items));
@@ -124,7 +124,7 @@ static bool by_site_init(struct by_site *s, struct scratch *scratch,
 	}
 	if (s->items)
 		sort_items(s->items, parts->block_count);
-	return s->items != NULL;
+	return s->items ? 0 : -1;
 }
 
 /* For one site; for all blocks if none of the site's was measured. */
@@ -177,17 +177,17 @@ static uint64_t rows_add_live(struct rows *rows, const struct account *a,
 
 /* ---- all rows ----------------------------------------------------------- */
 
-static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct account *a,
-		      const struct account_parts *parts)
+static int rows_fill(struct rows *rows, struct scratch *scratch, const struct account *a,
+		     const struct account_parts *parts)
 {
 	struct snapshot live;
 	struct by_site blocks;
-	if (stacks_snapshot(scratch, 0, &live) != 0 || !by_site_init(&blocks, scratch, parts))
-		return false;
+	if (stacks_snapshot(scratch, 0, &live) != 0 || by_site_init(&blocks, scratch, parts))
+		return -1;
 	*rows = (struct rows){.room = live.count + parts->count + OWNERS};
 	rows->list = scratch_alloc(scratch, rows->room * sizeof(*rows->list));
 	if (!rows->list)
-		return false;
+		return -1;
 	uint64_t sum = resident_by_site(&live, &blocks);
 	for (int owner = 0; owner < OWNER_COUNT; owner++) {
 		uint64_t with_stack = 0;
@@ -199,7 +199,7 @@ static bool rows_fill(struct rows *rows, struct scratch *scratch, const struct a
 					    .owner = owner});
 	}
 	rows_add(rows, (struct row){.bytes = a->unexplained_bytes, .owner = OWNER_UNEXPLAINED});
-	return true;
+	return 0;
 }
 
 /* For the symbolizer, so each site may occur more than once. */
@@ -308,7 +308,7 @@ int profile_memory_write(struct scratch *scratch, const struct account *a,
 	struct writer *w = scratch_alloc(scratch, sizeof(*w));
 	struct snapshot snapshot;
 	struct rows rows;
-	if (!w || !rows_fill(&rows, scratch, a, parts) || !snapshot_of(scratch, &rows, &snapshot))
+	if (!w || rows_fill(&rows, scratch, a, parts) || !snapshot_of(scratch, &rows, &snapshot))
 		return -1;
 	w->parts = parts;
 	w->files = scratch_alloc(scratch, parts->file_count * sizeof(*w->files));

@@ -18,7 +18,7 @@ void mappings_map(const struct mappings_range *range)
 {
 	uint64_t start = mappings_page(range->start), end = mappings_page_end(range->end, 0);
 
-	if (start >= end || !mappings_enter())
+	if (start >= end || mappings_enter())
 		return;
 	struct mappings_parts p = mappings_take_apart(start, end);
 	mappings_fragment_drop_all(p.middle);
@@ -43,7 +43,7 @@ uint32_t mappings_hold(uint64_t start, uint64_t bytes)
 	uint64_t end = mappings_page_end(start, bytes);
 
 	start = mappings_page(start);
-	if (start >= end || !mappings_enter())
+	if (start >= end || mappings_enter())
 		return 0;
 	struct mappings_parts p = mappings_take_apart(start, end);
 	mappings_head()->root = mappings_tree_join(p.below, p.above);
@@ -53,7 +53,7 @@ uint32_t mappings_hold(uint64_t start, uint64_t bytes)
 
 void mappings_drop(uint32_t held)
 {
-	if (!held || !mappings_enter())
+	if (!held || mappings_enter())
 		return;
 	mappings_fragment_drop_all(held);
 	mappings_leave();
@@ -75,7 +75,7 @@ static void put_back(uint32_t held)
 
 void mappings_restore(uint32_t held)
 {
-	if (!held || !mappings_enter())
+	if (!held || mappings_enter())
 		return;
 	put_back(held);
 	mappings_leave();
@@ -86,7 +86,7 @@ void mappings_move(uint32_t held, uint64_t from, uint64_t to, uint64_t bytes)
 	uint64_t limit = mappings_page_end(to, bytes);
 	uint32_t tick = live_tick_now(), node;
 
-	if (to >= limit || !mappings_enter())
+	if (to >= limit || mappings_enter())
 		return;
 	struct mappings_parts p = mappings_take_apart(to, limit);
 	mappings_fragment_drop_all(p.middle);
@@ -132,7 +132,7 @@ void mappings_duplicate(uint64_t from, uint64_t to, uint64_t bytes, uint32_t sit
 	uint64_t limit = mappings_page_end(to, bytes);
 	uint32_t node, copy, last = 0;
 
-	if (to >= limit || !mappings_enter())
+	if (to >= limit || mappings_enter())
 		return;
 	bytes = limit - to;
 	struct mappings_parts p = mappings_take_apart(to, limit);
@@ -188,7 +188,7 @@ static bool any_differs(uint64_t start, uint64_t end, bool usable)
 
 bool mappings_wants_site(uint64_t start, uint64_t bytes)
 {
-	if (!mappings_enter())
+	if (mappings_enter())
 		return false;
 	bool wants = any_reserve(mappings_page(start), mappings_page_end(start, bytes));
 	mappings_leave();
@@ -226,7 +226,7 @@ void mappings_protect(uint64_t start, uint64_t bytes, bool usable, uint32_t site
 	struct mappings_parts p;
 
 	start = mappings_page(start);
-	if (start >= end || !mappings_enter())
+	if (start >= end || mappings_enter())
 		return;
 	if (any_differs(start, end, usable)) {
 		p = mappings_take_apart(start, end);
@@ -249,7 +249,7 @@ void mappings_protect(uint64_t start, uint64_t bytes, bool usable, uint32_t site
 
 void mappings_stack_ended(uint64_t address)
 {
-	if (!mappings_enter())
+	if (mappings_enter())
 		return;
 	uint32_t node = mappings_above(address);
 	if (node && mappings_follow(node)->start <= address &&

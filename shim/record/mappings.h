@@ -84,10 +84,10 @@ struct mappings_counters {
 struct mappings_counters mappings_counters(void);
 void mappings_count_uncaptured(void);
 void mappings_after_fork_in_child(void);
-/* Around a fork whose child keeps profiling (atfork.c): the lock is held in between. False:
+/* Around a fork whose child keeps profiling (atfork.c): the lock is held in between. -1:
  * the forking thread is already in this module (it forks in a signal handler), and holds
  * nothing more. */
-bool mappings_before_fork(void);
+__attribute__((warn_unused_result)) int mappings_before_fork(void);
 void mappings_after_fork(void);
 /* In the thread that forks, if another thread has called mappings_after_fork for it. */
 void mappings_fork_abandoned(void);

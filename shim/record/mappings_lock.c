@@ -19,19 +19,19 @@ void mappings_leave(void)
 	STORE(&inside, 0);
 }
 
-bool mappings_enter(void)
+int mappings_enter(void)
 {
 	if (LOAD(&inside)) {
 		ADD(&counters.interrupted, 1);
-		return false;
+		return -1;
 	}
 	STORE(&inside, 1);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	lock_take(&lock);
-	if (mappings_tree_begin())
-		return true;
+	if (mappings_tree_begin() == 0)
+		return 0;
 	mappings_leave();
-	return false;
+	return -1;
 }
 
 struct mappings_counters mappings_counters(void)
@@ -53,7 +53,7 @@ void mappings_after_fork_in_child(void)
 	inside = 0;
 }
 
-bool mappings_before_fork(void)
+int mappings_before_fork(void)
 {
 	return mappings_enter();
 }

@@ -7,9 +7,9 @@
 #include "base/base.h"
 #include "record/mappings_tree.h"
 
-/* False: the lock was not taken, so do not leave. Either this thread already holds it (a
+/* -1: the lock was not taken, so do not leave. Either this thread already holds it (a
  * signal handler interrupted it), which is counted, or the tree was overwritten. */
-bool mappings_enter(void);
+__attribute__((warn_unused_result)) int mappings_enter(void);
 void mappings_leave(void);
 
 /* Under the lock: the lowest range that ends above address, or 0. */

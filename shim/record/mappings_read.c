@@ -20,7 +20,7 @@ static struct mappings_range range_of(const struct mappings_node *n)
 
 bool mappings_find(uint64_t address, struct mappings_range *out)
 {
-	if (!mappings_enter())
+	if (mappings_enter())
 		return false;
 	uint32_t node = mappings_above(address);
 	bool found = node && mappings_follow(node)->start <= address;
@@ -39,7 +39,7 @@ static size_t copy_some(uint64_t *address, struct mappings_range *out, size_t ro
 {
 	size_t n = 0;
 
-	if (!mappings_enter())
+	if (mappings_enter())
 		return 0;
 	for (uint32_t node = mappings_above(*address); node && n < room;
 	     node = mappings_above(*address)) {
@@ -50,8 +50,8 @@ static size_t copy_some(uint64_t *address, struct mappings_range *out, size_t ro
 	return n;
 }
 
-/* False: there was not room for all. */
-static bool copy_all(struct mappings_range *list, size_t room, size_t *count)
+/* -1: there was not room for all. */
+static int copy_all(struct mappings_range *list, size_t room, size_t *count)
 {
 	uint64_t address = 0;
 	size_t n = 0, got, at_once;
@@ -62,7 +62,7 @@ static bool copy_all(struct mappings_range *list, size_t room, size_t *count)
 		n += got;
 	} while (got == at_once && n < room);
 	*count = n;
-	return n < room;
+	return n < room ? 0 : -1;
 }
 
 long mappings_copy(struct scratch *scratch, struct mappings_range **out)
@@ -75,7 +75,7 @@ long mappings_copy(struct scratch *scratch, struct mappings_range **out)
 		*out = scratch_alloc(scratch, room * sizeof(**out));
 		if (!*out)
 			return -1;
-	} while (!copy_all(*out, room, &count));
+	} while (copy_all(*out, room, &count));
 	return (long)count;
 }
 
@@ -117,7 +117,7 @@ static uint64_t forget_gap(uint64_t start, uint64_t end, uint32_t since)
 	uint32_t kept = 0, node;
 	struct mappings_parts p;
 
-	if (start >= end || !mappings_enter())
+	if (start >= end || mappings_enter())
 		return 0;
 	if (any_older(start, end, since)) {
 		p = mappings_take_apart(start, end);

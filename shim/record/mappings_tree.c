@@ -22,10 +22,10 @@ static struct mappings_node nowhere;
 static size_t steps;
 static bool broken;
 
-bool mappings_tree_begin(void)
+int mappings_tree_begin(void)
 {
 	steps = 0;
-	return !broken;
+	return broken ? -1 : 0;
 }
 
 struct mappings_node *mappings_follow(uint32_t node)

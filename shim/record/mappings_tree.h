@@ -30,9 +30,9 @@ struct mappings_head {
 	uint64_t reserved[3];
 };
 
-/* Call before each operation, under the lock. False: the tree was overwritten and must not be
+/* Call before each operation, under the lock. -1: the tree was overwritten and must not be
  * used. */
-bool mappings_tree_begin(void);
+__attribute__((warn_unused_result)) int mappings_tree_begin(void);
 
 struct mappings_head *mappings_head(void);
 /*

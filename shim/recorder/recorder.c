@@ -330,7 +330,7 @@ static bool take_account(struct recording *recording)
 	if (taken) {
 		recorder.account = a;
 		if (recorder_account_write(recording, recorder.account_sequence + 1, &scratch, &a,
-					   &parts))
+					   &parts) == 0)
 			recorder.account_sequence++;
 	}
 	scratch_release(&scratch);

@@ -29,21 +29,21 @@ static int compress_bytes(struct sink *sink, const void *bytes, size_t count)
 	return gzip_failed(gzip) ? -1 : 0;
 }
 
-/* False: it does not fit, or scratch was exhausted. */
-static bool write_json(struct recording_account *out, struct scratch *scratch,
-		       const struct account *a, const struct account_parts *parts)
+/* -1: it does not fit, or scratch was exhausted. */
+static int write_json(struct recording_account *out, struct scratch *scratch,
+		      const struct account *a, const struct account_parts *parts)
 {
 	struct sink slot = {.write = append, .arg = out};
 	struct gzip *gzip = gzip_open(scratch, &slot, GZIP_SMALL);
 	if (!gzip)
-		return false;
+		return -1;
 	struct sink sink = {.write = compress_bytes, .arg = gzip};
 	struct json j;
 	out->bytes = 0;
 	json_init(&j, &sink);
 	account_json_write(&j, NULL, scratch, a, parts);
 	bool ok = json_finish(&j) == 0;
-	return gzip_close(gzip) == 0 && ok;
+	return gzip_close(gzip) == 0 && ok ? 0 : -1;
 }
 
 static void warn(struct account *a, const char *warning)
@@ -55,24 +55,24 @@ static void warn(struct account *a, const char *warning)
 }
 
 /* Made beside the file, so that a slot is torn for no longer than a copy takes. */
-bool recorder_account_write(struct recording *recording, uint64_t sequence, struct scratch *scratch,
-			    struct account *a, const struct account_parts *parts)
+int recorder_account_write(struct recording *recording, uint64_t sequence, struct scratch *scratch,
+			   struct account *a, const struct account_parts *parts)
 {
 	const struct account_parts none = {0};
 	struct recording_account *made = scratch_alloc(scratch, sizeof(*made));
 	if (!made)
-		return false;
+		return -1;
 	made->sequence = sequence;
-	if (!write_json(made, scratch, a, parts)) {
+	if (write_json(made, scratch, a, parts)) {
 		warn(a, WITHOUT_STACKS);
-		if (!write_json(made, scratch, a, &none))
-			return false;
+		if (write_json(made, scratch, a, &none))
+			return -1;
 	}
 	size_t head = offsetof(struct recording_account, json);
 	made->crc = (uint32_t)crc32(0, (const Bytef *)&made->bytes,
 				    (uInt)(head - sizeof(made->crc) + made->bytes));
 	memcpy(&recording->accounts[sequence % RECORDING_ACCOUNTS], made, head + made->bytes);
-	return true;
+	return 0;
 }
 
 static uint32_t pages(uint64_t bytes)

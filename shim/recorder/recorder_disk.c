@@ -74,35 +74,35 @@ static bool is_open(void)
 	return false;
 }
 
-static bool write_at(uint64_t offset, uint64_t bytes)
+static int write_at(uint64_t offset, uint64_t bytes)
 {
 	while (bytes > 0) {
 		long n = sys_call(pwrite64, disk.file.own.fd, region_at(offset), bytes, offset);
 		if (n == -EINTR)
 			continue;
 		if (sys_failed(n) || n == 0)
-			return false;
+			return -1;
 		offset += (uint64_t)n;
 		bytes -= (uint64_t)n;
 	}
-	return true;
+	return 0;
 }
 
 /* Neighbouring pages that have changed go together. */
-static bool write_changed(size_t first, size_t count, const uint64_t *hashes)
+static int write_changed(size_t first, size_t count, const uint64_t *hashes)
 {
 	uint64_t *written = disk.written + first;
 	for (size_t from = 0, to; from < count; from = to + 1) {
 		for (to = from; to < count && hashes[to] != written[to]; to++)
 			;
-		if (from < to && !write_at((first + from) * PAGE_BYTES, (to - from) * PAGE_BYTES))
-			return false;
+		if (from < to && write_at((first + from) * PAGE_BYTES, (to - from) * PAGE_BYTES))
+			return -1;
 		memcpy(written + from, hashes + from, (to - from) * sizeof(*hashes));
 	}
-	return true;
+	return 0;
 }
 
-static bool write_pages(long pagemap, size_t first, size_t end)
+static int write_pages(long pagemap, size_t first, size_t end)
 {
 	uint64_t pages[PAGES_AT_ONCE];
 	for (size_t n; first < end; first += n) {
@@ -112,26 +112,26 @@ static bool write_pages(long pagemap, size_t first, size_t end)
 			pages[i] = pages[i] & ENTRY_TOUCHED
 					   ? hash_of(region_at((first + i) * PAGE_BYTES))
 					   : 0;
-		if (!write_changed(first, n, pages))
-			return false;
+		if (write_changed(first, n, pages))
+			return -1;
 	}
-	return true;
+	return 0;
 }
 
 /*
  * Tables lie before what their entries lead to, so that what is reached is written
  * no earlier than what reaches it.  The header, which says how much there is, is last.
  */
-bool recorder_disk_write(void)
+int recorder_disk_write(void)
 {
 	size_t pages = region_layout.region_bytes / PAGE_BYTES;
 	if (!disk.written || !is_open())
-		return false;
+		return -1;
 	long pagemap = sys_open_read("/proc/self/pagemap");
-	bool ok = write_pages(pagemap, 1, pages) && write_pages(pagemap, 0, 1);
+	bool ok = write_pages(pagemap, 1, pages) == 0 && write_pages(pagemap, 0, 1) == 0;
 	if (!sys_failed(pagemap))
 		sys_close((int)pagemap);
-	return ok;
+	return ok ? 0 : -1;
 }
 
 /* ---- its life ----------------------------------------------------------- */

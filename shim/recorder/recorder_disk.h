@@ -21,10 +21,10 @@ int recorder_disk_open(const struct recorder_file *file);
 int recorder_disk_start(void);
 
 /*
- * Writes all that has changed since the last time.  False: not all of it could be
+ * Writes all that has changed since the last time.  -1: not all of it could be
  * written; the rest is tried again with the next.  The thread's own, and tests'.
  */
-bool recorder_disk_write(void);
+int recorder_disk_write(void);
 
 /* In a child of fork: the file is its parent's.  True: there was one. */
 bool recorder_disk_forget(void);

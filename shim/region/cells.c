@@ -141,21 +141,21 @@ static uint32_t slab_find(enum cells_need need)
 	return id;
 }
 
-/* Cuts a slab into cells; false: no slab is available. */
-static bool slab_cut(enum cell_kind kind, uint32_t units, enum cells_need need)
+/* Cuts a slab into cells; -1: no slab is available. */
+static int slab_cut(enum cell_kind kind, uint32_t units, enum cells_need need)
 {
 	uint32_t slab = slab_find(need), step = units * (CELLS_UNIT / 8);
 	uint32_t first = slab + CELLS_UNIT / 8, last = first;
 
 	if (!slab)
-		return false;
+		return -1;
 	STORE(&slab_at(slab)->kind, (uint16_t)kind);
 	STORE(&slab_at(slab)->units, (uint16_t)units);
 	STORE(&slab_at(slab)->free, 0);
 	for (uint32_t n = cells_of_slab(units); n > 1; n--, last += step)
 		STORE(cell_link(last), last + step);
 	list_push(&free_cells[kind][units], first, last);
-	return true;
+	return 0;
 }
 
 /* ---- cells ------------------------------------------------------------ */
@@ -168,7 +168,7 @@ uint32_t cells_take(enum cell_kind kind, size_t bytes, enum cells_need need)
 		return 0;
 	do {
 		id = list_pop(&free_cells[kind][units]);
-		if (!id && !slab_cut(kind, units, need)) {
+		if (!id && slab_cut(kind, units, need)) {
 			ADD(&refused, 1);
 			return 0;
 		}

@@ -149,7 +149,7 @@ static struct {
 	size_t mapped_bytes;
 } chunks;
 
-static bool chunks_add(struct scratch_chunk *c)
+static int chunks_add(struct scratch_chunk *c)
 {
 	lock_take(&chunks.lock);
 	bool fits =
@@ -163,7 +163,7 @@ static bool chunks_add(struct scratch_chunk *c)
 		chunks.first = c;
 	}
 	lock_release(&chunks.lock);
-	return fits;
+	return fits ? 0 : -1;
 }
 
 static void chunks_remove(struct scratch_chunk *c)
@@ -190,7 +190,7 @@ static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
 		return NULL;
 	c->mapped_bytes = bytes;
 	c->used_bytes = CHUNK_HEADER_BYTES;
-	if (!chunks_add(c)) {
+	if (chunks_add(c)) {
 		sys_unmap(c, bytes);
 		return NULL;
 	}

@@ -107,8 +107,8 @@ static void answer_sampling(struct answer *a, const struct http_request *r)
 		params_refuse(a, "state", state, "on or off");
 		return;
 	}
-	if (!params_duration(a, r, "for", &for_ns) ||
-	    !params_bytes(a, r, "sample_bytes", &sample_bytes))
+	if (params_duration(a, r, "for", &for_ns) ||
+	    params_bytes(a, r, "sample_bytes", &sample_bytes))
 		return;
 	if (!on && r->param_count > 1) {
 		answer_refuse(a, 400, "state=off takes no other parameters");
@@ -173,20 +173,20 @@ static void refuse_unknown(struct answer *a, const struct route *route, const ch
 }
 
 /* Checks that every parameter is known and none is repeated. */
-static bool check_params(struct answer *a, const struct route *route, const struct http_request *r)
+static int check_params(struct answer *a, const struct route *route, const struct http_request *r)
 {
 	for (uint32_t i = 0; i < r->param_count; i++) {
 		const char *name = r->params[i].name;
 		if (!route_takes(route, name)) {
 			refuse_unknown(a, route, name);
-			return false;
+			return -1;
 		}
 		if (params_value(r, name) != r->params[i].value) {
 			answer_refuse(a, 400, "parameter %s given more than once", name);
-			return false;
+			return -1;
 		}
 	}
-	return true;
+	return 0;
 }
 
 void handlers_begin(struct answer *a, const struct http_request *r)
@@ -212,7 +212,7 @@ void handlers_begin(struct answer *a, const struct http_request *r)
 			      route->is_post ? "POST" : "GET");
 		return;
 	}
-	if (check_params(a, route, r))
+	if (check_params(a, route, r) == 0)
 		route->answer(a, r);
 }
 

@@ -64,7 +64,7 @@ void answer_memory_profile(struct answer *a, const struct http_request *r)
 		return;
 	struct go_heap heap = {0};
 	bool has_go = bridge_is_attached();
-	if (has_go && !bridge_read_heap(&t.scratch, &heap.bytes, &heap.count))
+	if (has_go && bridge_read_heap(&t.scratch, &heap.bytes, &heap.count))
 		heap.bytes = NULL;
 	const char *const *comments = status_comments(&t.scratch);
 	int result = comments ? profile_memory_write(&t.scratch, &t.account, &t.parts,

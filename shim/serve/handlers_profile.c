@@ -36,18 +36,18 @@ static int build_profile(struct answer *a, struct scratch *work)
 	return write_profile(a, work, &growth);
 }
 
-/* Reads Go's heap profile if it is requested. False: refused. */
-static bool read_go(struct answer *a, struct scratch *scratch, struct go_heap *heap)
+/* Reads Go's heap profile if it is requested. -1: refused. */
+static int read_go(struct answer *a, struct scratch *scratch, struct go_heap *heap)
 {
-	if (!a->with_go || bridge_read_heap(scratch, &heap->bytes, &heap->count))
-		return true;
+	if (!a->with_go || bridge_read_heap(scratch, &heap->bytes, &heap->count) == 0)
+		return 0;
 	if (scratch->exhausted)
 		answer_refuse_no_memory(a);
 	else
 		answer_refuse(a, 503,
 			      "Go's heap profile did not arrive within 2 s, or is larger than 8 "
 			      "MiB: /debug/pprof/cgoheap does not need it");
-	return false;
+	return -1;
 }
 
 static void say_profile(struct answer *a)
@@ -65,7 +65,7 @@ static void finish_profile(struct answer *a)
 {
 	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
 	seccomp_look(); /* time has passed since the last check */
-	bool ready = read_go(a, &work, &a->options.go);
+	bool ready = read_go(a, &work, &a->options.go) == 0;
 	int result = ready ? build_profile(a, &work) : -1;
 	scratch_release(&work);
 	baseline_release(a->baseline);
@@ -76,14 +76,14 @@ static void finish_profile(struct answer *a)
 		answer_refuse_no_memory(a);
 }
 
-static bool fill_baseline(struct answer *a, struct baseline *b)
+static int fill_baseline(struct answer *a, struct baseline *b)
 {
-	if (!read_go(a, &b->scratch, &b->go))
-		return false;
+	if (read_go(a, &b->scratch, &b->go))
+		return -1;
 	if (stacks_snapshot(&b->scratch, b->min_age_ns, &b->snapshot) == 0)
-		return true;
+		return 0;
 	answer_refuse_no_memory(a); /* also releases the baseline */
-	return false;
+	return -1;
 }
 
 static void begin_growth(struct answer *a, uint64_t seconds)
@@ -100,7 +100,7 @@ static void begin_growth(struct answer *a, uint64_t seconds)
 	a->baseline = baseline_share(min_age_ns, a->with_go);
 	if (a->baseline == NULL) {
 		a->baseline = baseline_new(min_age_ns);
-		if (!fill_baseline(a, a->baseline))
+		if (fill_baseline(a, a->baseline))
 			return;
 	}
 	a->finish = finish_profile;
@@ -112,12 +112,12 @@ void answer_profile(struct answer *a, const struct http_request *r)
 {
 	uint64_t debug = 0, seconds = 0, older_ns = 0;
 	bool no_symbols = false, all_frames = false;
-	if (!params_number(a, r, "debug", 0, 2, "0, 1 or 2 (as 1)", &debug) ||
-	    !params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
-			   &seconds) ||
-	    !params_duration(a, r, "older", &older_ns) ||
-	    !params_word(a, r, "symbols", "none", &no_symbols) ||
-	    !params_word(a, r, "frames", "all", &all_frames))
+	if (params_number(a, r, "debug", 0, 2, "0, 1 or 2 (as 1)", &debug) ||
+	    params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
+			  &seconds) ||
+	    params_duration(a, r, "older", &older_ns) ||
+	    params_word(a, r, "symbols", "none", &no_symbols) ||
+	    params_word(a, r, "frames", "all", &all_frames))
 		return;
 	a->options = (struct profile_options){
 		.format = debug > 0 ? PROFILE_TEXT : PROFILE_GZIP,
@@ -136,9 +136,9 @@ void answer_allheap(struct answer *a, const struct http_request *r)
 {
 	uint64_t seconds = 0;
 	bool all_frames = false;
-	if (!params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
-			   &seconds) ||
-	    !params_word(a, r, "frames", "all", &all_frames))
+	if (params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
+			  &seconds) ||
+	    params_word(a, r, "frames", "all", &all_frames))
 		return;
 	if (!bridge_is_attached()) {
 		answer_refuse(a, 404,

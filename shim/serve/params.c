@@ -15,50 +15,53 @@ const char *params_value(const struct http_request *r, const char *name)
 	return NULL;
 }
 
-bool params_refuse(struct answer *a, const char *name, const char *value, const char *give)
+int params_refuse(struct answer *a, const char *name, const char *value, const char *give)
 {
 	char quoted[LOG_QUOTE_BYTES];
 	answer_refuse(a, 400, "invalid %s=%s: expected %s", name, log_quote(quoted, value), give);
-	return false;
+	return -1;
 }
 
-/* Parses a decimal integer within bounds; false if it is not one. */
-static bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *number)
+/* Parses a decimal integer within bounds; -1 if it is not one. */
+static int parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *number)
 {
-	return strlen(text) <= 18 && ascii_number(&text, number) && *text == '\0' &&
-	       *number >= low && *number <= high;
+	if (strlen(text) > 18 || !ascii_number(&text, number) || *text != '\0')
+		return -1;
+	return *number >= low && *number <= high ? 0 : -1;
 }
 
-bool params_number(struct answer *a, const struct http_request *r, const char *name, uint64_t low,
-		   uint64_t high, const char *give, uint64_t *number)
-{
-	const char *value = params_value(r, name);
-	return value == NULL || parse_number(value, low, high, number) ||
-	       params_refuse(a, name, value, give);
-}
-
-bool params_duration(struct answer *a, const struct http_request *r, const char *name, uint64_t *ns)
+int params_number(struct answer *a, const struct http_request *r, const char *name, uint64_t low,
+		  uint64_t high, const char *give, uint64_t *number)
 {
 	const char *value = params_value(r, name);
-	return value == NULL || (config_parse_duration(value, ns) && *ns > 0) ||
-	       params_refuse(a, name, value, "a time above 0, e.g. 90s, 10m or 1h30m");
+	if (value == NULL || parse_number(value, low, high, number) == 0)
+		return 0;
+	return params_refuse(a, name, value, give);
 }
 
-bool params_bytes(struct answer *a, const struct http_request *r, const char *name, uint64_t *bytes)
+int params_duration(struct answer *a, const struct http_request *r, const char *name, uint64_t *ns)
 {
 	const char *value = params_value(r, name);
-	return value == NULL ||
-	       (config_parse_bytes(value, bytes) && *bytes >= 1 &&
-		*bytes <= CONFIG_MAX_SAMPLE_BYTES) ||
-	       params_refuse(a, name, value, "bytes from 1 to 1073741824, e.g. 524288 or 512KiB");
+	if (value == NULL || (config_parse_duration(value, ns) == 0 && *ns > 0))
+		return 0;
+	return params_refuse(a, name, value, "a time above 0, e.g. 90s, 10m or 1h30m");
 }
 
-bool params_word(struct answer *a, const struct http_request *r, const char *name, const char *word,
-		 bool *given)
+int params_bytes(struct answer *a, const struct http_request *r, const char *name, uint64_t *bytes)
+{
+	const char *value = params_value(r, name);
+	if (value == NULL || (config_parse_bytes(value, bytes) == 0 && *bytes >= 1 &&
+			      *bytes <= CONFIG_MAX_SAMPLE_BYTES))
+		return 0;
+	return params_refuse(a, name, value, "bytes from 1 to 1073741824, e.g. 524288 or 512KiB");
+}
+
+int params_word(struct answer *a, const struct http_request *r, const char *name, const char *word,
+		bool *given)
 {
 	const char *value = params_value(r, name);
 	if (value == NULL)
-		return true;
+		return 0;
 	*given = strcmp(value, word) == 0;
-	return *given || params_refuse(a, name, value, word);
+	return *given ? 0 : params_refuse(a, name, value, word);
 }

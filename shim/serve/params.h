@@ -2,7 +2,7 @@
  * The parameters of a request. They are strict: silently ignoring a misspelt one would answer a
  * different question.
  *
- * Each function that parses a value leaves *out unchanged if the parameter is not given. False:
+ * Each function that parses a value leaves *out unchanged if the parameter is not given. -1:
  * the value is invalid, and the answer already refuses it.
  */
 #ifndef CGOHEAP_PARAMS_H
@@ -15,21 +15,21 @@
 /* NULL: not given.  Points into the request. */
 const char *params_value(const struct http_request *request, const char *name);
 
-/* Refuses with `invalid name="value": expected ...`; returns false for the caller to
+/* Refuses with `invalid name="value": expected ...`; returns -1 for the caller to
  * return. */
-bool params_refuse(struct answer *answer, const char *name, const char *value, const char *give);
+int params_refuse(struct answer *answer, const char *name, const char *value, const char *give);
 
 /* A whole number from low to high; give: how the refusal describes that. */
-bool params_number(struct answer *answer, const struct http_request *request, const char *name,
-		   uint64_t low, uint64_t high, const char *give, uint64_t *number);
+int params_number(struct answer *answer, const struct http_request *request, const char *name,
+		  uint64_t low, uint64_t high, const char *give, uint64_t *number);
 /* Like 90s or 1h30m, above 0. */
-bool params_duration(struct answer *answer, const struct http_request *request, const char *name,
-		     uint64_t *ns);
+int params_duration(struct answer *answer, const struct http_request *request, const char *name,
+		    uint64_t *ns);
 /* From 1 to CONFIG_MAX_SAMPLE_BYTES. */
-bool params_bytes(struct answer *answer, const struct http_request *request, const char *name,
-		  uint64_t *bytes);
+int params_bytes(struct answer *answer, const struct http_request *request, const char *name,
+		 uint64_t *bytes);
 /* A parameter with a single allowed value; *given: it was present. */
-bool params_word(struct answer *answer, const struct http_request *request, const char *name,
-		 const char *word, bool *given);
+int params_word(struct answer *answer, const struct http_request *request, const char *name,
+		const char *word, bool *given);
 
 #endif

@@ -71,7 +71,7 @@ bool gunzip_has_more(struct gunzip *g)
 	return !g->failed && g->at < g->filled;
 }
 
-bool gunzip_read(struct gunzip *g, void *buffer, size_t count)
+int gunzip_read(struct gunzip *g, void *buffer, size_t count)
 {
 	uint8_t *to = buffer;
 	while (count > 0 && gunzip_has_more(g)) {
@@ -81,7 +81,7 @@ bool gunzip_read(struct gunzip *g, void *buffer, size_t count)
 		to += n;
 		count -= n;
 	}
-	return count == 0;
+	return count == 0 ? 0 : -1;
 }
 
 bool gunzip_is_whole(const struct gunzip *g)

@@ -19,8 +19,8 @@ void gunzip_rewind(struct gunzip *gunzip);
 
 /* Whether another byte follows; false at the end and if the stream is damaged. */
 bool gunzip_has_more(struct gunzip *gunzip);
-/* Reads the next count bytes; false: damaged, or fewer are left. */
-bool gunzip_read(struct gunzip *gunzip, void *buffer, size_t count);
+/* Reads the next count bytes; -1: damaged, or fewer are left. */
+int gunzip_read(struct gunzip *gunzip, void *buffer, size_t count);
 /* Whether the stream was read to its end, is followed by nothing and has a correct checksum. */
 bool gunzip_is_whole(const struct gunzip *gunzip);
 

@@ -107,15 +107,15 @@ bool procfile_kib(const char *at, uint64_t *bytes)
 	return true;
 }
 
-bool procfile_read_number(const char *path, uint64_t *out)
+int procfile_read_number(const char *path, uint64_t *out)
 {
 	char text[32];
 	const char *at = text;
 	long fd = sys_open_read(path);
 	if (sys_failed(fd))
-		return false;
+		return -1;
 	long n = sys_read((int)fd, text, sizeof(text) - 1);
 	sys_close((int)fd);
 	text[sys_failed(n) ? 0 : n] = 0;
-	return procfile_number(&at, 10, out) && (*at == 0 || *at == '\n');
+	return procfile_number(&at, 10, out) && (*at == 0 || *at == '\n') ? 0 : -1;
 }

@@ -30,7 +30,7 @@ bool procfile_number(const char **at, unsigned base, uint64_t *out);
 /* "N kB" after optional blanks, in bytes; false: no number. */
 bool procfile_kib(const char *at, uint64_t *bytes);
 
-/* Reads a file that holds one number; false: unreadable, or not a number ("max"). */
-bool procfile_read_number(const char *path, uint64_t *out);
+/* Reads a file that holds one number; -1: unreadable, or not a number ("max"). */
+int procfile_read_number(const char *path, uint64_t *out);
 
 #endif

@@ -39,7 +39,7 @@ enum cfi_result cfi_compile(const struct fde_module *module, uint64_t fde, uint6
 {
 	struct cfi_rules rules;
 
-	if (!cfi_rules_at(module, fde, pc, &rules))
+	if (cfi_rules_at(module, fde, pc, &rules))
 		return CFI_BAD;
 	return rules.is_signal ? CFI_SIGNAL : row_of_rules(&rules, row);
 }

@@ -12,12 +12,12 @@ static bool is_in(const struct fde_module *module, uint64_t address, uint64_t by
 }
 
 /* Opens the body of the CIE or FDE whose length field is at address. */
-static bool open_entry(const struct fde_module *module, uint64_t address, struct dwarfbytes *out)
+static int open_entry(const struct fde_module *module, uint64_t address, struct dwarfbytes *out)
 {
 	uint32_t length32;
 
 	if (!is_in(module, address, 12))
-		return false;
+		return -1;
 	memcpy(&length32, (const void *)address, sizeof(length32));
 	address += 4;
 	uint64_t length = length32;
@@ -26,10 +26,10 @@ static bool open_entry(const struct fde_module *module, uint64_t address, struct
 		address += 8;
 	}
 	if (length == 0 || length > MAX_ENTRY_BYTES || !is_in(module, address, length))
-		return false;
+		return -1;
 	*out = (struct dwarfbytes){.at = (const uint8_t *)address,
 				   .end = (const uint8_t *)address + length};
-	return true;
+	return 0;
 }
 
 static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, struct cfi_cie *cie)
@@ -65,16 +65,16 @@ static void parse_augmentation(struct dwarfbytes *b, const char *augmentation, s
 	b->bad |= data.bad;
 }
 
-static bool parse_cie(const struct fde_module *module, uint64_t address, struct cfi_cie *cie)
+static int parse_cie(const struct fde_module *module, uint64_t address, struct cfi_cie *cie)
 {
 	struct dwarfbytes b;
 
 	*cie = (struct cfi_cie){.pointer_encoding = DW_EH_PE_absptr};
-	if (!open_entry(module, address, &b) || dwarfbytes_fixed(&b, 4) != 0)
-		return false;
+	if (open_entry(module, address, &b) || dwarfbytes_fixed(&b, 4) != 0)
+		return -1;
 	uint8_t version = (uint8_t)dwarfbytes_fixed(&b, 1);
 	if (version != 1 && version != 3)
-		return false;
+		return -1;
 	const char *augmentation = (const char *)b.at;
 	while (dwarfbytes_fixed(&b, 1) != 0)
 		continue;
@@ -82,39 +82,39 @@ static bool parse_cie(const struct fde_module *module, uint64_t address, struct 
 	cie->data_align = dwarfbytes_sleb(&b);
 	if ((version == 1 ? dwarfbytes_fixed(&b, 1) : dwarfbytes_uleb(&b)) != CFI_RETURN_ADDRESS ||
 	    b.bad)
-		return false;
+		return -1;
 	if (augmentation[0] == 'z') {
 		cie->has_augmentation_length = true;
 		parse_augmentation(&b, augmentation, cie);
 	} else if (augmentation[0] != '\0') {
-		return false;
+		return -1;
 	}
 	cie->instructions = b;
-	return !b.bad;
+	return b.bad ? -1 : 0;
 }
 
-bool cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde)
+int cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde)
 {
 	struct dwarfbytes *b = &fde->instructions;
 
-	if (!open_entry(module, address, &fde->instructions))
-		return false;
+	if (open_entry(module, address, &fde->instructions))
+		return -1;
 	uint64_t cie_pointer_at = (uint64_t)b->at;
 	uint64_t cie_distance = dwarfbytes_fixed(b, 4);
-	if (cie_distance == 0 || !parse_cie(module, cie_pointer_at - cie_distance, &fde->cie))
-		return false;
+	if (cie_distance == 0 || parse_cie(module, cie_pointer_at - cie_distance, &fde->cie))
+		return -1;
 	fde->start = dwarfbytes_encoded(b, fde->cie.pointer_encoding);
 	fde->bytes = dwarfbytes_encoded(b, fde->cie.pointer_encoding & 0x0f);
 	if (fde->cie.has_augmentation_length)
 		dwarfbytes_skip_block(b);
-	return !b->bad;
+	return b->bad ? -1 : 0;
 }
 
 int cfi_covers(const struct fde_module *module, uint64_t address, uint64_t pc)
 {
 	struct cfi_fde fde;
 
-	if (!cfi_entry_open(module, address, &fde))
+	if (cfi_entry_open(module, address, &fde))
 		return -1;
 	return pc - fde.start < fde.bytes;
 }

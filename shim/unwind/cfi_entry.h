@@ -26,8 +26,8 @@ struct cfi_fde {
 	struct dwarfbytes instructions;
 };
 
-/* Opens the FDE whose length field is at address, with its CIE; false: undecodable. */
-bool cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde);
+/* Opens the FDE whose length field is at address, with its CIE; -1: undecodable. */
+int cfi_entry_open(const struct fde_module *module, uint64_t address, struct cfi_fde *fde);
 
 /* Whether the FDE at address covers pc: 1 yes, 0 no, -1 undecodable. */
 int cfi_covers(const struct fde_module *module, uint64_t address, uint64_t pc);

@@ -278,8 +278,8 @@ static void run(struct machine *m, struct dwarfbytes b)
 	m->bad |= b.bad;
 }
 
-bool cfi_rules_at(const struct fde_module *module, uint64_t address, uint64_t pc,
-		  struct cfi_rules *rules)
+int cfi_rules_at(const struct fde_module *module, uint64_t address, uint64_t pc,
+		 struct cfi_rules *rules)
 {
 	struct cfi_fde fde;
 	struct machine m;
@@ -291,8 +291,8 @@ bool cfi_rules_at(const struct fde_module *module, uint64_t address, uint64_t pc
 	m.now = (struct cfi_rules){.cfa_kind = CFA_UNKNOWN};
 	m.now.return_address.kind = RULE_SAME;
 	m.initial = m.now;
-	if (!cfi_entry_open(module, address, &fde) || fde.start > pc)
-		return false;
+	if (cfi_entry_open(module, address, &fde) || fde.start > pc)
+		return -1;
 	m.location = fde.start;
 	/* A CIE's instructions apply from the start: they never advance. */
 	run(&m, fde.cie.instructions);
@@ -300,5 +300,5 @@ bool cfi_rules_at(const struct fde_module *module, uint64_t address, uint64_t pc
 	run(&m, fde.instructions);
 	*rules = m.now;
 	rules->is_signal = fde.cie.is_signal;
-	return !m.bad;
+	return m.bad ? -1 : 0;
 }

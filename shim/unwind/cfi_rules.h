@@ -37,9 +37,9 @@ struct cfi_rules {
 	struct dwarfbytes cfa_expression;
 };
 
-/* The rules in force at pc; false: undecodable. */
-bool cfi_rules_at(const struct fde_module *module, uint64_t fde, uint64_t pc,
-		  struct cfi_rules *rules);
+/* The rules in force at pc; -1: undecodable. */
+int cfi_rules_at(const struct fde_module *module, uint64_t fde, uint64_t pc,
+		 struct cfi_rules *rules);
 
 /* enum cfi_register; CFI_NONE: not preserved across calls. */
 uint8_t cfi_register_of_dwarf(uint64_t number);

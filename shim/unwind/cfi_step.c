@@ -18,7 +18,7 @@ static bool find_cfa(const struct cfi_rules *rules, struct frame *f)
 		f->cfa = *cfi_register_in(&regs, rules->cfa_register) + (uint64_t)rules->cfa_offset;
 		return true;
 	case CFA_EXPRESSION:
-		return dwarfexpr_run(rules->cfa_expression, f->memory, f->regs, NULL, &f->cfa);
+		return dwarfexpr_run(rules->cfa_expression, f->memory, f->regs, NULL, &f->cfa) == 0;
 	default:
 		return false;
 	}
@@ -41,10 +41,10 @@ static bool follow(const struct frame *f, const struct cfi_rule *rule, uint64_t 
 	case RULE_REGISTER:
 		return dwarfexpr_register(f->regs, (uint64_t)rule->offset, value);
 	case RULE_EXPRESSION:
-		return dwarfexpr_run(rule->block, f->memory, f->regs, &f->cfa, &at) &&
+		return dwarfexpr_run(rule->block, f->memory, f->regs, &f->cfa, &at) == 0 &&
 		       saferead_read(f->memory, at, value);
 	case RULE_VALUE_EXPRESSION:
-		return dwarfexpr_run(rule->block, f->memory, f->regs, &f->cfa, value);
+		return dwarfexpr_run(rule->block, f->memory, f->regs, &f->cfa, value) == 0;
 	}
 	return false;
 }
@@ -56,7 +56,7 @@ enum cfi_result cfi_step(const struct fde_module *module, uint64_t fde, uint64_t
 	struct frame f = {.memory = memory, .regs = regs};
 	struct cfi_rules rules;
 
-	if (!cfi_rules_at(module, fde, pc, &rules))
+	if (cfi_rules_at(module, fde, pc, &rules))
 		return CFI_BAD;
 	if (rules.return_address.kind == RULE_UNDEFINED)
 		return CFI_ROOT;

@@ -32,13 +32,13 @@ void codetables_end_reading(void)
 }
 
 /* Each side announces itself before it checks for the other. */
-bool codetables_begin_reading(void)
+int codetables_begin_reading(void)
 {
 	__atomic_fetch_add(&readers, 1, __ATOMIC_SEQ_CST);
 	if (likely(!__atomic_load_n(&unloaders, __ATOMIC_SEQ_CST)))
-		return true;
+		return 0;
 	codetables_end_reading();
-	return false;
+	return -1;
 }
 
 /* A reader needs microseconds, unless its thread was preempted or ended while reading. */

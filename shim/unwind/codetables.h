@@ -20,9 +20,9 @@
 /* Once, in the constructor. */
 void codetables_init(void);
 
-/* Around all calls up to codetables_fde.  False: code is being unloaded; do not read, and do not
+/* Around all calls up to codetables_fde.  -1: code is being unloaded; do not read, and do not
  * call codetables_end_reading. */
-bool codetables_begin_reading(void);
+__attribute__((warn_unused_result)) int codetables_begin_reading(void);
 void codetables_end_reading(void);
 
 struct code_module {

@@ -237,8 +237,8 @@ static void run_one(struct stack *s, struct dwarfbytes *b, struct saferead *memo
 		run_pair(s, op);
 }
 
-bool dwarfexpr_run(struct dwarfbytes program, struct saferead *memory, const struct regs *regs,
-		   const uint64_t *first, uint64_t *result)
+int dwarfexpr_run(struct dwarfbytes program, struct saferead *memory, const struct regs *regs,
+		  const uint64_t *first, uint64_t *result)
 {
 	struct stack s;
 
@@ -249,5 +249,5 @@ bool dwarfexpr_run(struct dwarfbytes program, struct saferead *memory, const str
 	while (program.at < program.end && !program.bad && !s.bad)
 		run_one(&s, &program, memory, regs);
 	*result = pop(&s);
-	return !s.bad && !program.bad;
+	return s.bad || program.bad ? -1 : 0;
 }

@@ -21,7 +21,7 @@
 bool dwarfexpr_register(const struct regs *regs, uint64_t number, uint64_t *value);
 
 /* *result: the top of the stack at the end.  *first, if given, is on the stack at the start. */
-bool dwarfexpr_run(struct dwarfbytes program, struct saferead *memory, const struct regs *regs,
-		   const uint64_t *first, uint64_t *result);
+int dwarfexpr_run(struct dwarfbytes program, struct saferead *memory, const struct regs *regs,
+		  const uint64_t *first, uint64_t *result);
 
 #endif

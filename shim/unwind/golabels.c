@@ -135,7 +135,7 @@ static bool fetch_text(struct saferead *memory, struct golabel_text *text, struc
 	if (text->count == 0 || is_there(memory, (uint64_t)text->bytes, text->count))
 		return true;
 	if (out->copied == GOLABELS_COPIES ||
-	    !saferead_copy((uint64_t)text->bytes, copy, text->count))
+	    saferead_copy((uint64_t)text->bytes, copy, text->count))
 		return false;
 	out->copied++;
 	text->bytes = copy;

@@ -84,7 +84,7 @@ static void look_up_c(struct pcinfo *info, uint64_t pc)
 {
 	struct code_module m;
 
-	if (!codetables_begin_reading())
+	if (codetables_begin_reading())
 		return;
 	info->kind = PCINFO_C_NO_CFI;
 	if (codetables_module(pc, &m))

@@ -238,12 +238,13 @@ void saferead_allow_copies(bool allow)
 }
 
 /* Not inlined, so that shim/hook/hooks.allowed can name it. */
-__attribute__((noinline)) bool saferead_copy(uint64_t address, void *to, uint64_t bytes)
+__attribute__((noinline)) int saferead_copy(uint64_t address, void *to, uint64_t bytes)
 {
 	struct iovec into = {to, bytes}, from = {(void *)address, bytes};
 
-	return LOAD(&may_copy) &&
-	       sys_rare(process_vm_readv, sys_getpid(), &into, 1, &from, 1) == (long)bytes;
+	if (!LOAD(&may_copy))
+		return -1;
+	return sys_rare(process_vm_readv, sys_getpid(), &into, 1, &from, 1) == (long)bytes ? 0 : -1;
 }
 
 static const struct saferead_copy *copy_of(struct saferead *m, uint64_t page)
@@ -254,7 +255,7 @@ static const struct saferead_copy *copy_of(struct saferead *m, uint64_t page)
 	struct saferead_copy *copy = &m->copies[m->next];
 	m->next = (m->next + 1) % SAFEREAD_COPIES;
 	copy->page = 0;
-	if (!saferead_copy(page, copy->words, PAGE_BYTES))
+	if (saferead_copy(page, copy->words, PAGE_BYTES))
 		return NULL;
 	copy->page = page;
 	return copy;

@@ -92,9 +92,9 @@ static inline bool saferead_is_stack(const struct saferead *m, uint64_t address)
 /* Whether all of the bytes can be dereferenced, and stay mapped while the walk lasts. */
 bool saferead_holds(const struct saferead *m, uint64_t address, uint64_t bytes);
 
-/* Copies bytes from anywhere by a system call, if allowed; false: not allowed, or
+/* Copies bytes from anywhere by a system call, if allowed; -1: not allowed, or
  * unreadable. */
-bool saferead_copy(uint64_t address, void *to, uint64_t bytes);
+int saferead_copy(uint64_t address, void *to, uint64_t bytes);
 
 /* Whether saferead_copy is allowed; initially not.  Any thread. */
 void saferead_allow_copies(bool allow);

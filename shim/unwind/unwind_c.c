@@ -83,7 +83,7 @@ static int step_by_rules(struct saferead *memory, uint64_t pc, struct regs *regs
 	struct code_module m;
 	int result = CAPTURE_NO_CFI;
 
-	if (!codetables_begin_reading())
+	if (codetables_begin_reading())
 		return CAPTURE_UNWINDER;
 	if (codetables_module(pc, &m))
 		result = step_in_module(memory, &m, pc, regs, exact);

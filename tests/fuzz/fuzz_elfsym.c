@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 
 	file_fill(bytes, count, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (elffile_init_fd(&f, fd)) {
+	if (elffile_init_fd(&f, fd) == 0) {
 		elffile_build_id(&f, hex);
 		if (strlen(hex) >= sizeof(hex))
 			abort();

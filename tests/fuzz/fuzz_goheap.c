@@ -13,14 +13,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 #define MAX_ID (1u << 20)
 
 /* Of what else is in their modules, nothing is needed: profile_job.c, profile_locations.c. */
-bool index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
+int index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
 	uint32_t slots = 16;
 	while (slots < 2 * capacity)
 		slots *= 2;
 	*index = (struct index){.slots = scratch_alloc(scratch, slots * sizeof(uint32_t)),
 				.mask = slots - 1};
-	return index->slots != NULL;
+	return index->slots != NULL ? 0 : -1;
 }
 
 uint64_t profile_locations_mapping(const struct profile_locations *places, uint64_t address)
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	if (!is_raw)
 		zipped = zip(count ? bytes : nothing, count);
 	struct profile_locations places = {0};
-	if (!pprof_open(&places.stream, &scratch, &sink))
+	if (pprof_open(&places.stream, &scratch, &sink))
 		abort();
 	pprof_string(&places.stream, "bytes");
 	struct goheap *heap =

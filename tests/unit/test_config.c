@@ -399,11 +399,11 @@ static void sizes(void **state)
 	uint64_t bytes;
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
-		assert_true(config_parse_bytes(good[i].text, &bytes));
+		assert_true(config_parse_bytes(good[i].text, &bytes) == 0);
 		assert_int_equal(bytes, good[i].bytes);
 	}
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
-		if (config_parse_bytes(bad[i], &bytes))
+		if (config_parse_bytes(bad[i], &bytes) == 0)
 			fail_msg("\"%s\" was taken for a size", bad[i]);
 }
 
@@ -442,11 +442,11 @@ static void durations(void **state)
 	uint64_t ns;
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
-		assert_true(config_parse_duration(good[i].text, &ns));
+		assert_true(config_parse_duration(good[i].text, &ns) == 0);
 		assert_int_equal(ns, good[i].ns);
 	}
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
-		if (config_parse_duration(bad[i], &ns))
+		if (config_parse_duration(bad[i], &ns) == 0)
 			fail_msg("\"%s\" was taken for a duration", bad[i]);
 }
 

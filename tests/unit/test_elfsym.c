@@ -316,7 +316,7 @@ static size_t names_in(const struct module *m)
 	size_t names = 0;
 	int fd = modules_open(m);
 
-	if (fd >= 0 && elffile_init_fd(&f, fd))
+	if (fd >= 0 && elffile_init_fd(&f, fd) == 0)
 		elffile_build_id(&f, id);
 	close(fd);
 	for (size_t i = 0; i < COUNT_OF(queries); i++)

@@ -36,12 +36,12 @@ static uint64_t in(int function)
 
 static uint64_t gs[100], g_count;
 
-bool gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count)
+int gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count)
 {
 	(void)scratch;
 	*list = (uint64_t)gs;
 	*count = g_count;
-	return g_count != 0;
+	return g_count != 0 ? 0 : -1;
 }
 
 /* ---- a goroutine --------------------------------------------------------------- */

@@ -44,12 +44,12 @@ bool bridge_is_attached(void)
 	return is_attached;
 }
 
-bool bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
+int bridge_read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 {
 	if (!is_attached || is_silent)
-		return false;
+		return -1;
 	memcpy(out, told, sizeof(told));
-	return true;
+	return 0;
 }
 
 /* runtime/mgcpacer.go, Go 1.21 to 1.27. */
@@ -211,7 +211,7 @@ static uint64_t resident(const char *heap, size_t bytes)
 {
 	struct scratch s = SCRATCH_INIT(4 * MIB);
 	struct rangeset claims = {0};
-	CHECK(rangeset_add(&s, &claims, (uint64_t)heap, (uint64_t)heap + bytes, 0, 0));
+	CHECK(rangeset_add(&s, &claims, (uint64_t)heap, (uint64_t)heap + bytes, 0, 0) == 0);
 	uint64_t r = gostats_stacks_resident(&s, &claims);
 	scratch_release(&s);
 	return r;

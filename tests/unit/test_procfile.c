@@ -112,13 +112,13 @@ static void files_of_one_number(void **state)
 	uint64_t n = 5;
 
 	(void)state;
-	assert_true(procfile_read_number(file_of("n1", "123456789012\n", 13), &n));
+	assert_true(procfile_read_number(file_of("n1", "123456789012\n", 13), &n) == 0);
 	assert_int_equal(n, 123456789012);
-	assert_true(procfile_read_number(file_of("n2", "7", 1), &n) && n == 7);
-	assert_false(procfile_read_number(file_of("n3", "max\n", 4), &n));
-	assert_false(procfile_read_number(file_of("n4", "12 13\n", 6), &n));
-	assert_false(procfile_read_number(file_of("n5", "", 0), &n));
-	assert_false(procfile_read_number("/nonexistent", &n));
+	assert_true(procfile_read_number(file_of("n2", "7", 1), &n) == 0 && n == 7);
+	assert_false(procfile_read_number(file_of("n3", "max\n", 4), &n) == 0);
+	assert_false(procfile_read_number(file_of("n4", "12 13\n", 6), &n) == 0);
+	assert_false(procfile_read_number(file_of("n5", "", 0), &n) == 0);
+	assert_false(procfile_read_number("/nonexistent", &n) == 0);
 }
 
 int main(void)
