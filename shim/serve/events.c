@@ -208,7 +208,7 @@ static void look_at_go(struct events_stream *s, struct events_lines *l)
 
 	if (!wants(s, GC) || l->monotonic_ns < s->go_ns)
 		return;
-	bool is_read = bridge_read_figures(figures);
+	bool is_read = bridge_read_figures(figures) == 0;
 	s->go_ns = clock_monotonic_ns() + (is_read ? SECOND_NS : GO_REST_NS);
 	if (!is_read || (s->has_figures && !is_new_cycle(s, figures)))
 		return;
@@ -337,15 +337,15 @@ static int kind_of(const char *name, size_t n)
 	return -1;
 }
 
-/* False: refused. */
-static bool read_kinds(struct answer *a, const struct http_request *r, struct events_stream *s)
+/* -1: refused. */
+static int read_kinds(struct answer *a, const struct http_request *r, struct events_stream *s)
 {
 	const char *value = params_value(r, "kinds"), *at = value;
 
 	if (value == NULL) {
 		s->kinds = 1u << ALLOC | 1u << FREE | (bridge_is_attached() ? 1u << GC : 0) |
 			   (s->account_every_ns ? 1u << ACCOUNT : 0);
-		return true;
+		return 0;
 	}
 	for (;;) {
 		size_t n = strcspn(at, ",");
@@ -358,37 +358,37 @@ static bool read_kinds(struct answer *a, const struct http_request *r, struct ev
 		at += n + 1;
 	}
 	if (!wants(s, GC) || bridge_is_attached())
-		return true;
+		return 0;
 	answer_refuse(a, 404,
 		      "no events of kind gc: import the Go package cgo_bridge in the service, or "
 		      "leave gc out of kinds");
-	return false;
+	return -1;
 }
 
-static bool read_account_every(struct answer *a, const struct http_request *r,
-			       struct events_stream *s)
+static int read_account_every(struct answer *a, const struct http_request *r,
+			      struct events_stream *s)
 {
-	if (!params_duration(a, r, "account", &s->account_every_ns))
-		return false;
+	if (params_duration(a, r, "account", &s->account_every_ns))
+		return -1;
 	if (s->account_every_ns == 0 || s->account_every_ns >= SECOND_NS)
-		return true;
+		return 0;
 	return params_refuse(a, "account", params_value(r, "account"), "a time of 1s or more");
 }
 
-static bool read_request(struct answer *a, const struct http_request *r, struct events_stream *s)
+static int read_request(struct answer *a, const struct http_request *r, struct events_stream *s)
 {
 	s->seconds = EVENTS_MAX_SECONDS;
-	if (!params_number(a, r, "seconds", 1, EVENTS_MAX_SECONDS, "whole seconds from 1 to 86400",
-			   &s->seconds) ||
-	    !read_account_every(a, r, s) || !read_kinds(a, r, s))
-		return false;
+	if (params_number(a, r, "seconds", 1, EVENTS_MAX_SECONDS, "whole seconds from 1 to 86400",
+			  &s->seconds) ||
+	    read_account_every(a, r, s) || read_kinds(a, r, s))
+		return -1;
 	if (s->account_every_ns == 0)
 		s->account_every_ns = ACCOUNT_EVERY_NS;
 	else if (!wants(s, ACCOUNT)) {
 		answer_refuse(a, 400, "account= is given, but account is not among kinds");
-		return false;
+		return -1;
 	}
-	return true;
+	return 0;
 }
 
 /* -1: no memory. */
@@ -408,7 +408,7 @@ void answer_events(struct answer *a, const struct http_request *r)
 {
 	struct events_stream wanted = {0}, *s = stream_new();
 
-	if (!read_request(a, r, &wanted))
+	if (read_request(a, r, &wanted))
 		return;
 	if (s == NULL) {
 		answer_refuse_busy(a, "2 clients read events already: retry when one has ended");
