@@ -18,13 +18,17 @@ import (
 
 // SeveralError is a usage error: exit code 2.
 type SeveralError struct {
-	wanted string
-	Among  []*Process
+	wanted  string
+	Among   []*Process
+	without bool // none of them has the library
 }
 
 func (e SeveralError) Error() string {
 	var b strings.Builder
-	if e.wanted == "" {
+	if e.without {
+		fmt.Fprintf(&b, "%d processes are called %s; name one by its ID:",
+			len(e.Among), termtext.Quote(e.wanted))
+	} else if e.wanted == "" {
 		fmt.Fprintf(&b, "%d processes have cgoheap loaded; name one by its ID:", len(e.Among))
 	} else {
 		fmt.Fprintf(&b, "%d processes of %s have cgoheap loaded; name one by its ID:",
@@ -83,9 +87,27 @@ func FindProcess(wanted string) (*Process, error) {
 		return found[0], nil
 	case len(found) > 1:
 		slices.SortFunc(found, func(a, b *Process) int { return a.PID - b.PID })
-		return nil, SeveralError{wanted, found}
+		return nil, SeveralError{wanted: wanted, Among: found}
 	}
 	return nil, explainNone(wanted, loaded, unreadable)
+}
+
+// FindAny is FindProcess, and takes a process without the library where none of that name has
+// it.
+func FindAny(wanted string) (*Process, error) {
+	p, err := FindProcess(wanted)
+	var several SeveralError
+	if err == nil || wanted == "" || IsNumber(wanted) || errors.As(err, &several) {
+		return p, err
+	}
+	switch found := processesCalled(wanted); len(found) {
+	case 0:
+		return nil, err
+	case 1:
+		return found[0], nil
+	default:
+		return nil, SeveralError{wanted: wanted, Among: found, without: true}
+	}
 }
 
 // isCalled compares with the executable's name, and with the kernel's name of 15 bytes.
@@ -125,8 +147,8 @@ func explainNone(wanted string, loaded []*Process, unreadable int) error {
 		return fmt.Errorf("no process has cgoheap loaded: "+
 			"start one with cgoheap run -- PROGRAM%s", hidden)
 	}
-	if p := ProcessCalled(wanted); p != nil {
-		return p.ExplainNoShim()
+	if found := processesCalled(wanted); len(found) > 0 {
+		return found[0].ExplainNoShim()
 	}
 	var names []string
 	for _, p := range loaded {
@@ -140,8 +162,8 @@ func explainNone(wanted string, loaded []*Process, unreadable int) error {
 		"cgoheap list shows those that have%s", termtext.Quote(wanted), hidden)
 }
 
-// ProcessCalled is a process of that name that runs without the library; nil: there is none.
-func ProcessCalled(name string) *Process {
+// processesCalled are those of a name, by ID.
+func processesCalled(name string) (found []*Process) {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		if !IsNumber(entry.Name()) {
@@ -150,10 +172,11 @@ func ProcessCalled(name string) *Process {
 		pid, _ := strconv.Atoi(entry.Name())
 		p, err := OpenProcess(pid)
 		if err == nil && p.Executable() != "" && p.isCalled(name) {
-			return p
+			found = append(found, p)
 		}
 	}
-	return nil
+	slices.SortFunc(found, func(a, b *Process) int { return a.PID - b.PID })
+	return found
 }
 
 // FindShims finds the processes that map the library, and counts those that it may not read.

@@ -164,7 +164,7 @@ func (o *collectOptions) options(
 	if wanted == "" && o.url != "" {
 		return c, o.nameByURL(ctx, c)
 	}
-	p, err := attach.FindProcess(wanted)
+	p, err := attach.FindAny(wanted)
 	if err != nil {
 		return nil, err
 	}

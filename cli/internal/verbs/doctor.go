@@ -68,13 +68,10 @@ func examine(target, library string) (*report, error) {
 		if err == nil || strings.Contains(target, "/") {
 			return r, err
 		}
-		p, notFound := attach.FindProcess(target)
+		p, notFound := attach.FindAny(target)
 		var several attach.SeveralError
 		if errors.As(notFound, &several) {
 			return nil, notFound
-		}
-		if p == nil {
-			p = attach.ProcessCalled(target)
 		}
 		if p == nil {
 			return nil, fmt.Errorf("%w; and %w", err, notFound)

@@ -41,10 +41,17 @@ func TestProcessByName(t *testing.T) {
 	}
 	other := named(t, name, "serve")
 	r = cgoheap(t, "explain", name)
-	first, second := min(s.pid, other.pid), max(s.pid, other.pid)
+	first, last := min(s.pid, other.pid), max(s.pid, other.pid)
 	r.want(t, 2, "", fmt.Sprintf("cgoheap: 2 processes of %q have cgoheap loaded; name one by "+
 		"its ID:\n  %-8d %s\n  %-8d %s\n",
-		name, first, name, second, name))
+		name, first, name, last, name))
+	// Also by the verbs that take processes without the library.
+	for _, verb := range []string{"watch --once", "collect -o /dev/null/scene", "doctor"} {
+		args := append(strings.Fields(verb), name)
+		if again := cgoheap(t, args...); again.code != 2 || again.err != r.err {
+			t.Errorf("%v: %+v", args, again)
+		}
+	}
 	// The same for machines.
 	r = cgoheap(t, "explain", name, "--json")
 	var e errorJSON
@@ -61,6 +68,16 @@ func TestProcessByName(t *testing.T) {
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
 	r = cgoheap(t, "top", "plainsleep")
 	if r.code != 1 || !strings.Contains(r.err, "(plainsleep) does not have cgoheap loaded") {
+		t.Error(r)
+	}
+	if r = cgoheap(t, "watch", "--once", "plainsleep"); r.code != 0 {
+		t.Error(r)
+	}
+	second := exec.Command(plain, "100")
+	check0(second.Start())
+	t.Cleanup(func() { second.Process.Kill(); second.Wait() })
+	if r = cgoheap(t, "watch", "--once", "plainsleep"); r.code != 2 || !strings.HasPrefix(r.err,
+		"cgoheap: 2 processes are called \"plainsleep\"; name one by its ID:\n") {
 		t.Error(r)
 	}
 }

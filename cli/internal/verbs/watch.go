@@ -155,12 +155,7 @@ type target struct {
 
 // findTarget also takes processes without the library.
 func findTarget(wanted string) (*target, error) {
-	p, err := attach.FindProcess(wanted)
-	if err != nil {
-		if other := attach.ProcessCalled(wanted); wanted != "" && other != nil {
-			p, err = other, nil
-		}
-	}
+	p, err := attach.FindAny(wanted)
 	if err != nil {
 		return nil, err
 	}
