@@ -26,6 +26,7 @@ func Readme(dir string, m *Manifest, o *Options) string {
 		fmt.Fprintln(&b, line)
 	}
 	f.writeVerdict(&b, o)
+	f.writeHolders(&b, o.Situation.Callers)
 	f.writeGoroutines(&b)
 	f.writeNext(&b)
 	f.writeMissing(&b, o)

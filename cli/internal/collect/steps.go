@@ -41,6 +41,8 @@ const (
 	topBytes   = "-sample_index=inuse_space -top"
 	topObjects = "-sample_index=inuse_objects -top"
 	browser    = "-http=:"
+	// All C memory is malloc's at the leaf: who asked for it is above.
+	callersToo = " -cum"
 )
 
 func use(what, flags, file string) step {
@@ -107,8 +109,8 @@ func (f *Facts) goTopic() topic {
 
 func (f *Facts) liveTopic() topic {
 	return topic{title: "C memory in use", bytes: f.resident(account.CLive), steps: []step{
-		use("Who holds it, by bytes", topBytes, cgoProfile),
-		use("Who holds it, by objects", topObjects, cgoProfile),
+		use("Who holds it, by bytes", topBytes+callersToo, cgoProfile),
+		use("Who holds it, by objects", topObjects+callersToo, cgoProfile),
 		use("Whole stacks, from C to the goroutine's root", "-sample_index=inuse_space -traces",
 			cgoProfile),
 		use("By tenant, endpoint or any other label", "-tags", cgoProfile),
@@ -131,7 +133,7 @@ func (f *Facts) retainedTopic() topic {
 		steps: []step{
 			f.ask("Return what can be returned, and see how much that is", "trim %d"),
 			use("Who allocated most so far: whose peaks it may be from",
-				"-sample_index=alloc_space -top", cgoProfile),
+				"-sample_index=alloc_space -top"+callersToo, cgoProfile),
 		}}
 }
 
@@ -139,7 +141,7 @@ func (f *Facts) mappedTopic() topic {
 	bytes := f.resident(account.CMmap, account.CBrk, account.UntrackedMmap, account.DeviceMaps,
 		account.FileCopies)
 	return topic{title: "Memory mapped past malloc", bytes: bytes, steps: []step{
-		use("Who mapped it", topBytes+" -tagfocus=origin=mmap", cgoProfile),
+		use("Who mapped it", topBytes+callersToo+" -tagfocus=origin=mmap", cgoProfile),
 		use("All of it, by owner", "-traces", memoryProfile),
 	}}
 }

@@ -323,7 +323,7 @@ func (s *Situation) saveProfile(flags string) string {
 // showHolders is where to see who holds C's memory.
 func (s *Situation) showHolders() string {
 	if file := s.Saved["cgoheap"]; file != "" {
-		return "`go tool pprof -top " + termtext.QuoteShell(file) + "`"
+		return "`go tool pprof -top -cum " + termtext.QuoteShell(file) + "`"
 	}
 	if s.Ended {
 		return "the table of C memory"
