@@ -50,6 +50,16 @@ func GoPprofURL(given string) (string, error) {
 	return u.String(), nil
 }
 
+// WithoutUser is a URL as it may be shown: a user and a password in it are secrets.
+func WithoutUser(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || u.User == nil {
+		return target
+	}
+	u.User = url.User("...")
+	return u.String()
+}
+
 // FetchGoSplit asks the service for Go's figures.  Its errors are one sentence.
 func FetchGoSplit(target string) (*account.Go, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), goPprofTimeout)
@@ -58,7 +68,7 @@ func FetchGoSplit(target string) (*account.Go, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := termtext.QuoteShell(target)
+	shown := termtext.QuoteShell(WithoutUser(target))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))

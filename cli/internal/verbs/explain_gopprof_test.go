@@ -111,3 +111,24 @@ func TestGoPprofOfARealService(t *testing.T) {
 		t.Errorf("%+v %v", g, err)
 	}
 }
+
+// A password in the URL is in nothing that is printed.
+func TestExplainHidesPassword(t *testing.T) {
+	s := startShim(t, "stripped")
+	address := servePprof(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, fakeshim.MemStats)
+	})
+	for _, at := range []string{address, "http://127.0.0.1:1"} {
+		with := strings.Replace(at, "://", "://me:s3cret@", 1)
+		for _, flag := range []string{"--json", "--caller=module"} {
+			r := explainer(t)("explain", s.arg(), "--go-pprof", with, flag)
+			if said := r.out + r.err; strings.Contains(said, "s3cret") || r.code != 0 && at == address {
+				t.Errorf("exit code %d: %s", r.code, said)
+			}
+		}
+	}
+}
