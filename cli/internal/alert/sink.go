@@ -109,8 +109,9 @@ func Command(shell string, patience time.Duration) *Sink {
 	return s
 }
 
-// Run starts a program for each alert, in place of a shell command.
-func Run(patience time.Duration, name string, args ...string) *Sink {
+// Run starts a program for each alert, in place of a shell command.  What it prints last is noted
+// after the label.
+func Run(patience time.Duration, label, name string, args ...string) *Sink {
 	var s *Sink
 	s = newSink(func(ctx context.Context, d *Document) error {
 		if d.State != Firing {
@@ -118,7 +119,7 @@ func Run(patience time.Duration, name string, args ...string) *Sink {
 		}
 		said, err := runCommand(ctx, exec.Command(name, args...), d, patience)
 		if err == nil && said != "" {
-			s.note(said)
+			s.note(label + ": " + said)
 		}
 		return err
 	})

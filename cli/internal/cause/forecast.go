@@ -103,8 +103,9 @@ func holder(grown *holders.Summary, blocks bool) (name string, share float64) {
 func (f Forecast) String() string {
 	text := fmt.Sprintf("At %.0f %% of %s; at this slope the limit is reached in %s",
 		100*f.Usage/f.Limit, termtext.Bytes(int64(f.Limit)), span(f.In))
-	if f.In <= reason {
-		text += fmt.Sprintf(" (%s to %s)", span(f.Soonest), span(f.Latest))
+	soonest, latest := span(f.Soonest), span(f.Latest)
+	if f.In <= reason && soonest != latest {
+		text += fmt.Sprintf(" (%s to %s)", soonest, latest)
 	}
 	if f.Part == "" {
 		return text + "."

@@ -126,8 +126,12 @@ func (r *rule) text(w *Watcher, g growth) string {
 	if r.figure == nil {
 		return means
 	}
-	said := fmt.Sprintf("%s grows by %s since %s, %s so far.", upperFirst(label(g.name)),
-		rate(g.name, w.slope(g.name, g.state)), w.clock(g.state.Since), amount(g.name, g.grew))
+	said := fmt.Sprintf("%s grows by %s since %s", upperFirst(label(g.name)),
+		rate(g.name, w.slope(g.name, g.state)), w.clock(g.state.Since))
+	if !math.IsNaN(g.grew) {
+		said += fmt.Sprintf(", %s so far", amount(g.name, g.grew))
+	}
+	said += "."
 	if series.About(g.name).Unit == series.Count {
 		said = strings.Replace(said, " grows by ", " grow by ", 1)
 	}

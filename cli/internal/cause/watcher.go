@@ -158,24 +158,27 @@ func (w *Watcher) knows(name string) bool {
 // now is a figure's value, a median of the last few; NaN: not known.
 func (w *Watcher) now(name string) float64 { return w.near(name, math.Inf(1)) }
 
-// near is the median of a few values around a time.
+// near is the median of the values in a few rows around a time.  A figure that is taken less
+// often than that has the value that is nearest, at most missingSeconds away.
 func (w *Watcher) near(name string, seconds float64) float64 {
-	const few = 5
-	var values []float64
+	const few, most = 2, missingSeconds / rowSeconds
 	at, _ := slices.BinarySearchFunc(w.rows, seconds, func(r series.Row, t float64) int {
 		return int(math.Copysign(1, r.Seconds()-t))
 	})
-	at = min(at, len(w.rows)-few/2-1)
-	for i := max(0, at-few/2); i < min(len(w.rows), at+few/2+1); i++ {
-		if v, ok := w.rows[i].Value(name); ok {
-			values = append(values, v)
+	at = min(at, len(w.rows)-few-1)
+	for away := few; away <= most; away++ {
+		var values []float64
+		for i := max(0, at-away); i < min(len(w.rows), at+away+1); i++ {
+			if v, ok := w.rows[i].Value(name); ok {
+				values = append(values, v)
+			}
+		}
+		if len(values) > 0 {
+			slices.Sort(values)
+			return values[len(values)/2]
 		}
 	}
-	if len(values) == 0 {
-		return math.NaN()
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
+	return math.NaN()
 }
 
 // rise of a figure since a time; 0: not known, or it fell.

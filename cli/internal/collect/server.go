@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,6 +50,7 @@ func ParseURL(given string, limits Limits) (*Server, error) {
 		u.Path = "/debug/pprof"
 	}
 	u.RawPath, u.Fragment, u.RawFragment = "", "", ""
+	u.RawQuery = withoutOwn(u.RawQuery)
 	s := &Server{base: u, limits: limits}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: limits.Connect}).DialContext
@@ -57,6 +59,16 @@ func ParseURL(given string, limits Limits) (*Server, error) {
 	transport.DisableCompression = true // profiles are compressed already
 	s.client = &http.Client{Transport: transport, CheckRedirect: s.follow}
 	return s, nil
+}
+
+// withoutOwn is a query without the parameters of net/http/pprof's pages: each page has its own,
+// and of two the first counts.
+func withoutOwn(query string) string {
+	given := strings.Split(query, "&")
+	return strings.Join(slices.DeleteFunc(given, func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return name == "debug" || name == "gc" || name == "seconds"
+	}), "&")
 }
 
 // String has neither the password nor the values of the query, which may be a token.

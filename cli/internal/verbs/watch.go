@@ -47,6 +47,7 @@ Examples:
 
 type watchOptions struct {
 	interval, accountEvery, length time.Duration
+	givenURL                       string // what --url says: the index of goURL, perhaps
 	goURL, record, replay          string
 	once, asJSON, collect          bool
 	csv                            []*observe.CSV
@@ -86,6 +87,7 @@ func parseWatch(args []string) (*watchOptions, string, error) {
 
 func (o *watchOptions) addSources(f *flags.Set) {
 	f.Add("--url", &flags.Flag{Set: func(v string) (err error) {
+		o.givenURL = v
 		o.goURL, err = attach.GoPprofURL(v)
 		return err
 	}})

@@ -255,9 +255,9 @@ func (w *watching) openSinks() error {
 	}
 	args := []string{"collect", strconv.Itoa(w.header.PID)}
 	if o.goURL != "" {
-		args = append(args, "--url", o.goURL)
+		args = append(args, "--url", o.givenURL)
 	}
-	w.sinks = append(w.sinks, alert.Run(collectPatience, self, args...))
+	w.sinks = append(w.sinks, alert.Run(collectPatience, "collect", self, args...))
 	return nil
 }
 
