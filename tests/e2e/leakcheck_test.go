@@ -197,10 +197,13 @@ func TestLeakCheckOfGoTest(t *testing.T) {
 		t.Run("go"+version, func(t *testing.T) {
 			env := []string{"GOTOOLCHAIN=go" + version, "GOFLAGS=-buildvcs=false", "CGO_ENABLED=1"}
 			for range 2 {
-				runHere(t, leaksDir(), env, built(t, "cgoheap"), "run", "--leak-check", "--",
-					"go", "test", "-run", "TestExitLeaks", "./...").wants(t, 1,
-					`ok  \tcgoheap.test/leaks`, `held 10.9 KiB \(11,192 bytes\)`,
+				r := runHere(t, leaksDir(), env, built(t, "cgoheap"), "run", "--leak-check", "--",
+					"go", "test", "-run", "TestExitLeaks", "./...")
+				r.wants(t, 1, `ok  \tcgoheap.test/leaks`, `held 10.9 KiB \(11,192 bytes\)`,
 					`(?s)\n    take\n +\S*/leaks.go:\d+\n.*leaks.Take\n`)
+				if strings.Contains(r.text, "cgoheap: go:") {
+					t.Errorf("the go command itself is no news:\n%s", r.text)
+				}
 			}
 			runHere(t, leaksDir(), env, "go", "test", "-count=1", "-run", "TestExitLeaks", "-exec",
 				built(t, "cgoheap")+" run --leak-check --", ".").wants(t, 1, `held 10.9 KiB`,

@@ -173,6 +173,9 @@ func runProgram(std stdio, args []string) error {
 	if note := aboutLauncher(f, command); note != "" {
 		notes = append(notes, note)
 	}
+	if o.leaks.on && f.IsStatic() && f.IsGo() {
+		notes = nil // what such a program (go test) starts is checked; if nothing was, that is said
+	}
 	for _, note := range notes {
 		fmt.Fprintf(std.err, "cgoheap: %s: %s\n", termtext.Escape(command[0]), note)
 	}
