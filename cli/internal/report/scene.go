@@ -61,6 +61,27 @@ func (s *scene) text(path string) []byte {
 	return body
 }
 
+// why a file is missing, as the manifest says.
+func (s *scene) why(path string) string {
+	for _, f := range s.Files {
+		if f.Path == path && f.Error != nil {
+			return " (" + *f.Error + ")"
+		}
+	}
+	return ""
+}
+
+// saved are the profiles of the scene by their names at the process.
+func (s *scene) saved() map[string]string {
+	list := map[string]string{}
+	for _, name := range []string{"cgoheap", "memory"} {
+		if path := name + ".pb.gz"; s.text(path) != nil {
+			list[name] = path
+		}
+	}
+	return list
+}
+
 // account and the sample that it makes; nil: the scene has none.
 func (s *scene) account() *account.Account {
 	a := &account.Account{}
@@ -215,13 +236,15 @@ func (in *Input) takeScene(s *scene) {
 		in.Profile = p
 	}
 	if in.Profile == nil {
-		in.missing("The scene has no memory profile: there is no flame graph.")
+		in.missing("The scene has no memory profile%s: there is no flame graph.",
+			s.why("memory.pb.gz"))
 	}
 	if in.Maps = s.text("proc/smaps"); len(in.Maps) == 0 {
 		in.Maps = s.text("proc/maps")
 	}
 	if len(in.Maps) == 0 {
-		in.missing("The scene has no list of mappings: there is no map of the address space.")
+		in.missing("The scene has no list of mappings%s: there is no map of the address space.",
+			s.why("proc/smaps"))
 	}
 	if command, _, _ := bytes.Cut(s.text("proc/cmdline"), []byte{0}); len(command) > 0 {
 		in.Executable = string(command)
@@ -231,10 +254,10 @@ func (in *Input) takeScene(s *scene) {
 		in.Executable = cmp.Or(status.Host.Executable, in.Executable)
 	}
 	if in.Account == nil {
-		in.missing("The scene has no account: the owners of the RSS are unknown, " +
-			"and there is no verdict.")
+		in.missing("The scene has no account%s: the owners of the RSS are unknown, "+
+			"and there is no verdict.", s.why("account.json"))
 	}
-	in.judge(verdict.Situation{Dormant: status.State == "dormant",
+	in.judge(verdict.Situation{Saved: s.saved(), Dormant: status.State == "dormant",
 		Dropped: status.DroppedSamples(), Missed: status.Dropped[attach.MissedFree],
 		Off: time.Duration(status.OffNS)})
 }

@@ -28,13 +28,16 @@ export function map() {
   };
   const owner = (k) => m.owners[k.owner];
   const resident = (k) => (k.rss === null ? "residency unknown" : bytes(k.rss) + " resident");
-  const lines = (k) => {
+  const stack = (s, frames) =>
+    `${s.what} ${s.frames.slice(0, frames).join(" ← ")}${s.frames.length > frames ? " ← …" : ""}`;
+  // lines about a mapping; beside the pointer there is room for one stack and the start of another.
+  const lines = (k, most = 3, frames = 99) => {
     const list = [
       `${owner(k).label}: ${bytes(k.size)}, ${resident(k)}`,
       `${range(k)} ${k.perms} ${m.files[k.file]}`,
     ];
     if (k.swap) list.push(bytes(k.swap) + " in swap");
-    for (const s of k.stacks) list.push(`${m.stacks[s].what} ${m.stacks[s].frames.join(" ← ")}`);
+    for (const s of k.stacks.slice(0, most)) list.push(stack(m.stacks[s], frames));
     return list;
   };
   let bySize = false;
@@ -110,7 +113,7 @@ export function map() {
   };
   canvas.addEventListener("mousemove", (e) => {
     const n = at(e);
-    if (n) showTip(e, lines(n.data));
+    if (n) showTip(e, lines(n.data, 2, 7));
     else hideTip();
     if (n !== hovered) {
       hovered = n;
