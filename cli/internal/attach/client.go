@@ -182,18 +182,23 @@ func (c *Client) requestOnce(
 	}
 	if resp.StatusCode != http.StatusOK {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-		if line == "" {
-			line = resp.Status
-		}
-		line = termtext.Escape(termtext.CutEnd(line, 300))
-		return nil, refusedError{
-			status: resp.StatusCode,
-			text:   fmt.Sprintf("%s refused: %s", c.Process.Title(), line),
-			busy: resp.StatusCode == http.StatusServiceUnavailable &&
-				resp.Header.Get("Retry-After") != "",
-		}
+		return nil, c.refusal(resp, line)
 	}
 	return body, nil
+}
+
+// refusal is the error of an answer that is not 200; line: what it says.
+func (c *Client) refusal(resp *http.Response, line string) error {
+	if line == "" {
+		line = resp.Status
+	}
+	line = termtext.Escape(termtext.CutEnd(line, 300))
+	return refusedError{
+		status: resp.StatusCode,
+		text:   fmt.Sprintf("%s refused: %s", c.Process.Title(), line),
+		busy: resp.StatusCode == http.StatusServiceUnavailable &&
+			resp.Header.Get("Retry-After") != "",
+	}
 }
 
 func (c *Client) explain(err error, timeout time.Duration) error {

@@ -61,6 +61,8 @@ func (f *Shim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		memoryProfile().Write(w)
 	case "GET /v1/account":
 		io.WriteString(w, Account(f.part, f.accounts.Add(1)))
+	case "GET /v1/events":
+		f.answerEvents(w, r)
 	case "POST /v1/trim":
 		f.answerTrim(w)
 	default:

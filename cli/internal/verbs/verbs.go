@@ -41,6 +41,7 @@ func verbs() []verb {
 		{"sampling", "turn sampling on or off", samplingHelp, sampling},
 		{"report", "make one HTML page of all that is known", reportHelp, makeReport},
 		{"collect", "save the scene of an incident in one directory", collectHelp, collectScene},
+		{"events", "print allocations and frees as they happen", eventsHelp, events},
 		{"autopsy", "read what a killed process left behind", autopsyHelp, autopsy},
 		{"completion", "complete command lines in bash or zsh", completionHelp, completion},
 		{"version", "print the version", versionHelp, printVersion},
