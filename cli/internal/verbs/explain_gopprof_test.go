@@ -126,7 +126,8 @@ func TestExplainHidesPassword(t *testing.T) {
 		with := strings.Replace(at, "://", "://me:s3cret@", 1)
 		for _, flag := range []string{"--json", "--caller=module"} {
 			r := explainer(t)("explain", s.arg(), "--go-pprof", with, flag)
-			if said := r.out + r.err; strings.Contains(said, "s3cret") || r.code != 0 && at == address {
+			said := r.out + r.err
+			if strings.Contains(said, "s3cret") || r.code != 0 && at == address {
 				t.Errorf("exit code %d: %s", r.code, said)
 			}
 		}
