@@ -20,7 +20,8 @@ const maxEventBytes = MaxAccountBytes
 // returns the last one; a line that was cut off is left out. EndSending makes it end soon.
 func (c *Client) Events(query url.Values, lines chan<- []byte) ([]byte, error) {
 	target := url.URL{Scheme: "http", Host: "cgoheap", Path: "/v1/events", RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target.String(), nil)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target.String(),
+		nil)
 	if err != nil {
 		return nil, err
 	}

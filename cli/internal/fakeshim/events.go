@@ -13,14 +13,15 @@ func (f *Shim) answerEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	line := func(kind, more string) {
-		fmt.Fprintf(w, `{"kind":%q,"wall":"2026-11-30T07:13:11.327596564Z","mono_ns":28207109803403,`+
-			"%s}\n", kind, more)
+		fmt.Fprintf(w, `{"kind":%q,"wall":"2026-11-30T07:13:11.327596564Z",`+
+			`"mono_ns":28207109803403,`+"%s}\n", kind, more)
 	}
 	block := `"thread":4243,"address":"0x5000","size":1000,"estimated_bytes":524788,` +
 		`"stack":"00000000000000aa"`
 	line("start", fmt.Sprintf(`"schema":"cgoheap.events/1","query":%q`, r.URL.RawQuery))
 	line("sampling", `"state":"sampling","sample_bytes":524288`)
-	line("stack", `"stack":"00000000000000aa","frames":[{"function":"malloc"},{"function":"parse\u001b[1m"},`+
+	line("stack", `"stack":"00000000000000aa","frames":[{"function":"malloc"},`+
+		`{"function":"parse\u001b[1m"},`+
 		`{"function":"main._Cfunc_parse"},{"function":"main.load","file":"load.go","line":7},`+
 		`{"function":null,"address":"0x7f00","module":null}]`)
 	line("alloc", block)

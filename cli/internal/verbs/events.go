@@ -101,7 +101,8 @@ func events(std stdio, args []string) error {
 		text := newEventsText()
 		write = func(line []byte) error { return writeWhole(std.out, text.of(line)) }
 	}
-	r := &eventRun{client: c, looks: attach.NewClient(c.Process), options: o, lines: make(chan []byte, 64),
+	r := &eventRun{client: c, looks: attach.NewClient(c.Process), options: o,
+		lines: make(chan []byte, 64),
 		ended: make(chan error, 2), stop: make(chan struct{})}
 	return r.run(write)
 }
@@ -209,7 +210,8 @@ func (r *eventRun) follow() error {
 			return err
 		}
 		if !isEnd(last) {
-			return r.client.Vanished("stopped sending events: it has ended, or runs another program")
+			return r.client.Vanished(
+				"stopped sending events: it has ended, or runs another program")
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 func TestEventsUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"--kinds allocs": `invalid --kinds "allocs": expected a list of alloc, free, account, gc, go, ` +
-			`with commas between`,
+		"--kinds allocs": `invalid --kinds "allocs": expected a list of alloc, free, account, ` +
+			`gc, go, with commas between`,
 		"--kinds alloc,": `invalid --kinds "alloc,"`,
 		"--account 10ms": `invalid --account "10ms"`,
 		"--for 0":        `invalid --for "0"`,
@@ -131,7 +131,7 @@ func goLook(values ...int64) *profile.Profile {
 	return p
 }
 
-// TestGoEvents: the changes between looks, of Go's stacks alone; the first look is where they begin.
+// TestGoEvents: the changes between looks, of Go's stacks alone; they begin with the first look.
 func TestGoEvents(t *testing.T) {
 	g := &goEvents{seen: map[string]bool{}}
 	var got []string
