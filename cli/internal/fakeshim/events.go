@@ -40,7 +40,7 @@ func (f *Shim) answerEvents(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"kind":"end","wall":"2026`)
 	default:
 		w.(http.Flusher).Flush()
-		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done() // the client has ended its sending
 		line("end", `"reason":"asked"`)
 	}
 }

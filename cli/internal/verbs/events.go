@@ -206,7 +206,10 @@ func (r *eventRun) start() int {
 func (r *eventRun) follow() error {
 	for {
 		last, err := r.client.Events(r.options.query(), r.lines)
-		if err != nil || r.wasAsked() {
+		if r.wasAsked() {
+			return nil // whatever became of a request that was just being made
+		}
+		if err != nil {
 			return err
 		}
 		if !isEnd(last) {
