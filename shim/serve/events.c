@@ -280,6 +280,25 @@ static void give_up_batch(struct answer *a, struct events_stream *s, const struc
 	s->seen_count = 0;
 }
 
+/* The last lines in the answer's own buffer: there is no memory for a batch, and a stream
+ * without an end would mean that the process has ended. */
+static void write_end_alone(struct answer *a, const struct events_stream *s)
+{
+	uint64_t lost = s->ring.lost, now_ns = clock_monotonic_ns();
+	uint64_t unread = reads_ring(s) && s->last > s->ring.next ? s->last - s->ring.next : 0;
+	char wall[JSON_TIME_BYTES];
+
+	json_format_time(clock_ns(CLOCK_REALTIME), wall);
+	int n = snprintf(a->line, sizeof(a->line),
+			 "{\"kind\":\"lost\",\"wall\":\"%s\",\"mono_ns\":%llu,"
+			 "\"count\":%llu}\n"
+			 "{\"kind\":\"end\",\"wall\":\"%s\",\"mono_ns\":%llu,"
+			 "\"reason\":\"%s\"}\n",
+			 wall, (unsigned long long)now_ns, (unsigned long long)(lost + unread),
+			 wall, (unsigned long long)now_ns, s->ending);
+	answer_line(a, 200, a->type, n);
+}
+
 /* True: it was the last. */
 static bool send_batch(struct answer *a, struct events_stream *s)
 {
@@ -298,6 +317,8 @@ static bool send_batch(struct answer *a, struct events_stream *s)
 		}
 	}
 	scratch_release(&b.scratch);
+	if (is_last && a->body.bytes == 0)
+		write_end_alone(a, s);
 	return is_last;
 }
 
@@ -430,4 +451,6 @@ void answer_events(struct answer *a, const struct http_request *r)
 	s->ends_ns = s->due_ns + s->seconds * SECOND_NS;
 	s->last = UINT64_MAX;
 	finish_events(a);
+	if (!s->is_begun)
+		answer_refuse_no_memory(a);
 }
