@@ -42,6 +42,7 @@ type eventJSON struct {
 const (
 	maxLineBytes = 4 << 20
 	maxFigure    = 1 << 62
+	maxNames     = 4096 // of all figures together
 )
 
 // parseLine checks all that readers rely on.

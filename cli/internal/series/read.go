@@ -118,7 +118,11 @@ func (r *reader) take(text []byte) error {
 	}
 	r.lastMono, r.lastWall = *l.MonoNS, l.time
 	if l.Values != nil {
-		r.Rows = append(r.Rows, l.row(r.names))
+		row := l.row(r.names)
+		if len(r.names) > maxNames {
+			return fmt.Errorf("makes it more than %d figures", maxNames)
+		}
+		r.Rows = append(r.Rows, row)
 	}
 	if l.Event != nil {
 		r.Events = append(r.Events, l.event())

@@ -19,9 +19,12 @@ func (r *Row) Value(name string) (float64, bool) {
 	return v, ok
 }
 
-// Set adds a figure.  What no figure can be (not a number, infinite) is not known.
+// maxValue is above any figure, and the sums and squares of such values are still finite.
+const maxValue = 1e100
+
+// Set adds a figure.  What no figure can be (not a number, infinite, huge) is not known.
 func (r *Row) Set(name string, value float64) {
-	if math.IsNaN(value) || math.IsInf(value, 0) {
+	if math.IsNaN(value) || math.Abs(value) > maxValue {
 		return
 	}
 	if r.Values == nil {

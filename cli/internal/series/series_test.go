@@ -72,7 +72,8 @@ func TestLines(t *testing.T) {
 	}
 	row := Row{Wall: start.Add(time.Second), MonoNS: 6 * second}
 	for name, value := range map[string]float64{
-		RSS: 1 << 40, GCCPU: 0.25, "x.qps": -1.5e-7, "nan": math.NaN(), "inf": math.Inf(1)} {
+		RSS: 1 << 40, GCCPU: 0.25, "x.qps": -1.5e-7, "nan": math.NaN(), "inf": math.Inf(1),
+		"huge": 1e308, "deep": -1e308} {
 		row.Set(name, value)
 	}
 	event := Event{Wall: start, MonoNS: 7 * second, Kind: EventAlert, Rule: "c_leak",
@@ -102,7 +103,7 @@ func TestLines(t *testing.T) {
 
 // A figure whose JSON has an exponent ("1e+21") is read again.
 func TestEveryNumberIsReadAgain(t *testing.T) {
-	for _, v := range []float64{0, 1, -1, 1e21, 1e-9, 1 << 62, math.MaxFloat64, math.Pi} {
+	for _, v := range []float64{0, 1, -1, 1e21, 1e-9, 1 << 62, -maxValue, math.Pi} {
 		r := Row{Wall: start, MonoNS: 1}
 		r.Set("x.a", v)
 		l := r.line()
@@ -361,5 +362,26 @@ func TestText(t *testing.T) {
 		if got := Text(c.unit, c.v); got != want {
 			t.Errorf("%s %g: %s, want %s", c.unit, c.v, got, want)
 		}
+	}
+}
+
+// A file with another name in each line would take hours to judge.
+func TestMoreFiguresThanAnyRecordingHas(t *testing.T) {
+	var text bytes.Buffer
+	write := func(l Line) {
+		if err := WriteLine(&text, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(&header)
+	for i := range maxNames + 10 {
+		r := Row{Wall: start, MonoNS: header.MonoNS + int64(i)}
+		r.Set(fmt.Sprintf("x.%d", i), 1)
+		write(&r)
+	}
+	r, err := Read(&text)
+	if err != nil || len(r.Rows) != maxNames ||
+		!strings.Contains(r.Ends, "line 4098 makes it more than 4096 figures") {
+		t.Errorf("%d rows, %q, %v", len(r.Rows), r.Ends, err)
 	}
 }
