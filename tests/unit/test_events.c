@@ -280,6 +280,21 @@ static void without_memory_it_is_refused(void **state)
 	scratch_release(&all);
 }
 
+static void an_end_needs_no_memory(void **state)
+{
+	(void)state;
+	int fd = stream("?seconds=1");
+	struct scratch all = SCRATCH_INIT(region_scratch_max_bytes());
+	for (size_t size = 64 * KIB; size >= 64; size /= 2)
+		while (scratch_alloc(&all, size) != NULL)
+			;
+	struct response r = rest_of(fd);
+	assert_non_null(strstr(r.bytes, "\"reason\":\"asked\""));
+	free(r.bytes);
+	scratch_release(&all);
+	wait_until_free();
+}
+
 /* ---- slow readers, and those that leave ------------------------------------- */
 
 #define MANY 100000u
@@ -352,6 +367,7 @@ int main(void)
 		cmocka_unit_test(bad_parameters_are_refused),
 		cmocka_unit_test(a_third_reader_is_told_to_wait),
 		cmocka_unit_test(without_memory_it_is_refused),
+		cmocka_unit_test(an_end_needs_no_memory),
 		cmocka_unit_test(who_does_not_read_loses_and_is_told),
 		cmocka_unit_test(who_leaves_frees_its_place),
 	};
