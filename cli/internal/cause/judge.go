@@ -78,8 +78,11 @@ func (r *rule) hold(w *Watcher) float64 {
 // gone is for how long the condition must not hold before the alert ends.  A figure that is
 // missing does not say that growth has ended.
 func (r *rule) gone(w *Watcher) float64 {
-	if len(r.lacking(w)) > 0 {
+	switch {
+	case len(r.lacking(w)) > 0:
 		return goneUnknownSeconds
+	case r.name == fallback && w.explained():
+		return 0
 	}
 	return goneSeconds
 }
@@ -259,7 +262,23 @@ func label(name string) string {
 	return series.About(name).Label
 }
 
-func ownerOf(figure string) string { owner, _ := series.OwnerOf(figure); return owner }
+// ownerOf a figure in an account; "": it is no owner's.
+func ownerOf(figure string) string {
+	switch figure {
+	case series.CLive:
+		return account.CLive
+	case series.CRetained:
+		return account.CRetained
+	case series.CMmap:
+		return account.CMmap
+	case series.ThreadStacks:
+		return account.ThreadStacks
+	}
+	if owner, ok := series.OwnerOf(figure); ok {
+		return owner
+	}
+	return ""
+}
 
 func upperFirst(s string) string {
 	if s == "" {

@@ -222,7 +222,12 @@ func unexplained(w *Watcher, g growth) bool {
 	if !w.firing(fallback) && w.slope(g.name, g.state).Low <= 0 {
 		return false
 	}
-	return !slices.ContainsFunc(w.Alerts(), func(a Alert) bool {
+	return !w.explained()
+}
+
+// explained: another rule speaks of growth.
+func (w *Watcher) explained() bool {
+	return slices.ContainsFunc(w.Alerts(), func(a Alert) bool {
 		return a.Figure != "" && a.Rule != fallback
 	})
 }
@@ -230,7 +235,7 @@ func unexplained(w *Watcher, g growth) bool {
 // unexplainedMeans names the owner that grew most, or what is missing.
 func unexplainedMeans(w *Watcher, g growth) string {
 	if owner, grew := w.grownMost(g.state.Since); grew > mostShare*g.grew {
-		return fmt.Sprintf("Most of it, %s, is %s. %s", amount(owner, grew), label(owner),
+		return joined(fmt.Sprintf("Most of it, %s, is %s.", amount(owner, grew), partLabel(owner)),
 			verdict.WhereToLook(w.situation(), ownerOf(owner)))
 	}
 	var missing []string

@@ -41,6 +41,11 @@ func TestSparseFigures(t *testing.T) {
 			}
 		}
 	}
+	// Growth of the RSS that is C live's is not said to be of no known owner.
+	if g := w.State(series.RSSAnon); !strings.Contains(unexplainedMeans(w, growth{
+		name: series.RSSAnon, state: g, grew: w.rise(series.RSSAnon, g.Since)}), ", is C live.") {
+		t.Error(g)
+	}
 	if said < 10 {
 		t.Errorf("%d rows with an alert", said)
 	}

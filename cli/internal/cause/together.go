@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
 )
 
 const (
@@ -50,7 +49,7 @@ func changed(s drift.State) float64 {
 // grownMost is the owner's figure that grew most since then.
 func (w *Watcher) grownMost(since float64) (name string, grew float64) {
 	for figure := range w.detectors {
-		if _, ok := series.OwnerOf(figure); !ok {
+		if ownerOf(figure) == "" {
 			continue
 		}
 		if n := w.rise(figure, since); n > grew {

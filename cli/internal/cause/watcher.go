@@ -4,6 +4,7 @@
 package cause
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ type Watcher struct {
 	detectors map[string]*drift.Detector
 	seen      map[string]float64 // seconds of a figure's last value
 	rows      []series.Row       // at least rowSeconds apart, oldest first
+	kept      map[string]float64 // of samples since the last row
 	states    map[string]drift.State
 	rules     []ruleState
 	last      series.Row
@@ -97,14 +99,37 @@ func (w *Watcher) Add(row series.Row) []Alert {
 		d.Add(drift.Point{Seconds: now, Value: value})
 	}
 	if n := len(w.rows); n > 0 && now < w.rows[n-1].Seconds()+rowSeconds {
+		w.keep(row)
 		return nil
 	}
+	row = w.withKept(row)
 	if len(w.rows) == keptRows {
 		w.rows = slices.Delete(w.rows, 0, 1)
 	}
 	w.rows = append(w.rows, row)
 	w.states = map[string]drift.State{}
 	return w.judge()
+}
+
+// keep remembers the figures of a sample that is no row, for the next row: the library's are not
+// in each sample.
+func (w *Watcher) keep(row series.Row) {
+	if w.kept == nil {
+		w.kept = map[string]float64{}
+	}
+	maps.Copy(w.kept, row.Values)
+}
+
+// withKept is the row with those figures that it lacks.
+func (w *Watcher) withKept(row series.Row) series.Row {
+	values := w.kept
+	w.kept = nil
+	if values == nil {
+		return row
+	}
+	maps.Copy(values, row.Values)
+	row.Values = values
+	return row
 }
 
 // mostFigures bounds what series from elsewhere may take.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"cgoheap/cli/internal/observe"
@@ -64,10 +65,13 @@ func readRecording(path string) (*series.Recording, error) {
 	return b.Series(), nil
 }
 
-// replayed is the samples of a recording, each with the events up to it.
+// replayed is the samples of a recording, each with the events up to it.  Alerts are left out:
+// the samples are judged again.
 func replayed(r *series.Recording) []fed {
 	var list []fed
-	events := r.Events
+	events := slices.DeleteFunc(slices.Clone(r.Events), func(e series.Event) bool {
+		return e.Kind == series.EventAlert
+	})
 	for i, row := range r.Rows {
 		s := observe.Sample{Row: row}
 		for len(events) > 0 && (events[0].MonoNS <= row.MonoNS || i == len(r.Rows)-1) {
