@@ -230,8 +230,8 @@ GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 
 # As in the tree, so that links between them hold.
 DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
-DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/fleet/* docs/json-schema/*.json) \
-	proto/profile.proto examples/notes/PROFILE.md
+DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/incident/*.png docs/fleet/* \
+	docs/json-schema/*.json) proto/profile.proto examples/notes/PROFILE.md
 
 install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
