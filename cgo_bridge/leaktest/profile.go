@@ -306,10 +306,10 @@ func (p *parsed) stack(ids []uint64) (stack []frame) {
 				l.address-m.start+m.offset)
 			stack = append(stack, frame{suppress.Frame{Function: name, Module: file}, 0})
 		}
-		for _, line := range l.lines {
+		for i, line := range l.lines {
 			f := p.functions[line[0]]
 			stack = append(stack, frame{suppress.Frame{Function: p.text(f.name),
-				File: p.text(f.file), Module: file}, line[1]})
+				File: p.text(f.file), Module: file, Inlined: i+1 < len(l.lines)}, line[1]})
 		}
 	}
 	return stack

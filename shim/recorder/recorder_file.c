@@ -281,7 +281,9 @@ void *recorder_file_map(const struct recorder_place *place, size_t bytes,
 
 	file->own = OWN_FD_NONE;
 	*what = "open the directory";
-	at = sys_open_at(AT_FDCWD, place->dir, O_RDONLY | O_DIRECTORY, 0);
+	/* Only to list it needs the right to read; that of a leak check is not for all to list. */
+	at = sys_open_at(AT_FDCWD, place->dir, (place->is_final ? O_PATH : O_RDONLY) | O_DIRECTORY,
+			 0);
 	if (sys_failed(at)) {
 		*error = -at;
 		return NULL;

@@ -152,6 +152,34 @@ func TestLeakCheckCannotTell(t *testing.T) {
 		`leaks.test.\d+: cannot tell: its recording could not be made`)
 }
 
+// Whoever a child of root's is, and whatever TMPDIR is called, nothing is missed.
+func TestLeakCheckOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	p := leaksTest(t, oneBuild())
+	script := `"$0" -test.run TestExitClean && exec setpriv --reuid 65534 --regid 65534 ` +
+		`--clear-groups "$0" -test.run TestExitLeaks`
+	place := filepath.Join(t.TempDir(), "a[b]c")
+	for _, dir := range []string{filepath.Dir(filepath.Dir(place)), filepath.Dir(place), place} {
+		_ = os.Mkdir(dir, 0o755)
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := filepath.Join(place, "leaks.test") // where another user may read it
+	text, err := os.ReadFile(p)
+	if err == nil {
+		err = os.WriteFile(program, text, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	runHere(t, place, []string{"TMPDIR=" + place}, built(t, "cgoheap"), "run", "--leak-check",
+		"--", "sh", "-c", script, program).wants(t, 1,
+		`leak check of 2 programs: 10.9 KiB \(11,192 bytes\) in 4 blocks leaked`)
+}
+
 // More programs at a time, and one after another, than the recorder keeps files of.
 func TestLeakCheckOfManyPrograms(t *testing.T) {
 	p := leaksTest(t, oneBuild())

@@ -6,6 +6,7 @@ package suppress
 import (
 	"bufio"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -15,6 +16,7 @@ import (
 // A Frame is one call of a stack. Module is the path of the file that it is code of; "" unknown.
 type Frame struct {
 	Function, File, Module string
+	Inlined                bool // into the next frame
 }
 
 // A Rule suppresses the stacks that have a frame it matches.
@@ -23,7 +25,7 @@ type Rule struct {
 	Line int
 	Used bool // it has suppressed a stack
 
-	matches func(f *Frame) bool
+	matches func(stack []Frame, at int) bool
 }
 
 // A List is rules in the order in which they are asked.
@@ -42,12 +44,41 @@ func Defaults() *List {
 		panic(err) // a test reads it
 	}
 	for _, r := range l.Rules {
-		if !strings.HasPrefix(r.Text, "runtime.") && !strings.Contains(r.Text, "_cgo_") {
-			matches := r.matches
-			r.matches = func(f *Frame) bool { return isOfLibc(f) && matches(f) }
-		}
+		r.matches = defaultRule(r.Text)
 	}
 	return l
+}
+
+// defaultRule is of one line of defaults.txt.
+func defaultRule(text string) func(stack []Frame, at int) bool {
+	if glob, isBelow := strings.CutPrefix(text, "below "); isBelow {
+		return func(stack []Frame, at int) bool {
+			f := &stack[at]
+			return isOfLibc(f) && isFunction(glob, f) && callsTo(stack, at) > 1
+		}
+	}
+	if glob, isBy := strings.CutPrefix(text, "by "); isBy {
+		return func(stack []Frame, at int) bool {
+			f := &stack[at]
+			isGiven := strings.HasPrefix(f.Function, "omp_") // omp_alloc gives to its caller
+			return match(glob, path.Base(f.Module)) && !isGiven && callsTo(stack, at) == 1
+		}
+	}
+	ofGo := strings.HasPrefix(text, "runtime.") || strings.Contains(text, "_cgo_")
+	return func(stack []Frame, at int) bool {
+		f := &stack[at]
+		return (ofGo || isOfLibc(f)) && isFunction(text, f)
+	}
+}
+
+// callsTo is how many calls there are from a frame to the leaf; what is inlined is not called.
+func callsTo(stack []Frame, at int) (calls int) {
+	for i := range stack[:at] {
+		if !stack[i].Inlined {
+			calls++
+		}
+	}
+	return calls
 }
 
 // isOfLibc: the C library and what belongs to it.
@@ -68,8 +99,11 @@ func Parse(from io.Reader) (*List, error) {
 	l := &List{}
 	lines := bufio.NewScanner(from)
 	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" || text[0] == '#' {
+		text := strings.TrimPrefix(lines.Text(), byteOrderMark)
+		if at := commentAt(text); at >= 0 {
+			text = text[:at]
+		}
+		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
 		r, err := NewRule(text)
@@ -79,7 +113,23 @@ func Parse(from io.Reader) (*List, error) {
 		r.Line = n
 		l.Rules = append(l.Rules, r)
 	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, errors.New("a line is longer than 64 KiB: is it a text?")
+	}
 	return l, lines.Err()
+}
+
+// byteOrderMark begins a text that some editors of Windows have written.
+const byteOrderMark = "\ufeff"
+
+// commentAt is where a comment begins: at "#" that is first or after a space; -1: there is none.
+func commentAt(text string) int {
+	for i := range text {
+		if text[i] == '#' && (i == 0 || text[i-1] == ' ' || text[i-1] == '\t') {
+			return i
+		}
+	}
+	return -1
 }
 
 // NewRule is the rule of one line.
@@ -87,15 +137,18 @@ func NewRule(text string) (*Rule, error) {
 	kind, pattern, found := strings.Cut(text, ":")
 	switch {
 	case !found || strings.HasPrefix(pattern, ":") || strings.ContainsAny(kind, "*?./ ("):
-		return &Rule{Text: text, matches: func(f *Frame) bool { return isFunction(text, f) }}, nil
+		return &Rule{Text: text, matches: func(stack []Frame, at int) bool {
+			return isFunction(text, &stack[at])
+		}}, nil
 	case kind != "leak":
 		return nil, fmt.Errorf("unknown kind of suppression %q: write a function, or leak:PATTERN",
-			kind)
+			kind[:min(len(kind), 40)])
 	case strings.Trim(pattern, " ^$") == "":
 		return nil, fmt.Errorf("leak: has no pattern")
 	}
 	glob := anywhere(pattern)
-	return &Rule{Text: text, matches: func(f *Frame) bool {
+	return &Rule{Text: text, matches: func(stack []Frame, at int) bool {
+		f := &stack[at]
 		return match(glob, f.Function) || f.File != "" && match(glob, f.File) ||
 			f.Module != "" && match(glob, f.Module)
 	}}, nil
@@ -146,7 +199,7 @@ func (l *List) Match(stack []Frame) *Rule {
 	}
 	for _, r := range l.Rules {
 		for i := range stack {
-			if r.matches(&stack[i]) {
+			if r.matches(stack, i) {
 				r.Used = true
 				return r
 			}

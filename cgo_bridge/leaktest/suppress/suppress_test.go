@@ -60,7 +60,7 @@ func TestRules(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	l, err := Parse(strings.NewReader("# all of it\n\n  png_*  \r\nleak:zlib\n"))
+	l, err := Parse(strings.NewReader("\ufeff# all of it\n\n  png_*\t # why\r\nleak:zlib\n"))
 	if err != nil || len(l.Rules) != 2 || l.Rules[0].Text != "png_*" || l.Rules[1].Line != 4 {
 		t.Errorf("%+v, %v", l, err)
 	}
@@ -68,6 +68,8 @@ func TestParse(t *testing.T) {
 		"a\n" +
 			"race:b\n": `line 2: unknown kind of suppression "race": ` +
 			`write a function, or leak:PATTERN`,
+		strings.Repeat("a", 70000): "a line is longer than 64 KiB: is it a text?",
+
 		"leak:":   "line 1: leak: has no pattern",
 		"leak:^$": "line 1: leak: has no pattern",
 	} {
@@ -86,10 +88,11 @@ func TestDefaults(t *testing.T) {
 	for function, want := range map[string]bool{
 		"pthread_create": true, "__nss_module_allocate": true, "getpwuid_r": true, "setenv": true,
 		"_dl_allocate_tls": true, "setlocale": true, "runtime.newm1": true,
-		"_IO_file_doallocate": true,
+		"_IO_file_doallocate": true, "strerror_l": true, "mbstowcs": true, "getspnam": true,
 
 		"strdup": false, "asprintf": false, "fopen": false, "opendir": false, "realpath": false,
-		"regcomp": false, "main.dlopen_it": false, "C.CString": false, "residual": false,
+		"getaddrinfo": false, "newlocale": false, "__gconv_open": false, "wcsdup": false,
+		"open_wmemstream": false, "regcomp": false, "main.dlopen_it": false, "C.CString": false, "residual": false,
 	} {
 		frames := stack("malloc", function, "main.f")
 		frames[1].Module = "/usr/lib/x86_64-linux-gnu/libc.so.6"
@@ -100,6 +103,32 @@ func TestDefaults(t *testing.T) {
 		ofRuntime := strings.HasPrefix(function, "runtime.")
 		if got := Defaults().Match(stack(function)) != nil; got != ofRuntime {
 			t.Errorf("the program's %s: %v", function, got)
+		}
+	}
+}
+
+// Of some functions their caller frees what they allocate, but not what those below them keep.
+// What is inlined into one is its own.
+func TestDefaultsBelow(t *testing.T) {
+	const libc, openMP = "/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/libgomp.so.1"
+	in := func(module, function string) Frame { return Frame{Function: function, Module: module} }
+	inlined := in(libc, "generate_addrinfo")
+	inlined.Inlined = true
+	malloc, own := in(libc, "malloc"), in("/bin/program", "work")
+	for i, c := range []struct {
+		stack []Frame
+		want  bool
+	}{
+		{[]Frame{malloc, in(libc, "getaddrinfo"), own}, false},
+		{[]Frame{malloc, inlined, in(libc, "getaddrinfo"), own}, false},
+		{[]Frame{malloc, in(libc, "libc.so.6+0x124a9a"), in(libc, "getaddrinfo"), own}, true},
+		{[]Frame{malloc, in(libc, "a"), in("/bin/program", "getaddrinfo")}, false},
+		{[]Frame{malloc, in(openMP, "gomp_new_team"), in(openMP, "GOMP_parallel"), own}, true},
+		{[]Frame{malloc, own, in(openMP, "GOMP_parallel"), own}, false},
+		{[]Frame{malloc, in(openMP, "omp_alloc"), own}, false},
+	} {
+		if got := Defaults().Match(c.stack) != nil; got != c.want {
+			t.Errorf("%d: %v", i, got)
 		}
 	}
 }

@@ -50,9 +50,15 @@ func (d *Directory) TakeAll() {
 	})
 }
 
-func (d *Directory) recordings() []string {
-	names, _ := filepath.Glob(filepath.Join(d.Path, "*"+recordingSuffix))
-	return names
+// recordings are found by name, not by a glob: TMPDIR may have a "[" in it.
+func (d *Directory) recordings() (paths []string) {
+	entries, _ := os.ReadDir(d.Path)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), recordingSuffix) {
+			paths = append(paths, filepath.Join(d.Path, e.Name()))
+		}
+	}
+	return paths
 }
 
 // isAnyMade: an empty file is what the library leaves where it could not make a recording.

@@ -66,9 +66,13 @@ type Result struct {
 
 // Judge reads one recording. program is a file with the program's symbols, "" for where it was.
 func Judge(b *recorder.Recording, program string, rules Rules) *Result {
-	symbols := recorder.FindNames(b, program)
 	r := &Result{Program: b.Program, PID: b.PID, IsEstimate: rules.IsEstimate}
 	r.whatIsUnknown(b)
+	damages := len(b.Notes)
+	symbols := recorder.FindNames(b, program)
+	for _, note := range b.Notes[damages:] { // of files with lines, not of the recording
+		r.Notes = append(r.Notes, termtext.Escape(note))
+	}
 	byStack := map[string]*Held{}
 	for _, s := range b.Profile(symbols).Sample {
 		r.addSample(s, rules, byStack)
@@ -143,7 +147,8 @@ func framesOf(s *profile.Sample) (frames []suppress.Frame) {
 			module = l.Mapping.File
 		}
 		for i := range max(len(l.Line), 1) {
-			f := suppress.Frame{Function: names[at].Name, Module: module}
+			f := suppress.Frame{Function: names[at].Name, Module: module,
+				Inlined: i+1 < len(l.Line)}
 			if i < len(l.Line) && l.Line[i].Function != nil {
 				f.File = l.Line[i].Function.Filename
 			}

@@ -94,6 +94,9 @@ func (l *leakCheck) run(std stdio, o *runOptions, f *program.Facts, path string,
 	if dir, err = filepath.Abs(dir); err != nil || len(dir) > maxBlackboxBytes {
 		return fmt.Errorf("the path of TMPDIR is too long")
 	}
+	if err := openToAll(dir); err != nil {
+		return err
+	}
 	o.blackbox = dir
 	if o.sampleBytes == 0 {
 		o.sampleBytes = 1
@@ -117,6 +120,15 @@ func (l *leakCheck) run(std stdio, o *runOptions, f *program.Facts, path string,
 		return errReported
 	}
 	return nil
+}
+
+// openToAll: a child of root's may be another user, who shall leave a recording too. He can create
+// files here, and neither list nor remove those of others.
+func openToAll(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Chmod(dir, os.ModeSticky|0o733)
 }
 
 // goFlags is what go test should know: a cached answer runs no program to check, and a test
@@ -226,11 +238,23 @@ func (l *leakCheck) report(std stdio, results []*leak.Result, f *program.Facts) 
 	} else {
 		l.reportSum(std, results)
 	}
-	for _, r := range l.user.Unused() {
-		fmt.Fprintf(std.err, "cgoheap: unused suppression: %s:%d: %s\n",
-			termtext.Escape(l.userFile), r.Line, termtext.Escape(r.Text))
-	}
+	l.reportUnused(std)
 	return isFine
+}
+
+// unusedRows are the suppressions shown that suppressed nothing.
+const unusedRows = 20
+
+func (l *leakCheck) reportUnused(std stdio) {
+	unused := l.user.Unused()
+	for _, r := range unused[:min(unusedRows, len(unused))] {
+		fmt.Fprintf(std.err, "cgoheap: unused suppression: %s:%d: %s\n",
+			termtext.Escape(l.userFile), r.Line, termtext.Escape(termtext.CutEnd(r.Text, 200)))
+	}
+	if more := len(unused) - unusedRows; more > 0 {
+		fmt.Fprintf(std.err, "cgoheap: unused suppressions: %s more\n",
+			termtext.Count(int64(more)))
+	}
 }
 
 func (l *leakCheck) reportSum(std stdio, results []*leak.Result) {
