@@ -114,6 +114,11 @@ const loadLibrary = "What is outside Go is unknown without the library: " +
 
 func (f *Facts) answerByBoth(rss int64) answer {
 	held := f.goHeld()
+	if used := f.MemStats["HeapInuse"]; used > rss {
+		return answer{"Unknown.", fmt.Sprintf("Go says that %s of heap are in use, more than the "+
+			"%s that are resident: part of it was never touched or is swapped out, or the URL is "+
+			"another process's.", termtext.Bytes(used), termtext.Bytes(rss))}
+	}
 	word := answerOf(held, rss)
 	text := fmt.Sprintf("Go's heap has %s of the %s that are resident: %s.", of(held, rss),
 		termtext.Bytes(rss), f.goInside())

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/termtext"
 )
@@ -182,11 +183,18 @@ func (s *Server) get(ctx context.Context, name string, extra time.Duration, w io
 		return final("answers with a web page (%s), not a profile: "+
 			"is net/http/pprof served there?", termtext.Escape(termtext.CutEnd(kind, 60)))
 	}
-	if _, err := io.Copy(w, resp.Body); err != nil {
+	n, err := io.Copy(w, io.LimitReader(resp.Body, mostBytes+1))
+	switch {
+	case err != nil:
 		return explain(err, each)
+	case n > mostBytes:
+		return final("answers with more than %s", termtext.Bytes(mostBytes))
 	}
 	return nil
 }
+
+// mostBytes of a page: the service, or who answers in its place, may send without end.
+const mostBytes = attach.MaxProfileBytes
 
 // refusal says what an answer other than 200 means.
 func (s *Server) refusal(resp *http.Response) error {

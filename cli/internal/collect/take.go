@@ -419,13 +419,19 @@ func FreeBytes(dir string) int64 {
 	return int64(st.Bavail) * st.Bsize
 }
 
-// SafeName keeps what is plain in a file's name.
+// mostName leaves room for two names, a time and a suffix within the 255 bytes of a file's name.
+const mostName = 80
+
+// SafeName keeps what is plain in a part of a file's name.
 func SafeName(name string) string {
+	if name == "" {
+		return "unknown"
+	}
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' ||
 			r == '.' || r == '_' || r == '-' {
 			return r
 		}
 		return '_'
-	}, name)
+	}, name[:min(len(name), mostName)])
 }

@@ -10,6 +10,7 @@ import (
 	"flag"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -321,6 +322,45 @@ func TestParseURL(t *testing.T) {
 }
 
 // TestInterrupted: what was saved stays, and the manifest says what is missing.
+// A part of a name is plain and short, whatever the service calls itself.
+func TestSafeName(t *testing.T) {
+	for name, want := range map[string]string{"": "unknown", "../a b\n": ".._a_b_",
+		strings.Repeat("n", 300): strings.Repeat("n", mostName)} {
+		if got := SafeName(name); got != want {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+}
+
+// More heap in use than is resident explains nothing.
+func TestAnswerOfFiguresThatDoNotFit(t *testing.T) {
+	f := &Facts{Process: map[string]int64{"VmRSS": 10 << 20},
+		MemStats: map[string]int64{"HeapInuse": 50 << 20}}
+	if a := f.answer(); a.word != "Unknown." || strings.Contains(a.text, "%") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// endless is a body that never ends.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
+func TestEndlessPage(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.Copy(w, endless{})
+	}))
+	defer s.Close()
+	server, err := ParseURL(s.URL, UsualLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = server.get(context.Background(), "heap", 0, io.Discard)
+	if err == nil || err.Error() != "answers with more than 256.0 MiB" {
+		t.Error(err)
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -120,7 +120,8 @@ func collectScene(std stdio, args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM,
 		syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second one ends the command
+	context.AfterFunc(ctx, stop)   // a second one ends the command
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone is an error, after which we clean up
 	c, err := o.options(ctx, std, wanted)
 	if err != nil {
 		return err
