@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,27 @@ func withoutOwn(query string) string {
 // String has neither the password nor the values of the query, which may be a token.
 func (s *Server) String() string { return shownURL(s.base) }
 
+// hide takes the password and the query's values out of a text that the server may have written.
+func (s *Server) hide(text string) string {
+	var secrets []string
+	if password, ok := s.base.User.Password(); ok {
+		pair := s.base.User.Username() + ":" + password
+		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(pair)), password,
+			url.QueryEscape(password))
+	}
+	for _, values := range s.base.Query() {
+		for _, value := range values {
+			secrets = append(secrets, value, url.QueryEscape(value))
+		}
+	}
+	for _, secret := range secrets {
+		if len(secret) > 2 {
+			text = strings.ReplaceAll(text, secret, "...")
+		}
+	}
+	return text
+}
+
 // Host is the server's, for the name of a scene.
 func (s *Server) Host() string { return s.base.Host }
 
@@ -140,7 +162,7 @@ func (s *Server) Program(ctx context.Context) (string, error) {
 		case !errors.As(err, &why) || !why.away && !why.closed:
 			return "service", nil
 		case !why.again || attempt >= s.limits.Retries:
-			return "", fmt.Errorf("%s: %s", s, why.text)
+			return "", fmt.Errorf("%s: %s", s, s.hide(why.text))
 		}
 		time.Sleep(s.limits.Pause)
 	}

@@ -250,6 +250,9 @@ func (t *taking) takeOne(ctx context.Context, s source) (File, error) {
 		if ctx.Err() != nil {
 			text = "interrupted"
 		}
+		if t.Server != nil {
+			text = t.Server.hide(text)
+		}
 		f.Error = &text
 	}
 	return f, err

@@ -341,6 +341,18 @@ func TestAnswerOfFiguresThatDoNotFit(t *testing.T) {
 	}
 }
 
+// A server that repeats what it was asked does not bring the password into the scene.
+func TestEchoOfSecrets(t *testing.T) {
+	server, err := ParseURL("http://u:s3cr3t@h/?token=abc123", UsualLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := server.hide("no page /heap?token=abc123 Basic dTpzM2NyM3Q= s3cr3t")
+	if got != "no page /heap?token=... Basic ... ..." {
+		t.Error(got)
+	}
+}
+
 // endless is a body that never ends.
 type endless struct{}
 
