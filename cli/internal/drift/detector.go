@@ -76,8 +76,11 @@ func NewDetector(floor float64) *Detector {
 	return d
 }
 
-// Add takes a value.  One that is older than the last is left out.
+// Add takes a value.  One that is older than the last, or no measurement, is left out.
 func (d *Detector) Add(p Point) {
+	if !p.isMeasured() {
+		return
+	}
 	if !d.begun {
 		d.begun, d.begin = true, p.Seconds
 	}

@@ -3,6 +3,7 @@ package drift
 import (
 	"math"
 	"math/rand"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -297,5 +298,37 @@ func TestSlowGrowth(t *testing.T) {
 		if missed*10 > all {
 			t.Errorf("%d of %d missed", missed, all)
 		}
+	}
+}
+
+// What is no number, or larger than anything that is measured, is as if it were not there.
+func TestNoNumbers(t *testing.T) {
+	var clean, points []Point
+	for i := range 600 {
+		p := Point{float64(i), float64(1000 + i)}
+		clean, points = append(clean, p), append(points, p)
+		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e308, -1e308} {
+			points = append(points, Point{float64(i), v})
+		}
+	}
+	want, _ := SlopeOf(clean)
+	if got, ok := SlopeOf(points); !ok || got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if _, ok := SlopeOf([]Point{{1, math.NaN()}, {2, math.NaN()}, {3, math.Inf(1)}}); ok {
+		t.Error("a slope of no numbers")
+	}
+	if got, want := TogetherOf(points, points, 30), TogetherOf(clean, clean, 30); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	d, of := NewDetector(1), NewDetector(1)
+	for _, p := range points {
+		d.Add(p)
+	}
+	for _, p := range clean {
+		of.Add(p)
+	}
+	if got, want := d.State(), of.State(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -33,7 +33,7 @@ const (
 // SlopeOf is Theil and Sen's slope: the median slope of all pairs, which a third of wrong points
 // does not change much.  False: there are too few points, or all at one time.
 func SlopeOf(points []Point) (Slope, bool) {
-	points = joined(points, mostPoints)
+	points = joined(measured(points), mostPoints)
 	n := len(points)
 	if n < leastPoints || points[0].Seconds >= points[n-1].Seconds {
 		return Slope{}, false
@@ -59,6 +59,16 @@ func SlopeOf(points []Point) (Slope, bool) {
 	s.Low = slopes[max(0, int(math.Floor(half-reach)))]
 	s.High = slopes[min(len(slopes)-1, int(math.Ceil(half+reach)))]
 	return s, true
+}
+
+// A value above this is no measurement, and products of such values are no numbers.
+const mostValue = 1e100
+
+func (p Point) isMeasured() bool { return math.Abs(p.Value) <= mostValue } // false of NaN
+
+// measured are the points without those that are no numbers, or larger than anything measured.
+func measured(points []Point) []Point {
+	return slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return !p.isMeasured() })
 }
 
 func direction(x float64) int {

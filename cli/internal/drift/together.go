@@ -39,6 +39,7 @@ func FollowsOf(a, b []Point, seconds float64) Together {
 
 // changesOf both from segment to segment, and the means of b meanwhile.
 func changesOf(a, b []Point, seconds float64) (da, db, vb []float64) {
+	a, b = measured(a), measured(b)
 	byTime := map[int64]float64{}
 	for _, p := range segmentsOf(b, seconds) {
 		byTime[int64(p.Seconds/seconds)] = p.Value
