@@ -52,7 +52,7 @@ static char *next_line(struct maps_reader *r)
 	}
 }
 
-static bool read_number(const char **at, unsigned base, uint64_t *out)
+static int read_number(const char **at, unsigned base, uint64_t *out)
 {
 	const char *start = *at;
 
@@ -63,7 +63,7 @@ static bool read_number(const char **at, unsigned base, uint64_t *out)
 				 : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
 							: base;
 		if (digit >= base)
-			return *at > start;
+			return *at > start ? 0 : -1;
 		*out = *out * base + digit;
 	}
 }
@@ -77,26 +77,25 @@ static bool skip(const char **at, char c)
 }
 
 /* "start-end rwxp offset major:minor inode      path" */
-static bool parse_line(const char *text, struct maps_line *line)
+static int parse_line(const char *text, struct maps_line *line)
 {
 	uint64_t major, minor;
 
-	if (!read_number(&text, 16, &line->start) || !skip(&text, '-') ||
-	    !read_number(&text, 16, &line->end) || !skip(&text, ' ') || strlen(text) < 5)
-		return false;
+	if (read_number(&text, 16, &line->start) || !skip(&text, '-') ||
+	    read_number(&text, 16, &line->end) || !skip(&text, ' ') || strlen(text) < 5)
+		return -1;
 	line->executable = text[2] == 'x';
 	text += 5;
-	if (!read_number(&text, 16, &line->offset) || !skip(&text, ' ') ||
-	    !read_number(&text, 16, &major) || !skip(&text, ':') ||
-	    !read_number(&text, 16, &minor) || !skip(&text, ' ') ||
-	    !read_number(&text, 10, &line->inode) || line->end <= line->start)
-		return false;
+	if (read_number(&text, 16, &line->offset) || !skip(&text, ' ') ||
+	    read_number(&text, 16, &major) || !skip(&text, ':') || read_number(&text, 16, &minor) ||
+	    !skip(&text, ' ') || read_number(&text, 10, &line->inode) || line->end <= line->start)
+		return -1;
 	line->device = makedev((unsigned)major, (unsigned)minor);
 	while (skip(&text, ' '))
 		;
 	line->path = text;
 	line->path_bytes = strlen(text);
-	return true;
+	return 0;
 }
 
 /* ---- the file behind a mapping ---------------------------------------- */
@@ -249,7 +248,7 @@ int modules_read(struct scratch *scratch, struct modules *out)
 	if (!reader.buf)
 		goto close;
 	while ((text = next_line(&reader)) != NULL) {
-		if (!parse_line(text, &line))
+		if (parse_line(text, &line))
 			continue;
 		if (line.offset == 0 && line.inode)
 			first = line;

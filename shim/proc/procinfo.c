@@ -133,26 +133,26 @@ static void copy_field(char *to, size_t room, const char *from, size_t bytes)
 }
 
 /* "id parent major:minor root mount-point options optional... - type source super-options" */
-static bool take_mount(const char *line, struct place *place)
+static int take_mount(const char *line, struct place *place)
 {
 	const char *rest = strstr(line, " - ");
 	size_t options_bytes = 0, top_bytes = 0, mount_bytes = 0;
 	if (!rest)
-		return false;
+		return -1;
 	const char *type = rest + 3;
 	const char *options = field(type, 2, &options_bytes);
 	const char *top = field(line, 3, &top_bytes), *mount = field(line, 4, &mount_bytes);
 	size_t type_bytes = strcspn(type, " ");
 	if (!options || !top || !mount)
-		return false;
+		return -1;
 	bool is_v2 = type_bytes == 7 && memcmp(type, "cgroup2", 7) == 0;
 	bool is_v1 = type_bytes == 6 && memcmp(type, "cgroup", 6) == 0 &&
 		     list_has(options, options_bytes, "memory");
 	if (place->version == 1 ? !is_v1 : !is_v2)
-		return false;
+		return -1;
 	copy_field(place->mount, sizeof(place->mount), mount, mount_bytes);
 	copy_field(place->top, sizeof(place->top), top, top_bytes);
-	return place->mount[0] != 0;
+	return place->mount[0] != 0 ? 0 : -1;
 }
 
 static bool find_mount(struct scratch *scratch, const char *root, struct place *place)
@@ -164,7 +164,7 @@ static bool find_mount(struct scratch *scratch, const char *root, struct place *
 	snprintf(file, sizeof(file), "%s/proc/self/mountinfo", root);
 	procfile_open(&lines, scratch, file);
 	while (!found && (line = procfile_next(&lines)) != NULL)
-		found = take_mount(line, place);
+		found = take_mount(line, place) == 0;
 	procfile_close(&lines);
 	return found;
 }
@@ -211,12 +211,12 @@ static const struct cgroup_files v2 = {
 	.swap = "memory.swap.current",
 };
 
-/* False: missing, or not a number ("max"). */
-static bool read_file(const char *directory, const char *name, uint64_t *out)
+/* -1: missing, or not a number ("max"). */
+static int read_file(const char *directory, const char *name, uint64_t *out)
 {
 	char path[PATH_BYTES];
 	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
-	return n < (int)sizeof(path) && procfile_read_number(path, out) == 0;
+	return n < (int)sizeof(path) && procfile_read_number(path, out) == 0 ? 0 : -1;
 }
 
 /* v1 reports "no limit" as the largest page count in bytes, which is above this. */
@@ -228,7 +228,7 @@ static uint64_t lowest_limit(const struct cgroup_files *files, char *directory, 
 {
 	uint64_t lowest = UNKNOWN, limit;
 	for (;;) {
-		if (read_file(directory, files->limit, &limit) && limit < lowest &&
+		if (read_file(directory, files->limit, &limit) == 0 && limit < lowest &&
 		    limit < V1_NO_LIMIT)
 			lowest = limit;
 		char *slash = strrchr(directory, '/');
@@ -246,13 +246,13 @@ static void read_figures_of(struct scratch *scratch, const struct cgroup_files *
 				      {files->stat.kernel, &out->kernel},
 				      {files->stat.swap, &out->swap}};
 	char path[PATH_BYTES + 16];
-	if (!read_file(directory, files->current, &out->current))
+	if (read_file(directory, files->current, &out->current))
 		out->current = UNKNOWN;
 	snprintf(path, sizeof(path), "%s/memory.stat", directory);
 	read_figures(scratch, path, stat, COUNT_OF(stat), 1);
-	if (files->kernel && !read_file(directory, files->kernel, &out->kernel))
+	if (files->kernel && read_file(directory, files->kernel, &out->kernel))
 		out->kernel = UNKNOWN;
-	if (files->swap && !read_file(directory, files->swap, &out->swap))
+	if (files->swap && read_file(directory, files->swap, &out->swap))
 		out->swap = UNKNOWN;
 }
 

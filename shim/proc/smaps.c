@@ -29,14 +29,14 @@ void smaps_close(struct smaps *s)
 }
 
 /* "start-end rwxp offset major:minor inode      path" */
-static bool parse_header(const char *text, struct smaps_mapping *m)
+static int parse_header(const char *text, struct smaps_mapping *m)
 {
 	uint64_t major, minor;
 	*m = (struct smaps_mapping){0};
 	if (!procfile_number(&text, 16, &m->start) || !procfile_skip(&text, '-') ||
 	    !procfile_number(&text, 16, &m->end) || !procfile_skip(&text, ' ') ||
 	    strlen(text) < 5 || m->end <= m->start)
-		return false;
+		return -1;
 	m->readable = text[0] == 'r';
 	m->writable = text[1] == 'w';
 	m->executable = text[2] == 'x';
@@ -46,12 +46,12 @@ static bool parse_header(const char *text, struct smaps_mapping *m)
 	    !procfile_number(&text, 16, &major) || !procfile_skip(&text, ':') ||
 	    !procfile_number(&text, 16, &minor) || !procfile_skip(&text, ' ') ||
 	    !procfile_number(&text, 10, &m->inode))
-		return false;
+		return -1;
 	m->device = makedev((unsigned)major, (unsigned)minor);
 	while (procfile_skip(&text, ' '))
 		;
 	m->path = text;
-	return true;
+	return 0;
 }
 
 /* Names of figures begin with a capital; addresses use lower-case digits. */
@@ -131,7 +131,7 @@ static bool next_record(struct smaps *s, struct smaps_mapping *m)
 		s->header = s->next_header;
 		s->next_header = swap;
 		s->has_next = false;
-	} while (!parse_header(s->header, m));
+	} while (parse_header(s->header, m));
 	take_figures(s, m);
 	return true;
 }

@@ -37,7 +37,7 @@ static int hex_digit(char c)
 }
 
 /* Decodes percent escapes in place.  Refuses NUL, which would end the text early. */
-static bool decode(char *text)
+static int decode(char *text)
 {
 	char *out = text;
 	for (; *text != '\0'; text++) {
@@ -48,12 +48,12 @@ static bool decode(char *text)
 		int high = hex_digit(text[1]);
 		int low = high < 0 ? -1 : hex_digit(text[2]);
 		if (low < 0 || (high == 0 && low == 0))
-			return false;
+			return -1;
 		*out++ = (char)(high << 4 | low);
 		text += 2;
 	}
 	*out = '\0';
-	return true;
+	return 0;
 }
 
 /* ---- lines -------------------------------------------------------------- */
@@ -139,7 +139,7 @@ static int parse_query(struct http_request *r, char *query, const char **problem
 			*value++ = '\0';
 		else
 			value = param + strlen(param);
-		if (!decode(param) || !decode(value)) {
+		if (decode(param) || decode(value)) {
 			*problem =
 				"invalid % escape in the query: expected two hex digits, not 00; "
 				"send %25 for a percent sign";
@@ -169,7 +169,7 @@ static int parse_target(struct http_request *r, char *target, const char **probl
 	char *query = strchr(target, '?');
 	if (query != NULL)
 		*query++ = '\0';
-	if (!decode(target)) {
+	if (decode(target)) {
 		*problem = "invalid % escape in the path: expected two hex digits, not 00; send "
 			   "%25 for a percent sign";
 		return 400;
@@ -231,8 +231,8 @@ static void note_header(struct headers *h, const char *name, const char *value)
 		h->transfer_encoding = true;
 }
 
-/* Trims blanks around a value; false: it contains a control character. */
-static bool trim_value(char **value)
+/* Trims blanks around a value; -1: it contains a control character. */
+static int trim_value(char **value)
 {
 	char *start = *value + strspn(*value, " \t");
 	char *end = start + strlen(start);
@@ -242,29 +242,29 @@ static bool trim_value(char **value)
 	*value = start;
 	for (; *start != '\0'; start++)
 		if (((unsigned char)*start < ' ' && *start != '\t') || *start == 0x7f)
-			return false;
-	return true;
+			return -1;
+	return 0;
 }
 
-static bool parse_header(struct headers *h, char *line)
+static int parse_header(struct headers *h, char *line)
 {
 	char *colon = line;
 	while (is_token_char(*colon))
 		colon++;
 	if (colon == line || *colon != ':')
-		return false; /* a folded line, a blank before the colon, no colon */
+		return -1; /* a folded line, a blank before the colon, no colon */
 	*colon = '\0';
 	char *value = colon + 1;
-	if (!trim_value(&value))
-		return false;
+	if (trim_value(&value))
+		return -1;
 	note_header(h, line, value);
-	return true;
+	return 0;
 }
 
 /* Digits only: request smuggling uses forms like "+1", "0x1" and "1, 1". */
-static bool parse_length(const char *text, uint64_t *length)
+static int parse_length(const char *text, uint64_t *length)
 {
-	return strlen(text) <= 18 && ascii_number(&text, length) && *text == '\0';
+	return strlen(text) <= 18 && ascii_number(&text, length) && *text == '\0' ? 0 : -1;
 }
 
 static int check_body(const struct http_request *r, const struct headers *h, const char **problem)
@@ -275,7 +275,7 @@ static int check_body(const struct http_request *r, const struct headers *h, con
 			   "without a body";
 		return 501;
 	}
-	if (h->content_length != NULL && !parse_length(h->content_length, &length)) {
+	if (h->content_length != NULL && parse_length(h->content_length, &length)) {
 		*problem =
 			"invalid Content-Length: send the parameters in the query, without a body";
 		return 400;
@@ -322,7 +322,7 @@ int http_parse(struct http_request *r, char *head, size_t count, const char **pr
 	if (status != 0)
 		return status;
 	while ((line = next_line(&cursor, head + count)) != NULL)
-		if (!parse_header(&headers, line)) {
+		if (parse_header(&headers, line)) {
 			*problem = "invalid header line: expected \"Name: value\"";
 			return 400;
 		}

@@ -26,8 +26,8 @@ void procfile_close(struct procfile *l)
 	l->fd = -1;
 }
 
-/* False at the end of the file.  The kernel returns whole records, a page at a time. */
-static bool fill(struct procfile *l)
+/* -1 at the end of the file.  The kernel returns whole records, a page at a time. */
+static int fill(struct procfile *l)
 {
 	memmove(l->buffer, l->buffer + l->from, l->to - l->from);
 	l->to -= l->from;
@@ -38,9 +38,9 @@ static bool fill(struct procfile *l)
 	}
 	long n = sys_read(l->fd, l->buffer + l->to, BUFFER_BYTES - l->to);
 	if (sys_failed(n) || n == 0)
-		return false;
+		return -1;
 	l->to += (size_t)n;
-	return true;
+	return 0;
 }
 
 /* The rest of the file, if its last line has no newline. */
@@ -61,7 +61,7 @@ char *procfile_next(struct procfile *l)
 	for (;;) {
 		char *line = l->buffer + l->from, *end = memchr(line, '\n', l->to - l->from);
 		if (!end) {
-			if (!fill(l))
+			if (fill(l))
 				return last_line(l);
 			continue;
 		}
