@@ -125,8 +125,8 @@ static bool wants_event(const struct events_stream *s, const struct event *e)
 	return wants(s, e->kind == EVENT_FREE ? FREE : ALLOC);
 }
 
-/* True: there may be more. */
-static bool take_events(struct events_stream *s, struct batch *b)
+/* If the batch is full, there may be more. */
+static void take_events(struct events_stream *s, struct batch *b)
 {
 	struct event e;
 
@@ -136,7 +136,6 @@ static bool take_events(struct events_stream *s, struct batch *b)
 			b->events[b->count++] = e;
 	b->lost = s->ring.lost;
 	s->ring.lost = 0;
-	return b->count == BATCH_EVENTS;
 }
 
 /* Names are read for all new stacks of the batch together. */
@@ -307,7 +306,8 @@ static bool send_batch(struct answer *a, struct events_stream *s)
 
 	body_release(&a->body);
 	if (batch_init(&b) == 0) { /* otherwise the events wait in the ring */
-		if (take_events(s, &b)) {
+		take_events(s, &b);
+		if (b.count == BATCH_EVENTS) {
 			is_last = false;
 			s->due_ns = 0;
 		}

@@ -16,12 +16,12 @@ struct taken {
 	struct account_parts parts;
 };
 
-/* False: already refused. */
-static bool take(struct answer *a, struct taken *t)
+/* -1: already refused. */
+static int take(struct answer *a, struct taken *t)
 {
 	t->scratch = SCRATCH_INIT(region_scratch_max_bytes());
 	if (account_take(&t->scratch, &t->account, &t->parts) == 0)
-		return true;
+		return 0;
 	bool exhausted = t->scratch.exhausted;
 	scratch_release(&t->scratch);
 	if (exhausted)
@@ -29,7 +29,7 @@ static bool take(struct answer *a, struct taken *t)
 	else
 		answer_refuse(a, 503,
 			      "cannot read /proc/self/maps and smaps, which the account needs");
-	return false;
+	return -1;
 }
 
 /* result: a writer's, 0 or -1. */
@@ -48,7 +48,7 @@ void answer_account(struct answer *a, const struct http_request *r)
 	struct taken t;
 	struct json j;
 	(void)r;
-	if (!take(a, &t))
+	if (take(a, &t))
 		return;
 	json_init(&j, &a->body.sink);
 	account_json_write(&j, NULL, &t.scratch, &t.account, &t.parts);
@@ -60,7 +60,7 @@ void answer_memory_profile(struct answer *a, const struct http_request *r)
 {
 	struct taken t;
 	(void)r;
-	if (!take(a, &t))
+	if (take(a, &t))
 		return;
 	struct go_heap heap = {0};
 	bool has_go = bridge_is_attached();
@@ -79,7 +79,7 @@ void answer_memory_profile(struct answer *a, const struct http_request *r)
 void answer_metrics(struct answer *a, const struct http_request *r)
 {
 	struct taken t;
-	if (!take(a, &t))
+	if (take(a, &t))
 		return;
 	enum metrics_format format = metrics_format_of(r->accept);
 	finish(a, metrics_write(&a->body.sink, format, &t.account), metrics_content_type(format));
@@ -137,7 +137,7 @@ static void look_whether_trimmed(struct answer *a)
 		look_later(a, now_ns);
 	else {
 		account_kept_forget();
-		if (take(a, &after)) {
+		if (take(a, &after) == 0) {
 			write_after(a, &after, what);
 			scratch_release(&after.scratch);
 		}
@@ -163,7 +163,7 @@ void answer_trim(struct answer *a, const struct http_request *r)
 {
 	struct taken before;
 	(void)r;
-	if (!take(a, &before))
+	if (take(a, &before))
 		return;
 	a->trim.rss_bytes = before.account.rss_bytes;
 	int result = write_before(a, &before);
