@@ -82,24 +82,24 @@ static Pprof__Function *unpack_function(struct goheap *g, const struct pprof_rea
 
 /* ---- the first reading -------------------------------------------------- */
 
-static bool define_id(struct id_set *set, uint64_t id)
+static int define_id(struct id_set *set, uint64_t id)
 {
 	if (id == 0 || id >= MAX_IDS || set->bits[id / 64] >> id % 64 & 1)
-		return false;
+		return -1;
 	set->bits[id / 64] |= UINT64_C(1) << id % 64;
 	set->count++;
 	if (id > set->highest)
 		set->highest = (uint32_t)id;
-	return true;
+	return 0;
 }
 
-static bool use_id(struct id_set *set, uint64_t id)
+static int use_id(struct id_set *set, uint64_t id)
 {
 	if (id == 0 || id >= MAX_IDS)
-		return false;
+		return -1;
 	if (id > set->highest_used)
 		set->highest_used = (uint32_t)id;
-	return true;
+	return 0;
 }
 
 /* Go numbers without gaps. So if the count equals the highest id, all ids are defined, in any
@@ -109,49 +109,50 @@ static bool ids_are_whole(const struct id_set *set)
 	return set->count == set->highest && set->highest_used <= set->highest;
 }
 
-static bool use_string(struct goheap *g, int64_t id)
+static int use_string(struct goheap *g, int64_t id)
 {
 	if (id < 0 || id >= MAX_IDS)
-		return false;
+		return -1;
 	if ((uint64_t)id > g->highest_string)
 		g->highest_string = (uint64_t)id;
-	return true;
+	return 0;
 }
 
-static bool check_type(struct goheap *g, const struct pprof_read_field *f, size_t place)
+static int check_type(struct goheap *g, const struct pprof_read_field *f, size_t place)
 {
 	const Pprof__ValueType *t = pprof_unpack(&g->reader, &pprof__value_type__descriptor, f);
 	if (!t || place > GOHEAP_VALUES || g->expected[2 * place].said >= 0 ||
-	    !use_string(g, t->type) || !use_string(g, t->unit))
-		return false;
+	    use_string(g, t->type) || use_string(g, t->unit))
+		return -1;
 	g->expected[2 * place].said = t->type;
 	g->expected[2 * place + 1].said = t->unit;
-	return true;
+	return 0;
 }
 
-static bool check_sample(struct goheap *g, const struct pprof_read_field *f)
+static int check_sample(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Sample *s = unpack_sample(g, f);
 	if (!s)
-		return false;
+		return -1;
 	g->sample_count++;
 	for (size_t i = 0; i < s->n_location_id; i++)
-		if (!use_id(&g->locations, s->location_id[i]))
-			return false;
+		if (use_id(&g->locations, s->location_id[i]))
+			return -1;
 	for (size_t i = 0; i < s->n_label; i++)
-		if (!use_string(g, s->label[i]->key) || !use_string(g, s->label[i]->str) ||
-		    !use_string(g, s->label[i]->num_unit))
-			return false;
+		if (use_string(g, s->label[i]->key) || use_string(g, s->label[i]->str) ||
+		    use_string(g, s->label[i]->num_unit))
+			return -1;
 	int64_t bytes = s->value[GOHEAP_INUSE_BYTES];
-	return bytes <= 0 ||
-	       !__builtin_add_overflow(g->inuse_bytes, (uint64_t)bytes, &g->inuse_bytes);
+	bool is_too_much = bytes > 0 &&
+			   __builtin_add_overflow(g->inuse_bytes, (uint64_t)bytes, &g->inuse_bytes);
+	return is_too_much ? -1 : 0;
 }
 
 /* Mappings are not written, but a truncated one means that the profile is truncated. */
-static bool check_mapping(struct goheap *g, const struct pprof_read_field *f)
+static int check_mapping(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Mapping *m = pprof_unpack(&g->reader, &pprof__mapping__descriptor, f);
-	return m && use_string(g, m->filename) && use_string(g, m->build_id);
+	return m && use_string(g, m->filename) == 0 && use_string(g, m->build_id) == 0 ? 0 : -1;
 }
 
 /* Makes room for the element at `place` in a list that is full below it. */
@@ -176,65 +177,67 @@ static uint64_t mix(uint64_t key, uint64_t with)
 }
 
 /* Its id differs between profiles, but its address in the program does not. */
-static bool keep_key(struct goheap *g, const Pprof__Location *l)
+static int keep_key(struct goheap *g, const Pprof__Location *l)
 {
 	if (l->id >= g->key_room &&
 	    !(g->keys = list_grow(g, g->keys, (uint32_t)l->id, &g->key_room, sizeof(*g->keys))))
-		return false;
+		return -1;
 	uint64_t key = mix(0, l->address);
 	for (size_t i = 0; i < l->n_line; i++)
 		key = mix(key, (uint64_t)l->line[i]->line);
 	g->keys[l->id] = key;
-	return true;
+	return 0;
 }
 
-static bool check_location(struct goheap *g, const struct pprof_read_field *f)
+static int check_location(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Location *l = unpack_location(g, f);
-	if (!l || !define_id(&g->locations, l->id) || !keep_key(g, l))
-		return false;
+	if (!l || define_id(&g->locations, l->id) || keep_key(g, l))
+		return -1;
 	for (size_t i = 0; i < l->n_line; i++)
-		if (!use_id(&g->functions, l->line[i]->function_id))
-			return false;
-	return true;
+		if (use_id(&g->functions, l->line[i]->function_id))
+			return -1;
+	return 0;
 }
 
-static bool check_function(struct goheap *g, const struct pprof_read_field *f)
+static int check_function(struct goheap *g, const struct pprof_read_field *f)
 {
 	const Pprof__Function *p = unpack_function(g, f);
-	return p && define_id(&g->functions, p->id) && use_string(g, p->name) &&
-	       use_string(g, p->system_name) && use_string(g, p->filename);
+	if (!p || define_id(&g->functions, p->id) || use_string(g, p->name) ||
+	    use_string(g, p->system_name) || use_string(g, p->filename))
+		return -1;
+	return 0;
 }
 
-static bool check_string(struct goheap *g, const struct pprof_read_field *f)
+static int check_string(struct goheap *g, const struct pprof_read_field *f)
 {
 	const char *text = (const char *)g->reader.buffer;
 	if (strlen(text) != f->bytes || g->string_count == MAX_IDS || (!g->string_count && *text))
-		return false;
+		return -1;
 	if (g->string_count == g->string_room &&
 	    !(g->strings = list_grow(g, g->strings, g->string_count, &g->string_room,
 				     sizeof(*g->strings))))
-		return false;
+		return -1;
 	int64_t ours = pprof_find_string(g->stream, text);
 	for (size_t i = 0; i < EXPECTED; i++)
 		if (strcmp(g->expected[i].text, text) == 0)
 			g->expected[i].found = g->string_count;
 	g->strings[g->string_count++] = ours >= 0 ? (uint32_t)ours : FRESH | g->fresh_count++;
-	return true;
+	return 0;
 }
 
-static bool check_field(void *heap, const struct pprof_read_field *f)
+static int check_field(void *heap, const struct pprof_read_field *f)
 {
 	struct goheap *g = heap;
 
 	switch (f->number) {
 	case PPROF_SAMPLE_TYPE:
-		return g->types < GOHEAP_VALUES && check_type(g, f, g->types++);
+		return g->types < GOHEAP_VALUES ? check_type(g, f, g->types++) : -1;
 	case PPROF_PERIOD_TYPE:
 		return check_type(g, f, GOHEAP_VALUES);
 	case PPROF_PERIOD:
 		g->period = (int64_t)f->value;
-		return true;
+		return 0;
 	case PPROF_SAMPLE:
 		return check_sample(g, f);
 	case PPROF_MAPPING:
@@ -246,7 +249,7 @@ static bool check_field(void *heap, const struct pprof_read_field *f)
 	case PPROF_STRING:
 		return check_string(g, f);
 	default:
-		return true;
+		return 0;
 	}
 }
 
@@ -259,16 +262,16 @@ static void expect(struct goheap *g)
 		g->expected[i] = (struct expected){.text = texts[i], .said = -1, .found = -1};
 }
 
-static bool check(struct goheap *g)
+static int check(struct goheap *g)
 {
 	expect(g);
 	if (pprof_read_all(&g->reader, check_field, g) || !ids_are_whole(&g->locations) ||
 	    !ids_are_whole(&g->functions) || g->highest_string >= g->string_count)
-		return false;
+		return -1;
 	for (size_t i = 0; i < EXPECTED; i++)
 		if (g->expected[i].said < 0 || g->expected[i].said != g->expected[i].found)
-			return false;
-	return true;
+			return -1;
+	return 0;
 }
 
 struct goheap *goheap_open(struct scratch *scratch, struct pprof_stream *stream,
@@ -280,7 +283,7 @@ struct goheap *goheap_open(struct scratch *scratch, struct pprof_stream *stream,
 	g->scratch = scratch;
 	g->stream = stream;
 	g->reader.gunzip = gunzip_open(scratch, bytes, count);
-	return g->reader.gunzip && check(g) ? g : NULL;
+	return g->reader.gunzip && check(g) == 0 ? g : NULL;
 }
 
 uint32_t goheap_sample_count(const struct goheap *g)
@@ -365,7 +368,7 @@ static void write_sample(struct goheap *g, Pprof__Sample *s)
 	g->emit(g->arg, s, key);
 }
 
-static bool write_field(void *heap, const struct pprof_read_field *f)
+static int write_field(void *heap, const struct pprof_read_field *f)
 {
 	struct goheap *g = heap;
 
@@ -376,22 +379,22 @@ static bool write_field(void *heap, const struct pprof_read_field *f)
 		write_location(g, message);
 	else if (f->number == PPROF_SAMPLE && (message = unpack_sample(g, f)))
 		write_sample(g, message);
-	return !gzip_failed(g->stream->gzip);
+	return gzip_failed(g->stream->gzip) ? -1 : 0;
 }
 
 /* ---- the third: strings ------------------------------------------------- */
 
-static bool write_string(void *heap, const struct pprof_read_field *f)
+static int write_string(void *heap, const struct pprof_read_field *f)
 {
 	struct goheap *g = heap;
 
 	if (f->number != PPROF_STRING)
-		return true;
+		return 0;
 	if (g->string_at < g->string_count && g->strings[g->string_at++] & FRESH) {
 		pprof_write_string(g->stream, (const char *)g->reader.buffer);
 		g->fresh_written++;
 	}
-	return true;
+	return 0;
 }
 
 /* Writes exactly the announced number of strings, so that later strings keep their index. */

@@ -9,54 +9,54 @@
 /* The wire types in a field's key. */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
-static bool read_varint(struct pprof_reader *r, uint64_t *value)
+static int read_varint(struct pprof_reader *r, uint64_t *value)
 {
 	uint8_t byte = 0x80;
 
 	*value = 0;
 	for (unsigned shift = 0; shift < 64 && byte & 0x80; shift += 7) {
 		if (gunzip_read(r->gunzip, &byte, 1))
-			return false;
+			return -1;
 		*value |= (uint64_t)(byte & 0x7f) << shift;
 	}
-	return !(byte & 0x80);
+	return byte & 0x80 ? -1 : 0;
 }
 
-static bool read_bytes(struct pprof_reader *r, struct pprof_read_field *f)
+static int read_bytes(struct pprof_reader *r, struct pprof_read_field *f)
 {
 	uint64_t bytes;
 
-	if (!read_varint(r, &bytes) || bytes > PPROF_READER_BYTES ||
+	if (read_varint(r, &bytes) || bytes > PPROF_READER_BYTES ||
 	    gunzip_read(r->gunzip, r->buffer, bytes))
-		return false;
+		return -1;
 	r->buffer[bytes] = '\0';
 	f->bytes = bytes;
-	return true;
+	return 0;
 }
 
-static bool read_field(struct pprof_reader *r, struct pprof_read_field *f)
+static int read_field(struct pprof_reader *r, struct pprof_read_field *f)
 {
 	uint64_t key;
 
 	*f = (struct pprof_read_field){0};
-	if (!read_varint(r, &key))
-		return false;
+	if (read_varint(r, &key))
+		return -1;
 	f->number = key >> 3;
 	bool is_message = f->number == PPROF_SAMPLE_TYPE || f->number == PPROF_PERIOD_TYPE ||
 			  (f->number >= PPROF_SAMPLE && f->number <= PPROF_STRING);
 	if (is_message && (key & 7) != BYTES)
-		return false;
+		return -1;
 	switch (key & 7) {
 	case VARINT:
 		return read_varint(r, &f->value);
 	case FIXED64:
-		return gunzip_read(r->gunzip, r->buffer, 8) == 0;
+		return gunzip_read(r->gunzip, r->buffer, 8);
 	case FIXED32:
-		return gunzip_read(r->gunzip, r->buffer, 4) == 0;
+		return gunzip_read(r->gunzip, r->buffer, 4);
 	case BYTES:
 		return read_bytes(r, f);
 	default:
-		return false;
+		return -1;
 	}
 }
 
@@ -66,7 +66,7 @@ int pprof_read_all(struct pprof_reader *r, pprof_take *take, void *arg)
 
 	gunzip_rewind(r->gunzip);
 	while (gunzip_has_more(r->gunzip))
-		if (!read_field(r, &f) || !take(arg, &f))
+		if (read_field(r, &f) || take(arg, &f))
 			return -1;
 	return gunzip_is_whole(r->gunzip) ? 0 : -1;
 }

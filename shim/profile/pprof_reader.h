@@ -32,9 +32,9 @@ struct pprof_read_field {
 	size_t bytes;   /* of a string or message: in the reader's buffer, followed by a NUL */
 };
 
-/* From the start, calls take for every field once; take returns false if the field is not
- * valid. False: the profile is damaged. */
-typedef bool pprof_take(void *arg, const struct pprof_read_field *field);
+/* From the start, calls take for every field once; take returns -1 if the field is not valid.
+ * -1: the profile is damaged. */
+typedef int pprof_take(void *arg, const struct pprof_read_field *field);
 int pprof_read_all(struct pprof_reader *reader, pprof_take *take, void *arg);
 
 /* The message in the buffer, valid until the next call. NULL: it is damaged, or too large. */
