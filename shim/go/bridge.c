@@ -162,31 +162,31 @@ uint64_t bridge_missed(void)
 	return bridge.missed;
 }
 
-static bool ask(uint32_t kind)
+static int ask(uint32_t kind)
 {
 	struct cgoheap_bridge_message question = {.kind = kind, .sequence = ++bridge.sequence};
 	if (bridge.figures.fd < 0)
-		return false;
+		return -1;
 	if (!own_fd_is_ours(&bridge.figures)) {
 		detach();
-		return false;
+		return -1;
 	}
 	long n = net_send(bridge.figures.fd, &question, sizeof(question));
 	if (n == -EPIPE || n == -ECONNRESET)
 		detach();
-	return n == sizeof(question);
+	return n == sizeof(question) ? 0 : -1;
 }
 
-static bool wait_until(uint64_t deadline_ns)
+static int wait_until(uint64_t deadline_ns)
 {
 	struct pollfd p = {.fd = bridge.figures.fd, .events = POLLIN};
 	uint64_t now_ns = clock_monotonic_ns();
 	if (now_ns >= deadline_ns)
-		return false;
+		return -1;
 	struct timespec left = {.tv_nsec = (long)((deadline_ns - now_ns) % 1000000000u),
 				.tv_sec = (time_t)((deadline_ns - now_ns) / 1000000000u)};
 	long n = net_poll(&p, 1, &left);
-	return n > 0 || n == -EINTR;
+	return n > 0 || n == -EINTR ? 0 : -1;
 }
 
 /*
@@ -205,7 +205,7 @@ static long answer(uint32_t kind, void *message, size_t bytes, uint64_t deadline
 		if (n >= (long)sizeof(*head) && head->kind == kind &&
 		    head->sequence == bridge.sequence)
 			return n;
-		if (n < 0 && !wait_until(deadline_ns))
+		if (n < 0 && wait_until(deadline_ns))
 			return -1;
 	}
 }
@@ -218,7 +218,7 @@ static int read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 	} message;
 	size_t older = sizeof(message.head) + CGOHEAP_GO_FIRST * sizeof(*message.figures);
 	uint64_t deadline_ns = clock_monotonic_ns() + work_wait_left(BRIDGE_FIGURES_NS);
-	if (!ask(CGOHEAP_BRIDGE_ASK_FIGURES))
+	if (ask(CGOHEAP_BRIDGE_ASK_FIGURES))
 		return -1;
 	memset(message.figures, 0xff, sizeof(message.figures)); /* CGOHEAP_BRIDGE_UNKNOWN */
 	long n = answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns);
@@ -249,7 +249,7 @@ static int read_pieces(struct scratch *scratch, uint8_t **out, size_t *total, ui
 	struct piece *piece = scratch_alloc(scratch, sizeof(*piece));
 	size_t got = 0;
 	*out = NULL;
-	if (!piece || !ask(CGOHEAP_BRIDGE_ASK_HEAP))
+	if (!piece || ask(CGOHEAP_BRIDGE_ASK_HEAP))
 		return -1;
 	do {
 		long n = answer(CGOHEAP_BRIDGE_ASK_HEAP, piece, sizeof(*piece), deadline_ns);

@@ -132,21 +132,21 @@ static void add(struct gomodule *module)
 	STORE_REL(&count, count + 1);
 }
 
-static bool add_image(const struct loaded *image)
+static int add_image(const struct loaded *image)
 {
 	struct gomodule *module = &list[count];
 
 	if (count == GOMODULES_MAX) {
 		ADD(&missed, 1);
-		return false;
+		return -1;
 	}
 	*module = (struct gomodule){0};
 	if (!gotables_find_in(image->headers, image->count, image->bias, &module->tables) ||
 	    gomodules_at(module->tables.text))
-		return false;
+		return -1;
 	read_tls(image, module);
 	add(module);
-	return true;
+	return 0;
 }
 
 /* ---- at the start ------------------------------------------------------- */
@@ -225,7 +225,7 @@ bool gomodules_look(uint64_t address)
 	    !goexe_library_may_be_go(image.headers, image.count, image.bias, MAX_SEARCH_BYTES) ||
 	    __atomic_exchange_n(&is_adding, true, __ATOMIC_ACQUIRE))
 		return false;
-	bool added = add_image(&image);
+	bool added = add_image(&image) == 0;
 	if (!added)
 		refuse(&image);
 	__atomic_store_n(&is_adding, false, __ATOMIC_RELEASE);

@@ -17,16 +17,17 @@ static uint32_t word_at(uint64_t address)
 }
 
 /* The number of entries, at most what fits in the module. */
-static bool open_table(const struct fde_module *module, uint32_t *count)
+static int open_table(const struct fde_module *module, uint32_t *count)
 {
 	if (module->table % 4 || module->table < module->start || module->table >= module->end ||
 	    module->end - module->table < HEADER_BYTES)
-		return false;
+		return -1;
 	uint32_t encodings = word_at(module->table);
 	*count = word_at(module->table + 8);
-	return (encodings & 0xff) == VERSION && (encodings >> 8 & 0x0f & ~ENC_SIGN) == ENC_UDATA4 &&
-	       (encodings >> 16 & 0xff) == ENC_UDATA4 && encodings >> 24 == ENC_DATAREL_SDATA4 &&
-	       *count <= (module->end - module->table - HEADER_BYTES) / ENTRY_BYTES;
+	if ((encodings & 0xff) != VERSION || (encodings >> 8 & 0x0f & ~ENC_SIGN) != ENC_UDATA4 ||
+	    (encodings >> 16 & 0xff) != ENC_UDATA4 || encodings >> 24 != ENC_DATAREL_SDATA4)
+		return -1;
+	return *count <= (module->end - module->table - HEADER_BYTES) / ENTRY_BYTES ? 0 : -1;
 }
 
 /* One of the two offsets of entry i, as an address. */
@@ -41,7 +42,7 @@ uint64_t fde_find(const struct fde_module *module, uint64_t pc)
 {
 	uint32_t count;
 
-	if (!open_table(module, &count))
+	if (open_table(module, &count))
 		return 0;
 	size_t n = SEARCH(count, i, address_in(module, (uint32_t)i, 0) <= pc);
 	if (n == 0)

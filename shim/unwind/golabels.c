@@ -128,30 +128,30 @@ static uint64_t word_at(uint64_t address)
 #define MAX_STRING_BYTES (UINT64_C(1) << 40)
 
 /* Copies memory that may be unmapped. */
-static bool fetch_text(struct saferead *memory, struct golabel_text *text, struct golabels *out)
+static int fetch_text(struct saferead *memory, struct golabel_text *text, struct golabels *out)
 {
 	char *copy = out->copies[out->copied];
 
 	if (text->count == 0 || is_there(memory, (uint64_t)text->bytes, text->count))
-		return true;
+		return 0;
 	if (out->copied == GOLABELS_COPIES ||
 	    saferead_copy((uint64_t)text->bytes, copy, text->count))
-		return false;
+		return -1;
 	out->copied++;
 	text->bytes = copy;
-	return true;
+	return 0;
 }
 
 /* Reads a string's two words, which must be readable. */
-static bool read_text(struct saferead *memory, uint64_t at, struct golabel_text *text,
-		      struct golabels *out)
+static int read_text(struct saferead *memory, uint64_t at, struct golabel_text *text,
+		     struct golabels *out)
 {
 	uint64_t address = word_at(at), bytes = word_at(at + 8);
 
 	text->is_cut = bytes > GOLABELS_BYTES;
 	text->count = text->is_cut ? GOLABELS_BYTES : (uint8_t)bytes;
 	text->bytes = bytes ? (const char *)address : "";
-	return bytes <= MAX_STRING_BYTES && fetch_text(memory, text, out);
+	return bytes <= MAX_STRING_BYTES && fetch_text(memory, text, out) == 0 ? 0 : -1;
 }
 
 static int compare(const struct golabel_text *a, const struct golabel_text *b)
@@ -177,37 +177,36 @@ static void insert(struct golabels *out, const struct golabel *label)
 	out->list[at] = *label;
 }
 
-static bool read_label(struct saferead *memory, uint64_t key, uint64_t value, struct golabels *out)
+static int read_label(struct saferead *memory, uint64_t key, uint64_t value, struct golabels *out)
 {
 	struct golabel label;
 
-	if (!read_text(memory, key, &label.key, out) ||
-	    !read_text(memory, value, &label.value, out))
-		return false;
+	if (read_text(memory, key, &label.key, out) || read_text(memory, value, &label.value, out))
+		return -1;
 	insert(out, &label);
-	return true;
+	return 0;
 }
 
 /* ---- Go 1.24 and later: a slice of {key, value}, ascending by key --------- */
 
 #define MAX_LABELS (UINT64_C(1) << 20)
 
-static bool read_slice(struct saferead *memory, uint64_t labels, struct golabels *out)
+static int read_slice(struct saferead *memory, uint64_t labels, struct golabels *out)
 {
 	if (!are_words(memory, labels, 3))
-		return false;
+		return -1;
 	uint64_t list = word_at(labels);
 	uint64_t total = word_at(labels + 8);
 	if (total > word_at(labels + 16) || total > MAX_LABELS)
-		return false;
+		return -1;
 	uint64_t kept = total < GOLABELS_MAX ? total : GOLABELS_MAX;
 	if (kept && !are_words(memory, list, 4 * kept))
-		return false;
+		return -1;
 	for (uint64_t i = 0; i < kept; i++)
-		if (!read_label(memory, list + 32 * i, list + 32 * i + 16, out))
-			return false;
+		if (read_label(memory, list + 32 * i, list + 32 * i + 16, out))
+			return -1;
 	out->total = (uint32_t)total;
-	return true;
+	return 0;
 }
 
 /* ---- up to Go 1.23: a map, which may be in the middle of growing ---------- */
@@ -233,67 +232,67 @@ struct map_walk {
 	uint32_t buckets_left;
 };
 
-static bool read_bucket(struct map_walk *w, uint64_t bucket)
+static int read_bucket(struct map_walk *w, uint64_t bucket)
 {
 	const uint8_t *top = (const uint8_t *)bucket;
 
 	for (unsigned i = 0; i < SLOTS; i++)
-		if (LOAD(&top[i]) >= MIN_TOP_HASH && !read_label(w->memory, bucket + KEYS + 16 * i,
-								 bucket + VALUES + 16 * i, w->out))
-			return false;
-	return true;
+		if (LOAD(&top[i]) >= MIN_TOP_HASH &&
+		    read_label(w->memory, bucket + KEYS + 16 * i, bucket + VALUES + 16 * i, w->out))
+			return -1;
+	return 0;
 }
 
 /* Reads a bucket and its overflow buckets. */
-static bool read_chain(struct map_walk *w, uint64_t bucket, bool is_old)
+static int read_chain(struct map_walk *w, uint64_t bucket, bool is_old)
 {
 	for (; bucket; bucket = word_at(bucket + OVERFLOW)) {
 		uint8_t top;
 		if (w->buckets_left-- == 0 || !are_words(w->memory, bucket, BUCKET_BYTES / 8))
-			return false;
+			return -1;
 		top = LOAD((const uint8_t *)bucket);
 		if (is_old && top >= EVACUATED_MIN && top <= EVACUATED_MAX)
-			return true;
-		if (!read_bucket(w, bucket))
-			return false;
+			return 0;
+		if (read_bucket(w, bucket))
+			return -1;
 	}
-	return true;
+	return 0;
 }
 
-static bool read_buckets(struct map_walk *w, uint64_t buckets, uint32_t count, bool is_old)
+static int read_buckets(struct map_walk *w, uint64_t buckets, uint32_t count, bool is_old)
 {
 	for (uint32_t i = 0; i < count; i++)
-		if (!read_chain(w, buckets + (uint64_t)i * BUCKET_BYTES, is_old))
-			return false;
-	return true;
+		if (read_chain(w, buckets + (uint64_t)i * BUCKET_BYTES, is_old))
+			return -1;
+	return 0;
 }
 
 /* The map of a label set never changes once it is made, so its count must match. */
-static bool read_map(struct saferead *memory, uint64_t labels, struct golabels *out)
+static int read_map(struct saferead *memory, uint64_t labels, struct golabels *out)
 {
 	struct map_walk w = {.memory = memory, .out = out, .buckets_left = MAX_BUCKETS};
 
 	if (!are_words(memory, labels, 1))
-		return false;
+		return -1;
 	uint64_t map = word_at(labels);
 	if (!map)
-		return true;
+		return 0;
 	if (!are_words(memory, map, MAP_WORDS))
-		return false;
+		return -1;
 	uint64_t count = word_at(map + MAP_COUNT);
 	uint8_t flags = LOAD((const uint8_t *)map + MAP_FLAGS);
 	uint8_t b = LOAD((const uint8_t *)map + MAP_B);
 	uint64_t buckets = word_at(map + MAP_BUCKETS);
 	uint64_t old = word_at(map + MAP_OLD_BUCKETS);
 	if (count == 0)
-		return true;
-	if (!buckets || b > MAX_B || !read_buckets(&w, buckets, 1u << b, false))
-		return false;
+		return 0;
+	if (!buckets || b > MAX_B || read_buckets(&w, buckets, 1u << b, false))
+		return -1;
 	if (old && !(flags & SAME_SIZE_GROW) && b == 0)
-		return false;
-	if (old && !read_buckets(&w, old, flags & SAME_SIZE_GROW ? 1u << b : 1u << (b - 1), true))
-		return false;
-	return out->total == count;
+		return -1;
+	if (old && read_buckets(&w, old, flags & SAME_SIZE_GROW ? 1u << b : 1u << (b - 1), true))
+		return -1;
+	return out->total == count ? 0 : -1;
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -302,7 +301,7 @@ enum golabels_result golabels_parse(struct saferead *memory, uint64_t labels, bo
 				    struct golabels *out)
 {
 	out->count = out->total = out->copied = 0;
-	if (is_map ? !read_map(memory, labels, out) : !read_slice(memory, labels, out))
+	if (is_map ? read_map(memory, labels, out) : read_slice(memory, labels, out))
 		return GOLABELS_BAD;
 	return out->count ? GOLABELS_READ : GOLABELS_NONE;
 }

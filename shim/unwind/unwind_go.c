@@ -37,26 +37,28 @@ static uint64_t curg_at(const struct gomodule *module)
 
 /* ---- the goroutine of a thread ------------------------------------------- */
 
-static bool read_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
+static int read_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
 {
-	return saferead_read(memory, g + G_STACK_LO, &stack->lo) &&
-	       saferead_read(memory, g + G_STACK_HI, &stack->hi) && stack->lo < stack->hi &&
-	       stack->hi - stack->lo <= MAX_GOROUTINE_STACK;
+	bool is_read = saferead_read(memory, g + G_STACK_LO, &stack->lo) &&
+		       saferead_read(memory, g + G_STACK_HI, &stack->hi) && stack->lo < stack->hi &&
+		       stack->hi - stack->lo <= MAX_GOROUTINE_STACK;
+
+	return is_read ? 0 : -1;
 }
 
 /* A word is a g if the g0 and the current goroutine of its m have the same m. */
-static bool read_current(struct saferead *memory, uint64_t g, struct go_cursor *c)
+static int read_current(struct saferead *memory, uint64_t g, struct go_cursor *c)
 {
 	uint64_t m, g0, m_of_g0, curg, m_of_curg;
 	bool is_read = saferead_read(memory, g + G_M, &m) && saferead_read(memory, m + M_G0, &g0) &&
 		       saferead_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
 		       saferead_read(memory, m + curg_at(c->module), &curg) &&
 		       saferead_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
-		       read_stack(memory, curg, &c->stack) && curg != 0;
+		       read_stack(memory, curg, &c->stack) == 0 && curg != 0;
 
 	if (is_read)
 		c->g = curg;
-	return is_read;
+	return is_read ? 0 : -1;
 }
 
 static uint64_t word_at(uint64_t address)
@@ -79,13 +81,13 @@ static uint64_t own_goroutine(const struct gomodule *module)
 	return m ? word_at(m + curg_at(module)) : 0;
 }
 
-static bool read_own_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
+static int read_own_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
 {
 	*stack = (struct go_stack){word_at(g + G_STACK_LO), word_at(g + G_STACK_HI)};
 	if (stack->lo >= stack->hi || stack->hi - stack->lo > MAX_GOROUTINE_STACK)
-		return false;
+		return -1;
 	saferead_on_own_goroutine(memory, stack->lo, stack->hi);
-	return true;
+	return 0;
 }
 
 /*
@@ -103,7 +105,7 @@ static uint64_t find_g_offset(struct saferead *memory, struct go_cursor *c)
 	if (bytes > MAX_TLS_BYTES)
 		bytes = MAX_TLS_BYTES;
 	for (uint64_t at = 8; at <= bytes; at += 8)
-		if (saferead_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, c))
+		if (saferead_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, c) == 0)
 			return at;
 	return 0;
 }
@@ -116,7 +118,7 @@ static bool current_of_program(struct saferead *memory, struct go_cursor *c)
 
 	if (at != 0)
 		return saferead_read(memory, arch_thread_pointer() - at, &g) &&
-		       read_current(memory, g, c);
+		       read_current(memory, g, c) == 0;
 	at = find_g_offset(memory, c);
 	if (at != 0)
 		STORE(&g_offset, at);
@@ -132,14 +134,14 @@ static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 	const struct gomodule *module = c->module;
 	uint64_t g = own_goroutine(module);
 
-	if (g && read_own_stack(memory, g, &c->stack)) {
+	if (g && read_own_stack(memory, g, &c->stack) == 0) {
 		c->g = g;
 		return true;
 	}
 	for (uint32_t i = 0; i < module->tls_count; i++) {
 		/* Every thread has this word: the module's code reads it unchecked. */
 		g = LOAD((const uint64_t *)(arch_thread_pointer() - (module->tls[i] & ~7ul)));
-		if (g != 0 && read_current(memory, g, c))
+		if (g != 0 && read_current(memory, g, c) == 0)
 			return saferead_on_goroutine(memory, c->stack.lo, c->stack.hi);
 	}
 	return module->tls_count == 0 && current_of_program(memory, c) &&
@@ -153,10 +155,10 @@ static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 			    struct go_cursor *out)
 {
 	if (g == own_goroutine(out->module)) {
-		if (!read_own_stack(memory, g, &out->stack))
+		if (read_own_stack(memory, g, &out->stack))
 			return false;
 	} else {
-		if (!read_stack(memory, g, &out->stack))
+		if (read_stack(memory, g, &out->stack))
 			return false;
 		saferead_on_goroutine(memory, out->stack.lo, out->stack.hi);
 	}
