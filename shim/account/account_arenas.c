@@ -78,15 +78,15 @@ static uint64_t find_list(const struct account_job *job, uint64_t start, uint64_
 	return best;
 }
 
-static bool read_list(const struct account_job *job, const struct gomodule *module, struct list *l)
+static int read_list(const struct account_job *job, const struct gomodule *module, struct list *l)
 {
 	uint64_t *at = &known_at[module->index], start, end;
 	if (*at && selfmem_read(*at, l, sizeof(*l)) == 0 && is_list(job, l))
-		return true;
+		return 0;
 	*at = account_ranges_data(job, module->tables.text, &start, &end)
 		      ? find_list(job, start, end)
 		      : 0;
-	return *at && selfmem_read(*at, l, sizeof(*l)) == 0 && is_list(job, l);
+	return *at && selfmem_read(*at, l, sizeof(*l)) == 0 && is_list(job, l) ? 0 : -1;
 }
 
 static int take(struct account_job *job, uint64_t number)
@@ -123,7 +123,7 @@ int account_arenas_find(struct account_job *job)
 		return 0;
 	for (uint32_t i = 0; i < gomodules_count(); i++) {
 		const struct gomodule *module = gomodules_get(i);
-		if (module->has_runtime && read_list(job, module, &l) && take_list(job, &l))
+		if (module->has_runtime && read_list(job, module, &l) == 0 && take_list(job, &l))
 			return -1;
 	}
 	return 0;

@@ -215,16 +215,18 @@ static bool is_readable(const void *word)
 
 /* mem is -errno if the process may not open it (after setuid, or without /proc); then the
  * storage is checked for readability just before it is read. */
-static bool read_thread(long mem, const struct sample_thread *t, struct sample_thread *seen)
+static int read_thread(long mem, const struct sample_thread *t, struct sample_thread *seen)
 {
-	if (!sys_failed(mem))
-		return sys_pread((int)mem, seen, sizeof(*seen), (uint64_t)t) == sizeof(*seen);
+	if (!sys_failed(mem)) {
+		long n = sys_pread((int)mem, seen, sizeof(*seen), (uint64_t)t);
+		return n == sizeof(*seen) ? 0 : -1;
+	}
 	if (!is_readable(t) || !is_readable((const char *)(t + 1) - 4))
-		return false;
+		return -1;
 	seen->epoch = LOAD(&t->epoch);
 	seen->registered = LOAD(&t->registered);
 	seen->slot = LOAD(&t->slot);
-	return true;
+	return 0;
 }
 
 static void tell_thread(long mem, struct sample_thread *t)
@@ -256,7 +258,7 @@ static void nudge(uint32_t i, uint32_t epoch, int pid, long mem)
 		slot_give(i);
 	else if (s->thread == &sample_self)
 		STORE(&s->thread->bytes_left, 0);
-	else if (!read_thread(mem, s->thread, &seen) || seen.slot != i || seen.registered != 1)
+	else if (read_thread(mem, s->thread, &seen) || seen.slot != i || seen.registered != 1)
 		slot_give(i);
 	else if (seen.epoch != epoch)
 		tell_thread(mem, s->thread);

@@ -261,7 +261,7 @@ static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin ori
 /* One per origin. Allocations at them may be in use, and they are never reclaimed. */
 static uint32_t without_frames[ORIGIN_COUNT], reclaimed[ORIGIN_COUNT];
 
-static bool make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
+static int make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
 {
 	struct capture none = {.end = end};
 
@@ -269,17 +269,16 @@ static bool make_lasting(uint32_t sites[ORIGIN_COUNT], enum capture_end end)
 		struct stack_key key = stack_key_of(&none, 0);
 		STORE(&sites[origin], site_under(&key, 0, (enum origin)origin));
 		if (!sites[origin])
-			return false;
+			return -1;
 	}
-	return true;
+	return 0;
 }
 
 int stacks_init(void)
 {
-	return make_lasting(without_frames, CAPTURE_NO_ROOM) &&
-			       make_lasting(reclaimed, CAPTURE_RECLAIMED)
-		       ? 0
-		       : -1;
+	if (make_lasting(without_frames, CAPTURE_NO_ROOM))
+		return -1;
+	return make_lasting(reclaimed, CAPTURE_RECLAIMED);
 }
 
 bool stack_is_lasting(const struct stack *stack)

@@ -237,8 +237,8 @@ static void read_kernel(struct scratch *scratch, struct recording_second *out)
 	out->cgroup_limit = g.limit;
 }
 
-/* Of the runtime's arenas, without reservations.  False: scratch exhausted. */
-static bool read_go_heap_usable(struct scratch *scratch, uint64_t *bytes)
+/* Of the runtime's arenas, without reservations.  -1: scratch exhausted. */
+static int read_go_heap_usable(struct scratch *scratch, uint64_t *bytes)
 {
 	struct mappings_range *ranges;
 	long count = mappings_copy(scratch, &ranges);
@@ -247,7 +247,7 @@ static bool read_go_heap_usable(struct scratch *scratch, uint64_t *bytes)
 	for (long i = 0; i < count; i++)
 		if (ranges[i].kind == MAPPINGS_GO_HEAP && ranges[i].flags & MAPPINGS_USABLE)
 			*bytes += ranges[i].end - ranges[i].start;
-	return count >= 0;
+	return count >= 0 ? 0 : -1;
 }
 
 static void set_go(struct recording_second *out, const struct go_stats *g)
@@ -282,7 +282,7 @@ static void read_allocator_and_go(struct scratch *scratch, bool has_account,
 		return;
 	}
 	allocator_read(&s);
-	if (read_go_heap_usable(scratch, &usable))
+	if (read_go_heap_usable(scratch, &usable) == 0)
 		gostats_read(scratch, usable, &g);
 	set_allocator(out, &s);
 	set_go(out, &g);
@@ -320,7 +320,7 @@ static void write_second(struct recording *recording, bool has_account)
 
 /* ---- accounts ----------------------------------------------------------- */
 
-static bool take_account(struct recording *recording)
+static int take_account(struct recording *recording)
 {
 	struct scratch scratch = SCRATCH_INIT(region_scratch_max_bytes());
 	struct account_parts parts;
@@ -334,21 +334,21 @@ static bool take_account(struct recording *recording)
 			recorder.account_sequence++;
 	}
 	scratch_release(&scratch);
-	return taken;
+	return taken ? 0 : -1;
 }
 
-/* False: not due, or not to be had. */
-static bool write_account(struct recording *recording, uint64_t now)
+/* -1: not due, or not to be had. */
+static int write_account(struct recording *recording, uint64_t now)
 {
-	bool is_first = recorder.account_next_ns == 0, taken;
+	bool is_first = recorder.account_next_ns == 0;
 	uint64_t begin_ns = work_cpu_ns();
 
 	if (now < recorder.account_next_ns)
-		return false;
-	taken = take_account(recording);
+		return -1;
+	int result = take_account(recording);
 	/* The first one looks symbols up, and is no measure for the next. */
 	recorder.account_next_ns = is_first ? now : now + ACCOUNT_REST * (work_cpu_ns() - begin_ns);
-	return taken;
+	return result;
 }
 
 /* ---- each second -------------------------------------------------------- */
@@ -364,7 +364,7 @@ uint64_t recorder_tick(void)
 		return recorder.next_ns - now;
 	work_begin(WORK_NS);
 	write_modules(recorder.recording);
-	has_account = write_account(recorder.recording, clock_monotonic_ns());
+	has_account = write_account(recorder.recording, clock_monotonic_ns()) == 0;
 	write_second(recorder.recording, has_account);
 	work_end();
 	recorder.next_ns = now + EVERY_NS;

@@ -74,13 +74,14 @@ void recstack_range(uint64_t *start, uint64_t *end)
 	*end = *start ? *start + RECSTACK_COUNT * sizeof(*stacks) : 0;
 }
 
-static bool take(uint32_t i, uint64_t self)
+static int take(uint32_t i, uint64_t self)
 {
 	uint64_t nobody = 0;
+	bool is_ours = LOAD(&owners[i].thread) == 0 &&
+		       __atomic_compare_exchange_n(&owners[i].thread, &nobody, self, false,
+						   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 
-	return LOAD(&owners[i].thread) == 0 &&
-	       __atomic_compare_exchange_n(&owners[i].thread, &nobody, self, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return is_ours ? 0 : -1;
 }
 
 /* RECSTACK_COUNT: none is free. */
@@ -88,7 +89,7 @@ static uint32_t take_any(uint32_t first, uint64_t self)
 {
 	for (uint32_t i = 0; i < RECSTACK_COUNT; i++) {
 		uint32_t at = (first + i) % RECSTACK_COUNT;
-		if (take(at, self)) {
+		if (take(at, self) == 0) {
 			STORE(&last_used, at);
 			return at;
 		}
@@ -120,7 +121,7 @@ static __attribute__((noinline)) bool run_on_one(recstack_work *work, void *arg)
 
 	if (unlikely(!all))
 		return false;
-	if (unlikely(!take(at, self)))
+	if (unlikely(take(at, self)))
 		at = take_any(at, self);
 	if (unlikely(at == RECSTACK_COUNT))
 		return false;
