@@ -282,13 +282,13 @@ static long poll_those(struct pollfd *list, size_t n, const struct timespec *tim
 	return r;
 }
 
-/* False if the state of the descriptors is unknown. */
-static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
+/* -1 if the state of the descriptors is unknown. */
+static int wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 {
 	struct timespec timeout = to_timespec(wait_ns);
 	long r = poll_those(list, n, wait_ns == UINT64_MAX ? NULL : &timeout);
 	if (r >= 0)
-		return true;
+		return 0;
 	if (r != -EINTR) {
 		/* A sandbox: a descriptor limit below the number in use makes the kernel
 		 * refuse the whole list, or a filter refuses the call. Do not spin on the
@@ -296,7 +296,7 @@ static bool wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 		timeout = to_timespec(PAUSE_NS);
 		sys_call(nanosleep, &timeout, 0);
 	}
-	return false;
+	return -1;
 }
 
 /* Runs timed work and returns the nanoseconds until the next. Called after each answer, so it
@@ -348,7 +348,7 @@ static void turn(void)
 	struct pollfd list[FIRST_CONNECTION + PLACES];
 	uint64_t wait_ns = prepare(list, tick());
 	look_for_sandbox();
-	if (!wait_for_events(list, COUNT_OF(list), wait_ns))
+	if (wait_for_events(list, COUNT_OF(list), wait_ns))
 		for (size_t i = 0; i < COUNT_OF(list); i++)
 			list[i].revents = 0;
 	uint64_t now_ns = clock_monotonic_ns();
