@@ -92,7 +92,8 @@ func TestDefaults(t *testing.T) {
 
 		"strdup": false, "asprintf": false, "fopen": false, "opendir": false, "realpath": false,
 		"getaddrinfo": false, "newlocale": false, "__gconv_open": false, "wcsdup": false,
-		"open_wmemstream": false, "regcomp": false, "main.dlopen_it": false, "C.CString": false, "residual": false,
+		"open_wmemstream": false, "regcomp": false, "main.dlopen_it": false,
+		"C.CString": false, "residual": false,
 	} {
 		frames := stack("malloc", function, "main.f")
 		frames[1].Module = "/usr/lib/x86_64-linux-gnu/libc.so.6"

@@ -36,7 +36,7 @@ const (
 	MaxStatusBytes  = 1 << 20
 	MaxAccountBytes = 4 << 20
 	MaxProfileBytes = 256 << 20
-	maxPlainBytes   = 1 << 30
+	maxPlainBytes   = 256 << 20
 )
 
 // Client speaks HTTP with the shim of one process.
