@@ -283,18 +283,9 @@ static void give_up_batch(struct answer *a, struct events_stream *s, const struc
  * without an end would mean that the process has ended. */
 static void write_end_alone(struct answer *a, const struct events_stream *s)
 {
-	uint64_t lost = s->ring.lost, now_ns = clock_monotonic_ns();
 	uint64_t unread = reads_ring(s) && s->last > s->ring.next ? s->last - s->ring.next : 0;
-	char wall[JSON_TIME_BYTES];
+	int n = events_lines_end_alone(a->line, sizeof(a->line), s->ring.lost + unread, s->ending);
 
-	json_format_time(clock_ns(CLOCK_REALTIME), wall);
-	int n = snprintf(a->line, sizeof(a->line),
-			 "{\"kind\":\"lost\",\"wall\":\"%s\",\"mono_ns\":%llu,"
-			 "\"count\":%llu}\n"
-			 "{\"kind\":\"end\",\"wall\":\"%s\",\"mono_ns\":%llu,"
-			 "\"reason\":\"%s\"}\n",
-			 wall, (unsigned long long)now_ns, (unsigned long long)(lost + unread),
-			 wall, (unsigned long long)now_ns, s->ending);
 	answer_line(a, 200, a->type, n);
 }
 

@@ -2,6 +2,7 @@
 #include "serve/events_lines.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -223,4 +224,16 @@ int events_lines_account(struct events_lines *l, struct scratch *scratch,
 	account_json_write(&j, "account", scratch, account, parts);
 	json_close(&j);
 	return json_finish(&j);
+}
+
+int events_lines_end_alone(char *out, size_t bytes, uint64_t lost, const char *reason)
+{
+	unsigned long long now_ns = clock_monotonic_ns();
+	char wall[JSON_TIME_BYTES];
+
+	json_format_time(clock_ns(CLOCK_REALTIME), wall);
+	return snprintf(out, bytes,
+			"{\"kind\":\"lost\",\"wall\":\"%s\",\"mono_ns\":%llu,\"count\":%llu}\n"
+			"{\"kind\":\"end\",\"wall\":\"%s\",\"mono_ns\":%llu,\"reason\":\"%s\"}\n",
+			wall, now_ns, (unsigned long long)lost, wall, now_ns, reason);
 }

@@ -36,4 +36,7 @@ void events_lines_gc(struct events_lines *lines, const uint64_t figures[CGOHEAP_
 int events_lines_account(struct events_lines *lines, struct scratch *scratch,
 			 const struct account *account, const struct account_parts *parts);
 
+/* The lines "lost" and "end" without memory: into out, which has bytes. Returns as snprintf. */
+int events_lines_end_alone(char *out, size_t bytes, uint64_t lost, const char *reason);
+
 #endif
