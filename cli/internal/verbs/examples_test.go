@@ -63,6 +63,11 @@ func TestHelpExamples(t *testing.T) {
 			line = strings.ReplaceAll(line, "--seconds 60", "--seconds 1")
 			line = regexp.MustCompile(`(cgoheap watch .*)--for \w+`).ReplaceAllString(line,
 				"$1--interval 100ms --for 1s")
+			// Others on this machine may have that name.
+			line = strings.ReplaceAll(line, "watch service", "watch "+s.arg())
+			line = strings.ReplaceAll(line, "--for 1m", "")
+			// It reads until it is interrupted.
+			line = regexp.MustCompile(`cgoheap events \S+`).ReplaceAllString(line, "$0 --for 1s")
 			line = strings.ReplaceAll(line, "--every 10m --for 2h", "--every 1s --for 1s")
 			line = regexp.MustCompile(`--url \S+`).ReplaceAllString(line, "--url "+service)
 			c := exec.Command("sh", "-c", line)
