@@ -66,14 +66,20 @@ func OpenProcess(pid int) (*Process, error) {
 	return p, nil
 }
 
-func (p *Process) readStatus(text []byte) {
+// EachField calls each for the lines of a file such as /proc/PID/status ("VmRSS:  123 kB") that
+// have a value: the key, the value as it stands, and its words, of which there is at least one.
+func EachField(text []byte, each func(key, value string, words []string)) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		key, value, _ := strings.Cut(lines.Text(), ":")
-		fields := strings.Fields(value)
-		if len(fields) == 0 {
-			continue
+		if words := strings.Fields(value); len(words) > 0 {
+			each(key, value, words)
 		}
+	}
+}
+
+func (p *Process) readStatus(text []byte) {
+	EachField(text, func(key, value string, fields []string) {
 		switch key {
 		case "Name":
 			p.kernelName = strings.TrimSpace(value)
@@ -91,7 +97,7 @@ func (p *Process) readStatus(text []byte) {
 				p.uids = append(p.uids, uid)
 			}
 		}
-	}
+	})
 }
 
 // StartTime is field 22 of stat; "" when the process is gone.

@@ -1,8 +1,6 @@
 package collect
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"os"
@@ -126,13 +124,7 @@ func (f *Facts) accountOfProfile() *account.Account {
 // readSizes reads lines such as "VmRSS:  123 kB", and plain numbers.
 func readSizes(text []byte) map[string]int64 {
 	sizes := map[string]int64{}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ":")
-		fields := strings.Fields(value)
-		if len(fields) == 0 {
-			continue
-		}
+	attach.EachField(text, func(key, _ string, fields []string) {
 		n, err := strconv.ParseInt(fields[0], 10, 64)
 		switch {
 		case err != nil || n < 0 || n > 1<<50:
@@ -141,7 +133,7 @@ func readSizes(text []byte) map[string]int64 {
 		case len(fields) == 1:
 			sizes[key] = n
 		}
-	}
+	})
 	return sizes
 }
 

@@ -1,12 +1,10 @@
 package observe
 
 import (
-	"bufio"
-	"bytes"
 	"os"
 	"strconv"
-	"strings"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/series"
 )
 
@@ -20,29 +18,23 @@ var statusFigures = map[string]string{
 // readStatus adds what the text has.  False: the process is ending, and has no memory.
 func readStatus(text []byte, r *series.Row) bool {
 	alive := true
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ":")
-		fields := strings.Fields(value)
-		if len(fields) == 0 {
-			continue
-		}
+	attach.EachField(text, func(key, _ string, fields []string) {
 		if key == "State" && (fields[0] == "Z" || fields[0] == "X") {
 			alive = false
 		}
 		name, wanted := statusFigures[key]
 		if !wanted {
-			continue
+			return
 		}
 		n, err := strconv.ParseUint(fields[0], 10, 53)
 		if err != nil {
-			continue
+			return
 		}
 		if len(fields) > 1 && fields[1] == "kB" {
 			n *= 1024
 		}
 		r.Set(name, float64(n))
-	}
+	})
 	return alive
 }
 
