@@ -171,7 +171,7 @@ func (s scene) look(t *testing.T, rule string) (*host, []finding) {
 	}
 	h.play(s.then)
 	verdict := h.explain()
-	for tries := 0; s.lucky && find(verdict, rule) == nil && tries < 300; tries++ {
+	for tries := 0; s.lucky && find(verdict, rule) == nil && tries < 20_000; tries++ {
 		verdict = h.explain()
 	}
 	return h, verdict

@@ -51,6 +51,8 @@ fast_path() {
 		wait_for "$DIR/$name.events" '"kind":"sampling"'
 	fi
 	echo $PAIRS >&"$in"
+	# The library's thread, which sends, runs when valgrind lets it: the program waits for it.
+	[ $# -eq 1 ] || wait_for "$DIR/$name.events" '"kind":"alloc"'
 	exec {in}>&-
 	wait "$host"
 	host=''
