@@ -1,0 +1,90 @@
+package sampling
+
+import "math"
+
+// part sums what blocks stand for, by the formulas of Horvitz and Thompson (1952): a block of y
+// that was sampled with probability p stands for y/p, of which y is certain, and adds
+// y^2 (1-p) / p^2 to the variance.
+type part struct {
+	value    float64 // sum of y/p
+	seen     float64 // sum of y
+	variance float64
+	doubt    float64 // sum of (1-p) variance: how far from certain what makes the variance is
+}
+
+func (p part) plus(q part) part {
+	return part{p.value + q.value, p.seen + q.seen, p.variance + q.variance, p.doubt + q.doubt}
+}
+
+func (p part) times(f float64) part {
+	return part{p.value * f, p.seen * f, p.variance * f, p.doubt * f}
+}
+
+// Estimate is one value of a sample, of a stack or of a whole profile.  It is what was gained less
+// what was lost, each a sum of sampled blocks; only growth has lost any.
+type Estimate struct {
+	gained, lost part
+	unit         float64 // what one more sample would stand for; 0: nothing goes unseen
+}
+
+// Value is the figure itself.
+func (e Estimate) Value() float64 { return e.gained.value - e.lost.value }
+
+// Variance of the figure.
+func (e Estimate) Variance() float64 { return e.gained.variance + e.lost.variance }
+
+// StandardError is the root of the variance; 0: every block was recorded.
+func (e Estimate) StandardError() float64 { return math.Sqrt(e.Variance()) }
+
+// Plus sums estimates of different blocks.
+func (e Estimate) Plus(o Estimate) Estimate {
+	return Estimate{e.gained.plus(o.gained), e.lost.plus(o.lost), max(e.unit, o.unit)}
+}
+
+// Minus is the difference of two estimates that share no block.
+func (e Estimate) Minus(o Estimate) Estimate {
+	return Estimate{e.gained.plus(o.lost), e.lost.plus(o.gained), max(e.unit, o.unit)}
+}
+
+// Interval is where the truth lies with this confidence (0.95).  Few samples make it lopsided: no
+// normal distribution is assumed.  The interval of a difference is put together from those of its
+// halves by MOVER (Zou and Donner 2008).
+func (e Estimate) Interval(confidence float64) (low, high float64) {
+	low, high = e.gained.interval(confidence, e.unit)
+	if e.lost == (part{}) {
+		return low, high
+	}
+	gained, lost := e.gained.value, e.lost.value
+	lostLow, lostHigh := e.lost.interval(confidence, e.unit)
+	d := gained - lost
+	return d - math.Hypot(gained-low, lostHigh-lost), d + math.Hypot(high-gained, lost-lostLow)
+}
+
+// interval: what was sampled exists, so only the unseen rest is uncertain.  Of blocks of one size,
+// the number of those that there must be for k to be sampled is negative binomial, as it is gamma
+// for a Poisson count (Garwood 1936).  The gamma distribution with the mean, the variance and
+// the skewness of the rest stands for both, and for sums of unequal blocks too (Fay and Feuer 1997).
+// The limits are the mid-p ones, from the mean of the distributions for k and for k + 1 (Fay and Kim
+// 2017), because without mid-p they cover far too much if k is small.  Half a block is subtracted
+// because blocks are whole.
+func (p part) interval(confidence, unit float64) (low, high float64) {
+	tail := (1 - confidence) / 2
+	if p.variance <= 0 {
+		if p.value > 0 || unit <= 0 {
+			return p.value, p.value
+		}
+		return 0, unit * midQuantile(shifted{}, shifted{shape: 1}, 1-tail)
+	}
+	rest := p.value - p.seen
+	missed := p.doubt / p.variance
+	skew := (1 + missed) / 2 // relative to that of a gamma distribution that begins at 0
+	block := p.variance / rest
+	of := func(k float64) shifted {
+		return shifted{k * missed / skew / skew, k * missed * (1 - 1/skew) / skew}
+	}
+	k := rest * rest / p.variance / missed
+	limit := func(at float64) float64 {
+		return p.seen + block*(skew*midQuantile(of(k), of(k+1), at)-(1-missed)/2)
+	}
+	return max(limit(tail), p.seen), max(limit(1-tail), p.seen)
+}
