@@ -219,7 +219,7 @@ int status_write_json(struct sink *sink)
 
 /* ---- comments --------------------------------------------------------- */
 
-#define MAX_COMMENTS  16
+#define MAX_COMMENTS  20
 #define COMMENT_BYTES 256
 
 struct comments {
@@ -243,6 +243,16 @@ static void comment_add(struct comments *c, const char *format, ...)
 		c->failed = true;
 	else
 		c->list[c->count++] = kept;
+}
+
+/* Tells whether two profiles are of one process. */
+static void comment_process(struct comments *c)
+{
+	char start[JSON_TIME_BYTES];
+	if (!region)
+		return;
+	json_format_time(region_layout.start_realtime_ns, start);
+	comment_add(c, "process %" PRIu64 ", started %s", (uint64_t)sys_getpid(), start);
 }
 
 static void comment_interval(struct comments *c)
@@ -337,6 +347,7 @@ const char *const *status_comments(struct scratch *scratch)
 	if (!c.list)
 		return NULL;
 	comment_add(&c, "cgoheap %s", CGOHEAP_VERSION);
+	comment_process(&c);
 	comment_interval(&c);
 	comment_drops(&c);
 	comment_stacks(&c);

@@ -207,6 +207,15 @@ static void test_allocator(void **state)
 
 /* ---- comments --------------------------------------------------------- */
 
+/* Which process it is, that all profiles say. */
+static const char *own_process(void)
+{
+	static char line[64];
+	snprintf(line, sizeof(line), "process %d, started 2023-11-14T22:13:20.123456789Z",
+		 getpid());
+	return line;
+}
+
 static void check_comments(const char *const expected[])
 {
 	struct scratch scratch = SCRATCH_INIT(MIB);
@@ -224,7 +233,7 @@ static void test_comments(void **state)
 {
 	(void)state;
 	check_comments((const char *[]){
-		"cgoheap " CGOHEAP_VERSION, "state: sampling",
+		"cgoheap " CGOHEAP_VERSION, own_process(), "state: sampling",
 		"sampled every 524288 bytes on average",
 		"1 blocks dropped, no room for them (live_full); raise CGOHEAP_MAX_MEMORY",
 		"3 calls missed, made while their thread was inside the library (reentered)",
@@ -243,12 +252,12 @@ static void test_comments_of_a_good_run(void **state)
 	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
 		slow_ends[i] = capture_end_is_complete(i) ? 50 : 0;
 	control_sampling(false, 1, 0);
-	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: dormant",
+	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, own_process(), "state: dormant",
 					"every allocation", NULL});
 	control_sampling(true, 524288, 0);
 	slow_ends[CAPTURE_NO_CFI] = 1;
-	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
-					"sampled every 524288 bytes on average",
+	check_comments((const char *[]){"cgoheap " CGOHEAP_VERSION, own_process(),
+					"state: sampling", "sampled every 524288 bytes on average",
 					"incomplete stacks: 1 of 101 (no_cfi 1)", NULL});
 }
 
@@ -258,7 +267,7 @@ static void test_comments_on_labels(void **state)
 	slow_ends[CAPTURE_NO_CFI] = 0;
 	labelsets_count_dropped();
 	check_comments(
-		(const char *[]){"cgoheap " CGOHEAP_VERSION, "state: sampling",
+		(const char *[]){"cgoheap " CGOHEAP_VERSION, own_process(), "state: sampling",
 				 "sampled every 524288 bytes on average",
 				 "1 samples recorded without their goroutine labels, because "
 				 "there are too many (labels)",

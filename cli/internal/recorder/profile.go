@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/google/pprof/profile"
@@ -38,7 +39,9 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 			SampleType: []*profile.ValueType{
 				unit("alloc_objects", "count"), unit("alloc_space", "bytes"),
 				unit("inuse_objects", "count"), unit("inuse_space", "bytes")},
-			Comments: []string{"from the recording of " + b.Program}}}
+			Comments: []string{"from the recording of " + b.Program,
+				fmt.Sprintf("process %d, started %s", b.PID,
+					b.Start.UTC().Format("2006-01-02T15:04:05.000000000Z"))}}}
 	if last != nil {
 		w.p.TimeNanos = last.Time.Time().UnixNano()
 	}
