@@ -25,6 +25,7 @@ func (p part) times(f float64) part {
 type Estimate struct {
 	gained, lost part
 	unit         float64 // what one more sample would stand for; 0: nothing goes unseen
+	isDifference bool    // something may have been lost, seen or unseen
 }
 
 // Value is the figure itself.
@@ -38,20 +39,21 @@ func (e Estimate) StandardError() float64 { return math.Sqrt(e.Variance()) }
 
 // Plus sums estimates of different blocks.
 func (e Estimate) Plus(o Estimate) Estimate {
-	return Estimate{e.gained.plus(o.gained), e.lost.plus(o.lost), max(e.unit, o.unit)}
+	return Estimate{e.gained.plus(o.gained), e.lost.plus(o.lost), max(e.unit, o.unit),
+		e.isDifference || o.isDifference}
 }
 
 // Minus is the difference of two estimates that share no block.
 func (e Estimate) Minus(o Estimate) Estimate {
-	return Estimate{e.gained.plus(o.lost), e.lost.plus(o.gained), max(e.unit, o.unit)}
+	return Estimate{e.gained.plus(o.lost), e.lost.plus(o.gained), max(e.unit, o.unit), true}
 }
 
 // Interval is where the truth lies with this confidence (0.95).  Few samples make it lopsided: no
 // normal distribution is assumed.  The interval of a difference is put together from those of its
-// halves by MOVER (Zou and Donner 2008).
+// halves by MOVER (Zou and Donner 2008): of a half without samples something may be unseen.
 func (e Estimate) Interval(confidence float64) (low, high float64) {
 	low, high = e.gained.interval(confidence, e.unit)
-	if e.lost == (part{}) {
+	if !e.isDifference {
 		return low, high
 	}
 	gained, lost := e.gained.value, e.lost.value

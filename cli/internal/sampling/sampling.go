@@ -205,7 +205,7 @@ func (b blocks) estimate(value, t float64, isBytes bool) Estimate {
 
 func signed(p part, value, unit float64) Estimate {
 	if value < 0 {
-		return Estimate{lost: p, unit: unit}
+		return Estimate{lost: p, unit: unit, isDifference: true}
 	}
 	return Estimate{gained: p, unit: unit}
 }
@@ -215,10 +215,11 @@ func signed(p part, value, unit float64) Estimate {
 // variance: blocks that came and went are in neither half.
 func growth(alloc, grown Estimate) Estimate {
 	came, gone := alloc.Value(), alloc.Value()-grown.Value()
-	if came <= 0 || gone <= 0 {
-		return grown
+	grown.isDifference = true
+	if came > 0 && gone > 0 {
+		grown.gained, grown.lost = alloc.gained, alloc.gained.times(gone/came)
 	}
-	return Estimate{alloc.gained, alloc.gained.times(gone / came), grown.unit}
+	return grown
 }
 
 // Grown is the growth of a sample (one stack, one size) between two profiles of one process, which

@@ -145,3 +145,38 @@ func draw(rng *rand.Rand, sizes []int64, bytes, interval int64) (Figures, [figur
 	}
 	return sum, truth
 }
+
+// One sampled block more says little, although none was seen to go: a block that was not sampled may
+// have gone.
+func TestGrowthOfOneSample(t *testing.T) {
+	d := design(t, profileOf(1<<19))
+	const size = 64
+	weigh := func(k float64) int64 { return int64(k * (1 << 19) / size) }
+	looks := func(total, now float64) Figures {
+		a, u := weigh(total), weigh(now)
+		return d.Sample(sample(size, a, a*size, u, u*size))
+	}
+	for _, c := range []struct {
+		total, now float64
+		grew       bool
+	}{{41, 11, false}, {44, 14, false}, {50, 20, true}, {240, 20, false}, {40, 3, true}} {
+		for _, f := range []Figure{InUseObjects, InUseBytes} {
+			low, high := Grown(looks(40, 10), looks(c.total, c.now), f).Interval(0.95)
+			if (low > 0 || high < 0) != c.grew {
+				t.Errorf("%v, 10 samples in use, then %v and %v new: %g to %g", f, c.now,
+					c.total-40, low, high)
+			}
+		}
+	}
+	before, after := looks(40, 10), looks(41, 11)
+	if low, _ := Grown(before, after, AllocBytes).Interval(0.95); low <= 0 {
+		t.Errorf("what was allocated cannot become less: %g", low)
+	}
+	g := design(t, &profile.Profile{Period: 1 << 19, DurationNanos: 1,
+		SampleType: profileOf(1).SampleType})
+	low, _ := g.Sample(sample(size, weigh(1), size*weigh(1), weigh(1), size*weigh(1)))[InUseBytes].
+		Interval(0.95)
+	if low > 0 {
+		t.Errorf("a profile of the growth: %g", low)
+	}
+}
