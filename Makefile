@@ -132,10 +132,11 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) \
 		$(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
 
-# Compares with the unmodified libunwind.
-$(BUILD)/unit/test_cfi: UNIT_WRAP :=
-$(BUILD)/unit/test_cfi: UNIT_LIBS := $(LLVM_LIBUNWIND)
-$(BUILD)/unit/test_cfi: UNIT_CFLAGS := -isystem $(LLVM_INCLUDE)
+# They compare with the unmodified libunwind.
+LIBUNWIND_TESTS := $(addprefix $(BUILD)/unit/test_,cfi cfi_libraries)
+$(LIBUNWIND_TESTS): UNIT_WRAP :=
+$(LIBUNWIND_TESTS): UNIT_LIBS := $(LLVM_LIBUNWIND)
+$(LIBUNWIND_TESTS): UNIT_CFLAGS := -isystem $(LLVM_INCLUDE)
 # They move the clock on instead of sleeping (tests/unit/testclock.h).
 $(addprefix $(BUILD)/unit/test_,control handlers recorder): UNIT_WRAP := $(WRAP) -Wl,--wrap=clock_ns
 # They contain Go symbols, so they must not contain what needs the shim's.
