@@ -36,6 +36,11 @@ const char *capture_end_name(uint32_t end)
 	return end < CAPTURE_END_COUNT ? end_names[end] : "unknown";
 }
 
+void capture_note(const struct capture *c, uint64_t note)
+{
+	(void)c, (void)note; /* no capture is remembered yet */
+}
+
 /* The bounds of the shim's code, from the linker. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
@@ -219,4 +224,7 @@ void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 	if (w.gap && capture_end_is_complete(c->end))
 		c->end = CAPTURE_GAP;
 	c->labels = intern_labels(&w);
+	c->unchanged = 0;
+	c->memory = NULL;
+	c->note = 0;
 }

@@ -22,12 +22,28 @@
 /* Of a stack that is too deep, this many root frames are kept; the rest are leaf frames. */
 #define CAPTURE_ROOT_FRAMES 32
 
+struct last_walk;
+
 struct capture {
 	uint32_t count;      /* frames, leaf first */
 	uint32_t end;        /* enum capture_end */
 	uint32_t omitted_at; /* frames[omitted_at] is the first after a gap; 0 = no gap */
 	uint32_t labels; /* of the innermost goroutine, an id from capture_init's keep_labels; 0:
 			    none */
+	/*
+	 * So many frames, counted from the root, were compared word by word with those of this
+	 * thread's last capture and found unchanged.  Fewer than are in fact the same where that
+	 * was not worth the comparison; 0 if that capture is not remembered.
+	 */
+	uint32_t unchanged;
+	/* Of the memory of this capture, for capture_note. */
+	uint32_t serial;
+	struct last_walk *memory; /* NULL: it is not remembered */
+	/*
+	 * What capture_note noted for this thread's last capture, if this is the same stack: leaf,
+	 * frames, end, gap and labels, with no code unloaded in between.  Otherwise 0.
+	 */
+	uint64_t note;
 	/*
 	 * Return addresses (the call's pc is one less).  frames[0] is the allocator
 	 * function's entry plus one.
@@ -42,6 +58,15 @@ struct capture {
  * 12 KiB of stack.
  */
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf);
+
+/*
+ * Keeps a word for as long as this thread's captures are the same stack as c: each then has it in
+ * c->note.  For who interned the stack, to find it again without looking at the frames.  What the
+ * word means, and until when it is valid, is the caller's business: a note that is no longer valid
+ * is replaced by the next one.  0 removes it.  Does nothing if c is not remembered, or if the
+ * thread has captured since.  Async-signal-safe; a few instructions.
+ */
+void capture_note(const struct capture *c, uint64_t note);
 
 /*
  * Stores a goroutine's labels and returns their id, 0 none.  Called on the capturing thread, in a
