@@ -4,11 +4,15 @@
  */
 #include "text/gzip.h"
 
+#include <string.h>
+
 #define ZLIB_CONST /* next_in becomes a pointer to const */
 #include <zlib.h>
 
 #include "region/zscratch.h"
 
+/* deflate does much before the first byte of each piece of input, so small ones are collected. */
+#define IN_BYTES  (16 * KIB)
 #define OUT_BYTES (16 * KIB)
 
 /* deflateInit2's memLevel and windowBits; 16 is for a gzip header. */
@@ -20,7 +24,8 @@ struct gzip {
 	z_stream stream;
 	struct sink *sink;
 	bool failed;
-	unsigned char out[OUT_BYTES];
+	size_t collected; /* bytes in in */
+	unsigned char in[IN_BYTES], out[OUT_BYTES];
 };
 
 struct gzip *gzip_open(struct scratch *scratch, struct sink *sink, enum gzip_window window)
@@ -38,9 +43,12 @@ struct gzip *gzip_open(struct scratch *scratch, struct sink *sink, enum gzip_win
 	return g;
 }
 
-/* Runs deflate until it has consumed all input and has no more output. */
+/* Runs deflate until it has consumed what is collected and has no more output. */
 static void gzip_run(struct gzip *g, int flush)
 {
+	g->stream.next_in = g->in;
+	g->stream.avail_in = (unsigned)g->collected;
+	g->collected = 0;
 	do {
 		g->stream.next_out = g->out;
 		g->stream.avail_out = sizeof(g->out);
@@ -57,12 +65,13 @@ void gzip_write(struct gzip *g, const void *bytes, size_t count)
 {
 	const unsigned char *p = bytes;
 	while (count && !g->failed) {
-		size_t n = count < 64 * MIB ? count : 64 * MIB; /* avail_in is 32 bits */
-		g->stream.next_in = p;
-		g->stream.avail_in = (unsigned)n;
-		gzip_run(g, Z_NO_FLUSH);
+		size_t room = IN_BYTES - g->collected, n = count < room ? count : room;
+		memcpy(g->in + g->collected, p, n);
+		g->collected += n;
 		p += n;
 		count -= n;
+		if (g->collected == IN_BYTES)
+			gzip_run(g, Z_NO_FLUSH);
 	}
 }
 
@@ -73,8 +82,6 @@ bool gzip_failed(const struct gzip *g)
 
 int gzip_close(struct gzip *g)
 {
-	g->stream.next_in = NULL;
-	g->stream.avail_in = 0;
 	if (!g->failed)
 		gzip_run(g, Z_FINISH);
 	deflateEnd(&g->stream);
