@@ -15,35 +15,112 @@
 
 /* ---- encoding --------------------------------------------------------- */
 
-static size_t varint(uint8_t *out, uint64_t value)
+#define VARINT_BYTES 10
+
+static size_t varint_bytes(uint64_t value)
 {
-	size_t n = 0;
-	for (; value >= 0x80; value >>= 7)
-		out[n++] = (uint8_t)(value | 0x80);
-	out[n++] = (uint8_t)value;
-	return n;
+	return (70 - (size_t)__builtin_clzll(value | 1)) / 7;
 }
 
-/* Wire type 2, length-delimited: messages and strings. */
+static uint8_t *varint(uint8_t *out, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*out++ = (uint8_t)(value | 0x80);
+	*out++ = (uint8_t)value;
+	return out;
+}
+
+/* Wire type 2, length-delimited: messages, strings and packed numbers. */
+static uint8_t *length(uint8_t *out, uint32_t field, size_t bytes)
+{
+	return varint(varint(out, field << 3 | 2), bytes);
+}
+
 static void write_header(struct pprof_stream *s, enum pprof_field field, size_t bytes)
 {
-	uint8_t header[20];
-	size_t n = varint(header, (uint64_t)field << 3 | 2);
-	n += varint(header + n, bytes);
-	gzip_write(s->gzip, header, n);
+	uint8_t header[2 * VARINT_BYTES];
+	gzip_write(s->gzip, header, (size_t)(length(header, field, bytes) - header));
+}
+
+/* ---- samples ---------------------------------------------------------- */
+
+/* Field numbers of Sample and Label. */
+enum { SAMPLE_LOCATION = 1, SAMPLE_VALUE = 2, SAMPLE_LABEL = 3 };
+enum { LABEL_KEY = 1, LABEL_STR = 2, LABEL_NUM = 3, LABEL_UNIT = 4, LABEL_FIELDS = 4 };
+
+static size_t packed_bytes(const uint64_t *numbers, size_t count)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += varint_bytes(numbers[i]);
+	return bytes;
+}
+
+static uint8_t *packed(uint8_t *out, uint32_t field, const uint64_t *numbers, size_t count,
+		       size_t bytes)
+{
+	if (!count)
+		return out;
+	out = length(out, field, bytes);
+	for (size_t i = 0; i < count; i++)
+		out = varint(out, numbers[i]);
+	return out;
+}
+
+/* Fields of 0 are left out. */
+static uint8_t *label(uint8_t *out, const Pprof__Label *l)
+{
+	const int64_t fields[] = {
+		[LABEL_KEY] = l->key,
+		[LABEL_STR] = l->str,
+		[LABEL_NUM] = l->num,
+		[LABEL_UNIT] = l->num_unit,
+	};
+	size_t bytes = 0;
+	for (size_t i = 1; i < COUNT_OF(fields); i++)
+		bytes += fields[i] ? 1 + varint_bytes((uint64_t)fields[i]) : 0;
+	out = length(out, SAMPLE_LABEL, bytes);
+	for (size_t i = 1; i < COUNT_OF(fields); i++)
+		if (fields[i])
+			out = varint(varint(out, i << 3), (uint64_t)fields[i]);
+	return out;
+}
+
+/* Most bytes of a profile are location ids of samples, on which protobuf-c spends 60 instructions
+ * each. -1: larger than the buffer. */
+static ptrdiff_t pack_sample(const Pprof__Sample *p, uint8_t *buffer)
+{
+	const uint64_t *values = (const uint64_t *)p->value;
+	size_t id_bytes = packed_bytes(p->location_id, p->n_location_id);
+	size_t value_bytes = packed_bytes(values, p->n_value);
+	size_t others = 2 + (1 + LABEL_FIELDS) * p->n_label; /* each with its header */
+	if (id_bytes + value_bytes + others * 2 * VARINT_BYTES > MESSAGE_BYTES)
+		return -1;
+	uint8_t *out = packed(buffer, SAMPLE_LOCATION, p->location_id, p->n_location_id, id_bytes);
+	out = packed(out, SAMPLE_VALUE, values, p->n_value, value_bytes);
+	for (size_t i = 0; i < p->n_label; i++)
+		out = label(out, p->label[i]);
+	return out - buffer;
+}
+
+static ptrdiff_t pack(const ProtobufCMessage *message, uint8_t *buffer)
+{
+	if (protobuf_c_message_get_packed_size(message) > MESSAGE_BYTES)
+		return -1;
+	return (ptrdiff_t)protobuf_c_message_pack(message, buffer);
 }
 
 void pprof_write(struct pprof_stream *s, enum pprof_field field, const void *message)
 {
-	size_t bytes = protobuf_c_message_get_packed_size(message);
-	if (bytes > MESSAGE_BYTES) {
+	ptrdiff_t bytes =
+		field == PPROF_SAMPLE ? pack_sample(message, s->buffer) : pack(message, s->buffer);
+	if (bytes < 0) {
 		s->partial = true;
 		return;
 	}
-	protobuf_c_message_pack(message, s->buffer);
 	if (field != PPROF_TOP)
-		write_header(s, field, bytes);
-	gzip_write(s->gzip, s->buffer, bytes);
+		write_header(s, field, (size_t)bytes);
+	gzip_write(s->gzip, s->buffer, (size_t)bytes);
 }
 
 /* A string that is not UTF-8 would make strict readers reject the whole profile. */
