@@ -23,57 +23,70 @@ int index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 	return 0;
 }
 
-/* The place of pc + 1, or 0 if it is not in the set. */
-static uint32_t pc_set_find(const struct pc_set *set, uint64_t pc)
+/* NULL: it is not in the set. */
+static const struct pc_place *pc_set_find(const struct pc_set *set, uint64_t pc)
 {
-	if (!set->capacity)
-		return 0;
 	uint32_t slot = index_first(&set->index, pc);
+	if (!set->capacity)
+		return NULL;
 	for (uint32_t n; (n = set->index.slots[slot]); slot = index_next(&set->index, slot))
-		if (set->pcs[n - 1] == pc)
-			return n;
-	return 0;
+		if (set->list[n - 1].pc == pc)
+			return &set->list[n - 1];
+	return NULL;
 }
 
-static void pc_set_insert(struct pc_set *set, uint64_t pc)
+static void pc_set_insert(struct pc_set *set, const struct pc_place *place)
 {
-	uint32_t slot = index_first(&set->index, pc);
+	uint32_t slot = index_first(&set->index, place->pc);
 	while (set->index.slots[slot])
 		slot = index_next(&set->index, slot);
-	set->pcs[set->count++] = pc;
+	set->list[set->count++] = *place;
 	set->index.slots[slot] = set->count;
 }
 
 static int pc_set_grow(struct scratch *scratch, struct pc_set *set)
 {
 	struct pc_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 1024};
-	bigger.pcs = scratch_alloc(scratch, bigger.capacity * sizeof(*bigger.pcs));
-	if (!bigger.pcs || index_init(scratch, &bigger.index, bigger.capacity))
+	bigger.list = scratch_alloc(scratch, bigger.capacity * sizeof(*bigger.list));
+	if (!bigger.list || index_init(scratch, &bigger.index, bigger.capacity))
 		return -1;
 	for (uint32_t i = 0; i < set->count; i++)
-		pc_set_insert(&bigger, set->pcs[i]);
+		pc_set_insert(&bigger, &set->list[i]);
 	*set = bigger;
 	return 0;
 }
 
-static int pc_set_add(struct scratch *scratch, struct pc_set *set, uint64_t pc)
+static int pc_set_add(struct scratch *scratch, struct pc_set *set, const struct pc_place *place)
 {
-	if (pc_set_find(set, pc))
-		return 0;
 	if (set->count == set->capacity && pc_set_grow(scratch, set))
 		return -1;
-	pc_set_insert(set, pc);
+	pc_set_insert(set, place);
 	return 0;
 }
 
 /* Go's text belongs to the program and is never unloaded. */
-static bool frame_is_unloaded(const struct stack *s, uint64_t pc)
+static uint32_t place_unloaded(uint64_t pc)
 {
-	return unloads_since(s->unloads, pc) && !gosym_in_text(pc - 1);
+	uint32_t latest = unloads_latest_at(pc);
+	return latest && !gosym_in_text(pc - 1) ? latest : 0;
+}
+
+static int job_collect_stack(struct profile_job *job, const struct stack *s)
+{
+	for (uint32_t f = 0; f < s->frame_count; f++) {
+		struct pc_place place = {.pc = s->frames[f]};
+		if (pc_set_find(&job->pcs, place.pc))
+			continue;
+		place.unloaded = place_unloaded(place.pc);
+		if (place.unloaded <= s->unloads && pc_set_add(job->scratch, &job->pcs, &place))
+			return -1;
+	}
+	return 0;
 }
 
 static void job_collect_pcs(struct profile_job *job)
 {
+	const struct stack *before = NULL; /* a stack's sites are neighbours */
 	for (size_t i = 0; i < job->snapshot->count; i++) {
 		const struct tally *t = &job->snapshot->tallies[i];
 		if (tally_is_zero(t))
@@ -81,11 +94,36 @@ static void job_collect_pcs(struct profile_job *job)
 		if (!work_may_go_on_first_half(2000))
 			return;
 		const struct stack *s = stack_at(site_at(t->site)->stack);
-		for (uint32_t f = 0; f < s->frame_count; f++) {
-			if (!frame_is_unloaded(s, s->frames[f]) &&
-			    pc_set_add(job->scratch, &job->pcs, s->frames[f]))
-				return;
-		}
+		if (s != before && job_collect_stack(job, s))
+			return;
+		before = s;
+	}
+}
+
+static bool shows(const struct profile_job *job, const struct location *l)
+{
+	if (!l || job->options->all_frames)
+		return true;
+	bool is_goexit = l->is_go && l->line_count == 1 &&
+			 strcmp(l->lines[0].function, "runtime.goexit") == 0;
+	return !l->is_plumbing && !is_goexit;
+}
+
+static void job_symbolize(struct profile_job *job)
+{
+	const struct pc_set *set = &job->pcs;
+	uint64_t *pcs = scratch_alloc(job->scratch, set->count * sizeof(*pcs));
+	for (uint32_t i = 0; pcs && i < set->count; i++)
+		pcs[i] = set->list[i].pc;
+	if (pcs && set->count)
+		symbolize(job->scratch, &job->modules, pcs, set->count, job->options->symbols,
+			  &job->symbols);
+	for (uint32_t i = 0; i < set->count; i++) {
+		struct pc_place *place = &set->list[i];
+		place->location = symbols_find(&job->symbols, place->pc);
+		place->is_shown = shows(job, place->location);
+		/* Code that was unloaded meanwhile may have been named by what came after it. */
+		place->unloaded = place_unloaded(place->pc);
 	}
 }
 
@@ -95,12 +133,7 @@ void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 	*job = (struct profile_job){.scratch = scratch, .snapshot = snapshot, .options = options};
 	modules_read(scratch, &job->modules);
 	job_collect_pcs(job);
-	if (job->pcs.count)
-		symbolize(scratch, &job->modules, job->pcs.pcs, job->pcs.count, options->symbols,
-			  &job->symbols);
-	job->locations = scratch_alloc(scratch, job->pcs.count * sizeof(*job->locations));
-	for (uint32_t i = 0; job->locations && i < job->pcs.count; i++)
-		job->locations[i] = symbols_find(&job->symbols, job->pcs.pcs[i]);
+	job_symbolize(job);
 }
 
 struct tally profile_sum(const struct snapshot *s, size_t from)
@@ -113,15 +146,6 @@ struct tally profile_sum(const struct snapshot *s, size_t from)
 		sum.inuse_bytes += s->tallies[i].inuse_bytes;
 	}
 	return sum;
-}
-
-bool profile_shows(const struct profile_job *job, const struct location *l)
-{
-	if (!l || job->options->all_frames)
-		return true;
-	bool is_goexit = l->is_go && l->line_count == 1 &&
-			 strcmp(l->lines[0].function, "runtime.goexit") == 0;
-	return !l->is_plumbing && !is_goexit;
 }
 
 void synthetic_name(uint32_t synthetic, char buffer[SYNTHETIC_NAME_BYTES])
@@ -176,19 +200,20 @@ size_t profile_frames(const struct profile_job *job, const struct stack *stack,
 		if (stack->omitted_at && i == stack->omitted_at)
 			n = frames_mark(frames, n, gap_mark(stack));
 		uint64_t pc = stack->frames[i];
-		if (frame_is_unloaded(stack, pc)) {
+		const struct pc_place *place = pc_set_find(&job->pcs, pc);
+		if (!place) { /* or scratch ran out */
+			bool is_unloaded = place_unloaded(pc) > stack->unloads;
+			n = frames_mark(frames, n,
+					is_unloaded ? SYNTHETIC_UNLOADED : SYNTHETIC_LOST);
+		} else if (place->unloaded > stack->unloads) {
 			n = frames_mark(frames, n, SYNTHETIC_UNLOADED);
-			continue;
+		} else if (place->is_shown) {
+			frames[n++] = (struct profile_frame){
+				.place = (uint32_t)(place - job->pcs.list),
+				.pc = pc,
+				.location = place->location,
+			};
 		}
-		uint32_t place = pc_set_find(&job->pcs, pc);
-		if (!place) { /* scratch ran out */
-			n = frames_mark(frames, n, SYNTHETIC_LOST);
-			continue;
-		}
-		const struct location *l = job->locations ? job->locations[place - 1] : NULL;
-		if (!profile_shows(job, l))
-			continue;
-		frames[n++] = (struct profile_frame){.place = place - 1, .pc = pc, .location = l};
 	}
 	uint32_t mark = stack_end_mark(stack);
 	if (mark)

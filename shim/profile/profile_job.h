@@ -31,10 +31,20 @@ static inline uint32_t index_next(const struct index *index, uint32_t slot)
 	return (slot + 1) & index->mask;
 }
 
+/* One distinct address. */
+struct pc_place {
+	uint64_t pc;
+	const struct location *location; /* NULL: not symbolized */
+	uint32_t unloaded;               /* unloads_latest_at(pc) */
+	bool is_shown;                   /* in the requested view: all frames, or all but cgo's
+					  * plumbing and each goroutine's root, which Go's own
+					  * profiles leave out too */
+};
+
 /* Each distinct address once; its place + 1 is the id of its location. */
 struct pc_set {
 	struct index index;
-	uint64_t *pcs;
+	struct pc_place *list;
 	uint32_t count, capacity;
 };
 
@@ -45,7 +55,6 @@ struct profile_job {
 	struct modules modules;
 	struct pc_set pcs;
 	struct symbols symbols;
-	const struct location **locations; /* by place in pcs; NULL: not symbolized */
 };
 
 /* Reads modules and symbols. What does not fit is missing, and scratch->exhausted is set. */
@@ -57,10 +66,6 @@ struct tally profile_sum(const struct snapshot *snapshot, size_t from);
 
 /* Stands for samples left out because time ran out. */
 #define PROFILE_REST "[stacks not shown: out of time]"
-
-/* Whether the requested view shows l: all frames, or all but cgo's plumbing and each
- * goroutine's root, which Go's own profiles leave out too. */
-bool profile_shows(const struct profile_job *job, const struct location *l);
 
 /* Frames without an address, which say what the stack lacks. */
 enum synthetic {

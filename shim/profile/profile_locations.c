@@ -23,15 +23,11 @@ struct profile_mapping {
 
 /* ---- mappings --------------------------------------------------------- */
 
-static const struct location *location_at(const struct profile_job *job, uint32_t place)
-{
-	return job->locations ? job->locations[place] : NULL;
-}
-
 /* The index in job.modules, or -1. */
-static ptrdiff_t module_of(const struct profile_job *job, const struct location *l, uint64_t pc)
+static ptrdiff_t module_of(const struct profile_job *job, const struct pc_place *place)
 {
-	const struct module *m = l ? l->module : modules_find(&job->modules, pc - 1);
+	const struct location *l = place->location;
+	const struct module *m = l ? l->module : modules_find(&job->modules, place->pc - 1);
 	return m ? m - job->modules.list : -1;
 }
 
@@ -51,10 +47,10 @@ static void mappings_note_locations(struct profile_locations *w)
 {
 	struct profile_job *job = &w->job;
 	for (uint32_t i = 0; i < job->pcs.count; i++) {
-		const struct location *l = location_at(job, i);
-		ptrdiff_t m = module_of(job, l, job->pcs.pcs[i]);
-		if (m >= 0 && profile_shows(job, l))
-			mapping_note_location(&w->mappings[m], l);
+		const struct pc_place *place = &job->pcs.list[i];
+		ptrdiff_t m = module_of(job, place);
+		if (m >= 0 && place->is_shown)
+			mapping_note_location(&w->mappings[m], place->location);
 	}
 }
 
@@ -130,20 +126,20 @@ static void procfile_add(struct profile_locations *w, struct procfile *lines,
 	lines->pointers[lines->count++] = line;
 }
 
-static void write_location(struct profile_locations *w, uint32_t place)
+static void write_location(struct profile_locations *w, const struct pc_place *place)
 {
 	struct profile_job *job = &w->job;
-	const struct location *l = location_at(job, place);
-	if (!profile_shows(job, l))
+	const struct location *l = place->location;
+	if (!place->is_shown)
 		return;
 	struct procfile lines;
 	lines.count = 0;
 	for (uint32_t i = 0; l && i < l->line_count; i++)
 		procfile_add(w, &lines, &l->lines[i]);
-	ptrdiff_t m = w->mappings ? module_of(job, l, job->pcs.pcs[place]) : -1;
+	ptrdiff_t m = w->mappings ? module_of(job, place) : -1;
 	Pprof__Location p = PPROF__LOCATION__INIT;
-	p.id = place + 1;
-	p.address = job->pcs.pcs[place] - 1;
+	p.id = (uint64_t)(place - job->pcs.list) + 1;
+	p.address = place->pc - 1;
 	if (m >= 0)
 		p.mapping_id = w->mappings[m].id;
 	p.n_line = lines.count;
@@ -155,7 +151,7 @@ static uint64_t count_lines(const struct profile_job *job)
 {
 	uint64_t lines = SYNTHETIC_COUNT + PROFILE_PLACES_NAMED;
 	for (uint32_t i = 0; i < job->pcs.count; i++) {
-		const struct location *l = location_at(job, i);
+		const struct location *l = job->pcs.list[i].location;
 		lines += l ? l->line_count : 0;
 	}
 	return lines;
@@ -165,7 +161,7 @@ static void write_locations(struct profile_locations *w)
 {
 	pprof_reserve(&w->stream, count_lines(&w->job), profile_labels_strings());
 	for (uint32_t i = 0; i < w->job.pcs.count; i++)
-		write_location(w, i);
+		write_location(w, &w->job.pcs.list[i]);
 }
 
 uint64_t profile_locations_named(struct profile_locations *w, const char *name)
@@ -194,15 +190,23 @@ static uint64_t synthetic_location(struct profile_locations *w, uint32_t synthet
 	return w->synthetic_ids[synthetic];
 }
 
+static void read_stack(struct profile_locations *w, const struct stack *stack)
+{
+	struct profile_frame frames[PROFILE_MAX_FRAMES];
+	w->last.stack = stack;
+	w->last.count = profile_frames(&w->job, stack, frames);
+	for (size_t i = 0; i < w->last.count; i++)
+		w->last.ids[i] = frames[i].synthetic ? synthetic_location(w, frames[i].synthetic)
+						     : frames[i].place + UINT64_C(1);
+}
+
 size_t profile_locations_stack(struct profile_locations *w, const struct stack *stack,
 			       uint64_t ids[PROFILE_MAX_FRAMES])
 {
-	struct profile_frame frames[PROFILE_MAX_FRAMES];
-	size_t count = profile_frames(&w->job, stack, frames);
-	for (size_t i = 0; i < count; i++)
-		ids[i] = frames[i].synthetic ? synthetic_location(w, frames[i].synthetic)
-					     : frames[i].place + UINT64_C(1);
-	return count;
+	if (stack != w->last.stack)
+		read_stack(w, stack);
+	memcpy(ids, w->last.ids, w->last.count * sizeof(*ids));
+	return w->last.count;
 }
 
 /* ---- all -------------------------------------------------------------- */

@@ -19,6 +19,12 @@ struct profile_locations {
 	struct profile_mapping *mappings;        /* by place in job.modules */
 	uint64_t synthetic_ids[SYNTHETIC_COUNT]; /* location ids; 0: not written yet */
 	uint64_t next_location_id;
+	/* The stack asked for last: a stack's samples, one for each size, are neighbours. */
+	struct {
+		const struct stack *stack;
+		size_t count;
+		uint64_t ids[PROFILE_MAX_FRAMES];
+	} last;
 };
 
 /* In scratch. NULL: not enough for any profile at all; nothing is written. */

@@ -33,8 +33,8 @@ static struct {
 
 /* ---- the order -------------------------------------------------------- */
 
-/* The latest unloading at the instruction before a return address. */
-static uint32_t latest_at(uint64_t pc)
+/* At the instruction before the return address. */
+uint32_t unloads_latest_at(uint64_t pc)
 {
 	uint32_t count = LOAD_ACQ(&unloads.count), latest = 0;
 
@@ -54,16 +54,11 @@ uint32_t unloads_stamp(const uint64_t *pcs, size_t count)
 	if (likely(!LOAD(&unloads.count)))
 		return 0;
 	for (size_t i = 0; i < count; i++) {
-		uint32_t at = latest_at(pcs[i]);
+		uint32_t at = unloads_latest_at(pcs[i]);
 		if (at > latest)
 			latest = at;
 	}
 	return latest;
-}
-
-bool unloads_since(uint32_t stamp, uint64_t pc)
-{
-	return latest_at(pc) > stamp;
 }
 
 /* ---- adding ----------------------------------------------------------- */

@@ -24,8 +24,14 @@ int unloads_watch(int (*close)(void *handle), void *handle);
  */
 uint32_t unloads_stamp(const uint64_t *pcs, size_t count);
 
+/* The latest unloading that concerns this return address; 0: none. */
+uint32_t unloads_latest_at(uint64_t pc);
+
 /* Whether the code at this return address was unloaded after the stamp was taken. */
-bool unloads_since(uint32_t stamp, uint64_t pc);
+static inline bool unloads_since(uint32_t stamp, uint64_t pc)
+{
+	return unloads_latest_at(pc) > stamp;
+}
 
 /* Marks a place as unloaded: other code may use it. For unloads_watch, and for tests. */
 void unloads_add(uint64_t start, uint64_t end);
