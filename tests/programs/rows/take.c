@@ -1,0 +1,235 @@
+/* See take.h. */
+#include "take.h"
+
+#include <execinfo.h>
+#include <sys/mman.h>
+
+#include "../hooks/hooks.h"
+
+#define MOST        512 /* frames */
+#define FIRST_BYTES 16
+/* As shim/unwind/capture.h has them. */
+#define KEPT       128
+#define KEPT_ROOTS 32
+
+struct taken {
+	uint32_t count;
+	uint32_t is_seen;
+	uint64_t pcs[MOST];
+};
+
+static struct taken *all;
+static size_t most, taken;
+
+void take_start(size_t blocks)
+{
+	void *warm[1];
+
+	backtrace(warm, 1); /* loads libgcc_s now */
+	most = blocks;
+	all = mmap(NULL, blocks * sizeof(*all), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(all != MAP_FAILED);
+}
+
+/* The frames of both stacks' callers are the same to the last byte: this one makes both calls. */
+void *take_both(size_t block);
+extern const char take_after_note[], take_after_malloc[];
+__asm__(".text\n"
+	".type take_both, @function\n"
+	"take_both:\n"
+	".cfi_startproc\n"
+	"push %rbx\n"
+	".cfi_adjust_cfa_offset 8\n"
+	".cfi_offset rbx, -16\n"
+	"mov %rdi, %rbx\n"
+	"call take_note\n"
+	"take_after_note:\n"
+	"lea 16(%rbx), %rdi\n"
+	"call malloc@PLT\n"
+	"take_after_malloc:\n"
+	"pop %rbx\n"
+	".cfi_adjust_cfa_offset -8\n"
+	".cfi_restore rbx\n"
+	"ret\n"
+	".cfi_endproc\n"
+	".size take_both, .-take_both\n");
+
+void take_note(size_t block);
+void take_note(size_t block)
+{
+	void *pcs[MOST + 2];
+	int count = backtrace(pcs, MOST + 2), from = 0;
+
+	while (from < count && pcs[from] != (void *)take_after_note)
+		from++;
+	CHECK(from < count);
+	pcs[from] = (void *)take_after_malloc;
+	all[block].count = (uint32_t)(count - from);
+	memcpy(all[block].pcs, pcs + from, (size_t)(count - from) * sizeof(pcs[0]));
+}
+
+int take(void)
+{
+	size_t block = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
+
+	if (block >= most)
+		return 0;
+	free(take_both(block));
+	return 1;
+}
+
+size_t take_count(void)
+{
+	return taken < most ? taken : most;
+}
+
+/* ---- the library's answer ------------------------------------------------------- */
+
+static size_t same, shown;
+
+static void show(size_t block, const char *why, const uint64_t *got, uint32_t count)
+{
+	const struct taken *t = &all[block];
+
+	if (shown++ >= 5)
+		return;
+	dprintf(2, "block %zu: %s; libgcc's frames, the library's:\n", block, why);
+	for (uint32_t i = 0; i < t->count || i < count; i++)
+		dprintf(2, "  %#18llx %#18llx\n", i < t->count ? (long long)t->pcs[i] : 0,
+			i < count ? (long long)got[i] : 0);
+}
+
+/* mov $15,%rax; syscall: what a handler returns to. */
+static int is_signal_frame(uint64_t pc)
+{
+	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+
+	return memcmp((const void *)pc, code, sizeof(code)) == 0;
+}
+
+/* got: without the allocator. NULL: the same; else what differs. */
+static const char *differs(const struct taken *t, const uint64_t *got, uint32_t count)
+{
+	uint32_t omitted = t->count + 1 > KEPT ? t->count + 1 - KEPT : 0;
+
+	if (count != t->count - omitted)
+		return "another number of frames";
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t at = omitted && i >= KEPT - KEPT_ROOTS - 1 ? i + omitted : i;
+		/* An interrupted pc is kept one byte higher, as if it were behind a call. */
+		uint64_t want = t->pcs[at] + (at && is_signal_frame(t->pcs[at - 1]));
+		if (got[i] != want)
+			return "another frame";
+	}
+	return NULL;
+}
+
+static void compare(size_t block, const uint64_t *got, uint32_t count)
+{
+	CHECK(block < take_count());
+	const char *why = differs(&all[block], got, count);
+
+	all[block].is_seen++;
+	if (why)
+		show(block, why, got, count);
+	else
+		same++;
+}
+
+/* A stack with blocks of very many sizes is one sample without a size. */
+static struct merged {
+	unsigned long blocks;
+	uint32_t count;
+	uint64_t frames[KEPT];
+} merged[64];
+static size_t merged_count;
+
+static int is_merged(size_t block)
+{
+	for (size_t i = 0; i < merged_count; i++) {
+		struct merged *m = &merged[i];
+		if (m->blocks && !differs(&all[block], m->frames, m->count)) {
+			m->blocks--;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static uint64_t frames[MOST];
+static uint32_t frame_count;
+
+static unsigned long allocated;
+
+static void keep_merged(void)
+{
+	struct merged *m = &merged[merged_count++];
+
+	CHECK(merged_count < COUNT_OF(merged) && frame_count <= KEPT);
+	m->blocks = allocated;
+	m->count = frame_count - 1;
+	memcpy(m->frames, frames + 1, m->count * sizeof(frames[0]));
+}
+
+static void read_line(char *line)
+{
+	char *at = strstr(line, "] @"), *bytes;
+
+	if (*line >= '0' && *line <= '9' && at) {
+		allocated = strtoul(strchr(line, '[') + 1, NULL, 10);
+		frame_count = 0;
+		for (at += 3; *at == ' ' && frame_count < MOST;)
+			frames[frame_count++] = strtoull(at, &at, 16);
+	}
+	if (strncmp(line, "#\torigin=malloc", 15) != 0 || frame_count < 2 ||
+	    frames[1] != (uint64_t)take_after_malloc)
+		return;
+	bytes = strstr(line, "bytes=");
+	if (bytes)
+		compare(strtoull(bytes + 6, NULL, 10) - FIRST_BYTES, frames + 1, frame_count - 1);
+	else
+		keep_merged();
+}
+
+/* The answer is large, so it is read a piece at a time. */
+static void read_answer(int fd)
+{
+	static char room[1 << 16];
+	size_t used = 0;
+	ssize_t n;
+
+	while ((n = read(fd, room + used, sizeof(room) - 1 - used)) > 0) {
+		char *line = room, *end;
+		used += (size_t)n;
+		room[used] = 0;
+		for (; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+			*end = 0;
+			read_line(line);
+		}
+		used -= (size_t)(line - room);
+		memmove(room, line, used);
+	}
+	CHECK(n == 0);
+}
+
+size_t take_compare(void)
+{
+	static const char request[] =
+		"GET /debug/pprof/cgoheap?debug=1&symbols=none&frames=all HTTP/1.0\r\n"
+		"Host: x\r\n\r\n";
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(a.sun_path, getenv("CGOHEAP_SOCKET"), sizeof(a.sun_path) - 1);
+	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(write(fd, request, sizeof(request) - 1) == sizeof(request) - 1);
+	read_answer(fd);
+	close(fd);
+	for (size_t i = 0; i < take_count(); i++)
+		if (!all[i].is_seen && is_merged(i))
+			same++;
+		else if (all[i].is_seen != 1)
+			show(i, all[i].is_seen ? "two stacks" : "no stack", NULL, 0);
+	return same;
+}
