@@ -248,13 +248,18 @@ const char *const *profile_comments(const struct profile_job *job)
 	static const char *const none[] = {NULL};
 	const char *const *given = job->options->comments ? job->options->comments : none;
 	char lines[OWN_COMMENTS][OWN_COMMENT_BYTES];
-	size_t own = own_comments(job->options, lines), count = 0;
+	size_t own = own_comments(job->options, lines), count = 0, errors = 0;
 	while (given[count])
 		count++;
-	const char **all = scratch_alloc(job->scratch, (count + own + 1) * sizeof(*all));
+	while (job->error && job->error->comments[errors])
+		errors++;
+	const char **all = scratch_alloc(job->scratch, (count + own + errors + 1) * sizeof(*all));
 	if (!all)
 		return given;
 	memcpy(all, given, count * sizeof(*all));
+	if (errors)
+		memcpy(all + count, job->error->comments, errors * sizeof(*all));
+	count += errors;
 	for (size_t i = 0; i < own; i++) {
 		char *line = scratch_strdup(job->scratch, lines[i], strlen(lines[i]));
 		if (line)

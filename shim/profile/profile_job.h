@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "proc/modules.h"
 #include "profile/profile.h"
+#include "profile/profile_error.h"
 #include "profile/symbolize.h"
 
 /*
@@ -51,6 +52,7 @@ struct pc_set {
 struct profile_job {
 	struct scratch *scratch;
 	const struct snapshot *snapshot;
+	const struct profile_error *error; /* what the comments say of it; NULL: nothing */
 	const struct profile_options *options;
 	struct modules modules;
 	struct pc_set pcs;

@@ -133,9 +133,12 @@ int profile_write_proto(struct scratch *scratch, const struct snapshot *snapshot
 			const struct profile_options *options, struct sink *sink)
 {
 	struct profile_locations *w = profile_locations_open(scratch, sink);
+	struct profile_error error;
 	if (!w)
 		return -1;
-	profile_job_prepare(&w->job, scratch, snapshot, options);
+	profile_error_read(&error, scratch, snapshot, options);
+	profile_job_prepare(&w->job, scratch, &error.snapshot, options);
+	w->job.error = &error;
 	write_header(w);
 	name_labels(w);
 	write_comments(w);

@@ -140,6 +140,7 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 {
 	struct text *t = scratch_alloc(scratch, sizeof(*t));
 	struct profile_job *job = scratch_alloc(scratch, sizeof(*job));
+	struct profile_error error;
 	size_t count;
 	if (!t || !job)
 		return -1;
@@ -147,7 +148,9 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 	if (!order)
 		return -1;
 	text_init(t, sink);
+	profile_error_read(&error, scratch, snapshot, options);
 	profile_job_prepare(job, scratch, snapshot, options);
+	job->error = &error;
 	struct tally sum = profile_sum(snapshot, 0);
 	text_header(t, &sum);
 	size_t shown = 0;

@@ -185,12 +185,32 @@ uint32_t sample_take(size_t size)
 
 /* ---- all threads ------------------------------------------------------ */
 
+static struct sample_intervals in_force;
+
+/* The callers take turns. */
+static void note_interval(uint32_t interval)
+{
+	if (!interval)
+		return;
+	if (!in_force.finest || interval < in_force.finest)
+		STORE(&in_force.finest, interval);
+	if (interval > in_force.coarsest)
+		STORE(&in_force.coarsest, interval);
+}
+
+struct sample_intervals sample_intervals(void)
+{
+	return (struct sample_intervals){.finest = LOAD(&in_force.finest),
+					 .coarsest = LOAD(&in_force.coarsest)};
+}
+
 void sample_set_interval(uint32_t interval)
 {
 	uint64_t old = LOAD(&current), new;
 
 	if (interval != 1)
 		region_mark(REGION_COARSE);
+	note_interval(interval);
 	do {
 		uint32_t epoch = epoch_of(old) + 1;
 		new = (uint64_t)(epoch ? epoch : 1) << 32 | interval;

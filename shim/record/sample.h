@@ -93,8 +93,13 @@ uint32_t sample_take(size_t size);
  */
 void sample_set_interval(uint32_t interval);
 uint32_t sample_interval(void); /* 0 = off */
-void sample_nudge(void);        /* tells threads of older epochs */
-uint32_t sample_threads(void);  /* registered now */
+/* The finest and the coarsest that were ever in force; 0, 0 before the first. */
+struct sample_intervals {
+	uint32_t finest, coarsest;
+};
+struct sample_intervals sample_intervals(void);
+void sample_nudge(void);       /* tells threads of older epochs */
+uint32_t sample_threads(void); /* registered now */
 /*
  * Starts listing threads: creates the pthread key whose destructor removes a thread from the
  * list. Call once, in the constructor of an active process, before the first

@@ -15,6 +15,8 @@
 
 #include "base/clock.h"
 #include "record/control.h"
+#include "record/live.h"
+#include "record/sample.h"
 #include "profile/profile.h"
 #include "profile/profile_job.h"
 #include "profile.pb-c.h"
@@ -518,7 +520,9 @@ static void check_text(const char *expected)
 	struct kept b;
 	o.comments = comments;
 	write_whole(&o, &b);
-	assert_string_equal((const char *)b.bytes, expected);
+	assert_int_equal(strncmp((const char *)b.bytes, expected, strlen(expected)), 0);
+	const char *rest = (const char *)b.bytes + strlen(expected);
+	assert_true(!*rest || strncmp(rest, "# standard errors: ", 19) == 0);
 	free(b.bytes);
 }
 
@@ -584,6 +588,65 @@ static void test_period(void **state)
 	free(b.bytes);
 }
 
+/* ---- errors ------------------------------------------------------------- */
+
+/* Blocks of one stack and size, sampled at this interval; their figures are in the profile. */
+static void add_blocks(unsigned stack, uint64_t size, uint32_t interval, unsigned number)
+{
+	static uint64_t address = UINT64_C(0x7e0000000000);
+	struct capture c = made_up(1, stack);
+	struct weight w = sample_weight(size, interval), sum = {0};
+	struct tally *t = tally_add(&c, size, ORIGIN_MALLOC);
+	for (; number; number--) {
+		struct live_block stale, b = {.address = address += 64,
+					      .size = size,
+					      .site = t->site,
+					      .interval = interval};
+		assert_int_equal(live_put(&b, &stale), 0);
+		sum.objects_fx += w.objects_fx;
+		sum.bytes_fx += w.bytes_fx;
+	}
+	t->alloc_objects = t->inuse_objects = (int64_t)(sum.objects_fx >> WEIGHT_OBJECT_BITS);
+	t->alloc_bytes = t->inuse_bytes = (int64_t)(sum.bytes_fx >> WEIGHT_BYTE_BITS);
+}
+
+/* 3 blocks of 16 bytes stand for about 3 intervals of bytes, each of which has an error of one. */
+static void test_errors(void **state)
+{
+	struct kept b;
+	(void)state;
+	add_blocks(1, 16, 524288, 3);
+	write_whole(&as_profile, &b);
+	Pprof__Profile *p = checked(&b);
+	assert_int_equal(p->n_comment, 1);
+	assert_true(has_comment(p, "standard errors: alloc_objects 56756, alloc_space 908093, "
+				   "inuse_objects 56756, inuse_space 908093"));
+	pprof__profile__free_unpacked(p, NULL);
+	free(b.bytes);
+}
+
+/* Each live block knows its interval; samples of one interval stand together. */
+static void test_errors_after_a_change(void **state)
+{
+	struct kept b;
+	(void)state;
+	control_sampling(true, 4096, 0);
+	control_sampling(true, 524288, 0);
+	add_blocks(11, 16, 4096, 3);
+	add_blocks(12, 16, 524288, 3);
+	add_blocks(13, 16, 4096, 12);
+	write_whole(&as_profile, &b);
+	Pprof__Profile *p = checked(&b);
+	assert_int_equal(p->n_sample, 3);
+	assert_int_equal(p->sample[2]->value[3] / 524288, 3);
+	assert_true(has_comment(p, "intervals so far: 4096 to 524288 bytes"));
+	assert_true(has_comment(p, "intervals of samples, in order: 2 at 4096, 1 at 524288"));
+	assert_true(has_comment(p, "standard errors: alloc_objects 56765, alloc_space 908232, "
+				   "inuse_objects 56765, inuse_space 908232"));
+	pprof__profile__free_unpacked(p, NULL);
+	free(b.bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -601,6 +664,8 @@ int main(void)
 		cmocka_unit_test_setup(test_text, start_test),
 		cmocka_unit_test_setup(test_text_nothing_freed, start_test),
 		cmocka_unit_test_setup(test_text_shrinking, start_test),
+		cmocka_unit_test_setup(test_errors, start_test),
+		cmocka_unit_test_setup(test_errors_after_a_change, start_test),
 		cmocka_unit_test_setup(test_period, start_test),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
