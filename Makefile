@@ -116,7 +116,7 @@ $(BUILD)/cgoheap: $(CLI_SRC)
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 
-UNIT_SRC  := $(wildcard tests/unit/test_*.c tests/unit/count_*.c)
+UNIT_SRC  := $(wildcard $(addprefix tests/unit/,test_*.c count_*.c replay_*.c))
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_OBJ  := $(filter-out $(BUILD)/obj/hook/interpose.o $(BUILD)/obj/life/init.o,$(SHIM_OBJ))
 UNIT_WRAP  = $(WRAP)
@@ -131,6 +131,13 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) \
 		$(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
+
+# Its stacks are in a library.
+$(BUILD)/unit/libstackcalls.so: tests/unit/stackcalls.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARN) $(CFLAGS) -fPIC -shared -Wl,-soname,$(@F) -o $@ $<
+$(BUILD)/unit/replay_trace: $(BUILD)/unit/libstackcalls.so
+$(BUILD)/unit/replay_trace: UNIT_LIBS := $(BUILD)/unit/libstackcalls.so -Wl,-rpath,'$$ORIGIN'
 
 # They compare with the unmodified libunwind.
 LIBUNWIND_TESTS := $(addprefix $(BUILD)/unit/test_,cfi cfi_libraries)

@@ -9,22 +9,24 @@ type part struct {
 	value    float64 // sum of y/p
 	seen     float64 // sum of y
 	variance float64
+	third    float64 // sum of the third cumulants: how lopsided it is
 	doubt    float64 // sum of (1-p) variance: how far from certain what makes the variance is
 }
 
 func (p part) plus(q part) part {
-	return part{p.value + q.value, p.seen + q.seen, p.variance + q.variance, p.doubt + q.doubt}
+	return part{p.value + q.value, p.seen + q.seen, p.variance + q.variance, p.third + q.third,
+		p.doubt + q.doubt}
 }
 
 func (p part) times(f float64) part {
-	return part{p.value * f, p.seen * f, p.variance * f, p.doubt * f}
+	return part{p.value * f, p.seen * f, p.variance * f, p.third * f, p.doubt * f}
 }
 
 // Estimate is one value of a sample, of a stack or of a whole profile.  It is what was gained less
 // what was lost, each a sum of sampled blocks; only growth has lost any.
 type Estimate struct {
 	gained, lost part
-	unit         float64 // what one more sample would stand for; 0: nothing goes unseen
+	unit         float64 // what one more sample may stand for; 0: nothing goes unseen
 	isDifference bool    // something may have been lost, seen or unseen
 }
 
@@ -39,14 +41,27 @@ func (e Estimate) StandardError() float64 { return math.Sqrt(e.Variance()) }
 
 // Plus sums estimates of different blocks.
 func (e Estimate) Plus(o Estimate) Estimate {
-	return Estimate{e.gained.plus(o.gained), e.lost.plus(o.lost), max(e.unit, o.unit),
+	return Estimate{e.gained.plus(o.gained), e.lost.plus(o.lost), e.largerUnit(o),
 		e.isDifference || o.isDifference}
 }
 
 // Minus is the difference of two estimates that share no block.
 func (e Estimate) Minus(o Estimate) Estimate {
-	return Estimate{e.gained.plus(o.lost), e.lost.plus(o.gained), max(e.unit, o.unit), true}
+	return Estimate{e.gained.plus(o.lost), e.lost.plus(o.gained), e.largerUnit(o), true}
 }
+
+// largerUnit: of what was not sampled at all, there is likely to be none.
+func (e Estimate) largerUnit(o Estimate) float64 {
+	switch isEmpty := e.isEmpty(); {
+	case isEmpty == o.isEmpty():
+		return max(e.unit, o.unit)
+	case isEmpty:
+		return o.unit
+	}
+	return e.unit
+}
+
+func (e Estimate) isEmpty() bool { return e.gained == (part{}) && e.lost == (part{}) }
 
 // Interval is where the truth lies with this confidence (0.95).  Few samples make it lopsided: no
 // normal distribution is assumed.  The interval of a difference is put together from those of its
@@ -65,28 +80,30 @@ func (e Estimate) Interval(confidence float64) (low, high float64) {
 // interval: what was sampled exists, so only the unseen rest is uncertain.  Of blocks of one size,
 // the number of those that there must be for k to be sampled is negative binomial, as it is gamma
 // for a Poisson count (Garwood 1936).  The gamma distribution with the mean, the variance and
-// the skewness of the rest stands for both, and for sums of unequal blocks too (Fay and Feuer 1997).
-// The limits are the mid-p ones, from the mean of the distributions for k and for k + 1 (Fay and Kim
-// 2017), because without mid-p they cover far too much if k is small.  Half a block is subtracted
-// because blocks are whole.
+// the third moment of the rest stands for both, and for sums of unequal blocks too (Fay and Feuer
+// 1997).  The limits are the mid-p ones, from the mean of the distributions for what was sampled
+// and for one sample more (Fay and Kim 2017), because without mid-p they cover far too much if
+// there are few samples.  Half a block is subtracted because blocks are whole.
 func (p part) interval(confidence, unit float64) (low, high float64) {
 	tail := (1 - confidence) / 2
 	if p.variance <= 0 {
 		if p.value > 0 || unit <= 0 {
 			return p.value, p.value
 		}
-		return 0, unit * midQuantile(shifted{}, shifted{shape: 1}, 1-tail)
+		none := shifted{shape: 0, scale: unit}
+		return 0, midQuantile(none, shifted{shape: 1, scale: unit}, 1-tail)
 	}
-	rest := p.value - p.seen
-	missed := p.doubt / p.variance
-	skew := (1 + missed) / 2 // relative to that of a gamma distribution that begins at 0
-	block := p.variance / rest
-	of := func(k float64) shifted {
-		return shifted{k * missed / skew / skew, k * missed * (1 - 1/skew) / skew}
+	rest, missed := p.value-p.seen, p.doubt/p.variance
+	each := p.variance / rest // what a sampled block stands for
+	half := each * (1 - missed) / 2
+	if each < unit {
+		each, missed = unit, 1
 	}
-	k := rest * rest / p.variance / missed
+	less := withMoments(rest, p.variance, p.third)
+	more := withMoments(rest+each, p.variance+each*each*missed,
+		p.third+each*each*each*missed*(1+missed))
 	limit := func(at float64) float64 {
-		return p.seen + block*(skew*midQuantile(of(k), of(k+1), at)-(1-missed)/2)
+		return p.seen + max(0, midQuantile(less, more, at)-half)
 	}
-	return max(limit(tail), p.seen), max(limit(1-tail), p.seen)
+	return limit(tail), limit(1 - tail)
 }

@@ -3,7 +3,8 @@ package sampling
 import "math"
 
 // gammaP is P(a, x), the distribution function of a gamma variable of shape a and scale 1: the
-// series below the mean, the continued fraction (Lentz) above (Abramowitz and Stegun 6.5.29, 6.5.31).
+// series below the mean, the continued fraction (Lentz) above (Abramowitz and Stegun 6.5.29 and
+// 6.5.31).
 func gammaP(a, x float64) float64 {
 	if x <= 0 {
 		return 0
@@ -48,10 +49,17 @@ func nonzero(x, tiny float64) float64 {
 	return x
 }
 
-// shifted is a gamma variable of scale 1 that begins at `from`.
-type shifted struct{ shape, from float64 }
+// shifted is a gamma variable that begins at `from`.
+type shifted struct{ shape, scale, from float64 }
 
-func (g shifted) below(x float64) float64 { return gammaP(g.shape, x-g.from) }
+// withMoments has these cumulants.
+func withMoments(mean, variance, third float64) shifted {
+	g := shifted{4 * variance * variance * variance / (third * third), third / variance / 2, 0}
+	g.from = mean - g.shape*g.scale
+	return g
+}
+
+func (g shifted) below(x float64) float64 { return gammaP(g.shape, (x-g.from)/g.scale) }
 
 // manyShape: from here on a gamma variable's cube root is normal to more digits than anyone reads
 // (Wilson and Hilferty 1931), and the sums above would become long.
@@ -59,16 +67,16 @@ const manyShape = 500
 
 func (g shifted) quantile(p float64) float64 {
 	c := 1 / (9 * g.shape)
-	return g.from + g.shape*math.Pow(1-c+normalQuantile(p)*math.Sqrt(c), 3)
+	return g.from + g.scale*g.shape*math.Pow(1-c+normalQuantile(p)*math.Sqrt(c), 3)
 }
 
-// midQuantile is where the mean of two distributions, which are near each other, reaches p.
+// midQuantile is where the mean of the distributions of a and b, a below b, reaches p.
 func midQuantile(a, b shifted, p float64) float64 {
-	if a.shape > manyShape {
+	if a.shape > manyShape && b.shape > manyShape {
 		return (a.quantile(p) + b.quantile(p)) / 2
 	}
 	at := func(x float64) float64 { return (a.below(x) + b.below(x)) / 2 }
-	from, to := min(a.from, b.from), b.from+b.shape+1
+	from, to := min(a.from, b.from), b.from+(b.shape+1)*b.scale
 	for at(to) < p {
 		to += to - from
 	}

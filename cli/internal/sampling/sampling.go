@@ -4,12 +4,14 @@
 // A block of s bytes is sampled with probability p = 1 - e^(-s/T), T the interval, independently of
 // all others, and stands for 1/p blocks.  So the variance of a sample's values follows from the
 // values themselves, its label "bytes" (s) and T.  T is the profile's period, unless the interval
-// changed while the process ran: then a comment of the library's says which intervals are in it.
+// changed while the process ran, or the sample has several sizes: then comments of the library's
+// say which interval fits each sample (docs/profile-format.md).
 package sampling
 
 import (
-	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,29 +53,41 @@ func (f Figures) Plus(o Figures) Figures {
 // Design is how a profile was sampled.
 type Design struct {
 	at       [figures]int // where a sample has each value
-	interval [figures]float64
-	goRate   float64 // of samples with origin=go
-	isGrowth bool    // values are differences (seconds=)
+	coarsest float64      // interval that was in force
+	goRate   float64      // of samples with origin=go
+	isGrowth bool         // values are differences (seconds=)
+	fitted   map[*profile.Sample]fit
 }
+
+// fit are the intervals that give the variances of a sample's objects and of its bytes.
+type fit [2]float64
 
 // Of reads how p was sampled; p must be a heap profile, of this library or of Go.
 func Of(p *profile.Profile) (*Design, error) {
-	d := &Design{goRate: float64(max(p.Period, 1)), isGrowth: p.DurationNanos > 0}
+	rate := float64(max(p.Period, 1))
+	d := &Design{coarsest: rate, goRate: rate, isGrowth: p.DurationNanos > 0}
 	for f := range figures {
-		d.at[f] = -1
-		for i, t := range p.SampleType {
-			if t.Type == f.String() {
-				d.at[f] = i
-			}
-		}
+		d.at[f] = slices.IndexFunc(p.SampleType, func(t *profile.ValueType) bool {
+			return t.Type == f.String()
+		})
 		if d.at[f] < 0 {
-			return nil, errors.New("the profile has no " + f.String() + ": it is not a heap profile")
+			return nil, fmt.Errorf("the profile has no %v: it is not a heap profile", f)
 		}
-		d.interval[f] = d.goRate
 	}
+	var runs []run
 	for _, c := range p.Comments {
-		d.readComment(c)
+		if text, ok := strings.CutPrefix(c, goRateComment); ok {
+			rate, _, _ := strings.Cut(text, " ")
+			d.goRate, _ = strconv.ParseFloat(rate, 64)
+		} else if c == goExactComment {
+			d.goRate = 1
+		} else if text, ok := strings.CutPrefix(c, rangeComment); ok {
+			d.readRange(text)
+		} else if text, ok := strings.CutPrefix(c, orderComment); ok {
+			runs = append(runs, readRuns(text)...)
+		}
 	}
+	d.fitRuns(p, runs)
 	return d, nil
 }
 
@@ -81,67 +95,118 @@ func Of(p *profile.Profile) (*Design, error) {
 const (
 	goRateComment  = "Go's heap: sampled every "
 	goExactComment = "Go's heap: every allocation"
-	rangeComment   = "intervals of what is here: "
+	rangeComment   = "intervals so far: "
+	orderComment   = "intervals of samples, in order: "
 )
 
-func (d *Design) readComment(c string) {
-	if rest, ok := strings.CutPrefix(c, goRateComment); ok {
-		if rate, err := strconv.ParseFloat(strings.Fields(rest + " ")[0], 64); err == nil {
-			d.goRate = rate
-		}
-	} else if c == goExactComment {
-		d.goRate = 1
-	} else if rest, ok := strings.CutPrefix(c, rangeComment); ok {
-		d.readRange(rest)
+// readRange takes the coarsest interval: "4096 to 65536 bytes".
+func (d *Design) readRange(text string) {
+	var finest, coarsest float64
+	if n, _ := fmt.Sscanf(text, "%g to %g", &finest, &coarsest); n == 2 {
+		d.coarsest = max(d.coarsest, finest, coarsest)
 	}
 }
 
-// readRange takes the coarsest interval: the error is then too large rather than too small.
-func (d *Design) readRange(text string) {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' }) {
-		if bytes, err := strconv.ParseFloat(word, 64); err == nil {
-			for f := range d.interval {
-				d.interval[f] = max(d.interval[f], bytes)
-			}
+// run is a number of samples that one interval fits.
+type run struct {
+	count int
+	fit   fit
+}
+
+// readRuns takes "12 at 4096, 3 at 65536 (objects 70000)"; nil: it is not that.
+func readRuns(text string) []run {
+	var runs []run
+	for _, words := range strings.Split(text, ",") {
+		var r run
+		n, _ := fmt.Sscanf(words, "%d at %g (objects %g)", &r.count, &r.fit[1], &r.fit[0])
+		if n < 2 || r.count < 1 {
+			return nil
+		}
+		if n == 2 {
+			r.fit[0] = r.fit[1]
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// fitRuns: Go's samples follow those of the library.  In a profile that pprof has merged with
+// another the order is lost, and the coarsest interval stands for all.
+func (d *Design) fitRuns(p *profile.Profile, runs []run) {
+	var ours []*profile.Sample
+	for _, s := range p.Sample {
+		if originOf(s) != "go" {
+			ours = append(ours, s)
 		}
 	}
+	total := 0
+	for _, r := range runs {
+		total += r.count
+	}
+	if total != len(ours) {
+		return
+	}
+	d.fitted = make(map[*profile.Sample]fit, total)
+	for _, r := range runs {
+		for _, s := range ours[:r.count] {
+			d.fitted[s] = r.fit
+		}
+		ours = ours[r.count:]
+	}
+}
+
+func originOf(s *profile.Sample) string {
+	if origin := s.Label["origin"]; len(origin) == 1 {
+		return origin[0]
+	}
+	return ""
 }
 
 // IsExact says that every allocation was recorded.
-func (d *Design) IsExact() bool {
-	for _, t := range d.interval {
-		if t > 1 {
-			return false
-		}
-	}
-	return true
-}
-
-// intervalOf is the interval at which s was sampled; 1: it is exact.
-func (d *Design) intervalOf(s *profile.Sample, f Figure) float64 {
-	if origin := s.Label["origin"]; len(origin) == 1 {
-		switch origin[0] {
-		case "go":
-			return d.goRate
-		case "mmap", "thread_stack":
-			return 1
-		}
-	}
-	return d.interval[f]
-}
+func (d *Design) IsExact() bool { return d.coarsest <= 1 && d.goRate <= 1 }
 
 // Sample gives the four estimates of one sample.
 func (d *Design) Sample(s *profile.Sample) Figures {
-	var out Figures
 	b := d.blocksOf(s)
-	for f := range figures {
-		out[f] = b.estimate(float64(s.Value[d.at[f]]), d.intervalOf(s, f), f.isBytes())
-	}
-	if d.isGrowth {
-		out[InUseObjects] = growth(out[AllocObjects], out[InUseObjects])
-		out[InUseBytes] = growth(out[AllocBytes], out[InUseBytes])
+	inUse, freed := d.intervalsOf(s, &b)
+	var out Figures
+	for alloc := AllocObjects; alloc <= AllocBytes; alloc++ {
+		used := alloc + 2
+		allocated, isUsed := float64(s.Value[d.at[alloc]]), float64(s.Value[d.at[used]])
+		i := int(alloc)
+		e := b.estimate(isUsed, inUse[i], alloc.isBytes())
+		if d.isGrowth {
+			out[alloc] = b.estimate(allocated, freed[i], alloc.isBytes())
+			out[used] = growth(out[alloc], e)
+			continue
+		}
+		out[alloc] = e.Plus(b.estimate(allocated-isUsed, freed[i], alloc.isBytes()))
+		out[used] = e
+		out[used].unit = b.unit(freed[i], alloc.isBytes()) // where nothing coarse was sampled
+		out[alloc].unit = out[used].unit
 	}
 	return out
+}
+
+// intervalsOf are those that fit what is in use and what was freed.  Of freed blocks no more is
+// known than the coarsest interval, and that their sizes are like those in use.
+func (d *Design) intervalsOf(s *profile.Sample, b *blocks) (inUse, freed fit) {
+	t := d.coarsest
+	switch originOf(s) {
+	case "go":
+		t = d.goRate
+	case "mmap", "thread_stack":
+		t = 1
+	}
+	inUse, freed = fit{t, t}, fit{t, t}
+	if fitted, ok := d.fitted[s]; ok && t > 1 {
+		inUse = fitted
+		if b.isMixed {
+			freed = fit{max(t, inUse[0]), max(t, inUse[1])}
+			b.isMixed = false
+		}
+	}
+	return inUse, freed
 }
 
 // Total sums all samples.
@@ -158,7 +223,7 @@ func (d *Design) Total(p *profile.Profile) Figures {
 func (d *Design) Absent(size float64) Figures {
 	var out Figures
 	for f := range figures {
-		out[f] = blocks{size: max(size, 1)}.estimate(0, d.interval[f], f.isBytes())
+		out[f] = blocks{size: max(size, 1)}.estimate(0, d.coarsest, f.isBytes())
 	}
 	return out
 }
@@ -188,9 +253,9 @@ func (b blocks) estimate(value, t float64, isBytes bool) Estimate {
 	if t <= 1 || b.size <= 0 {
 		return signed(part{value: math.Abs(value), seen: math.Abs(value)}, value, 0)
 	}
-	y, unit := 1.0, t/b.size
+	y := 1.0
 	if isBytes {
-		y, unit = b.size, t
+		y = b.size
 	}
 	p := part{value: math.Abs(value)}
 	p.seen = p.value * -math.Expm1(-b.size/t)
@@ -199,8 +264,19 @@ func (b blocks) estimate(value, t float64, isBytes bool) Estimate {
 		spread, missed = t, 1 // the most, of small blocks
 	}
 	p.variance = p.value * spread
+	p.third = p.variance * (y + spread) * (1 + missed)
 	p.doubt = p.variance * missed
-	return signed(p, value, unit)
+	return signed(p, value, b.unit(t, isBytes))
+}
+
+// unit is what a sample of small blocks stands for.
+func (b blocks) unit(t float64, isBytes bool) float64 {
+	if t <= 1 || b.size <= 0 {
+		return 0
+	} else if isBytes {
+		return t
+	}
+	return t / b.size
 }
 
 func signed(p part, value, unit float64) Estimate {
