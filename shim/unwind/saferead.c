@@ -163,13 +163,31 @@ void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies
 		m->stack = range_of(sp, page_of(sp) + PAGE_BYTES);
 }
 
+/*
+ * Where the red zone below an interrupted function's stack pointer starts, as far as it is
+ * certainly mapped. The kernel leaves it alone (System V ABI for amd64, 3.2.2). In an epilogue,
+ * rows of gcc's say of registers that have been popped already that they are there.
+ */
+#define RED_ZONE_BYTES 128
+static uint64_t red_zone(uint64_t sp)
+{
+	struct descriptor_stack own = thread_stack();
+	uint64_t mapped = page_of(sp);
+
+	if (sp - own.start < own.top - own.start)
+		mapped = own.start;
+	else if (on_first_stack(sp) && LOAD(&first_lowest) < mapped)
+		mapped = LOAD(&first_lowest);
+	return sp - mapped > RED_ZONE_BYTES ? sp - RED_ZONE_BYTES : mapped;
+}
+
 void saferead_go_on_at(struct saferead *m, uint64_t sp)
 {
 	struct saferead_range range;
 
 	m->top_is_known = known_stack(sp, LOAD(&first_lowest), &range);
 	if (m->top_is_known)
-		m->stack = range;
+		m->stack = range_of(red_zone(sp), range.start + range.bytes);
 }
 
 bool saferead_on_goroutine(struct saferead *m, uint64_t lo, uint64_t hi)

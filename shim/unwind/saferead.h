@@ -44,7 +44,10 @@ struct saferead {
  */
 void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies);
 
-/* Continues the walk at sp on another stack: one that a signal interrupted.  sp may be anything. */
+/*
+ * Continues the walk at sp on another stack: one that a signal interrupted, with what lies in the
+ * red zone below sp.  sp may be anything.
+ */
 void saferead_go_on_at(struct saferead *m, uint64_t sp);
 
 /* The walk has reached a goroutine with this stack.  False: not in Go's heap. */

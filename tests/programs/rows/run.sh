@@ -27,21 +27,41 @@ builds() {
 	END
 }
 
-compile() {
+C_FLAGS="-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -g -fexceptions"
+
+compile_rows() {
 	local name compiler flags list=""
-	newer "$OUT/rows" "$HERE"/*.c "$HERE"/*.cc "$HERE"/*.h "$HERE/run.sh" && return
 	while read -r name compiler flags; do
 		# shellcheck disable=SC2086 # words
-		"$compiler" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -g -fexceptions $flags \
-			"-DBUILD=$name" -c -o "$OUT/$name.o" "$HERE/frames.c" || return
+		"$compiler" $C_FLAGS $flags "-DBUILD=$name" -c -o "$OUT/$name.o" \
+			"$HERE/frames.c" || return
 		list+=" X($name)"
 	done < <(builds)
 	"$CXX" -std=c++11 -Wall -Wextra -O2 -g -c -o "$OUT/throws.o" "$HERE/throws.cc" || return
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fexceptions -fno-builtin \
-		"-DBUILDS(X)=$list X(special) X(throws)" -rdynamic -o "$OUT/rows" \
-		"$HERE"/{rows,special,take}.c "$OUT"/{gcc,clang}_*.o "$OUT/throws.o" \
-		-lstdc++ -lpthread
+	# shellcheck disable=SC2086 # words
+	"$CC" $C_FLAGS -O1 -fno-builtin "-DBUILDS(X)=$list X(special) X(throws)" -rdynamic \
+		-o "$OUT/rows" "$HERE"/{rows,special,take}.c "$OUT"/{gcc,clang}_*.o \
+		"$OUT/throws.o" -lstdc++ -lpthread
+}
+
+compile_edges() {
+	local size
+	for size in 24 56; do
+		# The smaller one keeps the word where it has nothing else.
+		"$CC" -shared -fPIC "-DSIZE=$size" "-DSTALE=$((size == 24 ? 16 : 24))" \
+			-o "$OUT/libedges_frame_$size.so" "$HERE/edges_frame.c" || return
+	done
+	# shellcheck disable=SC2086 # words
+	"$CC" $C_FLAGS -O2 -fno-builtin -rdynamic -o "$OUT/edges" "$HERE"/{edges,take}.c -lpthread
+}
+
+compile() {
+	newer "$OUT/$1" "$HERE"/*.c "$HERE"/*.cc "$HERE"/*.h "$HERE/run.sh" || "compile_$1"
 }
 
 run one_thread rows "" -- "$SEED" "$BLOCKS" 1
 run threads rows "" -- "$SEED" "$BLOCKS" 4
+for edge in scribbled cut reloaded tiny interrupted; do
+	run $edge edges "" EDGES_FRAME_24="$OUT/libedges_frame_24.so" \
+		EDGES_FRAME_56="$OUT/libedges_frame_56.so" -- $edge
+done

@@ -1,6 +1,7 @@
 /* See take.h. */
 #include "take.h"
 
+#include <dlfcn.h>
 #include <execinfo.h>
 #include <sys/mman.h>
 
@@ -21,20 +22,15 @@ struct taken {
 static struct taken *all;
 static size_t most, taken;
 
-void take_start(size_t blocks)
-{
-	void *warm[1];
-
-	backtrace(warm, 1); /* loads libgcc_s now */
-	most = blocks;
-	all = mmap(NULL, blocks * sizeof(*all), PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	CHECK(all != MAP_FAILED);
-}
+struct call {
+	size_t block;
+	void *function;
+	uint64_t first, second; /* its arguments */
+};
 
 /* The frames of both stacks' callers are the same to the last byte: this one makes both calls. */
-void *take_both(size_t block);
-extern const char take_after_note[], take_after_malloc[];
+void *take_both(const struct call *call);
+extern const char take_after_note[], take_after_call[];
 __asm__(".text\n"
 	".type take_both, @function\n"
 	"take_both:\n"
@@ -45,9 +41,10 @@ __asm__(".text\n"
 	"mov %rdi, %rbx\n"
 	"call take_note\n"
 	"take_after_note:\n"
-	"lea 16(%rbx), %rdi\n"
-	"call malloc@PLT\n"
-	"take_after_malloc:\n"
+	"mov 16(%rbx), %rdi\n"
+	"mov 24(%rbx), %rsi\n"
+	"call *8(%rbx)\n"
+	"take_after_call:\n"
 	"pop %rbx\n"
 	".cfi_adjust_cfa_offset -8\n"
 	".cfi_restore rbx\n"
@@ -55,27 +52,84 @@ __asm__(".text\n"
 	".cfi_endproc\n"
 	".size take_both, .-take_both\n");
 
-void take_note(size_t block);
-void take_note(size_t block)
+/* mov $15,%rax; syscall: what a handler returns to. */
+static int is_signal_frame(const void *pc)
+{
+	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+
+	return memcmp(pc, code, sizeof(code)) == 0;
+}
+
+static struct dl_find_object library; /* the one under test */
+
+static bool is_in_library(const void *pc)
+{
+	return pc >= library.dlfo_map_start && pc < library.dlfo_map_end;
+}
+
+void take_note(const struct call *call);
+void take_note(const struct call *call)
 {
 	void *pcs[MOST + 2];
 	int count = backtrace(pcs, MOST + 2), from = 0;
+	struct taken *t = &all[call->block];
 
 	while (from < count && pcs[from] != (void *)take_after_note)
 		from++;
 	CHECK(from < count);
-	pcs[from] = (void *)take_after_malloc;
-	all[block].count = (uint32_t)(count - from);
-	memcpy(all[block].pcs, pcs + from, (size_t)(count - from) * sizeof(pcs[0]));
+	pcs[from] = (void *)take_after_call;
+	for (int i = from; i < count; i++) {
+		/* The library keeps an interrupted pc one byte higher, as if it were behind a
+		 * call; and it leaves out itself, where it was interrupted. */
+		bool is_exact = i > from && is_signal_frame(pcs[i - 1]);
+		if (!is_in_library(pcs[i]))
+			t->pcs[t->count++] = (uint64_t)pcs[i] + is_exact;
+	}
+}
+
+/* By one function or another: the leaf of the stack. */
+static void *const functions[] = {malloc, calloc, realloc, aligned_alloc};
+static uint64_t leaves[COUNT_OF(functions)]; /* where libc has them */
+
+static void find_leaves(void)
+{
+	static const char *const names[] = {"malloc", "calloc", "realloc", "aligned_alloc"};
+	void *libc = dlopen("libc.so.6", RTLD_LAZY);
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		leaves[i] = (uint64_t)dlsym(libc, names[i]);
+}
+
+/* Mostly the same one. */
+static size_t which(size_t block)
+{
+	return block % 16 < COUNT_OF(functions) ? block % 16 : 0;
+}
+
+void take_start(size_t blocks)
+{
+	void *warm[1];
+
+	backtrace(warm, 1); /* loads libgcc_s now */
+	CHECK(_dl_find_object(dlsym(RTLD_DEFAULT, "malloc"), &library) == 0);
+	find_leaves();
+	most = blocks;
+	all = mmap(NULL, blocks * sizeof(*all), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(all != MAP_FAILED);
 }
 
 int take(void)
 {
-	size_t block = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
+	size_t block = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED), bytes = FIRST_BYTES + block;
+	struct call calls[] = {{block, functions[0], bytes, 0},
+			       {block, functions[1], bytes, 1},
+			       {block, functions[2], 0, bytes},
+			       {block, functions[3], 16, bytes}};
 
 	if (block >= most)
 		return 0;
-	free(take_both(block));
+	free(take_both(&calls[which(block)]));
 	return 1;
 }
 
@@ -100,14 +154,6 @@ static void show(size_t block, const char *why, const uint64_t *got, uint32_t co
 			i < count ? (long long)got[i] : 0);
 }
 
-/* mov $15,%rax; syscall: what a handler returns to. */
-static int is_signal_frame(uint64_t pc)
-{
-	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-
-	return memcmp((const void *)pc, code, sizeof(code)) == 0;
-}
-
 /* got: without the allocator. NULL: the same; else what differs. */
 static const char *differs(const struct taken *t, const uint64_t *got, uint32_t count)
 {
@@ -117,18 +163,19 @@ static const char *differs(const struct taken *t, const uint64_t *got, uint32_t 
 		return "another number of frames";
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t at = omitted && i >= KEPT - KEPT_ROOTS - 1 ? i + omitted : i;
-		/* An interrupted pc is kept one byte higher, as if it were behind a call. */
-		uint64_t want = t->pcs[at] + (at && is_signal_frame(t->pcs[at - 1]));
-		if (got[i] != want)
+		if (got[i] != t->pcs[at])
 			return "another frame";
 	}
 	return NULL;
 }
 
-static void compare(size_t block, const uint64_t *got, uint32_t count)
+static void compare(size_t block, const uint64_t *got, uint32_t count, uint64_t leaf)
 {
 	CHECK(block < take_count());
 	const char *why = differs(&all[block], got, count);
+
+	if (!why && leaf != leaves[which(block)] + 1)
+		why = "another allocator";
 
 	all[block].is_seen++;
 	if (why)
@@ -183,11 +230,12 @@ static void read_line(char *line)
 			frames[frame_count++] = strtoull(at, &at, 16);
 	}
 	if (strncmp(line, "#\torigin=malloc", 15) != 0 || frame_count < 2 ||
-	    frames[1] != (uint64_t)take_after_malloc)
+	    frames[1] != (uint64_t)take_after_call)
 		return;
 	bytes = strstr(line, "bytes=");
 	if (bytes)
-		compare(strtoull(bytes + 6, NULL, 10) - FIRST_BYTES, frames + 1, frame_count - 1);
+		compare(strtoull(bytes + 6, NULL, 10) - FIRST_BYTES, frames + 1, frame_count - 1,
+			frames[0]);
 	else
 		keep_merged();
 }
@@ -231,5 +279,7 @@ size_t take_compare(void)
 			same++;
 		else if (all[i].is_seen != 1)
 			show(i, all[i].is_seen ? "two stacks" : "no stack", NULL, 0);
+	if (same != take_count())
+		dprintf(2, "%zu stacks of %zu are the same\n", same, take_count());
 	return same;
 }

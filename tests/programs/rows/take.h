@@ -17,7 +17,7 @@ int take(void);
 /* How many were taken. */
 size_t take_count(void);
 
-/* Compares; prints each difference on stderr. How many were the same. */
+/* Compares; prints the first differences on stderr. How many were the same. */
 size_t take_compare(void);
 
 #endif
