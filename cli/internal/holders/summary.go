@@ -12,6 +12,7 @@ import (
 	"github.com/google/pprof/profile"
 
 	"cgoheap/cli/internal/account"
+	"cgoheap/cli/internal/sampling"
 	"cgoheap/cli/internal/stacks"
 )
 
@@ -38,6 +39,9 @@ type Row struct {
 	Growth  *int64 `json:"growth_bytes"` // since the last look; null on the first
 	Objects int64  `json:"in_use_objects"`
 	Stacks  int    `json:"stacks"`
+	Errors
+
+	figures *sampling.Figures // nil: counted, or gone
 
 	Stack   []string `json:"largest_stack,omitempty"` // leaf first; where it was asked for
 	largest int64
@@ -55,9 +59,10 @@ type Summary struct {
 	Objects   int64
 	Growth    *int64
 	Estimated bool
-	filtered  bool             // rows were left out
-	Resident  bool             // resident bytes of mappings are known
-	Mapped    map[string]total // by origin, but for malloc
+	figures   *sampling.Figures // of the blocks in use
+	filtered  bool              // rows were left out
+	Resident  bool              // resident bytes of mappings are known
+	Mapped    map[string]total  // by origin, but for malloc
 }
 
 // SampleTypeIndex is the place of a sample type among a sample's values; -1: there is none.
@@ -72,23 +77,24 @@ func SampleTypeIndex(p *profile.Profile, name string) int {
 
 // Summarize reads a heap profile; largest rows first.
 func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error) {
-	bytesAt, objectsAt := SampleTypeIndex(p, "inuse_space"), SampleTypeIndex(p, "inuse_objects")
-	if bytesAt < 0 || objectsAt < 0 {
-		return nil, errors.New("the profile has no inuse_space and inuse_objects: " +
-			"it is not a heap profile")
+	design, err := sampling.Of(p)
+	if err != nil {
+		return nil, err
 	}
-	s := &Summary{Estimated: p.Period > 1}
+	bytesAt, objectsAt := SampleTypeIndex(p, "inuse_space"), SampleTypeIndex(p, "inuse_objects")
+	s := &Summary{Estimated: !design.IsExact()}
 	byKey := map[RowKey]*Row{}
 	for _, sample := range p.Sample {
 		frames := stacks.FramesOf(sample)
 		key := RowKey{originOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := byKey[key]
 		if r == nil {
-			r = &Row{RowKey: key}
+			r = &Row{RowKey: key, figures: &sampling.Figures{}}
 			byKey[key] = r
 		}
 		r.Bytes += sample.Value[bytesAt]
 		r.Objects += sample.Value[objectsAt]
+		*r.figures = r.figures.Plus(design.Sample(sample))
 		r.Stacks++
 		if r.Stack == nil || sample.Value[bytesAt] > r.largest {
 			r.Stack, r.largest = stacks.NamesOf(frames), sample.Value[bytesAt]
@@ -100,7 +106,7 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 		}
 		if r.Origin != originMalloc {
 			mapped := r.Bytes
-			r.Mapped = &mapped
+			r.Mapped, r.figures = &mapped, nil
 		}
 		s.Rows = append(s.Rows, *r)
 	}
@@ -134,10 +140,14 @@ func originOf(sample *profile.Sample) string {
 
 func (s *Summary) sum() {
 	s.Bytes, s.Objects, s.Mapped = 0, 0, map[string]total{}
+	s.figures = &sampling.Figures{}
 	for _, r := range s.Rows {
 		if r.Origin == originMalloc {
 			s.Bytes += r.Bytes
 			s.Objects += r.Objects
+			if r.figures != nil {
+				*s.figures = s.figures.Plus(*r.figures)
+			}
 			continue
 		}
 		t := s.Mapped[r.Origin]

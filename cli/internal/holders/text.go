@@ -53,6 +53,15 @@ func (r *Row) Amount(estimated bool) string {
 	return termtext.Estimate(termtext.Bytes(r.Bytes), estimated && r.Mapped == nil)
 }
 
+// Amount is the bytes of all blocks and how far they may be off: "~812.4 MiB ±3.1 %".
+func (s *Summary) Amount() string {
+	text := termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated)
+	if m := s.Margin(); m != "" {
+		text += " " + m
+	}
+	return text
+}
+
 // Count is a row's objects; "-" for mappings that no heap profile has.
 func (r *Row) Count(estimated bool) string {
 	if r.Mapped != nil && r.Objects == 0 {

@@ -52,8 +52,26 @@ func (b *Recording) Profile(symbols *Names) *profile.Profile {
 		w.addStack(&b.stacks[i])
 	}
 	w.setFlags()
-	w.p.Comments = slices.Concat(w.p.Comments, symbols.Missing(), b.Notes)
+	w.p.Comments = slices.Concat(w.p.Comments, b.intervals(), symbols.Missing(), b.Notes)
 	return w.p
+}
+
+// intervals is the comment by which the library says that its interval changed; as far as the
+// seconds go back.
+func (b *Recording) intervals() []string {
+	var finest, coarsest uint64
+	for _, s := range b.Seconds {
+		if n := uint64(s.SampleBytes); n > 0 {
+			coarsest = max(coarsest, n)
+			if finest == 0 || n < finest {
+				finest = n
+			}
+		}
+	}
+	if finest == coarsest {
+		return nil
+	}
+	return []string{fmt.Sprintf("intervals so far: %d to %d bytes", finest, coarsest)}
 }
 
 func (w *profileWriter) addMapping(m *Module) {

@@ -361,7 +361,7 @@ func (p *postmortem) writeJSON(std stdio, limit int) error {
 
 func (p *postmortem) toJSON(limit int) autopsyJSON {
 	b, sum := p.recording, p.sum
-	shown := append([]holders.Row{}, sum.Rows[:min(limit, len(sum.Rows))]...)
+	shown := holders.Stated(sum.Rows[:min(limit, len(sum.Rows))])
 	j := autopsyJSON{Program: strings.ToValidUTF8(b.Program, "?"), PID: b.PID,
 		GoVersion: b.GoVersion,
 		Start:     b.Start.UTC().Format(time.RFC3339Nano), Alive: p.alive, Copied: b.IsCopied,

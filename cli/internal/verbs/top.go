@@ -39,16 +39,18 @@ With --sort growth and one table it looks twice, one interval apart.
 Example:
   $ cgoheap top --once 4242
   service (4242)  sampling 1 in 512KiB  up 4m10s  RSS 1.2 GiB
-  C memory in use ~812.4 MiB in ~94,210 objects
+  C memory in use ~812.4 MiB ±4.6 % in ~94,210 objects
   mapped past malloc 98.0 MiB resident of 120.0 MiB
 
-       BYTES  GROWTH  OBJECTS  WHAT       GO CALLER             C LEAF
-  ~640.2 MiB       -  ~81,003  in use by  main.(*store).lookup  sqlite3MemMalloc
-  ~172.2 MiB       -  ~13,207  in use by  main.compress         ZSTD_createCCtx
-    98.0 MiB       -        7  mapped by  main.query            os_pages_map
+       BYTES   ERROR  GROWTH  OBJECTS  WHAT       GO CALLER             C LEAF
+  ~640.2 MiB  ±5.6 %       -  ~81,003  in use by  main.(*store).lookup  sqlite3MemMalloc
+  ~172.2 MiB   ±11 %       -  ~13,207  in use by  main.compress         ZSTD_createCCtx
+    98.0 MiB       -       -        7  mapped by  main.query            os_pages_map
 
-"~" marks an estimate from samples.  For mappings BYTES are resident; "mapped by"
-names who made a pool grow, not necessarily who holds its memory.
+"~" marks an estimate from samples, and ERROR is how far it may be off, with 95 %
+confidence: cgoheap sampling PID on --sample-bytes N with a smaller N makes it less.
+For mappings BYTES are resident; "mapped by" names who made a pool grow, not
+necessarily who holds its memory.
 cgoheap profile saves all stacks.
 PID may be a program's name; leave it out if only one process has cgoheap loaded.
 `

@@ -178,25 +178,33 @@ func frame(lines []string, footer string, width, height int) []byte {
 
 // Columns to drop on a narrow screen, in this order, and the width that names need.
 var (
-	spareColumns = []string{"OBJECTS", "GROWTH", "C LEAF"}
+	spareColumns = []string{"OBJECTS", errorColumn, "GROWTH", "C LEAF"}
 	namesWidth   = 34
 )
 
 // fitColumns drops spare columns until the names have room.
 func fitColumns(cells [][]string, right []bool, spare []string, name string, width,
 	room int) ([][]string, []bool) {
-	right = slices.Clone(right)
 	for _, column := range spare {
-		at := slices.Index(cells[0], column)
 		if figuresWidth(cells, name)+room <= width {
 			break
 		}
-		right = slices.Delete(right, at, at+1)
-		for i, row := range cells {
-			cells[i] = slices.Delete(slices.Clone(row), at, at+1)
-		}
+		cells, right = withoutColumn(cells, right, column)
 	}
 	return cells, right
+}
+
+// withoutColumn drops the column of that name if there is one.
+func withoutColumn(cells [][]string, right []bool, name string) ([][]string, []bool) {
+	at := slices.Index(cells[0], name)
+	if at < 0 {
+		return cells, right
+	}
+	fewer := make([][]string, len(cells))
+	for i, row := range cells {
+		fewer[i] = slices.Delete(slices.Clone(row), at, at+1)
+	}
+	return fewer, slices.Delete(slices.Clone(right), at, at+1)
 }
 
 // figuresWidth is the width of the columns before the names.
@@ -211,7 +219,7 @@ func figuresWidth(cells [][]string, name string) int {
 // fitTable makes the rows fit the width.  Figures stay whole; the Go caller loses its import
 // path, then both names are cut.
 func fitTable(cells [][]string, width int) []string {
-	cells, right := fitColumns(cells, topRight, spareColumns, "GO CALLER", width, namesWidth)
+	cells, right := fitColumns(cells, rightOf(cells), spareColumns, "GO CALLER", width, namesWidth)
 	caller := slices.Index(cells[0], "GO CALLER")
 	leaf, hasLeaf := caller+1, len(right) > caller+1
 	room, end := width-figuresWidth(cells, "GO CALLER"), 0

@@ -9,13 +9,13 @@ import (
 func TestTopOnce(t *testing.T) {
 	s := startShim(t, "serve")
 	cgoheap(t, "top", s.arg()).normal(s).want(t, 0, `service (PID)  sampling 1 in 512KiB  up 4m10s  RSS 12.3 MiB
-C memory in use ~812.0 MiB in ~81,206 objects
+C memory in use ~812.0 MiB ±4.6 % in ~81,206 objects
 more is in use than resident: blocks that were never touched or are swapped out are not in the RSS
 
-     BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
-~640.0 MiB       -  ~81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
-~172.0 MiB       -     ~200  in use by  main.compress                               ZSTD_createCCtx
-     ~96 B       -       ~3  in use by  main.header                                 C.CString
+     BYTES   ERROR  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
+~640.0 MiB  ±5.6 %       -  ~81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
+~172.0 MiB  ±6.9 %       -     ~200  in use by  main.compress                               ZSTD_createCCtx
+     ~96 B  >999 %       -       ~3  in use by  main.header                                 C.CString
 `, "")
 }
 
@@ -88,6 +88,10 @@ func TestTopJSON(t *testing.T) {
   "in_use_bytes": 851443808,
   "in_use_objects": 81206,
   "growth_bytes": null,
+  "standard_error_bytes": 19609876,
+  "standard_error_objects": 2266,
+  "in_use_low_bytes": 813764306,
+  "in_use_high_bytes": 890643030,
   "notes": [
     "more is in use than resident: blocks that were never touched or are swapped out are not in the RSS"
   ],
@@ -101,7 +105,11 @@ func TestTopJSON(t *testing.T) {
       "mapped_bytes": null,
       "growth_bytes": null,
       "in_use_objects": 81003,
-      "stacks": 1
+      "stacks": 1,
+      "standard_error_bytes": 18683452,
+      "standard_error_objects": 2255,
+      "in_use_low_bytes": 635221470,
+      "in_use_high_bytes": 708469063
     }
   ],
   "rows_left_out": 2

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,7 @@ func (v *view) header() []string {
 	if v.rss >= 0 {
 		first += "  RSS " + termtext.Bytes(v.rss)
 	}
-	second := fmt.Sprintf("C memory in use %s in %s", termtext.Estimate(termtext.Bytes(sum.Bytes),
-		sum.Estimated),
+	second := fmt.Sprintf("C memory in use %s in %s", sum.Amount(),
 		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), sum.Estimated))
 	if sum.Growth != nil {
 		second += ", " + termtext.Growth(*sum.Growth) + " since the last look"
@@ -85,8 +85,19 @@ func (v *view) sampleMargin() int64 {
 		interval)))
 }
 
-var topColumns = []string{"BYTES", "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
-var topRight = []bool{true, true, true, false, false, false}
+var topColumns = []string{"BYTES", errorColumn, "GROWTH", "OBJECTS", "WHAT", "GO CALLER", "C LEAF"}
+
+// errorColumn is left out if everything is exact.
+const errorColumn = "ERROR"
+
+// rightOf says which columns of the table are aligned to the right: the figures.
+func rightOf(cells [][]string) []bool {
+	right := make([]bool, len(cells[0]))
+	for i := range slices.Index(cells[0], "WHAT") {
+		right[i] = true
+	}
+	return right
+}
 
 func (v *view) cells(limit int) [][]string {
 	rows := [][]string{topColumns}
@@ -95,9 +106,12 @@ func (v *view) cells(limit int) [][]string {
 		if r.Growth != nil {
 			growth = termtext.Growth(*r.Growth)
 		}
-		rows = append(rows, []string{r.Amount(v.summary.Estimated), growth,
+		rows = append(rows, []string{r.Amount(v.summary.Estimated), r.Margin(), growth,
 			r.Count(v.summary.Estimated), r.What(), termtext.Escape(r.GoCaller),
 			termtext.Escape(r.CLeaf)})
+	}
+	if !v.summary.Estimated {
+		rows, _ = withoutColumn(rows, rightOf(rows), errorColumn)
 	}
 	return rows
 }
@@ -110,7 +124,8 @@ func (v *view) lines(std stdio, limit int) []string {
 		}
 	}
 	var table bytes.Buffer
-	termtext.WriteTable(&table, topRight, v.cells(limit))
+	cells := v.cells(limit)
+	termtext.WriteTable(&table, rightOf(cells), cells)
 	return strings.Split(strings.TrimRight(table.String(), "\n"), "\n")
 }
 
@@ -134,20 +149,21 @@ func (v *view) print(std stdio, limit int) {
 }
 
 type topJSON struct {
-	PID         int                   `json:"pid"`
-	Program     string                `json:"program"`
-	Time        string                `json:"time"`
-	State       string                `json:"state"`
-	SampleBytes uint64                `json:"sample_bytes"`
-	Estimated   bool                  `json:"estimated"`
-	RSS         *int64                `json:"rss_bytes"`
-	Bytes       int64                 `json:"in_use_bytes"`
-	Objects     int64                 `json:"in_use_objects"`
-	Growth      *int64                `json:"growth_bytes"`
-	Notes       []string              `json:"notes"`  // what the lines above the table say
-	Mapped      map[string]mappedJSON `json:"mapped"` // by origin
-	Rows        []holders.Row         `json:"rows"`
-	RowsLeft    int                   `json:"rows_left_out"`
+	PID         int    `json:"pid"`
+	Program     string `json:"program"`
+	Time        string `json:"time"`
+	State       string `json:"state"`
+	SampleBytes uint64 `json:"sample_bytes"`
+	Estimated   bool   `json:"estimated"`
+	RSS         *int64 `json:"rss_bytes"`
+	Bytes       int64  `json:"in_use_bytes"`
+	Objects     int64  `json:"in_use_objects"`
+	Growth      *int64 `json:"growth_bytes"`
+	holders.Errors
+	Notes    []string              `json:"notes"`  // what the lines above the table say
+	Mapped   map[string]mappedJSON `json:"mapped"` // by origin
+	Rows     []holders.Row         `json:"rows"`
+	RowsLeft int                   `json:"rows_left_out"`
 }
 
 type mappedJSON struct {
@@ -156,12 +172,13 @@ type mappedJSON struct {
 }
 
 func (v *view) toJSON(limit int) topJSON {
-	shown := append([]holders.Row{}, v.summary.Rows[:min(limit, len(v.summary.Rows))]...)
+	shown := holders.Stated(v.summary.Rows[:min(limit, len(v.summary.Rows))])
 	t := topJSON{
 		PID: v.process.PID, Program: v.process.Program(), Time: v.time.UTC().Format(time.RFC3339),
 		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.Estimated,
 		Bytes: v.summary.Bytes, Objects: v.summary.Objects, Growth: v.summary.Growth,
-		Notes: append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},
+		Errors: v.summary.Errors(),
+		Notes:  append([]string{}, v.notes()...), Mapped: map[string]mappedJSON{},
 		Rows: shown, RowsLeft: len(v.summary.Rows) - len(shown),
 	}
 	for origin, sum := range v.summary.Mapped {
