@@ -250,8 +250,8 @@ static struct target *sorted_targets(struct scratch *scratch, uint64_t bias,
 	return targets;
 }
 
-void elfsym_resolve(struct scratch *scratch, const struct module *module, struct elfsym *queries,
-		    size_t count)
+int elfsym_resolve(struct scratch *scratch, const struct module *module, struct elfsym *queries,
+		   size_t count)
 {
 	struct search s = {.count = count};
 	Elf64_Sym *chunk;
@@ -261,13 +261,14 @@ void elfsym_resolve(struct scratch *scratch, const struct module *module, struct
 		queries[i].entry = 0;
 	}
 	if (count == 0 || !module->elf_ok)
-		return;
+		return 0;
 	int fd = modules_open(module);
 	if (fd < 0)
-		return;
-	s.targets = sorted_targets(scratch, module->load_bias, queries, count);
-	chunk = scratch_alloc(scratch, CHUNK_SYMBOLS * sizeof(*chunk));
-	s.name = scratch_alloc(scratch, 2 * NAME_BYTES);
+		return -1;
+	struct scratch part = scratch_part(scratch);
+	s.targets = sorted_targets(&part, module->load_bias, queries, count);
+	chunk = scratch_alloc(&part, CHUNK_SYMBOLS * sizeof(*chunk));
+	s.name = scratch_alloc(&part, 2 * NAME_BYTES);
 	if (s.targets && chunk && s.name && elffile_init_fd(&s.file, fd) == 0) {
 		s.other = s.name + NAME_BYTES;
 		if (search_table(&s, SHT_SYMTAB, chunk) || search_table(&s, SHT_DYNSYM, chunk)) {
@@ -276,4 +277,6 @@ void elfsym_resolve(struct scratch *scratch, const struct module *module, struct
 		}
 	}
 	sys_close(fd);
+	scratch_part_end(scratch, &part);
+	return scratch->exhausted ? -1 : 0;
 }

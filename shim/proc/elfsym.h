@@ -27,9 +27,10 @@ struct elfsym {
  * symbol.  Addresses between the symbols of a stripped file get no name.
  *
  * Reads the file with pread, within its size and that of scratch.  If the file is malformed,
- * truncated or shrinks meanwhile, fewer names are found; nothing faults.
+ * truncated or shrinks meanwhile, fewer names are found; nothing faults.  Returns 0, or -1 if
+ * the file could not be opened now or scratch ran out: a later call may find more.
  */
-void elfsym_resolve(struct scratch *scratch, const struct module *module, struct elfsym *queries,
-		    size_t count);
+int elfsym_resolve(struct scratch *scratch, const struct module *module, struct elfsym *queries,
+		   size_t count);
 
 #endif

@@ -327,5 +327,6 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 	struct writer writer = {j, scratch, s, parts, &tops, 0}, *w = &writer;
 	json_open(j, key);
 	ACCOUNT_WHOLE(WRITE)
+	profile_job_end(&tops.job);
 	json_close(j);
 }

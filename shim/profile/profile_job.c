@@ -46,7 +46,7 @@ static void pc_set_insert(struct pc_set *set, const struct pc_place *place)
 
 static int pc_set_grow(struct scratch *scratch, struct pc_set *set)
 {
-	struct pc_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 1024};
+	struct pc_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 2048};
 	bigger.list = scratch_alloc(scratch, bigger.capacity * sizeof(*bigger.list));
 	if (!bigger.list || index_init(scratch, &bigger.index, bigger.capacity))
 		return -1;
@@ -112,12 +112,14 @@ static bool shows(const struct profile_job *job, const struct location *l)
 static void job_symbolize(struct profile_job *job)
 {
 	const struct pc_set *set = &job->pcs;
-	uint64_t *pcs = scratch_alloc(job->scratch, set->count * sizeof(*pcs));
+	struct scratch part = scratch_part(job->scratch);
+	uint64_t *pcs = scratch_alloc(&part, set->count * sizeof(*pcs));
 	for (uint32_t i = 0; pcs && i < set->count; i++)
 		pcs[i] = set->list[i].pc;
 	if (pcs && set->count)
 		symbolize(job->scratch, &job->modules, pcs, set->count, job->options->symbols,
 			  &job->symbols);
+	scratch_part_end(job->scratch, &part);
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct pc_place *place = &set->list[i];
 		place->location = symbols_find(&job->symbols, place->pc);
@@ -134,6 +136,11 @@ void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 	modules_read(scratch, &job->modules);
 	job_collect_pcs(job);
 	job_symbolize(job);
+}
+
+void profile_job_end(struct profile_job *job)
+{
+	symbols_release(&job->symbols);
 }
 
 struct tally profile_sum(const struct snapshot *s, size_t from)

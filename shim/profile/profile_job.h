@@ -36,7 +36,7 @@ static inline uint32_t index_next(const struct index *index, uint32_t slot)
 struct pc_place {
 	uint64_t pc;
 	const struct location *location; /* NULL: not symbolized */
-	uint32_t unloaded;               /* unloads_latest_at(pc) */
+	uint32_t unloaded;               /* its latest unloading; Go's code has none */
 	bool is_shown;                   /* in the requested view: all frames, or all but cgo's
 					  * plumbing and each goroutine's root, which Go's own
 					  * profiles leave out too */
@@ -62,6 +62,8 @@ struct profile_job {
 /* Reads modules and symbols. What does not fit is missing, and scratch->exhausted is set. */
 void profile_job_prepare(struct profile_job *job, struct scratch *scratch,
 			 const struct snapshot *snapshot, const struct profile_options *options);
+/* Locations have no names after it. Call it for each job that was prepared. */
+void profile_job_end(struct profile_job *job);
 
 /* Sums the tallies from index `from` on. */
 struct tally profile_sum(const struct snapshot *snapshot, size_t from);

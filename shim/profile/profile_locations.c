@@ -217,6 +217,13 @@ struct profile_locations *profile_locations_open(struct scratch *scratch, struct
 	return w && pprof_open(&w->stream, scratch, sink) == 0 ? w : NULL;
 }
 
+int profile_locations_close(struct profile_locations *w)
+{
+	int result = pprof_close(&w->stream); /* it writes names */
+	profile_job_end(&w->job);
+	return result;
+}
+
 void profile_locations_write(struct profile_locations *w)
 {
 	w->next_location_id = w->job.pcs.count + UINT64_C(1);

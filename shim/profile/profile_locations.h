@@ -4,7 +4,7 @@
  *
  * Order: profile_locations_open; profile_job_prepare on its job; the profile's header, labels
  * and comments; profile_locations_write; then samples, whose location ids come from these
- * functions; and pprof_close.
+ * functions; and profile_locations_close.
  */
 #ifndef CGOHEAP_PROFILE_LOCATIONS_H
 #define CGOHEAP_PROFILE_LOCATIONS_H
@@ -29,6 +29,9 @@ struct profile_locations {
 
 /* In scratch. NULL: not enough for any profile at all; nothing is written. */
 struct profile_locations *profile_locations_open(struct scratch *scratch, struct sink *sink);
+
+/* Ends the profile and its job. 0, or -1 if any write failed. */
+int profile_locations_close(struct profile_locations *places);
 
 /* Writes the job's mappings, functions and locations. */
 void profile_locations_write(struct profile_locations *places);

@@ -325,5 +325,5 @@ int profile_memory_write(struct scratch *scratch, const struct account *a,
 	if (go && a->owners[OWNER_GO_HEAP].resident)
 		profile_go_write_memory(w->places, root_of(w, OWNER_GO_HEAP), go, &a->go,
 					a->owners[OWNER_GO_HEAP].resident);
-	return pprof_close(&w->places->stream);
+	return profile_locations_close(w->places);
 }

@@ -146,5 +146,5 @@ int profile_write_proto(struct scratch *scratch, const struct snapshot *snapshot
 	write_samples(w);
 	if (options->go.bytes)
 		profile_go_write(w, &options->go, &options->go_before);
-	return pprof_close(&w->stream);
+	return profile_locations_close(w);
 }

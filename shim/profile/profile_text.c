@@ -173,5 +173,6 @@ int profile_write_text(struct scratch *scratch, const struct snapshot *snapshot,
 	}
 	if (scratch->exhausted)
 		text_string(t, "# " PROFILE_PARTIAL_COMMENT "\n");
+	profile_job_end(job);
 	return text_flush(t);
 }

@@ -15,6 +15,7 @@
 #include "base/work.h"
 #include "proc/elfsym.h"
 #include "go/gosym.h"
+#include "profile/symbol_cache.h"
 
 /* ---- plumbing --------------------------------------------------------- */
 
@@ -105,19 +106,21 @@ static int tables_location(struct scratch *scratch, struct location *l)
 
 	if (!gosym_find(l->pc - 1, &f))
 		return 0;
+	l->is_go = !f.is_c;
+	l->is_known = l->names_stay = true;
 	if (f.is_c)
 		return c_location(scratch, l, f.name);
 	return go_location(scratch, l, frames, gosym_frames(l->pc - 1, frames, COUNT_OF(frames)));
 }
 
-/* The locations from first on that are in its module and have no name yet. */
+/* The locations from first on that are in its module and not known yet. */
 static size_t c_queries(const struct symbols *symbols, size_t first, struct elfsym *queries)
 {
 	const struct module *module = symbols->list[first].module;
 	size_t n = 0;
 
 	for (size_t i = first; i < symbols->count && symbols->list[i].module == module; i++)
-		if (!symbols->list[i].is_go && symbols->list[i].line_count == 0)
+		if (!symbols->list[i].is_known && !symbols->list[i].is_go)
 			queries[n++] = (struct elfsym){.pc = symbols->list[i].pc - 1};
 	return n;
 }
@@ -126,13 +129,14 @@ static int name_module(struct scratch *scratch, const struct symbols *symbols, s
 		       struct elfsym *queries)
 {
 	size_t n = c_queries(symbols, first, queries), i = first;
+	bool is_read = !elfsym_resolve(scratch, symbols->list[first].module, queries, n);
 
-	elfsym_resolve(scratch, symbols->list[first].module, queries, n);
 	for (size_t q = 0; q < n; q++) {
 		while (symbols->list[i].pc - 1 != queries[q].pc)
 			i++;
 		if (queries[q].name && c_location(scratch, &symbols->list[i], queries[q].name))
 			return -1;
+		symbols->list[i].is_known = is_read;
 	}
 	return scratch->exhausted ? -1 : 0;
 }
@@ -140,22 +144,30 @@ static int name_module(struct scratch *scratch, const struct symbols *symbols, s
 /* Locations ascend as modules do, so those of one module are adjacent. */
 static int name_c(struct scratch *scratch, const struct symbols *symbols)
 {
-	struct elfsym *queries = scratch_alloc(scratch, symbols->count * sizeof(*queries));
+	struct scratch part = scratch_part(scratch);
+	struct elfsym *queries = scratch_alloc(&part, symbols->count * sizeof(*queries));
+	int result = queries ? 0 : -1;
 
-	if (!queries)
-		return -1;
-	for (size_t i = 0; i < symbols->count;) {
+	for (size_t i = 0; result == 0 && i < symbols->count;) {
 		const struct module *module = symbols->list[i].module;
 
-		if (module && name_module(scratch, symbols, i, queries))
-			return -1;
+		if (module)
+			result = name_module(scratch, symbols, i, queries);
 		while (i < symbols->count && symbols->list[i].module == module)
 			i++;
 	}
-	return 0;
+	scratch_part_end(scratch, &part);
+	return result;
 }
 
 /* ---- all of them ------------------------------------------------------ */
+
+static uint64_t lookups;
+
+uint64_t symbolize_lookups(void)
+{
+	return LOAD(&lookups);
+}
 
 static bool is_go(uint64_t pc)
 {
@@ -164,32 +176,64 @@ static bool is_go(uint64_t pc)
 	return gosym_find(pc, &f) && !f.is_c;
 }
 
-/* One location per distinct pc, ascending, with its module; nothing else is set yet. */
-static int list_locations(struct scratch *scratch, const struct modules *modules,
-			  const uint64_t *pcs, size_t count, struct symbols *out)
+/* Sorts the addresses and puts each distinct one first; returns their number. */
+static size_t sort_pcs(struct sort_item *items, const uint64_t *pcs, size_t count)
 {
-	struct sort_item *items = scratch_alloc(scratch, count * sizeof(*items));
 	size_t distinct = 0;
 
-	if (!items)
-		return -1;
 	for (size_t i = 0; i < count; i++)
 		items[i].key = pcs[i];
 	sort_items(items, count);
 	for (size_t i = 0; i < count; i++)
 		if (i == 0 || items[i].key != items[i - 1].key)
 			items[distinct++].key = items[i].key;
-	out->list = scratch_alloc(scratch, distinct * sizeof(*out->list));
-	if (!out->list)
-		return -1;
-	for (size_t i = 0; i < distinct; i++)
+	return distinct;
+}
+
+/* One location per distinct pc, ascending, with its module; nothing else is set yet. */
+static int list_locations(struct scratch *scratch, const struct modules *modules,
+			  const uint64_t *pcs, size_t count, struct symbols *out)
+{
+	struct scratch part = scratch_part(scratch);
+	struct sort_item *items = scratch_alloc(&part, count * sizeof(*items));
+	size_t distinct = items ? sort_pcs(items, pcs, count) : 0;
+
+	out->list = items ? scratch_alloc(scratch, distinct * sizeof(*out->list)) : NULL;
+	out->count = out->list ? distinct : 0;
+	for (size_t i = 0; i < out->count; i++)
 		out->list[i] = (struct location){
 			.pc = items[i].key,
 			.module = modules_find(modules, items[i].key - 1),
-			.is_go = is_go(items[i].key - 1),
 		};
-	out->count = distinct;
-	return 0;
+	scratch_part_end(scratch, &part);
+	return out->list ? 0 : -1;
+}
+
+/* Those that are not known yet. */
+static int name_all(struct scratch *scratch, const struct symbols *symbols)
+{
+	bool in_time = true;
+	size_t unknown = 0;
+
+	for (size_t i = 0; i < symbols->count; i++) {
+		struct location *l = &symbols->list[i];
+		if (l->is_known)
+			continue;
+		unknown++;
+		in_time = in_time && work_may_go_on_first_half(2000);
+		if (!in_time)
+			l->is_go = is_go(l->pc - 1);
+		else if (tables_location(scratch, l))
+			return -1;
+	}
+	ADD(&lookups, unknown);
+	return unknown ? name_c(scratch, symbols) : 0;
+}
+
+static void name_none(const struct symbols *symbols)
+{
+	for (size_t i = 0; i < symbols->count; i++)
+		symbols->list[i].is_go = is_go(symbols->list[i].pc - 1);
 }
 
 int symbolize(struct scratch *scratch, const struct modules *modules, const uint64_t *pcs,
@@ -200,12 +244,27 @@ int symbolize(struct scratch *scratch, const struct modules *modules, const uint
 		return 0;
 	if (list_locations(scratch, modules, pcs, count, out))
 		return -1;
-	if (!with_names)
+	if (!with_names) {
+		name_none(out);
 		return 0;
-	for (size_t i = 0; i < out->count && work_may_go_on_first_half(2000); i++)
-		if (tables_location(scratch, &out->list[i]))
-			return -1;
-	return name_c(scratch, out);
+	}
+	out->has_cache = symbol_cache_take(modules) == 0;
+	if (out->has_cache)
+		symbol_cache_fill(out);
+	uint64_t before = symbolize_lookups();
+	int result = name_all(scratch, out);
+	if (out->has_cache && symbolize_lookups() != before && !work_was_cut()) {
+		symbol_cache_add(out);
+		symbol_cache_fill(out);
+	}
+	return result;
+}
+
+void symbols_release(struct symbols *symbols)
+{
+	if (symbols->has_cache)
+		symbol_cache_give();
+	symbols->has_cache = false;
 }
 
 const struct location *symbols_find(const struct symbols *symbols, uint64_t pc)

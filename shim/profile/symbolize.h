@@ -29,25 +29,35 @@ struct location {
 	 * runtime.goexit). The default view leaves it out too.
 	 */
 	bool is_plumbing;
+	bool is_known;   /* it was looked up; without lines it has no name */
+	bool names_stay; /* they are in Go's tables, which stay as they are */
 	/*
 	 * 0: unknown; > 1: inlined calls, innermost first. Lines of plumbing are dropped if the
 	 * location has others, as in Go's profiles.
 	 */
 	uint32_t line_count;
-	struct source_line *lines; /* in scratch */
+	struct source_line *lines; /* in scratch, or the cache's */
 };
 
 struct symbols {
 	struct location *list; /* ascending by pc */
 	size_t count;
+	bool has_cache; /* until symbols_release */
 };
 
 /*
  * pcs: any order, duplicates allowed. with_names false: modules only, no lines ("symbols=none").
- * Returns 0, or -1 if scratch ran out (what was found stays).
+ * Returns 0, or -1 if scratch ran out (what was found stays). What an earlier call looked up is
+ * taken from there (symbol_cache.h), so call symbols_release when the names are no longer needed.
  */
 int symbolize(struct scratch *scratch, const struct modules *modules, const uint64_t *pcs,
 	      size_t count, bool with_names, struct symbols *out);
 const struct location *symbols_find(const struct symbols *symbols, uint64_t pc);
+
+/* The lines of locations are invalid after it. Safe twice, and on {0}. */
+void symbols_release(struct symbols *symbols);
+
+/* How many addresses were looked up since the start. */
+uint64_t symbolize_lookups(void);
 
 #endif

@@ -33,6 +33,11 @@ static struct {
 
 /* ---- the order -------------------------------------------------------- */
 
+uint32_t unloads_count(void)
+{
+	return LOAD(&unloads.last);
+}
+
 /* At the instruction before the return address. */
 uint32_t unloads_latest_at(uint64_t pc)
 {
@@ -121,7 +126,7 @@ void unloads_add(uint64_t start, uint64_t end)
 	lock_take(&unloads.lock);
 	struct unload *u = unloads.count ? nearest(start, end) : NULL, *none = find_free();
 
-	unloads.last++;
+	STORE(&unloads.last, unloads.last + 1);
 	if ((u && u->start == start && u->end == end) || !none)
 		widen(u, start, end);
 	else

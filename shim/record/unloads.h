@@ -24,6 +24,9 @@ int unloads_watch(int (*close)(void *handle), void *handle);
  */
 uint32_t unloads_stamp(const uint64_t *pcs, size_t count);
 
+/* How many libraries were unloaded. */
+uint32_t unloads_count(void);
+
 /* The latest unloading that concerns this return address; 0: none. */
 uint32_t unloads_latest_at(uint64_t pc);
 

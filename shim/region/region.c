@@ -146,8 +146,19 @@ static_assert(sizeof(struct scratch_chunk) <= 48, "the first block's alignment")
 static struct {
 	struct lock lock;
 	struct scratch_chunk *first;
-	size_t mapped_bytes;
+	size_t mapped_bytes, peak_bytes;
+	void (*on_shortage)(void);
 } chunks;
+
+void region_on_shortage(void (*release)(void))
+{
+	STORE(&chunks.on_shortage, release);
+}
+
+size_t region_scratch_peak_bytes(void)
+{
+	return LOAD(&chunks.peak_bytes);
+}
 
 static int chunks_add(struct scratch_chunk *c)
 {
@@ -156,6 +167,8 @@ static int chunks_add(struct scratch_chunk *c)
 		!scratch_max_bytes || c->mapped_bytes + chunks.mapped_bytes <= scratch_max_bytes;
 	if (fits) {
 		chunks.mapped_bytes += c->mapped_bytes;
+		if (chunks.mapped_bytes > chunks.peak_bytes)
+			STORE(&chunks.peak_bytes, chunks.mapped_bytes);
 		c->list_next = chunks.first;
 		c->list_at = &chunks.first;
 		if (c->list_next)
@@ -164,6 +177,15 @@ static int chunks_add(struct scratch_chunk *c)
 	}
 	lock_release(&chunks.lock);
 	return fits ? 0 : -1;
+}
+
+static int chunks_make_room(struct scratch_chunk *c)
+{
+	void (*on_shortage)(void) = LOAD(&chunks.on_shortage);
+	if (!on_shortage)
+		return -1;
+	on_shortage();
+	return chunks_add(c);
 }
 
 static void chunks_remove(struct scratch_chunk *c)
@@ -190,7 +212,7 @@ static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
 		return NULL;
 	c->mapped_bytes = bytes;
 	c->used_bytes = CHUNK_HEADER_BYTES;
-	if (chunks_add(c)) {
+	if (chunks_add(c) && chunks_make_room(c)) {
 		sys_unmap(c, bytes);
 		return NULL;
 	}
@@ -304,5 +326,5 @@ void region_forget_scratch(void)
 		chunks.first = c->list_next;
 		sys_unmap(c, c->mapped_bytes);
 	}
-	chunks.mapped_bytes = 0;
+	chunks.mapped_bytes = chunks.peak_bytes = 0;
 }

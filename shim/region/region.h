@@ -128,6 +128,27 @@ void *scratch_alloc(struct scratch *s, size_t n);
 char *scratch_strdup(struct scratch *s, const char *text, size_t n); /* NUL-terminated copy */
 void scratch_release(struct scratch *s);                             /* safe twice */
 
+/*
+ * Scratch for a part of the work, released before the rest: bounded by what whole has left now.
+ * scratch_part_end releases it; if it was exhausted, so is whole.
+ */
+static inline struct scratch scratch_part(const struct scratch *whole)
+{
+	return SCRATCH_INIT(whole->max_bytes - whole->mapped_bytes);
+}
+static inline void scratch_part_end(struct scratch *whole, struct scratch *part)
+{
+	whole->exhausted |= part->exhausted;
+	scratch_release(part);
+}
+
+/* release is called when all scratch together has reached its bound, and then there may be room. It
+ * gives up what can be made again. On the thread that needs scratch, which holds no lock. */
+void region_on_shortage(void (*release)(void));
+
+/* The most that all scratch together has mapped at any time, in bytes. */
+size_t region_scratch_peak_bytes(void);
+
 /* Around a fork whose child keeps profiling (atfork.c): the lock is held in between. */
 void region_before_fork(void);
 void region_after_fork(void);

@@ -162,6 +162,7 @@ static void write_stacks(struct events_stream *s, struct batch *b)
 		const struct stack *stack = stack_at(site_at(b->fresh[i].site)->stack);
 		events_lines_stack(b->lines, job, stack, stack->hash);
 	}
+	profile_job_end(job);
 }
 
 static void write_begin(struct events_stream *s, struct events_lines *l)

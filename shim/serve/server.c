@@ -21,6 +21,7 @@
 #include "hook/ownthread.h"
 #include "account/cgowatch.h"
 #include "account/worker.h"
+#include "profile/symbol_cache.h"
 #include "recorder/recorder.h"
 #include "serve/connection.h"
 #include "serve/endpoint.h"
@@ -304,8 +305,8 @@ static int wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 static uint64_t tick(void)
 {
 	/* Reclaims room before control judges it. */
-	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(), recorder_tick(),
-				    retry_tick(), cgowatch_tick()};
+	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(),  recorder_tick(),
+				    retry_tick(),          cgowatch_tick(), symbol_cache_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
 		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;
@@ -434,6 +435,7 @@ void server_after_fork_in_child(void)
 	for (int i = 0; i < PLACES; i++)
 		connection_forget(&server.connections[i]);
 	baseline_forget_all();
+	symbol_cache_forget();
 	events_forget_all();
 }
 
