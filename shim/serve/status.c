@@ -144,6 +144,8 @@ static void write_memory(struct json *j)
 	json_open(j, "memory");
 	uint64_t resident = region ? region_resident_bytes() : UNKNOWN;
 	json_known(j, "resident_bytes", resident != UNKNOWN, resident);
+	/* Of all requests together, and what is kept between them. */
+	json_known(j, "requests_peak_bytes", region != NULL, region_scratch_peak_bytes());
 	json_known(j, "max_bytes", region != NULL,
 		   region ? region_layout.region_bytes + region_scratch_max_bytes() +
 				    REGION_FILTER_BYTES

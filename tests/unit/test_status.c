@@ -61,7 +61,8 @@ static void test_unknown_is_null(void **state)
 		"\"uptime_ns\":null,\"start_time\":null",
 		"\"live\":null",
 		"\"distinct\":null,\"sites\":null",
-		"\"memory\":{\"resident_bytes\":null,\"max_bytes\":null}",
+		"\"memory\":{\"resident_bytes\":null,\"requests_peak_bytes\":null,\"max_bytes\":"
+		"null}",
 		"\"go_version\":null",
 		"\"socket\":null,\"listening_retried\":false,\"tcp_port\":null,"
 		"\"go_package\":{\"version\":null,\"missed\":0}}\n",
@@ -127,7 +128,8 @@ static void test_whole_page(void **state)
 		 "\"reclaimed\":0},"
 		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
 		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
-		 "\"memory\":{\"resident_bytes\":%" PRIu64 ",\"max_bytes\":33554432},"
+		 "\"memory\":{\"resident_bytes\":%" PRIu64
+		 ",\"requests_peak_bytes\":%zu,\"max_bytes\":33554432},"
 		 "\"threads\":0,\"threads_missed\":0,"
 		 "\"overhead\":{\"cpu_ratio\":0.000000,\"max_cpu_ratio\":null,"
 		 "\"free_cpu_ratio\":0.000000,\"cpu_ns\":0,"
@@ -137,7 +139,8 @@ static void test_whole_page(void **state)
 		 "\"unknown_functions\":null},"
 		 "\"socket\":null,\"listening_retried\":false,\"tcp_port\":null,"
 		 "\"go_package\":{\"version\":null,\"missed\":0}}\n",
-		 CGOHEAP_VERSION, getpid(), on, uptime, resident, allocator_expected(), executable);
+		 CGOHEAP_VERSION, getpid(), on, uptime, resident, region_scratch_peak_bytes(),
+		 allocator_expected(), executable);
 	assert_string_equal(s, expected);
 }
 
