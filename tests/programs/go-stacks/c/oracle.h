@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 #define ORACLE_MAX_FRAMES 320
-#define ORACLE_MAX        256
+#define ORACLE_MAX        8192
 
 struct oracle {
 	size_t size; /* of the block this stack is about */

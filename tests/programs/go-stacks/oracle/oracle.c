@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unwind.h>
 
+/* oracle_count of these are set. */
 struct oracle oracles[ORACLE_MAX];
 int oracle_count;
 volatile int shapes_sink;
