@@ -26,9 +26,10 @@
 #define CROWD         4
 #define CROWDS_MAX    8
 #define MOMENT_NS     50000
+#define NAP_NS        5000000
 #define LONG_WAIT_NS  500000000
 
-static const struct timespec long_wait = {.tv_nsec = LONG_WAIT_NS};
+static const struct timespec nap = {.tv_nsec = NAP_NS};
 
 static void (*call_after_long)(void);
 
@@ -41,12 +42,10 @@ static uint32_t waiting; /* threads, on all locks */
 
 __thread bool lock_own_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-static bool lock_try(struct lock *l)
+/* Reads first, so that many waiters share the line. */
+static int look_and_try(struct lock *l)
 {
-	uint32_t expected = 0;
-	return LOAD(&l->state) == 0 &&
-	       __atomic_compare_exchange_n(&l->state, &expected, 1, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return LOAD(&l->state) == 0 ? lock_try(l) : -1;
 }
 
 static void tell(void)
@@ -61,7 +60,7 @@ static void wait_on_own_thread(struct lock *l)
 {
 	static const struct timespec moment = {.tv_nsec = MOMENT_NS};
 
-	for (uint32_t moments = 1; !lock_try(l); moments++) {
+	for (uint32_t moments = 1; look_and_try(l); moments++) {
 		sys_call(nanosleep, &moment, 0);
 		if (moments % (LONG_WAIT_NS / MOMENT_NS) == 0)
 			tell();
@@ -84,18 +83,24 @@ static int spins_now(void)
 static bool spin(struct lock *l)
 {
 	for (int i = 0; i < spins_now(); i++) {
-		if (lock_try(l))
+		if (look_and_try(l) == 0)
 			return true;
 		__builtin_ia32_pause();
 	}
 	return false;
 }
 
-/* State 2 tells whichever thread takes the lock next that others may be sleeping. */
+/*
+ * State 2 tells whichever thread holds the lock that others may be sleeping. A holder that is
+ * about to release it may miss that, so a sleeper looks again after a nap.
+ */
 static void sleep_behind(struct lock *l)
 {
+	uint32_t naps = 0;
+
 	while (__atomic_exchange_n(&l->state, 2, __ATOMIC_ACQUIRE) != 0)
-		if (sys_call(futex, &l->state, FUTEX_WAIT, 2, &long_wait) == -ETIMEDOUT)
+		if (sys_call(futex, &l->state, FUTEX_WAIT, 2, &nap) == -ETIMEDOUT &&
+		    ++naps % (LONG_WAIT_NS / NAP_NS) == 0)
 			tell();
 }
 

@@ -15,7 +15,16 @@ struct lock {
 	uint32_t state; /* 0 free, 1 held, 2 held and a thread may be sleeping */
 };
 
-/* The slow paths, in lock.c. */
+/* 0, or -1 if another thread holds it. Never waits. */
+static inline int lock_try(struct lock *l)
+{
+	uint32_t expected = 0;
+	bool is_ours = __atomic_compare_exchange_n(&l->state, &expected, 1, false, __ATOMIC_ACQUIRE,
+						   __ATOMIC_RELAXED);
+	return is_ours ? 0 : -1;
+}
+
+/* The slow paths, in lock.c: wait for the lock; wake a thread. */
 void lock_wait(struct lock *l);
 void lock_wake(struct lock *l);
 
@@ -28,15 +37,20 @@ extern __thread bool lock_own_thread
 
 static inline void lock_take(struct lock *l)
 {
-	uint32_t expected = 0;
-	if (unlikely(!__atomic_compare_exchange_n(&l->state, &expected, 1, false, __ATOMIC_ACQUIRE,
-						  __ATOMIC_RELAXED)))
+	if (unlikely(lock_try(l)))
 		lock_wait(l);
 }
 
+/*
+ * Two plain accesses instead of an exchange, which costs as much as thirty other instructions. A
+ * waiter that stores 2 between them is not woken: it looks again by itself (lock.c).
+ */
 static inline void lock_release(struct lock *l)
 {
-	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2))
+	bool may_sleep = LOAD(&l->state) != 1;
+
+	STORE_REL(&l->state, 0);
+	if (unlikely(may_sleep))
 		lock_wake(l);
 }
 
