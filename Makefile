@@ -76,8 +76,8 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem 
 	unwind/fde unwind/golabels unwind/pcinfo unwind/saferead unwind/unwind_c unwind/unwind_go \
 	record/eventring record/fixed record/labelsets record/live record/mappings \
 	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
-	record/sample record/sighandlers record/stack_key record/stacks record/thread_starts \
-	record/unloads \
+	record/pins record/known record/sample record/sighandlers record/stack_key record/stacks \
+	record/thread_starts record/unloads \
 	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller \
 	hook/real \
 	hook/threads

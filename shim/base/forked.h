@@ -25,10 +25,16 @@ void forked_watch(void (*in_child)(void));
 /* Called in a child; later calls do nothing. */
 void forked_noticed(void);
 
+/* Also true before forked_watch. */
+static inline bool forked_is_child(void)
+{
+	return !LOAD(&forked_page.is_parent);
+}
+
 /* Call before taking a shim lock on the host's thread.  Async-signal-safe. */
 static inline void forked_look(void)
 {
-	if (unlikely(!LOAD(&forked_page.is_parent)))
+	if (unlikely(forked_is_child()))
 		forked_noticed();
 }
 

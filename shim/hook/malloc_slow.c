@@ -11,6 +11,7 @@
  */
 #include "hook/malloc_slow.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "base/arch.h"
@@ -32,6 +33,9 @@ uint64_t slow_samples;
 uint64_t slow_missed_bytes;
 uint64_t slow_ends[CAPTURE_END_COUNT];
 
+enum { FIGURE_SAMPLES, FIGURE_ENDS };
+static_assert(FIGURE_ENDS + CAPTURE_END_COUNT <= RECSTACK_FIGURES, "one for each end");
+
 void slow_count_no_stack(void)
 {
 	ADD(&slow_drops.no_stack, 1);
@@ -40,7 +44,19 @@ void slow_count_no_stack(void)
 
 void slow_count_end(uint32_t end)
 {
-	ADD(&slow_ends[end < CAPTURE_END_COUNT ? end : CAPTURE_SKIPPED], 1);
+	end = end < CAPTURE_END_COUNT ? end : CAPTURE_SKIPPED;
+	recstack_count(FIGURE_ENDS + end, &slow_ends[end]);
+}
+
+/* Both count on the recording stack, or, without one, in the variable. */
+uint64_t slow_samples_taken(void)
+{
+	return LOAD(&slow_samples) + recstack_figure(FIGURE_SAMPLES);
+}
+
+uint64_t slow_ended(uint32_t end)
+{
+	return LOAD(&slow_ends[end]) + recstack_figure(FIGURE_ENDS + end);
 }
 
 /* Whether there can be any records. */
@@ -73,7 +89,7 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 		return;
 	}
 	site_add_alloc(site_at(site), sample_weight(size, interval));
-	ADD(&slow_samples, 1);
+	recstack_count(FIGURE_SAMPLES, &slow_samples);
 	if (put > 0) {
 		eventring_note(EVENT_FREE, &stale);
 		forget(&stale);
@@ -104,12 +120,13 @@ static uint32_t capture_site(const struct sample *s, const struct regs *host)
 static void record_here(void *sample, const struct regs *host)
 {
 	const struct sample *s = sample;
-	uint64_t begun = budget_begin();
+	bool is_exact = s->interval == 1;
+	uint64_t begun = budget_begin(is_exact);
 	uint32_t pin = pins_enter();
 
 	record_block(s->block, s->size, s->interval, capture_site(s, host));
 	pins_leave(pin);
-	budget_end(&budget_spent.recording, begun);
+	budget_end(&budget_spent.recording, begun, is_exact);
 }
 
 /* Leaves errno as the real function did. */
@@ -155,6 +172,8 @@ static uint32_t take(size_t size)
 {
 	struct question q = {.size = size};
 
+	if (likely(sample_is_exact() && !forked_is_child()))
+		return sample_take_exact();
 	/* Without a recording stack nothing can be recorded, so the answer is no, which needs
 	 * no stack. */
 	if (likely(recstack_run(ask_here, &q)))
@@ -241,13 +260,49 @@ static void take_out_here(void *p, const struct regs *host)
 		return;
 	}
 	uint8_t before = sample_enter();
-	uint64_t begun = budget_begin();
+	bool is_exact = sample_interval() == 1;
+	uint64_t begun = budget_begin(is_exact);
 	if (live_take(p, &block)) {
 		eventring_note(EVENT_FREE, &block);
 		forget(&block);
 	}
-	budget_end(&budget_spent.freeing, begun);
+	budget_end(&budget_spent.freeing, begun, is_exact);
 	sample_leave(before);
+}
+
+static void forget_here(void *block, const struct regs *host)
+{
+	(void)host;
+	forget(block);
+}
+
+/* The rest of take_out_at_once where the block was sampled at another interval. */
+static __attribute__((noinline)) void forget_on_stack(struct live_block *block)
+{
+	recstack_run_anyhow(forget_here, block);
+}
+
+/*
+ * At interval 1 most blocks that pass the filter are sampled, so the record is searched once, and
+ * on the host's stack. No lock is held in any call. -1: nothing was done, since this is not so
+ * simple.
+ */
+static int take_out_at_once(void *p)
+{
+	struct live_block block;
+
+	if (!sample_is_exact() || forked_is_child() || LOAD(&eventring_read_now))
+		return -1;
+	sample_enter_first();
+	uint64_t begun = budget_begin(true);
+	enum live_taken taken = live_try_take(p, &block);
+	if (likely(taken == LIVE_TAKEN && block.interval <= 1))
+		forget(&block);
+	else if (taken == LIVE_TAKEN)
+		forget_on_stack(&block);
+	budget_end(&budget_spent.freeing, begun, true);
+	sample_leave(BUSY_NOT);
+	return taken == LIVE_IS_LOCKED ? -1 : 0;
 }
 
 /*
@@ -264,6 +319,8 @@ bool slow_forget(void *p)
 {
 	if (unlikely(real_is_bootstrap(p)))
 		return false;
+	if (sample_interval() == 1 && likely(take_out_at_once(p) == 0))
+		return true;
 	if (unlikely(live_has(p)))
 		forget_sampled(p);
 	return true;

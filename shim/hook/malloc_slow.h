@@ -31,9 +31,13 @@ struct slow_drops {
 	uint64_t stale;     /* a free was missed, and its record was replaced */
 };
 extern struct slow_drops slow_drops;
-extern uint64_t slow_missed_bytes;                  /* bytes that stale records stood for */
-extern uint64_t slow_samples;                       /* blocks recorded */
-extern uint64_t slow_ends[/* CAPTURE_END_COUNT */]; /* stacks by how they ended */
+extern uint64_t slow_missed_bytes; /* bytes that stale records stood for */
+uint64_t slow_samples_taken(void); /* blocks recorded */
+uint64_t slow_ended(uint32_t end); /* stacks that ended so */
+
+/* Of work that had no recording stack. */
+extern uint64_t slow_samples;
+extern uint64_t slow_ends[/* CAPTURE_END_COUNT */];
 
 /* Counts for the other hooks: no recording stack was left; how a captured stack ended. */
 void slow_count_no_stack(void);

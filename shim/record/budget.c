@@ -17,6 +17,8 @@
 
 struct budget_spent budget_spent;
 
+__thread uint32_t budget_turn __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 static struct {
 	uint64_t max_cpu_ppm;
 	bool is_explicit;

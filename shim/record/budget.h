@@ -2,7 +2,8 @@
  * Bounds the cost of recording, and measures it.
  *
  * There are two bounds: the processor time that recording takes (CGOHEAP_MAX_CPU, a share of one
- * core), measured around every recorded sample, and the room in the tables. When one is reached,
+ * core), measured around every recorded sample (at an interval of 1, around one in
+ * BUDGET_ONE_IN, which counts for all of them), and the room in the tables. When one is reached,
  * the sample interval doubles as often as needed. It halves again when load falls. Estimates get
  * coarser, but nothing recorded is lost or biased, because each block keeps the interval at
  * which it was sampled.
@@ -39,15 +40,39 @@ extern struct budget_spent {
  */
 #define BUDGET_LONGEST_TICKS (UINT64_C(1) << 18)
 
-static inline uint64_t budget_begin(void)
+/*
+ * Reading the clock twice costs as much as eighty other instructions: too much where every
+ * allocation is a sample.
+ */
+#define BUDGET_ONE_IN 16u
+
+extern __thread uint32_t budget_turn
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Whether it is this thread's turn to measure: spread evenly, but in no short period. */
+static inline bool budget_is_turn(void)
 {
-	return arch_ticks();
+	uint32_t turn = LOAD(&budget_turn) + UINT32_C(0x9E3779B9);
+
+	STORE(&budget_turn, turn);
+	return turn < UINT32_MAX / BUDGET_ONE_IN;
 }
 
-static inline void budget_end(uint64_t *spent, uint64_t begun)
+/* is_exact: every allocation is recorded. Returns what budget_end needs; 0: not measured. */
+static inline uint64_t budget_begin(bool is_exact)
 {
-	uint64_t took = arch_ticks() - begun;
-	ADD(spent, took < BUDGET_LONGEST_TICKS ? took : BUDGET_LONGEST_TICKS);
+	return is_exact && likely(!budget_is_turn()) ? 0 : arch_ticks();
+}
+
+static inline void budget_end(uint64_t *spent, uint64_t begun, bool is_exact)
+{
+	uint64_t took;
+
+	if (likely(!begun))
+		return;
+	took = arch_ticks() - begun;
+	took = took < BUDGET_LONGEST_TICKS ? took : BUDGET_LONGEST_TICKS;
+	ADD(spent, is_exact ? took * BUDGET_ONE_IN : took);
 }
 
 /* Call once, in the constructor. is_explicit: the user set the bound. */

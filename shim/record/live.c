@@ -19,13 +19,11 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "region/region.h"
+#include "record/live_filter.h"
 #include "record/sample.h"
 
 #define SHARD_BITS    6
 #define SHARDS        (1u << SHARD_BITS)
-#define FILTER_ONE    127 /* up to here the byte is the mark of one block */
-#define FILTER_MANY   128 /* with 7 bits: the marks of several blocks */
-#define FILTER_STUCK  255
 #define VISIT_BUCKETS 16 /* per hold of the lock */
 
 struct node {
@@ -47,25 +45,26 @@ uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden"),
 
 static uint32_t nodes_used; /* taken from the pool's low end */
 
-static uint64_t hash_address(uint64_t address)
+/* All that follows from an address; computed once for each call. */
+LEAF uint64_t hash_of(const void *p)
 {
-	return hash_spread(address);
+	return hash_spread((uint64_t)p);
 }
 
-static struct shard *shard_of(uint64_t address)
+LEAF struct shard *shard_of(uint64_t hash)
 {
-	return &shards[hash_address(address) >> (64 - SHARD_BITS)];
+	return &shards[hash >> (64 - SHARD_BITS)];
 }
 
-static uint32_t *bucket_of(uint64_t address)
+LEAF uint32_t *bucket_of(uint64_t hash)
 {
 	int bits = __builtin_ctzll(region_layout.live_buckets.bytes / sizeof(uint32_t));
 	uint32_t *buckets = region_at(region_layout.live_buckets.offset);
 
-	return &buckets[hash_address(address) >> (64 - bits)];
+	return &buckets[hash >> (64 - bits)];
 }
 
-static struct node *node_at(uint32_t id)
+LEAF struct node *node_at(uint32_t id)
 {
 	return (struct node *)region_at(region_layout.live_nodes.offset) + (id - 1);
 }
@@ -74,20 +73,31 @@ static struct node *node_at(uint32_t id)
  * A wild pointer of the host can overwrite links. An invalid link ends its list; a list longer
  * than the number of nodes in its shard is a ring.
  */
-static bool is_node(uint32_t id)
+LEAF bool is_node(uint32_t id)
 {
 	return id - 1 < LOAD(&nodes_used);
 }
 
+/* The pool as it is now, for a walk that would otherwise ask at each step. */
+struct pool {
+	struct node *nodes; /* the first has id 1 */
+	uint32_t used;
+};
+
+LEAF struct pool pool_now(void)
+{
+	return (struct pool){node_at(1), LOAD(&nodes_used)};
+}
+
 /* ---- changing a shard's chains ------------------------------------------ */
 
-static void change_begin(struct shard *s)
+LEAF void change_begin(struct shard *s)
 {
 	lock_take(&s->lock);
 	STORE(&s->changes, s->changes + 1);
 }
 
-static void change_end(struct shard *s)
+LEAF void change_end(struct shard *s)
 {
 	STORE_REL(&s->changes, s->changes + 1);
 	lock_release(&s->lock);
@@ -95,70 +105,40 @@ static void change_end(struct shard *s)
 
 /* ---- the filter: under the shard's lock -------------------------------- */
 
-/* 1 to FILTER_ONE, from bits of the hash that do not select the byte. */
-static uint8_t mark_of(uint64_t address)
+/* Computes the byte from the remaining blocks, which are all in one bucket. Rare. */
+LEAF uint8_t filter_counted(uint64_t hash)
 {
-	uint64_t bits = hash_address(address) << LIVE_FILTER_BITS >> 48;
-
-	return (uint8_t)(1 + (bits * FILTER_ONE >> 16));
-}
-
-static uint8_t bit_of(uint8_t mark)
-{
-	return (uint8_t)(1u << mark % 7);
-}
-
-/* The byte after one more block. */
-static uint8_t with_mark(uint8_t byte, uint8_t mark)
-{
-	if (!byte)
-		return mark;
-	if (byte <= FILTER_ONE)
-		byte = FILTER_MANY | bit_of(byte);
-	return byte | bit_of(mark);
-}
-
-static void filter_raise(uint64_t address)
-{
-	uint8_t *f = &live_filter[live_hash((void *)address)];
-	STORE(f, with_mark(*f, mark_of(address)));
-}
-
-/* Computes the byte from the remaining blocks, which are all in one bucket. */
-static uint8_t filter_counted(uint64_t address)
-{
-	uint64_t left = shard_of(address)->count;
-	uint32_t hash = live_hash((void *)address);
+	uint64_t left = shard_of(hash)->count;
 	uint8_t byte = 0;
 
-	for (uint32_t id = *bucket_of(address); is_node(id) && left-- > 0; id = node_at(id)->next)
-		if (live_hash((void *)node_at(id)->address) == hash)
-			byte = with_mark(byte, mark_of(node_at(id)->address));
+	for (uint32_t id = *bucket_of(hash); is_node(id) && left-- > 0; id = node_at(id)->next) {
+		uint64_t other = hash_spread(node_at(id)->address);
+		if (filter_of(other) == filter_of(hash))
+			byte = with_mark(byte, mark_of(other));
+	}
 	return byte;
 }
 
 /* A stuck byte may belong to a pinned address, so it is never lowered. */
-static void filter_lower(uint64_t address)
+LEAF void filter_lower(uint64_t hash)
 {
-	uint8_t *f = &live_filter[live_hash((void *)address)];
+	uint8_t *f = filter_of(hash);
 	if (*f != FILTER_STUCK)
-		STORE(f, *f <= FILTER_ONE ? 0 : filter_counted(address));
+		STORE(f, *f <= FILTER_ONE ? 0 : filter_counted(hash));
 }
 
 bool live_filter_matches(const void *p)
 {
-	uint8_t byte = LOAD(&live_filter[live_hash(p)]), mark = mark_of((uint64_t)p);
-
-	return byte <= FILTER_ONE ? byte == mark : byte & bit_of(mark);
+	return filter_has(hash_of(p));
 }
 
 void live_filter_pin(const void *p)
 {
-	struct shard *s = shard_of((uint64_t)p);
+	struct shard *s = shard_of(hash_of(p));
 	uint8_t before = sample_enter();
 
 	lock_take(&s->lock);
-	STORE(&live_filter[live_hash(p)], FILTER_STUCK);
+	STORE(filter_of(hash_of(p)), FILTER_STUCK);
 	lock_release(&s->lock);
 	sample_leave(before);
 }
@@ -166,7 +146,7 @@ void live_filter_pin(const void *p)
 /* ---- nodes -------------------------------------------------------------- */
 
 /* Under s's lock. */
-static uint32_t node_pop(struct shard *s)
+LEAF uint32_t node_pop(struct shard *s)
 {
 	uint32_t id = s->free;
 	if (!is_node(id))
@@ -175,7 +155,7 @@ static uint32_t node_pop(struct shard *s)
 	return id;
 }
 
-static void node_push(struct shard *s, uint32_t id)
+LEAF void node_push(struct shard *s, uint32_t id)
 {
 	STORE_REL(&node_at(id)->next, s->free);
 	STORE(&s->free, id);
@@ -212,7 +192,7 @@ static uint32_t node_from_others(void)
 
 /* ---- records ------------------------------------------------------------ */
 
-static struct live_block block_of(const struct node *n)
+LEAF struct live_block block_of(const struct node *n)
 {
 	return (struct live_block){.address = n->address,
 				   .size = n->size,
@@ -221,22 +201,24 @@ static struct live_block block_of(const struct node *n)
 				   .tick = n->tick};
 }
 
-/* The link that points at p's node, or at the end of its bucket. Under the lock. */
-static uint32_t *link_to(uint64_t address)
+/* The link that points at the block's node, or at the end of its bucket. Under the lock. */
+LEAF uint32_t *link_to(struct pool pool, const struct shard *s, uint64_t hash, uint64_t address)
 {
-	uint64_t left = shard_of(address)->count;
-	uint32_t *link = bucket_of(address);
+	uint64_t left = s->count;
+	uint32_t *link = bucket_of(hash), id;
 
-	while (is_node(*link) && left-- > 0) {
-		if (node_at(*link)->address == address)
+	while ((id = *link) - 1 < pool.used && left-- > 0) {
+		struct node *n = &pool.nodes[id - 1];
+		if (n->address == address)
 			return link;
-		link = &node_at(*link)->next;
+		link = &n->next;
 	}
-	STORE_REL(link, 0);
+	if (id)
+		STORE_REL(link, 0);
 	return link;
 }
 
-static void node_write(struct node *n, const struct live_block *block)
+LEAF void node_write(struct node *n, const struct live_block *block)
 {
 	STORE_REL(&n->address, block->address);
 	n->size = block->size;
@@ -246,102 +228,128 @@ static void node_write(struct node *n, const struct live_block *block)
 }
 
 /* Links a node whose address is already set. Under the lock. */
-static void node_link(struct shard *s, uint32_t id)
+LEAF void node_link(struct shard *s, uint64_t hash, uint32_t id)
 {
-	uint64_t address = node_at(id)->address;
-	uint32_t *bucket = bucket_of(address);
+	uint32_t *bucket = bucket_of(hash);
 
 	STORE_REL(&node_at(id)->next, *bucket);
 	STORE_REL(bucket, id);
 	STORE(&s->count, s->count + 1);
-	filter_raise(address);
+	filter_raise(hash);
 }
 
-/* If there is already a record, puts it into *stale and returns 1; otherwise 0. Under the lock. */
-static int replace_stale(const struct live_block *block, struct live_block *stale)
+/* No other thread records this address meanwhile: the host does not have it yet. */
+static __attribute__((noinline)) int put_from_others(struct shard *s, uint64_t hash,
+						     const struct live_block *block)
 {
-	uint32_t id = *link_to(block->address);
+	uint32_t id = node_from_others();
+
 	if (!id)
-		return 0;
-	*stale = block_of(node_at(id));
+		return -1;
 	node_write(node_at(id), block);
-	return 1;
+	change_begin(s);
+	node_link(s, hash, id);
+	change_end(s);
+	return 0;
 }
 
 int live_put(const struct live_block *block, struct live_block *stale)
 {
-	struct shard *s = shard_of(block->address);
+	uint64_t hash = hash_spread(block->address);
+	struct shard *s = shard_of(hash);
 
 	change_begin(s);
-	int replaced = replace_stale(block, stale);
-	uint32_t id = replaced ? 0 : node_pop(s);
-	if (!replaced && !id)
-		id = node_fresh();
-	if (!replaced && !id) {
+	struct pool pool = pool_now();
+	/* If no record has this filter byte, none has this address. */
+	uint32_t id = likely(!*filter_of(hash)) ? 0 : *link_to(pool, s, hash, block->address);
+	if (unlikely(id)) {
+		*stale = block_of(&pool.nodes[id - 1]);
+		node_write(&pool.nodes[id - 1], block);
 		change_end(s);
-		id = node_from_others();
-		if (!id)
-			return -1;
-		/* No other thread records this address meanwhile: the host does not have it yet. */
-		change_begin(s);
+		return 1;
 	}
-	if (id) {
-		node_write(node_at(id), block);
-		node_link(s, id);
+	id = node_pop(s);
+	if (unlikely(!id))
+		id = node_fresh();
+	if (likely(id)) {
+		node_write(&pool.nodes[id - 1], block);
+		node_link(s, hash, id);
 	}
 	change_end(s);
-	return replaced;
+	return likely(id) ? 0 : put_from_others(s, hash, block);
 }
 
 /* Under the lock. */
-static uint32_t node_unlink(struct shard *s, const void *p, struct live_block *out)
+LEAF uint32_t node_unlink(struct shard *s, uint64_t hash, const void *p, struct live_block *out)
 {
-	uint32_t *link = link_to((uint64_t)p);
+	struct pool pool = pool_now();
+	uint32_t *link = link_to(pool, s, hash, (uint64_t)p);
 	uint32_t id = *link;
 
-	if (id) {
-		STORE_REL(link, node_at(id)->next);
-		*out = block_of(node_at(id));
+	if (likely(id)) {
+		const struct node *n = &pool.nodes[id - 1];
+		STORE_REL(link, n->next);
+		*out = block_of(n);
 		STORE(&s->count, s->count - 1);
-		filter_lower((uint64_t)p);
+		filter_lower(hash);
 	}
 	return id;
 }
 
-bool live_take(const void *p, struct live_block *out)
+/* Under the lock, which it releases. */
+LEAF bool take_and_release(struct shard *s, uint64_t hash, const void *p, struct live_block *out)
 {
-	struct shard *s = shard_of((uint64_t)p);
-
-	change_begin(s);
-	uint32_t id = node_unlink(s, p, out);
+	STORE(&s->changes, s->changes + 1);
+	uint32_t id = node_unlink(s, hash, p, out);
 	if (id)
 		node_push(s, id);
 	change_end(s);
 	return id;
 }
 
+bool live_take(const void *p, struct live_block *out)
+{
+	uint64_t hash = hash_of(p);
+	struct shard *s = shard_of(hash);
+
+	lock_take(&s->lock);
+	return take_and_release(s, hash, p, out);
+}
+
+enum live_taken live_try_take(const void *p, struct live_block *out)
+{
+	uint64_t hash = hash_of(p);
+	struct shard *s = shard_of(hash);
+
+	if (unlikely(lock_try(&s->lock)))
+		return LIVE_IS_LOCKED;
+	return take_and_release(s, hash, p, out) ? LIVE_TAKEN : LIVE_NOT_THERE;
+}
+
 uint32_t live_hold(const void *p, struct live_block *out)
 {
-	struct shard *s = shard_of((uint64_t)p);
+	uint64_t hash = hash_of(p);
+	struct shard *s = shard_of(hash);
 
 	change_begin(s);
-	uint32_t id = node_unlink(s, p, out);
+	uint32_t id = node_unlink(s, hash, p, out);
 	change_end(s);
 	return id;
 }
 
 void live_restore(uint32_t held)
 {
-	struct shard *s = shard_of(node_at(held)->address);
+	uint64_t hash = hash_spread(node_at(held)->address);
+	struct shard *s = shard_of(hash);
 
 	change_begin(s);
-	node_link(s, held);
+	node_link(s, hash, held);
 	change_end(s);
 }
 
 void live_drop(uint32_t held)
 {
-	struct shard *s = shard_of(node_at(held)->address);
+	struct shard *s = shard_of(hash_spread(node_at(held)->address));
 
 	change_begin(s);
 	node_push(s, held);
@@ -355,16 +363,17 @@ void live_drop(uint32_t held)
 
 bool live_has(const void *p)
 {
-	const struct shard *s = shard_of((uint64_t)p);
+	uint64_t hash = hash_of(p);
+	const struct shard *s = shard_of(hash);
 	uint32_t id;
 	int left = MAX_PROBE;
 
-	if (likely(!live_filter_matches(p)) || unlikely(!LOAD_ACQ(&region)))
+	if (likely(!filter_has(hash)) || unlikely(!LOAD_ACQ(&region)))
 		return false;
 	const struct node *nodes = node_at(1);
 	uint32_t used = LOAD(&nodes_used);
 	uint32_t before = LOAD_ACQ(&s->changes);
-	for (id = LOAD_ACQ(bucket_of((uint64_t)p)); id; id = LOAD_ACQ(&nodes[id - 1].next))
+	for (id = LOAD_ACQ(bucket_of(hash)); id; id = LOAD_ACQ(&nodes[id - 1].next))
 		if (id > used || LOAD_ACQ(&nodes[id - 1].address) == (uint64_t)p || !left--)
 			return true;
 	return before & 1 || LOAD(&s->changes) != before;

@@ -39,7 +39,9 @@ static inline uint32_t live_hash(const void *p)
  */
 static inline bool live_maybe(const void *p)
 {
-	return live_filter[live_hash(p)] != 0;
+	const uint8_t *byte = &live_filter[live_hash(p)];
+
+	return IS_SANITIZED ? LOAD(byte) != 0 : *byte != 0;
 }
 
 /*
@@ -76,6 +78,14 @@ bool live_has(const void *p);
 
 /* Removes the record at p, before the block is really freed. False: not sampled. */
 bool live_take(const void *p, struct live_block *out);
+
+/*
+ * The same without waiting: LIVE_IS_LOCKED if another thread is changing that part of the table.
+ * Calls nothing, so that it needs no more of the stack than it has on entry: once it holds the
+ * lock, it cannot meet the stack's end.
+ */
+enum live_taken { LIVE_NOT_THERE, LIVE_TAKEN, LIVE_IS_LOCKED };
+enum live_taken live_try_take(const void *p, struct live_block *out);
 
 /*
  * Removes the record at p but keeps its node, so that a failed realloc can put it back without

@@ -31,9 +31,8 @@ __thread struct sample_thread sample_self
 /* More than any thread allocates, so it never leaves the fast path. */
 #define NEVER (UINT64_C(1) << 62)
 
-/* Epoch in the high half, interval in the low half, in one word so that both are read at the
- * same moment. */
-static uint64_t current;
+/* In one word, so that both are read at the same moment. */
+uint64_t sample_current;
 
 /* Threads beyond this number see a change late. */
 #define MAX_LISTED 16384
@@ -155,7 +154,7 @@ static void list_thread(struct sample_thread *t)
 uint32_t sample_take(size_t size)
 {
 	struct sample_thread *t = &sample_self;
-	uint64_t state = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+	uint64_t state = __atomic_load_n(&sample_current, __ATOMIC_ACQUIRE);
 	uint32_t interval = interval_of(state);
 	uint64_t left = LOAD(&t->bytes_left);
 
@@ -206,7 +205,7 @@ struct sample_intervals sample_intervals(void)
 
 void sample_set_interval(uint32_t interval)
 {
-	uint64_t old = LOAD(&current), new;
+	uint64_t old = LOAD(&sample_current), new;
 
 	if (interval != 1)
 		region_mark(REGION_COARSE);
@@ -214,16 +213,11 @@ void sample_set_interval(uint32_t interval)
 	do {
 		uint32_t epoch = epoch_of(old) + 1;
 		new = (uint64_t)(epoch ? epoch : 1) << 32 | interval;
-	} while (!__atomic_compare_exchange_n(&current, &old, new, true, __ATOMIC_RELEASE,
+	} while (!__atomic_compare_exchange_n(&sample_current, &old, new, true, __ATOMIC_RELEASE,
 					      __ATOMIC_RELAXED));
 	saferead_allow_copies(interval && interval < CONFIG_DEFAULT_SAMPLE_BYTES);
 	STORE(&sample_self.bytes_left, 0);
 	sample_nudge();
-}
-
-uint32_t sample_interval(void)
-{
-	return interval_of(LOAD(&current));
 }
 
 /* The kernel reads the word before it checks the arguments. */
@@ -289,7 +283,7 @@ static void nudge(uint32_t i, uint32_t epoch, int pid, long mem)
 
 void sample_nudge(void)
 {
-	uint32_t epoch = epoch_of(LOAD(&current)), i = 0;
+	uint32_t epoch = epoch_of(LOAD(&sample_current)), i = 0;
 	int pid = sys_getpid();
 	uint8_t before = sample_enter();
 	long mem = LOAD(&threads.used) ? sys_open_read("/proc/self/mem") : -1;
@@ -384,11 +378,10 @@ void sample_follow_in_child(void)
 /* Above this many intervals e^-x is below the last bit of either fixed point. */
 #define CERTAIN_INTERVALS FIXED_MAX_INTERVALS
 
-struct weight sample_weight(uint64_t size, uint32_t interval)
+struct weight sample_weight_of(uint64_t size, uint32_t interval)
 {
-	if (interval <= 1 || size / interval >= CERTAIN_INTERVALS)
-		return (struct weight){.objects_fx = UINT64_C(1) << WEIGHT_OBJECT_BITS,
-				       .bytes_fx = size << WEIGHT_BYTE_BITS};
+	if (size / interval >= CERTAIN_INTERVALS)
+		return weight_whole(size);
 	if (!size) /* never sampled at such an interval */
 		return (struct weight){0};
 	return fixed_weight(size, interval);

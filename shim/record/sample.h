@@ -67,6 +67,13 @@ static inline uint8_t sample_enter_as(enum sample_busy busy)
 	return before;
 }
 
+/* For a thread that is not inside the shim yet. */
+static inline void sample_enter_first(void)
+{
+	STORE(&sample_self.busy, BUSY_RECORDING);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 static inline uint8_t sample_enter(void)
 {
 	return sample_enter_as(BUSY_RECORDING);
@@ -86,13 +93,42 @@ static inline void sample_leave(uint8_t before)
  */
 uint32_t sample_take(size_t size);
 
+/* The epoch in the high half, the interval in the low half; 0 before the constructor. */
+extern uint64_t sample_current __attribute__((visibility("hidden")));
+
+/*
+ * Whether every allocation is sampled, this thread has seen the epoch that says so, and it is not
+ * inside the shim. 8 instructions, and no stack.
+ */
+static inline bool sample_is_exact(void)
+{
+	const struct sample_thread *t = &sample_self;
+	uint64_t seen = (uint64_t)LOAD(&t->epoch) << 32 | 1;
+
+	return LOAD_ACQ(&sample_current) == seen && !LOAD(&t->busy);
+}
+
+/*
+ * As sample_take, where that is so. It stores what should be there: a signal handler that
+ * allocates while sample_skip undoes its subtraction leaves another number.
+ */
+static inline uint32_t sample_take_exact(void)
+{
+	STORE(&sample_self.bytes_left, 0);
+	return 1;
+}
+
 /*
  * Sets the interval for all threads; 0 = off. Increments the epoch; every registered thread
  * notices at its next allocation, within a second (the server's timer calls sample_nudge until
  * then).
  */
 void sample_set_interval(uint32_t interval);
-uint32_t sample_interval(void); /* 0 = off */
+/* 0 = off */
+static inline uint32_t sample_interval(void)
+{
+	return (uint32_t)LOAD(&sample_current);
+}
 /* The finest and the coarsest that were ever in force; 0, 0 before the first. */
 struct sample_intervals {
 	uint32_t finest, coarsest;
@@ -119,10 +155,15 @@ void sample_after_fork(void);
 /* In that child: only this thread exists. */
 void sample_follow_in_child(void);
 
+struct weight sample_weight_of(uint64_t size, uint32_t interval); /* interval above 1 */
+
 /*
  * What one sampled block of size bytes stands for. Deterministic: adding it at malloc and
  * subtracting it at free cancels exactly. Interval 1: exactly one block and size bytes.
  */
-struct weight sample_weight(uint64_t size, uint32_t interval);
+static inline struct weight sample_weight(uint64_t size, uint32_t interval)
+{
+	return interval <= 1 ? weight_whole(size) : sample_weight_of(size, interval);
+}
 
 #endif

@@ -1,7 +1,6 @@
 /* See stack_key.h. */
 #include "record/stack_key.h"
 
-#include "base/hash.h"
 #include "unwind/pcinfo.h"
 #include "record/unloads.h"
 
@@ -15,18 +14,28 @@ struct stack_key stack_key_of(const struct capture *c, uint32_t labels)
 				  .need = c->end >= CAPTURE_NO_ROOM ? CELLS_LAST : CELLS_WHOLE};
 }
 
+/* Both halves of a product depend on all bits of both factors (after Wang Yi, wyhash). */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 void stack_key_finish(struct stack_key *key)
 {
+	const uint64_t *f = key->frames;
 	uint64_t h = key->count | (uint64_t)key->end << 16 | (uint64_t)key->omitted_at << 32;
+	uint32_t i;
 
 	key->unloads = unloads_stamp(key->frames, key->count);
 	h ^= key->unloads * UINT64_C(0xC2B2AE3D27D4EB4F) ^
 	     key->labels * UINT64_C(0x165667B19E3779F9);
-	for (uint32_t i = 0; i < key->count; i++) {
-		h = hash_spread(h ^ key->frames[i]);
-		h ^= h >> 32;
-	}
-	key->hash = h;
+	for (i = 0; i + 1 < key->count; i += 2)
+		h = fold(f[i] ^ UINT64_C(0x9E3779B97F4A7C15), f[i + 1] ^ h);
+	if (i < key->count)
+		h = fold(f[i] ^ UINT64_C(0x9E3779B97F4A7C15), h);
+	key->hash = fold(h ^ UINT64_C(0xC2B2AE3D27D4EB4F), UINT64_C(0x165667B19E3779F9));
 }
 
 /* ---- no room ---------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "region/cells.h"
+#include "record/known.h"
 #include "record/labelsets.h"
 #include "record/stack_key.h"
 
@@ -47,22 +48,17 @@ static size_t bucket_count(void)
 #define MAX_CHAIN 1024
 
 static struct stack no_stack;
-static struct site no_site;
+struct site stacks_no_site;
 
 struct stack *stack_at(uint32_t id)
 {
 	struct stack *s = region_at((uint64_t)id * 8);
+	size_t room = cells_room(id, CELL_STACK);
 
-	if (!cells_is(id, CELL_STACK, sizeof(*s)) || s->frame_count > CAPTURE_MAX_FRAMES ||
-	    !cells_is(id, CELL_STACK, sizeof(*s) + s->frame_count * sizeof(s->frames[0])))
+	if (room < sizeof(*s) || s->frame_count > CAPTURE_MAX_FRAMES ||
+	    room < sizeof(*s) + s->frame_count * sizeof(s->frames[0]))
 		return &no_stack;
 	return s;
-}
-
-struct site *site_at(uint32_t id)
-{
-	return cells_is(id, CELL_SITE, sizeof(struct site)) ? region_at((uint64_t)id * 8)
-							    : &no_site;
 }
 
 /* A cell for a record under these labels; 0: none available. */
@@ -90,13 +86,21 @@ static void cell_give(uint32_t labels, uint32_t id, size_t bytes)
 
 /* ---- stacks ----------------------------------------------------------- */
 
+static bool frames_are(const uint64_t *a, const uint64_t *b, uint32_t count)
+{
+	uint64_t differ = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		differ |= a[i] ^ b[i];
+	return !differ;
+}
+
 /* Equal addresses are not the same code if code was unloaded in between. */
 static bool stack_is(const struct stack *s, const struct stack_key *key)
 {
 	return s->hash == key->hash && s->frame_count == key->count && s->end == key->end &&
 	       s->omitted_at == key->omitted_at && s->unloads == key->unloads &&
-	       s->labels == key->labels &&
-	       memcmp(s->frames, key->frames, key->count * sizeof(key->frames[0])) == 0;
+	       s->labels == key->labels && frames_are(s->frames, key->frames, key->count);
 }
 
 /* Searches from id up to, but not including, `until`. */
@@ -239,7 +243,8 @@ static uint32_t site_find_or_push(uint32_t stack, const struct site_key *key, ui
  * The bound on sizes limits the length of a walk. Threads that race for the last place may all
  * get one, which is harmless. Sizes without a site share one.
  */
-static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin origin)
+static uint32_t site_of(uint32_t stack, const struct stack_key *key, uint64_t size,
+			enum origin origin)
 {
 	struct site_key own = {.size = size, .origin = origin, .need = CELLS_WHOLE};
 	struct site_key shared = {.origin = origin,
@@ -247,13 +252,37 @@ static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin ori
 				  .need = key->need == CELLS_WHOLE ? CELLS_COARSE : key->need};
 	uint32_t found = 0;
 
-	stack_key_finish(key);
-	uint32_t stack = stack_intern(key);
-	if (!stack)
-		return 0;
 	if (key->end < CAPTURE_NO_ROOM)
 		found = site_find_or_push(stack, &own, STACK_MAX_SIZES);
 	return found ? found : site_find_or_push(stack, &shared, UINT32_MAX);
+}
+
+static uint32_t site_under(struct stack_key *key, uint64_t size, enum origin origin)
+{
+	stack_key_finish(key);
+	uint32_t stack = stack_intern(key);
+	return stack ? site_of(stack, key, size, origin) : 0;
+}
+
+/* ---- known sites -------------------------------------------------------- */
+
+/* As site_under, for a stack that may be known, with its own labels. */
+static uint32_t site_met(const struct capture *c, uint32_t now, uint64_t size, enum origin origin)
+{
+	struct stack_key key = stack_key_of(c, c->labels);
+	uint32_t stack = known_stack(c->note, now), site;
+
+	if (!stack) {
+		stack_key_finish(&key);
+		stack = stack_intern(&key);
+		capture_note(c, known_note(stack, now));
+	}
+	if (!stack)
+		return 0;
+	site = site_of(stack, &key, size, origin);
+	if (site && origin == ORIGIN_MALLOC)
+		known_add(now, stack, size, site);
+	return site;
 }
 
 /* ---- no room ---------------------------------------------------------- */
@@ -304,17 +333,25 @@ static uint32_t site_coarse(const struct capture *c, uint64_t size, enum origin 
 	return site ? site : LOAD(&without_frames[origin]);
 }
 
-uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
+static __attribute__((noinline)) uint32_t site_searched(const struct capture *c, uint32_t now,
+							uint64_t size, enum origin origin)
 {
-	struct stack_key key = stack_key_of(c, c->labels);
-	uint32_t site = site_under(&key, size, origin);
+	uint32_t site = site_met(c, now, size, origin);
 
 	if (unlikely(!site) && c->labels) {
+		struct stack_key key = stack_key_of(c, 0);
 		labelsets_count_dropped();
-		key = stack_key_of(c, 0);
 		site = site_under(&key, size, origin);
 	}
 	return likely(site) ? site : site_coarse(c, size, origin);
+}
+
+uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
+{
+	uint32_t now = known_generation();
+	uint32_t site = origin == ORIGIN_MALLOC ? known_site(c->note, now, size) : 0;
+
+	return likely(site) ? site : site_searched(c, now, size, origin);
 }
 
 /* ---- figures ---------------------------------------------------------- */

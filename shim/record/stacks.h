@@ -22,6 +22,7 @@
 #define CGOHEAP_STACKS_H
 
 #include "base/base.h"
+#include "region/cells.h"
 #include "region/region.h"
 #include "unwind/capture.h"
 #include "record/sample.h"
@@ -68,7 +69,12 @@ struct site {
  * stack and a site that is never read.
  */
 struct stack *stack_at(uint32_t id);
-struct site *site_at(uint32_t id);
+static inline struct site *site_at(uint32_t id)
+{
+	extern struct site stacks_no_site __attribute__((visibility("hidden")));
+
+	return likely(cells_is_unit(id, CELL_SITE)) ? region_at((uint64_t)id * 8) : &stacks_no_site;
+}
 
 /*
  * Labels multiply stacks and must not use up their room. Once all labelled stacks and sites have

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "base/work.h"
 #include "region/cells.h"
+#include "record/known.h"
 #include "record/labelsets.h"
 #include "record/mappings.h"
 #include "record/pins.h"
@@ -345,6 +346,7 @@ static void begin_pass(bool in_haste)
 {
 	reclaim.refused = cells_refused();
 	reclaim.waiting = 0;
+	known_forget();
 	take_out(in_haste);
 	reclaim.grace = (struct grace){0};
 	reclaim.is_under_way = true;

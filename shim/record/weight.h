@@ -14,4 +14,10 @@ struct weight {
 	uint64_t bytes_fx;
 };
 
+/* One block that stands for itself. */
+static inline struct weight weight_whole(uint64_t size)
+{
+	return (struct weight){UINT64_C(1) << WEIGHT_OBJECT_BITS, size << WEIGHT_BYTE_BITS};
+}
+
 #endif

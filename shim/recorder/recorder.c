@@ -304,7 +304,7 @@ static void write_second(struct recording *recording, bool has_account)
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	struct control_state c = control_get();
 	struct recording_second m = {.realtime_ns = realtime_ns(),
-				     .samples = LOAD(&slow_samples),
+				     .samples = slow_samples_taken(),
 				     .dropped = dropped(),
 				     .sample_bytes = c.on ? c.sample_bytes : 0,
 				     .configured_sample_bytes = c.configured_sample_bytes};

@@ -201,15 +201,6 @@ void cells_give(uint32_t id)
 	list_push(list, id, id);
 }
 
-bool cells_is(uint32_t id, enum cell_kind kind, size_t bytes)
-{
-	uint64_t at = arena_offset(id), inside = at % CELLS_SLAB_BYTES;
-
-	return is_handed_out(at) && inside >= CELLS_UNIT && inside % CELLS_UNIT == 0 &&
-	       LOAD(&slab_at(slab_of(id))->kind) == kind && bytes <= CELLS_SLAB_BYTES - inside &&
-	       bytes <= LOAD(&slab_at(slab_of(id))->units) * (size_t)CELLS_UNIT;
-}
-
 /* ---- gathering -------------------------------------------------------- */
 
 /* The next of a detached list; an invalid link ends it. */

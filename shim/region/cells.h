@@ -49,8 +49,36 @@ uint32_t cells_take(enum cell_kind kind, size_t bytes, enum cells_need need);
  * published. */
 void cells_give(uint32_t id);
 
-/* Whether id may be a cell of this kind with at least `bytes` bytes. */
-bool cells_is(uint32_t id, enum cell_kind kind, size_t bytes);
+/* How many bytes the cell has if id may be one of this kind; otherwise 0. */
+static inline size_t cells_room(uint32_t id, enum cell_kind kind)
+{
+	uint64_t at = (uint64_t)id * 8 - region_layout.arena.offset;
+	uint64_t inside = at % CELLS_SLAB_BYTES;
+	const struct slab *slab = region_at((uint64_t)id * 8 - inside);
+
+	if (unlikely(at >= LOAD(&region_layout.arena_used) || inside < CELLS_UNIT ||
+		     inside % CELLS_UNIT || LOAD(&slab->kind) != kind))
+		return 0;
+	size_t room = LOAD(&slab->units) * (size_t)CELLS_UNIT;
+	return room < CELLS_SLAB_BYTES - inside ? room : CELLS_SLAB_BYTES - inside;
+}
+
+/* The same for the smallest cells, with fewer instructions. */
+static inline bool cells_is_unit(uint32_t id, enum cell_kind kind)
+{
+	uint64_t at = (uint64_t)id * 8 - region_layout.arena.offset;
+	uint64_t inside = at % CELLS_SLAB_BYTES;
+	const struct slab *slab = region_at((uint64_t)id * 8 - inside);
+
+	return at < LOAD(&region_layout.arena_used) && inside >= CELLS_UNIT &&
+	       inside % CELLS_UNIT == 0 && LOAD(&slab->kind) == kind && LOAD(&slab->units) == 1;
+}
+
+/* Whether id may be a cell of this kind with at least `bytes` bytes, which is not 0. */
+static inline bool cells_is(uint32_t id, enum cell_kind kind, size_t bytes)
+{
+	return bytes <= cells_room(id, kind);
+}
 
 /* Makes empty slabs available to all kinds.  One caller at a time (the server). */
 void cells_gather(void);

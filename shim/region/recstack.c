@@ -4,6 +4,8 @@
  */
 #include "region/recstack.h"
 
+#include <assert.h>
+
 #include "base/sys.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -15,10 +17,12 @@ struct recstack {
 	char bytes[RECSTACK_BYTES];
 };
 
-/* The owner's thread pointer; 0: free. */
-static struct {
-	uint64_t thread;
-} __attribute__((aligned(64))) owners[RECSTACK_COUNT];
+/* Two lines each, which processors fetch together. */
+static struct recstack_own owners[RECSTACK_COUNT] __attribute__((aligned(128)));
+static_assert(sizeof(owners[0]) == 128, "no line is shared");
+
+__thread struct recstack_own *recstack_own
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static struct recstack *stacks;
 
@@ -125,10 +129,13 @@ static __attribute__((noinline)) bool run_on_one(recstack_work *work, void *arg)
 		at = take_any(at, self);
 	if (unlikely(at == RECSTACK_COUNT))
 		return false;
+	struct recstack_own *before = LOAD(&recstack_own);
+	STORE(&recstack_own, &owners[at]);
 	if (IS_SANITIZED) /* the sanitizer's runtime does not follow the switch */
 		run_here(work, arg);
 	else
 		run_on(all[at].bytes + RECSTACK_BYTES, work, arg);
+	STORE(&recstack_own, before);
 	STORE_REL(&owners[at].thread, 0);
 	return true;
 }
@@ -140,7 +147,10 @@ static __attribute__((noinline)) bool run_if_room(recstack_work *work, void *arg
 
 	if (!room || !LOAD(&stacks) || room((uint64_t)__builtin_frame_address(0)) < RECSTACK_ROOM)
 		return false;
+	struct recstack_own *before = LOAD(&recstack_own);
+	STORE(&recstack_own, NULL);
 	run_here(work, arg);
+	STORE(&recstack_own, before);
 	return true;
 }
 
@@ -156,6 +166,20 @@ void recstack_run_anyhow(recstack_work *work, void *arg)
 {
 	if (unlikely(!recstack_run(work, arg)))
 		work(arg, NULL);
+}
+
+struct recstack_own *recstack_own_at(uint32_t n)
+{
+	return &owners[n];
+}
+
+uint64_t recstack_figure(uint32_t figure)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < RECSTACK_COUNT; i++)
+		sum += LOAD(&owners[i].figures[figure]);
+	return sum;
 }
 
 void recstack_after_fork_in_child(void)

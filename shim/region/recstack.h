@@ -56,6 +56,35 @@ void recstack_run_anyhow(recstack_work *work, void *arg);
 typedef uint64_t recstack_room(uint64_t sp);
 void recstack_stay(recstack_room *room);
 
+/*
+ * What a recording stack has besides its bytes. Work on it may change this by plain stores, since
+ * taking and returning the stack orders them; work without a stack has none.
+ */
+#define RECSTACK_FIGURES 14
+struct recstack_own {
+	uint64_t thread;                    /* the owner's thread pointer; 0: free */
+	uint64_t pinned;                    /* pins.c */
+	uint64_t figures[RECSTACK_FIGURES]; /* each only grows */
+};
+extern __thread struct recstack_own *recstack_own
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* The n-th stack's, n below RECSTACK_COUNT. */
+struct recstack_own *recstack_own_at(uint32_t n);
+
+/* Adds 1 to a figure of the calling thread's stack, or, without one, to *otherwise. */
+static inline void recstack_count(uint32_t figure, uint64_t *otherwise)
+{
+	struct recstack_own *own = recstack_own;
+
+	if (likely(own))
+		STORE(&own->figures[figure], LOAD(&own->figures[figure]) + 1);
+	else
+		ADD(otherwise, 1);
+}
+
+uint64_t recstack_figure(uint32_t figure); /* of all stacks together */
+
 /* Their address range; 0, 0 before recstack_init. */
 void recstack_range(uint64_t *start, uint64_t *end);
 

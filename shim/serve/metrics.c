@@ -180,7 +180,7 @@ static void write_drops(struct page *t, const char *name, const char *label)
 static void write_stack_ends(struct page *t, const char *name, const char *label)
 {
 	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++)
-		sample(t, name, label, capture_end_name(i), LOAD(&slow_ends[i]));
+		sample(t, name, label, capture_end_name(i), slow_ended(i));
 }
 
 static void write_library(struct page *t)

@@ -27,7 +27,7 @@ const char *metrics_content_type(enum metrics_format format);
 	       "Requested mean bytes between samples; the one in force may be larger.")            \
 	SINGLE(counter_seconds, "recording_cpu_seconds_total", budget_get().cpu_ns,                \
 	       "Processor time spent recording.")                                                  \
-	SINGLE(counter, "samples_total", LOAD(&slow_samples), "Blocks recorded.")                  \
+	SINGLE(counter, "samples_total", slow_samples_taken(), "Blocks recorded.")                 \
 	SINGLE(gauge, "live_samples", live_count(), "Recorded blocks that are still in use.")      \
 	FAMILY(counter, "samples_dropped_total", "reason", write_drops,                            \
 	       "Samples and frees that could not be recorded.")                                    \

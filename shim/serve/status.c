@@ -67,7 +67,7 @@ static void write_state(struct json *j)
 static void write_samples(struct json *j)
 {
 	json_open(j, "samples");
-	json_number(j, "taken", LOAD(&slow_samples));
+	json_number(j, "taken", slow_samples_taken());
 	json_known(j, "live", region != NULL, region ? live_count() : 0);
 	json_close(j);
 	json_open(j, "dropped");
@@ -102,7 +102,7 @@ static struct stack_ends stack_ends_read(void)
 {
 	struct stack_ends e = {0};
 	for (uint32_t i = 0; i < CAPTURE_WALK_ENDS; i++) {
-		e.by_end[i] = LOAD(&slow_ends[i]);
+		e.by_end[i] = slow_ended(i);
 		if (capture_end_is_complete(i))
 			e.complete += e.by_end[i];
 		else

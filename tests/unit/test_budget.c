@@ -221,10 +221,33 @@ static void an_interrupted_record_counts_for_little(void **state)
 {
 	uint64_t spent = 0;
 	(void)state;
-	budget_end(&spent, budget_begin() - (UINT64_C(1) << 33));
+	budget_end(&spent, budget_begin(false) - (UINT64_C(1) << 33), false);
 	assert_int_equal(spent, BUDGET_LONGEST_TICKS);
-	budget_end(&spent, budget_begin());
+	budget_end(&spent, budget_begin(false), false);
 	assert_true(spent < 2 * BUDGET_LONGEST_TICKS);
+}
+
+/* Each counts for those not measured, so that all together count as often as there are records. */
+static void of_exact_records_one_in_some_is_measured(void **state)
+{
+	uint64_t spent = 0, measured = 0, longest = 0, gap = 0;
+	const uint64_t records = 100000;
+
+	(void)state;
+	for (uint64_t i = 0; i < records; i++) {
+		gap++;
+		if (!budget_begin(true))
+			continue;
+		measured++;
+		longest = gap > longest ? gap : longest;
+		gap = 0;
+		budget_end(&spent, budget_begin(false) - 2 * BUDGET_LONGEST_TICKS, true);
+	}
+	assert_in_range(measured * BUDGET_ONE_IN, records * 99 / 100, records * 101 / 100);
+	assert_true(longest < 4 * BUDGET_ONE_IN);
+	assert_int_equal(spent, measured * BUDGET_ONE_IN * BUDGET_LONGEST_TICKS);
+	for (uint64_t i = 0; i < records; i++)
+		assert_true(budget_begin(false));
 }
 
 /* ---- through control ---------------------------------------------------- */
@@ -335,6 +358,7 @@ int main(void)
 		cmocka_unit_test(a_cost_that_ends_is_forgotten),
 		cmocka_unit_test(tables_that_empty_are_forgotten),
 		cmocka_unit_test(an_interrupted_record_counts_for_little),
+		cmocka_unit_test(of_exact_records_one_in_some_is_measured),
 		cmocka_unit_test(control_asks_once_a_second_and_obeys),
 		cmocka_unit_test(tables_that_fill_are_looked_at_more_often),
 	};

@@ -48,6 +48,24 @@ static void takes_what_was_put(void)
 }
 CASE(takes_what_was_put)
 
+static void a_locked_table_is_not_waited_for(void)
+{
+	struct live_block out;
+
+	CHECK(region_init(8 * MIB) == 0);
+	CHECK(put(0x1000, 24) == 0);
+	CHECK(live_try_take((void *)0x2000, &out) == LIVE_NOT_THERE);
+	live_before_fork();
+	CHECK(live_try_take((void *)0x1000, &out) == LIVE_IS_LOCKED);
+	CHECK(live_try_take((void *)0x2000, &out) == LIVE_IS_LOCKED);
+	live_after_fork();
+	CHECK(live_has((void *)0x1000) && live_count() == 1);
+	CHECK(live_try_take((void *)0x1000, &out) == LIVE_TAKEN && out.size == 24);
+	CHECK(live_try_take((void *)0x1000, &out) == LIVE_NOT_THERE && live_count() == 0);
+	CHECK(!live_maybe((void *)0x1000));
+}
+CASE(a_locked_table_is_not_waited_for)
+
 static void a_missed_free_is_replaced(void)
 {
 	struct live_block stale, fresh = block_at(0x1000, 99), out;
@@ -418,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_takes_what_was_put),
+		cmocka_unit_test(test_a_locked_table_is_not_waited_for),
 		cmocka_unit_test(test_a_missed_free_is_replaced),
 		cmocka_unit_test(test_what_is_held_can_be_put_back),
 		cmocka_unit_test(test_a_full_pool_refuses_and_recovers),

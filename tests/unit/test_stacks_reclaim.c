@@ -328,6 +328,65 @@ static void what_a_hook_has_found_stays(void)
 }
 CASE(what_a_hook_has_found_stays)
 
+/* The same on a recording stack, where the stack is the pin. */
+static void pass_in_work(void *site, const struct regs *host)
+{
+	struct capture c = stack_of(1, 40);
+	uint32_t pin = pins_enter();
+
+	(void)host;
+	CHECK(pin == PINS_STACK && pins_held());
+	*(uint32_t *)site = stacks_site(&c, 64, ORIGIN_MALLOC);
+	for (int i = 0; i < 3; i++)
+		stacks_reclaim_tick();
+	CHECK(stacks_reclaimed() == 0 && stacks_reclaim_first());
+	site_add_alloc(site_at(*(uint32_t *)site), whole(1, 64));
+	pins_leave(pin);
+	/* The stack is still taken, but what it is pinned for now came later. */
+	pin = pins_enter();
+	look();
+	CHECK(!stacks_reclaim_first() && is_complete(*(uint32_t *)site));
+	pins_leave(pin);
+}
+
+static void what_a_hook_has_found_stays_without_a_count_of_pins(void)
+{
+	struct capture c = stack_of(1, 40);
+	uint32_t site = 0;
+
+	begin(4 * MIB);
+	CHECK(recstack_init() == 0);
+	pass_by(&c, 64);
+	fill_to(2, 800, 40);
+	CHECK(recstack_run(pass_in_work, &site) && site && !pins_held());
+	CHECK(stacks_site(&c, 64, ORIGIN_MALLOC) == site && sum().inuse_objects == 1);
+}
+CASE(what_a_hook_has_found_stays_without_a_count_of_pins)
+
+/* A note saves looking at the frames, until stacks may be reclaimed. */
+static void what_is_noted_counts_until_a_pass_begins(void)
+{
+	struct capture c = stack_of(1, 40);
+	uint32_t site, other;
+
+	begin(4 * MIB);
+	site = pass_by(&c, 64);
+	c.note = UINT64_C(1) << 32 | site_at(site)->stack;
+	c.frames[5]++; /* not looked at */
+	CHECK(stacks_site(&c, 64, ORIGIN_MALLOC) == site);
+	CHECK(stacks_site(&c, 64, ORIGIN_MALLOC) == site);
+	other = stacks_site(&c, 72, ORIGIN_MALLOC);
+	CHECK(other != site && site_at(other)->stack == site_at(site)->stack);
+	CHECK(stacks_site(&c, 72, ORIGIN_MALLOC) == other);
+	CHECK(stacks_site(&c, 64, ORIGIN_MMAP) != site);
+	fill_to(2, 800, 40);
+	look();
+	CHECK(stacks_reclaimed());
+	site = stacks_site(&c, 64, ORIGIN_MALLOC);
+	CHECK(stack_at(site_at(site)->stack)->frames[5] == c.frames[5]);
+}
+CASE(what_is_noted_counts_until_a_pass_begins)
+
 /* A mapping that is not usable counts nowhere, but its site may count again. */
 static void what_a_mapping_refers_to_stays(void)
 {
@@ -556,6 +615,8 @@ int main(void)
 		cmocka_unit_test(test_the_site_of_what_has_no_room_is_never_reclaimed),
 		cmocka_unit_test(test_a_child_of_fork_finds_a_site_for_all),
 		cmocka_unit_test(test_what_a_hook_has_found_stays),
+		cmocka_unit_test(test_what_a_hook_has_found_stays_without_a_count_of_pins),
+		cmocka_unit_test(test_what_is_noted_counts_until_a_pass_begins),
 		cmocka_unit_test(test_what_a_mapping_refers_to_stays),
 		cmocka_unit_test(test_labels_that_never_repeat_find_room),
 		cmocka_unit_test(test_places_that_no_stack_asks_about_are_free),
