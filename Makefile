@@ -58,7 +58,8 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclu
 	-static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
-.PHONY: all demo test test-long fuzz soak bench fmt lint install uninstall clean help setup unit
+.PHONY: all demo test test-long fuzz soak bench bench-quick fmt lint install uninstall clean help
+.PHONY: setup unit
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
@@ -190,7 +191,10 @@ help:
 		'(FUZZ_SECONDS=N); the C ones need clang'
 	@printf '%s%s\n' 'make soak        ten minutes of a service under load, with constant ' \
 		'requests (SOAK_SECONDS=N)'
-	@echo 'make bench       measure what the library costs a program, beside its peers'
+	@printf '%s%s\n' 'make bench       measure what the library costs, beside its peers, ' \
+		'and write bench/RESULTS.md (25 min)'
+	@printf '%s%s\n' 'make bench-quick the same in under three minutes, with less certainty; ' \
+		'prints it'
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
 	@echo 'make fmt         format the sources'
@@ -222,6 +226,9 @@ soak: all
 bench: all
 	@bench/run
 
+bench-quick: all
+	@bench/run -quick
+
 lint: all
 	@LINT=1 CGOHEAP_TEST_ONLY='^check' MAKE='$(MAKE)' tools/test
 
@@ -240,7 +247,7 @@ GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
 # As in the tree, so that links between them hold.
 DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
 DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/incident/*.png docs/fleet/* \
-	docs/json-schema/*.json) proto/profile.proto examples/notes/PROFILE.md
+	docs/json-schema/*.json bench/RESULTS.md) proto/profile.proto examples/notes/PROFILE.md
 
 install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)

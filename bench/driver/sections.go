@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A section is another script of the bench, bench/NAME: it prints "NAME VALUE [TARGET]" lines, or a
+// small table. BENCH_QUICK is set for it in a quick run.
+type section struct{ name, title string }
+
+var sections = []section{
+	{"instructions", "Instructions of a pair that is not sampled"},
+	{"capture", "Capturing a stack"},
+	{"exact", "Recording every allocation"},
+	{"scaling", "Eight threads"},
+	{"scrape", "Making a profile"},
+	{"statistics", "Bias of estimates, and coverage of the stated error"},
+}
+
+// How long all of them may take; those of a quick run have what is left of it.
+const sectionsLimit = 9 * time.Minute
+
+// runSections runs those that are there, and keeps what each prints in OUT/sections. One that fails
+// or finds no time left says so there.
+func runSections(o options, s setup) error {
+	dir := filepath.Join(o.out, "sections")
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	until := time.Now().Add(sectionsLimit)
+	if o.quick {
+		until = quickEnd()
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), until)
+	defer cancel()
+	for _, x := range sections {
+		if !o.sections.MatchString(x.name) {
+			continue
+		}
+		script := filepath.Join(o.root, "bench", x.name)
+		if info, err := os.Stat(script); err != nil || info.IsDir() {
+			continue
+		}
+		say("bench/%s", x.name)
+		text := runScript(ctx, o, s, script)
+		if err := os.WriteFile(filepath.Join(dir, x.name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runScript(ctx context.Context, o options, s setup, script string) string {
+	c := exec.CommandContext(ctx, script)
+	c.Dir = o.root
+	c.Env = append(os.Environ(), "BENCH_SHIM="+s.shim, "BENCH_OUT="+s.out)
+	if o.quick {
+		c.Env = append(c.Env, "BENCH_QUICK=1")
+	}
+	// All that it starts ends with it.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	c.WaitDelay = time.Second
+	var said strings.Builder
+	c.Stderr = &said
+	out, err := c.Output()
+	text := string(out)
+	switch {
+	case ctx.Err() != nil && o.quick:
+		text += "not finished in the time of a quick run\n"
+	case ctx.Err() != nil:
+		text += "not finished in time\n"
+	case err != nil:
+		text += fmt.Sprintf("failed: %v: %s\n", err, lastLine(said.String(), err))
+	}
+	return text
+}
+
+// A figure is a line "NAME VALUE [TARGET]".
+type figure struct {
+	name, value, target string
+}
+
+var (
+	figureLine = regexp.MustCompile(`^([A-Za-z][\w./:+-]*)\s+(-?\d[\d.]*)(?:\s+(\S.*))?$`)
+	targetText = regexp.MustCompile(
+		`^(?:target:? )?(<=|>=|<|>|≤|≥|at most|at least|below|above)? ?(-?\d+(?:\.\d+)?)` +
+			`(?:(?:\.\.|-| to )(-?\d+(?:\.\d+)?))?`)
+)
+
+func parseFigure(line string) (figure, bool) {
+	f := figureLine.FindStringSubmatch(line)
+	if f == nil {
+		return figure{}, false
+	}
+	return figure{f[1], f[2], strings.Trim(f[3], "[]()")}, true
+}
+
+// verdict is "met", by how much it is not, or "" without a target. A bare number is a limit.
+func (f figure) verdict() string {
+	t := targetText.FindStringSubmatch(f.target)
+	if t == nil {
+		return ""
+	}
+	value, err := strconv.ParseFloat(f.value, 64)
+	if err != nil {
+		return ""
+	}
+	low, _ := strconv.ParseFloat(t[2], 64)
+	missed := value - low
+	switch t[1] {
+	case ">=", ">", "≥", "at least", "above":
+		missed = low - value
+	}
+	if high, err := strconv.ParseFloat(t[3], 64); err == nil {
+		missed = max(low-value, value-high)
+	}
+	if missed <= 0 {
+		return "met"
+	}
+	return "**missed** by " + strconv.FormatFloat(missed, 'g', 3, 64)
+}
