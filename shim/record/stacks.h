@@ -142,9 +142,9 @@ struct stacks_totals stacks_totals(void);
 
 /* One site's figures at one moment, in whole objects and bytes (rounded). */
 struct tally {
-	uint32_t site; /* id */
-	uint32_t reserved;
-	uint64_t born; /* of that site: its cell may be reused later */
+	uint32_t site;  /* id */
+	uint32_t stack; /* id; in a snapshot of all sites */
+	uint64_t born;  /* of that site: its cell may be reused later */
 	int64_t alloc_objects, alloc_bytes;
 	int64_t inuse_objects, inuse_bytes;
 };
@@ -155,7 +155,10 @@ static inline bool tally_is_zero(const struct tally *t)
 }
 
 struct snapshot {
-	struct tally *tallies; /* in scratch, without sites whose figures are all 0 */
+	/* In scratch, without sites whose figures are all 0. In a snapshot of all sites a stack's
+	 * are neighbours, and stacks are in the order of their addresses, so that readers walk
+	 * through memory and do not jump about in it. */
+	struct tally *tallies;
 	size_t count;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 };

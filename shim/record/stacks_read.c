@@ -5,11 +5,15 @@
 
 #include "base/clock.h"
 #include "base/pagemap.h"
+#include "base/sort.h"
 #include "region/cells.h"
 #include "record/live.h"
 #include "record/mappings.h"
 #include "record/stacks.h"
 #include "record/stacks_reclaim.h"
+
+/* Stacks are all over the arena: how many buckets ahead they are fetched into the cache. */
+#define AHEAD 8
 
 /* Sites that have a number but are not yet in their stack's list. */
 #define MOST_ABOUT_TO 256
@@ -64,6 +68,7 @@ static struct tally tally_read(uint32_t id)
 
 	return (struct tally){
 		.site = id,
+		.stack = s->stack,
 		.born = s->born,
 		.alloc_objects = rounded_total(a.objects_fx, WEIGHT_OBJECT_BITS),
 		.alloc_bytes = rounded_total(a.bytes_fx, WEIGHT_BYTE_BITS),
@@ -93,10 +98,13 @@ static void each_site(void (*visit)(uint32_t site, void *arg), void *arg)
 	size_t count;
 	uint32_t *buckets = stacks_buckets(&count), id;
 
-	for (size_t b = 0; b < count; b++)
+	for (size_t b = 0; b < count; b++) {
+		if (b + AHEAD < count)
+			__builtin_prefetch(region_at((uint64_t)LOAD(&buckets[b + AHEAD]) * 8));
 		for (id = LOAD_ACQ(&buckets[b]); id && w.left;
 		     id = LOAD_ACQ(&stack_at(id)->next), w.left--)
 			walk_stack(&w, id);
+	}
 	for (id = stacks_reclaim_first(); id && w.left; id = stack_at(id)->reclaim, w.left--)
 		walk_stack(&w, id);
 }
@@ -134,7 +142,8 @@ struct filling {
 static void fill_one(uint32_t id, void *arg)
 {
 	struct filling *f = arg;
-	struct tally t = {.site = id, .born = site_at(id)->born};
+	const struct site *s = site_at(id);
+	struct tally t = {.site = id, .stack = s->stack, .born = s->born};
 
 	if (t.born > f->last)
 		return;
@@ -146,6 +155,40 @@ static void fill_one(uint32_t id, void *arg)
 		f->is_full = true;
 	else
 		f->out->tallies[f->out->count++] = t;
+}
+
+/* Puts tallies where items say: items[i].value is the place of the one that belongs at i. */
+static void permute(struct tally *tallies, struct sort_item *items, size_t count)
+{
+	for (size_t start = 0; start < count; start++) {
+		struct tally first = tallies[start];
+		size_t to = start, from;
+		while ((from = items[to].value) != start && from != to) {
+			tallies[to] = tallies[from];
+			items[to].value = to; /* done */
+			to = from;
+		}
+		if (to != start) {
+			tallies[to] = first;
+			items[to].value = to;
+		}
+	}
+}
+
+/* Without scratch they stay in the order of the hash table. */
+static void snapshot_sort(const struct scratch *scratch, struct snapshot *out)
+{
+	struct scratch part = scratch_part(scratch);
+	struct sort_item *items = scratch_alloc(&part, out->count * sizeof(*items));
+
+	for (size_t i = 0; items && i < out->count; i++)
+		items[i] = (struct sort_item){
+			(uint64_t)out->tallies[i].stack << 32 | out->tallies[i].site, i};
+	if (items) {
+		sort_items(items, out->count);
+		permute(out->tallies, items, out->count);
+	}
+	scratch_release(&part);
 }
 
 static void snapshot_drop_zeros(struct snapshot *out)
@@ -310,6 +353,7 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 	if (!out->tallies)
 		return -1;
 	each_site(fill_one, &f);
+	snapshot_sort(scratch, out);
 	scratch->exhausted |= f.is_full;
 	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out)
 			  : snapshot_measure_stacks(scratch, out);

@@ -60,6 +60,35 @@ static void equal_stacks_are_one(void)
 	CHECK(stack_at(id)->frame_count == 20 && stack_at(id)->end == 0);
 	CHECK(memcmp(stack_at(id)->frames, a.frames, 20 * 8) == 0);
 }
+
+/* Readers rely on neither, but are slow without. */
+static void snapshots_follow_memory(void)
+{
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	struct snapshot s;
+	int64_t bytes = 0;
+
+	CHECK(region_init(8 * MIB) == 0 && stacks_init() == 0);
+	for (uint64_t size = 1; size <= 3; size++)
+		for (uint64_t i = 0; i < 200; i++) {
+			struct capture c = stack_of(i * 7919, 1 + i % 40);
+			site_add_alloc(site_at(stacks_site(&c, size * i, ORIGIN_MALLOC)),
+				       whole(1, size * i));
+			bytes += (int64_t)(size * i);
+		}
+	CHECK(stacks_snapshot(&scratch, 0, &s) == 0);
+	CHECK(s.count >= 597);
+	for (size_t i = 0; i < s.count; i++) {
+		CHECK(s.tallies[i].stack == site_at(s.tallies[i].site)->stack);
+		CHECK(i == 0 || s.tallies[i].stack > s.tallies[i - 1].stack ||
+		      (s.tallies[i].stack == s.tallies[i - 1].stack &&
+		       s.tallies[i].site > s.tallies[i - 1].site));
+		bytes -= s.tallies[i].inuse_bytes;
+	}
+	CHECK(bytes == 0);
+	scratch_release(&scratch);
+}
+
 CASE(equal_stacks_are_one)
 
 static void different_stacks_are_not(void)
@@ -546,6 +575,7 @@ static void ten_thousand_samples_fit_in_their_share(void)
 	CHECK(region_resident_bytes() < 3 * MIB);
 }
 CASE(ten_thousand_samples_fit_in_their_share)
+CASE(snapshots_follow_memory)
 
 int main(void)
 {
@@ -567,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_a_difference_is_growth),
 		cmocka_unit_test(test_a_reader_without_memory_is_told),
 		cmocka_unit_test(test_ten_thousand_samples_fit_in_their_share),
+		cmocka_unit_test(test_snapshots_follow_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
