@@ -37,7 +37,7 @@ func count(s setup, w workload, p profiler, n int) (float64, error) {
 	if lacks != "" {
 		return 0, errors.New(lacks)
 	}
-	dir, err := os.MkdirTemp(s.out, "count-")
+	dir, err := os.MkdirTemp(s.out, "run-")
 	if err != nil {
 		return 0, err
 	}

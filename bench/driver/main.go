@@ -56,8 +56,9 @@ func parse(args []string) (o options, err error) {
 			return o, err
 		}
 	}
-	if o.out = os.Getenv("BENCH_OUT"); o.out == "" {
-		o.out = filepath.Join(o.root, "build", "bench")
+	o.out = or(os.Getenv("BENCH_OUT"), filepath.Join(o.root, "build", "bench"))
+	if o.out, err = filepath.Abs(o.out); err != nil {
+		return o, err
 	}
 	if o.quick && o.rounds == 0 {
 		o.rounds, o.scale = 4, o.scale/2

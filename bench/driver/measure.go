@@ -29,6 +29,10 @@ func measure(o options) error {
 	if _, err := os.Stat(s.shim); err != nil {
 		return fmt.Errorf("%w: run `make`", err)
 	}
+	left, _ := filepath.Glob(filepath.Join(o.out, "run-*")) // by a bench that was interrupted
+	for _, dir := range left {
+		os.RemoveAll(dir)
+	}
 	file, err := os.Create(filepath.Join(o.out, "rounds.tsv"))
 	if err != nil {
 		return err

@@ -9,25 +9,26 @@ import (
 
 func TestVerdicts(t *testing.T) {
 	for line, want := range map[string]string{
-		"frame_c 31.5 <= 40":        "met",
-		"frame_c 41.5 <=40":         "**missed** by 1.5",
-		"frame_go 38 40":            "met",
-		"throughput 0.98 >= 0.97":   "met",
-		"throughput 0.95 ≥ 0.97":    "**missed** by 0.02",
-		"coverage 94.8 93-97":       "met",
-		"coverage 91 93..97":        "**missed** by 2",
-		"coverage 98 93 to 97":      "**missed** by 1",
-		"scrape_ms 70 at most 60":   "**missed** by 10",
-		"scrape_ms 55 [at most 60]": "met",
-		"pairs 151.3":               "",
-		"pairs 151.3 instructions":  "",
+		"frame_c 31.5 <= 40":              "met",
+		"frame_c 41.5 <=40":               "**missed** by 1.5",
+		"frame_go 38 40":                  "met",
+		"throughput 0.98 >= 0.97":         "met",
+		"throughput 0.95 ≥ 0.97":          "**missed** by 0.02",
+		"coverage 94.8 93-97":             "met",
+		"coverage 91 93..97":              "**missed** by 2",
+		"coverage 98 93 to 97":            "**missed** by 1",
+		"scrape_ms 70 at most 60":         "**missed** by 10",
+		"scrape_ms 55 [at most 60]":       "met",
+		"pairs 151.3":                     "",
+		"frame_c 31.5 <= 40 instructions": "met",
 	} {
 		f, is := parseFigure(line)
 		if got := f.verdict(); !is || got != want {
 			t.Errorf("%q: %v %q, want %q", line, is, got, want)
 		}
 	}
-	for _, line := range []string{"", "two words", "  1.5 ms", "holds of 8 threads:", "a 1.5ms"} {
+	for _, line := range []string{"", "two words", "  1.5 ms", "holds of 8 threads:", "a 1.5ms",
+		"pairs 151.3 instructions", "first 27.9 ms  3.4 MiB", "first 27.9 3.4 377697"} {
 		if f, is := parseFigure(line); is {
 			t.Errorf("%q is taken for %+v", line, f)
 		}

@@ -97,7 +97,7 @@ var (
 	figureLine = regexp.MustCompile(`^([A-Za-z][\w./:+-]*)\s+(-?\d[\d.]*)(?:\s+(\S.*))?$`)
 	targetText = regexp.MustCompile(
 		`^(?:target:? )?(<=|>=|<|>|≤|≥|at most|at least|below|above)? ?(-?\d+(?:\.\d+)?)` +
-			`(?:(?:\.\.|-| to )(-?\d+(?:\.\d+)?))?`)
+			`(?:(?:\.\.|-| to )(-?\d+(?:\.\d+)?))?(?: \D.*)?$`)
 )
 
 func parseFigure(line string) (figure, bool) {
@@ -105,7 +105,8 @@ func parseFigure(line string) (figure, bool) {
 	if f == nil {
 		return figure{}, false
 	}
-	return figure{f[1], f[2], strings.Trim(f[3], "[]()")}, true
+	target := strings.Trim(f[3], "[]()")
+	return figure{f[1], f[2], target}, target == "" || targetText.MatchString(target)
 }
 
 // verdict is "met", by how much it is not, or "" without a target. A bare number is a limit.

@@ -118,6 +118,9 @@ func wins(r *rounds, w []workload) string {
 		if !said {
 			b.WriteString("Nothing was measured of it here.\n")
 		}
+		if line := r.compareCallers(w, m); line != "" {
+			fmt.Fprintf(&b, "- Go caller in the stacks: %s.\n", line)
+		}
 		b.WriteString("\n")
 	}
 	return b.String()
@@ -142,6 +145,27 @@ func (r *rounds) compareAll(w []workload, m match, what metric) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// compareCallers says whose stacks reach the Go code that asked.
+func (r *rounds) compareCallers(w []workload, m match) string {
+	with := func(profiler string) (names string, looked bool) {
+		var all []string
+		for _, x := range w {
+			found := r.callers[key{x.name, profiler}]
+			looked = looked || found != ""
+			if found == "yes" {
+				all = append(all, x.name)
+			}
+		}
+		return or(strings.Join(all, ", "), "none"), looked
+	}
+	ours, us := with(m.ours)
+	theirs, them := with(m.peer)
+	if !us || !them {
+		return ""
+	}
+	return "cgoheap's in " + ours + "; the peer's in " + theirs
 }
 
 func byName(name string) profiler {
