@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,5 +73,26 @@ func TestWalks(t *testing.T) {
 				h.finish()
 			})
 		}
+	}
+}
+
+// Stacks through C++ libraries as a distribution compiles them, and their callbacks into Go.
+func TestLibraryStacks(t *testing.T) {
+	if _, err := os.Stat("/usr/include/rocksdb/c.h"); err != nil {
+		t.Skip("librocksdb-dev is not installed")
+	}
+	builds := everyBuild()[:len(goVersions())]
+	if longTests {
+		builds = everyBuild()
+	}
+	for _, b := range builds {
+		t.Run(b.String(), func(t *testing.T) {
+			path := sharedOracle(t, "go-libraries", b)
+			h := start(t, path, hostOptions{sampleBytes: 1, args: []string{t.TempDir()}})
+			if n := compareStacks(t, path, b, h); n < 200 {
+				t.Errorf("%d stacks", n)
+			}
+			h.finish()
+		})
 	}
 }

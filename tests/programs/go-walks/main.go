@@ -272,7 +272,8 @@ func alternate(blocks int) {
 		wait.Add(1)
 		go func(g int) {
 			defer wait.Done()
-			same := []step{{kind: plain, site: g / 2}, {kind: large}, {kind: yield}, {kind: closure}}
+			same := []step{{kind: plain, site: g / 2}, {kind: large}, {kind: yield},
+				{kind: closure}}
 			through := []step{{kind: plain}, {kind: back, site: g, bytes: 64}, {kind: yield},
 				{kind: plain, site: g % 2}}
 			for i := 0; i < blocks; i++ {

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -61,6 +62,20 @@ func note(shape string, skip int) uint64 {
 	return s.Size
 }
 
+// Next is what the next Note returns, where no other goroutine notes.
+func Next() uint64 {
+	lock.Lock()
+	defer lock.Unlock()
+	return firstSize + 16*uint64(len(stacks))
+}
+
+// Drop forgets what was noted for a block that was not allocated after all.
+func Drop(size uint64) {
+	lock.Lock()
+	defer lock.Unlock()
+	stacks[(size-firstSize)/16].Size = 0
+}
+
 // NoteC names a block that no Go function asks for.
 func NoteC(shape string) uint64 {
 	size := note(shape, 2)
@@ -82,7 +97,7 @@ func callers(skip int) (list []Frame) {
 	}
 }
 
-// Take returns all that was noted.
+// Take returns all that was noted, and not dropped.
 func Take() []*Stack {
 	for i := range C.oracles[:C.oracle_count] {
 		o := &C.oracles[i]
@@ -93,7 +108,7 @@ func Take() []*Stack {
 		s := stacks[(uint64(o.size)-firstSize)/16]
 		s.C = append(s.C, pcs)
 	}
-	return stacks
+	return slices.DeleteFunc(stacks, func(s *Stack) bool { return s.Size == 0 })
 }
 
 // Again is Note for a block whose size is chosen already: the Go stack as it is
