@@ -195,7 +195,7 @@ func (r result) check(t *testing.T, name, schedule string) {
 				100*total.bias(), 100*total.biasError())
 		}
 		least, most := 0.92, 0.985
-		if !f.isBytes() { // of unequal blocks the smallest may not be sampled at all
+		if !f.IsBytes() { // of unequal blocks the smallest may not be sampled at all
 			least, most = 0.80, 0.995
 		}
 		if schedule != "constant" { // what was freed counts with the coarsest interval

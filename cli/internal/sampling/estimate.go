@@ -18,6 +18,11 @@ func (p part) plus(q part) part {
 		p.doubt + q.doubt}
 }
 
+// scaled changes the unit that all is in; times counts more or fewer blocks.
+func (p part) scaled(f float64) part {
+	return part{p.value * f, p.seen * f, p.variance * f * f, p.third * f * f * f, p.doubt * f * f}
+}
+
 func (p part) times(f float64) part {
 	return part{p.value * f, p.seen * f, p.variance * f, p.third * f, p.doubt * f}
 }
@@ -63,16 +68,42 @@ func (e Estimate) largerUnit(o Estimate) float64 {
 
 func (e Estimate) isEmpty() bool { return e.gained == (part{}) && e.lost == (part{}) }
 
+// Times scales an estimate.
+func (e Estimate) Times(factor float64) Estimate {
+	return Estimate{e.gained.scaled(factor), e.lost.scaled(factor), e.unit * factor, e.isDifference}
+}
+
+// Most is the largest change that these samples could show: all that came or went had come.
+func (e Estimate) Most() Estimate {
+	return Estimate{gained: e.gained.plus(e.lost), unit: e.unit, isDifference: e.isDifference}
+}
+
+// Excludes says whether 0 is outside of the interval for sure.
+func (e Estimate) Excludes(confidence float64) bool {
+	low, high := e.SureInterval(confidence)
+	return low > 0 || high < 0
+}
+
 // Interval is where the truth lies with this confidence (0.95).  Few samples make it lopsided: no
 // normal distribution is assumed.  The interval of a difference is put together from those of its
 // halves by MOVER (Zou and Donner 2008): of a half without samples something may be unseen.
 func (e Estimate) Interval(confidence float64) (low, high float64) {
-	low, high = e.gained.interval(confidence, e.unit)
+	return e.limits(confidence, false)
+}
+
+// SureInterval is for a decision: it covers the truth at least that often however few samples there
+// are, where Interval does so on average.
+func (e Estimate) SureInterval(confidence float64) (low, high float64) {
+	return e.limits(confidence, true)
+}
+
+func (e Estimate) limits(confidence float64, isSure bool) (low, high float64) {
+	low, high = e.gained.interval(confidence, e.unit, isSure)
 	if !e.isDifference {
 		return low, high
 	}
 	gained, lost := e.gained.value, e.lost.value
-	lostLow, lostHigh := e.lost.interval(confidence, e.unit)
+	lostLow, lostHigh := e.lost.interval(confidence, e.unit, isSure)
 	d := gained - lost
 	return d - math.Hypot(gained-low, lostHigh-lost), d + math.Hypot(high-gained, lost-lostLow)
 }
@@ -84,14 +115,18 @@ func (e Estimate) Interval(confidence float64) (low, high float64) {
 // 1997).  The limits are the mid-p ones, from the mean of the distributions for what was sampled
 // and for one sample more (Fay and Kim 2017), because without mid-p they cover far too much if
 // there are few samples.  Half a block is subtracted because blocks are whole.
-func (p part) interval(confidence, unit float64) (low, high float64) {
+// isSure: the limits without mid-p.
+func (p part) interval(confidence, unit float64, isSure bool) (low, high float64) {
 	tail := (1 - confidence) / 2
 	if p.variance <= 0 {
 		if p.value > 0 || unit <= 0 {
 			return p.value, p.value
 		}
-		none := shifted{shape: 0, scale: unit}
-		return 0, midQuantile(none, shifted{shape: 1, scale: unit}, 1-tail)
+		none, one := shifted{shape: 0, scale: unit}, shifted{shape: 1, scale: unit}
+		if isSure {
+			none = one
+		}
+		return 0, midQuantile(none, one, 1-tail)
 	}
 	rest, missed := p.value-p.seen, p.doubt/p.variance
 	each := p.variance / rest // what a sampled block stands for
@@ -102,8 +137,11 @@ func (p part) interval(confidence, unit float64) (low, high float64) {
 	less := withMoments(rest, p.variance, p.third)
 	more := withMoments(rest+each, p.variance+each*each*missed,
 		p.third+each*each*each*missed*(1+missed))
-	limit := func(at float64) float64 {
-		return p.seen + max(0, midQuantile(less, more, at)-half)
+	limit := func(from, to shifted, at float64) float64 {
+		return p.seen + max(0, midQuantile(from, to, at)-half)
 	}
-	return limit(tail), limit(1 - tail)
+	if isSure {
+		return limit(less, less, tail), limit(more, more, 1-tail)
+	}
+	return limit(less, more, tail), limit(less, more, 1-tail)
 }

@@ -35,7 +35,7 @@ var typeNames = [figures]string{"alloc_objects", "alloc_space", "inuse_objects",
 // String is the sample type's name.
 func (f Figure) String() string { return typeNames[f] }
 
-func (f Figure) isBytes() bool { return f == AllocBytes || f == InUseBytes }
+func (f Figure) IsBytes() bool { return f == AllocBytes || f == InUseBytes }
 
 func (f Figure) isAlloc() bool { return f == AllocObjects || f == AllocBytes }
 
@@ -46,6 +46,14 @@ type Figures [figures]Estimate
 func (f Figures) Plus(o Figures) Figures {
 	for i := range f {
 		f[i] = f[i].Plus(o[i])
+	}
+	return f
+}
+
+// Times scales all figures.
+func (f Figures) Times(factor float64) Figures {
+	for i := range f {
+		f[i] = f[i].Times(factor)
 	}
 	return f
 }
@@ -174,15 +182,15 @@ func (d *Design) Sample(s *profile.Sample) Figures {
 		used := alloc + 2
 		allocated, isUsed := float64(s.Value[d.at[alloc]]), float64(s.Value[d.at[used]])
 		i := int(alloc)
-		e := b.estimate(isUsed, inUse[i], alloc.isBytes())
+		e := b.estimate(isUsed, inUse[i], alloc.IsBytes())
 		if d.isGrowth {
-			out[alloc] = b.estimate(allocated, freed[i], alloc.isBytes())
+			out[alloc] = b.estimate(allocated, freed[i], alloc.IsBytes())
 			out[used] = growth(out[alloc], e)
 			continue
 		}
-		out[alloc] = e.Plus(b.estimate(allocated-isUsed, freed[i], alloc.isBytes()))
+		out[alloc] = e.Plus(b.estimate(allocated-isUsed, freed[i], alloc.IsBytes()))
 		out[used] = e
-		out[used].unit = b.unit(freed[i], alloc.isBytes()) // where nothing coarse was sampled
+		out[used].unit = b.unit(freed[i], alloc.IsBytes()) // where nothing coarse was sampled
 		out[alloc].unit = out[used].unit
 	}
 	return out
@@ -223,7 +231,7 @@ func (d *Design) Total(p *profile.Profile) Figures {
 func (d *Design) Absent(size float64) Figures {
 	var out Figures
 	for f := range figures {
-		out[f] = blocks{size: max(size, 1)}.estimate(0, d.coarsest, f.isBytes())
+		out[f] = blocks{size: max(size, 1)}.estimate(0, d.coarsest, f.IsBytes())
 	}
 	return out
 }
@@ -303,7 +311,7 @@ func growth(alloc, grown Estimate) Estimate {
 // cancels.  Sum it over samples.
 func Grown(before, after Figures, f Figure) Estimate {
 	alloc := AllocObjects
-	if f.isBytes() {
+	if f.IsBytes() {
 		alloc = AllocBytes
 	}
 	e := after[f].Minus(before[f])
