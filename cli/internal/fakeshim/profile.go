@@ -1,6 +1,7 @@
 package fakeshim
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/google/pprof/profile"
@@ -58,6 +59,8 @@ func Profile(period, n int64) *profile.Profile {
 		"github.com/mattn/go-sqlite3._Cfunc_sqlite3_prepare_v2@_cgo_gotypes.go",
 		"github.com/mattn/go-sqlite3.(*SQLiteConn).prepare@sqlite3.go",
 		"cgoheap/cli/internal/store.(*Store).lookup@store.go")...)
+	b.Profile.Sample[0].NumLabel["bytes"] = []int64{8272} // the same at each look
+	b.Profile.TimeNanos = 1_767_323_045e9 + n*60e9
 	b.Add(200, 172<<20, stack("malloc", "ZSTD_createCCtx",
 		"main._Cfunc_ZSTD_createCCtx@_cgo_gotypes.go", "main.compress@main.go")...)
 	b.Add(3, 96, stack("malloc", "main._Cfunc__CMalloc@_cgo_gotypes.go",
@@ -75,4 +78,13 @@ func memoryProfile() *profile.Profile {
 			Location: []*profile.Location{b.location(name)}, Value: []int64{bytes}})
 	}
 	return b.Profile
+}
+
+// Encode writes a profile as the library sends it.
+func Encode(p *profile.Profile) []byte {
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }

@@ -112,7 +112,8 @@ func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
 	if query.Has("seconds") {
 		p.DurationNanos = int64(10 * time.Minute)
 	}
-	p.Comments = append(p.Comments, "query "+r.URL.RawQuery)
+	p.Comments = append(p.Comments, "query "+r.URL.RawQuery, "cgoheap 0.1.0",
+		fmt.Sprintf("process %d, started 2026-01-02T03:04:05.000000000Z", os.Getpid()))
 	if f.part == "hostile" {
 		p.Function[0].Name = "main.\x1b]0;owned\x07f"
 		p.Function[0].Filename = "x.go"

@@ -5,6 +5,7 @@ package flags
 
 import (
 	"errors"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -88,6 +89,17 @@ func (f *Set) Count(names string, target *int, low, high int) *Flag {
 			return Usagef("a number from %d to %d", low, high)
 		}
 		*target = n
+		return nil
+	}})
+}
+
+// Pattern takes a regular expression.
+func (f *Set) Pattern(names string, target **regexp.Regexp) *Flag {
+	return f.Add(names, &Flag{Set: func(v string) (err error) {
+		if *target, err = regexp.Compile(v); err != nil {
+			return Usagef("a regular expression (%s)",
+				termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
+		}
 		return nil
 	}})
 }

@@ -86,7 +86,7 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 	byKey := map[RowKey]*Row{}
 	for _, sample := range p.Sample {
 		frames := stacks.FramesOf(sample)
-		key := RowKey{originOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
+		key := RowKey{OriginOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := byKey[key]
 		if r == nil {
 			r = &Row{RowKey: key, figures: &sampling.Figures{}}
@@ -131,7 +131,8 @@ func (s *Summary) DropStacks() {
 	}
 }
 
-func originOf(sample *profile.Sample) string {
+// OriginOf a sample: malloc if it says nothing.
+func OriginOf(sample *profile.Sample) string {
 	if origin := sample.Label["origin"]; len(origin) == 1 && origin[0] != "" {
 		return origin[0]
 	}

@@ -4,8 +4,6 @@ package report
 
 import (
 	"fmt"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -13,7 +11,6 @@ import (
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
 	"cgoheap/cli/internal/verdict"
 )
 
@@ -47,24 +44,7 @@ func (in *Input) warn(text string) { in.Warnings = append(in.Warnings, text) }
 // What no sane input has: a file that is something else must not fill the memory.
 const maxFileBytes = 512 << 20
 
-// readFile reads a regular file.  Its errors are one sentence.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %s",
-			termtext.QuoteShell(path), termtext.Reason(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", termtext.QuoteShell(path))
-	}
-	text, err := binread.All(f, maxFileBytes)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %s",
-			termtext.QuoteShell(path), termtext.Reason(err))
-	}
-	return text, nil
-}
+func readFile(path string) ([]byte, error) { return binread.File(path, maxFileBytes) }
 
 // last row, or the account as one; nil: there is neither.
 func (in *Input) last() *series.Row {

@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -10,12 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/pprof/profile"
-
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/outfile"
 	"cgoheap/cli/internal/recorder"
 	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/stacks"
@@ -106,7 +102,7 @@ func autopsy(std stdio, args []string) error {
 	if err != nil || o.output == "" {
 		return err
 	}
-	return writeRecordedProfile(std, o.output, p)
+	return writeProfile(std, o.output, "autopsy", p)
 }
 
 // findRecording is the newest one of a directory.
@@ -140,24 +136,6 @@ type postmortem struct {
 	symbols   *recorder.Names
 	alive     bool
 	explained *explanation // nil: no account was written
-}
-
-func writeRecordedProfile(std stdio, path string, p *profile.Profile) error {
-	var body bytes.Buffer
-	if err := p.Write(&body); err != nil {
-		return err
-	}
-	target, err := outfile.Open(std.out, path, "autopsy"+outfile.Suffix)
-	if err != nil {
-		return err
-	}
-	defer target.Discard()
-	if err := target.Commit(body.Bytes()); err != nil || target.Path == "" {
-		return err
-	}
-	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n",
-		termtext.QuoteShell(target.Path), termtext.QuoteShell(target.Path))
-	return nil
 }
 
 func bytesOrUnknown(n recordlayout.Figure) string {

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -264,6 +265,25 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 	fmt.Fprintf(std.err, "cgoheap: wrote %s: %s\n", shown, said)
 	fmt.Fprintf(std.err, "  go tool pprof %s             the stacks, as text\n", shown)
 	fmt.Fprintf(std.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)
+}
+
+// writeProfile is for verbs that make a profile of what they read; name is without its suffix.
+func writeProfile(std stdio, path, name string, p *profile.Profile) error {
+	var body bytes.Buffer
+	if err := p.Write(&body); err != nil {
+		return err
+	}
+	target, err := outfile.Open(std.out, path, name+outfile.Suffix)
+	if err != nil {
+		return err
+	}
+	defer target.Discard()
+	if err := target.Commit(body.Bytes()); err != nil || target.Path == "" {
+		return err
+	}
+	fmt.Fprintf(std.err, "cgoheap: wrote %s\n  go tool pprof %s\n",
+		termtext.QuoteShell(target.Path), termtext.QuoteShell(target.Path))
+	return nil
 }
 
 // interruptPatience is for the answer to an interrupt: what has grown by then.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
 	"time"
 
 	"cgoheap/cli/internal/attach"
@@ -13,7 +12,6 @@ import (
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/holders"
 	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
 )
 
 const topHelp = `usage: cgoheap top [PID|NAME] [flags]
@@ -72,13 +70,7 @@ func parseTop(args []string) (*topOptions, string, error) {
 	f.Duration("--interval", &o.interval, 100*time.Millisecond, 24*time.Hour)
 	f.Choice("--sort", &o.order, "inuse", "growth", "objects")
 	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
-	f.Add("--filter", &flags.Flag{Set: func(v string) (err error) {
-		if o.filter, err = regexp.Compile(v); err != nil {
-			return flags.Usagef("a regular expression (%s)",
-				termtext.Escape(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
-		}
-		return nil
-	}})
+	f.Pattern("--filter", &o.filter)
 	f.Boolean("--stacks", &o.stacks)
 	f.Boolean("--once", &o.once)
 	f.Boolean("--json", &o.asJSON)

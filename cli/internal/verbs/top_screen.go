@@ -149,7 +149,7 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	if len(v.summary.Rows) == 0 {
 		lines = append(lines, v.summary.NoRows())
 	} else {
-		lines = append(lines, fitTable(v.cells(rows), width)...)
+		lines = append(lines, fitTable(v.cells(rows), spareColumns, width)...)
 	}
 	footer := fmt.Sprintf("sorted by %s   q quits, i g o sort", order)
 	if left := len(v.summary.Rows) - rows; left > 0 {
@@ -218,8 +218,8 @@ func figuresWidth(cells [][]string, name string) int {
 
 // fitTable makes the rows fit the width.  Figures stay whole; the Go caller loses its import
 // path, then both names are cut.
-func fitTable(cells [][]string, width int) []string {
-	cells, right := fitColumns(cells, rightOf(cells), spareColumns, "GO CALLER", width, namesWidth)
+func fitTable(cells [][]string, spare []string, width int) []string {
+	cells, right := fitColumns(cells, rightOf(cells), spare, "GO CALLER", width, namesWidth)
 	caller := slices.Index(cells[0], "GO CALLER")
 	leaf, hasLeaf := caller+1, len(right) > caller+1
 	room, end := width-figuresWidth(cells, "GO CALLER"), 0

@@ -118,13 +118,17 @@ func (v *view) cells(limit int) [][]string {
 
 // lines of the table, cut to the terminal's width if there is one.
 func (v *view) lines(std stdio, limit int) []string {
+	return tableLines(std, v.cells(limit), spareColumns)
+}
+
+// tableLines are cut to the terminal's width if there is one; spare columns go first.
+func tableLines(std stdio, cells [][]string, spare []string) []string {
 	if std.terminal != nil {
 		if width, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && width > 0 {
-			return fitTable(v.cells(limit), width)
+			return fitTable(cells, spare, width)
 		}
 	}
 	var table bytes.Buffer
-	cells := v.cells(limit)
 	termtext.WriteTable(&table, rightOf(cells), cells)
 	return strings.Split(strings.TrimRight(table.String(), "\n"), "\n")
 }
