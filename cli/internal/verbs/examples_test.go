@@ -43,6 +43,13 @@ func TestHelpExamples(t *testing.T) {
 		0o755))
 	check0(os.WriteFile(filepath.Join(dir, "service"), []byte(readAll(t, fixture.CgoProgram(t))),
 		0o755))
+	later := fakeshim.Profile(524288, 3)
+	later.Comments = []string{"cgoheap 0.1.0"}
+	for _, name := range []string{"before.pb.gz", "after.pb.gz", "canary.pb.gz",
+		"scenes/001/cgoheap.pb.gz", "scenes/002/cgoheap.pb.gz"} {
+		check0(os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
+		check0(os.WriteFile(filepath.Join(dir, name), fakeshim.Encode(later), 0o644))
+	}
 	check0(os.WriteFile(filepath.Join(dir, "service.4242.cgoheap"), fakeshim.Recording(), 0o644))
 	ran := 0
 	for _, v := range verbs() {

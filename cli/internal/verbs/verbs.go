@@ -36,6 +36,7 @@ func verbs() []verb {
 		{"top", "watch who holds C memory, live", topHelp, top},
 		{"watch", "show what grows in a process, since when and why", watchHelp, watch},
 		{"profile", "save a profile for go tool pprof", profileHelp, saveProfile},
+		{"diff", "show what grew between two profiles, beyond chance", diffHelp, diff},
 		{"explain", "show what the resident memory consists of", explainHelp, explain},
 		{"trim", "make the C allocator return its free memory", trimHelp, trim},
 		{"sampling", "turn sampling on or off", samplingHelp, sampling},

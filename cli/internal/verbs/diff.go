@@ -1,0 +1,173 @@
+package verbs
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"cgoheap/cli/internal/difference"
+	"cgoheap/cli/internal/document"
+	"cgoheap/cli/internal/flags"
+	figures "cgoheap/cli/internal/sampling"
+	"cgoheap/cli/internal/stacks"
+	"cgoheap/cli/internal/termtext"
+)
+
+const diffHelp = `usage: cgoheap diff FILE|DIR [FILE|DIR|PID|NAME] [flags]
+
+Shows which stacks grew and shrank between two moments: only those that changed
+by more than sampling alone explains.  The others are summed in one line.
+
+The older moment comes first.  A moment is a profile that was saved (cgoheap
+profile; Go's heap profile too), or a directory of cgoheap collect.  The second
+may be a process, whose profile is taken now; left out, it is the only one that
+has cgoheap loaded.  A series alone is compared from its first scene to its last.
+
+  --url URL          take the second from the service's net/http/pprof
+  --confidence P     that no row is noise, all rows together (default 0.95)
+  --sample-index X   inuse_space, inuse_objects, alloc_space or alloc_objects, as
+                     pprof calls them (default inuse_space)
+  --process WHICH    one or two: whether both are of one process (default: what
+                     they say themselves)
+  --normalize        scale the second to the total of the first, for two processes
+                     under different load
+  --all              also show what changed by less than its sampling error
+  -o FILE            save the difference for go tool pprof, as its -diff_base makes
+                     it; what changed by less than its error is one frame in there,
+                     with --all it is whole
+  -n, --rows N       rows to show (default 20)
+  --caller WHICH     the Go function to name, as for cgoheap top
+  --filter REGEXP    only rows whose caller or leaf matches
+  --stacks           show each row's stack
+  --json             print JSON
+
+Examples:
+  $ cgoheap profile 4242 -o before.pb.gz
+  $ cgoheap diff before.pb.gz 4242
+  service (4242)  14:02:11 to 14:22:40 (20m29s)  sampled 1 in 512KiB
+  C memory in use ~640.2 MiB, then ~702.9 MiB: +62.7 MiB (+42.5 MiB to +83.4 MiB)
+
+      CHANGE                     BETWEEN        NOW  GO CALLER    C LEAF
+  +61.5 MiB  +36.0 MiB to +97.5 MiB  ~91.7 MiB  main.audit   C.CString
+
+  31 stacks changed by less than their sampling error: +1.2 MiB together (-13.2 MiB
+  to +15.9 MiB)
+
+  $ cgoheap diff before.pb.gz after.pb.gz --sample-index alloc_space
+  $ cgoheap diff canary.pb.gz after.pb.gz --process two --normalize
+  $ cgoheap diff before.pb.gz after.pb.gz -o grown.pb.gz
+  $ cgoheap diff scenes
+  $ cgoheap diff scenes/001 scenes/002 --stacks
+
+How sure: a sampled block stands for many, so two looks at the same memory
+differ.  Blocks that live in both profiles of one process are the same samples and
+cancel: only what came or went is uncertain.  Two processes share no samples: both
+errors count.  With 1,000 stacks, 50 would seem to have changed at 95 % each; Holm's
+procedure makes 95 % the confidence that no row at all is noise.  BETWEEN is where a
+row's true change lies, at the level that this takes of each.
+`
+
+type diffOptions struct {
+	difference.Options
+	url, output string
+	rows        int
+	filter      *regexp.Regexp // nil: all rows
+	stacks      bool
+	asJSON      bool
+	callers     stacks.CallerRule
+}
+
+var figureNames = map[string]figures.Figure{}
+
+func init() {
+	for f := figures.AllocObjects; f <= figures.InUseBytes; f++ {
+		figureNames[f.String()] = f
+	}
+}
+
+func parseDiff(args []string) (*diffOptions, []string, error) {
+	o := &diffOptions{rows: 20}
+	o.Figure, o.Confidence, o.Callers = figures.InUseBytes, 0.95, &o.callers
+	var figure, processes string
+	f := flags.New()
+	f.Text("--url", &o.url)
+	f.Text("-o --output", &o.output)
+	f.Add("--confidence", &flags.Flag{Set: o.setConfidence})
+	f.Choice("--sample-index --sample_index", &figure, "inuse_space", "inuse_objects",
+		"alloc_space", "alloc_objects")
+	f.Choice("--process", &processes, string(difference.OneProcess),
+		string(difference.TwoProcesses))
+	f.Boolean("--normalize", &o.Normalize)
+	f.Boolean("--all", &o.All)
+	f.Count("-n --rows", &o.rows, 1, 100000)
+	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
+	f.Pattern("--filter", &o.filter)
+	f.Boolean("--stacks", &o.stacks)
+	f.Boolean("--json", &o.asJSON)
+	operands, err := f.Parse(args)
+	if figure != "" {
+		o.Figure = figureNames[figure]
+	}
+	o.Processes = difference.Processes(processes)
+	if err == nil {
+		err = o.check(operands)
+	}
+	return o, operands, err
+}
+
+// setConfidence takes 0.95 and 95%.
+func (o *diffOptions) setConfidence(v string) error {
+	number, isPercent := strings.CutSuffix(v, "%")
+	p, err := strconv.ParseFloat(number, 64)
+	if isPercent {
+		p /= 100
+	}
+	if err != nil || !(p >= 0.5 && p <= 0.999999) {
+		return flags.Usagef("a number from 0.5 to 0.999999, such as 0.95 or 99%%")
+	}
+	o.Confidence = p
+	return nil
+}
+
+func (o *diffOptions) check(operands []string) error {
+	switch {
+	case len(operands) == 0:
+		return flags.Usagef("FILE is missing: the older profile; cgoheap profile saves one")
+	case len(operands) > 2:
+		return flags.Usagef("unexpected argument %s", termtext.Quote(operands[2]))
+	case len(operands) == 2 && o.url != "":
+		return flags.Usagef("%s and --url are both the second moment: leave one out",
+			termtext.Quote(operands[1]))
+	case o.output == "-":
+		return flags.Usagef("-o - would mix a profile with the text on stdout: name a file")
+	}
+	return nil
+}
+
+func diff(std stdio, args []string) error {
+	o, operands, err := parseDiff(args)
+	if err != nil {
+		return err
+	}
+	before, after, err := o.moments(operands)
+	if err != nil {
+		return err
+	}
+	d, err := difference.Compare(before, after, &o.Options)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		err = document.Write(std.out, "diff", o.toJSON(d))
+	} else {
+		o.print(std, d)
+	}
+	if err != nil || o.output == "" {
+		return err
+	}
+	p, err := d.Profile(o.All)
+	if err != nil {
+		return err
+	}
+	return writeProfile(std, o.output, "cgoheap-diff", p)
+}
