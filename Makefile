@@ -78,7 +78,7 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem 
 	record/eventring record/fixed record/labelsets record/live record/mappings \
 	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
 	record/pins record/known record/sample record/sighandlers record/stack_key record/stacks \
-	record/thread_starts record/unloads \
+	record/thread_starts record/unloads record/variance \
 	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller \
 	hook/real \
 	hook/threads

@@ -26,6 +26,7 @@
 #include "record/pins.h"
 #include "record/sample.h"
 #include "record/stacks.h"
+#include "record/variance.h"
 #include "hook/real.h"
 
 struct slow_drops slow_drops;
@@ -88,7 +89,9 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 		region_mark(REGION_LOST);
 		return;
 	}
-	site_add_alloc(site_at(site), sample_weight(size, interval));
+	struct weight w = sample_weight(size, interval);
+	site_add_alloc(site_at(site), w);
+	variance_add(size, w);
 	recstack_count(FIGURE_SAMPLES, &slow_samples);
 	if (put > 0) {
 		eventring_note(EVENT_FREE, &stale);

@@ -8,6 +8,7 @@
 
 #include "record/live.h"
 #include "record/sample.h"
+#include "record/variance.h"
 #include "base/sort.h"
 #include "profile/profile_job.h"
 
@@ -20,8 +21,9 @@ struct work {
 	const struct snapshot *snapshot;
 	const struct profile_options *options;
 	struct sample_intervals intervals;
-	struct spread *live; /* variance of what is in use, by place; NULL: not known */
-	struct index places; /* by site */
+	double freed_interval; /* at which what was freed has the variance that is left for it */
+	struct spread *live;   /* variance of what is in use, by place; NULL: not known */
+	struct index places;   /* by site */
 	struct {
 		uint64_t size;
 		uint32_t interval;
@@ -51,21 +53,27 @@ static bool is_sampled(const struct tally *t)
 }
 
 /*
- * The variance of these values if all were sampled at the coarsest interval. Of several sizes the
- * bytes' is that of the smallest possible blocks, the objects' that of blocks of the mean size.
+ * The variance of these values if all were sampled at this interval. Of several sizes the bytes' is
+ * that of the smallest possible blocks, the objects' that of blocks of the mean size.
  */
-static struct spread at_coarsest(const struct work *w, const struct tally *t, double objects,
-				 double bytes)
+static struct spread at_interval(const struct tally *t, double objects, double bytes,
+				 double interval)
 {
 	const struct site *site = site_at(t->site);
-	double size = (double)site->size, coarsest = w->intervals.coarsest;
+	double size = (double)site->size;
 
-	if (!is_sampled(t) || coarsest <= 1)
+	if (!is_sampled(t) || interval <= 1)
 		return (struct spread){0, 0};
 	if (site->mixed)
 		size = objects > 0 ? bytes / objects : 0;
-	double spread = spread_of(size, coarsest);
-	return (struct spread){objects * spread, bytes * (site->mixed ? coarsest : size * spread)};
+	double spread = spread_of(size, interval);
+	return (struct spread){objects * spread, bytes * (site->mixed ? interval : size * spread)};
+}
+
+static struct spread at_coarsest(const struct work *w, const struct tally *t, double objects,
+				 double bytes)
+{
+	return at_interval(t, objects, bytes, w->intervals.coarsest);
 }
 
 /* ---- the live blocks ------------------------------------------------------- */
@@ -240,23 +248,34 @@ static const char *comment_of_totals(struct scratch *scratch, const double varia
 	return text;
 }
 
-static const char *comment_of_intervals(struct scratch *scratch, struct sample_intervals intervals)
+static const char *comment_of_intervals(struct scratch *scratch, const struct work *w)
 {
 	char *text = scratch_alloc(scratch, 128);
 
 	if (text)
-		snprintf(text, 128, "intervals so far: %" PRIu32 " to %" PRIu32 " bytes",
-			 intervals.finest, intervals.coarsest);
+		snprintf(text, 128,
+			 "intervals so far: %" PRIu32 " to %" PRIu32
+			 " bytes, freed blocks as if at %.0f",
+			 w->intervals.finest, w->intervals.coarsest, w->freed_interval);
 	return text;
 }
 
 /* ---- the totals --------------------------------------------------------- */
 
-/* What the coarsest interval makes of the values allocated and not in use. */
-static struct spread of_freed(const struct work *w, const struct tally *t)
+/* What an interval makes of the values allocated and not in use. */
+static struct spread of_freed(const struct tally *t, double interval)
 {
-	return at_coarsest(w, t, (double)(t->alloc_objects - t->inuse_objects),
-			   (double)(t->alloc_bytes - t->inuse_bytes));
+	return at_interval(t, (double)(t->alloc_objects - t->inuse_objects),
+			   (double)(t->alloc_bytes - t->inuse_bytes), interval);
+}
+
+static struct spread of_live(const struct work *w, size_t place)
+{
+	const struct tally *t = &w->snapshot->tallies[place];
+
+	if (w->live)
+		return w->live[place];
+	return at_coarsest(w, t, (double)t->inuse_objects, (double)t->inuse_bytes);
 }
 
 static void add(double variance[4], struct spread alloc, struct spread inuse)
@@ -269,15 +288,40 @@ static void add(double variance[4], struct spread alloc, struct spread inuse)
 
 static void add_sample(const struct work *w, size_t place, double variance[4])
 {
-	const struct tally *t = &w->snapshot->tallies[place];
-	struct spread inuse, freed = of_freed(w, t);
+	struct spread freed = of_freed(&w->snapshot->tallies[place], w->freed_interval);
+	struct spread inuse = of_live(w, place);
 
-	if (w->live)
-		inuse = w->live[place];
-	else
-		inuse = at_coarsest(w, t, (double)t->inuse_objects, (double)t->inuse_bytes);
 	add(variance, (struct spread){freed.objects + inuse.objects, freed.bytes + inuse.bytes},
 	    inuse);
+}
+
+static double freed_bytes_variance(const struct work *w, double interval)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < w->snapshot->count; i++)
+		sum += of_freed(&w->snapshot->tallies[i], interval).bytes;
+	return sum;
+}
+
+#define FIT_STEPS 12 /* to 1/200 of an octave at most */
+
+/* Finds freed_interval between the finest and the coarsest: the variance rises with it. */
+static void fit_freed(struct work *w)
+{
+	double low = log2(w->intervals.finest), high = log2(w->intervals.coarsest);
+	double left = (double)variance_get().bytes;
+
+	for (size_t i = 0; i < w->snapshot->count; i++)
+		left -= of_live(w, i).bytes;
+	for (int i = 0; i < FIT_STEPS; i++) {
+		double middle = (low + high) / 2;
+		if (freed_bytes_variance(w, exp2(middle)) < left)
+			low = middle;
+		else
+			high = middle;
+	}
+	w->freed_interval = exp2(high);
 }
 
 /*
@@ -306,14 +350,17 @@ void profile_error_read(struct profile_error *error, struct scratch *scratch,
 	*error = (struct profile_error){.snapshot = *snapshot};
 	if (w.intervals.coarsest <= 1)
 		return;
+	w.freed_interval = w.intervals.coarsest;
 	if (needs_blocks(&w))
 		read_blocks(&w, scratch);
+	bool has_changed = w.intervals.finest != w.intervals.coarsest;
+	if (has_changed && w.live)
+		fit_freed(&w);
 	for (size_t i = 0; i < snapshot->count; i++)
 		(options->is_growth ? add_growth : add_sample)(&w, i, variance);
 	if (variance[1] > 0 && (error->comments[lines] = comment_of_totals(scratch, variance)))
 		lines++;
-	if (w.intervals.finest != w.intervals.coarsest &&
-	    (error->comments[lines] = comment_of_intervals(scratch, w.intervals)))
+	if (has_changed && (error->comments[lines] = comment_of_intervals(scratch, &w)))
 		lines++;
 	if (w.live && options->format == PROFILE_GZIP)
 		items = intervals_sorted(&w, scratch, &count);

@@ -5,7 +5,8 @@
  * A sampled block of S bytes stands for S/p, p = 1 - e^(-S/T), and adds S^2 (1-p) / p^2 to the
  * variance; (1-p) / p^2 to that of the objects. If T was the same all the time, this follows from
  * the values of a sample. Otherwise, and for a sample of several sizes, the live blocks tell, each
- * of which keeps its interval; what was freed counts with the coarsest.
+ * of which keeps its interval; and of all that was ever allocated the sum is known (variance.h), so
+ * that freed blocks count with the interval that gives the rest.
  */
 #ifndef CGOHEAP_PROFILE_ERROR_H
 #define CGOHEAP_PROFILE_ERROR_H

@@ -117,8 +117,8 @@ func (c *converter) add(r record, isMoved bool) {
 	c.events = append(c.events, e)
 }
 
-// recorded reads a trace, up to when most was in use of its second half.  Blocks of 0 bytes are left
-// out: no interval above 1 samples them.
+// recorded reads a trace, up to when most was in use in its second half.  Blocks of 0 bytes are
+// left out: no interval above 1 samples them.
 func recorded(t *testing.T, path string) *trace {
 	t.Helper()
 	records := readRecords(t, path)
@@ -146,8 +146,8 @@ func recorded(t *testing.T, path string) *trace {
 	return tr
 }
 
-// TestStatistics is what bench/statistics runs: it prints the figures of recorded traces too, by how
-// many samples there are, and fails where they miss the targets.
+// TestStatistics is what bench/statistics runs: it prints the figures of recorded traces too, by
+// how many samples there are, and fails where they are biased.
 func TestStatistics(t *testing.T) {
 	seeds, err := strconv.Atoi(os.Getenv("STATISTICS_SEEDS"))
 	if err != nil {

@@ -62,7 +62,9 @@ func (f Figures) Times(factor float64) Figures {
 type Design struct {
 	at       [figures]int // where a sample has each value
 	coarsest float64      // interval that was in force
+	freed    float64      // interval that fits what was freed
 	goRate   float64      // of samples with origin=go
+	hasRange bool         // a comment said that the interval changed
 	isGrowth bool         // values are differences (seconds=)
 	fitted   map[*profile.Sample]fit
 }
@@ -73,7 +75,7 @@ type fit [2]float64
 // Of reads how p was sampled; p must be a heap profile, of this library or of Go.
 func Of(p *profile.Profile) (*Design, error) {
 	rate := float64(max(p.Period, 1))
-	d := &Design{coarsest: rate, goRate: rate, isGrowth: p.DurationNanos > 0}
+	d := &Design{coarsest: rate, freed: rate, goRate: rate, isGrowth: p.DurationNanos > 0}
 	for f := range figures {
 		d.at[f] = slices.IndexFunc(p.SampleType, func(t *profile.ValueType) bool {
 			return t.Type == f.String()
@@ -107,12 +109,19 @@ const (
 	orderComment   = "intervals of samples, in order: "
 )
 
-// readRange takes the coarsest interval: "4096 to 65536 bytes".
+// readRange takes "4096 to 65536 bytes, freed blocks as if at 20000".  Without the last number, or
+// in a profile that was merged, the coarsest stands for it.
 func (d *Design) readRange(text string) {
-	var finest, coarsest float64
-	if n, _ := fmt.Sscanf(text, "%g to %g", &finest, &coarsest); n == 2 {
-		d.coarsest = max(d.coarsest, finest, coarsest)
+	var finest, coarsest, freed float64
+	n, _ := fmt.Sscanf(text, "%g to %g bytes, freed blocks as if at %g", &finest, &coarsest, &freed)
+	if n < 2 {
+		return
 	}
+	d.coarsest = max(d.coarsest, finest, coarsest)
+	if d.freed = d.coarsest; n == 3 && !d.hasRange {
+		d.freed = min(freed, d.coarsest)
+	}
+	d.hasRange = true
 }
 
 // run is a number of samples that one interval fits.
@@ -175,46 +184,50 @@ func (d *Design) IsExact() bool { return d.coarsest <= 1 && d.goRate <= 1 }
 
 // Sample gives the four estimates of one sample.
 func (d *Design) Sample(s *profile.Sample) Figures {
-	b := d.blocksOf(s)
-	inUse, freed := d.intervalsOf(s, &b)
+	b, t := d.blocksOf(s), d.intervalsOf(s)
+	if _, isFitted := d.fitted[s]; isFitted {
+		b.isMixed = false
+	}
 	var out Figures
 	for alloc := AllocObjects; alloc <= AllocBytes; alloc++ {
-		used := alloc + 2
-		allocated, isUsed := float64(s.Value[d.at[alloc]]), float64(s.Value[d.at[used]])
-		i := int(alloc)
-		e := b.estimate(isUsed, inUse[i], alloc.IsBytes())
+		isBytes, i, inUse := alloc.IsBytes(), int(alloc), alloc+2
+		allocated, used := float64(s.Value[d.at[alloc]]), float64(s.Value[d.at[inUse]])
+		out[inUse] = b.estimate(used, t.inUse[i], isBytes)
 		if d.isGrowth {
-			out[alloc] = b.estimate(allocated, freed[i], alloc.IsBytes())
-			out[used] = growth(out[alloc], e)
+			out[alloc] = b.estimate(allocated, t.coarsest, isBytes)
+			out[inUse] = growth(out[alloc], out[inUse])
 			continue
 		}
-		out[alloc] = e.Plus(b.estimate(allocated-isUsed, freed[i], alloc.IsBytes()))
-		out[used] = e
-		out[used].unit = b.unit(freed[i], alloc.IsBytes()) // where nothing coarse was sampled
-		out[alloc].unit = out[used].unit
+		out[alloc] = out[inUse].Plus(b.estimate(allocated-used, t.freed[i], isBytes))
+		out[inUse].unit = b.unit(t.coarsest, isBytes) // though nothing so coarse was sampled
+		out[alloc].unit = out[inUse].unit
 	}
 	return out
 }
 
-// intervalsOf are those that fit what is in use and what was freed.  Of freed blocks no more is
-// known than the coarsest interval, and that their sizes are like those in use.
-func (d *Design) intervalsOf(s *profile.Sample, b *blocks) (inUse, freed fit) {
-	t := d.coarsest
+// intervals of a sample: of what is in use, of what was freed, and the coarsest.
+type intervals struct {
+	inUse, freed fit
+	coarsest     float64
+}
+
+func (d *Design) intervalsOf(s *profile.Sample) intervals {
+	all := func(t float64) intervals { return intervals{fit{t, t}, fit{t, t}, t} }
 	switch originOf(s) {
 	case "go":
-		t = d.goRate
+		return all(d.goRate)
 	case "mmap", "thread_stack":
-		t = 1
+		return all(1)
 	}
-	inUse, freed = fit{t, t}, fit{t, t}
-	if fitted, ok := d.fitted[s]; ok && t > 1 {
-		inUse = fitted
-		if b.isMixed {
-			freed = fit{max(t, inUse[0]), max(t, inUse[1])}
-			b.isMixed = false
+	t := all(d.coarsest)
+	t.freed = fit{d.freed, d.freed}
+	if fitted, ok := d.fitted[s]; ok {
+		t.inUse = fitted
+		if _, hasSize := s.NumLabel["bytes"]; !hasSize { // those freed are taken to be like those
+			t.freed = fit{max(d.freed, fitted[0]), max(d.freed, fitted[1])}
 		}
 	}
-	return inUse, freed
+	return t
 }
 
 // Total sums all samples.
