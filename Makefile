@@ -36,6 +36,12 @@ BUILD := build/tsan
 CFLAGS := -O1 -g -fsanitize=thread -Wno-error=tsan
 endif
 
+# CHECK_WALKS=1: each stack is walked both ways, and a difference ends the process.  For tests.
+ifdef CHECK_WALKS
+BUILD := $(BUILD)/checked
+CHECK_CFLAGS := -DCGOHEAP_CHECK_WALKS
+endif
+
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
 # LLVM's libunwind, for tests: our unwinder is compared with it.
@@ -48,7 +54,8 @@ CFLAGS  ?= -O2 -g
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
+	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS) \
+	$(CHECK_CFLAGS)
 
 SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
 # If one of these gives up, the host continues (shim/base/noabort.c).
@@ -58,8 +65,8 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclu
 	-static-libgcc \
 	$(WRAP) $(FAULTS_LDFLAGS)
 
-.PHONY: all demo test test-long fuzz soak bench bench-quick fmt lint install uninstall clean help
-.PHONY: setup unit
+.PHONY: all checked-walks demo test test-long fuzz soak bench bench-quick fmt lint install
+.PHONY: uninstall clean help setup unit
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
@@ -73,8 +80,11 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem 
 	region/recstack \
 	go/goarena go/gomodules go/gosym go/gotables \
 	unwind/capture unwind/cfi unwind/cfi_entry unwind/cfi_rules unwind/cfi_step \
+	unwind/checkwalks \
 	unwind/codetables unwind/descriptor unwind/dwarfbytes unwind/dwarfexpr \
-	unwind/fde unwind/golabels unwind/pcinfo unwind/saferead unwind/unwind_c unwind/unwind_go \
+	unwind/fde unwind/golabels unwind/lastwalk unwind/pcinfo unwind/quickwalk \
+	unwind/quickwalk_join unwind/row unwind/rows unwind/saferead \
+	unwind/unwind_c unwind/unwind_go \
 	record/eventring record/fixed record/labelsets record/live record/mappings \
 	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
 	record/pins record/known record/sample record/sighandlers record/stack_key record/stacks \
@@ -100,6 +110,10 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 	$(CC) -std=gnu11 $(CFLAGS) -fPIC -fvisibility=hidden -I$(BUILD)/gen -c -o $@ $<
 
 -include $(SHIM_OBJ:.o=.d)
+
+# As build/libcgoheap.so, checking each walk: build/checked.
+checked-walks:
+	@$(MAKE) --no-print-directory CHECK_WALKS=1 build/checked/libcgoheap.so
 
 # ---- the command ------------------------------------------------------------
 

@@ -25,6 +25,7 @@
 #include "region/recstack.h"
 #include "region/region.h"
 #include "unwind/codetables.h"
+#include "unwind/lastwalk.h"
 #include "record/control.h"
 #include "record/eventring.h"
 #include "record/live.h"
@@ -168,6 +169,7 @@ static void in_child(void)
 	int error = errno;
 
 	recstack_after_fork_in_child();
+	lastwalk_after_fork_in_child();
 	recstack_run_anyhow(in_child_here, NULL);
 	errno = error;
 }

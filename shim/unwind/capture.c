@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "go/gosym.h"
+#include "unwind/checkwalks.h"
 #include "unwind/golabels.h"
+#include "unwind/lastwalk.h"
+#include "unwind/quickwalk.h"
 #include "unwind/saferead.h"
 #include "unwind/codetables.h"
 #include "unwind/unwind_c.h"
@@ -34,20 +37,6 @@ static const char *const end_names[CAPTURE_END_COUNT] = {
 const char *capture_end_name(uint32_t end)
 {
 	return end < CAPTURE_END_COUNT ? end_names[end] : "unknown";
-}
-
-void capture_note(const struct capture *c, uint64_t note)
-{
-	(void)c, (void)note; /* no capture is remembered yet */
-}
-
-/* The bounds of the shim's code, from the linker. */
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const char etext[] __attribute__((visibility("hidden")));
-
-static bool in_shim(uint64_t pc)
-{
-	return pc - (uint64_t)__ehdr_start < (uint64_t)(etext - __ehdr_start);
 }
 
 static capture_labels *keep_labels;
@@ -131,7 +120,7 @@ static enum side step_c(struct walk *w)
 	if (w->regs.ip == 0)
 		return finish(w, CAPTURE_COMPLETE_THREAD);
 	struct pcinfo info = pcinfo_at(pc);
-	if (!in_shim(pc))
+	if (!(info.row & ROW_IN_SHIM))
 		keep_frame(w, pc + 1);
 	switch (info.kind) {
 	case PCINFO_ASMCGOCALL:
@@ -192,13 +181,14 @@ static enum side step_go(struct walk *w)
 }
 
 /* Labels of the innermost goroutine, which is blocked meanwhile. */
-static uint32_t intern_labels(struct walk *w)
+static uint32_t intern_labels(struct saferead *memory, const struct gomodule *module,
+			      uint64_t address)
 {
 	struct golabels labels;
 
-	if (likely(!w->labels))
+	if (likely(!address))
 		return 0;
-	switch (golabels_read(&w->memory, w->module, w->labels, &labels)) {
+	switch (golabels_read(memory, module, address, &labels)) {
 	case GOLABELS_READ:
 		return keep_labels(&labels);
 	case GOLABELS_BAD:
@@ -209,7 +199,9 @@ static uint32_t intern_labels(struct walk *w)
 	return 0;
 }
 
-void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
+/* Walks step by step. */
+static __attribute__((noinline)) void walk_all(struct capture *c, const struct regs *regs,
+					       uint64_t leaf)
 {
 	struct saferead_copy copies[SAFEREAD_COPIES]; /* filled on demand */
 	struct walk w = {.out = c, .regs = *regs};
@@ -223,8 +215,69 @@ void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 	order_frames(&w);
 	if (w.gap && capture_end_is_complete(c->end))
 		c->end = CAPTURE_GAP;
-	c->labels = intern_labels(&w);
+	c->labels = intern_labels(&w.memory, w.module, w.labels);
 	c->unchanged = 0;
 	c->memory = NULL;
 	c->note = 0;
+}
+
+/* Notes what is remembered of this capture, which is last's now. */
+static void remember(struct capture *c, struct last_walk *last, uint64_t leaf)
+{
+	if (last->leaf != leaf || last->labels != c->labels)
+		last->note = 0;
+	last->leaf = leaf;
+	last->labels = c->labels;
+	c->memory = last;
+	c->serial = ++last->serial;
+	c->note = last->note;
+}
+
+static __attribute__((noinline)) int walk_quickly(struct capture *c, const struct regs *regs,
+						  uint64_t leaf, struct last_walk *last)
+{
+	struct quickwalk_go go = {0};
+	struct saferead memory;
+
+	saferead_init(&memory, regs->sp, NULL);
+	if (quickwalk(c, &memory, regs, leaf, last, &go))
+		return -1;
+	c->labels =
+		go.g ? intern_labels(&memory, go.module, golabels_of(&memory, go.module, go.g)) : 0;
+	c->memory = NULL;
+	c->note = 0;
+	if (last)
+		remember(c, last, leaf);
+	return 0;
+}
+
+#ifdef CGOHEAP_CHECK_WALKS
+
+/* Code that was unloaded meanwhile, by another thread, has no rows. */
+static __attribute__((noinline)) void check(const struct capture *c, const struct regs *regs,
+					    uint64_t leaf, uint32_t generation)
+{
+	struct capture all;
+
+	walk_all(&all, regs, leaf);
+	if (all.end != CAPTURE_UNWINDER && codetables_generation() == generation)
+		checkwalks_compare(c, &all);
+}
+
+#else
+#define check(c, regs, leaf, generation) (void)(generation)
+#endif
+
+void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
+{
+	uint32_t generation = codetables_generation();
+	struct last_walk *last = lastwalk_take();
+	int failed = walk_quickly(c, regs, leaf, last);
+
+	if (last)
+		lastwalk_give(last);
+	if (unlikely(failed))
+		walk_all(c, regs, leaf);
+	else
+		check(c, regs, leaf, generation);
 }

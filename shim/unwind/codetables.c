@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "unwind/cfi_entry.h"
+#include "unwind/rows.h"
 
 /* ---- keeping modules loaded while they are read -------------------------- */
 
@@ -23,7 +24,11 @@ uint32_t codetables_generation(void)
 
 void codetables_changed(void)
 {
-	ADD(&generation, 1);
+	uint32_t now = ADD(&generation, 1) + 1;
+
+	/* Twice while the tags go around, so that no row is found when its tag comes again. */
+	if (unlikely(now % (ROWS_TAGS / 2) == 0))
+		rows_forget();
 }
 
 void codetables_end_reading(void)

@@ -1,27 +1,25 @@
 /* See pcinfo.h. */
 #include "unwind/pcinfo.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/ascii.h"
-#include "base/hash.h"
 #include "go/gomodules.h"
 #include "go/gosym.h"
-#include "region/region.h"
 #include "unwind/cfi.h"
 #include "unwind/codetables.h"
+#include "unwind/rows.h"
 
-static_assert(sizeof(struct pcinfo) == 32, "two a cache line");
-static_assert(CFI_SAVED == COUNT_OF(((struct pcinfo *)0)->saved), "one slot a register");
+/* The bounds of the shim's code, from the linker. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+bool pcinfo_is_in_shim(uint64_t ip)
+{
+	return ip - 1 - (uint64_t)__ehdr_start < (uint64_t)(etext - __ehdr_start);
+}
 
 /* ---- looking up a pc ----------------------------------------------------- */
-
-/* Go code is never unloaded, so its entries stay valid. */
-static bool is_current(const struct pcinfo *info)
-{
-	return info->kind >= PCINFO_C_IN_GO || info->generation == codetables_generation();
-}
 
 /* mov $15,%rax; syscall: where a signal handler returns to. */
 static bool is_sigreturn(const struct code_module *m, uint64_t pc)
@@ -36,13 +34,9 @@ static bool is_sigreturn(const struct code_module *m, uint64_t pc)
 	       memcmp((const void *)(pc + 1), code, sizeof(code)) == 0;
 }
 
-static void set_row(struct pcinfo *info, const struct cfi_row *row)
+static enum pcinfo_kind kind_of_row(const struct cfi_row *from, uint64_t *row)
 {
-	info->kind = PCINFO_C;
-	info->cfa_register = row->cfa_register;
-	info->cfa_offset = row->cfa_offset;
-	info->return_address = row->return_address;
-	memcpy(info->saved, row->saved, sizeof(row->saved));
+	return row_pack(from, row) ? PCINFO_C_COMPLEX : PCINFO_C;
 }
 
 static void info_in_module(struct pcinfo *info, const struct code_module *m, uint64_t pc)
@@ -62,7 +56,7 @@ static void info_in_module(struct pcinfo *info, const struct code_module *m, uin
 	}
 	switch (cfi_compile(&tables, fde, pc, &row)) {
 	case CFI_ROW:
-		set_row(info, &row);
+		info->kind = kind_of_row(&row, &info->row);
 		return;
 	case CFI_ROOT:
 		info->kind = PCINFO_C_ROOT;
@@ -104,7 +98,7 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 }
 
 /* By names as in pclntab: only symbol tables add ".abi0" to the names of ABI0 wrappers. */
-static uint8_t kind_of_go_function(const struct gosym_func *function)
+static enum pcinfo_kind kind_of_go_function(const struct gosym_func *function)
 {
 	const char *name = function->name;
 	/* The same as in topofstack, runtime/traceback.go. */
@@ -124,32 +118,22 @@ static uint8_t kind_of_go_function(const struct gosym_func *function)
 	return function->is_c ? PCINFO_C_IN_GO : PCINFO_GO;
 }
 
-static void look_up(struct pcinfo *info, uint64_t pc)
+static struct pcinfo look_up(uint64_t pc)
 {
+	struct pcinfo info = {.pc = pc};
 	struct gosym_func function;
 
-	*info = (struct pcinfo){.pc = pc, .generation = codetables_generation()};
 	if (!gosym_in_text(pc))
-		look_up_c(info, pc);
-	if (!gosym_in_text(pc))
-		return;
-	if (gosym_find(pc, &function))
-		info->kind = kind_of_go_function(&function);
-	else
-		info->kind = PCINFO_C_IN_GO;
+		look_up_c(&info, pc);
+	if (gosym_in_text(pc))
+		info.kind =
+			gosym_find(pc, &function) ? kind_of_go_function(&function) : PCINFO_C_IN_GO;
+	info.row = (info.kind == PCINFO_C ? info.row & ~(uint64_t)ROW_KIND : 0) | info.kind |
+		   (pcinfo_is_in_shim(pc + 1) ? ROW_IN_SHIM : 0);
+	return info;
 }
 
-/* ---- the cache --------------------------------------------------------- */
-
-#define PROBES 8
-
-/*
- * An entry's first word has its pc in the address bits and, above them, a count of writes.
- * So a reader notices an entry that was replaced and came back.
- */
-#define PC_BITS    48
-#define PC_MASK    ((UINT64_C(1) << PC_BITS) - 1)
-#define PC_CLAIMED 1 /* the entry is being written */
+/* ---- the table ----------------------------------------------------------- */
 
 static uint64_t lookups;
 
@@ -158,133 +142,35 @@ uint64_t pcinfo_lookups(void)
 	return LOAD(&lookups);
 }
 
-/* Only possible code addresses are cached. */
-static bool is_cacheable(uint64_t pc)
+/* Go code is never unloaded, so its rows stay valid. */
+static bool is_lasting(const struct pcinfo *info)
 {
-	return pc >= PAGE_BYTES && pc >> (PC_BITS - 1) == 0;
+	return info->kind >= PCINFO_C_IN_GO;
 }
 
-static size_t cache_slot(uint64_t pc, size_t count)
+static void keep(const struct pcinfo *info, uint32_t generation)
 {
-	return (size_t)(hash_spread(pc) >> 32) & (count - 1);
-}
+	uint64_t ip = info->pc + 1, tag = rows_tag(generation);
 
-/* The number of entries: the largest power of two that fits. */
-static size_t cache_count(void)
-{
-	size_t n = region_layout.rows.bytes / sizeof(struct pcinfo);
-
-	return n == 0 ? 0 : (size_t)1 << (63 - __builtin_clzll(n));
-}
-
-/*
- * A writer claims the first word, stores the others, and stores the first word last.  If a
- * reader finds the first word unchanged after it read the others, they belong to it.  If
- * the entry is claimed, the reader looks the address up itself.
- */
-typedef uint64_t info_word __attribute__((may_alias));
-#define LAST_WORD 3
-static_assert(sizeof(struct pcinfo) == 8 * (LAST_WORD + 1), "words");
-
-static uint64_t load_word(const struct pcinfo *p, size_t i)
-{
-	return LOAD_ACQ((const info_word *)p + i);
-}
-
-/* Reads all words but the pc. */
-static struct pcinfo load_words(const struct pcinfo *p)
-{
-	struct pcinfo out = {0};
-
-	for (size_t i = LAST_WORD; i > 0; i--)
-		((info_word *)&out)[i] = load_word(p, i);
-	return out;
-}
-
-/* The caller has claimed the entry; key was its first word. */
-static void store_words(struct pcinfo *p, const struct pcinfo *info, uint64_t key)
-{
-	uint64_t version = ((key >> PC_BITS) + 1) << PC_BITS;
-
-	for (size_t i = 1; i <= LAST_WORD; i++)
-		STORE_REL((info_word *)p + i, ((const info_word *)info)[i]);
-	STORE_REL(&p->pc, info->pc | version);
-}
-
-static bool cache_get(uint64_t pc, struct pcinfo *out)
-{
-	struct pcinfo *table = region_at(region_layout.rows.offset);
-	size_t count = cache_count();
-	size_t slot = count ? cache_slot(pc, count) : 0;
-
-	for (size_t i = 0; i < PROBES && count; i++) {
-		struct pcinfo *p = &table[(slot + i) & (count - 1)];
-		uint64_t key = LOAD_ACQ(&p->pc);
-		if (key == 0)
-			return false;
-		if ((key & PC_MASK) == pc) {
-			*out = load_words(p);
-			out->pc = pc;
-			return LOAD_ACQ(&p->pc) == key && is_current(out);
-		}
-	}
-	return false;
-}
-
-/* Counts evictions, to choose the next victim: any will do. */
-static uint32_t victims;
-
-static bool cache_claim(struct pcinfo *p, uint64_t key)
-{
-	return key != PC_CLAIMED && __atomic_compare_exchange_n(&p->pc, &key, PC_CLAIMED, false,
-								__ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-/* Whether the entry may be overwritten: it is free or stale. */
-static bool is_spare(const struct pcinfo *p, uint64_t key)
-{
-	struct pcinfo held = load_words(p);
-
-	return key == 0 || (key != PC_CLAIMED && !is_current(&held));
-}
-
-/*
- * If all slots for the pc are taken, any one of them is evicted; an entry that is used often
- * comes back.  So unloaded or rarely used code never keeps out code in use.
- */
-static void cache_put(const struct pcinfo *info)
-{
-	struct pcinfo *table = region_at(region_layout.rows.offset);
-	size_t count = cache_count();
-	size_t slot = count ? cache_slot(info->pc, count) : 0;
-	struct pcinfo *p;
-	uint64_t key;
-
-	for (size_t i = 0; i < PROBES && count; i++) {
-		p = &table[(slot + i) & (count - 1)];
-		key = LOAD_ACQ(&p->pc);
-		if (is_spare(p, key) && cache_claim(p, key))
-			return store_words(p, info, key);
-		if ((key & PC_MASK) == info->pc)
-			return;
-	}
-	if (!count)
-		return;
-	p = &table[(slot + ADD(&victims, 1) % PROBES) & (count - 1)];
-	key = LOAD_ACQ(&p->pc);
-	if (cache_claim(p, key))
-		store_words(p, info, key);
+	/* A row that took long to look up may be of code that has gone. */
+	if (likely(info->kind != PCINFO_UNKNOWN && rows_may_hold(ip) &&
+		   generation == codetables_generation()))
+		rows_put(ip, ip + (is_lasting(info) ? 0 : tag), info->row, tag);
 }
 
 struct pcinfo pcinfo_at(uint64_t pc)
 {
-	struct pcinfo info;
+	uint32_t generation = codetables_generation();
+	uint64_t ip = pc + 1;
+	struct pcinfo info = {.pc = pc};
 
-	if (cache_get(pc, &info))
+	if (rows_may_hold(ip) && (!rows_find(ip, ip + rows_tag(generation), &info.row) ||
+				  !rows_find(ip, ip, &info.row))) {
+		info.kind = row_kind(info.row);
 		return info;
+	}
 	ADD(&lookups, 1);
-	look_up(&info, pc);
-	if (likely(info.kind != PCINFO_UNKNOWN && is_cacheable(pc)))
-		cache_put(&info);
+	info = look_up(pc);
+	keep(&info, generation);
 	return info;
 }

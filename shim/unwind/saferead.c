@@ -154,7 +154,7 @@ void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies
 	m->goroutine = (struct saferead_range){0, 0};
 	m->next = 0;
 	m->copies = copies;
-	for (size_t i = 0; i < SAFEREAD_COPIES; i++)
+	for (size_t i = 0; i < SAFEREAD_COPIES && copies; i++)
 		copies[i].page = 0;
 	if (on_first_stack(sp))
 		note_running_on_first(sp);
@@ -287,7 +287,7 @@ __attribute__((noinline, no_sanitize("address"))) bool saferead_read_elsewhere(s
 		*word = LOAD((const uint64_t *)address);
 		return true;
 	}
-	if (m->top_is_known || page_of(address) == 0)
+	if (m->top_is_known || !m->copies || page_of(address) == 0)
 		return false;
 	const struct saferead_copy *copy = copy_of(m, page_of(address));
 	if (!copy)

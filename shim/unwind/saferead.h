@@ -40,7 +40,7 @@ struct saferead {
 
 /*
  * Begins a walk at sp on this thread's current stack.  Nothing below sp is read.  sp must
- * be valid.  copies: SAFEREAD_COPIES, may be uninitialised.
+ * be valid.  copies: SAFEREAD_COPIES, may be uninitialised; NULL: nothing is copied.
  */
 void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies);
 

@@ -6,24 +6,27 @@
 
 #define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* of one C frame; more is a broken chain */
 
-static int step_by_row(struct saferead *memory, const struct pcinfo *info, struct regs *regs)
+/* Few frames depend on registers other than rbp, so one that cannot be read does not end the walk.
+ */
+static int step_by_row(struct saferead *memory, uint64_t packed, struct regs *regs)
 {
 	struct regs caller = *regs;
+	struct cfi_row row;
 
-	/* The cache is in the region, which a wild write of the host may have damaged. */
-	if (info->cfa_register >= CFI_REGISTERS)
+	/* The table is in the region, which a wild write of the host may have damaged. */
+	if (row_unpack(packed, &row))
 		return CAPTURE_BAD_CFI;
-	uint64_t cfa =
-		*cfi_register_in(regs, info->cfa_register) + (uint64_t)(int64_t)info->cfa_offset;
+	uint64_t cfa = *cfi_register_in(regs, row.cfa_register) + (uint64_t)row.cfa_offset;
 	if (cfa <= regs->sp || cfa - regs->sp > MAX_FRAME_BYTES)
 		return CAPTURE_BAD_STACK;
 	caller.sp = cfa;
-	if (!saferead_read(memory, cfa + (uint64_t)(8 * info->return_address), &caller.ip))
+	if (!saferead_read(memory, cfa + (uint64_t)(8 * row.return_address), &caller.ip))
 		return CAPTURE_BAD_STACK;
 	for (unsigned r = 0; r < CFI_SAVED; r++)
-		if (info->saved[r] != CFI_SAME &&
-		    !saferead_read(memory, cfa + (uint64_t)(8 * (int64_t)info->saved[r]),
-				   &caller.bp + r))
+		if (row.saved[r] != CFI_SAME &&
+		    !saferead_read(memory, cfa + (uint64_t)(8 * (int64_t)row.saved[r]),
+				   &caller.bp + r) &&
+		    r == CFI_BP)
 			return CAPTURE_BAD_STACK;
 	*regs = caller;
 	return 0;
@@ -97,7 +100,7 @@ int unwind_c_step(struct saferead *memory, const struct pcinfo *info, struct reg
 	*exact = false;
 	switch (info->kind) {
 	case PCINFO_C:
-		return step_by_row(memory, info, regs);
+		return step_by_row(memory, info->row, regs);
 	case PCINFO_C_SIGNAL:
 		*exact = true;
 		return step_over_signal(memory, regs);

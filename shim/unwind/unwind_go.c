@@ -270,10 +270,16 @@ static bool may_follow(struct saferead *memory, struct go_cursor *c, uint64_t ne
  * crosscall2 saved its C caller's registers (PUSH_REGS_HOST_TO_ABI0) just below its frame
  * pointer b.  Since 1.22 the assembler adds a frame record, so there is one more record.
  */
-static bool regs_at_crosscall(struct saferead *memory, const struct gomodule *module, uint64_t b,
-			      struct regs *regs)
+uint64_t unwind_go_crosscall_bp(uint64_t pc, uint64_t b)
 {
-	uint64_t bp_at = is_1_21(module) ? b : b + 8;
+	const struct gomodule *module = gomodules_at(pc);
+
+	return module && is_1_21(module) ? b : b + 8;
+}
+
+static bool regs_at_crosscall(struct saferead *memory, uint64_t pc, uint64_t b, struct regs *regs)
+{
+	uint64_t bp_at = unwind_go_crosscall_bp(pc, b);
 
 	regs->sp = bp_at + 16;
 	return saferead_read(memory, b - 40, &regs->bx) &&
@@ -336,8 +342,8 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 		}
 		break;
 	case PCINFO_CROSSCALL2:
-		return regs_at_crosscall(memory, c->module, next, regs) ? GO_STEP_CROSSCALL
-									: GO_STEP_BAD;
+		return regs_at_crosscall(memory, *pc - 1, next, regs) ? GO_STEP_CROSSCALL
+								      : GO_STEP_BAD;
 	default:
 		break;
 	}

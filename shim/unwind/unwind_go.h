@@ -61,4 +61,10 @@ enum go_step {
 enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *cursor, uint64_t *pc,
 			    struct regs *regs);
 
+/*
+ * crosscall2, at pc, has the frame pointer b: where it saved the C code's rbp, with the return
+ * address to C in the next word.
+ */
+uint64_t unwind_go_crosscall_bp(uint64_t pc, uint64_t b);
+
 #endif

@@ -1,0 +1,14 @@
+/*
+ * For builds with CGOHEAP_CHECK_WALKS (make checked-walks): each stack is walked both ways, and the
+ * two must be the same.
+ */
+#ifndef CGOHEAP_CHECKWALKS_H
+#define CGOHEAP_CHECKWALKS_H
+
+#include "unwind/capture.h"
+
+/* Ends the process, with both stacks on stderr, unless the two are the same in all that a profile
+ * can show. */
+void checkwalks_compare(const struct capture *quick, const struct capture *all);
+
+#endif

@@ -1,0 +1,398 @@
+/* See quickwalk.h and quickwalk_state.h. */
+#include "unwind/quickwalk.h"
+
+#include <string.h>
+
+#include "unwind/codetables.h"
+#include "unwind/pcinfo.h"
+#include "unwind/quickwalk_state.h"
+
+#define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* of one C frame; more is a broken chain */
+
+enum stop {
+	STOP_KIND,      /* at a row of a kind that is not walked here */
+	STOP_CANDIDATE, /* at or above the candidate */
+	STOP_LINK,      /* Go: at a link that leaves the stack */
+	STOP_GIVE_UP,
+};
+
+/* ---- rows -------------------------------------------------------------- */
+
+/* 0: a kind that is not walked here. */
+static __attribute__((noinline)) uint64_t find_row(uint64_t ip)
+{
+	return rows_may_hold(ip) ? pcinfo_at(ip - 1).row : 0;
+}
+
+/* key: ip in Go; ip with the tag in C. */
+static inline uint64_t row_at(const struct rows *rows, uint64_t ip, uint64_t key)
+{
+	uint64_t row;
+
+	return likely(!rows_hit(*rows, ip, key, &row)) ? row : find_row(ip);
+}
+
+/* ---- walking ----------------------------------------------------------- */
+
+/* Walks C frames.  The thread's stack is readable from at to top. */
+static enum stop walk_c(struct quick *q)
+{
+	struct rows rows = q->rows;
+	struct steps *fresh = &q->fresh;
+	uint64_t tag = q->tag, at = q->at, ip = q->ip, bp_at = q->bp_at, row = 0;
+	uint64_t limit = q->candidate < q->top ? q->candidate : q->top - 16;
+	uint64_t addresses = 0;
+	enum stop stop = STOP_KIND;
+	uint32_t i = q->count;
+
+	for (;; i++) {
+		if (unlikely(i == LASTWALK_STEPS)) {
+			stop = STOP_GIVE_UP;
+			break;
+		}
+		row = row_at(&rows, ip, ip + tag);
+		addresses |= ip;
+		fresh->ip[i] = ip;
+		fresh->bp_at[i] = bp_at;
+		if (likely((row & ROW_FORM) == ROW_BY_SP)) {
+			uint64_t saved = row_bp_bytes(row);
+			fresh->at[i] = at + STEP_PLAIN;
+			if (saved)
+				bp_at = at + 8 + saved;
+			at += row_cfa_bytes(row);
+		} else if (likely((row & ROW_FORM) == ROW_BY_BP)) {
+			uint64_t bp = quick_word_at(bp_at);
+			fresh->at[i] = at + (bp_at == at ? STEP_CHAINED : STEP_BY_BP);
+			if (unlikely(bp - at - 16 > MAX_FRAME_BYTES - 16 || bp % 8)) {
+				stop = STOP_GIVE_UP;
+				break;
+			}
+			bp_at = at = bp;
+		} else {
+			break;
+		}
+		if (unlikely(at >= limit)) {
+			if (at > q->top - 16) {
+				stop = STOP_GIVE_UP;
+				break;
+			}
+			if (at >= q->candidate) {
+				ip = quick_word_at(at + 8);
+				i++;
+				stop = STOP_CANDIDATE;
+				break;
+			}
+		}
+		ip = quick_word_at(at + 8);
+	}
+	q->at = at;
+	q->ip = ip;
+	q->bp_at = bp_at;
+	q->row = row;
+	q->addresses |= addresses;
+	q->count = i;
+	return stop;
+}
+
+/* Walks Go frames on the goroutine's stack. */
+static enum stop walk_go(struct quick *q)
+{
+	struct rows rows = q->rows;
+	struct steps *fresh = &q->fresh;
+	uint64_t at = q->at, ip = q->ip, row = 0, next;
+	uint64_t last = q->go.stack.hi - 16;
+	uint64_t limit = q->candidate <= last ? q->candidate - 1 : last;
+	enum stop stop = STOP_KIND;
+	uint32_t i = q->count;
+
+	for (;; i++) {
+		if (unlikely(i == LASTWALK_STEPS)) {
+			stop = STOP_GIVE_UP;
+			break;
+		}
+		row = row_at(&rows, ip, ip);
+		fresh->ip[i] = ip;
+		fresh->at[i] = at;
+		if (unlikely((row & ROW_FORM) != PCINFO_GO))
+			break;
+		next = quick_word_at(at);
+		if (unlikely(next < at + 16 || next > limit || next % 8)) {
+			stop = STOP_LINK;
+			if (next < at + 16 || next > last || next % 8)
+				break;
+			at = next;
+			ip = quick_word_at(at + 8);
+			i++;
+			stop = STOP_CANDIDATE;
+			break;
+		}
+		at = next;
+		ip = quick_word_at(at + 8);
+	}
+	q->at = at;
+	q->ip = ip;
+	q->row = row;
+	q->count = i;
+	return stop;
+}
+
+/* ---- between C and Go -------------------------------------------------- */
+
+int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
+{
+	if (!unwind_go_enter(q->memory, ip - 1, at + 16, &q->go) || q->go.g == 0 ||
+	    q->go.record % 8 || q->go.record + 16 > q->go.stack.hi)
+		return -1;
+	if (q->first_go->g == 0)
+		*q->first_go = (struct quickwalk_go){q->go.g, q->go.module};
+	return 0;
+}
+
+/* Whether crosscall2's frame pointer b, with registers saved around it, is on the thread's stack.
+ */
+static bool is_crosscall_frame(const struct quick *q, uint64_t b)
+{
+	return b % 8 == 0 && b - 40 - q->memory->stack.start < q->memory->stack.bytes &&
+	       b <= q->top - 24;
+}
+
+/* Whether a frame record is on the thread's stack, where a chain may come to from a goroutine's. */
+bool quick_is_on_thread(const struct quick *q, uint64_t at)
+{
+	return at % 8 == 0 && at >= q->go.thread_stack && at <= q->top - 16 &&
+	       at - q->memory->stack.start < q->memory->stack.bytes &&
+	       at - q->go.stack.lo >= q->go.stack.hi - q->go.stack.lo;
+}
+
+/* Adds the step that the walk is at. */
+static int add_step(struct quick *q, enum step_kind kind, uint64_t bp_at)
+{
+	uint32_t i = q->count;
+
+	if (i == LASTWALK_STEPS)
+		return -1;
+	q->fresh.at[i] = q->at + kind;
+	q->fresh.ip[i] = q->ip;
+	q->fresh.bp_at[i] = bp_at;
+	if (kind >= STEP_CROSSES) {
+		if (q->run_count == LASTWALK_RUNS)
+			return -1;
+		q->runs[q->run_count++] = i;
+	}
+	q->count++;
+	return 0;
+}
+
+/* ---- the walk ---------------------------------------------------------- */
+
+static void move(struct quick *q, uint64_t at, uint64_t bp_at)
+{
+	q->at = at;
+	q->ip = quick_word_at(at + 8);
+	q->bp_at = bp_at;
+}
+
+/* link: STEP_LINK or 0. */
+static enum go_on finish(struct quick *q, uint32_t end, uint64_t link)
+{
+	q->end = end;
+	return add_step(q, STEP_ROOT, link) ? QUICK_GIVE_UP : QUICK_DONE;
+}
+
+static enum go_on cross_to_go(struct quick *q)
+{
+	if (quick_enter_go(q, q->at, q->ip) || add_step(q, STEP_CROSSES, q->go.stack.hi))
+		return QUICK_GIVE_UP;
+	move(q, q->go.record, 0);
+	q->is_in_go = true;
+	return quick_choose_run(q);
+}
+
+static enum go_on cross_to_c(struct quick *q)
+{
+	uint64_t b = quick_word_at(q->at), to = unwind_go_crosscall_bp(q->ip - 1, b);
+
+	if (!is_crosscall_frame(q, b) || add_step(q, STEP_CROSSES, to - b))
+		return QUICK_GIVE_UP;
+	move(q, to, to);
+	q->is_in_go = false;
+	return quick_choose_run(q);
+}
+
+/* A C frame in the shim: another form of row, so that only these are looked at more closely. */
+static enum go_on step_in_shim(struct quick *q)
+{
+	uint64_t at = q->at, bp_at = q->bp_at, saved = row_bp_bytes(q->row);
+
+	if ((q->row & ROW_FORM) != (ROW_BY_SP | ROW_IN_SHIM))
+		return QUICK_GIVE_UP;
+	uint64_t to = at + row_cfa_bytes(q->row);
+	if (q->lead == q->count)
+		q->lead++;
+	q->shim_end = q->count + 1;
+	if (to > q->top - 16 || add_step(q, STEP_PLAIN, bp_at))
+		return QUICK_GIVE_UP;
+	move(q, to, saved ? at + 8 + saved : bp_at);
+	return to >= q->candidate ? QUICK_AT_CANDIDATE : QUICK_GO_ON;
+}
+
+static enum go_on at_kind_in_c(struct quick *q)
+{
+	if (q->ip == 0)
+		return finish(q, CAPTURE_COMPLETE_THREAD, 0);
+	switch (row_kind(q->row)) {
+	case PCINFO_C:
+		return step_in_shim(q);
+	case PCINFO_C_ROOT:
+		return q->row & ROW_IN_SHIM ? QUICK_GIVE_UP : finish(q, CAPTURE_COMPLETE_THREAD, 0);
+	case PCINFO_ASMCGOCALL:
+		return cross_to_go(q);
+	default:
+		return QUICK_GIVE_UP;
+	}
+}
+
+static enum go_on at_kind_in_go(struct quick *q)
+{
+	if (row_kind(q->row) == PCINFO_GO_ROOT)
+		return finish(q, CAPTURE_COMPLETE_GO, 0);
+	return QUICK_GIVE_UP;
+}
+
+/* The chain ends, or goes on at crosscall2 on the thread's stack. */
+static enum go_on at_link(struct quick *q)
+{
+	uint64_t next = quick_word_at(q->at);
+
+	if (next == 0)
+		return finish(q, CAPTURE_COMPLETE_GO, STEP_LINK);
+	if (!quick_is_on_thread(q, next) || add_step(q, STEP_CHAINED, 0))
+		return QUICK_GIVE_UP;
+	move(q, next, 0);
+	if (row_kind(row_at(&q->rows, q->ip, q->ip)) != PCINFO_CROSSCALL2)
+		return QUICK_GIVE_UP;
+	return cross_to_c(q);
+}
+
+static enum go_on walk(struct quick *q)
+{
+	enum stop stop = q->is_in_go ? walk_go(q) : walk_c(q);
+
+	switch (stop) {
+	case STOP_KIND:
+		return q->is_in_go ? at_kind_in_go(q) : at_kind_in_c(q);
+	case STOP_CANDIDATE:
+		return QUICK_AT_CANDIDATE;
+	case STOP_LINK:
+		return at_link(q);
+	case STOP_GIVE_UP:
+		break;
+	}
+	return QUICK_GIVE_UP;
+}
+
+/* ---- the result -------------------------------------------------------- */
+
+/* Steps [from, to) without those in the shim; is_mixed: there are some. */
+static uint32_t put_frames(const uint64_t *ip, uint32_t from, uint32_t to, bool is_mixed,
+			   uint64_t *frames)
+{
+	uint32_t count = 0;
+
+	if (from >= to)
+		return 0;
+	if (likely(!is_mixed)) {
+		memcpy(frames, ip + from, (to - from) * sizeof(*ip));
+		return to - from;
+	}
+	for (uint32_t i = from; i < to; i++)
+		if (!pcinfo_is_in_shim(ip[i]))
+			frames[count++] = ip[i];
+	return count;
+}
+
+/* The frames of the steps taken over from the last walk, from this one on. */
+static uint32_t put_unchanged(const struct quick *q, uint32_t from, uint64_t *frames)
+{
+	const struct last_walk *last = q->last;
+
+	if (q->lead == q->count && last->lead_end > from)
+		from = last->lead_end;
+	return put_frames(last->steps.ip, from, LASTWALK_STEPS, last->shim_end > from, frames);
+}
+
+/* from: the first step of the last walk that is this one's too. */
+static int put_capture(const struct quick *q, struct capture *c, uint64_t leaf, uint32_t from)
+{
+	bool is_joined = from < LASTWALK_STEPS;
+
+	if (q->count + LASTWALK_STEPS - from >= CAPTURE_MAX_FRAMES)
+		return -1;
+	c->frames[0] = leaf + 1;
+	c->count = 1 +
+		   put_frames(q->fresh.ip, q->lead, q->count, q->shim_end > q->lead, c->frames + 1);
+	c->unchanged = is_joined ? put_unchanged(q, from, c->frames + c->count) : 0;
+	c->count += c->unchanged;
+	/* A thread's first function may have been called with no return address. */
+	if (c->frames[c->count - 1] == 0) {
+		c->count--;
+		c->unchanged -= is_joined;
+	}
+	c->end = is_joined ? q->last->end : q->end;
+	c->omitted_at = 0;
+	return 0;
+}
+
+/* Where not all is as it was.  True: done, and kept. */
+static __attribute__((noinline)) int walk_changed(struct quick *q, enum go_on go_on,
+						  struct capture *c, uint64_t leaf,
+						  struct last_walk *memory)
+{
+	uint32_t from = LASTWALK_STEPS;
+	uint64_t changes = rows_changes();
+
+	q->rows = rows_open();
+	q->tag = rows_tag(q->generation);
+	q->addresses = 0;
+	while (go_on <= QUICK_AT_CANDIDATE)
+		go_on = go_on == QUICK_AT_CANDIDATE ? quick_try_candidate(q) : walk(q);
+	if (go_on == QUICK_SAME)
+		from = q->at_last;
+	if (go_on == QUICK_GIVE_UP || q->addresses >> ROWS_ADDRESS_BITS ||
+	    rows_changes() != changes || put_capture(q, c, leaf, from))
+		return -1;
+	if (memory) {
+		memory->generation = q->generation;
+		quick_keep(q, memory, from);
+	}
+	return 0;
+}
+
+int quickwalk(struct capture *c, struct saferead *memory, const struct regs *regs, uint64_t leaf,
+	      struct last_walk *last, struct quickwalk_go *go)
+{
+	uint64_t top = memory->stack.start + memory->stack.bytes;
+	enum go_on go_on;
+	struct quick q;
+
+	if (unlikely(!memory->top_is_known || regs->sp % 8 || memory->stack.bytes < 64))
+		return -1;
+	q.memory = memory;
+	q.last = last;
+	q.generation = codetables_generation();
+	if (last && (last->top != top || last->generation != q.generation))
+		q.last = NULL;
+	q.first_go = go;
+	q.top = top;
+	q.at = regs->sp - 16;
+	q.ip = regs->ip;
+	q.bp_at = (uint64_t)&regs->bp;
+	q.is_in_go = false;
+	q.lead = q.shim_end = q.run_count = q.count = 0;
+	go_on = quick_choose_run(&q);
+	if (likely(go_on == QUICK_AT_CANDIDATE))
+		go_on = quick_try_candidate(&q);
+	if (likely(go_on == QUICK_SAME && q.at_last == last->first))
+		return put_capture(&q, c, leaf, last->first);
+	return walk_changed(&q, go_on, c, leaf, last);
+}

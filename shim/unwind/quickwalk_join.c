@@ -1,0 +1,325 @@
+/* See quickwalk_state.h: comparing with the last walk. */
+#include <string.h>
+
+#include "unwind/quickwalk_state.h"
+
+/* ---- candidates -------------------------------------------------------- */
+
+/* The candidate is the first step from index i of the last walk on, in its run, that is not below
+ * this frame. */
+static void choose_candidate(struct quick *q, uint32_t i)
+{
+	const struct steps *s = &q->last->steps;
+
+	while (i <= q->run_end && quick_address_of(s->at[i]) < q->at)
+		i++;
+	q->candidate = i <= q->run_end ? quick_address_of(s->at[i]) : QUICK_NOWHERE;
+	q->at_last = i;
+}
+
+/* Whether these steps of the last walk are on the stack where the walk is, and reach above it. */
+static bool is_same_stack(const struct quick *q, uint32_t start, uint32_t end)
+{
+	const struct steps *s = &q->last->steps;
+
+	if (q->is_in_go && s->bp_at[start - 1] != q->go.stack.hi)
+		return false;
+	if (q->is_in_go && start < end && (s->at[end] & STEP_KIND) == STEP_CROSSES)
+		end--; /* crosscall2 is on the thread's stack */
+	return quick_address_of(s->at[end]) >= q->at;
+}
+
+enum go_on quick_choose_run(struct quick *q)
+{
+	const struct last_walk *last = q->last;
+	uint32_t start = last ? last->first : 0;
+	bool is_go = false;
+
+	q->candidate = QUICK_NOWHERE;
+	q->stride = 1;
+	for (uint32_t n = last ? last->run_count : 0; n-- > 0; is_go = !is_go) {
+		q->run_end = last->runs[n];
+		if (is_go == q->is_in_go && is_same_stack(q, start, q->run_end)) {
+			choose_candidate(q, start);
+			return q->candidate == q->at ? QUICK_AT_CANDIDATE : QUICK_GO_ON;
+		}
+		start = q->run_end + 1;
+	}
+	return QUICK_GO_ON;
+}
+
+/* ---- comparing --------------------------------------------------------- */
+
+enum comparison { SAME, DIFFERS, GIVES_UP };
+
+/* A step into Go or into C.  *to: where it leads. */
+static enum comparison compare_crossing(struct quick *q, uint32_t i, uint64_t *to)
+{
+	const struct steps *s = &q->last->steps;
+	uint64_t at = quick_address_of(s->at[i]);
+
+	*to = quick_address_of(s->at[i + 1]);
+	if (q->is_in_go) {
+		if (!quick_is_on_thread(q, at))
+			return GIVES_UP;
+		return quick_word_at(at) + s->bp_at[i] == *to ? SAME : DIFFERS;
+	}
+	if (quick_enter_go(q, at, s->ip[i]))
+		return GIVES_UP;
+	return q->go.record == *to && q->go.stack.hi == s->bp_at[i] ? SAME : DIFFERS;
+}
+
+/* How many of the steps from here on are plain, with the return addresses that they had. */
+static inline uint32_t compare_plain(const uint64_t *at, const uint64_t *ip)
+{
+#define COMPARE(k)                                                                                 \
+	do {                                                                                       \
+		if (unlikely(!(at[k] & STEP_PLAIN)) ||                                             \
+		    unlikely(quick_word_at(at[k] - STEP_PLAIN + 8) != ip[k]))                      \
+			return n + k;                                                              \
+	} while (0)
+	for (uint32_t n = 0;; n += 8, at += 8, ip += 8) {
+		COMPARE(0);
+		COMPARE(1);
+		COMPARE(2);
+		COMPARE(3);
+		COMPARE(4);
+		COMPARE(5);
+		COMPARE(6);
+		COMPARE(7);
+	}
+#undef COMPARE
+}
+
+/* The same for chained ones; from: the `at` of the frame before the first. */
+static inline uint32_t compare_chained(uint64_t from, const uint64_t *at, const uint64_t *ip)
+{
+#define COMPARE(k, from, to)                                                                       \
+	do {                                                                                       \
+		to = quick_word_at(from);                                                          \
+		if (unlikely(to != at[k]) || unlikely(quick_word_at(to + 8) != ip[k]))             \
+			return n + k;                                                              \
+	} while (0)
+	for (uint32_t n = 0;; n += 8, at += 8, ip += 8) {
+		uint64_t to;
+		COMPARE(0, from, to);
+		COMPARE(1, to, from);
+		COMPARE(2, from, to);
+		COMPARE(3, to, from);
+		COMPARE(4, from, to);
+		COMPARE(5, to, from);
+		COMPARE(6, from, to);
+		COMPARE(7, to, from);
+	}
+#undef COMPARE
+}
+
+/* Where step i leads to.  *result: whether that is known. */
+static inline uint64_t caller_of(struct quick *q, uint32_t i, enum comparison *result)
+{
+	const struct steps *s = &q->last->steps;
+	uint64_t at = quick_address_of(s->at[i]), to = quick_address_of(s->at[i + 1]);
+
+	switch ((enum step_kind)(s->at[i] & STEP_KIND)) {
+	case STEP_PLAIN:
+		return to;
+	case STEP_CHAINED:
+		return quick_word_at(at);
+	case STEP_BY_BP:
+		at = s->bp_at[i];
+		return quick_word_at(at == q->bp_was_at ? q->bp_is_at : at);
+	default:
+		*result = compare_crossing(q, i, &to);
+		return to;
+	}
+}
+
+/*
+ * The walk is at step *from of the last one.  Sets *from to the last step that it comes to.  What
+ * is read has been compared: it is where the last walk read, which checked it.
+ */
+__attribute__((no_sanitize("address", "thread"))) static enum comparison compare(struct quick *q,
+										 uint32_t *from)
+{
+	const struct steps *s = &q->last->steps;
+	enum comparison result = SAME;
+	uint32_t i = *from;
+
+	for (;; i++) {
+		uint64_t at = s->at[i], to;
+		if (at & STEP_PLAIN)
+			i += compare_plain(s->at + i + 1, s->ip + i + 1);
+		else if ((at & STEP_KIND) == STEP_CHAINED)
+			i += compare_chained(at, s->at + i + 1, s->ip + i + 1);
+		*from = i;
+		at = s->at[i];
+		if ((at & STEP_KIND) == STEP_ROOT)
+			return s->bp_at[i] != STEP_LINK || quick_word_at(quick_address_of(at)) == 0
+				       ? SAME
+				       : DIFFERS;
+		to = caller_of(q, i, &result);
+		if (result != SAME)
+			return result;
+		if (to != quick_address_of(s->at[i + 1]) || quick_word_at(to + 8) != s->ip[i + 1])
+			return DIFFERS;
+		q->is_in_go ^= (at & STEP_KIND) == STEP_CROSSES;
+	}
+}
+
+/* ---- taking over and keeping --------------------------------------------- */
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Steps of the last walk that are this one's too: the first ones have rbp where it was before. */
+static void correct_bp(const struct quick *q, uint64_t *bp_at, uint32_t n)
+{
+	if (q->bp_was_at == q->bp_is_at)
+		return;
+	for (uint32_t i = 0; i < n && bp_at[i] == q->bp_was_at; i++)
+		bp_at[i] = q->bp_is_at;
+}
+
+static void copy_steps(struct steps *to, uint32_t at, const struct steps *from, uint32_t first,
+		       uint32_t n)
+{
+	memcpy(to->at + at, from->at + first, n * sizeof(to->at[0]));
+	memcpy(to->ip + at, from->ip + first, n * sizeof(to->ip[0]));
+	memcpy(to->bp_at + at, from->bp_at + first, n * sizeof(to->bp_at[0]));
+}
+
+/* Takes over steps [from, to) of the last walk. */
+static int take_over(struct quick *q, uint32_t from, uint32_t to)
+{
+	const struct last_walk *last = q->last;
+	uint32_t n = to - from;
+
+	if (n > LASTWALK_STEPS - q->count)
+		return -1;
+	copy_steps(&q->fresh, q->count, &last->steps, from, n);
+	correct_bp(q, q->fresh.bp_at + q->count, n);
+	for (uint32_t r = last->run_count; r-- > 0;) {
+		if (last->runs[r] < from || last->runs[r] >= to)
+			continue;
+		if (q->run_count == LASTWALK_RUNS)
+			return -1;
+		q->runs[q->run_count++] = q->count + last->runs[r] - from;
+	}
+	if (q->lead == q->count && last->lead_end > from)
+		q->lead += least(last->lead_end, to) - from;
+	if (last->shim_end > from)
+		q->shim_end = q->count + least(last->shim_end, to) - from;
+	q->count += n;
+	return 0;
+}
+
+/* The last step of each run, the root's first.  -1: too many. */
+static int keep_runs(const struct quick *q, struct last_walk *memory, uint32_t from)
+{
+	uint32_t n = 0;
+
+	while (from < LASTWALK_STEPS && n < memory->run_count && memory->runs[n] >= from)
+		n++;
+	if (n + q->run_count > LASTWALK_RUNS)
+		return -1;
+	for (uint32_t r = q->run_count; r-- > 0;)
+		memory->runs[n++] = from - q->count + q->runs[r];
+	memory->run_count = n;
+	return 0;
+}
+
+void quick_keep(const struct quick *q, struct last_walk *memory, uint32_t from)
+{
+	bool is_joined = from < LASTWALK_STEPS;
+	uint32_t first = from - q->count;
+
+	memory->note = 0;
+	memory->top = 0;
+	if (from < q->count || keep_runs(q, memory, from))
+		return;
+	if (is_joined)
+		correct_bp(q, memory->steps.bp_at + from, LASTWALK_STEPS - from);
+	copy_steps(&memory->steps, first, &q->fresh, 0, q->count);
+	if (!is_joined || q->lead < q->count)
+		memory->lead_end = first + q->lead;
+	else if (memory->lead_end < from)
+		memory->lead_end = from;
+	if (!is_joined || memory->shim_end <= from)
+		memory->shim_end = first + q->shim_end;
+	if (!is_joined)
+		memory->end = q->end;
+	memory->first = first;
+	memory->top = q->top;
+}
+
+/* ---- joining the last walk ----------------------------------------------- */
+
+/* Whether step i of the last walk is the one that this walk is at. */
+static bool is_at_step(struct quick *q, uint32_t i)
+{
+	const struct steps *s = &q->last->steps;
+	enum step_kind kind = (enum step_kind)(s->at[i] & STEP_KIND);
+
+	if (quick_address_of(s->at[i]) != q->at || s->ip[i] != q->ip)
+		return false;
+	q->bp_was_at = q->bp_is_at = 0;
+	if (q->is_in_go || kind == STEP_CROSSES)
+		return true;
+	q->bp_was_at = s->bp_at[i];
+	q->bp_is_at = q->bp_at;
+	return kind != STEP_CHAINED || q->bp_at == q->at;
+}
+
+/* The last walk's steps [from, to) are this one's too, and the next is another one. */
+static enum go_on walk_on(struct quick *q, uint32_t from, uint32_t to)
+{
+	const struct last_walk *last = q->last;
+	uint64_t at = last->steps.at[to], bp_at = last->steps.bp_at[to];
+
+	if (take_over(q, from, to))
+		return QUICK_GIVE_UP;
+	if ((at & STEP_KIND) == STEP_CHAINED)
+		bp_at = at;
+	else if (bp_at == q->bp_was_at)
+		bp_at = q->bp_is_at;
+	q->at = quick_address_of(at);
+	q->ip = last->steps.ip[to];
+	q->bp_at = bp_at;
+	for (uint32_t r = last->run_count; r-- > 0;) {
+		q->run_end = last->runs[r];
+		if (q->run_end >= to)
+			break;
+	}
+	q->stride = 1;
+	q->at_last = to;
+	return QUICK_GO_ON;
+}
+
+enum go_on quick_try_candidate(struct quick *q)
+{
+	enum go_on go_on = QUICK_GO_ON;
+	uint32_t from, to;
+
+	choose_candidate(q, q->at_last);
+	if (q->candidate > q->at)
+		return QUICK_GO_ON;
+	to = from = q->at_last;
+	if (is_at_step(q, from)) {
+		switch (compare(q, &to)) {
+		case SAME:
+			q->at_last = from;
+			return QUICK_SAME;
+		case GIVES_UP:
+			return QUICK_GIVE_UP;
+		case DIFFERS:
+			go_on = walk_on(q, from, to);
+		}
+	}
+	q->at_last += q->stride;
+	q->stride *= 2;
+	q->candidate = q->at_last <= q->run_end ? quick_address_of(q->last->steps.at[q->at_last])
+						: QUICK_NOWHERE;
+	return go_on;
+}
