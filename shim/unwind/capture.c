@@ -199,9 +199,9 @@ static uint32_t intern_labels(struct saferead *memory, const struct gomodule *mo
 	return 0;
 }
 
-/* Walks step by step. */
+/* Walks step by step.  with_labels: also interns the goroutine's. */
 static __attribute__((noinline)) void walk_all(struct capture *c, const struct regs *regs,
-					       uint64_t leaf)
+					       uint64_t leaf, bool with_labels)
 {
 	struct saferead_copy copies[SAFEREAD_COPIES]; /* filled on demand */
 	struct walk w = {.out = c, .regs = *regs};
@@ -215,7 +215,7 @@ static __attribute__((noinline)) void walk_all(struct capture *c, const struct r
 	order_frames(&w);
 	if (w.gap && capture_end_is_complete(c->end))
 		c->end = CAPTURE_GAP;
-	c->labels = intern_labels(&w.memory, w.module, w.labels);
+	c->labels = with_labels ? intern_labels(&w.memory, w.module, w.labels) : 0;
 	c->unchanged = 0;
 	c->memory = NULL;
 	c->note = 0;
@@ -253,13 +253,14 @@ static __attribute__((noinline)) int walk_quickly(struct capture *c, const struc
 
 #ifdef CGOHEAP_CHECK_WALKS
 
-/* Code that was unloaded meanwhile, by another thread, has no rows. */
+/* Code that was unloaded meanwhile, by another thread, has no rows.  Labels are counted as they are
+ * interned, so once. */
 static __attribute__((noinline)) void check(const struct capture *c, const struct regs *regs,
 					    uint64_t leaf, uint32_t generation)
 {
 	struct capture all;
 
-	walk_all(&all, regs, leaf);
+	walk_all(&all, regs, leaf, false);
 	if (all.end != CAPTURE_UNWINDER && codetables_generation() == generation)
 		checkwalks_compare(c, &all);
 }
@@ -277,7 +278,7 @@ void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
 	if (last)
 		lastwalk_give(last);
 	if (unlikely(failed))
-		walk_all(c, regs, leaf);
+		walk_all(c, regs, leaf, true);
 	else
 		check(c, regs, leaf, generation);
 }

@@ -10,14 +10,13 @@
 static bool are_same(const struct capture *a, const struct capture *b)
 {
 	return a->count == b->count && a->end == b->end && a->omitted_at == b->omitted_at &&
-	       a->labels == b->labels &&
 	       memcmp(a->frames, b->frames, a->count * sizeof(a->frames[0])) == 0;
 }
 
 static void print(const char *which, const struct capture *c)
 {
-	log_complain("%s: %u frames, end %s, gap %u, labels %u", which, c->count,
-		     capture_end_name(c->end), c->omitted_at, c->labels);
+	log_complain("%s: %u frames, end %s, gap %u", which, c->count, capture_end_name(c->end),
+		     c->omitted_at);
 	for (uint32_t i = 0; i < c->count; i++)
 		log_complain("%s %3u %#lx", which, i, (unsigned long)c->frames[i]);
 }

@@ -7,8 +7,7 @@
 
 #include "unwind/capture.h"
 
-/* Ends the process, with both stacks on stderr, unless the two are the same in all that a profile
- * can show. */
+/* Ends the process, with both stacks on stderr, unless frames, end and gap are the same. */
 void checkwalks_compare(const struct capture *quick, const struct capture *all);
 
 #endif
