@@ -61,7 +61,16 @@ compile() {
 
 run one_thread rows "" -- "$SEED" "$BLOCKS" 1
 run threads rows "" -- "$SEED" "$BLOCKS" 4
-for edge in scribbled cut reloaded tiny interrupted; do
-	run $edge edges "" EDGES_FRAME_24="$OUT/libedges_frame_24.so" \
-		EDGES_FRAME_56="$OUT/libedges_frame_56.so" -- $edge
-done
+# edge NAME [VAR=VALUE]...
+edge() {
+	run "$1" edges "" EDGES_FRAME_24="$OUT/libedges_frame_24.so" \
+		EDGES_FRAME_56="$OUT/libedges_frame_56.so" "${@:2}" -- "$1"
+}
+edge scribbled
+edge cut
+edge reloaded
+edge reclaimed CGOHEAP_MAX_MEMORY=8MiB
+edge toggled
+edge forked CGOHEAP_FOLLOW_FORK=1
+edge tiny
+edge interrupted

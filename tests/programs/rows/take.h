@@ -10,14 +10,21 @@
 /* Once; blocks: at most so many are taken. */
 void take_start(size_t blocks);
 
-/* Takes a block and frees it. False: all are taken. Any thread; async-signal-safe where malloc is
+/* Whether blocks are kept; at first they are freed at once. */
+extern int take_keeps;
+
+/* Takes a block. False: all are taken. Any thread; async-signal-safe where malloc is
  * not interrupted. */
 int take(void);
 
 /* How many were taken. */
 size_t take_count(void);
 
-/* Compares; prints the first differences on stderr. How many were the same. */
+/* Leaves out the first ones of what is compared. */
+void take_forget(size_t first);
+
+/* Compares; prints the first differences on stderr. How many were the same, or
+ * left out. */
 size_t take_compare(void);
 
 #endif
