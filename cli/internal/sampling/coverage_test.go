@@ -151,17 +151,6 @@ func (tr *trace) compare(t *testing.T, s schedule, seeds int) result {
 	return sum
 }
 
-func (r result) print(name string) {
-	for f := range figures {
-		for c := range r {
-			if y := &r[c][f]; y.n > 0 {
-				fmt.Printf("%-24s %-13s %-9s %7.0f %+8.2f %6.2f %7.1f\n", name, f, className(c),
-					y.n, 100*y.bias(), 100*y.biasError(), 100*y.coverage())
-			}
-		}
-	}
-}
-
 // stacks sums the stacks of at least `from` samples.
 func (r result) stacks(f Figure, from float64) *tally {
 	sum := &tally{}
