@@ -59,10 +59,13 @@ func (r *Row) Margin() string {
 
 // marginOf is the longer side of the interval, as people read it.
 func marginOf(f *sampling.Figures) string {
-	if f == nil || f[sampling.InUseBytes].Variance() == 0 {
+	if f == nil {
 		return ""
 	}
 	bytes := f[sampling.InUseBytes]
+	if bytes.Value() <= 0 || bytes.Variance() == 0 { // of growth, no share says anything
+		return ""
+	}
 	low, high := bytes.Interval(Confidence)
 	percent := 100 * max(high-bytes.Value(), bytes.Value()-low) / bytes.Value()
 	switch {

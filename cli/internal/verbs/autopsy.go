@@ -183,8 +183,7 @@ func (p *postmortem) printHolders(out io.Writer, limit int) {
 		return
 	}
 	estimated := b.IsEstimated()
-	fmt.Fprintf(out, "C memory in use at the end %s in %s\n",
-		termtext.Estimate(termtext.Bytes(sum.Bytes), estimated),
+	fmt.Fprintf(out, "C memory in use at the end %s in %s\n", sum.Amount(),
 		termtext.Estimate(termtext.CountOf(int(sum.Objects), "object", "objects"), estimated))
 	if line := sum.MappedLine(); line != "" {
 		fmt.Fprintln(out, line)

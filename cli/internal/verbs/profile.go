@@ -221,8 +221,11 @@ func describeHeap(p *profile.Profile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s %s in %s", termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated),
-		inUseOrGrown(p, s.Bytes),
+	amount := termtext.Estimate(termtext.Bytes(s.Bytes), s.Estimated)
+	if p.DurationNanos == 0 {
+		amount = s.Amount()
+	}
+	said := fmt.Sprintf("%s %s in %s", amount, inUseOrGrown(p, s.Bytes),
 		termtext.CountOf(len(p.Sample), "stack", "stacks"))
 	if line := s.MappedLine(); line != "" {
 		said += "; " + line

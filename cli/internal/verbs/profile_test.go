@@ -59,7 +59,7 @@ func TestProfileDefaultName(t *testing.T) {
 			names[0]) {
 		t.Fatal(r, names)
 	}
-	want := "cgoheap: wrote NAME: ~812.0 MiB in use in 3 stacks\n" +
+	want := "cgoheap: wrote NAME: ~812.0 MiB ±4.6 % in use in 3 stacks\n" +
 		"  go tool pprof NAME             the stacks, as text\n" +
 		"  go tool pprof -http=: NAME     a flame graph in the browser\n"
 	if r.out != "" || r.err != strings.ReplaceAll(want, "NAME", names[0]) {
