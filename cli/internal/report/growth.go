@@ -9,6 +9,7 @@ import (
 
 	"cgoheap/cli/internal/account"
 	"cgoheap/cli/internal/drift"
+	"cgoheap/cli/internal/sampling"
 	"cgoheap/cli/internal/series"
 	"cgoheap/cli/internal/termtext"
 )
@@ -88,7 +89,13 @@ func (in *Input) errorOf(name string) string {
 	isC := name == series.OwnerName(account.CLive) || name == series.CLive
 	if a := in.Account; a != nil && isC && !a.Owner(account.CLive).Exact {
 		if e := a.CLiveEstimate.StandardError; e != nil {
-			return "± " + termtext.Bytes(int64(math.Sqrt2*float64(*e))) + " (samples)"
+			before := e
+			if in.Grown != nil && in.Grown.Last != nil &&
+				in.Grown.Last.CLiveEstimate.StandardError != nil {
+				before = in.Grown.Last.CLiveEstimate.StandardError
+			}
+			most := sampling.BetweenLooks(float64(*before), float64(*e))
+			return "at most ± " + termtext.Bytes(int64(most)) + " (samples)"
 		}
 		return "estimated"
 	}

@@ -84,6 +84,11 @@ func (e Estimate) Excludes(confidence float64) bool {
 	return low > 0 || high < 0
 }
 
+// BetweenLooks is the standard error that the difference of two looks at one process has at most.
+// Blocks that live in both were sampled once and cancel: how many do, totals do not tell, and
+// profiles do (Grown).
+func BetweenLooks(before, after float64) float64 { return math.Hypot(before, after) }
+
 // Interval is where the truth lies with this confidence (0.95).  Few samples make it lopsided: no
 // normal distribution is assumed.  The interval of a difference is put together from those of its
 // halves by MOVER (Zou and Donner 2008): of a half without samples something may be unseen.
