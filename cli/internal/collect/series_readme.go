@@ -118,14 +118,18 @@ func known(figures map[string]int64, name string) *int64 {
 func writeDiffs(b *strings.Builder, from, to *Facts, first, last string) {
 	fmt.Fprintln(b, "\nNEXT, in this directory")
 	for _, d := range []struct{ what, path, flags string }{
-		{"What C memory grew", cgoProfile, topBytes},
+		{"What C memory grew, by more than sampling alone explains", cgoProfile, ""},
 		{"What grew of the whole RSS, as a flame graph", memoryProfile, browser},
-		{"What grew on Go's heap", liveProfile, topBytes},
+		{"What grew on Go's heap", liveProfile, ""},
 		{"Which goroutines came", routines, "-top"},
 	} {
+		before, after := first+"/"+d.path, last+"/"+d.path
+		command := diff(before, after)
+		if d.flags != "" { // not sampled, or not all of it
+			command = pprof(d.flags+" -diff_base="+before, after)
+		}
 		if from.manifest.Has(d.path) && to.manifest.Has(d.path) {
-			fmt.Fprintf(b, "  %s:\n      %s\n", d.what, pprof(
-				fmt.Sprintf("%s -diff_base=%s/%s", d.flags, first, d.path), last+"/"+d.path))
+			fmt.Fprintf(b, "  %s:\n      %s\n", d.what, command)
 		}
 	}
 	fmt.Fprintf(b, "  The verdict on the last scene, with this growth:\n      less %s/README.txt\n",

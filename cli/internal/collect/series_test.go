@@ -75,8 +75,8 @@ func TestSeries(t *testing.T) {
 	}
 	readme := readText(t, dir, "README.txt")
 	for _, want := range []string{Question + " No.\n", "\nC live ",
-		"-diff_base=001/cgoheap.pb.gz " + last +
-			"/cgoheap.pb.gz\n"} {
+		"cgoheap diff 001/cgoheap.pb.gz " + last + "/cgoheap.pb.gz\n",
+		"-diff_base=001/memory.pb.gz " + last + "/memory.pb.gz\n"} {
 		if !strings.Contains(readme, want) {
 			t.Errorf("no %q in\n%s", want, readme)
 		}

@@ -25,6 +25,8 @@ type topic struct {
 	steps  []step
 }
 
+func diff(before, after string) string { return "cgoheap diff " + before + " " + after }
+
 func pprof(flags, file string) string { return "go tool pprof " + flags + " " + file }
 
 const (
@@ -217,7 +219,7 @@ func (f *Facts) general() []step {
 		base = heapProfile
 	}
 	steps = append(steps, step{"What grew: collect again later, and compare",
-		pprof(browser+" -diff_base="+base, "LATER/"+base), []string{base}})
+		diff(base, "LATER/"+base), []string{base}})
 	return slices.DeleteFunc(steps, func(s step) bool {
 		return slices.ContainsFunc(s.needs, func(p string) bool { return !f.manifest.Has(p) })
 	})
