@@ -6,10 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/pprof/profile"
 
+	"cgoheap/cli/internal/difference"
 	"cgoheap/cli/internal/fakeshim"
+	"cgoheap/cli/internal/holders"
+	figures "cgoheap/cli/internal/sampling"
 )
 
 // diffLook is a profile of a process with a leak of 60 samples, a stack that turns over as much as
@@ -261,6 +265,31 @@ func TestPercentage(t *testing.T) {
 		1 - 0.05/3: "98.3 %", 1 - 0.05/1000: "99.995 %", 0.999999: "99.9999 %", 0.8: "80 %"} {
 		if got := percentage(share); got != want {
 			t.Errorf("%g: %s, want %s", share, got, want)
+		}
+	}
+}
+
+// Names shrink and columns go, figures stay.
+func TestDiffNarrow(t *testing.T) {
+	o := &diffOptions{}
+	o.Figure = figures.InUseBytes
+	row := difference.Row{RowKey: holders.RowKey{Origin: "malloc",
+		GoCaller: "example.com/long/path/to/svc/internal/store.(*Store).lookup",
+		CLeaf:    "sqlite3MemMalloc"}, Change: 20 << 20, Low: 10 << 20, High: 30 << 20,
+		After: 100 << 20, Changed: true}
+	for width, want := range map[int]string{
+		40:  "+20.0 MiB  store.(*Store).lookup",
+		100: "+20.0 MiB  +10.0 MiB to +30.0 MiB  ~100.0 MiB  in use by  " +
+			"store.(*Store).lookup  sqlite3MemMalloc",
+	} {
+		lines := fitTable([][]string{diffColumns, o.cells(&row)}, diffSpare, width)
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); n > width {
+				t.Errorf("%d columns: %q has %d", width, line, n)
+			}
+		}
+		if strings.TrimSpace(lines[1]) != want {
+			t.Errorf("%d columns: %q, want %q", width, lines[1], want)
 		}
 	}
 }
