@@ -21,37 +21,36 @@ by more than sampling alone explains.  The others are summed in one line.
 The older moment comes first.  A moment is a profile that was saved (cgoheap
 profile; Go's heap profile too), or a directory of cgoheap collect.  The second
 may be a process, whose profile is taken now; left out, it is the only one that
-has cgoheap loaded.  A series alone is compared from its first scene to its last.
+has cgoheap loaded.  A series alone is compared from first scene to last.
 
-  --url URL          take the second from the service's net/http/pprof
-  --confidence P     that no row is noise, all rows together (default 0.95)
-  --sample-index X   inuse_space, inuse_objects, alloc_space or alloc_objects, as
-                     pprof calls them (default inuse_space)
-  --process WHICH    one or two: whether both are of one process (default: what
-                     they say themselves)
-  --normalize        scale the second to the total of the first, for two processes
-                     under different load
-  --all              also show what changed by less than its sampling error
-  -o FILE            save the difference for go tool pprof, as its -diff_base makes
-                     it; what changed by less than its error is one frame in there,
-                     with --all it is whole
-  -n, --rows N       rows to show (default 20)
-  --caller WHICH     the Go function to name, as for cgoheap top
-  --filter REGEXP    only rows whose caller or leaf matches
-  --stacks           show each row's stack
-  --json             print JSON
+  --url URL         take the second from the service's net/http/pprof
+  --confidence P    that no row is noise, all rows together (default 0.95)
+  --sample-index X  inuse_space, inuse_objects, alloc_space or alloc_objects, in
+                    pprof's words (default inuse_space)
+  --process WHICH   one or two: whether both are of one process (default: what
+                    they say themselves)
+  --normalize       scale the second to the total of the first: two processes
+                    under different load
+  --all             also show what changed by less than its sampling error
+  -o FILE           save the difference for go tool pprof, as its -diff_base does;
+                    what changed by less than its error is one frame in it, with
+                    --all it is whole
+  -n, --rows N      rows to show (default 20)
+  --caller WHICH    the Go function to name, as for cgoheap top
+  --filter REGEXP   only rows whose caller or leaf matches
+  --stacks          show each row's stack
+  --json            print JSON
 
 Examples:
   $ cgoheap profile 4242 -o before.pb.gz
   $ cgoheap diff before.pb.gz 4242
-  service (4242)  14:02:11 to 14:22:40 (20m29s)  sampled 1 in 512KiB
-  C memory in use ~640.2 MiB, then ~702.9 MiB: +62.7 MiB (+42.5 MiB to +83.4 MiB)
+  svc (4242)  03:04:05 to 03:14:05 (10m)  sampled 1 in 512KiB
+  C memory in use ~581.0 MiB, then ~615.0 MiB: +34.0 MiB (+1.9 MiB to +66.2 MiB)
 
-      CHANGE                     BETWEEN        NOW  GO CALLER    C LEAF
-  +61.5 MiB  +36.0 MiB to +97.5 MiB  ~91.7 MiB  main.audit   C.CString
+     CHANGE                 BETWEEN        NOW  GO CALLER          C LEAF
+  +30.0 MiB  +21.7 MiB to +39.9 MiB  ~50.0 MiB  main.(*log).audit  C.CString
 
-  31 stacks changed by less than their sampling error: +1.2 MiB together (-13.2 MiB
-  to +15.9 MiB)
+  2 stacks changed by less than their sampling error: +4.0 MiB together (...)
 
   $ cgoheap diff before.pb.gz after.pb.gz --sample-index alloc_space
   $ cgoheap diff canary.pb.gz after.pb.gz --process two --normalize
@@ -60,11 +59,11 @@ Examples:
   $ cgoheap diff scenes/001 scenes/002 --stacks
 
 How sure: a sampled block stands for many, so two looks at the same memory
-differ.  Blocks that live in both profiles of one process are the same samples and
-cancel: only what came or went is uncertain.  Two processes share no samples: both
-errors count.  With 1,000 stacks, 50 would seem to have changed at 95 % each; Holm's
-procedure makes 95 % the confidence that no row at all is noise.  BETWEEN is where a
-row's true change lies, at the level that this takes of each.
+differ.  Blocks that live in both profiles of one process are the same samples
+and cancel: only what came or went is uncertain.  Two processes share no sample:
+both errors count.  Of 1,000 stacks 50 would seem to have changed at 95 % each;
+by Holm's procedure 95 % is the confidence that no row at all is noise.  BETWEEN
+is where a row's true change lies, at the level that this takes of each row.
 `
 
 type diffOptions struct {

@@ -278,7 +278,7 @@ func TestDiffNarrow(t *testing.T) {
 		CLeaf:    "sqlite3MemMalloc"}, Change: 20 << 20, Low: 10 << 20, High: 30 << 20,
 		After: 100 << 20, Changed: true}
 	for width, want := range map[int]string{
-		40:  "+20.0 MiB  store.(*Store).lookup",
+		40: "+20.0 MiB  store.(*Store).lookup",
 		100: "+20.0 MiB  +10.0 MiB to +30.0 MiB  ~100.0 MiB  in use by  " +
 			"store.(*Store).lookup  sqlite3MemMalloc",
 	} {
