@@ -7,6 +7,59 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUDGET=15
 BUDGET_OFF=6
+
+# What malloc and free write where nothing is sampled, from the library's code: follows each function
+# along every path that ends in a jump to the real one, and prints what stores to memory that is
+# neither on the stack nor the thread's own (%fs), what locks, and what calls.
+written() {
+	objdump -d --no-show-raw-insn build/libcgoheap.so | awk -v function_name="$1" '
+		BEGIN { n = 0 }
+		/^[0-9a-f]+ </ { inside = $2 == "<" function_name ">:"; next }
+		!inside || !/^ *[0-9a-f]+:/ { next }
+		{
+			at = $1; sub(":", "", at); sub(/^ *[0-9a-f]+:[ \t]*/, "")
+			code[n] = $0; place[at] = n++
+		}
+		# Whether the path from here ends in the real function, marking its instructions.
+		function ends_well(i,   op, to, here) {
+			if (i in known) return known[i]
+			known[i] = 0
+			split(code[i], part, " "); op = part[1]; to = part[2]
+			if (op == "jmp" && code[i] ~ /\*.*<(real|now)/) here = 1
+			else if (op == "jmp") here = (to in place) && ends_well(place[to])
+			else if (op ~ /^ret/) here = 0
+			else {
+				if (i + 1 < n && ends_well(i + 1)) here = 1
+				if (op ~ /^j/ && (to in place) && ends_well(place[to])) here = 1
+			}
+			return known[i] = here
+		}
+		function is_bad(text,   last) {
+			if (text ~ /^(lock|xchg|call|rep)/) return 1
+			if (text ~ /^(cmp|test|j|nop|lea|push|mul|imul|bt)/) return 0
+			sub(/ *[#<].*/, "", text)
+			last = text; sub(/.*[ ,](%fs:)?/, "&", last)
+			if (text !~ /\)$/) return 0
+			return text !~ /%fs:[^ ,]*\)$/ && text !~ /\(%rsp[^)]*\)$/
+		}
+		END {
+			if (!n || !ends_well(0)) print function_name " has no way to the real function"
+			for (i = 0; i < n; i++) {
+				split(code[i], part, " ")
+				if (known[i] && is_bad(code[i])) print function_name ": " code[i]
+			}
+		}'
+}
+stores=$(for name in malloc free calloc realloc look_malloc look_free look_calloc look_realloc; do
+	written $name
+done)
+if [ -z "$stores" ]; then
+	echo "ok instructions/stores"
+else
+	echo "not ok instructions/stores: the way past the sampler writes to memory that others see"
+	sed 's/^/    /' <<<"$stores"
+fi
+
 if ! command -v valgrind >/dev/null; then
 	echo "skip instructions valgrind is not installed"
 	exit 0
