@@ -16,7 +16,6 @@
 #include <assert.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/lock.h"
 #include "region/region.h"
 #include "record/live_filter.h"
@@ -48,7 +47,7 @@ static uint32_t nodes_used; /* taken from the pool's low end */
 /* All that follows from an address; computed once for each call. */
 LEAF uint64_t hash_of(const void *p)
 {
-	return hash_spread((uint64_t)p);
+	return live_spread((uint64_t)p);
 }
 
 LEAF struct shard *shard_of(uint64_t hash)
@@ -112,7 +111,7 @@ LEAF uint8_t filter_counted(uint64_t hash)
 	uint8_t byte = 0;
 
 	for (uint32_t id = *bucket_of(hash); is_node(id) && left-- > 0; id = node_at(id)->next) {
-		uint64_t other = hash_spread(node_at(id)->address);
+		uint64_t other = live_spread(node_at(id)->address);
 		if (filter_of(other) == filter_of(hash))
 			byte = with_mark(byte, mark_of(other));
 	}
@@ -255,7 +254,7 @@ static __attribute__((noinline)) int put_from_others(struct shard *s, uint64_t h
 
 int live_put(const struct live_block *block, struct live_block *stale)
 {
-	uint64_t hash = hash_spread(block->address);
+	uint64_t hash = live_spread(block->address);
 	struct shard *s = shard_of(hash);
 
 	change_begin(s);
@@ -339,7 +338,7 @@ uint32_t live_hold(const void *p, struct live_block *out)
 
 void live_restore(uint32_t held)
 {
-	uint64_t hash = hash_spread(node_at(held)->address);
+	uint64_t hash = live_spread(node_at(held)->address);
 	struct shard *s = shard_of(hash);
 
 	change_begin(s);
@@ -349,7 +348,7 @@ void live_restore(uint32_t held)
 
 void live_drop(uint32_t held)
 {
-	struct shard *s = shard_of(hash_spread(node_at(held)->address));
+	struct shard *s = shard_of(live_spread(node_at(held)->address));
 
 	change_begin(s);
 	node_push(s, held);

@@ -1,5 +1,5 @@
 /*
- * What a byte of the filter says (live.h), for live.c alone. The hash is hash_spread of a block's
+ * What a byte of the filter says (live.h), for live.c alone. The hash is live_spread of a block's
  * address: its first bits select the byte, the next ones are the mark.
  */
 #ifndef CGOHEAP_LIVE_FILTER_H

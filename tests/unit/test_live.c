@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "region/region.h"
@@ -24,7 +25,7 @@ static int put(uint64_t address, uint64_t size)
 /* Addresses that share one filter byte: inverts the multiplier of the hash. */
 static uint64_t colliding(uint32_t hash, uint64_t i)
 {
-	uint64_t inverse = 1, k = UINT64_C(0x9E3779B97F4A7C15);
+	uint64_t inverse = 1, k = LIVE_SPREAD;
 	for (int round = 0; round < 6; round++)
 		inverse *= 2 - k * inverse;
 	return (((uint64_t)hash << (64 - LIVE_FILTER_BITS)) + i) * inverse;
@@ -178,6 +179,32 @@ static void fill_to(uint64_t count, uint64_t *state)
 	while (live_count() < count)
 		CHECK(put(somewhere(state), 1) >= 0);
 }
+
+/* Whatever an allocator's strides are: no two of 4,000 blocks share a byte, and few a bucket. */
+static void blocks_at_any_distance_spread(void)
+{
+	static uint8_t seen[1u << LIVE_FILTER_BITS];
+
+	for (int shift = 4; shift < 36; shift++) {
+		uint64_t at = UINT64_C(0x7f0000000010);
+		uint32_t shared = 0;
+		memset(seen, 0, sizeof(seen));
+		for (int i = 0; i < 4000; i++, at += UINT64_C(1) << shift)
+			shared += seen[live_hash((void *)at)]++ != 0;
+		CHECK(shared == 0);
+	}
+}
+CASE(blocks_at_any_distance_spread)
+
+/* Neighbours are in one line of the cache, or in two. */
+static void neighbours_are_neighbours_in_the_filter(void)
+{
+	for (uint64_t at = UINT64_C(0x7f0012340010); at < UINT64_C(0x7f0012400000); at += 64) {
+		uint32_t here = live_hash((void *)at), next = live_hash((void *)(at + 512));
+		CHECK((next - here) % (1u << LIVE_FILTER_BITS) <= 34);
+	}
+}
+CASE(neighbours_are_neighbours_in_the_filter)
 
 static void few_others_look_at_records(void)
 {
@@ -441,6 +468,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_held_can_be_put_back),
 		cmocka_unit_test(test_a_full_pool_refuses_and_recovers),
 		cmocka_unit_test(test_the_filter_has_whoever_is_there),
+		cmocka_unit_test(test_blocks_at_any_distance_spread),
+		cmocka_unit_test(test_neighbours_are_neighbours_in_the_filter),
 		cmocka_unit_test(test_few_others_look_at_records),
 		cmocka_unit_test(test_the_filter_sticks_at_its_limit),
 		cmocka_unit_test(test_a_pinned_address_is_never_let_through),
