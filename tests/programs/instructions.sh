@@ -8,9 +8,9 @@ cd "$(dirname "$0")/../.." || exit 1
 BUDGET=15
 BUDGET_OFF=6
 
-# What malloc and free write where nothing is sampled, from the library's code: follows each function
-# along every path that ends in a jump to the real one, and prints what stores to memory that is
-# neither on the stack nor the thread's own (%fs), what locks, and what calls.
+# What malloc and free write where nothing is sampled, from the library's code: follows each
+# function along every path that ends in a jump to the real one, and prints what stores to memory
+# that is neither on the stack nor the thread's own (%fs), what locks, and what calls.
 written() {
 	objdump -d --no-show-raw-insn build/libcgoheap.so | awk -v function_name="$1" '
 		BEGIN { n = 0 }
@@ -43,7 +43,8 @@ written() {
 			return text !~ /%fs:[^ ,]*\)$/ && text !~ /\(%rsp[^)]*\)$/
 		}
 		END {
-			if (!n || !ends_well(0)) print function_name " has no way to the real function"
+			if (!n || !ends_well(0))
+				print function_name " has no way to the real function"
 			for (i = 0; i < n; i++) {
 				split(code[i], part, " ")
 				if (known[i] && is_bad(code[i])) print function_name ": " code[i]
