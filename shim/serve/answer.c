@@ -38,6 +38,7 @@ void answer_refuse(struct answer *a, int status, const char *format, ...)
 		n = (int)sizeof(a->line) - 2;
 	a->line[n++] = '\n';
 	a->filename = NULL;
+	a->is_endless = false;
 	body_release(&a->body); /* part of an answer, if any */
 	answer_line(a, status, ANSWER_TEXT_PLAIN, n);
 }

@@ -21,6 +21,7 @@ struct answer {
 	const char *type, *allow, *filename; /* as in struct http_response */
 	const char *missing;                 /* why the answer is incomplete: time ran out */
 	bool head_only;                      /* the request was a HEAD */
+	bool is_endless;                     /* without a length, for a HEAD too */
 	bool busy;                           /* refused for now: retry in a second */
 	const char *text;                    /* short or constant, written before `body` */
 	size_t text_bytes;
@@ -34,7 +35,7 @@ struct answer {
 	struct baseline *baseline;
 	struct profile_options options;
 	bool with_go; /* includes Go's heap */
-	/* Not NULL: an answer without a length. finish writes the next part of it. events.h */
+	/* Not NULL: an endless answer. finish writes the next part of it. events.h */
 	struct events_stream *stream;
 	struct {
 		uint64_t ends_ns, pause_ns; /* when to give up; time until the next look */

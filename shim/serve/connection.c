@@ -179,7 +179,7 @@ static void write_head(struct connection *c)
 						 .filename = a->filename,
 						 .body_bytes = a->text_bytes + a->body.bytes,
 						 .retry = a->busy,
-						 .is_endless = a->stream != NULL,
+						 .is_endless = a->is_endless,
 					 });
 }
 

@@ -430,6 +430,7 @@ void answer_events(struct answer *a, const struct http_request *r)
 	*s = wanted;
 	a->status = 200;
 	a->type = "application/x-ndjson";
+	a->is_endless = true;
 	if (a->head_only)
 		return;
 	if (stream_open(s) != 0) {

@@ -135,6 +135,7 @@ static void head_opens_no_stream(void **state)
 				"HEAD /v1/events HTTP/1.1\r\nHost: cgoheap\r\n\r\n");
 	assert_int_equal(r.status, 200);
 	assert_int_equal(r.body_bytes, 0);
+	assert_null(strstr(r.head, "Content-Length")); /* as for GET */
 	free(r.bytes);
 	assert_null(eventring_read_now);
 }
