@@ -20,7 +20,11 @@ type Writer struct {
 // continued; any other file is left alone.  Its errors are one sentence.
 func Create(path string, h Header) (*Writer, error) {
 	shown := termtext.QuoteShell(path)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o666)
+	access := os.O_RDWR // what is there is read
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		access = os.O_WRONLY // whoever reads a pipe is its reader
+	}
+	f, err := os.OpenFile(path, access|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o666)
 	if errors.Is(err, syscall.ENXIO) {
 		return nil, fmt.Errorf("%s is a pipe that nothing reads", shown)
 	}
