@@ -34,7 +34,7 @@ Works without the library too: with /proc, the cgroup and, with --url, Go's figu
   --webhook URL     post each alert as JSON
   --collect-on-alert  run cgoheap collect for each alert
   --fail-on 'FIGURE>VALUE'  or 'FIGURE>GROWTH/min': exit 1 when it is so, with the
-                    stacks that grow
+                    stacks that grow, or with fewer than 3 samples (5 for growth)
   --for D           end after this time; growth is judged then
 
 Keys: q quits, j k scroll; in a recording h l go back and forth, 0 $ to its ends.

@@ -16,7 +16,7 @@ type failure struct {
 	condition alert.Condition
 	length    time.Duration // of --for; 0: none
 	above     int
-	seen      bool // the figure was known at some time
+	known     int // samples with the figure
 	judged    int64
 }
 
@@ -34,7 +34,9 @@ func (e failedError) Error() string { return e.text }
 func (f *failure) add(h *history) error {
 	row := &h.rows[len(h.rows)-1]
 	v, known := row.Value(f.condition.Figure.Name)
-	f.seen = f.seen || known
+	if known {
+		f.known++
+	}
 	if f.condition.Per == 0 {
 		if !known {
 			return nil
@@ -58,16 +60,20 @@ func (f *failure) add(h *history) error {
 
 // end judges all there is.
 func (f *failure) end(h *history) error {
-	if !f.seen {
+	if f.known == 0 {
 		return fmt.Errorf("--fail-on %s could not be judged: %s was never known",
 			termtext.QuoteShell(f.condition.Text), f.condition.Figure.Label)
 	}
-	if f.condition.Per == 0 {
-		return nil
+	isJudged := f.known >= enoughAbove
+	if f.condition.Per != 0 {
+		_, isJudged = slope(h.rows, f.condition.Figure.Name, 240)
 	}
-	if _, ok := slope(h.rows, f.condition.Figure.Name, 240); !ok {
+	if !isJudged {
 		return fmt.Errorf("--fail-on %s could not be judged: %s has too few values in %s",
 			termtext.QuoteShell(f.condition.Text), f.condition.Figure.Label, h.length())
+	}
+	if f.condition.Per == 0 {
+		return nil
 	}
 	return f.grows(h.rows)
 }

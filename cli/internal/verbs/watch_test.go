@@ -191,6 +191,8 @@ func TestWatchFailOn(t *testing.T) {
 		{steady, "rss>162MiB", 0, ""},
 		{short, "c_live>1MiB/min", 1, "--fail-on 'c_live>1MiB/min' could not be judged: " +
 			"C live has too few values in 2s"},
+		{recorded(t, 2, level), "rss>162MiB", 1, "RSS has too few values in 1s"},
+		{recorded(t, 3, level), "rss>162MiB", 0, ""},
 		{steady, "goroutines>5", 1, "--fail-on 'goroutines>5' could not be judged: " +
 			"goroutines was never known"},
 		{steady, "x.qps>5", 1, "could not be judged: qps was never known"},
