@@ -32,7 +32,7 @@ func parse(args []string) (o options, err error) {
 	flags.BoolVar(&o.update, "quote", false, "measure nothing: "+
 		"make the pages quote bench/RESULTS.md")
 	flags.StringVar(&o.results, "results", "", "write the table there (default bench/RESULTS.md)")
-	flags.Float64Var(&o.minutes, "minutes", 12, "rounds go on for so long")
+	flags.Float64Var(&o.minutes, "minutes", 10, "rounds go on for so long")
 	flags.IntVar(&o.rounds, "rounds", 0, "this many rounds, however long they take")
 	flags.Float64Var(&o.scale, "scale", 1, "how much of each workload a round does")
 	only := flags.String("only", ".*", "workloads, a regular expression")

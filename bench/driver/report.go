@@ -249,37 +249,60 @@ func (p *page) others() {
 		if err != nil {
 			continue
 		}
-		p.section(x.title, "From `bench/"+x.name+"`.\n\n"+sectionText(string(text)))
+		note := strings.TrimSpace("From `bench/" + x.name + "`. " + x.note)
+		p.section(x.title, note+"\n\n"+sectionText(string(text)))
 	}
 }
 
-// sectionText shows lines "NAME VALUE [TARGET]" as a table with a verdict, others as they are.
+// sectionText shows figures as a table with verdicts, and other lines as they are.
 func sectionText(text string) string {
 	var b strings.Builder
-	t := table{{"", "value", "target", ""}}
+	var figures []figure
 	var lines []string
-	hasTarget := false
+	flush := func() {
+		if len(figures) != 0 {
+			b.WriteString(figureTable(figures).String() + "\n")
+		}
+		if rest := strings.Trim(strings.Join(lines, "\n"), "\n"); rest != "" {
+			fmt.Fprintf(&b, "```\n%s\n```\n\n", rest)
+		}
+		figures, lines = nil, nil
+	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, " \n")
-		if f, is := parseFigure(line); is {
-			t.add(f.name, f.value, f.target, f.verdict())
-			hasTarget = hasTarget || f.target != ""
+		f, is := parseFigure(line)
+		if is && lines != nil || !is && figures != nil {
+			flush()
+		}
+		if is {
+			figures = append(figures, f)
 		} else {
 			lines = append(lines, line)
 		}
 	}
-	for i := range t {
-		if !hasTarget {
-			t[i] = t[i][:2]
+	flush()
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// figureTable has only the columns that say something.
+func figureTable(figures []figure) table {
+	t := table{{"", "value"}}
+	for _, f := range figures {
+		t.add(f.name, f.value)
+	}
+	column := func(title string, of func(figure) string) {
+		if !slices.ContainsFunc(figures, func(f figure) bool { return of(f) != "" }) {
+			return
+		}
+		t[0] = append(t[0], title)
+		for i, f := range figures {
+			t[i+1] = append(t[i+1], of(f))
 		}
 	}
-	if len(t) > 1 {
-		b.WriteString(t.String())
-	}
-	if rest := strings.Trim(strings.Join(lines, "\n"), "\n"); rest != "" {
-		fmt.Fprintf(&b, "\n```\n%s\n```\n", rest)
-	}
-	return strings.TrimLeft(b.String(), "\n")
+	column("target", func(f figure) string { return f.target })
+	column("verdict", figure.verdict)
+	column("remark", func(f figure) string { return f.remark })
+	return t
 }
 
 // quotable are the figures that other pages quote.

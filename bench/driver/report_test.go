@@ -9,18 +9,19 @@ import (
 
 func TestVerdicts(t *testing.T) {
 	for line, want := range map[string]string{
-		"frame_c 31.5 <= 40":              "met",
-		"frame_c 41.5 <=40":               "**missed** by 1.5",
-		"frame_go 38 40":                  "met",
-		"throughput 0.98 >= 0.97":         "met",
-		"throughput 0.95 ≥ 0.97":          "**missed** by 0.02",
-		"coverage 94.8 93-97":             "met",
-		"coverage 91 93..97":              "**missed** by 2",
-		"coverage 98 93 to 97":            "**missed** by 1",
-		"scrape_ms 70 at most 60":         "**missed** by 10",
-		"scrape_ms 55 [at most 60]":       "met",
-		"pairs 151.3":                     "",
-		"frame_c 31.5 <= 40 instructions": "met",
+		"frame_c 31.5 <= 40":           "met",
+		"frame_c 41.5 <=40":            "**missed** by 1.5",
+		"  frame_c 41.5 <= 40 of some": "**missed** by 1.5",
+		"throughput 0.98 >= 0.97":      "met",
+		"throughput 0.95 ≥ 0.97":       "**missed** by 0.02",
+		"coverage 94.8 93-97":          "met",
+		"coverage 91 93..97":           "**missed** by 2",
+		"coverage 98 93 to 97":         "**missed** by 1",
+		"bias -0.6 -0.5..0.5":          "**missed** by 0.1",
+		"scrape_ms 70 at most 60":      "**missed** by 10",
+		"scrape_ms 55 [at most 60]":    "met",
+		"ratio 0.98 (0.97 to 0.99)":    "",
+		"pairs 151.3":                  "",
 	} {
 		f, is := parseFigure(line)
 		if got := f.verdict(); !is || got != want {
@@ -28,7 +29,8 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"", "two words", "  1.5 ms", "holds of 8 threads:", "a 1.5ms",
-		"pairs 151.3 instructions", "first 27.9 ms  3.4 MiB", "first 27.9 3.4 377697"} {
+		"pairs 151.3 instructions", "first 27.9 ms  3.4 MiB", "first 27.9 3.4 377697",
+		"cores 2 threads 8", "alloc_space  1 to 3   485 +4.70", "frame_go 38 40"} {
 		if f, is := parseFigure(line); is {
 			t.Errorf("%q is taken for %+v", line, f)
 		}
@@ -36,9 +38,13 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestSection(t *testing.T) {
-	got := sectionText("frame 31 <= 40\n\n  < 1 µs  90\n  < 2 µs  10\n")
-	want := "|       | value | target |     |\n|-------|------:|-------:|----:|\n" +
-		"| frame |    31 |  <= 40 | met |\n\n```\n  < 1 µs  90\n  < 2 µs  10\n```\n"
+	got := sectionText("in C\n  frame 31 <= 40\n  all 9 (of 24)\n\n  < 1 µs  90\n  < 2 µs  10\n")
+	want := "```\nin C\n```\n\n" +
+		"|       | value | target | verdict |  remark |\n" +
+		"|-------|------:|-------:|--------:|--------:|\n" +
+		"| frame |    31 |  <= 40 |     met |         |\n" +
+		"| all   |     9 |        |         | (of 24) |\n\n" +
+		"```\n  < 1 µs  90\n  < 2 µs  10\n```\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -13,21 +13,24 @@ import (
 	"time"
 )
 
-// A section is another script of the bench, bench/NAME: it prints "NAME VALUE [TARGET]" lines, or a
+// A section is another script of the bench, bench/NAME: it prints lines "NAME VALUE [TARGET]", or a
 // small table. BENCH_QUICK is set for it in a quick run.
-type section struct{ name, title string }
+// What a table is to reach stands in the note.
+type section struct{ name, title, note string }
 
 var sections = []section{
-	{"instructions", "Instructions of a pair that is not sampled"},
-	{"capture", "Capturing a stack"},
-	{"exact", "Recording every allocation"},
-	{"scaling", "Eight threads"},
-	{"scrape", "Making a profile"},
-	{"statistics", "Bias of estimates, and coverage of the stated error"},
+	{"instructions", "A pair on the fast path", "Sampling has the few samples of 500,000 pairs in it."},
+	{"capture", "Capturing a stack", ""},
+	{"exact", "Recording every allocation", ""},
+	{"scaling", "Eight threads", ""},
+	{"scrape", "Making a profile", ""},
+	{"statistics", "Bias of estimates, and coverage of the stated error",
+		"Targets: the bias is below 0.5 %, beside its own error; intervals stated with 95 % " +
+			"cover the truth in 93 to 97 %."},
 }
 
 // How long all of them may take; those of a quick run have what is left of it.
-const sectionsLimit = 9 * time.Minute
+const sectionsLimit = 12 * time.Minute
 
 // runSections runs those that are there, and keeps what each prints in OUT/sections. One that fails
 // or finds no time left says so there.
@@ -88,44 +91,49 @@ func runScript(ctx context.Context, o options, s setup, script string) string {
 	return text
 }
 
-// A figure is a line "NAME VALUE [TARGET]".
+// A figure is a line "NAME VALUE [TARGET] [REMARK]": without a target, a remark is in parentheses.
 type figure struct {
-	name, value, target string
+	name, value, target, remark string
 }
 
 var (
-	figureLine = regexp.MustCompile(`^([A-Za-z][\w./:+-]*)\s+(-?\d[\d.]*)(?:\s+(\S.*))?$`)
-	targetText = regexp.MustCompile(
-		`^(?:target:? )?(<=|>=|<|>|≤|≥|at most|at least|below|above)? ?(-?\d+(?:\.\d+)?)` +
-			`(?:(?:\.\.|-| to )(-?\d+(?:\.\d+)?))?(?: \D.*)?$`)
+	figureLine = regexp.MustCompile(`^\s*([A-Za-z][\w./:+-]*)\s+([-+]?\d[\d.]*)(?:\s+(\S.*))?$`)
+	targetText = regexp.MustCompile(`^\[?((?:(<=|>=|≤|≥|at most|at least) ?)?(-?\d+(?:\.\d+)?)` +
+		`(?:(?:\.\.|-| to )(-?\d+(?:\.\d+)?))?)\]?(?:\s+(\D.*))?$`)
 )
 
 func parseFigure(line string) (figure, bool) {
-	f := figureLine.FindStringSubmatch(line)
-	if f == nil {
+	parts := figureLine.FindStringSubmatch(line)
+	if parts == nil {
 		return figure{}, false
 	}
-	target := strings.Trim(f[3], "[]()")
-	return figure{f[1], f[2], target}, target == "" || targetText.MatchString(target)
+	f := figure{name: parts[1], value: parts[2]}
+	t := targetText.FindStringSubmatch(parts[3])
+	switch {
+	case t != nil && (t[2] != "" || t[4] != ""): // a number alone may be anything
+		f.target, f.remark = t[1], t[5]
+	case parts[3] == "" || strings.HasPrefix(parts[3], "("):
+		f.remark = parts[3]
+	default:
+		return figure{}, false
+	}
+	return f, true
 }
 
-// verdict is "met", by how much it is not, or "" without a target. A bare number is a limit.
+// verdict is "met", by how much it is not, or "" without a target.
 func (f figure) verdict() string {
 	t := targetText.FindStringSubmatch(f.target)
-	if t == nil {
-		return ""
-	}
 	value, err := strconv.ParseFloat(f.value, 64)
-	if err != nil {
+	if t == nil || err != nil {
 		return ""
 	}
-	low, _ := strconv.ParseFloat(t[2], 64)
+	low, _ := strconv.ParseFloat(t[3], 64)
 	missed := value - low
-	switch t[1] {
-	case ">=", ">", "≥", "at least", "above":
+	switch t[2] {
+	case ">=", "≥", "at least":
 		missed = low - value
 	}
-	if high, err := strconv.ParseFloat(t[3], 64); err == nil {
+	if high, err := strconv.ParseFloat(t[4], 64); err == nil {
 		missed = max(low-value, value-high)
 	}
 	if missed <= 0 {
