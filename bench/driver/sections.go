@@ -15,18 +15,17 @@ import (
 
 // A section is another script of the bench, bench/NAME: it prints lines "NAME VALUE [TARGET]", or a
 // small table. BENCH_QUICK is set for it in a quick run.
-// What a table is to reach stands in the note.
+// The note says what a name does not.
 type section struct{ name, title, note string }
 
 var sections = []section{
-	{"instructions", "A pair on the fast path", "Sampling has the few samples of 500,000 pairs in it."},
+	{"instructions", "A pair on the fast path",
+		"Sampling includes the few samples of 500,000 pairs."},
 	{"capture", "Capturing a stack", ""},
 	{"exact", "Recording every allocation", ""},
 	{"scaling", "Eight threads", ""},
 	{"scrape", "Making a profile", ""},
-	{"statistics", "Bias of estimates, and coverage of the stated error",
-		"Targets: the bias is below 0.5 %, beside its own error; intervals stated with 95 % " +
-			"cover the truth in 93 to 97 %."},
+	{"statistics", "Bias of estimates, and coverage of the stated error", ""},
 }
 
 // How long all of them may take; those of a quick run have what is left of it.
