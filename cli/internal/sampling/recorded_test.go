@@ -174,7 +174,7 @@ func TestStatistics(t *testing.T) {
 				y := r.total(f)
 				fmt.Printf("%-24s %9d %8d %-14s %+7.2f %6.2f %6.1f %%\n", tr.name, len(tr.events),
 					tr.interval, f, 100*y.bias(), 100*y.biasError(), 100*y.coverage())
-				if math.Abs(y.bias()) > 0.005+3*y.biasError() {
+				if math.Abs(y.bias()) > 0.005+4*y.biasError() {
 					t.Errorf("%s: %v is biased", tr.name, f)
 				}
 				bias[f] += y.bias() / float64(len(traces))
