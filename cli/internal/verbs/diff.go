@@ -32,7 +32,7 @@ has cgoheap loaded.  A series alone is compared from first scene to last.
   --normalize       scale the second to the total of the first: two processes
                     under different load
   --all             also show what changed by less than its sampling error
-  -o FILE           save the difference for go tool pprof, as its -diff_base does;
+  -o FILE           save the difference for go tool pprof, as -diff_base does;
                     what changed by less than its error is one frame in it, with
                     --all it is whole
   -n, --rows N      rows to show (default 20)
