@@ -50,16 +50,6 @@ func GoPprofURL(given string) (string, error) {
 	return u.String(), nil
 }
 
-// WithoutUser is a URL as it may be shown: a user and a password in it are secrets.
-func WithoutUser(target string) string {
-	u, err := url.Parse(target)
-	if err != nil || u.User == nil {
-		return target
-	}
-	u.User = url.User("...")
-	return u.String()
-}
-
 // FetchGoSplit asks the service for Go's figures.  Its errors are one sentence.
 func FetchGoSplit(target string) (*account.Go, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), goPprofTimeout)
@@ -68,8 +58,9 @@ func FetchGoSplit(target string) (*account.Go, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := termtext.QuoteShell(WithoutUser(target))
-	resp, err := http.DefaultClient.Do(req)
+	shown := termtext.QuoteShell(ShownURL(target))
+	client := http.Client{CheckRedirect: SameHost}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be fetched: %s", shown, explainFetch(err))
 	}
@@ -94,7 +85,10 @@ func explainFetch(err error) string {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
+	var elsewhere ElsewhereError
 	switch {
+	case errors.As(err, &elsewhere):
+		return "it " + elsewhere.Error() + ", name that one if you mean it"
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
 		return "no answer within " + termtext.Duration(goPprofTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):

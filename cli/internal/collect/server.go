@@ -100,17 +100,7 @@ func (s *Server) hide(text string) string {
 // Host is the server's, for the name of a scene.
 func (s *Server) Host() string { return s.base.Host }
 
-func shownURL(u *url.URL) string {
-	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	if u.User != nil {
-		shown.User = url.User("...")
-	}
-	text := shown.String()
-	if u.RawQuery != "" {
-		text += "?..."
-	}
-	return termtext.Escape(text)
-}
+func shownURL(u *url.URL) string { return termtext.Escape(attach.ShownURL(u.String())) }
 
 // page is one of the server's, such as "heap?gc=1", with the query that the user gave.
 func (s *Server) page(name string) *url.URL {
@@ -121,24 +111,10 @@ func (s *Server) page(name string) *url.URL {
 	return &u
 }
 
-// elsewhereError ends a redirect that leaves the server.
-type elsewhereError struct{ to string }
-
-func (e elsewhereError) Error() string {
-	return fmt.Sprintf("redirects to %s, which is not followed: if that is the service, "+
-		"name it with --url", e.to)
-}
-
-// follow goes where the same host sends us, but never from https back to http.
+// follow keeps the password on redirects: net/http drops it when the host gets a port or https.
 func (s *Server) follow(req *http.Request, via []*http.Request) error {
-	from := via[len(via)-1].URL
-	isSame := req.URL.Host == from.Host && req.URL.Scheme == from.Scheme
-	isSecured := req.URL.Hostname() == from.Hostname() && req.URL.Scheme == "https"
-	if !isSame && !isSecured {
-		return elsewhereError{shownURL(req.URL)}
-	}
-	if len(via) > 3 {
-		return errors.New("redirects in a circle")
+	if err := attach.SameHost(req, via); err != nil {
+		return err
 	}
 	if password, ok := s.base.User.Password(); ok {
 		req.SetBasicAuth(s.base.User.Username(), password)
@@ -265,7 +241,7 @@ func explain(err error, each time.Duration) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	var elsewhere elsewhereError
+	var elsewhere attach.ElsewhereError
 	var disk *diskError
 	var op *net.OpError
 	var name *net.DNSError
@@ -279,7 +255,8 @@ func explain(err error, each time.Duration) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &elsewhere):
-		return &failure{closed: true, text: elsewhere.Error()}
+		return &failure{closed: true, text: elsewhere.Error() + ", which is not followed: " +
+			"if that is the service, name it with --url"}
 	case errors.As(err, &name):
 		return &failure{text: fmt.Sprintf("the host %s is not known",
 			termtext.Quote(name.Name)), again: name.IsTemporary, away: true}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"cgoheap/cli/internal/attach"
 	"cgoheap/cli/internal/binread"
 	"cgoheap/cli/internal/termtext"
 )
@@ -21,30 +22,10 @@ const (
 	maxFetchBytes = 64 << 20
 )
 
-// shownURL is safe for a terminal, and without a password.
-func shownURL(target string) string {
-	if u, err := url.Parse(target); err == nil {
-		target = u.Redacted()
-	}
-	return termtext.QuoteShell(target)
-}
+// shownURL is safe for a terminal.
+func shownURL(target string) string { return termtext.QuoteShell(attach.ShownURL(target)) }
 
-// elsewhereError is a redirect to another host, which the user did not name.
-type elsewhereError struct{ host string }
-
-func (e elsewhereError) Error() string { return "redirects to " + e.host }
-
-var fetcher = &http.Client{
-	CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if req.URL.Host != via[0].URL.Host {
-			return elsewhereError{req.URL.Host}
-		}
-		if len(via) > 5 {
-			return errors.New("redirects in a circle")
-		}
-		return nil
-	},
-}
+var fetcher = &http.Client{CheckRedirect: attach.SameHost}
 
 // fetch returns the body of a 200.  Its errors are one sentence.
 func fetch(ctx context.Context, target string, patience time.Duration) ([]byte, error) {
@@ -84,7 +65,7 @@ func explainFetch(err error, patience time.Duration) string {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	var elsewhere elsewhereError
+	var elsewhere attach.ElsewhereError
 	text := err.Error()
 	switch {
 	case errors.As(err, &elsewhere):

@@ -107,7 +107,7 @@ func (o *diffOptions) fromURL(before *difference.Moment) (*difference.Moment, er
 	server, err := collect.ParseURL(o.url, collect.UsualLimits)
 	if err != nil {
 		return nil, flags.Usagef("invalid --url %s: expected %s",
-			termtext.Quote(attach.WithoutUser(o.url)), err)
+			termtext.Quote(attach.ShownURL(o.url)), err)
 	}
 	page := before.Page()
 	body, err := server.Page(context.Background(), page)

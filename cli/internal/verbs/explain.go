@@ -125,7 +125,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 		return nil, err
 	}
 	if split != nil {
-		if err := e.account.FillGo(split, attach.WithoutUser(o.goPprof)); err != nil {
+		if err := e.account.FillGo(split, attach.ShownURL(o.goPprof)); err != nil {
 			return nil, err
 		}
 		e.filled = true
@@ -138,7 +138,7 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	env, _ := e.process.Environ() // without it the verdict does not know what is set
 	e.verdict = verdict.Judge(&verdict.Situation{
 		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
-		GoPprof: attach.WithoutUser(o.goPprof), Callers: e.callers,
+		GoPprof: attach.ShownURL(o.goPprof), Callers: e.callers,
 		Dormant: e.status.State == "dormant",
 		Dropped: e.status.DroppedSamples(),
 		Missed:  e.status.Dropped[attach.MissedFree], Off: time.Duration(e.status.OffNS),
