@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Programs that overfill the tables, for as long as a day or years.
+# Programs that overfill the tables, for as long as a day or years, or never rest.
 # cases.sh reads SUITE and DEFAULTS.
 # shellcheck disable=SC2034
 set -u
@@ -19,3 +19,4 @@ compile plugin.so
 run reload reload "" CGOHEAP_SAMPLE_BYTES=1 -- "$OUT/plugin.so" "${CHURN_RELOADS:-4000}"
 run years years ""
 run many_live many_live "" CGOHEAP_MAX_CPU=1
+run exact exact "" CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_MAX_MEMORY=16MiB
