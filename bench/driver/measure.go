@@ -48,8 +48,8 @@ func measure(o options) error {
 	if err := writeMachine(o); err != nil {
 		return err
 	}
-	measureRounds(o, s, rec, programs, profilers)
 	countInstructions(o, s, rec, programs, profilers)
+	measureRounds(o, s, rec, programs, profilers)
 	return runSections(o, s)
 }
 
@@ -111,7 +111,7 @@ func measureRounds(o options, s setup, rec record, w []workload, p []profiler) {
 		until = quickRounds()
 	}
 	for round := 0; o.rounds == 0 || round < o.rounds; round++ {
-		if round > 1 && (o.quick || o.rounds == 0) && time.Now().After(until) {
+		if round > 0 && (o.quick || o.rounds == 0) && time.Now().After(until) {
 			break
 		}
 		say("round %d", round+1)
