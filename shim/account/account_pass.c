@@ -169,19 +169,19 @@ static size_t largest_of(const struct account_part *parts, size_t count)
 	return largest;
 }
 
-/* Counts the other parts; the largest one gets the rest. False: they could not be counted. */
-static bool count_all_but(struct account_part *parts, size_t count, size_t largest,
-			  uint64_t resident)
+/* Counts the other parts; the largest one gets the rest. -1: they could not be counted. */
+static int count_all_but(struct account_part *parts, size_t count, size_t largest,
+			 uint64_t resident)
 {
 	uint64_t before = count_parts(parts, largest);
 	uint64_t behind = count_parts(parts + largest + 1, count - largest - 1);
 	if (before == UNKNOWN || behind == UNKNOWN)
-		return false;
+		return -1;
 	uint64_t others = before + behind;
 	parts[largest].resident = resident > others ? resident - others : 0;
 	if (others > resident)
 		scale_parts(parts, count, others, resident);
-	return true;
+	return 0;
 }
 
 /* A larger mapping is usually one large reservation and the small mappings merged with it. */
@@ -203,7 +203,7 @@ static void measure_parts(struct account_job *job, const struct smaps_mapping *m
 	}
 	job->out->split_mappings++;
 	if (m->end - m->start > COUNT_ALL_BYTES) {
-		if (!count_all_but(parts, count, largest_of(parts, count), m->resident))
+		if (count_all_but(parts, count, largest_of(parts, count), m->resident))
 			give_up_parts(job, parts, count);
 		return;
 	}

@@ -34,14 +34,15 @@ static bool is_ascending(const struct rangeset *c)
 	return true;
 }
 
-static bool sort_by_start(struct scratch *scratch, struct rangeset *c)
+/* 0, or -1 without memory. */
+static int sort_by_start(struct scratch *scratch, struct rangeset *c)
 {
 	if (is_ascending(c))
-		return true;
+		return 0;
 	struct sort_item *items = scratch_alloc(scratch, c->count * sizeof(*items));
 	struct rangeset_range *sorted = scratch_alloc(scratch, c->count * sizeof(*sorted));
 	if (!items || !sorted)
-		return false;
+		return -1;
 	for (size_t i = 0; i < c->count; i++)
 		items[i] = (struct sort_item){.key = c->list[i].start, .value = i};
 	sort_items(items, c->count);
@@ -49,14 +50,14 @@ static bool sort_by_start(struct scratch *scratch, struct rangeset *c)
 		sorted[i] = c->list[items[i].value];
 	c->list = sorted;
 	c->room = c->count;
-	return true;
+	return 0;
 }
 
 int rangeset_sort(struct scratch *scratch, struct rangeset *c)
 {
 	size_t kept = 0;
 	uint64_t taken_to = 0;
-	if (!sort_by_start(scratch, c)) {
+	if (sort_by_start(scratch, c)) {
 		c->count = 0;
 		return -1;
 	}

@@ -77,14 +77,15 @@ static void old_add(void *arg, Pprof__Sample *s, uint64_t key)
 		o->values[i] = (int64_t)((uint64_t)o->values[i] + (uint64_t)s->value[i]);
 }
 
-static bool old_read(struct old_samples *old, struct scratch *scratch, struct goheap *heap)
+/* 0, or -1 without memory. */
+static int old_read(struct old_samples *old, struct scratch *scratch, struct goheap *heap)
 {
 	old->capacity = goheap_sample_count(heap);
 	old->list = scratch_alloc(scratch, old->capacity * sizeof(*old->list));
 	if (!old->list || index_init(scratch, &old->index, old->capacity))
-		return false;
+		return -1;
 	goheap_each(heap, old_add, old);
-	return true;
+	return 0;
 }
 
 /* Subtracts the earlier values from values. */
@@ -146,7 +147,7 @@ void profile_go_write(struct profile_locations *w, const struct go_heap *now,
 	struct goheap *heap = open_heap(w, now), *old = NULL;
 	if (!heap || (before->bytes && !(old = open_heap(w, before))))
 		return;
-	if (old && !old_read(&side.old, w->job.scratch, old)) {
+	if (old && old_read(&side.old, w->job.scratch, old)) {
 		pprof_comment(&w->stream, PROFILE_GO_DAMAGED_COMMENT);
 		return;
 	}
