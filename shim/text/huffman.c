@@ -30,7 +30,7 @@ static size_t join(const struct sort_item *leaves, size_t count, uint16_t *paren
 /* -1: one is longer than most. */
 static int lengths(struct huffman *h, const struct sort_item *leaves, size_t count, unsigned most)
 {
-	uint16_t parents[2 * HUFFMAN_SYMBOLS];
+	uint16_t parents[2 * HUFFMAN_SYMBOLS] = {0};
 	uint8_t depth[2 * HUFFMAN_SYMBOLS];
 	size_t nodes = join(leaves, count, parents);
 
