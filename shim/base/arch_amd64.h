@@ -158,6 +158,15 @@ static inline bool arch_field_of_g(const uint8_t *code, uint64_t bytes, uint32_t
 	return found && stores && from_g;
 }
 
+/* Unlike __builtin_frame_address, without a frame pointer for whom unwinds. */
+static inline uint64_t arch_stack_pointer(void)
+{
+	uint64_t sp;
+
+	__asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+	return sp;
+}
+
 /* The thread control block.  With glibc it is at the top of the thread's stack. */
 static inline uint64_t arch_thread_pointer(void)
 {

@@ -145,7 +145,7 @@ static __attribute__((noinline)) bool run_if_room(recstack_work *work, void *arg
 {
 	recstack_room *room = LOAD(&room_below);
 
-	if (!room || !LOAD(&stacks) || room((uint64_t)__builtin_frame_address(0)) < RECSTACK_ROOM)
+	if (!room || !LOAD(&stacks) || room(arch_stack_pointer()) < RECSTACK_ROOM)
 		return false;
 	struct recstack_own *before = LOAD(&recstack_own);
 	STORE(&recstack_own, NULL);
