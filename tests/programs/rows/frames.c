@@ -195,6 +195,7 @@ FRAME(recursive)
 
 const struct rows_build GLUE(rows_build_, BUILD) = {
 	TEXT(BUILD),
+	13,
 	{plain, registers, one_register, large, by_alloca, by_alloca_with_registers, by_array,
-	 realigned, realigned_by_alloca, variadic, by_value, tail_call, through_qsort,
-	 through_bsearch, recursive}};
+	 variadic, by_value, tail_call, through_qsort, through_bsearch, recursive, realigned,
+	 realigned_by_alloca}};

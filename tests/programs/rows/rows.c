@@ -53,14 +53,16 @@ void rows_last(struct plan *p)
 
 #define BLOCKS_EACH 6 /* of one way down */
 
-static rows_frame *any_frame(uint32_t *state)
+static rows_frame *any_frame(uint32_t *state, bool is_common)
 {
 	const struct rows_build *b = builds[chance(state, BUILD_COUNT)];
 	uint32_t count = 0;
 
+	while (is_common && !b->common)
+		b = builds[chance(state, BUILD_COUNT)];
 	while (count < ROWS_SHAPES && b->shapes[count])
 		count++;
-	return b->shapes[chance(state, count)];
+	return b->shapes[chance(state, is_common ? b->common : count)];
 }
 
 /* Data that an unwinder could take for something else: small numbers, addresses of the stack and
@@ -79,10 +81,10 @@ static uint64_t any_data(uint32_t *state)
 	}
 }
 
-static struct step any_step(uint32_t *state)
+static struct step any_step(uint32_t *state, bool is_common)
 {
-	return (struct step){any_frame(state), chance(state, ROWS_SITES), chance(state, 64) * 16,
-			     any_data(state)};
+	return (struct step){any_frame(state, is_common), chance(state, ROWS_SITES),
+			     chance(state, 64) * 16, any_data(state)};
 }
 
 /* Mostly shallow; some deeper than a capture keeps. */
@@ -104,8 +106,9 @@ static void make_plan(struct plan *p, uint32_t *state)
 {
 	uint32_t depth = any_depth(state);
 
+	p->is_common = chance(state, 4) != 0;
 	for (uint32_t i = 0; i < depth; i++)
-		p->steps[i] = any_step(state);
+		p->steps[i] = any_step(state, p->is_common);
 	p->steps[depth] = (struct step){.frame = rows_last};
 }
 
@@ -136,7 +139,7 @@ static void move_end(struct plan *p, uint32_t depth, uint32_t *state)
 	uint32_t end = 1 + chance(state, depth + 4);
 
 	for (uint32_t i = depth; i < end; i++)
-		p->steps[i] = any_step(state);
+		p->steps[i] = any_step(state, p->is_common);
 	p->steps[end] = (struct step){.frame = rows_last};
 }
 
@@ -156,7 +159,7 @@ static void change_plan(struct plan *p, uint32_t *state)
 		s->data = any_data(state);
 		return;
 	case 4:
-		*s = any_step(state);
+		*s = any_step(state, p->is_common);
 		return;
 	case 5:
 	case 6:
@@ -170,7 +173,7 @@ static void change_plan(struct plan *p, uint32_t *state)
 			move_end(p, depth, state);
 		return;
 	default:
-		if (chance(state, 8) == 0)
+		if (chance(state, 3) == 0)
 			make_plan(p, state);
 	}
 }

@@ -36,6 +36,7 @@ struct plan {
 	uint32_t random;     /* of the last frame's decisions */
 	sigjmp_buf *landing; /* where the last frame may jump to; NULL: nowhere */
 	int may_throw;
+	int is_common; /* frames of common forms only: one other makes the whole walk another */
 	struct step steps[ROWS_STEPS + 1];
 };
 
@@ -45,6 +46,7 @@ extern __thread struct plan *rows_running;
 /* A set of frames, compiled in one way. */
 struct rows_build {
 	const char *name;
+	unsigned common; /* so many of its first shapes have common rows, and stay on the stack */
 	rows_frame *shapes[ROWS_SHAPES]; /* up to the first NULL */
 };
 

@@ -243,6 +243,7 @@ static void NOINLINE threaded(struct plan *p)
 }
 
 const struct rows_build rows_build_special = {"special",
-					      {base_in_rbx, base_in_r12, scattered, cfa_in_memory,
-					       data_in_rbp, jumped_to, handled, coroutine,
-					       threaded}};
+					      4,
+					      {scattered, data_in_rbp, jumped_to, threaded,
+					       base_in_rbx, base_in_r12, cfa_in_memory, handled,
+					       coroutine}};

@@ -58,4 +58,4 @@ extern "C" void rows_throw(void)
 }
 
 extern "C" const struct rows_build rows_build_throws;
-const struct rows_build rows_build_throws = {"throws", {catches, guards}};
+const struct rows_build rows_build_throws = {"throws", 2, {catches, guards}};
