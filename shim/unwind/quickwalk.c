@@ -34,13 +34,18 @@ static inline uint64_t row_at(const struct rows *rows, uint64_t ip, uint64_t key
 
 /* ---- walking ----------------------------------------------------------- */
 
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Walks C frames.  The thread's stack is readable from at to top. */
 static enum stop walk_c(struct quick *q)
 {
 	struct rows rows = q->rows;
 	struct steps *fresh = &q->fresh;
 	uint64_t tag = q->tag, at = q->at, ip = q->ip, bp_at = q->bp_at, row = 0;
-	uint64_t limit = q->candidate < q->top ? q->candidate : q->top - 16;
+	uint64_t limit = least(q->candidate, q->top - 16);
 	uint64_t addresses = 0;
 	enum stop stop = STOP_KIND;
 	uint32_t i = q->count;
@@ -76,8 +81,12 @@ static enum stop walk_c(struct quick *q)
 				stop = STOP_GIVE_UP;
 				break;
 			}
+			ip = quick_word_at(at + 8);
+			if (quick_is_not_it(q, at, ip)) {
+				limit = least(quick_next_candidate(q), q->top - 16);
+				continue;
+			}
 			if (at >= q->candidate) {
-				ip = quick_word_at(at + 8);
 				i++;
 				stop = STOP_CANDIDATE;
 				break;
@@ -101,7 +110,7 @@ static enum stop walk_go(struct quick *q)
 	struct steps *fresh = &q->fresh;
 	uint64_t at = q->at, ip = q->ip, row = 0, next;
 	uint64_t last = q->go.stack.hi - 16;
-	uint64_t limit = q->candidate <= last ? q->candidate - 1 : last;
+	uint64_t limit = least(q->candidate - 1, last);
 	enum stop stop = STOP_KIND;
 	uint32_t i = q->count;
 
@@ -122,6 +131,10 @@ static enum stop walk_go(struct quick *q)
 				break;
 			at = next;
 			ip = quick_word_at(at + 8);
+			if (quick_is_not_it(q, at, ip)) {
+				limit = least(quick_next_candidate(q) - 1, last);
+				continue;
+			}
 			i++;
 			stop = STOP_CANDIDATE;
 			break;

@@ -317,9 +317,6 @@ enum go_on quick_try_candidate(struct quick *q)
 			go_on = walk_on(q, from, to);
 		}
 	}
-	q->at_last += q->stride;
-	q->stride *= 2;
-	q->candidate = q->at_last <= q->run_end ? quick_address_of(q->last->steps.at[q->at_last])
-						: QUICK_NOWHERE;
+	quick_next_candidate(q);
 	return go_on;
 }

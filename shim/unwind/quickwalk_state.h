@@ -62,6 +62,22 @@ static inline uint64_t quick_address_of(uint64_t at)
 	return at & ~STEP_KIND;
 }
 
+/* The candidate was none: the next is further away. */
+static inline uint64_t quick_next_candidate(struct quick *q)
+{
+	q->at_last += q->stride;
+	q->stride *= 2;
+	q->candidate = q->at_last <= q->run_end ? quick_address_of(q->last->steps.at[q->at_last])
+						: QUICK_NOWHERE;
+	return q->candidate;
+}
+
+/* Whether the candidate is certainly not this step, which is not below it. */
+static inline bool quick_is_not_it(const struct quick *q, uint64_t at, uint64_t ip)
+{
+	return at == q->candidate && q->last->steps.ip[q->at_last] != ip;
+}
+
 /* ---- quickwalk.c --------------------------------------------------------- */
 
 /* From C at this frame into Go, noted in q->go.  -1: not a goroutine's stack. */
