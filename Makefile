@@ -36,12 +36,6 @@ BUILD := build/tsan
 CFLAGS := -O1 -g -fsanitize=thread -Wno-error=tsan
 endif
 
-# CHECK_WALKS=1: each stack is walked both ways, and a difference ends the process.  For tests.
-ifdef CHECK_WALKS
-BUILD := $(BUILD)/checked
-CHECK_CFLAGS := -DCGOHEAP_CHECK_WALKS
-endif
-
 SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
 # LLVM's libunwind, for tests: our unwinder is compared with it.
@@ -54,8 +48,7 @@ CFLAGS  ?= -O2 -g
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS) \
-	$(CHECK_CFLAGS)
+	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
 
 SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
 # If one of these gives up, the host continues (shim/base/noabort.c).
@@ -111,9 +104,25 @@ $(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
 
 -include $(SHIM_OBJ:.o=.d)
 
-# As build/libcgoheap.so, checking each walk: build/checked.
-checked-walks:
-	@$(MAKE) --no-print-directory CHECK_WALKS=1 build/checked/libcgoheap.so
+# The library and two unit tests in which each stack is walked both ways, and a difference ends the
+# process: for tests.
+CHECKED := capture checkwalks
+CHECKED_OBJ := $(CHECKED:%=$(BUILD)/checked/%.o)
+
+checked-walks: $(BUILD)/checked/libcgoheap.so $(BUILD)/checked/test_capture \
+	$(BUILD)/checked/test_unwind
+
+$(CHECKED_OBJ): $(BUILD)/checked/%.o: shim/unwind/%.c $(BUILD)/obj/unwind/%.o
+	@mkdir -p $(@D)
+	$(CC) $(SHIM_CFLAGS) -mgeneral-regs-only -DCGOHEAP_CHECK_WALKS -c -o $@ $<
+
+$(BUILD)/checked/libcgoheap.so: $(CHECKED_OBJ) $(BUILD)/libcgoheap.so
+	$(CC) $(SHIM_LDFLAGS) -o $@ $(CHECKED_OBJ) \
+		$(filter-out $(CHECKED:%=$(BUILD)/obj/unwind/%.o),$(SHIM_OBJ)) $(SHIM_LIBS)
+
+$(BUILD)/checked/test_%: tests/unit/test_%.c $(CHECKED_OBJ) $(BUILD)/libshim-unit.a
+	$(CC) $(SHIM_CFLAGS) -o $@ $< $(CHECKED_OBJ) $(BUILD)/libshim-unit.a $(SHIM_LIBS) \
+		-lcmocka $(WRAP)
 
 # ---- the command ------------------------------------------------------------
 

@@ -62,9 +62,9 @@ static enum stop walk_c(struct quick *q)
 		if (likely((row & ROW_FORM) == ROW_BY_SP)) {
 			uint64_t saved = row_bp_bytes(row);
 			fresh->at[i] = at + STEP_PLAIN;
-			if (saved)
-				bp_at = at + 8 + saved;
 			at += row_cfa_bytes(row);
+			if (saved)
+				bp_at = at + 16 - saved;
 		} else if (likely((row & ROW_FORM) == ROW_BY_BP)) {
 			uint64_t bp = quick_word_at(bp_at);
 			fresh->at[i] = at + (bp_at == at ? STEP_CHAINED : STEP_BY_BP);
@@ -232,6 +232,14 @@ static enum go_on cross_to_c(struct quick *q)
 	return quick_choose_run(q);
 }
 
+/* The step that the walk is at is in the shim. */
+static void note_shim(struct quick *q)
+{
+	if (q->lead == q->count)
+		q->lead++;
+	q->shim_end = q->count + 1;
+}
+
 /* A C frame in the shim: another form of row, so that only these are looked at more closely. */
 static enum go_on step_in_shim(struct quick *q)
 {
@@ -240,12 +248,10 @@ static enum go_on step_in_shim(struct quick *q)
 	if ((q->row & ROW_FORM) != (ROW_BY_SP | ROW_IN_SHIM))
 		return QUICK_GIVE_UP;
 	uint64_t to = at + row_cfa_bytes(q->row);
-	if (q->lead == q->count)
-		q->lead++;
-	q->shim_end = q->count + 1;
+	note_shim(q);
 	if (to > q->top - 16 || add_step(q, STEP_PLAIN, bp_at))
 		return QUICK_GIVE_UP;
-	move(q, to, saved ? at + 8 + saved : bp_at);
+	move(q, to, saved ? to + 16 - saved : bp_at);
 	return to >= q->candidate ? QUICK_AT_CANDIDATE : QUICK_GO_ON;
 }
 
@@ -257,7 +263,9 @@ static enum go_on at_kind_in_c(struct quick *q)
 	case PCINFO_C:
 		return step_in_shim(q);
 	case PCINFO_C_ROOT:
-		return q->row & ROW_IN_SHIM ? QUICK_GIVE_UP : finish(q, CAPTURE_COMPLETE_THREAD, 0);
+		if (q->row & ROW_IN_SHIM)
+			note_shim(q);
+		return finish(q, CAPTURE_COMPLETE_THREAD, 0);
 	case PCINFO_ASMCGOCALL:
 		return cross_to_go(q);
 	default:

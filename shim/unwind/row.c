@@ -24,22 +24,23 @@ static int pack_others(const struct cfi_row *from, uint64_t *row)
 	return 0;
 }
 
-static int pack_bp(const struct cfi_row *from, int32_t cfa_words, uint64_t *row)
+static int pack_bp(const struct cfi_row *from, uint64_t *row)
 {
 	int slot = from->saved[CFI_BP];
-	int field = from->cfa_register == CFI_SP ? cfa_words + slot + 1 : -slot;
 
 	if (slot == CFI_SAME)
 		return 0;
-	if (slot >= RETURN_ADDRESS_SLOT || field < 1 || field > MOST_BP_WORDS)
+	if (slot >= RETURN_ADDRESS_SLOT || slot < -MOST_BP_WORDS)
 		return -1;
-	*row |= (uint64_t)field << 8;
+	*row |= (uint64_t)-slot << 8;
 	return 0;
 }
 
 static uint64_t short_form(const struct cfi_row *from, int32_t cfa_words)
 {
-	if (from->cfa_register == CFI_SP && cfa_words >= 1)
+	bool is_below_sp = from->saved[CFI_BP] != CFI_SAME && -from->saved[CFI_BP] > cfa_words;
+
+	if (from->cfa_register == CFI_SP && cfa_words >= 1 && !is_below_sp)
 		return ROW_SHORT_SP;
 	if (from->cfa_register == CFI_BP && cfa_words == 2 && from->saved[CFI_BP] == -2)
 		return ROW_SHORT_BP;
@@ -55,7 +56,7 @@ int row_pack(const struct cfi_row *from, uint64_t *row)
 		return -1;
 	*row = (uint64_t)words << 49 | (uint64_t)from->cfa_register << 46 | PCINFO_C |
 	       short_form(from, words);
-	return pack_bp(from, words, row) || pack_others(from, row) ? -1 : 0;
+	return pack_bp(from, row) || pack_others(from, row) ? -1 : 0;
 }
 
 int row_unpack(uint64_t row, struct cfi_row *to)
@@ -67,9 +68,7 @@ int row_unpack(uint64_t row, struct cfi_row *to)
 	to->return_address = RETURN_ADDRESS_SLOT;
 	if (row_kind(row) != PCINFO_C || to->cfa_register >= CFI_REGISTERS)
 		return -1;
-	to->saved[CFI_BP] = CFI_SAME;
-	if (bp)
-		to->saved[CFI_BP] = (int16_t)(to->cfa_register == CFI_SP ? bp - 1 - words : -bp);
+	to->saved[CFI_BP] = (int16_t)(bp ? -bp : CFI_SAME);
 	for (unsigned r = CFI_BX; r < CFI_SAVED; r++) {
 		int field = row >> shift_of(r) & 63;
 		to->saved[r] = (int16_t)(field ? -field - 1 : CFI_SAME);

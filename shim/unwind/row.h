@@ -33,7 +33,7 @@ enum pcinfo_kind {
  * Bits of a row:
  *    0..3   kind
  *    4..7   ROW_IN_SHIM; ROW_SHORT_SP or ROW_SHORT_BP for the rows that nearly all code has
- *    8..15  where rbp is saved: 0 nowhere; CFA by rsp: 1 + words above rsp, else words below CFA
+ *    8..15  where rbp is saved: 0 nowhere, n: n words below CFA
  *   16..45  rbx, r12 to r15, 6 bits each: 0 nowhere, n: n + 1 words below CFA
  *   46..48  the register that CFA is computed from
  *   49..63  CFA - that register, in words
@@ -56,7 +56,7 @@ static inline uint64_t row_cfa_bytes(uint64_t row)
 	return row >> 49 << 3;
 }
 
-/* ROW_BY_SP: bytes above rsp plus 8; 0: rbp is not saved. */
+/* Bytes below CFA; 0: rbp is not saved. */
 static inline uint64_t row_bp_bytes(uint64_t row)
 {
 	return (row >> 8 & 0xff) << 3;

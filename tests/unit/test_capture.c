@@ -25,6 +25,7 @@
 #include "region/recstack.h"
 #include "region/region.h"
 #include "unwind/capture.h"
+#include "unwind/codetables.h"
 #include "unwind/saferead.h"
 #include "record/labelsets.h"
 
@@ -391,6 +392,129 @@ static void test_data_in_rbp_ends_the_stack_and_no_more(void **state)
 	munmap(page, 2 * PAGE_BYTES);
 }
 
+/* ---- the thread's last walk --------------------------------------------------- */
+
+static uint64_t noted_leaf;
+
+static int note_in_comparison(const void *a, const void *b)
+{
+	struct regs regs;
+
+	(void)a, (void)b;
+	arch_get_regs(&regs);
+	capture_stack(&captured, &regs, noted_leaf);
+	return 0;
+}
+
+/* The note that a capture from depth frames deep finds, before it leaves one. */
+static __attribute__((noinline)) uint64_t note_at(int depth, uint64_t leaf)
+{
+	int numbers[2] = {0};
+	uint64_t note;
+
+	if (depth > 0) {
+		note = note_at(depth - 1, leaf);
+		__asm__ volatile("" ::: "memory"); /* no tail call */
+		return note;
+	}
+	noted_leaf = leaf;
+	qsort(numbers, 2, sizeof(numbers[0]), note_in_comparison);
+	note = captured.note;
+	capture_note(&captured, 1000 + leaf);
+	return note;
+}
+
+static void test_a_note_stays_with_an_unchanged_stack(void **state)
+{
+	uint64_t notes[9];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(notes); i++) {
+		if (i == 6)
+			codetables_changed();
+		notes[i] = note_at(i == 4, 1 + (i == 2));
+	}
+	assert_int_equal(notes[1], 1001);
+	assert_int_equal(captured.unchanged, captured.count - 1);
+	assert_int_equal(notes[2], 0); /* another leaf */
+	assert_int_equal(notes[3], 0);
+	assert_int_equal(notes[4], 0); /* one frame more */
+	assert_int_equal(notes[5], 0);
+	assert_int_equal(notes[6], 0); /* code was unloaded */
+	/* The first walk after that looks rows up, and the next remembers what it walked. */
+	assert_int_equal(notes[8], 1001);
+}
+
+static void test_a_note_of_an_older_capture_is_dropped(void **state)
+{
+	struct capture older;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		note_at(0, 1);
+		older = captured;
+		note_at(1, 1);
+		capture_note(&older, 7);
+		assert_int_not_equal(captured.note, 7);
+	}
+	older.memory = NULL;
+	capture_note(&older, 7);
+}
+
+static void *note_on_thread(void *note)
+{
+	*(uint64_t *)note = note_at(0, 1);
+	return NULL;
+}
+
+static void test_another_thread_has_no_note(void **state)
+{
+	uint64_t note = 1;
+	pthread_t thread;
+
+	(void)state;
+	note_at(0, 1);
+	assert_int_equal(pthread_create(&thread, NULL, note_on_thread, &note), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(note, 0);
+}
+
+/* Frames in the middle differ, and so does their number. */
+static int turn;
+
+static __attribute__((noinline)) uint64_t by_one_way(void)
+{
+	uint64_t note = note_at(3, 1);
+	__asm__ volatile("nop" ::: "memory");
+	return note;
+}
+
+static __attribute__((noinline)) uint64_t by_another_way(void)
+{
+	uint64_t note = note_at(2, 1);
+	__asm__ volatile("nop; nop" ::: "memory");
+	return note;
+}
+
+static int either_way(const void *a, const void *b)
+{
+	(void)a, (void)b;
+	(turn++ & 1 ? by_one_way : by_another_way)();
+	return 0;
+}
+
+static void test_what_is_further_out_is_unchanged(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		int numbers[2] = {0};
+		qsort(numbers, 2, sizeof(numbers[0]), either_way);
+		assert_int_equal(captured.note, 0);
+		assert_true(i == 0 || captured.unchanged > 0);
+		assert_true(captured.unchanged < captured.count - 1);
+	}
+}
+
 /* ---- invalid registers ---------------------------------------------------------- */
 
 /* Registers that point nowhere end the stack, not the process. */
@@ -454,6 +578,10 @@ int main(void)
 		cmocka_unit_test(test_a_stack_that_the_program_has_mapped),
 		cmocka_unit_test(test_through_realigned_frames),
 		cmocka_unit_test(test_data_in_rbp_ends_the_stack_and_no_more),
+		cmocka_unit_test(test_a_note_stays_with_an_unchanged_stack),
+		cmocka_unit_test(test_a_note_of_an_older_capture_is_dropped),
+		cmocka_unit_test(test_another_thread_has_no_note),
+		cmocka_unit_test(test_what_is_further_out_is_unchanged),
 		cmocka_unit_test(test_wild_registers),
 		cmocka_unit_test(test_every_end_has_a_name),
 	};
