@@ -426,13 +426,19 @@ static __attribute__((noinline)) uint64_t note_at(int depth, uint64_t leaf)
 
 static void test_a_note_stays_with_an_unchanged_stack(void **state)
 {
-	uint64_t notes[9];
+	uint64_t notes[9], leaf;
+	int depth;
 
 	(void)state;
+	if (IS_SANITIZED) /* its frames are realigned: they are walked by rules */
+		skip();
 	for (size_t i = 0; i < COUNT_OF(notes); i++) {
 		if (i == 6)
 			codetables_changed();
-		notes[i] = note_at(i == 4, 1 + (i == 2));
+		depth = i == 4;
+		leaf = 1 + (i == 2);
+		__asm__ volatile("" : "+r"(depth), "+r"(leaf)); /* one call, of one function */
+		notes[i] = note_at(depth, leaf);
 	}
 	assert_int_equal(notes[1], 1001);
 	assert_int_equal(captured.unchanged, captured.count - 1);
@@ -506,6 +512,8 @@ static int either_way(const void *a, const void *b)
 static void test_what_is_further_out_is_unchanged(void **state)
 {
 	(void)state;
+	if (IS_SANITIZED)
+		skip();
 	for (int i = 0; i < 4; i++) {
 		int numbers[2] = {0};
 		qsort(numbers, 2, sizeof(numbers[0]), either_way);
