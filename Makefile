@@ -220,8 +220,8 @@ help:
 		'prints it'
 	@echo 'make setup       install the Debian packages that building needs'
 	@echo 'make unit        build the unit tests into build/unit'
-	@printf '%s%s\n' 'make checked-walks  build/checked/libcgoheap.so, in which each stack is ' \
-		'walked both ways and a difference ends the process'
+	@printf '%s%s\n' 'make checked-walks  build/checked/libcgoheap.so, ' \
+		'in which each stack is walked both ways and a difference ends the process'
 	@echo 'make fmt         format the sources'
 	@printf '%s%s\n' \
 		'make lint        check format, go vet, staticcheck, clang-tidy, exported ' \

@@ -47,14 +47,12 @@ static enum stop walk_c(struct quick *q)
 	uint64_t tag = q->tag, at = q->at, ip = q->ip, bp_at = q->bp_at, row = 0;
 	uint64_t limit = least(q->candidate, q->top - 16);
 	uint64_t addresses = 0;
-	enum stop stop = STOP_KIND;
+	enum stop stop = STOP_GIVE_UP;
 	uint32_t i = q->count;
 
 	for (;; i++) {
-		if (unlikely(i == LASTWALK_STEPS)) {
-			stop = STOP_GIVE_UP;
+		if (unlikely(i == LASTWALK_STEPS))
 			break;
-		}
 		row = row_at(&rows, ip, ip + tag);
 		addresses |= ip;
 		fresh->ip[i] = ip;
@@ -68,19 +66,16 @@ static enum stop walk_c(struct quick *q)
 		} else if (likely((row & ROW_FORM) == ROW_BY_BP)) {
 			uint64_t bp = quick_word_at(bp_at);
 			fresh->at[i] = at + (bp_at == at ? STEP_CHAINED : STEP_BY_BP);
-			if (unlikely(bp - at - 16 > MAX_FRAME_BYTES - 16 || bp % 8)) {
-				stop = STOP_GIVE_UP;
+			if (unlikely(bp - at - 16 > MAX_FRAME_BYTES - 16 || bp % 8))
 				break;
-			}
 			bp_at = at = bp;
 		} else {
+			stop = STOP_KIND;
 			break;
 		}
 		if (unlikely(at >= limit)) {
-			if (at > q->top - 16) {
-				stop = STOP_GIVE_UP;
+			if (at > q->top - 16)
 				break;
-			}
 			ip = quick_word_at(at + 8);
 			if (quick_is_not_it(q, at, ip)) {
 				limit = least(quick_next_candidate(q), q->top - 16);
