@@ -148,8 +148,14 @@ static enum stop walk_go(struct quick *q)
 
 int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
 {
-	if (!unwind_go_enter(q->memory, ip - 1, at + 16, &q->go) || q->go.g == 0 ||
-	    q->go.record % 8 || q->go.record + 16 > q->go.stack.hi)
+	const struct saferead_range *readable = &q->memory->goroutine;
+
+	if (!unwind_go_enter(q->memory, ip - 1, at + 16, &q->go) || q->go.g == 0)
+		return -1;
+	/* The goroutine may not be this thread's, nor its stack known to be in Go's heap. */
+	if (q->go.record % 8 || q->go.record + 16 > q->go.stack.hi ||
+	    q->go.record - readable->start >= readable->bytes ||
+	    readable->start + readable->bytes != q->go.stack.hi)
 		return -1;
 	if (q->first_go->g == 0)
 		*q->first_go = (struct quickwalk_go){q->go.g, q->go.module};
