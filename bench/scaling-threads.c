@@ -18,7 +18,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define MOST_THREADS 64
+#define MOST_THREADS 4096
 #define RING         1024
 #define BUCKETS      7 /* below 1 us, 10 us, ... 100 ms, more */
 

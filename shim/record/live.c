@@ -3,7 +3,7 @@
  *
  * The top bits of one hash serve three purposes: 6 select the shard, 20 the filter byte, and as
  * many as needed of these the bucket. So a shard owns a run of buckets and a run of filter bytes,
- * and its lock covers both. The filter needs no atomic read-modify-write, only stores that free may read
+ * under one lock. The filter needs no atomic read-modify-write, only stores that free may read
  * unlocked.
  *
  * Chains are read unlocked too (live_has). A removed node may be reused in another chain while a
@@ -55,17 +55,14 @@ LEAF struct shard *shard_of(uint64_t hash)
 	return &shards[hash >> (64 - SHARD_BITS)];
 }
 
-/*
- * Blocks with the same filter byte are in one bucket, which filter_counted needs. Neighbours are in
- * neighbouring ones.
- */
+/* The same for the same filter byte (filter_counted); neighbours are in neighbouring ones. */
 LEAF uint32_t *bucket_of(uint64_t hash)
 {
 	uint64_t of_shard = region_layout.live_buckets.bytes / sizeof(uint32_t) / SHARDS;
-	uint32_t *buckets = region_at(region_layout.live_buckets.offset);
 	uint64_t n = hash >> (64 - LIVE_FILTER_BITS) & (of_shard - 1);
 
-	return &buckets[(hash >> (64 - SHARD_BITS)) * of_shard + n];
+	return (uint32_t *)region_at(region_layout.live_buckets.offset) +
+	       (hash >> (64 - SHARD_BITS)) * of_shard + n;
 }
 
 LEAF struct node *node_at(uint32_t id)
