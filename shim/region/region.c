@@ -198,6 +198,14 @@ static void chunks_remove(struct scratch_chunk *c)
 	lock_release(&chunks.lock);
 }
 
+/* Several scratches are in use at a time, each with the rest of a chunk unused. */
+static size_t chunk_bytes(void)
+{
+	size_t share = scratch_max_bytes / 32 / PAGE_BYTES * PAGE_BYTES;
+
+	return scratch_max_bytes ? clamp(share, PAGE_BYTES, CHUNK_BYTES) : CHUNK_BYTES;
+}
+
 static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
 {
 	size_t left = (s->max_bytes - s->mapped_bytes) / PAGE_BYTES * PAGE_BYTES;
@@ -205,8 +213,8 @@ static struct scratch_chunk *chunk_new(struct scratch *s, size_t n)
 
 	if (bytes > left)
 		return NULL;
-	if (bytes < CHUNK_BYTES)
-		bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+	if (bytes < chunk_bytes())
+		bytes = left < chunk_bytes() ? left : chunk_bytes();
 	struct scratch_chunk *c = sys_map_anonymous(bytes);
 	if (!c)
 		return NULL;
