@@ -7,7 +7,8 @@
 #include "unwind/pcinfo.h"
 #include "unwind/quickwalk_state.h"
 
-#define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* of one C frame; more is a broken chain */
+/* In use.  So no frame is larger, and none needs to be checked for that (MAX_FRAME_BYTES). */
+#define MAX_STACK_BYTES ((uint64_t)64 << 20)
 
 enum stop {
 	STOP_KIND,      /* at a row of a kind that is not walked here */
@@ -48,7 +49,7 @@ static enum stop walk_c(struct quick *q)
 	uint64_t limit = least(q->candidate, q->top - 16);
 	uint64_t addresses = 0;
 	enum stop stop = STOP_GIVE_UP;
-	uint32_t i = q->count;
+	size_t i = q->count;
 
 	for (;; i++) {
 		if (unlikely(i == LASTWALK_STEPS))
@@ -61,12 +62,14 @@ static enum stop walk_c(struct quick *q)
 			uint64_t saved = row_bp_bytes(row);
 			fresh->at[i] = at + STEP_PLAIN;
 			at += row_cfa_bytes(row);
-			if (saved)
-				bp_at = at + 16 - saved;
+			if (unlikely(saved))
+				bp_at = at + saved + ROW_BP_AT;
 		} else if (likely((row & ROW_FORM) == ROW_BY_BP)) {
 			uint64_t bp = quick_word_at(bp_at);
-			fresh->at[i] = at + (bp_at == at ? STEP_CHAINED : STEP_BY_BP);
-			if (unlikely(bp - at - 16 > MAX_FRAME_BYTES - 16 || bp % 8))
+			fresh->at[i] = at + STEP_CHAINED;
+			if (unlikely(bp_at != at))
+				fresh->at[i] = at + STEP_BY_BP;
+			if (unlikely(bp < at + 16 || bp % 8))
 				break;
 			bp_at = at = bp;
 		} else {
@@ -94,7 +97,7 @@ static enum stop walk_c(struct quick *q)
 	q->bp_at = bp_at;
 	q->row = row;
 	q->addresses |= addresses;
-	q->count = i;
+	q->count = (uint32_t)i;
 	return stop;
 }
 
@@ -107,7 +110,7 @@ static enum stop walk_go(struct quick *q)
 	uint64_t last = q->go.stack.hi - 16;
 	uint64_t limit = least(q->candidate - 1, last);
 	enum stop stop = STOP_KIND;
-	uint32_t i = q->count;
+	size_t i = q->count;
 
 	for (;; i++) {
 		if (unlikely(i == LASTWALK_STEPS)) {
@@ -140,7 +143,7 @@ static enum stop walk_go(struct quick *q)
 	q->at = at;
 	q->ip = ip;
 	q->row = row;
-	q->count = i;
+	q->count = (uint32_t)i;
 	return stop;
 }
 
@@ -252,7 +255,7 @@ static enum go_on step_in_shim(struct quick *q)
 	note_shim(q);
 	if (to > q->top - 16 || add_step(q, STEP_PLAIN, bp_at))
 		return QUICK_GIVE_UP;
-	move(q, to, saved ? to + 16 - saved : bp_at);
+	move(q, to, saved ? to + saved + ROW_BP_AT : bp_at);
 	return to >= q->candidate ? QUICK_AT_CANDIDATE : QUICK_GO_ON;
 }
 
@@ -397,7 +400,8 @@ int quickwalk(struct capture *c, struct saferead *memory, const struct regs *reg
 	enum go_on go_on;
 	struct quick q;
 
-	if (unlikely(!memory->top_is_known || regs->sp % 8 || memory->stack.bytes < 64))
+	if (unlikely(!memory->top_is_known || regs->sp % 8 || memory->stack.bytes < 64 ||
+		     memory->stack.bytes > MAX_STACK_BYTES))
 		return -1;
 	q.memory = memory;
 	q.last = last;

@@ -3,7 +3,6 @@
 
 #define RETURN_ADDRESS_SLOT (-1) /* in words from CFA */
 #define MOST_CFA_WORDS      0x7fff
-#define MOST_BP_WORDS       0xff
 #define MOST_WORDS          64
 
 static unsigned shift_of(unsigned r)
@@ -30,9 +29,9 @@ static int pack_bp(const struct cfi_row *from, uint64_t *row)
 
 	if (slot == CFI_SAME)
 		return 0;
-	if (slot >= RETURN_ADDRESS_SLOT || slot < -MOST_BP_WORDS)
+	if (slot >= RETURN_ADDRESS_SLOT || slot <= -ROW_BP_WORDS)
 		return -1;
-	*row |= (uint64_t)-slot << 8;
+	*row |= (uint64_t)(ROW_BP_WORDS + slot) << 8;
 	return 0;
 }
 
@@ -68,7 +67,7 @@ int row_unpack(uint64_t row, struct cfi_row *to)
 	to->return_address = RETURN_ADDRESS_SLOT;
 	if (row_kind(row) != PCINFO_C || to->cfa_register >= CFI_REGISTERS)
 		return -1;
-	to->saved[CFI_BP] = (int16_t)(bp ? -bp : CFI_SAME);
+	to->saved[CFI_BP] = (int16_t)(bp ? bp - ROW_BP_WORDS : CFI_SAME);
 	for (unsigned r = CFI_BX; r < CFI_SAVED; r++) {
 		int field = row >> shift_of(r) & 63;
 		to->saved[r] = (int16_t)(field ? -field - 1 : CFI_SAME);
