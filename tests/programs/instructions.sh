@@ -58,7 +58,7 @@ if [ -z "$stores" ]; then
 	echo "ok instructions/stores"
 else
 	echo "not ok instructions/stores: the way past the sampler writes to memory that others see"
-	sed 's/^/    /' <<<"$stores"
+	awk '{ print "    " $0 }' <<<"$stores"
 fi
 
 if ! command -v valgrind >/dev/null; then
