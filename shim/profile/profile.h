@@ -2,7 +2,7 @@
  * Room profile: the record as pprof reads it, and the account with its stacks named. The server's
  * thread; no lock.
  *
- * Writes a profile as profile.proto, one message at a time through gzip into a
+ * Writes a profile as profile.proto, one message at a time through zlib into a
  * sink, or as text in the style of Go's debug=1.
  */
 #ifndef CGOHEAP_PROFILE_H

@@ -3,7 +3,7 @@
 # callgrind, names looked up, and memory above the region. The second profile looks no name up.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-MILLIONS=150
+MILLIONS=190
 MEMORY=$((4 << 20))
 mkdir -p build/test
 if ! command -v valgrind >/dev/null; then
