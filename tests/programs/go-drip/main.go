@@ -1,5 +1,6 @@
 // Command drip is a service with a leak that is small beside what it holds and what it turns over:
-// it holds 192 MiB, replaces blocks among 64 MiB all the time, and leaks 8 MiB a second.
+// it holds 192 MiB, replaces all blocks of another 64 MiB each time it is told to serve, and leaks
+// 40 MiB then.
 package main
 
 /*
@@ -10,7 +11,6 @@ void *drip_take(size_t n) { return malloc(n); }
 import "C"
 
 import (
-	"time"
 	"unsafe"
 
 	"cgoheap.test/steps"
@@ -19,7 +19,7 @@ import (
 const (
 	heldBlocks = 12 << 10 // of 16 KiB
 	busyBlocks = 16 << 10 // of 4 KiB
-	leakBlocks = 32       // of 2.5 KiB, each 10 ms
+	leakBlocks = 16 << 10 // of 2.5 KiB, each time
 )
 
 //go:noinline
@@ -31,10 +31,10 @@ func hold() (all []unsafe.Pointer) {
 }
 
 //go:noinline
-func replace(ring []unsafe.Pointer, from, count int) {
-	for i := from; i < from+count; i++ {
-		C.free(ring[i%busyBlocks])
-		ring[i%busyBlocks] = C.drip_take(4 << 10)
+func replace(ring []unsafe.Pointer) {
+	for i := range ring {
+		C.free(ring[i])
+		ring[i] = C.drip_take(4 << 10)
 	}
 }
 
@@ -45,27 +45,11 @@ func leak() {
 	}
 }
 
-// serve fills the ring before it says so.
-func serve(full chan<- bool) {
-	ring := make([]unsafe.Pointer, busyBlocks)
-	for at := 0; ; at += 512 {
-		replace(ring, at, 512)
-		if at < busyBlocks {
-			continue
-		}
-		if at == busyBlocks {
-			full <- true
-		}
-		leak()
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 func main() {
-	held, full := hold(), make(chan bool)
-	go serve(full)
-	<-full
-	steps.Ready()
+	held, ring := hold(), make([]unsafe.Pointer, busyBlocks)
+	for replace(ring); steps.Ready() == "serve"; replace(ring) {
+		leak()
+	}
 	for _, p := range held {
 		C.free(p)
 	}
