@@ -78,8 +78,7 @@ func TestProfileInterrupt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// until its request is there: else it would count what comes now as before
-	time.Sleep(time.Second)
+	h.awaitConnection() // else it would count what comes now as before
 	h.tell("alloc A 1000 1000")
 	cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err != nil ||

@@ -49,7 +49,7 @@ func TestEndpoints(t *testing.T) {
 			defer close(growth)
 			growth <- h.profile("?seconds=4")
 		}()
-		time.Sleep(2 * time.Second) // well inside the four seconds
+		h.awaitConnection()
 		h.tell("alloc B 3 1000")
 		h.tell("free B 5")
 		h.tell("alloc C 2 500")

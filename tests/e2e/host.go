@@ -266,6 +266,31 @@ func (h *host) get(path string) []byte {
 	return body
 }
 
+// awaitConnection waits until a client stays connected, so that its request has been read and is not
+// answered yet.
+func (h *host) awaitConnection() {
+	h.t.Helper()
+	deadline := time.Now().Add(patience)
+	for since := time.Now(); time.Since(since) < 500*time.Millisecond; {
+		if !h.isConnected() {
+			since = time.Now()
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatal("no client is connected")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// isConnected: connections have the name of the socket that took them, beside the socket itself.
+func (h *host) isConnected() bool {
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.Count(string(text), " "+h.socket+"\n") > 1
+}
+
 // profile fetches and parses the cgo profile; query is "" or "?...".
 func (h *host) profile(query string) *profile.Profile {
 	h.t.Helper()

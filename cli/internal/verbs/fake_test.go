@@ -136,6 +136,20 @@ func (s *shimmed) kill() {
 
 func (s *shimmed) arg() string { return fmt.Sprint(s.pid) }
 
+// askedFile is there from when the first request for growth has come.
+func askedFile(dir string) string { return filepath.Join(dir, "asked") }
+
+func (s *shimmed) awaitAsked(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(askedFile(s.dir)); err == nil {
+			return
+		} else if time.Now().After(deadline) {
+			t.Fatal("no request for growth came")
+		}
+	}
+}
+
 func check0(err error) {
 	if err != nil {
 		panic(err)
@@ -191,7 +205,13 @@ func playShim(part string) {
 			io.WriteString(w, "\x1f\x8b not a profile")
 		})
 	default:
-		serve(fakeshim.New(part).ServeHTTP)
+		fake := fakeshim.New(part)
+		serve(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Has("seconds") {
+				check0(os.WriteFile(askedFile(os.Getenv("XDG_RUNTIME_DIR")), nil, 0o600))
+			}
+			fake.ServeHTTP(w, r)
+		})
 	}
 	os.Stdout.WriteString("ready\n")
 	select {}

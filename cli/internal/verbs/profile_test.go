@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/pprof/profile"
 
@@ -189,8 +188,7 @@ func TestProfileInterruptedInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	readUntil(t, errs, "\n")
-	// for the request to be on its way; sooner nothing is saved, which is said
-	time.Sleep(200 * time.Millisecond)
+	s.awaitAsked(t) // sooner nothing is saved, which is said
 	c.Process.Signal(syscall.SIGINT)
 	text, _ := io.ReadAll(errs)
 	if err := c.Wait(); err != nil ||

@@ -1,7 +1,9 @@
 package verbs
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -321,10 +323,18 @@ func TestWatchFullDisk(t *testing.T) {
 
 func TestWatchProcessEnds(t *testing.T) {
 	s := startShim(t, "serve")
-	time.AfterFunc(500*time.Millisecond, s.kill)
-	r := cgoheap(t, "watch", s.arg(), "--interval", "100ms")
-	if want := fmt.Sprintf("cgoheap: process %d has ended\n", s.pid); r.code != 0 || r.err != want {
-		t.Errorf("%d %q", r.code, r.err)
+	c := command(nil, "watch", s.arg(), "--interval", "100ms")
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	out, err := c.StdoutPipe()
+	check0(errors.Join(err, c.Start()))
+	readUntil(t, out, "\n")
+	s.kill()
+	io.Copy(io.Discard, out)
+	c.Wait()
+	want := fmt.Sprintf("cgoheap: process %d has ended\n", s.pid)
+	if code := c.ProcessState.ExitCode(); code != 0 || errs.String() != want {
+		t.Errorf("%d %q", code, &errs)
 	}
 }
 
