@@ -13,15 +13,18 @@ type tally struct {
 	n, covered         float64
 	estimate, truth    float64
 	deviation, squares float64 // sums over all estimates
+	width, needed      float64 // of intervals, and of those of a normal distribution
 }
 
-func (y *tally) add(e Estimate, truth float64) {
+func (y *tally) add(e Estimate, truth, variance float64) {
 	low, high := e.Interval(0.95)
 	y.n++
 	y.estimate += e.Value()
 	y.truth += truth
 	y.deviation += e.Value() - truth
 	y.squares += (e.Value() - truth) * (e.Value() - truth)
+	y.width += high - low
+	y.needed += 2 * 1.96 * math.Sqrt(variance)
 	// The profile's figures are whole.
 	if low <= truth+0.5 && truth-0.5 <= high {
 		y.covered++
@@ -31,6 +34,8 @@ func (y *tally) add(e Estimate, truth float64) {
 func (y *tally) merge(o *tally) {
 	y.n += o.n
 	y.covered += o.covered
+	y.width += o.width
+	y.needed += o.needed
 	y.estimate += o.estimate
 	y.truth += o.truth
 	y.deviation += o.deviation
@@ -101,7 +106,7 @@ func (r result) compare(tr *trace, s schedule, seed int, total truth,
 	}
 	sum := d.Total(p)
 	for f := range figures {
-		r[len(classes)-1][f].add(sum[f], total.is[f])
+		r[len(classes)-1][f].add(sum[f], total.is[f], total.variance[f])
 		for stack, of := range stacks {
 			class := classOf(of.samples(f))
 			if class < 0 {
@@ -111,7 +116,7 @@ func (r result) compare(tr *trace, s schedule, seed int, total truth,
 			if !found {
 				e = d.Absent(0)
 			}
-			r[class][f].add(e[f], of.is[f])
+			r[class][f].add(e[f], of.is[f], of.variance[f])
 		}
 	}
 	return nil
@@ -195,6 +200,10 @@ func (r result) check(t *testing.T, name, schedule string) {
 		}
 		if c := total.coverage(); c < 0.8 {
 			t.Errorf("%s, %s: the intervals of all %v cover %.1f %%", name, schedule, f, 100*c)
+		}
+		if w := total.width / total.needed; !(w < 2) {
+			t.Errorf("%s, %s: the intervals of all %v are %.2f times as wide as they need be", name,
+				schedule, f, w)
 		}
 	}
 }

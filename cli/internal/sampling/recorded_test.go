@@ -197,13 +197,13 @@ func TestStatistics(t *testing.T) {
 }
 
 func (r result) printClasses() {
-	fmt.Printf("\n%-14s %-12s %9s %7s %6s %8s\n", "of stacks", "samples", "intervals", "bias %",
-		"error", "covered")
+	fmt.Printf("\n%-14s %-12s %9s %7s %6s %8s %8s\n", "of stacks", "samples", "intervals", "bias %",
+		"error", "covered", "width")
 	for f := range figures {
 		for c := range r {
 			if y := &r[c][f]; y.n > 0 {
-				fmt.Printf("%-14s %-12s %9.0f %+7.2f %6.2f %6.1f %%\n", f, className(c), y.n,
-					100*y.bias(), 100*y.biasError(), 100*y.coverage())
+				fmt.Printf("%-14s %-12s %9.0f %+7.2f %6.2f %6.1f %% %8.2f\n", f, className(c), y.n,
+					100*y.bias(), 100*y.biasError(), 100*y.coverage(), y.width/y.needed)
 			}
 		}
 	}

@@ -199,11 +199,14 @@ func (d *Design) Sample(s *profile.Sample) Figures {
 			continue
 		}
 		out[alloc] = out[inUse].Plus(b.estimate(allocated-used, t.freed[i], isBytes))
-		out[inUse].unit = b.unit(t.coarsest, isBytes) // though nothing so coarse was sampled
-		out[alloc].unit = out[inUse].unit
+		// One more may be of those that were sampled at the coarsest interval.
+		out[inUse].next = b.next(between(t.inUse[i], t.coarsest), isBytes, used != 0)
+		out[alloc].next = b.next(t.coarsest, isBytes, true)
 	}
 	return out
 }
+
+func between(a, b float64) float64 { return math.Sqrt(a * b) }
 
 // intervals of a sample: of what is in use, of what was freed, and the coarsest.
 type intervals struct {
@@ -269,42 +272,60 @@ func (d *Design) blocksOf(s *profile.Sample) blocks {
 	return blocks{}
 }
 
+// certain: of blocks of this many intervals none is missed.
+const certain = 40
+
 // estimate is that of value, which such blocks make up, sampled at interval t.
 func (b blocks) estimate(value, t float64, isBytes bool) Estimate {
-	if t <= 1 || b.size <= 0 {
-		return signed(part{value: math.Abs(value), seen: math.Abs(value)}, value, 0)
-	}
-	y := 1.0
-	if isBytes {
-		y = b.size
-	}
 	p := part{value: math.Abs(value)}
-	p.seen = p.value * -math.Expm1(-b.size/t)
-	spread, missed := y/math.Expm1(b.size/t), math.Exp(-b.size/t) // y (1-p) / p, 1-p
-	if b.isMixed && isBytes {
-		spread, missed = t, 1 // the most, of small blocks
+	if b.isMixed && isBytes && t > 1 { // the most, if all blocks are small
+		p.unseen, p.variance = p.value, p.value*t
+		p.third, p.doubt = 2*p.variance*t, p.variance
+		return signed(p, value, b.next(t, isBytes, value != 0))
 	}
+	if t <= 1 || b.size <= 0 || b.size > certain*t {
+		p.seen = p.value
+		return signed(p, value, next{})
+	}
+	y := b.unit(isBytes)
+	p.unseen = p.value * math.Exp(-b.size/t)
+	p.seen = p.value - p.unseen
+	// The profile's figures are rounded, and a number of blocks was seen.
+	if whole := math.Round(p.seen/y) * y; !b.isMixed && math.Abs(whole-p.seen) <= 1 {
+		p.seen = whole
+	}
+	spread, missed := y/math.Expm1(b.size/t), math.Exp(-b.size/t) // y (1-p) / p, 1-p
 	p.variance = p.value * spread
 	p.third = p.variance * (y + spread) * (1 + missed)
 	p.doubt = p.variance * missed
-	return signed(p, value, b.unit(t, isBytes))
+	return signed(p, value, b.next(t, isBytes, value != 0))
 }
 
-// unit is what a sample of small blocks stands for.
-func (b blocks) unit(t float64, isBytes bool) float64 {
-	if t <= 1 || b.size <= 0 {
-		return 0
-	} else if isBytes {
-		return t
+// next is what one more sample of small blocks would stand for, given that there are some or none.
+func (b blocks) next(t float64, isBytes, isSome bool) next {
+	if t <= 1 || b.size <= 0 || b.size > certain*t && isSome {
+		return next{}
 	}
-	return t / b.size
+	unit := t * b.unit(isBytes) / b.size
+	if isSome {
+		return next{most: unit}
+	}
+	return next{sum: unit, rows: 1}
 }
 
-func signed(p part, value, unit float64) Estimate {
+// unit is what a block adds to a figure.
+func (b blocks) unit(isBytes bool) float64 {
+	if isBytes {
+		return b.size
+	}
+	return 1
+}
+
+func signed(p part, value float64, next next) Estimate {
 	if value < 0 {
-		return Estimate{lost: p, unit: unit, isDifference: true}
+		return Estimate{lost: p, next: next, isDifference: true}
 	}
-	return Estimate{gained: p, unit: unit}
+	return Estimate{gained: p, next: next}
 }
 
 // growth splits the growth of what is in use.  Of the blocks allocated meanwhile at most all are
@@ -333,7 +354,7 @@ func Grown(before, after Figures, f Figure) Estimate {
 		return e // not the same process
 	}
 	if f.isAlloc() {
-		return Estimate{gained: after[f].gained.times(came / after[f].Value()), unit: e.unit}
+		return Estimate{gained: after[f].gained.times(came / after[f].Value()), next: e.next}
 	}
 	now := after[f].Value()
 	here := min(came, now) // allocated meanwhile and still in use, at most

@@ -100,6 +100,50 @@ func TestMidPLimitsOfFewSamples(t *testing.T) {
 	}
 }
 
+// From blocks that are hardly ever sampled to those that are never missed.
+func TestIntervalsAreNumbersAboutTheValue(t *testing.T) {
+	const interval = 1 << 16
+	d := design(t, profileOf(interval))
+	small := d.Sample(sample(64, 4096, 4096*64, 1024, 1024*64))
+	for size := int64(1); size < interval<<12; size = size*5/4 + 1 {
+		p := -math.Expm1(-float64(size) / interval)
+		for _, k := range []float64{1, 2, 100} {
+			n, bytes := int64(math.Round(k/p)), int64(math.Round(k/p*float64(size)))
+			alone := d.Sample(sample(size, n, bytes, n, bytes))
+			for _, of := range []Figures{alone, alone.Plus(small), alone.Plus(d.Absent(64))} {
+				for f, e := range of {
+					low, high := e.Interval(0.95)
+					if !(low <= e.Value() && e.Value() <= high && !math.IsInf(high, 0)) {
+						t.Fatalf("%v of %g blocks of %d bytes: %g is in %g to %g", Figure(f), k,
+							size, e.Value(), low, high)
+					}
+				}
+			}
+			low, high := alone[InUseObjects].Interval(0.95)
+			if seen := k * float64(size); size > 16*interval && (low > k || high > k+0.5) ||
+				alone[InUseBytes].gained.seen > seen {
+				t.Fatalf("%g blocks of %d bytes: %g to %g, %g bytes seen", k, size, low, high,
+					alone[InUseBytes].gained.seen)
+			}
+		}
+	}
+}
+
+// Many small blocks were allocated, and none that is in use was sampled.  Some may be.
+func TestSmallBlocksMayBeInUseUnsampled(t *testing.T) {
+	d := design(t, profileOf(1<<14))
+	large := d.Sample(sample(4096, 4000, 4000*4096, 4000, 4000*4096))
+	small := d.Sample(sample(16, 80<<10, 80<<14, 0, 0))
+	_, alone := large[InUseObjects].Interval(0.95)
+	low, high := large.Plus(small)[InUseObjects].Interval(0.95)
+	if low > 4000 || high < 4000+1<<10 || high > 4000+4<<10 {
+		t.Errorf("%g to %g, without small blocks at most %g", low, high, alone)
+	}
+	if high < alone+1<<10 {
+		t.Errorf("small blocks make %g of %g", high, alone)
+	}
+}
+
 // Blocks of many sizes about the interval, drawn as the library draws them.
 func TestIntervalsCover(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
