@@ -103,6 +103,21 @@ func (t *File) look(name string) error {
 	return nil
 }
 
+// Spare fails if writing to the path would replace one of the inputs, by whatever name.
+func Spare(path string, inputs ...string) error {
+	to, err := os.Stat(path)
+	if err != nil || !to.Mode().IsRegular() {
+		return nil // Open says what is wrong with it
+	}
+	for _, input := range inputs {
+		if from, err := os.Stat(input); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s is what is read, and would be overwritten: name another "+
+				"file with -o", termtext.Quote(path))
+		}
+	}
+	return nil
+}
+
 // createBeside creates an empty file of an unused name in the same directory.
 func createBeside(path string, mode os.FileMode) (*os.File, error) {
 	for n := 0; ; n++ {

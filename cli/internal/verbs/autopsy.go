@@ -12,6 +12,7 @@ import (
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/holders"
+	"cgoheap/cli/internal/outfile"
 	"cgoheap/cli/internal/recorder"
 	"cgoheap/cli/internal/recordlayout"
 	"cgoheap/cli/internal/stacks"
@@ -71,6 +72,9 @@ func autopsy(std stdio, args []string) error {
 		o.rows = 20
 	}
 	data, alive, err := recorder.ReadFile(path)
+	if err == nil {
+		err = outfile.Spare(o.output, path)
+	}
 	if err != nil {
 		return err
 	}

@@ -149,6 +149,9 @@ func diff(std stdio, args []string) error {
 		return err
 	}
 	before, after, err := o.moments(operands)
+	if err == nil {
+		err = o.spareInputs(operands)
+	}
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"cgoheap/cli/internal/collect"
 	"cgoheap/cli/internal/difference"
 	"cgoheap/cli/internal/flags"
+	"cgoheap/cli/internal/outfile"
 	"cgoheap/cli/internal/termtext"
 )
 
@@ -46,6 +47,17 @@ func savedAt(operand string) []string {
 		return collect.SavedProfiles(operand)
 	case err == nil || strings.ContainsRune(operand, '/') || looksLikeFile(operand):
 		return []string{operand} // reading it says what is wrong
+	}
+	return nil
+}
+
+// spareInputs: -o must not replace a profile that it compares, which may be the only one of its
+// moment.
+func (o *diffOptions) spareInputs(operands []string) error {
+	for _, operand := range operands {
+		if err := outfile.Spare(o.output, savedAt(operand)...); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,6 +182,31 @@ func TestDiffErrors(t *testing.T) {
 			cgoheap(t, append([]string{"diff"}, strings.Fields(c.args)...)...).want(t, c.code, "",
 				"cgoheap: "+c.says+"\n")
 		})
+	}
+}
+
+// -o leaves alone what is compared, under whatever name.
+func TestDiffSparesInputs(t *testing.T) {
+	diffFiles(t, asTheyAre)
+	check0(os.Link("b.pb.gz", "c.pb.gz"))
+	check0(os.Mkdir("d", 0o755))
+	check0(os.Link("b.pb.gz", "d/cgoheap.pb.gz"))
+	read := func() string {
+		a, errA := os.ReadFile("a.pb.gz")
+		b, errB := os.ReadFile("b.pb.gz")
+		check0(errors.Join(errA, errB))
+		return string(a) + string(b)
+	}
+	before := read()
+	for _, args := range []string{"a.pb.gz b.pb.gz -o a.pb.gz", "a.pb.gz b.pb.gz -o ./b.pb.gz",
+		"a.pb.gz b.pb.gz -o c.pb.gz", "a.pb.gz d -o b.pb.gz"} {
+		output := args[strings.LastIndexByte(args, ' ')+1:]
+		cgoheap(t, append([]string{"diff"}, strings.Fields(args)...)...).want(t, 1, "",
+			fmt.Sprintf("cgoheap: %q is what is read, and would be overwritten: name another "+
+				"file with -o\n", output))
+	}
+	if read() != before {
+		t.Error("an input was changed")
 	}
 }
 

@@ -52,6 +52,9 @@ func makeReport(std stdio, args []string) error {
 			"name a file with -o")
 	}
 	in, err := reportInput(what)
+	if err == nil {
+		err = outfile.Spare(output, what)
+	}
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,20 @@ func TestReportNames(t *testing.T) {
 	}
 }
 
+// A recording is not replaced by what is made of it.
+func TestRecordingIsSpared(t *testing.T) {
+	t.Chdir(t.TempDir())
+	check0(os.WriteFile("r.cgoheap", fakeshim.Recording(), 0o600))
+	for _, verb := range []string{"report", "autopsy"} {
+		cgoheap(t, verb, "r.cgoheap", "-o", "./r.cgoheap").want(t, 1, "", `cgoheap: `+
+			`"./r.cgoheap" is what is read, and would be overwritten: name another file `+
+			"with -o\n")
+		if readAll(t, "r.cgoheap") != string(fakeshim.Recording()) {
+			t.Errorf("%s has changed the recording", verb)
+		}
+	}
+}
+
 // Each error is one sentence that names the thing; nothing is written.
 func TestReportErrors(t *testing.T) {
 	dir := t.TempDir()
