@@ -42,7 +42,8 @@ var variants = []struct {
 // What the program includes of the shim.
 var sources = []string{"base/*.h", "proc/elffile.[ch]", "proc/elfsym.[ch]", "go/gomodules.[ch]",
 	"go/gosym.[ch]", "go/gotables.[ch]", "base/lock.[ch]", "proc/modules.[ch]",
-	"region/region.[ch]", "base/sort.[ch]", "profile/symbolize.[ch]"}
+	"region/region.[ch]", "base/sort.[ch]", "profile/symbolize.[ch]",
+	"profile/symbol_cache.h"}
 
 // overlay puts a file with a hash of the shim's sources into the program: go
 // build does not know what its C files include from elsewhere.
