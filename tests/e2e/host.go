@@ -266,7 +266,7 @@ func (h *host) get(path string) []byte {
 	return body
 }
 
-// awaitConnection waits until a client stays connected, so that its request has been read and is not
+// awaitConnection waits until a client stays connected: its request has been read and is not
 // answered yet.
 func (h *host) awaitConnection() {
 	h.t.Helper()
