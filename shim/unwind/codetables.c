@@ -78,12 +78,16 @@ void codetables_after_fork_in_child(void)
 
 /* ---- a module's tables --------------------------------------------------- */
 
-/* From glibc 2.35.  Looked up, because even a weak reference would require that loader version. */
+/* From glibc 2.35, where it is libc's; later releases may have moved it to the loader. Looked up,
+ * because even a weak reference would require that version. */
 static int (*find_object)(void *address, struct dl_find_object *result);
 
 void codetables_init(void)
 {
-	find_object = (__typeof__(find_object))dynsym_loader("_dl_find_object");
+	static const char name[] = "_dl_find_object";
+	void *found = dynsym_libc(name);
+
+	find_object = (__typeof__(find_object))(found ? found : dynsym_loader(name));
 }
 
 bool codetables_segment(const struct code_module *m, uint64_t address, uint64_t *start,

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <sys/mman.h>
 
+#include "base/libc.h"
 #include "region/region.h"
 #include "unwind/cfi.h"
 #include "unwind/cfi_entry.h"
@@ -152,6 +153,26 @@ static void test_nonsense_everywhere(void **state)
 	assert_int_equal(pcinfo_at(l.b).kind, PCINFO_C);
 }
 
+static int no_loaders_lock(int (*call)(struct dl_phdr_info *, size_t, void *), void *arg)
+{
+	(void)call, (void)arg;
+	fail_msg("dl_iterate_phdr, which waits for another thread's dlopen");
+	return 0;
+}
+
+/* This file does not compile with a glibc that lacks _dl_find_object. */
+static void test_modules_are_found_without_the_loaders_lock(void **state)
+{
+	struct code_module m;
+	int (*before)(int (*)(struct dl_phdr_info *, size_t, void *), void *) =
+		libc.dl_iterate_phdr;
+
+	(void)state;
+	libc.dl_iterate_phdr = no_loaders_lock;
+	assert_true(codetables_module((uint64_t)qsort, &m));
+	libc.dl_iterate_phdr = before;
+}
+
 static int setup(void **state)
 {
 	if (region_init(32 * MIB))
@@ -170,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_an_fde_of_no_sane_length_does_not_decode),
 		cmocka_unit_test(test_a_cie_that_is_not_mapped_does_not_decode),
 		cmocka_unit_test(test_nonsense_everywhere),
+		cmocka_unit_test(test_modules_are_found_without_the_loaders_lock),
 	};
 	return cmocka_run_group_tests(tests, setup, fixture_teardown);
 }
