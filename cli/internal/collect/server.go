@@ -31,9 +31,10 @@ type Server struct {
 	limits Limits
 }
 
-// The pages of net/http/pprof that a user may have named in place of the index.
+// The pages of net/http/pprof and cgo_bridge that a user may have named in place of the index.
 var pprofPages = map[string]bool{"heap": true, "allocs": true, "goroutine": true, "block": true,
-	"mutex": true, "threadcreate": true, "profile": true, "trace": true, "cmdline": true}
+	"mutex": true, "threadcreate": true, "profile": true, "trace": true, "cmdline": true,
+	"cgoheap": true, "allheap": true}
 
 // ParseURL completes a host:port, or the URL of the index or of one of its pages.
 func ParseURL(given string, limits Limits) (*Server, error) {

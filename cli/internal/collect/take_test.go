@@ -304,6 +304,7 @@ func TestParseURL(t *testing.T) {
 		"h/debug/pprof/heap?token=x&seconds=9":  "http://h/debug/pprof?...",
 		"https://u:p@h/admin/pprof/":            "https://...@h/admin/pprof",
 		"http://[::1]:6060/debug/pprof/profile": "http://[::1]:6060/debug/pprof",
+		"http://h/debug/pprof/cgoheap":          "http://h/debug/pprof",
 		"http://h/debug/pprof/goroutine#x":      "http://h/debug/pprof",
 		"http://h/a%2fb/debug/pprof":            "http://h/a/b/debug/pprof",
 		"http://h:6060/%1b[2J/debug/pprof/heap": "http://h:6060/%1B%5B2J/debug/pprof",
