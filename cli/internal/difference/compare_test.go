@@ -1,6 +1,7 @@
 package difference
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/pprof/profile"
@@ -104,6 +105,8 @@ func TestStackIsFrames(t *testing.T) {
 		p.Sample[1].Location[3] = &last
 		p.Sample[1].Label["tenant"] = []string{"acme"}
 		p.Location = append(p.Location, &last)
+		p.Comments = append(p.Comments, "standard errors: alloc_objects 1, alloc_space 2, "+
+			"inuse_objects 3, inuse_space 4")
 	}
 	d := compare(t, before, after, options())
 	if len(d.Rows) != 1 || d.Total.Stacks != 1 {
@@ -121,6 +124,9 @@ func TestStackIsFrames(t *testing.T) {
 		}
 		if sum != d.Total.Change {
 			t.Errorf("saved %d, want %d", sum, d.Total.Change)
+		}
+		if said := strings.Join(p.Comments, "\n"); strings.Contains(said, "errors") {
+			t.Errorf("the saved difference has its profiles' errors:\n%s", said)
 		}
 	}
 }

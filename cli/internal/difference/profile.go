@@ -1,9 +1,12 @@
 package difference
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/google/pprof/profile"
+
+	"cgoheap/cli/internal/sampling"
 )
 
 // Profile is the difference as go tool pprof -diff_base makes it: the second profile's samples, and
@@ -26,6 +29,7 @@ func (d *Difference) Profile(all bool) (*profile.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Comments = slices.DeleteFunc(p.Comments, sampling.IsOfErrors)
 	p.DefaultSampleType = d.o.Figure.String()
 	p.TimeNanos = after.TimeNanos
 	return p, p.CheckValid()

@@ -107,7 +107,15 @@ const (
 	goExactComment = "Go's heap: every allocation"
 	rangeComment   = "intervals so far: "
 	orderComment   = "intervals of samples, in order: "
+	totalsComment  = "standard errors: "
 )
+
+// IsOfErrors says whether a comment is true only of the profile that it was written into, and of
+// none that is made of several.
+func IsOfErrors(comment string) bool {
+	return strings.HasPrefix(comment, totalsComment) ||
+		strings.HasPrefix(comment, rangeComment) || strings.HasPrefix(comment, orderComment)
+}
 
 // readRange takes "4096 to 65536 bytes, freed blocks as if at 20000".  Without the last number, or
 // in a profile that was merged, the coarsest stands for it.
