@@ -45,12 +45,18 @@ Examples:
   $ cgoheap profile 4242 -o before.pb.gz
   $ cgoheap diff before.pb.gz 4242
   svc (4242)  03:04:05 to 03:14:05 (10m)  sampled 1 in 512KiB
-  C memory in use ~581.0 MiB, then ~615.0 MiB: +34.0 MiB (+1.9 MiB to +66.2 MiB)
+  C memory in use ~581.0 MiB, then ~616.0 MiB: +35.0 MiB (+2.9 MiB to
+  +67.2 MiB), +210.0 MiB an hour
 
-     CHANGE                 BETWEEN        NOW  GO CALLER          C LEAF
-  +30.0 MiB  +21.7 MiB to +39.9 MiB  ~50.0 MiB  main.(*log).audit  C.CString
+     CHANGE                 BETWEEN  GO CALLER          C LEAF
+  +30.0 MiB  +21.7 MiB to +39.9 MiB  main.(*log).audit  C.CString
+   +1.0 MiB                 counted  main.pool          pool_grow
 
-  2 stacks changed by less than their sampling error: +4.0 MiB together (...)
+  2 stacks changed by less than their sampling error: +4.0 MiB together
+  (-27.2 MiB to +35.2 MiB)
+  nothing came or went in 1 stack
+  with 95 % confidence no row is noise (2 stacks had samples enough to tell;
+  each row is 97.5 % sure)
 
   $ cgoheap diff before.pb.gz after.pb.gz --sample-index alloc_space
   $ cgoheap diff canary.pb.gz after.pb.gz --process two --normalize
@@ -58,12 +64,13 @@ Examples:
   $ cgoheap diff scenes
   $ cgoheap diff scenes/001 scenes/002 --stacks
 
-How sure: a sampled block stands for many, so two looks at the same memory
-differ.  Blocks that live in both profiles of one process are the same samples
-and cancel: only what came or went is uncertain.  Two processes share no sample:
-both errors count.  Of 1,000 stacks 50 would seem to have changed at 95 % each;
-by Holm's procedure 95 % is the confidence that no row at all is noise.  BETWEEN
-is where a row's true change lies, at the level that this takes of each row.
+How sure: a sampled block stands for many, so two looks at the same amount of
+memory differ.  Blocks that live in both profiles of one process are the same
+samples and cancel: only what came or went is uncertain.  Two processes share no
+sample: both errors count.  Of 1,000 stacks 50 would seem to have changed at
+95 % each; by Holm's procedure 95 % is the confidence that no row at all is
+noise.  BETWEEN is where a row's true change lies, at the level that this takes
+of each row; "counted" are mappings and thread stacks, which are not sampled.
 `
 
 type diffOptions struct {

@@ -106,14 +106,18 @@ func clock(t, other time.Time) string {
 	return t.Format(time.TimeOnly)
 }
 
-func (o *diffOptions) totalLine(d *difference.Difference) string {
-	what := "in use"
+// state of the blocks that the figure counts.
+func (o *diffOptions) state() string {
 	if o.Figure == figures.AllocBytes || o.Figure == figures.AllocObjects {
-		what = "allocated"
+		return "allocated"
 	}
+	return "in use"
+}
+
+func (o *diffOptions) totalLine(d *difference.Difference) string {
 	estimate := func(n int64) string { return termtext.Estimate(o.amount(n), isEstimated(d)) }
 	t := d.Total
-	text := fmt.Sprintf("%s %s %s, then %s: ", d.Before.Kind(), what, estimate(t.Before),
+	text := fmt.Sprintf("%s %s %s, then %s: ", d.Before.Kind(), o.state(), estimate(t.Before),
 		estimate(t.After))
 	if !o.Figure.IsBytes() {
 		text = "objects of " + text
@@ -189,6 +193,7 @@ func (o *diffOptions) cells(r *difference.Row) []string {
 		change = "(" + change + ")"
 	}
 	what := (&holders.Row{RowKey: r.RowKey}).What()
+	what = strings.Replace(what, "in use", o.state(), 1)
 	return []string{change, between, now, what, termtext.Escape(r.GoCaller),
 		termtext.Escape(r.CLeaf)}
 }

@@ -2,7 +2,9 @@ package verbs
 
 import (
 	"context"
+	"debug/elf"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -72,12 +74,13 @@ func notSaved(operand string) error {
 		"(cgoheap profile %s -o before.pb.gz)", shown, shown)
 }
 
-// second is a process if it is a number, or if nothing is saved under that name.
+// second is a process if it is a number, or if nothing is saved under that name: the program may
+// well lie here.
 func (o *diffOptions) second(operand string) (*difference.Moment, error) {
 	if operand == "" {
 		return nil, flags.Usagef(`"" is neither a file nor a process`)
 	}
-	if !attach.IsNumber(operand) {
+	if !attach.IsNumber(operand) && !isProgram(operand) {
 		if saved := savedAt(operand); len(saved) > 0 {
 			return o.readSaved(saved[len(saved)-1])
 		}
@@ -87,6 +90,21 @@ func (o *diffOptions) second(operand string) (*difference.Moment, error) {
 		return nil, notSaved(operand)
 	}
 	return m, err
+}
+
+// isProgram: a name without a directory, and a file that the kernel could run.
+func isProgram(name string) bool {
+	if strings.ContainsRune(name, '/') {
+		return false
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, len(elf.ELFMAG))
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == elf.ELFMAG
 }
 
 func (o *diffOptions) readSaved(path string) (*difference.Moment, error) {

@@ -98,6 +98,12 @@ objects of C memory in use ~594,944, then ~630,784: +35,840 (-7,280 to +79,100),
 nothing came or went in 1 stack
 with 99 % confidence no row is noise (2 stacks had samples enough to tell; each row is 99.5 % sure)
 `, "")
+	r := cgoheap(t, "diff", "a.pb.gz", "b.pb.gz", "--sample-index", "alloc_space")
+	for _, says := range []string{"C memory allocated ~", "  allocated by  main.(*log).audit  "} {
+		if r.code != 0 || !strings.Contains(r.out, says) || strings.Contains(r.out, "in use") {
+			t.Errorf("exit code %d, want %q\n%s%s", r.code, says, r.out, r.err)
+		}
+	}
 	cgoheap(t, "diff", "a.pb.gz", "b.pb.gz", "--process", "two", "-n", "1").want(t, 0, `a.pb.gz: svc (4242), started 2026-01-02 03:00:00, taken 2026-01-02 03:04:05, sampled 1 in 512KiB
 b.pb.gz: svc (4242), started 2026-01-02 03:00:00, taken 2026-01-02 03:14:05, sampled 1 in 512KiB
 C memory in use ~581.0 MiB, then ~616.0 MiB: +35.0 MiB (-13.2 MiB to +83.3 MiB)
@@ -271,6 +277,8 @@ func TestDiffWithProcess(t *testing.T) {
 	s := named(t, "service", "serve")
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.pb.gz")
+	t.Chdir(dir) // where the program itself lies
+	check0(os.WriteFile("service", []byte("\x7fELF\x02"), 0o755))
 	if r := cgoheap(t, "profile", s.arg(), "-o", path); r.code != 0 {
 		t.Fatal(r.err)
 	}
