@@ -269,14 +269,15 @@ static void print_layout(const char *package)
 	printf("// What the library's headers define.\nconst (\n"
 	       "Magic = %#llx\nVersion = %d\nIsCopied = %u\nLost = %u\nCoarse = %u\n"
 	       "ModuleMain = %u\nModuleShim = %u\n"
-	       "ModuleHasELF = %u\nOriginThreadStack = %d\nMaxLabels = %d\nTextCut = %#x\n"
+	       "ModuleHasELF = %u\nOriginMalloc = %d\nOriginThreadStack = %d\nMaxLabels = "
+	       "%d\nTextCut = %#x\n"
 	       "ObjectBits = %d\nByteBits = %d\nPageBytes = %d\nAccounts = %d\nAccountCRCBytes = "
 	       "%zu\n)\n\n",
 	       (unsigned long long)REGION_MAGIC, REGION_VERSION, REGION_IS_COPIED, REGION_LOST,
 	       REGION_COARSE, RECORDING_MODULE_MAIN, RECORDING_MODULE_SHIM,
-	       RECORDING_MODULE_HAS_ELF, ORIGIN_THREAD_STACK, GOLABELS_MAX, LABELSET_TEXT_CUT,
-	       WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS, (int)PAGE_BYTES, RECORDING_ACCOUNTS,
-	       SIZE(recording_account, crc));
+	       RECORDING_MODULE_HAS_ELF, ORIGIN_MALLOC, ORIGIN_THREAD_STACK, GOLABELS_MAX,
+	       LABELSET_TEXT_CUT, WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS, (int)PAGE_BYTES,
+	       RECORDING_ACCOUNTS, SIZE(recording_account, crc));
 	print_region();
 	print_stacks();
 	print_recording();

@@ -354,30 +354,6 @@ uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
 	return likely(site) ? site : site_searched(c, now, size, origin);
 }
 
-/* ---- figures ---------------------------------------------------------- */
-
-/* Counts how often the top bit changes: see site_allocated. */
-static void add(uint64_t *low, uint16_t *turns, uint64_t n)
-{
-	uint64_t before = ADD(low, n);
-
-	if (unlikely((before ^ (before + n)) >> 63))
-		__atomic_fetch_add(turns, 1, __ATOMIC_RELEASE);
-}
-
-void site_add_alloc(struct site *s, struct weight w)
-{
-	add(&s->alloc_objects_fx, &s->alloc_objects_turns, w.objects_fx);
-	add(&s->alloc_bytes_fx, &s->alloc_bytes_turns, w.bytes_fx);
-}
-
-/* Releasing, so that a reader of this free also sees the allocation it belongs to. */
-void site_add_free(struct site *s, struct weight w)
-{
-	__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&s->free_bytes_fx, w.bytes_fx, __ATOMIC_RELEASE);
-}
-
 /* ---- the table -------------------------------------------------------- */
 
 uint32_t stacks_count(void)

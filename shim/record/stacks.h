@@ -49,7 +49,8 @@ struct stack {
 /*
  * Totals only grow; in use = allocated - freed. Fixed point as in struct weight, modulo 2^64.
  * The bytes in use always fit; for the bytes allocated, changes of the top bit are counted too
- * (site_allocated).
+ * (site_allocated). An addition is atomic, and costs as much as thirty other instructions: where
+ * objects follow from bytes (site_block_bytes), they are not counted.
  */
 struct site {
 	uint32_t stack; /* id */
@@ -103,8 +104,38 @@ uint32_t stacks_reclaimed_to(enum origin origin);
  */
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin);
 
-void site_add_alloc(struct site *s, struct weight w);
-void site_add_free(struct site *s, struct weight w);
+/*
+ * The size that all blocks of the site have; 0: they differ, or have no bytes, or are mappings,
+ * which may be freed in parts.
+ */
+static inline uint64_t site_block_bytes(const struct site *s)
+{
+	return s->origin == ORIGIN_MALLOC ? LOAD(&s->size) : 0;
+}
+
+/* Counts how often the top bit changes: see site_allocated. */
+static inline void site_add(uint64_t *low, uint16_t *turns, uint64_t n)
+{
+	uint64_t before = ADD(low, n);
+
+	if (unlikely((before ^ (before + n)) >> 63))
+		__atomic_fetch_add(turns, 1, __ATOMIC_RELEASE);
+}
+
+static inline void site_add_alloc(struct site *s, struct weight w)
+{
+	if (unlikely(!site_block_bytes(s)))
+		site_add(&s->alloc_objects_fx, &s->alloc_objects_turns, w.objects_fx);
+	site_add(&s->alloc_bytes_fx, &s->alloc_bytes_turns, w.bytes_fx);
+}
+
+/* Releasing, so that a reader of this free also sees the allocation it belongs to. */
+static inline void site_add_free(struct site *s, struct weight w)
+{
+	if (unlikely(!site_block_bytes(s)))
+		__atomic_fetch_add(&s->free_objects_fx, w.objects_fx, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&s->free_bytes_fx, w.bytes_fx, __ATOMIC_RELEASE);
+}
 
 /* What was ever allocated at a site, in fixed point with more than 64 bits. */
 struct site_allocated {

@@ -35,11 +35,22 @@ static unsigned __int128 read_whole(const uint64_t *low, const uint16_t *turns)
 	return (unsigned __int128)((after + ((n >> 63) ^ (after & 1u))) >> 1) << 64 | n;
 }
 
+/* Blocks of `size` bytes that are so many bytes. */
+static __int128 objects_fx_of(uint64_t size, __int128 bytes_fx)
+{
+	return (bytes_fx << (WEIGHT_OBJECT_BITS - WEIGHT_BYTE_BITS)) / size;
+}
+
 struct site_allocated site_allocated(const struct site *s)
 {
-	return (struct site_allocated){
+	struct site_allocated a = {
 		.objects_fx = read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns),
 		.bytes_fx = read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
+	uint64_t size = site_block_bytes(s);
+
+	if (size)
+		a.objects_fx = (unsigned __int128)objects_fx_of(size, (__int128)a.bytes_fx);
+	return a;
 }
 
 static int64_t rounded(uint64_t fixed, int bits)
@@ -65,15 +76,18 @@ static struct tally tally_read(uint32_t id)
 	uint64_t free_bytes = LOAD_ACQ(&s->free_bytes_fx);
 	uint64_t free_objects = LOAD_ACQ(&s->free_objects_fx);
 	struct site_allocated a = site_allocated(s);
+	uint64_t bytes = (uint64_t)a.bytes_fx - free_bytes;
+	uint64_t objects = (uint64_t)a.objects_fx - free_objects, size = site_block_bytes(s);
 
-	return (struct tally){
-		.site = id,
-		.stack = s->stack,
-		.born = s->born,
-		.alloc_objects = rounded_total(a.objects_fx, WEIGHT_OBJECT_BITS),
-		.alloc_bytes = rounded_total(a.bytes_fx, WEIGHT_BYTE_BITS),
-		.inuse_objects = rounded((uint64_t)a.objects_fx - free_objects, WEIGHT_OBJECT_BITS),
-		.inuse_bytes = rounded((uint64_t)a.bytes_fx - free_bytes, WEIGHT_BYTE_BITS)};
+	if (size)
+		objects = (uint64_t)objects_fx_of(size, (int64_t)bytes);
+	return (struct tally){.site = id,
+			      .stack = s->stack,
+			      .born = s->born,
+			      .alloc_objects = rounded_total(a.objects_fx, WEIGHT_OBJECT_BITS),
+			      .alloc_bytes = rounded_total(a.bytes_fx, WEIGHT_BYTE_BITS),
+			      .inuse_objects = rounded(objects, WEIGHT_OBJECT_BITS),
+			      .inuse_bytes = rounded(bytes, WEIGHT_BYTE_BITS)};
 }
 
 /* ---- every site -------------------------------------------------------- */

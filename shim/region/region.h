@@ -20,7 +20,7 @@
 #include "base/base.h"
 
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
-#define REGION_VERSION 5
+#define REGION_VERSION 6
 
 #define REGION_IS_COPIED 1u /* this is a copy of the tables, made once a second */
 #define REGION_LOST      2u /* something could not be recorded */

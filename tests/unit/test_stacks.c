@@ -1,6 +1,7 @@
 /* Interned stacks, their sites and figures, and what readers make of them. */
 #include "child.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -243,9 +244,10 @@ static void *intern_all(void *arg)
 				line_up(&arrived, THREADS);
 			uint32_t site = stacks_site(&c, 8 * (1 + r % 5), ORIGIN_MALLOC);
 			CHECK(site && site_at(site)->size == 8 * (1 + r % 5));
-			site_add_alloc(site_at(site), sample_weight(8, 1));
+			struct weight w = sample_weight(8 * (1 + r % 5), 1);
+			site_add_alloc(site_at(site), w);
 			if (r % 2)
-				site_add_free(site_at(site), sample_weight(8, 1));
+				site_add_free(site_at(site), w);
 		}
 	return arg;
 }
@@ -403,7 +405,7 @@ static void a_snapshot_rounds_and_leaves_out_zeros(void)
 	struct snapshot s;
 
 	CHECK(region_init(8 * MIB) == 0);
-	uint32_t a = stacks_site(&c, 8, ORIGIN_MALLOC), b = stacks_site(&c, 9, ORIGIN_MALLOC);
+	uint32_t a = stacks_site(&c, 8, ORIGIN_MALLOC), b = stacks_site(&c, 9, ORIGIN_MMAP);
 	stacks_site(&c, 10, ORIGIN_MALLOC);
 	site_add_alloc(site_at(a), whole(3, 24));
 	site_add_free(site_at(a), whole(1, 8));
@@ -438,6 +440,52 @@ static void weights_cancel_exactly(void)
 	scratch_release(&scratch);
 }
 CASE(weights_cancel_exactly)
+
+static void objects_of_one_size_follow_from_bytes(void)
+{
+	static const uint64_t sizes[] = {1, 24, 4095, UINT64_C(1) << 40};
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	struct capture c = stack_of(1, 3);
+	struct snapshot s;
+
+	CHECK(region_init(8 * MIB) == 0);
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		struct weight w = sample_weight(sizes[i], 4096);
+		uint32_t id = stacks_site(&c, sizes[i], ORIGIN_MALLOC);
+		for (int n = 0; n < 1000; n++)
+			site_add_alloc(site_at(id), w);
+		for (int n = 0; n < 400; n++)
+			site_add_free(site_at(id), w);
+		CHECK(site_block_bytes(site_at(id)) == sizes[i]);
+		CHECK(stacks_snapshot(&scratch, 0, &s) == 0);
+		double one = (double)w.objects_fx / (1 << WEIGHT_OBJECT_BITS);
+		CHECK(fabs((double)tally_of(&s, id)->alloc_objects - 1000 * one) <= 2);
+		CHECK(fabs((double)tally_of(&s, id)->inuse_objects - 600 * one) <= 2);
+	}
+	scratch_release(&scratch);
+}
+CASE(objects_of_one_size_follow_from_bytes)
+
+static void objects_without_a_size_are_counted(void)
+{
+	struct scratch scratch = SCRATCH_INIT(MIB);
+	struct capture c = stack_of(1, 3);
+	struct snapshot s;
+
+	CHECK(region_init(8 * MIB) == 0);
+	uint32_t none = stacks_site(&c, 0, ORIGIN_MALLOC), map = stacks_site(&c, 8, ORIGIN_MMAP);
+	for (int n = 0; n < 3; n++) {
+		site_add_alloc(site_at(none), whole(1, 0));
+		site_add_alloc(site_at(map), whole(n == 0, 8));
+	}
+	site_add_free(site_at(none), whole(1, 0));
+	site_add_free(site_at(map), whole(0, 8));
+	CHECK(stacks_snapshot(&scratch, 0, &s) == 0);
+	CHECK(tally_equals(tally_of(&s, none), 3, 0, 2, 0));
+	CHECK(tally_equals(tally_of(&s, map), 1, 24, 1, 16));
+	scratch_release(&scratch);
+}
+CASE(objects_without_a_size_are_counted)
 
 /* A live block of the site, allocated `age` ticks ago. */
 static void add_block(uint64_t address, uint32_t site, uint64_t size, uint32_t interval,
@@ -592,6 +640,8 @@ int main(void)
 		cmocka_unit_test(test_totals_do_not_wrap),
 		cmocka_unit_test(test_a_snapshot_rounds_and_leaves_out_zeros),
 		cmocka_unit_test(test_weights_cancel_exactly),
+		cmocka_unit_test(test_objects_of_one_size_follow_from_bytes),
+		cmocka_unit_test(test_objects_without_a_size_are_counted),
 		cmocka_unit_test(test_by_age_only_old_live_blocks_count),
 		cmocka_unit_test(test_by_age_old_mappings_count),
 		cmocka_unit_test(test_a_difference_is_growth),

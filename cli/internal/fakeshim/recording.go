@@ -77,9 +77,8 @@ func putStack(d []byte, at uint64, s recordlayout.Stack, frames ...uint64) {
 
 func putSite(d []byte, at uint64, stack uint32, size, objects uint64) {
 	recordlayout.Put(d, at, recordlayout.Site{Stack: stack, Size: size,
-		AllocObjectsFx: objects << recordlayout.ObjectBits,
-		AllocBytesFx:   objects * size << recordlayout.ByteBits,
-		FreeObjectsFx:  1 << recordlayout.ObjectBits, FreeBytesFx: size << recordlayout.ByteBits})
+		AllocBytesFx: objects * size << recordlayout.ByteBits,
+		FreeBytesFx:  size << recordlayout.ByteBits})
 }
 
 // second is the nth, 20 s after the one before.

@@ -126,6 +126,10 @@ func (r *chains) site(id, stack uint32, s *stackRecord) uint32 {
 		allocBytes:   totalOf(f.AllocBytesFx, f.AllocBytesTurns, recordlayout.ByteBits),
 		inUseObjects: rounded(f.AllocObjectsFx-f.FreeObjectsFx, recordlayout.ObjectBits),
 		inUseBytes:   rounded(f.AllocBytesFx-f.FreeBytesFx, recordlayout.ByteBits)}
+	if f.Origin == recordlayout.OriginMalloc && f.Size != 0 {
+		site.allocObjects = objectsOf(site.allocBytes, f.Size)
+		site.inUseObjects = objectsOf(site.inUseBytes, f.Size)
+	}
 	for _, n := range []int64{site.inUseObjects, site.inUseBytes} {
 		if f.Stack != stack || n < 0 || n > mostBytes {
 			r.bad++
@@ -134,6 +138,12 @@ func (r *chains) site(id, stack uint32, s *stackRecord) uint32 {
 	}
 	s.sites = append(s.sites, site)
 	return f.Next
+}
+
+// objectsOf is how many blocks of that size are so many bytes: where a site's blocks have one
+// size, they are not counted.
+func objectsOf(bytes int64, size uint64) int64 {
+	return int64((uint64(max(bytes, 0)) + size/2) / size)
 }
 
 // rounded is fixed point with that many bits behind the point.

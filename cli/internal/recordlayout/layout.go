@@ -5,13 +5,14 @@ package recordlayout
 // What the library's headers define.
 const (
 	Magic             = 0x706165686f6763
-	Version           = 5
+	Version           = 6
 	IsCopied          = 1
 	Lost              = 2
 	Coarse            = 4
 	ModuleMain        = 1
 	ModuleShim        = 2
 	ModuleHasELF      = 4
+	OriginMalloc      = 0
 	OriginThreadStack = 2
 	MaxLabels         = 16
 	TextCut           = 0x80
