@@ -42,15 +42,22 @@ static inline void lock_take(struct lock *l)
 }
 
 /*
+ * Releases the lock. True: a thread may sleep, so call lock_wake.
+ *
  * Two plain accesses instead of an exchange, which costs as much as thirty other instructions. A
  * waiter that stores 2 between them is not woken: it looks again by itself (lock.c).
  */
-static inline void lock_release(struct lock *l)
+static inline bool lock_unlock(struct lock *l)
 {
 	bool may_sleep = LOAD(&l->state) != 1;
 
 	STORE_REL(&l->state, 0);
-	if (unlikely(may_sleep))
+	return may_sleep;
+}
+
+static inline void lock_release(struct lock *l)
+{
+	if (unlikely(lock_unlock(l)))
 		lock_wake(l);
 }
 

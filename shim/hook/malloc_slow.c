@@ -43,10 +43,15 @@ void slow_count_no_stack(void)
 	region_mark(REGION_LOST);
 }
 
+static inline void count_end(uint32_t end)
+{
+	end = likely(end < CAPTURE_END_COUNT) ? end : CAPTURE_SKIPPED;
+	recstack_count(FIGURE_ENDS + end, &slow_ends[end]);
+}
+
 void slow_count_end(uint32_t end)
 {
-	end = end < CAPTURE_END_COUNT ? end : CAPTURE_SKIPPED;
-	recstack_count(FIGURE_ENDS + end, &slow_ends[end]);
+	count_end(end);
 }
 
 /* Both count on the recording stack, or, without one, in the variable. */
@@ -74,6 +79,16 @@ static void forget(const struct live_block *block)
 	site_add_free(site_at(block->site), sample_weight(block->size, block->interval));
 }
 
+/* A record that was replaced. */
+static __attribute__((noinline)) void forget_stale(const struct live_block *stale)
+{
+	eventring_note(EVENT_FREE, stale);
+	forget(stale);
+	ADD(&slow_drops.stale, 1);
+	ADD(&slow_missed_bytes,
+	    sample_weight(stale->size, stale->interval).bytes_fx >> WEIGHT_BYTE_BITS);
+}
+
 /* The block counts as allocated only if its free can be seen too. */
 static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 {
@@ -91,15 +106,11 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 	}
 	struct weight w = sample_weight(size, interval);
 	site_add_alloc(site_at(site), w);
-	variance_add(size, w);
+	if (unlikely(interval > 1))
+		variance_add(size, w);
 	recstack_count(FIGURE_SAMPLES, &slow_samples);
-	if (put > 0) {
-		eventring_note(EVENT_FREE, &stale);
-		forget(&stale);
-		ADD(&slow_drops.stale, 1);
-		ADD(&slow_missed_bytes,
-		    sample_weight(stale.size, stale.interval).bytes_fx >> WEIGHT_BYTE_BITS);
-	}
+	if (unlikely(put > 0))
+		forget_stale(&stale);
 	eventring_note(EVENT_ALLOC, &block);
 }
 
@@ -116,7 +127,7 @@ static uint32_t capture_site(const struct sample *s, const struct regs *host)
 	struct capture c;
 
 	capture_stack(&c, host, s->leaf);
-	slow_count_end(c.end);
+	count_end(c.end);
 	return stacks_site(&c, s->size, ORIGIN_MALLOC);
 }
 
@@ -170,13 +181,10 @@ static void ask_here(void *question, const struct regs *host)
 	}
 }
 
-/* The interval at which the block is sampled; 0: not sampled. */
-static uint32_t take(size_t size)
+static __attribute__((noinline)) uint32_t take_asking(size_t size)
 {
 	struct question q = {.size = size};
 
-	if (likely(sample_is_exact() && !forked_is_child()))
-		return sample_take_exact();
 	/* Without a recording stack nothing can be recorded, so the answer is no, which needs
 	 * no stack. */
 	if (likely(recstack_run(ask_here, &q)))
@@ -188,6 +196,15 @@ static uint32_t take(size_t size)
 	return q.interval;
 }
 
+/* The interval at which the block is sampled; 0: not sampled, as where the thread is inside the
+ * shim. */
+static inline uint32_t take(size_t size)
+{
+	if (likely(sample_is_exact() && !forked_is_child()))
+		return sample_take_exact();
+	return take_asking(size);
+}
+
 /* ---- allocating ------------------------------------------------------- */
 
 /* call: the real function on its arguments; its result is the block. */
@@ -196,11 +213,11 @@ static uint32_t take(size_t size)
 		uint32_t interval = take(size);                                                    \
 		if (!interval)                                                                     \
 			return call;                                                               \
-		uint8_t before = sample_enter();                                                   \
+		sample_enter_first();                                                              \
 		void *block = call;                                                                \
 		if (block)                                                                         \
 			record(&(struct sample){block, size, (uint64_t)real.function, interval});  \
-		sample_leave(before);                                                              \
+		sample_leave(BUSY_NOT);                                                            \
 		return block;                                                                      \
 	} while (0)
 
@@ -241,11 +258,11 @@ int slow_posix_memalign(void **out, size_t alignment, size_t size)
 
 	if (!interval)
 		return real.posix_memalign(out, alignment, size);
-	uint8_t before = sample_enter();
+	sample_enter_first();
 	int error = real.posix_memalign(out, alignment, size);
 	if (!error && *out)
 		record(&(struct sample){*out, size, (uint64_t)real.posix_memalign, interval});
-	sample_leave(before);
+	sample_leave(BUSY_NOT);
 	return error;
 }
 
@@ -290,7 +307,7 @@ static __attribute__((noinline)) void forget_on_stack(struct live_block *block)
  * on the host's stack. No lock is held in any call. -1: nothing was done, since this is not so
  * simple.
  */
-static int take_out_at_once(void *p)
+static __attribute__((noinline)) int take_out_at_once(void *p)
 {
 	struct live_block block;
 
@@ -300,7 +317,7 @@ static int take_out_at_once(void *p)
 	uint64_t begun = budget_begin(true);
 	enum live_taken taken = live_try_take(p, &block);
 	if (likely(taken == LIVE_TAKEN && block.interval <= 1))
-		forget(&block);
+		site_add_free(site_at(block.site), weight_whole(block.size));
 	else if (taken == LIVE_TAKEN)
 		forget_on_stack(&block);
 	budget_end(&budget_spent.freeing, begun, true);
@@ -322,7 +339,7 @@ bool slow_forget(void *p)
 {
 	if (unlikely(real_is_bootstrap(p)))
 		return false;
-	if (sample_interval() == 1 && likely(take_out_at_once(p) == 0))
+	if (likely(take_out_at_once(p) == 0))
 		return true;
 	if (unlikely(live_has(p)))
 		forget_sampled(p);

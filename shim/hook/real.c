@@ -24,24 +24,16 @@
 
 /* ---- the bootstrap arena ---------------------------------------------- */
 
-/* dlsym needs a few hundred bytes in all; what does not fit fails with ENOMEM. */
-#define BOOTSTRAP_BYTES (64 * KIB)
-
 /* In front of each block, so that realloc knows how much to copy. */
 struct bootstrap_head {
 	size_t size;
 	size_t reserved;
 };
 
-static _Alignas(PAGE_BYTES) char bootstrap[BOOTSTRAP_BYTES];
+char real_bootstrap[REAL_BOOTSTRAP_BYTES] __attribute__((aligned(PAGE_BYTES)));
 static size_t bootstrap_used;
 
 static __thread uint8_t resolving __attribute__((tls_model("initial-exec")));
-
-bool real_is_bootstrap(const void *p)
-{
-	return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_BYTES;
-}
 
 bool real_bootstrap_is_used(void)
 {
@@ -57,13 +49,13 @@ static void *bootstrap_alloc(size_t alignment, size_t size)
 		alignment = 16;
 	do {
 		at = ALIGN_UP(used + sizeof(struct bootstrap_head), alignment);
-		if (at < used || at > BOOTSTRAP_BYTES || size > BOOTSTRAP_BYTES - at) {
+		if (at < used || at > REAL_BOOTSTRAP_BYTES || size > REAL_BOOTSTRAP_BYTES - at) {
 			errno = ENOMEM;
 			return NULL;
 		}
 	} while (!__atomic_compare_exchange_n(&bootstrap_used, &used, at + size, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	char *p = bootstrap + at;
+	char *p = real_bootstrap + at;
 	((struct bootstrap_head *)p)[-1].size = size;
 	live_filter_pin(p);
 	return p;

@@ -45,8 +45,15 @@ extern struct real real __attribute__((visibility("hidden")));
 /* Looks up all functions now. Called by the constructor; safe to call again. */
 void real_resolve(void);
 
+/* dlsym needs a few hundred bytes in all; what does not fit fails with ENOMEM. */
+#define REAL_BOOTSTRAP_BYTES (64 * KIB)
 /* Whether p came from the bootstrap arena. */
-bool real_is_bootstrap(const void *p);
+static inline bool real_is_bootstrap(const void *p)
+{
+	extern char real_bootstrap[REAL_BOOTSTRAP_BYTES] __attribute__((visibility("hidden")));
+
+	return (uintptr_t)p - (uintptr_t)real_bootstrap < REAL_BOOTSTRAP_BYTES;
+}
 /* Whether there are any such blocks. */
 bool real_bootstrap_is_used(void);
 /* realloc of a bootstrap block: a new real block with its bytes, or NULL with errno. */

@@ -254,15 +254,16 @@ static __attribute__((noinline)) int put_from_others(struct shard *s, uint64_t h
 	return 0;
 }
 
-int live_put(const struct live_block *block, struct live_block *stale)
+/* live_put in all its cases, under the lock, which it releases. */
+static __attribute__((noinline)) int put_anyhow(struct shard *s, uint64_t hash,
+						const struct live_block *block,
+						struct live_block *stale)
 {
-	uint64_t hash = live_spread(block->address);
-	struct shard *s = shard_of(hash);
-
-	change_begin(s);
 	struct pool pool = pool_now();
+
+	STORE(&s->changes, s->changes + 1);
 	/* If no record has this filter byte, none has this address. */
-	uint32_t id = likely(!*filter_of(hash)) ? 0 : *link_to(pool, s, hash, block->address);
+	uint32_t id = *filter_of(hash) ? *link_to(pool, s, hash, block->address) : 0;
 	if (unlikely(id)) {
 		*stale = block_of(&pool.nodes[id - 1]);
 		node_write(&pool.nodes[id - 1], block);
@@ -273,11 +274,52 @@ int live_put(const struct live_block *block, struct live_block *stale)
 	if (unlikely(!id))
 		id = node_fresh();
 	if (likely(id)) {
-		node_write(&pool.nodes[id - 1], block);
+		node_write(node_at(id), block);
 		node_link(s, hash, id);
 	}
 	change_end(s);
 	return likely(id) ? 0 : put_from_others(s, hash, block);
+}
+
+static __attribute__((noinline)) int put_after_waiting(const struct live_block *block,
+						       struct live_block *stale)
+{
+	uint64_t hash = live_spread(block->address);
+	struct shard *s = shard_of(hash);
+
+	lock_wait(&s->lock);
+	return put_anyhow(s, hash, block, stale);
+}
+
+static __attribute__((noinline)) int put_and_wake(struct lock *l)
+{
+	lock_wake(l);
+	return 0;
+}
+
+/* What is rare is a function that does the rest, so that what is common saves no registers. */
+int live_put(const struct live_block *block, struct live_block *stale)
+{
+	uint64_t hash = live_spread(block->address);
+	struct shard *s = shard_of(hash);
+
+	if (unlikely(lock_try(&s->lock)))
+		return put_after_waiting(block, stale);
+	struct pool pool = pool_now();
+	uint32_t id = s->free, *bucket = bucket_of(hash);
+	if (unlikely(*filter_of(hash) || id - 1 >= pool.used))
+		return put_anyhow(s, hash, block, stale);
+	struct node *n = &pool.nodes[id - 1];
+	uint32_t changes = s->changes + 1;
+	STORE(&s->changes, changes);
+	STORE(&s->free, n->next);
+	node_write(n, block);
+	STORE_REL(&n->next, *bucket);
+	STORE_REL(bucket, id);
+	STORE(&s->count, s->count + 1);
+	STORE(filter_of(hash), mark_of(hash));
+	STORE_REL(&s->changes, changes + 1);
+	return likely(!lock_unlock(&s->lock)) ? 0 : put_and_wake(&s->lock);
 }
 
 /* Under the lock. */

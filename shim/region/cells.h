@@ -70,8 +70,9 @@ static inline bool cells_is_unit(uint32_t id, enum cell_kind kind)
 	uint64_t inside = at % CELLS_SLAB_BYTES;
 	const struct slab *slab = region_at((uint64_t)id * 8 - inside);
 
-	return at < LOAD(&region_layout.arena_used) && inside >= CELLS_UNIT &&
-	       inside % CELLS_UNIT == 0 && LOAD(&slab->kind) == kind && LOAD(&slab->units) == 1;
+	return likely(at < LOAD(&region_layout.arena_used)) && likely(inside) &&
+	       likely(at % CELLS_UNIT == 0) && likely(LOAD(&slab->kind) == kind) &&
+	       likely(LOAD(&slab->units) == 1);
 }
 
 /* Whether id may be a cell of this kind with at least `bytes` bytes, which is not 0. */

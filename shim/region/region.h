@@ -52,13 +52,14 @@ struct region_header {
 	struct region_table recording;     /* struct recording; 0, 0 without a file */
 };
 
-extern struct region_header *region; /* NULL until region_init succeeded */
+/* NULL until region_init succeeded */
+extern struct region_header *region __attribute__((visibility("hidden")));
 
 /*
  * A private copy of the header's layout.  The shim uses this one, because a wild write
  * of the host may have changed the other.
  */
-extern struct region_header region_layout;
+extern struct region_header region_layout __attribute__((visibility("hidden")));
 
 /*
  * Maps and lays out the region.  max_bytes bounds all of the shim's memory
