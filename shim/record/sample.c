@@ -107,12 +107,13 @@ static uint64_t draw(struct sample_thread *t, uint32_t interval)
 
 /* ---- the list of threads: under its lock -------------------------------- */
 
-static bool slot_take(struct sample_thread *t, int tid)
+/* -1: all are taken. */
+static int slot_take(struct sample_thread *t, int tid)
 {
 	uint32_t i = threads.free ? threads.free - 1 : threads.used;
 
 	if (i == MAX_LISTED)
-		return false;
+		return -1;
 	if (threads.free)
 		threads.free = threads.slots[i].next_free;
 	else
@@ -120,7 +121,7 @@ static bool slot_take(struct sample_thread *t, int tid)
 	threads.slots[i] = (struct slot){.thread = t, .tid = tid};
 	t->slot = i;
 	STORE(&threads.count, threads.count + 1);
-	return true;
+	return 0;
 }
 
 static void slot_give(uint32_t i)
@@ -145,7 +146,7 @@ static void list_thread(struct sample_thread *t)
 	if (!t->registered && libc.pthread_setspecific(threads.key, t) == 0) {
 		int tid = sample_thread_id();
 		lock_take(&threads.lock);
-		t->registered = slot_take(t, tid) ? 1 : 2;
+		t->registered = slot_take(t, tid) == 0 ? 1 : 2;
 		lock_release(&threads.lock);
 	}
 	sample_leave(before);
