@@ -51,7 +51,7 @@ struct gomodule *gomodules_at(uint64_t pc)
 	uint32_t n = gomodules_count();
 
 	for (uint32_t i = 0; i < n; i++)
-		if (pc - list[i].tables.text < list[i].tables.etext - list[i].tables.text)
+		if (gomodule_has_text(&list[i], pc))
 			return &list[i];
 	return NULL;
 }

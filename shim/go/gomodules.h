@@ -47,6 +47,12 @@ int gomodules_init(void);
  */
 bool gomodules_look(uint64_t address);
 
+/* Whether pc is in its Go code. */
+static inline bool gomodule_has_text(const struct gomodule *module, uint64_t pc)
+{
+	return pc - module->tables.text < module->tables.etext - module->tables.text;
+}
+
 /* The module whose Go code (runtime.text to runtime.etext) contains pc, or NULL. */
 struct gomodule *gomodules_at(uint64_t pc);
 

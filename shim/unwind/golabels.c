@@ -306,16 +306,26 @@ enum golabels_result golabels_parse(struct saferead *memory, uint64_t labels, bo
 	return out->count ? GOLABELS_READ : GOLABELS_NONE;
 }
 
-uint64_t golabels_of(struct saferead *memory, const struct gomodule *module, uint64_t g)
+static uint32_t offset_of(const struct gomodule *module)
 {
-	uint64_t labels;
-
 	if (unlikely(!LOAD(&known[module->index].is_learned)))
 		learn_module(module);
-	uint64_t at = g + LOAD_ACQ(&known_of(module)->offset);
-	if (at == g)
-		return 0;
-	return saferead_read(memory, at, &labels) ? labels : 0;
+	return LOAD_ACQ(&known_of(module)->offset);
+}
+
+uint64_t golabels_of(struct saferead *memory, const struct gomodule *module, uint64_t g)
+{
+	uint32_t offset = offset_of(module);
+	uint64_t labels;
+
+	return offset && saferead_read(memory, g + offset, &labels) ? labels : 0;
+}
+
+uint64_t golabels_of_own(const struct gomodule *module, uint64_t g)
+{
+	uint32_t offset = offset_of(module);
+
+	return offset ? word_at(g + offset) : 0;
 }
 
 enum golabels_result golabels_read(struct saferead *memory, const struct gomodule *module,

@@ -61,6 +61,9 @@ const char *golabels_status(void);
  */
 uint64_t golabels_of(struct saferead *memory, const struct gomodule *module, uint64_t g);
 
+/* The same for a goroutine that certainly stays, in a few instructions. */
+uint64_t golabels_of_own(const struct gomodule *module, uint64_t g);
+
 enum golabels_result {
 	GOLABELS_NONE, /* an empty set */
 	GOLABELS_READ, /* *out is valid until the goroutine continues */

@@ -5,35 +5,13 @@
 
 #include "go/gomodules.h"
 #include "go/gosym.h"
+#include "unwind/owngo.h"
 #include "unwind/pcinfo.h"
 
-#define MAX_GOROUTINE_STACK ((uint64_t)4 << 30) /* debug.SetMaxStack defaults to 1 GiB */
-#define MAX_THREAD_STACK    ((uint64_t)1 << 30)
-#define MAX_SEARCH_WORDS    8192 /* 64 KiB of thread stack */
-#define MAX_TLS_BYTES       (1 * MIB)
-#define MAX_G_SEARCHES      64
-
-/* runtime/runtime2.go: the same in 1.21 to 1.27. */
-#define OLDEST_KNOWN 21
-#define NEWEST_KNOWN 27
-enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
-
-static bool is_1_21(const struct gomodule *module)
-{
-	return module->minor > 0 && module->minor <= 21;
-}
-
-/* asmcgocall saves {depth, g} at this offset from its stack pointer. */
-static uint64_t saved_at(const struct gomodule *module)
-{
-	return is_1_21(module) ? 40 : 0;
-}
-
-/* The offset of m.curg. */
-static uint64_t curg_at(const struct gomodule *module)
-{
-	return module->minor > 0 && module->minor <= 24 ? 0xc0 : 0xb8;
-}
+#define MAX_THREAD_STACK ((uint64_t)1 << 30)
+#define MAX_SEARCH_WORDS 8192 /* 64 KiB of thread stack */
+#define MAX_TLS_BYTES    (1 * MIB)
+#define MAX_G_SEARCHES   64
 
 /* ---- the goroutine of a thread ------------------------------------------- */
 
@@ -41,7 +19,7 @@ static int read_stack(struct saferead *memory, uint64_t g, struct go_stack *stac
 {
 	bool is_read = saferead_read(memory, g + G_STACK_LO, &stack->lo) &&
 		       saferead_read(memory, g + G_STACK_HI, &stack->hi) && stack->lo < stack->hi &&
-		       stack->hi - stack->lo <= MAX_GOROUTINE_STACK;
+		       stack->hi - stack->lo <= OWNGO_MAX_STACK;
 
 	return is_read ? 0 : -1;
 }
@@ -52,7 +30,7 @@ static int read_current(struct saferead *memory, uint64_t g, struct go_cursor *c
 	uint64_t m, g0, m_of_g0, curg, m_of_curg;
 	bool is_read = saferead_read(memory, g + G_M, &m) && saferead_read(memory, m + M_G0, &g0) &&
 		       saferead_read(memory, g0 + G_M, &m_of_g0) && m_of_g0 == m &&
-		       saferead_read(memory, m + curg_at(c->module), &curg) &&
+		       saferead_read(memory, m + owngo_curg_at(c->module), &curg) &&
 		       saferead_read(memory, curg + G_M, &m_of_curg) && m_of_curg == m &&
 		       read_stack(memory, curg, &c->stack) == 0 && curg != 0;
 
@@ -61,30 +39,10 @@ static int read_current(struct saferead *memory, uint64_t g, struct go_cursor *c
 	return is_read ? 0 : -1;
 }
 
-static uint64_t word_at(uint64_t address)
-{
-	return LOAD((const uint64_t *)address);
-}
-
-/*
- * The runtime's state of this thread needs no check.  If its g is not 0, Go called the C
- * code that this thread is in, so its g, its m and the waiting goroutine with its stack
- * stay until that code returns.  This holds even for a heap whose mapping no hook saw.
- * 0: unknown.
- */
-static uint64_t own_goroutine(const struct gomodule *module)
-{
-	if (!module->tls_is_g || module->minor < OLDEST_KNOWN || module->minor > NEWEST_KNOWN)
-		return 0;
-	uint64_t g = word_at(arch_thread_pointer() - module->tls[0]);
-	uint64_t m = g ? word_at(g + G_M) : 0;
-	return m ? word_at(m + curg_at(module)) : 0;
-}
-
 static int read_own_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
 {
-	*stack = (struct go_stack){word_at(g + G_STACK_LO), word_at(g + G_STACK_HI)};
-	if (stack->lo >= stack->hi || stack->hi - stack->lo > MAX_GOROUTINE_STACK)
+	*stack = owngo_stack(g);
+	if (!owngo_is_possible(*stack))
 		return -1;
 	saferead_on_own_goroutine(memory, stack->lo, stack->hi);
 	return 0;
@@ -132,10 +90,11 @@ static bool current_of_program(struct saferead *memory, struct go_cursor *c)
 static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 {
 	const struct gomodule *module = c->module;
-	uint64_t g = own_goroutine(module);
+	uint64_t g = owngo_goroutine(module);
 
 	if (g && read_own_stack(memory, g, &c->stack) == 0) {
 		c->g = g;
+		c->is_own = true;
 		return true;
 	}
 	for (uint32_t i = 0; i < module->tls_count; i++) {
@@ -154,7 +113,8 @@ static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 			    struct go_cursor *out)
 {
-	if (g == own_goroutine(out->module)) {
+	out->is_own = g == owngo_goroutine(out->module);
+	if (out->is_own) {
 		if (read_own_stack(memory, g, &out->stack))
 			return false;
 	} else {
@@ -184,7 +144,7 @@ bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct g
 	unwind_go_enter_at(pc, 0, sp, out);
 	if (!out->module)
 		return false;
-	uint64_t saved = sp + saved_at(out->module);
+	uint64_t saved = sp + owngo_saved_at(out->module);
 	if (!saferead_read(memory, saved, &first) || !saferead_read(memory, saved + 8, &g))
 		return false;
 	if (g == 0)
@@ -274,7 +234,7 @@ uint64_t unwind_go_crosscall_bp(uint64_t pc, uint64_t b)
 {
 	const struct gomodule *module = gomodules_at(pc);
 
-	return module && is_1_21(module) ? b : b + 8;
+	return module && owngo_is_1_21(module) ? b : b + 8;
 }
 
 static bool regs_at_crosscall(struct saferead *memory, uint64_t pc, uint64_t b, struct regs *regs)

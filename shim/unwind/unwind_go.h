@@ -26,6 +26,7 @@ struct go_cursor {
 	uint64_t g;            /* the goroutine; 0: unknown */
 	const struct gomodule *module; /* of the latest frame's code; its runtime's layouts apply */
 	uint64_t thread_stack; /* stack pointer on the thread's stack: records are above it */
+	bool is_own; /* g waits for the C code that this thread is in: it and its stack stay */
 };
 
 /*
