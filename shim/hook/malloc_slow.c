@@ -22,6 +22,7 @@
 #include "unwind/capture.h"
 #include "record/budget.h"
 #include "record/eventring.h"
+#include "record/known.h"
 #include "record/live.h"
 #include "record/pins.h"
 #include "record/sample.h"
@@ -126,8 +127,14 @@ static uint32_t capture_site(const struct sample *s, const struct regs *host)
 {
 	struct capture c;
 
-	capture_stack(&c, host, s->leaf);
+	capture_noted(&c, host, s->leaf);
 	count_end(c.end);
+	uint32_t site = known_site(c.note, known_generation(), s->size);
+	if (likely(site)) {
+		capture_leave(&c);
+		return site;
+	}
+	capture_fill(&c);
 	return stacks_site(&c, s->size, ORIGIN_MALLOC);
 }
 

@@ -159,7 +159,8 @@ static enum side step_go(struct walk *w)
 	if (w->goroutine == 0 && w->go.g != 0) {
 		w->goroutine = w->go.g;
 		w->module = w->go.module;
-		w->labels = golabels_of(&w->memory, w->module, w->goroutine);
+		w->labels = w->go.is_own ? golabels_of_own(w->module, w->goroutine)
+					 : golabels_of(&w->memory, w->module, w->goroutine);
 	}
 	if (w->go.record == 0)
 		return finish(w, CAPTURE_COMPLETE_GO);
@@ -219,35 +220,59 @@ static __attribute__((noinline)) void walk_all(struct capture *c, const struct r
 	c->unchanged = 0;
 	c->memory = NULL;
 	c->note = 0;
+	c->is_left_out = false;
 }
 
 /* Notes what is remembered of this capture, which is last's now. */
 static void remember(struct capture *c, struct last_walk *last, uint64_t leaf)
 {
-	if (last->leaf != leaf || last->labels != c->labels)
-		last->note = 0;
-	last->leaf = leaf;
-	last->labels = c->labels;
+	if (unlikely(last->leaf != leaf || last->labels != c->labels)) {
+		STORE(&last->note, 0);
+		STORE(&last->leaf, leaf);
+		STORE(&last->labels, c->labels);
+	}
 	c->memory = last;
 	c->serial = ++last->serial;
 	c->note = last->note;
 }
 
-static __attribute__((noinline)) int walk_quickly(struct capture *c, const struct regs *regs,
-						  uint64_t leaf, struct last_walk *last)
+static uint32_t labels_of(struct saferead *memory, const struct quickwalk_go *go)
+{
+	uint64_t labels;
+
+	if (!go->g)
+		return 0;
+	if (unlikely(!go->own_stack.hi))
+		return intern_labels(memory, go->module, golabels_of(memory, go->module, go->g));
+	labels = golabels_of_own(go->module, go->g);
+	if (likely(!labels))
+		return 0;
+	saferead_on_own_goroutine(memory, go->own_stack.lo, go->own_stack.hi);
+	return intern_labels(memory, go->module, labels);
+}
+
+/* -1: not walked. */
+static int walk_quickly(struct capture *c, const struct regs *regs, uint64_t leaf,
+			struct last_walk *last)
 {
 	struct quickwalk_go go = {0};
 	struct saferead memory;
+	enum quickwalk walked;
 
 	saferead_init(&memory, regs->sp, NULL);
-	if (quickwalk(c, &memory, regs, leaf, last, &go))
+	walked = quickwalk(c, &memory, regs, leaf, last, &go);
+	if (walked == QUICKWALK_NOT)
 		return -1;
-	c->labels =
-		go.g ? intern_labels(&memory, go.module, golabels_of(&memory, go.module, go.g)) : 0;
+	c->labels = labels_of(&memory, &go);
 	c->memory = NULL;
 	c->note = 0;
+	c->is_left_out = false;
 	if (last)
 		remember(c, last, leaf);
+	if (walked == QUICKWALK_SAME) {
+		c->end = last->end;
+		c->is_left_out = true;
+	}
 	return 0;
 }
 
@@ -258,27 +283,60 @@ static __attribute__((noinline)) int walk_quickly(struct capture *c, const struc
 static __attribute__((noinline)) void check(const struct capture *c, const struct regs *regs,
 					    uint64_t leaf, uint32_t generation)
 {
-	struct capture all;
+	struct capture all, filled = *c;
 
+	if (c->is_left_out)
+		quickwalk_put(&filled, c->memory, leaf);
 	walk_all(&all, regs, leaf, false);
 	if (all.end != CAPTURE_UNWINDER && codetables_generation() == generation)
-		checkwalks_compare(c, &all);
+		checkwalks_compare(&filled, &all);
 }
 
 #else
-#define check(c, regs, leaf, generation) (void)(generation)
+static void check(const struct capture *c, const struct regs *regs, uint64_t leaf,
+		  uint32_t generation)
+{
+	(void)c, (void)regs, (void)leaf, (void)generation;
+}
 #endif
 
-void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
+void capture_noted(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
 	uint32_t generation = codetables_generation();
 	struct last_walk *last = lastwalk_take();
-	int failed = walk_quickly(c, regs, leaf, last);
 
-	if (last)
-		lastwalk_give(last);
-	if (unlikely(failed))
+	if (unlikely(walk_quickly(c, regs, leaf, last))) {
+		if (last)
+			lastwalk_give(last);
 		walk_all(c, regs, leaf, true);
-	else
-		check(c, regs, leaf, generation);
+		return;
+	}
+	check(c, regs, leaf, generation);
+	if (unlikely(!c->is_left_out)) {
+		if (last)
+			lastwalk_give(last);
+	} else if (unlikely(!c->note)) {
+		capture_fill(c);
+	}
+}
+
+void capture_fill(struct capture *c)
+{
+	if (!c->is_left_out)
+		return;
+	quickwalk_put(c, c->memory, c->memory->leaf);
+	c->is_left_out = false;
+	lastwalk_give(c->memory);
+}
+
+void capture_leave(const struct capture *c)
+{
+	if (c->is_left_out)
+		lastwalk_give(c->memory);
+}
+
+void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf)
+{
+	capture_noted(c, regs, leaf);
+	capture_fill(c);
 }

@@ -39,6 +39,7 @@ struct capture {
 	/* Of the memory of this capture, for capture_note. */
 	uint32_t serial;
 	struct last_walk *memory; /* NULL: it is not remembered */
+	bool is_left_out;         /* all but end, labels and note */
 	/*
 	 * What capture_note noted for this thread's last capture, if this is the same stack: leaf,
 	 * frames, end, gap and labels, with no code unloaded in between.  Otherwise 0.
@@ -58,6 +59,18 @@ struct capture {
  * 12 KiB of stack.
  */
 void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf);
+
+/*
+ * The same, but if c->note is not 0, c has only what is in its end and labels, and the memory of
+ * this thread stays in use until the caller calls one of the next two.  Otherwise they do nothing.
+ */
+void capture_noted(struct capture *c, const struct regs *regs, uint64_t leaf);
+
+/* The note is not enough: fills in the rest. */
+void capture_fill(struct capture *c);
+
+/* The note is enough: c is not used any more. */
+void capture_leave(const struct capture *c);
 
 /*
  * Keeps a word for as long as this thread's captures are the same stack as c: each then has it in

@@ -3,36 +3,27 @@
 
 static struct last_walk memories[LASTWALK_COUNT];
 
-/* 1 + the index of this thread's; 0: it has none yet. */
-static __thread uint32_t own __attribute__((tls_model("initial-exec")));
+__thread struct last_walk *lastwalk_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-static __attribute__((noinline)) uint32_t choose(void)
+__attribute__((noinline)) struct last_walk *lastwalk_choose(void)
 {
 	static uint32_t chosen;
+	uint32_t i = ADD(&chosen, 1);
+	bool is_shared = i >= LASTWALK_OWN;
 
-	STORE(&own, 1 + ADD(&chosen, 1) % LASTWALK_COUNT);
-	return LOAD(&own);
-}
-
-struct last_walk *lastwalk_take(void)
-{
-	uint32_t i = LOAD(&own);
-
-	if (unlikely(i == 0))
-		i = choose();
-	struct last_walk *last = &memories[i - 1];
-	return likely(!__atomic_exchange_n(&last->is_busy, 1, __ATOMIC_ACQUIRE)) ? last : NULL;
-}
-
-void lastwalk_give(struct last_walk *last)
-{
-	STORE_REL(&last->is_busy, 0);
+	if (is_shared) {
+		i = LASTWALK_OWN + (i - LASTWALK_OWN) % (LASTWALK_COUNT - LASTWALK_OWN);
+		STORE(&memories[i].is_shared, true);
+	}
+	STORE(&lastwalk_self, &memories[i]);
+	return &memories[i];
 }
 
 void lastwalk_after_fork_in_child(void)
 {
 	for (uint32_t i = 0; i < LASTWALK_COUNT; i++)
-		if (i + 1 != own)
+		if (&memories[i] != lastwalk_self)
 			STORE(&memories[i].is_busy, 0);
 }
 
@@ -40,7 +31,7 @@ void capture_note(const struct capture *c, uint64_t note)
 {
 	struct last_walk *last = c->memory;
 
-	if (!last || __atomic_exchange_n(&last->is_busy, 1, __ATOMIC_ACQUIRE))
+	if (!last || lastwalk_take_this(last))
 		return;
 	if (last->serial == c->serial)
 		last->note = note;

@@ -11,9 +11,10 @@
  * runtime's state; what follows it counts only if it leads to the same place.  Walks of other
  * kinds (quickwalk.h says which) are not kept.
  *
- * There are LASTWALK_COUNT memories of 4 KiB, touched when a thread first captures.  Further
- * threads share them and lose what the other has left there.  A thread that ends leaves its memory
- * to others.  A signal handler that captures while its thread does has none.
+ * There are LASTWALK_COUNT memories of 4 KiB, touched when a thread first captures.  The first
+ * LASTWALK_OWN threads have one each, for as long as the process lives, and take it without an
+ * atomic operation.  Further threads share the others and lose what another one has left there.  A
+ * signal handler that captures while its thread does has none.
  *
  * All functions: any thread, async-signal-safe; no lock and no system call.
  */
@@ -24,6 +25,7 @@
 #include "unwind/capture.h"
 
 #define LASTWALK_COUNT 64
+#define LASTWALK_OWN   32
 #define LASTWALK_STEPS 160
 #define LASTWALK_RUNS  8 /* of steps on one stack; walks with more are not kept */
 
@@ -51,25 +53,57 @@ struct steps {
 };
 
 struct last_walk {
-	uint32_t is_busy;
+	uint32_t is_busy, is_shared;
 	uint32_t serial; /* of the thread's last capture */
 	uint64_t note;   /* capture_note; 0: none */
 	uint64_t leaf;
 	uint64_t top; /* of the thread's stack; 0: nothing is kept */
 	uint32_t labels, generation;
-	uint32_t first;    /* its steps are [first, LASTWALK_STEPS) */
-	uint32_t lead_end; /* those before this one are in the shim; it is not */
-	uint32_t shim_end; /* from here on none is */
-	uint32_t end;      /* enum capture_end */
+	uint32_t first;                /* its steps are [first, LASTWALK_STEPS) */
+	uint32_t lead_end;             /* those before this one are in the shim; it is not */
+	uint32_t shim_end;             /* from here on none is */
+	uint32_t end;                  /* enum capture_end */
+	const struct gomodule *module; /* of the latest way into Go; NULL: none yet */
+	/* If every way into Go was one by module's code, into the goroutine g that then was the
+	 * thread's own, with this stack; else 0. */
+	uint64_t own_g, own_lo, own_hi;
 	/* The last step of each run of steps on one stack, the root's first.  C and Go alternate.
 	 */
 	uint32_t run_count, runs[LASTWALK_RUNS];
 	struct steps steps;
 };
 
+extern __thread struct last_walk *lastwalk_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+struct last_walk *lastwalk_choose(void);
+
+/* -1: in use. */
+static inline int lastwalk_take_this(struct last_walk *last)
+{
+	if (unlikely(last->is_shared))
+		return __atomic_exchange_n(&last->is_busy, 1, __ATOMIC_ACQUIRE) ? -1 : 0;
+	if (unlikely(LOAD(&last->is_busy)))
+		return -1;
+	/* Only a handler on this thread could come between: it gives it back before it ends. */
+	STORE(&last->is_busy, 1);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return 0;
+}
+
 /* The memory of this thread, until lastwalk_give.  NULL: in use. */
-struct last_walk *lastwalk_take(void);
-void lastwalk_give(struct last_walk *last);
+static inline struct last_walk *lastwalk_take(void)
+{
+	struct last_walk *last = LOAD(&lastwalk_self);
+
+	if (unlikely(!last))
+		last = lastwalk_choose();
+	return likely(!lastwalk_take_this(last)) ? last : NULL;
+}
+
+static inline void lastwalk_give(struct last_walk *last)
+{
+	STORE_REL(&last->is_busy, 0);
+}
 
 /* In a forked child: what other threads had in use is free. */
 void lastwalk_after_fork_in_child(void);

@@ -149,7 +149,7 @@ static enum stop walk_go(struct quick *q)
 
 /* ---- between C and Go -------------------------------------------------- */
 
-int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
+__attribute__((noinline)) int quick_enter_other(struct quick *q, uint64_t at, uint64_t ip)
 {
 	const struct saferead_range *readable = &q->memory->goroutine;
 
@@ -160,8 +160,9 @@ int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
 	    q->go.record - readable->start >= readable->bytes ||
 	    readable->start + readable->bytes != q->go.stack.hi)
 		return -1;
+	q->is_one_go = q->is_same_go = false;
 	if (q->first_go->g == 0)
-		*q->first_go = (struct quickwalk_go){q->go.g, q->go.module};
+		*q->first_go = (struct quickwalk_go){q->go.g, q->go.module, {0, 0}};
 	return 0;
 }
 
@@ -169,16 +170,8 @@ int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
  */
 static bool is_crosscall_frame(const struct quick *q, uint64_t b)
 {
-	return b % 8 == 0 && b - 40 - q->memory->stack.start < q->memory->stack.bytes &&
-	       b <= q->top - 24;
-}
-
-/* Whether a frame record is on the thread's stack, where a chain may come to from a goroutine's. */
-bool quick_is_on_thread(const struct quick *q, uint64_t at)
-{
-	return at % 8 == 0 && at >= q->go.thread_stack && at <= q->top - 16 &&
-	       at - q->memory->stack.start < q->memory->stack.bytes &&
-	       at - q->go.stack.lo >= q->go.stack.hi - q->go.stack.lo;
+	return b % 8 == 0 && b >= q->at + 16 &&
+	       b - 40 - q->memory->stack.start < q->memory->stack.bytes && b <= q->top - 24;
 }
 
 /* Adds the step that the walk is at. */
@@ -336,42 +329,68 @@ static uint32_t put_frames(const uint64_t *ip, uint32_t from, uint32_t to, bool 
 	return count;
 }
 
-/* The frames of the steps taken over from the last walk, from this one on. */
-static uint32_t put_unchanged(const struct quick *q, uint32_t from, uint64_t *frames)
+/* The frames of the steps taken over from the last walk, from this one on.  is_lead: only steps in
+ * the shim came before. */
+static uint32_t put_unchanged(const struct last_walk *last, uint32_t from, bool is_lead,
+			      uint64_t *frames)
 {
-	const struct last_walk *last = q->last;
-
-	if (q->lead == q->count && last->lead_end > from)
+	if (is_lead && last->lead_end > from)
 		from = last->lead_end;
 	return put_frames(last->steps.ip, from, LASTWALK_STEPS, last->shim_end > from, frames);
+}
+
+/* The rest of c, whose frames are there. */
+static void finish_capture(struct capture *c, uint32_t unchanged, uint32_t end)
+{
+	c->unchanged = unchanged;
+	/* A thread's first function may have been called with no return address. */
+	if (c->frames[c->count - 1] == 0) {
+		c->count--;
+		c->unchanged -= unchanged != 0;
+	}
+	c->end = end;
+	c->omitted_at = 0;
+}
+
+void quickwalk_put(struct capture *c, const struct last_walk *last, uint64_t leaf)
+{
+	uint32_t count = put_unchanged(last, last->first, true, c->frames + 1);
+
+	c->frames[0] = leaf + 1;
+	c->count = 1 + count;
+	finish_capture(c, count, last->end);
 }
 
 /* from: the first step of the last walk that is this one's too. */
 static int put_capture(const struct quick *q, struct capture *c, uint64_t leaf, uint32_t from)
 {
 	bool is_joined = from < LASTWALK_STEPS;
+	uint32_t unchanged = 0;
 
 	if (q->count + LASTWALK_STEPS - from >= CAPTURE_MAX_FRAMES)
 		return -1;
 	c->frames[0] = leaf + 1;
 	c->count = 1 +
 		   put_frames(q->fresh.ip, q->lead, q->count, q->shim_end > q->lead, c->frames + 1);
-	c->unchanged = is_joined ? put_unchanged(q, from, c->frames + c->count) : 0;
-	c->count += c->unchanged;
-	/* A thread's first function may have been called with no return address. */
-	if (c->frames[c->count - 1] == 0) {
-		c->count--;
-		c->unchanged -= is_joined;
-	}
-	c->end = is_joined ? q->last->end : q->end;
-	c->omitted_at = 0;
+	if (is_joined)
+		unchanged = put_unchanged(q->last, from, q->lead == q->count, c->frames + c->count);
+	c->count += unchanged;
+	finish_capture(c, unchanged, is_joined ? q->last->end : q->end);
 	return 0;
 }
 
-/* Where not all is as it was.  True: done, and kept. */
-static __attribute__((noinline)) int walk_changed(struct quick *q, enum go_on go_on,
-						  struct capture *c, uint64_t leaf,
-						  struct last_walk *memory)
+static void keep_go(const struct quick *q, struct last_walk *memory)
+{
+	memory->module = q->go.module;
+	memory->own_g = q->is_one_go ? q->first_go->g : 0;
+	memory->own_lo = q->go.stack.lo;
+	memory->own_hi = q->go.stack.hi;
+}
+
+/* Where not all is as it was. */
+static __attribute__((noinline)) enum quickwalk walk_changed(struct quick *q, enum go_on go_on,
+							     struct capture *c, uint64_t leaf,
+							     struct last_walk *memory)
 {
 	uint32_t from = LASTWALK_STEPS;
 	uint64_t changes = rows_changes();
@@ -385,16 +404,17 @@ static __attribute__((noinline)) int walk_changed(struct quick *q, enum go_on go
 		from = q->at_last;
 	if (go_on == QUICK_GIVE_UP || q->addresses >> ROWS_ADDRESS_BITS ||
 	    rows_changes() != changes || put_capture(q, c, leaf, from))
-		return -1;
+		return QUICKWALK_NOT;
 	if (memory) {
 		memory->generation = q->generation;
+		keep_go(q, memory);
 		quick_keep(q, memory, from);
 	}
-	return 0;
+	return QUICKWALK_DONE;
 }
 
-int quickwalk(struct capture *c, struct saferead *memory, const struct regs *regs, uint64_t leaf,
-	      struct last_walk *last, struct quickwalk_go *go)
+enum quickwalk quickwalk(struct capture *c, struct saferead *memory, const struct regs *regs,
+			 uint64_t leaf, struct last_walk *last, struct quickwalk_go *go)
 {
 	uint64_t top = memory->stack.start + memory->stack.bytes;
 	enum go_on go_on;
@@ -402,23 +422,23 @@ int quickwalk(struct capture *c, struct saferead *memory, const struct regs *reg
 
 	if (unlikely(!memory->top_is_known || regs->sp % 8 || memory->stack.bytes < 64 ||
 		     memory->stack.bytes > MAX_STACK_BYTES))
-		return -1;
+		return QUICKWALK_NOT;
 	q.memory = memory;
 	q.last = last;
 	q.generation = codetables_generation();
-	if (last && (last->top != top || last->generation != q.generation))
+	if (unlikely(!last || last->top != top || last->generation != q.generation))
 		q.last = NULL;
 	q.first_go = go;
 	q.top = top;
 	q.at = regs->sp - 16;
 	q.ip = regs->ip;
 	q.bp_at = (uint64_t)&regs->bp;
-	q.is_in_go = false;
+	q.is_in_go = q.go.is_own = q.is_same_go = false;
+	q.is_one_go = true;
+	q.go.module = last ? last->module : NULL;
 	q.lead = q.shim_end = q.run_count = q.count = 0;
-	go_on = quick_choose_run(&q);
-	if (likely(go_on == QUICK_AT_CANDIDATE))
-		go_on = quick_try_candidate(&q);
-	if (likely(go_on == QUICK_SAME && q.at_last == last->first))
-		return put_capture(&q, c, leaf, last->first);
+	go_on = quick_begin(&q);
+	if (likely(go_on == QUICK_SAME))
+		return QUICKWALK_SAME;
 	return walk_changed(&q, go_on, c, leaf, last);
 }

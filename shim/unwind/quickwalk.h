@@ -24,14 +24,23 @@
 struct quickwalk_go {
 	uint64_t g; /* 0: none */
 	const struct gomodule *module;
+	struct go_stack own_stack; /* of the thread's own goroutine; 0, 0: another one */
+};
+
+enum quickwalk {
+	QUICKWALK_DONE,
+	QUICKWALK_SAME, /* the whole walk is the last one: c is not filled in yet */
+	QUICKWALK_NOT,  /* given up; c and memory are undefined, and last is as it was */
 };
 
 /*
  * Fills in c but for labels and note.  memory: begun at regs->sp, its copies unused.  last: what
- * is remembered of this thread; changed to this walk.  NULL: nothing is.  0, or -1: given up; c and
- * memory are undefined, and last is as it was.
+ * is remembered of this thread; changed to this walk.  NULL: nothing is.
  */
-int quickwalk(struct capture *c, struct saferead *memory, const struct regs *regs, uint64_t leaf,
-	      struct last_walk *last, struct quickwalk_go *go);
+enum quickwalk quickwalk(struct capture *c, struct saferead *memory, const struct regs *regs,
+			 uint64_t leaf, struct last_walk *last, struct quickwalk_go *go);
+
+/* Fills in c, as quickwalk does, from the last walk. */
+void quickwalk_put(struct capture *c, const struct last_walk *last, uint64_t leaf);
 
 #endif

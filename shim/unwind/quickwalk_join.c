@@ -3,6 +3,10 @@
 
 #include "unwind/quickwalk_state.h"
 
+/* All that a comparison needs is one function, which reads the frames of others. */
+#define UNCHECKED __attribute__((no_sanitize("address", "thread")))
+#define INLINED   __attribute__((no_sanitize("address", "thread"), always_inline)) inline
+
 /* ---- candidates -------------------------------------------------------- */
 
 /* The candidate is the first step from index i of the last walk on, in its run, that is not below
@@ -52,25 +56,71 @@ enum go_on quick_choose_run(struct quick *q)
 
 enum comparison { SAME, DIFFERS, GIVES_UP };
 
-/* A step into Go or into C.  *to: where it leads. */
-static enum comparison compare_crossing(struct quick *q, uint32_t i, uint64_t *to)
+/* Whether this thread's goroutine is the one that the last walk came to, and its stack too. */
+static INLINED bool is_same_goroutine(struct quick *q)
+{
+	const struct last_walk *last = q->last;
+	struct go_stack stack;
+
+	if (q->is_same_go)
+		return true;
+	if (q->first_go->g)
+		return false;
+	if (owngo_goroutine(last->module) != last->own_g)
+		return false;
+	stack = owngo_stack(last->own_g);
+	if (stack.lo != last->own_lo || stack.hi != last->own_hi)
+		return false;
+	q->go.g = last->own_g;
+	q->go.module = last->module;
+	q->go.stack = stack;
+	q->go.is_own = q->is_same_go = true;
+	*q->first_go = (struct quickwalk_go){last->own_g, last->module, stack};
+	return true;
+}
+
+/*
+ * Whether step i leads into Go as it did, which is a function of this thread's goroutine and of the
+ * two words that asmcgocall saved.  False: perhaps.
+ */
+static INLINED bool is_same_entry(struct quick *q, uint32_t i)
 {
 	const struct steps *s = &q->last->steps;
-	uint64_t at = quick_address_of(s->at[i]);
+	uint64_t sp = quick_address_of(s->at[i]) + 16, hi = s->bp_at[i];
+	uint64_t saved, to = quick_address_of(s->at[i + 1]);
 
-	*to = quick_address_of(s->at[i + 1]);
+	if (unlikely(!q->last->own_g || !is_same_goroutine(q)))
+		return false;
+	saved = sp + owngo_saved_at(q->last->module);
+	if (quick_word_at(saved) != hi - to || quick_word_at(saved + 8) != q->last->own_g)
+		return false;
+	q->go.record = to;
+	q->go.thread_stack = sp;
+	return true;
+}
+
+/* Step i into Go or into C. */
+static INLINED enum comparison compare_crossing(struct quick *q, uint32_t i)
+{
+	const struct steps *s = &q->last->steps;
+	uint64_t at = quick_address_of(s->at[i]), to = quick_address_of(s->at[i + 1]);
+
 	if (q->is_in_go) {
-		if (!quick_is_on_thread(q, at))
+		/* That it is on the thread's stack is known, but not that the walk goes up. */
+		if (at < q->go.thread_stack ||
+		    at - q->go.stack.lo < q->go.stack.hi - q->go.stack.lo)
 			return GIVES_UP;
-		return quick_word_at(at) + s->bp_at[i] == *to ? SAME : DIFFERS;
+		return quick_word_at(at) + s->bp_at[i] == to ? SAME : DIFFERS;
 	}
+	if (likely(is_same_entry(q, i)))
+		return SAME;
 	if (quick_enter_go(q, at, s->ip[i]))
 		return GIVES_UP;
-	return q->go.record == *to && q->go.stack.hi == s->bp_at[i] ? SAME : DIFFERS;
+	return q->go.record == to && q->go.stack.hi == s->bp_at[i] ? SAME : DIFFERS;
 }
 
 /* How many of the steps from here on are plain, with the return addresses that they had. */
-static inline uint32_t compare_plain(const uint64_t *at, const uint64_t *ip)
+static INLINED uint32_t compare_plain(const uint64_t *at, const uint64_t *ip)
 {
 #define COMPARE(k)                                                                                 \
 	do {                                                                                       \
@@ -92,7 +142,7 @@ static inline uint32_t compare_plain(const uint64_t *at, const uint64_t *ip)
 }
 
 /* The same for chained ones; from: the `at` of the frame before the first. */
-static inline uint32_t compare_chained(uint64_t from, const uint64_t *at, const uint64_t *ip)
+static INLINED uint32_t compare_chained(uint64_t from, const uint64_t *at, const uint64_t *ip)
 {
 #define COMPARE(k, from, to)                                                                       \
 	do {                                                                                       \
@@ -114,32 +164,24 @@ static inline uint32_t compare_chained(uint64_t from, const uint64_t *at, const 
 #undef COMPARE
 }
 
-/* Where step i leads to.  *result: whether that is known. */
-static inline uint64_t caller_of(struct quick *q, uint32_t i, enum comparison *result)
+/* Where a step leads to that was at bp_at then. */
+static inline uint64_t follow_bp(const struct quick *q, uint64_t bp_at)
 {
-	const struct steps *s = &q->last->steps;
-	uint64_t at = quick_address_of(s->at[i]), to = quick_address_of(s->at[i + 1]);
+	return quick_word_at(bp_at == q->bp_was_at ? q->bp_is_at : bp_at);
+}
 
-	switch ((enum step_kind)(s->at[i] & STEP_KIND)) {
-	case STEP_PLAIN:
-		return to;
-	case STEP_CHAINED:
-		return quick_word_at(at);
-	case STEP_BY_BP:
-		at = s->bp_at[i];
-		return quick_word_at(at == q->bp_was_at ? q->bp_is_at : at);
-	default:
-		*result = compare_crossing(q, i, &to);
-		return to;
-	}
+static inline enum comparison compare_root(const struct steps *s, uint32_t i)
+{
+	bool is_same = s->bp_at[i] != STEP_LINK || quick_word_at(quick_address_of(s->at[i])) == 0;
+
+	return is_same ? SAME : DIFFERS;
 }
 
 /*
  * The walk is at step *from of the last one.  Sets *from to the last step that it comes to.  What
  * is read has been compared: it is where the last walk read, which checked it.
  */
-__attribute__((no_sanitize("address", "thread"))) static enum comparison compare(struct quick *q,
-										 uint32_t *from)
+static INLINED enum comparison compare(struct quick *q, uint32_t *from)
 {
 	const struct steps *s = &q->last->steps;
 	enum comparison result = SAME;
@@ -147,22 +189,29 @@ __attribute__((no_sanitize("address", "thread"))) static enum comparison compare
 
 	for (;; i++) {
 		uint64_t at = s->at[i], to;
-		if (at & STEP_PLAIN)
+		bool crosses = false;
+		if (at & STEP_PLAIN) {
 			i += compare_plain(s->at + i + 1, s->ip + i + 1);
-		else if ((at & STEP_KIND) == STEP_CHAINED)
+			to = quick_address_of(s->at[i + 1]);
+		} else if ((at & STEP_KIND) == STEP_CHAINED) {
 			i += compare_chained(at, s->at + i + 1, s->ip + i + 1);
-		*from = i;
-		at = s->at[i];
-		if ((at & STEP_KIND) == STEP_ROOT)
-			return s->bp_at[i] != STEP_LINK || quick_word_at(quick_address_of(at)) == 0
-				       ? SAME
-				       : DIFFERS;
-		to = caller_of(q, i, &result);
-		if (result != SAME)
-			return result;
-		if (to != quick_address_of(s->at[i + 1]) || quick_word_at(to + 8) != s->ip[i + 1])
-			return DIFFERS;
-		q->is_in_go ^= (at & STEP_KIND) == STEP_CROSSES;
+			to = quick_word_at(s->at[i]);
+		} else if ((at & STEP_KIND) == STEP_BY_BP) {
+			to = follow_bp(q, s->bp_at[i]);
+		} else if ((at & STEP_KIND) == STEP_CROSSES) {
+			result = compare_crossing(q, i);
+			to = quick_address_of(s->at[i + 1]);
+			crosses = true;
+		} else {
+			*from = i;
+			return compare_root(s, i);
+		}
+		if (unlikely(result != SAME || to != quick_address_of(s->at[i + 1]) ||
+			     quick_word_at(to + 8) != s->ip[i + 1])) {
+			*from = i;
+			return result == SAME ? DIFFERS : result;
+		}
+		q->is_in_go ^= crosses;
 	}
 }
 
@@ -235,8 +284,10 @@ void quick_keep(const struct quick *q, struct last_walk *memory, uint32_t from)
 	bool is_joined = from < LASTWALK_STEPS;
 	uint32_t first = from - q->count;
 
-	memory->note = 0;
-	memory->top = 0;
+	STORE(&memory->note, 0);
+	STORE(&memory->top, 0);
+	/* Whoever finds what follows half written, in a forked child, finds no walk. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (from < q->count || keep_runs(q, memory, from))
 		return;
 	if (is_joined)
@@ -251,13 +302,13 @@ void quick_keep(const struct quick *q, struct last_walk *memory, uint32_t from)
 	if (!is_joined)
 		memory->end = q->end;
 	memory->first = first;
-	memory->top = q->top;
+	STORE_REL(&memory->top, q->top);
 }
 
 /* ---- joining the last walk ----------------------------------------------- */
 
 /* Whether step i of the last walk is the one that this walk is at. */
-static bool is_at_step(struct quick *q, uint32_t i)
+static INLINED bool is_at_step(struct quick *q, uint32_t i)
 {
 	const struct steps *s = &q->last->steps;
 	enum step_kind kind = (enum step_kind)(s->at[i] & STEP_KIND);
@@ -297,26 +348,44 @@ static enum go_on walk_on(struct quick *q, uint32_t from, uint32_t to)
 	return QUICK_GO_ON;
 }
 
+/* The walk is at this step of the last one. */
+static INLINED enum go_on join(struct quick *q, uint32_t from)
+{
+	enum go_on go_on = QUICK_GIVE_UP;
+	uint32_t to = from;
+
+	switch (compare(q, &to)) {
+	case SAME:
+		q->at_last = from;
+		return QUICK_SAME;
+	case GIVES_UP:
+		break;
+	case DIFFERS:
+		go_on = walk_on(q, from, to);
+		quick_next_candidate(q);
+	}
+	return go_on;
+}
+
+UNCHECKED enum go_on quick_begin(struct quick *q)
+{
+	if (likely(q->last && is_at_step(q, q->last->first)))
+		return join(q, q->last->first);
+	return quick_choose_run(q);
+}
+
+static __attribute__((noinline)) UNCHECKED enum go_on join_later(struct quick *q)
+{
+	return join(q, q->at_last);
+}
+
 enum go_on quick_try_candidate(struct quick *q)
 {
-	enum go_on go_on = QUICK_GO_ON;
-	uint32_t from, to;
-
 	choose_candidate(q, q->at_last);
 	if (q->candidate > q->at)
 		return QUICK_GO_ON;
-	to = from = q->at_last;
-	if (is_at_step(q, from)) {
-		switch (compare(q, &to)) {
-		case SAME:
-			q->at_last = from;
-			return QUICK_SAME;
-		case GIVES_UP:
-			return QUICK_GIVE_UP;
-		case DIFFERS:
-			go_on = walk_on(q, from, to);
-		}
-	}
+	if (is_at_step(q, q->at_last))
+		return join_later(q);
 	quick_next_candidate(q);
-	return go_on;
+	return QUICK_GO_ON;
 }

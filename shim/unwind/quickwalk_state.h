@@ -12,6 +12,7 @@
 #define CGOHEAP_QUICKWALK_STATE_H
 
 #include "unwind/lastwalk.h"
+#include "unwind/owngo.h"
 #include "unwind/quickwalk.h"
 #include "unwind/rows.h"
 
@@ -28,7 +29,9 @@ struct quick {
 	uint64_t at, ip, bp_at;
 	struct go_cursor go;
 	bool is_in_go;
-	uint64_t row; /* at ip, where a walk stopped */
+	bool is_same_go; /* the cursor has the last walk's own_g, module and stack */
+	bool is_one_go;  /* each way into Go was as lastwalk.h's own_g says, so far */
+	uint64_t row;    /* at ip, where a walk stopped */
 
 	/* The candidate: its address, its index, and that of the last step of its run. */
 	uint64_t candidate;
@@ -80,13 +83,33 @@ static inline bool quick_is_not_it(const struct quick *q, uint64_t at, uint64_t 
 
 /* ---- quickwalk.c --------------------------------------------------------- */
 
+/* quick_enter_go for any goroutine. */
+int quick_enter_other(struct quick *q, uint64_t at, uint64_t ip);
+
 /* From C at this frame into Go, noted in q->go.  -1: not a goroutine's stack. */
-int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip);
+static inline int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
+{
+	if (unlikely(!owngo_enter(ip - 1, at + 16, q->top, &q->go)))
+		return quick_enter_other(q, at, ip);
+	if (q->first_go->g == 0)
+		*q->first_go = (struct quickwalk_go){q->go.g, q->go.module, q->go.stack};
+	else if (q->first_go->g != q->go.g || q->first_go->module != q->go.module)
+		q->is_one_go = q->is_same_go = false;
+	return 0;
+}
 
 /* Whether a frame record is on the thread's stack, where a chain may come to from a goroutine's. */
-bool quick_is_on_thread(const struct quick *q, uint64_t at);
+static inline bool quick_is_on_thread(const struct quick *q, uint64_t at)
+{
+	return at % 8 == 0 && at >= q->go.thread_stack && at <= q->top - 16 &&
+	       at - q->memory->stack.start < q->memory->stack.bytes &&
+	       at - q->go.stack.lo >= q->go.stack.hi - q->go.stack.lo;
+}
 
 /* ---- quickwalk_join.c ------------------------------------------------------ */
+
+/* Begins the walk, with the first step of the last one if this is it. */
+enum go_on quick_begin(struct quick *q);
 
 /* Where the walk enters a stack: finds the steps of the last walk to look at. */
 enum go_on quick_choose_run(struct quick *q);
