@@ -292,17 +292,22 @@ static __attribute__((noinline)) void check(const struct capture *c, const struc
 		checkwalks_compare(&filled, &all);
 }
 
-#else
-static void check(const struct capture *c, const struct regs *regs, uint64_t leaf,
-		  uint32_t generation)
+static int walk_and_check(struct capture *c, const struct regs *regs, uint64_t leaf,
+			  struct last_walk *last)
 {
-	(void)c, (void)regs, (void)leaf, (void)generation;
+	uint32_t generation = codetables_generation();
+
+	if (walk_quickly(c, regs, leaf, last))
+		return -1;
+	check(c, regs, leaf, generation);
+	return 0;
 }
+#define walk_quickly walk_and_check
+
 #endif
 
 void capture_noted(struct capture *c, const struct regs *regs, uint64_t leaf)
 {
-	uint32_t generation = codetables_generation();
 	struct last_walk *last = lastwalk_take();
 
 	if (unlikely(walk_quickly(c, regs, leaf, last))) {
@@ -311,7 +316,6 @@ void capture_noted(struct capture *c, const struct regs *regs, uint64_t leaf)
 		walk_all(c, regs, leaf, true);
 		return;
 	}
-	check(c, regs, leaf, generation);
 	if (unlikely(!c->is_left_out)) {
 		if (last)
 			lastwalk_give(last);

@@ -64,7 +64,7 @@ static __attribute__((noinline)) void look_up_thread_stack(void)
 }
 
 /* Found once per thread, and again once it can be certain; empty if glibc did not make it. */
-static inline __attribute__((always_inline)) struct descriptor_stack thread_stack(void)
+static struct descriptor_stack thread_stack(void)
 {
 	if (unlikely(!LOAD(&own_stack.top) ||
 		     (!LOAD(&own_stack.is_certain) && descriptor_is_learnt())))
@@ -149,9 +149,19 @@ static bool known_stack(uint64_t sp, uint64_t first_from, struct saferead_range 
 	return true;
 }
 
+/* On any stack, and where the thread's is not looked up yet. */
+static __attribute__((noinline)) void init_elsewhere(struct saferead *m, uint64_t sp)
+{
+	m->top_is_known = known_stack(sp, 0, &m->stack);
+	if (!m->top_is_known)
+		m->stack = range_of(sp, page_of(sp) + PAGE_BYTES);
+	if (on_first_stack(sp))
+		note_running_on_first(sp);
+}
+
 void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies)
 {
-	struct descriptor_stack own = thread_stack();
+	struct descriptor_stack own = {LOAD(&own_stack.start), LOAD(&own_stack.top)};
 
 	m->goroutine = (struct saferead_range){0, 0};
 	m->next = 0;
@@ -159,15 +169,15 @@ void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies
 	for (size_t i = 0; i < SAFEREAD_COPIES && copies; i++)
 		copies[i].page = 0;
 	m->top_is_known = true;
+	if (unlikely(!LOAD(&own_stack.is_certain)))
+		return init_elsewhere(m, sp);
 	if (likely(sp - own.start < own.top - own.start)) {
 		m->stack = range_of(sp, own.top);
 	} else if (likely(on_first_stack(sp))) {
 		note_running_on_first(sp);
 		m->stack = range_of(sp, first_top);
 	} else {
-		m->top_is_known = known_stack(sp, 0, &m->stack);
-		if (!m->top_is_known)
-			m->stack = range_of(sp, page_of(sp) + PAGE_BYTES);
+		init_elsewhere(m, sp);
 	}
 }
 
