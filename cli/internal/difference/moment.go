@@ -141,6 +141,23 @@ func (m *Moment) check() error {
 			"moment: save two profiles without --seconds",
 			termtext.Duration(time.Duration(p.DurationNanos)))
 	}
+	return checkValues(p)
+}
+
+// maxTotal of any figure is 4 EiB, so that a difference of two fits too.
+const maxTotal = 1 << 62
+
+func checkValues(p *profile.Profile) error {
+	totals := make([]int64, len(p.SampleType))
+	for _, s := range p.Sample {
+		for i, v := range s.Value {
+			if v < 0 || v > maxTotal-totals[i] {
+				return fmt.Errorf("is damaged, or not of one moment: its %s has %d at a stack",
+					termtext.Escape(p.SampleType[i].Type), v)
+			}
+			totals[i] += v
+		}
+	}
 	return nil
 }
 

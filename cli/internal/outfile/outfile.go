@@ -211,9 +211,9 @@ func (t *File) renameWithoutLinks(wanted string) error {
 	return err
 }
 
-// Discard removes the temporary file; after Commit it does nothing.
+// Discard removes the temporary file; after Commit, and of nil, it does nothing.
 func (t *File) Discard() {
-	if t.temporary != nil {
+	if t != nil && t.temporary != nil {
 		t.temporary.Close()
 		os.Remove(t.temporary.Name())
 	}

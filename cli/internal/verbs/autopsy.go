@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/pprof/profile"
+
 	"cgoheap/cli/internal/document"
 	"cgoheap/cli/internal/flags"
 	"cgoheap/cli/internal/holders"
@@ -98,15 +100,24 @@ func autopsy(std stdio, args []string) error {
 	sum.DropStacks()
 	found := &postmortem{recording: b, sum: sum, symbols: symbols, alive: alive}
 	found.explain(&o.callers, path)
+	return o.answer(std, found, p)
+}
+
+func (o *autopsyOptions) answer(std stdio, found *postmortem, p *profile.Profile) error {
+	target, err := openOutput(std, o.output, "autopsy")
+	if err != nil {
+		return err
+	}
+	defer target.Discard()
 	if o.asJSON {
 		err = found.writeJSON(std, o.rows)
 	} else {
 		found.print(std, o.rows)
 	}
-	if err != nil || o.output == "" {
+	if err != nil || target == nil {
 		return err
 	}
-	return writeProfile(std, o.output, "autopsy", p)
+	return writeProfile(std, target, p)
 }
 
 // findRecording is the newest one of a directory.

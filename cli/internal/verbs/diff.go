@@ -166,17 +166,22 @@ func diff(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	target, err := openOutput(std, o.output, "cgoheap-diff")
+	if err != nil {
+		return err
+	}
+	defer target.Discard()
 	if o.asJSON {
 		err = document.Write(std.out, "diff", o.toJSON(d))
 	} else {
 		o.print(std, d)
 	}
-	if err != nil || o.output == "" {
+	if err != nil || target == nil {
 		return err
 	}
 	p, err := d.Profile(o.All)
 	if err != nil {
 		return err
 	}
-	return writeProfile(std, o.output, "cgoheap-diff", p)
+	return writeProfile(std, target, p)
 }

@@ -125,7 +125,7 @@ func (o *diffOptions) totalLine(d *difference.Difference) string {
 	switch {
 	case d.IsSame:
 		return text + "nothing changed, it is the same profile"
-	case t.Change == 0 && t.Low == 0 && t.High == 0:
+	case t.Change == 0 && t.Low == 0 && t.High == 0 && len(d.Rows) == 0:
 		return text + "nothing changed"
 	}
 	text += o.signed(t.Change)

@@ -160,6 +160,16 @@ func TestDiffErrors(t *testing.T) {
 		{"an empty file", func(a, b *profile.Profile) {
 			check0(os.WriteFile("c.pb.gz", nil, 0o644))
 		}, "c.pb.gz a.pb.gz", 1, "c.pb.gz is not a profile, or is damaged: it is empty"},
+		{"a negative figure", func(a, b *profile.Profile) { b.Sample[0].Value[3] = -500 },
+			"a.pb.gz b.pb.gz", 1, "b.pb.gz is damaged, or not of one moment: its inuse_space has " +
+				"-500 at a stack"},
+		{"a figure beyond all memory", func(a, b *profile.Profile) {
+			b.Sample[0].Value[1] = 1 << 62
+			b.Sample[1].Value[1] = 1 << 62
+		}, "a.pb.gz b.pb.gz", 1, "b.pb.gz is damaged, or not of one moment: its alloc_space has " +
+			"4611686018427387904 at a stack"},
+		{"an output that cannot be", asTheyAre, "a.pb.gz b.pb.gz -o none/x.pb.gz", 1,
+			`cannot write to "none" (no such file or directory): name another place with -o`},
 		{"no file", asTheyAre, "a.pb.gz none.pb.gz", 1,
 			"cannot read none.pb.gz: no such file or directory"},
 		{"no profile in a directory", func(a, b *profile.Profile) { check0(os.Mkdir("d", 0o755)) },
@@ -292,6 +302,21 @@ func TestDiffWithProcess(t *testing.T) {
 	}
 	cgoheap(t, "diff", path, "--url", "http://127.0.0.1:1").want(t, 1, "", "cgoheap: "+
 		"http://127.0.0.1:1/debug/pprof/cgoheap: no server listens there\n")
+}
+
+func TestDiffOfWhatCancels(t *testing.T) {
+	diffFiles(t, func(a, b *profile.Profile) {
+		for i := range a.Sample {
+			b.Sample[i].Value = append([]int64(nil), a.Sample[i].Value...)
+		}
+		a.Period, b.Period = 1, 1
+		b.Sample[0].Value[3] += 1 << 20
+		b.Sample[3].Value[3] -= 1 << 20
+	})
+	got := cgoheap(t, "diff", "a.pb.gz", "b.pb.gz")
+	if strings.Contains(got.out, "nothing changed") || !strings.Contains(got.out, "hold") {
+		t.Errorf("two stacks changed:\n%s", got.out)
+	}
 }
 
 func TestPercentage(t *testing.T) {

@@ -270,17 +270,21 @@ func printNext(std stdio, path, said string, o *profileOptions) {
 	fmt.Fprintf(std.err, "  go tool pprof -http=: %s     a flame graph in the browser\n", shown)
 }
 
-// writeProfile is for verbs that make a profile of what they read; name is without its suffix.
-func writeProfile(std stdio, path, name string, p *profile.Profile) error {
+// openOutput is for verbs that make a profile of what they read: before they print, so that a place
+// that cannot be written is the only thing said. Path "" is none; name is without its suffix.
+func openOutput(std stdio, path, name string) (*outfile.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return outfile.Open(std.out, path, name+outfile.Suffix)
+}
+
+// writeProfile writes to what openOutput gave.
+func writeProfile(std stdio, target *outfile.File, p *profile.Profile) error {
 	var body bytes.Buffer
 	if err := p.Write(&body); err != nil {
 		return err
 	}
-	target, err := outfile.Open(std.out, path, name+outfile.Suffix)
-	if err != nil {
-		return err
-	}
-	defer target.Discard()
 	if err := target.Commit(body.Bytes()); err != nil || target.Path == "" {
 		return err
 	}
