@@ -42,12 +42,12 @@ static inline void lock_take(struct lock *l)
 }
 
 /*
- * Releases the lock. True: a thread may sleep, so call lock_wake.
+ * Releases the lock. 1: a thread may sleep, so call lock_wake; otherwise 0.
  *
  * Two plain accesses instead of an exchange, which costs as much as thirty other instructions. A
  * waiter that stores 2 between them is not woken: it looks again by itself (lock.c).
  */
-static inline bool lock_unlock(struct lock *l)
+static inline int lock_unlock(struct lock *l)
 {
 	bool may_sleep = LOAD(&l->state) != 1;
 

@@ -13,82 +13,13 @@
  */
 #include "record/live.h"
 
-#include <assert.h>
-
 #include "base/clock.h"
-#include "base/lock.h"
-#include "region/region.h"
-#include "record/live_filter.h"
+#include "record/live_table.h"
 #include "record/sample.h"
 
-#define SHARD_BITS    6
-#define SHARDS        (1u << SHARD_BITS)
 #define VISIT_BUCKETS 16 /* per hold of the lock */
 
-struct node {
-	uint64_t address;
-	uint64_t size;
-	uint32_t site, interval, tick;
-	uint32_t next; /* 1 + index of the next in the bucket or the free list */
-};
-static_assert(sizeof(struct node) == 32, "region layout");
-
-static struct shard {
-	struct lock lock;
-	uint32_t free; /* nodes used before, 1 + index */
-	uint64_t count;
-	uint32_t changes; /* odd: a change is in progress */
-} __attribute__((aligned(64))) shards[SHARDS];
-
 uint8_t live_filter[1u << LIVE_FILTER_BITS] __attribute__((visibility("hidden"), aligned(4096)));
-
-static uint32_t nodes_used; /* taken from the pool's low end */
-
-/* All that follows from an address; computed once for each call. */
-LEAF uint64_t hash_of(const void *p)
-{
-	return live_spread((uint64_t)p);
-}
-
-LEAF struct shard *shard_of(uint64_t hash)
-{
-	return &shards[hash >> (64 - SHARD_BITS)];
-}
-
-/* The same for the same filter byte (filter_counted); neighbours are in neighbouring ones. */
-LEAF uint32_t *bucket_of(uint64_t hash)
-{
-	uint64_t of_shard = region_layout.live_buckets.bytes / sizeof(uint32_t) / SHARDS;
-	uint64_t n = hash >> (64 - LIVE_FILTER_BITS) & (of_shard - 1);
-
-	return (uint32_t *)region_at(region_layout.live_buckets.offset) +
-	       (hash >> (64 - SHARD_BITS)) * of_shard + n;
-}
-
-LEAF struct node *node_at(uint32_t id)
-{
-	return (struct node *)region_at(region_layout.live_nodes.offset) + (id - 1);
-}
-
-/*
- * A wild pointer of the host can overwrite links. An invalid link ends its list; a list longer
- * than the number of nodes in its shard is a ring.
- */
-LEAF bool is_node(uint32_t id)
-{
-	return id - 1 < LOAD(&nodes_used);
-}
-
-/* The pool as it is now, for a walk that would otherwise ask at each step. */
-struct pool {
-	struct node *nodes; /* the first has id 1 */
-	uint32_t used;
-};
-
-LEAF struct pool pool_now(void)
-{
-	return (struct pool){node_at(1), LOAD(&nodes_used)};
-}
 
 /* ---- changing a shard's chains ------------------------------------------ */
 
@@ -112,7 +43,8 @@ LEAF uint8_t filter_counted(uint64_t hash)
 	uint64_t left = shard_of(hash)->count;
 	uint8_t byte = 0;
 
-	for (uint32_t id = *bucket_of(hash); is_node(id) && left-- > 0; id = node_at(id)->next) {
+	for (uint32_t id = *bucket_of(hash); node_is_valid(id) && left-- > 0;
+	     id = node_at(id)->next) {
 		uint64_t other = live_spread(node_at(id)->address);
 		if (filter_of(other) == filter_of(hash))
 			byte = with_mark(byte, mark_of(other));
@@ -150,7 +82,7 @@ void live_filter_pin(const void *p)
 LEAF uint32_t node_pop(struct shard *s)
 {
 	uint32_t id = s->free;
-	if (!is_node(id))
+	if (!node_is_valid(id))
 		id = 0;
 	STORE(&s->free, id ? node_at(id)->next : 0);
 	return id;
@@ -438,7 +370,7 @@ uint64_t live_capacity(void)
 static void visit_bucket(const uint32_t *bucket, uint64_t most,
 			 void (*visit)(const struct live_block *block, void *arg), void *arg)
 {
-	for (uint32_t id = *bucket; is_node(id) && most > 0; id = node_at(id)->next, most--) {
+	for (uint32_t id = *bucket; node_is_valid(id) && most > 0; id = node_at(id)->next, most--) {
 		struct live_block block = block_of(node_at(id));
 		visit(&block, arg);
 	}

@@ -66,45 +66,51 @@ static inline bool owngo_is_possible(struct go_stack s)
 	return s.lo < s.hi && s.hi - s.lo <= OWNGO_MAX_STACK;
 }
 
-/* Sets the cursor's goroutine to g if that is the thread's own. */
-static inline bool owngo_choose(struct go_cursor *c, uint64_t g)
+/* Sets the cursor's goroutine to g.  -1: that is not the thread's own. */
+static inline int owngo_choose(struct go_cursor *c, uint64_t g)
 {
 	if (likely(c->is_own && g == c->g))
-		return true;
+		return 0;
 	c->is_own = false;
 	if (unlikely(g == 0 || g != owngo_goroutine(c->module)))
-		return false;
+		return -1;
 	c->g = g;
 	c->stack = owngo_stack(g);
 	c->is_own = owngo_is_possible(c->stack) && (c->stack.lo | c->stack.hi) % 8 == 0;
-	return c->is_own;
+	return c->is_own ? 0 : -1;
+}
+
+static inline int owngo_give_up(struct go_cursor *c)
+{
+	c->is_own = false;
+	return -1;
 }
 
 /*
  * As unwind_go_enter, if the goroutine is the thread's own.  c: of an earlier such crossing in this
  * walk; before the first one, c->module is a guess and c->is_own is false.  The thread's stack is
- * readable from sp to top.  False: c->is_own is false, and the rest undefined.
+ * readable from sp to top.  -1: c->is_own is false, and the rest undefined.
  */
-static inline bool owngo_enter(uint64_t pc, uint64_t sp, uint64_t top, struct go_cursor *c)
+static inline int owngo_enter(uint64_t pc, uint64_t sp, uint64_t top, struct go_cursor *c)
 {
 	if (unlikely(!c->module || !gomodule_has_text(c->module, pc))) {
-		c->is_own = false;
 		c->module = gomodules_at(pc);
+		c->is_own = false;
 		if (!c->module)
-			return false;
+			return -1;
 	}
 	uint64_t saved = sp + owngo_saved_at(c->module);
-	if (unlikely(saved > top - 16 || !owngo_choose(c, owngo_word_at(saved + 8))))
-		return c->is_own = false;
+	if (unlikely(saved > top - 16 || owngo_choose(c, owngo_word_at(saved + 8))))
+		return owngo_give_up(c);
 	uint64_t depth = owngo_word_at(saved);
 	c->record = c->stack.hi - depth;
 	c->thread_stack = sp;
 	if (unlikely(depth < 16 || depth % 8 || depth >= c->stack.hi - c->stack.lo))
-		return c->is_own = false;
+		return owngo_give_up(c);
 	uint64_t caller = owngo_word_at(c->record + 8) - 1;
 	if (unlikely(!gomodule_has_text(c->module, caller) && !gosym_in_text(caller)))
-		return c->is_own = false;
-	return true;
+		return owngo_give_up(c);
+	return 0;
 }
 
 #endif

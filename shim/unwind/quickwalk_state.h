@@ -89,7 +89,7 @@ int quick_enter_other(struct quick *q, uint64_t at, uint64_t ip);
 /* From C at this frame into Go, noted in q->go.  -1: not a goroutine's stack. */
 static inline int quick_enter_go(struct quick *q, uint64_t at, uint64_t ip)
 {
-	if (unlikely(!owngo_enter(ip - 1, at + 16, q->top, &q->go)))
+	if (unlikely(owngo_enter(ip - 1, at + 16, q->top, &q->go)))
 		return quick_enter_other(q, at, ip);
 	if (q->first_go->g == 0)
 		*q->first_go = (struct quickwalk_go){q->go.g, q->go.module, q->go.stack};
