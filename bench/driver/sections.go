@@ -21,8 +21,18 @@ type section struct{ name, title, note string }
 var sections = []section{
 	{"instructions", "A pair on the fast path",
 		"Sampling includes the few samples of 500,000 pairs."},
-	{"capture", "Capturing a stack", ""},
-	{"exact", "Recording every allocation", ""},
+	{"capture", "Capturing a stack",
+		"What misses is the cost of a stack besides its frames. Of the 660 instructions of an " +
+			"unchanged mixed stack about 155 compare frames, 200 are eight changes between " +
+			"kinds of frames, 100 two crossings, 65 each the entry and the walk's own, 39 the " +
+			"stack's bounds, 20 labels. Where all has changed, frames are also listed and kept. " +
+			"Comparing within the walk was tried: 3 fewer in C, 13 more in Go."},
+	{"exact", "Recording every allocation",
+		"Of what is added in C about 370 instructions are the walk, and 620 the tables: " +
+			"record_here 122, live_try_take 108, live_put 88, take_out_at_once 76, slow_malloc " +
+			"50, the switch of stacks 60, the site 63. Two atomics for a site's counters " +
+			"instead of four, one hash a free and the clock once in 16 records brought it there. " +
+			"In Go, heaptrack ends at runtime.asmcgocall, and so walks half of the frames."},
 	{"scaling", "Eight threads", ""},
 	{"scrape", "Making a profile", ""},
 	{"statistics", "Bias of estimates, and coverage of the stated error", ""},
