@@ -39,26 +39,21 @@ static inline uint64_t owngo_curg_at(const struct gomodule *module)
 	return module->minor > 0 && module->minor <= 24 ? 0xc0 : 0xb8;
 }
 
-__attribute__((no_sanitize("address", "thread"))) static inline uint64_t owngo_word_at(
-	uint64_t address)
-{
-	return LOAD((const uint64_t *)address);
-}
-
 /* 0: unknown. */
 static inline uint64_t owngo_goroutine(const struct gomodule *module)
 {
 	if (!module->tls_is_g || module->minor < OWNGO_OLDEST || module->minor > OWNGO_NEWEST)
 		return 0;
-	uint64_t g = owngo_word_at(arch_thread_pointer() - module->tls[0]);
-	uint64_t m = g ? owngo_word_at(g + G_M) : 0;
-	return m ? owngo_word_at(m + owngo_curg_at(module)) : 0;
+	uint64_t g = saferead_known_word(arch_thread_pointer() - module->tls[0]);
+	uint64_t m = g ? saferead_known_word(g + G_M) : 0;
+	return m ? saferead_known_word(m + owngo_curg_at(module)) : 0;
 }
 
 /* Its stack. */
 static inline struct go_stack owngo_stack(uint64_t g)
 {
-	return (struct go_stack){owngo_word_at(g + G_STACK_LO), owngo_word_at(g + G_STACK_HI)};
+	return (struct go_stack){saferead_known_word(g + G_STACK_LO),
+				 saferead_known_word(g + G_STACK_HI)};
 }
 
 static inline bool owngo_is_possible(struct go_stack s)
@@ -100,14 +95,14 @@ static inline int owngo_enter(uint64_t pc, uint64_t sp, uint64_t top, struct go_
 			return -1;
 	}
 	uint64_t saved = sp + owngo_saved_at(c->module);
-	if (unlikely(saved > top - 16 || owngo_choose(c, owngo_word_at(saved + 8))))
+	if (unlikely(saved > top - 16 || owngo_choose(c, saferead_known_word(saved + 8))))
 		return owngo_give_up(c);
-	uint64_t depth = owngo_word_at(saved);
+	uint64_t depth = saferead_known_word(saved);
 	c->record = c->stack.hi - depth;
 	c->thread_stack = sp;
 	if (unlikely(depth < 16 || depth % 8 || depth >= c->stack.hi - c->stack.lo))
 		return owngo_give_up(c);
-	uint64_t caller = owngo_word_at(c->record + 8) - 1;
+	uint64_t caller = saferead_known_word(c->record + 8) - 1;
 	if (unlikely(!gomodule_has_text(c->module, caller) && !gosym_in_text(caller)))
 		return owngo_give_up(c);
 	return 0;

@@ -65,7 +65,7 @@ static enum stop walk_c(struct quick *q)
 			if (unlikely(saved))
 				bp_at = at + saved + ROW_BP_AT;
 		} else if (likely((row & ROW_FORM) == ROW_BY_BP)) {
-			uint64_t bp = quick_word_at(bp_at);
+			uint64_t bp = saferead_known_word(bp_at);
 			fresh->at[i] = at + STEP_CHAINED;
 			if (unlikely(bp_at != at))
 				fresh->at[i] = at + STEP_BY_BP;
@@ -79,7 +79,7 @@ static enum stop walk_c(struct quick *q)
 		if (unlikely(at >= limit)) {
 			if (at > q->top - 16)
 				break;
-			ip = quick_word_at(at + 8);
+			ip = saferead_known_word(at + 8);
 			if (quick_is_not_it(q, at, ip)) {
 				limit = least(quick_next_candidate(q), q->top - 16);
 				continue;
@@ -90,7 +90,7 @@ static enum stop walk_c(struct quick *q)
 				break;
 			}
 		}
-		ip = quick_word_at(at + 8);
+		ip = saferead_known_word(at + 8);
 	}
 	q->at = at;
 	q->ip = ip;
@@ -122,13 +122,13 @@ static enum stop walk_go(struct quick *q)
 		fresh->at[i] = at;
 		if (unlikely((row & ROW_FORM) != PCINFO_GO))
 			break;
-		next = quick_word_at(at);
+		next = saferead_known_word(at);
 		if (unlikely(next < at + 16 || next > limit || next % 8)) {
 			stop = STOP_LINK;
 			if (next < at + 16 || next > last || next % 8)
 				break;
 			at = next;
-			ip = quick_word_at(at + 8);
+			ip = saferead_known_word(at + 8);
 			if (quick_is_not_it(q, at, ip)) {
 				limit = least(quick_next_candidate(q) - 1, last);
 				continue;
@@ -138,7 +138,7 @@ static enum stop walk_go(struct quick *q)
 			break;
 		}
 		at = next;
-		ip = quick_word_at(at + 8);
+		ip = saferead_known_word(at + 8);
 	}
 	q->at = at;
 	q->ip = ip;
@@ -198,7 +198,7 @@ static int add_step(struct quick *q, enum step_kind kind, uint64_t bp_at)
 static void move(struct quick *q, uint64_t at, uint64_t bp_at)
 {
 	q->at = at;
-	q->ip = quick_word_at(at + 8);
+	q->ip = saferead_known_word(at + 8);
 	q->bp_at = bp_at;
 }
 
@@ -220,7 +220,7 @@ static enum go_on cross_to_go(struct quick *q)
 
 static enum go_on cross_to_c(struct quick *q)
 {
-	uint64_t b = quick_word_at(q->at), to = unwind_go_crosscall_bp(q->ip - 1, b);
+	uint64_t b = saferead_known_word(q->at), to = unwind_go_crosscall_bp(q->ip - 1, b);
 
 	if (!is_crosscall_frame(q, b) || add_step(q, STEP_CROSSES, to - b))
 		return QUICK_GIVE_UP;
@@ -280,7 +280,7 @@ static enum go_on at_kind_in_go(struct quick *q)
 /* The chain ends, or goes on at crosscall2 on the thread's stack. */
 static enum go_on at_link(struct quick *q)
 {
-	uint64_t next = quick_word_at(q->at);
+	uint64_t next = saferead_known_word(q->at);
 
 	if (next == 0)
 		return finish(q, CAPTURE_COMPLETE_GO, STEP_LINK);

@@ -92,7 +92,8 @@ static INLINED bool is_same_entry(struct quick *q, uint32_t i)
 	if (unlikely(!q->last->own_g || !is_same_goroutine(q)))
 		return false;
 	saved = sp + owngo_saved_at(q->last->module);
-	if (quick_word_at(saved) != hi - to || quick_word_at(saved + 8) != q->last->own_g)
+	if (saferead_known_word(saved) != hi - to ||
+	    saferead_known_word(saved + 8) != q->last->own_g)
 		return false;
 	q->go.record = to;
 	q->go.thread_stack = sp;
@@ -110,7 +111,7 @@ static INLINED enum comparison compare_crossing(struct quick *q, uint32_t i)
 		if (at < q->go.thread_stack ||
 		    at - q->go.stack.lo < q->go.stack.hi - q->go.stack.lo)
 			return GIVES_UP;
-		return quick_word_at(at) + s->bp_at[i] == to ? SAME : DIFFERS;
+		return saferead_known_word(at) + s->bp_at[i] == to ? SAME : DIFFERS;
 	}
 	if (likely(is_same_entry(q, i)))
 		return SAME;
@@ -125,7 +126,7 @@ static INLINED uint32_t compare_plain(const uint64_t *at, const uint64_t *ip)
 #define COMPARE(k)                                                                                 \
 	do {                                                                                       \
 		if (unlikely(!(at[k] & STEP_PLAIN)) ||                                             \
-		    unlikely(quick_word_at(at[k] - STEP_PLAIN + 8) != ip[k]))                      \
+		    unlikely(saferead_known_word(at[k] - STEP_PLAIN + 8) != ip[k]))                \
 			return n + k;                                                              \
 	} while (0)
 	for (uint32_t n = 0;; n += 8, at += 8, ip += 8) {
@@ -146,8 +147,8 @@ static INLINED uint32_t compare_chained(uint64_t from, const uint64_t *at, const
 {
 #define COMPARE(k, from, to)                                                                       \
 	do {                                                                                       \
-		to = quick_word_at(from);                                                          \
-		if (unlikely(to != at[k]) || unlikely(quick_word_at(to + 8) != ip[k]))             \
+		to = saferead_known_word(from);                                                    \
+		if (unlikely(to != at[k]) || unlikely(saferead_known_word(to + 8) != ip[k]))       \
 			return n + k;                                                              \
 	} while (0)
 	for (uint32_t n = 0;; n += 8, at += 8, ip += 8) {
@@ -167,12 +168,13 @@ static INLINED uint32_t compare_chained(uint64_t from, const uint64_t *at, const
 /* Where a step leads to that was at bp_at then. */
 static inline uint64_t follow_bp(const struct quick *q, uint64_t bp_at)
 {
-	return quick_word_at(bp_at == q->bp_was_at ? q->bp_is_at : bp_at);
+	return saferead_known_word(bp_at == q->bp_was_at ? q->bp_is_at : bp_at);
 }
 
 static inline enum comparison compare_root(const struct steps *s, uint32_t i)
 {
-	bool is_same = s->bp_at[i] != STEP_LINK || quick_word_at(quick_address_of(s->at[i])) == 0;
+	bool is_same =
+		s->bp_at[i] != STEP_LINK || saferead_known_word(quick_address_of(s->at[i])) == 0;
 
 	return is_same ? SAME : DIFFERS;
 }
@@ -195,7 +197,7 @@ static INLINED enum comparison compare(struct quick *q, uint32_t *from)
 			to = quick_address_of(s->at[i + 1]);
 		} else if ((at & STEP_KIND) == STEP_CHAINED) {
 			i += compare_chained(at, s->at + i + 1, s->ip + i + 1);
-			to = quick_word_at(s->at[i]);
+			to = saferead_known_word(s->at[i]);
 		} else if ((at & STEP_KIND) == STEP_BY_BP) {
 			to = follow_bp(q, s->bp_at[i]);
 		} else if ((at & STEP_KIND) == STEP_CROSSES) {
@@ -207,7 +209,7 @@ static INLINED enum comparison compare(struct quick *q, uint32_t *from)
 			return compare_root(s, i);
 		}
 		if (unlikely(result != SAME || to != quick_address_of(s->at[i + 1]) ||
-			     quick_word_at(to + 8) != s->ip[i + 1])) {
+			     saferead_known_word(to + 8) != s->ip[i + 1])) {
 			*from = i;
 			return result == SAME ? DIFFERS : result;
 		}

@@ -54,12 +54,6 @@ struct quick {
 /* What a walk is to do next. */
 enum go_on { QUICK_GO_ON, QUICK_AT_CANDIDATE, QUICK_DONE, QUICK_SAME, QUICK_GIVE_UP };
 
-__attribute__((no_sanitize("address", "thread"))) static inline uint64_t quick_word_at(
-	uint64_t address)
-{
-	return LOAD((const uint64_t *)address);
-}
-
 static inline uint64_t quick_address_of(uint64_t at)
 {
 	return at & ~STEP_KIND;

@@ -74,6 +74,13 @@ __attribute__((no_sanitize("address"))) static inline bool saferead_read(struct 
 	return saferead_read_elsewhere(m, address, word);
 }
 
+/* The aligned word at an address that is known to be readable, in frames of others too. */
+__attribute__((no_sanitize("address", "thread"))) static inline uint64_t saferead_known_word(
+	uint64_t address)
+{
+	return LOAD((const uint64_t *)address);
+}
+
 /*
  * This thread is about to unmap, replace or make unreadable the bytes from start on.  If they are
  * on its stack or on the first thread's, that stack no longer counts as a whole.

@@ -18,10 +18,9 @@
 static int read_stack(struct saferead *memory, uint64_t g, struct go_stack *stack)
 {
 	bool is_read = saferead_read(memory, g + G_STACK_LO, &stack->lo) &&
-		       saferead_read(memory, g + G_STACK_HI, &stack->hi) && stack->lo < stack->hi &&
-		       stack->hi - stack->lo <= OWNGO_MAX_STACK;
+		       saferead_read(memory, g + G_STACK_HI, &stack->hi);
 
-	return is_read ? 0 : -1;
+	return is_read && owngo_is_possible(*stack) ? 0 : -1;
 }
 
 /* A word is a g if the g0 and the current goroutine of its m have the same m. */

@@ -119,7 +119,7 @@ func (p *pair) keys() func(s *profile.Sample) (class, stack string) {
 	return func(s *profile.Sample) (string, string) {
 		stack := stackOf(s)
 		if !both(stack) {
-			stack = holders.OriginOf(s) + "\x00" + frameRest
+			stack = sampling.OriginOf(s) + "\x00" + frameRest
 		}
 		var b strings.Builder
 		b.WriteString(stack)
@@ -137,7 +137,7 @@ func (p *pair) keys() func(s *profile.Sample) (class, stack string) {
 }
 
 func stackOf(s *profile.Sample) string {
-	return holders.OriginOf(s) + "\x00" +
+	return sampling.OriginOf(s) + "\x00" +
 		strings.Join(stacks.NamesOf(stacks.FramesOf(s)), "\x00")
 }
 
@@ -176,7 +176,7 @@ func (d *Difference) gather(p *pair) map[string]*gathered {
 			key, stack := d.keys(s)
 			g := all[stack]
 			if g == nil {
-				g = &gathered{framesOf(s, stack), holders.OriginOf(s), map[string]*class{}}
+				g = &gathered{framesOf(s, stack), sampling.OriginOf(s), map[string]*class{}}
 				all[stack] = g
 			}
 			if g.classes[key] == nil {
@@ -235,7 +235,7 @@ func (p *pair) reclaimed() map[string]float64 {
 	add := func(m *Moment, sign float64) {
 		for _, s := range m.Profile.Sample {
 			if isFrame(s, frameReclaimed) {
-				sum[holders.OriginOf(s)] +=
+				sum[sampling.OriginOf(s)] +=
 					sign * m.design.Sample(s)[sampling.AllocObjects].Value()
 			}
 		}

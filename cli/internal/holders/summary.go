@@ -86,7 +86,7 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 	byKey := map[RowKey]*Row{}
 	for _, sample := range p.Sample {
 		frames := stacks.FramesOf(sample)
-		key := RowKey{OriginOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
+		key := RowKey{sampling.OriginOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
 		r := byKey[key]
 		if r == nil {
 			r = &Row{RowKey: key, figures: &sampling.Figures{}}
@@ -129,14 +129,6 @@ func (s *Summary) DropStacks() {
 	for i := range s.Rows {
 		s.Rows[i].Stack = nil
 	}
-}
-
-// OriginOf a sample: malloc if it says nothing.
-func OriginOf(sample *profile.Sample) string {
-	if origin := sample.Label["origin"]; len(origin) == 1 && origin[0] != "" {
-		return origin[0]
-	}
-	return originMalloc
 }
 
 func (s *Summary) sum() {

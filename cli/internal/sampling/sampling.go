@@ -160,7 +160,7 @@ func readRuns(text string) []run {
 func (d *Design) fitRuns(p *profile.Profile, runs []run) {
 	var ours []*profile.Sample
 	for _, s := range p.Sample {
-		if originOf(s) != "go" {
+		if OriginOf(s) != "go" {
 			ours = append(ours, s)
 		}
 	}
@@ -180,11 +180,12 @@ func (d *Design) fitRuns(p *profile.Profile, runs []run) {
 	}
 }
 
-func originOf(s *profile.Sample) string {
-	if origin := s.Label["origin"]; len(origin) == 1 {
+// OriginOf a sample: malloc if it says nothing.
+func OriginOf(s *profile.Sample) string {
+	if origin := s.Label["origin"]; len(origin) == 1 && origin[0] != "" {
 		return origin[0]
 	}
-	return ""
+	return "malloc"
 }
 
 // IsExact says that every allocation was recorded.
@@ -224,7 +225,7 @@ type intervals struct {
 
 func (d *Design) intervalsOf(s *profile.Sample) intervals {
 	all := func(t float64) intervals { return intervals{fit{t, t}, fit{t, t}, t} }
-	switch originOf(s) {
+	switch OriginOf(s) {
 	case "go":
 		return all(d.goRate)
 	case "mmap", "thread_stack":
