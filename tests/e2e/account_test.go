@@ -57,7 +57,7 @@ func accountCases() []accountCase {
 		{name: "big aligned blocks", options: hostOptions{sampleBytes: 1},
 			then: []string{fmt.Sprint("memalign 3 ", 2*mib, " ", 32*mib)},
 			want: map[string]int64{"c_live": 96 * mib}},
-		{name: "freed below a block", first: []string{"malloc 50000 2040 1", "malloc 1 100 1"},
+		{name: "freed below a block", first: []string{"malloc 50001 2040 1"},
 			then: []string{"free 50000"},
 			want: map[string]int64{"c_live": -50000 * 2048, "c_retained": 50000 * 2048}},
 		{name: "200 threads in arenas", then: []string{"churn 200 1000 1016 16376 0"},

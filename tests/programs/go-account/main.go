@@ -169,6 +169,9 @@ func obey(line string) {
 
 var reaches []reach
 
+// All blocks come from libc's main arena, so that a block that was allocated later lies above.
+func init() { runtime.LockOSThread() }
+
 func main() {
 	// What the collector would do meanwhile is done when the test says so.
 	debug.SetGCPercent(-1)
