@@ -170,6 +170,11 @@ static void read_any(const struct reading *r)
 	read_switch(r, &r->config->any_program);
 }
 
+static void read_verbose(const struct reading *r)
+{
+	read_switch(r, &r->config->verbose);
+}
+
 static void read_follow_fork(const struct reading *r)
 {
 	read_switch(r, &r->config->follow_fork);
@@ -292,6 +297,7 @@ static const struct setting {
 	{PREFIX "FOLLOW_FORK", read_follow_fork},
 	{PREFIX "LEAK_CHECK", read_leak_check},
 	{PREFIX "REQUIRED", read_required},
+	{PREFIX "VERBOSE", read_verbose},
 };
 
 /* The value if entry is name=value, else NULL. */

@@ -69,11 +69,17 @@ static void empty_value_is_as_if_not_set(void **state)
 static void good_values_are_taken_without_a_word(void **state)
 {
 	struct config c;
-	char *block[] = {"CGOHEAP_START=dormant",     "CGOHEAP_SAMPLE_BYTES=1",
-			 "CGOHEAP_SOCKET=run/x.sock", "CGOHEAP_LISTEN=127.0.0.2:6061",
-			 "CGOHEAP_MAX_MEMORY=64MiB",  "CGOHEAP_ANY=1",
-			 "CGOHEAP_FOLLOW_FORK=1",     "CGOHEAP_LEAK_CHECK=1",
-			 "CGOHEAP_REQUIRED=1",        NULL};
+	char *block[] = {"CGOHEAP_START=dormant",
+			 "CGOHEAP_SAMPLE_BYTES=1",
+			 "CGOHEAP_SOCKET=run/x.sock",
+			 "CGOHEAP_LISTEN=127.0.0.2:6061",
+			 "CGOHEAP_MAX_MEMORY=64MiB",
+			 "CGOHEAP_ANY=1",
+			 "CGOHEAP_FOLLOW_FORK=1",
+			 "CGOHEAP_LEAK_CHECK=1",
+			 "CGOHEAP_REQUIRED=1",
+			 "CGOHEAP_VERBOSE=1",
+			 NULL};
 	(void)state;
 	catch_stderr();
 	config_read(&c, block, false);
@@ -81,6 +87,7 @@ static void good_values_are_taken_without_a_word(void **state)
 	assert_true(c.start_dormant);
 	assert_true(c.follow_fork);
 	assert_true(c.leak_check);
+	assert_true(c.verbose);
 	assert_int_equal(c.sample_bytes, 1);
 	assert_string_equal(c.socket_path, "run/x.sock");
 	assert_true(c.listen);
@@ -265,8 +272,8 @@ static void unknown_names_are_named(void **state)
 		": expected one of CGOHEAP_START, CGOHEAP_SAMPLE_BYTES, "
 		"CGOHEAP_SOCKET, CGOHEAP_LISTEN, CGOHEAP_MAX_MEMORY, CGOHEAP_MAX_CPU, "
 		"CGOHEAP_BLACKBOX, "
-		"CGOHEAP_ANY, CGOHEAP_FOLLOW_FORK, CGOHEAP_LEAK_CHECK, CGOHEAP_REQUIRED; "
-		"ignoring it\n";
+		"CGOHEAP_ANY, CGOHEAP_FOLLOW_FORK, CGOHEAP_LEAK_CHECK, CGOHEAP_REQUIRED, "
+		"CGOHEAP_VERBOSE; ignoring it\n";
 	static const char *const names[] = {"CGOHEAP_SAMPLE_BYTE", "CGOHEAP_SAMPLE_BYTES2",
 					    "CGOHEAP_MAX_CPUS", "CGOHEAP_FOLLOW_FORKS", "CGOHEAP_"};
 	(void)state;
