@@ -22,8 +22,6 @@ ifdef FAULTS
 BUILD := build/faults
 SHIM_SRC += shim/base/faultinject.c
 FAULTS_CFLAGS := -DCGOHEAP_FAULTS
-FAULTS_LDFLAGS := -Wl,--wrap=pthread_attr_init,--wrap=pthread_attr_setstack \
-	-Wl,--wrap=pthread_atfork,--wrap=pthread_key_create
 endif
 
 # SANITIZE=address or thread: for the unit tests and the stress program. (TSan does not model
@@ -43,33 +41,44 @@ LLVM_LIBUNWIND := $(firstword $(wildcard \
 	/usr/lib/llvm-19/lib/libunwind.a /usr/lib/llvm-16/lib/libunwind.a))
 LLVM_INCLUDE   := $(LLVM_LIBUNWIND:%/lib/libunwind.a=%/include)
 
-WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow
+WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+	-Wno-missing-field-initializers # gcc 10 means those behind a macro too
 CFLAGS  ?= -O2 -g
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
 	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
 
-SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a -lm
+# Inlines the square root, which would set errno otherwise.
+SHIM_CFLAGS += -fno-math-errno
+
+SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a
 # If one of these gives up, the host continues (shim/base/noabort.c).
 WRAP := -Wl,--wrap=abort,--wrap=__assert_fail
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclude-libs,ALL \
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic \
-	-static-libgcc \
-	$(WRAP) $(FAULTS_LDFLAGS)
+	-nostdlib $(WRAP)
 
 .PHONY: all checked-walks demo test test-long fuzz soak bench bench-quick fmt lint install
 .PHONY: uninstall clean help setup unit
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
-$(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map
-	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS)
+$(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map $(BUILD)/libc/libc.so.6
+	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS) $(BUILD)/libc/libc.so.6 -lgcc
 	mv $@.tmp $@
+
+# What the library may ask of libc, in the versions that all of them have: it is linked to this
+# and not to the libc of the machine it is built on, which would ask for that one's versions.
+$(BUILD)/libc/libc.so.6: shim/base/libc.map
+	@mkdir -p $(@D)
+	sed -n 's/^\t\([a-z_]*\);$$/.globl \1\n.type \1,@object\n.size \1,8\n\1: .quad 0/p' $< >$@.s
+	echo '.section .note.GNU-stack,"",@progbits' >>$@.s
+	$(CC) -shared -nostdlib -Wl,-soname,libc.so.6 -Wl,--version-script=$< -o $@ $@.s
 
 # Code that hooks reach uses no floating point: a host that has unmasked its exceptions would die of
 # one.
-HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/lock base/mem \
+HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/loaded base/lock base/mem \
 	region/recstack \
 	go/goarena go/gomodules go/gosym go/gotables \
 	unwind/capture unwind/cfi unwind/cfi_entry unwind/cfi_rules unwind/cfi_step \
@@ -154,7 +163,7 @@ $(BUILD)/libshim-unit.a: $(UNIT_OBJ)
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) \
-		$(SHIM_LIBS) -lcmocka $(UNIT_WRAP)
+		$(SHIM_LIBS) -lm -lcmocka $(UNIT_WRAP)
 
 # Its stacks are in a library.
 $(BUILD)/unit/libstackcalls.so: tests/unit/stackcalls.c
@@ -173,6 +182,8 @@ CLOCK_TESTS := control handlers recorder symbol_cache
 $(CLOCK_TESTS:%=$(BUILD)/unit/test_%): UNIT_WRAP := $(WRAP) -Wl,--wrap=clock_ns
 # They contain Go symbols, so they must not contain what needs the shim's.
 $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
+# Its look-up allocates, fails or forgets names.
+$(BUILD)/unit/test_real: UNIT_WRAP := $(WRAP) -Wl,--wrap=dynsym_next
 
 # ---- the stress program with the shim in it: its calls of malloc and the like renamed to the
 # hooks, so that a sanitizer's runtime has the names for itself and stands behind the hooks as an

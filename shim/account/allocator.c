@@ -5,13 +5,13 @@
  */
 #include "account/allocator.h"
 
-#include <dlfcn.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
 #include "base/clock.h"
+#include "base/dynsym.h"
 #include "base/work.h"
 #include "region/region.h"
 #include "proc/modules.h"
@@ -76,22 +76,9 @@ const char *allocator_name(void)
 	return name;
 }
 
-/* ---- which one ---------------------------------------------------------- */
+/* ---- its functions ------------------------------------------------------- */
 
-static void *object_of(const void *symbol)
-{
-	Dl_info info;
-	return symbol && dladdr(symbol, &info) ? info.dli_fbase : NULL;
-}
-
-static void *look_up(const char *name, const void *object)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-	return object && object_of(found) == object ? found : NULL;
-}
-
-/* Function names, by allocator. Looking up a missing name costs the loader's error message,
- * in the host's memory, so only the names of the known allocator are looked up. */
+/* By allocator, so that an unknown one is asked for all. */
 static const struct {
 	const char *allocator, *name;
 	void **function;
@@ -109,16 +96,15 @@ static const struct {
 static void functions_look_up(void)
 {
 	const char *allocator = allocator_name();
-	const void *object = object_of((const void *)real.malloc);
+	struct dynsym_module module;
 	bool is_known = false;
-	if (functions.looked_up)
+	if (functions.looked_up || dynsym_module((const void *)real.malloc, &module))
 		return;
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		is_known |= strcmp(known[i].allocator, allocator) == 0;
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		if (!is_known || strcmp(known[i].allocator, allocator) == 0)
-			*known[i].function = look_up(known[i].name, object);
-	dlerror();
+			*known[i].function = dynsym_find_in_module(&module, known[i].name);
 	functions.looked_up = true;
 }
 

@@ -1,7 +1,7 @@
 /* See dynsym.h. */
 #include "base/dynsym.h"
 
-#include <link.h>
+#include <errno.h>
 #include <sys/auxv.h>
 
 /* The parts of a module's dynamic section, as addresses. */
@@ -128,38 +128,171 @@ void *dynsym_find_in_image(const void *image, const char *name)
 
 /* ---- the loader's list -------------------------------------------------- */
 
-static bool is_libc(const struct link_map *m)
-{
-	static const char name[] = "/libc.so.6";
-	const char *slash = NULL;
+struct object {
+	uint64_t bias;
+	const ElfW(Dyn) * dynamic;
+	const char *file; /* without the folders; may be empty */
+};
 
-	for (const char *c = m->l_name; c && *c; c++)
+struct search {
+	bool (*visit)(const struct object *object, struct search *search);
+	const char *name;
+	bool is_behind; /* us, in the list */
+	void *found;
+};
+
+static const char *file_of(const char *path)
+{
+	const char *file = path ? path : "";
+
+	for (const char *c = file; *c; c++)
 		if (*c == '/')
-			slash = c;
-	return slash && same(slash, name);
+			file = c + 1;
+	return file;
+}
+
+/* Debuggers find the list by this entry of the program, which the loader fills in. */
+static const struct link_map *list_of_debuggers(void)
+{
+	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
+	size_t count = headers ? getauxval(AT_PHNUM) : 0;
+	const ElfW(Dyn) *d = NULL;
+	bool has_bias = false;
+	uint64_t bias = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (headers[i].p_type == PT_PHDR) {
+			bias = (uint64_t)headers - headers[i].p_vaddr;
+			has_bias = true;
+		}
+		if (headers[i].p_type == PT_DYNAMIC && has_bias)
+			d = (const void *)(bias + headers[i].p_vaddr);
+	}
+	for (; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_DEBUG)
+			return d->d_un.d_ptr ? ((const struct r_debug *)d->d_un.d_ptr)->r_map
+					     : NULL;
+	return NULL;
+}
+
+static int visit_headers(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct search *search = arg;
+
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
+			struct object object = {
+				info->dlpi_addr,
+				(const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr),
+				file_of(info->dlpi_name)};
+			return search->visit(&object, search);
+		}
+	return 0;
+}
+
+/* Until a visit returns true, in the order in which symbols are looked up.  A program that was
+ * started by a loader on its command line may have no list for debuggers. */
+static void *visit_objects(struct search *search)
+{
+	const struct link_map *m = list_of_debuggers();
+
+	if (!m)
+		dl_iterate_phdr(visit_headers, search);
+	for (; m; m = m->l_next) {
+		struct object object = {m->l_addr, m->l_ld, file_of(m->l_name)};
+		if (search->visit(&object, search))
+			break;
+	}
+	return search->found;
+}
+
+static bool find_behind_us(const struct object *o, struct search *search)
+{
+	if (search->is_behind)
+		search->found = find(o->bias, o->dynamic, search->name);
+	search->is_behind |= is_ours(o->dynamic);
+	return search->found != NULL;
 }
 
 void *dynsym_next(const char *name)
 {
-	const struct link_map *m = _r_debug.r_map;
-	void *found = NULL;
+	struct search search = {.visit = find_behind_us, .name = name};
 
-	while (m && !is_ours(m->l_ld))
-		m = m->l_next;
-	for (m = m ? m->l_next : NULL; m && !found; m = m->l_next)
-		found = find(m->l_addr, m->l_ld, name);
-	return found;
+	return visit_objects(&search);
 }
 
+/* libpthread.so.0, libpthread-2.31.so */
+static bool is_libpthread(const struct object *o)
+{
+	static const char begins[] = "libpthread";
+
+	for (size_t i = 0; begins[i]; i++)
+		if (o->file[i] != begins[i])
+			return false;
+	return true;
+}
+
+static bool find_in_libpthread(const struct object *o, struct search *search)
+{
+	search->found = is_libpthread(o) ? find(o->bias, o->dynamic, search->name) : NULL;
+	return search->found != NULL;
+}
+
+static bool find_in_libc(const struct object *o, struct search *search)
+{
+	if (find(o->bias, o->dynamic, "__errno_location") != (void *)__errno_location)
+		return false;
+	search->found = find(o->bias, o->dynamic, search->name);
+	return true;
+}
+
+/* libpthread first: in its place, libc has functions that do nothing. */
 void *dynsym_libc(const char *name)
 {
-	for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next)
-		if (is_libc(m))
-			return find(m->l_addr, m->l_ld, name);
-	return NULL;
+	struct search beside = {.visit = find_in_libpthread, .name = name};
+	struct search search = {.visit = find_in_libc, .name = name};
+	void *found = visit_objects(&beside);
+
+	return found ? found : visit_objects(&search);
 }
 
 void *dynsym_loader(const char *name)
 {
 	return dynsym_find_in_image((const void *)getauxval(AT_BASE), name);
+}
+
+/* ---- one module --------------------------------------------------------- */
+
+static int note_if_inside(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct dynsym_module *m = arg;
+	uint64_t start = UINT64_MAX, end = 0;
+
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uint64_t at = info->dlpi_addr + p->p_vaddr;
+		if (p->p_type == PT_LOAD && at < start)
+			start = at & ~(uint64_t)(PAGE_BYTES - 1);
+		if (p->p_type == PT_LOAD && at + p->p_memsz > end)
+			end = at + p->p_memsz;
+		if (p->p_type == PT_DYNAMIC)
+			m->dynamic = (const void *)at;
+	}
+	m->start = start;
+	m->end = end;
+	m->bias = info->dlpi_addr;
+	return m->address >= start && m->address < end && m->dynamic;
+}
+
+int dynsym_module(const void *address, struct dynsym_module *out)
+{
+	*out = (struct dynsym_module){.address = (uint64_t)address};
+	return dl_iterate_phdr(note_if_inside, out) ? 0 : -1;
+}
+
+void *dynsym_find_in_module(const struct dynsym_module *m, const char *name)
+{
+	return find(m->bias, m->dynamic, name);
 }

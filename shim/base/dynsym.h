@@ -5,6 +5,8 @@
 #ifndef CGOHEAP_DYNSYM_H
 #define CGOHEAP_DYNSYM_H
 
+#include <link.h>
+
 #include "base/base.h"
 
 /*
@@ -17,11 +19,26 @@ void *dynsym_find_in_image(const void *header, const char *name);
 
 /*
  * dynsym_next: the first definition after this library in the loader's search order.
- * The others: the definition in libc, and in the loader.  They read the loader's list
- * without its lock, so call them only while the program starts.
+ * dynsym_libc: the definition in the C library: libpthread if it has one, else libc.
+ * dynsym_loader: the definition in the loader.
+ *
+ * Each finds only a default version that is no indirect function; NULL: none.  They read the
+ * loader's list without its lock, so call them only while the process has one thread.
  */
 void *dynsym_next(const char *name);
 void *dynsym_libc(const char *name);
 void *dynsym_loader(const char *name);
+
+struct dynsym_module {
+	uint64_t address; /* that was looked for */
+	uint64_t start, end, bias;
+	const ElfW(Dyn) * dynamic;
+};
+
+/* The loaded module that contains the address; 0 or -1.  Takes the loader's lock: never in a
+ * hook. */
+int dynsym_module(const void *address, struct dynsym_module *out);
+/* Its definition of the name.  The caller must know that it stays loaded. */
+void *dynsym_find_in_module(const struct dynsym_module *m, const char *name);
 
 #endif

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -117,38 +116,30 @@ long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f
 	return -error;
 }
 
-/* ---- libpthread, by --wrap: only the shim's own calls -------------------- */
+/* ---- thread functions: the shim's own calls, which go through the table of libc.h ---------- */
 
-int __real_pthread_attr_init(pthread_attr_t *a);
-int __real_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes);
-int __real_pthread_atfork(void (*p)(void), void (*q)(void), void (*c)(void));
-int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
-int __wrap_pthread_attr_init(pthread_attr_t *a);
-int __wrap_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes);
-int __wrap_pthread_atfork(void (*p)(void), void (*q)(void), void (*c)(void));
-int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+static struct libc found;
 
-int __wrap_pthread_attr_init(pthread_attr_t *a)
-{
-	int error = fails(NAME_PTHREAD);
-	return error ? error : __real_pthread_attr_init(a);
-}
-
+#define FAULTY(name, kind, parameters, arguments)                                                  \
+	static int faulty_##name parameters                                                        \
+	{                                                                                          \
+		int error = fails(kind);                                                           \
+		return error ? error : found.name arguments;                                       \
+	}
+FAULTY(pthread_attr_init, NAME_PTHREAD, (pthread_attr_t * a), (a))
 /* Only the shim's threads are given a stack; the next call is pthread_create. */
-int __wrap_pthread_attr_setstack(pthread_attr_t *a, void *stack, size_t bytes)
-{
-	int error = fails(NAME_THREAD);
-	return error ? error : __real_pthread_attr_setstack(a, stack, bytes);
-}
+FAULTY(pthread_attr_setstack, NAME_THREAD, (pthread_attr_t * a, void *stack, size_t bytes),
+       (a, stack, bytes))
+FAULTY(pthread_key_create, NAME_PTHREAD, (pthread_key_t * key, void (*end)(void *)), (key, end))
+FAULTY(__register_atfork, NAME_PTHREAD,
+       (void (*before)(void), void (*parent)(void), void (*child)(void), void *module),
+       (before, parent, child, module))
 
-int __wrap_pthread_atfork(void (*p)(void), void (*q)(void), void (*c)(void))
+void faultinject_libc(struct libc *libc)
 {
-	int error = fails(NAME_PTHREAD);
-	return error ? error : __real_pthread_atfork(p, q, c);
-}
-
-int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
-{
-	int error = fails(NAME_PTHREAD);
-	return error ? error : __real_pthread_key_create(key, destroy);
+	found = *libc;
+	libc->pthread_attr_init = faulty_pthread_attr_init;
+	libc->pthread_attr_setstack = faulty_pthread_attr_setstack;
+	libc->pthread_key_create = faulty_pthread_key_create;
+	libc->__register_atfork = faulty___register_atfork;
 }

@@ -13,7 +13,12 @@
 #ifndef CGOHEAP_FAULTINJECT_H
 #define CGOHEAP_FAULTINJECT_H
 
+#include "base/libc.h"
+
 /* Replaces arch_syscall6: same arguments, same result. */
 long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f);
+
+/* Puts its own functions into the table, in front of those that have been found. */
+void faultinject_libc(struct libc *libc);
 
 #endif

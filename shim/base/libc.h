@@ -1,24 +1,58 @@
 /*
- * libc functions that hooks call, other than the interposed ones.  They bypass any
- * replacement that a preload provides.
+ * libc functions that the library calls past any replacement that a preload provides, and those
+ * that some C libraries keep in a library beside libc: glibc did so with its thread functions until
+ * 2.34.  They are looked up, so that the loader asks for libc alone.
  *
- * Until libc_resolve has run, they are the functions that the program is linked to.
+ * Each begins as a function that looks itself up when it is called, and fails with ENOSYS as long
+ * as no loaded library has it.
  */
 #ifndef CGOHEAP_LIBC_H
 #define CGOHEAP_LIBC_H
 
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
+
+#include "base/base.h"
+
+/* X(name, parameters, arguments); each returns 0 or an error number. */
+#define LIBC_THREADS(X)                                                                            \
+	X(pthread_key_create, (pthread_key_t * key, void (*end)(void *)), (key, end))              \
+	X(pthread_key_delete, (pthread_key_t key), (key))                                          \
+	X(pthread_setspecific, (pthread_key_t key, const void *value), (key, value))               \
+	X(pthread_sigmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before))   \
+	X(pthread_attr_init, (pthread_attr_t * a), (a))                                            \
+	X(pthread_attr_destroy, (pthread_attr_t * a), (a))                                         \
+	X(pthread_attr_setdetachstate, (pthread_attr_t * a, int state), (a, state))                \
+	X(pthread_attr_setstack, (pthread_attr_t * a, void *stack, size_t bytes),                  \
+	  (a, stack, bytes))                                                                       \
+	X(pthread_attr_getstack, (const pthread_attr_t *a, void **stack, size_t *bytes),           \
+	  (a, stack, bytes))                                                                       \
+	X(pthread_attr_getstacksize, (const pthread_attr_t *a, size_t *bytes), (a, bytes))         \
+	X(__register_atfork,                                                                       \
+	  (void (*before)(void), void (*parent)(void), void (*child)(void), void *module),         \
+	  (before, parent, child, module))
 
 struct libc {
-	int (*pthread_setspecific)(pthread_key_t, const void *);
-	int (*pthread_attr_getstack)(const pthread_attr_t *, void **, size_t *);
-	int (*pthread_attr_getstacksize)(const pthread_attr_t *, size_t *);
+#define MEMBER(name, parameters, arguments) int(*name) parameters;
+	LIBC_THREADS(MEMBER)
+#undef MEMBER
 	int (*dl_iterate_phdr)(int (*)(struct dl_phdr_info *, size_t, void *), void *);
 };
 extern struct libc libc __attribute__((visibility("hidden")));
 
 /* Any thread, any number of times; does not allocate. */
 void libc_resolve(void);
+
+/* Whether libc is glibc. */
+bool libc_is_glibc(void);
+/* Whether all the thread functions are loaded.  Any thread. */
+bool libc_has_threads(void);
+
+/* An address in libc itself. */
+const void *libc_address(void);
+
+/* As pthread_atfork, for handlers that are never removed. */
+int libc_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
 
 #endif

@@ -38,6 +38,10 @@
 			       : -EPERM)
 #pragma GCC poison arch_syscall6
 
+#ifndef MREMAP_DONTUNMAP /* glibc 2.32 */
+#define MREMAP_DONTUNMAP 4
+#endif
+
 static inline bool sys_failed(long result)
 {
 	return (unsigned long)result >= (unsigned long)-4095L;

@@ -2,13 +2,11 @@
 #include "go/gomodules.h"
 
 #include <limits.h>
-#include <dlfcn.h>
-#include <link.h>
-#include <stdlib.h>
 #include <sys/auxv.h>
 
 #include "base/ascii.h"
 #include "base/libc.h"
+#include "base/loaded.h"
 #include "go/goexe.h"
 
 /* For a library without Go's note; takes 0.5 ms. */
@@ -20,9 +18,6 @@ static uint64_t refused[GOMODULES_MAX]; /* start of files without tables */
 static uint32_t refused_count;
 static bool is_program;
 static bool is_adding; /* by one thread at a time; the others do not wait */
-
-/* From glibc 2.35.  Looked up, because even a weak reference would require that loader version. */
-static int (*find_object)(void *address, struct dl_find_object *result);
 
 /* ---- the list ----------------------------------------------------------- */
 
@@ -68,14 +63,8 @@ bool gomodules_hold(uint64_t address, uint64_t bytes)
 
 /* ---- thread-local words -------------------------------------------------- */
 
-struct loaded {
-	const ElfW(Phdr) * headers;
-	size_t count;
-	uint64_t bias;
-};
-
 /* Reads the offsets that the loader filled in, by which code finds its thread-local words. */
-static void read_tls(const struct loaded *image, struct gomodule *module)
+static void read_tls(const struct code_module *image, struct gomodule *module)
 {
 	const ElfW(Dyn) *d = NULL;
 	const ElfW(Rela) *rela = NULL;
@@ -132,7 +121,7 @@ static void add(struct gomodule *module)
 	STORE_REL(&count, count + 1);
 }
 
-static int add_image(const struct loaded *image)
+static int add_image(const struct code_module *image)
 {
 	struct gomodule *module = &list[count];
 
@@ -153,7 +142,7 @@ static int add_image(const struct loaded *image)
 
 static int add_loaded(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	struct loaded image = {info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr};
+	struct code_module image = {info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, 0};
 
 	(void)size, (void)arg;
 	if ((uint64_t)info->dlpi_phdr != getauxval(AT_PHDR) &&
@@ -173,33 +162,12 @@ int gomodules_init(void)
 		add(&list[0]);
 	}
 	libc.dl_iterate_phdr(add_loaded, NULL);
-	find_object = (__typeof__(find_object))dlsym(RTLD_DEFAULT, "_dl_find_object");
-	if (!find_object)
-		dlerror(); /* clear our error, so that the host does not see it */
 	return count ? 0 : -1;
 }
 
 /* ---- later -------------------------------------------------------------- */
 
-/* The program headers follow the ELF header, in the module's first page. */
-static bool image_at(uint64_t address, struct loaded *image)
-{
-	struct dl_find_object found;
-	const ElfW(Ehdr) * header;
-
-	if (!find_object || find_object((void *)address, &found) != 0)
-		return false;
-	header = found.dlfo_map_start;
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff >= PAGE_BYTES ||
-	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
-		return false;
-	*image = (struct loaded){(const void *)((const char *)header + header->e_phoff),
-				 header->e_phnum, found.dlfo_link_map->l_addr};
-	return true;
-}
-
-static bool is_refused(const struct loaded *image)
+static bool is_refused(const struct code_module *image)
 {
 	uint32_t n = LOAD(&refused_count);
 
@@ -209,7 +177,7 @@ static bool is_refused(const struct loaded *image)
 	return false;
 }
 
-static void refuse(const struct loaded *image)
+static void refuse(const struct code_module *image)
 {
 	if (refused_count == GOMODULES_MAX)
 		return;
@@ -219,9 +187,9 @@ static void refuse(const struct loaded *image)
 
 bool gomodules_look(uint64_t address)
 {
-	struct loaded image;
+	struct code_module image;
 
-	if (gomodules_hold(address, 1) || !image_at(address, &image) || is_refused(&image) ||
+	if (gomodules_hold(address, 1) || !loaded_find(address, &image) || is_refused(&image) ||
 	    !goexe_library_may_be_go(image.headers, image.count, image.bias, MAX_SEARCH_BYTES) ||
 	    __atomic_exchange_n(&is_adding, true, __ATOMIC_ACQUIRE))
 		return false;

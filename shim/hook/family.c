@@ -1,10 +1,10 @@
 /* See family.h. */
 #include "hook/family.h"
 
-#include <gnu/libc-version.h>
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/libc.h"
 #include "base/sys.h"
 #include "proc/modules.h"
 
@@ -102,11 +102,11 @@ static void read_table(struct scratch *scratch, const struct elffile *f, const E
 	}
 }
 
-static void read_library(struct scratch *scratch, const struct module *libc)
+static void read_library(struct scratch *scratch, const struct module *library)
 {
 	struct elffile f;
 	Elf64_Shdr section;
-	int fd = modules_open(libc);
+	int fd = modules_open(library);
 
 	if (fd < 0)
 		return;
@@ -121,15 +121,15 @@ const char *family_unknown(struct scratch *scratch)
 {
 	static bool is_read;
 	struct modules modules;
-	const struct module *libc;
+	const struct module *library;
 
 	if (is_read)
 		return found;
 	is_read = true;
 	if (modules_read(scratch, &modules) == 0) {
-		libc = modules_find(&modules, (uint64_t)gnu_get_libc_version);
-		if (libc)
-			read_library(scratch, libc);
+		library = modules_find(&modules, (uint64_t)libc_address());
+		if (library)
+			read_library(scratch, library);
 	}
 	return found;
 }

@@ -15,12 +15,12 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/forked.h"
 #include "base/state.h"
+#include "base/sys.h"
 #include "go/bridge.h"
 #include "unwind/codetables.h"
 #include "record/live.h"
@@ -32,10 +32,12 @@
 #include "hook/real.h"
 #include "hook/threads.h"
 
-/* The section tells real.c which functions are hooks. */
-#define EXPORT __attribute__((visibility("default"), section("cgoheap_hooks")))
+#define EXPORT __attribute__((visibility("default")))
 
-/* Declared in no header yet, or no longer, or in <threads.h>, whose name one of our headers has. */
+/* Declared in no header yet, or no longer, or in <threads.h>, whose name one of our headers has, or
+ * in <stdlib.h>, in which glibc before 2.33 has functions in floating point. */
+int posix_memalign(void **out, size_t alignment, size_t size);
+void *aligned_alloc(size_t alignment, size_t size);
 void free_sized(void *p, size_t size);
 void free_aligned_sized(void *p, size_t alignment, size_t size);
 void cfree(void *p);

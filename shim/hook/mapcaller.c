@@ -1,11 +1,11 @@
 /* See mapcaller.h. */
 #include "hook/mapcaller.h"
 
-#include <dlfcn.h>
-#include <elf.h>
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/dynsym.h"
+#include "base/libc.h"
 #include "go/gosym.h"
 
 /* ---- the allocator ---------------------------------------------------- */
@@ -19,63 +19,27 @@ static struct {
 #define MAX_GO_CALLERS 8
 static uint64_t go_callers[MAX_GO_CALLERS];
 
-/* The end of the module at base, from its mapped program headers. */
-static uint64_t module_end(uint64_t base)
-{
-	const Elf64_Ehdr *ehdr = (const void *)base;
-	const Elf64_Phdr *phdr = (const void *)(base + ehdr->e_phoff);
-	uint64_t low = UINT64_MAX, high = 0;
-
-	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    ehdr->e_phoff + ehdr->e_phnum * sizeof(*phdr) > PAGE_BYTES)
-		return 0;
-	for (size_t i = 0; i < ehdr->e_phnum; i++) {
-		if (phdr[i].p_type != PT_LOAD)
-			continue;
-		if (phdr[i].p_vaddr < low)
-			low = phdr[i].p_vaddr;
-		if (phdr[i].p_vaddr + phdr[i].p_memsz > high)
-			high = phdr[i].p_vaddr + phdr[i].p_memsz;
-	}
-	return high > low ? base + (high - (low & ~(uint64_t)(PAGE_BYTES - 1))) : 0;
-}
-
-static bool same_module(uint64_t base, const char *symbol)
-{
-	void *address = dlsym(RTLD_DEFAULT, symbol);
-	Dl_info info;
-
-	return address && dladdr(address, &info) && (uint64_t)info.dli_fbase == base;
-}
-
 /*
  * Only an allocator with statistics counts as one. An engine that exports malloc (V8 with
  * PartitionAlloc) also maps memory for other purposes and does not tell which is which.
  */
-static bool has_statistics(uint64_t base)
+static bool has_statistics(const struct dynsym_module *m)
 {
-	static const char *const functions[] = {"mallctl", "MallocExtension_GetNumericProperty",
-						"mi_process_info"};
-	bool found = false;
-	for (size_t i = 0; !found && i < COUNT_OF(functions); i++)
-		found = same_module(base, functions[i]);
-	dlerror(); /* clears our error, which is not the host's */
-	return found;
+	return dynsym_find_in_module(m, "mallctl") ||
+	       dynsym_find_in_module(m, "MallocExtension_GetNumericProperty") ||
+	       dynsym_find_in_module(m, "mi_process_info");
 }
 
 void mapcaller_init(uint64_t malloc_address)
 {
-	Dl_info info;
+	struct dynsym_module m;
+	uint64_t in_libc = (uint64_t)libc_address();
 
-	if (!dladdr((void *)malloc_address, &info))
+	if (dynsym_module((const void *)malloc_address, &m) ||
+	    (in_libc >= m.start && in_libc < m.end) || !has_statistics(&m))
 		return;
-	uint64_t base = (uint64_t)info.dli_fbase;
-	if (same_module(base, "gnu_get_libc_version"))
-		return;
-	if (!has_statistics(base))
-		return;
-	allocator.start = base;
-	allocator.end = module_end(base);
+	allocator.start = m.start;
+	allocator.end = m.end;
 }
 
 bool mapcaller_is_allocator(uint64_t caller)

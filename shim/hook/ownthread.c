@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/libc.h"
 #include "base/lock.h"
 #include "base/sys.h"
 #include "unwind/descriptor.h"
@@ -58,16 +59,16 @@ static int create_on(void *stack, size_t bytes, void *(*run)(void *))
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	int error = pthread_attr_init(&attr);
+	int error = libc.pthread_attr_init(&attr);
 	if (error != 0)
 		return error;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	error = pthread_attr_setstack(&attr, stack, bytes);
+	libc.pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	error = libc.pthread_attr_setstack(&attr, stack, bytes);
 	if (error == 0)
 		error = real.pthread_create(&thread, &attr, begin, (void *)run);
 	if (error == 0) /* glibc's handle of a thread is its descriptor */
 		descriptor_learn(thread, (uint64_t)stack, bytes);
-	pthread_attr_destroy(&attr);
+	libc.pthread_attr_destroy(&attr);
 	return error;
 }
 
@@ -100,9 +101,9 @@ int ownthread_create(void *(*run)(void *))
 {
 	sigset_t all, before;
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	libc.pthread_sigmask(SIG_SETMASK, &all, &before);
 	int error = create(run);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	libc.pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 

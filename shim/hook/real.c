@@ -2,16 +2,18 @@
  * Finds the real allocator.
  *
  * Each entry of the table begins as a resolver of the same type, which looks everything up once
- * and forwards. dlsym may itself allocate on this thread meanwhile (it did until glibc 2.34, for
- * its error state). Such a call finds that the thread is resolving, and is served from a static
- * arena. A function that the libc behind us lacks gets a substitute, never a NULL pointer.
+ * and forwards. A signal handler may allocate on this thread meanwhile. Such a call finds that the
+ * thread is resolving, and is served from a static arena. A function that the libc behind us lacks
+ * gets a substitute, never a NULL pointer.
+ *
+ * Not by dlsym: it may be in a library that is not there (until glibc 2.34), it may allocate, it
+ * leaves an error for the host's dlerror, and another preload may wrap it.
  *
  * Blocks of the arena are pinned in live's filter, so that free and realloc of them take the
  * slow path and recognise them. The arena never frees.
  */
 #include "hook/real.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -214,26 +216,27 @@ static int no_brk(void *to)
 	return -1;
 }
 
-static int no_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)
-{
-	(void)t, (void)a, (void)f, (void)arg;
-	return EAGAIN;
-}
-
 /* From <threads.h>, whose name one of our headers has. */
 #define THRD_ERROR 2
 
-static int no_thrd_create(pthread_t *t, int (*f)(void *), void *arg)
-{
-	(void)t, (void)f, (void)arg;
-	return THRD_ERROR;
-}
+/*
+ * Until glibc 2.34 these are in libraries beside libc, which may be loaded later than we are. Only
+ * such a library's first user comes here; until then the process has one thread.
+ */
+#define LATE(name, parameters, arguments, failure)                                                 \
+	static int late_##name parameters                                                          \
+	{                                                                                          \
+		void *found = dynsym_next(#name);                                                  \
+		if (!found)                                                                        \
+			return failure;                                                            \
+		STORE(&real.name, (__typeof__(real.name))found);                                   \
+		return real.name arguments;                                                        \
+	}
 
-static int no_dlclose(void *handle)
-{
-	(void)handle;
-	return -1;
-}
+LATE(pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg),
+     (t, a, f, arg), EAGAIN)
+LATE(thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), THRD_ERROR)
+LATE(dlclose, (void *handle), (handle), -1)
 
 /* ---- resolvers -------------------------------------------------------- */
 
@@ -265,9 +268,9 @@ FIRST(int, madvise, (void *p, size_t n, int advice), (p, n, advice), raw_madvise
 FIRST(void *, sbrk, (intptr_t increment), (increment), no_sbrk)
 FIRST(int, brk, (void *to), (to), no_brk)
 FIRST(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg),
-      (t, a, f, arg), no_pthread_create)
-FIRST(int, thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), no_thrd_create)
-FIRST(int, dlclose, (void *handle), (handle), no_dlclose)
+      (t, a, f, arg), late_pthread_create)
+FIRST(int, thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), late_thrd_create)
+FIRST(int, dlclose, (void *handle), (handle), late_dlclose)
 
 static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
 {
@@ -324,41 +327,8 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.dlclose = first_dlclose,
 };
 
-/* The hooks are in a section (interpose.c), which unit tests do not have. */
-extern const char __start_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
-extern const char __stop_cgoheap_hooks[] __attribute__((weak, visibility("hidden")));
-
-static bool is_hook(const void *function)
-{
-	return (const char *)function >= __start_cgoheap_hooks &&
-	       (const char *)function < __stop_cgoheap_hooks;
-}
-
-/*
- * RTLD_NEXT depends on the caller of dlsym. If a preload in front of us wraps dlsym and calls it
- * for us, the next definition is our own: it is rejected and looked up without dlsym.
- */
-static void *next(const char *name, bool *missing)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-
-	*missing |= !found;
-	return is_hook(found) ? dynsym_next(name) : found;
-}
-
 /* Each thread does its own lookup: another thread may do the same, and stores the same value. */
 #define RESOLVE(member, substitute)                                                                \
-	do {                                                                                       \
-		void *found = next(#member, &missing);                                             \
-		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
-	} while (0)
-
-/*
- * A function that libc may lack is not looked up by dlsym, which would allocate its error
- * message: an allocator in front of us that maps its first memory under its lock would then wait
- * for itself.
- */
-#define RESOLVE_IF_THERE(member, substitute)                                                       \
 	do {                                                                                       \
 		void *found = dynsym_next(#member);                                                \
 		STORE(&real.member, found ? (__typeof__(real.member))found : substitute);          \
@@ -367,7 +337,6 @@ static void *next(const char *name, bool *missing)
 void real_resolve(void)
 {
 	int before = errno;
-	bool missing = false;
 
 	if (resolving)
 		return;
@@ -378,8 +347,8 @@ void real_resolve(void)
 	RESOLVE(realloc, bootstrap_realloc);
 	RESOLVE(malloc, bootstrap_malloc);
 	RESOLVE(free, bootstrap_free);
-	RESOLVE_IF_THERE(free_sized, free_sized_by_free);
-	RESOLVE_IF_THERE(free_aligned_sized, free_aligned_sized_by_free);
+	RESOLVE(free_sized, free_sized_by_free);
+	RESOLVE(free_aligned_sized, free_aligned_sized_by_free);
 	RESOLVE(aligned_alloc, memalign_by_posix);
 	RESOLVE(memalign, memalign_by_posix);
 	RESOLVE(valloc, valloc_by_posix);
@@ -391,12 +360,10 @@ void real_resolve(void)
 	RESOLVE(madvise, raw_madvise);
 	RESOLVE(sbrk, no_sbrk);
 	RESOLVE(brk, no_brk);
-	RESOLVE(pthread_create, no_pthread_create);
-	RESOLVE(thrd_create, no_thrd_create);
-	RESOLVE(dlclose, no_dlclose);
+	RESOLVE(pthread_create, late_pthread_create);
+	RESOLVE(thrd_create, late_thrd_create);
+	RESOLVE(dlclose, late_dlclose);
 	libc_resolve();
-	if (missing)
-		dlerror(); /* clears our error, which is not the host's */
 	resolving = 0;
 	errno = before;
 }

@@ -3,8 +3,8 @@
  * or linked behind us.
  *
  * The table is valid from the first instruction of the process: at first it points at resolvers
- * that look up the real function and forward to it. dlsym itself may allocate meanwhile; those
- * few blocks come from a static bootstrap arena and are never passed to the real free.
+ * that look up the real function and forward to it. Blocks that a signal handler asks for meanwhile
+ * come from a static bootstrap arena and are never passed to the real free.
  */
 #ifndef CGOHEAP_REAL_H
 #define CGOHEAP_REAL_H

@@ -41,10 +41,10 @@ static void stack_ended(void *end)
 /* As in sample.c: only the first 32 keys can be set without allocating. */
 void threads_init(void)
 {
-	if (pthread_attr_init(&defaults) || pthread_key_create(&key, stack_ended))
+	if (libc.pthread_attr_init(&defaults) || libc.pthread_key_create(&key, stack_ended))
 		return;
 	if (key >= 32)
-		pthread_key_delete(key);
+		libc.pthread_key_delete(key);
 	else
 		key_is_good = true;
 }

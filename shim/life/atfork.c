@@ -14,11 +14,11 @@
 #include "life/atfork.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/forked.h"
+#include "base/libc.h"
 #include "base/lock.h"
 #include "base/state.h"
 #include "base/sys.h"
@@ -187,9 +187,9 @@ void atfork_init(const struct config *given)
 	config = given;
 	forked_watch(in_child);
 	if (!config->follow_fork) {
-		pthread_atfork(NULL, NULL, forked_noticed);
+		libc_atfork(NULL, NULL, forked_noticed);
 		return;
 	}
 	lock_on_long_wait(abandon);
-	pthread_atfork(before_fork, in_parent, in_child_of_fork);
+	libc_atfork(before_fork, in_parent, in_child_of_fork);
 }

@@ -11,11 +11,14 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/libc.h"
 #include "base/seccomp.h"
 #include "base/state.h"
+#include "base/sys.h"
 #include "region/recstack.h"
 #include "region/region.h"
 #include "config/config.h"
+#include "config/log.h"
 #include "go/gomodules.h"
 #include "go/gosym.h"
 #include "unwind/capture.h"
@@ -45,13 +48,20 @@ static struct config config;
 /* Passive only because there is no Go. */
 static bool waits_for_go;
 
+static void say_passive(const char *reason)
+{
+	shim_passive_reason = reason;
+	if (config.verbose)
+		log_complain("passive in process %d: %s", sys_getpid(), reason);
+}
+
 /*
  * Passive unless Go comes later. Turns sampling off with a new epoch: threads then never ask
  * again, and free meets an empty filter.
  */
 static void become_passive(const char *reason)
 {
-	shim_passive_reason = reason;
+	say_passive(reason);
 	STORE(&shim_state, SHIM_PASSIVE);
 	region_mark(REGION_LOST);
 	/* A thread that has been told would never ask again, so tell threads only if that is
@@ -66,8 +76,10 @@ static const char *why_not(void)
 {
 	if (getauxval(AT_SECURE))
 		return "set-user-ID or capabilities";
-	waits_for_go = gomodules_init() != 0;
 	config_read(&config, environ, true);
+	if (!libc_is_glibc())
+		return "the C library is not glibc";
+	waits_for_go = gomodules_init() != 0;
 	if (waits_for_go && !config.any_program)
 		return "not a Go program";
 	waits_for_go = false;
@@ -91,6 +103,8 @@ static const char *start(void)
 {
 	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
 
+	if (!libc_has_threads())
+		return "no library with thread functions (libpthread) is loaded";
 	seccomp_look();
 	if ((recorder_open(&config) && region_init(config.max_memory_bytes)) || stacks_init() ||
 	    recstack_init())
@@ -164,7 +178,11 @@ __attribute__((constructor(101))) static void init(void)
 static void start_here(void *unused, const struct regs *host)
 {
 	(void)unused, (void)host;
-	if (!start())
+	const char *reason = start();
+
+	if (reason)
+		say_passive(reason);
+	else
 		shim_passive_reason = NULL;
 }
 
@@ -197,6 +215,7 @@ static void look_here(void *caller, const struct regs *host)
 /* A process that waits for Go has no recording stacks yet. */
 void interpose_thread_created(uint64_t caller)
 {
-	recstack_run_anyhow(look_here, (void *)caller);
+	if (LOAD(&shim_state) != SHIM_PASSIVE || LOAD(&waits_for_go))
+		recstack_run_anyhow(look_here, (void *)caller);
 	start_server_once();
 }

@@ -316,10 +316,10 @@ int sample_init(void)
 {
 	libc_has_tid = arch_thread_id() == sys_gettid();
 	process_seed = mix(clock_ns(CLOCK_REALTIME)) ^ mix((uint64_t)sys_getpid());
-	if (pthread_key_create(&threads.key, unlist_thread))
+	if (libc.pthread_key_create(&threads.key, unlist_thread))
 		return -1;
 	if (threads.key >= 32) {
-		pthread_key_delete(threads.key);
+		libc.pthread_key_delete(threads.key);
 		return -1;
 	}
 	STORE(&threads.open, true);

@@ -45,7 +45,7 @@ void capture_init(capture_labels *keep)
 {
 	keep_labels = keep;
 	saferead_start();
-	codetables_init();
+	loaded_init();
 }
 
 /* A walk in progress. */

@@ -1,11 +1,6 @@
 /* See codetables.h. */
 #include "unwind/codetables.h"
 
-#include <dlfcn.h>
-#include <string.h>
-
-#include "base/dynsym.h"
-#include "base/libc.h"
 #include "base/lock.h"
 #include "base/sys.h"
 #include "unwind/cfi_entry.h"
@@ -78,18 +73,6 @@ void codetables_after_fork_in_child(void)
 
 /* ---- a module's tables --------------------------------------------------- */
 
-/* From glibc 2.35, where it is libc's; later releases may have moved it to the loader. Looked up,
- * because even a weak reference would require that version. */
-static int (*find_object)(void *address, struct dl_find_object *result);
-
-void codetables_init(void)
-{
-	static const char name[] = "_dl_find_object";
-	void *found = dynsym_libc(name);
-
-	find_object = (__typeof__(find_object))(found ? found : dynsym_loader(name));
-}
-
 bool codetables_segment(const struct code_module *m, uint64_t address, uint64_t *start,
 			uint64_t *end)
 {
@@ -104,57 +87,9 @@ bool codetables_segment(const struct code_module *m, uint64_t address, uint64_t 
 	return false;
 }
 
-/* From the program headers, which every linker puts in the first page. */
-static bool module_of_object(const struct dl_find_object *object, struct code_module *out)
-{
-	const ElfW(Ehdr) *header = object->dlfo_map_start;
-
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-	    header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff % 8 ||
-	    header->e_phoff + (uint64_t)header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
-		return false;
-	*out = (struct code_module){.headers =
-					    (const void *)((const char *)header + header->e_phoff),
-				    .count = header->e_phnum,
-				    .table = (uint64_t)object->dlfo_eh_frame};
-	for (size_t i = 0; i < out->count; i++)
-		if (out->headers[i].p_type == PT_LOAD) {
-			out->bias = (uint64_t)header -
-				    (out->headers[i].p_vaddr & ~(uint64_t)(PAGE_BYTES - 1));
-			return true;
-		}
-	return false;
-}
-
-struct module_search {
-	uint64_t pc;
-	struct code_module *out;
-};
-
-static int module_of_headers(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct module_search *search = arg;
-	struct code_module m = {info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, 0};
-	uint64_t start, end;
-
-	(void)size;
-	if (!codetables_segment(&m, search->pc, &start, &end))
-		return 0;
-	for (size_t i = 0; i < m.count; i++)
-		if (m.headers[i].p_type == PT_GNU_EH_FRAME)
-			m.table = m.bias + m.headers[i].p_vaddr;
-	*search->out = m;
-	return 1;
-}
-
 bool codetables_module(uint64_t pc, struct code_module *out)
 {
-	struct dl_find_object object;
-	struct module_search search = {pc, out};
-
-	if (!find_object)
-		return libc.dl_iterate_phdr(module_of_headers, &search) == 1;
-	return find_object((void *)pc, &object) == 0 && module_of_object(&object, out);
+	return loaded_find(pc, out);
 }
 
 uint64_t codetables_fde(const struct code_module *m, uint64_t pc, struct fde_module *tables,

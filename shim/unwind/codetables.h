@@ -1,36 +1,22 @@
 /*
  * The unwind tables of loaded code: finds the module of a pc, and its FDE there.
  *
- * glibc's lock-free _dl_find_object finds the module (since 2.35; before, dl_iterate_phdr,
- * under a loader lock that another thread may hold briefly).
- *
  * Tables are read in place.  dlclose waits for readers (a few microseconds), so that it
  * does not unmap the tables they read; while it runs, no reader starts.
  *
- * All but codetables_init: any thread, async-signal-safe.
+ * Any thread, async-signal-safe.
  */
 #ifndef CGOHEAP_CODETABLES_H
 #define CGOHEAP_CODETABLES_H
 
-#include <link.h>
-
 #include "base/base.h"
+#include "base/loaded.h"
 #include "unwind/fde.h"
-
-/* Once, in the constructor. */
-void codetables_init(void);
 
 /* Around all calls up to codetables_fde.  -1: code is being unloaded; do not read, and do not
  * call codetables_end_reading. */
 __attribute__((warn_unused_result)) int codetables_begin_reading(void);
 void codetables_end_reading(void);
-
-struct code_module {
-	const ElfW(Phdr) * headers;
-	size_t count;
-	uint64_t bias;
-	uint64_t table; /* .eh_frame_hdr; 0: none */
-};
 
 /* The module that contains pc; false: none. */
 bool codetables_module(uint64_t pc, struct code_module *out);

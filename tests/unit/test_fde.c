@@ -177,7 +177,7 @@ static int setup(void **state)
 {
 	if (region_init(32 * MIB))
 		return -1;
-	codetables_init();
+	loaded_init();
 	return fixture_setup(state);
 }
 

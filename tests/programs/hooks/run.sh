@@ -34,15 +34,6 @@ run throws throws ""
 run scribble scribble ""
 run passive passive "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=nonsense CGOHEAP_NO_SUCH=1
 
-# ---- a dlsym that allocates ----------------------------------------------------
-
-if wanted allocating_dlsym; then
-	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -fno-builtin -shared -fPIC \
-		-o "$OUT/liballocating_dlsym.so" \
-		"$HERE/allocating_dlsym_lib.c"
-	run allocating_dlsym allocating_dlsym " $OUT/liballocating_dlsym.so"
-fi
-
 # ---- stack use of the hooks -------------------------------------------------------
 
 if wanted depth; then
