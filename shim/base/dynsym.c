@@ -1,7 +1,6 @@
 /* See dynsym.h. */
 #include "base/dynsym.h"
 
-#include <errno.h>
 #include <sys/auxv.h>
 
 /* The parts of a module's dynamic section, as addresses. */
@@ -241,7 +240,7 @@ static bool find_in_libpthread(const struct object *o, struct search *search)
 
 static bool find_in_libc(const struct object *o, struct search *search)
 {
-	if (find(o->bias, o->dynamic, "__errno_location") != (void *)__errno_location)
+	if (find(o->bias, o->dynamic, "getauxval") != (void *)getauxval)
 		return false;
 	search->found = find(o->bias, o->dynamic, search->name);
 	return true;

@@ -1,6 +1,7 @@
 #include "base/libc.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
 
 #include "base/dynsym.h"
 #ifdef CGOHEAP_FAULTS
@@ -50,7 +51,7 @@ void libc_resolve(void)
 
 const void *libc_address(void)
 {
-	return (const void *)__errno_location;
+	return (const void *)getauxval;
 }
 
 bool libc_is_glibc(void)

@@ -15,7 +15,7 @@ compile() {
 	case $src in
 	# The compiler knows malloc and would otherwise remove calls.
 	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" \
-		"$src" -lpthread ;;
+		"$src" -lpthread -ldl ;;
 	*) "$CXX" -std=c++11 -Wall -Wextra -O1 -g -o "$bin" "$src" -ldl ;;
 	esac
 }
