@@ -14,7 +14,7 @@ SECONDS_EACH=10
 compile() {
 	newer "$OUT/$1" "$HERE/$1.c" tests/programs/*/*.h && return
 	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$OUT/$1" \
-		"$HERE/$1.c" -lpthread
+		"$HERE/$1.c" -lpthread -ldl
 }
 
 run preloaded stress "" -- $SECONDS_EACH
