@@ -162,6 +162,7 @@ int gomodules_init(void)
 		add(&list[0]);
 	}
 	libc.dl_iterate_phdr(add_loaded, NULL);
+	loaded_init();
 	return count ? 0 : -1;
 }
 

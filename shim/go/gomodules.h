@@ -42,8 +42,7 @@ int gomodules_init(void);
 /*
  * Examines the file that contains this code address, and adds it if it is Go's and not listed.
  * True: it is in the list now.  The caller must run in that code or be called from it, so that it
- * stays loaded.  Any thread; reads the module's data once (0.1 to 0.3 ms); needs glibc's
- * _dl_find_object (2.35).
+ * stays loaded.  Any thread; reads the module's data once (0.1 to 0.3 ms).
  */
 bool gomodules_look(uint64_t address);
 

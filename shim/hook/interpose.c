@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "base/forked.h"
+#include "base/loaded.h"
 #include "base/state.h"
 #include "base/sys.h"
+#include "region/recstack.h"
 #include "go/bridge.h"
 #include "unwind/codetables.h"
 #include "record/live.h"
@@ -270,11 +272,40 @@ EXPORT int thrd_create(pthread_t *thread, int (*start)(void *), void *arg)
 	return real.thrd_create(thread, start, arg);
 }
 
+/*
+ * The loader looks at the caller's address, and so do other preloads, so these two end in a jump
+ * (hooks/loader_caller). Where glibc does not find modules without a lock (loaded.h), what dlopen
+ * brings is noted at the first dlsym after it, which waits for the loader itself.
+ */
+EXPORT void *dlopen(const char *file, int mode)
+{
+	loaded_will_change();
+	return real.dlopen(file, mode);
+}
+
+EXPORT void *dlsym(void *handle, const char *name)
+{
+	if (unlikely(loaded_is_old()))
+		interpose_loaded();
+	return real.dlsym(handle, name);
+}
+
+static void forget_here(void *unused, const struct regs *host)
+{
+	int error = errno;
+
+	(void)unused, (void)host;
+	loaded_forget();
+	errno = error;
+}
+
 /* Data about code addresses must not outlive the code. */
 EXPORT int dlclose(void *handle)
 {
 	codetables_unload_begins();
 	int result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
+	if (loaded_is_watched())
+		recstack_run_anyhow(forget_here, NULL);
 	codetables_unload_ends();
 	return result;
 }

@@ -27,4 +27,11 @@ bool interpose_follow(bool on, bool settled);
  */
 void interpose_thread_created(uint64_t caller);
 
+/*
+ * The host has loaded something, and may wait for the loader: reads what is loaded again, where
+ * that is for us to do (loaded.h). What is Go's is then as if it had created a thread. errno
+ * untouched. init.c defines it.
+ */
+void interpose_loaded(void);
+
 #endif

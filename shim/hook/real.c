@@ -223,8 +223,8 @@ static int no_brk(void *to)
  * Until glibc 2.34 these are in libraries beside libc, which may be loaded later than we are. Only
  * such a library's first user comes here; until then the process has one thread.
  */
-#define LATE(name, parameters, arguments, failure)                                                 \
-	static int late_##name parameters                                                          \
+#define LATE(result, name, parameters, arguments, failure)                                         \
+	static result late_##name parameters                                                       \
 	{                                                                                          \
 		void *found = dynsym_next(#name);                                                  \
 		if (!found)                                                                        \
@@ -233,10 +233,12 @@ static int no_brk(void *to)
 		return real.name arguments;                                                        \
 	}
 
-LATE(pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg),
+LATE(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg),
      (t, a, f, arg), EAGAIN)
-LATE(thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), THRD_ERROR)
-LATE(dlclose, (void *handle), (handle), -1)
+LATE(int, thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), THRD_ERROR)
+LATE(int, dlclose, (void *handle), (handle), -1)
+LATE(void *, dlopen, (const char *file, int mode), (file, mode), NULL)
+LATE(void *, dlsym, (void *handle, const char *name), (handle, name), NULL)
 
 /* ---- resolvers -------------------------------------------------------- */
 
@@ -271,6 +273,8 @@ FIRST(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(v
       (t, a, f, arg), late_pthread_create)
 FIRST(int, thrd_create, (pthread_t * t, int (*f)(void *), void *arg), (t, f, arg), late_thrd_create)
 FIRST(int, dlclose, (void *handle), (handle), late_dlclose)
+FIRST(void *, dlopen, (const char *file, int mode), (file, mode), late_dlopen)
+FIRST(void *, dlsym, (void *handle, const char *name), (handle, name), late_dlsym)
 
 static void *first_mremap(void *p, size_t old, size_t new, int flags, ...)
 {
@@ -325,6 +329,8 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.pthread_create = first_pthread_create,
 	.thrd_create = first_thrd_create,
 	.dlclose = first_dlclose,
+	.dlopen = first_dlopen,
+	.dlsym = first_dlsym,
 };
 
 /* Each thread does its own lookup: another thread may do the same, and stores the same value. */
@@ -363,6 +369,8 @@ void real_resolve(void)
 	RESOLVE(pthread_create, late_pthread_create);
 	RESOLVE(thrd_create, late_thrd_create);
 	RESOLVE(dlclose, late_dlclose);
+	RESOLVE(dlopen, late_dlopen);
+	RESOLVE(dlsym, late_dlsym);
 	libc_resolve();
 	resolving = 0;
 	errno = before;

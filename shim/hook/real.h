@@ -36,6 +36,8 @@ struct real {
 	int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	int (*thrd_create)(pthread_t *, int (*)(void *), void *); /* thrd_t is pthread_t */
 	int (*dlclose)(void *);
+	void *(*dlopen)(const char *, int);
+	void *(*dlsym)(void *, const char *);
 };
 /* reallocarray is implemented here (a checked multiplication, then realloc); mmap64 is mmap
  * on 64-bit. */

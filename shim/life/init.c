@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/libc.h"
+#include "base/loaded.h"
 #include "base/seccomp.h"
 #include "base/state.h"
 #include "base/sys.h"
@@ -151,6 +152,8 @@ static void start_server_once(void)
 	errno = error;
 }
 
+static void look_at_added(uint64_t start);
+
 /* Early among constructors, because allocations of other constructors belong to the program too. */
 __attribute__((constructor(101))) static void init(void)
 {
@@ -161,6 +164,7 @@ __attribute__((constructor(101))) static void init(void)
 		return;
 	uint8_t before = sample_enter_as(BUSY_OWN);
 	real_resolve();
+	loaded_on_added(look_at_added);
 	const char *reason = why_not();
 	if (!reason)
 		reason = start();
@@ -210,6 +214,30 @@ static void look_here(void *caller, const struct regs *host)
 	if (LOAD(&shim_state) == SHIM_PASSIVE &&
 	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
 		start_late();
+}
+
+static void look_at_added(uint64_t start)
+{
+	if (LOAD(&shim_state) != SHIM_PASSIVE || LOAD(&waits_for_go))
+		look_here((void *)start, NULL);
+}
+
+static void update_here(void *unused, const struct regs *host)
+{
+	uint8_t before = sample_enter_as(BUSY_OWN);
+
+	(void)unused, (void)host;
+	codetables_update();
+	sample_leave(before);
+}
+
+void interpose_loaded(void)
+{
+	int error = errno;
+
+	recstack_run_anyhow(update_here, NULL);
+	start_server_once();
+	errno = error;
 }
 
 /* A process that waits for Go has no recording stacks yet. */

@@ -20,6 +20,7 @@
 #include "record/stacks_reclaim.h"
 #include "hook/ownthread.h"
 #include "account/cgowatch.h"
+#include "account/loadedwatch.h"
 #include "account/worker.h"
 #include "profile/symbol_cache.h"
 #include "recorder/recorder.h"
@@ -306,7 +307,8 @@ static uint64_t tick(void)
 {
 	/* Reclaims room before control judges it. */
 	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(),  recorder_tick(),
-				    retry_tick(),          cgowatch_tick(), symbol_cache_tick()};
+				    retry_tick(),          cgowatch_tick(), symbol_cache_tick(),
+				    loadedwatch_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
 		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;

@@ -26,6 +26,12 @@ void codetables_changed(void)
 		rows_forget();
 }
 
+void codetables_update(void)
+{
+	if (loaded_update())
+		codetables_changed();
+}
+
 void codetables_end_reading(void)
 {
 	__atomic_fetch_sub(&readers, 1, __ATOMIC_RELEASE);
@@ -69,6 +75,7 @@ void codetables_after_fork_in_child(void)
 {
 	STORE(&readers, 0);
 	STORE(&unloaders, 0);
+	loaded_after_fork_in_child();
 }
 
 /* ---- a module's tables --------------------------------------------------- */

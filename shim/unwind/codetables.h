@@ -30,6 +30,8 @@ uint64_t codetables_fde(const struct code_module *m, uint64_t pc, struct fde_mod
 /* Counts changes of the loaded code.  Results from another generation are invalid. */
 uint32_t codetables_generation(void);
 void codetables_changed(void);
+/* loaded_update, with its conditions; a new generation if anything changed. */
+void codetables_update(void);
 
 /*
  * Around code that may unload a module, in pairs.  Tables are not read in between; the

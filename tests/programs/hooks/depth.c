@@ -80,6 +80,8 @@ static const struct {
 	{"pthread_create", {(long)&thread, 0, (long)nothing, 0}, NULL},
 	{"thrd_create", {(long)&thread, (long)nothing, 0}, NULL},
 	{"dlclose", {0}, (const void *const *)&block},
+	{"dlopen", {(long)"/no such file", 2}, NULL},
+	{"dlsym", {0, (long)"no_such_name"}, NULL},
 };
 
 static void prepare(void)
@@ -101,6 +103,9 @@ static long used(void)
 	return top - lowest;
 }
 
+/* Looked up before anything is measured: then dlsym is one that finds nothing. */
+static void *functions[sizeof(calls) / sizeof(calls[0])];
+
 static long measure(size_t i)
 {
 	long args[6];
@@ -110,7 +115,7 @@ static long measure(size_t i)
 	if (calls[i].from)
 		args[0] = (long)*calls[i].from;
 	memset(stack, PAINT, sizeof(stack));
-	call_at(top, dlsym(RTLD_DEFAULT, calls[i].name), args);
+	call_at(top, functions[i], args);
 	return used();
 }
 
@@ -173,6 +178,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "%s is not measured\n", argv[i]);
 			failed = 1;
 		}
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		functions[i] = dlsym(RTLD_DEFAULT, calls[i].name);
 	*(int *)dlsym(RTLD_DEFAULT, "depth_is_measured") = 1;
 	measure_all(&failed);
 	CHECK(argc > 20); /* the names were passed */

@@ -15,7 +15,7 @@ compile() {
 	case $src in
 	# The compiler knows malloc and would otherwise remove calls.
 	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" \
-		"$src" -lpthread -ldl ;;
+		"$src" -lpthread -ldl -Wl,-rpath,'$ORIGIN/runpath' ;;
 	*) "$CXX" -std=c++11 -Wall -Wextra -O1 -g -o "$bin" "$src" -ldl ;;
 	esac
 }
@@ -33,6 +33,15 @@ run spawn spawn ""
 run throws throws ""
 run scribble scribble ""
 run passive passive "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=nonsense CGOHEAP_NO_SUCH=1
+
+# ---- who calls dlopen and dlsym ---------------------------------------------------
+
+if wanted loader_caller; then
+	mkdir -p "$OUT/runpath"
+	"$CC" -std=gnu11 -O1 -g -fno-builtin -fPIC -shared -o "$OUT/runpath/libloader_caller.so" \
+		"$HERE/loader_caller_lib.c"
+	run loader_caller loader_caller ""
+fi
 
 # ---- stack use of the hooks -------------------------------------------------------
 

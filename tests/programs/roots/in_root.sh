@@ -22,7 +22,8 @@ suite() { "tests/programs/$1/run.sh" "${@:2}" 2>&1 | grep -v '^skip .* is not in
 
 cc -O1 -o build/roots/service $HERE/service.c
 # Where thread functions are not in libc, this program has none.
-if ! nm -D "$(ldd build/roots/service | grep -o '/[^ ]*/libc\.so\.6')" | grep -q ' pthread_create@'; then
+libc=$(ldd build/roots/service | grep -o '/[^ ]*/libc\.so\.6')
+if ! nm -D "$libc" | grep -q ' pthread_create@'; then
 	verdict no_threads "$(same 'no library with thread functions (libpthread) is loaded' \
 		"$SHIM" build/roots/service)"
 fi
