@@ -244,11 +244,19 @@ static void keep_known(struct reading *r, const struct reading *before)
 	r->count = kept;
 }
 
-static void tell_of_added(const struct reading *r, const struct reading *before)
+/* Returns whether there are any. */
+static bool tell_of_added(const struct reading *r, const struct reading *before)
 {
-	for (uint32_t i = 0; on_added && i < r->count; i++)
-		if (!has(before, r->list[i].start))
+	bool any = false;
+
+	for (uint32_t i = 0; i < r->count; i++) {
+		if (has(before, r->list[i].start))
+			continue;
+		any = true;
+		if (on_added)
 			on_added(r->list[i].start);
+	}
+	return any;
 }
 
 /* A private copy of what is in the table. */
@@ -278,8 +286,7 @@ static bool update_with(struct entry *room)
 		STORE(&table.is_doubtful, false);
 		if (read_all(&r) || publish(&r))
 			continue;
-		tell_of_added(&r, &before);
-		return r.loads != before.loads || r.unloads != before.unloads;
+		return tell_of_added(&r, &before) || r.unloads != before.unloads;
 	}
 	loaded_will_change();
 	return true;
