@@ -182,6 +182,8 @@ CLOCK_TESTS := control handlers recorder symbol_cache
 $(CLOCK_TESTS:%=$(BUILD)/unit/test_%): UNIT_WRAP := $(WRAP) -Wl,--wrap=clock_ns
 # They contain Go symbols, so they must not contain what needs the shim's.
 $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
+# It hides a function that older libcs lack.
+$(BUILD)/unit/test_allocator: UNIT_WRAP := $(WRAP) -Wl,--wrap=dynsym_find_in_module
 # It answers for the loader, which knows no _dl_find_object then.
 $(BUILD)/unit/test_loaded: UNIT_WRAP := $(WRAP) -Wl,--wrap=dynsym_loader
 # Its look-up allocates, fails or forgets names.

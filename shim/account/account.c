@@ -334,6 +334,10 @@ static void warn(struct account_job *job)
 		add_warning(job, "the library behind malloc has no statistics that cgoheap "
 				 "supports: its memory is in c_mmap and c_brk, by the code that "
 				 "mapped it, and how much of it is in use is unknown");
+	if (job->allocator_result == ALLOCATOR_OK && allocator_is_glibc() &&
+	    a->allocator.in_use_bytes == UNKNOWN)
+		add_warning(job, "this glibc counts what malloc has in use to 4 GiB only, which "
+				 "the process's memory is beyond: c_live is by samples");
 	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
 	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
 		add_warning(job, "not all of the C allocator's big blocks were found: the rest "

@@ -15,6 +15,7 @@
 #include "base/work.h"
 #include "region/region.h"
 #include "proc/modules.h"
+#include "proc/procinfo.h"
 #include "hook/real.h"
 #include "account/worker.h"
 
@@ -26,9 +27,16 @@ struct mallinfo2_figures {
 		keepcost;
 };
 
+/* The same before 2.33, to be taken as unsigned: right below 4 GiB. */
+struct mallinfo_figures {
+	uint32_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks,
+		keepcost;
+};
+
 static struct functions {
 	bool looked_up;
 	struct mallinfo2_figures (*mallinfo2)(void);
+	struct mallinfo_figures (*mallinfo)(void);
 	int (*malloc_trim)(size_t);
 	int (*mallctl)(const char *, void *, size_t *, void *, size_t);
 	int (*get_property)(const char *, size_t *);
@@ -84,6 +92,7 @@ static const struct {
 	void **function;
 } known[] = {
 	{"glibc", "mallinfo2", (void **)&functions.mallinfo2},
+	{"glibc", "mallinfo", (void **)&functions.mallinfo},
 	{"glibc", "malloc_trim", (void **)&functions.malloc_trim},
 	{"jemalloc", "mallctl", (void **)&functions.mallctl},
 	{"tcmalloc", "MallocExtension_GetNumericProperty", (void **)&functions.get_property},
@@ -138,6 +147,28 @@ static void read_glibc(struct allocator_stats *s)
 	s->mapped_bytes = m.hblkhd;
 	s->cached_bytes = m.fsmblks;
 	s->system_bytes = m.arena + m.hblkhd;
+}
+
+/* answer and cost belong to the worker while it is busy. */
+static struct {
+	struct allocator_stats answer, last;
+	uint64_t cost_ns;
+	struct work_rest rest;
+	uint64_t data_bytes; /* all writable private mappings of the process; UNKNOWN */
+} reading;
+
+/* No figure of malloc's is larger than the memory that a process can write to. */
+static void read_old_glibc(struct allocator_stats *s)
+{
+	s->name = "glibc";
+	if (reading.data_bytes > UINT32_MAX)
+		return;
+	struct mallinfo_figures m = functions.mallinfo();
+	s->in_use_bytes = (uint64_t)m.uordblks + m.hblkhd;
+	s->free_bytes = m.fordblks;
+	s->mapped_bytes = m.hblkhd;
+	s->cached_bytes = m.fsmblks;
+	s->system_bytes = (uint64_t)m.arena + m.hblkhd;
 }
 
 static uint64_t mallctl_read(const char *name)
@@ -200,13 +231,6 @@ static void read_mimalloc(struct allocator_stats *s)
 	s->system_bytes = commit;
 }
 
-/* answer and cost belong to the worker while it is busy. */
-static struct {
-	struct allocator_stats answer, last;
-	uint64_t cost_ns;
-	struct work_rest rest;
-} reading;
-
 /* On the worker. */
 static void read_stats(void *unused)
 {
@@ -224,8 +248,20 @@ static void read_stats(void *unused)
 		read_mimalloc(s);
 	else if (functions.mallinfo2)
 		read_glibc(s);
+	else if (functions.mallinfo)
+		read_old_glibc(s);
 	s->nanoseconds = clock_monotonic_ns() - start_ns;
 	reading.cost_ns = work_cpu_ns() - begun_ns;
+}
+
+static uint64_t data_bytes(void)
+{
+	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
+	struct process_stats process;
+
+	procinfo_read_status(&scratch, NULL, &process);
+	scratch_release(&scratch);
+	return process.vm_data;
 }
 
 enum allocator_result allocator_read(struct allocator_stats *out)
@@ -235,6 +271,8 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 		return ALLOCATOR_OLD;
 	}
 	*out = nothing();
+	if (!functions.mallinfo2)
+		reading.data_bytes = data_bytes();
 	out->name = allocator_name(); /* on this thread: the first caller caches the name */
 	if (worker_run(read_stats, NULL, READ_TIMEOUT_NS) != 0)
 		return ALLOCATOR_UNANSWERED;

@@ -3,10 +3,24 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "base/dynsym.h"
 #include "hook/real.h"
 #include "account/allocator.h"
 #include "account/worker.h"
+
+/* As in glibc before 2.33. */
+static bool has_no_mallinfo2;
+
+void *__real_dynsym_find_in_module(const struct dynsym_module *m, const char *name);
+void *__wrap_dynsym_find_in_module(const struct dynsym_module *m, const char *name);
+void *__wrap_dynsym_find_in_module(const struct dynsym_module *m, const char *name)
+{
+	if (has_no_mallinfo2 && strcmp(name, "mallinfo2") == 0)
+		return NULL;
+	return __real_dynsym_find_in_module(m, name);
+}
 
 static struct allocator_stats read_now(void)
 {
@@ -69,6 +83,29 @@ static void figures(void)
 }
 CASE_WITHOUT_ASAN(figures)
 
+static void figures_of_old_glibc(void)
+{
+	has_no_mallinfo2 = true;
+	figures();
+}
+CASE_WITHOUT_ASAN(figures_of_old_glibc)
+
+/* It counts in 32 bits. */
+static void old_glibc_in_a_large_process(void)
+{
+	has_no_mallinfo2 = true;
+	real_resolve();
+	CHECK(worker_start() == 0 && read_now().in_use_bytes != UNKNOWN);
+	void *large = mmap(NULL, 5 * 1024 * MIB, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(large != MAP_FAILED);
+	struct allocator_stats s = read_now();
+	CHECK(s.in_use_bytes == UNKNOWN && s.free_bytes == UNKNOWN && s.mapped_bytes == UNKNOWN);
+	munmap(large, 5 * 1024 * MIB);
+	CHECK(read_now().in_use_bytes != UNKNOWN);
+}
+CASE_WITHOUT_ASAN(old_glibc_in_a_large_process)
+
 /* Many free chunks to walk: the result is reused for a while. */
 static void not_too_often(void)
 {
@@ -118,6 +155,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_allocator_to_ask),
 		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_figures_of_old_glibc),
+		cmocka_unit_test(test_old_glibc_in_a_large_process),
 		cmocka_unit_test(test_not_too_often),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
