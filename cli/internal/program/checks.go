@@ -239,13 +239,13 @@ func checkLibc(f *Facts) Check {
 	const name = "libc"
 	if f.isMusl() {
 		return Fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
-			"linked against musl (Alpine): cgoheap needs glibc")
+			"linked against musl (Alpine): the library loads there and does nothing")
 	}
-	version := SystemGlibc(f.Loader)
-	if version < 0 {
+	libc := SystemLibc(f.Loader)
+	if libc == nil {
 		return OK(name, "glibc, by its loader %s", termtext.Escape(f.Loader))
 	}
-	return OK(name, "%s", version)
+	return OK(name, "%s", libc)
 }
 
 func checkCgo(f *Facts) Check {
@@ -329,16 +329,24 @@ func checkStripped(f *Facts) Check {
 	return OK("symbols", "not stripped")
 }
 
-// CheckLibrary compares the glibc that the library needs with the program's.
-func CheckLibrary(library string, err error, libc glibcVersion) Check {
+// CheckLibrary looks for what the library asks for in the program's libc; nil: it is not known.
+func CheckLibrary(library string, err error, libc *Libc) Check {
 	const name = "library"
 	if err != nil {
 		return Fail(name, "", "%s", err)
 	}
-	needed := neededGlibc(library)
-	if libc >= 0 && needed > libc {
-		return Fail(name, "use a "+attach.LibraryName+" built on a system as old as the target",
-			"%s needs %s, the program has %s", termtext.Quote(library), needed, libc)
+	if libc == nil {
+		return OK(name, "%s", termtext.Escape(library))
+	}
+	missing, err := libc.lacks(library)
+	if err != nil {
+		return Fail(name, "copy it again, from where it was built", "%s cannot be read: %s",
+			termtext.Quote(library), termtext.Escape(err.Error()))
+	}
+	if len(missing) > 0 {
+		return Fail(name, "use the "+attach.LibraryName+" that comes with this command",
+			"%s asks for what the program's %s has not: %s", termtext.Quote(library), libc,
+			termtext.Escape(listSome(missing, 3)))
 	}
 	return OK(name, "%s", termtext.Escape(library))
 }

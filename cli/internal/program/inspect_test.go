@@ -2,6 +2,7 @@ package program
 
 import (
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -64,23 +65,44 @@ func TestGoVersions(t *testing.T) {
 	}
 }
 
-func TestGlibcVersions(t *testing.T) {
-	for text, want := range map[string]glibcVersion{
+func TestLibc(t *testing.T) {
+	for text, want := range map[string]int{
 		"GLIBC_2.34": 34, "GLIBC_2.2.5": 2, "GLIBC_PRIVATE": -1, "GCC_3.0": -1,
 	} {
-		if got := parseGlibcVersion(text); got != want {
+		if got := glibcMinor(text); got != want {
 			t.Errorf("%s: %d", text, got)
 		}
 	}
-	provided := SystemGlibc("/lib64/ld-linux-x86-64.so.2")
-	if provided < 17 {
-		t.Errorf("this system's %s", provided)
+	libc := SystemLibc("/lib64/ld-linux-x86-64.so.2")
+	if libc == nil || !strings.HasPrefix(libc.String(), "glibc 2.") {
+		t.Fatalf("this system's %v", libc)
 	}
-	if needed := neededGlibc(fixture.CgoProgram(t)); needed < 2 || needed > provided {
-		t.Errorf("a program built here needs %s of %s", needed, provided)
+	library := fixture.C(t, "asks", `#include <math.h>
+		#include <stdlib.h>
+		double ask(double x) { return pow(x, rand()); }`, "-shared", "-fPIC", "-O1",
+		"-Wl,--no-as-needed", "-lm")
+	if c := CheckLibrary(library, nil, libc); c.Level != LevelOK {
+		t.Errorf("%+v", c)
 	}
-	c := CheckLibrary(fixture.CgoProgram(t), nil, 2)
-	if c.Level != LevelFail || !strings.HasSuffix(c.Text, "the program has glibc 2.2") {
+	if c := CheckLibrary(library, nil, nil); c.Level != LevelOK {
+		t.Errorf("%+v", c)
+	}
+	for want, change := range map[string]func(*Libc){
+		": rand@GLIBC_2.2.5": func(l *Libc) { delete(l.symbols, "rand@GLIBC_2.2.5") },
+		": libm.so.6": func(l *Libc) {
+			l.hasFile = func(name string) bool { return name != "libm.so.6" }
+		},
+	} {
+		lacking := *SystemLibc("/lib64/ld-linux-x86-64.so.2")
+		change(&lacking)
+		c := CheckLibrary(library, nil, &lacking)
+		if c.Level != LevelFail || !strings.HasSuffix(c.Text, " has not"+want) {
+			t.Errorf("%+v", c)
+		}
+	}
+	broken := filepath.Join(t.TempDir(), "broken.so")
+	os.WriteFile(broken, []byte("no library"), 0o644)
+	if c := CheckLibrary(broken, nil, libc); c.Level != LevelFail {
 		t.Errorf("%+v", c)
 	}
 }

@@ -101,7 +101,7 @@ func examineProgram(name, library string) (*report, error) {
 	r := &report{Target: path, Checks: program.CheckProgram(f, os.Getuid(), os.Getgid())}
 	if f.Loader != "" {
 		found, err := attach.FindLibrary(library)
-		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.SystemGlibc(f.Loader)))
+		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.SystemLibc(f.Loader)))
 		r.Checks = append(r.Checks, program.CheckPreload(os.Getenv("LD_PRELOAD"))...)
 	}
 	next := "start it with cgoheap run -- " + termtext.QuoteShell(path)
@@ -173,7 +173,7 @@ func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[st
 	r.Checks = program.CheckProgram(f, p.EffectiveUID(), os.Getgid())
 	if f.Loader != "" {
 		found, err := attach.FindLibrary(library)
-		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.ProcessGlibc(p)))
+		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.ProcessLibc(p)))
 		r.Checks = append(r.Checks, program.CheckPreload(env["LD_PRELOAD"])...)
 	}
 	works := true

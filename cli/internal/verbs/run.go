@@ -37,6 +37,7 @@ into PROGRAM itself, it says so and runs it.
                      core (default 1)
   --blackbox DIR     keep a recording in DIR, for cgoheap autopsy
   --follow-fork      keep profiling forked children that do not exec
+  --verbose          each process in which the library stays passive says why
   --any              also profile programs that are not written in Go
   --leak-check[=N]   exit with code 1 if more than N bytes (default 0) of C
                      memory that was allocated after start-up are still held at
@@ -66,6 +67,7 @@ const (
 type runOptions struct {
 	sampleBytes, maxMemory    uint64
 	dormant, any, followFork  bool
+	verbose                   bool
 	start, listen, socket     string
 	library, maxCPU, blackbox string
 	leaks                     leakCheck
@@ -81,6 +83,7 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	f.Boolean("--dormant", &o.dormant)
 	f.Boolean("--any", &o.any)
 	f.Boolean("--follow-fork", &o.followFork)
+	f.Boolean("--verbose", &o.verbose)
 	f.Text("--library", &o.library)
 	f.Add("--listen", &flags.Flag{Set: o.setListen})
 	f.Add("--socket", &flags.Flag{Set: absolutePath(&o.socket, maxSocketBytes)})
@@ -223,7 +226,7 @@ func explainOpen(path string, err error) error {
 func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) {
 	checks := program.CheckProgram(f, os.Getuid(), os.Getgid())
 	if f.Loader != "" {
-		checks = append(checks, program.CheckLibrary(library, nil, program.SystemGlibc(f.Loader)))
+		checks = append(checks, program.CheckLibrary(library, nil, program.SystemLibc(f.Loader)))
 	}
 	var notes []string
 	for _, c := range checks {
@@ -327,6 +330,7 @@ func (o *runOptions) variables() [][2]string {
 		{"CGOHEAP_BLACKBOX", o.blackbox},
 		{"CGOHEAP_ANY", when(o.any, "1")},
 		{"CGOHEAP_FOLLOW_FORK", when(o.followFork, "1")},
+		{"CGOHEAP_VERBOSE", when(o.verbose, "1")},
 		{"CGOHEAP_LEAK_CHECK", when(o.leaks.on, "1")},
 		{"CGOHEAP_REQUIRED", when(o.leaks.on, "1")},
 	}

@@ -87,7 +87,7 @@ func TestRunFlagForEachVariable(t *testing.T) {
 		want = append(want, "CGOHEAP_"+s[1])
 	}
 	o := runOptions{sampleBytes: 1, maxMemory: 1, start: "dormant", any: true, followFork: true,
-		listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
+		verbose: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
 	for _, v := range o.variables() {
 		if v[1] != "" {
 			got = append(got, v[0])
@@ -163,8 +163,8 @@ func TestRunRefuses(t *testing.T) {
 			"linux/amd64",
 		fixture.C(t, "musl", fixture.CPlain,
 			"-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"): "linked against musl (Alpine): " +
-			"cgoheap needs glibc; build and run it in an image with glibc, such as " +
-			"debian:stable-slim",
+			"the library loads there and does nothing; build and run it in an image with " +
+			"glibc, such as debian:stable-slim",
 		fixture.Written(t, "text", "hello\n",
 			0o755): "neither an ELF program nor a script that begins with #!; give the " +
 			"program's path",
