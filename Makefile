@@ -59,8 +59,8 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclu
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic \
 	-nostdlib $(WRAP)
 
-.PHONY: all checked-walks demo test test-long fuzz soak bench bench-quick fmt lint install
-.PHONY: uninstall clean help setup unit
+.PHONY: all checked-walks demo test test-long test-reach fuzz soak bench bench-quick fmt lint
+.PHONY: install uninstall clean help setup unit
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
 
@@ -225,6 +225,8 @@ help:
 	@printf '%s%s\n' 'make test        install what testing needs, then run every test ' \
 		'(CGOHEAP_TEST_ONLY=PATTERN: those suites)'
 	@echo 'make test-long   the same and what takes too long for every run'
+	@printf '%s%s\n' 'make test-reach  the library in roots of other Debian releases, and ' \
+		'under musl (ROOTS=NAMES)'
 	@printf '%s%s\n' 'make fuzz        search the parsers for bad input, 20 s each ' \
 		'(FUZZ_SECONDS=N); the C ones need clang'
 	@printf '%s%s\n' 'make soak        ten minutes of a service under load, with constant ' \
@@ -256,6 +258,9 @@ test:
 
 test-long:
 	@TEST_LONG=1 MAKE='$(MAKE)' tools/test
+
+test-reach: all
+	@tests/programs/roots/long.sh
 
 fuzz:
 	@MAKE='$(MAKE)' tools/fuzz

@@ -45,3 +45,43 @@ fi
 suite hooks
 suite mappings
 suite stress preloaded
+
+# ---- a Go service under musl ---------------------------------------------------------
+
+(cd $HERE/gomusl && CC=musl-gcc go build -ldflags '-linkmode external' \
+	-o ../../../../build/roots/gomusl .) 2>&1 | sed 's/^/    /'
+verdict go_musl "$(same 'the C library is not glibc' "$SHIM" build/roots/gomusl)"
+
+# ---- the demo's figures ----------------------------------------------------------------
+
+# What the service counted, and the estimate: five standard errors are a quarter.
+figures() {
+	local lines
+	MAKE=true tools/demo >build/roots/demo.log 2>&1 || {
+		tail -n 20 build/roots/demo.log
+		return
+	}
+	lines=$(sed -n '/truth     estimate/,/^$/s/ MiB//gp' build/roots/demo.log |
+		sed -n 's/^  [0-9]* [a-z ]*[a-z]  *\(>\{0,1\}\) *\([0-9.]*\)  *\([0-9.]*\) .*/\2 \3 \1/p')
+	[ "$(wc -l <<<"$lines")" = 3 ] || cat build/roots/demo.log
+	awk '$2 < $1 * 0.75 || ($3 != ">" && $2 > $1 * 1.25) {
+		print "the service has " $1 " MiB, the estimate is " $2 " MiB"
+	}' <<<"$lines"
+	sed -n '/one stack of it/,/^$/p' build/roots/demo.log | grep -q 'net/http.(\*conn).serve' ||
+		echo "the stack with Go, C, Go and C in it is not whole"
+}
+verdict demo "$(figures)"
+
+# ---- the library built here ----------------------------------------------------------
+
+mkdir -p build/built
+built() {
+	make -s BUILD=build/built build/built/libcgoheap.so 2>&1 || return
+	diff <(asks_for build/libcgoheap.so) <(asks_for build/built/libcgoheap.so)
+}
+asks_for() {
+	readelf -dW "$1" | sed -n 's/.*(NEEDED)//p'
+	nm -D --undefined-only "$1" | sort
+	nm -D --defined-only "$1" | sed 's/^[^ ]* //' | sort
+}
+verdict built_here "$(built)"

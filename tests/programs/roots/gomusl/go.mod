@@ -1,0 +1,3 @@
+module gomusl
+
+go 1.21

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# `make test-reach`: in the root of each Debian release, the hooks, mappings and stress programs and
+# the demo run with the library that is built here, and the library built there asks for the same.
+# ROOTS: the names (default: all).
+set -u
+cd "$(dirname "$0")/../../.." || exit 1
+HERE=tests/programs/roots
+
+for root in ${ROOTS:-$(tools/roots list)}; do
+	if ! why=$(tools/roots make "$root" 2>&1 >/dev/null); then
+		echo "skip roots/$root $why"
+		continue
+	fi
+	tools/roots run "$root" "$HERE/in_root.sh long" 2>&1 |
+		sed "s#^\\(ok\\|not ok\\|skip\\) #\\1 roots/$root/#"
+done
