@@ -87,7 +87,8 @@ func TestRunFlagForEachVariable(t *testing.T) {
 		want = append(want, "CGOHEAP_"+s[1])
 	}
 	o := runOptions{sampleBytes: 1, maxMemory: 1, start: "dormant", any: true, followFork: true,
-		verbose: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a", leaks: leakCheck{on: true}}
+		verbose: true, listen: "a", socket: "a", maxCPU: "1", blackbox: "a",
+		leaks: leakCheck{on: true}}
 	for _, v := range o.variables() {
 		if v[1] != "" {
 			got = append(got, v[0])

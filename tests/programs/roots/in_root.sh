@@ -62,7 +62,7 @@ figures() {
 		return
 	}
 	lines=$(sed -n '/truth     estimate/,/^$/s/ MiB//gp' build/roots/demo.log |
-		sed -n 's/^  [0-9]* [a-z ]*[a-z]  *\(>\{0,1\}\) *\([0-9.]*\)  *\([0-9.]*\) .*/\2 \3 \1/p')
+		sed -nE 's/^  [0-9]+ [a-z ]*[a-z] +(>?) *([0-9.]+) +([0-9.]+) .*/\2 \3 \1/p')
 	[ "$(wc -l <<<"$lines")" = 3 ] || cat build/roots/demo.log
 	awk '$2 < $1 * 0.75 || ($3 != ">" && $2 > $1 * 1.25) {
 		print "the service has " $1 " MiB, the estimate is " $2 " MiB"
