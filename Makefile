@@ -49,8 +49,9 @@ SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
 	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
 
-# Inlines the square root, which would set errno otherwise.
-SHIM_CFLAGS += -fno-math-errno
+# Inlines the square root, which would set errno otherwise; and calls no fortified functions, which
+# not every libc has.
+SHIM_CFLAGS += -fno-math-errno -U_FORTIFY_SOURCE
 
 SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a
 # If one of these gives up, the host continues (shim/base/noabort.c).

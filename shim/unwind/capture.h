@@ -6,8 +6,7 @@
  * pointer, across crosscall2 back to C, and so on to a root.
  *
  * Runs inside a hook, on any thread and stack, possibly in a signal handler: no allocation, no
- * lock of ours (only the loader's, when a pc is first seen on a glibc before 2.35), no Go.  Outside
- * its own frame it reads only what saferead.h allows.  The caller preserves errno and sets
+ * lock, no Go.  Outside its own frame it reads only what saferead.h allows.  The caller preserves errno and sets
  * sample_self.busy.
  */
 #ifndef CGOHEAP_CAPTURE_H
