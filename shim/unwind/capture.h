@@ -6,8 +6,8 @@
  * pointer, across crosscall2 back to C, and so on to a root.
  *
  * Runs inside a hook, on any thread and stack, possibly in a signal handler: no allocation, no
- * lock, no Go.  Outside its own frame it reads only what saferead.h allows.  The caller preserves errno and sets
- * sample_self.busy.
+ * lock, no Go.  Outside its own frame it reads only what saferead.h allows.  The caller preserves
+ * errno and sets sample_self.busy.
  */
 #ifndef CGOHEAP_CAPTURE_H
 #define CGOHEAP_CAPTURE_H
