@@ -333,6 +333,9 @@ void loaded_forget(void)
 
 void loaded_init(void)
 {
+	/* In libc, unless a release moves it to the loader, whose variables it reads. */
+	if (!find_object)
+		find_object = (__typeof__(find_object))dynsym_libc("_dl_find_object");
 	if (!find_object)
 		find_object = (__typeof__(find_object))dynsym_loader("_dl_find_object");
 	if (find_object || table.version)

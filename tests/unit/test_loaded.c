@@ -7,15 +7,20 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/dynsym.h"
 #include "base/loaded.h"
 
-void *__wrap_dynsym_loader(const char *name);
-void *__wrap_dynsym_loader(const char *name)
+static bool has_find_object;
+
+void *__real_dynsym_libc(const char *name);
+void *__wrap_dynsym_libc(const char *name);
+void *__wrap_dynsym_libc(const char *name)
 {
-	(void)name;
-	return NULL;
+	if (!has_find_object && strcmp(name, "_dl_find_object") == 0)
+		return NULL;
+	return __real_dynsym_libc(name);
 }
 
 /* What this program is not linked to, and has a function of its name. */
@@ -130,12 +135,28 @@ static void readers_are_right_while_it_changes(void)
 }
 CASE(readers_are_right_while_it_changes)
 
+/* Without the table: hooks are then as right as the loader. */
+static void this_libc_answers_itself(void)
+{
+	has_find_object = true;
+	loaded_init();
+	CHECK(!loaded_is_watched());
+	same_as_the_loader((uint64_t)malloc);
+	same_as_the_loader(16);
+	loaded_will_change();
+	CHECK(!loaded_is_old() && !loaded_is_doubtful() && !loaded_update());
+	void *library = dlopen(LIBRARY, RTLD_NOW);
+	same_as_the_loader((uint64_t)dlsym(library, FUNCTION));
+}
+CASE(this_libc_answers_itself)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_was_there_is_found),
 		cmocka_unit_test(test_loading_is_seen_by_an_update),
 		cmocka_unit_test(test_forgetting_adds_nothing),
+		cmocka_unit_test(test_this_libc_answers_itself),
 		cmocka_unit_test(test_readers_are_right_while_it_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,10 @@ verdict demo "$(figures)"
 
 mkdir -p build/built
 built() {
-	make -s BUILD=build/built build/built/libcgoheap.so 2>&1 || return
+	if ! make -s BUILD=build/built build/built/libcgoheap.so >build/roots/built.log 2>&1; then
+		tail -n 20 build/roots/built.log
+		return
+	fi
 	diff <(asks_for build/libcgoheap.so) <(asks_for build/built/libcgoheap.so)
 }
 asks_for() {
