@@ -135,11 +135,11 @@ FAULTY(__register_atfork, NAME_PTHREAD,
        (void (*before)(void), void (*parent)(void), void (*child)(void), void *module),
        (before, parent, child, module))
 
-void faultinject_libc(struct libc *libc)
+void faultinject_libc(struct libc *into)
 {
-	found = *libc;
-	libc->pthread_attr_init = faulty_pthread_attr_init;
-	libc->pthread_attr_setstack = faulty_pthread_attr_setstack;
-	libc->pthread_key_create = faulty_pthread_key_create;
-	libc->__register_atfork = faulty___register_atfork;
+	found = *into;
+	into->pthread_attr_init = faulty_pthread_attr_init;
+	into->pthread_attr_setstack = faulty_pthread_attr_setstack;
+	into->pthread_key_create = faulty_pthread_key_create;
+	into->__register_atfork = faulty___register_atfork;
 }

@@ -19,6 +19,6 @@
 long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f);
 
 /* Puts its own functions into the table, in front of those that have been found. */
-void faultinject_libc(struct libc *libc);
+void faultinject_libc(struct libc *into);
 
 #endif

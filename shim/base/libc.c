@@ -59,11 +59,13 @@ bool libc_is_glibc(void)
 	return dynsym_libc("gnu_get_libc_version") != NULL;
 }
 
+/* What has been found is not looked up again: other threads may be changing the loader's list. */
 bool libc_has_threads(void)
 {
 	bool all = true;
 
-#define IS_THERE(name, parameters, arguments) all &= dynsym_libc(#name) != NULL;
+#define IS_THERE(name, parameters, arguments)                                                      \
+	all &= libc.name != first_##name || dynsym_libc(#name) != NULL;
 	LIBC_THREADS(IS_THERE)
 	return all;
 }
