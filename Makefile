@@ -140,7 +140,7 @@ CLI_SRC := $(shell find cli cgo_bridge/leaktest/suppress -name '*.go' ! -name '*
 	cgo_bridge/leaktest/suppress/defaults.txt $(wildcard cli/internal/report/assets/*) \
 	cli/go.mod cli/go.sum
 
-CLI_RELEASE := cgoheap/cli/internal/release
+CLI_RELEASE := cgoheap.example/cli/internal/release
 CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).commit=$(COMMIT)
 
 # Static, so that it can be copied beside the service into any container.

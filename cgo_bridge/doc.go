@@ -5,7 +5,7 @@
 //
 //	import (
 //		_ "net/http/pprof"
-//		_ "cgoheap/cgo_bridge"
+//		_ "cgoheap.example/cgo_bridge"
 //	)
 //
 // The import alone registers three profiles on [net/http.DefaultServeMux]:

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"cgoheap/cgo_bridge"
+	"cgoheap.example/cgo_bridge"
 )
 
 // On a mux of the program's own, beside what is there. To be within a module that says

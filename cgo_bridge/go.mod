@@ -1,3 +1,3 @@
-module cgoheap/cgo_bridge
+module cgoheap.example/cgo_bridge
 
 go 1.21

@@ -1,9 +1,9 @@
-module cgoheap/cli
+module cgoheap.example/cli
 
 go 1.24.0
 
 require (
-	cgoheap/cgo_bridge v0.0.0
+	cgoheap.example/cgo_bridge v0.0.0
 	github.com/google/pprof v0.0.0-20250820193118-f64d9cf942d6
 	github.com/ianlancetaylor/demangle v0.0.0-20250417193237-f615e6bd150b
 	github.com/prometheus/client_model v0.6.1
@@ -17,4 +17,4 @@ require (
 	google.golang.org/protobuf v1.36.1 // indirect
 )
 
-replace cgoheap/cgo_bridge => ../cgo_bridge
+replace cgoheap.example/cgo_bridge => ../cgo_bridge

@@ -10,7 +10,7 @@ package main
 import (
 	"os"
 
-	"cgoheap/cli/internal/verbs"
+	"cgoheap.example/cli/internal/verbs"
 )
 
 func main() {

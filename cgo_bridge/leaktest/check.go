@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"cgoheap/cgo_bridge"
-	"cgoheap/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cgo_bridge"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
 )
 
 // A check is one comparison, from begin to end.

@@ -10,7 +10,7 @@ import (
 	"runtime/pprof"
 	"testing"
 
-	"cgoheap/cgo_bridge"
+	"cgoheap.example/cgo_bridge"
 )
 
 const (

@@ -3,7 +3,7 @@ package leaktest
 import (
 	"time"
 
-	"cgoheap/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
 )
 
 // An Option changes what a check reports.

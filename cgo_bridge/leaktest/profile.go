@@ -9,8 +9,8 @@ import (
 	"io"
 	"strings"
 
-	"cgoheap/cgo_bridge"
-	"cgoheap/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cgo_bridge"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
 )
 
 // A frame also has its line in the file.

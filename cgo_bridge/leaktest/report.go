@@ -5,7 +5,7 @@ import (
 	"sort"
 	"strings"
 
-	"cgoheap/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
 )
 
 // mostStacks are shown.

@@ -5,7 +5,7 @@ import (
 	"log"
 	"log/slog"
 
-	"cgoheap/cgo_bridge/memlimit"
+	"cgoheap.example/cgo_bridge/memlimit"
 )
 
 // In a container GOMEMLIMIT follows C memory, and the log says each change.

@@ -35,7 +35,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"cgoheap/cgo_bridge"
+	"cgoheap.example/cgo_bridge"
 )
 
 const (

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
-	"cgoheap/cgo_bridge"
+	"cgoheap.example/cgo_bridge"
 )
 
 // library is one that answers as the test says.

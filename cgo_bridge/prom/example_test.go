@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"cgoheap/cgo_bridge/prom"
+	"cgoheap.example/cgo_bridge/prom"
 )
 
 // In a service that has client_golang already, one line:

@@ -1,9 +1,9 @@
-module cgoheap/cgo_bridge/prom
+module cgoheap.example/cgo_bridge/prom
 
 go 1.21
 
 require (
-	cgoheap/cgo_bridge v0.0.0
+	cgoheap.example/cgo_bridge v0.0.0
 	github.com/prometheus/client_golang v1.21.1
 	github.com/prometheus/client_model v0.6.1
 	github.com/prometheus/common v0.62.0
@@ -19,4 +19,4 @@ require (
 	google.golang.org/protobuf v1.36.1 // indirect
 )
 
-replace cgoheap/cgo_bridge => ../
+replace cgoheap.example/cgo_bridge => ../

@@ -5,7 +5,7 @@ package main
 import (
 	"net/http"
 
-	"cgoheap/cgo_bridge"
+	"cgoheap.example/cgo_bridge"
 )
 
 // With -tags bridge the service has C memory on its own port, beside

@@ -3,9 +3,9 @@ module example.org/notes
 go 1.21
 
 require (
-	cgoheap/cgo_bridge v0.0.0
+	cgoheap.example/cgo_bridge v0.0.0
 	github.com/DataDog/zstd v1.5.7
 	github.com/mattn/go-sqlite3 v1.14.28
 )
 
-replace cgoheap/cgo_bridge => ../../cgo_bridge
+replace cgoheap.example/cgo_bridge => ../../cgo_bridge

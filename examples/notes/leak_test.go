@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cgo_bridge/leaktest"
+	"cgoheap.example/cgo_bridge/leaktest"
 )
 
 // Each leak in a test that finds it, under `go test -exec 'cgoheap run --sample-bytes 1 --'`.

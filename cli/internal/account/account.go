@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // GoOwnFigures is the source if the process has the Go package, which knows all.

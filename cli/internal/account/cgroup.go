@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // From this share of the RSS, and these bytes, the cgroup's figure and the RSS differ.

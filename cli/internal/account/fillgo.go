@@ -3,7 +3,7 @@ package account
 import (
 	"fmt"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // MemStatsSource is the source of figures from the service's net/http/pprof.

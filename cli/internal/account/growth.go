@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // rateTime is the shortest window for which a rate per hour means something.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func TestGrowthNeedsTime(t *testing.T) {

@@ -3,7 +3,7 @@ package account
 import (
 	"fmt"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Line is the line below C retained in the table.

@@ -7,8 +7,8 @@ import (
 	"sort"
 	"strings"
 
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Who mapped C's memory, in a line each.  Below the call that mapped, a private

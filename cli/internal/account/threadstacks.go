@@ -3,7 +3,7 @@ package account
 import (
 	"fmt"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // keptStackBytes is how much glibc keeps of ended threads' stacks for new threads (nptl's

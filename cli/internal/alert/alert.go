@@ -5,7 +5,7 @@ package alert
 import (
 	"time"
 
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/series"
 )
 
 // Schema is that of a Document.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/series"
 )
 
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)

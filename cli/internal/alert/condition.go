@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Condition is FIGURE > VALUE, or FIGURE > VALUE/TIME, which is about its growth.

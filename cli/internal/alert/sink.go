@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Sink delivers documents in the background, in order.  Send never waits: while one delivery

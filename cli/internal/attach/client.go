@@ -22,10 +22,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // maxEventBytes is enough for an account, or a stack with long names.

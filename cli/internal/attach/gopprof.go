@@ -14,10 +14,10 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Go's own figures, from the service: net/http/pprof writes runtime.MemStats

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func TestGoPprofURL(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // FindLibrary returns libcgoheap.so's absolute path: as given, else

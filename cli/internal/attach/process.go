@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // LibraryName is the library's file name.

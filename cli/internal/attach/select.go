@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Which process is meant: an ID, a program's name, or nothing where only one has the

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Status is the answer to /v1/status.  A figure that the library does not know is nil.

@@ -6,7 +6,7 @@ import (
 	"os"
 	"syscall"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // All reads to the end, and fails where that is more than limit bytes.

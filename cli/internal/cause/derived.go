@@ -3,8 +3,8 @@ package cause
 import (
 	"maps"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/series"
 )
 
 // Figures that rules need and that follow from others; they are in no recording.

@@ -5,11 +5,11 @@ import (
 	"math"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Forecast is when the memory limit is reached at the present slope.

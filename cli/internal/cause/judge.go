@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // ruleState is what a rule has said.

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
 )
 
 // Recordings of real programs, taken once a second: the example service with its leaks (leak)

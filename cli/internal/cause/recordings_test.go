@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/series"
 )
 
 // The recordings in testdata/rules are made by `go test ./internal/cause -update`, from the

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // rule: where all that it needs is known and when holds, it says its sentence, and goes on to

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/series"
 )
 
 // TestSparseFigures: the library's figures are taken less often than others, at most each 50 s.

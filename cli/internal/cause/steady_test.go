@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/series"
 )
 
 // TestSteadyProcesses: all rules over all figures of processes under a noisy load, each for a

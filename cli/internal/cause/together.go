@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"cgoheap/cli/internal/drift"
+	"cgoheap.example/cli/internal/drift"
 )
 
 const (

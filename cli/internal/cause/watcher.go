@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // Options are what sentences name.

@@ -3,8 +3,8 @@ package collect
 import (
 	"fmt"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // The first question: does the Go heap explain the RSS?

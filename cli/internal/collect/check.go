@@ -6,8 +6,8 @@ import (
 	"os"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // check says what is wrong with an answer that was received: a profile is read as pprof reads

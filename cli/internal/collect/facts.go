@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/holders"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/holders"
 )
 
 // Facts are the figures of a scene, from its files.  What is missing is nil.

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 // Goroutines counted from their text, which tells what each waits for, since when, and who

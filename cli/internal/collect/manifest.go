@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cgoheap/cli/internal/document"
+	"cgoheap.example/cli/internal/document"
 )
 
 // The manifest of a scene: docs/json-schema/scene.json.

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"syscall"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // What the kernel says of the process, its cgroup and the host.

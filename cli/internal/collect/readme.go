@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 const readmeWidth = 96

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

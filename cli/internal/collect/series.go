@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // A series: a scene every so often, each in a numbered directory, with a manifest above them.

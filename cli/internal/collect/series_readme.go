@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // readme of a series: what the last scene says, and what grew since the first.

@@ -19,9 +19,9 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Server is a service's net/http/pprof.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // The next commands: topics in the order of the memory that they are about, each with the

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func noLibrary(string) ([]byte, error) {

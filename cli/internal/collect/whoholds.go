@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // mostHolders are shown; one with less than leastHolder of the whole is not.

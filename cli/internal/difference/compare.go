@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/sampling"
-	"cgoheap/cli/internal/stacks"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/sampling"
+	"cgoheap.example/cli/internal/stacks"
 )
 
 // Options of a comparison.

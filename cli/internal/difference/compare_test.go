@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/sampling"
 )
 
 func compare(t *testing.T, before, after *Moment, o *Options) *Difference {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/sampling"
 )
 
 const interval = 512 << 10

@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/sampling"
 )
 
 // Of 1,000 stacks that did not change, 50 would seem to have changed at 95 % each.  Holm's

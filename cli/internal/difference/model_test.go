@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/sampling"
 )
 
 // A process whose truth is known: stacks that allocate and free blocks, and a sampler that draws as

@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/sampling"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/sampling"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Moment is a profile, and what its comments say of the process.

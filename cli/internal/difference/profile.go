@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/sampling"
 )
 
 // Profile is the difference as go tool pprof -diff_base makes it: the second profile's samples, and

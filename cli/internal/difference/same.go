@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Whether two profiles are of one process.  If they are, a block that lives in both was sampled

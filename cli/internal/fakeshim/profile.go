@@ -58,7 +58,7 @@ func Profile(period, n int64) *profile.Profile {
 	b.Add(81003, 639<<20+n<<20, stack("malloc", "sqlite3MemMalloc", "sqlite3_prepare_v2",
 		"github.com/mattn/go-sqlite3._Cfunc_sqlite3_prepare_v2@_cgo_gotypes.go",
 		"github.com/mattn/go-sqlite3.(*SQLiteConn).prepare@sqlite3.go",
-		"cgoheap/cli/internal/store.(*Store).lookup@store.go")...)
+		"cgoheap.example/cli/internal/store.(*Store).lookup@store.go")...)
 	b.Profile.Sample[0].NumLabel["bytes"] = []int64{8284} // the same at each look
 	b.Profile.TimeNanos = 1_767_323_045e9 + n*60e9
 	b.Add(200, 172<<20, stack("malloc", "ZSTD_createCCtx",

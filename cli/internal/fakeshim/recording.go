@@ -7,7 +7,7 @@ import (
 	"hash/crc32"
 	"hash/fnv"
 
-	"cgoheap/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/recordlayout"
 )
 
 // Offsets in Recording.

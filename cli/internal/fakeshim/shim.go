@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Shim is a fake library.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Set is the flags that a verb knows.

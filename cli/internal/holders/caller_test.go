@@ -5,9 +5,9 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/stacks"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/stacks"
 )
 
 // Whom a stack is charged to, by each of the rules.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/sampling"
 )
 
 // Confidence of all intervals that are shown.

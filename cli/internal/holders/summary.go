@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/sampling"
-	"cgoheap/cli/internal/stacks"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/sampling"
+	"cgoheap.example/cli/internal/stacks"
 )
 
 // The values of the label origin.

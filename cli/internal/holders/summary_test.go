@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func summaryOf(t *testing.T, frames ...string) RowKey {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // MappedLine says what mappings and thread stacks sum to.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/recorder"
+	"cgoheap.example/cli/internal/recorder"
 )
 
 // Directory takes in the recordings of a run as its processes end. It belongs to one goroutine.

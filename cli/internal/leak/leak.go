@@ -11,10 +11,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cgo_bridge/leaktest/suppress"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cli/internal/recorder"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Rules say what is not reported.

@@ -7,10 +7,10 @@ import (
 	"syscall"
 	"testing"
 
-	"cgoheap/cgo_bridge/leaktest/suppress"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/recordlayout"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/recorder"
+	"cgoheap.example/cli/internal/recordlayout"
 )
 
 func judged(t *testing.T, flags uint32, rules Rules) *Result {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Print shows the stacks of one program's leaks, at most rows of them.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/series"
 )
 
 // cgroup is the memory cgroup of a process, and those above it, innermost first.

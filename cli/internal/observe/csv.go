@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // CSV is a log that grows: FILE, and which of its columns are series.

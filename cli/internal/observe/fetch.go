@@ -12,9 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const (

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/series"
 )
 
 // goURL is Go's figures from the service's net/http/pprof.  MemStats stop the world, shortly,

@@ -3,9 +3,9 @@ package observe
 import (
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/series"
 )
 
 // An account walks the page tables of the process, which costs it processor time: it may take

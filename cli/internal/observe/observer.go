@@ -6,8 +6,8 @@ import (
 	"os"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/series"
 )
 
 // Options say where figures come from, besides /proc and the cgroup.

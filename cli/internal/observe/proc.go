@@ -4,8 +4,8 @@ import (
 	"os"
 	"strconv"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/series"
 )
 
 // Lines of /proc/PID/status, which the kernel has at hand: no page table is walked for them.

@@ -11,9 +11,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Page is a Prometheus page, and what to take from it.

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Level is the result of a check.

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Facts is what a program's file says about whether a preloaded library can

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 // The verbs that look at a running process ask less, and say so as well.

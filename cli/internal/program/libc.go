@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
+	"cgoheap.example/cli/internal/attach"
 )
 
 // Libc is the C library of a program: what it is, and what a library that is loaded with it finds.

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 func TestMain(m *testing.M) { os.Exit(fixture.Main(m)) }

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"cgoheap/cli/internal/attach"
+	"cgoheap.example/cli/internal/attach"
 )
 
 // libstdc++'s operator new calls malloc, and so passes the hooks.  jemalloc, tcmalloc and mimalloc

@@ -3,7 +3,7 @@ package program
 import (
 	"testing"
 
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 func TestOwnNew(t *testing.T) {

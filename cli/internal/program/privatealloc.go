@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Private allocators, in the program or in one of its libraries.  They have prefixed names, map

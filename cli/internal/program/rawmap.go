@@ -6,7 +6,7 @@ import (
 	"os"
 	"slices"
 
-	"cgoheap/cli/internal/attach"
+	"cgoheap.example/cli/internal/attach"
 )
 
 // Code that may map memory by system calls of its own, past libc, in the program or in the

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 const goRawMap = `package main

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
+	"cgoheap.example/cli/internal/attach"
 )
 
 // SeccompMode is the strictest mode of a process's threads, as in /proc: "0" none, "1" strict,

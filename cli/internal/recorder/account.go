@@ -7,9 +7,9 @@ import (
 	"hash/crc32"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/recordlayout"
 )
 
 // The account in a recording is what /v1/account would have answered.

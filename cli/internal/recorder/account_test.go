@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func openRecording(

@@ -3,9 +3,9 @@ package recorder
 import (
 	"math"
 
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Stacks, and the sites of each, as the recorded process chained them.

@@ -7,9 +7,9 @@ import (
 	"os"
 	"syscall"
 
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // ReadFile also says whether the process is alive: the library's lock lasts until its mapping

@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Sets of goroutine labels, as shim/record/labelsets.h lays them out. A set has a hash of

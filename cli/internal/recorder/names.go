@@ -5,8 +5,8 @@ import (
 	"sort"
 	"strings"
 
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/symbolize"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/symbolize"
 )
 
 // Names of a recorded process's addresses, from the files that it had mapped.  A file counts

@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/symbolize"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/symbolize"
 )
 
 // The profile of a recording.

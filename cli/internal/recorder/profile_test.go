@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/symbolize"
+	"cgoheap.example/cli/internal/symbolize"
 )
 
 // A mapping has what all of its locations have.

@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/symbolize"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/symbolize"
 )
 
 // Recording is what is in the file.

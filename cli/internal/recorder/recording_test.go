@@ -6,8 +6,8 @@ import (
 	"math"
 	"testing"
 
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/holders"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/holders"
 )
 
 // Totals of years are more than 64 bits of fixed point.

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Series is the ring of the last hour as `watch` shows it.  The ring has the wall clock only: a

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/series"
 )
 
 func TestSeries(t *testing.T) {

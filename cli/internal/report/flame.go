@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // The flame graph: a profile as a tree, root first.

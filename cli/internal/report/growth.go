@@ -7,11 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/sampling"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/sampling"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Growth between first and last, and how sure it is.

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 // Whose a single mapping is.  The account counts pages; here only the name, the address and the

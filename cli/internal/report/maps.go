@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // The map of the address space: each mapping, whose it is, and who mapped it.

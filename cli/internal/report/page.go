@@ -15,11 +15,11 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // The page: what is text is in it as HTML, so that it can be read without a script; what is drawn

@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/recorder"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // ErrUnknown says that a file is nothing that a page can be made of.

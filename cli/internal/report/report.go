@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // Input is what a page is made of.  What is not known is empty.

@@ -15,8 +15,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/series"
 )
 
 func must(t *testing.T, err error) {

@@ -3,8 +3,8 @@ package report
 import (
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/series"
 )
 
 // Rows of other things than recordings of watch, and an account of a row.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Figures over time, as the page draws them.

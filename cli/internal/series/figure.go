@@ -5,8 +5,8 @@ package series
 import (
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Unit says how a figure is shown.

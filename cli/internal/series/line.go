@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Schema is the first line's.

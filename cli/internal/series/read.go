@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Recording is what a file has.

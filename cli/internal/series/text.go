@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Text writes a value for people: "812.4 MiB", "1,204", "0.3 %".

@@ -8,7 +8,7 @@ import (
 	"os"
 	"syscall"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Writer appends lines, each in one write: a watch that is killed leaves whole lines.

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 func TestMain(m *testing.M) { os.Exit(fixture.Main(m)) }

@@ -12,7 +12,7 @@ import (
 	"sort"
 	"strings"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Line is a source frame; a C function without DWARF has no file.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sort"
 
-	"cgoheap/cli/internal/binread"
+	"cgoheap.example/cli/internal/binread"
 )
 
 // Source lines of C and C++ code with inlined calls, from DWARF 2 to 5. It uses the

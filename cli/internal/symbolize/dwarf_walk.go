@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"cgoheap/cli/internal/binread"
+	"cgoheap.example/cli/internal/binread"
 )
 
 // Entries are skipped without being read. debug/dwarf makes an object of each, which takes

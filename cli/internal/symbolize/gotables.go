@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"sort"
 
-	"cgoheap/cli/internal/binread"
+	"cgoheap.example/cli/internal/binread"
 )
 
 // Table is the address of one of Go's tables in the process's memory, and its size in bytes.

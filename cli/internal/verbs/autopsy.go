@@ -11,15 +11,15 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/outfile"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/recordlayout"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/outfile"
+	"cgoheap.example/cli/internal/recorder"
+	"cgoheap.example/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 const autopsyHelp = `usage: cgoheap autopsy FILE|DIRECTORY [flags]

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/recordlayout"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/recorder"
+	"cgoheap.example/cli/internal/recordlayout"
 )
 
 func writeRecording(t *testing.T, data []byte) string {

@@ -14,15 +14,15 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/collect"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/outfile"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/collect"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/outfile"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 const collectHelp = `usage: cgoheap collect [PID|NAME] [--url URL] [flags]

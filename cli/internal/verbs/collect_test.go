@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"testing"
 
-	"cgoheap/cli/internal/collect"
+	"cgoheap.example/cli/internal/collect"
 )
 
 func collectIn(t *testing.T, dir string, args ...string) result {

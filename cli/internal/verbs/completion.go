@@ -3,9 +3,9 @@ package verbs
 import (
 	"fmt"
 
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/manual"
-	"cgoheap/cli/internal/release"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/manual"
+	"cgoheap.example/cli/internal/release"
 )
 
 const completionHelp = `usage: cgoheap completion bash|zsh

@@ -5,12 +5,12 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/difference"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	figures "cgoheap/cli/internal/sampling"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/difference"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	figures "cgoheap.example/cli/internal/sampling"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const diffHelp = `usage: cgoheap diff FILE|DIR [FILE|DIR|PID|NAME] [flags]

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/difference"
-	"cgoheap/cli/internal/holders"
-	figures "cgoheap/cli/internal/sampling"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/difference"
+	"cgoheap.example/cli/internal/holders"
+	figures "cgoheap.example/cli/internal/sampling"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // What diff shows.

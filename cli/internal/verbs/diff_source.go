@@ -8,13 +8,13 @@ import (
 	"os"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/collect"
-	"cgoheap/cli/internal/difference"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/outfile"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/collect"
+	"cgoheap.example/cli/internal/difference"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/outfile"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Where diff takes its two profiles from.

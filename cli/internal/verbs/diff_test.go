@@ -11,10 +11,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/difference"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/holders"
-	figures "cgoheap/cli/internal/sampling"
+	"cgoheap.example/cli/internal/difference"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/holders"
+	figures "cgoheap.example/cli/internal/sampling"
 )
 
 // diffLook is a profile of a process with a leak of 60 samples, a stack that turns over as much as

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const doctorHelp = `usage: cgoheap doctor [PROGRAM|PID|NAME] [--json] [--library PATH]

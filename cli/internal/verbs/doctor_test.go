@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fixture"
-	"cgoheap/cli/internal/program"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fixture"
+	"cgoheap.example/cli/internal/program"
 )
 
 func doctorOf(t *testing.T, target string) (report, int) {

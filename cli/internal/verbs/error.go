@@ -4,8 +4,8 @@ import (
 	"errors"
 	"io"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
 )
 
 // errorJSON goes to stdout in place of the answer, beside the line on stderr.

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
 )
 
 const eventsHelp = `usage: cgoheap events [PID|NAME] [flags]

@@ -10,8 +10,8 @@ import (
 	"github.com/google/pprof/profile"
 	"golang.org/x/sys/unix"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/holders"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/holders"
 )
 
 // goEvents turns looks at Go's heap profile into lines: what was allocated and freed at each

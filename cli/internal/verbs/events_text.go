@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // event has the members that the text shows.

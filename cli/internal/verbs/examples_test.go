@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 // examplesIn are the command lines of a help text, with $ before them or in its list of examples.

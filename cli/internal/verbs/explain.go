@@ -6,14 +6,14 @@ import (
 
 	"golang.org/x/term"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 const explainHelp = `usage: cgoheap explain [PID|NAME] [flags]

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func servePprof(t *testing.T, h http.HandlerFunc) string {

@@ -10,10 +10,10 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/binread"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // What grew since explain last looked at this process, and since a look an hour ago: a

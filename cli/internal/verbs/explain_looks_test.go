@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 func keptFor(t *testing.T, started string) (accountStore, *attach.Process) {

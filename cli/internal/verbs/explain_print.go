@@ -8,9 +8,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // The tables of `cgoheap explain`.

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // explainer looks with a directory of its own for what it keeps.

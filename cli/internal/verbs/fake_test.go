@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 // The test binary plays three parts: the tests, the command itself (so that a

@@ -11,11 +11,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const listHelp = `usage: cgoheap list [--json]

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 // normal replaces what differs from run to run.

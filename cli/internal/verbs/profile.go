@@ -15,13 +15,13 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/outfile"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/outfile"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap/cli/internal/attach"
+	"cgoheap.example/cli/internal/attach"
 )
 
 func profileIn(t *testing.T, dir string, args ...string) result {

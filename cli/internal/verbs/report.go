@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/outfile"
-	page "cgoheap/cli/internal/report"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/outfile"
+	page "cgoheap.example/cli/internal/report"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const reportHelp = `usage: cgoheap report [DIR|FILE|PID|NAME] [flags]

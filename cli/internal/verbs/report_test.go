@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/fakeshim"
 )
 
 // One look at a process: its account, its stacks, its mappings; the file is written whole, over

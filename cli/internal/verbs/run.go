@@ -11,10 +11,10 @@ import (
 	"strings"
 	"syscall"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const runHelp = `usage: cgoheap run [flags] [--] PROGRAM [arguments]

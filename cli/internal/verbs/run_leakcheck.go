@@ -13,11 +13,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cgoheap/cgo_bridge/leaktest/suppress"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/leak"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/leak"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // leakCheck is the flags of run for a leak check, and the check.

@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"testing"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fixture"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fixture"
 )
 
 func runUnder(t *testing.T, env []string, args ...string) result {

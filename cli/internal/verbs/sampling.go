@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const samplingHelp = `usage: cgoheap sampling [PID|NAME] [on|off] [flags]

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"cgoheap/cli/internal/attach"
+	"cgoheap.example/cli/internal/attach"
 )
 
 func TestSamplingStateSaysWhatItCosts(t *testing.T) {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/program"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/program"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // headline names the process and says how its library is.

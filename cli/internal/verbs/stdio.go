@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // checkedWriter remembers a failed write: a verb that prints to a full disk has failed.

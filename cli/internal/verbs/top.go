@@ -7,11 +7,11 @@ import (
 	"regexp"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/stacks"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/stacks"
 )
 
 const topHelp = `usage: cgoheap top [PID|NAME] [flags]

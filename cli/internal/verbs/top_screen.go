@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // screen is the terminal while `top` or `watch` runs: the alternate screen, no cursor, keys

@@ -13,10 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/stacks"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/stacks"
 )
 
 func readUntil(t *testing.T, r io.Reader, end string) string {
@@ -185,7 +185,7 @@ func TestDrawViewFits(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum, err := holders.Summarize(fakeshim.Profile(524288, 1),
-		&stacks.CallerRule{Module: "cgoheap/cli"})
+		&stacks.CallerRule{Module: "cgoheap.example/cli"})
 	if err != nil {
 		t.Fatal(err)
 	}

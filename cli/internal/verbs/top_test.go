@@ -12,10 +12,10 @@ func TestTopOnce(t *testing.T) {
 C memory in use ~812.0 MiB ±4.6 % in ~81,206 objects
 more is in use than resident: blocks that were never touched or are swapped out are not in the RSS
 
-     BYTES   ERROR  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
-~640.0 MiB  ±5.6 %       -  ~81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
-~172.0 MiB  ±6.9 %       -     ~200  in use by  main.compress                               ZSTD_createCCtx
-     ~96 B  >999 %       -       ~3  in use by  main.header                                 C.CString
+     BYTES   ERROR  GROWTH  OBJECTS  WHAT       GO CALLER                                           C LEAF
+~640.0 MiB  ±5.6 %       -  ~81,003  in use by  cgoheap.example/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
+~172.0 MiB  ±6.9 %       -     ~200  in use by  main.compress                                       ZSTD_createCCtx
+     ~96 B  >999 %       -       ~3  in use by  main.header                                         C.CString
 `, "")
 }
 
@@ -26,8 +26,8 @@ func TestTopExactHasNoTilde(t *testing.T) {
 C memory in use 812.0 MiB in 81,206 objects
 more is in use than resident: blocks that were never touched or are swapped out are not in the RSS
 
-    BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                   C LEAF
-640.0 MiB       -   81,003  in use by  cgoheap/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
+    BYTES  GROWTH  OBJECTS  WHAT       GO CALLER                                           C LEAF
+640.0 MiB       -   81,003  in use by  cgoheap.example/cli/internal/store.(*Store).lookup  sqlite3MemMalloc
 and 2 rows more
 `, "")
 }
@@ -99,7 +99,7 @@ func TestTopJSON(t *testing.T) {
   "rows": [
     {
       "origin": "malloc",
-      "go_caller": "cgoheap/cli/internal/store.(*Store).lookup",
+      "go_caller": "cgoheap.example/cli/internal/store.(*Store).lookup",
       "c_leaf": "sqlite3MemMalloc",
       "in_use_bytes": 671088640,
       "mapped_bytes": null,

@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/term"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 // What top shows of one look.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
-	"cgoheap/cli/internal/verdict"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
+	"cgoheap.example/cli/internal/verdict"
 )
 
 const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]

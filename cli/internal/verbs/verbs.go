@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/term"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const (

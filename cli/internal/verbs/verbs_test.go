@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"cgoheap/cli/internal/release"
+	"cgoheap.example/cli/internal/release"
 )
 
 // What a user who mistypes sees, to the letter; the exit code is 2.

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"runtime"
 
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/release"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/release"
 )
 
 const versionHelp = `usage: cgoheap version [--json]

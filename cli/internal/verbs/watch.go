@@ -4,10 +4,10 @@ import (
 	"os"
 	"time"
 
-	"cgoheap/cli/internal/alert"
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/flags"
-	"cgoheap/cli/internal/observe"
+	"cgoheap.example/cli/internal/alert"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/observe"
 )
 
 const watchHelp = `usage: cgoheap watch [PID|NAME] [flags]

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/alert"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/alert"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // failure is --fail-on.  Growth is judged by a slope over all of --for, or over five minutes at

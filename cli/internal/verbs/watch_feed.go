@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"cgoheap/cli/internal/observe"
-	"cgoheap/cli/internal/recorder"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/observe"
+	"cgoheap.example/cli/internal/recorder"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // A feed is where samples come from, one at a time; an error, io.EOF at a recording's end, is

@@ -4,9 +4,9 @@ import (
 	"math"
 	"time"
 
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // history is the samples so far.  When it is full, the older half is thinned.

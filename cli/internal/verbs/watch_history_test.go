@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/series"
 )
 
 // However long it runs, memory is bounded, the last hour is whole, and no time is without rows.

@@ -3,9 +3,9 @@ package verbs
 import (
 	"time"
 
-	"cgoheap/cli/internal/document"
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/document"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
 )
 
 // watch --once --json.

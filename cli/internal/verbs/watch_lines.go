@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/observe"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/observe"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // watch into a pipe: a line per sample and per event, or JSON.

@@ -10,12 +10,12 @@ import (
 	"syscall"
 	"time"
 
-	"cgoheap/cli/internal/alert"
-	"cgoheap/cli/internal/cause"
-	"cgoheap/cli/internal/observe"
-	"cgoheap/cli/internal/release"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/alert"
+	"cgoheap.example/cli/internal/cause"
+	"cgoheap.example/cli/internal/observe"
+	"cgoheap.example/cli/internal/release"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // watching is one run of watch, live or of a recording.

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
-	"cgoheap/cli/internal/attach"
-	"cgoheap/cli/internal/holders"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // growingStacks is the growth of C memory by stack since the watch began.

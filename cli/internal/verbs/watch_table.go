@@ -6,9 +6,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"cgoheap/cli/internal/drift"
-	"cgoheap/cli/internal/series"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/drift"
+	"cgoheap.example/cli/internal/series"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // What watch shows of each figure: its name, a sparkline, its value and its change.

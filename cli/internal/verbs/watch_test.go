@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/fakeshim"
-	"cgoheap/cli/internal/series"
+	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/series"
 )
 
 // recorded writes a recording of so many seconds, one sample a second.

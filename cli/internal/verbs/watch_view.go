@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // watch in a terminal.

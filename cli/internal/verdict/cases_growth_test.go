@@ -3,7 +3,7 @@ package verdict
 import (
 	"time"
 
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 var growthCases = []verdictCase{

@@ -1,7 +1,7 @@
 package verdict
 
 import (
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 var systemCases = []verdictCase{

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 type verdictCase struct {

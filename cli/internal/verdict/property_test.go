@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // What no verdict may say, of any account.

@@ -5,9 +5,9 @@ import (
 	"math"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Rules about memory that C code has, or had.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Rules about growth.  They give what the table's GROWN column shows with its window and,

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Free memory that the C allocator keeps.  What returns it depends on where it is.  The

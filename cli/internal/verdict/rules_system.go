@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Rules about Go's memory, about what the kernel lends, and about limits.

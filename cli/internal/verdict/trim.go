@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // whyItStays: what a trim could return after it has been freed since.

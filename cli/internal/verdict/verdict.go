@@ -11,9 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"cgoheap/cli/internal/account"
-	"cgoheap/cli/internal/stacks"
-	"cgoheap/cli/internal/termtext"
+	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/stacks"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 const (

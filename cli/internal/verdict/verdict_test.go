@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cli/internal/account"
+	"cgoheap.example/cli/internal/account"
 )
 
 // quiet is an account that no rule but nothing_dominates has a word for; a test changes one thing.

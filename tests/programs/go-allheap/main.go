@@ -25,8 +25,8 @@ import (
 	"strings"
 	"unsafe"
 
+	_ "cgoheap.example/cgo_bridge"
 	"cgoheap.test/steps"
-	_ "cgoheap/cgo_bridge"
 )
 
 const pageBytes = 4096

@@ -53,8 +53,8 @@ import (
 	"strings"
 	"unsafe"
 
+	"cgoheap.example/cgo_bridge"
 	"cgoheap.test/steps"
-	"cgoheap/cgo_bridge"
 )
 
 var held [][]byte

@@ -9,8 +9,8 @@ import (
 	"time"
 	"unsafe"
 
-	"cgoheap/cgo_bridge"
-	"cgoheap/cgo_bridge/leaktest"
+	"cgoheap.example/cgo_bridge"
+	"cgoheap.example/cgo_bridge/leaktest"
 )
 
 // What leaktest says of each: Fine passes, Leaky fails.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"cgoheap/cgo_bridge"
+	"cgoheap.example/cgo_bridge"
 )
 
 // What `cgoheap run --leak-check` says at the end of each.

@@ -2,6 +2,6 @@ module cgoheap.test/leaks
 
 go 1.21
 
-require cgoheap/cgo_bridge v0.0.0
+require cgoheap.example/cgo_bridge v0.0.0
 
-replace cgoheap/cgo_bridge => ../../../cgo_bridge
+replace cgoheap.example/cgo_bridge => ../../../cgo_bridge

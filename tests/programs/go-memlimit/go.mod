@@ -4,10 +4,10 @@ go 1.21
 
 require (
 	cgoheap.test/steps v0.0.0
-	cgoheap/cgo_bridge v0.0.0
+	cgoheap.example/cgo_bridge v0.0.0
 )
 
 replace (
 	cgoheap.test/steps => ../go-steps
-	cgoheap/cgo_bridge => ../../../cgo_bridge
+	cgoheap.example/cgo_bridge => ../../../cgo_bridge
 )

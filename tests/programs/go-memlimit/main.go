@@ -43,8 +43,8 @@ import (
 	"time"
 	"unsafe"
 
+	"cgoheap.example/cgo_bridge/memlimit"
 	"cgoheap.test/steps"
-	"cgoheap/cgo_bridge/memlimit"
 )
 
 const mib = 1 << 20

@@ -4,12 +4,12 @@ go 1.21
 
 require (
 	cgoheap.test/steps v0.0.0
-	cgoheap/cgo_bridge/prom v0.0.0
+	cgoheap.example/cgo_bridge/prom v0.0.0
 	github.com/prometheus/client_golang v1.21.1
 )
 
 require (
-	cgoheap/cgo_bridge v0.0.0 // indirect
+	cgoheap.example/cgo_bridge v0.0.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/klauspost/compress v1.17.11 // indirect
@@ -23,6 +23,6 @@ require (
 
 replace (
 	cgoheap.test/steps => ../go-steps
-	cgoheap/cgo_bridge => ../../../cgo_bridge
-	cgoheap/cgo_bridge/prom => ../../../cgo_bridge/prom
+	cgoheap.example/cgo_bridge => ../../../cgo_bridge
+	cgoheap.example/cgo_bridge/prom => ../../../cgo_bridge/prom
 )

@@ -29,8 +29,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"cgoheap.example/cgo_bridge/prom"
 	"cgoheap.test/steps"
-	"cgoheap/cgo_bridge/prom"
 )
 
 func main() {
