@@ -217,6 +217,13 @@ $(BUILD)/unit/libstackcalls.so: tests/unit/stackcalls.c
 $(BUILD)/unit/replay_trace: $(BUILD)/unit/libstackcalls.so
 $(BUILD)/unit/replay_trace: UNIT_LIBS := $(BUILD)/unit/libstackcalls.so -Wl,-rpath,'$$ORIGIN'
 
+# It finds functions in libraries with either kind of table.
+$(BUILD)/unit/libfound_%.so: tests/unit/found.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARN) $(CFLAGS) -fvisibility=hidden -fPIC -shared -Wl,--hash-style=$* \
+		-Wl,-Ttext-segment=0xffffffffff700000 -o $@ $<
+$(BUILD)/unit/test_dynsym: $(BUILD)/unit/libfound_gnu.so $(BUILD)/unit/libfound_sysv.so
+
 # They compare with the unmodified libunwind.
 LIBUNWIND_TESTS := $(addprefix $(BUILD)/unit/test_,cfi cfi_libraries)
 $(LIBUNWIND_TESTS): UNIT_WRAP :=
