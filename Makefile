@@ -114,12 +114,14 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map $(BUILD)/libc/libc.s
 $(BUILD)/libc/libc.so.6: shim/base/libc.map
 	@mkdir -p $(@D)
 	$(LIBC_MAP_$(ARCH)) $< >$@.map
-	sed -n 's/^\t\([a-z_]*\);$$/.globl \1\n.type \1,%object\n.size \1,8\n\1: .quad 0/p' $< >$@.s
+	sed -n 's/^\t\([a-z_]*\);$$/\1/p' $< | \
+		sed 's/.*/.globl &\n.type &,%object\n.size &,8\n&: .quad 0/' >$@.s
 	echo '.section .note.GNU-stack,"",%progbits' >>$@.s
 	$(CC) -shared -nostdlib -Wl,-soname,libc.so.6 -Wl,--version-script=$@.map -o $@ $@.s
 # The version of what is older than glibc's first for the processor is that one's.
 LIBC_MAP_amd64 := cat
-LIBC_MAP_arm64 := sed -n -e '1i GLIBC_2.17 { global:' -e '/^\t[a-z_]*;$$/p' -e '$$a local: *; };'
+LIBC_MAP_arm64 := sed -n -e '1i GLIBC_2.17 { global:' -e '/^\t[a-z_]*;$$/p' \
+	-e '$$a local: *; };'
 
 # Code that hooks reach uses no floating point: a host that has unmasked its exceptions would die of
 # one.
@@ -190,7 +192,8 @@ CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).comm
 # Static, so that it can be copied beside the service into any container.
 $(BUILD)/cgoheap: $(CLI_SRC)
 	@mkdir -p $(BUILD)
-	cd cli && CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
+	cd cli && CGO_ENABLED=0 GOARCH=$(ARCH) \
+		$(GO) build -trimpath -ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 
