@@ -78,9 +78,8 @@ func startHost(t testing.TB, path string, o hostOptions) *host {
 		t.Fatal(err)
 	}
 	h.socket = filepath.Join(dir, "s")
-	h.cmd = exec.Command(path, o.args...)
+	h.cmd = hostCommand(path, o.args, append(cleanEnviron(), hostEnviron(t, h.socket, o)...))
 	h.cmd.Dir = o.dir
-	h.cmd.Env = append(cleanEnviron(), hostEnviron(t, h.socket, o)...)
 	h.cmd.Stderr = &h.stderr
 	h.stdin, _ = h.cmd.StdinPipe()
 	stdout, _ := h.cmd.StdoutPipe()

@@ -95,7 +95,7 @@ func cHost(t *testing.T, flags ...string) string {
 	out := filepath.Join(t.TempDir(), "host")
 	args := append([]string{"-O2", "-g", "-o", out, filepath.Join(programDir("go-shared-host"),
 		"host.c")}, flags...)
-	if text, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
+	if text, err := compile(args...).CombinedOutput(); err != nil {
 		t.Fatalf("cc: %v\n%s", err, text)
 	}
 	return out

@@ -126,8 +126,8 @@ func cacheDir(t testing.TB) string {
 func goCommand(version, dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOWORK=off",
-		"GOFLAGS=-buildvcs=false", "CGO_ENABLED=1")
+	cmd.Env = append(append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOWORK=off",
+		"GOFLAGS=-buildvcs=false", "CGO_ENABLED=1"), targetEnviron()...)
 	return cmd
 }
 
@@ -174,11 +174,11 @@ func buildPackage(t testing.TB, dir string, inputs []string, b build, pkg string
 
 func hashInputs(dirs []string, b build, flags []string) (string, error) {
 	h := sha256.New()
-	compiler, err := exec.Command("cc", "--version").Output()
+	version, err := compile("--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("cc --version: %v", err)
 	}
-	fmt.Fprintln(h, b, flags, string(compiler))
+	fmt.Fprintln(h, b, append(flags, targetEnviron()...), string(version))
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {

@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 HERE=tests/programs/$SUITE
 SHIM=${CASES_SHIM:-$PWD/build/libcgoheap.so}
 OUT=${CASES_OUT:-$PWD/build/$SUITE}
+EMULATOR=${CASES_EMULATOR-} # qemu-user with its options, for programs of another processor
 CC=${CC:-cc} CXX=${CXX:-c++} GO=${GO:-go}
 LIMIT=120
 DIR=$(mktemp -d)
@@ -57,8 +58,9 @@ run() {
 		verdict "$name" "not compiled"
 		return
 	fi
+	# shellcheck disable=SC2086 # words
 	timeout -k 5 "$LIMIT" env CGOHEAP_ANY=1 CGOHEAP_SOCKET="$DIR/$name.sock" \
-		LD_PRELOAD="$SHIM$preload" "${DEFAULTS[@]}" \
-		"${vars[@]}" "$OUT/$program" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null
+		${EMULATOR:+QEMU_SET_ENV=}LD_PRELOAD="$SHIM$preload" "${DEFAULTS[@]}" \
+		"${vars[@]}" $EMULATOR "$OUT/$program" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null
 	verdict "$name" $?
 }
