@@ -29,7 +29,7 @@
 	COMMON(fstat, ENOMEM, "start, thread, request", "the check that the socket is ours")       \
 	COMMON(newfstatat, ENOMEM, "start, thread", "the socket's directory, the recorder")        \
 	COMMON(readlinkat, ENOMEM, "start, request", "the executable's name")                      \
-	COMMON(unlinkat, EROFS, "start", "old files of the recorder stay")                         \
+	COMMON(unlinkat, EROFS, "start, thread", "old files of the recorder, dead sockets stay")   \
 	COMMON(linkat, EXDEV, "start", "names in a leak check, where the program's file goes")     \
 	COMMON(getdents64, EIO, "start, thread", "old files, dead sockets stay")                   \
 	COMMON(lseek, EINVAL, "start, thread", "old files, dead sockets stay")                     \
@@ -38,9 +38,8 @@
 	COMMON(fstatfs, ENOSYS, "start", "a recorder without a delay on tmpfs")                    \
 	COMMON(pwrite64, EIO, "start, thread", "the recorder, on a disk")                          \
 	COMMON(fallocate, ENOSPC, "start", "the recorder")                                         \
-	COMMON(mkdir, ENOSPC, "start", "the socket, if its directory is missing")                  \
-	COMMON(unlink, EROFS, "start, thread", "dead sockets' files stay")                         \
-	COMMON(chmod, EROFS, "start", "the socket's mode under a strange umask")                   \
+	COMMON(mkdirat, ENOSPC, "start", "the socket, if its directory is missing")                \
+	COMMON(fchmodat, EROFS, "start", "the socket's mode under a strange umask")                \
 	COMMON(fchmod, EROFS, "start", "the socket's mode from the first moment")                  \
 	COMMON(fcntl, EMFILE, "start", "descriptors above the host's")                             \
 	COMMON(ioctl, ENOTTY, "request", "fast residency; a slow way is used")                     \
@@ -65,7 +64,6 @@
 	COMMON(geteuid, ENOSYS, "start, request", "the check of the client's user")                \
 	COMMON(tgkill, ESRCH, "thread", "noticing threads that ended")                             \
 	COMMON(clock_gettime, EINVAL, "thread, request", "the limit on our own CPU time")          \
-	COMMON(pause, EINTR, "thread", "stopping a thread that found a corrupt table")             \
 	RARE(mincore, EAGAIN, "request", "residency without /proc/self/pagemap")                   \
 	RARE(process_vm_readv, EPERM, "hook, request",                                             \
 	     "fast reading of own memory (/proc/self/mem still works); coroutine stacks")          \

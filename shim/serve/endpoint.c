@@ -86,7 +86,7 @@ static int check_directory(const char *path, const struct stat *st)
 static int make_directory(const char *path, bool quiet)
 {
 	struct stat st;
-	long made = sys_call(mkdir, path, 0700);
+	long made = sys_call(mkdirat, AT_FDCWD, path, 0700);
 	if (made < 0 && made != -EEXIST) {
 		if (!quiet)
 			complain_error(path, "cannot create that directory", made,
@@ -158,7 +158,7 @@ static int remove_stale(const struct sockaddr_un *address)
 	/* Another process may also have found it stale and put its own socket there. */
 	if (look_at(path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
 		return complain_taken(path, "another process has just taken it; end it");
-	long r = sys_call(unlink, path);
+	long r = sys_call(unlinkat, AT_FDCWD, path);
 	if (r < 0 && r != -ENOENT)
 		return complain_error(path, "cannot replace the socket of a dead process", r,
 				      "remove it");
@@ -185,10 +185,10 @@ static int bind_unix(int fd, const struct sockaddr_un *address)
 		return complain_error(path, "cannot create it", r,
 				      "make its directory writable for this user");
 	/* For a umask that removes the owner's bits too, and kernels that are not Linux. */
-	sys_call(chmod, path, 0600);
+	sys_call(fchmodat, AT_FDCWD, path, 0600);
 	r = net_listen(fd, BACKLOG);
 	if (r < 0) {
-		sys_call(unlink, path);
+		sys_call(unlinkat, AT_FDCWD, path);
 		return complain_error(path, "cannot listen", r, "check the limits of this process");
 	}
 	return 0;

@@ -390,7 +390,7 @@ static void give_up(int error)
 	log_complain("cannot start the server thread: %s; the program continues without its socket",
 		     log_error_text(error, number));
 	if (server.listeners[UNIX].fd >= 0)
-		sys_call(unlink, server.socket_path);
+		sys_call(unlinkat, AT_FDCWD, server.socket_path);
 	for (int i = 0; i < LISTENERS; i++)
 		lose_listener(i);
 }
