@@ -3,7 +3,13 @@
 #define CGOHEAP_ARCH_AMD64_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define ARCH_ELF_MACHINE  EM_X86_64
+#define ARCH_ADDRESS_BITS 47  /* of the address space that programs have */
+#define ARCH_CODE_BYTES   1   /* of the shortest instruction; others are multiples of it */
+#define ARCH_RED_ZONE     128 /* bytes below the stack pointer that a signal leaves alone */
 
 static inline long arch_syscall6(long n, long a, long b, long c, long d, long e, long f)
 {
@@ -22,6 +28,57 @@ static inline long arch_syscall6(long n, long a, long b, long c, long d, long e,
 static inline uint64_t arch_ticks(void)
 {
 	return __builtin_ia32_rdtsc();
+}
+
+/* In a loop that waits for another thread. */
+static inline void arch_pause(void)
+{
+	__builtin_ia32_pause();
+}
+
+/*
+ * Copies n bytes, or writes n bytes of this word, without calling anything.  Words, then bytes:
+ * older processors are fast only with whole words.
+ */
+static inline void arch_copy_up(void *to, const void *from, size_t n)
+{
+	size_t words = n / 8, rest = n % 8;
+
+	__asm__ volatile("rep movsq\n\tmov %3, %0\n\trep movsb"
+			 : "+c"(words), "+D"(to), "+S"(from)
+			 : "r"(rest)
+			 : "memory");
+}
+
+/* From the last byte to the first. */
+static inline void arch_copy_down(void *to, const void *from, size_t n)
+{
+	char *d = (char *)to + n - 1;
+	const char *s = (const char *)from + n - 1;
+
+	__asm__ volatile("std\n\trep movsb\n\tcld" : "+c"(n), "+D"(d), "+S"(s) : : "memory");
+}
+
+static inline void arch_fill(void *to, uint64_t word, size_t n)
+{
+	size_t words = n / 8, rest = n % 8;
+
+	__asm__ volatile("rep stosq\n\tmov %2, %0\n\trep stosb"
+			 : "+c"(words), "+D"(to)
+			 : "r"(rest), "a"(word)
+			 : "memory");
+}
+
+/* A client request (valgrind.h); outside valgrind the five instructions do nothing. */
+static inline void arch_ask_valgrind(const uint64_t request[6])
+{
+	uint64_t result = 0;
+
+	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi\n\t"
+			 "xchgq %%rbx, %%rbx"
+			 : "+d"(result)
+			 : "a"(request)
+			 : "cc", "memory");
 }
 
 /*
@@ -173,6 +230,29 @@ static inline uint64_t arch_thread_pointer(void)
 	uint64_t tp;
 	__asm__("mov %%fs:0x10, %0" : "=r"(tp));
 	return tp;
+}
+
+/*
+ * Where the thread has static thread-local storage: `offset` bytes below the thread pointer.  The
+ * executable's comes first, at ARCH_TLS_FIRST if it has one word.
+ */
+#define ARCH_TLS_FIRST 8
+static inline uint64_t arch_tls_at(uint64_t offset)
+{
+	return arch_thread_pointer() - offset;
+}
+
+/* The offset that the loader has filled in for a relocation of ARCH_TLS_RELOCATION. */
+#define ARCH_TLS_RELOCATION R_X86_64_TPOFF64
+static inline uint64_t arch_tls_offset(uint64_t word)
+{
+	return -word;
+}
+
+/* Whether the word at address is in `bytes` of that storage. */
+static inline bool arch_is_in_tls(uint64_t address, uint64_t bytes)
+{
+	return arch_thread_pointer() - address - 8 < bytes;
 }
 
 /* The same in all threads of the process (tcbhead_t.stack_guard). */

@@ -85,7 +85,7 @@ static bool spin(struct lock *l)
 	for (int i = 0; i < spins_now(); i++) {
 		if (look_and_try(l) == 0)
 			return true;
-		__builtin_ia32_pause();
+		arch_pause();
 	}
 	return false;
 }

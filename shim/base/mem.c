@@ -8,44 +8,28 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/arch.h"
 #include "base/base.h"
 
 #if !IS_SANITIZED
 
-/* Words, then bytes: older processors are fast only with whole words. */
 __attribute__((visibility("hidden"))) void *memcpy(void *to, const void *from, size_t n)
 {
-	void *d = to;
-	size_t words = n / 8, rest = n % 8;
-
-	__asm__ volatile("rep movsq\n\tmov %3, %0\n\trep movsb"
-			 : "+c"(words), "+D"(d), "+S"(from)
-			 : "r"(rest)
-			 : "memory");
+	arch_copy_up(to, from, n);
 	return to;
 }
 
 __attribute__((visibility("hidden"))) void *memmove(void *to, const void *from, size_t n)
 {
-	char *d = (char *)to + n - 1;
-	const char *s = (const char *)from + n - 1;
-
 	if ((uintptr_t)to - (uintptr_t)from >= n)
 		return memcpy(to, from, n);
-	__asm__ volatile("std\n\trep movsb\n\tcld" : "+c"(n), "+D"(d), "+S"(s) : : "memory");
+	arch_copy_down(to, from, n);
 	return to;
 }
 
 __attribute__((visibility("hidden"))) void *memset(void *to, int byte, size_t n)
 {
-	void *d = to;
-	size_t words = n / 8, rest = n % 8;
-	uint64_t all = (uint8_t)byte * UINT64_C(0x0101010101010101);
-
-	__asm__ volatile("rep stosq\n\tmov %2, %0\n\trep stosb"
-			 : "+c"(words), "+D"(d)
-			 : "r"(rest), "a"(all)
-			 : "memory");
+	arch_fill(to, (uint8_t)byte * UINT64_C(0x0101010101010101), n);
 	return to;
 }
 

@@ -53,7 +53,7 @@ static void forget(uint32_t chunk)
 	}
 }
 
-/* User-space addresses have 47 bits, so chunk numbers have 25. */
+/* User-space addresses have 47 or 48 bits, so chunk numbers have 25 or 26. */
 static uint64_t chunk_of(uint64_t address)
 {
 	return address >> CHUNK_BITS;

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <sys/auxv.h>
 
+#include "base/arch.h"
 #include "base/ascii.h"
 #include "base/libc.h"
 #include "base/loaded.h"
@@ -83,10 +84,10 @@ static void read_tls(const struct code_module *image, struct gomodule *module)
 	if (!rela || !gotables_hold(&module->tables, (uint64_t)rela, bytes))
 		return;
 	for (size_t i = 0; i < bytes / sizeof(*rela) && module->tls_count < GOMODULE_TLS; i++)
-		if (ELF64_R_TYPE(rela[i].r_info) == R_X86_64_TPOFF64 &&
+		if (ELF64_R_TYPE(rela[i].r_info) == ARCH_TLS_RELOCATION &&
 		    gotables_hold(&module->tables, image->bias + rela[i].r_offset, 8))
-			module->tls[module->tls_count++] =
-				-*(const uint64_t *)(image->bias + rela[i].r_offset);
+			module->tls[module->tls_count++] = arch_tls_offset(
+				*(const uint64_t *)(image->bias + rela[i].r_offset));
 }
 
 /* Go's linker puts g last in the program's thread-local words. */
@@ -98,7 +99,7 @@ static void read_program_tls(struct gomodule *module)
 	for (size_t i = 0; headers && i < n; i++)
 		if (headers[i].p_type == PT_TLS && headers[i].p_memsz == 8 &&
 		    headers[i].p_align <= 8) {
-			module->tls[0] = 8;
+			module->tls[0] = ARCH_TLS_FIRST;
 			module->tls_count = 1;
 			module->tls_is_g = true;
 		}

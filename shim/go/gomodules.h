@@ -27,7 +27,7 @@ struct gomodule {
 	bool has_runtime;
 	uint32_t wrapper_kind; /* gosym.c's; 0: not looked up yet */
 	/*
-	 * Offsets below the thread pointer at which its code reads thread-local words; one of them
+	 * Offsets (arch_tls_at) at which its code reads thread-local words; one of them
 	 * is g.  For a program only if there is just one such word; otherwise the linker resolves
 	 * the offset and leaves no relocation.
 	 */

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/arch.h"
 #include "base/ascii.h"
 #include "base/search.h"
 #include "go/gomodules.h"
@@ -127,8 +128,8 @@ bool gosym_lookup(const struct gomodule *module, const char *name, struct gosym_
 
 /*
  * The value of a pc-value table at pc.  The table has pairs of a zigzag value delta and a
- * pc delta, both varints (runtime/symtab.go, step).  Each pair takes at least two bytes,
- * so the table's length bounds the loop.
+ * pc delta in instructions, both varints (runtime/symtab.go, step).  Each pair takes at least two
+ * bytes, so the table's length bounds the loop.
  */
 static bool pc_value(const struct gosym_func *f, uint32_t start, uint64_t pc, int32_t *out)
 {
@@ -141,7 +142,7 @@ static bool pc_value(const struct gosym_func *f, uint32_t start, uint64_t pc, in
 		if ((value_delta == 0 && !first) || !gotable_varint(&go->pctab, &offset, &pc_delta))
 			return false;
 		value += (value_delta >> 1) ^ -(value_delta & 1);
-		at += pc_delta;
+		at += (uint64_t)pc_delta * ARCH_CODE_BYTES;
 		if (pc < at) {
 			*out = (int32_t)value;
 			return true;

@@ -7,11 +7,13 @@
 #include <elf.h>
 #include <sys/auxv.h>
 
+#include "base/arch.h"
 #include "go/goexe.h"
 
 /* runtime.pcHeader's first 8 bytes: magic, 0, 0, the instruction quantum, the pointer size. */
-#define HEADER_GO_1_18 UINT64_C(0x08010000fffffff0)
-#define HEADER_GO_1_20 UINT64_C(0x08010000fffffff1)
+#define HEADER_REST    (UINT64_C(8) << 56 | (uint64_t)ARCH_CODE_BYTES << 48)
+#define HEADER_GO_1_18 (HEADER_REST | 0xfffffff0)
+#define HEADER_GO_1_20 (HEADER_REST | 0xfffffff1)
 
 /* The part of runtime.moduledata that is the same in Go 1.18 to 1.27. */
 struct go_slice {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/arch.h"
 #include "base/selfmem.h"
 #include "base/sys.h"
 
@@ -47,7 +48,7 @@ static int header_read(struct elffile *f)
 
 	if (read_all(f, 0, &f->header, sizeof(f->header)) ||
 	    memcmp(f->header.e_ident, ident, sizeof(ident)) != 0 ||
-	    f->header.e_machine != EM_X86_64)
+	    f->header.e_machine != ARCH_ELF_MACHINE)
 		return -1;
 	f->section_count = f->header.e_shnum;
 	/* With 0xff00 sections or more, the first section's size holds the count. */

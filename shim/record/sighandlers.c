@@ -10,7 +10,7 @@
 #include "go/gosym.h"
 #include "unwind/saferead.h"
 
-/* In the kernel's layout (arch/x86/include/uapi/asm/signal.h). */
+/* In the kernel's layout (asm/signal.h), the same on all processors that are supported. */
 struct kernel_sigaction {
 	uint64_t handler, flags, restorer, mask;
 };

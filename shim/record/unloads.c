@@ -19,7 +19,7 @@
 #include "region/recstack.h"
 
 #define PLACES        64
-#define ADDRESSES_END (UINT64_C(1) << 47)
+#define ADDRESSES_END (UINT64_C(1) << ARCH_ADDRESS_BITS)
 
 static struct {
 	struct lock lock; /* taken to add or forget */

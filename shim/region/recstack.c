@@ -40,19 +40,13 @@ static void guard(char *page)
 
 /*
  * Tells valgrind that this is a stack, so that it does not mistake a switch to it for
- * returning frames.  This is its client request STACK_REGISTER (valgrind.h); outside
- * valgrind the five instructions do nothing.
+ * returning frames.  This is its client request STACK_REGISTER (valgrind.h).
  */
 static void tell_valgrind(const struct recstack *s)
 {
 	const uint64_t request[6] = {0x1501, (uint64_t)s->bytes, (uint64_t)(s + 1) - 1};
-	uint64_t result = 0;
 
-	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi\n\t"
-			 "xchgq %%rbx, %%rbx"
-			 : "+d"(result)
-			 : "a"(request)
-			 : "cc", "memory");
+	arch_ask_valgrind(request);
 }
 
 int recstack_init(void)
@@ -107,7 +101,7 @@ static __attribute__((noinline)) void run_here(recstack_work *work, void *arg)
 
 	arch_get_regs(&host);
 	work(arg, &host);
-	__asm__ volatile("" ::: "memory"); /* no tail call: host is in use */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* no tail call: host is in use */
 }
 
 static recstack_room *room_below;

@@ -1,6 +1,8 @@
 /* See cfi_entry.h. */
 #include "unwind/cfi_entry.h"
 
+#include "unwind/cfi_register.h"
+
 #include <string.h>
 
 #define MAX_ENTRY_BYTES ((uint64_t)1 << 20) /* longer than any real CIE or FDE */

@@ -9,8 +9,6 @@
 #include "unwind/dwarfbytes.h"
 #include "unwind/fde.h"
 
-#define CFI_RETURN_ADDRESS 16 /* its column on amd64 */
-
 struct cfi_cie {
 	uint64_t code_align;
 	int64_t data_align;

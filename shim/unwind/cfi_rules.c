@@ -52,25 +52,6 @@ static int64_t factored(uint64_t n, const struct cfi_cie *cie)
 	return (int64_t)(n * (uint64_t)cie->data_align);
 }
 
-uint8_t cfi_register_of_dwarf(uint64_t number)
-{
-	switch (number) {
-	case 3:
-		return CFI_BX;
-	case 6:
-		return CFI_BP;
-	case 7:
-		return CFI_SP;
-	case 12:
-	case 13:
-	case 14:
-	case 15:
-		return (uint8_t)(CFI_R12 + (number - 12));
-	default:
-		return CFI_NONE;
-	}
-}
-
 static struct cfi_rule *rule_of(struct cfi_rules *rules, uint64_t number)
 {
 	uint8_t r = cfi_register_of_dwarf(number);

@@ -41,7 +41,4 @@ struct cfi_rules {
 int cfi_rules_at(const struct fde_module *module, uint64_t fde, uint64_t pc,
 		 struct cfi_rules *rules);
 
-/* enum cfi_register; CFI_NONE: not preserved across calls. */
-uint8_t cfi_register_of_dwarf(uint64_t number);
-
 #endif

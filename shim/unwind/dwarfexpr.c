@@ -4,7 +4,6 @@
 #include "unwind/cfi_rules.h"
 
 #define MAX_DEPTH 16
-#define IP        16 /* its DWARF number */
 
 enum {
 	DW_OP_deref = 0x06,
@@ -75,11 +74,11 @@ bool dwarfexpr_register(const struct regs *regs, uint64_t number, uint64_t *valu
 	struct regs copy = *regs;
 	uint8_t r = cfi_register_of_dwarf(number);
 
-	if (number == IP)
+	if (number == CFI_RETURN_ADDRESS)
 		*value = regs->ip;
 	else if (r != CFI_NONE)
 		*value = *cfi_register_in(&copy, r);
-	return number == IP || r != CFI_NONE;
+	return number == CFI_RETURN_ADDRESS || r != CFI_NONE;
 }
 
 static void push_register(struct stack *s, const struct regs *regs, uint64_t number, int64_t offset)

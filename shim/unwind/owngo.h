@@ -14,6 +14,7 @@
 #include "base/arch.h"
 #include "go/gomodules.h"
 #include "go/gosym.h"
+#include "unwind/goframes.h"
 #include "unwind/unwind_go.h"
 
 /* runtime/runtime2.go: the same in 1.21 to 1.27. */
@@ -27,10 +28,10 @@ static inline bool owngo_is_1_21(const struct gomodule *module)
 	return module->minor > 0 && module->minor <= 21;
 }
 
-/* asmcgocall saves {depth, g} at this offset from its stack pointer. */
+/* From asmcgocall's stack pointer to what it saves (goframes.h). */
 static inline uint64_t owngo_saved_at(const struct gomodule *module)
 {
-	return owngo_is_1_21(module) ? 40 : 0;
+	return goframes_saved_at(owngo_is_1_21(module));
 }
 
 /* The offset of m.curg. */
@@ -44,7 +45,7 @@ static inline uint64_t owngo_goroutine(const struct gomodule *module)
 {
 	if (!module->tls_is_g || module->minor < OWNGO_OLDEST || module->minor > OWNGO_NEWEST)
 		return 0;
-	uint64_t g = saferead_known_word(arch_thread_pointer() - module->tls[0]);
+	uint64_t g = saferead_known_word(arch_tls_at(module->tls[0]));
 	uint64_t m = g ? saferead_known_word(g + G_M) : 0;
 	return m ? saferead_known_word(m + owngo_curg_at(module)) : 0;
 }
@@ -95,10 +96,11 @@ static inline int owngo_enter(uint64_t pc, uint64_t sp, uint64_t top, struct go_
 			return -1;
 	}
 	uint64_t saved = sp + owngo_saved_at(c->module);
-	if (unlikely(saved > top - 16 || owngo_choose(c, saferead_known_word(saved + 8))))
+	if (unlikely(saved > top - 16 ||
+		     owngo_choose(c, saferead_known_word(saved + GOFRAMES_G_AT))))
 		return owngo_give_up(c);
-	uint64_t depth = saferead_known_word(saved);
-	c->record = c->stack.hi - depth;
+	uint64_t depth = saferead_known_word(saved + GOFRAMES_DEPTH_AT);
+	c->record = c->stack.hi - depth - GOFRAMES_RECORD_BELOW;
 	c->thread_stack = sp;
 	if (unlikely(depth < 16 || depth % 8 || depth >= c->stack.hi - c->stack.lo))
 		return owngo_give_up(c);

@@ -9,6 +9,7 @@
 #include "unwind/cfi.h"
 #include "unwind/codetables.h"
 #include "unwind/rows.h"
+#include "unwind/signalframe.h"
 
 /* The bounds of the shim's code, from the linker. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -21,17 +22,16 @@ bool pcinfo_is_in_shim(uint64_t ip)
 
 /* ---- looking up a pc ----------------------------------------------------- */
 
-/* mov $15,%rax; syscall: where a signal handler returns to. */
+/* Where a signal handler returns to. */
 static bool is_sigreturn(const struct code_module *m, uint64_t pc)
 {
-	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
 	uint64_t start, end;
 
 	/* The frame's "return address" is its first instruction, so pc may be one byte less. */
-	if (!codetables_segment(m, pc, &start, &end) || end - pc <= sizeof(code))
+	if (!codetables_segment(m, pc, &start, &end) || end - pc <= SIGNALFRAME_CODE_BYTES)
 		return false;
-	return memcmp((const void *)pc, code, sizeof(code)) == 0 ||
-	       memcmp((const void *)(pc + 1), code, sizeof(code)) == 0;
+	return signalframe_is_return((const void *)pc) ||
+	       signalframe_is_return((const void *)(pc + 1));
 }
 
 static enum pcinfo_kind kind_of_row(const struct cfi_row *from, uint64_t *row)

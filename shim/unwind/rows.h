@@ -14,6 +14,7 @@
 #ifndef CGOHEAP_ROWS_H
 #define CGOHEAP_ROWS_H
 
+#include "base/arch.h"
 #include "base/base.h"
 #include "region/region.h"
 
@@ -22,7 +23,7 @@ struct row_slot {
 	uint64_t row;
 };
 
-#define ROWS_ADDRESS_BITS 47
+#define ROWS_ADDRESS_BITS ARCH_ADDRESS_BITS
 #define ROWS_TAGS         0xffff /* tags that code which can be unloaded goes through */
 
 /* Only possible code addresses have a key. */

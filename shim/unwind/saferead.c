@@ -183,10 +183,9 @@ void saferead_init(struct saferead *m, uint64_t sp, struct saferead_copy *copies
 
 /*
  * Where the red zone below an interrupted function's stack pointer starts, as far as it is
- * certainly mapped. The kernel leaves it alone (System V ABI for amd64, 3.2.2). In an epilogue,
- * rows of gcc's say of registers that have been popped already that they are there.
+ * certainly mapped. The kernel leaves it alone. In an epilogue, rows of gcc's say of registers that
+ * have been popped already that they are there.
  */
-#define RED_ZONE_BYTES 128
 static uint64_t red_zone(uint64_t sp)
 {
 	struct descriptor_stack own = thread_stack();
@@ -196,7 +195,7 @@ static uint64_t red_zone(uint64_t sp)
 		mapped = own.start;
 	else if (on_first_stack(sp) && LOAD(&first_lowest) < mapped)
 		mapped = LOAD(&first_lowest);
-	return sp - mapped > RED_ZONE_BYTES ? sp - RED_ZONE_BYTES : mapped;
+	return sp - mapped > ARCH_RED_ZONE ? sp - ARCH_RED_ZONE : mapped;
 }
 
 void saferead_go_on_at(struct saferead *m, uint64_t sp)
@@ -233,7 +232,7 @@ static bool is_lasting(uint64_t address, uint64_t bytes)
 
 static bool in_tls(uint64_t address)
 {
-	return arch_thread_pointer() - address - 8 < tls_bytes;
+	return arch_is_in_tls(address, tls_bytes);
 }
 
 uint64_t saferead_tls_bytes(void)

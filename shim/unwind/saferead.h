@@ -109,7 +109,7 @@ int saferead_copy(uint64_t address, void *to, uint64_t bytes);
 /* Whether saferead_copy is allowed; initially not.  Any thread. */
 void saferead_allow_copies(bool allow);
 
-/* A lower bound of the static thread-local storage below the thread pointer. */
+/* A lower bound of the static thread-local storage. */
 uint64_t saferead_tls_bytes(void);
 
 /* Once, in the constructor: asks the kernel and the loader. */

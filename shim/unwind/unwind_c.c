@@ -3,6 +3,7 @@
 
 #include "unwind/cfi.h"
 #include "unwind/codetables.h"
+#include "unwind/signalframe.h"
 
 #define MAX_FRAME_BYTES ((uint64_t)64 << 20) /* of one C frame; more is a broken chain */
 
@@ -32,24 +33,11 @@ static int step_by_row(struct saferead *memory, uint64_t packed, struct regs *re
 	return 0;
 }
 
-/*
- * The interrupted registers are in the ucontext that the kernel pushed just above the
- * handler's return address (arch/x86/include/asm/sigframe.h, struct rt_sigframe;
- * uc_mcontext at 40, then r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip).
- */
 static int step_over_signal(struct saferead *memory, struct regs *regs)
 {
-	uint64_t gregs = regs->sp + 40;
 	struct regs interrupted;
 
-	if (!saferead_read(memory, gregs + 8 * 4, &interrupted.r12) ||
-	    !saferead_read(memory, gregs + 8 * 5, &interrupted.r13) ||
-	    !saferead_read(memory, gregs + 8 * 6, &interrupted.r14) ||
-	    !saferead_read(memory, gregs + 8 * 7, &interrupted.r15) ||
-	    !saferead_read(memory, gregs + 8 * 10, &interrupted.bp) ||
-	    !saferead_read(memory, gregs + 8 * 11, &interrupted.bx) ||
-	    !saferead_read(memory, gregs + 8 * 15, &interrupted.sp) ||
-	    !saferead_read(memory, gregs + 8 * 16, &interrupted.ip))
+	if (signalframe_read(memory, regs->sp, &interrupted))
 		return CAPTURE_BAD_STACK;
 	*regs = interrupted;
 	saferead_go_on_at(memory, interrupted.sp);

@@ -5,6 +5,7 @@
 
 #include "go/gomodules.h"
 #include "go/gosym.h"
+#include "unwind/goframes.h"
 #include "unwind/owngo.h"
 #include "unwind/pcinfo.h"
 
@@ -48,21 +49,22 @@ static int read_own_stack(struct saferead *memory, uint64_t g, struct go_stack *
 }
 
 /*
- * The offset below the thread pointer at which this program keeps g.  Found once, by
+ * The offset from the thread pointer (arch_tls_at) at which this program keeps g.  Found once, by
  * searching static TLS, the executable's first, for a word that is a g with a goroutine.
  * 0: not found; after a few threads the search is given up.
  */
 static uint64_t find_g_offset(struct saferead *memory, struct go_cursor *c)
 {
 	static uint32_t searches;
-	uint64_t tp = arch_thread_pointer(), bytes = saferead_tls_bytes(), g;
+	uint64_t bytes = saferead_tls_bytes(), g;
 
 	if (ADD(&searches, 1) >= MAX_G_SEARCHES)
 		return 0;
 	if (bytes > MAX_TLS_BYTES)
 		bytes = MAX_TLS_BYTES;
-	for (uint64_t at = 8; at <= bytes; at += 8)
-		if (saferead_read(memory, tp - at, &g) && g != 0 && read_current(memory, g, c) == 0)
+	for (uint64_t at = ARCH_TLS_FIRST; at < ARCH_TLS_FIRST + bytes; at += 8)
+		if (saferead_read(memory, arch_tls_at(at), &g) && g != 0 &&
+		    read_current(memory, g, c) == 0)
 			return at;
 	return 0;
 }
@@ -74,7 +76,7 @@ static bool current_of_program(struct saferead *memory, struct go_cursor *c)
 	uint64_t at = LOAD(&g_offset), g;
 
 	if (at != 0)
-		return saferead_read(memory, arch_thread_pointer() - at, &g) &&
+		return saferead_read(memory, arch_tls_at(at), &g) &&
 		       read_current(memory, g, c) == 0;
 	at = find_g_offset(memory, c);
 	if (at != 0)
@@ -98,7 +100,7 @@ static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 	}
 	for (uint32_t i = 0; i < module->tls_count; i++) {
 		/* Every thread has this word: the module's code reads it unchecked. */
-		g = LOAD((const uint64_t *)(arch_thread_pointer() - (module->tls[i] & ~7ul)));
+		g = LOAD((const uint64_t *)(arch_tls_at(module->tls[i] & ~7ul)));
 		if (g != 0 && read_current(memory, g, c) == 0)
 			return saferead_on_goroutine(memory, c->stack.lo, c->stack.hi);
 	}
@@ -124,7 +126,7 @@ static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 	if (depth >= out->stack.hi - out->stack.lo)
 		return false;
 	out->g = g;
-	out->record = out->stack.hi - depth;
+	out->record = out->stack.hi - depth - GOFRAMES_RECORD_BELOW;
 	return true;
 }
 
@@ -144,30 +146,28 @@ bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct g
 	if (!out->module)
 		return false;
 	uint64_t saved = sp + owngo_saved_at(out->module);
-	if (!saferead_read(memory, saved, &first) || !saferead_read(memory, saved + 8, &g))
+	if (!saferead_read(memory, saved + GOFRAMES_DEPTH_AT, &first) ||
+	    !saferead_read(memory, saved + GOFRAMES_G_AT, &g))
 		return false;
 	if (g == 0)
-		out->record = first; /* already on the thread's stack: the old stack pointer */
+		out->record = first - GOFRAMES_RECORD_BELOW; /* already on the thread's stack: the
+								old stack pointer */
 	else if (!enter_goroutine(memory, g, first, out))
 		return false;
 	return is_called_by_go(memory, out);
 }
 
-/*
- * runtime.callCgoMmap calls C directly.  It aligns the stack and saves the old pointer
- * where C returns to; its frame record is above the 16 bytes of its frame
- * (runtime/sys_linux_amd64.s, 1.18 to 1.27).  sp: above the return address.
- */
+/* runtime.callCgoMmap calls C directly.  sp: above the return address. */
 static bool enter_from_mmap(struct saferead *memory, uint64_t pc, uint64_t sp,
 			    struct go_cursor *out)
 {
 	struct gosym_func f;
-	uint64_t was;
+	uint64_t record;
 
 	if (!gosym_find(pc, &f) || strcmp(f.name, "runtime.callCgoMmap") != 0 ||
-	    !saferead_read(memory, sp, &was) || was - sp >= 16)
+	    (record = goframes_mmap_record(memory, sp)) == 0)
 		return false;
-	unwind_go_enter_at(pc, was + 16, sp, out);
+	unwind_go_enter_at(pc, record, sp, out);
 	return is_called_by_go(memory, out);
 }
 
@@ -225,49 +225,16 @@ static bool may_follow(struct saferead *memory, struct go_cursor *c, uint64_t ne
 	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
 }
 
-/*
- * crosscall2 saved its C caller's registers (PUSH_REGS_HOST_TO_ABI0) just below its frame
- * pointer b.  Since 1.22 the assembler adds a frame record, so there is one more record.
- */
-uint64_t unwind_go_crosscall_bp(uint64_t pc, uint64_t b)
+static bool is_1_21_at(uint64_t pc)
 {
 	const struct gomodule *module = gomodules_at(pc);
 
-	return module && owngo_is_1_21(module) ? b : b + 8;
+	return module && owngo_is_1_21(module);
 }
-
-static bool regs_at_crosscall(struct saferead *memory, uint64_t pc, uint64_t b, struct regs *regs)
-{
-	uint64_t bp_at = unwind_go_crosscall_bp(pc, b);
-
-	regs->sp = bp_at + 16;
-	return saferead_read(memory, b - 40, &regs->bx) &&
-	       saferead_read(memory, b - 32, &regs->r12) &&
-	       saferead_read(memory, b - 24, &regs->r13) &&
-	       saferead_read(memory, b - 16, &regs->r14) &&
-	       saferead_read(memory, b - 8, &regs->r15) &&
-	       saferead_read(memory, bp_at, &regs->bp) &&
-	       saferead_read(memory, bp_at + 8, &regs->ip);
-}
-
-/*
- * callbackasm1 (purego, sys_amd64.s) saves registers like crosscall2, below its frame
- * pointer.  Above it are the return address and 14 words of arguments, the last one in
- * the place of the call's return address.
- */
-#define CALLBACK_ARGUMENTS 14
 
 bool unwind_go_callback(struct saferead *memory, struct regs *regs)
 {
-	uint64_t b = regs->bp;
-
-	regs->sp = b + 8 * (2 + CALLBACK_ARGUMENTS + 1);
-	return saferead_read(memory, b - 40, &regs->bx) &&
-	       saferead_read(memory, b - 32, &regs->r12) &&
-	       saferead_read(memory, b - 24, &regs->r13) &&
-	       saferead_read(memory, b - 16, &regs->r14) &&
-	       saferead_read(memory, b - 8, &regs->r15) && saferead_read(memory, b, &regs->bp) &&
-	       saferead_read(memory, b + 8, &regs->ip) && !gosym_in_text(regs->ip - 1);
+	return goframes_callback(memory, regs) == 0 && !gosym_in_text(regs->ip - 1);
 }
 
 enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64_t *pc,
@@ -301,8 +268,9 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 		}
 		break;
 	case PCINFO_CROSSCALL2:
-		return regs_at_crosscall(memory, *pc - 1, next, regs) ? GO_STEP_CROSSCALL
-								      : GO_STEP_BAD;
+		return goframes_crosscall(memory, c->record, next, is_1_21_at(*pc - 1), regs)
+			       ? GO_STEP_BAD
+			       : GO_STEP_CROSSCALL;
 	default:
 		break;
 	}

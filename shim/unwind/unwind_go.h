@@ -2,9 +2,8 @@
  * Walks Go frames by frame pointer, from a C call back to the goroutine's root or to the
  * C code that called into Go.
  *
- * Sources: runtime/asm_amd64.s (asmcgocall, cgocallback, systemstack),
- * runtime/cgo/asm_amd64.s and abi_amd64.h (crosscall2), runtime/runtime2.go (g, m),
- * Go 1.21 to 1.27.
+ * Sources: runtime/asm_*.s (asmcgocall, cgocallback, systemstack), runtime/runtime2.go (g, m),
+ * Go 1.21 to 1.27; goframes.h.
  */
 #ifndef CGOHEAP_UNWIND_GO_H
 #define CGOHEAP_UNWIND_GO_H
@@ -44,7 +43,7 @@ bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct g
 bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc);
 
 /* Enters a Go frame at pc that was reached by a plain call (callCgoMmap and similar), at its
- * record, rbp. */
+ * record, the frame pointer. */
 void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out);
 
 /*
@@ -61,11 +60,5 @@ enum go_step {
 };
 enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *cursor, uint64_t *pc,
 			    struct regs *regs);
-
-/*
- * crosscall2, at pc, has the frame pointer b: where it saved the C code's rbp, with the return
- * address to C in the next word.
- */
-uint64_t unwind_go_crosscall_bp(uint64_t pc, uint64_t b);
 
 #endif

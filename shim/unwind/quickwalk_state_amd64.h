@@ -1,19 +1,21 @@
 /*
- * The state of a quick walk, for quickwalk.c and quickwalk_join.c.
+ * The state of a quick walk, for quickwalk_amd64.c and quickwalk_join_amd64.c.
  *
  * Two walks alternate.  Where there is nothing to compare with, steps are walked by rows
- * (quickwalk.c) and noted down as `fresh`.  Where such a step is also one of the last walk, its
- * words are compared from there on (quickwalk_join.c); the steps up to the first difference are
- * taken over.  Addresses rise along a stack, so a walk looks for a common step only when it comes
- * to the address of the next candidate.  Each candidate that was none doubles the distance
- * to the next, so a stack that has nothing in common with the last one costs little more for it.
+ * (quickwalk_amd64.c) and noted down as `fresh`.  Where such a step is also one of the last walk,
+ * its words are compared from there on (quickwalk_join_amd64.c); the steps up to the first
+ * difference are taken over.  Addresses rise along a stack, so a walk looks for a common step only
+ * when it comes to the address of the next candidate.  Each candidate that was none doubles the
+ * distance to the next, so a stack that has nothing in common with the last one costs little more
+ * for it.
  */
-#ifndef CGOHEAP_QUICKWALK_STATE_H
-#define CGOHEAP_QUICKWALK_STATE_H
+#ifndef CGOHEAP_QUICKWALK_STATE_AMD64_H
+#define CGOHEAP_QUICKWALK_STATE_AMD64_H
 
 #include "unwind/lastwalk.h"
 #include "unwind/owngo.h"
 #include "unwind/quickwalk.h"
+#include "unwind/row_amd64.h"
 #include "unwind/rows.h"
 
 #define QUICK_NOWHERE UINT64_MAX
@@ -75,7 +77,7 @@ static inline bool quick_is_not_it(const struct quick *q, uint64_t at, uint64_t 
 	return at == q->candidate && q->last->steps.ip[q->at_last] != ip;
 }
 
-/* ---- quickwalk.c --------------------------------------------------------- */
+/* ---- quickwalk_amd64.c --------------------------------------------------------- */
 
 /* quick_enter_go for any goroutine. */
 int quick_enter_other(struct quick *q, uint64_t at, uint64_t ip);
@@ -100,7 +102,7 @@ static inline bool quick_is_on_thread(const struct quick *q, uint64_t at)
 	       at - q->go.stack.lo >= q->go.stack.hi - q->go.stack.lo;
 }
 
-/* ---- quickwalk_join.c ------------------------------------------------------ */
+/* ---- quickwalk_join_amd64.c ------------------------------------------------------ */
 
 /* Begins the walk, with the first step of the last one if this is it. */
 enum go_on quick_begin(struct quick *q);

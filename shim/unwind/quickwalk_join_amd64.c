@@ -1,7 +1,7 @@
-/* See quickwalk_state.h: comparing with the last walk. */
+/* See quickwalk_state_amd64.h: comparing with the last walk. */
 #include <string.h>
 
-#include "unwind/quickwalk_state.h"
+#include "unwind/quickwalk_state_amd64.h"
 
 /* All that a comparison needs is one function, which reads the frames of others. */
 #define UNCHECKED __attribute__((no_sanitize("address", "thread")))

@@ -1,5 +1,5 @@
-/* See row.h. */
-#include "unwind/row.h"
+/* See row.h and row_amd64.h. */
+#include "unwind/row_amd64.h"
 
 #define RETURN_ADDRESS_SLOT (-1) /* in words from CFA */
 #define MOST_CFA_WORDS      0x7fff

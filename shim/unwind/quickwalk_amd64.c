@@ -1,11 +1,11 @@
-/* See quickwalk.h and quickwalk_state.h. */
+/* See quickwalk.h and quickwalk_state_amd64.h. */
 #include "unwind/quickwalk.h"
 
 #include <string.h>
 
 #include "unwind/codetables.h"
 #include "unwind/pcinfo.h"
-#include "unwind/quickwalk_state.h"
+#include "unwind/quickwalk_state_amd64.h"
 
 /* In use.  So no frame is larger, and none needs to be checked for that (MAX_FRAME_BYTES). */
 #define MAX_STACK_BYTES ((uint64_t)64 << 20)
@@ -220,7 +220,9 @@ static enum go_on cross_to_go(struct quick *q)
 
 static enum go_on cross_to_c(struct quick *q)
 {
-	uint64_t b = saferead_known_word(q->at), to = unwind_go_crosscall_bp(q->ip - 1, b);
+	const struct gomodule *module = gomodules_at(q->ip - 1);
+	uint64_t b = saferead_known_word(q->at);
+	uint64_t to = goframes_crosscall_bp(b, module && owngo_is_1_21(module));
 
 	if (!is_crosscall_frame(q, b) || add_step(q, STEP_CROSSES, to - b))
 		return QUICK_GIVE_UP;
