@@ -5,10 +5,44 @@ DESTDIR ?=
 CC      ?= cc
 GO      ?= go
 BUILD   := build
+OBJCOPY ?= objcopy
 
 VERSION := 0.1.0
 # For cgoheap version; empty outside a repository.
 COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty 2>/dev/null)
+
+# ---- the processor ----------------------------------------------------------
+
+# ARCH=amd64 or arm64 makes build/ARCH: with CC if that is a compiler for it, else with Debian's
+# cross compiler and the libraries of `tools/roots`, or those in SYSROOT. Without ARCH, build/ is
+# for the processor that CC is for.
+MACHINE_amd64 := x86_64
+MACHINE_arm64 := aarch64
+ARCHES  := amd64 arm64
+CC_ARCH := $(strip $(foreach arch,$(ARCHES),$(if $(filter \
+	$(MACHINE_$(arch))-%,$(shell $(CC) -dumpmachine)),$(arch))))
+
+PACKAGES := build
+SYSROOT :=
+ifneq ($(origin ARCH),command line)
+ARCH := $(CC_ARCH)
+else
+BUILD := build/$(ARCH)
+ifneq ($(ARCH),$(CC_ARCH))
+PACKAGES := $(ARCH)
+CROSS   := $(MACHINE_$(ARCH))-linux-gnu
+SYSROOT := $(shell tools/roots make $(ARCH))
+CC      := $(CROSS)-gcc --sysroot=$(SYSROOT)
+AR      := $(CROSS)-ar
+OBJCOPY := $(CROSS)-objcopy
+ifeq ($(SYSROOT),)
+$(error there are no libraries of $(ARCH): give SYSROOT=DIR)
+endif
+endif
+endif
+ifeq ($(filter $(ARCH),$(ARCHES)),)
+$(error cgoheap is for $(ARCHES); $(CC) is for $(shell $(CC) -dumpmachine))
+endif
 
 # ---- the shim ---------------------------------------------------------------
 
@@ -17,12 +51,11 @@ ROOMS := base region config text proc go unwind record hook account profile reco
 SHIM_SRC := $(foreach room,$(ROOMS),$(wildcard shim/$(room)/*.c))
 SHIM_SRC := $(filter-out shim/base/faultinject.c,$(SHIM_SRC))
 # Files for one processor are NOUN_ARCH.[ch]; see shim/base/arch.h.
-ARCH ?= amd64
-SHIM_SRC := $(filter-out $(foreach arch,$(filter-out $(ARCH),amd64 arm64),%_$(arch).c),$(SHIM_SRC))
+SHIM_SRC := $(filter-out $(foreach arch,$(filter-out $(ARCH),$(ARCHES)),%_$(arch).c),$(SHIM_SRC))
 
 # FAULTS=1: system calls that fail on command, for tests/programs/faults.  Never in build/ itself.
 ifdef FAULTS
-BUILD := build/faults
+BUILD := $(BUILD)/faults
 SHIM_SRC += shim/base/faultinject.c
 FAULTS_CFLAGS := -DCGOHEAP_FAULTS
 endif
@@ -30,10 +63,10 @@ endif
 # SANITIZE=address or thread: for the unit tests and the stress program. (TSan does not model
 # fences; none is on the paths that it checks.)
 ifeq ($(SANITIZE),address)
-BUILD := build/sanitized
+BUILD := $(BUILD)/sanitized
 CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(SANITIZE),thread)
-BUILD := build/tsan
+BUILD := $(BUILD)/tsan
 CFLAGS := -O1 -g -fsanitize=thread -Wno-error=tsan
 endif
 
@@ -41,16 +74,20 @@ SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/profile.pb-c.o
 
 # LLVM's libunwind, for tests: our unwinder is compared with it.
 LLVM_LIBUNWIND := $(firstword $(wildcard \
-	/usr/lib/llvm-19/lib/libunwind.a /usr/lib/llvm-16/lib/libunwind.a))
+	$(SYSROOT)/usr/lib/llvm-19/lib/libunwind.a $(SYSROOT)/usr/lib/llvm-16/lib/libunwind.a))
 LLVM_INCLUDE   := $(LLVM_LIBUNWIND:%/lib/libunwind.a=%/include)
 
 WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-missing-field-initializers # gcc 10 means those behind a macro too
 CFLAGS  ?= -O2 -g
+ARCH_CFLAGS_amd64  := -fcf-protection=return
+ARCH_LDFLAGS_amd64 := -Wl,-z,shstk
+# Else atomic operations are calls, of functions that ask libc what the processor has.
+ARCH_CFLAGS_arm64  := -mno-outline-atomics
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
-	-fasynchronous-unwind-tables -fcf-protection=return -Ishim -I$(BUILD)/gen $(FAULTS_CFLAGS)
+	-fasynchronous-unwind-tables -Ishim -I$(BUILD)/gen $(ARCH_CFLAGS_$(ARCH)) $(FAULTS_CFLAGS)
 
 # Inlines the square root, which would set errno otherwise; and calls no fortified functions, which
 # not every libc has.
@@ -60,8 +97,8 @@ SHIM_LIBS := -l:libprotobuf-c.a -l:libz.a
 # If one of these gives up, the host continues (shim/base/noabort.c).
 WRAP := -Wl,--wrap=abort,--wrap=__assert_fail
 SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclude-libs,ALL \
-	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,shstk -Wl,-z,nodelete -Wl,-Bsymbolic \
-	-nostdlib $(WRAP)
+	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic \
+	-nostdlib $(ARCH_LDFLAGS_$(ARCH)) $(WRAP)
 
 .PHONY: all checked-walks demo test test-long test-reach fuzz soak bench bench-quick fmt lint
 .PHONY: install uninstall clean help setup unit
@@ -76,9 +113,15 @@ $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map $(BUILD)/libc/libc.s
 # and not to the libc of the machine it is built on, which would ask for that one's versions.
 $(BUILD)/libc/libc.so.6: shim/base/libc.map
 	@mkdir -p $(@D)
-	sed -n 's/^\t\([a-z_]*\);$$/.globl \1\n.type \1,@object\n.size \1,8\n\1: .quad 0/p' $< >$@.s
-	echo '.section .note.GNU-stack,"",@progbits' >>$@.s
-	$(CC) -shared -nostdlib -Wl,-soname,libc.so.6 -Wl,--version-script=$< -o $@ $@.s
+	$(LIBC_MAP_$(ARCH)) $< >$@.map
+	sed -n 's/^\t\([a-z_]*\);$$/\1/p' $< | \
+		sed 's/.*/.globl &\n.type &,%object\n.size &,8\n&: .quad 0/' >$@.s
+	echo '.section .note.GNU-stack,"",%progbits' >>$@.s
+	$(CC) -shared -nostdlib -Wl,-soname,libc.so.6 -Wl,--version-script=$@.map -o $@ $@.s
+# The version of what is older than glibc's first for the processor is that one's.
+LIBC_MAP_amd64 := cat
+LIBC_MAP_arm64 := sed -n -e '1i GLIBC_2.17 { global:' -e '/^\t[a-z_]*;$$/p' \
+	-e '$$a local: *; };'
 
 # Code that hooks reach uses no floating point: a host that has unmasked its exceptions would die of
 # one.
@@ -149,7 +192,8 @@ CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).comm
 # Static, so that it can be copied beside the service into any container.
 $(BUILD)/cgoheap: $(CLI_SRC)
 	@mkdir -p $(BUILD)
-	cd cli && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
+	cd cli && CGO_ENABLED=0 GOARCH=$(ARCH) \
+		$(GO) build -trimpath -ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 
@@ -162,7 +206,7 @@ unit: $(UNIT_BIN)
 
 $(BUILD)/libshim-unit.a: $(UNIT_OBJ)
 	rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
@@ -175,6 +219,13 @@ $(BUILD)/unit/libstackcalls.so: tests/unit/stackcalls.c
 	$(CC) -std=gnu11 $(WARN) $(CFLAGS) -fPIC -shared -Wl,-soname,$(@F) -o $@ $<
 $(BUILD)/unit/replay_trace: $(BUILD)/unit/libstackcalls.so
 $(BUILD)/unit/replay_trace: UNIT_LIBS := $(BUILD)/unit/libstackcalls.so -Wl,-rpath,'$$ORIGIN'
+
+# It finds functions in libraries with either kind of table.
+$(BUILD)/unit/libfound_%.so: tests/unit/found.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARN) $(CFLAGS) -fvisibility=hidden -fPIC -shared -Wl,--hash-style=$* \
+		-Wl,-Ttext-segment=0xffffffffff700000 -o $@ $<
+$(BUILD)/unit/test_dynsym: $(BUILD)/unit/libfound_gnu.so $(BUILD)/unit/libfound_sysv.so
 
 # They compare with the unmodified libunwind.
 LIBUNWIND_TESTS := $(addprefix $(BUILD)/unit/test_,cfi cfi_libraries)
@@ -202,9 +253,9 @@ STRESS_OBJ := $(BUILD)/obj/hook/interpose.o $(BUILD)/obj/life/init.o $(BUILD)/li
 $(BUILD)/stress: tests/programs/stress/stress.c $(wildcard tests/programs/*/*.h) $(STRESS_OBJ) \
 	shim/hook/interpose.map
 	sed -n 's/^\t\([a-z0-9_]*\);$$/\1 hook_\1/p' shim/hook/interpose.map >$@.names
-	objcopy --redefine-syms=$@.names $(BUILD)/obj/hook/interpose.o $@.hooks.o
+	$(OBJCOPY) --redefine-syms=$@.names $(BUILD)/obj/hook/interpose.o $@.hooks.o
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fno-builtin -c -o $@.o $<
-	objcopy --redefine-syms=$@.names $@.o
+	$(OBJCOPY) --redefine-syms=$@.names $@.o
 	$(CC) $(CFLAGS) -rdynamic -o $@ $@.o $@.hooks.o \
 		$(filter-out $(BUILD)/obj/hook/interpose.o,$(STRESS_OBJ)) $(SHIM_LIBS) $(WRAP)
 
@@ -214,7 +265,7 @@ clean:
 # ---- a missing package is named before the compiler stumbles over it ---------------
 
 $(BUILD)/.packages: tools/setup
-	@tools/setup check build
+	@tools/setup check $(PACKAGES)
 	@mkdir -p $(BUILD) && touch $@
 
 $(SHIM_OBJ) $(BUILD)/gen/profile.pb-c.c $(BUILD)/cgoheap: | $(BUILD)/.packages
@@ -252,7 +303,7 @@ help:
 	@echo 'make clean       remove build/'
 
 setup:
-	@tools/setup build
+	@tools/setup $(PACKAGES)
 
 demo:
 	@KEEP='$(KEEP)' MAKE='$(MAKE)' tools/demo

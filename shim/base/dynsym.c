@@ -1,6 +1,7 @@
 /* See dynsym.h. */
 #include "base/dynsym.h"
 
+#include <stdlib.h>
 #include <sys/auxv.h>
 
 /* The parts of a module's dynamic section, as addresses. */
@@ -22,17 +23,23 @@ static bool is_ours(const void *address)
 	return (const char *)address >= __ehdr_start && (const char *)address < _end;
 }
 
-/* The loader adds the bias to these entries in memory, except in the vDSO. */
-static const void *at(uint64_t bias, uint64_t value)
+/*
+ * glibc adds the bias to these entries in memory, musl does not, and nothing does in the vDSO. The
+ * module's dynamic section is nearer to the right address: the other one is off by the bias. The
+ * bias may be negative (a library that was linked to a high address, the vDSO until Linux 3.15).
+ */
+static const void *at(uint64_t bias, const ElfW(Dyn) * near, uint64_t value)
 {
-	return (const void *)(value < bias ? bias + value : value);
+	int64_t off = (int64_t)(value - (uint64_t)near), other = (int64_t)((uint64_t)off + bias);
+
+	return (const void *)(llabs(other) < llabs(off) ? bias + value : value);
 }
 
 static int tables_read(struct tables *t, uint64_t bias, const ElfW(Dyn) * d)
 {
 	*t = (struct tables){.symbols = NULL};
 	for (; d->d_tag != DT_NULL; d++) {
-		const void *p = at(bias, d->d_un.d_ptr);
+		const void *p = at(bias, d, d->d_un.d_ptr);
 		if (d->d_tag == DT_SYMTAB)
 			t->symbols = p;
 		else if (d->d_tag == DT_STRTAB)
@@ -54,15 +61,35 @@ static bool same(const char *a, const char *b)
 	return *a == *b;
 }
 
+/* Of a kind that the loader binds a call to (elf/dl-lookup.c). */
+static bool is_defined(const ElfW(Sym) * s)
+{
+	unsigned type = ELF64_ST_TYPE(s->st_info), seen = ELF64_ST_VISIBILITY(s->st_other);
+
+	return s->st_shndx != SHN_UNDEF && s->st_value != 0 &&
+	       ELF64_ST_BIND(s->st_info) != STB_LOCAL && seen != STV_HIDDEN &&
+	       seen != STV_INTERNAL &&
+	       (type == STT_FUNC || type == STT_NOTYPE || type == STT_GNU_IFUNC);
+}
+
+/* What lies behind us has been relocated before us, so its resolvers can run. */
+static void *address_of(const ElfW(Sym) * s, uint64_t bias)
+{
+	void *found = (void *)(bias + s->st_value);
+
+	if (ELF64_ST_TYPE(s->st_info) != STT_GNU_IFUNC)
+		return found;
+	return ((void *(*)(unsigned long, const void *))found)(getauxval(AT_HWCAP), NULL);
+}
+
 static void *take(const struct tables *t, uint64_t bias, uint32_t i, const char *name)
 {
 	const ElfW(Sym) *s = &t->symbols[i];
 
-	if (s->st_shndx == SHN_UNDEF || ELF64_ST_TYPE(s->st_info) != STT_FUNC ||
-	    (t->versions && (t->versions[i] & VERSION_HIDDEN)) ||
+	if (!is_defined(s) || (t->versions && (t->versions[i] & VERSION_HIDDEN)) ||
 	    !same(t->strings + s->st_name, name))
 		return NULL;
-	return (void *)(bias + s->st_value);
+	return address_of(s, bias);
 }
 
 /* Layout: bucket count, first hashed symbol, Bloom filter words, shift; then the tables. */
@@ -74,9 +101,7 @@ static void *find_by_gnu_hash(const struct tables *t, uint64_t bias, const char 
 
 	for (const char *c = name; *c; c++)
 		hash = hash * 33 + (uint8_t)*c;
-	if (!head[0])
-		return NULL;
-	for (uint32_t i = buckets[hash % head[0]]; i >= head[1]; i++) {
+	for (uint32_t i = head[0] ? buckets[hash % head[0]] : 0; i && i >= head[1]; i++) {
 		uint32_t value = chain[i - head[1]];
 		void *found = (value | 1) == (hash | 1) ? take(t, bias, i, name) : NULL;
 		if (found || (value & 1))
@@ -85,12 +110,18 @@ static void *find_by_gnu_hash(const struct tables *t, uint64_t bias, const char 
 	return NULL;
 }
 
-/* hash[0] is the number of buckets, hash[1] the number of symbols. */
-static void *find_by_walk(const struct tables *t, uint64_t bias, const char *name)
+/* Layout: bucket count, symbol count; the buckets, and the next symbol of each symbol. */
+static void *find_by_hash(const struct tables *t, uint64_t bias, const char *name)
 {
+	const uint32_t *buckets = t->hash + 2, *next = buckets + t->hash[0];
+	uint32_t hash = 0;
 	void *found = NULL;
 
-	for (uint32_t i = 0; i < t->hash[1] && !found; i++)
+	for (const char *c = name; *c; c++) {
+		hash = (hash << 4) + (uint8_t)*c;
+		hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+	}
+	for (uint32_t i = t->hash[0] ? buckets[hash % t->hash[0]] : 0; i && !found; i = next[i])
 		found = take(t, bias, i, name);
 	return found;
 }
@@ -101,7 +132,7 @@ static void *find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name)
 
 	if (tables_read(&t, bias, dynamic))
 		return NULL;
-	return t.gnu_hash ? find_by_gnu_hash(&t, bias, name) : find_by_walk(&t, bias, name);
+	return t.gnu_hash ? find_by_gnu_hash(&t, bias, name) : find_by_hash(&t, bias, name);
 }
 
 void *dynsym_find_in_image(const void *image, const char *name)
@@ -130,7 +161,6 @@ void *dynsym_find_in_image(const void *image, const char *name)
 struct object {
 	uint64_t bias;
 	const ElfW(Dyn) * dynamic;
-	const char *file; /* without the folders; may be empty */
 };
 
 struct search {
@@ -139,16 +169,6 @@ struct search {
 	bool is_behind; /* us, in the list */
 	void *found;
 };
-
-static const char *file_of(const char *path)
-{
-	const char *file = path ? path : "";
-
-	for (const char *c = file; *c; c++)
-		if (*c == '/')
-			file = c + 1;
-	return file;
-}
 
 /* Debuggers find the list by this entry of the program, which the loader fills in. */
 static const struct link_map *list_of_debuggers(void)
@@ -183,8 +203,7 @@ static int visit_headers(struct dl_phdr_info *info, size_t size, void *arg)
 		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
 			struct object object = {
 				info->dlpi_addr,
-				(const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr),
-				file_of(info->dlpi_name)};
+				(const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr)};
 			return search->visit(&object, search);
 		}
 	return 0;
@@ -199,7 +218,7 @@ static void *visit_objects(struct search *search)
 	if (!m)
 		dl_iterate_phdr(visit_headers, search);
 	for (; m; m = m->l_next) {
-		struct object object = {m->l_addr, m->l_ld, file_of(m->l_name)};
+		struct object object = {m->l_addr, m->l_ld};
 		if (search->visit(&object, search))
 			break;
 	}
@@ -221,15 +240,18 @@ void *dynsym_next(const char *name)
 	return visit_objects(&search);
 }
 
-/* libpthread.so.0, libpthread-2.31.so */
+/* By what it calls itself: the file may have any name, and other libraries' names begin so. */
 static bool is_libpthread(const struct object *o)
 {
-	static const char begins[] = "libpthread";
+	const ElfW(Dyn) *soname = NULL;
+	struct tables t;
 
-	for (size_t i = 0; begins[i]; i++)
-		if (o->file[i] != begins[i])
-			return false;
-	return true;
+	if (tables_read(&t, o->bias, o->dynamic))
+		return false;
+	for (const ElfW(Dyn) *d = o->dynamic; d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_SONAME)
+			soname = d;
+	return soname && same(t.strings + soname->d_un.d_val, "libpthread.so.0");
 }
 
 static bool find_in_libpthread(const struct object *o, struct search *search)
@@ -269,6 +291,7 @@ static int note_if_inside(struct dl_phdr_info *info, size_t size, void *arg)
 	uint64_t start = UINT64_MAX, end = 0;
 
 	(void)size;
+	m->dynamic = NULL;
 	for (size_t i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		uint64_t at = info->dlpi_addr + p->p_vaddr;

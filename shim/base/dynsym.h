@@ -11,9 +11,8 @@
 
 /*
  * The name's definition in the image with its ELF header at that address (the vDSO). Returns the
- * default version if there are several; NULL for no image, or if it does not define the name or
- * defines it as an indirect function. Reads only the module's memory: the caller must know that
- * it stays loaded. Async-signal-safe.
+ * default version if there are several; NULL for no image, or if it does not define the name.
+ * Reads only the module's memory: the caller must know that it stays loaded. Async-signal-safe.
  */
 void *dynsym_find_in_image(const void *header, const char *name);
 
@@ -22,8 +21,9 @@ void *dynsym_find_in_image(const void *header, const char *name);
  * dynsym_libc: the definition in the C library: libpthread if it has one, else libc.
  * dynsym_loader: the definition in the loader.
  *
- * Each finds only a default version that is no indirect function; NULL: none.  They read the
- * loader's list without its lock, so call them only while the process has one thread.
+ * Each finds only a default version, and asks an indirect function for its address as the loader
+ * does; NULL: none.  They read the loader's list without its lock, so call them only while the
+ * process has one thread.
  */
 void *dynsym_next(const char *name);
 void *dynsym_libc(const char *name);

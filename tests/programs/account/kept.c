@@ -5,8 +5,15 @@
 
 enum { THREADS = 8 };
 static __thread void *volatile result;
+static pthread_barrier_t taken, worked;
 
-/* ---- shapes: each thread takes about 50 MiB and frees it --------------------- */
+/* ---- shapes: each thread takes about 50 MiB and, when all have, frees it ---------- */
+
+/* Threads may share an arena: one that freed sooner would leave its memory to another. */
+static void wait_for_all(void)
+{
+	pthread_barrier_wait(&taken);
+}
 
 /* All of it, in blocks of 100 KiB. */
 static void ends(void)
@@ -15,6 +22,7 @@ static void ends(void)
 	static __thread void *blocks[COUNT];
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(100 << 10), 1, 100 << 10);
+	wait_for_all();
 	for (int i = COUNT - 1; i >= 0; i--)
 		free(blocks[i]);
 }
@@ -27,6 +35,7 @@ static void below(void)
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(4080), 1, 4080);
 	result = memset(malloc(1000), 1, 1000);
+	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		free(blocks[i]);
 }
@@ -39,6 +48,7 @@ static void nodes(void)
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(100), 1, 100);
 	result = memset(malloc(1000), 1, 1000);
+	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		free(blocks[i]);
 	free(blocks);
@@ -51,6 +61,7 @@ static void pinned(void)
 	static __thread void *blocks[COUNT];
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(800), 1, 800);
+	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		if (i % 8)
 			free(blocks[i]);
@@ -71,12 +82,10 @@ static const struct shape {
 	{"ends", ends, "MALLOC_TRIM_THRESHOLD_", 0, 2, NULL, 0},
 	{"below", below, NULL, 85, 105, "returnable_bytes", 95},
 	{"below", below, "MALLOC_TRIM_THRESHOLD_", 85, 105, "returnable_bytes", 95},
-	{"below", below, "MALLOC_ARENA_MAX", 40, 105, NULL, 0},
+	{"below", below, "MALLOC_ARENA_MAX", 85, 105, NULL, 0},
 	{"nodes", nodes, NULL, 80, 105, NULL, 0},
 	{"pinned", pinned, NULL, 80, 105, "pinned_bytes", 50},
 };
-
-static pthread_barrier_t worked;
 
 static void *thread(void *work)
 {
@@ -92,6 +101,7 @@ static void work(const struct shape *shape)
 	/* Freeing a block of 30 MiB raises the trim threshold to 60 MiB. */
 	void *volatile big = malloc(30 << 20);
 	free(big);
+	CHECK(pthread_barrier_init(&taken, NULL, THREADS) == 0);
 	CHECK(pthread_barrier_init(&worked, NULL, THREADS + 1) == 0);
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&id, NULL, thread, (void *)shape->work) == 0);
