@@ -22,7 +22,7 @@ uint64_t rows_changes(void)
 struct rows rows_open(void)
 {
 	static const struct row_slot none;
-	size_t n = region ? region_layout.rows.bytes / sizeof(struct row_slot) : 0;
+	size_t n = LOAD_ACQ(&region) ? region_layout.rows.bytes / sizeof(struct row_slot) : 0;
 
 	if (n == 0)
 		return (struct rows){&none, 0};
@@ -63,14 +63,14 @@ int rows_find(uint64_t ip, uint64_t key, uint64_t *row)
 /* found: the slot's key.  -1: another thread was faster. */
 static int claim(struct row_slot *slot, uint64_t found)
 {
-	if (found == CLAIMED)
+	bool was_used = found != 0;
+
+	if (found == CLAIMED || !__atomic_compare_exchange_n(&slot->key, &found, CLAIMED, false,
+							     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return -1;
-	if (found != 0)
-		__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
-	return __atomic_compare_exchange_n(&slot->key, &found, CLAIMED, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_RELAXED)
-		       ? 0
-		       : -1;
+	if (was_used)
+		__atomic_fetch_add(&changes, 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
 static bool is_spare(uint64_t key, uint64_t current_tag)

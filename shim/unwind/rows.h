@@ -5,9 +5,10 @@
  * code that was unloaded is not found.  Go code is never unloaded: its tag is 0.
  *
  * A row is read with two loads.  Where a full neighbourhood makes room for another address, a
- * reader might get that one's row for its own key.  So each change of a slot in use is counted
- * before it happens: whoever finds rows_changes() as it was before, has read what belonged
- * together.
+ * reader might get that one's row for its own key.  So each change of a slot in use is counted,
+ * between taking the old key away and storing the new row.  A reader that asked for rows_changes()
+ * after that finds no old key; one that gets the new row finds that they have changed since it
+ * asked.  So whoever finds rows_changes() as it was before, has read what belonged together.
  *
  * All functions: any thread, lock-free, async-signal-safe.
  */
