@@ -27,12 +27,13 @@ void pins_leave_count(uint32_t side)
 /*
  * Whether a thread that is on this stack may hold a pin from before the grace. If not, whoever has
  * the stack, now or later, sees what was done before it: from the count of graces, or from the
- * thread that had the stack and stored that count.
+ * thread that had the stack and stored that count. And this thread sees what was done under the
+ * stack's earlier pins: storing the count releases that, as giving the stack back does.
  */
 static bool stack_may_be_pinned(struct recstack_own *own)
 {
 	return __atomic_fetch_add(&own->thread, 0, __ATOMIC_ACQ_REL) &&
-	       LOAD(&own->pinned) != LOAD(&pins_graces);
+	       LOAD_ACQ(&own->pinned) != LOAD(&pins_graces);
 }
 
 static bool stacks_are_past(struct grace *grace)

@@ -38,7 +38,7 @@ static inline uint32_t pins_enter(void)
 	if (unlikely(!recstack_own))
 		return pins_enter_count();
 	if (likely(!held))
-		STORE(&recstack_own->pinned, LOAD_ACQ(&pins_graces));
+		STORE_REL(&recstack_own->pinned, LOAD_ACQ(&pins_graces));
 	return PINS_STACK;
 }
 
