@@ -212,6 +212,8 @@ static int publish(const struct reading *r)
 	lock_take(&table.lock);
 	if (r->loads >= table.loads && r->unloads >= table.unloads) {
 		uint32_t next = table.version + 1;
+		/* Whoever reads from the list what follows sees that its version is over. */
+		__atomic_thread_fence(__ATOMIC_RELEASE);
 		memcpy(table.list[next & 1], r->list, r->count * sizeof(*r->list));
 		STORE(&table.count[next & 1], r->count);
 		table.loads = r->loads;
