@@ -15,8 +15,8 @@ static void (*call_in_child)(void);
 
 void forked_watch(void (*in_child)(void))
 {
-	forked_page.is_parent = 1;
-	STORE(&call_in_child, in_child);
+	STORE(&forked_page.is_parent, 1);
+	STORE_REL(&call_in_child, in_child);
 	sys_call(madvise, &forked_page, sizeof(forked_page), MADV_WIPEONFORK);
 }
 
@@ -28,4 +28,14 @@ void forked_noticed(void)
 		return;
 	in_child();
 	STORE(&forked_page.is_parent, 1); /* do not report again */
+}
+
+/*
+ * The 0 that led here may be from before another thread called forked_watch. Whoever sees the
+ * function sees what was stored before it, so a 0 that is read now is a child's.
+ */
+void forked_check(void)
+{
+	if (LOAD_ACQ(&call_in_child) && forked_is_child())
+		forked_noticed();
 }

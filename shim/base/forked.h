@@ -24,6 +24,7 @@ void forked_watch(void (*in_child)(void));
 
 /* Called in a child; later calls do nothing. */
 void forked_noticed(void);
+void forked_check(void); /* for forked_look */
 
 /* Also true before forked_watch. */
 static inline bool forked_is_child(void)
@@ -35,7 +36,7 @@ static inline bool forked_is_child(void)
 static inline void forked_look(void)
 {
 	if (unlikely(forked_is_child()))
-		forked_noticed();
+		forked_check();
 }
 
 #endif
