@@ -30,6 +30,24 @@
 #define LOAD_ACQ(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE_REL(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
+/* Lowers or raises *p to v unless it is there already, whoever else does so at once. Relaxed. */
+static inline void lower_to(uint64_t *p, uint64_t v)
+{
+	uint64_t was = LOAD(p);
+
+	while (v < was &&
+	       !__atomic_compare_exchange_n(p, &was, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+static inline void raise_to(uint64_t *p, uint64_t v)
+{
+	uint64_t was = LOAD(p);
+
+	while (v > was &&
+	       !__atomic_compare_exchange_n(p, &was, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 /* Whether this build contains a sanitizer's runtime. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED true

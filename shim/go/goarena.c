@@ -65,10 +65,8 @@ void goarena_note(uint64_t start, uint64_t end)
 
 	if (end < start || to > UINT32_MAX || from >= to)
 		return;
-	if (from < LOAD(&first))
-		STORE(&first, from);
-	if (to - 1 > LOAD(&last))
-		STORE(&last, to - 1);
+	lower_to(&first, from);
+	raise_to(&last, to - 1);
 	for (uint64_t chunk = from; chunk < to; chunk++)
 		note((uint32_t)chunk);
 }

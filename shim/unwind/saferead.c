@@ -31,8 +31,7 @@ static bool on_first_stack(uint64_t address)
 
 static void note_running_on_first(uint64_t sp)
 {
-	if (unlikely(sp < LOAD(&first_lowest)))
-		STORE(&first_lowest, sp);
+	lower_to(&first_lowest, sp);
 }
 
 static __thread struct {
@@ -102,8 +101,7 @@ void saferead_lose(uint64_t start, uint64_t bytes)
 	if (!on_first_stack(sp))
 		sp = LOAD(&first_lowest);
 	from = start_without(&lost, first_top - LOAD(&first_bytes), first_top, sp);
-	if (unlikely(first_top - from < LOAD(&first_bytes)))
-		STORE(&first_bytes, first_top - from);
+	lower_to(&first_bytes, first_top - from);
 }
 
 uint64_t saferead_stack_room(uint64_t sp)
