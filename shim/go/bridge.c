@@ -61,7 +61,7 @@ void bridge_forget(void)
 static void describe(struct cgoheap_bridge_about *about)
 {
 	*about = (struct cgoheap_bridge_about){.protocol = CGOHEAP_BRIDGE_PROTOCOL,
-					       .is_passive = LOAD(&shim_state) != SHIM_ACTIVE};
+					       .is_passive = shim_state_now() != SHIM_ACTIVE};
 	ascii_copy(about->version, sizeof(about->version), CGOHEAP_VERSION);
 	if (about->is_passive)
 		ascii_copy(about->passive_reason, sizeof(about->passive_reason),

@@ -53,9 +53,10 @@ static void hand_over(const struct smaps_mapping *m)
 	size_t count = call_count < MAX_CALLS ? call_count : MAX_CALLS;
 	bool usable = m->readable || m->writable || m->executable;
 	for (size_t i = 0; i < count; i++) {
+		uint64_t end = LOAD_ACQ(&calls[i].end); /* 0: another thread is filling it */
 		struct mappings_range r = {
 			.start = calls[i].start > m->start ? calls[i].start : m->start,
-			.end = calls[i].end < m->end ? calls[i].end : m->end,
+			.end = end < m->end ? end : m->end,
 			.kind = mapcaller_is_allocator(calls[i].caller) ? MAPPINGS_ALLOCATOR
 									: MAPPINGS_C,
 			.flags = usable ? MAPPINGS_USABLE : 0};

@@ -195,7 +195,7 @@ EXPORT void *pvalloc(size_t size)
 static inline bool active(void)
 {
 	forked_look();
-	return LOAD(&shim_state) == SHIM_ACTIVE;
+	return shim_state_now() == SHIM_ACTIVE;
 }
 
 EXPORT void *mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset)

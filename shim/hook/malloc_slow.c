@@ -70,7 +70,7 @@ uint64_t slow_ended(uint32_t end)
 static bool tracking(void)
 {
 	forked_look();
-	return LOAD(&shim_state) != SHIM_PASSIVE && LOAD_ACQ(&region);
+	return shim_state_now() != SHIM_PASSIVE && LOAD_ACQ(&region);
 }
 
 /* ---- recording -------------------------------------------------------- */

@@ -33,7 +33,7 @@ static void stack_ended(void *end)
 	forked_look();
 	/* In a child, the table of mappings may have been copied while another thread was
 	 * changing it. */
-	if (LOAD(&shim_state) != SHIM_ACTIVE)
+	if (shim_state_now() != SHIM_ACTIVE)
 		return;
 	mappings_stack_ended((uint64_t)end - 1);
 }

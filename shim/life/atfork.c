@@ -145,7 +145,7 @@ static void follow(void)
 static void become_passive(void)
 {
 	shim_passive_reason = "child of fork";
-	STORE(&shim_state, SHIM_PASSIVE);
+	shim_state_set(SHIM_PASSIVE);
 	recorder_after_fork_in_child(false);
 	eventring_after_fork_in_child();
 	live_after_fork_in_child();

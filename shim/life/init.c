@@ -63,7 +63,7 @@ static void say_passive(const char *reason)
 static void become_passive(const char *reason)
 {
 	say_passive(reason);
-	STORE(&shim_state, SHIM_PASSIVE);
+	shim_state_set(SHIM_PASSIVE);
 	region_mark(REGION_LOST);
 	/* A thread that has been told would never ask again, so tell threads only if that is
 	 * final. */
@@ -102,7 +102,7 @@ static void take_early_maps(void)
 
 static const char *start(void)
 {
-	bool was_passive = LOAD(&shim_state) == SHIM_PASSIVE;
+	bool was_passive = shim_state_now() == SHIM_PASSIVE;
 
 	if (!libc_has_threads())
 		return "no library with thread functions (libpthread) is loaded";
@@ -125,7 +125,7 @@ static const char *start(void)
 					     .doublings = budget_doublings,
 					     .look_at_room = budget_look_at_room});
 	server_bind(&config);
-	STORE(&shim_state, SHIM_ACTIVE);
+	shim_state_set(SHIM_ACTIVE);
 	return NULL;
 }
 
@@ -145,7 +145,7 @@ static void start_server_once(void)
 	static bool started;
 	int error = errno;
 
-	if (LOAD(&started) || LOAD(&shim_state) != SHIM_ACTIVE ||
+	if (LOAD(&started) || shim_state_now() != SHIM_ACTIVE ||
 	    __atomic_exchange_n(&started, true, __ATOMIC_RELAXED))
 		return;
 	recstack_run_anyhow(start_server_here, NULL);
@@ -206,19 +206,19 @@ static void look_here(void *caller, const struct regs *host)
 {
 	(void)host;
 	/* A library's constructor may run before ours. */
-	if (LOAD(&shim_state) == SHIM_LOADING)
+	if (shim_state_now() == SHIM_LOADING)
 		init();
 	if (!gomodules_look((uint64_t)caller))
 		return;
 	codetables_changed();
-	if (LOAD(&shim_state) == SHIM_PASSIVE &&
+	if (shim_state_now() == SHIM_PASSIVE &&
 	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
 		start_late();
 }
 
 static void look_at_added(uint64_t start)
 {
-	if (LOAD(&shim_state) != SHIM_PASSIVE || LOAD(&waits_for_go))
+	if (shim_state_now() != SHIM_PASSIVE || LOAD(&waits_for_go))
 		look_here((void *)start, NULL);
 }
 
@@ -243,7 +243,7 @@ void interpose_loaded(void)
 /* A process that waits for Go has no recording stacks yet. */
 void interpose_thread_created(uint64_t caller)
 {
-	if (LOAD(&shim_state) != SHIM_PASSIVE || LOAD(&waits_for_go))
+	if (shim_state_now() != SHIM_PASSIVE || LOAD(&waits_for_go))
 		recstack_run_anyhow(look_here, (void *)caller);
 	start_server_once();
 }

@@ -37,7 +37,7 @@
 /* "sampling", "dormant", "passive" */
 static const char *state_name(void)
 {
-	if (LOAD(&shim_state) == SHIM_PASSIVE)
+	if (shim_state_now() == SHIM_PASSIVE)
 		return "passive";
 	return control_get().on ? "sampling" : "dormant";
 }
