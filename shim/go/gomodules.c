@@ -171,7 +171,7 @@ int gomodules_init(void)
 
 static bool is_refused(const struct code_module *image)
 {
-	uint32_t n = LOAD(&refused_count);
+	uint32_t n = LOAD_ACQ(&refused_count);
 
 	for (uint32_t i = 0; i < n; i++)
 		if (LOAD(&refused[i]) == image->bias)
@@ -184,7 +184,7 @@ static void refuse(const struct code_module *image)
 	if (refused_count == GOMODULES_MAX)
 		return;
 	STORE(&refused[refused_count], image->bias);
-	STORE(&refused_count, refused_count + 1);
+	STORE_REL(&refused_count, refused_count + 1);
 }
 
 bool gomodules_look(uint64_t address)

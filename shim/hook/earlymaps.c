@@ -34,14 +34,14 @@ static void note_call(const void *p, size_t n, uint64_t caller)
 	if (i >= MAX_CALLS)
 		return;
 	calls[i].start = (uint64_t)p;
-	calls[i].end = ALIGN_UP((uint64_t)p + n, (uint64_t)PAGE_BYTES);
 	calls[i].caller = caller;
+	STORE_REL(&calls[i].end, ALIGN_UP((uint64_t)p + n, (uint64_t)PAGE_BYTES));
 }
 
 void *earlymaps_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offset, uint64_t caller)
 {
 	void *result = real.mmap(p, n, prot, flags, fd, offset);
-	if (LOAD(&shim_state) == SHIM_LOADING && result != MAP_FAILED &&
+	if (shim_state_now() == SHIM_LOADING && result != MAP_FAILED &&
 	    (flags & (MAP_ANONYMOUS | MAP_SHARED)) == MAP_ANONYMOUS)
 		note_call(result, n, caller);
 	return result;

@@ -144,7 +144,7 @@ int recorder_disk_open(const struct recorder_file *file)
 	if (!disk.written)
 		return -1;
 	disk.file = *file;
-	region->flags |= REGION_IS_COPIED;
+	region_mark(REGION_IS_COPIED);
 	recorder_disk_write(); /* a file that nothing was written to would not be known for one */
 	return 0;
 }
