@@ -228,6 +228,7 @@ static void remember(struct capture *c, struct last_walk *last, uint64_t leaf)
 {
 	if (unlikely(last->leaf != leaf || last->labels != c->labels)) {
 		STORE(&last->note, 0);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST); /* as in quick_keep */
 		STORE(&last->leaf, leaf);
 		STORE(&last->labels, c->labels);
 	}

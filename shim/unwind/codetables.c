@@ -14,12 +14,12 @@ static uint32_t generation;
 
 uint32_t codetables_generation(void)
 {
-	return LOAD(&generation);
+	return LOAD_ACQ(&generation);
 }
 
 void codetables_changed(void)
 {
-	uint32_t now = ADD(&generation, 1) + 1;
+	uint32_t now = __atomic_add_fetch(&generation, 1, __ATOMIC_RELEASE);
 
 	/* Twice while the tags go around, so that no row is found when its tag comes again. */
 	if (unlikely(now % (ROWS_TAGS / 2) == 0))

@@ -288,7 +288,9 @@ void quick_keep(const struct quick *q, struct last_walk *memory, uint32_t from)
 
 	STORE(&memory->note, 0);
 	STORE(&memory->top, 0);
-	/* Whoever finds what follows half written, in a forked child, finds no walk. */
+	/* Whoever finds what follows half written, in a forked child, finds no walk.  The kernel
+	 * copies pages while each thread stands between two of its instructions, so this orders
+	 * the compiler alone. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (from < q->count || keep_runs(q, memory, from))
 		return;
