@@ -2,13 +2,14 @@
  * A listening socket: created in the constructor, bound where only its owner can reach it, and
  * abandoned safely if the host takes over its descriptor.
  *
- * The default unix socket is cgoheap-<euid>/<pid>.sock in $XDG_RUNTIME_DIR if that is set,
- * absolute and can hold our directory, otherwise in /tmp. Our directory has mode 0700; a
- * directory that is a symbolic link, belongs to another user or is writable by others is
- * refused. The socket has mode 0600 from the moment it exists. A socket file without a listener
- * was left by a Go program, which exits by exit_group without running destructors; it is
- * replaced. A socket in use is never replaced. Sockets that other processes left in our
- * directory are swept.
+ * The default unix socket is cgoheap-<euid>/<pid>.sock in the first of these that can hold it:
+ * $XDG_RUNTIME_DIR if that is set, absolute and ours; /tmp; /dev/shm. Our directory has mode
+ * 0700; a directory that is a symbolic link, belongs to another user or is writable by others is
+ * refused, in a line, and the next place is tried. The socket has mode 0600 from the moment it
+ * exists. A socket file without a listener was left by a Go program, which exits by exit_group
+ * without running destructors; it is replaced. A socket in use is never replaced: in our directory
+ * it is one of another container with the same process IDs, and the name gets a number. Sockets
+ * that other processes left in our directory are swept.
  */
 #ifndef CGOHEAP_ENDPOINT_H
 #define CGOHEAP_ENDPOINT_H
@@ -28,9 +29,10 @@ int endpoint_open_unix(struct own_fd *own, const struct config *config, bool qui
 		       char bound[CONFIG_PATH_BYTES]);
 
 /*
- * Removes sockets named PID.sock that dead processes left in the directory of bound, which must
- * be ours (the default path): those of our user, older than a moment, and without a listener. On
- * the server's thread; prints nothing; reads at most 4096 names and removes at most 256.
+ * Removes sockets named PID.sock or PID-N.sock that dead processes left in the directory of bound,
+ * which must be ours (the default path): those of our user, older than a moment, and without a
+ * listener. On the server's thread; prints nothing; reads at most 4096 names and removes at most
+ * 256.
  */
 void endpoint_sweep(const char *bound);
 

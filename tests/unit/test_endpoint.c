@@ -3,6 +3,7 @@
 #include "client.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -191,21 +192,24 @@ static const char *named(char path[64], const char *format, int pid)
 
 static void dead_sockets_in_our_directory_are_swept(void)
 {
-	char path[64], kept[6][64];
-	static const char *const others[] = {"%d.sock.old", "0%d.sock", "x%d.sock", "%d"};
+	char path[64], kept[8][64];
+	static const char *const others[] = {"%d.sock.old", "0%d.sock", "x%d.sock",
+					     "%d",          "%d-.sock", "%d-02.sock"};
 	int gone = gone_pid(), listens = gone_pid(), young = gone_pid(), file = gone_pid();
 
 	close(socket_at(named(path, "%d.sock", gone), 5));
+	close(socket_at(named(path, "%d-31.sock", gone), 5));
 	for (size_t i = 0; i < COUNT_OF(others); i++)
 		close(socket_at(named(kept[i], others[i], gone), 5));
-	close(socket_at(named(kept[4], "%d.sock", getppid()), 5)); /* a live process */
-	close(open(named(kept[5], "%d.sock", file), O_CREAT | O_WRONLY, 0600));
+	close(socket_at(named(kept[6], "%d.sock", getppid()), 5)); /* a live process */
+	close(open(named(kept[7], "%d.sock", file), O_CREAT | O_WRONLY, 0600));
 	int fd = socket_at(named(path, "%d.sock", listens), 5);
 	close(socket_at(named(path, "%d.sock", young), -5));
 	catch_stderr();
 	endpoint_sweep("./1.sock");
 	CHECK(strcmp(caught_stderr(), "") == 0);
 	CHECK(!is_there(named(path, "%d.sock", gone)));
+	CHECK(!is_there(named(path, "%d-31.sock", gone)));
 	CHECK(is_there(named(path, "%d.sock", listens)) && connect_unix(path) >= 0);
 	CHECK(is_there(named(path, "%d.sock", young)));
 	for (size_t i = 0; i < COUNT_OF(kept); i++)
@@ -336,12 +340,13 @@ static void check_directory_refused(const char *why)
 	int result = open_default(base);
 	const char *said = caught_stderr();
 	snprintf(line, sizeof(line),
-		 "cgoheap: no socket at \"%s/cgoheap-%u\": %s, or set CGOHEAP_SOCKET to another "
-		 "path\n",
-		 base, geteuid(), why);
+		 "cgoheap: no socket at \"%s/cgoheap-%u\": %s; using \"/tmp/cgoheap-%u/%d.sock\"\n",
+		 base, geteuid(), why, geteuid(), getpid());
 	if (strcmp(said, line) != 0)
 		fprintf(stderr, "%s", said);
-	CHECK(result == -1 && strcmp(said, line) == 0 && own.fd == -1);
+	CHECK(result == 0 && strcmp(said, line) == 0 && own.fd >= 0);
+	close(own.fd);
+	CHECK(unlink(bound) == 0);
 }
 
 static void a_directory_others_can_write_is_refused(void)
@@ -383,6 +388,52 @@ static void a_directory_of_another_user_is_refused(void)
 	check_directory_refused("that directory belongs to uid 65534, not to 0; remove it");
 }
 PLACE_CASE(a_directory_of_another_user_is_refused)
+
+/* As in containers that share it: the same process ID, and a live process. */
+static void a_name_in_use_is_followed_by_numbers(void)
+{
+	char first[CONFIG_PATH_BYTES];
+	struct own_fd firsts;
+	CHECK(open_default(base) == 0);
+	strcpy(first, bound);
+	firsts = own;
+	CHECK(open_default(base) == 0);
+	CHECK(strncmp(bound, first, strlen(first) - 5) == 0);
+	CHECK(strcmp(bound + strlen(first) - 5, "-2.sock") == 0);
+	CHECK(connect_unix(first) >= 0 && connect_unix(bound) >= 0);
+	/* the first has ended: the next start takes its name */
+	close(firsts.fd);
+	CHECK(open_default(base) == 0 && strcmp(bound, first) == 0);
+	catch_stderr();
+	for (int i = 3; i <= 32; i++)
+		CHECK(open_default(base) == 0);
+	CHECK(strcmp(bound + strlen(first) - 5, "-32.sock") == 0);
+	CHECK(strcmp(caught_stderr(), "") == 0);
+}
+PLACE_CASE(a_name_in_use_is_followed_by_numbers)
+
+/* A socket that is bound but does not listen yet looks dead: nothing is replaced unlocked. */
+static void nothing_is_replaced_while_another_starts(void)
+{
+	char first[CONFIG_PATH_BYTES], dir[64], path[96];
+	CHECK(open_default(base) == 0);
+	strcpy(first, bound);
+	close(own.fd);
+	snprintf(dir, sizeof(dir), "cgoheap-%u", geteuid());
+	snprintf(path, sizeof(path), "%s/4999999.sock", dir); /* PID_MAX_LIMIT is 1 << 22 */
+	int lock = open(dir, O_RDONLY | O_DIRECTORY);
+	CHECK(lock >= 0 && flock(lock, LOCK_EX) == 0);
+	CHECK(open_default(base) == 0 && strcmp(bound, first) != 0);
+	CHECK(connect_unix(bound) >= 0);
+	close(socket_at(path, 5));
+	endpoint_sweep(bound);
+	CHECK(is_there(path));
+	close(lock);
+	endpoint_sweep(bound);
+	CHECK(!is_there(path));
+	CHECK(open_default(base) == 0 && strcmp(bound, first) == 0);
+}
+PLACE_CASE(nothing_is_replaced_while_another_starts)
 
 /* ---- TCP ---------------------------------------------------------------- */
 
@@ -448,6 +499,8 @@ int main(void)
 		cmocka_unit_test(test_a_directory_others_can_write_is_refused),
 		cmocka_unit_test(test_a_directory_that_is_none_is_refused),
 		cmocka_unit_test(test_a_directory_of_another_user_is_refused),
+		cmocka_unit_test(test_a_name_in_use_is_followed_by_numbers),
+		cmocka_unit_test(test_nothing_is_replaced_while_another_starts),
 		cmocka_unit_test(test_tcp_takes_any_port_or_the_one_given),
 		cmocka_unit_test(test_a_reused_number_is_not_ours),
 		cmocka_unit_test(errors_have_words_or_a_number),
