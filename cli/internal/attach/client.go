@@ -39,14 +39,20 @@ const (
 	maxPlainBytes   = 256 << 20
 )
 
+// On TCP the library asks for a loopback name.
+const host = "localhost"
+
 // Client speaks HTTP with the shim of one process.
 type Client struct {
 	Process *Process
 	http    *http.Client
 
 	mu   sync.Mutex
-	conn *net.UnixConn // of the last request
+	conn sendEnder // of the last request
 }
+
+// sendEnder is a connection, of unix or TCP, whose sending half can be closed.
+type sendEnder interface{ CloseWrite() error }
 
 // NewClient connects with each request.
 func NewClient(p *Process) *Client {
@@ -60,7 +66,7 @@ func NewClient(p *Process) *Client {
 		defer file.Close()
 		conn, err := net.FileConn(file)
 		c.mu.Lock()
-		c.conn, _ = conn.(*net.UnixConn)
+		c.conn, _ = conn.(sendEnder)
 		c.mu.Unlock()
 		if err != nil {
 			return nil, err
@@ -166,7 +172,7 @@ func (c *Client) requestOnce(
 ) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	target := url.URL{Scheme: "http", Host: "cgoheap", Path: path, RawQuery: query.Encode()}
+	target := url.URL{Scheme: "http", Host: host, Path: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
 	if err != nil {
 		return nil, err
@@ -193,6 +199,10 @@ func (c *Client) refusal(resp *http.Response, line string) error {
 		line = resp.Status
 	}
 	line = termtext.Escape(termtext.CutEnd(line, 300))
+	if resp.StatusCode == http.StatusForbidden && !sameNamespace(c.Process.PID, "user") {
+		line += fmt.Sprintf("; it is in another user namespace: run this as the host's root, or "+
+			"nsenter -t %d --user --preserve-credentials cgoheap ...", c.Process.PID)
+	}
 	return refusedError{
 		status: resp.StatusCode,
 		text:   fmt.Sprintf("%s refused: %s", c.Process.Title(), line),

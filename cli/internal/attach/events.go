@@ -19,7 +19,7 @@ const maxEventBytes = MaxAccountBytes
 // Events sends each line of /v1/events to lines, with its newline, until the stream ends, and
 // returns the last one; a line that was cut off is left out. EndSending makes it end soon.
 func (c *Client) Events(query url.Values, lines chan<- []byte) ([]byte, error) {
-	target := url.URL{Scheme: "http", Host: "cgoheap", Path: "/v1/events", RawQuery: query.Encode()}
+	target := url.URL{Scheme: "http", Host: host, Path: "/v1/events", RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target.String(),
 		nil)
 	if err != nil {

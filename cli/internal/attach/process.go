@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cgoheap.example/cli/internal/flags"
 	"cgoheap.example/cli/internal/termtext"
 )
@@ -30,6 +32,7 @@ type Process struct {
 	kernelName string // as the kernel has it, at most 15 bytes
 	State      byte   // R, S, T, Z ... as in ps
 	uids       []int  // real, effective, saved, as seen from here
+	gids       []int  // the effective one, and the others
 	parent     int
 	nsPID      int    // in its innermost PID namespace
 	Started    string // clock ticks since boot: tells processes of one PID apart
@@ -54,8 +57,7 @@ func OpenProcess(pid int) (*Process, error) {
 	p := &Process{PID: pid, nsPID: pid}
 	text, err := os.ReadFile(ProcPath(pid, "status"))
 	if err != nil {
-		return nil, fmt.Errorf("process %d does not exist (it may have ended); "+
-			"cgoheap list shows the processes that have cgoheap loaded", pid)
+		return nil, explainAbsent(pid, err)
 	}
 	p.readStatus(text)
 	if p.tgid != 0 && p.tgid != pid {
@@ -64,6 +66,44 @@ func OpenProcess(pid int) (*Process, error) {
 	}
 	p.Started = StartTime(pid)
 	return p, nil
+}
+
+// explainAbsent says why /proc has no such process.
+func explainAbsent(pid int, err error) error {
+	exists := unix.Kill(pid, 0)
+	switch {
+	case !hasProc():
+		return errNoProc
+	case exists == nil || errors.Is(exists, unix.EPERM) || errors.Is(err, fs.ErrPermission):
+		return hiddenError{pid}
+	}
+	return fmt.Errorf("process %d does not exist (it may have ended); "+
+		"cgoheap list shows the processes that have cgoheap loaded", pid)
+}
+
+// hiddenError is a process that /proc does not show to this user (hidepid).
+type hiddenError struct{ pid int }
+
+func (e hiddenError) Error() string {
+	return fmt.Sprintf("process %d exists, but /proc hides it from this user (hidepid): %s", e.pid,
+		hiddenRemedy())
+}
+
+func hiddenRemedy() string {
+	if os.Geteuid() == 0 {
+		return "this container or service lacks the capability CAP_SYS_PTRACE; " +
+			"run cgoheap on the host, or in the process's own container"
+	}
+	return "run this as root, or as the process's user"
+}
+
+var errNoProc = errors.New("/proc is not that of this container: all that cgoheap knows of " +
+	"processes comes from there; mount -t proc proc /proc, or run cgoheap on the host")
+
+// hasProc says whether /proc shows this process.
+func hasProc() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
 }
 
 // EachField calls each for the lines of a file such as /proc/PID/status ("VmRSS:  123 kB") that
@@ -92,12 +132,21 @@ func (p *Process) readStatus(text []byte) {
 		case "NSpid":
 			p.nsPID, _ = strconv.Atoi(fields[len(fields)-1])
 		case "Uid":
-			for _, f := range fields[:min(3, len(fields))] {
-				uid, _ := strconv.Atoi(f)
-				p.uids = append(p.uids, uid)
-			}
+			p.uids = numbers(fields[:min(3, len(fields))])
+		case "Gid":
+			p.gids = append(p.gids, numbers(fields[min(1, len(fields)):min(2, len(fields))])...)
+		case "Groups":
+			p.gids = append(p.gids, numbers(fields)...)
 		}
 	})
+}
+
+func numbers(fields []string) (found []int) {
+	for _, f := range fields {
+		n, _ := strconv.Atoi(f)
+		found = append(found, n)
+	}
+	return found
 }
 
 // StartTime is field 22 of stat; "" when the process is gone.

@@ -12,7 +12,7 @@ import (
 
 func TestMapUID(t *testing.T) {
 	const table = "         0     100000      65536\n     70000       1000          1\n"
-	for outside, inside := range map[int]int{100000: 0, 100123: 123, 1000: 70000, 5: 5} {
+	for outside, inside := range map[int]int{100000: 0, 100123: 123, 1000: 70000, 5: overflowUID} {
 		if got := mapUID(table, outside); got != inside {
 			t.Errorf("mapUID(%d) = %d, want %d", outside, got, inside)
 		}
@@ -22,9 +22,9 @@ func TestMapUID(t *testing.T) {
 func TestReadStatus(t *testing.T) {
 	p := &Process{}
 	p.readStatus([]byte("Name:\ta b\nState:\tT (stopped)\nTgid:\t42\n" +
-		"Uid:\t1\t2\t3\t4\nNSpid:\t42\t7\t1\n"))
+		"Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10\nNSpid:\t42\t7\t1\n"))
 	if p.kernelName != "a b" || p.State != 'T' || p.tgid != 42 || p.nsPID != 1 ||
-		fmt.Sprint(p.uids) != "[1 2 3]" {
+		fmt.Sprint(p.uids, p.gids) != "[1 2 3] [6 9 10]" {
 		t.Errorf("%+v", p)
 	}
 }

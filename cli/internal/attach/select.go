@@ -3,6 +3,7 @@ package attach
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -139,7 +140,9 @@ func withoutPassive(all []*Process) []*Process {
 
 func explainNone(wanted string, loaded []*Process, unreadable int) error {
 	hidden := ""
-	if unreadable > 0 {
+	if HidesOthers() {
+		hidden = " (/proc hides the processes of other users: " + hiddenRemedy() + ")"
+	} else if unreadable > 0 {
 		hidden = fmt.Sprintf(" (%s could not be inspected: %s)",
 			termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
 	}
@@ -182,8 +185,8 @@ func processesCalled(name string) (found []*Process) {
 // FindShims finds the processes that map the library, and counts those that it may not read.
 func FindShims() (found []*Process, unreadable int, err error) {
 	names, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, 0, err
+	if err != nil || !hasProc() {
+		return nil, 0, errNoProc
 	}
 	var mu sync.Mutex
 	InParallel(len(names), func(i int) {
@@ -192,6 +195,11 @@ func FindShims() (found []*Process, unreadable int, err error) {
 			return
 		}
 		p, err := OpenProcess(pid)
+		if errors.As(err, &hiddenError{}) {
+			mu.Lock()
+			unreadable++
+			mu.Unlock()
+		}
 		if err != nil {
 			return
 		}
@@ -214,6 +222,13 @@ func FindShims() (found []*Process, unreadable int, err error) {
 func (p *Process) hasCommandLine() bool {
 	text, err := readGuarded(ProcPath(p.PID, "cmdline"))
 	return err == nil && len(text) > 0
+}
+
+// HidesOthers says whether /proc does not even list the processes of other users (hidepid=2).
+func HidesOthers() bool {
+	// Process 1 is another user's, unless this is its container's only one.
+	_, err := os.Stat("/proc/1")
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // UnreadableRemedy is what to do about processes that could not be read.

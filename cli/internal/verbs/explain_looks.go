@@ -25,32 +25,7 @@ const keptPrefix = "account-"
 // accountStore is the directory of this user's last accounts; "": there is none.
 type accountStore struct{ dir string }
 
-func openAccountStore() accountStore {
-	bases := []string{"/tmp"}
-	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
-		bases = []string{runtime, "/tmp"}
-	}
-	for _, base := range bases {
-		dir := filepath.Join(base, fmt.Sprintf("cgoheap-%d", os.Geteuid()))
-		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-			continue
-		}
-		if isOwnDirectory(dir) {
-			return accountStore{dir}
-		}
-	}
-	return accountStore{}
-}
-
-// isOwnDirectory: in /tmp another user may have made it first, or put a link in its place.
-func isOwnDirectory(dir string) bool {
-	info, err := os.Lstat(dir)
-	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == os.Geteuid()
-}
+func openAccountStore() accountStore { return accountStore{attach.OwnDirectory()} }
 
 // path differs for processes that had the same ID, even across reboots.
 func (s accountStore) path(p *attach.Process) string {
