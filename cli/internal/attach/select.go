@@ -139,12 +139,9 @@ func withoutPassive(all []*Process) []*Process {
 }
 
 func explainNone(wanted string, loaded []*Process, unreadable int) error {
-	hidden := ""
-	if HidesOthers() {
-		hidden = " (/proc hides the processes of other users: " + hiddenRemedy() + ")"
-	} else if unreadable > 0 {
-		hidden = fmt.Sprintf(" (%s could not be inspected: %s)",
-			termtext.CountOf(unreadable, "process", "processes"), UnreadableRemedy())
+	hidden := Missing(unreadable)
+	if hidden != "" {
+		hidden = " (" + hidden + ")"
 	}
 	if wanted == "" {
 		return fmt.Errorf("no process has cgoheap loaded: "+
@@ -224,15 +221,22 @@ func (p *Process) hasCommandLine() bool {
 	return err == nil && len(text) > 0
 }
 
-// HidesOthers says whether /proc does not even list the processes of other users (hidepid=2).
-func HidesOthers() bool {
-	// Process 1 is another user's, unless this is its container's only one.
+// Missing says which processes a look at all of them did not see, and what to do; "": none.
+func Missing(unreadable int) string {
+	// Each PID namespace has a process 1, which a user sees unless /proc hides others' (hidepid=2).
 	_, err := os.Stat("/proc/1")
-	return errors.Is(err, fs.ErrNotExist)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "/proc hides the processes of other users (hidepid): " + hiddenRemedy()
+	case unreadable > 0:
+		return fmt.Sprintf("%s could not be inspected: %s",
+			termtext.CountOf(unreadable, "process", "processes"), unreadableRemedy())
+	}
+	return ""
 }
 
-// UnreadableRemedy is what to do about processes that could not be read.
-func UnreadableRemedy() string {
+// unreadableRemedy is what to do about processes that could not be read.
+func unreadableRemedy() string {
 	if os.Geteuid() == 0 {
 		return "even root is denied access, by the kernel or this container"
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,11 +57,18 @@ func (p *Process) connectUnix(paths []string, env map[string]string) (int, error
 }
 
 // roots are the processes whose root directory to look in.  A program that changed its root since
-// it started (chroot) left its socket in the one it came from, which is mostly ours.
+// it started (chroot) left its socket in the one it came from: its parent's, or ours.
 func (p *Process) roots(env map[string]string) []int {
 	roots := []int{p.PID}
-	if env["CGOHEAP_SOCKET"] == "" && !sameFile(ProcPath(p.PID, "root"), "/") {
-		roots = append(roots, os.Getpid())
+	if env["CGOHEAP_SOCKET"] != "" {
+		return roots
+	}
+	for _, pid := range []int{p.parent, os.Getpid()} {
+		if !slices.ContainsFunc(roots, func(other int) bool {
+			return sameFile(ProcPath(pid, "root"), ProcPath(other, "root"))
+		}) {
+			roots = append(roots, pid)
+		}
 	}
 	return roots
 }
@@ -212,6 +221,10 @@ func (p *Process) explainConnect(err error, name string, env map[string]string) 
 		return fmt.Errorf("%s has cgoheap loaded, but no socket: %s, "+
 			"or set CGOHEAP_SOCKET to another path; then restart it",
 			p.Title(), p.directoryProblem(env))
+	case isAbsent && p.noPlace(env) != "":
+		return fmt.Errorf("%s has cgoheap loaded, but no place for its socket: %s; mount a "+
+			"writable directory at /tmp, or set CGOHEAP_SOCKET to a path the program can write, "+
+			"and restart it", p.Title(), p.noPlace(env))
 	case isAbsent:
 		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
 			"the program's stderr says why if it could not be made; "+
@@ -244,6 +257,21 @@ func (p *Process) directoryProblem(env map[string]string) string {
 		}
 	}
 	return ""
+}
+
+// noPlace is what is wrong with each of the default places; "": one of them is good now.
+func (p *Process) noPlace(env map[string]string) string {
+	if env["CGOHEAP_SOCKET"] != "" {
+		return ""
+	}
+	var problems []string
+	for _, place := range p.Places(env) {
+		if place.Problem == "" {
+			return ""
+		}
+		problems = append(problems, place.Problem)
+	}
+	return strings.Join(problems, ", and ")
 }
 
 // stoppedHint is for a process that accepts no connection or gives no answer.

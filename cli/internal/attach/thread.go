@@ -16,6 +16,12 @@ func onThread(prepare, do func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread never ends, and what is set on it shows in /proc/self.
+			done <- onThread(prepare, do)
+			runtime.UnlockOSThread()
+			return
+		}
 		err := prepare()
 		if err == nil {
 			err = do()

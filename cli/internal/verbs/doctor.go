@@ -242,8 +242,11 @@ func checkShim(c *attach.Client) []program.Check {
 		return []program.Check{program.Fail("socket", "", "%s", err)}
 	}
 	answer := "answers, library " + termtext.Escape(s.Version)
-	if s.Socket != nil {
+	switch {
+	case s.Socket != nil:
 		answer = termtext.Escape(*s.Socket) + " " + answer
+	case s.TCPPort != nil:
+		answer = fmt.Sprintf("no unix socket, but TCP port %d %s", *s.TCPPort, answer)
 	}
 	checks := []program.Check{program.OK("socket", "%s", answer), checkState(c.Process.PID, s),
 		checkDropped(s), checkStacks(s),

@@ -67,9 +67,8 @@ func listProcesses(std stdio, args []string) error {
 	}
 	printList(std, entries)
 	// It explains an empty list; below a full one it would only be noise.
-	if unreadable > 0 && len(entries) == 0 {
-		fmt.Fprintf(std.err, "cgoheap: %s could not be inspected: %s\n",
-			termtext.CountOf(unreadable, "process", "processes"), attach.UnreadableRemedy())
+	if missing := attach.Missing(unreadable); missing != "" && len(entries) == 0 {
+		fmt.Fprintf(std.err, "cgoheap: %s\n", missing)
 	}
 	return nil
 }
