@@ -43,9 +43,14 @@ make_root() {
 	done
 }
 
+# ROOT is set where they are run.
+# shellcheck disable=SC2016
 READONLY='mount --bind $ROOT $ROOT && mount -o remount,ro,bind $ROOT'
+# shellcheck disable=SC2016
 SHM='mount -t tmpfs -o mode=1777 shm $ROOT/dev/shm'
+# shellcheck disable=SC2016
 TMP='mount -t tmpfs -o mode=1777 tmp $ROOT/tmp'
+# shellcheck disable=SC2016
 PROC='mount -t proc proc $ROOT/proc'
 
 PROGRAM=/service LIBRARY=/libcgoheap.so # as they are called in a root
@@ -90,9 +95,10 @@ says() {
 	shift 2
 	text=$(timeout 30 "$@" 2>&1)
 	got=$?
-	[ $got = "$status" ] && [[ $text == *$pattern* ]] ||
+	if [ $got != "$status" ] || [[ $text != *$pattern* ]]; then
 		wrong "$(printf '%s: status %s, want %s, and %s in:\n%s' "${*##*/}" $got \
 			"$status" "$pattern" "$text")"
+	fi
 }
 
 # socket_of PID PATH: the library answers, and says that it is there.
@@ -148,7 +154,8 @@ fi
 # The program changed its root since: the socket is in the one it came from.
 if case_of chroot; then
 	mkdir "$DIR/new"
-	PROGRAM=$OUT/service LIBRARY=$SHIM start chroot -u 0 / : XDG_RUNTIME_DIR="$DIR" root "$DIR/new"
+	PROGRAM=$OUT/service LIBRARY=$SHIM \
+		start chroot / : XDG_RUNTIME_DIR="$DIR" root "$DIR/new"
 	socket_of "$PID" "$DIR/cgoheap-0/$PID.sock"
 	verdict chroot
 fi
@@ -204,8 +211,8 @@ fi
 # No place at all: TCP, if the service listens, in its own network.
 if case_of tcp; then
 	start none -p -n "$ROOT" "$READONLY && $PROC"
-	said none "cgoheap: no socket at \"/tmp/cgoheap-0\": cannot create that directory: read-only \
-file system; nor at \"/dev/shm/cgoheap-0\": cannot create that directory: read-only file system; \
+	said none "cgoheap: no socket at \"/tmp/cgoheap-0\": cannot create that directory: \
+read-only file system; nor at \"/dev/shm/cgoheap-0\": cannot create that directory: read-only file system; \
 mount a writable directory at /tmp, or set CGOHEAP_SOCKET to another path"
 	says 1 "no place for its socket: /tmp is read-only, and /dev/shm is read-only; mount a \
 writable directory at /tmp, or set CGOHEAP_SOCKET to a path" "$CGOHEAP" explain "$PID"
