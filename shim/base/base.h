@@ -48,6 +48,18 @@ static inline void raise_to(uint64_t *p, uint64_t v)
 		;
 }
 
+/*
+ * A function that must end in a jump, because what it calls looks at the caller's address:
+ * ENDS_IN_JUMP in front of it, and JUMP_TO(f(...)) in place of each return. However it is compiled.
+ */
+#if defined(__has_attribute) && __has_attribute(musttail)
+#define ENDS_IN_JUMP
+#define JUMP_TO __attribute__((musttail)) return
+#else
+#define ENDS_IN_JUMP __attribute__((optimize("O2"), no_instrument_function))
+#define JUMP_TO      return
+#endif
+
 /* Whether this build contains a sanitizer's runtime. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED true

@@ -4,6 +4,7 @@
 #include <sys/auxv.h>
 
 #include "base/dynsym.h"
+#include "base/sys.h"
 #ifdef CGOHEAP_FAULTS
 #include "base/faultinject.h"
 #endif
@@ -68,6 +69,59 @@ bool libc_has_threads(void)
 	all &= libc.name != first_##name || dynsym_libc(#name) != NULL;
 	LIBC_THREADS(IS_THERE)
 	return all;
+}
+
+/* ---- the loader's lock, and fork ------------------------------------------- */
+
+static uint32_t askers, forkers;
+
+#define WAIT_NS   1000000
+#define MAX_WAITS 100
+
+static void wait_a_moment(void)
+{
+	static const struct timespec moment = {.tv_nsec = WAIT_NS};
+
+	sys_call(nanosleep, &moment, 0);
+}
+
+/* Each side announces itself before it checks for the other. Neither waits for ever: another
+ * library's fork handler may wait for a thread that waits here. */
+static void begin_asking(void)
+{
+	for (int i = 0;; i++) {
+		__atomic_fetch_add(&askers, 1, __ATOMIC_SEQ_CST);
+		if (likely(!__atomic_load_n(&forkers, __ATOMIC_SEQ_CST)) || i == MAX_WAITS)
+			return;
+		__atomic_fetch_sub(&askers, 1, __ATOMIC_RELEASE);
+		wait_a_moment();
+	}
+}
+
+int libc_iterate_phdr(int (*call)(struct dl_phdr_info *, size_t, void *), void *arg)
+{
+	begin_asking();
+	int result = libc.dl_iterate_phdr(call, arg);
+	__atomic_fetch_sub(&askers, 1, __ATOMIC_RELEASE);
+	return result;
+}
+
+void libc_before_fork(void)
+{
+	__atomic_fetch_add(&forkers, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < MAX_WAITS && __atomic_load_n(&askers, __ATOMIC_SEQ_CST); i++)
+		wait_a_moment();
+}
+
+void libc_after_fork(void)
+{
+	__atomic_fetch_sub(&forkers, 1, __ATOMIC_RELEASE);
+}
+
+void libc_after_fork_in_child(void)
+{
+	STORE(&askers, 0);
+	STORE(&forkers, 0);
 }
 
 /* glibc compares the module with those that it unloads; this library stays. */

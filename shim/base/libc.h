@@ -52,6 +52,16 @@ bool libc_has_threads(void);
 /* An address in libc itself. */
 const void *libc_address(void);
 
+/*
+ * dl_iterate_phdr, which takes the loader's lock. No libc resets that lock in a child of fork, so
+ * fork waits until none of our calls is under way, and begun ones wait for fork: each a tenth of a
+ * second at most.
+ */
+int libc_iterate_phdr(int (*call)(struct dl_phdr_info *, size_t, void *), void *arg);
+void libc_before_fork(void);
+void libc_after_fork(void);
+void libc_after_fork_in_child(void);
+
 /* As pthread_atfork, for handlers that are never removed. */
 int libc_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
 

@@ -46,7 +46,7 @@ static bool module_of_object(const struct found_object *object, struct code_modu
 
 /* ---- the table: for a glibc that does not answer itself ------------------- */
 
-#define MODULES_MAX 1024
+#define MODULES_MAX 8192
 
 struct entry {
 	uint64_t start, end;
@@ -57,12 +57,15 @@ struct entry {
 static struct {
 	struct lock lock;                  /* to publish; never while the loader is asked */
 	uint32_t version;                  /* the lowest bit says which list is read */
+	bool is_kept;                      /* glibc does not answer itself */
 	bool is_old;                       /* dlopen was called since it was read */
 	bool is_doubtful;                  /* an address was not found */
 	unsigned long long loads, unloads; /* the loader's counters when it was read */
 	uint32_t count[2];
 	struct entry list[2][MODULES_MAX];
 } table;
+/* The modules that were loaded at the start, and those that may be listed. */
+static uint32_t first, most = MODULES_MAX;
 
 static void (*on_added)(uint64_t start);
 
@@ -74,7 +77,7 @@ static bool search(uint32_t version, uint64_t address, struct entry *out)
 	const struct entry *list = table.list[version & 1];
 	uint32_t count = LOAD(&table.count[version & 1]);
 
-	for (uint32_t i = 0; i < count && i < MODULES_MAX; i++)
+	for (uint32_t i = 0; i < count && i < LOAD(&most); i++)
 		if (address >= LOAD(&list[i].start) && address < LOAD(&list[i].end)) {
 			*out = list[i];
 			return true;
@@ -113,8 +116,13 @@ bool loaded_find(uint64_t address, struct code_module *out)
 
 void loaded_will_change(void)
 {
-	if (!find_object)
+	if (LOAD(&table.is_kept))
 		STORE(&table.is_old, true);
+}
+
+void loaded_will_change_unseen(void)
+{
+	STORE(&most, LOAD(&first));
 }
 
 bool loaded_is_old(void)
@@ -124,7 +132,7 @@ bool loaded_is_old(void)
 
 bool loaded_is_watched(void)
 {
-	return !find_object;
+	return LOAD(&table.is_kept);
 }
 
 bool loaded_is_doubtful(void)
@@ -182,7 +190,7 @@ static int read_module(struct dl_phdr_info *info, size_t size, void *arg)
 	struct reading *r = arg;
 
 	read_counters(info, size, arg);
-	if (r->count < MODULES_MAX && !is_closed_by_libc(info->dlpi_name))
+	if (r->count < LOAD(&most) && !is_closed_by_libc(info->dlpi_name))
 		r->list[r->count++] = entry_of(info);
 	return 0;
 }
@@ -197,10 +205,10 @@ static int read_all(struct reading *r)
 	struct reading after = {0};
 	Dl_info info;
 
-	libc.dl_iterate_phdr(read_module, r);
+	libc_iterate_phdr(read_module, r);
 	if (address_info)
 		address_info((const void *)read_all, &info, NULL, NULL);
-	libc.dl_iterate_phdr(read_counters, &after);
+	libc_iterate_phdr(read_counters, &after);
 	return after.unloads == r->unloads ? 0 : -1;
 }
 
@@ -225,21 +233,24 @@ static int publish(const struct reading *r)
 	return result;
 }
 
-static bool has(const struct reading *r, uint64_t start)
+/*
+ * Whether a module of a later reading was in this one; *next begins at 0. Both are in the loader's
+ * order, in which a library keeps its place until it is unloaded, and new ones come last.
+ */
+static bool has(const struct reading *before, uint32_t *next, uint64_t start)
 {
-	for (uint32_t i = 0; i < r->count; i++)
-		if (r->list[i].start == start)
-			return true;
-	return false;
+	while (*next < before->count && before->list[*next].start != start)
+		(*next)++;
+	return *next < before->count;
 }
 
 /* Takes out what was not in the table: it may be in the middle of its dlopen. */
 static void keep_known(struct reading *r, const struct reading *before)
 {
-	uint32_t kept = 0;
+	uint32_t kept = 0, next = 0;
 
 	for (uint32_t i = 0; i < r->count; i++)
-		if (has(before, r->list[i].start))
+		if (has(before, &next, r->list[i].start))
 			r->list[kept++] = r->list[i];
 	if (kept != r->count)
 		loaded_will_change();
@@ -249,10 +260,11 @@ static void keep_known(struct reading *r, const struct reading *before)
 /* Returns whether there are any. */
 static bool tell_of_added(const struct reading *r, const struct reading *before)
 {
+	uint32_t next = 0;
 	bool any = false;
 
 	for (uint32_t i = 0; i < r->count; i++) {
-		if (has(before, r->list[i].start))
+		if (has(before, &next, r->list[i].start))
 			continue;
 		any = true;
 		if (on_added)
@@ -296,7 +308,7 @@ static bool update_with(struct entry *room)
 
 bool loaded_update(void)
 {
-	struct entry *room = find_object ? NULL : sys_map_anonymous(ROOM_BYTES);
+	struct entry *room = table.is_kept ? sys_map_anonymous(ROOM_BYTES) : NULL;
 
 	if (!room)
 		return false;
@@ -319,7 +331,7 @@ void loaded_forget(void)
 {
 	struct entry *room;
 
-	if (find_object)
+	if (!table.is_kept)
 		return;
 	room = sys_map_anonymous(ROOM_BYTES);
 	if (!room) {
@@ -327,7 +339,7 @@ void loaded_forget(void)
 		return;
 	}
 	struct reading before = read_table(room + MODULES_MAX), r = {.list = room};
-	libc.dl_iterate_phdr(read_module, &r);
+	libc_iterate_phdr(read_module, &r);
 	keep_known(&r, &before);
 	publish(&r);
 	sys_unmap(room, ROOM_BYTES);
@@ -340,10 +352,12 @@ void loaded_init(void)
 		find_object = (__typeof__(find_object))dynsym_libc("_dl_find_object");
 	if (!find_object)
 		find_object = (__typeof__(find_object))dynsym_loader("_dl_find_object");
-	if (find_object || table.version)
+	if (find_object || table.is_kept)
 		return;
 	address_info = (__typeof__(address_info))dynsym_libc("_dl_addr");
+	table.is_kept = true;
 	loaded_update();
+	first = table.count[table.version & 1];
 }
 
 void loaded_on_added(void (*added)(uint64_t start))

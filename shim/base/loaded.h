@@ -27,12 +27,14 @@ void loaded_init(void);
  * lasts as long as the module.  Any thread, async-signal-safe. */
 bool loaded_find(uint64_t address, struct code_module *out);
 
-/* The caller is going to load a module. */
+/* The caller is going to load a module; the second: one that may close others past dlclose, so
+ * from now on only those of the start are found.  Any thread, async-signal-safe. */
 void loaded_will_change(void);
+void loaded_will_change_unseen(void);
 /* Whether one was loaded since the table was read. */
 bool loaded_is_old(void);
-/* Whether the table has to be read again from time to time, and should be now: an address was not
- * found, as in what libc loads itself. */
+/* Whether there is a table, which has to be read again from time to time, and should be now: an
+ * address was not found, as in what libc loads itself. */
 bool loaded_is_watched(void);
 bool loaded_is_doubtful(void);
 

@@ -56,7 +56,7 @@
 	COMMON(recvfrom, ENOMEM, "request", "answers")                                             \
 	COMMON(shutdown, ENOTCONN, "request", "a clean end of answers")                            \
 	COMMON(ppoll, ENOMEM, "start, thread", "answers")                                          \
-	COMMON(nanosleep, EINTR, "thread", "the recorder, on a disk")                              \
+	COMMON(nanosleep, EINTR, "thread, hook", "the recorder, on a disk; fork's wait for us")    \
 	COMMON(futex, EINTR, "thread, request, hook", "sleeping while a lock is held")             \
 	COMMON(prctl, EPERM, "thread", "our threads' names")                                       \
 	COMMON(gettid, ENOSYS, "hook", "a thread's ID at its first sample")                        \

@@ -162,7 +162,7 @@ int gomodules_init(void)
 		read_program_tls(&list[0]);
 		add(&list[0]);
 	}
-	libc.dl_iterate_phdr(add_loaded, NULL);
+	libc_iterate_phdr(add_loaded, NULL);
 	loaded_init();
 	return count ? 0 : -1;
 }

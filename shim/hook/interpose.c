@@ -274,20 +274,38 @@ EXPORT int thrd_create(pthread_t *thread, int (*start)(void *), void *arg)
 
 /*
  * The loader looks at the caller's address, and so do other preloads, so these two end in a jump
- * (hooks/loader_caller). Where glibc does not find modules without a lock (loaded.h), what dlopen
- * brings is noted at the first dlsym after it, which waits for the loader itself.
+ * (hooks/loader_caller). They do nothing else but where glibc does not find modules without a lock
+ * (loaded.h): there what dlopen brings is noted at the first dlsym after it, which waits for the
+ * loader itself.
  */
-EXPORT void *dlopen(const char *file, int mode)
+static __attribute__((noinline)) void note_dlopen(int mode)
 {
 	loaded_will_change();
-	return real.dlopen(file, mode);
+	/* Its own calls of dlclose go to libc. */
+	if (mode & RTLD_DEEPBIND)
+		loaded_will_change_unseen();
 }
 
-EXPORT void *dlsym(void *handle, const char *name)
+/* A signal handler may come in the middle of the shim's own work. */
+static __attribute__((noinline)) void note_dlsym(void)
+{
+	forked_look();
+	if (!LOAD(&sample_self.busy))
+		interpose_loaded();
+}
+
+ENDS_IN_JUMP EXPORT void *dlopen(const char *file, int mode)
+{
+	if (unlikely(loaded_is_watched()))
+		note_dlopen(mode);
+	JUMP_TO real.dlopen(file, mode);
+}
+
+ENDS_IN_JUMP EXPORT void *dlsym(void *handle, const char *name)
 {
 	if (unlikely(loaded_is_old()))
-		interpose_loaded();
-	return real.dlsym(handle, name);
+		note_dlsym();
+	JUMP_TO real.dlsym(handle, name);
 }
 
 static void forget_here(void *unused, const struct regs *host)
@@ -302,8 +320,10 @@ static void forget_here(void *unused, const struct regs *host)
 /* Data about code addresses must not outlive the code. */
 EXPORT int dlclose(void *handle)
 {
+	bool is_active = active();
+
 	codetables_unload_begins();
-	int result = active() ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
+	int result = is_active ? unloads_watch(real.dlclose, handle) : real.dlclose(handle);
 	if (loaded_is_watched())
 		recstack_run_anyhow(forget_here, NULL);
 	codetables_unload_ends();

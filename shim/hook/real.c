@@ -224,13 +224,13 @@ static int no_brk(void *to)
  * such a library's first user comes here; until then the process has one thread.
  */
 #define LATE(result, name, parameters, arguments, failure)                                         \
-	static result late_##name parameters                                                       \
+	ENDS_IN_JUMP static result late_##name parameters                                          \
 	{                                                                                          \
 		void *found = dynsym_next(#name);                                                  \
 		if (!found)                                                                        \
 			return failure;                                                            \
 		STORE(&real.name, (__typeof__(real.name))found);                                   \
-		return real.name arguments;                                                        \
+		JUMP_TO real.name arguments;                                                       \
 	}
 
 LATE(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg),
@@ -245,12 +245,12 @@ LATE(void *, dlsym, (void *handle, const char *name), (handle, name), NULL)
 /* The first call of a function looks up all functions and continues; calls meanwhile use its
  * substitute. */
 #define FIRST(result, name, parameters, arguments, substitute)                                     \
-	static result first_##name parameters                                                      \
+	ENDS_IN_JUMP static result first_##name parameters                                         \
 	{                                                                                          \
 		if (resolving)                                                                     \
-			return substitute arguments;                                               \
+			JUMP_TO substitute arguments;                                              \
 		real_resolve();                                                                    \
-		return real.name arguments;                                                        \
+		JUMP_TO real.name arguments;                                                       \
 	}
 
 FIRST(void *, malloc, (size_t size), (size), bootstrap_malloc)

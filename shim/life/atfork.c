@@ -57,6 +57,7 @@ static __thread struct {
  */
 static void before_fork(void)
 {
+	libc_before_fork();
 	forking.locked = !LOAD(&sample_self.busy) && !pins_held() && mappings_before_fork() == 0;
 	if (!forking.locked)
 		return;
@@ -95,6 +96,7 @@ static void abandon(void)
 
 static void in_parent(void)
 {
+	libc_after_fork();
 	if (!forking.locked)
 		return;
 	if (end_hold(NOT_HELD))
@@ -126,7 +128,6 @@ static void follow(void)
 
 	recorder_after_fork_in_child(true);
 	unlock();
-	codetables_after_fork_in_child();
 	eventring_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
@@ -168,6 +169,8 @@ static void in_child(void)
 {
 	int error = errno;
 
+	libc_after_fork_in_child();
+	codetables_after_fork_in_child();
 	recstack_after_fork_in_child();
 	lastwalk_after_fork_in_child();
 	recstack_run_anyhow(in_child_here, NULL);
@@ -187,7 +190,7 @@ void atfork_init(const struct config *given)
 	config = given;
 	forked_watch(in_child);
 	if (!config->follow_fork) {
-		libc_atfork(NULL, NULL, forked_noticed);
+		libc_atfork(libc_before_fork, libc_after_fork, forked_noticed);
 		return;
 	}
 	lock_on_long_wait(abandon);

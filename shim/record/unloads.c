@@ -256,7 +256,7 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 	unsigned long long now = before->unloaded;
 
 	(void)host;
-	libc.dl_iterate_phdr(note_count, &now);
+	libc_iterate_phdr(note_count, &now);
 	if (now == before->unloaded)
 		return;
 	if (!before->list || before->count > before->room) {
@@ -264,7 +264,7 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 						* certain */
 		return;
 	}
-	libc.dl_iterate_phdr(add_gone, before);
+	libc_iterate_phdr(add_gone, before);
 	for (; before->next < before->count; before->next++)
 		unloads_add(before->list[before->next].start, before->list[before->next].end);
 }
@@ -272,7 +272,7 @@ static void add_all_gone_here(void *loaded, const struct regs *host)
 static void note_all_loaded_here(void *loaded, const struct regs *host)
 {
 	(void)host;
-	libc.dl_iterate_phdr(note_loaded, loaded);
+	libc_iterate_phdr(note_loaded, loaded);
 }
 
 int unloads_watch(int (*close)(void *handle), void *handle)

@@ -255,7 +255,7 @@ void saferead_start(void)
 	sys_call(prlimit64, 0, RLIMIT_STACK, NULL, &most);
 	first_bytes = most.rlim_cur < FIRST_STACK_BYTES ? most.rlim_cur : FIRST_STACK_BYTES;
 	tls_bytes = 0;
-	libc.dl_iterate_phdr(add_tls_bytes, NULL);
+	libc_iterate_phdr(add_tls_bytes, NULL);
 }
 
 /*

@@ -36,11 +36,12 @@ run passive passive "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=nonsense CGOHEAP_NO_SU
 
 # ---- who calls dlopen and dlsym ---------------------------------------------------
 
-if wanted loader_caller; then
+if wanted loader_caller || wanted loads; then
 	mkdir -p "$OUT/runpath"
 	"$CC" -std=gnu11 -O1 -g -fno-builtin -fPIC -shared -o "$OUT/runpath/libloader_caller.so" \
 		"$HERE/loader_caller_lib.c"
 	run loader_caller loader_caller ""
+	run loads loads ""
 fi
 
 # ---- stack use of the hooks -------------------------------------------------------

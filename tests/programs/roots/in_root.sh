@@ -38,7 +38,7 @@ musl-gcc -O1 -o build/roots/service-musl $HERE/service.c
 verdict musl "$(same 'the C library is not glibc' "$SHIM" build/roots/service-musl)"
 
 if [ "${1-}" = short ]; then
-	suite hooks every_function realloc threads fork_child maps throws passive
+	suite hooks every_function realloc threads fork_child maps throws passive loads
 	suite mappings
 	exit
 fi
