@@ -202,24 +202,34 @@ static __attribute__((noinline)) void start_late(void)
 	errno = error;
 }
 
-static void look_here(void *caller, const struct regs *host)
+static void go_was_added(void)
 {
-	(void)host;
-	/* A library's constructor may run before ours. */
-	if (shim_state_now() == SHIM_LOADING)
-		init();
-	if (!gomodules_look((uint64_t)caller))
-		return;
 	codetables_changed();
 	if (shim_state_now() == SHIM_PASSIVE &&
 	    __atomic_exchange_n(&waits_for_go, false, __ATOMIC_ACQ_REL))
 		start_late();
 }
 
+static void look_here(void *caller, const struct regs *host)
+{
+	(void)host;
+	/* A library's constructor may run before ours. */
+	if (shim_state_now() == SHIM_LOADING)
+		init();
+	if (gomodules_look((uint64_t)caller))
+		go_was_added();
+}
+
+/* Another thread may close it meanwhile; if it is Go, it stays, and creates a thread soon. */
 static void look_at_added(uint64_t start)
 {
-	if (shim_state_now() != SHIM_PASSIVE || LOAD(&waits_for_go))
-		look_here((void *)start, NULL);
+	if ((shim_state_now() == SHIM_PASSIVE && !LOAD(&waits_for_go)) ||
+	    codetables_begin_reading())
+		return;
+	bool is_go = gomodules_look(start);
+	codetables_end_reading();
+	if (is_go)
+		go_was_added();
 }
 
 static void update_here(void *unused, const struct regs *host)
