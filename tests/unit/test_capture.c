@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/arch.h"
+#include "machine.h"
 #include "base/seccomp.h"
 #include "base/sys.h"
 #include "region/recstack.h"
@@ -337,36 +338,24 @@ static void test_through_realigned_frames(void **state)
 	assert_int_equal(captured.end, CAPTURE_COMPLETE_THREAD);
 }
 
-/* Keeps data in rbp during a call, without saying so in its CFI. */
-void with_rbp(uint64_t rbp, void (*call)(void));
-__asm__(".text\n"
-	".type with_rbp, @function\n"
-	"with_rbp:\n"
-	".cfi_startproc\n"
-	"push %rbp\n"
-	".cfi_adjust_cfa_offset 8\n"
-	"mov %rdi, %rbp\n"
-	"call *%rsi\n"
-	"pop %rbp\n"
-	".cfi_adjust_cfa_offset -8\n"
-	"ret\n"
-	".cfi_endproc\n"
-	".size with_rbp, .-with_rbp\n");
+void hold(uint64_t word, void (*call)(void));
+__asm__(".text\n.type hold, %function\nhold:\n.cfi_startproc\n" MACHINE_HOLD
+	".cfi_endproc\n.size hold, .-hold\n");
 
 static void take_only(void)
 {
 	recstack_run_anyhow(take_here, NULL);
 }
 
-static uint64_t wild_rbp;
+static uint64_t wild_word;
 
-static void take_with_wild_rbp(void)
+static void take_with_wild_frame_pointer(void)
 {
-	with_rbp(wild_rbp, take_only);
+	hold(wild_word, take_only);
 	__asm__ volatile("" ::: "memory");
 }
 
-static void test_data_in_rbp_ends_the_stack_and_no_more(void **state)
+static void test_data_in_the_frame_pointer_ends_the_stack_and_no_more(void **state)
 {
 	char *page = mmap(NULL, 2 * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t values[] = {0,
@@ -383,8 +372,8 @@ static void test_data_in_rbp_ends_the_stack_and_no_more(void **state)
 	for (size_t i = 0; i < COUNT_OF(values); i++)
 		for (int copies = 0; copies < 2; copies++) {
 			STORE(&seccomp_seen, copies ? SECCOMP_IS_NONE : SECCOMP_IS_FILTER);
-			wild_rbp = values[i];
-			over_aligned(take_with_wild_rbp);
+			wild_word = values[i];
+			over_aligned(take_with_wild_frame_pointer);
 			assert_true(captured.count >= 1);
 			assert_true(captured.end < CAPTURE_END_COUNT);
 		}
@@ -585,7 +574,7 @@ int main(void)
 		cmocka_unit_test(test_a_small_signal_stack_is_enough),
 		cmocka_unit_test(test_a_stack_that_the_program_has_mapped),
 		cmocka_unit_test(test_through_realigned_frames),
-		cmocka_unit_test(test_data_in_rbp_ends_the_stack_and_no_more),
+		cmocka_unit_test(test_data_in_the_frame_pointer_ends_the_stack_and_no_more),
 		cmocka_unit_test(test_a_note_stays_with_an_unchanged_stack),
 		cmocka_unit_test(test_a_note_of_an_older_capture_is_dropped),
 		cmocka_unit_test(test_another_thread_has_no_note),

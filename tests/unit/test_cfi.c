@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "machine.h"
 #include "unwind/cfi.h"
 #include "unwind/cfi_entry.h"
 
@@ -56,10 +57,9 @@ static const struct entry *libc_entries(struct table *t, uint32_t *count)
 static void set_context(unw_context_t *context, uint64_t pc, uint64_t sp)
 {
 	memset(context, 0, sizeof(*context));
-	for (int r = 0; r < 16; r++)
-		context->data[r] = sp + 8192; /* every register that may be a frame's base */
-	context->data[7] = sp;
-	context->data[16] = pc;
+	for (unsigned r = 0; r < CFI_REGISTERS; r++) /* all that may be a frame's base */
+		context->data[MACHINE_CONTEXT(machine_number(r))] = r == CFI_SP ? sp : sp + 8192;
+	context->data[MACHINE_CONTEXT_PC] = pc;
 }
 
 static uint64_t value_of(const struct cfi_row *row, int r, uint64_t cfa, uint64_t old)
@@ -69,11 +69,6 @@ static uint64_t value_of(const struct cfi_row *row, int r, uint64_t cfa, uint64_
 	return row->saved[r] == CFI_SAME ? old
 					 : *(uint64_t *)(cfa + (uint64_t)(8l * row->saved[r]));
 }
-
-/* By enum cfi_register. */
-static const unw_regnum_t numbers[] = {UNW_X86_64_RBP, UNW_X86_64_RBX, UNW_X86_64_R12,
-				       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
-				       UNW_X86_64_RSP};
 
 /* 1: compared; 0: not a row, or libunwind cannot step it. */
 static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
@@ -100,7 +95,7 @@ static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc
 	assert_int_equal(word, *(uint64_t *)(cfa + (uint64_t)(8l * row.return_address)));
 	for (int r = 0; r < CFI_REGISTERS; r++) {
 		uint64_t expected = value_of(&row, r, cfa, sp + 8192);
-		unw_get_reg(&cursor, numbers[r], &word);
+		unw_get_reg(&cursor, (unw_regnum_t)machine_number((unsigned)r), &word);
 		assert_int_equal(word, expected);
 	}
 	return 1;
@@ -140,8 +135,8 @@ static struct saferead stack_memory(void)
 /* 1: compared; 0: a row, or cannot be followed. */
 static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64_t pc)
 {
-	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2], other = sp + 8192;
-	struct regs regs = {pc + 1, sp, other, other, other, other, other, other};
+	uint64_t sp = (uint64_t)&stack_words[STACK_WORDS / 2];
+	struct regs regs = {.ip = pc + 1, .sp = sp};
 	struct saferead memory = stack_memory();
 	struct cfi_row row;
 	unw_context_t context;
@@ -150,6 +145,8 @@ static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64
 	enum cfi_result kind = cfi_compile(module, fde, pc, &row);
 	bool is_signal;
 
+	for (unsigned r = 0; r < CFI_SAVED; r++)
+		*cfi_register_in(&regs, r) = sp + 8192;
 	if (kind != CFI_COMPLEX && kind != CFI_SIGNAL)
 		return 0;
 	/*
@@ -166,7 +163,7 @@ static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64
 	unw_get_reg(&cursor, UNW_REG_IP, &word);
 	assert_int_equal(regs.ip, word);
 	for (unsigned r = 0; r < CFI_REGISTERS; r++) {
-		unw_get_reg(&cursor, numbers[r], &word);
+		unw_get_reg(&cursor, (unw_regnum_t)machine_number((unsigned)r), &word);
 		assert_int_equal(*cfi_register_in(&regs, r), word);
 	}
 	return 1;

@@ -28,6 +28,7 @@
 
 #include "base/base.h"
 #include "base/hash.h"
+#include "machine.h"
 #include "record/labelsets.h"
 #include "region/region.h"
 #include "unwind/capture.h"
@@ -38,7 +39,7 @@
 /* Those of them that are installed. */
 static const char *const libraries[] = {
 	"libc.so.6",
-	"ld-linux-x86-64.so.2",
+	MACHINE_LOADER,
 	"libm.so.6",
 	"libgcc_s.so.1",
 	"libstdc++.so.6",
@@ -86,13 +87,8 @@ static void fill_words(void)
 		words[i] = (uint64_t)&words[i] + SHIFT;
 }
 
-/* By enum cfi_register. */
-static const unw_regnum_t numbers[] = {UNW_X86_64_RBP, UNW_X86_64_RBX, UNW_X86_64_R12,
-				       UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15,
-				       UNW_X86_64_RSP};
-static const int places[] = {6, 1, 12, 13, 14, 15, 7}; /* of the same, in unw_context_t */
-
-/* No two registers are alike; RBP is the lowest, because other registers are read above it. */
+/* No two registers are alike; the frame pointer is the lowest, because other registers are read
+ * above it. */
 static struct regs made_up(uint64_t pc)
 {
 	struct regs regs = {.ip = pc + 1, .sp = (uint64_t)words + BELOW};
@@ -102,9 +98,28 @@ static struct regs made_up(uint64_t pc)
 	return regs;
 }
 
-/* Its frame is one word: the return address. */
+/* Its frame is the return address and what must be there with it. */
 extern const char plain[];
-__asm__(".text\nplain:\n.cfi_startproc\nnop\nnop\nret\n.cfi_endproc\n");
+__asm__(".text\nplain:\n.cfi_startproc\n" MACHINE_FRAME "nop\nnop\nret\n.cfi_endproc\n");
+
+/* Its return address lies at 8(register). */
+#define PROBE(number, name)                                                                        \
+	extern const char probe_##name[];                                                          \
+	__asm__(".text\nprobe_" #name                                                              \
+		":\n.cfi_startproc\n" MACHINE_FRAME_AT(name) "nop\nnop\nret\n.cfi_endproc\n");
+MACHINE_SAVED(PROBE)
+
+/* By enum cfi_register. */
+static const char *names[CFI_REGISTERS], *probes[CFI_SAVED];
+
+static void name_registers(void)
+{
+#define NAME(number, name)                                                                         \
+	names[cfi_register_of_dwarf(number)] = #name;                                              \
+	probes[cfi_register_of_dwarf(number)] = probe_##name;
+	MACHINE_SAVED(NAME)
+	names[CFI_SP] = "sp";
+}
 
 /*
  * libunwind's step; false: it has no caller. It begins a frame below: of the first frame's address
@@ -115,13 +130,13 @@ static bool step_libunwind(const struct regs *from, struct regs *to)
 	unw_context_t context;
 	unw_cursor_t cursor;
 	struct regs regs = *from;
-	uint64_t *below = (uint64_t *)from->sp - 1, was = *below;
+	uint64_t *below = (uint64_t *)(from->sp - MACHINE_FRAME_BYTES), was = *below;
 
 	memset(&context, 0, sizeof(context));
 	for (unsigned r = 0; r < CFI_REGISTERS; r++)
-		context.data[places[r]] = *cfi_register_in(&regs, r);
-	context.data[7] = (uint64_t)below;
-	context.data[16] = (uint64_t)plain + 1;
+		context.data[MACHINE_CONTEXT(machine_number(r))] = *cfi_register_in(&regs, r);
+	context.data[MACHINE_CONTEXT(machine_number(CFI_SP))] = (uint64_t)below;
+	context.data[MACHINE_CONTEXT_PC] = (uint64_t)plain + 1;
 	*below = from->ip;
 	unw_init_local(&cursor, &context);
 	int first = unw_step(&cursor), second;
@@ -131,7 +146,8 @@ static bool step_libunwind(const struct regs *from, struct regs *to)
 		return false;
 	unw_get_reg(&cursor, UNW_REG_IP, (unw_word_t *)&to->ip);
 	for (unsigned r = 0; r < CFI_REGISTERS; r++)
-		unw_get_reg(&cursor, numbers[r], (unw_word_t *)cfi_register_in(to, r));
+		unw_get_reg(&cursor, (unw_regnum_t)machine_number(r),
+			    (unw_word_t *)cfi_register_in(to, r));
 	return true;
 }
 
@@ -163,8 +179,6 @@ static void differ(uint64_t pc, const char *what, uint64_t ours, uint64_t theirs
 
 static void compare_regs(uint64_t pc, struct regs *ours, struct regs *theirs)
 {
-	static const char *const names[] = {"rbp", "rbx", "r12", "r13", "r14", "r15", "rsp"};
-
 	if (ours->ip != theirs->ip)
 		differ(pc, "ip", ours->ip, theirs->ip);
 	for (unsigned r = 0; r < CFI_REGISTERS; r++)
@@ -258,20 +272,6 @@ static bool compare_step(const struct fde_module *module, uint64_t fde, uint64_t
 
 /* ---- the same as captures ------------------------------------------------------- */
 
-/* Its return address lies at 8(register). */
-#define PROBE(name, reg)                                                                           \
-	extern const char name[];                                                                  \
-	__asm__(".text\n" #name ":\n.cfi_startproc\n.cfi_def_cfa " reg ",16\nnop\nnop\nret\n"      \
-		".cfi_endproc\n")
-PROBE(probe_rbp, "rbp");
-PROBE(probe_rbx, "rbx");
-PROBE(probe_r12, "r12");
-PROBE(probe_r13, "r13");
-PROBE(probe_r14, "r14");
-PROBE(probe_r15, "r15");
-static const char *const probes[] = {probe_rbp, probe_rbx, probe_r12,
-				     probe_r13, probe_r14, probe_r15};
-
 /* This program's code counts as the shim's, so the probe is walked through, but not shown. */
 static void compare_capture(uint64_t pc, const char *what, uint64_t expected)
 {
@@ -288,8 +288,6 @@ static void compare_capture(uint64_t pc, const char *what, uint64_t expected)
 
 static void compare_probe(uint64_t pc, unsigned r, struct regs *theirs)
 {
-	static const char *const names[] = {"rbp by probe", "rbx by probe", "r12 by probe",
-					    "r13 by probe", "r14 by probe", "r15 by probe"};
 	uint64_t *return_address = (uint64_t *)(theirs->ip - SHIFT);
 	uint64_t slot = *cfi_register_in(theirs, r) + 8;
 
@@ -297,7 +295,7 @@ static void compare_probe(uint64_t pc, unsigned r, struct regs *theirs)
 	if (!is_word(slot) || slot + 8 <= theirs->sp || slot == (uint64_t)return_address)
 		return;
 	*return_address = (uint64_t)probes[r] + 1;
-	compare_capture(pc, names[r], slot + SHIFT);
+	compare_capture(pc, names[r], slot + SHIFT); /* by a probe */
 	*return_address = theirs->ip;
 }
 
@@ -490,5 +488,6 @@ int main(int argc, char **argv)
 		execv("/proc/self/exe", argv);
 	}
 	is_long = getenv("TEST_LONG") != NULL;
+	name_registers();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

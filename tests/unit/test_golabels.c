@@ -11,6 +11,7 @@
 
 #include "base/arch.h"
 #include "gonote.h"
+#include "machine.h"
 #include "go/gomodules.h"
 #include "go/gosym.h"
 #include "unwind/golabels.h"
@@ -376,37 +377,29 @@ CASE(damaged_maps)
 
 /* ---- the code that sets them ---------------------------------------------------- */
 
-/* runtime_setProfLabel of Go 1.26.8, and of 1.21.13 with -race. */
-static const uint8_t code_1_26[] = {
-	0x49, 0x3b, 0x66, 0x10, 0x76, 0x39, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec,
-	0x08, 0x4c, 0x89, 0x34, 0x24, 0x83, 0x3d, 0x87, 0x19, 0x15, 0x00, 0x00, 0x74,
-	0x13, 0x49, 0x8b, 0x8e, 0x60, 0x01, 0x00, 0x00, 0xe8, 0xb9, 0x57, 0x00, 0x00,
-	0x49, 0x89, 0x03, 0x49, 0x89, 0x4b, 0x08, 0x48, 0x8b, 0x0c, 0x24, 0x48, 0x89,
-	0x81, 0x60, 0x01, 0x00, 0x00, 0x48, 0x83, 0xc4, 0x08, 0x5d, 0xc3, 0xeb, 0xb0};
-static const uint8_t code_1_21_race[] = {
-	0x49, 0x3b, 0x66, 0x10, 0x76, 0x5e, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x18, 0x48,
-	0x89, 0x44, 0x24, 0x28, 0x90, 0x48, 0x8d, 0x1d, 0x55, 0x13, 0x0c, 0x01, 0x4c, 0x89, 0xf0,
-	0x66, 0x90, 0xe8, 0xbb, 0x6f, 0xfe, 0xff, 0x4c, 0x89, 0x74, 0x24, 0x10, 0x83, 0x3d, 0x1f,
-	0x14, 0x0c, 0x01, 0x00, 0x75, 0x07, 0x48, 0x8b, 0x44, 0x24, 0x28, 0xeb, 0x18, 0xe8, 0x01,
-	0x39, 0x00, 0x00, 0x48, 0x8b, 0x44, 0x24, 0x28, 0x49, 0x89, 0x03, 0x49, 0x8b, 0x8e, 0x58,
-	0x01, 0x00, 0x00, 0x49, 0x89, 0x4b, 0x08, 0x48, 0x8b, 0x4c, 0x24, 0x10, 0x48, 0x89, 0x81,
-	0x58, 0x01, 0x00, 0x00, 0x48, 0x83, 0xc4, 0x18, 0x5d, 0xc3};
+static bool finds_changed(size_t at, uint8_t byte)
+{
+	uint8_t code[sizeof(machine_setter)];
+	uint32_t offset;
+
+	memcpy(code, machine_setter, sizeof(code));
+	code[at] = byte;
+	return arch_field_of_g(code, sizeof(code), &offset);
+}
 
 static void code_is_decoded(void)
 {
-	uint8_t code[sizeof(code_1_26)];
 	uint32_t offset;
 
-	CHECK(arch_field_of_g(code_1_26, sizeof(code_1_26), &offset) && offset == 0x160);
-	CHECK(arch_field_of_g(code_1_21_race, sizeof(code_1_21_race), &offset) && offset == 0x158);
-	for (size_t n = 0; n < 57; n++) /* cut before the store */
-		CHECK(!arch_field_of_g(code_1_26, n, &offset));
-	memcpy(code, code_1_26, sizeof(code));
-	code[53] = 0x68; /* stores to another offset than it loads from */
-	CHECK(!arch_field_of_g(code, sizeof(code), &offset));
-	memcpy(code, code_1_26, sizeof(code));
-	code[27] = 0x48; /* RSI, not R14 */
-	CHECK(!arch_field_of_g(code, sizeof(code), &offset));
+	CHECK(arch_field_of_g((const uint8_t *)machine_setter, sizeof(machine_setter), &offset) &&
+	      offset == 0x160);
+	CHECK(arch_field_of_g((const uint8_t *)machine_setter_race, sizeof(machine_setter_race),
+			      &offset) &&
+	      offset == 0x158);
+	for (size_t n = 0; n < MACHINE_SETTER_STORED; n++)
+		CHECK(!arch_field_of_g((const uint8_t *)machine_setter, n, &offset));
+	CHECK(!finds_changed(MACHINE_SETTER_ELSEWHERE));
+	CHECK(!finds_changed(MACHINE_SETTER_NOT_G));
 }
 CASE(code_is_decoded)
 
@@ -438,7 +431,7 @@ static void make_program(const char *version, const char *function)
 	memset(&fake, 0, sizeof(fake));
 	strcpy(fake.names, "runtim");
 	strcpy(fake.names + name, function);
-	fake.header[0] = 0x08010000fffffff1;
+	fake.header[0] = 0x08000000fffffff1 | (uint64_t)ARCH_CODE_BYTES << 48;
 	fake.header[1] = 2;
 	fake.header[4] = offsetof(struct fake, names);
 	fake.module[0] = (uint64_t)fake.header;
@@ -458,7 +451,7 @@ static void make_program(const char *version, const char *function)
 	fake.ftab[3] = func;
 	memcpy(fake.funcs + func + 4, &name, sizeof(name));
 	fake.ftab[4] = sizeof(fake.text);
-	memcpy(fake.text + 128, code_1_26, sizeof(code_1_26));
+	memcpy(fake.text + 128, machine_setter, sizeof(machine_setter));
 	memcpy(fake.build_info, "\xff Go buildinf:\x08\x02", 16);
 	fake.build_info[32] = (uint8_t)strlen(version);
 	memcpy(fake.build_info + 33, version, strlen(version));

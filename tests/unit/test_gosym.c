@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "go/gomodules.h"
+#include "base/arch.h"
 #include "gonote.h"
 #include "go/gosym.h"
 
@@ -55,7 +56,7 @@ static uint32_t add_values(size_t *used, const int *pairs)
 		int delta = pairs[0] - last;
 
 		fake.pctab[(*used)++] = (uint8_t)(delta < 0 ? -2 * delta - 1 : 2 * delta);
-		fake.pctab[(*used)++] = (uint8_t)pairs[1];
+		fake.pctab[(*used)++] = (uint8_t)(pairs[1] / ARCH_CODE_BYTES);
 		last = pairs[0];
 	}
 	fake.pctab[(*used)++] = 0;
@@ -109,7 +110,7 @@ static void set_slice(size_t word, const void *start, size_t len)
 
 static void make_module(uint32_t functions, size_t gofunc_word)
 {
-	fake.header[0] = is_1_20 ? 0x08010000fffffff1 : 0x08010000fffffff0;
+	fake.header[0] = 0x08000000fffffff0 | (uint64_t)ARCH_CODE_BYTES << 48 | is_1_20;
 	fake.header[1] = functions;
 	fake.header[4] = offsetof(struct fake, names);
 	fake.module[0] = (uint64_t)fake.header;

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "machine.h"
 #include "record/sample.h"
 
 static void restart_thread(uint64_t rng)
@@ -414,18 +415,7 @@ static long start_numbered(pid_t tid)
 		  .stack_size = 4096,
 		  .set_tid = (uint64_t)&tid,
 		  .set_tid_size = 1};
-	long r = SYS_clone3;
-	__asm__ volatile("syscall\n"
-			 "test %%rax, %%rax\n"
-			 "jnz 1f\n"
-			 "2: mov %[pause], %%eax\n"
-			 "syscall\n"
-			 "jmp 2b\n"
-			 "1:\n"
-			 : "+a"(r)
-			 : "D"(&args), "S"(sizeof(args)), [pause] "i"(SYS_pause)
-			 : "rcx", "r11", "memory");
-	return r;
+	return machine_start_waiter(&args, sizeof(args));
 }
 
 /*
