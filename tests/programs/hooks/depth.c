@@ -6,6 +6,7 @@
  * depth_lib.c.
  */
 #include "hooks.h"
+#include "machine.h"
 
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -17,30 +18,7 @@ static char stack[256 * 1024] __attribute__((aligned(4096)));
 
 /* fn(args...) with the stack pointer at top. */
 long call_at(void *top, void *fn, const long args[6]);
-__asm__(".text\n"
-	".type call_at, @function\n"
-	"call_at:\n"
-	".cfi_startproc\n"
-	"push %rbp\n"
-	".cfi_adjust_cfa_offset 8\n"
-	".cfi_rel_offset %rbp, 0\n"
-	"mov %rsp, %rbp\n"
-	".cfi_def_cfa_register %rbp\n"
-	"mov %rdi, %rsp\n"
-	"mov %rsi, %rax\n"
-	"mov %rdx, %r11\n"
-	"mov 0(%r11), %rdi\n"
-	"mov 8(%r11), %rsi\n"
-	"mov 16(%r11), %rdx\n"
-	"mov 24(%r11), %rcx\n"
-	"mov 32(%r11), %r8\n"
-	"mov 40(%r11), %r9\n"
-	"call *%rax\n"
-	"leave\n"
-	".cfi_def_cfa %rsp, 8\n"
-	"ret\n"
-	".cfi_endproc\n"
-	".size call_at, .-call_at\n");
+__asm__(".text\n.type call_at, %function\ncall_at:\n" CALL_AT ".size call_at, .-call_at\n");
 
 static void *block, *aligned, *pages, *page;
 static pthread_t thread;

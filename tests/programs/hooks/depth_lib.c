@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <threads.h>
 
+#include "machine.h"
+
 static char room[64 << 20] __attribute__((aligned(4096)));
 static size_t used;
 
@@ -75,62 +77,48 @@ void free(void *p)
 	(void)p;
 }
 
-static long call(long n, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
 void *mmap(void *p, size_t n, int prot, int flags, int fd, long offset)
 {
-	return (void *)call(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
+	return (void *)machine_call(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
 }
 
 void *mmap64(void *p, size_t n, int prot, int flags, int fd, long offset)
 {
-	return (void *)call(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
+	return (void *)machine_call(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
 }
 
 int munmap(void *p, size_t n)
 {
-	return (int)call(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0);
+	return (int)machine_call(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0);
 }
 
 int mprotect(void *p, size_t n, int prot)
 {
-	return (int)call(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0);
+	return (int)machine_call(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0);
 }
 
 void *mremap(void *p, size_t old, size_t new, int flags, void *to)
 {
-	return (void *)call(SYS_mremap, (long)p, (long)old, (long)new, flags, (long)to, 0);
+	return (void *)machine_call(SYS_mremap, (long)p, (long)old, (long)new, flags, (long)to, 0);
 }
 
 int madvise(void *p, size_t n, int advice)
 {
-	return (int)call(SYS_madvise, (long)p, (long)n, advice, 0, 0, 0);
+	return (int)machine_call(SYS_madvise, (long)p, (long)n, advice, 0, 0, 0);
 }
 
 void *sbrk(intptr_t increment)
 {
-	long end = call(SYS_brk, 0, 0, 0, 0, 0, 0);
+	long end = machine_call(SYS_brk, 0, 0, 0, 0, 0, 0);
 
 	if (increment)
-		call(SYS_brk, end + increment, 0, 0, 0, 0, 0);
+		machine_call(SYS_brk, end + increment, 0, 0, 0, 0, 0);
 	return (void *)end;
 }
 
 int brk(void *to)
 {
-	return call(SYS_brk, (long)to, 0, 0, 0, 0, 0) == (long)to ? 0 : -1;
+	return machine_call(SYS_brk, (long)to, 0, 0, 0, 0, 0) == (long)to ? 0 : -1;
 }
 
 /* Until then libc's functions are behind the shim, while it starts its threads. */

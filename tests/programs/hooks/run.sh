@@ -11,7 +11,7 @@ DEFAULTS=(CGOHEAP_SAMPLE_BYTES=1)
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	[ -f "$src" ] || src=$HERE/$1.cc
-	newer "$bin" "$src" "$HERE/hooks.h" && return
+	newer "$bin" "$src" "$HERE"/*.h && return
 	case $src in
 	# The compiler knows malloc and would otherwise remove calls.
 	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" \

@@ -1,0 +1,14 @@
+/*
+ * What these programs need of the processor: CALL_AT, code that calls x(args...) with the stack
+ * pointer at top, for call_at(top, x, args); and system calls that libc does not make.
+ */
+#ifndef HOOKS_MACHINE_H
+#define HOOKS_MACHINE_H
+
+#if defined(__x86_64__)
+#include "machine_amd64.h"
+#else
+#include "machine_arm64.h"
+#endif
+
+#endif
