@@ -7,9 +7,14 @@ GO      ?= go
 BUILD   := build
 OBJCOPY ?= objcopy
 
-VERSION := 0.1.0
-# For cgoheap version; empty outside a repository.
-COMMIT := $(shell git describe --always --abbrev=12 --exclude='*' --dirty 2>/dev/null)
+VERSION := $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' cgo_bridge/version.go)
+# For cgoheap version; empty where it is not known.
+COMMIT := $(shell tools/revision commit)
+# The time of all that is built: the same sources give the same bytes.
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell tools/revision time)
+endif
+export SOURCE_DATE_EPOCH
 
 # ---- the processor ----------------------------------------------------------
 
@@ -84,8 +89,11 @@ ARCH_CFLAGS_amd64  := -fcf-protection=return
 ARCH_LDFLAGS_amd64 := -Wl,-z,shstk
 # Else atomic operations are calls, of functions that ask libc what the processor has.
 ARCH_CFLAGS_arm64  := -mno-outline-atomics
+# The same bytes in whatever directory.
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=. $(SYSROOT:%=-ffile-prefix-map=%=)
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
-	-fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition \
+	$(PREFIX_MAP) -fPIC -fvisibility=hidden -ftls-model=initial-exec \
+	-fno-semantic-interposition \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
 	-fasynchronous-unwind-tables -Ishim -I$(BUILD)/gen $(ARCH_CFLAGS_$(ARCH)) $(FAULTS_CFLAGS)
 
@@ -101,12 +109,13 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclu
 	-nostdlib $(ARCH_LDFLAGS_$(ARCH)) $(WRAP)
 
 .PHONY: all checked-walks demo test test-long test-reach fuzz soak bench bench-quick fmt lint
-.PHONY: install uninstall clean help setup unit
+.PHONY: install uninstall clean help setup unit dist deb rpm
 
-all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap
+all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap $(BUILD)/proxy/.made
 
 $(BUILD)/libcgoheap.so: $(SHIM_OBJ) shim/hook/interpose.map $(BUILD)/libc/libc.so.6
-	$(CC) $(SHIM_LDFLAGS) -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS) $(BUILD)/libc/libc.so.6 -lgcc
+	$(CC) $(SHIM_LDFLAGS) -Wl,-Map,$@.map -o $@.tmp $(SHIM_OBJ) $(SHIM_LIBS) \
+		$(BUILD)/libc/libc.so.6 -lgcc
 	mv $@.tmp $@
 
 # What the library may ask of libc, in the versions that all of them have: it is linked to this
@@ -146,7 +155,7 @@ $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 $(BUILD)/obj/base/mem.o: SHIM_CFLAGS += -fno-builtin -fno-strict-aliasing \
 	$(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 
-$(BUILD)/obj/%.o: shim/%.c Makefile | $(BUILD)/gen/profile.pb-c.h
+$(BUILD)/obj/%.o: shim/%.c Makefile cgo_bridge/version.go | $(BUILD)/gen/profile.pb-c.h
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -154,9 +163,10 @@ $(BUILD)/gen/profile.pb-c.c $(BUILD)/gen/profile.pb-c.h &: proto/profile.proto
 	@mkdir -p $(BUILD)/gen
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen proto/profile.proto
 
-$(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c
+$(BUILD)/obj/profile.pb-c.o: $(BUILD)/gen/profile.pb-c.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(CFLAGS) -fPIC -fvisibility=hidden -I$(BUILD)/gen -c -o $@ $<
+	$(CC) -std=gnu11 $(CFLAGS) $(PREFIX_MAP) -fPIC -fvisibility=hidden \
+		-I$(BUILD)/gen -c -o $@ $<
 
 -include $(SHIM_OBJ:.o=.d)
 
@@ -190,10 +200,30 @@ CLI_RELEASE := cgoheap.example/cli/internal/release
 CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).commit=$(COMMIT)
 
 # Static, so that it can be copied beside the service into any container.
-$(BUILD)/cgoheap: $(CLI_SRC)
+$(BUILD)/cgoheap: $(CLI_SRC) $(BUILD)/.revision
 	@mkdir -p $(BUILD)
-	cd cli && CGO_ENABLED=0 GOARCH=$(ARCH) \
-		$(GO) build -trimpath -ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
+	cd cli && CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false \
+		-ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
+
+# Written again where what it says has changed: what depends on it says the same.
+REVISION := $(VERSION) $(COMMIT) $(SOURCE_DATE_EPOCH)
+ifneq ($(REVISION),$(shell cat $(BUILD)/.revision 2>/dev/null))
+.PHONY: $(BUILD)/.revision
+endif
+$(BUILD)/.revision:
+	@mkdir -p $(BUILD)
+	@echo '$(REVISION)' >$@
+
+# ---- the Go package, as `go get` takes it: GOPROXY=file:///usr/local/share/cgoheap/proxy ----
+
+GO_MODULES := cgo_bridge cgo_bridge/prom
+
+$(BUILD)/proxy/.made: $(shell find cgo_bridge -type f) $(wildcard packaging/goproxy/*) \
+		$(BUILD)/.revision
+	@rm -rf $(@D)
+	cd packaging/goproxy && $(GO) run -buildvcs=false . $(VERSION) $(abspath $(@D)) \
+		$(GO_MODULES:%=../../%)
+	@touch $@
 
 # ---- unit tests: one program a module, the shim's objects without its hooks --------
 
@@ -299,6 +329,10 @@ help:
 		'make lint        check format, go vet, staticcheck, clang-tidy, exported ' \
 		'symbols and shell scripts'
 	@echo 'make install     into PREFIX (/usr/local), under DESTDIR if given'
+	@printf '%s%s\n' 'make dist        build/dist/*.tar.gz for amd64 and arm64, ' \
+		'the same bytes each time (ARCHS=amd64: that one)'
+	@echo 'make deb         packages for Debian and Ubuntu, as dist'
+	@echo 'make rpm         packages for Red Hat, Fedora, SUSE, as dist'
 	@echo 'make uninstall   remove what install put there'
 	@echo 'make clean       remove build/'
 
@@ -336,6 +370,11 @@ fmt:
 	git ls-files -z -co --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i
 	git ls-files -z -co --exclude-standard '*.go' | xargs -0 gofmt -w
 
+ARCHS ?= $(ARCHES)
+
+dist deb rpm:
+	@MAKE='$(MAKE)' packaging/build $@ $(ARCHS)
+
 LIB_DIR := $(DESTDIR)$(PREFIX)/lib/cgoheap
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/cgoheap
@@ -343,6 +382,8 @@ MAN_DIR := $(DESTDIR)$(PREFIX)/share/man/man1
 BASH_COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cgoheap
 ZSH_COMPLETION  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cgoheap
 GO_DIR  := $(DESTDIR)$(PREFIX)/share/cgoheap
+# The command that prints the manual pages; another where that is for another processor.
+MANUAL  ?= $(BUILD)/cgoheap
 
 # As in the tree, so that links between them hold.
 DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
@@ -353,10 +394,13 @@ install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
 	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
 	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
-	tools/manual $(BUILD)/cgoheap $(MAN_DIR) $(BASH_COMPLETION) $(ZSH_COMPLETION)
+	tools/manual $(MANUAL) $(MAN_DIR) $(BASH_COMPLETION) $(ZSH_COMPLETION)
 	install -m 644 $(DOC_FILES) $(DOC_DIR)
 	for f in $(DOC_TREE); do install -D -m 644 $$f $(DOC_DIR)/$$f || exit 1; done
 	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do \
+		install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; \
+	done
+	cd $(BUILD) && find proxy -type f ! -name '.*' | while read -r f; do \
 		install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; \
 	done
 

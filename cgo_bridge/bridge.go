@@ -18,9 +18,6 @@ import (
 	"time"
 )
 
-// Version is the version of this package. It works with the libcgoheap.so of the same version.
-const Version = "0.1.0"
-
 // about is what the library says of itself.
 type about struct {
 	protocol  int

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -263,9 +264,24 @@ func TestBridgeGoDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// packageVersion is what the Go package says of itself.
+func packageVersion(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repositoryRoot(), "cgo_bridge", "version.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^const Version = "(.*)"$`).FindSubmatch(text)
+	if found == nil {
+		t.Fatal("version.go has no version")
+	}
+	return string(found[1])
+}
+
 // TestBridgeOtherLibrary: a library of another release is refused, and the two versions are named.
 func TestBridgeOtherLibrary(t *testing.T) {
 	path := bridgeProgram(t, oneBuild())
+	version := packageVersion(t)
 	for _, c := range []struct{ name, source, want string }{
 		{"newer", `
 			#include "cgoheap_bridge.h"
@@ -277,11 +293,11 @@ func TestBridgeOtherLibrary(t *testing.T) {
 				strcpy(about->version, "7.5.3");
 				return version && want ? -1 : 0;
 			}`,
-			"cgo_bridge 0.1.0 (protocol 1) and the preloaded libcgoheap.so 7.5.3 (protocol 7) do " +
-				"not understand each other: use the two of one release"},
+			"cgo_bridge " + version + " (protocol 1) and the preloaded libcgoheap.so 7.5.3 " +
+				"(protocol 7) do not understand each other: use the two of one release"},
 		{"older", "int nothing_of_ours;",
-			"the libcgoheap.so that is preloaded has no way in for cgo_bridge 0.1.0: use the " +
-				"library of the same release"},
+			"the libcgoheap.so that is preloaded has no way in for cgo_bridge " +
+				version + ": use the library of the same release"},
 		{"passive", `
 			#include "cgoheap_bridge.h"
 			#include <string.h>

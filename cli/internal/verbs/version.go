@@ -17,7 +17,7 @@ Go release that built it.
 
 Example:
   $ cgoheap version
-  cgoheap 0.1.0, commit 1a2b3c4d5e6f, go1.26.8
+  cgoheap 0.2.0, commit 1a2b3c4d5e6f, go1.26.8
 `
 
 type versionJSON struct {
