@@ -26,7 +26,7 @@ int main(void)
 	REFUSED(aligned_alloc(64, TOO_MUCH), ENOMEM);
 	REFUSED(memalign(64, TOO_MUCH), ENOMEM);
 	REFUSED(valloc(TOO_MUCH), ENOMEM);
-	REFUSED(pvalloc(TOO_MUCH), ENOMEM);
+	REFUSED(hooks_pvalloc(TOO_MUCH), ENOMEM);
 	errno = 77;
 	CHECK(posix_memalign(&p, 64, TOO_MUCH) == ENOMEM && p == &p);
 	CHECK(posix_memalign(&p, OPAQUE((size_t)48), 8) == EINVAL && p == &p);

@@ -123,9 +123,10 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 	} while (0)
 
 /*
- * jemalloc has no pvalloc, so the name is glibc's, and freeing its block with jemalloc crashes
- * with or without the shim. run.sh says where that applies.
+ * musl has no pvalloc. jemalloc has none either, so the name is glibc's, and freeing its block with
+ * jemalloc crashes with or without the shim. run.sh says where that applies.
  */
+void *pvalloc(size_t size) __attribute__((weak));
 static inline void *hooks_pvalloc(size_t size)
 {
 	return getenv("HOOKS_NO_PVALLOC") ? malloc(size) : pvalloc(size);

@@ -3,28 +3,16 @@
 set -u
 HERE=tests/programs/roots
 SHIM=$PWD/build/libcgoheap.so
-. $HERE/unchanged.sh
+. $HERE/checks.sh
 mkdir -p build/roots
 export XDG_RUNTIME_DIR
 XDG_RUNTIME_DIR=$(mktemp -d)
-
-verdict() {
-	if [ -z "$2" ]; then
-		echo "ok $1"
-	else
-		echo "not ok $1"
-		echo "$2" | sed 's/^/    /'
-	fi
-}
-
-# Allocators behind it are tested where they are installed.
-suite() { "tests/programs/$1/run.sh" "${@:2}" 2>&1 | grep -v '^skip .* is not installed$'; }
 
 cc -O1 -o build/roots/service $HERE/service.c
 # Where thread functions are not in libc, this program has none.
 libc=$(ldd build/roots/service | grep -o '/[^ ]*/libc\.so\.6')
 if ! nm -D "$libc" | grep -q ' pthread_create@'; then
-	verdict no_threads "$(same 'no library with thread functions (libpthread) is loaded' \
+	verdict no_threads "$(passive 'no library with thread functions (libpthread) is loaded' \
 		"$SHIM" build/roots/service)"
 fi
 cc -O1 -shared -fPIC -o build/roots/liblate.so $HERE/late_lib.c -lpthread
@@ -35,7 +23,7 @@ for preload in "" "$SHIM"; do
 		echo "exit status ${PIPESTATUS[0]}")"
 done
 musl-gcc -O1 -o build/roots/service-musl $HERE/service.c
-verdict musl "$(same 'the C library is not glibc' "$SHIM" build/roots/service-musl)"
+verdict musl "$(under_musl "$SHIM" build/roots/service-musl)"
 
 if [ "${1-}" = short ]; then
 	suite hooks every_function realloc threads fork_child maps throws passive loads
@@ -50,27 +38,11 @@ suite stress preloaded
 
 (cd $HERE/gomusl && CC=musl-gcc go build -ldflags '-linkmode external' \
 	-o ../../../../build/roots/gomusl .) 2>&1 | sed 's/^/    /'
-verdict go_musl "$(same 'the C library is not glibc' "$SHIM" build/roots/gomusl)"
+verdict go_musl "$(under_musl "$SHIM" build/roots/gomusl)"
 
-# ---- the demo's figures ----------------------------------------------------------------
+# ---- a Go service under this libc --------------------------------------------------------
 
-# What the service counted, and the estimate: five standard errors are a quarter.
-figures() {
-	local lines
-	MAKE=true tools/demo >build/roots/demo.log 2>&1 || {
-		tail -n 20 build/roots/demo.log
-		return
-	}
-	lines=$(sed -n '/truth     estimate/,/^$/s/ MiB//gp' build/roots/demo.log |
-		sed -nE 's/^  [0-9]+ [a-z ]*[a-z] +(>?) *([0-9.]+) +([0-9.]+) .*/\2 \3 \1/p')
-	[ "$(wc -l <<<"$lines")" = 3 ] || cat build/roots/demo.log
-	awk '$2 < $1 * 0.75 || ($3 != ">" && $2 > $1 * 1.25) {
-		print "the service has " $1 " MiB, the estimate is " $2 " MiB"
-	}' <<<"$lines"
-	sed -n '/one stack of it/,/^$/p' build/roots/demo.log | grep -q 'net/http.(\*conn).serve' ||
-		echo "the stack with Go, C, Go and C in it is not whole"
-}
-verdict demo "$(figures)"
+verdict demo "$(demo)"
 
 # ---- the library built here ----------------------------------------------------------
 

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The root `musl` (tools/roots) has no compiler. `musl.sh compile`, outside, puts into its build/
+# what `musl.sh run`, inside, runs: a service in C, one in Go, cases of the hooks, mappings and
+# stress suites, and the demo (`... short`: without the last two). As long as the library is passive
+# under musl, which it says, the first two alone, which it must leave as they are.
+set -u
+cd "$(dirname "$0")/../../.." || exit 1
+HERE=tests/programs/roots
+HOOKS="every_function realloc failures errno_kept before_constructor fork_child threads maps full
+	spawn passive"
+# The program `stacks` compares with glibc's backtrace.
+MAPPINGS="pieces pieces_while_dormant cage random signals children many many_in_little_memory go"
+. $HERE/checks.sh
+
+# The wrapper leaves out what an image's own compiler has as its default.
+compiler() {
+	printf '#!/bin/sh\nexec musl-gcc -Wl,--eh-frame-hdr "$@"\n' >"$1"
+	chmod +x "$1"
+}
+
+# cases SUITE CASES...: compiles their programs where the suite looks for them in the root.
+cases() {
+	CASES_COMPILE=1 CASES_OUT=$OUT/$1 "tests/programs/$1/run.sh" "${@:2}"
+}
+
+compile() {
+	OUT=$PWD/build/roots/musl
+	mkdir -p "$OUT/demo"
+	compiler "$OUT/cc"
+	export CC=$OUT/cc GOFLAGS=-ldflags=-linkmode=external
+	"$CC" -O1 -o "$OUT/service" $HERE/service.c
+	(cd $HERE/gomusl && go build -o "$OUT/goservice" .)
+	# shellcheck disable=SC2086 # words
+	cases hooks $HOOKS
+	# shellcheck disable=SC2086 # words
+	cases mappings $MAPPINGS
+	[ "${1-}" != short ] || return 0
+	cases stress preloaded
+	cd examples/notes && CGO_CFLAGS='-O1 -g' go build -o "$OUT/demo/notes" . &&
+		go build -o "$OUT/demo/load" ./load
+}
+
+run() {
+	local shim=$PWD/build/libcgoheap.so
+	verdict service "$(under_musl "$shim" build/service)"
+	verdict go_service "$(under_musl "$shim" build/goservice)"
+	[ -z "$(reason "$shim" build/service)" ] || return
+	export HOOKS_NO_PVALLOC=1 BUILT=1
+	# shellcheck disable=SC2086 # words
+	suite hooks $HOOKS
+	# shellcheck disable=SC2086 # words
+	suite mappings $MAPPINGS
+	[ "${1-}" != short ] || return
+	suite stress preloaded
+	verdict demo "$(demo)"
+}
+
+"$@"
