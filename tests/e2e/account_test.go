@@ -321,7 +321,7 @@ func TestAccountAllocators(t *testing.T) {
 		"jemalloc": {"libjemalloc.so.2", "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1", 0},
 		"tcmalloc": {"libtcmalloc_minimal.so.4", "TCMALLOC_RELEASE_RATE=0", 0},
 		// It does not say what is in use: only the samples do.
-		"mimalloc": {"libmimalloc.so.2*", "MIMALLOC_PURGE_DELAY=-1", 1},
+		"mimalloc": {"libmimalloc.so.[0-9]*", "MIMALLOC_PURGE_DELAY=-1", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			library := findLibrary(c.library)

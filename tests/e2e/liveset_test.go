@@ -104,7 +104,7 @@ func wantAllocators(t *testing.T, p *profile.Profile) {
 func TestLiveSetOtherAllocators(t *testing.T) {
 	for name, pattern := range map[string]string{
 		"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4",
-		"mimalloc": "libmimalloc.so.2*",
+		"mimalloc": "libmimalloc.so.[0-9]*",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -161,6 +161,9 @@ static int find_module(struct dl_phdr_info *info, size_t size, void *arg)
 static void the_allocators_module_is_known(void)
 {
 	void *mimalloc = dlopen("libmimalloc.so.2", RTLD_NOW | RTLD_GLOBAL);
+
+	if (!mimalloc)
+		mimalloc = dlopen("libmimalloc.so.3", RTLD_NOW | RTLD_GLOBAL);
 	CHECK(mimalloc);
 	module.inside = (uint64_t)dlsym(mimalloc, "mi_malloc");
 	CHECK(module.inside && dl_iterate_phdr(find_module, NULL) == 1);
