@@ -18,6 +18,7 @@
 #include "region/region.h"
 #include "unwind/saferead.h"
 #include "unwind/capture.h"
+#include "unwind/cfi_register.h"
 #include "record/labelsets.h"
 
 #define UNWIND_TABLES 32
@@ -116,13 +117,12 @@ static void unwind_walk(const uint8_t *bytes, size_t count, uint64_t *words)
 	struct unwind_bytes b = {bytes, bytes + count};
 	struct capture captured;
 	struct regs regs;
-	uint64_t *registers[] = {&regs.bp, &regs.bx, &regs.r12, &regs.r13, &regs.r14, &regs.r15};
 
 	regs.sp = (uint64_t)words;
 	regs.ip = unwind_take_code(&b);
 	STORE(&seccomp_seen, unwind_take(&b, 1) & 1 ? SECCOMP_IS_NONE : SECCOMP_IS_FILTER);
-	for (size_t i = 0; i < COUNT_OF(registers); i++)
-		*registers[i] = unwind_take_word(&b, words);
+	for (unsigned r = 0; r < CFI_SAVED; r++)
+		*cfi_register_in(&regs, r) = unwind_take_word(&b, words);
 	for (size_t i = 0; i < UNWIND_WORDS; i++)
 		words[i] = b.at < b.end ? unwind_take_word(&b, words) : 0;
 	capture_stack(&captured, &regs, 0x1000);
