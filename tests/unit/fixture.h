@@ -56,7 +56,7 @@ static inline void fixture_run(const char *format, ...)
 	assert_int_equal(system(command), 0);
 }
 
-/* dir/name, compiled from source ("c" or "assembler"). */
+/* dir/name, compiled from source ("c" or "assembler") by cc, or CGOHEAP_TEST_CC. */
 static inline const char *fixture_library(const char *name, const char *language,
 					  const char *source, const char *options)
 {
@@ -66,9 +66,10 @@ static inline const char *fixture_library(const char *name, const char *language
 	assert_non_null(f);
 	fputs(source, f);
 	assert_int_equal(fclose(f), 0);
-	/* A loader may refuse a library whose assembler source asks, by silence, for a stack that is
-	 * executable. */
-	fixture_run("cc -shared -fPIC -nostdlib -Wl,--build-id=sha1,-z,noexecstack %s -o '%s' "
+	/* A loader may refuse a library whose assembler source asks, by silence, for a stack that
+	 * is executable. */
+	fixture_run("${CGOHEAP_TEST_CC:-cc} -shared -fPIC -nostdlib "
+		    "-Wl,--build-id=sha1,-z,noexecstack %s -o '%s' "
 		    "-x %s '%s'",
 		    options, path, language, text);
 	return path;

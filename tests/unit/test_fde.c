@@ -51,7 +51,8 @@ static struct library load(void)
 
 	snprintf(name, sizeof(name), "t%u.so", count++);
 	/* The compiler's crtend.o provides the zero that ends .eh_frame. */
-	handle = dlopen(fixture_library(name, "c", source, "-O1 `cc -print-file-name=crtendS.o`"),
+	handle = dlopen(fixture_library(name, "c", source,
+					"-O1 `${CGOHEAP_TEST_CC:-cc} -print-file-name=crtendS.o`"),
 			RTLD_NOW);
 	assert_non_null(handle);
 	l.b = (uint64_t)dlsym(handle, "b") + 1;

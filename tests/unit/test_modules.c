@@ -147,7 +147,9 @@ static void file_unlinked(void **state)
 static void file_replaced(void **state)
 {
 	(void)state;
-	check_gone("libd.so", "f='%s'; echo 'int other;' | cc -shared -x c -o $f.n - && mv $f.n $f",
+	check_gone("libd.so",
+		   "f='%s'; echo 'int other;' | ${CGOHEAP_TEST_CC:-cc} -shared -x c -o $f.n - && "
+		   "mv $f.n $f",
 		   true);
 }
 
