@@ -142,13 +142,14 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/loaded base/lo
 	unwind/codetables unwind/descriptor unwind/dwarfbytes unwind/dwarfexpr \
 	unwind/fde unwind/goframes_$(ARCH) unwind/golabels unwind/lastwalk unwind/pcinfo \
 	unwind/quickwalk_$(ARCH) unwind/quickwalk_join_$(ARCH) unwind/row_$(ARCH) unwind/rows \
-	unwind/saferead unwind/signalframe_$(ARCH) unwind/unwind_c unwind/unwind_go \
+	unwind/saferead unwind/signalframe_$(ARCH) unwind/threadroots unwind/unwind_c \
+	unwind/unwind_go \
 	record/eventring record/fixed record/labelsets record/live record/mappings \
 	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
 	record/pins record/known record/sample record/sighandlers record/stack_key record/stacks \
 	record/thread_starts record/unloads record/variance \
 	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller \
-	hook/real \
+	hook/muslfamily hook/real \
 	hook/threads
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only
 # gcc turns the loop that is memset into a call of memset.

@@ -224,11 +224,12 @@ static inline uint64_t arch_stack_pointer(void)
 	return sp;
 }
 
-/* The thread control block.  With glibc it is at the top of the thread's stack. */
+/* The thread control block, which begins with its own address (ELF TLS, variant II).  glibc and
+ * musl have it near the top of the thread's stack. */
 static inline uint64_t arch_thread_pointer(void)
 {
 	uint64_t tp;
-	__asm__("mov %%fs:0x10, %0" : "=r"(tp));
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
 	return tp;
 }
 
@@ -255,7 +256,7 @@ static inline bool arch_is_in_tls(uint64_t address, uint64_t bytes)
 	return arch_thread_pointer() - address - 8 < bytes;
 }
 
-/* The same in all threads of the process (tcbhead_t.stack_guard). */
+/* The same in all threads of the process, where compilers expect it. */
 static inline uint64_t arch_stack_guard(void)
 {
 	uint64_t guard;

@@ -20,6 +20,7 @@
 		return libc.name arguments;                                                        \
 	}
 LIBC_THREADS(FIRST)
+LIBC_ATFORK(FIRST)
 
 /* A wrapper, because pointers to the host's symbols cannot be bound before the loader is done. */
 static int linked_iterate_phdr(int (*call)(struct dl_phdr_info *, size_t, void *), void *arg)
@@ -29,7 +30,7 @@ static int linked_iterate_phdr(int (*call)(struct dl_phdr_info *, size_t, void *
 
 struct libc libc __attribute__((visibility("hidden"))) = {
 #define INITIAL(name, parameters, arguments) .name = first_##name,
-	LIBC_THREADS(INITIAL).dl_iterate_phdr = linked_iterate_phdr,
+	LIBC_THREADS(INITIAL) LIBC_ATFORK(INITIAL).dl_iterate_phdr = linked_iterate_phdr,
 };
 
 /* Safe if several threads run it at once: all store the same value. */
@@ -44,6 +45,7 @@ struct libc libc __attribute__((visibility("hidden"))) = {
 void libc_resolve(void)
 {
 	LIBC_THREADS(RESOLVE_THREADS)
+	LIBC_ATFORK(RESOLVE_THREADS)
 	RESOLVE(dl_iterate_phdr);
 #ifdef CGOHEAP_FAULTS
 	faultinject_libc(&libc);
@@ -55,9 +57,21 @@ const void *libc_address(void)
 	return (const void *)getauxval;
 }
 
-bool libc_is_glibc(void)
+/* musl exports what its loader calls by name (ldso/dynlink.c, stage 3). */
+enum libc_kind libc_kind(void)
 {
-	return dynsym_libc("gnu_get_libc_version") != NULL;
+	static enum libc_kind kind;
+
+	if (LOAD(&kind) == LIBC_OTHER && dynsym_libc("gnu_get_libc_version"))
+		STORE(&kind, LIBC_GLIBC);
+	else if (LOAD(&kind) == LIBC_OTHER && dynsym_libc("__dls3"))
+		STORE(&kind, LIBC_MUSL);
+	return LOAD(&kind);
+}
+
+bool libc_defines(const char *name, const void *address)
+{
+	return address && dynsym_libc(name) == address;
 }
 
 /* What has been found is not looked up again: other threads may be changing the loader's list. */
@@ -124,8 +138,10 @@ void libc_after_fork_in_child(void)
 	STORE(&forkers, 0);
 }
 
-/* glibc compares the module with those that it unloads; this library stays. */
+/* glibc compares the module with those that it unloads; this library stays.  musl unloads none. */
 int libc_atfork(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
+	if (libc_kind() == LIBC_MUSL)
+		return libc.pthread_atfork(before, parent, child);
 	return libc.__register_atfork(before, parent, child, NULL);
 }

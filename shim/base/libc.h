@@ -29,13 +29,20 @@
 	X(pthread_attr_getstack, (const pthread_attr_t *a, void **stack, size_t *bytes),           \
 	  (a, stack, bytes))                                                                       \
 	X(pthread_attr_getstacksize, (const pthread_attr_t *a, size_t *bytes), (a, bytes))         \
+	X(pthread_getattr_np, (pthread_t thread, pthread_attr_t * a), (thread, a))
+
+/* Each libc has one of them. */
+#define LIBC_ATFORK(X)                                                                             \
 	X(__register_atfork,                                                                       \
 	  (void (*before)(void), void (*parent)(void), void (*child)(void), void *module),         \
-	  (before, parent, child, module))
+	  (before, parent, child, module))                                                         \
+	X(pthread_atfork, (void (*before)(void), void (*parent)(void), void (*child)(void)),       \
+	  (before, parent, child))
 
 struct libc {
 #define MEMBER(name, parameters, arguments) int(*name) parameters;
 	LIBC_THREADS(MEMBER)
+	LIBC_ATFORK(MEMBER)
 #undef MEMBER
 	int (*dl_iterate_phdr)(int (*)(struct dl_phdr_info *, size_t, void *), void *);
 };
@@ -44,8 +51,12 @@ extern struct libc libc __attribute__((visibility("hidden")));
 /* Any thread, any number of times; does not allocate. */
 void libc_resolve(void);
 
-/* Whether libc is glibc. */
-bool libc_is_glibc(void);
+enum libc_kind { LIBC_OTHER, LIBC_GLIBC, LIBC_MUSL };
+
+/* The libc of this process.  Any thread, async-signal-safe once the constructor has called it. */
+enum libc_kind libc_kind(void);
+/* Whether this is the definition of that name in libc itself.  As dynsym_libc. */
+bool libc_defines(const char *name, const void *address);
 /* Whether all the thread functions are loaded.  Any thread. */
 bool libc_has_threads(void);
 

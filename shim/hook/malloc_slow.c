@@ -223,7 +223,8 @@ static inline uint32_t take(size_t size)
 		sample_enter_first();                                                              \
 		void *block = call;                                                                \
 		if (block)                                                                         \
-			record(&(struct sample){block, size, (uint64_t)real.function, interval});  \
+			record(&(struct sample){block, size, (uint64_t)real_named.function,        \
+						interval});                                        \
 		sample_leave(BUSY_NOT);                                                            \
 		return block;                                                                      \
 	} while (0)
@@ -268,7 +269,7 @@ int slow_posix_memalign(void **out, size_t alignment, size_t size)
 	sample_enter_first();
 	int error = real.posix_memalign(out, alignment, size);
 	if (!error && *out)
-		record(&(struct sample){*out, size, (uint64_t)real.posix_memalign, interval});
+		record(&(struct sample){*out, size, (uint64_t)real_named.posix_memalign, interval});
 	sample_leave(BUSY_NOT);
 	return error;
 }
@@ -414,9 +415,9 @@ static void settle_here(void *call, const struct regs *host)
 
 	settle(r);
 	if (r->fresh && r->interval && host)
-		record_here(
-			&(struct sample){r->fresh, r->size, (uint64_t)real.realloc, r->interval},
-			host);
+		record_here(&(struct sample){r->fresh, r->size, (uint64_t)real_named.realloc,
+					     r->interval},
+			    host);
 	else if (r->fresh && r->interval)
 		slow_count_no_stack();
 	errno = before;

@@ -333,6 +333,8 @@ struct real real __attribute__((visibility("hidden"))) = {
 	.dlsym = first_dlsym,
 };
 
+struct real real_named __attribute__((visibility("hidden")));
+
 /* Each thread does its own lookup: another thread may do the same, and stores the same value. */
 #define RESOLVE(member, substitute)                                                                \
 	do {                                                                                       \
@@ -371,6 +373,7 @@ void real_resolve(void)
 	RESOLVE(dlclose, late_dlclose);
 	RESOLVE(dlopen, late_dlopen);
 	RESOLVE(dlsym, late_dlsym);
+	real_named = real;
 	libc_resolve();
 	resolving = 0;
 	errno = before;

@@ -43,6 +43,9 @@ struct real {
  * on 64-bit. */
 
 extern struct real real __attribute__((visibility("hidden")));
+/* The functions found by real_resolve: a stack shows these, whatever stands in for them (as of
+ * muslfamily.h). */
+extern struct real real_named __attribute__((visibility("hidden")));
 
 /* Looks up all functions now. Called by the constructor; safe to call again. */
 void real_resolve(void);

@@ -10,6 +10,8 @@
 #include "base/sys.h"
 #include "region/recstack.h"
 #include "region/region.h"
+#include "unwind/descriptor.h"
+#include "unwind/threadroots.h"
 #include "record/live.h"
 #include "record/mappings.h"
 #include "record/pins.h"
@@ -55,7 +57,7 @@ uint64_t threads_missed(void)
 }
 
 /* 0: the program supplies the stack. glibc stores the stack's end, which is NULL until it is
- * set. */
+ * set; musl fails until then. */
 static size_t stack_bytes(const pthread_attr_t *attributes)
 {
 	void *start = NULL;
@@ -63,7 +65,8 @@ static size_t stack_bytes(const pthread_attr_t *attributes)
 
 	if (!attributes)
 		attributes = &defaults;
-	if (libc.pthread_attr_getstack(attributes, &start, &bytes) || (uintptr_t)start + bytes != 0)
+	int error = libc.pthread_attr_getstack(attributes, &start, &bytes);
+	if (libc_kind() == LIBC_MUSL ? !error : error || (uintptr_t)start + bytes != 0)
 		return 0;
 	return libc.pthread_attr_getstacksize(attributes, &bytes) ? 0 : bytes;
 }
@@ -87,12 +90,24 @@ static uint64_t stack_start(uint64_t end, uint64_t bytes)
 	return end - ALIGN_UP(bytes & ~(STACK_ALIGNMENT - 1), (uint64_t)PAGE_BYTES);
 }
 
+/* musl's descriptor says what it mapped; the guard's pages are not in use. */
+static struct descriptor_stack own_stack(size_t bytes)
+{
+	uint64_t end = stack_end(), self = arch_thread_pointer();
+	struct descriptor_stack stack = {stack_start(end, bytes), end};
+
+	if (libc_kind() == LIBC_MUSL &&
+	    descriptor_musl_mapping((const uint64_t *)self, self, &stack))
+		stack.start = stack.top = 0;
+	return stack;
+}
+
 static void record_stack_here(void *start, const struct regs *host)
 {
 	const struct thread_start *s = start;
-	uint64_t end = stack_end();
-	struct mappings_range range = {.start = stack_start(end, s->stack_bytes),
-				       .end = end,
+	struct descriptor_stack stack = own_stack(s->stack_bytes);
+	struct mappings_range range = {.start = stack.start,
+				       .end = stack.top,
 				       .site = s->site,
 				       .tick = live_tick_now(),
 				       .kind = MAPPINGS_THREAD_STACK,
@@ -101,7 +116,9 @@ static void record_stack_here(void *start, const struct regs *host)
 	uint8_t before = sample_enter();
 
 	(void)host;
-	if (libc.pthread_setspecific(key, (void *)end) == 0)
+	if (!stack.top)
+		ADD(&missed, 1);
+	else if (libc.pthread_setspecific(key, (void *)stack.top) == 0)
 		mappings_map(&range);
 	sample_leave(before);
 }
@@ -114,6 +131,7 @@ static void *thread_main(void *p)
 	void *(*start)(void *) = s->start;
 	void *arg = s->arg;
 
+	threadroots_note((uint64_t)__builtin_return_address(0));
 	recstack_run_anyhow(record_stack_here, s);
 	thread_starts_give((uint32_t)(s - thread_starts_at(0)));
 	return start(arg);

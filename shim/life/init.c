@@ -35,6 +35,7 @@
 #include "hook/interpose.h"
 #include "hook/malloc_slow.h"
 #include "hook/mapcaller.h"
+#include "hook/muslfamily.h"
 #include "hook/real.h"
 #include "hook/threads.h"
 #include "recorder/recorder.h"
@@ -78,8 +79,8 @@ static const char *why_not(void)
 	if (getauxval(AT_SECURE))
 		return "set-user-ID or capabilities";
 	config_read(&config, environ, true);
-	if (!libc_is_glibc())
-		return "the C library is not glibc";
+	if (libc_kind() == LIBC_OTHER)
+		return "the C library is neither glibc nor musl";
 	waits_for_go = gomodules_init() != 0;
 	if (waits_for_go && !config.any_program)
 		return "not a Go program";
@@ -164,6 +165,7 @@ __attribute__((constructor(101))) static void init(void)
 		return;
 	uint8_t before = sample_enter_as(BUSY_OWN);
 	real_resolve();
+	muslfamily_init();
 	loaded_on_added(look_at_added);
 	const char *reason = why_not();
 	if (!reason)

@@ -1,6 +1,8 @@
 /* See descriptor.h. */
 #include "unwind/descriptor.h"
 
+#include "base/libc.h"
+
 #define WORDS     256  /* searched; the descriptor is larger */
 #define MAX_BYTES 8192 /* of the descriptor, with its alignment */
 
@@ -11,7 +13,7 @@
 #define STACK_LOWEST MIB
 #define STACK_MOST   (UINT64_C(1) << 36)
 
-enum { UNKNOWN, SEEN_ONCE, LEARNT, CONTRADICTED };
+enum { UNKNOWN, SEEN_ONCE, LEARNT, CONTRADICTED, IS_MUSL };
 static struct {
 	uint32_t state;
 	uint32_t word;  /* index of the stack's start */
@@ -52,8 +54,79 @@ static __attribute__((noinline)) int search(uint64_t descriptor, struct descript
 	return is_found ? 0 : -1;
 }
 
+/* ---- musl ----------------------------------------------------------------- */
+
+/*
+ * musl maps guard, stack, thread-local storage and the descriptor at once.  On a stack that the
+ * program gave it, it maps nothing or the storage and the descriptor alone.
+ */
+struct musl_words {
+	uint64_t map, mapped, top, bytes, guard;
+};
+
+static bool do_agree(uint64_t descriptor, const struct musl_words *w)
+{
+	uint64_t start = w->top - w->bytes;
+
+	if (!w->bytes || w->bytes > STACK_MOST || w->mapped > STACK_MOST || start < STACK_LOWEST ||
+	    start >= w->top || (w->guard | w->map) & (PAGE_BYTES - 1))
+		return false;
+	if (!w->map)
+		return !w->guard && w->bytes < w->mapped &&
+		       descriptor - w->top < w->mapped - w->bytes;
+	if (w->mapped & (PAGE_BYTES - 1) || descriptor - w->map >= w->mapped)
+		return false;
+	return start == w->map + w->guard ? w->top <= descriptor
+					  : !w->guard && start - w->map >= w->mapped;
+}
+
+/* words: the descriptor, or a copy of it. */
+static int musl_words(const uint64_t *words, uint64_t descriptor, struct musl_words *out)
+{
+	int found = 0;
+
+	for (size_t i = 0; i + 5 <= DESCRIPTOR_MUSL_WORDS; i++) {
+		struct musl_words w = {LOAD(&words[i]), LOAD(&words[i + 1]), LOAD(&words[i + 2]),
+				       LOAD(&words[i + 3]), LOAD(&words[i + 4])};
+		if (!do_agree(descriptor, &w))
+			continue;
+		*out = w;
+		found++;
+	}
+	return found == 1 ? 0 : -1;
+}
+
+static int musl_stack(uint64_t descriptor, struct descriptor_stack *out)
+{
+	struct musl_words w;
+
+	if (musl_words((const uint64_t *)descriptor, descriptor, &w))
+		return -1;
+	*out = (struct descriptor_stack){ALIGN_UP(w.top - w.bytes, 8), w.top & ~UINT64_C(7)};
+	return 0;
+}
+
+int descriptor_musl_mapping(const uint64_t words[DESCRIPTOR_MUSL_WORDS], uint64_t descriptor,
+			    struct descriptor_stack *out)
+{
+	struct musl_words w;
+
+	if (musl_words(words, descriptor, &w) || !w.map)
+		return -1;
+	*out = (struct descriptor_stack){w.map + w.guard, w.map + w.mapped};
+	return 0;
+}
+
+void descriptor_init(void)
+{
+	if (libc_kind() == LIBC_MUSL)
+		STORE_REL(&place.state, IS_MUSL);
+}
+
 int descriptor_stack(uint64_t descriptor, struct descriptor_stack *out)
 {
+	if (LOAD_ACQ(&place.state) == IS_MUSL)
+		return musl_stack(descriptor, out);
 	if (unlikely(!descriptor_is_learnt()))
 		return search(descriptor, out);
 	return is_stack_at(descriptor, place.word, out) ? 0 : -1;
@@ -61,7 +134,9 @@ int descriptor_stack(uint64_t descriptor, struct descriptor_stack *out)
 
 bool descriptor_is_learnt(void)
 {
-	return LOAD_ACQ(&place.state) == LEARNT;
+	uint32_t state = LOAD_ACQ(&place.state);
+
+	return state == LEARNT || state == IS_MUSL;
 }
 
 /* The only place of these two words, or WORDS: none, or several. */
@@ -88,7 +163,8 @@ static bool is_on(uint64_t descriptor, uint64_t start, uint64_t bytes)
 
 void descriptor_learn(uint64_t descriptor, uint64_t start, uint64_t bytes)
 {
-	if (!is_on(descriptor, start, bytes)) /* another library may have given it another stack */
+	/* Another library may have given it another stack. */
+	if (place.state == IS_MUSL || !is_on(descriptor, start, bytes))
 		return;
 	uint32_t word = only_place_of(descriptor, start, bytes);
 	if (word == WORDS || (place.state != UNKNOWN && word != place.word))

@@ -1,13 +1,17 @@
 /*
- * Where a thread's own stack lies, as glibc has it.
+ * Where a thread's own stack lies, as libc has it.
  *
  * glibc keeps three words about a thread's stack in the thread's descriptor, at the thread
  * pointer: start, bytes and guard bytes (nptl/descr.h). Their place differs between releases. It
  * is learnt from two threads whose stacks are known, because we gave them (ownthread.h). From then
  * on only the words at that place count.
  *
- * Until then, and with a libc of which it cannot be learnt, they are recognised: the stack ends
+ * Until then, and with a glibc of which it cannot be learnt, they are recognised: the stack ends
  * just above the descriptor. Words that fit in two ways are no answer.
+ *
+ * musl keeps five words there: the start and bytes of what it mapped, the stack's end, its bytes
+ * and its guard's bytes (pthread_impl.h; src/thread/pthread_create.c). They have to agree, which
+ * leaves no doubt, so nothing is learnt.
  *
  * All functions: no allocation, no lock, no system call.
  */
@@ -17,14 +21,26 @@
 #include "base/base.h"
 
 struct descriptor_stack {
-	uint64_t start, top; /* without the guard; the descriptor begins at top */
+	uint64_t start, top; /* without the guard; the descriptor begins at or above top */
 };
+
+/* Once, in the constructor, before any other function. */
+void descriptor_init(void);
 
 /*
  * The stack of the thread with this descriptor. Returns 0, or -1: unknown, or it is the program's
  * first thread. Any thread, async-signal-safe.
  */
 int descriptor_stack(uint64_t descriptor, struct descriptor_stack *out);
+
+/*
+ * What musl mapped for the thread with this descriptor, above the guard: the stack, unless the
+ * program gave it one, thread-local storage and the descriptor. words: the descriptor or a copy of
+ * it. 0, or -1: nothing, or it is no descriptor of musl's.
+ */
+#define DESCRIPTOR_MUSL_WORDS 24 /* more may not be mapped */
+int descriptor_musl_mapping(const uint64_t words[DESCRIPTOR_MUSL_WORDS], uint64_t descriptor,
+			    struct descriptor_stack *out);
 
 /* Whether the place is known, so that answers are certain. Any thread, async-signal-safe. */
 bool descriptor_is_learnt(void);

@@ -10,6 +10,7 @@
 #include "unwind/codetables.h"
 #include "unwind/rows.h"
 #include "unwind/signalframe.h"
+#include "unwind/threadroots.h"
 
 /* The bounds of the shim's code, from the linker. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -83,6 +84,8 @@ static void look_up_c(struct pcinfo *info, uint64_t pc)
 	info->kind = PCINFO_C_NO_CFI;
 	if (codetables_module(pc, &m))
 		info_in_module(info, &m, pc);
+	if (info->kind == PCINFO_C_NO_CFI && threadroots_has(pc + 1))
+		info->kind = PCINFO_C_ROOT;
 	/* Code without tables may be a Go plugin that was loaded unnoticed. */
 	if (info->kind == PCINFO_C_NO_CFI && gomodules_look(pc))
 		codetables_changed();

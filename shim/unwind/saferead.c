@@ -62,7 +62,7 @@ static __attribute__((noinline)) void look_up_thread_stack(void)
 	STORE(&own_stack.is_certain, is_certain);
 }
 
-/* Found once per thread, and again once it can be certain; empty if glibc did not make it. */
+/* Found once per thread, and again once it can be certain; empty if libc did not make it. */
 static struct descriptor_stack thread_stack(void)
 {
 	if (unlikely(!LOAD(&own_stack.top) ||
@@ -251,6 +251,7 @@ void saferead_start(void)
 {
 	struct rlimit most = {.rlim_cur = 8 * MIB}; /* the usual limit, if the call fails */
 
+	descriptor_init();
 	first_top = getauxval(AT_EXECFN) & ~UINT64_C(7);
 	sys_call(prlimit64, 0, RLIMIT_STACK, NULL, &most);
 	first_bytes = most.rlim_cur < FIRST_STACK_BYTES ? most.rlim_cur : FIRST_STACK_BYTES;

@@ -3,7 +3,7 @@
  *
  * Never dereferences memory that may be unmapped before it is read.  That leaves
  *
- *   the stack that the thread runs on, if its top is known: a thread made by glibc has
+ *   the stack that the thread runs on, if its top is known: a thread made by libc has
  *   its descriptor there, the first thread what the kernel put there; but not past a
  *   guard that the thread has set in it (saferead_lose);
  *   Go's heap with the goroutines' stacks: the runtime never unmaps it (goarena.h);

@@ -237,6 +237,7 @@ int main(int argc, char **argv)
 	real.malloc = address_malloc;
 	real.realloc = address_realloc;
 	real.free = address_free;
+	real_named = real;
 	if (region_init(256 * MIB) || stacks_init() || recstack_init())
 		fail("no memory");
 	gomodules_init();

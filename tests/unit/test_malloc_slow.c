@@ -106,6 +106,7 @@ static void begin(void)
 	real.aligned_alloc = real.memalign = fake_memalign;
 	real.valloc = real.pvalloc = fake_valloc;
 	real.free = fake_free;
+	real_named = real;
 	CHECK(region_init(8 * MIB) == 0 && stacks_init() == 0 && recstack_init() == 0);
 	CHECK(sample_init() == 0);
 	sample_set_interval(1);
@@ -308,6 +309,7 @@ static void realloc_to_nothing_may_be_a_block(void)
 {
 	begin();
 	real.realloc = realloc_keeps;
+	real_named.realloc = realloc_keeps;
 	void *p = slow_malloc(100), *q = slow_realloc(p, 0);
 	CHECK(q && recorded(q, 0, (uint64_t)real.realloc) && totals_are(2, 100, 1, 0));
 	slow_free(q);
