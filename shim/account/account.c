@@ -153,6 +153,9 @@ static struct pool pool_of(const struct account_job *job)
 			 .free = s->free_bytes};
 	if (p.in_use != UNKNOWN && s->mapped_bytes != UNKNOWN)
 		p.in_use -= lower(s->mapped_bytes, p.in_use);
+	/* The rest of musl's pools is not in use either: headers, and the ends of slots. */
+	if (allocator_is_musl() && s->system_bytes != UNKNOWN)
+		p.free = s->system_bytes - lower(s->in_use_bytes, s->system_bytes);
 	/* The allocator reports its total but not what is in use, so the samples are the best
 	 * estimate. */
 	if (p.in_use == UNKNOWN && job->out->c_live_estimate_bytes != UNKNOWN &&
@@ -182,7 +185,8 @@ static uint64_t live_in_pool(const struct account_job *job, const struct pool *p
  * which therefore only look like its own. */
 static uint64_t beyond_its_figures(const struct account_job *job, const struct pool *p)
 {
-	if (job->allocator_result != ALLOCATOR_OK || p->in_use == UNKNOWN || p->free == UNKNOWN)
+	if (job->allocator_result != ALLOCATOR_OK || p->in_use == UNKNOWN || p->free == UNKNOWN ||
+	    allocator_is_musl()) /* of which nothing is guessed */
 		return 0;
 	uint64_t has = p->in_use + p->free;
 	/* Other allocators also keep their own tables there. */
@@ -338,6 +342,10 @@ static void warn(struct account_job *job)
 	    a->allocator.in_use_bytes == UNKNOWN)
 		add_warning(job, "this glibc counts what malloc has in use to 4 GiB only, which "
 				 "the process's memory is beyond: c_live is by samples");
+	if (allocator_is_musl() && a->allocator.in_use_bytes == UNKNOWN)
+		add_warning(job, "the structures of musl's malloc cannot be read here, or it is "
+				 "not mallocng (musl 1.2.1 and later): its memory is recognised by "
+				 "sampled blocks in it, and c_live is by samples");
 	if (a->allocator.mapped_bytes != UNKNOWN && allocator_is_glibc() &&
 	    job->glibc.big_bytes + MIB < a->allocator.mapped_bytes)
 		add_warning(job, "not all of the C allocator's big blocks were found: the rest "

@@ -6,6 +6,7 @@
  *   account_live.c    what the sampled blocks say
  *   account_arenas.c  Go's heap where no hook saw it mapped
  *   account_stacks.c  thread stacks, by what libc leaves in them
+ *   account_musl.c    what musl's malloc has mapped
  *   account_kept.c    what the C allocator keeps, and why
  *   account.c         the order of steps, and the allocator's and Go's shares
  */
@@ -48,6 +49,7 @@ struct account_job {
 		go_heap; /* Go's arenas, from the table of mappings or the runtime's own list */
 	uint64_t go_heap_usable;
 	struct glibcheap glibc;
+	struct rangeset musl; /* what its malloc has mapped */
 	struct account_live live;
 	enum allocator_result allocator_result;
 	size_t warning_count;
@@ -81,6 +83,9 @@ int account_arenas_find(struct account_job *job);
 bool account_stacks_is_one(uint64_t start, uint64_t end);
 /* Claims unclaimed stacks. Returns 0, or -1 as above. */
 int account_stacks_find(struct account_job *job);
+
+/* The same for what musl's malloc has mapped. */
+int account_musl_find(struct account_job *job);
 
 /* 0, or -1 as above. */
 int account_pass(struct account_job *job);

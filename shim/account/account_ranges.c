@@ -381,9 +381,9 @@ static void read_own(struct rangeset *own)
 void account_ranges_cut(struct account_job *job, uint64_t start, uint64_t end,
 			rangeset_visit *visit, void *arg)
 {
-	const struct rangeset *layers[] = {&job->own,    &job->mappings, &job->go_heap,
-					   &job->data,   &job->stacks,   &job->glibc.found,
-					   &job->cached, &job->early};
+	const struct rangeset *layers[] = {&job->own,  &job->mappings, &job->go_heap,
+					   &job->data, &job->stacks,   &job->glibc.found,
+					   &job->musl, &job->cached,   &job->early};
 	read_own(&job->own);
 	rangeset_cut(layers, COUNT_OF(layers), start, end, visit, arg);
 }
@@ -401,5 +401,7 @@ int account_ranges_collect(struct account_job *job)
 	    rangeset_sort(s, &job->early) || account_stacks_find(job) != 0)
 		return -1;
 	/* Last, because it searches unclaimed memory. */
+	if (allocator_is_musl())
+		return account_musl_find(job);
 	return allocator_is_glibc() ? read_glibc(job) : 0;
 }

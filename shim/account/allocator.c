@@ -12,11 +12,13 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/dynsym.h"
+#include "base/libc.h"
 #include "base/work.h"
 #include "region/region.h"
 #include "proc/modules.h"
 #include "proc/procinfo.h"
 #include "hook/real.h"
+#include "account/mallocng.h"
 #include "account/worker.h"
 
 #define READ_TIMEOUT_NS (UINT64_C(2) * 1000000000)
@@ -55,8 +57,9 @@ static struct functions {
 static const struct {
 	const char *prefix, *name;
 } allocators[] = {
-	{"libc.so", "glibc"},        {"libc-2.", "glibc"},        {"libjemalloc", "jemalloc"},
-	{"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
+	{"libjemalloc", "jemalloc"},
+	{"libtcmalloc", "tcmalloc"},
+	{"libmimalloc", "mimalloc"},
 };
 
 static const char *allocator_of_file(const char *path)
@@ -69,16 +72,28 @@ static const char *allocator_of_file(const char *path)
 	return file;
 }
 
+static const char musl_unread[] = "musl", musl_read[] = "musl mallocng";
+
+static const char *name_of_libcs(const struct modules *modules)
+{
+	if (libc_kind() == LIBC_GLIBC)
+		return "glibc";
+	return mallocng_find(modules) ? musl_read : musl_unread;
+}
+
+/* musl's structures are there from the first malloc on. */
 const char *allocator_name(void)
 {
 	static char name[NAME_BYTES];
 	struct scratch scratch = SCRATCH_INIT(SCRATCH_BYTES);
 	struct modules modules = {0};
-	if (*name)
+	if (*name && strcmp(name, musl_unread) != 0)
 		return name;
 	modules_read(&scratch, &modules);
 	const struct module *m = modules_find(&modules, (uint64_t)real.malloc);
-	if (m)
+	if (m && m == modules_find(&modules, (uint64_t)libc_address()))
+		snprintf(name, sizeof(name), "%s", name_of_libcs(&modules));
+	else if (m)
 		snprintf(name, sizeof(name), "%s", allocator_of_file(m->path));
 	scratch_release(&scratch);
 	return name;
@@ -120,6 +135,12 @@ static void functions_look_up(void)
 bool allocator_is_glibc(void)
 {
 	return strcmp(allocator_name(), "glibc") == 0;
+}
+
+bool allocator_is_musl(void)
+{
+	return strcmp(allocator_name(), musl_read) == 0 ||
+	       strcmp(allocator_name(), musl_unread) == 0;
 }
 
 /* ---- statistics --------------------------------------------------------- */
@@ -264,6 +285,22 @@ static uint64_t data_bytes(void)
 	return process.vm_data;
 }
 
+/* Unknown where the structures are not mallocng's, or cannot be read now. */
+static void read_musl(struct allocator_stats *out)
+{
+	uint64_t begun_ns = work_cpu_ns(), start_ns = clock_monotonic_ns();
+	struct mallocng m;
+	if (mallocng_read(&m, NULL, NULL) == 0) {
+		out->in_use_bytes = m.in_use;
+		out->free_bytes = m.free;
+		out->mapped_bytes = m.big;
+		out->system_bytes = m.system;
+	}
+	out->nanoseconds = clock_monotonic_ns() - start_ns;
+	reading.last = *out;
+	work_rest_after(&reading.rest, work_cpu_ns() - begun_ns);
+}
+
 enum allocator_result allocator_read(struct allocator_stats *out)
 {
 	if (work_is_resting(&reading.rest)) {
@@ -274,6 +311,10 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 	if (!functions.mallinfo2)
 		reading.data_bytes = data_bytes();
 	out->name = allocator_name(); /* on this thread: the first caller caches the name */
+	if (allocator_is_musl()) {
+		read_musl(out);
+		return ALLOCATOR_OK;
+	}
 	if (worker_run(read_stats, NULL, READ_TIMEOUT_NS) != 0)
 		return ALLOCATOR_UNANSWERED;
 	if (!*reading.answer.name)

@@ -5,7 +5,8 @@
  * Both calls run on the worker (worker.h), because they take the allocator's locks: glibc's, one
  * arena at a time, while the arena's free lists are walked. To limit the cost to a process with
  * millions of free chunks, statistics that took T of processor time are not requested again
- * within 100 T; until then the last ones are returned.
+ * within 100 T; until then the last ones are returned. musl has no such calls: its structures are
+ * read by the caller (mallocng.h), under the same limit.
  */
 #ifndef CGOHEAP_ALLOCATOR_H
 #define CGOHEAP_ALLOCATOR_H
@@ -15,7 +16,7 @@
 
 /* The statistics of the allocator behind malloc; UNKNOWN if it does not report a figure. */
 struct allocator_stats {
-	const char *name;      /* "glibc", "jemalloc", "tcmalloc", "mimalloc", ... */
+	const char *name;      /* "glibc", "musl mallocng", "jemalloc", "tcmalloc", ... */
 	uint64_t in_use_bytes; /* blocks handed out, with the allocator's rounding */
 	uint64_t free_bytes;   /* free inside it */
 	uint64_t mapped_bytes; /* big blocks with their own mapping (glibc hblkhd); included in
@@ -47,11 +48,14 @@ int allocator_trim(void);
 enum allocator_result allocator_trimmed(const char **what);
 
 /*
- * "glibc", "jemalloc", "tcmalloc", "mimalloc", or the file name of the module that provides
- * malloc; "" unknown. Read once, then kept.
+ * "glibc", "musl mallocng", "musl" (another malloc of musl's, or one that cannot be read here),
+ * "jemalloc", "tcmalloc", "mimalloc", or the file name of the module that provides malloc; ""
+ * unknown. Kept once it is certain.
  */
 const char *allocator_name(void);
 
 bool allocator_is_glibc(void);
+/* Whichever of musl's. */
+bool allocator_is_musl(void);
 
 #endif
