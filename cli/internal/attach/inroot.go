@@ -122,3 +122,11 @@ func (p *Process) OpenFile(name string) (*os.File, error) {
 	}
 	return os.Open(reopened)
 }
+
+// OpenMapped opens a file that the process has mapped; "": its program, whatever is there now.
+func (p *Process) OpenMapped(name string) (*os.File, error) {
+	if name == "" {
+		return os.Open(ProcPath(p.PID, "exe"))
+	}
+	return p.OpenFile(name)
+}

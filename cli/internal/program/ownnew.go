@@ -17,25 +17,25 @@ const operatorNew = "_Znwm"
 // OwnNew is the library of a process whose operator new C++ code in it calls; "" none.
 func OwnNew(p *attach.Process) string {
 	files, _ := p.MappedFiles()
-	paths := []string{attach.ProcPath(p.PID, "exe")}
+	paths := []string{""}
 	for _, file := range files {
 		if isOtherLibrary(file) {
-			paths = append(paths, attach.ProcPath(p.PID, "root")+file)
+			paths = append(paths, file)
 		}
 	}
-	return ownNew(paths)
+	return ownNew(p.OpenMapped, paths)
 }
 
-func ownNew(paths []string) string {
+func ownNew(open opener, paths []string) string {
 	isNew := func(s elf.Symbol) bool { return s.Name == operatorNew }
 	library, called := "", false
 	for _, path := range paths {
-		e, err := elf.Open(path)
+		e, file, err := open.elf(path)
 		if err != nil {
 			continue
 		}
 		symbols, _ := e.DynamicSymbols()
-		e.Close()
+		file.Close()
 		switch {
 		case !definesDynamic(symbols, operatorNew):
 			called = called || slices.ContainsFunc(symbols, isNew)

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"os"
 	"testing"
 
 	"cgoheap.example/cli/internal/fixture"
@@ -31,7 +32,7 @@ func TestOwnNew(t *testing.T) {
 		{"an allocator without", []string{plain, std, caller}, ""},
 		{"no allocator", []string{"/missing", std, caller}, ""},
 	} {
-		if got := ownNew(c.paths); got != c.want {
+		if got := ownNew(os.Open, c.paths); got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,13 +99,29 @@ func (a privateAllocator) String() string {
 	return termtext.Escape(text)
 }
 
+// opener opens a file: os.Open, or in a process's root, which may not lead us out of it.
+type opener func(name string) (*os.File, error)
+
+// elf opens an ELF file; close it by the second.
+func (open opener) elf(name string) (*elf.File, io.Closer, error) {
+	file, err := open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := elf.NewFile(file)
+	if err != nil {
+		file.Close()
+	}
+	return e, file, err
+}
+
 // readLibrary adds the allocators inside one library.
-func (f *Facts) readLibrary(path string) {
-	e, err := elf.Open(path)
+func (f *Facts) readLibrary(open opener, path string) {
+	e, file, err := open.elf(path)
 	if err != nil {
 		return
 	}
-	defer e.Close()
+	defer file.Close()
 	names := definedFunctions(e)
 	hasStatistics := names["mallctl"] || names["mi_process_info"] ||
 		names["MallocExtension_GetNumericProperty"]
@@ -118,12 +135,12 @@ func (f *Facts) readLibrary(path string) {
 	f.private = append(f.private, findPrivate(names, filepath.Base(path))...)
 }
 
-// isLibc also covers the loader, whose malloc only the loader uses.
 // isOtherLibrary: a shared library, and not cgoheap's.
 func isOtherLibrary(file string) bool {
 	return strings.Contains(filepath.Base(file), ".so") && !attach.IsLibrary(file)
 }
 
+// isLibc also covers the loader, whose malloc only the loader uses.
 func isLibc(path string) bool {
 	name := filepath.Base(path)
 	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") ||
@@ -162,7 +179,7 @@ func (f *Facts) readNeeded(e *elf.File) {
 		for _, dir := range dirs {
 			path := filepath.Join(dir, name)
 			if _, err := os.Stat(path); err == nil {
-				f.readLibrary(path)
+				f.readLibrary(os.Open, path)
 				break
 			}
 		}
@@ -180,7 +197,7 @@ func (f *Facts) ReadMapped(p *attach.Process) {
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
 		if isOtherLibrary(file) && file != f.Path {
-			f.readLibrary(attach.ProcPath(p.PID, "root") + file)
+			f.readLibrary(p.OpenMapped, file)
 		}
 	}
 }

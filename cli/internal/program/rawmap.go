@@ -3,7 +3,6 @@ package program
 import (
 	"bytes"
 	"io"
-	"os"
 	"slices"
 
 	"cgoheap.example/cli/internal/attach"
@@ -34,13 +33,13 @@ const PreloadedLate = "memory mapped before cgoheap was loaded"
 func RawMappers(p *attach.Process) []string {
 	files, err := p.MappedFiles()
 	found := make([]bool, len(rawMappers))
-	if err != nil || searchRawMappers(attach.ProcPath(p.PID, "exe"), found) != nil {
+	if err != nil || searchRawMappers(p.OpenMapped, "", found) != nil {
 		return nil
 	}
 	for _, file := range files {
 		if isOtherLibrary(file) {
 			// One that was replaced since tells nothing.
-			_ = searchRawMappers(attach.ProcPath(p.PID, "root")+file, found)
+			_ = searchRawMappers(p.OpenMapped, file, found)
 		}
 	}
 	names := []string{}
@@ -57,8 +56,8 @@ func RawMappers(p *attach.Process) []string {
 }
 
 // searchRawMappers notes which the file has.
-func searchRawMappers(path string, found []bool) error {
-	file, err := os.Open(path)
+func searchRawMappers(open opener, path string, found []bool) error {
+	file, err := open(path)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestRawMappers(t *testing.T) {
 		{"Rust's, later", rust(2 * scanChunk), []int{2}},
 	} {
 		found := make([]bool, len(rawMappers))
-		if err := searchRawMappers(c.path, found); err != nil {
+		if err := searchRawMappers(os.Open, c.path, found); err != nil {
 			t.Fatal(err)
 		}
 		for i := range found {
@@ -45,7 +46,7 @@ func TestRawMappers(t *testing.T) {
 			}
 		}
 	}
-	if searchRawMappers("/none", nil) == nil {
+	if searchRawMappers(os.Open, "/none", nil) == nil {
 		t.Error("no file, no error")
 	}
 }
