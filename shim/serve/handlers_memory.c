@@ -27,8 +27,10 @@ static int take(struct answer *a, struct taken *t)
 	if (exhausted)
 		answer_refuse_no_memory(a);
 	else
-		answer_refuse(a, 503,
-			      "cannot read /proc/self/maps and smaps, which the account needs");
+		answer_refuse(
+			a, 503,
+			"cannot read /proc/self/maps and smaps, which the account needs: mount "
+			"/proc for the program");
 	return -1;
 }
 
