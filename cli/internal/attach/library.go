@@ -1,9 +1,12 @@
 package attach
 
 import (
+	"debug/elf"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"cgoheap.example/cli/internal/termtext"
@@ -54,16 +57,56 @@ func Preloads(value string) []string {
 	return strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == ' ' })
 }
 
-// IsLibrary says whether a path is the library's, whatever version follows its name.
+// IsLibrary says whether a path is the library's by its name, whatever version follows it.
 func IsLibrary(path string) bool {
 	return strings.HasPrefix(filepath.Base(path), LibraryName)
 }
 
+// IsLibraryHere goes by what is in the file where another name was given to it.
+func IsLibraryHere(path string) bool {
+	if IsLibrary(path) {
+		return true
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return exportsBridge(file)
+}
+
+// bridgeSymbol is what the library alone defines, for the Go package.
+const bridgeSymbol = "cgoheap_bridge_v1"
+
+func exportsBridge(file io.ReaderAt) bool {
+	e, err := elf.NewFile(file)
+	if err != nil || e.Type != elf.ET_DYN {
+		return false
+	}
+	symbols, _ := e.DynamicSymbols()
+	return slices.ContainsFunc(symbols, func(s elf.Symbol) bool {
+		return s.Name == bridgeSymbol && s.Section != elf.SHN_UNDEF
+	})
+}
+
+// IsLibrary is the same in the process's root.
+func (p *Process) IsLibrary(path string) bool {
+	if IsLibrary(path) {
+		return true
+	}
+	file, err := p.OpenFile(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return exportsBridge(file)
+}
+
 // OtherPreloads are those of LD_PRELOAD that are not the library.
-func OtherPreloads(value string) []string {
+func OtherPreloads(value string, isLibrary func(path string) bool) []string {
 	var others []string
 	for _, p := range Preloads(value) {
-		if !IsLibrary(p) {
+		if !isLibrary(p) {
 			others = append(others, p)
 		}
 	}

@@ -66,7 +66,7 @@ func (p *Process) socketPaths(env map[string]string) []string {
 	if given := env["CGOHEAP_SOCKET"]; given != "" {
 		if !path.IsAbs(given) {
 			if cwd, err := os.Readlink(ProcPath(p.PID, "cwd")); err == nil {
-				given = path.Join(cwd, given)
+				given = path.Join(p.inRoot(cwd), given)
 			}
 		}
 		// The second is a forked child's (CGOHEAP_FOLLOW_FORK).

@@ -191,7 +191,23 @@ func (p *Process) Executable() string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSuffix(path, " (deleted)")
+	return p.inRoot(strings.TrimSuffix(path, " (deleted)"))
+}
+
+// inRoot is what the process calls a path that the kernel gives us: it starts at our root directory,
+// or at that of the process's mount namespace, of which a chroot is only a part.
+func (p *Process) inRoot(path string) string { return cutRoot(p.rootDirectory(), path) }
+
+func (p *Process) rootDirectory() string {
+	root, _ := os.Readlink(ProcPath(p.PID, "root"))
+	return root
+}
+
+func cutRoot(root, path string) string {
+	if below, isIn := strings.CutPrefix(path, root+"/"); isIn && root != "" {
+		return "/" + below
+	}
+	return path
 }
 
 // Program is the name to show, safe for a terminal.
@@ -234,13 +250,13 @@ func (p *Process) MappedFiles() ([]string, error) {
 		return nil, err
 	}
 	var files []string
-	seen := map[string]bool{}
+	root, seen := p.rootDirectory(), map[string]bool{}
 	for _, line := range strings.Split(string(text), "\n") {
 		slash := strings.IndexByte(line, '/')
 		if slash < 0 {
 			continue
 		}
-		path := strings.TrimSuffix(line[slash:], " (deleted)")
+		path := cutRoot(root, strings.TrimSuffix(line[slash:], " (deleted)"))
 		if !seen[path] {
 			seen[path] = true
 			files = append(files, path)
@@ -255,13 +271,34 @@ func (p *Process) Shims() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var shims []string
-	for _, f := range files {
-		if IsLibrary(f) {
-			shims = append(shims, f)
-		}
+	shims := filter(files, IsLibrary)
+	if len(shims) == 0 && p.preloads() {
+		shims = filter(files, p.IsLibrary)
 	}
 	return shims, nil
+}
+
+func filter(files []string, isOne func(string) bool) (found []string) {
+	for _, f := range files {
+		if isOne(f) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// preloads says whether the loader was told to load something, which may be the library under
+// another name: only then are files read for it.
+func (p *Process) preloads() bool {
+	env, err := p.Environ()
+	if err == nil && env["LD_PRELOAD"] != "" {
+		return true
+	}
+	file, err := p.OpenFile("/etc/ld.so.preload")
+	if err == nil {
+		file.Close()
+	}
+	return err == nil
 }
 
 // guardedPatience is for files of /proc that cannot be read while the kernel changes the
@@ -298,12 +335,15 @@ func (p *Process) Smaps() ([]byte, error) { return readGuarded(ProcPath(p.PID, "
 
 // shimAddress is where libcgoheap.so is mapped, as text; "" where it is not.
 func (p *Process) shimAddress() string {
+	shims, _ := p.Shims()
+	root := p.rootDirectory()
 	text, err := readGuarded(ProcPath(p.PID, "maps"))
-	if err != nil {
+	if err != nil || len(shims) == 0 {
 		return ""
 	}
 	for _, line := range strings.Split(string(text), "\n") {
-		if slash := strings.IndexByte(line, '/'); slash >= 0 && IsLibrary(line[slash:]) {
+		slash := strings.IndexByte(line, '/')
+		if slash >= 0 && cutRoot(root, strings.TrimSuffix(line[slash:], " (deleted)")) == shims[0] {
 			address, _, _ := strings.Cut(line, "-")
 			return address
 		}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"cgoheap.example/cli/internal/attach"
 	"cgoheap.example/cli/internal/termtext"
 )
 
@@ -106,18 +105,21 @@ func checkFile(f *Facts) Check {
 	case !f.isELF:
 		return Fail(name, "give the program's path",
 			"neither an ELF program nor a script that begins with #!")
-	case f.class != elf.ELFCLASS64 || f.machine != elf.EM_X86_64:
-		return Fail(name, "build it for linux/amd64",
-			"%s, and cgoheap is for 64-bit x86-64 only", architecture(f))
+	case f.class != elf.ELFCLASS64 || machines[f.machine] == "":
+		return Fail(name, "build it for linux/amd64 or linux/arm64",
+			"%s, and cgoheap is for 64-bit x86-64 and arm64 only", architecture(f))
 	case f.isShared:
 		return Fail(name, "give the program that loads it", "a shared library, not a program")
 	case f.IsGoLibrary:
-		return OK(name, "64-bit x86-64 %s", f.libraryKind())
+		return OK(name, "64-bit %s %s", machines[f.machine], f.libraryKind())
 	case f.mode&0o111 == 0:
 		return Fail(name, "chmod +x "+termtext.QuoteShell(f.Path), "not executable")
 	}
-	return OK(name, "64-bit x86-64 program")
+	return OK(name, "64-bit %s program", machines[f.machine])
 }
+
+// machines are those that there is a library for.
+var machines = map[elf.Machine]string{elf.EM_X86_64: "x86-64", elf.EM_AARCH64: "arm64"}
 
 // libraryKind names the ways to build Go into a shared library.
 func (f *Facts) libraryKind() string {
@@ -165,7 +167,7 @@ func checkScript(f *Facts) Check {
 	if len(words) == 0 {
 		return Fail("file", "write the interpreter after #!", "a script that names no interpreter")
 	}
-	shell, err := Inspect(words[0], words[0])
+	shell, err := Inspect(words[0])
 	if err != nil {
 		return Fail("file", "install it",
 			"a script for %s, which does not exist", termtext.Quote(words[0]))
@@ -241,11 +243,16 @@ func checkLibc(f *Facts) Check {
 		return Fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
 			"linked against musl (Alpine): the library loads there and does nothing")
 	}
-	libc := SystemLibc(f.Loader)
-	if libc == nil {
-		return OK(name, "glibc, by its loader %s", termtext.Escape(f.Loader))
+	switch libc := f.Libc(); {
+	case libc == nil:
+		return Warn(name, "", "no C library was found beside its loader %s",
+			termtext.Escape(f.Loader))
+	case libc.kind == glibc:
+		return OK(name, "%s", libc)
+	default:
+		return Fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
+			"linked against %s: the library loads there and does nothing", libc)
 	}
-	return OK(name, "%s", libc)
 }
 
 func checkCgo(f *Facts) Check {
@@ -327,36 +334,4 @@ func checkStripped(f *Facts) Check {
 			"stripped: Go functions keep their names, C functions in it are shown as addresses")
 	}
 	return OK("symbols", "not stripped")
-}
-
-// CheckLibrary looks for what the library asks for in the program's libc; nil: it is not known.
-func CheckLibrary(library string, err error, libc *Libc) Check {
-	const name = "library"
-	if err != nil {
-		return Fail(name, "", "%s", err)
-	}
-	if libc == nil {
-		return OK(name, "%s", termtext.Escape(library))
-	}
-	missing, err := libc.lacks(library)
-	if err != nil {
-		return Fail(name, "copy it again, from where it was built", "%s cannot be read: %s",
-			termtext.Quote(library), termtext.Escape(err.Error()))
-	}
-	if len(missing) > 0 {
-		return Fail(name, "use the "+attach.LibraryName+" that comes with this command",
-			"%s asks for what the program's %s has not: %s", termtext.Quote(library), libc,
-			termtext.Escape(listSome(missing, 3)))
-	}
-	return OK(name, "%s", termtext.Escape(library))
-}
-
-// CheckPreload lists what LD_PRELOAD has already: it is kept, after our library.
-func CheckPreload(preload string) []Check {
-	others := attach.OtherPreloads(preload)
-	if len(others) == 0 {
-		return nil
-	}
-	return []Check{OK("preload", "%s stays preloaded, after cgoheap",
-		termtext.Escape(strings.Join(others, ", ")))}
 }

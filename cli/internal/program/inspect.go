@@ -26,6 +26,9 @@ import (
 // see the C allocations of the process that runs it.
 type Facts struct {
 	Path        string
+	process     *attach.Process // whose program it is; nil: none's
+	open        opener          // in the root of that process
+	libc        *Libc
 	mode        os.FileMode
 	owner       uint32
 	group       uint32
@@ -39,6 +42,7 @@ type Facts struct {
 	isShared    bool // a library, not a program
 	IsGoLibrary bool // that has Go in it: a plugin, c-shared, or a c-archive in a library
 	Loader      string
+	needed      []string // libraries that it names
 	stripped    bool
 	external    bool // linked by the C linker: some package beyond std's uses cgo
 
@@ -53,16 +57,27 @@ type Facts struct {
 	importsMalloc bool
 }
 
-// Inspect reads the facts of a file.  name may be /proc/PID/exe; shown is the path for people.
-func Inspect(name, shown string) (*Facts, error) {
-	f := &Facts{Path: shown}
+// Inspect reads the facts of a file.
+func Inspect(path string) (*Facts, error) {
+	f := &Facts{Path: path, open: os.Open}
+	return f, f.read(path)
+}
+
+// InspectProcess reads the facts of the program that a process runs, and finds its libraries where
+// the process does; shown is the path for people.
+func InspectProcess(p *attach.Process, shown string) (*Facts, error) {
+	f := &Facts{Path: shown, open: p.OpenMapped, process: p}
+	return f, f.read(attach.ProcPath(p.PID, "exe"))
+}
+
+func (f *Facts) read(name string) error {
 	// Before it is opened: opening a named pipe would block.
 	if err := f.readAttributes(name); err != nil || !f.mode.IsRegular() {
-		return f, err
+		return err
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close()
 	magic := make([]byte, 256)
@@ -71,13 +86,13 @@ func Inspect(name, shown string) (*Facts, error) {
 	if bytes.HasPrefix(magic, []byte("#!")) {
 		line, _, _ := bytes.Cut(magic[2:], []byte("\n"))
 		f.isScript, f.interpreter = true, strings.TrimSpace(string(line))
-		return f, nil
+		return nil
 	}
 	if !bytes.HasPrefix(magic, []byte(elf.ELFMAG)) {
-		return f, nil
+		return nil
 	}
 	f.isELF = true
-	return f, f.readELF(file)
+	return f.readELF(file)
 }
 
 func (f *Facts) readAttributes(name string) error {
@@ -257,7 +272,13 @@ func (f *Facts) IsStatic() bool { return f.isELF && f.Loader == "" }
 // IsGo says whether it was built by Go.
 func (f *Facts) IsGo() bool { return f.goInfo != nil }
 
-func (f *Facts) isMusl() bool { return strings.Contains(filepath.Base(f.Loader), "ld-musl") }
+// isMusl goes by the name of its loader where no libc is found.
+func (f *Facts) isMusl() bool {
+	if l := f.Libc(); l != nil {
+		return l.kind == musl
+	}
+	return strings.Contains(filepath.Base(f.Loader), "ld-musl")
+}
 
 // setting is one of the build settings that the go command records; "" where it did not.
 func (f *Facts) setting(key string) string {

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"debug/elf"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -27,7 +28,7 @@ func TestMallocInside(t *testing.T) {
 
 func TestSecureMode(t *testing.T) {
 	path := fixture.Written(t, "setuid", "x", 0o755|os.ModeSetuid)
-	f, err := Inspect(path, path)
+	f, err := Inspect(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestGoVersions(t *testing.T) {
 		"go1.20.1": LevelWarn, "go1.28.1": LevelWarn,
 		"devel go1.28-abcdef": LevelWarn, "mystery": LevelWarn,
 	} {
-		f, err := Inspect(fixture.CgoProgram(t), "x")
+		f, err := Inspect(fixture.CgoProgram(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +74,10 @@ func TestLibc(t *testing.T) {
 			t.Errorf("%s: %d", text, got)
 		}
 	}
-	libc := SystemLibc("/lib64/ld-linux-x86-64.so.2")
+	here := func() *Facts {
+		return &Facts{Loader: "/lib64/ld-linux-x86-64.so.2", machine: elf.EM_X86_64, open: os.Open}
+	}
+	libc := here().Libc()
 	if libc == nil || !strings.HasPrefix(libc.String(), "glibc 2.") {
 		t.Fatalf("this system's %v", libc)
 	}
@@ -81,10 +85,14 @@ func TestLibc(t *testing.T) {
 		#include <stdlib.h>
 		double ask(double x) { return pow(x, rand()); }`, "-shared", "-fPIC", "-O1",
 		"-Wl,--no-as-needed", "-lm")
-	if c := CheckLibrary(library, nil, libc); c.Level != LevelOK {
+	if c := CheckLibrary(library, nil, here()); c.Level != LevelOK {
 		t.Errorf("%+v", c)
 	}
-	if c := CheckLibrary(library, nil, nil); c.Level != LevelOK {
+	if c := CheckLibrary(library, nil, &Facts{machine: elf.EM_X86_64}); c.Level != LevelOK {
+		t.Errorf("%+v", c)
+	}
+	c := CheckLibrary(library, nil, &Facts{machine: elf.EM_AARCH64})
+	if c.Level != LevelFail || !strings.HasSuffix(c.Text, "is for x86-64, and the program for arm64") {
 		t.Errorf("%+v", c)
 	}
 	for want, change := range map[string]func(*Libc){
@@ -93,17 +101,50 @@ func TestLibc(t *testing.T) {
 			l.hasFile = func(name string) bool { return name != "libm.so.6" }
 		},
 	} {
-		lacking := *SystemLibc("/lib64/ld-linux-x86-64.so.2")
-		change(&lacking)
-		c := CheckLibrary(library, nil, &lacking)
+		lacking := here()
+		change(lacking.Libc())
+		c := CheckLibrary(library, nil, lacking)
 		if c.Level != LevelFail || !strings.HasSuffix(c.Text, " has not"+want) {
 			t.Errorf("%+v", c)
 		}
 	}
 	broken := filepath.Join(t.TempDir(), "broken.so")
 	os.WriteFile(broken, []byte("no library"), 0o644)
-	if c := CheckLibrary(broken, nil, libc); c.Level != LevelFail {
+	if c := CheckLibrary(broken, nil, here()); c.Level != LevelFail {
 		t.Errorf("%+v", c)
+	}
+}
+
+// A libc is what it has in it, under whatever name.
+func TestLibcKinds(t *testing.T) {
+	for _, c := range []struct {
+		what, source string
+		kind         libcKind
+		name         string
+	}{
+		{"musl", `const char *const texts[] = {"musl libc (x86_64)\nVersion %s\n", "1.2.3"};
+			void __libc_start_main(void) {}`, musl, "musl 1.2.3"},
+		{"uclibc", "void __uClibc_main(void) {}", uClibc, "uClibc"},
+		{"other", "void __libc_start_main(void) {}", unknownLibc,
+			"a C library that cgoheap does not know"},
+		{"none", "void main_of_a_library(void) {}", -1, ""},
+	} {
+		path := fixture.C(t, "libx-"+c.what, c.source, "-shared", "-fPIC")
+		l := openLibc(os.Open, path, nil)
+		switch {
+		case l == nil && c.name != "":
+			t.Errorf("%s: is no libc", c.what)
+		case l != nil && (l.kind != c.kind || l.String() != c.name):
+			t.Errorf("%s: %v, %q", c.what, l.kind, l)
+		}
+		if l == nil || c.kind == musl {
+			continue
+		}
+		f := &Facts{Loader: "/lib/ld.so", libc: l}
+		if check := checkLibc(f); check.Level != LevelFail || check.Text !=
+			"linked against "+c.name+": the library loads there and does nothing" {
+			t.Errorf("%s: %+v", c.what, check)
+		}
 	}
 }
 

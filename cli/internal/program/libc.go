@@ -1,11 +1,14 @@
 package program
 
 import (
+	"bytes"
 	"debug/elf"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,11 +17,23 @@ import (
 
 // Libc is the C library of a program: what it is, and what a library that is loaded with it finds.
 type Libc struct {
+	kind    libcKind
 	name    string
+	machine elf.Machine
 	symbols map[string]bool // NAME@VERSION of each function, NAME where it has no versions
 	// The file of that name is where this loader looks for it.
 	hasFile func(name string) bool
 }
+
+// libcKind is told by what the file has in it, whatever its name.
+type libcKind int
+
+const (
+	unknownLibc libcKind = iota
+	glibc
+	musl
+	uClibc
+)
 
 // String is its name, such as "glibc 2.31".
 func (l *Libc) String() string { return l.name }
@@ -37,7 +52,10 @@ func glibcMinor(symbolVersion string) int {
 	return n
 }
 
-// readLibc reads libc.so.6; nil: it is no libc that can be read.
+// startMain is what every libc has, and no other library.
+const startMain = "__libc_start_main"
+
+// readLibc reads a C library; nil: it is none that can be read.
 func readLibc(file io.ReaderAt, hasFile func(name string) bool) *Libc {
 	e, err := elf.NewFile(file)
 	if err != nil {
@@ -47,20 +65,53 @@ func readLibc(file io.ReaderAt, hasFile func(name string) bool) *Libc {
 	if err != nil {
 		return nil
 	}
-	l := &Libc{symbols: map[string]bool{}, hasFile: hasFile}
-	newest := -1
+	l := &Libc{machine: e.Machine, symbols: map[string]bool{}, hasFile: hasFile}
+	newest, defined := -1, map[string]bool{}
 	for _, s := range symbols {
 		if s.Section == elf.SHN_UNDEF {
 			continue
 		}
 		l.symbols[symbolName(s)] = true
+		defined[s.Name] = true
 		newest = max(newest, glibcMinor(s.Version))
 	}
-	if newest < 0 {
+	switch {
+	case !defined[startMain] && !defined[uClibcMain]:
 		return nil
+	case newest >= 0:
+		l.kind, l.name = glibc, fmt.Sprintf("glibc 2.%d", newest)
+	case defined[uClibcMain]:
+		l.kind, l.name = uClibc, "uClibc"
+	default:
+		l.name = "a C library that cgoheap does not know"
+		if version, isMusl := muslVersion(e); isMusl {
+			l.kind, l.name = musl, strings.TrimSpace("musl "+version)
+		}
 	}
-	l.name = fmt.Sprintf("glibc 2.%d", newest)
 	return l
+}
+
+const uClibcMain = "__uClibc_main"
+
+// musl's loader, which is its libc, introduces itself, and has its version as a text.
+var (
+	muslName    = []byte("musl libc (")
+	muslRelease = regexp.MustCompile(`\x00([0-9]+\.[0-9]+\.[0-9]+)\x00`)
+)
+
+// mostConstants is far more than a libc has of them.
+const mostConstants = 16 << 20
+
+func muslVersion(e *elf.File) (version string, isMusl bool) {
+	section := e.Section(".rodata")
+	if section == nil {
+		return "", false
+	}
+	text, _ := io.ReadAll(io.LimitReader(section.Open(), mostConstants))
+	if found := muslRelease.FindSubmatch(text); found != nil {
+		version = string(found[1])
+	}
+	return version, bytes.Contains(text, muslName)
 }
 
 func symbolName(s elf.Symbol) string {
@@ -97,52 +148,96 @@ func (l *Libc) lacks(library string) ([]string, error) {
 
 const libcFile = "libc.so.6"
 
-// SystemLibc finds the glibc that belongs to a program's loader; nil: it is not found.
-func SystemLibc(loader string) *Libc {
-	if real, err := filepath.EvalSymlinks(loader); err == nil {
-		loader = real
+// Libc is the C library that the program's loader finds; nil: it is not known which.
+func (f *Facts) Libc() *Libc {
+	if f.Loader == "" || f.libc != nil {
+		return f.libc
 	}
-	dirs := []string{
-		filepath.Dir(loader), "/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib",
+	if f.process != nil {
+		f.libc = processLibc(f.process)
+	} else {
+		f.libc = f.findLibc()
 	}
+	return f.libc
+}
+
+// findLibc looks where the loader does.
+func (f *Facts) findLibc() *Libc {
+	loader, err := filepath.EvalSymlinks(f.Loader)
+	if err != nil {
+		return nil // a program of another system
+	}
+	dirs := append([]string{filepath.Dir(loader)}, usualDirs(f.machine)...)
 	has := func(name string) bool {
-		for _, dir := range dirs {
-			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(dirs, func(dir string) bool {
+			_, err := os.Stat(filepath.Join(dir, name))
+			return err == nil
+		})
 	}
+	paths := []string{loader} // musl's is its libc
 	for _, dir := range dirs {
-		file, err := os.Open(filepath.Join(dir, libcFile))
-		if err != nil {
-			continue
+		for _, name := range append(f.libcNames(), libcFile) {
+			paths = append(paths, filepath.Join(dir, name))
 		}
-		l := readLibc(file, has)
-		file.Close()
-		if l != nil {
+	}
+	for _, path := range paths {
+		if l := openLibc(os.Open, path, has); l != nil && l.machine == f.machine {
 			return l
 		}
 	}
 	return nil
 }
 
-// ProcessLibc is the glibc that a process has mapped; nil: none.
-func ProcessLibc(p *attach.Process) *Libc {
+// libcNames are the names under which the program asks for a libc.
+func (f *Facts) libcNames() []string {
+	return slices.DeleteFunc(slices.Clone(f.needed), func(name string) bool {
+		return !strings.HasPrefix(name, "libc.")
+	})
+}
+
+// usualDirs are where distributions keep the libraries of a machine.
+func usualDirs(machine elf.Machine) []string {
+	triple := "x86_64-linux-gnu"
+	if machine == elf.EM_AARCH64 {
+		triple = "aarch64-linux-gnu"
+	}
+	return []string{"/lib/" + triple, "/usr/lib/" + triple,
+		"/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib"}
+}
+
+func openLibc(open opener, path string, has func(name string) bool) *Libc {
+	file, err := open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	return readLibc(file, has)
+}
+
+// processLibc is the one that a process has mapped; nil: none.
+func processLibc(p *attach.Process) *Libc {
 	files, _ := p.MappedFiles()
+	// Names only say where to look first.
+	slices.SortStableFunc(files, func(a, b string) int { return likelihood(b) - likelihood(a) })
 	for _, f := range files {
-		base := filepath.Base(f)
-		if base != libcFile && !strings.HasPrefix(base, "libc-2.") {
-			continue
+		has := func(name string) bool { return hasBeside(p, f, name) }
+		if l := openLibc(p.OpenMapped, f, has); l != nil {
+			return l
 		}
-		file, err := p.OpenFile(f)
-		if err != nil {
-			return nil
-		}
-		defer file.Close()
-		return readLibc(file, func(name string) bool { return hasBeside(p, f, name) })
 	}
 	return nil
+}
+
+// likelihood is higher for libc.so.6, libc-2.17.so, ld-musl-x86_64.so.1.
+func likelihood(path string) int {
+	name := filepath.Base(path)
+	switch {
+	case strings.HasPrefix(name, "libc.") || strings.HasPrefix(name, "libc-"):
+		return 2
+	case strings.HasPrefix(name, "ld"):
+		return 1
+	}
+	return 0
 }
 
 // hasBeside: in the folder of this library, or mapped from another.

@@ -167,19 +167,19 @@ func definedFunctions(e *elf.File) map[string]bool {
 
 // readNeeded adds those of the libraries that the program needs, as found in the usual directories.
 func (f *Facts) readNeeded(e *elf.File) {
-	names, _ := e.ImportedLibraries()
+	f.needed, _ = e.ImportedLibraries()
 	dirs := runPaths(e, filepath.Dir(f.Path))
-	dirs = append(dirs, filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...)
-	dirs = append(dirs, "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
-		"/lib64", "/usr/lib64", "/usr/local/lib", "/usr/lib", "/lib")
-	for _, name := range names {
+	dirs = append(dirs, filepath.SplitList(f.libraryPath())...)
+	dirs = append(dirs, usualDirs(e.Machine)...)
+	for _, name := range f.needed {
 		if isLibc(name) {
 			continue
 		}
 		for _, dir := range dirs {
 			path := filepath.Join(dir, name)
-			if _, err := os.Stat(path); err == nil {
-				f.readLibrary(os.Open, path)
+			if file, err := f.open(path); err == nil {
+				file.Close()
+				f.readLibrary(f.open, path)
 				break
 			}
 		}
@@ -196,10 +196,19 @@ func (f *Facts) ReadMapped(p *attach.Process) {
 	defer func() { f.answers = answers }()
 	f.private = slices.DeleteFunc(f.private, func(a privateAllocator) bool { return a.file != "" })
 	for _, file := range files {
-		if isOtherLibrary(file) && file != f.Path {
+		if isOtherLibrary(file) && !p.IsLibrary(file) && file != f.Path {
 			f.readLibrary(p.OpenMapped, file)
 		}
 	}
+}
+
+// libraryPath is LD_LIBRARY_PATH, of the process or of this command.
+func (f *Facts) libraryPath() string {
+	if f.process == nil {
+		return os.Getenv("LD_LIBRARY_PATH")
+	}
+	env, _ := f.process.Environ()
+	return env["LD_LIBRARY_PATH"]
 }
 
 func runPaths(e *elf.File, origin string) []string {

@@ -49,7 +49,7 @@ func RawMappers(p *attach.Process) []string {
 		}
 	}
 	env, err := p.Environ()
-	if err == nil && !slices.ContainsFunc(attach.Preloads(env["LD_PRELOAD"]), attach.IsLibrary) {
+	if err == nil && !slices.ContainsFunc(attach.Preloads(env["LD_PRELOAD"]), p.IsLibrary) {
 		names = append(names, PreloadedLate)
 	}
 	return names

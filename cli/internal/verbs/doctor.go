@@ -94,15 +94,22 @@ func examineProgram(name, library string) (*report, error) {
 		}
 		path = name
 	}
-	f, err := program.Inspect(path, path)
+	f, err := program.Inspect(path)
 	if err != nil {
 		return nil, explainOpen(path, err)
 	}
 	r := &report{Target: path, Checks: program.CheckProgram(f, os.Getuid(), os.Getgid())}
 	if f.Loader != "" {
 		found, err := attach.FindLibrary(library)
-		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.SystemLibc(f.Loader)))
-		r.Checks = append(r.Checks, program.CheckPreload(os.Getenv("LD_PRELOAD"))...)
+		r.Checks = append(r.Checks, program.CheckLibrary(found, err, f))
+		r.Checks = append(r.Checks, program.CheckPreload(os.Getenv("LD_PRELOAD"),
+			attach.IsLibraryHere)...)
+		// The program would have this command's user, root directory and environment.
+		if self, err := attach.OpenProcess(os.Getpid()); err == nil {
+			if env, err := self.Environ(); err == nil {
+				r.Checks = append(r.Checks, program.CheckPlaces(self, env))
+			}
+		}
 	}
 	next := "start it with cgoheap run -- " + termtext.QuoteShell(path)
 	if f.IsGoLibrary {
@@ -121,7 +128,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	if r.Target == "" {
 		return nil, p.ExplainNoShim()
 	}
-	f, err := program.Inspect(attach.ProcPath(p.PID, "exe"), r.Target)
+	f, err := program.InspectProcess(p, r.Target)
 	if err != nil {
 		return nil, p.ExplainAccess(err)
 	}
@@ -147,7 +154,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 			r.Checks = append(r.Checks, *c)
 		}
 	}
-	r.Checks = append(r.Checks, checkLoaded(shims), checkOrder(env["LD_PRELOAD"]))
+	r.Checks = append(r.Checks, checkLoaded(shims), checkOrder(env["LD_PRELOAD"], p.IsLibrary))
 	if len(f.Instrumented()) > 0 {
 		r.Checks = append(r.Checks, program.CheckInstrumented(f, env["ASAN_OPTIONS"]))
 	}
@@ -165,16 +172,17 @@ func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[st
 	library string) {
 	restart := "restart it with cgoheap run -- " + termtext.QuoteShell(p.Executable())
 	why := "not loaded, and it cannot be loaded into a running process"
-	if loaded := attach.Preloads(env["LD_PRELOAD"]); slices.ContainsFunc(loaded, attach.IsLibrary) {
-		why = "LD_PRELOAD names it, but the loader did not load it: the file was not there, " +
-			"or not at that path in the process's own file system (a container?), or LD_PRELOAD " +
-			"was ignored"
+	for _, preload := range attach.Preloads(env["LD_PRELOAD"]) {
+		if p.IsLibrary(preload) {
+			why = program.WhyNotLoaded(p, f, preload)
+		}
 	}
 	r.Checks = program.CheckProgram(f, p.EffectiveUID(), os.Getgid())
 	if f.Loader != "" {
 		found, err := attach.FindLibrary(library)
-		r.Checks = append(r.Checks, program.CheckLibrary(found, err, program.ProcessLibc(p)))
-		r.Checks = append(r.Checks, program.CheckPreload(env["LD_PRELOAD"])...)
+		r.Checks = append(r.Checks, program.CheckLibrary(found, err, f))
+		r.Checks = append(r.Checks, program.CheckPreload(env["LD_PRELOAD"], p.IsLibrary)...)
+		r.Checks = append(r.Checks, program.CheckPlaces(p, env))
 	}
 	works := true
 	for _, c := range r.Checks {
@@ -204,12 +212,12 @@ var knownAllocators = []string{"jemalloc", "tcmalloc", "mimalloc", "snmalloc", "
 	"hoard", "tbbmalloc", "libasan", "libscudo", "heaptrack", "dmalloc"}
 
 // checkOrder: an allocator before our library in LD_PRELOAD hides all calls from it.
-func checkOrder(preload string) program.Check {
+func checkOrder(preload string, isLibrary func(path string) bool) program.Check {
 	const name = "order"
 	var before []string
 	found := false
 	for _, p := range attach.Preloads(preload) {
-		if attach.IsLibrary(p) {
+		if isLibrary(p) {
 			found = true
 			break
 		}

@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,9 +119,13 @@ func TestDoctorPrograms(t *testing.T) {
 			"linked against musl (Alpine): the library loads there and does nothing"},
 		{"a shared library", fixture.EmptyLibrary(t), 1, "file", program.LevelFail,
 			"a shared library, not a program"},
-		{"another architecture", fixture.Patched(t, cgo, "arm", 18, 183, 0), 1, "file",
+		{"another architecture", fixture.Patched(t, cgo, "riscv", 18, 243, 0), 1, "file",
 			program.LevelFail,
-			"a 64-bit aarch64 program, and cgoheap is for 64-bit x86-64 only"},
+			"a 64-bit riscv program, and cgoheap is for 64-bit x86-64 and arm64 only"},
+		{"arm64", fixture.Patched(t, cgo, "arm", 18, 183, 0), 1, "library", program.LevelFail,
+			fmt.Sprintf("%q is for x86-64, and the program for arm64", fixture.EmptyLibrary(t))},
+		{"where its socket will be", cgo, 0, "socket", program.LevelOK,
+			fmt.Sprintf("will be in /tmp/cgoheap-%d", os.Geteuid())},
 		{"a directory", fixture.Dir, 1, "file", program.LevelFail, "it is a directory"},
 		{"text", fixture.Written(t, "text", "hello\n", 0o755), 1, "file", program.LevelFail,
 			"neither an ELF program nor a script that begins with #!"},
@@ -300,7 +305,7 @@ func TestCheckOrder(t *testing.T) {
 		"/y/libfaketime.so:/x/libcgoheap.so":                  program.LevelWarn,
 		"/y/libtcmalloc_minimal.so:/x/libcgoheap.so:/z/so.so": program.LevelFail,
 	} {
-		if c := checkOrder(preload); c.Level != want {
+		if c := checkOrder(preload, attach.IsLibrary); c.Level != want {
 			t.Errorf("%s: %+v, want %s", preload, c, want)
 		}
 	}

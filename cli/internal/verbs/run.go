@@ -31,7 +31,7 @@ into PROGRAM itself, it says so and runs it.
   --dormant          the same as --start dormant
   --listen ADDR      serve go tool pprof on a loopback address too
   --socket PATH      where to listen (default cgoheap-UID/PID.sock in
-                     $XDG_RUNTIME_DIR, else /tmp)
+                     $XDG_RUNTIME_DIR, else /tmp, else /dev/shm)
   --max-memory N     limit on cgoheap's own memory (default 32MiB)
   --max-cpu PERCENT  limit on the processor time of recording, in percent of one
                      core (default 1)
@@ -156,7 +156,7 @@ func runProgram(std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	f, err := program.Inspect(path, path)
+	f, err := program.Inspect(path)
 	if err != nil {
 		return explainOpen(path, err)
 	}
@@ -226,7 +226,7 @@ func explainOpen(path string, err error) error {
 func judge(f *program.Facts, library string, anyProgram bool) ([]string, error) {
 	checks := program.CheckProgram(f, os.Getuid(), os.Getgid())
 	if f.Loader != "" {
-		checks = append(checks, program.CheckLibrary(library, nil, program.SystemLibc(f.Loader)))
+		checks = append(checks, program.CheckLibrary(library, nil, f))
 	}
 	var notes []string
 	for _, c := range checks {
@@ -358,6 +358,6 @@ func (o *runOptions) environ(base []string, library string) []string {
 		}
 	}
 	env = append(env, "LD_PRELOAD="+
-		strings.Join(append([]string{library}, attach.OtherPreloads(preload)...), ":"))
+		strings.Join(append([]string{library}, attach.OtherPreloads(preload, attach.IsLibraryHere)...), ":"))
 	return append(env, set...)
 }

@@ -159,9 +159,12 @@ func TestRunKeepsLimits(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	for path, want := range map[string]string{
+		fixture.Patched(t, fixture.CgoProgram(t), "riscv", 18, 243,
+			0): "a 64-bit riscv program, and cgoheap is for 64-bit x86-64 and arm64 only; build " +
+			"it for linux/amd64 or linux/arm64",
 		fixture.Patched(t, fixture.CgoProgram(t), "arm", 18, 183,
-			0): "a 64-bit aarch64 program, and cgoheap is for 64-bit x86-64 only; build it for " +
-			"linux/amd64",
+			0): fmt.Sprintf("%q is for x86-64, and the program for arm64; use the "+
+			"libcgoheap.so for arm64: name it with --library", fixture.EmptyLibrary(t)),
 		fixture.C(t, "musl", fixture.CPlain,
 			"-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"): "linked against musl (Alpine): " +
 			"the library loads there and does nothing; build and run it in an image with " +

@@ -160,6 +160,17 @@ if case_of chroot; then
 	verdict chroot
 fi
 
+# No /proc in the service: it serves, and its account is unknown.
+if case_of noproc; then
+	start noproc "$ROOT" "$TMP"
+	said noproc ''
+	socket_of "$PID" "/tmp/cgoheap-0/$PID.sock"
+	says 0 '~8.0 MiB' "$CGOHEAP" top --once "$PID"
+	says 1 'cannot read /proc/self/maps and smaps, which the account needs: mount /proc' \
+		"$CGOHEAP" explain "$PID"
+	verdict noproc
+fi
+
 # A full /tmp, and one without room for the socket in a directory that is there already.
 if case_of full; then
 	start full "$ROOT" "mount -t tmpfs -o nr_inodes=1 tmp \$ROOT/tmp && $SHM"
@@ -186,6 +197,7 @@ if case_of shared; then
 	says 0 '1 in 1000;' "$CGOHEAP" sampling "$one"
 	says 0 '1 in 2000;' "$CGOHEAP" sampling "$two"
 	kill -9 "$one"
+	while [ -e "/proc/$one" ]; do sleep 0.01; done
 	start three -p "$ROOT" "$share" CGOHEAP_SAMPLE_BYTES=3000
 	socket_of "$PID" /tmp/cgoheap-0/1.sock
 	socket_of "$two" /tmp/cgoheap-0/1-2.sock
@@ -221,6 +233,49 @@ writable directory at /tmp, or set CGOHEAP_SOCKET to a path" "$CGOHEAP" explain 
 	says 0 'no unix socket, but TCP port ' "$CGOHEAP" doctor "$PID"
 	says 0 '' "$CGOHEAP" collect "$PID" -o "$DIR/tcp.scene"
 	verdict tcp
+fi
+
+# ---- what doctor says in advance ---------------------------------------------------------
+
+# Of processes without the library: where it will be, what libc is in their root.
+if case_of advance; then
+	LIBRARY='' start none -p -u 4321 "$ROOT" "$READONLY && $SHM && $PROC"
+	says 1 "socket     will be in /dev/shm/cgoheap-4321, because /tmp is read-only" \
+		"$CGOHEAP" doctor "$PID"
+	LIBRARY='' start nowhere -u 4321 "$ROOT" "$READONLY" CGOHEAP_LISTEN=127.0.0.1:6061
+	says 1 "socket     no place for it: /tmp is read-only, and /dev/shm is read-only; it will \
+answer at 127.0.0.1:6061 alone" "$CGOHEAP" doctor "$PID"
+	LIBRARY='' start full "$ROOT" "mount -t tmpfs -o nr_inodes=1 tmp \$ROOT/tmp && $SHM"
+	says 1 "socket     will be in /dev/shm/cgoheap-0, because /tmp is full" \
+		"$CGOHEAP" doctor "$PID"
+	LIBRARY=/none/libcgoheap.so start missing "$ROOT" "$TMP"
+	says 1 "LD_PRELOAD names \"/none/libcgoheap.so\", which is not there in the process's own \
+file system" "$CGOHEAP" doctor "$PID"
+	verdict advance
+fi
+
+# The library under another name.
+if case_of renamed; then
+	cp "$SHIM" "$ROOT/prof.so"
+	LIBRARY=/prof.so start renamed -p "$ROOT" "$TMP && $PROC"
+	says 0 "$PID  sampling" "$CGOHEAP" list
+	says 0 '/prof.so' "$CGOHEAP" doctor "$PID"
+	says 0 'first in LD_PRELOAD' "$CGOHEAP" doctor "$PID"
+	verdict renamed
+fi
+
+# A libc under another name, which only its text tells.
+if case_of libc; then
+	if command -v musl-gcc >/dev/null; then
+		musl-gcc -O1 -pthread -Wl,--dynamic-linker=/lib/strange -o "$ROOT/service-musl" \
+			$HERE/service.c
+		cp -L /lib/ld-musl-*.so.1 "$ROOT/lib/strange"
+		PROGRAM=/service-musl LIBRARY='' start strange -p "$ROOT" "$TMP && $PROC"
+		says 1 'linked against musl' "$CGOHEAP" doctor "$PID"
+		verdict libc
+	else
+		echo "skip where/libc musl-gcc is not installed"
+	fi
 fi
 
 # ---- what may not be led astray ----------------------------------------------------------
