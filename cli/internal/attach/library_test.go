@@ -34,7 +34,8 @@ func TestIsLibraryHere(t *testing.T) {
 	}{
 		"prof.so":         {"void cgoheap_bridge_v1(void) {}", true},
 		"libcgoheap.so.0": {"void other(void) {}", true},
-		"asks.so":         {"void cgoheap_bridge_v1(void); void f(void) {cgoheap_bridge_v1();}", false},
+		"asks.so": {"void cgoheap_bridge_v1(void); void f(void) { cgoheap_bridge_v1(); }",
+			false},
 		"libcgoheap-like": {"void other(void) {}", false},
 	} {
 		path := filepath.Join(dir, name)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-const tcpTable = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid " +
-	" timeout inode\n" +
+const tcpTable = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt" +
+	"   uid  timeout inode\n" +
 	"   0: 0100007F:17AD 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 101 1 0\n" +
 	"   1: 0100007F:17AE 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 102 1 0\n" +
 	"   2: 0100007F:17AF 0100007F:17AD 01 00000000:00000000 00:00000000 00000000 0 0 103 1 0\n" +

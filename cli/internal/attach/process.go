@@ -194,8 +194,8 @@ func (p *Process) Executable() string {
 	return p.inRoot(strings.TrimSuffix(path, " (deleted)"))
 }
 
-// inRoot is what the process calls a path that the kernel gives us: it starts at our root directory,
-// or at that of the process's mount namespace, of which a chroot is only a part.
+// inRoot is what the process calls a path that the kernel gives us: that starts at our root
+// directory, or at that of the process's mount namespace, of which a chroot is only a part.
 func (p *Process) inRoot(path string) string { return cutRoot(p.rootDirectory(), path) }
 
 func (p *Process) rootDirectory() string {

@@ -92,7 +92,8 @@ func TestLibc(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	c := CheckLibrary(library, nil, &Facts{machine: elf.EM_AARCH64})
-	if c.Level != LevelFail || !strings.HasSuffix(c.Text, "is for x86-64, and the program for arm64") {
+	if c.Level != LevelFail ||
+		!strings.HasSuffix(c.Text, "is for x86-64, and the program for arm64") {
 		t.Errorf("%+v", c)
 	}
 	for want, change := range map[string]func(*Libc){

@@ -357,7 +357,7 @@ func (o *runOptions) environ(base []string, library string) []string {
 			env = append(env, entry)
 		}
 	}
-	env = append(env, "LD_PRELOAD="+
-		strings.Join(append([]string{library}, attach.OtherPreloads(preload, attach.IsLibraryHere)...), ":"))
+	others := attach.OtherPreloads(preload, attach.IsLibraryHere)
+	env = append(env, "LD_PRELOAD="+strings.Join(append([]string{library}, others...), ":"))
 	return append(env, set...)
 }
