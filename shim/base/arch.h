@@ -11,8 +11,11 @@
 #if defined(__x86_64__)
 #include "base/arch_amd64.h"
 #define ARCH_FILE(noun) noun##_amd64.h
+#elif defined(__aarch64__)
+#include "base/arch_arm64.h"
+#define ARCH_FILE(noun) noun##_arm64.h
 #else
-#error "cgoheap knows linux/amd64 only; a new processor is a new arch_*.h"
+#error "cgoheap knows linux/amd64 and arm64; a new processor is a new arch_*.h"
 #endif
 
 #define ARCH_QUOTE(path)  #path

@@ -125,6 +125,25 @@ __attribute__((always_inline)) static inline void arch_get_regs(struct regs *r)
 			 : "rax", "memory");
 }
 
+/* Takes a word that code has saved as its return address for an address. */
+static inline uint64_t arch_return_address(uint64_t word)
+{
+	return word;
+}
+
+/* Where the function at these registers returns to, if that is in a register; 0: it is not. */
+static inline uint64_t arch_link(const struct regs *regs)
+{
+	(void)regs;
+	return 0;
+}
+
+/* A caller is in the middle of a call, which has changed that register. */
+static inline void arch_forget_link(struct regs *regs)
+{
+	(void)regs;
+}
+
 /*
  * Defines void name(void *top, void (*work)(void *arg, const struct regs *host), void *arg).
  * It calls work(arg, host) on the stack that ends at top, which must be a multiple of 16;
@@ -255,6 +274,12 @@ static inline bool arch_is_in_tls(uint64_t address, uint64_t bytes)
 {
 	return arch_thread_pointer() - address - 8 < bytes;
 }
+
+/* How much of the C library's thread descriptor is below the thread pointer, at most, and how far
+ * above it the thread's stack ends, in bytes. */
+#define ARCH_DESCRIPTOR_BELOW 0
+#define ARCH_STACK_END_LEAST  2048
+#define ARCH_STACK_END_MOST   8192
 
 /* The same in all threads of the process, where compilers expect it. */
 static inline uint64_t arch_stack_guard(void)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/dynsym.h"
 #include "base/libc.h"
 #include "base/lock.h"
 #include "base/sys.h"
@@ -55,6 +56,14 @@ static void *begin(void *run)
 	return ((void *(*)(void *))run)(NULL);
 }
 
+/* Its thread pointer, which has the same distance from the handle as that of this thread. */
+static uint64_t thread_pointer_of(pthread_t thread)
+{
+	pthread_t (*self)(void) = (pthread_t(*)(void))dynsym_libc("pthread_self");
+
+	return self ? arch_thread_pointer() + (thread - self()) : 0;
+}
+
 static int create_on(void *stack, size_t bytes, void *(*run)(void *))
 {
 	pthread_attr_t attr;
@@ -66,8 +75,8 @@ static int create_on(void *stack, size_t bytes, void *(*run)(void *))
 	error = libc.pthread_attr_setstack(&attr, stack, bytes);
 	if (error == 0)
 		error = real.pthread_create(&thread, &attr, begin, (void *)run);
-	if (error == 0) /* glibc's handle of a thread is its descriptor */
-		descriptor_learn(thread, (uint64_t)stack, bytes);
+	if (error == 0) /* glibc's handle of a thread is its descriptor's address */
+		descriptor_learn(thread_pointer_of(thread), (uint64_t)stack, bytes);
 	libc.pthread_attr_destroy(&attr);
 	return error;
 }

@@ -11,6 +11,7 @@
 #include "unwind/quickwalk.h"
 #include "unwind/saferead.h"
 #include "unwind/codetables.h"
+#include "unwind/signalframe.h"
 #include "unwind/unwind_c.h"
 #include "unwind/unwind_go.h"
 
@@ -120,6 +121,8 @@ static enum side step_c(struct walk *w)
 	if (w->regs.ip == 0)
 		return finish(w, CAPTURE_COMPLETE_THREAD);
 	struct pcinfo info = pcinfo_at(pc);
+	if (info.kind == PCINFO_C_NO_CFI && signalframe_is_at(&w->memory, sp))
+		info.kind = PCINFO_C_SIGNAL;
 	if (!(info.row & ROW_IN_SHIM))
 		keep_frame(w, pc + 1);
 	switch (info.kind) {
@@ -134,6 +137,7 @@ static enum side step_c(struct walk *w)
 			return SIDE_C;
 		return finish(w, CAPTURE_BAD_CROSSING);
 	case PCINFO_GO:
+	case PCINFO_GO_SWITCH:
 	case PCINFO_CROSSCALL2:
 		unwind_go_enter_at(pc, w->regs.bp, sp, &w->go);
 		return SIDE_GO;

@@ -60,7 +60,8 @@ enum cfi_result cfi_step(const struct fde_module *module, uint64_t fde, uint64_t
 		return CFI_BAD;
 	if (rules.return_address.kind == RULE_UNDEFINED)
 		return CFI_ROOT;
-	if (rules.return_address.kind == RULE_SAME || !find_cfa(&rules, &f))
+	caller.ip = arch_link(regs);
+	if ((rules.return_address.kind == RULE_SAME && !caller.ip) || !find_cfa(&rules, &f))
 		return CFI_BAD;
 	caller.sp = f.cfa;
 	for (unsigned r = 0; r < CFI_REGISTERS; r++)
@@ -68,6 +69,8 @@ enum cfi_result cfi_step(const struct fde_module *module, uint64_t fde, uint64_t
 			return CFI_BAD;
 	if (!follow(&f, &rules.return_address, &caller.ip))
 		return CFI_BAD;
+	caller.ip = arch_return_address(caller.ip);
+	arch_forget_link(&caller);
 	*regs = caller;
 	*is_signal = rules.is_signal;
 	return CFI_ROW;

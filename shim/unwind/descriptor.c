@@ -1,10 +1,10 @@
 /* See descriptor.h. */
 #include "unwind/descriptor.h"
 
+#include "base/arch.h"
 #include "base/libc.h"
 
-#define WORDS     256  /* searched; the descriptor is larger */
-#define MAX_BYTES 8192 /* of the descriptor, with its alignment */
+#define WORDS 256 /* searched; the descriptor is larger, or ends at the thread pointer */
 
 /*
  * A small number before a pointer may have the sum of a stack's start and size: thread-specific
@@ -23,7 +23,7 @@ static struct {
 /* Its thread may be writing others of its words. */
 __attribute__((no_sanitize("thread"))) static uint64_t word_at(uint64_t descriptor, size_t i)
 {
-	return LOAD((const uint64_t *)descriptor + i);
+	return LOAD((const uint64_t *)(descriptor - ARCH_DESCRIPTOR_BELOW) + i);
 }
 
 static bool is_stack_at(uint64_t descriptor, size_t i, struct descriptor_stack *out)
@@ -33,7 +33,8 @@ static bool is_stack_at(uint64_t descriptor, size_t i, struct descriptor_stack *
 
 	if (start >= descriptor || start < STACK_LOWEST || bytes > STACK_MOST ||
 	    bytes <= descriptor - start || guard >= descriptor - start ||
-	    (guard & (PAGE_BYTES - 1)) || above < WORDS * 8 || above > MAX_BYTES)
+	    (guard & (PAGE_BYTES - 1)) || above < ARCH_STACK_END_LEAST ||
+	    above > ARCH_STACK_END_MOST)
 		return false;
 	*out = (struct descriptor_stack){ALIGN_UP(start + guard, 8), descriptor & ~UINT64_C(7)};
 	return true;
@@ -44,6 +45,9 @@ static __attribute__((noinline)) int search(uint64_t descriptor, struct descript
 	struct descriptor_stack other;
 	bool is_found = false;
 
+	/* Where it begins is not known: what is below it may be unmapped. */
+	if (ARCH_DESCRIPTOR_BELOW)
+		return -1;
 	for (size_t i = 0; i + 3 <= WORDS; i++) {
 		if (!is_stack_at(descriptor, i, is_found ? &other : out))
 			continue;
@@ -100,7 +104,8 @@ static int musl_stack(uint64_t descriptor, struct descriptor_stack *out)
 {
 	struct musl_words w;
 
-	if (musl_words((const uint64_t *)descriptor, descriptor, &w))
+	/* As in search: below the thread pointer, where it begins is not known. */
+	if (ARCH_DESCRIPTOR_BELOW || musl_words((const uint64_t *)descriptor, descriptor, &w))
 		return -1;
 	*out = (struct descriptor_stack){ALIGN_UP(w.top - w.bytes, 8), w.top & ~UINT64_C(7)};
 	return 0;
@@ -157,8 +162,10 @@ static uint32_t only_place_of(uint64_t descriptor, uint64_t start, uint64_t byte
 /* Its words are read only if they lie on the stack that was given. */
 static bool is_on(uint64_t descriptor, uint64_t start, uint64_t bytes)
 {
-	return descriptor % 8 == 0 && bytes > WORDS * 8 && descriptor >= start &&
-	       descriptor - start <= bytes - WORDS * 8;
+	uint64_t first = descriptor - ARCH_DESCRIPTOR_BELOW;
+
+	return descriptor % 8 == 0 && bytes > WORDS * 8 && first >= start &&
+	       first - start <= bytes - WORDS * 8;
 }
 
 void descriptor_learn(uint64_t descriptor, uint64_t start, uint64_t bytes)

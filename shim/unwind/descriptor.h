@@ -1,13 +1,14 @@
 /*
  * Where a thread's own stack lies, as libc has it.
  *
- * glibc keeps three words about a thread's stack in the thread's descriptor, at the thread
- * pointer: start, bytes and guard bytes (nptl/descr.h). Their place differs between releases. It
- * is learnt from two threads whose stacks are known, because we gave them (ownthread.h). From then
- * on only the words at that place count.
+ * glibc keeps three words about a thread's stack in the thread's descriptor, which begins or ends
+ * at the thread pointer: start, bytes and guard bytes (nptl/descr.h). Their place differs between
+ * releases. It is learnt from two threads whose stacks are known, because we gave them
+ * (ownthread.h). From then on only the words at that place count.
  *
- * Until then, and with a glibc of which it cannot be learnt, they are recognised: the stack ends
- * just above the descriptor. Words that fit in two ways are no answer.
+ * Until then, and with a glibc of which it cannot be learnt, they are recognised where the
+ * descriptor begins at the thread pointer: the stack ends just above it. Words that fit in two ways
+ * are no answer.
  *
  * musl keeps five words there: the start and bytes of what it mapped, the stack's end, its bytes
  * and its guard's bytes (pthread_impl.h; src/thread/pthread_create.c). They have to agree, which

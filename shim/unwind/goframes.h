@@ -5,7 +5,15 @@
  * asmcgocall keeps two words above its stack pointer while it calls C, at goframes_saved_at.  At
  * GOFRAMES_G_AT from there is the goroutine, and at GOFRAMES_DEPTH_AT how far below the stack.hi of
  * that goroutine the stack pointer was; or 0, and that stack pointer.  Its frame record is
- * GOFRAMES_RECORD_BELOW it.
+ * GOFRAMES_RECORD_BELOW it.  C code's return address to asmcgocall is just below asmcgocall's stack
+ * pointer, or up to GOFRAMES_SEARCHED times 16 bytes; called from Go, asmcgocall has its stack
+ * pointer GOFRAMES_CALLER_SP above the callee's record.
+ *
+ * goframes_is_link: reads a record's link, and mends what is no record.  False: unreadable.
+ *
+ * goframes_is_switch: a function from which the chain does not lead back to the goroutine's stack,
+ * whose frame pointer is in its g instead, at goframes_switched_bp (0: the chain does, in this
+ * release).
  *
  * Any thread; async-signal-safe.
  */

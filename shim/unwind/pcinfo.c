@@ -8,6 +8,7 @@
 #include "go/gosym.h"
 #include "unwind/cfi.h"
 #include "unwind/codetables.h"
+#include "unwind/goframes.h"
 #include "unwind/rows.h"
 #include "unwind/signalframe.h"
 #include "unwind/threadroots.h"
@@ -118,6 +119,8 @@ static enum pcinfo_kind kind_of_go_function(const struct gosym_func *function)
 		return PCINFO_GO_ROOT;
 	if (strcmp(name, "callbackasm1") == 0)
 		return PCINFO_CALLBACKASM;
+	if (goframes_is_switch(name))
+		return PCINFO_GO_SWITCH;
 	return function->is_c ? PCINFO_C_IN_GO : PCINFO_GO;
 }
 

@@ -26,6 +26,7 @@ enum pcinfo_kind {
 	PCINFO_ASMCGOCALL,  /* Go called C */
 	PCINFO_CROSSCALL2,  /* C called Go */
 	PCINFO_CALLBACKASM, /* the same without cgo: where purego calls crosscall2 */
+	PCINFO_GO_SWITCH,   /* goframes_is_switch */
 };
 
 /* Bits that every row has: the kind, and ROW_IN_SHIM. */

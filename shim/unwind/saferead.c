@@ -54,9 +54,11 @@ static __attribute__((noinline)) void look_up_thread_stack(void)
 	uint64_t start = own_stack.start, top = own_stack.top;
 	struct descriptor_stack found;
 
-	if (descriptor_stack(arch_thread_pointer(), &found) || (top && top <= start))
+	if (descriptor_stack(arch_thread_pointer(), &found) || (top && top <= start)) {
+		if (ARCH_DESCRIPTOR_BELOW && !is_certain && !top)
+			return; /* an answer needs the place, which is not known yet */
 		found = no_stack;
-	else if (top && start > found.start)
+	} else if (top && start > found.start)
 		found.start = start;
 	set_thread_stack(found);
 	STORE(&own_stack.is_certain, is_certain);
@@ -86,6 +88,12 @@ static uint64_t start_without(const struct saferead_range *lost, uint64_t start,
 	return end <= sp ? end : top;
 }
 
+/* Whether this may be of the thread's stack, which ends there, where that is not known yet. */
+static bool is_near_below(const struct saferead_range *lost, uint64_t top)
+{
+	return lost->start < top && top - lost->start < FIRST_STACK_BYTES;
+}
+
 void saferead_lose(uint64_t start, uint64_t bytes)
 {
 	struct saferead_range lost = {start, bytes};
@@ -94,6 +102,8 @@ void saferead_lose(uint64_t start, uint64_t bytes)
 
 	if (unlikely(start + bytes < start))
 		return;
+	if (unlikely(!own.top && is_near_below(&lost, arch_thread_pointer())))
+		set_thread_stack(no_stack);
 	if (unlikely(own.top > own.start &&
 		     (from = start_without(&lost, own.start, own.top, sp)) != own.start))
 		set_thread_stack(from < own.top ? (struct descriptor_stack){from, own.top}

@@ -10,9 +10,12 @@
 #include "base/arch.h"
 #include "unwind/saferead.h"
 
-/* Whether these SIGNALFRAME_CODE_BYTES bytes of code are what a handler returns to. */
+/* Whether this code, of SIGNALFRAME_CODE_BYTES bytes, is what a handler returns to. */
 #define SIGNALFRAME_CODE_BYTES 9
 bool signalframe_is_return(const void *code);
+
+/* The same by what is on the stack, for processors where that code has no CFI. */
+bool signalframe_is_at(struct saferead *memory, uint64_t sp);
 
 /* The interrupted registers, while the handler's caller has its stack pointer at sp.  -1:
  * unreadable. */

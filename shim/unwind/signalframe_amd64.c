@@ -16,6 +16,12 @@ bool signalframe_is_return(const void *code)
 	return memcmp(code, expected, sizeof(expected)) == 0;
 }
 
+bool signalframe_is_at(struct saferead *memory, uint64_t sp)
+{
+	(void)memory, (void)sp;
+	return false;
+}
+
 int signalframe_read(struct saferead *memory, uint64_t sp, struct regs *regs)
 {
 	uint64_t gregs = sp + 40;

@@ -23,6 +23,8 @@ static int step_by_row(struct saferead *memory, uint64_t packed, struct regs *re
 	caller.sp = cfa;
 	if (!saferead_read(memory, cfa + (uint64_t)(8 * row.return_address), &caller.ip))
 		return CAPTURE_BAD_STACK;
+	caller.ip = arch_return_address(caller.ip);
+	arch_forget_link(&caller);
 	for (unsigned r = 0; r < CFI_SAVED; r++)
 		if (row.saved[r] != CFI_SAME &&
 		    !saferead_read(memory, cfa + (uint64_t)(8 * (int64_t)row.saved[r]),
@@ -63,7 +65,9 @@ static int step_in_module(struct saferead *memory, const struct code_module *m, 
 	default:
 		return CAPTURE_BAD_STACK;
 	}
-	if (caller.ip && (caller.sp <= regs->sp || caller.sp - regs->sp > MAX_FRAME_BYTES))
+	/* Code that was interrupted may have no frame yet, or no longer. */
+	if (caller.ip && ((caller.sp <= regs->sp && !arch_link(regs)) || caller.sp < regs->sp ||
+			  caller.sp - regs->sp > MAX_FRAME_BYTES))
 		return CAPTURE_BAD_STACK;
 	*regs = caller;
 	return 0;

@@ -171,6 +171,17 @@ static bool enter_from_mmap(struct saferead *memory, uint64_t pc, uint64_t sp,
 	return is_called_by_go(memory, out);
 }
 
+/* The C function that returns to pc in asmcgocall has its return address below this. */
+static bool is_entered_above(struct saferead *memory, uint64_t pc, uint64_t sp,
+			     struct go_cursor *out)
+{
+	sp = ALIGN_UP(sp, UINT64_C(16));
+	for (unsigned i = 0; i < GOFRAMES_SEARCHED && saferead_is_stack(memory, sp); i++, sp += 16)
+		if (unwind_go_enter(memory, pc, sp, out))
+			return true;
+	return false;
+}
+
 bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
 {
 	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
@@ -180,7 +191,7 @@ bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *ou
 		if (!gosym_in_text(*pc - 1))
 			continue;
 		kind = pcinfo_at(*pc - 1).kind;
-		if (kind == PCINFO_ASMCGOCALL && unwind_go_enter(memory, *pc - 1, sp + 8, out))
+		if (kind == PCINFO_ASMCGOCALL && is_entered_above(memory, *pc - 1, sp + 8, out))
 			return true;
 		if (kind == PCINFO_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
 			return true;
@@ -225,6 +236,18 @@ static bool may_follow(struct saferead *memory, struct go_cursor *c, uint64_t ne
 	return c->stack.hi == 0 && current_goroutine(memory, c) && on_goroutine(c, next);
 }
 
+/* Finds the record to follow on the goroutine's stack, where the chain lacks it. */
+static int switched_from(struct saferead *memory, struct go_cursor *c, uint64_t *next)
+{
+	uint64_t at = goframes_switched_bp(c->module->minor);
+
+	if (!at)
+		return 0;
+	if (c->stack.hi == 0 && !current_goroutine(memory, c))
+		return -1;
+	return c->g && saferead_read(memory, c->g + at, next) ? 0 : -1;
+}
+
 static bool is_1_21_at(uint64_t pc)
 {
 	const struct gomodule *module = gomodules_at(pc);
@@ -243,15 +266,8 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 	struct go_cursor entered;
 	uint64_t next;
 
-	if (!saferead_read(memory, c->record, &next))
-		return GO_STEP_BAD;
-	/* Half a record: hand-written code pushed the frame pointer; its assembler does so too. */
-	if (next == c->record + 8) {
-		c->record = next;
-		if (!saferead_read(memory, c->record, &next))
-			return GO_STEP_BAD;
-	}
-	if (!saferead_read(memory, c->record + 8, pc))
+	if (!goframes_is_link(memory, &c->record, &next) ||
+	    !saferead_read(memory, c->record + 8, pc))
 		return GO_STEP_BAD;
 	c->module = gomodules_at(*pc - 1);
 	if (!c->module)
@@ -262,7 +278,7 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 	case PCINFO_ASMCGOCALL:
 		/* Assembly with a frame was called (purego).  As from C, the frame pointer it saved
 		 * may point into a stack that has moved since. */
-		if (unwind_go_enter(memory, *pc - 1, c->record + 16, &entered)) {
+		if (unwind_go_enter(memory, *pc - 1, c->record + GOFRAMES_CALLER_SP, &entered)) {
 			*c = entered;
 			return GO_STEP_FRAME;
 		}
@@ -271,6 +287,10 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 		return goframes_crosscall(memory, c->record, next, is_1_21_at(*pc - 1), regs)
 			       ? GO_STEP_BAD
 			       : GO_STEP_CROSSCALL;
+	case PCINFO_GO_SWITCH:
+		if (switched_from(memory, c, &next))
+			return GO_STEP_BAD;
+		break;
 	default:
 		break;
 	}
