@@ -44,6 +44,7 @@ struct search {
 	struct target *targets;         /* ascending by address */
 	size_t count;
 	char *name, *other; /* NAME_BYTES each */
+	uint32_t mark;      /* the last name that is_mark has read and found to be one */
 };
 
 /* ---- names ------------------------------------------------------------ */
@@ -127,13 +128,35 @@ static void offer_holding(const struct search *s, struct candidate *best, struct
 		*best = c;
 }
 
+static bool is_nearer(const struct candidate *best, struct candidate c)
+{
+	return !best->name || c.start > best->start ||
+	       (c.start == best->start && c.rank > best->rank);
+}
+
 static void offer_preceding(struct candidate *best, struct candidate c)
 {
-	if (!best->name || c.start > best->start || (c.start == best->start && c.rank > best->rank))
+	if (is_nearer(best, c))
 		*best = c;
 }
 
-static void consider(const struct search *s, const Elf64_Sym *symbol)
+/*
+ * The assembler's marks of where code and data begin (ELF for the Arm 64-bit Architecture, "Mapping
+ * symbols"): $x, $d, and these with a dot and anything.
+ */
+static bool is_mark(struct search *s, const Elf64_Sym *symbol)
+{
+	char sign = 0;
+
+	if (symbol->st_info != ELF64_ST_INFO(STB_LOCAL, STT_NOTYPE) || symbol->st_size > 0)
+		return false;
+	if (symbol->st_name != s->mark &&
+	    elffile_read(&s->file, s->strings + symbol->st_name, &sign, 1) == 1 && sign == '$')
+		s->mark = symbol->st_name;
+	return symbol->st_name == s->mark;
+}
+
+static void consider(struct search *s, const Elf64_Sym *symbol)
 {
 	struct candidate c = {
 		.name = symbol->st_name,
@@ -146,8 +169,8 @@ static void consider(const struct search *s, const Elf64_Sym *symbol)
 	if (!c.rank || !c.name)
 		return;
 	size_t i = first_target_at(s, c.start);
-	if (i < s->count)
-		offer_preceding(&s->targets[i].preceding, c);
+	if (i < s->count && is_nearer(&s->targets[i].preceding, c) && !is_mark(s, symbol))
+		s->targets[i].preceding = c;
 	for (; i < s->count && s->targets[i].address - c.start < symbol->st_size; i++)
 		offer_holding(s, &s->targets[i].holding, c);
 }
@@ -166,6 +189,7 @@ static bool search_table(struct search *s, uint32_t type, Elf64_Sym *chunk)
 	    !elffile_section(&s->file, table.sh_link, &strings) || strings.sh_type != SHT_STRTAB)
 		return false;
 	s->strings = strings.sh_offset;
+	s->mark = 0;
 	s->string_bytes = strings.sh_size;
 	for (uint64_t at = 0, left = table.sh_size / sizeof(*chunk); left > 0;) {
 		size_t want = left < CHUNK_SYMBOLS ? left : CHUNK_SYMBOLS;
