@@ -15,6 +15,8 @@
  * MACHINE_FRAME, CFI of a frame whose return address is in its first word and whose CFA is at
  * MACHINE_FRAME_BYTES, and MACHINE_FRAME_AT(name), of one whose CFA is register name + 16, with the
  * return address in the word before it;
+ * MACHINE_PROLOGUE_BYTES, how far into a function that calls others its CFI says where the return
+ * address is;
  * MACHINE_HOLD, the body of hold(word, call): keeps word in the frame pointer during call(), and
  * its CFI does not say so;
  * machine_setter and machine_setter_race, code of runtime/pprof.runtime_setProfLabel in Go 1.26.8

@@ -13,6 +13,7 @@
 
 #define MACHINE_FRAME          ""
 #define MACHINE_FRAME_BYTES    8
+#define MACHINE_PROLOGUE_BYTES 0
 #define MACHINE_FRAME_AT(name) ".cfi_def_cfa " #name ", 16\n"
 
 #define MACHINE_HOLD                                                                               \

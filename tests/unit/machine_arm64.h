@@ -17,6 +17,7 @@
 
 #define MACHINE_FRAME          ".cfi_def_cfa_offset 16\n.cfi_offset 30, -16\n"
 #define MACHINE_FRAME_BYTES    16
+#define MACHINE_PROLOGUE_BYTES 4
 #define MACHINE_FRAME_AT(name) ".cfi_def_cfa " #name ", 16\n.cfi_offset 30, -8\n"
 
 #define MACHINE_HOLD                                                                               \

@@ -3,6 +3,7 @@
  * are mapped.  Each address is looked up only once, because results are cached.
  */
 #include "fixture.h"
+#include "machine.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -55,7 +56,7 @@ static struct library load(void)
 					"-O1 `${CGOHEAP_TEST_CC:-cc} -print-file-name=crtendS.o`"),
 			RTLD_NOW);
 	assert_non_null(handle);
-	l.b = (uint64_t)dlsym(handle, "b") + 1;
+	l.b = (uint64_t)dlsym(handle, "b") + MACHINE_PROLOGUE_BYTES + 1;
 	l.bare = (uint64_t)dlsym(handle, "bare") + 1;
 	assert_int_equal(_dl_find_object((void *)l.b, &found), 0);
 	l.module =

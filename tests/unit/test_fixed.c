@@ -91,7 +91,8 @@ static void leaves_the_host_alone(void)
 	struct weight before = sample_weight(1000, 524288);
 	uint64_t draw = fixed_exponential(UINT64_C(1) << 40, 524288);
 	CHECK(fetestexcept(FE_ALL_EXCEPT) == 0);
-	CHECK(fesetround(FE_UPWARD) == 0 && feenableexcept(FE_ALL_EXCEPT) != -1);
+	CHECK(fesetround(FE_UPWARD) == 0);
+	feenableexcept(FE_ALL_EXCEPT); /* where the processor has traps */
 	struct weight after = sample_weight(1000, 524288);
 	CHECK(before.objects_fx == after.objects_fx && before.bytes_fx == after.bytes_fx);
 	CHECK(draw == fixed_exponential(UINT64_C(1) << 40, 524288));

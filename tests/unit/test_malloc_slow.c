@@ -428,11 +428,13 @@ CASE(before_the_constructor_it_passes_through)
 
 /* ---- the least stack a thread may have ---------------------------------------- */
 
-#ifdef __SANITIZE_ADDRESS__
-#define LEAST_STACK 65536 /* its frames are several times as large */
-#else
-#define LEAST_STACK 16384
-#endif
+/* Under ASan frames are several times as large. libc may want more. */
+static size_t least_stack(void)
+{
+	size_t least = IS_SANITIZED ? 65536 : 16384, libcs = (size_t)sysconf(_SC_THREAD_STACK_MIN);
+
+	return least > libcs ? least : libcs;
+}
 
 static void *allocate_once(void *arg)
 {
@@ -447,7 +449,7 @@ static void a_thread_with_a_small_stack_is_enough(void)
 	void *p = NULL;
 
 	begin();
-	CHECK(!pthread_attr_init(&small) && !pthread_attr_setstacksize(&small, LEAST_STACK));
+	CHECK(!pthread_attr_init(&small) && !pthread_attr_setstacksize(&small, least_stack()));
 	CHECK(!pthread_create(&t, &small, allocate_once, &p) && !pthread_join(t, NULL));
 	CHECK(p && recorded(p, 100, (uint64_t)real.malloc));
 	slow_free(p);

@@ -188,7 +188,7 @@ static void executable_unlinked(void **state)
 
 	(void)state;
 	fixture_run("cp /proc/%d/exe '%s'", getpid(), path);
-	fixture_run("'%s' deleted", path);
+	fixture_run("${CGOHEAP_TEST_RUN} '%s' deleted", path);
 }
 
 static void scratch_too_small(void **state)
