@@ -40,8 +40,15 @@ suite stress preloaded
 	-o ../../../../build/roots/gomusl .) 2>&1 | sed 's/^/    /'
 verdict go_musl "$(under_musl "$SHIM" build/roots/gomusl)"
 
-# ---- a Go service under this libc --------------------------------------------------------
+# ---- Go services under this libc ---------------------------------------------------------
 
+# Stacks through each kind of crossing, by the Go release that is here.
+shapes() {
+	local said
+	said=$(cd tests/e2e && CGOHEAP_E2E_GO=$(go env GOVERSION | sed 's/^go//') \
+		go test -run '^TestStackShapes$' . 2>&1) || echo "$said"
+}
+verdict stacks "$(shapes)"
 verdict demo "$(demo)"
 
 # ---- the library built here ----------------------------------------------------------
