@@ -59,10 +59,14 @@ static const char *const libraries[] = {
 	"libprotobuf.so.32",
 	"libsnappy.so.1",
 	"librocksdb.so.7.8",
+	"librocksdb.so.9.10",
 	"libicui18n.so.72",
+	"libicui18n.so.76",
 	"libicuuc.so.72",
+	"libicuuc.so.76",
 	"libglib-2.0.so.0",
 	"libLLVM-14.so.1",
+	"libLLVM.so.19.1",
 };
 #define LEAST_LIBRARIES 10
 #define SOME_FDES       (IS_SANITIZED ? 150u : 600u) /* of one library, unless TEST_LONG */
