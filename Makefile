@@ -185,7 +185,8 @@ $(CHECKED_OBJ): $(BUILD)/checked/%.o: shim/unwind/%.c $(BUILD)/obj/unwind/%.o
 
 $(BUILD)/checked/libcgoheap.so: $(CHECKED_OBJ) $(BUILD)/libcgoheap.so
 	$(CC) $(SHIM_LDFLAGS) -o $@ $(CHECKED_OBJ) \
-		$(filter-out $(CHECKED:%=$(BUILD)/obj/unwind/%.o),$(SHIM_OBJ)) $(SHIM_LIBS)
+		$(filter-out $(CHECKED:%=$(BUILD)/obj/unwind/%.o),$(SHIM_OBJ)) $(SHIM_LIBS) \
+		$(BUILD)/libc/libc.so.6 -lgcc
 
 $(BUILD)/checked/test_%: tests/unit/test_%.c $(CHECKED_OBJ) $(BUILD)/libshim-unit.a
 	$(CC) $(SHIM_CFLAGS) -o $@ $< $(CHECKED_OBJ) $(BUILD)/libshim-unit.a $(SHIM_LIBS) \
