@@ -6,6 +6,7 @@ set -u
 SUITE=hooks
 . "$(dirname "$0")/../cases.sh"
 DEFAULTS=(CGOHEAP_SAMPLE_BYTES=1)
+LINK=() # what the program is linked to
 
 # Compiles the program if it is older than its sources.
 compile() {
@@ -15,7 +16,7 @@ compile() {
 	case $src in
 	# The compiler knows malloc and would otherwise remove calls.
 	*.c) "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic -o "$bin" \
-		"$src" -lpthread -ldl -Wl,-rpath,'$ORIGIN/runpath' ;;
+		"$src" "${LINK[@]}" -lpthread -ldl -Wl,-rpath,'$ORIGIN/runpath' ;;
 	*) "$CXX" -std=c++11 -Wall -Wextra -O1 -g -o "$bin" "$src" -ldl ;;
 	esac
 }
@@ -36,12 +37,24 @@ run passive passive "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=nonsense CGOHEAP_NO_SU
 
 # ---- who calls dlopen and dlsym ---------------------------------------------------
 
-if wanted loader_caller || wanted loads; then
+library() { # library FILE SOURCE FLAG...
+	"$CC" -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-builtin -fPIC -shared -o "$OUT/$1" "$HERE/$2" \
+		-ldl "${@:3}"
+}
+
+if wanted loader_caller || wanted loads || wanted early_loads; then
 	mkdir -p "$OUT/runpath"
-	"$CC" -std=gnu11 -O1 -g -fno-builtin -fPIC -shared -o "$OUT/runpath/libloader_caller.so" \
-		"$HERE/loader_caller_lib.c"
+	library runpath/libloader_caller.so loader_caller_lib.c
 	run loader_caller loader_caller ""
 	run loads loads ""
+fi
+# The library's constructor runs first: the program is linked to it, and it comes after the shim.
+if wanted early_loads; then
+	library libearly.so early_loads_lib.c -Wl,-rpath,'$ORIGIN/runpath'
+	library runpath/libearly_deep.so early_loads_lib.c -Wl,-rpath,'$ORIGIN'
+	LINK=("$OUT/libearly.so" -Wl,-rpath,'$ORIGIN')
+	run early_loads early_loads ""
+	LINK=()
 fi
 
 # ---- stack use of the hooks -------------------------------------------------------

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# In a root file system (tools/roots run): what run.sh (`short`) and long.sh (`long`) look at there.
+# In a root file system (tools/roots run): what run.sh (`short`) and long.sh (`long`) look at there,
+# and glibc.sh (`glibc`) under another glibc.
 set -u
 HERE=tests/programs/roots
 SHIM=$PWD/build/libcgoheap.so
@@ -8,22 +9,25 @@ mkdir -p build/roots
 export XDG_RUNTIME_DIR
 XDG_RUNTIME_DIR=$(mktemp -d)
 
-cc -O1 -o build/roots/service $HERE/service.c
+CC=${CC:-cc}
+$CC -O1 -o build/roots/service $HERE/service.c
 # Where thread functions are not in libc, this program has none.
-libc=$(ldd build/roots/service | grep -o '/[^ ]*/libc\.so\.6')
+libc=$(LD_TRACE_LOADED_OBJECTS=1 build/roots/service | grep -o '/[^ ]*/libc\.so\.6')
 if ! nm -D "$libc" | grep -q ' pthread_create@'; then
 	verdict no_threads "$(passive 'no library with thread functions (libpthread) is loaded' \
 		"$SHIM" build/roots/service)"
 fi
-cc -O1 -shared -fPIC -o build/roots/liblate.so $HERE/late_lib.c -lpthread
-cc -O1 -o build/roots/late $HERE/late.c -Wl,--no-as-needed -ldl
+$CC -O1 -shared -fPIC -o build/roots/liblate.so $HERE/late_lib.c -lpthread
+$CC -O1 -o build/roots/late $HERE/late.c -Wl,--no-as-needed -ldl
 for preload in "" "$SHIM"; do
 	verdict "late_threads${preload:+_preloaded}" "$(LD_PRELOAD=$preload build/roots/late \
 		build/roots/liblate.so 2>&1 | grep -vx '42, closed 0'; [ "${PIPESTATUS[0]}" = 0 ] ||
 		echo "exit status ${PIPESTATUS[0]}")"
 done
-musl-gcc -O1 -o build/roots/service-musl $HERE/service.c
-verdict musl "$(under_musl "$SHIM" build/roots/service-musl)"
+[ "${1-}" = glibc ] || {
+	musl-gcc -O1 -o build/roots/service-musl $HERE/service.c
+	verdict musl "$(under_musl "$SHIM" build/roots/service-musl)"
+}
 
 if [ "${1-}" = short ]; then
 	suite hooks every_function realloc threads fork_child maps throws passive loads
@@ -33,12 +37,6 @@ fi
 suite hooks
 suite mappings
 suite stress preloaded
-
-# ---- a Go service under musl ---------------------------------------------------------
-
-(cd $HERE/gomusl && CC=musl-gcc go build -ldflags '-linkmode external' \
-	-o ../../../../build/roots/gomusl .) 2>&1 | sed 's/^/    /'
-verdict go_musl "$(under_musl "$SHIM" build/roots/gomusl)"
 
 # ---- Go services under this libc ---------------------------------------------------------
 
@@ -50,6 +48,13 @@ shapes() {
 }
 verdict stacks "$(shapes)"
 verdict demo "$(demo)"
+[ "${1-}" != glibc ] || exit 0
+
+# ---- a Go service under musl ---------------------------------------------------------
+
+(cd $HERE/gomusl && CC=musl-gcc go build -ldflags '-linkmode external' \
+	-o ../../../../build/roots/gomusl .) 2>&1 | sed 's/^/    /'
+verdict go_musl "$(under_musl "$SHIM" build/roots/gomusl)"
 
 # ---- the library built here ----------------------------------------------------------
 
