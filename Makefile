@@ -189,7 +189,8 @@ $(BUILD)/checked/libcgoheap.so: $(CHECKED_OBJ) $(BUILD)/libcgoheap.so
 		$(BUILD)/libc/libc.so.6 -lgcc
 
 $(BUILD)/checked/test_%: tests/unit/test_%.c $(CHECKED_OBJ) $(BUILD)/libshim-unit.a
-	$(CC) $(SHIM_CFLAGS) -o $@ $< $(CHECKED_OBJ) $(BUILD)/libshim-unit.a $(SHIM_LIBS) \
+	$(CC) $(SHIM_CFLAGS) $(CMOCKA_CFLAGS) -o $@ $< $(CHECKED_OBJ) $(BUILD)/libshim-unit.a \
+		$(SHIM_LIBS) \
 		-lcmocka $(WRAP)
 
 # ---- the command ------------------------------------------------------------
@@ -234,6 +235,9 @@ UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_OBJ  := $(filter-out $(BUILD)/obj/hook/interpose.o $(BUILD)/obj/life/init.o,$(SHIM_OBJ))
 UNIT_WRAP  = $(WRAP)
 
+# cmocka 2 has other names for what cmocka 1 has, and deprecates those.
+CMOCKA_CFLAGS := -Wno-deprecated-declarations
+
 unit: $(UNIT_BIN)
 
 $(BUILD)/libshim-unit.a: $(UNIT_OBJ)
@@ -242,7 +246,8 @@ $(BUILD)/libshim-unit.a: $(UNIT_OBJ)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim-unit.a
 	@mkdir -p $(@D)
-	$(CC) $(SHIM_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a $(UNIT_LIBS) \
+	$(CC) $(SHIM_CFLAGS) $(CMOCKA_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/libshim-unit.a \
+		$(UNIT_LIBS) \
 		$(SHIM_LIBS) -lm -lcmocka $(UNIT_WRAP)
 
 # Its stacks are in a library.

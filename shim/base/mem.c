@@ -70,7 +70,8 @@ __attribute__((visibility("hidden"))) int strncmp(const char *a, const char *b, 
 	return 0;
 }
 
-__attribute__((visibility("hidden"))) void *memchr(const void *s, int byte, size_t n)
+/* In parentheses: headers of glibc 2.43 have a macro of that name. */
+__attribute__((visibility("hidden"))) void *(memchr)(const void *s, int byte, size_t n)
 {
 	for (const uint8_t *p = s; n; n--, p++)
 		if (*p == (uint8_t)byte)

@@ -67,7 +67,8 @@ fast_path() {
 fast_path alone >"$DIR/alone"
 fast_path read reader >"$DIR/with"
 alone=$(cat "$DIR/alone") with=$(cat "$DIR/with")
-if [ -n "$alone" ] && [ "$alone" = "$with" ]; then
+# How many samples there were, which is up to chance, is a hundredth of an instruction.
+if awk -v a="${alone:-0}" -v b="${with:-9}" 'BEGIN { exit !(a - b < 0.1 && b - a < 0.1) }'; then
 	echo "ok events/instructions"
 else
 	echo "not ok events/instructions: ${alone:-?} a pair alone, ${with:-?} with a reader"
