@@ -395,7 +395,8 @@ MANUAL  ?= $(BUILD)/cgoheap
 # As in the tree, so that links between them hold.
 DOC_FILES := README.md LICENSE CHANGELOG.md CONTRIBUTING.md
 DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/incident/*.png docs/fleet/* \
-	docs/json-schema/*.json bench/RESULTS.md) proto/profile.proto examples/notes/PROFILE.md
+	docs/json-schema/*.json bench/RESULTS.md) proto/profile.proto examples/notes/PROFILE.md \
+	packaging/Dockerfile packaging/kubernetes.yaml
 
 install: all
 	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)

@@ -44,6 +44,7 @@ func verbs() []verb {
 		{"collect", "save the scene of an incident in one directory", collectHelp, collectScene},
 		{"events", "print allocations and frees as they happen", eventsHelp, events},
 		{"autopsy", "read what a killed process left behind", autopsyHelp, autopsy},
+		{"install", "copy the library and the command into a directory", installHelp, install},
 		{"completion", "complete command lines in bash or zsh", completionHelp, completion},
 		{"version", "print the version", versionHelp, printVersion},
 	}

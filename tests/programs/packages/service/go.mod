@@ -1,0 +1,3 @@
+module cgoheap.test/packages
+
+go 1.21
