@@ -10,6 +10,7 @@
 #define ARCH_ADDRESS_BITS 48 /* more (52) is there only for who asks mmap for it */
 #define ARCH_CODE_BYTES   4
 #define ARCH_RED_ZONE     0
+#define ARCH_KNOWS_MUSL   false /* its thread descriptor ends at the thread pointer */
 
 static inline long arch_syscall6(long n, long a, long b, long c, long d, long e, long f)
 {

@@ -69,7 +69,7 @@ enum libc_kind libc_kind(void)
 	return LOAD(&kind);
 }
 
-bool libc_defines(const char *name, const void *address)
+bool libc_is_definition(const char *name, const void *address)
 {
 	return address && dynsym_libc(name) == address;
 }

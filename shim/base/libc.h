@@ -56,7 +56,7 @@ enum libc_kind { LIBC_OTHER, LIBC_GLIBC, LIBC_MUSL };
 /* The libc of this process.  Any thread, async-signal-safe once the constructor has called it. */
 enum libc_kind libc_kind(void);
 /* Whether this is the definition of that name in libc itself.  As dynsym_libc. */
-bool libc_defines(const char *name, const void *address);
+bool libc_is_definition(const char *name, const void *address);
 /* Whether all the thread functions are loaded.  Any thread. */
 bool libc_has_threads(void);
 

@@ -80,15 +80,15 @@ void muslfamily_init(void)
 {
 	if (libc_kind() != LIBC_MUSL)
 		return;
-	bool is_malloc = libc_defines("malloc", (void *)real.malloc);
-	if (libc_defines("calloc", (void *)real.calloc))
+	bool is_malloc = libc_is_definition("malloc", (void *)real.malloc);
+	if (libc_is_definition("calloc", (void *)real.calloc))
 		STORE(&real.calloc, calloc_by_malloc);
-	if (libc_defines("posix_memalign", (void *)real.posix_memalign))
+	if (libc_is_definition("posix_memalign", (void *)real.posix_memalign))
 		STORE(&real.posix_memalign, posix_memalign_by_aligned);
-	if (libc_defines("memalign", (void *)real.memalign))
+	if (libc_is_definition("memalign", (void *)real.memalign))
 		STORE(&real.memalign, memalign_by_aligned);
-	if (libc_defines("valloc", (void *)real.valloc))
+	if (libc_is_definition("valloc", (void *)real.valloc))
 		STORE(&real.valloc, valloc_by_aligned);
-	if (!is_malloc && libc_defines("aligned_alloc", (void *)real.aligned_alloc))
+	if (!is_malloc && libc_is_definition("aligned_alloc", (void *)real.aligned_alloc))
 		STORE(&real.aligned_alloc, no_aligned_alloc);
 }

@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/arch.h"
 #include "base/libc.h"
 #include "base/loaded.h"
 #include "base/seccomp.h"
@@ -81,6 +82,8 @@ static const char *why_not(void)
 	config_read(&config, environ, true);
 	if (libc_kind() == LIBC_OTHER)
 		return "the C library is neither glibc nor musl";
+	if (libc_kind() == LIBC_MUSL && !ARCH_KNOWS_MUSL)
+		return "the C library is musl, which is known on amd64 only";
 	waits_for_go = gomodules_init() != 0;
 	if (waits_for_go && !config.any_program)
 		return "not a Go program";

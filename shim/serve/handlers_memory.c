@@ -128,7 +128,13 @@ static void look_whether_trimmed(struct answer *a)
 	const char *what;
 	uint64_t now_ns = clock_monotonic_ns();
 	enum allocator_result result = allocator_trimmed(&what);
-	if (result == ALLOCATOR_SILENT)
+	if (result == ALLOCATOR_SILENT && allocator_is_musl())
+		answer_refuse(
+			a, 501,
+			"musl's malloc has no trim: it returns a group of blocks when the "
+			"last of them is freed; to keep less free memory, run the service with "
+			"jemalloc or mimalloc preloaded");
+	else if (result == ALLOCATOR_SILENT)
 		answer_refuse(a, 501, "cgoheap knows no trim function of %s",
 			      *allocator_name() ? allocator_name() : "the C allocator");
 	else if (result == ALLOCATOR_UNANSWERED && now_ns >= a->trim.ends_ns)
