@@ -10,8 +10,11 @@ import (
 // cache).  More than that belongs to threads that were neither joined nor detached.
 const keptStackBytes = 40 << 20
 
-// Unjoined says that more stacks of ended threads remain than libc keeps.
+// Unjoined says that more stacks of ended threads remain than libc keeps; musl keeps none.
 func (a *Account) Unjoined() bool {
+	if a.Allocator.IsMusl() {
+		return a.EndedStacks > 0
+	}
 	return a.EndedStacks > 0 && a.EndedBytes > keptStackBytes+a.EndedBytes/a.EndedStacks
 }
 

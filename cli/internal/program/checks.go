@@ -69,6 +69,7 @@ func CheckProgram(f *Facts, uid, gid int) []Check {
 	if f.Loader != "" {
 		checks = append(checks, checkLibc(f))
 	}
+	checks = append(checks, checkTables(f)...)
 	if f.IsGo() && f.Loader != "" {
 		checks = append(checks, checkCgo(f))
 		checks = append(checks, checkPurego(f)...)
@@ -172,8 +173,8 @@ func checkScript(f *Facts) Check {
 		return Fail("file", "install it",
 			"a script for %s, which does not exist", termtext.Quote(words[0]))
 	}
-	if shell.isMusl() {
-		return checkLibc(shell)
+	if checked := checkLibc(shell); checked.Level == LevelFail {
+		return checked
 	}
 	return c
 }
@@ -239,20 +240,42 @@ func checkLinking(f *Facts) Check {
 
 func checkLibc(f *Facts) Check {
 	const name = "libc"
-	if f.isMusl() {
-		return Fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
-			"linked against musl (Alpine): the library loads there and does nothing")
-	}
+	const image = "build and run it in an image with glibc, such as debian:stable-slim"
 	switch libc := f.Libc(); {
 	case libc == nil:
 		return Warn(name, "", "no C library was found beside its loader %s",
 			termtext.Escape(f.Loader))
 	case libc.kind == glibc:
 		return OK(name, "%s", libc)
+	case libc.kind == musl && f.machine != elf.EM_X86_64:
+		return Fail(name, image, "linked against %s: the library knows it on x86-64 only, "+
+			"and does nothing on %s", libc, architecture(f))
+	case libc.kind == musl && libc.isBefore(mallocngSince):
+		return Warn(name, "use musl "+mallocngSince+" or newer (Alpine 3.13)",
+			"%s, whose malloc cgoheap cannot read: what it has in use is estimated by samples, "+
+				"and it has no trim", libc)
+	case libc.kind == musl:
+		return OK(name, "%s: what malloc has in use is read from its structures, "+
+			"and it has no trim", libc)
 	default:
-		return Fail(name, "build and run it in an image with glibc, such as debian:stable-slim",
+		return Fail(name, image,
 			"linked against %s: the library loads there and does nothing", libc)
 	}
+}
+
+// mallocngSince is the first musl with the malloc whose structures the library reads.
+const mallocngSince = "1.2.1"
+
+// checkTables: the linker of each distribution leads to a program's unwind tables, but musl's
+// wrapper of gcc tells it not to.
+func checkTables(f *Facts) []Check {
+	if !f.lacksTables || f.Loader == "" {
+		return nil
+	}
+	return []Check{Warn("unwinding", "link it with -Wl,--eh-frame-hdr; "+
+		"in Go, build it with -ldflags '-extldflags -Wl,--eh-frame-hdr'",
+		"linked without .eh_frame_hdr, as musl-gcc does: "+
+			"stacks through its C functions lack these, and some end there")}
 }
 
 func checkCgo(f *Facts) Check {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -45,6 +44,7 @@ type Facts struct {
 	needed      []string // libraries that it names
 	stripped    bool
 	external    bool // linked by the C linker: some package beyond std's uses cgo
+	lacksTables bool // has unwind tables, and nothing that leads to them
 
 	goInfo       *debug.BuildInfo // nil: not a Go program
 	HasCgo       bool             // runtime/cgo is in it
@@ -125,6 +125,9 @@ func (f *Facts) readELF(file *os.File) error {
 			f.external = true // Go's own linker writes none
 		}
 	}
+	// Go's own linker writes neither.
+	f.lacksTables = !f.external && e.Section(".eh_frame") != nil
+	f.external = f.external || f.lacksTables
 	f.goInfo, _ = buildinfo.Read(file)
 	isLibrary := e.Type == elf.ET_DYN && f.Loader == "" && e.Entry == 0
 	f.isShared = isLibrary && f.goInfo == nil
@@ -271,14 +274,6 @@ func (f *Facts) IsStatic() bool { return f.isELF && f.Loader == "" }
 
 // IsGo says whether it was built by Go.
 func (f *Facts) IsGo() bool { return f.goInfo != nil }
-
-// isMusl goes by the name of its loader where no libc is found.
-func (f *Facts) isMusl() bool {
-	if l := f.Libc(); l != nil {
-		return l.kind == musl
-	}
-	return strings.Contains(filepath.Base(f.Loader), "ld-musl")
-}
 
 // setting is one of the build settings that the go command records; "" where it did not.
 func (f *Facts) setting(key string) string {

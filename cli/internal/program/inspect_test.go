@@ -116,6 +116,43 @@ func TestLibc(t *testing.T) {
 	}
 }
 
+// Its symbols have no versions, and its loader takes the names of its parts for its own.
+func checkMusl(t *testing.T, libc *Libc) {
+	f := &Facts{Loader: "/lib/ld.so", libc: libc, machine: elf.EM_X86_64}
+	for version, want := range map[string]Level{
+		"1.2.5": LevelOK, "1.2.1": LevelOK, "1.2.10": LevelOK, "1.2.0": LevelWarn,
+		"1.1.24": LevelWarn,
+	} {
+		libc.name = "musl " + version
+		check := checkLibc(f)
+		if check.Level != want || !strings.HasPrefix(check.Text, "musl "+version) {
+			t.Errorf("%+v", check)
+		}
+	}
+	f.machine = elf.EM_AARCH64
+	if check := checkLibc(f); check.Level != LevelFail {
+		t.Errorf("%+v", check)
+	}
+	f.machine = elf.EM_X86_64
+	library := fixture.C(t, "asksmusl", `#include <stdlib.h>
+		int ask(void) { return rand(); }`, "-shared", "-fPIC", "-O1", "-Wl,--no-as-needed", "-lm")
+	libc.symbols["rand"] = true
+	if c := CheckLibrary(library, nil, f); c.Level != LevelOK {
+		t.Errorf("%+v", c)
+	}
+	delete(libc.symbols, "rand")
+	c := CheckLibrary(library, nil, f)
+	if c.Level != LevelFail || !strings.HasSuffix(c.Text, " has not: rand") {
+		t.Errorf("%+v", c)
+	}
+	for name, want := range map[string]bool{"libc.so.6": true, "libpthread.so.0": true,
+		"libz.so.1": false, "ld-linux-x86-64.so.2": false} {
+		if isPartOfMusl(name) != want {
+			t.Errorf("%s: not %t", name, want)
+		}
+	}
+}
+
 // A libc is what it has in it, under whatever name.
 func TestLibcKinds(t *testing.T) {
 	for _, c := range []struct {
@@ -138,7 +175,11 @@ func TestLibcKinds(t *testing.T) {
 		case l != nil && (l.kind != c.kind || l.String() != c.name):
 			t.Errorf("%s: %v, %q", c.what, l.kind, l)
 		}
-		if l == nil || c.kind == musl {
+		if l == nil {
+			continue
+		}
+		if c.kind == musl {
+			checkMusl(t, l)
 			continue
 		}
 		f := &Facts{Loader: "/lib/ld.so", libc: l}

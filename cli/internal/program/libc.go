@@ -86,6 +86,7 @@ func readLibc(file io.ReaderAt, hasFile func(name string) bool) *Libc {
 		l.name = "a C library that cgoheap does not know"
 		if version, isMusl := muslVersion(e); isMusl {
 			l.kind, l.name = musl, strings.TrimSpace("musl "+version)
+			l.hasFile = isPartOfMusl
 		}
 	}
 	return l
@@ -114,6 +115,26 @@ func muslVersion(e *elf.File) (version string, isMusl bool) {
 	return version, bytes.Contains(text, muslName)
 }
 
+// isPartOfMusl: its loader answers these names itself (ldso/dynlink.c, load_library).
+func isPartOfMusl(name string) bool {
+	part, _, _ := strings.Cut(strings.TrimPrefix(name, "lib"), ".")
+	return slices.Contains([]string{"c", "pthread", "rt", "m", "dl", "util", "xnet"}, part)
+}
+
+// isBefore compares the version; false where it is not known.
+func (l *Libc) isBefore(version string) bool {
+	_, own, ok := strings.Cut(l.name, " ")
+	return ok && slices.Compare(numbers(own), numbers(version)) < 0
+}
+
+func numbers(version string) (all []int) {
+	for _, part := range strings.Split(version, ".") {
+		n, _ := strconv.Atoi(part)
+		all = append(all, n)
+	}
+	return all
+}
+
 func symbolName(s elf.Symbol) string {
 	if s.Version == "" {
 		return s.Name
@@ -139,8 +160,12 @@ func (l *Libc) lacks(library string) ([]string, error) {
 	for _, s := range symbols {
 		isAsked := s.Section == elf.SHN_UNDEF && elf.ST_BIND(s.Info) == elf.STB_GLOBAL
 		// Those of other libraries are not looked at.
-		if isAsked && (s.Library == "" || s.Library == libcFile) && !l.symbols[symbolName(s)] {
-			missing = append(missing, symbolName(s))
+		name := symbolName(s)
+		if l.kind == musl { // which has no versions, and looks at none
+			name = s.Name
+		}
+		if isAsked && (s.Library == "" || s.Library == libcFile) && !l.symbols[name] {
+			missing = append(missing, name)
 		}
 	}
 	return missing, nil

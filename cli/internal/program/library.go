@@ -34,7 +34,7 @@ func CheckLibrary(library string, err error, f *Facts) Check {
 			termtext.Quote(library), machineName(e.Machine), machineName(f.machine))
 	}
 	libc := f.Libc()
-	if libc == nil || libc.kind != glibc {
+	if libc == nil || libc.kind != glibc && libc.kind != musl {
 		return OK(name, "%s", termtext.Escape(library))
 	}
 	missing, err := libc.lacks(library)

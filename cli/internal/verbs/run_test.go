@@ -165,10 +165,6 @@ func TestRunRefuses(t *testing.T) {
 		fixture.Patched(t, fixture.CgoProgram(t), "arm", 18, 183,
 			0): fmt.Sprintf("%q is for x86-64, and the program for arm64; use the "+
 			"libcgoheap.so for arm64: name it with --library", fixture.EmptyLibrary(t)),
-		fixture.C(t, "musl", fixture.CPlain,
-			"-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"): "linked against musl (Alpine): " +
-			"the library loads there and does nothing; build and run it in an image with " +
-			"glibc, such as debian:stable-slim",
 		fixture.Written(t, "text", "hello\n",
 			0o755): "neither an ELF program nor a script that begins with #!; give the " +
 			"program's path",

@@ -60,6 +60,9 @@ func (s *Situation) returnKept() string {
 	switch {
 	case s.Ended:
 		return "Next time, " + s.keepSmall() + "."
+	case s.Account.Allocator.IsMusl():
+		return "musl has no trim: it returns a group of blocks when the last of them is freed, " +
+			"and new blocks reuse what is free. To keep it small, " + s.keepSmall() + "."
 	case k.Returnable == nil:
 		return fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
 	}
@@ -130,6 +133,8 @@ func (s *Situation) keepSmall() string {
 		return "run with TCMALLOC_RELEASE_RATE=10"
 	case strings.HasPrefix(a.Name, "mimalloc"):
 		return "run with MIMALLOC_PURGE_DELAY=0 (before 2.1: MIMALLOC_DECOMMIT_DELAY=0)"
+	case a.IsMusl(): // no setting changes what it keeps
+		return "run with jemalloc or mimalloc preloaded"
 	case s.Ended && s.Env["MALLOC_TRIM_THRESHOLD_"] == "":
 		return returnEnds + ", and " + callTrim
 	}
