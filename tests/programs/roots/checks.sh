@@ -54,6 +54,17 @@ under_musl() {
 	[ -z "$said" ] || echo "it says: $said"
 }
 
+# checked SHIM PROGRAM: a Go service compares what the library says of it with its own counts, /proc
+# and runtime.Callers: of every block, of one in 4 KiB and of one in 512 KiB.
+checked() {
+	local said every
+	for every in 1 4096 524288; do
+		said=$(LD_PRELOAD=$1 GOCHECKED=1 CGOHEAP_SAMPLE_BYTES=$every "$2" 2>&1
+			echo "status $?")
+		[ "$said" = $'served\nstatus 3' ] || echo "every $every bytes: $said"
+	done
+}
+
 # The demo's figures: what the service counted, and the estimate: five standard errors are a
 # quarter.
 demo() {

@@ -24,10 +24,14 @@ for preload in "" "$SHIM"; do
 		build/roots/liblate.so 2>&1 | grep -vx '42, closed 0'; [ "${PIPESTATUS[0]}" = 0 ] ||
 		echo "exit status ${PIPESTATUS[0]}")"
 done
-[ "${1-}" = glibc ] || {
+if [ "${1-}" != glibc ]; then
 	musl-gcc -O1 -o build/roots/service-musl $HERE/service.c
 	verdict musl "$(under_musl "$SHIM" build/roots/service-musl)"
-}
+	(cd $HERE/gochecked && CC=musl-gcc go build -o ../../../../build/roots/gochecked \
+		-ldflags '-linkmode external -extldflags -Wl,--eh-frame-hdr' .) 2>&1 |
+		sed 's/^/    /'
+	verdict musl_checked "$(checked "$SHIM" build/roots/gochecked)"
+fi
 
 if [ "${1-}" = short ]; then
 	suite hooks every_function realloc threads fork_child maps throws passive loads

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The root `musl` (tools/roots) has no compiler. `musl.sh compile`, outside, puts into its build/
-# what `musl.sh run`, inside, runs: a service in C, one in Go, cases of the hooks, mappings and
-# stress suites, and the demo (`... short`: without the last two).
+# what `musl.sh run`, inside, runs: a service in C, one in Go, one that compares what the library
+# says of it with what it knows, cases of the hooks, mappings and stress suites, and the demo
+# (`... short`: without the last two).
 set -u
 cd "$(dirname "$0")/../../.." || exit 1
 HERE=tests/programs/roots
-HOOKS="every_function realloc failures errno_kept before_constructor fork_child threads maps full
-	spawn passive"
+# musl does not run .preinit_array of a dynamic program, as before_constructor needs.
+HOOKS="every_function realloc failures errno_kept fork_child threads maps full spawn passive"
 # The program `stacks` compares with glibc's backtrace.
 MAPPINGS="pieces pieces_while_dormant cage random signals children many many_in_little_memory go"
 . $HERE/checks.sh
@@ -29,6 +30,7 @@ compile() {
 	export CC=$OUT/cc GOFLAGS=-ldflags=-linkmode=external
 	"$CC" -O1 -o "$OUT/service" $HERE/service.c
 	(cd $HERE/gomusl && go build -o "$OUT/goservice" .)
+	(cd $HERE/gochecked && go build -o "$OUT/gochecked" .)
 	# shellcheck disable=SC2086 # words
 	cases hooks $HOOKS
 	# shellcheck disable=SC2086 # words
@@ -43,6 +45,7 @@ run() {
 	local shim=$PWD/build/libcgoheap.so
 	verdict service "$(under_musl "$shim" build/service)"
 	verdict go_service "$(under_musl "$shim" build/goservice)"
+	verdict go_checked "$(checked "$shim" build/gochecked)"
 	export HOOKS_NO_PVALLOC=1 BUILT=1
 	# shellcheck disable=SC2086 # words
 	suite hooks $HOOKS

@@ -1,0 +1,3 @@
+module gochecked
+
+go 1.21
