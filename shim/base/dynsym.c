@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 
+#ifdef CGOHEAP_FAULTS
+#include "base/faultinject.h"
+#endif
+
 /* The parts of a module's dynamic section, as addresses. */
 struct tables {
 	const ElfW(Sym) * symbols;
@@ -130,6 +134,10 @@ static void *find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name)
 {
 	struct tables t;
 
+#ifdef CGOHEAP_FAULTS
+	if (faultinject_lacks(name))
+		return NULL;
+#endif
 	if (tables_read(&t, bias, dynamic))
 		return NULL;
 	return t.gnu_hash ? find_by_gnu_hash(&t, bias, name) : find_by_hash(&t, bias, name);

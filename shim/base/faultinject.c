@@ -34,7 +34,8 @@ static struct {
 	bool is_read;
 	const struct name *name; /* NULL: nothing fails */
 	uint64_t from;
-	bool on; /* all later calls fail too */
+	bool on;   /* all later calls fail too */
+	int error; /* 0: each call's own */
 	int log;
 	uint64_t count;
 } plan = {.log = -1};
@@ -49,22 +50,30 @@ static const char *variable(const char *name)
 	return NULL;
 }
 
-static void read_number(const char *text)
+static uint64_t number(const char **text)
 {
-	for (; *text >= '0' && *text <= '9'; text++)
-		plan.from = plan.from * 10 + (uint64_t)(*text - '0');
-	plan.on = *text == '+';
+	uint64_t n = 0;
+
+	for (; **text >= '0' && **text <= '9'; (*text)++)
+		n = n * 10 + (uint64_t)(**text - '0');
+	return n;
 }
 
 static void read_plan(void)
 {
 	const char *text = variable("SHIM_FAULTS"), *log = variable("SHIM_FAULTS_LOG");
+	const char *error = variable("SHIM_FAULTS_ERROR");
+
+	plan.error = error ? (int)number(&error) : 0;
 
 	for (size_t i = 0; text && i < COUNT_OF(names); i++) {
 		size_t n = strlen(names[i].name);
 		if (!strncmp(text, names[i].name, n) && text[n] == ':') {
-			read_number(text + n + 1);
+			text += n + 1;
+			plan.from = number(&text);
+			plan.on = *text == '+';
 			plan.name = &names[i];
+			break;
 		}
 	}
 	if (plan.name && log) {
@@ -102,7 +111,27 @@ static int fails(long number)
 	if (plan.on ? count < plan.from : count != plan.from)
 		return 0;
 	arch_syscall6(SYS_write, plan.log, (long)"!", 1, 0, 0, 0);
-	return called->error;
+	return plan.error ? plan.error : called->error;
+}
+
+/* The environment as the kernel gave it: the first look-ups come before libc has set it up. */
+bool faultinject_lacks(const char *name)
+{
+	static const char variable[] = "SHIM_LACKS=";
+	static char text[64 * KIB];
+	static long bytes = -1;
+
+	if (bytes < 0) {
+		long fd = arch_syscall6(SYS_openat, AT_FDCWD, (long)"/proc/self/environ",
+					O_RDONLY | O_CLOEXEC, 0, 0, 0);
+		bytes = arch_syscall6(SYS_read, fd, (long)text, sizeof(text) - 1, 0, 0, 0);
+		bytes = bytes < 0 ? 0 : bytes;
+		arch_syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+	}
+	for (long at = 0; at < bytes; at += (long)strlen(text + at) + 1)
+		if (!strncmp(text + at, variable, sizeof(variable) - 1))
+			return !strcmp(text + at + sizeof(variable) - 1, name);
+	return false;
 }
 
 long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f)

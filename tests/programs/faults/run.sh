@@ -66,6 +66,26 @@ gone() { # gone HOST NAME [PREFIX]
 	verdict "${3-}$1/no_more_$2" "$DIR/case"
 }
 
+# A kernel that lacks the call: the host's own calls are made.
+lacking() { # lacking CALL HOST
+	prepare "$2"
+	export SHIM_FAULTS_ERROR=38 # ENOSYS
+	printf '%s\n' 1+ | at_once "$2" "$1"
+	unset SHIM_FAULTS_ERROR
+	echo 1 >"$DIR/case/count" # not each call is made in these hosts
+	verdict "$2/no_call_$1" "$DIR/case"
+}
+
+# A C library that lacks the function: the library works without it, or stays passive.
+nameless() { # nameless FUNCTION HOST
+	prepare "$2"
+	export SHIM_LACKS=$1
+	printf '%s\n' 1 | at_once "$2" none
+	unset SHIM_LACKS
+	echo 1 >"$DIR/case/count"
+	verdict "$2/no_function_$1" "$DIR/case"
+}
+
 if ! build 2>"$DIR/err" >&2; then
 	echo "not ok faults: the build failed"
 	tail -n 20 "$DIR/err" | sed 's/^/    /'
@@ -115,4 +135,16 @@ for host in c go; do
 		process_vm_readv; do
 		gone $host $name
 	done
+done
+
+# Each call of the table, and each function that the library looks up and does not simply pass on.
+for call in $(sed -n 's/^\t\(COMMON\|RARE\)(\([a-z0-9_]*\),.*/\2/p' shim/base/syscalls.h); do
+	lacking "$call" go
+done
+for function in $(sed -n 's/^\tX(\([a-z_]*\),.*/\1/p' shim/base/libc.h) dl_iterate_phdr \
+	_dl_find_object _dl_addr __vdso_clock_gettime gnu_get_libc_version mallinfo mallinfo2 \
+	malloc_trim free_sized free_aligned_sized aligned_alloc memalign valloc pvalloc mmap munmap \
+	mprotect mremap madvise thrd_create dlopen dlsym dlclose; do
+	nameless "$function" c
+	nameless "$function" go
 done
