@@ -415,21 +415,24 @@ static __attribute__((noinline)) uint64_t note_at(int depth, uint64_t leaf)
 
 static void test_a_note_stays_with_an_unchanged_stack(void **state)
 {
-	uint64_t notes[9], leaf;
-	int depth;
+	/* A table, and no conditions: for those the compiler makes several calls of note_at, which
+	 * return to different addresses. */
+	static const struct {
+		bool unloads;
+		int depth;
+		uint64_t leaf;
+	} rounds[] = {{0, 0, 1}, {0, 0, 1}, {0, 0, 2}, {0, 0, 1}, {0, 1, 1},
+		      {0, 0, 1}, {1, 0, 1}, {0, 0, 1}, {0, 0, 1}};
+	uint64_t notes[COUNT_OF(rounds)];
 
 	(void)state;
 	if (IS_SANITIZED) /* its frames are realigned: they are walked by rules */
 		skip();
-	for (size_t i = 0; i < COUNT_OF(notes); i++) {
-		/* Not three loops, whose calls return to other addresses. */
+	for (size_t i = 0; i < COUNT_OF(rounds); i++) {
 		__asm__ volatile("" : "+r"(i));
-		if (i == 6)
+		if (rounds[i].unloads)
 			codetables_changed();
-		depth = i == 4;
-		leaf = 1 + (i == 2);
-		__asm__ volatile("" : "+r"(depth), "+r"(leaf)); /* one call, of one function */
-		notes[i] = note_at(depth, leaf);
+		notes[i] = note_at(rounds[i].depth, rounds[i].leaf);
 	}
 	assert_int_equal(notes[1], 1001);
 	assert_int_equal(captured.unchanged, captured.count - 1);
