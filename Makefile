@@ -108,7 +108,8 @@ SHIM_LDFLAGS := -shared -Wl,--version-script=shim/hook/interpose.map -Wl,--exclu
 	-Wl,--no-undefined -Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-Bsymbolic \
 	-nostdlib $(ARCH_LDFLAGS_$(ARCH)) $(WRAP)
 
-.PHONY: all checked-walks demo test test-long test-reach fuzz soak bench bench-quick fmt lint
+.PHONY: all checked-walks demo test test-long test-order test-reach fuzz soak bench bench-quick
+.PHONY: fmt lint
 .PHONY: install uninstall clean help setup unit dist deb rpm
 
 all: $(BUILD)/libcgoheap.so $(BUILD)/cgoheap $(BUILD)/proxy/.made
@@ -317,6 +318,7 @@ help:
 	@printf '%s%s\n' 'make test        install what testing needs, then run every test ' \
 		'(CGOHEAP_TEST_ONLY=PATTERN: those suites)'
 	@echo 'make test-long   the same and what takes too long for every run'
+	@echo 'make test-order  the order of memory accesses, by a model checker (GENMC=PROGRAM)'
 	@printf '%s%s\n' 'make test-reach  the library in roots of other Debian releases, and ' \
 		'under musl (ROOTS=NAMES)'
 	@printf '%s%s\n' 'make fuzz        search the parsers for bad input, 20 s each ' \
@@ -354,6 +356,9 @@ test:
 
 test-long:
 	@TEST_LONG=1 MAKE='$(MAKE)' tools/test
+
+test-order:
+	@tests/order/run.sh
 
 test-reach: all
 	@tests/programs/roots/long.sh
