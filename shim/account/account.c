@@ -403,7 +403,7 @@ int account_take(struct scratch *scratch, struct account *out, struct account_pa
 {
 	struct account_job *job = scratch_alloc(scratch, sizeof(*job));
 	uint64_t start_ns = clock_monotonic_ns();
-	if (!job)
+	if (!job || pagemap_page_bytes() != PAGE_BYTES)
 		return -1;
 	seccomp_look();
 	*out = (struct account){.time_ns = realtime_ns(), .thread_stacks_count = 1};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/pagemap.h"
 #include "base/sys.h"
 #include "base/work.h"
 #include "text/procfile.h"
@@ -61,7 +62,7 @@ static uint64_t anonymous_bytes(void)
 	    !procfile_number(&at, 10, &resident) || !procfile_skip(&at, ' ') ||
 	    !procfile_number(&at, 10, &shared) || shared > resident)
 		return 0;
-	return (resident - shared) * PAGE_BYTES;
+	return (resident - shared) * pagemap_page_bytes();
 }
 
 static bool is_same(const struct gocall *a, const struct gocall *b)

@@ -8,6 +8,7 @@
 
 #define ARCH_ELF_MACHINE  EM_X86_64
 #define ARCH_KNOWS_MUSL   true /* its thread descriptor is at the thread pointer */
+#define ARCH_PAGE_MOST    4096 /* bytes of the largest page a kernel may have */
 #define ARCH_ADDRESS_BITS 47   /* of the address space that programs have */
 #define ARCH_CODE_BYTES   1    /* of the shortest instruction; others are multiples of it */
 #define ARCH_RED_ZONE     128  /* bytes below the stack pointer that a signal leaves alone */

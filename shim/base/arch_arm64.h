@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define ARCH_ELF_MACHINE  EM_AARCH64
+#define ARCH_PAGE_MOST    65536
 #define ARCH_ADDRESS_BITS 48 /* more (52) is there only for who asks mmap for it */
 #define ARCH_CODE_BYTES   4
 #define ARCH_RED_ZONE     0

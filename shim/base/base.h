@@ -17,7 +17,7 @@
 
 #define KIB        ((size_t)1 << 10)
 #define MIB        ((size_t)1 << 20)
-#define PAGE_BYTES ((size_t)4096) /* granularity of readability checks */
+#define PAGE_BYTES ((size_t)4096) /* the kernel's, or part of it: pagemap_page_bytes */
 
 #define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(n, a) (((n) + (a)-1) & ~((a)-1))

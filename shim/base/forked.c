@@ -9,7 +9,7 @@
 #define MADV_WIPEONFORK 18
 #endif
 
-struct forked forked_page __attribute__((visibility("hidden"), aligned(PAGE_BYTES)));
+struct forked forked_page __attribute__((visibility("hidden"), aligned(ARCH_PAGE_MOST)));
 
 static void (*call_in_child)(void);
 

@@ -11,11 +11,12 @@
 #ifndef CGOHEAP_FORKED_H
 #define CGOHEAP_FORKED_H
 
+#include "base/arch.h"
 #include "base/base.h"
 
 struct forked {
-	uint8_t is_parent; /* 0 in a child, and before forked_watch */
-	char rest[PAGE_BYTES - 1];
+	uint8_t is_parent;             /* 0 in a child, and before forked_watch */
+	char rest[ARCH_PAGE_MOST - 1]; /* the kernel zeroes whole pages */
 };
 extern struct forked forked_page __attribute__((visibility("hidden")));
 

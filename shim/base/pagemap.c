@@ -5,10 +5,16 @@
 #include "base/pagemap.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 
 #include "base/sys.h"
 #include "base/work.h"
+
+size_t pagemap_page_bytes(void)
+{
+	return getauxval(AT_PAGESZ);
+}
 
 struct scan_region {
 	uint64_t start, end, categories;
@@ -74,6 +80,23 @@ static int read_entries(int fd, uint64_t start, size_t count, uint8_t *pages)
 	return 0;
 }
 
+/* The same where the kernel's pages are larger: each has an entry. */
+static int read_large(int fd, uint64_t start, size_t count, uint8_t *pages)
+{
+	size_t page_bytes = pagemap_page_bytes();
+	uint64_t entry = 0, last = UINT64_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t n = (start + i * PAGE_BYTES) / page_bytes;
+		if (n != last &&
+		    sys_pread(fd, &entry, sizeof(entry), n * sizeof(entry)) != (long)sizeof(entry))
+			return -1;
+		pages[i] = (entry & ENTRY_PRESENT) != 0;
+		last = n;
+	}
+	return 0;
+}
+
 struct marks {
 	uint64_t start;
 	uint8_t *pages;
@@ -88,6 +111,8 @@ static void mark(void *arg, uint64_t start, uint64_t end)
 static int read_pagemap(int fd, uint64_t start, size_t count, uint8_t *pages)
 {
 	struct marks marks = {start, pages};
+	if (pagemap_page_bytes() != PAGE_BYTES)
+		return read_large(fd, start, count, pages);
 	memset(pages, 0, count);
 	if (scan(fd, start, start + count * PAGE_BYTES, mark, &marks) == 0)
 		return 0;

@@ -13,6 +13,12 @@
 
 #include "base/base.h"
 
+/*
+ * The kernel's pages, in bytes: PAGE_BYTES, or on some processors 16 or 64 KiB.  Whoever counts in
+ * pages counts parts of PAGE_BYTES, all of them resident or none.
+ */
+size_t pagemap_page_bytes(void);
+
 #define UNKNOWN UINT64_MAX /* an unknown figure; null in JSON */
 
 /*

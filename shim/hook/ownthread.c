@@ -23,11 +23,11 @@ static size_t stack_count;
 /* A stack with a guard page below it; NULL if there is no memory. */
 static void *map_stack(size_t bytes)
 {
-	char *p = sys_map_anonymous(bytes + PAGE_BYTES);
+	char *p = sys_map_anonymous(bytes + ARCH_PAGE_MOST);
 	if (p == NULL)
 		return NULL;
-	sys_call(mprotect, p, PAGE_BYTES, PROT_NONE);
-	return p + PAGE_BYTES;
+	sys_call(mprotect, p, ARCH_PAGE_MOST, PROT_NONE);
+	return p + ARCH_PAGE_MOST;
 }
 
 static void keep_stack(const char *stack, size_t bytes)
@@ -35,7 +35,7 @@ static void keep_stack(const char *stack, size_t bytes)
 	size_t n = __atomic_fetch_add(&stack_count, 1, __ATOMIC_RELAXED);
 	if (n >= OWNTHREAD_MAX)
 		return;
-	stacks[n].start = (uint64_t)stack - PAGE_BYTES;
+	stacks[n].start = (uint64_t)stack - ARCH_PAGE_MOST;
 	STORE_REL(&stacks[n].end, (uint64_t)stack + bytes);
 }
 
@@ -96,7 +96,7 @@ static int create(void *(*run)(void *))
 		if (error == 0)
 			keep_stack(stack, mapped);
 		else if (stack != NULL)
-			sys_unmap(stack - PAGE_BYTES, mapped + PAGE_BYTES);
+			sys_unmap(stack - ARCH_PAGE_MOST, mapped + ARCH_PAGE_MOST);
 	}
 	return error;
 }

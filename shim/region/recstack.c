@@ -12,8 +12,10 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
+/* The guard is whole pages, of whatever size they are. */
 struct recstack {
-	char guard[PAGE_BYTES];
+	char guard[ARCH_PAGE_MOST];
+	char unused[-RECSTACK_BYTES % ARCH_PAGE_MOST];
 	char bytes[RECSTACK_BYTES];
 };
 
@@ -34,8 +36,8 @@ void run_on(void *top, recstack_work *work, void *arg) __attribute__((visibility
 /* Linux 6.13's guards do not split the mapping; mprotect does. */
 static void guard(char *page)
 {
-	if (sys_call(madvise, page, PAGE_BYTES, MADV_GUARD_INSTALL))
-		sys_call(mprotect, page, PAGE_BYTES, PROT_NONE);
+	if (sys_call(madvise, page, ARCH_PAGE_MOST, MADV_GUARD_INSTALL))
+		sys_call(mprotect, page, ARCH_PAGE_MOST, PROT_NONE);
 }
 
 /*

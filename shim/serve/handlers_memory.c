@@ -26,6 +26,11 @@ static int take(struct answer *a, struct taken *t)
 	scratch_release(&t->scratch);
 	if (exhausted)
 		answer_refuse_no_memory(a);
+	else if (pagemap_page_bytes() != PAGE_BYTES)
+		answer_refuse(a, 503,
+			      "no account on this kernel: its pages have %zu KiB, and the account "
+			      "counts pages of 4 KiB. Profiles are as elsewhere",
+			      pagemap_page_bytes() / KIB);
 	else
 		answer_refuse(
 			a, 503,
