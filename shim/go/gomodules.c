@@ -9,6 +9,7 @@
 #include "base/libc.h"
 #include "base/loaded.h"
 #include "go/goexe.h"
+#include "go/gotls.h"
 
 /* For a library without Go's note; takes 0.5 ms. */
 #define MAX_SEARCH_BYTES (4 * MIB)
@@ -90,19 +91,12 @@ static void read_tls(const struct code_module *image, struct gomodule *module)
 				*(const uint64_t *)(image->bias + rela[i].r_offset));
 }
 
-/* Go's linker puts g last in the program's thread-local words. */
 static void read_program_tls(struct gomodule *module)
 {
-	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
-	size_t n = getauxval(AT_PHNUM);
-
-	for (size_t i = 0; headers && i < n; i++)
-		if (headers[i].p_type == PT_TLS && headers[i].p_memsz == 8 &&
-		    headers[i].p_align <= 8) {
-			module->tls[0] = ARCH_TLS_FIRST;
-			module->tls_count = 1;
-			module->tls_is_g = true;
-		}
+	if (gotls_is_found(module, &module->tls[0])) {
+		module->tls_count = 1;
+		module->tls_is_g = true;
+	}
 }
 
 static int minor_version(const char *version)
@@ -159,8 +153,8 @@ int gomodules_init(void)
 	list[0] = (struct gomodule){0};
 	is_program = gotables_find(&list[0].tables);
 	if (is_program) {
-		read_program_tls(&list[0]);
 		add(&list[0]);
+		read_program_tls(&list[0]);
 	}
 	libc_iterate_phdr(add_loaded, NULL);
 	loaded_init();

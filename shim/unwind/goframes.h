@@ -9,7 +9,8 @@
  * pointer, or up to GOFRAMES_SEARCHED times 16 bytes; called from Go, asmcgocall has its stack
  * pointer GOFRAMES_CALLER_SP above the callee's record.
  *
- * goframes_is_link: reads a record's link, and mends what is no record.  False: unreadable.
+ * goframes_is_link: reads a record's link, and mends what is no record.  c_sp: the stack pointer
+ * with which C was called.  False: unreadable.
  *
  * goframes_is_switch: a function from which the chain does not lead back to the goroutine's stack,
  * whose frame pointer is in its g instead, at goframes_switched_bp (0: the chain does, in this

@@ -24,8 +24,10 @@ static inline uint64_t goframes_crosscall_bp(uint64_t b, bool is_1_21)
 
 /* A record that points at its other word is half of one: hand-written code pushed the frame
  * pointer; its assembler does so too. */
-static inline bool goframes_is_link(struct saferead *memory, uint64_t *record, uint64_t *next)
+static inline bool goframes_is_link(struct saferead *memory, uint64_t *record, uint64_t c_sp,
+				    uint64_t *next)
 {
+	(void)c_sp;
 	if (!saferead_read(memory, *record, next))
 		return false;
 	if (*next != *record + 8)

@@ -23,13 +23,17 @@ static inline uint64_t goframes_saved_at(bool is_1_21)
 	return 0;
 }
 
-/* A record that points at its other word is asmcgocall's, which keeps the stack pointer there where
- * it need not change the stack: the caller's record is above its frame of 16 bytes. */
-static inline bool goframes_is_link(struct saferead *memory, uint64_t *record, uint64_t *next)
+/*
+ * asmcgocall keeps its stack pointer in its record, where it need not change the stack.  C code
+ * that was called with the Go function's own stack pointer (purego's fakecgo) writes over that
+ * one's.  Both functions have no variables: the caller's record is above their frame of 16 bytes.
+ */
+static inline bool goframes_is_link(struct saferead *memory, uint64_t *record, uint64_t c_sp,
+				    uint64_t *next)
 {
 	bool is_read = saferead_read(memory, *record, next);
 
-	if (is_read && *next == *record + 8)
+	if (is_read && (*next == *record + 8 || *record + 8 == c_sp))
 		*next = *record + 16;
 	return is_read;
 }

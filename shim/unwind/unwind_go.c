@@ -266,7 +266,7 @@ enum go_step unwind_go_step(struct saferead *memory, struct go_cursor *c, uint64
 	struct go_cursor entered;
 	uint64_t next;
 
-	if (!goframes_is_link(memory, &c->record, &next) ||
+	if (!goframes_is_link(memory, &c->record, c->thread_stack, &next) ||
 	    !saferead_read(memory, c->record + 8, pc))
 		return GO_STEP_BAD;
 	c->module = gomodules_at(*pc - 1);
