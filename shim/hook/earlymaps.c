@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/state.h"
+#include "go/gosym.h"
 #include "proc/smaps.h"
 #include "record/mappings.h"
 #include "hook/mapcaller.h"
@@ -20,6 +21,7 @@ static size_t range_count;
 /* Calls of mmap for anonymous memory before the constructor. */
 static struct {
 	uint64_t start, end, caller;
+	bool is_placed; /* at an address that the caller chose */
 } calls[MAX_CALLS];
 static size_t call_count;
 
@@ -28,13 +30,14 @@ static struct {
 } files[EARLYMAPS_FILES];
 static size_t file_count;
 
-static void note_call(const void *p, size_t n, uint64_t caller)
+static void note_call(const void *p, size_t n, uint64_t caller, bool is_placed)
 {
 	size_t i = __atomic_fetch_add(&call_count, 1, __ATOMIC_RELAXED);
 	if (i >= MAX_CALLS)
 		return;
 	calls[i].start = (uint64_t)p;
 	calls[i].caller = caller;
+	calls[i].is_placed = is_placed;
 	STORE_REL(&calls[i].end, ALIGN_UP((uint64_t)p + n, (uint64_t)PAGE_BYTES));
 }
 
@@ -43,8 +46,37 @@ void *earlymaps_mmap(void *p, size_t n, int prot, int flags, int fd, off_t offse
 	void *result = real.mmap(p, n, prot, flags, fd, offset);
 	if (shim_state_now() == SHIM_LOADING && result != MAP_FAILED &&
 	    (flags & (MAP_ANONYMOUS | MAP_SHARED)) == MAP_ANONYMOUS)
-		note_call(result, n, caller);
+		note_call(result, n, caller, p != NULL);
 	return result;
+}
+
+/*
+ * musl runs constructors in the C start code, which a program linked by Go's own linker does not
+ * have: the library starts with the first thread, and the runtime has mapped its first arena by
+ * then. Such a program has its C code within Go's.
+ *
+ * The runtime asks for whole arenas at an address that it has chosen (runtime/malloc.go, sysAlloc),
+ * and then for parts of them.
+ */
+#define GO_ARENA_BYTES (64 * MIB)
+static bool is_go_heap(uint64_t start)
+{
+	size_t count = call_count < MAX_CALLS ? call_count : MAX_CALLS;
+
+	for (size_t i = 0; i < count; i++)
+		if (calls[i].is_placed && start >= calls[i].start && start < calls[i].end &&
+		    calls[i].start % GO_ARENA_BYTES == 0 && calls[i].end % GO_ARENA_BYTES == 0)
+			return true;
+	return false;
+}
+
+static enum mappings_kind kind_of(uint64_t start, uint64_t caller)
+{
+	if (mapcaller_is_allocator(caller))
+		return MAPPINGS_ALLOCATOR;
+	if (!gosym_in_text(caller - 1))
+		return MAPPINGS_C;
+	return is_go_heap(start) ? MAPPINGS_GO_HEAP : MAPPINGS_GO_METADATA;
 }
 
 /* Hands over what still exists of it, as part of one mapping. */
@@ -54,12 +86,11 @@ static void hand_over(const struct smaps_mapping *m)
 	bool usable = m->readable || m->writable || m->executable;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t end = LOAD_ACQ(&calls[i].end); /* 0: another thread is filling it */
-		struct mappings_range r = {
-			.start = calls[i].start > m->start ? calls[i].start : m->start,
-			.end = end < m->end ? end : m->end,
-			.kind = mapcaller_is_allocator(calls[i].caller) ? MAPPINGS_ALLOCATOR
-									: MAPPINGS_C,
-			.flags = usable ? MAPPINGS_USABLE : 0};
+		struct mappings_range r = {.start = calls[i].start > m->start ? calls[i].start
+									      : m->start,
+					   .end = end < m->end ? end : m->end,
+					   .kind = kind_of(calls[i].start, calls[i].caller),
+					   .flags = usable ? MAPPINGS_USABLE : 0};
 		if (r.start < r.end)
 			mappings_map(&r);
 	}

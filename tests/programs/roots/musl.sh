@@ -30,7 +30,8 @@ compile() {
 	export CC=$OUT/cc GOFLAGS=-ldflags=-linkmode=external
 	"$CC" -O1 -o "$OUT/service" $HERE/service.c
 	(cd $HERE/gomusl && go build -o "$OUT/goservice" .)
-	(cd $HERE/gochecked && go build -o "$OUT/gochecked" .)
+	(cd $HERE/gochecked && go build -o "$OUT/gochecked" . &&
+		GOFLAGS='' go build -ldflags=-linkmode=internal -o "$OUT/gointernal" .)
 	# shellcheck disable=SC2086 # words
 	cases hooks $HOOKS
 	# shellcheck disable=SC2086 # words
@@ -46,6 +47,7 @@ run() {
 	verdict service "$(under_musl "$shim" build/service)"
 	verdict go_service "$(under_musl "$shim" build/goservice)"
 	verdict go_checked "$(checked "$shim" build/gochecked)"
+	verdict go_checked_linked_internally "$(checked "$shim" build/gointernal internal)"
 	export HOOKS_NO_PVALLOC=1 BUILT=1
 	# shellcheck disable=SC2086 # words
 	suite hooks $HOOKS
