@@ -14,7 +14,6 @@
 #define RECORDS    (MCONTEXT + 288)
 #define FPSIMD     UINT64_C(0x46508001) /* its magic, and above it its size */
 #define FPSIMD_ALL (UINT64_C(528) << 32 | FPSIMD)
-#define SIGNALS    64
 
 /* mov x8, #139; svc #0 */
 bool signalframe_is_return(const void *code)
@@ -24,12 +23,15 @@ bool signalframe_is_return(const void *code)
 	return memcmp(code, expected, sizeof(expected)) == 0;
 }
 
-/* The kernel's code that a handler returns to has no CFI, and may be in no module. */
+/*
+ * The kernel's code that a handler returns to has no CFI, and may be in no module. The siginfo says
+ * nothing: it is filled in for handlers with SA_SIGINFO only.
+ */
 bool signalframe_is_at(struct saferead *memory, uint64_t sp)
 {
-	uint64_t signal, link, record;
+	uint64_t flags, link, record;
 
-	return saferead_read(memory, sp, &signal) && (uint32_t)signal - 1 < SIGNALS &&
+	return saferead_read(memory, sp + CONTEXT, &flags) && flags == 0 &&
 	       saferead_read(memory, sp + CONTEXT + 8, &link) && link == 0 &&
 	       saferead_read(memory, sp + RECORDS, &record) && record == FPSIMD_ALL;
 }

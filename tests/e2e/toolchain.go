@@ -126,8 +126,8 @@ func cacheDir(t testing.TB) string {
 func goCommand(version, dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOWORK=off",
-		"GOFLAGS=-buildvcs=false", "CGO_ENABLED=1"), targetEnviron()...)
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=go"+version, "GOWORK=off",
+		"GOFLAGS=-buildvcs=false", "CGO_ENABLED=1")
 	return cmd
 }
 
@@ -156,6 +156,7 @@ func buildPackage(t testing.TB, dir string, inputs []string, b build, pkg string
 		}
 		args := append([]string{"build", "-o", out + ".new"}, buildFlags[b.mode]...)
 		command := goCommand(b.goVersion, dir, append(append(args, flags...), pkg)...)
+		command.Env = append(command.Env, targetEnviron()...)
 		if strings.HasPrefix(b.mode, "nocgo") {
 			command.Env = append(command.Env, "CGO_ENABLED=0")
 		}
