@@ -13,6 +13,7 @@
 
 enum { ABSENT, IDLE, BUSY };
 
+/* call and arg belong to whoever set the state last: the worker while it is BUSY. */
 static struct {
 	uint32_t state;
 	void (*call)(void *arg);

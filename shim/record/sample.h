@@ -93,7 +93,8 @@ static inline void sample_leave(uint8_t before)
  */
 uint32_t sample_take(size_t size);
 
-/* The epoch in the high half, the interval in the low half; 0 before the constructor. */
+/* The epoch in the high half, the interval in the low half; 0 before the constructor. Whoever takes
+ * a sample has acquired it, and so sees all that was set up before sampling was. */
 extern uint64_t sample_current __attribute__((visibility("hidden")));
 
 /*

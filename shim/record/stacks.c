@@ -5,6 +5,9 @@
  * loses the race searches what was pushed since its last search before it tries again, so no
  * stack or site is created twice. Only stacks are ever removed, by one thread at a time
  * (stacks_reclaim.c).
+ *
+ * Whoever loads the head sees the record, and all that its thread had seen: so the sites behind the
+ * first one need no order. A stack's link may have changed since, when the next one was removed.
  */
 #include "record/stacks.h"
 

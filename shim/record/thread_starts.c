@@ -52,6 +52,8 @@ uint32_t thread_starts_take(void)
 	return block_never_used();
 }
 
+/* The server that finds no site here takes the lock of the mappings after that, so it finds the
+ * mapping that the thread added under that lock. */
 void thread_starts_give(uint32_t block)
 {
 	uint64_t head = LOAD(&free_blocks);

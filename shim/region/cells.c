@@ -1,7 +1,8 @@
 /*
  * See cells.h.  The upper half of a list's head is a count that every change
  * increments (ABA): a thread that read the head before others took, used and returned
- * the same cell sees that it changed.
+ * the same cell sees that it changed.  Each change is a read-modify-write, so whoever takes a cell
+ * sees what its last owner did, however many changes of the head came between.
  */
 #include "region/cells.h"
 

@@ -58,7 +58,8 @@ void recstack_stay(recstack_room *room);
 
 /*
  * What a recording stack has besides its bytes. Work on it may change this by plain stores, since
- * taking and returning the stack orders them; work without a stack has none.
+ * taking and returning the stack orders them; work without a stack has none. Others read the
+ * figures at any time.
  */
 #define RECSTACK_FIGURES 14
 struct recstack_own {

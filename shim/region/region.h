@@ -52,7 +52,8 @@ struct region_header {
 	struct region_table recording;     /* struct recording; 0, 0 without a file */
 };
 
-/* NULL until region_init succeeded */
+/* NULL until region_init succeeded. A hook acquires it, or the state (base/state.h), before it goes
+ * on to what reads it plainly. */
 extern struct region_header *region __attribute__((visibility("hidden")));
 
 /*

@@ -37,7 +37,7 @@ void codetables_end_reading(void)
 	__atomic_fetch_sub(&readers, 1, __ATOMIC_RELEASE);
 }
 
-/* Each side announces itself before it checks for the other. */
+/* Each side announces itself before it checks for the other: all four accesses are in one order. */
 int codetables_begin_reading(void)
 {
 	__atomic_fetch_add(&readers, 1, __ATOMIC_SEQ_CST);
