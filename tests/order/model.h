@@ -33,6 +33,7 @@ void __VERIFIER_assume(bool is_so) __attribute__((__nothrow__));
 
 #define CGOHEAP_ARCH_H
 #define ARCH_ADDRESS_BITS                        47
+#define ARCH_PAGE_MOST                           PAGE_BYTES
 #define ARCH_TLS_SUBTRACT(variable, size, label) goto label
 #define ARCH_DEFINE_RUN_ON(name)                 struct regs
 
