@@ -9,9 +9,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"cgoheap.example/cli/internal/termtext"
 )
+
+// eventsPatience is for the beginning of a stream.
+var eventsPatience = AccountTimeout
 
 // maxEventBytes is enough for an account, or a stack with long names.
 const maxEventBytes = MaxAccountBytes
@@ -20,14 +24,19 @@ const maxEventBytes = MaxAccountBytes
 // returns the last one; a line that was cut off is left out. EndSending makes it end soon.
 func (c *Client) Events(query url.Values, lines chan<- []byte) ([]byte, error) {
 	target := url.URL{Scheme: "http", Host: host, Path: "/v1/events", RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target.String(),
-		nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return nil, err
 	}
+	begun := time.AfterFunc(eventsPatience, cancel) // the stream itself may be silent for long
 	resp, err := c.http.Do(req)
+	if !begun.Stop() && err != nil {
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
-		return nil, c.explain(err, StatusTimeout)
+		return nil, c.explain(err, eventsPatience)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

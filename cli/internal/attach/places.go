@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -49,6 +50,21 @@ func OwnDirectory() string {
 		}
 	}
 	return ""
+}
+
+// MakeTemporary makes a directory as os.MkdirTemp does, and in /dev/shm where /tmp cannot hold it.
+func MakeTemporary(pattern string) (dir string, err error) {
+	if os.Getenv("TMPDIR") != "" {
+		return os.MkdirTemp("", pattern)
+	}
+	for _, parent := range DefaultParents("") {
+		var failed error
+		if dir, failed = os.MkdirTemp(parent, pattern); failed == nil {
+			return dir, nil
+		}
+		err = cmp.Or(err, failed)
+	}
+	return "", err
 }
 
 // isOwnDirectory: in /tmp another user may have made it first, or put a link in its place.

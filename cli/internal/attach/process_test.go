@@ -50,3 +50,53 @@ func TestReadGuarded(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A connection that was made while the process ended is to another one with its ID.
+func TestStillThere(t *testing.T) {
+	p, err := OpenProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for started, want := range map[string]bool{p.Started: true, "1": false} {
+		ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Close(ends[1])
+		p.Started = started
+		if err := p.checkPeer(ends[0]); (err == nil) != want || !want && err != (EndedError{p}) {
+			t.Errorf("started %s: %v", started, err)
+		}
+		if open := syscall.Close(ends[0]) == nil; open != want {
+			t.Errorf("started %s: the connection is open: %v", started, open)
+		}
+	}
+}
+
+// What is set on a thread stays there, also where the main thread would be taken.
+func TestOnThread(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	for range 200 {
+		uid := -1
+		err := onThread(func() error { return becomeUser(4321) }, func() error {
+			uid = os.Geteuid()
+			return nil
+		})
+		if err != nil || uid != 4321 {
+			t.Fatalf("user %d, %v", uid, err)
+		}
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil || !strings.Contains(string(status), "\nUid:\t0\t0\t0\t0\n") {
+			t.Fatalf("%s, %v", status, err)
+		}
+	}
+	tasks, _ := filepath.Glob("/proc/self/task/*/status")
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err == nil && !strings.Contains(string(text), "\nUid:\t0\t0\t0\t0\n") {
+			t.Errorf("a thread of another user is left: %s", text)
+		}
+	}
+}

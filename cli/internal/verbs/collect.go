@@ -280,7 +280,7 @@ func (o *collectOptions) place(
 			"name a file with -o")
 	case o.output == "-":
 		var err error
-		if p.temporary, err = os.MkdirTemp("", "cgoheap-collect-"); err != nil {
+		if p.temporary, err = attach.MakeTemporary("cgoheap-collect-"); err != nil {
 			return nil, fmt.Errorf("cannot make a temporary directory: %s: set TMPDIR",
 				termtext.Reason(err))
 		}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cgoheap.example/cgo_bridge/leaktest/suppress"
+	"cgoheap.example/cli/internal/attach"
 	"cgoheap.example/cli/internal/flags"
 	"cgoheap.example/cli/internal/leak"
 	"cgoheap.example/cli/internal/program"
@@ -85,7 +86,7 @@ func (e exitCode) Error() string { return "" }
 // run starts the program as a child, and judges what it and its children held at their ends.
 func (l *leakCheck) run(std stdio, o *runOptions, f *program.Facts, path string, command []string,
 	library string) error {
-	dir, err := os.MkdirTemp("", "cgoheap-leaks-")
+	dir, err := attach.MakeTemporary("cgoheap-leaks-")
 	if err != nil {
 		return fmt.Errorf("no directory for recordings: %s; set TMPDIR to another one",
 			termtext.Reason(err))

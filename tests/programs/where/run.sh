@@ -228,8 +228,8 @@ fi
 if case_of tcp; then
 	start none -p -n "$ROOT" "$READONLY && $PROC"
 	said none "cgoheap: no socket at \"/tmp/cgoheap-0\": cannot create that directory: \
-read-only file system; nor at \"/dev/shm/cgoheap-0\": cannot create that directory: read-only file system; \
-mount a writable directory at /tmp, or set CGOHEAP_SOCKET to another path"
+read-only file system; nor at \"/dev/shm/cgoheap-0\": cannot create that directory: read-only \
+file system; mount a writable directory at /tmp, or set CGOHEAP_SOCKET to another path"
 	says 1 "no place for its socket: /tmp is read-only, and /dev/shm is read-only; mount a \
 writable directory at /tmp, or set CGOHEAP_SOCKET to a path" "$CGOHEAP" explain "$PID"
 	start tcp -p -n "$ROOT" "ip link set lo up && $READONLY && $PROC" CGOHEAP_LISTEN=127.0.0.1:0
@@ -290,6 +290,7 @@ if case_of hostile; then
 		start "hostile-${what%%:*}" -p "$ROOT" "$TMP && $PROC" "${what%%:*}" $at/1.sock
 		says 1 "${what#*:}" "$CGOHEAP" explain "$PID"
 	done
+	PROGRAM=$OUT/service LIBRARY=$SHIM start victim / : CGOHEAP_SOCKET="$DIR/host.sock"
 	start linked -p "$ROOT" "$TMP && $PROC" link $at/1.sock "$DIR/host.sock"
 	says 1 'its socket /tmp/cgoheap-0/1.sock is not there' "$CGOHEAP" explain "$PID"
 	verdict hostile
