@@ -200,8 +200,7 @@ func (c *Client) refusal(resp *http.Response, line string) error {
 	}
 	line = termtext.Escape(termtext.CutEnd(line, 300))
 	if resp.StatusCode == http.StatusForbidden && !sameNamespace(c.Process.PID, "user") {
-		line += fmt.Sprintf("; it is in another user namespace: run this as the host's root, or "+
-			"nsenter -t %d --user --preserve-credentials cgoheap ...", c.Process.PID)
+		line += "; " + c.Process.userNamespaceRemedy()
 	}
 	return refusedError{
 		status: resp.StatusCode,

@@ -405,8 +405,11 @@ func (p *Process) ExplainAccess(err error) error {
 // ownerRemedy continues "belongs to user".
 func (p *Process) ownerRemedy() string {
 	owner := userName(p.EffectiveUID())
-	if p.EffectiveUID() == 0 {
+	switch {
+	case p.EffectiveUID() == 0:
 		return owner + ": run this as root"
+	case !sameNamespace(p.PID, "user"):
+		return owner + "; " + p.userNamespaceRemedy()
 	}
 	return owner + ": run this as root or as " + owner
 }

@@ -259,6 +259,17 @@ func (p *Process) directoryProblem(env map[string]string) string {
 	return ""
 }
 
+// userNamespaceRemedy is for a process whose user this one may not act as.
+func (p *Process) userNamespaceRemedy() string {
+	const where = "it is in another user namespace: "
+	if os.Geteuid() == 0 {
+		return fmt.Sprintf("%srun this with the capability CAP_SETUID, or nsenter -t %d --user "+
+			"cgoheap ...", where, p.PID)
+	}
+	return fmt.Sprintf("%srun this as root, or nsenter -t %d --user --preserve-credentials "+
+		"cgoheap ...", where, p.PID)
+}
+
 // noPlace is what is wrong with each of the default places; "": one of them is good now.
 func (p *Process) noPlace(env map[string]string) string {
 	if env["CGOHEAP_SOCKET"] != "" {

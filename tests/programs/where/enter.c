@@ -1,12 +1,14 @@
 /*
  * Starts a program as the only one of a container, made on the spot without a container's tools:
  *
- *	enter [-p] [-n] [-U BASE] [-u UID] ROOT SETUP PROGRAM [VARIABLE=VALUE | ARGUMENT]...
+ *	enter [-p] [-n] [-U BASE] [-o OWNER] [-u UID] ROOT SETUP PROGRAM [VARIABLE=VALUE |
+ *ARGUMENT]...
  *
  * In a mount namespace of its own, runs SETUP in a shell (mounts below ROOT), makes ROOT the root
  * directory and executes PROGRAM there, with that environment alone. -p: in a PID namespace, as
  * process 1. -n: in a network namespace. -U: in a user namespace that has 65536 users, from BASE
- * on. -u: as that user (and group), without other groups. Prints the process ID on its first
+ * on; -o: the first of them is OWNER, to whom it belongs. -u: as that user (and group), without
+ * other groups. Prints the process ID on its first
  * line, and ends as the program does. Static: what is preloaded is for the program alone.
  */
 #define _GNU_SOURCE
@@ -25,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int flags = CLONE_NEWNS, base = -1;
+static int flags = CLONE_NEWNS, base = -1, owner = -1;
 static unsigned user;
 
 static void write_map(int pid, const char *kind)
@@ -33,7 +35,13 @@ static void write_map(int pid, const char *kind)
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, kind);
 	FILE *map = fopen(path, "w");
-	if (map == NULL || fprintf(map, "0 %d 65536\n", base) < 0 || fclose(map) != 0)
+	if (map == NULL)
+		err(1, "%s", path);
+	if (owner < 0)
+		fprintf(map, "0 %d 65536\n", base);
+	else
+		fprintf(map, "0 %d 1\n1 %d 65535\n", owner, base);
+	if (fclose(map) != 0)
 		err(1, "%s", path);
 }
 
@@ -58,11 +66,13 @@ int main(int count, char **args)
 	char *variables[32] = {NULL}, *arguments[32] = {NULL};
 	int option, mapped[2], n_variables = 0, n_arguments = 0, status;
 
-	while ((option = getopt(count, args, "+pnU:u:")) >= 0) {
+	while ((option = getopt(count, args, "+pnU:o:u:")) >= 0) {
 		flags |= option == 'p' ? CLONE_NEWPID : option == 'n' ? CLONE_NEWNET : 0;
 		if (option == 'U') {
 			flags |= CLONE_NEWUSER;
 			base = atoi(optarg);
+		} else if (option == 'o') {
+			owner = atoi(optarg);
 		} else if (option == 'u') {
 			user = (unsigned)atoi(optarg);
 		}
@@ -77,6 +87,8 @@ int main(int count, char **args)
 	}
 	if (pipe(mapped) != 0)
 		err(1, "pipe");
+	if (owner >= 0 && seteuid((uid_t)owner) != 0)
+		err(1, "owner");
 	int pid = (int)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid < 0)
 		err(1, "clone");
@@ -91,6 +103,8 @@ int main(int count, char **args)
 		execve(arguments[0], arguments, variables);
 		err(1, "%s", arguments[0]);
 	}
+	if (owner >= 0 && seteuid(0) != 0)
+		err(1, "root again");
 	if (base >= 0) {
 		write_map(pid, "uid_map");
 		write_map(pid, "gid_map");

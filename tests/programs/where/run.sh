@@ -41,7 +41,7 @@ make_root() {
 	local root=$1 file
 	mkdir -p "$root"/{tmp,proc,dev/shm,lib}
 	chmod 1777 "$root/tmp" "$root/dev/shm"
-	cp "$OUT/service" "$SHIM" "$root/"
+	cp "$OUT/service" "$SHIM" "$CGOHEAP" "$root/"
 	for file in $(ldd "$OUT/service" | grep -o '/[^ ]*'); do
 		cp -L --parents "$file" "$root"
 	done
@@ -65,7 +65,7 @@ start() {
 	shift
 	while [[ $1 = -* ]]; do
 		options+=("$1")
-		[[ $1 = -[uU] ]] && options+=("$2") && shift
+		[[ $1 = -[uUo] ]] && options+=("$2") && shift
 		shift
 	done
 	root=$1 setup=$2
@@ -140,6 +140,12 @@ if case_of pod; then
 	says 0 '8.0 MiB' "$CGOHEAP" profile "$PID" -o "$DIR/pod.pb.gz"
 	says 0 '' "$CGOHEAP" collect "$PID" -o "$DIR/pod.scene"
 	says 0 '"owner_c_live_bytes":8' "$CGOHEAP" watch "$PID" --json --for 2s
+	# Inside, where there is no shell: as the user, who has no name, and as the root of there.
+	inside=(nsenter -t "$PID" --all --root)
+	says 0 'C live           ~8.0 MiB' "${inside[@]}" -S 4321 -G 4321 /cgoheap explain 1
+	says 0 '1  sampling' "${inside[@]}" -S 0 -G 0 /cgoheap list
+	says 1 'will be in /dev/shm/cgoheap-4321, because there is no /tmp' "${inside[@]}" \
+		-S 4321 -G 4321 /cgoheap doctor /service --json
 	says 0 '"state": "dormant"' "$CGOHEAP" sampling "$PID" off --json
 	verdict pod
 	mkdir -m 1777 "$ROOT/tmp"
@@ -153,6 +159,27 @@ if case_of daemon; then
 	start inner -p -U 300000 "$ROOT" "$TMP && $PROC" user 4321
 	socket_of "$PID" /tmp/cgoheap-0/1.sock
 	verdict daemon
+fi
+
+# As podman and docker make it without root: a user namespace that belongs to a user, who is root in
+# it. Another user of it is none that this one may act as, but inside it is.
+if case_of rootless; then
+	cp "$CGOHEAP" "$DIR/cgoheap"
+	as_owner=(setpriv --reuid 4321 --regid 4321 --clear-groups)
+	start rootless -p -U 300000 -o 4321 "$ROOT" "$TMP && $PROC"
+	socket_of "$PID" /tmp/cgoheap-0/1.sock
+	says 0 'C live           ~8.0 MiB' "${as_owner[@]}" "$DIR/cgoheap" explain "$PID"
+	start user -p -U 300000 -o 4321 -u 1000 "$ROOT" "$TMP && $PROC"
+	socket_of "$PID" /tmp/cgoheap-1000/1.sock
+	says 1 "nsenter -t $PID --user --preserve-credentials cgoheap" \
+		"${as_owner[@]}" "$DIR/cgoheap" explain "$PID"
+	says 0 'C live           ~8.0 MiB' "${as_owner[@]}" nsenter -t "$PID" --user \
+		--preserve-credentials "$DIR/cgoheap" explain "$PID"
+	# Root without the right to act as another.
+	says 1 "nsenter -t $PID --user cgoheap" setpriv --bounding-set -setuid \
+		--inh-caps -setuid "$CGOHEAP" explain "$PID"
+	says 0 'C live           ~8.0 MiB' nsenter -t "$PID" --user "$CGOHEAP" explain "$PID"
+	verdict rootless
 fi
 
 # The program changed its root since: the socket is in the one it came from.
