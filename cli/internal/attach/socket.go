@@ -252,6 +252,9 @@ func (p *Process) explainConnect(err error, name string, env map[string]string) 
 // it would.  It says the same on stderr.
 func (p *Process) directoryProblem(env map[string]string) string {
 	for _, place := range p.Places(env) {
+		if place.Problem == "" {
+			return "" // it would be there
+		}
 		if place.IsRefused {
 			return place.Problem
 		}

@@ -15,13 +15,16 @@ if ! unshare -U true 2>/dev/null; then
 	echo "skip where no user namespace can be made here (the kernel allows none in a chroot)"
 	exit
 fi
-unset XDG_RUNTIME_DIR
 mkdir -p "$OUT"
 # Every path through it is too long for a socket's address.
 DIR=$(mktemp -d /tmp/cgoheap-where-XXXXXX)
 LONG=$DIR/$(printf 'x%.0s' {1..120})
 mkdir "$LONG"
 chmod 755 "$DIR"
+# What explain keeps: as root, and as another user.
+mkdir -m 700 "$DIR/kept" "$DIR/owner"
+chown 4321 "$DIR/owner"
+export XDG_RUNTIME_DIR=$DIR/kept
 STARTED=()
 end_started() {
 	[ ${#STARTED[@]} = 0 ] || kill -9 "${STARTED[@]}" 2>/dev/null
@@ -165,7 +168,8 @@ fi
 # it. Another user of it is none that this one may act as, but inside it is.
 if case_of rootless; then
 	cp "$CGOHEAP" "$DIR/cgoheap"
-	as_owner=(setpriv --reuid 4321 --regid 4321 --clear-groups)
+	own=(env XDG_RUNTIME_DIR="$DIR/owner")
+	as_owner=("${own[@]}" setpriv --reuid 4321 --regid 4321 --clear-groups)
 	start rootless -p -U 300000 -o 4321 "$ROOT" "$TMP && $PROC"
 	socket_of "$PID" /tmp/cgoheap-0/1.sock
 	says 0 'C live           ~8.0 MiB' "${as_owner[@]}" "$DIR/cgoheap" explain "$PID"
@@ -178,7 +182,8 @@ if case_of rootless; then
 	# Root without the right to act as another.
 	says 1 "nsenter -t $PID --user cgoheap" setpriv --bounding-set -setuid \
 		--inh-caps -setuid "$CGOHEAP" explain "$PID"
-	says 0 'C live           ~8.0 MiB' nsenter -t "$PID" --user "$CGOHEAP" explain "$PID"
+	says 0 'C live           ~8.0 MiB' "${own[@]}" nsenter -t "$PID" --user \
+		"$CGOHEAP" explain "$PID"
 	verdict rootless
 fi
 
@@ -302,7 +307,7 @@ if case_of libc; then
 			$HERE/service.c
 		cp -L /lib/ld-musl-*.so.1 "$ROOT/lib/strange"
 		PROGRAM=/service-musl LIBRARY='' start strange -p "$ROOT" "$TMP && $PROC"
-		says 1 'linked against musl' "$CGOHEAP" doctor "$PID"
+		says 1 ' libc       musl 1.' "$CGOHEAP" doctor "$PID"
 		verdict libc
 	else
 		echo "skip where/libc musl-gcc is not installed"
