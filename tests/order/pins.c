@@ -35,13 +35,19 @@ void run_on(void *top, recstack_work *work, void *arg)
 	work(arg, NULL);
 }
 
-static uint32_t is_listed = 1, is_there = 1, is_in_use;
+static uint32_t is_there = 1, is_in_use;
+
+#ifndef MODEL_FINDS
+static uint32_t is_listed = 1;
+#define MODEL_FINDS()     LOAD(&is_listed)
+#define MODEL_TAKES_OUT() STORE(&is_listed, 0)
+#endif
 
 /* Returns whether it met what was freed; nothing that follows depends on that. */
 static bool use(void)
 {
 	uint32_t pin = pins_enter();
-	bool is_found = LOAD(&is_listed), is_freed = is_found & !LOAD(&is_there);
+	bool is_found = MODEL_FINDS(), is_freed = is_found & !LOAD(&is_there);
 
 	if (is_found)
 		STORE(&is_in_use, 1);
@@ -80,7 +86,7 @@ static void *reclaims(void *unused)
 {
 	struct grace grace = {0};
 
-	STORE(&is_listed, 0);
+	MODEL_TAKES_OUT();
 	if (pins_poll(&grace) && !LOAD(&is_in_use))
 		STORE(&is_there, 0);
 	return unused;
