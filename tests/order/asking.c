@@ -6,8 +6,8 @@
  * break shim/base/libc.c /fetch_add(&askers/s/SEQ_CST/ACQ_REL/
  * break shim/base/libc.c /load_n(&forkers/s/SEQ_CST/ACQUIRE/
  * break shim/base/libc.c /load_n(&askers/s/SEQ_CST/ACQUIRE/
- * break shim/base/libc.c /arg);$/,/^}/s/fetch_sub(&askers, 1, __ATOMIC_RELEASE/fetch_sub(\&askers,
- * 1, 0/ break shim/base/libc.c /fetch_sub(&forkers/s/RELEASE/RELAXED/
+ * break shim/base/libc.c /arg);$/,/^}/s/RELEASE/RELAXED/
+ * break shim/base/libc.c /fetch_sub(&forkers/s/RELEASE/RELAXED/
  */
 #define MODEL_WAITS
 #include "model.h"
