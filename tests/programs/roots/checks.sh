@@ -70,13 +70,14 @@ checked() {
 # quarter.
 demo() {
 	local lines
+	mkdir -p build/roots
 	MAKE=true tools/demo >build/roots/demo.log 2>&1 || {
-		tail -n 20 build/roots/demo.log
+		echo "it failed: $(tail -n 20 build/roots/demo.log 2>&1)"
 		return
 	}
 	lines=$(sed -n '/truth     estimate/,/^$/s/ MiB//gp' build/roots/demo.log |
 		sed -nE 's/^  [0-9]+ [a-z ]*[a-z] +(>?) *([0-9.]+) +([0-9.]+) .*/\2 \3 \1/p')
-	[ "$(wc -l <<<"$lines")" = 3 ] || cat build/roots/demo.log
+	[ "$(wc -l <<<"$lines")" = 3 ] || echo "not three leaks: $(cat build/roots/demo.log 2>&1)"
 	awk '$2 < $1 * 0.75 || ($3 != ">" && $2 > $1 * 1.25) {
 		print "the service has " $1 " MiB, the estimate is " $2 " MiB"
 	}' <<<"$lines"

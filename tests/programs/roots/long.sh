@@ -17,5 +17,5 @@ for root in ${ROOTS:-$(tools/roots list)}; do
 		what="musl.sh run"
 	fi
 	tools/roots run "$root" "$HERE/$what" 2>&1 |
-		sed "s#^\\(ok\\|not ok\\|skip\\) #\\1 roots/$root/#"
+		sed -u "s#^\\(ok\\|not ok\\|skip\\) #\\1 roots/$root/#"
 done

@@ -38,6 +38,7 @@ compile() {
 	cases mappings $MAPPINGS
 	[ "${1-}" != short ] || return 0
 	cases stress preloaded
+	"$CC" -O1 -shared -fPIC -o "$OUT/libcomes.so" $HERE/late_lib.c
 	cd examples/notes && CGO_CFLAGS='-O1 -g' go build -o "$OUT/demo/notes" . &&
 		go build -o "$OUT/demo/load" ./load
 }
@@ -54,7 +55,7 @@ run() {
 	# shellcheck disable=SC2086 # words
 	suite mappings $MAPPINGS
 	[ "${1-}" != short ] || return
-	suite stress preloaded
+	STRESS_LIBRARY=$PWD/build/libcomes.so suite stress preloaded
 	verdict demo "$(demo)"
 }
 

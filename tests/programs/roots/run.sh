@@ -13,7 +13,7 @@ if [ "$(id -u)" != 0 ]; then
 elif ! unshare -m true 2>/dev/null; then
 	echo "skip roots/lacking no mount namespace can be made here"
 else
-	$HERE/lacking.sh 2>&1 | sed "s#^\\(ok\\|not ok\\) #\\1 roots/#"
+	$HERE/lacking.sh 2>&1 | sed -u "s#^\\(ok\\|not ok\\) #\\1 roots/#"
 fi
 
 # ---- musl ------------------------------------------------------------------------------
@@ -25,7 +25,7 @@ elif ! why=$(tools/roots make musl 2>&1 >/dev/null); then
 else
 	$HERE/musl.sh compile short || echo "not ok roots/musl: its programs are not compiled"
 	tools/roots run musl "$HERE/musl.sh run short" 2>&1 |
-		sed "s#^\\(ok\\|not ok\\|skip\\) #\\1 roots/musl/#"
+		sed -u "s#^\\(ok\\|not ok\\|skip\\) #\\1 roots/musl/#"
 fi
 
 # ---- Debian 11 -------------------------------------------------------------------------

@@ -22,7 +22,8 @@
 #define SLOTS 256
 #define PAGE  4096
 
-/* The library that comes and goes: one that glibc brings and this program does not need. */
+/* The library that comes and goes: one that glibc brings and this program does not need, unless
+ * STRESS_LIBRARY names another. */
 #define LIBRARY "libnss_compat.so.2"
 
 static bool ending;
@@ -245,9 +246,11 @@ static void *spawn(void *arg)
 
 static void *load(void *arg)
 {
+	const char *name = getenv("STRESS_LIBRARY");
+
 	(void)arg;
 	while (!is_over()) {
-		void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+		void *library = dlopen(name ? name : LIBRARY, RTLD_NOW | RTLD_LOCAL);
 		CHECK(library && dlclose(library) == 0);
 		COUNT(libraries);
 		sleep_us(5000);
