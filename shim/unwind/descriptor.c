@@ -45,9 +45,13 @@ static __attribute__((noinline)) int search(uint64_t descriptor, struct descript
 	struct descriptor_stack other;
 	bool is_found = false;
 
-	/* Where it begins is not known: what is below it may be unmapped. */
+	/* Where it begins is not known: what is below it may be unmapped.  One thread has shown it.
+	 */
 	if (ARCH_DESCRIPTOR_BELOW)
-		return -1;
+		return LOAD_ACQ(&place.state) == SEEN_ONCE &&
+				       is_stack_at(descriptor, place.word, out)
+			       ? 0
+			       : -1;
 	for (size_t i = 0; i + 3 <= WORDS; i++) {
 		if (!is_stack_at(descriptor, i, is_found ? &other : out))
 			continue;
@@ -179,7 +183,7 @@ void descriptor_learn(uint64_t descriptor, uint64_t start, uint64_t bytes)
 	else if (place.state == UNKNOWN) {
 		place.word = word;
 		place.bytes = bytes;
-		STORE(&place.state, SEEN_ONCE);
+		STORE_REL(&place.state, SEEN_ONCE);
 	} else if (place.state == SEEN_ONCE && bytes != place.bytes)
 		STORE_REL(&place.state, LEARNT);
 }

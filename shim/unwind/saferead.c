@@ -88,10 +88,11 @@ static uint64_t start_without(const struct saferead_range *lost, uint64_t start,
 	return end <= sp ? end : top;
 }
 
-/* Whether this may be of the thread's stack, which ends there, where that is not known yet. */
+/* Whether this is likely of the thread's stack, which ends there, where that is not known yet. */
+#define USUAL_STACK_BYTES (8 * MIB)
 static bool is_near_below(const struct saferead_range *lost, uint64_t top)
 {
-	return lost->start < top && top - lost->start < FIRST_STACK_BYTES;
+	return lost->start < top && top - lost->start < USUAL_STACK_BYTES;
 }
 
 void saferead_lose(uint64_t start, uint64_t bytes)
