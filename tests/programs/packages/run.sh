@@ -57,6 +57,9 @@ verdict fields "$(fields 2>&1)"
 # ---- installed and removed --------------------------------------------------------------
 
 installed debian11
+if place=$(tools/roots make debian11 2>/dev/null) && [ -x build/roots/debian11/service ]; then
+	verdict pod "$($HERE/pod.sh "$place" "$DIR/usr" build/roots/debian11/service 2>&1)"
+fi
 
 # ---- the Go package --------------------------------------------------------------------
 
