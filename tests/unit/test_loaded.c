@@ -100,6 +100,24 @@ static void forgetting_adds_nothing(void)
 }
 CASE(forgetting_adds_nothing)
 
+/* What it loads and closes is not seen, so what is not of the start may be gone. */
+static void after_an_unseen_change_those_of_the_start_are_found(void)
+{
+	struct code_module m;
+
+	loaded_init();
+	void *library = dlopen(LIBRARY, RTLD_NOW);
+	uint64_t function = (uint64_t)dlsym(library, FUNCTION);
+	CHECK(loaded_update() && loaded_find(function, &m));
+	loaded_will_change_unseen();
+	CHECK(!loaded_find(function, &m));
+	loaded_update();
+	CHECK(!loaded_find(function, &m));
+	same_as_the_loader((uint64_t)malloc);
+	same_as_the_loader((uint64_t)what_was_there_is_found);
+}
+CASE(after_an_unseen_change_those_of_the_start_are_found)
+
 static bool ended;
 
 static void *reload(void *arg)
@@ -156,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_there_is_found),
 		cmocka_unit_test(test_loading_is_seen_by_an_update),
 		cmocka_unit_test(test_forgetting_adds_nothing),
+		cmocka_unit_test(test_after_an_unseen_change_those_of_the_start_are_found),
 		cmocka_unit_test(test_this_libc_answers_itself),
 		cmocka_unit_test(test_readers_are_right_while_it_changes),
 	};

@@ -13,7 +13,7 @@ __attribute__((constructor)) static void early(void)
 {
 	void *library = dlopen("libloader_caller.so", RTLD_NOW);
 
-	was_right = library && dlsym(RTLD_NEXT, "early_was_right") == NULL && dlerror() &&
+	was_right = library && dlsym(RTLD_NEXT, "early_was_right") == NULL &&
 		    dlsym(library, "take_in_library") && dlclose(library) == 0;
 }
 

@@ -35,7 +35,11 @@ rm -rf build/hooks build/mappings build/stress build/roots # built for another o
 # A version that the compiler's own libraries need is none of ours.
 tests/programs/roots/in_root.sh glibc >"$DIR/said"
 awk '
-	/^not ok / { failed = $0; next }
+	/^not ok / {
+		if (failed) print failed
+		failed = $0
+		next
+	}
 	failed && match($0, /version .GLIBC_[0-9.]*. not found/) {
 		sub(/^not ok /, "", failed); sub(/:.*/, "", failed)
 		print "skip " failed " " substr($0, RSTART, RLENGTH)
