@@ -27,14 +27,17 @@ static void ends(void)
 		free(blocks[i]);
 }
 
-/* All but the result, which lies above the rest. */
+/*
+ * All but the result, which lies above the rest.  It is as large as the rest: a smaller one may fit
+ * where an arena's heap ended, and of the next heap nothing stays then.
+ */
 static void below(void)
 {
 	enum { COUNT = 12000 };
 	static __thread void *blocks[COUNT];
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = memset(malloc(4080), 1, 4080);
-	result = memset(malloc(1000), 1, 1000);
+	result = memset(malloc(4080), 1, 4080);
 	wait_for_all();
 	for (int i = 0; i < COUNT; i++)
 		free(blocks[i]);
