@@ -22,7 +22,8 @@ func openBelow(pid int, name string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(root)
-	fd, err := unix.Openat2(root, strings.TrimLeft(name, "/"), &unix.OpenHow{
+	// "" names nothing, so "/" is "./".
+	fd, err := unix.Openat2(root, "./"+strings.TrimLeft(name, "/"), &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})

@@ -80,11 +80,7 @@ func isOwnDirectory(dir string) bool {
 // socketPaths are the places to look, likeliest first, as the process names them.
 func (p *Process) socketPaths(env map[string]string) []string {
 	if given := env["CGOHEAP_SOCKET"]; given != "" {
-		if !path.IsAbs(given) {
-			if cwd, err := os.Readlink(ProcPath(p.PID, "cwd")); err == nil {
-				given = path.Join(p.inRoot(cwd), given)
-			}
-		}
+		given = p.absolute(given)
 		// The second is a forked child's (CGOHEAP_FOLLOW_FORK).
 		return []string{given, fmt.Sprintf("%s.%d", given, p.nsPID)}
 	}
@@ -100,6 +96,48 @@ func (p *Process) socketPaths(env map[string]string) []string {
 		}
 	}
 	return append(paths, numbered...)
+}
+
+// absolute completes a path by the directory that the process is in.
+func (p *Process) absolute(name string) string {
+	if path.IsAbs(name) {
+		return name
+	}
+	cwd, err := os.Readlink(ProcPath(p.PID, "cwd"))
+	if err != nil {
+		return name
+	}
+	return path.Join(p.inRoot(cwd), name)
+}
+
+// MaxSocketBytes is the size of sun_path without its NUL.
+const MaxSocketBytes = 107
+
+// GivenPlace is the one of CGOHEAP_SOCKET, of which the library makes no directory.
+func (p *Process) GivenPlace(given string) Place {
+	place := Place{Dir: path.Dir(p.absolute(given))}
+	above, err := p.OpenInRoot(place.Dir)
+	if err != nil {
+		place.Problem = "there is no " + termtext.QuoteShell(place.Dir)
+		return place
+	}
+	defer unix.Close(above)
+	var st unix.Stat_t
+	switch {
+	case unix.Fstat(above, &st) != nil:
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		place.Problem = termtext.QuoteShell(place.Dir) + " is not a directory"
+	case !p.mayWrite(&st):
+		place.Problem = p.mayNotWrite(place.Dir)
+	default:
+		place.Problem = fileSystemProblem(above, place.Dir)
+	}
+	return place
+}
+
+func (p *Process) mayNotWrite(dir string) string {
+	return fmt.Sprintf("user %s may not write to %s", userName(p.EffectiveUID()),
+		termtext.QuoteShell(dir))
 }
 
 // Place is a directory where the library would put its socket, and why it cannot; "": it can.
@@ -143,8 +181,7 @@ func (p *Process) lookAt(parent, dir string) (place Place, isOwn bool) {
 	switch {
 	case err != nil:
 		if !p.mayWrite(&st) {
-			place.Problem = fmt.Sprintf("user %s may not write to %s", userName(p.EffectiveUID()),
-				termtext.QuoteShell(parent))
+			place.Problem = p.mayNotWrite(parent)
 		}
 	case own.Mode&unix.S_IFMT != unix.S_IFDIR:
 		place.Problem = shown + " is not a directory (or a symbolic link to one); remove it"

@@ -61,8 +61,9 @@ func CheckPlaces(p *attach.Process, env map[string]string) Check {
 	const name = "socket"
 	const remedy = "mount a writable directory at /tmp, or set CGOHEAP_SOCKET to a path that the " +
 		"program can write"
-	if given := env["CGOHEAP_SOCKET"]; given != "" {
-		return OK(name, "will be at %s (CGOHEAP_SOCKET)", termtext.Escape(given))
+	given := env["CGOHEAP_SOCKET"]
+	if given != "" && len(given) <= attach.MaxSocketBytes {
+		return checkGiven(p, given)
 	}
 	var problems []string
 	refused := false
@@ -96,6 +97,14 @@ func CheckPreload(preload string, isLibrary func(path string) bool) []Check {
 	}
 	return []Check{OK("preload", "%s stays preloaded, after cgoheap",
 		termtext.Escape(strings.Join(others, ", ")))}
+}
+
+func checkGiven(p *attach.Process, given string) Check {
+	if problem := p.GivenPlace(given).Problem; problem != "" {
+		return Fail("socket", "set CGOHEAP_SOCKET to a path that the program can write, or leave "+
+			"it out", "cannot be at %s (CGOHEAP_SOCKET): %s", termtext.Escape(given), problem)
+	}
+	return OK("socket", "will be at %s (CGOHEAP_SOCKET)", termtext.Escape(given))
 }
 
 // WhyNotLoaded says why a process has not loaded what LD_PRELOAD names.

@@ -233,7 +233,7 @@ func TestSocketElsewhere(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	path := dir + "/" + strings.Repeat("s", maxSocketBytes-len(dir)-1)
+	path := dir + "/" + strings.Repeat("s", attach.MaxSocketBytes-len(dir)-1)
 	s := startShim(t, "serve", "CGOHEAP_SOCKET="+path)
 	if r := cgoheap(t, "sampling", s.arg()).normal(s); r.code != 0 ||
 		r.out != "process PID (service): sampling, 1 in 512KiB\n" {

@@ -60,7 +60,6 @@ Then: cgoheap top PID
 `
 
 const (
-	maxSocketBytes   = 107 // the size of sun_path without its NUL
 	maxBlackboxBytes = 255 // what the library keeps of a directory's path
 )
 
@@ -86,7 +85,7 @@ func parseRun(args []string) (*runOptions, []string, error) {
 	f.Boolean("--verbose", &o.verbose)
 	f.Text("--library", &o.library)
 	f.Add("--listen", &flags.Flag{Set: o.setListen})
-	f.Add("--socket", &flags.Flag{Set: absolutePath(&o.socket, maxSocketBytes)})
+	f.Add("--socket", &flags.Flag{Set: absolutePath(&o.socket, attach.MaxSocketBytes)})
 	f.Add("--blackbox", &flags.Flag{Set: absolutePath(&o.blackbox, maxBlackboxBytes)})
 	f.Add("--max-cpu", &flags.Flag{Set: o.setMaxCPU})
 	o.leaks.add(f)

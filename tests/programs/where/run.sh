@@ -237,6 +237,12 @@ if case_of shared; then
 	start three -p "$ROOT" "$share" CGOHEAP_SAMPLE_BYTES=3000
 	socket_of "$PID" /tmp/cgoheap-0/1.sock
 	socket_of "$two" /tmp/cgoheap-0/1-2.sock
+	# The same user of two user namespaces is two users.
+	start mine -p -U 300000 -u 1000 "$ROOT" "$share && $SHM"
+	start theirs -p -U 400000 -u 1000 "$ROOT" "$share && $SHM"
+	said theirs "cgoheap: no socket at \"/tmp/cgoheap-1000\": that directory belongs to uid \
+65534, not to 1000; remove it; using \"/dev/shm/cgoheap-1000/1.sock\""
+	socket_of "$PID" /dev/shm/cgoheap-1000/1.sock
 	verdict shared
 fi
 
@@ -284,6 +290,14 @@ answer at 127.0.0.1:6061 alone" "$CGOHEAP" doctor "$PID"
 	LIBRARY='' start full "$ROOT" "mount -t tmpfs -o nr_inodes=1 tmp \$ROOT/tmp && $SHM"
 	says 1 "socket     will be in /dev/shm/cgoheap-0, because /tmp is full" \
 		"$CGOHEAP" doctor "$PID"
+	LIBRARY='' start given -u 4321 "$ROOT" "$TMP" CGOHEAP_SOCKET=/tmp/a.sock
+	says 1 'socket     will be at /tmp/a.sock (CGOHEAP_SOCKET)' "$CGOHEAP" doctor "$PID"
+	for given in "/none/a.sock:there is no /none" "/a.sock:user 4321 may not write to /"; do
+		LIBRARY='' start given-"${#given}" -u 4321 "$ROOT" "$TMP" \
+			CGOHEAP_SOCKET="${given%%:*}"
+		says 1 "socket     cannot be at ${given%%:*} (CGOHEAP_SOCKET): ${given#*:}" \
+			"$CGOHEAP" doctor "$PID"
+	done
 	LIBRARY=/none/libcgoheap.so start missing "$ROOT" "$TMP"
 	says 1 "LD_PRELOAD names \"/none/libcgoheap.so\", which is not there in the process's own \
 file system" "$CGOHEAP" doctor "$PID"
