@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "machine.h"
 #include "unwind/cfi.h"
+#include "unwind/cfi_rules.h"
 #include "unwind/cfi_entry.h"
 
 /* Every word is its own address, so that a restored register tells its slot. */
@@ -101,6 +102,15 @@ static int compare_at(const struct fde_module *module, uint64_t fde, uint64_t pc
 	return 1;
 }
 
+/* Whether the return address is, as where arm64's functions have no frame: nothing is called there,
+ * so there are no rows for it. */
+static bool is_in_a_register(const struct fde_module *module, uint64_t fde, uint64_t pc)
+{
+	struct cfi_rules rules;
+
+	return cfi_rules_at(module, fde, pc, &rules) == 0 && rules.return_address.kind == RULE_SAME;
+}
+
 static void test_rows_agree_with_libunwind(void **state)
 {
 	struct table table = {0};
@@ -116,8 +126,12 @@ static void test_rows_agree_with_libunwind(void **state)
 		uint32_t fde_length, range;
 		memcpy(&fde_length, (void *)fde, 4);
 		memcpy(&range, (void *)(fde + 12), 4);
-		for (uint64_t at = 0; at + 1 < range; at += range / 4 + 1, tried++)
+		for (uint64_t at = 0; at + 1 < range; at += range / 4 + 1) {
+			if (is_in_a_register(&table.module, fde, start + at))
+				continue;
 			rows += (uint32_t)compare_at(&table.module, fde, start + at);
+			tried++;
+		}
 	}
 	assert_true(tried > 1000);
 	/* Everything but hand-written code and PLT stubs has a row. */
