@@ -44,6 +44,9 @@ static const uint8_t machine_setter_race[] = {
 #define MACHINE_SETTER_ELSEWHERE 53, 0x68
 #define MACHINE_SETTER_NOT_G     27, 0x48
 
+/* Where a function without a frame returns to: in its registers on other processors. */
+#define MACHINE_SET_LINK(regs, context, to) ((void)(regs), (void)(context), (void)(to))
+
 /* clone3 of a thread that only waits. */
 static inline long machine_start_waiter(void *args, size_t size)
 {

@@ -47,6 +47,9 @@ static const uint32_t machine_setter_race[] = {
 #define MACHINE_SETTER_ELSEWHERE 57, 0xac
 #define MACHINE_SETTER_NOT_G     41, 0xb0 /* x4, not x28 */
 
+/* Where a function without a frame returns to, in our registers and in libunwind's. */
+#define MACHINE_SET_LINK(regs, context, to) ((regs).lr = (context).data[30] = (to))
+
 /* clone3 of a thread that only waits. */
 static inline long machine_start_waiter(void *args, size_t size)
 {

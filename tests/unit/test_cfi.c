@@ -163,6 +163,8 @@ static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64
 		*cfi_register_in(&regs, r) = sp + 8192;
 	if (kind != CFI_COMPLEX && kind != CFI_SIGNAL)
 		return 0;
+	set_context(&context, pc + 1, sp);
+	MACHINE_SET_LINK(regs, context, sp + 8192);
 	/*
 	 * cfi_step refuses to leave the readable memory (the thread that clone makes has its
 	 * root elsewhere) and to use registers that calls do not preserve (longjmp).
@@ -170,7 +172,6 @@ static int compare_step_at(const struct fde_module *module, uint64_t fde, uint64
 	 */
 	if (cfi_step(module, fde, pc, &memory, &regs, &is_signal) != CFI_ROW)
 		return 0;
-	set_context(&context, pc + 1, sp);
 	unw_init_local(&cursor, &context);
 	unw_step(&cursor);
 	assert_int_equal(is_signal, kind == CFI_SIGNAL);
