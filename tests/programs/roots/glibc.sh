@@ -23,8 +23,13 @@ for name in pthread dl m rt; do
 done
 echo "GROUP ( $LIB/libc.so.6 $(cc -print-file-name=libc_nonshared.a) AS_NEEDED ( $loader ) )" \
 	>"$DIR/libc.so"
+# What newer headers have programs call, and no library brings.
+nm -D "$LIB/libc.so.6" | grep -q ' fcntl64@' || echo 'int fcntl(int, int, long);
+	int fcntl64(int fd, int what, long arg) { return fcntl(fd, what, arg); }' >"$DIR/more.c"
+[ ! -e "$DIR/more.c" ] || cc -w -O1 -fPIC -c -o "$DIR/more.o" "$DIR/more.c"
+ar rcs "$DIR/libmore.a" "$DIR"/*.o 2>/dev/null || ar rcs "$DIR/libmore.a"
 for name in cc c++; do
-	printf '#!/bin/sh\nexec %s "$@" %s %s %s %s\n' "$(command -v $name)" "-L$DIR" \
+	printf '#!/bin/sh\nexec %s "$@" %s %s %s %s\n' "$(command -v $name)" "-L$DIR -lmore" \
 		"-Wl,--dynamic-linker=$loader" "-Wl,-rpath,$LIB" \
 		"-Wl,--unresolved-symbols=ignore-all" >"$DIR/$name"
 	chmod +x "$DIR/$name"
