@@ -110,6 +110,9 @@ func readLink(fd int) (target string, isLink bool, err error) {
 	return string(buf[:n]), true, nil
 }
 
+// mostFileBytes is larger than any program or library; a file with holes may have any size.
+const mostFileBytes = 8 << 30
+
 // OpenFile opens a regular file as the process names it; a pipe would block us.
 func (p *Process) OpenFile(name string) (*os.File, error) {
 	fd, err := p.OpenInRoot(name)
@@ -118,8 +121,10 @@ func (p *Process) OpenFile(name string) (*os.File, error) {
 	}
 	defer unix.Close(fd)
 	reopened := fmt.Sprintf("/proc/self/fd/%d", fd)
-	if !isFile(reopened) {
+	if info, err := os.Stat(reopened); err != nil || !info.Mode().IsRegular() {
 		return nil, syscall.EINVAL
+	} else if info.Size() > mostFileBytes {
+		return nil, syscall.EFBIG
 	}
 	return os.Open(reopened)
 }

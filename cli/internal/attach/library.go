@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"cgoheap.example/cli/internal/binread"
 	"cgoheap.example/cli/internal/termtext"
 )
 
@@ -78,8 +79,11 @@ func IsLibraryHere(path string) bool {
 // bridgeSymbol is what the library alone defines, for the Go package.
 const bridgeSymbol = "cgoheap_bridge_v1"
 
+// mostLibraryBytes are read of a file to see whether it is the library, which has 3 MB.
+const mostLibraryBytes = 64 << 20
+
 func exportsBridge(file io.ReaderAt) bool {
-	e, err := elf.NewFile(file)
+	e, err := elf.NewFile(binread.Bounded(file, mostLibraryBytes))
 	if err != nil || e.Type != elf.ET_DYN {
 		return false
 	}

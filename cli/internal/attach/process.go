@@ -7,6 +7,7 @@ import (
 	"debug/buildinfo"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -309,6 +310,10 @@ var guardedPatience = 2 * time.Second
 var errGuarded = errors.New("the kernel does not show its memory map at the moment " +
 	"(it is forking, or waiting for a file system); try again")
 
+// mostGuardedBytes is more than a program of 65,530 mappings has in smaps.  A process may say that
+// its environment is all of its memory.
+const mostGuardedBytes = 128 << 20
+
 // readGuarded reads such a file.  One process that hangs must not hide all others.
 func readGuarded(path string) ([]byte, error) {
 	type answer struct {
@@ -317,7 +322,13 @@ func readGuarded(path string) ([]byte, error) {
 	}
 	done := make(chan answer, 1)
 	go func() {
-		text, err := os.ReadFile(path)
+		file, err := os.Open(path)
+		if err != nil {
+			done <- answer{nil, err}
+			return
+		}
+		defer file.Close()
+		text, err := io.ReadAll(io.LimitReader(file, mostGuardedBytes))
 		done <- answer{text, err}
 	}()
 	patience := time.NewTimer(guardedPatience)

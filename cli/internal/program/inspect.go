@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/binread"
 	"cgoheap.example/cli/internal/termtext"
 )
 
@@ -110,7 +111,7 @@ func (f *Facts) readAttributes(name string) error {
 }
 
 func (f *Facts) readELF(file *os.File) error {
-	e, err := elf.NewFile(file)
+	e, err := elf.NewFile(binread.Bounded(file, mostSymbolBytes))
 	if err != nil {
 		return fmt.Errorf("%s is a damaged ELF file: %s",
 			termtext.Quote(f.Path), termtext.Escape(err.Error()))

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/binread"
 )
 
 // Libc is the C library of a program: what it is, and what a library that is loaded with it finds.
@@ -57,7 +58,7 @@ const startMain = "__libc_start_main"
 
 // readLibc reads a C library; nil: it is none that can be read.
 func readLibc(file io.ReaderAt, hasFile func(name string) bool) *Libc {
-	e, err := elf.NewFile(file)
+	e, err := elf.NewFile(binread.Bounded(file, mostSymbolBytes))
 	if err != nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/binread"
 	"cgoheap.example/cli/internal/termtext"
 )
 
@@ -99,6 +100,9 @@ func (a privateAllocator) String() string {
 	return termtext.Escape(text)
 }
 
+// mostSymbolBytes are read of a file's tables: far more than those of the largest programs have.
+const mostSymbolBytes = 512 << 20
+
 // opener opens a file: os.Open, or in a process's root, which may not lead us out of it.
 type opener func(name string) (*os.File, error)
 
@@ -108,7 +112,7 @@ func (open opener) elf(name string) (*elf.File, io.Closer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := elf.NewFile(file)
+	e, err := elf.NewFile(binread.Bounded(file, mostSymbolBytes))
 	if err != nil {
 		file.Close()
 	}
