@@ -11,8 +11,7 @@
 #define AREA_BYTES UINT64_C(4096) /* of a page of descriptions, whatever a page is */
 #define BIG_CLASS  63
 #define MOST_BYTES (UINT64_C(1) << 47)
-#define AREA_NS    3000 /* to read one */
-#define MOST_AREAS (1 << 22)
+#define AREA_NS    20000 /* to read one */
 
 /* Of a slot, in units. */
 static const uint16_t class_units[] = {1,    2,    3,    4,    5,    6,    7,    8,    9,    10,
@@ -90,7 +89,7 @@ static bool look_in(const uint64_t *words, size_t count, uint64_t address)
 
 #define OVERLAP (HEAD_TO + 2)
 
-static bool look_in_segment(uint64_t start, uint64_t end)
+bool mallocng_is_in(uint64_t start, uint64_t end)
 {
 	uint64_t words[OVERLAP + PAGE_BYTES / 8] = {0};
 
@@ -117,7 +116,7 @@ bool mallocng_find(const struct modules *modules)
 		return false;
 	for (uint32_t i = 0; elffile_segment(&f, i, &s); i++)
 		if (s.p_type == PT_LOAD && (s.p_flags & PF_W) &&
-		    look_in_segment(m->load_bias + s.p_vaddr, m->load_bias + s.p_vaddr + s.p_memsz))
+		    mallocng_is_in(m->load_bias + s.p_vaddr, m->load_bias + s.p_vaddr + s.p_memsz))
 			return true;
 	return false;
 }
@@ -206,15 +205,18 @@ int mallocng_read(struct mallocng *out, struct scratch *scratch, struct rangeset
 {
 	struct reading r = {out, scratch, ranges};
 	struct area a;
-	uint64_t at;
+	uint64_t at, seen = 0; /* one of the list, ever further on: a damaged list may be a ring */
 
 	*out = (struct mallocng){0};
 	if (!context.head_at || selfmem_read(context.head_at, &at, sizeof(at)))
 		return -1;
-	for (uint32_t areas = 0; at; at = a.next, areas++)
-		if (at % AREA_BYTES || areas == MOST_AREAS || !work_may_go_on(AREA_NS) ||
+	for (uint64_t count = 1; at; at = a.next, count++) {
+		if (at == seen || at % AREA_BYTES || !work_may_go_on(AREA_NS) ||
 		    selfmem_read(at, &a, sizeof(a)) || a.check != context.check ||
 		    read_area(&r, at, &a))
 			return -1;
+		if ((count & (count - 1)) == 0)
+			seen = at;
+	}
 	return ranges ? rangeset_sort(scratch, ranges) : 0;
 }

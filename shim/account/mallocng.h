@@ -31,6 +31,8 @@ struct mallocng {
  * malloc was never called) or memory cannot be read here.
  */
 bool mallocng_find(const struct modules *modules);
+/* The same among the variables in [start, end). */
+bool mallocng_is_in(uint64_t start, uint64_t end);
 
 enum mallocng_what {
 	MALLOCNG_GROUPS = 1, /* slots, or what describes groups */

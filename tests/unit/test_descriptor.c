@@ -221,6 +221,48 @@ static void learn_as_the_library_does(void)
 }
 
 /* What pthread_getattr_np says of the calling thread. */
+/* ---- musl: five words that agree (1.2.2 to 1.2.5 have them from the tenth on) ------------ */
+
+#define MUSL_MAP   UINT64_C(0x7f1200000000)
+#define MUSL_BYTES UINT64_C(0x23000)
+#define MUSL_SELF  (MUSL_MAP + MUSL_BYTES - 1304)
+
+static bool is_musls(const uint64_t words[5], uint64_t descriptor, struct descriptor_stack *out)
+{
+	uint64_t all[DESCRIPTOR_MUSL_WORDS] = {descriptor, MUSL_MAP + 64, descriptor, descriptor};
+
+	memcpy(all + 9, words, 5 * sizeof(words[0]));
+	return descriptor_musl_mapping(all, descriptor, out) == 0;
+}
+
+static void musls_words_have_to_agree(void)
+{
+	/* Mapping, its bytes, end of the stack, its bytes, guard. */
+	const uint64_t good[5] = {MUSL_MAP, MUSL_BYTES, MUSL_SELF - 200,
+				  MUSL_BYTES - 1304 - 200 - 0x2000, 0x2000};
+	struct descriptor_stack stack;
+
+	CHECK(is_musls(good, MUSL_SELF, &stack));
+	CHECK(stack.start == MUSL_MAP + 0x2000 && stack.top == MUSL_MAP + MUSL_BYTES);
+	for (size_t i = 0; i < 5; i++) {
+		uint64_t words[5];
+		memcpy(words, good, sizeof(words));
+		words[i] += 16;
+		CHECK(!is_musls(words, MUSL_SELF, &stack));
+		words[i] = 0;
+		CHECK(!is_musls(words, MUSL_SELF, &stack));
+	}
+	CHECK(!is_musls(good, MUSL_MAP + MUSL_BYTES, &stack));
+	CHECK(!is_musls(good, MUSL_SELF - 400, &stack));
+	/* The program's stack, with thread-local storage elsewhere, and with it on the stack. */
+	const uint64_t apart[5] = {MUSL_MAP, MUSL_BYTES, 0x7f0000100000, 0x100000, 0};
+	CHECK(is_musls(apart, MUSL_SELF, &stack) && stack.start == MUSL_MAP);
+	const uint64_t inside[5] = {0, 0x100000, MUSL_SELF - 200, 0x100000 - 1504, 0};
+	CHECK(!is_musls(inside, MUSL_SELF, &stack)); /* nothing is mapped */
+}
+
+CASE(musls_words_have_to_agree)
+
 static void check_own_stack(void)
 {
 	struct descriptor_stack stack;
@@ -313,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_a_contradiction_is_final),
 		cmocka_unit_test(test_two_places_teach_nothing),
 		cmocka_unit_test(test_handles_that_are_no_descriptor),
+		cmocka_unit_test(test_musls_words_have_to_agree),
 		cmocka_unit_test(test_real_threads),
 		cmocka_unit_test(test_the_first_thread),
 	};
