@@ -76,7 +76,7 @@ static const char musl_unread[] = "musl", musl_read[] = "musl mallocng";
 
 static const char *name_of_libcs(const struct modules *modules)
 {
-	if (libc_kind() == LIBC_GLIBC)
+	if (libc_kind() != LIBC_MUSL)
 		return "glibc";
 	return mallocng_find(modules) ? musl_read : musl_unread;
 }

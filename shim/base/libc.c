@@ -42,8 +42,17 @@ struct libc libc __attribute__((visibility("hidden"))) = {
 	} while (0)
 #define RESOLVE_THREADS(name, parameters, arguments) RESOLVE(name);
 
+/* musl exports what its loader calls by name (ldso/dynlink.c, stage 3). */
+static enum libc_kind find_kind(void)
+{
+	if (dynsym_libc("gnu_get_libc_version"))
+		return LIBC_GLIBC;
+	return dynsym_libc("__dls3") ? LIBC_MUSL : LIBC_OTHER;
+}
+
 void libc_resolve(void)
 {
+	STORE(&libc.kind, find_kind());
 	LIBC_THREADS(RESOLVE_THREADS)
 	LIBC_ATFORK(RESOLVE_THREADS)
 	RESOLVE(dl_iterate_phdr);
@@ -55,18 +64,6 @@ void libc_resolve(void)
 const void *libc_address(void)
 {
 	return (const void *)getauxval;
-}
-
-/* musl exports what its loader calls by name (ldso/dynlink.c, stage 3). */
-enum libc_kind libc_kind(void)
-{
-	static enum libc_kind kind;
-
-	if (LOAD(&kind) == LIBC_OTHER && dynsym_libc("gnu_get_libc_version"))
-		STORE(&kind, LIBC_GLIBC);
-	else if (LOAD(&kind) == LIBC_OTHER && dynsym_libc("__dls3"))
-		STORE(&kind, LIBC_MUSL);
-	return LOAD(&kind);
 }
 
 bool libc_is_definition(const char *name, const void *address)

@@ -28,8 +28,7 @@
 	  (a, stack, bytes))                                                                       \
 	X(pthread_attr_getstack, (const pthread_attr_t *a, void **stack, size_t *bytes),           \
 	  (a, stack, bytes))                                                                       \
-	X(pthread_attr_getstacksize, (const pthread_attr_t *a, size_t *bytes), (a, bytes))         \
-	X(pthread_getattr_np, (pthread_t thread, pthread_attr_t * a), (thread, a))
+	X(pthread_attr_getstacksize, (const pthread_attr_t *a, size_t *bytes), (a, bytes))
 
 /* Each libc has one of them. */
 #define LIBC_ATFORK(X)                                                                             \
@@ -39,7 +38,10 @@
 	X(pthread_atfork, (void (*before)(void), void (*parent)(void), void (*child)(void)),       \
 	  (before, parent, child))
 
+enum libc_kind { LIBC_OTHER, LIBC_GLIBC, LIBC_MUSL };
+
 struct libc {
+	enum libc_kind kind;
 #define MEMBER(name, parameters, arguments) int(*name) parameters;
 	LIBC_THREADS(MEMBER)
 	LIBC_ATFORK(MEMBER)
@@ -51,10 +53,11 @@ extern struct libc libc __attribute__((visibility("hidden")));
 /* Any thread, any number of times; does not allocate. */
 void libc_resolve(void);
 
-enum libc_kind { LIBC_OTHER, LIBC_GLIBC, LIBC_MUSL };
-
-/* The libc of this process.  Any thread, async-signal-safe once the constructor has called it. */
-enum libc_kind libc_kind(void);
+/* The libc of this process; LIBC_OTHER until libc_resolve.  Any thread, async-signal-safe. */
+static inline enum libc_kind libc_kind(void)
+{
+	return LOAD(&libc.kind);
+}
 /* Whether this is the definition of that name in libc itself.  As dynsym_libc. */
 bool libc_is_definition(const char *name, const void *address);
 /* Whether all the thread functions are loaded.  Any thread. */

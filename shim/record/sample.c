@@ -314,7 +314,7 @@ static void unlist_thread(void *t)
 
 int sample_init(void)
 {
-	libc_has_tid = libc_kind() == LIBC_GLIBC && arch_thread_id() == sys_gettid();
+	libc_has_tid = libc_kind() != LIBC_MUSL && arch_thread_id() == sys_gettid();
 	process_seed = mix(clock_ns(CLOCK_REALTIME)) ^ mix((uint64_t)sys_getpid());
 	if (libc.pthread_key_create(&threads.key, unlist_thread))
 		return -1;
