@@ -22,7 +22,10 @@ DEFAULTS=()
 wanted() { [ -z "$only" ] || [[ " $only " == *" $1 "* ]]; }
 
 # installed SONAME: the path of that library; empty if it is not installed.
-installed() { /sbin/ldconfig -p 2>/dev/null | sed -n "s/^[[:space:]]*$1[^ ]* (.*x86-64.*=> //p" | head -n 1; }
+installed() {
+	/sbin/ldconfig -p 2>/dev/null |
+		sed -n "s/^[[:space:]]*$1[^ ]* (.*x86-64.*=> //p" | head -n 1
+}
 
 # newer FILE OTHER...: whether FILE is newer than all the others.
 newer() {
