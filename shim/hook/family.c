@@ -31,6 +31,7 @@ static const char *const known[] = {
 	"malloc_stats",
 	"malloc_trim",
 	"malloc_usable_size",
+	"memalignment",
 	"malloc_get_state",
 	"malloc_set_state",
 	"obstack_alloc_failed_handler",

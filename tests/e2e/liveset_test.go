@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"debug/elf"
 	"fmt"
 	"math"
 	"os"
@@ -113,8 +114,11 @@ func TestLiveSetOtherAllocators(t *testing.T) {
 				t.Skipf("%s is not installed", pattern)
 			}
 			var args []string
-			if name == "jemalloc" {
-				args = []string{"no-pvalloc"} // it has none
+			if !exports(t, library, "pvalloc") {
+				args = append(args, "no-pvalloc")
+			}
+			if exports(t, library, "strdup") {
+				args = append(args, "no-strdup")
 			}
 			h := start(t, program(t, "go-liveset", oneBuild()), hostOptions{sampleBytes: 1,
 				preload: library, args: args})
@@ -127,6 +131,25 @@ func TestLiveSetOtherAllocators(t *testing.T) {
 			}
 		})
 	}
+}
+
+func exports(t *testing.T, library, name string) bool {
+	t.Helper()
+	f, err := elf.Open(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		if s.Name == name && s.Section != elf.SHN_UNDEF {
+			return true
+		}
+	}
+	return false
 }
 
 func findLibrary(pattern string) string {

@@ -227,17 +227,25 @@ func churnRealloc(l ledger, b block, n uint64) block {
 var sizes = []uint64{16, 24, 48, 100, 512, 1000, 4096, 10_000, 65_536, 200_000}
 
 // An allocator that is not glibc may lack pvalloc: the program gets glibc's then,
-// whose blocks it must not free. "no-pvalloc" leaves it out.
-var optional = []func(ledger, uint64) block{viaPvalloc}
+// whose blocks it must not free. Or it has a strdup, which calls no malloc that the
+// library could see. "no-pvalloc" and "no-strdup" leave them out.
+var optional = map[string]func(ledger, uint64) block{
+	"no-pvalloc": viaPvalloc,
+	"no-strdup":  viaStrdup,
+}
 
 // Every second block is freed at once, half of those in C.
 func apart() ledger {
 	l := ledger{}
-	for _, via := range append([]func(ledger, uint64) block{
+	all := []func(ledger, uint64) block{
 		viaGoMalloc, viaCString, viaCBytes, viaMalloc, viaCalloc, viaRealloc, viaReallocNull,
 		viaReallocFailed, viaReallocarray, viaPosixMemalign, viaAlignedAlloc, viaMemalign,
-		viaValloc, viaStrdup, viaNothing,
-	}, optional...) {
+		viaValloc, viaNothing,
+	}
+	for _, via := range optional {
+		all = append(all, via)
+	}
+	for _, via := range all {
 		for i := 0; i < 8; i++ {
 			n := 128 + 64*uint64(i)
 			b := via(l, n)
@@ -321,8 +329,8 @@ func churnOne(l ledger, random *rand.Rand, rounds int, handed chan block) {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "no-pvalloc" {
-		optional = nil
+	for _, name := range os.Args[1:] {
+		delete(optional, name)
 	}
 	const threads, each, threadSize = 6, 1500, 7777
 
