@@ -129,6 +129,17 @@ func (p *Process) OpenFile(name string) (*os.File, error) {
 	return os.Open(reopened)
 }
 
+// SeesProc says whether the process has a /proc in its root; true if that is not known.
+func (p *Process) SeesProc() bool {
+	fd, err := p.OpenInRoot("/proc")
+	if err != nil {
+		return !errors.Is(err, unix.ENOENT)
+	}
+	defer unix.Close(fd)
+	var fs unix.Statfs_t
+	return unix.Fstatfs(fd, &fs) != nil || fs.Type == unix.PROC_SUPER_MAGIC
+}
+
 // OpenMapped opens a file that the process has mapped; "": its program, whatever is there now.
 func (p *Process) OpenMapped(name string) (*os.File, error) {
 	if name == "" {

@@ -56,6 +56,16 @@ func machineName(machine elf.Machine) string {
 	return strings.ToLower(strings.TrimPrefix(machine.String(), "EM_"))
 }
 
+// CheckProc is nil if the process has a /proc.
+func CheckProc(p *attach.Process) *Check {
+	if p.SeesProc() {
+		return nil
+	}
+	c := Warn("proc", "mount /proc in its container", "there is no /proc in its root directory: "+
+		"its account is unknown, and its stacks have addresses without names")
+	return &c
+}
+
 // CheckPlaces says where the library will put its socket, in a process with this environment.
 func CheckPlaces(p *attach.Process, env map[string]string) Check {
 	const name = "socket"

@@ -158,6 +158,9 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	if len(f.Instrumented()) > 0 {
 		r.Checks = append(r.Checks, program.CheckInstrumented(f, env["ASAN_OPTIONS"]))
 	}
+	if c := program.CheckProc(p); c != nil {
+		r.Checks = append(r.Checks, *c)
+	}
 	// Before the library is asked: what a filter keeps it from doing.
 	if c := program.CheckSeccomp(program.SeccompMode(p.PID)); c != nil {
 		r.Checks = append(r.Checks, *c)
@@ -183,6 +186,9 @@ func (r *report) examineUnloaded(p *attach.Process, f *program.Facts, env map[st
 		r.Checks = append(r.Checks, program.CheckLibrary(found, err, f))
 		r.Checks = append(r.Checks, program.CheckPreload(env["LD_PRELOAD"], p.IsLibrary)...)
 		r.Checks = append(r.Checks, program.CheckPlaces(p, env))
+		if c := program.CheckProc(p); c != nil {
+			r.Checks = append(r.Checks, *c)
+		}
 	}
 	works := true
 	for _, c := range r.Checks {
@@ -275,10 +281,14 @@ func checkFunctions(names string) program.Check {
 
 func checkState(pid int, s *attach.Status) program.Check {
 	const name = "state"
-	text := fmt.Sprintf("%s, %s, %s taken, %s live, malloc is %s's", termtext.Escape(s.State),
+	malloc := "the allocator is unknown"
+	if s.Host.Allocator != "" {
+		malloc = fmt.Sprintf("malloc is %s's", termtext.Escape(s.Host.Allocator))
+	}
+	text := fmt.Sprintf("%s, %s, %s taken, %s live, %s", termtext.Escape(s.State),
 		termtext.Interval(s.SampleBytes),
 		termtext.CountOf(int(s.Samples.Taken), "sample", "samples"),
-		termtext.Count(int64(s.Samples.Live)), termtext.Escape(s.Host.Allocator))
+		termtext.Count(int64(s.Samples.Live)), malloc)
 	switch {
 	case s.IsUnbounded():
 		return program.Warn(name, "", "%s; %s", text, unboundedCost(s, pid))

@@ -201,6 +201,7 @@ if case_of noproc; then
 	start noproc "$ROOT" "$TMP"
 	said noproc ''
 	socket_of "$PID" "/tmp/cgoheap-0/$PID.sock"
+	says 0 'there is no /proc in its root directory' "$CGOHEAP" doctor "$PID"
 	says 0 '~8.0 MiB' "$CGOHEAP" top --once "$PID"
 	says 1 'cannot read /proc/self/maps and smaps, which the account needs: mount /proc' \
 		"$CGOHEAP" explain "$PID"
@@ -287,6 +288,7 @@ if case_of advance; then
 	LIBRARY='' start nowhere -u 4321 "$ROOT" "$READONLY" CGOHEAP_LISTEN=127.0.0.1:6061
 	says 1 "socket     no place for it: /tmp is read-only, and /dev/shm is read-only; it will \
 answer at 127.0.0.1:6061 alone" "$CGOHEAP" doctor "$PID"
+	says 1 'there is no /proc in its root directory' "$CGOHEAP" doctor "$PID"
 	LIBRARY='' start full "$ROOT" "mount -t tmpfs -o nr_inodes=1 tmp \$ROOT/tmp && $SHM"
 	says 1 "socket     will be in /dev/shm/cgoheap-0, because /tmp is full" \
 		"$CGOHEAP" doctor "$PID"
