@@ -33,6 +33,7 @@
 #include "region/region.h"
 #include "unwind/capture.h"
 #include "unwind/cfi.h"
+#include "unwind/descriptor.h"
 #include "unwind/cfi_entry.h"
 #include "unwind/saferead.h"
 
@@ -102,14 +103,16 @@ static struct regs made_up(uint64_t pc)
 	return regs;
 }
 
-/* Its frame is the return address and what must be there with it. */
+/* Its frame is the return address and what must be there with it. (Global, because arm64's linker
+ * takes an offset of a local symbol for one from its section.) */
 extern const char plain[];
-__asm__(".text\nplain:\n.cfi_startproc\n" MACHINE_FRAME "nop\nnop\nret\n.cfi_endproc\n");
+__asm__(".text\n.globl plain\nplain:\n.cfi_startproc\n" MACHINE_FRAME
+	"nop\nnop\nret\n.cfi_endproc\n");
 
 /* Its return address lies at 8(register). */
 #define PROBE(number, name)                                                                        \
 	extern const char probe_##name[];                                                          \
-	__asm__(".text\nprobe_" #name                                                              \
+	__asm__(".text\n.globl probe_" #name "\nprobe_" #name                                      \
 		":\n.cfi_startproc\n" MACHINE_FRAME_AT(name) "nop\nnop\nret\n.cfi_endproc\n");
 MACHINE_SAVED(PROBE)
 
@@ -386,6 +389,21 @@ struct entry {
 	int32_t pc, fde; /* relative to the header's start (DW_EH_PE_datarel | sdata4) */
 };
 
+/* Where the C library keeps this thread's stack, which some processors' walks have to be shown. */
+static void show_stack(void)
+{
+	pthread_attr_t attr;
+	size_t bytes, guard;
+	void *start;
+
+	if (pthread_getattr_np(pthread_self(), &attr) ||
+	    pthread_attr_getstack(&attr, &start, &bytes) ||
+	    pthread_attr_getguardsize(&attr, &guard))
+		_exit(5);
+	descriptor_learn(arch_thread_pointer(), (uint64_t)start - guard, bytes + guard);
+	pthread_attr_destroy(&attr);
+}
+
 static void *compare_library(void *map)
 {
 	uint64_t room[WORDS];
@@ -394,6 +412,7 @@ static void *compare_library(void *map)
 	uint32_t every;
 
 	words = room;
+	show_stack();
 	fill_words();
 	if (_dl_find_object(((struct link_map *)map)->l_ld, &object) || !object.dlfo_eh_frame)
 		_exit(2);
@@ -423,6 +442,7 @@ static void in_child(void)
 	capture_init(labelsets_keep);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORDS * 8 + 4 * MIB);
+	pthread_attr_setguardsize(&attr, 64 * KIB); /* glibc makes no smaller one on arm64 */
 	if (pthread_create(&thread, &attr, compare_library, map))
 		_exit(4);
 	pthread_join(thread, NULL);
