@@ -138,7 +138,7 @@ for host in c go; do
 done
 
 # Each call of the table, and each function that the library looks up and does not simply pass on.
-for call in $(sed -n 's/^\t\(COMMON\|RARE\)(\([a-z0-9_]*\),.*/\2/p' shim/base/syscalls.h); do
+for call in $(sed -nE 's/^\t(COMMON|RARE)\(([a-z0-9_]*),.*/\2/p' shim/base/syscalls.h); do
 	lacking "$call" go
 done
 for function in $(sed -n 's/^\tX(\([a-z_]*\),.*/\1/p' shim/base/libc.h) dl_iterate_phdr \

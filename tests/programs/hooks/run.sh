@@ -52,7 +52,7 @@ fi
 if wanted early_loads; then
 	library libearly.so early_loads_lib.c -Wl,-rpath,'$ORIGIN/runpath'
 	library runpath/libearly_deep.so early_loads_lib.c -Wl,-rpath,'$ORIGIN'
-	LINK=("$OUT/libearly.so" -Wl,-rpath,'$ORIGIN')
+	LINK=("$OUT/libearly.so" "-Wl,-rpath,\$ORIGIN")
 	run early_loads early_loads ""
 	LINK=()
 fi

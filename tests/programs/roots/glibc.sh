@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # By hand: the programs of in_root.sh and the demo under any glibc that is installed at PREFIX. They
-# are compiled here and linked to it; what C++ and the start of a program need from the compiler must
-# not be much newer than it. So for the oldest, in a root of the oldest release with PREFIX in it:
+# are compiled here and linked to it; what C++ and the start of a program need from the compiler
+# must not be much newer than it. So for the oldest, in a root of the oldest release with PREFIX in
+# it:
 #
 #   cp -a /opt/glibc-2.28 "$(tools/roots make debian11)/opt/"
 #   tools/roots run debian11 'tests/programs/roots/glibc.sh /opt/glibc-2.28'
