@@ -143,8 +143,8 @@ for call in $(sed -nE 's/^\t(COMMON|RARE)\(([a-z0-9_]*),.*/\2/p' shim/base/sysca
 done
 for function in $(sed -n 's/^\tX(\([a-z_]*\),.*/\1/p' shim/base/libc.h) dl_iterate_phdr \
 	_dl_find_object _dl_addr __vdso_clock_gettime gnu_get_libc_version mallinfo mallinfo2 \
-	malloc_trim free_sized free_aligned_sized aligned_alloc memalign valloc pvalloc mmap munmap \
-	mprotect mremap madvise thrd_create dlopen dlsym dlclose; do
+	malloc_trim free_sized free_aligned_sized aligned_alloc memalign valloc pvalloc mmap \
+	munmap mprotect mremap madvise thrd_create dlopen dlsym dlclose; do
 	nameless "$function" c
 	nameless "$function" go
 done
