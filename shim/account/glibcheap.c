@@ -71,13 +71,22 @@ static uint64_t heap_at(struct glibcheap *h, uint64_t address)
 	return address + head.usable_bytes;
 }
 
+/* The end of the mapping that has this chunk at its end, or 0. Since glibc 2.43 its size leaves out
+ * the room of a header there. */
+static uint64_t mapping_end(uint64_t chunk, const struct chunk_header *c)
+{
+	uint64_t end = chunk + (c->size & ~CHUNK_FLAGS);
+	if (end % PAGE_BYTES == PAGE_BYTES - CHUNK_HEADER)
+		end += CHUNK_HEADER;
+	return (c->size & CHUNK_FLAGS) == CHUNK_IS_MAPPED && end % PAGE_BYTES == 0 && end > chunk
+		       ? end
+		       : 0;
+}
+
 static uint64_t chunk_end(uint64_t address, const struct chunk_header *c, uint64_t limit)
 {
-	uint64_t bytes = c->size & ~CHUNK_FLAGS;
-	if (c->before != 0 || (c->size & CHUNK_FLAGS) != CHUNK_IS_MAPPED ||
-	    !is_whole_pages(bytes) || bytes > limit - address)
-		return 0;
-	return address + bytes;
+	uint64_t end = mapping_end(address, c);
+	return c->before == 0 && end <= limit ? end : 0;
 }
 
 /* The end of the chunk whose mapping starts at address, or 0. */
@@ -129,11 +138,10 @@ static void look_at_block(struct glibcheap *h, uint64_t block)
 {
 	struct chunk_header c;
 	uint64_t chunk = block - CHUNK_HEADER;
-	if (block % CHUNK_HEADER != 0 || selfmem_read(chunk, &c, sizeof(c)) ||
-	    (c.size & CHUNK_FLAGS) != CHUNK_IS_MAPPED || c.before >= chunk)
+	if (block % CHUNK_HEADER != 0 || selfmem_read(chunk, &c, sizeof(c)) || c.before >= chunk)
 		return;
-	uint64_t start = chunk - c.before, end = chunk + (c.size & ~CHUNK_FLAGS);
-	if (start % PAGE_BYTES != 0 || end <= start || !is_whole_pages(end - start))
+	uint64_t start = chunk - c.before, end = mapping_end(chunk, &c);
+	if (start % PAGE_BYTES != 0 || !end)
 		return;
 	/* The walk may already have covered the chunk up to an earlier, smaller size. */
 	const struct rangeset_range *gap = rangeset_find(&h->unknown, end - 1);
