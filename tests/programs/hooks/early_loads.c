@@ -27,8 +27,10 @@ int main(void)
 		CHECK(dlclose(library) == 0);
 	}
 	CHECK(dlopen("/no/such/file", RTLD_NOW) == NULL);
-	CHECK(strstr(dlerror(), "/no/such/file: cannot open shared object file"));
+	CHECK(strstr(dlerror(), "/no/such/file: "));
 	CHECK(dlerror() == NULL && dlopen(NULL, RTLD_NOW) && dlerror() == NULL);
+#ifdef __GLIBC__ /* musl unloads nothing */
 	CHECK(dlopen("libloader_caller.so", RTLD_NOW | RTLD_NOLOAD) == NULL);
+#endif
 	return 0;
 }
