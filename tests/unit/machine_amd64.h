@@ -47,6 +47,9 @@ static const uint8_t machine_setter_race[] = {
 /* Where a function without a frame returns to: in its registers on other processors. */
 #define MACHINE_SET_LINK(regs, context, to) ((void)(regs), (void)(context), (void)(to))
 
+/* Whether a walk takes over what the thread's last one found. */
+#define MACHINE_WALKS_QUICKLY true
+
 /* clone3 of a thread that only waits. */
 static inline long machine_start_waiter(void *args, size_t size)
 {

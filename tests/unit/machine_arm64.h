@@ -50,6 +50,9 @@ static const uint32_t machine_setter_race[] = {
 /* Where a function without a frame returns to, in our registers and in libunwind's. */
 #define MACHINE_SET_LINK(regs, context, to) ((regs).lr = (context).data[30] = (to))
 
+/* Whether a walk takes over what the thread's last one found (quickwalk_arm64.c). */
+#define MACHINE_WALKS_QUICKLY false
+
 /* clone3 of a thread that only waits. */
 static inline long machine_start_waiter(void *args, size_t size)
 {

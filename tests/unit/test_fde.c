@@ -47,6 +47,7 @@ static struct library load(void)
 	static unsigned count;
 	struct library l = {0};
 	struct dl_find_object found;
+	struct code_module m;
 	char name[16];
 	void *handle;
 
@@ -59,9 +60,9 @@ static struct library load(void)
 	l.b = (uint64_t)dlsym(handle, "b") + MACHINE_PROLOGUE_BYTES + 1;
 	l.bare = (uint64_t)dlsym(handle, "bare") + 1;
 	assert_int_equal(_dl_find_object((void *)l.b, &found), 0);
-	l.module =
-		(struct fde_module){(uint64_t)found.dlfo_eh_frame, (uint64_t)found.dlfo_map_start,
-				    (uint64_t)found.dlfo_map_end};
+	assert_true(codetables_module(l.b, &m));
+	l.module.table = m.table;
+	assert_true(codetables_segment(&m, m.table, &l.module.start, &l.module.end));
 	l.table = found.dlfo_eh_frame;
 	l.entries = (uint8_t *)l.table + 4 + (int32_t)l.table[1];
 	l.entries_bytes = bytes_of_eh_frame(l.entries);
