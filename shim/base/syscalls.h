@@ -33,7 +33,7 @@
 	COMMON(linkat, EXDEV, "start", "names in a leak check, where the program's file goes")     \
 	COMMON(getdents64, EIO, "start, thread", "old files, dead sockets stay")                   \
 	COMMON(lseek, EINVAL, "start, thread", "old files, dead sockets stay")                     \
-	COMMON(flock, EWOULDBLOCK, "start, thread", "the recorder")                                \
+	COMMON(flock, EWOULDBLOCK, "start, thread", "the recorder; names of dead sockets")         \
 	COMMON(prlimit64, EPERM, "start", "the recorder; first stacks; seconds=")                  \
 	COMMON(fstatfs, ENOSYS, "start", "a recorder without a delay on tmpfs")                    \
 	COMMON(pwrite64, EIO, "start, thread", "the recorder, on a disk")                          \
