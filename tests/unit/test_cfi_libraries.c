@@ -35,6 +35,7 @@
 #include "unwind/cfi.h"
 #include "unwind/descriptor.h"
 #include "unwind/cfi_entry.h"
+#include "unwind/codetables.h"
 #include "unwind/saferead.h"
 
 /* Those of them that are installed. */
@@ -408,6 +409,7 @@ static void *compare_library(void *map)
 {
 	uint64_t room[WORDS];
 	struct dl_find_object object;
+	struct code_module code;
 	struct fde_module module;
 	uint32_t every;
 
@@ -417,8 +419,10 @@ static void *compare_library(void *map)
 	if (_dl_find_object(((struct link_map *)map)->l_ld, &object) || !object.dlfo_eh_frame)
 		_exit(2);
 	library_start = (uint64_t)object.dlfo_map_start;
-	module = (struct fde_module){(uint64_t)object.dlfo_eh_frame, library_start,
-				     (uint64_t)object.dlfo_map_end};
+	module.table = (uint64_t)object.dlfo_eh_frame;
+	if (!codetables_module(module.table, &code) ||
+	    !codetables_segment(&code, module.table, &module.start, &module.end))
+		_exit(3);
 	memcpy(&found->entries, (const void *)(module.table + 8), 4);
 	const struct entry *entries = (const struct entry *)(module.table + 12);
 	every = is_long ? 1 : found->entries / SOME_FDES + 1;
