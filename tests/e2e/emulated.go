@@ -50,7 +50,8 @@ func targetEnviron() []string {
 func hostCommand(path string, args, env []string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	if emulatedArch != "" {
-		cmd = exec.Command(emulated.emulator, append([]string{"-L", emulatedRoot, path}, args...)...)
+		words := append([]string{"-L", emulatedRoot, path}, args...)
+		cmd = exec.Command(emulated.emulator, words...)
 		for i, e := range env {
 			if strings.HasPrefix(e, "LD_PRELOAD=") {
 				env[i] = "QEMU_SET_ENV=" + e
