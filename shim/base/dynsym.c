@@ -135,7 +135,7 @@ static void *find(uint64_t bias, const ElfW(Dyn) * dynamic, const char *name)
 	struct tables t;
 
 #ifdef CGOHEAP_FAULTS
-	if (faultinject_lacks(name))
+	if (faultinject_is_missing(name))
 		return NULL;
 #endif
 	if (tables_read(&t, bias, dynamic))

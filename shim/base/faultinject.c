@@ -115,7 +115,7 @@ static int fails(long number)
 }
 
 /* The environment as the kernel gave it: the first look-ups come before libc has set it up. */
-bool faultinject_lacks(const char *name)
+bool faultinject_is_missing(const char *name)
 {
 	static const char variable[] = "SHIM_LACKS=";
 	static char text[64 * KIB];

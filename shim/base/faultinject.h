@@ -22,7 +22,7 @@
 long faultinject_syscall6(long n, long a, long b, long c, long d, long e, long f);
 
 /* Whether a look-up of that name is to find nothing. */
-bool faultinject_lacks(const char *name);
+bool faultinject_is_missing(const char *name);
 
 /* Puts its own functions into the table, in front of those that have been found. */
 void faultinject_libc(struct libc *into);
