@@ -126,16 +126,29 @@ func TestLabels(t *testing.T) {
 			if len(blocks) < 140 {
 				t.Fatalf("%d blocks", len(blocks))
 			}
-			wantLabels(t, h.profile(""), blocks)
+			wantLabels(t, h.profile(""), withReadable(blocks))
 			s := h.status()
 			if s.GoroutineLabels == nil || *s.GoroutineLabels != "known" ||
 				s.LabelSets["distinct"] < 30 || s.LabelSets["truncated"] < 1 {
 				t.Errorf("sets %v; labels are\n%s", s.LabelSets, h.get("/v1/status"))
 			}
-			h.wantNothingDropped()
+			if emulatedArch == "" {
+				h.wantNothingDropped()
+			}
 			wantTenants(t, b, h)
 		})
 	}
+}
+
+// withReadable is without the block whose label is a text in C's memory, where an emulator lacks
+// process_vm_readv.
+func withReadable(blocks []labelledBlock) []labelledBlock {
+	if emulatedArch == "" {
+		return blocks
+	}
+	return slices.DeleteFunc(slices.Clone(blocks), func(b labelledBlock) bool {
+		return len(b.Labels) == 1 && string(b.Labels[0].Key) == "foreign"
+	})
 }
 
 // What tenant a and b hold, to the byte, as people ask for it.
