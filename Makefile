@@ -330,8 +330,8 @@ help:
 	@printf '%s%s\n' 'make bench-quick the same in under three minutes, with less certainty; ' \
 		'prints it'
 	@echo 'make setup       install the Debian packages that building needs'
-	@printf '%s%s\n' 'make ARCH=arm64  the library and the command for arm64 into build/arm64, ' \
-		'on any machine'
+	@printf '%s%s\n' 'make ARCH=arm64  the library and the command for arm64 ' \
+		'into build/arm64, on any machine'
 	@echo 'make unit        build the unit tests into build/unit'
 	@printf '%s%s\n' 'make checked-walks  build/checked/libcgoheap.so, ' \
 		'in which each stack is walked both ways and a difference ends the process'
