@@ -66,6 +66,29 @@ func TestGoVersions(t *testing.T) {
 	}
 }
 
+// Debian 11's glibc 2.31 has no symbol newer than GLIBC_2.30.
+func TestGlibcIsNamedByItsRelease(t *testing.T) {
+	versions := filepath.Join(t.TempDir(), "versions")
+	const oldest = "GLIBC_2.30 { __libc_start_main; };"
+	if err := os.WriteFile(versions, []byte(oldest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for banner, want := range map[string]string{
+		"GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.": "glibc 2.31",
+		"GNU C Library stable release version 2.17, by Roland McGrath":      "glibc 2.17",
+		"GNU C Library (GNU libc) development release version 2.35.9000.":   "glibc 2.35",
+		"nothing of the kind": "glibc 2.30 or later",
+	} {
+		path := fixture.C(t, want, `void __libc_start_main(void) {}
+			const char banner[] = "`+banner+`";`,
+			"-shared", "-fPIC", "-nostdlib", "-Wl,--version-script="+versions)
+		libc := openLibc(os.Open, path, nil)
+		if libc == nil || libc.String() != want {
+			t.Errorf("%s: %v, want %s", banner, libc, want)
+		}
+	}
+}
+
 func TestLibc(t *testing.T) {
 	for text, want := range map[string]int{
 		"GLIBC_2.34": 34, "GLIBC_2.2.5": 2, "GLIBC_PRIVATE": -1, "GCC_3.0": -1,

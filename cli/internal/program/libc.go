@@ -80,13 +80,13 @@ func readLibc(file io.ReaderAt, hasFile func(name string) bool) *Libc {
 	case !defined[startMain] && !defined[uClibcMain]:
 		return nil
 	case newest >= 0:
-		l.kind, l.name = glibc, fmt.Sprintf("glibc 2.%d", newest)
+		l.kind, l.name = glibc, glibcName(e, newest)
 	case defined[uClibcMain]:
 		l.kind, l.name = uClibc, "uClibc"
 	default:
 		l.name = "a C library that cgoheap does not know"
-		if version, isMusl := muslVersion(e); isMusl {
-			l.kind, l.name = musl, strings.TrimSpace("musl "+version)
+		if text := constants(e); bytes.Contains(text, muslName) {
+			l.kind, l.name = musl, strings.TrimSpace("musl "+firstMatch(muslRelease, text))
 			l.hasFile = isPartOfMusl
 		}
 	}
@@ -95,25 +95,41 @@ func readLibc(file io.ReaderAt, hasFile func(name string) bool) *Libc {
 
 const uClibcMain = "__uClibc_main"
 
-// musl's loader, which is its libc, introduces itself, and has its version as a text.
+// Both introduce themselves. musl's loader, which is its libc, has its version as a text beside
+// that.
 var (
-	muslName    = []byte("musl libc (")
-	muslRelease = regexp.MustCompile(`\x00([0-9]+\.[0-9]+\.[0-9]+)\x00`)
+	glibcRelease = regexp.MustCompile(`GNU C Library [^\x00]*release version ([0-9]+\.[0-9]+)`)
+	muslName     = []byte("musl libc (")
+	muslRelease  = regexp.MustCompile(`\x00([0-9]+\.[0-9]+\.[0-9]+)\x00`)
 )
+
+// glibcName goes by what the file says: not every release has symbols of its version (2.31 has
+// none newer than GLIBC_2.30).
+func glibcName(e *elf.File, newestMinor int) string {
+	if release := firstMatch(glibcRelease, constants(e)); release != "" {
+		return "glibc " + release
+	}
+	return fmt.Sprintf("glibc 2.%d or later", newestMinor)
+}
 
 // mostConstants is far more than a libc has of them.
 const mostConstants = 16 << 20
 
-func muslVersion(e *elf.File) (version string, isMusl bool) {
+func constants(e *elf.File) []byte {
 	section := e.Section(".rodata")
 	if section == nil {
-		return "", false
+		return nil
 	}
 	text, _ := io.ReadAll(io.LimitReader(section.Open(), mostConstants))
-	if found := muslRelease.FindSubmatch(text); found != nil {
-		version = string(found[1])
+	return text
+}
+
+// firstMatch is the first group of it; empty: there is none.
+func firstMatch(pattern *regexp.Regexp, text []byte) string {
+	if found := pattern.FindSubmatch(text); found != nil {
+		return string(found[1])
 	}
-	return version, bytes.Contains(text, muslName)
+	return ""
 }
 
 // isPartOfMusl: its loader answers these names itself (ldso/dynlink.c, load_library).
