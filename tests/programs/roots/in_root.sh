@@ -8,6 +8,7 @@ SHIM=$PWD/build/libcgoheap.so
 mkdir -p build/roots
 export XDG_RUNTIME_DIR
 XDG_RUNTIME_DIR=$(mktemp -d)
+trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
 
 CC=${CC:-cc}
 $CC -O1 -o build/roots/service $HERE/service.c
