@@ -312,6 +312,7 @@ $(SHIM_OBJ) $(BUILD)/gen/profile.pb-c.c $(BUILD)/cgoheap: | $(BUILD)/.packages
 
 help:
 	@echo 'make             build build/libcgoheap.so and build/cgoheap'
+	@echo 'make ARCH=arm64  the same for arm64, in build/arm64'
 	@printf '%s%s\n' \
 		'make demo        install what building needs, then run the example service ' \
 		'and show its C leaks (KEEP=1: leave it running)'
