@@ -25,7 +25,7 @@
 struct config {
 	bool start_dormant;
 	bool any_program;
-	bool verbose;          /* say why the library stays passive */
+	bool verbose;          /* say why it stays passive, or uses no usual place */
 	bool follow_fork;      /* keep profiling in forked children */
 	uint32_t sample_bytes; /* 1..CONFIG_MAX_SAMPLE_BYTES; 1 = every allocation */
 	uint64_t max_memory_bytes;

@@ -51,7 +51,7 @@ static int complain_path(const char *path, const char *what)
 	return -1;
 }
 
-/* A directory that is not safe: worth a line even if another place is good. */
+/* A directory that is not safe: told even if another place is good. */
 static int refuse_directory(const char *path, const char *what)
 {
 	tried.has_refused = true;
@@ -276,7 +276,8 @@ static int open_in(struct own_fd *own, const char *parent, struct sockaddr_un *a
 /*
  * XDG_RUNTIME_DIR may name a directory that does not exist or is not ours (sudo keeps the other
  * user's, containers inherit the host's). It is then treated as not set. A root file system may
- * be read-only, or have no /tmp; what holds shared memory is there even then.
+ * be read-only, or have no /tmp; what holds shared memory is there even then. The user named none
+ * of these places, so what is wrong with them is told only if asked.
  */
 static int open_default(struct own_fd *own, const struct config *config,
 			struct sockaddr_un *address)
@@ -291,7 +292,7 @@ static int open_default(struct own_fd *own, const struct config *config,
 		if (i > 0 || is_our_directory(parents[i]))
 			result = open_in(own, parents[i], address);
 	tried.is_on = false;
-	if (is_quiet)
+	if (is_quiet || !config->verbose)
 		return result;
 	if (result != 0)
 		log_complain("no socket at %s; mount a writable directory at /tmp, or set "

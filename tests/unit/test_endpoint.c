@@ -52,9 +52,11 @@ static int open_at(const char *path)
 	return endpoint_open_unix(&own, &config, false, bound);
 }
 
+static bool is_verbose;
+
 static int open_default(const char *runtime_dir)
 {
-	struct config config = {0};
+	struct config config = {.verbose = is_verbose};
 	strcpy(config.runtime_dir, runtime_dir);
 	return endpoint_open_unix(&own, &config, false, bound);
 }
@@ -336,6 +338,12 @@ PLACE_CASE(else_it_is_in_tmp)
 static void check_directory_refused(const char *why)
 {
 	char line[512];
+	is_verbose = false;
+	catch_stderr();
+	CHECK(open_default(base) == 0 && caught_stderr()[0] == '\0');
+	close(own.fd);
+	CHECK(unlink(bound) == 0);
+	is_verbose = true;
 	catch_stderr();
 	int result = open_default(base);
 	const char *said = caught_stderr();

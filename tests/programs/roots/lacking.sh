@@ -48,14 +48,12 @@ make_root() {
 	compile musl-gcc _musl && cp -L --parents /lib/ld-musl-x86_64.so.1 "$OUT/root"
 }
 
-# What the loader of libc says of a library that it cannot load is its own business; and the library
-# may say in one line that it has no place for its socket.
+# What the loader of libc says of a library that it cannot load is its own business.
 launch() {
 	local preload=${LD_PRELOAD-}
 	unset LD_PRELOAD
 	chroot --userspec="$user:$user" . /launch "$preload" "/$1" 2>&1 |
-		sed "0,/^cgoheap: no socket at /{/^cgoheap: no socket at /d}
-			/^ERROR: ld.so: object '.libcgoheap.so' from LD_PRELOAD cannot be /d"
+		sed "/^ERROR: ld.so: object '.libcgoheap.so' from LD_PRELOAD cannot be /d"
 	return "${PIPESTATUS[0]}"
 }
 

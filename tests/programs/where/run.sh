@@ -74,7 +74,8 @@ start() {
 	root=$1 setup=$2
 	shift 2
 	"$OUT/enter" "${options[@]}" "$root" "$setup" "$PROGRAM" \
-		LD_PRELOAD="$LIBRARY" CGOHEAP_ANY=1 "$@" >"$DIR/$name.out" 2>"$DIR/$name.err" &
+		LD_PRELOAD="$LIBRARY" CGOHEAP_ANY=1 CGOHEAP_VERBOSE=1 "$@" \
+		>"$DIR/$name.out" 2>"$DIR/$name.err" &
 	until grep -qs ready "$DIR/$name.out"; do
 		if ! kill -0 $! 2>/dev/null; then
 			echo "the service did not start: $(cat "$DIR/$name.err")" >>"$DIR/wrong"
