@@ -4,18 +4,34 @@
 
 #include "../../../shim/base/clock.h"
 #include "../../../shim/base/libc.h"
+#include "../../../shim/base/loaded.h"
+#include "../../../shim/go/gotls.h"
 #include "../../../shim/region/recstack.h"
 #include "../../../shim/base/work.h"
 #include "../../../shim/profile/symbol_cache.h"
 
 /* What else of the shim these ask: nothing is interposed here, no budget runs out, and each name is
  * looked up. */
-static int iterate(int (*callback)(struct dl_phdr_info *, size_t, void *), void *arg)
+int libc_iterate_phdr(int (*call)(struct dl_phdr_info *, size_t, void *), void *arg)
 {
-	return dl_iterate_phdr(callback, arg);
+	return dl_iterate_phdr(call, arg);
 }
 
-struct libc libc = {.dl_iterate_phdr = iterate};
+void loaded_init(void)
+{
+}
+
+bool loaded_find(uint64_t address, struct code_module *out)
+{
+	(void)address, (void)out;
+	return false;
+}
+
+bool gotls_is_found(const struct gomodule *program, uint64_t *offset)
+{
+	(void)program, (void)offset;
+	return false;
+}
 
 bool work_may_go_on(uint32_t cost_ns)
 {
