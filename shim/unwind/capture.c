@@ -4,6 +4,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "go/gosym.h"
 #include "unwind/checkwalks.h"
 #include "unwind/golabels.h"
@@ -113,6 +114,16 @@ static enum side search_go(struct walk *w, uint32_t otherwise, bool leaves_gap)
 	return SIDE_GO;
 }
 
+/* Code that cgo made, and of runtime/cgo: asmcgocall calls it, or the glue that does is of no
+ * interest. */
+static bool is_glue(uint64_t pc)
+{
+	struct gosym_func f;
+
+	return !gosym_find(pc, &f) || ascii_begins(f.name, "_cgo_") ||
+	       ascii_begins(f.name, "x_cgo_") || ascii_begins(f.name, "threadentry");
+}
+
 static enum side step_c(struct walk *w)
 {
 	uint64_t pc = w->regs.ip - (w->exact ? 0 : 1);
@@ -131,7 +142,7 @@ static enum side step_c(struct walk *w)
 			return SIDE_GO;
 		return finish(w, CAPTURE_BAD_CROSSING);
 	case PCINFO_C_IN_GO:
-		return search_go(w, CAPTURE_NO_CFI, false);
+		return search_go(w, CAPTURE_NO_CFI, !is_glue(pc));
 	case PCINFO_CALLBACKASM:
 		if (unwind_go_callback(&w->memory, &w->regs))
 			return SIDE_C;

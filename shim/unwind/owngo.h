@@ -21,7 +21,7 @@
 #define OWNGO_OLDEST    21
 #define OWNGO_NEWEST    27
 #define OWNGO_MAX_STACK ((uint64_t)4 << 30) /* debug.SetMaxStack defaults to 1 GiB */
-enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, M_G0 = 0 };
+enum { G_STACK_LO = 0, G_STACK_HI = 8, G_M = 0x30, G_SCHED_SP = 0x38, M_G0 = 0 };
 
 static inline bool owngo_is_1_21(const struct gomodule *module)
 {

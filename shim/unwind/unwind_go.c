@@ -110,6 +110,11 @@ static bool current_goroutine(struct saferead *memory, struct go_cursor *c)
 
 /* ---- from C to Go ------------------------------------------------------ */
 
+static bool on_goroutine(const struct go_cursor *c, uint64_t record)
+{
+	return record >= c->stack.lo && record + 16 <= c->stack.hi;
+}
+
 /* The call came from a user goroutine: the record is at its stack's top minus the saved depth. */
 static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 			    struct go_cursor *out)
@@ -128,6 +133,29 @@ static bool enter_goroutine(struct saferead *memory, uint64_t g, uint64_t depth,
 	out->g = g;
 	out->record = out->stack.hi - depth - GOFRAMES_RECORD_BELOW;
 	return true;
+}
+
+/*
+ * Whether the walk, which is at from, can come to the crossing at c.  A search also finds what
+ * earlier calls left behind on the stack; asmcgocall keeps its caller's stack pointer in g.sched,
+ * and outer crossings are further up.
+ */
+static bool is_in_order(struct saferead *memory, const struct go_cursor *c,
+			const struct go_cursor *from)
+{
+	uint64_t sp;
+
+	if (c->g == 0)
+		return c->record > c->thread_stack;
+	if (c->g == from->g)
+		return !on_goroutine(from, from->record) || c->record > from->record;
+	if (from->g != 0)
+		return true;
+	if (c->is_own)
+		sp = saferead_known_word(c->g + G_SCHED_SP);
+	else if (!saferead_read(memory, c->g + G_SCHED_SP, &sp))
+		return false;
+	return sp == c->record + GOFRAMES_RECORD_BELOW;
 }
 
 /* Whether the cursor's frame was called from Go code. */
@@ -173,34 +201,66 @@ static bool enter_from_mmap(struct saferead *memory, uint64_t pc, uint64_t sp,
 
 /* The C function that returns to pc in asmcgocall has its return address below this. */
 static bool is_entered_above(struct saferead *memory, uint64_t pc, uint64_t sp,
-			     struct go_cursor *out)
+			     const struct go_cursor *from, struct go_cursor *out)
 {
 	sp = ALIGN_UP(sp, UINT64_C(16));
 	for (unsigned i = 0; i < GOFRAMES_SEARCHED && saferead_is_stack(memory, sp); i++, sp += 16)
-		if (unwind_go_enter(memory, pc, sp, out))
+		if (unwind_go_enter(memory, pc, sp, out) && is_in_order(memory, out, from))
 			return true;
 	return false;
 }
 
+/* The root that calls C itself. */
+static bool enter_from_start(uint64_t pc, uint64_t sp, struct go_cursor *out)
+{
+	struct gosym_func f;
+
+	unwind_go_enter_at(pc, 0, sp, out);
+	return gosym_find(pc, &f) && strcmp(f.name, "runtime.rt0_go") == 0;
+}
+
+/* Whether Go called C at pc, a return address which is in the word below sp. */
+static bool is_crossing(struct saferead *memory, uint64_t pc, uint64_t sp,
+			const struct go_cursor *from, struct go_cursor *out)
+{
+	switch (pcinfo_at(pc - 1).kind) {
+	case PCINFO_ASMCGOCALL:
+		return is_entered_above(memory, pc - 1, sp, from, out);
+	case PCINFO_GO:
+		return enter_from_mmap(memory, pc - 1, sp, out);
+	case PCINFO_GO_ROOT:
+		return enter_from_start(pc - 1, sp, out);
+	default:
+		return false;
+	}
+}
+
+/* What comes from a goroutine is_in_order knows; the thread's own are taken if there is no other.
+ */
 bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc)
 {
+	struct go_cursor found, first;
+	uint64_t first_pc = 0;
+
 	for (unsigned i = 0; i < MAX_SEARCH_WORDS; i++, sp += 8) {
-		uint8_t kind;
 		if (!saferead_is_stack(memory, sp) || !saferead_read(memory, sp, pc))
-			return false;
-		if (!gosym_in_text(*pc - 1))
+			break;
+		if (!gosym_in_text(*pc - 1) || !is_crossing(memory, *pc, sp + 8, out, &found))
 			continue;
-		kind = pcinfo_at(*pc - 1).kind;
-		if (kind == PCINFO_ASMCGOCALL && is_entered_above(memory, *pc - 1, sp + 8, out))
-			return true;
-		if (kind == PCINFO_GO && enter_from_mmap(memory, *pc - 1, sp + 8, out))
-			return true;
-		if (kind == PCINFO_GO_ROOT) {
-			unwind_go_enter_at(*pc - 1, 0, sp + 8, out);
+		if (found.g != 0) {
+			*out = found;
 			return true;
 		}
+		if (first_pc == 0) {
+			first = found;
+			first_pc = *pc;
+		}
 	}
-	return false;
+	if (first_pc == 0)
+		return false;
+	*out = first;
+	*pc = first_pc;
+	return true;
 }
 
 void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cursor *out)
@@ -209,11 +269,6 @@ void unwind_go_enter_at(uint64_t pc, uint64_t record, uint64_t sp, struct go_cur
 }
 
 /* ---- Go frames --------------------------------------------------------- */
-
-static bool on_goroutine(const struct go_cursor *c, uint64_t record)
-{
-	return record >= c->stack.lo && record + 16 <= c->stack.hi;
-}
 
 static bool on_thread(const struct go_cursor *c, uint64_t record)
 {

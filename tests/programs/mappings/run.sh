@@ -10,6 +10,7 @@ SUITE=mappings
 compile() {
 	local src=$HERE/$1.c bin=$OUT/$1
 	if [ -d "$HERE/$1" ]; then
+		[ "$1" != go-stale ] || local -x GOFLAGS=-ldflags=-linkmode=internal
 		(cd "$HERE/$1" && "$GO" build -o "$OUT/$1" .)
 		return
 	fi
@@ -30,6 +31,7 @@ run many many ""
 run many_in_little_memory many "" CGOHEAP_MAX_MEMORY=4MiB -- 5460
 run go go "" CGOHEAP_ANY=0
 run go_linked_internally go-internal "" CGOHEAP_ANY=0
+run go_stale_stacks go-stale "" CGOHEAP_ANY=0 CGOHEAP_SAMPLE_BYTES=1
 
 behind() { # behind NAME SONAME
 	local lib

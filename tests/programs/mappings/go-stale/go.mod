@@ -1,0 +1,3 @@
+module cgoheap.example/mappings/stale
+
+go 1.21
