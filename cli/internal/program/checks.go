@@ -69,7 +69,7 @@ func CheckProgram(f *Facts, uid, gid int) []Check {
 	if f.Loader != "" {
 		checks = append(checks, checkLibc(f))
 	}
-	checks = append(checks, checkTables(f)...)
+	checks = append(checks, CheckTables(f)...)
 	if f.IsGo() && f.Loader != "" {
 		checks = append(checks, checkCgo(f))
 		checks = append(checks, checkPurego(f)...)
@@ -266,9 +266,9 @@ func checkLibc(f *Facts) Check {
 // mallocngSince is the first musl with the malloc whose structures the library reads.
 const mallocngSince = "1.2.1"
 
-// checkTables: the linker of each distribution leads to a program's unwind tables, but musl's
-// wrapper of gcc tells it not to.
-func checkTables(f *Facts) []Check {
+// CheckTables warns if nothing leads to the program's unwind tables. The linker of each
+// distribution does, but musl's wrapper of gcc tells it not to.
+func CheckTables(f *Facts) []Check {
 	if !f.lacksTables || f.Loader == "" {
 		return nil
 	}

@@ -147,6 +147,7 @@ func examineProcess(p *attach.Process, library string) (*report, error) {
 	} else if env["CGOHEAP_ANY"] == "1" && !f.IsGo() {
 		r.Checks[0] = program.OK("go", "not a Go program, but CGOHEAP_ANY=1 is set")
 	}
+	r.Checks = append(r.Checks, program.CheckTables(f)...)
 	if f.HasCgo || !f.IsGo() {
 		f.ReadMapped(p)
 		r.Checks = append(r.Checks, program.CheckAllocator(f))
