@@ -89,8 +89,10 @@ ARCH_CFLAGS_amd64  := -fcf-protection=return
 ARCH_LDFLAGS_amd64 := -Wl,-z,shstk
 # Else atomic operations are calls, of functions that ask libc what the processor has.
 ARCH_CFLAGS_arm64  := -mno-outline-atomics
+# As $(abspath), where the path of the tree has spaces.
+absolute = $(if $(filter /%,$(1)),$(1),$(CURDIR)/$(1))
 # The same bytes in whatever directory.
-PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=. $(SYSROOT:%=-ffile-prefix-map=%=)
+PREFIX_MAP := '-ffile-prefix-map=$(CURDIR)=.' $(SYSROOT:%=-ffile-prefix-map=%=)
 SHIM_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -DCGOHEAP_VERSION='"$(VERSION)"' \
 	$(PREFIX_MAP) -fPIC -fvisibility=hidden -ftls-model=initial-exec \
 	-fno-semantic-interposition \
@@ -207,7 +209,7 @@ CLI_LDFLAGS := -s -w -X $(CLI_RELEASE).Version=$(VERSION) -X $(CLI_RELEASE).comm
 $(BUILD)/cgoheap: $(CLI_SRC) $(BUILD)/.revision
 	@mkdir -p $(BUILD)
 	cd cli && CGO_ENABLED=0 GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false \
-		-ldflags '$(CLI_LDFLAGS)' -o $(abspath $@) .
+		-ldflags '$(CLI_LDFLAGS)' -o '$(call absolute,$@)' .
 
 # Written again where what it says has changed: what depends on it says the same.
 REVISION := $(VERSION) $(COMMIT) $(SOURCE_DATE_EPOCH)
@@ -225,7 +227,7 @@ GO_MODULES := cgo_bridge cgo_bridge/prom
 $(BUILD)/proxy/.made: $(shell find cgo_bridge -type f) $(wildcard packaging/goproxy/*) \
 		$(BUILD)/.revision
 	@rm -rf $(@D)
-	cd packaging/goproxy && $(GO) run -buildvcs=false . $(VERSION) $(abspath $(@D)) \
+	cd packaging/goproxy && $(GO) run -buildvcs=false . $(VERSION) '$(call absolute,$(@D))' \
 		$(GO_MODULES:%=../../%)
 	@touch $@
 
@@ -407,12 +409,12 @@ DOC_TREE  := $(wildcard docs/*.md docs/*.png docs/incident/*.png docs/fleet/* \
 	packaging/Dockerfile packaging/kubernetes.yaml
 
 install: all
-	install -d $(BIN_DIR) $(LIB_DIR) $(DOC_DIR)
-	install -m 755 $(BUILD)/cgoheap $(BIN_DIR)/cgoheap
-	install -m 644 $(BUILD)/libcgoheap.so $(LIB_DIR)/libcgoheap.so
-	tools/manual $(MANUAL) $(MAN_DIR) $(BASH_COMPLETION) $(ZSH_COMPLETION)
-	install -m 644 $(DOC_FILES) $(DOC_DIR)
-	for f in $(DOC_TREE); do install -D -m 644 $$f $(DOC_DIR)/$$f || exit 1; done
+	install -d "$(BIN_DIR)" "$(LIB_DIR)" "$(DOC_DIR)"
+	install -m 755 $(BUILD)/cgoheap "$(BIN_DIR)/cgoheap"
+	install -m 644 $(BUILD)/libcgoheap.so "$(LIB_DIR)/libcgoheap.so"
+	tools/manual "$(MANUAL)" "$(MAN_DIR)" "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)"
+	install -m 644 $(DOC_FILES) "$(DOC_DIR)"
+	for f in $(DOC_TREE); do install -D -m 644 $$f "$(DOC_DIR)/$$f" || exit 1; done
 	find cgo_bridge -type f ! -name "*_test.go" | while read -r f; do \
 		install -D -m 644 "$$f" "$(GO_DIR)/$$f" || exit 1; \
 	done
@@ -422,7 +424,7 @@ install: all
 
 # The library may be in use: what has it mapped keeps it.
 uninstall:
-	rm -f $(BIN_DIR)/cgoheap $(LIB_DIR)/libcgoheap.so
-	rm -f $(MAN_DIR)/cgoheap.1 $(MAN_DIR)/cgoheap-*.1 $(BASH_COMPLETION) $(ZSH_COMPLETION)
-	rm -rf $(DOC_DIR) $(GO_DIR)
-	rmdir $(LIB_DIR) 2>/dev/null || true
+	rm -f "$(BIN_DIR)/cgoheap" "$(LIB_DIR)/libcgoheap.so"
+	rm -f "$(MAN_DIR)/cgoheap.1" "$(MAN_DIR)"/cgoheap-*.1 "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)"
+	rm -rf "$(DOC_DIR)" "$(GO_DIR)"
+	rmdir "$(LIB_DIR)" 2>/dev/null || true

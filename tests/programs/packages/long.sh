@@ -15,20 +15,20 @@ commit=$(git -c user.name=test -c user.email=test@cgoheap.example \
 	commit-tree -p HEAD -m test "$(git write-tree)") || exit 1
 unset GIT_INDEX_FILE
 git update-ref refs/packages-test "$commit"
-git -c advice.detachedHead=false clone -q . "$DIR/clone" &&
-	git -C "$DIR/clone" fetch -q origin refs/packages-test:refs/heads/test &&
-	git -C "$DIR/clone" checkout -q test
+git -c advice.detachedHead=false clone -q . "$DIR/a clone" &&
+	git -C "$DIR/a clone" fetch -q origin refs/packages-test:refs/heads/test &&
+	git -C "$DIR/a clone" checkout -q test
 git update-ref -d refs/packages-test
 mkdir -p "$DIR/no-git/tree"
 git archive "$commit" | tar -x -C "$DIR/no-git/tree"
 
 # ---- the same bytes ----------------------------------------------------------------------
 
-# From a clone; and from what `git archive` made, in a directory of another length, by another
+# From a clone, whose path has a space; and from what `git archive` made, in a directory of another length, by another
 # user with another umask, home, time zone and language.
 twice() {
 	local kinds="dist deb rpm"
-	(cd "$DIR/clone" && packaging/build "$kinds" "$@") >"$DIR/first" || return
+	(cd "$DIR/a clone" && packaging/build "$kinds" "$@") >"$DIR/first" || return
 	other "$@" >"$DIR/second" || return
 	diff "$DIR/first" "$DIR/second"
 	[ "$(wc -l <"$DIR/first")" = $((3 * $#)) ] || cat "$DIR/first"
@@ -62,7 +62,7 @@ for release in 1.22.12 1.27.4; do
 done
 
 moved() {
-	cd "$DIR/clone" || return
+	cd "$DIR/a clone" || return
 	tools/modulepath git.corp.test/memory/cgoheap || return
 	git grep -lF cgoheap.example && echo "still have the old path"
 	make -s all 2>&1
