@@ -8,7 +8,7 @@
 //	touch                it is now
 //	fill                 garbage, until two collections have ended
 //	churn on|off         garbage all the time
-//	c BYTES              C memory, 1 MiB every 30 ms, where memlimit's looks are not late
+//	c BYTES              C memory, 1 MiB every 30 ms, where memlimit and Go can follow
 //	cfree                all of it
 //	state                what memlimit says, and the runtime
 //	stop                 memlimit
@@ -115,6 +115,20 @@ func isLate(s memlimit.State) bool {
 	return time.Since(s.Time) > s.Next+s.Took+2*pause
 }
 
+// isAboveLimit: nor how much it can follow where the machine has not let Go collect.
+func isAboveLimit() bool {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys-m.HeapReleased) > debug.SetMemoryLimit(-1)+8*mib
+}
+
+// catchUp waits for memlimit, and for Go until the deadline: some live sets are above each limit.
+func catchUp(deadline time.Time) {
+	for isLate(control.State()) || isAboveLimit() && time.Now().Before(deadline) {
+		time.Sleep(pause)
+	}
+}
+
 type said struct {
 	memlimit.State
 	Now    int64 // the limit that holds
@@ -158,14 +172,16 @@ func obey(line string) {
 			go churn()
 		}
 	case "c":
+		deadline := time.Now().Add(10 * time.Second)
 		for n := 0; n < bytes; n += mib {
 			p := C.ml_block(mib)
 			if p == nil {
 				panic("out of memory")
 			}
 			blocks = append(blocks, p)
-			for time.Sleep(pause); control != nil && isLate(control.State()); {
-				time.Sleep(pause)
+			time.Sleep(pause)
+			if control != nil {
+				catchUp(deadline)
 			}
 		}
 	case "cfree":
