@@ -24,8 +24,8 @@ git archive "$commit" | tar -x -C "$DIR/no-git/tree"
 
 # ---- the same bytes ----------------------------------------------------------------------
 
-# From a clone, whose path has a space; and from what `git archive` made, in a directory of another length, by another
-# user with another umask, home, time zone and language.
+# From a clone, whose path has a space; and from what `git archive` made, in a directory of another
+# length, by another user with another umask, home, time zone and language.
 twice() {
 	local kinds="dist deb rpm"
 	(cd "$DIR/a clone" && packaging/build "$kinds" "$@") >"$DIR/first" || return
