@@ -51,7 +51,7 @@ static int complain_path(const char *path, const char *what)
 	return -1;
 }
 
-/* A directory that is not safe: told even if another place is good. */
+/* A directory that is not safe: if asked, told even if another place is good. */
 static int refuse_directory(const char *path, const char *what)
 {
 	tried.has_refused = true;

@@ -227,8 +227,8 @@ func (p *Process) explainConnect(err error, name string, env map[string]string) 
 			"and restart it", p.Title(), p.noPlace(env))
 	case isAbsent:
 		return fmt.Errorf("%s has cgoheap loaded, but its socket %s is not there: "+
-			"the program's stderr says why if it could not be made; "+
-			"set CGOHEAP_SOCKET to a path the program can write, and restart it", p.Title(), shown)
+			"set CGOHEAP_SOCKET to a path the program can write, and restart it; with "+
+			"CGOHEAP_VERBOSE=1 its stderr says why it could not be made", p.Title(), shown)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the socket of %s, %s, is accessible to its owner only; "+
 			"the process belongs to user %s", p.Title(), shown, p.ownerRemedy())

@@ -24,8 +24,8 @@ func TestList(t *testing.T) {
 	}
 	want := "PID unreachable - - - - - service: has cgoheap loaded, but its socket " +
 		"DIR/cgoheap-UID/PID.sock is not there: " +
-		"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path the " +
-		"program can write, and restart it"
+		"set CGOHEAP_SOCKET to a path the program can write, and restart it; with " +
+		"CGOHEAP_VERBOSE=1 its stderr says why it could not be made"
 	if bareLine != want {
 		t.Errorf("%q, want %q", bareLine, want)
 	}

@@ -55,8 +55,8 @@ func TestUnreachable(t *testing.T) {
 	for part, want := range map[string]string{
 		"no socket": "process PID (service) has cgoheap loaded, but its socket " +
 			"DIR/cgoheap-UID/PID.sock is not there: " +
-			"the program's stderr says why if it could not be made; set CGOHEAP_SOCKET to a path " +
-			"the program can write, and restart it",
+			"set CGOHEAP_SOCKET to a path the program can write, and restart it; with " +
+			"CGOHEAP_VERBOSE=1 its stderr says why it could not be made",
 		"stale": "process PID (service): nothing listens on its socket DIR/cgoheap-UID/PID.sock, " +
 			"which an earlier process left behind; " +
 			"restart the program",

@@ -37,7 +37,8 @@ into PROGRAM itself, it says so and runs it.
                      core (default 1)
   --blackbox DIR     keep a recording in DIR, for cgoheap autopsy
   --follow-fork      keep profiling forked children that do not exec
-  --verbose          each process in which the library stays passive says why
+  --verbose          each process in which the library stays passive, or has its
+                     socket elsewhere than usual or nowhere, says why
   --any              also profile programs that are not written in Go
   --leak-check[=N]   exit with code 1 if more than N bytes (default 0) of C
                      memory that was allocated after start-up are still held at

@@ -16,9 +16,9 @@ import (
 const trimHelp = `usage: cgoheap trim [PID|NAME] [--json]
 
 Makes the C allocator of a process return free memory to the kernel (glibc:
-malloc_trim), and shows resident memory by owner before and after.  The process
-keeps running; threads that allocate meanwhile may wait briefly.  It explains
-what stays: not all free memory can be returned.
+malloc_trim; musl has no such call), and shows resident memory by owner before
+and after.  The process keeps running; threads that allocate meanwhile may wait
+briefly.  It explains what stays: not all free memory can be returned.
 
   --json   print the two accounts as JSON
 
