@@ -425,6 +425,7 @@ install: all
 # The library may be in use: what has it mapped keeps it.
 uninstall:
 	rm -f "$(BIN_DIR)/cgoheap" "$(LIB_DIR)/libcgoheap.so"
-	rm -f "$(MAN_DIR)/cgoheap.1" "$(MAN_DIR)"/cgoheap-*.1 "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)"
+	rm -f "$(MAN_DIR)/cgoheap.1" "$(MAN_DIR)"/cgoheap-*.1
+	rm -f "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)"
 	rm -rf "$(DOC_DIR)" "$(GO_DIR)"
 	rmdir "$(LIB_DIR)" 2>/dev/null || true

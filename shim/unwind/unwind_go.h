@@ -36,10 +36,10 @@ bool unwind_go_enter(struct saferead *memory, uint64_t pc, uint64_t sp, struct g
 
 /*
  * For C code without unwind information (internal linking, assembly): searches the thread's
- * stack upwards from sp for a return into asmcgocall that unwind_go_enter accepts, into callCgoMmap,
- * or into rt0_go, which calls x_cgo_init directly (the cursor's record is then 0).  Passes what
- * earlier calls left behind.  out: where the walk is (a cursor of zeros: it was not in Go yet), then
- * where it goes on.  *pc: that return address.
+ * stack upwards from sp for a return into asmcgocall that unwind_go_enter accepts, into
+ * callCgoMmap, or into rt0_go, which calls x_cgo_init directly (the cursor's record is then 0).
+ * Passes what earlier calls left behind.  out: where the walk is (a cursor of zeros: it was not in
+ * Go yet), then where it goes on.  *pc: that return address.
  */
 bool unwind_go_search(struct saferead *memory, uint64_t sp, struct go_cursor *out, uint64_t *pc);
 
