@@ -24,8 +24,10 @@ export SOURCE_DATE_EPOCH
 MACHINE_amd64 := x86_64
 MACHINE_arm64 := aarch64
 ARCHES  := amd64 arm64
-CC_ARCH := $(strip $(foreach arch,$(ARCHES),$(if $(filter \
-	$(MACHINE_$(arch))-%,$(shell $(CC) -dumpmachine)),$(arch))))
+# Where no compiler is installed yet, the one that make setup installs will be for this machine.
+CC_MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null || echo "$$(uname -m)-linux-gnu")
+CC_ARCH    := $(strip $(foreach arch,$(ARCHES),$(if $(filter \
+	$(MACHINE_$(arch))-%,$(CC_MACHINE)),$(arch))))
 
 PACKAGES := build
 SYSROOT :=
@@ -46,7 +48,7 @@ endif
 endif
 endif
 ifeq ($(filter $(ARCH),$(ARCHES)),)
-$(error cgoheap is for $(ARCHES); $(CC) is for $(shell $(CC) -dumpmachine))
+$(error cgoheap is for $(ARCHES); $(CC) is for $(CC_MACHINE))
 endif
 
 # ---- the shim ---------------------------------------------------------------
