@@ -108,6 +108,26 @@ static int open_path(const char *path)
 	return sys_failed(fd) ? -1 : (int)fd;
 }
 
+/* A file that was linked otherwise has other headers, symbols or relocations there. */
+#define COMPARED_BYTES (64 * KIB)
+
+static bool has_same_start(const struct elffile *file, const struct elffile *image)
+{
+	uint64_t mapped = image->image_end - image->image, at = 0;
+	char of_file[512], of_image[512];
+
+	while (at < mapped && at < COMPARED_BYTES) {
+		size_t n = elffile_read(image, at, of_image, sizeof(of_image));
+		size_t in_file = elffile_read(file, at, of_file, n);
+		if (n == 0 || memcmp(of_file, of_image, in_file) != 0)
+			return false;
+		if (in_file < n) /* the rest of the last page */
+			break;
+		at += n;
+	}
+	return at > 0;
+}
+
 static bool is_mapped_file(const struct module *m, int fd)
 {
 	struct elffile file, image;
@@ -122,7 +142,7 @@ static bool is_mapped_file(const struct module *m, int fd)
 		return false;
 	elffile_build_id(&file, file_id);
 	elffile_build_id(&image, image_id);
-	return image_id[0] && strcmp(file_id, image_id) == 0;
+	return image_id[0] ? strcmp(file_id, image_id) == 0 : has_same_start(&file, &image);
 }
 
 int modules_open(const struct module *m)

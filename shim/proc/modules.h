@@ -44,8 +44,8 @@ const struct module *modules_find(const struct modules *modules, uint64_t addres
  * Opens the module's file for reading if it is still the mapped file; fd or -1.  The
  * main executable is opened through /proc/self/exe, even if it was replaced or deleted.
  * It is the mapped file if device and inode equal those in maps, or if its build ID
- * equals that of the image in memory (on btrfs, and on overlayfs of older kernels, stat
- * and maps return different numbers for the same file).
+ * equals that of the image in memory, or if that has none, its first bytes (on btrfs, and on
+ * overlayfs over several file systems, stat and maps return different numbers for one file).
  */
 int modules_open(const struct module *module);
 

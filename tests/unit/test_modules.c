@@ -84,9 +84,10 @@ static void as_the_loader_has_them(void **state)
 }
 
 /* The file's module as modules_read sees it after `command` changed the loaded library's file. */
-static struct module after(struct scratch *s, const char *name, const char *command)
+static struct module after_linked(struct scratch *s, const char *name, const char *flags,
+				  const char *command)
 {
-	const char *path = fixture_library(name, "c", source, "");
+	const char *path = fixture_library(name, "c", source, flags);
 	struct modules modules;
 	const struct module *m;
 	void *library = dlopen(path, RTLD_NOW);
@@ -98,6 +99,11 @@ static struct module after(struct scratch *s, const char *name, const char *comm
 	assert_non_null(m);
 	assert_string_equal(m->path, path);
 	return *m; /* the library stays mapped, so its addresses are not reused */
+}
+
+static struct module after(struct scratch *s, const char *name, const char *command)
+{
+	return after_linked(s, name, "", command);
 }
 
 static void file_in_its_place(void **state)
@@ -120,6 +126,25 @@ static void same_bytes_in_another_inode(void **state)
 
 	(void)state;
 	assert_true(m.elf_ok && m.deleted);
+	scratch_release(&s);
+}
+
+/* Without a build ID, the bytes themselves. */
+static void without_a_build_id(void **state)
+{
+	struct scratch s = SCRATCH_INIT(4 * MIB);
+	const char *flags = "-Wl,--build-id=none";
+	struct module same =
+		after_linked(&s, "libf.so", flags, "f='%s'; cp $f $f.new && mv $f.new $f");
+	struct module other = after_linked(
+		&s, "libg.so", flags,
+		"f='%s'; echo 'int other;' | ${CGOHEAP_TEST_CC:-cc} -shared -Wl,--build-id=none "
+		"-x c -o $f.n - && mv $f.n $f");
+
+	(void)state;
+	assert_true(same.elf_ok && same.deleted && !same.build_id[0]);
+	assert_false(other.elf_ok);
+	assert_int_equal(modules_open(&other), -1);
 	scratch_release(&s);
 }
 
@@ -209,6 +234,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(as_the_loader_has_them),
 		cmocka_unit_test(file_in_its_place),
 		cmocka_unit_test(same_bytes_in_another_inode),
+		cmocka_unit_test(without_a_build_id),
 		cmocka_unit_test(file_unlinked),
 		cmocka_unit_test(file_replaced),
 		cmocka_unit_test(fifo_in_its_place),
