@@ -61,8 +61,8 @@ for _ in $(seq 300); do
 	sleep 0.1
 done
 [ "$(cat "$dir/output")" = holding ] || cat "$dir/output"
-for process in /proc/[0-9]*; do
-	[ "$(readlink "$process/root")" != "$dir/service" ] || break
+for process in /proc/[0-9]*; do # the path is the host's, in a chroot as well
+	[[ $(readlink "$process/root") != *"$dir/service" ]] || break
 done
 process=${process#/proc/}
 inside=$(awk '/^NSpid:/ { print $NF }' "/proc/$process/status")
