@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <threads.h>
 
-#include "machine.h"
+#include "base/arch.h"
 
 static char room[64 << 20] __attribute__((aligned(4096)));
 static size_t used;
@@ -79,46 +79,46 @@ void free(void *p)
 
 void *mmap(void *p, size_t n, int prot, int flags, int fd, long offset)
 {
-	return (void *)machine_call(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
+	return (void *)arch_syscall6(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
 }
 
 void *mmap64(void *p, size_t n, int prot, int flags, int fd, long offset)
 {
-	return (void *)machine_call(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
+	return (void *)arch_syscall6(SYS_mmap, (long)p, (long)n, prot, flags, fd, offset);
 }
 
 int munmap(void *p, size_t n)
 {
-	return (int)machine_call(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0);
+	return (int)arch_syscall6(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0);
 }
 
 int mprotect(void *p, size_t n, int prot)
 {
-	return (int)machine_call(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0);
+	return (int)arch_syscall6(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0);
 }
 
 void *mremap(void *p, size_t old, size_t new, int flags, void *to)
 {
-	return (void *)machine_call(SYS_mremap, (long)p, (long)old, (long)new, flags, (long)to, 0);
+	return (void *)arch_syscall6(SYS_mremap, (long)p, (long)old, (long)new, flags, (long)to, 0);
 }
 
 int madvise(void *p, size_t n, int advice)
 {
-	return (int)machine_call(SYS_madvise, (long)p, (long)n, advice, 0, 0, 0);
+	return (int)arch_syscall6(SYS_madvise, (long)p, (long)n, advice, 0, 0, 0);
 }
 
 void *sbrk(intptr_t increment)
 {
-	long end = machine_call(SYS_brk, 0, 0, 0, 0, 0, 0);
+	long end = arch_syscall6(SYS_brk, 0, 0, 0, 0, 0, 0);
 
 	if (increment)
-		machine_call(SYS_brk, end + increment, 0, 0, 0, 0, 0);
+		arch_syscall6(SYS_brk, end + increment, 0, 0, 0, 0, 0);
 	return (void *)end;
 }
 
 int brk(void *to)
 {
-	return machine_call(SYS_brk, (long)to, 0, 0, 0, 0, 0) == (long)to ? 0 : -1;
+	return arch_syscall6(SYS_brk, (long)to, 0, 0, 0, 0, 0) == (long)to ? 0 : -1;
 }
 
 /* Until then libc's functions are behind the shim, while it starts its threads. */

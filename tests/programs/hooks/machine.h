@@ -1,6 +1,6 @@
 /*
  * What these programs need of the processor: CALL_AT, code that calls x(args...) with the stack
- * pointer at top, for call_at(top, x, args); and system calls that libc does not make.
+ * pointer at top, for call_at(top, x, args).
  */
 #ifndef HOOKS_MACHINE_H
 #define HOOKS_MACHINE_H

@@ -20,17 +20,3 @@
 	".cfi_def_cfa %rsp, 8\n"                                                                   \
 	"ret\n"                                                                                    \
 	".cfi_endproc\n"
-
-static inline long machine_call(long n, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
-}

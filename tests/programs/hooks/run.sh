@@ -62,7 +62,7 @@ fi
 if wanted depth; then
 	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O2 -fno-builtin -fno-stack-protector -shared \
 		-fPIC -o "$OUT/libdepth.so" \
-		"$HERE/depth_lib.c"
+		-Ishim "$HERE/depth_lib.c"
 	mapfile -t shown < <(nm -D --defined-only "$SHIM" | sed 's/.* //')
 	run depth depth " $OUT/libdepth.so" LD_BIND_NOW=1 -- "${shown[@]}"
 fi
