@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 	case "command":
 		os.Unsetenv(partVariable)
 		os.Exit(Run(os.Args[1:]))
+	case "leader":
+		os.Exit(leadSession())
 	default:
 		playShim(part)
 	}

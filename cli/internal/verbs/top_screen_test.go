@@ -4,87 +4,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
-
 	"cgoheap.example/cli/internal/attach"
 	"cgoheap.example/cli/internal/fakeshim"
 	"cgoheap.example/cli/internal/holders"
 	"cgoheap.example/cli/internal/stacks"
 )
-
-func readUntil(t *testing.T, r io.Reader, end string) string {
-	t.Helper()
-	var text strings.Builder
-	buf := make([]byte, 1)
-	for !strings.HasSuffix(text.String(), end) {
-		n, err := r.Read(buf)
-		if n == 0 || err != nil {
-			t.Fatalf("%q, then %v; waited for %q", text.String(), err, end)
-		}
-		text.Write(buf)
-	}
-	return text.String()
-}
-
-// terminal runs a command in a terminal of its own.
-type terminal struct {
-	master *os.File
-	cmd    *exec.Cmd
-}
-
-func openTerminal(t *testing.T, width, height int, args ...string) *terminal {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no pseudo terminals here:", err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slave.Close()
-	c := command([]string{"TERM=xterm"}, args...)
-	c.Stdin, c.Stdout, c.Stderr = slave, slave, slave
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	term := &terminal{master, c}
-	term.resize(t, width, height)
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill(); master.Close() })
-	return term
-}
-
-func (term *terminal) resize(t *testing.T, width, height int) {
-	t.Helper()
-	err := unix.IoctlSetWinsize(int(term.master.Fd()), unix.TIOCSWINSZ,
-		&unix.Winsize{Col: uint16(width), Row: uint16(height)})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// end reads what is left and returns it with the exit code.
-func (term *terminal) end(t *testing.T) (string, int) {
-	t.Helper()
-	rest, _ := io.ReadAll(term.master) // EIO when the last user has closed it
-	_ = term.cmd.Wait()
-	return string(rest), term.cmd.ProcessState.ExitCode()
-}
 
 const endOfFrame = "\x1b[K\x1b[J"
 
@@ -139,13 +69,13 @@ func TestTopLiveSuspended(t *testing.T) {
 	io.WriteString(term.master, "\x1a")
 	readUntil(t, term.master, leaveScreen)
 	for state := byte(0); state != 'T'; {
-		p, err := attach.OpenProcess(term.cmd.Process.Pid)
+		p, err := attach.OpenProcess(term.pid)
 		if err != nil || p.State == 'Z' {
 			t.Fatal("it ended instead of stopping")
 		}
 		state = p.State
 	}
-	term.cmd.Process.Signal(syscall.SIGCONT)
+	syscall.Kill(term.pid, syscall.SIGCONT)
 	readUntil(t, term.master, enterScreen)
 	readUntil(t, term.master, endOfFrame)
 	io.WriteString(term.master, "q")
