@@ -21,7 +21,17 @@ struct go_heap {
 
 enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
 
+/* What a profile of the stacks shows; handlers_profile.c has a table of them. */
+enum profile_view {
+	PROFILE_LIVE,   /* what is in use now, and what was allocated */
+	PROFILE_PEAK,   /* what was in use when most was */
+	PROFILE_FREES,  /* the stacks that free */
+	PROFILE_PINNED, /* what keeps retained memory from going back */
+	PROFILE_VIEWS
+};
+
 struct profile_options {
+	enum profile_view view;
 	enum profile_format format;
 	bool symbols;                /* false: addresses, mappings and build IDs only */
 	bool all_frames;             /* true: cgo's plumbing frames too */

@@ -124,7 +124,7 @@ static const struct route {
 	const char *path;
 	bool is_post; /* otherwise GET and HEAD */
 	void (*answer)(struct answer *a, const struct http_request *r);
-	const char *params[6]; /* NULL-terminated */
+	const char *params[12]; /* NULL-terminated */
 } routes[] = {
 	{"/", false, answer_index, {NULL}},
 	{"/debug/pprof", false, answer_index, {NULL}},
@@ -132,7 +132,7 @@ static const struct route {
 	{"/debug/pprof/cgoheap",
 	 false,
 	 answer_profile,
-	 {"debug", "seconds", "older", "symbols", "frames", NULL}},
+	 {"debug", "seconds", "older", "symbols", "frames", "view", NULL}},
 	{"/debug/pprof/allheap", false, answer_allheap, {"seconds", "frames", NULL}},
 	{"/debug/pprof/memory", false, answer_memory_profile, {NULL}},
 	{"/debug/pprof/symbol", true, answer_symbol, {NULL}},
@@ -162,7 +162,7 @@ static bool route_takes(const struct route *route, const char *name)
 
 static void refuse_unknown(struct answer *a, const struct route *route, const char *name)
 {
-	char quoted[LOG_QUOTE_BYTES], known[96];
+	char quoted[LOG_QUOTE_BYTES], known[128];
 	size_t n = (size_t)snprintf(known, sizeof(known), "no parameters");
 	for (size_t i = 0; route->params[i] != NULL; i++)
 		n = i == 0 ? (size_t)snprintf(known, sizeof(known), "%s", route->params[0])

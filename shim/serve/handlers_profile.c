@@ -21,7 +21,8 @@ static int write_profile(struct answer *a, struct scratch *work, const struct sn
 	return profile_write(work, snapshot, &a->options, &a->body.sink);
 }
 
-static int build_profile(struct answer *a, struct scratch *work)
+/* The profile of what is in use, or of growth since the baseline. */
+static int build_live(struct answer *a, struct scratch *work)
 {
 	struct snapshot now, growth;
 	const struct snapshot *before = a->baseline ? &a->baseline->snapshot : NULL;
@@ -34,6 +35,37 @@ static int build_profile(struct answer *a, struct scratch *work)
 	if (stacks_difference(work, before, &now, &growth) != 0)
 		return -1;
 	return write_profile(a, work, &growth);
+}
+
+/*
+ * What view= can be. build writes the profile into the answer's body from scratch, as profile_write
+ * does: 0, or -1 without room. A view without a build is not there: it is refused as unknown.
+ */
+static const struct view {
+	const char *name;
+	int (*build)(struct answer *a, struct scratch *work);
+} views[PROFILE_VIEWS] = {
+	[PROFILE_LIVE] = {"live", build_live},
+	[PROFILE_PEAK] = {"peak", NULL},
+	[PROFILE_FREES] = {"frees", NULL},
+	[PROFILE_PINNED] = {"pinned", NULL},
+};
+
+/* Only what is in use now has an age, and growth. */
+static int read_view(struct answer *a, const struct http_request *r, enum profile_view *view)
+{
+	const char *names[PROFILE_VIEWS];
+	size_t index = PROFILE_LIVE;
+	for (size_t i = 0; i < PROFILE_VIEWS; i++)
+		names[i] = views[i].build != NULL ? views[i].name : NULL;
+	if (params_choice(a, r, "view", names, PROFILE_VIEWS, &index))
+		return -1;
+	*view = (enum profile_view)index;
+	if (index == PROFILE_LIVE ||
+	    (params_value(r, "seconds") == NULL && params_value(r, "older") == NULL))
+		return 0;
+	answer_refuse(a, 400, "view=%s cannot be combined with seconds or older", names[index]);
+	return -1;
 }
 
 /* Reads Go's heap profile if it is requested. -1: refused. */
@@ -66,7 +98,7 @@ static void finish_profile(struct answer *a)
 	struct scratch work = SCRATCH_INIT(region_scratch_max_bytes());
 	seccomp_look(); /* time has passed since the last check */
 	bool ready = read_go(a, &work, &a->options.go) == 0;
-	int result = ready ? build_profile(a, &work) : -1;
+	int result = ready ? views[a->options.view].build(a, &work) : -1;
 	scratch_release(&work);
 	baseline_release(a->baseline);
 	a->baseline = NULL;
@@ -112,14 +144,16 @@ void answer_profile(struct answer *a, const struct http_request *r)
 {
 	uint64_t debug = 0, seconds = 0, older_ns = 0;
 	bool no_symbols = false, all_frames = false;
+	enum profile_view view = PROFILE_LIVE;
 	if (params_number(a, r, "debug", 0, 2, "0, 1 or 2 (as 1)", &debug) ||
 	    params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
 			  &seconds) ||
 	    params_duration(a, r, "older", &older_ns) ||
 	    params_word(a, r, "symbols", "none", &no_symbols) ||
-	    params_word(a, r, "frames", "all", &all_frames))
+	    params_word(a, r, "frames", "all", &all_frames) || read_view(a, r, &view))
 		return;
 	a->options = (struct profile_options){
+		.view = view,
 		.format = debug > 0 ? PROFILE_TEXT : PROFILE_GZIP,
 		.symbols = !no_symbols,
 		.all_frames = all_frames,

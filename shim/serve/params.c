@@ -1,6 +1,7 @@
 /* See params.h. */
 #include "serve/params.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -54,6 +55,37 @@ int params_bytes(struct answer *a, const struct http_request *r, const char *nam
 			      *bytes <= CONFIG_MAX_SAMPLE_BYTES))
 		return 0;
 	return params_refuse(a, name, value, "bytes from 1 to 1073741824, e.g. 524288 or 512KiB");
+}
+
+/* "a, b or c" of those that are not NULL. */
+static void list_words(char *out, size_t bytes, const char *const *words, size_t count)
+{
+	size_t last = count, n = 0;
+
+	while (last > 0 && words[last - 1] == NULL)
+		last--;
+	out[0] = '\0';
+	for (size_t i = 0; i < last && n < bytes; i++)
+		if (words[i] != NULL) {
+			const char *between = n == 0 ? "" : i + 1 == last ? " or " : ", ";
+			n += (size_t)snprintf(out + n, bytes - n, "%s%s", between, words[i]);
+		}
+}
+
+int params_choice(struct answer *a, const struct http_request *r, const char *name,
+		  const char *const *words, size_t count, size_t *index)
+{
+	const char *value = params_value(r, name);
+	char list[128];
+	if (value == NULL)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (words[i] != NULL && strcmp(value, words[i]) == 0) {
+			*index = i;
+			return 0;
+		}
+	list_words(list, sizeof(list), words, count);
+	return params_refuse(a, name, value, list);
 }
 
 int params_word(struct answer *a, const struct http_request *r, const char *name, const char *word,

@@ -28,6 +28,9 @@ int params_duration(struct answer *answer, const struct http_request *request, c
 /* From 1 to CONFIG_MAX_SAMPLE_BYTES. */
 int params_bytes(struct answer *answer, const struct http_request *request, const char *name,
 		 uint64_t *bytes);
+/* One of count words; *index: which. A NULL among them cannot be given. */
+int params_choice(struct answer *answer, const struct http_request *request, const char *name,
+		  const char *const *words, size_t count, size_t *index);
 /* A parameter with a single allowed value; *given: it was present. */
 int params_word(struct answer *answer, const struct http_request *request, const char *name,
 		const char *word, bool *given);

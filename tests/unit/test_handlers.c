@@ -240,9 +240,9 @@ static void bad_parameters(void **state)
 		const char *query, *body;
 	} cases[] = {
 		{"gc=1", "unknown parameter \"gc\": /debug/pprof/cgoheap takes debug, seconds, "
-			 "older, symbols, frames\n"},
+			 "older, symbols, frames, view\n"},
 		{"%0a=1", "unknown parameter \"\\x0a\": /debug/pprof/cgoheap takes debug, seconds, "
-			  "older, symbols, frames\n"},
+			  "older, symbols, frames, view\n"},
 		{"debug=1&debug=1", "parameter debug given more than once\n"},
 		{"debug", "invalid debug=\"\": expected 0, 1 or 2 (as 1)\n"},
 		{"debug=3", "invalid debug=\"3\": expected 0, 1 or 2 (as 1)\n"},
@@ -258,6 +258,11 @@ static void bad_parameters(void **state)
 		{"older=x", "invalid older=\"x\": expected a time above 0, e.g. 90s, 10m or "
 			    "1h30m\n"},
 		{"symbols=all", "invalid symbols=\"all\": expected none\n"},
+		{"view=live", NULL},
+		{"view=", "invalid view=\"\": expected live\n"},
+		{"view=peaks", "invalid view=\"peaks\": expected live\n"},
+		{"view=frees", "invalid view=\"frees\": expected live\n"}, /* not there yet */
+		{"view=pinned", "invalid view=\"pinned\": expected live\n"},
 		{"frames=", "invalid frames=\"\": expected all\n"},
 	};
 	(void)state;

@@ -29,6 +29,7 @@ const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
 Saves a profile that go tool pprof reads, of the C memory in use now.
 
   --memory       all resident memory by owner; the total is RSS
+  --peak         what was in use when most was
   -o FILE        output file (default cgoheap.PROGRAM.PID.TIME.pb.gz, or
                  cgoheap-memory.PROGRAM...; in a directory, a file of that
                  name; - is stdout; symbolic links are refused)
@@ -55,6 +56,8 @@ type profileOptions struct {
 	older                 time.Duration
 	raw, allFrames, asTxt bool
 	memory                bool
+	views                 views
+	view                  *profileView // nil: what is in use now
 }
 
 // name of the profile below /debug/pprof/.
@@ -75,7 +78,11 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 	f.Boolean("--all-frames", &o.allFrames)
 	f.Boolean("--text", &o.asTxt)
 	f.Boolean("--memory", &o.memory)
+	o.views.add(f)
 	wanted, err := f.ParseTarget(args)
+	if err == nil {
+		o.view, err = o.views.chosen()
+	}
 	if err == nil {
 		err = o.check()
 	}
@@ -88,6 +95,9 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 // check refuses flags that exclude each other.
 func (o *profileOptions) check() error {
 	switch {
+	case o.view != nil && (o.memory || o.seconds > 0 || o.older > 0):
+		return flags.Usagef("--%s cannot be combined with --memory, --seconds or --older",
+			o.view.name)
 	case o.memory && (o.seconds > 0 || o.older > 0):
 		return flags.Usagef("--memory shows what is resident now: it cannot be combined with " +
 			"--seconds or --older")
@@ -120,6 +130,9 @@ func (o *profileOptions) query() url.Values {
 	}
 	if o.asTxt {
 		q.Set("debug", "1")
+	}
+	if o.view != nil {
+		q.Set("view", o.view.name)
 	}
 	return q
 }
@@ -167,7 +180,7 @@ func saveProfile(std stdio, args []string) error {
 // profile has their stacks. Without this line a profile of 96 MiB of packet rings is empty and says
 // nothing.
 func (o *profileOptions) printElsewhere(std stdio, c *attach.Client) {
-	if o.memory || o.seconds > 0 || o.older > 0 {
+	if o.memory || o.seconds > 0 || o.older > 0 || o.view != nil {
 		return
 	}
 	a, _, err := c.Account()
@@ -206,6 +219,8 @@ func (o *profileOptions) describe(p *attach.Process, body []byte) (string, error
 		say := describeHeap
 		if o.memory {
 			say = describeMemory
+		} else if o.view != nil {
+			say = o.view.describe
 		}
 		var said string
 		if said, err = say(parsed); err == nil {
@@ -376,6 +391,8 @@ func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 	kind := ""
 	if o.memory {
 		kind = "-memory"
+	} else if o.view != nil {
+		kind = "-" + o.view.name
 	}
 	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"),
 		outfile.Suffix)

@@ -99,6 +99,7 @@ func TestProfileQuery(t *testing.T) {
 		"frames=all":             {"--all-frames"},
 		"older=1s&symbols=none":  {"--raw", "--older", "1"},
 		"frames=all&older=250ms": {"--older", "250ms", "--all-frames"},
+		"symbols=none&view=peak": {"--peak", "--raw"},
 	} {
 		path := filepath.Join(dir, "p.pb.gz")
 		r := profileIn(t, dir, append([]string{s.arg(), "-o", path}, args...)...)
