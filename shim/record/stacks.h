@@ -185,6 +185,11 @@ static inline bool tally_is_zero(const struct tally *t)
 	return !(t->alloc_objects | t->alloc_bytes | t->inuse_objects | t->inuse_bytes);
 }
 
+struct tally stacks_tally(uint32_t site);
+
+/* Visits every site. */
+void stacks_each_site(void (*visit)(uint32_t site, void *arg), void *arg);
+
 struct snapshot {
 	/* In scratch, without sites whose figures are all 0. In a snapshot of all sites a stack's
 	 * are neighbours, and stacks are in the order of their addresses, so that readers walk

@@ -70,7 +70,7 @@ static int64_t rounded_total(unsigned __int128 fixed, int bits)
  * Frees are read first. Each belongs to an allocation that the later read sees, so in use is
  * never negative.
  */
-static struct tally tally_read(uint32_t id)
+struct tally stacks_tally(uint32_t id)
 {
 	struct site *s = site_at(id);
 	uint64_t free_bytes = LOAD_ACQ(&s->free_bytes_fx);
@@ -106,7 +106,7 @@ static void walk_stack(struct walk *w, uint32_t stack)
 }
 
 /* Visits sites being reclaimed too, because their figures are not moved yet. */
-static void each_site(void (*visit)(uint32_t site, void *arg), void *arg)
+void stacks_each_site(void (*visit)(uint32_t site, void *arg), void *arg)
 {
 	struct walk w = {visit, arg, region_layout.arena.bytes / CELLS_UNIT};
 	size_t count;
@@ -126,7 +126,7 @@ static void each_site(void (*visit)(uint32_t site, void *arg), void *arg)
 static void totals_add(uint32_t id, void *arg)
 {
 	struct stacks_totals *sum = arg;
-	struct tally t = tally_read(id);
+	struct tally t = stacks_tally(id);
 	uint32_t origin = site_at(id)->origin;
 
 	if (origin < ORIGIN_COUNT) {
@@ -139,7 +139,7 @@ struct stacks_totals stacks_totals(void)
 {
 	struct stacks_totals sum = {0};
 
-	each_site(totals_add, &sum);
+	stacks_each_site(totals_add, &sum);
 	return sum;
 }
 
@@ -162,7 +162,7 @@ static void fill_one(uint32_t id, void *arg)
 	if (t.born > f->last)
 		return;
 	if (f->figures)
-		t = tally_read(id);
+		t = stacks_tally(id);
 	if (f->figures && tally_is_zero(&t))
 		return;
 	if (f->out->count == f->room)
@@ -366,7 +366,7 @@ int stacks_snapshot(struct scratch *scratch, uint64_t min_age_ns, struct snapsho
 	out->tallies = scratch_alloc(scratch, f.room * sizeof(*out->tallies));
 	if (!out->tallies)
 		return -1;
-	each_site(fill_one, &f);
+	stacks_each_site(fill_one, &f);
 	snapshot_sort(scratch, out);
 	scratch->exhausted |= f.is_full;
 	return min_age_ns ? snapshot_by_age(scratch, min_age_ns, out)

@@ -44,7 +44,7 @@ static void *frees(void *unused)
 
 static void *reads(void *unused)
 {
-	struct tally t = tally_read((uint32_t)(((char *)&memory.site - (char *)&memory) / 8));
+	struct tally t = stacks_tally((uint32_t)(((char *)&memory.site - (char *)&memory) / 8));
 
 	assert(t.inuse_bytes >= 0 && t.inuse_bytes <= 8);
 	return unused;
