@@ -65,6 +65,7 @@ expect() {
 	wanted "$name" || return 0
 	rows=$(jq -c --arg caller "$caller" '.rows[]? | select(.go_caller == $caller)' \
 		"$SERIES/$name.$MINUTES.json")
+	jq -e .rows "$SERIES/$name.$MINUTES.json" >/dev/null || wrong="no answer"
 	[ -n "$rows" ] || [ "$*" = churn ] || wrong="no row"
 	[[ " $* " == *" leak "* ]] ||
 		wrong+=$(classes "$name" ".go_caller == \"$caller\" and .class == \"leak\"")
@@ -88,6 +89,7 @@ for name in why-512KiB why-64KiB why-uncollected; do
 	expect $name main.warmUp warm_up
 	expect $name main.cacheRandom cache
 	expect $name main.cacheSlow cache
+	expect $name main.cacheLRU cache
 	expect $name main.cacheFIFO cache churn
 	expect $name main.churn churn
 	expect $name main.byHand churn

@@ -29,6 +29,7 @@ const (
 	slowTurn    = 600 // rounds in which the slow cache inserts as much as it holds
 	cacheBlocks = 2000
 	cacheTurn   = 100
+	lookups     = 50
 	dripFrom    = 100 // of which one is never freed
 	warmBlocks  = 1000
 )
@@ -214,6 +215,7 @@ func round() {
 	cacheRandom(cacheBlocks / cacheTurn)
 	cacheSlow(cacheBlocks / slowTurn)
 	cacheFIFO(cacheBlocks / cacheTurn)
+	cacheLRU(lookups)
 	finalized(perRound)
 	cleaned(perRound)
 	byHand(perRound)
@@ -226,6 +228,9 @@ func warm() {
 	cacheRandom(cacheBlocks)
 	cacheSlow(cacheBlocks)
 	cacheFIFO(cacheBlocks)
+	for lru.order.Len() < cacheBlocks {
+		cacheLRU(lookups)
+	}
 }
 
 func waiting() (blocks int64) {
