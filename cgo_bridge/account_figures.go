@@ -153,13 +153,27 @@ type Go struct {
 	HeapDead *int64 `json:"heap_dead_or_new_bytes"`
 	// Gaps in spans in use.
 	HeapUnused *int64 `json:"heap_unused_bytes"`
-	// The heap size at which the next collection should end.
+	// The same as heap_goal_bytes, by its name of older releases.
 	GCGoal *int64 `json:"gc_goal_bytes"`
 	// The current GOMEMLIMIT; also nil if there is none.
 	MemoryLimit *int64 `json:"memory_limit_bytes"`
 	Goroutines  *int64 `json:"goroutines"`
-	// Also nil before the first.
+	// When the last collection ended; also nil before the first.
 	LastGC *time.Time `json:"last_gc_time"`
+	// Collections that have ended.
+	GCCycles *int64 `json:"gc_cycles"`
+	// The heap size at which the next collection should end; nil: none is due.
+	HeapGoal *int64 `json:"heap_goal_bytes"`
+	// The heap as the goal counts it.
+	HeapNow *int64 `json:"heap_now_bytes"`
+	// GOGC; -1: off.
+	GCPercent *int64 `json:"gc_percent"`
+	// Finalizers that a collection has queued and that have not run.
+	FinalizersWaiting *int64 `json:"finalizers_waiting"`
+	// Cleanups that a collection has queued and that have not run.
+	CleanupsWaiting *int64 `json:"cleanups_waiting"`
+	// A finalizer is running now.
+	FinalizerRunning *bool `json:"finalizer_running"`
 	// By their names in runtime/metrics.
 	Metrics map[string]int64 `json:"runtime_metrics"`
 }

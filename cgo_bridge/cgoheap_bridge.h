@@ -78,16 +78,30 @@ struct cgoheap_bridge_message {
 	X(MEMORY_LIMIT, "/gc/gomemlimit:bytes") /* INT64_MAX: none */                              \
 	X(GOROUTINES, "/sched/goroutines:goroutines")
 
-/* CGOHEAP_GO_HEAP_FREE and so on; then others, in their own units. */
+/* Later ones; not all releases of Go have them. */
+#define CGOHEAP_GO_LATER_METRICS(X)                                                                \
+	X(FINALIZERS_QUEUED, "/gc/finalizers/queued:finalizers") /* ever, since Go 1.26 */         \
+	X(FINALIZERS_EXECUTED, "/gc/finalizers/executed:finalizers")                               \
+	X(CLEANUPS_QUEUED, "/gc/cleanups/queued:cleanups")                                         \
+	X(CLEANUPS_EXECUTED, "/gc/cleanups/executed:cleanups")
+
+/*
+ * CGOHEAP_GO_HEAP_FREE and so on; then others, in their own units.  New ones go to the end:
+ * an answer may end after any figure from CGOHEAP_GO_FIRST on (an older package's), and the
+ * library leaves out what it does not know (a newer package's).
+ */
 enum cgoheap_bridge_figure {
 #define CGOHEAP_GO_PLACE(place, name) CGOHEAP_GO_##place,
 	CGOHEAP_GO_METRICS(CGOHEAP_GO_PLACE)
-#undef CGOHEAP_GO_PLACE
-		CGOHEAP_GO_LAST_GC,              /* when it ended: Unix nanoseconds; 0: never */
-	CGOHEAP_GO_FIRST,                        /* an answer may end here: an older package's */
+		CGOHEAP_GO_LAST_GC, /* when it ended: Unix nanoseconds; 0: never */
+	CGOHEAP_GO_FIRST,
 	CGOHEAP_GO_GC_CYCLES = CGOHEAP_GO_FIRST, /* ever */
 	CGOHEAP_GO_GC_PAUSE,                     /* of all of them: nanoseconds */
-	CGOHEAP_GO_FIGURES,
+	CGOHEAP_GO_GC_PERCENT,                   /* GOGC; INT64_MAX: off */
+	CGOHEAP_GO_GC_BEFORE_LAST, /* when the one before the last ended, as LAST_GC */
+	CGOHEAP_GO_LATER_METRICS(CGOHEAP_GO_PLACE)
+#undef CGOHEAP_GO_PLACE
+		CGOHEAP_GO_FIGURES,
 	CGOHEAP_GO_CLASSES = CGOHEAP_GO_TOTAL + 1 /* the /memory/classes/ come first */
 };
 

@@ -7,7 +7,8 @@ package cgo_bridge
 // #define NAME(place, name) [CGOHEAP_GO_##place] = name,
 // static const char *metric_name(int place)
 // {
-//	static const char *const names[CGOHEAP_GO_FIGURES] = {CGOHEAP_GO_METRICS(NAME)};
+//	static const char *const names[CGOHEAP_GO_FIGURES] = {
+//		CGOHEAP_GO_METRICS(NAME) CGOHEAP_GO_LATER_METRICS(NAME)};
 //	return names[place];
 // }
 import "C"
@@ -15,6 +16,7 @@ import "C"
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"net"
 	"runtime/debug"
 	"runtime/metrics"
@@ -22,14 +24,18 @@ import (
 )
 
 const (
-	figureCount  = int(C.CGOHEAP_GO_FIGURES)
-	headerBytes  = 16 // struct cgoheap_bridge_message
-	pieceBytes   = int(C.CGOHEAP_BRIDGE_PIECE_BYTES)
-	askFigures   = uint32(C.CGOHEAP_BRIDGE_ASK_FIGURES)
-	askHeap      = uint32(C.CGOHEAP_BRIDGE_ASK_HEAP)
-	figureLastGC = int(C.CGOHEAP_GO_LAST_GC)
-	figureCycles = int(C.CGOHEAP_GO_GC_CYCLES)
-	figurePause  = int(C.CGOHEAP_GO_GC_PAUSE)
+	figureCount      = int(C.CGOHEAP_GO_FIGURES)
+	headerBytes      = 16 // struct cgoheap_bridge_message
+	pieceBytes       = int(C.CGOHEAP_BRIDGE_PIECE_BYTES)
+	askFigures       = uint32(C.CGOHEAP_BRIDGE_ASK_FIGURES)
+	askHeap          = uint32(C.CGOHEAP_BRIDGE_ASK_HEAP)
+	figureLastGC     = int(C.CGOHEAP_GO_LAST_GC)
+	figureCycles     = int(C.CGOHEAP_GO_GC_CYCLES)
+	figurePause      = int(C.CGOHEAP_GO_GC_PAUSE)
+	figurePercent    = int(C.CGOHEAP_GO_GC_PERCENT)
+	figureBeforeLast = int(C.CGOHEAP_GO_GC_BEFORE_LAST)
+
+	unknownFigure = ^uint64(0)
 )
 
 // figures answers the library's questions, one after the other.
@@ -37,6 +43,7 @@ type figures struct {
 	conn    net.Conn
 	samples []metrics.Sample
 	places  []int // of samples, in an answer
+	percent [1]metrics.Sample
 	gc      debug.GCStats
 	message []byte
 }
@@ -50,6 +57,7 @@ func startFigures() {
 		return
 	}
 	f := &figures{conn: conn, message: make([]byte, headerBytes+8*figureCount)}
+	f.percent[0].Name = "/gc/gogc:percent"
 	for place := 0; place < figureCount; place++ {
 		if name := C.metric_name(C.int(place)); name != nil { // runtime/metrics has it
 			f.samples = append(f.samples, metrics.Sample{Name: C.GoString(name)})
@@ -92,28 +100,49 @@ func putHeader(message []byte, kind, sequence uint32, bytes int) {
 }
 
 func (f *figures) answerFigures(sequence uint32) error {
-	const unknown = ^uint64(0)
 	putHeader(f.message, askFigures, sequence, 0)
-	values := f.message[headerBytes:]
 	for i := 0; i < figureCount; i++ {
-		binary.NativeEndian.PutUint64(values[8*i:], unknown)
+		f.put(i, unknownFigure)
 	}
 	metrics.Read(f.samples)
 	for i, s := range f.samples {
 		if s.Value.Kind() == metrics.KindUint64 {
-			binary.NativeEndian.PutUint64(values[8*f.places[i]:], s.Value.Uint64())
+			f.put(f.places[i], s.Value.Uint64())
 		}
 	}
 	debug.ReadGCStats(&f.gc)
-	lastGC := uint64(0)
-	if f.gc.NumGC > 0 {
-		lastGC = uint64(f.gc.LastGC.UnixNano())
-	}
-	binary.NativeEndian.PutUint64(values[8*figureLastGC:], lastGC)
-	binary.NativeEndian.PutUint64(values[8*figureCycles:], uint64(f.gc.NumGC))
-	binary.NativeEndian.PutUint64(values[8*figurePause:], uint64(f.gc.PauseTotal))
+	f.put(figureLastGC, f.ended(0))
+	f.put(figureBeforeLast, f.ended(1))
+	f.put(figureCycles, uint64(f.gc.NumGC))
+	f.put(figurePause, uint64(f.gc.PauseTotal))
+	f.put(figurePercent, f.gcPercent())
 	_, err := f.conn.Write(f.message)
 	return err
+}
+
+func (f *figures) put(place int, n uint64) {
+	binary.NativeEndian.PutUint64(f.message[headerBytes+8*place:], n)
+}
+
+// ended is when the last collection ended, or one before it; 0: there was none.
+func (f *figures) ended(before int) uint64 {
+	if f.gc.NumGC <= int64(before) || before >= len(f.gc.PauseEnd) {
+		return 0
+	}
+	return uint64(f.gc.PauseEnd[before].UnixNano())
+}
+
+// gcPercent is GOGC. The runtime says -1 if it is off, in an unsigned figure.
+func (f *figures) gcPercent() uint64 {
+	metrics.Read(f.percent[:])
+	value := f.percent[0].Value
+	switch {
+	case value.Kind() != metrics.KindUint64:
+		return unknownFigure
+	case value.Uint64() > math.MaxInt32:
+		return math.MaxInt64
+	}
+	return value.Uint64()
 }
 
 func (f *figures) answerHeap(sequence uint32) error {

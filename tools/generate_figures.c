@@ -34,6 +34,7 @@ static void print_comment(const char *help)
 #define GO_NUMBER(value, unit, key, name, metric, help)                                            \
 	print_comment(help);                                                                       \
 	printf("\t" #name " int64 `json:\"" key "\"`\n");
+#define GO_METRIC(value, unit, metric, help)
 #define GO_TEXT(value, key, name, help)                                                            \
 	print_comment(help);                                                                       \
 	printf("\t" #name " string `json:\"" key "%s\"`\n", omit);
@@ -117,6 +118,7 @@ static void print_family(const char *name, const char *help, const char *label)
 #define METRIC(kind, ...)                                   METRIC_##kind(__VA_ARGS__)
 #define METRIC_FIGURE(value, unit, key, name, metric, help) print_family(metric, help, "");
 #define METRIC_NUMBER                                       METRIC_FIGURE
+#define METRIC_METRIC(value, unit, metric, help)            print_family(metric, help, "");
 #define METRIC_TEXT(...)
 #define METRIC_FLAG(...)
 #define METRIC_PART(...)
@@ -201,6 +203,7 @@ static void schema_end(void)
 	schema_member(key, NULLABLE("integer"), help);
 #define SCHEMA_NUMBER(value, unit, key, name, metric, help) schema_member(key, "\"integer\"", help);
 
+#define SCHEMA_METRIC(value, unit, metric, help)
 #define SCHEMA_TEXT(value, key, name, help)          schema_member(key, NULLABLE("string"), help);
 #define SCHEMA_FLAG(value, key, name, help)          schema_member(key, "\"boolean\"", help);
 #define SCHEMA_PART(member, name, type, whose, help) schema_part(#member, help);
@@ -208,9 +211,10 @@ static void schema_end(void)
 #define KEY(kind, ...)                                   KEY_##kind(__VA_ARGS__)
 #define KEY_FIGURE(value, unit, key, name, metric, help) schema_key(key);
 #define KEY_NUMBER                                       KEY_FIGURE
-#define KEY_TEXT(value, key, name, help)                 schema_key(key);
-#define KEY_FLAG                                         KEY_TEXT
-#define KEY_PART(member, name, type, whose, help)        schema_key(#member);
+#define KEY_METRIC(value, unit, metric, help)
+#define KEY_TEXT(value, key, name, help)          schema_key(key);
+#define KEY_FLAG                                  KEY_TEXT
+#define KEY_PART(member, name, type, whose, help) schema_key(#member);
 
 static void schema_part(const char *member, const char *help);
 
@@ -268,6 +272,9 @@ static const struct part {
 	{"time", NULL, false, "\"string\""},
 	{"c_blocks_resident_ratio", NULL, false, NULLABLE("number")},
 	{"last_gc_time", NULL, false, NULLABLE("string")},
+	{"last_gc", NULL, false, NULLABLE("string")},
+	{"gc_percent", NULL, false, NULLABLE("integer")},
+	{"finalizer_running", NULL, false, NULLABLE("boolean")},
 	{"version", NULL, false, NULLABLE("integer")},
 	{"warnings", NULL, false, "\"array\", \"items\": {\"type\": \"string\"}"},
 	{"c_mmap_top", NULL, false,

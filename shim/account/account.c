@@ -9,6 +9,7 @@
 #include "proc/procinfo.h"
 #include "go/gostats.h"
 #include "go/gosym.h"
+#include "go/govars.h"
 #include "record/control.h"
 #include "record/mappings.h"
 #include "account/account_job.h"
@@ -61,7 +62,7 @@ static void split_go(struct account_job *job)
 	}
 	if (!stacks->known) {
 		add_warning(job,
-			    gostats_runtimes() > 1
+			    govars_runtimes() > 1
 				    ? "there are several Go runtimes: go_heap has the goroutine "
 				      "stacks of all"
 				    : "the binary has no symbols to tell goroutine stacks from "

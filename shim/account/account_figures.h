@@ -10,6 +10,7 @@
  *       bytes, count or nanoseconds (seconds in /metrics). Name: in Go. metric: without
  *       "cgoheap_"; "": none. help: HELP in /metrics, and the comment in Go.
  *   NUMBER(value, unit, key, Name, metric, help)  A figure that is always known.
+ *   METRIC(value, unit, metric, help)  A figure that is only in /metrics.
  *   TEXT(value, key, Name, help)  FLAG(value, key, Name, help)
  *   PART(member, Name, type, whose, help)  A member that account_json.c writes itself. type: in
  *       Go. whose: BRIDGE, COMMAND or BOTH have it.
@@ -165,12 +166,30 @@
 	  "HeapObjects less HeapLive.")                                                            \
 	X(FIGURE, s->runtime[CGOHEAP_GO_HEAP_UNUSED], bytes, "heap_unused_bytes", HeapUnused, "",  \
 	  "Gaps in spans in use.")                                                                 \
-	X(FIGURE, s->runtime[CGOHEAP_GO_HEAP_GOAL], bytes, "gc_goal_bytes", GCGoal, "",            \
-	  "The heap size at which the next collection should end.")                                \
-	X(FIGURE, s->memory_limit, bytes, "memory_limit_bytes", MemoryLimit, "",                   \
+	X(FIGURE, s->gc.goal_bytes, bytes, "gc_goal_bytes", GCGoal, "",                            \
+	  "The same as heap_goal_bytes, by its name of older releases.")                           \
+	X(FIGURE, s->gc.memory_limit, bytes, "memory_limit_bytes", MemoryLimit, "",                \
 	  "The current GOMEMLIMIT; also nil if there is none.")                                    \
 	X(FIGURE, s->runtime[CGOHEAP_GO_GOROUTINES], count, "goroutines", Goroutines, "", "")      \
-	X(PART, last_gc_time, LastGC, "*time.Time", BRIDGE, "Also nil before the first.")          \
+	X(PART, last_gc_time, LastGC, "*time.Time", BRIDGE,                                        \
+	  "When the last collection ended; also nil before the first.")                            \
+	X(PART, last_gc, LastGC, "*time.Time", COMMAND,                                            \
+	  "When the last collection ended; also nil before the first.")                            \
+	X(METRIC, s->gc.ended_unix_ns, nanoseconds, "go_last_gc_timestamp_seconds",                \
+	  "When the last collection ended, since 1970; 0: there was none.")                        \
+	X(FIGURE, s->gc.cycles, count, "gc_cycles", GCCycles, "", "Collections that have ended.")  \
+	X(FIGURE, s->gc.goal_bytes, bytes, "heap_goal_bytes", HeapGoal, "go_heap_goal_bytes",      \
+	  "The heap size at which the next collection should end; nil: none is due.")              \
+	X(FIGURE, s->gc.heap_bytes, bytes, "heap_now_bytes", HeapNow, "",                          \
+	  "The heap as the goal counts it.")                                                       \
+	X(PART, gc_percent, GCPercent, "*int64", BOTH, "GOGC; -1: off.")                           \
+	X(FIGURE, s->gc.finalizers_waiting, count, "finalizers_waiting", FinalizersWaiting,        \
+	  "go_finalizers_waiting",                                                                 \
+	  "Finalizers that a collection has queued and that have not "                             \
+	  "run.")                                                                                  \
+	X(FIGURE, s->gc.cleanups_waiting, count, "cleanups_waiting", CleanupsWaiting,              \
+	  "go_cleanups_waiting", "Cleanups that a collection has queued and that have not run.")   \
+	X(PART, finalizer_running, FinalizerRunning, "*bool", BOTH, "A finalizer is running now.") \
 	X(PART, runtime_metrics, Metrics, "map[string]int64", BRIDGE,                              \
 	  "By their names in runtime/metrics.")
 

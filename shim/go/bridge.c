@@ -222,7 +222,7 @@ static int read_figures(uint64_t out[CGOHEAP_GO_FIGURES])
 		return -1;
 	memset(message.figures, 0xff, sizeof(message.figures)); /* CGOHEAP_BRIDGE_UNKNOWN */
 	long n = answer(CGOHEAP_BRIDGE_ASK_FIGURES, &message, sizeof(message), deadline_ns);
-	if (n != (long)sizeof(message) && n != (long)older)
+	if (n < (long)older || (n - (long)older) % (long)sizeof(*message.figures))
 		return -1;
 	memcpy(out, message.figures, sizeof(message.figures));
 	return 0;

@@ -6,7 +6,7 @@
  * runtime.gcController has the heap's figures (same offsets in Go 1.21 to 1.27);
  * runtime.allgs leads to every goroutine's stack.  Both are read while the program runs,
  * so values are checked against the ranges the runtime has mapped, and implausible ones
- * are discarded.
+ * are discarded.  gogc.h has the collector's.
  */
 #ifndef CGOHEAP_GOSTATS_H
 #define CGOHEAP_GOSTATS_H
@@ -15,6 +15,7 @@
 #include "region/region.h"
 #include "proc/rangeset.h"
 #include "go/bridge.h"
+#include "go/gogc.h"
 
 struct go_stats {
 	/* From the Go package, else from runtime.gcController if the binary has symbols and
@@ -23,11 +24,11 @@ struct go_stats {
 	uint64_t stacks_bytes; /* the rest of the arenas: stacks and the runtime's manual spans */
 	uint64_t mapped_ready_bytes, total_alloc_bytes;
 	/* Only from the Go package; the runtime's own counts. */
-	uint64_t metadata_bytes; /* mapped by the runtime outside the arenas */
-	uint64_t memory_limit;   /* the current GOMEMLIMIT; also UNKNOWN if there is none */
+	uint64_t metadata_bytes;              /* mapped by the runtime outside the arenas */
 	uint64_t runtime[CGOHEAP_GO_FIGURES]; /* by enum cgoheap_bridge_figure */
-	const char *source;                   /* "runtime/metrics", "runtime.gcController", "" */
-	bool has_package;                     /* attached, even if it did not answer in time */
+	struct gogc gc;
+	const char *source; /* "runtime/metrics", "runtime.gcController", "" */
+	bool has_package;   /* attached, even if it did not answer in time */
 };
 
 /* Objects are live, as the last collection found, or else dead or newer than that; UNKNOWN. */
@@ -60,9 +61,5 @@ int gostats_allgs(struct scratch *scratch, uint64_t *list, uint64_t *count);
  * only what is in a claim of heap (ascending).  UNKNOWN as above.
  */
 uint64_t gostats_stacks_resident(struct scratch *scratch, const struct rangeset *heap);
-
-/* Go runtimes in this process: the program's and libraries'.  With several the variables are not
- * read, because each covers only a part. */
-uint32_t gostats_runtimes(void);
 
 #endif

@@ -40,7 +40,8 @@ struct writer {
 #define WRITE_NUMBER(value, unit, key, name, metric, help) json_number(w->json, key, value);
 #define WRITE_TEXT(value, key, name, help)                 json_string(w->json, key, value);
 #define WRITE_FLAG(value, key, name, help)                 json_bool(w->json, key, value);
-#define WRITE_PART(member, name, type, whose, help)        write_##member(w, #member);
+#define WRITE_METRIC(value, unit, metric, help)
+#define WRITE_PART(member, name, type, whose, help) write_##member(w, #member);
 
 static void write_name(struct writer *w, const char *key)
 {
@@ -123,9 +124,32 @@ static void write_c_blocks_resident_ratio(struct writer *w, const char *key)
 	json_permille(w->json, key, permille != UNKNOWN, permille);
 }
 
+static void write_last_gc(struct writer *w, const char *key)
+{
+	write_nanoseconds(w, key, w->account->go.gc.ended_unix_ns);
+}
+
 static void write_last_gc_time(struct writer *w, const char *key)
 {
-	write_nanoseconds(w, key, w->account->go.runtime[CGOHEAP_GO_LAST_GC]);
+	write_last_gc(w, key);
+}
+
+static void write_gc_percent(struct writer *w, const char *key)
+{
+	uint64_t percent = w->account->go.gc.percent;
+	if (percent == GOGC_OFF)
+		json_signed(w->json, key, -1);
+	else
+		json_known(w->json, key, percent != UNKNOWN, percent);
+}
+
+static void write_finalizer_running(struct writer *w, const char *key)
+{
+	uint64_t is_running = w->account->go.gc.is_finalizing;
+	if (is_running == UNKNOWN)
+		json_known(w->json, key, false, 0);
+	else
+		json_bool(w->json, key, is_running);
 }
 
 static void write_runtime_metrics(struct writer *w, const char *key)

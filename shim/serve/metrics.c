@@ -94,6 +94,7 @@ static void gauge_seconds(struct page *t, const char *name, const char *help, ui
 #define WRITE(kind, ...)                                   WRITE_##kind(__VA_ARGS__)
 #define WRITE_FIGURE(value, unit, key, name, metric, help) write_##unit(t, metric, help, value);
 #define WRITE_NUMBER                                       WRITE_FIGURE
+#define WRITE_METRIC(value, unit, metric, help)            write_##unit(t, metric, help, value);
 #define WRITE_TEXT(...)
 #define WRITE_FLAG(...)
 #define WRITE_PART(...)

@@ -75,7 +75,10 @@ static void nothing_known(void)
 	     "\"total_alloc_bytes\":null,\"metadata_bytes\":null,\"heap_objects_bytes\":null,"
 	     "\"heap_live_bytes\":null,\"heap_dead_or_new_bytes\":null,"
 	     "\"heap_unused_bytes\":null,\"gc_goal_bytes\":null,\"memory_limit_bytes\":null,"
-	     "\"goroutines\":null,\"last_gc_time\":null,\"runtime_metrics\":{"
+	     "\"goroutines\":null,\"last_gc_time\":null,\"last_gc\":null,\"gc_cycles\":null,"
+	     "\"heap_goal_bytes\":null,\"heap_now_bytes\":null,\"gc_percent\":null,"
+	     "\"finalizers_waiting\":null,\"cleanups_waiting\":null,"
+	     "\"finalizer_running\":null,\"runtime_metrics\":{"
 	     "\"/memory/classes/heap/free:bytes\":null,");
 	says("\"/sched/goroutines:goroutines\":null}},\"process\":{\"vm_rss_bytes\":null,");
 	says("\"threads\":null},\"cgroup\":{\"version\":null,\"path\":null,\"current_bytes\":null,"
@@ -106,9 +109,16 @@ static void all_known(void)
 	for (uint64_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
 		a.go.runtime[i] = 100 + i;
 	a.go.runtime[CGOHEAP_GO_HEAP_LIVE] = 60;
-	a.go.runtime[CGOHEAP_GO_LAST_GC] = UINT64_C(1700000000123456789);
+	a.go.gc = (struct gogc){.cycles = 12,
+				.ended_unix_ns = UINT64_C(1700000000123456789),
+				.goal_bytes = 115,
+				.heap_bytes = 90,
+				.memory_limit = UNKNOWN,
+				.percent = GOGC_OFF,
+				.finalizers_waiting = 3,
+				.cleanups_waiting = UNKNOWN,
+				.is_finalizing = 1};
 	a.go.metadata_bytes = 7;
-	a.go.memory_limit = UNKNOWN;
 	a.cgroup.version = 2;
 	strcpy(a.cgroup.path, "/a \"b\"");
 	a.cgroup.limit = UNKNOWN;
@@ -125,7 +135,11 @@ static void all_known(void)
 	says("\"metadata_bytes\":7,\"heap_objects_bytes\":101,\"heap_live_bytes\":60,"
 	     "\"heap_dead_or_new_bytes\":41,\"heap_unused_bytes\":104,\"gc_goal_bytes\":115,"
 	     "\"memory_limit_bytes\":null,\"goroutines\":118,"
-	     "\"last_gc_time\":\"2023-11-14T22:13:20.123456789Z\",\"runtime_metrics\":{"
+	     "\"last_gc_time\":\"2023-11-14T22:13:20.123456789Z\","
+	     "\"last_gc\":\"2023-11-14T22:13:20.123456789Z\",\"gc_cycles\":12,"
+	     "\"heap_goal_bytes\":115,\"heap_now_bytes\":90,\"gc_percent\":-1,"
+	     "\"finalizers_waiting\":3,\"cleanups_waiting\":null,"
+	     "\"finalizer_running\":true,\"runtime_metrics\":{"
 	     "\"/memory/classes/heap/free:bytes\":100,\"/memory/classes/heap/objects:bytes\":101,"
 	     "\"/memory/classes/heap/released:bytes\":102,"
 	     "\"/memory/classes/heap/stacks:bytes\":103,"

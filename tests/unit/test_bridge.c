@@ -211,6 +211,44 @@ static void an_older_package_lacks_the_later_figures(void)
 }
 CASE(an_older_package_lacks_the_later_figures)
 
+/* Of a release in between: some of the later figures. */
+static void as_a_package_in_between(int fd, struct cgoheap_bridge_message question)
+{
+	struct figures f = figures_for(question);
+	send(fd, &f, sizeof(f.head) + (CGOHEAP_GO_FIRST + 2) * sizeof(*f.figures), 0);
+}
+
+static void a_package_in_between_has_what_it_knows(void)
+{
+	uint64_t figures[CGOHEAP_GO_FIGURES];
+	with_package(as_a_package_in_between);
+	CHECK(bridge_read_figures(figures) == 0);
+	CHECK(figures[CGOHEAP_GO_FIRST + 1] == 1000 + CGOHEAP_GO_FIRST + 1);
+	for (int i = CGOHEAP_GO_FIRST + 2; i < CGOHEAP_GO_FIGURES; i++)
+		CHECK(figures[i] == CGOHEAP_BRIDGE_UNKNOWN);
+}
+CASE(a_package_in_between_has_what_it_knows)
+
+static void as_a_newer_package(int fd, struct cgoheap_bridge_message question)
+{
+	struct {
+		struct figures f;
+		uint64_t more[3];
+	} message = {.f = figures_for(question)};
+	send(fd, &message, sizeof(message), 0);
+}
+
+static void a_newer_packages_figures_are_left_out(void)
+{
+	uint64_t figures[CGOHEAP_GO_FIGURES];
+	with_package(as_a_newer_package);
+	for (uint64_t i = 1; i <= 2; i++) {
+		CHECK(bridge_read_figures(figures) == 0);
+		CHECK(figures[CGOHEAP_GO_FIGURES - 1] == 1000 * i + CGOHEAP_GO_FIGURES - 1);
+	}
+}
+CASE(a_newer_packages_figures_are_left_out)
+
 static void silently(int fd, struct cgoheap_bridge_message question)
 {
 	(void)fd, (void)question;
@@ -256,7 +294,7 @@ static void nonsense(int fd, struct cgoheap_bridge_message question)
 		struct figures f;
 		uint64_t more;
 	} message = {.f = figures_for(question)};
-	size_t bytes[] = {1, sizeof(question), sizeof(message.f) - 8, sizeof(message)};
+	size_t bytes[] = {1, sizeof(question), sizeof(message.f) - 4, sizeof(message)};
 	send(fd, &message, bytes[question.sequence % 4], 0);
 	message.f.head.kind = 99;
 	send(fd, &message, sizeof(message.f), 0);
@@ -409,6 +447,8 @@ int main(void)
 		cmocka_unit_test(test_taken_descriptors_are_left_alone),
 		cmocka_unit_test(test_figures_come),
 		cmocka_unit_test(test_an_older_package_lacks_the_later_figures),
+		cmocka_unit_test(test_a_package_in_between_has_what_it_knows),
+		cmocka_unit_test(test_a_newer_packages_figures_are_left_out),
 		cmocka_unit_test(test_figures_that_do_not_come_are_missed),
 		cmocka_unit_test(test_late_figures_are_not_taken_for_new_ones),
 		cmocka_unit_test(test_nonsense_is_no_figure),

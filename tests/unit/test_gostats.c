@@ -270,10 +270,10 @@ static void package_comes_first(void)
 	CHECK(g.mapped_ready_bytes == 1000 * MIB - told[CGOHEAP_GO_HEAP_RELEASED]);
 	/* mcache free to profiling buckets: figures 5 to 12. */
 	CHECK(g.metadata_bytes == (6 + 7 + 8 + 9 + 10 + 11 + 12 + 13) * MIB);
-	CHECK(g.memory_limit == told[CGOHEAP_GO_MEMORY_LIMIT]);
+	CHECK(g.gc.memory_limit == told[CGOHEAP_GO_MEMORY_LIMIT]);
 	CHECK(memcmp(g.runtime, told, sizeof(told)) == 0);
 	told[CGOHEAP_GO_MEMORY_LIMIT] = INT64_MAX; /* none */
-	CHECK(read_stats().memory_limit == UNKNOWN);
+	CHECK(read_stats().gc.memory_limit == UNKNOWN);
 }
 CASE(package_comes_first)
 
@@ -287,7 +287,7 @@ static void package_does_not_know_all(void)
 	told[CGOHEAP_GO_HEAP_RELEASED] = 2 * MIB; /* more than the total of 1 MiB */
 	struct go_stats g = read_stats();
 	CHECK(g.heap_in_use_bytes == UNKNOWN && g.metadata_bytes == UNKNOWN);
-	CHECK(g.memory_limit == UNKNOWN && g.mapped_ready_bytes == UNKNOWN);
+	CHECK(g.gc.memory_limit == UNKNOWN && g.mapped_ready_bytes == UNKNOWN);
 	CHECK(g.heap_free_bytes == MIB && strcmp(g.source, "runtime/metrics") == 0);
 }
 CASE(package_does_not_know_all)

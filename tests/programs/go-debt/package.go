@@ -1,0 +1,5 @@
+//go:build withpackage
+
+package main
+
+import _ "cgoheap.example/cgo_bridge"
