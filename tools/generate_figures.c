@@ -252,6 +252,11 @@ static void schema_runtime_metrics(void)
 	"\"frames\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}}, "
 #define MAPPED_KEYS "\"bytes\", \"mapped_bytes\", \"frames\"]}"
 
+#define PINNED                                                                                     \
+	"\"bytes\": {\"type\": \"integer\"}, \"standard_error_bytes\": {\"type\": \"integer\"},\n" \
+	"\"blocks\": {\"type\": \"integer\"}, \"block_bytes\": {\"type\": \"integer\"},\n"
+#define PINNED_KEYS "\"bytes\", \"standard_error_bytes\", \"blocks\", \"block_bytes\", "
+
 /* What a part is: an object of a list, an array of such, or as it stands here. */
 static const struct part {
 	const char *member;
@@ -285,6 +290,15 @@ static const struct part {
 	 "\"string\"},\n"
 	 "\"file\": {\"type\": [\"string\", \"null\"]}, " MAPPED
 	 "\"required\": [\"owner\", \"file\", " MAPPED_KEYS},
+	{"pinned_by", NULL, false,
+	 NULLABLE(
+		 "object") ",\n\"properties\": {\"method\": {\"enum\": [\"samples\", "
+			   "\"sizes\"]}, " PINNED "\"partial\": {\"type\": \"boolean\"},\n"
+			   "\"stacks\": {\"type\": \"array\", \"items\": {\"type\": \"object\", "
+			   "\"properties\": {" PINNED
+			   "\"frames\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}}, "
+			   "\"required\": [" PINNED_KEYS "\"frames\"]}}},\n"
+			   "\"required\": [\"method\", " PINNED_KEYS "\"partial\", \"stacks\"]"},
 	{"untracked_candidates", NULL, false,
 	 "\"object\", \"properties\": {\"looks\": {\"type\": \"integer\"}, \"in_cgo_calls\": "
 	 "{\"type\": \"array\"}},\n"

@@ -30,6 +30,7 @@
 #include "go/gostats.h"
 #include "account/account_figures.h"
 #include "account/allocator.h"
+#include "account/pinned.h"
 #include "account/privatealloc.h"
 
 /* OWNER_GO_HEAP and so on, in the order in which they are shown. */
@@ -119,6 +120,7 @@ struct account_parts {
 	size_t file_count;
 	const struct account_block *blocks;
 	size_t block_count;
+	const struct pinned *pinned; /* by stack; NULL: not known. Valid until the next account */
 };
 
 /*

@@ -129,7 +129,9 @@
 	X(FIGURE, s->cached, bytes, "cached_bytes", Cached, "",                                    \
 	  "In small blocks, which malloc_trim joins first.")                                       \
 	X(FIGURE, s->pinned, bytes, "pinned_bytes", Pinned, "",                                    \
-	  "On pages that also hold blocks in use.")
+	  "On pages that also hold blocks in use.")                                                \
+	X(PART, pinned_by, PinnedBy, "*PinnedBy", COMMAND,                                         \
+	  "By which stacks; nil: not known, or too little to matter.")
 
 /* Of struct account. */
 #define ACCOUNT_ESTIMATE(X)                                                                        \

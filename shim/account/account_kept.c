@@ -24,15 +24,18 @@ static uint64_t take(uint64_t *left, uint64_t bytes)
 	return bytes;
 }
 
-/* Limits the cost to a process with many free chunks. */
+/* Limits the cost to a process with many free chunks, or many blocks. */
 static struct {
 	struct glibckept found;
 	struct work_rest rest;
+	struct pinned pinned;
+	struct work_rest pinned_rest;
 } last;
 
 void account_kept_forget(void)
 {
 	work_rest_end(&last.rest);
+	work_rest_end(&last.pinned_rest);
 }
 
 static struct glibckept read_or_last(const struct glibckept_places *places)
@@ -43,6 +46,28 @@ static struct glibckept read_or_last(const struct glibckept_places *places)
 	glibckept_read(places, &last.found);
 	work_rest_after(&last.rest, work_cpu_ns() - begun_ns);
 	return last.found;
+}
+
+/* What it needs of scratch is free again for the rest of the answer. */
+static void read_pinned(struct account_job *job, const struct glibckept_places *places)
+{
+	uint64_t bytes = job->out->kept.pinned, begun_ns = work_cpu_ns();
+	struct scratch part = scratch_part(job->scratch);
+	struct glibcchunk_heaps heaps;
+	if (bytes < WORTH_BYTES)
+		return;
+	if (work_is_resting(&last.pinned_rest))
+		pinned_check_sites(&last.pinned);
+	else {
+		last.pinned.method = PINNED_UNKNOWN;
+		if (glibcchunk_heaps_find(&part, places->heaps, places->what, places->brk_start,
+					  places->brk_end, &heaps) == 0)
+			(void)pinned_read(&part, &heaps, bytes, &last.pinned);
+		work_rest_after(&last.pinned_rest, work_cpu_ns() - begun_ns);
+	}
+	scratch_release(&part);
+	if (last.pinned.method != PINNED_UNKNOWN)
+		job->parts->pinned = &last.pinned;
 }
 
 void account_kept_read(struct account_job *job)
@@ -66,4 +91,5 @@ void account_kept_read(struct account_job *job)
 	a->kept.returnable = take(&left, found.returnable);
 	a->kept.cached = take(&left, a->allocator.cached_bytes);
 	a->kept.pinned = left;
+	read_pinned(job, &places);
 }

@@ -1,22 +1,8 @@
 /* See glibcheap.h. */
 #include "account/glibcheap.h"
 
-#include "base/pagemap.h"
-#include "base/selfmem.h"
 #include "base/work.h"
-
-#define HEAP_BYTES (UINT64_C(64) << 20) /* HEAP_MAX_SIZE on 64-bit, and the alignment of a heap */
-
-#define CHUNK_FLAGS     UINT64_C(7)
-#define CHUNK_IS_MAPPED UINT64_C(2) /* alone in a mapping: no arena, no neighbour */
-#define CHUNK_HEADER    16
-
-struct heap_header { /* struct _heap_info */
-	uint64_t arena, previous, bytes, usable_bytes;
-};
-struct chunk_header { /* struct malloc_chunk: mchunk_prev_size, mchunk_size */
-	uint64_t before, size;
-};
+#include "account/glibcchunk.h"
 
 static bool is_whole_pages(uint64_t bytes)
 {
@@ -57,14 +43,14 @@ static void add_unknown(struct glibcheap *h, uint64_t start, uint64_t end)
 /* The end of the heap that starts at address, or 0. */
 static uint64_t heap_at(struct glibcheap *h, uint64_t address)
 {
-	struct heap_header head;
-	if (address % HEAP_BYTES != 0 || selfmem_read(address, &head, sizeof(head)))
+	struct glibcchunk_heap_header head;
+	if (address % GLIBC_HEAP_BYTES != 0 || selfmem_read(address, &head, sizeof(head)))
 		return 0;
 	bool is_first = head.arena - address < PAGE_BYTES;
-	if (head.arena % HEAP_BYTES >= PAGE_BYTES || head.arena < HEAP_BYTES ||
-	    head.previous % HEAP_BYTES != 0 || is_first != (head.previous == 0) ||
+	if (head.arena % GLIBC_HEAP_BYTES >= PAGE_BYTES || head.arena < GLIBC_HEAP_BYTES ||
+	    head.previous % GLIBC_HEAP_BYTES != 0 || is_first != (head.previous == 0) ||
 	    !is_whole_pages(head.bytes) || !is_whole_pages(head.usable_bytes) ||
-	    head.bytes > head.usable_bytes || head.usable_bytes > HEAP_BYTES)
+	    head.bytes > head.usable_bytes || head.usable_bytes > GLIBC_HEAP_BYTES)
 		return 0;
 	h->arenas += is_first;
 	h->heap_bytes += head.bytes;
@@ -73,17 +59,18 @@ static uint64_t heap_at(struct glibcheap *h, uint64_t address)
 
 /* The end of the mapping that has this chunk at its end, or 0. Since glibc 2.43 its size leaves out
  * the room of a header there. */
-static uint64_t mapping_end(uint64_t chunk, const struct chunk_header *c)
+static uint64_t mapping_end(uint64_t chunk, const struct glibcchunk *c)
 {
-	uint64_t end = chunk + (c->size & ~CHUNK_FLAGS);
-	if (end % PAGE_BYTES == PAGE_BYTES - CHUNK_HEADER)
-		end += CHUNK_HEADER;
-	return (c->size & CHUNK_FLAGS) == CHUNK_IS_MAPPED && end % PAGE_BYTES == 0 && end > chunk
+	uint64_t end = chunk + glibcchunk_bytes(c);
+	if (end % PAGE_BYTES == PAGE_BYTES - GLIBC_CHUNK_HEADER)
+		end += GLIBC_CHUNK_HEADER;
+	return (c->size_flags & GLIBC_FLAGS) == GLIBC_IS_MAPPED && end % PAGE_BYTES == 0 &&
+			       end > chunk
 		       ? end
 		       : 0;
 }
 
-static uint64_t chunk_end(uint64_t address, const struct chunk_header *c, uint64_t limit)
+static uint64_t chunk_end(uint64_t address, const struct glibcchunk *c, uint64_t limit)
 {
 	uint64_t end = mapping_end(address, c);
 	return c->before == 0 && end <= limit ? end : 0;
@@ -92,7 +79,7 @@ static uint64_t chunk_end(uint64_t address, const struct chunk_header *c, uint64
 /* The end of the chunk whose mapping starts at address, or 0. */
 static uint64_t chunk_at(uint64_t address, uint64_t limit)
 {
-	struct chunk_header c;
+	struct glibcchunk c;
 	return selfmem_read(address, &c, sizeof(c)) == 0 ? chunk_end(address, &c, limit) : 0;
 }
 
@@ -100,7 +87,7 @@ static uint64_t chunk_at(uint64_t address, uint64_t limit)
 
 static uint64_t next_heap_boundary(uint64_t address)
 {
-	return (address & ~(HEAP_BYTES - 1)) + HEAP_BYTES;
+	return (address & ~(GLIBC_HEAP_BYTES - 1)) + GLIBC_HEAP_BYTES;
 }
 
 /* The next place where one may start, which must have a resident page. If time has run out,
@@ -111,7 +98,7 @@ static uint64_t may_be_heap_after(uint64_t address, uint64_t end)
 	if (boundary >= end || !work_may_go_on_first_half(10000))
 		return end;
 	uint64_t resident = pagemap_next(boundary, end);
-	boundary = ALIGN_UP(resident, HEAP_BYTES);
+	boundary = ALIGN_UP(resident, GLIBC_HEAP_BYTES);
 	return boundary < end ? boundary : end;
 }
 
@@ -136,9 +123,10 @@ void glibcheap_look(struct glibcheap *h, uint64_t at, uint64_t end)
 
 static void look_at_block(struct glibcheap *h, uint64_t block)
 {
-	struct chunk_header c;
-	uint64_t chunk = block - CHUNK_HEADER;
-	if (block % CHUNK_HEADER != 0 || selfmem_read(chunk, &c, sizeof(c)) || c.before >= chunk)
+	struct glibcchunk c;
+	uint64_t chunk = block - GLIBC_CHUNK_HEADER;
+	if (block % GLIBC_CHUNK_HEADER != 0 || selfmem_read(chunk, &c, sizeof(c)) ||
+	    c.before >= chunk)
 		return;
 	uint64_t start = chunk - c.before, end = mapping_end(chunk, &c);
 	if (start % PAGE_BYTES != 0 || !end)
@@ -164,7 +152,7 @@ struct search {
 
 static void search_read(struct search *s, uint64_t end)
 {
-	struct chunk_header heads[SELFMEM_EACH];
+	struct glibcchunk heads[SELFMEM_EACH];
 	bool ok[SELFMEM_EACH];
 	selfmem_read_each(s->pages, s->count, heads, sizeof(heads[0]), ok);
 	for (size_t i = 0; i < s->count; i++) {

@@ -3,15 +3,8 @@
 
 #include <string.h>
 
-#include "base/pagemap.h"
-#include "base/selfmem.h"
 #include "base/work.h"
-
-#define HEAP_BYTES  (UINT64_C(64) << 20)
-#define CHUNK_FLAGS UINT64_C(7)
-#define PREV_IN_USE UINT64_C(1)
-#define CHUNK_LEAST 32
-#define CHUNK_STATE 48 /* sizeof(struct malloc_chunk): mtrim keeps it */
+#include "account/glibcchunk.h"
 
 /* Bin 1 is unsorted; bins below 64 have chunks under 1 KiB, which contain no whole page. */
 #define BINS      127
@@ -23,9 +16,6 @@
 
 #define MAX_STEPS 131072 /* free chunks visited, in all arenas */
 
-struct heap_header { /* struct _heap_info */
-	uint64_t arena, previous, bytes, usable_bytes;
-};
 struct free_chunk {
 	uint64_t before, size, next, previous;
 };
@@ -66,10 +56,10 @@ static bool in_memory(const struct walk *w, bool is_main, uint64_t start, uint64
 /* The end of the arena's newest heap if it contains address; otherwise 0. */
 static uint64_t heap_end(uint64_t arena, uint64_t address)
 {
-	struct heap_header head;
-	uint64_t heap = address & ~(HEAP_BYTES - 1);
+	struct glibcchunk_heap_header head;
+	uint64_t heap = address & ~(GLIBC_HEAP_BYTES - 1);
 	if (selfmem_read(heap, &head, sizeof(head)) || head.arena != arena ||
-	    head.bytes > HEAP_BYTES)
+	    head.bytes > GLIBC_HEAP_BYTES)
 		return 0;
 	return heap + head.bytes;
 }
@@ -79,10 +69,10 @@ static uint64_t top_end(uint64_t address)
 {
 	struct free_chunk c;
 	if (address % 16 != 0 || selfmem_read(address, &c, 2 * sizeof(c.size)) ||
-	    !(c.size & PREV_IN_USE) || (c.size & ~CHUNK_FLAGS) < 16 ||
-	    (c.size & ~CHUNK_FLAGS) > UINT64_C(1) << 40)
+	    !(c.size & GLIBC_PREV_IN_USE) || (c.size & ~GLIBC_FLAGS) < 16 ||
+	    (c.size & ~GLIBC_FLAGS) > UINT64_C(1) << 40)
 		return 0;
-	uint64_t end = address + (c.size & ~CHUNK_FLAGS);
+	uint64_t end = address + (c.size & ~GLIBC_FLAGS);
 	return end % PAGE_BYTES == 0 ? end : 0;
 }
 
@@ -157,16 +147,16 @@ static void add_bin(struct walk *w, const struct arena *a, size_t bin)
 		if (w->steps_left == 0 || !work_may_go_on_first_half(1500) || at % 16 != 0 ||
 		    !in_memory(w, a->is_main, at, at + sizeof(c)) ||
 		    selfmem_copy(at, &c, sizeof(c)) != sizeof(c) || c.previous != before ||
-		    (c.size & ~CHUNK_FLAGS) < CHUNK_LEAST ||
-		    !in_memory(w, a->is_main, at, at + (c.size & ~CHUNK_FLAGS))) {
+		    (c.size & ~GLIBC_FLAGS) < GLIBC_CHUNK_LEAST ||
+		    !in_memory(w, a->is_main, at, at + (c.size & ~GLIBC_FLAGS))) {
 			w->broken = true;
 			return;
 		}
 		w->steps_left--;
 		before = at;
 		add_resident(w, &w->out->returnable,
-			     ALIGN_UP(at + CHUNK_STATE, (uint64_t)PAGE_BYTES),
-			     (at + (c.size & ~CHUNK_FLAGS)) & ~(uint64_t)(PAGE_BYTES - 1),
+			     ALIGN_UP(at + GLIBC_CHUNK_STATE, (uint64_t)PAGE_BYTES),
+			     (at + (c.size & ~GLIBC_FLAGS)) & ~(uint64_t)(PAGE_BYTES - 1),
 			     memory_end(w, a->is_main, at));
 	}
 }
@@ -184,9 +174,9 @@ static void add_arena(struct walk *w, const struct arena *a)
 /* Looks for an arena whose first heap starts here; its state is in the heap's first page. */
 static void look_at_heap(struct walk *w, uint64_t heap)
 {
-	struct heap_header head;
+	struct glibcchunk_heap_header head;
 	struct arena a = {.is_main = false};
-	if (heap % HEAP_BYTES != 0 || selfmem_read(heap, &head, sizeof(head)) ||
+	if (heap % GLIBC_HEAP_BYTES != 0 || selfmem_read(heap, &head, sizeof(head)) ||
 	    head.arena - heap >= PAGE_BYTES) /* a later heap of its arena */
 		return;
 	a.address = head.arena;

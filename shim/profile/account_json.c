@@ -1,6 +1,7 @@
 /* See account_json.h. */
 #include "profile/account_json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,12 +14,15 @@
 #define OTHERS     6 /* owners beside c_mmap whose largest mappings are shown */
 #define OTHERS_TOP 5
 
-/* The largest mappings of some owners, whose stacks are given names together. */
+/* The largest mappings of some owners, and what pins most, whose stacks are given names together.
+ */
 struct tops {
 	struct account_top list[ACCOUNT_TOP + OTHERS * OTHERS_TOP];
-	struct tally tallies[ACCOUNT_TOP + OTHERS * OTHERS_TOP];
+	struct tally tallies[ACCOUNT_TOP + OTHERS * OTHERS_TOP + PINNED_TOP];
 	uint8_t owners[ACCOUNT_TOP + OTHERS * OTHERS_TOP];
 	size_t count;
+	struct pinned_site pinned[PINNED_TOP];
+	size_t pinned_count;
 	struct snapshot snapshot;
 	struct profile_options options;
 	struct profile_job job;
@@ -100,14 +104,6 @@ static void write_private_allocators(struct writer *w, const char *key)
 		json_close(w->json);
 	}
 	json_close_array(w->json);
-}
-
-static void write_c_retained_kept(struct writer *w, const char *key)
-{
-	const struct kept_bytes *s = &w->account->kept;
-	json_open(w->json, key);
-	ACCOUNT_KEPT(WRITE)
-	json_close(w->json);
 }
 
 static void write_c_live_estimate(struct writer *w, const char *key)
@@ -247,6 +243,15 @@ static void tops_add(struct tops *tops, struct scratch *scratch, const struct ac
 	}
 }
 
+static void tops_add_pinned(struct tops *tops, const struct account_parts *parts)
+{
+	if (parts->pinned)
+		tops->pinned_count = pinned_top(parts->pinned, tops->pinned);
+	for (size_t i = 0; i < tops->pinned_count; i++)
+		tops->tallies[tops->snapshot.count++] =
+			(struct tally){.site = tops->pinned[i].site, .inuse_objects = 1};
+}
+
 /* What of it scratch has no room for is missing. */
 static void tops_read(struct tops *tops, struct scratch *scratch, const struct account_parts *parts)
 {
@@ -262,6 +267,7 @@ static void tops_read(struct tops *tops, struct scratch *scratch, const struct a
 		if (tops->list[i].site)
 			tops->tallies[tops->snapshot.count++] =
 				(struct tally){.site = tops->list[i].site, .inuse_objects = 1};
+	tops_add_pinned(tops, parts);
 	profile_job_prepare(&tops->job, scratch, &tops->snapshot, &tops->options);
 }
 
@@ -287,16 +293,55 @@ static void write_tops(struct writer *w, const char *key, bool mmap)
 	json_close_array(j);
 }
 
-/* Read last: this takes the scratch that is left, and the answer already has its own. */
 static void write_c_mmap_top(struct writer *w, const char *key)
 {
-	tops_read(w->tops, w->scratch, w->parts);
 	write_tops(w, key, true);
 }
 
 static void write_mapped_top(struct writer *w, const char *key)
 {
 	write_tops(w, key, false);
+}
+
+/* ---- what is kept, and who pins it --------------------------------------- */
+
+static void write_pinned_figures(struct json *j, const struct pinned_site *s)
+{
+	json_number(j, "bytes", (uint64_t)s->bytes);
+	json_number(j, "standard_error_bytes", (uint64_t)sqrt(s->variance));
+	json_number(j, "blocks", (uint64_t)(s->blocks + 0.5));
+	json_number(j, "block_bytes", (uint64_t)s->block_bytes);
+}
+
+static void write_pinned_by(struct writer *w, const char *key)
+{
+	const struct pinned *p = w->parts->pinned;
+	struct json *j = w->json;
+	if (!p) {
+		json_known(j, key, false, 0);
+		return;
+	}
+	json_open(j, key);
+	json_string(j, "method", pinned_method_names[p->method]);
+	write_pinned_figures(j, &p->sum);
+	json_bool(j, "partial", p->is_partial);
+	json_open_array(j, "stacks");
+	for (size_t i = 0; i < w->tops->pinned_count; i++) {
+		json_open(j, NULL);
+		write_pinned_figures(j, &w->tops->pinned[i]);
+		write_frames(j, &w->tops->job, w->tops->pinned[i].site);
+		json_close(j);
+	}
+	json_close_array(j);
+	json_close(j);
+}
+
+static void write_c_retained_kept(struct writer *w, const char *key)
+{
+	const struct kept_bytes *s = &w->account->kept;
+	json_open(w->json, key);
+	ACCOUNT_KEPT(WRITE)
+	json_close(w->json);
 }
 
 /* ---- candidates for untracked mappings ----------------------------------- */
@@ -349,6 +394,8 @@ void account_json_write(struct json *j, const char *key, struct scratch *scratch
 {
 	struct tops tops;
 	struct writer writer = {j, scratch, s, parts, &tops, 0}, *w = &writer;
+	/* Now, because it takes the scratch that is left: the answer already has its own. */
+	tops_read(&tops, scratch, parts);
 	json_open(j, key);
 	ACCOUNT_WHOLE(WRITE)
 	profile_job_end(&tops.job);

@@ -67,7 +67,7 @@ static void nothing_known(void)
 	     "\"nanoseconds\":null},\"private_allocators\":[],\"c_retained_kept\":{\"returnable_"
 	     "bytes\":null,"
 	     "\"arena_ends_bytes\":null,\"arena_ends\":null,\"cached_bytes\":null,"
-	     "\"pinned_bytes\":null},"
+	     "\"pinned_bytes\":null,\"pinned_by\":null},"
 	     "\"c_live_estimate\":{\"bytes\":null,\"standard_error_bytes\":null,"
 	     "\"sample_bytes\":4096},\"c_blocks_resident_ratio\":null,"
 	     "\"go\":{\"source\":null,\"heap_in_use_bytes\":null,\"heap_free_bytes\":null,"
@@ -203,12 +203,47 @@ static void top(void)
 }
 CASE(top)
 
+/* The two sizes of one stack are one entry; a site that is gone is none. */
+static void pinned_by(void)
+{
+	begin();
+	struct capture one = {.count = 1, .frames = {(uint64_t)pinned_by + 1}};
+	struct capture two = {.count = 1, .frames = {2}};
+	uint32_t sites[] = {stacks_site(&one, 64, ORIGIN_MALLOC),
+			    stacks_site(&one, 96, ORIGIN_MALLOC),
+			    stacks_site(&two, 64, ORIGIN_MALLOC), 0};
+	struct account a = {.kept.pinned = 1000};
+	struct pinned p = {.method = PINNED_BY_SIZES,
+			   .is_partial = true,
+			   .sum = {.bytes = 900, .variance = 100, .blocks = 9, .block_bytes = 700},
+			   .count = COUNT_OF(sites)};
+	struct account_parts parts = {.pinned = &p};
+	for (size_t i = 0; i < COUNT_OF(sites); i++)
+		p.sites[i] = (struct pinned_site){.site = sites[i],
+						  .stack = sites[i] ? site_at(sites[i])->stack : 1,
+						  .bytes = 100.0 * (double)(i + 1),
+						  .variance = 8,
+						  .blocks = 1.5,
+						  .block_bytes = 96};
+	write_account(&a, &parts);
+	says("\"pinned_bytes\":1000,\"pinned_by\":{\"method\":\"sizes\",\"bytes\":900,"
+	     "\"standard_error_bytes\":10,\"blocks\":9,\"block_bytes\":700,\"partial\":true,"
+	     "\"stacks\":[");
+	says("{\"bytes\":300,\"standard_error_bytes\":4,\"blocks\":3,\"block_bytes\":192,"
+	     "\"frames\":[\"pinned_by\"]}");
+	says("{\"bytes\":300,\"standard_error_bytes\":2,\"blocks\":2,\"block_bytes\":96,"
+	     "\"frames\":[\"(unknown)\"]}");
+	CHECK(!strstr(page, "{\"bytes\":400"));
+}
+CASE(pinned_by)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_known),
 		cmocka_unit_test(test_all_known),
 		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_pinned_by),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

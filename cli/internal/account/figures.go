@@ -133,6 +133,8 @@ type Kept struct {
 	Cached *int64 `json:"cached_bytes"`
 	// On pages that also hold blocks in use.
 	Pinned *int64 `json:"pinned_bytes"`
+	// By which stacks; nil: not known, or too little to matter.
+	PinnedBy *PinnedBy `json:"pinned_by"`
 }
 
 // Estimate is C memory in use by the samples, beside the allocator's own count.

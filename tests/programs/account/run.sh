@@ -13,7 +13,7 @@ compile() {
 	rm -f "$DIR/file" # the last case's
 	newer "$bin" "$src" "$HERE/account.h" tests/programs/hooks/hooks.h && return
 	"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fno-builtin -rdynamic \
-		-o "$bin" "$src" -lpthread || return
+		-o "$bin" "$src" -lpthread -lm || return
 	[ ! -f "$HERE/$1_lib.c" ] || "$CC" -std=gnu11 -Wall -Wextra -O1 -g -fno-builtin -fPIC \
 		-shared -o "$OUT/lib$1.so" "$HERE/$1_lib.c"
 }
@@ -36,6 +36,19 @@ done
 run kept_ends_threshold kept "" MALLOC_TRIM_THRESHOLD_=131072 -- ends
 run kept_below_threshold kept "" MALLOC_TRIM_THRESHOLD_=131072 -- below
 run kept_below_arena_max kept "" MALLOC_ARENA_MAX=2 -- below
+# Each block a sample; samples enough; too few, so that the heap is walked.
+for shape in nth nth_threads after aligned few; do
+	run "pinned_exact_$shape" pinned "" CGOHEAP_SAMPLE_BYTES=1 CGOHEAP_MAX_MEMORY=256MiB -- \
+		"$shape" samples
+	run "pinned_samples_$shape" pinned "" CGOHEAP_SAMPLE_BYTES=16384 -- "$shape" samples
+done
+for shape in nth:131072 nth_threads:524288 after:65536 aligned:131072 few:131072; do
+	run "pinned_sizes_${shape%:*}" pinned "" CGOHEAP_SAMPLE_BYTES="${shape#*:}" -- \
+		"${shape%:*}" sizes
+done
+for shape in whole none end; do
+	run "pinned_not_$shape" pinned "" CGOHEAP_SAMPLE_BYTES=16384 -- "$shape" samples
+done
 run one_arena kinds "" MALLOC_ARENA_MAX=1 -- arenas
 run stuck stuck ""
 run private private ""
