@@ -24,9 +24,13 @@ type MemoryAccount struct {
 	CLiveEstimate Estimate           `json:"c_live_estimate"`
 	// Resident share of the bytes of sampled blocks in use.
 	ResidentRatio *float64 `json:"c_blocks_resident_ratio"`
-	Go            Go       `json:"go"`
-	Process       Process  `json:"process"`
-	Cgroup        Cgroup   `json:"cgroup"`
+	// C memory in use that finalizers or cleanups free, after a collection of Go's.
+	Debt *int64 `json:"finalizer_debt_bytes"`
+	// Part of it that the last collection found referred to.
+	DebtSurvived *int64  `json:"finalizer_debt_survived_bytes"`
+	Go           Go      `json:"go"`
+	Process      Process `json:"process"`
+	Cgroup       Cgroup  `json:"cgroup"`
 	// Mappings of the address space.
 	Mappings int64 `json:"mappings"`
 	// Of them, those with more than one owner.

@@ -31,6 +31,7 @@
 #include "account/account_figures.h"
 #include "account/allocator.h"
 #include "account/pinned.h"
+#include "account/debt.h"
 #include "account/privatealloc.h"
 
 /* OWNER_GO_HEAP and so on, in the order in which they are shown. */
@@ -79,6 +80,7 @@ struct account {
 	uint64_t c_live_estimate_error;     /* one standard error of the estimate; 0 = exact */
 	uint64_t c_blocks_touched_permille; /* resident share of sampled blocks' bytes */
 	struct go_stats go;
+	struct debt debt;
 	struct process_stats process;
 	struct cgroup_stats cgroup;
 	bool is_partial;              /* time ran out: the sums are lower bounds */

@@ -54,6 +54,11 @@
 	X(PART, c_live_estimate, CLiveEstimate, "Estimate", BOTH, "")                              \
 	X(PART, c_blocks_resident_ratio, ResidentRatio, "*float64", BRIDGE,                        \
 	  "Resident share of the bytes of sampled blocks in use.")                                 \
+	X(FIGURE, s->debt.bytes, bytes, "finalizer_debt_bytes", Debt, "finalizer_debt_bytes",      \
+	  "C memory in use that finalizers or cleanups free, after a collection of Go's.")         \
+	X(FIGURE, s->debt.survived_bytes, bytes, "finalizer_debt_survived_bytes", DebtSurvived,    \
+	  "finalizer_debt_survived_bytes",                                                         \
+	  "Part of it that the last collection found referred to.")                                \
 	X(PART, go, Go, "Go", BOTH, "")                                                            \
 	X(PART, process, Process, "Process", BOTH, "")                                             \
 	X(PART, cgroup, Cgroup, "Cgroup", BOTH, "")                                                \

@@ -20,9 +20,13 @@ type Account struct {
 	Private       []PrivateAllocator `json:"private_allocators"`
 	Kept          Kept               `json:"c_retained_kept"`
 	CLiveEstimate Estimate           `json:"c_live_estimate"`
-	Go            Go                 `json:"go"`
-	Process       Process            `json:"process"`
-	Cgroup        Cgroup             `json:"cgroup"`
+	// C memory in use that finalizers or cleanups free, after a collection of Go's.
+	Debt *int64 `json:"finalizer_debt_bytes"`
+	// Part of it that the last collection found referred to.
+	DebtSurvived *int64  `json:"finalizer_debt_survived_bytes"`
+	Go           Go      `json:"go"`
+	Process      Process `json:"process"`
+	Cgroup       Cgroup  `json:"cgroup"`
 	// Mappings of the address space.
 	Mappings int64 `json:"mappings"`
 	// Of them, those with more than one owner.
