@@ -10,6 +10,7 @@ import (
 	"cgoheap.example/cli/internal/attach"
 	"cgoheap.example/cli/internal/document"
 	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/holders"
 	"cgoheap.example/cli/internal/program"
 	"cgoheap.example/cli/internal/stacks"
 	"cgoheap.example/cli/internal/termtext"
@@ -145,8 +146,18 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 		Purego:     program.PuregoOf(e.process),
 		RawMappers: func() []string { return program.RawMappers(e.process) },
 		OwnNew:     func() string { return program.OwnNew(e.process) },
+		Debtors:    func() []holders.Debtor { return debtorsOf(c, e.callers) },
 	})
 	return e, nil
+}
+
+// debtorsOf is nil if there is no profile.
+func debtorsOf(c *attach.Client, callers *stacks.CallerRule) []holders.Debtor {
+	p, err := c.Profile(nil)
+	if err != nil {
+		return nil
+	}
+	return holders.Debtors(p, callers)
 }
 
 func (e *explanation) writeJSON(std stdio) error {

@@ -127,6 +127,7 @@ func (e *explanation) details(o account.Owner) []string {
 		}
 	case account.CLive:
 		add(e.insideLive())
+		add(e.account.DebtLine())
 	case account.CRetained:
 		add(e.insideRetained())
 		add(e.account.Kept.Line())

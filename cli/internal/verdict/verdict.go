@@ -87,12 +87,16 @@ const (
 	estimateRule   = "estimate_disagrees"
 	liveGrowsRule  = "c_live_grows"
 	ownerGrowsRule = "owner_grows"
+	stuckRule      = "finalizers_stuck"
 )
 
 // rules in the order of their findings; those about the dominant owner come first.
 var rules = []rule{
 	{liveGrowsRule, account.CLive, cLiveGrows},
 	{"c_live", account.CLive, cLiveLarge},
+	{stuckRule, "", finalizersStuck},
+	{"finalizer_debt", account.CLive, finalizerDebt},
+	{"gc_never", account.CLive, gcNever},
 	{"c_retained", account.CRetained, cRetainedLarge},
 	{"c_mmap", account.CMmap, cMmapLarge},
 	{"c_brk", account.CBrk, cBrkLarge},
@@ -153,6 +157,7 @@ type Situation struct {
 	RawMappers func() []string
 	OwnNew     func() string // the library whose operator new calls no hook, "" none; nil: unknown
 	Callers    *stacks.CallerRule
+	Debtors    Debtors         // whose C memory finalizers and cleanups free; nil: unknown
 	dominant   string          // the owner that dominates, "" none
 	growsMost  string          // the owner of owner_grows, "" none
 	growsIn    *account.Growth // in which window
@@ -177,7 +182,8 @@ func Judge(s *Situation) []Finding {
 				text = join(text, s.change(r.about))
 			}
 		}
-		isUrgent := r.name == liveGrowsRule || r.name == ownerGrowsRule || s.third(r.about)
+		isUrgent := r.name == liveGrowsRule || r.name == ownerGrowsRule || r.name == stuckRule ||
+			s.third(r.about)
 		f := Finding{r.name, text, isUrgent}
 		switch {
 		case r.about != "" && r.about == s.dominant:
