@@ -19,6 +19,8 @@ struct go_heap {
 	size_t count;
 };
 
+struct profile_ages;
+
 enum profile_format { PROFILE_GZIP, PROFILE_TEXT };
 
 /* What a profile of the stacks shows; handlers_profile.c has a table of them. */
@@ -41,8 +43,9 @@ struct profile_options {
 	uint64_t most_text_bytes;    /* PROFILE_TEXT: leaves out the smallest stacks to stay below
 				      * it; 0: all */
 	const char *const *comments; /* NULL-terminated; what was dropped, truncated ... */
-	struct go_heap go;           /* PROFILE_GZIP: Go's samples beside ours */
-	struct go_heap go_before;    /* with is_growth: to be subtracted from go */
+	const struct profile_ages *ages; /* of the tallies; NULL: they have none */
+	struct go_heap go;               /* PROFILE_GZIP: Go's samples beside ours */
+	struct go_heap go_before;        /* with is_growth: to be subtracted from go */
 };
 
 /*

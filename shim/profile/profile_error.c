@@ -59,15 +59,15 @@ static bool is_sampled(const struct tally *t)
 static struct spread at_interval(const struct tally *t, double objects, double bytes,
 				 double interval)
 {
-	const struct site *site = site_at(t->site);
-	double size = (double)site->size;
+	bool is_mixed = site_at(t->site)->mixed || t->is_many;
+	double size = (double)site_at(t->site)->size;
 
 	if (!is_sampled(t) || interval <= 1)
 		return (struct spread){0, 0};
-	if (site->mixed)
+	if (is_mixed)
 		size = objects > 0 ? bytes / objects : 0;
 	double spread = spread_of(size, interval);
-	return (struct spread){objects * spread, bytes * (site->mixed ? interval : size * spread)};
+	return (struct spread){objects * spread, bytes * (is_mixed ? interval : size * spread)};
 }
 
 static struct spread at_coarsest(const struct work *w, const struct tally *t, double objects,
@@ -112,12 +112,13 @@ static bool has_mixed(const struct snapshot *s)
 	return false;
 }
 
-/* A view by age and a difference count other blocks than those that are live. */
+/* A view by age and a difference count other blocks than those that are live, and with ages a site
+ * has several tallies. */
 static bool needs_blocks(const struct work *w)
 {
 	const struct profile_options *o = w->options;
 
-	return w->intervals.coarsest > 1 && !o->is_growth && !o->min_age_ns &&
+	return w->intervals.coarsest > 1 && !o->is_growth && !o->min_age_ns && !o->ages &&
 	       (w->intervals.finest != w->intervals.coarsest || has_mixed(w->snapshot));
 }
 

@@ -10,6 +10,7 @@
 #include "base/work.h"
 #include "go/gosym.h"
 #include "record/unloads.h"
+#include "profile/profile_ages.h"
 
 int index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
@@ -255,18 +256,24 @@ const char *const *profile_comments(const struct profile_job *job)
 	static const char *const none[] = {NULL};
 	const char *const *given = job->options->comments ? job->options->comments : none;
 	char lines[OWN_COMMENTS][OWN_COMMENT_BYTES];
-	size_t own = own_comments(job->options, lines), count = 0, errors = 0;
+	const char *const *ages = job->options->ages ? job->options->ages->comments : none;
+	size_t own = own_comments(job->options, lines), count = 0, errors = 0, of_ages = 0;
 	while (given[count])
 		count++;
 	while (job->error && job->error->comments[errors])
 		errors++;
-	const char **all = scratch_alloc(job->scratch, (count + own + errors + 1) * sizeof(*all));
+	while (ages[of_ages])
+		of_ages++;
+	const char **all =
+		scratch_alloc(job->scratch, (count + own + errors + of_ages + 1) * sizeof(*all));
 	if (!all)
 		return given;
 	memcpy(all, given, count * sizeof(*all));
 	if (errors)
 		memcpy(all + count, job->error->comments, errors * sizeof(*all));
 	count += errors;
+	memcpy(all + count, ages, of_ages * sizeof(*all));
+	count += of_ages;
 	for (size_t i = 0; i < own; i++) {
 		char *line = scratch_strdup(job->scratch, lines[i], strlen(lines[i]));
 		if (line)

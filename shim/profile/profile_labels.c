@@ -19,7 +19,7 @@ Pprof__Label *profile_labels_add(struct profile_labels *labels)
 
 static bool is_own(const char *key)
 {
-	return strcmp(key, "origin") == 0 || strcmp(key, "bytes") == 0;
+	return strcmp(key, "origin") == 0 || strcmp(key, "bytes") == 0 || strcmp(key, "age") == 0;
 }
 
 static int64_t key_string(struct pprof_stream *stream, const struct golabel_text *key)

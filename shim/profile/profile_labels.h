@@ -9,7 +9,7 @@
 #include "profile.pb-c.h"
 #include "text/text.h"
 
-#define PROFILE_OWN_LABELS 2 /* origin, bytes */
+#define PROFILE_OWN_LABELS 3 /* origin, bytes, age */
 
 struct profile_labels {
 	size_t count;
@@ -22,7 +22,7 @@ Pprof__Label *profile_labels_add(struct profile_labels *labels);
 
 /*
  * Adds the labels of a set (labelsets.h). A key that has a meaning in the profile ("origin",
- * "bytes") becomes "label.origin".
+ * "bytes", "age") becomes "label.origin".
  */
 void profile_labels_add_set(struct profile_labels *labels, struct pprof_stream *stream,
 			    uint32_t set);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/work.h"
+#include "profile/profile_ages.h"
 #include "profile/profile_go.h"
 #include "profile/profile_labels.h"
 #include "profile/profile_locations.h"
@@ -54,30 +55,35 @@ static void write_comments(struct profile_locations *w)
  * so pprof takes the last. */
 
 static void add_own_labels(struct profile_locations *w, struct profile_labels *labels,
-			   const struct site *site)
+			   const struct tally *t)
 {
-	Pprof__Label *origin = profile_labels_add(labels), *bytes;
+	const struct site *site = site_at(t->site);
+	Pprof__Label *origin = profile_labels_add(labels), *bytes, *age;
 	origin->key = pprof_string(&w->stream, "origin");
 	origin->str = pprof_string(&w->stream,
 				   site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
-	if (site->mixed || !site->size) /* Go also leaves out a size of 0 */
+	if (tally_block_bytes(t)) { /* Go also leaves out a size of 0 */
+		bytes = profile_labels_add(labels);
+		bytes->key = pprof_string(&w->stream, "bytes");
+		bytes->num = (int64_t)tally_block_bytes(t);
+	}
+	if (!t->age)
 		return;
-	bytes = profile_labels_add(labels);
-	bytes->key = pprof_string(&w->stream, "bytes");
-	bytes->num = (int64_t)site->size;
+	age = profile_labels_add(labels);
+	age->key = pprof_string(&w->stream, "age");
+	age->str = pprof_string(&w->stream, w->job.options->ages->labels[t->age]);
 }
 
 static void write_sample(struct profile_locations *w, const struct tally *t)
 {
-	const struct site *site = site_at(t->site);
 	uint64_t ids[PROFILE_MAX_FRAMES];
-	const struct stack *stack = stack_at(site->stack);
+	const struct stack *stack = stack_at(site_at(t->site)->stack);
 	size_t count = profile_locations_stack(w, stack, ids);
 
 	int64_t values[] = {t->alloc_objects, t->alloc_bytes, t->inuse_objects, t->inuse_bytes};
 	struct profile_labels labels;
 	labels.count = 0;
-	add_own_labels(w, &labels, site);
+	add_own_labels(w, &labels, t);
 	profile_labels_add_set(&labels, &w->stream, stack->labels);
 	Pprof__Sample p = PPROF__SAMPLE__INIT;
 	p.n_location_id = count;
@@ -118,6 +124,13 @@ static void write_samples(struct profile_locations *w)
 
 /* ---- the profile ------------------------------------------------------ */
 
+static void name_ages(const struct profile_ages *ages, struct pprof_stream *stream)
+{
+	pprof_string(stream, "age");
+	for (size_t i = 0; i < ages->count; i++)
+		pprof_string(stream, ages->labels[i]);
+}
+
 /* Few strings, used by every sample: added before symbols can fill the table. */
 static void name_labels(struct profile_locations *w)
 {
@@ -125,6 +138,8 @@ static void name_labels(struct profile_locations *w)
 	pprof_string(&w->stream, "bytes");
 	for (size_t i = 0; i < ORIGIN_COUNT; i++)
 		pprof_string(&w->stream, origin_names[i]);
+	if (w->job.options->ages)
+		name_ages(w->job.options->ages, &w->stream);
 	if (w->job.options->go.bytes)
 		profile_go_name_labels(&w->stream);
 }

@@ -13,6 +13,7 @@
 #include "base/work.h"
 #include "text/text.h"
 #include "go/gosym.h"
+#include "profile/profile_ages.h"
 #include "profile/profile_job.h"
 #include "profile/profile_labels.h"
 
@@ -120,8 +121,10 @@ static void text_tally(struct text *t, const struct profile_job *job, const stru
 		text_printf(t, " %#" PRIx64, stack->frames[i]);
 	text_printf(t, "\n#\torigin=%s",
 		    site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "?");
-	if (!site->mixed)
+	if (!site->mixed && !y->is_many)
 		text_printf(t, " bytes=%" PRIu64, site->size);
+	if (y->age)
+		text_printf(t, " age=%s", job->options->ages->labels[y->age]);
 	text_string(t, "\n");
 	profile_labels_text(t, stack->labels);
 	size_t count = profile_frames(job, stack, frames);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "region/region.h"
 #include "config/config.h"
 #include "record/sample.h"
 
@@ -50,6 +51,14 @@ static uint32_t interval_in_force(void)
 	return bytes < CONFIG_MAX_SAMPLE_BYTES ? (uint32_t)bytes : CONFIG_MAX_SAMPLE_BYTES;
 }
 
+/* About a second later: at a whole second since the start, when marks are due (cohorts.h). */
+static uint64_t next_budget(uint64_t now)
+{
+	uint64_t since = now - region_layout.start_monotonic_ns + BUDGET_EVERY_NS / 2;
+
+	return now + BUDGET_EVERY_NS * 3 / 2 - since % BUDGET_EVERY_NS;
+}
+
 /* Makes every thread draw again. Under the lock. */
 static void apply(uint64_t now)
 {
@@ -84,7 +93,7 @@ static void change(bool on, uint64_t ends_ns, uint64_t now)
 	control.next_budget_ns = control.next_room_ns = NEVER;
 	if (on && control.start.doublings) {
 		control.doublings = control.start.doublings(control.sample_bytes, true);
-		control.next_budget_ns = now + BUDGET_EVERY_NS;
+		control.next_budget_ns = next_budget(now);
 	}
 	apply(now);
 }
@@ -146,7 +155,7 @@ static void keep_to_budget(uint64_t now, bool room_alone)
 
 	if (!room_alone) {
 		control.doublings = control.start.doublings(control.sample_bytes, false);
-		control.next_budget_ns = now + BUDGET_EVERY_NS;
+		control.next_budget_ns = next_budget(now);
 	}
 	bool is_filling = control.start.look_at_room &&
 			  control.start.look_at_room(control.sample_bytes, &control.doublings);

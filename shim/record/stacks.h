@@ -152,6 +152,8 @@ uint64_t stacks_coarse(
 /* ---- for callers that walk the table: the server's thread only --------- */
 
 uint32_t *stacks_buckets(size_t *count);
+/* Every stack, those being reclaimed too. */
+void stacks_each(void (*visit)(uint32_t stack, void *arg), void *arg);
 /* Puts a stack back into its bucket. */
 void stacks_link(uint32_t id);
 /* Frees the cells of a stack that is out of its bucket and that nothing refers to. */
@@ -171,11 +173,16 @@ struct stacks_totals {
 };
 struct stacks_totals stacks_totals(void);
 
-/* One site's figures at one moment, in whole objects and bytes (rounded). */
+/*
+ * One site's figures at one moment, in whole objects and bytes (rounded); or those of several sites
+ * of one stack and origin, of which it has the first (cohorts.h).
+ */
 struct tally {
 	uint32_t site;  /* id */
 	uint32_t stack; /* id; in a snapshot of all sites */
 	uint64_t born;  /* of that site: its cell may be reused later */
+	uint32_t age;   /* 0: any; cohorts.h */
+	bool is_many;   /* of several sites */
 	int64_t alloc_objects, alloc_bytes;
 	int64_t inuse_objects, inuse_bytes;
 };
@@ -189,6 +196,14 @@ struct tally stacks_tally(uint32_t site);
 
 /* Visits every site. */
 void stacks_each_site(void (*visit)(uint32_t site, void *arg), void *arg);
+
+/* The size of each of its blocks; 0: several, or not known, or blocks without bytes. */
+static inline uint64_t tally_block_bytes(const struct tally *t)
+{
+	const struct site *s = site_at(t->site);
+
+	return t->is_many || s->mixed ? 0 : s->size;
+}
 
 struct snapshot {
 	/* In scratch, without sites whose figures are all 0. In a snapshot of all sites a stack's

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/pagemap.h"
 #include "base/sort.h"
 #include "region/cells.h"
+#include "record/inuse.h"
 #include "record/live.h"
 #include "record/mappings.h"
 #include "record/stacks.h"
@@ -92,14 +92,33 @@ struct tally stacks_tally(uint32_t id)
 
 /* ---- every site -------------------------------------------------------- */
 
+void stacks_each(void (*visit)(uint32_t stack, void *arg), void *arg)
+{
+	/* The maximum number of steps if there is no ring. */
+	size_t count, left = region_layout.arena.bytes / CELLS_UNIT;
+	uint32_t *buckets = stacks_buckets(&count), id;
+
+	for (size_t b = 0; b < count; b++) {
+		if (b + AHEAD < count)
+			__builtin_prefetch(region_at((uint64_t)LOAD(&buckets[b + AHEAD]) * 8));
+		for (id = LOAD_ACQ(&buckets[b]); id && left;
+		     id = LOAD_ACQ(&stack_at(id)->next), left--)
+			visit(id, arg);
+	}
+	for (id = stacks_reclaim_first(); id && left; id = stack_at(id)->reclaim, left--)
+		visit(id, arg);
+}
+
 struct walk {
 	void (*visit)(uint32_t site, void *arg);
 	void *arg;
-	size_t left; /* the maximum number of steps if there is no ring */
+	size_t left; /* as above */
 };
 
-static void walk_stack(struct walk *w, uint32_t stack)
+static void walk_stack(uint32_t stack, void *arg)
 {
+	struct walk *w = arg;
+
 	for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && w->left;
 	     id = LOAD(&site_at(id)->next), w->left--)
 		w->visit(id, w->arg);
@@ -109,18 +128,8 @@ static void walk_stack(struct walk *w, uint32_t stack)
 void stacks_each_site(void (*visit)(uint32_t site, void *arg), void *arg)
 {
 	struct walk w = {visit, arg, region_layout.arena.bytes / CELLS_UNIT};
-	size_t count;
-	uint32_t *buckets = stacks_buckets(&count), id;
 
-	for (size_t b = 0; b < count; b++) {
-		if (b + AHEAD < count)
-			__builtin_prefetch(region_at((uint64_t)LOAD(&buckets[b + AHEAD]) * 8));
-		for (id = LOAD_ACQ(&buckets[b]); id && w.left;
-		     id = LOAD_ACQ(&stack_at(id)->next), w.left--)
-			walk_stack(&w, id);
-	}
-	for (id = stacks_reclaim_first(); id && w.left; id = stack_at(id)->reclaim, w.left--)
-		walk_stack(&w, id);
+	stacks_each(walk_stack, &w);
 }
 
 static void totals_add(uint32_t id, void *arg)
@@ -256,8 +265,9 @@ struct age_view {
 };
 
 /* A tick is the creation time rounded down; the age counts from the end of the tick. */
-static void age_view_add(const struct age_view *view, uint32_t site, uint32_t tick, struct weight w)
+static void age_view_add(uint32_t site, uint32_t tick, struct weight w, void *arg)
 {
+	const struct age_view *view = arg;
 	uint64_t made_ns = region_layout.start_monotonic_ns + (tick + UINT64_C(1)) * LIVE_TICK_NS;
 
 	if (made_ns > view->now_ns || view->now_ns - made_ns < view->min_age_ns)
@@ -269,48 +279,13 @@ static void age_view_add(const struct age_view *view, uint32_t site, uint32_t ti
 	}
 }
 
-static void age_view_add_block(const struct live_block *block, void *arg)
-{
-	age_view_add(arg, block->site, block->tick, sample_weight(block->size, block->interval));
-}
-
-/*
- * The memory in a range. For a thread's stack, the touched part: its 8 MiB are address space,
- * not a leak.
- */
-static uint64_t range_bytes(const struct mappings_range *r)
-{
-	if (r->kind != MAPPINGS_THREAD_STACK)
-		return r->end - r->start;
-	uint64_t touched = pagemap_resident_bytes(r->start, r->end);
-	return touched == UNKNOWN ? 0 : touched;
-}
-
-/* Each piece of a mapping has its own age; the object counts with the piece that represents it. */
-static int age_view_add_ranges(const struct age_view *view, struct scratch *scratch)
-{
-	struct mappings_range *list;
-	long count = mappings_copy(scratch, &list);
-
-	for (long i = 0; i < count; i++) {
-		const struct mappings_range *r = &list[i];
-		uint64_t objects = r->flags & MAPPINGS_HEAD ? 1 : 0;
-		if (mappings_is_counted(r))
-			age_view_add(view, r->site, r->tick,
-				     (struct weight){objects << WEIGHT_OBJECT_BITS,
-						     range_bytes(r) << WEIGHT_BYTE_BITS});
-	}
-	return count < 0 ? -1 : 0;
-}
-
 static int snapshot_by_age(struct scratch *scratch, uint64_t min_age_ns, struct snapshot *out)
 {
 	struct age_view view = {.now_ns = out->time_ns, .min_age_ns = min_age_ns};
 
 	if (tally_index_build(&view.index, scratch, out->tallies, out->count))
 		return -1;
-	live_each(age_view_add_block, &view);
-	if (age_view_add_ranges(&view, scratch))
+	if (inuse_each(scratch, age_view_add, &view))
 		return -1;
 	for (size_t i = 0; i < out->count; i++) {
 		struct tally *t = &out->tallies[i];
@@ -351,7 +326,7 @@ static int snapshot_measure_stacks(struct scratch *scratch, struct snapshot *out
 		if (r->kind == MAPPINGS_THREAD_STACK && mappings_is_counted(r))
 			slot = *tally_slot(&index, r->site);
 		if (slot)
-			out->tallies[slot - 1].inuse_bytes += (int64_t)range_bytes(r);
+			out->tallies[slot - 1].inuse_bytes += (int64_t)inuse_range_bytes(r);
 	}
 	return 0;
 }

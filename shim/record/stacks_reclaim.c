@@ -173,33 +173,24 @@ static void take_out_of(uint32_t *bucket, bool in_haste, size_t *left)
 	}
 }
 
-static void each_stack(void (*visit)(const struct stack *stack))
+static void mark_labels_of(uint32_t stack, void *unused)
 {
-	size_t count, left = region_layout.arena.bytes / CELLS_UNIT;
-	uint32_t *buckets = stacks_buckets(&count), id;
-
-	for (size_t b = 0; b < count; b++)
-		for (id = LOAD_ACQ(&buckets[b]); id && left;
-		     id = LOAD_ACQ(&stack_at(id)->next), left--)
-			visit(stack_at(id));
-	for (id = reclaim.first; id && left; id = stack_at(id)->reclaim, left--)
-		visit(stack_at(id));
-}
-
-static void mark_labels_of(const struct stack *stack)
-{
-	labelsets_mark(stack->labels);
+	(void)unused;
+	labelsets_mark(stack_at(stack)->labels);
 }
 
 /* Existing stacks keep their labels. */
 static void mark_labels(void)
 {
 	labelsets_unmark();
-	each_stack(mark_labels_of);
+	stacks_each(mark_labels_of, NULL);
 }
 
-static void keep_unloads_of(const struct stack *stack)
+static void keep_unloads_of(uint32_t id, void *unused)
 {
+	const struct stack *stack = stack_at(id);
+
+	(void)unused;
 	unloads_keep(stack->unloads, stack->frames, stack->frame_count);
 }
 
@@ -208,7 +199,7 @@ static void forget_unloads(void)
 	if (!unloads_are_many())
 		return;
 	unloads_forget_begin();
-	each_stack(keep_unloads_of);
+	stacks_each(keep_unloads_of, NULL);
 	unloads_forget_end();
 }
 

@@ -20,7 +20,7 @@
 #include "base/base.h"
 
 #define REGION_MAGIC   UINT64_C(0x00706165686f6763) /* "cgoheap\0", little-endian */
-#define REGION_VERSION 6
+#define REGION_VERSION 7
 
 #define REGION_IS_COPIED 1u /* this is a copy of the tables, made once a second */
 #define REGION_LOST      2u /* something could not be recorded */
@@ -50,6 +50,7 @@ struct region_header {
 	struct region_table thread_starts; /* start routines of new threads */
 	uint64_t arena_used;               /* bytes of the arena handed out, in slabs */
 	struct region_table recording;     /* struct recording; 0, 0 without a file */
+	struct region_table cohorts;       /* what had been allocated at stacks: cohorts_table.h */
 };
 
 /* NULL until region_init succeeded. A hook acquires it, or the state (base/state.h), before it goes

@@ -4,7 +4,9 @@
 #include "base/clock.h"
 #include "base/seccomp.h"
 #include "go/bridge.h"
+#include "record/cohorts.h"
 #include "record/stacks.h"
+#include "profile/profile_ages.h"
 #include "serve/params.h"
 #include "serve/status.h"
 
@@ -21,11 +23,27 @@ static int write_profile(struct answer *a, struct scratch *work, const struct sn
 	return profile_write(work, snapshot, &a->options, &a->body.sink);
 }
 
+/* What is in use by age: with_ages. */
+static int build_ages(struct answer *a, struct scratch *work)
+{
+	struct cohorts *cohorts = scratch_alloc(work, sizeof(*cohorts));
+	struct profile_ages ages;
+	if (cohorts == NULL || cohorts_read(work, cohorts) != 0 ||
+	    profile_ages_make(work, cohorts, &ages) != 0)
+		return -1;
+	a->options.ages = &ages;
+	int result = write_profile(a, work, &cohorts->snapshot);
+	a->options.ages = NULL;
+	return result;
+}
+
 /* The profile of what is in use, or of growth since the baseline. */
 static int build_live(struct answer *a, struct scratch *work)
 {
 	struct snapshot now, growth;
 	const struct snapshot *before = a->baseline ? &a->baseline->snapshot : NULL;
+	if (a->with_ages)
+		return build_ages(a, work);
 	if (stacks_snapshot(work, a->options.min_age_ns, &now) != 0)
 		return -1;
 	if (before == NULL)
@@ -65,6 +83,19 @@ static int read_view(struct answer *a, const struct http_request *r, enum profil
 	    (params_value(r, "seconds") == NULL && params_value(r, "older") == NULL))
 		return 0;
 	answer_refuse(a, 400, "view=%s cannot be combined with seconds or older", names[index]);
+	return -1;
+}
+
+/* Each sample is of one age, so that none can be asked for, and growth has none. */
+static int read_labels(struct answer *a, const struct http_request *r, enum profile_view view,
+		       bool *with_ages)
+{
+	if (params_word(a, r, "labels", "age", with_ages))
+		return -1;
+	if (!*with_ages || (view == PROFILE_LIVE && params_value(r, "seconds") == NULL &&
+			    params_value(r, "older") == NULL))
+		return 0;
+	answer_refuse(a, 400, "labels=age cannot be combined with seconds, older or another view");
 	return -1;
 }
 
@@ -143,15 +174,17 @@ static void begin_growth(struct answer *a, uint64_t seconds)
 void answer_profile(struct answer *a, const struct http_request *r)
 {
 	uint64_t debug = 0, seconds = 0, older_ns = 0;
-	bool no_symbols = false, all_frames = false;
+	bool no_symbols = false, all_frames = false, with_ages = false;
 	enum profile_view view = PROFILE_LIVE;
 	if (params_number(a, r, "debug", 0, 2, "0, 1 or 2 (as 1)", &debug) ||
 	    params_number(a, r, "seconds", 1, MAX_SECONDS, "whole seconds from 1 to 3600",
 			  &seconds) ||
 	    params_duration(a, r, "older", &older_ns) ||
 	    params_word(a, r, "symbols", "none", &no_symbols) ||
-	    params_word(a, r, "frames", "all", &all_frames) || read_view(a, r, &view))
+	    params_word(a, r, "frames", "all", &all_frames) || read_view(a, r, &view) ||
+	    read_labels(a, r, view, &with_ages))
 		return;
+	a->with_ages = with_ages;
 	a->options = (struct profile_options){
 		.view = view,
 		.format = debug > 0 ? PROFILE_TEXT : PROFILE_GZIP,

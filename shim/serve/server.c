@@ -14,6 +14,7 @@
 #include "base/seccomp.h"
 #include "config/log.h"
 #include "go/bridge.h"
+#include "record/cohorts.h"
 #include "record/control.h"
 #include "record/sample.h"
 #include "record/sighandlers.h"
@@ -32,8 +33,7 @@
 #define SPARE  4                  /* for further connections, which get an error */
 #define PLACES (SERVED + SPARE + BASELINES_MAX + HANDLERS_TRIMS + EVENTS_STREAMS)
 
-/* How often a missing listener is tried again. */
-#define RETRY_NS UINT64_C(1000000000)
+#define RETRY_NS UINT64_C(1000000000) /* between tries of a missing listener */
 
 /* The pause when the host is out of descriptors or poll fails, so that the loop never spins. */
 #define PAUSE_NS UINT64_C(100000000)
@@ -308,7 +308,7 @@ static uint64_t tick(void)
 	/* Reclaims room before control judges it. */
 	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(),  recorder_tick(),
 				    retry_tick(),          cgowatch_tick(), symbol_cache_tick(),
-				    loadedwatch_tick()};
+				    loadedwatch_tick(),    cohorts_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
 		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;

@@ -240,9 +240,9 @@ static void bad_parameters(void **state)
 		const char *query, *body;
 	} cases[] = {
 		{"gc=1", "unknown parameter \"gc\": /debug/pprof/cgoheap takes debug, seconds, "
-			 "older, symbols, frames, view\n"},
+			 "older, symbols, frames, view, labels\n"},
 		{"%0a=1", "unknown parameter \"\\x0a\": /debug/pprof/cgoheap takes debug, seconds, "
-			  "older, symbols, frames, view\n"},
+			  "older, symbols, frames, view, labels\n"},
 		{"debug=1&debug=1", "parameter debug given more than once\n"},
 		{"debug", "invalid debug=\"\": expected 0, 1 or 2 (as 1)\n"},
 		{"debug=3", "invalid debug=\"3\": expected 0, 1 or 2 (as 1)\n"},
@@ -263,6 +263,12 @@ static void bad_parameters(void **state)
 		{"view=peaks", "invalid view=\"peaks\": expected live\n"},
 		{"view=frees", "invalid view=\"frees\": expected live\n"}, /* not there yet */
 		{"view=pinned", "invalid view=\"pinned\": expected live\n"},
+		{"labels=age", NULL},
+		{"labels=ages", "invalid labels=\"ages\": expected age\n"},
+		{"labels=age&seconds=1", "labels=age cannot be combined with seconds, older or "
+					 "another view\n"},
+		{"labels=age&older=1s", "labels=age cannot be combined with seconds, older or "
+					"another view\n"},
 		{"frames=", "invalid frames=\"\": expected all\n"},
 	};
 	(void)state;

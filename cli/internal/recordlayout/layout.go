@@ -5,7 +5,7 @@ package recordlayout
 // What the library's headers define.
 const (
 	Magic             = 0x706165686f6763
-	Version           = 6
+	Version           = 7
 	IsCopied          = 1
 	Lost              = 2
 	Coarse            = 4
@@ -47,10 +47,11 @@ type RegionHeader struct {
 	_               [80]byte
 	ArenaUsed       uint64
 	Recording       RegionTable
+	_               [16]byte
 }
 
 // RegionHeaderBytes is its size.
-const RegionHeaderBytes = 184
+const RegionHeaderBytes = 200
 
 // Stack is struct stack, as far as it is read.
 type Stack struct {

@@ -36,6 +36,8 @@ Saves a profile that go tool pprof reads, of the C memory in use now.
   --seconds N    growth: what is allocated within N seconds and still in use
                  at the end (Ctrl-C ends it early and saves)
   --older D      only blocks at least this old, such as 10m: a leak is old
+  --age          by age: of what each stack allocated 1 to 2 minutes ago, and so
+                 on, how much is still in use (label age)
   --raw          addresses and build IDs only; pprof finds the names elsewhere
   --all-frames   keep cgo's own frames
   --text         as text, to read without pprof (to stdout)
@@ -55,7 +57,7 @@ type profileOptions struct {
 	seconds               int
 	older                 time.Duration
 	raw, allFrames, asTxt bool
-	memory                bool
+	memory, byAge         bool
 	views                 views
 	view                  *profileView // nil: what is in use now
 }
@@ -78,6 +80,7 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 	f.Boolean("--all-frames", &o.allFrames)
 	f.Boolean("--text", &o.asTxt)
 	f.Boolean("--memory", &o.memory)
+	f.Boolean("--age", &o.byAge)
 	o.views.add(f)
 	wanted, err := f.ParseTarget(args)
 	if err == nil {
@@ -98,6 +101,9 @@ func (o *profileOptions) check() error {
 	case o.view != nil && (o.memory || o.seconds > 0 || o.older > 0):
 		return flags.Usagef("--%s cannot be combined with --memory, --seconds or --older",
 			o.view.name)
+	case o.byAge && (o.view != nil || o.memory || o.seconds > 0 || o.older > 0):
+		return flags.Usagef("--age cannot be combined with --memory, --seconds, --older or %s",
+			viewFlags())
 	case o.memory && (o.seconds > 0 || o.older > 0):
 		return flags.Usagef("--memory shows what is resident now: it cannot be combined with " +
 			"--seconds or --older")
@@ -133,6 +139,9 @@ func (o *profileOptions) query() url.Values {
 	}
 	if o.view != nil {
 		q.Set("view", o.view.name)
+	}
+	if o.byAge {
+		q.Set("labels", "age")
 	}
 	return q
 }
@@ -393,6 +402,8 @@ func (o *profileOptions) defaultName(p *attach.Process, now time.Time) string {
 		kind = "-memory"
 	} else if o.view != nil {
 		kind = "-" + o.view.name
+	} else if o.byAge {
+		kind = "-age"
 	}
 	return fmt.Sprintf("cgoheap%s.%s.%d.%s%s", kind, program, p.PID, now.Format("20060102-150405"),
 		outfile.Suffix)

@@ -100,6 +100,7 @@ func TestProfileQuery(t *testing.T) {
 		"older=1s&symbols=none":  {"--raw", "--older", "1"},
 		"frames=all&older=250ms": {"--older", "250ms", "--all-frames"},
 		"symbols=none&view=peak": {"--peak", "--raw"},
+		"frames=all&labels=age":  {"--age", "--all-frames"},
 	} {
 		path := filepath.Join(dir, "p.pb.gz")
 		r := profileIn(t, dir, append([]string{s.arg(), "-o", path}, args...)...)
