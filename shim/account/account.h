@@ -56,6 +56,9 @@ struct account_bytes {
 	bool exact;      /* counted, not estimated */
 };
 
+/* Below this, neither reading what is kept nor who pins it is worthwhile. */
+#define KEPT_WORTH_BYTES (8 * MIB)
+
 /* What C retained is made of if the allocator is glibc; resident bytes, or UNKNOWN. */
 struct kept_bytes {
 	uint64_t returnable; /* malloc_trim returns it */

@@ -6,9 +6,6 @@
 #include "account/account_job.h"
 #include "account/glibckept.h"
 
-/* Below this, neither reading nor reporting it is worthwhile. */
-#define WORTH_BYTES (8 * MIB)
-
 static uint64_t lower(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -54,7 +51,7 @@ static void read_pinned(struct account_job *job, const struct glibckept_places *
 	uint64_t bytes = job->out->kept.pinned, begun_ns = work_cpu_ns();
 	struct scratch part = scratch_part(job->scratch);
 	struct glibcchunk_heaps heaps;
-	if (bytes < WORTH_BYTES)
+	if (bytes < KEPT_WORTH_BYTES)
 		return;
 	if (work_is_resting(&last.pinned_rest))
 		pinned_check_sites(&last.pinned);
@@ -80,7 +77,7 @@ void account_kept_read(struct account_job *job)
 					  .brk_end = job->heap_end};
 	uint64_t left = retained->resident;
 	a->kept = (struct kept_bytes){UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
-	if (!allocator_is_glibc() || !retained->known || retained->resident < WORTH_BYTES ||
+	if (!allocator_is_glibc() || !retained->known || retained->resident < KEPT_WORTH_BYTES ||
 	    !account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
 		return;
 	struct glibckept found = read_or_last(&places);

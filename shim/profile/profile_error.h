@@ -21,8 +21,9 @@ struct profile_error {
 };
 
 /*
- * Reads the live blocks if they are needed. The result is valid as long as the snapshot. Without
- * scratch, the errors are those of the coarsest interval: too large rather than too small.
+ * Reads the live blocks if they are needed. Nothing is said of PROFILE_PINNED, which is no sum of
+ * samples. The result is valid as long as the snapshot. Without scratch, the errors are those of
+ * the coarsest interval: too large rather than too small.
  */
 void profile_error_read(struct profile_error *error, struct scratch *scratch,
 			const struct snapshot *snapshot, const struct profile_options *options);

@@ -18,12 +18,22 @@
 
 #define NAME_BYTES 32
 
+/* What c_retained is made of, each in a frame below it. */
+enum kept { KEPT_WHOLE, KEPT_RETURNABLE, KEPT_ENDS, KEPT_CACHED, KEPT_PINNED, KEPT_COUNT };
+static const char *const kept_names[KEPT_COUNT] = {
+	[KEPT_RETURNABLE] = "[returnable]",
+	[KEPT_ENDS] = "[ends of arenas]",
+	[KEPT_CACHED] = "[caches]",
+	[KEPT_PINNED] = "[pinned]",
+};
+
 /* One sample. site 0: the stack is unknown. */
 struct row {
 	uint64_t bytes;
 	uint32_t site;
 	uint16_t file; /* account_parts.files; 0: none */
 	uint8_t owner;
+	uint8_t kept; /* enum kept */
 };
 
 struct rows {
@@ -175,6 +185,53 @@ static uint64_t rows_add_live(struct rows *rows, const struct account *a,
 	return given;
 }
 
+/* ---- what is kept ------------------------------------------------------- */
+
+/*
+ * By whom it is pinned is an estimate, so it is scaled down where it is more than the account has.
+ * The rest is pinned by blocks that are in no sample, or in a cache.
+ */
+static uint64_t rows_add_pinned(struct rows *rows, const struct pinned *p, uint64_t pinned)
+{
+	uint64_t given = 0, sum = p ? (uint64_t)p->sum.bytes : 0, to = sum < pinned ? sum : pinned;
+	for (size_t i = 0; p && sum && i < p->count; i++) {
+		uint64_t bytes = scaled((uint64_t)p->sites[i].bytes, to, sum);
+		if (!p->sites[i].site)
+			continue;
+		rows_add(rows, (struct row){.bytes = bytes,
+					    .site = p->sites[i].site,
+					    .owner = OWNER_C_RETAINED,
+					    .kept = KEPT_PINNED});
+		given += bytes;
+	}
+	return given;
+}
+
+/* Returns the bytes given to rows. */
+static uint64_t rows_add_kept(struct rows *rows, const struct account *a,
+			      const struct account_parts *parts)
+{
+	const struct kept_bytes *k = &a->kept;
+	uint64_t bytes[KEPT_COUNT] = {[KEPT_RETURNABLE] = k->returnable,
+				      [KEPT_ENDS] = k->arena_ends,
+				      [KEPT_CACHED] = k->cached,
+				      [KEPT_PINNED] = k->pinned};
+	uint64_t given = 0;
+	if (k->pinned != UNKNOWN) {
+		given = rows_add_pinned(rows, parts->pinned, k->pinned);
+		bytes[KEPT_PINNED] -= given;
+	}
+	for (uint8_t kept = KEPT_WHOLE + 1; kept < KEPT_COUNT; kept++) {
+		if (bytes[kept] == UNKNOWN)
+			continue;
+		rows_add(rows, (struct row){.bytes = bytes[kept],
+					    .owner = OWNER_C_RETAINED,
+					    .kept = kept});
+		given += bytes[kept];
+	}
+	return given;
+}
+
 /* ---- all rows ----------------------------------------------------------- */
 
 static int rows_fill(struct rows *rows, struct scratch *scratch, const struct account *a,
@@ -184,7 +241,8 @@ static int rows_fill(struct rows *rows, struct scratch *scratch, const struct ac
 	struct by_site blocks;
 	if (stacks_snapshot(scratch, 0, &live) != 0 || by_site_init(&blocks, scratch, parts))
 		return -1;
-	*rows = (struct rows){.room = live.count + parts->count + OWNERS};
+	size_t pinned = parts->pinned ? parts->pinned->count : 0;
+	*rows = (struct rows){.room = live.count + parts->count + pinned + OWNERS + KEPT_COUNT};
 	rows->list = scratch_alloc(scratch, rows->room * sizeof(*rows->list));
 	if (!rows->list)
 		return -1;
@@ -193,6 +251,8 @@ static int rows_fill(struct rows *rows, struct scratch *scratch, const struct ac
 		uint64_t with_stack = 0;
 		if (owner == OWNER_C_LIVE)
 			with_stack = rows_add_live(rows, a, &live, sum);
+		else if (owner == OWNER_C_RETAINED && a->owners[owner].known)
+			with_stack = rows_add_kept(rows, a, parts);
 		else if (has_stacks(owner) || has_files(owner))
 			with_stack = rows_add_parts(rows, scratch, parts, owner);
 		rows_add(rows, (struct row){.bytes = a->owners[owner].resident - with_stack,
@@ -220,7 +280,8 @@ struct writer {
 	struct profile_locations *places;
 	uint64_t roots[OWNERS]; /* ids; 0: not written yet */
 	uint64_t no_stack;      /* below an owner whose other samples have stacks */
-	uint64_t *files;        /* as parts->files; NULL: no room, so file names are left out */
+	uint64_t kept[KEPT_COUNT];
+	uint64_t *files; /* as parts->files; NULL: no room, so file names are left out */
 	const struct account_parts *parts;
 	char names[OWNERS][NAME_BYTES];
 };
@@ -265,6 +326,13 @@ static uint64_t file_of(struct writer *w, uint16_t file)
 	return w->files[file];
 }
 
+static uint64_t kept_of(struct writer *w, uint8_t kept)
+{
+	if (!w->kept[kept])
+		w->kept[kept] = profile_locations_named(w->places, kept_names[kept]);
+	return w->kept[kept];
+}
+
 /* Blocks, mappings and threads created before cgoheap was recording. */
 static uint64_t no_stack_of(struct writer *w)
 {
@@ -276,7 +344,7 @@ static uint64_t no_stack_of(struct writer *w)
 /* When time has run out, it is written directly below its owner. */
 static void write_sample(struct writer *w, const struct row *row, bool is_late)
 {
-	uint64_t ids[PROFILE_MAX_FRAMES + 2];
+	uint64_t ids[PROFILE_MAX_FRAMES + 3];
 	int64_t value = (int64_t)row->bytes;
 	Pprof__Sample p = PPROF__SAMPLE__INIT;
 	struct profile_labels labels;
@@ -286,10 +354,12 @@ static void write_sample(struct writer *w, const struct row *row, bool is_late)
 		const struct stack *stack = stack_at(site_at(row->site)->stack);
 		n = profile_locations_stack(w->places, stack, ids);
 		profile_labels_add_set(&labels, &w->places->stream, stack->labels);
-	} else if (has_stacks(row->owner))
+	} else if (has_stacks(row->owner) || row->kept == KEPT_PINNED)
 		ids[n++] = no_stack_of(w);
 	if (row->file && w->files)
 		ids[n++] = file_of(w, row->file);
+	if (row->kept)
+		ids[n++] = kept_of(w, row->kept);
 	ids[n++] = root_of(w, row->owner);
 	p.n_location_id = n;
 	p.location_id = ids;

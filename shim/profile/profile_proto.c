@@ -17,16 +17,25 @@ static int64_t realtime_at(uint64_t monotonic_ns)
 	return (int64_t)(clock_ns(CLOCK_REALTIME) - ago);
 }
 
-/* Exactly Go's heap profile: runtime/pprof/protomem.go.  It sets no default
- * sample type: pprof takes the last. */
+/* The four values of a sample. Those of PROFILE_LIVE are exactly Go's: runtime/pprof/protomem.go.
+ * It sets no default sample type: pprof takes the last. */
+typedef const char *const value_types[4][2];
+static value_types heap_types = {{"alloc_objects", "count"},
+				 {"alloc_space", "bytes"},
+				 {"inuse_objects", "count"},
+				 {"inuse_space", "bytes"}};
+/* Each block that pins memory pins one free chunk. */
+static value_types pinned_types = {{"pinning_objects", "count"},
+				   {"pinning_space", "bytes"},
+				   {"pinned_chunks", "count"},
+				   {"pinned_space", "bytes"}};
+
 static void write_header(struct profile_locations *w)
 {
-	static const char *const types[][2] = {{"alloc_objects", "count"},
-					       {"alloc_space", "bytes"},
-					       {"inuse_objects", "count"},
-					       {"inuse_space", "bytes"}};
-	Pprof__ValueType values[COUNT_OF(types)], *list[COUNT_OF(types)];
-	for (size_t i = 0; i < COUNT_OF(types); i++) {
+	value_types *of_view = w->job.options->view == PROFILE_PINNED ? &pinned_types : &heap_types;
+	const char *const(*types)[2] = *of_view;
+	Pprof__ValueType values[COUNT_OF(heap_types)], *list[COUNT_OF(heap_types)];
+	for (size_t i = 0; i < COUNT_OF(list); i++) {
 		pprof__value_type__init(&values[i]);
 		values[i].type = pprof_string(&w->stream, types[i][0]);
 		values[i].unit = pprof_string(&w->stream, types[i][1]);
@@ -51,8 +60,6 @@ static void write_comments(struct profile_locations *w)
 	for (const char *const *c = profile_comments(&w->job); *c; c++)
 		pprof_comment(&w->stream, *c);
 }
-/* Exactly as in Go's heap profile: runtime/pprof/protomem.go. It sets no default sample type,
- * so pprof takes the last. */
 
 static void add_own_labels(struct profile_locations *w, struct profile_labels *labels,
 			   const struct tally *t)

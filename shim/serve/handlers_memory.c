@@ -1,6 +1,11 @@
 /* See handlers_memory.h. */
 #include "serve/handlers_memory.h"
 
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "go/bridge.h"
 #include "account/allocator.h"
@@ -81,6 +86,119 @@ void answer_memory_profile(struct answer *a, const struct http_request *r)
 	if (result == 0)
 		a->filename = "memory.pb.gz";
 	scratch_release(&t.scratch);
+}
+
+/* ---- what pins retained memory ------------------------------------------ */
+
+#define PINNED_COMMENTS      3
+#define PINNED_COMMENT_BYTES 160
+
+/* What is pinned, how much of it has stacks, and how sure that is. Returns the number of lines. */
+static size_t describe_pinned(const struct taken *t, char lines[][PINNED_COMMENT_BYTES])
+{
+	const struct pinned *p = t->parts.pinned;
+	size_t n = 0;
+	if (!p) {
+		snprintf(lines[n++], PINNED_COMMENT_BYTES,
+			 "pinned: less than 8 MiB, too little to look for who pins it");
+		return n;
+	}
+	snprintf(lines[n++], PINNED_COMMENT_BYTES,
+		 "pinned: %" PRIu64 " bytes, %.0f of them by blocks with known stacks (standard "
+		 "error %.0f)",
+		 t->account.kept.pinned, p->sum.bytes, sqrt(p->sum.variance));
+	if (p->method == PINNED_BY_SIZES)
+		snprintf(lines[n++], PINNED_COMMENT_BYTES,
+			 "by sizes: a walk of %" PRIu64 " chunks counted what blocks of each size "
+			 "pin; samples say whose blocks of that size do",
+			 p->walked_chunks);
+	else
+		snprintf(lines[n++], PINNED_COMMENT_BYTES,
+			 "by samples: what each sampled block pins, times what it stands for");
+	if (p->is_partial)
+		snprintf(lines[n++], PINNED_COMMENT_BYTES,
+			 "incomplete: there was no time to walk all of the heap");
+	return n;
+}
+
+static const char *const *pinned_comments(struct scratch *work, const struct taken *t)
+{
+	char lines[PINNED_COMMENTS][PINNED_COMMENT_BYTES];
+	const char *const *given = status_comments(work);
+	size_t count = 0, own = describe_pinned(t, lines);
+	while (given && given[count])
+		count++;
+	const char **all = scratch_alloc(work, (count + own + 1) * sizeof(*all));
+	if (!given || !all)
+		return NULL;
+	memcpy(all, given, count * sizeof(*all));
+	for (size_t i = 0; i < own; i++)
+		all[count + i] = scratch_strdup(work, lines[i], strlen(lines[i]));
+	return all;
+}
+
+/* Their values as profile_proto.c names them. */
+static int snapshot_pinned(struct scratch *work, const struct pinned *p, struct snapshot *out)
+{
+	size_t count = p ? p->count : 0;
+	*out = (struct snapshot){.time_ns = clock_monotonic_ns()};
+	out->tallies = scratch_alloc(work, (count + 1) * sizeof(*out->tallies));
+	for (size_t i = 0; out->tallies && i < count; i++) {
+		const struct pinned_site *s = &p->sites[i];
+		int64_t blocks = (int64_t)(s->blocks + 0.5);
+		if (s->site)
+			out->tallies[out->count++] =
+				(struct tally){.site = s->site,
+					       .stack = s->stack,
+					       .born = s->born,
+					       .alloc_objects = blocks,
+					       .alloc_bytes = (int64_t)s->block_bytes,
+					       .inuse_objects = blocks,
+					       .inuse_bytes = (int64_t)s->bytes};
+	}
+	return out->tallies ? 0 : -1;
+}
+
+static void refuse_pinned(struct answer *a, const struct taken *t)
+{
+	const char *name = t->account.allocator.name;
+	if (allocator_is_glibc())
+		answer_refuse(a, 503,
+			      "what pins retained memory is not known now: there are too many "
+			      "blocks or free chunks, or their lists were changing; retry");
+	else
+		answer_refuse(a, 501,
+			      "what pins retained memory is known of glibc's malloc only, "
+			      "and this is %s",
+			      *name ? name : "another one");
+}
+
+/* Too little to look for who pins it, or not even that is kept. */
+static bool is_little(const struct account *a)
+{
+	return allocator_is_glibc() && (a->kept.pinned < KEPT_WORTH_BYTES ||
+					(a->owners[OWNER_C_RETAINED].known &&
+					 a->owners[OWNER_C_RETAINED].resident < KEPT_WORTH_BYTES));
+}
+
+int answer_pinned_profile(struct answer *a, struct scratch *work)
+{
+	struct snapshot snapshot;
+	struct taken t;
+	int result = -1;
+	if (take(a, &t))
+		return 0;
+	bool is_known = t.parts.pinned || is_little(&t.account);
+	if (!is_known) {
+		refuse_pinned(a, &t);
+		result = 0;
+	} else if (snapshot_pinned(work, t.parts.pinned, &snapshot) == 0 &&
+		   (a->options.comments = pinned_comments(work, &t)) != NULL) {
+		a->options.most_text_bytes = region_scratch_max_bytes() / 2;
+		result = profile_write(work, &snapshot, &a->options, &a->body.sink);
+	}
+	scratch_release(&t.scratch);
+	return result;
 }
 
 void answer_metrics(struct answer *a, const struct http_request *r)

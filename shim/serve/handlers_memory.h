@@ -11,6 +11,8 @@
 void answer_account(struct answer *answer, const struct http_request *request);
 void answer_memory_profile(struct answer *answer, const struct http_request *request);
 void answer_metrics(struct answer *answer, const struct http_request *request);
+/* Writes the profile of view=pinned into the body, or refuses. 0, or -1: out of scratch. */
+int answer_pinned_profile(struct answer *answer, struct scratch *work);
 void answer_trim(struct answer *answer, const struct http_request *request);
 
 #endif

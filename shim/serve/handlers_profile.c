@@ -7,6 +7,7 @@
 #include "record/cohorts.h"
 #include "record/stacks.h"
 #include "profile/profile_ages.h"
+#include "serve/handlers_memory.h"
 #include "serve/params.h"
 #include "serve/status.h"
 
@@ -57,7 +58,8 @@ static int build_live(struct answer *a, struct scratch *work)
 
 /*
  * What view= can be. build writes the profile into the answer's body from scratch, as profile_write
- * does: 0, or -1 without room. A view without a build is not there: it is refused as unknown.
+ * does: 0, or -1 without room; or it refuses, and returns 0. A view without a build is not there:
+ * it is refused as unknown.
  */
 static const struct view {
 	const char *name;
@@ -66,7 +68,7 @@ static const struct view {
 	[PROFILE_LIVE] = {"live", build_live},
 	[PROFILE_PEAK] = {"peak", NULL},
 	[PROFILE_FREES] = {"frees", NULL},
-	[PROFILE_PINNED] = {"pinned", NULL},
+	[PROFILE_PINNED] = {"pinned", answer_pinned_profile},
 };
 
 /* Only what is in use now has an age, and growth. */
@@ -133,9 +135,9 @@ static void finish_profile(struct answer *a)
 	scratch_release(&work);
 	baseline_release(a->baseline);
 	a->baseline = NULL;
-	if (result == 0)
+	if (result == 0 && a->status == 0)
 		say_profile(a);
-	else if (ready)
+	else if (result != 0 && ready)
 		answer_refuse_no_memory(a);
 }
 

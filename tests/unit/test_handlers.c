@@ -259,10 +259,10 @@ static void bad_parameters(void **state)
 			    "1h30m\n"},
 		{"symbols=all", "invalid symbols=\"all\": expected none\n"},
 		{"view=live", NULL},
-		{"view=", "invalid view=\"\": expected live\n"},
-		{"view=peaks", "invalid view=\"peaks\": expected live\n"},
-		{"view=frees", "invalid view=\"frees\": expected live\n"}, /* not there yet */
-		{"view=pinned", "invalid view=\"pinned\": expected live\n"},
+		{"view=", "invalid view=\"\": expected live or pinned\n"},
+		{"view=peaks", "invalid view=\"peaks\": expected live or pinned\n"},
+		{"view=frees",
+		 "invalid view=\"frees\": expected live or pinned\n"}, /* not there yet */
 		{"labels=age", NULL},
 		{"labels=ages", "invalid labels=\"ages\": expected age\n"},
 		{"labels=age&seconds=1", "labels=age cannot be combined with seconds, older or "

@@ -185,6 +185,22 @@ func CLeaf(frames []Frame) string {
 	return cmp.Or(unnamed, frames[0].Name)
 }
 
+// CEntry is the C function that Go called, or else the leaf: a library's own allocator below it says
+// less.
+func CEntry(frames []Frame) string {
+	entry := ""
+	for i := 1; i < len(frames) && !frames[i].isGo; i++ {
+		name := frames[i].Name
+		if !isUnnamed(name) && !hasPrefix(name, "_cgo_") && !isNew(name) {
+			entry = name
+		}
+	}
+	if !slices.ContainsFunc(frames, Frame.IsGo) { // the last one is the thread's root
+		entry = ""
+	}
+	return cmp.Or(entry, CLeaf(frames))
+}
+
 // isUnnamed: a file and offset, as unknownName and the account write it, a mark, or an address.
 func isUnnamed(name string) bool {
 	return hasPrefix(name, "(", "[", "0x") || unnamedPlace.MatchString(name)

@@ -131,6 +131,7 @@ func (e *explanation) details(o account.Owner) []string {
 	case account.CRetained:
 		add(e.insideRetained())
 		add(e.account.Kept.Line())
+		lines = append(lines, e.account.Kept.PinnedBy.Lines(e.callers)...)
 	case account.CMmap:
 		if o.Mapped != nil && *o.Mapped > account.Known(o.Bytes) {
 			add(termtext.Bytes(*o.Mapped) + " mapped and usable")

@@ -30,6 +30,7 @@ Saves a profile that go tool pprof reads, of the C memory in use now.
 
   --memory       all resident memory by owner; the total is RSS
   --peak         what was in use when most was
+  --pinned       what keeps the C allocator's free memory from going back
   -o FILE        output file (default cgoheap.PROGRAM.PID.TIME.pb.gz, or
                  cgoheap-memory.PROGRAM...; in a directory, a file of that
                  name; - is stdout; symbolic links are refused)

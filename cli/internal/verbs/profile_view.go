@@ -1,11 +1,15 @@
 package verbs
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/google/pprof/profile"
 
 	"cgoheap.example/cli/internal/flags"
+	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // profileView is a profile of the stacks that is not of what is in use now: a flag --NAME, and
@@ -18,6 +22,7 @@ type profileView struct {
 // profileViews exclude each other.
 var profileViews = []profileView{
 	{"peak", describeHeap},
+	{"pinned", describePinned},
 }
 
 // views is which of them are wanted, by their flags.
@@ -56,4 +61,27 @@ func viewFlags() string {
 		return names[0]
 	}
 	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// describePinned: the sum over the stacks, and what else is said in the comments.
+func describePinned(p *profile.Profile) (string, error) {
+	pinned, blocks := holders.SampleTypeIndex(p, "pinned_space"),
+		holders.SampleTypeIndex(p, "pinning_space")
+	if pinned < 0 || blocks < 0 {
+		return "", errors.New("the profile has no pinned_space")
+	}
+	var bytes, held int64
+	for _, s := range p.Sample {
+		bytes += s.Value[pinned]
+		held += s.Value[blocks]
+	}
+	said := fmt.Sprintf("%s of the C allocator's free memory is pinned by %s of blocks, in %s",
+		termtext.Bytes(bytes), termtext.Bytes(held),
+		termtext.CountOf(len(p.Sample), "stack", "stacks"))
+	for _, c := range p.Comments {
+		if strings.HasPrefix(c, "incomplete") || strings.HasPrefix(c, "pinned: less") {
+			said += "; " + termtext.Escape(c)
+		}
+	}
+	return said, nil
 }

@@ -15,6 +15,8 @@ const (
 	// The part of what is kept from which it gets a sentence.
 	keptShare = 0.20
 	keptBytes = 8 << 20
+	// Of what is pinned, from which part on it is by blocks that are known.
+	pinnedKnown = 0.90
 	// glibc's initial threshold: if arenas' ends are smaller, there are many arenas, not large
 	// ones.
 	trimThreshold = 128 << 10
@@ -90,8 +92,12 @@ func (s *Situation) isNotable(n int64) bool {
 func (s *Situation) endsStay() string {
 	k := &s.Account.Kept
 	n, ends := account.Known(k.ArenaEnds), account.Known(k.Ends)
-	if !s.isNotable(n) || ends == 0 {
+	if n < keptBytes || ends == 0 {
 		return ""
+	}
+	if !s.isNotable(n) {
+		return fmt.Sprintf("%s of it lies at the ends of %s, below glibc's trim threshold.",
+			termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
 	}
 	text := fmt.Sprintf("%s of it lies at the ends of %s, which malloc_trim never returns",
 		termtext.Bytes(n), termtext.CountOf(int(ends), "arena", "arenas"))
@@ -107,13 +113,33 @@ func (s *Situation) endsStay() string {
 		text, returnEnds)
 }
 
+// pinnedStays speaks of the free memory that no trim returns, and of who keeps it there.
 func (s *Situation) pinnedStays() string {
 	n := account.Known(s.Account.Kept.Pinned)
 	if !s.isNotable(n) {
 		return ""
 	}
-	return fmt.Sprintf("%s of it shares its pages with blocks in use: "+
-		"no trim and no setting returns it; new blocks reuse it.", termtext.Bytes(n))
+	return fmt.Sprintf("%s of it %s: no trim and no setting returns it; new blocks reuse it.",
+		termtext.Bytes(n), s.pinnedHow(n))
+}
+
+// pinnedHow is what is known of the blocks beside n bytes of free memory.
+func (s *Situation) pinnedHow(n int64) string {
+	by := s.Account.Kept.PinnedBy
+	if by == nil || !by.IsCertain() {
+		return "shares its pages with blocks in use"
+	}
+	blocks := termtext.Estimate(termtext.Bytes(by.BlockBytes), by.StandardError > by.Bytes/20)
+	text := fmt.Sprintf("is pinned by %s of blocks in use", blocks)
+	if float64(by.Bytes) < pinnedKnown*float64(n) {
+		text = fmt.Sprintf("shares its pages with blocks in use, %s of that with %s of blocks "+
+			"whose stacks are known", by.Share(n), blocks)
+	}
+	top := by.Pinners(s.Callers)
+	if len(top) > 0 && top[0].IsCertain() && float64(top[0].Bytes) >= keptShare*float64(n) {
+		text += fmt.Sprintf(", %s of it by %s", top[0].Share(n), top[0].Name)
+	}
+	return text
 }
 
 // canTrim: cgoheap knows how to trim this allocator.

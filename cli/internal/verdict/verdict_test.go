@@ -76,6 +76,16 @@ func (s *Situation) kept(returnable, ends, arenas, cached, pinned int64) *Situat
 	return s.set(account.CRetained, returnable+ends+cached+pinned)
 }
 
+// pinnedBy gives what is pinned its blocks: half of their bytes have the second stack.
+func (s *Situation) pinnedBy(bytes, off, blocks int64, frames, others []string) *Situation {
+	half := account.Holding{Bytes: bytes / 2, StandardError: off, BlockBytes: blocks / 2}
+	s.Account.Kept.PinnedBy = &account.PinnedBy{Method: "samples",
+		Holding: account.Holding{Bytes: bytes, StandardError: off, BlockBytes: blocks},
+		Stacks: []account.PinnedStack{{Holding: half, Frames: frames},
+			{Holding: half, Frames: others}}}
+	return s
+}
+
 func (s *Situation) part(name string) *account.Owner {
 	for i := range s.Account.Owners {
 		if s.Account.Owners[i].Name == name {

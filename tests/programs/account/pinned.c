@@ -322,6 +322,24 @@ static void compare(const char *json, const struct shape *shape, const char *met
 		_exit(1);
 }
 
+/* The profile shows the same: in front, blocks that pin and what they pin. */
+static void compare_view(void)
+{
+	long long blocks, bytes;
+	static char json[sizeof(hooks_answer)];
+	strcpy(json, fresh_account());
+	const char *view = hooks_get("/debug/pprof/cgoheap?view=pinned&debug=1");
+	const char *by = strstr(json, "\"pinned_by\":");
+	CHECK(sscanf(view, "heap profile: %lld: %lld [", &blocks, &bytes) == 2);
+	if (strncmp(by, "\"pinned_by\":null", 16) == 0) {
+		CHECK(bytes == 0 && strstr(view, "# pinned: less than 8 MiB"));
+		return;
+	}
+	CHECK(llabs(bytes - number_after(by, "bytes")) <= bytes / 50);
+	CHECK(llabs(blocks - number_after(by, "blocks")) <= blocks / 50 + 1);
+	CHECK(strstr(view, "hold_most") && !strstr(view, "hold_none"));
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
@@ -331,6 +349,7 @@ int main(int argc, char **argv)
 			work(&shapes[i]);
 			find_truth();
 			compare(fresh_account(), &shapes[i], argv[2]);
+			compare_view();
 			return 0;
 		}
 	return 2;
