@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -133,6 +134,37 @@ func (c *Client) Profile(query url.Values) (*profile.Profile, error) {
 	}
 	return p, nil
 }
+
+// ProfileByAge is the heap profile with a sample for each stack and interval of the past.
+func (c *Client) ProfileByAge() (*profile.Profile, error) {
+	p, err := c.Profile(url.Values{"labels": {"age"}})
+	var refused refusedError
+	if errors.As(err, &refused) && refused.status == http.StatusBadRequest {
+		return nil, c.lacks("cohorts (labels=age)")
+	}
+	if err != nil {
+		return nil, err
+	}
+	hasAge := func(s *profile.Sample) bool { return len(s.Label["age"]) > 0 }
+	if len(p.Sample) > 0 && !slices.ContainsFunc(p.Sample, hasAge) {
+		return nil, c.lacks("cohorts (labels=age)")
+	}
+	return p, nil
+}
+
+// lacks is the error of a library that is older than what it is asked for.
+func (c *Client) lacks(what string) error {
+	return olderError{fmt.Sprintf("%s was started with a %s that has no %s: "+
+		"restart it with the one that belongs to cgoheap %s",
+		c.Process.Title(), LibraryName, what, release.Version)}
+}
+
+type olderError struct{ text string }
+
+func (e olderError) Error() string { return e.text }
+
+// IsOlder says that the library is too old for what it was asked.
+func IsOlder(err error) bool { return errors.As(err, &olderError{}) }
 
 // ParseProfile reads a profile; it bounds what a small answer unpacks to.
 func ParseProfile(body []byte) (*profile.Profile, error) {
@@ -269,9 +301,7 @@ func (c *Client) Answer(method, path string, into any) ([]byte, error) {
 	body, err := c.Request(method, path, nil, AccountTimeout, MaxAccountBytes)
 	var refused refusedError
 	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
-		return nil, fmt.Errorf("%s was started with a %s that has no %s: "+
-			"restart it with the one that belongs to cgoheap %s",
-			c.Process.Title(), LibraryName, path, release.Version)
+		return nil, c.lacks(path)
 	}
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/pprof/profile"
+
 	"cgoheap.example/cli/internal/termtext"
 )
 
@@ -108,7 +110,11 @@ func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
 	if f.part == "growing" && query.Has("seconds") {
 		<-r.Context().Done() // an end of sending
 	}
-	p := Profile(int64(f.interval.Load()), n)
+	if query.Has("labels") && f.part == "no ages" {
+		http.Error(w, `unknown parameter "labels": /debug/pprof/cgoheap takes debug, seconds`, 400)
+		return
+	}
+	p := f.profile(n, query.Get("labels") == "age")
 	if query.Has("seconds") {
 		p.DurationNanos = int64(10 * time.Minute)
 	}
@@ -119,6 +125,17 @@ func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
 		p.Function[0].Filename = "x.go"
 	}
 	p.Write(w)
+}
+
+func (f *Shim) profile(n int64, isByAge bool) *profile.Profile {
+	period := int64(f.interval.Load())
+	switch {
+	case f.part == "why":
+		return WhyProfile(period, isByAge)
+	case isByAge && f.part != "ignores ages":
+		return byAge(Profile(period, n))
+	}
+	return Profile(period, n)
 }
 
 // Status is what /v1/status answers.

@@ -30,6 +30,11 @@ type RowKey struct {
 	CLeaf    string `json:"c_leaf"`
 }
 
+// KeyOf is the row of a sample with these frames.
+func KeyOf(s *profile.Sample, frames []stacks.Frame, callers *stacks.CallerRule) RowKey {
+	return RowKey{sampling.OriginOf(s), callers.GoCaller(frames), stacks.CLeaf(frames)}
+}
+
 // Row is blocks in use, or resident bytes of mappings and thread stacks: mapped bytes if
 // what is resident is unknown.
 type Row struct {
@@ -86,7 +91,7 @@ func Summarize(p *profile.Profile, callers *stacks.CallerRule) (*Summary, error)
 	byKey := map[RowKey]*Row{}
 	for _, sample := range p.Sample {
 		frames := stacks.FramesOf(sample)
-		key := RowKey{sampling.OriginOf(sample), callers.GoCaller(frames), stacks.CLeaf(frames)}
+		key := KeyOf(sample, frames, callers)
 		r := byKey[key]
 		if r == nil {
 			r = &Row{RowKey: key, figures: &sampling.Figures{}}

@@ -215,6 +215,21 @@ func (d *Design) Sample(s *profile.Sample) Figures {
 	return out
 }
 
+// Blocks is how many sampled blocks are behind a sample's figures: of all that were allocated, and
+// of those in use.
+func (d *Design) Blocks(s *profile.Sample) (allocated, inUse float64) {
+	b, t := d.blocksOf(s), d.intervalsOf(s)
+	all, used := float64(s.Value[d.at[AllocObjects]]), float64(s.Value[d.at[InUseObjects]])
+	met := func(interval float64) float64 { // how likely such a block is sampled
+		if interval <= 1 || b.size <= 0 {
+			return 1
+		}
+		return -math.Expm1(-b.size / interval)
+	}
+	inUse = used * met(t.inUse[0])
+	return inUse + max(0, all-used)*met(t.freed[0]), inUse
+}
+
 func between(a, b float64) float64 { return math.Sqrt(a * b) }
 
 // intervals of a sample: of what is in use, of what was freed, and the coarsest.

@@ -28,6 +28,8 @@ If stdout is not a terminal, it prints one table and exits.
                    or the innermost that matches a regular expression
   --filter REGEXP  only rows whose caller or leaf matches
   --stacks         show each row's largest stack (implies --once)
+  --why            show what of each row's allocations still lives, what it waits
+                   for, and what that makes it (below)
   --once           print one table and exit
   --json           print JSON
 
@@ -50,6 +52,20 @@ confidence: cgoheap sampling PID on --sample-bytes N with a smaller N makes it l
 For mappings BYTES are resident; "mapped by" names who made a pool grow, not
 necessarily who holds its memory.
 cgoheap profile saves all stacks.
+
+Why is it still there?  For each stack the library knows how much was allocated
+in each interval of the past, and how much of that lives:
+  $ cgoheap top --why 4242
+     IN USE  SURVIVES  WAITS FOR  GO CALLER         C LEAF
+  612.0 MiB     100 %  nothing    main.audit_actor  C.CString
+    leak: of what was allocated 10m to 20m ago, all still lives; ...
+  481.0 MiB       3 %  Go's GC    parser.Parse      ts_tree_new
+    churn: of what was allocated 2m to 20m ago, nothing lives; freed by ...
+A leak is what stays in every cohort while new ones keep coming; a cache shrinks
+with age; a warm-up came early and nothing since; churn is young.  A leak is not
+called one before a cohort is 10m old, and nothing else is said where a leak may
+hide: "too early to say".  SURVIVES is the share of all that is known by age.
+
 PID may be a program's name; leave it out if only one process has cgoheap loaded.
 `
 
@@ -60,7 +76,7 @@ type topOptions struct {
 	once, asJSON bool
 	callers      stacks.CallerRule
 	filter       *regexp.Regexp // nil: all rows
-	stacks       bool
+	stacks, why  bool
 }
 
 func parseTop(args []string) (*topOptions, string, error) {
@@ -72,9 +88,13 @@ func parseTop(args []string) (*topOptions, string, error) {
 	f.Add("--caller", &flags.Flag{Set: o.callers.Set})
 	f.Pattern("--filter", &o.filter)
 	f.Boolean("--stacks", &o.stacks)
+	f.Boolean("--why", &o.why)
 	f.Boolean("--once", &o.once)
 	f.Boolean("--json", &o.asJSON)
 	wanted, err := f.ParseTarget(args)
+	if err == nil && o.why && o.stacks {
+		err = flags.Usagef("--why and --stacks cannot be combined: a row has one text below it")
+	}
 	return o, wanted, err
 }
 
@@ -126,6 +146,8 @@ type watcher struct {
 	last    *holders.Summary
 	first   *view // what growth is measured from
 
+	ages ages
+
 	resident   map[holders.RowKey]holders.Resident // of mappings; nil: not known
 	residentAt time.Time
 	tookLast   time.Duration // to read them
@@ -140,6 +162,7 @@ type view struct {
 	time    time.Time
 	inUse   int64 // bytes, whatever rows are chosen
 	first   *view // nil: this is it
+	why     reasons
 }
 
 func (w *watcher) look() (*view, error) {
@@ -168,6 +191,11 @@ func (w *watcher) look() (*view, error) {
 		inUse: sum.Bytes, first: w.first}
 	if w.first == nil {
 		w.first = v
+	}
+	if w.options.why {
+		if v.why, err = w.ages.look(w.client, &w.options.callers); err != nil {
+			return nil, err
+		}
 	}
 	if w.options.filter != nil {
 		sum.Keep(w.options.filter)

@@ -148,6 +148,10 @@ func drawView(v *view, rows int, order, note string, width, height int) []byte {
 	}
 	if len(v.summary.Rows) == 0 {
 		lines = append(lines, v.summary.NoRows())
+	} else if v.why != nil {
+		var table []string
+		table, rows = v.whyFrame(width, room+1, rows)
+		lines = append(lines, table...)
 	} else {
 		lines = append(lines, fitTable(v.cells(rows), spareColumns, width)...)
 	}

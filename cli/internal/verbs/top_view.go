@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/cohort"
 	"cgoheap.example/cli/internal/holders"
 	"cgoheap.example/cli/internal/termtext"
 	"cgoheap.example/cli/internal/verdict"
@@ -90,10 +91,16 @@ var topColumns = []string{"BYTES", errorColumn, "GROWTH", "OBJECTS", "WHAT", "GO
 // errorColumn is left out if everything is exact.
 const errorColumn = "ERROR"
 
+// textColumns are those that come after the figures.
+var textColumns = []string{"WHAT", "WAITS FOR", "GO CALLER"}
+
 // rightOf says which columns of the table are aligned to the right: the figures.
 func rightOf(cells [][]string) []bool {
 	right := make([]bool, len(cells[0]))
-	for i := range slices.Index(cells[0], "WHAT") {
+	for i, name := range cells[0] {
+		if slices.Contains(textColumns, name) {
+			break
+		}
 		right[i] = true
 	}
 	return right
@@ -123,20 +130,35 @@ func (v *view) lines(std stdio, limit int) []string {
 
 // tableLines are cut to the terminal's width if there is one; spare columns go first.
 func tableLines(std stdio, cells [][]string, spare []string) []string {
-	if std.terminal != nil {
-		if width, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && width > 0 {
-			return fitTable(cells, spare, width)
-		}
+	if width := widthOf(std); width > 0 {
+		return fitTable(cells, spare, width)
 	}
 	var table bytes.Buffer
 	termtext.WriteTable(&table, rightOf(cells), cells)
 	return strings.Split(strings.TrimRight(table.String(), "\n"), "\n")
 }
 
+// widthOf the terminal; 0: there is none.
+func widthOf(std stdio) int {
+	if std.terminal != nil {
+		if width, _, err := term.GetSize(int(std.terminal.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 0
+}
+
 func (v *view) print(std stdio, limit int) {
 	fmt.Fprintf(std.out, "%s\n\n", strings.Join(v.header(), "\n"))
 	if len(v.summary.Rows) == 0 {
 		fmt.Fprintln(std.out, v.summary.NoRows())
+		return
+	}
+	if v.why != nil {
+		for _, line := range v.whyLines(widthOf(std), limit) {
+			fmt.Fprintln(std.out, line)
+		}
+		v.printLeft(std, limit)
 		return
 	}
 	for i, line := range v.lines(std, limit) {
@@ -147,6 +169,10 @@ func (v *view) print(std stdio, limit int) {
 			}
 		}
 	}
+	v.printLeft(std, limit)
+}
+
+func (v *view) printLeft(std stdio, limit int) {
 	if left := len(v.summary.Rows) - limit; left > 0 {
 		fmt.Fprintf(std.out, "and %s\n", termtext.CountOf(left, "row more", "rows more"))
 	}
@@ -166,8 +192,14 @@ type topJSON struct {
 	holders.Errors
 	Notes    []string              `json:"notes"`  // what the lines above the table say
 	Mapped   map[string]mappedJSON `json:"mapped"` // by origin
-	Rows     []holders.Row         `json:"rows"`
+	Rows     []rowJSON             `json:"rows"`
 	RowsLeft int                   `json:"rows_left_out"`
+}
+
+// rowJSON is a row, with --why what is known of it.
+type rowJSON struct {
+	holders.Row
+	*cohort.Why
 }
 
 type mappedJSON struct {
@@ -176,7 +208,10 @@ type mappedJSON struct {
 }
 
 func (v *view) toJSON(limit int) topJSON {
-	shown := holders.Stated(v.summary.Rows[:min(limit, len(v.summary.Rows))])
+	shown := []rowJSON{}
+	for _, r := range holders.Stated(v.summary.Rows[:min(limit, len(v.summary.Rows))]) {
+		shown = append(shown, rowJSON{r, v.why.of(r.RowKey)})
+	}
 	t := topJSON{
 		PID: v.process.PID, Program: v.process.Program(), Time: v.time.UTC().Format(time.RFC3339),
 		State: v.status.State, SampleBytes: v.status.SampleBytes, Estimated: v.summary.Estimated,

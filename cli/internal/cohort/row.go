@@ -1,0 +1,141 @@
+package cohort
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"cgoheap.example/cli/internal/termtext"
+)
+
+// WaitsForGC and WaitsForNothing are what a row can wait for.
+const (
+	WaitsForGC      = "gc"
+	WaitsForNothing = "nothing"
+)
+
+// NeedsGC says that the time of Go's last GC matters.
+func (t *Table) NeedsGC() bool {
+	for _, r := range t.Rows {
+		if r.ByGC() {
+			return true
+		}
+	}
+	return false
+}
+
+// Part is the stacks of a row that are of one class.
+type Part struct {
+	Class  Class `json:"class"`
+	Stacks int   `json:"stacks"`
+	Bytes  int64 `json:"in_use_bytes"`
+}
+
+// Why is what is known of a row.
+type Why struct {
+	Class      Class    `json:"class"`
+	Confidence *float64 `json:"confidence"` // null: too early to say
+	Survives   *float64 `json:"survives"`   // share of what was allocated
+	WaitsFor   *string  `json:"waits_for"`  // "nothing", "gc"; null: not known
+	Says       string   `json:"says"`
+	Leaked     int64    `json:"leak_bytes"`
+	PerHour    int64    `json:"leak_bytes_per_hour"`
+	Older      int64    `json:"older_bytes"` // in use, allocated before the cohorts begin
+	Cohorts    []Cohort `json:"cohorts"`
+	Parts      []Part   `json:"parts"` // by class of the stacks
+
+	row *Row
+}
+
+// Judge a row: a leak of one of its stacks is one of the row.  Where no stack alone has samples
+// enough, all together may.
+func (r *Row) Judge(sinceGC *time.Duration) *Why {
+	w := &Why{Survives: r.Survives(), Older: r.Older,
+		Cohorts: append([]Cohort{}, r.Cohorts...), row: r}
+	whole := r.History.Judge(sinceGC)
+	parts := map[Class]*Part{}
+	var leak Finding
+	for _, s := range r.Stacks {
+		f := s.Judge(sinceGC)
+		if parts[f.Class] == nil {
+			parts[f.Class] = &Part{Class: f.Class}
+		}
+		parts[f.Class].Stacks++
+		parts[f.Class].Bytes += s.InUse()
+		if f.Class == Leak {
+			w.Leaked, w.PerHour = w.Leaked+f.Leaked, w.PerHour+f.PerHour
+			if f.Leaked > leak.Leaked {
+				leak = f
+			}
+		}
+	}
+	for _, p := range parts {
+		w.Parts = append(w.Parts, *p)
+	}
+	slices.SortFunc(w.Parts, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Class, b.Class))
+	})
+	if leak.Class == Leak {
+		whole, leak.PerHour = leak, w.PerHour
+		whole.PerHour = w.PerHour
+	} else if whole.Class == Leak {
+		w.Leaked, w.PerHour = whole.Leaked, whole.PerHour
+	}
+	w.set(whole, r)
+	return w
+}
+
+func (w *Why) set(f Finding, r *Row) {
+	w.Class, w.Says = f.Class, f.Says()
+	if f.Class != TooEarly {
+		w.Confidence = &f.Confidence
+	}
+	waits := ""
+	switch {
+	case f.Class == Leak:
+		waits = WaitsForNothing
+		w.Says += w.besides(len(r.Stacks))
+	case r.ByGC():
+		waits = WaitsForGC
+	}
+	if waits != "" {
+		w.WaitsFor = &waits
+	}
+}
+
+// besides says what else a leaking row holds.
+func (w *Why) besides(stacks int) string {
+	text, leaking := "", 0
+	for _, p := range w.Parts {
+		if p.Class == Leak {
+			leaking = p.Stacks
+		} else if p.Bytes > 0 {
+			text += fmt.Sprintf(", %s %s", p.Class, termtext.Bytes(p.Bytes))
+		}
+	}
+	if leaking == 0 || leaking == stacks {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of %s%s)", leaking,
+		termtext.CountOf(stacks, "stack", "stacks"), text)
+}
+
+// ByGC says that Go's GC frees the row's blocks.
+func (w *Why) ByGC() bool { return w.row != nil && w.row.ByGC() }
+
+// FreedBy is who frees the row's blocks: finalizer, cleanup, go, c or "" not known.
+func (w *Why) FreedBy() string {
+	if w.row == nil {
+		return ""
+	}
+	return w.row.FreedBy
+}
+
+// Percent of the row's allocations that survives, as a cell.
+func (w *Why) Percent() string {
+	if w.row == nil {
+		return "-"
+	}
+	return w.row.Percent()
+}
