@@ -103,8 +103,8 @@ func (o *profileOptions) check() error {
 		return flags.Usagef("--%s cannot be combined with --memory, --seconds or --older",
 			o.view.name)
 	case o.byAge && (o.view != nil || o.memory || o.seconds > 0 || o.older > 0):
-		return flags.Usagef("--age cannot be combined with --memory, --seconds, --older or %s",
-			viewFlags())
+		return flags.Usagef("--age cannot be combined with --memory, --seconds, --older, %s",
+			viewFlags("or"))
 	case o.memory && (o.seconds > 0 || o.older > 0):
 		return flags.Usagef("--memory shows what is resident now: it cannot be combined with " +
 			"--seconds or --older")

@@ -42,7 +42,7 @@ func (v views) chosen() (*profileView, error) {
 		switch {
 		case v[i] && found != nil:
 			return nil, flags.Usagef("%s cannot be combined: each is another profile",
-				viewFlags())
+				viewFlags("and"))
 		case v[i]:
 			found = &profileViews[i]
 		}
@@ -50,8 +50,8 @@ func (v views) chosen() (*profileView, error) {
 	return found, nil
 }
 
-// viewFlags names all of them, as "--a and --b".
-func viewFlags() string {
+// viewFlags names all of them, as "--a, --b and --c".
+func viewFlags(and string) string {
 	var names []string
 	for i := range profileViews {
 		names = append(names, "--"+profileViews[i].name)
@@ -60,7 +60,7 @@ func viewFlags() string {
 	if last == 0 {
 		return names[0]
 	}
-	return strings.Join(names[:last], ", ") + " and " + names[last]
+	return strings.Join(names[:last], ", ") + " " + and + " " + names[last]
 }
 
 // describePinned: the sum over the stacks, and what else is said in the comments.

@@ -58,10 +58,12 @@ func TestUsageErrors(t *testing.T) {
 			"it cannot be combined with --raw, --all-frames or --text; see cgoheap profile --help"},
 		{"profile 12 --memory --text", "profile: --memory always saves one profile, with names: " +
 			"it cannot be combined with --raw, --all-frames or --text; see cgoheap profile --help"},
+		{"profile 12 --peak --pinned", "profile: --peak and --pinned cannot be combined: " +
+			"each is another profile; see cgoheap profile --help"},
 		{"profile 12 --peak --older 1m", "profile: --peak cannot be combined with --memory, " +
 			"--seconds or --older; see cgoheap profile --help"},
 		{"profile 12 --age --older 1m", "profile: --age cannot be combined with --memory, " +
-			"--seconds, --older or --peak; see cgoheap profile --help"},
+			"--seconds, --older, --peak or --pinned; see cgoheap profile --help"},
 		{"profile 12 --raw --text", "profile: --raw and --text cannot be combined: one omits the " +
 			"names, the other is for reading them; see cgoheap profile --help"},
 		{"profile 12 --seconds 3601",
