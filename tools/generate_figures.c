@@ -44,7 +44,7 @@ static void print_comment(const char *help)
 #define GO_PART(member, name, type, whose, help)                                                   \
 	if (whose == BOTH || is_command == (whose == COMMAND)) {                                   \
 		print_comment(help);                                                               \
-		printf("\t" #name " " type " `json:\"" #member "\"`\n");                           \
+		printf("\t" #name " " type " `json:\"" #member "%s\"`\n", omit);                   \
 	}
 
 enum whose { BOTH, BRIDGE, COMMAND };

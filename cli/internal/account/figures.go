@@ -185,7 +185,7 @@ type Go struct {
 	MemoryLimit *int64 `json:"memory_limit_bytes,omitempty"`
 	Goroutines  *int64 `json:"goroutines,omitempty"`
 	// When the last collection ended; also nil before the first.
-	LastGC *time.Time `json:"last_gc"`
+	LastGC *time.Time `json:"last_gc,omitempty"`
 	// Collections that have ended.
 	GCCycles *int64 `json:"gc_cycles,omitempty"`
 	// The heap size at which the next collection should end; nil: none is due.
@@ -193,13 +193,13 @@ type Go struct {
 	// The heap as the goal counts it.
 	HeapNow *int64 `json:"heap_now_bytes,omitempty"`
 	// GOGC; -1: off.
-	GCPercent *int64 `json:"gc_percent"`
+	GCPercent *int64 `json:"gc_percent,omitempty"`
 	// Finalizers that a collection has queued and that have not run.
 	FinalizersWaiting *int64 `json:"finalizers_waiting,omitempty"`
 	// Cleanups that a collection has queued and that have not run.
 	CleanupsWaiting *int64 `json:"cleanups_waiting,omitempty"`
 	// A finalizer is running now.
-	FinalizerRunning *bool `json:"finalizer_running"`
+	FinalizerRunning *bool `json:"finalizer_running,omitempty"`
 }
 
 // Process is /proc/self/status.
