@@ -3,6 +3,7 @@ package cgo_bridge
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Resident is the sum of the named owners; unknown owners count as 0.
@@ -34,4 +35,20 @@ func Account(ctx context.Context) (*MemoryAccount, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// debtTimeout is far more than an account usually takes.
+const debtTimeout = 3 * time.Second
+
+// Debt takes an account and says how much C memory is in use that finalizers or cleanups free,
+// after a collection of Go's. known is false if the library is not preloaded, does not answer, or
+// does not know who frees. It is for memlimit's Options.Debt.
+func Debt() (bytes int64, known bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), debtTimeout)
+	defer cancel()
+	a, err := Account(ctx)
+	if err != nil || a.Debt == nil {
+		return 0, false
+	}
+	return *a.Debt, true
 }

@@ -37,10 +37,13 @@ const (
 	Failed
 	// Stopped: the limit is what it was before Start.
 	Stopped
+	// Collected: runtime.GC was called for C's memory (Options.CollectC), and what is not
+	// Go's went down by Freed.
+	Collected
 )
 
 var kindNames = [...]string{"started", "lowered", "raised", "no room", "room", "growth", "returned",
-	"ceiling", "failed", "stopped"}
+	"ceiling", "failed", "stopped", "collected"}
 
 // String is a word or two, such as "lowered".
 func (k Kind) String() string {
@@ -73,6 +76,7 @@ type Event struct {
 	Figures
 	Slope    float64       // of NonGo, bytes a second; 0: not known, or it does not grow steadily
 	TimeLeft time.Duration // Growth: until Go has less than Floor
+	Freed    int64         // Collected: what is not Go's went down by so much
 	Err      error         // Failed: why
 	Reason   string        // a sentence
 }
@@ -101,6 +105,9 @@ func (e Event) log(l *slog.Logger) {
 	if e.Kind == Growth {
 		attributes = append(attributes, slog.Float64("bytes_per_second", e.Slope),
 			slog.Duration("time_left", e.TimeLeft))
+	}
+	if e.Kind == Collected {
+		attributes = append(attributes, slog.Int64("freed", e.Freed))
 	}
 	l.LogAttrs(context.Background(), e.level(), "memory limit "+e.Kind.String(), attributes...)
 }

@@ -2,7 +2,7 @@ package memlimit
 
 import "runtime/metrics"
 
-// goFigures is what the runtime says of itself, in bytes.
+// goFigures is what the runtime says of itself, in bytes but for the last.
 type goFigures struct {
 	held     int64 // all it has, less released: what a memory limit bounds
 	spans    int64 // of held, what is in the heap's arenas: objects, gaps, free, stacks
@@ -11,6 +11,7 @@ type goFigures struct {
 	unused   int64 // gaps in spans that have objects
 	stacks   int64 // of goroutines
 	goal     int64 // the heap at which the next collection is to end
+	cycles   int64 // collections so far
 }
 
 // Their order is that of readGo.
@@ -23,6 +24,7 @@ var goMetrics = []string{
 	"/memory/classes/heap/stacks:bytes",
 	"/gc/heap/live:bytes",
 	"/gc/heap/goal:bytes",
+	"/gc/cycles/total:gc-cycles",
 }
 
 func readGo() goFigures {
@@ -39,7 +41,7 @@ func readGo() goFigures {
 	}
 	return goFigures{
 		held: n(0) - n(1), released: n(1), spans: n(2) + n(3) + n(4) + n(5), unused: n(3),
-		stacks: n(5), live: n(6), goal: n(7),
+		stacks: n(5), live: n(6), goal: n(7), cycles: n(8),
 	}
 }
 

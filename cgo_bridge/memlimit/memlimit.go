@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,19 @@ type Options struct {
 
 	// Horizon is how far ahead Growth looks. 0: 10 min; negative: no Growth events.
 	Horizon time.Duration
+
+	// CollectC has Go collect for C's memory: what finalizers and cleanups free waits for
+	// a collection, and Go counts a few bytes of each block. If less than twice the headroom
+	// is left, or what is left would be gone in 2 s, and what is not Go's has grown by half
+	// of the headroom and by a tenth since the last collection, runtime.GC is called, and
+	// an event says what came of it ([Collected]). The next call comes after a second at
+	// the earliest, and after 20 times as long as the last one took; a call that brings back
+	// less than a quarter of that growth doubles the second, up to 10 min.
+	CollectC bool
+	// Debt, if not nil, is asked before each such call how much C memory waits for a
+	// collection: cgo_bridge.Debt, which needs the preloaded library. If that is known and
+	// less than the growth would have to be, there is no call. Without it the growth decides.
+	Debt func() (bytes int64, known bool)
 
 	// Logger gets each event, if it is not nil: at level Warn what needs attention
 	// (NoRoom, Growth, Returned, Failed), at Info the rest.
@@ -107,6 +121,7 @@ type world interface {
 	residentHeap() (resident, seen int64)
 	setLimit(int64) int64 // of debug.SetMemoryLimit: negative asks only
 	freeOSMemory()
+	collect()
 }
 
 // A Controller sets the memory limit until it is stopped. Its methods are safe for
@@ -125,6 +140,7 @@ type Controller struct {
 	counting  time.Duration // that took so long
 	paid      time.Time     // until when the share of the CPU for that is used up
 	freeing   bool
+	collector collector
 }
 
 // State is what a controller knows and does.
@@ -138,8 +154,10 @@ type State struct {
 	// what Stop restores: the limit before Start, or the program's own since; math.MaxInt64: none
 	Previous int64
 	NoRoom   bool // as by the events NoRoom and Room
-	Stopped  bool
-	Err      error // why the figures of the last look could not be read
+	// A collection by Options.CollectC has begun, and Collected has not been told yet.
+	Collecting bool
+	Stopped    bool
+	Err        error // why the figures of the last look could not be read
 }
 
 var running atomic.Bool
@@ -226,13 +244,14 @@ func (c *Controller) lookLocked() (events []Event) {
 	if p.mustFree(&figures) && !c.freeing {
 		events = append(events, c.free(begun, figures))
 	}
+	events = append(events, c.collectForC(begun, &figures, m.golang.cycles)...)
 	took := c.world.now().Sub(begun)
 	next := p.pace(took)
 	if c.counted == begun {
 		next = p.pace(took - c.counting)
 	}
 	c.state = State{Figures: figures, Time: begun, Took: took, Next: next, Slope: p.trend.slope(),
-		Previous: p.ceiling, NoRoom: p.lacking}
+		Previous: p.ceiling, NoRoom: p.lacking, Collecting: c.collector.now != nil}
 	return events
 }
 
@@ -359,6 +378,7 @@ func (s *system) golang() goFigures                    { return readGo() }
 func (s *system) residentHeap() (resident, seen int64) { return residentHeap() }
 func (s *system) setLimit(n int64) int64               { return debug.SetMemoryLimit(n) }
 func (s *system) freeOSMemory()                        { debug.FreeOSMemory() }
+func (s *system) collect()                             { runtime.GC() }
 
 func (s *system) bounds() ([]bound, error) {
 	list, err := s.cgroups.bounds()

@@ -111,7 +111,7 @@ func TestNoLimit(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	if len(kindNames) != int(Stopped)+1 || Growth.String() != "growth" ||
+	if len(kindNames) != int(Collected)+1 || Growth.String() != "growth" ||
 		Kind(99).String() != "Kind(99)" {
 		t.Error(kindNames)
 	}

@@ -29,12 +29,17 @@ type fakeWorld struct {
 	counts    int
 	frees     int
 	freed     chan struct{}
+	cycles    int64
+	debt      int64 // of nonGo, what a collection frees
+	gcTook    time.Duration
+	collected chan struct{}
 }
 
 func newWorld() *fakeWorld {
 	return &fakeWorld{clock: time.Unix(1_000_000, 0), cgroup: 512 * mib, held: 100 * mib,
 		live: 40 * mib, goal: 80 * mib,
-		set: math.MaxInt64, freed: make(chan struct{}, 1000)}
+		set: math.MaxInt64, freed: make(chan struct{}, 1000),
+		collected: make(chan struct{}, 1000)}
 }
 
 func (w *fakeWorld) now() time.Time {
@@ -56,11 +61,15 @@ func (w *fakeWorld) freedTimes() int {
 }
 
 func (w *fakeWorld) golang() goFigures {
-	return goFigures{held: w.held, spans: w.held, live: w.live, goal: w.goal}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return goFigures{held: w.held, spans: w.held, live: w.live, goal: w.goal, cycles: w.cycles}
 }
 
 func (w *fakeWorld) bounds() ([]bound, error) {
 	w.advance(w.took)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.err != nil || w.cgroup == 0 {
 		return nil, w.err
 	}
@@ -89,6 +98,15 @@ func (w *fakeWorld) freeOSMemory() {
 	w.freed <- struct{}{}
 }
 
+func (w *fakeWorld) collect() {
+	w.mu.Lock()
+	w.cycles++
+	w.nonGo, w.debt = w.nonGo-w.debt, 0
+	w.clock = w.clock.Add(w.gcTook)
+	w.mu.Unlock()
+	w.collected <- struct{}{}
+}
+
 // A run is a controller whose looks the test makes.
 type run struct {
 	*testing.T
@@ -114,14 +132,14 @@ func start(t *testing.T, w *fakeWorld, o Options) *run {
 // pass lets time go by, with a look whenever the controller wants one; at each, the world may
 // change.
 func (r *run) pass(d time.Duration, change func(since time.Duration)) {
-	begun := r.w.clock
+	begun := r.w.now()
 	for next := r.c.State().Next; ; {
-		if r.w.clock.Add(next).Sub(begun) > d {
+		if r.w.now().Add(next).Sub(begun) > d {
 			return
 		}
 		r.w.advance(next)
 		if change != nil {
-			change(r.w.clock.Sub(begun))
+			change(r.w.now().Sub(begun))
 		}
 		next = r.c.look()
 	}

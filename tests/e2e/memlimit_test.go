@@ -201,3 +201,40 @@ func TestMemoryLimitOfUntouchedMemory(t *testing.T) {
 		return s.Untouched <= 30*mib && s.Now >= 310*mib
 	})
 }
+
+// A pool that finalizers free is beyond the limit before Go collects by itself: its heap is small.
+func TestMemoryLimitCollectsForC(t *testing.T) {
+	for _, version := range collectVersions() {
+		path := memlimitProgram(t, build{version, "plain"})
+		for name, preload := range map[string]bool{"preloaded": true, "alone": false} {
+			t.Run("go"+version+"-"+name, func(t *testing.T) {
+				t.Parallel()
+				g := newMemlimitCgroup(t)
+				h := startIn(t, g, path, preload)
+				h.tell("collect 3s")
+				h.tell("pool %d", 2*memlimitBytes)
+				s := h.memlimit()
+				if !s.has("collected") {
+					t.Errorf("%+v", s)
+				}
+				t.Logf("%d MiB not Go's at last\n%s", s.NonGo/mib, strings.Join(s.Events, "\n"))
+			})
+		}
+		t.Run("go"+version+"-off", func(t *testing.T) {
+			t.Parallel()
+			h := startIn(t, newMemlimitCgroup(t), path, false)
+			h.tell("follow 3s")
+			if !h.killed(fmt.Sprintf("pool %d", 2*memlimitBytes)) {
+				t.Error("it lives, or ended otherwise")
+			}
+		})
+	}
+}
+
+// collectVersions: runtime/metrics and finalizers are the same in between.
+func collectVersions() []string {
+	if longTests {
+		return append(outerVersions(), "1.22.12")
+	}
+	return outerVersions()
+}

@@ -3,6 +3,7 @@
 //
 //	plain BYTES          GOMEMLIMIT, once
 //	follow INTERVAL      GOMEMLIMIT by the package memlimit
+//	collect INTERVAL     the same, with collections for C's memory
 //	live BYTES           objects that stay
 //	untouched BYTES      one object that is not written to
 //	touch                it is now
@@ -10,6 +11,7 @@
 //	churn on|off         garbage all the time
 //	c BYTES              C memory, 1 MiB every 30 ms, where memlimit and Go can follow
 //	cfree                all of it
+//	pool BYTES           C memory that finalizers free, dropped at once, 4 MiB every 30 ms
 //	state                what memlimit says, and the runtime
 //	stop                 memlimit
 package main
@@ -43,6 +45,7 @@ import (
 	"time"
 	"unsafe"
 
+	"cgoheap.example/cgo_bridge"
 	"cgoheap.example/cgo_bridge/memlimit"
 	"cgoheap.test/steps"
 )
@@ -92,19 +95,28 @@ func churn() {
 	}
 }
 
-func follow(interval string) {
+func follow(interval string, o memlimit.Options) {
 	d, err := time.ParseDuration(interval)
 	if err != nil {
 		panic(err)
 	}
-	control, err = memlimit.Start(memlimit.Options{Interval: d, OnEvent: func(e memlimit.Event) {
+	o.Interval, o.OnEvent = d, func(e memlimit.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		events = append(events, e.String())
-	}})
-	if err != nil {
+	}
+	if control, err = memlimit.Start(o); err != nil {
 		panic(err)
 	}
+}
+
+// A pooled block is freed by its finalizer.
+type pooled struct{ p *C.char }
+
+//go:noinline
+func pool() {
+	o := &pooled{C.ml_block(4 * mib)}
+	runtime.SetFinalizer(o, func(o *pooled) { C.free(unsafe.Pointer(o.p)) })
 }
 
 const pause = 30 * time.Millisecond
@@ -154,7 +166,9 @@ func obey(line string) {
 	case "plain":
 		debug.SetMemoryLimit(int64(bytes))
 	case "follow":
-		follow(argument)
+		follow(argument, memlimit.Options{})
+	case "collect":
+		follow(argument, memlimit.Options{CollectC: true, Debt: cgo_bridge.Debt})
 	case "live":
 		for n := 0; n < bytes; n += 1024 {
 			live = append(live, &node{})
@@ -182,6 +196,14 @@ func obey(line string) {
 			time.Sleep(pause)
 			if control != nil {
 				catchUp(deadline)
+			}
+		}
+	case "pool":
+		for n := 0; n < bytes; n += 4 * mib {
+			pool()
+			time.Sleep(pause)
+			for control != nil && (isLate(control.State()) || control.State().Collecting) {
+				time.Sleep(pause)
 			}
 		}
 	case "cfree":
