@@ -30,7 +30,7 @@ func (a *Account) NeverCollects() bool {
 }
 
 // SaysGC is when Go collected last and when it will next, such as "the last GC was 6m ago, the
-// next comes at 64.0 MiB of Go heap (now 11.0 MiB)"; "" if nothing is known of it.
+// next at 64.0 MiB of Go heap (now 11.0 MiB) or in 1m10s"; "" if nothing is known of it.
 func (a *Account) SaysGC() string {
 	last, next := a.saysLastGC(), a.saysNextGC()
 	if last != "" && next != "" {
@@ -61,13 +61,13 @@ func (a *Account) saysNextGC() string {
 	case g.HeapGoal == nil:
 		return ""
 	}
-	text := fmt.Sprintf("%s comes at %s of Go heap", which, termtext.Bytes(*g.HeapGoal))
+	text := fmt.Sprintf("%s at %s of Go heap", which, termtext.Bytes(*g.HeapGoal))
 	if g.HeapNow != nil {
 		text += fmt.Sprintf(" (now %s)", termtext.Bytes(*g.HeapNow))
 	}
 	// Before the first one there is no longest time.
 	if since := a.SinceGC(); since >= 0 && g.GCPercent != nil && *g.GCPercent >= 0 {
-		text += fmt.Sprintf(", in %s at the latest",
+		text += fmt.Sprintf(" or in %s",
 			termtext.Duration(max(time.Second, gcPeriod-since)))
 	}
 	return text

@@ -17,21 +17,21 @@ func TestSaysGC(t *testing.T) {
 	}{
 		{"nothing is known", Go{}, ""},
 		{"usual", Go{LastGC: ago(50 * time.Second), HeapGoal: num(64 * mib), HeapNow: num(11 * mib),
-			GCPercent: num(100), GCCycles: num(3)}, "the last GC was 50s ago, the next comes at " +
-			"64.0 MiB of Go heap (now 11.0 MiB), in 1m10s at the latest"},
+			GCPercent: num(100), GCCycles: num(3)}, "the last GC was 50s ago, the next at " +
+			"64.0 MiB of Go heap (now 11.0 MiB) or in 1m10s"},
 		{"overdue", Go{LastGC: ago(125 * time.Second), HeapGoal: num(64 * mib),
-			GCPercent: num(100)}, "the last GC was 2m05s ago, the next comes at 64.0 MiB of Go " +
-			"heap, in 1s at the latest"},
+			GCPercent: num(100)}, "the last GC was 2m05s ago, the next at 64.0 MiB of Go " +
+			"heap or in 1s"},
 		{"the package of an older release", Go{LastGC: ago(time.Second), HeapGoal: num(64 * mib)},
-			"the last GC was 1s ago, the next comes at 64.0 MiB of Go heap"},
+			"the last GC was 1s ago, the next at 64.0 MiB of Go heap"},
 		{"never", Go{GCCycles: num(0), HeapGoal: num(4 * mib), HeapNow: num(mib),
-			GCPercent: num(100)}, "no GC has run yet, the first comes at 4.0 MiB of Go heap " +
+			GCPercent: num(100)}, "no GC has run yet, the first at 4.0 MiB of Go heap " +
 			"(now 1.0 MiB)"},
 		{"off", Go{LastGC: ago(6 * time.Minute), GCPercent: num(-1), HeapNow: num(11 * mib)},
 			"the last GC was 6m ago, none comes by itself (GOGC=off)"},
 		{"off, and a limit", Go{LastGC: ago(6 * time.Minute), GCPercent: num(-1),
 			HeapNow: num(11 * mib), HeapGoal: num(900 * mib), MemoryLimit: num(1000 * mib)},
-			"the last GC was 6m ago, the next comes at 900.0 MiB of Go heap (now 11.0 MiB)"},
+			"the last GC was 6m ago, the next at 900.0 MiB of Go heap (now 11.0 MiB)"},
 		{"in the future, by a clock that was set", Go{LastGC: ago(-time.Hour)},
 			"the last GC was 0s ago"},
 	} {

@@ -38,7 +38,7 @@ func Account(part string, n int64) string {
 	}
 	if part == "why" {
 		text = strings.Replace(text, `"go":{`, `"go":{"heap_goal_bytes":67108864,`+
-			`"last_gc":"2026-01-02T00:54:00Z",`, 1)
+			`"heap_now_bytes":62914560,"last_gc":"2026-01-02T00:54:00Z",`, 1)
 	}
 	if part == "package" {
 		text = withGo(text, `"source":"runtime/metrics",`+

@@ -72,26 +72,14 @@ func judgeRows(table *cohort.Table, known *account.Account) reasons {
 	for key, row := range table.Rows {
 		w := row.Judge(sinceGC)
 		if w.ByGC() && w.Class != cohort.Leak {
-			w.Says += "; " + saysGC(w.FreedBy(), known, sinceGC)
+			w.Says += "; freed by " + w.FreedBy() + "s"
+			if known != nil && known.SaysGC() != "" {
+				w.Says += "; " + known.SaysGC()
+			}
 		}
 		found[key] = w
 	}
 	return found
-}
-
-// saysGC: "freed by finalizers; the last GC was 6m ago, the next at 64 MiB of Go heap (now 11)".
-func saysGC(freedBy string, known *account.Account, sinceGC *time.Duration) string {
-	text := "freed by " + freedBy + "s"
-	if sinceGC != nil {
-		text += fmt.Sprintf("; the last GC was %s ago", termtext.Duration(*sinceGC))
-	}
-	if known != nil && known.Go.HeapGoal != nil {
-		text += fmt.Sprintf(", the next at %s of Go heap", termtext.Bytes(*known.Go.HeapGoal))
-		if now := known.Go.HeapInUse; now != nil {
-			text += fmt.Sprintf(" (now %s)", termtext.Bytes(*now))
-		}
-	}
-	return text
 }
 
 var whyColumns = []string{"IN USE", "SURVIVES", "WAITS FOR", "GO CALLER", "C LEAF", ""}

@@ -43,8 +43,8 @@ const (
 		"Free) when it is done with it; or have Go collect more often: a smaller " +
 		"debug.SetGCPercent, runtime.GC after large work, or memlimit of the Go package with " +
 		"CollectC." + shownTail
-	usualTimes = " The last GC was 50s ago, the next comes at 64.0 MiB of Go heap (now 11.0 MiB), " +
-		"in 1m10s at the latest."
+	usualTimes = " The last GC was 50s ago, the next at 64.0 MiB of Go heap (now 11.0 MiB) " +
+		"or in 1m10s."
 	freedAfter = "481.0 MiB (32 % of RSS) of what C holds is freed by finalizers or cleanups, " +
 		"after Go's GC"
 )
@@ -80,8 +80,8 @@ var debtCases = []verdictCase{
 			"'http://127.0.0.1:6060/debug/pprof/heap?gc=1'`."},
 	{"finalizer_debt", "what a finalizer has not run for", owing(481*mib, 400*mib, time.Minute,
 		func(s *Situation) { s.Account.Go.FinalizersWaiting = num(3) }),
-		freedAfter + ". The last GC was 1m ago, the next comes at 64.0 MiB of Go heap (now 11.0 " +
-			"MiB), in 1m at the latest. 81.0 MiB of it is newer than that: no GC has had a " +
+		freedAfter + ". The last GC was 1m ago, the next at 64.0 MiB of Go heap (now 11.0 " +
+			"MiB) or in 1m. 81.0 MiB of it is newer than that: no GC has had a " +
 			"chance to free it. 400.0 MiB of it was there at the last GC: Go still referred to " +
 			"it then, or its finalizer is among those that have not run."},
 	{"finalizer_debt", "freed by hand", owing(0, 0, 50*time.Second), ""},
@@ -114,7 +114,7 @@ var debtCases = []verdictCase{
 
 	{"gc_never", "none has run", owing(0, -1, 0, func(s *Situation) {
 		s.Account.Debt, s.Account.Go.LastGC, s.Account.Go.GCCycles = nil, nil, num(0)
-	}), "No GC has run yet, the first comes at 64.0 MiB of Go heap (now 11.0 MiB): if finalizers " +
+	}), "No GC has run yet, the first at 64.0 MiB of Go heap (now 11.0 MiB): if finalizers " +
 		"or cleanups free what C holds, none of it has been freed since." + shownTail},
 	{"gc_never", "off for long", owing(0, -1, 6*time.Minute, gcOff,
 		func(s *Situation) { s.Account.Debt = nil }),
