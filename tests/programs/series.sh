@@ -75,3 +75,6 @@ classes() {
 			"$SERIES/$1.$minute.json"
 	done
 }
+
+# For jq: a row with a stack that is called a leak.
+IS_LEAK='(.class == "leak" or any(.parts[]?; .class == "leak"))'

@@ -54,7 +54,7 @@ watch :
 verdict() {
 	kill -0 "${process[$1]}" 2>/dev/null || echo "the program ended: $(tail -n 3 "$DIR/$1.err")"
 	grep "^$1 " "$DIR/not_answered" 2>/dev/null | sed 's/^/no answer: /'
-	classes "$1" '.class == "leak"'
+	classes "$1" "$IS_LEAK"
 	# At rest too there is something to class, and half an hour is not too early.
 	((MINUTES < 30)) || [ -n "$(classes "$1" '.class != "too_early"')" ] ||
 		echo "no stack has a class"

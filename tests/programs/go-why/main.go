@@ -222,8 +222,10 @@ func round() {
 	byThread(perRound)
 }
 
-// warm is what a service does once: caches fill.
+// warm is what a service does once: caches fill. Go collects by the clock, each two minutes, once it
+// has collected at all.
 func warm() {
+	runtime.GC()
 	warmUp()
 	cacheRandom(cacheBlocks)
 	cacheSlow(cacheBlocks)
