@@ -121,21 +121,7 @@ func (w *Why) besides(stacks int) string {
 		termtext.CountOf(stacks, "stack", "stacks"), text)
 }
 
-// ByGC says that Go's GC frees the row's blocks.
-func (w *Why) ByGC() bool { return w.row != nil && w.row.ByGC() }
-
-// FreedBy is who frees the row's blocks: finalizer, cleanup, go, c or "" not known.
-func (w *Why) FreedBy() string {
-	if w.row == nil {
-		return ""
-	}
-	return w.row.FreedBy
-}
-
 // Percent of the row's allocations that survives, as a cell.
 func (w *Why) Percent() string {
-	if w.row == nil {
-		return "-"
-	}
 	return w.row.Percent()
 }

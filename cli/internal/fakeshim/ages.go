@@ -120,14 +120,3 @@ func (b *ProfileBuilder) addCohort(s fakeStack, c cohort) {
 		sample.Label["freed_by"] = []string{s.freedBy}
 	}
 }
-
-// byAge splits a plain profile: all of it is in one interval that reaches back to no start.
-func byAge(p *profile.Profile) *profile.Profile {
-	for i, s := range p.Sample {
-		s.Label["age"] = []string{[]string{"older", "0s-5s"}[min(i, 1)]}
-		if i == 0 {
-			s.Value[0], s.Value[1] = 0, 0
-		}
-	}
-	return p
-}

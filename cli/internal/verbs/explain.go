@@ -8,6 +8,7 @@ import (
 
 	"cgoheap.example/cli/internal/account"
 	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/cohort"
 	"cgoheap.example/cli/internal/document"
 	"cgoheap.example/cli/internal/flags"
 	"cgoheap.example/cli/internal/holders"
@@ -84,6 +85,7 @@ type explanation struct {
 	verdict []verdict.Finding
 	filled  bool // Go's part, from the service
 	callers *stacks.CallerRule
+	held    []cohort.Held // why memory is still there; nil: unknown
 
 	recorded bool // from a recording: there is no process, nor status
 }
@@ -136,9 +138,11 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	e.grown, e.hour = kept.growth(e.account)
 	kept.add(e.account, e.body)
 	store.keep(e.process, kept.thinned(e.account.Time))
-	env, _ := e.process.Environ() // without it the verdict does not know what is set
+	env, _ := e.process.Environ()               // without it the verdict does not know what is set
+	e.held, _ = heldOf(c, e.callers, e.account) // an older library has no cohorts
 	e.verdict = verdict.Judge(&verdict.Situation{
-		Account: e.account, Grown: e.grown, Hour: e.hour, PID: e.process.PID, Env: env,
+		Account: e.account, Grown: e.grown, Hour: e.hour, Held: e.held,
+		PID: e.process.PID, Env: env,
 		GoPprof: attach.ShownURL(o.goPprof), Callers: e.callers,
 		Dormant: e.status.State == "dormant",
 		Dropped: e.status.DroppedSamples(),
@@ -180,11 +184,17 @@ func (e *explanation) toJSON() (document.Object, error) {
 	if err == nil && !e.recorded {
 		err = o.Set("grown_hour", e.hour)
 	}
+	if err == nil && !e.recorded {
+		err = o.Set("held", e.held[:min(len(e.held), heldInJSON)])
+	}
 	if err == nil {
 		err = o.Set("verdict", e.verdict)
 	}
 	return o, err
 }
+
+// heldInJSON is how many of the largest rows are in --json.
+const heldInJSON = 20
 
 const (
 	plainWidth = 100

@@ -128,6 +128,7 @@ func (e *explanation) details(o account.Owner) []string {
 	case account.CLive:
 		add(e.insideLive())
 		add(e.account.DebtLine())
+		lines = append(lines, e.heldLines()...)
 	case account.CRetained:
 		add(e.insideRetained())
 		add(e.account.Kept.Line())
@@ -216,6 +217,27 @@ func (e *explanation) insideLive() string {
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, "; ")
+}
+
+const (
+	shownHeld      = 3
+	shownHeldBytes = 1 << 20
+)
+
+// heldLines are the largest holders and what their cohorts say.
+func (e *explanation) heldLines() []string {
+	var lines []string
+	for _, h := range e.held {
+		if h.Origin != "malloc" || h.Bytes < shownHeldBytes {
+			continue
+		}
+		if len(lines) == shownHeld {
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s %s, %s: %s", termtext.Bytes(h.Bytes),
+			termtext.Escape(h.GoCaller), termtext.Escape(h.CLeaf), termtext.Escape(h.Says)))
+	}
+	return lines
 }
 
 func (e *explanation) insideRetained() string {

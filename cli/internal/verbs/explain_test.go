@@ -117,7 +117,7 @@ func TestExplainJSON(t *testing.T) {
 	var sent, got map[string]any
 	check0(json.Unmarshal([]byte(fakeshim.Account("serve", 1)), &sent))
 	check0(json.Unmarshal([]byte(first.out), &got))
-	if got["grown"] != nil || got["grown_hour"] != nil || len(got) != len(sent)+4 {
+	if got["grown"] != nil || got["grown_hour"] != nil || len(got) != len(sent)+5 {
 		t.Error(first.out)
 	}
 	for key, value := range sent {
@@ -130,6 +130,7 @@ func TestExplainJSON(t *testing.T) {
   },
   "grown": null,
   "grown_hour": null,
+  "held": null,
   "verdict": [
     {
       "rule": "c_live",
@@ -153,6 +154,38 @@ func TestExplainJSON(t *testing.T) {
 		*v.Grown.Of(account.CMmap) != 0 ||
 		len(v.Grown.Owners) != 13 || v.Grown.Since.Hour() != 1 ||
 		v.Verdict[0].Rule != "c_live_grows" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Below C live are the largest holders and what their cohorts say; what leaks is in the verdict.
+func TestExplainWhy(t *testing.T) {
+	s := startShim(t, "why")
+	r := explainer(t)("explain", s.arg()).normal(s)
+	r.out, r.err = strings.Join(strings.Fields(r.out), " "), ""
+	for _, want := range []string{
+		"600.0 MiB main.audit_actor, C.CString: leak (92 % sure): of what was allocated 30m to " +
+			"1h ago, all still lives; +600.0 MiB an hour",
+		"240.0 MiB main.(*Parser).Parse, ts_tree_new: a cache: of what was allocated 30m to 1h " +
+			"ago, nothing lives; freed by finalizers;",
+		"By the age of its blocks, 745.0 MiB is held by what leaks, 333.3 MiB is a cache and " +
+			"64.0 MiB is from a warm-up; of 1.0 MiB it is too early to say whether it leaks.",
+		"Leak: 720.0 MiB that stays, and 720.0 MiB an hour more. main.audit_actor through",
+	} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%s\nwant in it\n%s", r.out, want)
+		}
+	}
+	var v struct {
+		Held []struct {
+			Caller  string `json:"go_caller"`
+			Class   string `json:"class"`
+			Cohorts []any  `json:"cohorts"`
+		} `json:"held"`
+	}
+	r = explainer(t)("explain", "--json", s.arg())
+	check0(json.Unmarshal([]byte(r.out), &v))
+	if len(v.Held) != 6 || v.Held[0].Class != "leak" || len(v.Held[0].Cohorts) != 14 {
 		t.Errorf("%+v", v)
 	}
 }

@@ -37,15 +37,20 @@ func (a *ages) look(c *attach.Client, callers *stacks.CallerRule) (reasons, erro
 	if a.was != nil && time.Since(a.at) < agesPause {
 		return a.was, nil
 	}
-	found, err := whyOf(c, callers, nil)
-	if err == nil {
-		a.at, a.was = time.Now(), found
+	held, err := heldOf(c, callers, nil)
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	a.at, a.was = time.Now(), reasons{}
+	for _, h := range held {
+		a.was[h.RowKey] = h.Why
+	}
+	return a.was, nil
 }
 
-// whyOf asks for the cohorts, and for Go's figures if they matter and account is nil.
-func whyOf(c *attach.Client, callers *stacks.CallerRule, known *account.Account) (reasons, error) {
+// heldOf asks for the cohorts, and for Go's figures if they matter and are not known.
+func heldOf(c *attach.Client, callers *stacks.CallerRule, known *account.Account) ([]cohort.Held,
+	error) {
 	p, err := c.ProfileByAge()
 	if err != nil {
 		return nil, err
@@ -58,53 +63,21 @@ func whyOf(c *attach.Client, callers *stacks.CallerRule, known *account.Account)
 	if known == nil && table.NeedsGC() {
 		known, _, _ = c.Account() // without it the time of the last GC is not known
 	}
-	return judgeRows(table, known), nil
-}
-
-// judgeRows gives each row its class; known may be nil.
-func judgeRows(table *cohort.Table, known *account.Account) reasons {
-	var sinceGC *time.Duration
-	if known != nil && known.Go.LastGC != nil {
-		since := known.Time.Sub(*known.Go.LastGC)
-		sinceGC = &since
-	}
-	found := reasons{}
-	for key, row := range table.Rows {
-		w := row.Judge(sinceGC)
-		if w.ByGC() && w.Class != cohort.Leak {
-			w.Says += "; freed by " + w.FreedBy() + "s"
-			if known != nil && known.SaysGC() != "" {
-				w.Says += "; " + known.SaysGC()
-			}
-		}
-		found[key] = w
-	}
-	return found
+	return table.Judge(known), nil
 }
 
 var whyColumns = []string{"IN USE", "SURVIVES", "WAITS FOR", "GO CALLER", "C LEAF", ""}
-
-// waitsFor is how people read why.waits_for.
-func waitsFor(w *cohort.Why) string {
-	switch {
-	case w == nil || w.WaitsFor == nil:
-		return "-"
-	case *w.WaitsFor == cohort.WaitsForGC:
-		return "Go's GC"
-	}
-	return *w.WaitsFor
-}
 
 // whyCells are the rows of the table; the last cell of each is its sentence.
 func (v *view) whyCells(limit int) [][]string {
 	cells := [][]string{slices.Clone(whyColumns)}
 	for _, r := range v.summary.Rows[:min(limit, len(v.summary.Rows))] {
 		w := v.why.of(r.RowKey)
-		survives, says := "-", "not known by age"
+		survives, waits, says := "-", "-", "not known by age"
 		if w != nil {
-			survives, says = w.Percent(), w.Says
+			survives, waits, says = w.Percent(), w.Waits(), w.Says
 		}
-		cells = append(cells, []string{r.Amount(v.summary.Estimated), survives, waitsFor(w),
+		cells = append(cells, []string{r.Amount(v.summary.Estimated), survives, waits,
 			termtext.Escape(r.GoCaller), termtext.Escape(r.CLeaf), termtext.Escape(says)})
 	}
 	return cells

@@ -14,8 +14,7 @@ var cCases = []verdictCase{
 	{"c_live", "steady", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib).after(time.Hour, account.CLive, 0)
 	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: " +
-		"`cgoheap top 4242` shows who. It has not grown in 1h. " +
-		"Under load that suggests a cache or a working set; " +
+		"`cgoheap top 4242` shows who. It has not grown in 1h; " +
 		"without load a leak does not grow either."},
 	{"c_live", "steady, for less than an hour", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib).after(59*time.Minute, account.CLive, 0)
@@ -25,8 +24,7 @@ var cCases = []verdictCase{
 		s.set(account.CLive, 900*mib).after(61*time.Minute, account.CLive, 0)
 		s.andAfter(time.Minute, account.CLive, 0)
 	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: " +
-		"`cgoheap top 4242` shows who. It has not grown in 1h01m. " +
-		"Under load that suggests a cache or a working set; " +
+		"`cgoheap top 4242` shows who. It has not grown in 1h01m; " +
 		"without load a leak does not grow either."},
 	{"c_live", "it shrank, which may hide a leak", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib).after(2*time.Hour, account.CLive, -300*mib)
@@ -36,8 +34,7 @@ var cCases = []verdictCase{
 	{"c_live", "it shrank by what is noise", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib).after(2*time.Hour, account.CLive, -mib)
 	}), "C code holds 900.0 MiB (50 % of RSS) in blocks that are in use: " +
-		"`cgoheap top 4242` shows who. It has not grown in 2h. " +
-		"Under load that suggests a cache or a working set; " +
+		"`cgoheap top 4242` shows who. It has not grown in 2h; " +
 		"without load a leak does not grow either."},
 	{"c_live", "it grew, but not since the last look", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib).after(time.Hour, account.CLive, 10*mib)

@@ -54,4 +54,4 @@ func goLimitedNow(started string, now int64) func() *Situation {
 }
 
 // Each rule has an account that triggers it, and one that misses by little.
-var verdictCases = slices.Concat(growthCases, cCases, keptCases, systemCases, debtCases)
+var verdictCases = slices.Concat(growthCases, ageCases, cCases, keptCases, systemCases, debtCases)

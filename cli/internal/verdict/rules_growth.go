@@ -12,8 +12,8 @@ import (
 // Rules about growth.  They give what the table's GROWN column shows with its window and,
 // if the window is long enough, a rate.
 
-// change says how much an owner grew.  For C's blocks it also says what no growth proves:
-// little, as a leak needs load to grow.
+// change says how much an owner grew.  For C's blocks it also says what no growth proves, which is
+// little, as a leak needs load to grow, and what the blocks' age says.
 func (s *Situation) change(owner string) string {
 	grew := s.grew(owner)
 	switch {
@@ -22,10 +22,23 @@ func (s *Situation) change(owner string) string {
 	case grew != "" && slices.Contains(plural, owner):
 		return "They " + grew + "."
 	case grew != "":
-		return "It " + grew + "."
+		return "It " + grew + "." + s.then(owner)
 	case owner != account.CLive:
 		return ""
 	}
+	return join(s.notGrown(), s.byAge())
+}
+
+// then is what C's blocks' age says, after a sentence.
+func (s *Situation) then(owner string) string {
+	if text := s.byAge(); owner == account.CLive && text != "" {
+		return " " + text
+	}
+	return ""
+}
+
+// notGrown says of C's blocks what there is instead of growth.
+func (s *Situation) notGrown() string {
 	longest := s.Grown
 	if s.Hour.Of(account.CLive) != nil {
 		longest = s.Hour
@@ -33,6 +46,8 @@ func (s *Situation) change(owner string) string {
 	switch {
 	case longest.Of(account.CLive) == nil && s.Ended:
 		return "The recording is too short to tell whether it grew."
+	case longest.Of(account.CLive) == nil && s.knowsAges():
+		return ""
 	case longest.Of(account.CLive) == nil:
 		return "To see whether it grows, run this again in a few minutes."
 	case liveMatters(longest, -*longest.Of(account.CLive),
@@ -43,9 +58,8 @@ func (s *Situation) change(owner string) string {
 		return fmt.Sprintf("It has not grown in %s, which is too short to tell.",
 			termtext.Duration(longest.Elapsed))
 	}
-	return fmt.Sprintf("It has not grown in %s. "+
-		"Under load that suggests a cache or a working set; "+
-		"without load a leak does not grow either.", termtext.Duration(longest.Elapsed))
+	return fmt.Sprintf("It has not grown in %s; without load a leak does not grow either.",
+		termtext.Duration(longest.Elapsed))
 }
 
 var plural = []string{account.GoStacks, account.ThreadStacks, account.MappedFiles}
@@ -118,7 +132,7 @@ func cLiveGrows(s *Situation) string {
 			"and %s saves that as a profile.%s",
 			text, s.showHolders(), s.saveProfile(""), s.wakeFirst())
 	}
-	return join(text, s.whereToLook(account.CLive))
+	return join(text, s.byAge(), s.whereToLook(account.CLive))
 }
 
 // mostGrown is the owner without a growth rule that grew most, and the window; "": none grew
@@ -160,6 +174,9 @@ func ownerGrows(s *Situation) string {
 func (s *Situation) whereToLook(owner string) string {
 	switch owner {
 	case account.CLive:
+		if s.knowsAges() {
+			return upperFirst(s.showWhy()) + " shows what stays." + s.wakeFirst()
+		}
 		return fmt.Sprintf("If it keeps growing under a steady load, it is a leak: "+
 			"%s shows who holds it, and %s saves only the old blocks.%s",
 			s.showHolders(), s.saveProfile(" --older 10m"), s.wakeFirst())
@@ -186,8 +203,8 @@ func (s *Situation) whereToLook(owner string) string {
 func (s *Situation) notALeak() string {
 	// Where the allocator does not say what is in use, C retained relies on samples, which may
 	// have begun late.
-	if s.Account.Allocator.InUse == nil || cLiveGrows(s) != "" || ownerGrows(s) != "" ||
-		s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) ||
+	if s.Account.Allocator.InUse == nil || leaks(s) != "" || cLiveGrows(s) != "" ||
+		ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) ||
 		s.large(account.UntrackedMmap) {
 		return ""
 	}

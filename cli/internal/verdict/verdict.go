@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"cgoheap.example/cli/internal/account"
+	"cgoheap.example/cli/internal/cohort"
 	"cgoheap.example/cli/internal/stacks"
 	"cgoheap.example/cli/internal/termtext"
 )
@@ -85,15 +86,20 @@ type rule struct {
 
 const (
 	estimateRule   = "estimate_disagrees"
+	leakRule       = "leak"
 	liveGrowsRule  = "c_live_grows"
 	ownerGrowsRule = "owner_grows"
 	stuckRule      = "finalizers_stuck"
 )
 
+// urgentRules are always printed.
+var urgentRules = []string{leakRule, liveGrowsRule, ownerGrowsRule, stuckRule}
+
 // rules in the order of their findings; those about the dominant owner come first.
 var rules = []rule{
 	{liveGrowsRule, account.CLive, cLiveGrows},
 	{"c_live", account.CLive, cLiveLarge},
+	{leakRule, "", leaks},
 	{stuckRule, "", finalizersStuck},
 	{"finalizer_debt", account.CLive, finalizerDebt},
 	{"gc_never", account.CLive, gcNever},
@@ -156,6 +162,7 @@ type Situation struct {
 	// Code in the process that maps memory past libc; nil, or nil returned: unknown.
 	RawMappers func() []string
 	OwnNew     func() string // the library whose operator new calls no hook, "" none; nil: unknown
+	Held       []cohort.Held // why memory is still there, by row; nil: unknown
 	Callers    *stacks.CallerRule
 	Debtors    Debtors         // whose C memory finalizers and cleanups free; nil: unknown
 	dominant   string          // the owner that dominates, "" none
@@ -182,8 +189,7 @@ func Judge(s *Situation) []Finding {
 				text = join(text, s.change(r.about))
 			}
 		}
-		isUrgent := r.name == liveGrowsRule || r.name == ownerGrowsRule || r.name == stuckRule ||
-			s.third(r.about)
+		isUrgent := slices.Contains(urgentRules, r.name) || s.third(r.about)
 		f := Finding{r.name, text, isUrgent}
 		switch {
 		case r.about != "" && r.about == s.dominant:
