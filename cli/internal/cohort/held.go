@@ -21,7 +21,11 @@ type Held struct {
 func (t *Table) Judge(known *account.Account) []Held {
 	var sinceGC *time.Duration
 	if known != nil {
-		if since := known.SinceGC(); since >= 0 {
+		since := known.SinceGC()
+		if known.NeverCollected() {
+			since = Never
+		}
+		if since >= 0 {
 			sinceGC = &since
 		}
 	}

@@ -67,8 +67,12 @@ const (
 	slows               // less and less comes
 	boundary            // all of the young lives, none of the old
 	partStays           // of a cache, what is old has ceased to shrink
+	noGCYet             // since it was allocated, and a finalizer may free it
 	waitsForGC          // only a GC can free it, and none came since
 )
+
+// Never is how long ago a GC was that has not come yet.
+const Never = forever
 
 // Judge gives the class.  sinceGC is how long ago Go's last GC was, nil: not known.
 func (h *History) Judge(sinceGC *time.Duration) Finding {
@@ -80,10 +84,29 @@ func (h *History) Judge(sinceGC *time.Duration) Finding {
 	if !found {
 		f = findEnd(known, f.reason, h.ByGC())
 	}
-	if f.Class == Leak && h.ByGC() && (sinceGC == nil || *sinceGC >= f.Evidence.From) {
-		return Finding{Class: TooEarly, reason: waitsForGC, Evidence: f.Evidence}
+	if why := h.mayWait(f, sinceGC); f.Class == Leak && why != noReason {
+		return Finding{Class: TooEarly, reason: why, Evidence: f.Evidence}
 	}
 	return f
+}
+
+// mayWait: what a GC frees is no leak before it has outlived one.  Of blocks that were never freed
+// it is not known who would free them.
+func (h *History) mayWait(leak Finding, sinceGC *time.Duration) reason {
+	switch {
+	case h.FreedBy != "" && !h.ByGC() || h.FreedBy == "" && sinceGC == nil:
+		return noReason
+	case sinceGC != nil:
+		outlived := span(h.known(), *sinceGC, forever)
+		if outlived.alive >= fewest &&
+			!less(outlived.survivors(), leak.Evidence.survivors(), 0.5) {
+			return noReason
+		}
+	}
+	if h.ByGC() {
+		return waitsForGC
+	}
+	return noGCYet
 }
 
 // ByGC says that Go's GC frees such blocks.

@@ -176,19 +176,48 @@ func TestWorth(t *testing.T) {
 	}
 }
 
-// Without a GC since, what a GC frees is no leak; if it has outlived one, it is.
+// What a GC frees, or may, is a leak only once it has outlived one.
 func TestLeaksThatWaitForGC(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
-	h := historyOf(leaking(1)(r, 30, 20), 30)
-	h.FreedBy = "finalizer"
-	before, after := 40*time.Minute, time.Minute
+	const minute = time.Minute
 	for _, c := range []struct {
-		sinceGC *time.Duration
+		freedBy string
+		sinceGC time.Duration // 0: not known
 		want    Class
-	}{{nil, TooEarly}, {&before, TooEarly}, {&after, Leak}} {
-		if f := h.Judge(c.sinceGC); f.Class != c.want {
-			t.Errorf("a GC %v ago: %s, %s", c.sinceGC, f.Class, f.Says())
+	}{
+		{"finalizer", 0, TooEarly}, {"finalizer", Never, TooEarly}, {"cleanup", 40 * minute, TooEarly},
+		{"finalizer", minute, Leak}, {"finalizer", 20 * minute, Leak},
+		{"", 0, Leak}, {"", Never, TooEarly}, {"", 40 * minute, TooEarly}, {"", minute, Leak},
+		{"", 20 * minute, Leak}, {"c", Never, Leak}, {"go", 40 * minute, Leak},
+	} {
+		h := historyOf(leaking(1)(r, 30, 20), 30)
+		h.FreedBy = c.freedBy
+		sinceGC := &c.sinceGC
+		if c.sinceGC == 0 {
+			sinceGC = nil
 		}
+		if f := h.Judge(sinceGC); f.Class != c.want {
+			t.Errorf("freed by %q, a GC %v ago: %s, %s", c.freedBy, c.sinceGC, f.Class, f.Says())
+		}
+	}
+	// A collection ten minutes ago has freed what there was.
+	h := historyOf(fixedUntil(20)(r, 30, 20), 30)
+	h.FreedBy = "finalizer"
+	since := 10 * minute
+	if f := h.Judge(&since); f.Class == Leak {
+		t.Errorf("%s", f.Says())
+	}
+}
+
+// fixedUntil is freed at a minute, what comes later is not.
+func fixedUntil(minute float64) load {
+	return func(r *rand.Rand, minutes, perMinute float64) []block {
+		return arrivals(r, minutes, perMinute, func(t float64) float64 {
+			if t < minute {
+				return minute
+			}
+			return never
+		})
 	}
 }
 

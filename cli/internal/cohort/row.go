@@ -15,14 +15,11 @@ const (
 	WaitsForNothing = "nothing"
 )
 
-// NeedsGC says that the time of Go's last GC matters.
-func (t *Table) NeedsGC() bool {
-	for _, r := range t.Rows {
-		if r.ByGC() {
-			return true
-		}
-	}
-	return false
+// NeedsGC says that the time of Go's last GC matters to one of the rows.
+func NeedsGC(rows []Held) bool {
+	return slices.ContainsFunc(rows, func(h Held) bool {
+		return h.Class == Leak || h.row.ByGC()
+	})
 }
 
 // Part is the stacks of a row that are of one class.
@@ -55,7 +52,7 @@ func (r *Row) Judge(sinceGC *time.Duration) *Why {
 		Cohorts: append([]Cohort{}, r.Cohorts...), row: r}
 	whole := r.History.Judge(sinceGC)
 	parts := map[Class]*Part{}
-	var leak Finding
+	var leak, waits Finding
 	for _, s := range r.Stacks {
 		f := s.Judge(sinceGC)
 		if parts[f.Class] == nil {
@@ -69,6 +66,9 @@ func (r *Row) Judge(sinceGC *time.Duration) *Why {
 				leak = f
 			}
 		}
+		if f.reason == waitsForGC || f.reason == noGCYet {
+			waits = f
+		}
 	}
 	for _, p := range parts {
 		w.Parts = append(w.Parts, *p)
@@ -76,10 +76,13 @@ func (r *Row) Judge(sinceGC *time.Duration) *Why {
 	slices.SortFunc(w.Parts, func(a, b Part) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Class, b.Class))
 	})
-	if leak.Class == Leak {
-		whole, leak.PerHour = leak, w.PerHour
+	switch {
+	case leak.Class == Leak:
+		whole = leak
 		whole.PerHour = w.PerHour
-	} else if whole.Class == Leak {
+	case whole.Class == Leak && waits.Class == TooEarly:
+		whole = waits
+	case whole.Class == Leak:
 		w.Leaked, w.PerHour = whole.Leaked, whole.PerHour
 	}
 	w.set(whole, r)

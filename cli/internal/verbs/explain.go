@@ -138,8 +138,10 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	e.grown, e.hour = kept.growth(e.account)
 	kept.add(e.account, e.body)
 	store.keep(e.process, kept.thinned(e.account.Time))
-	env, _ := e.process.Environ()               // without it the verdict does not know what is set
-	e.held, _ = heldOf(c, e.callers, e.account) // an older library has no cohorts
+	env, _ := e.process.Environ()                          // without it the verdict does not know what is set
+	if table, err := cohortsOf(c, e.callers); err == nil { // an older library has none
+		e.held = table.Judge(e.account)
+	}
 	e.verdict = verdict.Judge(&verdict.Situation{
 		Account: e.account, Grown: e.grown, Hour: e.hour, Held: e.held,
 		PID: e.process.PID, Env: env,

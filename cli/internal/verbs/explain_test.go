@@ -183,6 +183,7 @@ func TestExplainWhy(t *testing.T) {
 			Cohorts []any  `json:"cohorts"`
 		} `json:"held"`
 	}
+	s = startShim(t, "why") // the other's clock has gone on by an hour
 	r = explainer(t)("explain", "--json", s.arg())
 	check0(json.Unmarshal([]byte(r.out), &v))
 	if len(v.Held) != 6 || v.Held[0].Class != "leak" || len(v.Held[0].Cohorts) != 14 {

@@ -24,22 +24,33 @@ type reasons map[holders.RowKey]*cohort.Why
 // of a row; nil: nothing is known.
 func (r reasons) of(key holders.RowKey) *cohort.Why { return r[key] }
 
-// agesPause: cohorts change slowly, and an account costs more than a profile.
-const agesPause = 5 * time.Second
+// Cohorts change slowly.  For an account the kernel walks the page tables.
+const (
+	agesPause    = 5 * time.Second
+	accountPause = time.Minute
+)
 
 // ages are looked at repeatedly.
 type ages struct {
-	at  time.Time
-	was reasons
+	at      time.Time
+	was     reasons
+	account *account.Account // for Go's figures
 }
 
 func (a *ages) look(c *attach.Client, callers *stacks.CallerRule) (reasons, error) {
 	if a.was != nil && time.Since(a.at) < agesPause {
 		return a.was, nil
 	}
-	held, err := heldOf(c, callers, nil)
+	table, err := cohortsOf(c, callers)
 	if err != nil {
 		return nil, err
+	}
+	held := table.Judge(nil)
+	if cohort.NeedsGC(held) {
+		if a.account == nil || time.Since(a.account.Time) > accountPause {
+			a.account, _, _ = c.Account() // without it the time of the last GC is not known
+		}
+		held = table.Judge(a.account)
 	}
 	a.at, a.was = time.Now(), reasons{}
 	for _, h := range held {
@@ -48,9 +59,7 @@ func (a *ages) look(c *attach.Client, callers *stacks.CallerRule) (reasons, erro
 	return a.was, nil
 }
 
-// heldOf asks for the cohorts, and for Go's figures if they matter and are not known.
-func heldOf(c *attach.Client, callers *stacks.CallerRule, known *account.Account) ([]cohort.Held,
-	error) {
+func cohortsOf(c *attach.Client, callers *stacks.CallerRule) (*cohort.Table, error) {
 	p, err := c.ProfileByAge()
 	if err != nil {
 		return nil, err
@@ -60,10 +69,7 @@ func heldOf(c *attach.Client, callers *stacks.CallerRule, known *account.Account
 		return nil, fmt.Errorf("%s sent a profile that cannot be read: %s", c.Process.Title(),
 			termtext.Escape(err.Error()))
 	}
-	if known == nil && table.NeedsGC() {
-		known, _, _ = c.Account() // without it the time of the last GC is not known
-	}
-	return table.Judge(known), nil
+	return table, nil
 }
 
 var whyColumns = []string{"IN USE", "SURVIVES", "WAITS FOR", "GO CALLER", "C LEAF", ""}

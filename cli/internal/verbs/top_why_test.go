@@ -25,8 +25,8 @@ more is in use than resident: blocks that were never touched or are swapped out 
 
 // On a terminal a sentence that does not fit beside its row is below it, and nothing is too wide.
 func TestTopWhyNarrow(t *testing.T) {
-	s := startShim(t, "why")
 	for _, width := range []int{40, 80, 120} {
+		s := startShim(t, "why")
 		term := openTerminal(t, width, 40, "top", "--why", "--once", s.arg())
 		out := strings.ReplaceAll(readUntil(t, term.master, "all lives\r\n"), "\r", "")
 		for _, line := range strings.Split(out, "\n") {
