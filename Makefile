@@ -149,11 +149,14 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/loaded base/lo
 	unwind/quickwalk_$(ARCH) unwind/quickwalk_join_$(ARCH) unwind/row_$(ARCH) unwind/rows \
 	unwind/saferead unwind/signalframe_$(ARCH) unwind/threadroots unwind/unwind_c \
 	unwind/unwind_go \
-	record/eventring record/fixed record/labelsets record/live record/mappings \
+	record/eventring record/fixed record/freer record/frees record/labelsets record/live \
+	record/mappings \
 	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
+	record/parts \
 	record/pins record/known record/sample record/sighandlers record/stack_key record/stacks \
 	record/thread_starts record/unloads record/variance \
-	hook/earlymaps hook/interpose hook/maker hook/malloc_slow hook/map_slow hook/mapcaller \
+	hook/earlymaps hook/free_slow hook/interpose hook/maker hook/malloc_slow hook/map_slow \
+	hook/mapcaller \
 	hook/muslfamily hook/real \
 	hook/threads
 $(HOOK_MODULES:%=$(BUILD)/obj/%.o): SHIM_CFLAGS += -mgeneral-regs-only

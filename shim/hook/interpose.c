@@ -29,6 +29,7 @@
 #include "record/sample.h"
 #include "record/unloads.h"
 #include "hook/earlymaps.h"
+#include "hook/free_slow.h"
 #include "hook/malloc_slow.h"
 #include "hook/map_slow.h"
 #include "hook/real.h"

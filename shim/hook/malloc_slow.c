@@ -22,12 +22,14 @@
 #include "unwind/capture.h"
 #include "record/budget.h"
 #include "record/eventring.h"
+#include "record/frees.h"
 #include "record/known.h"
 #include "record/live.h"
 #include "record/pins.h"
 #include "record/sample.h"
 #include "record/stacks.h"
 #include "record/variance.h"
+#include "hook/free_slow.h"
 #include "hook/real.h"
 
 struct slow_drops slow_drops;
@@ -66,25 +68,13 @@ uint64_t slow_ended(uint32_t end)
 	return LOAD(&slow_ends[end]) + recstack_figure(FIGURE_ENDS + end);
 }
 
-/* Whether there can be any records. */
-static bool tracking(void)
-{
-	forked_look();
-	return shim_state_now() != SHIM_PASSIVE && LOAD_ACQ(&region);
-}
-
 /* ---- recording -------------------------------------------------------- */
-
-static void forget(const struct live_block *block)
-{
-	site_add_free(site_at(block->site), sample_weight(block->size, block->interval));
-}
 
 /* A record that was replaced. */
 static __attribute__((noinline)) void forget_stale(const struct live_block *stale)
 {
 	eventring_note(EVENT_FREE, stale);
-	forget(stale);
+	free_forget(stale);
 	ADD(&slow_drops.stale, 1);
 	ADD(&slow_missed_bytes,
 	    sample_weight(stale->size, stale->interval).bytes_fx >> WEIGHT_BYTE_BITS);
@@ -160,15 +150,6 @@ static inline void record(struct sample *s)
 	errno = before;
 }
 
-/* A call from inside the shim is never recorded; it is counted if a record was in progress. */
-static void count_reentered(void)
-{
-	if (LOAD(&sample_self.busy) != BUSY_RECORDING || !tracking())
-		return;
-	ADD(&slow_drops.reentered, 1);
-	region_mark(REGION_LOST);
-}
-
 /* What the sampler is asked, and its answer. */
 struct question {
 	size_t size;
@@ -184,7 +165,7 @@ static void ask_here(void *question, const struct regs *host)
 		forked_look();
 		q->interval = sample_take(q->size);
 	} else if (sample_interval()) {
-		count_reentered();
+		free_count_reentered();
 	}
 }
 
@@ -274,92 +255,6 @@ int slow_posix_memalign(void **out, size_t alignment, size_t size)
 	return error;
 }
 
-/* ---- freeing ---------------------------------------------------------- */
-
-static void take_out_here(void *p, const struct regs *host)
-{
-	struct live_block block;
-
-	(void)host;
-	if (!tracking())
-		return;
-	if (unlikely(LOAD(&sample_self.busy))) {
-		count_reentered();
-		return;
-	}
-	uint8_t before = sample_enter();
-	bool is_exact = sample_interval() == 1;
-	uint64_t begun = budget_begin(is_exact);
-	if (live_take(p, &block)) {
-		eventring_note(EVENT_FREE, &block);
-		forget(&block);
-	}
-	budget_end(&budget_spent.freeing, begun, is_exact);
-	sample_leave(before);
-}
-
-static void forget_here(void *block, const struct regs *host)
-{
-	(void)host;
-	forget(block);
-}
-
-/* The rest of take_out_at_once where the block was sampled at another interval. */
-static __attribute__((noinline)) void forget_on_stack(struct live_block *block)
-{
-	recstack_run_anyhow(forget_here, block);
-}
-
-/*
- * At interval 1 most blocks that pass the filter are sampled, so the record is searched once, and
- * on the host's stack. No lock is held in any call. -1: nothing was done, since this is not so
- * simple.
- */
-static __attribute__((noinline)) int take_out_at_once(void *p)
-{
-	struct live_block block;
-
-	if (!sample_is_exact() || forked_is_child() || LOAD(&eventring_read_now))
-		return -1;
-	sample_enter_first();
-	uint64_t begun = budget_begin(true);
-	enum live_taken taken = live_try_take(p, &block);
-	if (likely(taken == LIVE_TAKEN && block.interval <= 1))
-		site_add_free(site_at(block.site), weight_whole(block.size));
-	else if (taken == LIVE_TAKEN)
-		forget_on_stack(&block);
-	budget_end(&budget_spent.freeing, begun, true);
-	sample_leave(BUSY_NOT);
-	return taken == LIVE_IS_LOCKED ? -1 : 0;
-}
-
-/*
- * The record is removed before the block is freed: after the free, the address may be another
- * thread's next block, whose record must not be removed.
- */
-static __attribute__((noinline)) void forget_sampled(void *p)
-{
-	recstack_run_anyhow(take_out_here, p);
-}
-
-/* Most blocks that come here are not sampled; they share a filter byte with a sampled one. */
-bool slow_forget(void *p)
-{
-	if (unlikely(real_is_bootstrap(p)))
-		return false;
-	if (likely(take_out_at_once(p) == 0))
-		return true;
-	if (unlikely(live_has(p)))
-		forget_sampled(p);
-	return true;
-}
-
-void slow_free(void *p)
-{
-	if (slow_forget(p))
-		real.free(p);
-}
-
 /* ---- realloc: a free and an allocation, unless it fails ----------------- */
 
 /* One call, with its state before and after the real one. */
@@ -377,19 +272,22 @@ static void hold_here(void *call, const struct regs *host)
 {
 	struct reallocation *r = call;
 
-	(void)host;
-	if (!tracking())
+	if (!free_is_tracked())
 		return;
 	if (unlikely(LOAD(&sample_self.busy))) {
-		count_reentered();
+		free_count_reentered();
 		return;
 	}
 	r->is_tracked = true;
 	sample_enter();
 	if (r->is_sampled)
 		r->held = live_hold(r->p, &r->old);
-	if (r->held) /* now: after the real call, another thread may have the address */
-		eventring_note(EVENT_FREE, &r->old);
+	if (!r->held)
+		return;
+	/* Now: after the real call, another thread may have the address. */
+	eventring_note(EVENT_FREE, &r->old);
+	if (!r->size)
+		free_capture(&r->old, frees_count_for(site_at(r->old.site)), host);
 }
 
 /* Decides what becomes of the old record, after the real realloc(p, size) returned `fresh`. */
@@ -404,7 +302,7 @@ static void settle(const struct reallocation *r)
 		eventring_note(EVENT_KEPT, &r->old);
 	} else {
 		live_drop(r->held);
-		forget(&r->old);
+		free_forget(&r->old);
 	}
 }
 

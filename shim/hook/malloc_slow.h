@@ -19,9 +19,6 @@ void *slow_aligned_alloc(size_t alignment, size_t size);
 void *slow_memalign(size_t alignment, size_t size);
 void *slow_valloc(size_t size);
 void *slow_pvalloc(size_t size);
-void slow_free(void *p);
-/* Removes the record before the block is freed. Returns whether the block is for the real free. */
-bool slow_forget(void *p);
 
 /* What could not be recorded, and why (for the status; each only grows). */
 struct slow_drops {

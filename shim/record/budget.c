@@ -7,11 +7,14 @@
 
 #include "base/clock.h"
 #include "region/cells.h"
+#include "record/frees.h"
 #include "record/live.h"
 
 /* Halving the interval doubles the cost, so it is halved only if the cost then stays at half
  * of the bound. */
 #define CALM 4
+/* Capturing who frees may take this part of the bound. */
+#define FREERS_SHARE 4
 /* Further doublings have no effect: any interval is then at its maximum. */
 #define MOST_DOUBLINGS 30
 
@@ -99,6 +102,13 @@ static void judge_tables(uint32_t sample_bytes)
 		limit(&budget.room, live > arena ? live : arena, most_doublings(sample_bytes));
 }
 
+static void judge_freers(uint64_t cpu_ppm)
+{
+	limit(&frees_doublings,
+	      budget_judge_cpu(frees_doublings, cpu_ppm, budget.max_cpu_ppm / FREERS_SHARE),
+	      FREES_MOST_DOUBLINGS);
+}
+
 static void judge_cpu(uint32_t sample_bytes, uint64_t cpu_ppm)
 {
 	budget.cpu_is_more =
@@ -122,13 +132,16 @@ static void measure(void)
 	budget.ticks = ticks;
 	budget.spent.recording = LOAD(&budget_spent.recording);
 	budget.spent.freeing = LOAD(&budget_spent.freeing);
+	budget.spent.freers = LOAD(&budget_spent.freers);
 	if (!elapsed ||
 	    elapsed > UINT64_MAX / 2) { /* the counter went backwards: the machine was migrated */
 		before = budget.spent;
 		elapsed = 1;
 	}
 	STORE(&budget.cpu_ppm, share(budget.spent.recording - before.recording, elapsed));
-	STORE(&budget.free_cpu_ppm, share(budget.spent.freeing - before.freeing, elapsed));
+	uint64_t freers = budget.spent.freers - before.freers;
+	STORE(&budget.free_cpu_ppm, share(budget.spent.freeing - before.freeing + freers, elapsed));
+	judge_freers(share(freers, elapsed));
 }
 
 static bool is_exact(uint32_t sample_bytes)
@@ -180,7 +193,8 @@ static uint64_t spent_ns(void)
 	uint64_t ticks = arch_ticks() - budget.first_ticks;
 	uint64_t ns = clock_monotonic_ns() - budget.first_ns;
 
-	uint64_t spent = LOAD(&budget_spent.recording) + LOAD(&budget_spent.freeing);
+	uint64_t spent = LOAD(&budget_spent.recording) + LOAD(&budget_spent.freeing) +
+			 LOAD(&budget_spent.freers);
 
 	return ticks ? (uint64_t)((unsigned __int128)spent * ns / ticks) : 0;
 }

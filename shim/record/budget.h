@@ -15,6 +15,9 @@
  * interval if that is larger). If a bound is still exceeded there, the status and the profile
  * say so. CGOHEAP_MAX_CPU is enforced at any interval only if the user set it.
  *
+ * Who frees is captured for some frees only (frees.h): for fewer, where that takes more than its
+ * share of the processor time, at any interval.
+ *
  * An interval of 1 promises exact figures. It is kept at any cost unless CGOHEAP_MAX_CPU is also
  * set.
  */
@@ -32,6 +35,7 @@
 extern struct budget_spent {
 	uint64_t recording; /* allocations: depends on the interval */
 	uint64_t freeing;   /* sampled blocks */
+	uint64_t freers;    /* capturing who frees: depends on frees_doublings */
 } budget_spent;
 
 /*
@@ -99,7 +103,8 @@ uint32_t budget_judge_room(uint32_t doublings, uint64_t used, uint64_t total);
 
 struct budget_state {
 	uint64_t cpu_ppm;      /* recording, in the last whole second measured */
-	uint64_t free_cpu_ppm; /* freeing sampled blocks, in the same second */
+	uint64_t free_cpu_ppm; /* freeing sampled blocks and capturing who frees, in the same second
+				*/
 	uint64_t cpu_ns;       /* spent on both since the shim started */
 	uint64_t max_cpu_ppm;  /* 0: no bound, because the interval is 1 */
 	bool is_cpu, is_room;  /* why the interval is doubled */

@@ -17,6 +17,7 @@ struct stack_key {
 	uint32_t unloads, labels;
 	uint64_t hash;
 	enum cells_need need;
+	bool is_freeing;
 };
 
 struct stack_key stack_key_of(const struct capture *c, uint32_t labels);

@@ -17,6 +17,7 @@
 #include "region/cells.h"
 #include "record/known.h"
 #include "record/labelsets.h"
+#include "record/parts.h"
 #include "record/stack_key.h"
 
 static_assert(offsetof(struct stack, frames) == 40, "region layout");
@@ -32,8 +33,7 @@ static_assert(CELLS_ROUND(sizeof(struct stack) + STACK_KEY_ENDS_FRAMES * sizeof(
 const char *const origin_names[ORIGIN_COUNT] = {"malloc", "mmap", "thread_stack"};
 
 static uint32_t stack_total, site_total;
-static uint64_t coarse, born;   /* all sites ever created */
-static uint64_t labelled_bytes; /* of labelled stacks and sites */
+static uint64_t coarse, born; /* all sites ever created */
 
 static uint32_t *buckets(void)
 {
@@ -64,27 +64,9 @@ struct stack *stack_at(uint32_t id)
 	return s;
 }
 
-/* A cell for a record under these labels; 0: none available. */
-static uint32_t cell_under(uint32_t labels, enum cell_kind kind, size_t bytes, enum cells_need need)
+static enum part part_of(uint32_t labels, bool is_freeing)
 {
-	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
-
-	if (!labels)
-		return cells_take(kind, bytes, need);
-	bytes = CELLS_ROUND(bytes);
-	if (LOAD(&labelled_bytes) + bytes > most)
-		return 0;
-	uint32_t id = cells_take(kind, bytes, need);
-	if (id)
-		ADD(&labelled_bytes, bytes);
-	return id;
-}
-
-static void cell_give(uint32_t labels, uint32_t id, size_t bytes)
-{
-	if (labels)
-		__atomic_fetch_sub(&labelled_bytes, CELLS_ROUND(bytes), __ATOMIC_RELAXED);
-	cells_give(id);
+	return is_freeing ? PART_FREES : labels ? PART_LABELLED : PART_OTHER;
 }
 
 /* ---- stacks ----------------------------------------------------------- */
@@ -125,7 +107,8 @@ static size_t stack_bytes(uint32_t frames)
 
 static uint32_t stack_new(const struct stack_key *key)
 {
-	uint32_t id = cell_under(key->labels, CELL_STACK, stack_bytes(key->count), key->need);
+	uint32_t id = parts_take(part_of(key->labels, key->is_freeing), CELL_STACK,
+				 stack_bytes(key->count), key->need);
 	struct stack *s = region_at((uint64_t)id * 8);
 
 	if (!id)
@@ -133,16 +116,29 @@ static uint32_t stack_new(const struct stack_key *key)
 	STORE(&s->hash, key->hash);
 	s->frame_count = (uint16_t)key->count;
 	s->end = (uint16_t)key->end;
-	s->omitted_at = key->omitted_at;
+	s->omitted_at = (uint16_t)key->omitted_at;
+	s->is_freeing = key->is_freeing;
 	s->unloads = key->unloads;
 	s->labels = key->labels;
 	memcpy(s->frames, key->frames, key->count * sizeof(key->frames[0]));
 	return id;
 }
 
+static void stack_give(uint32_t id)
+{
+	const struct stack *s = stack_at(id);
+
+	parts_give(part_of(s->labels, s->is_freeing), id, stack_bytes(s->frame_count));
+}
+
+static uint32_t *bucket_of(const struct stack_key *key)
+{
+	return &buckets()[key->hash & (bucket_count() - 1)];
+}
+
 static uint32_t stack_intern(const struct stack_key *key)
 {
-	uint32_t *bucket = &buckets()[key->hash & (bucket_count() - 1)];
+	uint32_t *bucket = bucket_of(key);
 	uint32_t head = LOAD_ACQ(bucket);
 	uint32_t found = stack_find(head, 0, key);
 
@@ -159,7 +155,7 @@ static uint32_t stack_intern(const struct stack_key *key)
 			break;
 		found = stack_find(head, seen, key);
 		if (found) {
-			cell_give(key->labels, id, stack_bytes(key->count));
+			stack_give(id);
 			return found;
 		}
 	}
@@ -195,15 +191,15 @@ static uint32_t site_find(uint32_t id, uint32_t until, const struct site_key *ke
 
 static uint32_t site_new(uint32_t stack, const struct site_key *key)
 {
-	uint32_t id =
-		cell_under(stack_at(stack)->labels, CELL_SITE, sizeof(struct site), key->need);
+	uint32_t id = parts_take(part_of(stack_at(stack)->labels, false), CELL_SITE,
+				 sizeof(struct site), key->need);
 	struct site *s = region_at((uint64_t)id * 8);
 
 	if (!id)
 		return 0;
 	STORE(&s->stack, stack);
 	s->size = key->size;
-	s->origin = (uint16_t)key->origin;
+	s->origin = (uint8_t)key->origin;
 	s->mixed = key->mixed;
 	s->born = (ADD(&born, 1) + 1) << 2 | key->origin;
 	return id;
@@ -226,7 +222,8 @@ static uint32_t site_push(uint32_t stack, uint32_t head, const struct site_key *
 		}
 		found = site_find(head, seen, key);
 		if (found) {
-			cell_give(stack_at(stack)->labels, id, sizeof(struct site));
+			parts_give(part_of(stack_at(stack)->labels, false), id,
+				   sizeof(struct site));
 			return found;
 		}
 	}
@@ -357,6 +354,17 @@ uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin)
 	return likely(site) ? site : site_searched(c, now, size, origin);
 }
 
+/* ---- freeing stacks ----------------------------------------------------- */
+
+uint32_t stacks_freeing(const struct capture *c, bool may_add)
+{
+	struct stack_key key = stack_key_of(c, 0);
+
+	key.is_freeing = true;
+	stack_key_finish(&key);
+	return may_add ? stack_intern(&key) : stack_find(LOAD_ACQ(bucket_of(&key)), 0, &key);
+}
+
 /* ---- the table -------------------------------------------------------- */
 
 uint32_t stacks_count(void)
@@ -379,13 +387,6 @@ uint64_t stacks_latest_born(void)
 	return LOAD(&born) << 2 | 3;
 }
 
-uint32_t stacks_labelled_permille(void)
-{
-	uint64_t most = region_layout.arena.bytes / 8 * STACKS_LABELLED_EIGHTHS;
-
-	return (uint32_t)(LOAD(&labelled_bytes) * 1000 / (most ? most : 1));
-}
-
 uint32_t *stacks_buckets(size_t *count)
 {
 	*count = bucket_count();
@@ -406,14 +407,15 @@ void stacks_link(uint32_t id)
 void stacks_free(uint32_t id)
 {
 	const struct stack *s = stack_at(id);
-	uint32_t site = s->first_site, labels = s->labels, next;
+	uint32_t site = s->first_site, next;
+	enum part part = part_of(s->labels, false);
 
 	for (int left = MAX_CHAIN; site && left; site = next, left--) {
 		next = site_at(site)->next;
 		site_at(site)->born = 0; /* for who remembers this site */
-		cell_give(labels, site, sizeof(struct site));
+		parts_give(part, site, sizeof(struct site));
 		__atomic_fetch_sub(&site_total, 1, __ATOMIC_RELAXED);
 	}
-	cell_give(labels, id, stack_bytes(s->frame_count));
+	stack_give(id);
 	__atomic_fetch_sub(&stack_total, 1, __ATOMIC_RELAXED);
 }

@@ -39,11 +39,13 @@ struct stack {
 	uint32_t site_count;
 	uint16_t frame_count;
 	uint16_t end; /* enum capture_end */
-	uint32_t omitted_at;
-	uint32_t unloads;  /* unloads_stamp of its frames */
-	uint32_t labels;   /* id, labelsets.h; 0 none */
-	uint32_t reclaim;  /* used by the server: see stacks_reclaim.c */
-	uint64_t frames[]; /* leaf first, as in struct capture */
+	uint16_t omitted_at;
+	uint8_t is_freeing; /* it frees (stacks_freeing), and has no sites */
+	uint8_t is_kept;    /* used by the server: see stacks_reclaim.c */
+	uint32_t unloads;   /* unloads_stamp of its frames */
+	uint32_t labels;    /* id, labelsets.h; 0 none */
+	uint32_t reclaim;   /* used by the server: see stacks_reclaim.c */
+	uint64_t frames[];  /* leaf first, as in struct capture */
 };
 
 /*
@@ -56,9 +58,10 @@ struct site {
 	uint32_t stack; /* id */
 	uint32_t next;  /* id of the next site of the same stack */
 	uint64_t size;  /* of each block; 0 = mixed (or blocks of size 0) */
-	uint16_t origin;
-	uint8_t mixed;   /* several sizes; size is meaningless */
-	uint8_t is_held; /* used by the server: see stacks_reclaim.c */
+	uint8_t origin;
+	uint8_t frees_seen; /* the first frees that were captured: frees.h */
+	uint8_t mixed;      /* several sizes; size is meaningless */
+	uint8_t is_held;    /* used by the server: see stacks_reclaim.c */
 	uint16_t alloc_objects_turns, alloc_bytes_turns;
 	uint64_t born; /* unique and ascending over all sites; the low 2 bits are the origin */
 	uint64_t alloc_objects_fx, alloc_bytes_fx;
@@ -76,13 +79,6 @@ static inline struct site *site_at(uint32_t id)
 
 	return likely(cells_is_unit(id, CELL_SITE)) ? region_at((uint64_t)id * 8) : &stacks_no_site;
 }
-
-/*
- * Labels multiply stacks and must not use up their room. Once all labelled stacks and sites have
- * this share of the arena (in eighths), further ones are recorded without labels and counted
- * (labelsets_counters).
- */
-#define STACKS_LABELLED_EIGHTHS 4
 
 /*
  * Call once, in the constructor, with the region and before the first record. Makes the
@@ -103,6 +99,13 @@ uint32_t stacks_reclaimed_to(enum origin origin);
  * counted.
  */
 uint32_t stacks_site(const struct capture *c, uint64_t size, enum origin origin);
+
+/*
+ * The id of the stack c of a free; 0: it is not there. may_add: if it is not, it is added if there
+ * is room (PART_FREES). It has no labels. Lock-free. Call under a pin and hold it until who frees
+ * refers to the stack (frees.h).
+ */
+uint32_t stacks_freeing(const struct capture *c, bool may_add);
 
 /*
  * The size that all blocks of the site have; 0: they differ, or have no bytes, or are mappings,
@@ -158,8 +161,6 @@ void stacks_each(void (*visit)(uint32_t stack, void *arg), void *arg);
 void stacks_link(uint32_t id);
 /* Frees the cells of a stack that is out of its bucket and that nothing refers to. */
 void stacks_free(uint32_t id);
-/* Used share of the room for labelled stacks, in thousandths. */
-uint32_t stacks_labelled_permille(void);
 /* The largest site.born of any site ever made. */
 uint64_t stacks_latest_born(void);
 #define SITE_BORN_ORIGIN(born) ((enum origin)((born)&3))

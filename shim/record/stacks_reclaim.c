@@ -9,9 +9,11 @@
 #include "base/sys.h"
 #include "base/work.h"
 #include "region/cells.h"
+#include "record/frees.h"
 #include "record/known.h"
 #include "record/labelsets.h"
 #include "record/mappings.h"
+#include "record/parts.h"
 #include "record/pins.h"
 #include "record/thread_starts.h"
 #include "record/unloads.h"
@@ -121,7 +123,7 @@ static bool may_go(struct stack *stack, bool in_haste)
 {
 	bool idle = is_idle(stack);
 
-	if (stack_is_lasting(stack) || !stack_is_unused(stack))
+	if (stack_is_lasting(stack) || stack->is_kept || !stack_is_unused(stack))
 		return false;
 	if (idle || in_haste || has_unloaded(stack))
 		return true;
@@ -186,6 +188,40 @@ static void mark_labels(void)
 	stacks_each(mark_labels_of, NULL);
 }
 
+/* ---- freeing stacks ----------------------------------------------------- */
+
+static void keep_none(uint32_t stack, void *unused)
+{
+	(void)unused;
+	stack_at(stack)->is_kept = 0;
+}
+
+static void keep(uint32_t stack)
+{
+	stack_at(stack)->is_kept = 1;
+}
+
+static void keep_freers_of(uint32_t site, void *unused)
+{
+	(void)unused;
+	frees_each_stack(site, keep);
+}
+
+/* Existing sites keep the stacks that free their blocks. */
+static void keep_freers(void)
+{
+	stacks_each(keep_none, NULL);
+	stacks_each_site(keep_freers_of, NULL);
+}
+
+static void forget_freers(const struct stack *stack)
+{
+	struct site *s;
+
+	EACH_SITE(stack, s)
+	frees_forget(id_);
+}
+
 static void keep_unloads_of(uint32_t id, void *unused)
 {
 	const struct stack *stack = stack_at(id);
@@ -208,6 +244,7 @@ static void take_out(bool in_haste)
 	size_t count, left = region_layout.arena.bytes / CELLS_UNIT;
 	uint32_t *buckets = stacks_buckets(&count);
 
+	keep_freers();
 	for (size_t b = 0; b < count && left; b++)
 		take_out_of(&buckets[b], in_haste, &left);
 	mark_labels();
@@ -256,14 +293,16 @@ static void settle(void)
 	/* In this order, because a starting thread moves from the first to the second. */
 	thread_starts_each_site(hold);
 	mappings_each_site(hold);
+	keep_freers();
 	for (; id; id = next) {
 		const struct stack *stack = stack_at(id);
 		next = stack->reclaim;
-		if (!stack_is_unused(stack) || stack_is_held(stack)) {
+		if (!stack_is_unused(stack) || stack_is_held(stack) || stack->is_kept) {
 			put_back(id);
 			continue;
 		}
 		fold(stack);
+		forget_freers(stack);
 		stacks_free(id);
 		ADD(&reclaim.stacks, 1);
 	}
@@ -285,7 +324,7 @@ static uint32_t permille(uint64_t used, uint64_t total)
 static uint32_t fullness(void)
 {
 	uint32_t all = permille(cells_used_bytes(), cells_total_bytes());
-	uint32_t labelled = stacks_labelled_permille(), sets = labelsets_permille();
+	uint32_t labelled = parts_permille(PART_LABELLED), sets = labelsets_permille();
 
 	all = all > labelled ? all : labelled;
 	all = all > sets ? all : sets;

@@ -15,7 +15,7 @@
 
 static_assert(sizeof(struct region_table) == 16, "region layout");
 static_assert(offsetof(struct region_header, arena) == 48, "region layout");
-static_assert(sizeof(struct region_header) == 200, "region layout");
+static_assert(sizeof(struct region_header) == 216, "region layout");
 
 /* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
 #define LIVE_BYTES_PER_BUCKET 64
@@ -51,7 +51,9 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 	uint64_t end = PAGE_BYTES; /* the first page is the header's */
 	uint64_t tables_end = r->region_bytes - r->recording.bytes;
 	size_t cohorts = ALIGN_UP(tables_end / 16, PAGE_BYTES);
-	size_t nodes = ALIGN_UP(tables_end / 2, PAGE_BYTES) - cohorts;
+	/* A word for each place of the arena, which has less than a half. */
+	size_t frees = ALIGN_UP(tables_end / 2 / 16, PAGE_BYTES);
+	size_t nodes = ALIGN_UP(tables_end / 2, PAGE_BYTES) - cohorts - frees;
 	size_t buckets = power_of_two(nodes / LIVE_BYTES_PER_BUCKET);
 
 	r->rows = lay_out(&end, clamp(ALIGN_UP(max_bytes / 32, PAGE_BYTES), 256 * KIB, MIB));
@@ -62,6 +64,7 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 	r->live_buckets = lay_out(&end, clamp(buckets, 4 * KIB, MIB) * sizeof(uint32_t));
 	r->live_nodes = lay_out(&end, nodes);
 	r->cohorts = lay_out(&end, cohorts);
+	r->frees = lay_out(&end, frees);
 	r->arena = lay_out(&end, tables_end - end);
 	if (r->recording.bytes)
 		r->recording.offset = end;

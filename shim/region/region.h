@@ -51,6 +51,7 @@ struct region_header {
 	uint64_t arena_used;               /* bytes of the arena handed out, in slabs */
 	struct region_table recording;     /* struct recording; 0, 0 without a file */
 	struct region_table cohorts;       /* what had been allocated at stacks: cohorts_table.h */
+	struct region_table frees;         /* who frees, for each place of a site: frees.c */
 };
 
 /* NULL until region_init succeeded. A hook acquires it, or the state (base/state.h), before it goes

@@ -267,9 +267,10 @@ static uint32_t labels_of(struct saferead *memory, const struct quickwalk_go *go
 	return intern_labels(memory, go->module, labels);
 }
 
-/* -1: not walked. */
-static int walk_quickly(struct capture *c, const struct regs *regs, uint64_t leaf,
-			struct last_walk *last)
+/* -1: not walked. Two callers, and a call would cost more than all else in it. */
+static inline __attribute__((always_inline)) int walk_quickly(struct capture *c,
+							      const struct regs *regs,
+							      uint64_t leaf, struct last_walk *last)
 {
 	struct quickwalk_go go = {0};
 	struct saferead memory;
@@ -338,6 +339,12 @@ void capture_noted(struct capture *c, const struct regs *regs, uint64_t leaf)
 	} else if (unlikely(!c->note)) {
 		capture_fill(c);
 	}
+}
+
+void capture_apart(struct capture *c, const struct regs *regs, uint64_t leaf)
+{
+	if (unlikely(walk_quickly(c, regs, leaf, NULL)))
+		walk_all(c, regs, leaf, true);
 }
 
 void capture_fill(struct capture *c)

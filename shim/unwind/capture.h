@@ -65,6 +65,12 @@ void capture_stack(struct capture *c, const struct regs *regs, uint64_t leaf);
  */
 void capture_noted(struct capture *c, const struct regs *regs, uint64_t leaf);
 
+/*
+ * As capture_stack, but apart from this thread's other captures: what is remembered of the last one
+ * stays as it is, and c is not compared with it.  For who captures rarely between others' captures.
+ */
+void capture_apart(struct capture *c, const struct regs *regs, uint64_t leaf);
+
 /* The note is not enough: fills in the rest. */
 void capture_fill(struct capture *c);
 

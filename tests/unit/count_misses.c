@@ -7,6 +7,7 @@
 
 #include "region/region.h"
 #include "record/live.h"
+#include "hook/free_slow.h"
 #include "hook/malloc_slow.h"
 #include "hook/real.h"
 

@@ -27,6 +27,7 @@
 #include "record/stacks.h"
 #include "unwind/capture.h"
 #include "profile/profile.h"
+#include "hook/free_slow.h"
 #include "hook/malloc_slow.h"
 #include "hook/real.h"
 #include "stackcalls.h"

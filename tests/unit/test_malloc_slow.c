@@ -15,6 +15,7 @@
 #include "record/live.h"
 #include "record/sample.h"
 #include "record/stacks.h"
+#include "hook/free_slow.h"
 #include "hook/malloc_slow.h"
 #include "hook/real.h"
 

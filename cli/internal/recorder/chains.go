@@ -12,7 +12,7 @@ import (
 
 type siteRecord struct {
 	size                     uint64
-	origin                   uint16
+	origin                   uint8
 	mixed                    bool
 	allocObjects, allocBytes int64
 	inUseObjects, inUseBytes int64

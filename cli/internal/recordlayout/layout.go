@@ -47,11 +47,11 @@ type RegionHeader struct {
 	_               [80]byte
 	ArenaUsed       uint64
 	Recording       RegionTable
-	_               [16]byte
+	_               [32]byte
 }
 
 // RegionHeaderBytes is its size.
-const RegionHeaderBytes = 200
+const RegionHeaderBytes = 216
 
 // Stack is struct stack, as far as it is read.
 type Stack struct {
@@ -73,7 +73,8 @@ type Site struct {
 	Stack             uint32
 	Next              uint32
 	Size              uint64
-	Origin            uint16
+	Origin            uint8
+	_                 [1]byte
 	Mixed             uint8
 	_                 [1]byte
 	AllocObjectsTurns uint16
