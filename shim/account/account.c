@@ -393,7 +393,7 @@ static int take(struct account_job *job)
 	account_kept_read(job);
 	a->private_count = privatealloc_read(job->scratch, &job->modules, a->private_allocators);
 	split_go(job);
-	debt_read(job->scratch, a->go.gc.began_ns, &a->debt);
+	debt_read(job->scratch, &a->go.gc, &a->debt);
 	if (allocator_is_glibc())
 		a->allocator.arenas = job->glibc.arenas + 1;
 	sum_up(a);

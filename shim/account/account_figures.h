@@ -58,7 +58,9 @@
 	  "C memory in use that finalizers or cleanups free, after a collection of Go's.")         \
 	X(FIGURE, s->debt.survived_bytes, bytes, "finalizer_debt_survived_bytes", DebtSurvived,    \
 	  "finalizer_debt_survived_bytes",                                                         \
-	  "Part of it that the last collection found referred to.")                                \
+	  "Part of it that was there when the last collection began.")                             \
+	X(FIGURE, s->debt.new_bytes, bytes, "finalizer_debt_new_bytes", DebtNew,                   \
+	  "finalizer_debt_new_bytes", "Part of it that was allocated since the last collection.")  \
 	X(PART, go, Go, "Go", BOTH, "")                                                            \
 	X(PART, process, Process, "Process", BOTH, "")                                             \
 	X(PART, cgroup, Cgroup, "Cgroup", BOTH, "")                                                \

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/pagemap.h"
 #include "record/frees.h"
+#include "record/live.h"
 #include "record/stacks.h"
 
 /* What of the frees the collector caused.  all 0: not known. */
@@ -56,23 +57,47 @@ static uint64_t sum_of(const struct snapshot *snapshot, bool *is_known)
 	return (uint64_t)(sum + 0.5);
 }
 
-void debt_read(struct scratch *scratch, uint64_t began_ns, struct debt *out)
+/* What of the debt was allocated before then; UNKNOWN. */
+static uint64_t older_than(const struct scratch *scratch, uint64_t monotonic_ns, uint64_t debt)
 {
 	struct scratch part = scratch_part(scratch);
-	struct snapshot all, old;
+	struct snapshot old;
+	bool is_known;
+	uint64_t bytes = UNKNOWN, now_ns = clock_monotonic_ns();
+	if (monotonic_ns != UNKNOWN && monotonic_ns >= now_ns)
+		return debt;
+	if (monotonic_ns != UNKNOWN && stacks_snapshot(&part, now_ns - monotonic_ns, &old) == 0)
+		bytes = sum_of(&old, &is_known);
+	scratch_release(&part);
+	return bytes != UNKNOWN && bytes > debt ? debt : bytes; /* freed meanwhile */
+}
+
+static uint64_t whole(const struct scratch *scratch)
+{
+	struct scratch part = scratch_part(scratch);
+	struct snapshot all;
 	bool is_known = false;
-	uint64_t bytes = 0, now_ns = clock_monotonic_ns();
-	*out = (struct debt){.bytes = UNKNOWN, .survived_bytes = UNKNOWN};
+	uint64_t bytes = 0;
 	if (stacks_snapshot(&part, 0, &all) == 0)
 		bytes = sum_of(&all, &is_known);
-	if (is_known)
-		out->bytes = bytes;
-	if (is_known && bytes == 0)
-		out->survived_bytes = 0;
-	else if (is_known && began_ns < now_ns &&
-		 stacks_snapshot(&part, now_ns - began_ns, &old) == 0)
-		out->survived_bytes = sum_of(&old, &is_known);
-	if (out->survived_bytes != UNKNOWN && out->survived_bytes > bytes)
-		out->survived_bytes = bytes; /* freed meanwhile */
-	scratch_release(&part);              /* what there was no room for is unknown */
+	scratch_release(&part); /* what there is no room for is unknown */
+	return is_known ? bytes : UNKNOWN;
+}
+
+/* Blocks' times are rounded down to ticks: older_than takes them to be as late as may be, so a
+ * block is surely newer if it is not older than a tick later. */
+void debt_read(struct scratch *scratch, const struct gogc *gc, struct debt *out)
+{
+	*out = (struct debt){whole(scratch), UNKNOWN, UNKNOWN};
+	if (out->bytes == 0)
+		out->survived_bytes = out->new_bytes = 0;
+	if (out->bytes == 0 || out->bytes == UNKNOWN)
+		return;
+	out->survived_bytes = older_than(scratch, gc->began_ns, out->bytes);
+	uint64_t ended_ns = gc->ended_ns;
+	if (ended_ns != UNKNOWN && ended_ns != 0)
+		ended_ns += LIVE_TICK_NS;
+	uint64_t old_bytes = older_than(scratch, ended_ns, out->bytes);
+	if (old_bytes != UNKNOWN)
+		out->new_bytes = out->bytes - old_bytes;
 }

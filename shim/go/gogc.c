@@ -82,6 +82,7 @@ static void read_times(struct scratch *scratch, struct gogc *out)
 	    agrees(m, clock_monotonic_ns(), clock_ns(CLOCK_REALTIME))) {
 		out->cycles = m->cycles;
 		out->ended_unix_ns = m->last_gc_unix;
+		out->ended_ns = m->last_gc_monotonic;
 		if (work && m->cycles)
 			out->began_ns = began_of(work, m->last_gc_monotonic);
 		uint64_t before = m->pause_end[(m->cycles - 2) % PAUSES];
@@ -191,14 +192,13 @@ static uint64_t waiting(uint64_t queued, uint64_t executed)
 	return queued - lower(queued, executed);
 }
 
-/* When the collection before the last one ended, on the monotonic clock. */
-static uint64_t before_last_ns(const uint64_t *package)
+/* On the monotonic clock.  Also UNKNOWN if it is no time since the machine started. */
+static uint64_t monotonic_of(uint64_t unix_ns)
 {
-	uint64_t before = package[CGOHEAP_GO_GC_BEFORE_LAST];
-	uint64_t unix_ns = clock_ns(CLOCK_REALTIME), now_ns = clock_monotonic_ns();
-	if (before == UNKNOWN || before == 0 || before > unix_ns || unix_ns - before > now_ns)
+	uint64_t now_unix_ns = clock_ns(CLOCK_REALTIME), now_ns = clock_monotonic_ns();
+	if (unix_ns == UNKNOWN || unix_ns > now_unix_ns || now_unix_ns - unix_ns > now_ns)
 		return UNKNOWN;
-	return now_ns - (unix_ns - before);
+	return now_ns - (now_unix_ns - unix_ns);
 }
 
 static void take_package(const uint64_t *package, struct gogc *out)
@@ -216,7 +216,9 @@ static void take_package(const uint64_t *package, struct gogc *out)
 	out->cleanups_waiting =
 		waiting(package[CGOHEAP_GO_CLEANUPS_QUEUED], package[CGOHEAP_GO_CLEANUPS_EXECUTED]);
 	if (out->began_ns == UNKNOWN)
-		out->began_ns = before_last_ns(package);
+		out->began_ns = monotonic_of(package[CGOHEAP_GO_GC_BEFORE_LAST]);
+	if (out->ended_ns == UNKNOWN)
+		out->ended_ns = monotonic_of(package[CGOHEAP_GO_LAST_GC]);
 }
 
 void gogc_read(struct scratch *scratch, const uint64_t *package, struct gogc *out)
@@ -228,6 +230,8 @@ void gogc_read(struct scratch *scratch, const uint64_t *package, struct gogc *ou
 		read_finalizers(scratch, out);
 	}
 	take_package(package, out);
+	if (out->cycles == 0)
+		out->ended_ns = 0; /* all is newer */
 	if (out->goal_bytes >= NO_BYTES)
 		out->goal_bytes = UNKNOWN;
 	if (out->memory_limit >= NO_BYTES)

@@ -25,6 +25,7 @@ struct gogc {
 	 * is known, else when the one before it ended.
 	 */
 	uint64_t began_ns;
+	uint64_t ended_ns;   /* the same on CLOCK_MONOTONIC: what is newer, it did not see */
 	uint64_t goal_bytes; /* UNKNOWN also without one: GOGC=off and no memory limit */
 	uint64_t heap_bytes; /* now, as the goal counts */
 	uint64_t live_bytes; /* what the last collection found */

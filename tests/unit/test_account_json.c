@@ -56,7 +56,7 @@ static void nothing_known(void)
 	a.cgroup.version = 0;
 	a.cgroup.path[0] = 0;
 	a.c_live_estimate_bytes = a.c_live_estimate_error = a.c_blocks_touched_permille = UNKNOWN;
-	a.debt = (struct debt){UNKNOWN, UNKNOWN};
+	a.debt = (struct debt){UNKNOWN, UNKNOWN, UNKNOWN};
 	write_account(&a, &none);
 	says("{\"rss_bytes\":0,\"owners\":[{\"name\":\"go_heap\",\"bytes\":null,\"exact\":false,"
 	     "\"huge_bytes\":null,\"lazy_free_bytes\":null,\"swap_bytes\":null,"
@@ -72,6 +72,7 @@ static void nothing_known(void)
 	     "\"c_live_estimate\":{\"bytes\":null,\"standard_error_bytes\":null,"
 	     "\"sample_bytes\":4096},\"c_blocks_resident_ratio\":null,"
 	     "\"finalizer_debt_bytes\":null,\"finalizer_debt_survived_bytes\":null,"
+	     "\"finalizer_debt_new_bytes\":null,"
 	     "\"go\":{\"source\":null,\"heap_in_use_bytes\":null,\"heap_free_bytes\":null,"
 	     "\"heap_released_bytes\":null,\"stacks_bytes\":null,\"mapped_ready_bytes\":null,"
 	     "\"total_alloc_bytes\":null,\"metadata_bytes\":null,\"heap_objects_bytes\":null,"
@@ -107,7 +108,7 @@ static void all_known(void)
 							.exact = true};
 	a.allocator = (struct allocator_stats){.name = "glibc", .in_use_bytes = 12, .arenas = 37};
 	a.c_blocks_touched_permille = 59;
-	a.debt = (struct debt){900, 0};
+	a.debt = (struct debt){900, 0, 800};
 	a.go.source = "runtime.gcController";
 	for (uint64_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
 		a.go.runtime[i] = 100 + i;
@@ -134,7 +135,7 @@ static void all_known(void)
 	says("\"allocator\":{\"name\":\"glibc\",\"in_use_bytes\":12,");
 	says("\"arenas\":37,");
 	says("\"c_blocks_resident_ratio\":0.059,\"finalizer_debt_bytes\":900,"
-	     "\"finalizer_debt_survived_bytes\":0,");
+	     "\"finalizer_debt_survived_bytes\":0,\"finalizer_debt_new_bytes\":800,");
 	says("\"source\":\"runtime.gcController\",\"heap_in_use_bytes\":0,");
 	says("\"metadata_bytes\":7,\"heap_objects_bytes\":101,\"heap_live_bytes\":60,"
 	     "\"heap_dead_or_new_bytes\":41,\"heap_unused_bytes\":104,\"gc_goal_bytes\":115,"

@@ -57,15 +57,25 @@ static void begin(void)
 	region_layout.start_monotonic_ns -= 1000 * LIVE_TICK_NS; /* as old as the blocks */
 }
 
-/* As of a collection that began so many ticks ago. */
-static struct debt read_debt(uint64_t ticks)
+static uint64_t ago(uint64_t ticks)
+{
+	return ticks == UNKNOWN ? UNKNOWN : clock_monotonic_ns() - ticks * LIVE_TICK_NS;
+}
+
+/* As of a collection that began and ended so many ticks ago. */
+static struct debt read_debt_during(uint64_t began, uint64_t ended)
 {
 	struct scratch s = SCRATCH_INIT(4 * MIB);
+	struct gogc gc = {.began_ns = ago(began), .ended_ns = ago(ended)};
 	struct debt d;
-	uint64_t ago_ns = ticks * LIVE_TICK_NS;
-	debt_read(&s, ticks == UNKNOWN ? UNKNOWN : clock_monotonic_ns() - ago_ns, &d);
+	debt_read(&s, &gc, &d);
 	scratch_release(&s);
 	return d;
+}
+
+static struct debt read_debt(uint64_t ticks)
+{
+	return read_debt_during(ticks, ticks);
 }
 
 static void whose_frees_are_not_known(void)
@@ -73,7 +83,7 @@ static void whose_frees_are_not_known(void)
 	begin();
 	add_blocks(site_of(1, 100), 100, 10, 500);
 	struct debt d = read_debt(100);
-	CHECK(d.bytes == UNKNOWN && d.survived_bytes == UNKNOWN);
+	CHECK(d.bytes == UNKNOWN && d.survived_bytes == UNKNOWN && d.new_bytes == UNKNOWN);
 }
 CASE(whose_frees_are_not_known)
 
@@ -86,7 +96,7 @@ static void freed_by_hand(void)
 	freed(0, a, 0, 0, 1000, 0);
 	freed(1, b, 0, 0, 0, 1000);
 	struct debt d = read_debt(UNKNOWN);
-	CHECK(d.bytes == 0 && d.survived_bytes == 0);
+	CHECK(d.bytes == 0 && d.survived_bytes == 0 && d.new_bytes == 0);
 }
 CASE(freed_by_hand)
 
@@ -103,13 +113,20 @@ static void by_share_and_age(void)
 	freed(2, c, 0, 0, 5, 0);
 	struct debt d = read_debt(100);
 	CHECK(d.bytes == 3000 + 1000);
-	CHECK(d.survived_bytes == 750 + 1000);
+	CHECK(d.survived_bytes == 750 + 1000 && d.new_bytes == 2250);
 	d = read_debt(900); /* before all of them */
-	CHECK(d.bytes == 4000 && d.survived_bytes == 0);
+	CHECK(d.bytes == 4000 && d.survived_bytes == 0 && d.new_bytes == 4000);
 	d = read_debt(0);
-	CHECK(d.bytes == 4000 && d.survived_bytes == 4000);
+	CHECK(d.bytes == 4000 && d.survived_bytes == 4000 && d.new_bytes == 0);
 	d = read_debt(UNKNOWN);
-	CHECK(d.bytes == 4000 && d.survived_bytes == UNKNOWN);
+	CHECK(d.bytes == 4000 && d.survived_bytes == UNKNOWN && d.new_bytes == UNKNOWN);
+	/* When it began is not known: what is in between may have been there. */
+	d = read_debt_during(900, 100);
+	CHECK(d.survived_bytes == 0 && d.new_bytes == 2250);
+	d = read_debt_during(UNKNOWN, 100);
+	CHECK(d.survived_bytes == UNKNOWN && d.new_bytes == 2250);
+	d = read_debt_during(100, 5);
+	CHECK(d.survived_bytes == 1750 && d.new_bytes == 0);
 }
 CASE(by_share_and_age)
 
@@ -147,12 +164,13 @@ CASE(a_mapping)
 static void without_memory(void)
 {
 	struct scratch none = SCRATCH_INIT(0);
+	struct gogc gc = {0};
 	struct debt d;
 	begin();
 	uint32_t a = site_of(1, 100);
 	add_blocks(a, 100, 10, 500);
 	freed(0, a, 1, 0, 0, 0);
-	debt_read(&none, clock_monotonic_ns(), &d);
+	debt_read(&none, &gc, &d);
 	CHECK(d.bytes == UNKNOWN && d.survived_bytes == UNKNOWN && !none.exhausted);
 }
 CASE(without_memory)

@@ -129,7 +129,7 @@ static void times(void)
 	begin();
 	struct gogc g = read_gc();
 	CHECK(g.cycles == 300 && g.ended_unix_ns == memstats.last_gc_unix);
-	CHECK(g.began_ns == work.sweep_term);
+	CHECK(g.began_ns == work.sweep_term && g.ended_ns == memstats.last_gc_nanotime);
 	for (uint32_t cycles = 2; cycles < 600; cycles += 127) {
 		good_figures(cycles);
 		CHECK(read_gc().cycles == cycles);
@@ -156,7 +156,7 @@ static void never(void)
 	memset(&memstats, 0, sizeof(memstats));
 	memset(&work, 0, sizeof(work));
 	struct gogc g = read_gc();
-	CHECK(g.cycles == 0 && g.ended_unix_ns == 0 && g.began_ns == UNKNOWN);
+	CHECK(g.cycles == 0 && g.ended_unix_ns == 0 && g.began_ns == UNKNOWN && g.ended_ns == 0);
 }
 CASE(never)
 
@@ -306,6 +306,7 @@ static void package_alone(void)
 	told[CGOHEAP_GO_HEAP_OBJECTS] = 12 * MIB;
 	struct gogc g = read_gc();
 	near(g.began_ns, now_ns - 60 * SECOND);
+	near(g.ended_ns, now_ns - 10 * SECOND);
 	CHECK(g.heap_bytes == 12 * MIB && g.is_finalizing == UNKNOWN);
 	told[CGOHEAP_GO_GC_BEFORE_LAST] = 0; /* there was one alone */
 	CHECK(read_gc().began_ns == UNKNOWN);

@@ -79,9 +79,9 @@ func (a *Account) DebtLine() string {
 		return ""
 	}
 	text := "finalizers and cleanups free " + termtext.Bytes(*a.Debt)
-	if survived := a.DebtSurvived; survived != nil && a.Go.LastGC != nil {
+	if a.DebtSurvived != nil && a.DebtNew != nil && a.Go.LastGC != nil {
 		text += fmt.Sprintf(": %s newer than the last GC, %s survived it",
-			termtext.Bytes(*a.Debt-*survived), termtext.Bytes(*survived))
+			termtext.Bytes(*a.DebtNew), termtext.Bytes(*a.DebtSurvived))
 	}
 	return text
 }

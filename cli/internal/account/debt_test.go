@@ -50,7 +50,7 @@ func TestDebtLine(t *testing.T) {
 		"finalizers and cleanups free 9.0 MiB":  {Debt: num(9 << 20)},
 		"finalizers and cleanups free 12.0 MiB": {Debt: num(12 << 20), DebtSurvived: num(0)},
 		"finalizers and cleanups free 8.0 MiB: 6.0 MiB newer than the last GC, 2.0 MiB " +
-			"survived it": {Debt: num(8 << 20), DebtSurvived: num(2 << 20),
+			"survived it": {Debt: num(8 << 20), DebtSurvived: num(2 << 20), DebtNew: num(6 << 20),
 			Go: Go{LastGC: &now}},
 	} {
 		if got := a.DebtLine(); got != want {

@@ -22,11 +22,13 @@ type Account struct {
 	CLiveEstimate Estimate           `json:"c_live_estimate"`
 	// C memory in use that finalizers or cleanups free, after a collection of Go's.
 	Debt *int64 `json:"finalizer_debt_bytes"`
-	// Part of it that the last collection found referred to.
-	DebtSurvived *int64  `json:"finalizer_debt_survived_bytes"`
-	Go           Go      `json:"go"`
-	Process      Process `json:"process"`
-	Cgroup       Cgroup  `json:"cgroup"`
+	// Part of it that was there when the last collection began.
+	DebtSurvived *int64 `json:"finalizer_debt_survived_bytes"`
+	// Part of it that was allocated since the last collection.
+	DebtNew *int64  `json:"finalizer_debt_new_bytes"`
+	Go      Go      `json:"go"`
+	Process Process `json:"process"`
+	Cgroup  Cgroup  `json:"cgroup"`
 	// Mappings of the address space.
 	Mappings int64 `json:"mappings"`
 	// Of them, those with more than one owner.

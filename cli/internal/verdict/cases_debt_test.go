@@ -16,7 +16,7 @@ func owing(debt, survived int64, ago time.Duration, more ...func(s *Situation)) 
 		a.Allocator.InUse = num(600 * mib)
 		a.Debt = num(debt)
 		if survived >= 0 {
-			a.DebtSurvived = num(survived)
+			a.DebtSurvived, a.DebtNew = num(survived), num(debt-survived)
 		}
 		last := a.Time.Add(-ago)
 		a.Go.LastGC, a.Go.GCCycles, a.Go.GCPercent = &last, num(7), num(100)

@@ -100,26 +100,15 @@ func (s *Situation) debtors() string {
 	return ": by " + listOf(names)
 }
 
-// survived is what of the debt the last collection has not freed; false: not known.
-func (s *Situation) survived() (int64, bool) {
-	if s.Account.DebtSurvived == nil {
-		return 0, false
-	}
-	return *s.Account.DebtSurvived, true
-}
-
 func (s *Situation) isPart(n int64) bool {
 	return n >= NotableBytes/2 && float64(n) >= debtPart*float64(*s.Account.Debt)
 }
 
 // debtByAge says what a collection can free, as far as the ages say.
 func (s *Situation) debtByAge() string {
-	old, ok := s.survived()
-	if !ok {
-		return ""
-	}
+	old, fresh := account.Known(s.Account.DebtSurvived), account.Known(s.Account.DebtNew)
 	var sentences []string
-	if fresh := *s.Account.Debt - old; s.isPart(fresh) {
+	if s.isPart(fresh) && !s.Account.NeverCollected() {
 		sentences = append(sentences, fmt.Sprintf("%s of it is newer than that: no GC has had a "+
 			"chance to free it.", termtext.Bytes(fresh)))
 	}
@@ -141,9 +130,8 @@ func (s *Situation) debtByAge() string {
 
 // waitsForProgram: most of the debt was referred to a short time ago.
 func (s *Situation) waitsForProgram() bool {
-	old, ok := s.survived()
-	since := s.Account.SinceGC()
-	return ok && 2*old > *s.Account.Debt && since >= 0 && since < recentGC
+	old, since := account.Known(s.Account.DebtSurvived), s.Account.SinceGC()
+	return 2*old > *s.Account.Debt && since >= 0 && since < recentGC
 }
 
 // payDebt is the remedy.

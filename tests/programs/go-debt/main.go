@@ -12,6 +12,7 @@ import (
 	"runtime/metrics"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"cgoheap.test/steps"
@@ -63,11 +64,11 @@ func closeAll() {
 	kept = nil
 }
 
-// collect runs a collection, and waits until so many blocks in all have been freed.
+// collect has Go collect until so many blocks in all have been freed.
 func collect(want int) {
-	runtime.GC()
 	for freed.Load() < int64(want) {
-		runtime.Gosched()
+		runtime.GC()
+		time.Sleep(time.Millisecond)
 	}
 }
 
