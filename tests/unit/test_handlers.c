@@ -510,6 +510,7 @@ static void the_seventeenth_is_told_to_wait(void **state)
 {
 	int open[16];
 	(void)state;
+	testclock_stop();
 	for (int i = 0; i < 16; i++)
 		open[i] = dial();
 	for (int round = 0; round < 3; round++)
@@ -519,6 +520,7 @@ static void the_seventeenth_is_told_to_wait(void **state)
 	for (int i = 0; i < 16; i++)
 		if (i != 3)
 			assert_index(ask(open[i], INDEX));
+	testclock_go_on();
 }
 
 /* Each client wakes the server. */
@@ -540,11 +542,13 @@ static void sixteen_who_say_nothing_lose_their_places(void **state)
 {
 	int silent[16];
 	(void)state;
+	testclock_stop();
 	for (int i = 0; i < 16; i++) {
 		silent[i] = dial();
 		send_text(silent[i], i % 2 ? "GET / HT" : "");
 	}
 	assert_all_places_are_taken();
+	testclock_go_on();
 	testclock_advance(CONNECTION_REQUEST_NS);
 	assert_there_is_a_place_again();
 	assert_answer(receive_response(silent[1]), 408,
@@ -559,6 +563,7 @@ static void those_who_do_not_read_lose_their_places(void **state)
 {
 	int stuck[16];
 	(void)state;
+	testclock_stop();
 	for (int i = 0; i < 16; i++) {
 		struct pollfd begun = {.events = POLLIN};
 		begun.fd = stuck[i] = dial();
@@ -568,6 +573,7 @@ static void those_who_do_not_read_lose_their_places(void **state)
 		assert_int_equal(poll(&begun, 1, -1), 1);
 	}
 	assert_all_places_are_taken();
+	testclock_go_on();
 	testclock_advance(CONNECTION_STALL_NS);
 	assert_there_is_a_place_again();
 	for (int i = 0; i < 16; i++)
