@@ -164,6 +164,7 @@ func TestJSONSchemas(t *testing.T) {
 	h.tell("spread 16 3 50")
 	both()
 	wantDocument(t, dir, "top", 0, "top", pid, "--sort", "growth", "--interval", "100ms")
+	wantDocument(t, dir, "top", 0, "top", pid, "--why")
 	wantDocument(t, dir, "sampling", 0, "sampling", pid, "on", "--for", "10m", "--sample-bytes",
 		"65536")
 	wantDocument(t, dir, "sampling", 0, "sampling", pid, "off")

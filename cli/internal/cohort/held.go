@@ -16,8 +16,8 @@ type Held struct {
 	*Why
 }
 
-// Judge gives all rows that hold something, the largest first.  known has Go's figures of about
-// the same time; nil: there are none.
+// Judge gives all rows that hold something and of which something is known, the largest first.
+// known has Go's figures of about the same time; nil: there are none.
 func (t *Table) Judge(known *account.Account) []Held {
 	var sinceGC *time.Duration
 	if known != nil {
@@ -31,7 +31,7 @@ func (t *Table) Judge(known *account.Account) []Held {
 	}
 	var all []Held
 	for key, row := range t.Rows {
-		if row.InUse() == 0 {
+		if row.InUse() == 0 || len(row.Cohorts) == 0 {
 			continue
 		}
 		w := row.Judge(sinceGC)

@@ -185,7 +185,8 @@ func TestLeaksThatWaitForGC(t *testing.T) {
 		sinceGC time.Duration // 0: not known
 		want    Class
 	}{
-		{"finalizer", 0, TooEarly}, {"finalizer", Never, TooEarly}, {"cleanup", 40 * minute, TooEarly},
+		{"finalizer", 0, TooEarly}, {"finalizer", Never, TooEarly},
+		{"cleanup", 40 * minute, TooEarly},
 		{"finalizer", minute, Leak}, {"finalizer", 20 * minute, Leak},
 		{"", 0, Leak}, {"", Never, TooEarly}, {"", 40 * minute, TooEarly}, {"", minute, Leak},
 		{"", 20 * minute, Leak}, {"c", Never, Leak}, {"go", 40 * minute, Leak},

@@ -195,7 +195,8 @@ func (f *Facts) number(path string) *int64 {
 // readProfiles notes which are empty, and what is in use by those of heaps.
 func (f *Facts) readProfiles() {
 	for _, file := range f.manifest.Files {
-		if file.Kind != kindProfile || file.Path == "memory.pb.gz" {
+		if file.Kind != kindProfile || file.Path == "memory.pb.gz" ||
+			file.Path == AgesFile {
 			continue
 		}
 		text := f.text(file.Path)

@@ -99,6 +99,7 @@ func (f *Facts) judge(o *Options) []verdict.Finding {
 		s.Dormant, s.Dropped = st.State == "dormant", st.DroppedSamples()
 		s.Missed, s.Off = st.Dropped[attach.MissedFree], time.Duration(st.OffNS)
 	}
+	s.Held = f.held(s.Callers)
 	return verdict.Judge(&s)
 }
 

@@ -36,12 +36,17 @@ type source struct {
 	wants string // what a text begins with; "" anything but a web page
 }
 
+// AgesFile is the profile by age: what of each past interval still lives.
+const AgesFile = "ages.pb.gz"
+
 var sources = []source{
 	{path: "cgoheap.pb.gz", from: fromLibrary, kind: kindProfile, page: "/debug/pprof/cgoheap"},
 	{path: "memory.pb.gz", from: fromLibrary, kind: kindProfile, page: "/debug/pprof/memory"},
 	{path: "account.json", from: fromLibrary, kind: kindJSON, page: "/v1/account"},
 	{path: "status.json", from: fromLibrary, kind: kindJSON, page: "/v1/status"},
 	{path: "metrics.txt", from: fromLibrary, kind: kindText, page: "/metrics", wants: "# "},
+	{path: AgesFile, from: fromLibrary, kind: kindProfile,
+		page: "/debug/pprof/cgoheap?labels=age"},
 
 	{path: "proc/status", from: fromProc, kind: kindText, page: "status"},
 	{path: "proc/smaps_rollup", from: fromProc, kind: kindText, page: "smaps_rollup"},

@@ -58,7 +58,12 @@ type Options struct {
 // LibraryPages asks the library of a process.
 func LibraryPages(c *attach.Client, each time.Duration) func(page string) ([]byte, error) {
 	return func(page string) ([]byte, error) {
-		return c.Request("GET", page, url.Values{}, each, attach.MaxProfileBytes)
+		path, query, _ := strings.Cut(page, "?")
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return nil, err
+		}
+		return c.Request("GET", path, values, each, attach.MaxProfileBytes)
 	}
 }
 

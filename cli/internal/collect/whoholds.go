@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/cohort"
 	"cgoheap.example/cli/internal/holders"
 	"cgoheap.example/cli/internal/stacks"
 	"cgoheap.example/cli/internal/termtext"
@@ -32,6 +33,23 @@ func (f *Facts) holders(callers *stacks.CallerRule) *holders.Summary {
 		return nil
 	}
 	return sum
+}
+
+// held is why memory is still there, by the saved profile by age; nil: there is none.
+func (f *Facts) held(callers *stacks.CallerRule) []cohort.Held {
+	text := f.text(AgesFile)
+	if text == nil {
+		return nil
+	}
+	p, err := attach.ParseProfile(text)
+	if err != nil {
+		return nil
+	}
+	table, err := cohort.Read(p, cmp.Or(callers, &stacks.CallerRule{}))
+	if err != nil {
+		return nil
+	}
+	return table.Judge(f.Account)
 }
 
 // writeHolders names the Go functions that hold the most blocks, so that no command is needed

@@ -120,3 +120,12 @@ func (b *ProfileBuilder) addCohort(s fakeStack, c cohort) {
 		sample.Label["freed_by"] = []string{s.freedBy}
 	}
 }
+
+// older is a profile of which all was there before the cohorts began.
+func older(p *profile.Profile) *profile.Profile {
+	for _, s := range p.Sample {
+		s.Label["age"] = []string{"older"}
+		s.Value[0], s.Value[1] = 0, 0
+	}
+	return p
+}

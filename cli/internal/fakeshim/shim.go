@@ -110,7 +110,7 @@ func (f *Shim) answerProfile(w http.ResponseWriter, r *http.Request) {
 	if f.part == "growing" && query.Has("seconds") {
 		<-r.Context().Done() // an end of sending
 	}
-	if query.Has("labels") && f.part != "why" && f.part != "ignores ages" { // it is older
+	if query.Has("labels") && f.part == "no ages" { // it is older
 		http.Error(w, `unknown parameter "labels": /debug/pprof/cgoheap takes debug, seconds`, 400)
 		return
 	}
@@ -132,6 +132,8 @@ func (f *Shim) profile(n int64, isByAge bool) *profile.Profile {
 	switch {
 	case f.part == "why":
 		return WhyProfile(period, isByAge)
+	case isByAge && f.part != "ignores ages":
+		return older(Profile(period, n))
 	}
 	return Profile(period, n)
 }

@@ -65,6 +65,8 @@ type page struct {
 	FlameTitle                  string
 	MapNotes                    []string
 	Holders                     []holder
+	Held                        []heldRow
+	HeldNote                    string
 	Events                      []eventRow
 	EventsLeft                  int
 	Warnings, Missing           []string
@@ -133,6 +135,7 @@ func (in *Input) addTexts(p *page, d *drawnData) {
 		p.Verdict = append(p.Verdict, withCode(text))
 	}
 	in.addOwners(p)
+	in.addHeld(p)
 	missing := slices.Clone(in.Missing)
 	if d.Series == nil {
 		missing = append(missing, "This is one moment: nothing is drawn over time. cgoheap watch "+

@@ -10,6 +10,7 @@ import (
 
 	"cgoheap.example/cli/internal/account"
 	"cgoheap.example/cli/internal/binread"
+	"cgoheap.example/cli/internal/cohort"
 	"cgoheap.example/cli/internal/series"
 	"cgoheap.example/cli/internal/verdict"
 )
@@ -27,6 +28,7 @@ type Input struct {
 	Account *account.Account
 	Grown   *account.Growth
 	Verdict []verdict.Finding
+	Held    []cohort.Held // why memory is still there, by row
 
 	Profile *profile.Profile // the memory profile, or one of C memory in use
 	Maps    []byte           // /proc/PID/smaps, or maps, which does not say what is resident
@@ -71,6 +73,6 @@ func (in *Input) judge(s verdict.Situation) {
 	if in.Account == nil {
 		return
 	}
-	s.Account, s.Grown, s.PID = in.Account, in.Grown, in.PID
+	s.Account, s.Grown, s.PID, s.Held = in.Account, in.Grown, in.PID, in.Held
 	in.Verdict = verdict.Judge(&s)
 }

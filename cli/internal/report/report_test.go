@@ -459,3 +459,39 @@ Swap: 4 kB
 		t.Error(d.notes)
 	}
 }
+
+// The page has a row for each holder, with what it is and a curve, from one look or from a scene
+// that has the profile by age.
+func TestWhyHeld(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "ages.pb.gz"),
+		fakeshim.Encode(fakeshim.WhyProfile(524288, true)), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "account.json"), []byte(fakeshim.Account("why", 1)),
+		0o600))
+	in, err := Read(dir)
+	page := pageOf(t, in, err)
+	for _, want := range []string{
+		`<h2 id="why">Why it is still there</h2>`, `<td>main.audit_actor</td><td>C.CString</td>` +
+			`<td>leak (92 % sure): of what was allocated 30m to 1h ago, all still lives; `,
+		`aria-label="from the youngest to 1h old: 100 %, 100 %, `,
+		`<td>Go&#39;s GC</td><td>main.(*Parser).Parse</td>`,
+		`<p>Leak: 720.0 MiB that stays, and `,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	curves := regexp.MustCompile(`<polyline points="([^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(curves) != 6 || !strings.HasPrefix(curves[0][1], "1.0,1.0 ") ||
+		!strings.HasSuffix(curves[0][1], " 119.0,1.0") ||
+		!strings.HasSuffix(curves[1][1], ",25.0") {
+		t.Errorf("%q", curves)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "ages.pb.gz"), []byte("half"), 0o600))
+	in, err = Read(dir)
+	page = pageOf(t, in, err)
+	if !strings.Contains(page, "ages.pb.gz cannot be read: ") ||
+		strings.Contains(page, `id="why"`) {
+		t.Error("a broken profile by age is not said")
+	}
+}

@@ -15,6 +15,8 @@ import (
 
 	"cgoheap.example/cli/internal/account"
 	"cgoheap.example/cli/internal/attach"
+	"cgoheap.example/cli/internal/cohort"
+	"cgoheap.example/cli/internal/collect"
 	"cgoheap.example/cli/internal/series"
 	"cgoheap.example/cli/internal/termtext"
 	"cgoheap.example/cli/internal/verdict"
@@ -257,9 +259,28 @@ func (in *Input) takeScene(s *scene) {
 		in.missing("The scene has no account%s: the owners of the RSS are unknown, "+
 			"and there is no verdict.", s.why("account.json"))
 	}
+	in.takeAges(s)
 	in.judge(verdict.Situation{Saved: s.saved(), Dormant: status.State == "dormant",
 		Dropped: status.DroppedSamples(), Missed: status.Dropped[attach.MissedFree],
 		Off: time.Duration(status.OffNS)})
+}
+
+// takeAges: scenes of older libraries have none.
+func (in *Input) takeAges(s *scene) {
+	body := s.text(collect.AgesFile)
+	if body == nil {
+		return
+	}
+	p, err := attach.ParseProfile(body)
+	if err == nil {
+		var table *cohort.Table
+		if table, err = cohort.Read(p, nil); err == nil {
+			in.Held = table.Judge(in.Account)
+		}
+	}
+	if err != nil {
+		in.warn(collect.AgesFile + " cannot be read: " + err.Error() + ".")
+	}
 }
 
 // takeWatched takes the samples of a recording that lies in the scene: they say more.

@@ -114,7 +114,8 @@ func lookForReport(wanted string) (*page.Input, error) {
 	}
 	p := c.Process
 	in := &page.Input{Source: "one look at the process", Program: p.Program(), PID: p.PID,
-		Executable: p.Executable(), Account: e.account, Grown: e.grown, Verdict: e.verdict}
+		Executable: p.Executable(), Account: e.account, Grown: e.grown, Verdict: e.verdict,
+		Held: e.held}
 	in.Host, _ = os.Hostname()
 	for _, line := range cautions(e.status, p.PID) {
 		in.Warnings = append(in.Warnings, line)

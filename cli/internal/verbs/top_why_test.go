@@ -108,7 +108,7 @@ func TestTopWhyJSON(t *testing.T) {
 
 // A library that refuses labels=age, or that does not know it.
 func TestTopWhyOlderLibrary(t *testing.T) {
-	for _, part := range []string{"serve", "ignores ages"} {
+	for _, part := range []string{"no ages", "ignores ages"} {
 		s := startShim(t, part)
 		cgoheap(t, "top", "--why", s.arg()).normal(s).want(t, 1, "", "cgoheap: process PID "+
 			"(service) was started with a libcgoheap.so that has no cohorts (labels=age): restart "+
