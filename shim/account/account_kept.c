@@ -46,25 +46,32 @@ static struct glibckept read_or_last(const struct glibckept_places *places)
 }
 
 /* What it needs of scratch is free again for the rest of the answer. */
-static void read_pinned(struct account_job *job, const struct glibckept_places *places)
+static void read_pinned(struct account_job *job, const struct glibckept_places *places,
+			uint64_t bytes)
 {
-	uint64_t bytes = job->out->kept.pinned, begun_ns = work_cpu_ns();
+	uint64_t begun_ns = work_cpu_ns();
 	struct scratch part = scratch_part(job->scratch);
 	struct glibcchunk_heaps heaps;
-	if (bytes < KEPT_WORTH_BYTES)
-		return;
-	if (work_is_resting(&last.pinned_rest))
+	if (work_is_resting(&last.pinned_rest)) {
 		pinned_check_sites(&last.pinned);
-	else {
-		last.pinned.method = PINNED_UNKNOWN;
-		if (glibcchunk_heaps_find(&part, places->heaps, places->what, places->brk_start,
-					  places->brk_end, &heaps) == 0)
-			(void)pinned_read(&part, &heaps, bytes, &last.pinned);
-		work_rest_after(&last.pinned_rest, work_cpu_ns() - begun_ns);
+		return;
 	}
+	last.pinned.method = PINNED_UNKNOWN;
+	if (glibcchunk_heaps_find(&part, places->heaps, places->what, places->brk_start,
+				  places->brk_end, &heaps) == 0)
+		(void)pinned_read(&part, &heaps, bytes, &last.pinned);
 	scratch_release(&part);
-	if (last.pinned.method != PINNED_UNKNOWN)
-		job->parts->pinned = &last.pinned;
+	work_rest_after(&last.pinned_rest, work_cpu_ns() - begun_ns);
+}
+
+static void split(struct account *a, const struct glibckept *found)
+{
+	uint64_t left = a->owners[OWNER_C_RETAINED].resident;
+	a->kept.arena_ends = take(&left, found->arena_ends);
+	a->kept.end_count = found->end_count;
+	a->kept.returnable = take(&left, found->returnable);
+	a->kept.cached = take(&left, a->allocator.cached_bytes);
+	a->kept.pinned = left;
 }
 
 void account_kept_read(struct account_job *job)
@@ -75,18 +82,19 @@ void account_kept_read(struct account_job *job)
 					  .what = OWNER_C_RETAINED,
 					  .brk_start = job->heap_start,
 					  .brk_end = job->heap_end};
-	uint64_t left = retained->resident;
 	a->kept = (struct kept_bytes){UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
 	if (!allocator_is_glibc() || !retained->known || retained->resident < KEPT_WORTH_BYTES ||
 	    !account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
 		return;
 	struct glibckept found = read_or_last(&places);
-	if (found.returnable == UNKNOWN)
+	if (found.returnable != UNKNOWN)
+		split(a, &found);
+	if (found.returnable != UNKNOWN && a->kept.pinned < KEPT_WORTH_BYTES)
 		return;
-	a->kept.arena_ends = take(&left, found.arena_ends);
-	a->kept.end_count = found.end_count;
-	a->kept.returnable = take(&left, found.returnable);
-	a->kept.cached = take(&left, a->allocator.cached_bytes);
-	a->kept.pinned = left;
-	read_pinned(job, &places);
+	read_pinned(job, &places, a->kept.pinned);
+	/* A walk over the heaps takes less than one over so many free chunks' lists. */
+	if (found.returnable == UNKNOWN && last.pinned.kept.returnable != UNKNOWN)
+		split(a, &last.pinned.kept);
+	if (last.pinned.method != PINNED_UNKNOWN && a->kept.pinned >= KEPT_WORTH_BYTES)
+		job->parts->pinned = &last.pinned;
 }

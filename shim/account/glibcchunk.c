@@ -4,16 +4,22 @@
 #include "base/search.h"
 
 uint64_t glibcchunk_stuck(struct pagemap_window *window, uint64_t start, uint64_t bytes,
-			  uint64_t limit)
+			  uint64_t limit, uint64_t *whole)
 {
 	uint64_t end = start + bytes;
 	uint64_t first = ALIGN_UP(start + GLIBC_CHUNK_STATE, (uint64_t)PAGE_BYTES);
 	uint64_t last = end & ~(uint64_t)(PAGE_BYTES - 1);
+	if (whole)
+		*whole = 0;
 	if (first >= last)
 		return pagemap_window_bytes(window, start, end, limit);
 	uint64_t before = pagemap_window_bytes(window, start, first, limit);
+	if (whole)
+		*whole = pagemap_window_bytes(window, first, last, limit);
 	uint64_t behind = pagemap_window_bytes(window, last, end, limit);
-	return before == UNKNOWN || behind == UNKNOWN ? UNKNOWN : before + behind;
+	if (before == UNKNOWN || behind == UNKNOWN || (whole && *whole == UNKNOWN))
+		return UNKNOWN;
+	return before + behind;
 }
 
 void glibcchunk_read(struct pagemap_window *window, const uint64_t *at, const uint64_t *limits,

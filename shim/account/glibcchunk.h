@@ -41,11 +41,11 @@ static inline uint64_t glibcchunk_bytes(const struct glibcchunk *c)
 
 /*
  * Of the free chunk [start, start + bytes): the resident bytes that malloc_trim does not return,
- * because they are on pages that are not entirely free. Less than 12 KiB. UNKNOWN: residency
- * cannot be read. limit: the end of its heap.
+ * because they are on pages that are not entirely free; less than 12 KiB. *whole, unless NULL:
+ * those that it returns. UNKNOWN: residency cannot be read. limit: the end of its heap.
  */
 uint64_t glibcchunk_stuck(struct pagemap_window *window, uint64_t start, uint64_t bytes,
-			  uint64_t limit);
+			  uint64_t limit, uint64_t *whole);
 
 /*
  * Reads the chunks at count addresses (at most SELFMEM_EACH), each below its limit; ok says which

@@ -9,6 +9,9 @@
 /* What precedes a heap's first chunk is less: its header and, in an arena's first, its state. */
 #define SEARCHED_BYTES (2 * PAGE_BYTES)
 
+/* If more is missing than this part of what was walked, sums over all heaps are unknown. */
+#define MISSED_PART 64
+
 /* Chunks side by side that make sense; state that looks like one of them has no such neighbours. */
 #define CHUNKS_IN_A_ROW 8
 
@@ -153,17 +156,33 @@ static uint64_t resume(struct walk *w, uint64_t above)
 static void add_free(struct walk *w, struct heapwalk_class *holder, uint64_t holder_bytes,
 		     uint64_t at, uint64_t bytes)
 {
-	uint64_t stuck = glibcchunk_stuck(&w->stuck, at, bytes, w->heap->end);
-	if (stuck == UNKNOWN || stuck == 0)
+	uint64_t whole, stuck = glibcchunk_stuck(&w->stuck, at, bytes, w->heap->end, &whole);
+	if (stuck == UNKNOWN)
 		return;
+	w->out->kept.returnable += whole;
 	w->out->stuck_bytes += stuck;
-	if (!holder) {
-		w->out->unheld_bytes += stuck;
+	if (!holder || stuck == 0)
 		return;
-	}
 	holder->stuck_bytes += stuck;
 	holder->holding++;
 	holder->holding_bytes += holder_bytes;
+}
+
+/* Of the main arena, malloc_trim returns it; of the others, it never does. */
+static void add_top(struct walk *w, uint64_t at)
+{
+	uint64_t first = ALIGN_UP(at + GLIBC_CHUNK_HEADER, (uint64_t)PAGE_BYTES);
+	uint64_t bytes = first < w->heap->end ? pagemap_window_bytes(&w->stuck, first, w->heap->end,
+								     w->heap->end)
+					      : 0;
+	if (bytes == UNKNOWN)
+		return;
+	if (w->heap->is_main) {
+		w->out->kept.returnable += bytes;
+		return;
+	}
+	w->out->kept.arena_ends += bytes;
+	w->out->kept.end_count++;
 }
 
 /* From `at` until chunks make no sense or time runs out. Returns where that is. */
@@ -203,6 +222,8 @@ static void walk_heap(struct walk *w)
 		at = walk_chunks(w, at, &why);
 		w->out->walked_bytes += at - start;
 		start = at;
+		if (why == TOP)
+			add_top(w, at);
 		if (why == TOP || (why == FENCE && !w->heap->is_main))
 			return; /* only the main arena goes on behind a fence, in the same heap */
 		at = resume(w, at + 1);
@@ -227,5 +248,7 @@ int heapwalk_run(struct scratch *scratch, const struct glibcchunk_heaps *heaps,
 		else
 			walk_heap(&w);
 	}
+	if (out->was_cut || out->missed_bytes > out->walked_bytes / MISSED_PART)
+		out->kept = (struct glibckept){UNKNOWN, UNKNOWN, UNKNOWN};
 	return 0;
 }

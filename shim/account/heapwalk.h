@@ -1,7 +1,7 @@
 /*
  * A walk over glibc's heaps, chunk by chunk: exactly how much free memory is stuck behind chunks of
- * each size. It sees what holds memory, not who allocated that, so it is compared with the sampled
- * blocks (holders.h).
+ * each size, and how much malloc_trim returns. It sees what holds memory, not who allocated that,
+ * so it is compared with the sampled blocks (holders.h).
  *
  * It begins at the first chunk of each heap. Where chunks make no sense, because they are changing
  * or because other code took memory by sbrk, it goes on at the next sampled block. It marks the
@@ -13,6 +13,7 @@
 #ifndef CGOHEAP_HEAPWALK_H
 #define CGOHEAP_HEAPWALK_H
 
+#include "account/glibckept.h"
 #include "account/holders.h"
 
 struct heapwalk_class {
@@ -24,8 +25,8 @@ struct heapwalk_class {
 struct heapwalk {
 	struct heapwalk_class *classes; /* by holder_class; in scratch */
 	uint64_t chunks;
-	uint64_t stuck_bytes;                /* of all classes */
-	uint64_t unheld_bytes;               /* stuck behind nothing: at the start of a heap */
+	struct glibckept kept;               /* UNKNOWN: part of the heaps was not seen */
+	uint64_t stuck_bytes;                /* of all classes, and behind nothing */
 	uint64_t walked_bytes, missed_bytes; /* address space */
 	bool was_cut;                        /* time ran out */
 };

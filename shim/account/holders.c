@@ -140,7 +140,8 @@ static void look_behind(struct batch *b)
 		if (!b->ok[i] || b->chunks[i].size_flags & GLIBC_PREV_IN_USE ||
 		    b->chunks[i].before != bytes)
 			continue;
-		uint64_t stuck = glibcchunk_stuck(&b->stuck, b->at[i] - bytes, bytes, b->limits[i]);
+		uint64_t stuck =
+			glibcchunk_stuck(&b->stuck, b->at[i] - bytes, bytes, b->limits[i], NULL);
 		if (stuck != UNKNOWN)
 			b->holders[i]->stuck = (uint16_t)stuck;
 	}

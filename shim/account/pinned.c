@@ -144,6 +144,11 @@ static int sort_by_site(struct estimate *e, struct scratch *scratch)
 	return e->items ? 0 : -1;
 }
 
+static bool is_by_sample(const struct estimate *e, const struct holder *h)
+{
+	return !e->classes || !h->is_walked;
+}
+
 /* Adds the samples of one site and class from i on. Returns the index behind them. */
 static size_t add_key(const struct estimate *e, size_t i, struct pinned_site *s)
 {
@@ -151,7 +156,7 @@ static size_t add_key(const struct estimate *e, size_t i, struct pinned_site *s)
 	struct group g = {0};
 	for (; i < e->count && e->items[i].key == key; i++) {
 		const struct holder *h = &e->holders->list[e->items[i].value];
-		if (!h->is_walked) {
+		if (is_by_sample(e, h)) {
 			add_sample(s, h);
 			continue;
 		}
@@ -186,7 +191,7 @@ static double variance_of_sum(const struct estimate *e)
 	struct pinned_site sum = {0};
 	for (size_t i = 0; i < e->count; i++) {
 		const struct holder *h = &e->holders->list[e->items[i].value];
-		if (!h->is_walked)
+		if (is_by_sample(e, h))
 			add_sample(&sum, h);
 	}
 	return sum.variance;
@@ -235,34 +240,50 @@ static int report(struct estimate *e, struct scratch *scratch, struct pinned *ou
 
 /* ---- the whole ---------------------------------------------------------- */
 
-static int walk(struct estimate *e, struct scratch *scratch, const struct glibcchunk_heaps *heaps,
-		struct holders *holders, struct pinned *out)
+struct walkable {
+	struct scratch *scratch;
+	const struct glibcchunk_heaps *heaps;
+	struct holders holders;
+};
+
+static int walk(struct estimate *e, struct walkable *w, struct pinned *out)
 {
-	if (heapwalk_run(scratch, heaps, holders, &e->walk) || sum_classes(e, scratch))
+	if (e->walk.classes)
+		return 0;
+	if (heapwalk_run(w->scratch, w->heaps, &w->holders, &e->walk))
 		return -1;
 	out->walked_chunks = e->walk.chunks;
+	out->kept = e->walk.kept;
 	out->is_partial |= e->walk.was_cut;
 	return 0;
+}
+
+static int estimate(struct walkable *w, uint64_t pinned_bytes, struct pinned *out)
+{
+	struct estimate e = {.holders = &w->holders};
+	if (sort_by_site(&e, w->scratch) || (pinned_bytes == UNKNOWN && walk(&e, w, out)))
+		return -1;
+	if (pinned_bytes == UNKNOWN)
+		pinned_bytes = e.walk.stuck_bytes;
+	struct totals t = totals_of(&e);
+	if (!is_certain(&t, pinned_bytes) && (walk(&e, w, out) || sum_classes(&e, w->scratch)))
+		return -1;
+	return report(&e, w->scratch, out);
 }
 
 int pinned_read(struct scratch *scratch, const struct glibcchunk_heaps *heaps,
 		uint64_t pinned_bytes, struct pinned *out)
 {
-	struct holders holders;
-	struct estimate e = {.holders = &holders};
+	struct walkable w = {.scratch = scratch, .heaps = heaps};
 	memset(out, 0, sizeof(*out));
-	if (holders_collect(scratch, &holders))
+	out->kept = (struct glibckept){UNKNOWN, UNKNOWN, UNKNOWN};
+	if (holders_collect(scratch, &w.holders))
 		return -1;
-	holders_look(&holders, heaps);
-	out->is_partial = holders.was_cut;
-	if (holders.was_cut) /* what was read is not representative */
+	holders_look(&w.holders, heaps);
+	out->is_partial = w.holders.was_cut;
+	if (w.holders.was_cut) /* what was read is not representative */
 		return 0;
-	if (sort_by_site(&e, scratch))
-		return -1;
-	struct totals t = totals_of(&e);
-	if (!is_certain(&t, pinned_bytes) && walk(&e, scratch, heaps, &holders, out))
-		return -1;
-	return report(&e, scratch, out);
+	return estimate(&w, pinned_bytes, out);
 }
 
 void pinned_check_sites(struct pinned *pinned)

@@ -16,6 +16,7 @@
 
 #include "region/region.h"
 #include "account/glibcchunk.h"
+#include "account/glibckept.h"
 
 enum pinned_method { PINNED_UNKNOWN, PINNED_BY_SAMPLES, PINNED_BY_SIZES };
 extern const char *const pinned_method_names[]; /* NULL, "samples", "sizes" */
@@ -36,6 +37,7 @@ struct pinned {
 	bool is_partial;        /* time ran out, or part of the heap could not be read */
 	struct pinned_site sum; /* of all sites, those that have no room here too */
 	uint64_t walked_chunks; /* 0: no walk */
+	struct glibckept kept;  /* by the walk; UNKNOWN */
 	size_t count;
 	struct pinned_site sites[PINNED_SITES]; /* those that pin most; a stack's together, by
 						 * stack */
@@ -43,7 +45,8 @@ struct pinned {
 
 /*
  * Into *out. pinned_bytes: what is pinned according to the split of retained memory, which decides
- * how certain an estimate must be. -1: out of scratch, and out->method is PINNED_UNKNOWN.
+ * how certain an estimate must be; UNKNOWN: walk in any case, to find the split. -1: out of
+ * scratch, and out->method is PINNED_UNKNOWN.
  */
 int pinned_read(struct scratch *scratch, const struct glibcchunk_heaps *heaps,
 		uint64_t pinned_bytes, struct pinned *out);
