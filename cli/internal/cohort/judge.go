@@ -203,8 +203,10 @@ func level(known []Cohort) (Finding, float64) {
 		f.reason = slows
 	case old.alive < fewest || !isSpread(known, age, old):
 		f.reason = fewSamples
+	default:
+		return f, ratioTest(a, b, least(b.share()))
 	}
-	return f, ratioTest(a, b, least(b.share()))
+	return f, 0
 }
 
 // oldHalf are the cohorts of the older half of the time, at least the oldest one.
