@@ -42,6 +42,9 @@ type Why struct {
 	Cohorts    []Cohort `json:"cohorts"`
 	Parts      []Part   `json:"parts"` // by class of the stacks
 
+	Shows string `json:"-"` // of a leak: the evidence alone
+	IsNew bool   `json:"-"` // a leak that may be a cache that still fills
+
 	row *Row
 }
 
@@ -97,7 +100,7 @@ func (w *Why) set(f Finding, r *Row) {
 	waits := ""
 	switch {
 	case f.Class == Leak:
-		waits = WaitsForNothing
+		waits, w.Shows, w.IsNew = WaitsForNothing, f.shows(), f.isNew()
 		w.Says += w.besides(len(r.Stacks))
 	case r.ByGC():
 		waits = WaitsForGC

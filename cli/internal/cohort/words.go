@@ -35,16 +35,20 @@ func (f Finding) Says() string {
 }
 
 func (f Finding) saysLeak() string {
-	what := fmt.Sprintf("leak%s: of what was allocated %s, all still lives", f.unsure(),
-		f.Evidence.ago())
-	if share := f.Evidence.Share(); share < 0.98 {
-		what = fmt.Sprintf("leak%s: %s of what was allocated %s still lives, and none of that dies",
-			f.unsure(), percent(share), f.Evidence.ago())
-	}
+	what := fmt.Sprintf("leak%s: %s", f.unsure(), f.shows())
 	if f.isNew() {
 		what += "; a cache that still fills looks the same"
 	}
 	return fmt.Sprintf("%s; %s an hour", what, termtext.Growth(f.PerHour))
+}
+
+// shows is the evidence for a leak.
+func (f Finding) shows() string {
+	if share := f.Evidence.Share(); share < 0.98 {
+		return fmt.Sprintf("%s of what was allocated %s still lives, and none of that dies",
+			percent(share), f.Evidence.ago())
+	}
+	return fmt.Sprintf("of what was allocated %s, all still lives", f.Evidence.ago())
 }
 
 // isNew: all lives, and for too short a time to exclude that it is to live so long.

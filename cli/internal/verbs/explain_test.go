@@ -170,7 +170,7 @@ func TestExplainWhy(t *testing.T) {
 			"ago, nothing lives; freed by finalizers;",
 		"By the age of its blocks, 745.0 MiB is held by what leaks, 333.3 MiB is a cache and " +
 			"64.0 MiB is from a warm-up; of 1.0 MiB it is too early to say whether it leaks.",
-		"Leak: 720.0 MiB that stays, and 720.0 MiB an hour more. main.audit_actor through",
+		"Leak: 720.0 MiB that stays, and 720.0 MiB an hour more: by main.audit_actor through",
 	} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("%s\nwant in it\n%s", r.out, want)

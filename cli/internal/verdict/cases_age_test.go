@@ -9,9 +9,9 @@ import (
 )
 
 // held is a row of a class.
-func held(class cohort.Class, bytes int64, caller, says string) cohort.Held {
+func held(class cohort.Class, bytes int64, caller, shows string) cohort.Held {
 	h := cohort.Held{RowKey: holders.RowKey{Origin: "malloc", GoCaller: caller, CLeaf: "malloc"},
-		Bytes: bytes, Why: &cohort.Why{Class: class, Says: says}}
+		Bytes: bytes, Why: &cohort.Why{Class: class, Shows: shows}}
 	if class == cohort.Leak {
 		h.Leaked, h.PerHour = bytes, bytes/2
 	}
@@ -29,18 +29,20 @@ const (
 )
 
 var ageCases = []verdictCase{
-	{"leak", "one", holding(held(cohort.Leak, 60*mib, "main.grab", "leak: "+allLives)),
-		"Leak: 60.0 MiB that stays, and 30.0 MiB an hour more. main.grab through malloc, " +
-			"60.0 MiB: " + allLives + ". `cgoheap top --why 4242` shows the rest."},
-	{"leak", "five", holding(held(cohort.Leak, 60*mib, "main.a", "leak: A"),
-		held(cohort.Cache, 50*mib, "main.b", "a cache: B"),
-		held(cohort.Leak, 40*mib, "main.c", "leak (80 % sure): C"),
-		held(cohort.Leak, 30*mib, "main.d", "leak: D"),
-		held(cohort.Leak, 2*mib, "main.e", "leak: E"), held(cohort.Leak, 2, "main.f", "leak: F")),
-		"Leak: 132.0 MiB that stays, and 66.0 MiB an hour more. main.a through malloc, " +
-			"60.0 MiB: A. main.c through malloc, 40.0 MiB: leak (80 % sure): C. main.d through " +
-			"malloc, 30.0 MiB: D. And 2 leaks more. `cgoheap top --why 4242` shows the rest."},
-	{"leak", "a small one", holding(held(cohort.Leak, 3*mib, "main.grab", "leak: "+allLives)), ""},
+	{"leak", "one", holding(held(cohort.Leak, 60*mib, "main.grab", allLives)),
+		"Leak: 60.0 MiB that stays, and 30.0 MiB an hour more: by main.grab through malloc, " +
+			"60.0 MiB (" + allLives + "). `cgoheap top --why 4242` shows why each is still there."},
+	{"leak", "five", changed(func(s *Situation) {
+		s.Held = []cohort.Held{held(cohort.Cache, 50*mib, "main.b", ""),
+			held(cohort.Leak, 30*mib, "main.d", "D"), held(cohort.Leak, 60*mib, "main.a", "A"),
+			held(cohort.Leak, 40*mib, "main.c", "C"), held(cohort.Leak, 2*mib, "main.e", "E"),
+			held(cohort.Leak, 2, "main.f", "F")}
+		s.Held[3].IsNew = true
+	}), "Leak: 132.0 MiB that stays, and 66.0 MiB an hour more: by main.a through malloc, " +
+		"60.0 MiB (A); main.c through malloc, 40.0 MiB (C); main.d through malloc, 30.0 MiB (D); " +
+		"2 rows more. A cache that still fills looks the same: look again when the cohorts are " +
+		"older. `cgoheap top --why 4242` shows why each is still there."},
+	{"leak", "a small one", holding(held(cohort.Leak, 3*mib, "main.grab", allLives)), ""},
 	{"leak", "a cache", holding(held(cohort.Cache, 60*mib, "main.grab", "a cache: X")), ""},
 
 	{"c_live", "classes by age", changed(func(s *Situation) {
@@ -53,7 +55,7 @@ var ageCases = []verdictCase{
 		"300.0 MiB is churn; of 90.0 MiB it is too early to say whether it leaks."},
 	{"c_live", "classes by age at the first look", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib)
-		s.Held = []cohort.Held{held(cohort.Leak, 400*mib, "main.a", "leak: A")}
+		s.Held = []cohort.Held{held(cohort.Leak, 400*mib, "main.a", "A")}
 	}), holds + "By the age of its blocks, 400.0 MiB is held by what leaks."},
 	{"c_live", "too early for all of it", changed(func(s *Situation) {
 		s.set(account.CLive, 900*mib).after(time.Minute, account.CLive, 0)

@@ -1,7 +1,9 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cgoheap.example/cli/internal/cohort"
@@ -29,33 +31,37 @@ func (s *Situation) knowsAges() bool {
 
 // leaks names what survives in every cohort.
 func leaks(s *Situation) string {
+	found := slices.DeleteFunc(slices.Clone(s.Held), func(h cohort.Held) bool {
+		return h.Class != cohort.Leak
+	})
+	slices.SortStableFunc(found, func(a, b cohort.Held) int {
+		return cmp.Compare(b.Leaked, a.Leaked)
+	})
 	var named []string
-	left, perHour, total := 0, int64(0), int64(0)
-	for _, h := range s.Held {
-		if h.Class != cohort.Leak {
-			continue
+	var perHour, total int64
+	isNew := false
+	for i, h := range found {
+		total, perHour, isNew = total+h.Leaked, perHour+h.PerHour, isNew || h.IsNew
+		if i < shownLeaks {
+			named = append(named, fmt.Sprintf("%s through %s, %s (%s)", termtext.Escape(h.GoCaller),
+				termtext.Escape(h.CLeaf), termtext.Bytes(h.Leaked), h.Shows))
 		}
-		total, perHour = total+h.Leaked, perHour+h.PerHour
-		if len(named) == shownLeaks {
-			left++
-			continue
-		}
-		named = append(named, fmt.Sprintf("%s through %s, %s: %s", termtext.Escape(h.GoCaller),
-			termtext.Escape(h.CLeaf), termtext.Bytes(h.Leaked), strings.TrimPrefix(h.Says,
-				"leak: ")))
 	}
 	if len(named) == 0 || total < leakBytes && s.share(total) < leakShare {
 		return ""
 	}
-	text := fmt.Sprintf("Leak: %s that stays, and %s an hour more. %s.", termtext.Bytes(total),
-		termtext.Bytes(perHour), strings.Join(named, ". "))
-	if left > 0 {
-		text += fmt.Sprintf(" And %s more.", termtext.CountOf(left, "leak", "leaks"))
+	if left := len(found) - len(named); left > 0 {
+		named = append(named, termtext.CountOf(left, "row more", "rows more"))
+	}
+	text := fmt.Sprintf("Leak: %s that stays, and %s an hour more: by %s.",
+		termtext.Bytes(total), termtext.Bytes(perHour), strings.Join(named, "; "))
+	if isNew {
+		text += " A cache that still fills looks the same: look again when the cohorts are older."
 	}
 	if s.Ended {
 		return text
 	}
-	return text + " " + upperFirst(s.showWhy()) + " shows the rest."
+	return text + " " + upperFirst(s.showWhy()) + " shows why each is still there."
 }
 
 func (s *Situation) showWhy() string {
