@@ -45,21 +45,22 @@ static struct glibckept read_or_last(const struct glibckept_places *places)
 	return last.found;
 }
 
-/* What it needs of scratch is free again for the rest of the answer. */
-static void read_pinned(struct account_job *job, const struct glibckept_places *places,
+/* What it needs of scratch is free again for the rest of the answer. heaps NULL: of jemalloc. */
+static void read_pinned(struct account_job *job, const struct glibckept_places *heaps,
 			uint64_t bytes)
 {
 	uint64_t begun_ns = work_cpu_ns();
 	struct scratch part = scratch_part(job->scratch);
-	struct glibcchunk_heaps heaps;
+	struct glibcchunk_heaps found;
+	struct pinned_places places = {.heaps = &found, .bins = allocator_bins()};
 	if (work_is_resting(&last.pinned_rest)) {
 		pinned_check_sites(&last.pinned);
 		return;
 	}
 	last.pinned.method = PINNED_UNKNOWN;
-	if (glibcchunk_heaps_find(&part, places->heaps, places->what, places->brk_start,
-				  places->brk_end, &heaps) == 0)
-		(void)pinned_read(&part, &heaps, bytes, &last.pinned);
+	if (!heaps || glibcchunk_heaps_find(&part, heaps->heaps, heaps->what, heaps->brk_start,
+					    heaps->brk_end, &found) == 0)
+		(void)pinned_read(&part, &places, bytes, &last.pinned);
 	scratch_release(&part);
 	work_rest_after(&last.pinned_rest, work_cpu_ns() - begun_ns);
 }
@@ -74,17 +75,14 @@ static void split(struct account *a, const struct glibckept *found)
 	a->kept.pinned = left;
 }
 
-void account_kept_read(struct account_job *job)
+static void read_glibc(struct account_job *job)
 {
 	struct account *a = job->out;
-	const struct account_bytes *retained = &a->owners[OWNER_C_RETAINED];
 	struct glibckept_places places = {.heaps = &job->glibc.found,
 					  .what = OWNER_C_RETAINED,
 					  .brk_start = job->heap_start,
 					  .brk_end = job->heap_end};
-	a->kept = (struct kept_bytes){UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
-	if (!allocator_is_glibc() || !retained->known || retained->resident < KEPT_WORTH_BYTES ||
-	    !account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
+	if (!account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
 		return;
 	struct glibckept found = read_or_last(&places);
 	if (found.returnable != UNKNOWN)
@@ -95,6 +93,34 @@ void account_kept_read(struct account_job *job)
 	/* A walk over the heaps takes less than one over so many free chunks' lists. */
 	if (found.returnable == UNKNOWN && last.pinned.kept.returnable != UNKNOWN)
 		split(a, &last.pinned.kept);
-	if (last.pinned.method != PINNED_UNKNOWN && a->kept.pinned >= KEPT_WORTH_BYTES)
+}
+
+/* Pages in no slab are dirty, and returned by a purge; what is free in slabs is pinned. */
+static void read_jemalloc(struct account_job *job, const struct jemallocbins *bins)
+{
+	struct kept_bytes *k = &job->out->kept;
+	uint64_t left = job->out->owners[OWNER_C_RETAINED].resident, in_slabs = 0;
+	for (size_t i = 0; i < bins->count; i++)
+		in_slabs += bins->list[i].free_bytes;
+	k->returnable = take(&left, bins->dirty_bytes);
+	k->pinned = take(&left, in_slabs);
+	if (k->pinned >= KEPT_WORTH_BYTES)
+		read_pinned(job, NULL, k->pinned);
+}
+
+void account_kept_read(struct account_job *job)
+{
+	struct account *a = job->out;
+	const struct account_bytes *retained = &a->owners[OWNER_C_RETAINED];
+	const struct jemallocbins *bins = allocator_bins();
+	a->kept = (struct kept_bytes){UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN};
+	if (!retained->known || retained->resident < KEPT_WORTH_BYTES)
+		return;
+	if (allocator_is_glibc())
+		read_glibc(job);
+	else if (bins)
+		read_jemalloc(job, bins);
+	if (last.pinned.method != PINNED_UNKNOWN && a->kept.pinned != UNKNOWN &&
+	    a->kept.pinned >= KEPT_WORTH_BYTES)
 		job->parts->pinned = &last.pinned;
 }

@@ -170,11 +170,13 @@ static void read_glibc(struct allocator_stats *s)
 	s->system_bytes = m.arena + m.hblkhd;
 }
 
-/* answer and cost belong to the worker while it is busy. */
+/* answer, cost and bins belong to the worker while it is busy. */
 static struct {
 	struct allocator_stats answer, last;
 	uint64_t cost_ns;
 	struct work_rest rest;
+	struct jemallocbins bins;
+	bool has_bins;
 	uint64_t data_bytes; /* all writable private mappings of the process; UNKNOWN */
 } reading;
 
@@ -225,6 +227,7 @@ static void read_jemalloc(struct allocator_stats *s)
 	s->free_bytes = less(less(mallctl_read("stats.resident"), s->in_use_bytes),
 			     mallctl_read("stats.metadata"));
 	s->arenas = mallctl_read_unsigned("arenas.narenas");
+	jemallocbins_read(functions.mallctl, &reading.bins);
 }
 
 static uint64_t property(const char *name)
@@ -320,8 +323,29 @@ enum allocator_result allocator_read(struct allocator_stats *out)
 	if (!*reading.answer.name)
 		return ALLOCATOR_SILENT;
 	reading.last = *out = reading.answer;
+	reading.has_bins = functions.mallctl != NULL;
 	work_rest_after(&reading.rest, reading.cost_ns);
 	return ALLOCATOR_OK;
+}
+
+/* ---- slabs of jemalloc -------------------------------------------------- */
+
+const struct jemallocbins *allocator_bins(void)
+{
+	bool is_known = reading.has_bins && !worker_is_busy() && reading.bins.count > 0;
+	return is_known ? &reading.bins : NULL;
+}
+
+static void ask_slabs(void *query)
+{
+	jemallocbins_ask(functions.mallctl, query);
+}
+
+int allocator_ask_slabs(struct jemallocbins_query *query)
+{
+	if (!allocator_bins() || worker_run(ask_slabs, query, READ_TIMEOUT_NS) != 0)
+		return -1;
+	return query->result;
 }
 
 /* ---- trim --------------------------------------------------------------- */

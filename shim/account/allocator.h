@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/pagemap.h"
+#include "account/jemallocbins.h"
 
 /* The statistics of the allocator behind malloc; UNKNOWN if it does not report a figure. */
 struct allocator_stats {
@@ -38,6 +39,12 @@ enum allocator_result {
 
 /* Server thread. */
 enum allocator_result allocator_read(struct allocator_stats *out);
+
+/* Of jemalloc, as of the last allocator_read; NULL: not known now, or another allocator. */
+const struct jemallocbins *allocator_bins(void);
+/* Asks jemalloc about these blocks. The query is the worker's until it returns, if it is not
+ * answered in time. 0, or -1: not answered, or this jemalloc has no such query. */
+int allocator_ask_slabs(struct jemallocbins_query *query);
 
 /* Starts returning free pages, which has no time limit. -1: it cannot be called now. */
 int allocator_trim(void);

@@ -143,7 +143,7 @@ static void look_behind(struct batch *b)
 		uint64_t stuck =
 			glibcchunk_stuck(&b->stuck, b->at[i] - bytes, bytes, b->limits[i], NULL);
 		if (stuck != UNKNOWN)
-			b->holders[i]->stuck = (uint16_t)stuck;
+			b->holders[i]->stuck = (uint32_t)stuck;
 	}
 }
 

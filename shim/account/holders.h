@@ -30,7 +30,7 @@ struct holder {
 	double weight;   /* blocks it stands for, at least 1 */
 	uint32_t site;   /* stacks.h */
 	uint16_t class;  /* of its chunk; valid if it is in a heap */
-	uint16_t stuck;  /* bytes that it holds */
+	uint32_t stuck;  /* bytes that it holds */
 	bool is_in_heap; /* in glibc's heaps, its chunk makes sense */
 	bool is_walked;  /* a walk came upon it (heapwalk.h) */
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "record/stacks.h"
-#include "account/heapwalk.h"
+#include "account/slabholders.h"
 
 /* From so few samples, or with a larger standard error, an estimate is not enough. */
 #define FEW_SAMPLES  100
@@ -242,15 +242,34 @@ static int report(struct estimate *e, struct scratch *scratch, struct pinned *ou
 
 struct walkable {
 	struct scratch *scratch;
-	const struct glibcchunk_heaps *heaps;
+	const struct pinned_places *places;
 	struct holders holders;
+	bool was_asked; /* what each block holds is known */
 };
+
+static void look(struct walkable *w)
+{
+	if (w->places->bins) {
+		w->was_asked = slabholders_look(&w->holders, w->places->bins);
+		return;
+	}
+	w->was_asked = true;
+	holders_look(&w->holders, w->places->heaps);
+}
+
+static int count_classes(struct walkable *w, struct heapwalk *out)
+{
+	if (w->places->bins)
+		return slabholders_count(w->scratch, w->places->bins, &w->holders, w->was_asked,
+					 out);
+	return heapwalk_run(w->scratch, w->places->heaps, &w->holders, out);
+}
 
 static int walk(struct estimate *e, struct walkable *w, struct pinned *out)
 {
 	if (e->walk.classes)
 		return 0;
-	if (heapwalk_run(w->scratch, w->heaps, &w->holders, &e->walk))
+	if (count_classes(w, &e->walk))
 		return -1;
 	out->walked_chunks = e->walk.chunks;
 	out->kept = e->walk.kept;
@@ -266,20 +285,21 @@ static int estimate(struct walkable *w, uint64_t pinned_bytes, struct pinned *ou
 	if (pinned_bytes == UNKNOWN)
 		pinned_bytes = e.walk.stuck_bytes;
 	struct totals t = totals_of(&e);
-	if (!is_certain(&t, pinned_bytes) && (walk(&e, w, out) || sum_classes(&e, w->scratch)))
+	bool is_enough = w->was_asked && is_certain(&t, pinned_bytes);
+	if (!is_enough && (walk(&e, w, out) || sum_classes(&e, w->scratch)))
 		return -1;
 	return report(&e, w->scratch, out);
 }
 
-int pinned_read(struct scratch *scratch, const struct glibcchunk_heaps *heaps,
-		uint64_t pinned_bytes, struct pinned *out)
+int pinned_read(struct scratch *scratch, const struct pinned_places *places, uint64_t pinned_bytes,
+		struct pinned *out)
 {
-	struct walkable w = {.scratch = scratch, .heaps = heaps};
+	struct walkable w = {.scratch = scratch, .places = places};
 	memset(out, 0, sizeof(*out));
 	out->kept = (struct glibckept){UNKNOWN, UNKNOWN, UNKNOWN};
 	if (holders_collect(scratch, &w.holders))
 		return -1;
-	holders_look(&w.holders, heaps);
+	look(&w);
 	out->is_partial = w.holders.was_cut;
 	if (w.holders.was_cut) /* what was read is not representative */
 		return 0;

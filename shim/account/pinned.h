@@ -1,6 +1,6 @@
 /*
  * Who keeps C's free memory from going back to the kernel, by stack: the blocks in use on whose
- * pages it lies (holders.h). glibc's own heaps only.
+ * pages it lies (holders.h), or in whose slabs if the allocator is jemalloc (slabholders.h).
  *
  * By samples: what each sampled block holds times its weight, which is unbiased. Where few samples
  * stand for much, by sizes: a walk (heapwalk.h) counts exactly how much chunks of each size hold,
@@ -17,6 +17,7 @@
 #include "region/region.h"
 #include "account/glibcchunk.h"
 #include "account/glibckept.h"
+#include "account/jemallocbins.h"
 
 enum pinned_method { PINNED_UNKNOWN, PINNED_BY_SAMPLES, PINNED_BY_SIZES };
 extern const char *const pinned_method_names[]; /* NULL, "samples", "sizes" */
@@ -43,13 +44,19 @@ struct pinned {
 						 * stack */
 };
 
+/* Where free memory is: one of them. */
+struct pinned_places {
+	const struct glibcchunk_heaps *heaps;
+	const struct jemallocbins *bins;
+};
+
 /*
  * Into *out. pinned_bytes: what is pinned according to the split of retained memory, which decides
  * how certain an estimate must be; UNKNOWN: walk in any case, to find the split. -1: out of
  * scratch, and out->method is PINNED_UNKNOWN.
  */
-int pinned_read(struct scratch *scratch, const struct glibcchunk_heaps *heaps,
-		uint64_t pinned_bytes, struct pinned *out);
+int pinned_read(struct scratch *scratch, const struct pinned_places *places, uint64_t pinned_bytes,
+		struct pinned *out);
 
 /*
  * The stacks that pin most, most first; each as one of its sites, with the figures of all that are

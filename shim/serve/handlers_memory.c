@@ -162,15 +162,16 @@ static int snapshot_pinned(struct scratch *work, const struct pinned *p, struct 
 static void refuse_pinned(struct answer *a, const struct taken *t)
 {
 	const char *name = t->account.allocator.name;
-	if (allocator_is_glibc())
+	if (allocator_is_glibc() || allocator_bins())
 		answer_refuse(a, 503,
 			      "what pins retained memory is not known now: there are too many "
 			      "blocks or free chunks, or their lists were changing; retry");
 	else
-		answer_refuse(a, 501,
-			      "what pins retained memory is known of glibc's malloc only, "
-			      "and this is %s",
-			      *name ? name : "another one");
+		answer_refuse(
+			a, 501,
+			"what pins retained memory is known of glibc's malloc and of jemalloc, and "
+			"this is %s",
+			*name ? name : "another one");
 }
 
 /* Too little to look for who pins it, or not even that is kept. */

@@ -25,6 +25,7 @@ static struct heap {
 } heap;
 static struct glibcchunk_heap part;
 static const struct glibcchunk_heaps heaps = {&part, 1};
+static const struct pinned_places places = {.heaps = &heaps};
 
 static struct glibcchunk *chunk_of(uint64_t offset)
 {
@@ -80,7 +81,7 @@ static struct pinned read_now(uint64_t pinned_bytes)
 {
 	static struct pinned p;
 	struct scratch s = SCRATCH_INIT(8 * MIB);
-	CHECK(pinned_read(&s, &heaps, pinned_bytes, &p) == 0);
+	CHECK(pinned_read(&s, &places, pinned_bytes, &p) == 0);
 	scratch_release(&s);
 	return p;
 }

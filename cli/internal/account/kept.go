@@ -16,8 +16,10 @@ func (k *Kept) Line() string {
 		text = fmt.Sprintf("trim returns up to %s (%s of it in small blocks)",
 			termtext.Bytes(*k.Returnable+n), termtext.Bytes(n))
 	}
-	return fmt.Sprintf("%s, at the ends of arenas %s, on pages with blocks in use %s",
-		text, termtext.BytesOrDash(k.ArenaEnds), termtext.BytesOrDash(k.Pinned))
+	if k.ArenaEnds != nil { // jemalloc's have none
+		text += ", at the ends of arenas " + termtext.Bytes(*k.ArenaEnds)
+	}
+	return text + ", on pages with blocks in use " + termtext.BytesOrDash(k.Pinned)
 }
 
 // String is "" if it has no statistics.

@@ -93,6 +93,16 @@ var keptCases = []verdictCase{
 	}), "The C allocator keeps 225.0 MiB free; live C memory is 100.0 MiB. Not a leak. " +
 		"Try `cgoheap trim 4242`; if it returns, run with " +
 		"MALLOC_CONF=background_thread:true,dirty_decay_ms:1000."},
+	{"c_retained", "pinned in slabs of jemalloc", changed(func(s *Situation) {
+		s.kept(300*mib, 0, 0, 0, 600*mib).pinnedBy(600*mib, 0, 38*mib,
+			pinning("main.a"), pinning("main.a"))
+		s.Account.Allocator.Name, s.Account.Allocator.Arenas = "jemalloc", nil
+	}), "The C allocator keeps 900.0 MiB free; live C memory is 100.0 MiB. Not a leak. " +
+		"`cgoheap trim 4242` returns 300.0 MiB of it; to keep it small, " +
+		"run with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000. " +
+		"600.0 MiB of it is pinned by 38.0 MiB of blocks in use, " +
+		"100 % of it by sqlite3_prepare_v2 < main.a: " +
+		"no trim and no setting returns it; new blocks reuse it."},
 	{"c_retained", "of musl", changed(func(s *Situation) {
 		s.set(account.CRetained, 225*mib)
 		s.Account.Allocator.Name, s.Account.Allocator.Arenas = "musl mallocng", nil

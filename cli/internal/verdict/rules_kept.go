@@ -71,9 +71,17 @@ func (s *Situation) returnKept() string {
 	text := ""
 	if n := account.Known(k.Returnable) + account.Known(k.Cached); s.isNotable(n) {
 		text = fmt.Sprintf("%s returns %s of it; to keep it small, %s.",
-			s.command("trim %d"), s.upTo(n), callPriced)
+			s.command("trim %d"), s.upTo(n), s.keepSmallPriced())
 	}
 	return join(text, s.endsStay(), s.pinnedStays())
+}
+
+// keepSmallPriced is keepSmall with the cost of what a program would call itself.
+func (s *Situation) keepSmallPriced() string {
+	if s.Account.Allocator.Name == "glibc" {
+		return callPriced
+	}
+	return s.keepSmall()
 }
 
 // upTo: how many of the cached blocks join to whole pages is known only after the trim.

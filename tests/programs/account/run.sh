@@ -70,5 +70,18 @@ behind() { # behind NAME SONAME [VAR=VALUE]...: told to keep what is freed
 	fi
 }
 behind jemalloc libjemalloc.so.2 MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
+slabs() { # slabs NAME METHOD INTERVAL
+	local lib
+	lib=$(installed libjemalloc.so.2)
+	if [ -n "$lib" ]; then
+		run "slabs_$1" slabs " $lib" CGOHEAP_SAMPLE_BYTES="$3" CGOHEAP_MAX_MEMORY=64MiB \
+			MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1 -- "$2"
+	elif wanted "slabs_$1"; then
+		echo "skip account/slabs_$1 its library is not installed"
+	fi
+}
+slabs exact samples 1
+slabs samples samples 16384
+slabs sizes sizes 524288
 behind tcmalloc libtcmalloc_minimal.so.4 TCMALLOC_RELEASE_RATE=0
 behind mimalloc libmimalloc.so
