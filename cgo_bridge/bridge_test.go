@@ -362,8 +362,8 @@ func TestPages(t *testing.T) {
 	}
 	if status, header, body := get(t, "GET", "/debug/pprof/cgoheap?sedonds=3"); status != 400 ||
 		header.Get("X-Go-Pprof") == "" ||
-		!strings.HasPrefix(body, "unknown parameter \"sedonds\": /debug/pprof/cgoheap takes debug, "+
-			"seconds, ") {
+		!strings.HasPrefix(body, "unknown parameter \"sedonds\": /debug/pprof/cgoheap takes "+
+			"debug, seconds, ") {
 		t.Errorf("misspelt: %d %v %q", status, header, body)
 	}
 }

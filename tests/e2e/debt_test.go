@@ -226,7 +226,8 @@ func TestFinalizerDebt(t *testing.T) {
 					shown(a.New))
 			}
 			caller := "main." + way.pool
-			h.wantVerdict("25.0 MiB", ": by "+caller+" (25.0 MiB)", "none comes by itself (GOGC=off)",
+			h.wantVerdict("25.0 MiB", ": by "+caller+" (25.0 MiB)",
+				"none comes by itself (GOGC=off)",
 				"25.0 MiB of it is newer than that: no GC has had a chance to free it.")
 			// Go refers to all of it.
 			h.debtUntil("survived", func(a debtAccount) bool {

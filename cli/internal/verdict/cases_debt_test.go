@@ -66,8 +66,8 @@ var debtCases = []verdictCase{
 		freedAfter + ". The last GC was 6m ago, none comes by itself (GOGC=off). 381.0 MiB of it " +
 			"is newer than that: no GC has had a chance to free it. 100.0 MiB of it was there at " +
 			"the last GC, which did not free it: Go still referred to it then; what the program " +
-			"has let go of since, a GC would free. Have the program free it by hand (Close, Free) " +
-			"when it is done with it, call runtime.GC at times, or give Go a memory limit " +
+			"has let go of since, a GC would free. Have the program free it by hand (Close, " +
+			"Free) when it is done with it, call runtime.GC at times, or give Go a memory limit " +
 			"(GOMEMLIMIT, or memlimit of the Go package with CollectC)." + shownTail},
 	{"finalizer_debt", "nothing is known of Go, and its net/http/pprof is",
 		owing(481*mib, -1, 0, func(s *Situation) {
@@ -97,8 +97,8 @@ var debtCases = []verdictCase{
 		"memory is freed by finalizers or cleanups. See where: " + goroutines},
 	{"finalizers_stuck", "one alone", owing(0, 0, time.Minute, func(s *Situation) {
 		s.Account.Go.FinalizersWaiting = num(1)
-	}), "1 finalizer that a GC has queued has not ended, 1m after the last GC: one of them blocks " +
-		"or takes long, and they run one after the other. See where: " + goroutines},
+	}), "1 finalizer that a GC has queued has not ended, 1m after the last GC: one of them " +
+		"blocks or takes long, and they run one after the other. See where: " + goroutines},
 	{"finalizers_stuck", "how many is not known", owing(0, 0, time.Minute, func(s *Situation) {
 		yes := true
 		s.Account.Go.FinalizerRunning = &yes
