@@ -20,6 +20,7 @@
 #include "unwind/capture.h"
 #include "unwind/golabels.h"
 #include "record/budget.h"
+#include "record/cohorts.h"
 #include "record/control.h"
 #include "record/labelsets.h"
 #include "record/live.h"
@@ -128,6 +129,20 @@ static void write_stacks(struct json *j)
 	json_close(j);
 }
 
+static void write_cohorts(struct json *j)
+{
+	struct cohorts_counters c = {0};
+	if (region)
+		c = cohorts_counters();
+	json_open(j, "cohorts");
+	json_known(j, "marks", region != NULL, c.marks);
+	json_known(j, "stacks", region != NULL, c.rows);
+	json_known(j, "max_stacks", region != NULL, c.room);
+	json_known(j, "without", region != NULL, c.without);
+	json_known(j, "evicted", region != NULL, c.evicted);
+	json_close(j);
+}
+
 static void write_ledger(struct json *j)
 {
 	struct mappings_counters c = mappings_counters();
@@ -210,6 +225,7 @@ int status_write_json(struct sink *sink)
 	write_samples(&j);
 	write_stacks(&j);
 	write_labels(&j);
+	write_cohorts(&j);
 	write_ledger(&j);
 	write_memory(&j);
 	write_overhead(&j);

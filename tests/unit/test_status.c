@@ -61,6 +61,7 @@ static void test_unknown_is_null(void **state)
 		"\"uptime_ns\":null,\"start_time\":null",
 		"\"live\":null",
 		"\"distinct\":null,\"sites\":null",
+		"\"cohorts\":{\"marks\":null,\"stacks\":null,\"max_stacks\":null,",
 		"\"memory\":{\"resident_bytes\":null,\"requests_peak_bytes\":null,\"max_bytes\":"
 		"null}",
 		"\"go_version\":null",
@@ -127,6 +128,8 @@ static void test_whole_page(void **state)
 		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109,\"gap\":110},\"no_room\":0,"
 		 "\"reclaimed\":0},"
 		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
+		 "\"cohorts\":{\"marks\":0,\"stacks\":0,\"max_stacks\":1856,\"without\":0,"
+		 "\"evicted\":0},"
 		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64
 		 ",\"requests_peak_bytes\":%zu,\"max_bytes\":33554432},"

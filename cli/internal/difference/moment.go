@@ -31,6 +31,7 @@ type Moment struct {
 	buildID  string
 	design   *sampling.Design
 	onlyOld  bool             // blocks of some age only; alloc_* repeats inuse_*
+	byAge    bool             // alloc_* is not known where the age is not
 	off      time.Duration    // how long sampling was off, in all
 	dormant  bool             // it was off at that moment
 	counters map[string]int64 // comments such as "3 blocks dropped, no room for them"
@@ -54,6 +55,7 @@ const (
 	baseLabel    = "pprof::base" // go tool pprof's, of what is subtracted
 	offComment   = "WARNING: sampling was off for "
 	olderComment = "only blocks at least "
+	agesComment  = "ages: "
 )
 
 // Read takes a profile's bytes.  label names it in errors, each one sentence.
@@ -118,6 +120,8 @@ func (m *Moment) readComment(c string) {
 		m.kind = kindAll
 	case strings.HasPrefix(c, olderComment):
 		m.onlyOld = true
+	case strings.HasPrefix(c, agesComment):
+		m.byAge = true
 	}
 	m.dormant = m.dormant || c == "state: dormant"
 }
@@ -136,6 +140,9 @@ func (m *Moment) check() error {
 		return fmt.Errorf("is not a heap profile: it has %s", typesOf(p))
 	case len(p.Sample) > 0 && isBase(p.Sample[len(p.Sample)-1]):
 		return errors.New("is a difference already: name the two profiles that it was made of")
+	case m.byAge:
+		return errors.New("shows each stack by age (--age), not by what it allocated in all: " +
+			"save two profiles without --age")
 	case p.DurationNanos > 0:
 		return fmt.Errorf("shows the growth within %s (--seconds), not what is in use at a "+
 			"moment: save two profiles without --seconds",

@@ -251,11 +251,25 @@ func describeHeap(p *profile.Profile) (string, error) {
 		amount = s.Amount()
 	}
 	said := fmt.Sprintf("%s %s in %s", amount, inUseOrGrown(p, s.Bytes),
-		termtext.CountOf(len(p.Sample), "stack", "stacks"))
+		termtext.CountOf(countStacks(p), "stack", "stacks"))
 	if line := s.MappedLine(); line != "" {
 		said += "; " + line
 	}
 	return said, nil
+}
+
+// countStacks: one stack may have several samples, by size, labels and age.
+func countStacks(p *profile.Profile) int {
+	stacks := map[string]bool{}
+	var key strings.Builder
+	for _, s := range p.Sample {
+		key.Reset()
+		for _, l := range s.Location {
+			fmt.Fprintf(&key, "%d ", l.ID)
+		}
+		stacks[key.String()] = true
+	}
+	return len(stacks)
 }
 
 // inUseOrGrown: growth has a time, and a rate if the time is long enough.
