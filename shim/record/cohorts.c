@@ -138,36 +138,20 @@ static bool is_kept(uint64_t tick, uint64_t newer, uint64_t now)
 	return (tick + period - 1) / period != (newer + period - 1) / period;
 }
 
-/* What is lost with the mark at order[i]: the length of the interval that then is, for its age. */
-static uint64_t loss(const struct cohorts_mark *marks, const uint32_t *order, uint32_t i,
-		     uint64_t now)
-{
-	uint64_t newer = marks[order[i + 1]].tick;
-	uint64_t older = i ? marks[order[i - 1]].tick : 0;
-
-	return ((newer - older) << 10) / most_ticks(now - newer);
-}
-
-/* Returns a free place for a mark. */
+/* Returns a free place for a mark. If there is none, the oldest interval grows. */
 static uint32_t thin(const struct cohorts_table *t, uint64_t now)
 {
 	struct cohorts_mark *marks = t->head->marks;
-	uint32_t order[COHORTS_MARKS], count = cohorts_order(t, order), least = 0;
+	uint32_t order[COHORTS_MARKS], count = cohorts_order(t, order), place = 0;
 
 	for (uint32_t i = 0; i + 1 < count; i++)
 		if (!is_kept(marks[order[i]].tick, marks[order[i + 1]].tick, now))
 			marks[order[i]].tick = 0;
-	count = cohorts_order(t, order);
-	if (count == COHORTS_MARKS) {
-		for (uint32_t i = 1; i + 1 < count; i++)
-			if (loss(marks, order, i, now) < loss(marks, order, least, now))
-				least = i;
-		marks[order[least]].tick = 0;
-	}
-	for (uint32_t i = 0; i + 1 < COHORTS_MARKS; i++)
-		if (!marks[i].tick)
-			return i;
-	return COHORTS_MARKS - 1;
+	if (cohorts_order(t, order) == COHORTS_MARKS)
+		marks[order[0]].tick = 0;
+	while (place + 1 < COHORTS_MARKS && marks[place].tick)
+		place++;
+	return place;
 }
 
 /* ---- rows ---------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  * allocated between two marks is the difference. What of that lives is counted when asked, from
  * the records of live blocks and mappings, which have the tick of their allocation.
  *
- * Marks are thinned as they age (COHORTS_KEEP): the last minute is kept at 5 s, the last 10 minutes
+ * Marks are thinned as they age: the last minute is kept at 5 s, the last 10 minutes
  * at 1 minute, the last hour at 5 minutes, and what is older in intervals about as long as they are
  * old.
  *
@@ -25,7 +25,8 @@
 #include "region/region.h"
 #include "record/stacks.h"
 
-#define COHORTS_MARKS 48
+/* Enough for 60 days; later the oldest interval grows. */
+#define COHORTS_MARKS 52
 
 /* What a stack costs: its row, and its cells of all marks. */
 #define COHORTS_ROW_BYTES (16 + COHORTS_MARKS * 16)

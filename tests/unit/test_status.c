@@ -128,7 +128,7 @@ static void test_whole_page(void **state)
 		 "\"bad_go\":107,\"unwinder\":108,\"skipped\":109,\"gap\":110},\"no_room\":0,"
 		 "\"reclaimed\":0},"
 		 "\"goroutine_labels\":null,\"label_sets\":{\"distinct\":0,\"truncated\":0},"
-		 "\"cohorts\":{\"marks\":0,\"stacks\":0,\"max_stacks\":1856,\"without\":0,"
+		 "\"cohorts\":{\"marks\":0,\"stacks\":0,\"max_stacks\":1728,\"without\":0,"
 		 "\"evicted\":0},"
 		 "\"ledger\":{\"ranges\":0,\"refused\":0,\"interrupted\":0,\"uncaptured\":0},"
 		 "\"memory\":{\"resident_bytes\":%" PRIu64
