@@ -152,7 +152,7 @@ HOOK_MODULES := base/clock base/dynsym base/forked base/libc base/loaded base/lo
 	record/eventring record/fixed record/freer record/frees record/labelsets record/live \
 	record/mappings \
 	record/mappings_fragment record/mappings_lock record/mappings_read record/mappings_tree \
-	record/parts \
+	record/parts record/peak \
 	record/pins record/known record/sample record/sighandlers record/stack_key record/stacks \
 	record/thread_starts record/unloads record/variance \
 	hook/earlymaps hook/free_slow hook/interpose hook/maker hook/malloc_slow hook/map_slow \

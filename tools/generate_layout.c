@@ -10,6 +10,8 @@
 
 #include "base/pagemap.h"
 #include "record/labelsets.h"
+#include "record/live.h"
+#include "record/peak.h"
 #include "record/sample.h"
 #include "record/stacks.h"
 #include "recorder/recorder.h"
@@ -126,6 +128,8 @@ static void end_struct(const char *name, size_t bytes)
 #define TEXT(s, f)        field(#f, offsetof(struct s, f), SIZE(s, f), 1, "byte", NULL)
 #define AS(s, f, type)    field(#f, offsetof(struct s, f), SIZE(s, f), 0, type, NULL)
 #define ARRAY(s, f, type) field(#f, offsetof(struct s, f), SIZE(s, f), ELEMENT(s, f), type, NULL)
+#define OBJECTS(f, element, type)                                                                  \
+	field(#f, offsetof(struct site, f) - SITE_BYTES, SIZE(site, f), element, type, NULL)
 /* Of a second; those with a key are members in what autopsy --json prints. */
 #define FIGURE(f, key)                                                                             \
 	field(#f, offsetof(struct recording_second, f), SIZE(recording_second, f), 0, "Figure", key)
@@ -139,6 +143,13 @@ static void print_region(void)
 	NUMBER(region_table, bytes);
 	end_struct("region_table", sizeof(struct region_table));
 
+	begin_struct("region_peak");
+	NUMBER(region_peak, now);
+	NUMBER(region_peak, highest);
+	AS(region_peak, other_bytes, "Figure");
+	NUMBER(region_peak, tick);
+	end_struct("region_peak", sizeof(struct region_peak));
+
 	begin_struct("region_header");
 	NUMBER(region_header, magic);
 	NUMBER(region_header, version);
@@ -150,6 +161,8 @@ static void print_region(void)
 	AS(region_header, stack_buckets, "RegionTable");
 	NUMBER(region_header, arena_used);
 	AS(region_header, recording, "RegionTable");
+	NUMBER(region_header, peaks_since_tick);
+	ARRAY(region_header, peaks, "RegionPeak");
 	end_struct("region_header", sizeof(struct region_header));
 }
 
@@ -170,11 +183,17 @@ static void print_stacks(void)
 	NUMBER(site, mixed);
 	NUMBER(site, alloc_objects_turns);
 	NUMBER(site, alloc_bytes_turns);
-	NUMBER(site, alloc_objects_fx);
 	NUMBER(site, alloc_bytes_fx);
-	NUMBER(site, free_objects_fx);
 	NUMBER(site, free_bytes_fx);
-	end_struct("site", sizeof(struct site));
+	ARRAY(site, peak_bytes, "uint64");
+	end_struct("site", SITE_BYTES);
+
+	/* What a site without a size has behind it. */
+	begin_struct("site_objects");
+	OBJECTS(alloc_objects_fx, 0, NULL);
+	OBJECTS(free_objects_fx, 0, NULL);
+	OBJECTS(peak_objects, ELEMENT(site, peak_objects), "uint64");
+	end_struct("site_objects", sizeof(struct site) - SITE_BYTES);
 
 	begin_struct("labelset");
 	NUMBER(labelset, hash);
@@ -271,12 +290,14 @@ static void print_layout(const char *package)
 	       "ModuleMain = %u\nModuleShim = %u\n"
 	       "ModuleHasELF = %u\nOriginMalloc = %d\nOriginThreadStack = %d\nMaxLabels = "
 	       "%d\nTextCut = %#x\n"
-	       "ObjectBits = %d\nByteBits = %d\nPageBytes = %d\nAccounts = %d\nAccountCRCBytes = "
+	       "ObjectBits = %d\nByteBits = %d\nPeakC = %d\nPeakRSS = %d\nPeakNumberBits = %d\n"
+	       "PeakTickNs = %llu\nPageBytes = %d\nAccounts = %d\nAccountCRCBytes = "
 	       "%zu\n)\n\n",
 	       (unsigned long long)REGION_MAGIC, REGION_VERSION, REGION_IS_COPIED, REGION_LOST,
 	       REGION_COARSE, RECORDING_MODULE_MAIN, RECORDING_MODULE_SHIM,
 	       RECORDING_MODULE_HAS_ELF, ORIGIN_MALLOC, ORIGIN_THREAD_STACK, GOLABELS_MAX,
-	       LABELSET_TEXT_CUT, WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS, (int)PAGE_BYTES,
+	       LABELSET_TEXT_CUT, WEIGHT_OBJECT_BITS, WEIGHT_BYTE_BITS, PEAK_C, PEAK_RSS,
+	       PEAK_NUMBER_BITS, (unsigned long long)LIVE_TICK_NS, (int)PAGE_BYTES,
 	       RECORDING_ACCOUNTS, SIZE(recording_account, crc));
 	print_region();
 	print_stacks();

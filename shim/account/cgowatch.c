@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "base/work.h"
 #include "text/procfile.h"
+#include "proc/procinfo.h"
 #include "go/gosym.h"
 #include "record/control.h"
 
@@ -51,18 +52,11 @@ static long read_small_file(const char *path, char *text, size_t room)
 	return n;
 }
 
-/* Pages in RSS minus those of files: "size resident shared ..." of /proc/self/statm. */
+/* 0: not known. */
 static uint64_t anonymous_bytes(void)
 {
-	char text[128];
-	const char *at = text;
-	uint64_t size, resident, shared;
-	read_small_file("/proc/self/statm", text, sizeof(text));
-	if (!procfile_number(&at, 10, &size) || !procfile_skip(&at, ' ') ||
-	    !procfile_number(&at, 10, &resident) || !procfile_skip(&at, ' ') ||
-	    !procfile_number(&at, 10, &shared) || shared > resident)
-		return 0;
-	return (resident - shared) * pagemap_page_bytes();
+	struct process_resident now = procinfo_resident();
+	return now.all == UNKNOWN ? 0 : now.all - now.files;
 }
 
 static bool is_same(const struct gocall *a, const struct gocall *b)

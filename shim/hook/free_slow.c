@@ -17,6 +17,7 @@
 #include "record/budget.h"
 #include "record/eventring.h"
 #include "record/frees.h"
+#include "record/peak.h"
 #include "record/pins.h"
 #include "record/sample.h"
 #include "record/stacks.h"
@@ -39,7 +40,7 @@ void free_count_reentered(void)
 
 void free_forget(const struct live_block *block)
 {
-	site_add_free(site_at(block->site), sample_weight(block->size, block->interval));
+	peak_add_free(site_at(block->site), sample_weight(block->size, block->interval));
 }
 
 /* ---- who frees --------------------------------------------------------- */
@@ -133,7 +134,7 @@ static __attribute__((noinline)) int take_out_at_once(void *p)
 		struct site *site = site_at(t.block.site);
 		t.count = frees_count_for(site);
 		if (likely(!t.count && t.block.interval <= 1))
-			site_add_free(site, weight_whole(t.block.size));
+			peak_add_free(site, weight_whole(t.block.size));
 		else
 			forget_on_stack(&t);
 	}

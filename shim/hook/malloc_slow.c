@@ -25,6 +25,7 @@
 #include "record/frees.h"
 #include "record/known.h"
 #include "record/live.h"
+#include "record/peak.h"
 #include "record/pins.h"
 #include "record/sample.h"
 #include "record/stacks.h"
@@ -96,7 +97,7 @@ static void record_block(void *p, size_t size, uint32_t interval, uint32_t site)
 		return;
 	}
 	struct weight w = sample_weight(size, interval);
-	site_add_alloc(site_at(site), w);
+	peak_add_alloc(site_at(site), w);
 	if (unlikely(interval > 1))
 		variance_add(size, w);
 	recstack_count(FIGURE_SAMPLES, &slow_samples);

@@ -30,6 +30,7 @@
 #include "record/eventring.h"
 #include "record/live.h"
 #include "record/mappings.h"
+#include "record/peak.h"
 #include "record/pins.h"
 #include "record/sample.h"
 #include "record/stacks_reclaim.h"
@@ -131,6 +132,7 @@ static void follow(void)
 	eventring_after_fork_in_child();
 	region_forget_scratch();
 	sample_follow_in_child();
+	peak_follow_in_child();
 	stacks_reclaim_follow_in_child();
 	ownthread_forget();
 	server_after_fork_in_child();

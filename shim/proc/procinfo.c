@@ -285,6 +285,27 @@ void procinfo_read_cgroup(struct scratch *scratch, const char *root, struct cgro
 	out->limit = lowest_limit(files, directory, (size_t)base);
 }
 
+/* "size resident shared ...", in pages. */
+struct process_resident procinfo_resident(void)
+{
+	const struct process_resident none = {UNKNOWN, UNKNOWN};
+	char text[128];
+	const char *at = text;
+	uint64_t size, all, files;
+	long fd = sys_open_read("/proc/self/statm");
+
+	if (sys_failed(fd))
+		return none;
+	long n = sys_pread((int)fd, text, sizeof(text) - 1, 0);
+	sys_close((int)fd);
+	text[sys_failed(n) ? 0 : n] = '\0';
+	if (!procfile_number(&at, 10, &size) || !procfile_skip(&at, ' ') ||
+	    !procfile_number(&at, 10, &all) || !procfile_skip(&at, ' ') ||
+	    !procfile_number(&at, 10, &files) || files > all)
+		return none;
+	return (struct process_resident){all * pagemap_page_bytes(), files * pagemap_page_bytes()};
+}
+
 void procinfo_executable(char *path, size_t bytes)
 {
 	long n = sys_call(readlinkat, AT_FDCWD, "/proc/self/exe", path, bytes - 1);

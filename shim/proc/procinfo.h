@@ -22,6 +22,12 @@ struct cgroup_stats {
 /* Figures that the kernel does not give are UNKNOWN.  path: a status file for tests, or NULL. */
 void procinfo_read_status(struct scratch *scratch, const char *path, struct process_stats *out);
 
+/* From /proc/self/statm, which is read in a moment; UNKNOWN if it cannot be. No allocation. */
+struct process_resident {
+	uint64_t all, files; /* bytes; those of files among all */
+};
+struct process_resident procinfo_resident(void);
+
 /*
  * The memory cgroup of this process, found through the mounted file systems.  root:
  * prefix of /proc and of the cgroup mounts, "" except in tests.  limit: the lowest of the

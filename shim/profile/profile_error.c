@@ -112,13 +112,14 @@ static bool has_mixed(const struct snapshot *s)
 	return false;
 }
 
-/* A view by age and a difference count other blocks than those that are live, and with ages a site
- * has several tallies. */
+/* A view by age, another view and a difference count other blocks than those that are live, and
+ * with ages a site has several tallies. */
 static bool needs_blocks(const struct work *w)
 {
 	const struct profile_options *o = w->options;
 
 	return w->intervals.coarsest > 1 && !o->is_growth && !o->min_age_ns && !o->ages &&
+	       o->view == PROFILE_LIVE &&
 	       (w->intervals.finest != w->intervals.coarsest || has_mixed(w->snapshot));
 }
 

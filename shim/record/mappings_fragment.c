@@ -1,6 +1,7 @@
 /* See mappings_fragment.h. */
 #include "record/mappings_fragment.h"
 
+#include "record/peak.h"
 #include "record/sample.h"
 #include "record/stacks.h"
 
@@ -15,6 +16,26 @@ static struct weight weight_of(bool object, uint64_t bytes)
 {
 	return (struct weight){.objects_fx = (uint64_t)object << WEIGHT_OBJECT_BITS,
 			       .bytes_fx = bytes << WEIGHT_BYTE_BITS};
+}
+
+static void count_alloc(const struct mappings_node *n, struct weight w)
+{
+	struct site *s = site_at(n->site);
+
+	if (s->origin == ORIGIN_THREAD_STACK)
+		site_add_alloc(s, w);
+	else
+		peak_add_alloc(s, w);
+}
+
+static void count_free(const struct mappings_node *n, struct weight w)
+{
+	struct site *s = site_at(n->site);
+
+	if (s->origin == ORIGIN_THREAD_STACK)
+		site_add_free(s, w);
+	else
+		peak_add_free(s, w);
 }
 
 static void ring_insert(uint32_t node, uint32_t after)
@@ -46,7 +67,7 @@ void mappings_fragment_add(uint32_t node, uint32_t last)
 		ring_insert(node, last);
 	else
 		n->flags |= MAPPINGS_HEAD;
-	site_add_alloc(site_at(n->site), weight_of(!last, n->end - n->start));
+	count_alloc(n, weight_of(!last, n->end - n->start));
 }
 
 void mappings_fragment_release(uint32_t node)
@@ -56,7 +77,7 @@ void mappings_fragment_release(uint32_t node)
 
 	if (!mappings_fragment_is_counted(n))
 		return;
-	site_add_free(site_at(n->site), weight_of(is_last, n->end - n->start));
+	count_free(n, weight_of(is_last, n->end - n->start));
 	mappings_follow(n->ring_next)->flags |= n->flags & MAPPINGS_HEAD;
 	ring_leave(node);
 	n->flags &= (uint8_t)~MAPPINGS_HEAD;
@@ -85,7 +106,7 @@ static uint32_t cut(uint32_t node, uint64_t at)
 	n->end = at;
 	if (!rest) {
 		if (mappings_fragment_is_counted(n))
-			site_add_free(site_at(n->site), weight_of(false, whole.end - at));
+			count_free(n, weight_of(false, whole.end - at));
 		return 0;
 	}
 	whole.start = at;
@@ -166,7 +187,7 @@ bool mappings_fragment_trim(uint32_t node, uint64_t limit)
 	}
 	if (n->end > limit) {
 		if (mappings_fragment_is_counted(n))
-			site_add_free(site_at(n->site), weight_of(false, n->end - limit));
+			count_free(n, weight_of(false, n->end - limit));
 		n->end = limit;
 	}
 	return true;

@@ -22,6 +22,7 @@
 #include "config/config.h"
 #include "unwind/saferead.h"
 #include "record/fixed.h"
+#include "record/peak.h"
 
 static_assert(sizeof(struct sample_thread) == 32, "one line of TLS");
 
@@ -337,6 +338,7 @@ void sample_thread_exit(struct sample_thread *t)
 		slot_give(t->slot);
 	lock_release(&threads.lock);
 	t->registered = 2;
+	peak_flush();
 	sample_leave(before);
 }
 

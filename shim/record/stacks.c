@@ -21,7 +21,7 @@
 #include "record/stack_key.h"
 
 static_assert(offsetof(struct stack, frames) == 40, "region layout");
-static_assert(sizeof(struct site) == 64 && offsetof(struct site, alloc_objects_fx) == 32,
+static_assert(SITE_BYTES == CELLS_UNIT && offsetof(struct site, alloc_bytes_fx) == 32,
 	      "region layout");
 static_assert(sizeof(struct stack) + CAPTURE_MAX_FRAMES * 8 <= CELLS_MOST_BYTES, "one cell");
 static_assert(CAPTURE_MAX_FRAMES <= UINT16_MAX, "stack.frame_count");
@@ -51,7 +51,7 @@ static size_t bucket_count(void)
 #define MAX_CHAIN 1024
 
 static struct stack no_stack;
-struct site stacks_no_site;
+static struct site no_site;
 
 struct stack *stack_at(uint32_t id)
 {
@@ -62,6 +62,12 @@ struct stack *stack_at(uint32_t id)
 	    room < sizeof(*s) + s->frame_count * sizeof(s->frames[0]))
 		return &no_stack;
 	return s;
+}
+
+struct site *site_at_wide(uint32_t id)
+{
+	return cells_is(id, CELL_WIDE_SITE, sizeof(struct site)) ? region_at((uint64_t)id * 8)
+								 : &no_site;
 }
 
 static enum part part_of(uint32_t labels, bool is_freeing)
@@ -189,10 +195,22 @@ static uint32_t site_find(uint32_t id, uint32_t until, const struct site_key *ke
 	return 0;
 }
 
+/* site_block_bytes is not 0. */
+static bool site_key_is_of_one_size(const struct site_key *key)
+{
+	return key->origin == ORIGIN_MALLOC && key->size;
+}
+
+static size_t site_bytes(bool is_of_one_size)
+{
+	return is_of_one_size ? SITE_BYTES : sizeof(struct site);
+}
+
 static uint32_t site_new(uint32_t stack, const struct site_key *key)
 {
-	uint32_t id = parts_take(part_of(stack_at(stack)->labels, false), CELL_SITE,
-				 sizeof(struct site), key->need);
+	bool one = site_key_is_of_one_size(key);
+	uint32_t id = parts_take(part_of(stack_at(stack)->labels, false),
+				 one ? CELL_SITE : CELL_WIDE_SITE, site_bytes(one), key->need);
 	struct site *s = region_at((uint64_t)id * 8);
 
 	if (!id)
@@ -223,7 +241,7 @@ static uint32_t site_push(uint32_t stack, uint32_t head, const struct site_key *
 		found = site_find(head, seen, key);
 		if (found) {
 			parts_give(part_of(stack_at(stack)->labels, false), id,
-				   sizeof(struct site));
+				   site_bytes(site_key_is_of_one_size(key)));
 			return found;
 		}
 	}
@@ -411,9 +429,10 @@ void stacks_free(uint32_t id)
 	enum part part = part_of(s->labels, false);
 
 	for (int left = MAX_CHAIN; site && left; site = next, left--) {
-		next = site_at(site)->next;
-		site_at(site)->born = 0; /* for who remembers this site */
-		parts_give(part, site, sizeof(struct site));
+		struct site *gone = site_at(site);
+		next = gone->next;
+		gone->born = 0; /* for who remembers this site */
+		parts_give(part, site, site_bytes(site_block_bytes(gone)));
 		__atomic_fetch_sub(&site_total, 1, __ATOMIC_RELAXED);
 	}
 	stack_give(id);

@@ -48,11 +48,14 @@ struct stack {
 	uint64_t frames[];  /* leaf first, as in struct capture */
 };
 
+#define SITE_PEAKS 2 /* enum peak, peak.h */
+
 /*
  * Totals only grow; in use = allocated - freed. Fixed point as in struct weight, modulo 2^64.
  * The bytes in use always fit; for the bytes allocated, changes of the top bit are counted too
  * (site_allocated). An addition is atomic, and costs as much as thirty other instructions: where
- * objects follow from bytes (site_block_bytes), they are not counted.
+ * objects follow from bytes (site_block_bytes), they are not counted, and a site has no room for
+ * them (SITE_BYTES).
  */
 struct site {
 	uint32_t stack; /* id */
@@ -64,20 +67,25 @@ struct site {
 	uint8_t is_held;    /* used by the server: see stacks_reclaim.c */
 	uint16_t alloc_objects_turns, alloc_bytes_turns;
 	uint64_t born; /* unique and ascending over all sites; the low 2 bits are the origin */
-	uint64_t alloc_objects_fx, alloc_bytes_fx;
-	uint64_t free_objects_fx, free_bytes_fx;
+	uint64_t alloc_bytes_fx, free_bytes_fx;
+	uint64_t peak_bytes[SITE_PEAKS]; /* what it had at a peak: peak.h */
+	/* Only where site_block_bytes is 0: */
+	uint64_t alloc_objects_fx, free_objects_fx;
+	uint64_t peak_objects[SITE_PEAKS];
 };
+#define SITE_BYTES                                                                                 \
+	offsetof(struct site, alloc_objects_fx) /* of a site whose blocks have one size */
 
 /*
  * Resolve an id. An invalid id, which a host's wild write can leave in any table, gives an empty
  * stack and a site that is never read.
  */
 struct stack *stack_at(uint32_t id);
+struct site *site_at_wide(uint32_t id);
 static inline struct site *site_at(uint32_t id)
 {
-	extern struct site stacks_no_site __attribute__((visibility("hidden")));
-
-	return likely(cells_is_unit(id, CELL_SITE)) ? region_at((uint64_t)id * 8) : &stacks_no_site;
+	return likely(cells_is_unit(id, CELL_SITE)) ? region_at((uint64_t)id * 8)
+						    : site_at_wide(id);
 }
 
 /*
@@ -114,6 +122,16 @@ uint32_t stacks_freeing(const struct capture *c, bool may_add);
 static inline uint64_t site_block_bytes(const struct site *s)
 {
 	return s->origin == ORIGIN_MALLOC ? LOAD(&s->size) : 0;
+}
+
+/* As counted, which they only are where blocks have no one size. */
+static inline uint64_t site_objects_made_fx(const struct site *s)
+{
+	return site_block_bytes(s) ? 0 : LOAD(&s->alloc_objects_fx);
+}
+static inline uint64_t site_objects_freed_fx(const struct site *s)
+{
+	return site_block_bytes(s) ? 0 : LOAD_ACQ(&s->free_objects_fx);
 }
 
 /* Counts how often the top bit changes: see site_allocated. */
@@ -166,6 +184,9 @@ uint64_t stacks_latest_born(void);
 #define SITE_BORN_ORIGIN(born) ((enum origin)((born)&3))
 
 /* ---- what a reader works on: stacks_read.c ------------------------------ */
+
+/* Every site, those of stacks that are being reclaimed too. */
+void stacks_each_site(void (*visit)(uint32_t site, void *arg), void *arg);
 
 /* In use now, by origin. A thread's stack counts with its size, not its resident bytes. */
 struct stacks_totals {

@@ -43,13 +43,12 @@ static __int128 objects_fx_of(uint64_t size, __int128 bytes_fx)
 
 struct site_allocated site_allocated(const struct site *s)
 {
-	struct site_allocated a = {
-		.objects_fx = read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns),
-		.bytes_fx = read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
+	struct site_allocated a = {.bytes_fx =
+					   read_whole(&s->alloc_bytes_fx, &s->alloc_bytes_turns)};
 	uint64_t size = site_block_bytes(s);
 
-	if (size)
-		a.objects_fx = (unsigned __int128)objects_fx_of(size, (__int128)a.bytes_fx);
+	a.objects_fx = size ? (unsigned __int128)objects_fx_of(size, (__int128)a.bytes_fx)
+			    : read_whole(&s->alloc_objects_fx, &s->alloc_objects_turns);
 	return a;
 }
 
@@ -74,7 +73,7 @@ struct tally stacks_tally(uint32_t id)
 {
 	struct site *s = site_at(id);
 	uint64_t free_bytes = LOAD_ACQ(&s->free_bytes_fx);
-	uint64_t free_objects = LOAD_ACQ(&s->free_objects_fx);
+	uint64_t free_objects = site_objects_freed_fx(s);
 	struct site_allocated a = site_allocated(s);
 	uint64_t bytes = (uint64_t)a.bytes_fx - free_bytes;
 	uint64_t objects = (uint64_t)a.objects_fx - free_objects, size = site_block_bytes(s);

@@ -14,6 +14,7 @@
 #include "record/labelsets.h"
 #include "record/mappings.h"
 #include "record/parts.h"
+#include "record/peak.h"
 #include "record/pins.h"
 #include "record/thread_starts.h"
 #include "record/unloads.h"
@@ -58,9 +59,9 @@ uint64_t stacks_reclaimed(void)
 static bool site_is_unused(const struct site *s)
 {
 	/* A free adds its bytes last and does not touch the site after that. */
-	uint64_t objects = LOAD_ACQ(&s->free_objects_fx), bytes = LOAD_ACQ(&s->free_bytes_fx);
+	uint64_t objects = site_objects_freed_fx(s), bytes = LOAD_ACQ(&s->free_bytes_fx);
 
-	return objects == LOAD(&s->alloc_objects_fx) && bytes == LOAD(&s->alloc_bytes_fx);
+	return objects == site_objects_made_fx(s) && bytes == LOAD(&s->alloc_bytes_fx);
 }
 
 static bool stack_is_unused(const struct stack *stack)
@@ -71,6 +72,16 @@ static bool stack_is_unused(const struct stack *stack)
 	if (!site_is_unused(s))
 		return false;
 	return true;
+}
+
+static bool is_of_a_peak(const struct stack *stack)
+{
+	struct site *s;
+
+	EACH_SITE(stack, s)
+	if (peak_has_site(s))
+		return true;
+	return false;
 }
 
 static void hold_none(const struct stack *stack)
@@ -105,7 +116,7 @@ static bool is_idle(struct stack *stack)
 	uint64_t sum = 0;
 
 	EACH_SITE(stack, s)
-	sum += LOAD(&s->alloc_bytes_fx) + LOAD(&s->alloc_objects_fx);
+	sum += LOAD(&s->alloc_bytes_fx) + site_objects_made_fx(s);
 	stack->reclaim = (uint32_t)(sum ^ sum >> 32) | 1;
 	return stack->reclaim == before;
 }
@@ -124,6 +135,8 @@ static bool may_go(struct stack *stack, bool in_haste)
 	bool idle = is_idle(stack);
 
 	if (stack_is_lasting(stack) || stack->is_kept || !stack_is_unused(stack))
+		return false;
+	if (!in_haste && is_of_a_peak(stack))
 		return false;
 	if (idle || in_haste || has_unloaded(stack))
 		return true;
@@ -274,9 +287,11 @@ static void fold(const struct stack *stack)
 	EACH_SITE(stack, s)
 	{
 		struct site_allocated all = site_allocated(s);
-		if (s->origin < ORIGIN_COUNT)
-			add_total(site_at(stacks_reclaimed_to(s->origin)), all.objects_fx,
-				  all.bytes_fx);
+		if (s->origin >= ORIGIN_COUNT)
+			continue;
+		struct site *to = site_at(stacks_reclaimed_to(s->origin));
+		add_total(to, all.objects_fx, all.bytes_fx);
+		peak_fold(s, to);
 	}
 }
 

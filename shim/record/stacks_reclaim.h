@@ -11,6 +11,9 @@
  * A stack is first taken out of its bucket. Its cells are freed once every hook that may have
  * found it earlier is done (pins.h). A stack that got a block meanwhile, or that a mapping or a
  * new thread refers to, goes back.
+ *
+ * A stack that had something in use at a peak (peak.h) stays below three quarters. Above, what it
+ * had then moves with its totals, so that the peak's sum stays true.
  */
 #ifndef CGOHEAP_STACKS_RECLAIM_H
 #define CGOHEAP_STACKS_RECLAIM_H

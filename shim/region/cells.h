@@ -15,7 +15,16 @@
 #include "base/base.h"
 #include "region/region.h"
 
-enum cell_kind { CELL_NONE, CELL_SITE, CELL_STACK, CELL_LABELS, CELL_FREES, CELL_KIND_COUNT };
+/* A wide site counts objects too: stacks.h. */
+enum cell_kind {
+	CELL_NONE,
+	CELL_SITE,
+	CELL_STACK,
+	CELL_LABELS,
+	CELL_FREES,
+	CELL_WIDE_SITE,
+	CELL_KIND_COUNT
+};
 
 #define CELLS_SLAB_BYTES   (8 * KIB)
 #define CELLS_UNIT         64

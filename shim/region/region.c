@@ -15,7 +15,8 @@
 
 static_assert(sizeof(struct region_table) == 16, "region layout");
 static_assert(offsetof(struct region_header, arena) == 48, "region layout");
-static_assert(sizeof(struct region_header) == 216, "region layout");
+static_assert(offsetof(struct region_header, peaks) % 64 == 0, "a cache line");
+static_assert(sizeof(struct region_header) == 320, "region layout");
 
 /* A live node is 32 bytes (live.c); two nodes a bucket when the pool is full. */
 #define LIVE_BYTES_PER_BUCKET 64
@@ -25,6 +26,8 @@ static_assert(sizeof(struct region_header) == 216, "region layout");
 
 struct region_header *region;
 struct region_header region_layout;
+
+#define ARENA_SPARE_BYTES 64
 
 static size_t scratch_max_bytes;
 
@@ -65,9 +68,10 @@ static void lay_out_tables(struct region_header *r, size_t max_bytes)
 	r->live_nodes = lay_out(&end, nodes);
 	r->cohorts = lay_out(&end, cohorts);
 	r->frees = lay_out(&end, frees);
-	r->arena = lay_out(&end, tables_end - end);
+	/* A site that a wild write of the host makes a wide one ends inside of the region too. */
+	r->arena = lay_out(&end, tables_end - end - ARENA_SPARE_BYTES);
 	if (r->recording.bytes)
-		r->recording.offset = end;
+		r->recording.offset = tables_end;
 }
 
 size_t region_bytes_of(size_t max_bytes)
@@ -105,6 +109,8 @@ int region_init_at(void *memory, size_t max_bytes, size_t extra_bytes)
 	r->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	r->pid = (uint32_t)sys_getpid();
 	r->recording.bytes = extra_bytes;
+	for (size_t i = 0; i < COUNT_OF(r->peaks); i++)
+		r->peaks[i] = (struct region_peak){.now = 1, .other_bytes = UINT64_MAX};
 	lay_out_tables(r, max_bytes);
 	scratch_max_bytes = max_bytes - REGION_FILTER_BYTES - region_bytes_of(max_bytes);
 	region_layout = *r;

@@ -32,6 +32,16 @@ struct region_table {
 	uint64_t bytes;
 };
 
+/* What was highest since a moment, in bytes: record/peak.h, which alone writes here. */
+struct region_peak {
+	uint64_t now;         /* 48 bits, signed, above the peak's number */
+	uint64_t highest;     /* of them */
+	uint64_t other_bytes; /* what the other peak's figure was then; UINT64_MAX: not known */
+	uint32_t tick;        /* when, as in struct live_block */
+	uint16_t kept;        /* the number of the last peak for which a site has kept figures */
+	uint16_t reserved;
+};
+
 struct region_header {
 	uint64_t magic;
 	uint32_t version;
@@ -52,6 +62,9 @@ struct region_header {
 	struct region_table recording;     /* struct recording; 0, 0 without a file */
 	struct region_table cohorts;       /* what had been allocated at stacks: cohorts_table.h */
 	struct region_table frees;         /* who frees, for each place of a site: frees.c */
+	uint32_t peaks_since_tick;
+	uint32_t reserved[9];
+	struct region_peak peaks[2]; /* enum peak; a cache line that nothing else is in */
 };
 
 /* NULL until region_init succeeded. A hook acquires it, or the state (base/state.h), before it goes

@@ -34,8 +34,9 @@ struct answer {
 	bool may_be_early; /* can also be answered before due_ns */
 	struct baseline *baseline;
 	struct profile_options options;
-	bool with_go;   /* includes Go's heap */
-	bool with_ages; /* each sample's, see cohorts.h */
+	bool with_go;                  /* includes Go's heap */
+	bool with_ages;                /* each sample's, see cohorts.h */
+	bool peak_of_rss, peak_resets; /* view_peak.h */
 	/* Not NULL: an endless answer. finish writes the next part of it. events.h */
 	struct events_stream *stream;
 	struct {

@@ -132,7 +132,7 @@ static const struct route {
 	{"/debug/pprof/cgoheap",
 	 false,
 	 answer_profile,
-	 {"debug", "seconds", "older", "symbols", "frames", "view", "labels", NULL}},
+	 {"debug", "seconds", "older", "symbols", "frames", "view", "labels", "of", "reset", NULL}},
 	{"/debug/pprof/allheap", false, answer_allheap, {"seconds", "frames", NULL}},
 	{"/debug/pprof/memory", false, answer_memory_profile, {NULL}},
 	{"/debug/pprof/symbol", true, answer_symbol, {NULL}},

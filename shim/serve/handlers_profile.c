@@ -10,18 +10,21 @@
 #include "serve/handlers_memory.h"
 #include "serve/params.h"
 #include "serve/status.h"
+#include "serve/view_peak.h"
 
 #define MAX_SECONDS 3600
 
-/* Into the body; -1: out of scratch. */
-static int write_profile(struct answer *a, struct scratch *work, const struct snapshot *snapshot)
+int handlers_profile_write(struct answer *a, struct scratch *work, const struct snapshot *snapshot)
 {
-	a->options.comments = status_comments(work);
-	if (a->options.comments == NULL)
-		return -1;
 	a->options.most_text_bytes = region_scratch_max_bytes() / 2; /* the rest is needed to
 								      * build it */
 	return profile_write(work, snapshot, &a->options, &a->body.sink);
+}
+
+static int write_profile(struct answer *a, struct scratch *work, const struct snapshot *snapshot)
+{
+	a->options.comments = status_comments(work);
+	return a->options.comments ? handlers_profile_write(a, work, snapshot) : -1;
 }
 
 /* What is in use by age: with_ages. */
@@ -66,7 +69,7 @@ static const struct view {
 	int (*build)(struct answer *a, struct scratch *work);
 } views[PROFILE_VIEWS] = {
 	[PROFILE_LIVE] = {"live", build_live},
-	[PROFILE_PEAK] = {"peak", NULL},
+	[PROFILE_PEAK] = {"peak", view_peak_build},
 	[PROFILE_FREES] = {"frees", NULL},
 	[PROFILE_PINNED] = {"pinned", answer_pinned_profile},
 };
@@ -184,7 +187,7 @@ void answer_profile(struct answer *a, const struct http_request *r)
 	    params_duration(a, r, "older", &older_ns) ||
 	    params_word(a, r, "symbols", "none", &no_symbols) ||
 	    params_word(a, r, "frames", "all", &all_frames) || read_view(a, r, &view) ||
-	    read_labels(a, r, view, &with_ages))
+	    read_labels(a, r, view, &with_ages) || view_peak_params(a, r, view))
 		return;
 	a->with_ages = with_ages;
 	a->options = (struct profile_options){

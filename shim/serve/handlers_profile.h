@@ -8,4 +8,9 @@
 void answer_profile(struct answer *answer, const struct http_request *request);
 void answer_allheap(struct answer *answer, const struct http_request *request);
 
+/* For views: writes what the snapshot has, with answer->options, into the body. 0, or -1: out of
+ * scratch. */
+int handlers_profile_write(struct answer *answer, struct scratch *work,
+			   const struct snapshot *snapshot);
+
 #endif

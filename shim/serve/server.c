@@ -22,6 +22,7 @@
 #include "hook/ownthread.h"
 #include "account/cgowatch.h"
 #include "account/loadedwatch.h"
+#include "account/peakwatch.h"
 #include "account/worker.h"
 #include "profile/symbol_cache.h"
 #include "recorder/recorder.h"
@@ -301,14 +302,13 @@ static int wait_for_events(struct pollfd *list, size_t n, uint64_t wait_ns)
 	return -1;
 }
 
-/* Runs timed work and returns the nanoseconds until the next. Called after each answer, so it
- * is late by at most one answer. */
+/* Runs timed work, late by at most one answer. Returns the nanoseconds until the next. */
 static uint64_t tick(void)
 {
 	/* Reclaims room before control judges it. */
-	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(),  recorder_tick(),
-				    retry_tick(),          cgowatch_tick(), symbol_cache_tick(),
-				    loadedwatch_tick(),    cohorts_tick()};
+	const uint64_t next_ns[] = {stacks_reclaim_tick(), control_tick(),     recorder_tick(),
+				    retry_tick(),          cgowatch_tick(),    peakwatch_tick(),
+				    symbol_cache_tick(),   loadedwatch_tick(), cohorts_tick()};
 	uint64_t wait_ns = UINT64_MAX;
 	for (size_t i = 0; i < COUNT_OF(next_ns); i++)
 		wait_ns = next_ns[i] < wait_ns ? next_ns[i] : wait_ns;

@@ -240,9 +240,9 @@ static void bad_parameters(void **state)
 		const char *query, *body;
 	} cases[] = {
 		{"gc=1", "unknown parameter \"gc\": /debug/pprof/cgoheap takes debug, seconds, "
-			 "older, symbols, frames, view, labels\n"},
+			 "older, symbols, frames, view, labels, of, reset\n"},
 		{"%0a=1", "unknown parameter \"\\x0a\": /debug/pprof/cgoheap takes debug, seconds, "
-			  "older, symbols, frames, view, labels\n"},
+			  "older, symbols, frames, view, labels, of, reset\n"},
 		{"debug=1&debug=1", "parameter debug given more than once\n"},
 		{"debug", "invalid debug=\"\": expected 0, 1 or 2 (as 1)\n"},
 		{"debug=3", "invalid debug=\"3\": expected 0, 1 or 2 (as 1)\n"},
@@ -259,10 +259,10 @@ static void bad_parameters(void **state)
 			    "1h30m\n"},
 		{"symbols=all", "invalid symbols=\"all\": expected none\n"},
 		{"view=live", NULL},
-		{"view=", "invalid view=\"\": expected live or pinned\n"},
-		{"view=peaks", "invalid view=\"peaks\": expected live or pinned\n"},
+		{"view=", "invalid view=\"\": expected live, peak or pinned\n"},
+		{"view=peaks", "invalid view=\"peaks\": expected live, peak or pinned\n"},
 		{"view=frees",
-		 "invalid view=\"frees\": expected live or pinned\n"}, /* not there yet */
+		 "invalid view=\"frees\": expected live, peak or pinned\n"}, /* not there yet */
 		{"labels=age", NULL},
 		{"labels=ages", "invalid labels=\"ages\": expected age\n"},
 		{"labels=age&seconds=1", "labels=age cannot be combined with seconds, older or "

@@ -16,7 +16,11 @@ type siteRecord struct {
 	mixed                    bool
 	allocObjects, allocBytes int64
 	inUseObjects, inUseBytes int64
+	atPeaks                  [2]atPeak
 }
+
+// atPeak is what was in use at a site when most was.
+type atPeak struct{ objects, bytes int64 }
 
 type stackRecord struct {
 	frames []uint64
@@ -31,12 +35,13 @@ type chains struct {
 	start, end uint64 // of the arena, as far as it is used
 	seen       map[uint32]bool
 	labelSets  map[uint32][]label
+	peaks      [2]recordlayout.RegionPeak
 	bad        int
 }
 
 func (b *Recording) readStacks(d binread.Image, header *recordlayout.RegionHeader) {
 	r := &chains{recording: b, data: d, start: header.Arena.Offset,
-		seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
+		peaks: header.Peaks, seen: map[uint32]bool{}, labelSets: map[uint32][]label{}}
 	used := header.Arena.Bytes // the arena's current use; only the process knows it exactly
 	if r.start < recordlayout.RegionHeaderBytes || r.start > uint64(len(d)) {
 		b.LacksStacks = true
@@ -122,13 +127,24 @@ func (r *chains) site(id, stack uint32, s *stackRecord) uint32 {
 	}
 	f, _ := recordlayout.Get[recordlayout.Site](r.data, at)
 	site := siteRecord{size: f.Size, origin: f.Origin, mixed: f.Mixed != 0,
-		allocObjects: totalOf(f.AllocObjectsFx, f.AllocObjectsTurns, recordlayout.ObjectBits),
-		allocBytes:   totalOf(f.AllocBytesFx, f.AllocBytesTurns, recordlayout.ByteBits),
-		inUseObjects: rounded(f.AllocObjectsFx-f.FreeObjectsFx, recordlayout.ObjectBits),
-		inUseBytes:   rounded(f.AllocBytesFx-f.FreeBytesFx, recordlayout.ByteBits)}
+		allocBytes: totalOf(f.AllocBytesFx, f.AllocBytesTurns, recordlayout.ByteBits),
+		inUseBytes: rounded(f.AllocBytesFx-f.FreeBytesFx, recordlayout.ByteBits)}
 	if f.Origin == recordlayout.OriginMalloc && f.Size != 0 {
 		site.allocObjects = objectsOf(site.allocBytes, f.Size)
 		site.inUseObjects = objectsOf(site.inUseBytes, f.Size)
+		r.readPeaks(&site, &f, nil)
+	} else {
+		objects, ok := recordlayout.Get[recordlayout.SiteObjects](r.data,
+			at+recordlayout.SiteBytes)
+		if !ok {
+			r.bad++
+			return f.Next
+		}
+		site.allocObjects = totalOf(objects.AllocObjectsFx, f.AllocObjectsTurns,
+			recordlayout.ObjectBits)
+		site.inUseObjects = rounded(objects.AllocObjectsFx-objects.FreeObjectsFx,
+			recordlayout.ObjectBits)
+		r.readPeaks(&site, &f, &objects)
 	}
 	for _, n := range []int64{site.inUseObjects, site.inUseBytes} {
 		if f.Stack != stack || n < 0 || n > mostBytes {
@@ -138,6 +154,32 @@ func (r *chains) site(id, stack uint32, s *stackRecord) uint32 {
 	}
 	s.sites = append(s.sites, site)
 	return f.Next
+}
+
+// readPeaks: a site that has changed since a peak has kept what it had then, under the peak's
+// number; any other had what it has now. objects is nil of a site whose blocks have one size.
+func (r *chains) readPeaks(site *siteRecord, f *recordlayout.Site,
+	objects *recordlayout.SiteObjects) {
+	if f.Origin == recordlayout.OriginThreadStack {
+		return // not part of it
+	}
+	for i := range site.atPeaks {
+		then := atPeak{site.inUseObjects, site.inUseBytes}
+		if n, ok := r.keptAt(i, f.PeakBytes[i]); ok {
+			then = atPeak{objectsOf(n, max(f.Size, 1)), n}
+			if objects != nil {
+				then.objects, _ = r.keptAt(i, objects.PeakObjects[i])
+			}
+		}
+		site.atPeaks[i] = then
+	}
+}
+
+// keptAt is the figure of a site's word, if it is of that peak.
+func (r *chains) keptAt(peak int, word uint64) (int64, bool) {
+	const figureBits = 64 - recordlayout.PeakNumberBits
+	number := r.peaks[peak].Now & (1<<recordlayout.PeakNumberBits - 1)
+	return int64(word & (1<<figureBits - 1)), word>>figureBits == number
 }
 
 // objectsOf is how many blocks of that size are so many bytes: where a site's blocks have one

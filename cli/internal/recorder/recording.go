@@ -35,6 +35,7 @@ type Recording struct {
 	// Of what it was started with, what a verdict asks for.
 	Environment map[string]string
 	Notes       []string // what could not be read
+	Peaks       [2]Peak  // by recordlayout.PeakC and PeakRSS
 }
 
 // Module is a file that the process had mapped.
@@ -75,6 +76,7 @@ func Read(data []byte) (*Recording, error) {
 		b.note("the file is truncated: it has %d of %d bytes", len(data), header.RegionBytes)
 	}
 	b.readFixed(data, header.Recording.Offset)
+	b.readPeaks(&header)
 	b.readStacks(data, &header)
 	b.scaleThreadStacks()
 	return b, nil

@@ -18,6 +18,10 @@ const (
 	TextCut           = 0x80
 	ObjectBits        = 16
 	ByteBits          = 8
+	PeakC             = 0
+	PeakRSS           = 1
+	PeakNumberBits    = 16
+	PeakTickNs        = 100000000
 	PageBytes         = 4096
 	Accounts          = 2
 	AccountCRCBytes   = 4
@@ -31,6 +35,18 @@ type RegionTable struct {
 
 // RegionTableBytes is its size.
 const RegionTableBytes = 16
+
+// RegionPeak is struct region_peak, as far as it is read.
+type RegionPeak struct {
+	Now        uint64
+	Highest    uint64
+	OtherBytes Figure
+	Tick       uint32
+	_          [4]byte
+}
+
+// RegionPeakBytes is its size.
+const RegionPeakBytes = 32
 
 // RegionHeader is struct region_header, as far as it is read.
 type RegionHeader struct {
@@ -48,10 +64,13 @@ type RegionHeader struct {
 	ArenaUsed       uint64
 	Recording       RegionTable
 	_               [32]byte
+	PeaksSinceTick  uint32
+	_               [36]byte
+	Peaks           [2]RegionPeak
 }
 
 // RegionHeaderBytes is its size.
-const RegionHeaderBytes = 216
+const RegionHeaderBytes = 320
 
 // Stack is struct stack, as far as it is read.
 type Stack struct {
@@ -80,14 +99,23 @@ type Site struct {
 	AllocObjectsTurns uint16
 	AllocBytesTurns   uint16
 	_                 [8]byte
-	AllocObjectsFx    uint64
 	AllocBytesFx      uint64
-	FreeObjectsFx     uint64
 	FreeBytesFx       uint64
+	PeakBytes         [2]uint64
 }
 
 // SiteBytes is its size.
 const SiteBytes = 64
+
+// SiteObjects is struct site_objects, as far as it is read.
+type SiteObjects struct {
+	AllocObjectsFx uint64
+	FreeObjectsFx  uint64
+	PeakObjects    [2]uint64
+}
+
+// SiteObjectsBytes is its size.
+const SiteObjectsBytes = 32
 
 // Labelset is struct labelset, as far as it is read.
 type Labelset struct {
