@@ -32,29 +32,40 @@ static struct share share_of_stack(uint32_t stack)
 	return share;
 }
 
-/* A snapshot's debt.  Sites of a stack are neighbours in it. */
-static uint64_t sum_of(const struct snapshot *snapshot, bool *is_known)
+/* A sum over sites; those of a stack come one after the other. */
+struct sum {
+	double bytes;
+	bool is_known;
+	uint32_t stack; /* the last one that was asked for */
+	struct share of_stack;
+};
+
+static void sum_add(struct sum *sum, const struct tally *t)
 {
-	double sum = 0;
-	uint32_t stack = 0;
-	struct share stacks_share = {0};
-	for (size_t i = 0; i < snapshot->count; i++) {
-		const struct tally *t = &snapshot->tallies[i];
-		struct share share = {0};
-		share_add(&share, t->site);
-		if (share.all == 0 && t->stack != stack) {
-			stack = t->stack;
-			stacks_share = share_of_stack(stack);
-		}
-		if (share.all == 0)
-			share = stacks_share;
-		if (share.all == 0)
-			continue;
-		*is_known = true;
-		if (t->inuse_bytes > 0)
-			sum += (double)t->inuse_bytes * (share.by_gc / share.all);
+	struct share share = {0};
+	share_add(&share, t->site);
+	if (share.all == 0 && t->stack != sum->stack) {
+		sum->stack = t->stack;
+		sum->of_stack = share_of_stack(t->stack);
 	}
-	return (uint64_t)(sum + 0.5);
+	if (share.all == 0)
+		share = sum->of_stack;
+	if (share.all == 0)
+		return;
+	sum->is_known = true;
+	if (t->inuse_bytes > 0)
+		sum->bytes += (double)t->inuse_bytes * (share.by_gc / share.all);
+}
+
+static uint64_t sum_rounded(const struct sum *sum)
+{
+	return (uint64_t)(sum->bytes + 0.5);
+}
+
+static void add_site(uint32_t site, void *arg)
+{
+	struct tally t = stacks_tally(site);
+	sum_add(arg, &t);
 }
 
 /* What of the debt was allocated before then; UNKNOWN. */
@@ -62,33 +73,26 @@ static uint64_t older_than(const struct scratch *scratch, uint64_t monotonic_ns,
 {
 	struct scratch part = scratch_part(scratch);
 	struct snapshot old;
-	bool is_known;
+	struct sum sum = {0};
 	uint64_t bytes = UNKNOWN, now_ns = clock_monotonic_ns();
 	if (monotonic_ns != UNKNOWN && monotonic_ns >= now_ns)
 		return debt;
-	if (monotonic_ns != UNKNOWN && stacks_snapshot(&part, now_ns - monotonic_ns, &old) == 0)
-		bytes = sum_of(&old, &is_known);
-	scratch_release(&part);
-	return bytes != UNKNOWN && bytes > debt ? debt : bytes; /* freed meanwhile */
-}
-
-static uint64_t whole(const struct scratch *scratch)
-{
-	struct scratch part = scratch_part(scratch);
-	struct snapshot all;
-	bool is_known = false;
-	uint64_t bytes = 0;
-	if (stacks_snapshot(&part, 0, &all) == 0)
-		bytes = sum_of(&all, &is_known);
+	if (monotonic_ns != UNKNOWN && stacks_snapshot(&part, now_ns - monotonic_ns, &old) == 0) {
+		for (size_t i = 0; i < old.count; i++)
+			sum_add(&sum, &old.tallies[i]);
+		bytes = sum_rounded(&sum);
+	}
 	scratch_release(&part); /* what there is no room for is unknown */
-	return is_known ? bytes : UNKNOWN;
+	return bytes != UNKNOWN && bytes > debt ? debt : bytes; /* freed meanwhile */
 }
 
 /* Blocks' times are rounded down to ticks: older_than takes them to be as late as may be, so a
  * block is surely newer if it is not older than a tick later. */
 void debt_read(struct scratch *scratch, const struct gogc *gc, struct debt *out)
 {
-	*out = (struct debt){whole(scratch), UNKNOWN, UNKNOWN};
+	struct sum sum = {0};
+	stacks_each_site(add_site, &sum);
+	*out = (struct debt){sum.is_known ? sum_rounded(&sum) : UNKNOWN, UNKNOWN, UNKNOWN};
 	if (out->bytes == 0)
 		out->survived_bytes = out->new_bytes = 0;
 	if (out->bytes == 0 || out->bytes == UNKNOWN)

@@ -164,14 +164,15 @@ CASE(a_mapping)
 static void without_memory(void)
 {
 	struct scratch none = SCRATCH_INIT(0);
-	struct gogc gc = {0};
+	struct gogc gc = {.began_ns = 1, .ended_ns = UINT64_MAX / 2};
 	struct debt d;
 	begin();
 	uint32_t a = site_of(1, 100);
 	add_blocks(a, 100, 10, 500);
 	freed(0, a, 1, 0, 0, 0);
 	debt_read(&none, &gc, &d);
-	CHECK(d.bytes == UNKNOWN && d.survived_bytes == UNKNOWN && !none.exhausted);
+	CHECK(d.bytes == 1000 && d.survived_bytes == UNKNOWN && d.new_bytes == 0);
+	CHECK(!none.exhausted);
 }
 CASE(without_memory)
 
