@@ -40,10 +40,15 @@ func Recording() []byte {
 		Arena:        recordlayout.RegionTable{Offset: 1024, Bytes: 1024},
 		StackBuckets: recordlayout.RegionTable{Offset: 512, Bytes: 16},
 		ArenaUsed:    400, Recording: recordlayout.RegionTable{Offset: RecordingAt},
+		Peaks: [2]recordlayout.RegionPeak{
+			{Now: 3, Highest: 5020, OtherBytes: 7 << 20, Tick: 75},
+			{Now: 9, Highest: 8 << 20, OtherBytes: recordlayout.Unknown, Tick: 90}},
 	})
 	binary.LittleEndian.PutUint32(d[512:], 1024/8)
 	putStack(d, 1024, recordlayout.Stack{Next: 1200 / 8, FirstSite: 1104 / 8}, 0x1001, 0x1002)
 	putSite(d, 1104, 1024/8, 100, 11)
+	keepAtPeak(d, 1104, recordlayout.PeakC, 3, 5000) // and has freed since
+	keepAtPeak(d, 1104, recordlayout.PeakRSS, 8, 99) // of an older peak
 	// A value that was cut in the middle of a character, a key of the profile's own, a terminal's
 	// escape.
 	copy(d[1400:], labelSet(3, "\x04\x82longx\xc3"+"\x06\x03originown"+"\x06\x05tenanta\x1b[1m"))
@@ -79,6 +84,13 @@ func putSite(d []byte, at uint64, stack uint32, size, objects uint64) {
 	recordlayout.Put(d, at, recordlayout.Site{Stack: stack, Size: size,
 		AllocBytesFx: objects * size << recordlayout.ByteBits,
 		FreeBytesFx:  size << recordlayout.ByteBits})
+}
+
+// keepAtPeak makes the site keep what it had at the peak with that number.
+func keepAtPeak(d []byte, at uint64, peak int, number, bytes uint64) {
+	s, _ := recordlayout.Get[recordlayout.Site](d, at)
+	s.PeakBytes[peak] = number<<(64-recordlayout.PeakNumberBits) | bytes
+	recordlayout.Put(d, at, s)
 }
 
 // second is the nth, 20 s after the one before.

@@ -29,7 +29,10 @@ const profileHelp = `usage: cgoheap profile [PID|NAME] [flags]
 Saves a profile that go tool pprof reads, of the C memory in use now.
 
   --memory       all resident memory by owner; the total is RSS
-  --peak         what was in use when most was
+  --peak         what was in use when most was, since the start; instead of
+                 PID also of a recording, FILE.cgoheap
+  --of rss       with --peak: when RSS was highest
+  --reset        with --peak: after that, look for the highest from now on
   --pinned       what keeps the C allocator's free memory from going back
   -o FILE        output file (default cgoheap.PROGRAM.PID.TIME.pb.gz, or
                  cgoheap-memory.PROGRAM...; in a directory, a file of that
@@ -60,6 +63,7 @@ type profileOptions struct {
 	raw, allFrames, asTxt bool
 	memory, byAge         bool
 	views                 views
+	peak                  peakOptions
 	view                  *profileView // nil: what is in use now
 }
 
@@ -83,12 +87,16 @@ func parseProfileFlags(args []string) (*profileOptions, string, error) {
 	f.Boolean("--memory", &o.memory)
 	f.Boolean("--age", &o.byAge)
 	o.views.add(f)
+	o.peak.add(f)
 	wanted, err := f.ParseTarget(args)
 	if err == nil {
 		o.view, err = o.views.chosen()
 	}
 	if err == nil {
 		err = o.check()
+	}
+	if err == nil {
+		err = o.peak.check(o.view, wanted)
 	}
 	if o.asTxt && o.output == "" {
 		o.output = "-"
@@ -144,6 +152,12 @@ func (o *profileOptions) query() url.Values {
 	if o.byAge {
 		q.Set("labels", "age")
 	}
+	if o.peak.of != "" {
+		q.Set("of", o.peak.of)
+	}
+	if o.peak.reset {
+		q.Set("reset", "1")
+	}
 	return q
 }
 
@@ -151,6 +165,9 @@ func saveProfile(std stdio, args []string) error {
 	o, wanted, err := parseProfileFlags(args)
 	if err != nil {
 		return err
+	}
+	if isRecording(wanted) {
+		return o.saveRecordedPeak(std, wanted)
 	}
 	c, err := attach.To(wanted)
 	if err != nil {

@@ -100,6 +100,8 @@ func TestProfileQuery(t *testing.T) {
 		"older=1s&symbols=none":  {"--raw", "--older", "1"},
 		"frames=all&older=250ms": {"--older", "250ms", "--all-frames"},
 		"symbols=none&view=peak": {"--peak", "--raw"},
+		"of=rss&view=peak":       {"--peak", "--of", "rss"},
+		"reset=1&view=peak":      {"--peak", "--reset"},
 		"frames=all&labels=age":  {"--age", "--all-frames"},
 	} {
 		path := filepath.Join(dir, "p.pb.gz")

@@ -21,7 +21,7 @@ type profileView struct {
 
 // profileViews exclude each other.
 var profileViews = []profileView{
-	{"peak", describeHeap},
+	{peakView, describePeak},
 	{"pinned", describePinned},
 }
 

@@ -62,6 +62,12 @@ func TestUsageErrors(t *testing.T) {
 			"each is another profile; see cgoheap profile --help"},
 		{"profile 12 --peak --older 1m", "profile: --peak cannot be combined with --memory, " +
 			"--seconds or --older; see cgoheap profile --help"},
+		{"profile 12 --reset", "profile: --of and --reset say which peak: they need --peak; " +
+			"see cgoheap profile --help"},
+		{"profile a.cgoheap", "profile: a profile of \"a.cgoheap\" at its end is what cgoheap " +
+			"autopsy a.cgoheap -o FILE saves; --peak reads its peak; see cgoheap profile --help"},
+		{"profile a.cgoheap --peak --reset", "profile: --reset is for a process: " +
+			"\"a.cgoheap\" is a recording; see cgoheap profile --help"},
 		{"profile 12 --age --older 1m", "profile: --age cannot be combined with --memory, " +
 			"--seconds, --older, --peak or --pinned; see cgoheap profile --help"},
 		{"profile 12 --raw --text", "profile: --raw and --text cannot be combined: one omits the " +
