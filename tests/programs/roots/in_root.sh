@@ -41,6 +41,7 @@ if [ "${1-}" = short ]; then
 fi
 suite hooks
 suite mappings
+suite account pinned_exact_nth pinned_samples_aligned pinned_sizes_few pinned_not_end
 suite stress preloaded
 
 # ---- Go services under this libc ---------------------------------------------------------
