@@ -40,6 +40,10 @@ var sections = []section{
 			"stack have their own stack captured, and one in many later on. Before, the pairs took " +
 			"3,882, 3,447 and 3,420 instructions, and a stack 385 bytes; cohorts made that 732, " +
 			"and what is known of its frees, with a freeing stack for each, the rest."},
+	{"pinned", "Who pins free memory",
+		"Processor time of the server's thread for an account, all of it: a walk over 10 million " +
+			"chunks, half of them free; a million blocks, each a sample and half of them in " +
+			"front of a free chunk; and again right after, when neither is read again."},
 	{"scaling", "Eight threads", ""},
 	{"scrape", "Making a profile", ""},
 	{"statistics", "Bias of estimates, and coverage of the stated error", ""},
