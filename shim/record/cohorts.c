@@ -21,6 +21,12 @@
 /* Sampling turned on or off makes a mark too, but not every time if that is often. */
 #define CHANGE_TICKS SECOND_TICKS
 
+/*
+ * A mark that took longer is of no moment, and is not kept: on a machine that is overloaded, this
+ * thread may lose the processor in the middle of one.
+ */
+#define LONGEST_NS UINT64_C(500000000)
+
 /* A mark again after so many times the processor time of the last: 0.5 % of a core. */
 #define REST 200
 
@@ -260,7 +266,7 @@ static void give_to_larger(struct marking *m)
 	}
 }
 
-static void make_mark(uint32_t tick, uint64_t off_ns)
+static void make_mark(uint32_t tick, uint64_t off_ns, uint64_t begun_ns)
 {
 	struct marking m = {.table = cohorts_table(), .tick = tick};
 	struct cohorts_head *head = m.table.head;
@@ -275,11 +281,13 @@ static void make_mark(uint32_t tick, uint64_t off_ns)
 		if (m.picks.count)
 			give_to_larger(&m);
 	}
+	head->without = m.without;
+	if (clock_monotonic_ns() - begun_ns > LONGEST_NS)
+		return;
 	head->marks[m.mark].off_ns = off_ns;
 	in_this_order();
 	head->marks[m.mark].tick = tick;
 	head->latest_born = born;
-	head->without = m.without;
 }
 
 /* ---- when ---------------------------------------------------------------- */
@@ -323,7 +331,7 @@ uint64_t cohorts_tick(void)
 		return UINT64_MAX;
 	tick = nearest_tick(now_ns);
 	if (is_due(sampling.on, tick, now_ns) && tick <= UINT32_MAX) {
-		make_mark((uint32_t)tick, sampling.off_ns);
+		make_mark((uint32_t)tick, sampling.off_ns, now_ns);
 		cohorts.last_tick = tick;
 		cohorts.rest_ns = (work_cpu_ns() - cpu_ns) * REST;
 	}
