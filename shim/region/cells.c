@@ -53,6 +53,17 @@ static uint64_t arena_offset(uint32_t id)
 	return (uint64_t)id * 8 - region_layout.arena.offset;
 }
 
+/*
+ * What follows a member. If another thread has taken it meanwhile, that may be any word of its
+ * cell, or of the cells that its slab was cut into since; the head has then changed, and the answer
+ * is not used.
+ */
+__attribute__((no_sanitize("thread"))) static uint32_t follower_of(const uint64_t *list,
+								   uint32_t id)
+{
+	return LOAD(link_of(list, id));
+}
+
 static uint32_t list_pop(uint64_t *list)
 {
 	uint64_t head = LOAD_ACQ(list);
@@ -64,7 +75,7 @@ static uint32_t list_pop(uint64_t *list)
 			STORE(list, 0);
 			return 0;
 		}
-		next = LOAD(link_of(list, (uint32_t)head));
+		next = follower_of(list, (uint32_t)head);
 		if (__atomic_compare_exchange_n(list, &head, head_of(head, next), true,
 						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			return (uint32_t)head;
