@@ -34,6 +34,9 @@ const (
 	// spread: a leak has survivors in as many intervals.
 	spread = 6
 
+	// A leak whose blocks by chance are all early may be called a warm-up so often.
+	warmChance = 0.001
+
 	// Of what is in use in a cache, at most this may be a leak.
 	mostLeaked = 0.375
 
@@ -362,14 +365,14 @@ func (g gap) warmedUp(all Cohort) float64 {
 		return 0
 	}
 	early := float64(all.end()-g.dead.end()) / float64(all.end())
-	confidence := 1 - math.Pow(early, g.old.alive)
-	if !isQuiet {
-		confidence = min(confidence, g.noLeak())
-	}
-	if confidence < sureShare {
+	byChance := math.Pow(early, g.old.alive)
+	if byChance > warmChance {
 		return 0
 	}
-	return confidence
+	if isQuiet {
+		return 1 - byChance
+	}
+	return min(1-byChance, g.noLeak())
 }
 
 // churned: little is older than churnAge, and no share of it would be hidden.
