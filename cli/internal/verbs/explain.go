@@ -138,7 +138,8 @@ func (o *explainOptions) look(c *attach.Client) (*explanation, error) {
 	e.grown, e.hour = kept.growth(e.account)
 	kept.add(e.account, e.body)
 	store.keep(e.process, kept.thinned(e.account.Time))
-	env, _ := e.process.Environ()                          // without it the verdict does not know what is set
+	env, _ := e.process.Environ() // without it the verdict does not know what is set
+
 	if table, err := cohortsOf(c, e.callers); err == nil { // an older library has none
 		e.held = table.Judge(e.account)
 	}

@@ -204,8 +204,8 @@ func (s *Situation) notALeak() string {
 	// Where the allocator does not say what is in use, C retained relies on samples, which may
 	// have begun late.
 	if s.Account.Allocator.InUse == nil || leaks(s) != "" || cLiveGrows(s) != "" ||
-		ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) || s.large(account.CBrk) ||
-		s.large(account.UntrackedMmap) {
+		ownerGrows(s) != "" || s.large(account.CLive) || s.large(account.CMmap) ||
+		s.large(account.CBrk) || s.large(account.UntrackedMmap) {
 		return ""
 	}
 	return "Not a leak."
