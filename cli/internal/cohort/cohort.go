@@ -202,6 +202,7 @@ func Read(p *profile.Profile, callers *stacks.CallerRule) (*Table, error) {
 		c.sampled = max(c.alive, min(all, mostBytes))
 		t.add(s, age, c, byStack, callers)
 	}
+	t.takeBounds(p.Comments)
 	for _, r := range t.Rows {
 		slices.SortStableFunc(r.Stacks, func(a, b *Stack) int {
 			return cmp.Compare(b.InUse(), a.InUse())
@@ -220,6 +221,29 @@ func clamp(bytes int64) int64 { return max(0, min(bytes, mostBytes)) }
 type Table struct {
 	Rows      map[holders.RowKey]*Row
 	intervals History // all that there are
+}
+
+// boundsComment lists the bounds of all intervals, as ages: "ages: 0s 2.3s 7.3s; the last is ...".
+const boundsComment = "ages: "
+
+// takeBounds adds the intervals in which no stack allocated anything.
+func (t *Table) takeBounds(comments []string) {
+	for _, c := range comments {
+		text, ok := strings.CutPrefix(c, boundsComment)
+		if !ok {
+			continue
+		}
+		text, _, _ = strings.Cut(text, ";")
+		bounds := strings.Fields(text)
+		for i := 1; i < len(bounds); i++ {
+			if age, err := parseAges(bounds[i-1] + "-" + bounds[i]); err == nil {
+				t.intervals.add(age, Cohort{From: age.from, To: age.to}, "")
+			}
+		}
+	}
+	if known := t.intervals.Cohorts; len(known) > 0 && known[0].From > 0 {
+		t.intervals.add(ages{}, Cohort{To: known[0].From}, "")
+	}
 }
 
 // fill adds the intervals in which nothing was allocated, since the oldest in which something was.

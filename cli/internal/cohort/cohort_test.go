@@ -107,6 +107,23 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// Bounds that a comment lists are intervals, even if no stack allocated in them; without one the
+// youngest is.
+func TestBounds(t *testing.T) {
+	for comment, want := range map[string]int{
+		"ages: 0s 5s 10s 1h 2h; the last is when the library started": 4, "": 2, "ages: x y": 2,
+	} {
+		p := fakeshim.WhyProfile(524288, true)
+		p.Comments, p.Sample = []string{comment}, p.Sample[:1]
+		p.Sample[0].Label["age"] = []string{"1h-2h"}
+		for _, row := range read(t, p).Rows {
+			if len(row.Cohorts) != want || row.Cohorts[0].From != 0 {
+				t.Errorf("%q: %+v", comment, row.Cohorts)
+			}
+		}
+	}
+}
+
 func TestReadRefusesOtherProfiles(t *testing.T) {
 	if _, err := Read(fakeshim.WhyProfile(524288, false), nil); !errors.Is(err, ErrNoAges) {
 		t.Error(err)

@@ -34,6 +34,9 @@ const (
 	// spread: a leak has survivors in as many intervals.
 	spread = 6
 
+	// Queues and pools of libraries fill slowly: where all lives, less is no leak in its first hour.
+	newLeakBytes = 4 << 20
+
 	// A leak whose blocks by chance are all early may be called a warm-up so often.
 	warmChance = 0.001
 
@@ -70,6 +73,7 @@ const (
 	slows               // less and less comes
 	boundary            // all of the young lives, none of the old
 	partStays           // of a cache, what is old has ceased to shrink
+	smallAndNew         // all lives, but it is little
 	noGCYet             // since it was allocated, and a finalizer may free it
 	waitsForGC          // only a GC can free it, and none came since
 )
@@ -86,6 +90,9 @@ func (h *History) Judge(sinceGC *time.Duration) Finding {
 	f, found := findLeak(known)
 	if !found {
 		f = findEnd(known, f.reason, h.ByGC())
+	}
+	if f.Class == Leak && f.isNew() && f.Leaked < newLeakBytes {
+		return Finding{Class: TooEarly, reason: smallAndNew, Evidence: f.Evidence}
 	}
 	if why := h.mayWait(f, sinceGC); f.Class == Leak && why != noReason {
 		return Finding{Class: TooEarly, reason: why, Evidence: f.Evidence}

@@ -210,6 +210,25 @@ func TestLeaksThatWaitForGC(t *testing.T) {
 	}
 }
 
+// In the first hour little that all lives is not called a leak; what mostly dies, and what is old, is.
+func TestSmallAndNew(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	for _, c := range []struct {
+		load    load
+		minutes float64
+		want    Class
+	}{{leaking(1), 30, TooEarly}, {leaking(1), 90, Leak}, {leaking(0.1), 30, Leak}} {
+		h := historyOf(c.load(r, c.minutes, 2000), c.minutes)
+		for i := range h.Cohorts { // of small blocks, each of which was sampled
+			h.Cohorts[i].Allocated /= sampleBytes / 32
+			h.Cohorts[i].Live /= sampleBytes / 32
+		}
+		if f := h.Judge(nil); f.Class != c.want {
+			t.Errorf("after %g minutes: %s", c.minutes, f.Says())
+		}
+	}
+}
+
 // fixedUntil is freed at a minute, what comes later is not.
 func fixedUntil(minute float64) load {
 	return func(r *rand.Rand, minutes, perMinute float64) []block {

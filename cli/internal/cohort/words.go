@@ -83,6 +83,8 @@ func (f Finding) saysWhy() string {
 			"it is kept for so long, or it leaks since then", termtext.Duration(f.Evidence.end()))
 	case partStays:
 		return "it shrinks like a cache, but some may stay: " + f.Evidence.says()
+	case smallAndNew:
+		return f.shows() + ", but it is little and new: a queue or a pool that fills looks the same"
 	case noGCYet:
 		return "no GC has run since it was allocated: if a finalizer frees it, it waits for that"
 	case waitsForGC:
