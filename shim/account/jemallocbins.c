@@ -24,19 +24,19 @@ static uint64_t read_bin(jemallocbins_ctl *ctl, size_t bin, const char *format, 
 /* 4096 is MALLCTL_ARENAS_ALL, since jemalloc 5. */
 #define OF_ALL(figure) "stats.arenas.4096.bins.%zu." figure
 
-static bool read_one(jemallocbins_ctl *ctl, struct jemallocbins *out, size_t bin)
+static int read_one(jemallocbins_ctl *ctl, struct jemallocbins *out, size_t bin)
 {
 	uint64_t bytes = read_bin(ctl, bin, "arenas.bin.%zu.size", sizeof(size_t));
 	uint64_t regions = read_bin(ctl, bin, "arenas.bin.%zu.nregs", sizeof(uint32_t));
 	uint64_t in_use = read_bin(ctl, bin, OF_ALL("curregs"), sizeof(size_t));
 	uint64_t slabs = read_bin(ctl, bin, OF_ALL("curslabs"), sizeof(size_t));
 	if (bytes == UNKNOWN || regions == UNKNOWN || in_use == UNKNOWN || slabs == UNKNOWN)
-		return false;
+		return -1;
 	uint64_t room = slabs * regions;
 	out->list[bin].bytes = bytes;
 	out->list[bin].in_use = in_use;
 	out->list[bin].free_bytes = room > in_use ? (room - in_use) * bytes : 0;
-	return true;
+	return 0;
 }
 
 void jemallocbins_read(jemallocbins_ctl *ctl, struct jemallocbins *out)
@@ -48,7 +48,7 @@ void jemallocbins_read(jemallocbins_ctl *ctl, struct jemallocbins *out)
 	if (count == UNKNOWN || count > JEMALLOCBINS_MOST || page == UNKNOWN || dirty == UNKNOWN)
 		return;
 	for (size_t bin = 0; bin < count; bin++)
-		if (!read_one(ctl, out, bin))
+		if (read_one(ctl, out, bin) != 0)
 			return;
 	out->count = count;
 	out->dirty_bytes = dirty * page;

@@ -7,16 +7,16 @@
 /* The worker's while it is busy, so it is not in scratch. */
 static struct jemallocbins_query query;
 
-static bool ask(struct holder **asked)
+static int ask(struct holder **asked)
 {
 	if (query.count == 0)
-		return true;
+		return 0;
 	if (allocator_ask_slabs(&query) != 0)
-		return false;
+		return -1;
 	for (size_t i = 0; i < query.count; i++)
 		asked[i]->stuck = query.held[i];
 	query.count = 0;
-	return true;
+	return 0;
 }
 
 bool slabholders_look(struct holders *holders, const struct jemallocbins *bins)
@@ -41,9 +41,9 @@ bool slabholders_look(struct holders *holders, const struct jemallocbins *bins)
 		asked[query.count] = h;
 		query.blocks[query.count++] = (void *)(holders->items[i].key + GLIBC_CHUNK_HEADER);
 		if (query.count == JEMALLOCBINS_ASKED)
-			is_known = ask(asked);
+			is_known = ask(asked) == 0;
 	}
-	return is_known && ask(asked);
+	return is_known && ask(asked) == 0;
 }
 
 int slabholders_count(struct scratch *scratch, const struct jemallocbins *bins,

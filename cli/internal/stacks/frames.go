@@ -185,8 +185,8 @@ func CLeaf(frames []Frame) string {
 	return cmp.Or(unnamed, frames[0].Name)
 }
 
-// CEntry is the C function that Go called, or else the leaf: a library's own allocator below it says
-// less.
+// CEntry is the C function that Go called, or else the leaf: a library's own allocator below it
+// says less.
 func CEntry(frames []Frame) string {
 	entry := ""
 	for i := 1; i < len(frames) && !frames[i].isGo; i++ {
