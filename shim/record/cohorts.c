@@ -223,7 +223,8 @@ static void give_row(struct marking *m, uint32_t row, uint32_t stack,
 	r->stack = 0;
 	in_this_order();
 	for (uint32_t i = 0; i < COHORTS_MARKS; i++)
-		*cohorts_cell(&m->table, row, i) = (struct cohorts_cell){0};
+		if (m->table.head->marks[i].tick)
+			*cohorts_cell(&m->table, row, i) = (struct cohorts_cell){0};
 	write_cell(m, row, now);
 	r->born = now->born;
 	r->since = now->born > m->table.head->latest_born ? 0 : m->tick;
