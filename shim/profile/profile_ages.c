@@ -29,13 +29,20 @@ static size_t write_duration(char *out, size_t bytes, uint64_t ns)
 /* Two durations have at most 25 digits and units each. */
 #define LABEL_BYTES 64
 
+/* The older bound: a youngest cohort of a few milliseconds is shown as a tenth of a second. */
+static size_t write_bound(char *out, size_t bytes, uint64_t ns)
+{
+	return write_duration(out, bytes, ns > TENTH_NS ? ns : TENTH_NS);
+}
+
 static const char *make_label(struct scratch *scratch, const struct cohort *c)
 {
 	char text[LABEL_BYTES];
-	size_t n = write_duration(text, sizeof(text), c->from_ns);
+	size_t n = c->from_ns ? write_bound(text, sizeof(text), c->from_ns)
+			      : write_duration(text, sizeof(text), 0);
 
 	text[n++] = '-';
-	n += write_duration(text + n, sizeof(text) - n, c->to_ns);
+	n += write_bound(text + n, sizeof(text) - n, c->to_ns);
 	return scratch_strdup(scratch, text, n);
 }
 
@@ -63,7 +70,7 @@ static const char *make_bounds(struct scratch *scratch, const struct cohorts *co
 	n = (size_t)snprintf(text, bytes, "ages: 0s");
 	for (uint32_t i = 0; i < cohorts->count; i++) {
 		text[n++] = ' ';
-		n += write_duration(text + n, bytes - n, cohorts->list[i].to_ns);
+		n += write_bound(text + n, bytes - n, cohorts->list[i].to_ns);
 	}
 	snprintf(text + n, bytes - n, "; the last is when the library started");
 	return text;
