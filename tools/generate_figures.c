@@ -95,6 +95,8 @@ static void print_account(const char *package)
 		  "is what c_retained is made of, where the allocator is glibc.");
 	GO_STRUCT(ACCOUNT_ESTIMATE, "Estimate", "",
 		  "is C memory in use by the samples, beside the allocator's own count.");
+	GO_STRUCT(ACCOUNT_PEAK, "Peak", "",
+		  "is what was highest since the start, or since a profile reset it.");
 	GO_STRUCT(
 		ACCOUNT_GO, "Go", is_command ? ",omitempty" : "",
 		"is what the Go runtime counts, which need not be resident. All of it is known "
@@ -231,6 +233,7 @@ SCHEMA_OF(allocator, ACCOUNT_ALLOCATOR)
 SCHEMA_OF(private_allocator, ACCOUNT_PRIVATE)
 SCHEMA_OF(kept, ACCOUNT_KEPT)
 SCHEMA_OF(estimate, ACCOUNT_ESTIMATE)
+SCHEMA_OF(peak, ACCOUNT_PEAK)
 SCHEMA_OF(go, ACCOUNT_GO)
 SCHEMA_OF(process, ACCOUNT_PROCESS)
 SCHEMA_OF(cgroup, ACCOUNT_CGROUP)
@@ -269,6 +272,7 @@ static const struct part {
 	{"private_allocators", schema_private_allocator, true, NULL},
 	{"c_retained_kept", schema_kept, false, NULL},
 	{"c_live_estimate", schema_estimate, false, NULL},
+	{"peak", schema_peak, false, NULL},
 	{"go", schema_go, false, NULL},
 	{"process", schema_process, false, NULL},
 	{"cgroup", schema_cgroup, false, NULL},
@@ -276,6 +280,8 @@ static const struct part {
 	{"name", NULL, false, "\"string\""},
 	{"time", NULL, false, "\"string\""},
 	{"c_blocks_resident_ratio", NULL, false, NULLABLE("number")},
+	{"c_in_use_at", NULL, false, NULLABLE("string")},
+	{"rss_at", NULL, false, NULLABLE("string")},
 	{"last_gc_time", NULL, false, NULLABLE("string")},
 	{"last_gc", NULL, false, NULLABLE("string")},
 	{"gc_percent", NULL, false, NULLABLE("integer")},

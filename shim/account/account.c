@@ -11,6 +11,8 @@
 #include "go/gosym.h"
 #include "go/govars.h"
 #include "record/control.h"
+#include "record/live.h"
+#include "record/peak.h"
 #include "record/mappings.h"
 #include "account/account_job.h"
 
@@ -401,6 +403,16 @@ static int take(struct account_job *job)
 	return 0;
 }
 
+static struct account_peak peak_seen(enum peak which)
+{
+	struct peak_height height = peak_height(which);
+
+	if (!height.bytes)
+		return (struct account_peak){UNKNOWN, UNKNOWN};
+	return (struct account_peak){height.bytes,
+				     region_layout.start_realtime_ns + height.tick * LIVE_TICK_NS};
+}
+
 int account_take(struct scratch *scratch, struct account *out, struct account_parts *parts)
 {
 	struct account_job *job = scratch_alloc(scratch, sizeof(*job));
@@ -408,7 +420,11 @@ int account_take(struct scratch *scratch, struct account *out, struct account_pa
 	if (!job || pagemap_page_bytes() != PAGE_BYTES)
 		return -1;
 	seccomp_look();
-	*out = (struct account){.time_ns = realtime_ns(), .thread_stacks_count = 1};
+	*out = (struct account){.time_ns = realtime_ns(),
+				.c_peak = peak_seen(PEAK_C),
+				.rss_peak = peak_seen(PEAK_RSS),
+				.c_in_use_now_bytes = peak_in_use(),
+				.thread_stacks_count = 1};
 	*parts = (struct account_parts){0};
 	for (size_t i = 0; i < OWNER_COUNT; i++)
 		out->owners[i].known = out->owners[i].exact = true;

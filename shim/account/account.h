@@ -84,6 +84,10 @@ struct account {
 	uint64_t c_blocks_touched_permille; /* resident share of sampled blocks' bytes */
 	struct go_stats go;
 	struct debt debt;
+	struct account_peak {
+		uint64_t bytes, at_ns; /* CLOCK_REALTIME; UNKNOWN: none was seen */
+	} c_peak, rss_peak;            /* since the start or a reset: record/peak.h */
+	uint64_t c_in_use_now_bytes;   /* which c_peak is the highest of */
 	struct process_stats process;
 	struct cgroup_stats cgroup;
 	bool is_partial;              /* time ran out: the sums are lower bounds */

@@ -61,6 +61,7 @@
 	  "Part of it that was there when the last collection began.")                             \
 	X(FIGURE, s->debt.new_bytes, bytes, "finalizer_debt_new_bytes", DebtNew,                   \
 	  "finalizer_debt_new_bytes", "Part of it that was allocated since the last collection.")  \
+	X(PART, peak, Peak, "Peak", BOTH, "")                                                      \
 	X(PART, go, Go, "Go", BOTH, "")                                                            \
 	X(PART, process, Process, "Process", BOTH, "")                                             \
 	X(PART, cgroup, Cgroup, "Cgroup", BOTH, "")                                                \
@@ -148,6 +149,17 @@
 	  "c_live_estimate_standard_error_bytes", "Standard error of that estimate.")              \
 	X(FIGURE, (uint64_t)control_get().sample_bytes, bytes, "sample_bytes", SampleBytes, "",    \
 	  "Mean bytes between samples.")
+
+/* Of struct account. */
+#define ACCOUNT_PEAK(X)                                                                            \
+	X(FIGURE, s->c_peak.bytes, bytes, "c_in_use_bytes", CInUse, "",                            \
+	  "The highest C in use, by the samples, without stacks of threads.")                      \
+	X(PART, c_in_use_at, CInUseAt, "*time.Time", BOTH, "When that was.")                       \
+	X(FIGURE, s->c_in_use_now_bytes, bytes, "c_in_use_now_bytes", CInUseNow, "",               \
+	  "The same figure now.")                                                                  \
+	X(FIGURE, s->rss_peak.bytes, bytes, "rss_bytes", RSS, "",                                  \
+	  "The highest RSS that was seen while sampling was on.")                                  \
+	X(PART, rss_at, RSSAt, "*time.Time", BOTH, "When that was.")
 
 /* Of struct go_stats. */
 #define ACCOUNT_GO(X)                                                                              \

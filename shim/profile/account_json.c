@@ -106,6 +106,24 @@ static void write_private_allocators(struct writer *w, const char *key)
 	json_close_array(w->json);
 }
 
+static void write_c_in_use_at(struct writer *w, const char *key)
+{
+	write_nanoseconds(w, key, w->account->c_peak.at_ns);
+}
+
+static void write_rss_at(struct writer *w, const char *key)
+{
+	write_nanoseconds(w, key, w->account->rss_peak.at_ns);
+}
+
+static void write_peak(struct writer *w, const char *key)
+{
+	const struct account *s = w->account;
+	json_open(w->json, key);
+	ACCOUNT_PEAK(WRITE)
+	json_close(w->json);
+}
+
 static void write_c_live_estimate(struct writer *w, const char *key)
 {
 	const struct account *s = w->account;

@@ -57,6 +57,7 @@ static void nothing_known(void)
 	a.cgroup.path[0] = 0;
 	a.c_live_estimate_bytes = a.c_live_estimate_error = a.c_blocks_touched_permille = UNKNOWN;
 	a.debt = (struct debt){UNKNOWN, UNKNOWN, UNKNOWN};
+	a.c_peak.bytes = a.rss_peak.bytes = a.c_in_use_now_bytes = UNKNOWN;
 	write_account(&a, &none);
 	says("{\"rss_bytes\":0,\"owners\":[{\"name\":\"go_heap\",\"bytes\":null,\"exact\":false,"
 	     "\"huge_bytes\":null,\"lazy_free_bytes\":null,\"swap_bytes\":null,"
@@ -73,6 +74,8 @@ static void nothing_known(void)
 	     "\"sample_bytes\":4096},\"c_blocks_resident_ratio\":null,"
 	     "\"finalizer_debt_bytes\":null,\"finalizer_debt_survived_bytes\":null,"
 	     "\"finalizer_debt_new_bytes\":null,"
+	     "\"peak\":{\"c_in_use_bytes\":null,\"c_in_use_at\":null,\"c_in_use_now_bytes\":null,"
+	     "\"rss_bytes\":null,\"rss_at\":null},"
 	     "\"go\":{\"source\":null,\"heap_in_use_bytes\":null,\"heap_free_bytes\":null,"
 	     "\"heap_released_bytes\":null,\"stacks_bytes\":null,\"mapped_ready_bytes\":null,"
 	     "\"total_alloc_bytes\":null,\"metadata_bytes\":null,\"heap_objects_bytes\":null,"
@@ -109,6 +112,9 @@ static void all_known(void)
 	a.allocator = (struct allocator_stats){.name = "glibc", .in_use_bytes = 12, .arenas = 37};
 	a.c_blocks_touched_permille = 59;
 	a.debt = (struct debt){900, 0, 800};
+	a.c_peak = (struct account_peak){70, 1500000000};
+	a.rss_peak = (struct account_peak){90, 2000000000};
+	a.c_in_use_now_bytes = 60;
 	a.go.source = "runtime.gcController";
 	for (uint64_t i = 0; i < CGOHEAP_GO_FIGURES; i++)
 		a.go.runtime[i] = 100 + i;
@@ -136,6 +142,9 @@ static void all_known(void)
 	says("\"arenas\":37,");
 	says("\"c_blocks_resident_ratio\":0.059,\"finalizer_debt_bytes\":900,"
 	     "\"finalizer_debt_survived_bytes\":0,\"finalizer_debt_new_bytes\":800,");
+	says("\"peak\":{\"c_in_use_bytes\":70,\"c_in_use_at\":\"1970-01-01T00:00:01.500000000Z\","
+	     "\"c_in_use_now_bytes\":60,\"rss_bytes\":90,"
+	     "\"rss_at\":\"1970-01-01T00:00:02.000000000Z\"},");
 	says("\"source\":\"runtime.gcController\",\"heap_in_use_bytes\":0,");
 	says("\"metadata_bytes\":7,\"heap_objects_bytes\":101,\"heap_live_bytes\":60,"
 	     "\"heap_dead_or_new_bytes\":41,\"heap_unused_bytes\":104,\"gc_goal_bytes\":115,"

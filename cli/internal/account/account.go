@@ -5,6 +5,7 @@ package account
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -76,4 +77,29 @@ func Known(n *int64) int64 {
 		return 0
 	}
 	return *n
+}
+
+// A peak that is less than an eighth above what is in use now explains nothing.
+const peakShare = 8
+
+// Over is the highest C in use, where it is over: nil where it is not known, or still near.
+func (p *Peak) Over() *int64 {
+	if p.CInUse == nil || p.CInUseNow == nil || p.CInUseAt == nil {
+		return nil
+	}
+	if *p.CInUse-*p.CInUseNow < max(*p.CInUse/peakShare, 1<<20) {
+		return nil
+	}
+	return p.CInUse
+}
+
+// PeakLine says that C in use was far higher, and which command shows by what; "": it was not.
+func PeakLine(a *Account, target string) string {
+	bytes := a.Peak.Over()
+	if bytes == nil {
+		return ""
+	}
+	return fmt.Sprintf("peak: C in use was %s at %s, and is %s now. "+
+		"`cgoheap profile %s --peak` shows what it was", termtext.Bytes(*bytes), a.Peak.CInUseAt.Local().Format("2006-01-02 15:04:05"),
+		termtext.Bytes(*a.Peak.CInUseNow), target)
 }

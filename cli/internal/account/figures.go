@@ -26,6 +26,7 @@ type Account struct {
 	DebtSurvived *int64 `json:"finalizer_debt_survived_bytes"`
 	// Part of it that was allocated since the last collection.
 	DebtNew *int64  `json:"finalizer_debt_new_bytes"`
+	Peak    Peak    `json:"peak"`
 	Go      Go      `json:"go"`
 	Process Process `json:"process"`
 	Cgroup  Cgroup  `json:"cgroup"`
@@ -151,6 +152,20 @@ type Estimate struct {
 	StandardError *int64 `json:"standard_error_bytes"`
 	// Mean bytes between samples.
 	SampleBytes *int64 `json:"sample_bytes"`
+}
+
+// Peak is what was highest since the start, or since a profile reset it.
+type Peak struct {
+	// The highest C in use, by the samples, without stacks of threads.
+	CInUse *int64 `json:"c_in_use_bytes"`
+	// When that was.
+	CInUseAt *time.Time `json:"c_in_use_at"`
+	// The same figure now.
+	CInUseNow *int64 `json:"c_in_use_now_bytes"`
+	// The highest RSS that was seen while sampling was on.
+	RSS *int64 `json:"rss_bytes"`
+	// When that was.
+	RSSAt *time.Time `json:"rss_at"`
 }
 
 // Go is what the Go runtime counts, which need not be resident. All of it is known where

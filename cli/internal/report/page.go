@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,6 +126,19 @@ func fewOf(texts []string) []string {
 	return list
 }
 
+// peakLine is "" without a process or a file to ask about its peak.
+func (in *Input) peakLine() string {
+	switch {
+	case in.Account == nil:
+		return ""
+	case in.File != "":
+		return account.PeakLine(in.Account, termtext.QuoteShell(in.File))
+	case in.PID > 0:
+		return account.PeakLine(in.Account, strconv.Itoa(in.PID))
+	}
+	return ""
+}
+
 func (in *Input) addTexts(p *page, d *drawnData) {
 	p.Title = shown(in.Program)
 	if in.PID > 0 {
@@ -133,6 +147,9 @@ func (in *Input) addTexts(p *page, d *drawnData) {
 	p.About = in.about()
 	for _, text := range verdict.Paragraphs(in.Verdict) {
 		p.Verdict = append(p.Verdict, withCode(text))
+	}
+	if line := in.peakLine(); line != "" {
+		p.Verdict = append(p.Verdict, withCode(line))
 	}
 	in.addOwners(p)
 	in.addHeld(p)

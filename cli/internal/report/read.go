@@ -117,7 +117,7 @@ func ofRecorder(path string) (*Input, error) {
 	}
 	symbols := recorder.FindNames(b, "")
 	in := &Input{Source: "the recorder's file of a process that has ended",
-		Program: filepath.Base(b.Program), PID: int(b.PID), Executable: b.Program}
+		Program: filepath.Base(b.Program), PID: int(b.PID), Executable: b.Program, File: path}
 	if alive {
 		in.Source = "the recorder's file of a process that is running"
 	}

@@ -20,6 +20,7 @@ type Input struct {
 	Source        string // what it was made from, in a few words
 	Host, Program string
 	PID           int
+	File          string // the recording that a process left behind
 	Executable    string // its path, to tell its mappings from those of libraries
 
 	Rows   []series.Row // in the order of MonoNS

@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/term"
@@ -87,7 +88,8 @@ type explanation struct {
 	callers *stacks.CallerRule
 	held    []cohort.Held // why memory is still there; nil: unknown
 
-	recorded bool // from a recording: there is no process, nor status
+	recorded bool   // from a recording: there is no process, nor status
+	file     string // the recording
 }
 
 func explain(std stdio, args []string) error {
@@ -239,12 +241,23 @@ func (e *explanation) printAccount(std stdio, width int) {
 	e.printKernel(std, width)
 	fmt.Fprintln(std.out)
 	e.printVerdict(std, width)
+	if line := account.PeakLine(e.account, e.target()); line != "" {
+		termtext.WriteWrapped(std.out, line, "  ", width)
+	}
 	for _, w := range e.account.Warnings {
 		if verdict.Repeats(e.verdict, w) {
 			continue
 		}
 		termtext.WriteWrapped(std.out, "note: "+account.Labelled(termtext.Escape(w)), "  ", width)
 	}
+}
+
+// target is what commands about the same are to be given.
+func (e *explanation) target() string {
+	if e.recorded {
+		return termtext.QuoteShell(e.file)
+	}
+	return strconv.Itoa(e.process.PID)
 }
 
 func (e *explanation) printVerdict(std stdio, width int) {
