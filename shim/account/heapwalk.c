@@ -9,6 +9,9 @@
 /* What precedes a heap's first chunk is less: its header and, in an arena's first, its state. */
 #define SEARCHED_BYTES (2 * PAGE_BYTES)
 
+/* What other code takes by sbrk is less, as a rule. */
+#define GAP_BYTES (256 * KIB)
+
 /* If more is missing than this part of what was walked, sums over all heaps are unknown. */
 #define MISSED_PART 64
 
@@ -107,17 +110,22 @@ static bool is_first(struct walk *w, uint64_t at)
 	return true;
 }
 
-/* 0: it was not found. */
-static uint64_t first_chunk(struct walk *w)
+/* The first chunk at or above `from`, within `bytes`. 0: it was not found. */
+static uint64_t chunk_from(struct walk *w, uint64_t from, uint64_t bytes)
 {
-	uint64_t at = ALIGN_UP(w->heap->start, (uint64_t)GLIBC_CHUNK_ALIGNED);
-	uint64_t end = at + SEARCHED_BYTES < w->heap->end ? at + SEARCHED_BYTES : w->heap->end;
-	if (!w->heap->is_main)
-		at += sizeof(struct glibcchunk_heap_header);
-	for (; at < end; at += GLIBC_CHUNK_ALIGNED)
+	uint64_t at = ALIGN_UP(from, (uint64_t)GLIBC_CHUNK_ALIGNED), end = w->heap->end;
+	if (end > at && end - at > bytes)
+		end = at + bytes;
+	for (; at < end && work_may_go_on_first_half(20); at += GLIBC_CHUNK_ALIGNED)
 		if (is_first(w, at))
 			return at;
 	return 0;
+}
+
+static uint64_t first_chunk(struct walk *w)
+{
+	uint64_t header = w->heap->is_main ? 0 : sizeof(struct glibcchunk_heap_header);
+	return chunk_from(w, w->heap->start + header, SEARCHED_BYTES);
 }
 
 /* ---- a heap ------------------------------------------------------------- */
@@ -142,10 +150,15 @@ static void mark_walked(struct walk *w, uint64_t chunk)
 		h->is_walked = true;
 }
 
-/* Where the walk goes on above an address whose chunk makes no sense; 0: nowhere. */
+/*
+ * Where the walk goes on above an address whose chunk makes no sense, or where the heap was left;
+ * 0: nowhere. There is no sampled block near in a heap of few.
+ */
 static uint64_t resume(struct walk *w, uint64_t above)
 {
-	uint64_t at;
+	uint64_t at = chunk_from(w, above, GAP_BYTES);
+	if (at)
+		return at;
 	for (struct holder *h; (h = holder_from(w, above, &at)) && at < w->heap->end;
 	     w->next_holder++)
 		if (h->is_in_heap)
@@ -226,7 +239,9 @@ static void walk_heap(struct walk *w)
 			add_top(w, at);
 		if (why == TOP || (why == FENCE && !w->heap->is_main))
 			return; /* only the main arena goes on behind a fence, in the same heap */
-		at = resume(w, at + 1);
+		at = resume(w, start + 1);
+		if (why == FENCE && at && at - start <= GAP_BYTES)
+			start = at; /* what lies between is not glibc's */
 	}
 	w->out->missed_bytes += w->heap->end - start;
 }

@@ -279,15 +279,15 @@ static void garbage(void)
 }
 CASE(garbage)
 
-/* The walk goes on at the next sampled block behind what makes no sense. */
-static void a_gap(void)
+/* The walk goes on behind what makes no sense, and so far that at a sampled block. */
+static void a_gap(uint64_t bytes)
 {
 	begin();
 	uint32_t site = site_of(1, 40);
 	for (int i = 0; i < PAIRS; i++) {
 		if (i == PAIRS / 2) {
 			add(48, false);
-			heap.used += 8192; /* other code's, by sbrk */
+			heap.used += bytes; /* other code's, by sbrk */
 			heap.is_behind_free = false;
 		}
 		sample(add(48, false), 40, site, 400);
@@ -298,7 +298,42 @@ static void a_gap(void)
 	struct pinned p = read_now(MIB);
 	CHECK(p.method == PINNED_BY_SIZES && near(p.sum.bytes, PAIRS * stuck(0, 1008)));
 }
-CASE(a_gap)
+static void a_small_gap(void)
+{
+	a_gap(8192);
+}
+CASE(a_small_gap)
+static void a_large_gap(void)
+{
+	a_gap(MIB);
+}
+CASE(a_large_gap)
+
+/* As glibc leaves the main arena's memory to go on above other code's. No block behind is a sample.
+ */
+static void a_fence(void)
+{
+	begin();
+	uint32_t site = site_of(1, 40);
+	for (int i = 0; i < PAIRS; i++) {
+		if (i == PAIRS / 2) {
+			add(16, false);
+			add(16, false);
+			heap.used += 12352;
+			heap.is_behind_free = false;
+		}
+		uint64_t chunk = add(48, false);
+		if (i < PAIRS / 2)
+			sample(chunk, 40, site, 400);
+		add(1008, true);
+	}
+	add(64, false);
+	end_heap();
+	struct pinned p = read_now(UNKNOWN);
+	CHECK(p.method == PINNED_BY_SIZES && near(p.sum.bytes, PAIRS * stuck(0, 1008)));
+	CHECK(p.kept.returnable == (uint64_t)(HEAP_BYTES - ALIGN_UP(heap.used + 16, 4096)));
+}
+CASE(a_fence)
 
 /* Pages that are not there stay so, and those that are not mapped are no harm. */
 static void absent_pages(void)
@@ -389,7 +424,9 @@ int main(void)
 		cmocka_unit_test(test_older_blocks),
 		cmocka_unit_test(test_nothing_behind),
 		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_a_gap),
+		cmocka_unit_test(test_a_small_gap),
+		cmocka_unit_test(test_a_large_gap),
+		cmocka_unit_test(test_a_fence),
 		cmocka_unit_test(test_absent_pages),
 		cmocka_unit_test(test_no_time),
 		cmocka_unit_test(test_top_stacks),
