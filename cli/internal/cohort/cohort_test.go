@@ -97,6 +97,35 @@ func TestRowOfManyStacks(t *testing.T) {
 	}
 }
 
+// Nor does a stack that churns hide those of the same row that never free.
+func TestRowOfSomeThatNeverFree(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	of := func(l load, perMinute float64) *Stack {
+		return &Stack{History: *historyOf(l(r, 30, perMinute), 30)}
+	}
+	row := &Row{Stacks: []*Stack{of(leaking(1), 1), of(leaking(1), 1), of(leaking(1), 1),
+		of(exponential(5), 30)}}
+	row.freed = map[string]int64{}
+	for _, s := range row.Stacks {
+		if f := s.Judge(nil); f.Class == Leak {
+			t.Fatalf("a stack alone: %s", f.Says())
+		}
+		for _, c := range s.Cohorts {
+			row.add(ages{}, c, "")
+		}
+	}
+	if w := row.Judge(nil); w.Class != Leak || w.Leaked < 30<<20 || w.Leaked > 60<<20 {
+		t.Errorf("%+v", w)
+	}
+	row.Stacks = nil
+	for range 60 {
+		row.Stacks = append(row.Stacks, of(exponential(30), 0.8))
+	}
+	if f := row.neverFreed().Judge(nil); f.Class == Leak {
+		t.Errorf("%s", f.Says())
+	}
+}
+
 // Intervals in which a stack allocated nothing are part of its history.
 func TestFill(t *testing.T) {
 	for key, row := range read(t, fakeshim.WhyProfile(524288, true)).Rows {

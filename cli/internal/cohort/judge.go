@@ -397,7 +397,7 @@ func (g gap) churned(f Finding, all Cohort, byGC bool) Finding {
 // start has left is none either.
 func cached(f Finding, known []Cohort, byGC bool) Finding {
 	all := sum(known)
-	if staysLevel(known, f.Evidence.From) {
+	if all.survivors().share() < mostShare && staysLevel(known, f.Evidence.From) {
 		f.reason = partStays
 		return f
 	}

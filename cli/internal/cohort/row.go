@@ -87,9 +87,29 @@ func (r *Row) Judge(sinceGC *time.Duration) *Why {
 		whole = waits
 	case whole.Class == Leak:
 		w.Leaked, w.PerHour = whole.Leaked, whole.PerHour
+	default:
+		if f := r.neverFreed().Judge(sinceGC); f.Class == Leak {
+			whole, w.Leaked, w.PerHour = f, f.Leaked, f.PerHour
+		}
 	}
 	w.set(whole, r)
 	return w
+}
+
+// fewestOfStack: with fewer samples, some stacks of any load have lost none by chance.
+const fewestOfStack = 16
+
+// neverFreed is all stacks of which hardly anything was freed: others may churn beside them.
+func (r *Row) neverFreed() *History {
+	all := &History{freed: map[string]int64{}}
+	for _, s := range r.Stacks {
+		if c := sum(s.Cohorts); c.sampled >= fewestOfStack && c.survivors().share() >= 0.98 {
+			for _, c := range s.Cohorts {
+				all.add(ages{}, c, "")
+			}
+		}
+	}
+	return all
 }
 
 func (w *Why) set(f Finding, r *Row) {
