@@ -33,13 +33,12 @@ var sections = []section{
 			"50, the switch of stacks 60, the site 63. Two atomics for a site's counters " +
 			"instead of four, one hash a free and the clock once in 16 records brought it there. " +
 			"In Go, heaptrack ends at runtime.asmcgocall, and so walks half of the frames."},
-	{"sites", "Why is it still there",
-		"What it costs that each stack's frees and cohorts are kept: a malloc and free pair of 64 " +
-			"bytes, recorded, from each of 256 stacks of 17 C frames, by how often each is met; " +
-			"and the resident bytes of a stack, after three pairs. The first 16 frees of each " +
-			"stack have their own stack captured, and one in many later on. Before, the pairs took " +
-			"3,882, 3,447 and 3,420 instructions, and a stack 385 bytes; cohorts made that 732, " +
-			"and what is known of its frees, with a freeing stack for each, the rest."},
+	{"sites", "What is kept of each stack",
+		"A malloc and free pair of 64 bytes, recorded, from each of 256 stacks of 17 C frames, by " +
+			"how often each stack is met; and the resident bytes of a stack, after three pairs. " +
+			"The first 16 frees of each stack have their own stack captured, later ones one in " +
+			"many. Before frees and cohorts were kept, these pairs took 3,882, 3,447 and 3,420 " +
+			"instructions, and a stack 385 bytes."},
 	{"marks", "How old it is",
 		"Microseconds of processor time of the server's thread for a mark of cohorts, once in " +
 			"5 s: 5,000 are 0.1 % of a core. A pair on the fast path and a sample take no " +
