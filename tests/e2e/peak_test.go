@@ -49,7 +49,7 @@ func TestPeak(t *testing.T) {
 	for _, query := range []string{"", "&of=c", "&frames=all"} {
 		wantPeak(t, peak(query), "over, "+query, then)
 	}
-	if p := peak(""); !hasComment(p, `peak of C in use: 3\d{6} bytes at \S+Z, the highest since `) ||
+	if p := peak(""); !hasComment(p, `peak of C in use: 3\d{6} bytes at \S+Z, the highest `) ||
 		!hasComment(p, `C in use now: 3\d{5} bytes`) {
 		t.Errorf("comments: %q", p.Comments)
 	}
@@ -81,8 +81,8 @@ func TestPeak(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(box, "*.cgoheap"))
 	out := filepath.Join(t.TempDir(), "p.pb.gz")
 	for _, of := range []string{"c", "rss"} {
-		text, err := exec.Command(built(t, "cgoheap"), "profile", files[0], "--peak", "--of", of, "-o",
-			out).CombinedOutput()
+		text, err := exec.Command(built(t, "cgoheap"), "profile", files[0], "--peak", "--of", of,
+			"-o", out).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}

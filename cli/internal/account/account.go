@@ -99,7 +99,8 @@ func PeakLine(a *Account, target string) string {
 	if bytes == nil {
 		return ""
 	}
+	at := a.Peak.CInUseAt.Local().Format("2006-01-02 15:04:05")
 	return fmt.Sprintf("peak: C in use was %s at %s, and is %s now. "+
-		"`cgoheap profile %s --peak` shows what it was", termtext.Bytes(*bytes), a.Peak.CInUseAt.Local().Format("2006-01-02 15:04:05"),
-		termtext.Bytes(*a.Peak.CInUseNow), target)
+		"`cgoheap profile %s --peak` shows what it was",
+		termtext.Bytes(*bytes), at, termtext.Bytes(*a.Peak.CInUseNow), target)
 }

@@ -22,8 +22,8 @@ func TestPeakLine(t *testing.T) {
 		if (line != "") != c.said {
 			t.Errorf("%d and %d: %q", c.peak, c.now, line)
 		}
-		if c.said && !strings.HasPrefix(line, "peak: C in use was 812.0 MiB at 2026-11-30 14:02:11, "+
-			"and is ") || c.said && !strings.HasSuffix(line, "`cgoheap profile 42 --peak` shows "+
+		if c.said && !strings.HasPrefix(line, "peak: C in use was 812.0 MiB at 2026-11-30 "+
+			"14:02:11, and is ") || c.said && !strings.HasSuffix(line, "`cgoheap profile 42 --peak` shows "+
 			"what it was") {
 			t.Error(line)
 		}

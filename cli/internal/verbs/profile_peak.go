@@ -52,7 +52,7 @@ func isRecording(wanted string) bool {
 // ---- what is said ----------------------------------------------------------
 
 var (
-	peakLine  = regexp.MustCompile(`^peak of (C in use|RSS): (\d+) bytes at (\S+), the highest since`)
+	peakLine  = regexp.MustCompile(`^peak of (C in use|RSS): (\d+) bytes at (\S+), the highest`)
 	otherLine = regexp.MustCompile(`^(C in use|RSS) (then|now): (\d+) bytes$`)
 )
 
@@ -119,8 +119,8 @@ func peakIndex(of string) int {
 // saveRecordedPeak reads what a process left behind.
 func (o *profileOptions) saveRecordedPeak(std stdio, path string) error {
 	if o.raw || o.allFrames || o.asTxt {
-		return flags.Usagef("a recording's profile has all that is known: --raw, --all-frames and " +
-			"--text need a process")
+		return flags.Usagef("a recording's profile has all that is known: --raw, --all-frames " +
+			"and --text need a process")
 	}
 	data, _, err := recorder.ReadFile(path)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 func TestPeakIsDescribed(t *testing.T) {
 	t.Setenv("TZ", "UTC")
-	at := "peak of C in use: 851443712 bytes at 2026-11-30T14:02:11.300000000Z, the highest since " +
-		"2026-11-30T13:00:00.000000000Z"
+	at := "peak of C in use: 851443712 bytes at 2026-11-30T14:02:11.300000000Z, the highest " +
+		"since 2026-11-30T13:00:00.000000000Z"
 	for want, comments := range map[string][]string{
 		" when most was; RSS was 1.2 GiB; now 312.0 MiB": {at, "RSS then: 1288490188 bytes",
 			"C in use now: 327155712 bytes"},
