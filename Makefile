@@ -279,7 +279,8 @@ $(LIBUNWIND_TESTS): UNIT_LIBS := $(LLVM_LIBUNWIND)
 $(LIBUNWIND_TESTS): UNIT_CFLAGS := -isystem $(LLVM_INCLUDE)
 # They move the clock on instead of sleeping (tests/unit/testclock.h).
 CLOCK_TESTS := cohorts control handlers recorder symbol_cache
-$(CLOCK_TESTS:%=$(BUILD)/unit/test_%) $(BUILD)/unit/count_marks: UNIT_WRAP := $(WRAP) -Wl,--wrap=clock_ns
+CLOCK_BIN := $(CLOCK_TESTS:%=$(BUILD)/unit/test_%) $(BUILD)/unit/count_marks
+$(CLOCK_BIN): UNIT_WRAP := $(WRAP) -Wl,--wrap=clock_ns
 # They contain Go symbols, so they must not contain what needs the shim's.
 $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
 # It hides a function that older libcs lack.
