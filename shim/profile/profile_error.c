@@ -350,7 +350,8 @@ void profile_error_read(struct profile_error *error, struct scratch *scratch,
 	size_t count, lines = 0;
 
 	*error = (struct profile_error){.snapshot = *snapshot};
-	if (w.intervals.coarsest <= 1 || options->view == PROFILE_PINNED)
+	if (w.intervals.coarsest <= 1 || options->view == PROFILE_PINNED ||
+	    options->view == PROFILE_FREES)
 		return;
 	w.freed_interval = w.intervals.coarsest;
 	if (needs_blocks(&w))

@@ -11,6 +11,7 @@
 #include "go/gosym.h"
 #include "record/unloads.h"
 #include "profile/profile_ages.h"
+#include "profile/profile_frees.h"
 
 int index_init(struct scratch *scratch, struct index *index, uint32_t capacity)
 {
@@ -85,6 +86,29 @@ static int job_collect_stack(struct profile_job *job, const struct stack *s)
 	return 0;
 }
 
+const struct stack *profile_stack(const struct profile_job *job, const struct tally *t)
+{
+	return stack_at(job->options->view == PROFILE_FREES ? t->stack : site_at(t->site)->stack);
+}
+
+enum freed_by profile_freed_by(const struct profile_job *job, const struct tally *t)
+{
+	struct frees_kinds kinds;
+
+	if (job->options->view == PROFILE_FREES)
+		return (enum freed_by)t->freed_by;
+	kinds = frees_of(t->site);
+	return frees_most(&kinds);
+}
+
+/* The names of where blocks are allocated label the samples of who frees them. */
+static int job_collect_allocating(struct profile_job *job, const struct tally *t)
+{
+	return job->options->view == PROFILE_FREES
+		       ? job_collect_stack(job, stack_at(site_at(t->site)->stack))
+		       : 0;
+}
+
 static void job_collect_pcs(struct profile_job *job)
 {
 	const struct stack *before = NULL; /* a stack's sites are neighbours */
@@ -94,8 +118,8 @@ static void job_collect_pcs(struct profile_job *job)
 			continue;
 		if (!work_may_go_on_first_half(2000))
 			return;
-		const struct stack *s = stack_at(site_at(t->site)->stack);
-		if (s != before && job_collect_stack(job, s))
+		const struct stack *s = profile_stack(job, t);
+		if ((s != before && job_collect_stack(job, s)) || job_collect_allocating(job, t))
 			return;
 		before = s;
 	}
@@ -241,6 +265,8 @@ static size_t own_comments(const struct profile_options *o,
 	if (o->is_growth)
 		snprintf(lines[n++], OWN_COMMENT_BYTES, "growth over %llu.%03llu s", ms / 1000,
 			 ms % 1000);
+	if (o->view == PROFILE_FREES)
+		snprintf(lines[n++], OWN_COMMENT_BYTES, "%s", PROFILE_FREES_COMMENT);
 	ms = o->min_age_ns / 1000000;
 	if (o->min_age_ns)
 		snprintf(lines[n++], OWN_COMMENT_BYTES,

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "proc/modules.h"
+#include "record/frees.h"
 #include "profile/profile.h"
 #include "profile/profile_error.h"
 #include "profile/symbolize.h"
@@ -94,6 +95,11 @@ struct profile_frame {
 
 /* Every frame, one gap, one end. */
 #define PROFILE_MAX_FRAMES (CAPTURE_MAX_FRAMES + 2)
+
+/* The stack of a sample: the site's, or the one that frees its blocks. */
+const struct stack *profile_stack(const struct profile_job *job, const struct tally *tally);
+/* Who frees the sample's blocks, as its label says; FREED_BY_UNKNOWN: none. */
+enum freed_by profile_freed_by(const struct profile_job *job, const struct tally *tally);
 
 /* The frames of a stack to show, leaf first, without plumbing unless requested. */
 size_t profile_frames(const struct profile_job *job, const struct stack *stack,

@@ -19,7 +19,12 @@ Pprof__Label *profile_labels_add(struct profile_labels *labels)
 
 static bool is_own(const char *key)
 {
-	return strcmp(key, "origin") == 0 || strcmp(key, "bytes") == 0 || strcmp(key, "age") == 0;
+	static const char *const keys[] = {"origin", "bytes", "age", "freed_by", "allocated_by"};
+
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
 }
 
 static int64_t key_string(struct pprof_stream *stream, const struct golabel_text *key)

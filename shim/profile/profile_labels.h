@@ -9,7 +9,7 @@
 #include "profile.pb-c.h"
 #include "text/text.h"
 
-#define PROFILE_OWN_LABELS 3 /* origin, bytes, age */
+#define PROFILE_OWN_LABELS 5 /* origin, bytes, age, freed_by, allocated_by */
 
 struct profile_labels {
 	size_t count;

@@ -18,6 +18,7 @@ struct profile_locations {
 	struct pprof_stream stream;
 	struct profile_mapping *mappings;        /* by place in job.modules */
 	uint64_t synthetic_ids[SYNTHETIC_COUNT]; /* location ids; 0: not written yet */
+	uint64_t others_id;                      /* of PROFILE_FREES_OTHERS; 0: not written yet */
 	uint64_t next_location_id;
 	/* The stack asked for last: a stack's samples, one for each size, are neighbours. */
 	struct {

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "base/work.h"
 #include "profile/profile_ages.h"
+#include "profile/profile_frees.h"
 #include "profile/profile_go.h"
 #include "profile/profile_labels.h"
 #include "profile/profile_locations.h"
@@ -30,9 +31,22 @@ static value_types pinned_types = {{"pinning_objects", "count"},
 				   {"pinned_chunks", "count"},
 				   {"pinned_space", "bytes"}};
 
+/* waiting: in use where blocks are allocated that this stack frees. */
+static value_types frees_types = {{"waiting_objects", "count"},
+				  {"waiting_space", "bytes"},
+				  {"freed_objects", "count"},
+				  {"freed_space", "bytes"}};
+
+static value_types *types_of(enum profile_view view)
+{
+	return view == PROFILE_PINNED  ? &pinned_types
+	       : view == PROFILE_FREES ? &frees_types
+				       : &heap_types;
+}
+
 static void write_header(struct profile_locations *w)
 {
-	value_types *of_view = w->job.options->view == PROFILE_PINNED ? &pinned_types : &heap_types;
+	value_types *of_view = types_of(w->job.options->view);
 	const char *const(*types)[2] = *of_view;
 	Pprof__ValueType values[COUNT_OF(heap_types)], *list[COUNT_OF(heap_types)];
 	for (size_t i = 0; i < COUNT_OF(list); i++) {
@@ -61,31 +75,62 @@ static void write_comments(struct profile_locations *w)
 		pprof_comment(&w->stream, *c);
 }
 
+static void add_word(struct profile_locations *w, struct profile_labels *labels, const char *key,
+		     const char *word)
+{
+	Pprof__Label *label = profile_labels_add(labels);
+
+	label->key = pprof_string(&w->stream, key);
+	label->str = pprof_string(&w->stream, word);
+}
+
+static void add_freer(struct profile_locations *w, struct profile_labels *labels,
+		      const struct tally *t)
+{
+	enum freed_by kind = profile_freed_by(&w->job, t);
+	const char *by = w->job.options->view == PROFILE_FREES
+				 ? profile_frees_allocated_by(&w->job, t->site)
+				 : NULL;
+
+	if (kind < FREED_BY_COUNT)
+		add_word(w, labels, "freed_by", freed_by_names[kind]);
+	if (by)
+		add_word(w, labels, "allocated_by", by);
+}
+
 static void add_own_labels(struct profile_locations *w, struct profile_labels *labels,
 			   const struct tally *t)
 {
 	const struct site *site = site_at(t->site);
-	Pprof__Label *origin = profile_labels_add(labels), *bytes, *age;
-	origin->key = pprof_string(&w->stream, "origin");
-	origin->str = pprof_string(&w->stream,
-				   site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
+	Pprof__Label *bytes;
+	add_word(w, labels, "origin",
+		 site->origin < ORIGIN_COUNT ? origin_names[site->origin] : "");
 	if (tally_block_bytes(t)) { /* Go also leaves out a size of 0 */
 		bytes = profile_labels_add(labels);
 		bytes->key = pprof_string(&w->stream, "bytes");
 		bytes->num = (int64_t)tally_block_bytes(t);
 	}
-	if (!t->age)
-		return;
-	age = profile_labels_add(labels);
-	age->key = pprof_string(&w->stream, "age");
-	age->str = pprof_string(&w->stream, w->job.options->ages->labels[t->age]);
+	add_freer(w, labels, t);
+	if (t->age)
+		add_word(w, labels, "age", w->job.options->ages->labels[t->age]);
+}
+
+static size_t locations_of(struct profile_locations *w, const struct tally *t,
+			   uint64_t ids[PROFILE_MAX_FRAMES])
+{
+	if (w->job.options->view != PROFILE_FREES || t->stack)
+		return profile_locations_stack(w, profile_stack(&w->job, t), ids);
+	if (!w->others_id)
+		w->others_id = profile_locations_named(w, PROFILE_FREES_OTHERS);
+	ids[0] = w->others_id;
+	return 1;
 }
 
 static void write_sample(struct profile_locations *w, const struct tally *t)
 {
 	uint64_t ids[PROFILE_MAX_FRAMES];
 	const struct stack *stack = stack_at(site_at(t->site)->stack);
-	size_t count = profile_locations_stack(w, stack, ids);
+	size_t count = locations_of(w, t, ids);
 
 	int64_t values[] = {t->alloc_objects, t->alloc_bytes, t->inuse_objects, t->inuse_bytes};
 	struct profile_labels labels;
@@ -145,6 +190,10 @@ static void name_labels(struct profile_locations *w)
 	pprof_string(&w->stream, "bytes");
 	for (size_t i = 0; i < ORIGIN_COUNT; i++)
 		pprof_string(&w->stream, origin_names[i]);
+	pprof_string(&w->stream, "freed_by");
+	pprof_string(&w->stream, "allocated_by");
+	for (size_t i = 0; i < FREED_BY_COUNT; i++)
+		pprof_string(&w->stream, freed_by_names[i]);
 	if (w->job.options->ages)
 		name_ages(w->job.options->ages, &w->stream);
 	if (w->job.options->go.bytes)

@@ -15,6 +15,7 @@
 #include "go/gosym.h"
 #include "profile/profile_ages.h"
 #include "profile/profile_job.h"
+#include "profile/profile_frees.h"
 #include "profile/profile_labels.h"
 
 /* pprof's parser halves it: see runtime/pprof/pprof.go, writeHeapInternal. */
@@ -114,7 +115,8 @@ static void text_figures(struct text *t, const struct tally *y)
 static void text_tally(struct text *t, const struct profile_job *job, const struct tally *y)
 {
 	const struct site *site = site_at(y->site);
-	const struct stack *stack = stack_at(site->stack);
+	const struct stack *stack = profile_stack(job, y);
+	enum freed_by kind = profile_freed_by(job, y);
 	struct profile_frame frames[PROFILE_MAX_FRAMES];
 	text_figures(t, y);
 	for (uint32_t i = 0; i < stack->frame_count; i++)
@@ -125,6 +127,10 @@ static void text_tally(struct text *t, const struct profile_job *job, const stru
 		text_printf(t, " bytes=%" PRIu64, site->size);
 	if (y->age)
 		text_printf(t, " age=%s", job->options->ages->labels[y->age]);
+	if (kind < FREED_BY_COUNT)
+		text_printf(t, " freed_by=%s", freed_by_names[kind]);
+	if (job->options->view == PROFILE_FREES && !y->stack)
+		text_string(t, " " PROFILE_FREES_OTHERS);
 	text_string(t, "\n");
 	profile_labels_text(t, stack->labels);
 	size_t count = profile_frames(job, stack, frames);

@@ -65,9 +65,7 @@ static uint64_t draw(struct frees_thread *t)
 
 static uint32_t one_in_now(void)
 {
-	uint32_t one_in = sample_interval() == 1 ? FREES_ONE_IN_EXACT : FREES_ONE_IN;
-
-	return one_in << LOAD(&frees_doublings);
+	return FREES_ONE_IN << LOAD(&frees_doublings);
 }
 
 /* Begins a run after what is left of the last one. */
@@ -78,6 +76,20 @@ static void begin_run(struct frees_thread *t)
 	STORE(&t->left, t->after + before);
 	t->one_in = one_in;
 	t->after = one_in - 1 - before;
+}
+
+/* First frees that may still be captured; otherwise many sites, each met a few times, would cost
+ * as much as if all frees were. */
+static uint32_t spare = FREES_SPARE;
+
+static bool has_spare(void)
+{
+	uint32_t n = LOAD(&spare);
+
+	while (n && !__atomic_compare_exchange_n(&spare, &n, n - 1, true, __ATOMIC_RELAXED,
+						 __ATOMIC_RELAXED))
+		;
+	return n;
 }
 
 /* A run may be of fewer frees than another, so each capture counts for those of its own. */
@@ -93,15 +105,16 @@ static uint32_t take_from_run(struct frees_thread *t)
 	}
 	one_in = t->one_in;
 	begin_run(t);
+	if (LOAD(&spare) < FREES_SPARE)
+		ADD(&spare, 1);
 	return one_in;
 }
 
-/* The first ones of too many sites would cost as much as all: then there are fewer, or none. */
 uint32_t frees_decide(struct site *site)
 {
 	uint8_t seen = LOAD(&site->frees_seen);
 
-	if (seen < FREES_FIRST >> LOAD(&frees_doublings)) {
+	if (seen < FREES_FIRST >> LOAD(&frees_doublings) && has_spare()) {
 		STORE(&site->frees_seen, (uint8_t)(seen + 1));
 		return 1;
 	}

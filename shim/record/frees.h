@@ -3,9 +3,9 @@
  * stacks.
  *
  * Of the first frees of a site each is captured, and of later ones one in many, which then counts
- * for all of them; so the figures are estimates without bias. A free that was not captured, or
- * whose stack does not lead to a root, belongs to no kind. A realloc that returns a block is no
- * free: what it returns is what has to be freed.
+ * for all of them, whatever it is; so the figures are estimates without bias. A free that was not
+ * captured, or whose stack does not lead to a root, belongs to no kind. A realloc that returns a
+ * block is no free: what it returns is what has to be freed.
  *
  * A record has 192 bytes of the arena, in PART_FREES, as have the stacks. They stay as long as the
  * site does. What finds no room is counted.
@@ -31,9 +31,9 @@ extern const char *const freed_by_names[FREED_BY_COUNT]; /* "finalizer", "cleanu
 
 /* ---- hooks ----------------------------------------------------------------- */
 
-#define FREES_FIRST        16 /* of a site, each is captured */
-#define FREES_ONE_IN       32 /* of later ones; a power of two */
-#define FREES_ONE_IN_EXACT 64 /* the same at interval 1, where more frees are of samples */
+#define FREES_FIRST  16   /* of a site, each is captured, as long as there are not too many */
+#define FREES_ONE_IN 64u  /* of later ones; a power of two */
+#define FREES_SPARE  1024 /* first ones at once; then one more for each FREES_ONE_IN frees */
 
 /* One in so many times more, where they cost too much (budget.h). */
 #define FREES_MOST_DOUBLINGS 12

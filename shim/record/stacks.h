@@ -200,11 +200,12 @@ struct stacks_totals stacks_totals(void);
  * of one stack and origin, of which it has the first (cohorts.h).
  */
 struct tally {
-	uint32_t site;  /* id */
-	uint32_t stack; /* id; in a snapshot of all sites */
-	uint64_t born;  /* of that site: its cell may be reused later */
-	uint32_t age;   /* 0: any; cohorts.h */
-	bool is_many;   /* of several sites */
+	uint32_t site;    /* id */
+	uint32_t stack;   /* id; in a snapshot of all sites */
+	uint64_t born;    /* of that site: its cell may be reused later */
+	uint32_t age;     /* 0: any; cohorts.h */
+	bool is_many;     /* of several sites */
+	uint8_t freed_by; /* enum freed_by, where stack is the freeing one (profile_frees.h) */
 	int64_t alloc_objects, alloc_bytes;
 	int64_t inuse_objects, inuse_bytes;
 };

@@ -7,6 +7,7 @@
 #include "record/cohorts.h"
 #include "record/stacks.h"
 #include "profile/profile_ages.h"
+#include "profile/profile_frees.h"
 #include "serve/handlers_memory.h"
 #include "serve/params.h"
 #include "serve/status.h"
@@ -59,6 +60,12 @@ static int build_live(struct answer *a, struct scratch *work)
 	return write_profile(a, work, &growth);
 }
 
+static int build_frees(struct answer *a, struct scratch *work)
+{
+	struct snapshot frees;
+	return profile_frees_snapshot(work, &frees) ? -1 : write_profile(a, work, &frees);
+}
+
 /*
  * What view= can be. build writes the profile into the answer's body from scratch, as profile_write
  * does: 0, or -1 without room; or it refuses, and returns 0. A view without a build is not there:
@@ -70,7 +77,7 @@ static const struct view {
 } views[PROFILE_VIEWS] = {
 	[PROFILE_LIVE] = {"live", build_live},
 	[PROFILE_PEAK] = {"peak", view_peak_build},
-	[PROFILE_FREES] = {"frees", NULL},
+	[PROFILE_FREES] = {"frees", build_frees},
 	[PROFILE_PINNED] = {"pinned", answer_pinned_profile},
 };
 

@@ -22,6 +22,7 @@
 #include "record/budget.h"
 #include "record/cohorts.h"
 #include "record/control.h"
+#include "record/frees.h"
 #include "record/labelsets.h"
 #include "record/live.h"
 #include "record/mappings.h"
@@ -81,6 +82,14 @@ static void write_samples(struct json *j)
 	json_open(j, "missed_frees"); /* noticed when the addresses were reused */
 	json_number(j, "count", LOAD(&slow_drops.stale));
 	json_number(j, "bytes", LOAD(&slow_missed_bytes));
+	json_close(j);
+	struct frees_counters c = frees_counters();
+	json_open(j, "who_frees");
+	json_number(j, "captured", c.captured);
+	json_number(j, "no_stack", c.missed);
+	json_number(j, "no_room", c.no_room);
+	json_number(j, "sites", c.sites);
+	json_number(j, "one_in", c.one_in);
 	json_close(j);
 }
 

@@ -259,10 +259,9 @@ static void bad_parameters(void **state)
 			    "1h30m\n"},
 		{"symbols=all", "invalid symbols=\"all\": expected none\n"},
 		{"view=live", NULL},
-		{"view=", "invalid view=\"\": expected live, peak or pinned\n"},
-		{"view=peaks", "invalid view=\"peaks\": expected live, peak or pinned\n"},
-		{"view=frees",
-		 "invalid view=\"frees\": expected live, peak or pinned\n"}, /* not there yet */
+		{"view=", "invalid view=\"\": expected live, peak, frees or pinned\n"},
+		{"view=peaks", "invalid view=\"peaks\": expected live, peak, frees or pinned\n"},
+		{"view=frees", NULL},
 		{"labels=age", NULL},
 		{"labels=ages", "invalid labels=\"ages\": expected age\n"},
 		{"labels=age&seconds=1", "labels=age cannot be combined with seconds, older or "

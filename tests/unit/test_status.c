@@ -122,6 +122,8 @@ static void test_whole_page(void **state)
 		 "\"dropped\":{\"live_full\":1,\"reentered\":3,\"no_stack\":5,"
 		 "\"stale\":4,"
 		 "\"labels\":0},\"missed_frees\":{\"count\":4,\"bytes\":0},"
+		 "\"who_frees\":{\"captured\":0,\"no_stack\":0,\"no_room\":0,\"sites\":0,"
+		 "\"one_in\":64},"
 		 "\"stacks\":{\"distinct\":1,\"sites\":2,\"complete\":201,\"truncated\":954,"
 		 "\"by_end\":{\"complete_go\":100,\"complete_thread\":101,\"too_deep\":102,"
 		 "\"no_cfi\":103,\"bad_cfi\":104,\"bad_stack\":105,\"bad_crossing\":106,"

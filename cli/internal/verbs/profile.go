@@ -33,6 +33,7 @@ Saves a profile that go tool pprof reads, of the C memory in use now.
                  PID also of a recording, FILE.cgoheap
   --of rss       with --peak: when RSS was highest
   --reset        with --peak: after that, look for the highest from now on
+  --frees        who frees: finalizers, cleanups, other Go code, C threads
   --pinned       what keeps the C allocator's free memory from going back
   -o FILE        output file (default cgoheap.PROGRAM.PID.TIME.pb.gz, or
                  cgoheap-memory.PROGRAM...; in a directory, a file of that

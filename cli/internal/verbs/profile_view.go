@@ -22,6 +22,7 @@ type profileView struct {
 // profileViews exclude each other.
 var profileViews = []profileView{
 	{peakView, describePeak},
+	{"frees", describeFrees},
 	{"pinned", describePinned},
 }
 

@@ -58,8 +58,8 @@ func TestUsageErrors(t *testing.T) {
 			"it cannot be combined with --raw, --all-frames or --text; see cgoheap profile --help"},
 		{"profile 12 --memory --text", "profile: --memory always saves one profile, with names: " +
 			"it cannot be combined with --raw, --all-frames or --text; see cgoheap profile --help"},
-		{"profile 12 --peak --pinned", "profile: --peak and --pinned cannot be combined: " +
-			"each is another profile; see cgoheap profile --help"},
+		{"profile 12 --peak --pinned", "profile: --peak, --frees and --pinned cannot be " +
+			"combined: each is another profile; see cgoheap profile --help"},
 		{"profile 12 --peak --older 1m", "profile: --peak cannot be combined with --memory, " +
 			"--seconds or --older; see cgoheap profile --help"},
 		{"profile 12 --reset", "profile: --of and --reset say which peak: they need --peak; " +
@@ -69,7 +69,7 @@ func TestUsageErrors(t *testing.T) {
 		{"profile a.cgoheap --peak --reset", "profile: --reset is for a process: " +
 			"\"a.cgoheap\" is a recording; see cgoheap profile --help"},
 		{"profile 12 --age --older 1m", "profile: --age cannot be combined with --memory, " +
-			"--seconds, --older, --peak or --pinned; see cgoheap profile --help"},
+			"--seconds, --older, --peak, --frees or --pinned; see cgoheap profile --help"},
 		{"profile 12 --raw --text", "profile: --raw and --text cannot be combined: one omits the " +
 			"names, the other is for reading them; see cgoheap profile --help"},
 		{"profile 12 --seconds 3601",

@@ -1,0 +1,3 @@
+module frees
+
+go 1.21
