@@ -49,64 +49,92 @@ type Why struct {
 }
 
 // Judge a row: a leak of one of its stacks is one of the row.  Where no stack alone has samples
-// enough, all together may.
+// enough, all together may, or those that never free.
 func (r *Row) Judge(sinceGC *time.Duration) *Why {
 	w := &Why{Survives: r.Survives(), Older: r.Older,
 		Cohorts: append([]Cohort{}, r.Cohorts...), row: r}
-	whole := r.History.Judge(sinceGC)
-	parts := map[Class]*Part{}
-	var leak, waits Finding
-	for _, s := range r.Stacks {
-		f := s.Judge(sinceGC)
-		if parts[f.Class] == nil {
-			parts[f.Class] = &Part{Class: f.Class}
-		}
-		parts[f.Class].Stacks++
-		parts[f.Class].Bytes += s.InUse()
-		if f.Class == Leak {
-			w.Leaked, w.PerHour = w.Leaked+f.Leaked, w.PerHour+f.PerHour
-			if f.Leaked > leak.Leaked {
-				leak = f
-			}
-		}
-		if f.reason == waitsForGC || f.reason == noGCYet {
-			waits = f
+	found := make([]Finding, len(r.Stacks))
+	for i, s := range r.Stacks {
+		found[i] = s.Judge(sinceGC)
+	}
+	waits := slices.IndexFunc(found, func(f Finding) bool {
+		return f.reason == waitsForGC || f.reason == noGCYet
+	})
+	f := r.leakOf(found, sinceGC)
+	if f.Class != Leak {
+		if f = r.History.Judge(sinceGC); f.Class == Leak && waits >= 0 {
+			f = found[waits]
 		}
 	}
-	for _, p := range parts {
-		w.Parts = append(w.Parts, *p)
+	w.Leaked, w.PerHour, w.Parts = f.Leaked, f.PerHour, r.parts(found)
+	w.set(f, r)
+	return w
+}
+
+// leakOf sums the stacks that leak, with the evidence of the largest one.  Those that never free
+// are judged together, and if they leak each is found to.
+func (r *Row) leakOf(found []Finding, sinceGC *time.Duration) Finding {
+	kept := r.neverFreed().Judge(sinceGC)
+	var leak Finding
+	add := func(f Finding) {
+		leaked, perHour := leak.Leaked+f.Leaked, leak.PerHour+f.PerHour
+		if f.Leaked > leak.Leaked {
+			leak = f
+		}
+		leak.Leaked, leak.PerHour = leaked, perHour
 	}
-	slices.SortFunc(w.Parts, func(a, b Part) int {
+	if kept.Class == Leak {
+		add(kept)
+	}
+	for i, s := range r.Stacks {
+		switch {
+		case kept.Class == Leak && s.neverFreed():
+			found[i].Class = Leak
+		case found[i].Class == Leak:
+			add(found[i])
+		}
+	}
+	return leak
+}
+
+// parts are the stacks by class, the most bytes first.
+func (r *Row) parts(found []Finding) []Part {
+	by := map[Class]*Part{}
+	for i, f := range found {
+		if by[f.Class] == nil {
+			by[f.Class] = &Part{Class: f.Class}
+		}
+		by[f.Class].Stacks++
+		by[f.Class].Bytes += r.Stacks[i].InUse()
+	}
+	var list []Part
+	for _, p := range by {
+		list = append(list, *p)
+	}
+	slices.SortFunc(list, func(a, b Part) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Class, b.Class))
 	})
-	switch {
-	case leak.Class == Leak:
-		whole = leak
-		whole.PerHour = w.PerHour
-	case whole.Class == Leak && waits.Class == TooEarly:
-		whole = waits
-	case whole.Class == Leak:
-		w.Leaked, w.PerHour = whole.Leaked, whole.PerHour
-	default:
-		if f := r.neverFreed().Judge(sinceGC); f.Class == Leak {
-			whole, w.Leaked, w.PerHour = f, f.Leaked, f.PerHour
-		}
-	}
-	w.set(whole, r)
-	return w
+	return list
 }
 
 // fewestOfStack: with fewer samples, some stacks of any load have lost none by chance.
 const fewestOfStack = 16
 
-// neverFreed is all stacks of which hardly anything was freed: others may churn beside them.
+// neverFreed: hardly anything of it was, though there are samples enough to tell.
+func (h *History) neverFreed() bool {
+	c := sum(h.Cohorts)
+	return !h.ByGC() && c.sampled >= fewestOfStack && c.survivors().share() >= 0.98
+}
+
+// neverFreed is all stacks of which that is so, as one: others may churn beside them.
 func (r *Row) neverFreed() *History {
 	all := &History{freed: map[string]int64{}}
 	for _, s := range r.Stacks {
-		if c := sum(s.Cohorts); c.sampled >= fewestOfStack && c.survivors().share() >= 0.98 {
-			for _, c := range s.Cohorts {
-				all.add(ages{}, c, "")
-			}
+		if !s.neverFreed() {
+			continue
+		}
+		for _, c := range s.Cohorts {
+			all.add(ages{}, c, "")
 		}
 	}
 	return all
