@@ -31,6 +31,8 @@ static void answer_index(struct answer *a, const struct http_request *r)
 		"</a> what is allocated and freed within 30 seconds</li>\n"
 		"<li><a href=\"/debug/pprof/cgoheap?older=10m\">/debug/pprof/cgoheap?older=10m</a> "
 		"only blocks at least that old</li>\n"
+		"<li><a href=\"/debug/pprof/cgoheap?view=peak\">/debug/pprof/cgoheap?view=peak</a> "
+		"what was in use when most was; of=rss, reset=1</li>\n"
 		"<li>also: symbols=none (addresses and build IDs only), frames=all (keeps "
 		"cgo's frames)</li>\n"
 		"<li><a href=\"/debug/pprof/allheap\">/debug/pprof/allheap</a> Go's heap and C's "
