@@ -34,7 +34,8 @@ const (
 	// spread: a leak has survivors in as many intervals.
 	spread = 6
 
-	// Queues and pools of libraries fill slowly: where all lives, less is no leak in its first hour.
+	// Queues and pools of libraries fill slowly: where all lives, less is no leak in its first
+	// hour.
 	newLeakBytes = 4 << 20
 
 	// A leak whose blocks by chance are all early may be called a warm-up so often.

@@ -210,7 +210,8 @@ func TestLeaksThatWaitForGC(t *testing.T) {
 	}
 }
 
-// In the first hour little that all lives is not called a leak; what mostly dies, and what is old, is.
+// In the first hour little that all lives is not called a leak; what mostly dies, and what is old,
+// is.
 func TestSmallAndNew(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	for _, c := range []struct {
