@@ -74,12 +74,16 @@ int profile_frees_snapshot(struct scratch *scratch, struct snapshot *out)
 	return 0;
 }
 
-/* Where Go calls C: not cgo's wrapper of C.malloc, nor the runtime that calls it. */
-static bool is_go_caller(const struct location *l)
+/* Where Go calls C: not cgo's wrapper of C.malloc, nor the runtime that calls it. Functions may be
+ * inlined into it, innermost first. NULL: not there. */
+static const char *go_caller(const struct location *l)
 {
-	const char *name = l->lines[0].function;
-
-	return l->is_go && strncmp(name, "runtime.", 8) != 0 && !strstr(name, "._Cfunc_");
+	for (uint32_t i = 0; l->is_go && i < l->line_count; i++) {
+		const char *name = l->lines[i].function;
+		if (strncmp(name, "runtime.", 8) != 0 && !strstr(name, "._Cfunc_"))
+			return name;
+	}
+	return NULL;
 }
 
 const char *profile_frees_allocated_by(const struct profile_job *job, uint32_t site)
@@ -87,14 +91,14 @@ const char *profile_frees_allocated_by(const struct profile_job *job, uint32_t s
 	const struct stack *stack = stack_at(site_at(site)->stack);
 	struct profile_frame frames[PROFILE_MAX_FRAMES];
 	size_t count = profile_frames(job, stack, frames), named = 0;
-	const char *caller = NULL;
+	const char *caller = NULL, *go;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct location *l = frames[i].location;
 		if (!l || !l->line_count)
 			continue;
-		if (is_go_caller(l))
-			return l->lines[0].function;
+		if ((go = go_caller(l)))
+			return go;
 		if (named++ < 2) /* the allocator, then who calls it */
 			caller = l->lines[0].function;
 	}

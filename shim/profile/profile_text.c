@@ -117,6 +117,9 @@ static void text_tally(struct text *t, const struct profile_job *job, const stru
 	const struct site *site = site_at(y->site);
 	const struct stack *stack = profile_stack(job, y);
 	enum freed_by kind = profile_freed_by(job, y);
+	const char *by = job->options->view == PROFILE_FREES
+				 ? profile_frees_allocated_by(job, y->site)
+				 : NULL;
 	struct profile_frame frames[PROFILE_MAX_FRAMES];
 	text_figures(t, y);
 	for (uint32_t i = 0; i < stack->frame_count; i++)
@@ -129,6 +132,8 @@ static void text_tally(struct text *t, const struct profile_job *job, const stru
 		text_printf(t, " age=%s", job->options->ages->labels[y->age]);
 	if (kind < FREED_BY_COUNT)
 		text_printf(t, " freed_by=%s", freed_by_names[kind]);
+	text_string(t, by ? " allocated_by=" : "");
+	text_string(t, by ? by : "");
 	if (job->options->view == PROFILE_FREES && !y->stack)
 		text_string(t, " " PROFILE_FREES_OTHERS);
 	text_string(t, "\n");

@@ -15,6 +15,10 @@ import (
 
 type label struct{ key, value string }
 
+// ownLabels have a meaning in the library's profiles (profile_labels.c).
+var ownLabels = map[string]bool{"origin": true, "bytes": true, "age": true, "freed_by": true,
+	"allocated_by": true}
+
 // labels reads a set once; if there is no set, it is nil and counts as a bad reference.
 func (r *chains) labels(id uint32) []label {
 	if id == 0 {
@@ -89,7 +93,7 @@ func labelText(text []byte, count byte) string {
 func (s *stackRecord) addLabels(sample *profile.Sample) {
 	for _, l := range s.labels {
 		key := l.key
-		if key == "origin" || key == "bytes" {
+		if ownLabels[key] {
 			key = "label." + key
 		}
 		if l.value != "" {

@@ -95,6 +95,13 @@ label() {
 	say "$1"
 }
 
+# allocated_by NAME: the Go functions of main.go that call C.malloc, by the label.
+allocated_by() {
+	awk '/ freed_by=/ && / allocated_by=main.allocFinalized$/ && / bytes=1000 / { found = 1 }
+		END { if (!found) print "no such sample" }' "$DIR/text" >"$DIR/why"
+	say "$1"
+}
+
 check() { # check NAME HAS_CLEANUPS
 	rows "$DIR/text" >"$DIR/rows"
 	expect "$1/finalizer" 1000 finalizer 3000 100
@@ -104,6 +111,7 @@ check() { # check NAME HAS_CLEANUPS
 	expect "$1/named-like-a-finalizer" 5000 go 3000 100
 	expect "$1/reallocated" 7500 go 3000 0
 	mixture "$1/mixture"
+	allocated_by "$1/allocated-by"
 	label "$1/label" 1000 finalizer
 	# A block that realloc hands on was not freed.
 	label "$1/label-reallocated" 7000 -
