@@ -20,6 +20,7 @@ const char *const pinned_method_names[] = {NULL, "samples", "sizes"};
 struct class_samples {
 	double blocks, block_variance; /* in use */
 	double stuck, holding;         /* held by them, and how many hold */
+	double blocks_squares, stuck_squares;
 	uint32_t count, count_holding; /* samples */
 };
 
@@ -82,9 +83,11 @@ static int sum_classes(struct estimate *e, struct scratch *scratch)
 			continue;
 		c->blocks += h->weight;
 		c->block_variance += h->weight * (h->weight - 1);
+		c->blocks_squares += h->weight * h->weight;
 		c->count++;
 		if (h->stuck) {
 			c->stuck += h->weight * h->stuck;
+			c->stuck_squares += h->weight * h->stuck * h->weight * h->stuck;
 			c->holding += h->weight;
 			c->count_holding++;
 		}
@@ -97,6 +100,13 @@ static double known_part(const struct class_samples *c, const struct heapwalk_cl
 {
 	double most = c->blocks + 3 * sqrt(c->block_variance);
 	return most < (double)walked->in_use ? most / (double)walked->in_use : 1;
+}
+
+/* How many equal samples would be as certain: those that hold more count for more. */
+static double equal_samples(const struct class_samples *c, bool by_holding)
+{
+	return by_holding ? c->stuck * c->stuck / c->stuck_squares
+			  : c->blocks * c->blocks / c->blocks_squares;
 }
 
 /* One site's samples of one class. */
@@ -112,7 +122,7 @@ static void add_group(struct pinned_site *s, const struct estimate *e, uint16_t 
 	bool by_holding = c->count_holding >= ENOUGH_OF_A_SIZE;
 	if (g->blocks == 0 || walked->stuck_bytes == 0)
 		return;
-	double of = known_part(c, walked), samples = by_holding ? c->count_holding : c->count;
+	double of = known_part(c, walked), samples = equal_samples(c, by_holding);
 	double share = by_holding ? g->stuck / c->stuck : g->blocks / c->blocks;
 	double blocks_share = by_holding ? g->holding / c->holding : share;
 	double bytes = of * (double)walked->stuck_bytes;
