@@ -26,6 +26,8 @@ var (
 	freed  atomic.Int64 // blocks
 	gate   = make(chan bool)
 	inGate atomic.Bool
+
+	hasPackage bool
 )
 
 func release(p unsafe.Pointer) {
@@ -136,6 +138,7 @@ func obey(line string) {
 }
 
 func main() {
+	steps.Say("package", hasPackage)
 	for {
 		obey(steps.Ready())
 	}

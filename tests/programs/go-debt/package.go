@@ -3,3 +3,5 @@
 package main
 
 import _ "cgoheap.example/cgo_bridge"
+
+func init() { hasPackage = true }
