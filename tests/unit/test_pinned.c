@@ -135,6 +135,20 @@ static void every_block(void)
 }
 CASE(every_block)
 
+/* malloc_trim keeps the first 48 bytes of a free chunk, so also the page that they begin. */
+static void from_a_page_on(void)
+{
+	begin();
+	uint32_t site = site_of(1, 40);
+	add(PAGE_BYTES - 48, false);
+	sample(add(48, false), 40, site, 1);
+	CHECK(add(3 * PAGE_BYTES, true) == PAGE_BYTES);
+	add(64, false);
+	end_heap();
+	CHECK(read_now(MIB).sum.bytes == PAGE_BYTES);
+}
+CASE(from_a_page_on)
+
 /* Weights as the interval has them: 1/p, and (1-p)/p^2 times what is pinned squared. */
 static void weights(void)
 {
@@ -226,7 +240,9 @@ static void nothing_behind(void)
 	at = add(48, false);
 	sample(at, 400, site, 1); /* a chunk too small for the block */
 	add(4096, true);
-	sample(add(48, false), 40, site, 1); /* the arena's end behind it */
+	sample(add(48, false), 40, site, 1);
+	chunk_of(add(4096, true) + 4096)->before = 4080; /* half of a change */
+	sample(add(48, false), 40, site, 1);             /* the arena's end behind it */
 	end_heap();
 	sample((uint64_t)-4096, 40, site, 1); /* outside of all heaps */
 	struct pinned p = read_now(MIB);
@@ -418,19 +434,13 @@ static void classes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_block),
-		cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_by_sizes),
-		cmocka_unit_test(test_older_blocks),
-		cmocka_unit_test(test_nothing_behind),
-		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_a_small_gap),
-		cmocka_unit_test(test_a_large_gap),
-		cmocka_unit_test(test_a_fence),
-		cmocka_unit_test(test_absent_pages),
-		cmocka_unit_test(test_no_time),
-		cmocka_unit_test(test_top_stacks),
-		cmocka_unit_test(classes),
+		cmocka_unit_test(test_every_block),    cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_from_a_page_on), cmocka_unit_test(test_by_sizes),
+		cmocka_unit_test(test_older_blocks),   cmocka_unit_test(test_nothing_behind),
+		cmocka_unit_test(test_garbage),        cmocka_unit_test(test_a_small_gap),
+		cmocka_unit_test(test_a_large_gap),    cmocka_unit_test(test_a_fence),
+		cmocka_unit_test(test_absent_pages),   cmocka_unit_test(test_no_time),
+		cmocka_unit_test(test_top_stacks),     cmocka_unit_test(classes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
