@@ -34,8 +34,8 @@ var sections = []section{
 			"instead of four, one hash a free and the clock once in 16 records brought it there. " +
 			"In Go, heaptrack ends at runtime.asmcgocall, and so walks half of the frames."},
 	{"sites", "What is kept of each stack",
-		"A malloc and free pair of 64 bytes, recorded, from each of 256 stacks of 17 C frames, by " +
-			"how often each stack is met; and the resident bytes of a stack, after three pairs. " +
+		"A malloc and free pair of 64 bytes, recorded, from each of 256 stacks of 17 C frames, " +
+			"by how often each stack is met; and the resident bytes of a stack, after three pairs. " +
 			"The first 16 frees of each stack have their own stack captured, later ones one in " +
 			"many. Before frees and cohorts were kept, these pairs took 3,882, 3,447 and 3,420 " +
 			"instructions, and a stack 385 bytes."},

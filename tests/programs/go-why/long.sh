@@ -13,11 +13,12 @@ BIN=$DIR/bin
 	exit 1
 }
 
+url_of() { sed -n 's/^listening on \(.*\) (pid.*/\1/p' "$DIR/$1.out"; }
+
 # send NAME: requests to the example that leak about 200 KB a second.
 send() {
-	local url seconds=$((60 * MINUTES + 60))
-	url=$(sed -n 's/^listening on \(.*\) (pid.*/\1/p' "$DIR/$1.out")
-	"$BIN/load" -url "$url" -duration "${seconds}s" -searches $((10 * seconds)) \
+	local seconds=$((60 * MINUTES + 60))
+	"$BIN/load" -url "$(url_of "$1")" -duration "${seconds}s" -searches $((10 * seconds)) \
 		-blobs $((seconds / 2)) -audits $((seconds / 2)) >"$DIR/$1.load" 2>&1
 }
 
@@ -52,8 +53,8 @@ true_bytes() {
 	if [[ $1 == why* ]]; then
 		sed -n 's/^truth //p' "$DIR/$1.out" | tail -n 1 | jq --arg f "$2" '.[$f].Live'
 	else
-		"$BIN/load" -truth -url "$(sed -n 's/^listening on \(.*\) (pid.*/\1/p' \
-			"$DIR/$1.out")" | awk -F'\t' -v f="$2" '$1 == "leak" && $2 == f { print $5 }'
+		"$BIN/load" -truth -url "$(url_of "$1")" |
+			awk -F'\t' -v f="$2" '$1 == "leak" && $2 == f { print $5 }'
 	fi
 }
 
@@ -70,8 +71,8 @@ expect() {
 	[ -n "$rows" ] || [ "$*" = churn ] || wrong="no row"
 	[[ " $* " == *" leak "* ]] ||
 		wrong+=$(classes "$name" ".go_caller == \"$caller\" and $IS_LEAK")
-	wrong+=$(jq -c --arg wanted " $* " \
-		'select(.class as $class | $wanted | contains(" \($class) ") | not)' <<<"${rows%%$'\n'*}")
+	wrong+=$(head -n 1 <<<"$rows" | jq -c --arg wanted " $* " \
+		'select(.class as $class | $wanted | contains(" \($class) ") | not)')
 	[ "$*" = churn ] || wrong+=$(jq -s -r --argjson true "$(true_bytes "$name" "$source")" '
 		(map(.in_use_bytes) | add) as $found |
 		(map(.standard_error_bytes * .standard_error_bytes) | add | sqrt) as $error |

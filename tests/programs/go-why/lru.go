@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// lru is the usual cache: what is asked for often stays for as long as the program runs. Of what was
-// allocated twenty minutes ago one in fifty is still there, and nothing is leaked.
+// lru is the usual cache: what is asked for often stays for as long as the program runs. Of what
+// was allocated twenty minutes ago one in fifty is still there, and nothing is leaked.
 var lru = struct {
 	order list.List // of *entry, the one that was used last in front
 	by    map[uint64]*list.Element

@@ -222,8 +222,8 @@ func round() {
 	byThread(perRound)
 }
 
-// warm is what a service does once: caches fill. Go collects by the clock, each two minutes, once it
-// has collected at all.
+// warm is what a service does once: caches fill. Go collects by the clock, each two minutes, once
+// it has collected at all.
 func warm() {
 	runtime.GC()
 	warmUp()
