@@ -36,7 +36,7 @@ func eachSaved(t *testing.T, dir string, f func(t *testing.T, w *Why)) {
 }
 
 // Under a steady load. duckdb-fills is of its 16th minute: the queue of what may be evicted, and
-// the handles that it refers to, are purged each few thousand queries for the first time at the 20th
+// the handles that it refers to, are purged each few thousand queries, the first time at the 20th
 // minute, and stay at 1.6 MiB.
 func TestSavedLoads(t *testing.T) {
 	eachSaved(t, "steady", func(t *testing.T, w *Why) {
