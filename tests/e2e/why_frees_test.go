@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/pprof/profile"
 )
 
 // whyPrograms are go-why by each release, and with the language of others in its go.mod.
@@ -89,16 +92,20 @@ func TestWhyFrees(t *testing.T) {
 	kinds := map[string]string{"main.finalized": "finalizer", "main.cleaned": "cleanup",
 		"main.byHand": "go", "main.byThread": "c", "main.churn": "go", "main.drip": "go"}
 	freed := map[string]float64{}
-	for _, s := range h.profile("?view=frees").Sample {
+	p := h.profile("?view=frees")
+	objects := slices.IndexFunc(p.SampleType, func(v *profile.ValueType) bool {
+		return v.Type == "freed_objects"
+	})
+	for _, s := range p.Sample {
 		name := strings.Join(s.Label["allocated_by"], " ")
 		want, ok := kinds[name]
-		if !ok {
+		if !ok || blockSize(s) != whyBlockBytes {
 			continue
 		}
 		if got := strings.Join(s.Label["freed_by"], " "); got != want {
 			t.Errorf("%s: %v frees it, by %q, want %q", name, names(s), got, want)
 		}
-		freed[name] += float64(s.Value[0])
+		freed[name] += float64(s.Value[objects])
 	}
 	for name := range kinds {
 		// One free in 64 is captured, and counts for all: the standard error is 8 of the root.
