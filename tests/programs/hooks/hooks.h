@@ -87,7 +87,7 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 {
 	struct hooks_figures sum = {0}, f;
 	char label[64];
-	snprintf(label, sizeof(label), " bytes=%zu\n", size);
+	int label_bytes = snprintf(label, sizeof(label), " bytes=%zu", size);
 	const char *line = hooks_get("/debug/pprof/cgoheap?debug=1&symbols=none");
 	for (; line && *line; line = strchr(line, '\n'), line += line != NULL) {
 		const char *next = strchr(line, '\n');
@@ -97,7 +97,8 @@ static inline struct hooks_figures hooks_figures_of(size_t size)
 			   &f.alloc_bytes) != 4)
 			continue;
 		const char *said = next ? strstr(next, "bytes=") : NULL;
-		if (!said || strncmp(said - 1, label, strlen(label)) != 0)
+		if (!said || strncmp(said - 1, label, (size_t)label_bytes) != 0 ||
+		    !strchr("\n ", said[label_bytes - 1])) /* other labels may follow */
 			continue;
 		sum.live += f.live, sum.live_bytes += f.live_bytes;
 		sum.allocs += f.allocs, sum.alloc_bytes += f.alloc_bytes;
