@@ -260,7 +260,7 @@ struct walkable {
 static void look(struct walkable *w)
 {
 	if (w->places->bins) {
-		w->was_asked = slabholders_look(&w->holders, w->places->bins);
+		w->was_asked = slabholders_look(&w->holders, w->places->bins) == 0;
 		return;
 	}
 	w->was_asked = true;

@@ -19,7 +19,7 @@ static int ask(struct holder **asked)
 	return 0;
 }
 
-bool slabholders_look(struct holders *holders, const struct jemallocbins *bins)
+int slabholders_look(struct holders *holders, const struct jemallocbins *bins)
 {
 	struct holder *asked[JEMALLOCBINS_ASKED];
 	bool is_known = allocator_bins() != NULL; /* also: the worker is not busy with the query */
@@ -30,7 +30,7 @@ bool slabholders_look(struct holders *holders, const struct jemallocbins *bins)
 		size_t bin = jemallocbins_find(bins, h->size);
 		if (!work_may_go_on_first_half(300)) {
 			holders->was_cut = true;
-			return false;
+			return -1;
 		}
 		if (bin == bins->count)
 			continue;
@@ -43,7 +43,7 @@ bool slabholders_look(struct holders *holders, const struct jemallocbins *bins)
 		if (query.count == JEMALLOCBINS_ASKED)
 			is_known = ask(asked) == 0;
 	}
-	return is_known && ask(asked) == 0;
+	return is_known ? ask(asked) : -1;
 }
 
 int slabholders_count(struct scratch *scratch, const struct jemallocbins *bins,

@@ -8,10 +8,11 @@
 #include "account/heapwalk.h"
 #include "account/jemallocbins.h"
 
-/* Looks at what each block holds. False: this jemalloc cannot be asked, and they hold nothing. */
-bool slabholders_look(struct holders *holders, const struct jemallocbins *bins);
+/* Looks at what each block holds. 0, or -1: this jemalloc cannot be asked, and they hold nothing.
+ */
+int slabholders_look(struct holders *holders, const struct jemallocbins *bins);
 
-/* What blocks of each size hold. was_asked: the result of slabholders_look. -1: out of scratch. */
+/* What blocks of each size hold. was_asked: that what each holds is known. -1: out of scratch. */
 int slabholders_count(struct scratch *scratch, const struct jemallocbins *bins,
 		      struct holders *holders, bool was_asked, struct heapwalk *out);
 
