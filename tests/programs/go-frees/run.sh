@@ -97,7 +97,7 @@ label() {
 
 # allocated_by NAME: the Go functions of main.go that call C.malloc, by the label.
 allocated_by() {
-	awk '/ freed_by=/ && / allocated_by=main.allocFinalized$/ && / bytes=1000 / { found = 1 }
+	awk '/ bytes=1000 / && / freed_by=/ && / allocated_by=main.allocFinalized$/ { found = 1 }
 		END { if (!found) print "no such sample" }' "$DIR/text" >"$DIR/why"
 	say "$1"
 }
@@ -123,8 +123,10 @@ with() {
 	local name=$1 cleanups=yes
 	[ "$1" = local ] || export GOTOOLCHAIN=go$1
 	case $1 in 1.21.* | 1.22.* | 1.23.*) cleanups=no ;; esac
-	if ! go build -o "$DIR/plain-$1" . >"$DIR/build" 2>&1 ||
-		! go build -buildmode=pie -ldflags='-s -w' -o "$DIR/pie-$1" . >>"$DIR/build" 2>&1; then
+	if ! {
+		go build -o "$DIR/plain-$1" . &&
+			go build -buildmode=pie -ldflags='-s -w' -o "$DIR/pie-$1" .
+	} >"$DIR/build" 2>&1; then
 		echo "not ok go-frees/$name: it cannot be built"
 		sed 's/^/    /' "$DIR/build"
 		return
