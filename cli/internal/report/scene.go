@@ -17,6 +17,7 @@ import (
 	"cgoheap.example/cli/internal/attach"
 	"cgoheap.example/cli/internal/cohort"
 	"cgoheap.example/cli/internal/collect"
+	"cgoheap.example/cli/internal/holders"
 	"cgoheap.example/cli/internal/series"
 	"cgoheap.example/cli/internal/termtext"
 	"cgoheap.example/cli/internal/verdict"
@@ -262,7 +263,16 @@ func (in *Input) takeScene(s *scene) {
 	in.takeAges(s)
 	in.judge(verdict.Situation{Saved: s.saved(), Dormant: status.State == "dormant",
 		Dropped: status.DroppedSamples(), Missed: status.Dropped[attach.MissedFree],
-		Off: time.Duration(status.OffNS)})
+		Off: time.Duration(status.OffNS), Debtors: s.debtors})
+}
+
+// debtors is nil if the scene has no profile.
+func (s *scene) debtors() []holders.Debtor {
+	p, err := attach.ParseProfile(s.text("cgoheap.pb.gz"))
+	if err != nil {
+		return nil
+	}
+	return holders.Debtors(p, nil)
 }
 
 // takeAges: scenes of older libraries have none.
