@@ -82,15 +82,15 @@ func wantAge(t *testing.T, s *profile.Sample) {
 func TestWhyAges(t *testing.T) {
 	t.Parallel()
 	h := startWhy(t, program(t, "go-why", oneBuild()))
-	for i := 0; i < 2; i++ {
-		h.tell("rounds 4")
+	for _, command := range []string{"rounds 4", "rounds 4", "collect"} {
+		h.tell(command)
 		p := h.profile("?labels=age")
 		for _, s := range p.Sample {
 			wantAge(t, s)
 		}
 		wantTruth(t, h, p)
-		time.Sleep(6 * time.Second) // an interval is 5 s long
+		if command == "rounds 4" {
+			time.Sleep(3 * time.Second) // an interval is 5 s long
+		}
 	}
-	h.tell("collect")
-	wantTruth(t, h, h.profile("?labels=age"))
 }
