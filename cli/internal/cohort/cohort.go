@@ -181,8 +181,7 @@ func Read(p *profile.Profile, callers *stacks.CallerRule) (*Table, error) {
 	}
 	t := &Table{Rows: map[holders.RowKey]*Row{}}
 	byStack := map[string]*Stack{}
-	allocated := holders.SampleTypeIndex(p, "alloc_space")
-	inUse := holders.SampleTypeIndex(p, "inuse_space")
+	bytes := readBytes(p)
 	for _, s := range p.Sample {
 		label := s.Label["age"]
 		if len(label) != 1 {
@@ -195,8 +194,8 @@ func Read(p *profile.Profile, callers *stacks.CallerRule) (*Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := Cohort{From: age.from, To: age.to, Allocated: clamp(s.Value[allocated]),
-			Live: clamp(s.Value[inUse])}
+		c := Cohort{From: age.from, To: age.to}
+		c.Allocated, c.Live = bytes.of(s)
 		all, used := design.Blocks(s)
 		c.alive = max(0, min(used, mostBytes))
 		c.sampled = max(c.alive, min(all, mostBytes))
@@ -213,6 +212,40 @@ func Read(p *profile.Profile, callers *stacks.CallerRule) (*Table, error) {
 		}
 	}
 	return t, nil
+}
+
+// valueBytes reads what was allocated and what lives from samples.  A thread's stack is allocated
+// with its size and lives with what was touched of it, so the two have no share: there allocated is
+// what as many stacks have, as those that live.
+type valueBytes struct {
+	allocated, allocatedObjects, inUse int     // indexes of values
+	touched                            float64 // bytes of a stack that lives
+}
+
+func readBytes(p *profile.Profile) *valueBytes {
+	v := &valueBytes{allocated: holders.SampleTypeIndex(p, "alloc_space"),
+		allocatedObjects: holders.SampleTypeIndex(p, "alloc_objects"),
+		inUse:            holders.SampleTypeIndex(p, "inuse_space")}
+	inUseObjects := holders.SampleTypeIndex(p, "inuse_objects")
+	var live, count float64
+	for _, s := range p.Sample {
+		if sampling.OriginOf(s) == "thread_stack" {
+			live += float64(clamp(s.Value[v.inUse]))
+			count += float64(clamp(s.Value[inUseObjects]))
+		}
+	}
+	if count > 0 {
+		v.touched = live / count
+	}
+	return v
+}
+
+func (v *valueBytes) of(s *profile.Sample) (allocated, live int64) {
+	allocated, live = clamp(s.Value[v.allocated]), clamp(s.Value[v.inUse])
+	if sampling.OriginOf(s) == "thread_stack" {
+		allocated = clamp(int64(float64(clamp(s.Value[v.allocatedObjects])) * v.touched))
+	}
+	return max(allocated, live), live
 }
 
 func clamp(bytes int64) int64 { return max(0, min(bytes, mostBytes)) }

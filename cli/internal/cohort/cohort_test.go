@@ -66,6 +66,28 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Threads' stacks are allocated with their size and live with what was touched: what lives of them
+// is told by their number.
+func TestStacksOfThreads(t *testing.T) {
+	p := fakeshim.WhyProfile(524288, true)
+	var s *profile.Sample
+	for _, s = range p.Sample {
+		if s.Label["age"][0] != "older" {
+			break
+		}
+	}
+	s.Label["origin"] = []string{"thread_stack"}
+	gone := &profile.Sample{Location: s.Location, Label: s.Label, NumLabel: s.NumLabel,
+		Value: []int64{1, 8 << 20, 0, 0}}
+	s.Value = []int64{3, 24 << 20, 3, 36 << 10}
+	p.Sample = []*profile.Sample{s, gone}
+	for _, row := range read(t, p).Rows {
+		if share := row.Survives(); row.InUse() != 36<<10 || share == nil || *share != 0.75 {
+			t.Errorf("%d bytes, a share of %v", row.InUse(), share)
+		}
+	}
+}
+
 // A row with a leaking and a churning stack says both, and the leak's bytes are those of its stack.
 func TestRowOfTwoClasses(t *testing.T) {
 	for key, row := range read(t, fakeshim.WhyProfile(524288, true)).Rows {
