@@ -94,13 +94,22 @@ func (p *Peak) Over() *int64 {
 }
 
 // PeakLine says that C in use was far higher, and which command shows by what; "": it was not.
-func PeakLine(a *Account, target string) string {
+// recorded: the account is the last one of a recording.
+func PeakLine(a *Account, target string, recorded bool) string {
 	bytes := a.Peak.Over()
 	if bytes == nil {
 		return ""
 	}
 	at := a.Peak.CInUseAt.Local().Format("2006-01-02 15:04:05")
-	return fmt.Sprintf("peak: C in use was %s at %s, and is %s now. "+
-		"`cgoheap profile %s --peak` shows what it was",
-		termtext.Bytes(*bytes), at, termtext.Bytes(*a.Peak.CInUseNow), target)
+	now := fmt.Sprintf("is %s now", a.sampled(*a.Peak.CInUseNow))
+	if recorded {
+		now = fmt.Sprintf("was %s at the end", a.sampled(*a.Peak.CInUseNow))
+	}
+	return fmt.Sprintf("peak: C in use was %s at %s, and %s. "+
+		"`cgoheap profile %s --peak` shows what it was", a.sampled(*bytes), at, now, target)
+}
+
+// sampled is a size by the samples: an estimate unless each allocation is one.
+func (a *Account) sampled(bytes int64) string {
+	return termtext.Estimate(termtext.Bytes(bytes), Known(a.CLiveEstimate.SampleBytes) != 1)
 }

@@ -132,9 +132,9 @@ func (in *Input) peakLine() string {
 	case in.Account == nil:
 		return ""
 	case in.File != "":
-		return account.PeakLine(in.Account, termtext.QuoteShell(in.File))
+		return account.PeakLine(in.Account, termtext.QuoteShell(in.File), true)
 	case in.PID > 0:
-		return account.PeakLine(in.Account, strconv.Itoa(in.PID))
+		return account.PeakLine(in.Account, strconv.Itoa(in.PID), false)
 	}
 	return ""
 }

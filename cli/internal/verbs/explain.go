@@ -241,7 +241,7 @@ func (e *explanation) printAccount(std stdio, width int) {
 	e.printKernel(std, width)
 	fmt.Fprintln(std.out)
 	e.printVerdict(std, width)
-	if line := account.PeakLine(e.account, e.target()); line != "" {
+	if line := account.PeakLine(e.account, e.target(), e.recorded); line != "" {
 		termtext.WriteWrapped(std.out, line, "  ", width)
 	}
 	for _, w := range e.account.Warnings {
