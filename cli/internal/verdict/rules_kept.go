@@ -60,7 +60,7 @@ func (s *Situation) trySilent() string {
 func (s *Situation) returnKept() string {
 	k := &s.Account.Kept
 	switch {
-	case s.Ended:
+	case s.Ended && k.Returnable == nil:
 		return "Next time, " + s.keepSmall() + "."
 	case s.Account.Allocator.IsMusl():
 		return "musl has no trim: it returns a group of blocks when the last of them is freed, " +
@@ -68,12 +68,21 @@ func (s *Situation) returnKept() string {
 	case k.Returnable == nil:
 		return fmt.Sprintf("Try %s; if it returns, %s.", s.command("trim %d"), s.keepSmall())
 	}
-	text := ""
-	if n := account.Known(k.Returnable) + account.Known(k.Cached); s.isNotable(n) {
-		text = fmt.Sprintf("%s returns %s of it; to keep it small, %s.",
-			s.command("trim %d"), s.upTo(n), s.keepSmallPriced())
+	return join(s.trimReturns(), s.endsStay(), s.pinnedStays())
+}
+
+// trimReturns speaks of the free memory that a trim returns, or would have returned.
+func (s *Situation) trimReturns() string {
+	n := account.Known(s.Account.Kept.Returnable) + account.Known(s.Account.Kept.Cached)
+	switch {
+	case !s.isNotable(n):
+		return ""
+	case s.Ended:
+		return fmt.Sprintf("A trim would have returned %s of it: next time, %s.", s.upTo(n),
+			s.keepSmallPriced())
 	}
-	return join(text, s.endsStay(), s.pinnedStays())
+	return fmt.Sprintf("%s returns %s of it; to keep it small, %s.", s.command("trim %d"),
+		s.upTo(n), s.keepSmallPriced())
 }
 
 // keepSmallPriced is keepSmall with the cost of what a program would call itself.
