@@ -76,8 +76,10 @@ func describePinned(p *profile.Profile) (string, error) {
 		bytes += s.Value[pinned]
 		held += s.Value[blocks]
 	}
+	about := bytes > 0 && p.Period != 1
 	said := fmt.Sprintf("%s of the C allocator's free memory is pinned by %s of blocks, in %s",
-		termtext.Bytes(bytes), termtext.Bytes(held),
+		termtext.Estimate(termtext.Bytes(bytes), about),
+		termtext.Estimate(termtext.Bytes(held), about),
 		termtext.CountOf(len(p.Sample), "stack", "stacks"))
 	for _, c := range p.Comments {
 		if strings.HasPrefix(c, "incomplete") || strings.HasPrefix(c, "pinned: less") {
