@@ -34,8 +34,8 @@ var sections = []section{
 			"instead of four, one hash a free and the clock once in 16 records brought it there. " +
 			"In Go, heaptrack ends at runtime.asmcgocall, and so walks half of the frames. Who " +
 			"frees takes 54 instructions of a pair in C and 63 in Go, a twentieth: nine of " +
-			"each free, and 2,900 of one in 64. At an interval of 64 bytes a sampled pair takes " +
-			"1,980 instead of 1,830, with what the peak takes."},
+			"each free, and 2,900 of one in 64. At an interval of 64 bytes a sampled pair " +
+			"takes 1,980 instead of 1,830, with what the peak takes."},
 	{"sites", "What is kept of each stack",
 		"A malloc and free pair of 64 bytes, recorded, from each of 256 stacks of 17 C frames, " +
 			"by how often each stack is met; and the resident bytes of a stack, after three pairs. " +
