@@ -286,7 +286,7 @@ $(BUILD)/unit/test_mapcaller $(BUILD)/unit/test_gocalls: UNIT_WRAP :=
 # It hides a function that older libcs lack.
 $(BUILD)/unit/test_allocator: UNIT_WRAP := $(WRAP) -Wl,--wrap=dynsym_find_in_module
 # It says who frees.
-$(BUILD)/unit/test_debt: UNIT_WRAP := $(WRAP) -Wl,--wrap=frees_of
+$(BUILD)/unit/test_debt: UNIT_WRAP := $(WRAP) -Wl,--wrap=frees_of,--wrap=frees_of_stack
 # It hides _dl_find_object.
 $(BUILD)/unit/test_loaded: UNIT_WRAP := $(WRAP) -Wl,--wrap=dynsym_libc
 # Its look-up allocates, fails or forgets names.

@@ -12,24 +12,14 @@ struct share {
 	double by_gc, all;
 };
 
-static void share_add(struct share *share, uint32_t site)
+static struct share share_of(struct frees_kinds k)
 {
-	struct frees_kinds k = frees_of(site);
 	double by_gc =
 		(double)k.bytes_fx[FREED_BY_FINALIZER] + (double)k.bytes_fx[FREED_BY_CLEANUP];
-	share->by_gc += by_gc;
-	share->all += by_gc + (double)k.bytes_fx[FREED_BY_GO] + (double)k.bytes_fx[FREED_BY_C] +
-		      (double)k.unknown_bytes_fx;
-}
 
-static struct share share_of_stack(uint32_t stack)
-{
-	struct share share = {0};
-	uint32_t left = STACK_MAX_SIZES + 2 * ORIGIN_COUNT;
-	for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && left;
-	     id = LOAD(&site_at(id)->next), left--)
-		share_add(&share, id);
-	return share;
+	return (struct share){by_gc, by_gc + (double)k.bytes_fx[FREED_BY_GO] +
+					     (double)k.bytes_fx[FREED_BY_C] +
+					     (double)k.unknown_bytes_fx};
 }
 
 /* A sum over sites; those of a stack come one after the other. */
@@ -42,11 +32,10 @@ struct sum {
 
 static void sum_add(struct sum *sum, const struct tally *t)
 {
-	struct share share = {0};
-	share_add(&share, t->site);
+	struct share share = share_of(frees_of(t->site));
 	if (share.all == 0 && t->stack != sum->stack) {
 		sum->stack = t->stack;
-		sum->of_stack = share_of_stack(t->stack);
+		sum->of_stack = share_of(frees_of_stack(t->stack));
 	}
 	if (share.all == 0)
 		share = sum->of_stack;

@@ -97,7 +97,7 @@ enum freed_by profile_freed_by(const struct profile_job *job, const struct tally
 
 	if (job->options->view == PROFILE_FREES)
 		return (enum freed_by)t->freed_by;
-	kinds = frees_of(t->site);
+	kinds = t->is_many ? frees_of_stack(site_at(t->site)->stack) : frees_of(t->site);
 	return frees_most(&kinds);
 }
 

@@ -335,6 +335,29 @@ struct frees_kinds frees_of(uint32_t site)
 	return kinds;
 }
 
+static uint64_t capped_sum(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+struct frees_kinds frees_of_stack(uint32_t stack)
+{
+	struct frees_kinds all = {0};
+	uint32_t left = STACK_MAX_SIZES + 2 * ORIGIN_COUNT;
+
+	for (uint32_t id = LOAD_ACQ(&stack_at(stack)->first_site); id && left--;
+	     id = LOAD(&site_at(id)->next)) {
+		struct frees_kinds k = frees_of(id);
+		for (enum freed_by kind = 0; kind < FREED_BY_COUNT; kind++) {
+			all.objects_fx[kind] = capped_sum(all.objects_fx[kind], k.objects_fx[kind]);
+			all.bytes_fx[kind] = capped_sum(all.bytes_fx[kind], k.bytes_fx[kind]);
+		}
+		all.unknown_objects_fx = capped_sum(all.unknown_objects_fx, k.unknown_objects_fx);
+		all.unknown_bytes_fx = capped_sum(all.unknown_bytes_fx, k.unknown_bytes_fx);
+	}
+	return all;
+}
+
 static uint64_t less(uint64_t n, uint64_t part)
 {
 	return n > part ? n - part : 0;
@@ -379,44 +402,4 @@ enum freed_by frees_most(const struct frees_kinds *kinds)
 			bytes = kinds->bytes_fx[kind];
 		}
 	return most;
-}
-
-/* ---- debt ---------------------------------------------------------------- */
-
-/* bytes * part / whole; both are below 2^67, and bytes are below 2^57. */
-static uint64_t share_of(uint64_t bytes, unsigned __int128 part, unsigned __int128 whole)
-{
-	return (uint64_t)(bytes * part / whole);
-}
-
-uint64_t frees_debt_bytes(uint32_t site, uint64_t inuse_bytes)
-{
-	struct frees_kinds kinds = frees_of(site);
-	unsigned __int128 gc = (unsigned __int128)kinds.bytes_fx[FREED_BY_FINALIZER] +
-			       kinds.bytes_fx[FREED_BY_CLEANUP];
-	unsigned __int128 all = gc + kinds.bytes_fx[FREED_BY_GO] + kinds.bytes_fx[FREED_BY_C] +
-				kinds.unknown_bytes_fx;
-
-	return all ? share_of(inuse_bytes, gc, all) : UNKNOWN;
-}
-
-static void add_debt(uint32_t site, void *arg)
-{
-	struct frees_debt *sum = arg;
-	int64_t now = site_at(site)->origin == ORIGIN_MALLOC ? stacks_tally(site).inuse_bytes : 0;
-	uint64_t inuse = now > 0 ? (uint64_t)now : 0, debt = frees_debt_bytes(site, inuse);
-
-	sum->inuse_bytes += inuse;
-	if (debt == UNKNOWN)
-		return;
-	sum->known_bytes += inuse;
-	sum->debt_bytes += debt;
-}
-
-struct frees_debt frees_debt_now(void)
-{
-	struct frees_debt sum = {0};
-
-	stacks_each_site(add_debt, &sum);
-	return sum;
 }

@@ -86,23 +86,11 @@ struct frees_kinds {
 
 /* All zeros: nothing is known. */
 struct frees_kinds frees_of(uint32_t site);
+/* Of all sites of a stack. */
+struct frees_kinds frees_of_stack(uint32_t stack);
 
 /* The kind that freed most bytes there; FREED_BY_UNKNOWN: it is not known, or there were none. */
 enum freed_by frees_most(const struct frees_kinds *kinds);
-
-/*
- * What of so many bytes in use at a site only a garbage collection can free: its share of the frees
- * by finalizers and cleanups. UNKNOWN (pagemap.h): no free of the site is known.
- */
-uint64_t frees_debt_bytes(uint32_t site, uint64_t inuse_bytes);
-
-/* The same for all blocks in use. */
-struct frees_debt {
-	uint64_t inuse_bytes; /* of blocks, ORIGIN_MALLOC */
-	uint64_t known_bytes; /* of these, at sites whose frees are known */
-	uint64_t debt_bytes;  /* of these, only a garbage collection can free */
-};
-struct frees_debt frees_debt_now(void);
 
 /*
  * What a site's freeing stacks freed: up to FREES_STACKS of them, then what others did, by kind.

@@ -24,6 +24,17 @@ struct frees_kinds __wrap_frees_of(uint32_t site)
 	return (struct frees_kinds){0};
 }
 
+struct frees_kinds __wrap_frees_of_stack(uint32_t stack);
+struct frees_kinds __wrap_frees_of_stack(uint32_t stack)
+{
+	struct frees_kinds all = {0};
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		for (size_t kind = 0; kind < FREED_BY_COUNT; kind++)
+			if (known[i].site && site_at(known[i].site)->stack == stack)
+				all.bytes_fx[kind] += known[i].kinds.bytes_fx[kind];
+	return all;
+}
+
 static uint32_t blocks; /* so far */
 
 static uint32_t site_of(uint64_t stack, uint64_t size)

@@ -145,9 +145,9 @@ CASE(where_they_cost_too_much_few_are_first)
 static void kinds_are_apart(void)
 {
 	begin(8 * MIB);
-	uint32_t site = site_of(1), other = site_of(2);
+	uint32_t site = site_of(1);
 	struct frees_kinds none = frees_of(site);
-	CHECK(frees_most(&none) == FREED_BY_UNKNOWN && frees_debt_bytes(site, 100) == UNKNOWN);
+	CHECK(frees_most(&none) == FREED_BY_UNKNOWN);
 	for (int i = 0; i < 10; i++)
 		by_c(site, 7, 100);
 	add(site, 8, 300, CAPTURE_NO_CFI);
@@ -155,13 +155,31 @@ static void kinds_are_apart(void)
 	CHECK(bytes_of(k.bytes_fx[FREED_BY_C]) == 1000 && bytes_of(k.unknown_bytes_fx) == 300);
 	CHECK(k.objects_fx[FREED_BY_C] == 10u << WEIGHT_OBJECT_BITS);
 	CHECK(!k.bytes_fx[FREED_BY_GO] && !k.bytes_fx[FREED_BY_FINALIZER]);
-	CHECK(frees_most(&k) == FREED_BY_C && frees_debt_bytes(site, 100) == 0);
-	CHECK(frees_debt_bytes(other, 100) == UNKNOWN);
+	CHECK(frees_most(&k) == FREED_BY_C);
+	CHECK(frees_most(&(struct frees_kinds){0}) == FREED_BY_UNKNOWN);
 	add(site, 9, 800, CAPTURE_NO_CFI);
 	k = frees_of(site);
 	CHECK(frees_most(&k) == FREED_BY_UNKNOWN);
 }
 CASE(kinds_are_apart)
+
+static void a_stack_has_what_its_sites_have(void)
+{
+	begin(8 * MIB);
+	struct capture c = stack_of(1, 5, CAPTURE_COMPLETE_THREAD);
+	uint32_t one = stacks_site(&c, 100, ORIGIN_MALLOC);
+	uint32_t two = stacks_site(&c, 200, ORIGIN_MALLOC);
+	CHECK(one != two && site_at(one)->stack == site_at(two)->stack);
+	by_c(one, 7, 100);
+	by_c(two, 7, 200);
+	by_c(two, 8, 200);
+	add(one, 9, 300, CAPTURE_NO_CFI);
+	by_c(site_of(2), 7, 100);
+	struct frees_kinds k = frees_of_stack(site_at(one)->stack);
+	CHECK(bytes_of(k.bytes_fx[FREED_BY_C]) == 500 && bytes_of(k.unknown_bytes_fx) == 300);
+	CHECK(k.objects_fx[FREED_BY_C] == 3u << WEIGHT_OBJECT_BITS);
+}
+CASE(a_stack_has_what_its_sites_have)
 
 static void large_figures_do_not_wrap(void)
 {
@@ -312,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_not_all_can_be_first),
 		cmocka_unit_test(test_where_they_cost_too_much_few_are_first),
 		cmocka_unit_test(test_kinds_are_apart),
+		cmocka_unit_test(test_a_stack_has_what_its_sites_have),
 		cmocka_unit_test(test_large_figures_do_not_wrap),
 		cmocka_unit_test(test_those_that_free_most_are_kept),
 		cmocka_unit_test(test_without_room_frees_are_counted),
