@@ -116,6 +116,10 @@ var debtCases = []verdictCase{
 		s.Account.Debt, s.Account.Go.LastGC, s.Account.Go.GCCycles = nil, nil, num(0)
 	}), "No GC has run yet, the first at 64.0 MiB of Go heap (now 11.0 MiB): if finalizers " +
 		"or cleanups free what C holds, none of it has been freed since." + shownTail},
+	{"gc_never", "none has run, and some is freed by hand", owing(0, -1, 0, func(s *Situation) {
+		s.Account.Debt, s.Account.Go.LastGC, s.Account.Go.GCCycles = num(0), nil, num(0)
+	}), "No GC has run yet, the first at 64.0 MiB of Go heap (now 11.0 MiB): if finalizers " +
+		"or cleanups free what C holds, none of it has been freed since." + shownTail},
 	{"gc_never", "off for long", owing(0, -1, 6*time.Minute, gcOff,
 		func(s *Situation) { s.Account.Debt = nil }),
 		"The last GC was 6m ago, none comes by itself (GOGC=off): if finalizers or cleanups free " +

@@ -171,8 +171,10 @@ func (s *Situation) collectNow() string {
 // free it, because no collection has run or will.
 func gcNever(s *Situation) string {
 	a := s.Account
-	if s.Ended || a.Debt != nil || !s.large(account.CLive) ||
-		!a.NeverCollected() && !(a.NeverCollects() && a.SinceGC() > recentGC) {
+	off := a.Debt == nil && a.NeverCollects() && a.SinceGC() > recentGC
+	// Before the first one, that some is freed by hand says nothing of the rest.
+	first := a.NeverCollected() && account.Known(a.Debt) == 0
+	if s.Ended || !s.large(account.CLive) || !first && !off {
 		return ""
 	}
 	return upperFirst(a.SaysGC()) + ": if finalizers or cleanups free what C holds, none of it " +
