@@ -38,10 +38,10 @@ var sections = []section{
 			"takes 1,980 instead of 1,830, with what the peak takes."},
 	{"sites", "What is kept of each stack",
 		"A malloc and free pair of 64 bytes, recorded, from each of 256 stacks of 17 C frames, " +
-			"by how often each stack is met; and the resident bytes of a stack, after three pairs. " +
-			"The first 16 frees of each stack have their own stack captured, later ones one in " +
-			"many. Before frees and cohorts were kept, these pairs took 3,882, 3,447 and 3,420 " +
-			"instructions, and a stack 385 bytes."},
+			"by how often each stack is met; and the resident bytes of a stack, after three " +
+			"pairs. The first 16 frees of each stack have their own stack captured, later ones " +
+			"one in many. Before frees and cohorts were kept, these pairs took 3,882, 3,447 " +
+			"and 3,420 instructions, and a stack 385 bytes."},
 	{"marks", "How old it is",
 		"Microseconds of processor time of the server's thread for a mark of cohorts, once in " +
 			"5 s: 5,000 are 0.1 % of a core. A pair on the fast path and a sample take no " +
