@@ -141,14 +141,14 @@ static struct frees *frees_at(uint32_t id, uint32_t site)
 
 static struct frees *find(uint32_t site)
 {
-	return cells_is_unit(site, CELL_SITE) ? frees_at(LOAD_ACQ(word_of(site)), site) : NULL;
+	return site_exists(site) ? frees_at(LOAD_ACQ(word_of(site)), site) : NULL;
 }
 
 static struct frees *find_or_make(uint32_t site)
 {
 	uint32_t *word, none = 0, id;
 
-	if (!cells_is_unit(site, CELL_SITE))
+	if (!site_exists(site))
 		return NULL;
 	word = word_of(site);
 	if (LOAD_ACQ(word))

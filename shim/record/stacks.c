@@ -70,6 +70,11 @@ struct site *site_at_wide(uint32_t id)
 								 : &no_site;
 }
 
+bool site_exists(uint32_t id)
+{
+	return site_at(id) != &no_site;
+}
+
 static enum part part_of(uint32_t labels, bool is_freeing)
 {
 	return is_freeing ? PART_FREES : labels ? PART_LABELLED : PART_OTHER;

@@ -88,6 +88,9 @@ static inline struct site *site_at(uint32_t id)
 						    : site_at_wide(id);
 }
 
+/* Whether it is a site's id, of whatever width. */
+bool site_exists(uint32_t id);
+
 /*
  * Call once, in the constructor, with the region and before the first record. Makes the
  * permanent sites: for each origin, one for what has no room and one for the totals of what was

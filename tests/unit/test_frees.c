@@ -181,6 +181,23 @@ static void a_stack_has_what_its_sites_have(void)
 }
 CASE(a_stack_has_what_its_sites_have)
 
+/* Sizes beyond those that have a site each share one, which is a wider record: its frees count as
+ * any site's do. */
+static void sizes_that_share_a_site_have_freers(void)
+{
+	begin(8 * MIB);
+	struct capture c = stack_of(1, 5, CAPTURE_COMPLETE_THREAD);
+	for (uint64_t size = 1; size <= 4 * STACK_MAX_SIZES; size++) {
+		uint32_t site = stacks_site(&c, size, ORIGIN_MALLOC);
+		site_add_alloc(site_at(site), whole(1, size));
+		uint64_t before = frees_of(site).bytes_fx[FREED_BY_C];
+		by_c(site, 7, size);
+		CHECK(bytes_of(frees_of(site).bytes_fx[FREED_BY_C] - before) == size);
+	}
+	CHECK(frees_counters().no_room == 0);
+}
+CASE(sizes_that_share_a_site_have_freers)
+
 static void large_figures_do_not_wrap(void)
 {
 	begin(8 * MIB);
@@ -331,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_where_they_cost_too_much_few_are_first),
 		cmocka_unit_test(test_kinds_are_apart),
 		cmocka_unit_test(test_a_stack_has_what_its_sites_have),
+		cmocka_unit_test(test_sizes_that_share_a_site_have_freers),
 		cmocka_unit_test(test_large_figures_do_not_wrap),
 		cmocka_unit_test(test_those_that_free_most_are_kept),
 		cmocka_unit_test(test_without_room_frees_are_counted),
