@@ -143,7 +143,7 @@ int view_peak_build(struct answer *a, struct scratch *work)
 	a->options.comments = comments(a, work, rss_bytes);
 	if (a->options.comments == NULL || handlers_profile_write(a, work, &then))
 		return -1;
-	if (a->peak_resets) {
+	if (a->peak_resets && !a->head_only) {
 		peak_reset();
 		peakwatch_look();
 	}

@@ -17,6 +17,7 @@
 #include "region/region.h"
 #include "go/bridge.h"
 #include "record/control.h"
+#include "record/peak.h"
 #include "record/sample.h"
 #include "record/stacks.h"
 #include "hook/real.h"
@@ -200,6 +201,20 @@ static void head_is_get_without_its_body(void **state)
 	struct response r = request("HEAD", "/debug/pprof/cgoheap?debug=1");
 	assert_int_equal(r.status, 200);
 	assert_int_equal(r.body_bytes, 0);
+	free(r.bytes);
+}
+
+/* A HEAD changes nothing: a reset begins a peak with the next number. */
+static void head_does_not_reset_a_peak(void **state)
+{
+	uint16_t before = peak_number(&region->peaks[PEAK_C]);
+	(void)state;
+	struct response r = request("HEAD", "/debug/pprof/cgoheap?view=peak&reset=1");
+	assert_int_equal(r.status, 200);
+	assert_int_equal(peak_number(&region->peaks[PEAK_C]), before);
+	free(r.bytes);
+	r = request("GET", "/debug/pprof/cgoheap?view=peak&reset=1");
+	assert_int_not_equal(peak_number(&region->peaks[PEAK_C]), before);
 	free(r.bytes);
 }
 
@@ -905,6 +920,7 @@ int main(void)
 		cmocka_unit_test(the_profile_as_text),
 		cmocka_unit_test(status_is_json),
 		cmocka_unit_test(head_is_get_without_its_body),
+		cmocka_unit_test(head_does_not_reset_a_peak),
 		cmocka_unit_test(unknown_paths),
 		cmocka_unit_test(wrong_methods),
 		cmocka_unit_test(bad_parameters),
