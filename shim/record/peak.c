@@ -55,6 +55,19 @@ static void keep_objects(struct site *s, enum peak which)
 		    rounded(site_objects_made_fx(s) - freed_fx, WEIGHT_OBJECT_BITS));
 }
 
+/*
+ * A thread that made the total higher may be stopped before it says so. The total has not fallen
+ * yet, since this is the first change after it; a lower one after it must not be taken for a peak.
+ */
+static void say_highest(struct region_peak *p, uint16_t number)
+{
+	uint64_t now = LOAD_ACQ(&p->now);
+	int64_t figure = (int64_t)now >> PEAK_NUMBER_BITS;
+
+	if ((uint16_t)now == number && figure > 0)
+		raise_to(&p->highest, (uint64_t)figure);
+}
+
 /* The number is said to be in use before it is: a higher total meanwhile takes another one. */
 static void keep(struct site *s, enum peak which)
 {
@@ -64,8 +77,11 @@ static void keep(struct site *s, enum peak which)
 
 	if (before >> PEAK_FIGURE_BITS == number)
 		return;
-	if (LOAD(&p->kept) != number)
+	if (LOAD(&p->kept) != number) {
 		__atomic_store_n(&p->kept, number, __ATOMIC_SEQ_CST);
+		if (which == PEAK_C)
+			say_highest(p, number);
+	}
 	uint64_t freed_fx = LOAD_ACQ(&s->free_bytes_fx);
 	uint64_t bytes = rounded(LOAD(&s->alloc_bytes_fx) - freed_fx, WEIGHT_BYTE_BITS);
 	if (!site_block_bytes(s))

@@ -215,6 +215,22 @@ static void a_spike_is_not_lost(void)
 }
 CASE(a_spike_is_not_lost)
 
+/* A thread that made the highest total is stopped before it has said how high. */
+static void a_peak_that_is_not_said_yet_is_not_lost(void)
+{
+	begin();
+	allocate(1, size_of(1));
+	uint64_t before = peak_height(PEAK_C).bytes;
+	for (uint32_t n = 0; n < 1000; n++)
+		allocate(5, size_of(5));
+	STORE(&region->peaks[PEAK_C].highest, before);
+	release_all(5);
+	for (uint32_t n = 0; n < 10; n++)
+		allocate(1, size_of(1));
+	check_peak(PEAK_C, model.at_peak, model.highest);
+}
+CASE(a_peak_that_is_not_said_yet_is_not_lost)
+
 static void the_other_figure_is_that_of_the_peak(void)
 {
 	begin();
@@ -424,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_a_walk_up_and_down_keeps_the_highest),
 		cmocka_unit_test(test_a_thread_that_keeps_to_itself_misses_no_peak),
 		cmocka_unit_test(test_a_spike_is_not_lost),
+		cmocka_unit_test(test_a_peak_that_is_not_said_yet_is_not_lost),
 		cmocka_unit_test(test_the_other_figure_is_that_of_the_peak),
 		cmocka_unit_test(test_a_peak_that_is_now_is_the_live_profile),
 		cmocka_unit_test(test_a_reset_forgets),
