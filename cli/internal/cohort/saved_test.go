@@ -71,7 +71,8 @@ var known = map[string]Class{
 	"main.compress": Leak, "main.(*store).prepare": Leak, "main.audit_actor": Leak,
 }
 
-// mayBeEarly are those whose samples are too few, or whose blocks live as long as they were watched.
+// mayBeEarly are those whose samples are too few, or whose blocks live for as long as they were
+// watched.
 var mayBeEarly = map[string]bool{"main.drip": true, "main.cacheLRU": true, "main.cacheSlow": true,
 	"main.openStore": true}
 
