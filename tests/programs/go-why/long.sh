@@ -66,8 +66,8 @@ expect() {
 	local name=$1 caller=${2%=*} source=${2#*=} rows wrong=
 	shift 2
 	wanted "$name" || return 0
-	rows=$(jq -c --arg caller "$caller" '.rows | sort_by(-.in_use_bytes)[] |
-		select(.go_caller == $caller and .origin == "malloc")' "$SERIES/$name.$MINUTES.json")
+	rows=$(jq -c --arg caller "$caller" '.rows | sort_by(-.in_use_bytes)[] | select(
+		.go_caller == $caller and .origin == "malloc")' "$SERIES/$name.$MINUTES.json")
 	jq -e .rows "$SERIES/$name.$MINUTES.json" >/dev/null || wrong="no answer"
 	[ -n "$rows" ] || [ "$*" = churn ] || wrong="no row"
 	[[ " $* " == *" leak "* ]] ||
