@@ -141,14 +141,14 @@ static struct frees *frees_at(uint32_t id, uint32_t site)
 
 static struct frees *find(uint32_t site)
 {
-	return site_exists(site) ? frees_at(LOAD_ACQ(word_of(site)), site) : NULL;
+	return site_is_there(site) ? frees_at(LOAD_ACQ(word_of(site)), site) : NULL;
 }
 
 static struct frees *find_or_make(uint32_t site)
 {
 	uint32_t *word, none = 0, id;
 
-	if (!site_exists(site))
+	if (!site_is_there(site))
 		return NULL;
 	word = word_of(site);
 	if (LOAD_ACQ(word))

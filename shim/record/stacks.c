@@ -70,7 +70,7 @@ struct site *site_at_wide(uint32_t id)
 								 : &no_site;
 }
 
-bool site_exists(uint32_t id)
+bool site_is_there(uint32_t id)
 {
 	return site_at(id) != &no_site;
 }

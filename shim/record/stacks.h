@@ -89,7 +89,7 @@ static inline struct site *site_at(uint32_t id)
 }
 
 /* Whether it is a site's id, of whatever width. */
-bool site_exists(uint32_t id);
+bool site_is_there(uint32_t id);
 
 /*
  * Call once, in the constructor, with the region and before the first record. Makes the
