@@ -1,7 +1,6 @@
 package memlimit
 
 import (
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -21,23 +20,6 @@ func (w *fakeWorld) allocates(bytes int64, waits bool, until int64) {
 	}
 }
 
-// passCollecting is pass, which waits for collections: a test has them end between two looks.
-func (r *run) passCollecting(d time.Duration, change func()) {
-	r.pass(d, func(time.Duration) {
-		for r.underWay() {
-			runtime.Gosched()
-		}
-		change()
-	})
-}
-
-func (r *run) underWay() bool {
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	now := r.c.collector.now
-	return now != nil && now.ended.IsZero()
-}
-
 func (r *run) collections() (freed []int64) {
 	for _, e := range r.events {
 		if e.Kind == Collected {
@@ -53,7 +35,7 @@ func TestCollectC(t *testing.T) {
 	w.held, w.live, w.goal = 16*mib, 4*mib, 16*mib
 	r := start(t, w, Options{CollectC: true})
 	most := int64(0)
-	r.passCollecting(5*time.Minute, func() {
+	r.pass(5*time.Minute, func(time.Duration) {
 		w.allocates(4*mib, true, 1<<40)
 		most = max(most, w.nonGo+w.held)
 	})
@@ -77,7 +59,7 @@ func TestCollectCIsOff(t *testing.T) {
 	w := newWorld()
 	w.held, w.live, w.goal = 16*mib, 4*mib, 16*mib
 	r := start(t, w, Options{})
-	r.passCollecting(5*time.Minute, func() { w.allocates(4*mib, true, 1<<30) })
+	r.pass(5*time.Minute, func(time.Duration) { w.allocates(4*mib, true, 1<<30) })
 	if w.cycles != 0 || w.nonGo+w.held < w.cgroup {
 		t.Errorf("%d collections, %s used", w.cycles, size(w.nonGo+w.held))
 	}
@@ -90,7 +72,7 @@ func TestCollectCBacksOff(t *testing.T) {
 	r := start(t, w, Options{CollectC: true})
 	var at []time.Time
 	cycles := int64(0)
-	r.passCollecting(time.Hour, func() {
+	r.pass(time.Hour, func(time.Duration) {
 		w.mu.Lock()
 		if w.cycles != cycles {
 			cycles, at = w.cycles, append(at, w.clock)
@@ -115,7 +97,7 @@ func TestCollectCBacksOff(t *testing.T) {
 	w.mu.Unlock()
 	r.pass(collectMost, nil)
 	r.events = nil
-	r.passCollecting(5*time.Minute, func() { w.allocates(4*mib, true, 1<<40) })
+	r.pass(5*time.Minute, func(time.Duration) { w.allocates(4*mib, true, 1<<40) })
 	if freed := r.collections(); len(freed) < 2 {
 		t.Errorf("collections that help freed %v", freed)
 	}
@@ -126,7 +108,7 @@ func TestCollectCCosts(t *testing.T) {
 	w := newWorld()
 	w.held, w.live, w.goal, w.gcTook = 16*mib, 4*mib, 16*mib, 2*time.Second
 	r := start(t, w, Options{CollectC: true})
-	r.passCollecting(10*time.Minute, func() { w.allocates(32*mib, true, w.cgroup) })
+	r.pass(10*time.Minute, func(time.Duration) { w.allocates(32*mib, true, w.cgroup) })
 	if n := len(r.collections()); n < 2 || n > 15 {
 		t.Errorf("%d collections of 2 s in 10 min", n)
 	}
@@ -151,7 +133,7 @@ func TestCollectCIsNotCalled(t *testing.T) {
 		}
 		r := start(t, w, Options{CollectC: true})
 		before := w.cycles
-		r.passCollecting(5*time.Minute, func() { change(w) })
+		r.pass(5*time.Minute, func(time.Duration) { change(w) })
 		if len(r.collections()) != 0 || name != "Go collects" && w.cycles != before {
 			t.Errorf("%s: %v", name, r.events)
 		}
@@ -175,7 +157,7 @@ func TestCollectCAsksForTheDebt(t *testing.T) {
 			asked <- true
 			return c.bytes, c.known
 		}})
-		r.passCollecting(time.Minute+30*time.Second, func() { w.allocates(16*mib, true, w.cgroup) })
+		r.pass(time.Minute+30*time.Second, func(time.Duration) { w.allocates(16*mib, true, w.cgroup) })
 		if n := len(asked); n == 0 || n > 10 {
 			t.Errorf("%s: asked %d times", name, n)
 		}
@@ -191,7 +173,7 @@ func TestCollectCWaitsForFinalizers(t *testing.T) {
 	w.held, w.live, w.goal = 16*mib, 4*mib, 16*mib
 	r := start(t, w, Options{CollectC: true})
 	ran := false
-	r.passCollecting(5*time.Minute, func() {
+	r.pass(5*time.Minute, func(time.Duration) {
 		if ran = ran || w.cycles > 0; !ran {
 			w.allocates(16*mib, false, w.cgroup)
 			return

@@ -3,6 +3,7 @@ package memlimit
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -130,7 +131,7 @@ func start(t *testing.T, w *fakeWorld, o Options) *run {
 }
 
 // pass lets time go by, with a look whenever the controller wants one; at each, the world may
-// change.
+// change. What a look starts ends before the time goes on, so that it takes what the world says.
 func (r *run) pass(d time.Duration, change func(since time.Duration)) {
 	begun := r.w.now()
 	for next := r.c.State().Next; ; {
@@ -142,7 +143,17 @@ func (r *run) pass(d time.Duration, change func(since time.Duration)) {
 			change(r.w.now().Sub(begun))
 		}
 		next = r.c.look()
+		for r.underWay() {
+			runtime.Gosched()
+		}
 	}
+}
+
+func (r *run) underWay() bool {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	now := r.c.collector.now
+	return r.c.freeing || now != nil && now.ended.IsZero()
 }
 
 // kinds takes the events there were since the last call.
