@@ -41,7 +41,8 @@ func (b *Recording) readAccounts(data binread.Image, at, slotBytes uint64) {
 	}
 }
 
-// AccountBefore is the last account that was written, and its text; nil: there is none.
+// AccountBefore is the last account that was written, and its text; nil: there is none.  It is up to
+// a second older than what is recorded of the peak, so the peak is taken from there.
 func (b *Recording) AccountBefore() (*account.Account, []byte) {
 	if b.account == nil {
 		return nil, nil
@@ -52,6 +53,9 @@ func (b *Recording) AccountBefore() (*account.Account, []byte) {
 		var body []byte
 		if body, err = binread.All(z, maxAccountBytes); err == nil {
 			if err = json.Unmarshal(body, a); err == nil {
+				if c := b.Peaks[recordlayout.PeakC]; c.Bytes > 0 {
+					a.Peak.CInUse, a.Peak.CInUseAt = &c.Bytes, &c.At
+				}
 				return a, bytes.TrimSpace(body)
 			}
 		}

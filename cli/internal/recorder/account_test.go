@@ -7,6 +7,7 @@ import (
 
 	"cgoheap.example/cli/internal/account"
 	"cgoheap.example/cli/internal/fakeshim"
+	"cgoheap.example/cli/internal/recordlayout"
 )
 
 func openRecording(
@@ -33,6 +34,10 @@ func TestAccountIsRead(t *testing.T) {
 	}
 	if b.Environment["GOMEMLIMIT"] != "1GiB" || b.Environment["MALLOC_ARENA_MAX"] != "2" {
 		t.Errorf("%q", b.Environment)
+	}
+	if c := b.Peaks[recordlayout.PeakC]; c.Bytes == 0 || account.Known(a.Peak.CInUse) != c.Bytes ||
+		a.Peak.CInUseAt == nil || !a.Peak.CInUseAt.Equal(c.At) {
+		t.Errorf("the account's peak is %+v, the recording's %+v", a.Peak, c)
 	}
 	// A minute before, in pages: go_heap unknown, go_stacks 11, c_live 31 and so on, and 3
 	// unexplained.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"cgoheap.example/cli/internal/account"
 	"cgoheap.example/cli/internal/document"
 	"cgoheap.example/cli/internal/flags"
 	"cgoheap.example/cli/internal/holders"
@@ -373,13 +372,6 @@ func programName(path string) string {
 	return termtext.Escape(filepath.Base(path))
 }
 
-// rememberPeak: the account is up to a second older than what is recorded of the peak.
-func (p *postmortem) rememberPeak(a *account.Account) {
-	if c := &p.recording.Peaks[recordlayout.PeakC]; c.Bytes > 0 {
-		a.Peak.CInUse, a.Peak.CInUseAt = &c.Bytes, &c.At
-	}
-}
-
 // explain turns the recorded account into what explain would have shown.
 func (p *postmortem) explain(callers *stacks.CallerRule, file string) {
 	b := p.recording
@@ -387,7 +379,6 @@ func (p *postmortem) explain(callers *stacks.CallerRule, file string) {
 	if a == nil {
 		return
 	}
-	p.rememberPeak(a)
 	e := &explanation{account: a, body: body, grown: b.Grown(a), recorded: true, file: file,
 		callers: callers}
 	last := b.Last()
