@@ -24,10 +24,21 @@ static uint64_t take(uint64_t *left, uint64_t bytes)
 /* Limits the cost to a process with many free chunks, or many blocks. */
 static struct {
 	struct glibckept found;
+	uint64_t found_of; /* bytes that were retained then */
 	struct work_rest rest;
 	struct pinned pinned;
+	uint64_t pinned_of;
 	struct work_rest pinned_rest;
 } last;
+
+/* What was found does not apply to what is retained now: much was freed or taken since, and all
+ * of the difference would seem to be pinned. */
+static bool is_outdated(uint64_t retained_then, uint64_t retained)
+{
+	uint64_t less = lower(retained_then, retained);
+	uint64_t change = retained_then + retained - 2 * less;
+	return change >= KEPT_WORTH_BYTES && change > less / 8;
+}
 
 void account_kept_forget(void)
 {
@@ -35,14 +46,27 @@ void account_kept_forget(void)
 	work_rest_end(&last.pinned_rest);
 }
 
-static struct glibckept read_or_last(const struct glibckept_places *places)
+static struct glibckept read_or_last(const struct glibckept_places *places, uint64_t retained)
 {
+	if (work_is_resting(&last.rest) && is_outdated(last.found_of, retained))
+		return (struct glibckept){.returnable = UNKNOWN};
 	if (work_is_resting(&last.rest))
 		return last.found;
 	uint64_t begun_ns = work_cpu_ns();
 	glibckept_read(places, &last.found);
+	last.found_of = retained;
 	work_rest_after(&last.rest, work_cpu_ns() - begun_ns);
 	return last.found;
+}
+
+static uint64_t retained_of(const struct account_job *job)
+{
+	return job->out->owners[OWNER_C_RETAINED].resident;
+}
+
+static bool pinned_is_outdated(const struct account_job *job)
+{
+	return is_outdated(last.pinned_of, retained_of(job));
 }
 
 /* What it needs of scratch is free again for the rest of the answer. heaps NULL: of jemalloc. */
@@ -58,6 +82,7 @@ static void read_pinned(struct account_job *job, const struct glibckept_places *
 		return;
 	}
 	last.pinned.method = PINNED_UNKNOWN;
+	last.pinned_of = retained_of(job);
 	if (!heaps || glibcchunk_heaps_find(&part, heaps->heaps, heaps->what, heaps->brk_start,
 					    heaps->brk_end, &found) == 0)
 		(void)pinned_read(&part, &places, bytes, &last.pinned);
@@ -84,14 +109,15 @@ static void read_glibc(struct account_job *job)
 					  .brk_end = job->heap_end};
 	if (!account_ranges_data(job, (uint64_t)real.malloc, &places.data_start, &places.data_end))
 		return;
-	struct glibckept found = read_or_last(&places);
+	struct glibckept found = read_or_last(&places, retained_of(job));
 	if (found.returnable != UNKNOWN)
 		split(a, &found);
 	if (found.returnable != UNKNOWN && a->kept.pinned < KEPT_WORTH_BYTES)
 		return;
 	read_pinned(job, &places, a->kept.pinned);
 	/* A walk over the heaps takes less than one over so many free chunks' lists. */
-	if (found.returnable == UNKNOWN && last.pinned.kept.returnable != UNKNOWN)
+	if (found.returnable == UNKNOWN && last.pinned.kept.returnable != UNKNOWN &&
+	    !pinned_is_outdated(job))
 		split(a, &last.pinned.kept);
 }
 
@@ -121,6 +147,6 @@ void account_kept_read(struct account_job *job)
 	else if (bins)
 		read_jemalloc(job, bins);
 	if (last.pinned.method != PINNED_UNKNOWN && a->kept.pinned != UNKNOWN &&
-	    a->kept.pinned >= KEPT_WORTH_BYTES)
+	    a->kept.pinned >= KEPT_WORTH_BYTES && !pinned_is_outdated(job))
 		job->parts->pinned = &last.pinned;
 }

@@ -35,11 +35,11 @@ func (h *host) kept() (a kept) {
 
 type fragments struct{ Pinned, Returnable int64 }
 
-// fragmented is go-why with 40 MB of blocks of which it has freed all but each n-th.
-func fragmented(t *testing.T, sampleBytes, n int) (*host, fragments) {
+// fragmented is go-why with blocks of 2,000 bytes of which it has freed all but each n-th.
+func fragmented(t *testing.T, sampleBytes, n, blocks int) (*host, fragments) {
 	t.Helper()
 	h := start(t, program(t, "go-why", oneBuild()), hostOptions{sampleBytes: sampleBytes})
-	h.tell("fragment 20000 %d", n)
+	h.tell("fragment %d %d", blocks, n)
 	var truth fragments
 	h.fact("fragments", &truth)
 	return h, truth
@@ -49,7 +49,7 @@ func fragmented(t *testing.T, sampleBytes, n int) (*host, fragments) {
 // them is named, by samples and by sizes, within three of the errors that are stated.
 func TestWhyPinned(t *testing.T) {
 	for _, sampleBytes := range []int{1, 0} {
-		h, truth := fragmented(t, sampleBytes, 2)
+		h, truth := fragmented(t, sampleBytes, 2, 20000)
 		a := h.kept()
 		if !within(a.Kept.Pinned, truth.Pinned, 0.01, 64*kib) || a.Kept.Returnable > 64*kib {
 			t.Errorf("%d bytes pinned, %d returnable, true are %+v", a.Kept.Pinned,
@@ -72,7 +72,7 @@ func TestWhyPinned(t *testing.T) {
 
 // TestWhyReturnable is the near miss: as much is free, but nearly all of it in whole pages.
 func TestWhyReturnable(t *testing.T) {
-	h, truth := fragmented(t, 1, 40)
+	h, truth := fragmented(t, 1, 40, 20000)
 	a := h.kept()
 	// A hole's first bytes stay with glibc: up to a page a hole is pinned that looks whole.
 	slack := int64(20000/40) * 4096
@@ -83,6 +83,20 @@ func TestWhyReturnable(t *testing.T) {
 	}
 	if by := a.Kept.By; by != nil && by.Bytes > a.Kept.Pinned+3*by.StandardError {
 		t.Errorf("%d bytes are pinned, by stacks %d", a.Kept.Pinned, by.Bytes)
+	}
+}
+
+// TestWhyKeptOutdated: so many free chunks are not looked at again at once. What is freed meanwhile
+// is not said to be pinned.
+func TestWhyKeptOutdated(t *testing.T) {
+	h, many := fragmented(t, 16384, 2, 100000)
+	_ = h.kept()
+	h.tell("fragment 140000 40") // a part of which may take the holes there are
+	var whole fragments
+	h.fact("fragments", &whole)
+	most := many.Pinned + whole.Pinned + 140000/40*4096/4 // as above
+	if a := h.kept(); a.Kept.Pinned > most+most/20 {
+		t.Errorf("%d bytes are pinned, of %+v and %+v", a.Kept.Pinned, many, whole)
 	}
 }
 
