@@ -157,7 +157,9 @@ func TestCollectCAsksForTheDebt(t *testing.T) {
 			asked <- true
 			return c.bytes, c.known
 		}})
-		r.pass(time.Minute+30*time.Second, func(time.Duration) { w.allocates(16*mib, true, w.cgroup) })
+		r.pass(time.Minute+30*time.Second, func(time.Duration) {
+			w.allocates(16*mib, true, w.cgroup)
+		})
 		if n := len(asked); n == 0 || n > 10 {
 			t.Errorf("%s: asked %d times", name, n)
 		}

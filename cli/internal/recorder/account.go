@@ -41,8 +41,8 @@ func (b *Recording) readAccounts(data binread.Image, at, slotBytes uint64) {
 	}
 }
 
-// AccountBefore is the last account that was written, and its text; nil: there is none.  It is older
-// than what is recorded of the peak, so the peak is taken from there.
+// AccountBefore is the last account that was written, and its text; nil: there is none.  It is
+// older than what is recorded of the peak, so the peak is taken from there.
 func (b *Recording) AccountBefore() (*account.Account, []byte) {
 	if b.account == nil {
 		return nil, nil
