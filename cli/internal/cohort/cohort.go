@@ -179,7 +179,7 @@ func Read(p *profile.Profile, callers *stacks.CallerRule) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Rows: map[holders.RowKey]*Row{}}
+	t := &Table{Rows: map[holders.RowKey]*Row{}, isEstimate: !design.IsExact()}
 	byStack := map[string]*Stack{}
 	bytes := readBytes(p)
 	for _, s := range p.Sample {
@@ -252,8 +252,9 @@ func clamp(bytes int64) int64 { return max(0, min(bytes, mostBytes)) }
 
 // Table is all rows of a profile.
 type Table struct {
-	Rows      map[holders.RowKey]*Row
-	intervals History // all that there are
+	Rows       map[holders.RowKey]*Row
+	intervals  History // all that there are
+	isEstimate bool    // blocks are sampled
 }
 
 // boundsComment lists the bounds of all intervals, as ages: "ages: 0s 2.3s 7.3s; the last is ...".

@@ -7,6 +7,7 @@ import (
 
 	"cgoheap.example/cli/internal/account"
 	"cgoheap.example/cli/internal/holders"
+	"cgoheap.example/cli/internal/termtext"
 )
 
 // Held is a row and why its memory is still there.
@@ -14,7 +15,12 @@ type Held struct {
 	holders.RowKey
 	Bytes int64 `json:"in_use_bytes"`
 	*Why
+
+	estimated bool // by samples
 }
+
+// Amount is the bytes in use, as people read them.
+func (h *Held) Amount() string { return termtext.Estimate(termtext.Bytes(h.Bytes), h.estimated) }
 
 // Judge gives all rows that hold something and of which something is known, the largest first.
 // known has Go's figures of about the same time; nil: there are none.
@@ -40,14 +46,31 @@ func (t *Table) Judge(known *account.Account) []Held {
 			if known != nil && known.SaysGC() != "" {
 				w.Says += "; " + known.SaysGC()
 			}
+			if sinceGC != nil && row.outlived(*sinceGC) {
+				w.Says += "; most of it was there then and was not freed"
+			}
 		}
-		all = append(all, Held{key, row.InUse(), w})
+		all = append(all, Held{key, row.InUse(), w, t.isEstimate && key.Origin == "malloc"})
 	}
 	slices.SortFunc(all, func(a, b Held) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.GoCaller, b.GoCaller),
 			cmp.Compare(a.CLeaf, b.CLeaf), cmp.Compare(a.Origin, b.Origin))
 	})
 	return all
+}
+
+// recentGC: since one that is longer ago, the program may have let go of what it did not free.
+const recentGC = 2 * time.Minute
+
+// outlived: most of what is in use was allocated before a GC that was so long ago.
+func (h *History) outlived(sinceGC time.Duration) bool {
+	old := h.Older
+	for _, c := range h.Cohorts {
+		if c.From >= sinceGC {
+			old += c.Live
+		}
+	}
+	return sinceGC < recentGC && 2*old > h.InUse()
 }
 
 func (w *Why) waitsForGC() bool { return w.WaitsFor != nil && *w.WaitsFor == WaitsForGC }

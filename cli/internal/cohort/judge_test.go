@@ -176,6 +176,24 @@ func TestWorth(t *testing.T) {
 	}
 }
 
+// What was there at a GC and is in use still is not what the next one frees, unless that was long
+// ago.
+func TestOutlived(t *testing.T) {
+	const minute = time.Minute
+	h := &History{Cohorts: []Cohort{{From: 0, To: minute, Allocated: 100, Live: 40},
+		{From: minute, To: 2 * minute, Allocated: 100, Live: 70}}}
+	for since, want := range map[time.Duration]bool{minute: true, 0: true, minute + 1: false,
+		2 * minute: false, Never: false} {
+		if h.outlived(since) != want {
+			t.Errorf("a GC %v ago: outlived is %v", since, !want)
+		}
+	}
+	h.Older = 120
+	if !h.outlived(minute+1) || h.outlived(2*minute) {
+		t.Error("what is older than the cohorts is older than a GC of a minute ago")
+	}
+}
+
 // What a GC frees, or may, is a leak only once it has outlived one.
 func TestLeaksThatWaitForGC(t *testing.T) {
 	r := rand.New(rand.NewSource(1))

@@ -27,7 +27,7 @@ func (in *Input) addHeld(p *page) {
 			p.HeldNote += fmt.Sprintf("Of %d rows the largest. ", len(in.Held))
 			break
 		}
-		r := heldRow{Bytes: termtext.Bytes(h.Bytes), Survives: h.Percent(), Waits: h.Waits(),
+		r := heldRow{Bytes: h.Amount(), Survives: h.Percent(), Waits: h.Waits(),
 			Caller: shown(h.GoCaller), Leaf: shown(h.CLeaf), Says: shown(h.Says)}
 		r.Points, r.Curve = curveOf(h.Cohorts)
 		room -= cost(r.Caller + r.Leaf + r.Says + r.Points)

@@ -234,7 +234,7 @@ func (e *explanation) heldLines() []string {
 		if len(lines) == shownHeld {
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s %s, %s: %s", termtext.Bytes(h.Bytes),
+		lines = append(lines, fmt.Sprintf("%s %s, %s: %s", h.Amount(),
 			termtext.Escape(h.GoCaller), termtext.Escape(h.CLeaf), termtext.Escape(h.Says)))
 	}
 	return lines

@@ -164,9 +164,9 @@ func TestExplainWhy(t *testing.T) {
 	r := explainer(t)("explain", s.arg()).normal(s)
 	r.out, r.err = strings.Join(strings.Fields(r.out), " "), ""
 	for _, want := range []string{
-		"600.0 MiB main.audit_actor, C.CString: leak (92 % sure): of what was allocated 30m to " +
+		"~600.0 MiB main.audit_actor, C.CString: leak (92 % sure): of what was allocated 30m to " +
 			"1h ago, all still lives; +600.0 MiB an hour",
-		"240.0 MiB main.(*Parser).Parse, ts_tree_new: a cache: of what was allocated 30m to 1h " +
+		"~240.0 MiB main.(*Parser).Parse, ts_tree_new: a cache: of what was allocated 30m to 1h " +
 			"ago, nothing lives; freed by finalizers;",
 		"By the age of its blocks, 745.0 MiB is held by what leaks, 333.3 MiB is a cache and " +
 			"64.0 MiB is from a warm-up; of 1.0 MiB it is too early to say whether it leaks.",
