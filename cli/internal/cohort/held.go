@@ -46,7 +46,7 @@ func (t *Table) Judge(known *account.Account) []Held {
 			if known != nil && known.SaysGC() != "" {
 				w.Says += "; " + known.SaysGC()
 			}
-			if sinceGC != nil && row.outlived(*sinceGC) {
+			if sinceGC != nil && row.outlived(*sinceGC, known) {
 				w.Says += "; most of it was there then and was not freed"
 			}
 		}
@@ -62,15 +62,18 @@ func (t *Table) Judge(known *account.Account) []Held {
 // recentGC: since one that is longer ago, the program may have let go of what it did not free.
 const recentGC = 2 * time.Minute
 
-// outlived: most of what is in use was allocated before a GC that was so long ago.
-func (h *History) outlived(sinceGC time.Duration) bool {
+// outlived: most of what is in use was allocated before a GC that was so long ago.  The account
+// knows it to a tenth of a second, but only of all rows together.
+func (h *History) outlived(sinceGC time.Duration, known *account.Account) bool {
 	old := h.Older
 	for _, c := range h.Cohorts {
 		if c.From >= sinceGC {
 			old += c.Live
 		}
 	}
-	return sinceGC < recentGC && 2*old > h.InUse()
+	survived := account.Known(known.DebtSurvived)
+	all := survived > 0 && float64(survived) >= 0.9*float64(account.Known(known.Debt))
+	return sinceGC < recentGC && (all || 2*old > h.InUse())
 }
 
 func (w *Why) waitsForGC() bool { return w.WaitsFor != nil && *w.WaitsFor == WaitsForGC }

@@ -4,6 +4,8 @@ import (
 	"math/rand"
 	"testing"
 	"time"
+
+	"cgoheap.example/cli/internal/account"
 )
 
 // looks at so many runs of a load give these classes.
@@ -184,13 +186,20 @@ func TestOutlived(t *testing.T) {
 		{From: minute, To: 2 * minute, Allocated: 100, Live: 70}}}
 	for since, want := range map[time.Duration]bool{minute: true, 0: true, minute + 1: false,
 		2 * minute: false, Never: false} {
-		if h.outlived(since) != want {
+		if h.outlived(since, &account.Account{}) != want {
 			t.Errorf("a GC %v ago: outlived is %v", since, !want)
 		}
 	}
 	h.Older = 120
-	if !h.outlived(minute+1) || h.outlived(2*minute) {
+	if unknown := (&account.Account{}); !h.outlived(minute+1, unknown) ||
+		h.outlived(2*minute, unknown) {
 		t.Error("what is older than the cohorts is older than a GC of a minute ago")
+	}
+	debt, survived := int64(100), int64(95)
+	h.Older = 0
+	known := &account.Account{Debt: &debt, DebtSurvived: &survived}
+	if !h.outlived(minute+1, known) || h.outlived(2*minute, known) {
+		t.Error("nearly all of the debt survived a GC of a minute ago")
 	}
 }
 
