@@ -190,13 +190,27 @@ static void move(struct region_peak *p, int64_t more)
 	raise_to(&p->highest, (uint64_t)figure);
 }
 
-/* Nothing is kept for the peak before, which this ends. */
+static bool held;
+
+void peak_hold(bool are_held)
+{
+	STORE(&held, are_held);
+}
+
+/* Nothing is kept for the peak before, which this ends, unless peaks are held. */
 void peak_add_highest(struct site *s, struct weight w)
 {
+	bool is_peak = !LOAD(&held);
+
+	if (!is_peak)
+		keep(s, PEAK_C);
 	keep(s, PEAK_RSS);
 	site_add_alloc(s, w);
 	STORE(&peak_own_fx, LOAD(&peak_own_fx) + (int64_t)w.bytes_fx);
-	move(peak_of(PEAK_C), take_own());
+	if (is_peak)
+		move(peak_of(PEAK_C), take_own());
+	else
+		peak_flush();
 }
 
 /* ---- the server's thread ------------------------------------------------ */
@@ -310,6 +324,7 @@ void peak_follow_in_child(void)
 	struct stacks_totals now = stacks_totals();
 	struct region_peak *p = peak_of(PEAK_C);
 
+	STORE(&held, false);
 	STORE(&peak_own_fx, 0);
 	STORE(&p->now,
 	      now_of((int64_t)(now.bytes[ORIGIN_MALLOC] + now.bytes[ORIGIN_MMAP]), peak_number(p)));

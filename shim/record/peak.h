@@ -127,6 +127,12 @@ struct peak_height peak_height(enum peak which);
 uint64_t peak_monotonic_ns(uint32_t tick); /* CLOCK_MONOTONIC */
 
 /*
+ * While they are held, what is higher makes no peak; it is found with the first block after that,
+ * if it is still there. For a snapshot, which would be of two peaks.
+ */
+void peak_hold(bool are_held);
+
+/*
  * What was in use then, by site; alloc figures repeat it. Returns 0, or -1 if scratch is exhausted.
  * Valid as stacks_snapshot's.
  */

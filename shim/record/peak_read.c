@@ -27,7 +27,7 @@ static struct tally tally_at_peak(const struct tally *now, enum peak which)
 	return t;
 }
 
-int peak_snapshot(struct scratch *scratch, enum peak which, struct snapshot *out)
+static int snapshot_once(struct scratch *scratch, enum peak which, struct snapshot *out)
 {
 	size_t kept = 0;
 
@@ -41,4 +41,23 @@ int peak_snapshot(struct scratch *scratch, enum peak which, struct snapshot *out
 	out->count = kept;
 	out->time_ns = peak_monotonic_ns(peak_height(which).tick);
 	return 0;
+}
+
+/* A thread that was about to make a peak may still make one. */
+#define MOST_TRIES 4
+
+/* Where a higher peak comes meanwhile, the figures of some sites would be of the one before. */
+int peak_snapshot(struct scratch *scratch, enum peak which, struct snapshot *out)
+{
+	const struct region_peak *p = &region->peaks[which];
+	uint16_t number;
+	int result, tries = 0;
+
+	do {
+		number = peak_number(p);
+		result = snapshot_once(scratch, which, out);
+		peak_hold(true);
+	} while (!result && peak_number(p) != number && ++tries < MOST_TRIES);
+	peak_hold(false);
+	return result;
 }

@@ -421,6 +421,43 @@ static void a_peak_of_several_threads_is_near(void)
 }
 CASE(a_peak_of_several_threads_is_near)
 
+static bool is_over;
+
+/* Two sites by turns, each time a little higher, with nothing in use between. */
+static void *makes_peaks(void *arg)
+{
+	struct site *ends[] = {site_at(model.sites[1]), site_at(model.sites[37])};
+
+	sample_self.registered = 1;
+	for (uint64_t n = 1; !LOAD(&is_over); n++) {
+		struct site *s = ends[n & 1];
+		for (int i = 0; i < 16; i++)
+			peak_add_alloc(s, whole(MIB + n));
+		for (int i = 0; i < 16; i++)
+			peak_add_free(s, whole(MIB + n));
+	}
+	peak_flush();
+	return arg;
+}
+
+/* A snapshot is of one peak, also if a higher one comes while it is made. */
+static void a_snapshot_is_of_one_peak(void)
+{
+	pthread_t thread;
+	uint64_t gone, twice = 0;
+
+	begin();
+	for (uint64_t i = 0; i < 2000; i++)
+		peak_add_alloc(site_at(site_new(1000 + i, 64, ORIGIN_MALLOC)), whole(64));
+	CHECK(!pthread_create(&thread, NULL, makes_peaks, NULL));
+	for (int i = 0; i < 3000; i++)
+		twice += sum_at_peak(&gone) > peak_height(PEAK_C).bytes + 2 * MIB;
+	STORE(&is_over, true);
+	pthread_join(thread, NULL);
+	CHECK(!twice);
+}
+CASE(a_snapshot_is_of_one_peak)
+
 static void a_child_counts_what_is_there(void)
 {
 	begin();
@@ -447,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_numbers_that_come_again_mean_nothing),
 		cmocka_unit_test(test_stacks_of_a_peak_stay_or_are_said_to_be_gone),
 		cmocka_unit_test(test_a_peak_of_several_threads_is_near),
+		cmocka_unit_test(test_a_snapshot_is_of_one_peak),
 		cmocka_unit_test(test_a_child_counts_what_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
