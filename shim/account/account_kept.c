@@ -46,12 +46,27 @@ void account_kept_forget(void)
 	work_rest_end(&last.pinned_rest);
 }
 
+static uint64_t scaled(uint64_t bytes, uint64_t retained)
+{
+	if (bytes == UNKNOWN || last.found_of == 0)
+		return bytes;
+	return (uint64_t)((double)bytes * ((double)retained / (double)last.found_of) + 0.5);
+}
+
+/* A small change is divided as the rest is: it is not all pinned. */
+static struct glibckept found_scaled(uint64_t retained)
+{
+	return (struct glibckept){.returnable = scaled(last.found.returnable, retained),
+				  .arena_ends = scaled(last.found.arena_ends, retained),
+				  .end_count = last.found.end_count};
+}
+
 static struct glibckept read_or_last(const struct glibckept_places *places, uint64_t retained)
 {
 	if (work_is_resting(&last.rest) && is_outdated(last.found_of, retained))
 		return (struct glibckept){.returnable = UNKNOWN};
 	if (work_is_resting(&last.rest))
-		return last.found;
+		return found_scaled(retained);
 	uint64_t begun_ns = work_cpu_ns();
 	glibckept_read(places, &last.found);
 	last.found_of = retained;
