@@ -138,6 +138,12 @@ int view_peak_build(struct answer *a, struct scratch *work)
 	struct snapshot then;
 	uint64_t rss_bytes = peakwatch_look();
 
+	if (a->peak_of_rss && !peak_height(PEAK_RSS).bytes) {
+		answer_refuse(a, 503,
+			      "RSS is not known: this process cannot read /proc/self/statm; "
+			      "of=c does not need it");
+		return 0;
+	}
 	if (peak_snapshot(work, a->peak_of_rss ? PEAK_RSS : PEAK_C, &then))
 		return -1;
 	a->options.comments = comments(a, work, rss_bytes);

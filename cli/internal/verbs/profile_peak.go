@@ -130,6 +130,10 @@ func (o *profileOptions) saveRecordedPeak(std stdio, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %s", termtext.QuoteShell(path), err)
 	}
+	if b.Peaks[peakIndex(o.peak.of)].Bytes == 0 && peakIndex(o.peak.of) == recordlayout.PeakRSS {
+		return fmt.Errorf("%s has no peak of RSS: the process did not sample, or could not "+
+			"read its RSS; --of c does not need it", termtext.QuoteShell(path))
+	}
 	if err := outfile.Spare(o.output, path); err != nil {
 		return err
 	}

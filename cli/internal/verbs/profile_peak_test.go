@@ -1,6 +1,8 @@
 package verbs
 
 import (
+	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +51,17 @@ func TestPeakOfARecording(t *testing.T) {
 		t.Error(r)
 	}
 	if r = profileIn(t, dir, path+"x.cgoheap", "--peak"); r.code != 1 {
+		t.Error(r)
+	}
+	// Its number, and the highest RSS.
+	peak := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 9), 8<<20)
+	if n := bytes.Count(fakeshim.Recording(), peak); n != 1 {
+		t.Fatalf("the peak of RSS is there %d times", n)
+	}
+	unseen := bytes.Replace(fakeshim.Recording(), peak, make([]byte, 16), 1)
+	check0(os.WriteFile(path, unseen, 0o600))
+	r = profileIn(t, dir, path, "--peak", "--of", "rss", "-o", "none.pb.gz")
+	if r.code != 1 || !strings.Contains(r.err, "has no peak of RSS") {
 		t.Error(r)
 	}
 }
