@@ -145,8 +145,10 @@ func shown(n *int64) string {
 
 func equalTo(n *int64, want int64) bool { return n != nil && *n == want }
 
-// debtVerdict is what explain says of the debt; "" if it does not.
-func (h *host) debtVerdict() string {
+func (h *host) debtVerdict() string { return h.finding("finalizer_debt") }
+
+// finding is what explain says by this rule; "" if it does not.
+func (h *host) finding(rule string) string {
 	h.t.Helper()
 	var said struct{ Verdict []struct{ Rule, Text string } }
 	if err := json.Unmarshal(cgoheap(h.t, h, "explain", fmt.Sprint(h.pid()), "--json"),
@@ -154,7 +156,7 @@ func (h *host) debtVerdict() string {
 		h.t.Fatal(err)
 	}
 	for _, f := range said.Verdict {
-		if f.Rule == "finalizer_debt" {
+		if f.Rule == rule {
 			return f.Text
 		}
 	}
@@ -297,5 +299,18 @@ func TestBlockedFinalizer(t *testing.T) {
 					(a.Go.Waiting == nil || *a.Go.Waiting == 0)
 			}, "gc")
 		})
+	}
+}
+
+// TestNoCollectionYet: of what C holds it is not known whether a collection frees it.
+func TestNoCollectionYet(t *testing.T) {
+	h := start(t, debtProgram(t, oneBuild()), hostOptions{env: []string{"GOGC=off"}})
+	h.tell("closed %d %d", debtBlocks, debtBlock)
+	if h.finding("gc_never") == "" {
+		t.Error("it does not say that Go has not collected yet")
+	}
+	h.tell("gc")
+	if text := h.finding("gc_never"); text != "" {
+		t.Errorf("Go has just collected:\n%s", text)
 	}
 }

@@ -16,12 +16,25 @@ static void *(*load(const char *variable, const char *name, void **library))(siz
 	return f;
 }
 
+/* After the label that says this size; NULL: there is none. */
+static const char *after_size(const char *text, size_t size)
+{
+	char label[64];
+	int bytes = snprintf(label, sizeof(label), " bytes=%zu", size);
+
+	while ((text = strstr(text, label)) != NULL) {
+		text += bytes;
+		if (*text == ' ' || *text == '\n')
+			return text;
+	}
+	return NULL;
+}
+
 /* The profile's text for blocks of this size, up to the empty line. */
 static bool stack_says(size_t size, const char *text)
 {
-	char label[64], part[16384];
-	snprintf(label, sizeof(label), " bytes=%zu\n", size);
-	const char *begin = strstr(hooks_get("/debug/pprof/cgoheap?debug=1"), label);
+	char part[16384];
+	const char *begin = after_size(hooks_get("/debug/pprof/cgoheap?debug=1"), size);
 	CHECK(begin);
 	const char *end = strstr(begin, "\n\n");
 	CHECK(end && (size_t)(end - begin) < sizeof(part));
@@ -57,7 +70,7 @@ int main(void)
 	CHECK(hooks_figures_of(7001).live == 2);
 	const char *text = hooks_get("/debug/pprof/cgoheap?debug=1");
 	int named = 0;
-	while ((text = strstr(text, " bytes=7001\n")) != NULL) {
+	while ((text = after_size(text, 7001)) != NULL) {
 		const char *end = strstr(text, "\n\n"), *name = strstr(text, "second_alloc");
 		named += name && name < end;
 		text = end;

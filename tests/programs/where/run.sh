@@ -139,14 +139,14 @@ if case_of pod; then
 	said pod ''
 	socket_of "$PID" /dev/shm/cgoheap-4321/1.sock
 	says 0 "$PID  sampling" "$CGOHEAP" list
-	says 0 'C live           ~8.0 MiB' "$CGOHEAP" explain "$PID"
+	says 0 'C live*~8.0 MiB' "$CGOHEAP" explain "$PID"
 	says 0 '~8.0 MiB' "$CGOHEAP" top --once "$PID"
 	says 0 '8.0 MiB' "$CGOHEAP" profile "$PID" -o "$DIR/pod.pb.gz"
 	says 0 '' "$CGOHEAP" collect "$PID" -o "$DIR/pod.scene"
 	says 0 '"owner_c_live_bytes":8' "$CGOHEAP" watch "$PID" --json --for 2s
 	# Inside, where there is no shell: as the user, who has no name, and as the root of there.
 	inside=(nsenter -t "$PID" --all --root)
-	says 0 'C live           ~8.0 MiB' "${inside[@]}" -S 4321 -G 4321 /cgoheap explain 1
+	says 0 'C live*~8.0 MiB' "${inside[@]}" -S 4321 -G 4321 /cgoheap explain 1
 	says 0 '1  sampling' "${inside[@]}" -S 0 -G 0 /cgoheap list
 	says 1 'will be in /dev/shm/cgoheap-4321, because there is no /tmp' "${inside[@]}" \
 		-S 4321 -G 4321 /cgoheap doctor /service --json
@@ -173,17 +173,17 @@ if case_of rootless; then
 	as_owner=("${own[@]}" setpriv --reuid 4321 --regid 4321 --clear-groups)
 	start rootless -p -U 300000 -o 4321 "$ROOT" "$TMP && $PROC"
 	socket_of "$PID" /tmp/cgoheap-0/1.sock
-	says 0 'C live           ~8.0 MiB' "${as_owner[@]}" "$DIR/cgoheap" explain "$PID"
+	says 0 'C live*~8.0 MiB' "${as_owner[@]}" "$DIR/cgoheap" explain "$PID"
 	start user -p -U 300000 -o 4321 -u 1000 "$ROOT" "$TMP && $PROC"
 	socket_of "$PID" /tmp/cgoheap-1000/1.sock
 	says 1 "nsenter -t $PID --user --preserve-credentials cgoheap" \
 		"${as_owner[@]}" "$DIR/cgoheap" explain "$PID"
-	says 0 'C live           ~8.0 MiB' "${as_owner[@]}" nsenter -t "$PID" --user \
+	says 0 'C live*~8.0 MiB' "${as_owner[@]}" nsenter -t "$PID" --user \
 		--preserve-credentials "$DIR/cgoheap" explain "$PID"
 	# Root without the right to act as another.
 	says 1 "nsenter -t $PID --user cgoheap" setpriv --bounding-set -setuid \
 		--inh-caps -setuid "$CGOHEAP" explain "$PID"
-	says 0 'C live           ~8.0 MiB' "${own[@]}" nsenter -t "$PID" --user \
+	says 0 'C live*~8.0 MiB' "${own[@]}" nsenter -t "$PID" --user \
 		"$CGOHEAP" explain "$PID"
 	verdict rootless
 fi
@@ -273,7 +273,7 @@ file system; mount a writable directory at /tmp, or set CGOHEAP_SOCKET to anothe
 	says 1 "no place for its socket: /tmp is read-only, and /dev/shm is read-only; mount a \
 writable directory at /tmp, or set CGOHEAP_SOCKET to a path" "$CGOHEAP" explain "$PID"
 	start tcp -p -n "$ROOT" "ip link set lo up && $READONLY && $PROC" CGOHEAP_LISTEN=127.0.0.1:0
-	says 0 'C live           ~8.0 MiB' "$CGOHEAP" explain "$PID"
+	says 0 'C live*~8.0 MiB' "$CGOHEAP" explain "$PID"
 	says 0 'no unix socket, but TCP port ' "$CGOHEAP" doctor "$PID"
 	says 0 '' "$CGOHEAP" collect "$PID" -o "$DIR/tcp.scene"
 	verdict tcp
