@@ -258,7 +258,7 @@ func hasSwap() bool {
 var verdictElsewhere = map[string]string{
 	"leak":             "after ten minutes: tests/programs/go-why/long.sh",
 	"finalizer_debt":   "TestFinalizerDebt, TestNoFinalizerDebt",
-	"finalizers_stuck": "after half a minute: internal/verdict; TestBlockedFinalizer has the figures",
+	"finalizers_stuck": "after half a minute: internal/verdict; TestBlockedFinalizer",
 	"gc_never":         "TestNoCollectionYet",
 }
 
