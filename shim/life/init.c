@@ -23,6 +23,7 @@
 #include "config/log.h"
 #include "go/gomodules.h"
 #include "go/gosym.h"
+#include "proc/procinfo.h"
 #include "unwind/capture.h"
 #include "unwind/golabels.h"
 #include "unwind/codetables.h"
@@ -128,6 +129,7 @@ static const char *start(void)
 					     .follow = interpose_follow,
 					     .doublings = budget_doublings,
 					     .look_at_room = budget_look_at_room});
+	procinfo_open_resident();
 	server_bind(&config);
 	shim_state_set(SHIM_ACTIVE);
 	return NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/ownfd.h"
 #include "base/sys.h"
 #include "text/procfile.h"
 
@@ -285,19 +286,36 @@ void procinfo_read_cgroup(struct scratch *scratch, const char *root, struct cgro
 	out->limit = lowest_limit(files, directory, (size_t)base);
 }
 
+static struct own_fd statm = {.fd = -1};
+static int statm_of; /* PID; 0: not opened yet */
+
+void procinfo_open_resident(void)
+{
+	own_fd_close(&statm);
+	statm = own_fd_take((int)sys_move_up(sys_open_read("/proc/self/statm")));
+	statm_of = sys_getpid();
+}
+
+/* A child of fork has its parent's. Where no number is left for it, none is tried again. */
+static int statm_descriptor(void)
+{
+	if (statm_of != sys_getpid() || (statm.fd >= 0 && !own_fd_is_ours(&statm)))
+		procinfo_open_resident();
+	return statm.fd;
+}
+
 /* "size resident shared ...", in pages. */
 struct process_resident procinfo_resident(void)
 {
 	const struct process_resident none = {UNKNOWN, UNKNOWN};
+	int fd = statm_descriptor();
 	char text[128];
 	const char *at = text;
 	uint64_t size, all, files;
-	long fd = sys_open_read("/proc/self/statm");
 
-	if (sys_failed(fd))
+	if (fd < 0)
 		return none;
-	long n = sys_pread((int)fd, text, sizeof(text) - 1, 0);
-	sys_close((int)fd);
+	long n = sys_pread(fd, text, sizeof(text) - 1, 0);
 	text[sys_failed(n) ? 0 : n] = '\0';
 	if (!procfile_number(&at, 10, &size) || !procfile_skip(&at, ' ') ||
 	    !procfile_number(&at, 10, &all) || !procfile_skip(&at, ' ') ||

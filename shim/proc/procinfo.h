@@ -22,11 +22,17 @@ struct cgroup_stats {
 /* Figures that the kernel does not give are UNKNOWN.  path: a status file for tests, or NULL. */
 void procinfo_read_status(struct scratch *scratch, const char *path, struct process_stats *out);
 
-/* From /proc/self/statm, which is read in a moment; UNKNOWN if it cannot be. No allocation. */
+/*
+ * From /proc/self/statm, which is read in a moment; UNKNOWN if it cannot be. No allocation. One
+ * thread. It is read often, so its descriptor is kept: each open takes the program's lowest number
+ * for a moment, and its dup2 to that number fails meanwhile.
+ */
 struct process_resident {
 	uint64_t all, files; /* bytes; those of files among all */
 };
 struct process_resident procinfo_resident(void);
+/* Call in the constructor, so that it is not opened beside the program's threads. */
+void procinfo_open_resident(void);
 
 /*
  * The memory cgroup of this process, found through the mounted file systems.  root:

@@ -54,6 +54,7 @@ static struct {
 	uint64_t retry_ns;
 	struct config config;      /* for retries */
 	enum seccomp_mode seccomp; /* at the start */
+	uint64_t looked_ns;        /* whether there is a sandbox */
 	bool started;
 } server = {.listeners = {{.fd = -1}, {.fd = -1}}};
 
@@ -98,7 +99,8 @@ int server_bind(const struct config *config)
 {
 	bound_waiting();
 	server.config = *config;
-	server.seccomp = LOAD(&seccomp_seen);
+	server.seccomp = LOAD(&seccomp_seen); /* the constructor has just looked */
+	server.looked_ns = clock_monotonic_ns();
 	int result = listener_open(UNIX, false);
 	if (config->listen && listener_open(TCP, false) != 0)
 		result = -1;
@@ -332,16 +334,17 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 
 /*
  * The host may enter a sandbox at any time. Hooks may still do what a sandbox forbids
- * (saferead.h) for at most a second, because sampling wakes the server that often.
+ * (saferead.h) for at most a second, because sampling wakes the server that often. Not more often
+ * than is needed: a file that is opened has, for a moment, the number that the host may be giving
+ * to one of its own by dup2.
  */
 static void look_for_sandbox(void)
 {
-	static uint64_t looked_ns;
 	uint64_t now_ns = clock_monotonic_ns();
 
-	if (now_ns - looked_ns < LOOK_EVERY_NS)
+	if (now_ns - server.looked_ns < LOOK_EVERY_NS)
 		return;
-	looked_ns = now_ns;
+	server.looked_ns = now_ns;
 	seccomp_look();
 	sighandlers_look();
 }
@@ -377,6 +380,7 @@ static void *run(void *unused)
 {
 	sample_enter_as(BUSY_OWN); /* for good: the server's calls are not the host's */
 	sys_call(prctl, PR_SET_NAME, "cgoheap", 0);
+	sighandlers_look();
 	sweep();
 	for (;;)
 		turn();
