@@ -68,20 +68,34 @@ static void say_highest(struct region_peak *p, uint16_t number)
 		raise_to(&p->highest, (uint64_t)figure);
 }
 
-/* The number is said to be in use before it is: a higher total meanwhile takes another one. */
-static void keep(struct site *s, enum peak which)
+/*
+ * Says that figures are kept under the present number, before they are: a higher total meanwhile
+ * takes another one. A thread that was stopped in here says nothing of an older number: that would
+ * take back what was said of the present one, which is only said once.
+ */
+static uint16_t say_kept(enum peak which)
 {
 	struct region_peak *p = peak_of(which);
-	uint64_t before = LOAD_ACQ(&s->peak_bytes[which]);
-	uint16_t number = peak_number(p);
+	uint16_t said = __atomic_load_n(&p->kept, __ATOMIC_SEQ_CST), number;
 
-	if (before >> PEAK_FIGURE_BITS == number)
+	do {
+		number = peak_number(p);
+		if (said == number)
+			return number;
+	} while (!__atomic_compare_exchange_n(&p->kept, &said, number, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
+	if (which == PEAK_C)
+		say_highest(p, number);
+	return number;
+}
+
+static void keep(struct site *s, enum peak which)
+{
+	uint64_t before = LOAD_ACQ(&s->peak_bytes[which]);
+
+	if (!peak_differs(before, peak_of(which)))
 		return;
-	if (LOAD(&p->kept) != number) {
-		__atomic_store_n(&p->kept, number, __ATOMIC_SEQ_CST);
-		if (which == PEAK_C)
-			say_highest(p, number);
-	}
+	uint16_t number = say_kept(which);
 	uint64_t freed_fx = LOAD_ACQ(&s->free_bytes_fx);
 	uint64_t bytes = rounded(LOAD(&s->alloc_bytes_fx) - freed_fx, WEIGHT_BYTE_BITS);
 	if (!site_block_bytes(s))

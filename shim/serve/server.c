@@ -54,7 +54,7 @@ static struct {
 	uint64_t retry_ns;
 	struct config config;      /* for retries */
 	enum seccomp_mode seccomp; /* at the start */
-	uint64_t looked_ns;        /* whether there is a sandbox */
+	uint64_t looked_ns;        /* for a sandbox; seldom: see procinfo_resident */
 	bool started;
 } server = {.listeners = {{.fd = -1}, {.fd = -1}}};
 
@@ -332,12 +332,8 @@ static void step_connections(const struct pollfd *list, uint64_t now_ns)
 	}
 }
 
-/*
- * The host may enter a sandbox at any time. Hooks may still do what a sandbox forbids
- * (saferead.h) for at most a second, because sampling wakes the server that often. Not more often
- * than is needed: a file that is opened has, for a moment, the number that the host may be giving
- * to one of its own by dup2.
- */
+/* The host may enter a sandbox at any time. Hooks may still do what a sandbox forbids
+ * (saferead.h) for at most a second, because sampling wakes the server that often. */
 static void look_for_sandbox(void)
 {
 	uint64_t now_ns = clock_monotonic_ns();
