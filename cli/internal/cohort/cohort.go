@@ -229,7 +229,7 @@ func readBytes(p *profile.Profile) *valueBytes {
 	inUseObjects := holders.SampleTypeIndex(p, "inuse_objects")
 	var live, count float64
 	for _, s := range p.Sample {
-		if sampling.OriginOf(s) == "thread_stack" {
+		if isThreadStack(s) {
 			live += float64(clamp(s.Value[v.inUse]))
 			count += float64(clamp(s.Value[inUseObjects]))
 		}
@@ -240,9 +240,11 @@ func readBytes(p *profile.Profile) *valueBytes {
 	return v
 }
 
+func isThreadStack(s *profile.Sample) bool { return sampling.OriginOf(s) == "thread_stack" }
+
 func (v *valueBytes) of(s *profile.Sample) (allocated, live int64) {
 	allocated, live = clamp(s.Value[v.allocated]), clamp(s.Value[v.inUse])
-	if sampling.OriginOf(s) == "thread_stack" {
+	if isThreadStack(s) {
 		allocated = clamp(int64(float64(clamp(s.Value[v.allocatedObjects])) * v.touched))
 	}
 	return max(allocated, live), live

@@ -3,6 +3,8 @@ package cohort
 import (
 	"math"
 	"time"
+
+	"cgoheap.example/cli/internal/holders"
 )
 
 // Class is what a stack's cohorts say of it.
@@ -121,7 +123,7 @@ func (h *History) mayWait(leak Finding, sinceGC *time.Duration) reason {
 }
 
 // ByGC says that Go's GC frees such blocks.
-func (h *History) ByGC() bool { return h.FreedBy == "finalizer" || h.FreedBy == "cleanup" }
+func (h *History) ByGC() bool { return holders.FreedByGC(h.FreedBy) }
 
 // known are the cohorts up to the oldest in which something was sampled.
 func (h *History) known() []Cohort {

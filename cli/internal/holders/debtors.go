@@ -15,12 +15,14 @@ type Debtor struct {
 	Bytes    int64 // in use
 }
 
+// FreedByGC: memory with this label freed_by waits for a collection of Go's.
+func FreedByGC(label string) bool { return label == "finalizer" || label == "cleanup" }
+
 // Debtors of a heap profile by its label freed_by, largest first.
 func Debtors(p *profile.Profile, callers *stacks.CallerRule) []Debtor {
 	bytesAt, byCaller := SampleTypeIndex(p, "inuse_space"), map[string]int64{}
 	for _, s := range p.Sample {
-		if by := s.Label["freed_by"]; bytesAt >= 0 && len(by) == 1 &&
-			(by[0] == "finalizer" || by[0] == "cleanup") {
+		if by := s.Label["freed_by"]; bytesAt >= 0 && len(by) == 1 && FreedByGC(by[0]) {
 			byCaller[callers.GoCaller(stacks.FramesOf(s))] += s.Value[bytesAt]
 		}
 	}

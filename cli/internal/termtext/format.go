@@ -89,6 +89,15 @@ func CountOf(n int, one, many string) string {
 	return Count(int64(n)) + " " + many
 }
 
+// List joins words, as "a, b and c" where and is "and".
+func List(words []string, and string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " " + and + " " + words[last]
+}
+
 // Duration keeps the two largest units: "45s", "4m10s", "2h03m", "5d04h".
 func Duration(d time.Duration) string {
 	switch {

@@ -67,7 +67,7 @@ func describeFrees(p *profile.Profile) (string, error) {
 	var waiting int64
 	for _, f := range list {
 		said = append(said, fmt.Sprintf("%s by %s", termtext.Bytes(f.freed), freers[f.kind]))
-		if f.kind == "finalizer" || f.kind == "cleanup" {
+		if holders.FreedByGC(f.kind) {
 			waiting += f.waiting
 		}
 	}

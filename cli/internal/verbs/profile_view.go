@@ -57,11 +57,7 @@ func viewFlags(and string) string {
 	for i := range profileViews {
 		names = append(names, "--"+profileViews[i].name)
 	}
-	last := len(names) - 1
-	if last == 0 {
-		return names[0]
-	}
-	return strings.Join(names[:last], ", ") + " " + and + " " + names[last]
+	return termtext.List(names, and)
 }
 
 // describePinned: the sum over the stacks, and what else is said in the comments.

@@ -204,13 +204,7 @@ func Judge(s *Situation) []Finding {
 }
 
 // listOf: "a, b and c".
-func listOf(names []string) string {
-	last := len(names) - 1
-	if last < 1 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:last], ", ") + " and " + names[last]
-}
+func listOf(names []string) string { return termtext.List(names, "and") }
 
 // join joins sentences; "" is none.
 func join(sentences ...string) string {
